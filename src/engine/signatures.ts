@@ -1,0 +1,231 @@
+/**
+ * The instruction set: every kernel and its parameters, in calling order.
+ *
+ * This one table types the instructions that the autodiff planner emits, the reference kernels in
+ * `engine/reference/` and, through a dispatcher generated from it, the AssemblyScript kernels in `kernels/`.
+ * A kernel that is listed here and missing in a backend does not compile.
+ *
+ * A parameter's role says what the kernel does with it:
+ *   read        float32 buffer, only read
+ *   optional    as `read`, and may be absent (null: no bias)
+ *   write       float32 buffer, overwritten, every element
+ *   accumulate  float32 buffer and a flag: overwritten (0) or added to (1); the planner decides which
+ *   update      float32 buffer, read and rewritten in place
+ *   ids         int32 buffer, only read
+ *   size        integer that does not change between runs: a shape, a site number, a switch
+ *   scalar      float that does not change between runs
+ *
+ * Shapes: N rows, C channels, V vocabulary, B batch, T time, H heads, D head size (C = H·D); all row-major.
+ */
+export type Role = 'read' | 'optional' | 'write' | 'accumulate' | 'update' | 'ids' | 'size' | 'scalar';
+
+const define = <const S extends Record<string, Record<string, Role>>>(signatures: S): S => signatures;
+
+export const signatures = define({
+  /** out[n,:] = table[ids[n],:]; ids [N], table [V,C], out [N,C]. */
+  embedding: { ids: 'ids', table: 'read', out: 'write', N: 'size', C: 'size' },
+  /** dTable[v,:] (+)= Σ_{n: ids[n]=v} dOut[n,:], in order of n. Overwriting also clears the unused rows. */
+  embeddingBackward: { ids: 'ids', dOut: 'read', dTable: 'accumulate', N: 'size', C: 'size', V: 'size' },
+
+  /** c[M,N] (+)= op(a) · op(b) + bias[N]; op(a) is [M,K], stored [K,M] if transA; op(b) is [K,N], stored [N,K] if transB. */
+  gemm: {
+    a: 'read',
+    b: 'read',
+    bias: 'optional',
+    c: 'accumulate',
+    M: 'size',
+    N: 'size',
+    K: 'size',
+    transA: 'size',
+    transB: 'size',
+  },
+  /** sums[C] (+)= Σ_n x[n,:], the derivative of a bias; x [N,C]. */
+  columnSum: { x: 'read', sums: 'accumulate', N: 'size', C: 'size' },
+
+  /** y = a + b, n elements. */
+  add: { a: 'read', b: 'read', y: 'write', n: 'size' },
+  /** y (+)= x, n elements. */
+  copy: { x: 'read', y: 'accumulate', n: 'size' },
+  /** y = ½x(1 + tanh(√(2/π)(x + 0.044715x³))), GPT-2's gelu_new. */
+  gelu: { x: 'read', y: 'write', n: 'size' },
+  geluBackward: { x: 'read', dY: 'read', dX: 'accumulate', n: 'size' },
+  /** y = max(x, 0). */
+  relu: { x: 'read', y: 'write', n: 'size' },
+  /** dX (+)= dY where x > 0. */
+  reluBackward: { x: 'read', dY: 'read', dX: 'accumulate', n: 'size' },
+
+  /**
+   * y (+)= x·mask/(1 − p), where element i is kept if its random word ≥ `threshold` = round(p·2³²) and `scale` = 1/(1 − p).
+   * Random word i is lane i mod 4 of philox4x32-10 with counter (⌊i/4⌋, site, rng[2], rng[3]) and key (rng[0], rng[1]).
+   * Forward and backward are the same kernel: dX (+)= dY·mask/(1 − p).
+   * `threshold` is an unsigned 32-bit number passed as a signed one (threshold | 0).
+   */
+  dropout: {
+    x: 'read',
+    rng: 'ids',
+    y: 'accumulate',
+    n: 'size',
+    site: 'size',
+    threshold: 'size',
+    scale: 'scalar',
+  },
+
+  /** Softmax over rows; x, y [N,C]. */
+  softmax: { x: 'read', y: 'write', N: 'size', C: 'size' },
+  /** dX = y ⊙ (dY − Σ_c dY·y). */
+  softmaxBackward: { y: 'read', dY: 'read', dX: 'accumulate', N: 'size', C: 'size' },
+
+  /** y = (x − mean)·rstd·weight + bias over rows of [N,C]; saves mean [N] and rstd [N] = 1/√(var + epsilon). */
+  layerNorm: {
+    x: 'read',
+    weight: 'read',
+    bias: 'read',
+    y: 'write',
+    mean: 'write',
+    rstd: 'write',
+    N: 'size',
+    C: 'size',
+    epsilon: 'scalar',
+  },
+  layerNormBackward: {
+    x: 'read',
+    weight: 'read',
+    mean: 'read',
+    rstd: 'read',
+    dY: 'read',
+    dX: 'accumulate',
+    N: 'size',
+    C: 'size',
+  },
+  /** dWeight[C] (+)= Σ_n dY·x̂, dBias[C] (+)= Σ_n dY. */
+  layerNormParametersBackward: {
+    x: 'read',
+    mean: 'read',
+    rstd: 'read',
+    dY: 'read',
+    dWeight: 'accumulate',
+    dBias: 'accumulate',
+    N: 'size',
+    C: 'size',
+  },
+
+  /**
+   * Causal multi-head attention: qkv [B,T,3C] → out [B,T,C]; per head softmax(q·kᵀ/√D, masked to j ≤ i)·v.
+   * Saves lse [B,H,T], the log-sum-exp of each row of scaled scores, from which backward recomputes the probabilities.
+   * Probabilities are dropped as `dropout` does, element index ((b·H + h)·T + i)·T' + j with T' = T rounded up to a
+   * multiple of 4; threshold 0 switches it off.
+   */
+  attention: {
+    qkv: 'read',
+    rng: 'ids',
+    out: 'write',
+    lse: 'write',
+    B: 'size',
+    T: 'size',
+    H: 'size',
+    D: 'size',
+    site: 'size',
+    threshold: 'size',
+    scale: 'scalar',
+  },
+  /** dQkv [B,T,3C] from dOut [B,T,C]; `out` gives Σ_j dP·P = dOut·out per row (FlashAttention, Dao et al. 2022, eq. 4). */
+  attentionBackward: {
+    qkv: 'read',
+    rng: 'ids',
+    out: 'read',
+    lse: 'read',
+    dOut: 'read',
+    dQkv: 'accumulate',
+    B: 'size',
+    T: 'size',
+    H: 'size',
+    D: 'size',
+    site: 'size',
+    threshold: 'size',
+    scale: 'scalar',
+  },
+  /**
+   * Attention with a KV cache: appends this call's keys and values at rows positions[b·T + t] of keys and values
+   * [B,H,capacity,D], then attends each query to rows 0 … its own position. qkv [B,T,3C], out [B,T,C], positions [B,T].
+   */
+  attentionCached: {
+    qkv: 'read',
+    positions: 'ids',
+    keys: 'update',
+    values: 'update',
+    out: 'write',
+    B: 'size',
+    T: 'size',
+    H: 'size',
+    D: 'size',
+    capacity: 'size',
+  },
+
+  /**
+   * losses[n] = lse[n] − logits[n, targets[n]] with lse[n] = log Σ_v exp(logits[n,v]); nats; logits [N,V].
+   * A target below 0 is ignored: its loss is 0.
+   */
+  crossEntropy: { logits: 'read', targets: 'ids', losses: 'write', lse: 'write', N: 'size', V: 'size' },
+  /** dLogits (+)= (softmax(logits) − onehot(target))·dLosses[n]; 0 where the target is below 0. */
+  crossEntropyBackward: {
+    logits: 'read',
+    targets: 'ids',
+    lse: 'read',
+    dLosses: 'read',
+    dLogits: 'accumulate',
+    N: 'size',
+    V: 'size',
+  },
+  /** mean[0] = Σ losses / mean[1], mean[1] = the number of targets ≥ 0 (at least 1); summed in float64. */
+  meanLoss: { losses: 'read', targets: 'ids', mean: 'write', N: 'size' },
+  /** dLosses[n] (+)= dMean[0]/mean[1] where the target is ≥ 0, else 0. */
+  meanLossBackward: { targets: 'ids', mean: 'read', dMean: 'read', dLosses: 'accumulate', N: 'size' },
+
+  /** norm[0] = √Σ x², summed in float64 over fixed blocks of 4096 elements; partials [2·⌈n/4096⌉] is scratch (float64 sums). */
+  globalNorm: { x: 'read', partials: 'update', norm: 'write', n: 'size' },
+  /**
+   * One AdamW step (Loshchilov & Hutter 2019) over n parameters, of which the first `decayed` get weight decay.
+   * hyper: see HYPER below. The gradient is scaled by min(1, clip/norm[0]) if clip > 0.
+   */
+  adamw: {
+    x: 'update',
+    dX: 'read',
+    m: 'update',
+    v: 'update',
+    hyper: 'read',
+    norm: 'read',
+    n: 'size',
+    decayed: 'size',
+  },
+  /** One SGD step with momentum: m = momentum·m + (g + weightDecay·x), x −= lr·m; decay on the first `decayed` only. */
+  sgd: { x: 'update', dX: 'read', m: 'update', hyper: 'read', norm: 'read', n: 'size', decayed: 'size' },
+});
+
+export type Signatures = typeof signatures;
+export type KernelName = keyof Signatures;
+
+/** Slots of the `hyper` buffer, written by the training loop before each optimiser step. */
+export const HYPER = {
+  learningRate: 0,
+  beta1: 1,
+  beta2: 2,
+  epsilon: 3,
+  weightDecay: 4,
+  /** 1 − β₁ᵗ and 1 − β₂ᵗ, the bias corrections of step t. */
+  correction1: 5,
+  correction2: 6,
+  /** Clip the global gradient norm to this; 0 switches clipping off. */
+  clip: 7,
+  momentum: 8,
+} as const;
+export const HYPER_SLOTS = 16;
+
+type BufferRole = Exclude<Role, 'size' | 'scalar' | 'optional'>;
+/** The arguments of kernel K: a B for each buffer (or null where optional), a number for each size and scalar. */
+export type KernelArguments<K extends KernelName, B> = {
+  [P in keyof Signatures[K]]: Signatures[K][P] extends BufferRole
+    ? B
+    : Signatures[K][P] extends 'optional'
+      ? B | null
+      : number;
+};

@@ -1,0 +1,18 @@
+/**
+ * An error the user can act on: what happened and where in `message`, what to do in `hint`.
+ * The command line prints both, without a stack. Everything else that is thrown is a bug.
+ */
+export class UserError extends Error {
+  override readonly name: string = 'UserError';
+  /** One line saying what to do about it. */
+  readonly hint: string | undefined;
+  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.hint = options.hint;
+  }
+}
+
+/** Wrong usage: a flag, an argument or a combination of them. Exit code 2, where a UserError's is 1. */
+export class UsageError extends UserError {
+  override readonly name = 'UsageError';
+}

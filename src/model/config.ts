@@ -1,0 +1,82 @@
+import { UsageError } from '../errors.ts';
+
+/** What fixes a model's shape and arithmetic. Field names are nanoGPT's; config.json has their Hugging Face spelling. */
+export interface ModelConfig {
+  /** V: how many different tokens there are. */
+  readonly vocabSize: number;
+  /** The longest context, in tokens; GPT-2's n_positions. */
+  readonly blockSize: number;
+  /** L: transformer blocks. */
+  readonly nLayer: number;
+  /** H: attention heads; must divide nEmbd. */
+  readonly nHead: number;
+  /** C: channels of the residual stream. */
+  readonly nEmbd: number;
+  /** Probability of zeroing: after the embeddings, on attention probabilities, on both residual branches. Training only. */
+  readonly dropout: number;
+  /** GPT-2 has gelu_new, the tanh form; the original Transformer has relu. */
+  readonly activation: 'gelu_new' | 'relu';
+  /** GPT-2 learns its positions; the original Transformer has fixed sine waves. */
+  readonly positions: 'learned' | 'sinusoidal';
+  /** Where LayerNorm stands: before each sublayer (GPT-2) or after each residual sum (the original Transformer). */
+  readonly norm: 'pre' | 'post';
+  /** ε under the root of LayerNorm. */
+  readonly layerNormEpsilon: number;
+}
+
+type Shape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>;
+export interface Preset extends Shape {
+  readonly dropout: number;
+  /** Sequences a step, as its source trains it. */
+  readonly batchSize: number;
+}
+
+/** `nano` and `baby` are nanoGPT's CPU and GPU configurations for char-level Shakespeare; the rest is GPT-2 (Radford et al. 2019, table 2). */
+export const presets = {
+  nano: { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64, dropout: 0, batchSize: 12 },
+  baby: { nLayer: 6, nHead: 6, nEmbd: 384, blockSize: 256, dropout: 0.2, batchSize: 64 },
+  gpt2: { nLayer: 12, nHead: 12, nEmbd: 768, blockSize: 1024, dropout: 0.1, batchSize: 8 },
+  'gpt2-medium': { nLayer: 24, nHead: 16, nEmbd: 1024, blockSize: 1024, dropout: 0.1, batchSize: 4 },
+  'gpt2-large': { nLayer: 36, nHead: 20, nEmbd: 1280, blockSize: 1024, dropout: 0.1, batchSize: 2 },
+  'gpt2-xl': { nLayer: 48, nHead: 25, nEmbd: 1600, blockSize: 1024, dropout: 0.1, batchSize: 1 },
+} as const satisfies Record<string, Preset>;
+export type PresetName = keyof typeof presets;
+
+/** GPT-2's choices for everything a preset does not say. */
+export const gpt2Defaults = {
+  activation: 'gelu_new',
+  positions: 'learned',
+  norm: 'pre',
+  layerNormEpsilon: 1e-5,
+} as const satisfies Partial<ModelConfig>;
+
+/** Checks that a model can be built this way; returns it. Throws UsageError naming the field, its value and the way out. */
+export function checkConfig(config: ModelConfig): ModelConfig {
+  for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const) {
+    const value = config[field];
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new UsageError(`${flag(field)} is ${value}; it must be a whole number of at least 1`);
+  }
+  if (config.nEmbd % config.nHead !== 0) {
+    const divisors = divisorsNear(config.nEmbd, config.nHead).join(' or ');
+    throw new UsageError(`--n-head ${config.nHead} does not divide --n-embd ${config.nEmbd}`, {
+      hint: `each head gets an equal share of the channels: use --n-head ${divisors}, or --n-embd ${Math.ceil(config.nEmbd / config.nHead) * config.nHead}`,
+    });
+  }
+  if (!(config.dropout >= 0 && config.dropout < 1))
+    throw new UsageError(`--dropout is ${config.dropout}; it must be at least 0 and less than 1`);
+  if (!(config.layerNormEpsilon > 0 && config.layerNormEpsilon < 1))
+    throw new UsageError(`the LayerNorm epsilon is ${config.layerNormEpsilon}; it must lie between 0 and 1`);
+  return config;
+}
+
+const flag = (field: string): string => `--${field.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+
+/** The divisors of n next below and next above k. */
+function divisorsNear(n: number, k: number): number[] {
+  let below = Math.min(k, n);
+  while (n % below !== 0) below--;
+  let above = k;
+  while (above < n && n % above !== 0) above++;
+  return above <= n && above !== below ? [below, above] : [below];
+}
