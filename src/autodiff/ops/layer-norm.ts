@@ -1,0 +1,28 @@
+import { asMatrix, defineOp, type Value } from '../graph.ts';
+
+/**
+ * y = x̂·weight + bias with x̂ = (x − mean)·rstd, over the last axis (Ba, Kiros & Hinton 2016, equation 4).
+ *
+ * Derivative: with dX̂ = dY·weight, dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)); dWeight = Σ over rows of dY·x̂,
+ * dBias = Σ over rows of dY.
+ * Shapes: x [...,C], weight [C], bias [C] → [...,C]. Saved: x, mean and rstd (one each a row).
+ * Threads split the rows, for the two parameters the channels.
+ */
+export const layerNorm = defineOp({
+  forward(t, x: Value, weight: Value, bias: Value, epsilon: number) {
+    const { rows: N, columns: C } = asMatrix(x);
+    const y = t.local(x.shape);
+    const mean = t.local([N]);
+    const rstd = t.local([N]);
+    t.emit('layerNorm', { x, weight, bias, y, mean, rstd, N, C, epsilon });
+    return { out: y, saved: { x, weight, bias, mean, rstd, N, C } };
+  },
+  backward(g, dY, { x, weight, bias, mean, rstd, N, C }) {
+    g.add(weight, (dWeight) =>
+      g.add(bias, (dBias) =>
+        g.emit('layerNormParametersBackward', { x, mean, rstd, dY, dWeight, dBias, N, C }),
+      ),
+    );
+    g.add(x, (dX) => g.emit('layerNormBackward', { x, weight, mean, rstd, dY, dX, N, C }));
+  },
+});

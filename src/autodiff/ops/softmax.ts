@@ -1,0 +1,19 @@
+import { asMatrix, defineOp, type Value } from '../graph.ts';
+
+/**
+ * y = exp(x − max)/Σ exp(x − max) over the last axis; the maximum is taken off so that nothing overflows.
+ *
+ * Derivative: dX = y ⊙ (dY − Σ dY·y), as ∂y_i/∂x_j = y_i(δ_ij − y_j).
+ * Shapes: all alike. Saved: y. Threads split the rows.
+ */
+export const softmax = defineOp({
+  forward(t, x: Value) {
+    const { rows: N, columns: C } = asMatrix(x);
+    const y = t.local(x.shape);
+    t.emit('softmax', { x, y, N, C });
+    return { out: y, saved: { x, y, N, C } };
+  },
+  backward(g, dY, { x, y, N, C }) {
+    g.add(x, (dX) => g.emit('softmaxBackward', { y, dY, dX, N, C }));
+  },
+});

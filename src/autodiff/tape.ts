@@ -1,0 +1,48 @@
+import { Recorder, type Op, type Value } from './graph.ts';
+import { add } from './ops/add.ts';
+import { attention } from './ops/attention.ts';
+import { crossEntropy } from './ops/cross-entropy.ts';
+import { dropout } from './ops/dropout.ts';
+import { embedding } from './ops/embedding.ts';
+import { gelu } from './ops/gelu.ts';
+import { layerNorm } from './ops/layer-norm.ts';
+import { linear } from './ops/linear.ts';
+import { matmul } from './ops/matmul.ts';
+import { meanLoss } from './ops/mean-loss.ts';
+import { relu } from './ops/relu.ts';
+import { softmax } from './ops/softmax.ts';
+
+/** Every op of the language models are written in. */
+export const ops = {
+  embedding,
+  linear,
+  matmul,
+  add,
+  gelu,
+  relu,
+  softmax,
+  layerNorm,
+  attention,
+  dropout,
+  crossEntropy,
+  meanLoss,
+};
+export type OpName = keyof typeof ops;
+
+type OpMethods = {
+  [K in OpName]: (typeof ops)[K] extends Op<infer Arguments, never> | Op<infer Arguments, infer _>
+    ? (...args: Arguments) => Value
+    : never;
+};
+
+/** A recorder with one method per op: `t.gelu(x)` records GELU and remembers its derivative. */
+export type Tape = Recorder & OpMethods;
+
+export function createTape(): Tape {
+  const tape = new Recorder();
+  for (const [name, op] of Object.entries(ops))
+    Object.assign(tape, {
+      [name]: (...args: never[]) => tape.apply(op as Op<never[], unknown>, ...args),
+    });
+  return tape as Tape;
+}

@@ -1,0 +1,34 @@
+import { UserError } from '../errors.ts';
+
+/** A stretch of engine memory, in 4-byte elements. */
+export interface Region {
+  readonly offset: number;
+  readonly length: number;
+  readonly dtype: 'f32' | 'i32';
+}
+
+/** Buffers start on cache lines: 16 elements of 4 bytes. */
+export const ALIGNMENT = 16;
+export const align = (elements: number): number => Math.ceil(elements / ALIGNMENT) * ALIGNMENT;
+
+/** Hands out memory that stays: parameters, gradients, optimiser state, inputs. Activations come after it, planned. */
+export class Layout {
+  #end = 0;
+
+  /** Reserves a stretch of `length` elements on a cache line. */
+  allocate(length: number, dtype: Region['dtype'] = 'f32'): Region {
+    const region: Region = { offset: this.#end, length, dtype };
+    this.#end += align(length);
+    return region;
+  }
+
+  /** The first element behind everything allocated. */
+  get end(): number {
+    return this.#end;
+  }
+}
+
+/** The configuration does not fit the engine's address space or the machine. */
+export class EngineMemoryError extends UserError {
+  override readonly name = 'EngineMemoryError';
+}

@@ -1,0 +1,101 @@
+import type { Backend, Buffer, Instruction, Loaded } from '../instruction.ts';
+import { signatures, type KernelName, type Role } from '../signatures.ts';
+import { attention, attentionBackward, attentionCached } from './attention.ts';
+import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
+import { embedding, embeddingBackward } from './embedding.ts';
+import { crossEntropy, crossEntropyBackward, meanLoss, meanLossBackward } from './loss.ts';
+import { columnSum, gemm } from './matrix.ts';
+import {
+  layerNorm,
+  layerNormBackward,
+  layerNormParametersBackward,
+  softmax,
+  softmaxBackward,
+} from './normalisation.ts';
+import { adamw, globalNorm, sgd } from './optimizer.ts';
+import type { Floats, ReferenceKernel } from './view.ts';
+
+/** Every kernel in plain loops, written to be read. One that is missing does not compile. */
+const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
+  embedding,
+  embeddingBackward,
+  gemm,
+  columnSum,
+  add,
+  copy,
+  gelu,
+  geluBackward,
+  relu,
+  reluBackward,
+  dropout,
+  softmax,
+  softmaxBackward,
+  layerNorm,
+  layerNormBackward,
+  layerNormParametersBackward,
+  attention,
+  attentionBackward,
+  attentionCached,
+  crossEntropy,
+  crossEntropyBackward,
+  meanLoss,
+  meanLossBackward,
+  globalNorm,
+  adamw,
+  sgd,
+};
+
+/**
+ * The reference backend: one thread, plain TypeScript. In float64 it is the oracle of the gradient checks; in float32 it
+ * is what the SIMD kernels are compared with, and the fallback where WebAssembly SIMD does not run.
+ */
+export function createReferenceBackend(precision: 'float32' | 'float64' = 'float32'): Backend {
+  let floats: Floats = precision === 'float64' ? new Float64Array(0) : new Float32Array(0);
+  let ints = precision === 'float64' ? new Int32Array(0) : new Int32Array(floats.buffer);
+  return {
+    name: `reference ${precision}`,
+    threads: 1,
+    get floats() {
+      return floats;
+    },
+    get ints() {
+      return ints;
+    },
+    reserve(elements) {
+      if (elements <= floats.length) return;
+      if (precision === 'float64') {
+        const [oldFloats, oldInts] = [floats, ints];
+        floats = new Float64Array(elements);
+        ints = new Int32Array(elements); // a second address space of the same length
+        floats.set(oldFloats);
+        ints.set(oldInts);
+      } else {
+        const old = floats;
+        floats = new Float32Array(elements);
+        floats.set(old);
+        ints = new Int32Array(floats.buffer);
+      }
+    },
+    load(program): Loaded {
+      return {
+        run(from = 0, to = program.length) {
+          for (let i = from; i < to; i++) execute(program[i], floats, ints);
+        },
+      };
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function execute(instruction: Instruction, floats: Floats, ints: Int32Array): void {
+  const args: Record<string, unknown> = {};
+  for (const [name, role] of Object.entries<Role>(signatures[instruction.kernel])) {
+    const arg = (instruction.args as Record<string, Buffer | number | null>)[name];
+    if (typeof arg !== 'object' || arg === null) args[name] = arg;
+    else {
+      const data = (role === 'ids' ? ints : floats).subarray(arg.offset, arg.offset + arg.length);
+      args[name] = role === 'accumulate' ? { data, accumulate: arg.accumulate === true } : data;
+    }
+  }
+  (kernels[instruction.kernel] as (args: unknown) => void)(args);
+}

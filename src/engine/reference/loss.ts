@@ -1,0 +1,58 @@
+import { put, type ReferenceArguments } from './view.ts';
+
+export function crossEntropy({
+  logits,
+  targets,
+  losses,
+  lse,
+  N,
+  V,
+}: ReferenceArguments<'crossEntropy'>): void {
+  for (let n = 0; n < N; n++) {
+    let max = -Infinity;
+    for (let v = 0; v < V; v++) max = Math.max(max, logits[n * V + v]);
+    let sum = 0;
+    for (let v = 0; v < V; v++) sum += Math.exp(logits[n * V + v] - max);
+    lse[n] = max + Math.log(sum);
+    losses[n] = targets[n] < 0 ? 0 : max - logits[n * V + targets[n]] + Math.log(sum);
+  }
+}
+
+export function crossEntropyBackward({
+  logits,
+  targets,
+  lse,
+  dLosses,
+  dLogits,
+  N,
+  V,
+}: ReferenceArguments<'crossEntropyBackward'>): void {
+  for (let n = 0; n < N; n++) {
+    const d = targets[n] < 0 ? 0 : dLosses[n];
+    for (let v = 0; v < V; v++) {
+      const onehot = v === targets[n] ? 1 : 0;
+      put(dLogits, n * V + v, (Math.exp(logits[n * V + v] - lse[n]) - onehot) * d);
+    }
+  }
+}
+
+export function meanLoss({ losses, targets, mean, N }: ReferenceArguments<'meanLoss'>): void {
+  let sum = 0;
+  let count = 0;
+  for (let n = 0; n < N; n++) {
+    sum += losses[n];
+    if (targets[n] >= 0) count++;
+  }
+  mean[1] = Math.max(count, 1);
+  mean[0] = sum / mean[1];
+}
+
+export function meanLossBackward({
+  targets,
+  mean,
+  dMean,
+  dLosses,
+  N,
+}: ReferenceArguments<'meanLossBackward'>): void {
+  for (let n = 0; n < N; n++) put(dLosses, n, targets[n] < 0 ? 0 : dMean[0] / mean[1]);
+}

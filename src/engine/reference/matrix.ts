@@ -1,0 +1,21 @@
+import { put, type ReferenceArguments } from './view.ts';
+
+/** The matrix product, by its definition. The sum runs in float64 whatever the memory holds. */
+export function gemm({ a, b, bias, c, M, N, K, transA, transB }: ReferenceArguments<'gemm'>): void {
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = bias === null ? 0 : bias[n];
+      for (let k = 0; k < K; k++)
+        sum += a[transA ? k * M + m : m * K + k] * b[transB ? n * K + k : k * N + n];
+      put(c, m * N + n, sum);
+    }
+  }
+}
+
+export function columnSum({ x, sums, N, C }: ReferenceArguments<'columnSum'>): void {
+  for (let c = 0; c < C; c++) {
+    let sum = 0;
+    for (let n = 0; n < N; n++) sum += x[n * C + c];
+    put(sums, c, sum);
+  }
+}

@@ -1,0 +1,89 @@
+import { put, type ReferenceArguments } from './view.ts';
+
+export function softmax({ x, y, N, C }: ReferenceArguments<'softmax'>): void {
+  for (let n = 0; n < N; n++) {
+    let max = -Infinity;
+    for (let c = 0; c < C; c++) max = Math.max(max, x[n * C + c]);
+    let sum = 0;
+    for (let c = 0; c < C; c++) sum += Math.exp(x[n * C + c] - max);
+    for (let c = 0; c < C; c++) y[n * C + c] = Math.exp(x[n * C + c] - max) / sum;
+  }
+}
+
+export function softmaxBackward({ y, dY, dX, N, C }: ReferenceArguments<'softmaxBackward'>): void {
+  for (let n = 0; n < N; n++) {
+    let dot = 0;
+    for (let c = 0; c < C; c++) dot += dY[n * C + c] * y[n * C + c];
+    for (let c = 0; c < C; c++) put(dX, n * C + c, y[n * C + c] * (dY[n * C + c] - dot));
+  }
+}
+
+export function layerNorm({
+  x,
+  weight,
+  bias,
+  y,
+  mean,
+  rstd,
+  N,
+  C,
+  epsilon,
+}: ReferenceArguments<'layerNorm'>): void {
+  for (let n = 0; n < N; n++) {
+    let sum = 0;
+    for (let c = 0; c < C; c++) sum += x[n * C + c];
+    const mu = sum / C;
+    let variance = 0;
+    for (let c = 0; c < C; c++) variance += (x[n * C + c] - mu) ** 2 / C;
+    const r = 1 / Math.sqrt(variance + epsilon);
+    for (let c = 0; c < C; c++) y[n * C + c] = (x[n * C + c] - mu) * r * weight[c] + bias[c];
+    mean[n] = mu;
+    rstd[n] = r;
+  }
+}
+
+export function layerNormBackward({
+  x,
+  weight,
+  mean,
+  rstd,
+  dY,
+  dX,
+  N,
+  C,
+}: ReferenceArguments<'layerNormBackward'>): void {
+  for (let n = 0; n < N; n++) {
+    const normalised = (c: number) => (x[n * C + c] - mean[n]) * rstd[n];
+    let meanD = 0; // mean of dX̂
+    let meanDX = 0; // mean of dX̂·x̂
+    for (let c = 0; c < C; c++) {
+      const d = dY[n * C + c] * weight[c];
+      meanD += d / C;
+      meanDX += (d * normalised(c)) / C;
+    }
+    for (let c = 0; c < C; c++)
+      put(dX, n * C + c, rstd[n] * (dY[n * C + c] * weight[c] - meanD - normalised(c) * meanDX));
+  }
+}
+
+export function layerNormParametersBackward({
+  x,
+  mean,
+  rstd,
+  dY,
+  dWeight,
+  dBias,
+  N,
+  C,
+}: ReferenceArguments<'layerNormParametersBackward'>): void {
+  for (let c = 0; c < C; c++) {
+    let weightSum = 0;
+    let biasSum = 0;
+    for (let n = 0; n < N; n++) {
+      weightSum += dY[n * C + c] * (x[n * C + c] - mean[n]) * rstd[n];
+      biasSum += dY[n * C + c];
+    }
+    put(dWeight, c, weightSum);
+    put(dBias, c, biasSum);
+  }
+}

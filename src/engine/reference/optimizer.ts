@@ -1,0 +1,36 @@
+import { HYPER } from '../signatures.ts';
+import type { Floats, ReferenceArguments } from './view.ts';
+
+export function globalNorm({ x, norm, n }: ReferenceArguments<'globalNorm'>): void {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += x[i] * x[i];
+  norm[0] = Math.sqrt(sum);
+}
+
+/** What the gradient is multiplied by so that its global norm is at most the clip value. */
+const clipFactor = (hyper: Floats, norm: Floats): number =>
+  hyper[HYPER.clip] > 0 && norm[0] > hyper[HYPER.clip] ? hyper[HYPER.clip] / norm[0] : 1;
+
+export function adamw({ x, dX, m, v, hyper, norm, n, decayed }: ReferenceArguments<'adamw'>): void {
+  const lr = hyper[HYPER.learningRate];
+  const beta1 = hyper[HYPER.beta1];
+  const beta2 = hyper[HYPER.beta2];
+  const factor = clipFactor(hyper, norm);
+  for (let i = 0; i < n; i++) {
+    const g = dX[i] * factor;
+    m[i] = beta1 * m[i] + (1 - beta1) * g;
+    v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+    const shrunk = i < decayed ? x[i] * (1 - lr * hyper[HYPER.weightDecay]) : x[i];
+    const root = Math.sqrt(v[i] / hyper[HYPER.correction2]) + hyper[HYPER.epsilon];
+    x[i] = shrunk - (lr * (m[i] / hyper[HYPER.correction1])) / root;
+  }
+}
+
+export function sgd({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'sgd'>): void {
+  const factor = clipFactor(hyper, norm);
+  for (let i = 0; i < n; i++) {
+    const decay = i < decayed ? hyper[HYPER.weightDecay] * x[i] : 0;
+    m[i] = hyper[HYPER.momentum] * m[i] + dX[i] * factor + decay;
+    x[i] -= hyper[HYPER.learningRate] * m[i];
+  }
+}

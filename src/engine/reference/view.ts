@@ -1,0 +1,32 @@
+import type { KernelName, Role, Signatures } from '../signatures.ts';
+
+/** Float32Array in normal use; Float64Array as the oracle of gradient checks. */
+export type Floats = Float32Array | Float64Array;
+
+/** A result that is either overwritten or added to. */
+export interface Sum {
+  readonly data: Floats;
+  readonly accumulate: boolean;
+}
+
+/** sum[i] (+)= value. */
+export function put(sum: Sum, i: number, value: number): void {
+  sum.data[i] = sum.accumulate ? sum.data[i] + value : value;
+}
+
+/** What a reference kernel is given for each role. */
+interface Views extends Record<Role, unknown> {
+  read: Floats;
+  optional: Floats | null;
+  write: Floats;
+  accumulate: Sum;
+  update: Floats;
+  ids: Int32Array;
+  size: number;
+  scalar: number;
+}
+
+export type ReferenceArguments<K extends KernelName> = {
+  readonly [P in keyof Signatures[K]]: Signatures[K][P] extends Role ? Views[Signatures[K][P]] : never;
+};
+export type ReferenceKernel<K extends KernelName> = (args: ReferenceArguments<K>) => void;
