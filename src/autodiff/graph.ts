@@ -10,7 +10,7 @@ export interface Value {
   /** Where it lives, for parameters, gradients, inputs and state. Absent: the planner finds a place. */
   readonly region: Region | undefined;
   /** Set on a gradient that adds to an earlier sum: this value is `base` plus what its kernel computes. */
-  readonly base: Value | undefined;
+  base: Value | undefined;
   /** Whether any parameter lies upstream, so that a derivative is wanted. */
   needsGradient: boolean;
 }

@@ -67,23 +67,18 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
 /** A sum that is still needed after something is added to it keeps its buffer: the addition works on a copy. */
 function withCopies(recorded: readonly GraphNode[], keep: readonly Value[]): GraphNode[] {
   const lastRead = lastReads(recorded, keep);
-  const nodes: GraphNode[] = [];
-  recorded.forEach((node, index) => {
-    let args = node.args;
-    for (const [name, value] of Object.entries(node.args)) {
-      if (typeof value !== 'object' || value?.base === undefined || value.region !== undefined) continue;
+  return recorded.flatMap((node, index) => {
+    const copies: GraphNode[] = [];
+    for (const value of writes(node)) {
       const base = value.base;
-      const free = base.region === undefined && lastRead.get(base) === index && !readsDirectly(node, base);
-      if (free) continue;
+      if (base === undefined || value.region !== undefined) continue;
+      if (base.region === undefined && lastRead.get(base) === index && !readsDirectly(node, base)) continue;
       const copy: Value = { ...value, base: undefined };
-      nodes.push({ kernel: 'copy', args: { x: base, y: copy, n: size(base) }, label: node.label });
-      // The value itself must stay the same object, as later nodes refer to it; only its base is re-pointed.
-      Object.assign(value, { base: copy });
-      args = { ...args, [name]: value };
+      value.base = copy;
+      copies.push({ kernel: 'copy', args: { x: base, y: copy, n: size(base) }, label: node.label });
     }
-    nodes.push({ ...node, args });
+    return [...copies, node];
   });
-  return nodes;
 }
 
 /** Whether a node reads `value` as an operand, and not only as the sum it adds to. */

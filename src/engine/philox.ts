@@ -43,8 +43,11 @@ function multiplyHigh(a: number, b: number): number {
   return (Math.imul(aHigh, bHigh) + (middle >>> 16) + Math.floor(cross / 65536)) | 0;
 }
 
-/** The fourth counter word of everything drawn outside the training step, so that no two uses share a counter. */
-export const Stream = { init: 1, batches: 2, sampling: 3, gradcheck: 4 } as const;
+/**
+ * The fourth counter word of everything drawn outside the training step, so that no two uses share a counter. Dropout
+ * has the number of its micro-batch there, which stays far below these.
+ */
+export const Stream = { init: 0x494e4954, batches: 0x42415443, sampling: 0x53414d50, gradcheck: 0x47524144 } as const;
 
 /** Splits a seed (a safe integer ≥ 0) into the generator's two key words. */
 export const seedKey = (seed: number): [number, number] => [seed | 0, Math.floor(seed / 2 ** 32) | 0];

@@ -176,7 +176,7 @@ export const signatures = define({
     N: 'size',
     V: 'size',
   },
-  /** mean[0] = Σ losses / mean[1], mean[1] = the number of targets ≥ 0 (at least 1); summed in float64. */
+  /** mean[0] = Σ losses where the target is ≥ 0, over mean[1] = how many there are (at least 1); summed in float64, in order. */
   meanLoss: { losses: 'read', targets: 'ids', mean: 'write', N: 'size' },
   /** dLosses[n] (+)= dMean[0]/mean[1] where the target is ≥ 0, else 0. */
   meanLossBackward: { targets: 'ids', mean: 'read', dMean: 'read', dLosses: 'accumulate', N: 'size' },

@@ -40,8 +40,9 @@ export function meanLoss({ losses, targets, mean, N }: ReferenceArguments<'meanL
   let sum = 0;
   let count = 0;
   for (let n = 0; n < N; n++) {
+    if (targets[n] < 0) continue;
     sum += losses[n];
-    if (targets[n] >= 0) count++;
+    count++;
   }
   mean[1] = Math.max(count, 1);
   mean[0] = sum / mean[1];

@@ -1,0 +1,136 @@
+import type { GradientCase } from './gradcheck.ts';
+import type { OpName } from './tape.ts';
+
+const rng = { name: 'rng', shape: [4], from: 0, below: 2 ** 31 };
+
+/**
+ * One row or more for every op, at shapes that are odd on purpose. The same rows drive `gpt gradcheck`, the gradient
+ * tests and the comparison of the two backends; an op without a row does not compile.
+ */
+export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } = {
+  embedding: [
+    {
+      name: 'embedding [2,5] of [7,3]',
+      inputs: [
+        { name: 'ids', shape: [2, 5], from: 0, below: 7 },
+        { name: 'table', shape: [7, 3] },
+      ],
+      record: (t, { ids, table }) => t.embedding(ids, table),
+    },
+  ],
+  linear: [
+    {
+      name: 'linear [3,5]·[5,4] + bias',
+      inputs: [
+        { name: 'x', shape: [3, 5] },
+        { name: 'W', shape: [5, 4] },
+        { name: 'bias', shape: [4] },
+      ],
+      record: (t, { x, W, bias }) => t.linear(x, W, bias),
+    },
+    {
+      name: 'linear [2,3,5]·[4,5]ᵀ',
+      inputs: [
+        { name: 'x', shape: [2, 3, 5] },
+        { name: 'W', shape: [4, 5] },
+      ],
+      record: (t, { x, W }) => t.linear(x, W, null, { transposed: true }),
+    },
+  ],
+  matmul: [false, true].flatMap((transA) =>
+    [false, true].map((transB) => ({
+      name: `matmul ${transA ? '[7,5]ᵀ' : '[5,7]'}·${transB ? '[6,7]ᵀ' : '[7,6]'}`,
+      inputs: [
+        { name: 'a', shape: transA ? [7, 5] : [5, 7] },
+        { name: 'b', shape: transB ? [6, 7] : [7, 6] },
+      ],
+      record: (t, { a, b }) => t.matmul(a, b, { transA, transB }),
+    })) satisfies GradientCase[],
+  ),
+  add: [
+    {
+      name: 'add [3,5]',
+      inputs: [
+        { name: 'a', shape: [3, 5] },
+        { name: 'b', shape: [3, 5] },
+      ],
+      record: (t, { a, b }) => t.add(a, b),
+    },
+    {
+      name: 'add x + (x + x)',
+      inputs: [{ name: 'x', shape: [3, 5] }],
+      record: (t, { x }) => t.add(x, t.add(x, x)),
+    },
+  ],
+  gelu: [
+    {
+      name: 'gelu [3,7]',
+      inputs: [{ name: 'x', shape: [3, 7], scale: 2 }],
+      record: (t, { x }) => t.gelu(x),
+    },
+  ],
+  relu: [
+    {
+      name: 'relu [3,7]',
+      inputs: [{ name: 'x', shape: [3, 7], scale: 2 }],
+      record: (t, { x }) => t.relu(x),
+    },
+  ],
+  softmax: [
+    {
+      name: 'softmax [4,7]',
+      inputs: [{ name: 'x', shape: [4, 7], scale: 2 }],
+      record: (t, { x }) => t.softmax(x),
+    },
+  ],
+  layerNorm: [
+    {
+      name: 'layerNorm [4,7]',
+      inputs: [
+        { name: 'x', shape: [4, 7] },
+        { name: 'weight', shape: [7] },
+        { name: 'bias', shape: [7] },
+      ],
+      record: (t, { x, weight, bias }) => t.layerNorm(x, weight, bias, 1e-5),
+    },
+  ],
+  attention: [
+    {
+      name: 'attention B=2 T=5 H=2 D=3',
+      inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rng],
+      record: (t, { qkv, rng }) => t.attention(qkv, 2, { rng, probability: 0 }, 0),
+    },
+    {
+      name: 'attention with dropout 0.3',
+      inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rng],
+      record: (t, { qkv, rng }) => t.attention(qkv, 2, { rng, probability: 0.3 }, 1),
+    },
+  ],
+  dropout: [
+    {
+      name: 'dropout 0.4 [3,7]',
+      inputs: [{ name: 'x', shape: [3, 7] }, rng],
+      record: (t, { x, rng }) => t.dropout(x, { rng, probability: 0.4 }, 2),
+    },
+  ],
+  crossEntropy: [
+    {
+      name: 'crossEntropy [5,7]',
+      inputs: [
+        { name: 'logits', shape: [5, 7], scale: 2 },
+        { name: 'targets', shape: [5], from: -1, below: 7 },
+      ],
+      record: (t, { logits, targets }) => t.crossEntropy(logits, targets),
+    },
+  ],
+  meanLoss: [
+    {
+      name: 'meanLoss [6]',
+      inputs: [
+        { name: 'losses', shape: [6] },
+        { name: 'targets', shape: [6], from: -1, below: 3 },
+      ],
+      record: (t, { losses, targets }) => t.meanLoss(losses, targets),
+    },
+  ],
+};

@@ -1,0 +1,100 @@
+import type { Recorder, Value } from '../autodiff/graph.ts';
+import { align, type Layout, type Region } from '../engine/memory.ts';
+import type { ModelConfig } from './config.ts';
+import type { ParameterLookup } from './gpt.ts';
+import { elements, isDecayed, parameterTable, type Parameter } from './parameters.ts';
+
+/**
+ * How parameters lie in one contiguous block: those with weight decay first, then the other trained ones, so that the
+ * optimiser, the gradient norm and weight decay are linear passes over it. Gradients and moments lie the same way in
+ * blocks of their own. Each tensor starts on a cache line; the gaps stay 0 for ever.
+ */
+export interface BlockLayout {
+  readonly parameters: readonly { readonly parameter: Parameter; readonly start: number; readonly length: number }[];
+  /** Length of the whole block, of its trained part and of its decayed part: each a prefix; in elements. */
+  readonly total: number;
+  readonly trained: number;
+  readonly decayed: number;
+}
+
+export function blockLayout(config: ModelConfig): BlockLayout {
+  const table = parameterTable(config);
+  const groups = [
+    table.filter(isDecayed),
+    table.filter((p) => p.trained && !isDecayed(p)),
+    table.filter((p) => !p.trained),
+  ];
+  let end = 0;
+  const ends: number[] = [];
+  const parameters: { parameter: Parameter; start: number; length: number }[] = [];
+  for (const group of groups) {
+    for (const parameter of group) {
+      const length = elements(parameter.shape);
+      parameters.push({ parameter, start: end, length });
+      end += align(length);
+    }
+    ends.push(end);
+  }
+  return { parameters, decayed: ends[0], trained: ends[1], total: end };
+}
+
+/** A model's parameters at a place in engine memory. */
+export interface PlacedModel {
+  readonly config: ModelConfig;
+  readonly block: BlockLayout;
+  /** All parameters; the first `block.trained` elements are the ones training changes. */
+  readonly region: Region;
+}
+
+export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
+  const block = blockLayout(config);
+  return { config, block, region: layout.allocate(block.total) };
+}
+
+/** The part of a block like the parameters' (theirs, their gradients', their moments') that belongs to one tensor. */
+export const within = (block: Region, entry: { readonly start: number; readonly length: number }): Region => ({
+  offset: block.offset + entry.start,
+  length: entry.length,
+  dtype: 'f32',
+});
+
+/** The parameters as graph values. */
+export function parameterValues(record: Recorder, model: PlacedModel): { values: Map<string, Value>; lookup: ParameterLookup } {
+  const values = new Map<string, Value>();
+  for (const entry of model.block.parameters) {
+    const { name, shape, trained } = entry.parameter;
+    values.set(name, record.external(name, shape, within(model.region, entry), trained));
+  }
+  const lookup: ParameterLookup = (name) => {
+    const value = values.get(name);
+    if (value === undefined) throw new Error(`no parameter is called '${name}'`);
+    return value;
+  };
+  return { values, lookup };
+}
+
+/** A tensor as it is saved: its name, its shape, and its numbers as a view of engine memory. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** The tensors of a block (parameters, or moments laid out like them) as views of memory. */
+export function tensorsOf(
+  block: BlockLayout,
+  region: Region,
+  floats: Float32Array,
+  { trainedOnly = false } = {},
+): NamedTensor[] {
+  return block.parameters
+    .filter(({ parameter }) => parameter.trained || !trainedOnly)
+    .map((entry) => {
+      const { offset, length } = within(region, entry);
+      return {
+        name: entry.parameter.name,
+        shape: entry.parameter.shape,
+        data: floats.subarray(offset, offset + length),
+      };
+    });
+}

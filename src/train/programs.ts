@@ -1,0 +1,157 @@
+import { differentiate, type Value } from '../autodiff/graph.ts';
+import { plan, type Program } from '../autodiff/plan.ts';
+import { createTape } from '../autodiff/tape.ts';
+import { Layout, type Region } from '../engine/memory.ts';
+import { HYPER_SLOTS } from '../engine/signatures.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { gpt, head } from '../model/gpt.ts';
+import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
+import type { OptimizerName } from './optimizer.ts';
+
+/** The elements globalNorm sums at once; two 4-byte elements hold each float64 partial sum. */
+const NORM_BLOCK = 4096;
+
+/** What one pass over a batch reads and writes, at fixed places. */
+export interface BatchMemory {
+  readonly B: number;
+  readonly T: number;
+  /** int32 [B,T]: token ids, their positions, and the ids that follow (−1: ignored). */
+  readonly ids: Region;
+  readonly positions: Region;
+  readonly targets: Region;
+  /** int32 [4]: seed (2 words), step, micro-batch. */
+  readonly rng: Region;
+}
+
+/** Everything a training run has in engine memory, and the programs that work on it. */
+export interface TrainingPrograms {
+  readonly model: PlacedModel;
+  readonly batch: BatchMemory;
+  readonly gradients: Region;
+  /** The optimiser's moments, each laid out like the parameters: m and v of AdamW, m of SGD. */
+  readonly moments: readonly { readonly name: string; readonly region: Region }[];
+  readonly hyper: Region;
+  /** [1]: what the derivative starts from, 1/micro-batches. */
+  readonly dLoss: Region;
+  /** [1]: the global gradient norm of the last optimiser step, before clipping. */
+  readonly norm: Region;
+  /** Forward and backward, writing the gradients; and adding to them, for the micro-batches after the first. */
+  readonly forwardBackward: Program;
+  readonly forwardBackwardAdding: Program | undefined;
+  /** Where these leave the mean loss in nats. */
+  readonly loss: (program: Program) => number;
+  readonly optimizer: Program;
+  /** Forward only, no dropout; `losses` says where the loss of each token is left. */
+  readonly evaluate: Program;
+  readonly losses: number;
+  /** What memory must be reserved, in 4-byte elements. */
+  readonly end: number;
+}
+
+export interface TrainingShape {
+  readonly config: ModelConfig;
+  readonly batchSize: number;
+  readonly microBatches: number;
+  readonly optimizer: OptimizerName;
+}
+
+/** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
+export function trainingPrograms({ config, batchSize, microBatches, optimizer }: TrainingShape): TrainingPrograms {
+  const layout = new Layout();
+  const model = placeModel(config, layout);
+  const n = model.block.trained;
+  const gradients = layout.allocate(n);
+  const moments = (optimizer === 'adamw' ? ['m', 'v'] : ['m']).map((name) => ({ name, region: layout.allocate(n) }));
+  const hyper = layout.allocate(HYPER_SLOTS);
+  const dLoss = layout.allocate(2); // shaped like the mean loss, whose second element is a count
+  const norm = layout.allocate(1);
+  const partials = layout.allocate(2 * Math.ceil(n / NORM_BLOCK));
+  const batch = placeBatch(layout, batchSize, config.blockSize);
+  const start = layout.end;
+
+  const record = (accumulate: boolean) => {
+    const pass = recordLoss(model, batch, config.dropout);
+    const mean = pass.tape.scope('loss', () => pass.tape.meanLoss(pass.losses, pass.targets));
+    const regions = new Map<Value, Region>();
+    for (const entry of model.block.parameters)
+      if (entry.parameter.trained) regions.set(pass.lookup(entry.parameter.name), within(gradients, entry));
+    differentiate(pass.tape, mean, pass.tape.external('dLoss', [2], dLoss), regions, accumulate);
+    const program = plan(pass.tape.nodes, start, [mean]);
+    return { program, loss: program.buffer(mean).offset };
+  };
+  const first = record(false);
+  const adding = microBatches > 1 ? record(true) : undefined;
+  const optimize = planOptimizer(model, { gradients, moments: moments.map((m) => m.region), hyper, norm, partials });
+  const evaluation = recordLoss(model, batch, 0);
+  const evaluate = plan(evaluation.tape.nodes, start, [evaluation.losses]);
+
+  return {
+    model,
+    batch,
+    gradients,
+    moments,
+    hyper,
+    dLoss,
+    norm,
+    forwardBackward: first.program,
+    forwardBackwardAdding: adding?.program,
+    loss: (program) => (program === adding?.program ? adding.loss : first.loss),
+    optimizer: optimize,
+    evaluate,
+    losses: evaluate.buffer(evaluation.losses).offset,
+    end: Math.max(first.program.end, adding?.program.end ?? 0, evaluate.end),
+  };
+}
+
+/** Reserves the inputs of a pass over B sequences of T tokens. */
+export function placeBatch(layout: Layout, B: number, T: number): BatchMemory {
+  return {
+    B,
+    T,
+    ids: layout.allocate(B * T, 'i32'),
+    positions: layout.allocate(B * T, 'i32'),
+    targets: layout.allocate(B * T, 'i32'),
+    rng: layout.allocate(4, 'i32'),
+  };
+}
+
+/** Records the model and the loss of each token of a batch. */
+export function recordLoss(model: PlacedModel, batch: BatchMemory, dropout: number) {
+  const { B, T } = batch;
+  const tape = createTape();
+  const { lookup } = parameterValues(tape, model);
+  const ids = tape.external('ids', [B, T], batch.ids);
+  const positions = tape.external('positions', [B, T], batch.positions);
+  const targets = tape.external('targets', [B, T], batch.targets);
+  const rng = tape.external('rng', [4], batch.rng);
+  const hidden = gpt(tape, model.config, lookup, { ids, positions, rng, dropout }); // [B,T,C]
+  const logits = head(tape, lookup, hidden); // [B,T,V]
+  const losses = tape.scope('loss', () => tape.crossEntropy(logits, targets)); // [B·T]
+  return { tape, lookup, logits, losses, targets };
+}
+
+interface OptimizerMemory {
+  readonly gradients: Region;
+  readonly moments: readonly Region[];
+  readonly hyper: Region;
+  readonly norm: Region;
+  readonly partials: Region;
+}
+
+/** The gradient norm, then one pass over parameters, gradients and moments. */
+function planOptimizer(model: PlacedModel, memory: OptimizerMemory): Program {
+  const tape = createTape();
+  const { trained: n, decayed } = model.block;
+  const value = (name: string, region: Region) => tape.external(name, [region.length], region);
+  const x = tape.external('parameters', [n], { ...model.region, length: n });
+  const dX = value('gradients', memory.gradients);
+  const [m, v] = memory.moments.map((region, i) => value(`moment ${i}`, region));
+  const hyper = value('hyper', memory.hyper);
+  const norm = value('norm', memory.norm);
+  tape.scope('optimizer', () => {
+    tape.emit('globalNorm', { x: dX, partials: value('partials', memory.partials), norm, n });
+    if (v === undefined) tape.emit('sgd', { x, dX, m, hyper, norm, n, decayed });
+    else tape.emit('adamw', { x, dX, m, v, hyper, norm, n, decayed });
+  });
+  return plan(tape.nodes, 0);
+}

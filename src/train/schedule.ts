@@ -1,0 +1,27 @@
+export const scheduleNames = ['cosine', 'linear', 'constant'] as const;
+export type ScheduleName = (typeof scheduleNames)[number];
+
+export interface ScheduleOptions {
+  readonly schedule: ScheduleName;
+  readonly learningRate: number;
+  /** Where the decay ends; unused by `constant`. */
+  readonly minLearningRate: number;
+  /** Steps of linear warm-up from almost 0. */
+  readonly warmupIters: number;
+  /** The step at which the decay has ended: as a rule the run's length. */
+  readonly decayIters: number;
+}
+
+/**
+ * The learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017), a straight
+ * line, or nothing. The same formula as nanoGPT's, so that its settings mean the same here.
+ */
+export function learningRateAt(step: number, options: ScheduleOptions): number {
+  const { schedule, learningRate, minLearningRate, warmupIters, decayIters } = options;
+  if (step < warmupIters) return (learningRate * (step + 1)) / (warmupIters + 1);
+  if (schedule === 'constant') return learningRate;
+  if (step >= decayIters) return minLearningRate;
+  const progress = (step - warmupIters) / (decayIters - warmupIters);
+  const remaining = schedule === 'cosine' ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
+  return minLearningRate + remaining * (learningRate - minLearningRate);
+}
