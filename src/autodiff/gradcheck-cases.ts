@@ -1,7 +1,7 @@
 import type { GradientCase } from './gradcheck.ts';
 import type { OpName } from './tape.ts';
 
-const rng = { name: 'rng', shape: [4], from: 0, below: 2 ** 31 };
+const rngInput = { name: 'rng', shape: [4], from: 0, below: 2 ** 31 };
 
 /**
  * One row or more for every op, at shapes that are odd on purpose. The same rows drive `gpt gradcheck`, the gradient
@@ -37,15 +37,16 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
       record: (t, { x, W }) => t.linear(x, W, null, { transposed: true }),
     },
   ],
-  matmul: [false, true].flatMap((transA) =>
-    [false, true].map((transB) => ({
-      name: `matmul ${transA ? '[7,5]ᵀ' : '[5,7]'}·${transB ? '[6,7]ᵀ' : '[7,6]'}`,
-      inputs: [
-        { name: 'a', shape: transA ? [7, 5] : [5, 7] },
-        { name: 'b', shape: transB ? [6, 7] : [7, 6] },
-      ],
-      record: (t, { a, b }) => t.matmul(a, b, { transA, transB }),
-    })) satisfies GradientCase[],
+  matmul: [false, true].flatMap(
+    (transA) =>
+      [false, true].map((transB) => ({
+        name: `matmul ${transA ? '[7,5]ᵀ' : '[5,7]'}·${transB ? '[6,7]ᵀ' : '[7,6]'}`,
+        inputs: [
+          { name: 'a', shape: transA ? [7, 5] : [5, 7] },
+          { name: 'b', shape: transB ? [6, 7] : [7, 6] },
+        ],
+        record: (t, { a, b }) => t.matmul(a, b, { transA, transB }),
+      })) satisfies GradientCase[],
   ),
   add: [
     {
@@ -97,19 +98,19 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
   attention: [
     {
       name: 'attention B=2 T=5 H=2 D=3',
-      inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rng],
+      inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rngInput],
       record: (t, { qkv, rng }) => t.attention(qkv, 2, { rng, probability: 0 }, 0),
     },
     {
       name: 'attention with dropout 0.3',
-      inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rng],
+      inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rngInput],
       record: (t, { qkv, rng }) => t.attention(qkv, 2, { rng, probability: 0.3 }, 1),
     },
   ],
   dropout: [
     {
       name: 'dropout 0.4 [3,7]',
-      inputs: [{ name: 'x', shape: [3, 7] }, rng],
+      inputs: [{ name: 'x', shape: [3, 7] }, rngInput],
       record: (t, { x, rng }) => t.dropout(x, { rng, probability: 0.4 }, 2),
     },
   ],

@@ -9,7 +9,12 @@ import { createTape, type Tape } from './tape.ts';
 /** A tensor a check feeds in: normal numbers, or whole numbers in [from, below). */
 export type CheckInput =
   | { readonly name: string; readonly shape: readonly number[]; readonly scale?: number }
-  | { readonly name: string; readonly shape: readonly number[]; readonly from: number; readonly below: number };
+  | {
+      readonly name: string;
+      readonly shape: readonly number[];
+      readonly from: number;
+      readonly below: number;
+    };
 
 /** A function whose hand-written derivative is to be compared with a numerical one. */
 export interface GradientCase {
@@ -65,7 +70,9 @@ export function checkGradients(check: GradientCase, { seed = 1, limit = Infinity
 
   const backend: Backend = createReferenceBackend('float64');
   backend.reserve(Math.max(forward.end, backward.end));
-  check.inputs.forEach((input, i) => fill(backend, values[input.name].region!, input, new Philox(seed, i, Stream.gradcheck)));
+  check.inputs.forEach((input, i) =>
+    fill(backend, values[input.name].region!, input, new Philox(seed, i, Stream.gradcheck)),
+  );
   const random = new Philox(seed, check.inputs.length, Stream.gradcheck);
   for (let i = 0; i < outLength; i++) backend.floats[weights.offset + i] = random.normalPair()[0];
 
@@ -74,7 +81,8 @@ export function checkGradients(check: GradientCase, { seed = 1, limit = Infinity
   const loss = (): number => {
     forwardProgram.run();
     let sum = 0;
-    for (let i = 0; i < outLength; i++) sum += backend.floats[outOffset + i] * backend.floats[weights.offset + i];
+    for (let i = 0; i < outLength; i++)
+      sum += backend.floats[outOffset + i] * backend.floats[weights.offset + i];
     return sum;
   };
   backend.load(backward.instructions).run();

@@ -80,19 +80,20 @@ export class Recorder {
 
   /** Records one kernel call. What it writes needs a gradient if anything it reads does. */
   emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void {
-    const node: GraphNode = { kernel, args: args as GraphNode['args'], label: this.#label };
+    const node: GraphNode = { kernel, args, label: this.#label };
     const needsGradient = reads(node).some((value) => value.needsGradient);
     for (const value of writes(node)) value.needsGradient ||= needsGradient;
     this.nodes.push(node);
   }
 
   /** Runs an op's forward and remembers its derivative. */
-  apply<Arguments extends readonly unknown[], Saved>(
-    op: Op<Arguments, Saved>,
-    ...args: Arguments
-  ): Value {
+  apply<Arguments extends readonly unknown[], Saved>(op: Op<Arguments, Saved>, ...args: Arguments): Value {
     const { out, saved } = op.forward(this, ...args);
-    this.entries.push({ out, label: this.#label, backward: (gradients, dOut) => op.backward(gradients, dOut, saved) });
+    this.entries.push({
+      out,
+      label: this.#label,
+      backward: (gradients, dOut) => op.backward(gradients, dOut, saved),
+    });
     return out;
   }
 }
@@ -171,8 +172,7 @@ export function differentiate(
 ): Gradients {
   const gradients = new Gradients(record, regions);
   if (accumulate)
-    for (const [x, region] of regions)
-      gradients.seed(x, record.external(`d ${x.name}`, x.shape, region));
+    for (const [x, region] of regions) gradients.seed(x, record.external(`d ${x.name}`, x.shape, region));
   gradients.seed(loss, dLoss);
   for (const entry of record.entries.toReversed()) {
     const dOut = gradients.of(entry.out);

@@ -158,8 +158,8 @@ function print(nodes: readonly GraphNode[], instructions: readonly Instruction[]
     .map((node, index) => {
       const args = Object.entries<Buffer | number | null>(instructions[index].args).map(([name, arg]) => {
         const value = node.args[name];
-        if (typeof arg !== 'object' || arg === null || typeof value !== 'object' || value === null)
-          return `${name}=${arg}`;
+        if (typeof arg === 'number') return `${name}=${arg}`;
+        if (arg === null || typeof value !== 'object' || value === null) return `${name}=none`;
         return `${name}${arg.accumulate ? '+' : ''}=[${value.shape.join(',')}]@${arg.offset}`;
       });
       return `${String(index).padStart(4)}  ${node.kernel.padEnd(26)} ${node.label.padEnd(28)} ${args.join(' ')}`;

@@ -47,7 +47,12 @@ function multiplyHigh(a: number, b: number): number {
  * The fourth counter word of everything drawn outside the training step, so that no two uses share a counter. Dropout
  * has the number of its micro-batch there, which stays far below these.
  */
-export const Stream = { init: 0x494e4954, batches: 0x42415443, sampling: 0x53414d50, gradcheck: 0x47524144 } as const;
+export const Stream = {
+  init: 0x494e4954,
+  batches: 0x42415443,
+  sampling: 0x53414d50,
+  gradcheck: 0x47524144,
+} as const;
 
 /** Splits a seed (a safe integer ≥ 0) into the generator's two key words. */
 export const seedKey = (seed: number): [number, number] => [seed | 0, Math.floor(seed / 2 ** 32) | 0];

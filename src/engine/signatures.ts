@@ -208,15 +208,16 @@ export type KernelName = keyof Signatures;
  * Kernels that may write their result over this operand: element i of the result depends on no other element of it
  * (crossEntropyBackward: of its row's saved lse). The planner then lets the two share one buffer if the operand dies.
  */
-export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } = {
-  add: { result: 'y', operand: 'a' },
-  gelu: { result: 'y', operand: 'x' },
-  geluBackward: { result: 'dX', operand: 'dY' },
-  relu: { result: 'y', operand: 'x' },
-  reluBackward: { result: 'dX', operand: 'dY' },
-  dropout: { result: 'y', operand: 'x' },
-  crossEntropyBackward: { result: 'dLogits', operand: 'logits' },
-};
+export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } =
+  {
+    add: { result: 'y', operand: 'a' },
+    gelu: { result: 'y', operand: 'x' },
+    geluBackward: { result: 'dX', operand: 'dY' },
+    relu: { result: 'y', operand: 'x' },
+    reluBackward: { result: 'dX', operand: 'dY' },
+    dropout: { result: 'y', operand: 'x' },
+    crossEntropyBackward: { result: 'dLogits', operand: 'logits' },
+  };
 
 /** Slots of the `hyper` buffer, written by the training loop before each optimiser step. */
 export const HYPER = {

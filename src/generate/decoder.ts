@@ -4,7 +4,13 @@ import type { Backend, Loaded } from '../engine/instruction.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { gpt, head } from '../model/gpt.ts';
-import { parameterValues, placeModel, tensorsOf, type NamedTensor, type PlacedModel } from '../model/placement.ts';
+import {
+  parameterValues,
+  placeModel,
+  tensorsOf,
+  type NamedTensor,
+  type PlacedModel,
+} from '../model/placement.ts';
 
 /** A recorded pass over `length` new tokens. */
 interface Pass {

@@ -20,7 +20,11 @@ export interface GenerateOptions extends SamplingOptions {
  * from there: positions are learned from 0 up, so the cache cannot simply slide, and re-reading a half every T/2 tokens
  * costs little where re-reading everything for each token, as nanoGPT does, would undo the cache.
  */
-export function* generate(decoder: Decoder, prompt: ArrayLike<number>, options: GenerateOptions): Generator<number> {
+export function* generate(
+  decoder: Decoder,
+  prompt: ArrayLike<number>,
+  options: GenerateOptions,
+): Generator<number> {
   const { blockSize } = decoder.config;
   const random = new Philox(options.seed, options.sample ?? 0, Stream.sampling);
   const context = Array.from(prompt).slice(-blockSize);

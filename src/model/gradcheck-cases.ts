@@ -30,7 +30,11 @@ function modelCase(name: string, config: ModelConfig): GradientCase {
       { name: 'targets', shape: [B, T], from: 0, below: config.vocabSize },
       { name: 'rng', shape: [4], from: 0, below: 2 ** 31 },
       // Larger than GPT-2's initialisation, so that every derivative is well above rounding.
-      ...parameterTable(config).map(({ name, shape }) => ({ name, shape, scale: 0.5 })),
+      ...parameterTable(config).map((parameter) => ({
+        name: parameter.name,
+        shape: parameter.shape,
+        scale: 0.5,
+      })),
     ],
     record(t, values) {
       const { ids, positions, targets, rng } = values;

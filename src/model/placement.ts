@@ -10,7 +10,11 @@ import { elements, isDecayed, parameterTable, type Parameter } from './parameter
  * blocks of their own. Each tensor starts on a cache line; the gaps stay 0 for ever.
  */
 export interface BlockLayout {
-  readonly parameters: readonly { readonly parameter: Parameter; readonly start: number; readonly length: number }[];
+  readonly parameters: readonly {
+    readonly parameter: Parameter;
+    readonly start: number;
+    readonly length: number;
+  }[];
   /** Length of the whole block, of its trained part and of its decayed part: each a prefix; in elements. */
   readonly total: number;
   readonly trained: number;
@@ -52,14 +56,20 @@ export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
 }
 
 /** The part of a block like the parameters' (theirs, their gradients', their moments') that belongs to one tensor. */
-export const within = (block: Region, entry: { readonly start: number; readonly length: number }): Region => ({
+export const within = (
+  block: Region,
+  entry: { readonly start: number; readonly length: number },
+): Region => ({
   offset: block.offset + entry.start,
   length: entry.length,
   dtype: 'f32',
 });
 
 /** The parameters as graph values. */
-export function parameterValues(record: Recorder, model: PlacedModel): { values: Map<string, Value>; lookup: ParameterLookup } {
+export function parameterValues(
+  record: Recorder,
+  model: PlacedModel,
+): { values: Map<string, Value>; lookup: ParameterLookup } {
   const values = new Map<string, Value>();
   for (const entry of model.block.parameters) {
     const { name, shape, trained } = entry.parameter;

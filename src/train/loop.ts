@@ -15,7 +15,7 @@ export interface LoopOptions extends ScheduleOptions {
 export interface LoopData {
   /** The micro-batches of step `step`, counted from 0; a pure function of it. */
   readonly batches: (step: number) => readonly Batch[];
-  /** A fixed sample of each split, and all of the validation split for the end. */
+  /** A fixed sample of each split, the same at every evaluation; and all of the validation split, for the end. */
   readonly trainSample: () => Iterable<Batch>;
   readonly validationSample: () => Iterable<Batch>;
   readonly wholeValidation: () => Iterable<Batch>;
@@ -51,11 +51,15 @@ export type TrainEvent =
       readonly validationLoss: number;
       /** The lowest validation loss so far. */
       readonly best: boolean;
-      /** Over the whole validation split (at the end), not a sample. */
-      readonly whole: boolean;
       readonly progress: Progress;
     }
-  | { readonly type: 'end'; readonly reason: EndReason; readonly progress: Progress };
+  | {
+      readonly type: 'end';
+      readonly reason: EndReason;
+      readonly progress: Progress;
+      /** Of the final parameters, over the whole validation split; undefined if interrupted. */
+      readonly validationLoss: number | undefined;
+    };
 
 export type EndReason = 'finished' | 'stopped early' | 'interrupted';
 
@@ -70,7 +74,10 @@ export async function train(
   data: LoopData,
   options: LoopOptions,
   handle: (event: TrainEvent) => void,
-  { progress = freshProgress, interrupted = () => false }: { progress?: Progress; interrupted?: () => boolean } = {},
+  {
+    progress = freshProgress,
+    interrupted = () => false,
+  }: { progress?: Progress; interrupted?: () => boolean } = {},
 ): Promise<EndReason> {
   let reason: EndReason = 'finished';
   while (progress.step < options.maxIters) {
@@ -88,13 +95,14 @@ export async function train(
 
     const last = progress.step === options.maxIters;
     if (!last && (options.evalInterval === 0 || progress.step % options.evalInterval !== 0)) continue;
-    progress = evaluate(trainer, data, progress, last, handle);
+    progress = evaluate(trainer, data, progress, handle);
     if (options.patience > 0 && progress.worse >= options.patience && !last) {
       reason = 'stopped early';
       break;
     }
   }
-  handle({ type: 'end', reason, progress });
+  const validationLoss = reason === 'interrupted' ? undefined : trainer.evaluate(data.wholeValidation());
+  handle({ type: 'end', reason, progress, validationLoss });
   return reason;
 }
 
@@ -102,11 +110,10 @@ function evaluate(
   trainer: Trainer,
   data: LoopData,
   progress: Progress,
-  whole: boolean,
   handle: (event: TrainEvent) => void,
 ): Progress {
   const trainLoss = trainer.evaluate(data.trainSample());
-  const validationLoss = trainer.evaluate(whole ? data.wholeValidation() : data.validationSample());
+  const validationLoss = trainer.evaluate(data.validationSample());
   const best = validationLoss < progress.bestLoss;
   const next = best
     ? { ...progress, bestLoss: validationLoss, bestStep: progress.step, worse: 0 }
@@ -117,7 +124,6 @@ function evaluate(
     trainLoss,
     validationLoss,
     best,
-    whole,
     progress: next,
   });
   return next;

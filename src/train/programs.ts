@@ -56,12 +56,20 @@ export interface TrainingShape {
 }
 
 /** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
-export function trainingPrograms({ config, batchSize, microBatches, optimizer }: TrainingShape): TrainingPrograms {
+export function trainingPrograms({
+  config,
+  batchSize,
+  microBatches,
+  optimizer,
+}: TrainingShape): TrainingPrograms {
   const layout = new Layout();
   const model = placeModel(config, layout);
   const n = model.block.trained;
   const gradients = layout.allocate(n);
-  const moments = (optimizer === 'adamw' ? ['m', 'v'] : ['m']).map((name) => ({ name, region: layout.allocate(n) }));
+  const moments = (optimizer === 'adamw' ? ['m', 'v'] : ['m']).map((name) => ({
+    name,
+    region: layout.allocate(n),
+  }));
   const hyper = layout.allocate(HYPER_SLOTS);
   const dLoss = layout.allocate(2); // shaped like the mean loss, whose second element is a count
   const norm = layout.allocate(1);
@@ -81,7 +89,13 @@ export function trainingPrograms({ config, batchSize, microBatches, optimizer }:
   };
   const first = record(false);
   const adding = microBatches > 1 ? record(true) : undefined;
-  const optimize = planOptimizer(model, { gradients, moments: moments.map((m) => m.region), hyper, norm, partials });
+  const optimize = planOptimizer(model, {
+    gradients,
+    moments: moments.map((m) => m.region),
+    hyper,
+    norm,
+    partials,
+  });
   const evaluation = recordLoss(model, batch, 0);
   const evaluate = plan(evaluation.tape.nodes, start, [evaluation.losses]);
 

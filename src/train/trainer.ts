@@ -95,9 +95,9 @@ export class Trainer {
   /** The optimiser's moments as views of memory: names like `m.h.0.attn.c_attn.weight`. */
   moments(): NamedTensor[] {
     return this.programs.moments.flatMap(({ name, region }) =>
-      tensorsOf(this.programs.model.block, region, this.#backend.floats as Float32Array, { trainedOnly: true }).map(
-        (tensor) => ({ ...tensor, name: `${name}.${tensor.name}` }),
-      ),
+      tensorsOf(this.programs.model.block, region, this.#backend.floats as Float32Array, {
+        trainedOnly: true,
+      }).map((tensor) => ({ ...tensor, name: `${name}.${tensor.name}` })),
     );
   }
 

@@ -46,14 +46,15 @@ function runCase(backend: Backend, check: GradientCase, expected: (typeof golden
 
 describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) => {
   const tolerance = name === 'reference float64' ? 1e-8 : 1e-6;
-  test.each(Object.values(gradientCases).flat().filter((check) => !usesRandomNumbers(check)))(
-    '$name',
-    async (check) => {
-      const expected = golden.ops[check.name];
-      const actual = runCase(await make(), check, expected);
-      expect(relativeError(actual.out, expected.out)).toBeLessThan(tolerance);
-      for (const [input, gradient] of Object.entries(expected.gradients))
-        expect(relativeError(actual.gradients[input], gradient), input).toBeLessThan(tolerance);
-    },
-  );
+  test.each(
+    Object.values(gradientCases)
+      .flat()
+      .filter((check) => !usesRandomNumbers(check)),
+  )('$name', async (check) => {
+    const expected = golden.ops[check.name];
+    const actual = runCase(await make(), check, expected);
+    expect(relativeError(actual.out, expected.out)).toBeLessThan(tolerance);
+    for (const [input, gradient] of Object.entries(expected.gradients))
+      expect(relativeError(actual.gradients[input], gradient), input).toBeLessThan(tolerance);
+  });
 });

@@ -33,7 +33,12 @@ export interface LayerCache {
 }
 
 /** Attention for generation: adds the new keys and values to the cache and attends to all of it. Has no derivative. */
-export function cachedAttention(t: Recorder, qkv: Value, positions: Value, { keys, values }: LayerCache): Value {
+export function cachedAttention(
+  t: Recorder,
+  qkv: Value,
+  positions: Value,
+  { keys, values }: LayerCache,
+): Value {
   const [B, T, C3] = qkv.shape;
   const [, H, capacity, D] = keys.shape;
   const out = t.local([B, T, C3 / 3]);

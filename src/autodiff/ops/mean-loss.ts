@@ -13,6 +13,8 @@ export const meanLoss = defineOp({
     return { out: mean, saved: { losses, targets, mean } };
   },
   backward(g, dMean, { losses, targets, mean }) {
-    g.add(losses, (dLosses) => g.emit('meanLossBackward', { targets, mean, dMean, dLosses, N: size(losses) }));
+    g.add(losses, (dLosses) =>
+      g.emit('meanLossBackward', { targets, mean, dMean, dLosses, N: size(losses) }),
+    );
   },
 });
