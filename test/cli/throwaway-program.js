@@ -71,13 +71,22 @@ const program = createProgram([
         await sleep(60_000);
       });
   }),
+  inline('nested', 'Group commands', (command) => {
+    command
+      .command('inner')
+      .description('A command in a command')
+      .addArgument(argument('<word>', 'anything', filePath))
+      .action((word) => print(`${word}\n`));
+  }),
   inline('work', 'Work with a progress bar until interrupted', (command) => {
     command
       .addOption(option('--steps <n>', 'how many', wholeNumber(), 20))
       .addOption(option('--every <ms>', 'length of a step', wholeNumber(), 20))
+      .option('--announce', 'say when the work starts')
       .addOption(option('--fail-at <step>', 'throw there', wholeNumber()))
-      .action(async ({ steps, every, failAt }) => {
+      .action(async ({ steps, every, failAt, announce }) => {
         const interrupt = onInterrupt(() => notice('saving, then stopping; once more to stop at once'));
+        if (announce) notice('started');
         const bar = startProgressBar({ label: 'step', total: steps });
         for (let step = 1; step <= steps && interrupt.signal === undefined; step++) {
           await sleep(every);

@@ -31,7 +31,7 @@ export const matmul = defineOp({
   },
 });
 
-interface Transposes {
+export interface Transposes {
   readonly transA?: boolean;
   readonly transB?: boolean;
 }

@@ -1,0 +1,97 @@
+"""Training speed of a plain PyTorch GPT of the same architecture: scaled_dot_product_attention, fused AdamW.
+
+Reads commands from stdin, one a line, so that a driver can alternate it with other contenders: each line "N" runs N
+steps and prints one JSON line {"seconds": …, "loss": …}. Prints {"ready": …} when warm.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, C, H):
+        super().__init__()
+        self.H = H
+        self.ln_1, self.ln_2 = nn.LayerNorm(C), nn.LayerNorm(C)
+        self.c_attn, self.c_proj = nn.Linear(C, 3 * C), nn.Linear(C, C)
+        self.c_fc, self.c_out = nn.Linear(C, 4 * C), nn.Linear(4 * C, C)
+
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = (
+            part.view(B, T, self.H, C // self.H).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).split(C, dim=2)
+        )
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(B, T, C)
+        x = x + self.c_proj(y)
+        return x + self.c_out(F.gelu(self.c_fc(self.ln_2(x)), approximate="tanh"))
+
+
+class GPT(nn.Module):
+    def __init__(self, V, T, L, H, C):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(V, C), nn.Embedding(T, C)
+        self.blocks = nn.ModuleList(Block(C, H) for _ in range(L))
+        self.ln_f = nn.LayerNorm(C)
+        for p in self.parameters():
+            if p.dim() >= 2:
+                nn.init.normal_(p, std=0.02)
+
+    def forward(self, ids, targets):
+        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        logits = F.linear(self.ln_f(x), self.wte.weight)
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+
+parser = argparse.ArgumentParser()
+for name in ("vocab", "block", "layers", "heads", "channels", "batch", "threads"):
+    parser.add_argument(f"--{name}", type=int, required=True)
+parser.add_argument("--compile", action="store_true")
+parser.add_argument("--warmup", type=int, default=5)
+a = parser.parse_args()
+
+torch.manual_seed(1)
+torch.set_num_threads(a.threads)
+model = GPT(a.vocab, a.block, a.layers, a.heads, a.channels)
+decayed = [p for p in model.parameters() if p.dim() >= 2]
+others = [p for p in model.parameters() if p.dim() < 2]
+optimizer = torch.optim.AdamW(
+    [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
+    lr=1e-3,
+    betas=(0.9, 0.99),
+    fused=True,
+)
+forward = torch.compile(model) if a.compile else model
+data = torch.randint(0, a.vocab, (1_000_000,))
+
+
+def step():
+    at = torch.randint(len(data) - a.block - 1, (a.batch,))
+    ids = torch.stack([data[i : i + a.block] for i in at])
+    targets = torch.stack([data[i + 1 : i + 1 + a.block] for i in at])
+    loss = forward(ids, targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss
+
+
+for _ in range(a.warmup):
+    step()
+print(json.dumps({"ready": torch.__version__}), flush=True)
+for line in sys.stdin:
+    start = time.perf_counter()
+    for _ in range(int(line)):
+        loss = step()
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "loss": loss.item(), "peakBytes": peak}), flush=True)

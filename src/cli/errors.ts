@@ -1,0 +1,79 @@
+/** What the user sees of an error, and the exit code: 1 failed, 2 wrong usage. */
+import { inspect } from 'node:util';
+import { CommanderError } from 'commander';
+import { UsageError, UserError } from '../errors.ts';
+import { printError, printable, stderrColors } from './terminal.ts';
+
+export interface Report {
+  readonly exitCode: number;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/** The message for an error of any kind. `commandLine` is the command it came from, such as `gpt train`. */
+export function describeError(error: unknown, commandLine: string): Report {
+  if (error instanceof CommanderError) return describeCommanderError(error, commandLine);
+  if (error instanceof UsageError) {
+    return { exitCode: 2, message: error.message, hint: error.hint ?? seeHelp(commandLine) };
+  }
+  if (error instanceof UserError) return { exitCode: 1, message: error.message, hint: error.hint };
+  if (isSystemError(error)) return { exitCode: 1, message: describeSystemError(error), hint: undefined };
+  const summary = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);
+  return {
+    exitCode: 1,
+    message: `internal error: ${summary.split('\n')[0]}`,
+    hint: process.argv.includes('--debug')
+      ? 'this is a bug; please report it with the lines below'
+      : 'this is a bug; the same command with --debug shows where',
+  };
+}
+
+/** Prints the report, and the stack if it was asked for. */
+export function printReport(report: Report, error: unknown): void {
+  printError(`${stderrColors.red('error:')} ${printable(report.message)}`);
+  if (report.hint !== undefined) printError(`${stderrColors.cyan('hint:')} ${printable(report.hint)}`);
+  if (process.argv.includes('--debug')) printError(printable(inspect(error)));
+}
+
+const seeHelp = (commandLine: string): string => `see ${commandLine} --help`;
+
+function describeCommanderError(error: CommanderError, commandLine: string): Report {
+  const [first = '', suggestion] = error.message.split('\n');
+  const didYouMean = suggestion?.match(/^\((.*\?)\)$/)?.[1];
+  return {
+    exitCode: 2,
+    message: first.replace(/^error: /, ''),
+    hint:
+      didYouMean === undefined ? seeHelp(commandLine) : `d${didYouMean.slice(1)} Or ${seeHelp(commandLine)}`,
+  };
+}
+
+type SystemError = NodeJS.ErrnoException & { code: string };
+
+/** An error of the operating system's, such as a missing file, as opposed to one of ours or of Node's own (ERR_…). */
+const isSystemError = (error: unknown): error is SystemError =>
+  error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EBUSY: 'in use by another program',
+  EDQUOT: 'your disk quota is used up',
+  EEXIST: 'exists already',
+  EIO: 'the disk reports a read or write error',
+  EISDIR: 'is a folder, not a file',
+  ELOOP: 'too many symbolic links',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'no such file or folder',
+  ENOMEM: 'not enough memory',
+  ENOSPC: 'no space left on the disk',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  ENOTEMPTY: 'the folder is not empty',
+  EPERM: 'not permitted',
+  EROFS: 'the file system is read-only',
+};
+
+function describeSystemError(error: SystemError): string {
+  const reason = reasons[error.code] ?? error.message;
+  return error.path === undefined ? `${error.syscall} failed: ${reason}` : `${error.path}: ${reason}`;
+}

@@ -1,0 +1,56 @@
+/** Numbers and tables as people read them. Plain strings without colour; the same for everybody, whatever the locale. */
+
+/** 1234567 → `1,234,567`; fractions keep `digits` places. */
+export function formatNumber(value: number, digits = 0): string {
+  const [whole = '', fraction] = value.toFixed(digits).split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+/** A rough size: 812 → `812`, 10740000 → `10.7M`. */
+export const formatCount = (value: number): string => scaled(value, ['', 'K', 'M', 'B', 'T']);
+
+/** A size in bytes, in powers of 1000 as disks and the Hugging Face hub count: 12300000 → `12.3 MB`. */
+export const formatBytes = (bytes: number): string => scaled(bytes, [' B', ' kB', ' MB', ' GB', ' TB']);
+
+/** Three figures and a unit; units are a factor of 1000 apart. */
+function scaled(value: number, units: readonly string[]): string {
+  let unit = 0;
+  // 999.5 would be shown as 1000: it belongs to the next unit.
+  while (Math.abs(value) >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || Math.abs(value) >= 99.95 ? 0 : Math.abs(value) >= 9.995 ? 1 : 2;
+  return value.toFixed(digits) + units[unit];
+}
+
+/** A time span: `85ms`, `8.4s`, `45s`, `3m 07s`, `1h 02m`, `2d 03h`. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  if (Number.isInteger(seconds) && seconds < 60) return `${seconds}s`;
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)}ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return pair(whole, 60, 'm', 's');
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 24 * 60) return pair(minutes, 60, 'h', 'm');
+  return pair(Math.round(seconds / 3600), 24, 'd', 'h');
+}
+
+const pair = (value: number, base: number, big: string, small: string): string =>
+  `${Math.floor(value / base)}${big} ${String(value % base).padStart(2, '0')}${small}`;
+
+/** How fast: `45,210 tok/s`, and `3.27 tok/s` where whole numbers would say too little. */
+export const formatRate = (perSecond: number, unit: string): string =>
+  `${formatNumber(perSecond, perSecond < 10 ? 2 : perSecond < 100 ? 1 : 0)} ${unit}/s`;
+
+/** A fraction as a percentage: 0.1234 → `12.3%`. */
+export const formatPercent = (fraction: number, digits = 1): string => `${(fraction * 100).toFixed(digits)}%`;
+
+/** Two columns, labels padded to one width, as in the plan that `train` shows before it starts. */
+export function formatTable(rows: readonly (readonly [label: string, value: string])[]): string {
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
+}

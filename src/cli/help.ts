@@ -1,0 +1,69 @@
+/** How help looks: grouped, quiet colours, defaults in one style, examples at the end. */
+import { type Command, type Help, type Option } from 'commander';
+import { helpColors, stderrColors, stdoutColors } from './terminal.ts';
+
+// Lines longer than this are hard to read, however wide the window.
+const widest = 100;
+const withinWidth = (columns: number | undefined): number => Math.min(columns ?? 80, widest);
+
+/** Gives a command, and all that are added to it, the look of this program's help. */
+export function styleHelp(command: Command): void {
+  command.configureOutput({
+    getOutHelpWidth: () => withinWidth(process.stdout.columns),
+    getErrHelpWidth: () => withinWidth(process.stderr.columns),
+    getOutHasColors: () => stdoutColors.level > 0,
+    getErrHasColors: () => stderrColors.level > 0,
+    outputError: () => {}, // errors.ts prints them, in the same form as all others
+  });
+  command.configureHelp({
+    optionDescription: describeOption,
+    subcommandTerm: (subcommand) => subcommand.name(),
+    padWidth,
+    formatItem,
+    styleTitle: (text) => helpColors.bold(text),
+    styleCommandText: (text) => helpColors.cyan(text),
+    styleOptionText: (text) => helpColors.cyan(text),
+    styleSubcommandText: (text) => helpColors.cyan(text),
+    styleArgumentText: (text) => helpColors.cyan(text),
+    styleOptionDescription: (text) => text.replace(/\((default: [^()]*)\)$/, helpColors.dim('($1)')),
+  });
+}
+
+function describeOption(option: Option): string {
+  const { defaultValue, defaultValueDescription, description } = option;
+  // `false` is what every switch starts as.
+  if (defaultValue === undefined || typeof defaultValue === 'boolean') return description;
+  return `${description} (default: ${defaultValueDescription ?? String(defaultValue)})`;
+}
+
+// A term longer than this stands on a line of its own instead of pushing every description to the right.
+const widestTerm = 26;
+
+function padWidth(command: Command, help: Help): number {
+  const terms = [
+    ...help.visibleArguments(command).map((argument) => help.argumentTerm(argument)),
+    ...help.visibleOptions(command).map((option) => help.optionTerm(option)),
+    ...help.visibleCommands(command).map((subcommand) => help.subcommandTerm(subcommand)),
+  ];
+  return Math.max(...terms.map((term) => term.length).filter((width) => width <= widestTerm));
+}
+
+function formatItem(this: Help, term: string, column: number, description: string, help: Help): string {
+  const lines = help.boxWrap(description, (help.helpWidth ?? 80) - column - 4).split('\n');
+  const gap = column + 2 - help.displayWidth(term);
+  const first = gap >= 2 ? term + ' '.repeat(gap) + lines.shift() : term;
+  return [first, ...lines.map((line) => ' '.repeat(column + 2) + line)]
+    .map((line) => `  ${line}`.trimEnd())
+    .join('\n');
+}
+
+/** What one would type, each under a line saying what it does; shown at the end of the command's help. */
+export function addExamples(
+  command: Command,
+  examples: readonly (readonly [what: string, line: string])[],
+): void {
+  command.addHelpText('after', () => {
+    const entries = examples.map(([what, line]) => `  ${helpColors.dim(`# ${what}`)}\n  ${line}`);
+    return `\n${helpColors.bold('Examples:')}\n${entries.join('\n\n')}`;
+  });
+}

@@ -1,0 +1,90 @@
+/**
+ * The command line as a table. A command's module is loaded only when that command is asked for, so `gpt --help` costs
+ * no more than this file and commander.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { styleHelp } from './help.ts';
+import { setVerbosity } from './terminal.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  /** One line for `gpt --help`, and the head of the command's own help. */
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** What a command's file exports: it adds arguments, options, examples and an action to its command. */
+export interface CommandModule {
+  register(command: Command): void;
+}
+
+const globalOptions = 'Global options:';
+
+export const commands: readonly CommandEntry[] = [];
+
+export function createProgram(entries: readonly CommandEntry[] = commands): Command {
+  const program = new Command('gpt')
+    .description('Train GPT language models on your own text.')
+    .usage('<command> [options]')
+    .optionsGroup(globalOptions)
+    .version(version(), '-v, --version', 'print the version')
+    .exitOverride()
+    .enablePositionalOptions(); // what follows a command belongs to it: `gpt sample --prompt --quiet` prompts "--quiet"
+  styleHelp(program);
+  program
+    .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(globalOptions))
+    .helpCommand(false);
+  addGlobalOptions(program);
+
+  const modules = new Map(entries.map((entry) => [entry.name, entry]));
+  for (const { name, summary } of entries) program.command(name).summary(summary).description(summary);
+
+  program.hook('preSubcommand', async (_program, command) => {
+    const entry = modules.get(command.name());
+    if (entry === undefined) return;
+    const module = await entry.load();
+    module.register(command);
+    for (const each of withSubcommands(command)) {
+      addGlobalOptions(each.optionsGroup(globalOptions));
+      each.helpCommand(false);
+    }
+  });
+  program.hook('preAction', (_program, command) => {
+    const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
+    setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
+  });
+
+  program
+    .command('help [command]', { hidden: true })
+    .description('Show the help of a command')
+    .action(async (name?: string) => {
+      const known = name === undefined || program.commands.some((command) => command.name() === name);
+      const args = [name, known ? '--help' : undefined].filter((arg) => arg !== undefined);
+      await program.parseAsync(args, { from: 'user' });
+    });
+
+  program.addHelpText('after', '\nSee gpt <command> --help for the options and examples of a command.');
+  return program;
+}
+
+/** Flags that every command takes, before or after its name. */
+function addGlobalOptions(command: Command): void {
+  command
+    .addOption(new Option('-q, --quiet', 'only warnings, errors and results').conflicts('verbose'))
+    .addOption(new Option('--verbose', 'say more about what is being done'))
+    // These two must work while the line is still being read, so terminal.ts and errors.ts look for them in argv.
+    .addOption(new Option('--no-color', 'plain text; NO_COLOR in the environment does the same'))
+    .addOption(new Option('--debug', 'show the stack of an error'));
+}
+
+const withSubcommands = (command: Command): Command[] => [
+  command,
+  ...command.commands.flatMap(withSubcommands),
+];
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  const manifest: { version: string } = JSON.parse(readFileSync(file, 'utf8'));
+  return manifest.version;
+}

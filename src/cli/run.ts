@@ -1,0 +1,57 @@
+/** From the arguments to the exit code: the one place where a run of the program ends. */
+import { type Command, CommanderError } from 'commander';
+import { describeError, printReport } from './errors.ts';
+import { Interrupted, raise } from './interrupt.ts';
+import { endLiveLine, flush } from './terminal.ts';
+
+/** Runs the program and sees to its end, whatever happens on the way. */
+export async function run(program: Command, args: readonly string[]): Promise<void> {
+  let failed = false;
+  const fail = async (error: unknown): Promise<void> => {
+    if (failed) return; // what fails while the process ends follows from the first failure
+    failed = true;
+    await finish(error, program);
+  };
+  process.on('uncaughtException', (error) => void fail(error));
+  process.stdout.on('error', (error) => void fail(Object.assign(error, { path: 'standard output' })));
+  // Nobody reads our notices any more: no reason to stop the work they were about.
+  process.stderr.on('error', () => {});
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && isShownHelp(error))
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else await fail(error);
+  }
+}
+
+/** `--help` and `--version` end by a throw too, as does `gpt` alone, for which commander shows the help on stderr. */
+const isShownHelp = (error: CommanderError): boolean =>
+  error.exitCode === 0 || error.code === 'commander.help';
+
+/**
+ * Ends the process after an error. It exits instead of running out of work, since threads and timers of the command may
+ * be alive; but not before the streams are empty, since an exit cuts off what a pipe has not taken yet.
+ */
+async function finish(error: unknown, program: Command): Promise<void> {
+  if (isBrokenPipe(error)) process.exit(0); // `gpt … | head -1`: the reader has what it wanted
+  const report = error instanceof Interrupted ? undefined : describeError(error, commandLine(program));
+  endLiveLine();
+  if (report !== undefined) printReport(report, error);
+  await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  if (error instanceof Interrupted) raise(error.signal);
+  else process.exit(report?.exitCode);
+}
+
+const isBrokenPipe = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'EPIPE';
+
+/** The command that was given, as it is typed: `gpt`, `gpt train`. */
+function commandLine(program: Command): string {
+  const names = [program.name()];
+  let command: Command | undefined = program;
+  while ((command = command.commands.find((sub) => sub.name() === command?.args[0])) !== undefined) {
+    names.push(command.name());
+  }
+  return names.join(' ');
+}

@@ -1,0 +1,225 @@
+import { HYPER, HYPER_SLOTS, type KernelName } from './signatures.ts';
+
+/** A buffer a kernel is tried on: its length and what fills it. */
+export type Fill =
+  | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
+  /** Positive numbers, for what is a square or a standard deviation. */
+  | { readonly length: number; readonly kind: 'positive' }
+  /** Whole numbers in [from, below). */
+  | { readonly length: number; readonly kind: 'ids'; readonly from: number; readonly below: number }
+  | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] };
+
+export type KernelCase = Readonly<Record<string, Fill | number | null>>;
+
+/** Sizes around which kernels go wrong: 1, odd, around 4 lanes, around the tiles (4, 6, 8 and 16), beyond a block. */
+export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 33, 48, 49, 65];
+
+const normal = (length: number, scale = 1): Fill => ({ length, kind: 'normal', scale });
+const positive = (length: number): Fill => ({ length, kind: 'positive' });
+const ids = (length: number, from: number, below: number): Fill => ({ length, kind: 'ids', from, below });
+const exact = (values: readonly number[]): Fill => ({ length: values.length, kind: 'exact', values });
+const rng = ids(4, 0, 2 ** 31);
+
+const drop = (p: number, site: number) => ({
+  rng,
+  site,
+  threshold: Math.round(p * 2 ** 32) | 0,
+  scale: 1 / (1 - p),
+});
+
+const hyper = (clip: number): Fill => {
+  const values = Array.from({ length: HYPER_SLOTS }, () => 0);
+  values[HYPER.learningRate] = 0.01;
+  values[HYPER.beta1] = 0.9;
+  values[HYPER.beta2] = 0.99;
+  values[HYPER.epsilon] = 1e-8;
+  values[HYPER.weightDecay] = 0.1;
+  values[HYPER.correction1] = 1 - 0.9 ** 3;
+  values[HYPER.correction2] = 1 - 0.99 ** 3;
+  values[HYPER.clip] = clip;
+  values[HYPER.momentum] = 0.9;
+  return exact(values.map(Math.fround));
+};
+
+/** The attention kernels multiply their sizes: b and h stay small so that d and t can be awkward. */
+const heads = (b: number, t: number, h: number, d: number) => ({
+  B: 1 + (b % 2),
+  T: t,
+  H: 1 + (h % 3),
+  D: d,
+});
+
+/**
+ * How to call each kernel for three random sizes and a random switch. A kernel without a line does not compile.
+ * lse, mean and rstd only have to be plausible: both backends get the same ones.
+ */
+export const kernelCases: {
+  readonly [K in KernelName]: (a: number, b: number, c: number, flag: boolean) => KernelCase;
+} = {
+  embedding: (N, C, V) => ({ ids: ids(N, 0, V), table: normal(V * C), out: normal(N * C), N, C }),
+  embeddingBackward: (N, C, V) => ({
+    ids: ids(N, 0, V),
+    dOut: normal(N * C),
+    dTable: normal(V * C),
+    N,
+    C,
+    V,
+  }),
+  gemm: (M, N, K, flag) => ({
+    a: normal(M * K),
+    b: normal(K * N),
+    bias: flag ? normal(N) : null,
+    c: normal(M * N),
+    M,
+    N,
+    K,
+    transA: (M + K) & 1,
+    transB: (N + K) & 1,
+  }),
+  columnSum: (N, C) => ({ x: normal(N * C), sums: normal(C), N, C }),
+  add: (a, b) => ({ a: normal(a * b), b: normal(a * b), y: normal(a * b), n: a * b }),
+  copy: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b }),
+  gelu: (a, b) => ({ x: normal(a * b, 3), y: normal(a * b), n: a * b }),
+  geluBackward: (a, b) => ({ x: normal(a * b, 3), dY: normal(a * b), dX: normal(a * b), n: a * b }),
+  relu: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b }),
+  reluBackward: (a, b) => ({ x: normal(a * b), dY: normal(a * b), dX: normal(a * b), n: a * b }),
+  dropout: (a, b, c, flag) => ({
+    x: normal(a * b),
+    y: normal(a * b),
+    n: a * b,
+    ...drop(flag ? 0.7 : 0.1, c),
+  }),
+  softmax: (N, C) => ({ x: normal(N * C, 4), y: normal(N * C), N, C }),
+  softmaxBackward: (N, C) => ({ y: positive(N * C), dY: normal(N * C), dX: normal(N * C), N, C }),
+  layerNorm: (N, C) => ({
+    x: normal(N * C, 2),
+    weight: normal(C),
+    bias: normal(C),
+    y: normal(N * C),
+    mean: normal(N),
+    rstd: normal(N),
+    N,
+    C,
+    epsilon: 1e-5,
+  }),
+  layerNormBackward: (N, C) => ({
+    x: normal(N * C),
+    weight: normal(C),
+    mean: normal(N),
+    rstd: positive(N),
+    dY: normal(N * C),
+    dX: normal(N * C),
+    N,
+    C,
+  }),
+  layerNormParametersBackward: (N, C) => ({
+    x: normal(N * C),
+    mean: normal(N),
+    rstd: positive(N),
+    dY: normal(N * C),
+    dWeight: normal(C),
+    dBias: normal(C),
+    N,
+    C,
+  }),
+  attention: (t, d, b, flag) => {
+    const { B, T, H, D } = heads(b, t, b, d);
+    return {
+      qkv: normal(3 * B * T * H * D),
+      out: normal(B * T * H * D),
+      lse: normal(B * H * T),
+      B,
+      T,
+      H,
+      D,
+      ...drop(flag ? 0.3 : 0, t),
+    };
+  },
+  attentionBackward: (t, d, b, flag) => {
+    const { B, T, H, D } = heads(b, t, b, d);
+    return {
+      qkv: normal(3 * B * T * H * D, 0.5),
+      out: normal(B * T * H * D),
+      lse: {
+        length: B * H * T,
+        kind: 'exact',
+        values: Array.from({ length: B * H * T }, (_, i) => 4 + (i % 5)),
+      },
+      dOut: normal(B * T * H * D),
+      dQkv: normal(3 * B * T * H * D),
+      B,
+      T,
+      H,
+      D,
+      ...drop(flag ? 0.3 : 0, t),
+    };
+  },
+  attentionCached: (t, d, b, flag) => {
+    const { B, T, H, D } = heads(b, t, b, d);
+    const before = flag ? b : 0;
+    const capacity = before + T + 3;
+    const positions = Array.from({ length: B * T }, (_, i) => before + (i % T));
+    return {
+      qkv: normal(3 * B * T * H * D),
+      positions: { length: B * T, kind: 'exact', values: positions },
+      keys: normal(B * H * capacity * D),
+      values: normal(B * H * capacity * D),
+      out: normal(B * T * H * D),
+      B,
+      T,
+      H,
+      D,
+      capacity,
+    };
+  },
+  crossEntropy: (N, V) => ({
+    logits: normal(N * V, 3),
+    targets: ids(N, -1, V),
+    losses: normal(N),
+    lse: normal(N),
+    N,
+    V,
+  }),
+  crossEntropyBackward: (N, V) => ({
+    logits: normal(N * V, 2),
+    targets: ids(N, -1, V),
+    lse: positive(N),
+    dLosses: normal(N),
+    dLogits: normal(N * V),
+    N,
+    V,
+  }),
+  meanLoss: (a, b) => ({ losses: normal(a * b), targets: ids(a * b, -1, 3), mean: normal(2), N: a * b }),
+  meanLossBackward: (a, b) => ({
+    targets: ids(a * b, -1, 3),
+    mean: positive(2),
+    dMean: normal(2),
+    dLosses: normal(a * b),
+    N: a * b,
+  }),
+  globalNorm: (a, b, c) => ({
+    x: normal(a * b * c),
+    partials: normal(2 * Math.ceil((a * b * c) / 4096)),
+    norm: normal(1),
+    n: a * b * c,
+  }),
+  adamw: (a, b, c, flag) => ({
+    x: normal(a * b),
+    dX: normal(a * b),
+    m: normal(a * b),
+    v: positive(a * b),
+    hyper: hyper(flag ? 1 : 0),
+    norm: exact([3]),
+    n: a * b,
+    decayed: Math.min(a * b, a * c),
+  }),
+  sgd: (a, b, c, flag) => ({
+    x: normal(a * b),
+    dX: normal(a * b),
+    m: normal(a * b),
+    hyper: hyper(flag ? 1 : 0),
+    norm: exact([3]),
+    n: a * b,
+    decayed: Math.min(a * b, a * c),
+  }),
+};

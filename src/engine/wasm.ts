@@ -1,0 +1,210 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import type { Backend, Buffer, Instruction, Loaded } from './instruction.ts';
+import { EngineMemoryError } from './memory.ts';
+import { createReferenceBackend } from './reference/backend.ts';
+import { signatures, type KernelName, type Role } from './signatures.ts';
+import { checkBackend } from './try-kernel.ts';
+
+/** The kernels' builds, fastest first; what each is, src/kernels/gemm/micro-kernel.ts says. */
+export const variants = ['revectorize', 'relaxed', 'simd'] as const;
+export type Variant = (typeof variants)[number];
+
+export interface WasmOptions {
+  /** 1 … 64; default: the cores this process may use. */
+  readonly threads?: number;
+  /** Only this build, instead of the fastest that works. */
+  readonly variant?: Variant;
+}
+
+/** Why a faster build was passed over: for `gpt doctor` and --verbose. */
+export interface Rejection {
+  readonly variant: Variant;
+  readonly reason: string;
+}
+
+export interface WasmBackend extends Backend {
+  readonly variant: Variant;
+  readonly rejected: readonly Rejection[];
+}
+
+export const MAX_THREADS = 64;
+
+// Where things are in WebAssembly memory, in bytes: static data and control words of the kernels come first, then their
+// working memory (src/kernels/scratch.ts), then encoded programs, then the engine's memory, which alone grows.
+const SCRATCH_BASE = 2 ** 20;
+const SHARED_SCRATCH = 16 * 2 ** 20;
+const THREAD_SCRATCH = 8 * 2 ** 20;
+/** Room for programs: some 70 bytes an instruction. The system commits only what is used. */
+const PROGRAM_BYTES = 32 * 2 ** 20;
+const PAGE = 2 ** 16;
+const MAX_PAGES = 2 ** 16;
+/** The control word that says how often a waiting thread looks before it sleeps (src/kernels/threads.ts). */
+const SPINS = 1216;
+
+interface Kernels {
+  run(from: number, to: number, threads: number): void;
+  stop(): void;
+}
+
+/**
+ * The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. Tries the builds from the fastest on,
+ * and takes the first that this JavaScript engine compiles and that agrees with the reference on every kernel.
+ *
+ * @throws UserError if none works
+ */
+export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
+  const threads = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const rejected: Rejection[] = [];
+  enableFastModes();
+  for (const variant of options.variant === undefined ? variants : [options.variant]) {
+    try {
+      const backend = await startBackend(variant, threads, rejected);
+      const wrong = checkBackend(backend, createReferenceBackend('float32'));
+      if (wrong === undefined) {
+        backend.floats.fill(0); // what the check left behind
+        return backend;
+      }
+      await backend.close();
+      rejected.push({ variant, reason: `gives wrong results here: ${wrong}` });
+    } catch (error) {
+      rejected.push({ variant, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  const reasons = rejected.map(({ variant, reason }) => `${variant}: ${reason}`).join('; ');
+  throw new Error(`no build of the kernels works on this machine (${reasons})`);
+}
+
+/** V8 switches, for modules compiled from now on. An engine that does not know one ignores it, with a line on stderr. */
+function enableFastModes(): void {
+  const [major] = process.versions.node.split('.').map(Number);
+  if (major < 24)
+    setFlagsFromString('--experimental-wasm-relaxed-simd'); // on by default later
+  else setFlagsFromString('--experimental-wasm-revectorize'); // slower before 24 than without
+}
+
+async function startBackend(variant: Variant, threads: number, rejected: Rejection[]): Promise<WasmBackend> {
+  const code = readFileSync(new URL(`../../dist/kernels/${variant}.wasm`, import.meta.url));
+  const module = new WebAssembly.Module(code);
+  const programBase = SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
+  const engineBase = programBase + PROGRAM_BYTES;
+  const memory = new WebAssembly.Memory({ initial: engineBase / PAGE, maximum: MAX_PAGES, shared: true });
+  const kernels = instantiate(module, memory);
+  // More threads than cores must not keep each other from running by looking: then they sleep at once.
+  const spins = threads <= availableParallelism() ? 20_000 : 0;
+  new Int32Array(memory.buffer)[SPINS / 4] = spins;
+  const workers = await startWorkers(module, memory, threads);
+
+  let programEnd = programBase;
+  let floats = new Float32Array(memory.buffer, engineBase);
+  let ints = new Int32Array(memory.buffer, engineBase);
+  return {
+    name: `wasm ${variant}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    variant,
+    rejected,
+    threads,
+    get floats() {
+      return floats;
+    },
+    get ints() {
+      return ints;
+    },
+    reserve(elements) {
+      const bytes = engineBase + 4 * elements;
+      if (bytes <= memory.buffer.byteLength) return;
+      grow(memory, bytes, engineBase);
+      floats = new Float32Array(memory.buffer, engineBase);
+      ints = new Int32Array(memory.buffer, engineBase);
+    },
+    load(program): Loaded {
+      const { words, starts } = encode(program, engineBase);
+      const base = programEnd;
+      if (base + 4 * words.length > engineBase) throw new Error('the programs do not fit their memory');
+      new Int32Array(memory.buffer, base).set(words);
+      programEnd = base + 4 * words.length;
+      return {
+        run(from = 0, to = program.length) {
+          kernels.run(base + 4 * starts[from], base + 4 * starts[to], threads);
+        },
+      };
+    },
+    async close() {
+      kernels.stop();
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
+
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+}
+
+/** Threads 1 … threads − 1. Resolves when all are ready; they do not keep the process alive. */
+function startWorkers(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number,
+): Promise<Worker[]> {
+  return Promise.all(
+    Array.from({ length: threads - 1 }, (_, i) => {
+      const worker = new Worker(new URL('../../dist/engine/worker.js', import.meta.url), {
+        workerData: { module, memory, thread: i + 1, threads },
+      });
+      worker.unref();
+      return new Promise<Worker>((resolve, reject) => {
+        worker.once('message', () => resolve(worker));
+        worker.once('error', (cause) => reject(new Error('a worker thread did not start', { cause })));
+      });
+    }),
+  );
+}
+
+function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
+  const pages = Math.ceil(bytes / PAGE);
+  const gigabytes = (n: number): string => `${(n / 1e9).toFixed(2)} GB`;
+  if (pages > MAX_PAGES)
+    throw new EngineMemoryError(
+      `this needs ${gigabytes(bytes - base)} of memory; the engine can address ${gigabytes(MAX_PAGES * PAGE - base)}`,
+      { hint: 'use a smaller --batch-size (with --gradient-accumulation-steps), --block-size or model' },
+    );
+  try {
+    memory.grow(pages - memory.buffer.byteLength / PAGE);
+  } catch (cause) {
+    throw new EngineMemoryError(`the system has no ${gigabytes(bytes - base)} of memory for this`, {
+      hint: 'use a smaller --batch-size (with --gradient-accumulation-steps), --block-size or model',
+      cause,
+    });
+  }
+}
+
+const opcodes = new Map(Object.keys(signatures).map((kernel, opcode) => [kernel as KernelName, opcode]));
+
+/** Instructions as 32-bit words, as the generated dispatcher reads them; `starts` says where each begins, and the end. */
+function encode(
+  program: readonly Instruction[],
+  engineBase: number,
+): { words: Int32Array; starts: number[] } {
+  const words: number[] = [];
+  const starts: number[] = [];
+  const bits = new DataView(new ArrayBuffer(4));
+  for (const { kernel, args } of program) {
+    starts.push(words.length);
+    words.push(opcodes.get(kernel)!);
+    for (const [name, role] of Object.entries<Role>(signatures[kernel])) {
+      const arg = (args as Record<string, Buffer | number | null>)[name];
+      if (typeof arg === 'number') {
+        if (role === 'scalar') {
+          bits.setFloat32(0, arg);
+          words.push(bits.getInt32(0));
+        } else words.push(arg);
+      } else {
+        words.push(arg === null ? 0 : engineBase + 4 * arg.offset);
+        if (role === 'accumulate') words.push(arg?.accumulate === true ? 1 : 0);
+      }
+    }
+  }
+  starts.push(words.length);
+  return { words: Int32Array.from(words, (word) => word | 0), starts };
+}

@@ -1,0 +1,14 @@
+/** A worker thread of the WebAssembly backend: the same module on the same memory, waiting for its share of the work. */
+import { parentPort, workerData } from 'node:worker_threads';
+
+interface WorkerData {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly thread: number;
+  readonly threads: number;
+}
+const { module, memory, thread, threads } = workerData as WorkerData;
+const instance = new WebAssembly.Instance(module, { env: { memory } });
+const { work } = instance.exports as { work(thread: number, threads: number, job: number): void };
+parentPort?.postMessage('ready');
+work(thread, threads, 0); // returns when the backend is closed

@@ -1,0 +1,120 @@
+/**
+ * Packing: copies a block of a matrix into panels, the order in which the micro-kernel reads it. A panel holds R rows of
+ * op(A), or R columns of op(B), and has their R numbers for k = 0 side by side, then those for k = 1, and so on.
+ * Transposition costs nothing more: it only decides which of the two functions packs an operand. Panels that stick out of
+ * the matrix are filled up with zeros.
+ *
+ * `ld` is the length of a row of the source in bytes, R is MR (4 or 6) or NR (8 or 16).
+ */
+
+/** Packs a source whose rows run along k: A as it is, B transposed. Panels `from` … `to` − 1 of `count` rows. */
+export function packRows(dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
+  const panelBytes = (usize(R) * k) << 2;
+  const step = usize(R) << 2;
+  for (let panel = from; panel < to; panel++) {
+    const p = dst + panelBytes * panel;
+    const first = panel * R;
+    const s = src + ld * first;
+    if (count - first < R) {
+      memory.fill(p, 0, panelBytes);
+      for (let r = 0; r < count - first; r++)
+        for (let i = 0; i < k; i++)
+          store<f32>(p + step * i + (r << 2), load<f32>(s + ld * r + (usize(i) << 2)));
+      continue;
+    }
+    let r = 0;
+    for (; r + 4 <= R; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
+    if (r < R) transpose2(p + (r << 2), step, s + ld * r, ld, k); // the last two of MR = 6
+  }
+}
+
+/** Packs a source whose rows run across the panel: B as it is, A transposed. */
+export function packColumns(dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
+  const panelBytes = (usize(R) * k) << 2;
+  const step = usize(R) << 2;
+  for (let panel = from; panel < to; panel++) {
+    let p = dst + panelBytes * panel;
+    const first = panel * R;
+    let s = src + (usize(first) << 2);
+    if (count - first < R) {
+      memory.fill(p, 0, panelBytes);
+      for (let i = 0; i < k; i++)
+        for (let r = 0; r < count - first; r++)
+          store<f32>(p + step * i + (r << 2), load<f32>(s + ld * i + (r << 2)));
+    } else if (R == 16) {
+      for (let i = 0; i < k; i++) {
+        v128.store(p, v128.load(s));
+        v128.store(p, v128.load(s, 16), 16);
+        v128.store(p, v128.load(s, 32), 32);
+        v128.store(p, v128.load(s, 48), 48);
+        p += 64;
+        s += ld;
+      }
+    } else if (R == 8) {
+      for (let i = 0; i < k; i++) {
+        v128.store(p, v128.load(s));
+        v128.store(p, v128.load(s, 16), 16);
+        p += 32;
+        s += ld;
+      }
+    } else {
+      for (let i = 0; i < k; i++) {
+        v128.store(p, v128.load(s));
+        if (R == 6) store<u64>(p, load<u64>(s, 16), 16);
+        p += step;
+        s += ld;
+      }
+    }
+  }
+}
+
+/** Four rows of k numbers become four columns of rows `step` bytes apart. */
+function transpose4(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
+  let i = 0;
+  for (; i + 4 <= k; i += 4) {
+    const s = src + (usize(i) << 2);
+    const r0 = v128.load(s);
+    const r1 = v128.load(s + ld);
+    const r2 = v128.load(s + ld * 2);
+    const r3 = v128.load(s + ld * 3);
+    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+    const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+    const c = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+    const d = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
+    v128.store(dst + step, v128.shuffle<i64>(a, b, 1, 3));
+    v128.store(dst + step * 2, v128.shuffle<i64>(c, d, 0, 2));
+    v128.store(dst + step * 3, v128.shuffle<i64>(c, d, 1, 3));
+    dst += step * 4;
+  }
+  for (; i < k; i++) {
+    const s = src + (usize(i) << 2);
+    store<f32>(dst, load<f32>(s));
+    store<f32>(dst, load<f32>(s + ld), 4);
+    store<f32>(dst, load<f32>(s + ld * 2), 8);
+    store<f32>(dst, load<f32>(s + ld * 3), 12);
+    dst += step;
+  }
+}
+
+/** The same for two rows. */
+function transpose2(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
+  let i = 0;
+  for (; i + 4 <= k; i += 4) {
+    const s = src + (usize(i) << 2);
+    const r0 = v128.load(s);
+    const r1 = v128.load(s + ld);
+    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+    const b = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+    v128.store64_lane(dst, a, 0);
+    v128.store64_lane(dst + step, a, 1);
+    v128.store64_lane(dst + step * 2, b, 0);
+    v128.store64_lane(dst + step * 3, b, 1);
+    dst += step * 4;
+  }
+  for (; i < k; i++) {
+    store<f32>(dst, load<f32>(src + (usize(i) << 2)));
+    store<f32>(dst, load<f32>(src + ld + (usize(i) << 2)), 4);
+    dst += step;
+  }
+}

@@ -1,0 +1,99 @@
+/** Cross-entropy fused with softmax, and the mean over a batch. Threads split the rows; the mean is one thread's. */
+import { exp4, f32Log, loadPart, putPart } from './vector';
+import { rowExp, rowMax } from './normalisation';
+import { share } from './threads';
+
+export function crossEntropy(
+  thread: i32,
+  threads: i32,
+  logits: usize,
+  targets: usize,
+  losses: usize,
+  lse: usize,
+  N: i32,
+  V: i32,
+): void {
+  const end = share(N, 1, thread + 1, threads);
+  for (let n = share(N, 1, thread, threads); n < end; n++) {
+    const row = logits + ((usize(n) * V) << 2);
+    const largest = rowMax(row, V);
+    const logSum = f32Log(rowExp(row, 0, V, largest));
+    const target = load<i32>(targets + (usize(n) << 2));
+    let loss: f32 = 0;
+    if (target >= 0) loss = largest - load<f32>(row + (usize(target) << 2)) + logSum;
+    store<f32>(losses + (usize(n) << 2), loss);
+    store<f32>(lse + (usize(n) << 2), largest + logSum);
+  }
+}
+
+export function crossEntropyBackward(
+  thread: i32,
+  threads: i32,
+  logits: usize,
+  targets: usize,
+  lse: usize,
+  dLosses: usize,
+  dLogits: usize,
+  accumulate: i32,
+  N: i32,
+  V: i32,
+): void {
+  const end = share(N, 1, thread + 1, threads);
+  for (let n = share(N, 1, thread, threads); n < end; n++) {
+    const at = (usize(n) * V) << 2;
+    const target = load<i32>(targets + (usize(n) << 2));
+    const d: f32 = target < 0 ? 0 : load<f32>(dLosses + (usize(n) << 2));
+    const scale = f32x4.splat(d);
+    const shift = f32x4.splat(load<f32>(lse + (usize(n) << 2)));
+    let v = 0;
+    for (; v + 8 <= V && !accumulate; v += 8) {
+      const p = at + (usize(v) << 2);
+      const low = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p), shift)), scale);
+      const high = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p, 16), shift)), scale);
+      v128.store(dLogits + p, low);
+      v128.store(dLogits + p, high, 16);
+    }
+    for (; v < V; v += 4) {
+      const p = at + (usize(v) << 2);
+      const probability = exp4(f32x4.sub(loadPart(logits + p, V - v), shift));
+      putPart(dLogits + p, f32x4.mul(probability, scale), V - v, accumulate);
+    }
+    if (target >= 0) {
+      const p = dLogits + at + (usize(target) << 2);
+      store<f32>(p, load<f32>(p) - d);
+    }
+  }
+}
+
+export function meanLoss(thread: i32, threads: i32, losses: usize, targets: usize, mean: usize, N: i32): void {
+  if (thread != 0) return;
+  let sum: f64 = 0;
+  let count = 0;
+  for (let n = 0; n < N; n++) {
+    if (load<i32>(targets + (usize(n) << 2)) < 0) continue;
+    sum += load<f32>(losses + (usize(n) << 2));
+    count++;
+  }
+  count = max(count, 1);
+  store<f32>(mean, f32(sum / count));
+  store<f32>(mean, f32(count), 4);
+}
+
+export function meanLossBackward(
+  thread: i32,
+  threads: i32,
+  targets: usize,
+  mean: usize,
+  dMean: usize,
+  dLosses: usize,
+  accumulate: i32,
+  N: i32,
+): void {
+  const end = share(N, 16, thread + 1, threads);
+  const each = f32x4.splat(load<f32>(dMean) / load<f32>(mean, 4));
+  for (let n = share(N, 16, thread, threads); n < end; n += 4) {
+    const at = usize(n) << 2;
+    const counted = i32x4.ge_s(loadPart(targets + at, end - n), i32x4.splat(0));
+    putPart(dLosses + at, v128.and(each, counted), end - n, accumulate);
+  }
+}

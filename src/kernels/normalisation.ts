@@ -1,0 +1,246 @@
+/**
+ * Softmax and LayerNorm, over rows. Threads split the rows; the parameters' gradients, which run down the rows, are split
+ * by channel.
+ */
+import { exp4, keepLanes, loadPart, madd, maxLanes, putPart, storePart, sumLanes } from './vector';
+import { share } from './threads';
+
+/** The largest element of a row. */
+export function rowMax(x: usize, C: i32): f32 {
+  const low = f32x4.splat(-f32.MAX_VALUE);
+  let largest = low;
+  let c = 0;
+  for (; c + 4 <= C; c += 4) largest = f32x4.max(largest, v128.load(x + (c << 2)));
+  if (c < C) largest = f32x4.max(largest, keepLanes(loadPart(x + (c << 2), C - c), C - c, low));
+  return maxLanes(largest);
+}
+
+/** Σ exp(x − shift) over a row; where `y` is not 0, the terms are left there. y may be x. */
+export function rowExp(x: usize, y: usize, C: i32, shift: f32): f32 {
+  const by = f32x4.splat(shift);
+  const zero = f32x4.splat(0);
+  let even = zero;
+  let odd = zero;
+  let c = 0;
+  for (; c + 8 <= C; c += 8) {
+    const at = c << 2;
+    const low = exp4(f32x4.sub(v128.load(x + at), by));
+    const high = exp4(f32x4.sub(v128.load(x + at, 16), by));
+    if (y) {
+      v128.store(y + at, low);
+      v128.store(y + at, high, 16);
+    }
+    even = f32x4.add(even, low);
+    odd = f32x4.add(odd, high);
+  }
+  for (; c < C; c += 4) {
+    const at = c << 2;
+    const e = keepLanes(exp4(f32x4.sub(loadPart(x + at, C - c), by)), C - c, zero);
+    if (y) storePart(y + at, e, C - c);
+    even = f32x4.add(even, e);
+  }
+  return sumLanes(f32x4.add(even, odd));
+}
+
+/** y = factor·x over a row. */
+export function rowScale(x: usize, y: usize, C: i32, factor: f32): void {
+  const f = f32x4.splat(factor);
+  for (let c = 0; c < C; c += 4) storePart(y + (c << 2), f32x4.mul(loadPart(x + (c << 2), C - c), f), C - c);
+}
+
+/** Σ x·y over a row. */
+export function rowDot(x: usize, y: usize, C: i32): f32 {
+  let even = f32x4.splat(0);
+  let odd = f32x4.splat(0);
+  let c = 0;
+  for (; c + 8 <= C; c += 8) {
+    const at = c << 2;
+    even = madd(v128.load(x + at), v128.load(y + at), even);
+    odd = madd(v128.load(x + at, 16), v128.load(y + at, 16), odd);
+  }
+  for (; c < C; c += 4) even = madd(loadPart(x + (c << 2), C - c), loadPart(y + (c << 2), C - c), even);
+  return sumLanes(f32x4.add(even, odd));
+}
+
+export function softmax(thread: i32, threads: i32, x: usize, y: usize, N: i32, C: i32): void {
+  const end = share(N, 1, thread + 1, threads);
+  for (let n = share(N, 1, thread, threads); n < end; n++) {
+    const at = (usize(n) * C) << 2;
+    const sum = rowExp(x + at, y + at, C, rowMax(x + at, C));
+    rowScale(y + at, y + at, C, 1 / sum);
+  }
+}
+
+export function softmaxBackward(
+  thread: i32,
+  threads: i32,
+  y: usize,
+  dY: usize,
+  dX: usize,
+  accumulate: i32,
+  N: i32,
+  C: i32,
+): void {
+  const end = share(N, 1, thread + 1, threads);
+  for (let n = share(N, 1, thread, threads); n < end; n++) {
+    const at = (usize(n) * C) << 2;
+    const dot = f32x4.splat(rowDot(y + at, dY + at, C));
+    for (let c = 0; c < C; c += 4) {
+      const p = at + (c << 2);
+      const d = f32x4.mul(loadPart(y + p, C - c), f32x4.sub(loadPart(dY + p, C - c), dot));
+      putPart(dX + p, d, C - c, accumulate);
+    }
+  }
+}
+
+export function layerNorm(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  weight: usize,
+  bias: usize,
+  y: usize,
+  mean: usize,
+  rstd: usize,
+  N: i32,
+  C: i32,
+  epsilon: f32,
+): void {
+  const end = share(N, 16, thread + 1, threads); // whole cache lines of mean and rstd
+  const zero = f32x4.splat(0);
+  for (let n = share(N, 16, thread, threads); n < end; n++) {
+    const row = x + ((usize(n) * C) << 2);
+    let even = zero;
+    let odd = zero;
+    let c = 0;
+    for (; c + 8 <= C; c += 8) {
+      even = f32x4.add(even, v128.load(row + (c << 2)));
+      odd = f32x4.add(odd, v128.load(row + (c << 2), 16));
+    }
+    for (; c < C; c += 4) even = f32x4.add(even, loadPart(row + (c << 2), C - c));
+    const mu = sumLanes(f32x4.add(even, odd)) / f32(C);
+    const shift = f32x4.splat(mu);
+
+    // The variance from differences to the mean: from squares alone it would cancel.
+    even = zero;
+    odd = zero;
+    for (c = 0; c + 8 <= C; c += 8) {
+      const low = f32x4.sub(v128.load(row + (c << 2)), shift);
+      const high = f32x4.sub(v128.load(row + (c << 2), 16), shift);
+      even = madd(low, low, even);
+      odd = madd(high, high, odd);
+    }
+    for (; c < C; c += 4) {
+      const d = keepLanes(f32x4.sub(loadPart(row + (c << 2), C - c), shift), C - c, zero);
+      even = madd(d, d, even);
+    }
+    const r: f32 = 1 / sqrt<f32>(sumLanes(f32x4.add(even, odd)) / f32(C) + epsilon);
+    const by = f32x4.splat(r);
+
+    const out = y + ((usize(n) * C) << 2);
+    for (c = 0; c + 8 <= C; c += 8) {
+      const at = c << 2;
+      const low = f32x4.mul(f32x4.sub(v128.load(row + at), shift), by);
+      const high = f32x4.mul(f32x4.sub(v128.load(row + at, 16), shift), by);
+      v128.store(out + at, madd(low, v128.load(weight + at), v128.load(bias + at)));
+      v128.store(out + at, madd(high, v128.load(weight + at, 16), v128.load(bias + at, 16)), 16);
+    }
+    for (; c < C; c += 4) {
+      const at = c << 2;
+      const normalised = f32x4.mul(f32x4.sub(loadPart(row + at, C - c), shift), by);
+      storePart(out + at, madd(normalised, loadPart(weight + at, C - c), loadPart(bias + at, C - c)), C - c);
+    }
+    store<f32>(mean + (usize(n) << 2), mu);
+    store<f32>(rstd + (usize(n) << 2), r);
+  }
+}
+
+/** dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)), dX̂ = dY·weight. */
+export function layerNormBackward(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  weight: usize,
+  mean: usize,
+  rstd: usize,
+  dY: usize,
+  dX: usize,
+  accumulate: i32,
+  N: i32,
+  C: i32,
+): void {
+  const end = share(N, 1, thread + 1, threads);
+  for (let n = share(N, 1, thread, threads); n < end; n++) {
+    const at = (usize(n) * C) << 2;
+    const shift = f32x4.splat(load<f32>(mean + (usize(n) << 2)));
+    const by = f32x4.splat(load<f32>(rstd + (usize(n) << 2)));
+    let sum = f32x4.splat(0); // of dX̂
+    let dot = f32x4.splat(0); // of dX̂·x̂
+    for (let c = 0; c < C; c += 4) {
+      const p = c << 2;
+      const rest = C - c; // lanes beyond it are 0 in dY, and so in both sums
+      const d = f32x4.mul(loadPart(dY + at + p, rest), loadPart(weight + p, rest));
+      const normalised = f32x4.mul(f32x4.sub(loadPart(x + at + p, rest), shift), by);
+      sum = f32x4.add(sum, d);
+      dot = madd(d, normalised, dot);
+    }
+    const meanD = f32x4.splat(sumLanes(sum) / f32(C));
+    const meanDX = f32x4.splat(sumLanes(dot) / f32(C));
+    for (let c = 0; c < C; c += 4) {
+      const p = c << 2;
+      const rest = C - c;
+      const d = f32x4.mul(loadPart(dY + at + p, rest), loadPart(weight + p, rest));
+      const normalised = f32x4.mul(f32x4.sub(loadPart(x + at + p, rest), shift), by);
+      const result = f32x4.mul(by, f32x4.sub(f32x4.sub(d, meanD), f32x4.mul(normalised, meanDX)));
+      putPart(dX + at + p, result, rest, accumulate);
+    }
+  }
+}
+
+export function layerNormParametersBackward(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  mean: usize,
+  rstd: usize,
+  dY: usize,
+  dWeight: usize,
+  accumulateWeight: i32,
+  dBias: usize,
+  accumulateBias: i32,
+  N: i32,
+  C: i32,
+): void {
+  const end = share(C, 16, thread + 1, threads);
+  const stride = usize(C) << 2;
+  let c = share(C, 16, thread, threads);
+  for (; c < end; c += 8) {
+    const first = min(4, end - c);
+    const second = min(4, end - c - 4); // of the two vectors side by side
+    let w0 = f32x4.splat(0);
+    let w1 = f32x4.splat(0);
+    let b0 = f32x4.splat(0);
+    let b1 = f32x4.splat(0);
+    let at = usize(c) << 2;
+    for (let n = 0; n < N; n++) {
+      const shift = f32x4.splat(load<f32>(mean + (usize(n) << 2)));
+      const by = f32x4.splat(load<f32>(rstd + (usize(n) << 2)));
+      const d0 = loadPart(dY + at, first);
+      w0 = madd(d0, f32x4.mul(f32x4.sub(loadPart(x + at, first), shift), by), w0);
+      b0 = f32x4.add(b0, d0);
+      if (second > 0) {
+        const d1 = loadPart(dY + at + 16, second);
+        w1 = madd(d1, f32x4.mul(f32x4.sub(loadPart(x + at + 16, second), shift), by), w1);
+        b1 = f32x4.add(b1, d1);
+      }
+      at += stride;
+    }
+    const p = usize(c) << 2;
+    putPart(dWeight + p, w0, first, accumulateWeight);
+    putPart(dBias + p, b0, first, accumulateBias);
+    if (second > 0) {
+      putPart(dWeight + p + 16, w1, second, accumulateWeight);
+      putPart(dBias + p + 16, b1, second, accumulateBias);
+    }
+  }
+}

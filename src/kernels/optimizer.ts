@@ -1,0 +1,127 @@
+/** The gradient's norm, AdamW and SGD: linear passes over the flat parameter block. Threads split whole cache lines. */
+import { loadPart, storePart } from './vector';
+import { barrier, share } from './threads';
+
+/** Elements summed at once; part of the result's definition, so it must not depend on the number of threads. */
+const BLOCK = 4096;
+
+export function globalNorm(thread: i32, threads: i32, x: usize, partials: usize, norm: usize, n: i32): void {
+  const blocks = (n + BLOCK - 1) / BLOCK;
+  const end = share(blocks, 1, thread + 1, threads);
+  for (let block = share(blocks, 1, thread, threads); block < end; block++) {
+    let even = f64x2.splat(0);
+    let odd = f64x2.splat(0);
+    const last = min(n, (block + 1) * BLOCK);
+    for (let i = block * BLOCK; i < last; i += 4) {
+      const v = loadPart(x + (usize(i) << 2), last - i);
+      const low = f64x2.promote_low_f32x4(v);
+      const high = f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
+      even = f64x2.add(even, f64x2.mul(low, low));
+      odd = f64x2.add(odd, f64x2.mul(high, high));
+    }
+    const sum = f64x2.add(even, odd);
+    store<f64>(partials + (usize(block) << 3), f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
+  }
+  barrier(threads);
+  if (thread != 0) return;
+  let sum: f64 = 0;
+  for (let block = 0; block < blocks; block++) sum += load<f64>(partials + (usize(block) << 3));
+  store<f32>(norm, f32(Math.sqrt(sum)));
+}
+
+// The slots of engine/signatures.ts, HYPER, in bytes.
+const LEARNING_RATE = 0;
+const BETA1 = 4;
+const BETA2 = 8;
+const EPSILON = 12;
+const WEIGHT_DECAY = 16;
+const CORRECTION1 = 20;
+const CORRECTION2 = 24;
+const CLIP = 28;
+const MOMENTUM = 32;
+
+function clipFactor(hyper: usize, norm: usize): f32 {
+  const clip = load<f32>(hyper, CLIP);
+  const length = load<f32>(norm);
+  return clip > 0 && length > clip ? clip / length : 1;
+}
+
+export function adamw(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  dX: usize,
+  m: usize,
+  v: usize,
+  hyper: usize,
+  norm: usize,
+  n: i32,
+  decayed: i32,
+): void {
+  const rate = load<f32>(hyper, LEARNING_RATE);
+  const factor = f32x4.splat(clipFactor(hyper, norm));
+  const beta1 = f32x4.splat(load<f32>(hyper, BETA1));
+  const beta2 = f32x4.splat(load<f32>(hyper, BETA2));
+  const rest1 = f32x4.splat(1 - load<f32>(hyper, BETA1));
+  const rest2 = f32x4.splat(1 - load<f32>(hyper, BETA2));
+  const epsilon = f32x4.splat(load<f32>(hyper, EPSILON));
+  const step = f32x4.splat(rate / load<f32>(hyper, CORRECTION1));
+  const correction2 = f32x4.splat(load<f32>(hyper, CORRECTION2));
+  const keep: f32 = 1 - rate * load<f32>(hyper, WEIGHT_DECAY);
+  const shrink = f32x4.splat(keep);
+  const one = f32x4.splat(1);
+
+  const end = share(n, 16, thread + 1, threads);
+  for (let i = share(n, 16, thread, threads); i < end; i += 4) {
+    const at = usize(i) << 2;
+    const rest = end - i;
+    const g = f32x4.mul(loadPart(dX + at, rest), factor);
+    const newM = f32x4.add(f32x4.mul(loadPart(m + at, rest), beta1), f32x4.mul(g, rest1));
+    const newV = f32x4.add(f32x4.mul(loadPart(v + at, rest), beta2), f32x4.mul(f32x4.mul(g, g), rest2));
+    const root = f32x4.add(f32x4.sqrt(f32x4.div(newV, correction2)), epsilon);
+    let by = i < decayed ? shrink : one;
+    if (i < decayed && i + 4 > decayed) by = lanesBelow(decayed - i, shrink, one);
+    const old = f32x4.mul(loadPart(x + at, rest), by);
+    storePart(m + at, newM, rest);
+    storePart(v + at, newV, rest);
+    storePart(x + at, f32x4.sub(old, f32x4.div(f32x4.mul(newM, step), root)), rest);
+  }
+}
+
+export function sgd(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  dX: usize,
+  m: usize,
+  hyper: usize,
+  norm: usize,
+  n: i32,
+  decayed: i32,
+): void {
+  const rate = f32x4.splat(load<f32>(hyper, LEARNING_RATE));
+  const factor = f32x4.splat(clipFactor(hyper, norm));
+  const momentum = f32x4.splat(load<f32>(hyper, MOMENTUM));
+  const decay = f32x4.splat(load<f32>(hyper, WEIGHT_DECAY));
+  const zero = f32x4.splat(0);
+
+  const end = share(n, 16, thread + 1, threads);
+  for (let i = share(n, 16, thread, threads); i < end; i += 4) {
+    const at = usize(i) << 2;
+    const rest = end - i;
+    const old = loadPart(x + at, rest);
+    let by = i < decayed ? decay : zero;
+    if (i < decayed && i + 4 > decayed) by = lanesBelow(decayed - i, decay, zero);
+    const g = f32x4.add(f32x4.mul(loadPart(dX + at, rest), factor), f32x4.mul(by, old));
+    const newM = f32x4.add(f32x4.mul(loadPart(m + at, rest), momentum), g);
+    storePart(m + at, newM, rest);
+    storePart(x + at, f32x4.sub(old, f32x4.mul(rate, newM)), rest);
+  }
+}
+
+/** `a` in the first n lanes, `b` in the others. */
+// @ts-ignore: decorator
+@inline
+function lanesBelow(n: i32, a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
+}

@@ -1,0 +1,82 @@
+/**
+ * Philox4x32-10 (Salmon et al., SC 2011) for four counters at once, and dropout. The same words as engine/philox.ts.
+ */
+import { loadPart, putPart } from './vector';
+import { scratch } from './scratch';
+import { share } from './threads';
+
+/** Upper halves of the four unsigned 32×32-bit products. */
+// @ts-ignore: decorator
+@inline
+function multiplyHigh(a: v128, b: v128): v128 {
+  const low = i64x2.extmul_low_i32x4_u(a, b);
+  const high = i64x2.extmul_high_i32x4_u(a, b);
+  return v128.shuffle<i32>(low, high, 1, 3, 5, 7);
+}
+
+/**
+ * Masks for 16 consecutive elements, 4 counters of 4 words: all ones where the word is ≥ threshold, else 0.
+ *
+ * @param masks 64 bytes to write them to, in the order of the elements
+ * @param counter the first counter: element index / 4
+ */
+export function masks16(masks: usize, rng: usize, counter: u32, site: i32, threshold: v128): void {
+  let c0 = i32x4.add(i32x4.splat(counter), i32x4(0, 1, 2, 3));
+  let c1 = i32x4.splat(site);
+  let c2 = i32x4.splat(load<i32>(rng, 8));
+  let c3 = i32x4.splat(load<i32>(rng, 12));
+  let k0 = load<i32>(rng);
+  let k1 = load<i32>(rng, 4);
+  const m0 = i32x4.splat(0xd2511f53);
+  const m1 = i32x4.splat(0xcd9e8d57);
+  for (let round = 0; round < 10; round++) {
+    const high0 = multiplyHigh(m0, c0);
+    const low0 = i32x4.mul(m0, c0);
+    const high1 = multiplyHigh(m1, c2);
+    const low1 = i32x4.mul(m1, c2);
+    c0 = v128.xor(v128.xor(high1, c1), i32x4.splat(k0));
+    c1 = low1;
+    c2 = v128.xor(v128.xor(high0, c3), i32x4.splat(k1));
+    c3 = low0;
+    k0 += 0x9e3779b9;
+    k1 += 0xbb67ae85;
+  }
+  c0 = i32x4.ge_u(c0, threshold);
+  c1 = i32x4.ge_u(c1, threshold);
+  c2 = i32x4.ge_u(c2, threshold);
+  c3 = i32x4.ge_u(c3, threshold);
+  // Lane i of c0…c3 belongs to counter i: transpose.
+  const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5);
+  const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5);
+  const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7);
+  const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7);
+  v128.store(masks, v128.shuffle<i64>(a, b, 0, 2));
+  v128.store(masks, v128.shuffle<i64>(a, b, 1, 3), 16);
+  v128.store(masks, v128.shuffle<i64>(c, d, 0, 2), 32);
+  v128.store(masks, v128.shuffle<i64>(c, d, 1, 3), 48);
+}
+
+export function dropout(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  rng: usize,
+  y: usize,
+  accumulate: i32,
+  n: i32,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+): void {
+  const masks = scratch(thread);
+  const bound = i32x4.splat(threshold);
+  const end = share(n, 16, thread + 1, threads);
+  for (let i = share(n, 16, thread, threads); i < end; i += 16) {
+    masks16(masks, rng, i >>> 2, site, bound);
+    for (let j = i; j < min(i + 16, end); j += 4) {
+      const at = j << 2;
+      const kept = v128.and(loadPart(x + at, end - j), v128.load(masks + ((j - i) << 2)));
+      putPart(y + at, f32x4.mul(kept, f32x4.splat(scale)), end - j, accumulate);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Four float32 lanes at a time: loads and stores of partial vectors, sums over lanes, exp.
+ *
+ * A tail of fewer than 4 elements goes through the same arithmetic as everything else, only its load and store are
+ * partial: so a value never depends on where in a buffer it stands.
+ *
+ * RELAXED is a constant of the build (scripts/build-kernels.js): 1 where the fused multiply-add of relaxed SIMD is used.
+ */
+
+/** a·b + c; with RELAXED rounded once, if the machine has such an instruction. */
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (RELAXED) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** Loads n ≥ 1 floats into the first lanes, at most 4; the others are 0. */
+// @ts-ignore: decorator
+@inline
+export function loadPart(p: usize, n: i32): v128 {
+  if (n >= 4) return v128.load(p);
+  let v = v128.load32_zero(p);
+  if (n > 1) v = f32x4.replace_lane(v, 1, load<f32>(p, 4));
+  if (n > 2) v = f32x4.replace_lane(v, 2, load<f32>(p, 8));
+  return v;
+}
+
+/** Stores the first n ≥ 1 lanes, at most 4. */
+// @ts-ignore: decorator
+@inline
+export function storePart(p: usize, v: v128, n: i32): void {
+  if (n >= 4) {
+    v128.store(p, v);
+    return;
+  }
+  store<f32>(p, f32x4.extract_lane(v, 0));
+  if (n > 1) store<f32>(p, f32x4.extract_lane(v, 1), 4);
+  if (n > 2) store<f32>(p, f32x4.extract_lane(v, 2), 8);
+}
+
+/** p[0…n−1] (+)= v. */
+// @ts-ignore: decorator
+@inline
+export function putPart(p: usize, v: v128, n: i32, accumulate: i32): void {
+  storePart(p, accumulate ? f32x4.add(loadPart(p, n), v) : v, n);
+}
+
+/** Lanes beyond n become `fill`: the neutral element of a sum or a maximum. */
+// @ts-ignore: decorator
+@inline
+export function keepLanes(v: v128, n: i32, fill: v128): v128 {
+  if (n >= 4) return v;
+  return v128.bitselect(v, fill, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function sumLanes(v: v128): f32 {
+  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+export function maxLanes(v: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/**
+ * eˣ: x = n·ln 2 + r with |r| ≤ ½ ln 2, a polynomial of degree 6 in r (Cephes' expf), times 2ⁿ put into the exponent.
+ * Below −87.3, where the result would be denormal, it is 0 (−∞ included); above 88.3 it stays at e^88.3.
+ * Error: at most 2 units in the last place, over all of [−87.3, 88.3] (test/engine/kernels.test.ts measures it).
+ */
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128): v128 {
+  const isZero = f32x4.lt(x, f32x4.splat(-87.3));
+  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87.3)), f32x4.splat(88.3));
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
+  // ln 2 in two parts: the first has so few digits that n times it is exact
+  let r = madd(n, f32x4.splat(-0.693359375), clamped);
+  r = madd(n, f32x4.splat(2.12194440e-4), r);
+  let p = madd(f32x4.splat(1.9875691500e-4), r, f32x4.splat(1.3981999507e-3));
+  p = madd(p, r, f32x4.splat(8.3334519073e-3));
+  p = madd(p, r, f32x4.splat(4.1665795894e-2));
+  p = madd(p, r, f32x4.splat(1.6666665459e-1));
+  p = madd(p, r, f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+  const scale = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return v128.andnot(f32x4.mul(p, scale), isZero);
+}
+
+/** ln x of one number, in float64 inside: once a row, so exactness is worth more than speed. */
+// @ts-ignore: decorator
+@inline
+export function f32Log(x: f32): f32 {
+  return f32(NativeMath.log(f64(x)));
+}

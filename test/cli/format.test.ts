@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatNumber,
+  formatPercent,
+  formatRate,
+  formatTable,
+} from '../../src/cli/format.ts';
+
+describe('formatNumber', () => {
+  it.each([
+    [0, 0, '0'],
+    [999, 0, '999'],
+    [1000, 0, '1,000'],
+    [1234567, 0, '1,234,567'],
+    [-1234567, 0, '-1,234,567'],
+    [-123, 0, '-123'],
+    [1234.5678, 3, '1,234.568'],
+    [0.5, 2, '0.50'],
+    [NaN, 0, 'NaN'],
+  ])('%d with %d places: %s', (value, digits, expected) => {
+    expect(formatNumber(value, digits)).toBe(expected);
+  });
+});
+
+describe('formatBytes and formatCount', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1.00 kB'],
+    [9994, '9.99 kB'],
+    [9996, '10.0 kB'],
+    [12_300_000, '12.3 MB'],
+    [999_499, '999 kB'],
+    [999_500, '1.00 MB'],
+    [4_294_967_296, '4.29 GB'],
+    [5e15, '5000 TB'],
+  ])('%d bytes: %s', (value, expected) => {
+    expect(formatBytes(value)).toBe(expected);
+  });
+  it.each([
+    [65, '65'],
+    [10_740_000, '10.7M'],
+    [124_439_808, '124M'],
+    [1.5e9, '1.50B'],
+  ])('%d: %s', (value, expected) => {
+    expect(formatCount(value)).toBe(expected);
+  });
+});
+
+describe('formatDuration', () => {
+  it.each([
+    [0, '0s'],
+    [0.0849, '85ms'],
+    [0.9999, '1.0s'],
+    [8.42, '8.4s'],
+    [9.96, '10s'],
+    [59.4, '59s'],
+    [59.6, '1m 00s'],
+    [187, '3m 07s'],
+    [3599.6, '1h 00m'],
+    [3720, '1h 02m'],
+    [86_399, '1d 00h'],
+    [183_600, '2d 03h'],
+    [Infinity, '–'],
+    [NaN, '–'],
+  ])('%d seconds: %s', (seconds, expected) => {
+    expect(formatDuration(seconds)).toBe(expected);
+  });
+});
+
+it('formats rates with as many digits as say something', () => {
+  expect(formatRate(45_210.4, 'tok')).toBe('45,210 tok/s');
+  expect(formatRate(45.21, 'tok')).toBe('45.2 tok/s');
+  expect(formatRate(3.271, 'tok')).toBe('3.27 tok/s');
+});
+
+it('formats fractions as percentages', () => {
+  expect(formatPercent(0.1234)).toBe('12.3%');
+  expect(formatPercent(1, 0)).toBe('100%');
+});
+
+it('aligns the values of a table', () => {
+  const table = formatTable([
+    ['model', '6 layers'],
+    ['parameters', '10.7M'],
+  ]);
+  expect(table).toBe('  model       6 layers\n  parameters  10.7M');
+});

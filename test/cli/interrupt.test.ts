@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { hasTerminal, run, throwawayProgram } from './run.ts';
+
+const notice = 'saving, then stopping; once more to stop at once\n';
+
+describe.skipIf(process.platform === 'win32')('a signal', () => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s lets the command save, then ends it by that signal',
+    async (name) => {
+      let sent = false;
+      const { stderr, signal, code } = await run(['work', '--steps', '100000'], {
+        script: throwawayProgram,
+        onOutput(output, send) {
+          if (sent || !output.includes('step 10')) return;
+          sent = true;
+          send(name);
+        },
+      });
+      expect(stderr).toMatch(new RegExp(`${notice}saved\n$`));
+      expect({ signal, code }).toEqual({ signal: name, code: null });
+    },
+  );
+
+  it('that comes twice in a moment is one wish', async () => {
+    let sent = false;
+    const { stderr, signal } = await run(['work', '--steps', '100000'], {
+      script: throwawayProgram,
+      onOutput(output, send) {
+        if (sent || !output.includes('step 10')) return;
+        sent = true;
+        send('SIGINT');
+        setTimeout(send, 20, 'SIGINT');
+        setTimeout(send, 40, 'SIGTERM');
+      },
+    });
+    expect(stderr).toMatch(/saved\n$/);
+    expect(signal).toBe('SIGINT');
+  });
+
+  it('that comes again later ends the process on the spot', async () => {
+    let sent = false;
+    const { stderr, signal } = await run(['work', '--steps', '100000', '--every', '5000', '--announce'], {
+      script: throwawayProgram,
+      onOutput(output, send) {
+        if (sent || !output.includes('started')) return;
+        sent = true;
+        send('SIGINT');
+        setTimeout(send, 500, 'SIGTERM');
+      },
+    });
+    expect(stderr).toBe(`started\n${notice}`);
+    expect(signal).toBe('SIGTERM');
+  });
+});
+
+describe.runIf(hasTerminal)('on a terminal', () => {
+  it('Ctrl-C saves and leaves cursor and line wrap as they were', async () => {
+    const { stdout, signal } = await run(['work', '--steps', '100000'], {
+      script: throwawayProgram,
+      tty: true,
+      keys: [['step 20: validation loss', '\u0003']],
+    });
+    expect(stdout).toMatch(/saved\r\n$/);
+    expect(signal).toBe('SIGINT');
+    expect(stdout).not.toContain('\u001b[?'); // hide the cursor, do not wrap: all such modes begin like this
+  });
+});

@@ -1,0 +1,120 @@
+import { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/errors.ts';
+import {
+  argument,
+  choice,
+  filePath,
+  fraction,
+  number,
+  option,
+  seed,
+  type Value,
+  wholeNumber,
+} from '../../src/cli/options.ts';
+
+const tokenizer = choice(['char', 'word', 'bpe']);
+
+describe('values', () => {
+  it.each<[Value<unknown>, string, unknown]>([
+    [wholeNumber(), '0', 0],
+    [wholeNumber(), '+12', 12],
+    [wholeNumber({ min: 1 }), '1_000_000', 1e6],
+    [wholeNumber({ min: 1 }), '1e3', 1000],
+    [wholeNumber({ min: 1 }), '1.5e1', 15],
+    [wholeNumber({ min: -5 }), '-5', -5],
+    [number(), '-.5', -0.5],
+    [number({ above: 0 }), '6e-4', 6e-4],
+    [number({ above: 0 }), '5.', 5],
+    [number({ min: 0 }), '-0', -0],
+    [fraction, '0', 0],
+    [fraction, '1', 1],
+    [seed, '9007199254740991', Number.MAX_SAFE_INTEGER],
+    [tokenizer, 'word', 'word'],
+    [filePath, '-', '-'],
+    [filePath, 'a b', 'a b'],
+  ])('$0.expected: %2$s', (value, text, expected) => {
+    expect(value.read(text)).toBe(expected);
+  });
+
+  const notNumbers = [
+    '',
+    ' ',
+    '1 ',
+    ' 1',
+    'abc',
+    '0x10',
+    '1n',
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '1e999',
+    '1,000',
+  ];
+  const notNumbersEither = ['_1', '1_', '1__0', '1_000_', '--1', '1e', '.', '١'];
+  it.each([...notNumbers, ...notNumbersEither])('no number: %j', (text) => {
+    expect(number().read(text)).toBeUndefined();
+    expect(wholeNumber().read(text)).toBeUndefined();
+  });
+
+  it.each<[Value<unknown>, string]>([
+    [wholeNumber(), '-1'],
+    [wholeNumber(), '1.5'],
+    [wholeNumber(), '9007199254740992'],
+    [wholeNumber(), '1e300'],
+    [wholeNumber({ min: 1 }), '0'],
+    [wholeNumber({ min: 1, max: 8 }), '9'],
+    [number({ above: 0 }), '0'],
+    [number({ below: 1 }), '1'],
+    [number({ max: 1 }), '1.1'],
+    [fraction, '1.0000001'],
+    [fraction, '-0.1'],
+    [seed, '-1'],
+    [tokenizer, 'Word'],
+    [tokenizer, ''],
+    [filePath, ''],
+    [filePath, 'a\0b'],
+  ])('$0.expected: not %j', (value, text) => {
+    expect(value.read(text)).toBeUndefined();
+  });
+
+  it.each<[Value<unknown>, string]>([
+    [wholeNumber({ min: 1 }), 'a whole number of at least 1'],
+    [wholeNumber({ min: 1, max: 8 }), 'a whole number from 1 to 8'],
+    [number(), 'a number'],
+    [number({ above: 0 }), 'a number above 0'],
+    [number({ min: 0, below: 1 }), 'a number of at least 0 and below 1'],
+    [fraction, 'a number from 0 to 1'],
+    [tokenizer, 'one of char, word, bpe'],
+    [filePath, 'a path'],
+  ])('say what they want: $1', (value, expected) => {
+    expect(value.expected).toBe(expected);
+  });
+});
+
+const parse = (...args: string[]): Command =>
+  new Command()
+    .addArgument(argument('[corpus]', '', filePath))
+    .addOption(option('-l, --n-layer <n>', '', wholeNumber({ min: 1 }), 6))
+    .exitOverride()
+    .parse(args, { from: 'user' });
+
+describe('refusals', () => {
+  it('name the flag, the value and what is allowed', () => {
+    expect(() => parse('--n-layer', 'abc')).toThrow(
+      new UsageError('--n-layer: "abc" is not a whole number of at least 1'),
+    );
+    expect(() => parse('-l', '0')).toThrow('--n-layer: "0" is not a whole number of at least 1');
+    expect(() => parse('')).toThrow('[corpus]: "" is not a path');
+  });
+
+  it('show control characters as escapes and cut what is long', () => {
+    expect(() => parse('--n-layer', '\u001b[31m')).toThrow('--n-layer: "\\u001b[31m" is not');
+    expect(() => parse('--n-layer', '9'.repeat(5000))).toThrow(`--n-layer: "${'9'.repeat(60)}…" is not`);
+  });
+
+  it('leave defaults and good values alone', () => {
+    expect(parse().opts()).toEqual({ nLayer: 6 });
+    expect(parse('--n-layer=12', 'x').opts()).toEqual({ nLayer: 12 });
+  });
+});

@@ -1,0 +1,54 @@
+import { assert, boolean, constantFrom, property } from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/engine/instruction.ts';
+import { AWKWARD, kernelCases } from '../../src/engine/kernel-cases.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import type { KernelName } from '../../src/engine/signatures.ts';
+import { compareKernel, resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
+import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+
+const kernels = Object.keys(kernelCases) as KernelName[];
+const size = constantFrom(...AWKWARD);
+const smallSize = constantFrom(...AWKWARD.filter((n) => n <= 17));
+
+describe.each([...variants])(
+  'wasm %s agrees with the reference, on any shape, inside its buffers',
+  (variant) => {
+    let wasm: Backend;
+    beforeAll(async () => {
+      wasm = await createWasmBackend({ threads: 2, variant });
+    });
+    afterAll(() => wasm.close());
+
+    test.each(kernels)('%s', (kernel) => {
+      const oracle = createReferenceBackend('float64');
+      assert(
+        property(size, size, smallSize, boolean(), boolean(), (a, b, c, flag, accumulate) => {
+          const kernelCase = kernelCases[kernel](a, b, c, flag);
+          expect(compareKernel([wasm, oracle], kernel, kernelCase, accumulate)).toBeUndefined();
+        }),
+        { numRuns: 40, seed: 20261123 },
+      );
+    });
+  },
+);
+
+describe('the bits do not depend on the number of threads', () => {
+  const backends: Backend[] = [];
+  beforeAll(async () => {
+    for (const threads of [1, 2, 3, 7]) backends.push(await createWasmBackend({ threads }));
+  });
+  afterAll(() => Promise.all(backends.map((backend) => backend.close())));
+
+  test.each(kernels)('%s', (kernel) => {
+    assert(
+      property(size, size, smallSize, boolean(), boolean(), (a, b, c, flag, accumulate) => {
+        const kernelCase = kernelCases[kernel](a, b, c, flag);
+        const [one, ...more] = backends.map((backend) => tryKernel(backend, kernel, kernelCase, accumulate));
+        for (const other of more)
+          for (const name of resultsOf(kernel)) expect(other[name]).toEqual(one[name]);
+      }),
+      { numRuns: 8, seed: 20261124 },
+    );
+  });
+});

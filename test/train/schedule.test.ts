@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest';
+import { learningRateAt, type ScheduleOptions } from '../../src/train/schedule.ts';
+
+const base: ScheduleOptions = {
+  schedule: 'cosine',
+  learningRate: 1e-3,
+  minLearningRate: 1e-4,
+  warmupIters: 100,
+  decayIters: 2000,
+};
+
+describe('the learning rate', () => {
+  test('warms up as nanoGPT does: step 0 already moves', () => {
+    expect(learningRateAt(0, base)).toBeCloseTo(1e-3 / 101, 15);
+    expect(learningRateAt(99, base)).toBeCloseTo((1e-3 * 100) / 101, 15);
+  });
+  test.each([
+    ['cosine', 1050, 5.5e-4],
+    ['linear', 1050, 5.5e-4],
+    ['cosine', 575, 1e-4 + 9e-4 * 0.5 * (1 + Math.SQRT1_2)],
+    ['linear', 575, 7.75e-4],
+    ['constant', 1999, 1e-3],
+  ] as const)('%s at step %i', (schedule, step, expected) => {
+    expect(learningRateAt(step, { ...base, schedule })).toBeCloseTo(expected, 12);
+  });
+  test('peaks after the warm-up and stays at its minimum after the decay', () => {
+    expect(learningRateAt(100, base)).toBe(1e-3);
+    expect(learningRateAt(2000, base)).toBe(1e-4);
+    expect(learningRateAt(10_000, base)).toBe(1e-4);
+  });
+  test('needs no warm-up', () => {
+    expect(learningRateAt(0, { ...base, warmupIters: 0 })).toBe(1e-3);
+  });
+});
