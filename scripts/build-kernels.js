@@ -5,13 +5,13 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import asc from 'assemblyscript/asc';
+import { main as compile } from 'assemblyscript/asc';
 import { signatures } from '../dist/engine/signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Which file of src/kernels/ has which kernels. */
-const files = {
+const kernelFiles = {
   attention: ['attention', 'attentionBackward', 'attentionCached'],
   elementwise: ['add', 'copy', 'gelu', 'geluBackward', 'relu', 'reluBackward'],
   embedding: ['embedding', 'embeddingBackward', 'columnSum'],
@@ -35,6 +35,13 @@ const variants = {
   revectorize: { RELAXED: 1, MR: 6, NR: 16 },
 };
 
+const options = [
+  '--optimizeLevel 3 --shrinkLevel 0 --converge --noAssert --runtime stub',
+  '--enable simd --enable relaxed-simd --enable threads',
+  '--importMemory --sharedMemory --initialMemory 32 --maximumMemory 65536',
+  '--memoryBase 4096', // below are the control words, see src/kernels/threads.ts
+].flatMap((line) => line.split(' '));
+
 /** The dispatcher: reads an instruction's words and calls its kernel; returns where the next one starts. */
 function dispatcher() {
   const cases = Object.entries(signatures).map(([kernel, parameters], opcode) => {
@@ -47,7 +54,7 @@ function dispatcher() {
     });
     return `  case ${opcode}:\n    ${kernel}(thread, threads, ${args.join(', ')});\n    return at + ${4 * word};`;
   });
-  const imports = Object.entries(files).map(
+  const imports = Object.entries(kernelFiles).map(
     ([file, kernels]) => `import { ${kernels.join(', ')} } from '../${file}';`,
   );
   return `// Written by scripts/build-kernels.js from engine/signatures.ts.
@@ -68,20 +75,10 @@ mkdirSync(new URL('../src/kernels/generated/', import.meta.url), { recursive: tr
 writeFileSync(new URL('../src/kernels/generated/dispatch.ts', import.meta.url), dispatcher());
 
 for (const [name, constants] of Object.entries(variants)) {
-  const { error, stderr } = await asc.main([
-    'src/kernels/main.ts',
-    '--baseDir',
-    root,
-    '--outFile',
-    `dist/kernels/${name}.wasm`,
-    ...Object.entries(constants).flatMap(([constant, value]) => ['--use', `${constant}=${value}`]),
-    ...['--optimizeLevel', '3', '--shrinkLevel', '0', '--converge', '--noAssert', '--runtime', 'stub'],
-    ...['--enable', 'simd', '--enable', 'relaxed-simd', '--enable', 'threads'],
-    ...['--importMemory', '--sharedMemory', '--initialMemory', '32', '--maximumMemory', '65536'],
-    ...['--memoryBase', '4096'],
-  ]);
+  const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);
+  const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];
+  const { error } = await compile([...files, ...options, ...constantOptions], { stderr: process.stderr });
   if (error) {
-    process.stderr.write(`${stderr.toString()}\n`);
     process.exitCode = 1;
     break;
   }

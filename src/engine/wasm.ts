@@ -161,9 +161,10 @@ function startWorkers(
   );
 }
 
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+
 function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
   const pages = Math.ceil(bytes / PAGE);
-  const gigabytes = (n: number): string => `${(n / 1e9).toFixed(2)} GB`;
   if (pages > MAX_PAGES)
     throw new EngineMemoryError(
       `this needs ${gigabytes(bytes - base)} of memory; the engine can address ${gigabytes(MAX_PAGES * PAGE - base)}`,

@@ -9,6 +9,6 @@ interface WorkerData {
 }
 const { module, memory, thread, threads } = workerData as WorkerData;
 const instance = new WebAssembly.Instance(module, { env: { memory } });
-const { work } = instance.exports as { work(thread: number, threads: number, job: number): void };
+const kernels = instance.exports as { work(thread: number, threads: number, job: number): void };
 parentPort?.postMessage('ready');
-work(thread, threads, 0); // returns when the backend is closed
+kernels.work(thread, threads, 0); // returns when the backend is closed

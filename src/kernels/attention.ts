@@ -85,10 +85,9 @@ function scoreStride(T: i32): usize {
 
 /** Drops probabilities of row i of a head in place: those of the first n elements whose random word is too small become 0. */
 function dropRow(row: usize, n: i32, rng: usize, index: u32, site: i32, threshold: i32, scale: f32, masks: usize): void {
-  const bound = i32x4.splat(threshold);
   const factor = f32x4.splat(scale);
   for (let j = 0; j < n; j += 16) {
-    masks16(masks, rng, (index + j) >>> 2, site, bound);
+    masks16(masks, rng, (index + j) >>> 2, site, threshold);
     for (let l = j; l < min(j + 16, n); l += 4) {
       const at = row + (usize(l) << 2);
       const kept = v128.and(f32x4.mul(loadPart(at, n - l), factor), v128.load(masks + ((l - j) << 2)));
@@ -113,7 +112,7 @@ export function attention(
   scale: f32,
 ): void {
   const C = usize(H) * D;
-  const ld = (3 * C) << 2;
+  const ld = (C * 3) << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
   const tiles = (T + ROWS - 1) / ROWS;
   const scores = scratch(thread);
@@ -169,7 +168,7 @@ export function attentionBackward(
   scale: f32,
 ): void {
   const C = usize(H) * D;
-  const ld = (3 * C) << 2;
+  const ld = (C * 3) << 2;
   const ldo = C << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
   const ldScores = scoreStride(T);
@@ -247,7 +246,7 @@ export function attentionCached(
   capacity: i32,
 ): void {
   const C = usize(H) * D;
-  const ld = (3 * C) << 2;
+  const ld = (C * 3) << 2;
   const bytes = usize(D) << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
   const scores = scratch(thread);

@@ -20,7 +20,8 @@ function multiplyHigh(a: v128, b: v128): v128 {
  * @param masks 64 bytes to write them to, in the order of the elements
  * @param counter the first counter: element index / 4
  */
-export function masks16(masks: usize, rng: usize, counter: u32, site: i32, threshold: v128): void {
+export function masks16(masks: usize, rng: usize, counter: u32, site: i32, threshold: i32): void {
+  const bound = i32x4.splat(threshold);
   let c0 = i32x4.add(i32x4.splat(counter), i32x4(0, 1, 2, 3));
   let c1 = i32x4.splat(site);
   let c2 = i32x4.splat(load<i32>(rng, 8));
@@ -41,10 +42,10 @@ export function masks16(masks: usize, rng: usize, counter: u32, site: i32, thres
     k0 += 0x9e3779b9;
     k1 += 0xbb67ae85;
   }
-  c0 = i32x4.ge_u(c0, threshold);
-  c1 = i32x4.ge_u(c1, threshold);
-  c2 = i32x4.ge_u(c2, threshold);
-  c3 = i32x4.ge_u(c3, threshold);
+  c0 = i32x4.ge_u(c0, bound);
+  c1 = i32x4.ge_u(c1, bound);
+  c2 = i32x4.ge_u(c2, bound);
+  c3 = i32x4.ge_u(c3, bound);
   // Lane i of c0…c3 belongs to counter i: transpose.
   const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5);
   const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5);
@@ -69,10 +70,9 @@ export function dropout(
   scale: f32,
 ): void {
   const masks = scratch(thread);
-  const bound = i32x4.splat(threshold);
   const end = share(n, 16, thread + 1, threads);
   for (let i = share(n, 16, thread, threads); i < end; i += 16) {
-    masks16(masks, rng, i >>> 2, site, bound);
+    masks16(masks, rng, i >>> 2, site, threshold);
     for (let j = i; j < min(i + 16, end); j += 4) {
       const at = j << 2;
       const kept = v128.and(loadPart(x + at, end - j), v128.load(masks + ((j - i) << 2)));

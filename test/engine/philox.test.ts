@@ -18,11 +18,12 @@ describe('philox4x32-10', () => {
   });
 });
 
+const draw = (seed: number, c2: number): number[] => {
+  const random = new Philox(seed, c2, 0);
+  return Array.from({ length: 6 }, () => random.uint32());
+};
+
 test('a stream is fixed by its seed and place, and seeds beyond 32 bits count in full', () => {
-  const draw = (seed: number, c2: number) => {
-    const random = new Philox(seed, c2, 0);
-    return Array.from({ length: 6 }, () => random.uint32());
-  };
   expect(draw(1, 0)).toEqual(draw(1, 0));
   expect(draw(1, 0)).not.toEqual(draw(1, 1));
   expect(draw(1, 0)).not.toEqual(draw(1 + 2 ** 32, 0));

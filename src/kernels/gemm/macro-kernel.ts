@@ -21,8 +21,8 @@ export function macroKernel(
   k: i32,
   tile: usize,
 ): void {
-  const panelA = (MR * usize(k)) << 2;
-  const panelB = (NR * usize(k)) << 2;
+  const panelA = (usize(MR) * k) << 2;
+  const panelB = (usize(NR) * k) << 2;
   for (let j = 0; j < n; j += NR) {
     const pb = b + panelB * (j / NR);
     const pbias = bias ? bias + (usize(j) << 2) : 0;
