@@ -3,30 +3,25 @@
  * TypeScript build, whose table of instructions it turns into the kernels' dispatcher: a kernel that the table names and
  * src/kernels/ lacks is a compile error.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
 import { signatures } from '../dist/engine/signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Which file of src/kernels/ has which kernels. */
-const kernelFiles = {
-  attention: ['attention', 'attentionBackward', 'attentionCached'],
-  elementwise: ['add', 'copy', 'gelu', 'geluBackward', 'relu', 'reluBackward'],
-  embedding: ['embedding', 'embeddingBackward', 'columnSum'],
-  'gemm/gemm': ['gemm'],
-  loss: ['crossEntropy', 'crossEntropyBackward', 'meanLoss', 'meanLossBackward'],
-  normalisation: [
-    'softmax',
-    'softmaxBackward',
-    'layerNorm',
-    'layerNormBackward',
-    'layerNormParametersBackward',
-  ],
-  optimizer: ['globalNorm', 'adamw', 'sgd'],
-  random: ['dropout'],
-};
+const sources = new URL('../src/kernels/', import.meta.url);
+
+/** Which file has which kernel: looked up in the sources. */
+function findKernels() {
+  const found = new Map();
+  for (const file of readdirSync(sources, { recursive: true })) {
+    if (!file.endsWith('.ts') || file.startsWith('generated')) continue;
+    const text = readFileSync(new URL(file.replaceAll('\\', '/'), sources), 'utf8');
+    for (const [, name] of text.matchAll(/^export function (\w+)\(/gm)) found.set(name, file.slice(0, -3));
+  }
+  return found;
+}
 
 /** The tile of the micro-kernel and whether multiply-add is fused, see src/kernels/gemm/micro-kernel.ts. */
 const variants = {
@@ -54,8 +49,9 @@ function dispatcher() {
     });
     return `  case ${opcode}:\n    ${kernel}(thread, threads, ${args.join(', ')});\n    return at + ${4 * word};`;
   });
-  const imports = Object.entries(kernelFiles).map(
-    ([file, kernels]) => `import { ${kernels.join(', ')} } from '../${file}';`,
+  const files = findKernels();
+  const imports = Object.keys(signatures).map(
+    (kernel) => `import { ${kernel} } from '../${(files.get(kernel) ?? 'main').replaceAll('\\', '/')}';`,
   );
   return `// Written by scripts/build-kernels.js from engine/signatures.ts.
 ${imports.join('\n')}
@@ -71,8 +67,8 @@ ${cases.map((text) => text.replace(/^/gm, '  ')).join('\n')}
 `;
 }
 
-mkdirSync(new URL('../src/kernels/generated/', import.meta.url), { recursive: true });
-writeFileSync(new URL('../src/kernels/generated/dispatch.ts', import.meta.url), dispatcher());
+mkdirSync(new URL('generated/', sources), { recursive: true });
+writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher());
 
 for (const [name, constants] of Object.entries(variants)) {
   const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createWasmBackend, type WasmBackend } from '../../src/engine/wasm.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { Decoder } from '../../src/generate/decoder.ts';
+import { generate } from '../../src/generate/generate.ts';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { initialise } from '../../src/model/initialise.ts';
+import { Evaluator } from '../../src/train/evaluate.ts';
+import { relativeError } from '../fixtures/golden.ts';
+
+const config: ModelConfig = {
+  ...gpt2Defaults,
+  vocabSize: 31,
+  blockSize: 12,
+  nLayer: 2,
+  nHead: 3,
+  nEmbd: 24,
+  dropout: 0.2,
+};
+const text = Array.from({ length: 12 }, (_, i) => (i * 17 + 5) % config.vocabSize);
+
+function load(target: { parameters(): { name: string; data: Float32Array }[] }): void {
+  const data = new Map(target.parameters().map((tensor) => [tensor.name, tensor.data]));
+  initialise(config, 3, (name) => data.get(name)!);
+  for (const [name, values] of data)
+    if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
+}
+
+let backend: WasmBackend;
+beforeAll(async () => {
+  backend = await createWasmBackend({ threads: 2 });
+});
+afterAll(() => backend.close());
+
+function makeDecoder(): Decoder {
+  const decoder = new Decoder(backend, config);
+  load(decoder);
+  return decoder;
+}
+
+describe('the decoder', () => {
+  test('expects the same however the tokens are handed to it', () => {
+    const decoder = makeDecoder();
+    const whole = decoder.read(text).slice();
+    for (const cuts of [[1], [5], [11], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [4, 8]]) {
+      decoder.reset();
+      let logits = new Float32Array(0);
+      [0, ...cuts].forEach((from, i) => {
+        logits = decoder.read(text.slice(from, cuts[i] ?? text.length)).slice();
+      });
+      expect(relativeError(logits, whole)).toBeLessThan(2e-5);
+    }
+  });
+
+  test('agrees with the evaluator on what each token costs', () => {
+    const decoder = makeDecoder();
+    const costs = text.slice(1).map((id, i) => {
+      const logits = i === 0 ? decoder.read([text[0]]) : decoder.read([text[i]]);
+      const max = Math.max(...logits);
+      return max + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - max), 0)) - logits[id];
+    });
+    const reference = createReferenceBackend('float64');
+    const evaluator = new Evaluator(reference, config, 1, text.length - 1);
+    load(evaluator);
+    const losses = evaluator.losses({
+      inputs: Int32Array.from(text.slice(0, -1)),
+      targets: Int32Array.from(text.slice(1)),
+    });
+    expect(relativeError(costs, losses)).toBeLessThan(2e-5);
+  });
+
+  test('refuses more than its block', () => {
+    const decoder = makeDecoder();
+    expect(() => decoder.read([...text, 1])).toThrow(RangeError);
+  });
+});
+
+describe('generate', () => {
+  const options = { temperature: 1, topK: 0, topP: 1, maxTokens: 40, seed: 1 };
+
+  test('writes past the end of the block, and the same again from the same seed', () => {
+    const decoder = makeDecoder();
+    const first = [...generate(decoder, text.slice(0, 3), options)];
+    expect(first.length).toBe(40);
+    expect([...generate(decoder, text.slice(0, 3), options)]).toEqual(first);
+    expect([...generate(decoder, text.slice(0, 3), { ...options, seed: 2 })]).not.toEqual(first);
+    expect([...generate(decoder, text.slice(0, 3), { ...options, sample: 1 })]).not.toEqual(first);
+  });
+
+  test('takes the end of a prompt that is longer than the block', () => {
+    const decoder = makeDecoder();
+    const greedy = { ...options, temperature: 0, maxTokens: 5 };
+    const long = [...text, ...text.slice(0, 5)];
+    expect([...generate(decoder, long, greedy)]).toEqual([...generate(decoder, long.slice(-12), greedy)]);
+  });
+
+  test('never draws a banned token and ends at a stop token', () => {
+    const decoder = makeDecoder();
+    const drawn = [...generate(decoder, [1], options)];
+    const banned = new Set(drawn.slice(0, 2));
+    expect([...generate(decoder, [1], { ...options, banned })].some((id) => banned.has(id))).toBe(false);
+    const stop = new Set([drawn[3]]);
+    expect([...generate(decoder, [1], { ...options, stop })]).toEqual(
+      drawn.slice(0, drawn.indexOf(drawn[3])),
+    );
+  });
+});

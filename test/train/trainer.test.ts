@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/engine/instruction.ts';
+import { createWasmBackend } from '../../src/engine/wasm.ts';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import type { OptimizerOptions } from '../../src/train/optimizer.ts';
+import { trainingPrograms } from '../../src/train/programs.ts';
+import { Trainer, type Batch } from '../../src/train/trainer.ts';
+
+const config: ModelConfig = {
+  ...gpt2Defaults,
+  vocabSize: 29,
+  blockSize: 16,
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 32,
+  dropout: 0.1,
+};
+const options: OptimizerOptions = {
+  optimizer: 'adamw',
+  beta1: 0.9,
+  beta2: 0.99,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  momentum: 0.9,
+  gradClip: 1,
+};
+const B = 3;
+
+function batch(seed: number): Batch {
+  const ids = Array.from(
+    { length: B * (config.blockSize + 1) },
+    (_, i) => (i * i * 7 + seed * 13) % config.vocabSize,
+  );
+  const rows = (from: number) =>
+    Int32Array.from({ length: B * config.blockSize }, (_, i) => {
+      const row = Math.floor(i / config.blockSize);
+      return ids[row * (config.blockSize + 1) + (i % config.blockSize) + from];
+    });
+  return { inputs: rows(0), targets: rows(1) };
+}
+
+function makeTrainer(backend: Backend, changes: Partial<ModelConfig> = {}, microBatches = 1): Trainer {
+  const model = { ...config, ...changes };
+  const programs = trainingPrograms({
+    config: model,
+    batchSize: B,
+    microBatches,
+    optimizer: options.optimizer,
+  });
+  return new Trainer(backend, programs, options, 42);
+}
+
+describe('training', () => {
+  test('gives the same bits with any number of threads', async () => {
+    const runs: Uint8Array[] = [];
+    for (const threads of [1, 2, 5]) {
+      const backend = await createWasmBackend({ threads });
+      const trainer = makeTrainer(backend, {}, 2);
+      for (let step = 0; step < 5; step++) trainer.step(step, [batch(step), batch(step + 100)], 1e-2);
+      const tensors = [...trainer.parameters(), ...trainer.moments()];
+      runs.push(Buffer.concat(tensors.map(({ data }) => Buffer.from(data.slice().buffer))));
+      await backend.close();
+    }
+    expect(runs[1].equals(runs[0])).toBe(true);
+    expect(runs[2].equals(runs[0])).toBe(true);
+  });
+
+  test.each([
+    ['GPT-2', {}],
+    ['post-LN with ReLU', { norm: 'post', activation: 'relu' }],
+    ['sinusoidal positions', { positions: 'sinusoidal' }],
+  ] as const)('learns one batch by heart: %s', async (_name, changes) => {
+    const backend = await createWasmBackend({ threads: 2 });
+    const trainer = makeTrainer(backend, { ...changes, dropout: 0 });
+    const one = batch(1);
+    const first = trainer.step(0, [one], 1e-2).loss;
+    for (let step = 1; step < 150; step++) trainer.step(step, [one], 1e-2);
+    expect(Math.abs(first - Math.log(config.vocabSize))).toBeLessThan(0.3); // a fresh model guesses
+    expect(trainer.evaluate([one])).toBeLessThan(0.1);
+    await backend.close();
+  });
+
+  test('dropout acts in training and not in evaluation', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const trainer = makeTrainer(backend, { dropout: 0.5 });
+    const plain = trainer.evaluate([batch(1)]);
+    expect(trainer.evaluate([batch(1)])).toBe(plain);
+    const losses = [0, 1, 2].map((step) => trainer.step(step, [batch(1)], 0).loss);
+    expect(new Set([...losses, plain]).size).toBe(4); // another mask each step
+    expect(makeTrainer(backend, { dropout: 0.5 }).step(0, [batch(1)], 0).loss).toBe(losses[0]);
+    await backend.close();
+  });
+
+  test('ignored targets count for nothing', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const trainer = makeTrainer(backend, { dropout: 0 });
+    const whole = batch(1);
+    const half = {
+      inputs: whole.inputs,
+      targets: whole.targets.map((t, i) => (i < config.blockSize ? t : -1)),
+    };
+    const rest = {
+      inputs: whole.inputs,
+      targets: whole.targets.map((t, i) => (i < config.blockSize ? -1 : t)),
+    };
+    const [a, b, c] = [half, rest, whole].map((x) => trainer.evaluate([x]));
+    expect((a + 2 * b) / 3).toBeCloseTo(c, 5);
+  });
+});
