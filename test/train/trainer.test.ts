@@ -52,7 +52,7 @@ function makeTrainer(backend: Backend, changes: Partial<ModelConfig> = {}, micro
 
 describe('training', () => {
   test('gives the same bits with any number of threads', async () => {
-    const runs: Uint8Array[] = [];
+    const runs: Buffer[] = [];
     for (const threads of [1, 2, 5]) {
       const backend = await createWasmBackend({ threads });
       const trainer = makeTrainer(backend, {}, 2);

@@ -1,0 +1,107 @@
+/**
+ * Which tokens the model sees, and when. Every function here is pure: a batch is fixed by the tokens, the shape, the seed
+ * and the number of the step, so a resumed run needs the step's number and nothing else to go on.
+ */
+import { Philox, Stream } from '../engine/philox.ts';
+import { UsageError } from '../errors.ts';
+import type { TokenSource } from './token-source.ts';
+
+/** B·T token ids and the ids that follow them; a target of −1 is ignored. */
+export interface Batch {
+  readonly inputs: Int32Array;
+  readonly targets: Int32Array;
+}
+
+/** B sequences of T tokens. */
+export interface BatchShape {
+  readonly B: number;
+  readonly T: number;
+}
+
+/**
+ * The micro-batches of one training step: windows that start anywhere in the text, drawn with replacement, as nanoGPT's
+ * `get_batch` does. They are drawn one after the other, so 4 micro-batches of 3 hold the windows of one batch of 12.
+ *
+ * @param step counted from 0; below 2³²
+ */
+export function randomBatches(
+  source: TokenSource,
+  { B, T }: BatchShape,
+  { seed, step, microBatches = 1 }: { seed: number; step: number; microBatches?: number },
+): Batch[] {
+  checkLength(source, T);
+  const random = new Philox(seed, step, Stream.batches);
+  return Array.from({ length: microBatches }, () => {
+    const starts = Array.from({ length: B }, () => below(source.length - T, random));
+    return windows(source, starts, { B, T });
+  });
+}
+
+/** A whole number in [0, n), every one equally likely; n may pass 2³², as the tokens of a large file do. */
+function below(n: number, random: Philox): number {
+  const limit = Math.floor(2 ** 53 / n) * n;
+  for (;;) {
+    const value = (random.uint32() >>> 11) * 2 ** 32 + random.uint32(); // 53 bits
+    if (value < limit) return value % n;
+  }
+}
+
+/**
+ * Windows side by side, so that every token but the first, which has no context, is a target exactly once. The last
+ * window and the last batch are filled up with ignored targets.
+ */
+export function* wholeBatches(source: TokenSource, { B, T }: BatchShape): Generator<Batch> {
+  const count = windowCount(source, T);
+  for (let first = 0; first < count; first += B) {
+    const starts = Array.from({ length: Math.min(B, count - first) }, (_, b) => (first + b) * T);
+    yield windows(source, starts, { B, T });
+  }
+}
+
+/** A fixed sample: `batches` batches out of `wholeBatches`'s windows, evenly spread; all of them if there are no more. */
+export function* sampleBatches(
+  source: TokenSource,
+  { B, T }: BatchShape,
+  batches: number,
+): Generator<Batch> {
+  const count = windowCount(source, T);
+  const wanted = Math.min(count, batches * B);
+  for (let first = 0; first < wanted; first += B) {
+    const starts = Array.from(
+      { length: Math.min(B, wanted - first) },
+      (_, b) => Math.floor(((first + b) * count) / wanted) * T,
+    );
+    yield windows(source, starts, { B, T });
+  }
+}
+
+/** How many windows of T tokens it takes to have every token but the first as a target. */
+const windowCount = (source: TokenSource, T: number): number => Math.ceil((source.length - 1) / T);
+
+/** Throws UsageError unless a window of T tokens and the token after it fit into the source. */
+export function checkLength(source: TokenSource, T: number, name = 'the training text'): void {
+  if (source.length > T) return;
+  throw new UsageError(
+    `${name} has ${source.length} tokens; a --block-size of ${T} needs at least ${T + 1}`,
+    {
+      hint:
+        source.length < 2
+          ? 'use a longer text'
+          : `use a longer text, or a --block-size of at most ${source.length - 1}`,
+    },
+  );
+}
+
+/** The windows at `starts`, in rows; rows beyond them, and tokens beyond the end of the source, have ignored targets. */
+function windows(source: TokenSource, starts: readonly number[], { B, T }: BatchShape): Batch {
+  const inputs = new Int32Array(B * T);
+  const targets = new Int32Array(B * T).fill(-1);
+  starts.forEach((start, b) => {
+    const ids = source.slice(start, Math.min(start + T + 1, source.length));
+    for (let t = 0; t + 1 < ids.length; t++) {
+      inputs[b * T + t] = ids[t];
+      targets[b * T + t] = ids[t + 1];
+    }
+  });
+  return { inputs, targets };
+}

@@ -1,0 +1,45 @@
+/** Corpus to token ids in memory, and what was found on the way. */
+import type { Tokenizer, VocabularyBuilder } from '../tokenizer/tokenizer.ts';
+import type { Corpus } from './corpus.ts';
+
+/** Token ids: 16 bits each where the vocabulary allows, else 32. */
+export type TokenIds = Uint16Array | Uint32Array;
+
+export interface TokenizedCorpus {
+  readonly ids: TokenIds;
+  /** How many tokens are `<unk>`. */
+  readonly unknown: number;
+}
+
+/** One pass over a corpus that collects its vocabulary. */
+export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tokenizer {
+  for (const piece of corpus.text()) builder.push(piece);
+  return builder.end();
+}
+
+/** The ids of a corpus, as they come: for what need not hold them all. */
+export function* tokenIds(corpus: Corpus, tokenizer: Tokenizer): Generator<Uint32Array> {
+  const encoder = tokenizer.encoder();
+  for (const piece of corpus.text()) yield encoder.push(piece);
+  yield encoder.end();
+}
+
+/** All ids of a corpus. */
+export function tokenizeCorpus(corpus: Corpus, tokenizer: Tokenizer): TokenizedCorpus {
+  const small = tokenizer.vocabSize <= 2 ** 16;
+  let ids: TokenIds = small ? new Uint16Array(1 << 16) : new Uint32Array(1 << 16);
+  let length = 0;
+  let unknown = 0;
+  for (const piece of tokenIds(corpus, tokenizer)) {
+    if (length + piece.length > ids.length) {
+      const larger = Math.max(2 * ids.length, length + piece.length);
+      const grown: TokenIds = small ? new Uint16Array(larger) : new Uint32Array(larger);
+      grown.set(ids);
+      ids = grown;
+    }
+    ids.set(piece, length);
+    length += piece.length;
+    for (const id of piece) if (id === tokenizer.unkId) unknown++;
+  }
+  return { ids: ids.slice(0, length), unknown };
+}

@@ -1,0 +1,85 @@
+/** A token the vocabulary lacks, as it was met. */
+export interface Unknown {
+  readonly text: string;
+  /** Where it starts in the text, in characters (Unicode code points) from 0. */
+  readonly position: number;
+}
+
+/** Text to ids and back. Ids are 0 … vocabSize − 1; the last one is `<unk>`, which stands for everything not in the vocabulary. */
+export interface Tokenizer {
+  readonly kind: TokenizerKind;
+  readonly vocabSize: number;
+  readonly unkId: number;
+  /** The token of each id. */
+  readonly vocabulary: readonly string[];
+  /** Starts to encode a text that comes in pieces. */
+  encoder(onUnknown?: (unknown: Unknown) => void): Encoder;
+  /** The text of ids: their tokens, one behind the other. */
+  decode(ids: Iterable<number>): string;
+  /** The content of tokenizer.json. */
+  toJSON(): unknown;
+}
+
+export type TokenizerKind = 'char' | 'word';
+
+/** Encodes one text, piece by piece; where it is cut makes no difference. */
+export interface Encoder {
+  /** The ids that are certain so far. */
+  push(text: string): Uint32Array;
+  /** The rest. */
+  end(): Uint32Array;
+}
+
+/** Collects a vocabulary from a text that comes in pieces. */
+export interface VocabularyBuilder {
+  push(text: string): void;
+  end(): Tokenizer;
+}
+
+export interface VocabularyOptions {
+  /** Leave out tokens that occur less often. */
+  readonly minFrequency: number;
+  /** At most so many tokens, `<unk>` included; the most frequent stay. */
+  readonly maxSize: number;
+}
+
+export const UNK = '<unk>';
+
+/** All ids of a text that is at hand as a whole. */
+export function encode(
+  tokenizer: Tokenizer,
+  text: string,
+  onUnknown?: (unknown: Unknown) => void,
+): Uint32Array {
+  const encoder = tokenizer.encoder(onUnknown);
+  const [start, rest] = [encoder.push(text), encoder.end()];
+  if (rest.length === 0) return start;
+  const ids = new Uint32Array(start.length + rest.length);
+  ids.set(start);
+  ids.set(rest, start.length);
+  return ids;
+}
+
+export const decodeIds = (vocabulary: readonly string[], ids: Iterable<number>): string => {
+  let text = '';
+  for (const id of ids) text += vocabulary[id] ?? '';
+  return text;
+};
+
+/**
+ * The vocabulary that counts give: what is frequent enough, at most `maxSize − 1` of it (ties go to the token that sorts
+ * first), ordered by `order`, and `<unk>` behind it.
+ */
+export function selectVocabulary(
+  counts: ReadonlyMap<string, number>,
+  { minFrequency, maxSize }: VocabularyOptions,
+  order: 'code point' | 'frequency',
+): string[] {
+  const byText = (a: string, b: string): number => (a < b ? -1 : 1);
+  let entries = [...counts].filter(([, count]) => count >= minFrequency);
+  entries.sort(([a, countA], [b, countB]) => countB - countA || byText(a, b));
+  entries = entries.slice(0, Math.max(0, maxSize - 1));
+  const tokens = entries.map(([token]) => token);
+  if (order === 'code point') tokens.sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
+  return [...tokens, UNK];
+}
