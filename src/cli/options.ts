@@ -23,9 +23,14 @@ export function option<T>(flags: string, description: string, value: Value<T>, d
   return made;
 }
 
-/** A positional argument with a checked value: `argument('<corpus>', 'text to train on', filePath)`. */
-export const argument = <T>(name: string, description: string, value: Value<T>): Argument =>
-  new Argument(name, description).argParser((text) => readValue(name, value, text));
+/** A positional argument with a checked value: `argument('<corpus>', 'text to train on', filePath)`; `<corpus...>` takes several. */
+export function argument<T>(name: string, description: string, value: Value<T>): Argument {
+  const made = new Argument(name, description);
+  return made.argParser((text: string, previous: unknown): unknown => {
+    const one = readValue(name, value, text);
+    return made.variadic ? [...((previous as T[] | undefined) ?? []), one] : one;
+  });
+}
 
 function readValue<T>(name: string, value: Value<T>, text: string): T {
   const result = value.read(text);

@@ -21,7 +21,13 @@ export interface CommandModule {
 
 const globalOptions = 'Global options:';
 
-export const commands: readonly CommandEntry[] = [];
+export const commands: readonly CommandEntry[] = [
+  { name: 'train', summary: 'Train a model on text', load: () => import('./train.ts') },
+  { name: 'sample', summary: 'Write with a model', load: () => import('./sample.ts') },
+  { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
+  { name: 'tokenize', summary: 'Turn text into tokens, and back', load: () => import('./tokenize.ts') },
+  { name: 'gradcheck', summary: 'Check every derivative numerically', load: () => import('./gradcheck.ts') },
+];
 
 export function createProgram(entries: readonly CommandEntry[] = commands): Command {
   const program = new Command('gpt')

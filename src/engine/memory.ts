@@ -13,7 +13,12 @@ export const align = (elements: number): number => Math.ceil(elements / ALIGNMEN
 
 /** Hands out memory that stays: parameters, gradients, optimiser state, inputs. Activations come after it, planned. */
 export class Layout {
-  #end = 0;
+  #end: number;
+
+  /** @param start the first free element */
+  constructor(start = 0) {
+    this.#end = start;
+  }
 
   /** Reserves a stretch of `length` elements on a cache line. */
   allocate(length: number, dtype: Region['dtype'] = 'f32'): Region {

@@ -36,12 +36,20 @@ export class Decoder {
   readonly #passes = new Map<number, Pass>();
   #length = 0;
 
-  /** Lays out a model of this shape in the backend's memory; the caller then writes `parameters()`. */
-  constructor(backend: Backend, config: ModelConfig) {
+  /**
+   * @param layout where memory is free, behind the model
+   * @param model parameters that are in the backend's memory already, those of a model in training for one; without it, a
+   *   model is laid out, and the caller writes its `parameters()`
+   */
+  constructor(
+    backend: Backend,
+    config: ModelConfig,
+    layout = new Layout(),
+    model = placeModel(config, layout),
+  ) {
     this.config = config;
     this.#backend = backend;
-    const layout = new Layout();
-    this.#model = placeModel(config, layout);
+    this.#model = model;
     const cache = () => layout.allocate(config.blockSize * config.nEmbd);
     this.#caches = Array.from({ length: config.nLayer }, () => ({ keys: cache(), values: cache() }));
     this.#ids = layout.allocate(config.blockSize, 'i32');

@@ -1,0 +1,148 @@
+/**
+ * A trained model on disk: a Hugging Face model folder.
+ *
+ *     config.json  tokenizer.json  tokenizer_config.json  generation_config.json   what the model is; written once
+ *     model.safetensors                                                            the weights
+ *
+ * The weights are written last and atomically, so a folder that has them is complete.
+ */
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { NamedTensor } from '../model/placement.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { tokenizerFromJson } from '../tokenizer/registry.ts';
+import { UNK, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { writeFileAtomic } from './atomic.ts';
+import {
+  fromConfigJson,
+  fromTensorName,
+  isBuffer,
+  toConfigJson,
+  toGenerationConfigJson,
+  toTensorName,
+  toTokenizerConfigJson,
+} from './huggingface.ts';
+import { openSafetensors, safetensorsPieces, type SafetensorsFile } from './safetensors.ts';
+
+export const WEIGHTS = 'model.safetensors';
+
+/** Writes everything but the weights. */
+export function writeModelDescription(folder: string, config: ModelConfig, tokenizer: Tokenizer): void {
+  mkdirSync(folder, { recursive: true });
+  const files: Record<string, unknown> = {
+    'config.json': toConfigJson(config),
+    'tokenizer.json': tokenizer.toJSON(),
+    'tokenizer_config.json': toTokenizerConfigJson(config, { unkToken: UNK }),
+    'generation_config.json': toGenerationConfigJson(),
+  };
+  for (const [file, content] of Object.entries(files)) writeJson(join(folder, file), content);
+}
+
+export const writeJson = (path: string, content: unknown): void =>
+  writeFileAtomic(path, [`${JSON.stringify(content, undefined, 2)}\n`]);
+
+/** Writes or replaces the weights. @param metadata strings kept in the file: the step, the loss */
+export function writeWeights(
+  folder: string,
+  tensors: readonly NamedTensor[],
+  metadata: Readonly<Record<string, string>>,
+): void {
+  const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
+  // transformers loads a file only if it says which library's conventions it follows
+  writeFileAtomic(join(folder, WEIGHTS), safetensorsPieces(named, { ...metadata, format: 'pt' }));
+}
+
+/** A model folder that has been read and checked, but for the numbers themselves. */
+export interface ModelFolder {
+  readonly folder: string;
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** What the writer noted in the weights: strings such as the step. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Reads the weights into memory laid out for this model, after verifying their checksum. */
+  load(into: readonly NamedTensor[]): void;
+}
+
+/**
+ * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
+ */
+export function openModelFolder(folder: string): ModelFolder {
+  const read = (file: string): string => {
+    if (!existsSync(folder)) throw new UserError(`there is no model folder ${folder}`);
+    if (!statSync(folder).isDirectory())
+      throw new UserError(`${folder} is a file, not a model folder`, {
+        hint: 'name the folder that holds config.json',
+      });
+    if (!existsSync(join(folder, file)))
+      throw new UserError(`${folder} has no ${file}`, {
+        hint: 'a model folder has config.json, tokenizer.json and model.safetensors',
+      });
+    return readFileSync(join(folder, file), 'utf8');
+  };
+  const config = fromConfigJson(read('config.json'), join(folder, 'config.json'));
+  const tokenizer = tokenizerFromJson(read('tokenizer.json'), join(folder, 'tokenizer.json'));
+  if (tokenizer.vocabSize !== config.vocabSize)
+    throw new UserError(
+      `${folder}: config.json has a vocab_size of ${config.vocabSize}, tokenizer.json has ${tokenizer.vocabSize} tokens`,
+      { hint: 'the two belong to different models' },
+    );
+  const path = join(folder, WEIGHTS);
+  if (!existsSync(path))
+    throw new UserError(`${folder} has no ${WEIGHTS}: its training has not saved one yet`);
+  const weights = openSafetensors(path);
+  const { metadata } = weights;
+  try {
+    tensorNames(weights, config, path);
+  } finally {
+    weights.close();
+  }
+  return { folder, config, tokenizer, metadata, load: (into) => loadWeights(path, config, into) };
+}
+
+function loadWeights(path: string, config: ModelConfig, into: readonly NamedTensor[]): void {
+  const weights = openSafetensors(path);
+  try {
+    const names = tensorNames(weights, config, path);
+    weights.verify();
+    for (const { name, data } of into) data.set(weights.read(names.get(name)!));
+    checkHead(weights, names, path);
+  } finally {
+    weights.close();
+  }
+}
+
+/** Which tensor of the file is which of the model's, after checking that each is there with its shape, and no other. */
+function tensorNames({ tensors }: SafetensorsFile, config: ModelConfig, path: string): Map<string, string> {
+  const names = new Map(
+    [...tensors.keys()].filter((name) => !isBuffer(name)).map((name) => [fromTensorName(name), name]),
+  );
+  const expected = new Map(parameterTable(config).map(({ name, shape }) => [name, shape]));
+  for (const [name, shape] of expected) {
+    const stored = tensors.get(names.get(name) ?? '');
+    if (stored === undefined)
+      throw new UserError(`${path} lacks the tensor "${name}" that config.json asks for`);
+    if (stored.shape.join() !== shape.join())
+      throw new UserError(
+        `${path}: "${name}" has the shape [${stored.shape.join(',')}], config.json asks for [${shape.join(',')}]`,
+      );
+  }
+  for (const name of names.keys())
+    if (!expected.has(name) && name !== HEAD)
+      throw new UserError(`${path} has the tensor "${name}", which this model does not`);
+  return names;
+}
+
+const HEAD = 'lm_head.weight';
+
+/** The output head is the token embedding; a file that has a head of its own must agree. */
+function checkHead(weights: SafetensorsFile, names: ReadonlyMap<string, string>, path: string): void {
+  const name = names.get(HEAD);
+  if (name === undefined) return;
+  const [head, wte] = [weights.read(name), weights.read(names.get('wte.weight')!)];
+  if (head.length !== wte.length || head.some((x, i) => x !== wte[i]))
+    throw new UserError(`${path}: "${HEAD}" differs from the token embedding`, {
+      hint: 'only models whose head is tied to the embedding are supported',
+    });
+}

@@ -1,0 +1,234 @@
+/** `gpt train`: text in, model folder out. */
+import { relative } from 'node:path';
+import type { Command } from 'commander';
+import { presets, type PresetName } from '../model/config.ts';
+import { MAX_THREADS } from '../engine/wasm.ts';
+import { tokenizerKinds } from '../tokenizer/registry.ts';
+import type { TrainEvent } from '../train/loop.ts';
+import { optimizerNames } from '../train/optimizer.ts';
+import { scheduleNames } from '../train/schedule.ts';
+import type { TrainModelOptions } from '../train/settings.ts';
+import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
+import { addExamples } from './help.ts';
+import { onInterrupt } from './interrupt.ts';
+import { argument, choice, filePath, number, option, seed, wholeNumber } from './options.ts';
+import { startProgressBar, type ProgressBar } from './progress-bar.ts';
+import { isQuiet, notice, print, printable, stderrColors, warn } from './terminal.ts';
+
+const positive = wholeNumber({ min: 1 });
+const share = number({ min: 0, below: 1 });
+
+export function register(command: Command): void {
+  command.addArgument(argument('<corpus...>', 'text files or folders to learn from; - for stdin', filePath));
+  command.optionsGroup('Model:');
+  command
+    .addOption(
+      option(
+        '--preset <name>',
+        `${Object.keys(presets).join(', ')}; default: by corpus size`,
+        choice(Object.keys(presets) as PresetName[]),
+      ),
+    )
+    .addOption(option('--n-layer <n>', 'transformer blocks', positive))
+    .addOption(option('--n-head <n>', 'attention heads', positive))
+    .addOption(option('--n-embd <n>', 'channels', positive))
+    .addOption(option('--block-size <n>', 'longest context, in tokens', positive))
+    .addOption(option('--dropout <p>', 'probability of zeroing', share))
+    .addOption(option('--activation <name>', 'gelu_new (default) or relu', choice(['gelu_new', 'relu'])))
+    .addOption(
+      option('--positions <kind>', 'learned (default) or sinusoidal', choice(['learned', 'sinusoidal'])),
+    )
+    .addOption(option('--norm <where>', 'LayerNorm pre (default) or post', choice(['pre', 'post'])));
+  command.optionsGroup('Data:');
+  command
+    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(' or '), choice(tokenizerKinds), 'char'))
+    .addOption(option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary', positive))
+    .addOption(
+      option('--vocab-size <n>', 'at most so many tokens, the most frequent', wholeNumber({ min: 2 })),
+    )
+    .addOption(
+      option('--val-fraction <p>', 'last part of the text kept for validation (default: 0.1)', share),
+    )
+    .addOption(
+      option('--val-file <file>', 'validate on this text instead', filePath).conflicts('valFraction'),
+    )
+    .addOption(
+      option('--encoding-errors <what>', 'strict (default) or replace', choice(['strict', 'replace'])),
+    );
+  command.optionsGroup('Training:');
+  command
+    .addOption(option('--max-iters <n>', 'optimiser steps', positive))
+    .addOption(option('--batch-size <n>', 'sequences in a micro-batch', positive))
+    .addOption(option('--gradient-accumulation-steps <n>', 'micro-batches in a step', positive))
+    .addOption(option('--learning-rate <x>', 'at its highest', number({ min: 0 })))
+    .addOption(option('--min-lr <x>', 'at the end (default: a tenth)', number({ min: 0 })))
+    .addOption(option('--warmup-iters <n>', 'steps of linear warm-up', wholeNumber()))
+    .addOption(option('--lr-decay-iters <n>', 'where the decay ends (default: max-iters)', positive))
+    .addOption(option('--schedule <name>', `${scheduleNames.join(', ')}`, choice(scheduleNames), 'cosine'))
+    .addOption(option('--optimizer <name>', optimizerNames.join(' or '), choice(optimizerNames), 'adamw'))
+    .addOption(option('--weight-decay <x>', 'on matrices only', number({ min: 0 }), 0.1))
+    .addOption(option('--beta1 <x>', 'of AdamW', share, 0.9))
+    .addOption(option('--beta2 <x>', 'of AdamW (default: 0.99, gpt2: 0.95)', share))
+    .addOption(option('--momentum <x>', 'of SGD', share, 0.9))
+    .addOption(option('--grad-clip <x>', 'largest gradient norm; 0: any', number({ min: 0 }), 1))
+    .addOption(option('--seed <n>', 'of every random draw', seed, 1337))
+    .addOption(
+      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    );
+  command.optionsGroup('Evaluation and output:');
+  command
+    .addOption(option('--eval-interval <n>', 'steps between evaluations; 0: only at the end', wholeNumber()))
+    .addOption(option('--eval-iters <n>', 'batches of each split in an evaluation', positive, 20))
+    .addOption(
+      option('--patience <n>', 'stop after so many evaluations without progress; 0: never', wholeNumber(), 0),
+    )
+    .addOption(option('--sample-tokens <n>', 'write a sample after evaluations; 0: none', wholeNumber(), 120))
+    .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
+    .option('--overwrite', 'replace the run in --out-dir')
+    .option('--json', 'print the result as JSON')
+    .action(runTraining);
+  addExamples(command, [
+    ['A small model, in a minute or so', 'gpt train data/moby-dick.txt --max-iters 500'],
+    ['Words instead of characters', 'gpt train book.txt --tokenizer word --min-frequency 3'],
+    ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
+    ['From a pipe', 'cat chapters/*.txt | gpt train - -o checkpoints/novel'],
+  ]);
+}
+
+type Flags = Omit<TrainModelOptions, 'corpus'> & { readonly json?: true };
+
+async function runTraining(corpus: string[], { json, ...flags }: Flags): Promise<void> {
+  const interrupt = onInterrupt(() =>
+    notice('Finishing the step and saving; press Ctrl-C again to stop at once.'),
+  );
+  const view = createView();
+  let result: TrainResult;
+  try {
+    result = await trainModel(
+      { corpus, ...flags, sampleTokens: isQuiet() ? 0 : (flags.sampleTokens ?? 0) },
+      {
+        plan: view.plan,
+        event: view.event,
+        sample: view.sample,
+        interrupted: () => interrupt.signal !== undefined,
+      },
+    );
+  } finally {
+    view.end();
+  }
+  if (json) await print(`${JSON.stringify(summary(result))}\n`);
+  else printEnd(result);
+  interrupt.end();
+}
+
+const summary = ({ folder, reason, progress, validationLoss }: TrainResult) => ({
+  folder,
+  reason,
+  steps: progress.step,
+  best_step: progress.bestStep,
+  best_loss: Number.isFinite(progress.bestLoss) ? progress.bestLoss : null,
+  val_loss: validationLoss ?? null,
+});
+
+function printEnd({ folder, reason, progress, validationLoss }: TrainResult): void {
+  const where = relative('', folder);
+  const steps = `${formatNumber(progress.step)} steps`;
+  if (reason === 'interrupted')
+    notice(`Interrupted after ${steps}; the model so far is in ${printable(where)}/`);
+  else {
+    const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
+    const loss = validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(4)}`;
+    notice(
+      `\nDone after ${steps}${early}${loss}. The best model, of step ${formatNumber(progress.bestStep)}, is in ${stderrColors.bold(printable(where))}/`,
+    );
+  }
+  notice(`Try it: ${stderrColors.cyan(`gpt sample --model ${printable(where)} --prompt "…"`)}`);
+}
+
+/** What a run shows: the plan, a bar on a terminal or a line now and then elsewhere, evaluations and samples. */
+function createView() {
+  let bar: ProgressBar | undefined;
+  let totals = { tokensPerStep: 1, maxIters: 1, uniformLoss: 0, printed: performance.now() };
+  const recent: number[] = []; // seconds of the last steps
+
+  return {
+    plan(plan: TrainPlan): void {
+      const { settings, tokensPerStep, uniformLoss } = plan;
+      totals = { tokensPerStep, maxIters: settings.maxIters, uniformLoss, printed: performance.now() };
+      printPlan(plan);
+      bar = startProgressBar({ label: 'step', total: settings.maxIters });
+    },
+    event(event: TrainEvent): void {
+      if (event.type === 'step') {
+        recent.push(event.seconds);
+        if (recent.length > 50) recent.shift();
+        const rate = (totals.tokensPerStep * recent.length) / recent.reduce((a, b) => a + b, 0);
+        if (event.step === 1)
+          notice(
+            stderrColors.dim(
+              `first loss ${event.loss.toFixed(4)}; guessing costs ln(V) = ${totals.uniformLoss.toFixed(4)}`,
+            ),
+          );
+        const fields = [`loss ${event.loss.toFixed(4)}`, formatRate(rate, 'tok')];
+        if (bar !== undefined) bar.update(event.step, fields);
+        else if (isTimeForLine(event.step)) {
+          const left = ((totals.maxIters - event.step) * totals.tokensPerStep) / rate;
+          notice(
+            `step ${event.step}/${totals.maxIters}  ${fields.join('  ')}  ETA ${formatDuration(Math.ceil(left))}`,
+          );
+        }
+      } else if (event.type === 'evaluation') {
+        const mark = event.best ? stderrColors.green(' best') : '';
+        notice(
+          `${stderrColors.bold(`step ${formatNumber(event.step)}`)}  train ${event.trainLoss.toFixed(4)}  val ${event.validationLoss.toFixed(4)}${mark}`,
+        );
+      }
+    },
+    sample(text: string): void {
+      notice(stderrColors.dim(printable(text).replace(/^/gm, '  │ ')));
+    },
+    end(): void {
+      bar?.stop();
+    },
+  };
+
+  /** Off a terminal: the first steps, then a line every few seconds, so that a log stays short. */
+  function isTimeForLine(step: number): boolean {
+    if (step > 1 && performance.now() - totals.printed < 5000) return false;
+    totals.printed = performance.now();
+    return true;
+  }
+}
+
+function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
+  const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
+  const { nLayer, nHead, nEmbd, blockSize } = config;
+  notice(
+    formatTable([
+      [
+        'corpus',
+        `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}, ${formatNumber(corpus.characters)} characters`,
+      ],
+      ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
+      [
+        'vocabulary',
+        `${formatNumber(tokenizer.vocabSize)} ${tokenizer.kind === 'char' ? 'characters' : 'words'}${tokens.unknown > 0 ? `; ${formatNumber(tokens.unknown)} tokens are <unk>` : ''}`,
+      ],
+      [
+        'model',
+        `${settings.preset}: ${nLayer} layers, ${nHead} heads, ${nEmbd} channels, block ${blockSize}; ${formatCount(plan.parameters)} parameters`,
+      ],
+      [
+        'training',
+        `${formatNumber(settings.maxIters)} steps of ${formatNumber(plan.tokensPerStep)} tokens, ${plan.epochs.toFixed(plan.epochs < 10 ? 1 : 0)} epochs; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`,
+      ],
+      ['memory', formatBytes(plan.memoryBytes)],
+      ['engine', plan.backend],
+      ['folder', printable(relative('', settings.outDir))],
+    ]),
+  );
+  if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
+  if (tokens.validation === 0) warn('there is no validation text; the training text judges the model');
+  notice();
+}

@@ -1,0 +1,42 @@
+import { UserError } from '../errors.ts';
+import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
+
+/**
+ * The ids of a prompt.
+ *
+ * @param unk what becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`
+ * @throws UserError if there is such text and `unk` is 'error', or if nothing is left
+ */
+export function encodePrompt(
+  tokenizer: Tokenizer,
+  text: string,
+  unk: 'error' | 'skip' | 'replace',
+): { ids: Uint32Array; unknown: number } {
+  let first: Unknown | undefined;
+  let unknown = 0;
+  const all = encode(tokenizer, text, (found) => {
+    first ??= found;
+    unknown++;
+  });
+  if (first !== undefined && unk === 'error')
+    throw new UserError(
+      `the model does not know ${JSON.stringify(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt`,
+      { hint: 'it was not in the training text; leave it out, or use --unk skip or --unk replace' },
+    );
+  const ids = unk === 'skip' ? all.filter((id) => id !== tokenizer.unkId) : all;
+  if (ids.length === 0)
+    throw new UserError('nothing of the prompt is known to the model', { hint: 'use another prompt' });
+  return { ids, unknown };
+}
+
+/** ' (U+00E9)' behind a single character: many look alike, or like nothing. */
+function codePoint(text: string): string {
+  if ([...text].length !== 1) return '';
+  return ` (U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`;
+}
+
+/** What to continue where there is no prompt: a line break, as if a paragraph had just ended; else the first token. */
+export function startOfText(tokenizer: Tokenizer): { ids: Uint32Array; unknown: number } {
+  const [id] = encode(tokenizer, '\n');
+  return { ids: Uint32Array.of(id === tokenizer.unkId ? 0 : id), unknown: 0 };
+}

@@ -1,0 +1,97 @@
+/** What a run can be told, and what it chooses where it is not told. */
+import { newRunFolder } from '../checkpoint/runs.ts';
+import { gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
+import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
+import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
+import { presetFor, recipes } from './recipe.ts';
+import type { ScheduleName } from './schedule.ts';
+
+/** What may be said about a run; what is not said follows from the corpus and the preset. */
+export interface TrainModelOptions {
+  /** Files, folders, or `-`. */
+  readonly corpus: readonly string[];
+  readonly outDir?: string;
+  readonly overwrite?: boolean;
+  readonly preset?: PresetName;
+  readonly nLayer?: number;
+  readonly nHead?: number;
+  readonly nEmbd?: number;
+  readonly blockSize?: number;
+  readonly dropout?: number;
+  readonly activation?: ModelConfig['activation'];
+  readonly positions?: ModelConfig['positions'];
+  readonly norm?: ModelConfig['norm'];
+  readonly tokenizer?: TokenizerKind;
+  readonly minFrequency?: number;
+  readonly vocabSize?: number;
+  readonly encodingErrors?: 'strict' | 'replace';
+  readonly valFraction?: number;
+  readonly valFile?: string;
+  readonly batchSize?: number;
+  readonly gradientAccumulationSteps?: number;
+  readonly maxIters?: number;
+  readonly learningRate?: number;
+  readonly minLr?: number;
+  readonly warmupIters?: number;
+  readonly lrDecayIters?: number;
+  readonly schedule?: ScheduleName;
+  readonly optimizer?: OptimizerName;
+  readonly weightDecay?: number;
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly momentum?: number;
+  readonly gradClip?: number;
+  readonly evalInterval?: number;
+  readonly evalIters?: number;
+  readonly patience?: number;
+  /** Tokens of the preview written at each evaluation; 0: none. */
+  readonly sampleTokens?: number;
+  readonly seed?: number;
+  readonly threads?: number;
+}
+
+/** Every option with its value: those given, and those chosen. */
+export type Settings = Required<Omit<TrainModelOptions, 'valFile' | 'overwrite' | 'threads'>> &
+  Pick<TrainModelOptions, 'valFile'> & { readonly layerNormEpsilon: number };
+
+/** Fills in what the options leave open. */
+export function settle(options: TrainModelOptions, trainTokens: number): Settings {
+  const preset = options.preset ?? presetFor(trainTokens);
+  const { batchSize, ...shape } = presets[preset];
+  const recipe = recipes[preset];
+  const maxIters = options.maxIters ?? recipe.maxIters;
+  const learningRate = options.learningRate ?? recipe.learningRate;
+  const chosen = {
+    ...gpt2Defaults,
+    ...shape,
+    ...recipe,
+    preset,
+    batchSize,
+    corpus: options.corpus,
+    outDir: newRunFolder(options.corpus[0] ?? 'run'),
+    tokenizer: 'char' as const,
+    minFrequency: 1,
+    vocabSize: Infinity,
+    encodingErrors: 'strict' as const,
+    valFraction: options.valFile === undefined ? 0.1 : 0,
+    gradientAccumulationSteps: 1,
+    minLr: learningRate / 10,
+    warmupIters: Math.min(recipe.warmupIters, Math.floor(maxIters / 10)),
+    lrDecayIters: maxIters,
+    schedule: 'cosine' as const,
+    optimizer: 'adamw' as const,
+    weightDecay: 0.1,
+    beta1: 0.9,
+    momentum: 0.9,
+    gradClip: 1,
+    evalInterval: Math.max(1, Math.min(250, Math.ceil(maxIters / 10))),
+    evalIters: 20,
+    patience: 0,
+    sampleTokens: 0,
+    seed: 1337,
+  };
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return { ...chosen, ...given, maxIters, learningRate } as Settings;
+}
+
+export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });

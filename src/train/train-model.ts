@@ -1,0 +1,227 @@
+/** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
+import { createRun, type Run } from '../checkpoint/runs.ts';
+import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
+import { openCorpus, type CorpusFacts } from '../data/corpus.ts';
+import { splitTokens, type TokenSource } from '../data/token-source.ts';
+import { buildVocabulary, tokenizeCorpus } from '../data/tokenize.ts';
+import { Layout } from '../engine/memory.ts';
+import { createWasmBackend } from '../engine/wasm.ts';
+import { UsageError } from '../errors.ts';
+import { Decoder } from '../generate/decoder.ts';
+import { generate } from '../generate/generate.ts';
+import { checkConfig, type ModelConfig } from '../model/config.ts';
+import { countParameters } from '../model/parameters.ts';
+import { tokenizers } from '../tokenizer/registry.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { train, type EndReason, type LoopData, type Progress, type TrainEvent } from './loop.ts';
+import { trainingPrograms } from './programs.ts';
+import { optimizerOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
+import { Trainer } from './trainer.ts';
+
+/** What is going to happen, known before step 0. */
+export interface TrainPlan {
+  readonly settings: Settings;
+  readonly corpus: CorpusFacts & { readonly files: readonly string[] };
+  readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
+  readonly tokenizer: Tokenizer;
+  readonly config: ModelConfig;
+  readonly parameters: number;
+  readonly memoryBytes: number;
+  readonly tokensPerStep: number;
+  readonly epochs: number;
+  /** The engine that runs it: 'wasm revectorize, 2 threads'. */
+  readonly backend: string;
+  /** What guessing costs: ln V nats per token. */
+  readonly uniformLoss: number;
+}
+
+export interface TrainHandlers {
+  readonly plan?: (plan: TrainPlan) => void;
+  readonly event?: (event: TrainEvent) => void;
+  /** A sample of what the model writes, after an evaluation. */
+  readonly sample?: (text: string, step: number) => void;
+  /** Polled between steps; true ends the run after saving a checkpoint. */
+  readonly interrupted?: () => boolean;
+}
+
+export interface TrainResult {
+  readonly folder: string;
+  readonly reason: EndReason;
+  readonly progress: Progress;
+  /** Nats per token over the whole validation split, of the final parameters. */
+  readonly validationLoss: number | undefined;
+}
+
+/**
+ * Trains a model on text and leaves it in a model folder.
+ *
+ * @throws UserError for what the user can mend: no text, options that do not fit each other, a folder that is taken
+ */
+export async function trainModel(
+  options: TrainModelOptions,
+  handlers: TrainHandlers = {},
+): Promise<TrainResult> {
+  const data = readData(options);
+  const settings = settle(options, data.train.length);
+  const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
+    settings;
+  const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
+  const config = checkConfig({ ...shape, vocabSize: data.tokenizer.vocabSize });
+  checkLength(data.train, config.blockSize);
+  if (data.validation.length > 0 && data.validation.length < 2)
+    throw new UsageError('the validation text is a single token', { hint: 'use a larger --val-fraction' });
+
+  const programs = trainingPrograms({
+    config,
+    batchSize: settings.batchSize,
+    microBatches: settings.gradientAccumulationSteps,
+    optimizer: settings.optimizer,
+  });
+  const backend = await createWasmBackend(options.threads === undefined ? {} : { threads: options.threads });
+  try {
+    const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
+    const run = createRun(settings.outDir, config, data.tokenizer, { overwrite: options.overwrite === true });
+    const tokensPerStep = settings.batchSize * config.blockSize * settings.gradientAccumulationSteps;
+    handlers.plan?.({
+      settings,
+      corpus: data.corpus,
+      tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+      tokenizer: data.tokenizer,
+      config,
+      parameters: countParameters(config),
+      memoryBytes: 4 * programs.end,
+      tokensPerStep,
+      epochs: (settings.maxIters * tokensPerStep) / data.train.length,
+      backend: backend.name,
+      uniformLoss: Math.log(config.vocabSize),
+    });
+
+    const preview = (step: number): void => {
+      if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
+      const decoder = new Decoder(backend, config, new Layout(programs.end), programs.model);
+      const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
+      const banned = new Set([data.tokenizer.unkId]);
+      const prompt = data.validation.length > 0 ? data.validation : data.train;
+      const ids = [
+        ...generate(decoder, prompt.slice(0, 1), { ...sampling, seed: settings.seed, sample: step, banned }),
+      ];
+      handlers.sample(data.tokenizer.decode(ids), step);
+    };
+    const keep = keeper(run, trainer, { settings, data, tokensPerStep });
+    let validationLoss: number | undefined;
+    let progress: Progress | undefined;
+    const reason = await train(
+      trainer,
+      loopData(data, settings, config.blockSize),
+      { ...settings, minLearningRate: settings.minLr, decayIters: settings.lrDecayIters },
+      (event) => {
+        keep(event);
+        handlers.event?.(event);
+        if (event.type === 'evaluation') preview(event.step);
+        if (event.type === 'end') ({ validationLoss, progress } = event);
+      },
+      { interrupted: handlers.interrupted ?? (() => false) },
+    );
+    return { folder: run.folder, reason, progress: progress!, validationLoss };
+  } finally {
+    await backend.close();
+  }
+}
+
+interface TrainingData {
+  readonly corpus: CorpusFacts & { readonly files: readonly string[] };
+  readonly tokenizer: Tokenizer;
+  readonly train: TokenSource;
+  readonly validation: TokenSource;
+  readonly unknown: number;
+}
+
+/** Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it. */
+function readData(options: TrainModelOptions): TrainingData {
+  const decoding = { encodingErrors: options.encodingErrors ?? 'strict' };
+  const corpus = openCorpus(options.corpus, decoding);
+  const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
+    minFrequency: options.minFrequency ?? 1,
+    maxSize: options.vocabSize ?? Infinity,
+  });
+  const tokenizer = buildVocabulary(corpus, builder);
+  const { ids, unknown } = tokenizeCorpus(corpus, tokenizer);
+  const found = { corpus: { ...corpus.facts, files: corpus.files }, tokenizer, unknown };
+  if (options.valFile === undefined) {
+    const split = splitTokens(source(ids), options.valFraction ?? 0.1);
+    return { ...found, train: split.train, validation: split.validation };
+  }
+  const validation = tokenizeCorpus(openCorpus([options.valFile], decoding), tokenizer);
+  return {
+    ...found,
+    train: source(ids),
+    validation: source(validation.ids),
+    unknown: unknown + validation.unknown,
+  };
+}
+
+const source = (ids: Uint16Array | Uint32Array): TokenSource => ({
+  length: ids.length,
+  slice: (start, end) => ids.subarray(start, end),
+});
+
+/** Batches of a run; without a validation split, evaluations look at the training split alone. */
+function loopData({ train: tokens, validation }: TrainingData, settings: Settings, T: number): LoopData {
+  const shape = { B: settings.batchSize, T };
+  const judged = validation.length > 0 ? validation : tokens;
+  return {
+    batches: (step) =>
+      randomBatches(tokens, shape, {
+        seed: settings.seed,
+        step,
+        microBatches: settings.gradientAccumulationSteps,
+      }),
+    trainSample: () => sampleBatches(tokens, shape, settings.evalIters),
+    validationSample: () => sampleBatches(judged, shape, settings.evalIters),
+    wholeValidation: () =>
+      validation.length > 0 ? wholeBatches(judged, shape) : sampleBatches(judged, shape, settings.evalIters),
+  };
+}
+
+/** Saves what each event calls for: the best model and a checkpoint at evaluations, a last checkpoint at the end. */
+function keeper(
+  run: Run,
+  trainer: Trainer,
+  { settings, data, tokensPerStep }: { settings: Settings; data: TrainingData; tokensPerStep: number },
+): (event: TrainEvent) => void {
+  const saveCheckpoint = (progress: Progress): void =>
+    run.saveCheckpoint(trainer.parameters(), trainer.moments(), {
+      step: progress.step,
+      best_step: progress.bestStep,
+      best_loss: Number.isFinite(progress.bestLoss) ? progress.bestLoss : null,
+      evaluations_without_improvement: progress.worse,
+      tokens_seen: progress.step * tokensPerStep,
+      seed: settings.seed,
+      corpus_sha256: data.corpus.sha256,
+      options: { ...settings },
+    });
+  return (event) => {
+    switch (event.type) {
+      case 'step':
+        run.log({ step: event.step, loss: event.loss, lr: event.learningRate, grad_norm: event.gradNorm });
+        return;
+      case 'evaluation':
+        run.log({ step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
+        if (event.best)
+          run.saveBest(trainer.parameters(), {
+            step: String(event.step),
+            val_loss: String(event.validationLoss),
+          });
+        saveCheckpoint(event.progress);
+        return;
+      case 'end':
+        if (event.progress.bestStep === 0)
+          // never evaluated: the last is the best there is
+          run.saveBest(trainer.parameters(), { step: String(event.progress.step) });
+        saveCheckpoint(event.progress);
+        return;
+      default:
+        event satisfies never;
+    }
+  };
+}
