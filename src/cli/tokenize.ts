@@ -1,4 +1,199 @@
+/** `gpt tokenize`: makes a tokenizer from text, shows what it does, and turns text into ids and back in a pipe. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { writeJson } from '../checkpoint/model-folder.ts';
+import { chunksOf, openCorpus } from '../data/corpus.ts';
+import { decodeText } from '../data/decode-text.ts';
+import { writeTokenFile } from '../data/token-file.ts';
+import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
+import { UsageError, UserError } from '../errors.ts';
+import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
+import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { formatNumber, formatPercent, formatTable } from './format.ts';
+import { addExamples } from './help.ts';
+import { argument, choice, filePath, option, wholeNumber } from './options.ts';
+import { notice, print, printable } from './terminal.ts';
+
+interface Flags {
+  readonly tokenizer: TokenizerKind;
+  readonly minFrequency: number;
+  readonly vocabSize?: number;
+  readonly outDir?: string;
+  readonly encode?: true;
+  readonly decode?: true;
+  readonly model?: string;
+  readonly encodingErrors: 'strict' | 'replace';
+  readonly json?: true;
+}
+
 export function register(command: Command): void {
-  void command;
+  command
+    .addArgument(argument('[corpus...]', 'text files or folders; - for stdin', filePath))
+    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(' or '), choice(tokenizerKinds), 'char'))
+    .addOption(
+      option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary', wholeNumber({ min: 1 }), 1),
+    )
+    .addOption(
+      option('--vocab-size <n>', 'at most so many tokens, the most frequent', wholeNumber({ min: 2 })),
+    )
+    .addOption(option('-o, --out-dir <folder>', 'write tokenizer.json and tokens.bin there', filePath))
+    .addOption(
+      option('--encoding-errors <what>', 'strict or replace', choice(['strict', 'replace']), 'strict'),
+    )
+    .option('--json', 'print the statistics as JSON');
+  command.optionsGroup('As a filter, with a tokenizer that is there already:');
+  command
+    .option('--encode', 'text on stdin to ids on stdout')
+    .option('--decode', 'ids on stdin to text on stdout')
+    .addOption(option('-m, --model <path>', 'a model folder or a tokenizer.json', filePath))
+    .action(tokenize);
+  addExamples(command, [
+    ['What words a text has', 'gpt tokenize book.txt --tokenizer word'],
+    ['A tokenizer and the ids, to keep', 'gpt tokenize book.txt --tokenizer word -o out/'],
+    ['Text to ids and back', 'echo "Call me" | gpt tokenize --encode -m out | gpt tokenize --decode -m out'],
+  ]);
+}
+
+async function tokenize(paths: string[], flags: Flags): Promise<void> {
+  if (flags.encode && flags.decode) throw new UsageError('--encode and --decode exclude each other');
+  if (flags.encode || flags.decode) {
+    if (paths.length > 0) throw new UsageError('--encode and --decode read stdin; they take no files');
+    const tokenizer = readTokenizer(flags.model);
+    await (flags.encode ? encodeStdin(tokenizer, flags) : decodeStdin(tokenizer));
+    return;
+  }
+  if (paths.length === 0)
+    throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
+  const corpus = openCorpus(paths, flags);
+  const tokenizer =
+    flags.model === undefined
+      ? buildVocabulary(
+          corpus,
+          tokenizers[flags.tokenizer].vocabulary({
+            minFrequency: flags.minFrequency,
+            maxSize: flags.vocabSize ?? Infinity,
+          }),
+        )
+      : readTokenizer(flags.model);
+
+  const counts = new Float64Array(tokenizer.vocabSize);
+  const counted = function* (): Generator<Uint32Array> {
+    for (const ids of tokenIds(corpus, tokenizer)) {
+      for (const id of ids) counts[id]++;
+      yield ids;
+    }
+  };
+  if (flags.outDir === undefined) for (const _ of counted());
+  else write(flags.outDir, tokenizer, counted());
+
+  const total = counts.reduce((a, b) => a + b, 0);
+  const statistics = {
+    files: corpus.files.length,
+    ...corpus.facts,
+    tokens: total,
+    vocabulary: tokenizer.vocabSize,
+    unknown_tokens: counts[tokenizer.unkId],
+    characters_per_token: corpus.facts.characters / total,
+    bytes_per_token: corpus.facts.bytes / total,
+  };
+  await print(flags.json ? `${JSON.stringify(statistics)}\n` : `${table(tokenizer, counts, statistics)}\n`);
+  if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
+  if (flags.outDir !== undefined)
+    notice(
+      `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,
+    );
+}
+
+function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>): void {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, 'tokenizer.json');
+  writeJson(path, tokenizer.toJSON());
+  const tokenizerHash = createHash('sha256').update(readFileSync(path)).digest();
+  writeTokenFile(join(folder, 'tokens.bin'), ids, { vocabSize: tokenizer.vocabSize, tokenizerHash });
+}
+
+function table(
+  tokenizer: Tokenizer,
+  counts: Float64Array,
+  {
+    tokens,
+    ...facts
+  }: {
+    tokens: number;
+    characters: number;
+    unknown_tokens: number;
+    characters_per_token: number;
+    bytes_per_token: number;
+  },
+): string {
+  const frequent = Array.from(counts, (count, id) => ({ count, id }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.count - a.count || a.id - b.id)
+    .slice(0, 12)
+    .map(
+      ({ count, id }) =>
+        `${printable(JSON.stringify(tokenizer.vocabulary[id]))} ${formatPercent(count / tokens)}`,
+    );
+  return formatTable([
+    ['text', `${formatNumber(facts.characters)} characters`],
+    ['tokens', formatNumber(tokens)],
+    ['vocabulary', `${formatNumber(tokenizer.vocabSize)}, <unk> included`],
+    ['unknown', `${formatNumber(facts.unknown_tokens)} (${formatPercent(facts.unknown_tokens / tokens, 2)})`],
+    ['characters per token', facts.characters_per_token.toFixed(3)],
+    ['bytes per token', facts.bytes_per_token.toFixed(3)],
+    ['most frequent', frequent.slice(0, 6).join('  ')],
+    ['', frequent.slice(6).join('  ')],
+  ]);
+}
+
+function readTokenizer(path: string | undefined): Tokenizer {
+  if (path === undefined)
+    throw new UsageError('no tokenizer was given', {
+      hint: 'name a model folder or a tokenizer.json with --model',
+    });
+  const file = statSync(path).isDirectory() ? join(path, 'tokenizer.json') : path;
+  return tokenizerFromJson(readFileSync(file, 'utf8'), file);
+}
+
+/** Ids separated by spaces, a new line behind each token that ends one: easy on the eye and on line-based tools. */
+async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
+  let unknown = 0;
+  const encoder = tokenizer.encoder();
+  const show = async (ids: Uint32Array): Promise<void> => {
+    let text = '';
+    for (const id of ids) {
+      if (id === tokenizer.unkId) unknown++;
+      text += id + (tokenizer.vocabulary[id].endsWith('\n') ? '\n' : ' ');
+    }
+    if (text !== '') await print(text);
+  };
+  for (const piece of decodeText(chunksOf(0), 'stdin', flags)) await show(encoder.push(piece));
+  await show(encoder.end());
+  if (unknown > 0) notice(`${formatNumber(unknown)} unknown tokens became <unk>`);
+}
+
+/** Any white space between ids will do. */
+async function decodeStdin(tokenizer: Tokenizer): Promise<void> {
+  let held = ''; // an id that the next chunk may continue
+  const show = async (words: readonly string[]): Promise<void> => {
+    const ids = words.filter((word) => word !== '').map((word) => parseId(word, tokenizer));
+    if (ids.length > 0) await print(tokenizer.decode(ids));
+  };
+  for (const chunk of chunksOf(0)) {
+    const words = (held + Buffer.from(chunk).toString('latin1')).split(/\s+/);
+    held = words.pop() ?? '';
+    await show(words);
+  }
+  await show([held]);
+}
+
+function parseId(word: string, tokenizer: Tokenizer): number {
+  const id = /^\d{1,10}$/.test(word) ? Number(word) : -1;
+  if (id < 0 || id >= tokenizer.vocabSize)
+    throw new UserError(`${JSON.stringify(word.slice(0, 40))} is not a token id`, {
+      hint: `ids are whole numbers from 0 to ${tokenizer.vocabSize - 1}`,
+    });
+  return id;
 }
