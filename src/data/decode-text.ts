@@ -89,7 +89,7 @@ function strict(encoding: Encoding, bytes: Uint8Array, name: string, offset: num
     return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     const at = encoding === 'utf-8' ? firstInvalidUtf8(bytes) : firstLoneSurrogate(encoding, bytes);
-    if (bytes.subarray(0, at).includes(0)) throw binaryFile(name, offset + bytes.indexOf(0));
+    if (encoding === 'utf-8' && bytes.subarray(0, at).includes(0)) throw binaryFile(name, offset + bytes.indexOf(0));
     throw new UserError(`${name}: byte ${offset + at} is not valid ${encoding.toUpperCase()}`, {
       hint: 'convert the file (`iconv -f latin1 -t utf8`), or use --encoding-errors replace',
     });

@@ -40,7 +40,8 @@ function classTable(): Uint8Array {
  */
 export function scanPieces(text: string, final: boolean, emit: (start: number, end: number) => void): number {
   const table = classTable();
-  const end = text.length;
+  // Half a character at the end waits for its other half.
+  const end = final || !isHalf(text, text.length - 1) ? text.length : text.length - 1;
   let i = 0;
   while (i < end) {
     const start = i;
@@ -50,9 +51,8 @@ export function scanPieces(text: string, final: boolean, emit: (start: number, e
       do i += widthAt(text, i);
       while (i < end && kindAt(text, i, table) === WORD);
     } else i += widthAt(text, i);
-    // A word may get longer, a space may get its word, half a character its other half.
-    const open =
-      !final && i >= end && (kind === WORD || text.charCodeAt(end - 1) === SPACE || isHalf(text, end - 1));
+    // A word may get longer, a space may still get its word.
+    const open = !final && i >= end && (kind === WORD || text.charCodeAt(i - 1) === SPACE);
     if (open) return start;
     emit(start, i);
   }

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { AtomicFile, sweepTemporaries, writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
+const path = join(folder, 'file');
+
+test('writes all kinds of pieces, and replaces what was there', () => {
+  writeFileAtomic(path, ['old']);
+  writeFileAtomic(path, ['ab', Uint8Array.of(99), Float32Array.of(1)]);
+  expect(readFileSync(path)).toEqual(Buffer.from([97, 98, 99, 0, 0, 0x80, 0x3f]));
+  const shared = new Float32Array(new SharedArrayBuffer(8), 4, 1).fill(2); // as the engine's memory is
+  writeFileAtomic(path, [shared]);
+  expect(new Float32Array(Uint8Array.from(readFileSync(path)).buffer)[0]).toBe(2);
+});
+
+test('a failure on the way leaves the old file and no temporary one', () => {
+  writeFileAtomic(path, ['old']);
+  const failing = function* (): Generator<string> {
+    yield 'new';
+    throw new Error('no more');
+  };
+  expect(() => writeFileAtomic(path, failing())).toThrow('no more');
+  expect(readFileSync(path, 'utf8')).toBe('old');
+  expect(readdirSync(folder)).toEqual(['file']);
+});
+
+test('nothing is visible before the commit', () => {
+  writeFileAtomic(path, ['old']);
+  const file = new AtomicFile(path);
+  file.write(Buffer.from('xxnew'));
+  file.write(Buffer.from('a '), 0);
+  expect(readFileSync(path, 'utf8')).toBe('old');
+  file.commit();
+  expect(readFileSync(path, 'utf8')).toBe('a new');
+});
+
+test('sweeping takes what dead processes left, and nothing else', async () => {
+  const child = spawn(process.execPath, ['-e', '']);
+  await new Promise((resolve) => child.once('exit', resolve));
+  const alive = `model.${process.ppid}.tmp`;
+  for (const name of [`model.${child.pid}.tmp`, alive, 'notes.tmp.txt'])
+    writeFileSync(join(folder, name), '');
+  sweepTemporaries(folder);
+  expect(readdirSync(folder).sort()).toEqual(['file', alive, 'notes.tmp.txt'].sort());
+});
+
+test('a killed writer leaves the old file or the new one, never part of one', async () => {
+  const target = join(folder, 'killed');
+  const size = 4_000_000;
+  const content = (n: number) => Buffer.alloc(size, n);
+  writeFileAtomic(target, [content(0)]);
+  const script = `
+    import { writeFileAtomic } from ${JSON.stringify(new URL('../../dist/checkpoint/atomic.js', import.meta.url).href)};
+    for (let n = 1; ; n = (n % 250) + 1) writeFileAtomic(${JSON.stringify(target)}, [Buffer.alloc(${size}, n)]);
+  `;
+  for (let i = 0; i < 8; i++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    await new Promise((resolve) => setTimeout(resolve, 120 + 13 * i));
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    const bytes = readFileSync(target);
+    expect(bytes.equals(content(bytes[0])), `after kill ${i}`).toBe(true);
+  }
+});

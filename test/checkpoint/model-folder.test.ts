@@ -1,0 +1,190 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { fromConfigJson, toConfigJson } from '../../src/checkpoint/huggingface.ts';
+import { openModelFolder, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import { createRun } from '../../src/checkpoint/runs.ts';
+import { openSafetensors, safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
+import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { elements, parameterTable } from '../../src/model/parameters.ts';
+import { createCharTokenizer } from '../../src/tokenizer/char.ts';
+
+const tokenizer = createCharTokenizer(['a', 'b', '<unk>']);
+const config: ModelConfig = {
+  ...gpt2Defaults,
+  vocabSize: 3,
+  blockSize: 4,
+  nLayer: 1,
+  nHead: 2,
+  nEmbd: 4,
+  dropout: 0.1,
+};
+const tensors = () =>
+  parameterTable(config).map(({ name, shape }, k) => ({
+    name,
+    shape,
+    data: Float32Array.from({ length: elements(shape) }, (_, i) => k + i / 8),
+  }));
+const empty = () => tensors().map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0) }));
+
+const root = mkdtempSync(join(tmpdir(), 'model-'));
+const folder = join(root, 'm');
+beforeEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+  writeModelDescription(folder, config, tokenizer);
+  writeWeights(folder, tensors(), { step: '9' });
+});
+
+test('what is written is read', () => {
+  const model = openModelFolder(folder);
+  expect(model.config).toEqual(config);
+  expect(model.tokenizer.vocabulary).toEqual(tokenizer.vocabulary);
+  expect(model.metadata['step']).toBe('9');
+  const into = empty();
+  model.load(into);
+  expect(into).toEqual(tensors());
+});
+
+test.each([
+  ['post-LN', { norm: 'post' }],
+  ['sinusoidal', { positions: 'sinusoidal', activation: 'relu' }],
+] as const)('config.json holds every field: %s', (_name, changes) => {
+  const changed = { ...config, ...changes };
+  expect(fromConfigJson(JSON.stringify(toConfigJson(changed)), 'x')).toEqual(changed);
+});
+
+describe('a folder that does not fit together is refused by name', () => {
+  const edit = (file: string, change: (json: Record<string, unknown>) => void): void => {
+    const path = join(folder, file);
+    const json = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    change(json);
+    writeFileSync(path, JSON.stringify(json));
+  };
+  const rewrite = (change: (all: ReturnType<typeof tensors>) => ReturnType<typeof tensors>): void =>
+    writeWeights(folder, change(tensors()), {});
+  const lmHead = (value: number): void => {
+    const named = tensors().map((t) => ({ ...t, name: `transformer.${t.name}` }));
+    const wte = named[0];
+    const head = { ...wte, name: 'lm_head.weight', data: wte.data.map((x) => x + value) };
+    writeFileAtomic(join(folder, 'model.safetensors'), safetensorsPieces([...named, head], {}));
+  };
+  test.each<[string, () => void, string | undefined]>([
+    ['no config', () => rmSync(join(folder, 'config.json')), 'has no config.json'],
+    ['no tokenizer', () => rmSync(join(folder, 'tokenizer.json')), 'has no tokenizer.json'],
+    ['no weights', () => rmSync(join(folder, 'model.safetensors')), 'has no model.safetensors'],
+    [
+      'another architecture',
+      () => edit('config.json', (c) => (c['model_type'] = 'llama')),
+      '"model_type" is "llama"',
+    ],
+    [
+      'another activation',
+      () => edit('config.json', (c) => (c['activation_function'] = 'silu')),
+      '"activation_function" is "silu"',
+    ],
+    [
+      'an untied head',
+      () => edit('config.json', (c) => (c['tie_word_embeddings'] = false)),
+      '"tie_word_embeddings" is false',
+    ],
+    ['another MLP', () => edit('config.json', (c) => (c['n_inner'] = 99)), '"n_inner" is 99'],
+    [
+      'scaled attention',
+      () => edit('config.json', (c) => (c['scale_attn_by_inverse_layer_idx'] = true)),
+      'scale_attn_by_inverse_layer_idx',
+    ],
+    [
+      'a text for a number',
+      () => edit('config.json', (c) => (c['n_embd'] = '4')),
+      '"n_embd" is "4", not a number',
+    ],
+    [
+      'heads that do not divide',
+      () => edit('config.json', (c) => (c['n_head'] = 3)),
+      '--n-head 3 does not divide',
+    ],
+    [
+      'a vocabulary of another size',
+      () => edit('config.json', (c) => (c['vocab_size'] = 4)),
+      'vocab_size of 4, tokenizer.json has 3',
+    ],
+    [
+      'another shape',
+      () => edit('config.json', (c) => (c['n_positions'] = 5)),
+      '"wpe.weight" has the shape [4,4], config.json asks for [5,4]',
+    ],
+    ['a missing tensor', () => rewrite((all) => all.slice(1)), 'lacks the tensor "wte.weight"'],
+    [
+      'one too many',
+      () => rewrite((all) => [...all, { name: 'h.7.x', shape: [1], data: Float32Array.of(1) }]),
+      'has the tensor "h.7.x"',
+    ],
+    ['a head of its own', () => lmHead(1), 'differs from the token embedding'],
+    ['the same head again', () => lmHead(0), undefined],
+  ])('%s', (_name, damage, message) => {
+    damage();
+    const open = (): void => openModelFolder(folder).load(empty());
+    if (message === undefined) open();
+    else expect(open).toThrow(message);
+  });
+  test('no folder at all', () => {
+    expect(() => openModelFolder(join(root, 'nowhere'))).toThrow('there is no model folder');
+  });
+});
+
+describe('a run', () => {
+  const path = join(root, 'run');
+  const state = {
+    step: 5,
+    best_step: 5,
+    best_loss: 1.5,
+    evaluations_without_improvement: 0,
+    tokens_seen: 100,
+    seed: 1,
+    corpus_sha256: 'x',
+    options: {},
+  };
+  beforeEach(() => rmSync(path, { recursive: true, force: true }));
+
+  test('keeps the best model and the latest checkpoint', () => {
+    const run = createRun(path, config, tokenizer);
+    expect(() => openModelFolder(path)).toThrow('its training has not saved one yet');
+    run.saveBest(tensors(), { step: '5' });
+    run.saveCheckpoint(tensors(), tensors(), state);
+    run.saveCheckpoint(tensors(), tensors(), { ...state, step: 10 });
+    run.log({ step: 10 });
+    expect(readdirSync(path).sort()).toEqual([
+      'checkpoint-10',
+      'config.json',
+      'generation_config.json',
+      'metrics.jsonl',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    openModelFolder(join(path, 'checkpoint-10')).load(empty());
+    expect(JSON.parse(readFileSync(join(path, 'checkpoint-10/trainer_state.json'), 'utf8'))).toMatchObject({
+      format: 1,
+      step: 10,
+    });
+    const moments = openSafetensors(join(path, 'checkpoint-10/optimizer.safetensors'));
+    expect(moments.tensors.size).toBe(tensors().length);
+    moments.close();
+  });
+
+  test('does not write over another, unless told to', () => {
+    createRun(path, config, tokenizer).saveBest(tensors(), {});
+    expect(() => createRun(path, config, tokenizer)).toThrow('exists and is not empty');
+    createRun(path, config, tokenizer, { overwrite: true });
+    expect(readdirSync(path)).not.toContain('model.safetensors');
+  });
+
+  test('can be copied and read elsewhere', () => {
+    createRun(path, config, tokenizer).saveBest(tensors(), {});
+    const copy = join(root, 'copy');
+    cpSync(path, copy, { recursive: true });
+    openModelFolder(copy).load(empty());
+  });
+});

@@ -1,0 +1,162 @@
+import { assert, nat, property, tuple } from 'fast-check';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import {
+  openSafetensors,
+  safetensorsPieces,
+  SafetensorsError,
+  type SafetensorsProblem,
+} from '../../src/checkpoint/safetensors.ts';
+import { UserError } from '../../src/errors.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'safetensors-'));
+const path = join(folder, 'x.safetensors');
+const tensors = [
+  { name: 'b', shape: [1, 5], data: Float32Array.of(1, -2, 3.5, 1e-30, 0) },
+  { name: 'a', shape: [], data: Float32Array.of(7) },
+  { name: 'empty', shape: [0, 4], data: new Float32Array(0) },
+];
+
+/** A file from a header, as it is, and data. */
+function raw(header: string, data: Uint8Array = new Uint8Array(0)): void {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(Buffer.byteLength(header)));
+  writeFileSync(path, Buffer.concat([length, Buffer.from(header), data]));
+}
+
+function readAll(): Record<string, number[]> {
+  const file = openSafetensors(path);
+  try {
+    file.verify();
+    return Object.fromEntries([...file.tensors.keys()].map((name) => [name, [...file.read(name)]]));
+  } finally {
+    file.close();
+  }
+}
+
+test('what is written is read', () => {
+  writeFileAtomic(path, safetensorsPieces(tensors, { step: '5', format: 'pt' }));
+  expect(readAll()).toEqual({ a: [7], b: [...tensors[0].data], empty: [] });
+  const file = openSafetensors(path);
+  expect(file.metadata).toMatchObject({ step: '5', format: 'pt' });
+  expect(file.dataStart % 8).toBe(0);
+  expect(file.tensors.get('b')?.shape).toEqual([1, 5]);
+  expect(() => file.read('nothing')).toThrow('has no tensor "nothing"');
+  file.close();
+});
+
+test('half precision becomes the float32 of the same value', () => {
+  const bytes = (array: { buffer: ArrayBufferLike }) => new Uint8Array(array.buffer);
+  const cases: [string, Uint8Array, number[]][] = [
+    ['BF16', bytes(Uint16Array.of(0x3f80, 0xc000, 0x7f80, 0x0001)), [1, -2, Infinity, 2 ** -133]],
+    [
+      'F16',
+      bytes(Uint16Array.of(0x3c00, 0xc000, 0x7bff, 0x0001, 0x03ff)),
+      [1, -2, 65504, 2 ** -24, 1023 * 2 ** -24],
+    ],
+    ['F64', bytes(Float64Array.of(0.1)), [Math.fround(0.1)]],
+  ];
+  for (const [dtype, data, expected] of cases) {
+    raw(`{"x":{"dtype":"${dtype}","shape":[${expected.length}],"data_offsets":[0,${data.length}]}}`, data);
+    expect(readAll()['x']).toEqual(expected);
+  }
+});
+
+describe('what is wrong is refused by name', () => {
+  const entry = (offsets: string, shape = '[1]', dtype = 'F32') =>
+    `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
+  const four = new Uint8Array(4);
+  const cases: [SafetensorsProblem, () => void][] = [
+    ['too short', () => writeFileSync(path, '1234567')],
+    ['too short', () => raw(`{"x":${entry('[0,4]')}}`)],
+    ['header too large', () => writeFileSync(path, Buffer.from('ffffffffffffff7f', 'hex'))],
+    ['header beyond the end', () => writeFileSync(path, Buffer.from('0900000000000000', 'hex'))],
+    [
+      'header is not UTF-8',
+      () =>
+        writeFileSync(
+          path,
+          Buffer.concat([Buffer.from('0400000000000000', 'hex'), Buffer.from([0x7b, 0xff, 0x22, 0x7d])]),
+        ),
+    ],
+    ['header is not JSON', () => raw('{"x":')],
+    ['header is not JSON', () => raw('[]')],
+    ['header is not JSON', () => raw(' {}')],
+    ['duplicate name', () => raw(`{"x":${entry('[0,4]')},"x":${entry('[0,4]')}}`, four)],
+    [
+      'duplicate name',
+      () => raw(`{"x":${entry('[0,4]')},"\\u0078"${' '.repeat(99)}:${entry('[0,4]')}}`, four),
+    ],
+    ['bad metadata', () => raw('{"__metadata__":{"step":5}}')],
+    ['bad metadata', () => raw('{"__metadata__":[]}')],
+    ['bad entry', () => raw('{"x":5}')],
+    ['bad entry', () => raw(`{"x":${entry('[0,4]', '[-1]')}}`, four)],
+    ['bad entry', () => raw(`{"x":${entry('[0,4]', '[1.5]')}}`, four)],
+    ['bad entry', () => raw(`{"x":${entry('[4,0]')}}`, four)],
+    ['bad entry', () => raw(`{"x":${entry('[0]')}}`, four)],
+    ['unknown dtype', () => raw(`{"x":${entry('[0,4]', '[1]', 'F31')}}`, four)],
+    ['unknown dtype', () => raw(`{"x":${entry('[0,4]', '[1]', 'toString')}}`, four)],
+    ['size does not fit the shape', () => raw(`{"x":${entry('[0,4]', '[2]')}}`, four)],
+    ['size does not fit the shape', () => raw(`{"x":${entry('[0,4]', '[1e10,1e10]')}}`, four)],
+    ['hole or overlap', () => raw(`{"x":${entry('[4,8]')}}`, new Uint8Array(8))],
+    ['hole or overlap', () => raw(`{"x":${entry('[0,4]')},"y":${entry('[0,4]')}}`, four)],
+    ['trailing bytes', () => raw(`{"x":${entry('[0,4]')}}`, new Uint8Array(5))],
+  ];
+  test.each(cases.map(([problem, make], i) => ({ problem, make, i })))(
+    '$problem ($i)',
+    ({ problem, make }) => {
+      make();
+      let caught: unknown;
+      try {
+        readAll();
+      } catch (error) {
+        caught = error;
+      }
+      expect(caught).toBeInstanceOf(SafetensorsError);
+      expect((caught as SafetensorsError).problem).toBe(problem);
+      expect((caught as SafetensorsError).message).toContain(path);
+    },
+  );
+
+  test('an integer tensor is refused when it is read', () => {
+    raw(`{"x":${entry('[0,8]', '[1]', 'I64')}}`, new Uint8Array(8));
+    expect(readAll).toThrow('has the dtype I64');
+  });
+
+  test('a single changed bit in the weights', () => {
+    writeFileAtomic(path, safetensorsPieces(tensors, {}));
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 3] ^= 16;
+    writeFileSync(path, bytes);
+    expect(readAll).toThrow('checksum differs');
+  });
+});
+
+test('a damaged file is refused or reads as it was: never a crash, never other numbers', () => {
+  writeFileAtomic(path, safetensorsPieces(tensors, { format: 'pt' }));
+  const good = readFileSync(path);
+  const expected = readAll();
+  assert(
+    property(
+      tuple(nat(good.length - 1), nat(255)),
+      tuple(nat(good.length - 1), nat(255)),
+      nat(40),
+      (one, two, cut) => {
+        const bytes = Buffer.from(good);
+        for (const [at, value] of [one, two]) bytes[at] = value;
+        writeFileSync(path, bytes.subarray(0, cut === 0 ? one[0] : undefined));
+        try {
+          const found = readAll();
+          // A flipped bit in a name or in metadata we do not use may pass; numbers may not change.
+          expect(Object.values(found).flat().sort()).toEqual(Object.values(expected).flat().sort());
+        } catch (error) {
+          if (!(error instanceof UserError)) throw error;
+        }
+      },
+    ),
+    { numRuns: 3000, seed: 20261123 },
+  );
+});

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../../src/data/batches.ts';
+import { splitTokens } from '../../src/data/token-source.ts';
+
+const ids = Uint16Array.from({ length: 103 }, (_, i) => i);
+const source = { length: ids.length, slice: (a: number, b: number) => ids.subarray(a, b) };
+const shape = { B: 3, T: 8 };
+
+describe('random batches', () => {
+  test('are windows of the text, targets one further', () => {
+    for (const { inputs, targets } of randomBatches(source, shape, { seed: 1, step: 0 })) {
+      for (let b = 0; b < 3; b++)
+        for (let t = 0; t < 8; t++) {
+          expect(inputs[b * 8 + t]).toBe(inputs[b * 8] + t);
+          expect(targets[b * 8 + t]).toBe(inputs[b * 8 + t] + 1);
+        }
+    }
+  });
+  test('follow from seed and step alone', () => {
+    const at = (seed: number, step: number) => randomBatches(source, shape, { seed, step })[0].inputs;
+    expect(at(1, 5)).toEqual(at(1, 5));
+    expect(at(1, 5)).not.toEqual(at(1, 6));
+    expect(at(1, 5)).not.toEqual(at(2, 5));
+  });
+  test('reach every window, the first and the last included', () => {
+    const starts = new Set<number>();
+    for (let step = 0; step < 400; step++)
+      for (const { inputs } of randomBatches(source, shape, { seed: 1, step }))
+        for (let b = 0; b < 3; b++) starts.add(inputs[b * 8]);
+    expect(starts.size).toBe(103 - 8);
+  });
+  test('micro-batches hold the windows of one large batch', () => {
+    const [whole] = randomBatches(source, { B: 6, T: 8 }, { seed: 1, step: 2 });
+    const parts = randomBatches(source, shape, { seed: 1, step: 2, microBatches: 2 });
+    expect(parts.flatMap(({ inputs }) => [...inputs])).toEqual([...whole.inputs]);
+  });
+});
+
+test('whole batches predict every token but the first exactly once', () => {
+  const seen = [...wholeBatches(source, shape)].flatMap(({ inputs, targets }) =>
+    [...targets].flatMap((target, i) => (target < 0 ? [] : [[inputs[i], target]])),
+  );
+  expect(seen).toEqual(Array.from({ length: 102 }, (_, i) => [i, i + 1]));
+});
+
+test('a sample is spread over the text and the same each time', () => {
+  const sample = () => [...sampleBatches(source, shape, 2)].flatMap(({ inputs }) => [0, 8, 16].map((i) => inputs[i]));
+  expect(sample()).toEqual(sample());
+  expect(sample()).toEqual([0, 16, 32, 48, 64, 80]);
+});
+
+test('the last part is for validation', () => {
+  const { train, validation } = splitTokens(source, 0.1);
+  expect([train.length, validation.length]).toEqual([92, 11]);
+  expect([...Array.from(validation.slice(0, 2))]).toEqual([92, 93]);
+});
+
+test('a text shorter than a block is refused with both numbers', () => {
+  expect(() => checkLength(source, 103)).toThrow('the training text has 103 tokens; a --block-size of 103 needs at least 104');
+});

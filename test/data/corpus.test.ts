@@ -1,0 +1,88 @@
+import { array, assert, nat, property, string } from 'fast-check';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openCorpus } from '../../src/data/corpus.ts';
+import { decodeText } from '../../src/data/decode-text.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
+let files = 0;
+function file(content: string | Uint8Array, name = `f${files++}.txt`): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+const read = (...paths: string[]): string => [...openCorpus(paths, { encodingErrors: 'strict' }).text()].join('');
+const utf16 = (text: string, swap: boolean): Buffer => {
+  const bytes = Buffer.from(`\ufeff${text}`, 'utf16le');
+  return swap ? bytes.swap16() : bytes;
+};
+
+describe('decoding', () => {
+  const everywhere = (bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] => {
+    const places = [0, ...cuts.map((c) => Math.min(c, bytes.length)).sort((a, b) => a - b), bytes.length];
+    return places.slice(1).map((end, i) => bytes.subarray(places[i], end));
+  };
+  test('is the same wherever the bytes are cut, in every encoding', () => {
+    assert(
+      property(string({ unit: 'binary', maxLength: 20 }), array(nat(40), { maxLength: 5 }), (raw, cuts) => {
+        const text = raw.replaceAll('\0', 'x').replace(/^\ufeff+/, '');
+        for (const bytes of [
+          Buffer.from(text),
+          Buffer.from(`\ufeff${text}`),
+          utf16(text, false),
+          utf16(text, true),
+        ])
+          expect([...decodeText(everywhere(bytes, cuts), 'x', { encodingErrors: 'strict' })].join('')).toBe(text);
+      }),
+      { numRuns: 300, seed: 1 },
+    );
+  });
+
+  test.each([
+    ['a Latin-1 é', Buffer.from('caf\xe9 noir', 'latin1'), 'byte 3 is not valid UTF-8'],
+    ['an overlong sequence', Buffer.from([0x61, 0xc0, 0x80]), 'byte 1 is not valid UTF-8'],
+    ['a surrogate in UTF-8', Buffer.from([0xed, 0xa0, 0x80]), 'byte 0 is not valid UTF-8'],
+    ['a sequence cut by the end', Buffer.from([0x61, 0x62, 0x63, 0xe2, 0x82]), 'byte 3 is not valid UTF-8'],
+    ['beyond Unicode', Buffer.from([0x61, 0xf4, 0x90, 0x80, 0x80]), 'byte 1 is not valid UTF-8'],
+    ['a lone half in UTF-16', Buffer.from([0xff, 0xfe, 0x61, 0, 0, 0xd8, 0x61, 0]), 'byte 4 is not valid UTF-16LE'],
+    ['an odd byte in UTF-16', Buffer.from([0xff, 0xfe, 0x61, 0, 0x62]), 'byte 4 is not valid UTF-16LE'],
+    ['a NUL', Buffer.from('abc\0def'), 'byte 3 is NUL'],
+    ['UTF-16 without a mark', Buffer.from('abc', 'utf16le'), 'byte 1 is NUL'],
+  ])('refuses %s, and says where', (_name, bytes, message) => {
+    for (let size = 1; size <= bytes.length; size++) {
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+        bytes.subarray(i * size, (i + 1) * size),
+      );
+      const decode = (encodingErrors: 'strict' | 'replace') =>
+        [...decodeText(chunks, 'in.txt', { encodingErrors })].join('');
+      expect(() => decode('strict')).toThrow(message);
+      expect(decode('replace')).toContain('\ufffd');
+    }
+  });
+});
+
+describe('a corpus', () => {
+  test('joins files as cat would, and knows its facts', () => {
+    const corpus = openCorpus([file('ab\r\n'), file('c🐋')], { encodingErrors: 'strict' });
+    expect([...corpus.text()].join('')).toBe('ab\r\nc🐋');
+    expect(corpus.facts).toMatchObject({ bytes: 9, characters: 6, crlf: true });
+    expect([...corpus.text()].join('')).toBe('ab\r\nc🐋'); // again
+    expect(corpus.facts.bytes).toBe(9);
+  });
+  test('takes the text files of a folder, in order', () => {
+    mkdirSync(join(folder, 'books/b'), { recursive: true });
+    file('2', 'books/b/x.md');
+    file('1', 'books/a.txt');
+    file('not text\0', 'books/image.png');
+    expect(read(join(folder, 'books'))).toBe('12');
+  });
+  test('refuses an empty one, and a folder without text', () => {
+    expect(() => read(file(''))).toThrow('there is no text in it');
+    expect(() => read(file(Buffer.from([0xef, 0xbb, 0xbf])))).toThrow('there is no text in it');
+    mkdirSync(join(folder, 'none'));
+    expect(() => read(join(folder, 'none'))).toThrow('has no text files');
+    expect(() => read(join(folder, 'missing.txt'))).toThrow('ENOENT');
+  });
+});

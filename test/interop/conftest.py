@@ -1,0 +1,55 @@
+"""What the tests share: running our programs, a text that tokenizers stumble over, models trained on it."""
+
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+TEXT = (
+    "Call me Ishmael. Some years ago—never mind how long precisely—having little or no money in my purse,\n"
+    "\n\n\tand nothing particular to interest me on shore…  I thought I’d sail about.\r\n"
+    "Ünïcödé: naïve café, e\u0301 vs \u00e9, ﬁ ligature, ß, İstanbul, ſ, Ⅷ, x², snake_case 3.14 1,000\n"
+    "👩‍👩‍👧‍👦 🇩🇪 🏴‍☠️ 🐋🐋 𝒳𐍈 🜁\n"
+    "שָׁלוֹם عليكم مرحبا हिन्दी ไทย 한국어 스마트 東京は夜の七時 中文\n"
+    "a\u00a0b\u2003c\u2028d\u2029e\u0085f\u200bg\ufeffh\u3000i\u1680j\u180ek\n"
+    "\u0001\u001b[31mred\u001b[0m \x7f <unk> <|endoftext|> [MASK] ##ing ▁word Ġword\n"
+) * 12
+
+
+def node(*args, stdin=None):
+    """Runs Node on one of our files; returns what it printed."""
+    done = subprocess.run(
+        [ROOT / "node_modules/.bin/node", *map(str, args)], input=stdin, capture_output=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def gpt(*args, stdin=None):
+    return node("bin/gpt.js", *args, stdin=stdin)
+
+
+def our_logits(folder, ids):
+    """[T, V]: what our engine expects after each token."""
+    return json.loads(node("test/interop/logits.js", folder, json.dumps(ids)))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "text.txt"
+    path.write_bytes(TEXT.encode())
+    return path
+
+
+TINY = "--n-layer 2 --n-head 3 --n-embd 24 --block-size 16 --batch-size 4 --max-iters 30 --warmup-iters 2 --quiet".split()
+
+
+@pytest.fixture(scope="session", params=["char", "word"])
+def model(request, corpus, tmp_path_factory):
+    """A folder that `gpt train` wrote."""
+    folder = tmp_path_factory.mktemp("model") / request.param
+    gpt("train", corpus, "-o", folder, "--tokenizer", request.param, *TINY)
+    return folder

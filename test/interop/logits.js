@@ -1,0 +1,13 @@
+/** Prints the logits of a model after each token of a sequence, as JSON: `node logits.js FOLDER '[1,2,3]'`. */
+import { openModelFolder } from '../../dist/checkpoint/model-folder.js';
+import { createWasmBackend } from '../../dist/engine/wasm.js';
+import { Decoder } from '../../dist/generate/decoder.js';
+
+const [folder, ids] = process.argv.slice(2);
+const model = openModelFolder(folder);
+const backend = await createWasmBackend();
+const decoder = new Decoder(backend, model.config);
+model.load(decoder.parameters());
+const logits = JSON.parse(ids).map((id) => Array.from(decoder.read([id])));
+process.stdout.write(JSON.stringify(logits));
+await backend.close();

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Compares with the Python libraries that our files are meant for. Makes its own virtual environment once.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+command -v python3 >/dev/null || { echo 'test:interop needs python3' >&2; exit 1; }
+venv=.venv
+wanted=test/interop/requirements.txt
+if ! cmp -s "$wanted" "$venv/requirements.txt"; then
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  # torch by itself first: with it there, nothing pulls in a build for GPUs
+  "$venv/bin/pip" install -qq --disable-pip-version-check "$(grep '^torch==' "$wanted")"
+  "$venv/bin/pip" install -qq --disable-pip-version-check -r "$wanted"
+  cp "$wanted" "$venv/requirements.txt"
+fi
+HF_HUB_OFFLINE=1 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider test/interop "$@"

@@ -1,0 +1,39 @@
+"""Our tokenizer.json in the `tokenizers` library: the same ids, the same text."""
+
+import pytest
+from conftest import TEXT, gpt
+from tokenizers import Tokenizer
+
+OTHER = "Moby-Dick; or, THE WHALE.\n\nUnknown: ж Ж ǅ 🦑 東西  \n" + TEXT[:400]
+
+
+@pytest.fixture(scope="session", params=["char", "word"])
+def folder(request, corpus, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tokenizer") / request.param
+    gpt("tokenize", corpus, "--tokenizer", request.param, "-o", out, "--quiet")
+    return out
+
+
+@pytest.mark.parametrize("text", [TEXT, OTHER, "a", " ", "\n", "\r\n", "  x  ", "🐋"])
+def test_same_ids_and_same_text(folder, text):
+    theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = [int(word) for word in gpt("tokenize", "--encode", "-m", folder, stdin=text.encode()).split()]
+    assert ids == theirs.encode(text).ids
+    decoded = gpt("tokenize", "--decode", "-m", folder, stdin=" ".join(map(str, ids)).encode()).decode()
+    assert decoded == theirs.decode(ids, skip_special_tokens=False)
+
+
+def test_known_text_survives(folder):
+    theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert theirs.decode(theirs.encode(TEXT).ids) == TEXT
+
+
+def test_token_file_holds_the_same_ids(folder):
+    import numpy as np
+
+    theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    raw = (folder / "tokens.bin").read_bytes()
+    assert raw[:8] == b"gpt-ids\0"
+    ids = np.frombuffer(raw[64:], dtype="<u2")
+    assert ids.tolist() == theirs.encode(TEXT).ids
+    assert int.from_bytes(raw[24:32], "little") == len(ids)

@@ -1,0 +1,183 @@
+import { array, assert, constantFrom, nat, property, string } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
+import { encode, UNK, type Tokenizer, type Unknown } from '../../src/tokenizer/tokenizer.ts';
+
+/** Text that tokenizers stumble over, besides fast-check's own arbitrary code points. */
+const AWKWARD = [
+  'The  quick\n\n\tbrown fox.\r\n',
+  ' don’t—stop… “ok”?',
+  '👩‍👩‍👧‍👦 🇩🇪 e\u0301 ﬁ',
+  'שָׁלוֹם، مرحبا',
+  '東京 스마트 ไทย',
+  '𝒳𐍈🜁',
+  'a\u00a0b\u2028c\u2029d\u0085e\ufefff\u200bg',
+  '\0\u0001\u001b[31m',
+  'snake_case x² Ⅷ 3.14',
+  '<unk> <|endoftext|>',
+  ' ',
+  '  ',
+  '\r',
+];
+const text = array(constantFrom(...AWKWARD, 'x', ' ', 'ß', '1'), { maxLength: 8 }).map((parts) =>
+  parts.join(''),
+);
+const anyText = string({ unit: 'grapheme', maxLength: 60 });
+
+function learn(kind: (typeof tokenizerKinds)[number], corpus: string, limits = {}): Tokenizer {
+  const builder = tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: Infinity, ...limits });
+  builder.push(corpus);
+  return builder.end();
+}
+
+describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
+  test('decodes what it encoded, if the vocabulary has it all', () => {
+    assert(
+      property(text, anyText, (a, b) => {
+        const whole = a + b;
+        const tokenizer = learn(kind, whole);
+        const ids = encode(tokenizer, whole);
+        expect(tokenizer.decode(ids)).toBe(whole.toWellFormed());
+        expect(ids).not.toContain(tokenizer.unkId);
+      }),
+      { numRuns: 300, seed: 1 },
+    );
+  });
+
+  test('gives the same ids and the same vocabulary however a text is cut', () => {
+    assert(
+      property(text, anyText, array(nat(60), { maxLength: 6 }), (a, b, cuts) => {
+        const whole = a + b;
+        const places = [0, ...cuts.map((c) => Math.min(c, whole.length)).sort((x, y) => x - y), whole.length];
+        const pieces = places.slice(1).map((end, i) => whole.slice(places[i], end));
+        const builder = tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: Infinity });
+        for (const piece of pieces) builder.push(piece);
+        const tokenizer = builder.end();
+        expect(tokenizer.vocabulary).toEqual(learn(kind, whole).vocabulary);
+        const encoder = tokenizer.encoder();
+        const ids = [...pieces.flatMap((piece) => [...encoder.push(piece)]), ...encoder.end()];
+        expect(ids).toEqual([...encode(tokenizer, whole)]);
+      }),
+      { numRuns: 300, seed: 2 },
+    );
+  });
+
+  test('survives tokenizer.json', () => {
+    const tokenizer = learn(kind, AWKWARD.join('12 3 3 3 toString __proto__ constructor'));
+    const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
+    expect(again.kind).toBe(kind);
+    expect(again.vocabulary).toEqual(tokenizer.vocabulary);
+    const whole = AWKWARD.join('');
+    expect(encode(again, whole)).toEqual(encode(tokenizer, whole));
+  });
+
+  test('says what it does not know, and where', () => {
+    const tokenizer = learn(kind, 'ab ab.');
+    const unknown: Unknown[] = [];
+    const ids = encode(tokenizer, 'ab 🐋 ab', (found) => unknown.push(found));
+    expect(unknown).toEqual([{ text: kind === 'char' ? '🐋' : ' 🐋', position: kind === 'char' ? 3 : 2 }]);
+    expect([...ids].filter((id) => id === tokenizer.unkId).length).toBe(1);
+    expect(tokenizer.decode(ids)).toBe(kind === 'char' ? `ab ${UNK} ab` : `ab${UNK} ab`);
+  });
+
+  test('keeps to its limits: the most frequent tokens, ties in order', () => {
+    expect(learn(kind, 'c b b a a', { maxSize: 4 }).vocabulary).toEqual(
+      kind === 'char' ? [' ', 'a', 'b', UNK] : [' a', ' b', 'c', UNK],
+    );
+    const rare = learn(kind, 'x y y', { minFrequency: 2 });
+    expect(rare.vocabulary).toEqual(kind === 'char' ? [' ', 'y', UNK] : [' y', UNK]);
+  });
+
+  test('is fixed by its text', () => {
+    expect(JSON.stringify(learn(kind, 'so it goes').toJSON())).toBe(
+      JSON.stringify(learn(kind, 'so it goes').toJSON()),
+    );
+  });
+
+  test('makes lone surrogates U+FFFD', () => {
+    const tokenizer = learn(kind, 'a\ud800b');
+    expect(tokenizer.vocabulary).toContain('\ufffd');
+    expect(tokenizer.decode(encode(tokenizer, 'a\udc00b'))).toBe('a\ufffdb');
+  });
+});
+
+test('characters get the ids nanoGPT gives them: in the order of code points, <unk> behind', () => {
+  expect(learn('char', 'hello\nWorld!').vocabulary).toEqual([
+    '\n',
+    '!',
+    'W',
+    'd',
+    'e',
+    'h',
+    'l',
+    'o',
+    'r',
+    UNK,
+  ]);
+});
+
+test('words are cut as the pattern in tokenizer.json says', async () => {
+  const { scanPieces, WORD_PATTERN } = await import('../../src/tokenizer/pieces.ts');
+  const pattern = new RegExp(WORD_PATTERN, 'gu');
+  assert(
+    property(text, anyText, (a, b) => {
+      const whole = (a + b).toWellFormed();
+      const pieces: string[] = [];
+      scanPieces(whole, true, (start, end) => pieces.push(whole.slice(start, end)));
+      expect(pieces).toEqual(whole.match(pattern) ?? []);
+      expect(pieces.join('')).toBe(whole);
+    }),
+    { numRuns: 1000, seed: 3 },
+  );
+});
+
+describe('a tokenizer.json that cannot be used is refused by name', () => {
+  const good = () => JSON.parse(JSON.stringify(learn('char', 'ab').toJSON())) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any
+  test.each([
+    ['not JSON', () => 'x', 'is not JSON'],
+    ['no object', () => '[]', 'is not a JSON object'],
+    ['another model', () => JSON.stringify({ ...good(), model: { type: 'BPE' } }), '"model.type" is "BPE"'],
+    ['a normalizer', () => JSON.stringify({ ...good(), normalizer: { type: 'NFC' } }), '"normalizer" is set'],
+    ['added tokens', () => JSON.stringify({ ...good(), added_tokens: [{}] }), '"added_tokens" is not empty'],
+    ['another decoder', () => JSON.stringify({ ...good(), decoder: null }), '"decoder"'],
+    [
+      'another pattern',
+      () => {
+        const json = good();
+        json['pre_tokenizer'].pattern.Regex = '.';
+        return JSON.stringify(json);
+      },
+      '"pre_tokenizer.pattern"',
+    ],
+    [
+      'an id out of range',
+      () => {
+        const json = good();
+        json['model'].vocab.a = 7;
+        return JSON.stringify(json);
+      },
+      'gives "a" the id 7',
+    ],
+    [
+      'an id twice',
+      () => {
+        const json = good();
+        json['model'].vocab.a = 1;
+        return JSON.stringify(json);
+      },
+      'the id 1 twice',
+    ],
+    [
+      'a long character',
+      () => {
+        const json = good();
+        json['model'].vocab = { ab: 0, '<unk>': 1 };
+        return JSON.stringify(json);
+      },
+      'not one character',
+    ],
+  ])('%s', (_name, make, message) => {
+    expect(() => tokenizerFromJson(make(), 'here/tokenizer.json')).toThrow(message);
+    expect(() => tokenizerFromJson(make(), 'here/tokenizer.json')).toThrow('here/tokenizer.json');
+  });
+});
