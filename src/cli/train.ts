@@ -65,7 +65,7 @@ export function register(command: Command): void {
     .addOption(option('--min-lr <x>', 'at the end (default: a tenth)', number({ min: 0 })))
     .addOption(option('--warmup-iters <n>', 'steps of linear warm-up', wholeNumber()))
     .addOption(option('--lr-decay-iters <n>', 'where the decay ends (default: max-iters)', positive))
-    .addOption(option('--schedule <name>', `${scheduleNames.join(', ')}`, choice(scheduleNames), 'cosine'))
+    .addOption(option('--schedule <name>', scheduleNames.join(', '), choice(scheduleNames), 'cosine'))
     .addOption(option('--optimizer <name>', optimizerNames.join(' or '), choice(optimizerNames), 'adamw'))
     .addOption(option('--weight-decay <x>', 'on matrices only', number({ min: 0 }), 0.1))
     .addOption(option('--beta1 <x>', 'of AdamW', share, 0.9))
@@ -153,13 +153,13 @@ function createView() {
   const recent: number[] = []; // seconds of the last steps
 
   return {
-    plan(plan: TrainPlan): void {
+    plan: (plan: TrainPlan): void => {
       const { settings, tokensPerStep, uniformLoss } = plan;
       totals = { tokensPerStep, maxIters: settings.maxIters, uniformLoss, printed: performance.now() };
       printPlan(plan);
       bar = startProgressBar({ label: 'step', total: settings.maxIters });
     },
-    event(event: TrainEvent): void {
+    event: (event: TrainEvent): void => {
       if (event.type === 'step') {
         recent.push(event.seconds);
         if (recent.length > 50) recent.shift();
@@ -185,10 +185,10 @@ function createView() {
         );
       }
     },
-    sample(text: string): void {
+    sample: (text: string): void => {
       notice(stderrColors.dim(printable(text).replace(/^/gm, '  │ ')));
     },
-    end(): void {
+    end: (): void => {
       bar?.stop();
     },
   };

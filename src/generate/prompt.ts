@@ -31,7 +31,7 @@ export function encodePrompt(
 
 /** ' (U+00E9)' behind a single character: many look alike, or like nothing. */
 function codePoint(text: string): string {
-  if ([...text].length !== 1) return '';
+  if (Array.from(text).length !== 1) return '';
   return ` (U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`;
 }
 

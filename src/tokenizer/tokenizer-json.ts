@@ -74,7 +74,7 @@ function readVocabulary(
         `"model.vocab" gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, not one of 0 … ${entries.length - 1}`,
       );
     if (vocabulary[id] !== undefined) return fail(`"model.vocab" gives the id ${id} twice`);
-    if (kind === 'char' && token !== UNK && [...token].length !== 1)
+    if (kind === 'char' && token !== UNK && Array.from(token).length !== 1)
       return fail(`"model.vocab" has ${JSON.stringify(token)}, which is not one character`);
     vocabulary[id] = token;
   }

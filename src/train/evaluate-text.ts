@@ -75,7 +75,7 @@ export function evaluateText(
     unknown,
     natsPerToken,
     perplexity: Math.exp(natsPerToken),
-    bitsPerCharacter: bits / (characters - [...first].length),
+    bitsPerCharacter: bits / (characters - Array.from(first).length),
     bitsPerByte: bits / (bytes - Buffer.byteLength(first)),
     uniform: Math.log(tokenizer.vocabSize),
     unigram: entropy(ids, tokenizer.vocabSize),

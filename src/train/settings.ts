@@ -91,7 +91,7 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
     seed: 1337,
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return { ...chosen, ...given, maxIters, learningRate } as Settings;
+  return { ...chosen, ...given, maxIters, learningRate };
 }
 
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });

@@ -52,7 +52,7 @@ test('a sample is spread over the text and the same each time', () => {
 test('the last part is for validation', () => {
   const { train, validation } = splitTokens(source, 0.1);
   expect([train.length, validation.length]).toEqual([92, 11]);
-  expect([...Array.from(validation.slice(0, 2))]).toEqual([92, 93]);
+  expect(Array.from(validation.slice(0, 2))).toEqual([92, 93]);
 });
 
 test('a text shorter than a block is refused with both numbers', () => {
