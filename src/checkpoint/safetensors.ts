@@ -262,10 +262,20 @@ function readTensor(
     }
     case 'F16':
       return Float32Array.from(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), fromHalf);
-    default:
+    case 'I64':
+    case 'U64':
+    case 'I32':
+    case 'U32':
+    case 'I16':
+    case 'U16':
+    case 'I8':
+    case 'U8':
+    case 'BOOL':
       throw new UserError(
         `${file}: "${name}" has the dtype ${tensor.dtype}; F32, F16, BF16 and F64 can be read`,
       );
+    default:
+      return tensor.dtype satisfies never;
   }
 }
 

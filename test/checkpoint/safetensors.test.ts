@@ -1,4 +1,4 @@
-import { assert, nat, property, tuple } from 'fast-check';
+import { assert, nat, property } from 'fast-check';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -135,28 +135,25 @@ describe('what is wrong is refused by name', () => {
   });
 });
 
-test('a damaged file is refused or reads as it was: never a crash, never other numbers', () => {
+test('a file damaged in one place, or cut, is refused or reads as it was: never a crash, never other numbers', () => {
   writeFileAtomic(path, safetensorsPieces(tensors, { format: 'pt' }));
   const good = readFileSync(path);
-  const expected = readAll();
+  const numbers = (): number[] =>
+    Object.values(readAll())
+      .flat()
+      .sort((a, b) => a - b);
+  const expected = numbers();
   assert(
-    property(
-      tuple(nat(good.length - 1), nat(255)),
-      tuple(nat(good.length - 1), nat(255)),
-      nat(40),
-      (one, two, cut) => {
-        const bytes = Buffer.from(good);
-        for (const [at, value] of [one, two]) bytes[at] = value;
-        writeFileSync(path, bytes.subarray(0, cut === 0 ? one[0] : undefined));
-        try {
-          const found = readAll();
-          // A flipped bit in a name or in metadata we do not use may pass; numbers may not change.
-          expect(Object.values(found).flat().sort()).toEqual(Object.values(expected).flat().sort());
-        } catch (error) {
-          if (!(error instanceof UserError)) throw error;
-        }
-      },
-    ),
+    property(nat(good.length - 1), nat(255), nat(9), (at, value, cut) => {
+      const bytes = Buffer.from(good);
+      bytes[at] = value;
+      writeFileSync(path, bytes.subarray(0, cut === 0 ? at : undefined));
+      try {
+        expect(numbers()).toEqual(expected); // a byte in a name may have changed, but no number
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+      }
+    }),
     { numRuns: 3000, seed: 20261123 },
   );
 });
