@@ -201,6 +201,8 @@ function createView() {
   }
 }
 
+const plural = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
+
 function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
   const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
   const { nLayer, nHead, nEmbd, blockSize } = config;
@@ -213,11 +215,11 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
       ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
       [
         'vocabulary',
-        `${formatNumber(tokenizer.vocabSize)} ${tokenizer.kind === 'char' ? 'characters' : 'words'}${tokens.unknown > 0 ? `; ${formatNumber(tokens.unknown)} tokens are <unk>` : ''}`,
+        `${formatNumber(tokenizer.vocabSize - 1)} ${tokenizer.kind === 'char' ? 'characters' : 'words'} and <unk>${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
       ],
       [
         'model',
-        `${settings.preset}: ${nLayer} layers, ${nHead} heads, ${nEmbd} channels, block ${blockSize}; ${formatCount(plan.parameters)} parameters`,
+        `${settings.preset}: ${plural(nLayer, 'layer')}, ${plural(nHead, 'head')}, ${plural(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(plan.parameters)} parameters`,
       ],
       [
         'training',

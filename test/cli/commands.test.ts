@@ -1,0 +1,236 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { run, type RunOptions } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'commands-'));
+const corpus = join(folder, 'corpus.txt');
+const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
+const text = Array.from(
+  { length: 400 },
+  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
+).join('');
+const tiny =
+  '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 40 --warmup-iters 2'.split(
+    ' ',
+  );
+const at = (args: string, options: RunOptions = {}) => run(args.split(' '), { cwd: folder, ...options });
+
+/** A model that the tests below share. */
+const model = join(folder, 'checkpoints/corpus-1');
+let trained: Awaited<ReturnType<typeof run>>;
+beforeAll(async () => {
+  writeFileSync(corpus, text);
+  trained = await run(['train', 'corpus.txt', ...tiny], { cwd: folder });
+});
+
+describe('train', () => {
+  test('shows a plan, the first loss beside ln V, progress and what to do next', () => {
+    const { stdout, stderr, code } = trained;
+    expect(code).toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/corpus +corpus\.txt, .* characters/);
+    expect(stderr).toMatch(/vocabulary +\d+ characters and <unk>/);
+    expect(stderr).toMatch(/model +.*1 layers?, 2 heads, 16 channels, block 16; [\d.]+K parameters/);
+    expect(stderr).toMatch(/first loss \d\.\d{4}; guessing costs ln\(V\) = \d\.\d{4}/);
+    expect(stderr).toMatch(/step 40 {2}train \d\.\d{4} {2}val \d\.\d{4} best/);
+    expect(stderr).toContain('gpt sample --model checkpoints/corpus-1');
+    const [, first, uniform] = /first loss ([\d.]+); guessing costs ln\(V\) = ([\d.]+)/.exec(stderr)!;
+    expect(Math.abs(Number(first) - Number(uniform))).toBeLessThan(0.1);
+  });
+
+  test('leaves a Hugging Face model folder, a checkpoint and its metrics', () => {
+    expect(readdirSync(model).sort()).toEqual([
+      'checkpoint-40',
+      'config.json',
+      'generation_config.json',
+      'metrics.jsonl',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const lines = readFileSync(join(model, 'metrics.jsonl'), 'utf8').trim().split('\n');
+    const metrics = lines.map((line) => JSON.parse(line) as Record<string, number>);
+    expect(metrics.filter((m) => m['loss'] !== undefined).length).toBe(40);
+    expect(metrics.at(-1)?.['val_loss']).toBeLessThan(metrics[0]['loss']);
+    const state = JSON.parse(readFileSync(join(model, 'checkpoint-40/trainer_state.json'), 'utf8'));
+    expect(state).toMatchObject({
+      step: 40,
+      seed: 1337,
+      tokens_seen: 40 * 64,
+      options: { maxIters: 40, nLayer: 1 },
+    });
+  });
+
+  test('same seed, same bytes, whatever the threads; another seed, others', async () => {
+    const train = async (name: string, ...flags: string[]): Promise<Buffer> => {
+      await run(['train', corpus, ...tiny, '-q', '-o', join(folder, name), '--dropout', '0.1', ...flags]);
+      const last = join(folder, name, 'checkpoint-40');
+      return Buffer.concat(
+        ['model', 'optimizer'].map((file) => readFileSync(join(last, `${file}.safetensors`))),
+      );
+    };
+    const one = await train('one', '--threads', '1');
+    expect((await train('three', '--threads', '3')).equals(one)).toBe(true);
+    expect((await train('other', '--seed', '2')).equals(one)).toBe(false);
+  });
+
+  test('--json prints the result, --quiet nothing else', async () => {
+    const { stdout, stderr } = await at(`train corpus.txt ${tiny.join(' ')} --json -q -o json`);
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({ folder: 'json', reason: 'finished', steps: 40 });
+  });
+
+  test('reads a pipe, words, accumulates gradients and stops early', async () => {
+    const flags =
+      '--tokenizer word --min-frequency 2 --gradient-accumulation-steps 2 --eval-interval 5 --patience 2';
+    const { stderr, code } = await at(
+      `train - ${tiny.join(' ')} ${flags} --learning-rate 0 --optimizer sgd --schedule linear -o words`,
+      { stdin: text },
+    );
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/corpus +stdin/);
+    expect(stderr).toMatch(/stopped early: no progress/);
+  });
+
+  test('Ctrl-C saves and exits with 130', async () => {
+    const flags = tiny.join(' ').replace('--max-iters 40', '--max-iters 1000000');
+    let sent = false;
+    const { stderr, signal } = await at(`train corpus.txt ${flags} -o interrupted`, {
+      onOutput: (output, send) => {
+        if (sent || !output.includes('first loss')) return;
+        sent = true;
+        send('SIGINT');
+      },
+    });
+    expect(signal).toBe('SIGINT');
+    expect(stderr).toMatch(/Interrupted after [\d,]+ steps/);
+    expect(existsSync(join(folder, 'interrupted/model.safetensors'))).toBe(true);
+  });
+
+  test.each([
+    ['a folder that is taken', 'train corpus.txt -o checkpoints/corpus-1', 1, 'exists and is not empty'],
+    ['no such file', 'train nowhere.txt', 1, 'nowhere.txt'],
+    [
+      'heads that do not divide',
+      'train corpus.txt --n-embd 10 --n-head 3',
+      2,
+      '--n-head 3 does not divide --n-embd 10',
+    ],
+    [
+      'a block longer than the text',
+      'train corpus.txt --block-size 90000',
+      2,
+      'a --block-size of 90000 needs at least 90001',
+    ],
+    ['an unknown preset', 'train corpus.txt --preset gtp2', 2, '"gtp2" is not one of nano'],
+    ['no number', 'train corpus.txt --max-iters many', 2, '"many" is not a whole number'],
+    [
+      'two validations',
+      'train corpus.txt --val-file corpus.txt --val-fraction 0.1',
+      2,
+      'cannot be used with',
+    ],
+    [
+      'an impossible model',
+      'train corpus.txt --n-embd 65536 --n-head 1 --n-layer 100',
+      1,
+      'the engine can address',
+    ],
+  ])('refuses %s', async (_name, line, code, message) => {
+    const result = await at(line);
+    expect(result.stderr).toContain(message);
+    expect(result.stderr.split('\n').length).toBeLessThan(5);
+    expect(result.code).toBe(code);
+  });
+});
+
+describe('sample', () => {
+  test('continues the prompt with the newest model, the same for the same seed', async () => {
+    const sample = (flags: string) => run(['sample', '-m', model, '--prompt', 'the wh', ...flags.split(' ')]);
+    const first = await sample('--seed 5 -n 60');
+    expect(first.stderr).toBe('');
+    expect(first.stdout).toMatch(/^the wh[^]{60}\n$/);
+    expect((await sample('--seed 5 -n 60 --threads 1')).stdout).toBe(first.stdout);
+    expect((await sample('--seed 6 -n 60')).stdout).not.toBe(first.stdout);
+    expect((await sample('--greedy -n 20')).stdout).toBe((await sample('--top-k 1 --seed 9 -n 20')).stdout);
+    expect((await at('sample --seed 5 -n 10')).stdout.length).toBe(11); // checkpoints/ in the current folder
+  });
+
+  test('takes its prompt from a pipe and writes several', async () => {
+    const { stdout } = await run(['sample', '-m', model, '--num-samples', '2', '-n', '5'], {
+      stdin: 'white\n',
+    });
+    expect(stdout).toMatch(/^--- sample 1\nwhite[^]{5}\n\n--- sample 2\nwhite[^]{5}\n$/);
+  });
+
+  test('says which character it does not know, and where; or leaves it out', async () => {
+    const { stderr, code } = await run(['sample', '-m', model, '--prompt', 'the é whale']);
+    expect(stderr).toContain('error: the model does not know "é" (U+00E9) at position 5 of the prompt');
+    expect(stderr).toContain('--unk skip');
+    expect(code).toBe(1);
+    const skipped = await run(['sample', '-m', model, '--prompt', 'é', '--unk', 'replace', '-n', '3']);
+    expect(skipped.code).toBe(0);
+    expect(skipped.stderr).toContain('1 unknown token was replaced');
+  });
+
+  test('sees the end of a long prompt, with a notice', async () => {
+    const prompt = 'the whale and the sea.';
+    const { stdout, stderr } = await run(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
+    expect(stderr).toContain('The prompt has 22 tokens; the model sees the last 16.');
+    expect(stdout.startsWith(prompt)).toBe(true);
+  });
+
+  test('without a model says what to do', async () => {
+    mkdirSync(join(folder, 'empty'), { recursive: true });
+    const { stderr, code } = await at('sample', { cwd: join(folder, 'empty') });
+    expect(stderr).toContain('there is no trained model under checkpoints/');
+    expect(code).toBe(1);
+  });
+});
+
+describe('eval', () => {
+  test('measures a file beside what guessing costs', async () => {
+    const { stdout } = await run(['eval', corpus, '-m', model]);
+    for (const label of ['loss', 'perplexity', 'bits per character', 'bits per byte', 'uniform guessing'])
+      expect(stdout).toMatch(new RegExp(`^ {2}${label} +[\\d.]+`, 'm'));
+    const { stdout: json } = await run(['eval', '-m', model, '--json'], { stdin: text });
+    const result = JSON.parse(json) as Record<string, number>;
+    expect(result['characters']).toBe(text.length);
+    expect(result['nats_per_token']).toBeLessThan(result['uniform_nats_per_token']);
+    expect(result['perplexity']).toBeCloseTo(Math.exp(result['nats_per_token']), 10);
+    expect(result['bits_per_byte']).toBeCloseTo(result['nats_per_token'] / Math.LN2, 10); // one byte a token
+    expect((await run(['eval', '-m', model, '--json', '--threads', '3'], { stdin: text })).stdout).toBe(json);
+  });
+});
+
+describe('tokenize', () => {
+  test('prints statistics and writes a tokenizer and a token file', async () => {
+    const { stdout, stderr, code } = await at('tokenize corpus.txt --tokenizer word -o out');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/tokens +[\d,]+\n.*vocabulary +\d+/);
+    expect(stderr).toContain('Wrote out/tokenizer.json and out/tokens.bin');
+    expect(readdirSync(join(folder, 'out')).sort()).toEqual(['tokenizer.json', 'tokens.bin']);
+  });
+
+  test('is a lossless pair of filters', async () => {
+    const input = 'the whale.\nwhite ship and.\n';
+    const { stdout: ids } = await at('tokenize --encode -m out', { stdin: input });
+    expect(ids).toMatch(/^[\d\s]+$/);
+    expect((await at('tokenize --decode -m out', { stdin: ids })).stdout).toBe(input);
+    expect((await at('tokenize --decode -m out', { stdin: '1 99999' })).stderr).toContain(
+      '"99999" is not a token id',
+    );
+  });
+});
+
+describe('gradcheck', () => {
+  test('prints a row for every op and says that all are right', async () => {
+    const { stdout, stderr, code } = await run(['gradcheck', '--limit', '3']);
+    expect(code).toBe(0);
+    for (const op of ['embedding', 'linear', 'gelu', 'layerNorm', 'attention', 'crossEntropy'])
+      expect(stdout).toMatch(new RegExp(`^${op}.* ok$`, 'm'));
+    expect(stderr).toMatch(/\d+ gradients checked, all right/);
+  });
+});
