@@ -215,7 +215,7 @@ describe('tokenize', () => {
   });
 
   test('is a lossless pair of filters', async () => {
-    const input = 'the whale.\nwhite ship and.\n';
+    const input = text.slice(0, 200);
     const { stdout: ids } = await at('tokenize --encode -m out', { stdin: input });
     expect(ids).toMatch(/^[\d\s]+$/);
     expect((await at('tokenize --decode -m out', { stdin: ids })).stdout).toBe(input);
