@@ -215,7 +215,7 @@ describe('tokenize', () => {
   });
 
   test('is a lossless pair of filters', async () => {
-    const input = text.slice(0, 200);
+    const input = text.split('\n').slice(0, 9).join('\n');
     const { stdout: ids } = await at('tokenize --encode -m out', { stdin: input });
     expect(ids).toMatch(/^[\d\s]+$/);
     expect((await at('tokenize --decode -m out', { stdin: ids })).stdout).toBe(input);
