@@ -33,9 +33,10 @@ const threads = availableParallelism();
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 /** A contender: warm, and ready to run some steps and say how many seconds they took. */
-async function ours({ steps: _, ...shape }) {
+async function ours(shape) {
   const backend = await createWasmBackend({ threads });
-  const config = { ...gpt2Defaults, ...shape, dropout: 0 };
+  const { vocabSize, blockSize, nLayer, nHead, nEmbd } = shape;
+  const config = { ...gpt2Defaults, vocabSize, blockSize, nLayer, nHead, nEmbd, dropout: 0 };
   const programs = trainingPrograms({
     config,
     batchSize: shape.batchSize,

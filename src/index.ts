@@ -1,9 +1,9 @@
 /** The library's public face: what the command line itself is built on. */
 export { openModelFolder, type ModelFolder } from './checkpoint/model-folder.ts';
 export { openCorpus, type Corpus } from './data/corpus.ts';
-export { createReferenceBackend } from './engine/reference/backend.ts';
 export type { Backend } from './engine/instruction.ts';
-export { createWasmBackend, type WasmBackend, type WasmOptions } from './engine/wasm.ts';
+export { chooseBackend } from './engine/backend.ts';
+export type { WasmOptions } from './engine/wasm.ts';
 export { UsageError, UserError } from './errors.ts';
 export { Decoder } from './generate/decoder.ts';
 export { generate, type GenerateOptions } from './generate/generate.ts';

@@ -2,9 +2,11 @@
 import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun } from '../checkpoint/runs.ts';
-import { createWasmBackend, MAX_THREADS, type WasmBackend } from '../engine/wasm.ts';
+import { chooseBackend } from '../engine/backend.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
 import { filePath, option, wholeNumber } from './options.ts';
-import { printable, verbose } from './terminal.ts';
+import { printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
   readonly model?: string;
@@ -22,9 +24,18 @@ export const addModelOptions = (command: Command): Command =>
 export async function openModel({
   model,
   threads,
-}: ModelFlags): Promise<{ folder: ModelFolder; backend: WasmBackend }> {
+}: ModelFlags): Promise<{ folder: ModelFolder; backend: Backend }> {
   const folder = openModelFolder(model ?? newestRun());
-  const backend = await createWasmBackend(threads === undefined ? {} : { threads });
+  const { backend, rejected } = await chooseBackend(threads === undefined ? {} : { threads });
+  warnOfSlowEngine(backend.name, rejected);
   verbose(`model ${printable(folder.folder)}, ${backend.name}`);
   return { folder, backend };
+}
+
+/** Says so if a slower engine has to do, and why. */
+export function warnOfSlowEngine(name: string, rejected: readonly Rejection[]): void {
+  for (const { variant, reason } of rejected)
+    verbose(`engine '${variant}' does not work here: ${printable(reason)}`);
+  if (name.startsWith('reference'))
+    warn('no WebAssembly SIMD here: this will be some hundred times slower; --verbose says why');
 }

@@ -12,6 +12,7 @@ import { trainModel, type TrainPlan, type TrainResult } from '../train/train-mod
 import { formatBytes, formatCount, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
+import { warnOfSlowEngine } from './model-options.ts';
 import { argument, choice, filePath, number, option, seed, wholeNumber } from './options.ts';
 import { startProgressBar, type ProgressBar } from './progress-bar.ts';
 import { isQuiet, notice, print, printable, stderrColors, warn } from './terminal.ts';
@@ -20,7 +21,13 @@ const positive = wholeNumber({ min: 1 });
 const share = number({ min: 0, below: 1 });
 
 export function register(command: Command): void {
-  command.addArgument(argument('<corpus...>', 'text files or folders to learn from; - for stdin', filePath));
+  command.addArgument(
+    argument(
+      '<corpus...>',
+      'text files or folders to learn from; - for stdin; or the tokens.bin of gpt tokenize',
+      filePath,
+    ),
+  );
   command.optionsGroup('Model:');
   command
     .addOption(
@@ -210,7 +217,7 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
     formatTable([
       [
         'corpus',
-        `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}, ${formatNumber(corpus.characters)} characters`,
+        `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}${corpus.characters === undefined ? '' : `, ${formatNumber(corpus.characters)} characters`}`,
       ],
       ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
       [
@@ -230,6 +237,7 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
       ['folder', printable(relative('', settings.outDir))],
     ]),
   );
+  warnOfSlowEngine(plan.backend, plan.rejected);
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
   if (tokens.validation === 0) warn('there is no validation text; the training text judges the model');
   notice();

@@ -87,7 +87,8 @@ function expand(path: string): string[] {
   return found;
 }
 
-function* fileChunks(path: string): Generator<Uint8Array> {
+/** The bytes of a file. */
+export function* fileChunks(path: string): Generator<Uint8Array> {
   const fd = openSync(path, 'r');
   try {
     if (fstatSync(fd).isDirectory()) throw new UserError(`${path} is a folder`);

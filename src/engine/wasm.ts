@@ -49,11 +49,21 @@ interface Kernels {
   stop(): void;
 }
 
+/** No build of the kernels works on this machine; `rejected` says why not. */
+export class NoWasmError extends Error {
+  override readonly name = 'NoWasmError';
+  readonly rejected: readonly Rejection[];
+  constructor(rejected: readonly Rejection[]) {
+    super(rejected.map(({ variant, reason }) => `${variant}: ${reason}`).join('; '));
+    this.rejected = rejected;
+  }
+}
+
 /**
  * The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. Tries the builds from the fastest on,
  * and takes the first that this JavaScript engine compiles and that agrees with the reference on every kernel.
  *
- * @throws UserError if none works
+ * @throws NoWasmError if none works
  */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
   const threads = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
@@ -73,8 +83,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       rejected.push({ variant, reason: error instanceof Error ? error.message : String(error) });
     }
   }
-  const reasons = rejected.map(({ variant, reason }) => `${variant}: ${reason}`).join('; ');
-  throw new Error(`no build of the kernels works on this machine (${reasons})`);
+  throw new NoWasmError(rejected);
 }
 
 /** V8 switches, for modules compiled from now on. An engine that does not know one ignores it, with a line on stderr. */

@@ -1,27 +1,25 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
 import { createRun, type Run } from '../checkpoint/runs.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
-import { openCorpus, type CorpusFacts } from '../data/corpus.ts';
-import { splitTokens, type TokenSource } from '../data/token-source.ts';
-import { buildVocabulary, tokenizeCorpus } from '../data/tokenize.ts';
 import { Layout } from '../engine/memory.ts';
-import { createWasmBackend } from '../engine/wasm.ts';
+import { chooseBackend } from '../engine/backend.ts';
+import type { Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
-import { tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { train, type EndReason, type LoopData, type Progress, type TrainEvent } from './loop.ts';
 import { trainingPrograms } from './programs.ts';
+import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
 import { optimizerOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
 import { Trainer } from './trainer.ts';
 
 /** What is going to happen, known before step 0. */
 export interface TrainPlan {
   readonly settings: Settings;
-  readonly corpus: CorpusFacts & { readonly files: readonly string[] };
+  readonly corpus: CorpusDescription;
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
@@ -31,6 +29,8 @@ export interface TrainPlan {
   readonly epochs: number;
   /** The engine that runs it: 'wasm revectorize, 2 threads'. */
   readonly backend: string;
+  /** Faster engines that do not work here, and why. */
+  readonly rejected: readonly Rejection[];
   /** What guessing costs: ln V nats per token. */
   readonly uniformLoss: number;
 }
@@ -61,8 +61,8 @@ export async function trainModel(
   options: TrainModelOptions,
   handlers: TrainHandlers = {},
 ): Promise<TrainResult> {
-  const data = readData(options);
-  const settings = settle(options, data.train.length);
+  const data = readTrainingData(options);
+  const settings = { ...settle(options, data.train.length), tokenizer: data.tokenizer.kind };
   const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
     settings;
   const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
@@ -77,7 +77,9 @@ export async function trainModel(
     microBatches: settings.gradientAccumulationSteps,
     optimizer: settings.optimizer,
   });
-  const backend = await createWasmBackend(options.threads === undefined ? {} : { threads: options.threads });
+  const { backend, rejected } = await chooseBackend(
+    options.threads === undefined ? {} : { threads: options.threads },
+  );
   try {
     const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
     const run = createRun(settings.outDir, config, data.tokenizer, { overwrite: options.overwrite === true });
@@ -93,6 +95,7 @@ export async function trainModel(
       tokensPerStep,
       epochs: (settings.maxIters * tokensPerStep) / data.train.length,
       backend: backend.name,
+      rejected,
       uniformLoss: Math.log(config.vocabSize),
     });
 
@@ -127,43 +130,6 @@ export async function trainModel(
     await backend.close();
   }
 }
-
-interface TrainingData {
-  readonly corpus: CorpusFacts & { readonly files: readonly string[] };
-  readonly tokenizer: Tokenizer;
-  readonly train: TokenSource;
-  readonly validation: TokenSource;
-  readonly unknown: number;
-}
-
-/** Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it. */
-function readData(options: TrainModelOptions): TrainingData {
-  const decoding = { encodingErrors: options.encodingErrors ?? 'strict' };
-  const corpus = openCorpus(options.corpus, decoding);
-  const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
-    minFrequency: options.minFrequency ?? 1,
-    maxSize: options.vocabSize ?? Infinity,
-  });
-  const tokenizer = buildVocabulary(corpus, builder);
-  const { ids, unknown } = tokenizeCorpus(corpus, tokenizer);
-  const found = { corpus: { ...corpus.facts, files: corpus.files }, tokenizer, unknown };
-  if (options.valFile === undefined) {
-    const split = splitTokens(source(ids), options.valFraction ?? 0.1);
-    return { ...found, train: split.train, validation: split.validation };
-  }
-  const validation = tokenizeCorpus(openCorpus([options.valFile], decoding), tokenizer);
-  return {
-    ...found,
-    train: source(ids),
-    validation: source(validation.ids),
-    unknown: unknown + validation.unknown,
-  };
-}
-
-const source = (ids: Uint16Array | Uint32Array): TokenSource => ({
-  length: ids.length,
-  slice: (start, end) => ids.subarray(start, end),
-});
 
 /** Batches of a run; without a validation split, evaluations look at the training split alone. */
 function loopData({ train: tokens, validation }: TrainingData, settings: Settings, T: number): LoopData {

@@ -82,6 +82,19 @@ describe('train', () => {
     expect(JSON.parse(stdout)).toMatchObject({ folder: 'json', reason: 'finished', steps: 40 });
   });
 
+  test('learns the same from a token file as from its text', async () => {
+    await at('tokenize corpus.txt -o ids -q');
+    const result = async (what: string, name: string) => {
+      const { stdout, stderr, code } = await at(`train ${what} ${tiny.join(' ')} -q --json -o ${name}`);
+      expect(code, stderr).toBe(0);
+      return (JSON.parse(stdout) as { val_loss: number }).val_loss;
+    };
+    expect(await result('ids/tokens.bin', 'from-ids')).toBe(await result('corpus.txt', 'from-text'));
+    const refused = await at('train ids/tokens.bin --vocab-size 9');
+    expect(refused.stderr).toContain('a token file has its vocabulary already');
+    expect(refused.code).toBe(2);
+  });
+
   test('reads a pipe, words, accumulates gradients and stops early', async () => {
     const flags =
       '--tokenizer word --min-frequency 2 --gradient-accumulation-steps 2 --eval-interval 5 --patience 2';

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/engine/instruction.ts';
 import { gpt2Defaults } from '../../src/model/config.ts';
-import { within } from '../../src/model/placement.ts';
+import { Layout } from '../../src/engine/memory.ts';
+import { plan } from '../../src/autodiff/plan.ts';
+import { placeModel, within } from '../../src/model/placement.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
-import { trainingPrograms } from '../../src/train/programs.ts';
+import { placeBatch, recordLoss, trainingPrograms } from '../../src/train/programs.ts';
 import { Trainer, type Batch } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
@@ -63,6 +65,25 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
       );
       expect(error, entry.parameter.name).toBeLessThan(exact ? 1e-8 : 1e-5);
     }
+  });
+
+  test('logits', async () => {
+    const backend = await make();
+    const layout = new Layout();
+    const placed = placeModel(config, layout);
+    const batch = placeBatch(layout, model.batchSize, config.blockSize);
+    const { tape, logits } = recordLoss(placed, batch, 0);
+    const program = plan(tape.nodes, layout.end, [logits]);
+    backend.reserve(program.end);
+    for (const entry of placed.block.parameters)
+      backend.floats.set(model.parameters[entry.parameter.name], within(placed.region, entry).offset);
+    backend.ints.set(model.ids[0], batch.ids.offset);
+    const positions = model.ids[0].map((_, i) => i % config.blockSize);
+    backend.ints.set(positions, batch.positions.offset);
+    backend.load(program.instructions).run();
+    const { offset, length } = program.buffer(logits);
+    const found = backend.floats.subarray(offset, offset + length);
+    expect(relativeError(found, model.logits)).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
   test('gradient accumulation averages the micro-batches', async () => {

@@ -1,0 +1,105 @@
+/** What a run learns from: text files with a new vocabulary, or a token file that `gpt tokenize` has made. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileChunks, openCorpus, type CorpusFacts } from '../data/corpus.ts';
+import { openTokenFile } from '../data/token-file.ts';
+import { splitTokens, type TokenSource } from '../data/token-source.ts';
+import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
+import { UsageError, UserError } from '../errors.ts';
+import { tokenizerFromJson, tokenizers } from '../tokenizer/registry.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { TrainModelOptions } from './settings.ts';
+
+export interface CorpusDescription extends Omit<CorpusFacts, 'characters'> {
+  readonly files: readonly string[];
+  /** Unknown for a token file. */
+  readonly characters: number | undefined;
+}
+
+export interface TrainingData {
+  readonly corpus: CorpusDescription;
+  readonly tokenizer: Tokenizer;
+  readonly train: TokenSource;
+  /** Empty if nothing was kept for validation. */
+  readonly validation: TokenSource;
+  /** How many tokens are `<unk>`. */
+  readonly unknown: number;
+}
+
+/**
+ * Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it.
+ *
+ * @throws UserError for what cannot be read, UsageError for options that do not fit what is given
+ */
+export function readTrainingData(options: TrainModelOptions): TrainingData {
+  const source = options.corpus.some((path) => path.endsWith('.bin'))
+    ? readTokens(options)
+    : readText(options);
+  const { ids, ...found } = source;
+  if (options.valFile === undefined) return { ...found, ...splitTokens(ids, options.valFraction ?? 0.1) };
+  const decoding = { encodingErrors: options.encodingErrors ?? 'strict' };
+  const validation = tokenizeCorpus(openCorpus([options.valFile], decoding), found.tokenizer);
+  const unknown = found.unknown + validation.unknown;
+  return { ...found, unknown, train: ids, validation: inMemory(validation.ids) };
+}
+
+interface Tokens {
+  readonly corpus: CorpusDescription;
+  readonly tokenizer: Tokenizer;
+  readonly ids: TokenSource;
+  readonly unknown: number;
+}
+
+function readText(options: TrainModelOptions): Tokens {
+  const corpus = openCorpus(options.corpus, { encodingErrors: options.encodingErrors ?? 'strict' });
+  const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
+    minFrequency: options.minFrequency ?? 1,
+    maxSize: options.vocabSize ?? Infinity,
+  });
+  const tokenizer = buildVocabulary(corpus, builder);
+  const { ids, unknown } = tokenizeCorpus(corpus, tokenizer);
+  return { corpus: { ...corpus.facts, files: corpus.files }, tokenizer, ids: inMemory(ids), unknown };
+}
+
+/** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
+function readTokens({ corpus, ...options }: TrainModelOptions): Tokens {
+  if (corpus.length > 1) throw new UsageError('a token file is the whole corpus; name it alone');
+  for (const flag of ['minFrequency', 'vocabSize'] as const)
+    if (options[flag] !== undefined)
+      throw new UsageError('a token file has its vocabulary already', {
+        hint: 'give --min-frequency and --vocab-size to `gpt tokenize`',
+      });
+  const [path] = corpus;
+  const file = openTokenFile(path);
+  const tokenizerPath = join(dirname(path), 'tokenizer.json');
+  if (!existsSync(tokenizerPath))
+    throw new UserError(`${path} needs its tokenizer.json beside it`, {
+      hint: '`gpt tokenize … -o` writes both',
+    });
+  const json = readFileSync(tokenizerPath);
+  if (!createHash('sha256').update(json).digest().equals(file.tokenizerHash))
+    throw new UserError(`${path} was not made with ${tokenizerPath}`, {
+      hint: 'make both again with `gpt tokenize … -o`',
+    });
+  const tokenizer = tokenizerFromJson(json.toString(), tokenizerPath);
+  const hash = createHash('sha256');
+  for (const chunk of fileChunks(path)) hash.update(chunk);
+  return {
+    corpus: {
+      files: [path],
+      bytes: file.bytes,
+      characters: undefined,
+      sha256: hash.digest('hex'),
+      crlf: false,
+    },
+    tokenizer,
+    ids: file,
+    unknown: 0,
+  };
+}
+
+const inMemory = (ids: TokenIds): TokenSource => ({
+  length: ids.length,
+  slice: (start, end) => ids.subarray(start, end),
+});

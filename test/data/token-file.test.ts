@@ -1,0 +1,51 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openTokenFile, writeTokenFile } from '../../src/data/token-file.ts';
+
+const path = join(mkdtempSync(join(tmpdir(), 'tokens-')), 'tokens.bin');
+const tokenizerHash = Buffer.alloc(32, 7);
+const ids = [Uint32Array.of(1, 2, 3), Uint32Array.of(), Uint32Array.of(60_000)];
+
+test.each([
+  [65_536, 2],
+  [65_537, 4],
+])('ids of a vocabulary of %i take %i bytes each', (vocabSize, width) => {
+  expect(writeTokenFile(path, ids, { vocabSize, tokenizerHash })).toBe(4);
+  expect(readFileSync(path).length).toBe(64 + 4 * width);
+  const file = openTokenFile(path);
+  expect([file.length, file.vocabSize]).toEqual([4, vocabSize]);
+  expect(file.tokenizerHash).toEqual(tokenizerHash);
+  expect(Array.from(file.slice(0, 4))).toEqual([1, 2, 3, 60_000]);
+  expect(Array.from(file.slice(2, 4))).toEqual([3, 60_000]);
+  expect(Array.from(file.slice(4, 4))).toEqual([]);
+  file.close();
+});
+
+describe('a damaged file is refused by name', () => {
+  const damage = (change: (bytes: Buffer) => Buffer | void): void => {
+    writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash });
+    const bytes = readFileSync(path);
+    writeFileSync(path, change(bytes) ?? bytes);
+  };
+  test.each<[string, (bytes: Buffer) => Buffer | void, string]>([
+    ['empty', () => Buffer.alloc(0), 'is not a token file'],
+    ['cut in the header', (b) => b.subarray(0, 60), 'is not a token file'],
+    ['something else', (b) => void b.write('GGUF'), 'is not a token file'],
+    ['a newer version', (b) => void b.writeUInt32LE(2, 8), 'has the version 2'],
+    ['another width', (b) => void b.writeUInt32LE(3, 12), 'claims 3 bytes per id'],
+    ['cut', (b) => b.subarray(0, b.length - 1), 'claims 4 ids of 2 bytes, but is 71 bytes long'],
+    ['too many ids claimed', (b) => void b.writeBigUInt64LE(2n ** 60n, 24), 'ids of 2 bytes, but is 72 bytes long'],
+  ])('%s', (_name, change, message) => {
+    damage(change);
+    expect(() => openTokenFile(path)).toThrow(message);
+    expect(() => openTokenFile(path)).toThrow(path);
+  });
+  test('an id beyond the vocabulary', () => {
+    damage((b) => void b.writeUInt32LE(3, 16));
+    const file = openTokenFile(path);
+    expect(() => file.slice(1, 4)).toThrow('has the id 3 at 2; the vocabulary has 3');
+    file.close();
+  });
+});
