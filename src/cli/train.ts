@@ -1,5 +1,4 @@
 /** `gpt train`: text in, model folder out. */
-import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { presets, type PresetName } from '../model/config.ts';
 import { MAX_THREADS } from '../engine/wasm.ts';
@@ -139,7 +138,7 @@ const summary = ({ folder, reason, progress, validationLoss }: TrainResult) => (
 });
 
 function printEnd({ folder, reason, progress, validationLoss }: TrainResult): void {
-  const where = relative('', folder);
+  const where = shown(folder);
   const steps = `${formatNumber(progress.step)} steps`;
   if (reason === 'interrupted')
     notice(`Interrupted after ${steps}; the model so far is in ${printable(where)}/`);
@@ -193,7 +192,8 @@ function createView() {
       }
     },
     sample: (text: string): void => {
-      notice(stderrColors.dim(printable(text).replace(/^/gm, '  │ ')));
+      for (const line of fold(printable(text), (process.stderr.columns ?? 100) - 5))
+        notice(stderrColors.dim(`  │ ${line}`));
     },
     end: (): void => {
       bar?.stop();
@@ -207,6 +207,13 @@ function createView() {
     return true;
   }
 }
+
+/** A folder without the slash a shell's completion adds. */
+const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');
+
+/** Lines of at most `width` characters. */
+const fold = (text: string, width: number): string[] =>
+  text.split('\n').flatMap((line) => line.match(new RegExp(`.{1,${Math.max(width, 20)}}`, 'gu')) ?? ['']);
 
 const plural = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
@@ -234,7 +241,7 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
       ],
       ['memory', formatBytes(plan.memoryBytes)],
       ['engine', plan.backend],
-      ['folder', printable(relative('', settings.outDir))],
+      ['folder', printable(shown(settings.outDir))],
     ]),
   );
   warnOfSlowEngine(plan.backend, plan.rejected);
