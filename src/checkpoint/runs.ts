@@ -4,7 +4,7 @@
  *
  *     config.json, …, model.safetensors   a model folder as well
  *     optimizer.safetensors               the optimiser's moments
- *     trainer_state.json                  step, losses, seed, every option, the corpus' hash; see TrainerState
+ *     trainer_state.json                  step, losses, seed, every option, the corpus' hash; see trainer-state.ts
  *
  * and metrics.jsonl has one line for each logged step and evaluation. A checkpoint folder is written under a temporary
  * name, flushed, and renamed; then the one before it is removed. So there is always a complete one.
@@ -16,6 +16,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -27,30 +28,18 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { sweepTemporaries, writeFileAtomic } from './atomic.ts';
-import { WEIGHTS, writeJson, writeModelDescription, writeWeights } from './model-folder.ts';
-import { safetensorsPieces } from './safetensors.ts';
+import {
+  openModelFolder,
+  WEIGHTS,
+  writeJson,
+  writeModelDescription,
+  writeWeights,
+  type ModelFolder,
+} from './model-folder.ts';
+import { openSafetensors, safetensorsPieces } from './safetensors.ts';
+import { readTrainerState, STATE_FORMAT, type TrainerState } from './trainer-state.ts';
 
 export const RUNS = 'checkpoints';
-const FORMAT = 1;
-
-/** What trainer_state.json says. */
-export interface TrainerState {
-  /** Of this file's layout. */
-  readonly format: number;
-  /** Steps done. */
-  readonly step: number;
-  readonly best_step: number;
-  /** Nats per token; null before the first evaluation. */
-  readonly best_loss: number | null;
-  /** Evaluations since the best one. */
-  readonly evaluations_without_improvement: number;
-  readonly tokens_seen: number;
-  readonly seed: number;
-  readonly corpus_sha256: string;
-  /** All options of the run under their flags' names. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
 /** A run that is being written. */
 export interface Run {
   readonly folder: string;
@@ -78,12 +67,82 @@ export function createRun(
     const files = readdirSync(folder);
     if (files.length > 0 && !overwrite)
       throw new UserError(`${folder} exists and is not empty`, {
-        hint: 'name another --out-dir, or use --overwrite to replace the run in it',
+        hint: 'name another --out-dir, continue it with --resume, or replace it with --overwrite',
       });
     for (const file of files) if (isRunFile(file)) rmSync(join(folder, file), { recursive: true });
   }
   writeModelDescription(folder, config, tokenizer);
   sweepTemporaries(folder);
+  return runIn(folder, config, tokenizer);
+}
+
+/** A checkpoint from which a training can go on. */
+export interface Checkpoint {
+  readonly state: TrainerState;
+  /** Its model; `model.load` reads the parameters. */
+  readonly model: ModelFolder;
+  /** Reads the optimiser's moments into memory laid out for them. */
+  loadMoments(into: readonly NamedTensor[]): void;
+  /** Goes on writing the run: metrics of later steps, which a killed process may have left, are dropped. */
+  continue(): Run;
+}
+
+/** Opens the latest checkpoint of a run. @throws UserError if there is none or it is damaged */
+export function openCheckpoint(folder: string): Checkpoint {
+  if (!existsSync(folder)) throw new UserError(`there is no run ${folder}`);
+  const steps = checkpointsOf(folder).map((name) => Number(name.slice(checkpointName('').length)));
+  if (steps.length === 0)
+    throw new UserError(`${folder} has no checkpoint to go on from`, {
+      hint: 'start it again with --overwrite',
+    });
+  const path = join(folder, checkpointName(Math.max(...steps)));
+  const model = openModelFolder(path);
+  const state = readTrainerState(join(path, 'trainer_state.json'));
+  return {
+    state,
+    model,
+    loadMoments: (into) => loadMoments(join(path, 'optimizer.safetensors'), into),
+    continue() {
+      sweepTemporaries(folder);
+      keepMetrics(join(folder, 'metrics.jsonl'), state.step);
+      return runIn(folder, model.config, model.tokenizer);
+    },
+  };
+}
+
+function loadMoments(path: string, into: readonly NamedTensor[]): void {
+  const file = openSafetensors(path);
+  try {
+    file.verify();
+    for (const { name, shape, data } of into) {
+      const stored = file.tensors.get(name)?.shape.join();
+      if (stored !== shape.join())
+        throw new UserError(
+          `${path}: "${name}" has the shape [${stored ?? 'missing'}], not [${shape.join()}]`,
+        );
+      data.set(file.read(name));
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/** Keeps the lines of metrics.jsonl up to a step. The last line may be torn: its writer may have been killed. */
+function keepMetrics(path: string, step: number): void {
+  if (!existsSync(path)) return;
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const kept = lines.filter((line) => {
+    try {
+      return (JSON.parse(line) as { step: number }).step <= step;
+    } catch {
+      return false;
+    }
+  });
+  writeFileAtomic(path, [kept.map((line) => `${line}\n`).join('')]);
+}
+
+/** The writing side of a run whose folder is there. */
+function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer): Run {
   return {
     folder,
     saveBest: (tensors, metadata) => writeWeights(folder, tensors, metadata),
@@ -93,13 +152,11 @@ export function createRun(
       const temporary = join(folder, `${name}.tmp`);
       rmSync(temporary, { recursive: true, force: true });
       mkdirSync(temporary);
+      const metadata = { step: String(state.step) };
       writeModelDescription(temporary, config, tokenizer);
-      writeWeights(temporary, parameters, { step: String(state.step) });
-      writeFileAtomic(
-        join(temporary, 'optimizer.safetensors'),
-        safetensorsPieces(moments, { step: String(state.step) }),
-      );
-      writeJson(join(temporary, 'trainer_state.json'), { format: FORMAT, ...state });
+      writeWeights(temporary, parameters, metadata);
+      writeFileAtomic(join(temporary, 'optimizer.safetensors'), safetensorsPieces(moments, metadata));
+      writeJson(join(temporary, 'trainer_state.json'), { format: STATE_FORMAT, ...state });
       renameSync(temporary, join(folder, name));
       flushFolder(folder);
       for (const other of checkpointsOf(folder))
@@ -109,7 +166,7 @@ export function createRun(
   };
 }
 
-const checkpointName = (step: number): string => `checkpoint-${step}`;
+const checkpointName = (step: number | ''): string => `checkpoint-${step}`;
 const checkpointsOf = (folder: string): string[] =>
   readdirSync(folder).filter((file) => /^checkpoint-\d+$/.test(file));
 const isRunFile = (file: string): boolean =>

@@ -1,5 +1,7 @@
 /** `gpt train`: text in, model folder out. */
 import type { Command } from 'commander';
+import { newestRun } from '../checkpoint/runs.ts';
+import { UsageError } from '../errors.ts';
 import { presets, type PresetName } from '../model/config.ts';
 import { MAX_THREADS } from '../engine/wasm.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
@@ -22,7 +24,7 @@ const share = number({ min: 0, below: 1 });
 export function register(command: Command): void {
   command.addArgument(
     argument(
-      '<corpus...>',
+      '[corpus...]',
       'text files or folders to learn from; - for stdin; or the tokens.bin of gpt tokenize',
       filePath,
     ),
@@ -92,19 +94,32 @@ export function register(command: Command): void {
     .addOption(option('--sample-tokens <n>', 'write a sample after evaluations; 0: none', wholeNumber(), 120))
     .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
     .option('--overwrite', 'replace the run in --out-dir')
+    .option('--resume [run]', 'go on with a run, by default the newest, to the very same bits')
+    .option('--force', 'resume although options or the corpus have changed')
     .option('--json', 'print the result as JSON')
     .action(runTraining);
   addExamples(command, [
     ['A small model, in a minute or so', 'gpt train data/moby-dick.txt --max-iters 500'],
     ['Words instead of characters', 'gpt train book.txt --tokenizer word --min-frequency 3'],
     ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
+    ['Go on where it stopped, or for longer', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],
     ['From a pipe', 'cat chapters/*.txt | gpt train - -o checkpoints/novel'],
   ]);
 }
 
-type Flags = Omit<TrainModelOptions, 'corpus'> & { readonly json?: true };
+type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
+  readonly json?: true;
+  readonly resume?: string | true;
+  // Of every command; no part of a run's options.
+  readonly quiet?: true;
+  readonly verbose?: true;
+  readonly debug?: true;
+  readonly color?: boolean;
+};
 
-async function runTraining(corpus: string[], { json, ...flags }: Flags): Promise<void> {
+async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
+  const { json, quiet: _quiet, verbose: _verbose, debug: _debug, color: _color, ...flags } = all;
+  const options = optionsFor(corpus, flags, command);
   const interrupt = onInterrupt(() =>
     notice('Finishing the step and saving; press Ctrl-C again to stop at once.'),
   );
@@ -112,7 +127,7 @@ async function runTraining(corpus: string[], { json, ...flags }: Flags): Promise
   let result: TrainResult;
   try {
     result = await trainModel(
-      { corpus, ...flags, sampleTokens: isQuiet() ? 0 : (flags.sampleTokens ?? 0) },
+      { ...options, sampleTokens: isQuiet() ? 0 : (flags.sampleTokens ?? 0) },
       {
         plan: view.plan,
         event: view.event,
@@ -126,6 +141,21 @@ async function runTraining(corpus: string[], { json, ...flags }: Flags): Promise
   if (json) await print(`${JSON.stringify(summary(result))}\n`);
   else printEnd(result);
   interrupt.end();
+}
+
+/** A new run takes every flag, defaults included; one that goes on has options of its own, and only what was typed counts. */
+function optionsFor(
+  corpus: readonly string[],
+  { resume, ...flags }: Omit<Flags, 'json' | 'quiet' | 'verbose' | 'debug' | 'color'>,
+  command: Command,
+): TrainModelOptions {
+  if (resume === undefined) {
+    if (corpus.length === 0)
+      throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
+    return { corpus, ...flags };
+  }
+  const typed = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) === 'cli');
+  return { ...Object.fromEntries(typed), corpus, resume: resume === true ? newestRun() : resume };
 }
 
 const summary = ({ folder, reason, progress, validationLoss }: TrainResult) => ({
@@ -163,7 +193,7 @@ function createView() {
       const { settings, tokensPerStep, uniformLoss } = plan;
       totals = { tokensPerStep, maxIters: settings.maxIters, uniformLoss, printed: performance.now() };
       printPlan(plan);
-      bar = startProgressBar({ label: 'step', total: settings.maxIters });
+      bar = startProgressBar({ label: 'step', total: settings.maxIters, start: plan.startStep });
     },
     event: (event: TrainEvent): void => {
       if (event.type === 'step') {
@@ -171,6 +201,7 @@ function createView() {
         if (recent.length > 50) recent.shift();
         const rate = (totals.tokensPerStep * recent.length) / recent.reduce((a, b) => a + b, 0);
         if (event.step === 1)
+          // a run that goes on has no first loss
           notice(
             stderrColors.dim(
               `first loss ${event.loss.toFixed(4)}; guessing costs ln(V) = ${totals.uniformLoss.toFixed(4)}`,
@@ -245,6 +276,13 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
     ]),
   );
   warnOfSlowEngine(plan.backend, plan.rejected);
+  if (plan.startStep > 0) {
+    notice(`Going on from step ${formatNumber(plan.startStep)}.`);
+    if (settings.maxIters > settings.lrDecayIters && settings.schedule !== 'constant')
+      notice(
+        `The learning rate stays at ${settings.minLr} from step ${formatNumber(settings.lrDecayIters)} on, where its decay ends.`,
+      );
+  }
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
   if (tokens.validation === 0) warn('there is no validation text; the training text judges the model');
   notice();

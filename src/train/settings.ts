@@ -1,5 +1,6 @@
 /** What a run can be told, and what it chooses where it is not told. */
 import { newRunFolder } from '../checkpoint/runs.ts';
+import { UsageError } from '../errors.ts';
 import { gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
@@ -11,6 +12,10 @@ export interface TrainModelOptions {
   /** Files, folders, or `-`. */
   readonly corpus: readonly string[];
   readonly outDir?: string;
+  /** Go on with the run in this folder, with its options. */
+  readonly resume?: string;
+  /** Resume although options or the corpus have changed. */
+  readonly force?: boolean;
   readonly overwrite?: boolean;
   readonly preset?: PresetName;
   readonly nLayer?: number;
@@ -51,7 +56,9 @@ export interface TrainModelOptions {
 }
 
 /** Every option with its value: those given, and those chosen. */
-export type Settings = Required<Omit<TrainModelOptions, 'valFile' | 'overwrite' | 'threads'>> &
+export type Settings = Required<
+  Omit<TrainModelOptions, 'valFile' | 'overwrite' | 'threads' | 'resume' | 'force'>
+> &
   Pick<TrainModelOptions, 'valFile'> & { readonly layerNormEpsilon: number };
 
 /** Fills in what the options leave open. */
@@ -95,3 +102,42 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
 }
 
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });
+
+/** What may be another in each piece of a run: it changes no number of the run so far. */
+const FREE: ReadonlySet<string> = new Set([
+  'corpus',
+  'outDir',
+  'resume',
+  'force',
+  'overwrite',
+  'threads',
+  'maxIters',
+  'sampleTokens',
+]);
+
+/**
+ * The options of a run that goes on: those it was started with, and the free ones among those given now.
+ *
+ * @param stored the options in trainer_state.json
+ * @throws UsageError naming the differences, if other options are given than the run was started with, unless forced
+ */
+export function resumedOptions(
+  stored: Readonly<Record<string, unknown>>,
+  given: TrainModelOptions,
+): TrainModelOptions {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  const changed = said.filter(([name, value]) => !FREE.has(name) && value !== (stored[name] ?? undefined));
+  if (changed.length > 0 && given.force !== true) {
+    const differences = changed.map(
+      ([name, value]) => `${flagOf(name)} is ${String(value)}, but the run has ${String(stored[name])}`,
+    );
+    throw new UsageError(differences.join('; '), {
+      hint: 'leave it out to go on as before, or use --force to change it from here on',
+    });
+  }
+  const before = Object.entries(stored).filter(([, value]) => value !== null); // null: JSON's word for no limit
+  const now = said.filter(([name, value]) => name !== 'corpus' || (value as readonly string[]).length > 0);
+  return { ...(Object.fromEntries(before) as unknown as TrainModelOptions), ...Object.fromEntries(now) };
+}
+
+const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

@@ -1,19 +1,33 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
-import { createRun, type Run } from '../checkpoint/runs.ts';
+import { createRun, openCheckpoint, type Run } from '../checkpoint/runs.ts';
+import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Rejection } from '../engine/wasm.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError, UserError } from '../errors.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { train, type EndReason, type LoopData, type Progress, type TrainEvent } from './loop.ts';
+import {
+  freshProgress,
+  train,
+  type EndReason,
+  type LoopData,
+  type Progress,
+  type TrainEvent,
+} from './loop.ts';
 import { trainingPrograms } from './programs.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
-import { optimizerOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
+import {
+  optimizerOptions,
+  resumedOptions,
+  settle,
+  type Settings,
+  type TrainModelOptions,
+} from './settings.ts';
 import { Trainer } from './trainer.ts';
 
 /** What is going to happen, known before step 0. */
@@ -23,6 +37,8 @@ export interface TrainPlan {
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
+  /** Steps done already, if the run goes on from a checkpoint. */
+  readonly startStep: number;
   readonly parameters: number;
   readonly memoryBytes: number;
   readonly tokensPerStep: number;
@@ -61,8 +77,11 @@ export async function trainModel(
   options: TrainModelOptions,
   handlers: TrainHandlers = {},
 ): Promise<TrainResult> {
-  const data = readTrainingData(options);
-  const settings = { ...settle(options, data.train.length), tokenizer: data.tokenizer.kind };
+  const checkpoint = options.resume === undefined ? undefined : openCheckpoint(options.resume);
+  const effective = checkpoint === undefined ? options : resumedOptions(checkpoint.state.options, options);
+  const data = readTrainingData(effective, checkpoint?.model.tokenizer);
+  const settings = { ...settle(effective, data.train.length), tokenizer: data.tokenizer.kind };
+  if (checkpoint !== undefined) checkResume(checkpoint.state, data, settings, options.force === true);
   const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
     settings;
   const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
@@ -82,7 +101,13 @@ export async function trainModel(
   );
   try {
     const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
-    const run = createRun(settings.outDir, config, data.tokenizer, { overwrite: options.overwrite === true });
+    if (checkpoint !== undefined) {
+      checkpoint.model.load(trainer.parameters());
+      checkpoint.loadMoments(trainer.moments());
+    }
+    const run =
+      checkpoint?.continue() ??
+      createRun(settings.outDir, config, data.tokenizer, { overwrite: options.overwrite === true });
     const tokensPerStep = settings.batchSize * config.blockSize * settings.gradientAccumulationSteps;
     handlers.plan?.({
       settings,
@@ -90,6 +115,7 @@ export async function trainModel(
       tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
       tokenizer: data.tokenizer,
       config,
+      startStep: checkpoint?.state.step ?? 0,
       parameters: countParameters(config),
       memoryBytes: 4 * programs.end,
       tokensPerStep,
@@ -123,13 +149,35 @@ export async function trainModel(
         if (event.type === 'evaluation') preview(event.step);
         if (event.type === 'end') ({ validationLoss, progress } = event);
       },
-      { interrupted: handlers.interrupted ?? (() => false) },
+      {
+        progress: checkpoint === undefined ? freshProgress : progressOf(checkpoint.state),
+        interrupted: handlers.interrupted ?? (() => false),
+      },
     );
     return { folder: run.folder, reason, progress: progress!, validationLoss };
   } finally {
     await backend.close();
   }
 }
+
+/** @throws UserError if the run cannot go on: it is done, or its corpus is another */
+function checkResume(state: TrainerState, data: TrainingData, settings: Settings, force: boolean): void {
+  if (state.step >= settings.maxIters)
+    throw new UsageError(`the run has done its ${state.step} steps`, {
+      hint: 'give a larger --max-iters to go on with it',
+    });
+  if (state.corpus_sha256 !== data.corpus.sha256 && !force)
+    throw new UserError(`${data.corpus.files.join(', ')} is not the text the run was started with`, {
+      hint: 'name the same files, or use --force to go on with these',
+    });
+}
+
+const progressOf = (state: TrainerState): Progress => ({
+  step: state.step,
+  bestLoss: state.best_loss ?? Infinity,
+  bestStep: state.best_step,
+  worse: state.evaluations_without_improvement,
+});
 
 /** Batches of a run; without a validation split, evaluations look at the training split alone. */
 function loopData({ train: tokens, validation }: TrainingData, settings: Settings, T: number): LoopData {

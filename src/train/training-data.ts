@@ -30,12 +30,13 @@ export interface TrainingData {
 /**
  * Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it.
  *
+ * @param tokenizer the one to use instead of a new vocabulary, when a run goes on
  * @throws UserError for what cannot be read, UsageError for options that do not fit what is given
  */
-export function readTrainingData(options: TrainModelOptions): TrainingData {
+export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokenizer): TrainingData {
   const source = options.corpus.some((path) => path.endsWith('.bin'))
     ? readTokens(options)
-    : readText(options);
+    : readText(options, tokenizer);
   const { ids, ...found } = source;
   if (options.valFile === undefined) return { ...found, ...splitTokens(ids, options.valFraction ?? 0.1) };
   const decoding = { encodingErrors: options.encodingErrors ?? 'strict' };
@@ -51,13 +52,13 @@ interface Tokens {
   readonly unknown: number;
 }
 
-function readText(options: TrainModelOptions): Tokens {
+function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
   const corpus = openCorpus(options.corpus, { encodingErrors: options.encodingErrors ?? 'strict' });
   const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
     minFrequency: options.minFrequency ?? 1,
     maxSize: options.vocabSize ?? Infinity,
   });
-  const tokenizer = buildVocabulary(corpus, builder);
+  const tokenizer = given ?? buildVocabulary(corpus, builder);
   const { ids, unknown } = tokenizeCorpus(corpus, tokenizer);
   return { corpus: { ...corpus.facts, files: corpus.files }, tokenizer, ids: inMemory(ids), unknown };
 }
