@@ -16,8 +16,14 @@ import { masks16 } from './random';
 import { scratch } from './scratch';
 import { exp4, f32Log, loadPart, madd, storePart } from './vector';
 
-/** Rows of a tile: a multiple of MR (4 and 6), enough that packing k and v anew for each tile costs little. */
+/** Rows of a tile at most: a multiple of MR (4 and 6), enough that packing k and v anew for each tile costs little. */
 const ROWS = 48;
+/** Rows of each tile of T: as even as they come in whole panels (12 rows: panels of 4 or 6), as the last may be short. */
+function tileRows(T: i32): i32 {
+  const even = (T + (T + ROWS - 1) / ROWS - 1) / ((T + ROWS - 1) / ROWS);
+  return (even + 11) / 12 * 12;
+}
+
 /** Keys multiplied at once, so that what is packed of them stays in the second-level cache. */
 const KEYS = 192;
 
@@ -114,7 +120,8 @@ export function attention(
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
-  const tiles = (T + ROWS - 1) / ROWS;
+  const height = tileRows(T);
+  const tiles = (T + height - 1) / height;
   const scores = scratch(thread);
   const ldScores = scoreStride(T);
   const work = scores + ldScores * ROWS;
@@ -123,8 +130,8 @@ export function attention(
   // Later tiles see more keys and cost more: dealing them out in turn keeps the threads even.
   for (let item = thread; item < B * H * tiles; item += threads) {
     const bh = item / tiles;
-    const i = (item % tiles) * ROWS;
-    const rows = min(ROWS, T - i);
+    const i = (item % tiles) * height;
+    const rows = min(height, T - i);
     const keys = i + rows;
     const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
     const k = q + (C << 2);
@@ -133,11 +140,10 @@ export function attention(
     for (let r = 0; r < rows; r++) {
       const row = scores + ldScores * r;
       const n = i + r + 1; // keys this row may see
-      rowScale(row, row, n, root);
       const largest = rowMax(row, n);
-      const sum = rowExp(row, row, n, largest);
+      const sum = rowExp(row, row, n, largest, root);
       rowScale(row, row, n, 1 / sum);
-      store<f32>(lse + ((usize(bh) * T + i + r) << 2), largest + f32Log(sum));
+      store<f32>(lse + ((usize(bh) * T + i + r) << 2), largest * root + f32Log(sum));
       if (threshold) {
         const index = (u32(bh) * T + i + r) * rowLength;
         dropRow(row, n, rng, index, site, threshold, scale, work);
@@ -172,6 +178,7 @@ export function attentionBackward(
   const ldo = C << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
   const ldScores = scoreStride(T);
+  const height = tileRows(T);
   const p = scratch(thread);
   const dP = p + ldScores * ROWS;
   const work = dP + ldScores * ROWS;
@@ -191,8 +198,8 @@ export function attentionBackward(
         memory.fill(dK + ld * t, 0, usize(D) << 2);
         memory.fill(dV + ld * t, 0, usize(D) << 2);
       }
-    for (let i = 0; i < T; i += ROWS) {
-      const rows = min(ROWS, T - i);
+    for (let i = 0; i < T; i += height) {
+      const rows = min(height, T - i);
       const keys = i + rows;
       const oi = o + ldo * i;
       rowsTimesRows(q + ld * i, ld, k, ld, p, ldScores, rows, keys, D, work);
@@ -262,8 +269,8 @@ export function attentionCached(
     for (let t = 0; t < T; t++) {
       const n = load<i32>(at + (usize(t) << 2)) + 1;
       for (let j = 0; j < n; j++)
-        store<f32>(scores + (usize(j) << 2), rowDot(q + ld * t, keys + cache + bytes * j, D) * root);
-      const sum = rowExp(scores, scores, n, rowMax(scores, n));
+        store<f32>(scores + (usize(j) << 2), rowDot(q + ld * t, keys + cache + bytes * j, D));
+      const sum = rowExp(scores, scores, n, rowMax(scores, n), root);
       const o = out + (((usize(bh / H) * T + t) * C) << 2) + ((usize(bh % H) * D) << 2);
       weightedSum(scores, values + cache, o, n, D, 1 / sum);
     }

@@ -17,7 +17,7 @@ export function crossEntropy(
   for (let n = share(N, 1, thread, threads); n < end; n++) {
     const row = logits + ((usize(n) * V) << 2);
     const largest = rowMax(row, V);
-    const logSum = f32Log(rowExp(row, 0, V, largest));
+    const logSum = f32Log(rowExp(row, 0, V, largest, 1));
     const target = load<i32>(targets + (usize(n) << 2));
     let loss: f32 = 0;
     if (target >= 0) loss = largest - load<f32>(row + (usize(target) << 2)) + logSum;

@@ -15,17 +15,18 @@ export function rowMax(x: usize, C: i32): f32 {
   return maxLanes(largest);
 }
 
-/** Σ exp(x − shift) over a row; where `y` is not 0, the terms are left there. y may be x. */
-export function rowExp(x: usize, y: usize, C: i32, shift: f32): f32 {
+/** Σ exp((x − shift)·factor) over a row; where `y` is not 0, the terms are left there. y may be x. */
+export function rowExp(x: usize, y: usize, C: i32, shift: f32, factor: f32): f32 {
   const by = f32x4.splat(shift);
+  const scale = f32x4.splat(factor);
   const zero = f32x4.splat(0);
   let even = zero;
   let odd = zero;
   let c = 0;
   for (; c + 8 <= C; c += 8) {
     const at = c << 2;
-    const low = exp4(f32x4.sub(v128.load(x + at), by));
-    const high = exp4(f32x4.sub(v128.load(x + at, 16), by));
+    const low = exp4(f32x4.mul(f32x4.sub(v128.load(x + at), by), scale));
+    const high = exp4(f32x4.mul(f32x4.sub(v128.load(x + at, 16), by), scale));
     if (y) {
       v128.store(y + at, low);
       v128.store(y + at, high, 16);
@@ -35,7 +36,7 @@ export function rowExp(x: usize, y: usize, C: i32, shift: f32): f32 {
   }
   for (; c < C; c += 4) {
     const at = c << 2;
-    const e = keepLanes(exp4(f32x4.sub(loadPart(x + at, C - c), by)), C - c, zero);
+    const e = keepLanes(exp4(f32x4.mul(f32x4.sub(loadPart(x + at, C - c), by), scale)), C - c, zero);
     if (y) storePart(y + at, e, C - c);
     even = f32x4.add(even, e);
   }
@@ -66,7 +67,7 @@ export function softmax(thread: i32, threads: i32, x: usize, y: usize, N: i32, C
   const end = share(N, 1, thread + 1, threads);
   for (let n = share(N, 1, thread, threads); n < end; n++) {
     const at = (usize(n) * C) << 2;
-    const sum = rowExp(x + at, y + at, C, rowMax(x + at, C));
+    const sum = rowExp(x + at, y + at, C, rowMax(x + at, C), 1);
     rowScale(y + at, y + at, C, 1 / sum);
   }
 }

