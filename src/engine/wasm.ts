@@ -101,8 +101,10 @@ async function startBackend(variant: Variant, threads: number, rejected: Rejecti
   const engineBase = programBase + PROGRAM_BYTES;
   const memory = new WebAssembly.Memory({ initial: engineBase / PAGE, maximum: MAX_PAGES, shared: true });
   const kernels = instantiate(module, memory);
-  // More threads than cores must not keep each other from running by looking: then they sleep at once.
-  const spins = threads <= availableParallelism() ? 20_000 : 0;
+  // Some 0.1 ms of looking: longer than the main thread takes between two programs, when it draws a token, say. (With a
+  // fifth of that, threads slept between tokens and two wrote nano's text at a third of this speed.) More threads than
+  // cores must not keep each other from running by looking: then they sleep at once.
+  const spins = threads <= availableParallelism() ? 100_000 : 0;
   new Int32Array(memory.buffer)[SPINS / 4] = spins;
   const workers = await startWorkers(module, memory, threads);
 

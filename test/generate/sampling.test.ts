@@ -5,17 +5,38 @@ const plain = { temperature: 1, topK: 0, topP: 1 };
 const logits = [Math.log(0.5), Math.log(0.1), Math.log(0.3), Math.log(0.1)];
 
 describe('candidates', () => {
-  test('are the softmax, likeliest first, ties by id', () => {
+  test('are the softmax', () => {
     const found = candidates(logits, plain);
-    expect(found.map(({ id }) => id)).toEqual([0, 2, 1, 3]);
-    found.forEach(({ probability }, i) => expect(probability).toBeCloseTo([0.5, 0.3, 0.1, 0.1][i], 12));
+    expect(found.map(({ id }) => id)).toEqual([0, 1, 2, 3]);
+    found.forEach(({ probability }, i) => expect(probability).toBeCloseTo([0.5, 0.1, 0.3, 0.1][i], 12));
+  });
+  test('come likeliest first, ties by id, where a filter needs the order', () => {
+    expect(candidates(logits, { ...plain, topK: 3 }).map(({ id }) => id)).toEqual([0, 2, 1]);
+    expect(candidates(logits, { ...plain, topP: 0.95 }).map(({ id }) => id)).toEqual([0, 2, 1, 3]);
+  });
+  test('are the same as by sorting everything, for any filter', () => {
+    const many = Array.from({ length: 600 }, (_, i) => 6 * Math.sin(i * i));
+    const sorted = many.map((_, id) => id).sort((a, b) => many[b] - many[a] || a - b);
+    for (const k of [1, 2, 7, 100, 300]) {
+      const found = candidates(many, { ...plain, topK: k }).map(({ id }) => id);
+      expect(found).toEqual(sorted.slice(0, k));
+    }
+    const total = many.reduce((sum, x) => sum + Math.exp(x), 0);
+    for (const p of [0.1, 0.5, 0.9, 0.999, 0.9999999]) {
+      const found = candidates(many, { ...plain, topP: p }).map(({ id }) => id);
+      expect(found).toEqual(sorted.slice(0, found.length));
+      const reached = (n: number) =>
+        sorted.slice(0, n).reduce((sum, id) => sum + Math.exp(many[id]), 0) / total;
+      expect(reached(found.length)).toBeGreaterThanOrEqual(p - 1e-12);
+      expect(reached(found.length - 1)).toBeLessThan(p);
+    }
   });
   test('temperature 0 is greedy', () => {
     expect(candidates(logits, { ...plain, temperature: 0 })).toEqual([{ id: 0, probability: 1 }]);
   });
   test('temperature 0.5 squares the odds', () => {
-    const [first, second] = candidates(logits, { ...plain, temperature: 0.5 });
-    expect(first.probability / second.probability).toBeCloseTo((0.5 / 0.3) ** 2, 10);
+    const found = candidates(logits, { ...plain, temperature: 0.5 });
+    expect(found[0].probability / found[2].probability).toBeCloseTo((0.5 / 0.3) ** 2, 10);
   });
   test('top-k keeps k', () => {
     expect(candidates(logits, { ...plain, topK: 2 })).toEqual([
@@ -30,13 +51,13 @@ describe('candidates', () => {
     expect(candidates(logits, { ...plain, topP: 0 }).length).toBe(1);
   });
   test('banned tokens are never there', () => {
-    expect(candidates(logits, plain, new Set([0])).map(({ id }) => id)).toEqual([2, 1, 3]);
+    expect(candidates(logits, plain, new Set([0])).map(({ id }) => id)).toEqual([1, 2, 3]);
     expect(candidates(logits, { ...plain, temperature: 0 }, new Set([0]))[0].id).toBe(2);
   });
 });
 
 test('draw takes each candidate as often as it should', () => {
   const from = candidates(logits, plain);
-  expect([0, 0.499, 0.501, 0.799, 0.801, 0.999999].map((u) => draw(from, u))).toEqual([0, 0, 2, 2, 1, 3]);
+  expect([0, 0.499, 0.501, 0.601, 0.899, 0.999999].map((u) => draw(from, u))).toEqual([0, 0, 1, 2, 2, 3]);
   expect(draw([{ id: 5, probability: 0.999 }], 0.9999)).toBe(5);
 });
