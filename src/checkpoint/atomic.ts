@@ -2,7 +2,17 @@
  * Writing files so that nobody ever sees half of one: to a temporary name in the same folder, flushed to the disk, then
  * renamed over the old file, then the folder itself flushed. A crash at any instant leaves the old file or the new one.
  */
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
@@ -99,4 +109,15 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/**
+ * Makes a folder and those above it. Node's own `recursive` never returns where a system answers "no such folder" for a
+ * folder whose parent exists, as Linux does under /proc.
+ */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  mkdirSync(path);
 }

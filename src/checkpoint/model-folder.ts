@@ -6,7 +6,7 @@
  *
  * The weights are written last and atomically, so a folder that has them is complete.
  */
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -14,7 +14,7 @@ import type { NamedTensor } from '../model/placement.ts';
 import { parameterTable } from '../model/parameters.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import { UNK, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { writeFileAtomic } from './atomic.ts';
+import { makeFolder, writeFileAtomic } from './atomic.ts';
 import {
   fromConfigJson,
   fromTensorName,
@@ -30,7 +30,7 @@ export const WEIGHTS = 'model.safetensors';
 
 /** Writes everything but the weights. */
 export function writeModelDescription(folder: string, config: ModelConfig, tokenizer: Tokenizer): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const files: Record<string, unknown> = {
     'config.json': toConfigJson(config),
     'tokenizer.json': tokenizer.toJSON(),

@@ -1,8 +1,9 @@
 /** `gpt tokenize`: makes a tokenizer from text, shows what it does, and turns text into ids and back in a pipe. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { makeFolder } from '../checkpoint/atomic.ts';
 import { writeJson } from '../checkpoint/model-folder.ts';
 import { chunksOf, openCorpus } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
@@ -107,7 +108,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
 }
 
 function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const path = join(folder, 'tokenizer.json');
   writeJson(path, tokenizer.toJSON());
   const tokenizerHash = createHash('sha256').update(readFileSync(path)).digest();

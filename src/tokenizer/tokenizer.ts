@@ -1,3 +1,5 @@
+import { UserError } from '../errors.ts';
+
 /** A token the vocabulary lacks, as it was met. */
 export interface Unknown {
   readonly text: string;
@@ -69,6 +71,8 @@ export const decodeIds = (vocabulary: readonly string[], ids: Iterable<number>):
 /**
  * The vocabulary that counts give: what is frequent enough, at most `maxSize − 1` of it (ties go to the token that sorts
  * first), ordered by `order`, and `<unk>` behind it.
+ *
+ * @throws UserError if nothing is frequent enough
  */
 export function selectVocabulary(
   counts: ReadonlyMap<string, number>,
@@ -77,6 +81,10 @@ export function selectVocabulary(
 ): string[] {
   const byText = (a: string, b: string): number => (a < b ? -1 : 1);
   let entries = [...counts].filter(([, count]) => count >= minFrequency);
+  if (entries.length === 0 && counts.size > 0)
+    throw new UserError(`nothing in the text occurs ${minFrequency} times, as --min-frequency asks`, {
+      hint: 'use a smaller --min-frequency or a longer text',
+    });
   entries.sort(([a, countA], [b, countB]) => countB - countA || byText(a, b));
   entries = entries.slice(0, Math.max(0, maxSize - 1));
   const tokens = entries.map(([token]) => token);

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { AtomicFile, sweepTemporaries, writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { AtomicFile, makeFolder, sweepTemporaries, writeFileAtomic } from '../../src/checkpoint/atomic.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
 const path = join(folder, 'file');
@@ -65,4 +65,12 @@ test('a killed writer leaves the old file or the new one, never part of one', as
     const bytes = readFileSync(target);
     expect(bytes.equals(content(bytes[0])), `after kill ${i}`).toBe(true);
   }
+});
+
+test('a folder is made with those above it, and one that cannot be made is an error, at once', () => {
+  makeFolder(join(folder, 'a/b/c'));
+  makeFolder(join(folder, 'a/b/c'));
+  expect(readdirSync(join(folder, 'a/b'))).toEqual(['c']);
+  expect(() => makeFolder(join(path, 'below-a-file'))).toThrow('ENOTDIR');
+  if (process.platform === 'linux') expect(() => makeFolder('/proc/nothing/here')).toThrow('ENOENT');
 });

@@ -88,6 +88,10 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     expect(rare.vocabulary).toEqual(kind === 'char' ? [' ', 'y', UNK] : [' y', UNK]);
   });
 
+  test('refuses limits that leave nothing', () => {
+    expect(() => learn(kind, 'x y z', { minFrequency: 5 })).toThrow('nothing in the text occurs 5 times');
+  });
+
   test('is fixed by its text', () => {
     expect(JSON.stringify(learn(kind, 'so it goes').toJSON())).toBe(
       JSON.stringify(learn(kind, 'so it goes').toJSON()),
