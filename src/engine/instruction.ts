@@ -23,6 +23,17 @@ export type Instruction = {
 export interface Loaded {
   /** Runs instructions from … to − 1 (all of them by default). */
   run(from?: number, to?: number): void;
+  /** What each instruction has taken so far; undefined where the backend was not asked to measure it. */
+  timings?(): readonly Timing[];
+}
+
+/** What one instruction of a program has cost, summed over all runs. */
+export interface Timing {
+  readonly instruction: Instruction;
+  /** Wall time, in seconds, until the last thread was done. */
+  readonly seconds: number;
+  /** The part of it that threads spent waiting for each other, as a mean over the threads, in seconds. */
+  readonly waited: number;
 }
 
 /**

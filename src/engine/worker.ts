@@ -8,7 +8,7 @@ interface WorkerData {
   readonly threads: number;
 }
 const { module, memory, thread, threads } = workerData as WorkerData;
-const instance = new WebAssembly.Instance(module, { env: { memory } });
+const instance = new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } });
 const kernels = instance.exports as { work(thread: number, threads: number, job: number): void };
 parentPort?.postMessage('ready');
 kernels.work(thread, threads, 0); // returns when the backend is closed

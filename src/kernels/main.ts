@@ -3,7 +3,7 @@
  * every instruction, with a barrier between two. The main thread is thread 0.
  */
 import { execute } from './generated/dispatch';
-import { advance, barrier, waitWhile } from './threads';
+import { advance, barrier, measureWaiting, millisecondsWaited, now, waitWhile } from './threads';
 
 // The job that the main thread hands out, in control words of its own cache lines.
 // @ts-ignore: decorator
@@ -14,6 +14,10 @@ import { advance, barrier, waitWhile } from './threads';
 @inline const TO: usize = 1348;
 // @ts-ignore: decorator
 @inline const STOP: usize = 1352;
+// @ts-ignore: decorator
+@inline const TIMES: usize = 1356;
+// @ts-ignore: decorator
+@inline const TIMES_STRIDE: usize = 1360;
 
 /** Walks the instructions between two addresses. */
 function walk(from: usize, to: usize, thread: i32, threads: i32): void {
@@ -23,14 +27,43 @@ function walk(from: usize, to: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Main thread: runs a stretch of a program with all threads; returns when all are done. */
-export function run(from: usize, to: usize, threads: i32): void {
-  if (threads > 1) {
-    store<u32>(FROM, u32(from));
-    store<u32>(TO, u32(to));
-    advance(JOB);
+/**
+ * The same with a clock: adds to two float64 numbers for each instruction how many milliseconds it took, the barrier
+ * behind it included, and how many of them went by at barriers.
+ */
+function walkTimed(from: usize, to: usize, thread: i32, threads: i32, times: usize): void {
+  for (let at = from; at < to; times += 16) {
+    const start = now();
+    measureWaiting(true);
+    at = execute(at, thread, threads);
+    barrier(threads);
+    store<f64>(times, load<f64>(times) + (now() - start));
+    store<f64>(times, load<f64>(times, 8) + millisecondsWaited(), 8);
   }
-  walk(from, to, 0, threads);
+  measureWaiting(false);
+}
+
+/** A thread's part of the job that the control words describe. */
+function doShare(thread: i32, threads: i32): void {
+  const times = usize(load<u32>(TIMES));
+  const from = load<u32>(FROM);
+  const to = load<u32>(TO);
+  if (times) walkTimed(from, to, thread, threads, times + usize(load<u32>(TIMES_STRIDE)) * thread);
+  else walk(from, to, thread, threads);
+}
+
+/**
+ * Main thread: runs a stretch of a program with all threads; returns when all are done.
+ *
+ * @param times 0, or where the first thread's times are kept; those of the next follow `stride` bytes later
+ */
+export function run(from: usize, to: usize, threads: i32, times: usize, stride: usize): void {
+  store<u32>(FROM, u32(from));
+  store<u32>(TO, u32(to));
+  store<u32>(TIMES, u32(times));
+  store<u32>(TIMES_STRIDE, u32(stride));
+  if (threads > 1) advance(JOB);
+  doShare(0, threads);
 }
 
 /** Worker threads: runs what the main thread hands out until it says stop. @param job the value of JOB when it was made */
@@ -39,7 +72,7 @@ export function work(thread: i32, threads: i32, job: i32): void {
     waitWhile(JOB, job);
     job++;
     if (atomic.load<i32>(STOP)) return;
-    walk(load<u32>(FROM), load<u32>(TO), thread, threads);
+    doShare(thread, threads);
   }
 }
 

@@ -33,9 +33,33 @@ export function advance(at: usize): void {
   if (atomic.load<i32>(SLEEPERS) > 0) atomic.notify(at, -1);
 }
 
+/** The host's clock in milliseconds; asked only while profiling. */
+// @ts-ignore: decorator
+@external('env', 'now')
+export declare function now(): f64;
+
+/** Milliseconds this thread has waited at barriers while profiling. (Each thread has its own instance, and its own globals.) */
+let waited: f64 = 0;
+let profiling: bool = false;
+
+/** From now on the time at barriers is measured, or not. */
+export function measureWaiting(on: bool): void {
+  profiling = on;
+  waited = 0;
+}
+export function millisecondsWaited(): f64 {
+  return waited;
+}
+
 /** Returns when all threads have called it. */
 export function barrier(threads: i32): void {
   if (threads == 1) return;
+  const start = profiling ? now() : 0;
+  meet(threads);
+  if (profiling) waited += now() - start;
+}
+
+function meet(threads: i32): void {
   const generation = atomic.load<i32>(GENERATION);
   if (atomic.add<i32>(ARRIVED, 1) == threads - 1) {
     atomic.store<i32>(ARRIVED, 0);

@@ -1,0 +1,41 @@
+import type { Buffer, Instruction } from './instruction.ts';
+import { signatures, type Role } from './signatures.ts';
+
+/** What an instruction has to do at least, whatever the machine. */
+export interface Cost {
+  /** Floating-point operations of its matrix products, a multiply-add counted as two; 0 for everything else. */
+  readonly flops: number;
+  /** Bytes it reads and writes if it touches each operand once. */
+  readonly bytes: number;
+}
+
+/** The cost of one run of an instruction, from its shapes. Of attention, only the half of the scores that is not masked counts. */
+export function costOf(instruction: Instruction): Cost {
+  return { flops: flopsOf(instruction), bytes: bytesOf(instruction) };
+}
+
+function flopsOf({ kernel, args }: Instruction): number {
+  switch (kernel) {
+    case 'gemm':
+      return 2 * args.M * args.N * args.K;
+    case 'attention': // q·kᵀ and P·v over the T(T + 1)/2 pairs
+      return 2 * 2 * args.B * args.H * args.D * pairs(args.T);
+    case 'attentionBackward': // q·kᵀ again, dOut·vᵀ, and dV, dQ and dK
+      return 5 * 2 * args.B * args.H * args.D * pairs(args.T);
+    default:
+      return 0;
+  }
+}
+
+const pairs = (T: number): number => (T * (T + 1)) / 2;
+
+function bytesOf({ kernel, args }: Instruction): number {
+  let bytes = 0;
+  for (const [name, role] of Object.entries<Role>(signatures[kernel])) {
+    const arg = (args as Record<string, Buffer | number | null>)[name];
+    if (typeof arg !== 'object' || arg === null) continue;
+    const times = role === 'update' || arg.accumulate === true ? 2 : 1;
+    bytes += 4 * arg.length * times;
+  }
+  return bytes;
+}
