@@ -15,16 +15,11 @@ export function costOf(instruction: Instruction): Cost {
 }
 
 function flopsOf({ kernel, args }: Instruction): number {
-  switch (kernel) {
-    case 'gemm':
-      return 2 * args.M * args.N * args.K;
-    case 'attention': // q·kᵀ and P·v over the T(T + 1)/2 pairs
-      return 2 * 2 * args.B * args.H * args.D * pairs(args.T);
-    case 'attentionBackward': // q·kᵀ again, dOut·vᵀ, and dV, dQ and dK
-      return 5 * 2 * args.B * args.H * args.D * pairs(args.T);
-    default:
-      return 0;
-  }
+  if (kernel === 'gemm') return 2 * args.M * args.N * args.K;
+  // Forward q·kᵀ and P·v; backward q·kᵀ again, dOut·vᵀ, and dV, dQ and dK: each over the T(T + 1)/2 pairs.
+  if (kernel === 'attention') return 2 * 2 * args.B * args.H * args.D * pairs(args.T);
+  if (kernel === 'attentionBackward') return 5 * 2 * args.B * args.H * args.D * pairs(args.T);
+  return 0;
 }
 
 const pairs = (T: number): number => (T * (T + 1)) / 2;

@@ -164,7 +164,8 @@ async function startBackend(
 }
 
 function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } }).exports as unknown as Kernels;
+  return new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } })
+    .exports as unknown as Kernels;
 }
 
 function readTimes(
