@@ -38,7 +38,7 @@ export const MAX_THREADS = 64;
 // working memory (src/kernels/scratch.ts), then encoded programs, then the engine's memory, which alone grows.
 const SCRATCH_BASE = 2 ** 20;
 const SHARED_SCRATCH = 16 * 2 ** 20;
-const THREAD_SCRATCH = 8 * 2 ** 20;
+const THREAD_SCRATCH = 16 * 2 ** 20;
 /** Room for programs: some 70 bytes an instruction. The system commits only what is used. */
 const PROGRAM_BYTES = 32 * 2 ** 20;
 const PAGE = 2 ** 16;
@@ -137,6 +137,7 @@ async function startBackend(
       ints = new Int32Array(memory.buffer, engineBase);
     },
     load(program): Loaded {
+      for (const instruction of program) checkScratch(instruction);
       const { words, starts } = encode(program, engineBase);
       const base = programEnd;
       // Two float64 numbers an instruction and thread: milliseconds in all, and of waiting.
@@ -219,6 +220,21 @@ function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
       cause,
     });
   }
+}
+
+/**
+ * A thread of attention keeps one head's queries and gradients, packed, and a few strips of T rows in its working memory
+ * (src/kernels/attention.ts).
+ */
+function checkScratch({ kernel, args }: Instruction): void {
+  if (kernel !== 'attention' && kernel !== 'attentionBackward') return;
+  const { T, D } = args;
+  const bytes = 16_384 + 16 * (T + 6) * (D + 16) + 640 * (T + 12) + 512 * (D + 16);
+  if (bytes <= THREAD_SCRATCH) return;
+  throw new EngineMemoryError(
+    `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB a thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)}`,
+    { hint: 'use a smaller --block-size' },
+  );
 }
 
 const opcodes = new Map(Object.keys(signatures).map((kernel, opcode) => [kernel as KernelName, opcode]));

@@ -1,106 +1,30 @@
 /**
- * Causal multi-head attention, forward and backward, one head and one tile of rows at a time: the T×T matrix is never
- * written out, only ROWS rows of it. Within a tile, everything is a product of packed panels (gemm/).
+ * Causal multi-head attention, forward and backward, one head and one panel of NR queries or keys at a time: of the T×T
+ * matrix, only such a strip exists at any moment. All matrix products are the micro-kernel's (gemm/), and each strip is
+ * computed the way round in which the next product can read it as it is:
  *
- *   forward   S = q·kᵀ, P = softmax(S/√D), out = P·v; the log-sum-exp of each row is kept
- *   backward  P = exp(S/√D − lse), dV = Pᵀ·dOut, dP = dOut·vᵀ, dS = P ⊙ (dP − Σ dOut·out)/√D, dQ = dS·k, dK = dSᵀ·q
+ *   forward   strips of queries, [keys][NR queries]: Sᵀ = k·qᵀ, P = softmax(S/√D) down the columns, outᵀ = vᵀ·Pᵀ; the
+ *             log-sum-exp of each query is kept
+ *   backward  strips of keys, [queries][NR keys]: P = exp(S/√D − lse), dVᵀ = dOutᵀ·P, dP = dOut·vᵀ,
+ *             dS = P ⊙ (dP − Σ dOut·out)/√D, dKᵀ = qᵀ·dS; and for a few strips together, dQ += dS·k
  *
- * Threads split the heads of all sequences, forward also the tiles of rows. Backward leaves a head to one thread: the sums
- * dK and dV run over the tiles, in order.
+ * Where a strip crosses the diagonal, what lies beyond it is masked; whole tiles beyond it are never computed.
+ *
+ * Threads split the heads of all sequences; where fewer heads than threads are left, forward several threads share a head's
+ * strips. Backward leaves a head to one thread, as dQ is a sum over its strips, in order.
  * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1 and appendix B.2.
  */
 import { macroKernel } from './gemm/macro-kernel';
-import { packColumns, packRows } from './gemm/pack';
-import { rowDot, rowExp, rowMax, rowScale } from './normalisation';
+import { clear, packColumns, packRows, panelBytes, panels } from './gemm/pack';
+import { rowDot, rowExp, rowMax } from './normalisation';
 import { masks16 } from './random';
 import { scratch } from './scratch';
-import { exp4, f32Log, loadPart, madd, storePart } from './vector';
+import { share } from './threads';
+import { exp4, loadPart, log4, madd, putPart, storePart } from './vector';
 
-/** Rows of a tile at most: a multiple of MR (4 and 6), enough that packing k and v anew for each tile costs little. */
-const ROWS = 48;
-/** Rows of each tile of T: as even as they come in whole panels (12 rows: panels of 4 or 6), as the last may be short. */
-function tileRows(T: i32): i32 {
-  const even = (T + (T + ROWS - 1) / ROWS - 1) / ((T + ROWS - 1) / ROWS);
-  return (even + 11) / 12 * 12;
-}
-
-/** Keys multiplied at once, so that what is packed of them stays in the second-level cache. */
-const KEYS = 192;
-
-/** Panels in a matrix of n rows, for a panel of R. */
+/** Bytes of a row of a strip. */
 // @ts-ignore: decorator
-@inline
-function panels(n: i32, R: i32): i32 {
-  return (n + R - 1) / R;
-}
-/** Bytes of n rows of k numbers, packed in panels of R rows. */
-// @ts-ignore: decorator
-@inline
-function packedBytes(n: i32, k: i32, R: i32): usize {
-  return (usize(panels(n, R)) * R * k) << 2;
-}
-
-/** c[m,n] (+)= A·Bᵀ for row-major A [m,k] and B [n,k]: scores, and gradients of probabilities. */
-function rowsTimesRows(
-  a: usize, lda: usize, b: usize, ldb: usize, c: usize, ldc: usize, m: i32, n: i32, k: i32, work: usize,
-): void {
-  const packedA = work + 4096;
-  const packedB = packedA + packedBytes(m, k, MR);
-  packRows(packedA, a, lda, m, k, MR, 0, panels(m, MR));
-  for (let j = 0; j < n; j += KEYS) {
-    const width = min(KEYS, n - j);
-    packRows(packedB, b + ldb * j, ldb, width, k, NR, 0, panels(width, NR));
-    macroKernel(packedA, packedB, c + (usize(j) << 2), ldc, 0, 0, m, width, k, work);
-  }
-}
-
-/** c[m,n] (+)= A·B for row-major A [m,k] and B [k,n]: weighted sums of values, of keys. */
-function rowsTimesColumns(
-  a: usize, lda: usize, b: usize, ldb: usize, c: usize, ldc: usize, accumulate: i32, m: i32, n: i32, k: i32, work: usize,
-): void {
-  for (let p = 0; p < k; p += KEYS) {
-    const depth = min(KEYS, k - p);
-    const packedA = work + 4096;
-    const packedB = packedA + packedBytes(m, depth, MR);
-    packRows(packedA, a + (usize(p) << 2), lda, m, depth, MR, 0, panels(m, MR));
-    packColumns(packedB, b + ldb * p, ldb, n, depth, NR, 0, panels(n, NR));
-    macroKernel(packedA, packedB, c, ldc, 0, p > 0 ? 1 : accumulate, m, n, depth, work);
-  }
-}
-
-/** c[m,n] += Aᵀ·B for row-major A [k,m] and B [k,n]: what each key and value gets from the rows of a tile. */
-function addColumnsTimesColumns(
-  a: usize, lda: usize, b: usize, ldb: usize, c: usize, ldc: usize, m: i32, n: i32, k: i32, work: usize,
-): void {
-  const packedB = work + 4096;
-  const packedA = packedB + packedBytes(n, k, NR);
-  packColumns(packedB, b, ldb, n, k, NR, 0, panels(n, NR));
-  for (let i = 0; i < m; i += KEYS) {
-    const height = min(KEYS, m - i);
-    packColumns(packedA, a + (usize(i) << 2), lda, height, k, MR, 0, panels(height, MR));
-    macroKernel(packedA, packedB, c + ldc * i, ldc, 0, 1, height, n, k, work);
-  }
-}
-
-/** Room for a tile of scores: ROWS rows of T numbers, each on whole vectors. */
-// @ts-ignore: decorator
-@inline
-function scoreStride(T: i32): usize {
-  return usize((T + 15) & ~15) << 2;
-}
-
-/** Drops probabilities of row i of a head in place: those of the first n elements whose random word is too small become 0. */
-function dropRow(row: usize, n: i32, rng: usize, index: u32, site: i32, threshold: i32, scale: f32, masks: usize): void {
-  const factor = f32x4.splat(scale);
-  for (let j = 0; j < n; j += 16) {
-    masks16(masks, rng, (index + j) >>> 2, site, threshold);
-    for (let l = j; l < min(j + 16, n); l += 4) {
-      const at = row + (usize(l) << 2);
-      const kept = v128.and(f32x4.mul(loadPart(at, n - l), factor), v128.load(masks + ((l - j) << 2)));
-      storePart(at, kept, n - l);
-    }
-  }
-}
+@inline const ROW: usize = NR << 2;
 
 export function attention(
   thread: i32,
@@ -117,43 +41,194 @@ export function attention(
   threshold: i32,
   scale: f32,
 ): void {
+  const heads = B * H;
+  const whole = heads - (heads % threads);
+  const end = share(whole, 1, thread + 1, threads);
+  for (let bh = share(whole, 1, thread, threads); bh < end; bh++)
+    headForward(thread, bh, 0, 1, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+  if (whole == heads) return;
+  const team = threads / (heads - whole);
+  const bh = whole + thread / team;
+  if (bh < heads) headForward(thread, bh, thread % team, team, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+}
+
+/** Strips `first`, `first` + `step`, … of a head. */
+function headForward(
+  thread: i32,
+  bh: i32,
+  first: i32,
+  step: i32,
+  qkv: usize,
+  rng: usize,
+  out: usize,
+  lse: usize,
+  T: i32,
+  H: i32,
+  D: i32,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+): void {
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
-  const height = tileRows(T);
-  const tiles = (T + height - 1) / height;
-  const scores = scratch(thread);
-  const ldScores = scoreStride(T);
-  const work = scores + ldScores * ROWS;
-  const rowLength = u32((T + 3) & ~3);
+  const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+  const k = q + (C << 2);
+  const v = k + (C << 2);
+  const o = out + ((usize(bh / H) * T * C) << 2) + ((usize(bh % H) * D) << 2);
 
-  // Later tiles see more keys and cost more: dealing them out in turn keeps the threads even.
-  for (let item = thread; item < B * H * tiles; item += threads) {
-    const bh = item / tiles;
-    const i = (item % tiles) * height;
-    const rows = min(height, T - i);
-    const keys = i + rows;
-    const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-    const k = q + (C << 2);
-    const v = k + (C << 2);
-    rowsTimesRows(q + ld * i, ld, k, ld, scores, ldScores, rows, keys, D, work);
-    for (let r = 0; r < rows; r++) {
-      const row = scores + ldScores * r;
-      const n = i + r + 1; // keys this row may see
-      const largest = rowMax(row, n);
-      const sum = rowExp(row, row, n, largest, root);
-      rowScale(row, row, n, 1 / sum);
-      store<f32>(lse + ((usize(bh) * T + i + r) << 2), largest * root + f32Log(sum));
-      if (threshold) {
-        const index = (u32(bh) * T + i + r) * rowLength;
-        dropRow(row, n, rng, index, site, threshold, scale, work);
-      }
-      memory.fill(row + (usize(n) << 2), 0, usize(keys - n) << 2);
-    }
-    const o = out + ((usize(bh / H) * T + i) * C << 2) + ((usize(bh % H) * D) << 2);
-    rowsTimesColumns(scores, ldScores, v, ld, o, C << 2, 0, rows, D, keys, work);
+  const tile = scratch(thread);
+  const rows = tile + 4096; // working memory of a strip: statistics, masks
+  const packedK = rows + 8192;
+  const packedV = packedK + panelBytes(MR, D) * panels(T, MR);
+  const packedQ = packedV + panelBytes(MR, T) * panels(D, MR);
+  const outT = packedQ + panelBytes(NR, D);
+  const strip = outT + ROW * panels(D, MR) * MR;
+
+  packRows(packedK, panelBytes(MR, D), k, ld, T, D, MR, 0, panels(T, MR));
+  packColumns(packedV, panelBytes(MR, T), v, ld, D, T, MR, 0, panels(D, MR));
+  for (let i = first * NR; i < T; i += step * NR) {
+    const queries = min(NR, T - i);
+    const keys = i + queries;
+    packRows(packedQ, 0, q + ld * i, ld, queries, D, NR, 0, 1);
+    macroKernel(packedK, panelBytes(MR, D), packedQ, 0, strip, ROW, 0, 0, panels(keys, MR) * MR, NR, D, tile);
+    softmaxColumns(strip, i, keys, root, rows);
+    const logSums = lse + ((usize(bh) * T + i) << 2);
+    for (let r = 0; r < queries; r += 4) putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
+    if (threshold) dropColumns(strip, i, keys, bh, T, rng, site, threshold, scale, rows + 4096);
+    macroKernel(packedV, panelBytes(MR, T), strip, 0, outT, ROW, 0, 0, panels(D, MR) * MR, NR, keys, tile);
+    storeTransposed(outT, o + (C << 2) * i, C << 2, D, queries, rows, 0);
   }
 }
+
+/** Lanes of row r of a strip that lie on its side of the diagonal: those from `from` on keep their value. */
+// @ts-ignore: decorator
+@inline
+function lanesFrom(from: i32, lane: i32, v: v128, fill: v128): v128 {
+  return v128.bitselect(v, fill, i32x4.ge_s(i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat(lane)), i32x4.splat(from)));
+}
+
+/**
+ * exp((s − max)·factor) down each column of a strip of queries i … i + NR − 1; a key counts for the queries from its own
+ * position on. Leaves 1/Σ of each column at `rows`, and max·factor + ln Σ behind it.
+ */
+function softmaxColumns(strip: usize, i: i32, keys: i32, factor: f32, rows: usize): void {
+  const none = f32x4.splat(-f32.MAX_VALUE);
+  for (let r = 1; r < keys - i; r++) {
+    const row = strip + ROW * (i + r);
+    for (let l = 0; l < NR; l += 4) v128.store(row + (l << 2), lanesFrom(r, l, v128.load(row + (l << 2)), none));
+  }
+  const end = strip + ROW * keys;
+  const by = f32x4.splat(factor);
+  for (let l: usize = 0; l < ROW; l += 32) {
+    let max0 = none;
+    let max1 = none;
+    for (let p = strip + l; p < end; p += ROW) {
+      max0 = f32x4.pmax(v128.load(p), max0); // a NaN stays
+      max1 = f32x4.pmax(v128.load(p, 16), max1);
+    }
+    let sum0 = f32x4.splat(0);
+    let sum1 = f32x4.splat(0);
+    for (let p = strip + l; p < end; p += ROW) {
+      const e0 = exp4(f32x4.mul(f32x4.sub(v128.load(p), max0), by));
+      const e1 = exp4(f32x4.mul(f32x4.sub(v128.load(p, 16), max1), by));
+      v128.store(p, e0);
+      v128.store(p, e1, 16);
+      sum0 = f32x4.add(sum0, e0);
+      sum1 = f32x4.add(sum1, e1);
+    }
+    v128.store(rows + l, f32x4.div(f32x4.splat(1), sum0));
+    v128.store(rows + l, f32x4.div(f32x4.splat(1), sum1), 16);
+    v128.store(rows + ROW + l, madd(max0, by, log4(sum0)));
+    v128.store(rows + ROW + l, madd(max1, by, log4(sum1)), 16);
+  }
+}
+
+/** Dropout on a strip of queries: random words run along the keys of one query (engine/signatures.ts), so masks are turned. */
+function dropColumns(
+  strip: usize,
+  i: i32,
+  keys: i32,
+  bh: i32,
+  T: i32,
+  rng: usize,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+  masks: usize,
+): void {
+  const rowLength = u32((T + 3) & ~3);
+  const factor = f32x4.splat(scale);
+  for (let key = 0; key < keys; key += 16) {
+    for (let r = 0; r < NR; r++)
+      masks16(masks + (r << 6), rng, ((u32(bh) * T + i + r) * rowLength + key) >>> 2, site, threshold);
+    for (let j = 0; j < min(16, keys - key); j += 4)
+      for (let r = 0; r < NR; r += 4) {
+        const m = masks + (r << 6) + (j << 2);
+        const m0 = v128.load(m);
+        const m1 = v128.load(m, 64);
+        const m2 = v128.load(m, 128);
+        const m3 = v128.load(m, 192);
+        const a = v128.shuffle<i32>(m0, m1, 0, 4, 1, 5);
+        const b = v128.shuffle<i32>(m2, m3, 0, 4, 1, 5);
+        const c = v128.shuffle<i32>(m0, m1, 2, 6, 3, 7);
+        const d = v128.shuffle<i32>(m2, m3, 2, 6, 3, 7);
+        const p = strip + ROW * (key + j) + (r << 2);
+        keep(p, v128.shuffle<i64>(a, b, 0, 2), factor);
+        keep(p + ROW, v128.shuffle<i64>(a, b, 1, 3), factor);
+        keep(p + ROW * 2, v128.shuffle<i64>(c, d, 0, 2), factor);
+        keep(p + ROW * 3, v128.shuffle<i64>(c, d, 1, 3), factor);
+      }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function keep(p: usize, mask: v128, factor: v128): void {
+  v128.store(p, v128.and(f32x4.mul(v128.load(p), factor), mask));
+}
+
+/**
+ * dst[c, r] (+)= src[r, c]·factors[c] for a strip src of n rows and `columns` used columns.
+ *
+ * @param ld length of a row of dst in bytes
+ * @param factors NR numbers, or 0
+ */
+function storeTransposed(
+  src: usize,
+  dst: usize,
+  ld: usize,
+  n: i32,
+  columns: i32,
+  factors: usize,
+  accumulate: i32,
+): void {
+  const one = f32x4.splat(1);
+  for (let c = 0; c < columns; c += 4) {
+    const factor = factors ? v128.load(factors + (c << 2)) : one;
+    const count = columns - c;
+    let s = src + (c << 2);
+    for (let r = 0; r < n; r += 4) {
+      const r0 = f32x4.mul(v128.load(s), factor);
+      const r1 = f32x4.mul(v128.load(s + ROW), factor);
+      const r2 = f32x4.mul(v128.load(s + ROW * 2), factor);
+      const r3 = f32x4.mul(v128.load(s + ROW * 3), factor);
+      s += ROW * 4;
+      const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+      const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+      const e = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+      const d = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+      const p = dst + ld * c + (r << 2);
+      putPart(p, v128.shuffle<i64>(a, b, 0, 2), n - r, accumulate);
+      if (count > 1) putPart(p + ld, v128.shuffle<i64>(a, b, 1, 3), n - r, accumulate);
+      if (count > 2) putPart(p + ld * 2, v128.shuffle<i64>(e, d, 0, 2), n - r, accumulate);
+      if (count > 3) putPart(p + ld * 3, v128.shuffle<i64>(e, d, 1, 3), n - r, accumulate);
+    }
+  }
+}
+
+/** Keys whose share in dQ is added at once: the more, the less often dQ is read and written. */
+const KEYS = 64;
 
 export function attentionBackward(
   thread: i32,
@@ -177,14 +252,31 @@ export function attentionBackward(
   const ld = (C * 3) << 2;
   const ldo = C << 2;
   const root: f32 = 1 / sqrt<f32>(f32(D));
-  const ldScores = scoreStride(T);
-  const height = tileRows(T);
-  const p = scratch(thread);
-  const dP = p + ldScores * ROWS;
-  const work = dP + ldScores * ROWS;
   const rowLength = u32((T + 3) & ~3);
+  const rowPanel = panelBytes(MR, D);
+  const columnPanel = panelBytes(MR, T);
+  const rowPanels = panels(T, MR);
+  const columnPanels = panels(D, MR);
+  const strip = ROW * (rowPanels + 1) * MR;
 
-  for (let bh = thread; bh < B * H; bh += threads) {
+  const tile = scratch(thread);
+  const masks = tile + 4096;
+  const packedQ = masks + 64;
+  const packedDO = packedQ + rowPanel * rowPanels;
+  const packedQT = packedDO + rowPanel * rowPanels;
+  const packedDOT = packedQT + columnPanel * columnPanels;
+  const packedK = packedDOT + columnPanel * columnPanels;
+  const packedV = packedK + panelBytes(NR, D);
+  const keyColumns = packedV + panelBytes(NR, D);
+  const gradient = keyColumns + panelBytes(NR, KEYS) * panels(D, NR); // of a strip's keys or values, transposed
+  const corrections = gradient + ROW * columnPanels * MR;
+  const p = corrections + (usize((T + 3) & ~3) << 2);
+  const dP = p + strip;
+  const dS = dP + strip; // KEYS / NR strips
+  const packedDS = dS + strip * (KEYS / NR);
+
+  const end = share(B * H, 1, thread + 1, threads);
+  for (let bh = share(B * H, 1, thread, threads); bh < end; bh++) {
     const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
     const q = qkv + at;
     const k = q + (C << 2);
@@ -193,48 +285,98 @@ export function attentionBackward(
     const dK = dQ + (C << 2);
     const dV = dK + (C << 2);
     const o = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
-    if (!accumulate)
-      for (let t = 0; t < T; t++) {
-        memory.fill(dK + ld * t, 0, usize(D) << 2);
-        memory.fill(dV + ld * t, 0, usize(D) << 2);
+    const logSums = lse + ((usize(bh) * T) << 2);
+    packRows(packedQ, rowPanel, q, ld, T, D, MR, 0, rowPanels);
+    packRows(packedDO, rowPanel, dOut + o, ldo, T, D, MR, 0, rowPanels);
+    packColumns(packedQT, columnPanel, q, ld, D, T, MR, 0, columnPanels);
+    packColumns(packedDOT, columnPanel, dOut + o, ldo, D, T, MR, 0, columnPanels);
+    for (let t = 0; t < T; t++)
+      store<f32>(corrections + (usize(t) << 2), rowDot(dOut + o + ldo * t, out + o + ldo * t, D));
+
+    for (let block = 0; block < T; block += KEYS) {
+      const blockKeys = min(KEYS, T - block);
+      // Strips begin at the panel of queries that holds query `block`.
+      const firstPanel = block / MR;
+      const origin = firstPanel * MR;
+      for (let key = block; key < block + blockKeys; key += NR) {
+        const width = min(NR, T - key);
+        const panel = key / MR;
+        const skipped = ROW * (panel * MR - origin);
+        const below = ROW * (key - origin); // where the strip's first query with a key is
+        const dSStrip = dS + strip * ((key - block) / NR);
+        const m = (rowPanels - panel) * MR;
+        packRows(packedK, 0, k + ld * key, ld, width, D, NR, 0, 1);
+        packRows(packedV, 0, v + ld * key, ld, width, D, NR, 0, 1);
+        macroKernel(packedQ + rowPanel * panel, rowPanel, packedK, 0, p + skipped, ROW, 0, 0, m, NR, D, tile);
+        macroKernel(packedDO + rowPanel * panel, rowPanel, packedV, 0, dP + skipped, ROW, 0, 0, m, NR, D, tile);
+        if (threshold)
+          for (let t = key; t < T; t++)
+            dropRow(dP + ROW * (t - origin), (u32(bh) * T + t) * rowLength + key, rng, site, threshold, scale, masks);
+        clear(dSStrip, below);
+        for (let t = key; t < T; t++) {
+          const row = ROW * (t - origin);
+          const shift = load<f32>(logSums + (usize(t) << 2));
+          const correction = load<f32>(corrections + (usize(t) << 2));
+          probabilitiesAndScores(p + row, dP + row, dSStrip + row, root, shift, correction);
+          if (t < key + NR - 1) maskRow(p + row, dSStrip + row, t - key);
+          if (threshold)
+            dropRow(p + row, (u32(bh) * T + t) * rowLength + key, rng, site, threshold, scale, masks);
+        }
+        const fromKey = usize(key) * MR << 2; // in each panel of columns, the queries before it are skipped
+        macroKernel(packedDOT + fromKey, columnPanel, p + below, 0, gradient, ROW, 0, 0, columnPanels * MR, NR, T - key, tile);
+        storeTransposed(gradient, dV + ld * key, ld, D, width, 0, accumulate);
+        macroKernel(packedQT + fromKey, columnPanel, dSStrip + below, 0, gradient, ROW, 0, 0, columnPanels * MR, NR, T - key, tile);
+        storeTransposed(gradient, dK + ld * key, ld, D, width, 0, accumulate);
       }
-    for (let i = 0; i < T; i += height) {
-      const rows = min(height, T - i);
-      const keys = i + rows;
-      const oi = o + ldo * i;
-      rowsTimesRows(q + ld * i, ld, k, ld, p, ldScores, rows, keys, D, work);
-      rowsTimesRows(dOut + oi, ldo, v, ld, dP, ldScores, rows, keys, D, work);
-      for (let r = 0; r < rows; r++) {
-        const n = i + r + 1;
-        const row = p + ldScores * r;
-        const dRow = dP + ldScores * r;
-        const index = (u32(bh) * T + i + r) * rowLength;
-        const correction = rowDot(dOut + oi + ldo * r, out + oi + ldo * r, D);
-        const shift = load<f32>(lse + ((usize(bh) * T + i + r) << 2));
-        if (threshold) dropRow(dRow, n, rng, index, site, threshold, scale, work);
-        probabilitiesAndScores(row, dRow, n, root, shift, correction);
-        if (threshold) dropRow(row, n, rng, index, site, threshold, scale, work);
-        memory.fill(row + (usize(n) << 2), 0, usize(keys - n) << 2);
-        memory.fill(dRow + (usize(n) << 2), 0, usize(keys - n) << 2);
-      }
-      addColumnsTimesColumns(p, ldScores, dOut + oi, ldo, dV, ld, keys, D, rows, work);
-      rowsTimesColumns(dP, ldScores, k, ld, dQ + ld * i, ld, accumulate, rows, D, keys, work);
-      addColumnsTimesColumns(dP, ldScores, q + ld * i, ld, dK, ld, keys, D, rows, work);
+
+      const rows = T - block;
+      for (let j = 0; j < blockKeys; j += NR)
+        packRows(
+          packedDS + panelBytes(MR, j), panelBytes(MR, blockKeys), dS + strip * (j / NR) + ROW * (block - origin), ROW,
+          rows, min(NR, blockKeys - j), MR, 0, panels(rows, MR),
+        );
+      packColumns(keyColumns, panelBytes(NR, blockKeys), k + ld * block, ld, D, blockKeys, NR, 0, panels(D, NR));
+      macroKernel(
+        packedDS, panelBytes(MR, blockKeys), keyColumns, panelBytes(NR, blockKeys), dQ + ld * block, ld, 0,
+        block > 0 ? 1 : accumulate, rows, D, blockKeys, tile,
+      );
     }
   }
 }
 
 /** Scores become probabilities P = exp(S/√D − lse), and their gradients those of the scores: P ⊙ (dP − correction)/√D. */
-function probabilitiesAndScores(row: usize, dRow: usize, n: i32, root: f32, lse: f32, correction: f32): void {
+// @ts-ignore: decorator
+@inline
+function probabilitiesAndScores(p: usize, dP: usize, dS: usize, root: f32, lse: f32, correction: f32): void {
   const factor = f32x4.splat(root);
   const shift = f32x4.splat(-lse);
   const minus = f32x4.splat(correction);
-  for (let j = 0; j < n; j += 4) {
-    const p = exp4(madd(loadPart(row + (j << 2), n - j), factor, shift));
-    const dS = f32x4.mul(f32x4.mul(p, f32x4.sub(loadPart(dRow + (j << 2), n - j), minus)), factor);
-    storePart(row + (j << 2), p, n - j);
-    storePart(dRow + (j << 2), dS, n - j);
+  for (let l = 0; l < NR; l += 8) {
+    const at = l << 2;
+    const p0 = exp4(madd(v128.load(p + at), factor, shift));
+    const p1 = exp4(madd(v128.load(p + at, 16), factor, shift));
+    v128.store(p + at, p0);
+    v128.store(p + at, p1, 16);
+    v128.store(dS + at, f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(dP + at), minus)), factor));
+    v128.store(dS + at, f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(dP + at, 16), minus)), factor), 16);
   }
+}
+
+/** Zeros behind the diagonal: in lanes beyond the query's own key. */
+function maskRow(p: usize, dS: usize, last: i32): void {
+  const zero = f32x4.splat(0);
+  for (let l = 0; l < NR; l += 4) {
+    const at = l << 2;
+    v128.store(p + at, lanesFrom(last + 1, l, zero, v128.load(p + at)));
+    v128.store(dS + at, lanesFrom(last + 1, l, zero, v128.load(dS + at)));
+  }
+}
+
+/** Dropout on a row of a strip of keys. @param index of its first element; a multiple of 4 */
+function dropRow(row: usize, index: u32, rng: usize, site: i32, threshold: i32, scale: f32, masks: usize): void {
+  masks16(masks, rng, index >>> 2, site, threshold);
+  const factor = f32x4.splat(scale);
+  for (let l = 0; l < NR; l += 4) keep(row + (l << 2), v128.load(masks + (l << 2)), factor);
 }
 
 /** One head at a time: its new keys and values into the cache, then each new query against all it may see. */

@@ -1,8 +1,8 @@
 /** Working memory of the kernels: one stretch shared by all threads, and one for each. Placed by the host, see engine/wasm.ts. */
 
-/** Bytes of each thread's own stretch: a block of A in a product, a row tile of scores in attention. */
+/** Bytes of each thread's own stretch: packed blocks of a product, a head and its strips in attention. */
 // @ts-ignore: decorator
-@inline export const THREAD_SCRATCH: usize = 8 << 20;
+@inline export const THREAD_SCRATCH: usize = 16 << 20;
 /** Bytes of the shared stretch: two blocks of B. */
 // @ts-ignore: decorator
 @inline export const SHARED_SCRATCH: usize = 16 << 20;

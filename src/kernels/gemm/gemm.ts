@@ -1,23 +1,29 @@
 /**
- * The matrix product, split as BLIS does (Van Zee & van de Geijn 2015): blocks of B, KC deep and NC wide, are packed by all
- * threads together into shared memory; each thread packs blocks of A, MC high, for itself, and multiplies. Bias and the
- * sum with what C holds are done as a tile leaves the registers.
+ * The matrix product, split as BLIS does (Van Zee & van de Geijn 2015) into blocks of k, KC deep, and panels that the
+ * micro-kernel reads from the first-level cache. Bias and the sum with what C holds are done as a tile leaves the registers.
  *
- * Threads split C: by rows, or by columns where there are few rows. No sum over k is ever split, and blocks of k follow
- * from K alone, so the bits do not depend on the number of threads.
+ * Two ways to share the work, whichever packs less:
+ *   shared   all threads together pack a block of B, KC deep and NC wide; each packs blocks of A, MC high, for itself
+ *   wide     for few rows and many columns: each thread takes columns, packs all rows of A for itself and a panel of B just
+ *            before it uses it, so that it is still in the first-level cache; nobody waits for anybody
+ *
+ * Threads split C: by rows, or by columns. No sum over k is ever split, and blocks of k follow from K alone, so the bits do
+ * not depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { scratch, sharedScratch, SHARED_SCRATCH } from '../scratch';
 import { barrier, share } from '../threads';
 import { macroKernel } from './macro-kernel';
-import { packColumns, packRows } from './pack';
+import { packColumns, packRows, panelBytes, panels } from './pack';
 import { matrixTimesFewRows } from './few-rows';
 
-/** A block of A is MC·KC·4 B = 96 KiB, an eighth of Zen 5's second-level cache; a panel of B, KC·NR·4 B = 16 KiB, a third of the first. */
-const KC = 256;
+/** A panel of B, KC·NR·4 B = 24 KiB, is half of Zen 5's first-level cache; a block of A, MC·KC·4 B = 144 KiB, a seventh of the second. */
+const KC = 384;
 const MC = 96;
-/** Two blocks of B take KC·NC·8 B = 8 MiB of the shared memory. */
+/** Two blocks of B take KC·NC·8 B = 12 MiB of the shared memory. */
 const NC = 4096;
+/** At most so many rows go the wide way: packed, they take WIDE·KC·4 B = 384 KiB. */
+const WIDE = 256;
 /** Below this, packing B costs more than it saves: every number of B would be used only a few times. */
 const FEW_ROWS = 4;
 
@@ -35,26 +41,94 @@ export function gemm(
   transA: i32,
   transB: i32,
 ): void {
-  if (M <= FEW_ROWS && !transA) {
+  if (M <= FEW_ROWS && !transA)
     matrixTimesFewRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transB);
-    return;
+  else if (M <= WIDE && N >= 2 * M && N >= 4 * NR * threads)
+    wide(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
+  else shared(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
+}
+
+/** Depth of the blocks of k: equal, so that 400 becomes 2 × 200, not 384 + 16. */
+function blockDepth(K: i32): i32 {
+  return panels(K, panels(K, KC));
+}
+
+/** Panels `from` … `to` − 1 of rows of op(A), or of columns of op(B), which start at `src`; `across`: its rows run along k. */
+// @ts-ignore: decorator
+@inline
+function pack(across: bool, dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
+  if (across) packRows(dst, panelBytes(R, k), src, ld, count, k, R, from, to);
+  else packColumns(dst, panelBytes(R, k), src, ld, count, k, R, from, to);
+}
+
+function wide(
+  thread: i32,
+  threads: i32,
+  a: usize,
+  b: usize,
+  bias: usize,
+  c: usize,
+  accumulate: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+  transA: i32,
+  transB: i32,
+): void {
+  const lda = usize(transA ? M : K) << 2;
+  const ldb = usize(transB ? K : N) << 2;
+  const ldc = usize(N) << 2;
+  const kc = blockDepth(K);
+  const mPanels = panels(M, MR);
+  const tile = scratch(thread);
+  const packedA = tile + 4096;
+  const packedB = packedA + panelBytes(MR, kc) * mPanels;
+  const from = share(N, NR, thread, threads);
+  const to = share(N, NR, thread + 1, threads);
+  for (let p = 0; p < K; p += kc) {
+    const k = min(kc, K - p);
+    const add = p > 0 ? 1 : accumulate;
+    pack(!transA, packedA, a + (transA ? lda * p : usize(p) << 2), lda, M, k, MR, 0, mPanels);
+    for (let j = from; j < to; j += NR) {
+      const n = min(NR, to - j);
+      const source = transB ? b + ldb * j + (usize(p) << 2) : b + ldb * p + (usize(j) << 2);
+      pack(transB != 0, packedB, source, ldb, n, k, NR, 0, 1);
+      const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
+      macroKernel(packedA, panelBytes(MR, k), packedB, 0, c + (usize(j) << 2), ldc, biasHere, add, M, n, k, tile);
+    }
   }
+}
+
+function shared(
+  thread: i32,
+  threads: i32,
+  a: usize,
+  b: usize,
+  bias: usize,
+  c: usize,
+  accumulate: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+  transA: i32,
+  transB: i32,
+): void {
   const lda = usize(transA ? M : K) << 2;
   const ldb = usize(transB ? K : N) << 2;
   const ldc = usize(N) << 2;
   const tile = scratch(thread);
   const packedA = tile + 4096;
-  const kBlocks = (K + KC - 1) / KC;
-  const kc = (K + kBlocks - 1) / kBlocks; // of equal depth: 384 becomes 2 × 192, not 256 + 128
+  const kc = blockDepth(K);
 
-  const byRows = (M + MR - 1) / MR >= 2 * threads || M >= N;
+  const byRows = panels(M, MR) >= 2 * threads || M >= N;
   const mFrom = byRows ? share(M, MR, thread, threads) : 0;
   const mTo = byRows ? share(M, MR, thread + 1, threads) : M;
+  const mc = evenHeight(mTo - mFrom);
 
   let block = 0;
   for (let j = 0; j < N; j += NC) {
     const n = min(NC, N - j);
-    const panels = (n + NR - 1) / NR;
+    const nPanels = panels(n, NR);
     const nFrom = byRows ? 0 : share(n, NR, thread, threads);
     const nTo = byRows ? n : share(n, NR, thread + 1, threads);
     for (let p = 0; p < K; p += kc) {
@@ -63,23 +137,30 @@ export function gemm(
       // the barrier behind which everybody was done with it.
       const packedB = sharedScratch() + (block & 1 ? SHARED_SCRATCH / 2 : 0);
       block++;
-      const from = share(panels, 1, thread, threads);
-      const to = share(panels, 1, thread + 1, threads);
-      if (transB) packRows(packedB, b + ldb * j + (usize(p) << 2), ldb, n, k, NR, from, to);
-      else packColumns(packedB, b + ldb * p + (usize(j) << 2), ldb, n, k, NR, from, to);
+      const source = transB ? b + ldb * j + (usize(p) << 2) : b + ldb * p + (usize(j) << 2);
+      const from = share(nPanels, 1, thread, threads);
+      const to = share(nPanels, 1, thread + 1, threads);
+      pack(transB != 0, packedB, source, ldb, n, k, NR, from, to);
       barrier(threads);
 
       const add = p > 0 ? 1 : accumulate;
       const biasHere = bias && p == 0 ? bias + (usize(j + nFrom) << 2) : 0;
       const pb = packedB + ((usize(nFrom) * k) << 2);
-      for (let i = mFrom; i < mTo; i += MC) {
-        const m = min(MC, mTo - i);
-        const mPanels = (m + MR - 1) / MR;
-        if (transA) packColumns(packedA, a + lda * p + (usize(i) << 2), lda, m, k, MR, 0, mPanels);
-        else packRows(packedA, a + lda * i + (usize(p) << 2), lda, m, k, MR, 0, mPanels);
+      for (let i = mFrom; i < mTo; i += mc) {
+        const m = min(mc, mTo - i);
+        const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
+        pack(!transA, packedA, rows, lda, m, k, MR, 0, panels(m, MR));
         const pc = c + ldc * i + (usize(j + nFrom) << 2);
-        macroKernel(packedA, pb, pc, ldc, biasHere, add, m, nTo - nFrom, k, tile);
+        macroKernel(
+          packedA, panelBytes(MR, k), pb, panelBytes(NR, k), pc, ldc, biasHere, add, m, nTo - nFrom, k, tile,
+        );
       }
     }
   }
+}
+
+/** Height of the blocks of A: as even as they come in whole panels, so that 128 becomes 66 + 62, not 96 + 32. */
+function evenHeight(rows: i32): i32 {
+  const blocks = max(1, panels(rows, MC));
+  return max(1, panels(panels(rows, blocks), MR)) * MR;
 }

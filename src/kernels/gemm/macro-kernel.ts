@@ -2,16 +2,19 @@
 import { microKernel } from './micro-kernel';
 
 /**
- * c[m,n] (+)= A·B + bias for packed A (panels of MR rows) and B (panels of NR columns), both k deep. A panel of B stays
- * in the first-level cache while all panels of A, which stay in the second, pass by it.
+ * c[m,n] (+)= A·B + bias for packed A (panels of MR rows) and B (panels of NR columns), of which the first k columns and
+ * rows are used. A panel of B stays in the first-level cache while all panels of A, which stay in the second, pass by it.
  *
+ * @param strideA bytes from one panel of A to the next; strideB likewise
  * @param ldc length of a row of C in bytes
  * @param bias 0, or n numbers
  * @param tile MR·NR numbers of working memory for tiles that stick out of C
  */
 export function macroKernel(
   a: usize,
+  strideA: usize,
   b: usize,
+  strideB: usize,
   c: usize,
   ldc: usize,
   bias: usize,
@@ -21,17 +24,15 @@ export function macroKernel(
   k: i32,
   tile: usize,
 ): void {
-  const panelA = (usize(MR) * k) << 2;
-  const panelB = (usize(NR) * k) << 2;
   for (let j = 0; j < n; j += NR) {
-    const pb = b + panelB * (j / NR);
+    const pb = b + strideB * (j / NR);
     const pbias = bias ? bias + (usize(j) << 2) : 0;
     let pa = a;
     for (let i = 0; i < m; i += MR) {
       const pc = c + ldc * i + (usize(j) << 2);
       if (i + MR <= m && j + NR <= n) microKernel(k, pa, pb, pc, ldc, pbias, accumulate);
       else edgeTile(k, pa, pb, pc, ldc, pbias, accumulate, min(MR, m - i), min(NR, n - j), tile);
-      pa += panelA;
+      pa += strideA;
     }
   }
 }

@@ -7,77 +7,116 @@
  * `ld` is the length of a row of the source in bytes, R is MR (4 or 6) or NR (8 or 16).
  */
 
-/** Packs a source whose rows run along k: A as it is, B transposed. Panels `from` … `to` − 1 of `count` rows. */
-export function packRows(dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
-  const panelBytes = (usize(R) * k) << 2;
-  const step = usize(R) << 2;
-  for (let panel = from; panel < to; panel++) {
-    const p = dst + panelBytes * panel;
-    const first = panel * R;
-    const s = src + ld * first;
-    if (count - first < R) {
-      memory.fill(p, 0, panelBytes);
-      for (let r = 0; r < count - first; r++)
-        for (let i = 0; i < k; i++)
-          store<f32>(p + step * i + (r << 2), load<f32>(s + ld * r + (usize(i) << 2)));
-      continue;
-    }
-    let r = 0;
-    for (; r + 4 <= R; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
-    if (r < R) transpose2(p + (r << 2), step, s + ld * r, ld, k); // the last two of MR = 6
-  }
+/** Bytes of a panel of R rows or columns, k deep. */
+// @ts-ignore: decorator
+@inline
+export function panelBytes(R: i32, k: i32): usize {
+  return (usize(R) * k) << 2;
+}
+
+/** Panels of R in n rows or columns. */
+// @ts-ignore: decorator
+@inline
+export function panels(n: i32, R: i32): i32 {
+  return (n + R - 1) / R;
+}
+
+/** Zeros, without the call into the system that memory.fill is: for the few bytes around a panel. `bytes`: a multiple of 16. */
+export function clear(p: usize, bytes: usize): void {
+  const end = p + bytes;
+  for (; p < end; p += 16) v128.store(p, f32x4.splat(0));
 }
 
 /**
- * Packs a source whose rows run across the panel: B as it is, A transposed. Whole panels are filled side by side, row
- * after row of the source, so that it is read in one stream (panel after panel, 24 bytes of each row at a time, a product
- * with A transposed reached 138 GFLOP/s on two cores where it now reaches RATE).
+ * Packs a source whose rows run along k: A as it is, B transposed. Panels `from` … `to` − 1 of `count` rows.
+ *
+ * @param stride bytes from one panel to the next: more than a panel takes where several blocks of k share it
  */
-export function packColumns(dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
-  const panelBytes = (usize(R) * k) << 2;
+export function packRows(
+  dst: usize,
+  stride: usize,
+  src: usize,
+  ld: usize,
+  count: i32,
+  k: i32,
+  R: i32,
+  from: i32,
+  to: i32,
+): void {
+  const step = usize(R) << 2;
+  for (let panel = from; panel < to; panel++) {
+    const p = dst + stride * panel;
+    const first = panel * R;
+    const s = src + ld * first;
+    const rows = min(R, count - first);
+    if (rows < R) for (let i = 0; i < k; i++) for (let r = rows; r < R; r++) store<f32>(p + step * i + (r << 2), 0);
+    let r = 0;
+    for (; r + 4 <= rows; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
+    if (r + 2 <= rows) {
+      transpose2(p + (r << 2), step, s + ld * r, ld, k); // the last two of MR = 6
+      r += 2;
+    }
+    if (r < rows)
+      for (let i = 0; i < k; i++)
+        store<f32>(p + step * i + (r << 2), load<f32>(s + ld * r + (usize(i) << 2)));
+  }
+}
+
+/** Panels that packColumns fills side by side; more of them, a power of two apart, would drive each other out of the cache. */
+const SIDE_BY_SIDE = 8;
+
+/**
+ * Packs a source whose rows run across the panel: B as it is, A transposed. A few panels are filled side by side, row after
+ * row of the source: panel after panel would read as little as 24 bytes of a row at a time.
+ */
+export function packColumns(
+  dst: usize,
+  stride: usize,
+  src: usize,
+  ld: usize,
+  count: i32,
+  k: i32,
+  R: i32,
+  from: i32,
+  to: i32,
+): void {
   const step = usize(R) << 2;
   const whole = min(to, count / R);
-  const start = dst + panelBytes * from;
-  for (let i = 0; i < k; i++) {
-    let s = src + ld * i + step * from;
-    let p = start + step * i;
-    if (R == 16) {
-      for (let panel = from; panel < whole; panel++) {
-        v128.store(p, v128.load(s));
-        v128.store(p, v128.load(s, 16), 16);
-        v128.store(p, v128.load(s, 32), 32);
-        v128.store(p, v128.load(s, 48), 48);
-        s += 64;
-        p += panelBytes;
+  for (let first = from; first < whole; first += SIDE_BY_SIDE) {
+    const last = min(whole, first + SIDE_BY_SIDE);
+    let line = src + step * first;
+    let at = dst + stride * first;
+    for (let i = 0; i < k; i++) {
+      let s = line;
+      let p = at;
+      for (let panel = first; panel < last; panel++) {
+        if (R == 16) {
+          v128.store(p, v128.load(s));
+          v128.store(p, v128.load(s, 16), 16);
+          v128.store(p, v128.load(s, 32), 32);
+          v128.store(p, v128.load(s, 48), 48);
+        } else if (R == 8) {
+          v128.store(p, v128.load(s));
+          v128.store(p, v128.load(s, 16), 16);
+        } else if (R == 6) {
+          v128.store(p, v128.load(s));
+          store<u64>(p, load<u64>(s, 16), 16);
+        } else {
+          v128.store(p, v128.load(s));
+        }
+        s += step;
+        p += stride;
       }
-    } else if (R == 8) {
-      for (let panel = from; panel < whole; panel++) {
-        v128.store(p, v128.load(s));
-        v128.store(p, v128.load(s, 16), 16);
-        s += 32;
-        p += panelBytes;
-      }
-    } else if (R == 6) {
-      for (let panel = from; panel < whole; panel++) {
-        v128.store(p, v128.load(s));
-        store<u64>(p, load<u64>(s, 16), 16);
-        s += 24;
-        p += panelBytes;
-      }
-    } else {
-      for (let panel = from; panel < whole; panel++) {
-        v128.store(p, v128.load(s));
-        s += 16;
-        p += panelBytes;
-      }
+      line += ld;
+      at += step;
     }
   }
-  if (whole == to) return;
-  const p = dst + panelBytes * whole; // the last panel sticks out
-  memory.fill(p, 0, panelBytes);
+  if (whole >= to) return;
+  const p = dst + stride * whole; // the last panel sticks out
+  const columns = count - whole * R;
   for (let i = 0; i < k; i++)
-    for (let r = 0; r < count - whole * R; r++)
-      store<f32>(p + step * i + (r << 2), load<f32>(src + ld * i + step * whole + (r << 2)));
+    for (let r = 0; r < R; r++)
+      store<f32>(p + step * i + (r << 2), r < columns ? load<f32>(src + ld * i + step * whole + (r << 2)) : 0);
 }
 
 /** Four rows of k numbers become four columns of rows `step` bytes apart. */

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/engine/instruction.ts';
+import { kernelCases } from '../../src/engine/kernel-cases.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { compareKernel, resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
+import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+
+/** [M, N, K] that need every loop of src/kernels/gemm/gemm.ts more than once, with rests in each. */
+const products = [
+  [5, 1030, 390], // wide, two blocks of k
+  [250, 515, 400], // wide, many rows
+  [260, 140, 770], // shared, several blocks of rows and of k
+  [260, 141, 391],
+  [13, 4130, 20], // two blocks of columns for one thread
+  [270, 4100, 5], // the same, shared
+  [7, 40, 800], // shared, split by columns
+] as const;
+
+/** [T, D] with several strips of queries and several blocks of keys in src/kernels/attention.ts. */
+const attentions = [
+  [64, 32],
+  [130, 20],
+  [201, 7],
+  [256, 64],
+] as const;
+
+describe.each([...variants])('%s: shapes that take several blocks', (variant) => {
+  const backends: Backend[] = [];
+  const oracle = createReferenceBackend('float64');
+  beforeAll(async () => {
+    for (const threads of [1, 2, 5]) backends.push(await createWasmBackend({ threads, variant }));
+  });
+  afterAll(() => Promise.all(backends.map((backend) => backend.close())));
+
+  function check(
+    kernel: 'gemm' | 'attention' | 'attentionBackward',
+    kernelCase: ReturnType<(typeof kernelCases)['gemm']>,
+    accumulate: boolean,
+  ): void {
+    expect(compareKernel([backends[0], oracle], kernel, kernelCase, accumulate)).toBeUndefined();
+    const [one, ...more] = backends.map((backend) => tryKernel(backend, kernel, kernelCase, accumulate));
+    for (const other of more) for (const name of resultsOf(kernel)) expect(other[name]).toEqual(one[name]);
+  }
+
+  test.each(products)('gemm %i×%i×%i', (M, N, K) => {
+    // both ways to pack each operand, over all shapes
+    for (const transA of [0, 1]) {
+      const transB = (M + transA) & 1;
+      check('gemm', { ...kernelCases.gemm(M, N, K, transA === 1), transA, transB }, transB === 1);
+    }
+  });
+
+  test.each(attentions)('attention T = %i, D = %i', (T, D) => {
+    for (const dropout of [false, true]) check('attention', kernelCases.attention(T, D, 2, dropout), false);
+  });
+
+  test.each(attentions)('attentionBackward T = %i, D = %i', (T, D) => {
+    for (const dropout of [false, true])
+      check('attentionBackward', kernelCases.attentionBackward(T, D, 2, dropout), dropout);
+  });
+});

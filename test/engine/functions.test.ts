@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/engine/instruction.ts';
+import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+
+/** Distance of a float32 from the exact value, in units in the last place. */
+function ulps(actual: number, exact: number): number {
+  const unit = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(exact))), -126) - 23);
+  return Math.abs(actual - exact) / unit;
+}
+
+describe.each([...variants])('in the %s build', (variant) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await createWasmBackend({ threads: 1, variant });
+  });
+  afterAll(() => backend.close());
+
+  /** eˣ as the kernels compute it: the gradient of a cross-entropy whose log-sum-exp is 0. */
+  function exp(x: readonly number[]): Float32Array | Float64Array {
+    const V = x.length + 1;
+    const [logits, targets, lse, dLosses, dLogits] = [0, V, V + 16, V + 32, V + 48].map(
+      (offset) => (offset + 15) & ~15,
+    );
+    backend.reserve(dLogits + V);
+    backend.floats.set([0, ...x], logits);
+    backend.ints[targets] = 0; // the column that gets something subtracted
+    backend.floats[lse] = 0;
+    backend.floats[dLosses] = 1;
+    const args = {
+      logits: { offset: logits, length: V },
+      targets: { offset: targets, length: 1 },
+      lse: { offset: lse, length: 1 },
+      dLosses: { offset: dLosses, length: 1 },
+      dLogits: { offset: dLogits, length: V },
+      N: 1,
+      V,
+    };
+    backend.load([{ kernel: 'crossEntropyBackward', label: '', args }]).run();
+    return backend.floats.slice(dLogits + 1, dLogits + V);
+  }
+
+  test('exp is right to 2 units in the last place', () => {
+    const x = Array.from({ length: 200_001 }, (_, i) => Math.fround(-87.3 + (175.6 * i) / 200_000));
+    const y = exp(x);
+    expect(
+      Math.max(...Array.from(y, (value, i) => ulps(value, Math.exp(x[i]))).slice(0, 100_000)),
+    ).toBeLessThan(2);
+    expect(Math.max(...Array.from(y, (value, i) => ulps(value, Math.exp(x[i]))).slice(100_000))).toBeLessThan(
+      2,
+    );
+  });
+
+  test('exp of what is very small, very large or no number', () => {
+    const [none, tiny, huge, most, one, nan] = exp([-Infinity, -88.1, Infinity, 1000, 0, NaN]);
+    expect([none, tiny, one, nan]).toEqual([0, 0, 1, NaN]);
+    expect(huge).toBe(most);
+    expect(huge).toBeGreaterThan(2e38);
+    expect(huge).toBeLessThan(Infinity);
+  });
+
+  test('ln is right to 2 units in the last place, where attention sums 1, 2, 3 … equal scores', () => {
+    const T = 3000;
+    backend.reserve(8 * T);
+    backend.floats.fill(0, 0, 8 * T);
+    const args = {
+      qkv: { offset: 0, length: 3 * T },
+      rng: { offset: 0, length: 4 },
+      out: { offset: 4 * T, length: T },
+      lse: { offset: 6 * T, length: T },
+      B: 1,
+      T,
+      H: 1,
+      D: 1,
+      site: 0,
+      threshold: 0,
+      scale: 1,
+    };
+    backend.load([{ kernel: 'attention', label: '', args }]).run();
+    const worst = Math.max(
+      ...Array.from(backend.floats.subarray(6 * T + 1, 7 * T), (value, i) => ulps(value, Math.log(i + 2))),
+    );
+    expect(backend.floats[6 * T]).toBe(0);
+    expect(worst).toBeLessThan(2);
+  });
+});
