@@ -54,3 +54,11 @@ export function formatTable(rows: readonly (readonly [label: string, value: stri
   const width = Math.max(...rows.map(([label]) => label.length));
   return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
 }
+
+/** Columns under their heads: the first aligned left, the others right. */
+export function formatColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
+  const line = (cells: readonly string[]): string =>
+    `  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd();
+  return [head, ...rows].map(line).join('\n');
+}

@@ -16,7 +16,8 @@ import { onInterrupt } from './interrupt.ts';
 import { warnOfSlowEngine } from './model-options.ts';
 import { argument, choice, filePath, number, option, seed, wholeNumber } from './options.ts';
 import { startProgressBar, type ProgressBar } from './progress-bar.ts';
-import { isQuiet, notice, print, printable, stderrColors, warn } from './terminal.ts';
+import { formatProfile } from './profile-table.ts';
+import { isQuiet, notice, print, printError, printable, stderrColors, warn } from './terminal.ts';
 
 const positive = wholeNumber({ min: 1 });
 const share = number({ min: 0, below: 1 });
@@ -96,6 +97,7 @@ export function register(command: Command): void {
     .option('--overwrite', 'replace the run in --out-dir')
     .option('--resume [run]', 'go on with a run, by default the newest, to the very same bits')
     .option('--force', 'resume although options or the corpus have changed')
+    .option('--profile', 'show at the end where the time went, kernel by kernel')
     .option('--json', 'print the result as JSON')
     .action(runTraining);
   addExamples(command, [
@@ -140,6 +142,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   }
   if (json) await print(`${JSON.stringify(summary(result))}\n`);
   else printEnd(result);
+  if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
   interrupt.end();
 }
 
@@ -158,13 +161,14 @@ function optionsFor(
   return { ...Object.fromEntries(typed), corpus, resume: resume === true ? newestRun() : resume };
 }
 
-const summary = ({ folder, reason, progress, validationLoss }: TrainResult) => ({
+const summary = ({ folder, reason, progress, validationLoss, profile }: TrainResult) => ({
   folder,
   reason,
   steps: progress.step,
   best_step: progress.bestStep,
   best_loss: Number.isFinite(progress.bestLoss) ? progress.bestLoss : null,
   val_loss: validationLoss ?? null,
+  ...(profile && { profile }),
 });
 
 function printEnd({ folder, reason, progress, validationLoss }: TrainResult): void {
@@ -283,6 +287,8 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
         `The learning rate stays at ${settings.minLr} from step ${formatNumber(settings.lrDecayIters)} on, where its decay ends.`,
       );
   }
+  if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
+    warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
   if (tokens.validation === 0) warn('there is no validation text; the training text judges the model');
   notice();

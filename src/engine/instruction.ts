@@ -30,6 +30,7 @@ export interface Loaded {
 /** What one instruction of a program has cost, summed over all runs. */
 export interface Timing {
   readonly instruction: Instruction;
+  readonly runs: number;
   /** Wall time, in seconds, until the last thread was done. */
   readonly seconds: number;
   /** The part of it that threads spent waiting for each other, as a mean over the threads, in seconds. */

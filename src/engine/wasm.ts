@@ -33,6 +33,8 @@ export interface WasmBackend extends Backend {
 }
 
 export const MAX_THREADS = 64;
+/** The cores this process may use. */
+export const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
 
 // Where things are in WebAssembly memory, in bytes: static data and control words of the kernels come first, then their
 // working memory (src/kernels/scratch.ts), then encoded programs, then the engine's memory, which alone grows.
@@ -43,12 +45,15 @@ const THREAD_SCRATCH = 16 * 2 ** 20;
 const PROGRAM_BYTES = 32 * 2 ** 20;
 const PAGE = 2 ** 16;
 const MAX_PAGES = 2 ** 16;
+/** What a profiled instruction keeps for each thread: three float64 numbers (src/kernels/main.ts). */
+const TIME_BYTES = 24;
 /** The control word that says how often a waiting thread looks before it sleeps (src/kernels/threads.ts). */
 const SPINS = 1216;
 
 interface Kernels {
   run(from: number, to: number, threads: number, times: number, stride: number): void;
   stop(): void;
+  fusesMultiplyAdd(a: number, c: number): number;
 }
 
 /** No build of the kernels works on this machine; `rejected` says why not. */
@@ -68,11 +73,17 @@ export class NoWasmError extends Error {
  * @throws NoWasmError if none works
  */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
-  const threads = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const threads = options.threads ?? defaultThreads();
   const rejected: Rejection[] = [];
   enableFastModes();
   for (const variant of options.variant === undefined ? variants : [options.variant]) {
     try {
+      const unsuited =
+        options.variant === undefined && variant === 'revectorize' ? whyNoWideVectors() : undefined;
+      if (unsuited !== undefined) {
+        rejected.push({ variant, reason: unsuited });
+        continue;
+      }
       const backend = await startBackend(variant, threads, rejected, options.profile === true);
       const wrong = checkBackend(backend, createReferenceBackend('float32'));
       if (wrong === undefined) {
@@ -88,10 +99,27 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
   throw new NoWasmError(rejected);
 }
 
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+/**
+ * Why this machine or its Node cannot make 256-bit operations of pairs of 128-bit ones, or undefined if it can. The build
+ * for it would run all the same, but with more values than registers.
+ */
+function whyNoWideVectors(): string | undefined {
+  if (process.arch !== 'x64') return `it needs 256-bit vectors, which ${process.arch} does not have`;
+  if (nodeMajor < 24) return `it needs Node 24 or newer; this is ${process.versions.node}`;
+  const memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES, shared: true });
+  const kernels = instantiate(readModule('relaxed'), memory);
+  if (!kernels.fusesMultiplyAdd(1 + 2 ** -12, -1 - 2 ** -11)) return 'it needs a processor with AVX2 and FMA';
+  return undefined;
+}
+
+const readModule = (variant: Variant): WebAssembly.Module =>
+  new WebAssembly.Module(readFileSync(new URL(`../../dist/kernels/${variant}.wasm`, import.meta.url)));
+
 /** V8 switches, for modules compiled from now on. An engine that does not know one ignores it, with a line on stderr. */
 function enableFastModes(): void {
-  const [major] = process.versions.node.split('.').map(Number);
-  if (major < 24)
+  if (nodeMajor < 24)
     setFlagsFromString('--experimental-wasm-relaxed-simd'); // on by default later
   else setFlagsFromString('--experimental-wasm-revectorize'); // slower before 24 than without
 }
@@ -102,8 +130,7 @@ async function startBackend(
   rejected: Rejection[],
   profile: boolean,
 ): Promise<WasmBackend> {
-  const code = readFileSync(new URL(`../../dist/kernels/${variant}.wasm`, import.meta.url));
-  const module = new WebAssembly.Module(code);
+  const module = readModule(variant);
   const programBase = SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
   const engineBase = programBase + PROGRAM_BYTES;
   const memory = new WebAssembly.Memory({ initial: engineBase / PAGE, maximum: MAX_PAGES, shared: true });
@@ -140,9 +167,9 @@ async function startBackend(
       for (const instruction of program) checkScratch(instruction);
       const { words, starts } = encode(program, engineBase);
       const base = programEnd;
-      // Two float64 numbers an instruction and thread: milliseconds in all, and of waiting.
+      // Three float64 numbers an instruction and thread: milliseconds in all, of waiting, and runs.
       const times = profile ? Math.ceil((base + 4 * words.length) / 8) * 8 : 0;
-      const stride = 16 * program.length;
+      const stride = TIME_BYTES * program.length;
       const end = profile ? times + stride * threads : base + 4 * words.length;
       if (end > engineBase) throw new Error('the programs do not fit their memory');
       new Int32Array(memory.buffer, base).set(words);
@@ -152,7 +179,7 @@ async function startBackend(
           base + 4 * starts[from],
           base + 4 * starts[to],
           threads,
-          profile ? times + 16 * from : 0,
+          profile ? times + TIME_BYTES * from : 0,
           stride,
         );
       return profile ? { run, timings: () => readTimes(memory, program, times, threads) } : { run };
@@ -175,11 +202,16 @@ function readTimes(
   at: number,
   threads: number,
 ): Timing[] {
-  const times = new Float64Array(memory.buffer, at, 2 * program.length * threads);
+  const times = new Float64Array(memory.buffer, at, 3 * program.length * threads);
   return program.map((instruction, i) => {
     let waited = 0;
-    for (let thread = 0; thread < threads; thread++) waited += times[2 * (thread * program.length + i) + 1];
-    return { instruction, seconds: times[2 * i] / 1000, waited: waited / threads / 1000 };
+    for (let thread = 0; thread < threads; thread++) waited += times[3 * (thread * program.length + i) + 1];
+    return {
+      instruction,
+      runs: times[3 * i + 2],
+      seconds: times[3 * i] / 1000,
+      waited: waited / threads / 1000,
+    };
   });
 }
 
@@ -203,6 +235,10 @@ function startWorkers(
   );
 }
 
+/** Bytes that the engine can hold at most with so many threads: what 32-bit addresses reach, less its working memory. */
+export const addressableBytes = (threads: number): number =>
+  MAX_PAGES * PAGE - (SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH + PROGRAM_BYTES);
+
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 
 function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
@@ -210,13 +246,13 @@ function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
   if (pages > MAX_PAGES)
     throw new EngineMemoryError(
       `this needs ${gigabytes(bytes - base)} of memory; the engine can address ${gigabytes(MAX_PAGES * PAGE - base)}`,
-      { hint: 'use a smaller --batch-size (with --gradient-accumulation-steps), --block-size or model' },
+      { hint: 'use a smaller model' },
     );
   try {
     memory.grow(pages - memory.buffer.byteLength / PAGE);
   } catch (cause) {
     throw new EngineMemoryError(`the system has no ${gigabytes(bytes - base)} of memory for this`, {
-      hint: 'use a smaller --batch-size (with --gradient-accumulation-steps), --block-size or model',
+      hint: 'close other programs or use a smaller model',
       cause,
     });
   }

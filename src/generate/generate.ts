@@ -1,6 +1,6 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import type { Decoder } from './decoder.ts';
-import { candidates, draw, type SamplingOptions } from './sampling.ts';
+import { Sampler, type SamplingOptions } from './sampling.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens: number;
@@ -25,13 +25,14 @@ export function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): Generator<number> {
-  const { blockSize } = decoder.config;
+  const { blockSize, vocabSize } = decoder.config;
+  const sampler = new Sampler(vocabSize, options, options.banned);
   const random = new Philox(options.seed, options.sample ?? 0, Stream.sampling);
   const context = Array.from(prompt).slice(-blockSize);
   decoder.reset();
   let logits = decoder.read(context);
   for (let i = 0; i < options.maxTokens; i++) {
-    const id = draw(candidates(logits, options, options.banned), random.uniform());
+    const id = sampler.draw(logits, random.uniform());
     if (options.stop?.has(id)) return;
     yield id;
     if (i + 1 === options.maxTokens) return;

@@ -3,6 +3,7 @@
  * every instruction, with a barrier between two. The main thread is thread 0.
  */
 import { execute } from './generated/dispatch';
+import { madd } from './vector';
 import { advance, barrier, measureWaiting, millisecondsWaited, now, waitWhile } from './threads';
 
 // The job that the main thread hands out, in control words of its own cache lines.
@@ -28,17 +29,18 @@ function walk(from: usize, to: usize, thread: i32, threads: i32): void {
 }
 
 /**
- * The same with a clock: adds to two float64 numbers for each instruction how many milliseconds it took, the barrier
- * behind it included, and how many of them went by at barriers.
+ * The same with a clock: adds to three float64 numbers for each instruction how many milliseconds it took, the barrier
+ * behind it included, how many of them went by at barriers, and 1.
  */
 function walkTimed(from: usize, to: usize, thread: i32, threads: i32, times: usize): void {
-  for (let at = from; at < to; times += 16) {
+  for (let at = from; at < to; times += 24) {
     const start = now();
     measureWaiting(true);
     at = execute(at, thread, threads);
     barrier(threads);
     store<f64>(times, load<f64>(times) + (now() - start));
     store<f64>(times, load<f64>(times, 8) + millisecondsWaited(), 8);
+    store<f64>(times, load<f64>(times, 16) + 1, 16);
   }
   measureWaiting(false);
 }
@@ -80,4 +82,14 @@ export function work(thread: i32, threads: i32, job: i32): void {
 export function stop(): void {
   atomic.store<i32>(STOP, 1);
   advance(JOB);
+}
+
+/**
+ * Whether a multiply-add is rounded once: a machine with such an instruction, as all with AVX2 have.
+ *
+ * @param a 1 + 2⁻¹², whose square needs one digit more than a float32 has: 1 + 2⁻¹¹ + 2⁻²⁴
+ * @param c −(1 + 2⁻¹¹)
+ */
+export function fusesMultiplyAdd(a: f32, c: f32): bool {
+  return f32x4.extract_lane(madd(f32x4.splat(a), f32x4.splat(a), f32x4.splat(c)), 0) != 0;
 }

@@ -53,11 +53,13 @@ export interface TrainModelOptions {
   readonly sampleTokens?: number;
   readonly seed?: number;
   readonly threads?: number;
+  /** Measure what each kernel takes; see TrainResult.profile. */
+  readonly profile?: boolean;
 }
 
 /** Every option with its value: those given, and those chosen. */
 export type Settings = Required<
-  Omit<TrainModelOptions, 'valFile' | 'overwrite' | 'threads' | 'resume' | 'force'>
+  Omit<TrainModelOptions, 'valFile' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'>
 > &
   Pick<TrainModelOptions, 'valFile'> & { readonly layerNormEpsilon: number };
 
@@ -97,23 +99,19 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
     sampleTokens: 0,
     seed: 1337,
   };
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return { ...chosen, ...given, maxIters, learningRate };
+  const given = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && !OF_ONE_CALL.has(name),
+  );
+  return { ...chosen, ...Object.fromEntries(given), maxIters, learningRate };
 }
 
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });
 
+/** What is said about how to run, not about what is run: no part of a run's settings. */
+const OF_ONE_CALL: ReadonlySet<string> = new Set(['resume', 'force', 'overwrite', 'threads', 'profile']);
+
 /** What may be another in each piece of a run: it changes no number of the run so far. */
-const FREE: ReadonlySet<string> = new Set([
-  'corpus',
-  'outDir',
-  'resume',
-  'force',
-  'overwrite',
-  'threads',
-  'maxIters',
-  'sampleTokens',
-]);
+const FREE: ReadonlySet<string> = new Set([...OF_ONE_CALL, 'corpus', 'outDir', 'maxIters', 'sampleTokens']);
 
 /**
  * The options of a run that goes on: those it was started with, and the free ones among those given now.

@@ -4,7 +4,8 @@ import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Rejection } from '../engine/wasm.ts';
+import { profileOf, type KernelProfile } from '../engine/profile.ts';
+import { defaultThreads, type Rejection } from '../engine/wasm.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
@@ -19,6 +20,7 @@ import {
   type Progress,
   type TrainEvent,
 } from './loop.ts';
+import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms } from './programs.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
 import {
@@ -66,6 +68,16 @@ export interface TrainResult {
   readonly progress: Progress;
   /** Nats per token over the whole validation split, of the final parameters. */
   readonly validationLoss: number | undefined;
+  /** Where the time of the steps went, if TrainModelOptions.profile asked. */
+  readonly profile: TrainProfile | undefined;
+}
+
+export interface TrainProfile {
+  readonly steps: number;
+  readonly tokensPerStep: number;
+  /** Wall time of all steps. */
+  readonly seconds: number;
+  readonly kernels: readonly KernelProfile[];
 }
 
 /**
@@ -90,15 +102,16 @@ export async function trainModel(
   if (data.validation.length > 0 && data.validation.length < 2)
     throw new UsageError('the validation text is a single token', { hint: 'use a larger --val-fraction' });
 
-  const programs = trainingPrograms({
+  const trainingShape = {
     config,
     batchSize: settings.batchSize,
     microBatches: settings.gradientAccumulationSteps,
     optimizer: settings.optimizer,
-  });
-  const { backend, rejected } = await chooseBackend(
-    options.threads === undefined ? {} : { threads: options.threads },
-  );
+  };
+  const programs = trainingPrograms(trainingShape);
+  const threads = options.threads ?? defaultThreads();
+  checkMemory(trainingShape, 4 * programs.end, memoryLimit(threads));
+  const { backend, rejected } = await chooseBackend({ threads, profile: options.profile === true });
   try {
     const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
     if (checkpoint !== undefined) {
@@ -139,12 +152,18 @@ export async function trainModel(
     const keep = keeper(run, trainer, { settings, data, tokensPerStep });
     let validationLoss: number | undefined;
     let progress: Progress | undefined;
+    let stepSeconds = 0;
+    let steps = 0;
     const reason = await train(
       trainer,
       loopData(data, settings, config.blockSize),
       { ...settings, minLearningRate: settings.minLr, decayIters: settings.lrDecayIters },
       (event) => {
         keep(event);
+        if (event.type === 'step') {
+          stepSeconds += event.seconds;
+          steps++;
+        }
         handlers.event?.(event);
         if (event.type === 'evaluation') preview(event.step);
         if (event.type === 'end') ({ validationLoss, progress } = event);
@@ -154,7 +173,10 @@ export async function trainModel(
         interrupted: handlers.interrupted ?? (() => false),
       },
     );
-    return { folder: run.folder, reason, progress: progress!, validationLoss };
+    const profile = options.profile
+      ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(trainer.timings()) }
+      : undefined;
+    return { folder: run.folder, reason, progress: progress!, validationLoss, profile };
   } finally {
     await backend.close();
   }

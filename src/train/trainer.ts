@@ -1,4 +1,4 @@
-import type { Backend, Loaded } from '../engine/instruction.ts';
+import type { Backend, Loaded, Timing } from '../engine/instruction.ts';
 import type { Region } from '../engine/memory.ts';
 import { seedKey } from '../engine/philox.ts';
 import { initialise } from '../model/initialise.ts';
@@ -39,7 +39,10 @@ export class Trainer {
     backend.reserve(programs.end);
     const { model, batch } = programs;
     this.#first = backend.load(programs.forwardBackward.instructions);
-    this.#adding = backend.load((programs.forwardBackwardAdding ?? programs.forwardBackward).instructions);
+    this.#adding =
+      programs.forwardBackwardAdding === undefined
+        ? this.#first
+        : backend.load(programs.forwardBackwardAdding.instructions);
     this.#optimizer = backend.load(programs.optimizer.instructions);
     this.#evaluate = backend.load(programs.evaluate.instructions);
 
@@ -99,6 +102,12 @@ export class Trainer {
         trainedOnly: true,
       }).map((tensor) => ({ ...tensor, name: `${name}.${tensor.name}` })),
     );
+  }
+
+  /** What the instructions of the steps so far have taken; none if the backend does not measure it. */
+  timings(): Timing[] {
+    const programs = new Set([this.#first, this.#adding, this.#optimizer]);
+    return [...programs].flatMap((program) => program.timings?.() ?? []);
   }
 
   #fill(batch: Batch): void {

@@ -50,6 +50,17 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
     }
   });
 
+  test('a few rows times a matrix beyond the caches, with more threads than slices', async () => {
+    backends.push(await createWasmBackend({ threads: 17, variant }));
+    for (const [M, N, K] of [
+      [1, 1030, 300],
+      [3, 2050, 130],
+      [1, 40_000, 7],
+    ])
+      check('gemm', { ...kernelCases.gemm(M, N, K, M === 1), transA: 0, transB: 0 }, M === 3);
+    await backends.pop()!.close();
+  });
+
   test.each(attentions)('attention T = %i, D = %i', (T, D) => {
     for (const dropout of [false, true]) check('attention', kernelCases.attention(T, D, 2, dropout), false);
   });

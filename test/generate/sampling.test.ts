@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { candidates, draw } from '../../src/generate/sampling.ts';
+import { candidates, Sampler } from '../../src/generate/sampling.ts';
 
 const plain = { temperature: 1, topK: 0, topP: 1 };
 const logits = [Math.log(0.5), Math.log(0.1), Math.log(0.3), Math.log(0.1)];
@@ -56,8 +56,27 @@ describe('candidates', () => {
   });
 });
 
-test('draw takes each candidate as often as it should', () => {
-  const from = candidates(logits, plain);
-  expect([0, 0.499, 0.501, 0.601, 0.899, 0.999999].map((u) => draw(from, u))).toEqual([0, 0, 1, 2, 2, 3]);
-  expect(draw([{ id: 5, probability: 0.999 }], 0.9999)).toBe(5);
+describe('a sampler', () => {
+  test.each([
+    ['everything', plain, new Set<number>()],
+    ['top-k', { ...plain, topK: 3 }, new Set<number>()],
+    ['top-p', { ...plain, topP: 0.85 }, new Set<number>()],
+    ['low temperature', { ...plain, temperature: 0.5 }, new Set<number>()],
+    ['a banned token', plain, new Set([2])],
+    ['greedy', { ...plain, temperature: 0 }, new Set<number>()],
+  ])('takes each candidate as often as it should: %s', (_name, options, banned) => {
+    const sampler = new Sampler(4, options, banned);
+    let reached = 0;
+    for (const { id, probability } of candidates(logits, options, banned)) {
+      expect(sampler.draw(logits, reached + 1e-9)).toBe(id);
+      reached += probability;
+      expect(sampler.draw(logits, reached - 1e-9)).toBe(id);
+    }
+    expect(reached).toBeCloseTo(1, 12);
+  });
+  test('draws a token that can be drawn however close to 1 the number is', () => {
+    const last = 1 - 2 ** -53;
+    expect(new Sampler(4, plain, new Set([3])).draw(logits, last)).toBe(2);
+    expect(new Sampler(4, { ...plain, topK: 2 }).draw(logits, last)).toBe(2);
+  });
 });

@@ -1,0 +1,31 @@
+/** Where the time of training went, as `train --profile` shows it. */
+import type { KernelProfile } from '../engine/profile.ts';
+import type { TrainProfile } from '../train/train-model.ts';
+import { formatColumns, formatPercent, formatRate } from './format.ts';
+
+export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainProfile): string {
+  const inKernels = kernels.reduce((sum, kernel) => sum + kernel.seconds, 0);
+  const waited = kernels.reduce((sum, kernel) => sum + kernel.waited, 0);
+  const flops = kernels.reduce((sum, kernel) => sum + kernel.flops, 0);
+  const perStep = (value: number): string => (1000 * value).toFixed(3);
+  const rows = kernels.map((kernel) => [
+    kernel.name,
+    formatPercent(kernel.seconds / seconds),
+    perStep(kernel.seconds / steps),
+    String(Math.round(kernel.runs / steps)),
+    rateOf(kernel),
+    formatPercent(kernel.waited / kernel.seconds),
+  ]);
+  const outside = seconds - inKernels;
+  rows.push(['outside the kernels', formatPercent(outside / seconds), perStep(outside / steps), '', '', '']);
+  return [
+    formatColumns(['kernel', 'share', 'ms a step', 'runs', 'rate', 'waiting'], rows),
+    '',
+    `  ${perStep(seconds / steps)} ms a step over ${steps} steps, ${formatRate((steps * tokensPerStep) / seconds, 'tok')}, ${(flops / seconds / 1e9).toFixed(0)} GFLOP/s;`,
+    `  threads waited for each other at barriers ${formatPercent(waited / seconds)} of the time`,
+  ].join('\n');
+}
+
+/** Matrix products by their operations, everything else by the memory it moves. */
+export const rateOf = ({ flops, bytes, seconds }: KernelProfile): string =>
+  flops > 0 ? `${(flops / seconds / 1e9).toFixed(0)} GFLOP/s` : `${(bytes / seconds / 1e9).toFixed(1)} GB/s`;

@@ -1,0 +1,54 @@
+/** What a training run needs, looked at before anything is allocated. */
+import { totalmem } from 'node:os';
+import { EngineMemoryError } from '../engine/memory.ts';
+import { addressableBytes } from '../engine/wasm.ts';
+import { countParameters } from '../model/parameters.ts';
+import { trainingPrograms, type TrainingShape } from './programs.ts';
+
+export interface MemoryLimit {
+  readonly bytes: number;
+  /** Whose limit it is, as in 'the engine can address'. */
+  readonly who: string;
+}
+
+/** The lower of what the engine can address and what the machine, or its container, has. */
+export function memoryLimit(threads: number): MemoryLimit {
+  const engine = { bytes: addressableBytes(threads), who: 'the engine can address' };
+  const constrained = process.constrainedMemory();
+  const machine = { bytes: Math.min(totalmem(), constrained || Infinity), who: 'this machine has' };
+  return machine.bytes < engine.bytes ? machine : engine;
+}
+
+/**
+ * @param bytes what the run needs
+ * @throws EngineMemoryError if that is more than the limit, saying what would fit
+ */
+export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLimit): void {
+  if (bytes <= limit.bytes) return;
+  throw new EngineMemoryError(
+    `this needs ${gigabytes(bytes)} of memory; ${limit.who} ${gigabytes(limit.bytes)}`,
+    {
+      hint: whatFits(shape, limit.bytes),
+    },
+  );
+}
+
+function whatFits(shape: TrainingShape, limit: number): string {
+  const { config, batchSize, microBatches, optimizer } = shape;
+  const needs = (change: Partial<TrainingShape>): number => 4 * trainingPrograms({ ...shape, ...change }).end;
+  for (let size = Math.floor(batchSize / 2); size >= 1; size = Math.floor(size / 2)) {
+    const steps = Math.ceil(batchSize / size) * microBatches;
+    const bytes = needs({ batchSize: size, microBatches: steps });
+    if (bytes <= limit)
+      return `try --batch-size ${size} --gradient-accumulation-steps ${steps}, which needs ${gigabytes(bytes)}`;
+  }
+  for (let T = Math.floor(config.blockSize / 2); T >= 8; T = Math.floor(T / 2)) {
+    const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
+    if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${gigabytes(bytes)}`;
+  }
+  const numbers = optimizer === 'adamw' ? 4 : 3;
+  const least = 4 * numbers * countParameters(config);
+  return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${gigabytes(least)}`;
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
