@@ -26,6 +26,16 @@ export const commands: readonly CommandEntry[] = [
   { name: 'sample', summary: 'Write with a model', load: () => import('./sample.ts') },
   { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
   { name: 'tokenize', summary: 'Turn text into tokens, and back', load: () => import('./tokenize.ts') },
+  {
+    name: 'bench',
+    summary: 'Measure how fast models train and write here',
+    load: () => import('./bench.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'Check the engine, and what it reaches on this machine',
+    load: () => import('./doctor.ts'),
+  },
   { name: 'gradcheck', summary: 'Check every derivative numerically', load: () => import('./gradcheck.ts') },
 ];
 

@@ -16,27 +16,41 @@ export interface KernelProfile {
   readonly bytes: number;
 }
 
-/** Sums what instructions have taken by kind, the costliest first. */
-export function profileOf(timings: Iterable<Timing>): KernelProfile[] {
+/**
+ * Sums what instructions have taken by kind, the costliest first.
+ *
+ * @param since the timings of the same instructions at an earlier moment, to leave out what came before it
+ * @param kindOf what counts as one kind
+ */
+export function profileOf(
+  timings: readonly Timing[],
+  {
+    since,
+    kindOf = kernelAndShape,
+  }: { since?: readonly Timing[]; kindOf?: (of: Instruction) => string } = {},
+): KernelProfile[] {
   const kinds = new Map<string, KernelProfile>();
-  for (const { instruction, runs, seconds, waited } of timings) {
-    if (runs === 0) continue;
+  timings.forEach(({ instruction, ...timing }, i) => {
+    const runs = timing.runs - (since?.[i].runs ?? 0);
+    if (runs === 0) return;
     const name = kindOf(instruction);
     const { flops, bytes } = costOf(instruction);
-    const before = kinds.get(name) ?? { name, runs: 0, seconds: 0, waited: 0, flops: 0, bytes: 0 };
+    const sum = kinds.get(name) ?? { name, runs: 0, seconds: 0, waited: 0, flops: 0, bytes: 0 };
     kinds.set(name, {
       name,
-      runs: before.runs + runs,
-      seconds: before.seconds + seconds,
-      waited: before.waited + waited,
-      flops: before.flops + flops * runs,
-      bytes: before.bytes + bytes * runs,
+      runs: sum.runs + runs,
+      seconds: sum.seconds + timing.seconds - (since?.[i].seconds ?? 0),
+      waited: sum.waited + timing.waited - (since?.[i].waited ?? 0),
+      flops: sum.flops + flops * runs,
+      bytes: sum.bytes + bytes * runs,
     });
-  }
-  return [...kinds.values()].toSorted((a, b) => b.seconds - a.seconds);
+  });
+  return [...kinds.values()]
+    .map((kind) => ({ ...kind, waited: Math.min(kind.waited, kind.seconds) })) // other threads may start to wait earlier
+    .toSorted((a, b) => b.seconds - a.seconds);
 }
 
-function kindOf({ kernel, args }: Instruction): string {
+function kernelAndShape({ kernel, args }: Instruction): string {
   if (kernel !== 'gemm') return kernel;
   const { M, N, K, transA, transB } = args;
   return `gemm ${M}×${N}×${K} A${transA ? 'ᵀ' : ''}·B${transB ? 'ᵀ' : ''}`;

@@ -38,9 +38,9 @@ export interface TimedTraining {
   readonly flopsPerStep: number;
   readonly memoryBytes: number;
   /** Trains for some steps; returns how many seconds they took. */
-  run(steps: number): number;
+  readonly run: (steps: number) => number;
   /** See Trainer.timings. */
-  timings(): Timing[];
+  readonly timings: () => Timing[];
 }
 
 /** Lays a model out at the start of the backend's memory and initialises it. */
@@ -78,7 +78,7 @@ export interface TimedSampling {
   /** Bytes of the parameters that are read for each token: all but the embeddings' rows. */
   readonly bytesPerToken: number;
   /** Writes so many tokens after a prompt of one; returns how many seconds that took. */
-  run(tokens: number): number;
+  readonly run: (tokens: number) => number;
 }
 
 /** Lays a model out at the start of the backend's memory and initialises it. */

@@ -1,0 +1,121 @@
+/** `gpt bench`: tokens a second on this machine, training and writing, for models of well-known shapes. */
+import type { Command } from 'commander';
+import { chooseBackend } from '../engine/backend.ts';
+import { MAX_THREADS } from '../engine/wasm.ts';
+import { benchModels, startSampling, startTraining, type BenchModelName } from '../measure/models.ts';
+import { medianRate } from '../measure/rate.ts';
+import { countParameters } from '../model/parameters.ts';
+import { formatBytes, formatCount, formatNumber } from './format.ts';
+import { addExamples } from './help.ts';
+import { warnOfSlowEngine } from './model-options.ts';
+import { argument, choice, number, option, wholeNumber } from './options.ts';
+import { notice, print, stdoutColors } from './terminal.ts';
+
+const names = Object.keys(benchModels) as BenchModelName[];
+
+interface Flags {
+  readonly seconds: number;
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+interface Result {
+  readonly model: BenchModelName;
+  readonly parameters: number;
+  readonly batchSize: number;
+  readonly blockSize: number;
+  readonly memoryBytes: number;
+  readonly trainTokensPerSecond: number;
+  readonly stepSeconds: number;
+  /** Of the model's matrix products. */
+  readonly flopsPerSecond: number;
+  readonly sampleTokensPerSecond: number;
+}
+
+export function register(command: Command): void {
+  command
+    .addArgument(argument('[model...]', `${names.join(', ')}; default: all`, choice(names)))
+    .addOption(option('--seconds <n>', 'how long to measure each figure', number({ min: 0.1, max: 600 }), 2))
+    .addOption(
+      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    )
+    .option('--json', 'print the results as JSON')
+    .action(bench);
+  addExamples(command, [
+    ['How fast is this machine?', 'gpt bench'],
+    ['What a second core is worth', 'gpt bench nano --threads 1; gpt bench nano --threads 2'],
+  ]);
+}
+
+async function bench(models: readonly BenchModelName[], { seconds, threads, json }: Flags): Promise<void> {
+  const results: Result[] = [];
+  const started = threads === undefined ? {} : { threads };
+  const { backend, rejected } = await chooseBackend(started);
+  notice(`${backend.name}; random tokens, medians.`);
+  warnOfSlowEngine(backend.name, rejected);
+  await backend.close();
+  if (json === undefined) await print(`${stdoutColors.bold(row(HEAD))}\n`);
+  for (const name of models.length > 0 ? models : names) {
+    const result = await measure(name, seconds, started);
+    results.push(result);
+    if (json === undefined) await print(`${row(cells(result))}\n`);
+  }
+  if (json) await print(`${JSON.stringify(results, undefined, 2)}\n`);
+}
+
+async function measure(
+  name: BenchModelName,
+  seconds: number,
+  options: { readonly threads?: number },
+): Promise<Result> {
+  const model = benchModels[name];
+  const training = await withBackend(options, (backend) => {
+    const timed = startTraining(backend, model);
+    return { ...timed, rate: medianRate(timed.run, seconds) };
+  });
+  const sampling = await withBackend(options, (backend) => {
+    const timed = startSampling(backend, model);
+    return medianRate(timed.run, seconds, Math.min(32, model.config.blockSize - 1));
+  });
+  return {
+    model: name,
+    parameters: countParameters(model.config),
+    batchSize: model.batchSize,
+    blockSize: model.config.blockSize,
+    memoryBytes: training.memoryBytes,
+    trainTokensPerSecond: training.rate * training.tokensPerStep,
+    stepSeconds: 1 / training.rate,
+    flopsPerSecond: training.rate * training.flopsPerStep,
+    sampleTokensPerSecond: sampling,
+  };
+}
+
+/** A backend of its own for each measurement: it gives its memory back when it closes. */
+async function withBackend<T>(
+  options: { readonly threads?: number },
+  use: (backend: Awaited<ReturnType<typeof chooseBackend>>['backend']) => T,
+): Promise<T> {
+  const { backend } = await chooseBackend(options);
+  try {
+    return use(backend);
+  } finally {
+    await backend.close();
+  }
+}
+
+const HEAD = ['model', 'parameters', 'batch', 'memory', 'training', 'a step', 'products', 'sampling'];
+const WIDTHS = [6, 10, 8, 9, 15, 10, 13, 14];
+
+const row = (texts: readonly string[]): string =>
+  texts.map((text, i) => (i === 0 ? text.padEnd(WIDTHS[0]) : text.padStart(WIDTHS[i]))).join('  ');
+
+const cells = (result: Result): string[] => [
+  result.model,
+  formatCount(result.parameters),
+  `${result.batchSize}×${result.blockSize}`,
+  formatBytes(result.memoryBytes),
+  `${formatNumber(result.trainTokensPerSecond)} tok/s`,
+  `${(1000 * result.stepSeconds).toFixed(1)} ms`,
+  `${(result.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`,
+  `${formatNumber(result.sampleTokensPerSecond)} tok/s`,
+];

@@ -1,0 +1,173 @@
+/** `gpt doctor`: what the engine is and reaches on this machine, and what would make it faster. */
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { chooseBackend } from '../engine/backend.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { profileOf, type KernelProfile } from '../engine/profile.ts';
+import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
+import { gemmPeak, readBandwidth } from '../measure/engine.ts';
+import { benchModels, startTraining } from '../measure/models.ts';
+import { formatBytes, formatColumns, formatPercent, formatTable } from './format.ts';
+import { addExamples } from './help.ts';
+import { option, wholeNumber } from './options.ts';
+import { rateOf } from './profile-table.ts';
+import { notice, print, printable, stdoutColors } from './terminal.ts';
+
+interface Flags {
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+export function register(command: Command): void {
+  command
+    .addOption(
+      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    )
+    .option('--json', 'print what was found as JSON')
+    .action(doctor);
+  addExamples(command, [
+    ['Is everything as fast as it can be?', 'gpt doctor'],
+    ['The peak, for a script', 'gpt doctor --json | jq .peakFlops'],
+  ]);
+}
+
+interface Findings {
+  readonly node: string;
+  readonly platform: string;
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly freeMemoryBytes: number;
+  readonly engine: string;
+  readonly threads: number;
+  readonly rejected: readonly Rejection[];
+  /** FLOP/s of a matrix product in the caches, with one thread and with all. */
+  readonly peakFlopsOneThread: number;
+  readonly peakFlops: number;
+  /** Bytes/s of reading memory with all threads. */
+  readonly readBandwidth: number;
+  /** Of training a 6-layer model of 384 channels, kernel by kernel. */
+  readonly kernels: readonly KernelProfile[];
+  readonly advice: readonly string[];
+}
+
+async function doctor({ threads, json }: Flags): Promise<void> {
+  notice('Checking the engine; this takes some ten seconds.\n');
+  const findings = await examine(threads === undefined ? {} : { threads });
+  await print(json ? `${JSON.stringify(findings, undefined, 2)}\n` : report(findings));
+}
+
+async function examine(options: { readonly threads?: number }): Promise<Findings> {
+  const load = await busyCores();
+  const { backend, rejected } = await chooseBackend({ ...options, profile: true });
+  const peakFlops = gemmPeak(backend);
+  const bandwidth = readBandwidth(backend);
+  await backend.close();
+  const { backend: one } = await chooseBackend({ threads: 1 });
+  const peakFlopsOneThread = gemmPeak(one);
+  await one.close();
+  const { backend: fresh } = await chooseBackend({ ...options, profile: true });
+  const kernels = profileTraining(fresh);
+  await fresh.close();
+  return {
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    freeMemoryBytes: process.platform === 'linux' ? process.availableMemory() : freemem(),
+    engine: backend.name,
+    threads: backend.threads,
+    rejected,
+    peakFlopsOneThread,
+    peakFlops,
+    readBandwidth: bandwidth,
+    kernels,
+    advice: adviceFor(backend, rejected, load),
+  };
+}
+
+/** How many cores other programs keep busy, over some moments in which this one does nothing. */
+async function busyCores(): Promise<number> {
+  const read = () =>
+    cpus().reduce(
+      (sum, { times }) => ({
+        idle: sum.idle + times.idle,
+        all: sum.all + Object.values(times).reduce((a, b) => a + b),
+      }),
+      { idle: 0, all: 0 },
+    );
+  const before = read();
+  await sleep(500);
+  const after = read();
+  return cpus().length * (1 - (after.idle - before.idle) / Math.max(1, after.all - before.all));
+}
+
+/** Some steps of a model large enough to be typical, after as many for V8 to compile the kernels. */
+function profileTraining(backend: Backend): KernelProfile[] {
+  const training = startTraining(backend, { ...benchModels.baby, batchSize: 2 });
+  const warm = performance.now() + 2000;
+  while (performance.now() < warm) training.run(1);
+  const since = training.timings();
+  const end = performance.now() + 2000;
+  while (performance.now() < end) training.run(1);
+  return profileOf(training.timings(), { since, kindOf: ({ kernel }) => kernel });
+}
+
+function adviceFor(backend: Backend, rejected: readonly Rejection[], load: number): string[] {
+  const advice: string[] = [];
+  for (const { variant, reason } of rejected) {
+    if (/Node \d+ or newer/.test(reason)) advice.push(`use Node 24 or newer: ${reason}`);
+    else if (reason.startsWith('gives wrong results'))
+      advice.push(`engine '${variant}' ${reason}: please report this, with the processor and Node version`);
+    else if (backend.name.startsWith('reference'))
+      advice.push(`engine '${variant}' does not work here: ${reason}`);
+  }
+  if (backend.threads < availableParallelism())
+    advice.push(`leave --threads out to use all ${availableParallelism()} cores`);
+  if (availableParallelism() < cpus().length)
+    advice.push(
+      `this process may use ${availableParallelism()} of ${cpus().length} cores (taskset, a container?)`,
+    );
+  if (load > 0.3)
+    advice.push(
+      `close other programs: they keep ${load.toFixed(1)} cores busy, and the figures above are too low`,
+    );
+  return advice;
+}
+
+const gflops = (rate: number): string => `${(rate / 1e9).toFixed(0)} GFLOP/s`;
+
+function report(found: Findings): string {
+  const facts = formatTable([
+    ['processor', `${printable(found.processor)}, ${found.cores} ${found.cores === 1 ? 'core' : 'cores'}`],
+    ['memory', `${formatBytes(found.memoryBytes)}, ${formatBytes(found.freeMemoryBytes)} free`],
+    ['node', `${found.node}, ${found.platform}`],
+    ['engine', found.engine],
+    ...found.rejected.map(
+      ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
+    ),
+    [
+      'peak',
+      `${gflops(found.peakFlops)} in matrix products; ${gflops(found.peakFlopsOneThread)} with one thread`,
+    ],
+    ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s of memory read`],
+  ]);
+  const total = found.kernels.reduce((sum, { seconds }) => sum + seconds, 0);
+  const columns = formatColumns(
+    ['kernel', 'share', 'rate', 'of the peak', 'waiting'],
+    found.kernels.map((kernel) => [
+      kernel.name,
+      formatPercent(kernel.seconds / total),
+      rateOf(kernel),
+      kernel.flops > 0 ? formatPercent(kernel.flops / kernel.seconds / found.peakFlops, 0) : '',
+      formatPercent(kernel.waited / kernel.seconds),
+    ]),
+  );
+  const verdict =
+    found.advice.length === 0
+      ? stdoutColors.green('All is well: this is the fastest engine, on all cores.')
+      : `To make it faster:\n${found.advice.map((line) => `  - ${printable(line)}`).join('\n')}`;
+  return `${facts}\n\nTraining a model of 6 layers and 384 channels:\n${columns}\n\n${verdict}\n`;
+}

@@ -1,0 +1,72 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { run } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'speed-'));
+writeFileSync(
+  join(folder, 'corpus.txt'),
+  'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
+);
+const at = (args: string) => run(args.split(' '), { cwd: folder });
+const tiny =
+  'train corpus.txt --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 30';
+
+describe('train --profile', () => {
+  test('shows each kernel with its share, rate and waiting, and the step as a whole', async () => {
+    const { stderr, code } = await at(`${tiny} --profile`);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/kernel +share +ms a step +runs +rate +waiting/);
+    expect(stderr).toMatch(/gemm 64×48×16 A·B +[\d.]+% +\d\.\d{3} +1 +\d+ GFLOP\/s +[\d.]+%/);
+    expect(stderr).toMatch(/adamw +[\d.]+% +\d\.\d{3} +1 +[\d.]+ GB\/s +[\d.]+%/);
+    expect(stderr).toMatch(/outside the kernels +[\d.]+%/);
+    expect(stderr).toMatch(/[\d.]+ ms a step over 30 steps, [\d,.]+ tok\/s, \d+ GFLOP\/s;/);
+    const shares = [...stderr.matchAll(/^ {2}\S.* {2,}([\d.]+)% +\d+\.\d{3}(?: |$)/gm)].map(([, share]) =>
+      Number(share),
+    );
+    expect(shares.length).toBeGreaterThan(15);
+    expect(Math.abs(shares.reduce((a, b) => a + b, 0) - 100)).toBeLessThan(2);
+  });
+  test('is part of the JSON', async () => {
+    const { stdout } = await at(`${tiny} --profile --json -q`);
+    const { profile } = JSON.parse(stdout) as { profile: { steps: number; kernels: { runs: number }[] } };
+    expect(profile.steps).toBe(30);
+    expect(profile.kernels.every(({ runs }) => runs % 30 === 0)).toBe(true);
+  });
+  test('changes nothing but the time: the same bytes', async () => {
+    const loss = async (flags: string) =>
+      (JSON.parse((await at(`${tiny} --json -q ${flags}`)).stdout) as { val_loss: number }).val_loss;
+    expect(await loss('--profile')).toBe(await loss('--threads 1'));
+  });
+});
+
+test('what does not fit in memory is refused before anything is allocated', async () => {
+  const { code, stderr } = await at('train corpus.txt --preset gpt2 --batch-size 64 --block-size 512');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^error: this needs [\d.]+ GB of memory; (the engine can address|this machine has) [\d.]+ GB\nhint: try --batch-size \d+ --gradient-accumulation-steps \d+, which needs [\d.]+ GB\n$/,
+  );
+});
+
+test('bench measures the models asked for', async () => {
+  const { code, stdout } = await at('bench nano --seconds 0.1');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^model +parameters +batch +memory +training +a step +products +sampling\n/);
+  expect(stdout).toMatch(
+    /nano +810K +12×64 +40.2 MB +[\d,]+ tok\/s +[\d.]+ ms +\d+ GFLOP\/s +[\d,]+ tok\/s\n$/,
+  );
+});
+
+test('doctor says what runs, what it reaches and what to do', async () => {
+  const { code, stdout } = await at('doctor --json');
+  expect(code).toBe(0);
+  const found = JSON.parse(stdout) as Record<string, unknown> & {
+    kernels: { name: string; seconds: number }[];
+  };
+  expect(found).toMatchObject({ cores: expect.any(Number), engine: expect.stringMatching(/^wasm /) });
+  expect(found['peakFlops']).toBeGreaterThan(1e8);
+  expect(found['readBandwidth']).toBeGreaterThan(1e7);
+  expect(found.kernels.map(({ name }) => name)).toContain('attentionBackward');
+  expect(Array.isArray(found['advice'])).toBe(true);
+});

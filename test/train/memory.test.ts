@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { checkMemory, memoryLimit } from '../../src/train/memory.ts';
+import { trainingPrograms, type TrainingShape } from '../../src/train/programs.ts';
+
+const config: ModelConfig = {
+  ...gpt2Defaults,
+  vocabSize: 65,
+  blockSize: 64,
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 32,
+  dropout: 0,
+};
+const shape: TrainingShape = { config, batchSize: 16, microBatches: 2, optimizer: 'adamw' };
+const needs = (change: Partial<TrainingShape> = {}): number =>
+  4 * trainingPrograms({ ...shape, ...change }).end;
+
+function hintFor(bytes: number, of: TrainingShape = shape): string | undefined {
+  try {
+    checkMemory(of, 4 * trainingPrograms(of).end, { bytes, who: 'this machine has' });
+  } catch (error) {
+    return (error as { hint: string }).hint;
+  }
+  return undefined;
+}
+
+describe('what does not fit is refused with what would', () => {
+  test('nothing is said where it fits', () => {
+    expect(hintFor(needs())).toBeUndefined();
+  });
+  test('smaller micro-batches, as many tokens in a step', () => {
+    const bytes = needs({ batchSize: 4, microBatches: 8 });
+    expect(hintFor(bytes)).toMatch(
+      /^try --batch-size 4 --gradient-accumulation-steps 8, which needs [\d.]+ GB$/,
+    );
+    expect(hintFor(bytes - 1)).toMatch(/^try --batch-size 2 --gradient-accumulation-steps 16,/);
+  });
+  test('a shorter block where a single sequence is too much', () => {
+    const bytes = needs({ batchSize: 1, microBatches: 2, config: { ...config, blockSize: 32 } });
+    expect(hintFor(bytes)).toMatch(/^try --batch-size 1 --block-size 32, which needs/);
+  });
+  test('a smaller model where even that does not help', () => {
+    expect(hintFor(1000)).toMatch(
+      /^use a smaller model: parameters, gradients and the optimiser's moments alone/,
+    );
+  });
+  test('the message names both sizes and whose limit it is', () => {
+    expect(() => checkMemory(shape, 5e9, { bytes: 4.2e9, who: 'the engine can address' })).toThrow(
+      'this needs 5.00 GB of memory; the engine can address 4.20 GB',
+    );
+  });
+});
+
+test('the limit is at most what 32-bit addresses reach, less the working memory of the threads', () => {
+  const one = memoryLimit(1).bytes;
+  expect(one).toBeLessThan(2 ** 32);
+  expect(memoryLimit(64).bytes).toBeLessThanOrEqual(one);
+  expect(memoryLimit(64).bytes).toBeGreaterThan(2 ** 20);
+});
