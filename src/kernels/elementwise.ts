@@ -2,7 +2,7 @@
  * Kernels that treat each element by itself. Threads split the elements in whole cache lines. Vectors are handled in
  * pairs, which V8's revectorize turns into one 256-bit operation.
  */
-import { exp4, loadPart, madd, putPart, storePart } from './vector';
+import { constant, exp4, loadPart, madd, putPart, storePart } from './vector';
 import { share } from './threads';
 
 const LINE = 16;
@@ -31,30 +31,36 @@ export function copy(thread: i32, threads: i32, x: usize, y: usize, accumulate: 
   }
 }
 
+const GELU = memory.data<f32>([
+  1,
+  -1.5957691216057308, // −2√(2/π)
+  -0.07135481282, // −2√(2/π)·0.044715
+  1.5957691216057308,
+  0.21406443847, // 2√(2/π)·3·0.044715
+]);
+
 /** −2u of GELU's tanh u, so that ½(1 + tanh u) = 1/(1 + e^(−2u)): u = √(2/π)(x + 0.044715x³). */
 // @ts-ignore: decorator
 @inline
 function exponent(x: v128, square: v128): v128 {
-  const c = f32x4.splat(-1.5957691216057308); // −2√(2/π)
-  return f32x4.mul(x, madd(f32x4.splat(-0.07135481282), square, c)); // c·0.044715
+  return f32x4.mul(x, madd(constant(GELU, 2), square, constant(GELU, 1)));
 }
 
 /** GELU as x·σ(2u): the same function as with tanh, without the cancellation of 1 + tanh u for negative x. */
 // @ts-ignore: decorator
 @inline
 function gelu4(x: v128): v128 {
-  const one = f32x4.splat(1);
-  return f32x4.div(x, f32x4.add(one, exp4(exponent(x, f32x4.mul(x, x)))));
+  return f32x4.div(x, f32x4.add(constant(GELU, 0), exp4(exponent(x, f32x4.mul(x, x)))));
 }
 
 /** σ + x·σ(1 − σ)·2u′ with 2u′ = 2√(2/π)(1 + 3·0.044715x²). */
 // @ts-ignore: decorator
 @inline
 function geluDerivative4(x: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = constant(GELU, 0);
   const square = f32x4.mul(x, x);
   const sigma = f32x4.div(one, f32x4.add(one, exp4(exponent(x, square))));
-  const slope = madd(f32x4.splat(0.21406443847), square, f32x4.splat(1.5957691216057308));
+  const slope = madd(constant(GELU, 4), square, constant(GELU, 3));
   return madd(f32x4.mul(f32x4.mul(x, slope), sigma), f32x4.sub(one, sigma), sigma);
 }
 

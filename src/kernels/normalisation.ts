@@ -175,19 +175,42 @@ export function layerNormBackward(
     const at = (usize(n) * C) << 2;
     const shift = f32x4.splat(load<f32>(mean + (usize(n) << 2)));
     const by = f32x4.splat(load<f32>(rstd + (usize(n) << 2)));
-    let sum = f32x4.splat(0); // of dX̂
-    let dot = f32x4.splat(0); // of dX̂·x̂
-    for (let c = 0; c < C; c += 4) {
+    // Two sums of each kind side by side, over pairs of vectors: of dX̂, and of dX̂·x̂.
+    let sum0 = f32x4.splat(0);
+    let sum1 = f32x4.splat(0);
+    let dot0 = f32x4.splat(0);
+    let dot1 = f32x4.splat(0);
+    let c = 0;
+    for (; c + 8 <= C; c += 8) {
+      const p = c << 2;
+      const d0 = f32x4.mul(v128.load(dY + at + p), v128.load(weight + p));
+      const d1 = f32x4.mul(v128.load(dY + at + p, 16), v128.load(weight + p, 16));
+      sum0 = f32x4.add(sum0, d0);
+      sum1 = f32x4.add(sum1, d1);
+      dot0 = madd(d0, f32x4.mul(f32x4.sub(v128.load(x + at + p), shift), by), dot0);
+      dot1 = madd(d1, f32x4.mul(f32x4.sub(v128.load(x + at + p, 16), shift), by), dot1);
+    }
+    for (; c < C; c += 4) {
       const p = c << 2;
       const rest = C - c; // lanes beyond it are 0 in dY, and so in both sums
       const d = f32x4.mul(loadPart(dY + at + p, rest), loadPart(weight + p, rest));
-      const normalised = f32x4.mul(f32x4.sub(loadPart(x + at + p, rest), shift), by);
-      sum = f32x4.add(sum, d);
-      dot = madd(d, normalised, dot);
+      sum0 = f32x4.add(sum0, d);
+      dot0 = madd(d, f32x4.mul(f32x4.sub(loadPart(x + at + p, rest), shift), by), dot0);
     }
-    const meanD = f32x4.splat(sumLanes(sum) / f32(C));
-    const meanDX = f32x4.splat(sumLanes(dot) / f32(C));
-    for (let c = 0; c < C; c += 4) {
+    const meanD = f32x4.splat(sumLanes(f32x4.add(sum0, sum1)) / f32(C));
+    const meanDX = f32x4.splat(sumLanes(f32x4.add(dot0, dot1)) / f32(C));
+    for (c = 0; c + 8 <= C; c += 8) {
+      const p = c << 2;
+      let r0 = inputGradient(x + at + p, weight + p, dY + at + p, shift, by, meanD, meanDX);
+      let r1 = inputGradient(x + at + p + 16, weight + p + 16, dY + at + p + 16, shift, by, meanD, meanDX);
+      if (accumulate) {
+        r0 = f32x4.add(v128.load(dX + at + p), r0);
+        r1 = f32x4.add(v128.load(dX + at + p, 16), r1);
+      }
+      v128.store(dX + at + p, r0);
+      v128.store(dX + at + p, r1, 16);
+    }
+    for (; c < C; c += 4) {
       const p = c << 2;
       const rest = C - c;
       const d = f32x4.mul(loadPart(dY + at + p, rest), loadPart(weight + p, rest));
@@ -196,6 +219,15 @@ export function layerNormBackward(
       putPart(dX + at + p, result, rest, accumulate);
     }
   }
+}
+
+/** Four elements of dX; the operands are where these are. */
+// @ts-ignore: decorator
+@inline
+function inputGradient(x: usize, weight: usize, dY: usize, shift: v128, by: v128, meanD: v128, meanDX: v128): v128 {
+  const d = f32x4.mul(v128.load(dY), v128.load(weight));
+  const normalised = f32x4.mul(f32x4.sub(v128.load(x), shift), by);
+  return f32x4.mul(by, f32x4.sub(f32x4.sub(d, meanD), f32x4.mul(normalised, meanDX)));
 }
 
 export function layerNormParametersBackward(

@@ -7,6 +7,8 @@
  * `ld` is the length of a row of the source in bytes, R is MR (4 or 6) or NR (8 or 16).
  */
 
+import { loadPart } from '../vector';
+
 /** Bytes of a panel of R rows or columns, k deep. */
 // @ts-ignore: decorator
 @inline
@@ -114,9 +116,17 @@ export function packColumns(
   if (whole >= to) return;
   const p = dst + stride * whole; // the last panel sticks out
   const columns = count - whole * R;
-  for (let i = 0; i < k; i++)
-    for (let r = 0; r < R; r++)
-      store<f32>(p + step * i + (r << 2), r < columns ? load<f32>(src + ld * i + step * whole + (r << 2)) : 0);
+  let s = src + step * whole;
+  let at = p;
+  for (let i = 0; i < k; i++) {
+    for (let r = 0; r < R; r += 4) {
+      const v = r < columns ? loadPart(s + (r << 2), columns - r) : f32x4.splat(0);
+      if (R - r >= 4) v128.store(at + (r << 2), v);
+      else v128.store64_lane(at + (r << 2), v, 0); // the last two of MR = 6
+    }
+    s += ld;
+    at += step;
+  }
 }
 
 /** Four rows of k numbers become four columns of rows `step` bytes apart. */

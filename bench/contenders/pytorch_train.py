@@ -1,11 +1,11 @@
 """Training speed of a plain PyTorch GPT of the same architecture: scaled_dot_product_attention, fused AdamW.
 
-Reads commands from stdin, one a line, so that a driver can alternate it with other contenders: each line "N" runs N
-steps and prints one JSON line {"seconds": …, "loss": …}. Prints {"ready": …} when warm.
+A contender, see bench/common.js. Before it is ready, it tries each thread count up to the machine's and keeps the fastest.
 """
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -52,14 +52,13 @@ class GPT(nn.Module):
 
 
 parser = argparse.ArgumentParser()
-for name in ("vocab", "block", "layers", "heads", "channels", "batch", "threads"):
+for name in ("vocab", "block", "layers", "heads", "channels", "batch"):
     parser.add_argument(f"--{name}", type=int, required=True)
 parser.add_argument("--compile", action="store_true")
 parser.add_argument("--warmup", type=int, default=5)
 a = parser.parse_args()
 
 torch.manual_seed(1)
-torch.set_num_threads(a.threads)
 model = GPT(a.vocab, a.block, a.layers, a.heads, a.channels)
 decayed = [p for p in model.parameters() if p.dim() >= 2]
 others = [p for p in model.parameters() if p.dim() < 2]
@@ -85,13 +84,31 @@ def step():
     return loss
 
 
-for _ in range(a.warmup):
-    step()
-print(json.dumps({"ready": torch.__version__}), flush=True)
-for line in sys.stdin:
+def seconds_for(steps):
     start = time.perf_counter()
-    for _ in range(int(line)):
+    for _ in range(steps):
         loss = step()
-    seconds = time.perf_counter() - start
+    loss.item()
+    return time.perf_counter() - start
+
+
+def best_threads():
+    """The fastest of 1, 2, 4, … and all cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    counts = sorted({2**i for i in range(cores.bit_length()) if 2**i <= cores} | {cores})
+    took = {}
+    for threads in counts:
+        torch.set_num_threads(threads)
+        once = seconds_for(a.warmup) / a.warmup
+        took[threads] = min(seconds_for(max(1, int(0.3 / once))) / max(1, int(0.3 / once)) for _ in range(3))
+    return min(took, key=took.get)
+
+
+threads = best_threads()
+torch.set_num_threads(threads)
+seconds_for(a.warmup)
+print(json.dumps({"ready": {"version": torch.__version__, "threads": threads}}), flush=True)
+for line in sys.stdin:
+    seconds = seconds_for(int(line))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "loss": loss.item(), "peakBytes": peak}), flush=True)
+    print(json.dumps({"seconds": seconds, "peakBytes": peak}), flush=True)

@@ -1,0 +1,108 @@
+/**
+ * What the benchmarks share. Every contender is a process of its own that reads a count from stdin and answers with a line of
+ * JSON: { seconds, … } for so many steps or tokens. The driver lets them take turns, so that a machine that is busy for a
+ * while is so for all of them, and takes medians.
+ */
+import { spawn } from 'node:child_process';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { median } from '../dist/measure/rate.js';
+
+export { median };
+
+/** @returns {{ rounds: number, python: string, corpus: string, models: string[] }} */
+export function readArguments(defaults = {}) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: defaults.rounds ?? '5' },
+      python: { type: 'string', default: '.venv/bin/python' },
+      corpus: { type: 'string', default: 'data/moby-dick.txt' },
+    },
+  });
+  return { ...values, rounds: Number(values.rounds), models: positionals };
+}
+
+const path = (file) => fileURLToPath(new URL(`contenders/${file}`, import.meta.url));
+const flagsOf = (flags) =>
+  Object.entries(flags).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : [`--${name}`, String(value)],
+  );
+
+/** This program. @param what 'train', 'sample', 'tokenize' or 'peak' */
+export const gpt = (what, flags) => start('gpt', process.execPath, [path('gpt.js'), what, ...flagsOf(flags)]);
+
+/** A Python script of contenders/. */
+export const python = (name, interpreter, script, flags) =>
+  start(name, interpreter, [path(script), ...flagsOf(flags)]);
+
+/** Starts a contender and waits until it is warm. */
+async function start(name, command, args) {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', process.env.DEBUG ? 'inherit' : 'ignore'] });
+  const failed = new Promise((_resolve, reject) => {
+    child.once('error', (cause) => reject(new Error(`${name} cannot be started: ${command}`, { cause })));
+    child.once('exit', (code) =>
+      reject(new Error(`${name} ended with exit code ${code}; DEBUG=1 shows why`)),
+    );
+  });
+  failed.catch(() => {}); // the one who waits hears of it
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = () => Promise.race([failed, lines.next().then(({ value }) => JSON.parse(value ?? 'null'))]);
+  const { ready } = await next();
+  return {
+    name,
+    /** What it said when it was warm: versions, threads. */
+    ready,
+    run(count) {
+      child.stdin.write(`${count}\n`);
+      return next();
+    },
+    close: () => new Promise((resolve) => child.once('exit', resolve).kill()),
+  };
+}
+
+/**
+ * Lets contenders take turns; returns each one's answers.
+ *
+ * @param counts how much each does in a round
+ */
+export async function alternate(contenders, counts, rounds) {
+  const answers = contenders.map(() => []);
+  for (let round = 0; round < rounds; round++)
+    for (const [i, contender] of contenders.entries()) answers[i].push(await contender.run(counts[i]));
+  return answers;
+}
+
+/** The median of one field over the rounds. */
+export const medianOf = (answers, field) => median(answers.map((answer) => answer[field]));
+
+export const machine = () => ({
+  processor: cpus()[0].model.trim(),
+  cores: availableParallelism(),
+  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+  node: process.versions.node,
+  system: `${process.platform} ${process.arch}`,
+});
+
+/** A Markdown table. */
+export const markdown = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+export const count = (value) => Math.round(value).toLocaleString('en-US');
+export const times = (ratio) => `${ratio.toFixed(ratio < 10 ? 2 : 1)}×`;
+
+/** Runs a benchmark's own file from the command line: prints its rows as a table. */
+export async function main(url, measure) {
+  if (process.argv[1] !== fileURLToPath(url)) return;
+  const rows = await measure(readArguments(), (line) => process.stderr.write(`${line}\n`));
+  process.stdout.write(`${tableOf(rows)}\n`);
+}
+
+/** Rows as every benchmark makes them: { work, ours, rival, ratio, target, met }. */
+export const tableOf = (rows) =>
+  markdown(
+    ['work', 'gpt', 'against', 'ratio', 'target'],
+    rows.map(({ work, ours, rival, ratio, target }) => [work, ours, rival, ratio, target]),
+  );

@@ -1,0 +1,108 @@
+/**
+ * This program as a contender, see bench/common.js.
+ *
+ *     node bench/contenders/gpt.js train|sample|peak --model nano [--threads 2]
+ *     node bench/contenders/gpt.js tokenize --file text.txt --tokenizer tokenizer.json
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { openCorpus } from '../../dist/data/corpus.js';
+import { tokenIds } from '../../dist/data/tokenize.js';
+import { createWasmBackend, defaultThreads } from '../../dist/engine/wasm.js';
+import { gemmPeak, readBandwidth } from '../../dist/measure/engine.js';
+import { benchModels, startSampling, startTraining } from '../../dist/measure/models.js';
+import { tokenizerFromJson } from '../../dist/tokenizer/registry.js';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    model: { type: 'string', default: 'nano' },
+    threads: { type: 'string', default: String(defaultThreads()) },
+    layers: { type: 'string' },
+    heads: { type: 'string' },
+    channels: { type: 'string' },
+    block: { type: 'string' },
+    batch: { type: 'string' },
+    file: { type: 'string' },
+    tokenizer: { type: 'string' },
+  },
+});
+
+/** A well-known shape, or that with some of its numbers changed. */
+function modelOf() {
+  const { config, batchSize } = benchModels[values.model];
+  const chosen = {
+    nLayer: values.layers,
+    nHead: values.heads,
+    nEmbd: values.channels,
+    blockSize: values.block,
+  };
+  const given = Object.entries(chosen).filter(([, value]) => value !== undefined);
+  return {
+    config: { ...config, ...Object.fromEntries(given.map(([name, value]) => [name, Number(value)])) },
+    batchSize: Number(values.batch ?? batchSize),
+  };
+}
+
+/** V8 compiles kernels in the background; until it has, they are many times slower. */
+function warmUp(run) {
+  const until = performance.now() + 3000;
+  while (performance.now() < until) run();
+}
+
+const work = {
+  async train() {
+    const backend = await createWasmBackend({ threads: Number(values.threads) });
+    const training = startTraining(backend, modelOf());
+    warmUp(() => training.run(1));
+    const { tokensPerStep, flopsPerStep, memoryBytes } = training;
+    const facts = { engine: backend.name, tokensPerStep, flopsPerStep, memoryBytes };
+    return [facts, (steps) => ({ seconds: training.run(steps) })];
+  },
+  async sample() {
+    const backend = await createWasmBackend({ threads: Number(values.threads) });
+    const sampling = startSampling(backend, modelOf());
+    warmUp(() => sampling.run(16));
+    const facts = { engine: backend.name, bytesPerToken: sampling.bytesPerToken };
+    return [facts, (tokens) => ({ seconds: sampling.run(tokens) })];
+  },
+  async peak() {
+    const backend = await createWasmBackend({ threads: Number(values.threads) });
+    gemmPeak(backend, 2);
+    readBandwidth(backend, 1);
+    const measure = (seconds) => ({
+      flops: gemmPeak(backend, seconds),
+      bandwidth: readBandwidth(backend, seconds),
+    });
+    return [{ engine: backend.name }, measure];
+  },
+  async tokenize() {
+    const tokenizer = tokenizerFromJson(readFileSync(values.tokenizer, 'utf8'));
+    const run = () => {
+      const start = performance.now();
+      let tokens = 0;
+      for (const ids of tokenIds(openCorpus([values.file], { encodingErrors: 'strict' }), tokenizer))
+        tokens += ids.length;
+      return { seconds: (performance.now() - start) / 1000, tokens };
+    };
+    return [{ hash: hashOfStart(tokenizer) }, run];
+  },
+};
+
+/** Of the ids of the first 100,000 characters: the contenders must agree on them. */
+function hashOfStart(tokenizer) {
+  const encoder = tokenizer.encoder();
+  const text = readFileSync(values.file, 'utf8').slice(0, 100_000);
+  const ids = [...encoder.push(text), ...encoder.end()];
+  return createHash('sha256').update(ids.join(' ')).digest('hex');
+}
+
+const [ready, run] = await work[positionals[0]]();
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+say({ ready });
+for await (const line of createInterface({ input: process.stdin })) {
+  const answer = run(Number(line));
+  say({ ...answer, peakBytes: process.resourceUsage().maxRSS * 1024 });
+}

@@ -1,0 +1,61 @@
+/**
+ * Tokenizing a file of 100 MB beside Hugging Face tokenizers, both with the same tokenizer.json.
+ *
+ *     npm run build && node bench/tokenizing.js [char|word …] [--rounds 5] [--corpus data/moby-dick.txt] [--python …]
+ */
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openCorpus } from '../dist/data/corpus.js';
+import { buildVocabulary } from '../dist/data/tokenize.js';
+import { tokenizers } from '../dist/tokenizer/registry.js';
+import { alternate, gpt, main, medianOf, python, times } from './common.js';
+
+const MEGABYTES = 100;
+const target = 5;
+
+export async function measureTokenizing({ rounds, python: interpreter, corpus, models }, log) {
+  const folder = mkdtempSync(join(tmpdir(), 'gpt-bench-'));
+  const file = join(folder, 'text.txt');
+  writeLarge(file, readFileSync(corpus), MEGABYTES * 1e6);
+  const rows = [];
+  for (const kind of models.length > 0 ? models : ['char', 'word']) {
+    const tokenizer = join(folder, `${kind}.json`);
+    const text = openCorpus([corpus], { encodingErrors: 'strict' });
+    const vocabulary = buildVocabulary(
+      text,
+      tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: Infinity }),
+    );
+    writeFileSync(tokenizer, JSON.stringify(vocabulary.toJSON()));
+    const flags = { file, tokenizer };
+    const contenders = [
+      await gpt('tokenize', flags),
+      await python('tokenizers', interpreter, 'tokenizers_encode.py', flags),
+    ];
+    if (contenders[0].ready.hash !== contenders[1].ready.hash) throw new Error('the ids differ');
+    const answers = await alternate(contenders, [1, 1], rounds);
+    for (const contender of contenders) await contender.close();
+    const [ours, rival] = answers.map((each) => MEGABYTES / medianOf(each, 'seconds'));
+    log(`${kind}: ${ours.toFixed(1)} MB/s, tokenizers ${rival.toFixed(1)} MB/s`);
+    rows.push({
+      work: `${kind} tokenizing, ${MEGABYTES} MB`,
+      ours: `${ours.toFixed(1)} MB/s`,
+      rival: `tokenizers ${contenders[1].ready.version}, all cores: ${rival.toFixed(1)} MB/s`,
+      value: ours / rival,
+      ratio: times(ours / rival),
+      target: `≥ ${target}×`,
+      met: ours / rival >= target,
+    });
+  }
+  rmSync(folder, { recursive: true });
+  return rows;
+}
+
+/** The text again and again, up to a length. */
+function writeLarge(file, text, bytes) {
+  const to = openSync(file, 'w');
+  for (let written = 0; written < bytes;) written += writeSync(to, text);
+  closeSync(to);
+}
+
+await main(import.meta.url, ({ models, ...options }, log) => measureTokenizing({ ...options, models }, log));
