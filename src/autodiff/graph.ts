@@ -51,10 +51,15 @@ export function asMatrix(value: Value): { rows: number; columns: number } {
   return { rows: size(value) / columns, columns };
 }
 
+/** From this size on a cheap value is computed anew in backward: twice a core's second-level cache. */
+const RECOMPUTED_BYTES = 2 ** 21;
+
 /** Collects graph nodes in execution order. Ops record through it; models use the `Tape` built on it. */
 export class Recorder {
   readonly nodes: GraphNode[] = [];
   readonly entries: TapeEntry[] = [];
+  /** Values that cost little to compute once more, and how. */
+  readonly #cheap = new Map<Value, () => Value>();
   #label = '';
 
   /** A value that lives at a fixed place: a parameter, an input, a piece of state. */
@@ -84,6 +89,19 @@ export class Recorder {
     const needsGradient = reads(node).some((value) => value.needsGradient);
     for (const value of writes(node)) value.needsGradient ||= needsGradient;
     this.nodes.push(node);
+  }
+
+  /**
+   * Says that backward may compute x anew instead of keeping it, as `again` records it. Worth it where x is so large that
+   * fetching it from memory takes as long; it halves what an MLP keeps.
+   */
+  mayRecompute(x: Value, again: () => Value): void {
+    if (4 * size(x) >= RECOMPUTED_BYTES) this.#cheap.set(x, again);
+  }
+
+  /** x, or the same numbers computed anew. */
+  recompute(x: Value): Value {
+    return this.#cheap.get(x)?.() ?? x;
   }
 
   /** Runs an op's forward and remembers its derivative. */
@@ -147,6 +165,11 @@ export class Gradients {
 
   emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void {
     this.#record.emit(kernel, args);
+  }
+
+  /** An operand of forward, for a rule that needs all of it; what is cheap is computed anew, so that it need not be kept. */
+  operand(x: Value): Value {
+    return this.#record.recompute(x);
   }
 
   /** A scratch value for a derivative that is no value's gradient itself. */

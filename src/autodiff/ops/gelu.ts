@@ -9,8 +9,13 @@ import { defineOp, size, type Value } from '../graph.ts';
  */
 export const gelu = defineOp({
   forward(t, x: Value) {
-    const y = t.local(x.shape);
-    t.emit('gelu', { x, y, n: size(x) });
+    const compute = (): Value => {
+      const y = t.local(x.shape);
+      t.emit('gelu', { x, y, n: size(x) });
+      return y;
+    };
+    const y = compute();
+    t.mayRecompute(y, compute);
     return { out: y, saved: { x } };
   },
   backward(g, dY, { x }) {

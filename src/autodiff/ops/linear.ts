@@ -17,14 +17,15 @@ export const linear = defineOp({
     return { out: y, saved: { x, W, bias, transposed, M, N, K } };
   },
   backward(g, dY, { x, W, bias, transposed, M, N, K }) {
+    g.add(W, (c) => {
+      const input = g.operand(x);
+      if (transposed)
+        g.emit('gemm', { a: dY, b: input, bias: null, c, M: N, N: K, K: M, transA: 1, transB: 0 });
+      else g.emit('gemm', { a: input, b: dY, bias: null, c, M: K, N, K: M, transA: 1, transB: 0 });
+    });
+    if (bias !== null) g.add(bias, (sums) => g.emit('columnSum', { x: dY, sums, N: M, C: N }));
     g.add(x, (c) =>
       g.emit('gemm', { a: dY, b: W, bias: null, c, M, N: K, K: N, transA: 0, transB: Number(!transposed) }),
     );
-    g.add(W, (c) =>
-      transposed
-        ? g.emit('gemm', { a: dY, b: x, bias: null, c, M: N, N: K, K: M, transA: 1, transB: 0 })
-        : g.emit('gemm', { a: x, b: dY, bias: null, c, M: K, N, K: M, transA: 1, transB: 0 }),
-    );
-    if (bias !== null) g.add(bias, (sums) => g.emit('columnSum', { x: dY, sums, N: M, C: N }));
   },
 });
