@@ -37,7 +37,7 @@ async function gradient(rows: number) {
   fill(seed, (i) => (i < 64 * 8 ? Math.cos(i * 0.7) : 0));
   backend.load(program.instructions).run();
   const { offset, length } = regions.get(W.value)!;
-  const result = [...backend.floats.slice(offset, offset + length)];
+  const result = Array.from<number>(backend.floats.subarray(offset, offset + length));
   await backend.close();
   const count = (kernel: string) => program.instructions.filter((each) => each.kernel === kernel).length;
   return { result, gelus: count('gelu'), norms: count('layerNorm') };
