@@ -3,7 +3,9 @@
  * the very text as long as every piece is in the vocabulary; a piece that is not becomes `<unk>` as a whole, the space in
  * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
  */
-import { scanPieces, WORD_PATTERN } from './pieces.ts';
+import { PieceTable } from './piece-table.ts';
+import { pieceStarts, WORD_PATTERN } from './pieces.ts';
+import { countPoints, textOf, UnitReader, type TextUnits } from './text-units.ts';
 import { wordLevelJson } from './tokenizer-json.ts';
 import {
   decodeIds,
@@ -17,7 +19,13 @@ import {
 
 export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
   const unkId = vocabulary.length - 1;
-  const ids = new Map(vocabulary.slice(0, unkId).map((token, id) => [token, id]));
+  const ids = new PieceTable();
+  const reader = new UnitReader();
+  for (const token of vocabulary.slice(0, unkId)) {
+    const { units, length } = reader.read(token, true);
+    ids.add(units, 0, length);
+    reader.keep(length);
+  }
   return {
     kind: 'word',
     vocabSize: vocabulary.length,
@@ -30,59 +38,66 @@ export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
 }
 
 function wordEncoder(
-  ids: ReadonlyMap<string, number>,
+  table: PieceTable,
   unkId: number,
   onUnknown: ((unknown: Unknown) => void) | undefined,
 ): Encoder {
-  let carried = '';
+  const cut = pieceCutter();
   let position = 0;
-  const encodeText = (piece: string, final: boolean): Uint32Array => {
-    const text = wellFormed(carried + piece, final);
-    const out = new Uint32Array(text.length);
-    let count = 0;
-    const done = scanPieces(text, final, (start, end) => {
-      const token = text.slice(start, end);
-      const id = ids.get(token) ?? unkId;
-      if (onUnknown !== undefined) {
-        if (id === unkId) onUnknown({ text: token, position });
-        position += countPoints(token);
+  const encodeText = (text: string, final: boolean): Uint32Array => {
+    const { units, starts, count } = cut(text, final);
+    const ids = new Uint32Array(count);
+    for (let i = 0; i < count; i++) {
+      const id = table.find(units, starts[i], starts[i + 1]);
+      ids[i] = id >= 0 ? id : unkId;
+    }
+    if (onUnknown !== undefined)
+      for (let i = 0; i < count; i++) {
+        if (ids[i] === unkId) onUnknown({ text: textOf(units, starts[i], starts[i + 1]), position });
+        position += countPoints(units, starts[i], starts[i + 1]);
       }
-      out[count++] = id;
-    });
-    carried = text.slice(done);
-    return out.subarray(0, count);
+    return ids;
   };
-  return { push: (piece) => encodeText(piece, false), end: () => encodeText('', true) };
+  return { push: (text) => encodeText(text, false), end: () => encodeText('', true) };
 }
 
 export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
-  const counts = new Map<string, number>();
-  let carried = '';
-  const count = (piece: string, final: boolean): void => {
-    const text = wellFormed(carried + piece, final);
-    const done = scanPieces(text, final, (start, end) => {
-      const token = text.slice(start, end);
-      counts.set(token, (counts.get(token) ?? 0) + 1);
-    });
-    carried = text.slice(done);
+  const cut = pieceCutter();
+  const table = new PieceTable();
+  const counts: number[] = [];
+  const countPieces = (text: string, final: boolean): void => {
+    const { units, starts, count } = cut(text, final);
+    for (let i = 0; i < count; i++) {
+      const id = table.add(units, starts[i], starts[i + 1]);
+      counts[id] = (counts[id] ?? 0) + 1;
+    }
   };
   return {
-    push: (piece) => count(piece, false),
+    push: (text) => countPieces(text, false),
     end() {
-      count('', true);
-      return createWordTokenizer(selectVocabulary(counts, options, 'frequency'));
+      countPieces('', true);
+      const byText = new Map(counts.map((n, id) => [table.text(id), n]));
+      return createWordTokenizer(selectVocabulary(byText, options, 'frequency'));
     },
   };
 }
 
-/** Lone surrogates become U+FFFD; one at the very end may still find its other half. */
-function wellFormed(text: string, final: boolean): string {
-  const open = !final && (text.charCodeAt(text.length - 1) & 0xfc00) === 0xd800;
-  return open ? text.slice(0, -1).toWellFormed() + text.slice(-1) : text.toWellFormed();
+/** A stretch of text and where its pieces start, valid until the next is cut: piece i ends where piece i + 1 starts. */
+interface Pieces {
+  readonly units: TextUnits;
+  readonly starts: Uint32Array;
+  readonly count: number;
 }
 
-function countPoints(text: string): number {
-  let count = 0;
-  for (const _ of text) count++;
-  return count;
+/** Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch. */
+function pieceCutter(): (text: string, final: boolean) => Pieces {
+  const reader = new UnitReader();
+  let starts = new Uint32Array(0);
+  return (text, final) => {
+    const { units, length } = reader.read(text, final);
+    if (length >= starts.length) starts = new Uint32Array(2 * length + 1);
+    const count = pieceStarts(units, length, final, starts);
+    reader.keep(starts[count]);
+    return { units, starts, count };
+  };
 }

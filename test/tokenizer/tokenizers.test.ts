@@ -1,7 +1,9 @@
 import { array, assert, constantFrom, nat, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { pieceStarts, WORD_PATTERN } from '../../src/tokenizer/pieces.ts';
 import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, UNK, type Tokenizer, type Unknown } from '../../src/tokenizer/tokenizer.ts';
+import { UnitReader } from '../../src/tokenizer/text-units.ts';
 
 /** Text that tokenizers stumble over, besides fast-check's own arbitrary code points. */
 const AWKWARD = [
@@ -120,14 +122,15 @@ test('characters get the ids nanoGPT gives them: in the order of code points, <u
   ]);
 });
 
-test('words are cut as the pattern in tokenizer.json says', async () => {
-  const { scanPieces, WORD_PATTERN } = await import('../../src/tokenizer/pieces.ts');
+test('words are cut as the pattern in tokenizer.json says', () => {
   const pattern = new RegExp(WORD_PATTERN, 'gu');
   assert(
     property(text, anyText, (a, b) => {
       const whole = (a + b).toWellFormed();
-      const pieces: string[] = [];
-      scanPieces(whole, true, (start, end) => pieces.push(whole.slice(start, end)));
+      const { units, length } = new UnitReader().read(whole, true);
+      const starts = new Uint32Array(length + 1);
+      const count = pieceStarts(units, length, true, starts);
+      const pieces = Array.from({ length: count }, (_, i) => whole.slice(starts[i], starts[i + 1]));
       expect(pieces).toEqual(whole.match(pattern) ?? []);
       expect(pieces.join('')).toBe(whole);
     }),
