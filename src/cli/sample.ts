@@ -71,8 +71,7 @@ async function sample(flags: Flags): Promise<void> {
       );
     if (ids.length > config.blockSize)
       notice(`The prompt has ${ids.length} tokens; the model sees the last ${config.blockSize}.`);
-    const decoder = new Decoder(backend, config);
-    folder.load(decoder.parameters());
+    const decoder = Decoder.create(backend, config, (tensors) => folder.load(tensors));
 
     const options = {
       ...flags,

@@ -9,6 +9,6 @@ interface WorkerData {
 }
 const { module, memory, thread, threads } = workerData as WorkerData;
 const instance = new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } });
-const kernels = instance.exports as { work(thread: number, threads: number, job: number): void };
+const kernels = instance.exports as { work(thread: number, threads: number): void };
 parentPort?.postMessage('ready');
-kernels.work(thread, threads, 0); // returns when the backend is closed
+kernels.work(thread, threads); // returns when the backend is closed

@@ -8,6 +8,7 @@ import {
   parameterValues,
   placeModel,
   tensorsOf,
+  transposeWeights,
   type NamedTensor,
   type PlacedModel,
 } from '../model/placement.ts';
@@ -37,16 +38,11 @@ export class Decoder {
   #length = 0;
 
   /**
-   * @param layout where memory is free, behind the model
-   * @param model parameters that are in the backend's memory already, those of a model in training for one; without it, a
-   *   model is laid out, and the caller writes its `parameters()`
+   * @param model parameters that are in the backend's memory already, those of a model in training for one
+   * @param layout where memory is free
    */
-  constructor(
-    backend: Backend,
-    config: ModelConfig,
-    layout = new Layout(),
-    model = placeModel(config, layout),
-  ) {
+  constructor(backend: Backend, model: PlacedModel, layout: Layout) {
+    const { config } = model;
     this.config = config;
     this.#backend = backend;
     this.#model = model;
@@ -60,9 +56,18 @@ export class Decoder {
     backend.reserve(layout.end);
   }
 
-  /** All parameters, as views of memory: write a trained model's here. Fetch anew after reading: memory may grow. */
-  parameters(): NamedTensor[] {
-    return tensorsOf(this.#model.block, this.#model.region, this.#backend.floats as Float32Array);
+  /**
+   * A decoder with a model of its own at the start of memory, laid out for speed.
+   *
+   * @param write writes all parameters, handed to it as views of memory
+   */
+  static create(backend: Backend, config: ModelConfig, write: (tensors: NamedTensor[]) => void): Decoder {
+    const layout = new Layout();
+    const model = placeModel(config, layout);
+    backend.reserve(layout.end);
+    const floats = backend.floats as Float32Array;
+    write(tensorsOf(model.block, model.region, floats));
+    return new Decoder(backend, transposeWeights(model, floats), layout);
   }
 
   /** How many tokens have been read; at most the model's block size. */
@@ -107,6 +112,7 @@ export class Decoder {
       positions: t.external('positions', [1, T], this.#positions),
       rng: t.external('rng', [4], this.#rng),
       dropout: 0,
+      transposed: this.#model.transposed,
       caches: this.#caches.map(({ keys, values }, l) => ({
         keys: t.external(`h.${l}.keys`, cacheShape, keys),
         values: t.external(`h.${l}.values`, cacheShape, values),

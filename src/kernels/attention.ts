@@ -20,7 +20,7 @@ import { rowDot, rowExp, rowMax } from './normalisation';
 import { masks16 } from './random';
 import { scratch } from './scratch';
 import { share } from './threads';
-import { exp4, loadPart, log4, madd, putPart, storePart, sumLanes } from './vector';
+import { exp4, loadPart, log4, madd, putPart, storePart, sumFour, sumLanes } from './vector';
 
 /** Bytes of a row of a strip. */
 // @ts-ignore: decorator
@@ -441,12 +441,7 @@ function dotFour(query: usize, key: usize, D: i32): v128 {
     s2 = madd(q, loadPart(p + stride * 2, D - d), s2);
     s3 = madd(q, loadPart(p + stride * 3, D - d), s3);
   }
-  const a = v128.shuffle<i32>(s0, s1, 0, 4, 1, 5);
-  const b = v128.shuffle<i32>(s2, s3, 0, 4, 1, 5);
-  const c = v128.shuffle<i32>(s0, s1, 2, 6, 3, 7);
-  const e = v128.shuffle<i32>(s2, s3, 2, 6, 3, 7);
-  const low = f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
-  return f32x4.add(low, f32x4.add(v128.shuffle<i64>(c, e, 0, 2), v128.shuffle<i64>(c, e, 1, 3)));
+  return sumFour(s0, s1, s2, s3);
 }
 
 /** out[D] = factor·Σ_j weights[j]·rows[j,:]. */

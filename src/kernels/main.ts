@@ -4,21 +4,21 @@
  */
 import { execute } from './generated/dispatch';
 import { madd } from './vector';
-import { advance, barrier, measureWaiting, millisecondsWaited, now, waitWhile } from './threads';
+import { announce, barrier, enter, measureWaiting, millisecondsWaited, now, waitFor } from './threads';
 
-// The job that the main thread hands out, in control words of its own cache lines.
+// The job that the main thread hands out, in control words that share a cache line: it travels as a whole.
 // @ts-ignore: decorator
 @inline const JOB: usize = 1280;
 // @ts-ignore: decorator
-@inline const FROM: usize = 1344;
+@inline const FROM: usize = 1284;
 // @ts-ignore: decorator
-@inline const TO: usize = 1348;
+@inline const TO: usize = 1288;
 // @ts-ignore: decorator
-@inline const STOP: usize = 1352;
+@inline const STOP: usize = 1292;
 // @ts-ignore: decorator
-@inline const TIMES: usize = 1356;
+@inline const TIMES: usize = 1296;
 // @ts-ignore: decorator
-@inline const TIMES_STRIDE: usize = 1360;
+@inline const TIMES_STRIDE: usize = 1300;
 
 /** Walks the instructions between two addresses. */
 function walk(from: usize, to: usize, thread: i32, threads: i32): void {
@@ -64,15 +64,15 @@ export function run(from: usize, to: usize, threads: i32, times: usize, stride: 
   store<u32>(TO, u32(to));
   store<u32>(TIMES, u32(times));
   store<u32>(TIMES_STRIDE, u32(stride));
-  if (threads > 1) advance(JOB);
+  if (threads > 1) announce(JOB, load<i32>(JOB) + 1);
   doShare(0, threads);
 }
 
-/** Worker threads: runs what the main thread hands out until it says stop. @param job the value of JOB when it was made */
-export function work(thread: i32, threads: i32, job: i32): void {
-  for (;;) {
-    waitWhile(JOB, job);
-    job++;
+/** Worker threads: runs what the main thread hands out until it says stop. */
+export function work(thread: i32, threads: i32): void {
+  enter(thread);
+  for (let job = 1; ; job++) {
+    waitFor(JOB, job);
     if (atomic.load<i32>(STOP)) return;
     doShare(thread, threads);
   }
@@ -81,7 +81,7 @@ export function work(thread: i32, threads: i32, job: i32): void {
 /** Main thread: sends the workers home. */
 export function stop(): void {
   atomic.store<i32>(STOP, 1);
-  advance(JOB);
+  announce(JOB, load<i32>(JOB) + 1);
 }
 
 /**

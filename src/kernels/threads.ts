@@ -5,31 +5,36 @@
  */
 
 // @ts-ignore: decorator
-@inline export const ARRIVED: usize = 1024;
-// @ts-ignore: decorator
-@inline export const GENERATION: usize = 1088;
-// @ts-ignore: decorator
 @inline export const SLEEPERS: usize = 1152;
 /** How often to look before going to sleep; set by the host: nearly 0 when there are more threads than cores. */
 // @ts-ignore: decorator
 @inline export const SPINS: usize = 1216;
+/** The barrier's flags: for each of up to 64 threads one for each of up to 6 rounds, two cache lines apart. */
+// @ts-ignore: decorator
+@inline const FLAGS: usize = 1 << 16;
+// @ts-ignore: decorator
+@inline const ROUNDS: i32 = 6;
+// @ts-ignore: decorator
+@inline const APART: i32 = 7;
 
 /**
- * Waits until word `at` is no longer `old`: looks for a while (a wake-up through the system takes some 50 µs, the next
+ * Waits until word `at` has come to `value`: looks for a while (a wake-up through the system takes some 50 µs, the next
  * instruction is usually ready sooner), then sleeps.
  */
-export function waitWhile(at: usize, old: i32): void {
-  for (let i = atomic.load<i32>(SPINS); i > 0; i--) if (atomic.load<i32>(at) != old) return;
-  while (atomic.load<i32>(at) == old) {
+export function waitFor(at: usize, value: i32): void {
+  for (let i = atomic.load<i32>(SPINS); i > 0; i--) if (atomic.load<i32>(at) - value >= 0) return;
+  for (;;) {
+    const seen = atomic.load<i32>(at);
+    if (seen - value >= 0) return;
     atomic.add<i32>(SLEEPERS, 1);
-    atomic.wait<i32>(at, old, -1);
+    atomic.wait<i32>(at, seen, -1);
     atomic.sub<i32>(SLEEPERS, 1);
   }
 }
 
-/** Changes word `at` and wakes whoever sleeps on it. */
-export function advance(at: usize): void {
-  atomic.add<i32>(at, 1);
+/** Sets word `at` and wakes whoever sleeps on it. */
+export function announce(at: usize, value: i32): void {
+  atomic.store<i32>(at, value);
   if (atomic.load<i32>(SLEEPERS) > 0) atomic.notify(at, -1);
 }
 
@@ -38,7 +43,7 @@ export function advance(at: usize): void {
 @external('env', 'now')
 export declare function now(): f64;
 
-/** Milliseconds this thread has waited at barriers while profiling. (Each thread has its own instance, and its own globals.) */
+/** Milliseconds this thread has waited at barriers while profiling. */
 let waited: f64 = 0;
 let profiling: bool = false;
 
@@ -59,14 +64,34 @@ export function barrier(threads: i32): void {
   if (profiling) waited += now() - start;
 }
 
+/** Which thread this is, and how often it has met the others. (Each thread has its own instance, and its own globals.) */
+let self: i32 = 0;
+let meetings: i32 = 0;
+
+/** To be called by every thread before its first barrier. */
+export function enter(thread: i32): void {
+  self = thread;
+}
+
+/**
+ * A dissemination barrier (Hensgen, Finkel & Manber 1988): in round r each thread tells the one 2^r further on, round the
+ * circle, that it is there, and waits to be told; after ⌈log₂ threads⌉ rounds each has heard of all. A flag has one writer
+ * and one reader, so that two threads meet in the time a cache line takes from core to core, which a common counter, that
+ * has to go back and forth, takes three times.
+ */
 function meet(threads: i32): void {
-  const generation = atomic.load<i32>(GENERATION);
-  if (atomic.add<i32>(ARRIVED, 1) == threads - 1) {
-    atomic.store<i32>(ARRIVED, 0);
-    advance(GENERATION);
-  } else {
-    waitWhile(GENERATION, generation);
+  meetings++;
+  for (let round = 0, distance = 1; distance < threads; round++, distance <<= 1) {
+    const to = self + distance;
+    announce(flag(to < threads ? to : to - threads, round), meetings);
+    waitFor(flag(self, round), meetings);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function flag(thread: i32, round: i32): usize {
+  return FLAGS + (usize(thread * ROUNDS + round) << APART);
 }
 
 /** Where part `thread` of `n` things in `threads` parts starts, in multiples of `step`. Part + 1 ends where the next starts. */

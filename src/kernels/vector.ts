@@ -60,6 +60,18 @@ export function sumLanes(v: v128): f32 {
   return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
+/** The sums of four vectors' lanes, each in the order of `sumLanes`. */
+// @ts-ignore: decorator
+@inline
+export function sumFour(s0: v128, s1: v128, s2: v128, s3: v128): v128 {
+  const a = v128.shuffle<i32>(s0, s1, 0, 4, 1, 5);
+  const b = v128.shuffle<i32>(s2, s3, 0, 4, 1, 5);
+  const c = v128.shuffle<i32>(s0, s1, 2, 6, 3, 7);
+  const e = v128.shuffle<i32>(s2, s3, 2, 6, 3, 7);
+  const low = f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+  return f32x4.add(low, f32x4.add(v128.shuffle<i64>(c, e, 0, 2), v128.shuffle<i64>(c, e, 1, 3)));
+}
+
 // @ts-ignore: decorator
 @inline
 export function maxLanes(v: v128): f32 {

@@ -83,11 +83,12 @@ export interface TimedSampling {
 
 /** Lays a model out at the start of the backend's memory and initialises it. */
 export function startSampling(backend: Backend, { config }: BenchModel): TimedSampling {
-  const decoder = new Decoder(backend, config);
-  const parameters = decoder.parameters();
-  const tensors = new Map(parameters.map(({ name, data }) => [name, data]));
-  initialise(config, 1, (name) => tensors.get(name)!);
-  const elements = parameters.reduce((sum, { data }) => sum + data.length, 0);
+  let elements = 0;
+  const decoder = Decoder.create(backend, config, (parameters) => {
+    const tensors = new Map(parameters.map(({ name, data }) => [name, data]));
+    initialise(config, 1, (name) => tensors.get(name)!);
+    elements = parameters.reduce((sum, { data }) => sum + data.length, 0);
+  });
   return {
     bytesPerToken: 4 * (elements - config.blockSize * config.nEmbd),
     run(tokens) {

@@ -15,6 +15,8 @@ export interface ForwardInputs {
   /** Dropout: the random state and how much of it. Probability 0 everywhere but in training. */
   readonly rng: Value;
   readonly dropout: number;
+  /** Whether linear layers' weights lie [out,in], see `transposeWeights`. */
+  readonly transposed?: boolean;
   /** Generation: one cache per layer. Without it every position attends within [B,T]. */
   readonly caches?: readonly LayerCache[];
 }
@@ -32,7 +34,7 @@ export function gpt(t: Tape, config: ModelConfig, p: ParameterLookup, inputs: Fo
     return inputs.dropout > 0 ? t.scope('dropout', () => t.dropout(x, randomness, site)) : x;
   };
   const linear = (x: Value, name: string): Value =>
-    t.scope(name, () => t.linear(x, p(`${name}.weight`), p(`${name}.bias`)));
+    t.scope(name, () => t.linear(x, p(`${name}.weight`), p(`${name}.bias`), inputs));
   const layerNorm = (x: Value, name: string): Value =>
     t.scope(name, () => t.layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), layerNormEpsilon));
 

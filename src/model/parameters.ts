@@ -20,6 +20,10 @@ export const elements = (shape: readonly number[]): number => shape.reduce((a, b
 /** Weight decay acts on matrices only: embeddings and weights, but no biases and no LayerNorm. */
 export const isDecayed = (parameter: Parameter): boolean => parameter.trained && parameter.shape.length >= 2;
 
+/** The weight of a linear layer, [in, out]; the embeddings are not. */
+export const isLinearWeight = ({ name, shape }: Parameter): boolean =>
+  name.startsWith('h.') && shape.length === 2;
+
 /**
  * Every parameter of a model, in GPT-2's order. Weights are stored [in, out] (Conv1D), so y = x·W + b.
  *

@@ -2,7 +2,7 @@ import type { Recorder, Value } from '../autodiff/graph.ts';
 import { align, type Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from './config.ts';
 import type { ParameterLookup } from './gpt.ts';
-import { elements, isDecayed, parameterTable, type Parameter } from './parameters.ts';
+import { elements, isDecayed, isLinearWeight, parameterTable, type Parameter } from './parameters.ts';
 
 /**
  * How parameters lie in one contiguous block: those with weight decay first, then the other trained ones, so that the
@@ -48,11 +48,35 @@ export interface PlacedModel {
   readonly block: BlockLayout;
   /** All parameters; the first `block.trained` elements are the ones training changes. */
   readonly region: Region;
+  /** Whether linear layers' weights lie [out,in] instead of [in,out]. */
+  readonly transposed: boolean;
 }
 
 export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
   const block = blockLayout(config);
-  return { config, block, region: layout.allocate(block.total) };
+  return { config, block, region: layout.allocate(block.total), transposed: false };
+}
+
+/**
+ * Turns the linear layers' weights round, in place. So each output's weights are one stretch of memory, and a thread that
+ * computes some outputs of one token reads its share of the matrix from end to end.
+ */
+export function transposeWeights(model: PlacedModel, floats: Float32Array): PlacedModel {
+  for (const { parameter, start, length } of model.block.parameters) {
+    if (!isLinearWeight(parameter)) continue;
+    const data = floats.subarray(model.region.offset + start, model.region.offset + start + length);
+    transpose(data.slice(), parameter.shape[0], parameter.shape[1], data);
+  }
+  return { ...model, transposed: !model.transposed };
+}
+
+/** Writes x [rows,columns] to y [columns,rows], square by square so that both stay in the cache. */
+function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
+  const side = 16;
+  for (let top = 0; top < rows; top += side)
+    for (let left = 0; left < columns; left += side)
+      for (let c = left; c < Math.min(left + side, columns); c++)
+        for (let r = top; r < Math.min(top + side, rows); r++) y[c * rows + r] = x[r * columns + c];
 }
 
 /** The part of a block like the parameters' (theirs, their gradients', their moments') that belongs to one tensor. */
@@ -73,7 +97,8 @@ export function parameterValues(
   const values = new Map<string, Value>();
   for (const entry of model.block.parameters) {
     const { name, shape, trained } = entry.parameter;
-    values.set(name, record.external(name, shape, within(model.region, entry), trained));
+    const lies = model.transposed && isLinearWeight(entry.parameter) ? shape.toReversed() : shape;
+    values.set(name, record.external(name, lies, within(model.region, entry), trained));
   }
   const lookup: ParameterLookup = (name) => {
     const value = values.get(name);

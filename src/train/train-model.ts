@@ -140,7 +140,7 @@ export async function trainModel(
 
     const preview = (step: number): void => {
       if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
-      const decoder = new Decoder(backend, config, new Layout(programs.end), programs.model);
+      const decoder = new Decoder(backend, programs.model, new Layout(programs.end));
       const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
       const banned = new Set([data.tokenizer.unkId]);
       const prompt = data.validation.length > 0 ? data.validation : data.train;

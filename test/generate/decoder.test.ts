@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWasmBackend, type WasmBackend } from '../../src/engine/wasm.ts';
+import { Layout } from '../../src/engine/memory.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { generate } from '../../src/generate/generate.ts';
 import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
 import { initialise } from '../../src/model/initialise.ts';
+import { placeModel, tensorsOf, type NamedTensor } from '../../src/model/placement.ts';
 import { Evaluator } from '../../src/train/evaluate.ts';
 import { relativeError } from '../fixtures/golden.ts';
 
@@ -19,8 +21,8 @@ const config: ModelConfig = {
 };
 const text = Array.from({ length: 12 }, (_, i) => (i * 17 + 5) % config.vocabSize);
 
-function load(target: { parameters(): { name: string; data: Float32Array }[] }): void {
-  const data = new Map(target.parameters().map((tensor) => [tensor.name, tensor.data]));
+function load(tensors: readonly NamedTensor[]): void {
+  const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
   initialise(config, 3, (name) => data.get(name)!);
   for (const [name, values] of data)
     if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
@@ -33,9 +35,7 @@ beforeAll(async () => {
 afterAll(() => backend.close());
 
 function makeDecoder(): Decoder {
-  const decoder = new Decoder(backend, config);
-  load(decoder);
-  return decoder;
+  return Decoder.create(backend, config, load);
 }
 
 describe('the decoder', () => {
@@ -52,6 +52,19 @@ describe('the decoder', () => {
     }
   });
 
+  test('expects the same of a model that lies in memory as it is trained', () => {
+    const own = makeDecoder().read(text).slice();
+    const layout = new Layout();
+    const model = placeModel(config, layout);
+    backend.reserve(layout.end);
+    load(tensorsOf(model.block, model.region, backend.floats as Float32Array));
+    const shared = new Decoder(backend, model, layout);
+    expect(relativeError(shared.read(text), own)).toBeLessThan(2e-5);
+    shared.reset();
+    for (const id of text.slice(0, -1)) shared.read([id]);
+    expect(relativeError(shared.read(text.slice(-1)), own)).toBeLessThan(2e-5);
+  });
+
   test('agrees with the evaluator on what each token costs', () => {
     const decoder = makeDecoder();
     const costs = text.slice(1).map((id, i) => {
@@ -61,7 +74,7 @@ describe('the decoder', () => {
     });
     const reference = createReferenceBackend('float64');
     const evaluator = new Evaluator(reference, config, 1, text.length - 1);
-    load(evaluator);
+    load(evaluator.parameters());
     const losses = evaluator.losses({
       inputs: Int32Array.from(text.slice(0, -1)),
       targets: Int32Array.from(text.slice(1)),

@@ -4,7 +4,7 @@
  * hardware fetches ahead only along a stream: with columns split over two threads, each jumping from row to row, a matrix
  * larger than the caches took 1.4 times as long.
  */
-import { loadPart, madd, putPart } from '../vector';
+import { loadPart, madd, putPart, sumFour } from '../vector';
 import { rowDot } from '../normalisation';
 import { scratch, sharedScratch } from '../scratch';
 import { barrier, share } from '../threads';
@@ -40,14 +40,52 @@ export function matrixTimesFewRows(
   }
 }
 
-/** c[n] = Σ_k a[k]·b[n,k]: B is read row after row. */
+/** c[n] = Σ_k a[k]·b[n,k]: B is read row after row, four at a time. */
 function dotProducts(a: usize, b: usize, bias: usize, c: usize, accumulate: i32, K: i32, from: i32, to: i32): void {
-  for (let n = from; n < to; n++) {
-    let value = rowDot(a, b + ((usize(n) * K) << 2), K);
+  const ld = usize(K) << 2;
+  let n = from;
+  for (; n + 4 <= to; n += 4) {
+    let sums = dotFourRows(a, b + ld * n, ld, K);
+    if (bias) sums = f32x4.add(sums, v128.load(bias + (usize(n) << 2)));
+    putPart(c + (usize(n) << 2), sums, 4, accumulate);
+  }
+  for (; n < to; n++) {
+    let value = rowDot(a, b + ld * n, K);
     if (bias) value += load<f32>(bias + (usize(n) << 2));
     const at = c + (usize(n) << 2);
     store<f32>(at, accumulate ? load<f32>(at) + value : value);
   }
+}
+
+/** The products of a row with four rows, each summed as `rowDot` does. */
+function dotFourRows(a: usize, b: usize, ld: usize, K: i32): v128 {
+  let e0 = f32x4.splat(0), o0 = f32x4.splat(0);
+  let e1 = f32x4.splat(0), o1 = f32x4.splat(0);
+  let e2 = f32x4.splat(0), o2 = f32x4.splat(0);
+  let e3 = f32x4.splat(0), o3 = f32x4.splat(0);
+  let k = 0;
+  for (; k + 8 <= K; k += 8) {
+    const p = b + (usize(k) << 2);
+    const even = v128.load(a + (usize(k) << 2));
+    const odd = v128.load(a + (usize(k) << 2), 16);
+    e0 = madd(even, v128.load(p), e0);
+    o0 = madd(odd, v128.load(p, 16), o0);
+    e1 = madd(even, v128.load(p + ld), e1);
+    o1 = madd(odd, v128.load(p + ld, 16), o1);
+    e2 = madd(even, v128.load(p + ld * 2), e2);
+    o2 = madd(odd, v128.load(p + ld * 2, 16), o2);
+    e3 = madd(even, v128.load(p + ld * 3), e3);
+    o3 = madd(odd, v128.load(p + ld * 3, 16), o3);
+  }
+  for (; k < K; k += 4) {
+    const p = b + (usize(k) << 2);
+    const even = loadPart(a + (usize(k) << 2), K - k);
+    e0 = madd(even, loadPart(p, K - k), e0);
+    e1 = madd(even, loadPart(p + ld, K - k), e1);
+    e2 = madd(even, loadPart(p + ld * 2, K - k), e2);
+    e3 = madd(even, loadPart(p + ld * 3, K - k), e3);
+  }
+  return sumFour(f32x4.add(e0, o0), f32x4.add(e1, o1), f32x4.add(e2, o2), f32x4.add(e3, o3));
 }
 
 /** Columns summed at once; their sums stay in the first-level cache. */
