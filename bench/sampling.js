@@ -9,7 +9,9 @@ import { alternate, count, gpt, main, median, medianOf, python, times } from './
 import { shapeFlags, titles } from './training.js';
 
 const targets = { nano: 20, baby: 5, gpt2: 1.2 };
+/** Tokens of a text, which starts from one token and stays within the block, and texts in a round: a second or two of the rival's. */
 const tokens = { nano: 63, baby: 250, gpt2: 100 };
+const texts = { nano: 20, baby: 2, gpt2: 1 };
 const share = 0.7;
 
 export async function measureSampling({ rounds, python: interpreter, models }, log) {
@@ -17,13 +19,17 @@ export async function measureSampling({ rounds, python: interpreter, models }, l
   for (const name of models.length > 0 ? models : Object.keys(benchModels)) {
     const model = benchModels[name];
     const contenders = [
-      await gpt('sample', { model: name }),
-      await python('transformers', interpreter, 'transformers_generate.py', shapeFlags(model)),
+      await gpt('sample', { model: name, tokens: tokens[name] }),
+      await python('transformers', interpreter, 'transformers_generate.py', {
+        ...shapeFlags(model),
+        tokens: tokens[name],
+      }),
       await gpt('peak', {}),
     ];
-    const answers = await alternate(contenders, [tokens[name], tokens[name], 0.3], rounds);
+    const answers = await alternate(contenders, [texts[name], texts[name], 0.3], rounds);
+    const written = texts[name] * tokens[name];
     for (const contender of contenders) await contender.close();
-    const [ours, rival] = answers.map((each) => tokens[name] / medianOf(each, 'seconds'));
+    const [ours, rival] = answers.map((each) => written / medianOf(each, 'seconds'));
     const { version, threads } = contenders[1].ready;
     log(`${name}: ${count(ours)} tokens/s, transformers ${count(rival)} tokens/s`);
     rows.push({
@@ -35,11 +41,12 @@ export async function measureSampling({ rounds, python: interpreter, models }, l
       target: `≥ ${targets[name]}×`,
       met: ours / rival >= targets[name],
     });
-    if (name !== 'gpt2') continue;
+    // Nano's weights fit in the second-level caches: memory does not bound it.
+    if (name === 'nano') continue;
     // The bandwidth swings with what the machine's other tenants do: each round is held against its own.
     const { bytesPerToken } = contenders[0].ready;
     const rates = answers[0].map(
-      ({ seconds }, i) => (bytesPerToken * tokens[name]) / seconds / answers[2][i].bandwidth,
+      ({ seconds }, i) => (bytesPerToken * written) / seconds / answers[2][i].bandwidth,
     );
     const reached = median(rates);
     const bandwidth = medianOf(answers[2], 'bandwidth');
@@ -49,8 +56,8 @@ export async function measureSampling({ rounds, python: interpreter, models }, l
       rival: `memory read at ${(bandwidth / 1e9).toFixed(1)} GB/s`,
       value: reached,
       ratio: `${(100 * reached).toFixed(0)} %`,
-      target: `≥ ${100 * share} %`,
-      met: reached >= share,
+      target: name === 'gpt2' ? `≥ ${100 * share} %` : '',
+      met: name !== 'gpt2' || reached >= share,
     });
   }
   return rows;

@@ -1,7 +1,8 @@
 /**
  * This program as a contender, see bench/common.js.
  *
- *     node bench/contenders/gpt.js train|sample|peak --model nano [--threads 2]
+ *     node bench/contenders/gpt.js train|peak --model nano [--threads 2]
+ *     node bench/contenders/gpt.js sample --model nano --tokens 63
  *     node bench/contenders/gpt.js tokenize --file text.txt --tokenizer tokenizer.json
  */
 import { createHash } from 'node:crypto';
@@ -25,6 +26,7 @@ const { values, positionals } = parseArgs({
     channels: { type: 'string' },
     block: { type: 'string' },
     batch: { type: 'string' },
+    tokens: { type: 'string', default: '16' },
     file: { type: 'string' },
     tokenizer: { type: 'string' },
   },
@@ -66,7 +68,13 @@ const work = {
     const sampling = startSampling(backend, modelOf());
     warmUp(() => sampling.run(16));
     const facts = { engine: backend.name, bytesPerToken: sampling.bytesPerToken };
-    return [facts, (tokens) => ({ seconds: sampling.run(tokens) })];
+    const tokens = Number(values.tokens);
+    return [
+      facts,
+      (texts) => ({
+        seconds: Array.from({ length: texts }, () => sampling.run(tokens)).reduce((a, b) => a + b),
+      }),
+    ];
   },
   async peak() {
     const backend = await createWasmBackend({ threads: Number(values.threads) });

@@ -15,7 +15,7 @@ import torch
 import transformers
 
 parser = argparse.ArgumentParser()
-for name in ("vocab", "block", "layers", "heads", "channels"):
+for name in ("vocab", "block", "layers", "heads", "channels", "tokens"):
     parser.add_argument(f"--{name}", type=int, required=True)
 a = parser.parse_args()
 
@@ -66,6 +66,6 @@ threads = best_threads()
 torch.set_num_threads(threads)
 print(json.dumps({"ready": {"version": transformers.__version__, "threads": threads}}), flush=True)
 for line in sys.stdin:
-    seconds = seconds_for(int(line))
+    seconds = sum(seconds_for(a.tokens) for _ in range(int(line)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": seconds, "peakBytes": peak}), flush=True)
