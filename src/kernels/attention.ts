@@ -20,7 +20,7 @@ import { rowDot, rowExp, rowMax } from './normalisation';
 import { masks16 } from './random';
 import { scratch } from './scratch';
 import { share } from './threads';
-import { exp4, loadPart, log4, madd, putPart, storePart, sumFour, sumLanes } from './vector';
+import { exp4, loadPart, log4, madd, putPart, squareRoot, storePart, sumFour, sumLanes } from './vector';
 
 /** Bytes of a row of a strip. */
 // @ts-ignore: decorator
@@ -71,7 +71,7 @@ function headForward(
 ): void {
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
-  const root: f32 = 1 / sqrt<f32>(f32(D));
+  const root: f32 = 1 / squareRoot(f32(D));
   const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
   const k = q + (C << 2);
   const v = k + (C << 2);
@@ -251,7 +251,7 @@ export function attentionBackward(
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const ldo = C << 2;
-  const root: f32 = 1 / sqrt<f32>(f32(D));
+  const root: f32 = 1 / squareRoot(f32(D));
   const rowLength = u32((T + 3) & ~3);
   const rowPanel = panelBytes(MR, D);
   const columnPanel = panelBytes(MR, T);
@@ -397,7 +397,7 @@ export function attentionCached(
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const bytes = usize(D) << 2;
-  const root: f32 = 1 / sqrt<f32>(f32(D));
+  const root: f32 = 1 / squareRoot(f32(D));
   const scores = scratch(thread);
   for (let bh = thread; bh < B * H; bh += threads) {
     const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);

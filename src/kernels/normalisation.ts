@@ -2,7 +2,7 @@
  * Softmax and LayerNorm, over rows. Threads split the rows; the parameters' gradients, which run down the rows, are split
  * by channel.
  */
-import { exp4, keepLanes, loadPart, madd, maxLanes, putPart, storePart, sumLanes } from './vector';
+import { exp4, keepLanes, loadPart, madd, maxLanes, putPart, squareRoot, storePart, sumLanes } from './vector';
 import { share } from './threads';
 
 /** The largest element of a row. */
@@ -135,7 +135,7 @@ export function layerNorm(
       const d = keepLanes(f32x4.sub(loadPart(row + (c << 2), C - c), shift), C - c, zero);
       even = madd(d, d, even);
     }
-    const r: f32 = 1 / sqrt<f32>(sumLanes(f32x4.add(even, odd)) / f32(C) + epsilon);
+    const r: f32 = 1 / squareRoot(sumLanes(f32x4.add(even, odd)) / f32(C) + epsilon);
     const by = f32x4.splat(r);
 
     const out = y + ((usize(n) * C) << 2);

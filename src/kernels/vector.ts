@@ -82,6 +82,16 @@ export function maxLanes(v: v128): f32 {
 }
 
 /**
+ * √x. V8 compiles the scalar square root to an SSE instruction, which, with the upper halves of vector registers in use, takes
+ * some 130 ns; the vector one to an AVX instruction, which takes 5.
+ */
+// @ts-ignore: decorator
+@inline
+export function squareRoot(x: f32): f32 {
+  return f32x4.extract_lane(f32x4.sqrt(f32x4.splat(x)), 0);
+}
+
+/**
  * Four times one of the numbers that memory.data has laid down at `table`. In a hot loop this is one instruction, where V8
  * builds a vector written as f32x4.splat(1.5) anew from integer registers each time round: GELU became a quarter faster.
  */
