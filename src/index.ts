@@ -10,7 +10,7 @@ export { generate, type GenerateOptions } from './generate/generate.ts';
 export { encodePrompt } from './generate/prompt.ts';
 export { presets, type ModelConfig, type PresetName } from './model/config.ts';
 export { tokenizers, tokenizerFromJson } from './tokenizer/registry.ts';
-export { encode, type Tokenizer } from './tokenizer/tokenizer.ts';
+export { bannedIds, encode, endOfTextIds, type Tokenizer } from './tokenizer/tokenizer.ts';
 export { evaluateText, type TextEvaluation } from './train/evaluate-text.ts';
 export { trainModel, type TrainHandlers, type TrainPlan, type TrainResult } from './train/train-model.ts';
 export type { TrainModelOptions } from './train/settings.ts';

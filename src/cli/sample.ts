@@ -6,6 +6,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText } from '../generate/prompt.ts';
 import { UsageError } from '../errors.ts';
+import { bannedIds, endOfTextIds } from '../tokenizer/tokenizer.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
 import { addModelOptions, openModel, type ModelFlags } from './model-options.ts';
@@ -77,19 +78,21 @@ async function sample(flags: Flags): Promise<void> {
       ...flags,
       temperature: flags.greedy ? 0 : flags.temperature,
       seed: flags.seed ?? Math.floor(Math.random() * 2 ** 32),
-      banned: new Set([tokenizer.unkId]),
+      banned: bannedIds(tokenizer),
+      stop: endOfTextIds(tokenizer),
     };
     const safe = process.stdout.isTTY ? printable : (text: string) => text;
     for (let n = 0; n < flags.numSamples; n++) {
       if (flags.numSamples > 1)
         await print(`${n > 0 ? '\n' : ''}${stdoutColors.dim(`--- sample ${n + 1}`)}\n`);
       if (prompt !== undefined) await print(stdoutColors.bold(safe(prompt)));
+      const text = tokenizer.decoder();
       for (const id of generate(decoder, ids, { ...options, sample: n })) {
-        await print(safe(tokenizer.decode([id])));
+        await print(safe(text.push([id])));
         await new Promise(setImmediate); // signals and a closed pipe are noticed in between
         if (interrupt.signal !== undefined) break;
       }
-      await print('\n');
+      await print(`${safe(text.end())}\n`);
       if (interrupt.signal !== undefined) break;
     }
   } finally {

@@ -95,7 +95,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     ...corpus.facts,
     tokens: total,
     vocabulary: tokenizer.vocabSize,
-    unknown_tokens: counts[tokenizer.unkId],
+    unknown_tokens: tokenizer.unkId === undefined ? 0 : counts[tokenizer.unkId],
     characters_per_token: corpus.facts.characters / total,
     bytes_per_token: corpus.facts.bytes / total,
   };

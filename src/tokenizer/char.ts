@@ -4,8 +4,8 @@
  */
 import { CHAR_PATTERN, wordLevelJson } from './tokenizer-json.ts';
 import {
-  decodeIds,
   selectVocabulary,
+  textOfTokens,
   type Encoder,
   type Tokenizer,
   type Unknown,
@@ -29,9 +29,10 @@ export function createCharTokenizer(vocabulary: readonly string[]): Tokenizer {
     kind: 'char',
     vocabSize: vocabulary.length,
     unkId,
+    endOfTextId: undefined,
     vocabulary,
     encoder: (onUnknown) => charEncoder(table, others, unkId, onUnknown),
-    decode: (ids) => decodeIds(vocabulary, ids),
+    ...textOfTokens(vocabulary),
     toJSON: () => wordLevelJson(vocabulary, CHAR_PATTERN),
   };
 }

@@ -7,17 +7,24 @@ export interface Unknown {
   readonly position: number;
 }
 
-/** Text to ids and back. Ids are 0 … vocabSize − 1; the last one is `<unk>`, which stands for everything not in the vocabulary. */
+/** Text to ids and back. Ids are 0 … vocabSize − 1. */
 export interface Tokenizer {
   readonly kind: TokenizerKind;
   readonly vocabSize: number;
-  readonly unkId: number;
-  /** The token of each id. */
+  /** The id of `<unk>`, which stands for everything the vocabulary lacks; undefined if it can write every text. */
+  readonly unkId: number | undefined;
+  /** The id of `<|endoftext|>`, which stands between documents; undefined if there is no such token. */
+  readonly endOfTextId: number | undefined;
+  /** The text of each token: what `decode` makes of it alone. */
   readonly vocabulary: readonly string[];
   /** Starts to encode a text that comes in pieces. */
   encoder(onUnknown?: (unknown: Unknown) => void): Encoder;
-  /** The text of ids: their tokens, one behind the other. */
+  /** The text of ids: their tokens, one behind the other. Bytes that form no character become U+FFFD. */
   decode(ids: Iterable<number>): string;
+  /** Starts to decode ids that come one by one: a token may hold a part of a character. */
+  decoder(): TokenDecoder;
+  /** How many bytes of UTF-8 a token stands for. */
+  byteLength(id: number): number;
   /** The content of tokenizer.json. */
   toJSON(): unknown;
 }
@@ -30,6 +37,14 @@ export interface Encoder {
   push(text: string): Uint32Array;
   /** The rest. */
   end(): Uint32Array;
+}
+
+/** Decodes one sequence of ids, piece by piece; where it is cut makes no difference. */
+export interface TokenDecoder {
+  /** The whole characters there are so far. */
+  push(ids: Iterable<number>): string;
+  /** U+FFFD for a character that never got its other bytes; mostly nothing. */
+  end(): string;
 }
 
 /** Collects a vocabulary from a text that comes in pieces. */
@@ -62,11 +77,29 @@ export function encode(
   return ids;
 }
 
-export const decodeIds = (vocabulary: readonly string[], ids: Iterable<number>): string => {
-  let text = '';
-  for (const id of ids) text += vocabulary[id] ?? '';
-  return text;
-};
+/** Ids that a model never writes unless it is asked to: `<unk>` is no text. */
+export const bannedIds = ({ unkId }: Tokenizer): ReadonlySet<number> =>
+  new Set(unkId === undefined ? [] : [unkId]);
+
+/** Ids that end a text that a model writes. */
+export const endOfTextIds = ({ endOfTextId }: Tokenizer): ReadonlySet<number> =>
+  new Set(endOfTextId === undefined ? [] : [endOfTextId]);
+
+/** The half of a tokenizer that turns ids into text, for tokens that are whole characters. */
+export function textOfTokens(
+  vocabulary: readonly string[],
+): Pick<Tokenizer, 'decode' | 'decoder' | 'byteLength'> {
+  const decode = (ids: Iterable<number>): string => {
+    let text = '';
+    for (const id of ids) text += vocabulary[id] ?? '';
+    return text;
+  };
+  return {
+    decode,
+    decoder: () => ({ push: decode, end: () => '' }),
+    byteLength: (id) => Buffer.byteLength(vocabulary[id] ?? ''),
+  };
+}
 
 /**
  * The vocabulary that counts give: what is frequent enough, at most `maxSize − 1` of it (ties go to the token that sorts

@@ -8,8 +8,8 @@ import { pieceStarts, WORD_PATTERN } from './pieces.ts';
 import { countPoints, textOf, UnitReader, type TextUnits } from './text-units.ts';
 import { wordLevelJson } from './tokenizer-json.ts';
 import {
-  decodeIds,
   selectVocabulary,
+  textOfTokens,
   type Encoder,
   type Tokenizer,
   type Unknown,
@@ -30,9 +30,10 @@ export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
     kind: 'word',
     vocabSize: vocabulary.length,
     unkId,
+    endOfTextId: undefined,
     vocabulary,
     encoder: (onUnknown) => wordEncoder(ids, unkId, onUnknown),
-    decode: (tokens) => decodeIds(vocabulary, tokens),
+    ...textOfTokens(vocabulary),
     toJSON: () => wordLevelJson(vocabulary, WORD_PATTERN),
   };
 }

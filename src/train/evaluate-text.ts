@@ -76,7 +76,7 @@ export function evaluateText(
     natsPerToken,
     perplexity: Math.exp(natsPerToken),
     bitsPerCharacter: bits / (characters - Array.from(first).length),
-    bitsPerByte: bits / (bytes - Buffer.byteLength(first)),
+    bitsPerByte: bits / (bytes - tokenizer.byteLength(ids[0])),
     uniform: Math.log(tokenizer.vocabSize),
     unigram: entropy(ids, tokenizer.vocabSize),
   };

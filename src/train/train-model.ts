@@ -11,7 +11,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   freshProgress,
   train,
@@ -142,7 +142,7 @@ export async function trainModel(
       if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
       const decoder = new Decoder(backend, programs.model, new Layout(programs.end));
       const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
-      const banned = new Set([data.tokenizer.unkId]);
+      const banned = bannedIds(data.tokenizer);
       const prompt = data.validation.length > 0 ? data.validation : data.train;
       const ids = [
         ...generate(decoder, prompt.slice(0, 1), { ...sampling, seed: settings.seed, sample: step, banned }),

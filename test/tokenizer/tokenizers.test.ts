@@ -64,6 +64,22 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     );
   });
 
+  test('decodes to the same text however the ids are cut, and knows the bytes of each', () => {
+    assert(
+      property(text, anyText, (a, b) => {
+        const whole = a + b;
+        const tokenizer = learn(kind, whole);
+        const ids = encode(tokenizer, whole);
+        const decoder = tokenizer.decoder();
+        const pieces = [...Array.from(ids, (id) => decoder.push([id])), decoder.end()];
+        expect(pieces.join('')).toBe(whole.toWellFormed());
+        expect(pieces.every((piece) => piece.isWellFormed())).toBe(true);
+        expect(ids.reduce((sum, id) => sum + tokenizer.byteLength(id), 0)).toBe(Buffer.byteLength(whole));
+      }),
+      { numRuns: 300, seed: 4 },
+    );
+  });
+
   test('survives tokenizer.json', () => {
     const tokenizer = learn(kind, AWKWARD.join('12 3 3 3 toString __proto__ constructor'));
     const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
