@@ -6,7 +6,7 @@
  *     optimizer.safetensors               the optimiser's moments
  *     trainer_state.json                  step, losses, seed, every option, the corpus' hash; see trainer-state.ts
  *
- * and metrics.jsonl has one line for each logged step and evaluation. A checkpoint folder is written under a temporary
+ * and its logs (logs.ts) have one line for each step and evaluation. A checkpoint folder is written under a temporary
  * name, flushed, and renamed; then the one before it is removed. So there is always a complete one.
  */
 import {
@@ -16,7 +16,6 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -28,6 +27,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { sweepTemporaries, writeFileAtomic } from './atomic.ts';
+import { keepLog, logNames, logPath, type LogEntry, type LogName } from './logs.ts';
 import {
   openModelFolder,
   WEIGHTS,
@@ -51,8 +51,8 @@ export interface Run {
     moments: readonly NamedTensor[],
     state: Omit<TrainerState, 'format'>,
   ): void;
-  /** Appends a line to metrics.jsonl. */
-  log(entry: Readonly<Record<string, unknown>>): void;
+  /** Appends a line to one of the run's logs. */
+  log(name: LogName, entry: LogEntry): void;
 }
 
 /** Starts a run in a folder that holds none yet. @throws UserError if it does, unless `overwrite` */
@@ -104,7 +104,7 @@ export function openCheckpoint(folder: string): Checkpoint {
     loadMoments: (into) => loadMoments(join(path, 'optimizer.safetensors'), into),
     continue() {
       sweepTemporaries(folder);
-      keepMetrics(join(folder, 'metrics.jsonl'), state.step);
+      for (const name of logNames) keepLog(logPath(folder, name), state.step);
       return runIn(folder, model.config, model.tokenizer);
     },
   };
@@ -125,20 +125,6 @@ function loadMoments(path: string, into: readonly NamedTensor[]): void {
   } finally {
     file.close();
   }
-}
-
-/** Keeps the lines of metrics.jsonl up to a step. The last line may be torn: its writer may have been killed. */
-function keepMetrics(path: string, step: number): void {
-  if (!existsSync(path)) return;
-  const lines = readFileSync(path, 'utf8').split('\n');
-  const kept = lines.filter((line) => {
-    try {
-      return (JSON.parse(line) as { step: number }).step <= step;
-    } catch {
-      return false;
-    }
-  });
-  writeFileAtomic(path, [kept.map((line) => `${line}\n`).join('')]);
 }
 
 /** The writing side of a run whose folder is there. */
@@ -162,7 +148,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer): Run {
       for (const other of checkpointsOf(folder))
         if (other !== name) rmSync(join(folder, other), { recursive: true });
     },
-    log: (entry) => appendFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify(entry)}\n`),
+    log: (name, entry) => appendFileSync(logPath(folder, name), `${JSON.stringify(entry)}\n`),
   };
 }
 
@@ -170,7 +156,7 @@ const checkpointName = (step: number | ''): string => `checkpoint-${step}`;
 const checkpointsOf = (folder: string): string[] =>
   readdirSync(folder).filter((file) => /^checkpoint-\d+$/.test(file));
 const isRunFile = (file: string): boolean =>
-  /^(checkpoint-\d+(\.tmp)?|metrics\.jsonl|model\.safetensors|.*\.tmp)$/.test(file);
+  /^(checkpoint-\d+(\.tmp)?|(metrics|samples|speed)\.jsonl|model\.safetensors|.*\.tmp)$/.test(file);
 
 function flushFolder(folder: string): void {
   if (process.platform === 'win32') return;

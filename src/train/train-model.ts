@@ -147,7 +147,9 @@ export async function trainModel(
       const ids = [
         ...generate(decoder, prompt.slice(0, 1), { ...sampling, seed: settings.seed, sample: step, banned }),
       ];
-      handlers.sample(data.tokenizer.decode(ids), step);
+      const text = data.tokenizer.decode(ids);
+      run.log('samples', { step, text });
+      handlers.sample(text, step);
     };
     const keep = keeper(run, trainer, { settings, data, tokensPerStep });
     let validationLoss: number | undefined;
@@ -219,6 +221,9 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
   };
 }
 
+/** About so many lines say how fast a run was. */
+const SPEED_LINES = 200;
+
 /** Saves what each event calls for: the best model and a checkpoint at evaluations, a last checkpoint at the end. */
 function keeper(
   run: Run,
@@ -236,13 +241,28 @@ function keeper(
       corpus_sha256: data.corpus.sha256,
       options: { ...settings },
     });
+  // Times go to a log of their own: everything else a run leaves is the same, byte for byte, whenever it is repeated.
+  const speedInterval = Math.ceil(settings.maxIters / SPEED_LINES);
+  let seconds = 0;
+  let steps = 0;
   return (event) => {
     switch (event.type) {
       case 'step':
-        run.log({ step: event.step, loss: event.loss, lr: event.learningRate, grad_norm: event.gradNorm });
+        seconds += event.seconds;
+        steps++;
+        if (event.step % speedInterval === 0 || event.step === settings.maxIters) {
+          run.log('speed', { step: event.step, seconds, tokens: steps * tokensPerStep });
+          seconds = steps = 0;
+        }
+        run.log('metrics', {
+          step: event.step,
+          loss: event.loss,
+          lr: event.learningRate,
+          grad_norm: event.gradNorm,
+        });
         return;
       case 'evaluation':
-        run.log({ step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
+        run.log('metrics', { step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
         if (event.best)
           run.saveBest(trainer.parameters(), {
             step: String(event.step),

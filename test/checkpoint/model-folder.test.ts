@@ -154,7 +154,7 @@ describe('a run', () => {
     run.saveBest(tensors(), { step: '5' });
     run.saveCheckpoint(tensors(), tensors(), state);
     run.saveCheckpoint(tensors(), tensors(), { ...state, step: 10 });
-    run.log({ step: 10 });
+    run.log('metrics', { step: 10 });
     expect(readdirSync(path).sort()).toEqual([
       'checkpoint-10',
       'config.json',

@@ -47,6 +47,8 @@ describe('train', () => {
       'generation_config.json',
       'metrics.jsonl',
       'model.safetensors',
+      'samples.jsonl',
+      'speed.jsonl',
       'tokenizer.json',
       'tokenizer_config.json',
     ]);

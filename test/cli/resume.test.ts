@@ -18,10 +18,10 @@ const gpt = (line: string) => run(line.split(' '), { cwd: folder });
 const start = (name: string, more: string) =>
   gpt(`train corpus.txt ${flags.join(' ')} -q -o ${name} ${more}`);
 
-/** Every byte that a run leaves, by file. */
+/** Every byte that a run leaves, by file, but for the times its steps took. */
 function bytesOf(name: string): Record<string, string> {
-  const files = readdirSync(join(folder, name), { recursive: true, withFileTypes: true }).filter((f) =>
-    f.isFile(),
+  const files = readdirSync(join(folder, name), { recursive: true, withFileTypes: true }).filter(
+    (f) => f.isFile() && f.name !== 'speed.jsonl',
   );
   return Object.fromEntries(
     files.map((file) => {

@@ -1,0 +1,146 @@
+/**
+ * A run's logs: JSON Lines, appended to while it trains.
+ *
+ *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, {"step","train_loss","val_loss"} for each evaluation
+ *     samples.jsonl   {"step","text"}: what the model wrote after an evaluation
+ *     speed.jsonl     {"step","seconds","tokens"}: what the steps since the line before took
+ *
+ * Whoever reads them must expect a torn last line, as the writer may have been killed, or be writing.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { writeFileAtomic } from './atomic.ts';
+
+export const logNames = ['metrics', 'samples', 'speed'] as const;
+export type LogName = (typeof logNames)[number];
+export type LogEntry = Readonly<Record<string, unknown>> & { readonly step: number };
+
+export const logPath = (folder: string, name: LogName): string => join(folder, `${name}.jsonl`);
+
+/** Keeps the lines of a log up to a step. */
+export function keepLog(path: string, step: number): void {
+  if (!existsSync(path)) return;
+  const kept = entriesOf(path).filter((entry) => entry.step <= step);
+  writeFileAtomic(path, [kept.map((entry) => `${JSON.stringify(entry)}\n`).join('')]);
+}
+
+/** The lines that are JSON objects with a step. */
+function entriesOf(path: string): LogEntry[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        const entry = JSON.parse(line) as LogEntry | null;
+        return typeof entry?.step === 'number' ? [entry] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** One step of a run. A loss that was not finite is NaN. */
+export interface StepMetrics {
+  readonly step: number;
+  /** Nats per token, of the step's batch. */
+  readonly loss: number;
+  readonly learningRate: number;
+  /** Global norm of the gradient before clipping. */
+  readonly gradNorm: number;
+}
+
+/** One evaluation, in nats per token. */
+export interface EvaluationMetrics {
+  readonly step: number;
+  readonly trainLoss: number;
+  readonly validationLoss: number;
+}
+
+/** What the model wrote after so many steps. */
+export interface LoggedSample {
+  readonly step: number;
+  readonly text: string;
+}
+
+/** How long the steps up to this one took, since the line before. */
+export interface SpeedEntry {
+  readonly step: number;
+  readonly seconds: number;
+  readonly tokens: number;
+}
+
+/** All that a run has logged so far, in the order of steps. Empty lists where a log is missing. */
+export interface RunLogs {
+  readonly steps: readonly StepMetrics[];
+  readonly evaluations: readonly EvaluationMetrics[];
+  readonly samples: readonly LoggedSample[];
+  readonly speed: readonly SpeedEntry[];
+}
+
+/** @throws UserError if a line lacks a field or has another kind of value there */
+export function readLogs(folder: string): RunLogs {
+  const read = (name: LogName): LogReader[] => {
+    const path = logPath(folder, name);
+    return existsSync(path) ? entriesOf(path).map((entry) => new LogReader(path, entry)) : [];
+  };
+  const metrics = read('metrics');
+  return {
+    steps: metrics
+      .filter((line) => line.has('loss'))
+      .map((line) => ({
+        step: line.step,
+        loss: line.number('loss'),
+        learningRate: line.number('lr'),
+        gradNorm: line.number('grad_norm'),
+      })),
+    evaluations: metrics
+      .filter((line) => line.has('val_loss'))
+      .map((line) => ({
+        step: line.step,
+        trainLoss: line.number('train_loss'),
+        validationLoss: line.number('val_loss'),
+      })),
+    samples: read('samples').map((line) => ({ step: line.step, text: line.text('text') })),
+    speed: read('speed').map((line) => ({
+      step: line.step,
+      seconds: line.number('seconds'),
+      tokens: line.number('tokens'),
+    })),
+  };
+}
+
+/** Takes fields out of one line, checking each. */
+class LogReader {
+  readonly step: number;
+  readonly #path: string;
+  readonly #entry: LogEntry;
+
+  constructor(path: string, entry: LogEntry) {
+    this.#path = path;
+    this.#entry = entry;
+    this.step = entry.step;
+  }
+
+  has(field: string): boolean {
+    return field in this.#entry;
+  }
+
+  /** A number; NaN for null, which is how JSON writes what is not finite. */
+  number(field: string): number {
+    const value = this.#entry[field];
+    if (value === null) return NaN;
+    return typeof value === 'number' ? value : this.#fail(field, 'a number');
+  }
+
+  text(field: string): string {
+    const value = this.#entry[field];
+    return typeof value === 'string' ? value : this.#fail(field, 'a text');
+  }
+
+  #fail(field: string, wanted: string): never {
+    throw new UserError(
+      `${this.#path}: the line of step ${this.step} has "${field}": ${JSON.stringify(this.#entry[field])}, not ${wanted}`,
+      { hint: 'the log is damaged or from another version' },
+    );
+  }
+}

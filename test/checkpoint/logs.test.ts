@@ -1,0 +1,60 @@
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { keepLog, logPath, readLogs } from '../../src/checkpoint/logs.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'logs-'));
+const write = (name: 'metrics' | 'samples' | 'speed', lines: readonly unknown[]) =>
+  writeFileSync(logPath(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+
+beforeEach(() => {
+  write('metrics', [
+    { step: 1, loss: 4.5, lr: 0.1, grad_norm: 2 },
+    { step: 2, loss: NaN, lr: 0.2, grad_norm: 1 },
+    { step: 2, train_loss: 3, val_loss: 3.5 },
+  ]);
+  write('samples', [{ step: 2, text: 'the whale' }]);
+  write('speed', [{ step: 2, seconds: 0.5, tokens: 100 }]);
+});
+
+test('reads what a run has logged; what was not finite is NaN', () => {
+  expect(readLogs(folder)).toEqual({
+    steps: [
+      { step: 1, loss: 4.5, learningRate: 0.1, gradNorm: 2 },
+      { step: 2, loss: NaN, learningRate: 0.2, gradNorm: 1 },
+    ],
+    evaluations: [{ step: 2, trainLoss: 3, validationLoss: 3.5 }],
+    samples: [{ step: 2, text: 'the whale' }],
+    speed: [{ step: 2, seconds: 0.5, tokens: 100 }],
+  });
+});
+
+test('a folder without logs has empty ones', () => {
+  expect(readLogs(join(folder, 'nowhere'))).toEqual({ steps: [], evaluations: [], samples: [], speed: [] });
+});
+
+test('passes over a torn last line and lines that are no entries', () => {
+  appendFileSync(logPath(folder, 'metrics'), 'null\n7\n\n{"step":3,"lo');
+  expect(readLogs(folder).steps.length).toBe(2);
+});
+
+test.each([
+  ['metrics', { step: 7, loss: '4', lr: 1, grad_norm: 1 }, '"loss": "4", not a number'],
+  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, '"lr": undefined, not a number'],
+  ['metrics', { step: 7, val_loss: 4 }, '"train_loss": undefined, not a number'],
+  ['samples', { step: 7, text: 5 }, '"text": 5, not a text'],
+  ['speed', { step: 7, tokens: 5 }, '"seconds": undefined, not a number'],
+] as const)('names the file, the step and the field that is wrong: %s %j', (name, line, message) => {
+  write(name, [line]);
+  expect(() => readLogs(folder)).toThrow(`${name}.jsonl: the line of step 7 has ${message}`);
+});
+
+test('drops what was logged after a step', () => {
+  appendFileSync(logPath(folder, 'metrics'), '{"step":3,"lo');
+  keepLog(logPath(folder, 'metrics'), 1);
+  expect(readFileSync(logPath(folder, 'metrics'), 'utf8')).toBe(
+    '{"step":1,"loss":4.5,"lr":0.1,"grad_norm":2}\n',
+  );
+  keepLog(logPath(folder, 'nothing' as 'speed'), 1);
+});
