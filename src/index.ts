@@ -1,16 +1,25 @@
-/** The library's public face: what the command line itself is built on. */
-export { openModelFolder, type ModelFolder } from './checkpoint/model-folder.ts';
-export { openCorpus, type Corpus } from './data/corpus.ts';
-export type { Backend } from './engine/instruction.ts';
-export { chooseBackend } from './engine/backend.ts';
-export type { WasmOptions } from './engine/wasm.ts';
+/**
+ * The library: what the command line does, without a terminal. Nothing here prints, exits or reads the environment.
+ *
+ *     import { train, load, sample } from 'gpt-trainer';
+ *
+ *     const { folder } = await train({ corpus: ['book.txt'], maxIters: 500 });
+ *     const model = await load(folder);
+ *     for await (const text of sample(model, 'Call me')) process.stdout.write(text);
+ *     await model.close();
+ */
 export { UsageError, UserError } from './errors.ts';
-export { Decoder } from './generate/decoder.ts';
-export { generate, type GenerateOptions } from './generate/generate.ts';
-export { encodePrompt } from './generate/prompt.ts';
+export { evaluate } from './library/evaluate.ts';
+export { load, type LoadOptions, type Model } from './library/model.ts';
+export { sample, type SampleOptions } from './library/sample.ts';
 export { presets, type ModelConfig, type PresetName } from './model/config.ts';
-export { tokenizers, tokenizerFromJson } from './tokenizer/registry.ts';
-export { bannedIds, encode, endOfTextIds, type Tokenizer } from './tokenizer/tokenizer.ts';
-export { evaluateText, type TextEvaluation } from './train/evaluate-text.ts';
-export { trainModel, type TrainHandlers, type TrainPlan, type TrainResult } from './train/train-model.ts';
-export type { TrainModelOptions } from './train/settings.ts';
+export { encode, type Tokenizer } from './tokenizer/tokenizer.ts';
+export type { TextEvaluation } from './train/evaluate-text.ts';
+export type { TrainEvent } from './train/loop.ts';
+export type { TrainModelOptions as TrainOptions } from './train/settings.ts';
+export {
+  trainModel as train,
+  type TrainHandlers,
+  type TrainPlan,
+  type TrainResult,
+} from './train/train-model.ts';

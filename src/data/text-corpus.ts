@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import { UserError } from '../errors.ts';
+import type { Corpus } from './corpus.ts';
+
+/** A text that is in memory already, as a corpus. @throws UserError if it is empty */
+export function textCorpus(text: string): Corpus {
+  if (text === '') throw new UserError('there is no text', { hint: 'give a text that is not empty' });
+  const wellFormed = text.toWellFormed();
+  return {
+    files: [],
+    *text() {
+      yield wellFormed;
+    },
+    facts: {
+      bytes: Buffer.byteLength(wellFormed),
+      characters: Array.from(wellFormed).length,
+      sha256: createHash('sha256').update(wellFormed).digest('hex'),
+      crlf: wellFormed.includes('\r\n'),
+    },
+  };
+}

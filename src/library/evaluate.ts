@@ -1,0 +1,18 @@
+import { textCorpus } from '../data/text-corpus.ts';
+import { evaluateText, type TextEvaluation } from '../train/evaluate-text.ts';
+import type { Model } from './model.ts';
+
+/**
+ * Measures how well a model predicts a text: loss, perplexity, and bits per byte, by which models with any tokenizers
+ * compare.
+ *
+ * @throws UserError if the text is a single token
+ */
+export async function evaluate(model: Model, text: string): Promise<TextEvaluation> {
+  const backend = await model.startBackend();
+  try {
+    return evaluateText(model.source, backend, textCorpus(text));
+  } finally {
+    await backend.close();
+  }
+}

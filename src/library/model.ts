@@ -1,0 +1,87 @@
+import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { newestRun } from '../checkpoint/runs.ts';
+import { chooseBackend } from '../engine/backend.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { Decoder } from '../generate/decoder.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+export interface LoadOptions {
+  /** 1 … 64; default: the cores this process may use. Results do not depend on it. */
+  readonly threads?: number;
+}
+
+/** A model in memory, ready to write. Close it: its threads hold memory until then. */
+export class Model implements AsyncDisposable {
+  /** Its folder on disk, read and checked. */
+  readonly source: ModelFolder;
+  readonly #options: LoadOptions;
+  readonly #backends: Backend[] = [];
+  readonly #idle: Decoder[] = [];
+  #closed = false;
+
+  private constructor(source: ModelFolder, options: LoadOptions) {
+    this.source = source;
+    this.#options = options;
+  }
+
+  /** See `load`. */
+  static async open(folder: string, options: LoadOptions): Promise<Model> {
+    const model = new Model(openModelFolder(folder), options);
+    model.giveBack(await model.borrow());
+    return model;
+  }
+
+  /** Layers, heads, channels, block size, vocabulary size. */
+  get config(): ModelConfig {
+    return this.source.config;
+  }
+
+  /** Text to token ids and back. */
+  get tokenizer(): Tokenizer {
+    return this.source.tokenizer;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Starts an engine as this model was asked to have. The caller closes it. */
+  async startBackend(): Promise<Backend> {
+    if (this.#closed) throw new Error(`the model ${this.source.folder} is closed`);
+    return (await chooseBackend(this.#options)).backend;
+  }
+
+  /** A decoder for one text at a time. Texts written at the same time need one each, as each fills its own cache. */
+  async borrow(): Promise<Decoder> {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const backend = await this.startBackend();
+    this.#backends.push(backend);
+    return Decoder.create(backend, this.config, (tensors) => this.source.load(tensors));
+  }
+
+  giveBack(decoder: Decoder): void {
+    if (!this.#closed) this.#idle.push(decoder);
+  }
+
+  /** Ends its threads and frees its memory. A text that is being written ends with an error. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#idle.length = 0;
+    await Promise.all(this.#backends.splice(0).map((backend) => backend.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Loads a trained model: a run of `train`, one of its checkpoints, or any GPT-2 folder of Hugging Face's.
+ *
+ * @param folder default: the newest run under `checkpoints/` of the current folder
+ * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
+ */
+export const load = (folder: string = newestRun(), options: LoadOptions = {}): Promise<Model> =>
+  Model.open(folder, options);

@@ -1,0 +1,142 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  evaluate,
+  load,
+  sample,
+  train,
+  UsageError,
+  UserError,
+  type Model,
+  type SampleOptions,
+  type TrainEvent,
+  type TrainPlan,
+} from '../../src/index.ts';
+import { run } from '../cli/run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'library-'));
+const corpus = join(folder, 'corpus.txt');
+const text = Array.from(
+  { length: 300 },
+  (_, i) => `the ${['whale', 'sea', 'ship'][(i * i) % 3]} ${i}.\n`,
+).join('');
+const tiny = { nLayer: 1, nHead: 2, nEmbd: 16, blockSize: 16, batchSize: 4, maxIters: 40, evalInterval: 20 };
+
+let model: Model;
+let plan: TrainPlan | undefined;
+const events: TrainEvent[] = [];
+beforeAll(async () => {
+  writeFileSync(corpus, text);
+  const outDir = join(folder, 'model');
+  const handlers = { plan: (p: TrainPlan) => (plan = p), event: (e: TrainEvent) => void events.push(e) };
+  const result = await train({ corpus: [corpus], outDir, ...tiny }, handlers);
+  expect(result).toMatchObject({ folder: outDir, reason: 'finished', progress: { step: 40 } });
+  model = await load(outDir);
+});
+afterAll(() => model.close());
+
+async function write(prompt: string, options: SampleOptions, on = model): Promise<string> {
+  let written = '';
+  for await (const piece of sample(on, prompt, options)) written += piece;
+  return written;
+}
+
+describe('train', () => {
+  test('tells its plan, then every step and evaluation', () => {
+    expect(plan).toMatchObject({ startStep: 0, tokensPerStep: 64, config: { nLayer: 1, blockSize: 16 } });
+    expect(events.filter(({ type }) => type === 'step')).toHaveLength(40);
+    expect(events.filter(({ type }) => type === 'evaluation')).toHaveLength(2);
+    expect(events.at(-1)).toMatchObject({ type: 'end', reason: 'finished' });
+  });
+
+  test('stops when asked to, and saves', async () => {
+    const stop = new AbortController();
+    const result = await train(
+      { corpus: [corpus], outDir: join(folder, 'stopped'), ...tiny },
+      {
+        event: (event) => void (event.type === 'step' && event.step === 3 && stop.abort()),
+        interrupted: () => stop.signal.aborted,
+      },
+    );
+    expect(result).toMatchObject({ reason: 'interrupted', progress: { step: 3 } });
+    await (await load(result.folder)).close();
+  });
+
+  test('throws what the command line would say', async () => {
+    await expect(train({ corpus: [] })).rejects.toThrow(UsageError);
+    await expect(train({ corpus: [corpus], nHead: 3 })).rejects.toThrow('--n-head 3 does not divide');
+  });
+});
+
+describe('sample', () => {
+  test('writes what gpt sample writes', async () => {
+    const flags = '--prompt the --seed 7 -n 40 -t 0.7'.split(' ');
+    const { stdout } = await run(['sample', '-m', model.source.folder, ...flags]);
+    expect(stdout).toBe(`the${await write('the', { seed: 7, maxTokens: 40, temperature: 0.7 })}\n`);
+  });
+
+  test('writes several texts at the same time as it writes them alone', async () => {
+    const seeds = [1, 2, 3];
+    const alone = [];
+    for (const seed of seeds) alone.push(await write('the', { seed, maxTokens: 40 }));
+    const together = await Promise.all(seeds.map((seed) => write('the', { seed, maxTokens: 40 })));
+    expect(together).toEqual(alone);
+    expect(new Set(alone).size).toBe(3);
+  });
+
+  test('may be left at any time, and begins anew afterwards', async () => {
+    const whole = await write('the', { seed: 1, maxTokens: 20 });
+    for await (const piece of sample(model, 'the', { seed: 1, maxTokens: 20 })) {
+      expect(whole.startsWith(piece)).toBe(true);
+      break;
+    }
+    expect(await write('the', { seed: 1, maxTokens: 20 })).toBe(whole);
+  });
+
+  test('refuses what the vocabulary lacks, unless told what to do', async () => {
+    await expect(write('é', { maxTokens: 1 })).rejects.toThrow('does not know "é"');
+    expect(await write('the é', { maxTokens: 3, unk: 'skip' })).toHaveLength(3);
+    expect(await write('', { maxTokens: 3 })).toHaveLength(3);
+  });
+});
+
+describe('evaluate', () => {
+  test('measures what gpt eval measures', async () => {
+    const { stdout } = await run(['eval', corpus, '-m', model.source.folder, '--json']);
+    const measured = await evaluate(model, text);
+    expect(measured.bitsPerByte).toBe((JSON.parse(stdout) as { bits_per_byte: number }).bits_per_byte);
+    await expect(evaluate(model, '')).rejects.toThrow(UserError);
+  });
+});
+
+describe('load', () => {
+  test('says what is wrong with a folder', async () => {
+    await expect(load(join(folder, 'nowhere'))).rejects.toThrow('there is no model folder');
+    const damaged = join(folder, 'stopped', 'config.json');
+    writeFileSync(damaged, readFileSync(damaged, 'utf8').slice(1));
+    await expect(load(join(folder, 'stopped'))).rejects.toThrow(UserError);
+  });
+
+  test('gives everything back when it is closed, and says so to who still uses it', async () => {
+    const other = await load(model.source.folder, { threads: 2 });
+    const pieces = sample(other, 'the', { maxTokens: 9 });
+    await pieces.next();
+    await other[Symbol.asyncDispose]();
+    await expect(pieces.next()).rejects.toThrow('was closed');
+    await expect(write('the', {}, other)).rejects.toThrow('is closed');
+  });
+});
+
+test('the example trains, writes and measures', async () => {
+  const script = fileURLToPath(new URL('../../examples/library.mjs', import.meta.url));
+  const book = fileURLToPath(new URL('../../docs/architecture.md', import.meta.url));
+  const { stdout, stderr, code } = await run([book], { script, cwd: folder });
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^checkpoints\/architecture-1: \d\.\d{3} nats per character\n[^]{80}\n\d\.\d\d bits per byte\n$/,
+  );
+});
