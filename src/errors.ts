@@ -16,3 +16,9 @@ export class UserError extends Error {
 export class UsageError extends UserError {
   override readonly name = 'UsageError';
 }
+
+/** An error of the operating system's, such as a missing file, as opposed to one of ours or of Node's own (ERR_…). */
+export type SystemError = NodeJS.ErrnoException & { code: string };
+
+export const isSystemError = (error: unknown): error is SystemError =>
+  error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';

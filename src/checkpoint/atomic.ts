@@ -4,16 +4,20 @@
  */
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   renameSync,
-  unlinkSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { isSystemError } from '../errors.ts';
+import { isRunning } from './lock.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
@@ -37,18 +41,28 @@ export class AtomicFile {
     writeAll(this.#fd, bytes, position);
   }
 
-  /** Flushes the file and puts it in its place. */
+  /** Flushes the file and puts it in its place. On failure the temporary file is gone and what was there is untouched. */
   commit(): void {
-    fsyncSync(this.#fd);
+    try {
+      fsyncSync(this.#fd);
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
     closeSync(this.#fd);
-    renameSync(this.#temporary, this.#path);
+    try {
+      renameSync(this.#temporary, this.#path);
+    } catch (error) {
+      rmSync(this.#temporary, { force: true });
+      throw error;
+    }
     syncFolder(dirname(this.#path));
   }
 
   /** Gives up: what was at the path before is still there. */
   abort(): void {
     closeSync(this.#fd);
-    removeIfThere(this.#temporary);
+    rmSync(this.#temporary, { force: true });
   }
 }
 
@@ -65,7 +79,7 @@ export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>):
 }
 
 /** A write may take less than it was given (a full disk, a signal): goes on until all is written or there is an error. */
-function writeAll(fd: number, piece: Bytes, position?: number): void {
+export function writeAll(fd: number, piece: Bytes, position?: number): void {
   const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
   let done = 0;
   while (done < bytes.length) {
@@ -75,7 +89,7 @@ function writeAll(fd: number, piece: Bytes, position?: number): void {
 }
 
 /** Makes a rename last: it is the folder that holds the names. Windows has no such call, and does not need it. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;
   const fd = openSync(folder, 'r');
   try {
@@ -85,29 +99,36 @@ function syncFolder(folder: string): void {
   }
 }
 
-function removeIfThere(path: string): void {
+/**
+ * Puts the file at `from` at `to` as well, atomically. Both names share the bytes on the disk where the file system can
+ * do that, which is safe because files are replaced here and never changed.
+ */
+export function linkAtomic(from: string, to: string): void {
+  const temporary = `${to}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
   try {
-    unlinkSync(path);
+    linkSync(from, temporary);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (isSystemError(error) && error.code === 'ENOENT') throw error;
+    copyFileSync(from, temporary);
+    const fd = openSync(temporary, 'r+');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
   }
+  renameSync(temporary, to);
+  rmSync(temporary, { force: true }); // renaming one name of a file to another name of it does nothing
+  syncFolder(dirname(to));
 }
 
-/** Removes what killed processes left half-written in a folder; files of processes that still run stay. */
+/** Removes what killed processes left half-written in a folder; what processes that still run are writing stays. */
 export function sweepTemporaries(folder: string): void {
   for (const file of readdirSync(folder)) {
-    const pid = /\.(\d+)\.tmp$/.exec(basename(file))?.[1];
-    if (pid !== undefined && !isRunning(Number(pid))) removeIfThere(join(folder, file));
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false; // ours, and we have just started
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    const pid = /\.(\d+)(\.stale)?\.tmp$/.exec(file)?.[1];
+    if (pid !== undefined && (Number(pid) === process.pid || !isRunning(Number(pid))))
+      rmSync(join(folder, file), { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the user sees of an error, and the exit code: 1 failed, 2 wrong usage. */
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
-import { UsageError, UserError } from '../errors.ts';
+import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
 import { printError, printable, stderrColors } from './terminal.ts';
 
 export interface Report {
@@ -16,7 +16,10 @@ export function describeError(error: unknown, commandLine: string): Report {
   if (error instanceof UsageError) {
     return { exitCode: 2, message: error.message, hint: error.hint ?? seeHelp(commandLine) };
   }
-  if (error instanceof UserError) return { exitCode: 1, message: error.message, hint: error.hint };
+  if (error instanceof UserError) {
+    const cause = isSystemError(error.cause) ? `: ${describeSystemError(error.cause)}` : '';
+    return { exitCode: 1, message: error.message + cause, hint: error.hint };
+  }
   if (isSystemError(error)) return { exitCode: 1, message: describeSystemError(error), hint: undefined };
   const summary = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);
   return {
@@ -48,12 +51,6 @@ function describeCommanderError(error: CommanderError, commandLine: string): Rep
   };
 }
 
-type SystemError = NodeJS.ErrnoException & { code: string };
-
-/** An error of the operating system's, such as a missing file, as opposed to one of ours or of Node's own (ERR_…). */
-const isSystemError = (error: unknown): error is SystemError =>
-  error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
-
 const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EBUSY: 'in use by another program',
@@ -73,7 +70,8 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
 };
 
-function describeSystemError(error: SystemError): string {
+/** What the system refused, in a line. */
+export function describeSystemError(error: SystemError): string {
   const reason = reasons[error.code] ?? error.message;
   return error.path === undefined ? `${error.syscall} failed: ${reason}` : `${error.path}: ${reason}`;
 }

@@ -3,6 +3,8 @@
  * at between steps; a second one ends the process on the spot.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Thrown once everything is saved; the process then ends by the signal it was sent, so a shell sees 130 or 143. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
@@ -16,6 +18,11 @@ export class Interrupted extends Error {
 export interface Interrupt {
   /** The signal that arrived, if one did. Signals are delivered between synchronous stretches: yield with setImmediate. */
   readonly signal: NodeJS.Signals | undefined;
+  /**
+   * Whether a signal has arrived. Once this says yes, nobody listens any more: a second signal ends the process on the
+   * spot even while it does nothing but write a file.
+   */
+  arrived(): Promise<boolean>;
   /** Stops listening. Throws `Interrupted` if a signal had arrived. */
   end(): void;
 }
@@ -48,6 +55,12 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
   return {
     get signal() {
       return first?.signal;
+    },
+    async arrived() {
+      if (first === undefined) return false;
+      await sleep(Math.max(0, first.at + sameWishMs - performance.now()));
+      stopListening();
+      return true;
     },
     end() {
       stopListening();

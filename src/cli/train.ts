@@ -1,6 +1,6 @@
 /** `gpt train`: text in, model folder out. */
 import type { Command } from 'commander';
-import { newestRun } from '../checkpoint/runs.ts';
+import { newestResumable } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type PresetName } from '../model/config.ts';
 import { MAX_THREADS } from '../engine/wasm.ts';
@@ -8,19 +8,24 @@ import { tokenizerKinds } from '../tokenizer/registry.ts';
 import type { TrainEvent } from '../train/loop.ts';
 import { optimizerNames } from '../train/optimizer.ts';
 import { scheduleNames } from '../train/schedule.ts';
-import type { TrainModelOptions } from '../train/settings.ts';
+import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
 import { warnOfSlowEngine } from './model-options.ts';
-import { argument, choice, filePath, number, option, seed, wholeNumber } from './options.ts';
+import { argument, choice, filePath, number, option, seed, wholeNumber, type Value } from './options.ts';
+import { tellTrouble, warnNotSaved } from './training-trouble.ts';
 import { startProgressBar, type ProgressBar } from './progress-bar.ts';
 import { formatProfile } from './profile-table.ts';
 import { isQuiet, notice, print, printError, printable, stderrColors, warn } from './terminal.ts';
 
 const positive = wholeNumber({ min: 1 });
 const share = number({ min: 0, below: 1 });
+const saveEvery: Value<SaveEvery> = {
+  expected: 'a number of steps, or a time such as 30s, 10m or 1h',
+  read: (text) => wholeNumber().read(text) ?? (isSaveEvery(text) ? text : undefined),
+};
 
 export function register(command: Command): void {
   command.addArgument(
@@ -92,6 +97,13 @@ export function register(command: Command): void {
     .addOption(
       option('--patience <n>', 'stop after so many evaluations without progress; 0: never', wholeNumber(), 0),
     )
+    .addOption(
+      option(
+        '--save-every <when>',
+        'checkpoint every n steps or, as in 10m, minutes (default); 0: never',
+        saveEvery,
+      ),
+    )
     .addOption(option('--sample-tokens <n>', 'write a sample after evaluations; 0: none', wholeNumber(), 120))
     .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
     .option('--overwrite', 'replace the run in --out-dir')
@@ -128,15 +140,16 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const view = createView();
   let result: TrainResult;
   try {
-    result = await trainModel(
-      { ...options, sampleTokens: isQuiet() ? 0 : (flags.sampleTokens ?? 0) },
-      {
-        plan: view.plan,
-        event: view.event,
-        sample: view.sample,
-        interrupted: () => interrupt.signal !== undefined,
+    result = await trainModel(options, {
+      plan: view.plan,
+      event: (event) => {
+        view.event(event);
+        tellTrouble(event);
       },
-    );
+      ...(!isQuiet() && { sample: view.sample }),
+      interrupted: () => interrupt.arrived(),
+      notSaved: warnNotSaved,
+    });
   } finally {
     view.end();
   }
@@ -158,7 +171,7 @@ function optionsFor(
     return { corpus, ...flags };
   }
   const typed = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) === 'cli');
-  return { ...Object.fromEntries(typed), corpus, resume: resume === true ? newestRun() : resume };
+  return { ...Object.fromEntries(typed), corpus, resume: resume === true ? newestResumable() : resume };
 }
 
 const summary = ({ folder, reason, progress, validationLoss, profile }: TrainResult) => ({
@@ -276,7 +289,7 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
       ],
       ['memory', formatBytes(plan.memoryBytes)],
       ['engine', plan.backend],
-      ['folder', printable(shown(settings.outDir))],
+      ['folder', printable(shown(plan.folder))],
     ]),
   );
   warnOfSlowEngine(plan.backend, plan.rejected);

@@ -1,5 +1,4 @@
 /** What a run can be told, and what it chooses where it is not told. */
-import { newRunFolder } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
@@ -49,6 +48,8 @@ export interface TrainModelOptions {
   readonly evalInterval?: number;
   readonly evalIters?: number;
   readonly patience?: number;
+  /** Checkpoints besides those at evaluations: every so many steps, or after so much time, such as '10m'; 0: none. */
+  readonly saveEvery?: SaveEvery;
   /** Tokens of the preview written at each evaluation; 0: none. */
   readonly sampleTokens?: number;
   readonly seed?: number;
@@ -57,9 +58,25 @@ export interface TrainModelOptions {
   readonly profile?: boolean;
 }
 
+/** Steps, or seconds, minutes or hours. */
+export type SaveEvery = number | `${number}${'s' | 'm' | 'h'}`;
+
+export const isSaveEvery = (text: string): text is `${number}` & SaveEvery =>
+  /^\d{1,15}$|^\d{1,9}(\.\d{1,9})?[smh]$/.test(text);
+
+/** When to save, as the training loop takes it. @throws UsageError for anything else */
+export function saveInterval(saveEvery: SaveEvery): { readonly steps?: number; readonly seconds?: number } {
+  if (!isSaveEvery(String(saveEvery)))
+    throw new UsageError(`${JSON.stringify(saveEvery)} is neither steps nor a time such as 10m`);
+  const amount = Number.parseFloat(String(saveEvery));
+  if (amount === 0) return {};
+  const seconds = { s: 1, m: 60, h: 3600 }[String(saveEvery).slice(-1)];
+  return seconds === undefined ? { steps: amount } : { seconds: amount * seconds };
+}
+
 /** Every option with its value: those given, and those chosen. */
 export type Settings = Required<
-  Omit<TrainModelOptions, 'valFile' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'>
+  Omit<TrainModelOptions, 'valFile' | 'outDir' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'>
 > &
   Pick<TrainModelOptions, 'valFile'> & { readonly layerNormEpsilon: number };
 
@@ -77,7 +94,6 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
     preset,
     batchSize,
     corpus: options.corpus,
-    outDir: newRunFolder(options.corpus[0] ?? 'run'),
     tokenizer: 'char' as const,
     minFrequency: 1,
     vocabSize: Infinity,
@@ -96,6 +112,7 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
     evalInterval: Math.max(1, Math.min(250, Math.ceil(maxIters / 10))),
     evalIters: 20,
     patience: 0,
+    saveEvery: '10m' as const,
     sampleTokens: 0,
     seed: 1337,
   };
@@ -108,10 +125,28 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });
 
 /** What is said about how to run, not about what is run: no part of a run's settings. */
-const OF_ONE_CALL: ReadonlySet<string> = new Set(['resume', 'force', 'overwrite', 'threads', 'profile']);
+const OF_ONE_CALL: ReadonlySet<string> = new Set([
+  'outDir',
+  'resume',
+  'force',
+  'overwrite',
+  'threads',
+  'profile',
+]);
 
-/** What may be another in each piece of a run: it changes no number of the run so far. */
-const FREE: ReadonlySet<string> = new Set([...OF_ONE_CALL, 'corpus', 'outDir', 'maxIters', 'sampleTokens']);
+/**
+ * What may be another in each piece of a run: it changes no number of the run so far, only how long it goes on and what is
+ * shown and saved on the way. Of files it is what is in them that counts, and that is compared by its hash.
+ */
+const FREE: ReadonlySet<string> = new Set([
+  ...OF_ONE_CALL,
+  'corpus',
+  'valFile',
+  'maxIters',
+  'patience',
+  'saveEvery',
+  'sampleTokens',
+]);
 
 /**
  * The options of a run that goes on: those it was started with, and the free ones among those given now.

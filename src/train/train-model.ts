@@ -1,31 +1,35 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
-import { createRun, openCheckpoint, type Run } from '../checkpoint/runs.ts';
-import type { TrainerState } from '../checkpoint/trainer-state.ts';
+import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
+import { makeRunFolder } from '../checkpoint/runs.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
 import { defaultThreads, type Rejection } from '../engine/wasm.ts';
-import { UsageError, UserError } from '../errors.ts';
+import { isSystemError, UsageError, UserError } from '../errors.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
-import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   freshProgress,
   train,
   type EndReason,
   type LoopData,
+  type LoopHooks,
   type Progress,
   type TrainEvent,
+  type Why,
 } from './loop.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms } from './programs.ts';
+import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
 import {
   optimizerOptions,
   resumedOptions,
+  saveInterval,
   settle,
   type Settings,
   type TrainModelOptions,
@@ -35,6 +39,8 @@ import { Trainer } from './trainer.ts';
 /** What is going to happen, known before step 0. */
 export interface TrainPlan {
   readonly settings: Settings;
+  /** Where the run is written. */
+  readonly folder: string;
   readonly corpus: CorpusDescription;
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
   readonly tokenizer: Tokenizer;
@@ -47,6 +53,8 @@ export interface TrainPlan {
   readonly epochs: number;
   /** The engine that runs it: 'wasm revectorize, 2 threads'. */
   readonly backend: string;
+  /** The kernels that ran it before, if it goes on with others: their results differ in rounding. */
+  readonly otherEngine: string | undefined;
   /** Faster engines that do not work here, and why. */
   readonly rejected: readonly Rejection[];
   /** What guessing costs: ln V nats per token. */
@@ -58,8 +66,12 @@ export interface TrainHandlers {
   readonly event?: (event: TrainEvent) => void;
   /** A sample of what the model writes, after an evaluation. */
   readonly sample?: (text: string, step: number) => void;
+  /** A checkpoint could not be written; training goes on. */
+  readonly notSaved?: (failure: SaveFailure) => void;
   /** Polled between steps; true ends the run after saving a checkpoint. */
-  readonly interrupted?: () => boolean;
+  readonly interrupted?: LoopHooks['interrupted'];
+  /** See LoopHooks. */
+  readonly inspect?: LoopHooks['inspect'];
 }
 
 export interface TrainResult {
@@ -83,17 +95,43 @@ export interface TrainProfile {
 /**
  * Trains a model on text and leaves it in a model folder.
  *
- * @throws UserError for what the user can mend: no text, options that do not fit each other, a folder that is taken
+ * @throws UserError for what the user can mend: no text, options that do not fit each other, a folder that is taken; and
+ * if training diverges or its end cannot be saved
  */
 export async function trainModel(
   options: TrainModelOptions,
   handlers: TrainHandlers = {},
 ): Promise<TrainResult> {
-  const checkpoint = options.resume === undefined ? undefined : openCheckpoint(options.resume);
+  if (options.resume === undefined) return runTraining(options, handlers);
+  if (options.outDir !== undefined || options.overwrite === true)
+    throw new UsageError(
+      `${options.outDir === undefined ? '--overwrite' : '--out-dir'} does not go with --resume`,
+      {
+        hint: 'a run goes on in its own folder; to keep what is there, resume a copy of it',
+      },
+    );
+  const resumed = resumeRun(options.resume);
+  try {
+    return await runTraining(options, handlers, resumed);
+  } finally {
+    resumed.close();
+  }
+}
+
+async function runTraining(
+  options: TrainModelOptions,
+  handlers: TrainHandlers,
+  resumed?: ResumedRun,
+): Promise<TrainResult> {
+  const checkpoint = resumed?.checkpoint;
   const effective = checkpoint === undefined ? options : resumedOptions(checkpoint.state.options, options);
-  const data = readTrainingData(effective, checkpoint?.model.tokenizer);
+  const data =
+    checkpoint === undefined
+      ? readTrainingData(effective)
+      : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0);
   const settings = { ...settle(effective, data.train.length), tokenizer: data.tokenizer.kind };
-  if (checkpoint !== undefined) checkResume(checkpoint.state, data, settings, options.force === true);
+  const saveEvery = saveInterval(settings.saveEvery);
+  if (resumed !== undefined) checkResume(resumed, data, settings, options.force === true);
   const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
     settings;
   const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
@@ -112,54 +150,63 @@ export async function trainModel(
   const threads = options.threads ?? defaultThreads();
   checkMemory(trainingShape, 4 * programs.end, memoryLimit(threads));
   const { backend, rejected } = await chooseBackend({ threads, profile: options.profile === true });
+  let opened: Run | undefined;
   try {
     const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
-    if (checkpoint !== undefined) {
-      checkpoint.model.load(trainer.parameters());
-      checkpoint.loadMoments(trainer.moments());
-    }
+    const progress = checkpoint === undefined ? freshProgress : restore(trainer, checkpoint);
     const run =
-      checkpoint?.continue() ??
-      createRun(settings.outDir, config, data.tokenizer, { overwrite: options.overwrite === true });
+      resumed?.continue() ??
+      createRun(options.outDir ?? makeRunFolder(options.corpus[0]), config, data.tokenizer, {
+        overwrite: options.overwrite === true,
+      });
+    opened = run;
+    const { folder } = run;
+    const engine = engineOf(backend.name);
     const tokensPerStep = settings.batchSize * config.blockSize * settings.gradientAccumulationSteps;
     handlers.plan?.({
       settings,
+      folder,
       corpus: data.corpus,
       tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
       tokenizer: data.tokenizer,
       config,
-      startStep: checkpoint?.state.step ?? 0,
+      startStep: progress.step,
       parameters: countParameters(config),
       memoryBytes: 4 * programs.end,
       tokensPerStep,
       epochs: (settings.maxIters * tokensPerStep) / data.train.length,
       backend: backend.name,
+      otherEngine:
+        checkpoint !== undefined && checkpoint.state.engine !== engine ? checkpoint.state.engine : undefined,
       rejected,
       uniformLoss: Math.log(config.vocabSize),
     });
 
+    let decoder: Decoder | undefined; // one for all previews: what a backend has loaded stays in its memory
     const preview = (step: number): void => {
       if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
-      const decoder = new Decoder(backend, programs.model, new Layout(programs.end));
+      decoder ??= new Decoder(backend, programs.model, new Layout(programs.end));
+      decoder.reset();
       const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
-      const banned = bannedIds(data.tokenizer);
+      const banned = new Set([data.tokenizer.unkId]);
       const prompt = data.validation.length > 0 ? data.validation : data.train;
       const ids = [
         ...generate(decoder, prompt.slice(0, 1), { ...sampling, seed: settings.seed, sample: step, banned }),
       ];
-      const text = data.tokenizer.decode(ids);
-      run.log('samples', { step, text });
-      handlers.sample(text, step);
+      handlers.sample(data.tokenizer.decode(ids), step);
     };
-    const keep = keeper(run, trainer, { settings, data, tokensPerStep });
-    let validationLoss: number | undefined;
-    let progress: Progress | undefined;
+    const keep = keeper(
+      run,
+      { trainer, settings, data, tokensPerStep, engine },
+      handlers.notSaved ?? (() => {}),
+    );
+    let end: (TrainEvent & { type: 'end' }) | undefined;
     let stepSeconds = 0;
     let steps = 0;
-    const reason = await train(
+    await train(
       trainer,
       loopData(data, settings, config.blockSize),
-      { ...settings, minLearningRate: settings.minLr, decayIters: settings.lrDecayIters },
+      { ...settings, saveEvery, minLearningRate: settings.minLr, decayIters: settings.lrDecayIters },
       (event) => {
         keep(event);
         if (event.type === 'step') {
@@ -168,40 +215,56 @@ export async function trainModel(
         }
         handlers.event?.(event);
         if (event.type === 'evaluation') preview(event.step);
-        if (event.type === 'end') ({ validationLoss, progress } = event);
+        if (event.type === 'end') end = event;
       },
       {
-        progress: checkpoint === undefined ? freshProgress : progressOf(checkpoint.state),
-        interrupted: handlers.interrupted ?? (() => false),
+        interrupted: handlers.interrupted,
+        inspect: handlers.inspect,
+        restore: (step) => restore(trainer, run.rollBack(step)),
       },
+      progress,
     );
+    const { reason, validationLoss, why, progress: last } = end!;
+    if (why !== undefined) throw diverged(folder, last, why);
     const profile = options.profile
       ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(trainer.timings()) }
       : undefined;
-    return { folder: run.folder, reason, progress: progress!, validationLoss, profile };
+    return { folder, reason, progress: last, validationLoss, profile };
   } finally {
+    opened?.close();
     await backend.close();
   }
 }
 
-/** @throws UserError if the run cannot go on: it is done, or its corpus is another */
-function checkResume(state: TrainerState, data: TrainingData, settings: Settings, force: boolean): void {
-  if (state.step >= settings.maxIters)
-    throw new UsageError(`the run has done its ${state.step} steps`, {
-      hint: 'give a larger --max-iters to go on with it',
+/** @throws UserError that says how to name them, if the files of a run are not where they were */
+function readTextAgain(options: TrainModelOptions, tokenizer: Tokenizer, isNamed: boolean): TrainingData {
+  if (!isNamed && options.corpus.includes('-'))
+    throw new UserError('the text of this run came from stdin', {
+      hint: `give it again: … | gpt train - --resume ${options.resume}`,
     });
-  if (state.corpus_sha256 !== data.corpus.sha256 && !force)
-    throw new UserError(`${data.corpus.files.join(', ')} is not the text the run was started with`, {
-      hint: 'name the same files, or use --force to go on with these',
+  try {
+    return readTrainingData(options, tokenizer);
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
+    throw new UserError(`${error.path ?? 'a file'}, a text of this run, is not there`, {
+      hint: `say where it is: gpt train FILE --resume ${options.resume}`,
     });
+  }
 }
 
-const progressOf = (state: TrainerState): Progress => ({
-  step: state.step,
-  bestLoss: state.best_loss ?? Infinity,
-  bestStep: state.best_step,
-  worse: state.evaluations_without_improvement,
-});
+/** The kernels' build without the number of threads, which changes no bit: 'wasm revectorize'. */
+const engineOf = (backend: string): string => backend.replace(/,.*/, '');
+
+function diverged(folder: string, { step, bestStep, goodStep, health }: Progress, why: Why): UserError {
+  const times = health.rollbacks === 1 ? 'once' : `${health.rollbacks} times`;
+  const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
+  return new UserError(
+    `training diverged at step ${step}, after going back ${times}: ${why.fault}; ${why.tensor}`,
+    {
+      hint: `${best}go on from step ${goodStep} with a lower rate: gpt train --resume ${folder} --force --learning-rate …`,
+    },
+  );
+}
 
 /** Batches of a run; without a validation split, evaluations look at the training split alone. */
 function loopData({ train: tokens, validation }: TrainingData, settings: Settings, T: number): LoopData {
@@ -218,66 +281,5 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
     validationSample: () => sampleBatches(judged, shape, settings.evalIters),
     wholeValidation: () =>
       validation.length > 0 ? wholeBatches(judged, shape) : sampleBatches(judged, shape, settings.evalIters),
-  };
-}
-
-/** About so many lines say how fast a run was. */
-const SPEED_LINES = 200;
-
-/** Saves what each event calls for: the best model and a checkpoint at evaluations, a last checkpoint at the end. */
-function keeper(
-  run: Run,
-  trainer: Trainer,
-  { settings, data, tokensPerStep }: { settings: Settings; data: TrainingData; tokensPerStep: number },
-): (event: TrainEvent) => void {
-  const saveCheckpoint = (progress: Progress): void =>
-    run.saveCheckpoint(trainer.parameters(), trainer.moments(), {
-      step: progress.step,
-      best_step: progress.bestStep,
-      best_loss: Number.isFinite(progress.bestLoss) ? progress.bestLoss : null,
-      evaluations_without_improvement: progress.worse,
-      tokens_seen: progress.step * tokensPerStep,
-      seed: settings.seed,
-      corpus_sha256: data.corpus.sha256,
-      options: { ...settings },
-    });
-  // Times go to a log of their own: everything else a run leaves is the same, byte for byte, whenever it is repeated.
-  const speedInterval = Math.ceil(settings.maxIters / SPEED_LINES);
-  let seconds = 0;
-  let steps = 0;
-  return (event) => {
-    switch (event.type) {
-      case 'step':
-        seconds += event.seconds;
-        steps++;
-        if (event.step % speedInterval === 0 || event.step === settings.maxIters) {
-          run.log('speed', { step: event.step, seconds, tokens: steps * tokensPerStep });
-          seconds = steps = 0;
-        }
-        run.log('metrics', {
-          step: event.step,
-          loss: event.loss,
-          lr: event.learningRate,
-          grad_norm: event.gradNorm,
-        });
-        return;
-      case 'evaluation':
-        run.log('metrics', { step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
-        if (event.best)
-          run.saveBest(trainer.parameters(), {
-            step: String(event.step),
-            val_loss: String(event.validationLoss),
-          });
-        saveCheckpoint(event.progress);
-        return;
-      case 'end':
-        if (event.progress.bestStep === 0)
-          // never evaluated: the last is the best there is
-          run.saveBest(trainer.parameters(), { step: String(event.progress.step) });
-        saveCheckpoint(event.progress);
-        return;
-      default:
-        event satisfies never;
-    }
   };
 }

@@ -1,6 +1,6 @@
-import type { Backend, Loaded, Timing } from '../engine/instruction.ts';
-import type { Region } from '../engine/memory.ts';
+import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
+import { signatures, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
 import { writeHyper, type OptimizerOptions } from './optimizer.ts';
@@ -37,7 +37,6 @@ export class Trainer {
     this.#options = options;
     this.#seed = seed;
     backend.reserve(programs.end);
-    const { model, batch } = programs;
     this.#first = backend.load(programs.forwardBackward.instructions);
     this.#adding =
       programs.forwardBackwardAdding === undefined
@@ -45,11 +44,17 @@ export class Trainer {
         : backend.load(programs.forwardBackwardAdding.instructions);
     this.#optimizer = backend.load(programs.optimizer.instructions);
     this.#evaluate = backend.load(programs.evaluate.instructions);
+    this.reset();
+    const positions = this.#ints(programs.batch.positions);
+    for (let i = 0; i < positions.length; i++) positions[i] = i % programs.batch.T;
+  }
 
+  /** Back to the start: initial parameters, moments of 0. */
+  reset(): void {
+    const { model, moments } = this.programs;
     const entries = new Map(model.block.parameters.map((entry) => [entry.parameter.name, entry]));
-    initialise(model.config, seed, (name) => this.#floats(within(model.region, entries.get(name)!)));
-    const positions = this.#ints(batch.positions);
-    for (let i = 0; i < positions.length; i++) positions[i] = i % batch.T;
+    initialise(model.config, this.#seed, (name) => this.#floats(within(model.region, entries.get(name)!)));
+    for (const { region } of moments) this.#floats(region).fill(0);
   }
 
   /**
@@ -58,41 +63,90 @@ export class Trainer {
    * @param step counted from 0; with the seed it fixes every random number of the step
    */
   step(step: number, batches: readonly Batch[], learningRate: number): StepResult {
-    const { programs } = this;
-    this.#floats(programs.dLoss)[0] = 1 / batches.length;
     let loss = 0;
-    batches.forEach((batch, micro) => {
-      this.#fill(batch);
-      this.#ints(programs.batch.rng).set([...seedKey(this.#seed), step, micro]);
-      const program = micro === 0 ? programs.forwardBackward : programs.forwardBackwardAdding!;
-      (micro === 0 ? this.#first : this.#adding).run();
-      loss += this.#backend.floats[programs.loss(program)] / batches.length;
-    });
-    writeHyper(this.#floats(programs.hyper), this.#options, step + 1, learningRate);
-    this.#optimizer.run();
-    return { loss, gradNorm: this.#floats(programs.norm)[0] };
+    for (const [micro, batch] of batches.entries())
+      loss += this.accumulate(step, micro, batches.length, batch);
+    const gradNorm = this.gradNorm();
+    this.update(step, learningRate);
+    return { loss, gradNorm };
+  }
+
+  /**
+   * Forward and backward over one micro-batch of a step. The first overwrites the gradients, the others add to them.
+   *
+   * @param micro counted from 0, of `microBatches`
+   * @returns the micro-batch's part of the step's loss
+   */
+  accumulate(step: number, micro: number, microBatches: number, batch: Batch): number {
+    const { programs } = this;
+    this.#prepare(step, micro, microBatches, batch);
+    const program = micro === 0 ? programs.forwardBackward : programs.forwardBackwardAdding!;
+    (micro === 0 ? this.#first : this.#adding).run();
+    return this.#backend.floats[programs.loss(program)] / microBatches;
+  }
+
+  /** The global norm of the gradients, before clipping; the update needs it too. */
+  gradNorm(): number {
+    this.#optimizer.run(0, 1);
+    return this.#floats(this.programs.norm)[0];
+  }
+
+  /** Takes the step that the gradients and their norm call for. @param updates how many were taken before */
+  update(updates: number, learningRate: number): void {
+    writeHyper(this.#floats(this.programs.hyper), this.#options, updates + 1, learningRate);
+    this.#optimizer.run(1);
+  }
+
+  /**
+   * Looks for where a step goes wrong: in the parameters, or else by running its passes again, instruction by instruction.
+   *
+   * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
+   */
+  findFault(step: number, batches: readonly Batch[]): string {
+    const broken = this.parameters().find(({ data }) => !isFiniteArray(data));
+    if (broken !== undefined) return `${broken.name} is not finite`;
+    for (const [micro, batch] of batches.entries()) {
+      this.#prepare(step, micro, batches.length, batch);
+      const program = micro === 0 ? this.programs.forwardBackward : this.programs.forwardBackwardAdding!;
+      const loaded = micro === 0 ? this.#first : this.#adding;
+      for (const [i, instruction] of program.instructions.entries()) {
+        loaded.run(i, i + 1);
+        if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))
+          return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
+      }
+    }
+    const norms = this.gradients().map(({ name, data }) => ({ name, norm: norm(data) }));
+    return `all is finite; ${norms.reduce((a, b) => (b.norm > a.norm ? b : a)).name} has the largest gradient`;
   }
 
   /** The mean loss over batches, in nats per token; the sum runs in float64, in order. */
   evaluate(batches: Iterable<Batch>): number {
-    let sum = 0;
-    let count = 0;
-    for (const batch of batches) {
-      this.#fill(batch);
-      this.#evaluate.run();
-      for (let i = 0; i < batch.targets.length; i++) {
-        if (batch.targets[i] < 0) continue;
-        sum += this.#backend.floats[this.programs.losses + i];
-        count++;
-      }
+    const total = { sum: 0, count: 0 };
+    for (const batch of batches) this.addLosses(batch, total);
+    return total.sum / total.count;
+  }
+
+  /** Adds the losses of a batch's tokens, in nats, and their number. */
+  addLosses(batch: Batch, total: { sum: number; count: number }): void {
+    this.#fill(batch);
+    this.#evaluate.run();
+    for (let i = 0; i < batch.targets.length; i++) {
+      if (batch.targets[i] < 0) continue;
+      total.sum += this.#backend.floats[this.programs.losses + i];
+      total.count++;
     }
-    return sum / count;
   }
 
   /** All parameters, the fixed ones included, as views of memory. */
   parameters(): NamedTensor[] {
     const { block, region } = this.programs.model;
     return tensorsOf(block, region, this.#backend.floats as Float32Array);
+  }
+
+  /** The gradients of the last step, as views of memory. */
+  gradients(): NamedTensor[] {
+    const { model, gradients } = this.programs;
+    return tensorsOf(model.block, gradients, this.#backend.floats as Float32Array, { trainedOnly: true });
   }
 
   /** The optimiser's moments as views of memory: names like `m.h.0.attn.c_attn.weight`. */
@@ -110,16 +164,35 @@ export class Trainer {
     return [...programs].flatMap((program) => program.timings?.() ?? []);
   }
 
+  #prepare(step: number, micro: number, microBatches: number, batch: Batch): void {
+    this.#floats(this.programs.dLoss)[0] = 1 / microBatches;
+    this.#fill(batch);
+    this.#ints(this.programs.batch.rng).set([...seedKey(this.#seed), step, micro]);
+  }
+
   #fill(batch: Batch): void {
     this.#ints(this.programs.batch.ids).set(batch.inputs);
     this.#ints(this.programs.batch.targets).set(batch.targets);
   }
 
-  #floats({ offset, length }: Region): Float32Array | Float64Array {
+  #floats({ offset, length }: Buffer): Float32Array | Float64Array {
     return this.#backend.floats.subarray(offset, offset + length);
   }
 
-  #ints({ offset, length }: Region): Int32Array {
+  #ints({ offset, length }: Buffer): Int32Array {
     return this.#backend.ints.subarray(offset, offset + length);
   }
 }
+
+/** The buffers that an instruction changes. */
+function writtenBy({ kernel, args }: Instruction): Buffer[] {
+  const buffers = args as Readonly<Record<string, Buffer | number | null>>;
+  return Object.entries<Role>(signatures[kernel]).flatMap(([name, role]) => {
+    const buffer = buffers[name];
+    const isWritten = role === 'write' || role === 'update' || role === 'accumulate';
+    return isWritten && typeof buffer === 'object' && buffer !== null ? [buffer] : [];
+  });
+}
+
+const isFiniteArray = (data: Float32Array | Float64Array): boolean => data.every((x) => Number.isFinite(x));
+const norm = (data: Float32Array): number => Math.sqrt(data.reduce((sum, x) => sum + x * x, 0));

@@ -23,6 +23,8 @@ export interface TrainingData {
   readonly train: TokenSource;
   /** Empty if nothing was kept for validation. */
   readonly validation: TokenSource;
+  /** SHA-256 of the validation file, if it is one of its own. */
+  readonly validationSha256: string | undefined;
   /** How many tokens are `<unk>`. */
   readonly unknown: number;
 }
@@ -38,11 +40,17 @@ export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokeniz
     ? readTokens(options)
     : readText(options, tokenizer);
   const { ids, ...found } = source;
-  if (options.valFile === undefined) return { ...found, ...splitTokens(ids, options.valFraction ?? 0.1) };
-  const decoding = { encodingErrors: options.encodingErrors ?? 'strict' };
-  const validation = tokenizeCorpus(openCorpus([options.valFile], decoding), found.tokenizer);
-  const unknown = found.unknown + validation.unknown;
-  return { ...found, unknown, train: ids, validation: inMemory(validation.ids) };
+  if (options.valFile === undefined)
+    return { ...found, ...splitTokens(ids, options.valFraction ?? 0.1), validationSha256: undefined };
+  const corpus = openCorpus([options.valFile], { encodingErrors: options.encodingErrors ?? 'strict' });
+  const validation = tokenizeCorpus(corpus, found.tokenizer);
+  return {
+    ...found,
+    unknown: found.unknown + validation.unknown,
+    train: ids,
+    validation: inMemory(validation.ids),
+    validationSha256: corpus.facts.sha256,
+  };
 }
 
 interface Tokens {

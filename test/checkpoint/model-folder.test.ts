@@ -1,11 +1,10 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { fromConfigJson, toConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openModelFolder, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
-import { createRun } from '../../src/checkpoint/runs.ts';
-import { openSafetensors, safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
+import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
 import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
@@ -131,60 +130,5 @@ describe('a folder that does not fit together is refused by name', () => {
   });
   test('no folder at all', () => {
     expect(() => openModelFolder(join(root, 'nowhere'))).toThrow('there is no model folder');
-  });
-});
-
-describe('a run', () => {
-  const path = join(root, 'run');
-  const state = {
-    step: 5,
-    best_step: 5,
-    best_loss: 1.5,
-    evaluations_without_improvement: 0,
-    tokens_seen: 100,
-    seed: 1,
-    corpus_sha256: 'x',
-    options: {},
-  };
-  beforeEach(() => rmSync(path, { recursive: true, force: true }));
-
-  test('keeps the best model and the latest checkpoint', () => {
-    const run = createRun(path, config, tokenizer);
-    expect(() => openModelFolder(path)).toThrow('its training has not saved one yet');
-    run.saveBest(tensors(), { step: '5' });
-    run.saveCheckpoint(tensors(), tensors(), state);
-    run.saveCheckpoint(tensors(), tensors(), { ...state, step: 10 });
-    run.log('metrics', { step: 10 });
-    expect(readdirSync(path).sort()).toEqual([
-      'checkpoint-10',
-      'config.json',
-      'generation_config.json',
-      'metrics.jsonl',
-      'model.safetensors',
-      'tokenizer.json',
-      'tokenizer_config.json',
-    ]);
-    openModelFolder(join(path, 'checkpoint-10')).load(empty());
-    expect(JSON.parse(readFileSync(join(path, 'checkpoint-10/trainer_state.json'), 'utf8'))).toMatchObject({
-      format: 1,
-      step: 10,
-    });
-    const moments = openSafetensors(join(path, 'checkpoint-10/optimizer.safetensors'));
-    expect(moments.tensors.size).toBe(tensors().length);
-    moments.close();
-  });
-
-  test('does not write over another, unless told to', () => {
-    createRun(path, config, tokenizer).saveBest(tensors(), {});
-    expect(() => createRun(path, config, tokenizer)).toThrow('exists and is not empty');
-    createRun(path, config, tokenizer, { overwrite: true });
-    expect(readdirSync(path)).not.toContain('model.safetensors');
-  });
-
-  test('can be copied and read elsewhere', () => {
-    createRun(path, config, tokenizer).saveBest(tensors(), {});
-    const copy = join(root, 'copy');
-    cpSync(path, copy, { recursive: true });
-    openModelFolder(copy).load(empty());
   });
 });

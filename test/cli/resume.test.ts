@@ -26,8 +26,7 @@ function bytesOf(name: string): Record<string, string> {
   return Object.fromEntries(
     files.map((file) => {
       const path = join(file.parentPath, file.name);
-      const content = readFileSync(path, 'latin1').replaceAll(`"outDir": "${name}"`, '"outDir": "…"');
-      return [path.slice(join(folder, name).length), content];
+      return [path.slice(join(folder, name).length), readFileSync(path, 'latin1')];
     }),
   );
 }
@@ -54,13 +53,8 @@ describe('a run in pieces ends with the very same bytes as one in one piece', ()
       expect(code).toBe(0);
     }
     const [pieces, straight] = [bytesOf(name), bytesOf(`straight-${optimizer}`)];
-    // A piece that ends has a last evaluation of its own, which an uninterrupted run has not.
-    for (const all of [pieces, straight]) delete all['/metrics.jsonl'];
-    const weights = Object.keys(straight).filter(
-      (file) => file.includes('checkpoint-60/') && file.endsWith('.safetensors'),
-    );
-    expect(weights.length).toBe(2);
-    for (const file of weights) expect(pieces[file] === straight[file], file).toBe(true);
+    expect(Object.keys(straight).length).toBeGreaterThan(15);
+    for (const file of Object.keys(straight)) expect(pieces[file] === straight[file], file).toBe(true);
   });
 
   test('killed at any moment', async () => {

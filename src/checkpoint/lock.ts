@@ -1,0 +1,184 @@
+/**
+ * One writer for a run's folder. A file in it names the process that writes; it is removed when that process is done, and
+ * counts for nothing once the process is gone, however it went. A number of a process can be given to another one later,
+ * and a folder can be copied together with its lock: so the file also says when its process started and which folder it
+ * was made for.
+ */
+import { execFileSync } from 'node:child_process';
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { isSystemError, UserError } from '../errors.ts';
+
+export const LOCK = 'run.lock';
+
+export interface FolderLock {
+  /** @throws UserError if the folder has become another process's */
+  check(): void;
+  /** Lets go of the folder. */
+  release(): void;
+}
+
+interface Owner {
+  readonly pid: number;
+  readonly host: string;
+  /** When the process started, in the system's own words; null where it does not say. */
+  readonly started: string | null;
+  /** Device and number of the folder: a copy has others. */
+  readonly folder: string;
+}
+
+/**
+ * Makes this process the one that writes in a folder.
+ *
+ * @throws UserError naming the process that does already
+ */
+export function lockFolder(folder: string): FolderLock {
+  const path = join(folder, LOCK);
+  const mine: Owner = {
+    pid: process.pid,
+    host: hostname(),
+    started: startOf(process.pid) ?? null,
+    folder: identityOf(folder),
+  };
+  const text = `${JSON.stringify(mine)}\n`;
+  for (let attempt = 0; !place(path, text); attempt++) {
+    const found = read(path);
+    if (found === undefined) continue; // let go of in this moment
+    const owner = parse(found);
+    if (attempt >= 10 || (owner !== undefined && isAlive(owner, mine)))
+      throw new UserError(`${folder} is being written by ${describe(owner, mine)}`, {
+        hint: `wait for it or stop it; if it does not run any more, remove ${path}`,
+      });
+    clear(path, found);
+  }
+  return {
+    check() {
+      const found = read(path);
+      if (found === text) return;
+      if (found === undefined) statSync(folder); // the folder itself is gone: that is the error then
+      throw new UserError(
+        `${folder} is not this run's any more: ${found === undefined ? `${LOCK} was removed` : `${describe(parse(found), mine)} writes there now`}`,
+        { hint: 'what was saved before is intact; this run has stopped' },
+      );
+    },
+    release() {
+      if (read(path) === text) rmSync(path, { force: true });
+    },
+  };
+}
+
+/** Puts the lock into its place, complete from the first moment on; false if there is one. */
+function place(path: string, text: string): boolean {
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, text);
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'EEXIST') return false;
+    return placeWithoutLinks(path, text); // the file system may have none
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function placeWithoutLinks(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Takes away a lock that counts for nothing; but not one that another process has put in its place meanwhile. */
+function clear(path: string, stale: string): void {
+  const aside = `${path}.${process.pid}.stale.tmp`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOENT') return;
+    throw error;
+  }
+  const taken = read(aside);
+  if (taken !== undefined && taken !== stale) place(path, taken);
+  rmSync(aside, { force: true });
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function parse(text: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(text) as Owner;
+    return Number.isSafeInteger(owner.pid) && typeof owner.host === 'string' ? owner : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const describe = (owner: Owner | undefined, mine: Owner): string =>
+  owner === undefined
+    ? 'another process'
+    : `process ${owner.pid}${owner.host === mine.host ? '' : ` on ${owner.host}`}`;
+
+/** Whether a lock's process still runs and the lock is of this folder. Of another machine that cannot be known. */
+function isAlive(owner: Owner, mine: Owner): boolean {
+  if (owner.folder !== mine.folder) return false;
+  if (owner.host !== mine.host) return true;
+  if (owner.pid === mine.pid) return owner.started === mine.started;
+  if (!isRunning(owner.pid)) return false;
+  const started = startOf(owner.pid);
+  return started === undefined || owner.started === null || started === owner.started;
+}
+
+/** Whether there is a process with this number. One that is dead but not buried yet has one too, but does nothing any more. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return isSystemError(error) && error.code === 'EPERM';
+  }
+  return process.platform !== 'linux' || statFields(pid)?.[0] !== 'Z';
+}
+
+/** When a process started, as text that no other process of this number has; undefined where the system does not say. */
+function startOf(pid: number): string | undefined {
+  try {
+    if (process.platform === 'win32') return undefined;
+    if (process.platform === 'linux') {
+      const ticks = statFields(pid)?.[19];
+      const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+      return ticks === undefined ? undefined : `${boot} ${ticks}`;
+    }
+    const inUtc = { LC_ALL: 'C', TZ: 'UTC' };
+    return execFileSync('/bin/ps', ['-o', 'lstart=', '-p', String(pid)], { env: inUtc })
+      .toString()
+      .trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fields of /proc/<pid>/stat from the third on; the second, the program's name, may contain anything. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+function identityOf(folder: string): string {
+  const { dev, ino } = statSync(folder, { bigint: true });
+  return `${dev}:${ino}`;
+}

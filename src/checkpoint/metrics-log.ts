@@ -1,0 +1,97 @@
+/**
+ * metrics.jsonl, as it is written: a line for each step, evaluation and other event, appended as they happen. Its length
+ * is a part of every checkpoint, so that a run that goes on continues the very lines the checkpoint has seen.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+} from 'node:fs';
+import { writeAll } from './atomic.ts';
+
+export class MetricsLog {
+  readonly #path: string;
+  /** Bytes that are safely in the file. */
+  #length: number;
+  /** Lines that could not be written yet: the disk was full, say. */
+  #pending = '';
+
+  constructor(path: string, length = 0) {
+    this.#path = path;
+    this.#length = length;
+  }
+
+  /** Adds a line. If it cannot be written now, it is kept, and `flush` tells. */
+  append(entry: Readonly<Record<string, unknown>>): void {
+    this.#pending += `${JSON.stringify(entry)}\n`;
+    try {
+      this.#write(false);
+    } catch {
+      // the next flush tries again, and reports it
+    }
+  }
+
+  /**
+   * Brings all lines to the disk.
+   *
+   * @returns the length of the file in bytes
+   * @throws the system's error if that is impossible
+   */
+  flush(): number {
+    this.#write(true);
+    return this.#length;
+  }
+
+  #write(flush: boolean): void {
+    if (this.#pending === '' && !flush) return;
+    const fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o666);
+    try {
+      const start = Math.min(this.#length, fstatSync(fd).size); // somebody may have emptied it
+      const bytes = Buffer.from(this.#pending);
+      writeAll(fd, bytes, start); // over what a failed attempt has left
+      if (flush) fsyncSync(fd);
+      this.#length = start + bytes.length;
+      this.#pending = '';
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** Cuts the file back to a checkpoint's length, and to whole lines if it is shorter: a machine that went down may lose the last ones. */
+export function resumeMetrics(path: string, length: number): MetricsLog {
+  if (!existsSync(path)) return new MetricsLog(path);
+  const fd = openSync(path, 'r+');
+  try {
+    const { size } = fstatSync(fd);
+    const kept = size >= length ? length : readFileSync(path).lastIndexOf(0x0a) + 1;
+    ftruncateSync(fd, kept);
+    fsyncSync(fd);
+    return new MetricsLog(path, kept);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** How a run ended: what the last line says, if it comes after a checkpoint's part of the file. */
+export function endOf(path: string, checkpointLength: number): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const fd = openSync(path, 'r');
+  try {
+    const tail = Buffer.alloc(Math.max(0, fstatSync(fd).size - checkpointLength));
+    readSync(fd, tail, 0, tail.length, checkpointLength);
+    const { end } = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '') as { end?: unknown };
+    return typeof end === 'string' ? end : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined; // no line, or half of one
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,34 @@
+/** What `gpt train` says when something goes wrong on the way and the training goes on all the same. */
+import { MOST_ROLLBACKS } from '../train/divergence.ts';
+import type { TrainEvent } from '../train/loop.ts';
+import type { SaveFailure } from '../train/saving.ts';
+import { describeSystemError } from './errors.ts';
+import { formatNumber } from './format.ts';
+import { printable, warn } from './terminal.ts';
+
+/** Skipped steps and returns to a checkpoint. */
+export function tellTrouble(event: TrainEvent): void {
+  if (event.type === 'step' && event.skipped !== undefined) {
+    const loss = event.skipped === 'loss spike' ? ` (${event.loss.toFixed(4)})` : '';
+    warn(`step ${formatNumber(event.step)}: ${event.skipped}${loss}; the parameters stay as they were`);
+  } else if (event.type === 'rollback') {
+    const { rollbacks, learningRateFactor } = event.progress.health;
+    const to = event.to === 0 ? 'starting again' : `going on from step ${formatNumber(event.to)}`;
+    warn(
+      `diverged at step ${formatNumber(event.from)}: ${event.why.fault}; ${printable(event.why.tensor)}.\n` +
+        `  ${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
+    );
+  }
+}
+
+/** A checkpoint that could not be written. */
+export function warnNotSaved({ step, savedStep, error }: SaveFailure): void {
+  const last =
+    savedStep === undefined
+      ? 'Nothing is saved yet'
+      : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
+  warn(
+    `step ${formatNumber(step)} is not saved: ${printable(describeSystemError(error))}.\n` +
+      `  ${last}; training goes on, and the next save tries again`,
+  );
+}

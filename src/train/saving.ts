@@ -1,0 +1,210 @@
+/** What a training run writes into its folder, and how it goes on from there. */
+import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
+import type { Checkpoint, ResumedRun, Run } from '../checkpoint/run.ts';
+import type { TrainerState } from '../checkpoint/trainer-state.ts';
+import { freshProgress, type Progress, type TrainEvent } from './loop.ts';
+import type { Settings } from './settings.ts';
+import type { Trainer } from './trainer.ts';
+import type { TrainingData } from './training-data.ts';
+
+/** A checkpoint that could not be written. Training goes on, and the next one is tried when it is due. */
+export interface SaveFailure {
+  readonly step: number;
+  /** The step of the last checkpoint that was written, which is intact; undefined if there is none. */
+  readonly savedStep: number | undefined;
+  readonly error: SystemError;
+}
+
+interface Saved {
+  readonly trainer: Trainer;
+  readonly settings: Settings;
+  readonly data: TrainingData;
+  readonly tokensPerStep: number;
+  readonly engine: string;
+}
+
+/**
+ * Saves what each event calls for: lines of the log, the best model, checkpoints.
+ *
+ * A disk may be full for a while, so a failure to save is reported and training goes on; but at the end there is nothing
+ * to wait for, and it is thrown.
+ */
+export function keeper(
+  run: Run,
+  { trainer, settings, data, tokensPerStep, engine }: Saved,
+  onFailure: (failure: SaveFailure) => void,
+): (event: TrainEvent) => void {
+  let failure: SaveFailure | undefined;
+  let unsavedBest: (() => void) | undefined;
+
+  const saveBest = (step: number, metadata: Readonly<Record<string, string>>): void => {
+    const whole = { step: String(step), ...metadata };
+    try {
+      run.saveBest(trainer.parameters(), whole);
+      unsavedBest = undefined;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      const copies = trainer.parameters().map((tensor) => ({ ...tensor, data: tensor.data.slice() }));
+      unsavedBest = () => run.saveBest(copies, whole); // the checkpoint that follows tries again, and reports it
+    }
+  };
+  const saveCheckpoint = (progress: Progress): void => {
+    unsavedBest?.();
+    unsavedBest = undefined;
+    run.saveCheckpoint(trainer.parameters(), trainer.moments(), {
+      ...stateOf(progress),
+      tokens_seen: progress.step * tokensPerStep,
+      seed: settings.seed,
+      corpus_sha256: data.corpus.sha256,
+      validation_sha256: data.validationSha256 ?? null,
+      engine,
+      options: { ...settings },
+    });
+  };
+  const attempt = (step: number, save: () => void): void => {
+    try {
+      failure = undefined;
+      save();
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      failure = { step, savedStep: run.savedStep, error };
+    }
+  };
+
+  return (event) => {
+    switch (event.type) {
+      case 'step':
+        run.log({
+          step: event.step,
+          loss: event.loss,
+          lr: event.learningRate,
+          grad_norm: event.gradNorm,
+          ...(event.skipped !== undefined && { skipped: event.skipped }),
+        });
+        return;
+      case 'evaluation':
+        run.log({ step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
+        if (event.best) saveBest(event.step, { val_loss: String(event.validationLoss) });
+        return;
+      case 'checkpoint':
+        attempt(event.progress.step, () => saveCheckpoint(event.progress));
+        if (failure !== undefined) onFailure(failure);
+        return;
+      case 'rollback':
+        run.log({
+          step: event.from,
+          rollback_to: event.to,
+          rollbacks: event.progress.health.rollbacks,
+          fault: event.why.fault,
+          tensor: event.why.tensor,
+        });
+        return;
+      case 'end': {
+        const { reason, progress, validationLoss } = event;
+        if (reason === 'diverged') return;
+        if (validationLoss !== undefined)
+          run.log({ step: progress.step, end: reason, validation_loss: validationLoss });
+        if (failure === undefined)
+          attempt(progress.step, () => {
+            if (progress.bestStep === 0) saveBest(progress.step, {}); // never evaluated: there is no better one
+            unsavedBest?.();
+            run.flushLog();
+          });
+        if (failure !== undefined) throw lost(run, failure);
+        return;
+      }
+      default:
+        event satisfies never;
+    }
+  };
+}
+
+function lost({ folder }: Run, { step, savedStep, error }: SaveFailure): UserError {
+  return new UserError(`step ${step} could not be saved`, {
+    cause: error,
+    hint:
+      savedStep === undefined
+        ? 'nothing was saved before'
+        : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${folder}`,
+  });
+}
+
+/** A run's standing as trainer_state.json has it; infinite losses are null there. */
+function stateOf(progress: Progress) {
+  const { step, updates, bestStep, bestLoss, worse, goodStep, health } = progress;
+  return {
+    step,
+    updates,
+    best_step: bestStep,
+    best_loss: Number.isFinite(bestLoss) ? bestLoss : null,
+    evaluations_without_improvement: worse,
+    good_step: goodStep,
+    health: {
+      recent_losses: health.recent,
+      overcome_spikes: health.overcome,
+      skipped_in_a_row: health.skipped,
+      skipped_loss: health.skippedLoss ?? null,
+      rollbacks: health.rollbacks,
+      learning_rate_factor: health.learningRateFactor,
+    },
+  };
+}
+
+/** The way back. */
+export function progressOf({ health, ...state }: TrainerState): Progress {
+  return {
+    step: state.step,
+    updates: state.updates,
+    bestStep: state.best_step,
+    bestLoss: state.best_loss ?? Infinity,
+    worse: state.evaluations_without_improvement,
+    goodStep: state.good_step,
+    health: {
+      recent: health.recent_losses,
+      overcome: health.overcome_spikes,
+      skipped: health.skipped_in_a_row,
+      skippedLoss: health.skipped_loss ?? undefined,
+      rollbacks: health.rollbacks,
+      learningRateFactor: health.learning_rate_factor,
+    },
+  };
+}
+
+/** Puts parameters and moments back to a checkpoint, or to the start if there is none. */
+export function restore(trainer: Trainer, checkpoint: Checkpoint | undefined): Progress {
+  if (checkpoint === undefined) {
+    trainer.reset();
+    return freshProgress;
+  }
+  checkpoint.model.load(trainer.parameters());
+  checkpoint.loadMoments(trainer.moments());
+  return progressOf(checkpoint.state);
+}
+
+/** @throws UserError if the run cannot go on: it is done, or its text is another */
+export function checkResume(
+  { checkpoint: { state }, ended }: ResumedRun,
+  data: TrainingData,
+  settings: Settings,
+  force: boolean,
+): void {
+  if (ended !== undefined && state.step >= settings.maxIters)
+    throw new UsageError(`the run has done its ${state.step} steps`, {
+      hint: 'give a larger --max-iters to go on with it',
+    });
+  const { patience } = settings;
+  const { evaluations_without_improvement: worse } = state;
+  if (ended !== undefined && patience > 0 && worse >= patience)
+    throw new UsageError(`the run has stopped after ${worse} evaluations without progress`, {
+      hint: 'give a larger --patience, or 0, to go on with it',
+    });
+  if (force) return;
+  const hint = 'name the same files, or use --force to go on with these';
+  if (state.corpus_sha256 !== data.corpus.sha256)
+    throw new UserError(`${data.corpus.files.join(', ')} is not the text the run was started with`, { hint });
+  if (state.validation_sha256 !== (data.validationSha256 ?? null))
+    throw new UserError(
+      `${settings.valFile ?? 'no --val-file'} is not what the run was validated on before`,
+      { hint },
+    );
+}

@@ -1,0 +1,279 @@
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { createRun, resumeRun, type Run } from '../../src/checkpoint/run.ts';
+import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
+import type { TrainerState } from '../../src/checkpoint/trainer-state.ts';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { elements, parameterTable } from '../../src/model/parameters.ts';
+import { createCharTokenizer } from '../../src/tokenizer/char.ts';
+
+const tokenizer = createCharTokenizer(['a', 'b', '<unk>']);
+const config: ModelConfig = {
+  ...gpt2Defaults,
+  vocabSize: 3,
+  blockSize: 4,
+  nLayer: 1,
+  nHead: 2,
+  nEmbd: 4,
+  dropout: 0.1,
+};
+/** A model whose every number is `value`. */
+const tensors = (value = 0) =>
+  parameterTable(config).map(({ name, shape }) => ({
+    name,
+    shape,
+    data: new Float32Array(elements(shape)).fill(value),
+  }));
+const state = (step: number, changes: Partial<TrainerState> = {}) => ({
+  step,
+  updates: step,
+  best_step: 0,
+  best_loss: null,
+  evaluations_without_improvement: 0,
+  good_step: 0,
+  health: {
+    recent_losses: [],
+    overcome_spikes: [],
+    skipped_in_a_row: 0,
+    skipped_loss: null,
+    rollbacks: 0,
+    learning_rate_factor: 1,
+  },
+  tokens_seen: 100,
+  seed: 1,
+  corpus_sha256: 'x',
+  validation_sha256: null,
+  engine: 'none',
+  options: {},
+  ...changes,
+});
+const save = (run: Run, step: number, changes: Partial<TrainerState> = {}): void =>
+  run.saveCheckpoint(tensors(step), tensors(-step), state(step, changes));
+/** The value a model's numbers have. */
+const valueOf = (folder: string): number => {
+  const into = tensors();
+  openModelFolder(folder).load(into);
+  return into[0].data[0];
+};
+
+const root = mkdtempSync(join(tmpdir(), 'run-'));
+const path = join(root, 'run');
+const checkpoints = () => readdirSync(path).filter((file) => file.startsWith('checkpoint'));
+const metrics = () => readFileSync(join(path, 'metrics.jsonl'), 'utf8');
+beforeEach(() => rmSync(path, { recursive: true, force: true }));
+
+test('a run has its best model, its log, and checkpoints that are complete', () => {
+  const run = createRun(path, config, tokenizer);
+  expect(() => openModelFolder(path)).toThrow('its training has not saved one yet');
+  run.log({ step: 5 });
+  run.saveBest(tensors(5), { step: '5' });
+  save(run, 5, { best_step: 5 });
+  run.close();
+  expect(readdirSync(path).sort()).toEqual([
+    'checkpoint-5',
+    'config.json',
+    'generation_config.json',
+    'metrics.jsonl',
+    'model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ]);
+  expect(valueOf(path)).toBe(5);
+  expect(valueOf(join(path, 'checkpoint-5'))).toBe(5);
+  expect(JSON.parse(readFileSync(join(path, 'checkpoint-5/trainer_state.json'), 'utf8'))).toMatchObject({
+    format: 2,
+    step: 5,
+    metrics_bytes: metrics().length,
+  });
+  const moments = openSafetensors(join(path, 'checkpoint-5/optimizer.safetensors'));
+  expect(moments.tensors.size).toBe(tensors().length);
+  moments.close();
+});
+
+test('a run keeps its latest checkpoint and the last good one', () => {
+  const run = createRun(path, config, tokenizer);
+  for (const step of [5, 10, 12, 14]) save(run, step, { good_step: Math.min(step, 10) });
+  expect(checkpoints()).toEqual(['checkpoint-10', 'checkpoint-14']);
+  save(run, 15, { good_step: 15 });
+  expect(checkpoints()).toEqual(['checkpoint-15']);
+  save(run, 16, { good_step: 7 }); // one that could not be saved: the one before it is all there is
+  expect(checkpoints()).toEqual(['checkpoint-16']);
+  run.close();
+});
+
+test('going back removes what came after', () => {
+  const run = createRun(path, config, tokenizer);
+  save(run, 5, { good_step: 5 });
+  save(run, 7, { good_step: 5 });
+  expect(run.rollBack(5)?.state.step).toBe(5);
+  expect(checkpoints()).toEqual(['checkpoint-5']);
+  save(run, 7, { updates: 6, good_step: 5 }); // the same step, on another way
+  expect(resumed(run).checkpoint.state.updates).toBe(6);
+  expect(run.rollBack(4)).toBeUndefined();
+  expect(checkpoints()).toEqual([]);
+  run.close();
+
+  function resumed(of: Run) {
+    of.close();
+    const again = resumeRun(path);
+    again.continue();
+    return again;
+  }
+});
+
+describe('going on', () => {
+  test('puts back the best model and the log as the checkpoint has seen them', () => {
+    const run = createRun(path, config, tokenizer);
+    run.log({ step: 5 });
+    run.saveBest(tensors(5), {});
+    save(run, 5, { best_step: 5 });
+    run.log({ step: 6 });
+    run.saveBest(tensors(6), {});
+    appendFileSync(join(path, 'metrics.jsonl'), '{"step":7,"lo'); // and killed
+    run.close();
+    const again = resumeRun(path);
+    again.continue().log({ step: 6, again: true });
+    again.close();
+    expect(valueOf(path)).toBe(5);
+    expect(metrics()).toBe('{"step":5}\n{"step":6,"again":true}\n');
+  });
+
+  test('mends a log that lost its end, and starts another if there is none', () => {
+    const run = createRun(path, config, tokenizer);
+    run.log({ step: 4 });
+    run.log({ step: 5 });
+    save(run, 5);
+    run.close();
+    writeFileSync(join(path, 'metrics.jsonl'), metrics().slice(0, 15));
+    const go = (step: number): void => {
+      const again = resumeRun(path);
+      again.continue().log({ step });
+      again.close();
+    };
+    go(6);
+    expect(metrics()).toBe('{"step":4}\n{"step":6}\n');
+    rmSync(join(path, 'metrics.jsonl'));
+    go(6);
+    expect(metrics()).toBe('{"step":6}\n');
+  });
+
+  test('takes no half-written or half-removed checkpoint for one, and sweeps them away', () => {
+    const run = createRun(path, config, tokenizer);
+    save(run, 5);
+    run.close();
+    for (const name of ['checkpoint-9.99999999.tmp', 'checkpoint-3.old.99999999.tmp'])
+      mkdirSync(join(path, name));
+    const again = resumeRun(path);
+    expect(again.checkpoint.state.step).toBe(5);
+    again.continue();
+    expect(checkpoints()).toEqual(['checkpoint-5']);
+    again.close();
+  });
+
+  test('works where the folder was copied or moved to, and its lock was left behind', () => {
+    const run = createRun(path, config, tokenizer);
+    run.saveBest(tensors(5), {});
+    save(run, 5, { best_step: 5 });
+    const copy = join(root, 'copy');
+    cpSync(path, copy, { recursive: true }); // while the run still writes
+    expect(existsSync(join(copy, 'run.lock'))).toBe(true);
+    const again = resumeRun(copy);
+    again.continue();
+    again.close();
+    expect(valueOf(copy)).toBe(5);
+    run.close();
+    renameSync(copy, join(root, 'moved'));
+    resumeRun(join(root, 'moved')).close();
+  });
+
+  test('knows how it ended', () => {
+    const run = createRun(path, config, tokenizer);
+    save(run, 5);
+    run.log({ step: 5, end: 'finished' });
+    run.close();
+    const ended = () => {
+      const again = resumeRun(path);
+      again.close();
+      return again.ended;
+    };
+    expect(ended()).toBe('finished');
+    appendFileSync(join(path, 'metrics.jsonl'), '{"st');
+    expect(ended()).toBeUndefined();
+  });
+});
+
+describe('a failure to save', () => {
+  test('leaves the last checkpoint as it is, and the log catches up later', () => {
+    const run = createRun(path, config, tokenizer);
+    save(run, 5);
+    const hidden = join(root, 'hidden');
+    renameSync(path, hidden); // a disk that is gone for a while
+    run.log({ step: 6 });
+    expect(() => save(run, 6)).toThrow('ENOENT');
+    renameSync(hidden, path);
+    expect(resumeRunStep()).toBe(5);
+    run.log({ step: 7 });
+    save(run, 7);
+    expect(metrics()).toBe('{"step":6}\n{"step":7}\n');
+    run.close();
+    expect(resumeRunStep()).toBe(7);
+
+    function resumeRunStep(): number {
+      const text = readdirSync(path).find((file) => file.startsWith('checkpoint'))!;
+      return Number(text.split('-')[1]);
+    }
+  });
+
+  test('half-way leaves nothing behind', () => {
+    const run = createRun(path, config, tokenizer);
+    save(run, 5);
+    const broken = tensors().map(({ name, shape }) => ({
+      name,
+      shape,
+      get data(): Float32Array {
+        throw new Error('no more');
+      },
+    }));
+    expect(() => run.saveCheckpoint(tensors(), broken, state(6))).toThrow('no more');
+    expect(checkpoints()).toEqual(['checkpoint-5']);
+    run.close();
+  });
+});
+
+test('a new run does not write over another, unless told to', () => {
+  const run = createRun(path, config, tokenizer);
+  run.saveBest(tensors(), {});
+  expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(
+    'is being written by process',
+  );
+  run.close();
+  expect(() => createRun(path, config, tokenizer)).toThrow('exists and is not empty');
+  createRun(path, config, tokenizer, { overwrite: true }).close();
+  expect(readdirSync(path)).not.toContain('model.safetensors');
+});
+
+test('a run stops writing when its folder has become another one’s', () => {
+  const run = createRun(path, config, tokenizer);
+  save(run, 5);
+  rmSync(join(path, 'run.lock'));
+  expect(() => save(run, 6)).toThrow(`${path} is not this run's any more: run.lock was removed`);
+  const other = resumeRun(path);
+  writeFileSync(join(path, 'run.lock'), '{"pid":1,"host":"elsewhere"}');
+  expect(() => save(run, 6)).toThrow('process 1 on elsewhere writes there now');
+  other.close(); // not its own any more: left alone
+  expect(existsSync(join(path, 'run.lock'))).toBe(true);
+});
