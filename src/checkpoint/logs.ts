@@ -1,7 +1,10 @@
 /**
  * A run's logs: JSON Lines, appended to while it trains.
  *
- *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, {"step","train_loss","val_loss"} for each evaluation
+ *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, and "skipped" if it was not taken;
+ *                     {"step","train_loss","val_loss"} for each evaluation;
+ *                     {"step","rollback_to","rollbacks","fault","tensor"} where training went back to an earlier step;
+ *                     {"step","end","validation_loss"} at the end of a run
  *     samples.jsonl   {"step","text"}: what the model wrote after an evaluation
  *     speed.jsonl     {"step","seconds","tokens"}: what the steps since the line before took
  *
@@ -69,7 +72,10 @@ export interface SpeedEntry {
   readonly tokens: number;
 }
 
-/** All that a run has logged so far, in the order of steps. Empty lists where a log is missing. */
+/**
+ * All that a run has logged so far, in the order of steps: of the steps between a rollback and where it led, only the
+ * second time. Empty lists where a log is missing.
+ */
 export interface RunLogs {
   readonly steps: readonly StepMetrics[];
   readonly evaluations: readonly EvaluationMetrics[];
@@ -83,7 +89,7 @@ export function readLogs(folder: string): RunLogs {
     const path = logPath(folder, name);
     return existsSync(path) ? entriesOf(path).map((entry) => new LogReader(path, entry)) : [];
   };
-  const metrics = read('metrics');
+  const metrics = withoutTakenBack(read('metrics'));
   return {
     steps: metrics
       .filter((line) => line.has('loss'))
@@ -107,6 +113,17 @@ export function readLogs(folder: string): RunLogs {
       tokens: line.number('tokens'),
     })),
   };
+}
+
+/** Leaves out what a later rollback has taken back. */
+function withoutTakenBack(lines: readonly LogReader[]): LogReader[] {
+  const kept: LogReader[] = [];
+  for (const line of lines) {
+    const to = line.has('rollback_to') ? line.number('rollback_to') : Infinity;
+    while ((kept.at(-1)?.step ?? -Infinity) > to) kept.pop();
+    kept.push(line);
+  }
+  return kept;
 }
 
 /** Takes fields out of one line, checking each. */

@@ -7,7 +7,7 @@
  *     best.safetensors                    the best model at that time
  *     trainer_state.json                  step, losses, seed, every option, the corpus' hash; see trainer-state.ts
  *
- * metrics.jsonl has one line for each step and evaluation (metrics-log.ts), and run.lock keeps other processes from
+ * Its logs have one line for each step and evaluation (logs.ts, log-writer.ts), and run.lock keeps other processes from
  * writing there (lock.ts). A checkpoint is written under a temporary name, flushed, and renamed when it is complete; then
  * older ones are renamed away and removed. So whatever happens, there is a complete one, and what is there is complete.
  */
@@ -19,7 +19,8 @@ import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { linkAtomic, makeFolder, sweepTemporaries, syncFolder, writeFileAtomic } from './atomic.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
-import { endOf, MetricsLog, resumeMetrics } from './metrics-log.ts';
+import { endOf, LogWriter, resumeLog } from './log-writer.ts';
+import { keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
 import {
   openModelFolder,
   WEIGHTS,
@@ -33,7 +34,6 @@ import { readTrainerState, STATE, STATE_FORMAT, type TrainerState } from './trai
 
 const OPTIMIZER = 'optimizer.safetensors';
 const BEST = 'best.safetensors';
-const METRICS = 'metrics.jsonl';
 
 /** A run that is being written, by this process alone. */
 export interface Run {
@@ -51,11 +51,11 @@ export interface Run {
   saveCheckpoint(
     parameters: readonly NamedTensor[],
     moments: readonly NamedTensor[],
-    state: Omit<TrainerState, 'format' | 'metrics_bytes'>,
+    state: Omit<TrainerState, 'format' | 'log_bytes'>,
   ): void;
-  /** Appends a line to metrics.jsonl. What cannot be written now is written with the next checkpoint. */
-  log(entry: Readonly<Record<string, unknown>>): void;
-  /** Brings all lines of metrics.jsonl to the disk. @throws the system's error if that is impossible */
+  /** Appends a line to one of the run's logs. What cannot be written now is written with the next checkpoint. */
+  log(name: LogName, entry: LogEntry): void;
+  /** Brings all lines of the logs to the disk. @throws the system's error if that is impossible */
   flushLog(): void;
   /**
    * Goes back to the last checkpoint up to a step: those after it are removed.
@@ -91,11 +91,9 @@ export function createRun(
     lock.release();
     throw error;
   }
-  return runIn(folder, config, tokenizer, {
-    lock,
-    metrics: new MetricsLog(join(folder, METRICS)),
-    savedStep: undefined,
-  });
+  const writer = (name: LogName): LogWriter => new LogWriter(logPath(folder, name));
+  const logs = { metrics: writer('metrics'), samples: writer('samples'), speed: writer('speed') };
+  return runIn(folder, config, tokenizer, { lock, logs, savedStep: undefined });
 }
 
 /** A state of the training, read from disk. */
@@ -133,13 +131,18 @@ export function resumeRun(folder: string): ResumedRun {
     const { state, model } = checkpoint;
     return {
       checkpoint,
-      ended: endOf(join(folder, METRICS), state.metrics_bytes),
+      ended: endOf(logPath(folder, 'metrics'), state.log_bytes.metrics),
       continue() {
         sweepTemporaries(folder);
         const best = join(checkpoint.folder, BEST);
         if (existsSync(best)) linkAtomic(best, join(folder, WEIGHTS));
-        const metrics = resumeMetrics(join(folder, METRICS), state.metrics_bytes);
-        return runIn(folder, model.config, model.tokenizer, { lock, metrics, savedStep: state.step });
+        keepLog(logPath(folder, 'speed'), state.step); // of another length each time: no part of a checkpoint
+        const logs = {
+          metrics: resumeLog(logPath(folder, 'metrics'), state.log_bytes.metrics),
+          samples: resumeLog(logPath(folder, 'samples'), state.log_bytes.samples),
+          speed: resumeLog(logPath(folder, 'speed'), Infinity),
+        };
+        return runIn(folder, model.config, model.tokenizer, { lock, logs, savedStep: state.step });
       },
       close: () => lock.release(),
     };
@@ -175,13 +178,18 @@ function loadMoments(path: string, into: readonly NamedTensor[]): void {
 
 interface Writing {
   readonly lock: FolderLock;
-  readonly metrics: MetricsLog;
+  readonly logs: Readonly<Record<LogName, LogWriter>>;
   savedStep: number | undefined;
 }
 
 /** The writing side of a run whose folder is there. */
 function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writing: Writing): Run {
-  const { lock, metrics } = writing;
+  const { lock, logs } = writing;
+  const flush = () => ({
+    metrics: logs.metrics.flush(),
+    samples: logs.samples.flush(),
+    speed: logs.speed.flush(),
+  });
   return {
     folder,
     get savedStep() {
@@ -194,7 +202,8 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     saveCheckpoint(parameters, moments, state) {
       if (state.step === writing.savedStep) return; // an evaluation and the end can fall on one step
       lock.check();
-      const whole = { format: STATE_FORMAT, ...state, metrics_bytes: metrics.flush() };
+      const { metrics, samples } = flush();
+      const whole = { format: STATE_FORMAT, ...state, log_bytes: { metrics, samples } };
       const temporary = join(folder, `${checkpointName(state.step)}.${process.pid}.tmp`);
       try {
         fill(temporary, whole);
@@ -219,10 +228,10 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         writeJson(join(into, STATE), { format, ...rest });
       }
     },
-    log: (entry) => metrics.append(entry),
+    log: (name, entry) => logs[name].append(entry),
     flushLog() {
       lock.check();
-      metrics.flush();
+      flush();
     },
     rollBack(step) {
       lock.check();
@@ -274,4 +283,4 @@ const checkpointUpTo = (folder: string, step: number): Found | undefined =>
   checkpointsOf(folder).findLast((found) => found.step <= step);
 
 const isRunFile = (file: string): boolean =>
-  /^(checkpoint-\d+|metrics\.jsonl|model\.safetensors|.*\.tmp)$/.test(file);
+  /^(checkpoint-\d+|(metrics|samples|speed)\.jsonl|model\.safetensors|.*\.tmp)$/.test(file);

@@ -27,8 +27,8 @@ export interface TrainerState {
   readonly validation_sha256: string | null;
   /** The kernels that computed it: builds of them differ in rounding. */
   readonly engine: string;
-  /** How long metrics.jsonl was. */
-  readonly metrics_bytes: number;
+  /** How long the logs were. */
+  readonly log_bytes: { readonly metrics: number; readonly samples: number };
   /** All options of the run, given or chosen. */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -85,7 +85,10 @@ const stateRules: Rules<TrainerState> = {
   corpus_sha256: text,
   validation_sha256: orNull(text),
   engine: text,
-  metrics_bytes: count,
+  log_bytes: {
+    is: (value) => isObject(value) && count.is(value['metrics']) && count.is(value['samples']),
+    expected: 'the lengths of metrics and samples',
+  },
   options: object,
 };
 

@@ -15,6 +15,9 @@ export interface SaveFailure {
   readonly error: SystemError;
 }
 
+/** About so many lines say how fast a run was. */
+const SPEED_LINES = 200;
+
 interface Saved {
   readonly trainer: Trainer;
   readonly settings: Settings;
@@ -34,6 +37,10 @@ export function keeper(
   { trainer, settings, data, tokensPerStep, engine }: Saved,
   onFailure: (failure: SaveFailure) => void,
 ): (event: TrainEvent) => void {
+  // Times go to a log of their own: everything else a run leaves is the same, byte for byte, whenever it is repeated.
+  const speedInterval = Math.ceil(settings.maxIters / SPEED_LINES);
+  let seconds = 0;
+  let steps = 0;
   let failure: SaveFailure | undefined;
   let unsavedBest: (() => void) | undefined;
 
@@ -74,7 +81,13 @@ export function keeper(
   return (event) => {
     switch (event.type) {
       case 'step':
-        run.log({
+        seconds += event.seconds;
+        steps++;
+        if (event.step % speedInterval === 0 || event.step === settings.maxIters) {
+          run.log('speed', { step: event.step, seconds, tokens: steps * tokensPerStep });
+          seconds = steps = 0;
+        }
+        run.log('metrics', {
           step: event.step,
           loss: event.loss,
           lr: event.learningRate,
@@ -83,7 +96,7 @@ export function keeper(
         });
         return;
       case 'evaluation':
-        run.log({ step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
+        run.log('metrics', { step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
         if (event.best) saveBest(event.step, { val_loss: String(event.validationLoss) });
         return;
       case 'checkpoint':
@@ -91,7 +104,7 @@ export function keeper(
         if (failure !== undefined) onFailure(failure);
         return;
       case 'rollback':
-        run.log({
+        run.log('metrics', {
           step: event.from,
           rollback_to: event.to,
           rollbacks: event.progress.health.rollbacks,
@@ -103,7 +116,7 @@ export function keeper(
         const { reason, progress, validationLoss } = event;
         if (reason === 'diverged') return;
         if (validationLoss !== undefined)
-          run.log({ step: progress.step, end: reason, validation_loss: validationLoss });
+          run.log('metrics', { step: progress.step, end: reason, validation_loss: validationLoss });
         if (failure === undefined)
           attempt(progress.step, () => {
             if (progress.bestStep === 0) saveBest(progress.step, {}); // never evaluated: there is no better one

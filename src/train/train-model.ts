@@ -11,7 +11,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   freshProgress,
   train,
@@ -186,14 +186,15 @@ async function runTraining(
     const preview = (step: number): void => {
       if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
       decoder ??= new Decoder(backend, programs.model, new Layout(programs.end));
-      decoder.reset();
       const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
-      const banned = new Set([data.tokenizer.unkId]);
+      const banned = bannedIds(data.tokenizer);
       const prompt = data.validation.length > 0 ? data.validation : data.train;
       const ids = [
         ...generate(decoder, prompt.slice(0, 1), { ...sampling, seed: settings.seed, sample: step, banned }),
       ];
-      handlers.sample(data.tokenizer.decode(ids), step);
+      const text = data.tokenizer.decode(ids);
+      run.log('samples', { step, text });
+      handlers.sample(text, step);
     };
     const keep = keeper(
       run,

@@ -30,6 +30,25 @@ test('reads what a run has logged; what was not finite is NaN', () => {
   });
 });
 
+test('of what a rollback took back, only the second time counts', () => {
+  const step = (n: number, loss: number) => ({ step: n, loss, lr: 0.1, grad_norm: 2 });
+  write('metrics', [
+    step(1, 4),
+    step(2, 3),
+    { step: 2, train_loss: 3, val_loss: 3.5 },
+    step(3, NaN),
+    { step: 3, rollback_to: 1, rollbacks: 1, fault: 'loss not finite', tensor: 'wte.weight is not finite' },
+    step(2, 3.5),
+    { step: 2, end: 'finished', validation_loss: 3.4 },
+  ]);
+  const { steps, evaluations } = readLogs(folder);
+  expect(steps.map(({ step: n, loss }) => [n, loss])).toEqual([
+    [1, 4],
+    [2, 3.5],
+  ]);
+  expect(evaluations).toEqual([]);
+});
+
 test('a folder without logs has empty ones', () => {
   expect(readLogs(join(folder, 'nowhere'))).toEqual({ steps: [], evaluations: [], samples: [], speed: [] });
 });

@@ -79,7 +79,7 @@ beforeEach(() => rmSync(path, { recursive: true, force: true }));
 test('a run has its best model, its log, and checkpoints that are complete', () => {
   const run = createRun(path, config, tokenizer);
   expect(() => openModelFolder(path)).toThrow('its training has not saved one yet');
-  run.log({ step: 5 });
+  run.log('metrics', { step: 5 });
   run.saveBest(tensors(5), { step: '5' });
   save(run, 5, { best_step: 5 });
   run.close();
@@ -97,7 +97,7 @@ test('a run has its best model, its log, and checkpoints that are complete', () 
   expect(JSON.parse(readFileSync(join(path, 'checkpoint-5/trainer_state.json'), 'utf8'))).toMatchObject({
     format: 2,
     step: 5,
-    metrics_bytes: metrics().length,
+    log_bytes: { metrics: metrics().length, samples: 0 },
   });
   const moments = openSafetensors(join(path, 'checkpoint-5/optimizer.safetensors'));
   expect(moments.tensors.size).toBe(tensors().length);
@@ -138,15 +138,15 @@ test('going back removes what came after', () => {
 describe('going on', () => {
   test('puts back the best model and the log as the checkpoint has seen them', () => {
     const run = createRun(path, config, tokenizer);
-    run.log({ step: 5 });
+    run.log('metrics', { step: 5 });
     run.saveBest(tensors(5), {});
     save(run, 5, { best_step: 5 });
-    run.log({ step: 6 });
+    run.log('metrics', { step: 6 });
     run.saveBest(tensors(6), {});
     appendFileSync(join(path, 'metrics.jsonl'), '{"step":7,"lo'); // and killed
     run.close();
     const again = resumeRun(path);
-    again.continue().log({ step: 6, again: true });
+    again.continue().log('metrics', { step: 6, again: true });
     again.close();
     expect(valueOf(path)).toBe(5);
     expect(metrics()).toBe('{"step":5}\n{"step":6,"again":true}\n');
@@ -154,14 +154,14 @@ describe('going on', () => {
 
   test('mends a log that lost its end, and starts another if there is none', () => {
     const run = createRun(path, config, tokenizer);
-    run.log({ step: 4 });
-    run.log({ step: 5 });
+    run.log('metrics', { step: 4 });
+    run.log('metrics', { step: 5 });
     save(run, 5);
     run.close();
     writeFileSync(join(path, 'metrics.jsonl'), metrics().slice(0, 15));
     const go = (step: number): void => {
       const again = resumeRun(path);
-      again.continue().log({ step });
+      again.continue().log('metrics', { step });
       again.close();
     };
     go(6);
@@ -203,7 +203,7 @@ describe('going on', () => {
   test('knows how it ended', () => {
     const run = createRun(path, config, tokenizer);
     save(run, 5);
-    run.log({ step: 5, end: 'finished' });
+    run.log('metrics', { step: 5, end: 'finished' });
     run.close();
     const ended = () => {
       const again = resumeRun(path);
@@ -222,11 +222,11 @@ describe('a failure to save', () => {
     save(run, 5);
     const hidden = join(root, 'hidden');
     renameSync(path, hidden); // a disk that is gone for a while
-    run.log({ step: 6 });
+    run.log('metrics', { step: 6 });
     expect(() => save(run, 6)).toThrow('ENOENT');
     renameSync(hidden, path);
     expect(resumeRunStep()).toBe(5);
-    run.log({ step: 7 });
+    run.log('metrics', { step: 7 });
     save(run, 7);
     expect(metrics()).toBe('{"step":6}\n{"step":7}\n');
     run.close();

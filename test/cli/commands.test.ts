@@ -55,7 +55,8 @@ describe('train', () => {
     const lines = readFileSync(join(model, 'metrics.jsonl'), 'utf8').trim().split('\n');
     const metrics = lines.map((line) => JSON.parse(line) as Record<string, number>);
     expect(metrics.filter((m) => m['loss'] !== undefined).length).toBe(40);
-    expect(metrics.at(-1)?.['val_loss']).toBeLessThan(metrics[0]['loss']);
+    expect(metrics.at(-1)).toMatchObject({ step: 40, end: 'finished' });
+    expect(metrics.at(-2)?.['val_loss']).toBeLessThan(metrics[0]['loss']);
     const state = JSON.parse(readFileSync(join(model, 'checkpoint-40/trainer_state.json'), 'utf8'));
     expect(state).toMatchObject({
       step: 40,

@@ -1,6 +1,6 @@
 /**
- * metrics.jsonl, as it is written: a line for each step, evaluation and other event, appended as they happen. Its length
- * is a part of every checkpoint, so that a run that goes on continues the very lines the checkpoint has seen.
+ * A run's logs (logs.ts) as they are written: a line for each step, evaluation and other event, appended as they happen.
+ * Their length is a part of every checkpoint, so that a run that goes on continues the very lines the checkpoint has seen.
  */
 import {
   closeSync,
@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { writeAll } from './atomic.ts';
 
-export class MetricsLog {
+export class LogWriter {
   readonly #path: string;
   /** Bytes that are safely in the file. */
   #length: number;
@@ -49,7 +49,7 @@ export class MetricsLog {
   }
 
   #write(flush: boolean): void {
-    if (this.#pending === '' && !flush) return;
+    if (this.#pending === '' && (!flush || !existsSync(this.#path))) return;
     const fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o666);
     try {
       const start = Math.min(this.#length, fstatSync(fd).size); // somebody may have emptied it
@@ -64,22 +64,25 @@ export class MetricsLog {
   }
 }
 
-/** Cuts the file back to a checkpoint's length, and to whole lines if it is shorter: a machine that went down may lose the last ones. */
-export function resumeMetrics(path: string, length: number): MetricsLog {
-  if (!existsSync(path)) return new MetricsLog(path);
+/**
+ * Cuts a log back to a checkpoint's length, and to whole lines if it is shorter: a machine that went down may lose the last
+ * ones.
+ */
+export function resumeLog(path: string, length: number): LogWriter {
+  if (!existsSync(path)) return new LogWriter(path);
   const fd = openSync(path, 'r+');
   try {
     const { size } = fstatSync(fd);
     const kept = size >= length ? length : readFileSync(path).lastIndexOf(0x0a) + 1;
     ftruncateSync(fd, kept);
     fsyncSync(fd);
-    return new MetricsLog(path, kept);
+    return new LogWriter(path, kept);
   } finally {
     closeSync(fd);
   }
 }
 
-/** How a run ended: what the last line says, if it comes after a checkpoint's part of the file. */
+/** How a run ended: what the last line of its metrics says, if it comes after a checkpoint's part of the file. */
 export function endOf(path: string, checkpointLength: number): string | undefined {
   if (!existsSync(path)) return undefined;
   const fd = openSync(path, 'r');
