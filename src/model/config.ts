@@ -31,7 +31,12 @@ export interface Preset extends Shape {
   readonly batchSize: number;
 }
 
-/** `nano` and `baby` are nanoGPT's CPU and GPU configurations for char-level Shakespeare; the rest is GPT-2 (Radford et al. 2019, table 2). */
+/**
+ * `nano` and `baby` are nanoGPT's CPU and GPU configurations for char-level Shakespeare; `gpt2…` are GPT-2 (Radford et al.
+ * 2019, table 2); `gpt3…` the eight sizes of GPT-3 (Brown et al. 2020, table 2.1), whose batches are given there in tokens.
+ * Two rows of that table do not fit themselves, and have here what their parameter counts say: XL's 24 heads of 128 do not
+ * make 2,048 channels, 16 do; and 13B's 5,140 channels are not 40 heads of 128, 5,120 are.
+ */
 export const presets = {
   nano: { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64, dropout: 0, batchSize: 12 },
   baby: { nLayer: 6, nHead: 6, nEmbd: 384, blockSize: 256, dropout: 0.2, batchSize: 64 },
@@ -39,8 +44,17 @@ export const presets = {
   'gpt2-medium': { nLayer: 24, nHead: 16, nEmbd: 1024, blockSize: 1024, dropout: 0.1, batchSize: 4 },
   'gpt2-large': { nLayer: 36, nHead: 20, nEmbd: 1280, blockSize: 1024, dropout: 0.1, batchSize: 2 },
   'gpt2-xl': { nLayer: 48, nHead: 25, nEmbd: 1600, blockSize: 1024, dropout: 0.1, batchSize: 1 },
+  'gpt3-125m': { nLayer: 12, nHead: 12, nEmbd: 768, blockSize: 2048, dropout: 0, batchSize: 256 },
+  'gpt3-350m': { nLayer: 24, nHead: 16, nEmbd: 1024, blockSize: 2048, dropout: 0, batchSize: 256 },
+  'gpt3-760m': { nLayer: 24, nHead: 16, nEmbd: 1536, blockSize: 2048, dropout: 0, batchSize: 256 },
+  'gpt3-1.3b': { nLayer: 24, nHead: 16, nEmbd: 2048, blockSize: 2048, dropout: 0, batchSize: 512 },
+  'gpt3-2.7b': { nLayer: 32, nHead: 32, nEmbd: 2560, blockSize: 2048, dropout: 0, batchSize: 512 },
+  'gpt3-6.7b': { nLayer: 32, nHead: 32, nEmbd: 4096, blockSize: 2048, dropout: 0, batchSize: 1024 },
+  'gpt3-13b': { nLayer: 40, nHead: 40, nEmbd: 5120, blockSize: 2048, dropout: 0, batchSize: 1024 },
+  'gpt3-175b': { nLayer: 96, nHead: 96, nEmbd: 12_288, blockSize: 2048, dropout: 0, batchSize: 1536 },
 } as const satisfies Record<string, Preset>;
 export type PresetName = keyof typeof presets;
+export const presetNames = Object.keys(presets) as PresetName[];
 
 /** GPT-2's choices for everything a preset does not say. */
 export const gpt2Defaults = {

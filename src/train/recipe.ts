@@ -1,4 +1,4 @@
-import type { PresetName } from '../model/config.ts';
+import { presets, type PresetName } from '../model/config.ts';
 
 /** How long and how fast a preset is trained unless flags say otherwise. */
 export interface Recipe {
@@ -8,9 +8,17 @@ export interface Recipe {
   readonly warmupIters: number;
 }
 
+/** GPT-3's: 300 billion tokens in batches of so many sequences of 2,048, the first 375 million of them to warm up (Brown et al. 2020, appendix B). */
+const gpt3 = (learningRate: number, batchSize: number): Recipe => ({
+  maxIters: Math.round(300e9 / (2048 * batchSize)),
+  learningRate,
+  beta2: 0.95,
+  warmupIters: Math.round(375e6 / (2048 * batchSize)),
+});
+
 /**
- * nanoGPT's settings: `nano` and `baby` from config/train_shakespeare_char.py and its README's advice for CPUs, the others
- * from config/train_gpt2.py, with the learning rates of GPT-3's table 2.1 for the larger ones (Brown et al. 2020). The
+ * `nano` and `baby` have nanoGPT's settings, from config/train_shakespeare_char.py and its README's advice for CPUs; `gpt2…`
+ * those of config/train_gpt2.py, with the learning rates of GPT-3's table 2.1 for the larger ones; `gpt3…` that table's. The
  * second moment's β₂ is 0.99 for small models, whose batches hold few tokens.
  */
 export const recipes: { readonly [P in PresetName]: Recipe } = {
@@ -20,6 +28,14 @@ export const recipes: { readonly [P in PresetName]: Recipe } = {
   'gpt2-medium': { maxIters: 600_000, learningRate: 3e-4, beta2: 0.95, warmupIters: 2000 },
   'gpt2-large': { maxIters: 600_000, learningRate: 2.5e-4, beta2: 0.95, warmupIters: 2000 },
   'gpt2-xl': { maxIters: 600_000, learningRate: 2e-4, beta2: 0.95, warmupIters: 2000 },
+  'gpt3-125m': gpt3(6e-4, presets['gpt3-125m'].batchSize),
+  'gpt3-350m': gpt3(3e-4, presets['gpt3-350m'].batchSize),
+  'gpt3-760m': gpt3(2.5e-4, presets['gpt3-760m'].batchSize),
+  'gpt3-1.3b': gpt3(2e-4, presets['gpt3-1.3b'].batchSize),
+  'gpt3-2.7b': gpt3(1.6e-4, presets['gpt3-2.7b'].batchSize),
+  'gpt3-6.7b': gpt3(1.2e-4, presets['gpt3-6.7b'].batchSize),
+  'gpt3-13b': gpt3(1e-4, presets['gpt3-13b'].batchSize),
+  'gpt3-175b': gpt3(0.6e-4, presets['gpt3-175b'].batchSize),
 };
 
 /**

@@ -1,0 +1,63 @@
+/** Well-known machines to train on, and what a training run would take and cost there. */
+
+export interface Device {
+  readonly name: string;
+  /** FLOP/s of dense matrix products in 16 bits, accumulated in 32, by the maker's data sheet. */
+  readonly peakFlops: number;
+  /** The share of the peak that training reaches: model FLOPs utilisation. */
+  readonly utilization: number;
+  /** US dollars for an hour of one. */
+  readonly dollarsPerHour: number;
+  readonly memoryBytes: number;
+}
+
+/**
+ * Peaks and memories from NVIDIA's and Google's data sheets. Utilisation is what published runs reach: PaLM reports 46% on
+ * TPU v4, MPT and Llama 3 some 40% on A100 and H100. The V100's 28 TFLOP/s and $1.50 are those of the estimate that became
+ * well known for GPT-3, 355 years and $4.6 million (Li 2020). The other prices are on-demand rates of March 2026, in round
+ * figures; they halve and double with place and time, so all of this can be set by flags.
+ */
+export const devices = {
+  v100: { name: 'V100', peakFlops: 112e12, utilization: 0.25, dollarsPerHour: 1.5, memoryBytes: 32e9 },
+  a100: { name: 'A100', peakFlops: 312e12, utilization: 0.4, dollarsPerHour: 1.4, memoryBytes: 80e9 },
+  h100: { name: 'H100', peakFlops: 989e12, utilization: 0.4, dollarsPerHour: 2.7, memoryBytes: 80e9 },
+  h200: { name: 'H200', peakFlops: 989e12, utilization: 0.4, dollarsPerHour: 3.6, memoryBytes: 141e9 },
+  b200: { name: 'B200', peakFlops: 2250e12, utilization: 0.35, dollarsPerHour: 6, memoryBytes: 180e9 },
+  rtx4090: {
+    name: 'RTX 4090',
+    peakFlops: 165e12,
+    utilization: 0.35,
+    dollarsPerHour: 0.35,
+    memoryBytes: 24e9,
+  },
+  'tpu-v4': {
+    name: 'TPU v4',
+    peakFlops: 275e12,
+    utilization: 0.45,
+    dollarsPerHour: 3.2,
+    memoryBytes: 32e9,
+  },
+} as const satisfies Record<string, Device>;
+export type DeviceName = keyof typeof devices;
+export const deviceNames = Object.keys(devices) as DeviceName[];
+
+export interface DeviceCost {
+  /** Of `count` devices at work together. */
+  readonly seconds: number;
+  readonly dollars: number;
+  /** How many it takes for the training state alone to fit. */
+  readonly leastDevices: number;
+}
+
+/** Perfect scaling is assumed: twice the devices, half the time, the same price. */
+export function costOn(
+  device: Device,
+  { flops, stateBytes, count = 1 }: { flops: number; stateBytes: number; count?: number },
+): DeviceCost {
+  const deviceSeconds = flops / (device.peakFlops * device.utilization);
+  return {
+    seconds: deviceSeconds / count,
+    dollars: (deviceSeconds / 3600) * device.dollarsPerHour,
+    leastDevices: Math.max(1, Math.ceil(stateBytes / device.memoryBytes)),
+  };
+}

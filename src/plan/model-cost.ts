@@ -1,0 +1,50 @@
+/** What a model is made of and what it costs to train, from its shape alone: nothing is built, however large it is. */
+import type { ModelConfig } from '../model/config.ts';
+import { elements, parameterTable } from '../model/parameters.ts';
+
+/** The parts of a GPT that hold parameters. */
+export const partNames = ['token embedding', 'positions', 'attention', 'MLP', 'LayerNorm'] as const;
+export type PartName = (typeof partNames)[number];
+
+/** How many trained parameters each part has; together, all there are. The output head is the token embedding. */
+export function parametersByPart(config: ModelConfig): Record<PartName, number> {
+  const parts = { 'token embedding': 0, positions: 0, attention: 0, MLP: 0, LayerNorm: 0 };
+  for (const { name, shape, trained } of parameterTable(config))
+    if (trained) parts[partOf(name)] += elements(shape);
+  return parts;
+}
+
+function partOf(name: string): PartName {
+  if (name.startsWith('wte.')) return 'token embedding';
+  if (name.startsWith('wpe.')) return 'positions';
+  if (/(^|\.)ln_\w+\./.test(name)) return 'LayerNorm';
+  if (name.includes('.attn.')) return 'attention';
+  if (name.includes('.mlp.')) return 'MLP';
+  throw new Error(`'${name}' belongs to no part`);
+}
+
+/**
+ * Each parameter multiplies and adds once in the forward pass, and twice in the backward pass: once for the gradient of what
+ * came in, once for its own (Kaplan et al. 2020, section 2.1; appendix D of Brown et al. 2020 counts the same way).
+ */
+export const FLOPS_PER_PARAMETER = 6;
+
+/** The floating-point operations of training on so many tokens, by the rule C = 6·N·D. */
+export const trainingFlops = (
+  parameters: number,
+  tokens: number,
+  flopsPerParameter = FLOPS_PER_PARAMETER,
+): number => flopsPerParameter * parameters * tokens;
+
+/**
+ * What the rule leaves out, in FLOPs a token: the products of queries with keys and of weights with values, forward and
+ * backward, 3 · 2 · 2·L·T·C, of which the causal mask leaves half.
+ */
+export const attentionFlopsPerToken = ({ nLayer: L, blockSize: T, nEmbd: C }: ModelConfig): number =>
+  6 * L * T * C;
+
+/**
+ * Bytes a parameter takes while it is trained: itself, its gradient and AdamW's two moments in 32 bits. Mixed precision
+ * comes to the same: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
+ */
+export const STATE_BYTES_PER_PARAMETER = 16;
