@@ -6,8 +6,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { createWasmBackend } from '../dist/engine/wasm.js';
-import { benchModels, startTraining } from '../dist/measure/models.js';
+import { benchModels } from '../dist/measure/models.js';
 import { medianRate } from '../dist/measure/rate.js';
+import { startTraining } from '../dist/train/timed-training.js';
 import { count, machine, markdown } from './common.js';
 
 const base = { blockSize: 128, nEmbd: 256, nLayer: 4, batchSize: 8 };

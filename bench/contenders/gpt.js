@@ -13,7 +13,8 @@ import { openCorpus } from '../../dist/data/corpus.js';
 import { tokenIds } from '../../dist/data/tokenize.js';
 import { createWasmBackend, defaultThreads } from '../../dist/engine/wasm.js';
 import { gemmPeak, readBandwidth } from '../../dist/measure/engine.js';
-import { benchModels, startSampling, startTraining } from '../../dist/measure/models.js';
+import { benchModels, startSampling } from '../../dist/measure/models.js';
+import { startTraining } from '../../dist/train/timed-training.js';
 import { tokenizerFromJson } from '../../dist/tokenizer/registry.js';
 
 const { values, positionals } = parseArgs({

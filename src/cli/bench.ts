@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
 import { MAX_THREADS } from '../engine/wasm.ts';
-import { benchModels, startSampling, startTraining, type BenchModelName } from '../measure/models.ts';
+import { benchModels, startSampling, type BenchModelName } from '../measure/models.ts';
 import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
+import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatCount, formatNumber } from './format.ts';
 import { addExamples } from './help.ts';
 import { warnOfSlowEngine } from './model-options.ts';

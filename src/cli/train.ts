@@ -2,26 +2,22 @@
 import type { Command } from 'commander';
 import { newestResumable } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
-import { presets, type PresetName } from '../model/config.ts';
-import { MAX_THREADS } from '../engine/wasm.ts';
-import { tokenizerKinds } from '../tokenizer/registry.ts';
+import { presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TrainEvent } from '../train/loop.ts';
-import { optimizerNames } from '../train/optimizer.ts';
-import { scheduleNames } from '../train/schedule.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
 import { warnOfSlowEngine } from './model-options.ts';
-import { argument, choice, filePath, number, option, seed, wholeNumber, type Value } from './options.ts';
+import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
+import { addRunOptions } from './run-options.ts';
 import { tellTrouble, warnNotSaved } from './training-trouble.ts';
 import { startProgressBar, type ProgressBar } from './progress-bar.ts';
 import { formatProfile } from './profile-table.ts';
 import { isQuiet, notice, print, printError, printable, stderrColors, warn } from './terminal.ts';
 
 const positive = wholeNumber({ min: 1 });
-const share = number({ min: 0, below: 1 });
 const saveEvery: Value<SaveEvery> = {
   expected: 'a number of steps, or a time such as 30s, 10m or 1h',
   read: (text) => wholeNumber().read(text) ?? (isSaveEvery(text) ? text : undefined),
@@ -35,67 +31,17 @@ export function register(command: Command): void {
       filePath,
     ),
   );
-  command.optionsGroup('Model:');
-  command
-    .addOption(
-      option(
-        '--preset <name>',
-        `${Object.keys(presets).join(', ')}; default: by corpus size`,
-        choice(Object.keys(presets) as PresetName[]),
-      ),
-    )
-    .addOption(option('--n-layer <n>', 'transformer blocks', positive))
-    .addOption(option('--n-head <n>', 'attention heads', positive))
-    .addOption(option('--n-embd <n>', 'channels', positive))
-    .addOption(option('--block-size <n>', 'longest context, in tokens', positive))
-    .addOption(option('--dropout <p>', 'probability of zeroing', share))
-    .addOption(option('--activation <name>', 'gelu_new (default) or relu', choice(['gelu_new', 'relu'])))
-    .addOption(
-      option('--positions <kind>', 'learned (default) or sinusoidal', choice(['learned', 'sinusoidal'])),
-    )
-    .addOption(option('--norm <where>', 'LayerNorm pre (default) or post', choice(['pre', 'post'])));
-  command.optionsGroup('Data:');
-  command
-    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(' or '), choice(tokenizerKinds), 'char'))
-    .addOption(option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary', positive))
-    .addOption(
-      option('--vocab-size <n>', 'at most so many tokens, the most frequent', wholeNumber({ min: 2 })),
-    )
-    .addOption(
-      option('--val-fraction <p>', 'last part of the text kept for validation (default: 0.1)', share),
-    )
-    .addOption(
-      option('--val-file <file>', 'validate on this text instead', filePath).conflicts('valFraction'),
-    )
-    .addOption(
-      option('--encoding-errors <what>', 'strict (default) or replace', choice(['strict', 'replace'])),
-    );
-  command.optionsGroup('Training:');
-  command
-    .addOption(option('--max-iters <n>', 'optimiser steps', positive))
-    .addOption(option('--batch-size <n>', 'sequences in a micro-batch', positive))
-    .addOption(option('--gradient-accumulation-steps <n>', 'micro-batches in a step', positive))
-    .addOption(option('--learning-rate <x>', 'at its highest', number({ min: 0 })))
-    .addOption(option('--min-lr <x>', 'at the end (default: a tenth)', number({ min: 0 })))
-    .addOption(option('--warmup-iters <n>', 'steps of linear warm-up', wholeNumber()))
-    .addOption(option('--lr-decay-iters <n>', 'where the decay ends (default: max-iters)', positive))
-    .addOption(option('--schedule <name>', scheduleNames.join(', '), choice(scheduleNames), 'cosine'))
-    .addOption(option('--optimizer <name>', optimizerNames.join(' or '), choice(optimizerNames), 'adamw'))
-    .addOption(option('--weight-decay <x>', 'on matrices only', number({ min: 0 }), 0.1))
-    .addOption(option('--beta1 <x>', 'of AdamW', share, 0.9))
-    .addOption(option('--beta2 <x>', 'of AdamW (default: 0.99, gpt2: 0.95)', share))
-    .addOption(option('--momentum <x>', 'of SGD', share, 0.9))
-    .addOption(option('--grad-clip <x>', 'largest gradient norm; 0: any', number({ min: 0 }), 1))
-    .addOption(option('--seed <n>', 'of every random draw', seed, 1337))
-    .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    );
+  addRunOptions(command);
   command.optionsGroup('Evaluation and output:');
   command
     .addOption(option('--eval-interval <n>', 'steps between evaluations; 0: only at the end', wholeNumber()))
-    .addOption(option('--eval-iters <n>', 'batches of each split in an evaluation', positive, 20))
+    .addOption(option('--eval-iters <n>', 'batches of each split in an evaluation (default: 20)', positive))
     .addOption(
-      option('--patience <n>', 'stop after so many evaluations without progress; 0: never', wholeNumber(), 0),
+      option(
+        '--patience <n>',
+        'stop after so many evaluations without progress; 0: never (default)',
+        wholeNumber(),
+      ),
     )
     .addOption(
       option(
@@ -113,7 +59,8 @@ export function register(command: Command): void {
     .option('--json', 'print the result as JSON')
     .action(runTraining);
   addExamples(command, [
-    ['A small model, in a minute or so', 'gpt train data/moby-dick.txt --max-iters 500'],
+    ['A model that suits the text, in three minutes', 'gpt train book.txt'],
+    ['A better one in half an hour', 'gpt train book.txt --minutes 30'],
     ['Words instead of characters', 'gpt train book.txt --tokenizer word --min-frequency 3'],
     ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
     ['Go on where it stopped, or for longer', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],
@@ -142,6 +89,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   try {
     result = await trainModel(options, {
       plan: view.plan,
+      refitted: view.refitted,
       event: (event) => {
         view.event(event);
         tellTrouble(event);
@@ -239,6 +187,10 @@ function createView() {
         );
       }
     },
+    refitted: (maxIters: number): void => {
+      totals = { ...totals, maxIters };
+      bar?.setTotal(maxIters);
+    },
     sample: (text: string): void => {
       for (const line of fold(printable(text), (process.stderr.columns ?? 100) - 5))
         notice(stderrColors.dim(`  │ ${line}`));
@@ -263,6 +215,12 @@ const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');
 const fold = (text: string, width: number): string[] =>
   text.split('\n').flatMap((line) => line.match(new RegExp(`.{1,${Math.max(width, 20)}}`, 'gu')) ?? ['']);
 
+/** Whether a model has the shape of the preset its settings started from. */
+const isPreset = (name: PresetName, config: ModelConfig): boolean =>
+  (['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const).every(
+    (field) => presets[name][field] === config[field],
+  );
+
 const plural = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
 function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
@@ -281,12 +239,15 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
       ],
       [
         'model',
-        `${settings.preset}: ${plural(nLayer, 'layer')}, ${plural(nHead, 'head')}, ${plural(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(plan.parameters)} parameters`,
+        `${isPreset(settings.preset, config) ? `${settings.preset}: ` : ''}${plural(nLayer, 'layer')}, ${plural(nHead, 'head')}, ${plural(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(plan.parameters)} parameters`,
       ],
       [
         'training',
         `${formatNumber(settings.maxIters)} steps of ${formatNumber(plan.tokensPerStep)} tokens, ${plan.epochs.toFixed(plan.epochs < 10 ? 1 : 0)} epochs; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`,
       ],
+      ...(plan.expectedSeconds === undefined
+        ? []
+        : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),
       ['memory', formatBytes(plan.memoryBytes)],
       ['engine', plan.backend],
       ['folder', printable(shown(plan.folder))],

@@ -1,24 +1,17 @@
-/** Training and sampling of models of well-known shapes, on random tokens, to be timed. */
-import { costOf } from '../engine/cost.ts';
-import type { Backend, Timing } from '../engine/instruction.ts';
+/** Models of well-known shapes to be timed, and sampling from them. */
+import type { Backend } from '../engine/instruction.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
-import { gpt2Defaults, type ModelConfig } from '../model/config.ts';
+import { gpt2Defaults } from '../model/config.ts';
 import { initialise } from '../model/initialise.ts';
-import { trainingPrograms } from '../train/programs.ts';
-import { Trainer } from '../train/trainer.ts';
-
-export interface BenchModel {
-  readonly config: ModelConfig;
-  readonly batchSize: number;
-}
+import type { TimedModel } from '../train/timed-training.ts';
 
 const model = (
   [nLayer, nHead, nEmbd]: readonly [number, number, number],
   vocabSize: number,
   blockSize: number,
   batchSize: number,
-): BenchModel => ({
+): TimedModel => ({
   config: { ...gpt2Defaults, nLayer, nHead, nEmbd, vocabSize, blockSize, dropout: 0 },
   batchSize,
 });
@@ -28,50 +21,8 @@ export const benchModels = {
   nano: model([4, 4, 128], 65, 64, 12),
   baby: model([6, 6, 384], 65, 256, 8),
   gpt2: model([12, 12, 768], 50_257, 256, 1),
-} as const satisfies Record<string, BenchModel>;
+} as const satisfies Record<string, TimedModel>;
 export type BenchModelName = keyof typeof benchModels;
-
-/** A model that can be trained for some steps at a time. */
-export interface TimedTraining {
-  readonly tokensPerStep: number;
-  /** Floating-point operations of all matrix products of a step. */
-  readonly flopsPerStep: number;
-  readonly memoryBytes: number;
-  /** Trains for some steps; returns how many seconds they took. */
-  readonly run: (steps: number) => number;
-  /** See Trainer.timings. */
-  readonly timings: () => Timing[];
-}
-
-/** Lays a model out at the start of the backend's memory and initialises it. */
-export function startTraining(backend: Backend, { config, batchSize }: BenchModel): TimedTraining {
-  const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer: 'adamw' });
-  const options = {
-    optimizer: 'adamw',
-    beta1: 0.9,
-    beta2: 0.99,
-    epsilon: 1e-8,
-    weightDecay: 0.1,
-    momentum: 0,
-    gradClip: 1,
-  } as const;
-  const trainer = new Trainer(backend, programs, options, 1);
-  const length = batchSize * config.blockSize;
-  const random = (): Int32Array =>
-    Int32Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize));
-  let done = 0;
-  return {
-    tokensPerStep: length,
-    flopsPerStep: programs.forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0),
-    memoryBytes: 4 * programs.end,
-    run(steps) {
-      const start = performance.now();
-      for (let i = 0; i < steps; i++) trainer.step(done++, [{ inputs: random(), targets: random() }], 1e-3);
-      return (performance.now() - start) / 1000;
-    },
-    timings: () => trainer.timings(),
-  };
-}
 
 /** A model that can write some tokens at a time. */
 export interface TimedSampling {
@@ -82,7 +33,7 @@ export interface TimedSampling {
 }
 
 /** Lays a model out at the start of the backend's memory and initialises it. */
-export function startSampling(backend: Backend, { config }: BenchModel): TimedSampling {
+export function startSampling(backend: Backend, { config }: TimedModel): TimedSampling {
   let elements = 0;
   const decoder = Decoder.create(backend, config, (parameters) => {
     const tensors = new Map(parameters.map(({ name, data }) => [name, data]));

@@ -37,9 +37,3 @@ export const recipes: { readonly [P in PresetName]: Recipe } = {
   'gpt3-13b': gpt3(1e-4, presets['gpt3-13b'].batchSize),
   'gpt3-175b': gpt3(0.6e-4, presets['gpt3-175b'].batchSize),
 };
-
-/**
- * The preset for a corpus whose owner named none. A model learns little from text it has seen dozens of times: nano's 0.8
- * million parameters suit up to some ten million tokens, baby's eleven million more than that.
- */
-export const presetFor = (trainTokens: number): PresetName => (trainTokens < 10_000_000 ? 'nano' : 'baby');

@@ -1,9 +1,9 @@
 /** What a run can be told, and what it chooses where it is not told. */
 import { UsageError } from '../errors.ts';
-import { gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
+import { checkConfig, gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
-import { presetFor, recipes } from './recipe.ts';
+import { recipes } from './recipe.ts';
 import type { ScheduleName } from './schedule.ts';
 
 /** What may be said about a run; what is not said follows from the corpus and the preset. */
@@ -34,10 +34,13 @@ export interface TrainModelOptions {
   readonly batchSize?: number;
   readonly gradientAccumulationSteps?: number;
   readonly maxIters?: number;
+  /** How long the run may take in all, instead of maxIters; see budget.ts. */
+  readonly minutes?: number;
   readonly learningRate?: number;
   readonly minLr?: number;
   readonly warmupIters?: number;
   readonly lrDecayIters?: number;
+  readonly lrDecayStart?: number;
   readonly schedule?: ScheduleName;
   readonly optimizer?: OptimizerName;
   readonly weightDecay?: number;
@@ -76,13 +79,19 @@ export function saveInterval(saveEvery: SaveEvery): { readonly steps?: number; r
 
 /** Every option with its value: those given, and those chosen. */
 export type Settings = Required<
-  Omit<TrainModelOptions, 'valFile' | 'outDir' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'>
+  Omit<
+    TrainModelOptions,
+    'valFile' | 'minutes' | 'outDir' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'
+  >
 > &
   Pick<TrainModelOptions, 'valFile'> & { readonly layerNormEpsilon: number };
 
+/** The last part of a `wsd` schedule, in which the learning rate comes down. */
+export const DECAY_SHARE = 0.25;
+
 /** Fills in what the options leave open. */
-export function settle(options: TrainModelOptions, trainTokens: number): Settings {
-  const preset = options.preset ?? presetFor(trainTokens);
+export function settle(options: TrainModelOptions): Settings {
+  const preset = options.preset ?? 'nano';
   const { batchSize, ...shape } = presets[preset];
   const recipe = recipes[preset];
   const maxIters = options.maxIters ?? recipe.maxIters;
@@ -100,9 +109,10 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
     encodingErrors: 'strict' as const,
     valFraction: options.valFile === undefined ? 0.1 : 0,
     gradientAccumulationSteps: 1,
-    minLr: learningRate / 10,
+    minLr: learningRate / (options.schedule === 'wsd' ? 50 : 10),
     warmupIters: Math.min(recipe.warmupIters, Math.floor(maxIters / 10)),
     lrDecayIters: maxIters,
+    lrDecayStart: Math.floor((1 - DECAY_SHARE) * (options.lrDecayIters ?? maxIters)),
     schedule: 'cosine' as const,
     optimizer: 'adamw' as const,
     weightDecay: 0.1,
@@ -122,6 +132,14 @@ export function settle(options: TrainModelOptions, trainTokens: number): Setting
   return { ...chosen, ...Object.fromEntries(given), maxIters, learningRate };
 }
 
+/** The model that a run trains. */
+export function modelConfig(settings: Settings, vocabSize: number): ModelConfig {
+  const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
+    settings;
+  const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
+  return checkConfig({ ...shape, vocabSize });
+}
+
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });
 
 /** What is said about how to run, not about what is run: no part of a run's settings. */
@@ -132,6 +150,7 @@ const OF_ONE_CALL: ReadonlySet<string> = new Set([
   'overwrite',
   'threads',
   'profile',
+  'minutes',
 ]);
 
 /**

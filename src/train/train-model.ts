@@ -9,7 +9,7 @@ import { defaultThreads, type Rejection } from '../engine/wasm.ts';
 import { isSystemError, UsageError, UserError } from '../errors.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
-import { checkConfig, type ModelConfig } from '../model/config.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
 import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
@@ -18,15 +18,18 @@ import {
   type EndReason,
   type LoopData,
   type LoopHooks,
+  type LoopOptions,
   type Progress,
   type TrainEvent,
   type Why,
 } from './loop.ts';
+import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds, refit } from './budget.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms } from './programs.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
 import {
+  modelConfig,
   optimizerOptions,
   resumedOptions,
   saveInterval,
@@ -51,6 +54,8 @@ export interface TrainPlan {
   readonly memoryBytes: number;
   readonly tokensPerStep: number;
   readonly epochs: number;
+  /** How long it is going to take here, in seconds; undefined if that is too short to be worth finding out. */
+  readonly expectedSeconds: number | undefined;
   /** The engine that runs it: 'wasm revectorize, 2 threads'. */
   readonly backend: string;
   /** The kernels that ran it before, if it goes on with others: their results differ in rounding. */
@@ -63,6 +68,8 @@ export interface TrainPlan {
 
 export interface TrainHandlers {
   readonly plan?: (plan: TrainPlan) => void;
+  /** A run that is fitted to a time has come to know better how many steps that is. */
+  readonly refitted?: (maxIters: number) => void;
   readonly event?: (event: TrainEvent) => void;
   /** A sample of what the model writes, after an evaluation. */
   readonly sample?: (text: string, step: number) => void;
@@ -123,19 +130,23 @@ async function runTraining(
   handlers: TrainHandlers,
   resumed?: ResumedRun,
 ): Promise<TrainResult> {
+  const asked = performance.now();
   const checkpoint = resumed?.checkpoint;
   const effective = checkpoint === undefined ? options : resumedOptions(checkpoint.state.options, options);
   const data =
     checkpoint === undefined
       ? readTrainingData(effective)
       : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0);
-  const settings = { ...settle(effective, data.train.length), tokenizer: data.tokenizer.kind };
-  const saveEvery = saveInterval(settings.saveEvery);
+  const threads = options.threads ?? defaultThreads();
+  const startStep = checkpoint?.state.step ?? 0;
+  const seconds = checkpoint === undefined ? budgetSeconds(effective) : moreSeconds(options);
+  const fit = checkpoint === undefined ? fitToBudget : fitMore;
+  const fitted =
+    seconds === undefined ? undefined : await fit(effective, data, { seconds, threads, startStep });
+  const settings: Settings = { ...settle(fitted?.options ?? effective), tokenizer: data.tokenizer.kind };
+  const loopOptions = loopOptionsOf(settings);
   if (resumed !== undefined) checkResume(resumed, data, settings, options.force === true);
-  const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
-    settings;
-  const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
-  const config = checkConfig({ ...shape, vocabSize: data.tokenizer.vocabSize });
+  const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkLength(data.train, config.blockSize);
   if (data.validation.length > 0 && data.validation.length < 2)
     throw new UsageError('the validation text is a single token', { hint: 'use a larger --val-fraction' });
@@ -147,8 +158,9 @@ async function runTraining(
     optimizer: settings.optimizer,
   };
   const programs = trainingPrograms(trainingShape);
-  const threads = options.threads ?? defaultThreads();
   checkMemory(trainingShape, 4 * programs.end, memoryLimit(threads));
+  const expectedSeconds =
+    seconds ?? (await expectSeconds(trainingShape, programs, settings.maxIters - startStep, threads));
   const { backend, rejected } = await chooseBackend({ threads, profile: options.profile === true });
   let opened: Run | undefined;
   try {
@@ -175,6 +187,7 @@ async function runTraining(
       memoryBytes: 4 * programs.end,
       tokensPerStep,
       epochs: (settings.maxIters * tokensPerStep) / data.train.length,
+      expectedSeconds,
       backend: backend.name,
       otherEngine:
         checkpoint !== undefined && checkpoint.state.engine !== engine ? checkpoint.state.engine : undefined,
@@ -196,6 +209,25 @@ async function runTraining(
       run.log('samples', { step, text });
       handlers.sample(text, step);
     };
+    const started = performance.now();
+    /** Sets the length of a run that is fitted to a time anew, at an evaluation. */
+    const keepTime = (step: number): void => {
+      if (fitted === undefined || seconds === undefined) return;
+      const now = performance.now();
+      const next = refit(settings, {
+        step,
+        steps,
+        elapsed: (now - asked) / 1000,
+        training: (now - started) / 1000,
+        seconds,
+        last: fitted.lastSeconds,
+      });
+      if (next === undefined) return;
+      // What is saved from here on, and what the loop goes by, are these options: a run that resumes has them too.
+      Object.assign(settings, next);
+      Object.assign(loopOptions, loopOptionsOf(settings));
+      handlers.refitted?.(settings.maxIters);
+    };
     const keep = keeper(
       run,
       { trainer, settings, data, tokensPerStep, engine },
@@ -207,8 +239,9 @@ async function runTraining(
     await train(
       trainer,
       loopData(data, settings, config.blockSize),
-      { ...settings, saveEvery, minLearningRate: settings.minLr, decayIters: settings.lrDecayIters },
+      loopOptions,
       (event) => {
+        if (event.type === 'evaluation') keepTime(event.step);
         keep(event);
         if (event.type === 'step') {
           stepSeconds += event.seconds;
@@ -236,6 +269,14 @@ async function runTraining(
     await backend.close();
   }
 }
+
+const loopOptionsOf = (settings: Settings): LoopOptions => ({
+  ...settings,
+  saveEvery: saveInterval(settings.saveEvery),
+  minLearningRate: settings.minLr,
+  decayIters: settings.lrDecayIters,
+  decayStart: settings.lrDecayStart,
+});
 
 /** @throws UserError that says how to name them, if the files of a run are not where they were */
 function readTextAgain(options: TrainModelOptions, tokenizer: Tokenizer, isNamed: boolean): TrainingData {

@@ -7,6 +7,7 @@ const base: ScheduleOptions = {
   minLearningRate: 1e-4,
   warmupIters: 100,
   decayIters: 2000,
+  decayStart: 1600,
 };
 
 describe('the learning rate', () => {
@@ -20,6 +21,10 @@ describe('the learning rate', () => {
     ['cosine', 575, 1e-4 + 9e-4 * 0.5 * (1 + Math.SQRT1_2)],
     ['linear', 575, 7.75e-4],
     ['constant', 1999, 1e-3],
+    ['wsd', 100, 1e-3],
+    ['wsd', 1600, 1e-3],
+    ['wsd', 1800, 5.5e-4],
+    ['wsd', 2000, 1e-4],
   ] as const)('%s at step %i', (schedule, step, expected) => {
     expect(learningRateAt(step, { ...base, schedule })).toBeCloseTo(expected, 12);
   });

@@ -1,0 +1,292 @@
+/**
+ * What a run is like when nobody says how: model, batch, learning rate and steps from the corpus, the machine and the time
+ * there is. All of it ends up in the run's options, so that the same run can be had again on any machine.
+ */
+import { checkLength } from '../data/batches.ts';
+import { costOf } from '../engine/cost.ts';
+import { UsageError } from '../errors.ts';
+import { gpt2Defaults } from '../model/config.ts';
+import { countParameters } from '../model/parameters.ts';
+import { checkMemory, memoryLimit } from './memory.ts';
+import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
+import { DECAY_SHARE, modelConfig, settle, type Settings, type TrainModelOptions } from './settings.ts';
+import { measureSpeed, type Speed } from './timed-training.ts';
+import type { TrainingData } from './training-data.ts';
+
+/** How long a run takes that is told neither its length nor a preset, which has a length of its own. */
+export const DEFAULT_MINUTES = 3;
+
+/** The time a new run is fitted to, in seconds; undefined if its length is settled otherwise. */
+export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions): number | undefined {
+  if (minutes !== undefined && maxIters !== undefined)
+    throw new UsageError('--minutes and --max-iters both say how long to train', {
+      hint: 'give one of them',
+    });
+  if (minutes !== undefined) return 60 * minutes;
+  return maxIters === undefined && preset === undefined ? 60 * DEFAULT_MINUTES : undefined;
+}
+
+/** Sizes to choose from: layers, heads, channels. Their layers' parameters grow by about 2 from one to the next. */
+const sizes = [
+  [2, 2, 64],
+  [3, 3, 96],
+  [4, 4, 128],
+  [4, 6, 192],
+  [6, 6, 192],
+  [6, 8, 256],
+  [6, 6, 384],
+  [8, 8, 512],
+  [12, 12, 768],
+] as const;
+
+/** What there is to learn from. */
+export interface TextFacts {
+  readonly trainTokens: number;
+  readonly vocabSize: number;
+}
+
+export type Choice = Required<
+  Pick<
+    TrainModelOptions,
+    | 'nLayer'
+    | 'nHead'
+    | 'nEmbd'
+    | 'blockSize'
+    | 'batchSize'
+    | 'dropout'
+    | 'learningRate'
+    | 'beta2'
+    | 'weightDecay'
+    | 'schedule'
+    | 'patience'
+  >
+>;
+
+/** Tokens for each parameter below which a smaller model, which sees more text in the same time, learns more. */
+const TOKENS_PER_PARAMETER = 2;
+/** Parameters for each token of the text above which a model learns the text by heart. */
+const PARAMETERS_PER_TOKEN = 4;
+/** Tokens in a step, from a run of a minute up to a long one. */
+const [FEWEST_IN_STEP, MOST_IN_STEP] = [768, 16_384];
+
+/**
+ * The model and its training for a text and so many floating-point operations. Small models and batches, and learning rates
+ * that would be too high for a long run: in minutes, the number of steps is what counts.
+ */
+export function chooseModel({ trainTokens, vocabSize }: TextFacts, flops: number): Choice {
+  const blockSize = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : 16;
+  const candidates = sizes.map(([nLayer, nHead, nEmbd]) => {
+    const shape = { nLayer, nHead, nEmbd, blockSize };
+    const parameters = countParameters({ ...gpt2Defaults, ...shape, vocabSize, dropout: 0 });
+    return { shape, parameters, tokens: flops / (6 * (parameters + nLayer * blockSize * nEmbd)) };
+  });
+  const { shape, tokens } =
+    candidates.findLast(
+      (each) =>
+        each.tokens >= TOKENS_PER_PARAMETER * each.parameters &&
+        each.parameters <= PARAMETERS_PER_TOKEN * trainTokens,
+    ) ?? candidates[0];
+  const inStep = clamp(FEWEST_IN_STEP * Math.sqrt(tokens / 2e6), FEWEST_IN_STEP, MOST_IN_STEP);
+  const epochs = tokens / trainTokens;
+  return {
+    ...shape,
+    batchSize: Math.max(1, Math.round(inStep / blockSize)),
+    dropout: epochs < 5 ? 0 : epochs < 20 ? 0.1 : 0.2,
+    learningRate: rounded(3e-3 * Math.sqrt(128 / shape.nEmbd), 2),
+    beta2: 0.99,
+    weightDecay: 0.1,
+    schedule: 'wsd',
+    patience: 8,
+  };
+}
+
+const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
+const rounded = (x: number, digits: number): number => Number(x.toPrecision(digits));
+
+/** Evaluations of a run that is fitted to a time, and the share of the time they may take. */
+const EVALUATIONS = 20;
+const EVALUATION_SHARE = 0.05;
+/** A pass forward takes about this part of a step. */
+const FORWARD_SHARE = 1 / 3;
+
+/** How a run of so many steps is divided. */
+function rhythm(
+  maxIters: number,
+): Pick<Settings, 'evalInterval' | 'evalIters' | 'warmupIters' | 'lrDecayStart'> {
+  const evalInterval = Math.max(1, Math.round(maxIters / EVALUATIONS));
+  return {
+    evalInterval,
+    evalIters: clamp(Math.round((EVALUATION_SHARE * evalInterval) / FORWARD_SHARE / 2), 2, 50),
+    warmupIters: Math.min(100, Math.ceil(maxIters / 20)),
+    lrDecayStart: Math.floor((1 - DECAY_SHARE) * maxIters),
+  };
+}
+
+/** The steps that fit into so many seconds, with their evaluations and the `last` one, of the whole validation text. */
+function stepsIn(seconds: number, speed: Speed, last: number): number {
+  return Math.max(
+    1,
+    Math.floor((Math.max(seconds / 2, seconds - last) * (1 - EVALUATION_SHARE)) / speed.stepSeconds),
+  );
+}
+
+/** The time a run that is resumed has from here on, in seconds, if it was given one. */
+export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined =>
+  minutes === undefined ? undefined : 60 * minutes;
+
+export interface Fitted {
+  /** Complete: no time in them any more, but steps. */
+  readonly options: TrainModelOptions;
+  readonly speed: Speed;
+  /** What the evaluation at the end takes, of the whole validation text. */
+  readonly lastSeconds: number;
+}
+
+/** Seconds of calibration: as much for a small model, which says what size to choose, as for the one chosen. */
+const CALIBRATION = 0.5;
+const referenceModel = {
+  config: { ...gpt2Defaults, nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128, vocabSize: 96, dropout: 0 },
+  batchSize: 6,
+};
+
+/**
+ * Chooses what the options leave open so that the run takes so many seconds on this machine.
+ *
+ * @throws UsageError if the options do not fit each other or the text, EngineMemoryError if the model does not fit memory
+ */
+export async function fitToBudget(
+  options: TrainModelOptions,
+  data: Pick<TrainingData, 'train' | 'validation' | 'tokenizer'>,
+  { seconds, threads, calibration = CALIBRATION }: { seconds: number; threads: number; calibration?: number },
+): Promise<Fitted> {
+  const facts = { trainTokens: data.train.length, vocabSize: data.tokenizer.vocabSize };
+  const given = withoutTime(options);
+  const reference =
+    options.preset === undefined ? await measureSpeed(referenceModel, threads, calibration) : undefined;
+  const choice =
+    reference === undefined
+      ? { schedule: 'wsd' as const }
+      : chooseModel(facts, reference.flopsPerSecond * seconds * (1 - EVALUATION_SHARE));
+  const chosen = withHeads({ ...choice, ...given }, given);
+  const settings = settle(chosen);
+  const config = modelConfig(settings, facts.vocabSize);
+  checkLength(data.train, config.blockSize);
+  const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
+  const shape = { config, batchSize, microBatches, optimizer };
+  checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(threads));
+
+  const { speed, lastSeconds } = await timeOf(settings, data, threads, calibration);
+  const maxIters = stepsIn(seconds, speed, lastSeconds);
+  return { options: { ...rhythm(maxIters), ...chosen, maxIters }, speed, lastSeconds };
+}
+
+/**
+ * Gives a run that is resumed so many seconds more. A `wsd` schedule goes back to its highest learning rate and comes down
+ * again at the new end: with the rate it has come down to, little would be learnt.
+ */
+export async function fitMore(
+  options: TrainModelOptions,
+  data: Pick<TrainingData, 'validation' | 'tokenizer'>,
+  { seconds, threads, startStep }: { seconds: number; threads: number; startStep: number },
+): Promise<Fitted> {
+  const given = withoutTime(options);
+  const settings = settle(given);
+  const { speed, lastSeconds } = await timeOf(settings, data, threads, CALIBRATION);
+  const steps = stepsIn(seconds, speed, lastSeconds);
+  const maxIters = startStep + steps;
+  const schedule =
+    settings.schedule === 'wsd'
+      ? { lrDecayStart: startStep + Math.floor((1 - DECAY_SHARE) * steps), lrDecayIters: maxIters }
+      : {};
+  return { options: { ...given, ...schedule, maxIters }, speed, lastSeconds };
+}
+
+/** What a step takes, and the evaluation at the end. */
+async function timeOf(
+  settings: Settings,
+  { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
+  threads: number,
+  calibration: number,
+): Promise<{ speed: Speed; lastSeconds: number }> {
+  const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
+  const config = modelConfig(settings, tokenizer.vocabSize);
+  const speed = await measureSpeed({ config, batchSize }, threads, calibration);
+  const lastSeconds =
+    FORWARD_SHARE * Math.ceil(validation.length / (batchSize * blockSize)) * speed.stepSeconds;
+  return { speed: { ...speed, stepSeconds: speed.stepSeconds * microBatches }, lastSeconds };
+}
+
+/** What is given, less the time and whatever is undefined. */
+const withoutTime = (options: TrainModelOptions): TrainModelOptions =>
+  Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => name !== 'minutes' && value !== undefined),
+  ) as unknown as TrainModelOptions;
+
+/** Heads that divide the channels, where one of the two was given and the other chosen. */
+function withHeads(chosen: TrainModelOptions, given: TrainModelOptions): TrainModelOptions {
+  const { nHead, nEmbd } = chosen;
+  if (nHead === undefined || nEmbd === undefined || nEmbd % nHead === 0) return chosen;
+  if (given.nHead === undefined) {
+    const heads = Array.from({ length: Math.ceil(nEmbd / 32) }, (_, i) => i + 1);
+    return { ...chosen, nHead: heads.findLast((n) => nEmbd % n === 0) ?? 1 };
+  }
+  return given.nEmbd === undefined
+    ? { ...chosen, nEmbd: nHead * Math.round(nEmbd / nHead) || nHead }
+    : chosen;
+}
+
+/**
+ * Keeps a run to its time. While the learning rate is steady, no step depends on how many there will be; so at each
+ * evaluation the length is set anew from the time that the steps have really taken, until the decay has to start.
+ *
+ * @param elapsed seconds since the run was asked for, in which its time is counted
+ * @param seconds the time it has
+ * @returns the settings to go on with, or undefined if they are settled
+ */
+export function refit(
+  settings: Settings,
+  { step, steps, elapsed, training, seconds, last }: Pace,
+): Settings | undefined {
+  if (settings.schedule !== 'wsd' || step > settings.lrDecayStart || steps === 0) return undefined;
+  const stepSeconds = training / steps;
+  const left = Math.max(1, Math.floor((seconds - elapsed - last) / stepSeconds));
+  const decay = Math.ceil(DECAY_SHARE * (steps + left));
+  const next = settings.evalInterval;
+  const startsNow = left - next / 2 <= decay;
+  const maxIters = step + left;
+  const lrDecayStart = startsNow ? step : Math.max(maxIters - decay, step + next);
+  return {
+    ...settings,
+    maxIters: Math.max(maxIters, lrDecayStart + 1),
+    lrDecayIters: Math.max(maxIters, lrDecayStart + 1),
+    lrDecayStart,
+  };
+}
+
+export interface Pace {
+  /** The step the run is at, and how many of them it has done in this process. */
+  readonly step: number;
+  readonly steps: number;
+  /** Seconds since the run was asked for, and those of them since its first step, evaluations and saving included. */
+  readonly elapsed: number;
+  readonly training: number;
+  /** The time it has, and what of it the last evaluation takes. */
+  readonly seconds: number;
+  readonly last: number;
+}
+
+/** Below this many floating-point operations a run is over before one could tell how long it takes. */
+const SHORT_RUN = 1e12;
+
+/** How long so many steps take here, in seconds; undefined for a few seconds' work. */
+export async function expectSeconds(
+  { config, batchSize, microBatches }: TrainingShape,
+  { forwardBackward }: TrainingPrograms,
+  steps: number,
+  threads: number,
+): Promise<number | undefined> {
+  const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
+  if (steps * microBatches * flops < SHORT_RUN) return undefined;
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, threads, CALIBRATION);
+  return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
+}

@@ -1,0 +1,88 @@
+/** Training on random tokens, to be timed. */
+import { chooseBackend } from '../engine/backend.ts';
+import { costOf } from '../engine/cost.ts';
+import type { Backend, Timing } from '../engine/instruction.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { trainingPrograms } from './programs.ts';
+import { Trainer } from './trainer.ts';
+
+export interface TimedModel {
+  readonly config: ModelConfig;
+  readonly batchSize: number;
+}
+
+/** A model that can be trained for some steps at a time. */
+export interface TimedTraining {
+  readonly tokensPerStep: number;
+  /** Floating-point operations of all matrix products of a step. */
+  readonly flopsPerStep: number;
+  readonly memoryBytes: number;
+  /** Trains for some steps; returns how many seconds they took. */
+  readonly run: (steps: number) => number;
+  /** See Trainer.timings. */
+  readonly timings: () => Timing[];
+}
+
+/** Lays a model out at the start of the backend's memory and initialises it. */
+export function startTraining(backend: Backend, { config, batchSize }: TimedModel): TimedTraining {
+  const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer: 'adamw' });
+  const options = {
+    optimizer: 'adamw',
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-8,
+    weightDecay: 0.1,
+    momentum: 0,
+    gradClip: 1,
+  } as const;
+  const trainer = new Trainer(backend, programs, options, 1);
+  const length = batchSize * config.blockSize;
+  const random = (): Int32Array =>
+    Int32Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize));
+  let done = 0;
+  return {
+    tokensPerStep: length,
+    flopsPerStep: programs.forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0),
+    memoryBytes: 4 * programs.end,
+    run(steps) {
+      const start = performance.now();
+      for (let i = 0; i < steps; i++) trainer.step(done++, [{ inputs: random(), targets: random() }], 1e-3);
+      return (performance.now() - start) / 1000;
+    },
+    timings: () => trainer.timings(),
+  };
+}
+
+export interface Speed {
+  /** Of one optimiser step without gradient accumulation. */
+  readonly stepSeconds: number;
+  /** Floating-point operations of matrix products, a second. */
+  readonly flopsPerSecond: number;
+}
+
+/**
+ * How fast a model trains here. Half of the time goes to warming up: V8 compiles the kernels while they run, and until it
+ * has, they are many times slower. Steps that take longer than the time are run twice.
+ *
+ * @param seconds to spend, in all
+ */
+export async function measureSpeed(model: TimedModel, threads: number, seconds: number): Promise<Speed> {
+  const { backend } = await chooseBackend({ threads });
+  try {
+    const training = startTraining(backend, model);
+    const runFor = (limit: number): number => {
+      let steps = 0;
+      let spent = 0;
+      do {
+        spent += training.run(1);
+        steps++;
+      } while (spent < limit);
+      return spent / steps;
+    };
+    runFor(seconds / 2);
+    const stepSeconds = runFor(seconds / 2);
+    return { stepSeconds, flopsPerSecond: training.flopsPerStep / stepSeconds };
+  } finally {
+    await backend.close();
+  }
+}
