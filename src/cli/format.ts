@@ -14,18 +14,18 @@ export const formatCount = (value: number): string => scaled(value, ['', 'K', 'M
 export const formatBytes = (bytes: number): string => scaled(bytes, [' B', ' kB', ' MB', ' GB', ' TB']);
 
 /** Three figures and a unit; units are a factor of 1000 apart. */
-function scaled(value: number, units: readonly string[]): string {
+function scaled(value: number, units: readonly string[], digitsOfUnit = 0): string {
   let unit = 0;
   // 999.5 would be shown as 1000: it belongs to the next unit.
   while (Math.abs(value) >= 999.5 && unit < units.length - 1) {
     value /= 1000;
     unit++;
   }
-  const digits = unit === 0 || Math.abs(value) >= 99.95 ? 0 : Math.abs(value) >= 9.995 ? 1 : 2;
+  const digits = Math.abs(value) >= 99.95 ? 0 : unit === 0 ? digitsOfUnit : Math.abs(value) >= 9.995 ? 1 : 2;
   return value.toFixed(digits) + units[unit];
 }
 
-/** A time span: `85ms`, `8.4s`, `45s`, `3m 07s`, `1h 02m`, `2d 03h`. */
+/** A time span: `85ms`, `8.4s`, `45s`, `3m 07s`, `1h 02m`, `2d 03h`, `355.7 years`. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
   if (Number.isInteger(seconds) && seconds < 60) return `${seconds}s`;
@@ -36,7 +36,18 @@ export function formatDuration(seconds: number): string {
   if (whole < 3600) return pair(whole, 60, 'm', 's');
   const minutes = Math.round(seconds / 60);
   if (minutes < 24 * 60) return pair(minutes, 60, 'h', 'm');
-  return pair(Math.round(seconds / 3600), 24, 'd', 'h');
+  if (seconds < YEAR) return pair(Math.round(seconds / 3600), 24, 'd', 'h');
+  const years = seconds / YEAR;
+  return `${formatNumber(years, years < 1000 ? 1 : 0)} years`;
+}
+
+const YEAR = 365.25 * 86_400;
+
+/** An amount of money: `$0.07`, `$1,234`, `$4.68 million`. */
+export function formatDollars(dollars: number): string {
+  if (dollars >= 999_500) return `$${scaled(dollars / 1e6, [' million', ' billion', ' trillion'], 2)}`;
+  if (dollars > 0 && dollars < 0.005) return '< $0.01';
+  return `$${formatNumber(dollars, dollars < 99.995 ? 2 : 0)}`;
 }
 
 const pair = (value: number, base: number, big: string, small: string): string =>

@@ -23,6 +23,11 @@ const globalOptions = 'Global options:';
 
 export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'Train a model on text', load: () => import('./train.ts') },
+  {
+    name: 'plan',
+    summary: 'Say what a run would be, take and cost',
+    load: () => import('./plan.ts'),
+  },
   { name: 'sample', summary: 'Write with a model', load: () => import('./sample.ts') },
   { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
   { name: 'tokenize', summary: 'Turn text into tokens, and back', load: () => import('./tokenize.ts') },

@@ -2,17 +2,17 @@
 import type { Command } from 'commander';
 import { newestResumable } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
-import { presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TrainEvent } from '../train/loop.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
-import { formatBytes, formatCount, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
+import { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
 import { warnOfSlowEngine } from './model-options.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
 import { addRunOptions } from './run-options.ts';
 import { tellTrouble, warnNotSaved } from './training-trouble.ts';
+import { describeModel, describeTraining } from './run-summary.ts';
 import { startProgressBar, type ProgressBar } from './progress-bar.ts';
 import { formatProfile } from './profile-table.ts';
 import { isQuiet, notice, print, printError, printable, stderrColors, warn } from './terminal.ts';
@@ -215,17 +215,8 @@ const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');
 const fold = (text: string, width: number): string[] =>
   text.split('\n').flatMap((line) => line.match(new RegExp(`.{1,${Math.max(width, 20)}}`, 'gu')) ?? ['']);
 
-/** Whether a model has the shape of the preset its settings started from. */
-const isPreset = (name: PresetName, config: ModelConfig): boolean =>
-  (['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const).every(
-    (field) => presets[name][field] === config[field],
-  );
-
-const plural = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
-
 function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
   const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
-  const { nLayer, nHead, nEmbd, blockSize } = config;
   notice(
     formatTable([
       [
@@ -237,14 +228,8 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
         'vocabulary',
         `${formatNumber(tokenizer.vocabSize - 1)} ${tokenizer.kind === 'char' ? 'characters' : 'words'} and <unk>${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
       ],
-      [
-        'model',
-        `${isPreset(settings.preset, config) ? `${settings.preset}: ` : ''}${plural(nLayer, 'layer')}, ${plural(nHead, 'head')}, ${plural(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(plan.parameters)} parameters`,
-      ],
-      [
-        'training',
-        `${formatNumber(settings.maxIters)} steps of ${formatNumber(plan.tokensPerStep)} tokens, ${plan.epochs.toFixed(plan.epochs < 10 ? 1 : 0)} epochs; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`,
-      ],
+      ['model', describeModel({ ...plan, settings, config })],
+      ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
       ...(plan.expectedSeconds === undefined
         ? []
         : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),

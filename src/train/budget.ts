@@ -10,7 +10,7 @@ import { countParameters } from '../model/parameters.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
 import { DECAY_SHARE, modelConfig, settle, type Settings, type TrainModelOptions } from './settings.ts';
-import { measureSpeed, type Speed } from './timed-training.ts';
+import { measureSpeed, type Speed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
 /** How long a run takes that is told neither its length nor a preset, which has a length of its own. */
@@ -144,7 +144,7 @@ export interface Fitted {
 
 /** Seconds of calibration: as much for a small model, which says what size to choose, as for the one chosen. */
 const CALIBRATION = 0.5;
-const referenceModel = {
+export const referenceModel: TimedModel = {
   config: { ...gpt2Defaults, nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128, vocabSize: 96, dropout: 0 },
   batchSize: 6,
 };

@@ -54,9 +54,9 @@ export function startTraining(backend: Backend, { config, batchSize }: TimedMode
 }
 
 export interface Speed {
-  /** Of one optimiser step without gradient accumulation. */
+  /** The median of an optimiser step without gradient accumulation: what a run will need if the machine stays as busy. */
   readonly stepSeconds: number;
-  /** Floating-point operations of matrix products, a second. */
+  /** Floating-point operations of matrix products a second in the fastest step: what the machine can do. */
   readonly flopsPerSecond: number;
 }
 
@@ -70,18 +70,17 @@ export async function measureSpeed(model: TimedModel, threads: number, seconds: 
   const { backend } = await chooseBackend({ threads });
   try {
     const training = startTraining(backend, model);
-    const runFor = (limit: number): number => {
-      let steps = 0;
-      let spent = 0;
-      do {
-        spent += training.run(1);
-        steps++;
-      } while (spent < limit);
-      return spent / steps;
+    const runFor = (limit: number): number[] => {
+      const times: number[] = [];
+      const until = performance.now() + 1000 * limit;
+      do times.push(training.run(1));
+      while (performance.now() < until);
+      return times.sort((a, b) => a - b);
     };
     runFor(seconds / 2);
-    const stepSeconds = runFor(seconds / 2);
-    return { stepSeconds, flopsPerSecond: training.flopsPerStep / stepSeconds };
+    const times = runFor(seconds / 2);
+    const flopsPerSecond = training.flopsPerStep / times[0];
+    return { stepSeconds: times[Math.floor(times.length / 2)], flopsPerSecond };
   } finally {
     await backend.close();
   }

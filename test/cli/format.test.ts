@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   formatBytes,
   formatCount,
+  formatDollars,
   formatDuration,
   formatNumber,
   formatPercent,
@@ -50,6 +51,21 @@ describe('formatBytes and formatCount', () => {
   });
 });
 
+describe('formatDollars', () => {
+  it.each([
+    [0, '$0.00'],
+    [0.001, '< $0.01'],
+    [0.07, '$0.07'],
+    [99.99, '$99.99'],
+    [100.4, '$100'],
+    [979_351, '$979,351'],
+    [4_676_900, '$4.68 million'],
+    [2.5e12, '$2.50 trillion'],
+  ])('%d is %s', (dollars, expected) => {
+    expect(formatDollars(dollars)).toBe(expected);
+  });
+});
+
 describe('formatDuration', () => {
   it.each([
     [0, '0s'],
@@ -64,6 +80,8 @@ describe('formatDuration', () => {
     [3720, '1h 02m'],
     [86_399, '1d 00h'],
     [183_600, '2d 03h'],
+    [11_224_561_735, '355.7 years'],
+    [4e13, '1,267,524 years'],
     [Infinity, '–'],
     [NaN, '–'],
   ])('%d seconds: %s', (seconds, expected) => {

@@ -1,0 +1,142 @@
+/** What a training run would be and cost, without training and without the memory it would take. */
+import { UsageError } from '../errors.ts';
+import { presets, type ModelConfig } from '../model/config.ts';
+import { countParameters } from '../model/parameters.ts';
+import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
+import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
+import { trainingPrograms } from '../train/programs.ts';
+import { modelConfig, settle, type Settings, type TrainModelOptions } from '../train/settings.ts';
+import { measureSpeed } from '../train/timed-training.ts';
+import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
+import {
+  attentionFlopsPerToken,
+  FLOPS_PER_PARAMETER,
+  parametersByPart,
+  STATE_BYTES_PER_PARAMETER,
+  trainingFlops,
+  type PartName,
+} from './model-cost.ts';
+
+export interface PlanOptions {
+  /** Train on so many tokens, instead of what the other options come to. */
+  readonly tokens?: number | undefined;
+  readonly flopsPerParameter?: number | undefined;
+  readonly threads: number;
+}
+
+export interface RunPlan {
+  /** Undefined if no text was named. */
+  readonly corpus: CorpusDescription | undefined;
+  /** Of the text: those to train on, to validate on, and how many of both are unknown. */
+  readonly textTokens:
+    { readonly train: number; readonly validation: number; readonly unknown: number } | undefined;
+  readonly settings: Settings;
+  readonly config: ModelConfig;
+  readonly parameters: number;
+  readonly parts: Readonly<Record<PartName, number>>;
+  readonly tokensPerStep: number;
+  readonly steps: number;
+  /** Tokens trained on. */
+  readonly tokens: number;
+  readonly flopsPerParameter: number;
+  /** By the rule: FLOPs per parameter × parameters × tokens. */
+  readonly flops: number;
+  /** What the rule leaves out. */
+  readonly attentionFlops: number;
+  /** Parameters, gradients and moments; and all that a run takes here, activations included. */
+  readonly stateBytes: number;
+  readonly memoryBytes: number;
+  readonly memoryLimit: MemoryLimit;
+  /** How fast this machine trains, and how long it would take. */
+  readonly here: {
+    readonly flopsPerSecond: number;
+    readonly seconds: number;
+    /** Whether this very model was timed, or a small one in its place. */
+    readonly measured: boolean;
+  };
+}
+
+/** GPT-2's, for a model that has no text yet. */
+const GPT2_VOCABULARY = 50_257;
+/** Models up to this size, and steps of up to so many operations, are timed themselves. */
+const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
+/** Seconds. */
+const CALIBRATION = 0.5;
+
+/** @throws UserError for what trainModel would refuse, but for too little memory */
+export async function planRun(options: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
+  const { threads, flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
+  const { corpus, textTokens, settings, vocabSize } =
+    options.corpus.length > 0 ? await forText(options, threads) : withoutText(options);
+  const config = modelConfig(settings, vocabSize);
+  const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
+  const shape = { config, batchSize, microBatches, optimizer };
+  const tokensPerStep = batchSize * config.blockSize * microBatches;
+  const steps = plan.tokens === undefined ? settings.maxIters : Math.ceil(plan.tokens / tokensPerStep);
+  const tokens = plan.tokens ?? steps * tokensPerStep;
+  const parameters = countParameters(config);
+  const flops = trainingFlops(parameters, tokens, flopsPerParameter);
+  const attentionFlops = attentionFlopsPerToken(config) * tokens;
+  const memoryBytes = 4 * trainingPrograms(shape).end;
+
+  const stepFlops = (flops + attentionFlops) / steps / microBatches;
+  const measured = memoryBytes < MEASURED_BYTES && stepFlops < MEASURED_FLOPS;
+  const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, threads, CALIBRATION);
+  return {
+    corpus,
+    textTokens,
+    settings,
+    config,
+    parameters,
+    parts: parametersByPart(config),
+    tokensPerStep,
+    steps,
+    tokens,
+    flopsPerParameter,
+    flops,
+    attentionFlops,
+    stateBytes: STATE_BYTES_PER_PARAMETER * parameters,
+    memoryBytes,
+    memoryLimit: memoryLimit(threads),
+    here: {
+      flopsPerSecond: speed.flopsPerSecond,
+      seconds: measured
+        ? steps * microBatches * speed.stepSeconds
+        : (flops + attentionFlops) / speed.flopsPerSecond,
+      measured,
+    },
+  };
+}
+
+interface Planned {
+  readonly corpus: CorpusDescription | undefined;
+  readonly textTokens: RunPlan['textTokens'];
+  readonly settings: Settings;
+  readonly vocabSize: number;
+}
+
+async function forText(options: TrainModelOptions, threads: number): Promise<Planned> {
+  const data = readTrainingData(options);
+  const seconds = budgetSeconds(options);
+  const fitted =
+    seconds === undefined ? options : (await fitToBudget(options, data, { seconds, threads })).options;
+  return {
+    corpus: data.corpus,
+    textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+    settings: { ...settle(fitted), tokenizer: data.tokenizer.kind },
+    vocabSize: data.tokenizer.vocabSize,
+  };
+}
+
+function withoutText(options: TrainModelOptions): Planned {
+  if (options.minutes !== undefined)
+    throw new UsageError('a run can be fitted to --minutes only if its text is known', {
+      hint: 'name the text, or say how long with --tokens or --max-iters',
+    });
+  if (options.preset === undefined && options.nLayer === undefined)
+    throw new UsageError('there is nothing to plan', {
+      hint: `name a text, a --preset (${Object.keys(presets).slice(0, 3).join(', ')} …), or --n-layer, --n-head and --n-embd`,
+    });
+  const { vocabSize = GPT2_VOCABULARY } = options;
+  return { corpus: undefined, textTokens: undefined, settings: settle(options), vocabSize };
+}

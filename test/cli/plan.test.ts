@@ -1,0 +1,89 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { planRun } from '../../src/plan/run-plan.ts';
+import { run } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'plan-'));
+writeFileSync(
+  join(folder, 'corpus.txt'),
+  'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
+);
+const at = (args: string) => run(args.split(' '), { cwd: folder });
+
+interface Plan {
+  model: { parameters: number; parts: Record<string, number> };
+  training: { steps: number; tokens: number; options: Record<string, unknown> };
+  flops: number;
+  here: { seconds: number; fits: boolean };
+  devices: { name: string; peak_flops: number; years: number; dollars: number; seconds: number }[];
+}
+const json = async (args: string): Promise<Plan> => {
+  const { stdout, stderr, code } = await at(`plan ${args} --json`);
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  return JSON.parse(stdout) as Plan;
+};
+
+test('GPT-3 on one V100: about 355 years and $4.6 million, with what that assumes', async () => {
+  const { stdout, stderr, code } = await at('plan --preset gpt3-175b --tokens 300e9');
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  expect(stdout).toMatch(/3\.14e23 FLOPs = 6 × 175B parameters × 300B tokens/);
+  expect(stdout).toMatch(/V100 +112 TFLOP\/s +25% = 28 +\$1\.50 +355\.\d years +\$4\.\d+ million/);
+  expect(stdout).toMatch(/MLP +115,970,015,232 +66\.4%/);
+  expect(stdout).toMatch(/too large to train here/);
+  expect(stdout).not.toMatch(/undefined|NaN/);
+});
+
+test('its assumptions can be changed', async () => {
+  const base = 'plan --preset gpt3-175b --tokens 300e9'.replace('plan ', '');
+  const [v100] = (await json(`${base} --device v100`)).devices;
+  const [changed] = (await json(`${base} --device v100 --peak 56 --utilization 0.25 --price 3 --devices 10`))
+    .devices;
+  expect(changed.seconds).toBeCloseTo((v100.seconds * 2) / 10, -3);
+  expect(changed.dollars / v100.dollars).toBeCloseTo(4, 6);
+  const { devices, flops } = await json(`${base} --peak 1000 --flops-per-parameter 8`);
+  expect(devices.map(({ name, peak_flops }) => [name, peak_flops])).toEqual([['yours', 1e15]]);
+  expect(flops / 3.1429e23).toBeCloseTo(8 / 6, 3);
+});
+
+test('plans what train then does', async () => {
+  const flags = 'corpus.txt --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --max-iters 10';
+  const { training, model } = await json(flags);
+  const trained = await at(`train ${flags} -q -o run`);
+  expect(trained.code).toBe(0);
+  const state = JSON.parse(readFileSync(join(folder, 'run/checkpoint-10/trainer_state.json'), 'utf8')) as {
+    options: Record<string, unknown>;
+    tokens_seen: number;
+  };
+  expect(training.tokens).toBe(state.tokens_seen);
+  for (const name of ['nLayer', 'maxIters', 'learningRate', 'batchSize', 'schedule', 'evalInterval'])
+    expect(training.options[name]).toBe(state.options[name]);
+  expect(Object.values(model.parts).reduce((a, b) => a + b)).toBe(model.parameters);
+});
+
+test('fits a text to the time there is', async () => {
+  const { training, here } = await json('corpus.txt --minutes 0.1');
+  expect(training.options).toMatchObject({ schedule: 'wsd', nEmbd: 64 });
+  expect(training.steps).toBeGreaterThan(0);
+  expect(here.fits).toBe(true);
+});
+
+test('the largest model is planned without the memory it would take', async () => {
+  const before = process.resourceUsage().maxRSS;
+  const { memoryBytes } = await planRun({ corpus: [], preset: 'gpt3-175b' }, { threads: 1 });
+  expect(memoryBytes).toBeGreaterThan(2.7e12);
+  expect(process.resourceUsage().maxRSS - before).toBeLessThan(250_000); // kB
+});
+
+test.each([
+  ['plan', 'there is nothing to plan'],
+  ['plan --preset nano --minutes 5', 'only if its text is known'],
+  ['plan --preset nano --tokens 5 --max-iters 5', 'cannot be used with'],
+  ['plan --preset nano --utilization 2', '"2" is not a number'],
+])('%s is refused', async (line, message) => {
+  const { stdout, stderr, code } = await at(line);
+  expect(stderr).toContain(message);
+  expect({ stdout, code }).toEqual({ stdout: '', code: 2 });
+});
