@@ -13,19 +13,41 @@ import {
   type PlacedModel,
 } from '../model/placement.ts';
 
-/** A recorded pass over `length` new tokens. */
+/** A recorded pass. */
 interface Pass {
   readonly loaded: Loaded;
-  /** Where the logits of the last token are. */
-  readonly logits: number;
+  /** The logits of the last token of each text, as they lie in memory. */
+  logits: Float32Array;
+  readonly offset: number;
 }
 
 /**
- * A model that reads tokens and says what it expects next. Keys and values of what it has read stay in a cache, so each
- * token is computed once; any number of new tokens goes through the model in one pass.
+ * So many texts are written in one pass at most. From more rows on, the matrix product packs its operands and sums up in
+ * another order (kernels/gemm/gemm.ts), and a text would no longer be the same to the bit as when it is written alone.
+ */
+export const MAX_TEXTS = 16;
+
+/** The caches of all texts together take at most so many bytes, if more than one is wanted. */
+const CACHE_BYTES = 2 ** 30;
+
+/** How many texts a decoder of this model should write at a time, of so many that are wanted. */
+export function textsAtOnce({ nLayer, nEmbd, blockSize }: ModelConfig, wanted: number): number {
+  const bytes = 4 * 2 * nLayer * nEmbd * blockSize;
+  return Math.max(1, Math.min(wanted, MAX_TEXTS, Math.floor(CACHE_BYTES / bytes) - 1));
+}
+
+/** Prompts are read in multiples of so many tokens, so that there are few passes to record, whatever their lengths. */
+const READ_STEP = 16;
+
+/**
+ * A model that reads tokens and says what it expects next, in one text or in several at a time. Keys and values of what it has
+ * read stay in caches, one for each text, so each token is computed once. Any number of new tokens of one text goes through
+ * the model in one pass, and so does one new token of each text.
  */
 export class Decoder {
   readonly config: ModelConfig;
+  /** How many texts there are. */
+  readonly texts: number;
   readonly #backend: Backend;
   readonly #model: PlacedModel;
   readonly #caches: readonly { readonly keys: Region; readonly values: Region }[];
@@ -34,25 +56,37 @@ export class Decoder {
   readonly #rng: Region;
   readonly #last: Region;
   readonly #arena: number;
-  readonly #passes = new Map<number, Pass>();
-  #length = 0;
+  /** Which cache `read` works on: that of the only text, or one beside those of several. */
+  readonly #desk: number;
+  readonly #reads = new Map<number, Pass>();
+  readonly #steps: Pass[] = [];
+  readonly #lengths: Uint32Array;
+  readonly #one = [0];
 
   /**
    * @param model parameters that are in the backend's memory already, those of a model in training for one
    * @param layout where memory is free
+   * @param texts how many to write at a time, at most MAX_TEXTS
    */
-  constructor(backend: Backend, model: PlacedModel, layout: Layout) {
+  constructor(backend: Backend, model: PlacedModel, layout: Layout, texts = 1) {
     const { config } = model;
+    if (texts < 1 || texts > MAX_TEXTS)
+      throw new RangeError(`${texts} texts at a time, not 1 to ${MAX_TEXTS}`);
+    if (texts > 1 && !model.transposed) throw new Error('several texts need a model laid out for decoding');
     this.config = config;
+    this.texts = texts;
     this.#backend = backend;
     this.#model = model;
-    const cache = () => layout.allocate(config.blockSize * config.nEmbd);
+    this.#desk = texts === 1 ? 0 : texts;
+    const cache = () => layout.allocate((this.#desk + 1) * config.blockSize * config.nEmbd);
     this.#caches = Array.from({ length: config.nLayer }, () => ({ keys: cache(), values: cache() }));
-    this.#ids = layout.allocate(config.blockSize, 'i32');
-    this.#positions = layout.allocate(config.blockSize, 'i32');
+    const tokens = Math.max(config.blockSize, texts);
+    this.#ids = layout.allocate(tokens, 'i32');
+    this.#positions = layout.allocate(tokens, 'i32');
     this.#rng = layout.allocate(4, 'i32');
     this.#last = layout.allocate(1, 'i32');
     this.#arena = layout.end;
+    this.#lengths = new Uint32Array(this.#desk + 1);
     backend.reserve(layout.end);
   }
 
@@ -61,73 +95,145 @@ export class Decoder {
    *
    * @param write writes all parameters, handed to it as views of memory
    */
-  static create(backend: Backend, config: ModelConfig, write: (tensors: NamedTensor[]) => void): Decoder {
+  static create(
+    backend: Backend,
+    config: ModelConfig,
+    write: (tensors: NamedTensor[]) => void,
+    texts = 1,
+  ): Decoder {
     const layout = new Layout();
     const model = placeModel(config, layout);
     backend.reserve(layout.end);
     const floats = backend.floats as Float32Array;
     write(tensorsOf(model.block, model.region, floats));
-    return new Decoder(backend, transposeWeights(model, floats), layout);
+    return new Decoder(backend, transposeWeights(model, floats), layout, texts);
   }
 
-  /** How many tokens have been read; at most the model's block size. */
+  /** How many tokens of the (first) text have been read; at most the model's block size. */
   get length(): number {
-    return this.#length;
+    return this.lengthOf(0);
+  }
+
+  lengthOf(text: number): number {
+    return this.#lengths[text];
   }
 
   /** Forgets what was read. */
-  reset(): void {
-    this.#length = 0;
+  reset(text = 0): void {
+    this.#lengths[text] = 0;
   }
 
   /**
-   * Reads tokens after those read before; returns the logits [V] of what comes next, a view that the next call overwrites.
-   * All of them together must fit in the block size.
+   * Reads tokens of one text after those read before; returns the logits [V] of what comes next, a view that the next call
+   * overwrites. All of them together must fit in the block size.
    */
-  read(ids: ArrayLike<number>): Float32Array {
-    const { blockSize, vocabSize } = this.config;
-    const T = ids.length;
-    if (T === 0 || this.#length + T > blockSize)
-      throw new RangeError(`${T} tokens after ${this.#length} do not fit a block of ${blockSize}`);
-    const pass = this.#passes.get(T) ?? this.#record(T);
-    const { ints, floats } = this.#backend;
+  read(ids: ArrayLike<number>, text = 0): Float32Array {
+    const { blockSize } = this.config;
+    const before = this.#lengths[text];
+    const count = ids.length;
+    if (count === 0 || before + count > blockSize)
+      throw new RangeError(`${count} tokens after ${before} do not fit a block of ${blockSize}`);
+    if (text !== this.#desk) this.copy(text, this.#desk);
+    // What is read beyond the last token is seen by none before it, and overwritten before any behind it looks.
+    const T = count === 1 ? 1 : Math.min(Math.ceil(count / READ_STEP) * READ_STEP, blockSize - before);
+    let pass = this.#reads.get(T);
+    if (pass === undefined) this.#reads.set(T, (pass = this.#record(1, T, this.#desk)));
+    const { ints } = this.#backend;
     for (let t = 0; t < T; t++) {
-      ints[this.#ids.offset + t] = ids[t];
-      ints[this.#positions.offset + t] = this.#length + t;
+      ints[this.#ids.offset + t] = t < count ? ids[t] : 0;
+      ints[this.#positions.offset + t] = before + t;
     }
-    ints[this.#last.offset] = T - 1;
-    pass.loaded.run();
-    this.#length += T;
-    return floats.subarray(pass.logits, pass.logits + vocabSize) as Float32Array;
+    ints[this.#last.offset] = count - 1;
+    const logits = this.#run(pass);
+    this.#lengths[this.#desk] = before + count;
+    if (text !== this.#desk) this.copy(this.#desk, text, before);
+    return logits;
   }
 
-  #record(T: number): Pass {
+  /** `read` of a single token of the only text. */
+  readOne(id: number): Float32Array {
+    this.#one[0] = id;
+    return this.read(this.#one);
+  }
+
+  /**
+   * Reads one more token of each of the first texts, in one pass; returns their logits [ids.length,V], a view that the next
+   * call overwrites. Those of a text have the same bits as when it is read alone.
+   */
+  step(ids: ArrayLike<number>): Float32Array {
+    const { blockSize } = this.config;
+    const B = ids.length;
+    if (B === 0 || B > this.texts) throw new RangeError(`${B} tokens for ${this.texts} texts`);
+    const { ints } = this.#backend;
+    for (let text = 0; text < B; text++) {
+      const before = this.#lengths[text];
+      if (before === blockSize) throw new RangeError(`text ${text} fills its block of ${blockSize} already`);
+      ints[this.#ids.offset + text] = ids[text];
+      ints[this.#positions.offset + text] = before;
+    }
+    const logits = this.#run((this.#steps[B] ??= this.#record(B, 1, 0)));
+    for (let text = 0; text < B; text++) this.#lengths[text]++;
+    return logits;
+  }
+
+  /**
+   * Makes one text have read what another has.
+   *
+   * @param start from this position on; before it the two are alike already
+   */
+  copy(from: number, to: number, start = 0): void {
+    const { blockSize, nEmbd, nHead } = this.config;
+    const floats = this.#backend.floats;
+    const length = this.#lengths[from];
+    const D = nEmbd / nHead;
+    for (const { keys, values } of this.#caches)
+      for (const { offset } of [keys, values])
+        for (let h = 0; h < nHead; h++) {
+          const source = offset + (from * nHead + h) * blockSize * D;
+          const target = offset + (to * nHead + h) * blockSize * D;
+          floats.copyWithin(target + start * D, source + start * D, source + length * D);
+        }
+    this.#lengths[to] = length;
+  }
+
+  #run(pass: Pass): Float32Array {
+    pass.loaded.run();
+    const { floats } = this.#backend;
+    // Memory that grows is another buffer.
+    if (pass.logits.buffer !== floats.buffer)
+      pass.logits = floats.subarray(pass.offset, pass.offset + pass.logits.length) as Float32Array;
+    return pass.logits;
+  }
+
+  /** A pass over T tokens of each of B texts, the first of which has cache number `first`. */
+  #record(B: number, T: number, first: number): Pass {
     const { config } = this;
-    const { blockSize, nEmbd: C, nHead: H } = config;
+    const { blockSize, nEmbd: C, nHead: H, vocabSize: V } = config;
     const t = createTape();
     const { lookup } = parameterValues(t, this.#model);
-    const cacheShape = [1, H, blockSize, C / H];
+    const cacheShape = [B, H, blockSize, C / H];
+    const place = ({ offset, dtype }: Region): Region => ({
+      offset: offset + first * blockSize * C,
+      length: B * blockSize * C,
+      dtype,
+    });
     const hidden = gpt(t, config, lookup, {
-      ids: t.external('ids', [1, T], this.#ids),
-      positions: t.external('positions', [1, T], this.#positions),
+      ids: t.external('ids', [B, T], this.#ids),
+      positions: t.external('positions', [B, T], this.#positions),
       rng: t.external('rng', [4], this.#rng),
       dropout: 0,
       transposed: this.#model.transposed,
       caches: this.#caches.map(({ keys, values }, l) => ({
-        keys: t.external(`h.${l}.keys`, cacheShape, keys),
-        values: t.external(`h.${l}.values`, cacheShape, values),
+        keys: t.external(`h.${l}.keys`, cacheShape, place(keys)),
+        values: t.external(`h.${l}.values`, cacheShape, place(values)),
       })),
-    }); // [1,T,C]
+    }); // [B,T,C]
     // The head is the largest matrix of a small model; only the last position needs it.
     const last = T === 1 ? hidden : t.embedding(t.external('last', [1], this.#last), hidden);
     const logits = head(t, lookup, last);
     const program = plan(t.nodes, this.#arena, [logits]);
     this.#backend.reserve(program.end);
-    const pass = {
-      loaded: this.#backend.load(program.instructions),
-      logits: program.buffer(logits).offset,
-    };
-    this.#passes.set(T, pass);
-    return pass;
+    const { offset } = program.buffer(logits);
+    return { loaded: this.#backend.load(program.instructions), offset, logits: new Float32Array(B * V) };
   }
 }

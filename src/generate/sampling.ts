@@ -1,11 +1,25 @@
-/** How the next token is drawn from what the model expects. */
-export interface SamplingOptions {
+import { hasPenalties, Penalties, type PenaltyOptions } from './penalties.ts';
+import { Ranking } from './ranking.ts';
+
+/**
+ * How the next token is drawn from what the model expects: penalties, then temperature, then top-k, top-p, min-p and
+ * typical-p, each on what the one before has left. Order and meaning are those of Hugging Face transformers; frequency and
+ * presence penalty, which it lacks, are OpenAI's and come behind the repetition penalty.
+ */
+export interface SamplingOptions extends PenaltyOptions {
   /** Divides the logits: below 1 bolder towards the likely, above 1 flatter; 0 always takes the likeliest (greedy). */
   readonly temperature: number;
-  /** Only the k likeliest tokens may be drawn (Fan, Lewis & Dauphin 2018); 0: all. */
+  /** Only the k likeliest tokens may be drawn (Fan, Lewis & Dauphin 2018), of equal ones the smaller id; 0: all. */
   readonly topK: number;
-  /** Only the smallest set of tokens whose probabilities reach p (nucleus sampling, Holtzman et al. 2020); 1: all. */
+  /** Only the smallest set of likeliest tokens whose probabilities reach p (nucleus sampling, Holtzman et al. 2020); 1: all. */
   readonly topP: number;
+  /** Only tokens at least this share as likely as the likeliest (Nguyen et al. 2024); 0: all. */
+  readonly minP?: number;
+  /**
+   * Only the smallest set, reaching this probability, of tokens whose surprisal is nearest to its expected value, the
+   * entropy (locally typical sampling, Meister et al. 2023, equation 10); 1: all.
+   */
+  readonly typicalP?: number;
 }
 
 /** A token that may be drawn, with its probability after all filters. */
@@ -14,37 +28,48 @@ export interface Candidate {
   readonly probability: number;
 }
 
-/**
- * What may be drawn: temperature, then top-k, then top-p, as Hugging Face orders them. With top-k or top-p the likeliest
- * come first, of equal ones the smaller id; else they are in the order of ids, as sorting a large vocabulary for every token
- * would take longer than computing it.
- *
- * @param logits [V]
- * @param banned ids that are never drawn, `<unk>` for one
- */
-export function candidates(
-  logits: ArrayLike<number>,
-  options: SamplingOptions,
-  banned: ReadonlySet<number> = new Set(),
-): Candidate[] {
-  const weights = new Float64Array(logits.length);
-  const total = weigh(logits, options.temperature, banned, weights);
-  const ids = filter(weights, total, options);
-  let sum = 0;
-  for (const id of ids) sum += weights[id];
-  return ids.map((id) => ({ id, probability: weights[id] / sum }));
-}
+const nothing: ReadonlySet<number> = new Set();
 
 /** Draws tokens, one after the other, without making anything new for each: a vocabulary may have 50,000 of them. */
 export class Sampler {
-  readonly #options: SamplingOptions;
-  readonly #banned: ReadonlySet<number>;
+  readonly #temperature: number;
+  readonly #topK: number;
+  readonly #topP: number;
+  readonly #minP: number;
+  readonly #typicalP: number;
+  readonly #filtered: boolean;
+  readonly #penalties: Penalties | undefined;
+  readonly #banned: Uint32Array;
+  /** Each token's weight: its probability, up to a factor. */
   readonly #weights: Float64Array;
+  // Working memory of the filters: the ids that are left, and how they rank.
+  readonly #kept: Uint32Array;
+  readonly #typicality: Float64Array;
+  readonly #ranking: Ranking;
 
-  constructor(vocabSize: number, options: SamplingOptions, banned: ReadonlySet<number> = new Set()) {
-    this.#options = options;
-    this.#banned = banned;
+  /**
+   * @param banned ids that are never drawn, `<unk>` for one
+   * @param prompt what the repetition penalty counts besides the text
+   */
+  constructor(
+    vocabSize: number,
+    options: SamplingOptions,
+    banned: ReadonlySet<number> = nothing,
+    prompt: ArrayLike<number> = [],
+  ) {
+    const { temperature, topK, topP, minP = 0, typicalP = 1 } = options;
+    this.#temperature = temperature;
+    this.#topK = topK === 0 ? vocabSize : topK;
+    this.#topP = topP;
+    this.#minP = minP;
+    this.#typicalP = typicalP;
+    this.#filtered = temperature > 0 && (this.#topK < vocabSize || topP < 1 || minP > 0 || typicalP < 1);
+    this.#penalties = hasPenalties(options) ? new Penalties(options, prompt) : undefined;
+    this.#banned = Uint32Array.from(banned);
     this.#weights = new Float64Array(vocabSize);
+    this.#kept = new Uint32Array(this.#filtered ? vocabSize : 0);
+    this.#typicality = new Float64Array(typicalP < 1 ? vocabSize : 0);
+    this.#ranking = new Ranking(this.#filtered ? vocabSize : 0);
   }
 
   /**
@@ -55,18 +80,124 @@ export class Sampler {
    */
   draw(logits: ArrayLike<number>, uniform: number): number {
     const weights = this.#weights;
-    const { temperature, topK, topP } = this.#options;
-    const total = weigh(logits, temperature, this.#banned, weights);
-    if (topK === 0 && topP >= 1) return drawAny(weights, uniform * total);
-    const ids = filter(weights, total, this.#options);
+    const total = this.#weigh(logits);
+    if (!this.#filtered) return drawAny(weights, uniform * total);
+    const kept = this.#kept;
+    const count = this.#filter();
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += weights[kept[i]];
+    let reached = 0;
+    for (let i = 0; i < count; i++) {
+      reached += weights[kept[i]];
+      if (uniform * sum < reached) return kept[i];
+    }
+    return kept[count - 1]; // rounding: the product is a hair too large
+  }
+
+  /** Says that a token has been written, whether drawn or chosen: penalties count it. */
+  accept(id: number): void {
+    this.#penalties?.add(id);
+  }
+
+  /** What may be drawn, the likeliest first, of equal ones the smaller id. */
+  candidates(logits: ArrayLike<number>): Candidate[] {
+    const weights = this.#weights;
+    this.#weigh(logits);
+    const ids = this.#filtered
+      ? Array.from(this.#kept.subarray(0, this.#filter()))
+      : Array.from(weights.keys()).filter((id) => weights[id] > 0);
     let sum = 0;
     for (const id of ids) sum += weights[id];
-    let reached = 0;
-    for (const id of ids) {
-      reached += weights[id];
-      if (uniform * sum < reached) return id;
+    return ids
+      .sort((a, b) => weights[b] - weights[a] || a - b)
+      .map((id) => ({ id, probability: weights[id] / sum }));
+  }
+
+  /**
+   * Each token's weight, exp((logit − largest)/temperature) after penalties, 0 for a banned one; at temperature 0 the
+   * likeliest has them all. Returns their sum.
+   */
+  #weigh(logits: ArrayLike<number>): number {
+    const weights = this.#weights;
+    const temperature = this.#temperature;
+    const V = logits.length;
+    weights.set(logits);
+    this.#penalties?.apply(weights);
+    for (let i = 0; i < this.#banned.length; i++) weights[this.#banned[i]] = -Infinity;
+    let best = 0;
+    for (let id = 1; id < V; id++) if (weights[id] > weights[best]) best = id;
+    const largest = weights[best];
+    if (temperature === 0) {
+      weights.fill(0);
+      weights[best] = 1;
+      return 1;
     }
-    return ids[ids.length - 1]; // rounding: the product is a hair too large
+    let total = 0;
+    for (let id = 0; id < V; id++) {
+      const weight = Math.exp((weights[id] - largest) / temperature);
+      weights[id] = weight;
+      total += weight;
+    }
+    return total;
+  }
+
+  /** Leaves the ids that pass all filters in `kept`; returns how many they are. */
+  #filter(): number {
+    const weights = this.#weights;
+    const kept = this.#kept;
+    let count = 0;
+    for (let id = 0; id < weights.length; id++) if (weights[id] > 0) kept[count++] = id;
+    if (this.#topK < count) count = this.#take(count, weights, this.#topK, Infinity);
+    if (this.#topP < 1) count = this.#take(count, weights, count, this.#topP);
+    if (this.#minP > 0) count = this.#dropUnlikely(count);
+    if (this.#typicalP < 1) count = this.#takeTypical(count);
+    return count;
+  }
+
+  #sum(count: number): number {
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += this.#weights[this.#kept[i]];
+    return sum;
+  }
+
+  /** The first k by falling key, or as many of them as reach the share p of the weights; at least one. */
+  #take(count: number, keys: Float64Array, k: number, p: number): number {
+    const ranking = this.#ranking;
+    const wanted = p * this.#sum(count);
+    ranking.start(this.#kept, count, keys);
+    let taken = 0;
+    for (let reached = 0; taken === 0 || (taken < k && ranking.size > 0 && reached < wanted); taken++) {
+      const id = ranking.next();
+      reached += this.#weights[id];
+      this.#kept[taken] = id;
+    }
+    return taken;
+  }
+
+  /** Those at least a share as likely as the likeliest. */
+  #dropUnlikely(count: number): number {
+    const weights = this.#weights;
+    const kept = this.#kept;
+    let largest = 0;
+    for (let i = 0; i < count; i++) largest = Math.max(largest, weights[kept[i]]);
+    let left = 0;
+    for (let i = 0; i < count; i++) if (weights[kept[i]] >= this.#minP * largest) kept[left++] = kept[i];
+    return left;
+  }
+
+  #takeTypical(count: number): number {
+    const weights = this.#weights;
+    const kept = this.#kept;
+    const keys = this.#typicality;
+    const sum = this.#sum(count);
+    let entropy = 0;
+    for (let i = 0; i < count; i++) {
+      const surprisal = -Math.log(weights[kept[i]] / sum);
+      keys[kept[i]] = surprisal;
+      entropy += (weights[kept[i]] / sum) * surprisal;
+    }
+    for (let i = 0; i < count; i++) keys[kept[i]] = -Math.abs(keys[kept[i]] - entropy);
+    return this.#take(count, keys, count, this.#typicalP);
   }
 }
 
@@ -81,79 +212,4 @@ function drawAny(weights: Float64Array, target: number): number {
     if (target < reached) break;
   }
   return last;
-}
-
-/**
- * Each token's weight, exp((logit − largest)/temperature), 0 for a banned one; at temperature 0 the likeliest has them all.
- * Returns their sum.
- */
-function weigh(
-  logits: ArrayLike<number>,
-  temperature: number,
-  banned: ReadonlySet<number>,
-  weights: Float64Array,
-): number {
-  const V = logits.length;
-  weights.set(logits);
-  for (const id of banned) weights[id] = -Infinity;
-  let best = 0;
-  for (let id = 1; id < V; id++) if (weights[id] > weights[best]) best = id;
-  const largest = weights[best];
-  if (temperature === 0) {
-    weights.fill(0);
-    weights[best] = 1;
-    return 1;
-  }
-  let total = 0;
-  for (let id = 0; id < V; id++) {
-    const weight = Math.exp((weights[id] - largest) / temperature);
-    weights[id] = weight;
-    total += weight;
-  }
-  return total;
-}
-
-/** The ids that pass top-k and top-p. */
-function filter(weights: Float64Array, total: number, { topK, topP }: SamplingOptions): number[] {
-  let ids: number[] = [];
-  for (let id = 0; id < weights.length; id++) if (weights[id] > 0) ids.push(id);
-  if (topK > 0 && topK < ids.length) {
-    ids = likeliest(weights, ids, topK);
-    total = 0;
-    for (const id of ids) total += weights[id];
-  }
-  return topP < 1 ? nucleus(weights, ids, topP * total) : ids;
-}
-
-const byLikelihood =
-  (weights: Float64Array) =>
-  (a: number, b: number): number =>
-    weights[b] - weights[a] || a - b;
-
-/** The k likeliest ids, likeliest first. */
-function likeliest(weights: Float64Array, ids: readonly number[], k: number): number[] {
-  const compare = byLikelihood(weights);
-  if (k > 256) return ids.toSorted(compare).slice(0, k);
-  const found: number[] = []; // in order; most ids are less likely than all of it, which one comparison tells
-  for (const id of ids) {
-    if (found.length === k && compare(id, found[k - 1]) > 0) continue;
-    let at = found.length;
-    while (at > 0 && compare(id, found[at - 1]) < 0) at--;
-    found.splice(at, 0, id);
-    if (found.length > k) found.pop();
-  }
-  return found;
-}
-
-/** The smallest set of ids whose weights reach `wanted`, likeliest first. The few far above the others are tried first. */
-function nucleus(weights: Float64Array, ids: readonly number[], wanted: number): number[] {
-  for (const smallest of [1e-4, 0]) {
-    const sorted = ids.filter((id) => weights[id] >= smallest).sort(byLikelihood(weights));
-    let reached = 0;
-    for (let kept = 0; kept < sorted.length; kept++) {
-      reached += weights[sorted[kept]];
-      if (reached >= wanted) return sorted.slice(0, kept + 1);
-    }
-  }
-  return ids.toSorted(byLikelihood(weights)); // rounding: the same sum in another order fell short by a hair
 }

@@ -4,29 +4,13 @@ import { Layout } from '../../src/engine/memory.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { generate } from '../../src/generate/generate.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
-import { initialise } from '../../src/model/initialise.ts';
-import { placeModel, tensorsOf, type NamedTensor } from '../../src/model/placement.ts';
+import { placeModel, tensorsOf } from '../../src/model/placement.ts';
 import { Evaluator } from '../../src/train/evaluate.ts';
 import { relativeError } from '../fixtures/golden.ts';
+import { loadTiny, tinyConfig, tinyDecoder } from './tiny-model.ts';
 
-const config: ModelConfig = {
-  ...gpt2Defaults,
-  vocabSize: 31,
-  blockSize: 12,
-  nLayer: 2,
-  nHead: 3,
-  nEmbd: 24,
-  dropout: 0.2,
-};
+const config = tinyConfig;
 const text = Array.from({ length: 12 }, (_, i) => (i * 17 + 5) % config.vocabSize);
-
-function load(tensors: readonly NamedTensor[]): void {
-  const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
-  initialise(config, 3, (name) => data.get(name)!);
-  for (const [name, values] of data)
-    if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
-}
 
 let backend: WasmBackend;
 beforeAll(async () => {
@@ -34,9 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-function makeDecoder(): Decoder {
-  return Decoder.create(backend, config, load);
-}
+const makeDecoder = (): Decoder => tinyDecoder(backend);
 
 describe('the decoder', () => {
   test('expects the same however the tokens are handed to it', () => {
@@ -57,7 +39,7 @@ describe('the decoder', () => {
     const layout = new Layout();
     const model = placeModel(config, layout);
     backend.reserve(layout.end);
-    load(tensorsOf(model.block, model.region, backend.floats as Float32Array));
+    loadTiny(tensorsOf(model.block, model.region, backend.floats as Float32Array));
     const shared = new Decoder(backend, model, layout);
     expect(relativeError(shared.read(text), own)).toBeLessThan(2e-5);
     shared.reset();
@@ -74,7 +56,7 @@ describe('the decoder', () => {
     });
     const reference = createReferenceBackend('float64');
     const evaluator = new Evaluator(reference, config, 1, text.length - 1);
-    load(evaluator.parameters());
+    loadTiny(evaluator.parameters());
     const losses = evaluator.losses({
       inputs: Int32Array.from(text.slice(0, -1)),
       targets: Int32Array.from(text.slice(1)),

@@ -1,16 +1,120 @@
+import { readFileSync } from 'node:fs';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { candidates, Sampler } from '../../src/generate/sampling.ts';
+import { Sampler, type Candidate, type SamplingOptions } from '../../src/generate/sampling.ts';
 
 const plain = { temperature: 1, topK: 0, topP: 1 };
+const candidates = (logits: readonly number[], options: SamplingOptions, banned?: Set<number>): Candidate[] =>
+  new Sampler(logits.length, options, banned).candidates(logits);
+
+interface GoldenCase {
+  readonly options: Partial<SamplingOptions>;
+  readonly banned: readonly number[];
+  readonly logits: readonly number[];
+  readonly prompt: readonly number[];
+  readonly text: readonly number[];
+  readonly probabilities: Readonly<Record<string, number>>;
+}
+const golden: { readonly vocabSize: number; readonly cases: readonly GoldenCase[] } = JSON.parse(
+  readFileSync(new URL('../fixtures/sampling.json', import.meta.url), 'utf8'),
+);
+
+describe('what transformers would draw from', () => {
+  test.each(
+    golden.cases.map((each) => [JSON.stringify({ ...each.options, banned: each.banned }), each] as const),
+  )('%s', (_name, { options, banned, logits, prompt, text, probabilities }) => {
+    const sampler = new Sampler(golden.vocabSize, { ...plain, ...options }, new Set(banned), prompt);
+    for (const id of text) sampler.accept(id);
+    const found = sampler.candidates(logits);
+    expect(found.map(({ id }) => id).sort((a, b) => a - b)).toEqual(Object.keys(probabilities).map(Number));
+    for (const { id, probability } of found) expect(probability).toBeCloseTo(probabilities[id], 10);
+  });
+});
+
+describe('for any logits and filters', () => {
+  const someLogits = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 2, maxLength: 60 });
+  const share = fc.double({ min: 0, max: 1, noNaN: true });
+  const someOptions = fc.record({
+    temperature: fc.double({ min: 0.05, max: 5, noNaN: true }),
+    topK: fc.integer({ min: 0, max: 70 }),
+    topP: share,
+    minP: share,
+    typicalP: share,
+    repetitionPenalty: fc.double({ min: 0.5, max: 2, noNaN: true }),
+    frequencyPenalty: fc.double({ min: -2, max: 2, noNaN: true }),
+    presencePenalty: fc.double({ min: -2, max: 2, noNaN: true }),
+  });
+  const cases = fc.tuple(someLogits, someOptions, fc.array(fc.nat({ max: 59 }), { maxLength: 8 }));
+  const check = (
+    property: (logits: number[], options: Required<SamplingOptions>, history: number[]) => void,
+  ): void =>
+    fc.assert(
+      fc.property(cases, ([logits, options, history]) =>
+        property(
+          logits,
+          options,
+          history.filter((id) => id < logits.length),
+        ),
+      ),
+      { numRuns: 300, seed: 1 },
+    );
+
+  test('something is left, and the probabilities of what is left add up to 1', () =>
+    check((logits, options, history) => {
+      const found = new Sampler(logits.length, options, new Set([0]), history).candidates(logits);
+      expect(found.length).toBeGreaterThan(0);
+      expect(found.some(({ id }) => id === 0)).toBe(false);
+      expect(found.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 9);
+      expect(found.every(({ probability }, i) => i === 0 || probability <= found[i - 1].probability)).toBe(
+        true,
+      );
+    }));
+
+  test('each filter leaves a part of what there is without it', () =>
+    check((logits, options, history) => {
+      const ids = (each: SamplingOptions): Set<number> =>
+        new Set(new Sampler(logits.length, each, undefined, history).candidates(logits).map(({ id }) => id));
+      const all = ids({ ...options, typicalP: 1 });
+      expect([...ids(options)].every((id) => all.has(id))).toBe(true);
+      const wider = ids({ ...options, typicalP: 1, minP: 0 });
+      expect([...all].every((id) => wider.has(id))).toBe(true);
+    }));
+
+  test('all but typical-p keep the likeliest, and no token while a likelier one goes', () =>
+    check((logits, options) => {
+      const filters = {
+        ...options,
+        typicalP: 1,
+        repetitionPenalty: 1,
+        frequencyPenalty: 0,
+        presencePenalty: 0,
+      };
+      const found = candidates(logits, filters);
+      const dropped = logits.filter((_, id) => !found.some((each) => each.id === id));
+      // exp may round two logits to one weight
+      expect(Math.max(...dropped)).toBeLessThanOrEqual(
+        Math.min(...found.map(({ id }) => logits[id])) + 1e-12,
+      );
+    }));
+
+  test('what is drawn is one of the candidates', () =>
+    check((logits, options, history) => {
+      const sampler = new Sampler(logits.length, options, undefined, history);
+      const ids = new Set(sampler.candidates(logits).map(({ id }) => id));
+      for (const uniform of [0, 0.25, 0.5, 0.999, 1 - 2 ** -32])
+        expect(ids.has(sampler.draw(logits, uniform))).toBe(true);
+    }));
+});
+
 const logits = [Math.log(0.5), Math.log(0.1), Math.log(0.3), Math.log(0.1)];
 
 describe('candidates', () => {
   test('are the softmax', () => {
     const found = candidates(logits, plain);
-    expect(found.map(({ id }) => id)).toEqual([0, 1, 2, 3]);
-    found.forEach(({ probability }, i) => expect(probability).toBeCloseTo([0.5, 0.1, 0.3, 0.1][i], 12));
+    expect(found.map(({ id }) => id)).toEqual([0, 2, 1, 3]);
+    found.forEach(({ probability }, i) => expect(probability).toBeCloseTo([0.5, 0.3, 0.1, 0.1][i], 12));
   });
-  test('come likeliest first, ties by id, where a filter needs the order', () => {
+  test('come likeliest first, of equal ones the smaller id', () => {
     expect(candidates(logits, { ...plain, topK: 3 }).map(({ id }) => id)).toEqual([0, 2, 1]);
     expect(candidates(logits, { ...plain, topP: 0.95 }).map(({ id }) => id)).toEqual([0, 2, 1, 3]);
   });
@@ -36,7 +140,7 @@ describe('candidates', () => {
   });
   test('temperature 0.5 squares the odds', () => {
     const found = candidates(logits, { ...plain, temperature: 0.5 });
-    expect(found[0].probability / found[2].probability).toBeCloseTo((0.5 / 0.3) ** 2, 10);
+    expect(found[0].probability / found[1].probability).toBeCloseTo((0.5 / 0.3) ** 2, 10);
   });
   test('top-k keeps k', () => {
     expect(candidates(logits, { ...plain, topK: 2 })).toEqual([
@@ -51,7 +155,7 @@ describe('candidates', () => {
     expect(candidates(logits, { ...plain, topP: 0 }).length).toBe(1);
   });
   test('banned tokens are never there', () => {
-    expect(candidates(logits, plain, new Set([0])).map(({ id }) => id)).toEqual([1, 2, 3]);
+    expect(candidates(logits, plain, new Set([0])).map(({ id }) => id)).toEqual([2, 1, 3]);
     expect(candidates(logits, { ...plain, temperature: 0 }, new Set([0]))[0].id).toBe(2);
   });
 });
@@ -61,18 +165,19 @@ describe('a sampler', () => {
     ['everything', plain, new Set<number>()],
     ['top-k', { ...plain, topK: 3 }, new Set<number>()],
     ['top-p', { ...plain, topP: 0.85 }, new Set<number>()],
+    ['min-p', { ...plain, minP: 0.5 }, new Set<number>()],
+    ['typical-p', { ...plain, typicalP: 0.5 }, new Set<number>()],
     ['low temperature', { ...plain, temperature: 0.5 }, new Set<number>()],
     ['a banned token', plain, new Set([2])],
     ['greedy', { ...plain, temperature: 0 }, new Set<number>()],
   ])('takes each candidate as often as it should: %s', (_name, options, banned) => {
     const sampler = new Sampler(4, options, banned);
-    let reached = 0;
-    for (const { id, probability } of candidates(logits, options, banned)) {
-      expect(sampler.draw(logits, reached + 1e-9)).toBe(id);
-      reached += probability;
-      expect(sampler.draw(logits, reached - 1e-9)).toBe(id);
-    }
-    expect(reached).toBeCloseTo(1, 12);
+    const draws = 10_000;
+    const counts = [0, 0, 0, 0];
+    for (let i = 0; i < draws; i++) counts[sampler.draw(logits, (i + 0.5) / draws)]++;
+    const expected = [0, 0, 0, 0];
+    for (const { id, probability } of candidates(logits, options, banned)) expected[id] = draws * probability;
+    counts.forEach((count, id) => expect(Math.abs(count - expected[id])).toBeLessThan(1.5));
   });
   test('draws a token that can be drawn however close to 1 the number is', () => {
     const last = 1 - 2 ** -53;

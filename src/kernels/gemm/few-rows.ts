@@ -1,8 +1,11 @@
 /**
- * The product of a few rows with a matrix, as in decoding one token: every number of B is used only once or a few times, so
- * the time is that of reading B. Nothing is packed, and each thread reads one stretch of memory from end to end, as the
- * hardware fetches ahead only along a stream: with columns split over two threads, each jumping from row to row, a matrix
- * larger than the caches took 1.4 times as long.
+ * The product of a few rows with a matrix, as in decoding one token of one text or of several: every number of B is used only
+ * once or a few times, so the time is that of reading B. Nothing is packed, and each thread reads one stretch of memory from
+ * end to end, as the hardware fetches ahead only along a stream: with columns split over two threads, each jumping from row to
+ * row, a matrix larger than the caches took 1.4 times as long.
+ *
+ * A row of the result has the same bits whatever rows there are besides it: a text that is written together with others is the
+ * same as alone.
  */
 import { loadPart, madd, putPart, sumFour } from '../vector';
 import { rowDot } from '../normalisation';
@@ -22,9 +25,13 @@ export function matrixTimesFewRows(
   K: i32,
   transB: i32,
 ): void {
-  const large = !transB && i64(N) * K >= LARGE;
+  const large = i64(N) * K >= LARGE;
   const from = share(N, 16, thread, threads);
   const to = share(N, 16, thread + 1, threads);
+  if (transB) {
+    dotProducts(a, b, bias, c, accumulate, M, N, K, from, to, scratch(thread));
+    return;
+  }
   for (let m = 0; m < M; m++) {
     const row = a + ((usize(m) * K) << 2);
     const out = c + ((usize(m) * N) << 2);
@@ -33,59 +40,171 @@ export function matrixTimesFewRows(
       slices(thread, threads, row, b, N, K);
       barrier(threads);
       sumSlices(bias, out, accumulate, N, from, to);
-    } else if (from < to) {
-      if (transB) dotProducts(row, b, bias, out, accumulate, K, from, to);
-      else weightedRows(row, b, bias, out, accumulate, N, K, from, to, scratch(thread));
-    }
+    } else if (from < to) weightedRows(row, b, bias, out, accumulate, N, K, from, to, scratch(thread));
   }
 }
 
-/** c[n] = Σ_k a[k]·b[n,k]: B is read row after row, four at a time. */
-function dotProducts(a: usize, b: usize, bias: usize, c: usize, accumulate: i32, K: i32, from: i32, to: i32): void {
+/** c[m,n] = Σ_k a[m,k]·b[n,k]: B is read row after row, four at a time, and each four meet all rows of A, two at a time. */
+function dotProducts(
+  a: usize,
+  b: usize,
+  bias: usize,
+  c: usize,
+  accumulate: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+  from: i32,
+  to: i32,
+  sums: usize,
+): void {
   const ld = usize(K) << 2;
+  const ldc = usize(N) << 2;
   let n = from;
   for (; n + 4 <= to; n += 4) {
-    let sums = dotFourRows(a, b + ld * n, ld, K);
-    if (bias) sums = f32x4.add(sums, v128.load(bias + (usize(n) << 2)));
-    putPart(c + (usize(n) << 2), sums, 4, accumulate);
+    const rows = b + ld * n;
+    const at = usize(n) << 2;
+    let m = 0;
+    for (; m + 2 <= M; m += 2) {
+      const row = a + ld * m;
+      dotTwoByFour(row, rows, ld, K, sums);
+      if (K & 7) {
+        dotRest(row, rows, ld, K, sums);
+        dotRest(row + ld, rows, ld, K, sums + FOUR);
+      }
+      putSums(sums, bias ? bias + at : 0, c + ldc * m + at, accumulate);
+      putSums(sums + FOUR, bias ? bias + at : 0, c + ldc * (m + 1) + at, accumulate);
+    }
+    if (m < M) {
+      const row = a + ld * m;
+      dotOneByFour(row, rows, ld, K, sums);
+      if (K & 7) dotRest(row, rows, ld, K, sums);
+      putSums(sums, bias ? bias + at : 0, c + ldc * m + at, accumulate);
+    }
   }
-  for (; n < to; n++) {
-    let value = rowDot(a, b + ld * n, K);
-    if (bias) value += load<f32>(bias + (usize(n) << 2));
-    const at = c + (usize(n) << 2);
-    store<f32>(at, accumulate ? load<f32>(at) + value : value);
-  }
+  for (; n < to; n++)
+    for (let m = 0; m < M; m++) {
+      let value = rowDot(a + ld * m, b + ld * n, K);
+      if (bias) value += load<f32>(bias + (usize(n) << 2));
+      const at = c + ldc * m + (usize(n) << 2);
+      store<f32>(at, accumulate ? load<f32>(at) + value : value);
+    }
 }
 
-/** The products of a row with four rows, each summed as `rowDot` does. */
-function dotFourRows(a: usize, b: usize, ld: usize, K: i32): v128 {
+/** Bytes of the sums of a row with four rows: a pair of vectors each, as in `rowDot`. */
+// @ts-ignore: decorator
+@inline const FOUR: usize = 128;
+
+/**
+ * The sums of a row with four rows, over the whole eights of K. They end in memory, and nothing else is done here, because V8
+ * makes 256-bit operations only of what goes straight from a loop into neighbouring stores.
+ */
+function dotOneByFour(a: usize, b: usize, ld: usize, K: i32, sums: usize): void {
   let e0 = f32x4.splat(0), o0 = f32x4.splat(0);
   let e1 = f32x4.splat(0), o1 = f32x4.splat(0);
   let e2 = f32x4.splat(0), o2 = f32x4.splat(0);
   let e3 = f32x4.splat(0), o3 = f32x4.splat(0);
-  let k = 0;
-  for (; k + 8 <= K; k += 8) {
-    const p = b + (usize(k) << 2);
-    const even = v128.load(a + (usize(k) << 2));
-    const odd = v128.load(a + (usize(k) << 2), 16);
-    e0 = madd(even, v128.load(p), e0);
-    o0 = madd(odd, v128.load(p, 16), o0);
-    e1 = madd(even, v128.load(p + ld), e1);
-    o1 = madd(odd, v128.load(p + ld, 16), o1);
-    e2 = madd(even, v128.load(p + ld * 2), e2);
-    o2 = madd(odd, v128.load(p + ld * 2, 16), o2);
-    e3 = madd(even, v128.load(p + ld * 3), e3);
-    o3 = madd(odd, v128.load(p + ld * 3, 16), o3);
+  for (let k = K >> 3; k > 0; k--) {
+    const even = v128.load(a);
+    const odd = v128.load(a, 16);
+    e0 = madd(even, v128.load(b), e0);
+    o0 = madd(odd, v128.load(b, 16), o0);
+    e1 = madd(even, v128.load(b + ld), e1);
+    o1 = madd(odd, v128.load(b + ld, 16), o1);
+    e2 = madd(even, v128.load(b + ld * 2), e2);
+    o2 = madd(odd, v128.load(b + ld * 2, 16), o2);
+    e3 = madd(even, v128.load(b + ld * 3), e3);
+    o3 = madd(odd, v128.load(b + ld * 3, 16), o3);
+    a += 32;
+    b += 32;
   }
-  for (; k < K; k += 4) {
-    const p = b + (usize(k) << 2);
-    const even = loadPart(a + (usize(k) << 2), K - k);
-    e0 = madd(even, loadPart(p, K - k), e0);
-    e1 = madd(even, loadPart(p + ld, K - k), e1);
-    e2 = madd(even, loadPart(p + ld * 2, K - k), e2);
-    e3 = madd(even, loadPart(p + ld * 3, K - k), e3);
+  storePairs(sums, e0, o0, e1, o1, e2, o2, e3, o3);
+}
+
+/** The same for two rows. Their sums and what they are made of fill the 16 vector registers. */
+function dotTwoByFour(a: usize, b: usize, ld: usize, K: i32, sums: usize): void {
+  let e0 = f32x4.splat(0), o0 = f32x4.splat(0);
+  let e1 = f32x4.splat(0), o1 = f32x4.splat(0);
+  let e2 = f32x4.splat(0), o2 = f32x4.splat(0);
+  let e3 = f32x4.splat(0), o3 = f32x4.splat(0);
+  let f0 = f32x4.splat(0), p0 = f32x4.splat(0);
+  let f1 = f32x4.splat(0), p1 = f32x4.splat(0);
+  let f2 = f32x4.splat(0), p2 = f32x4.splat(0);
+  let f3 = f32x4.splat(0), p3 = f32x4.splat(0);
+  for (let k = K >> 3; k > 0; k--) {
+    const a0 = v128.load(a);
+    const a1 = v128.load(a, 16);
+    const a2 = v128.load(a + ld);
+    const a3 = v128.load(a + ld, 16);
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    e0 = madd(a0, b0, e0);
+    o0 = madd(a1, b1, o0);
+    f0 = madd(a2, b0, f0);
+    p0 = madd(a3, b1, p0);
+    const b2 = v128.load(b + ld);
+    const b3 = v128.load(b + ld, 16);
+    e1 = madd(a0, b2, e1);
+    o1 = madd(a1, b3, o1);
+    f1 = madd(a2, b2, f1);
+    p1 = madd(a3, b3, p1);
+    const b4 = v128.load(b + ld * 2);
+    const b5 = v128.load(b + ld * 2, 16);
+    e2 = madd(a0, b4, e2);
+    o2 = madd(a1, b5, o2);
+    f2 = madd(a2, b4, f2);
+    p2 = madd(a3, b5, p2);
+    const b6 = v128.load(b + ld * 3);
+    const b7 = v128.load(b + ld * 3, 16);
+    e3 = madd(a0, b6, e3);
+    o3 = madd(a1, b7, o3);
+    f3 = madd(a2, b6, f3);
+    p3 = madd(a3, b7, p3);
+    a += 32;
+    b += 32;
   }
-  return sumFour(f32x4.add(e0, o0), f32x4.add(e1, o1), f32x4.add(e2, o2), f32x4.add(e3, o3));
+  storePairs(sums, e0, o0, e1, o1, e2, o2, e3, o3);
+  storePairs(sums + FOUR, f0, p0, f1, p1, f2, p2, f3, p3);
+}
+
+// @ts-ignore: decorator
+@inline
+function storePairs(
+  sums: usize, e0: v128, o0: v128, e1: v128, o1: v128, e2: v128, o2: v128, e3: v128, o3: v128,
+): void {
+  v128.store(sums, e0);
+  v128.store(sums, o0, 16);
+  v128.store(sums, e1, 32);
+  v128.store(sums, o1, 48);
+  v128.store(sums, e2, 64);
+  v128.store(sums, o2, 80);
+  v128.store(sums, e3, 96);
+  v128.store(sums, o3, 112);
+}
+
+/** Adds what is left of K behind the eights to the even sums of a row with four rows. */
+function dotRest(a: usize, b: usize, ld: usize, K: i32, sums: usize): void {
+  for (let k = K & ~7; k < K; k += 4) {
+    const x = loadPart(a + (usize(k) << 2), K - k);
+    for (let r: usize = 0; r < 4; r++) {
+      const sum = sums + (r << 5);
+      v128.store(sum, madd(x, loadPart(b + ld * r + (usize(k) << 2), K - k), v128.load(sum)));
+    }
+  }
+}
+
+/** c[0…3] (+)= the four sums + bias. */
+// @ts-ignore: decorator
+@inline
+function putSums(sums: usize, bias: usize, c: usize, accumulate: i32): void {
+  let four = sumFour(
+    f32x4.add(v128.load(sums), v128.load(sums, 16)),
+    f32x4.add(v128.load(sums, 32), v128.load(sums, 48)),
+    f32x4.add(v128.load(sums, 64), v128.load(sums, 80)),
+    f32x4.add(v128.load(sums, 96), v128.load(sums, 112)),
+  );
+  if (bias) four = f32x4.add(four, v128.load(bias));
+  putPart(c, four, 4, accumulate);
 }
 
 /** Columns summed at once; their sums stay in the first-level cache. */

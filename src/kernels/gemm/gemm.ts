@@ -26,6 +26,8 @@ const NC = 4096;
 const WIDE = 256;
 /** Below this, packing B costs more than it saves: every number of B would be used only a few times. */
 const FEW_ROWS = 4;
+/** The same where B is stored transposed, so that its columns are read from end to end; generate/decoder.ts relies on it. */
+const FEW_ROWS_TRANSPOSED = 16;
 
 export function gemm(
   thread: i32,
@@ -41,7 +43,7 @@ export function gemm(
   transA: i32,
   transB: i32,
 ): void {
-  if (M <= FEW_ROWS && !transA)
+  if (!transA && M <= (transB ? FEW_ROWS_TRANSPOSED : FEW_ROWS))
     matrixTimesFewRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transB);
   else if (M <= WIDE && N >= 2 * M && N >= 4 * NR * threads)
     wide(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);

@@ -1,0 +1,65 @@
+import { Philox, Stream } from '../engine/philox.ts';
+import type { Decoder } from './decoder.ts';
+import { Sampler, type SamplingOptions } from './sampling.ts';
+
+export interface DraftOptions extends SamplingOptions {
+  readonly seed: number;
+  /** Ids never drawn. */
+  readonly banned?: ReadonlySet<number>;
+}
+
+/**
+ * A text that is being written: what the model sees of it, and how its next token is drawn.
+ *
+ * The model sees at most its block size. When that is full, it reads the younger half again from position 0 and goes on
+ * from there: positions are learned from 0 up, so the cache cannot simply slide, and re-reading a half every T/2 tokens
+ * costs little where re-reading everything for each token, as nanoGPT does, would undo the cache.
+ */
+export class Draft {
+  readonly sampler: Sampler;
+  /** The end of the text, prompt included. */
+  readonly #context: number[];
+  readonly #random: Philox;
+  readonly #blockSize: number;
+
+  /** @param sample which of several texts of one seed this is */
+  constructor(
+    { blockSize, vocabSize }: { blockSize: number; vocabSize: number },
+    prompt: ArrayLike<number>,
+    options: DraftOptions,
+    sample: number,
+  ) {
+    this.sampler = new Sampler(vocabSize, options, options.banned, prompt);
+    this.#random = new Philox(options.seed, sample, Stream.sampling);
+    this.#context = Array.from(prompt).slice(-blockSize);
+    this.#blockSize = blockSize;
+  }
+
+  /** Lets the decoder read the prompt; returns the logits [V] of what comes next. */
+  start(decoder: Decoder, text = 0): Float32Array {
+    decoder.reset(text);
+    return decoder.read(this.#context, text);
+  }
+
+  /** Draws the next token. */
+  draw(logits: ArrayLike<number>): number {
+    return this.sampler.draw(logits, this.#random.uniform());
+  }
+
+  /** Takes note of the next token, drawn or chosen. */
+  append(id: number): void {
+    this.sampler.accept(id);
+    this.#context.push(id);
+  }
+
+  /** Whether the model has to read the younger half anew before it can read the token appended last. */
+  get overflows(): boolean {
+    return this.#context.length > this.#blockSize;
+  }
+
+  /** Lets the decoder forget the older half and read the younger one. */
+  restart(decoder: Decoder, text = 0): Float32Array {
+    this.#context.splice(0, this.#context.length - Math.max(1, Math.floor(this.#blockSize / 2)));
+    return this.start(decoder, text);
+  }
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { Batch } from '../../src/generate/batch.ts';
+import { MAX_TEXTS, textsAtOnce, type Decoder } from '../../src/generate/decoder.ts';
+import { generate, type GenerateOptions } from '../../src/generate/generate.ts';
+import { gpt2Defaults } from '../../src/model/config.ts';
+import type { Backend } from '../../src/engine/instruction.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+import { tinyConfig, tinyDecoder } from './tiny-model.ts';
+
+const options: GenerateOptions = { temperature: 1, topK: 0, topP: 1, maxTokens: 40, seed: 7 };
+const prompts = Array.from({ length: MAX_TEXTS + 2 }, (_, i) =>
+  Array.from({ length: 1 + ((5 * i) % 15) }, (__, j) => (i * 7 + j * 11) % tinyConfig.vocabSize),
+);
+const endOf = (i: number): number => 2 + ((11 * i) % 13);
+
+/** Writes a text after each prompt, text i with `endOf(i)` tokens, as many together as the decoder can. */
+function writeAll(decoder: Decoder, settings: GenerateOptions): number[][] {
+  const written: number[][] = prompts.map(() => []);
+  const batch = new Batch<number>(decoder, settings);
+  let next = 0;
+  while (next < prompts.length || batch.size > 0) {
+    for (; batch.free > 0 && next < prompts.length; next++) batch.add(next, prompts[next], next);
+    for (const { text, id } of batch.draw()) {
+      written[text].push(id);
+      if (written[text].length === endOf(text)) batch.end(text);
+    }
+    batch.advance();
+  }
+  return written;
+}
+
+const reference = () => Promise.resolve(createReferenceBackend('float32'));
+const backends = [
+  ['reference', reference, reference],
+  ...variants.map((variant) => [
+    variant,
+    () => createWasmBackend({ threads: 1, variant }),
+    () => createWasmBackend({ threads: 2, variant }),
+  ]),
+] as [string, () => Promise<Backend>, () => Promise<Backend>][];
+
+describe.each(backends)('texts written together are those written alone: %s', (_name, makeOne, makeOther) => {
+  test.each([
+    ['drawn from everything', options],
+    [
+      'filtered and penalised',
+      { ...options, topK: 9, minP: 0.01, repetitionPenalty: 1.2, frequencyPenalty: 0.3 },
+    ],
+  ])('%s', async (_what, settings) => {
+    const [one, other] = await Promise.all([makeOne(), makeOther()]);
+    const decoder = tinyDecoder(one);
+    const alone = prompts.map((prompt, i) => [
+      ...generate(decoder, prompt, { ...settings, maxTokens: endOf(i), sample: i }),
+    ]);
+    expect(writeAll(tinyDecoder(one, 3), settings)).toEqual(alone);
+    expect(writeAll(tinyDecoder(other, MAX_TEXTS), settings)).toEqual(alone);
+    await Promise.all([one.close(), other.close()]);
+  });
+});
+
+test('the caches of a large model bound how many texts are written at a time', () => {
+  const large = {
+    ...gpt2Defaults,
+    vocabSize: 50_257,
+    blockSize: 1024,
+    nLayer: 48,
+    nHead: 25,
+    nEmbd: 1600,
+    dropout: 0,
+  };
+  expect(textsAtOnce(tinyConfig, 100)).toBe(MAX_TEXTS);
+  expect(textsAtOnce(tinyConfig, 3)).toBe(3);
+  expect(textsAtOnce(large, 8)).toBe(1);
+});
