@@ -5,16 +5,15 @@
  */
 import { UserError } from '../errors.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 const OWN_MODEL_TYPE = 'gpt-trainer';
 
-/** What config.json holds beyond the model's shape. */
-export interface TokenizerFacts {
-  readonly unkToken: string;
-}
+/** What these files say about the tokenizer. */
+type TokenizerFacts = Pick<Tokenizer, 'unkId' | 'endOfTextId' | 'vocabulary'>;
 
 /** The content of config.json. */
-export function toConfigJson(config: ModelConfig): Record<string, unknown> {
+export function toConfigJson(config: ModelConfig, tokenizer: TokenizerFacts): Record<string, unknown> {
   const isGpt2 = config.norm === 'pre';
   return {
     architectures: [isGpt2 ? 'GPT2LMHeadModel' : 'PostNormGPT'],
@@ -35,8 +34,7 @@ export function toConfigJson(config: ModelConfig): Record<string, unknown> {
     scale_attn_weights: true,
     tie_word_embeddings: true,
     use_cache: true,
-    bos_token_id: null, // GPT-2's would be 50256, which these vocabularies do not have
-    eos_token_id: null,
+    ...boundaryIds(tokenizer),
     torch_dtype: 'float32',
     // Ours; transformers passes them over. The positions' table is saved either way.
     position_embedding: config.positions,
@@ -44,14 +42,33 @@ export function toConfigJson(config: ModelConfig): Record<string, unknown> {
   };
 }
 
-export const toTokenizerConfigJson = (config: ModelConfig, { unkToken }: TokenizerFacts) => ({
-  tokenizer_class: 'PreTrainedTokenizerFast',
-  unk_token: unkToken,
-  model_max_length: config.blockSize,
-  clean_up_tokenization_spaces: false,
+/** `<|endoftext|>` both begins and ends a text, as in GPT-2. Where there is none it has to be said: 50256 is the default. */
+const boundaryIds = ({ endOfTextId = null }: { readonly endOfTextId?: number | null | undefined }) => ({
+  bos_token_id: endOfTextId,
+  eos_token_id: endOfTextId,
 });
 
-export const toGenerationConfigJson = () => ({ do_sample: true, max_new_tokens: 200 });
+export function toTokenizerConfigJson(
+  config: ModelConfig,
+  { unkId, endOfTextId, vocabulary }: TokenizerFacts,
+): Record<string, unknown> {
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    ...(unkId !== undefined && { unk_token: vocabulary[unkId] }),
+    ...(endOfTextId !== undefined && {
+      bos_token: vocabulary[endOfTextId],
+      eos_token: vocabulary[endOfTextId],
+    }),
+    model_max_length: config.blockSize,
+    clean_up_tokenization_spaces: false,
+  };
+}
+
+export const toGenerationConfigJson = (tokenizer: TokenizerFacts) => ({
+  do_sample: true,
+  max_new_tokens: 200,
+  ...(tokenizer.endOfTextId !== undefined && boundaryIds(tokenizer)),
+});
 
 /**
  * Reads config.json, GPT-2's from Hugging Face included.

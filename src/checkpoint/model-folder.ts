@@ -12,8 +12,7 @@ import { UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { parameterTable } from '../model/parameters.ts';
-import { tokenizerFromJson } from '../tokenizer/registry.ts';
-import { UNK, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic } from './atomic.ts';
 import {
   fromConfigJson,
@@ -25,6 +24,7 @@ import {
   toTokenizerConfigJson,
 } from './huggingface.ts';
 import { openSafetensors, safetensorsPieces, type SafetensorsFile } from './safetensors.ts';
+import { readTokenizer } from './tokenizer-files.ts';
 
 export const WEIGHTS = 'model.safetensors';
 
@@ -32,10 +32,10 @@ export const WEIGHTS = 'model.safetensors';
 export function writeModelDescription(folder: string, config: ModelConfig, tokenizer: Tokenizer): void {
   makeFolder(folder);
   const files: Record<string, unknown> = {
-    'config.json': toConfigJson(config),
+    'config.json': toConfigJson(config, tokenizer),
     'tokenizer.json': tokenizer.toJSON(),
-    'tokenizer_config.json': toTokenizerConfigJson(config, { unkToken: UNK }),
-    'generation_config.json': toGenerationConfigJson(),
+    'tokenizer_config.json': toTokenizerConfigJson(config, tokenizer),
+    'generation_config.json': toGenerationConfigJson(tokenizer),
   };
   for (const [file, content] of Object.entries(files)) writeJson(join(folder, file), content);
 }
@@ -82,10 +82,12 @@ export function openModelFolder(folder: string): ModelFolder {
     return readFileSync(join(folder, file), 'utf8');
   };
   const config = fromConfigJson(read('config.json'), join(folder, 'config.json'));
-  const tokenizer = tokenizerFromJson(read('tokenizer.json'), join(folder, 'tokenizer.json'));
+  const found = readTokenizer(folder);
+  // A table of embeddings may have rows to spare, as 50,304 is a rounder number than 50,257.
+  const tokenizer = found.kind === 'bpe' ? padded(found, config.vocabSize) : found;
   if (tokenizer.vocabSize !== config.vocabSize)
     throw new UserError(
-      `${folder}: config.json has a vocab_size of ${config.vocabSize}, tokenizer.json has ${tokenizer.vocabSize} tokens`,
+      `${folder}: config.json has a vocab_size of ${config.vocabSize}, its tokenizer has ${tokenizer.vocabSize} tokens`,
       { hint: 'the two belong to different models' },
     );
   const path = join(folder, WEIGHTS);

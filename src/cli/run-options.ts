@@ -33,11 +33,11 @@ export function addRunOptions(command: Command): void {
     .addOption(option('--norm <where>', 'LayerNorm pre (default) or post', choice(['pre', 'post'])));
   command.optionsGroup('Data:');
   command
-    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(' or '), choice(tokenizerKinds), 'char'))
-    .addOption(option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary', positive))
+    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(', '), choice(tokenizerKinds), 'char'))
     .addOption(
-      option('--vocab-size <n>', 'at most so many tokens, the most frequent', wholeNumber({ min: 2 })),
+      option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary; bpe: rarer merges', positive),
     )
+    .addOption(option('--vocab-size <n>', 'at most so many tokens (bpe: 1024)', wholeNumber({ min: 2 })))
     .addOption(
       option('--val-fraction <p>', 'last part of the text kept for validation (default: 0.1)', share),
     )

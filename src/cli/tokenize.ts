@@ -1,18 +1,19 @@
 /** `gpt tokenize`: makes a tokenizer from text, shows what it does, and turns text into ids and back in a pipe. */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { makeFolder } from '../checkpoint/atomic.ts';
 import { writeJson } from '../checkpoint/model-folder.ts';
+import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { chunksOf, openCorpus } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
-import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
+import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
-import { formatNumber, formatPercent, formatTable } from './format.ts';
+import { describeVocabulary, formatNumber, formatPercent, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
 import { notice, print, printable } from './terminal.ts';
@@ -32,13 +33,16 @@ interface Flags {
 export function register(command: Command): void {
   command
     .addArgument(argument('[corpus...]', 'text files or folders; - for stdin', filePath))
-    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(' or '), choice(tokenizerKinds), 'char'))
+    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(', '), choice(tokenizerKinds), 'char'))
     .addOption(
-      option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary', wholeNumber({ min: 1 }), 1),
+      option(
+        '--min-frequency <n>',
+        'leave rarer tokens out of the vocabulary; bpe: rarer merges',
+        wholeNumber({ min: 1 }),
+        1,
+      ),
     )
-    .addOption(
-      option('--vocab-size <n>', 'at most so many tokens, the most frequent', wholeNumber({ min: 2 })),
-    )
+    .addOption(option('--vocab-size <n>', 'at most so many tokens (bpe: 1024)', wholeNumber({ min: 2 })))
     .addOption(option('-o, --out-dir <folder>', 'write tokenizer.json and tokens.bin there', filePath))
     .addOption(
       option('--encoding-errors <what>', 'strict or replace', choice(['strict', 'replace']), 'strict'),
@@ -52,7 +56,7 @@ export function register(command: Command): void {
     .action(tokenize);
   addExamples(command, [
     ['What words a text has', 'gpt tokenize book.txt --tokenizer word'],
-    ['A tokenizer and the ids, to keep', 'gpt tokenize book.txt --tokenizer word -o out/'],
+    ['A tokenizer and the ids, to keep', 'gpt tokenize book.txt --tokenizer bpe --vocab-size 4096 -o out/'],
     ['Text to ids and back', 'echo "Call me" | gpt tokenize --encode -m out | gpt tokenize --decode -m out'],
   ]);
 }
@@ -61,7 +65,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   if (flags.encode && flags.decode) throw new UsageError('--encode and --decode exclude each other');
   if (flags.encode || flags.decode) {
     if (paths.length > 0) throw new UsageError('--encode and --decode read stdin; they take no files');
-    const tokenizer = readTokenizer(flags.model);
+    const tokenizer = givenTokenizer(flags.model);
     await (flags.encode ? encodeStdin(tokenizer, flags) : decodeStdin(tokenizer));
     return;
   }
@@ -74,10 +78,10 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
           corpus,
           tokenizers[flags.tokenizer].vocabulary({
             minFrequency: flags.minFrequency,
-            maxSize: flags.vocabSize ?? Infinity,
+            maxSize: flags.vocabSize,
           }),
         )
-      : readTokenizer(flags.model);
+      : givenTokenizer(flags.model);
 
   const counts = new Float64Array(tokenizer.vocabSize);
   const counted = function* (): Generator<Uint32Array> {
@@ -137,11 +141,20 @@ function table(
       ({ count, id }) =>
         `${printable(JSON.stringify(tokenizer.vocabulary[id]))} ${formatPercent(count / tokens)}`,
     );
+  const unknown: [string, string][] =
+    tokenizer.unkId === undefined
+      ? []
+      : [
+          [
+            'unknown',
+            `${formatNumber(facts.unknown_tokens)} (${formatPercent(facts.unknown_tokens / tokens, 2)})`,
+          ],
+        ];
   return formatTable([
     ['text', `${formatNumber(facts.characters)} characters`],
     ['tokens', formatNumber(tokens)],
-    ['vocabulary', `${formatNumber(tokenizer.vocabSize)}, <unk> included`],
-    ['unknown', `${formatNumber(facts.unknown_tokens)} (${formatPercent(facts.unknown_tokens / tokens, 2)})`],
+    ['vocabulary', describeVocabulary(tokenizer)],
+    ...unknown,
     ['characters per token', facts.characters_per_token.toFixed(3)],
     ['bytes per token', facts.bytes_per_token.toFixed(3)],
     ['most frequent', frequent.slice(0, 6).join('  ')],
@@ -149,13 +162,12 @@ function table(
   ]);
 }
 
-function readTokenizer(path: string | undefined): Tokenizer {
+function givenTokenizer(path: string | undefined): Tokenizer {
   if (path === undefined)
     throw new UsageError('no tokenizer was given', {
       hint: 'name a model folder or a tokenizer.json with --model',
     });
-  const file = statSync(path).isDirectory() ? join(path, 'tokenizer.json') : path;
-  return tokenizerFromJson(readFileSync(file, 'utf8'), file);
+  return readTokenizer(path);
 }
 
 /** Ids separated by spaces, a new line behind each token that ends one: easy on the eye and on line-based tools. */
@@ -177,10 +189,12 @@ async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
 
 /** Any white space between ids will do. */
 async function decodeStdin(tokenizer: Tokenizer): Promise<void> {
+  const decoder = tokenizer.decoder();
   let held = ''; // an id that the next chunk may continue
   const show = async (words: readonly string[]): Promise<void> => {
     const ids = words.filter((word) => word !== '').map((word) => parseId(word, tokenizer));
-    if (ids.length > 0) await print(tokenizer.decode(ids));
+    const text = decoder.push(ids);
+    if (text !== '') await print(text);
   };
   for (const chunk of chunksOf(0)) {
     const words = (held + Buffer.from(chunk).toString('latin1')).split(/\s+/);
@@ -188,6 +202,7 @@ async function decodeStdin(tokenizer: Tokenizer): Promise<void> {
     await show(words);
   }
   await show([held]);
+  await print(decoder.end());
 }
 
 function parseId(word: string, tokenizer: Tokenizer): number {

@@ -5,7 +5,14 @@ import { UsageError } from '../errors.ts';
 import type { TrainEvent } from '../train/loop.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
-import { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from './format.ts';
+import {
+  describeVocabulary,
+  formatBytes,
+  formatDuration,
+  formatNumber,
+  formatRate,
+  formatTable,
+} from './format.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
 import { warnOfSlowEngine } from './model-options.ts';
@@ -226,7 +233,7 @@ function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: Tra
       ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
       [
         'vocabulary',
-        `${formatNumber(tokenizer.vocabSize - 1)} ${tokenizer.kind === 'char' ? 'characters' : 'words'} and <unk>${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
+        `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
       ],
       ['model', describeModel({ ...plan, settings, config })],
       ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],

@@ -2,16 +2,21 @@
  * The character tokenizer: every Unicode code point is a token. Ids go in the order of code points, so the 65 characters of
  * tinyshakespeare get the ids nanoGPT gives them; `<unk>` comes last.
  */
-import { CHAR_PATTERN, wordLevelJson } from './tokenizer-json.ts';
+import { quote, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import {
   selectVocabulary,
   textOfTokens,
+  UNK,
   type Encoder,
   type Tokenizer,
   type Unknown,
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
+import { isWordLevel, readWordLevel, wordLevelJson } from './word-level-json.ts';
+
+/** One character, line breaks included: `.` would leave those together. */
+const CHAR_PATTERN = '[\\s\\S]';
 
 export function createCharTokenizer(vocabulary: readonly string[]): Tokenizer {
   const unkId = vocabulary.length - 1;
@@ -109,4 +114,13 @@ export function charVocabulary(options: VocabularyOptions): VocabularyBuilder {
       return createCharTokenizer(selectVocabulary(counts, options, 'code point'));
     },
   };
+}
+
+export const isCharJson = (json: JsonObject): boolean => isWordLevel(json, CHAR_PATTERN);
+
+export function charFromJson(json: JsonObject, fail: Refuse): Tokenizer {
+  const vocabulary = readWordLevel(json, fail);
+  const long = vocabulary.find((token) => token !== UNK && Array.from(token).length !== 1);
+  if (long !== undefined) fail(`"model.vocab" has ${quote(long)}, which is not one character`);
+  return createCharTokenizer(vocabulary);
 }

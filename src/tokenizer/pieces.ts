@@ -1,92 +1,81 @@
-import type { TextUnits } from './text-units.ts';
-
-/**
- * Cutting text into words, losslessly: the pieces, one behind the other, are the text.
- *
- *     ␣?[letters, digits, _]+  |  ␣?one other character  |  one white-space character
- *
- * A space belongs to the piece behind it, as in GPT-2's tokenizer (Radford et al. 2019), so that " whale" is one token.
- */
+/** What cutting text into pieces has in common, whatever the rule: classes of characters, and text that comes in stretches. */
+import { PieceTable } from './piece-table.ts';
+import { UnitReader, type TextUnits } from './text-units.ts';
 
 /**
  * White space, written out: `\s` is one set in JavaScript and another in Rust, and tokenizer.json must mean the same
  * everywhere. This is Unicode's White_Space.
  */
-const WHITE_SPACE =
+export const WHITE_SPACE =
   '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000';
 
-/** The pattern as regular expression, for tokenizer.json. */
-export const WORD_PATTERN = ` ?[\\p{L}\\p{N}_]+| ?[^${WHITE_SPACE}\\p{L}\\p{N}_]|[${WHITE_SPACE}]`;
-
-/** What a character is to the cut. */
-const OTHER = 0;
-const WORD = 1;
-const WHITE = 2;
-const SPACE = 3;
-/** The first half of a pair: what the character is, both halves say together. */
-const HALF = 4;
-const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
-
-/** What each UTF-16 unit is. Made at first use: 65,536 regular expression tests take some 5 ms. */
-let classes: Uint8Array | undefined;
-function classTable(): Uint8Array {
-  if (classes === undefined) {
-    classes = new Uint8Array(0x10000);
-    for (let unit = 0; unit < 0x10000; unit++)
-      if (WORD_CHARACTER.test(String.fromCharCode(unit))) classes[unit] = WORD;
-    for (const character of WHITE_SPACE) classes[character.charCodeAt(0)] = WHITE;
-    classes[0x20] = SPACE;
-    classes.fill(HALF, 0xd800, 0xdc00);
+/**
+ * What each UTF-16 unit is to a rule: its class.
+ *
+ * @param patterns a class and the characters that are of it; 0 is the class of all others
+ * @param half the class of the first half of a pair: what the character is, both halves say together
+ */
+export function unitClasses(patterns: readonly (readonly [number, RegExp])[], half: number): Uint8Array {
+  const classes = new Uint8Array(0x10000);
+  for (let unit = 0; unit < 0x10000; unit++) {
+    const character = String.fromCharCode(unit);
+    for (const [kind, pattern] of patterns) if (pattern.test(character)) classes[unit] = kind;
   }
+  classes.fill(half, 0xd800, 0xdc00);
   return classes;
 }
 
-/**
- * Whether a piece starts between two characters depends on no others: bit 4 × (class of the first) + class of the second.
- * A table instead of conditions, as a processor can't foresee where words end, and each wrong guess costs it more than the
- * rest of the work on a word.
- */
-const STARTS = [OTHER, WORD, WHITE, SPACE].reduce((bits, first) => {
-  const joined = first === WORD ? [WORD] : first === SPACE ? [WORD, OTHER] : [];
-  return joined.reduce((rest, second) => rest & ~(1 << (4 * first + second)), bits);
-}, 0xffff);
+/** The character whose first half is unit `i`. */
+export const pairAt = (units: TextUnits, i: number): string =>
+  String.fromCharCode(units.getUint16(2 * i, true), units.getUint16(2 * i + 2, true));
 
 /**
- * Finds where pieces start. The text is well-formed, but may be cut anywhere: unless `final`, a last piece that may go on in
- * text still to come is left out.
+ * A rule: finds where pieces start. The text is well-formed, but may be cut anywhere: unless `final`, a last piece that may
+ * go on in text still to come is left out.
  *
  * @param starts room for one number more than `length`; piece i is from `starts[i]` up to `starts[i + 1]`
  * @returns how many pieces there are
  */
-export function pieceStarts(units: TextUnits, length: number, final: boolean, starts: Uint32Array): number {
-  const table = classTable();
-  let end = length;
-  // Half a character at the end waits for its other half.
-  if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
-  let last = WHITE;
-  let count = 0;
-  for (let i = 0; i < end; i++) {
-    // Without pairs, in a loop of its own, as it is twice as fast.
-    for (; i < end; i++) {
-      starts[count] = i;
-      const kind = table[units.getUint16(2 * i, true)];
-      if (kind === HALF) break;
-      count += (STARTS >> (4 * last + kind)) & 1;
-      last = kind;
-    }
-    if (i < end) {
-      const kind = kindOfPair(units, i++);
-      count += (STARTS >> (4 * last + kind)) & 1;
-      last = kind;
-    }
-  }
-  // A word may get longer, a space may still get its word.
-  if (!final && (last === WORD || last === SPACE)) count--;
-  else starts[count] = end;
-  return count;
+export type PieceRule = (units: TextUnits, length: number, final: boolean, starts: Uint32Array) => number;
+
+/** A stretch of text and where its pieces start, valid until the next is cut: piece i ends where piece i + 1 starts. */
+export interface Pieces {
+  readonly units: TextUnits;
+  readonly starts: Uint32Array;
+  readonly count: number;
 }
 
-function kindOfPair(units: TextUnits, i: number): number {
-  const pair = String.fromCharCode(units.getUint16(2 * i, true), units.getUint16(2 * i + 2, true));
-  return WORD_CHARACTER.test(pair) ? WORD : OTHER;
+/** Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch. */
+export function pieceCutter(rule: PieceRule): (text: string, final: boolean) => Pieces {
+  const reader = new UnitReader();
+  let starts = new Uint32Array(0);
+  return (text, final) => {
+    const { units, length } = reader.read(text, final);
+    if (length >= starts.length) starts = new Uint32Array(2 * length + 1);
+    const count = rule(units, length, final, starts);
+    reader.keep(starts[count]);
+    return { units, starts, count };
+  };
+}
+
+/** Counts how often each piece occurs in a text that comes in stretches. */
+export class PieceCounter {
+  /** The pieces, numbered. */
+  readonly table = new PieceTable();
+  /** How often the piece of each number occurs. */
+  readonly counts: number[] = [];
+  readonly #cut: (text: string, final: boolean) => Pieces;
+
+  constructor(rule: PieceRule) {
+    this.#cut = pieceCutter(rule);
+  }
+
+  push(text: string, final: boolean): void {
+    const { units, starts, count } = this.#cut(text, final);
+    const { table, counts } = this;
+    for (let i = 0; i < count; i++) {
+      const id = table.add(units, starts[i], starts[i + 1]);
+      counts[id] = (counts[id] ?? 0) + 1;
+    }
+  }
 }

@@ -1,22 +1,34 @@
-import { charVocabulary, createCharTokenizer } from './char.ts';
-import { parseTokenizerJson } from './tokenizer-json.ts';
+import { bpeFromJson, bpeVocabulary, isBpeJson } from './bpe.ts';
+import { charFromJson, charVocabulary, isCharJson } from './char.ts';
+import { asObject, parseObject, quote, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import type { Tokenizer, TokenizerKind, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
-import { createWordTokenizer, wordVocabulary } from './word.ts';
+import { isWordJson, wordFromJson, wordVocabulary } from './word.ts';
 
 interface TokenizerEntry {
-  readonly create: (vocabulary: readonly string[]) => Tokenizer;
+  /** Makes a tokenizer from text. */
   readonly vocabulary: (options: VocabularyOptions) => VocabularyBuilder;
+  /** Whether a tokenizer.json is of this kind. */
+  readonly isJson: (json: JsonObject) => boolean;
+  /** Reads it, after checking everything about it. */
+  readonly fromJson: (json: JsonObject, fail: Refuse) => Tokenizer;
 }
 
-/** Every kind of tokenizer: how one is made from a vocabulary, and a vocabulary from text. */
+/** Every kind of tokenizer. */
 export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
-  char: { create: createCharTokenizer, vocabulary: charVocabulary },
-  word: { create: createWordTokenizer, vocabulary: wordVocabulary },
+  char: { vocabulary: charVocabulary, isJson: isCharJson, fromJson: charFromJson },
+  word: { vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
+  bpe: { vocabulary: bpeVocabulary, isJson: isBpeJson, fromJson: bpeFromJson },
 };
 export const tokenizerKinds = Object.keys(tokenizers) as TokenizerKind[];
 
-/** @throws UserError if the content of a tokenizer.json cannot be used */
+/** @throws UserError that names the file and the field, if it is of no kind here or is damaged */
 export function tokenizerFromJson(text: string, file = 'tokenizer.json'): Tokenizer {
-  const { kind, vocabulary } = parseTokenizerJson(text, file);
-  return tokenizers[kind].create(vocabulary);
+  const fail = refuse(file);
+  const json = parseObject(text, fail);
+  const kind = tokenizerKinds.find((each) => tokenizers[each].isJson(json));
+  if (kind !== undefined) return tokenizers[kind].fromJson(json, fail);
+  const type = asObject(json['model'])['type'];
+  return type === 'WordLevel'
+    ? fail('"pre_tokenizer.pattern" is neither that of characters nor that of words')
+    : fail(`"model.type" is ${quote(type)}, not "WordLevel" or "BPE"`);
 }

@@ -1,88 +1,24 @@
 /**
- * tokenizer.json, the file of Hugging Face's `tokenizers` library. Characters and words are both its WordLevel model behind
- * a Split pre-tokenizer; only the pattern differs. The Fuse decoder joins tokens without spaces between them.
+ * tokenizer.json, the file of Hugging Face's `tokenizers` library: what its parsers have in common. Each kind of tokenizer
+ * has a parser of its own, which checks all that the kind depends on.
  */
 import { UserError } from '../errors.ts';
-import { WORD_PATTERN } from './pieces.ts';
-import { UNK, type TokenizerKind } from './tokenizer.ts';
 
-/** One character, line breaks included: `.` would leave those together. */
-export const CHAR_PATTERN = '[\\s\\S]';
+export type JsonObject = Record<string, unknown>;
 
-/** The content of the file. `<unk>` is no added token: a text that contains these five characters stays what it is. */
-export const wordLevelJson = (vocabulary: readonly string[], pattern: string): unknown => ({
-  version: '1.0',
-  truncation: null,
-  padding: null,
-  added_tokens: [],
-  normalizer: null,
-  pre_tokenizer: { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
-  post_processor: null,
-  decoder: { type: 'Fuse' },
-  model: {
-    type: 'WordLevel',
-    // A plain object would put tokens that look like numbers first; ids say the order, so readers do not care.
-    vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])),
-    unk_token: UNK,
-  },
-});
+/** Refuses a file: says what is wrong with it, as a sentence that starts with its name. */
+export type Refuse = (what: string) => never;
 
-/** What a tokenizer.json says, after checking everything about it. */
-export interface ParsedTokenizer {
-  readonly kind: TokenizerKind;
-  readonly vocabulary: readonly string[];
-}
-
-/** @throws UserError that names the file and the field, if it is not one of ours or is damaged */
-export function parseTokenizerJson(text: string, file: string): ParsedTokenizer {
-  const fail = (what: string): never => {
+/** @throws UserError, the file's name in front of `what` */
+export const refuse =
+  (file: string): Refuse =>
+  (what) => {
     throw new UserError(`${file}: ${what}`, {
-      hint: 'char and word tokenizers as `gpt tokenize` and `gpt train` write them can be read',
+      hint: 'char and word tokenizers of `gpt` and byte-level BPE, as GPT-2 has it, can be read',
     });
   };
-  const json = parseObject(text, fail);
-  for (const field of ['normalizer', 'post_processor', 'truncation', 'padding'])
-    if ((json[field] ?? null) !== null) fail(`"${field}" is set, which is not supported`);
-  if (Array.isArray(json['added_tokens']) && json['added_tokens'].length > 0)
-    fail('"added_tokens" is not empty, which is not supported');
-  if (asObject(json['decoder'])['type'] !== 'Fuse') fail('"decoder" is not of type Fuse');
-  const split = asObject(json['pre_tokenizer']);
-  const pattern = asObject(split['pattern'])['Regex'];
-  if (split['type'] !== 'Split' || split['behavior'] !== 'Isolated' || split['invert'] === true)
-    fail('"pre_tokenizer" is not a Split with behavior Isolated');
-  const kind: TokenizerKind | undefined =
-    pattern === CHAR_PATTERN ? 'char' : pattern === WORD_PATTERN ? 'word' : undefined;
-  if (kind === undefined)
-    return fail('"pre_tokenizer.pattern" is neither that of characters nor that of words');
-  const model = asObject(json['model']);
-  if (model['type'] !== 'WordLevel')
-    fail(`"model.type" is ${JSON.stringify(model['type'])}, not "WordLevel"`);
-  if (model['unk_token'] !== UNK) fail(`"model.unk_token" is not "${UNK}"`);
-  return { kind, vocabulary: readVocabulary(asObject(model['vocab']), kind, fail) };
-}
 
-function readVocabulary(
-  vocab: Record<string, unknown>,
-  kind: TokenizerKind,
-  fail: (what: string) => never,
-): string[] {
-  const entries = Object.entries(vocab);
-  const vocabulary = Array.from<string | undefined>({ length: entries.length });
-  for (const [token, id] of entries) {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= entries.length)
-      return fail(
-        `"model.vocab" gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, not one of 0 … ${entries.length - 1}`,
-      );
-    if (vocabulary[id] !== undefined) return fail(`"model.vocab" gives the id ${id} twice`);
-    if (kind === 'char' && token !== UNK && Array.from(token).length !== 1)
-      return fail(`"model.vocab" has ${JSON.stringify(token)}, which is not one character`);
-    vocabulary[id] = token;
-  }
-  if (vocabulary.at(-1) !== UNK) return fail(`"model.vocab" does not have ${UNK} as its last id`);
-  return vocabulary as string[];
-}
-
-function parseObject(text: string, fail: (what: string) => never): Record<string, unknown> {
+export function parseObject(text: string, fail: Refuse): JsonObject {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -90,8 +26,38 @@ function parseObject(text: string, fail: (what: string) => never): Record<string
     return fail('is not JSON');
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return fail('is not a JSON object');
-  return json as Record<string, unknown>;
+  return json as JsonObject;
 }
 
-const asObject = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+/** A field that should be an object; one without fields if it is something else. */
+export const asObject = (value: unknown): JsonObject =>
+  typeof value === 'object' && value !== null ? (value as JsonObject) : {};
+
+/** A value as it is shown in a message. */
+export function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/**
+ * The tokens of a vocabulary in the order of their ids, which must be 0, 1, 2, …
+ *
+ * @param entries tokens and ids
+ * @param field what to call the vocabulary in a message
+ */
+export function tokensInOrder(
+  entries: readonly (readonly [string, unknown])[],
+  field: string,
+  fail: Refuse,
+): string[] {
+  const tokens = Array.from<string | undefined>({ length: entries.length });
+  for (const [token, id] of entries) {
+    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= entries.length)
+      return fail(
+        `"${field}" gives ${quote(token)} the id ${quote(id)}, not one of 0 … ${entries.length - 1}`,
+      );
+    if (tokens[id] !== undefined) return fail(`"${field}" gives the id ${id} twice`);
+    tokens[id] = token;
+  }
+  return tokens as string[];
+}

@@ -29,7 +29,7 @@ export interface Tokenizer {
   toJSON(): unknown;
 }
 
-export type TokenizerKind = 'char' | 'word';
+export type TokenizerKind = 'char' | 'word' | 'bpe';
 
 /** Encodes one text, piece by piece; where it is cut makes no difference. */
 export interface Encoder {
@@ -56,8 +56,8 @@ export interface VocabularyBuilder {
 export interface VocabularyOptions {
   /** Leave out tokens that occur less often. */
   readonly minFrequency: number;
-  /** At most so many tokens, `<unk>` included; the most frequent stay. */
-  readonly maxSize: number;
+  /** At most so many tokens, special ones included; each kind has a limit of its own where none is given. */
+  readonly maxSize?: number | undefined;
 }
 
 export const UNK = '<unk>';
@@ -77,9 +77,23 @@ export function encode(
   return ids;
 }
 
-/** Ids that a model never writes unless it is asked to: `<unk>` is no text. */
-export const bannedIds = ({ unkId }: Tokenizer): ReadonlySet<number> =>
-  new Set(unkId === undefined ? [] : [unkId]);
+/** Ids that a model never writes unless it is asked to: `<unk>`, and what `padded` added. */
+export function bannedIds({ unkId, vocabulary }: Tokenizer): ReadonlySet<number> {
+  const banned = new Set<number>();
+  vocabulary.forEach((text, id) => (text === '' || id === unkId) && banned.add(id));
+  return banned;
+}
+
+/** The tokenizer with ids that stand for nothing behind its own, up to `size` in all. */
+export function padded(tokenizer: Tokenizer, size: number): Tokenizer {
+  const spare = size - tokenizer.vocabSize;
+  if (spare <= 0) return tokenizer;
+  return {
+    ...tokenizer,
+    vocabSize: size,
+    vocabulary: [...tokenizer.vocabulary, ...Array<string>(spare).fill('')],
+  };
+}
 
 /** Ids that end a text that a model writes. */
 export const endOfTextIds = ({ endOfTextId }: Tokenizer): ReadonlySet<number> =>
@@ -109,7 +123,7 @@ export function textOfTokens(
  */
 export function selectVocabulary(
   counts: ReadonlyMap<string, number>,
-  { minFrequency, maxSize }: VocabularyOptions,
+  { minFrequency, maxSize = Infinity }: VocabularyOptions,
   order: 'code point' | 'frequency',
 ): string[] {
   const byText = (a: string, b: string): number => (a < b ? -1 : 1);

@@ -1,12 +1,12 @@
 /**
- * The word tokenizer: words, punctuation and white space are tokens (pieces.ts says how text is cut). Decoding gives back
+ * The word tokenizer: words, punctuation and white space are tokens (word-pieces.ts says how text is cut). Decoding gives back
  * the very text as long as every piece is in the vocabulary; a piece that is not becomes `<unk>` as a whole, the space in
  * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
  */
 import { PieceTable } from './piece-table.ts';
-import { pieceStarts, WORD_PATTERN } from './pieces.ts';
-import { countPoints, textOf, UnitReader, type TextUnits } from './text-units.ts';
-import { wordLevelJson } from './tokenizer-json.ts';
+import { PieceCounter, pieceCutter } from './pieces.ts';
+import { countPoints, textOf, UnitReader } from './text-units.ts';
+import type { JsonObject, Refuse } from './tokenizer-json.ts';
 import {
   selectVocabulary,
   textOfTokens,
@@ -16,6 +16,8 @@ import {
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
+import { isWordLevel, readWordLevel, wordLevelJson } from './word-level-json.ts';
+import { WORD_PATTERN, wordStarts } from './word-pieces.ts';
 
 export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
   const unkId = vocabulary.length - 1;
@@ -43,7 +45,7 @@ function wordEncoder(
   unkId: number,
   onUnknown: ((unknown: Unknown) => void) | undefined,
 ): Encoder {
-  const cut = pieceCutter();
+  const cut = pieceCutter(wordStarts);
   let position = 0;
   const encodeText = (text: string, final: boolean): Uint32Array => {
     const { units, starts, count } = cut(text, final);
@@ -63,42 +65,19 @@ function wordEncoder(
 }
 
 export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
-  const cut = pieceCutter();
-  const table = new PieceTable();
-  const counts: number[] = [];
-  const countPieces = (text: string, final: boolean): void => {
-    const { units, starts, count } = cut(text, final);
-    for (let i = 0; i < count; i++) {
-      const id = table.add(units, starts[i], starts[i + 1]);
-      counts[id] = (counts[id] ?? 0) + 1;
-    }
-  };
+  const counter = new PieceCounter(wordStarts);
   return {
-    push: (text) => countPieces(text, false),
+    push: (text) => counter.push(text, false),
     end() {
-      countPieces('', true);
+      counter.push('', true);
+      const { table, counts } = counter;
       const byText = new Map(counts.map((n, id) => [table.text(id), n]));
       return createWordTokenizer(selectVocabulary(byText, options, 'frequency'));
     },
   };
 }
 
-/** A stretch of text and where its pieces start, valid until the next is cut: piece i ends where piece i + 1 starts. */
-interface Pieces {
-  readonly units: TextUnits;
-  readonly starts: Uint32Array;
-  readonly count: number;
-}
+export const isWordJson = (json: JsonObject): boolean => isWordLevel(json, WORD_PATTERN);
 
-/** Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch. */
-function pieceCutter(): (text: string, final: boolean) => Pieces {
-  const reader = new UnitReader();
-  let starts = new Uint32Array(0);
-  return (text, final) => {
-    const { units, length } = reader.read(text, final);
-    if (length >= starts.length) starts = new Uint32Array(2 * length + 1);
-    const count = pieceStarts(units, length, final, starts);
-    reader.keep(starts[count]);
-    return { units, starts, count };
-  };
-}
+export const wordFromJson = (json: JsonObject, fail: Refuse): Tokenizer =>
+  createWordTokenizer(readWordLevel(json, fail));

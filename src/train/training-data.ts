@@ -64,7 +64,7 @@ function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
   const corpus = openCorpus(options.corpus, { encodingErrors: options.encodingErrors ?? 'strict' });
   const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
     minFrequency: options.minFrequency ?? 1,
-    maxSize: options.vocabSize ?? Infinity,
+    maxSize: options.vocabSize,
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
   const { ids, unknown } = tokenizeCorpus(corpus, tokenizer);

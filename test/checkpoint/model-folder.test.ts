@@ -51,7 +51,7 @@ test.each([
   ['sinusoidal', { positions: 'sinusoidal', activation: 'relu' }],
 ] as const)('config.json holds every field: %s', (_name, changes) => {
   const changed = { ...config, ...changes };
-  expect(fromConfigJson(JSON.stringify(toConfigJson(changed)), 'x')).toEqual(changed);
+  expect(fromConfigJson(JSON.stringify(toConfigJson(changed, tokenizer)), 'x')).toEqual(changed);
 });
 
 describe('a folder that does not fit together is refused by name', () => {
@@ -107,7 +107,7 @@ describe('a folder that does not fit together is refused by name', () => {
     [
       'a vocabulary of another size',
       () => edit('config.json', (c) => (c['vocab_size'] = 4)),
-      'vocab_size of 4, tokenizer.json has 3',
+      'vocab_size of 4, its tokenizer has 3',
     ],
     [
       'another shape',

@@ -47,9 +47,12 @@ def corpus(tmp_path_factory):
 TINY = "--n-layer 2 --n-head 3 --n-embd 24 --block-size 16 --batch-size 4 --max-iters 30 --warmup-iters 2 --quiet".split()
 
 
-@pytest.fixture(scope="session", params=["char", "word"])
+SIZES = {"char": [], "word": [], "bpe": ["--vocab-size", "400"]}
+
+
+@pytest.fixture(scope="session", params=["char", "word", "bpe"])
 def model(request, corpus, tmp_path_factory):
     """A folder that `gpt train` wrote."""
     folder = tmp_path_factory.mktemp("model") / request.param
-    gpt("train", corpus, "-o", folder, "--tokenizer", request.param, *TINY)
+    gpt("train", corpus, "-o", folder, "--tokenizer", request.param, *SIZES[request.param], *TINY)
     return folder

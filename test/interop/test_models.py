@@ -69,7 +69,10 @@ def test_tokenizer_loads(model):
     tokenizer = AutoTokenizer.from_pretrained(model)
     text = "Call me Ishmael. Some years ago"
     assert tokenizer.decode(tokenizer(text).input_ids) == text
-    assert tokenizer.unk_token == "<unk>"
+    if "<|endoftext|>" in tokenizer.get_vocab():
+        assert tokenizer.eos_token == tokenizer.bos_token == "<|endoftext|>"
+    else:
+        assert tokenizer.unk_token == "<unk>"
     assert tokenizer.model_max_length == 16
 
 

@@ -1,0 +1,28 @@
+/** Tokenizers on disk: tokenizer.json, and the older pair of vocab.json and merges.txt that GPT-2 was published with. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
+import { tokenizerFromJson } from '../tokenizer/registry.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+/**
+ * @param path a tokenizer.json, or a folder that has one or the older pair
+ * @throws UserError that names the file and what is wrong with it
+ */
+export function readTokenizer(path: string): Tokenizer {
+  if (!existsSync(path)) throw new UserError(`there is no ${path}`);
+  if (!statSync(path).isDirectory()) return tokenizerFromJson(readFileSync(path, 'utf8'), path);
+  const [json, vocab, merges] = ['tokenizer.json', 'vocab.json', 'merges.txt'].map((name) =>
+    join(path, name),
+  );
+  if (existsSync(json)) return tokenizerFromJson(readFileSync(json, 'utf8'), json);
+  if (existsSync(vocab) && existsSync(merges))
+    return bpeFromVocabAndMerges(
+      { file: vocab, text: readFileSync(vocab, 'utf8') },
+      { file: merges, text: readFileSync(merges, 'utf8') },
+    );
+  throw new UserError(`${path} has no tokenizer.json`, {
+    hint: 'a model folder has config.json, tokenizer.json and model.safetensors',
+  });
+}

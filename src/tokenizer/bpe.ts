@@ -1,0 +1,149 @@
+/**
+ * Byte-level byte pair encoding, GPT-2's tokenizer (Radford et al. 2019, section 2.2): text is cut into words, numbers,
+ * punctuation and white space (gpt2-pieces.ts), each piece starts as its bytes of UTF-8, and pairs of tokens are joined in
+ * the order in which they were learned (bpe-merging.ts, bpe-learning.ts). The 256 bytes are tokens, so every text can be
+ * written and comes back as it was; there is no `<unk>`.
+ *
+ * A literal `<|endoftext|>` in a text is that token, as in Hugging Face's tokenizers: a corpus can mark where its documents
+ * end. It comes back as the same thirteen characters.
+ */
+import { UsageError } from '../errors.ts';
+import { bpeJson, END_OF_TEXT, readBpe, readVocabAndMerges, type BpeModel } from './bpe-json.ts';
+import { learnMerges, type Words } from './bpe-learning.ts';
+import { PieceEncoder } from './bpe-merging.ts';
+import { byteAlphabet, byteOfToken, bytesOfToken } from './byte-alphabet.ts';
+import { gpt2Starts } from './gpt2-pieces.ts';
+import { PieceCache } from './piece-cache.ts';
+import { PieceCounter, pieceCutter } from './pieces.ts';
+import { specialTokenSplitter } from './special-tokens.ts';
+import { parseObject, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import type { Encoder, TokenDecoder, Tokenizer, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
+
+export { isBpeJson } from './bpe-json.ts';
+
+/** Tokens to learn where nothing is said: enough for a book. */
+const DEFAULT_SIZE = 1024;
+
+export function createBpeTokenizer(model: BpeModel): Tokenizer {
+  const { tokens, merges, added } = model;
+  const bytes = tokens.map((token, id) => (added.has(id) ? Buffer.from(token) : bytesOfToken(token)!));
+  const decoder = (): TokenDecoder => bytesDecoder(bytes);
+  const decode = (ids: Iterable<number>): string => {
+    const text = decoder();
+    return text.push(ids) + text.end();
+  };
+  const pieces = new PieceCache(new PieceEncoder(idsOfBytes(model), merges));
+  const specialIds = new Map(Array.from(added.keys(), (id) => [tokens[id], id]));
+  return {
+    kind: 'bpe',
+    vocabSize: tokens.length,
+    unkId: undefined,
+    endOfTextId: specialIds.get(END_OF_TEXT),
+    vocabulary: bytes.map((each) => Buffer.from(each).toString()),
+    encoder: () => bpeEncoder(pieces, specialIds),
+    decode,
+    decoder,
+    byteLength: (id) => bytes[id]?.length ?? 0,
+    toJSON: () => bpeJson(model),
+  };
+}
+
+function idsOfBytes({ tokens, added }: BpeModel): Int32Array {
+  const ids = new Int32Array(256);
+  tokens.forEach((token, id) => {
+    const byte = added.has(id) ? undefined : byteOfToken(token);
+    if (byte !== undefined) ids[byte] = id;
+  });
+  return ids;
+}
+
+function bytesDecoder(bytes: readonly Uint8Array[]): TokenDecoder {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true }); // a U+FEFF in a text is a part of it
+  const none = new Uint8Array(0);
+  return {
+    push: (ids) =>
+      decoder.decode(Buffer.concat(Array.from(ids, (id) => bytes[id] ?? none)), { stream: true }),
+    end: () => decoder.decode(),
+  };
+}
+
+function bpeEncoder(pieces: PieceCache, specialIds: ReadonlyMap<string, number>): Encoder {
+  const split = specialTokenSplitter([...specialIds.keys()]);
+  const cut = pieceCutter(gpt2Starts);
+  let ids = new Uint32Array(0);
+  const encodeText = (text: string, final: boolean): Uint32Array => {
+    let length = 0;
+    for (const { text: stretch, special } of split(text, final)) {
+      const { units, starts, count } = cut(stretch, final || special !== undefined);
+      // There are no more tokens than bytes, no more bytes than three for each unit.
+      if (length + 3 * starts[count] >= ids.length) {
+        const larger = new Uint32Array(2 * (length + 3 * starts[count]) + 1);
+        larger.set(ids);
+        ids = larger;
+      }
+      for (let i = 0; i < count; i++) length = pieces.encode(units, starts[i], starts[i + 1], ids, length);
+      if (special !== undefined) ids[length++] = specialIds.get(special)!;
+    }
+    return ids.slice(0, length);
+  };
+  return { push: (text) => encodeText(text, false), end: () => encodeText('', true) };
+}
+
+/**
+ * The ids are GPT-2's: the 256 bytes in the order of their alphabet, the merges, `<|endoftext|>` last.
+ *
+ * @throws UsageError if there is no room for these 257
+ */
+export function bpeVocabulary({
+  minFrequency,
+  maxSize = DEFAULT_SIZE,
+}: VocabularyOptions): VocabularyBuilder {
+  const most = maxSize - 1;
+  if (most < byteAlphabet.length)
+    throw new UsageError(`a bpe vocabulary cannot have only ${maxSize} tokens`, {
+      hint: 'it has at least 257: the 256 bytes and <|endoftext|>',
+    });
+  const split = specialTokenSplitter([END_OF_TEXT]);
+  const counter = new PieceCounter(gpt2Starts);
+  const count = (text: string, final: boolean): void => {
+    for (const { text: stretch, special } of split(text, final))
+      counter.push(stretch, final || special !== undefined);
+  };
+  return {
+    push: (text) => count(text, false),
+    end() {
+      count('', true);
+      const tokens = [...byteAlphabet];
+      const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency });
+      const added = new Map([[tokens.length, { special: true }]]);
+      return createBpeTokenizer({ tokens: [...tokens, END_OF_TEXT], merges, added });
+    },
+  };
+}
+
+/** GPT-2's older files: vocab.json has the ids, merges.txt a merge in each line. */
+export function bpeFromVocabAndMerges(vocab: TextFile, merges: TextFile): Tokenizer {
+  const failOfVocab = refuse(vocab.file);
+  return createBpeTokenizer(
+    readVocabAndMerges(parseObject(vocab.text, failOfVocab), merges.text, failOfVocab, refuse(merges.file)),
+  );
+}
+
+interface TextFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+export const bpeFromJson = (json: JsonObject, fail: Refuse): Tokenizer =>
+  createBpeTokenizer(readBpe(json, fail));
+
+/** The pieces as bytes. */
+function wordsOf({ table, counts }: PieceCounter): Words {
+  const idOf = new Uint8Array(256);
+  byteAlphabet.forEach((character, id) => (idOf[byteOfToken(character)!] = id));
+  const texts = counts.map((_, piece) => Buffer.from(table.text(piece)));
+  const starts = new Uint32Array(texts.length + 1);
+  texts.forEach((text, w) => (starts[w + 1] = starts[w] + text.length));
+  const ids = Int32Array.from(Buffer.concat(texts), (byte) => idOf[byte]);
+  return { ids, starts, counts };
+}

@@ -1,0 +1,111 @@
+/**
+ * Cutting text as GPT-2 does (Radford et al. 2019, section 2.2, and their code), so that no token runs across words:
+ *
+ *     's|'t|'re|'ve|'m|'ll|'d | ␣?letters | ␣?digits | ␣?other characters | white space
+ *
+ * White space in front of something leaves its last character to it. The cut is made without regular expressions, in one
+ * pass: whether a piece starts at a character follows from what it, the one before and the one behind are, but for the
+ * endings that an apostrophe begins.
+ */
+import { pairAt, unitClasses, WHITE_SPACE } from './pieces.ts';
+import type { TextUnits } from './text-units.ts';
+
+/** The rule as a regular expression. */
+export const GPT2_PATTERN =
+  `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${WHITE_SPACE}\\p{L}\\p{N}]+` +
+  `|[${WHITE_SPACE}]+(?![^${WHITE_SPACE}])|[${WHITE_SPACE}]+`;
+
+/** What a character is to the cut. */
+const OTHER = 0;
+const LETTER = 1;
+const NUMBER = 2;
+const WHITE = 3;
+const SPACE = 4;
+/** What a piece that is over leaves behind: whatever follows it starts another. */
+const OVER = 5;
+const APOSTROPHE = 6;
+const HALF = 7;
+
+let classes: Uint8Array | undefined;
+const classTable = (): Uint8Array =>
+  (classes ??= unitClasses(
+    [
+      [LETTER, /\p{L}/u],
+      [NUMBER, /\p{N}/u],
+      [WHITE, new RegExp(`[${WHITE_SPACE}]`)],
+      [SPACE, / /],
+      [APOSTROPHE, /'/],
+    ],
+    HALF,
+  ));
+
+/** Whether a piece starts at a character: at 64 × (class of the one before) + 8 × (its class) + (class of the next). */
+const STARTS = Uint8Array.from({ length: 512 }, (_, key) => {
+  const [before, kind, next] = [key >> 6, (key >> 3) & 7, key & 7];
+  const isWhite = (of: number): boolean => of === WHITE || of === SPACE;
+  if (kind === OVER) return 0;
+  if (before === OVER) return 1;
+  if (isWhite(kind)) return !isWhite(before) || !isWhite(next) ? 1 : 0;
+  return before === kind || before === SPACE ? 0 : 1;
+});
+
+/** The rule, see PieceRule. */
+export function gpt2Starts(units: TextUnits, length: number, final: boolean, starts: Uint32Array): number {
+  const table = classTable();
+  let end = length;
+  // Half a character at the end waits for its other half.
+  if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
+  let count = 0;
+  let at = 0; // the character that is judged when the next is seen
+  let key = (OVER << 3) | OVER; // the classes of the last characters, that of the latest in the low bits
+  starts[0] = 0;
+  for (let i = 0; i < end; i++) {
+    let kind = table[units.getUint16(2 * i, true)];
+    let next = i;
+    if (kind >= APOSTROPHE) {
+      if (kind === HALF) {
+        const pair = pairAt(units, next++);
+        kind = /\p{L}/u.test(pair) ? LETTER : /\p{N}/u.test(pair) ? NUMBER : OTHER;
+      } else {
+        const before = key & 7;
+        // Behind a space or among other characters, an apostrophe is one of these.
+        const ending = before === OTHER || before === SPACE ? 0 : endingLength(units, i, end, final);
+        if (ending < 0) {
+          end = i; // what comes next decides
+          break;
+        }
+        if (ending > 0) {
+          starts[count] = at;
+          count += STARTS[((key << 3) & 511) + OTHER];
+          starts[count++] = i;
+          key = OVER;
+          i += ending - 1;
+          continue;
+        }
+        kind = OTHER;
+      }
+    }
+    key = ((key << 3) | kind) & 511;
+    starts[count] = at;
+    count += STARTS[key];
+    at = i;
+    i = next;
+  }
+  if (!final) return count === 0 ? 0 : count - 1; // the last piece may go on
+  starts[count] = at;
+  count += STARTS[((key << 3) | WHITE) & 511];
+  starts[count] = end;
+  return count;
+}
+
+/** How long the ending is that the apostrophe at unit `i` begins: 0 for none, −1 if the text to come decides. */
+function endingLength(units: TextUnits, i: number, end: number, final: boolean): number {
+  if (i + 1 >= end) return final ? 0 : -1;
+  const first = units.getUint16(2 * i + 2, true);
+  if (first === S || first === T || first === M || first === D) return 2;
+  if (first !== R && first !== V && first !== L) return 0;
+  if (i + 2 >= end) return final ? 0 : -1;
+  return units.getUint16(2 * i + 4, true) === (first === L ? L : E) ? 3 : 0;
+}
+
+const [S, T, M, D, R, V, L, E] = Array.from('stmdrvle', (letter) => letter.charCodeAt(0));

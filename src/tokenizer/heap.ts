@@ -1,0 +1,41 @@
+/** A binary heap (Williams 1964): the first by an order, whatever is put in. */
+export class Heap<T> {
+  readonly #items: T[] = [];
+  readonly #before: (a: T, b: T) => boolean;
+
+  /** @param before whether `a` comes before `b` */
+  constructor(before: (a: T, b: T) => boolean) {
+    this.#before = before;
+  }
+
+  push(item: T): void {
+    const items = this.#items;
+    let i = items.length;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (!this.#before(item, items[parent])) break;
+      items[i] = items[parent];
+      i = parent;
+    }
+    items[i] = item;
+  }
+
+  /** Takes the first out; undefined if there is none. */
+  pop(): T | undefined {
+    const items = this.#items;
+    const first = items[0];
+    const item = items.pop();
+    if (item === undefined || items.length === 0) return first;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= items.length) break;
+      if (child + 1 < items.length && this.#before(items[child + 1], items[child])) child++;
+      if (!this.#before(items[child], item)) break;
+      items[i] = items[child];
+      i = child;
+    }
+    items[i] = item;
+    return first;
+  }
+}

