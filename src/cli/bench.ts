@@ -1,15 +1,14 @@
 /** `gpt bench`: tokens a second on this machine, training and writing, for models of well-known shapes. */
 import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
-import { MAX_THREADS } from '../engine/wasm.ts';
 import { benchModels, startSampling, type BenchModelName } from '../measure/models.ts';
 import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
 import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatCount, formatNumber } from './format.ts';
 import { addExamples } from './help.ts';
-import { warnOfSlowEngine } from './model-options.ts';
-import { argument, choice, number, option, wholeNumber } from './options.ts';
+import { threadsOption, warnOfSlowEngine } from './model-options.ts';
+import { argument, choice, number, option } from './options.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 
 const names = Object.keys(benchModels) as BenchModelName[];
@@ -37,9 +36,7 @@ export function register(command: Command): void {
   command
     .addArgument(argument('[model...]', `${names.join(', ')}; default: all`, choice(names)))
     .addOption(option('--seconds <n>', 'how long to measure each figure', number({ min: 0.1, max: 600 }), 2))
-    .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    )
+    .addOption(threadsOption())
     .option('--json', 'print the results as JSON')
     .action(bench);
   addExamples(command, [

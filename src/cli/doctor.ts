@@ -5,13 +5,13 @@ import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
-import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
+import { type Rejection } from '../engine/wasm.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
 import { benchModels } from '../measure/models.ts';
 import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatColumns, formatPercent, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
-import { option, wholeNumber } from './options.ts';
+import { threadsOption } from './model-options.ts';
 import { rateOf } from './profile-table.ts';
 import { notice, print, printable, stdoutColors } from './terminal.ts';
 
@@ -21,12 +21,7 @@ interface Flags {
 }
 
 export function register(command: Command): void {
-  command
-    .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    )
-    .option('--json', 'print what was found as JSON')
-    .action(doctor);
+  command.addOption(threadsOption()).option('--json', 'print what was found as JSON').action(doctor);
   addExamples(command, [
     ['Is everything as fast as it can be?', 'gpt doctor'],
     ['The peak, for a script', 'gpt doctor --json | jq .peakFlops'],

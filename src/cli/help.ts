@@ -1,5 +1,6 @@
 /** How help looks: grouped, quiet colours, defaults in one style, examples at the end. */
 import { type Command, type Help, type Option } from 'commander';
+import { variableOf } from './options.ts';
 import { helpColors, stderrColors, stdoutColors } from './terminal.ts';
 
 // Lines longer than this are hard to read, however wide the window.
@@ -30,7 +31,9 @@ export function styleHelp(command: Command): void {
 }
 
 function describeOption(option: Option): string {
-  const { defaultValue, defaultValueDescription, description } = option;
+  const { defaultValue, defaultValueDescription } = option;
+  const variable = variableOf(option);
+  const description = variable === undefined ? option.description : `${option.description}; or ${variable}`;
   // `false` is what every switch starts as.
   if (defaultValue === undefined || typeof defaultValue === 'boolean') return description;
   return `${description} (default: ${defaultValueDescription ?? String(defaultValue)})`;

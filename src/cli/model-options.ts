@@ -1,11 +1,11 @@
 /** What `sample` and `eval` share: which model, on how many threads. */
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
-import { filePath, option, wholeNumber } from './options.ts';
+import { filePath, option, orVariable, wholeNumber } from './options.ts';
 import { printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
@@ -15,10 +15,19 @@ export interface ModelFlags {
 
 export const addModelOptions = (command: Command): Command =>
   command
-    .addOption(option('-m, --model <folder>', 'default: the newest run under checkpoints/', filePath))
     .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    );
+      orVariable(
+        option('-m, --model <folder>', 'default: the newest run under checkpoints/', filePath),
+        'GPT_MODEL',
+      ),
+    )
+    .addOption(threadsOption());
+
+export const threadsOption = (): Option =>
+  orVariable(
+    option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    'GPT_THREADS',
+  );
 
 /** Opens the model and starts the engine. The caller closes the backend. */
 export async function openModel({

@@ -12,12 +12,20 @@ export interface Value<T> {
   readonly expected: string;
   /** The value, or undefined if the text is something else. */
   read(text: string): T | undefined;
+  /** What a shell can offer here: one of these words, or the name of a file. */
+  readonly completes?: readonly string[] | 'path';
 }
+
+const values = new WeakMap<Option | Argument, Value<unknown>>();
+
+/** What an option or argument that was made here accepts. */
+export const valueOf = (made: Option | Argument): Value<unknown> | undefined => values.get(made);
 
 /** A flag with a value: `option('--n-layer <n>', 'number of blocks', wholeNumber({ min: 1 }), 6)`. */
 export function option<T>(flags: string, description: string, value: Value<T>, defaultValue?: T): Option {
   const made = new Option(flags, description);
   const name = made.long ?? flags;
+  values.set(made, value);
   made.argParser((text) => readValue(name, value, text));
   if (defaultValue !== undefined) made.default(defaultValue);
   return made;
@@ -26,11 +34,23 @@ export function option<T>(flags: string, description: string, value: Value<T>, d
 /** A positional argument with a checked value: `argument('<corpus>', 'text to train on', filePath)`; `<corpus...>` takes several. */
 export function argument<T>(name: string, description: string, value: Value<T>): Argument {
   const made = new Argument(name, description);
+  values.set(made, value);
   return made.argParser((text: string, previous: unknown): unknown => {
     const one = readValue(name, value, text);
     return made.variadic ? [...((previous as T[] | undefined) ?? []), one] : one;
   });
 }
+
+const environment = new WeakMap<Option, string>();
+
+/** Lets a variable of the environment give the option's value where no flag does. */
+export function orVariable(made: Option, variable: string): Option {
+  environment.set(made, variable);
+  return made;
+}
+
+/** The variable that may give an option's value. */
+export const variableOf = (made: Option): string | undefined => environment.get(made);
 
 function readValue<T>(name: string, value: Value<T>, text: string): T {
   const result = value.read(text);
@@ -84,10 +104,11 @@ export const fraction: Value<number> = { ...number({ min: 0, max: 1 }), expected
 export const seed: Value<number> = wholeNumber({ min: 0 });
 
 /** One of a few words. */
-export function choice<const T extends string>(values: readonly T[]): Value<T> {
+export function choice<const T extends string>(words: readonly T[]): Value<T> {
   return {
-    expected: `one of ${values.join(', ')}`,
-    read: (text) => values.find((value) => value === text),
+    expected: `one of ${words.join(', ')}`,
+    read: (text) => words.find((word) => word === text),
+    completes: words,
   };
 }
 
@@ -95,6 +116,7 @@ export function choice<const T extends string>(values: readonly T[]): Value<T> {
 export const filePath: Value<string> = {
   expected: 'a path',
   read: (text) => (text === '' || text.includes('\0') ? undefined : text),
+  completes: 'path',
 };
 
 /** A decimal number, digits grouped with single underscores at will. Number() alone takes "", " 1", "0x10" and "Infinity" too. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { styleHelp } from './help.ts';
+import { filePath, option } from './options.ts';
 import { setVerbosity } from './terminal.ts';
 
 export interface CommandEntry {
@@ -42,6 +43,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./doctor.ts'),
   },
   { name: 'gradcheck', summary: 'Check every derivative numerically', load: () => import('./gradcheck.ts') },
+  {
+    name: 'completion',
+    summary: 'Print a script by which a shell completes commands',
+    load: () => import('./completion.ts'),
+  },
 ];
 
 export function createProgram(entries: readonly CommandEntry[] = commands): Command {
@@ -58,20 +64,16 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     .helpCommand(false);
   addGlobalOptions(program);
 
-  const modules = new Map(entries.map((entry) => [entry.name, entry]));
-  for (const { name, summary } of entries) program.command(name).summary(summary).description(summary);
-
-  program.hook('preSubcommand', async (_program, command) => {
-    const entry = modules.get(command.name());
-    if (entry === undefined) return;
-    const module = await entry.load();
-    module.register(command);
-    for (const each of withSubcommands(command)) {
-      addGlobalOptions(each.optionsGroup(globalOptions));
-      each.helpCommand(false);
-    }
-  });
-  program.hook('preAction', (_program, command) => {
+  for (const entry of entries) {
+    const { name, summary } = entry;
+    unregistered.set(program.command(name).summary(summary).description(summary), entry);
+  }
+  program.hook('preSubcommand', (_program, command) => registerCommand(command));
+  program.hook('preAction', async (_program, command) => {
+    const { applyConfigFile, applyEnvironment } = await import('./config.ts');
+    applyEnvironment(command, process.env);
+    const { config } = command.opts<{ config?: string }>();
+    if (config !== undefined) applyConfigFile(command, config);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
     setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
   });
@@ -87,6 +89,28 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
 
   program.addHelpText('after', '\nSee gpt <command> --help for the options and examples of a command.');
   return program;
+}
+
+/** The commands whose file has not been loaded yet. */
+const unregistered = new WeakMap<Command, CommandEntry>();
+
+/** Loads a command's file and lets it describe itself, unless that has happened. */
+async function registerCommand(command: Command): Promise<void> {
+  const entry = unregistered.get(command);
+  if (entry === undefined) return;
+  unregistered.delete(command);
+  const module = await entry.load();
+  module.register(command);
+  for (const each of withSubcommands(command)) {
+    addGlobalOptions(each.optionsGroup(globalOptions));
+    each.addOption(option('--config <file>', 'take options from a JSON file, or from a run', filePath));
+    each.helpCommand(false);
+  }
+}
+
+/** Loads every command, for who wants to know all that can be typed. */
+export async function registerAll(program: Command): Promise<void> {
+  for (const command of program.commands) await registerCommand(command);
 }
 
 /** Flags that every command takes, before or after its name. */

@@ -1,10 +1,10 @@
 /** What can be said about a run: the options that `train` and `plan` share. */
 import type { Command } from 'commander';
-import { MAX_THREADS } from '../engine/wasm.ts';
 import { presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from '../train/optimizer.ts';
 import { scheduleNames } from '../train/schedule.ts';
+import { threadsOption } from './model-options.ts';
 import { choice, filePath, number, option, seed, wholeNumber } from './options.ts';
 
 const positive = wholeNumber({ min: 1 });
@@ -78,7 +78,5 @@ export function addRunOptions(command: Command): void {
     .addOption(option('--momentum <x>', 'of SGD', share, 0.9))
     .addOption(option('--grad-clip <x>', 'largest gradient norm; 0: any', number({ min: 0 }), 1))
     .addOption(option('--seed <n>', 'of every random draw', seed, 1337))
-    .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    );
+    .addOption(threadsOption());
 }

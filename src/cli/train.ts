@@ -82,11 +82,20 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
   readonly quiet?: true;
   readonly verbose?: true;
   readonly debug?: true;
+  readonly config?: string;
   readonly color?: boolean;
 };
 
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
-  const { json, quiet: _quiet, verbose: _verbose, debug: _debug, color: _color, ...flags } = all;
+  const {
+    json,
+    quiet: _quiet,
+    verbose: _verbose,
+    debug: _debug,
+    config: _config,
+    color: _color,
+    ...flags
+  } = all;
   const options = optionsFor(corpus, flags, command);
   const interrupt = onInterrupt(() =>
     notice('Finishing the step and saving; press Ctrl-C again to stop at once.'),
@@ -114,10 +123,10 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   interrupt.end();
 }
 
-/** A new run takes every flag, defaults included; one that goes on has options of its own, and only what was typed counts. */
+/** A new run takes every flag, defaults included; one that goes on has options of its own, and only what was said counts. */
 function optionsFor(
   corpus: readonly string[],
-  { resume, ...flags }: Omit<Flags, 'json' | 'quiet' | 'verbose' | 'debug' | 'color'>,
+  { resume, ...flags }: Omit<Flags, 'json' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color'>,
   command: Command,
 ): TrainModelOptions {
   if (resume === undefined) {
@@ -125,8 +134,8 @@ function optionsFor(
       throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
     return { corpus, ...flags };
   }
-  const typed = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) === 'cli');
-  return { ...Object.fromEntries(typed), corpus, resume: resume === true ? newestResumable() : resume };
+  const said = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) !== 'default');
+  return { ...Object.fromEntries(said), corpus, resume: resume === true ? newestResumable() : resume };
 }
 
 const summary = ({ folder, reason, progress, validationLoss, profile }: TrainResult) => ({

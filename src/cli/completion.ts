@@ -1,0 +1,39 @@
+/** `gpt completion`: a script by which a shell completes commands, flags and their values; nothing runs when Tab is pressed. */
+import type { Command } from 'commander';
+import { UsageError } from '../errors.ts';
+import { bashScript } from './completion/bash.ts';
+import { fishScript } from './completion/fish.ts';
+import { specOf, type CommandSpec } from './completion/spec.ts';
+import { zshScript } from './completion/zsh.ts';
+import { addExamples } from './help.ts';
+import { argument, choice } from './options.ts';
+import { createProgram, registerAll } from './program.ts';
+import { print } from './terminal.ts';
+
+const scripts = { bash: bashScript, zsh: zshScript, fish: fishScript } satisfies Record<
+  string,
+  (gpt: CommandSpec) => string
+>;
+type Shell = keyof typeof scripts;
+const shells = Object.keys(scripts) as Shell[];
+
+export function register(command: Command): void {
+  command
+    .addArgument(argument('[shell]', shells.join(', '), choice(shells)))
+    .option('--json', 'print what can be typed as JSON: commands, flags and what they take')
+    .action(completion);
+  addExamples(command, [
+    ['bash: in ~/.bashrc', 'source <(gpt completion bash)'],
+    ['zsh: in ~/.zshrc, after compinit', 'source <(gpt completion zsh)'],
+    ['fish: once', 'gpt completion fish > ~/.config/fish/completions/gpt.fish'],
+  ]);
+}
+
+async function completion(shell: Shell | undefined, { json }: { readonly json?: true }): Promise<void> {
+  if (shell === undefined && json === undefined)
+    throw new UsageError('no shell was given', { hint: `name one: ${shells.join(', ')}` });
+  const program = createProgram();
+  await registerAll(program);
+  const spec = specOf(program);
+  await print(json ? `${JSON.stringify(spec, undefined, 2)}\n` : scripts[shell!](spec));
+}

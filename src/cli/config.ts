@@ -1,0 +1,142 @@
+/**
+ * Options from elsewhere than the command line. What is typed wins, then the environment, then the file.
+ *
+ * `GPT_THREADS=1`: what an option says of itself (options.ts, `orVariable`).
+ *
+ * `--config run.json`: options from a file instead of flags. Its keys are the flags' names, with dashes, underscores or in
+ * camel case, and the arguments' names:
+ *
+ *     { "corpus": ["book.txt"], "preset": "nano", "max-iters": 2000 }
+ *
+ * The record that a run keeps of itself, `trainer_state.json` or
+ * the run's folder, is such a file too: it says how to train the same model again.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Command, Option } from 'commander';
+import { latestCheckpoint } from '../checkpoint/run.ts';
+import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
+import { UsageError, UserError } from '../errors.ts';
+import { variableOf } from './options.ts';
+import { closest } from './suggest.ts';
+
+/** Takes over what the environment says. @throws UsageError naming the variable, if the option does not accept it */
+export function applyEnvironment(
+  command: Command,
+  environment: Readonly<Record<string, string | undefined>>,
+): void {
+  for (const option of command.options) {
+    const variable = variableOf(option);
+    const text = variable === undefined ? undefined : environment[variable];
+    if (text === undefined || text === '') continue;
+    naming(variable!, () => applyOption(command, option, text, 'env'));
+  }
+}
+
+/**
+ * Takes over what the file says and nothing else has said.
+ *
+ * @throws UsageError for what the command does not know or accept
+ */
+export function applyConfigFile(command: Command, path: string): void {
+  const { entries, recorded } = readConfig(path);
+  for (const [key, value] of Object.entries(entries)) {
+    const name = camelCase(key);
+    if (value === null || (recorded && name === 'outDir')) continue; // the new run gets a folder of its own
+    const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
+    const argument = command.registeredArguments.findIndex((each) => each.name() === name);
+    naming(path, () => {
+      if (option !== undefined) applyOption(command, option, value, 'config');
+      else if (argument >= 0) applyArgument(command, argument, value);
+      else if (!recorded) refuse(command, key); // a record holds more than flags
+    });
+  }
+}
+
+/** Says where a wrong value came from. */
+function naming(source: string, apply: () => void): void {
+  try {
+    apply();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${source}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+  }
+}
+
+function readConfig(path: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
+  if (existsSync(path) && statSync(path).isDirectory()) {
+    const folder = existsSync(join(path, STATE)) ? path : latestCheckpoint(path)?.folder;
+    if (folder === undefined)
+      throw new UserError(`${path} has no checkpoint, and so no record of its options`);
+    return { entries: readTrainerState(join(folder, STATE)).options, recorded: true };
+  }
+  if (basename(path) === STATE) return { entries: readTrainerState(path).options, recorded: true };
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new UserError(`${path} is not JSON: ${error.message}`);
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    throw new UserError(`${path} holds no options`, { hint: 'it should be like { "max-iters": 500 }' });
+  return { entries: content as Readonly<Record<string, unknown>>, recorded: false };
+}
+
+const camelCase = (key: string): string =>
+  key.replace(/^-+/, '').replace(/[-_]+(.)/g, (_, letter: string) => letter.toUpperCase());
+
+function applyOption(command: Command, option: Option, value: unknown, source: 'env' | 'config'): void {
+  const isOpen = (name: string): boolean =>
+    ['default', undefined].includes(command.getOptionValueSource(name));
+  const parsed = parse(option, value); // checked even where a flag has the last word
+  const name = option.attributeName();
+  if (isOpen(name) && excluding(command, option).every(isOpen))
+    command.setOptionValueWithSource(name, parsed, source);
+}
+
+/** The options that cannot be used together with this one. */
+function excluding(command: Command, option: Option): string[] {
+  const conflicts = (one: Option): readonly string[] =>
+    (one as Option & { readonly conflictsWith: readonly string[] }).conflictsWith;
+  const others = command.options.filter((other) => conflicts(other).includes(option.attributeName()));
+  return [...conflicts(option), ...others.map((other) => other.attributeName())];
+}
+
+/** As if it had been typed behind the flag. */
+function parse(option: Option, value: unknown): unknown {
+  const refuseValue = (wanted: string): never => {
+    throw new UsageError(`${option.long}: ${JSON.stringify(value)} is not ${wanted}`);
+  };
+  if (typeof value === 'boolean' && !option.required) return value;
+  if (option.isBoolean()) return refuseValue('true or false');
+  const several: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const texts = several.map((each) =>
+    typeof each === 'string' || typeof each === 'number' ? String(each) : refuseValue('a number or a text'),
+  );
+  if (option.variadic) return texts.map((text) => option.parseArg?.(text, undefined) ?? text);
+  const parsed = texts.reduce<unknown>((before, text) => option.parseArg?.(text, before) ?? text, undefined);
+  return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue('a single value') : parsed;
+}
+
+/** Arguments have no defaults here: what was typed is there, and wins. */
+function applyArgument(command: Command, index: number, value: unknown): void {
+  const argument = command.registeredArguments[index];
+  const texts = (Array.isArray(value) ? value : [value]).map(String);
+  const parsed = texts.reduce<unknown>(
+    (before, text) => argument.parseArg?.(text, before) ?? text,
+    undefined,
+  );
+  if (command.args.length <= index) command.processedArgs[index] = parsed;
+}
+
+function refuse(command: Command, key: string): never {
+  const names = [
+    ...command.registeredArguments.map((argument) => argument.name()),
+    ...command.options.map((option) => (option.long ?? '').replace(/^--(no-)?/, '')),
+  ];
+  const suggestion = closest(key.replace(/^-+/, ''), names);
+  throw new UsageError(`gpt ${command.name()} has no option ${JSON.stringify(key)}`, {
+    hint: suggestion === undefined ? `see gpt ${command.name()} --help` : `did you mean "${suggestion}"?`,
+  });
+}

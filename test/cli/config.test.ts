@@ -1,0 +1,132 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { train } from '../../src/index.ts';
+import { recordingProgram } from './definitions.ts';
+import { run } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'config-'));
+const path = (name: string): string => join(folder, name);
+
+/** The options and arguments that a command line comes to, with a config file of this content. */
+async function given(line: string, config: unknown) {
+  writeFileSync(path('run.json'), typeof config === 'string' ? config : JSON.stringify(config));
+  const { parse } = await recordingProgram();
+  return parse([...line.split(' '), '--config', path('run.json')]);
+}
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe('--config', () => {
+  test('gives options and arguments under any spelling of their names', async () => {
+    const { args, options } = await given('train', {
+      corpus: ['a.txt', 'b.txt'],
+      'n-layer': 2,
+      n_head: 3,
+      nEmbd: '48',
+      overwrite: true,
+      resume: 'checkpoints/a',
+      valFile: null,
+    });
+    expect(args).toEqual([['a.txt', 'b.txt']]);
+    expect(options).toMatchObject({
+      nLayer: 2,
+      nHead: 3,
+      nEmbd: 48,
+      overwrite: true,
+      resume: 'checkpoints/a',
+    });
+    expect(options).not.toHaveProperty('valFile');
+  });
+
+  test('gives way to flags and arguments, also to those that exclude it', async () => {
+    const { args, options } = await given('train mine.txt --n-layer 7 --val-file v.txt', {
+      corpus: 'other.txt',
+      nLayer: 2,
+      valFraction: 0.2,
+      seed: 9,
+    });
+    expect(args).toEqual([['mine.txt']]);
+    expect(options).toMatchObject({ nLayer: 7, valFile: 'v.txt', seed: 9 });
+    expect(options).not.toHaveProperty('valFraction');
+  });
+
+  test.each([
+    ['an unknown key', { 'n-leyer': 1 }, 'gpt train has no option "n-leyer"'],
+    ['a wrong value', { nLayer: 'one' }, '--n-layer: "one" is not a whole number of at least 1'],
+    ['a wrong value, even if a flag has the last word', { seed: 'x' }, '--seed: "x" is not'],
+    ['several values for one', { nLayer: [1, 2] }, '--n-layer: [1,2] is not a single value'],
+    ['a switch that is no boolean', { json: 'yes' }, '--json: "yes" is not true or false'],
+    ['an object', { nLayer: {} }, '--n-layer: {} is not a number or a text'],
+    ['itself', { config: 'other.json' }, 'gpt train has no option "config"'],
+    ['a list', [1], 'holds no options'],
+    ['no JSON', '{', 'is not JSON'],
+  ])('refuses %s', async (_name, config, message) => {
+    const refused = given('train a.txt --seed 1', config);
+    await expect(refused).rejects.toThrow(message);
+    await expect(refused).rejects.toThrow(path('run.json'));
+  });
+
+  test('suggests what was meant', async () => {
+    await expect(given('train', { learningrate: 1 })).rejects.toMatchObject({
+      hint: 'did you mean "learning-rate"?',
+    });
+    await expect(given('train', { zzzzzz: 1 })).rejects.toMatchObject({ hint: 'see gpt train --help' });
+  });
+});
+
+describe('the environment', () => {
+  test('gives way to flags and has precedence over the file', async () => {
+    vi.stubEnv('GPT_THREADS', '3');
+    vi.stubEnv('GPT_MODEL', 'some/model');
+    expect((await given('sample', { threads: 2 })).options).toMatchObject({
+      threads: 3,
+      model: 'some/model',
+    });
+    expect((await given('sample --threads 1 -m other', {})).options).toMatchObject({
+      threads: 1,
+      model: 'other',
+    });
+    vi.stubEnv('GPT_THREADS', '');
+    expect((await given('sample', { threads: 2 })).options).toMatchObject({ threads: 2 });
+  });
+
+  test('is named where it is wrong', async () => {
+    vi.stubEnv('GPT_THREADS', 'all');
+    await expect(given('train a.txt', {})).rejects.toThrow(
+      'GPT_THREADS: --threads: "all" is not a whole number',
+    );
+  });
+});
+
+describe('the record of a run', () => {
+  const shape = { nLayer: 1, nHead: 2, nEmbd: 16, blockSize: 16, batchSize: 4 };
+  const tiny = { ...shape, maxIters: 20, evalIters: 2, learningRate: 3e-3, dropout: 0.1, seed: 5 };
+  beforeAll(async () => {
+    const text = Array.from({ length: 300 }, (_, i) => `The ${['whale', 'sea'][(i * i) % 2]} ${i}.\n`).join(
+      '',
+    );
+    writeFileSync(path('corpus.txt'), text);
+    await train({
+      corpus: [path('corpus.txt')],
+      outDir: path('first'),
+      ...tiny,
+    });
+  });
+
+  test.each(['first', 'first/checkpoint-20/trainer_state.json'])(
+    'trains the same model again, in a folder of its own: %s',
+    async (record) => {
+      const { stdout, stderr, code } = await run(['train', '--config', record, '-q', '--json'], {
+        cwd: folder,
+      });
+      expect(stderr).toBe('');
+      expect(code).toBe(0);
+      const { folder: again } = JSON.parse(stdout) as { folder: string };
+      expect(again).toMatch(/^checkpoints\/corpus-\d$/);
+      const weights = (where: string) => readFileSync(path(join(where, 'checkpoint-20/model.safetensors')));
+      expect(weights(again).equals(weights('first'))).toBe(true);
+    },
+  );
+});
