@@ -1,7 +1,7 @@
 /**
  * Tokenizing a file of 100 MB beside Hugging Face tokenizers, both with the same tokenizer.json.
  *
- *     npm run build && node bench/tokenizing.js [char|word …] [--rounds 5] [--corpus data/moby-dick.txt] [--python …]
+ *     npm run build && node bench/tokenizing.js [char|word|bpe …] [--rounds 5] [--corpus data/moby-dick.txt] [--python …]
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,19 +12,22 @@ import { tokenizers } from '../dist/tokenizer/registry.js';
 import { alternate, gpt, main, medianOf, python, times } from './common.js';
 
 const MEGABYTES = 100;
-const target = 5;
+/** How many times faster than tokenizers each has to be. */
+const targets = { char: 5, word: 5, bpe: 1 };
+/** Of a vocabulary as small models of some size have it. */
+const BPE_SIZE = 8192;
 
 export async function measureTokenizing({ rounds, python: interpreter, corpus, models }, log) {
   const folder = mkdtempSync(join(tmpdir(), 'gpt-bench-'));
   const file = join(folder, 'text.txt');
   writeLarge(file, readFileSync(corpus), MEGABYTES * 1e6);
   const rows = [];
-  for (const kind of models.length > 0 ? models : ['char', 'word']) {
+  for (const kind of models.length > 0 ? models : ['char', 'word', 'bpe']) {
     const tokenizer = join(folder, `${kind}.json`);
     const text = openCorpus([corpus], { encodingErrors: 'strict' });
     const vocabulary = buildVocabulary(
       text,
-      tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: Infinity }),
+      tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: kind === 'bpe' ? BPE_SIZE : undefined }),
     );
     writeFileSync(tokenizer, JSON.stringify(vocabulary.toJSON()));
     const flags = { file, tokenizer };
@@ -43,8 +46,8 @@ export async function measureTokenizing({ rounds, python: interpreter, corpus, m
       rival: `tokenizers ${contenders[1].ready.version}, all cores: ${rival.toFixed(1)} MB/s`,
       value: ours / rival,
       ratio: times(ours / rival),
-      target: `≥ ${target}×`,
-      met: ours / rival >= target,
+      target: `≥ ${targets[kind]}×`,
+      met: ours / rival >= targets[kind],
     });
   }
   rmSync(folder, { recursive: true });

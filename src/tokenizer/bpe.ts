@@ -14,7 +14,7 @@ import { PieceEncoder } from './bpe-merging.ts';
 import { byteAlphabet, byteOfToken, bytesOfToken } from './byte-alphabet.ts';
 import { gpt2Starts } from './gpt2-pieces.ts';
 import { PieceCache } from './piece-cache.ts';
-import { PieceCounter, pieceCutter } from './pieces.ts';
+import { lastLineEnd, PieceCounter, pieceCutter } from './pieces.ts';
 import { specialTokenSplitter } from './special-tokens.ts';
 import { parseObject, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import type { Encoder, TokenDecoder, Tokenizer, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
@@ -41,6 +41,8 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     endOfTextId: specialIds.get(END_OF_TEXT),
     vocabulary: bytes.map((each) => Buffer.from(each).toString()),
     encoder: () => bpeEncoder(pieces, specialIds),
+    // A special token may hold a line feed; it must not be cut.
+    cut: [...specialIds.keys()].some((token) => token.includes('\n')) ? () => 0 : lastLineEnd,
     decode,
     decoder,
     byteLength: (id) => bytes[id]?.length ?? 0,

@@ -2,6 +2,7 @@
  * The character tokenizer: every Unicode code point is a token. Ids go in the order of code points, so the 65 characters of
  * tinyshakespeare get the ids nanoGPT gives them; `<unk>` comes last.
  */
+import { lastLineEnd } from './pieces.ts';
 import { quote, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import {
   selectVocabulary,
@@ -37,6 +38,7 @@ export function createCharTokenizer(vocabulary: readonly string[]): Tokenizer {
     endOfTextId: undefined,
     vocabulary,
     encoder: (onUnknown) => charEncoder(table, others, unkId, onUnknown),
+    cut: lastLineEnd,
     ...textOfTokens(vocabulary),
     toJSON: () => wordLevelJson(vocabulary, CHAR_PATTERN),
   };
@@ -77,7 +79,11 @@ function charEncoder(
       }
       return encodeText(text.toWellFormed());
     },
-    end: () => encodeText(carried.toWellFormed()),
+    end() {
+      const rest = carried.toWellFormed();
+      carried = '';
+      return encodeText(rest);
+    },
   };
 }
 

@@ -29,6 +29,13 @@ export function unitClasses(patterns: readonly (readonly [number, RegExp])[], ha
 export const pairAt = (units: TextUnits, i: number): string =>
   String.fromCharCode(units.getUint16(2 * i, true), units.getUint16(2 * i + 2, true));
 
+/** Where the last line ends whose last character is not white space: pieces always end there. 0 if there is none. */
+export function lastLineEnd(text: string): number {
+  for (let at = text.lastIndexOf('\n'); at > 0; at = text.lastIndexOf('\n', at - 1))
+    if (!WHITE_SPACE.includes(text[at - 1])) return at;
+  return 0;
+}
+
 /**
  * A rule: finds where pieces start. The text is well-formed, but may be cut anywhere: unless `final`, a last piece that may
  * go on in text still to come is left out.

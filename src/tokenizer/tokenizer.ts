@@ -19,6 +19,11 @@ export interface Tokenizer {
   readonly vocabulary: readonly string[];
   /** Starts to encode a text that comes in pieces. */
   encoder(onUnknown?: (unknown: Unknown) => void): Encoder;
+  /**
+   * The last place where a text may be cut so that both parts, each encoded by itself, have the ids of the whole, whatever
+   * follows; 0 if none is found. It is looked for where lines end.
+   */
+  cut(text: string): number;
   /** The text of ids: their tokens, one behind the other. Bytes that form no character become U+FFFD. */
   decode(ids: Iterable<number>): string;
   /** Starts to decode ids that come one by one: a token may hold a part of a character. */
@@ -31,7 +36,7 @@ export interface Tokenizer {
 
 export type TokenizerKind = 'char' | 'word' | 'bpe';
 
-/** Encodes one text, piece by piece; where it is cut makes no difference. */
+/** Encodes one text, piece by piece; where it is cut makes no difference. After the end another text may follow. */
 export interface Encoder {
   /** The ids that are certain so far. */
   push(text: string): Uint32Array;
@@ -68,7 +73,11 @@ export function encode(
   text: string,
   onUnknown?: (unknown: Unknown) => void,
 ): Uint32Array {
-  const encoder = tokenizer.encoder(onUnknown);
+  return encodeWhole(tokenizer.encoder(onUnknown), text);
+}
+
+/** The same with an encoder that may be used again: its buffers are there already. */
+export function encodeWhole(encoder: Encoder, text: string): Uint32Array {
   const [start, rest] = [encoder.push(text), encoder.end()];
   if (rest.length === 0) return start;
   const ids = new Uint32Array(start.length + rest.length);

@@ -4,7 +4,7 @@
  * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
  */
 import { PieceTable } from './piece-table.ts';
-import { PieceCounter, pieceCutter } from './pieces.ts';
+import { lastLineEnd, PieceCounter, pieceCutter } from './pieces.ts';
 import { countPoints, textOf, UnitReader } from './text-units.ts';
 import type { JsonObject, Refuse } from './tokenizer-json.ts';
 import {
@@ -35,6 +35,7 @@ export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
     endOfTextId: undefined,
     vocabulary,
     encoder: (onUnknown) => wordEncoder(ids, unkId, onUnknown),
+    cut: lastLineEnd,
     ...textOfTokens(vocabulary),
     toJSON: () => wordLevelJson(vocabulary, WORD_PATTERN),
   };

@@ -43,7 +43,7 @@ export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokeniz
   if (options.valFile === undefined)
     return { ...found, ...splitTokens(ids, options.valFraction ?? 0.1), validationSha256: undefined };
   const corpus = openCorpus([options.valFile], { encodingErrors: options.encodingErrors ?? 'strict' });
-  const validation = tokenizeCorpus(corpus, found.tokenizer);
+  const validation = tokenizeCorpus(corpus, found.tokenizer, options.threads);
   return {
     ...found,
     unknown: found.unknown + validation.unknown,
@@ -67,7 +67,7 @@ function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
     maxSize: options.vocabSize,
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
-  const { ids, unknown } = tokenizeCorpus(corpus, tokenizer);
+  const { ids, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
   return { corpus: { ...corpus.facts, files: corpus.files }, tokenizer, ids: inMemory(ids), unknown };
 }
 
