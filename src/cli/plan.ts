@@ -33,6 +33,12 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
     readonly tokens?: number;
     readonly flopsPerParameter?: number;
     readonly json?: true;
+    // Of every command; no part of a run's options.
+    readonly quiet?: true;
+    readonly verbose?: true;
+    readonly debug?: true;
+    readonly config?: string;
+    readonly color?: boolean;
   };
 
 export function register(command: Command): void {
@@ -75,8 +81,25 @@ export function register(command: Command): void {
 }
 
 async function showPlan(corpus: string[], flags: Flags): Promise<void> {
-  const { json, device, devices: count, peak, utilization, price, ...rest } = flags;
-  const { tokens, flopsPerParameter, ...options } = rest;
+  const {
+    json,
+    device,
+    devices: count,
+    peak,
+    utilization,
+    price,
+    tokens,
+    flopsPerParameter,
+    ...rest
+  } = flags;
+  const {
+    quiet: _quiet,
+    verbose: _verbose,
+    debug: _debug,
+    config: _config,
+    color: _color,
+    ...options
+  } = rest;
   const planned = await planRun(
     { corpus, ...options },
     { tokens, flopsPerParameter, threads: options.threads ?? defaultThreads() },

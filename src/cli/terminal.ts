@@ -32,8 +32,16 @@ export const stdoutColors: ChalkInstance = paletteFor(process.stdout);
 /** Colours for text that goes to stderr. */
 export const stderrColors: ChalkInstance = paletteFor(process.stderr);
 
-/** True if stderr is a terminal on which a line can be redrawn. */
-export const canRedraw = (): boolean => process.stderr.isTTY && process.env['TERM'] !== 'dumb';
+/**
+ * True if somebody looks at stderr on a terminal where lines can be drawn again in place. Who wants plain text, or keeps a
+ * log of it as continuous integration does, gets lines that stay.
+ */
+export const canRedraw = (): boolean =>
+  process.stderr.isTTY &&
+  process.env['TERM'] !== 'dumb' &&
+  !process.env['CI'] &&
+  !process.env['NO_COLOR'] &&
+  !process.argv.includes('--no-color');
 
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
 let verbosity: Verbosity = 'normal';

@@ -2,27 +2,19 @@
 import type { Command } from 'commander';
 import { newestResumable } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
-import type { TrainEvent } from '../train/loop.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
-import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
-import {
-  describeVocabulary,
-  formatBytes,
-  formatDuration,
-  formatNumber,
-  formatRate,
-  formatTable,
-} from './format.ts';
+import { trainModel, type TrainResult } from '../train/train-model.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt } from './interrupt.ts';
-import { warnOfSlowEngine } from './model-options.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
-import { addRunOptions } from './run-options.ts';
-import { tellTrouble, warnNotSaved } from './training-trouble.ts';
-import { describeModel, describeTraining } from './run-summary.ts';
-import { startProgressBar, type ProgressBar } from './progress-bar.ts';
 import { formatProfile } from './profile-table.ts';
-import { isQuiet, notice, print, printError, printable, stderrColors, warn } from './terminal.ts';
+import { addRunOptions } from './run-options.ts';
+import { isQuiet, notice, print, printError, warn } from './terminal.ts';
+import { printEnd } from './train/ending.ts';
+import { printPlan } from './train/plan-table.ts';
+import { createView } from './train/view.ts';
+import { watchOverfitting } from './train/warnings.ts';
+import { tellTrouble, warnNotSaved } from './train/trouble.ts';
 
 const positive = wholeNumber({ min: 1 });
 const saveEvery: Value<SaveEvery> = {
@@ -101,14 +93,23 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     notice('Finishing the step and saving; press Ctrl-C again to stop at once.'),
   );
   const view = createView();
+  const overfits = watchOverfitting();
+  const started = performance.now();
+  let uniformLoss = 0;
   let result: TrainResult;
   try {
     result = await trainModel(options, {
-      plan: view.plan,
+      plan: (plan) => {
+        ({ uniformLoss } = plan);
+        printPlan(plan);
+        view.start(plan);
+      },
       refitted: view.refitted,
       event: (event) => {
         view.event(event);
         tellTrouble(event);
+        const warning = overfits(event);
+        if (warning !== undefined) warn(warning);
       },
       ...(!isQuiet() && { sample: view.sample }),
       interrupted: () => interrupt.arrived(),
@@ -117,8 +118,9 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   } finally {
     view.end();
   }
+  const seconds = (performance.now() - started) / 1000;
   if (json) await print(`${JSON.stringify(summary(result))}\n`);
-  else printEnd(result);
+  else printEnd(result, { seconds, uniformLoss });
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
   interrupt.end();
 }
@@ -147,124 +149,3 @@ const summary = ({ folder, reason, progress, validationLoss, profile }: TrainRes
   val_loss: validationLoss ?? null,
   ...(profile && { profile }),
 });
-
-function printEnd({ folder, reason, progress, validationLoss }: TrainResult): void {
-  const where = shown(folder);
-  const steps = `${formatNumber(progress.step)} steps`;
-  if (reason === 'interrupted')
-    notice(`Interrupted after ${steps}; the model so far is in ${printable(where)}/`);
-  else {
-    const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
-    const loss = validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(4)}`;
-    notice(
-      `\nDone after ${steps}${early}${loss}. The best model, of step ${formatNumber(progress.bestStep)}, is in ${stderrColors.bold(printable(where))}/`,
-    );
-  }
-  notice(`Try it: ${stderrColors.cyan(`gpt sample --model ${printable(where)} --prompt "…"`)}`);
-}
-
-/** What a run shows: the plan, a bar on a terminal or a line now and then elsewhere, evaluations and samples. */
-function createView() {
-  let bar: ProgressBar | undefined;
-  let totals = { tokensPerStep: 1, maxIters: 1, uniformLoss: 0, printed: performance.now() };
-  const recent: number[] = []; // seconds of the last steps
-
-  return {
-    plan: (plan: TrainPlan): void => {
-      const { settings, tokensPerStep, uniformLoss } = plan;
-      totals = { tokensPerStep, maxIters: settings.maxIters, uniformLoss, printed: performance.now() };
-      printPlan(plan);
-      bar = startProgressBar({ label: 'step', total: settings.maxIters, start: plan.startStep });
-    },
-    event: (event: TrainEvent): void => {
-      if (event.type === 'step') {
-        recent.push(event.seconds);
-        if (recent.length > 50) recent.shift();
-        const rate = (totals.tokensPerStep * recent.length) / recent.reduce((a, b) => a + b, 0);
-        if (event.step === 1)
-          // a run that goes on has no first loss
-          notice(
-            stderrColors.dim(
-              `first loss ${event.loss.toFixed(4)}; guessing costs ln(V) = ${totals.uniformLoss.toFixed(4)}`,
-            ),
-          );
-        const fields = [`loss ${event.loss.toFixed(4)}`, formatRate(rate, 'tok')];
-        if (bar !== undefined) bar.update(event.step, fields);
-        else if (isTimeForLine(event.step)) {
-          const left = ((totals.maxIters - event.step) * totals.tokensPerStep) / rate;
-          notice(
-            `step ${event.step}/${totals.maxIters}  ${fields.join('  ')}  ETA ${formatDuration(Math.ceil(left))}`,
-          );
-        }
-      } else if (event.type === 'evaluation') {
-        const mark = event.best ? stderrColors.green(' best') : '';
-        notice(
-          `${stderrColors.bold(`step ${formatNumber(event.step)}`)}  train ${event.trainLoss.toFixed(4)}  val ${event.validationLoss.toFixed(4)}${mark}`,
-        );
-      }
-    },
-    refitted: (maxIters: number): void => {
-      totals = { ...totals, maxIters };
-      bar?.setTotal(maxIters);
-    },
-    sample: (text: string): void => {
-      for (const line of fold(printable(text), (process.stderr.columns ?? 100) - 5))
-        notice(stderrColors.dim(`  │ ${line}`));
-    },
-    end: (): void => {
-      bar?.stop();
-    },
-  };
-
-  /** Off a terminal: the first steps, then a line every few seconds, so that a log stays short. */
-  function isTimeForLine(step: number): boolean {
-    if (step > 1 && performance.now() - totals.printed < 5000) return false;
-    totals.printed = performance.now();
-    return true;
-  }
-}
-
-/** A folder without the slash a shell's completion adds. */
-const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');
-
-/** Lines of at most `width` characters. */
-const fold = (text: string, width: number): string[] =>
-  text.split('\n').flatMap((line) => line.match(new RegExp(`.{1,${Math.max(width, 20)}}`, 'gu')) ?? ['']);
-
-function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
-  const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
-  notice(
-    formatTable([
-      [
-        'corpus',
-        `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}${corpus.characters === undefined ? '' : `, ${formatNumber(corpus.characters)} characters`}`,
-      ],
-      ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
-      [
-        'vocabulary',
-        `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
-      ],
-      ['model', describeModel({ ...plan, settings, config })],
-      ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
-      ...(plan.expectedSeconds === undefined
-        ? []
-        : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),
-      ['memory', formatBytes(plan.memoryBytes)],
-      ['engine', plan.backend],
-      ['folder', printable(shown(plan.folder))],
-    ]),
-  );
-  warnOfSlowEngine(plan.backend, plan.rejected);
-  if (plan.startStep > 0) {
-    notice(`Going on from step ${formatNumber(plan.startStep)}.`);
-    if (settings.maxIters > settings.lrDecayIters && settings.schedule !== 'constant')
-      notice(
-        `The learning rate stays at ${settings.minLr} from step ${formatNumber(settings.lrDecayIters)} on, where its decay ends.`,
-      );
-  }
-  if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
-    warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
-  if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
-  if (tokens.validation === 0) warn('there is no validation text; the training text judges the model');
-  notice();
-}

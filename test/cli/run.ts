@@ -47,6 +47,7 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
     cwd: options.cwd,
     env: {
       ...process.env,
+      CI: undefined,
       NO_COLOR: undefined,
       FORCE_COLOR: undefined,
       NODE_OPTIONS: undefined,

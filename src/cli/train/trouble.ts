@@ -1,10 +1,10 @@
 /** What `gpt train` says when something goes wrong on the way and the training goes on all the same. */
-import { MOST_ROLLBACKS } from '../train/divergence.ts';
-import type { TrainEvent } from '../train/loop.ts';
-import type { SaveFailure } from '../train/saving.ts';
-import { describeSystemError } from './errors.ts';
-import { formatNumber } from './format.ts';
-import { printable, warn } from './terminal.ts';
+import { MOST_ROLLBACKS } from '../../train/divergence.ts';
+import type { TrainEvent } from '../../train/loop.ts';
+import type { SaveFailure } from '../../train/saving.ts';
+import { describeSystemError } from '../errors.ts';
+import { formatNumber } from '../format.ts';
+import { printable, warn } from '../terminal.ts';
 
 /** Skipped steps and returns to a checkpoint. */
 export function tellTrouble(event: TrainEvent): void {

@@ -1,0 +1,128 @@
+/** What the live view of a run shows, as lines: the curves so far, the latest sample, and how far it has come. */
+import type { ChalkInstance } from 'chalk';
+import stringWidth from 'string-width';
+import { formatNumber, formatRate } from '../format.ts';
+import { chartLegend, lineChart, type Series } from '../line-chart.ts';
+import { renderLine } from '../progress-bar.ts';
+
+/** A run as it is shown. */
+export interface Shown {
+  readonly step: number;
+  readonly maxIters: number;
+  /** Nats per token: of the last steps, and at each evaluation. */
+  readonly trainLosses: readonly Point[];
+  readonly validationLosses: readonly Point[];
+  readonly best: Point | undefined;
+  /** Of the last step. */
+  readonly loss: number | undefined;
+  readonly tokensPerSecond: number;
+  /** Seconds since the start, and those left. */
+  readonly elapsed: number;
+  readonly left: number;
+  readonly sample: { readonly step: number; readonly text: string } | undefined;
+}
+
+export type Point = readonly [step: number, loss: number];
+
+/** Columns left free at the right, for the cursor and for the ^C that a terminal shows there. */
+const SPARE = 3;
+/** Wider curves say no more. */
+const WIDEST = 100;
+const SAMPLE_LINES = 4;
+/** Rows below which there is no sample, and no chart; and columns below which there is neither. */
+const [ROWS_FOR_SAMPLE, ROWS_FOR_CHART] = [20, 12];
+const NARROWEST = 40;
+
+export function renderFrame(run: Shown, columns: number, rows: number, colors: ChalkInstance): string[] {
+  const width = Math.min(columns - 1, WIDEST);
+  const isWide = width >= NARROWEST;
+  const chart = isWide && rows >= ROWS_FOR_CHART ? renderChart(run, width, rows, colors) : [];
+  const sample = isWide && rows >= ROWS_FOR_SAMPLE ? renderSample(run, width, colors) : [];
+  const above = [...chart, ...sample];
+  return [...above, ...(above.length > 0 ? [''] : []), renderProgress(run, columns - SPARE)];
+}
+
+function renderProgress(run: Shown, width: number): string {
+  const done = run.step >= run.maxIters;
+  const progress = {
+    value: run.step,
+    total: run.maxIters,
+    progress: Math.min(1, run.step / run.maxIters),
+    eta: Math.ceil(run.left),
+    startTime: Date.now() - 1000 * run.elapsed,
+    stopTime: null,
+    maxWidth: width,
+  };
+  const fields = [
+    ...(run.loss === undefined ? [] : [`loss ${run.loss.toFixed(3)}`]),
+    ...(run.tokensPerSecond > 0 ? [formatRate(run.tokensPerSecond, 'tok')] : []),
+  ];
+  return renderLine('step', done ? { ...progress, progress: 1 } : progress, fields, width);
+}
+
+function renderChart(run: Shown, width: number, rows: number, colors: ChalkInstance): string[] {
+  const { trainLosses, validationLosses, best } = run;
+  const from = 0.03 * run.step; // the steep fall at the very start would flatten all the rest
+  const since = (points: readonly Point[]): Point[] => points.filter(([step]) => step >= from);
+  if (since(trainLosses).length < 2) return [];
+  const last = validationLosses.at(-1);
+  const series: Series[] = [
+    {
+      name: `train ${trainLosses.at(-1)![1].toFixed(3)}`,
+      points: since(trainLosses),
+      color: (text) => colors.cyan(text),
+    },
+    ...(last === undefined
+      ? []
+      : [
+          {
+            name: `validation ${last[1].toFixed(3)}${best === undefined || best[0] === last[0] ? '' : `, best ${best[1].toFixed(3)} at step ${formatNumber(best[0])}`}`,
+            points: since(validationLosses),
+            color: (text: string) => colors.yellow(text),
+          },
+        ]),
+  ];
+  const height = Math.min(12, Math.max(4, Math.floor(rows / 3)));
+  const legend = `  ${chartLegend(series)}`;
+  return [
+    ...(stringWidth(legend) <= width ? [legend] : [`  ${chartLegend(series.slice(-1))}`]).filter(
+      (line) => stringWidth(line) <= width,
+    ),
+    ...lineChart(series, { width, height, xMax: run.maxIters }, colors).split('\n'),
+  ];
+}
+
+/** The head of the sample, always as many lines, so that what is below stays where it is. */
+function renderSample({ sample }: Shown, width: number, colors: ChalkInstance): string[] {
+  if (sample === undefined) return [];
+  const lines = foldText(sample.text.trim(), width - 4).slice(0, SAMPLE_LINES);
+  const blank = Array.from({ length: SAMPLE_LINES - lines.length }, () => '');
+  return [
+    colors.dim(`  what it writes at step ${formatNumber(sample.step)}:`),
+    ...[...lines, ...blank].map((line) => `  ${colors.dim('│')} ${line}`),
+  ];
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** Lines of at most `width` columns. */
+export function foldText(text: string, width: number): string[] {
+  const most = Math.max(width, 2);
+  const lines: string[] = [];
+  for (const line of text.replaceAll('\t', '    ').split('\n')) {
+    let part = '';
+    let columns = 0;
+    for (const { segment } of segmenter.segment(line)) {
+      const size = stringWidth(segment);
+      if (columns + size > most) {
+        lines.push(part);
+        part = '';
+        columns = 0;
+      }
+      part += segment;
+      columns += size;
+    }
+    lines.push(part);
+  }
+  return lines;
+}

@@ -1,0 +1,60 @@
+/** The view of a run in a file, a pipe or a log: a line now and then. */
+import { formatDuration, formatNumber, formatRate } from '../format.ts';
+import { notice, printable, stderrColors } from '../terminal.ts';
+import { foldText } from './frame.ts';
+import { startPace, type Pace } from './pace.ts';
+import type { TrainView } from './view.ts';
+
+const SECONDS_BETWEEN_LINES = 5;
+const WIDTH = 95;
+
+export function createLogView(): TrainView {
+  let pace: Pace | undefined;
+  let maxIters = 1;
+  let uniformLoss = 0;
+  let printed = 0;
+
+  /** The first step, then a line every few seconds, so that a log stays short. */
+  function isTimeForLine(step: number): boolean {
+    if (step > 1 && performance.now() - printed < 1000 * SECONDS_BETWEEN_LINES) return false;
+    printed = performance.now();
+    return true;
+  }
+
+  return {
+    start(plan) {
+      pace = startPace(plan.startStep, plan.tokensPerStep);
+      ({ maxIters } = plan.settings);
+      ({ uniformLoss } = plan);
+      printed = performance.now();
+    },
+    event(event) {
+      if (event.type === 'step') {
+        pace!.mark(event.step);
+        if (event.step === 1)
+          // a run that goes on has no first loss
+          notice(
+            stderrColors.dim(
+              `first loss ${event.loss.toFixed(4)}; guessing costs ln(V) = ${uniformLoss.toFixed(4)}`,
+            ),
+          );
+        if (!isTimeForLine(event.step)) return;
+        const rate = formatRate(pace!.tokensPerSecond, 'tok');
+        const left = formatDuration(Math.ceil(pace!.left(maxIters)));
+        notice(`step ${event.step}/${maxIters}  loss ${event.loss.toFixed(4)}  ${rate}  ETA ${left}`);
+      } else if (event.type === 'evaluation') {
+        const mark = event.best ? stderrColors.green(' best') : '';
+        notice(
+          `${stderrColors.bold(`step ${formatNumber(event.step)}`)}  train ${event.trainLoss.toFixed(4)}  val ${event.validationLoss.toFixed(4)}${mark}`,
+        );
+      }
+    },
+    refitted(steps) {
+      maxIters = steps;
+    },
+    sample(text) {
+      for (const line of foldText(printable(text), WIDTH)) notice(stderrColors.dim(`  │ ${line}`));
+    },
+    end() {},
+  };
+}

@@ -1,0 +1,48 @@
+/** What is said before the first step. */
+import type { TrainPlan } from '../../train/train-model.ts';
+import { describeVocabulary, formatBytes, formatDuration, formatNumber, formatTable } from '../format.ts';
+import { warnOfSlowEngine } from '../model-options.ts';
+import { describeModel, describeTraining } from '../run-summary.ts';
+import { notice, printable, warn } from '../terminal.ts';
+import { warningsBefore } from './warnings.ts';
+
+export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
+  const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
+  notice(
+    formatTable([
+      [
+        'corpus',
+        `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}${corpus.characters === undefined ? '' : `, ${formatNumber(corpus.characters)} characters`}`,
+      ],
+      ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
+      [
+        'vocabulary',
+        `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
+      ],
+      ['model', describeModel({ ...plan, settings, config })],
+      ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
+      ...(plan.expectedSeconds === undefined
+        ? []
+        : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),
+      ['memory', formatBytes(plan.memoryBytes)],
+      ['engine', plan.backend],
+      ['folder', printable(shown(plan.folder))],
+    ]),
+  );
+  warnOfSlowEngine(plan.backend, plan.rejected);
+  if (plan.startStep > 0) {
+    notice(`Going on from step ${formatNumber(plan.startStep)}.`);
+    if (settings.maxIters > settings.lrDecayIters && settings.schedule !== 'constant')
+      notice(
+        `The learning rate stays at ${settings.minLr} from step ${formatNumber(settings.lrDecayIters)} on, where its decay ends.`,
+      );
+  }
+  if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
+    warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
+  if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
+  for (const warning of warningsBefore({ ...plan, tokens, config, tokenizer })) warn(warning);
+  notice();
+}
+
+/** A folder without the slash a shell's completion adds. */
+export const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');
