@@ -240,7 +240,7 @@ const panels = pass.maps.flatMap((heads, l) =>
       probabilities.map((q, j) =>
         q < 0.01
           ? ''
-          : `<path d="M${x0 + j * cell} ${y0 + i * cell}h${cell}v${cell}h-${cell}z" opacity="${q.toFixed(2).slice(1)}"/>`,
+          : `<path d="M${x0 + j * cell} ${y0 + i * cell}h${cell}v${cell}h-${cell}z" opacity="${Math.min(q, 0.99).toFixed(2).slice(1)}"/>`,
       ),
     );
     const names = letters.flatMap((letter, i) => [
