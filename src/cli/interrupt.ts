@@ -25,6 +25,8 @@ export interface Interrupt {
   arrived(): Promise<boolean>;
   /** Stops listening. Throws `Interrupted` if a signal had arrived. */
   end(): void;
+  /** Stops listening; a signal that had arrived ended only what was being done. */
+  dismiss(): void;
 }
 
 // SIGHUP is what a closing terminal sends. Node undoes an inherited "ignore" of it, so `nohup` alone does not protect.
@@ -66,6 +68,7 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
       stopListening();
       if (first !== undefined) throw new Interrupted(first.signal);
     },
+    dismiss: stopListening,
   };
 }
 

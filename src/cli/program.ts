@@ -29,7 +29,7 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Say what a run would be, take and cost',
     load: () => import('./plan.ts'),
   },
-  { name: 'sample', summary: 'Write with a model', load: () => import('./sample.ts') },
+  { name: 'sample', summary: 'Write with a model', load: () => import('./sample/command.ts') },
   { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
   { name: 'tokenize', summary: 'Turn text into tokens, and back', load: () => import('./tokenize.ts') },
   {

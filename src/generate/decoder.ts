@@ -61,7 +61,6 @@ export class Decoder {
   readonly #reads = new Map<number, Pass>();
   readonly #steps: Pass[] = [];
   readonly #lengths: Uint32Array;
-  readonly #one = [0];
 
   /**
    * @param model parameters that are in the backend's memory already, those of a model in training for one
@@ -148,12 +147,6 @@ export class Decoder {
     this.#lengths[this.#desk] = before + count;
     if (text !== this.#desk) this.copy(this.#desk, text, before);
     return logits;
-  }
-
-  /** `read` of a single token of the only text. */
-  readOne(id: number): Float32Array {
-    this.#one[0] = id;
-    return this.read(this.#one);
   }
 
   /**

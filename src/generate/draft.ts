@@ -21,6 +21,7 @@ export class Draft {
   readonly #context: number[];
   readonly #random: Philox;
   readonly #blockSize: number;
+  readonly #next = [0];
 
   /** @param sample which of several texts of one seed this is */
   constructor(
@@ -50,6 +51,14 @@ export class Draft {
   append(id: number): void {
     this.sampler.accept(id);
     this.#context.push(id);
+  }
+
+  /** Takes note of the next token and lets the decoder read it, as the only text or the first; returns the logits behind it. */
+  advance(decoder: Decoder, id: number): Float32Array {
+    this.append(id);
+    if (this.overflows) return this.restart(decoder);
+    this.#next[0] = id;
+    return decoder.step(this.#next);
   }
 
   /** Whether the model has to read the younger half anew before it can read the token appended last. */

@@ -25,7 +25,6 @@ export function* generate(
     if (options.stop?.has(id)) return;
     yield id;
     if (i + 1 === options.maxTokens) return;
-    draft.append(id);
-    logits = draft.overflows ? draft.restart(decoder) : decoder.readOne(id);
+    logits = draft.advance(decoder, id);
   }
 }

@@ -5,12 +5,14 @@ import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts'
  * The ids of a prompt.
  *
  * @param unk what becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`
+ * @param place where the prompt is, for messages: ' in line 3'
  * @throws UserError if there is such text and `unk` is 'error', or if nothing is left
  */
 export function encodePrompt(
   tokenizer: Tokenizer,
   text: string,
   unk: 'error' | 'skip' | 'replace',
+  place = '',
 ): { ids: Uint32Array; unknown: number } {
   let first: Unknown | undefined;
   let unknown = 0;
@@ -20,12 +22,14 @@ export function encodePrompt(
   });
   if (first !== undefined && unk === 'error')
     throw new UserError(
-      `the model does not know ${JSON.stringify(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt`,
+      `the model does not know ${JSON.stringify(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
       { hint: 'it was not in the training text; leave it out, or use --unk skip or --unk replace' },
     );
   const ids = unk === 'skip' ? all.filter((id) => id !== tokenizer.unkId) : all;
   if (ids.length === 0)
-    throw new UserError('nothing of the prompt is known to the model', { hint: 'use another prompt' });
+    throw new UserError(`nothing of the prompt${place} is known to the model`, {
+      hint: 'use another prompt',
+    });
   return { ids, unknown };
 }
 

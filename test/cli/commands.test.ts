@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -159,50 +159,6 @@ describe('train', () => {
     expect(result.stderr).toContain(message);
     expect(result.stderr.split('\n').length).toBeLessThan(5);
     expect(result.code).toBe(code);
-  });
-});
-
-describe('sample', () => {
-  test('continues the prompt with the newest model, the same for the same seed', async () => {
-    const sample = (flags: string) => run(['sample', '-m', model, '--prompt', 'the wh', ...flags.split(' ')]);
-    const first = await sample('--seed 5 -n 60');
-    expect(first.stderr).toBe('');
-    expect(first.stdout).toMatch(/^the wh[^]{60}\n$/);
-    expect((await sample('--seed 5 -n 60 --threads 1')).stdout).toBe(first.stdout);
-    expect((await sample('--seed 6 -n 60')).stdout).not.toBe(first.stdout);
-    expect((await sample('--greedy -n 20')).stdout).toBe((await sample('--top-k 1 --seed 9 -n 20')).stdout);
-    expect((await at('sample --seed 5 -n 10')).stdout.length).toBe(11); // checkpoints/ in the current folder
-  });
-
-  test('takes its prompt from a pipe and writes several', async () => {
-    const { stdout } = await run(['sample', '-m', model, '--num-samples', '2', '-n', '5'], {
-      stdin: 'white\n',
-    });
-    expect(stdout).toMatch(/^--- sample 1\nwhite[^]{5}\n\n--- sample 2\nwhite[^]{5}\n$/);
-  });
-
-  test('says which character it does not know, and where; or leaves it out', async () => {
-    const { stderr, code } = await run(['sample', '-m', model, '--prompt', 'the é whale']);
-    expect(stderr).toContain('error: the model does not know "é" (U+00E9) at position 5 of the prompt');
-    expect(stderr).toContain('--unk skip');
-    expect(code).toBe(1);
-    const skipped = await run(['sample', '-m', model, '--prompt', 'é', '--unk', 'replace', '-n', '3']);
-    expect(skipped.code).toBe(0);
-    expect(skipped.stderr).toContain('1 unknown token was replaced');
-  });
-
-  test('sees the end of a long prompt, with a notice', async () => {
-    const prompt = 'the whale and the sea.';
-    const { stdout, stderr } = await run(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
-    expect(stderr).toContain('The prompt has 22 tokens; the model sees the last 16.');
-    expect(stdout.startsWith(prompt)).toBe(true);
-  });
-
-  test('without a model says what to do', async () => {
-    mkdirSync(join(folder, 'empty'), { recursive: true });
-    const { stderr, code } = await at('sample', { cwd: join(folder, 'empty') });
-    expect(stderr).toContain('there is no trained model under checkpoints/');
-    expect(code).toBe(1);
   });
 });
 

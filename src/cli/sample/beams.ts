@@ -1,0 +1,91 @@
+/** `--beams`: the likeliest texts that beam search finds, instead of drawn ones. */
+import { beamSearch, type Hypothesis } from '../../generate/beam-search.ts';
+import { Draft } from '../../generate/draft.ts';
+import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
+import { WrittenText } from '../../generate/written-text.ts';
+import { endOfTextIds, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Request, Requests } from './prompts.ts';
+import type { Settings } from './settings.ts';
+import type { Model, Output, WriteOptions, Writing } from './write.ts';
+
+interface BeamFlags {
+  readonly beams: number;
+  readonly lengthPenalty: number;
+}
+
+/** As `writeTexts`; of the texts after one prompt, sample 1 is the best, sample 2 the second best. */
+export async function searchTexts(
+  model: Model,
+  requests: Requests,
+  { settings, banned, alternatives, interrupted }: WriteOptions,
+  { beams, lengthPenalty }: BeamFlags,
+  output: Output,
+): Promise<void> {
+  const { decoder, tokenizer } = model;
+  const stopIds = endOfTextIds(tokenizer);
+  const isEnd = (ids: readonly number[]): boolean =>
+    stopIds.has(ids[ids.length - 1]) || endsWithStop(tokenizer, ids, settings.stop);
+  let found: readonly Hypothesis[] = [];
+  let index = -1;
+  do {
+    for (let request = requests.take(); request !== undefined; request = requests.take()) {
+      if (request.index !== index) {
+        const { maxTokens } = settings;
+        const search = beamSearch(decoder, request.prompt.ids, {
+          beams,
+          lengthPenalty,
+          maxTokens,
+          banned,
+          isEnd,
+        });
+        let step = search.next();
+        for (; !step.done; step = search.next()) {
+          await new Promise(setImmediate);
+          if (interrupted()) return;
+        }
+        found = step.value;
+        index = request.index;
+      }
+      const hypothesis = found[request.sample];
+      if (hypothesis === undefined) continue; // a small vocabulary may not have so many texts
+      const writing = retell(model, request, hypothesis, settings, alternatives);
+      await output.start(writing);
+      await output.update(writing);
+      await output.end(writing);
+    }
+  } while (!interrupted() && (await requests.more()));
+}
+
+/** Whether the last token completes a stop string. */
+function endsWithStop(tokenizer: Tokenizer, ids: readonly number[], stops: readonly string[]): boolean {
+  if (stops.length === 0) return false;
+  const text = tokenizer.decode(ids);
+  return stops.some((stop) => text.includes(stop));
+}
+
+/** A finished text in the form in which drawn ones are shown. */
+function retell(
+  { decoder, tokenizer }: Model,
+  request: Request,
+  { ids }: Hypothesis,
+  settings: Settings,
+  alternatives: number | undefined,
+): Writing {
+  const ends = {
+    maxTokens: settings.maxTokens,
+    stopStrings: settings.stop,
+    stopIds: endOfTextIds(tokenizer),
+  };
+  const written = new WrittenText(tokenizer, ends);
+  for (const id of ids) written.push(id);
+  const details: TokenDetails[] = [];
+  if (alternatives !== undefined) {
+    const draft = new Draft(decoder.config, request.prompt.ids, settings, 0);
+    let logits = draft.start(decoder);
+    for (const id of written.ids) {
+      details.push(tokenDetails(logits, id, alternatives));
+      logits = draft.advance(decoder, id);
+    }
+  }
+  return { request, written, details };
+}

@@ -1,0 +1,198 @@
+/** `gpt sample`: writes on after a prompt, as it is drawn. */
+import type { Command } from 'commander';
+import type { ModelFolder } from '../../checkpoint/model-folder.ts';
+import { UsageError } from '../../errors.ts';
+import { Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
+import { bannedIds } from '../../tokenizer/tokenizer.ts';
+import { addExamples } from '../help.ts';
+import { onInterrupt } from '../interrupt.ts';
+import { addModelOptions, openModel, type ModelFlags } from '../model-options.ts';
+import { choice, filePath, number, option, wholeNumber } from '../options.ts';
+import { searchTexts } from './beams.ts';
+import { interact } from './interactive.ts';
+import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
+import {
+  encode,
+  noticeOfLength,
+  promptLines,
+  readPrompt,
+  severalTexts,
+  type Prompt,
+  type Unk,
+} from './prompts.ts';
+import { addSettings, kebab, settingsOf, type Settings } from './settings.ts';
+import { writeTexts } from './write.ts';
+
+interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly prompts?: string;
+  readonly numSamples: number;
+  readonly stop?: readonly string[];
+  readonly seed?: number;
+  readonly greedy?: true;
+  readonly beams?: number;
+  readonly lengthPenalty: number;
+  readonly unk: Unk;
+  readonly allowUnk?: true;
+  readonly json?: true;
+  readonly showProbs?: true;
+  readonly alternatives: number;
+  readonly interactive?: true;
+  readonly pick?: true;
+}
+
+const text = { expected: 'text', read: (given: string) => given };
+
+export function register(command: Command): void {
+  addModelOptions(command);
+  command.optionsGroup('Prompt:');
+  command
+    .addOption(option('-p, --prompt <text>', 'what to continue; - or a pipe: stdin', text))
+    .addOption(option('--prompt-file <file>', 'the same from a file', filePath).conflicts('prompt'))
+    .addOption(
+      option('--prompts <file>', 'one prompt a line, or - for stdin; answers are lines of JSON', filePath)
+        .conflicts('prompt')
+        .conflicts('promptFile')
+        .conflicts('showProbs')
+        .conflicts('interactive')
+        .conflicts('pick'),
+    )
+    .addOption(
+      option(
+        '--unk <what>',
+        'prompt text the model lacks: error, skip or replace',
+        choice(['error', 'skip', 'replace']),
+        'error',
+      ),
+    )
+    .addOption(option('--num-samples <n>', 'how many texts after each prompt', wholeNumber({ min: 1 }), 1));
+  command.optionsGroup('Writing, in the order in which it works:');
+  addSettings(command);
+  command
+    .option('--greedy', 'always take the likeliest')
+    .option('--allow-unk', 'let the model write <unk>, which it otherwise never does');
+  command.optionsGroup('Instead of drawing:');
+  command
+    .addOption(
+      option('--beams <n>', 'beam search with so many beams', wholeNumber({ min: 1, max: MAX_TEXTS }))
+        .conflicts('greedy')
+        .conflicts('interactive')
+        .conflicts('pick'),
+    )
+    .addOption(
+      option('--length-penalty <x>', 'above 0 favours long texts, if some end earlier', number(), 1),
+    );
+  command.optionsGroup('Output:');
+  command
+    .option('--json', 'a line of JSON for each text, with what the model thought of each token')
+    .addOption(command.createOption('--show-probs', 'colour each token by its probability').conflicts('json'))
+    .addOption(
+      option('--alternatives <n>', 'how many tokens to name with these two', wholeNumber({ max: 100 }), 5),
+    )
+    .addOption(
+      command
+        .createOption('-i, --interactive', 'write together, with commands; /help lists them')
+        .conflicts('json'),
+    )
+    .option('--pick', 'choose each token yourself among the likeliest; /help lists the keys')
+    .action(sample);
+  addExamples(command, [
+    ['Continue a line', 'gpt sample --prompt "Call me"'],
+    ['The same text again', 'gpt sample --prompt "Call me" --seed 1'],
+    ['Three careful ones from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
+    ['A sentence, and how sure the model was', 'gpt sample -p "The sea" --stop . --show-probs'],
+    ['A thousand prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
+    ['Write together with it', 'gpt sample -i'],
+  ]);
+}
+
+async function sample(flags: Flags, command: Command): Promise<void> {
+  checkBeams(flags, command);
+  const { folder, backend } = await openModel(flags);
+  try {
+    const { tokenizer, config } = folder;
+    const banned = flags.allowUnk ? new Set<number>() : bannedIds(tokenizer);
+    const makeDecoder = (texts: number): Decoder =>
+      Decoder.create(backend, config, (tensors) => folder.load(tensors), texts);
+    const settings = settingsOf(flags);
+    if (flags.interactive || flags.pick) {
+      const model = { decoder: makeDecoder(1), tokenizer };
+      await interact(model, settings, banned, flags);
+      return;
+    }
+    await writeAll(flags, settings, banned, folder, makeDecoder);
+  } finally {
+    await backend.close();
+  }
+}
+
+/** Writes what is asked for and ends. */
+async function writeAll(
+  flags: Flags,
+  settings: Settings,
+  banned: ReadonlySet<number>,
+  { tokenizer, config }: ModelFolder,
+  makeDecoder: (texts: number) => Decoder,
+): Promise<void> {
+  const { prompts, numSamples, unk } = flags;
+  const read = (line: string, place = ''): Prompt => {
+    const prompt = encode(tokenizer, line, unk, place);
+    noticeOfLength(prompt, config.blockSize, place);
+    return prompt;
+  };
+  const lines =
+    prompts === undefined
+      ? undefined
+      : promptLines(prompts, numSamples, (line, count) => read(line, ` in line ${count}`));
+  const requests = lines ?? severalTexts(read(readPrompt(flags) ?? ''), numSamples);
+  const texts = flags.beams ?? textsAtOnce(config, lines === undefined ? numSamples : MAX_TEXTS);
+  const model = { decoder: makeDecoder(texts), tokenizer };
+  const interrupt = onInterrupt(() => lines?.close());
+  const options = {
+    settings,
+    banned,
+    alternatives: flags.json || flags.showProbs ? flags.alternatives : undefined,
+    interrupted: () => interrupt.signal !== undefined,
+  };
+  const titled = numSamples > 1;
+  const output =
+    flags.json || lines !== undefined
+      ? jsonOutput(tokenizer, settings.seed, flags.json === true)
+      : flags.showProbs
+        ? probabilityOutput(titled, tokenizer)
+        : plainOutput(titled);
+  const { beams, lengthPenalty } = flags;
+  if (beams === undefined) await writeTexts(model, requests, options, output);
+  else await searchTexts(model, requests, options, { beams, lengthPenalty }, output);
+  interrupt.end();
+}
+
+/** What is said about drawing has no meaning where nothing is drawn. */
+function checkBeams(flags: Flags, command: Command): void {
+  const given = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  if (flags.beams === undefined) {
+    if (given('lengthPenalty'))
+      throw new UsageError('--length-penalty is for beam search', { hint: 'add --beams 4' });
+    return;
+  }
+  const draws = [
+    'temperature',
+    'topK',
+    'topP',
+    'minP',
+    'typicalP',
+    'seed',
+    'repetitionPenalty',
+    'frequencyPenalty',
+    'presencePenalty',
+  ].find(given);
+  if (draws !== undefined)
+    throw new UsageError(`--beams draws nothing, so --${kebab(draws)} has no meaning`, {
+      hint: 'leave one of them out',
+    });
+  if (flags.numSamples > flags.beams)
+    throw new UsageError(`--num-samples ${flags.numSamples} is more than --beams ${flags.beams} can find`, {
+      hint: 'beam search finds as many texts as it has beams',
+    });
+}

@@ -1,0 +1,269 @@
+/** `gpt sample -i`: a person and the model write one text together, in turns. */
+import { resolve } from 'node:path';
+import { writeFileAtomic } from '../../checkpoint/atomic.ts';
+import { UsageError, UserError } from '../../errors.ts';
+import { formatTable } from '../format.ts';
+import { onInterrupt } from '../interrupt.ts';
+import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
+import { openLineInput, type LineInput } from './line-input.ts';
+import { plainOutput, probabilityOutput, safe } from './output.ts';
+import { pickTokens } from './pick.ts';
+import { encode, readPrompt, severalTexts, type Unk } from './prompts.ts';
+import {
+  escaped,
+  escapedText,
+  kebab,
+  randomSeed,
+  settingNames,
+  settings as known,
+  type SettingName,
+  type Settings,
+} from './settings.ts';
+import { writeTexts, type Model } from './write.ts';
+
+export interface InteractiveFlags {
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly unk: Unk;
+  readonly pick?: true;
+  readonly showProbs?: true;
+  readonly alternatives: number;
+}
+
+/** Everything that commands change. */
+interface Session {
+  readonly model: Model;
+  readonly banned: ReadonlySet<number>;
+  readonly flags: InteractiveFlags;
+  readonly input: LineInput;
+  settings: Settings;
+  /** The text so far, and what it was before each change. */
+  text: string;
+  before: string[];
+  /** What the model wrote its last part after. */
+  turn: string;
+  /** Counts the texts drawn with this seed, so that each is another. */
+  sample: number;
+  showProbs: boolean;
+}
+
+interface CommandEntry {
+  /** What may follow it, for /help. */
+  readonly argument?: string;
+  readonly summary: string;
+  /** True ends the session. */
+  run(session: Session, argument: string): Promise<boolean | void> | boolean | void;
+}
+
+const commands: Readonly<Record<string, CommandEntry>> = {
+  retry: { summary: 'let the model write its last part anew', run: retry },
+  undo: { summary: 'take the last change back', run: undo },
+  edit: { argument: '[text]', summary: 'change the text; \\n stands for a line break', run: edit },
+  new: { argument: '[text]', summary: 'start over', run: startOver },
+  show: { summary: 'show the whole text', run: show },
+  set: {
+    argument: '[name [value]]',
+    summary: 'show the settings, or change one; no value: as at first',
+    run: set,
+  },
+  probs: { summary: 'colour tokens by probability, or stop doing so', run: toggleProbabilities },
+  pick: { summary: 'choose token by token among the likeliest', run: pick },
+  save: { argument: 'file', summary: 'write the text to a file', run: save },
+  help: { summary: 'this list', run: help },
+  quit: { summary: 'leave; Ctrl-D does the same', run: () => true },
+};
+
+/** Runs until the input ends or somebody leaves. */
+export async function interact(
+  model: Model,
+  settings: Settings,
+  banned: ReadonlySet<number>,
+  flags: InteractiveFlags,
+): Promise<void> {
+  const words = [...Object.keys(commands), ...settingNames.map(kebab)].map((name) => `/${name} `);
+  // Stdin is where the lines come from; only a flag can name a prompt.
+  const start = flags.prompt === undefined && flags.promptFile === undefined ? undefined : readPrompt(flags);
+  const session: Session = {
+    model,
+    banned,
+    flags,
+    input: openLineInput(words),
+    settings,
+    text: start ?? '',
+    before: [],
+    turn: start ?? '',
+    sample: 0,
+    showProbs: flags.showProbs === true,
+  };
+  try {
+    if (session.input.live)
+      notice(
+        stderrColors.dim('Type a text, and the model goes on; Enter alone: more. /help lists the commands.'),
+      );
+    if (flags.pick) await pick(session);
+    else if (session.text !== '') await letModelWrite(session, session.text, session.text);
+    while (!(await oneTurn(session)));
+  } finally {
+    session.input.close();
+  }
+}
+
+/** Reads a line and does what it says; true if it was the last. What is wrong with it is said, and does not end anything. */
+async function oneTurn(session: Session): Promise<boolean> {
+  const line = await session.input.line(stderrColors.cyan('> '));
+  if (line === undefined) return true;
+  try {
+    if (line.startsWith('/')) return (await runCommand(session, line)) === true;
+    const added = escapedText.read(line) ?? '';
+    await letModelWrite(session, session.text + added, added);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    printError(`${stderrColors.red('error:')} ${printable(error.message)}`);
+    if (error.hint !== undefined) printError(`${stderrColors.cyan('hint:')} ${printable(error.hint)}`);
+  }
+  return false;
+}
+
+async function runCommand(session: Session, line: string): Promise<boolean | void> {
+  const [, name, argument] = /^\/(\S*)\s*(.*)$/.exec(line)!;
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command !== undefined) return command.run(session, argument);
+  if (settingNames.some((setting) => kebab(setting) === name)) return set(session, `${name} ${argument}`);
+  throw new UsageError(`there is no command /${name}`, { hint: '/help lists the commands' });
+}
+
+function change(session: Session, text: string): void {
+  session.before.push(session.text);
+  session.text = text;
+}
+
+/**
+ * The model writes on after a text, which becomes the session's.
+ *
+ * @param shown the end of the text, which is shown again in front of the new part
+ */
+async function letModelWrite(session: Session, text: string, shown: string): Promise<void> {
+  const { model, settings, banned, flags } = session;
+  const { tokenizer } = model;
+  const prompt = encode(tokenizer, text, flags.unk);
+  if (text !== session.text) change(session, text);
+  const requests = severalTexts({ text: shown, ids: prompt.ids }, 1, session.sample++);
+  const output = session.showProbs ? probabilityOutput(false, tokenizer) : plainOutput(false);
+  const alternatives = session.showProbs ? flags.alternatives : undefined;
+  session.turn = session.text;
+  const interrupt = onInterrupt();
+  await writeTexts(
+    model,
+    requests,
+    { settings, banned, alternatives, interrupted: () => interrupt.signal !== undefined },
+    {
+      ...output,
+      async end(writing) {
+        await output.end(writing);
+        change(session, session.text + writing.written.text);
+      },
+    },
+  );
+  // Ctrl-C ends this part only.
+  if (interrupt.signal === 'SIGINT') interrupt.dismiss();
+  else interrupt.end();
+}
+
+async function retry(session: Session): Promise<void> {
+  await letModelWrite(session, session.turn, lastLine(session.turn));
+}
+
+/** What stands in front of the model's part on its line, so that one sees where it goes on. */
+const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1);
+
+async function undo(session: Session): Promise<void> {
+  const text = session.before.pop();
+  if (text === undefined) throw new UsageError('there is nothing to take back');
+  session.text = session.turn = text;
+  await show(session);
+}
+
+async function edit(session: Session, argument: string): Promise<void> {
+  const line =
+    argument !== '' || !session.input.live
+      ? argument
+      : await session.input.line(stderrColors.cyan('edit> '), escaped(session.text));
+  if (line === undefined) return;
+  change(session, escapedText.read(line) ?? '');
+  session.turn = session.text;
+  if (!session.input.live) await show(session);
+}
+
+async function startOver(session: Session, argument: string): Promise<void> {
+  const text = escapedText.read(argument) ?? '';
+  if (text !== '') return letModelWrite(session, text, text);
+  change(session, '');
+  session.turn = '';
+}
+
+async function show(session: Session): Promise<void> {
+  await print(`${safe(session.text)}\n`);
+}
+
+function set(session: Session, argument: string): void {
+  const [, name, given] = /^(\S*)\s*(.*?)$/.exec(argument)!;
+  if (name === '') {
+    const rows = settingNames.map((each) => [kebab(each), describe(session.settings, each)] as const);
+    printError(printable(formatTable(rows)));
+    return;
+  }
+  const setting = settingNames.find((each) => kebab(each) === name);
+  if (setting === undefined)
+    throw new UsageError(`there is no setting "${name}"`, { hint: '/set lists them' });
+  const { value, initial } = known[setting];
+  const read = given === '' ? (initial ?? (setting === 'stop' ? [] : randomSeed())) : value.read(given);
+  if (read === undefined) throw new UsageError(`${name}: ${JSON.stringify(given)} is not ${value.expected}`);
+  session.settings = { ...session.settings, [setting]: setting === 'stop' ? [read].flat() : read };
+  if (setting === 'seed') session.sample = 0;
+  notice(printable(`${name}: ${describe(session.settings, setting)}`));
+}
+
+function describe(settings: Settings, name: SettingName): string {
+  const value = settings[name];
+  if (typeof value === 'number') return String(value);
+  return value.length === 0 ? 'none' : value.map((each) => `"${escaped(each)}"`).join(' ');
+}
+
+function toggleProbabilities(session: Session): void {
+  session.showProbs = !session.showProbs;
+  notice(`Tokens are ${session.showProbs ? '' : 'not '}shown with their probabilities.`);
+}
+
+async function pick(session: Session): Promise<void> {
+  const { model, settings, banned, flags } = session;
+  const prompt = encode(model.tokenizer, session.text, flags.unk);
+  const added = await pickTokens(
+    model,
+    prompt,
+    { ...settings, banned, sample: session.sample++ },
+    session.input,
+  );
+  session.turn = session.text;
+  if (added !== '') change(session, session.text + added);
+  if (session.input.live) await show(session);
+  else await print('\n');
+}
+
+function save(session: Session, file: string): void {
+  if (file === '') throw new UsageError('/save needs the name of a file');
+  writeFileAtomic(resolve(file), [session.text]);
+  notice(`Wrote ${printable(file)}`);
+}
+
+function help(): void {
+  const rows = Object.entries(commands).map(
+    ([name, { argument = '', summary }]) => [`/${name} ${argument}`.trimEnd(), summary] as const,
+  );
+  printError(
+    [
+      'A line of text is added, and the model goes on; \\n in it stands for a line break. Enter alone: the model goes on.',
+      formatTable(rows),
+      'Ctrl-C stops the model. A setting can be changed by its name, too: /temperature 0.5',
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,96 @@
+/** The forms in which texts are shown: as they are, coloured by probability, or as lines of JSON. */
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { print, printable, stdoutColors } from '../terminal.ts';
+import { alternativesTable, colored, legend } from './probability-colors.ts';
+import type { Output, Writing } from './write.ts';
+
+/** What goes to a terminal must not steer it; a pipe gets the very text. */
+export const safe = (text: string): string => (process.stdout.isTTY ? printable(text) : text);
+
+/** The texts, as they grow. @param titled whether a line above each says which it is */
+export function plainOutput(titled: boolean): Output {
+  let shown = 0;
+  return {
+    async start({ request }) {
+      shown = 0;
+      await print(heading(request.sample, titled) + stdoutColors.bold(safe(request.prompt.text)));
+    },
+    async update({ written }) {
+      const text = written.text.slice(shown);
+      shown = written.text.length;
+      if (text !== '') await print(safe(text));
+    },
+    async end(writing) {
+      await this.update(writing);
+      await print('\n');
+    },
+  };
+}
+
+const heading = (sample: number, titled: boolean): string =>
+  titled ? `${sample > 0 ? '\n' : ''}${stdoutColors.dim(`--- sample ${sample + 1}`)}\n` : '';
+
+/** The same, each token in the colour of its probability; below it the legend, and what else the model would have liked. */
+export function probabilityOutput(titled: boolean, tokenizer: Tokenizer): Output {
+  let shown = 0; // characters
+  let piece = 0; // the token that the next character belongs to
+  let pieceStart = 0;
+  const plain = plainOutput(titled);
+  return {
+    async start(writing) {
+      [shown, piece, pieceStart] = [0, 0, 0];
+      await plain.start(writing);
+    },
+    async update({ written, details }) {
+      let text = '';
+      while (shown < written.text.length) {
+        const end = pieceStart + written.pieces[piece].length;
+        const part = written.text.slice(shown, end);
+        if (part !== '') text += colored(safe(part), Math.exp(details[piece].logprob));
+        shown += part.length;
+        if (shown < end) break; // the rest of the token is held back
+        pieceStart = end;
+        piece++;
+      }
+      if (text !== '') await print(text);
+    },
+    async end(writing) {
+      await this.update(writing);
+      await print(`\n\n${legend()}${alternativesTable(tokenizer, writing.details)}`);
+    },
+  };
+}
+
+/** Why a text ends, as `finish_reason` says it. */
+const finishReason = ({ written }: Writing): string => written.finishReason ?? 'interrupted';
+
+/** A line of JSON for each text. */
+export function jsonOutput(tokenizer: Tokenizer, seed: number, withTokens: boolean): Output {
+  const nothing = (): Promise<void> => Promise.resolve();
+  const named = ({ id, logprob }: { readonly id: number; readonly logprob: number }) => ({
+    id,
+    text: tokenizer.vocabulary[id],
+    logprob,
+  });
+  return {
+    start: nothing,
+    update: nothing,
+    end(writing) {
+      const { request, written, details } = writing;
+      const line = {
+        index: request.index,
+        sample: request.sample,
+        prompt: request.prompt.text,
+        text: written.text,
+        finish_reason: finishReason(writing),
+        ...(withTokens && {
+          seed,
+          prompt_ids: Array.from(request.prompt.ids),
+          logprob: details.reduce((sum, { logprob }) => sum + logprob, 0),
+          tokens: details.map((each) => ({ ...named(each), top: each.top.map(named) })),
+        }),
+      };
+      return print(`${JSON.stringify(line)}\n`);
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/** Co-writing token by token: the model says what it would write, and a person chooses. */
+import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
+import { Draft, type DraftOptions } from '../../generate/draft.ts';
+import type { Candidate } from '../../generate/sampling.ts';
+import { formatPercent } from '../format.ts';
+import { notice, print, printable, stderrColors } from '../terminal.ts';
+import type { LineInput } from './line-input.ts';
+import { safe } from './output.ts';
+import { colored, quoted } from './probability-colors.ts';
+import type { Prompt } from './prompts.ts';
+import type { Model } from './write.ts';
+
+/** As many as there are digits to choose them by. */
+const PAGE = 9;
+
+const keysHelp = '1–9 choose · Enter draws one · m more · Backspace takes one back · q leaves';
+
+/** Lets a person write on; returns what has been added. */
+export async function pickTokens(
+  { decoder, tokenizer }: Model,
+  prompt: Prompt,
+  options: DraftOptions & { readonly sample: number },
+  input: LineInput,
+): Promise<string> {
+  const picked: number[] = [];
+  let page = 0;
+  const screen = openScreen(input.live);
+  notice(stderrColors.dim(input.live ? keysHelp : `${keysHelp.replace('Backspace', 'b')}; one a line`));
+
+  let draft = new Draft(decoder.config, prompt.ids, options, options.sample);
+  let logits = draft.start(decoder);
+  const take = async (id: number): Promise<void> => {
+    picked.push(id);
+    page = 0;
+    logits = draft.advance(decoder, id);
+    if (!input.live) await print(safe(tokenizer.decode([id])));
+  };
+  for (;;) {
+    const candidates = draft.sampler.candidates(logits);
+    const shown = candidates.slice(page * PAGE, (page + 1) * PAGE);
+    const text = prompt.text + tokenizer.decode(picked);
+    screen.show(
+      text,
+      shown.map(({ id, probability }, i) => entry(i + 1, quoted(tokenizer, id), probability)),
+    );
+    const key = await input.key();
+    if (key === undefined || key === 'q' || key === 'escape') break;
+    if (key === '' || key === 'return' || key === 'enter') await take(draft.draw(logits));
+    else if (key === 'm') page = (page + 1) * PAGE < candidates.length ? page + 1 : 0;
+    else if (key === 'b' || key === 'backspace') {
+      picked.pop();
+      page = 0;
+      draft = new Draft(decoder.config, prompt.ids, options, options.sample);
+      logits = draft.start(decoder);
+      for (const id of picked) logits = draft.advance(decoder, id);
+    } else {
+      const chosen: Candidate | undefined = shown[Number(key) - 1];
+      if (chosen !== undefined) await take(chosen.id);
+      else if (!input.live) notice(`"${printable(key)}" is none of these`);
+    }
+  }
+  input.endKeys();
+  screen.clear();
+  return tokenizer.decode(picked);
+}
+
+const entry = (digit: number, token: string, probability: number) => ({
+  width: `${digit} ${token} ${formatPercent(probability)}`.length,
+  text: `${stderrColors.bold(String(digit))} ${colored(token, probability)} ${stderrColors.dim(formatPercent(probability))}`,
+});
+
+interface Screen {
+  show(text: string, entries: readonly { readonly width: number; readonly text: string }[]): void;
+  clear(): void;
+}
+
+/** The end of the text with the choices below it; drawn anew in the same place, or from line to line. */
+function openScreen(live: boolean): Screen {
+  const stream = process.stderr;
+  let rows = 0;
+  const clear = (): void => {
+    if (rows === 0) return;
+    moveCursor(stream, 0, -rows);
+    cursorTo(stream, 0);
+    clearScreenDown(stream);
+    rows = 0;
+  };
+  return {
+    show(text, entries) {
+      if (!live) {
+        notice(entries.map((each) => each.text).join('  '));
+        return;
+      }
+      clear();
+      const columns = stream.columns - 1;
+      const lines = wrap(entries, columns).map((line) => `  ${line}`);
+      const end = Array.from(
+        printable(text)
+          .slice(-4 * columns)
+          .split('\n')
+          .at(-1)!,
+      ).slice(2 - columns);
+      stream.write([end.join('') + stderrColors.inverse(' '), ...lines].join('\n') + '\n');
+      rows = lines.length + 1;
+    },
+    clear,
+  };
+}
+
+/** Entries side by side, as many as fit in a line. */
+function wrap(
+  entries: readonly { readonly width: number; readonly text: string }[],
+  columns: number,
+): string[] {
+  const lines: string[] = [];
+  let used = Infinity;
+  for (const { width, text } of entries) {
+    if (used + 2 + width > columns - 2) {
+      lines.push(text);
+      used = width;
+    } else {
+      lines[lines.length - 1] += `  ${text}`;
+      used += 2 + width;
+    }
+  }
+  return lines;
+}

@@ -1,0 +1,161 @@
+/** Where prompts come from: a flag, a file, a pipe, or a file of them, one a line. */
+import { createReadStream } from 'node:fs';
+import { chunksOf, fileChunks } from '../../data/corpus.ts';
+import { decodeText } from '../../data/decode-text.ts';
+import { UsageError, UserError } from '../../errors.ts';
+import { encodePrompt, startOfText } from '../../generate/prompt.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { notice } from '../terminal.ts';
+
+export type Unk = 'error' | 'skip' | 'replace';
+
+/** What to continue. */
+export interface Prompt {
+  /** Empty where the model starts from nothing. */
+  readonly text: string;
+  readonly ids: Uint32Array;
+}
+
+/** A text that is wanted. */
+export interface Request {
+  readonly prompt: Prompt;
+  /** Which of the prompts it continues, and which of the texts after it this is. */
+  readonly index: number;
+  readonly sample: number;
+}
+
+/** Hands out requests, as fast as they come. */
+export interface Requests {
+  /** The next one, if it is there already. */
+  take(): Request | undefined;
+  /** Waits for one; false if none will come any more. */
+  more(): Promise<boolean>;
+}
+
+/** The prompt that the flags name, or stdin's text if there is a pipe; undefined where there is none. */
+export function readPrompt(flags: { prompt?: string; promptFile?: string }): string | undefined {
+  const { prompt, promptFile } = flags;
+  if (promptFile !== undefined && promptFile !== '-') return readAll(fileChunks(promptFile), promptFile);
+  if (prompt !== undefined && prompt !== '-') {
+    if (prompt === '')
+      throw new UsageError('--prompt is empty', { hint: 'leave it out to start from nothing' });
+    return prompt.toWellFormed();
+  }
+  const asked = prompt === '-' || promptFile === '-';
+  if (!asked && process.stdin.isTTY) return undefined;
+  const text = readAll(chunksOf(0), 'stdin');
+  if (text === undefined && asked) throw new UsageError('stdin has no text for the prompt');
+  return text;
+}
+
+/** The whole text but for a line break at its end: `echo` and editors put one there, a prompt rarely means to. */
+function readAll(chunks: Iterable<Uint8Array>, name: string): string | undefined {
+  const text = [...decodeText(chunks, name, { encodingErrors: 'strict' })].join('');
+  const prompt = text.replace(/\r?\n$/, '');
+  return prompt === '' ? undefined : prompt;
+}
+
+/** Turns a prompt into ids, and says what was unknown in it. @param place where it is, for messages: ' in line 3' */
+export function encode(tokenizer: Tokenizer, text: string, unk: Unk, place = ''): Prompt {
+  if (text === '') return { text, ids: startOfText(tokenizer).ids };
+  const { ids, unknown } = encodePrompt(tokenizer, text, unk, place);
+  if (unknown > 0)
+    notice(
+      `${unknown} unknown ${unknown === 1 ? 'token was' : 'tokens were'} ${unk === 'skip' ? 'left out of' : 'replaced in'} the prompt${place}`,
+    );
+  return { text, ids };
+}
+
+/** Says so if the model does not see all of a prompt. */
+export function noticeOfLength({ ids }: Prompt, blockSize: number, place = ''): void {
+  if (ids.length > blockSize)
+    notice(`The prompt${place} has ${ids.length} tokens; the model sees the last ${blockSize}.`);
+}
+
+/** The same prompt so many times. @param first number of the first text after it */
+export function severalTexts(prompt: Prompt, count: number, first = 0): Requests {
+  let sample = first;
+  return {
+    take: () => (sample < first + count ? { prompt, index: 0, sample: sample++ } : undefined),
+    more: () => Promise.resolve(false),
+  };
+}
+
+/** Lines that are read ahead; more stay in the pipe until these are taken. */
+const AHEAD = 64;
+
+/**
+ * A prompt a line, from a file or, as they arrive, from stdin: a program that sends one line and waits for the answer gets it.
+ *
+ * @param file `-` for stdin
+ * @param read makes a prompt of a line; its number counts from 1
+ */
+export function promptLines(
+  file: string,
+  samples: number,
+  read: (line: string, number: number) => Prompt,
+): Requests & { close(): void } {
+  const stream = file === '-' ? process.stdin : createReadStream(file);
+  const name = file === '-' ? 'stdin' : file;
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  const lines: string[] = [];
+  let rest = '';
+  let taken = 0;
+  let ended = false;
+  let failure: unknown;
+  let wake = (): void => {};
+  const end = (error?: unknown): void => {
+    failure ??= error;
+    ended = true;
+    wake();
+  };
+  const accept = (chunk: Uint8Array | undefined): void => {
+    try {
+      const pieces = (rest + utf8.decode(chunk, { stream: chunk !== undefined })).split('\n');
+      rest = pieces.pop() ?? '';
+      for (const line of pieces) lines.push(line.replace(/\r$/, ''));
+    } catch {
+      end(new UserError(`${name} is not valid UTF-8, around line ${taken + lines.length + 1}`));
+    }
+  };
+  stream.on('data', (chunk: Uint8Array) => {
+    accept(chunk);
+    if (lines.length > AHEAD) stream.pause();
+    wake();
+  });
+  stream.on('end', () => {
+    accept(undefined);
+    if (rest !== '') lines.push(rest);
+    end();
+  });
+  stream.on('error', end);
+
+  let prompt: Prompt | undefined;
+  let sample = 0;
+  const available = (): boolean => prompt !== undefined || lines.length > 0;
+  const waiting = (): boolean => !available() && !ended;
+  return {
+    take() {
+      if (failure !== undefined) throw failure;
+      if (prompt === undefined) {
+        const line = lines.shift();
+        if (line === undefined) return undefined;
+        if (lines.length < AHEAD && stream.isPaused()) stream.resume();
+        prompt = read(line, ++taken);
+        sample = 0;
+      }
+      const request = { prompt, index: taken - 1, sample: sample++ };
+      if (sample === samples) prompt = undefined;
+      return request;
+    },
+    async more() {
+      while (waiting()) await new Promise<void>((resolve) => (wake = resolve));
+      if (failure !== undefined) throw failure;
+      return available();
+    },
+    close() {
+      stream.destroy();
+      end();
+    },
+  };
+}

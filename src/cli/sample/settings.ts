@@ -1,0 +1,144 @@
+/** What can be set about writing, by flags and in the interactive mode alike. */
+import type { Command, Option } from 'commander';
+import type { SamplingOptions } from '../../generate/sampling.ts';
+import { fraction, number, option, seed, wholeNumber, type Value } from '../options.ts';
+
+export interface Settings extends Required<SamplingOptions> {
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+  readonly seed: number;
+}
+export type SettingName = keyof Settings;
+
+interface Setting<T> {
+  readonly short?: string;
+  readonly placeholder: string;
+  readonly description: string;
+  readonly value: Value<T>;
+  readonly initial?: T;
+}
+
+const setting = <T>(made: Setting<T>): Setting<T> => made;
+
+/** Text on a command line that may name a line break: a backslash and n, t, r or another backslash. */
+export const escapedText: Value<string> = {
+  expected: 'some text',
+  read: (text) =>
+    text === ''
+      ? undefined
+      : text
+          .toWellFormed()
+          .replace(/\\([ntr\\])/g, (_all, letter: string) => ({ n: '\n', t: '\t', r: '\r' })[letter] ?? '\\'),
+};
+
+/** How `escapedText` would be typed. */
+export const escaped = (text: string): string => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
+
+const positive = number({ above: 0 });
+
+/** By their names as flags, in the order in which they work. */
+export const settings = {
+  maxTokens: setting({
+    short: '-n',
+    placeholder: 'n',
+    description: 'how many to write at most',
+    value: wholeNumber({ min: 1 }),
+    initial: 500,
+  }),
+  repetitionPenalty: setting({
+    placeholder: 'x',
+    description: 'above 1: less of what prompt and text have already',
+    value: positive,
+    initial: 1,
+  }),
+  frequencyPenalty: setting({
+    placeholder: 'x',
+    description: 'taken off a logit for each time the text has the token',
+    value: number(),
+    initial: 0,
+  }),
+  presencePenalty: setting({
+    placeholder: 'x',
+    description: 'taken off a logit once if the text has the token',
+    value: number(),
+    initial: 0,
+  }),
+  temperature: setting({
+    short: '-t',
+    placeholder: 'x',
+    description: 'below 1 bolder, above 1 wilder; 0: greedy',
+    value: number({ min: 0 }),
+    initial: 0.8,
+  }),
+  topK: setting({
+    placeholder: 'n',
+    description: 'draw among the n likeliest; 0: all',
+    value: wholeNumber(),
+    initial: 0,
+  }),
+  topP: setting({
+    placeholder: 'p',
+    description: 'draw among the likeliest that reach p',
+    value: fraction,
+    initial: 1,
+  }),
+  minP: setting({
+    placeholder: 'p',
+    description: 'draw among those at least p times as likely as the likeliest',
+    value: fraction,
+    initial: 0,
+  }),
+  typicalP: setting({
+    placeholder: 'p',
+    description: 'draw among those of about the expected surprise that reach p',
+    value: fraction,
+    initial: 1,
+  }),
+  stop: setting({
+    placeholder: 'text',
+    description: 'end in front of this text; \\n: a line break; may be given several times',
+    value: escapedText,
+  }),
+  seed: setting({
+    placeholder: 'n',
+    description: 'of the draws; default: another one each time',
+    value: seed,
+  }),
+} satisfies { readonly [K in SettingName]: Setting<unknown> };
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+/** topK → top-k. */
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** A flag for each. Parsed by commander, those that were not given are absent or have their initial value. */
+export function addSettings(command: Command): void {
+  for (const name of settingNames) command.addOption(settingOption(name));
+}
+
+function settingOption(name: SettingName): Option {
+  const { short, placeholder, description, value, initial } = settings[name] as Setting<unknown>;
+  const flags = `${short === undefined ? '' : `${short}, `}--${kebab(name)} <${placeholder}>`;
+  const made = option(flags, description, value, initial);
+  if (name !== 'stop') return made;
+  const read = made.parseArg as (text: string, previous: unknown) => string;
+  return made.argParser((text, previous: readonly string[] | undefined) => [
+    ...(previous ?? []),
+    read(text, undefined),
+  ]);
+}
+
+export const randomSeed = (): number => Math.floor(Math.random() * 2 ** 32);
+
+/** The settings among the flags of a command line. */
+export function settingsOf(
+  flags: Omit<Settings, 'seed' | 'stop'> & { seed?: number; stop?: readonly string[]; greedy?: true },
+): Settings {
+  const chosen = Object.fromEntries(settingNames.map((name) => [name, flags[name]]));
+  return {
+    ...(chosen as unknown as Settings),
+    temperature: flags.greedy ? 0 : flags.temperature,
+    stop: flags.stop ?? [],
+    seed: flags.seed ?? randomSeed(),
+  };
+}

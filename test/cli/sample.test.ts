@@ -1,0 +1,288 @@
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { hasTerminal, run, type RunOptions } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sample-'));
+const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
+const text = Array.from(
+  { length: 400 },
+  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
+);
+const model = join(folder, 'checkpoints/corpus-1');
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'corpus.txt'), text.join(''));
+  const shape = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 40';
+  const { code, stderr } = await run(`train corpus.txt -q --warmup-iters 2 ${shape}`.split(' '), {
+    cwd: folder,
+  });
+  expect(code, stderr).toBe(0);
+});
+
+const sample = (flags: string, options: RunOptions = {}) =>
+  run(['sample', '-m', model, ...flags.split(' ').filter((flag) => flag !== '')], options);
+
+interface Line {
+  readonly index: number;
+  readonly sample: number;
+  readonly prompt: string;
+  readonly text: string;
+  readonly finish_reason: string;
+  readonly logprob: number;
+  readonly tokens: { id: number; text: string; logprob: number; top: { id: number; logprob: number }[] }[];
+}
+const jsonLines = (stdout: string): Line[] =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+
+describe('a text', () => {
+  test('continues the prompt with the newest model, the same for the same seed', async () => {
+    const prompted = (flags: string) =>
+      run(['sample', '--prompt', 'the wh', ...flags.split(' ')], { cwd: folder });
+    const first = await prompted('--seed 5 -n 60');
+    expect(first.stderr).toBe('');
+    expect(first.stdout).toMatch(/^the wh[^]{60}\n$/);
+    expect((await prompted('--seed 5 -n 60 --threads 1')).stdout).toBe(first.stdout);
+    expect((await prompted('--seed 6 -n 60')).stdout).not.toBe(first.stdout);
+    expect((await prompted('--greedy -n 20')).stdout).toBe(
+      (await prompted('--top-k 1 --seed 9 -n 20')).stdout,
+    );
+  });
+
+  test('has its prompt from a pipe or a file, less the line break at its end', async () => {
+    const piped = await sample('--num-samples 2 -n 5', { stdin: 'white\n' });
+    expect(piped.stdout).toMatch(/^--- sample 1\nwhite[^]{5}\n\n--- sample 2\nwhite[^]{5}\n$/);
+    writeFileSync(join(folder, 'prompt.txt'), 'a man\n');
+    const { stdout } = await sample(`--prompt-file ${join(folder, 'prompt.txt')} -n 5`);
+    expect(stdout).toMatch(/^a man[^]{5}\n$/);
+  });
+
+  test('says which character it does not know, and where; or leaves it out', async () => {
+    const { stderr, code } = await run(['sample', '-m', model, '--prompt', 'the é whale']);
+    expect(stderr).toContain('error: the model does not know "é" (U+00E9) at position 5 of the prompt');
+    expect(stderr).toContain('--unk skip');
+    expect(code).toBe(1);
+    const skipped = await sample('--prompt é --unk replace -n 3');
+    expect(skipped.code).toBe(0);
+    expect(skipped.stderr).toContain('1 unknown token was replaced');
+  });
+
+  test('sees the end of a long prompt, with a notice', async () => {
+    const prompt = 'the whale and the sea.';
+    const { stdout, stderr } = await run(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
+    expect(stderr).toContain('The prompt has 22 tokens; the model sees the last 16.');
+    expect(stdout.startsWith(prompt)).toBe(true);
+  });
+
+  test('ends in front of a stop string, wherever tokens end', async () => {
+    const long = (await sample('-p the --seed 3 -n 60')).stdout.trimEnd();
+    const stop = long.slice(20, 23);
+    const end = long.indexOf(stop, 3);
+    const escaped = stop.replaceAll('\n', '\\n');
+    const cut = await run([
+      'sample',
+      '-m',
+      model,
+      '-p',
+      'the',
+      '--seed',
+      '3',
+      '-n',
+      '60',
+      '--stop',
+      'Q',
+      '--stop',
+      escaped,
+    ]);
+    expect(cut.stdout).toBe(`${long.slice(0, end)}\n`);
+  });
+
+  test('<unk> is only written when asked for', async () => {
+    const written = async (flags: string): Promise<number[]> => {
+      const { stdout } = await sample(
+        `-p the --seed 1 -n 400 --temperature 50 --json --alternatives 0 ${flags}`,
+      );
+      return jsonLines(stdout)[0].tokens.map(({ id }) => id);
+    };
+    const unk = (
+      JSON.parse(readFileSync(join(model, 'tokenizer.json'), 'utf8')) as {
+        model: { vocab: Record<string, number> };
+      }
+    ).model.vocab['<unk>'];
+    expect(await written('')).not.toContain(unk);
+    expect(await written('--allow-unk')).toContain(unk);
+  });
+
+  test('without a model says what to do', async () => {
+    mkdirSync(join(folder, 'empty'), { recursive: true });
+    const { stderr, code } = await run(['sample'], { cwd: join(folder, 'empty') });
+    expect(stderr).toContain('there is no trained model under checkpoints/');
+    expect(code).toBe(1);
+  });
+});
+
+describe('for programs', () => {
+  test('--json says what the model thought of each token', async () => {
+    const { stdout, stderr } = await sample('-p the -n 8 --seed 4 --json --alternatives 3 --num-samples 2');
+    expect(stderr).toBe('');
+    const plain = await sample('-p the -n 8 --seed 4');
+    const lines = jsonLines(stdout);
+    expect(lines.map((line) => line.sample)).toEqual([0, 1]);
+    expect(`the${lines[0].text}\n`).toBe(plain.stdout);
+    for (const { tokens, text: written, logprob, finish_reason: reason } of lines) {
+      expect(reason).toBe('length');
+      expect(tokens.map((token) => token.text).join('')).toBe(written);
+      expect(logprob).toBeCloseTo(
+        tokens.reduce((sum, token) => sum + token.logprob, 0),
+        10,
+      );
+      for (const { id, logprob: own, top } of tokens) {
+        expect(top.length).toBe(3);
+        expect(top.every((other, i) => i === 0 || other.logprob <= top[i - 1].logprob)).toBe(true);
+        expect(own).toBeLessThanOrEqual(top[0].logprob);
+        expect(top.find((other) => other.id === id)?.logprob ?? own).toBe(own);
+      }
+    }
+  });
+
+  test('--prompts answers a line for a line, each as it would be answered alone', async () => {
+    const prompts = ['the wh', '', 'a man', 'sea', 'of white'];
+    const { stdout, code } = await sample('--prompts - -n 9 --seed 2', { stdin: prompts.join('\r\n') });
+    expect(code).toBe(0);
+    const lines = jsonLines(stdout);
+    expect(lines.map(({ prompt, index }) => [index, prompt])).toEqual([...prompts.entries()]);
+    const alone = await sample('-p sea -n 9 --seed 2');
+    expect(alone.stdout).toBe(`sea${lines[3].text}\n`);
+  });
+
+  test('--prompts ends with what is wrong, after what was right', async () => {
+    const { stdout, stderr, code } = await sample('--prompts - -n 3', { stdin: 'the\nsea\na é\nman\n' });
+    expect(jsonLines(stdout).map(({ prompt }) => prompt)).toEqual(['the', 'sea']);
+    expect(stderr).toContain('the model does not know "é" (U+00E9) at position 3 of the prompt in line 3');
+    expect(code).toBe(1);
+    const binary = await run(['sample', '-m', model, '--prompts', join(model, 'model.safetensors')]);
+    expect(binary.stderr).toContain('is not valid UTF-8');
+    expect(binary.code).toBe(1);
+  });
+
+  test('beam search writes the likeliest first', async () => {
+    const { stdout } = await sample('-p the -n 6 --beams 4 --num-samples 3 --json');
+    const found = jsonLines(stdout);
+    expect(found.length).toBe(3);
+    expect(found.every(({ logprob }, i) => i === 0 || logprob <= found[i - 1].logprob)).toBe(true);
+    const greedy = jsonLines((await sample('-p the -n 6 --greedy --json')).stdout)[0];
+    expect(found[0].logprob).toBeGreaterThanOrEqual(greedy.logprob);
+  });
+
+  test.each([
+    ['--beams 4 --temperature 1', '--beams draws nothing, so --temperature has no meaning'],
+    ['--beams 2 --num-samples 3', '--num-samples 3 is more than --beams 2 can find'],
+    ['--length-penalty 2', '--length-penalty is for beam search'],
+    ['--top-p 2', '--top-p: "2" is not a number from 0 to 1'],
+    ['--repetition-penalty 0', '--repetition-penalty: "0" is not a number above 0'],
+    ['--json --show-probs', 'cannot be used with'],
+    ['--prompts x -p y', 'cannot be used with'],
+    ['--beams 17', '--beams: "17" is not a whole number from 1 to 16'],
+  ])('refuses %s', async (flags, message) => {
+    const { stderr, code } = await sample(flags);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+});
+
+describe('probabilities', () => {
+  const flags = '-p the -n 6 --seed 1 --show-probs --alternatives 2';
+  test('without colours are a table', async () => {
+    const { stdout } = await sample(flags);
+    const [, ...rows] = stdout.slice(stdout.indexOf('  token')).trimEnd().split('\n');
+    expect(stdout).not.toContain('\x1b');
+    expect(rows.length).toBe(6);
+    for (const row of rows) expect(row).toMatch(/^ {2}"[^]+" +[\d.]+% {2}"/);
+  });
+  test('with colours have a legend', async () => {
+    const { stdout } = await sample(flags, { env: { FORCE_COLOR: '1' } });
+    expect(stdout).toContain('less than 1%');
+    expect(stripVTControlCharacters(stdout)).toContain(
+      (await sample('-p the -n 6 --seed 1')).stdout.trimEnd(),
+    );
+  });
+});
+
+describe('the interactive mode', () => {
+  const lines = (...typed: string[]): RunOptions => ({ stdin: typed.map((line) => `${line}\n`).join('') });
+
+  test('goes on, tries again, takes back and starts over', async () => {
+    const typed = ['the', '', '/retry', '/undo', '/show', '/new sea', '/show'];
+    const { stdout, stderr, code } = await sample('-i -n 4 --seed 1', lines(...typed));
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const shape =
+      /^the(?<one>[^]{4})\n(?<two>[^]{4})\n(?<again>[^]*)\nthe\k<one>\nthe\k<one>\nsea(?<other>[^]{4})\nsea\k<other>\n$/;
+    expect(stdout).toMatch(shape);
+    const { one, two, again } = shape.exec(stdout)!.groups!;
+    expect(again.endsWith(two)).toBe(false);
+    expect(again.length).toBeGreaterThanOrEqual(4);
+    expect((await sample('-p the -n 4 --seed 1')).stdout).toBe(`the${one}\n`);
+  });
+
+  test('changes settings, edits, saves and survives mistakes', async () => {
+    const file = join(folder, 'saved.txt');
+    const typed = [
+      '/max-tokens 2',
+      '/set stop .',
+      '/set top-k x',
+      '/dance',
+      '/edit a\\nb',
+      `/save ${file}`,
+      '/set',
+      '/quit',
+      'the',
+    ];
+    const { stdout, stderr, code } = await sample('-i --seed 1', lines(...typed));
+    expect(code).toBe(0);
+    expect(stdout).toBe('a\nb\n');
+    expect(readFileSync(file, 'utf8')).toBe('a\nb');
+    expect(stderr).toContain('max-tokens: 2\nstop: "."\n');
+    expect(stderr).toContain('error: top-k: "x" is not a whole number of at least 0');
+    expect(stderr).toContain('error: there is no command /dance');
+    expect(stderr).toMatch(/max-tokens +2\n/);
+  });
+
+  test('unknown text is an error, and changes nothing', async () => {
+    const { stdout, stderr } = await sample('-i -n 2', lines('/edit the', 'é', '/show'));
+    expect(stderr).toContain('does not know "é"');
+    expect(stdout).toBe('the\nthe\n');
+  });
+
+  test('--pick lets somebody choose', async () => {
+    const { stdout, stderr } = await sample(
+      '--pick -p the --seed 1',
+      lines('1', '2', '9999', '', 'q', '/show'),
+    );
+    const [choices, second] = stderr.split('\n').filter((line) => line.startsWith('1 "'));
+    const tokenOf = (line: string, digit: number): string =>
+      JSON.parse(new RegExp(`(?:^|  )${digit} ("(?:[^"\\\\]|\\\\.)*")`).exec(line)![1]) as string;
+    expect(stdout).toContain(tokenOf(choices, 1) + tokenOf(second, 2));
+    expect(stdout.trimEnd().split('\n').at(-1)!.length).toBeGreaterThan(0);
+    expect(stdout).toContain(`the${tokenOf(choices, 1)}${tokenOf(second, 2)}`);
+    expect(stderr).toContain('"9999" is none of these');
+  });
+
+  test.skipIf(!hasTerminal)('Ctrl-C stops the model, Ctrl-D ends the session', async () => {
+    const { stdout, code } = await sample('-i -n 100000000 -p harpoon', {
+      tty: true,
+      keys: [
+        ['harpoon', '\x03'],
+        ['> ', '/max-tokens 3\r'],
+        ['max-tokens: 3', '\x04'],
+      ],
+    });
+    expect(stdout).toContain('max-tokens: 3');
+    expect(code).toBe(0);
+  });
+});
