@@ -236,9 +236,11 @@ describe('the interactive mode', () => {
       '/max-tokens 2',
       '/set stop .',
       '/set top-k x',
-      '/dance',
+      '/retri',
       '/edit a\\nb',
       `/save ${file}`,
+      `/save ${file}`,
+      `/save ${join(folder, 'corpus.txt')}`,
       '/set',
       '/quit',
       'the',
@@ -249,7 +251,8 @@ describe('the interactive mode', () => {
     expect(readFileSync(file, 'utf8')).toBe('a\nb');
     expect(stderr).toContain('max-tokens: 2\nstop: "."\n');
     expect(stderr).toContain('error: top-k: "x" is not a whole number of at least 0');
-    expect(stderr).toContain('error: there is no command /dance');
+    expect(stderr).toContain('error: there is no command /retri\nhint: did you mean /retry?');
+    expect(stderr).toContain('corpus.txt exists already');
     expect(stderr).toMatch(/max-tokens +2\n/);
   });
 

@@ -93,9 +93,15 @@ export function register(command: Command): void {
     .addOption(
       command
         .createOption('-i, --interactive', 'write together, with commands; /help lists them')
-        .conflicts('json'),
+        .conflicts('json')
+        .conflicts('numSamples'),
     )
-    .option('--pick', 'choose each token yourself among the likeliest; /help lists the keys')
+    .addOption(
+      command
+        .createOption('--pick', 'choose each token yourself among the likeliest; then as -i')
+        .conflicts('json')
+        .conflicts('numSamples'),
+    )
     .action(sample);
   addExamples(command, [
     ['Continue a line', 'gpt sample --prompt "Call me"'],
@@ -170,7 +176,8 @@ async function writeAll(
 
 /** What is said about drawing has no meaning where nothing is drawn. */
 function checkBeams(flags: Flags, command: Command): void {
-  const given = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  const given = (name: string): boolean =>
+    !['default', undefined].includes(command.getOptionValueSource(name));
   if (flags.beams === undefined) {
     if (given('lengthPenalty'))
       throw new UsageError('--length-penalty is for beam search', { hint: 'add --beams 4' });

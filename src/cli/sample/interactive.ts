@@ -1,9 +1,11 @@
 /** `gpt sample -i`: a person and the model write one text together, in turns. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { writeFileAtomic } from '../../checkpoint/atomic.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import { formatTable } from '../format.ts';
 import { onInterrupt } from '../interrupt.ts';
+import { closest } from '../suggest.ts';
 import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
 import { plainOutput, probabilityOutput, safe } from './output.ts';
@@ -45,6 +47,8 @@ interface Session {
   /** Counts the texts drawn with this seed, so that each is another. */
   sample: number;
   showProbs: boolean;
+  /** Files that were saved here, and may be again. */
+  readonly saved: Set<string>;
 }
 
 interface CommandEntry {
@@ -94,6 +98,7 @@ export async function interact(
     turn: start ?? '',
     sample: 0,
     showProbs: flags.showProbs === true,
+    saved: new Set(),
   };
   try {
     if (session.input.live)
@@ -129,7 +134,10 @@ async function runCommand(session: Session, line: string): Promise<boolean | voi
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command !== undefined) return command.run(session, argument);
   if (settingNames.some((setting) => kebab(setting) === name)) return set(session, `${name} ${argument}`);
-  throw new UsageError(`there is no command /${name}`, { hint: '/help lists the commands' });
+  const near = closest(name, [...Object.keys(commands), ...settingNames.map(kebab)]);
+  throw new UsageError(`there is no command /${name}`, {
+    hint: `${near === undefined ? '' : `did you mean /${near}? `}/help lists the commands`,
+  });
 }
 
 function change(session: Session, text: string): void {
@@ -251,7 +259,11 @@ async function pick(session: Session): Promise<void> {
 
 function save(session: Session, file: string): void {
   if (file === '') throw new UsageError('/save needs the name of a file');
-  writeFileAtomic(resolve(file), [session.text]);
+  const path = resolve(file);
+  if (existsSync(path) && !session.saved.has(path))
+    throw new UserError(`${file} exists already`, { hint: 'name another file, or remove it first' });
+  writeFileAtomic(path, [session.text]);
+  session.saved.add(path);
   notice(`Wrote ${printable(file)}`);
 }
 

@@ -90,7 +90,7 @@ export function jsonOutput(tokenizer: Tokenizer, seed: number, withTokens: boole
           tokens: details.map((each) => ({ ...named(each), top: each.top.map(named) })),
         }),
       };
-      return print(`${JSON.stringify(line)}\n`);
+      return print(safe(`${JSON.stringify(line)}\n`));
     },
   };
 }
