@@ -70,8 +70,19 @@ export function gpt(t: Tape, config: ModelConfig, p: ParameterLookup, inputs: Fo
       x = layerNorm(residual(x, mlp(x, l), l), `h.${l}.ln_2`);
     }
   }
-  return norm === 'pre' ? layerNorm(x, 'ln_f') : x;
+  return finalNorm(t, config, p, x);
 }
+
+/** What stands between the last block and the output head: a LayerNorm, where blocks do not end with one. */
+export const finalNorm = (
+  t: Tape,
+  { norm, layerNormEpsilon }: ModelConfig,
+  p: ParameterLookup,
+  x: Value,
+): Value =>
+  norm === 'pre'
+    ? t.scope('ln_f', () => t.layerNorm(x, p('ln_f.weight'), p('ln_f.bias'), layerNormEpsilon))
+    : x;
 
 /** The tied output head: how well each token of the vocabulary fits a hidden state. [...,C] → logits [...,V]. */
 export const head = (t: Tape, p: ParameterLookup, hidden: Value): Value =>

@@ -1,0 +1,125 @@
+/** `gpt inspect`: what is inside a model, and what goes on in it while it reads. */
+import type { Command } from 'commander';
+import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { newestRun } from '../checkpoint/runs.ts';
+import { chunksOf } from '../data/corpus.ts';
+import { decodeText } from '../data/decode-text.ts';
+import { UsageError } from '../errors.ts';
+import { encodePrompt } from '../generate/prompt.ts';
+import { readActivations, type Activations } from '../inspect/activations.ts';
+import { readWeights } from '../inspect/weights.ts';
+import { printAttention } from './attention-view.ts';
+import { printExpectations } from './expectation-view.ts';
+import { addExamples } from './help.ts';
+import { openModel } from './model-options.ts';
+import { printOverview } from './model-overview.ts';
+import { printNeighbors } from './neighbor-view.ts';
+import { argument, choice, filePath, option, wholeNumber, type Value } from './options.ts';
+import { notice } from './terminal.ts';
+import { MAX_THREADS } from '../engine/wasm.ts';
+
+interface Flags {
+  readonly neighbors?: string;
+  readonly attention?: string;
+  readonly logits?: string;
+  readonly layer?: number;
+  readonly head?: number;
+  readonly top: number;
+  readonly unk: 'error' | 'skip' | 'replace';
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+const text: Value<string> = { expected: 'text', read: (given) => given };
+
+export function register(command: Command): void {
+  command
+    .addArgument(argument('[model]', 'a model folder; default: the newest run under checkpoints/', filePath))
+    .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', text))
+    .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', text))
+    .addOption(
+      option('--logits <text>', 'what it expects next, and how the guess forms layer by layer', text),
+    )
+    .addOption(option('--layer <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
+    .addOption(option('--head <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
+    .addOption(
+      option('--top <n>', 'how many neighbors or expected tokens', wholeNumber({ min: 1, max: 100 }), 5),
+    )
+    .addOption(
+      option(
+        '--unk <what>',
+        'text the model lacks: error, skip or replace',
+        choice(['error', 'skip', 'replace']),
+        'error',
+      ),
+    )
+    .addOption(
+      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    )
+    .option('--json', 'print what was found as JSON')
+    .action(inspect);
+  addExamples(command, [
+    ['Shape, parameters, history, tokenizer, weights', 'gpt inspect checkpoints/moby-dick-1'],
+    ['What the model takes for similar', 'gpt inspect --neighbors whale'],
+    ['Where each head of a layer looks', 'gpt inspect --attention "Call me Ishmael" --layer 1'],
+    ['How a guess forms', 'gpt inspect --logits "Call me Ish"'],
+    ['For a script', "gpt inspect --logits 'Call me' --json | jq '.positions[-1].layers[-1].top[0]'"],
+  ]);
+}
+
+async function inspect(path: string | undefined, flags: Flags): Promise<void> {
+  const asked = (['neighbors', 'attention', 'logits'] as const).filter((name) => flags[name] !== undefined);
+  if (asked.length > 1)
+    throw new UsageError(`--${asked[0]} and --${asked[1]} cannot be used together`, {
+      hint: 'ask for one at a time',
+    });
+  if (asked[0] !== 'attention' && (flags.layer !== undefined || flags.head !== undefined))
+    throw new UsageError('--layer and --head choose a map of --attention', {
+      hint: 'add --attention "some text"',
+    });
+  const model = path ?? newestRun();
+  const { layer, head, top, neighbors, attention, logits } = flags;
+  const json = flags.json === true;
+  if (neighbors !== undefined) {
+    const folder = openModelFolder(model);
+    const [wte] = readWeights(folder).filter(({ name }) => name === 'wte.weight');
+    await printNeighbors(folder, wte.data, neighbors, { top, json });
+  } else if (attention !== undefined) {
+    await whileReading(model, attention, flags, (ids, folder, activations) =>
+      printAttention(folder.tokenizer, ids, activations, { layer, head, json }),
+    );
+  } else if (logits !== undefined) {
+    await whileReading(model, logits, flags, (ids, folder, activations) =>
+      printExpectations(folder.tokenizer, ids, activations, { top, json }),
+    );
+  } else {
+    await printOverview(openModelFolder(model), { json });
+  }
+}
+
+/** Has the model read a text, or as much of it as fits its block, and looks into it. */
+async function whileReading(
+  model: string,
+  given: string,
+  { unk, threads }: Flags,
+  look: (ids: Uint32Array, folder: ModelFolder, activations: Activations) => Promise<void>,
+): Promise<void> {
+  const { folder, backend } = await openModel({ model, ...(threads === undefined ? {} : { threads }) });
+  try {
+    const { config, tokenizer } = folder;
+    const all = encodePrompt(tokenizer, given === '-' ? stdinText() : given.toWellFormed(), unk).ids;
+    const ids = all.slice(0, config.blockSize);
+    if (ids.length < all.length)
+      notice(
+        `The text has ${all.length} tokens; the model reads ${ids.length} at once, and these are the first.`,
+      );
+    const activations = readActivations(backend, config, (tensors) => folder.load(tensors), ids);
+    await look(ids, folder, activations);
+  } finally {
+    await backend.close();
+  }
+}
+
+/** All of stdin, without the line break that `echo` adds. */
+const stdinText = (): string =>
+  [...decodeText(chunksOf(0), 'stdin', { encodingErrors: 'strict' })].join('').replace(/\r?\n$/, '');

@@ -1,0 +1,206 @@
+/** `gpt inspect`, when nothing in particular is asked: the model as a whole. */
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { describeRun, summariseRun, thinned, type RunRecord } from '../inspect/run-record.ts';
+import { readWeights, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { countParameters } from '../model/parameters.ts';
+import { parametersByPart } from '../model/parts.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import {
+  formatColumns,
+  formatCount,
+  formatDuration,
+  formatNumber,
+  formatPercent,
+  formatRate,
+  formatTable,
+} from './format.ts';
+import { chartLegend, lineChart } from './line-chart.ts';
+import { print, printable, stdoutColors, warn } from './terminal.ts';
+import { columnsOf, cut, tokenLabel } from './token-label.ts';
+
+const WIDEST = 100;
+const CHART_HEIGHT = 8;
+const CHART_POINTS = 300;
+
+export async function printOverview(
+  folder: ModelFolder,
+  { json }: { readonly json: boolean },
+): Promise<void> {
+  const run = describeRun(folder);
+  const weights = readWeights(folder).map(weightStatistics);
+  if (json) {
+    await print(`${JSON.stringify(toJson(run, weights), undefined, 2)}\n`);
+    return;
+  }
+  const width = Math.min(process.stdout.columns ?? 80, WIDEST);
+  const title = (text: string): string => `\n${stdoutColors.bold(text)}\n`;
+  await print(`${modelTable(run, width)}\n`);
+  await print(`${title('Parameters')}${partsTable(folder.config)}\n`);
+  await print(`${title('Training')}${history(run, width)}\n`);
+  await print(`${title('Weights')}${weightsTable(weights)}\n`);
+  for (const { name, nonFinite } of weights)
+    if (nonFinite > 0) warn(`${name} has ${formatNumber(nonFinite)} numbers that are NaN or infinite`);
+}
+
+function modelTable({ model, state }: RunRecord, width: number): string {
+  const { config, tokenizer, metadata } = model;
+  const { nLayer, nHead, nEmbd, blockSize } = config;
+  const value = width - 14;
+  const rows: [string, string][] = [
+    ['model', printable(model.folder)],
+    [
+      'shape',
+      `${count(nLayer, 'layer')}, ${count(nHead, 'head')}, ${count(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(countParameters(config))} parameters`,
+    ],
+    [
+      'kind',
+      `${config.positions} positions, ${config.norm}-LayerNorm, ${config.activation}, dropout ${config.dropout}`,
+    ],
+    ['tokenizer', `${tokenizer.kind}, ${formatNumber(config.vocabSize)} tokens`],
+    ['', stdoutColors.dim(someTokens(tokenizer, value))],
+  ];
+  if (metadata['step'] !== undefined) rows.push(['weights', `of step ${printable(metadata['step'])}`]);
+  if (state !== undefined) {
+    const { options } = state;
+    const corpus = Array.isArray(options['corpus']) ? options['corpus'].join(', ') : '';
+    rows.push(['corpus', cut(printable(corpus), value)]);
+    rows.push([
+      'settings',
+      `${printable([options['optimizer'], options['schedule'], options['learningRate']].map(String).join(', '))}, seed ${state.seed}`,
+    ]);
+  }
+  return formatTable(rows);
+}
+
+const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
+
+/** As many tokens of the vocabulary as fit one line, evenly taken. */
+function someTokens({ vocabulary }: Tokenizer, width: number): string {
+  const labels: string[] = [];
+  let used = 2;
+  const stride = Math.max(1, Math.floor(vocabulary.length / (width / 2)));
+  for (let id = 0; id < vocabulary.length; id += stride) {
+    const label = tokenLabel(vocabulary[id]);
+    used += columnsOf(label) + 1;
+    if (used > width) return `${labels.join(' ')} …`;
+    labels.push(label);
+  }
+  return labels.join(' ');
+}
+
+function partsTable(config: ModelConfig): string {
+  const total = countParameters(config);
+  const parts = Object.entries(parametersByPart(config)).map(([name, n]) => [
+    name,
+    formatNumber(n),
+    formatPercent(n / total),
+  ]);
+  return formatColumns(['part', 'parameters', 'share'], [...parts, ['together', formatNumber(total), '']]);
+}
+
+function history(run: RunRecord, width: number): string {
+  const { steps, evaluations } = run.logs;
+  if (steps.length === 0 && evaluations.length === 0)
+    return stdoutColors.dim('  The folder has no metrics.jsonl, which would tell how it was trained.');
+  const summary = summariseRun(run);
+  const series = [
+    {
+      name: 'loss of the steps',
+      points: thinned(steps, ({ loss }) => loss, CHART_POINTS).map(
+        ({ step, value }) => [step, value] as const,
+      ),
+      color: stdoutColors.dim,
+    },
+    {
+      name: 'training',
+      points: evaluations.map(({ step, trainLoss }) => [step, trainLoss] as const),
+      color: stdoutColors.blue,
+    },
+    {
+      name: 'validation',
+      points: evaluations.map(({ step, validationLoss }) => [step, validationLoss] as const),
+      color: stdoutColors.yellow,
+    },
+  ].filter(({ points }) => points.length > 0);
+  const { best, last, seconds, tokensPerSecond } = summary;
+  const rows: [string, string][] = [];
+  if (summary.steps !== undefined)
+    rows.push([
+      'steps',
+      `${formatNumber(summary.steps)}${summary.tokensSeen === undefined ? '' : `, ${formatCount(summary.tokensSeen)} tokens`}`,
+    ]);
+  if (best !== undefined)
+    rows.push([
+      'best',
+      `validation loss ${best.validationLoss.toFixed(4)} at step ${formatNumber(best.step)}`,
+    ]);
+  if (last !== undefined)
+    rows.push([
+      'last',
+      `training loss ${last.trainLoss.toFixed(4)}, validation loss ${last.validationLoss.toFixed(4)} at step ${formatNumber(last.step)}`,
+    ]);
+  if (seconds !== undefined && tokensPerSecond !== undefined)
+    rows.push(['time', `${formatDuration(seconds)} in steps, ${formatRate(tokensPerSecond, 'tok')}`]);
+  const chart = lineChart(series, { width, height: CHART_HEIGHT }, stdoutColors);
+  return [
+    chart,
+    `  ${chartLegend(series)}   ${stdoutColors.dim('nats per token over steps')}`,
+    '',
+    formatTable(rows),
+  ].join('\n');
+}
+
+function weightsTable(weights: readonly WeightStatistics[]): string {
+  return formatColumns(
+    ['tensor', 'shape', 'mean', 'std', 'min', 'max', 'zeros', 'norm'],
+    weights.map(({ name, shape, mean, std, min, max, zeros, norm }) => [
+      name,
+      shape.join('×'),
+      short(mean),
+      short(std),
+      short(min),
+      short(max),
+      zeros === 0 ? '' : formatPercent(zeros, 0),
+      short(norm),
+    ]),
+  );
+}
+
+/** Two figures behind the first that counts, and no more than five characters before the sign. */
+function short(value: number): string {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || value === 0) return String(value);
+  if (size >= 1000) return value.toPrecision(4).replace(/\.?0*e\+?/, 'e');
+  if (size >= 0.001) return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
+  return value.toExponential(0);
+}
+
+function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
+  const { model, state, logs } = run;
+  const { config, tokenizer } = model;
+  const { best, last, seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
+  return {
+    folder: model.folder,
+    config,
+    tokenizer: { kind: tokenizer.kind, vocab_size: config.vocabSize },
+    parameters: { total: countParameters(config), by_part: parametersByPart(config) },
+    training: {
+      steps: steps ?? null,
+      tokens_seen: tokensSeen ?? null,
+      seconds: seconds ?? null,
+      tokens_per_second: tokensPerSecond ?? null,
+      best_step: best?.step ?? null,
+      best_val_loss: best?.validationLoss ?? null,
+      last_train_loss: last?.trainLoss ?? null,
+      last_val_loss: last?.validationLoss ?? null,
+      options: state?.options ?? null,
+      evaluations: logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
+        step,
+        train_loss: trainLoss,
+        val_loss: validationLoss,
+      })),
+    },
+    weights: weights.map(({ nonFinite, ...rest }) => ({ ...rest, non_finite: nonFinite })),
+  };
+}

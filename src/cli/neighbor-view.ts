@@ -1,0 +1,55 @@
+/** `gpt inspect --neighbors`: the tokens whose embeddings point the same way. */
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { UserError } from '../errors.ts';
+import { nearest } from '../inspect/embeddings.ts';
+import { encode, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { print, stdoutColors } from './terminal.ts';
+import { fit, tokenLabel } from './token-label.ts';
+
+const LABEL = 20;
+const BAR = 40;
+
+export async function printNeighbors(
+  { config, tokenizer }: ModelFolder,
+  rows: Float32Array,
+  text: string,
+  { top, json }: { readonly top: number; readonly json: boolean },
+): Promise<void> {
+  const found = tokensOf(tokenizer, text).map((id) => ({
+    id,
+    text: tokenizer.decode([id]),
+    neighbors: nearest({ rows, C: config.nEmbd }, id, top).map((neighbor) => ({
+      ...neighbor,
+      text: tokenizer.decode([neighbor.id]),
+    })),
+  }));
+  if (json) {
+    await print(`${JSON.stringify({ tokens: found })}\n`);
+    return;
+  }
+  const lists = found.map((token) => {
+    const lines = token.neighbors.map(({ text: neighbor, cosine }) => {
+      const bar = '█'.repeat(Math.max(0, Math.round(BAR * cosine)));
+      return `  ${fit(tokenLabel(neighbor), LABEL)} ${cosine.toFixed(3).padStart(6)}  ${stdoutColors.cyan(bar)}`.trimEnd();
+    });
+    const title = `${stdoutColors.bold(tokenLabel(token.text))}${stdoutColors.dim(`, token ${token.id}: nearest by cosine`)}`;
+    return [`  ${title}`, ...lines].join('\n');
+  });
+  await print(`${lists.join('\n\n')}\n`);
+}
+
+/**
+ * The tokens that a text stands for: itself as one token, also with the space that words carry before them; or else each
+ * of those it is cut into.
+ */
+function tokensOf(tokenizer: Tokenizer, text: string): number[] {
+  const encoded = (piece: string): number[] => Array.from(encode(tokenizer, piece.toWellFormed()));
+  const isKnown = (id: number): boolean => id !== tokenizer.unkId;
+  const whole = [text, ` ${text}`].map(encoded).filter((ids) => ids.length === 1 && isKnown(ids[0]));
+  const ids = [...new Set(whole.length > 0 ? whole.flat() : encoded(text).filter(isKnown))];
+  if (ids.length === 0)
+    throw new UserError(`the model has no token ${JSON.stringify(text)}`, {
+      hint: 'name one that was in the training text',
+    });
+  return ids;
+}

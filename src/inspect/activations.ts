@@ -1,0 +1,104 @@
+import { writes, type Value } from '../autodiff/graph.ts';
+import { plan } from '../autodiff/plan.ts';
+import { createTape, type Tape } from '../autodiff/tape.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { Layout } from '../engine/memory.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { finalNorm, gpt, head } from '../model/gpt.ts';
+import { parameterValues, placeModel, tensorsOf, type NamedTensor } from '../model/placement.ts';
+
+/** What is inside a model while it reads T tokens. */
+export interface Activations {
+  readonly config: ModelConfig;
+  readonly T: number;
+  /** The residual stream [T,C]: as the embedding leaves it, then after each block; L + 1 tensors. */
+  readonly residuals: readonly Float32Array[];
+  /** Queries, keys and values side by side [T,3C], of each block. */
+  readonly qkv: readonly Float32Array[];
+  /**
+   * The logits [T,V] that the output head makes of a residual stream, as if the blocks after it were not there; those of
+   * the last one are the model's. A view that the next call overwrites.
+   */
+  readonly logits: (residual: Float32Array) => Float32Array;
+}
+
+/**
+ * Reads tokens and keeps what is usually thrown away: the model's graph is recorded as for any other use, and the values
+ * of interest, found in it by name, are kept to the end of the program.
+ *
+ * @param write writes all parameters, handed to it as views of memory
+ * @param ids 1 to blockSize token ids
+ */
+export function readActivations(
+  backend: Backend,
+  config: ModelConfig,
+  write: (tensors: NamedTensor[]) => void,
+  ids: ArrayLike<number>,
+): Activations {
+  const { nLayer: L, nEmbd: C, vocabSize: V } = config;
+  const T = ids.length;
+  if (T === 0 || T > config.blockSize)
+    throw new RangeError(`${T} tokens do not fit a block of ${config.blockSize}`);
+  const layout = new Layout();
+  const model = placeModel(config, layout);
+  const [idsAt, positionsAt] = [layout.allocate(T, 'i32'), layout.allocate(T, 'i32')];
+  const rngAt = layout.allocate(4, 'i32');
+  const residualAt = layout.allocate(T * C);
+  const arena = layout.end;
+
+  const reading = createTape();
+  const { lookup } = parameterValues(reading, model);
+  gpt(reading, config, lookup, {
+    ids: reading.external('ids', [1, T], idsAt),
+    positions: reading.external('positions', [1, T], positionsAt),
+    rng: reading.external('rng', [4], rngAt),
+    dropout: 0,
+  });
+  const blocks = Array.from({ length: L }, (_, l) => l);
+  const blockEnd = (l: number): string => (config.norm === 'pre' ? `h.${l}.residual` : `h.${l}.ln_2`);
+  const residuals = ['embedding', ...blocks.map(blockEnd)].map((name) =>
+    lastCalled(reading, name, [1, T, C]),
+  );
+  const qkv = blocks.map((l) => lastCalled(reading, `h.${l}.attn.c_attn`, [1, T, 3 * C]));
+  const program = plan(reading.nodes, arena, [...residuals, ...qkv]);
+
+  const ending = createTape();
+  const p = parameterValues(ending, model).lookup;
+  const x = ending.external('residual', [1, T, C], residualAt);
+  const logits = head(ending, p, finalNorm(ending, config, p, x)); // [1,T,V]
+  const headProgram = plan(ending.nodes, arena, [logits]);
+
+  backend.reserve(Math.max(program.end, headProgram.end));
+  write(tensorsOf(model.block, model.region, backend.floats as Float32Array));
+  for (let t = 0; t < T; t++) {
+    backend.ints[idsAt.offset + t] = ids[t];
+    backend.ints[positionsAt.offset + t] = t;
+  }
+  backend.load(program.instructions).run();
+  const copyOf = (value: Value): Float32Array => {
+    const { offset, length } = program.buffer(value);
+    return backend.floats.slice(offset, offset + length) as Float32Array;
+  };
+  const loadedHead = backend.load(headProgram.instructions);
+  return {
+    config,
+    T,
+    residuals: residuals.map(copyOf),
+    qkv: qkv.map(copyOf),
+    logits(residual) {
+      backend.floats.set(residual, residualAt.offset);
+      loadedHead.run();
+      const { offset } = headProgram.buffer(logits);
+      return backend.floats.subarray(offset, offset + T * V) as Float32Array;
+    },
+  };
+}
+
+/** The value of this name and shape that was recorded last: `h.0.residual` is written after attention and after the MLP. */
+function lastCalled(tape: Tape, name: string, shape: readonly number[]): Value {
+  const value = tape.nodes
+    .flatMap(writes)
+    .findLast((each) => each.name === name && each.shape.join() === shape.join());
+  if (value === undefined) throw new Error(`the model records no '${name}' of shape [${shape.join(',')}]`);
+  return value;
+}

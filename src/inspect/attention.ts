@@ -1,0 +1,77 @@
+/** Attention probabilities, which the engine's kernel never writes out: computed again from queries and keys, in float64. */
+import type { Activations } from './activations.ts';
+
+/** How much each position attends to each, [T,T] by rows: row i sums to 1 over j ≤ i and is 0 beyond. */
+export type AttentionMap = Float64Array;
+
+/**
+ * P = softmax(q·kᵀ/√D) over j ≤ i, of one head (Vaswani et al. 2017, equation 1).
+ *
+ * @param layer and head, counted from 0
+ */
+export function attentionMap({ config, T, qkv }: Activations, layer: number, head: number): AttentionMap {
+  const C = config.nEmbd;
+  const D = C / config.nHead;
+  const rows = qkv[layer]; // [T,3,H,D]
+  const P = new Float64Array(T * T);
+  for (let i = 0; i < T; i++) {
+    const q = i * 3 * C + head * D;
+    let max = -Infinity;
+    for (let j = 0; j <= i; j++) {
+      const k = j * 3 * C + C + head * D;
+      let score = 0;
+      for (let d = 0; d < D; d++) score += rows[q + d] * rows[k + d];
+      P[i * T + j] = score / Math.sqrt(D);
+      max = Math.max(max, P[i * T + j]);
+    }
+    let sum = 0;
+    for (let j = 0; j <= i; j++) sum += P[i * T + j] = Math.exp(P[i * T + j] - max);
+    for (let j = 0; j <= i; j++) P[i * T + j] /= sum;
+  }
+  return P;
+}
+
+/** The mean of maps, which is a map again. */
+export function meanMap(maps: readonly AttentionMap[]): AttentionMap {
+  const mean = new Float64Array(maps[0].length);
+  for (const map of maps) map.forEach((p, i) => (mean[i] += p / maps.length));
+  return mean;
+}
+
+/** What a head does, in a few numbers; means over the positions that have something before them. */
+export interface HeadSummary {
+  /** Probability that goes to the position itself, to the one before it, and to the first. */
+  readonly self: number;
+  readonly previous: number;
+  readonly first: number;
+  /** How far back it looks: the expected i − j, in tokens. */
+  readonly distance: number;
+  /** Entropy of a row over that of an even row, ln(i + 1): 0 looks at one place, 1 at all alike. */
+  readonly spread: number;
+}
+
+/** @param map [T,T]; with a single position there is nothing to tell apart, and all of it goes to itself */
+export function summariseHead(map: AttentionMap, T: number): HeadSummary {
+  if (T === 1) return { self: 1, previous: 0, first: 1, distance: 0, spread: 0 };
+  let [self, previous, first, distance, spread] = [0, 0, 0, 0, 0];
+  for (let i = 1; i < T; i++) {
+    const row = map.subarray(i * T, i * T + i + 1);
+    self += row[i];
+    previous += row[i - 1];
+    first += row[0];
+    let entropy = 0;
+    row.forEach((p, j) => {
+      distance += p * (i - j);
+      if (p > 0) entropy -= p * Math.log(p);
+    });
+    spread += entropy / Math.log(i + 1);
+  }
+  const n = T - 1;
+  return {
+    self: self / n,
+    previous: previous / n,
+    first: first / n,
+    distance: distance / n,
+    spread: spread / n,
+  };
+}

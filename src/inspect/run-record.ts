@@ -1,0 +1,70 @@
+/** Everything that a run's folder tells about its training, and about the model that came of it. */
+import { readLogs, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
+import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { latestState } from '../checkpoint/runs.ts';
+import type { TrainerState } from '../checkpoint/trainer-state.ts';
+
+export interface RunRecord {
+  readonly model: ModelFolder;
+  /** Where the training stands; undefined for a model that came without its training. */
+  readonly state: TrainerState | undefined;
+  readonly logs: RunLogs;
+}
+
+/** @throws UserError if the folder holds no model, or what is in it is damaged */
+export const readRun = (folder: string): RunRecord => describeRun(openModelFolder(folder));
+
+export const describeRun = (model: ModelFolder): RunRecord => ({
+  model,
+  state: latestState(model.folder),
+  logs: readLogs(model.folder),
+});
+
+/** A run in a few numbers; undefined where its logs do not say. */
+export interface RunSummary {
+  /** Steps done. */
+  readonly steps: number | undefined;
+  readonly tokensSeen: number | undefined;
+  /** The evaluation with the lowest validation loss, and the last one. */
+  readonly best: EvaluationMetrics | undefined;
+  readonly last: EvaluationMetrics | undefined;
+  /** Time spent in steps, and the tokens of these steps per second of it. */
+  readonly seconds: number | undefined;
+  readonly tokensPerSecond: number | undefined;
+}
+
+export function summariseRun({ state, logs }: RunRecord): RunSummary {
+  const { steps, evaluations, speed } = logs;
+  const best = evaluations
+    .filter(({ validationLoss }) => Number.isFinite(validationLoss))
+    .reduce<EvaluationMetrics | undefined>(
+      (found, each) => (found === undefined || each.validationLoss < found.validationLoss ? each : found),
+      undefined,
+    );
+  const seconds = speed.reduce((sum, entry) => sum + entry.seconds, 0);
+  const timed = speed.reduce((sum, entry) => sum + entry.tokens, 0);
+  return {
+    steps: steps.at(-1)?.step ?? state?.step,
+    tokensSeen: state?.tokens_seen,
+    best,
+    last: evaluations.at(-1),
+    seconds: speed.length > 0 ? seconds : undefined,
+    tokensPerSecond: seconds > 0 ? timed / seconds : undefined,
+  };
+}
+
+/** A curve of at most `limit` points: the means of as many stretches of steps. */
+export function thinned<T extends { readonly step: number }>(
+  entries: readonly T[],
+  value: (entry: T) => number,
+  limit: number,
+): { readonly step: number; readonly value: number }[] {
+  const stretch = Math.max(1, Math.ceil(entries.length / limit));
+  const points: { step: number; value: number }[] = [];
+  for (let start = 0; start < entries.length; start += stretch) {
+    const part = entries.slice(start, start + stretch);
+    const sum = part.reduce((total, entry) => total + value(entry), 0);
+    points.push({ step: part[part.length - 1].step, value: sum / part.length });
+  }
+  return points;
+}

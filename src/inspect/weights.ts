@@ -1,0 +1,62 @@
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { blockLayout, tensorsOf, type NamedTensor } from '../model/placement.ts';
+
+/** A model's tensors in GPT-2's order, read from its folder into memory of their own. */
+export function readWeights(folder: ModelFolder): NamedTensor[] {
+  const block = blockLayout(folder.config);
+  const memory = new Float32Array(block.total);
+  const tensors = tensorsOf(block, { offset: 0, length: block.total, dtype: 'f32' }, memory);
+  folder.load(tensors);
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  return parameterTable(folder.config).map(({ name }) => byName.get(name)!);
+}
+
+/** How the numbers of one tensor lie. All but `nonFinite` are of those that are finite; NaN if there are none. */
+export interface WeightStatistics {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly mean: number;
+  /** Standard deviation, of the whole and not of a sample: √(Σ(x − mean)²/n). */
+  readonly std: number;
+  readonly min: number;
+  readonly max: number;
+  /** The share of exact zeros, 0 … 1. */
+  readonly zeros: number;
+  /** The Frobenius norm √Σx². */
+  readonly norm: number;
+  /** How many are NaN or infinite: a sign of damage. */
+  readonly nonFinite: number;
+}
+
+/** Two passes in float64, so that a mean far from zero costs no digits of the deviation. */
+export function weightStatistics({ name, shape, data }: NamedTensor): WeightStatistics {
+  let [sum, squares, zeros, finite] = [0, 0, 0, 0];
+  let [min, max] = [Infinity, -Infinity];
+  for (const x of data) {
+    if (!Number.isFinite(x)) continue;
+    finite++;
+    sum += x;
+    squares += x * x;
+    if (x === 0) zeros++;
+    if (x < min) min = x;
+    if (x > max) max = x;
+  }
+  const nonFinite = data.length - finite;
+  if (finite === 0)
+    return { name, shape, mean: NaN, std: NaN, min: NaN, max: NaN, zeros: NaN, norm: NaN, nonFinite };
+  const mean = sum / finite;
+  let deviations = 0;
+  for (const x of data) if (Number.isFinite(x)) deviations += (x - mean) ** 2;
+  return {
+    name,
+    shape,
+    mean,
+    std: Math.sqrt(deviations / finite),
+    min,
+    max,
+    zeros: zeros / finite,
+    norm: Math.sqrt(squares),
+    nonFinite,
+  };
+}

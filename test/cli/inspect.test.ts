@@ -1,0 +1,191 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { run, type RunOptions } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'inspect-'));
+const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
+const text = Array.from(
+  { length: 300 },
+  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
+).join('');
+const tiny =
+  '--n-layer 2 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 30 --eval-interval 10 --warmup-iters 2';
+const gpt = (args: readonly string[], options: RunOptions = {}) => run(args, { cwd: folder, ...options });
+const train = (flags: string) => gpt(`train corpus.txt ${tiny} ${flags}`.split(' '));
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'corpus.txt'), text);
+  await train('-q -o words --tokenizer word');
+  await train('-o checkpoints/chars');
+});
+
+describe('inspect', () => {
+  test('shows shape, parameters by part, history, tokenizer and weights of the newest run', async () => {
+    const { stdout, stderr, code } = await gpt(['inspect']);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/model +checkpoints\/chars\n/);
+    expect(stdout).toMatch(/shape +2 layers, 2 heads, 16 channels, block 16; [\d.]+K parameters/);
+    expect(stdout).toMatch(/tokenizer +char, \d+ tokens/);
+    expect(stdout).toMatch(/token embedding +\d+ +[\d.]+%/);
+    expect(stdout).toMatch(/steps +30, 1.92K tokens/);
+    expect(stdout).toMatch(/best +validation loss \d\.\d{4} at step 30/);
+    expect(stdout).toMatch(/time +.* in steps, [\d,.]+ tok\/s/);
+    expect(stdout).toMatch(/h\.1\.attn\.c_attn\.weight +16×48 /);
+    expect(stdout).toMatch(/h\.0\.ln_1\.weight +16 +1\.000|h\.0\.ln_1\.weight +16 +(0\.9|1\.0)/);
+    expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
+  });
+
+  test('--json has all of it', async () => {
+    const { stdout } = await gpt(['inspect', 'words', '--json']);
+    const found = JSON.parse(stdout) as {
+      parameters: { total: number; by_part: Record<string, number> };
+      training: { evaluations: unknown[] };
+      weights: { name: string; std: number }[];
+    };
+    expect(found).toMatchObject({
+      config: { nLayer: 2, nEmbd: 16 },
+      tokenizer: { kind: 'word' },
+      training: { steps: 30, options: { maxIters: 30 } },
+    });
+    expect(Object.values(found.parameters.by_part).reduce((a, b) => a + b)).toBe(found.parameters.total);
+    expect(found.training.evaluations.length).toBe(3);
+    expect(found.weights[0].name).toBe('wte.weight');
+    expect(found.weights.length).toBe(28);
+  });
+
+  test('a model that came without its training', async () => {
+    cpSync(join(folder, 'words'), join(folder, 'bare'), { recursive: true });
+    for (const part of ['metrics.jsonl', 'samples.jsonl', 'speed.jsonl', 'checkpoint-30'])
+      rmSync(join(folder, 'bare', part), { recursive: true, force: true });
+    const { stdout, code } = await gpt(['inspect', 'bare']);
+    expect(stdout).toContain('has no metrics.jsonl');
+    expect(code).toBe(0);
+  });
+});
+
+describe('inspect --neighbors', () => {
+  test('lists the nearest tokens of a word, also of that with a space before it', async () => {
+    const { stdout } = await gpt(['inspect', 'words', '--neighbors', 'and', '--top', '3', '--json']);
+    const { tokens } = JSON.parse(stdout) as {
+      tokens: { text: string; neighbors: { id: number; text: string; cosine: number }[] }[];
+    };
+    expect(tokens.map((token) => token.text)).toEqual(['and', ' and']);
+    for (const { neighbors } of tokens) {
+      expect(neighbors.length).toBe(3);
+      const cosines = neighbors.map(({ cosine }) => cosine);
+      expect(cosines).toEqual(cosines.toSorted((a, b) => b - a));
+      expect(cosines[0]).toBeLessThanOrEqual(1);
+    }
+    const shown = await gpt(['inspect', 'words', '--neighbors', 'and', '--top', '3']);
+    expect(shown.stdout).toMatch(/ {2}and, token \d+: nearest by cosine\n/);
+    expect(shown.stdout).toContain('␣and, token');
+  });
+
+  test('takes a text that is no token apart, and says if there is nothing of it', async () => {
+    const { stdout } = await gpt(['inspect', '--neighbors', 'sea', '--json']);
+    const { tokens } = JSON.parse(stdout) as { tokens: { text: string }[] };
+    expect(tokens.map((token) => token.text)).toEqual(['s', 'e', 'a']);
+    const refused = await gpt(['inspect', '--neighbors', 'é']);
+    expect(refused.stderr).toContain('error: the model has no token "é"');
+    expect(refused.code).toBe(1);
+  });
+});
+
+describe('inspect --attention', () => {
+  test('draws a triangle of shades within 80 columns, and a row for each head', async () => {
+    const { stdout, code } = await gpt(['inspect', '--attention', 'the whale']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Attention, the mean of 2 layers, 2 heads');
+    expect(stdout).toMatch(/^ {2}t {2}██$/m);
+    expect(stdout).toMatch(/^ {2}e {2}[·░▒▓█]{6}$/m);
+    expect(stdout).toMatch(/layer 1, head 1 +\d+% +\d+% +\d+% +[\d.]+ +\d+%/);
+    expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
+  });
+
+  test('--json has every map, or the chosen ones', async () => {
+    const maps = async (...flags: string[]) => {
+      const { stdout } = await gpt(['inspect', '--attention', 'the sea', '--json', ...flags]);
+      return (JSON.parse(stdout) as { maps: { layer: number; head: number; weights: number[][] }[] }).maps;
+    };
+    const all = await maps();
+    expect(all.map(({ layer, head }) => [layer, head])).toEqual([
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+    for (const { weights } of all)
+      weights.forEach((row, i) => {
+        expect(row.length).toBe(i + 1);
+        expect(row.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+      });
+    expect(await maps('--layer', '1', '--head', '0')).toEqual([all[2]]);
+    expect(await maps('--threads', '1')).toEqual(all);
+  });
+
+  test('colours where they are wanted, and never the terminal by a text', async () => {
+    const env = { FORCE_COLOR: '1' };
+    const { stdout } = await gpt(['inspect', '--attention', 'the sea\n'], { env });
+    expect(stdout).toContain('\u001b[31m██\u001b[39m');
+    expect(stdout).toContain('↵');
+  });
+
+  test('reads stdin, and of a long text as much as fits the block', async () => {
+    const { stdout, stderr } = await gpt(['inspect', '--attention', '-', '--json'], {
+      stdin: 'the whale of the sea\n',
+    });
+    expect(stderr).toContain('The text has 20 tokens; the model reads 16 at once');
+    expect((JSON.parse(stdout) as { tokens: unknown[] }).tokens.length).toBe(16);
+  });
+});
+
+describe('inspect --logits', () => {
+  test('shows what is expected and how the guess forms', async () => {
+    const { stdout, code } = await gpt(['inspect', '--logits', 'the whal']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}t +.*h +\d+% (1st|2nd|3rd|\d+th)$/m);
+    expect(stdout).toMatch(/embedding +layer 0 +layer 1/);
+    expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
+  });
+
+  test('--json has the likeliest tokens of every layer', async () => {
+    const { stdout } = await gpt(['inspect', '--logits', 'the', '--json', '--top', '2']);
+    const { positions } = JSON.parse(stdout) as {
+      positions: {
+        text: string;
+        next: { text: string } | null;
+        layers: { after: string; top: { probability: number }[]; next_rank: number | null }[];
+      }[];
+    };
+    expect(positions.map(({ text: token, next }) => [token, next?.text ?? null])).toEqual([
+      ['t', 'h'],
+      ['h', 'e'],
+      ['e', null],
+    ]);
+    expect(positions[0].layers.map(({ after }) => after)).toEqual(['embedding', 'h.0', 'h.1']);
+    expect(positions[0].layers.every(({ top }) => top.length === 2)).toBe(true);
+    expect(positions[2].layers[0].next_rank).toBeNull();
+  });
+});
+
+describe('inspect refuses', () => {
+  test.each([
+    ['two questions', ['--attention', 'a', '--logits', 'a'], 2, 'cannot be used together'],
+    ['a layer of nothing', ['--layer', '1'], 2, '--layer and --head choose a map of --attention'],
+    ['a layer it lacks', ['--attention', 'a', '--layer', '2'], 2, '--layer is 2, but the model has 2 layers'],
+    ['a head it lacks', ['--attention', 'a', '--head', '9'], 2, '--head is 9, but the model has 2 heads'],
+    ['an empty text', ['--logits', ''], 1, 'nothing of the prompt is known'],
+    ['an unknown character', ['--logits', 'thé'], 1, 'the model does not know "é" (U+00E9) at position 3'],
+    ['no such folder', ['nowhere'], 1, 'there is no model folder nowhere'],
+    ['no count', ['--neighbors', 'a', '--top', '0'], 2, '"0" is not a whole number from 1 to 100'],
+  ])('%s', async (_name, args, code, message) => {
+    const result = await gpt(['inspect', ...args]);
+    expect(result.stderr).toContain(message);
+    expect(result.stderr.split('\n').length).toBeLessThan(5);
+    expect(result.stdout).toBe('');
+    expect(result.code).toBe(code);
+  });
+});

@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { Decoder } from '../../src/generate/decoder.ts';
+import { readActivations, type Activations } from '../../src/inspect/activations.ts';
+import { attentionMap, meanMap, summariseHead } from '../../src/inspect/attention.ts';
+import { logitLens } from '../../src/inspect/logit-lens.ts';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { initialise } from '../../src/model/initialise.ts';
+import type { NamedTensor } from '../../src/model/placement.ts';
+import { relativeError } from '../fixtures/golden.ts';
+
+const base: ModelConfig = {
+  ...gpt2Defaults,
+  vocabSize: 23,
+  blockSize: 10,
+  nLayer: 3,
+  nHead: 2,
+  nEmbd: 12,
+  dropout: 0.2,
+};
+const ids = [3, 14, 15, 9, 2, 6, 5, 3];
+
+const write = (config: ModelConfig) => (tensors: readonly NamedTensor[]) => {
+  const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
+  initialise(config, 3, (name) => data.get(name)!);
+  for (const [name, values] of data)
+    if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
+};
+const read = (config: ModelConfig): Activations =>
+  readActivations(createReferenceBackend('float32'), config, write(config), ids);
+
+describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into', (norm) => {
+  const config = { ...base, norm };
+  const activations = read(config);
+
+  test('keeps the residual stream and the queries, keys and values of every block', () => {
+    expect(activations.residuals.length).toBe(4);
+    expect(activations.residuals.every((residual) => residual.length === ids.length * 12)).toBe(true);
+    expect(activations.qkv.length).toBe(3);
+    expect(activations.qkv.every((rows) => rows.length === ids.length * 36)).toBe(true);
+  });
+
+  test('expects from its last block what the decoder expects, at every position', () => {
+    const decoder = Decoder.create(createReferenceBackend('float32'), config, write(config));
+    const ours = activations.logits(activations.residuals[3]);
+    ids.forEach((id, t) => {
+      const theirs = decoder.read([id]);
+      expect(relativeError(ours.slice(t * 23, (t + 1) * 23), theirs)).toBeLessThan(1e-5);
+    });
+  });
+
+  test('the lens names the likeliest tokens and judges the one that comes', () => {
+    const positions = logitLens(activations, ids, 4);
+    expect(positions.map((layers) => layers.length)).toEqual(ids.map(() => 4));
+    const logits = activations.logits(activations.residuals[3]).slice(0, 23);
+    const sum = logits.reduce((total, x) => total + Math.exp(x), 0);
+    const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a]);
+    const { top, next } = positions[0][3];
+    expect(top.map(({ id }) => id)).toEqual(order.slice(0, 4));
+    expect(top[0].probability).toBeCloseTo(Math.exp(logits[order[0]]) / sum, 6);
+    expect(next?.probability).toBeCloseTo(Math.exp(logits[ids[1]]) / sum, 6);
+    expect(next?.rank).toBe(order.indexOf(ids[1]));
+    expect(positions.at(-1)?.every((layer) => layer.next === undefined)).toBe(true);
+  });
+
+  test('attention maps are causal and each row sums to 1', () => {
+    const T = ids.length;
+    const maps = [0, 1, 2].flatMap((layer) => [0, 1].map((head) => attentionMap(activations, layer, head)));
+    for (const map of [...maps, meanMap(maps)])
+      for (let i = 0; i < T; i++) {
+        const row = map.slice(i * T, (i + 1) * T);
+        expect(row.reduce((a, b) => a + b)).toBeCloseTo(1, 12);
+        expect(row.slice(i + 1).every((p) => p === 0)).toBe(true);
+        expect(row.slice(0, i + 1).every((p) => p > 0)).toBe(true);
+      }
+  });
+
+  test('attention times values is what the block adds, after its projection', () => {
+    if (norm === 'post') return; // its sum is normalised before it is kept
+    // Without an MLP (its projection is zero), the first block adds P·v·W + b to the embedding and nothing else.
+    const tensors = new Map<string, Float32Array>();
+    const bare = readActivations(
+      createReferenceBackend('float32'),
+      config,
+      (all) => {
+        write(config)(all);
+        for (const { name, data } of all) {
+          if (name === 'h.0.mlp.c_proj.weight') data.fill(0);
+          tensors.set(name, data.slice());
+        }
+      },
+      ids,
+    );
+    const [C, D, T] = [12, 6, ids.length];
+    const [W, b] = [tensors.get('h.0.attn.c_proj.weight')!, tensors.get('h.0.attn.c_proj.bias')!];
+    const maps = [0, 1].map((head) => attentionMap(bare, 0, head));
+    for (let t = 0; t < T; t++) {
+      const heads = Array.from({ length: C }, (_, c) => {
+        let sum = 0;
+        for (let j = 0; j <= t; j++)
+          sum += maps[Math.floor(c / D)][t * T + j] * bare.qkv[0][j * 3 * C + 2 * C + c];
+        return sum;
+      });
+      for (let c = 0; c < C; c++) {
+        const added = heads.reduce((sum, y, k) => sum + y * W[k * C + c], b[c]);
+        expect(bare.residuals[1][t * C + c] - bare.residuals[0][t * C + c]).toBeCloseTo(added, 5);
+      }
+    }
+  });
+});
+
+test('a text longer than the block, or of nothing, is refused', () => {
+  const backend = createReferenceBackend('float32');
+  expect(() => readActivations(backend, base, write(base), Array(11).fill(0))).toThrow(
+    '11 tokens do not fit',
+  );
+  expect(() => readActivations(backend, base, write(base), [])).toThrow('0 tokens do not fit');
+});
+
+describe('the summary of a head', () => {
+  test('tells where it looks', () => {
+    // prettier-ignore
+    const map = Float64Array.of(
+      1,   0,   0,
+      0.5, 0.5, 0,
+      0.2, 0.7, 0.1,
+    );
+    const summary = summariseHead(map, 3);
+    expect(summary.self).toBeCloseTo((0.5 + 0.1) / 2, 12);
+    expect(summary.previous).toBeCloseTo((0.5 + 0.7) / 2, 12);
+    expect(summary.first).toBeCloseTo((0.5 + 0.2) / 2, 12);
+    expect(summary.distance).toBeCloseTo((0.5 + 0.2 * 2 + 0.7) / 2, 12);
+    const entropy = -(0.2 * Math.log(0.2) + 0.7 * Math.log(0.7) + 0.1 * Math.log(0.1));
+    expect(summary.spread).toBeCloseTo((1 + entropy / Math.log(3)) / 2, 12);
+  });
+
+  test('of a single position', () => {
+    expect(summariseHead(Float64Array.of(1), 1)).toEqual({
+      self: 1,
+      previous: 0,
+      first: 1,
+      distance: 0,
+      spread: 0,
+    });
+  });
+});

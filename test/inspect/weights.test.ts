@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { weightStatistics } from '../../src/inspect/weights.ts';
+
+const of = (...data: number[]) =>
+  weightStatistics({ name: 'w', shape: [data.length], data: Float32Array.from(data) });
+
+test('mean, deviation, range, zeros and norm of a tensor', () => {
+  expect(of(0, 2, 4, -2, 0)).toEqual({
+    name: 'w',
+    shape: [5],
+    mean: 0.8,
+    std: Math.sqrt((0.64 + 1.44 + 10.24 + 7.84 + 0.64) / 5),
+    min: -2,
+    max: 4,
+    zeros: 0.4,
+    norm: Math.sqrt(24),
+    nonFinite: 0,
+  });
+});
+
+test('a mean far from zero costs the deviation no digits', () => {
+  expect(of(1e6 + 1, 1e6 + 3).std).toBe(1);
+});
+
+test('what is not finite is counted and left out', () => {
+  expect(of(1, NaN, 3, Infinity)).toMatchObject({ mean: 2, std: 1, max: 3, nonFinite: 2 });
+  expect(of(NaN)).toMatchObject({ mean: NaN, norm: NaN, nonFinite: 1 });
+});
