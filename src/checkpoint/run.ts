@@ -283,4 +283,4 @@ const checkpointUpTo = (folder: string, step: number): Found | undefined =>
   checkpointsOf(folder).findLast((found) => found.step <= step);
 
 const isRunFile = (file: string): boolean =>
-  /^(checkpoint-\d+|(metrics|samples|speed)\.jsonl|model\.safetensors|.*\.tmp)$/.test(file);
+  /^(checkpoint-\d+|(metrics|samples|speed)\.jsonl|model\.safetensors|report\.html|.*\.tmp)$/.test(file);

@@ -4,7 +4,7 @@ import { describeRun, summariseRun, thinned, type RunRecord } from '../inspect/r
 import { readWeights, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
-import { parametersByPart } from '../model/parts.ts';
+import { parametersByPart } from '../plan/model-cost.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   formatColumns,

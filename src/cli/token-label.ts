@@ -1,10 +1,10 @@
 /** Tokens in tables: one line each, so many columns wide, with what cannot be seen made visible. */
 import stringWidth from 'string-width';
+import { visible } from '../inspect/token-text.ts';
 import { printable } from './terminal.ts';
 
 /** A token's text with white space as signs: `␣whale`, `↵`. */
-export const tokenLabel = (text: string): string =>
-  printable(text.replaceAll(' ', '␣').replaceAll('\n', '↵').replaceAll('\t', '⇥')) || '∅';
+export const tokenLabel = (text: string): string => printable(visible(text));
 
 /** How many columns a text takes on a terminal. */
 export const columnsOf = (text: string): number => stringWidth(text);

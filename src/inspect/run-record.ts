@@ -1,8 +1,9 @@
 /** Everything that a run's folder tells about its training, and about the model that came of it. */
+import { join } from 'node:path';
 import { readLogs, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import { latestState } from '../checkpoint/runs.ts';
-import type { TrainerState } from '../checkpoint/trainer-state.ts';
+import { latestCheckpoint } from '../checkpoint/run.ts';
+import { readTrainerState, STATE, type TrainerState } from '../checkpoint/trainer-state.ts';
 
 export interface RunRecord {
   readonly model: ModelFolder;
@@ -14,11 +15,14 @@ export interface RunRecord {
 /** @throws UserError if the folder holds no model, or what is in it is damaged */
 export const readRun = (folder: string): RunRecord => describeRun(openModelFolder(folder));
 
-export const describeRun = (model: ModelFolder): RunRecord => ({
-  model,
-  state: latestState(model.folder),
-  logs: readLogs(model.folder),
-});
+export function describeRun(model: ModelFolder): RunRecord {
+  const checkpoint = latestCheckpoint(model.folder);
+  return {
+    model,
+    state: checkpoint && readTrainerState(join(checkpoint.folder, STATE)),
+    logs: readLogs(model.folder),
+  };
+}
 
 /** A run in a few numbers; undefined where its logs do not say. */
 export interface RunSummary {

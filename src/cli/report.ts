@@ -1,0 +1,105 @@
+/** `gpt report`: a run, or several, as one HTML file. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { writeFileAtomic } from '../checkpoint/atomic.ts';
+import { newestRun } from '../checkpoint/runs.ts';
+import { MAX_THREADS } from '../engine/wasm.ts';
+import { Decoder } from '../generate/decoder.ts';
+import { generate } from '../generate/generate.ts';
+import { encodePrompt, startOfText } from '../generate/prompt.ts';
+import { readRun, type RunRecord } from '../inspect/run-record.ts';
+import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
+import { comparisonReport, namesOf, runReport } from '../report/report.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { formatBytes } from './format.ts';
+import { addExamples } from './help.ts';
+import { openModel } from './model-options.ts';
+import { argument, choice, filePath, option, wholeNumber, type Value } from './options.ts';
+import { notice, print, printable, stderrColors } from './terminal.ts';
+
+interface Flags {
+  readonly output?: string;
+  readonly text?: string;
+  readonly unk: 'error' | 'skip' | 'replace';
+  readonly threads?: number;
+}
+
+const text: Value<string> = { expected: 'text', read: (given) => given };
+
+export function register(command: Command): void {
+  command
+    .addArgument(argument('[run...]', 'run folders; default: the newest under checkpoints/', filePath))
+    .addOption(
+      option(
+        '-o, --output <file>',
+        'default: report.html in the run, or here for several; -: stdout',
+        filePath,
+      ),
+    )
+    .addOption(option('--text <text>', 'what the model reads for its attention maps', text))
+    .addOption(
+      option(
+        '--unk <what>',
+        'text the model lacks: error, skip or replace',
+        choice(['error', 'skip', 'replace']),
+        'error',
+      ),
+    )
+    .addOption(
+      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    )
+    .action(report);
+  addExamples(command, [
+    ['The newest run, from all sides', 'gpt report'],
+    ['Several over one another', 'gpt report checkpoints/a checkpoints/b -o a-and-b.html'],
+    ['What heads do with a sentence of your own', 'gpt report --text "Call me Ishmael."'],
+  ]);
+}
+
+async function report(folders: readonly string[], flags: Flags): Promise<void> {
+  if (folders.length > 1) await writePage(comparisonPage(folders), flags.output ?? 'report.html');
+  else {
+    const folder = folders[0] ?? newestRun();
+    await writePage(await runPage(folder, flags), flags.output ?? join(folder, 'report.html'));
+  }
+}
+
+/** The page of several runs. */
+export function comparisonPage(folders: readonly string[]): string {
+  const names = namesOf(folders);
+  return comparisonReport(folders.map((folder, i) => ({ name: names[i], run: readRun(folder) })));
+}
+
+/** Writes a page to a file, or to stdout, and says so. */
+export async function writePage(page: string, path: string): Promise<void> {
+  if (path === '-') return print(page);
+  writeFileAtomic(path, [page]);
+  notice(
+    `Wrote ${stderrColors.bold(printable(path))}, ${formatBytes(Buffer.byteLength(page))}; open it in a browser.`,
+  );
+}
+
+async function runPage(path: string, flags: Flags): Promise<string> {
+  const { threads } = flags;
+  const run = readRun(path);
+  const { folder, backend } = await openModel({ model: path, ...(threads === undefined ? {} : { threads }) });
+  try {
+    const ids = textToRead(run, backend, flags);
+    const shown = ids.slice(0, Math.min(VIEWED_TOKENS, folder.config.blockSize));
+    return runReport(run, viewModel(folder, backend, shown), { hasSample: flags.text === undefined });
+  } finally {
+    await backend.close();
+  }
+}
+
+/** The text given, or the last sample of the run, or what the model writes now. */
+function textToRead({ model, logs }: RunRecord, backend: Backend, { text: given, unk }: Flags): Uint32Array {
+  const { tokenizer, config } = model;
+  if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;
+  const sample = logs.samples.at(-1)?.text ?? '';
+  if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
+  const decoder = Decoder.create(backend, config, (tensors) => model.load(tensors));
+  const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
+  const banned = new Set(tokenizer.unkId === undefined ? [] : [tokenizer.unkId]);
+  return Uint32Array.from(generate(decoder, startOfText(tokenizer).ids, { ...drawing, banned }));
+}

@@ -1,0 +1,38 @@
+/** HTML as template literals in which every value is escaped, unless it is HTML made the same way. */
+
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Content = Html | string | number | undefined | readonly Content[];
+
+/** Markup with values in it: html`<td>${name}</td>`. Lists are joined; undefined is nothing. */
+export const html = (parts: TemplateStringsArray, ...values: readonly Content[]): Html =>
+  new Html(parts.map((part, i) => part + (i < values.length ? textOf(values[i]) : '')).join(''));
+
+function textOf(value: Content): string {
+  if (value instanceof Html) return value.text;
+  if (value === undefined) return '';
+  return typeof value === 'object' ? value.map(textOf).join('') : escapeHtml(String(value));
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text as it may stand between tags and in quoted attributes. NUL, which HTML cannot hold, becomes U+FFFD. */
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => ENTITIES[character]).replaceAll('\0', '\uFFFD');
+
+/** Data for a page's scripts. No text in it can end the element or begin a comment. */
+export const scriptJson = (id: string, value: unknown): Html =>
+  new Html(
+    `<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll('<', '\\u003c')}</script>\n`,
+  );

@@ -1,0 +1,95 @@
+/** What a report shows of the inside of a model: a map of its embeddings, its attention while it reads, its guesses. */
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { readActivations } from '../inspect/activations.ts';
+import { attentionMap } from '../inspect/attention.ts';
+import { nearest } from '../inspect/embeddings.ts';
+import { logitLens, type Expectation } from '../inspect/logit-lens.ts';
+import { projectOntoPlane } from '../inspect/principal-components.ts';
+import { visible } from '../inspect/token-text.ts';
+import { readWeights, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
+import type { AttentionData, EmbeddingData } from './browser/page-data.ts';
+
+export interface ModelViews {
+  readonly weights: readonly WeightStatistics[];
+  readonly embeddings: EmbeddingData;
+  /** The share of the embeddings' variance that the map shows. */
+  readonly explained: number;
+  readonly attention: AttentionData;
+  /** For each token of the text the model reads, what each depth expects next. */
+  readonly expectations: readonly (readonly Expectation[])[];
+  readonly ids: readonly number[];
+}
+
+/** A map of more tokens would be a blot. Vocabularies of words and of bytes pairs have the frequent ones first. */
+const MAP_TOKENS = 400;
+const NEIGHBORS = 5;
+/** Longer texts make maps whose squares are too small to see. */
+export const VIEWED_TOKENS = 32;
+
+/** @param ids what the model reads, at most as many as fit its block */
+export function viewModel(folder: ModelFolder, backend: Backend, ids: ArrayLike<number>): ModelViews {
+  const { config } = folder;
+  const tensors = readWeights(folder);
+  const wte = tensors.find(({ name }) => name === 'wte.weight')!;
+  const activations = readActivations(
+    backend,
+    config,
+    (into) =>
+      into.forEach(({ name, data }) => data.set(tensors.find((tensor) => tensor.name === name)!.data)),
+    ids,
+  );
+  const labels = Array.from(ids, (id) => visible(folder.tokenizer.vocabulary[id]));
+  const maps: number[][] = [];
+  for (let layer = 0; layer < config.nLayer; layer++)
+    for (let head = 0; head < config.nHead; head++)
+      maps.push(triangle(attentionMap(activations, layer, head), ids.length));
+  return {
+    weights: tensors.map(weightStatistics),
+    ...mapEmbeddings(folder, wte.data),
+    attention: { labels, nLayer: config.nLayer, nHead: config.nHead, maps },
+    expectations: logitLens(activations, ids, 1),
+    ids: Array.from(ids),
+  };
+}
+
+/** What is on and below the diagonal, in whole percent. */
+function triangle(map: Float64Array, T: number): number[] {
+  const percent: number[] = [];
+  for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) percent.push(Math.round(100 * map[i * T + j]));
+  return percent;
+}
+
+function mapEmbeddings(
+  { config, tokenizer }: ModelFolder,
+  wte: Float32Array,
+): Pick<ModelViews, 'embeddings' | 'explained'> {
+  const C = config.nEmbd;
+  const ids = Array.from({ length: Math.min(MAP_TOKENS, config.vocabSize) }, (_, id) => id);
+  const rows = wte.subarray(0, ids.length * C);
+  const { points, explained } = projectOntoPlane(rows, C);
+  const texts = ids.map((id) => tokenizer.vocabulary[id]);
+  return {
+    embeddings: {
+      labels: texts.map(visible),
+      kinds: [...tokenKinds],
+      kind: texts.map(kindOf),
+      x: points.map(([x]) => rounded(x)),
+      y: points.map(([, y]) => rounded(y)),
+      nearest: ids.map((id) => nearest({ rows, C }, id, NEIGHBORS).map((neighbor) => neighbor.id)),
+    },
+    explained: explained[0] + explained[1],
+  };
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(4));
+
+const tokenKinds = ['lower case', 'upper case', 'digits', 'other'] as const;
+
+/** By the first character that is no space. */
+function kindOf(text: string): number {
+  const [first = ''] = text.trimStart();
+  if (/\p{Lu}/u.test(first)) return 1;
+  if (/\p{L}/u.test(first)) return 0;
+  return /\p{N}/u.test(first) ? 2 : 3;
+}

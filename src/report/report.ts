@@ -1,0 +1,112 @@
+/** Reports: one run from all sides, or several beside each other. */
+import { basename, resolve } from 'node:path';
+import { differences, haveSameTokens } from '../inspect/compare-runs.ts';
+import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { countParameters } from '../model/parameters.ts';
+import type { ChartData } from './browser/page-data.ts';
+import { chartsOf, type NamedRun } from './charts.ts';
+import { html, type Html } from './html.ts';
+import type { ModelViews } from './model-views.ts';
+import { rough, whole } from './numbers.ts';
+import { renderPage, type Page, type Section } from './page.ts';
+import * as sections from './sections.ts';
+
+/** The last parts of runs' paths, as many as it takes to tell them apart. */
+export function namesOf(folders: readonly string[]): string[] {
+  const paths = folders.map((folder) => resolve(folder).split(/[/\\]/));
+  for (let parts = 1; ; parts++) {
+    const names = paths.map((path) => path.slice(-parts).join('/'));
+    if (new Set(names).size === new Set(paths.map((path) => path.join('/'))).size) return names;
+  }
+}
+
+/** @param hasSample whether the text that the model reads is the last sample of the run */
+export function runReport(run: RunRecord, views: ModelViews, { hasSample }: { hasSample: boolean }): string {
+  return renderPage(runPage(run, views, hasSample));
+}
+
+function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
+  const { config, tokenizer, folder } = run.model;
+  const name = basename(resolve(folder));
+  const charts = chartsOf([{ name, run }]);
+  const { steps } = summariseRun(run);
+  const all: Section[] = [
+    { id: 'overview', title: 'Overview', content: sections.tiles(run) },
+    ...curveSections(charts),
+    { id: 'samples', title: 'Samples over time', content: sections.samples(run) },
+    {
+      id: 'embeddings',
+      title: 'Embeddings',
+      content: sections.embeddingMap(views.embeddings, views.explained, config.vocabSize),
+    },
+    {
+      id: 'attention-section',
+      title: 'Attention',
+      content: sections.attentionMaps(config.nLayer, config.nHead, hasSample),
+    },
+    {
+      id: 'guesses',
+      title: 'How guesses form',
+      content: sections.guesses(views.ids, views.expectations, tokenizer.vocabulary),
+    },
+    { id: 'parameters', title: 'Parameters', content: sections.parameters(config, views.weights) },
+    { id: 'configuration', title: 'Configuration', content: sections.configuration(run) },
+  ];
+  return {
+    title: name,
+    lead: `A GPT of ${rough(countParameters(config))} parameters over ${whole(config.vocabSize)} tokens (${tokenizer.kind})${steps === undefined ? '' : `, trained for ${whole(steps)} steps`}.`,
+    sections: all,
+    data: { charts, embeddings: views.embeddings, attention: views.attention },
+  };
+}
+
+/** Several runs over one another. */
+export function comparisonReport(runs: readonly NamedRun[]): string {
+  const charts = chartsOf(runs);
+  const records = runs.map(({ run }) => run);
+  return renderPage({
+    title: `${runs.length} runs compared`,
+    lead: runs.map(({ name }) => name).join(', '),
+    sections: [
+      { id: 'overview', title: 'Results', content: sections.results(runs, haveSameTokens(records)) },
+      ...curveSections(charts),
+      {
+        id: 'configuration',
+        title: 'Settings that differ',
+        content: sections.settingsThatDiffer(runs, differences(records)),
+      },
+      { id: 'samples', title: 'Last samples', content: sections.lastSamples(runs) },
+    ],
+    data: { charts, embeddings: null, attention: null },
+  });
+}
+
+const TITLES: Readonly<Record<string, string>> = {
+  'chart-loss': 'Loss',
+  'chart-learning-rate': 'Learning rate',
+  'chart-speed': 'Throughput',
+  'chart-gradient': 'Gradient norm',
+};
+
+function curveSections(charts: readonly ChartData[]): Section[] {
+  if (charts.length === 0)
+    return [
+      {
+        id: 'training',
+        title: 'Training',
+        content: html`<p>The folder has no metrics.jsonl, which would tell how it was trained.</p>`,
+      },
+    ];
+  const [loss, ...others] = charts.map((chart): [string, Html] => [
+    chart.id,
+    sections.chart(chart, TITLES[chart.id]),
+  ]);
+  return [
+    {
+      id: 'training',
+      title: 'Training',
+      content: html`${loss[1]}
+        <div class="charts">${others.map(([, content]) => content)}</div>`,
+    },
+  ];
+}
