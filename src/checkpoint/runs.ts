@@ -54,6 +54,15 @@ export function newestResumable(): string {
   return newest;
 }
 
+/** Every run under checkpoints/ that has a model, by name. */
+export function runFolders(): string[] {
+  if (!existsSync(RUNS)) return [];
+  return readdirSync(RUNS)
+    .map((name) => join(RUNS, name))
+    .filter((folder) => existsSync(join(folder, WEIGHTS)))
+    .toSorted();
+}
+
 /** The folder in `parent` whose file `fileOf(folder)` is the newest. */
 function newestUnder(parent: string, fileOf: (folder: string) => string | undefined): string | undefined {
   if (!existsSync(parent)) return undefined;

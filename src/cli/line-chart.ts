@@ -3,6 +3,8 @@ import type { ChalkInstance } from 'chalk';
 
 export interface Series {
   readonly name: string;
+  /** A character for the end of the curve, so that curves can be told apart without colours. */
+  readonly mark?: string;
   /** Points by rising x; what is not finite is left out. */
   readonly points: readonly (readonly [x: number, y: number])[];
   readonly color: (text: string) => string;
@@ -43,7 +45,7 @@ export function lineChart(
   const labelWidth = Math.max(...scale.map((label) => label.length));
   const columns = Math.max(10, width - labelWidth - 4);
 
-  const cells = new Map<number, { dots: number; color: Series['color'] }>();
+  const cells = new Map<number, { dots: number; mark?: string; color: Series['color'] }>();
   const dot = (x: number, y: number, color: Series['color']): void => {
     const at = (y >> 2) * columns + (x >> 1);
     const before = cells.get(at)?.dots ?? 0;
@@ -58,13 +60,20 @@ export function lineChart(
       line(across(fromX), down(fromY), across(x), down(y), (column, row) => dot(column, row, color));
     });
   }
+  for (const { points, color, mark } of finite) {
+    const end = points.at(-1);
+    if (mark === undefined || end === undefined) continue;
+    let at = (down(end[1]) >> 2) * columns + (across(end[0]) >> 1);
+    while (cells.get(at)?.mark !== undefined) at--; // curves that end in one place are named side by side
+    cells.set(at, { dots: 0, mark, color });
+  }
 
   const rows = Array.from({ length: height }, (_, row) => {
     const label = row === 0 ? scale[0] : row === height - 1 ? scale[2] : row === height >> 1 ? scale[1] : '';
     let curve = '';
     for (let column = 0; column < columns; column++) {
       const cell = cells.get(row * columns + column);
-      curve += cell === undefined ? ' ' : cell.color(String.fromCodePoint(0x2800 + cell.dots));
+      curve += cell === undefined ? ' ' : cell.color(cell.mark ?? String.fromCodePoint(0x2800 + cell.dots));
     }
     return `  ${label.padStart(labelWidth)} ${colors.dim('│')}${curve.trimEnd()}`;
   });
@@ -77,7 +86,7 @@ export function lineChart(
 
 /** The names of the curves in their colours. */
 export const chartLegend = (series: readonly Series[]): string =>
-  series.map(({ name, color }) => `${color('━━')} ${name}`).join('   ');
+  series.map(({ name, mark, color }) => `${color(mark ?? '━━')} ${name}`).join('   ');
 
 function extent(values: readonly number[]): [number, number] {
   let [min, max] = [Infinity, -Infinity];

@@ -32,6 +32,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'sample', summary: 'Write with a model', load: () => import('./sample/command.ts') },
   { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
   { name: 'inspect', summary: 'Look inside a model', load: () => import('./inspect.ts') },
+  { name: 'compare', summary: 'Compare runs', load: () => import('./compare.ts') },
   { name: 'report', summary: 'Show a run, or several, in a web page', load: () => import('./report.ts') },
   { name: 'tokenize', summary: 'Turn text into tokens, and back', load: () => import('./tokenize.ts') },
   {

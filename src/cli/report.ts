@@ -57,17 +57,14 @@ export function register(command: Command): void {
 }
 
 async function report(folders: readonly string[], flags: Flags): Promise<void> {
-  if (folders.length > 1) await writePage(comparisonPage(folders), flags.output ?? 'report.html');
-  else {
+  if (folders.length > 1) {
+    const names = namesOf(folders);
+    const runs = folders.map((folder, i) => ({ name: names[i], run: readRun(folder) }));
+    await writePage(comparisonReport(runs), flags.output ?? 'report.html');
+  } else {
     const folder = folders[0] ?? newestRun();
     await writePage(await runPage(folder, flags), flags.output ?? join(folder, 'report.html'));
   }
-}
-
-/** The page of several runs. */
-export function comparisonPage(folders: readonly string[]): string {
-  const names = namesOf(folders);
-  return comparisonReport(folders.map((folder, i) => ({ name: names[i], run: readRun(folder) })));
 }
 
 /** Writes a page to a file, or to stdout, and says so. */

@@ -39,3 +39,12 @@ test('what is drawn last lies on top', () => {
   expect(lineChart(series, { width: 30, height: 3 }, plain)).toContain('bbbb');
   expect(lineChart(series, { width: 30, height: 3 }, plain)).not.toContain('aaaa');
 });
+
+test('curves end in their marks, side by side where they end in one place', () => {
+  const points = [
+    [0, 1],
+    [9, 0],
+  ] as const;
+  const series = ['A', 'B'].map((mark) => ({ name: mark, mark, points, color: (text: string) => text }));
+  expect(lineChart(series, { width: 30, height: 3 }, plain)).toMatch(/BA\n/);
+});

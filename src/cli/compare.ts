@@ -1,0 +1,154 @@
+/** `gpt compare`: runs over one another, and what makes them differ. */
+import type { Command } from 'commander';
+import { runFolders } from '../checkpoint/runs.ts';
+import { UsageError } from '../errors.ts';
+import { differences, haveSameTokens, type Difference } from '../inspect/compare-runs.ts';
+import { readRun, summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { countParameters } from '../model/parameters.ts';
+import type { NamedRun } from '../report/charts.ts';
+import { comparisonReport, namesOf } from '../report/report.ts';
+import { formatColumns, formatCount, formatDuration, formatNumber } from './format.ts';
+import { addExamples } from './help.ts';
+import { chartLegend, lineChart, type Series } from './line-chart.ts';
+import { argument, filePath, option } from './options.ts';
+import { writePage } from './report.ts';
+import { print, printable, stdoutColors } from './terminal.ts';
+import { cut } from './token-label.ts';
+
+interface Flags {
+  readonly html?: string;
+  readonly json?: true;
+}
+
+export function register(command: Command): void {
+  command
+    .addArgument(argument('[run...]', 'run folders; default: all under checkpoints/', filePath))
+    .addOption(option('--html <file>', 'write the comparison as a web page; -: to stdout', filePath))
+    .option('--json', 'print the comparison as JSON')
+    .action(compare);
+  addExamples(command, [
+    ['All runs under checkpoints/', 'gpt compare'],
+    ['Two of them', 'gpt compare checkpoints/moby-dick-1 checkpoints/moby-dick-2'],
+    ['As a page with curves to look at', 'gpt compare checkpoints/* --html runs.html'],
+    ['The best of all, for a script', "gpt compare --json | jq -r '.runs | min_by(.best_val_loss).folder'"],
+  ]);
+}
+
+async function compare(given: readonly string[], { html, json }: Flags): Promise<void> {
+  const folders = given.length > 0 ? given : runFolders();
+  if (folders.length < 2)
+    throw new UsageError(
+      given.length === 0
+        ? `there are ${folders.length === 0 ? 'no runs' : 'no two runs'} under checkpoints/ to compare`
+        : 'one run alone cannot be compared',
+      { hint: 'name two or more run folders; gpt inspect shows a single one' },
+    );
+  const names = namesOf(folders);
+  const runs = folders.map((folder, i) => ({ name: names[i], run: readRun(folder) }));
+  if (html !== undefined) await writePage(comparisonReport(runs), html);
+  if (json) await print(`${JSON.stringify(toJson(runs), undefined, 2)}\n`);
+  else if (html === undefined) await print(`${comparison(runs)}\n`);
+}
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
+const WIDEST = 100;
+const CHART_HEIGHT = 12;
+
+function comparison(runs: readonly NamedRun[]): string {
+  const width = Math.min(process.stdout.columns ?? 80, WIDEST);
+  const records = runs.map(({ run }) => run);
+  const series = runs.map(({ name, run }, i): Series => ({
+    name: printable(name),
+    mark: letterOf(i),
+    points: run.logs.evaluations.map(({ step, validationLoss }) => [step, validationLoss]),
+    color: stdoutColors[COLORS[i % COLORS.length]],
+  }));
+  const chart = lineChart(series, { width, height: CHART_HEIGHT }, stdoutColors);
+  const parts = [
+    `${stdoutColors.bold('Validation loss')}${stdoutColors.dim(', nats per token over steps')}`,
+    chart === '' ? stdoutColors.dim('  None of the runs has been evaluated.') : chart,
+    `  ${chartLegend(series)}`,
+    '',
+    `${stdoutColors.bold('Results')}`,
+    resultTable(runs),
+  ];
+  if (!haveSameTokens(records))
+    parts.push(
+      '',
+      '  The runs have different tokenizers, so losses per token cannot be compared.',
+      '  gpt eval measures bits per byte, which can.',
+    );
+  const found = differences(records);
+  parts.push('', stdoutColors.bold(found.length > 0 ? 'Settings that differ' : 'All settings are the same.'));
+  if (found.length > 0) parts.push(settingTable(found, runs.length, width));
+  return parts.join('\n');
+}
+
+const letterOf = (i: number): string => LETTERS[i % LETTERS.length];
+
+function resultTable(runs: readonly NamedRun[]): string {
+  const number = (value: number | undefined, show: (value: number) => string): string =>
+    value === undefined ? '–' : show(value);
+  return formatColumns(
+    ['', 'params', 'steps', 'best val', 'at step', 'last train', 'last val', 'tok/s', 'time'],
+    runs.map(({ run }, i) => {
+      const { best, last, steps, seconds, tokensPerSecond } = summariseRun(run);
+      return [
+        letterOf(i),
+        formatCount(countParameters(run.model.config)),
+        number(steps, (n) => formatNumber(n)),
+        number(best?.validationLoss, (x) => x.toFixed(4)),
+        number(best?.step, (n) => formatNumber(n)),
+        number(last?.trainLoss, (x) => x.toFixed(4)),
+        number(last?.validationLoss, (x) => x.toFixed(4)),
+        number(tokensPerSecond, (n) => formatNumber(n)),
+        number(seconds, formatDuration),
+      ];
+    }),
+  );
+}
+
+/** Values are cut so that all runs fit the width; the whole of them is in --json. */
+function settingTable(found: readonly Difference[], runs: number, width: number): string {
+  const widest = Math.max(...found.map(({ setting }) => setting.length));
+  const room = Math.max(6, Math.floor((width - widest - 2) / runs) - 2);
+  return formatColumns(
+    ['', ...Array.from({ length: runs }, (_, i) => letterOf(i))],
+    found.map(({ setting, values }) => [
+      setting,
+      ...values.map((value) => cut(printable(value ?? '–'), room)),
+    ]),
+  );
+}
+
+const toJson = (runs: readonly NamedRun[]) => {
+  const records: readonly RunRecord[] = runs.map(({ run }) => run);
+  return {
+    runs: runs.map(({ name, run }) => {
+      const { best, last, steps, seconds, tokensSeen, tokensPerSecond } = summariseRun(run);
+      return {
+        name,
+        folder: run.model.folder,
+        parameters: countParameters(run.model.config),
+        steps: steps ?? null,
+        tokens_seen: tokensSeen ?? null,
+        best_step: best?.step ?? null,
+        best_val_loss: best?.validationLoss ?? null,
+        last_train_loss: last?.trainLoss ?? null,
+        last_val_loss: last?.validationLoss ?? null,
+        seconds: seconds ?? null,
+        tokens_per_second: tokensPerSecond ?? null,
+        evaluations: run.logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
+          step,
+          train_loss: trainLoss,
+          val_loss: validationLoss,
+        })),
+      };
+    }),
+    same_tokens: haveSameTokens(records),
+    differences: Object.fromEntries(
+      differences(records).map(({ setting, values }) => [setting, values.map((value) => value ?? null)]),
+    ),
+  };
+};
