@@ -70,7 +70,7 @@ function comparison(runs: readonly NamedRun[]): string {
     chart === '' ? stdoutColors.dim('  None of the runs has been evaluated.') : chart,
     `  ${chartLegend(series)}`,
     '',
-    `${stdoutColors.bold('Results')}`,
+    stdoutColors.bold('Results'),
     resultTable(runs),
   ];
   if (!haveSameTokens(records))

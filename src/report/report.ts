@@ -32,7 +32,7 @@ function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
   const { steps } = summariseRun(run);
   const all: Section[] = [
     { id: 'overview', title: 'Overview', content: sections.tiles(run) },
-    ...curveSections(charts),
+    ...curveSections(charts, 'Loss'),
     { id: 'samples', title: 'Samples over time', content: sections.samples(run) },
     {
       id: 'embeddings',
@@ -69,7 +69,7 @@ export function comparisonReport(runs: readonly NamedRun[]): string {
     lead: runs.map(({ name }) => name).join(', '),
     sections: [
       { id: 'overview', title: 'Results', content: sections.results(runs, haveSameTokens(records)) },
-      ...curveSections(charts),
+      ...curveSections(charts, 'Validation loss'),
       {
         id: 'configuration',
         title: 'Settings that differ',
@@ -82,13 +82,12 @@ export function comparisonReport(runs: readonly NamedRun[]): string {
 }
 
 const TITLES: Readonly<Record<string, string>> = {
-  'chart-loss': 'Loss',
   'chart-learning-rate': 'Learning rate',
   'chart-speed': 'Throughput',
   'chart-gradient': 'Gradient norm',
 };
 
-function curveSections(charts: readonly ChartData[]): Section[] {
+function curveSections(charts: readonly ChartData[], lossTitle: string): Section[] {
   if (charts.length === 0)
     return [
       {
@@ -99,7 +98,7 @@ function curveSections(charts: readonly ChartData[]): Section[] {
     ];
   const [loss, ...others] = charts.map((chart): [string, Html] => [
     chart.id,
-    sections.chart(chart, TITLES[chart.id]),
+    sections.chart(chart, TITLES[chart.id] ?? lossTitle),
   ]);
   return [
     {

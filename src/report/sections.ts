@@ -79,7 +79,9 @@ export function chart({ id, unit, digits, height, series }: ChartData, title: st
     <p class="reading" id="${id}-reading" aria-live="polite"></p>
     <details>
       <summary>As numbers</summary>
-      <div class="scroll">${series.map((each) => numbers(each, title, digits))}</div>
+      <div class="scroll" tabindex="0" role="group" aria-label="${title} as numbers">
+        ${series.map((each) => numbers(each, title, digits))}
+      </div>
     </details>
   </figure>`;
 }
@@ -190,7 +192,7 @@ export function embeddingMap(
     </ul>
     <details>
       <summary>Nearest tokens as a table</summary>
-      <div class="scroll">
+      <div class="scroll" tabindex="0" role="group" aria-label="Nearest tokens">
         <table>
           <thead>
             <tr>
@@ -247,7 +249,9 @@ export function attentionMaps(nLayer: number, nHead: number, hasPage: boolean): 
         aria-label="The text; choose a token to see where it looks"
       ></p>
       <p class="reading" id="attention-reading" aria-live="polite"></p>
-      <div class="scroll"><table id="attention-map" class="heat"></table></div>
+      <div class="scroll" tabindex="0" role="group" aria-label="Attention map">
+        <table id="attention-map" class="heat"></table>
+      </div>
     </div>
     <noscript
       ><p>
@@ -277,7 +281,7 @@ export function guesses(
       The output head reads what every layer leaves behind (the “logit lens”). Framed guesses are right: they
       are the token that comes next.
     </p>
-    <div class="scroll">
+    <div class="scroll" tabindex="0" role="group" aria-label="Guesses of every layer">
       <table class="guesses">
         <thead>
           <tr>
@@ -301,7 +305,7 @@ export function guesses(
 /** Parameters by part, and the statistics of every tensor. */
 export function parameters(config: ModelConfig, weights: readonly WeightStatistics[]): Html {
   const total = countParameters(config);
-  return html`<div class="scroll">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Parameters by part">
       <table class="numbers">
         <thead>
           <tr>
@@ -331,7 +335,7 @@ export function parameters(config: ModelConfig, weights: readonly WeightStatisti
     </div>
     <details>
       <summary>Every tensor</summary>
-      <div class="scroll">
+      <div class="scroll" tabindex="0" role="group" aria-label="Statistics of every tensor">
         <table class="numbers">
           <thead>
             <tr>
@@ -357,7 +361,7 @@ export function parameters(config: ModelConfig, weights: readonly WeightStatisti
 
 /** Every setting of a run. */
 export function configuration(run: RunRecord): Html {
-  return html`<div class="scroll">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Settings">
     <table class="settings">
       <thead>
         <tr>
@@ -382,7 +386,7 @@ export function configuration(run: RunRecord): Html {
 export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
   const number = (value: number | undefined, show: (value: number) => string): string =>
     value === undefined ? '–' : show(value);
-  return html`<div class="scroll">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Results of the runs">
       <table class="numbers">
         <thead>
           <tr>
@@ -419,7 +423,7 @@ export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
 /** The settings in which runs differ. */
 export function settingsThatDiffer(runs: readonly NamedRun[], found: readonly Difference[]): Html {
   if (found.length === 0) return html`<p>All settings are the same.</p>`;
-  return html`<div class="scroll">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Settings that differ">
     <table class="settings">
       <thead>
         <tr>

@@ -1,0 +1,28 @@
+/** Finds a Chromium or Chrome on this machine, and starts it as tests need it. */
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { launch, type Browser } from 'puppeteer-core';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
+const ELSEWHERE = [
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
+];
+
+/** The path of the browser: CHROME_PATH, or one of the usual names. Undefined if there is none. */
+export const chromiumPath: string | undefined = [
+  process.env['CHROME_PATH'] ?? '',
+  ...(process.env['PATH'] ?? '')
+    .split(delimiter)
+    .flatMap((folder) => NAMES.map((name) => join(folder, name))),
+  ...ELSEWHERE,
+].find((path) => path !== '' && existsSync(path));
+
+/** With a profile of its own, which is removed when it closes. */
+export const startChromium = (): Promise<Browser> =>
+  launch({
+    executablePath: chromiumPath!,
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+  });

@@ -1,0 +1,102 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { run } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'compare-'));
+const text = Array.from({ length: 300 }, (_, i) => `whale ${i % 7} & <sea> ${(i * i) % 5}.\n`).join('');
+const tiny =
+  '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 20 --eval-interval 10 --warmup-iters 2';
+const gpt = (line: string) => run(line.split(' '), { cwd: folder });
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'corpus.txt'), text);
+  await gpt(`train corpus.txt ${tiny} -o checkpoints/slow --learning-rate 0.0001`);
+  await gpt(`train corpus.txt ${tiny} -q -o checkpoints/fast --learning-rate 0.01`);
+});
+
+describe('compare', () => {
+  test('overlays runs, and tells losses, speed and the settings that differ', async () => {
+    const { stdout, stderr, code } = await gpt('compare');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/A fast {3}B slow/);
+    expect(stdout).toMatch(/^ {2}\d\.\d+ │.*[AB]$/m);
+    expect(stdout).toMatch(/^ {2}A +\S+K? +20 +\d\.\d{4} +\d+ +\d\.\d{4} +\d\.\d{4} +[\d,]+ +\S+$/m);
+    expect(stdout).toMatch(/learningRate +0\.01 +0\.0001/);
+    expect(stdout).not.toContain('different tokenizers');
+    expect(stdout).not.toMatch(/^ +outDir/m);
+    expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
+  });
+
+  test('--json has the same', async () => {
+    const { stdout } = await gpt('compare checkpoints/slow checkpoints/fast --json');
+    const { runs, ...rest } = JSON.parse(stdout) as { runs: Record<string, unknown>[] };
+    expect(runs.map((each) => each['name'])).toEqual(['slow', 'fast']);
+    expect(runs[0]).toMatchObject({ steps: 20, folder: 'checkpoints/slow' });
+    expect(Number(runs[1]['best_val_loss'])).toBeLessThan(Number(runs[0]['best_val_loss']));
+    expect(rest).toMatchObject({ same_tokens: true, differences: { learningRate: ['0.0001', '0.01'] } });
+  });
+
+  test('warns of losses that do not compare', async () => {
+    await gpt(`train corpus.txt ${tiny} -q -o words --tokenizer word`);
+    expect((await gpt('compare words checkpoints/fast')).stdout).toContain('different tokenizers');
+  });
+
+  test('--html writes a page, to stdout too', async () => {
+    const { stderr, code } = await gpt('compare --html runs.html');
+    expect(code).toBe(0);
+    expect(stderr).toContain('Wrote runs.html');
+    const page = readFileSync(join(folder, 'runs.html'), 'utf8');
+    expect(page).toContain('<h1>2 runs compared</h1>');
+    expect((await gpt('compare --html -')).stdout).toBe(page);
+  });
+
+  test.each([
+    ['compare checkpoints/fast', 2, 'one run alone cannot be compared'],
+    ['compare checkpoints/fast nowhere', 1, 'there is no model folder nowhere'],
+    ['report nowhere', 1, 'there is no model folder nowhere'],
+    ['report checkpoints/fast --text é', 1, 'the model does not know "é"'],
+    ['report checkpoints/fast -o nowhere/report.html', 1, 'nowhere'],
+  ])('refuses %s', async (line, code, message) => {
+    const result = await gpt(line);
+    expect(result.stderr).toContain(message);
+    expect(result.stderr.split('\n').length).toBeLessThan(5);
+    expect(result.code).toBe(code);
+  });
+});
+
+describe('report', () => {
+  test('writes report.html into the run, or where it is told to', async () => {
+    const { stdout, stderr, code } = await gpt('report checkpoints/slow');
+    expect([stdout, code]).toEqual(['', 0]);
+    expect(stderr).toMatch(/Wrote checkpoints\/slow\/report\.html, \d+ kB; open it in a browser\./);
+    const page = readFileSync(join(folder, 'checkpoints/slow/report.html'), 'utf8');
+    expect(page).toContain('<h1>slow</h1>');
+    await gpt('report checkpoints/slow -o elsewhere.html -q');
+    expect(readFileSync(join(folder, 'elsewhere.html'), 'utf8')).toBe(page);
+    expect((await gpt('report checkpoints/slow -o -')).stdout).toBe(page);
+  });
+
+  test('of a run without samples shows what the model writes now, the same every time', async () => {
+    const pages = await Promise.all(
+      ['1', '3'].map((n) => gpt(`report checkpoints/fast -o - --threads ${n}`)),
+    );
+    expect(pages[0].stdout).toContain('No samples were kept');
+    expect(pages[0].stdout).toBe(pages[1].stdout);
+    expect(existsSync(join(folder, 'checkpoints/fast/report.html'))).toBe(false);
+  });
+
+  test('escapes what comes from files, and refers to nothing outside', async () => {
+    const { stdout: page } = await run(['report', 'checkpoints/slow', '--text', '& <sea>', '-o', '-'], {
+      cwd: folder,
+    });
+    const visible = page.replace(/<script[^]*?<\/script>/g, '').replace(/<style[^]*?<\/style>/g, '');
+    expect(visible).toContain('<code>&lt;</code>');
+    expect(visible).toContain('<code>&amp;</code>');
+    expect(visible).not.toContain('<sea>');
+    expect(visible).not.toMatch(/(?:src|href)="(?!#)/);
+    expect(page).toContain('default-src &#39;none&#39;');
+  });
+});

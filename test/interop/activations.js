@@ -1,0 +1,18 @@
+/** Prints what our model attends to and expects while it reads, as JSON: `node activations.js FOLDER '[1,2,3]'`. */
+import { openModelFolder } from '../../dist/checkpoint/model-folder.js';
+import { createWasmBackend } from '../../dist/engine/wasm.js';
+import { readActivations } from '../../dist/inspect/activations.js';
+import { attentionMap } from '../../dist/inspect/attention.js';
+
+const [folder, ids] = process.argv.slice(2);
+const model = openModelFolder(folder);
+const backend = await createWasmBackend();
+const activations = readActivations(backend, model.config, (tensors) => model.load(tensors), JSON.parse(ids));
+const { nLayer, nHead } = model.config;
+const attentions = Array.from({ length: nLayer }, (_, layer) =>
+  Array.from({ length: nHead }, (__, head) => Array.from(attentionMap(activations, layer, head))),
+);
+const residuals = activations.residuals.map((residual) => Array.from(residual));
+const lens = activations.residuals.map((residual) => Array.from(activations.logits(residual)));
+process.stdout.write(JSON.stringify({ attentions, residuals, lens }));
+await backend.close();
