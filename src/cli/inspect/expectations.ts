@@ -1,11 +1,11 @@
 /** `gpt inspect --logits`: what a model expects after each token, and how the guess forms. */
-import type { Activations } from '../inspect/activations.ts';
-import { logitLens, type Expectation, type Guess } from '../inspect/logit-lens.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { formatPercent } from './format.ts';
-import { shaded, shadeLegend } from './heat-map.ts';
-import { print, stdoutColors } from './terminal.ts';
-import { fit, tokenLabel } from './token-label.ts';
+import type { Activations } from '../../inspect/activations.ts';
+import { logitLens, type Expectation, type Guess } from '../../inspect/logit-lens.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { formatPercent } from '../format.ts';
+import { shaded, shadeLegend } from '../heat-map.ts';
+import { print, stdoutColors } from '../terminal.ts';
+import { fit, tokenLabel } from '../token-label.ts';
 
 /** Columns of a token and of a probability, ` 45%`. */
 const LABEL = 9;

@@ -1,11 +1,11 @@
 /** `gpt inspect`, when nothing in particular is asked: the model as a whole. */
-import type { ModelFolder } from '../checkpoint/model-folder.ts';
-import { describeRun, summariseRun, thinned, type RunRecord } from '../inspect/run-record.ts';
-import { readWeights, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
-import type { ModelConfig } from '../model/config.ts';
-import { countParameters } from '../model/parameters.ts';
-import { parametersByPart } from '../plan/model-cost.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { ModelFolder } from '../../checkpoint/model-folder.ts';
+import { describeRun, summariseRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
+import { readWeights, weightStatistics, type WeightStatistics } from '../../inspect/weights.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { countParameters } from '../../model/parameters.ts';
+import { parametersByPart } from '../../plan/model-cost.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import {
   formatColumns,
   formatCount,
@@ -14,10 +14,10 @@ import {
   formatPercent,
   formatRate,
   formatTable,
-} from './format.ts';
-import { chartLegend, lineChart } from './line-chart.ts';
-import { print, printable, stdoutColors, warn } from './terminal.ts';
-import { columnsOf, cut, tokenLabel } from './token-label.ts';
+} from '../format.ts';
+import { chartLegend, lineChart } from '../line-chart.ts';
+import { print, printable, stdoutColors, warn } from '../terminal.ts';
+import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
 const WIDEST = 100;
 const CHART_HEIGHT = 8;

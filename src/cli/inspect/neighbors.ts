@@ -1,10 +1,10 @@
 /** `gpt inspect --neighbors`: the tokens whose embeddings point the same way. */
-import type { ModelFolder } from '../checkpoint/model-folder.ts';
-import { UserError } from '../errors.ts';
-import { nearest } from '../inspect/embeddings.ts';
-import { encode, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { print, stdoutColors } from './terminal.ts';
-import { fit, tokenLabel } from './token-label.ts';
+import type { ModelFolder } from '../../checkpoint/model-folder.ts';
+import { UserError } from '../../errors.ts';
+import { nearest } from '../../inspect/embeddings.ts';
+import { encode, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { print, stdoutColors } from '../terminal.ts';
+import { fit, tokenLabel } from '../token-label.ts';
 
 const LABEL = 20;
 const BAR = 40;

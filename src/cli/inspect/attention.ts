@@ -1,12 +1,12 @@
 /** `gpt inspect --attention`: maps as shades, and what each head does. */
-import type { Activations } from '../inspect/activations.ts';
-import { attentionMap, meanMap, summariseHead, type AttentionMap } from '../inspect/attention.ts';
-import { UsageError } from '../errors.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { formatColumns, formatPercent } from './format.ts';
-import { heatMap, shadeLegend } from './heat-map.ts';
-import { print, stdoutColors } from './terminal.ts';
-import { tokenLabel } from './token-label.ts';
+import type { Activations } from '../../inspect/activations.ts';
+import { attentionMap, meanMap, summariseHead, type AttentionMap } from '../../inspect/attention.ts';
+import { UsageError } from '../../errors.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { formatColumns, formatPercent } from '../format.ts';
+import { heatMap, shadeLegend } from '../heat-map.ts';
+import { print, stdoutColors } from '../terminal.ts';
+import { tokenLabel } from '../token-label.ts';
 
 interface Choice {
   readonly layer: number | undefined;
