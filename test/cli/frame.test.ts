@@ -48,6 +48,7 @@ Global options:
   --verbose               say more about what is being done
   --no-color              plain text; NO_COLOR in the environment does the same
   --debug                 show the stack of an error
+  --config <file>         take options from a JSON file, or from a run
   -h, --help              show this help
 
 Examples:

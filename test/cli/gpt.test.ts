@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { commands } from '../../src/cli/program.ts';
-import { gpt, run } from './run.ts';
+import { run } from './run.ts';
+
+const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 it('prints the version of the package', async () => {
   const manifest: { version: string } = JSON.parse(
@@ -26,18 +29,22 @@ it('refuses an unknown command with exit code 2', async () => {
   expect(code).toBe(2);
 });
 
-/** The fastest of several runs: what the program needs, without what else the machine was doing. */
-function fastest(...args: string[]): number {
-  const times = Array.from({ length: 7 }, () => {
-    const start = performance.now();
-    spawnSync(process.execPath, args);
-    return performance.now() - start;
-  });
-  return Math.min(...times);
-}
+/** Prints the file of every module that Node loads. */
+const printModules = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from 'node:module';
+  import { writeSync } from 'node:fs';
+  registerHooks({ load: (url, context, next) => (writeSync(2, url + '\\n'), next(url, context)) });
+`)}`;
 
-it('shows its help less than 100 ms later than Node could', () => {
-  expect(fastest(gpt, '--help') - fastest('-e', '0')).toBeLessThan(100);
+it('loads next to nothing for its help: no command, no engine', () => {
+  const { stderr } = spawnSync(process.execPath, ['--import', printModules, program, '--help'], {
+    encoding: 'utf8',
+  });
+  const loaded = [...stderr.matchAll(/\/dist\/(\S+)\n/g)].map(([, file]) => file);
+  expect(loaded).toContain('cli/program.js');
+  expect(loaded.filter((file) => !/^(cli|errors)/.test(file))).toEqual([]);
+  for (const { name } of commands) expect(loaded).not.toContain(`cli/${name}.js`);
+  expect(loaded.length).toBeLessThan(15);
 });
 
 it.each(commands)('$name --help fits 80 columns and ends with examples', async ({ name }) => {
