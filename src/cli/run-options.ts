@@ -39,7 +39,11 @@ export function addRunOptions(command: Command): void {
     )
     .addOption(option('--vocab-size <n>', 'at most so many tokens (bpe: 1024)', wholeNumber({ min: 2 })))
     .addOption(
-      option('--val-fraction <p>', 'last part of the text kept for validation (default: 0.1)', share),
+      option(
+        '--val-fraction <p>',
+        'last part of the text kept for validation (default: 0.1, up to 500,000 tokens)',
+        share,
+      ),
     )
     .addOption(
       option('--val-file <file>', 'validate on this text instead', filePath).conflicts('valFraction'),

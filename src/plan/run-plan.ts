@@ -123,7 +123,7 @@ async function forText(options: TrainModelOptions, threads: number): Promise<Pla
   return {
     corpus: data.corpus,
     textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
-    settings: { ...settle(fitted), tokenizer: data.tokenizer.kind },
+    settings: { ...settle({ ...fitted, valFraction: data.valFraction }), tokenizer: data.tokenizer.kind },
     vocabSize: data.tokenizer.vocabSize,
   };
 }

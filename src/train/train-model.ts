@@ -143,7 +143,11 @@ async function runTraining(
   const fit = checkpoint === undefined ? fitToBudget : fitMore;
   const fitted =
     seconds === undefined ? undefined : await fit(effective, data, { seconds, threads, startStep });
-  const settings: Settings = { ...settle(fitted?.options ?? effective), tokenizer: data.tokenizer.kind };
+  const { valFraction } = data;
+  const settings: Settings = {
+    ...settle({ ...(fitted?.options ?? effective), valFraction }),
+    tokenizer: data.tokenizer.kind,
+  };
   const loopOptions = loopOptionsOf(settings);
   if (resumed !== undefined) checkResume(resumed, data, settings, options.force === true);
   const config = modelConfig(settings, data.tokenizer.vocabSize);

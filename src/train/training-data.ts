@@ -23,6 +23,8 @@ export interface TrainingData {
   readonly train: TokenSource;
   /** Empty if nothing was kept for validation. */
   readonly validation: TokenSource;
+  /** The share of the text kept for validation; 0 with a validation file. */
+  readonly valFraction: number;
   /** SHA-256 of the validation file, if it is one of its own. */
   readonly validationSha256: string | undefined;
   /** How many tokens are `<unk>`. */
@@ -40,8 +42,10 @@ export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokeniz
     ? readTokens(options)
     : readText(options, tokenizer);
   const { ids, ...found } = source;
-  if (options.valFile === undefined)
-    return { ...found, ...splitTokens(ids, options.valFraction ?? 0.1), validationSha256: undefined };
+  if (options.valFile === undefined) {
+    const valFraction = options.valFraction ?? defaultFraction(ids.length);
+    return { ...found, ...splitTokens(ids, valFraction), valFraction, validationSha256: undefined };
+  }
   const corpus = openCorpus([options.valFile], { encodingErrors: options.encodingErrors ?? 'strict' });
   const validation = tokenizeCorpus(corpus, found.tokenizer, options.threads);
   return {
@@ -49,9 +53,14 @@ export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokeniz
     unknown: found.unknown + validation.unknown,
     train: ids,
     validation: inMemory(validation.ids),
+    valFraction: 0,
     validationSha256: corpus.facts.sha256,
   };
 }
+
+/** More tokens make no validation loss better known, but take a while at the end of a run. */
+const MOST_VALIDATION_TOKENS = 500_000;
+const defaultFraction = (tokens: number): number => Math.min(0.1, MOST_VALIDATION_TOKENS / tokens);
 
 interface Tokens {
   readonly corpus: CorpusDescription;

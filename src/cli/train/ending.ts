@@ -20,13 +20,14 @@ export function printEnd(
     return;
   }
   const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
-  const loss =
-    validationLoss === undefined
-      ? ''
-      : `, validation loss ${validationLoss.toFixed(4)}; guessing costs ${uniformLoss.toFixed(4)}`;
-  notice(
-    `\nDone after ${steps} in ${formatDuration(Math.round(seconds))}${early}${loss}. The best model, of step ${formatNumber(progress.bestStep)}, is in ${stderrColors.bold(where)}/`,
-  );
+  notice(`\nDone after ${steps} in ${formatDuration(Math.round(seconds))}${early}.`);
+  if (validationLoss !== undefined)
+    notice(
+      `Validation loss ${validationLoss.toFixed(4)} nats per token; guessing costs ${uniformLoss.toFixed(4)}.`,
+    );
+  const which =
+    progress.bestStep > 0 ? `The best model, of step ${formatNumber(progress.bestStep)},` : 'The model';
+  notice(`${which} is in ${stderrColors.bold(where)}/\n`);
   printNext([
     ['try it', `gpt sample --model ${quoted(where)} --prompt "…"`],
     ['measure it', `gpt eval FILE --model ${quoted(where)}`],
