@@ -1,0 +1,48 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { run } from '../run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'budget-'));
+writeFileSync(
+  join(folder, 'corpus.txt'),
+  'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
+);
+const at = (line: string) => run(line.split(' '), { cwd: folder });
+
+/** The last checkpoint of a run. */
+function checkpoint(name: string) {
+  const last = readdirSync(join(folder, name)).find((file) => file.startsWith('checkpoint-'))!;
+  const file = (of: string): Buffer => readFileSync(join(folder, name, last, of));
+  const state = JSON.parse(file('trainer_state.json').toString()) as {
+    step: number;
+    options: { maxIters: number; lrDecayStart: number; lrDecayIters: number; schedule: string };
+  };
+  return { state, weights: Buffer.concat([file('model.safetensors'), file('optimizer.safetensors')]) };
+}
+
+test('a run that is told its time says all it chose, and that alone makes the same bits again', async () => {
+  const { stderr, code } = await at('train corpus.txt --minutes 0.05 -o timed');
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/time +about 3s/);
+  const { state, weights } = checkpoint('timed');
+  expect(state.options).not.toHaveProperty('minutes');
+  expect(state.options).toMatchObject({ maxIters: state.step, schedule: 'wsd' });
+  expect(state.options.lrDecayStart).toBeLessThanOrEqual(state.step);
+  const again = await at('train --config timed -q -o again --threads 1');
+  expect(again).toMatchObject({ stderr: '', code: 0 });
+  expect(checkpoint('again').weights.equals(weights)).toBe(true);
+
+  const more = await at('train --resume timed --minutes 0.02 -q');
+  expect(more).toMatchObject({ stderr: '', code: 0 });
+  const { state: longer } = checkpoint('timed');
+  expect(longer.step).toBeGreaterThan(state.step);
+  expect(longer.options.lrDecayStart).toBeGreaterThanOrEqual(state.step);
+});
+
+test('two lengths are refused', async () => {
+  const { stderr, code } = await at('train corpus.txt --minutes 1 --max-iters 5');
+  expect(stderr).toContain('cannot be used with');
+  expect(code).toBe(2);
+});
