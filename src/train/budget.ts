@@ -63,7 +63,7 @@ export type Choice = Required<
 >;
 
 /** Tokens for each parameter below which a smaller model, which sees more text in the same time, learns more. */
-const TOKENS_PER_PARAMETER = 2;
+const TOKENS_PER_PARAMETER = 1.5;
 /** Parameters for each token of the text above which a model learns the text by heart. */
 const PARAMETERS_PER_TOKEN = 4;
 /** Tokens in a step, from a run of a minute up to a long one. */

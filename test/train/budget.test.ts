@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { gpt2Defaults } from '../../src/model/config.ts';
 import { countParameters } from '../../src/model/parameters.ts';
-import { budgetSeconds, chooseModel, fitToBudget, refit } from '../../src/train/budget.ts';
+import { budgetSeconds, chooseModel, fitMore, fitToBudget, refit } from '../../src/train/budget.ts';
 import { learningRateAt } from '../../src/train/schedule.ts';
 import { settle } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
@@ -74,6 +74,30 @@ describe('fitting to a time', () => {
     await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow('--n-head 3 does not divide --n-embd 10');
     await expect(fit({ blockSize: 9000 })).rejects.toThrow('--block-size of 9000');
     await expect(fit({ nEmbd: 65_536, nHead: 1, nLayer: 100 })).rejects.toThrow('of memory');
+  });
+});
+
+describe('a run that is given more time', () => {
+  const more = (options: object) =>
+    fitMore(
+      { corpus: ['a.txt'], nEmbd: 16, nHead: 1, nLayer: 1, blockSize: 16, maxIters: 100, ...options },
+      data,
+      {
+        seconds: 1,
+        threads: 1,
+        startStep: 100,
+      },
+    );
+  test('goes back to a high learning rate and comes down at the new end', async () => {
+    const { options } = await more({ schedule: 'wsd', lrDecayStart: 75, lrDecayIters: 100 });
+    expect(options.maxIters).toBeGreaterThan(100);
+    expect(options.lrDecayStart).toBeGreaterThanOrEqual(100);
+    expect(options.lrDecayIters).toBe(options.maxIters);
+  });
+  test('keeps another schedule as it was', async () => {
+    const { options } = await more({ schedule: 'cosine', lrDecayIters: 100 });
+    expect(options.maxIters).toBeGreaterThan(100);
+    expect(options.lrDecayIters).toBe(100);
   });
 });
 
