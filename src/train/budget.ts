@@ -1,6 +1,6 @@
 /**
  * What a run is like when nobody says how: model, batch, learning rate and steps from the corpus, the machine and the time
- * there is. All of it ends up in the run's options, so that the same run can be had again on any machine.
+ * there is. All of it ends up in the run's options, so that the same run can be had again.
  */
 import { checkLength } from '../data/batches.ts';
 import { costOf } from '../engine/cost.ts';
@@ -71,10 +71,10 @@ const [FEWEST_IN_STEP, MOST_IN_STEP] = [768, 16_384];
 
 /**
  * The model and its training for a text and so many floating-point operations. Small models and batches, and learning rates
- * that would be too high for a long run: in minutes, the number of steps is what counts.
+ * that would be too high for a long run: in minutes, the number of steps is what counts. docs/recipe.md says what was tried.
  */
 export function chooseModel({ trainTokens, vocabSize }: TextFacts, flops: number): Choice {
-  const blockSize = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : 16;
+  const blockSize = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
   const candidates = sizes.map(([nLayer, nHead, nEmbd]) => {
     const shape = { nLayer, nHead, nEmbd, blockSize };
     const parameters = countParameters({ ...gpt2Defaults, ...shape, vocabSize, dropout: 0 });

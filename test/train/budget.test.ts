@@ -41,7 +41,7 @@ describe('the model that is chosen', () => {
     expect(chooseModel({ ...text, trainTokens: 1e9 }, 1e13).dropout).toBe(0);
   });
   test('has a block that fits the text', () => {
-    for (const trainTokens of [17, 100, 2000, 30_000])
+    for (const trainTokens of [2, 17, 100, 2000, 30_000])
       expect(chooseModel({ ...text, trainTokens }, 1e13).blockSize).toBeLessThan(trainTokens);
   });
 });
