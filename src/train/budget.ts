@@ -10,7 +10,7 @@ import { countParameters } from '../model/parameters.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
 import { DECAY_SHARE, modelConfig, settle, type Settings, type TrainModelOptions } from './settings.ts';
-import { measureSpeed, type Speed, type TimedModel } from './timed-training.ts';
+import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
 /** How long a run takes that is told neither its length nor a preset, which has a length of its own. */
@@ -123,10 +123,10 @@ function rhythm(
 }
 
 /** The steps that fit into so many seconds, with their evaluations and the `last` one, of the whole validation text. */
-function stepsIn(seconds: number, speed: Speed, last: number): number {
+function stepsIn(seconds: number, stepSeconds: number, last: number): number {
   return Math.max(
     1,
-    Math.floor((Math.max(seconds / 2, seconds - last) * (1 - EVALUATION_SHARE)) / speed.stepSeconds),
+    Math.floor((Math.max(seconds / 2, seconds - last) * (1 - EVALUATION_SHARE)) / stepSeconds),
   );
 }
 
@@ -137,7 +137,6 @@ export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined 
 export interface Fitted {
   /** Complete: no time in them any more, but steps. */
   readonly options: TrainModelOptions;
-  readonly speed: Speed;
   /** What the evaluation at the end takes, of the whole validation text. */
   readonly lastSeconds: number;
 }
@@ -175,9 +174,9 @@ export async function fitToBudget(
   const shape = { config, batchSize, microBatches, optimizer };
   checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(threads));
 
-  const { speed, lastSeconds } = await timeOf(settings, data, threads, calibration);
-  const maxIters = stepsIn(seconds, speed, lastSeconds);
-  return { options: { ...rhythm(maxIters), ...chosen, maxIters }, speed, lastSeconds };
+  const { stepSeconds, lastSeconds } = await timeOf(settings, data, threads, calibration);
+  const maxIters = stepsIn(seconds, stepSeconds, lastSeconds);
+  return { options: { ...rhythm(maxIters), ...chosen, maxIters }, lastSeconds };
 }
 
 /**
@@ -191,14 +190,14 @@ export async function fitMore(
 ): Promise<Fitted> {
   const given = withoutTime(options);
   const settings = settle(given);
-  const { speed, lastSeconds } = await timeOf(settings, data, threads, CALIBRATION);
-  const steps = stepsIn(seconds, speed, lastSeconds);
+  const { stepSeconds, lastSeconds } = await timeOf(settings, data, threads, CALIBRATION);
+  const steps = stepsIn(seconds, stepSeconds, lastSeconds);
   const maxIters = startStep + steps;
   const schedule =
     settings.schedule === 'wsd'
       ? { lrDecayStart: startStep + Math.floor((1 - DECAY_SHARE) * steps), lrDecayIters: maxIters }
       : {};
-  return { options: { ...given, ...schedule, maxIters }, speed, lastSeconds };
+  return { options: { ...given, ...schedule, maxIters }, lastSeconds };
 }
 
 /** What a step takes, and the evaluation at the end. */
@@ -207,13 +206,12 @@ async function timeOf(
   { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
   threads: number,
   calibration: number,
-): Promise<{ speed: Speed; lastSeconds: number }> {
+): Promise<{ stepSeconds: number; lastSeconds: number }> {
   const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
   const config = modelConfig(settings, tokenizer.vocabSize);
-  const speed = await measureSpeed({ config, batchSize }, threads, calibration);
-  const lastSeconds =
-    FORWARD_SHARE * Math.ceil(validation.length / (batchSize * blockSize)) * speed.stepSeconds;
-  return { speed: { ...speed, stepSeconds: speed.stepSeconds * microBatches }, lastSeconds };
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, threads, calibration);
+  const lastSeconds = FORWARD_SHARE * Math.ceil(validation.length / (batchSize * blockSize)) * stepSeconds;
+  return { stepSeconds: stepSeconds * microBatches, lastSeconds };
 }
 
 /** What is given, less the time and whatever is undefined. */
