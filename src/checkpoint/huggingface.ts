@@ -4,10 +4,14 @@
  * `transformers` refuses it instead of computing something else.
  */
 import { UserError } from '../errors.ts';
-import { checkConfig, type ModelConfig } from '../model/config.ts';
+import { parseJsonObject, shownJson } from '../json.ts';
+import { MOST_LAYERS, type ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 const OWN_MODEL_TYPE = 'gpt-trainer';
+
+/** Of config.json, where it holds more than GPT-2's. */
+const FORMAT = 1;
 
 /** What these files say about the tokenizer. */
 type TokenizerFacts = Pick<Tokenizer, 'unkId' | 'endOfTextId' | 'vocabulary'>;
@@ -37,6 +41,7 @@ export function toConfigJson(config: ModelConfig, tokenizer: TokenizerFacts): Re
     ...boundaryIds(tokenizer),
     torch_dtype: 'float32',
     // Ours; transformers passes them over. The positions' table is saved either way.
+    gpt_trainer_format: FORMAT,
     position_embedding: config.positions,
     norm_position: config.norm,
   };
@@ -76,17 +81,22 @@ export const toGenerationConfigJson = (tokenizer: TokenizerFacts) => ({
  * @throws UserError that names the field, if the model is one this program cannot compute
  */
 export function fromConfigJson(text: string, file: string): ModelConfig {
-  const fail = (message: string): never => {
-    throw new UserError(`${file}: ${message}`, { hint: 'models of GPT-2’s architecture can be read' });
+  const fail = (message: string, hint = 'models of GPT-2’s architecture can be read'): never => {
+    throw new UserError(`${file}: ${message}`, { hint });
   };
-  const json = parse(text, fail);
+  const json = parseJsonObject(text, (what) => fail(what, 'the file is damaged; use another copy'));
+  const format = json['gpt_trainer_format'] ?? FORMAT;
+  if (typeof format === 'number' && format > FORMAT)
+    fail(
+      `is from a newer version of gpt (format ${format}; this one reads ${FORMAT})`,
+      'update gpt to read it',
+    );
   const expect = (field: string, wanted: readonly unknown[]): void => {
     const value = json[field] ?? wanted[0];
     if (!wanted.includes(value))
-      fail(
-        `"${field}" is ${JSON.stringify(value)}; supported: ${wanted.map((w) => JSON.stringify(w)).join(', ')}`,
-      );
+      fail(`"${field}" is ${shownJson(value)}; supported: ${wanted.map(shownJson).join(', ')}`);
   };
+  expect('gpt_trainer_format', [FORMAT]);
   expect('model_type', ['gpt2', OWN_MODEL_TYPE]);
   expect('activation_function', ['gelu_new', 'relu']);
   expect('position_embedding', ['learned', 'sinusoidal']);
@@ -96,50 +106,38 @@ export function fromConfigJson(text: string, file: string): ModelConfig {
   expect('reorder_and_upcast_attn', [false]);
   expect('add_cross_attention', [false]);
   expect('tie_word_embeddings', [true]);
-  if (
-    json['n_inner'] !== undefined &&
-    json['n_inner'] !== null &&
-    json['n_inner'] !== 4 * Number(json['n_embd'])
-  )
-    fail(`"n_inner" is ${JSON.stringify(json['n_inner'])}; only 4 · n_embd is supported`);
 
-  const number = (field: string, ...fallback: readonly number[]): number => {
-    const value = json[field] ?? fallback[0];
-    if (typeof value !== 'number')
-      return fail(`"${field}" is ${JSON.stringify(value) ?? 'missing'}, not a number`);
-    return value;
+  const wholeNumber = (field: string): number => {
+    const value = json[field];
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
+    return fail(`"${field}" is ${shownJson(value)}, not a whole number of at least 1`);
+  };
+  const share = (field: string, fallback: number): number => {
+    const value = json[field] ?? fallback;
+    if (typeof value === 'number' && value >= 0 && value < 1) return value;
+    return fail(`"${field}" is ${shownJson(value)}, not a number of at least 0 and below 1`);
   };
   const config: ModelConfig = {
-    vocabSize: number('vocab_size'),
-    blockSize: number('n_positions'),
-    nLayer: number('n_layer'),
-    nHead: number('n_head'),
-    nEmbd: number('n_embd'),
-    dropout: number('resid_pdrop', 0),
-    layerNormEpsilon: number('layer_norm_epsilon', 1e-5),
+    vocabSize: wholeNumber('vocab_size'),
+    blockSize: wholeNumber('n_positions'),
+    nLayer: wholeNumber('n_layer'),
+    nHead: wholeNumber('n_head'),
+    nEmbd: wholeNumber('n_embd'),
+    dropout: share('resid_pdrop', 0),
+    layerNormEpsilon: share('layer_norm_epsilon', 1e-5),
     activation: (json['activation_function'] ?? 'gelu_new') as ModelConfig['activation'],
     positions: (json['position_embedding'] ?? 'learned') as ModelConfig['positions'],
     norm: (json['norm_position'] ?? 'pre') as ModelConfig['norm'],
   };
+  const { nHead, nEmbd, nLayer } = config;
+  if (nLayer > MOST_LAYERS) fail(`"n_layer" is ${nLayer}; at most ${MOST_LAYERS} are supported`);
+  if (nEmbd % nHead !== 0) fail(`"n_head" is ${nHead}, which does not divide "n_embd", ${nEmbd}`);
+  if (config.layerNormEpsilon === 0) fail('"layer_norm_epsilon" is 0; it must be above 0');
+  const inner = json['n_inner'] ?? 4 * nEmbd;
+  if (inner !== 4 * nEmbd) fail(`"n_inner" is ${shownJson(inner)}; only 4 · n_embd is supported`);
   if ((config.norm === 'post') !== (json['model_type'] === OWN_MODEL_TYPE))
-    fail(`"model_type" is ${JSON.stringify(json['model_type'])}, but "norm_position" is "${config.norm}"`);
-  try {
-    return checkConfig(config);
-  } catch (error) {
-    if (error instanceof UserError) fail(error.message);
-    throw error;
-  }
-}
-
-function parse(text: string, fail: (message: string) => never): Record<string, unknown> {
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json === 'object' && json !== null && !Array.isArray(json))
-      return json as Record<string, unknown>;
-  } catch {
-    // the same complaint as for JSON that is no object
-  }
-  return fail('is not a JSON object');
+    fail(`"model_type" is ${shownJson(json['model_type'])}, but "norm_position" is "${config.norm}"`);
+  return config;
 }
 
 const PREFIX = 'transformer.';

@@ -9,6 +9,7 @@ import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } f
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
+import { readWholeFile } from '../read-file.ts';
 
 export const LOCK = 'run.lock';
 
@@ -107,9 +108,12 @@ function clear(path: string, stale: string): void {
   rmSync(aside, { force: true });
 }
 
+/** In bytes. */
+const LARGEST = 10_000;
+
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readWholeFile(path, LARGEST).toString();
   } catch (error) {
     if (isSystemError(error) && error.code === 'ENOENT') return undefined;
     throw error;

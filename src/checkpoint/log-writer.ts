@@ -82,15 +82,20 @@ export function resumeLog(path: string, length: number): LogWriter {
   }
 }
 
+/** In bytes, far above what a log's last line can have. */
+const LONGEST_LINE = 1 << 16;
+
 /** How a run ended: what the last line of its metrics says, if it comes after a checkpoint's part of the file. */
 export function endOf(path: string, checkpointLength: number): string | undefined {
   if (!existsSync(path)) return undefined;
   const fd = openSync(path, 'r');
   try {
-    const tail = Buffer.alloc(Math.max(0, fstatSync(fd).size - checkpointLength));
-    readSync(fd, tail, 0, tail.length, checkpointLength);
-    const { end } = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '') as { end?: unknown };
-    return typeof end === 'string' ? end : undefined;
+    const { size } = fstatSync(fd);
+    const start = Math.max(checkpointLength, size - LONGEST_LINE);
+    const tail = Buffer.alloc(Math.max(0, size - start));
+    readSync(fd, tail, 0, tail.length, start);
+    const last = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '') as { end?: unknown } | null;
+    return typeof last?.end === 'string' ? last.end : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined; // no line, or half of one
     throw error;

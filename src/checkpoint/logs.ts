@@ -10,9 +10,10 @@
  *
  * Whoever reads them must expect a torn last line, as the writer may have been killed, or be writing.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { readWholeFile } from '../read-file.ts';
 import { writeFileAtomic } from './atomic.ts';
 
 export const logNames = ['metrics', 'samples', 'speed'] as const;
@@ -28,9 +29,13 @@ export function keepLog(path: string, step: number): void {
   writeFileAtomic(path, [kept.map((entry) => `${JSON.stringify(entry)}\n`).join('')]);
 }
 
+/** In bytes; a line has a hundred or so. Text of more could not be one string. */
+const LARGEST = 500e6;
+
 /** The lines that are JSON objects with a step. */
 function entriesOf(path: string): LogEntry[] {
-  return readFileSync(path, 'utf8')
+  return readWholeFile(path, LARGEST)
+    .toString()
     .split('\n')
     .flatMap((line) => {
       try {

@@ -6,12 +6,15 @@
  *
  * The weights are written last and atomically, so a folder that has them is complete.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { parameterTable } from '../model/parameters.ts';
+import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic } from './atomic.ts';
 import {
@@ -28,6 +31,9 @@ import { readTokenizer } from './tokenizer-files.ts';
 
 export const WEIGHTS = 'model.safetensors';
 
+/** In bytes. A config.json has some kilobytes. */
+const LARGEST_CONFIG = 1e6;
+
 /** Writes everything but the weights. */
 export function writeModelDescription(folder: string, config: ModelConfig, tokenizer: Tokenizer): void {
   makeFolder(folder);
@@ -43,7 +49,11 @@ export function writeModelDescription(folder: string, config: ModelConfig, token
 export const writeJson = (path: string, content: unknown): void =>
   writeFileAtomic(path, [`${JSON.stringify(content, undefined, 2)}\n`]);
 
-/** Writes or replaces the weights. @param metadata strings kept in the file: the step, the loss */
+/**
+ * Writes or replaces the weights.
+ *
+ * @param metadata strings kept in the file: the step, the loss, and `modelFacts`
+ */
 export function writeWeights(
   folder: string,
   tensors: readonly NamedTensor[],
@@ -52,6 +62,45 @@ export function writeWeights(
   const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
   // transformers loads a file only if it says which library's conventions it follows
   writeFileAtomic(join(folder, WEIGHTS), safetensorsPieces(named, { ...metadata, format: 'pt' }));
+}
+
+/** What the weights were trained with and their shapes do not show. It stands in their metadata, as strings. */
+export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<string, string> {
+  const json = toConfigJson(config, tokenizer);
+  const fields = [
+    'n_head',
+    'activation_function',
+    'layer_norm_epsilon',
+    'position_embedding',
+    'norm_position',
+  ];
+  const { model } = tokenizer.toJSON() as { model: unknown };
+  const hash = createHash('sha256').update(JSON.stringify([tokenizer.kind, model]));
+  return {
+    ...Object.fromEntries(fields.map((field) => [field, String(json[field])])),
+    tokenizer_sha256: hash.digest('hex'),
+  };
+}
+
+/** Whether the files of a folder are of one model; those of other writers do not say. */
+function checkFacts(
+  folder: string,
+  metadata: Readonly<Record<string, string>>,
+  facts: Record<string, string>,
+) {
+  for (const [field, value] of Object.entries(facts)) {
+    const written = metadata[field];
+    if (written === undefined || written === value) continue;
+    const hint = 'the two belong to different models, or one was changed by hand';
+    if (field === 'tokenizer_sha256')
+      throw new UserError(`${folder}: tokenizer.json is not the one that ${WEIGHTS} was trained with`, {
+        hint,
+      });
+    throw new UserError(
+      `${folder}: config.json has the ${field} ${value}, ${WEIGHTS} was trained with ${shownJson(written)}`,
+      { hint },
+    );
+  }
 }
 
 /** A model folder that has been read and checked, but for the numbers themselves. */
@@ -69,22 +118,21 @@ export interface ModelFolder {
  * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
  */
 export function openModelFolder(folder: string): ModelFolder {
-  const read = (file: string): string => {
-    if (!existsSync(folder)) throw new UserError(`there is no model folder ${folder}`);
-    if (!statSync(folder).isDirectory())
-      throw new UserError(`${folder} is a file, not a model folder`, {
-        hint: 'name the folder that holds config.json',
-      });
-    if (!existsSync(join(folder, file)))
-      throw new UserError(`${folder} has no ${file}`, {
-        hint: 'a model folder has config.json, tokenizer.json and model.safetensors',
-      });
-    return readFileSync(join(folder, file), 'utf8');
-  };
-  const config = fromConfigJson(read('config.json'), join(folder, 'config.json'));
+  if (!existsSync(folder)) throw new UserError(`there is no model folder ${folder}`);
+  if (!statSync(folder).isDirectory())
+    throw new UserError(`${folder} is a file, not a model folder`, {
+      hint: 'name the folder that holds config.json',
+    });
+  const configPath = join(folder, 'config.json');
+  if (!existsSync(configPath))
+    throw new UserError(`${folder} has no config.json`, {
+      hint: `a model folder has config.json, tokenizer.json and ${WEIGHTS}`,
+    });
+  const config = fromConfigJson(readTextFile(configPath, LARGEST_CONFIG), configPath);
   const found = readTokenizer(folder);
-  // A table of embeddings may have rows to spare, as 50,304 is a rounder number than 50,257.
-  const tokenizer = found.kind === 'bpe' ? padded(found, config.vocabSize) : found;
+  // A table of embeddings may have rows to spare, as 50,304 is a rounder number than 50,257; but not any number.
+  const mayBePadded = found.kind === 'bpe' && config.vocabSize < 2 * found.vocabSize;
+  const tokenizer = mayBePadded ? padded(found, config.vocabSize) : found;
   if (tokenizer.vocabSize !== config.vocabSize)
     throw new UserError(
       `${folder}: config.json has a vocab_size of ${config.vocabSize}, its tokenizer has ${tokenizer.vocabSize} tokens`,
@@ -97,6 +145,7 @@ export function openModelFolder(folder: string): ModelFolder {
   const { metadata } = weights;
   try {
     tensorNames(weights, config, path);
+    checkFacts(folder, metadata, modelFacts(config, tokenizer));
   } finally {
     weights.close();
   }
@@ -107,8 +156,7 @@ function loadWeights(path: string, config: ModelConfig, into: readonly NamedTens
   const weights = openSafetensors(path);
   try {
     const names = tensorNames(weights, config, path);
-    weights.verify();
-    for (const { name, data } of into) data.set(weights.read(names.get(name)!));
+    weights.load(new Map(into.map(({ name, data }) => [names.get(name)!, data])));
     checkHead(weights, names, path);
   } finally {
     weights.close();
@@ -117,9 +165,18 @@ function loadWeights(path: string, config: ModelConfig, into: readonly NamedTens
 
 /** Which tensor of the file is which of the model's, after checking that each is there with its shape, and no other. */
 function tensorNames({ tensors }: SafetensorsFile, config: ModelConfig, path: string): Map<string, string> {
-  const names = new Map(
-    [...tensors.keys()].filter((name) => !isBuffer(name)).map((name) => [fromTensorName(name), name]),
-  );
+  const names = new Map<string, string>();
+  for (const stored of tensors.keys()) {
+    const name = fromTensorName(stored);
+    if (isBuffer(stored)) continue;
+    if (names.has(name)) throw new UserError(`${path} has the tensor ${shownJson(name)} twice`);
+    names.set(name, stored);
+  }
+  // Before a table is made of what may be any number.
+  if (config.nLayer > tensors.size)
+    throw new UserError(
+      `${path} has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers of 12`,
+    );
   const expected = new Map(parameterTable(config).map(({ name, shape }) => [name, shape]));
   for (const [name, shape] of expected) {
     const stored = tensors.get(names.get(name) ?? '');
@@ -127,12 +184,12 @@ function tensorNames({ tensors }: SafetensorsFile, config: ModelConfig, path: st
       throw new UserError(`${path} lacks the tensor "${name}" that config.json asks for`);
     if (stored.shape.join() !== shape.join())
       throw new UserError(
-        `${path}: "${name}" has the shape [${stored.shape.join(',')}], config.json asks for [${shape.join(',')}]`,
+        `${path}: "${name}" has the shape ${shownJson(stored.shape)}, config.json asks for ${shownJson(shape)}`,
       );
   }
   for (const name of names.keys())
     if (!expected.has(name) && name !== HEAD)
-      throw new UserError(`${path} has the tensor "${name}", which this model does not`);
+      throw new UserError(`${path} has the tensor ${shownJson(name)}, which this model does not`);
   return names;
 }
 
@@ -142,7 +199,8 @@ const HEAD = 'lm_head.weight';
 function checkHead(weights: SafetensorsFile, names: ReadonlyMap<string, string>, path: string): void {
   const name = names.get(HEAD);
   if (name === undefined) return;
-  const [head, wte] = [weights.read(name), weights.read(names.get('wte.weight')!)];
+  const bits = (tensor: string): Uint32Array => new Uint32Array(weights.read(tensor).buffer);
+  const [head, wte] = [bits(name), bits(names.get('wte.weight')!)];
   if (head.length !== wte.length || head.some((x, i) => x !== wte[i]))
     throw new UserError(`${path}: "${HEAD}" differs from the token embedding`, {
       hint: 'only models whose head is tied to the embedding are supported',

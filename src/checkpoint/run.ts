@@ -14,6 +14,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -22,6 +23,7 @@ import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
 import { keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
 import {
+  modelFacts,
   openModelFolder,
   WEIGHTS,
   writeJson,
@@ -162,15 +164,12 @@ function openCheckpoint(folder: string): Checkpoint {
 function loadMoments(path: string, into: readonly NamedTensor[]): void {
   const file = openSafetensors(path);
   try {
-    file.verify();
-    for (const { name, shape, data } of into) {
-      const stored = file.tensors.get(name)?.shape.join();
-      if (stored !== shape.join())
-        throw new UserError(
-          `${path}: "${name}" has the shape [${stored ?? 'missing'}], not [${shape.join()}]`,
-        );
-      data.set(file.read(name));
+    for (const { name, shape } of into) {
+      const stored = file.tensors.get(name)?.shape;
+      if (stored?.join() !== shape.join())
+        throw new UserError(`${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`);
     }
+    file.load(new Map(into.map(({ name, data }) => [name, data])));
   } finally {
     file.close();
   }
@@ -185,6 +184,7 @@ interface Writing {
 /** The writing side of a run whose folder is there. */
 function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writing: Writing): Run {
   const { lock, logs } = writing;
+  const facts = modelFacts(config, tokenizer);
   const flush = () => ({
     metrics: logs.metrics.flush(),
     samples: logs.samples.flush(),
@@ -197,7 +197,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     },
     saveBest(tensors, metadata) {
       lock.check();
-      writeWeights(folder, tensors, metadata);
+      writeWeights(folder, tensors, { ...metadata, ...facts });
     },
     saveCheckpoint(parameters, moments, state) {
       if (state.step === writing.savedStep) return; // an evaluation and the end can fall on one step
@@ -222,7 +222,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         mkdirSync(into);
         const metadata = { step: String(state.step) };
         writeModelDescription(into, config, tokenizer);
-        writeWeights(into, parameters, metadata);
+        writeWeights(into, parameters, { ...metadata, ...facts });
         writeFileAtomic(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
         if (state.best_step > 0) linkAtomic(join(folder, WEIGHTS), join(into, BEST));
         writeJson(join(into, STATE), { format, ...rest });

@@ -1,10 +1,14 @@
 /** Tokenizers on disk: tokenizer.json, and the older pair of vocab.json and merges.txt that GPT-2 was published with. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { readTextFile } from '../read-file.ts';
 import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+/** In bytes. Large vocabularies with their merges have some tens of megabytes. */
+const LARGEST = 256e6;
 
 /**
  * @param path a tokenizer.json, or a folder that has one or the older pair
@@ -12,15 +16,15 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
  */
 export function readTokenizer(path: string): Tokenizer {
   if (!existsSync(path)) throw new UserError(`there is no ${path}`);
-  if (!statSync(path).isDirectory()) return tokenizerFromJson(readFileSync(path, 'utf8'), path);
+  if (!statSync(path).isDirectory()) return tokenizerFromJson(readTextFile(path, LARGEST), path);
   const [json, vocab, merges] = ['tokenizer.json', 'vocab.json', 'merges.txt'].map((name) =>
     join(path, name),
   );
-  if (existsSync(json)) return tokenizerFromJson(readFileSync(json, 'utf8'), json);
+  if (existsSync(json)) return tokenizerFromJson(readTextFile(json, LARGEST), json);
   if (existsSync(vocab) && existsSync(merges))
     return bpeFromVocabAndMerges(
-      { file: vocab, text: readFileSync(vocab, 'utf8') },
-      { file: merges, text: readFileSync(merges, 'utf8') },
+      { file: vocab, text: readTextFile(vocab, LARGEST) },
+      { file: merges, text: readTextFile(merges, LARGEST) },
     );
   throw new UserError(`${path} has no tokenizer.json`, {
     hint: 'a model folder has config.json, tokenizer.json and model.safetensors',

@@ -1,6 +1,18 @@
 /** trainer_state.json: where a run stands. With parameters and moments, it is all that a run consists of. */
-import { readFileSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
+import {
+  checkFields,
+  count,
+  listOf,
+  number,
+  object,
+  orNull,
+  text,
+  type Rule,
+  type Rules,
+} from '../json-rules.ts';
+import { readTextFile } from '../read-file.ts';
 
 export const STATE = 'trainer_state.json';
 export const STATE_FORMAT = 2;
@@ -44,30 +56,8 @@ export interface StoredHealth {
   readonly learning_rate_factor: number;
 }
 
-/** What a field must be: `is` tells, `expected` says it. */
-interface Rule {
-  readonly is: (value: unknown) => boolean;
-  readonly expected: string;
-}
-type Rules<T> = { readonly [F in keyof T]: Rule };
-
-const count: Rule = {
-  is: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0,
-  expected: 'a whole number',
-};
-const number: Rule = { is: (value) => Number.isFinite(value), expected: 'a number' };
-const text: Rule = { is: (value) => typeof value === 'string', expected: 'a text' };
-const object: Rule = { is: isObject, expected: 'an object' };
-const orNull = ({ is, expected }: Rule): Rule => ({
-  is: (value) => value === null || is(value),
-  expected: `${expected} or null`,
-});
-const listOf = ({ is, expected }: Rule): Rule => ({
-  is: (value) => Array.isArray(value) && value.every(is),
-  expected: `a list, each of it ${expected}`,
-});
 const spike: Rule = {
-  is: (value) => isObject(value) && count.is(value['step']) && number.is(value['loss']),
+  is: (value) => isJsonObject(value) && count.is(value['step']) && number.is(value['loss']),
   expected: 'a step and a loss',
 };
 
@@ -86,7 +76,7 @@ const stateRules: Rules<TrainerState> = {
   validation_sha256: orNull(text),
   engine: text,
   log_bytes: {
-    is: (value) => isObject(value) && count.is(value['metrics']) && count.is(value['samples']),
+    is: (value) => isJsonObject(value) && count.is(value['metrics']) && count.is(value['samples']),
     expected: 'the lengths of metrics and samples',
   },
   options: object,
@@ -101,31 +91,23 @@ const healthRules: Rules<StoredHealth> = {
   learning_rate_factor: number,
 };
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+/** In bytes. A state has some kilobytes; the losses it remembers are few. */
+const LARGEST = 1e6;
 
 /** @throws UserError that names the file and the field, if anything is not as it must be */
 export function readTrainerState(path: string): TrainerState {
-  const fail = (what: string): never => {
-    throw new UserError(`${path}: ${what}`, { hint: 'the checkpoint is damaged or from another version' });
+  const fail = (what: string, hint = 'the checkpoint is damaged or from another version'): never => {
+    throw new UserError(`${path}: ${what}`, { hint });
   };
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return fail('is not JSON');
-    throw error;
-  }
-  if (!isObject(json)) return fail('is not a JSON object');
-  const state = json;
-  if (state['format'] !== STATE_FORMAT)
-    fail(`"format" is ${JSON.stringify(state['format'])}; this program reads ${STATE_FORMAT}`);
-  const check = (values: Record<string, unknown>, rules: Readonly<Record<string, Rule>>): void => {
-    for (const [field, { is, expected }] of Object.entries(rules))
-      if (!is(values[field])) fail(`"${field}" is ${JSON.stringify(values[field])}, not ${expected}`);
-  };
-  check(state, stateRules);
-  check(state['health'] as Record<string, unknown>, healthRules);
+  const state = parseJsonObject(readTextFile(path, LARGEST), fail);
+  const { format } = state;
+  if (typeof format === 'number' && format > STATE_FORMAT)
+    fail(
+      `is from a newer version of gpt (format ${format}; this one reads ${STATE_FORMAT})`,
+      'update gpt to read it',
+    );
+  if (format !== STATE_FORMAT) fail(`"format" is ${shownJson(format)}; this program reads ${STATE_FORMAT}`);
+  checkFields(state, stateRules, fail);
+  checkFields(state['health'] as Record<string, unknown>, healthRules, fail);
   return state as unknown as TrainerState;
 }

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
-import { printError, printable, stderrColors } from './terminal.ts';
+import { printable, printableLine, printError, stderrColors } from './terminal.ts';
 
 export interface Report {
   readonly exitCode: number;
@@ -33,8 +33,8 @@ export function describeError(error: unknown, commandLine: string): Report {
 
 /** Prints the report, and the stack if it was asked for. */
 export function printReport(report: Report, error: unknown): void {
-  printError(`${stderrColors.red('error:')} ${printable(report.message)}`);
-  if (report.hint !== undefined) printError(`${stderrColors.cyan('hint:')} ${printable(report.hint)}`);
+  printError(`${stderrColors.red('error:')} ${printableLine(report.message)}`);
+  if (report.hint !== undefined) printError(`${stderrColors.cyan('hint:')} ${printableLine(report.hint)}`);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
 }
 

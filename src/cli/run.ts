@@ -47,7 +47,7 @@ const isBrokenPipe = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'EPIPE';
 
 /** The command that was given, as it is typed: `gpt`, `gpt train`. */
-function commandLine(program: Command): string {
+export function commandLine(program: Command): string {
   const names = [program.name()];
   let command: Command | undefined = program;
   while ((command = command.commands.find((sub) => sub.name() === command?.args[0])) !== undefined) {

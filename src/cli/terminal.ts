@@ -122,4 +122,10 @@ export function printable(text: string): string {
   });
 }
 
+/** The same on one line, for what stands within a message. */
+export const printableLine = (text: string): string => printable(text).replaceAll('\n', '\\n');
+
+/** Text of others as stdout takes it: made safe on a terminal, as it is in a pipe. */
+export const forStdout = (text: string): string => (process.stdout.isTTY ? printable(text) : text);
+
 const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0');

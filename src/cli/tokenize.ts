@@ -16,7 +16,7 @@ import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { describeVocabulary, formatNumber, formatPercent, formatTable } from './format.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
-import { notice, print, printable } from './terminal.ts';
+import { forStdout, notice, print, printable } from './terminal.ts';
 
 interface Flags {
   readonly tokenizer: TokenizerKind;
@@ -194,19 +194,22 @@ async function decodeStdin(tokenizer: Tokenizer): Promise<void> {
   const show = async (words: readonly string[]): Promise<void> => {
     const ids = words.filter((word) => word !== '').map((word) => parseId(word, tokenizer));
     const text = decoder.push(ids);
-    if (text !== '') await print(text);
+    if (text !== '') await print(forStdout(text));
   };
   for (const chunk of chunksOf(0)) {
     const words = (held + Buffer.from(chunk).toString('latin1')).split(/\s+/);
     held = words.pop() ?? '';
+    if (held.length > LONGEST_ID) parseId(held, tokenizer); // no id is that long
     await show(words);
   }
   await show([held]);
-  await print(decoder.end());
+  await print(forStdout(decoder.end()));
 }
 
+const LONGEST_ID = 10; // digits: ids are below 2³²
+
 function parseId(word: string, tokenizer: Tokenizer): number {
-  const id = /^\d{1,10}$/.test(word) ? Number(word) : -1;
+  const id = word.length <= LONGEST_ID && /^\d+$/.test(word) ? Number(word) : -1;
   if (id < 0 || id >= tokenizer.vocabSize)
     throw new UserError(`${JSON.stringify(word.slice(0, 40))} is not a token id`, {
       hint: `ids are whole numbers from 0 to ${tokenizer.vocabSize - 1}`,

@@ -1,8 +1,9 @@
 /** Text files, folders of them and stdin, as one text that is read in pieces: it may be larger than memory. */
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, UsageError } from '../errors.ts';
+import { formatGigabytes, machineMemory } from '../machine-memory.ts';
 import { decodeText, type DecodingOptions } from './decode-text.ts';
 
 /** Bytes read at once. */
@@ -31,14 +32,15 @@ export interface Corpus {
 }
 
 /**
- * @param paths files, folders (their text files, recursively, in the order of their names) and `-` for stdin, which is
- *   read at once and kept
+ * @param paths files, folders (their text files, recursively, in the order of their names) and `-` for stdin. What can be
+ *   read only once, such as stdin and pipes, is kept.
  * @throws UserError for a path that is not there, a folder without text, or no text at all
  */
 export function openCorpus(paths: readonly string[], options: DecodingOptions): Corpus {
-  if (paths.length === 0) throw new UsageError('no text was given', { hint: 'name a file, a folder, or - for stdin' });
+  if (paths.length === 0)
+    throw new UsageError('no text was given', { hint: 'name a file, a folder, or - for stdin' });
   const files = paths.flatMap(expand);
-  const stdin = files.includes('-') ? [...chunksOf(0)] : [];
+  const kept = new Map<string, readonly Uint8Array[]>();
   let facts: CorpusFacts | undefined;
   return {
     files,
@@ -50,21 +52,23 @@ export function openCorpus(paths: readonly string[], options: DecodingOptions): 
       let pairs = false;
       for (const file of files) {
         const counted = function* (): Generator<Uint8Array> {
-          for (const chunk of file === '-' ? stdin : fileChunks(file)) {
+          for (const chunk of isStream(file) ? streamChunks(file, kept) : fileChunks(file)) {
             hash.update(chunk);
             bytes += chunk.length;
             pairs ||= mayHavePairs(chunk);
             yield chunk;
           }
         };
-        for (const piece of decodeText(counted(), file === '-' ? 'stdin' : file, options)) {
+        for (const piece of decodeText(counted(), name(file), options)) {
           characters += pairs ? countCharacters(piece) : piece.length;
           crlf ||= piece.includes('\r\n');
           yield piece;
         }
       }
       if (characters === 0)
-        throw new UserError(`${files.map(name).join(', ')}: there is no text in it`, { hint: 'give a text that is not empty' });
+        throw new UserError(`${files.map(name).join(', ')}: there is no text in it`, {
+          hint: 'give a text that is not empty',
+        });
       facts = { bytes, characters, sha256: hash.digest('hex'), crlf };
     },
     get facts() {
@@ -89,11 +93,41 @@ function expand(path: string): string[] {
   return found;
 }
 
+/** Whether a path is nothing that can be read again: stdin, a pipe, a terminal, a device. */
+const isStream = (path: string): boolean => path === '-' || !statSync(path).isFile();
+
+/** Of a machine's memory, the share that text from pipes may take; its tokens and the model need the rest. */
+const SHARE_FOR_STREAMS = 0.25;
+
+/** The bytes of a stream; what was read once comes from memory. */
+function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): Generator<Uint8Array> {
+  const known = kept.get(path);
+  if (known !== undefined) {
+    yield* known;
+    return;
+  }
+  const limit = SHARE_FOR_STREAMS * machineMemory();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (const chunk of path === '-' ? chunksOf(0) : fileChunks(path)) {
+    bytes += chunk.length;
+    if (bytes > limit)
+      throw new UserError(
+        `${name(path)} has more than ${formatGigabytes(limit)}, a quarter of the memory there is`,
+        {
+          hint: 'a text from a pipe is kept in memory: write it to a file, and name that',
+        },
+      );
+    chunks.push(chunk);
+    yield chunk;
+  }
+  kept.set(path, chunks);
+}
+
 /** The bytes of a file. */
 export function* fileChunks(path: string): Generator<Uint8Array> {
   const fd = openSync(path, 'r');
   try {
-    if (fstatSync(fd).isDirectory()) throw new UserError(`${path} is a folder`);
     yield* chunksOf(fd);
   } finally {
     closeSync(fd);
@@ -106,7 +140,8 @@ export function* chunksOf(fd: number): Generator<Uint8Array> {
     const chunk = Buffer.allocUnsafe(CHUNK);
     const length = readSome(fd, chunk);
     if (length === 0) return;
-    yield chunk.subarray(0, length);
+    // A pipe gives little at a time: what is kept of it must not hold a whole chunk each.
+    yield length < CHUNK / 2 ? Buffer.from(chunk.subarray(0, length)) : chunk.subarray(0, length);
   }
 }
 

@@ -91,7 +91,9 @@ function strict(encoding: Encoding, bytes: Uint8Array, name: string, offset: num
     return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     const at = encoding === 'utf-8' ? firstInvalidUtf8(bytes) : firstLoneSurrogate(encoding, bytes);
-    if (encoding === 'utf-8' && bytes.subarray(0, at).includes(0)) throw binaryFile(name, offset + bytes.indexOf(0));
+    // No text has NULs, wherever they are: it is not a matter of its encoding then.
+    const nul = encoding === 'utf-8' ? bytes.indexOf(0) : -1;
+    if (nul >= 0) throw binaryFile(name, offset + nul);
     throw new UserError(`${name}: byte ${offset + at} is not valid ${encoding.toUpperCase()}`, {
       hint: 'convert the file (`iconv -f latin1 -t utf8`), or use --encoding-errors replace',
     });
@@ -125,10 +127,11 @@ function firstInvalidUtf8(bytes: Uint8Array): number {
 
 function firstLoneSurrogate(encoding: Encoding, bytes: Uint8Array): number {
   const text = lenientUtf16(encoding, bytes);
-  for (let i = 0; i < text.length; i++) if (!text[i].isWellFormed()) {
-    if (text.slice(i, i + 2).isWellFormed() && text.length > i + 1) i++;
-    else return 2 * i;
-  }
+  for (let i = 0; i < text.length; i++)
+    if (!text[i].isWellFormed()) {
+      if (text.slice(i, i + 2).isWellFormed() && text.length > i + 1) i++;
+      else return 2 * i;
+    }
   return 2 * text.length; // an odd byte at the end
 }
 

@@ -3,22 +3,25 @@
  *
  *     offset  bytes
  *          0      8  "gpt-ids" and a zero byte
- *          8      4  version: 1
+ *          8      4  version: 2
  *         12      4  bytes per id: 2 or 4
  *         16      4  vocabulary size: every id is below it
- *         20      4  0
+ *         20      4  CRC-32 of the ids and, behind them, this header with zeros here
  *         24      8  how many ids there are
  *         32     32  SHA-256 of the tokenizer.json that made them
  *         64         the ids
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { AtomicFile } from '../checkpoint/atomic.ts';
 import { UserError } from '../errors.ts';
+import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-file.ts';
 import type { TokenSource } from './token-source.ts';
 
 const MAGIC = 'gpt-ids\0';
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 64;
+const CHECKSUM_AT = 20;
 
 /**
  * Writes ids as they come; the file appears at `path` when it is complete.
@@ -34,11 +37,14 @@ export function writeTokenFile(
   const small = vocabSize <= 2 ** 16;
   const file = new AtomicFile(path);
   let count = 0;
+  let sum = 0;
   try {
     const header = Buffer.alloc(HEADER_BYTES);
     file.write(header);
     for (const ids of pieces) {
-      file.write(small ? Uint16Array.from(ids) : ids);
+      const numbers = small ? Uint16Array.from(ids) : ids;
+      sum = crc32(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), sum);
+      file.write(numbers);
       count += ids.length;
     }
     header.write(MAGIC, 'latin1');
@@ -47,6 +53,7 @@ export function writeTokenFile(
     header.writeUInt32LE(vocabSize, 16);
     header.writeBigUInt64LE(BigInt(count), 24);
     tokenizerHash.copy(header, 32);
+    header.writeUInt32LE(crc32(header, sum), CHECKSUM_AT);
     file.write(header, 0); // last, when the count is known
   } catch (error) {
     file.abort();
@@ -61,51 +68,80 @@ export interface TokenFile extends TokenSource {
   readonly vocabSize: number;
   readonly tokenizerHash: Buffer;
   readonly bytes: number;
+  /**
+   * Reads the whole file: whether its ids are those that were written.
+   *
+   * @param each gets all bytes, in order
+   * @throws UserError if they are not
+   */
+  verify(each?: (bytes: Uint8Array) => void): void;
   close(): void;
 }
 
-/** @throws UserError if the file is no token file or is damaged */
+/** @throws UserError if the file is no token file or is damaged, as far as its header shows */
 export function openTokenFile(path: string): TokenFile {
-  const fd = openSync(path, 'r');
+  const file = openRegularFile(path);
   try {
-    return readTokenFile(fd, path);
+    return readTokenFile(file, path);
   } catch (error) {
-    closeSync(fd);
+    closeSync(file.fd);
     throw error;
   }
 }
 
-function readTokenFile(fd: number, path: string): TokenFile {
-  const fail = (what: string): never => {
-    throw new UserError(`${path}: ${what}`, { hint: 'make it again with `gpt tokenize … -o`' });
+function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
+  const fail = (what: string, hint = 'make it again with `gpt tokenize … -o`'): never => {
+    throw new UserError(`${path}: ${what}`, { hint });
   };
-  const { size } = fstatSync(fd);
   const header = Buffer.alloc(HEADER_BYTES);
-  if (readSync(fd, header, 0, HEADER_BYTES, 0) < HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC)
-    fail('is not a token file');
-  const [version, width, vocabSize] = [8, 12, 16].map((at) => header.readUInt32LE(at));
+  if (size >= HEADER_BYTES) readInto(fd, path, header, 0);
+  if (header.toString('latin1', 0, 8) !== MAGIC) fail('is not a token file');
+  const [version, width, vocabSize, checksum] = [8, 12, 16, CHECKSUM_AT].map((at) => header.readUInt32LE(at));
+  if (version > VERSION)
+    fail(
+      `is from a newer version of gpt (version ${version}; this one reads ${VERSION})`,
+      'update gpt to read it',
+    );
   if (version !== VERSION) fail(`has the version ${version}; this program reads version ${VERSION}`);
   if (width !== 2 && width !== 4) fail(`claims ${width} bytes per id; there are 2 or 4`);
   const length = Number(header.readBigUInt64LE(24));
   if (HEADER_BYTES + length * width !== size)
     fail(`claims ${length} ids of ${width} bytes, but is ${size} bytes long`);
+
+  const checked = (bytes: Uint8Array<ArrayBuffer>, from: number): Uint16Array | Uint32Array => {
+    const ids = new (width === 2 ? Uint16Array : Uint32Array)(
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.length / width,
+    );
+    const bad = ids.findIndex((id) => id >= vocabSize);
+    if (bad >= 0) fail(`has the id ${ids[bad]} at ${from + bad}; the vocabulary has ${vocabSize}`);
+    return ids;
+  };
   return {
     length,
     vocabSize,
     tokenizerHash: header.subarray(32),
     bytes: size,
     slice(start, end) {
-      const bytes = Buffer.from(new ArrayBuffer((end - start) * width));
-      let done = 0;
-      while (done < bytes.length) {
-        const count = readSync(fd, bytes, done, bytes.length - done, HEADER_BYTES + start * width + done);
-        if (count === 0) fail('became shorter while it was read');
-        done += count;
+      const bytes = new Uint8Array((end - start) * width);
+      readInto(fd, path, bytes, HEADER_BYTES + start * width);
+      return checked(bytes, start);
+    },
+    verify(each) {
+      each?.(header);
+      const chunk = new Uint8Array(Math.min(READ_CHUNK, length * width));
+      let sum = 0;
+      for (let at = 0; at < length * width; at += READ_CHUNK) {
+        const bytes = chunk.subarray(0, Math.min(READ_CHUNK, length * width - at));
+        readInto(fd, path, bytes, HEADER_BYTES + at);
+        sum = crc32(bytes, sum);
+        checked(bytes, at / width);
+        each?.(bytes);
       }
-      const ids = width === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
-      const bad = ids.findIndex((id) => id >= vocabSize);
-      if (bad >= 0) fail(`has the id ${ids[bad]} at ${start + bad}; the vocabulary has ${vocabSize}`);
-      return ids;
+      const blank = Buffer.from(header).fill(0, CHECKSUM_AT, CHECKSUM_AT + 4);
+      if (crc32(blank, sum) !== checksum)
+        fail('its ids are not those that were written (the checksum differs)');
     },
     close: () => closeSync(fd),
   };

@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts';
+import { formatGigabytes, machineMemory } from '../machine-memory.ts';
 
 /** A stretch of engine memory, in 4-byte elements. */
 export interface Region {
@@ -36,4 +37,14 @@ export class Layout {
 /** The configuration does not fit the engine's address space or the machine. */
 export class EngineMemoryError extends UserError {
   override readonly name = 'EngineMemoryError';
+}
+
+/** Looks whether the machine has so many bytes at all, before the system is asked for them: it would promise them, and kill. */
+export function checkMachineMemory(bytes: number): void {
+  const limit = machineMemory();
+  if (bytes > limit)
+    throw new EngineMemoryError(
+      `this needs ${formatGigabytes(bytes)} of memory; this machine has ${formatGigabytes(limit)}`,
+      { hint: 'use a smaller model' },
+    );
 }

@@ -4,7 +4,8 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from './instruction.ts';
-import { EngineMemoryError } from './memory.ts';
+import { formatGigabytes } from '../machine-memory.ts';
+import { checkMachineMemory, EngineMemoryError } from './memory.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { signatures, type KernelName, type Role } from './signatures.ts';
 import { checkBackend } from './try-kernel.ts';
@@ -244,19 +245,18 @@ function startWorkers(
 export const addressableBytes = (threads: number): number =>
   MAX_PAGES * PAGE - (SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH + PROGRAM_BYTES);
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
-
 function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
   const pages = Math.ceil(bytes / PAGE);
   if (pages > MAX_PAGES)
     throw new EngineMemoryError(
-      `this needs ${gigabytes(bytes - base)} of memory; the engine can address ${gigabytes(MAX_PAGES * PAGE - base)}`,
+      `this needs ${formatGigabytes(bytes - base)} of memory; the engine can address ${formatGigabytes(MAX_PAGES * PAGE - base)}`,
       { hint: 'use a smaller model' },
     );
+  checkMachineMemory(bytes - base);
   try {
     memory.grow(pages - memory.buffer.byteLength / PAGE);
   } catch (cause) {
-    throw new EngineMemoryError(`the system has no ${gigabytes(bytes - base)} of memory for this`, {
+    throw new EngineMemoryError(`the system has no ${formatGigabytes(bytes - base)} of memory for this`, {
       hint: 'close other programs or use a smaller model',
       cause,
     });

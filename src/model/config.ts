@@ -64,6 +64,9 @@ export const gpt2Defaults = {
   layerNormEpsilon: 1e-5,
 } as const satisfies Partial<ModelConfig>;
 
+/** The deepest Transformer known has as many (DeepNet, Wang et al. 2022). Programs are recorded layer by layer: not for any number. */
+export const MOST_LAYERS = 1000;
+
 /** Checks that a model can be built this way; returns it. Throws UsageError naming the field, its value and the way out. */
 export function checkConfig(config: ModelConfig): ModelConfig {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const) {
@@ -71,6 +74,8 @@ export function checkConfig(config: ModelConfig): ModelConfig {
     if (!Number.isSafeInteger(value) || value < 1)
       throw new UsageError(`${flag(field)} is ${value}; it must be a whole number of at least 1`);
   }
+  if (config.nLayer > MOST_LAYERS)
+    throw new UsageError(`--n-layer is ${config.nLayer}; at most ${MOST_LAYERS} are supported`);
   if (config.nEmbd % config.nHead !== 0) {
     const divisors = divisorsNear(config.nEmbd, config.nHead).join(' or ');
     throw new UsageError(`--n-head ${config.nHead} does not divide --n-embd ${config.nEmbd}`, {

@@ -1,8 +1,9 @@
 /** Byte-level BPE in tokenizer.json, as GPT-2's has it, and in its older form, the files vocab.json and merges.txt. */
+import { shownJson } from '../json.ts';
 import type { Merge } from './bpe-merging.ts';
 import { byteAlphabet, bytesOfToken } from './byte-alphabet.ts';
 import { PairTable } from './pair-table.ts';
-import { asObject, quote, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 
 export const END_OF_TEXT = '<|endoftext|>';
 
@@ -64,7 +65,7 @@ export function readBpe(json: JsonObject, fail: Refuse): BpeModel {
   if (addsTokens(asObject(json['post_processor']))) fail('"post_processor" adds tokens to each text');
   const model = asObject(json['model']);
   for (const field of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'])
-    if (model[field]) fail(`"model.${field}" is ${quote(model[field])}, which is not supported`);
+    if (model[field]) fail(`"model.${field}" is ${shownJson(model[field])}, which is not supported`);
   for (const field of ['byte_fallback', 'ignore_merges'])
     if (model[field]) fail(`"model.${field}" is set, which is not supported`);
   const merges = model['merges'];
@@ -92,10 +93,10 @@ function readAdded(list: unknown, fail: Refuse): AddedToken[] {
   return list.map((item: unknown) => {
     const { content, id, special, single_word, lstrip, rstrip } = asObject(item);
     if (typeof content !== 'string' || content === '' || !content.isWellFormed())
-      return fail(`"added_tokens" has one whose content is ${quote(content)}`);
+      return fail(`"added_tokens" has one whose content is ${shownJson(content)}`);
     if (single_word || lstrip || rstrip)
       fail(
-        `"added_tokens" has ${quote(content)} with single_word, lstrip or rstrip, which are not supported`,
+        `"added_tokens" has ${shownJson(content)} with single_word, lstrip or rstrip, which are not supported`,
       );
     return { content, id, special: special === true };
   });
@@ -124,21 +125,23 @@ function bpeModel(
   const ids = new Map(Object.entries(vocab));
   for (const { content, id } of added) {
     if (ids.has(content) && ids.get(content) !== id)
-      failOfVocab(`${quote(content)} has the id ${quote(ids.get(content))}, as an added token ${quote(id)}`);
+      failOfVocab(
+        `${shownJson(content)} has the id ${shownJson(ids.get(content))}, as an added token ${shownJson(id)}`,
+      );
     ids.set(content, id);
   }
   const tokens = tokensInOrder([...ids], 'model.vocab', failOfVocab);
   const addedIds = new Map(added.map(({ id, special }) => [id as number, { special }]));
   tokens.forEach((token, id) => {
     if (!addedIds.has(id) && (token === '' || bytesOfToken(token) === undefined))
-      failOfVocab(`"model.vocab" has ${quote(token)}, which is not written in GPT-2's alphabet of bytes`);
+      failOfVocab(`"model.vocab" has ${shownJson(token)}, which is not written in GPT-2's alphabet of bytes`);
   });
   const missing = byteAlphabet.find((character) => {
     const id = ids.get(character);
     return id === undefined || addedIds.has(id as number);
   });
   if (missing !== undefined)
-    failOfVocab(`"model.vocab" lacks ${quote(missing)}; all 256 bytes have to be tokens`);
+    failOfVocab(`"model.vocab" lacks ${shownJson(missing)}; all 256 bytes have to be tokens`);
   return { tokens, merges: readMerges(merges, ids, fail), added: addedIds };
 }
 
@@ -146,7 +149,8 @@ function readMerges(list: readonly unknown[], ids: ReadonlyMap<string, unknown>,
   const pairs = new PairTable();
   return list.map((item, i) => {
     const merge = readMerge(item, i, ids, fail);
-    if (pairs.add(merge.left, merge.right) < i) fail(`merge ${i + 1} is ${quote(item)}, as one before it`);
+    if (pairs.add(merge.left, merge.right) < i)
+      fail(`merge ${i + 1} is ${shownJson(item)}, as one before it`);
     return merge;
   });
 }
@@ -156,10 +160,12 @@ function readMerge(merge: unknown, i: number, ids: ReadonlyMap<string, unknown>,
   const parts: unknown[] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? merge : [];
   const [left, right] = parts;
   if (parts.length !== 2 || typeof left !== 'string' || typeof right !== 'string')
-    return fail(`merge ${i + 1} is ${quote(merge)}, not two tokens`);
+    return fail(`merge ${i + 1} is ${shownJson(merge)}, not two tokens`);
   const idOf = (token: string): number => {
     const id = ids.get(token);
-    return id === undefined ? fail(`merge ${i + 1} has ${quote(token)}, which is no token`) : (id as number);
+    return id === undefined
+      ? fail(`merge ${i + 1} has ${shownJson(token)}, which is no token`)
+      : (id as number);
   };
   return { left: idOf(left), right: idOf(right), joined: idOf(left + right) };
 }

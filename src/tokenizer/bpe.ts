@@ -7,6 +7,7 @@
  * A literal `<|endoftext|>` in a text is that token, as in Hugging Face's tokenizers: a corpus can mark where its documents
  * end. It comes back as the same thirteen characters.
  */
+import { parseJsonObject } from '../json.ts';
 import { UsageError } from '../errors.ts';
 import { bpeJson, END_OF_TEXT, readBpe, readVocabAndMerges, type BpeModel } from './bpe-json.ts';
 import { learnMerges, type Words } from './bpe-learning.ts';
@@ -16,7 +17,7 @@ import { gpt2Starts } from './gpt2-pieces.ts';
 import { PieceCache } from './piece-cache.ts';
 import { lastLineEnd, PieceCounter, pieceCutter } from './pieces.ts';
 import { specialTokenSplitter } from './special-tokens.ts';
-import { parseObject, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import type { Encoder, TokenDecoder, Tokenizer, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
 
 export { isBpeJson } from './bpe-json.ts';
@@ -127,7 +128,12 @@ export function bpeVocabulary({
 export function bpeFromVocabAndMerges(vocab: TextFile, merges: TextFile): Tokenizer {
   const failOfVocab = refuse(vocab.file);
   return createBpeTokenizer(
-    readVocabAndMerges(parseObject(vocab.text, failOfVocab), merges.text, failOfVocab, refuse(merges.file)),
+    readVocabAndMerges(
+      parseJsonObject(vocab.text, failOfVocab),
+      merges.text,
+      failOfVocab,
+      refuse(merges.file),
+    ),
   );
 }
 

@@ -2,8 +2,9 @@
  * The character tokenizer: every Unicode code point is a token. Ids go in the order of code points, so the 65 characters of
  * tinyshakespeare get the ids nanoGPT gives them; `<unk>` comes last.
  */
+import { shownJson } from '../json.ts';
 import { lastLineEnd } from './pieces.ts';
-import { quote, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import type { JsonObject, Refuse } from './tokenizer-json.ts';
 import {
   selectVocabulary,
   textOfTokens,
@@ -127,6 +128,6 @@ export const isCharJson = (json: JsonObject): boolean => isWordLevel(json, CHAR_
 export function charFromJson(json: JsonObject, fail: Refuse): Tokenizer {
   const vocabulary = readWordLevel(json, fail);
   const long = vocabulary.find((token) => token !== UNK && Array.from(token).length !== 1);
-  if (long !== undefined) fail(`"model.vocab" has ${quote(long)}, which is not one character`);
+  if (long !== undefined) fail(`"model.vocab" has ${shownJson(long)}, which is not one character`);
   return createCharTokenizer(vocabulary);
 }

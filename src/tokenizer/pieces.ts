@@ -1,4 +1,5 @@
 /** What cutting text into pieces has in common, whatever the rule: classes of characters, and text that comes in stretches. */
+import { UserError } from '../errors.ts';
 import { PieceTable } from './piece-table.ts';
 import { UnitReader, type TextUnits } from './text-units.ts';
 
@@ -52,6 +53,11 @@ export interface Pieces {
   readonly count: number;
 }
 
+/** Text that is not written in words would fill the memory, or be cut again and again in search of a word's end. */
+const LONGEST_PIECE = 1e6; // UTF-16 units
+const MOST_PIECES = 2 ** 24 - 1; // a Map holds no more
+const NO_WORDS = 'it is not written in words: use --tokenizer char';
+
 /** Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch. */
 export function pieceCutter(rule: PieceRule): (text: string, final: boolean) => Pieces {
   const reader = new UnitReader();
@@ -60,6 +66,8 @@ export function pieceCutter(rule: PieceRule): (text: string, final: boolean) => 
     const { units, length } = reader.read(text, final);
     if (length >= starts.length) starts = new Uint32Array(2 * length + 1);
     const count = rule(units, length, final, starts);
+    if (length - starts[count] > LONGEST_PIECE)
+      throw new UserError(`the text has a word of more than ${LONGEST_PIECE} characters`, { hint: NO_WORDS });
     reader.keep(starts[count]);
     return { units, starts, count };
   };
@@ -84,5 +92,7 @@ export class PieceCounter {
       const id = table.add(units, starts[i], starts[i + 1]);
       counts[id] = (counts[id] ?? 0) + 1;
     }
+    if (table.size > MOST_PIECES)
+      throw new UserError(`the text has more than ${MOST_PIECES} different words`, { hint: NO_WORDS });
   }
 }

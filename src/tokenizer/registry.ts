@@ -1,6 +1,7 @@
+import { parseJsonObject, shownJson } from '../json.ts';
 import { bpeFromJson, bpeVocabulary, isBpeJson } from './bpe.ts';
 import { charFromJson, charVocabulary, isCharJson } from './char.ts';
-import { asObject, parseObject, quote, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { asObject, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import type { Tokenizer, TokenizerKind, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
 import { isWordJson, wordFromJson, wordVocabulary } from './word.ts';
 
@@ -24,11 +25,11 @@ export const tokenizerKinds = Object.keys(tokenizers) as TokenizerKind[];
 /** @throws UserError that names the file and the field, if it is of no kind here or is damaged */
 export function tokenizerFromJson(text: string, file = 'tokenizer.json'): Tokenizer {
   const fail = refuse(file);
-  const json = parseObject(text, fail);
+  const json = parseJsonObject(text, fail);
   const kind = tokenizerKinds.find((each) => tokenizers[each].isJson(json));
   if (kind !== undefined) return tokenizers[kind].fromJson(json, fail);
   const type = asObject(json['model'])['type'];
   return type === 'WordLevel'
     ? fail('"pre_tokenizer.pattern" is neither that of characters nor that of words')
-    : fail(`"model.type" is ${quote(type)}, not "WordLevel" or "BPE"`);
+    : fail(`"model.type" is ${shownJson(type)}, not "WordLevel" or "BPE"`);
 }

@@ -3,6 +3,7 @@
  * has a parser of its own, which checks all that the kind depends on.
  */
 import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 
 export type JsonObject = Record<string, unknown>;
 
@@ -18,26 +19,9 @@ export const refuse =
     });
   };
 
-export function parseObject(text: string, fail: Refuse): JsonObject {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return fail('is not JSON');
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) return fail('is not a JSON object');
-  return json as JsonObject;
-}
-
 /** A field that should be an object; one without fields if it is something else. */
 export const asObject = (value: unknown): JsonObject =>
   typeof value === 'object' && value !== null ? (value as JsonObject) : {};
-
-/** A value as it is shown in a message. */
-export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'missing';
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
 
 /**
  * The tokens of a vocabulary in the order of their ids, which must be 0, 1, 2, …
@@ -54,7 +38,7 @@ export function tokensInOrder(
   for (const [token, id] of entries) {
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= entries.length)
       return fail(
-        `"${field}" gives ${quote(token)} the id ${quote(id)}, not one of 0 … ${entries.length - 1}`,
+        `"${field}" gives ${shownJson(token)} the id ${shownJson(id)}, not one of 0 … ${entries.length - 1}`,
       );
     if (tokens[id] !== undefined) return fail(`"${field}" gives the id ${id} twice`);
     tokens[id] = token;

@@ -2,7 +2,8 @@
  * Characters and words in tokenizer.json: both are the WordLevel model behind a Split pre-tokenizer; only the pattern
  * differs. The Fuse decoder joins tokens without spaces between them.
  */
-import { asObject, quote, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { shownJson } from '../json.ts';
+import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { UNK } from './tokenizer.ts';
 
 /** The content of the file. `<unk>` is no added token: a text that contains these five characters stays what it is. */
@@ -39,7 +40,7 @@ export function readWordLevel(json: JsonObject, fail: Refuse): string[] {
   if (split['type'] !== 'Split' || split['behavior'] !== 'Isolated' || split['invert'] === true)
     fail('"pre_tokenizer" is not a Split with behavior Isolated');
   const model = asObject(json['model']);
-  if (model['unk_token'] !== UNK) fail(`"model.unk_token" is ${quote(model['unk_token'])}, not "${UNK}"`);
+  if (model['unk_token'] !== UNK) fail(`"model.unk_token" is ${shownJson(model['unk_token'])}, not "${UNK}"`);
   const vocabulary = tokensInOrder(Object.entries(asObject(model['vocab'])), 'model.vocab', fail);
   if (vocabulary.at(-1) !== UNK) return fail(`"model.vocab" does not have ${UNK} as its last id`);
   return vocabulary;

@@ -1,7 +1,7 @@
 /** What a training run needs, looked at before anything is allocated. */
-import { totalmem } from 'node:os';
 import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/wasm.ts';
+import { formatGigabytes, machineMemory } from '../machine-memory.ts';
 import { countParameters } from '../model/parameters.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';
 
@@ -14,8 +14,7 @@ export interface MemoryLimit {
 /** The lower of what the engine can address and what the machine, or its container, has. */
 export function memoryLimit(threads: number): MemoryLimit {
   const engine = { bytes: addressableBytes(threads), who: 'the engine can address' };
-  const constrained = process.constrainedMemory();
-  const machine = { bytes: Math.min(totalmem(), constrained || Infinity), who: 'this machine has' };
+  const machine = { bytes: machineMemory(), who: 'this machine has' };
   return machine.bytes < engine.bytes ? machine : engine;
 }
 
@@ -26,7 +25,7 @@ export function memoryLimit(threads: number): MemoryLimit {
 export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLimit): void {
   if (bytes <= limit.bytes) return;
   throw new EngineMemoryError(
-    `this needs ${gigabytes(bytes)} of memory; ${limit.who} ${gigabytes(limit.bytes)}`,
+    `this needs ${formatGigabytes(bytes)} of memory; ${limit.who} ${formatGigabytes(limit.bytes)}`,
     {
       hint: whatFits(shape, limit.bytes),
     },
@@ -40,15 +39,13 @@ function whatFits(shape: TrainingShape, limit: number): string {
     const steps = Math.ceil(batchSize / size) * microBatches;
     const bytes = needs({ batchSize: size, microBatches: steps });
     if (bytes <= limit)
-      return `try --batch-size ${size} --gradient-accumulation-steps ${steps}, which needs ${gigabytes(bytes)}`;
+      return `try --batch-size ${size} --gradient-accumulation-steps ${steps}, which needs ${formatGigabytes(bytes)}`;
   }
   for (let T = Math.floor(config.blockSize / 2); T >= 8; T = Math.floor(T / 2)) {
     const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
-    if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${gigabytes(bytes)}`;
+    if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatGigabytes(bytes)}`;
   }
   const numbers = optimizer === 'adamw' ? 4 : 3;
   const least = 4 * numbers * countParameters(config);
-  return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${gigabytes(least)}`;
+  return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${formatGigabytes(least)}`;
 }
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;

@@ -1,6 +1,8 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
+import { join } from 'node:path';
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
 import { makeRunFolder } from '../checkpoint/runs.ts';
+import { STATE } from '../checkpoint/trainer-state.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { chooseBackend } from '../engine/backend.ts';
@@ -37,6 +39,7 @@ import {
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
+import { checkStoredOptions } from './stored-options.ts';
 import { Trainer } from './trainer.ts';
 
 /** What is going to happen, known before step 0. */
@@ -132,6 +135,7 @@ async function runTraining(
 ): Promise<TrainResult> {
   const asked = performance.now();
   const checkpoint = resumed?.checkpoint;
+  if (checkpoint !== undefined) checkStoredOptions(checkpoint.state.options, join(checkpoint.folder, STATE));
   const effective = checkpoint === undefined ? options : resumedOptions(checkpoint.state.options, options);
   const data =
     checkpoint === undefined

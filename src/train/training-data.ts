@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileChunks, openCorpus, type CorpusFacts } from '../data/corpus.ts';
+import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
+import { openCorpus, type CorpusFacts } from '../data/corpus.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
-import { tokenizerFromJson, tokenizers } from '../tokenizer/registry.ts';
+import { tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
@@ -95,14 +96,17 @@ function readTokens({ corpus, ...options }: TrainModelOptions): Tokens {
     throw new UserError(`${path} needs its tokenizer.json beside it`, {
       hint: '`gpt tokenize … -o` writes both',
     });
-  const json = readFileSync(tokenizerPath);
-  if (!createHash('sha256').update(json).digest().equals(file.tokenizerHash))
+  const tokenizer = readTokenizer(tokenizerPath);
+  const isItsOwn = createHash('sha256')
+    .update(readFileSync(tokenizerPath))
+    .digest()
+    .equals(file.tokenizerHash);
+  if (!isItsOwn || tokenizer.vocabSize !== file.vocabSize)
     throw new UserError(`${path} was not made with ${tokenizerPath}`, {
       hint: 'make both again with `gpt tokenize … -o`',
     });
-  const tokenizer = tokenizerFromJson(json.toString(), tokenizerPath);
   const hash = createHash('sha256');
-  for (const chunk of fileChunks(path)) hash.update(chunk);
+  file.verify((bytes) => hash.update(bytes));
   return {
     corpus: {
       files: [path],

@@ -1,9 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { fromConfigJson, toConfigJson } from '../../src/checkpoint/huggingface.ts';
-import { openModelFolder, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import {
+  modelFacts,
+  openModelFolder,
+  writeModelDescription,
+  writeWeights,
+} from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
 import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
@@ -33,7 +38,7 @@ const folder = join(root, 'm');
 beforeEach(() => {
   rmSync(folder, { recursive: true, force: true });
   writeModelDescription(folder, config, tokenizer);
-  writeWeights(folder, tensors(), { step: '9' });
+  writeWeights(folder, tensors(), { step: '9', ...modelFacts(config, tokenizer) });
 });
 
 test('what is written is read', () => {
@@ -69,6 +74,11 @@ describe('a folder that does not fit together is refused by name', () => {
     const head = { ...wte, name: 'lm_head.weight', data: wte.data.map((x) => x + value) };
     writeFileAtomic(join(folder, 'model.safetensors'), safetensorsPieces([...named, head], {}));
   };
+  const twice = (): void => {
+    const [wte] = tensors();
+    const pieces = safetensorsPieces([wte, { ...wte, name: 'transformer.wte.weight' }], {});
+    writeFileAtomic(join(folder, 'model.safetensors'), pieces);
+  };
   test.each<[string, () => void, string | undefined]>([
     ['no config', () => rmSync(join(folder, 'config.json')), 'has no config.json'],
     ['no tokenizer', () => rmSync(join(folder, 'tokenizer.json')), 'has no tokenizer.json'],
@@ -97,12 +107,12 @@ describe('a folder that does not fit together is refused by name', () => {
     [
       'a text for a number',
       () => edit('config.json', (c) => (c['n_embd'] = '4')),
-      '"n_embd" is "4", not a number',
+      '"n_embd" is "4", not a whole number of at least 1',
     ],
     [
       'heads that do not divide',
       () => edit('config.json', (c) => (c['n_head'] = 3)),
-      '--n-head 3 does not divide',
+      '"n_head" is 3, which does not divide "n_embd", 4',
     ],
     [
       'a vocabulary of another size',
@@ -113,6 +123,72 @@ describe('a folder that does not fit together is refused by name', () => {
       'another shape',
       () => edit('config.json', (c) => (c['n_positions'] = 5)),
       '"wpe.weight" has the shape [4,4], config.json asks for [5,4]',
+    ],
+    [
+      'other heads',
+      () => edit('config.json', (c) => (c['n_head'] = 1)),
+      'has the n_head 1, model.safetensors was',
+    ],
+    [
+      'another epsilon',
+      () => edit('config.json', (c) => (c['layer_norm_epsilon'] = 1e-6)),
+      'config.json has the layer_norm_epsilon 0.000001, model.safetensors was trained with "0.00001"',
+    ],
+    [
+      'another vocabulary of the same size',
+      () =>
+        writeFileSync(
+          join(folder, 'tokenizer.json'),
+          JSON.stringify(createCharTokenizer(['a', 'c', '<unk>']).toJSON()),
+        ),
+      'tokenizer.json is not the one that model.safetensors was trained with',
+    ],
+    [
+      'a newer version',
+      () =>
+        edit('config.json', (c) => Object.assign(c, { gpt_trainer_format: 2, position_embedding: 'rotary' })),
+      'config.json: is from a newer version of gpt (format 2; this one reads 1)',
+    ],
+    [
+      'more layers than there are',
+      () => edit('config.json', (c) => (c['n_layer'] = 1000)),
+      'has 16 tensors, config.json asks for 1000 layers of 12',
+    ],
+    [
+      'a billion layers',
+      () => edit('config.json', (c) => (c['n_layer'] = 1e9)),
+      '"n_layer" is 1000000000; at most 1000 are supported',
+    ],
+    ['a tensor under both its names', twice, 'has the tensor "wte.weight" twice'],
+    [
+      'a folder for a file',
+      () => (rmSync(join(folder, 'config.json')), mkdirSync(join(folder, 'config.json'))),
+      'is a folder, not a file',
+    ],
+    [
+      'an enormous config',
+      () => truncateSync(join(folder, 'config.json'), 5e9),
+      'has 5000000000 bytes; at most 1000000 are read',
+    ],
+    [
+      'no text',
+      () => writeFileSync(join(folder, 'config.json'), Buffer.from([0x7b, 0xff])),
+      'is not UTF-8 text',
+    ],
+    [
+      'a field twice',
+      () => writeFileSync(join(folder, 'config.json'), '{"n_head":1,"n_head":2}'),
+      'has the name "n_head" twice in one object',
+    ],
+    [
+      'deep nesting',
+      () => writeFileSync(join(folder, 'config.json'), `{"n_head":${'['.repeat(9e5)}`),
+      'is JSON nested more than 100 deep',
+    ],
+    [
+      'a list for a number',
+      () => edit('config.json', (c) => (c['n_layer'] = [[]])),
+      '"n_layer" is [[]], not a whole number',
     ],
     ['a missing tensor', () => rewrite((all) => all.slice(1)), 'lacks the tensor "wte.weight"'],
     [

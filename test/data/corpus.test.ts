@@ -1,8 +1,9 @@
 import { array, assert, nat, property, string } from 'fast-check';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { openCorpus } from '../../src/data/corpus.ts';
 import { decodeText } from '../../src/data/decode-text.ts';
 
@@ -13,7 +14,8 @@ function file(content: string | Uint8Array, name = `f${files++}.txt`): string {
   writeFileSync(path, content);
   return path;
 }
-const read = (...paths: string[]): string => [...openCorpus(paths, { encodingErrors: 'strict' }).text()].join('');
+const read = (...paths: string[]): string =>
+  [...openCorpus(paths, { encodingErrors: 'strict' }).text()].join('');
 const utf16 = (text: string, swap: boolean): Buffer => {
   const bytes = Buffer.from(`\ufeff${text}`, 'utf16le');
   return swap ? bytes.swap16() : bytes;
@@ -34,7 +36,9 @@ describe('decoding', () => {
           utf16(text, false),
           utf16(text, true),
         ])
-          expect([...decodeText(everywhere(bytes, cuts), 'x', { encodingErrors: 'strict' })].join('')).toBe(text);
+          expect([...decodeText(everywhere(bytes, cuts), 'x', { encodingErrors: 'strict' })].join('')).toBe(
+            text,
+          );
       }),
       { numRuns: 300, seed: 1 },
     );
@@ -46,7 +50,11 @@ describe('decoding', () => {
     ['a surrogate in UTF-8', Buffer.from([0xed, 0xa0, 0x80]), 'byte 0 is not valid UTF-8'],
     ['a sequence cut by the end', Buffer.from([0x61, 0x62, 0x63, 0xe2, 0x82]), 'byte 3 is not valid UTF-8'],
     ['beyond Unicode', Buffer.from([0x61, 0xf4, 0x90, 0x80, 0x80]), 'byte 1 is not valid UTF-8'],
-    ['a lone half in UTF-16', Buffer.from([0xff, 0xfe, 0x61, 0, 0, 0xd8, 0x61, 0]), 'byte 4 is not valid UTF-16LE'],
+    [
+      'a lone half in UTF-16',
+      Buffer.from([0xff, 0xfe, 0x61, 0, 0, 0xd8, 0x61, 0]),
+      'byte 4 is not valid UTF-16LE',
+    ],
     ['an odd byte in UTF-16', Buffer.from([0xff, 0xfe, 0x61, 0, 0x62]), 'byte 4 is not valid UTF-16LE'],
     ['a NUL', Buffer.from('abc\0def'), 'byte 3 is NUL'],
     ['UTF-16 without a mark', Buffer.from('abc', 'utf16le'), 'byte 1 is NUL'],
@@ -61,6 +69,11 @@ describe('decoding', () => {
       expect(decode('replace')).toContain('\ufffd');
     }
   });
+});
+
+test('a file with NULs is no text, whatever else is wrong with it', () => {
+  const image = Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1');
+  expect(() => read(file(image))).toThrow('is not a text file: byte 8 is NUL');
 });
 
 describe('a corpus', () => {
@@ -85,4 +98,19 @@ describe('a corpus', () => {
     expect(() => read(join(folder, 'none'))).toThrow('has no text files');
     expect(() => read(join(folder, 'missing.txt'))).toThrow('ENOENT');
   });
+  test.skipIf(process.platform === 'win32')(
+    'reads a pipe once, keeps it, and no more than there is room for',
+    () => {
+      const pipe = join(folder, 'pipe');
+      execFileSync('mkfifo', [pipe]);
+      spawn('sh', ['-c', `for i in 1 2 3; do echo line $i; done > '${pipe}'`]);
+      const corpus = openCorpus([pipe], { encodingErrors: 'strict' });
+      expect([...corpus.text()].join('')).toBe('line 1\nline 2\nline 3\n');
+      expect([...corpus.text()].join('')).toBe('line 1\nline 2\nline 3\n');
+      const memory = vi.spyOn(process, 'constrainedMemory').mockReturnValue(4e6);
+      spawn('sh', ['-c', `yes 'a line' > '${pipe}'`]);
+      expect(() => read(pipe)).toThrow(`${pipe} has more than 0.00 GB, a quarter of the memory there is`);
+      memory.mockRestore();
+    },
+  );
 });

@@ -20,6 +20,9 @@ test.each([
   expect(Array.from(file.slice(0, 4))).toEqual([1, 2, 3, 60_000]);
   expect(Array.from(file.slice(2, 4))).toEqual([3, 60_000]);
   expect(Array.from(file.slice(4, 4))).toEqual([]);
+  const bytes: number[] = [];
+  file.verify((chunk) => bytes.push(...chunk));
+  expect(bytes).toEqual([...readFileSync(path)]);
   file.close();
 });
 
@@ -33,14 +36,33 @@ describe('a damaged file is refused by name', () => {
     ['empty', () => Buffer.alloc(0), 'is not a token file'],
     ['cut in the header', (b) => b.subarray(0, 60), 'is not a token file'],
     ['something else', (b) => void b.write('GGUF'), 'is not a token file'],
-    ['a newer version', (b) => void b.writeUInt32LE(2, 8), 'has the version 2'],
+    [
+      'a newer version',
+      (b) => void b.writeUInt32LE(3, 8),
+      'is from a newer version of gpt (version 3; this one reads 2)',
+    ],
+    ['an older version', (b) => void b.writeUInt32LE(1, 8), 'has the version 1'],
     ['another width', (b) => void b.writeUInt32LE(3, 12), 'claims 3 bytes per id'],
     ['cut', (b) => b.subarray(0, b.length - 1), 'claims 4 ids of 2 bytes, but is 71 bytes long'],
-    ['too many ids claimed', (b) => void b.writeBigUInt64LE(2n ** 60n, 24), 'ids of 2 bytes, but is 72 bytes long'],
+    [
+      'too many ids claimed',
+      (b) => void b.writeBigUInt64LE(2n ** 60n, 24),
+      'ids of 2 bytes, but is 72 bytes long',
+    ],
   ])('%s', (_name, change, message) => {
     damage(change);
     expect(() => openTokenFile(path)).toThrow(message);
     expect(() => openTokenFile(path)).toThrow(path);
+  });
+  test.each<[string, (bytes: Buffer) => void]>([
+    ['an id', (b) => void (b[65] ^= 1)],
+    ['the vocabulary size', (b) => void b.writeUInt32LE(65_535, 16)],
+    ['the hash of the tokenizer', (b) => void (b[40] ^= 128)],
+  ])('verifying finds a change of %s', (_name, change) => {
+    damage(change);
+    const file = openTokenFile(path);
+    expect(() => file.verify()).toThrow('its ids are not those that were written');
+    file.close();
   });
   test('an id beyond the vocabulary', () => {
     damage((b) => void b.writeUInt32LE(3, 16));

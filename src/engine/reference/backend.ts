@@ -1,4 +1,5 @@
 import type { Backend, Buffer, Instruction, Loaded } from '../instruction.ts';
+import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
 import { attention, attentionBackward, attentionCached } from './attention.ts';
 import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
@@ -63,6 +64,7 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
     },
     reserve(elements) {
       if (elements <= floats.length) return;
+      checkMachineMemory(floats.BYTES_PER_ELEMENT * elements);
       if (precision === 'float64') {
         const [oldFloats, oldInts] = [floats, ints];
         floats = new Float64Array(elements);

@@ -1,0 +1,87 @@
+/**
+ * JSON from files that others wrote. `JSON.parse` alone silently keeps the last of two equal names, so a file could show one
+ * thing to one reader and another to the next; and it builds whatever depth of nesting a text has.
+ */
+
+/** Nothing that is read here is nested by more than five; deeper values would only cost time and stack. */
+const DEEPEST = 100;
+
+/**
+ * The object that a JSON text holds.
+ *
+ * @param fail throws, told what is wrong: 'is not a JSON object'
+ */
+export function parseJsonObject(text: string, fail: (what: string) => never): Record<string, unknown> {
+  if (isDeeperThan(text, DEEPEST)) return fail(`is JSON nested more than ${DEEPEST} deep`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return fail('is not a JSON object');
+  }
+  if (!isJsonObject(value)) return fail('is not a JSON object');
+  const twice = duplicateKey(text);
+  if (twice !== undefined) return fail(`has the name ${shownJson(twice)} twice in one object`);
+  return value;
+}
+
+export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A value of such a file for a message, on one line and never long; `missing` if there is none. */
+export function shownJson(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > LONGEST ? `${text.slice(0, LONGEST).toWellFormed()}…` : text;
+}
+const LONGEST = 60;
+
+/** Whether brackets, strings aside, are open more than `limit` deep anywhere. The text need not be valid. */
+function isDeeperThan(text: string, limit: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === QUOTE) i = stringEnd(text, i);
+    else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
+      if (++depth > limit) return true;
+    } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) depth--;
+  }
+  return false;
+}
+
+/** The first name that an object in a valid JSON text has twice, or undefined. */
+function duplicateKey(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = []; // the names of each object that is open; undefined for arrays
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === OPEN_BRACE) open.push(new Set());
+    else if (c === OPEN_BRACKET) open.push(undefined);
+    else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) open.pop();
+    else if (c === QUOTE) {
+      const end = stringEnd(text, i);
+      const names = open.at(-1);
+      if (names !== undefined && text[afterSpace(text, end + 1)] === ':') {
+        const key = JSON.parse(text.slice(i, end + 1)) as string;
+        if (names.has(key)) return key;
+        names.add(key);
+      }
+      i = end;
+    }
+  }
+  return undefined;
+}
+
+const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = Array.from('"\\{}[]', (c) =>
+  c.charCodeAt(0),
+);
+
+function afterSpace(text: string, i: number): number {
+  while (i < text.length && ' \t\n\r'.includes(text[i])) i++;
+  return i;
+}
+
+/** Where the string that starts at `start` has its closing quote; the end of the text if it has none. */
+function stringEnd(text: string, start: number): number {
+  let i = start + 1;
+  while (i < text.length && text.charCodeAt(i) !== QUOTE) i += text.charCodeAt(i) === BACKSLASH ? 2 : 1;
+  return i;
+}

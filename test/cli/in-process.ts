@@ -1,0 +1,34 @@
+/** Runs a command as test/cli/run.ts does, but within the test: a process each would take most of a test's time. */
+import { stripVTControlCharacters } from 'node:util';
+import { vi } from 'vitest';
+import { describeError, printReport } from '../../src/cli/errors.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { commandLine } from '../../src/cli/run.ts';
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** What the command line prints on stderr and exits with. For commands that fail, one at a time. */
+export async function runInProcess(args: readonly string[]): Promise<{ stderr: string; code: number }> {
+  let stderr = '';
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    stderr += String(text);
+    return true;
+  });
+  let code = 0;
+  const program = createProgram();
+  const listeners = new Set<unknown>(signals.flatMap((signal) => process.listeners(signal)));
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    const report = describeError(error, commandLine(program));
+    printReport(report, error);
+    code = report.exitCode;
+  } finally {
+    write.mockRestore();
+    // A process that fails ends; what it listened to goes with it.
+    for (const signal of signals)
+      for (const listener of process.listeners(signal))
+        if (!listeners.has(listener)) process.off(signal, listener);
+  }
+  return { stderr: stripVTControlCharacters(stderr), code };
+}

@@ -1,0 +1,238 @@
+/**
+ * Every reader of files, each with real files to damage and what must hold whatever was done to them. A reader may refuse
+ * with a UserError. What it accepts must be what was written, wherever the files carry a checksum, and make sense elsewhere.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readLogs } from '../../src/checkpoint/logs.ts';
+import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
+import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
+import { readTokenizer } from '../../src/checkpoint/tokenizer-files.ts';
+import { readTrainerState, STATE_FORMAT, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
+import { openCorpus } from '../../src/data/corpus.ts';
+import { checkConfig } from '../../src/model/config.ts';
+import { elements, parameterTable } from '../../src/model/parameters.ts';
+import { tokenizerKinds } from '../../src/tokenizer/registry.ts';
+import { encode } from '../../src/tokenizer/tokenizer.ts';
+import { readTrainingData } from '../../src/train/training-data.ts';
+import {
+  configOf,
+  tensorsOf,
+  TEXT,
+  tokenizerOf,
+  writeForeignTensors,
+  writeModel,
+  writeTokens,
+} from './seeds.ts';
+
+export interface ReaderCase {
+  readonly name: string;
+  /** Writes undamaged files into an empty folder. */
+  readonly write: (folder: string) => void;
+  /** Which of them are damaged, one at a time. */
+  readonly files: readonly string[];
+  /** Reads the folder. Throws UserError, or AssertionError if something was accepted that must not be. */
+  readonly read: (folder: string) => void;
+  /** How often this one is tried, relative to the others. */
+  readonly weight: number;
+}
+
+const bytesOf = (data: Float32Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
+/** A file that is no more marked as ours is a file of somebody else, and they have no checksum. */
+const isOurs = (metadata: Readonly<Record<string, string>>): boolean =>
+  'gpt_trainer_format' in metadata || 'gpt_trainer_crc32' in metadata;
+
+const modelFolders = tokenizerKinds.map((kind): ReaderCase => {
+  const tokenizer = tokenizerOf(kind);
+  const config = configOf(tokenizer);
+  const tensors = tensorsOf(config);
+  return {
+    name: `model folder, ${kind}`,
+    write: (folder) => writeModel(folder, kind),
+    files: ['config.json', 'tokenizer.json', 'model.safetensors'],
+    read(folder) {
+      const model = openModelFolder(folder);
+      const into = parameterTable(model.config).map(({ name, shape }) => ({
+        name,
+        shape,
+        data: new Float32Array(elements(shape)),
+      }));
+      model.load(into);
+      if (!isOurs(model.metadata)) return;
+      assert.deepEqual({ ...model.config, dropout: config.dropout }, config);
+      assert.deepEqual(model.tokenizer.toJSON(), tokenizer.toJSON());
+      into.forEach(({ name, data }, i) => assert(bytesOf(data).equals(bytesOf(tensors[i].data)), name));
+      assert.equal(model.metadata['step'], '9');
+    },
+    weight: 4,
+  };
+});
+
+const foreignTensors: ReaderCase = {
+  name: 'safetensors of others',
+  write: (folder) => writeForeignTensors(join(folder, 'x.safetensors')),
+  files: ['x.safetensors'],
+  read(folder) {
+    const file = openSafetensors(join(folder, 'x.safetensors'));
+    try {
+      const floats = [...file.tensors.values()].filter(({ dtype }) => /^B?F/.test(dtype));
+      for (const { name, shape } of floats) assert.equal(file.read(name).length, elements(shape));
+      file.load(new Map(floats.map(({ name, shape }) => [name, new Float32Array(elements(shape))])));
+    } finally {
+      file.close();
+    }
+  },
+  weight: 3,
+};
+
+const config: ReaderCase = {
+  name: 'config.json alone',
+  write: (folder) => writeModel(folder, 'char'),
+  files: ['config.json'],
+  read(folder) {
+    const path = join(folder, 'config.json');
+    checkConfig(fromConfigJson(readFileSync(path, 'utf8'), path));
+  },
+  weight: 2,
+};
+
+const tokenizerFiles = tokenizerKinds.map((kind): ReaderCase => ({
+  name: `tokenizer.json, ${kind}`,
+  write: (folder) =>
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(tokenizerOf(kind).toJSON())),
+  files: ['tokenizer.json'],
+  read(folder) {
+    const path = join(folder, 'tokenizer.json');
+    const tokenizer = readTokenizer(path);
+    assert.equal(tokenizer.vocabulary.length, tokenizer.vocabSize);
+    const ids = encode(tokenizer, TEXT);
+    assert(ids.every((id) => id < tokenizer.vocabSize));
+    tokenizer.decode(ids);
+    writeFileSync(path, JSON.stringify(tokenizer.toJSON()));
+    assert.deepEqual([...encode(readTokenizer(path), TEXT)], [...ids]);
+  },
+  weight: 2,
+}));
+
+const tokenFile: ReaderCase = {
+  name: 'token file',
+  write: writeTokens,
+  files: ['tokens.bin', 'tokenizer.json'],
+  read(folder) {
+    const { train, tokenizer } = readTrainingData({ corpus: [join(folder, 'tokens.bin')], valFraction: 0 });
+    assert.deepEqual(Array.from(train.slice(0, train.length)), [...encode(tokenizerOf('char'), TEXT)]);
+    assert.equal(tokenizer.vocabSize, tokenizerOf('char').vocabSize);
+  },
+  weight: 3,
+};
+
+const trainerState: ReaderCase = {
+  name: 'trainer_state.json',
+  write: (folder) => writeFileSync(join(folder, 'trainer_state.json'), JSON.stringify(exampleState)),
+  files: ['trainer_state.json'],
+  read(folder) {
+    const state = readTrainerState(join(folder, 'trainer_state.json'));
+    assert(Number.isSafeInteger(state.step) && state.step >= 0);
+    assert.equal(typeof state.options, 'object');
+  },
+  weight: 2,
+};
+
+const exampleState: TrainerState = {
+  format: STATE_FORMAT,
+  step: 40,
+  updates: 39,
+  best_step: 20,
+  best_loss: 2.5,
+  evaluations_without_improvement: 1,
+  good_step: 20,
+  health: {
+    recent_losses: [2.5, 2.25],
+    overcome_spikes: [{ step: 30, loss: 7.5 }],
+    skipped_in_a_row: 0,
+    skipped_loss: null,
+    rollbacks: 1,
+    learning_rate_factor: 0.5,
+  },
+  tokens_seen: 2560,
+  seed: 1337,
+  corpus_sha256: 'ab'.repeat(32),
+  validation_sha256: null,
+  engine: 'wasm revectorize',
+  log_bytes: { metrics: 120, samples: 0 },
+  options: { corpus: ['corpus.txt'], outDir: 'out', nLayer: 1, maxIters: 40 },
+};
+
+const logs: ReaderCase = {
+  name: 'logs of a run',
+  write(folder) {
+    const lines: Record<string, unknown[]> = {
+      metrics: [
+        { step: 1, loss: 4.5, lr: 0.001, grad_norm: 1.5 },
+        { step: 1, train_loss: 4, val_loss: 4.25 },
+      ],
+      samples: [{ step: 1, text: 'Call me' }],
+      speed: [{ step: 1, seconds: 0.25, tokens: 64 }],
+    };
+    mkdirSync(folder, { recursive: true });
+    for (const [name, entries] of Object.entries(lines))
+      writeFileSync(
+        join(folder, `${name}.jsonl`),
+        entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''),
+      );
+  },
+  files: ['metrics.jsonl', 'samples.jsonl', 'speed.jsonl'],
+  read(folder) {
+    const { steps, evaluations, samples, speed } = readLogs(folder);
+    for (const { step } of [...steps, ...evaluations, ...samples, ...speed])
+      assert.equal(typeof step, 'number');
+    for (const { text } of samples) assert.equal(typeof text, 'string');
+  },
+  weight: 2,
+};
+
+const encodings = { utf8: TEXT, 'utf16.le': `\ufeff${TEXT}`, 'utf16.be': `\ufeff${TEXT}` };
+
+const corpus: ReaderCase = {
+  name: 'text',
+  write(folder) {
+    writeFileSync(join(folder, 'utf8'), TEXT);
+    const wide = Buffer.from(encodings['utf16.le'], 'utf16le');
+    writeFileSync(join(folder, 'utf16.le'), wide);
+    writeFileSync(join(folder, 'utf16.be'), Buffer.from(wide).swap16());
+  },
+  files: Object.keys(encodings),
+  read(folder) {
+    for (const file of Object.keys(encodings)) {
+      const path = join(folder, file);
+      const text = [...openCorpus([path], { encodingErrors: 'replace' }).text()].join('');
+      assert(text.isWellFormed() && !text.includes('\0'));
+      // Text that is accepted is the file, no more and no less.
+      const strict = [...openCorpus([path], { encodingErrors: 'strict' }).text()].join('');
+      assert.equal(strict, text);
+      assert(encodedAlike(strict, readFileSync(path)));
+    }
+  },
+  weight: 2,
+};
+
+function encodedAlike(text: string, bytes: Buffer): boolean {
+  const wide = Buffer.from(`\ufeff${text}`, 'utf16le');
+  return [Buffer.from(text), Buffer.from(`\ufeff${text}`), wide, Buffer.from(wide).swap16()].some((encoded) =>
+    encoded.equals(bytes),
+  );
+}
+
+export const readerCases: readonly ReaderCase[] = [
+  ...modelFolders,
+  foreignTensors,
+  config,
+  ...tokenizerFiles,
+  tokenFile,
+  trainerState,
+  logs,
+  corpus,
+];

@@ -1,0 +1,80 @@
+/** Real files, as the program writes them, in folders to be damaged. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
+import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import { writeTokenFile } from '../../src/data/token-file.ts';
+import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { elements, parameterTable } from '../../src/model/parameters.ts';
+import { tokenizers } from '../../src/tokenizer/registry.ts';
+import { encode, type Tokenizer, type TokenizerKind } from '../../src/tokenizer/tokenizer.ts';
+
+export const TEXT =
+  'Call me Ishmael. Some years ago – never mind how long precisely – 🐋 having little money.\n';
+
+export function tokenizerOf(kind: TokenizerKind): Tokenizer {
+  const builder = tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: 300 });
+  builder.push(TEXT);
+  return builder.end();
+}
+
+export const configOf = (tokenizer: Tokenizer): ModelConfig => ({
+  ...gpt2Defaults,
+  vocabSize: tokenizer.vocabSize,
+  blockSize: 8,
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 8,
+  dropout: 0.1,
+});
+
+/** Numbers that differ everywhere, so that no exchange of any two goes unseen. */
+export function tensorsOf(config: ModelConfig): NamedTensor[] {
+  let k = 0;
+  return parameterTable(config).map(({ name, shape }) => ({
+    name,
+    shape,
+    data: Float32Array.from({ length: elements(shape) }, () => Math.fround(Math.sin(++k))),
+  }));
+}
+
+/** A model folder. */
+export function writeModel(folder: string, kind: TokenizerKind): void {
+  const tokenizer = tokenizerOf(kind);
+  const config = configOf(tokenizer);
+  writeModelDescription(folder, config, tokenizer);
+  writeWeights(folder, tensorsOf(config), { step: '9', ...modelFacts(config, tokenizer) });
+}
+
+/** A token file and its tokenizer.json. */
+export function writeTokens(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const tokenizer = tokenizerOf('char');
+  const json = JSON.stringify(tokenizer.toJSON());
+  writeFileSync(join(folder, 'tokenizer.json'), json);
+  writeTokenFile(join(folder, 'tokens.bin'), [encode(tokenizer, TEXT)], {
+    vocabSize: tokenizer.vocabSize,
+    tokenizerHash: createHash('sha256').update(json).digest(),
+  });
+}
+
+/** A safetensors file as others write it: several types, no checksum. */
+export function writeForeignTensors(path: string): void {
+  const sizes = { F64: 8, I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1, BOOL: 1 };
+  let end = 0;
+  const header = Object.fromEntries(
+    Object.entries(sizes).map(([dtype, size]) => [
+      `t.${dtype}`,
+      { dtype, shape: [2, 3], data_offsets: [end, (end += 6 * size)] },
+    ]),
+  );
+  const json = Buffer.from(JSON.stringify({ ...header, __metadata__: { format: 'pt' } }));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  writeFileSync(path, Buffer.concat([length, json, Buffer.from(Array.from({ length: end }, (_, i) => i))]));
+}
+
+/** The content of all files of a folder. */
+export const contents = (folder: string): Map<string, Buffer> =>
+  new Map(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file))]));
