@@ -17,7 +17,7 @@ export function parseJsonObject(text: string, fail: (what: string) => never): Re
   try {
     value = JSON.parse(text);
   } catch {
-    return fail('is not a JSON object');
+    return fail('is not JSON');
   }
   if (!isJsonObject(value)) return fail('is not a JSON object');
   const twice = duplicateKey(text);

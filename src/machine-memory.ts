@@ -3,8 +3,9 @@ import { totalmem } from 'node:os';
 /** Bytes of memory that this process can have at most: the machine's, or its container's. */
 export const machineMemory = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity);
 
-/** In gigabytes, exact enough to compare: `4.21 GB`; much larger sizes in three figures, `7.68e+17 GB`. */
-export function formatGigabytes(bytes: number): string {
+/** As sizes of memory are compared: `36 MB`, `4.21 GB`, `7.68e+17 GB`. */
+export function formatMemory(bytes: number): string {
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(0)} MB`;
   const gigabytes = bytes / 1e9;
   return `${gigabytes < 1e6 ? gigabytes.toFixed(2) : gigabytes.toPrecision(3)} GB`;
 }

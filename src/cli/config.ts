@@ -11,12 +11,14 @@
  * The record that a run keeps of itself, `trainer_state.json` or
  * the run's folder, is such a file too: it says how to train the same model again.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command, Option } from 'commander';
 import { latestCheckpoint } from '../checkpoint/run.ts';
 import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
+import { parseJsonObject } from '../json.ts';
+import { readTextFile } from '../read-file.ts';
 import { variableOf } from './options.ts';
 import { closest } from './suggest.ts';
 
@@ -63,6 +65,9 @@ function naming(source: string, apply: () => void): void {
   }
 }
 
+/** In bytes. */
+const LARGEST = 1e6;
+
 function readConfig(path: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
   if (existsSync(path) && statSync(path).isDirectory()) {
     const folder = existsSync(join(path, STATE)) ? path : latestCheckpoint(path)?.folder;
@@ -71,16 +76,10 @@ function readConfig(path: string): { entries: Readonly<Record<string, unknown>>;
     return { entries: readTrainerState(join(folder, STATE)).options, recorded: true };
   }
   if (basename(path) === STATE) return { entries: readTrainerState(path).options, recorded: true };
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new UserError(`${path} is not JSON: ${error.message}`);
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content))
-    throw new UserError(`${path} holds no options`, { hint: 'it should be like { "max-iters": 500 }' });
-  return { entries: content as Readonly<Record<string, unknown>>, recorded: false };
+  const entries = parseJsonObject(readTextFile(path, LARGEST), (what) => {
+    throw new UserError(`${path} ${what}`, { hint: 'it should be like { "max-iters": 500 }' });
+  });
+  return { entries, recorded: false };
 }
 
 const camelCase = (key: string): string =>

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, UsageError } from '../errors.ts';
-import { formatGigabytes, machineMemory } from '../machine-memory.ts';
+import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { decodeText, type DecodingOptions } from './decode-text.ts';
 
 /** Bytes read at once. */
@@ -113,7 +113,7 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
     bytes += chunk.length;
     if (bytes > limit)
       throw new UserError(
-        `${name(path)} has more than ${formatGigabytes(limit)}, a quarter of the memory there is`,
+        `${name(path)} has more than ${formatMemory(limit)}, a quarter of the memory there is`,
         {
           hint: 'a text from a pipe is kept in memory: write it to a file, and name that',
         },

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import { formatGigabytes, machineMemory } from '../machine-memory.ts';
+import { formatMemory, machineMemory } from '../machine-memory.ts';
 
 /** A stretch of engine memory, in 4-byte elements. */
 export interface Region {
@@ -44,7 +44,7 @@ export function checkMachineMemory(bytes: number): void {
   const limit = machineMemory();
   if (bytes > limit)
     throw new EngineMemoryError(
-      `this needs ${formatGigabytes(bytes)} of memory; this machine has ${formatGigabytes(limit)}`,
+      `this needs ${formatMemory(bytes)} of memory; this machine has ${formatMemory(limit)}`,
       { hint: 'use a smaller model' },
     );
 }

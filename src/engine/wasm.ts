@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from './instruction.ts';
-import { formatGigabytes } from '../machine-memory.ts';
+import { formatMemory } from '../machine-memory.ts';
 import { checkMachineMemory, EngineMemoryError } from './memory.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { signatures, type KernelName, type Role } from './signatures.ts';
@@ -249,14 +249,14 @@ function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
   const pages = Math.ceil(bytes / PAGE);
   if (pages > MAX_PAGES)
     throw new EngineMemoryError(
-      `this needs ${formatGigabytes(bytes - base)} of memory; the engine can address ${formatGigabytes(MAX_PAGES * PAGE - base)}`,
+      `this needs ${formatMemory(bytes - base)} of memory; the engine can address ${formatMemory(MAX_PAGES * PAGE - base)}`,
       { hint: 'use a smaller model' },
     );
   checkMachineMemory(bytes - base);
   try {
     memory.grow(pages - memory.buffer.byteLength / PAGE);
   } catch (cause) {
-    throw new EngineMemoryError(`the system has no ${formatGigabytes(bytes - base)} of memory for this`, {
+    throw new EngineMemoryError(`the system has no ${formatMemory(bytes - base)} of memory for this`, {
       hint: 'close other programs or use a smaller model',
       cause,
     });

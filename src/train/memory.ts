@@ -1,7 +1,7 @@
 /** What a training run needs, looked at before anything is allocated. */
 import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/wasm.ts';
-import { formatGigabytes, machineMemory } from '../machine-memory.ts';
+import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { countParameters } from '../model/parameters.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';
 
@@ -25,7 +25,7 @@ export function memoryLimit(threads: number): MemoryLimit {
 export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLimit): void {
   if (bytes <= limit.bytes) return;
   throw new EngineMemoryError(
-    `this needs ${formatGigabytes(bytes)} of memory; ${limit.who} ${formatGigabytes(limit.bytes)}`,
+    `this needs ${formatMemory(bytes)} of memory; ${limit.who} ${formatMemory(limit.bytes)}`,
     {
       hint: whatFits(shape, limit.bytes),
     },
@@ -39,13 +39,13 @@ function whatFits(shape: TrainingShape, limit: number): string {
     const steps = Math.ceil(batchSize / size) * microBatches;
     const bytes = needs({ batchSize: size, microBatches: steps });
     if (bytes <= limit)
-      return `try --batch-size ${size} --gradient-accumulation-steps ${steps}, which needs ${formatGigabytes(bytes)}`;
+      return `try --batch-size ${size} --gradient-accumulation-steps ${steps}, which needs ${formatMemory(bytes)}`;
   }
   for (let T = Math.floor(config.blockSize / 2); T >= 8; T = Math.floor(T / 2)) {
     const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
-    if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatGigabytes(bytes)}`;
+    if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatMemory(bytes)}`;
   }
   const numbers = optimizer === 'adamw' ? 4 : 3;
   const least = 4 * numbers * countParameters(config);
-  return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${formatGigabytes(least)}`;
+  return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${formatMemory(least)}`;
 }

@@ -391,7 +391,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'a tokenizer of another size',
     'eval ./corpus.txt -m ./other-vocabulary',
     1,
-    'error: ./other-vocabulary: config.json has a vocab_size of 27, tokenizer.json has 19 tokens',
+    'error: ./other-vocabulary: config.json has a vocab_size of 27, its tokenizer has 19 tokens',
     'hint: the two belong to different models',
   ],
   [

@@ -60,7 +60,7 @@ describe('--config', () => {
     ['a switch that is no boolean', { json: 'yes' }, '--json: "yes" is not true or false'],
     ['an object', { nLayer: {} }, '--n-layer: {} is not a number or a text'],
     ['itself', { config: 'other.json' }, 'gpt train has no option "config"'],
-    ['a list', [1], 'holds no options'],
+    ['a list', [1], 'is not a JSON object'],
     ['no JSON', '{', 'is not JSON'],
   ])('refuses %s', async (_name, config, message) => {
     const refused = given('train a.txt --seed 1', config);

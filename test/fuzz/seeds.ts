@@ -40,9 +40,9 @@ export function tensorsOf(config: ModelConfig): NamedTensor[] {
 }
 
 /** A model folder. */
-export function writeModel(folder: string, kind: TokenizerKind): void {
+export function writeModel(folder: string, kind: TokenizerKind, changes: Partial<ModelConfig> = {}): void {
   const tokenizer = tokenizerOf(kind);
-  const config = configOf(tokenizer);
+  const config = { ...configOf(tokenizer), ...changes };
   writeModelDescription(folder, config, tokenizer);
   writeWeights(folder, tensorsOf(config), { step: '9', ...modelFacts(config, tokenizer) });
 }

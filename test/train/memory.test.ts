@@ -32,7 +32,7 @@ describe('what does not fit is refused with what would', () => {
   test('smaller micro-batches, as many tokens in a step', () => {
     const bytes = needs({ batchSize: 4, microBatches: 8 });
     expect(hintFor(bytes)).toMatch(
-      /^try --batch-size 4 --gradient-accumulation-steps 8, which needs [\d.]+ GB$/,
+      /^try --batch-size 4 --gradient-accumulation-steps 8, which needs [\d.]+ (MB|GB)$/,
     );
     expect(hintFor(bytes - 1)).toMatch(/^try --batch-size 2 --gradient-accumulation-steps 16,/);
   });

@@ -1,0 +1,144 @@
+/** What is wrong around a command and not in what it was told: streams, permissions, memory. Each in a process of its own. */
+import { chmodSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { writeModel } from '../fuzz/seeds.ts';
+import { gpt, hasTerminal, run, shell } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'circumstances-'));
+const at = (name: string): string => join(folder, name);
+const TINY = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 1';
+
+/** A machine that has only so many bytes of memory. */
+const machineWith = (bytes: number) => ({
+  NODE_OPTIONS: `--import=data:text/javascript,process.constrainedMemory=()=>${bytes}`,
+});
+/** Says on stderr at the end how much memory the process had at most, in kilobytes. */
+const measured = {
+  NODE_OPTIONS: `--import=data:text/javascript,process.on('exit',()=>console.error('peak',process.resourceUsage().maxRSS))`,
+};
+
+beforeAll(() => {
+  writeFileSync(at('corpus.txt'), 'the white whale and the sea.\n'.repeat(40));
+  writeModel(at('model'), 'char');
+  writeFileSync(at('sparse.txt'), '');
+  truncateSync(at('sparse.txt'), 5e9);
+  mkdirSync(at('locked'));
+  writeFileSync(at('secret.txt'), 'text');
+});
+
+describe.skipIf(process.platform === 'win32')('streams', () => {
+  test.each([
+    ['a reader that has enough', `gpt sample -m model -n 5000 --prompt C | head -c 3`, 'C'],
+    ['a reader that is gone', `gpt tokenize corpus.txt --json | true`, ''],
+  ])('%s is no error', async (_name, line, start) => {
+    const { stdout, stderr, code } = await shell(`cd '${folder}'; ${line}; exit \${PIPESTATUS[0]}`);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect(stdout.startsWith(start)).toBe(true);
+  });
+  test.each([
+    ['eval -m model', 1, 'error: stdin: there is no text in it\nhint: give a text that is not empty\n'],
+    ['train -', 1, 'error: stdin: there is no text in it\nhint: give a text that is not empty\n'],
+    [
+      'sample -m model --prompt -',
+      2,
+      'error: stdin has no text for the prompt\nhint: see gpt sample --help\n',
+    ],
+  ])('a closed stdin: %s', async (line, code, message) => {
+    expect(await shell(`cd '${folder}'; gpt ${line} <&-`)).toMatchObject({ code, stderr: message });
+  });
+  test('a prompt in bytes that are no text', async () => {
+    const { stderr, code } = await shell(`cd '${folder}'; gpt sample -m model --prompt $'\\xed\\xa0\\x80'`);
+    expect(stderr).toContain('the model does not know "\ufffd" (U+FFFD) at position 1 of the prompt');
+    expect(code).toBe(1);
+  });
+  test('a prompt of NULs from a pipe', async () => {
+    const { stderr, code } = await shell(`cd '${folder}'; gpt sample -m model < /dev/zero`);
+    expect(stderr).toContain('error: stdin is not a text file: byte 0 is NUL\n');
+    expect(code).toBe(1);
+  });
+  test.runIf(hasTerminal)('a terminal and nothing else: sample needs no prompt', async () => {
+    const { stdout, code } = await run(['sample', '-m', at('model'), '-n', '5', '--seed', '1'], {
+      tty: true,
+    });
+    expect(code).toBe(0);
+    expect(stdout.trim().length).toBeGreaterThan(0);
+  });
+  test('no terminal anywhere: the same in plain text', async () => {
+    const { stdout, stderr } = await run(['train', 'corpus.txt', ...TINY.split(' '), '-o', 'plain'], {
+      cwd: folder,
+    });
+    expect(stdout + stderr).not.toContain('\u001b');
+  });
+});
+
+// The superuser may do anything: then another user tries.
+const isRoot = process.getuid?.() === 0;
+const asUser = (line: string) =>
+  shell(
+    `cd '${folder}'; ${isRoot ? `setpriv --reuid=65534 --regid=65534 --clear-groups '${process.execPath}' '${gpt}'` : 'gpt'} ${line}`,
+  );
+
+describe.skipIf(process.platform !== 'linux')('permissions', () => {
+  beforeAll(() => {
+    chmodSync(folder, 0o755);
+    chmodSync(at('locked'), 0o555);
+    chmodSync(at('secret.txt'), 0);
+  });
+  test.each([
+    [
+      'a folder to write in',
+      `train corpus.txt ${TINY} -q -o locked/run`,
+      'error: locked/run: permission denied\n',
+    ],
+    [
+      'a place for a tokenizer',
+      'tokenize corpus.txt -q -o locked/tokens',
+      'error: locked/tokens: permission denied\n',
+    ],
+    ['a text to read', 'tokenize secret.txt', 'error: secret.txt: permission denied\n'],
+  ])('%s is denied', async (_name, line, message) => {
+    expect(await asUser(line)).toMatchObject({ code: 1, stdout: '', stderr: message });
+  });
+});
+
+describe('memory', () => {
+  const limited = (args: string, bytes: number, stdin?: string) =>
+    run(args.split(' '), { cwd: folder, env: machineWith(bytes), ...(stdin === undefined ? {} : { stdin }) });
+  test('a training that needs more than there is', async () => {
+    const { stderr, code } = await limited(`train corpus.txt --threads 1 --preset nano -q -o big`, 30e6);
+    expect(stderr).toMatch(
+      /^error: this needs \d\d MB of memory; this machine has 30 MB\nhint: try --batch-size \d+ /,
+    );
+    expect(code).toBe(1);
+  });
+  test('a model that needs more than there is', async () => {
+    writeModel(at('large'), 'char', { nEmbd: 256 });
+    const { stderr, code } = await limited('sample -m large --threads 1', 5e6);
+    expect(stderr).toBe(
+      'error: this needs 6 MB of memory; this machine has 5 MB\nhint: use a smaller model\n',
+    );
+    expect(code).toBe(1);
+  });
+  test('a text from a pipe that has no end', async () => {
+    const { stderr, code } = await shell(
+      `cd '${folder}'; export NODE_OPTIONS='${machineWith(400e6).NODE_OPTIONS}'; yes whale | gpt train -`,
+    );
+    expect(stderr).toBe(
+      'error: stdin has more than 100 MB, a quarter of the memory there is\n' +
+        'hint: a text from a pipe is kept in memory: write it to a file, and name that\n',
+    );
+    expect(code).toBe(1);
+  });
+  test.each([
+    'train sparse.txt',
+    'eval sparse.txt -m model',
+    'tokenize sparse.txt',
+    'tokenize corpus.txt -m sparse.txt',
+  ])('5 GB of nothing are not read: %s', async (line) => {
+    const { stderr, code } = await run(line.split(' '), { cwd: folder, env: measured });
+    expect(code).toBe(1);
+    expect(Number(/^peak (\d+)$/m.exec(stderr)?.[1])).toBeLessThan(300_000);
+  });
+});
