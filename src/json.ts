@@ -60,7 +60,8 @@ function duplicateKey(text: string): string | undefined {
       const end = stringEnd(text, i);
       const names = open.at(-1);
       if (names !== undefined && text[afterSpace(text, end + 1)] === ':') {
-        const key = JSON.parse(text.slice(i, end + 1)) as string;
+        const written = text.slice(i + 1, end);
+        const key = written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written;
         if (names.has(key)) return key;
         names.add(key);
       }
@@ -81,7 +82,14 @@ function afterSpace(text: string, i: number): number {
 
 /** Where the string that starts at `start` has its closing quote; the end of the text if it has none. */
 function stringEnd(text: string, start: number): number {
-  let i = start + 1;
-  while (i < text.length && text.charCodeAt(i) !== QUOTE) i += text.charCodeAt(i) === BACKSLASH ? 2 : 1;
-  return i;
+  let end = text.indexOf('"', start + 1);
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end < 0 ? text.length : end;
+}
+
+/** Whether an odd number of backslashes stands before a place. */
+function isEscaped(text: string, at: number): boolean {
+  let start = at;
+  while (text.charCodeAt(start - 1) === BACKSLASH) start--;
+  return (at - start) % 2 === 1;
 }

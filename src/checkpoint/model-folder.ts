@@ -64,6 +64,8 @@ export function writeWeights(
   writeFileAtomic(join(folder, WEIGHTS), safetensorsPieces(named, { ...metadata, format: 'pt' }));
 }
 
+const FACT_OF_TOKENIZER = 'tokenizer_sha256';
+
 /** What the weights were trained with and their shapes do not show. It stands in their metadata, as strings. */
 export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<string, string> {
   const json = toConfigJson(config, tokenizer);
@@ -78,11 +80,11 @@ export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<st
   const hash = createHash('sha256').update(JSON.stringify([tokenizer.kind, model]));
   return {
     ...Object.fromEntries(fields.map((field) => [field, String(json[field])])),
-    tokenizer_sha256: hash.digest('hex'),
+    [FACT_OF_TOKENIZER]: hash.digest('hex'),
   };
 }
 
-/** Whether the files of a folder are of one model; those of other writers do not say. */
+/** Whether the files of a folder are of one model. */
 function checkFacts(
   folder: string,
   metadata: Readonly<Record<string, string>>,
@@ -92,7 +94,7 @@ function checkFacts(
     const written = metadata[field];
     if (written === undefined || written === value) continue;
     const hint = 'the two belong to different models, or one was changed by hand';
-    if (field === 'tokenizer_sha256')
+    if (field === FACT_OF_TOKENIZER)
       throw new UserError(`${folder}: tokenizer.json is not the one that ${WEIGHTS} was trained with`, {
         hint,
       });
@@ -145,7 +147,7 @@ export function openModelFolder(folder: string): ModelFolder {
   const { metadata } = weights;
   try {
     tensorNames(weights, config, path);
-    checkFacts(folder, metadata, modelFacts(config, tokenizer));
+    if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer));
   } finally {
     weights.close();
   }
