@@ -56,7 +56,7 @@ def test_weight_statistics_and_neighbors_agree(pair, model):
         for key, value in [("mean", tensor.mean()), ("std", tensor.std()), ("min", tensor.min()), ("norm", np.linalg.norm(tensor))]:
             assert ours[key] == pytest.approx(value, rel=1e-9, abs=1e-12)
     wte = tensors["wte.weight"].double().numpy()
-    (token, *_) = json.loads(gpt("inspect", model, "--neighbors", "C", "--top", "5", "--json"))["tokens"]
+    (token, *_) = json.loads(gpt("inspect", model, "--neighbors", ",", "--top", "5", "--json"))["tokens"]
     unit = wte / np.linalg.norm(wte, axis=1, keepdims=True)
     cosines = unit @ unit[token["id"]]
     cosines[token["id"]] = -2
