@@ -20,7 +20,7 @@ beforeAll(async () => {
     cwd: folder,
   });
   expect(code, stderr).toBe(0);
-});
+}, 60_000);
 
 const sample = (flags: string, options: RunOptions = {}) =>
   run(['sample', '-m', model, ...flags.split(' ').filter((flag) => flag !== '')], options);
