@@ -9,12 +9,12 @@
  *     await model.close();
  */
 export { UsageError, UserError } from './errors.ts';
+export type { EvaluationOptions, TextEvaluation } from './evaluate/evaluate-text.ts';
 export { evaluate } from './library/evaluate.ts';
 export { load, type LoadOptions, type Model } from './library/model.ts';
 export { sample, type SampleOptions } from './library/sample.ts';
 export { presets, type ModelConfig, type PresetName } from './model/config.ts';
 export { encode, type Tokenizer } from './tokenizer/tokenizer.ts';
-export type { TextEvaluation } from './train/evaluate-text.ts';
 export type { TrainEvent } from './train/loop.ts';
 export type { TrainModelOptions as TrainOptions } from './train/settings.ts';
 export {

@@ -31,6 +31,17 @@ export function option<T>(flags: string, description: string, value: Value<T>, d
   return made;
 }
 
+/** A flag that may be given several times: its values, in order. */
+export function repeatable<T>(flags: string, description: string, value: Value<T>): Option {
+  const made = new Option(flags, description);
+  const name = made.long ?? flags;
+  values.set(made, value);
+  return made.argParser((text, previous: T[] | undefined) => [
+    ...(previous ?? []),
+    readValue(name, value, text),
+  ]);
+}
+
 /** A positional argument with a checked value: `argument('<corpus>', 'text to train on', filePath)`; `<corpus...>` takes several. */
 export function argument<T>(name: string, description: string, value: Value<T>): Argument {
   const made = new Argument(name, description);

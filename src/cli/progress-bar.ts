@@ -9,8 +9,8 @@
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 import cliProgress, { type Options, type Params } from 'cli-progress';
-import { formatDuration, formatNumber } from './format.ts';
-import { canRedraw, endLiveLine, isQuiet, startLiveLine, stderrColors } from './terminal.ts';
+import { formatDuration, formatNumber, formatPercent } from './format.ts';
+import { canRedraw, endLiveLine, isQuiet, notice, startLiveLine, stderrColors } from './terminal.ts';
 
 export interface ProgressBar {
   /**
@@ -59,6 +59,23 @@ export function startProgressBar(settings: {
     stop: endLiveLine,
   };
 }
+
+/** Shows how much of one piece of work is done: a bar on a terminal; elsewhere a line now and then, if it takes long. */
+export function startShare(label: string): { update(done: number): void; stop(): void } {
+  const bar = startProgressBar({ label, total: 100 });
+  let last = performance.now();
+  return {
+    update(done) {
+      bar?.update(Math.floor(100 * done), []);
+      if (bar !== undefined || done >= 1 || performance.now() - last < millisecondsBetweenLines) return;
+      last = performance.now();
+      notice(`${label} ${formatPercent(done, 0)}`);
+    },
+    stop: () => bar?.stop(),
+  };
+}
+
+const millisecondsBetweenLines = 10_000;
 
 const widestBar = 40;
 const narrowestBar = 10;

@@ -47,14 +47,20 @@ function below(n: number, random: Philox): number {
 }
 
 /**
- * Windows side by side, so that every token but the first, which has no context, is a target exactly once. The last
- * window and the last batch are filled up with ignored targets.
+ * Every token but the first, which has no context, as a target exactly once and in the order of the text. Windows start
+ * `stride` tokens after one another; where they overlap, the later one only reads, so that each target but those of the
+ * first window has at least T − stride tokens of context. The last window and the last batch are filled up with ignored
+ * targets.
+ *
+ * @param stride 1 … T; T: windows side by side
  */
-export function* wholeBatches(source: TokenSource, { B, T }: BatchShape): Generator<Batch> {
-  const count = windowCount(source, T);
+export function* wholeBatches(source: TokenSource, { B, T }: BatchShape, stride = T): Generator<Batch> {
+  const count = source.length < 2 ? 0 : 1 + Math.ceil(Math.max(0, source.length - 1 - T) / stride);
   for (let first = 0; first < count; first += B) {
-    const starts = Array.from({ length: Math.min(B, count - first) }, (_, b) => (first + b) * T);
-    yield windows(source, starts, { B, T });
+    const starts = Array.from({ length: Math.min(B, count - first) }, (_, b) => (first + b) * stride);
+    const batch = windows(source, starts, { B, T });
+    starts.forEach((start, b) => start > 0 && batch.targets.fill(-1, b * T, b * T + T - stride));
+    yield batch;
   }
 }
 

@@ -189,6 +189,13 @@ export const kernelCases: {
     N,
     V,
   }),
+  targetRank: (N, V) => ({
+    logits: normal(N * V),
+    targets: ids(N, -1, V),
+    ranks: normal(N),
+    N,
+    V,
+  }),
   meanLoss: (a, b) => ({ losses: normal(a * b), targets: ids(a * b, -1, 3), mean: normal(2), N: a * b }),
   meanLossBackward: (a, b) => ({
     targets: ids(a * b, -1, 3),

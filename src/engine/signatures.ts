@@ -176,6 +176,11 @@ export const signatures = define({
     N: 'size',
     V: 'size',
   },
+  /**
+   * ranks[n] = how many tokens are likelier than the target: 0 if it is the first guess. Of equal logits the smaller id comes
+   * first. −1 where the target is below 0. logits [N,V].
+   */
+  targetRank: { logits: 'read', targets: 'ids', ranks: 'write', N: 'size', V: 'size' },
   /** mean[0] = Σ losses where the target is ≥ 0, over mean[1] = how many there are (at least 1); summed in float64, in order. */
   meanLoss: { losses: 'read', targets: 'ids', mean: 'write', N: 'size' },
   /** dLosses[n] (+)= dMean[0]/mean[1] where the target is ≥ 0, else 0. */

@@ -65,6 +65,48 @@ export function crossEntropyBackward(
   }
 }
 
+/** Threads split the rows. A comparison of four lanes gives −1 for each that holds: subtracting counts them. */
+export function targetRank(
+  thread: i32,
+  threads: i32,
+  logits: usize,
+  targets: usize,
+  ranks: usize,
+  N: i32,
+  V: i32,
+): void {
+  const end = share(N, 1, thread + 1, threads);
+  for (let n = share(N, 1, thread, threads); n < end; n++) {
+    const row = logits + ((usize(n) * V) << 2);
+    const target = load<i32>(targets + (usize(n) << 2));
+    let rank = -1;
+    if (target >= 0) {
+      const logit = load<f32>(row + (usize(target) << 2));
+      rank = countAbove(row, 0, target, logit, 1) + countAbove(row, target + 1, V, logit, 0);
+    }
+    store<f32>(ranks + (usize(n) << 2), f32(rank));
+  }
+}
+
+/** How many of row[from … to − 1] are above x, or equal to it where `orEqual`. */
+function countAbove(row: usize, from: i32, to: i32, x: f32, orEqual: i32): i32 {
+  const limit = f32x4.splat(x);
+  let counts = i32x4.splat(0);
+  let v = from;
+  if (orEqual) for (; v + 4 <= to; v += 4) counts = i32x4.sub(counts, f32x4.ge(v128.load(row + (usize(v) << 2)), limit));
+  else for (; v + 4 <= to; v += 4) counts = i32x4.sub(counts, f32x4.gt(v128.load(row + (usize(v) << 2)), limit));
+  let count =
+    i32x4.extract_lane(counts, 0) +
+    i32x4.extract_lane(counts, 1) +
+    i32x4.extract_lane(counts, 2) +
+    i32x4.extract_lane(counts, 3);
+  for (; v < to; v++) {
+    const other = load<f32>(row + (usize(v) << 2));
+    if (other > x || (orEqual && other == x)) count++;
+  }
+  return count;
+}
+
 export function meanLoss(thread: i32, threads: i32, losses: usize, targets: usize, mean: usize, N: i32): void {
   if (thread != 0) return;
   let sum: f64 = 0;

@@ -1,5 +1,5 @@
 import { textCorpus } from '../data/text-corpus.ts';
-import { evaluateText, type TextEvaluation } from '../train/evaluate-text.ts';
+import { evaluateText, type EvaluationOptions, type TextEvaluation } from '../evaluate/evaluate-text.ts';
 import type { Model } from './model.ts';
 
 /**
@@ -8,10 +8,14 @@ import type { Model } from './model.ts';
  *
  * @throws UserError if the text is a single token
  */
-export async function evaluate(model: Model, text: string): Promise<TextEvaluation> {
+export async function evaluate(
+  model: Model,
+  text: string,
+  options: EvaluationOptions = {},
+): Promise<TextEvaluation> {
   const backend = await model.startBackend();
   try {
-    return evaluateText(model.source, backend, textCorpus(text));
+    return evaluateText(model.source, backend, textCorpus(text), options);
   } finally {
     await backend.close();
   }

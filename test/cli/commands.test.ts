@@ -162,21 +162,6 @@ describe('train', () => {
   });
 });
 
-describe('eval', () => {
-  test('measures a file beside what guessing costs', async () => {
-    const { stdout } = await run(['eval', corpus, '-m', model]);
-    for (const label of ['loss', 'perplexity', 'bits per character', 'bits per byte', 'uniform guessing'])
-      expect(stdout).toMatch(new RegExp(`^ {2}${label} +[\\d.]+`, 'm'));
-    const { stdout: json } = await run(['eval', '-m', model, '--json'], { stdin: text });
-    const result = JSON.parse(json) as Record<string, number>;
-    expect(result['characters']).toBe(text.length);
-    expect(result['nats_per_token']).toBeLessThan(result['uniform_nats_per_token']);
-    expect(result['perplexity']).toBeCloseTo(Math.exp(result['nats_per_token']), 10);
-    expect(result['bits_per_byte']).toBeCloseTo(result['nats_per_token'] / Math.LN2, 10); // one byte a token
-    expect((await run(['eval', '-m', model, '--json', '--threads', '3'], { stdin: text })).stdout).toBe(json);
-  });
-});
-
 describe('tokenize', () => {
   test('prints statistics and writes a tokenizer and a token file', async () => {
     const { stdout, stderr, code } = await at('tokenize corpus.txt --tokenizer word -o out');

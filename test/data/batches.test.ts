@@ -1,3 +1,4 @@
+import { assert, integer, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../../src/data/batches.ts';
 import { splitTokens } from '../../src/data/token-source.ts';
@@ -41,6 +42,28 @@ test('whole batches predict every token but the first exactly once', () => {
     [...targets].flatMap((target, i) => (target < 0 ? [] : [[inputs[i], target]])),
   );
   expect(seen).toEqual(Array.from({ length: 102 }, (_, i) => [i, i + 1]));
+});
+
+test('overlapping whole batches predict every token once, in order, with block − stride tokens of context', () => {
+  assert(
+    property(integer({ min: 2, max: 60 }), integer({ min: 1, max: 9 }), integer({ min: 1, max: 9 }), (length, T, S) => {
+      const stride = Math.min(S, T);
+      const short = { length, slice: (a: number, b: number) => ids.subarray(a, Math.min(b, length)) };
+      let next = 1;
+      for (const { inputs, targets } of wholeBatches(short, { B: 3, T }, stride))
+        targets.forEach((target, i) => {
+          if (target < 0) return;
+          const t = i % T;
+          expect([inputs[i], target]).toEqual([next - 1, next]);
+          const context = inputs.subarray(i - t, i + 1);
+          expect([...context]).toEqual(Array.from(context, (_, k) => next - 1 - t + k));
+          expect(context.length).toBeGreaterThanOrEqual(Math.min(next, T - stride));
+          next++;
+        });
+      expect(next).toBe(length);
+    }),
+    { seed: 1 },
+  );
 });
 
 test('a sample is spread over the text and the same each time', () => {

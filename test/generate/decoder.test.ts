@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWasmBackend, type WasmBackend } from '../../src/engine/wasm.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { Evaluator } from '../../src/evaluate/evaluator.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { generate } from '../../src/generate/generate.ts';
 import { placeModel, tensorsOf } from '../../src/model/placement.ts';
-import { Evaluator } from '../../src/train/evaluate.ts';
 import { relativeError } from '../fixtures/golden.ts';
 import { loadTiny, tinyConfig, tinyDecoder } from './tiny-model.ts';
 
@@ -57,7 +57,7 @@ describe('the decoder', () => {
     const reference = createReferenceBackend('float64');
     const evaluator = new Evaluator(reference, config, 1, text.length - 1);
     loadTiny(evaluator.parameters());
-    const losses = evaluator.losses({
+    const { losses } = evaluator.score({
       inputs: Int32Array.from(text.slice(0, -1)),
       targets: Int32Array.from(text.slice(1)),
     });

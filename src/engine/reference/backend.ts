@@ -4,7 +4,7 @@ import { signatures, type KernelName, type Role } from '../signatures.ts';
 import { attention, attentionBackward, attentionCached } from './attention.ts';
 import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
-import { crossEntropy, crossEntropyBackward, meanLoss, meanLossBackward } from './loss.ts';
+import { crossEntropy, crossEntropyBackward, meanLoss, meanLossBackward, targetRank } from './loss.ts';
 import { columnSum, gemm } from './matrix.ts';
 import {
   layerNorm,
@@ -39,6 +39,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   attentionCached,
   crossEntropy,
   crossEntropyBackward,
+  targetRank,
   meanLoss,
   meanLossBackward,
   globalNorm,

@@ -36,6 +36,19 @@ export function crossEntropyBackward({
   }
 }
 
+export function targetRank({ logits, targets, ranks, N, V }: ReferenceArguments<'targetRank'>): void {
+  for (let n = 0; n < N; n++) {
+    const target = targets[n];
+    const logit = logits[n * V + target];
+    let rank = target < 0 ? -1 : 0;
+    for (let v = 0; v < V && target >= 0; v++) {
+      const other = logits[n * V + v];
+      if (other > logit || (other === logit && v < target)) rank++;
+    }
+    ranks[n] = rank;
+  }
+}
+
 export function meanLoss({ losses, targets, mean, N }: ReferenceArguments<'meanLoss'>): void {
   let sum = 0;
   let count = 0;

@@ -1,10 +1,10 @@
 import { plan } from '../autodiff/plan.ts';
+import type { Batch } from '../data/batches.ts';
 import type { Backend, Loaded } from '../engine/instruction.ts';
 import { Layout } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { placeModel, tensorsOf, type NamedTensor, type PlacedModel } from '../model/placement.ts';
-import { placeBatch, recordLoss, type BatchMemory } from './programs.ts';
-import type { Batch } from './trainer.ts';
+import { placeBatch, recordLoss, type BatchMemory } from '../train/programs.ts';
 
 /** A trained model in engine memory that says what each token of a text costs. Needs no gradients and no optimiser. */
 export class Evaluator {
@@ -15,6 +15,7 @@ export class Evaluator {
   readonly #model: PlacedModel;
   readonly #program: Loaded;
   readonly #losses: number;
+  readonly #ranks: number;
 
   /** Lays out a model of this shape for batches of B sequences of T tokens; the caller then writes `parameters()`. */
   constructor(backend: Backend, config: ModelConfig, B: number, T: number) {
@@ -23,11 +24,16 @@ export class Evaluator {
     const layout = new Layout();
     this.#model = placeModel(config, layout);
     this.batch = placeBatch(layout, B, T);
-    const { tape, losses } = recordLoss(this.#model, this.batch, 0);
-    const program = plan(tape.nodes, layout.end, [losses]);
+    const { tape, logits, losses, targets } = recordLoss(this.#model, this.batch, 0);
+    const ranks = tape.local([B * T], 'ranks');
+    tape.scope('rank', () =>
+      tape.emit('targetRank', { logits, targets, ranks, N: B * T, V: config.vocabSize }),
+    );
+    const program = plan(tape.nodes, layout.end, [losses, ranks]);
     backend.reserve(program.end);
     this.#program = backend.load(program.instructions);
     this.#losses = program.buffer(losses).offset;
+    this.#ranks = program.buffer(ranks).offset;
     for (let i = 0; i < B * T; i++) backend.ints[this.batch.positions.offset + i] = i % T;
   }
 
@@ -36,12 +42,16 @@ export class Evaluator {
     return tensorsOf(this.#model.block, this.#model.region, this.#backend.floats as Float32Array);
   }
 
-  /** The cost of each target in nats, 0 where it is ignored: a view [B·T] that the next call overwrites. */
-  losses({ inputs, targets }: Batch): Float32Array {
+  /**
+   * What each target costs in nats, 0 where it is ignored, and how many tokens the model thinks likelier, −1 where it is
+   * ignored: views [B·T] that the next call overwrites.
+   */
+  score({ inputs, targets }: Batch): { readonly losses: Float32Array; readonly ranks: Float32Array } {
     this.#backend.ints.set(inputs, this.batch.ids.offset);
     this.#backend.ints.set(targets, this.batch.targets.offset);
     this.#program.run();
     const { B, T } = this.batch;
-    return this.#backend.floats.subarray(this.#losses, this.#losses + B * T) as Float32Array;
+    const view = (offset: number) => this.#backend.floats.subarray(offset, offset + B * T) as Float32Array;
+    return { losses: view(this.#losses), ranks: view(this.#ranks) };
   }
 }

@@ -1,0 +1,117 @@
+/** `gpt eval --tokens`: what each token of a text costs a model, as coloured text or as JSON lines. */
+import type { ChalkInstance } from 'chalk';
+import type { TokenScores } from '../evaluate/measures.ts';
+import type { TokenizedText } from '../evaluate/tokenized-text.ts';
+import { printable, stdoutColors } from './terminal.ts';
+
+/** Costs in bits, each level up to `below`: what it takes to say which of 2, 4, 16, 256, 65,536 tokens it is. */
+const levels: readonly { readonly below: number; readonly label: string; readonly style: ChalkInstance }[] = [
+  { below: 1, label: 'below 1', style: stdoutColors.dim },
+  { below: 2, label: '1 to 2', style: stdoutColors.reset },
+  { below: 4, label: '2 to 4', style: stdoutColors.cyan },
+  { below: 8, label: '4 to 8', style: stdoutColors.yellow },
+  { below: 16, label: '8 to 16', style: stdoutColors.red },
+  { below: Infinity, label: 'above', style: stdoutColors.red.inverse },
+];
+
+const legend = (): string =>
+  `Surprisal in bits: ${levels.map(({ label, style }) => style(label)).join('  ')}`;
+
+interface Token {
+  readonly id: number;
+  readonly text: string;
+  readonly unknown: boolean;
+  /** −log₂ of its probability; undefined for the first token, which is not predicted. */
+  readonly bits: number | undefined;
+  /** How many tokens the model thought likelier. */
+  readonly rank: number | undefined;
+}
+
+/** What is printed for one model and one text. */
+interface TokenPrinter {
+  /** The first token, and what stands above it. */
+  start(): string;
+  show(scores: TokenScores): string;
+  end(): string;
+}
+
+/** @param json JSON lines even where colours are wanted */
+export function tokenPrinter(
+  { tokenizer, ids, unknown }: TokenizedText,
+  title: { readonly model: string; readonly file: string },
+  json: boolean,
+): TokenPrinter {
+  const decoder = tokenizer.decoder(); // a token may hold a part of a character, which then appears with its last part
+  let spelled = 0;
+  const token = (at: number, nats?: number, rank?: number): Token => {
+    const id = ids[at];
+    const isUnknown = id === tokenizer.unkId;
+    const bits = nats === undefined ? undefined : nats / Math.LN2;
+    return {
+      id,
+      text: isUnknown ? unknown[spelled++] : decoder.push([id]),
+      unknown: isUnknown,
+      bits,
+      rank,
+    };
+  };
+  const { head, line, tail } = stdoutColors.level === 0 || json ? jsonLines(title) : colouredText(title);
+  return {
+    start: () => head + line(token(0)),
+    show({ first, nats, ranks }) {
+      let text = '';
+      for (let i = 0; i < nats.length; i++) text += line(token(first + i, nats[i], ranks?.[i]));
+      return text;
+    },
+    end: tail,
+  };
+}
+
+interface Form {
+  readonly head: string;
+  readonly line: (token: Token) => string;
+  readonly tail: () => string;
+}
+
+function jsonLines({ model, file }: { readonly model: string; readonly file: string }): Form {
+  const start = JSON.stringify({ model, file }).slice(0, -1);
+  let position = 0;
+  let lineNumber = 1;
+  const line = ({ id, text, unknown, bits, rank }: Token): string => {
+    const entry = {
+      position,
+      line: lineNumber,
+      id,
+      text,
+      ...(unknown && { unknown }),
+      bits: bits === undefined ? null : Number(bits.toFixed(4)),
+      rank: rank === undefined ? null : rank + 1,
+    };
+    for (const character of text) {
+      position++;
+      if (character === '\n') lineNumber++;
+    }
+    return `${start},${JSON.stringify(entry).slice(1)}\n`;
+  };
+  return { head: '', line, tail: () => '' };
+}
+
+function colouredText({ model, file }: { readonly model: string; readonly file: string }): Form {
+  let atLineStart = true;
+  const line = ({ text, bits }: Token): string => {
+    atLineStart = text.endsWith('\n');
+    const style = bits === undefined ? stdoutColors.reset : levels.find(({ below }) => bits < below)!.style;
+    // White space has no colour to show: where it surprises, a sign stands for it.
+    const blank = bits !== undefined && bits >= 4 && text.trim() === '';
+    const shown = blank ? text.replaceAll(' ', '·').replaceAll('\n', '↵\n') : text;
+    return printable(shown)
+      .split('\n')
+      .map((part) => (part === '' ? '' : style(part)))
+      .join('\n');
+  };
+  return {
+    head: `${stdoutColors.bold(printable(file))}${stdoutColors.dim(`, read by ${printable(model)}`)}\n${legend()}\n\n`,
+    line,
+    tail: () => (atLineStart ? '\n' : '\n\n'),
+  };
+}

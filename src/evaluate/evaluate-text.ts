@@ -1,0 +1,100 @@
+/** What a text costs a model. */
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { wholeBatches } from '../data/batches.ts';
+import type { Corpus } from '../data/corpus.ts';
+import type { Backend } from '../engine/instruction.ts';
+import { UsageError, UserError } from '../errors.ts';
+import { Evaluator } from './evaluator.ts';
+import { measure, type Measures, type TokenScores } from './measures.ts';
+import { readTokenizedText, type TokenizedText } from './tokenized-text.ts';
+
+export interface EvaluationOptions {
+  /**
+   * Windows start so many tokens after one another: each token is scored once, with at least block size − stride tokens of
+   * context. The block size, by default: windows side by side, the fastest.
+   */
+  readonly stride?: number;
+  /** Called with the share done, 0 … 1. */
+  readonly progress?: (done: number) => void;
+}
+
+export interface TextEvaluation extends Measures {
+  readonly stride: number;
+  /** What guessing costs: ln V nats per token. */
+  readonly uniform: number;
+}
+
+/** About so many tokens are computed at once. */
+const TOKENS_AT_ONCE = 2048;
+
+/**
+ * Evaluates a whole text. Every token but the first is predicted once.
+ *
+ * @throws UserError if the text is a single token, UsageError if the stride passes the block size
+ */
+export function evaluateText(
+  folder: ModelFolder,
+  backend: Backend,
+  corpus: Corpus,
+  options: EvaluationOptions = {},
+): TextEvaluation {
+  const text = readTokenizedText(corpus, folder.tokenizer);
+  const scorer = openScorer(folder, backend, text.ids.length, options);
+  const measures = measure(text, corpus.facts.characters, scorer.scores(text));
+  return { ...measures, stride: scorer.stride, uniform: Math.log(folder.config.vocabSize) };
+}
+
+/** A model in the engine's memory, ready to score texts of its own tokens. */
+export interface Scorer {
+  readonly stride: number;
+  /** Every token but the first, in order; each piece is valid until the next is asked for. */
+  scores(text: TokenizedText): Generator<TokenScores>;
+}
+
+/**
+ * @param tokens how long the longest text is
+ * @throws UsageError if the stride passes the block size
+ */
+export function openScorer(
+  { config, folder, load }: ModelFolder,
+  backend: Backend,
+  tokens: number,
+  { stride = config.blockSize, progress = () => {} }: EvaluationOptions = {},
+): Scorer {
+  if (stride > config.blockSize)
+    throw new UsageError(
+      `--stride ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
+      { hint: `use a stride of 1 to ${config.blockSize}` },
+    );
+  const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
+  const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
+  const B = Math.max(1, Math.min(Math.floor(TOKENS_AT_ONCE / T), windows));
+  const evaluator = new Evaluator(backend, config, B, T);
+  load(evaluator.parameters());
+  return {
+    stride,
+    *scores({ ids }) {
+      if (ids.length < 2)
+        throw new UserError('the text is a single token; nothing can be predicted', {
+          hint: 'give a longer text',
+        });
+      const source = { length: ids.length, slice: (start: number, end: number) => ids.subarray(start, end) };
+      const nats = new Float32Array(B * T);
+      const ranks = new Float32Array(B * T);
+      let first = 1;
+      for (const batch of wholeBatches(source, { B, T }, Math.min(stride, T))) {
+        const scored = evaluator.score(batch);
+        let count = 0;
+        batch.targets.forEach((target, i) => {
+          if (target < 0) return;
+          nats[count] = scored.losses[i];
+          ranks[count] = scored.ranks[i];
+          count++;
+        });
+        yield { first, nats: nats.subarray(0, count), ranks: ranks.subarray(0, count) };
+        first += count;
+        progress((first - 1) / (ids.length - 1));
+      }
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** A text as the tokens of one model, with what the tokens alone do not tell: how those it does not know are spelled. */
+import type { Corpus } from '../data/corpus.ts';
+import { tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+export interface TokenizedText {
+  readonly tokenizer: Tokenizer;
+  readonly ids: TokenIds;
+  /** The text behind each `<unk>`, in order. */
+  readonly unknown: readonly string[];
+}
+
+/** Reads a corpus to its end; a second time if some of its tokens are unknown. */
+export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
+  const { ids, unknown: count } = tokenizeCorpus(corpus, tokenizer);
+  const unknown: string[] = [];
+  if (count > 0) {
+    const encoder = tokenizer.encoder(({ text }) => unknown.push(text));
+    for (const piece of corpus.text()) encoder.push(piece);
+    encoder.end();
+  }
+  return { tokenizer, ids, unknown };
+}
+
+/** The tokens from `from` up to, not including, `to`; their ids are a view. */
+export function partOfText(text: TokenizedText, from: number, to: number): TokenizedText {
+  const { tokenizer, ids, unknown } = text;
+  const count = (start: number, end: number): number => {
+    let found = 0;
+    if (unknown.length > 0) for (let i = start; i < end; i++) if (ids[i] === tokenizer.unkId) found++;
+    return found;
+  };
+  const before = count(0, from);
+  return { tokenizer, ids: ids.subarray(from, to), unknown: unknown.slice(before, before + count(from, to)) };
+}
+
+/** The very text. */
+export function textOf({ tokenizer, ids, unknown }: TokenizedText): string {
+  let text = '';
+  let start = 0;
+  for (const spelling of unknown) {
+    const at = ids.indexOf(tokenizer.unkId!, start);
+    text += tokenizer.decode(ids.subarray(start, at)) + spelling;
+    start = at + 1;
+  }
+  return text + tokenizer.decode(ids.subarray(start));
+}
