@@ -56,11 +56,13 @@ export interface Scorer {
  * @throws UsageError if the stride passes the block size
  */
 export function openScorer(
-  { config, folder, load }: ModelFolder,
+  model: ModelFolder,
   backend: Backend,
   tokens: number,
-  { stride = config.blockSize, progress = () => {} }: EvaluationOptions = {},
+  options: EvaluationOptions = {},
 ): Scorer {
+  const { config, folder } = model;
+  const { stride = config.blockSize, progress = () => {} } = options;
   if (stride > config.blockSize)
     throw new UsageError(
       `--stride ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
@@ -70,7 +72,7 @@ export function openScorer(
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
   const B = Math.max(1, Math.min(Math.floor(TOKENS_AT_ONCE / T), windows));
   const evaluator = new Evaluator(backend, config, B, T);
-  load(evaluator.parameters());
+  model.load(evaluator.parameters());
   return {
     stride,
     *scores({ ids }) {

@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { run, type RunOptions } from './run.ts';
 
@@ -109,13 +110,9 @@ describe('tokens', () => {
   test('are coloured text under a legend where colours are wanted', async () => {
     const { stdout } = await gpt('eval other.txt -m chars --tokens', { env: { FORCE_COLOR: '1' } });
     expect(stdout).toContain('Surprisal in bits: ');
-    // oxlint-disable-next-line no-control-regex
-    const plain = stdout
-      .replaceAll(/\u001b\[\d+m/g, '')
-      .replaceAll('·', ' ')
-      .replaceAll('↵', '');
+    const plain = stripVTControlCharacters(stdout).replaceAll('·', ' ').replaceAll('↵', '');
     expect(plain).toContain('\n\nthe Pequod and the whale.\nTwo lines, é.\n');
-    expect(stdout).toMatch(/\u001b\[3[136]m/);
+    expect(stdout.length).toBeGreaterThan(plain.length + 100);
   });
 });
 

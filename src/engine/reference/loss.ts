@@ -40,12 +40,12 @@ export function targetRank({ logits, targets, ranks, N, V }: ReferenceArguments<
   for (let n = 0; n < N; n++) {
     const target = targets[n];
     const logit = logits[n * V + target];
-    let rank = target < 0 ? -1 : 0;
-    for (let v = 0; v < V && target >= 0; v++) {
+    let rank = 0;
+    for (let v = 0; v < V; v++) {
       const other = logits[n * V + v];
       if (other > logit || (other === logit && v < target)) rank++;
     }
-    ranks[n] = rank;
+    ranks[n] = target < 0 ? -1 : rank;
   }
 }
 
