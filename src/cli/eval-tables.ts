@@ -1,5 +1,7 @@
 /** What `gpt eval` measured, as people and as programs read it. */
+import type { TokenBaseline } from '../evaluate/baselines/baselines.ts';
 import type { Measures } from '../evaluate/measures.ts';
+import type { BaselineEvaluation } from './eval-baselines.ts';
 import { formatColumns, formatNumber, formatPercent, formatTable } from './format.ts';
 import { printable, stdoutColors } from './terminal.ts';
 
@@ -9,6 +11,7 @@ export interface Evaluation extends Measures {
   readonly file: string;
   readonly stride: number;
   readonly vocabSize: number;
+  readonly baselines: BaselineEvaluation | undefined;
 }
 
 export const toJson = (found: Evaluation) => ({
@@ -19,14 +22,35 @@ export const toJson = (found: Evaluation) => ({
   characters: found.characters,
   bytes: found.bytes,
   unknown_tokens: found.unknown,
-  nats_per_token: found.natsPerToken,
-  perplexity: found.perplexity,
+  ...costsToJson(found),
   accuracy_at_1: found.accuracyAt1,
   accuracy_at_5: found.accuracyAt5,
-  bits_per_character: found.bitsPerCharacter,
-  bits_per_byte: found.bitsPerByte,
   spelling_bits_per_byte: found.spellingBitsPerByte,
   uniform_nats_per_token: Math.log(found.vocabSize),
+  ...(found.baselines && { baselines: baselinesToJson(found.baselines) }),
+});
+
+const costsToJson = (found: Measures) => ({
+  nats_per_token: found.natsPerToken,
+  perplexity: found.perplexity,
+  bits_per_character: found.bitsPerCharacter,
+  bits_per_byte: found.bitsPerByte,
+});
+
+const baselinesToJson = ({ trainingText, tokens, compressors }: BaselineEvaluation) => ({
+  training_text: trainingText,
+  ...Object.fromEntries([...tokens].map(([name, measures]) => [name, costsToJson(measures)])),
+  ...Object.fromEntries(
+    [...compressors].map(([name, found]) => [
+      name,
+      found === undefined
+        ? null
+        : {
+            bits_per_byte: found.afterTraining,
+            bits_per_byte_alone: found.alone,
+          },
+    ]),
+  ),
 });
 
 /** One model on one text: a line for each measure. */
@@ -56,47 +80,101 @@ const showAccuracy = ({ accuracyAt1, accuracyAt5 }: Measures): string =>
     ? ''
     : `${formatPercent(accuracyAt1)} first guess, ${formatPercent(accuracyAt5)} among the first five`;
 
-/** Models side by side, text by text; the best in bits per byte is bold. */
-export function showComparison(evaluations: readonly Evaluation[]): string {
-  const someUnknown = evaluations.some(({ unknown }) => unknown > 0);
-  const files = [...new Set(evaluations.map(({ file }) => file))];
-  const tables = files.map((file) => {
-    const rows = evaluations.filter((found) => found.file === file);
-    const best = Math.min(...rows.map(({ bitsPerByte }) => bitsPerByte));
-    const head = [
-      'tokens',
-      ...(someUnknown ? ['unknown'] : []),
-      'loss',
-      'ppl',
-      'acc@1',
-      'acc@5',
-      'bits/byte',
-    ];
-    const lines = formatColumns(
-      [printable(file), ...head],
-      rows.map((found) => cells(found, someUnknown)),
-    );
-    const [first, ...others] = lines.split('\n');
-    return [
-      stdoutColors.dim(first),
-      ...others.map((line, i) =>
-        rows.length > 1 && rows[i].bitsPerByte === best ? stdoutColors.bold(line) : line,
-      ),
-    ].join('\n');
-  });
-  return tables.join('\n\n');
+/** A line of the comparison. */
+interface Row {
+  readonly name: string;
+  readonly measures: Partial<Measures>;
+  /** In place of bits per byte. */
+  readonly note?: string;
 }
 
-const cells = (found: Evaluation, withUnknown: boolean): string[] => [
-  printable(found.model),
-  formatNumber(found.tokens),
-  ...(withUnknown ? [formatNumber(found.unknown)] : []),
-  found.natsPerToken.toFixed(4),
-  found.perplexity < 1e5 ? formatNumber(found.perplexity, 2) : found.perplexity.toExponential(2),
-  found.accuracyAt1 === undefined ? '–' : formatPercent(found.accuracyAt1),
-  found.accuracyAt5 === undefined ? '–' : formatPercent(found.accuracyAt5),
-  found.bitsPerByte.toFixed(4),
-];
+/** Models side by side, text by text, and under them the baselines; the best in bits per byte is bold. */
+export function showComparison(evaluations: readonly Evaluation[]): string {
+  const files = [...new Set(evaluations.map(({ file }) => file))];
+  const withUnknown = evaluations.some(({ unknown }) => unknown > 0);
+  return files
+    .map((file) =>
+      showText(
+        file,
+        evaluations.filter((found) => found.file === file),
+        withUnknown,
+      ),
+    )
+    .join('\n\n');
+}
+
+function showText(file: string, evaluations: readonly Evaluation[], withUnknown: boolean): string {
+  const models: Row[] = evaluations.map((found) => ({
+    name: printable(found.model),
+    measures: found,
+  }));
+  const blocks = baselineBlocks(evaluations);
+  const rows = [...models, ...blocks.flatMap((block) => block.rows)];
+  const best = Math.min(...rows.map(({ measures }) => measures.bitsPerByte ?? Infinity));
+  const head = ['tokens', ...(withUnknown ? ['unknown'] : []), 'loss', 'ppl', 'acc@1', 'acc@5', 'bits/byte'];
+  const [first, ...lines] = formatColumns(
+    [printable(file), ...head],
+    rows.map((row) => cells(row, withUnknown)),
+  ).split('\n');
+  const styled = lines.map((line, i) =>
+    rows.length > 1 && rows[i].measures.bitsPerByte === best ? stdoutColors.bold(line) : line,
+  );
+  const parts = [stdoutColors.dim(first), ...styled.splice(0, models.length)];
+  for (const { title, rows: its } of blocks)
+    parts.push(stdoutColors.dim(`  ${printable(title)}`), ...styled.splice(0, its.length));
+  return parts.join('\n');
+}
+
+const baselineNames: Readonly<Record<TokenBaseline, string>> = {
+  uniform: 'uniform',
+  unigram: 'unigram',
+  bigram: 'bigram',
+  kneser_ney_5gram: 'Kneser–Ney 5-gram',
+};
+
+/** The baselines of each training text and tokenizer, once. */
+function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; rows: Row[] }[] {
+  const different = new Map(
+    evaluations.flatMap((found) =>
+      found.baselines === undefined ? [] : [[found.baselines.key, found] as const],
+    ),
+  );
+  return [...different.values()].map(({ baselines, model }) => ({
+    title: `after reading ${baselines!.trainingText}${different.size > 1 ? `, in the tokens of ${model}` : ''}`,
+    rows: [
+      ...[...baselines!.tokens].map(([name, measures]) => ({
+        name: baselineNames[name],
+        measures,
+      })),
+      ...[...baselines!.compressors].flatMap(([name, found]): Row[] =>
+        found === undefined
+          ? [{ name, measures: {}, note: 'not installed' }]
+          : [
+              { name, measures: { bitsPerByte: found.afterTraining } },
+              {
+                name: `${name}, having read nothing`,
+                measures: { bitsPerByte: found.alone },
+              },
+            ],
+      ),
+    ],
+  }));
+}
+
+function cells({ name, measures, note }: Row, withUnknown: boolean): string[] {
+  const show = (value: number | undefined, format: (value: number) => string, none = ''): string =>
+    value === undefined ? none : format(value);
+  return [
+    name,
+    show(measures.tokens, formatNumber),
+    ...(withUnknown ? [show(measures.unknown, formatNumber)] : []),
+    show(measures.natsPerToken, (x) => x.toFixed(4)),
+    show(measures.perplexity, (x) => (x < 1e5 ? formatNumber(x, 2) : x.toExponential(2))),
+    show(measures.accuracyAt1, formatPercent),
+    show(measures.accuracyAt5, formatPercent),
+    show(measures.bitsPerByte, (x) => x.toFixed(4), note),
+  ];
+}
 
 /** What a reader of the comparison has to know. */
 export function notes(evaluations: readonly Evaluation[]): string[] {

@@ -1,11 +1,15 @@
 /** `gpt eval --tokens`: what each token of a text costs a model, as coloured text or as JSON lines. */
 import type { ChalkInstance } from 'chalk';
 import type { TokenScores } from '../evaluate/measures.ts';
-import type { TokenizedText } from '../evaluate/tokenized-text.ts';
+import { tokenTexts, type TokenizedText } from '../evaluate/tokenized-text.ts';
 import { printable, stdoutColors } from './terminal.ts';
 
 /** Costs in bits, each level up to `below`: what it takes to say which of 2, 4, 16, 256, 65,536 tokens it is. */
-const levels: readonly { readonly below: number; readonly label: string; readonly style: ChalkInstance }[] = [
+const levels: readonly {
+  readonly below: number;
+  readonly label: string;
+  readonly style: ChalkInstance;
+}[] = [
   { below: 1, label: 'below 1', style: stdoutColors.dim },
   { below: 2, label: '1 to 2', style: stdoutColors.reset },
   { below: 4, label: '2 to 4', style: stdoutColors.cyan },
@@ -37,24 +41,19 @@ interface TokenPrinter {
 
 /** @param json JSON lines even where colours are wanted */
 export function tokenPrinter(
-  { tokenizer, ids, unknown }: TokenizedText,
+  tokenized: TokenizedText,
   title: { readonly model: string; readonly file: string },
   json: boolean,
 ): TokenPrinter {
-  const decoder = tokenizer.decoder(); // a token may hold a part of a character, which then appears with its last part
-  let spelled = 0;
-  const token = (at: number, nats?: number, rank?: number): Token => {
-    const id = ids[at];
-    const isUnknown = id === tokenizer.unkId;
-    const bits = nats === undefined ? undefined : nats / Math.LN2;
-    return {
-      id,
-      text: isUnknown ? unknown[spelled++] : decoder.push([id]),
-      unknown: isUnknown,
-      bits,
-      rank,
-    };
-  };
+  const { tokenizer, ids } = tokenized;
+  const texts = tokenTexts(tokenized);
+  const token = (at: number, nats?: number, rank?: number): Token => ({
+    id: ids[at],
+    text: texts.next().value as string,
+    unknown: ids[at] === tokenizer.unkId,
+    bits: nats === undefined ? undefined : nats / Math.LN2,
+    rank,
+  });
   const { head, line, tail } = stdoutColors.level === 0 || json ? jsonLines(title) : colouredText(title);
   return {
     start: () => head + line(token(0)),

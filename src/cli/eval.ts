@@ -2,22 +2,35 @@
 import type { Command } from 'commander';
 import { newestRun } from '../checkpoint/runs.ts';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
+import { UsageError, UserError } from '../errors.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measure } from '../evaluate/measures.ts';
-import { readTokenizedText } from '../evaluate/tokenized-text.ts';
+import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
+import { corpusRecord, readSplit, splits, type Split } from '../evaluate/training-text.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { baselineReader, type BaselineReader } from './eval-baselines.ts';
+import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
 import { addExamples } from './help.ts';
 import { openModel, threadsOption } from './model-options.ts';
-import { argument, choice, filePath, option, repeatable, wholeNumber } from './options.ts';
+import { argument, choice, filePath, number, option, repeatable, seed, wholeNumber } from './options.ts';
 import { startShare } from './progress-bar.ts';
-import { notice, print } from './terminal.ts';
+import { notice, print, printable } from './terminal.ts';
 
 interface Flags {
   readonly model?: readonly string[];
   readonly threads?: number;
+  readonly split?: Split;
   readonly stride?: number;
   readonly tokens?: true;
+  readonly baselines?: true;
+  readonly baselineText?: string;
+  readonly memorization?: true;
+  readonly numSamples?: number;
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly seed?: number;
   readonly encodingErrors: 'strict' | 'replace';
   readonly json?: true;
 }
@@ -35,6 +48,9 @@ export function register(command: Command): void {
       ),
     )
     .addOption(
+      option('--split <name>', "a part of the model's own corpus instead: train or val", choice(splits)),
+    )
+    .addOption(
       option(
         '--stride <n>',
         'windows start every n tokens, so that each token has at least block size − n of context; default: the block size, which is fastest',
@@ -42,67 +58,165 @@ export function register(command: Command): void {
       ),
     )
     .option('--tokens', 'what each token costs: coloured text on a terminal, JSON lines in a pipe')
+    .option(
+      '--baselines',
+      "what it costs n-gram models and compressors that have read the model's training text",
+    )
+    .addOption(
+      option(
+        '--baseline-text <file>',
+        "the training text for --baselines, where the run's corpus is not at hand",
+        filePath,
+      ),
+    )
     .addOption(threadsOption())
     .addOption(
       option('--encoding-errors <what>', 'strict or replace', choice(['strict', 'replace']), 'strict'),
     )
     .option('--json', 'print JSON, a line for each model and text')
     .action(evaluate);
+  command.optionsGroup('What the model has by heart:');
+  command
+    .option('--memorization', 'let it write, and find what stands verbatim in its training text')
+    .addOption(option('--num-samples <n>', 'how many texts it writes; default: 20', wholeNumber({ min: 1 })))
+    .addOption(option('--max-tokens <n>', 'how long they are; default: 500', wholeNumber({ min: 1 })))
+    .addOption(option('--temperature <x>', 'default: 1', number({ min: 0 })))
+    .addOption(option('--seed <n>', 'of the draws; default: 1', seed));
   addExamples(command, [
     ['The newest model on a file', 'gpt eval chapter.txt'],
+    ['On what it was not trained on, beside honest baselines', 'gpt eval --split val --baselines'],
     ['More context for each token', 'gpt eval chapter.txt --stride 16'],
     ['Two models on two texts', 'gpt eval a.txt b.txt -m checkpoints/one -m checkpoints/two'],
     ['What surprises the model', 'gpt eval chapter.txt --tokens'],
+    ['How much of what it writes it has by heart', 'gpt eval --memorization'],
     ['From a pipe, for a script', 'cat chapter.txt | gpt eval --json | jq .bits_per_byte'],
   ]);
 }
 
-interface NamedCorpus {
-  readonly file: string;
-  readonly corpus: Corpus;
+async function evaluate(files: string[], flags: Flags): Promise<void> {
+  checkUsage(files, flags);
+  const models = flags.model ?? [newestRun()];
+  if (flags.memorization) {
+    await evaluateMemorization(models, { ...WRITING, ...flags });
+    return;
+  }
+  const texts = flags.split === undefined ? namedTexts(files, flags) : splitText(flags.split, flags);
+  const baselines = flags.baselines ? baselineReader(flags.baselineText) : undefined;
+  const evaluations: Evaluation[] = [];
+  for (const model of models)
+    for await (const evaluation of evaluateModel(model, texts, baselines, flags)) {
+      if (flags.json) await print(`${JSON.stringify(toJson(evaluation))}\n`);
+      else evaluations.push(evaluation);
+    }
+  if (evaluations.length === 0) return;
+  const alone = evaluations.length === 1 && baselines === undefined;
+  await print(`${alone ? showMeasures(evaluations[0]) : showComparison(evaluations)}\n`);
+  if (!alone) for (const note of notes(evaluations)) notice(note);
 }
 
-async function evaluate(files: string[], flags: Flags): Promise<void> {
-  if (files.length === 0 && process.stdin.isTTY)
-    notice('Reading the text from the terminal; Ctrl-D ends it.');
+const WRITING = { numSamples: 20, maxTokens: 500, temperature: 1, seed: 1 };
+
+function checkUsage(files: readonly string[], flags: Flags): void {
+  if (flags.split !== undefined && files.length > 0)
+    throw new UsageError(
+      "--split takes the text from the model's own corpus; leave the files out, or --split",
+    );
+  if (flags.tokens && flags.baselines) throw new UsageError('--tokens and --baselines exclude each other');
+  const measures = ['split', 'stride', 'tokens', 'baselines'] as const;
+  for (const name of measures)
+    if (flags.memorization && flags[name] !== undefined)
+      throw new UsageError(`--memorization and --${name} exclude each other`);
+  if (flags.memorization && files.length > 0)
+    throw new UsageError('--memorization looks at what the model writes; it takes no files');
+  const writing = {
+    numSamples: '--num-samples',
+    maxTokens: '--max-tokens',
+    temperature: '--temperature',
+    seed: '--seed',
+  } as const;
+  for (const [name, flag] of Object.entries(writing))
+    if (!flags.memorization && flags[name as keyof typeof writing] !== undefined)
+      throw new UsageError(`${flag} is for --memorization`);
+  if (
+    flags.baselineText !== undefined &&
+    !flags.baselines &&
+    !flags.memorization &&
+    flags.split === undefined
+  )
+    throw new UsageError('--baseline-text is for --baselines, --memorization and --split');
+  if (files.length === 0 && flags.split === undefined && !flags.memorization && process.stdin.isTTY)
+    notice(
+      'Reading the text from the terminal; Ctrl-D ends it. --split val takes it from the corpus of the model.',
+    );
+}
+
+/** A text as one model sees it. */
+interface ModelText {
+  readonly file: string;
+  readonly text: TokenizedText;
+  readonly characters: number;
+}
+type TextReader = (model: string, tokenizer: Tokenizer) => ModelText[];
+
+/** The texts that were named, the same for every model. */
+function namedTexts(files: readonly string[], flags: Flags): TextReader {
   const corpora = (files.length === 0 ? ['-'] : files).map((file) => ({
     file: file === '-' ? 'stdin' : file,
     corpus: openCorpus([file], flags),
   }));
-  const evaluations: Evaluation[] = [];
-  for (const model of flags.model ?? [newestRun()])
-    for await (const evaluation of evaluateModel(model, corpora, flags)) {
-      if (flags.json) await print(`${JSON.stringify(toJson(evaluation))}\n`);
-      else evaluations.push(evaluation);
-    }
-  if (evaluations.length === 1) await print(`${showMeasures(evaluations[0])}\n`);
-  if (evaluations.length < 2) return;
-  await print(`${showComparison(evaluations)}\n`);
-  for (const note of notes(evaluations)) notice(note);
+  return (model, tokenizer) => {
+    const texts = corpora.map(({ file, corpus }) => {
+      const text = readTokenizedText(corpus, tokenizer);
+      return { file, text, characters: corpus.facts.characters };
+    });
+    for (const { file, corpus } of corpora) warnOfTrainingText(model, file, corpus);
+    return texts;
+  };
 }
+
+/** A model that has seen a text predicts it better than any other. */
+function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
+  if (recordedHash(model) !== corpus.facts.sha256) return;
+  notice(
+    `${printable(model)} was trained on ${printable(file)}; --split val measures the part it has not seen.`,
+  );
+}
+
+/** A record that cannot be read is no reason not to evaluate. */
+function recordedHash(model: string): string | undefined {
+  try {
+    return corpusRecord(model)?.sha256;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+/** A part of each model's corpus. */
+const splitText =
+  (name: Split, flags: Flags): TextReader =>
+  (model, tokenizer) => [readSplit(model, tokenizer, name, flags.baselineText)];
 
 /** One model on all texts. With --tokens it prints what each token costs, and yields nothing. */
 async function* evaluateModel(
   model: string,
-  corpora: readonly NamedCorpus[],
+  readTexts: TextReader,
+  baselines: BaselineReader | undefined,
   flags: Flags,
 ): AsyncGenerator<Evaluation> {
   const { folder, backend } = await openModel({ ...flags, model });
   try {
-    const texts = corpora.map(({ file, corpus }) => {
-      const text = readTokenizedText(corpus, folder.tokenizer);
-      return { file, text, characters: corpus.facts.characters };
-    });
+    const texts = readTexts(model, folder.tokenizer);
+    const trained = baselines?.(model, folder.tokenizer);
     const lengths = texts.map(({ text }) => text.ids.length);
     const total = lengths.reduce((sum, length) => sum + length, 0);
     let before = 0;
+    const scorer = openScorer(folder, backend, Math.max(...lengths), flags);
     const share = startShare('evaluated');
-    const scorer = openScorer(folder, backend, Math.max(...lengths), {
-      ...flags,
-      progress: (tokens) => share.update((before + tokens) / total),
-    });
     for (const { file, text, characters } of texts) {
-      const scores = scorer.scores(text);
+      const start = before;
+      before += text.ids.length;
+      const scores = scorer.scores(text, (done) => share.update((start + done * text.ids.length) / total));
       if (flags.tokens) {
         const printer = tokenPrinter(text, { model, file }, flags.json === true);
         await print(printer.start());
@@ -110,9 +224,15 @@ async function* evaluateModel(
         await print(printer.end());
       } else {
         const measures = measure(text, characters, scores);
-        yield { ...measures, model, file, stride: scorer.stride, vocabSize: folder.config.vocabSize };
+        yield {
+          ...measures,
+          model,
+          file,
+          stride: scorer.stride,
+          vocabSize: folder.config.vocabSize,
+          baselines: trained?.(file, text, characters),
+        };
       }
-      before += text.ids.length;
     }
     share.stop();
   } finally {

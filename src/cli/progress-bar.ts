@@ -61,7 +61,7 @@ export function startProgressBar(settings: {
 }
 
 /** Shows how much of one piece of work is done: a bar on a terminal; elsewhere a line now and then, if it takes long. */
-export function startShare(label: string): { update(done: number): void; stop(): void } {
+export function startShare(label: string): { update: (done: number) => void; stop: () => void } {
   const bar = startProgressBar({ label, total: 100 });
   let last = performance.now();
   return {

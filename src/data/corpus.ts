@@ -165,7 +165,8 @@ const PAIR_BYTES = [0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xd8, 0xd9, 0xda, 0xdb];
 /** Nine searches for a byte, each as fast as memory, spare most texts a loop over their characters. */
 const mayHavePairs = (bytes: Uint8Array): boolean => PAIR_BYTES.some((byte) => bytes.includes(byte));
 
-function countCharacters(text: string): number {
+/** In Unicode code points. */
+export function countCharacters(text: string): number {
   let count = text.length;
   for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xdc00) count--;
   return count;

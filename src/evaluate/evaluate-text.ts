@@ -6,7 +6,7 @@ import type { Backend } from '../engine/instruction.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { Evaluator } from './evaluator.ts';
 import { measure, type Measures, type TokenScores } from './measures.ts';
-import { readTokenizedText, type TokenizedText } from './tokenized-text.ts';
+import { readTokenizedText, sourceOf, type TokenizedText } from './tokenized-text.ts';
 
 export interface EvaluationOptions {
   /**
@@ -40,15 +40,23 @@ export function evaluateText(
 ): TextEvaluation {
   const text = readTokenizedText(corpus, folder.tokenizer);
   const scorer = openScorer(folder, backend, text.ids.length, options);
-  const measures = measure(text, corpus.facts.characters, scorer.scores(text));
-  return { ...measures, stride: scorer.stride, uniform: Math.log(folder.config.vocabSize) };
+  const measures = measure(text, corpus.facts.characters, scorer.scores(text, options.progress));
+  return {
+    ...measures,
+    stride: scorer.stride,
+    uniform: Math.log(folder.config.vocabSize),
+  };
 }
 
 /** A model in the engine's memory, ready to score texts of its own tokens. */
 export interface Scorer {
   readonly stride: number;
-  /** Every token but the first, in order; each piece is valid until the next is asked for. */
-  scores(text: TokenizedText): Generator<TokenScores>;
+  /**
+   * Every token but the first, in order; each piece is valid until the next is asked for.
+   *
+   * @param progress called with the share done, 0 … 1
+   */
+  scores(text: TokenizedText, progress?: (done: number) => void): Generator<TokenScores>;
 }
 
 /**
@@ -59,10 +67,10 @@ export function openScorer(
   model: ModelFolder,
   backend: Backend,
   tokens: number,
-  options: EvaluationOptions = {},
+  options: Pick<EvaluationOptions, 'stride'> = {},
 ): Scorer {
   const { config, folder } = model;
-  const { stride = config.blockSize, progress = () => {} } = options;
+  const { stride = config.blockSize } = options;
   if (stride > config.blockSize)
     throw new UsageError(
       `--stride ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
@@ -75,16 +83,16 @@ export function openScorer(
   model.load(evaluator.parameters());
   return {
     stride,
-    *scores({ ids }) {
+    *scores(text, progress = () => {}) {
+      const { ids } = text;
       if (ids.length < 2)
         throw new UserError('the text is a single token; nothing can be predicted', {
           hint: 'give a longer text',
         });
-      const source = { length: ids.length, slice: (start: number, end: number) => ids.subarray(start, end) };
       const nats = new Float32Array(B * T);
       const ranks = new Float32Array(B * T);
       let first = 1;
-      for (const batch of wholeBatches(source, { B, T }, Math.min(stride, T))) {
+      for (const batch of wholeBatches(sourceOf(text), { B, T }, Math.min(stride, T))) {
         const scored = evaluator.score(batch);
         let count = 0;
         batch.targets.forEach((target, i) => {
@@ -93,7 +101,11 @@ export function openScorer(
           ranks[count] = scored.ranks[i];
           count++;
         });
-        yield { first, nats: nats.subarray(0, count), ranks: ranks.subarray(0, count) };
+        yield {
+          first,
+          nats: nats.subarray(0, count),
+          ranks: ranks.subarray(0, count),
+        };
         first += count;
         progress((first - 1) / (ids.length - 1));
       }

@@ -1,5 +1,6 @@
 /** A text as the tokens of one model, with what the tokens alone do not tell: how those it does not know are spelled. */
 import type { Corpus } from '../data/corpus.ts';
+import type { TokenSource } from '../data/token-source.ts';
 import { tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
@@ -22,6 +23,12 @@ export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): Tokeniz
   return { tokenizer, ids, unknown };
 }
 
+/** Its ids, as those read them who need no more. */
+export const sourceOf = ({ ids }: TokenizedText): TokenSource => ({
+  length: ids.length,
+  slice: (start, end) => ids.subarray(start, end),
+});
+
 /** The tokens from `from` up to, not including, `to`; their ids are a view. */
 export function partOfText(text: TokenizedText, from: number, to: number): TokenizedText {
   const { tokenizer, ids, unknown } = text;
@@ -31,7 +38,11 @@ export function partOfText(text: TokenizedText, from: number, to: number): Token
     return found;
   };
   const before = count(0, from);
-  return { tokenizer, ids: ids.subarray(from, to), unknown: unknown.slice(before, before + count(from, to)) };
+  return {
+    tokenizer,
+    ids: ids.subarray(from, to),
+    unknown: unknown.slice(before, before + count(from, to)),
+  };
 }
 
 /** The very text. */
@@ -44,4 +55,14 @@ export function textOf({ tokenizer, ids, unknown }: TokenizedText): string {
     start = at + 1;
   }
   return text + tokenizer.decode(ids.subarray(start));
+}
+
+/**
+ * The text of each token; joined, they are the very text. A token may hold a part of a character: it then has no text, and
+ * the one with the last part has the character.
+ */
+export function* tokenTexts({ tokenizer, ids, unknown }: TokenizedText): Generator<string> {
+  const decoder = tokenizer.decoder();
+  let spelled = 0;
+  for (const id of ids) yield id === tokenizer.unkId ? unknown[spelled++] : decoder.push([id]);
 }

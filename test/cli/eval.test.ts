@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 describe('one model on one text', () => {
   test('is a line for each measure', async () => {
-    const { stdout, stderr } = await gpt('eval corpus.txt -m chars');
+    const { stdout, stderr } = await gpt('eval other.txt -m chars');
     for (const label of ['loss', 'perplexity', 'bits per character', 'bits per byte', 'uniform guessing'])
       expect(stdout).toMatch(new RegExp(`^ {2}${label} +[\\d.]+`, 'm'));
     expect(stdout).toMatch(/^ {2}accuracy +[\d.]+% first guess, [\d.]+% among the first five$/m);
@@ -116,8 +116,91 @@ describe('tokens', () => {
   });
 });
 
+describe('a part of the own corpus', () => {
+  test('is the split that training kept for validation', async () => {
+    const [found] = parse((await gpt('eval --split val -m words --json')).stdout);
+    const [whole] = parse((await gpt('eval corpus.txt -m words --json')).stdout);
+    expect(found).toMatchObject({ file: 'validation split of words' });
+    expect(found['tokens']).toBe(whole['tokens'] - Math.floor(whole['tokens'] * 0.9));
+    const [train] = parse((await gpt('eval --split train -m words --json')).stdout);
+    for (const sum of ['tokens', 'bytes', 'characters', 'unknown_tokens'])
+      expect(train[sum] + found[sum]).toBe(whole[sum]);
+  });
+
+  test('is recommended to who evaluates on the training text', async () => {
+    expect((await gpt('eval corpus.txt -m chars --json')).stderr).toContain('--split val');
+    expect((await gpt('eval other.txt -m chars --json')).stderr).toBe('');
+  });
+});
+
+describe('baselines', () => {
+  type Baseline = Record<'bits_per_byte' | 'nats_per_token' | 'bits_per_byte_alone', number>;
+  const baselinesOf = (lines: string) =>
+    (parse(lines)[0] as unknown as { baselines: Record<string, Baseline> }).baselines;
+
+  test('stand below the models, once for each training text and tokenizer', async () => {
+    const { stdout } = await gpt('eval other.txt -m chars -m chars -m words --baselines');
+    expect(
+      stdout.match(/^ {2}after reading corpus.txt, training split, in the tokens of (chars|words)$/gm),
+    ).toHaveLength(2);
+    for (const name of ['uniform', 'unigram', 'bigram', 'Kneser–Ney 5-gram', 'gzip', 'xz'])
+      expect(stdout.match(new RegExp(`^ {2}${name} .*(\\d\\.\\d{4}|not installed)$`, 'gm'))).toHaveLength(2);
+  });
+
+  test('are the better, the longer their context, and cost ln V without any', async () => {
+    const { stdout } = await gpt('eval --split val -m chars --baselines --json');
+    const found = baselinesOf(stdout);
+    expect(found['uniform'].nats_per_token).toBeCloseTo(parse(stdout)[0]['uniform_nats_per_token'], 12);
+    const costs = ['uniform', 'unigram', 'bigram', 'kneser_ney_5gram'].map(
+      (name) => found[name].bits_per_byte,
+    );
+    expect(costs).toEqual(costs.toSorted((a, b) => b - a));
+    expect(found['gzip'].bits_per_byte).toBeLessThan(found['gzip'].bits_per_byte_alone);
+  });
+
+  test('need the training text, wherever it is now', async () => {
+    const elsewhere = { cwd: join(folder, 'chars') };
+    const line = `eval ${join('..', 'other.txt')} -m . --baselines --json`;
+    const { stderr, code } = await gpt(line, elsewhere);
+    expect(stderr).toMatch(/what \. was trained on is not there: corpus\.txt\n.*--baseline-text/);
+    expect(code).toBe(1);
+    const moved = await gpt(`${line} --baseline-text ../corpus.txt`, elsewhere);
+    const here = baselinesOf((await gpt('eval other.txt -m chars --baselines --json')).stdout);
+    // The same bytes: so the training split is taken, as in the run.
+    expect(baselinesOf(moved.stdout)['kneser_ney_5gram']).toEqual(here['kneser_ney_5gram']);
+    const other = await gpt(`${line} --baseline-text ../other.txt`, elsewhere);
+    expect(baselinesOf(other.stdout)['kneser_ney_5gram'].bits_per_byte).toBeLessThan(
+      here['kneser_ney_5gram'].bits_per_byte,
+    );
+  });
+});
+
+describe('memorization', () => {
+  test('compares what the model writes with its training text, the same for the same seed', async () => {
+    const line = 'eval --memorization -m chars --num-samples 3 --max-tokens 60';
+    const { stdout, code } = await gpt(line);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}wrote +3 texts, 180 tokens, at temperature 1, seed 1$/m);
+    expect(stdout).toMatch(/^ {2}new 8-grams of tokens +[\d.]+% +[\d.]+%$/m);
+    expect(stdout).toMatch(/^ +\d+ {2}".*", token [\d,]+$/m);
+    const json = async (flags: string) => (await gpt(`${line} --json${flags}`)).stdout;
+    const found = JSON.parse(await json('')) as {
+      written: { longest: { text: string; position: number; tokens: number }[]; texts: number };
+    };
+    expect(found.written.texts).toBe(3);
+    const [{ text: copy, position }] = found.written.longest;
+    expect(text.slice(position).startsWith(copy)).toBe(true);
+    expect(await json(' --threads 1')).toBe(await json(''));
+    expect(await json(' --seed 2')).not.toBe(await json(''));
+  });
+});
+
 test.each([
-  ['a stride longer than the block', 'eval corpus.txt -m chars --stride 17', 2, 'the block of chars, 16'],
+  ['files beside --split', 'eval corpus.txt --split val -m chars', 2, '--split takes the text'],
+  ['two ways to show', 'eval corpus.txt --tokens --baselines -m chars', 2, 'exclude each other'],
+  ['files beside --memorization', 'eval corpus.txt --memorization', 2, 'it takes no files'],
+  ['a seed without draws', 'eval corpus.txt --seed 3 -m chars', 2, '--seed is for --memorization'],
+  ['a stride longer than the block', 'eval other.txt -m chars --stride 17', 2, 'the block of chars, 16'],
   ['a text of one token', 'eval -m chars', 1, 'the text is a single token', 'x'],
   ['no text', 'eval -m chars', 1, 'stdin: there is no text in it'],
   ['a missing model', 'eval corpus.txt -m nowhere', 1, 'there is no model folder nowhere'],

@@ -1,0 +1,85 @@
+/** How much of what a model writes stands verbatim in its training text, beside what of a text that it has not seen does. */
+import type { ModelFolder } from '../../checkpoint/model-folder.ts';
+import type { Backend } from '../../engine/instruction.ts';
+import { Batch } from '../../generate/batch.ts';
+import { Decoder, textsAtOnce } from '../../generate/decoder.ts';
+import { startOfText } from '../../generate/prompt.ts';
+import { bannedIds, endOfTextIds } from '../../tokenizer/tokenizer.ts';
+import { partOfText, type TokenizedText } from '../tokenized-text.ts';
+import type { TrainingText } from '../training-text.ts';
+import { findCopies, type Copies } from './copies.ts';
+
+export interface WritingOptions {
+  readonly numSamples: number;
+  /** Of each sample. */
+  readonly maxTokens: number;
+  /** 1: what the model itself holds likely; lower ones copy more. */
+  readonly temperature: number;
+  readonly seed: number;
+}
+
+export interface Memorization {
+  readonly written: Copies;
+  /** As many stretches of the validation split, as long; undefined if it is too short for one. */
+  readonly validation: Copies | undefined;
+}
+
+/**
+ * Lets a model write, each text from nothing, and looks its texts up in what it was trained on. Any text of the same
+ * language shares some stretches with it: how many, the validation split shows.
+ *
+ * @param progress called with the share written, 0 … 1
+ */
+export function measureMemorization(
+  folder: ModelFolder,
+  backend: Backend,
+  training: TrainingText,
+  options: WritingOptions,
+  progress: (done: number) => void = () => {},
+): Memorization {
+  const written = writeTexts(folder, backend, options, progress);
+  const unseen = evenParts(training.validation, options);
+  const [ours, theirs] = findCopies([written, unseen], training.train);
+  return { written: ours, validation: unseen.length === 0 ? undefined : theirs };
+}
+
+function writeTexts(
+  folder: ModelFolder,
+  backend: Backend,
+  options: WritingOptions,
+  progress: (done: number) => void,
+): TokenizedText[] {
+  const { tokenizer, config } = folder;
+  const { numSamples, maxTokens } = options;
+  const decoder = Decoder.create(
+    backend,
+    config,
+    (tensors) => folder.load(tensors),
+    textsAtOnce(config, numSamples),
+  );
+  const batch = new Batch<number[]>(decoder, { ...options, topK: 0, topP: 1, banned: bannedIds(tokenizer) });
+  const start = startOfText(tokenizer).ids;
+  const stop = endOfTextIds(tokenizer);
+  const texts = Array.from({ length: numSamples }, (): number[] => []);
+  let started = 0;
+  let tokens = 0;
+  while (started < numSamples || batch.size > 0) {
+    for (; started < numSamples && batch.free > 0; started++) batch.add(texts[started], start, started);
+    for (const { text, id } of batch.draw()) {
+      if (!stop.has(id)) text.push(id);
+      if (stop.has(id) || text.length === maxTokens) batch.end(text);
+      progress(++tokens / (numSamples * maxTokens));
+    }
+    batch.advance();
+  }
+  return texts.map((ids) => ({ tokenizer, ids: Uint32Array.from(ids), unknown: [] }));
+}
+
+/** Stretches of `maxTokens` tokens, at most `numSamples`, evenly spread. */
+function evenParts(text: TokenizedText, { numSamples, maxTokens }: WritingOptions): TokenizedText[] {
+  const count = Math.min(numSamples, Math.floor(text.ids.length / maxTokens));
+  return Array.from({ length: count }, (_, i) => {
+    const start = Math.floor((i * (text.ids.length - maxTokens)) / Math.max(1, count - 1));
+    return partOfText(text, start, start + maxTokens);
+  });
+}

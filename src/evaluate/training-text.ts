@@ -1,0 +1,169 @@
+/** What a model was trained on, found again from what its run noted: for baselines that have read the same, and no more. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { latestCheckpoint } from '../checkpoint/run.ts';
+import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
+import { countCharacters, fileChunks, openCorpus } from '../data/corpus.ts';
+import type { DecodingOptions } from '../data/decode-text.ts';
+import { openTokenFile } from '../data/token-file.ts';
+import { splitTokens } from '../data/token-source.ts';
+import { UserError } from '../errors.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
+
+/** A run's text, in the tokens of its model. */
+export interface TrainingText {
+  /** What it is, for people: 'data/book.txt, training split'. */
+  readonly name: string;
+  readonly train: TokenizedText;
+  /** Empty if nothing was kept for validation. */
+  readonly validation: TokenizedText;
+  /** The same for two models if both were trained on the same bytes, split alike. */
+  readonly key: string;
+}
+
+/** What a run noted of its corpus. */
+export interface CorpusRecord extends DecodingOptions {
+  readonly files: readonly string[];
+  readonly sha256: string;
+  readonly valFraction: number;
+  readonly valFile: string | undefined;
+  readonly valFileSha256: string | null;
+}
+
+/**
+ * @param folder a run, or one of its checkpoints
+ * @returns undefined if it is neither: a model from elsewhere
+ */
+export function corpusRecord(folder: string): CorpusRecord | undefined {
+  const own = [folder, latestCheckpoint(folder)?.folder].find(
+    (path) => path !== undefined && existsSync(join(path, STATE)),
+  );
+  if (own === undefined) return undefined;
+  const state = readTrainerState(join(own, STATE));
+  const { corpus, valFraction, valFile, encodingErrors } = state.options;
+  return {
+    files: (corpus as readonly string[] | undefined) ?? [],
+    sha256: state.corpus_sha256,
+    valFraction: (valFraction as number | undefined) ?? 0,
+    valFile: valFile as string | undefined,
+    valFileSha256: state.validation_sha256,
+    encodingErrors: encodingErrors === 'replace' ? 'replace' : 'strict',
+  };
+}
+
+const INSTEAD = 'name the text with --baseline-text FILE';
+
+const changed = (file: string): UserError =>
+  new UserError(`${file} has changed since the model was trained on it`, { hint: INSTEAD });
+
+/**
+ * Reads the text a model was trained on, and splits it as its run did.
+ *
+ * @param instead read this text, for a model that has no record, or whose corpus has moved; if it is not the run's corpus,
+ *   byte for byte, all of it counts as training text
+ * @throws UserError if there is no record, or the corpus is not there any more or has changed
+ */
+export function readTrainingText(folder: string, tokenizer: Tokenizer, instead?: string): TrainingText {
+  const record = corpusRecord(folder);
+  if (instead !== undefined) {
+    const corpus = openCorpus([instead], record ?? { encodingErrors: 'strict' });
+    const text = readTokenizedText(corpus, tokenizer);
+    const { sha256 } = corpus.facts;
+    if (record !== undefined && sha256 === record.sha256)
+      return splitAsTrained(instead, text, record, tokenizer);
+    return {
+      name: instead,
+      train: text,
+      validation: partOfText(text, 0, 0),
+      key: sha256,
+    };
+  }
+  if (record === undefined)
+    throw new UserError(`${folder} does not say what it was trained on: it is no run of \`gpt train\``, {
+      hint: INSTEAD,
+    });
+  if (record.files.includes('-'))
+    throw new UserError(`${folder} was trained on a pipe, which is gone`, {
+      hint: INSTEAD,
+    });
+  const files = record.valFile === undefined ? record.files : [...record.files, record.valFile];
+  const missing = files.find((file) => !existsSync(file));
+  if (missing !== undefined)
+    throw new UserError(`what ${folder} was trained on is not there: ${missing}`, {
+      hint: `go to the folder it was trained from, or ${INSTEAD}`,
+    });
+  const name = record.files.join(', ');
+  if (record.files.some((file) => file.endsWith('.bin')))
+    return splitAsTrained(name, readTokenFile(record.files[0], record, tokenizer), record, tokenizer);
+  const corpus = openCorpus(record.files, record);
+  const text = readTokenizedText(corpus, tokenizer);
+  if (corpus.facts.sha256 !== record.sha256) throw changed(name);
+  return splitAsTrained(name, text, record, tokenizer);
+}
+
+/** A token file holds ids only, so what stood behind an `<unk>` is lost. */
+function readTokenFile(path: string, { sha256 }: CorpusRecord, tokenizer: Tokenizer): TokenizedText {
+  const hash = createHash('sha256');
+  for (const chunk of fileChunks(path)) hash.update(chunk);
+  if (hash.digest('hex') !== sha256) throw changed(path);
+  const file = openTokenFile(path);
+  try {
+    const ids = Uint32Array.from(file.slice(0, file.length));
+    if (tokenizer.unkId !== undefined && ids.includes(tokenizer.unkId))
+      throw new UserError(`${path} does not tell how its unknown tokens are spelled`, { hint: INSTEAD });
+    return { tokenizer, ids, unknown: [] };
+  } finally {
+    file.close();
+  }
+}
+
+function splitAsTrained(
+  name: string,
+  text: TokenizedText,
+  record: CorpusRecord,
+  tokenizer: Tokenizer,
+): TrainingText {
+  const { valFile, valFileSha256, valFraction, sha256 } = record;
+  if (valFile !== undefined) {
+    const corpus = openCorpus([valFile], record);
+    const validation = readTokenizedText(corpus, tokenizer);
+    if (corpus.facts.sha256 !== valFileSha256) throw changed(valFile);
+    return { name, train: text, validation, key: `${sha256} ${valFileSha256}` };
+  }
+  const cut = splitTokens(sourceOf(text), valFraction).train.length;
+  return {
+    name: cut < text.ids.length ? `${name}, training split` : name,
+    train: partOfText(text, 0, cut),
+    validation: partOfText(text, cut, text.ids.length),
+    key: `${sha256} ${cut}`,
+  };
+}
+
+export const splits = ['train', 'val'] as const;
+export type Split = (typeof splits)[number];
+
+/** One part of a model's corpus, to evaluate it on. @throws UserError as readTrainingText does, or if it is empty */
+export function readSplit(
+  folder: string,
+  tokenizer: Tokenizer,
+  split: Split,
+  instead?: string,
+): {
+  readonly file: string;
+  readonly text: TokenizedText;
+  readonly characters: number;
+} {
+  const { train, validation } = readTrainingText(folder, tokenizer, instead);
+  const text = split === 'train' ? train : validation;
+  if (text.ids.length < 2)
+    throw new UserError(`${folder} was trained without a validation split`, {
+      hint: 'name a text instead of --split',
+    });
+  return {
+    file: `${split === 'train' ? 'training' : 'validation'} split of ${folder}`,
+    text,
+    characters: countCharacters(textOf(text)),
+  };
+}

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { compressors, trainCompressor } from '../../../src/evaluate/baselines/compressors.ts';
+
+const text = Buffer.from(Array.from({ length: 3000 }, (_, i) => `${(i * i) % 977} whales`).join(' '));
+const hasXz = spawnSync('xz', ['--version']).status === 0;
+
+test('gzip gives the size of what gunzip reads back', () => {
+  const compressed = gzipSync(text, { level: 9 });
+  expect(gunzipSync(compressed).equals(text)).toBe(true);
+  expect(trainCompressor('gzip', Buffer.alloc(0))(text)?.alone).toBeCloseTo(
+    (8 * compressed.length) / text.length,
+    12,
+  );
+});
+
+test.skipIf(!hasXz)('xz remembers a training text of any length, gzip only its end', () => {
+  const noise = Buffer.from(
+    Array.from({ length: 40_000 }, (_, i) => ((i * 7919) % 104_729).toString(36)).join(' '),
+  );
+  const training = Buffer.concat([text, noise]);
+  const [gzip, xz] = (['gzip', 'xz'] as const).map((name) => trainCompressor(name, training)(text)!);
+  expect(xz.afterTraining).toBeLessThan(0.05 * xz.alone);
+  expect(gzip.afterTraining).toBeGreaterThan(0.9 * gzip.alone);
+});
+
+test('one that is not installed is undefined', () => {
+  const path = process.env['PATH'];
+  process.env['PATH'] = '/nowhere';
+  try {
+    expect(compressors.xz(text)).toBeUndefined();
+    expect(trainCompressor('xz', text)(text)).toBeUndefined();
+  } finally {
+    process.env['PATH'] = path;
+  }
+});
