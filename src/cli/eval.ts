@@ -14,7 +14,17 @@ import { notes, showComparison, showMeasures, toJson, type Evaluation } from './
 import { tokenPrinter } from './eval-tokens.ts';
 import { addExamples } from './help.ts';
 import { openModel, threadsOption } from './model-options.ts';
-import { argument, choice, filePath, number, option, repeatable, seed, wholeNumber } from './options.ts';
+import {
+  argument,
+  choice,
+  filePath,
+  number,
+  option,
+  orVariable,
+  repeatable,
+  seed,
+  wholeNumber,
+} from './options.ts';
 import { startShare } from './progress-bar.ts';
 import { notice, print, printable } from './terminal.ts';
 
@@ -41,10 +51,13 @@ export function register(command: Command): void {
       argument('[file...]', 'text files or folders, each a text; stdin if there is none', filePath),
     )
     .addOption(
-      repeatable(
-        '-m, --model <folder>',
-        'may be given again; default: the newest run under checkpoints/',
-        filePath,
+      orVariable(
+        repeatable(
+          '-m, --model <folder>',
+          'may be given again; default: the newest run under checkpoints/',
+          filePath,
+        ),
+        'GPT_MODEL',
       ),
     )
     .addOption(
