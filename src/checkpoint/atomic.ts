@@ -21,6 +21,9 @@ import { isRunning } from './lock.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
+/** Writes pieces, one behind the other, to a path. */
+export type FileWriter = (path: string, pieces: Iterable<Bytes | string>) => void;
+
 /** One write(2) takes at most 2³¹ − 1 bytes, and some systems less: far below that, nothing is gained by more. */
 const LARGEST_WRITE = 64 << 20;
 
@@ -78,6 +81,17 @@ export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>):
   file.commit();
 }
 
+/** Writes a new file and flushes it: for a folder that nobody looks into before all of it is there. */
+export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>): void {
+  const fd = openSync(path, 'wx', 0o666);
+  try {
+    for (const piece of pieces) writeAll(fd, typeof piece === 'string' ? Buffer.from(piece) : piece);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** A write may take less than it was given (a full disk, a signal): goes on until all is written or there is an error. */
 export function writeAll(fd: number, piece: Bytes, position?: number): void {
   const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
@@ -100,24 +114,29 @@ export function syncFolder(folder: string): void {
 }
 
 /**
- * Puts the file at `from` at `to` as well, atomically. Both names share the bytes on the disk where the file system can
- * do that, which is safe because files are replaced here and never changed.
+ * Gives the file at `from` a second name, `to`, which must be new. Both share the bytes on the disk where the file system
+ * can do that, which is safe because files are replaced here and never changed; elsewhere it is a flushed copy.
  */
-export function linkAtomic(from: string, to: string): void {
-  const temporary = `${to}.${process.pid}.tmp`;
-  rmSync(temporary, { force: true });
+export function linkFile(from: string, to: string): void {
   try {
-    linkSync(from, temporary);
+    linkSync(from, to);
   } catch (error) {
-    if (isSystemError(error) && error.code === 'ENOENT') throw error;
-    copyFileSync(from, temporary);
-    const fd = openSync(temporary, 'r+');
+    if (isSystemError(error) && (error.code === 'ENOENT' || error.code === 'EEXIST')) throw error;
+    copyFileSync(from, to);
+    const fd = openSync(to, 'r+');
     try {
       fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
   }
+}
+
+/** The same for a name that may be taken: what was there before is replaced atomically. */
+export function linkAtomic(from: string, to: string): void {
+  const temporary = `${to}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  linkFile(from, temporary);
   renameSync(temporary, to);
   rmSync(temporary, { force: true }); // renaming one name of a file to another name of it does nothing
   syncFolder(dirname(to));

@@ -5,7 +5,7 @@
  * was made for.
  */
 import { execFileSync } from 'node:child_process';
-import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
@@ -16,7 +16,7 @@ export const LOCK = 'run.lock';
 export interface FolderLock {
   /** @throws UserError if the folder has become another process's */
   check(): void;
-  /** Lets go of the folder. */
+  /** Lets go of the folder. Never throws: it may be gone. */
   release(): void;
 }
 
@@ -64,7 +64,11 @@ export function lockFolder(folder: string): FolderLock {
       );
     },
     release() {
-      if (read(path) === text) rmSync(path, { force: true });
+      try {
+        if (read(path) === text) unlinkSync(path);
+      } catch {
+        // left behind, it counts for nothing as soon as this process has ended
+      }
     },
   };
 }

@@ -16,7 +16,7 @@ import type { NamedTensor } from '../model/placement.ts';
 import { parameterTable } from '../model/parameters.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { makeFolder, writeFileAtomic } from './atomic.ts';
+import { makeFolder, writeFileAtomic, type FileWriter } from './atomic.ts';
 import {
   fromConfigJson,
   fromTensorName,
@@ -34,8 +34,13 @@ export const WEIGHTS = 'model.safetensors';
 /** In bytes. A config.json has some kilobytes. */
 const LARGEST_CONFIG = 1e6;
 
-/** Writes everything but the weights. */
-export function writeModelDescription(folder: string, config: ModelConfig, tokenizer: Tokenizer): void {
+/** Writes everything but the weights. @param write how a file is written; by itself, or as a part of a new folder */
+export function writeModelDescription(
+  folder: string,
+  config: ModelConfig,
+  tokenizer: Tokenizer,
+  write: FileWriter = writeFileAtomic,
+): void {
   makeFolder(folder);
   const files: Record<string, unknown> = {
     'config.json': toConfigJson(config, tokenizer),
@@ -43,11 +48,11 @@ export function writeModelDescription(folder: string, config: ModelConfig, token
     'tokenizer_config.json': toTokenizerConfigJson(config, tokenizer),
     'generation_config.json': toGenerationConfigJson(tokenizer),
   };
-  for (const [file, content] of Object.entries(files)) writeJson(join(folder, file), content);
+  for (const [file, content] of Object.entries(files)) writeJson(join(folder, file), content, write);
 }
 
-export const writeJson = (path: string, content: unknown): void =>
-  writeFileAtomic(path, [`${JSON.stringify(content, undefined, 2)}\n`]);
+export const writeJson = (path: string, content: unknown, write: FileWriter = writeFileAtomic): void =>
+  write(path, [`${JSON.stringify(content, undefined, 2)}\n`]);
 
 /**
  * Writes or replaces the weights.
@@ -58,10 +63,11 @@ export function writeWeights(
   folder: string,
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
+  write: FileWriter = writeFileAtomic,
 ): void {
   const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
   // transformers loads a file only if it says which library's conventions it follows
-  writeFileAtomic(join(folder, WEIGHTS), safetensorsPieces(named, { ...metadata, format: 'pt' }));
+  write(join(folder, WEIGHTS), safetensorsPieces(named, { ...metadata, format: 'pt' }));
 }
 
 const FACT_OF_TOKENIZER = 'tokenizer_sha256';

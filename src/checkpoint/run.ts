@@ -18,7 +18,14 @@ import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { linkAtomic, makeFolder, sweepTemporaries, syncFolder, writeFileAtomic } from './atomic.ts';
+import {
+  linkAtomic,
+  linkFile,
+  makeFolder,
+  sweepTemporaries,
+  syncFolder,
+  writeFileFlushed,
+} from './atomic.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
 import { keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
@@ -209,7 +216,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         fill(temporary, whole);
         renameSync(temporary, join(folder, checkpointName(state.step)));
       } catch (error) {
-        rmSync(temporary, { recursive: true, force: true });
+        removeIfPossible(temporary); // the disk may refuse that too: then it is swept away when the run goes on
         throw error;
       }
       syncFolder(folder);
@@ -221,11 +228,12 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         rmSync(into, { recursive: true, force: true });
         mkdirSync(into);
         const metadata = { step: String(state.step) };
-        writeModelDescription(into, config, tokenizer);
-        writeWeights(into, parameters, { ...metadata, ...facts });
-        writeFileAtomic(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
-        if (state.best_step > 0) linkAtomic(join(folder, WEIGHTS), join(into, BEST));
-        writeJson(join(into, STATE), { format, ...rest });
+        writeModelDescription(into, config, tokenizer, writeFileFlushed);
+        writeWeights(into, parameters, { ...metadata, ...facts }, writeFileFlushed);
+        writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
+        if (state.best_step > 0) linkFile(join(folder, WEIGHTS), join(into, BEST));
+        writeJson(join(into, STATE), { format, ...rest }, writeFileFlushed);
+        syncFolder(into);
       }
     },
     log: (name, entry) => logs[name].append(entry),
@@ -255,10 +263,18 @@ function retire(folder: string, isRetired: (step: number) => boolean): void {
     const aside = `${old}.old.${process.pid}.tmp`;
     try {
       renameSync(old, aside);
-      rmSync(aside, { recursive: true });
     } catch {
-      // it only takes up space
+      continue;
     }
+    removeIfPossible(aside);
+  }
+}
+
+function removeIfPossible(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // it only takes up space
   }
 }
 

@@ -14,7 +14,7 @@ import { printEnd } from './train/ending.ts';
 import { printPlan } from './train/plan-table.ts';
 import { createView } from './train/view.ts';
 import { watchOverfitting } from './train/warnings.ts';
-import { tellTrouble, warnNotSaved } from './train/trouble.ts';
+import { tellFailures, tellTrouble } from './train/trouble.ts';
 
 const positive = wholeNumber({ min: 1 });
 const saveEvery: Value<SaveEvery> = {
@@ -113,7 +113,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       },
       ...(!isQuiet() && { sample: view.sample }),
       interrupted: () => interrupt.arrived(),
-      notSaved: warnNotSaved,
+      notSaved: tellFailures(),
     });
   } finally {
     view.end();

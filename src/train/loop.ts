@@ -120,8 +120,12 @@ export interface LoopHooks {
   readonly interrupted?: (() => boolean | Promise<boolean>) | undefined;
   /** Puts the trainer back to the last checkpoint up to a step, or to its start, and says where that is. */
   readonly restore?: ((step: number) => Progress) | undefined;
-  /** Sees what a step has found before it is judged, and may replace it: where tests put faults. */
-  readonly inspect?: ((step: number, found: StepResult, trainer: Trainer) => StepResult) | undefined;
+  /**
+   * Sees what a step has found before it is judged, and may replace it: where tests put faults.
+   *
+   * @param before where the run stands without the step
+   */
+  readonly inspect?: ((before: Progress, found: StepResult, trainer: Trainer) => StepResult) | undefined;
 }
 
 /** The steps between good checkpoints where evaluations give no rhythm. */
@@ -140,6 +144,7 @@ export async function train(
   progress = freshProgress,
 ): Promise<EndReason> {
   let why: Why | undefined;
+  let lastSeconds = 0; // of a step
   let reason = await run();
   let finalLoss: number | undefined;
   if (reason === 'finished' || reason === 'stopped early') {
@@ -188,8 +193,8 @@ export async function train(
     const start = performance.now();
     const { step: done, updates, health } = progress;
     const learningRate = health.learningRateFactor * learningRateAt(done, options);
-    const found = await gradientOf(trainer, done, data.batches(done));
-    const { loss, gradNorm } = inspect?.(done + 1, found, trainer) ?? found;
+    const found = await gradientOf(trainer, done, data.batches(done), lastSeconds);
+    const { loss, gradNorm } = inspect?.(progress, found, trainer) ?? found;
     const skipped = faultOf(health, loss, gradNorm);
     if (skipped === undefined) trainer.update(updates, learningRate);
     progress =
@@ -197,6 +202,7 @@ export async function train(
         ? { ...progress, step: done + 1, updates: updates + 1, health: afterStep(health, done + 1, loss) }
         : { ...progress, step: done + 1, health: afterSkip(health, loss) };
     const seconds = (performance.now() - start) / 1000;
+    lastSeconds = seconds;
     handle({ type: 'step', step: done + 1, loss, gradNorm, learningRate, skipped, seconds });
 
     if (options.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0) markGood();
@@ -246,12 +252,25 @@ export async function train(
   }
 }
 
-/** Forward and backward over the micro-batches of a step, which may take long: signals are heard between them. */
-async function gradientOf(trainer: Trainer, step: number, batches: readonly Batch[]): Promise<StepResult> {
+/** Signals are heard about so often, in seconds: the first asks for an end and must be answered, the second for one at once. */
+const LISTEN = 0.1;
+
+/**
+ * Forward and backward over the micro-batches of a step, with pauses in which signals are heard.
+ *
+ * @param expected how long it is going to take, in seconds
+ */
+async function gradientOf(
+  trainer: Trainer,
+  step: number,
+  batches: readonly Batch[],
+  expected: number,
+): Promise<StepResult> {
+  const pauses = { parts: Math.ceil(expected / batches.length / LISTEN) || 1, pause: () => nextTurn() };
   let loss = 0;
   for (const [micro, batch] of batches.entries()) {
     if (micro > 0) await nextTurn();
-    loss += trainer.accumulate(step, micro, batches.length, batch);
+    loss += await trainer.accumulateInParts(step, micro, batches.length, batch, pauses);
   }
   return { loss, gradNorm: trainer.gradNorm() };
 }

@@ -198,7 +198,9 @@ async function runTraining(
       expectedSeconds,
       backend: backend.name,
       otherEngine:
-        checkpoint !== undefined && checkpoint.state.engine !== engine ? checkpoint.state.engine : undefined,
+        checkpoint === undefined || sameBits(checkpoint.state.engine, engine)
+          ? undefined
+          : checkpoint.state.engine,
       rejected,
       uniformLoss: Math.log(config.vocabSize),
     });
@@ -305,14 +307,19 @@ function readTextAgain(options: TrainModelOptions, tokenizer: Tokenizer, isNamed
 /** The kernels' build without the number of threads, which changes no bit: 'wasm revectorize'. */
 const engineOf = (backend: string): string => backend.replace(/,.*/, '');
 
+/** Builds that give the same bits: both multiply and add in one rounding. test/train/trainer.test.ts compares them. */
+const FUSED: ReadonlySet<string> = new Set(['wasm revectorize', 'wasm relaxed']);
+const sameBits = (a: string, b: string): boolean => a === b || (FUSED.has(a) && FUSED.has(b));
+
 function diverged(folder: string, { step, bestStep, goodStep, health }: Progress, why: Why): UserError {
-  const times = health.rollbacks === 1 ? 'once' : `${health.rollbacks} times`;
   const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
+  const next =
+    goodStep > 0
+      ? `go on from step ${goodStep} at a lower rate: gpt train --resume ${folder} --force --learning-rate …`
+      : 'start again with a lower --learning-rate or a longer --warmup-iters';
   return new UserError(
-    `training diverged at step ${step}, after going back ${times}: ${why.fault}; ${why.tensor}`,
-    {
-      hint: `${best}go on from step ${goodStep} with a lower rate: gpt train --resume ${folder} --force --learning-rate …`,
-    },
+    `training diverged at step ${step}, after going back ${health.rollbacks} times: ${why.fault}; ${why.tensor}`,
+    { hint: best + next },
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Program } from '../autodiff/plan.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { signatures, type Role } from '../engine/signatures.ts';
@@ -78,11 +79,28 @@ export class Trainer {
    * @returns the micro-batch's part of the step's loss
    */
   accumulate(step: number, micro: number, microBatches: number, batch: Batch): number {
-    const { programs } = this;
     this.#prepare(step, micro, microBatches, batch);
-    const program = micro === 0 ? programs.forwardBackward : programs.forwardBackwardAdding!;
-    (micro === 0 ? this.#first : this.#adding).run();
-    return this.#backend.floats[programs.loss(program)] / microBatches;
+    const { program, loaded } = this.#pass(micro);
+    loaded.run();
+    return this.#backend.floats[this.programs.loss(program)] / microBatches;
+  }
+
+  /** The same in a number of parts, with a pause between two: while a part runs, nothing else does. */
+  async accumulateInParts(
+    step: number,
+    micro: number,
+    microBatches: number,
+    batch: Batch,
+    { parts, pause }: { parts: number; pause: () => Promise<unknown> },
+  ): Promise<number> {
+    this.#prepare(step, micro, microBatches, batch);
+    const { program, loaded } = this.#pass(micro);
+    const count = program.instructions.length;
+    for (let part = 0; part < parts; part++) {
+      if (part > 0) await pause();
+      loaded.run(Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts));
+    }
+    return this.#backend.floats[this.programs.loss(program)] / microBatches;
   }
 
   /** The global norm of the gradients, before clipping; the update needs it too. */
@@ -107,8 +125,7 @@ export class Trainer {
     if (broken !== undefined) return `${broken.name} is not finite`;
     for (const [micro, batch] of batches.entries()) {
       this.#prepare(step, micro, batches.length, batch);
-      const program = micro === 0 ? this.programs.forwardBackward : this.programs.forwardBackwardAdding!;
-      const loaded = micro === 0 ? this.#first : this.#adding;
+      const { program, loaded } = this.#pass(micro);
       for (const [i, instruction] of program.instructions.entries()) {
         loaded.run(i, i + 1);
         if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))
@@ -162,6 +179,14 @@ export class Trainer {
   timings(): Timing[] {
     const programs = new Set([this.#first, this.#adding, this.#optimizer]);
     return [...programs].flatMap((program) => program.timings?.() ?? []);
+  }
+
+  /** Forward and backward: the first micro-batch overwrites the gradients, the others add to them. */
+  #pass(micro: number): { program: Program; loaded: Loaded } {
+    const { forwardBackward, forwardBackwardAdding } = this.programs;
+    return micro === 0
+      ? { program: forwardBackward, loaded: this.#first }
+      : { program: forwardBackwardAdding!, loaded: this.#adding };
   }
 
   #prepare(step: number, micro: number, microBatches: number, batch: Batch): void {

@@ -40,7 +40,7 @@ export interface TrainingData {
  */
 export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokenizer): TrainingData {
   const source = options.corpus.some((path) => path.endsWith('.bin'))
-    ? readTokens(options)
+    ? readTokens(options, tokenizer !== undefined)
     : readText(options, tokenizer);
   const { ids, ...found } = source;
   if (options.valFile === undefined) {
@@ -82,10 +82,10 @@ function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
 }
 
 /** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
-function readTokens({ corpus, ...options }: TrainModelOptions): Tokens {
+function readTokens({ corpus, ...options }: TrainModelOptions, resumed: boolean): Tokens {
   if (corpus.length > 1) throw new UsageError('a token file is the whole corpus; name it alone');
   for (const flag of ['minFrequency', 'vocabSize'] as const)
-    if (options[flag] !== undefined)
+    if (options[flag] !== undefined && !resumed)
       throw new UsageError('a token file has its vocabulary already', {
         hint: 'give --min-frequency and --vocab-size to `gpt tokenize`',
       });

@@ -1,8 +1,17 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { run } from './run.ts';
+import { bytesOf, differences } from '../fixtures/run-bytes.ts';
+import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'));
 const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
@@ -10,115 +19,185 @@ const text = Array.from(
   { length: 300 },
   (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
 ).join('');
-const flags = (
+const flags =
   '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --dropout 0.2 ' +
-  '--gradient-accumulation-steps 2 --eval-interval 7 --eval-iters 2 --lr-decay-iters 60 --warmup-iters 5'
-).split(' ');
-const gpt = (line: string) => run(line.split(' '), { cwd: folder });
-const start = (name: string, more: string) =>
-  gpt(`train corpus.txt ${flags.join(' ')} -q -o ${name} ${more}`);
-
-/** Every byte that a run leaves, by file, but for the times its steps took. */
-function bytesOf(name: string): Record<string, string> {
-  const files = readdirSync(join(folder, name), { recursive: true, withFileTypes: true }).filter(
-    (f) => f.isFile() && f.name !== 'speed.jsonl',
-  );
-  return Object.fromEntries(
-    files.map((file) => {
-      const path = join(file.parentPath, file.name);
-      return [path.slice(join(folder, name).length), readFileSync(path, 'latin1')];
-    }),
-  );
-}
+  '--gradient-accumulation-steps 2 --eval-interval 7 --eval-iters 2 --lr-decay-iters 60 --warmup-iters 5 ' +
+  '--sample-tokens 0';
+const gpt = (line: string, options: RunOptions = {}) => run(line.split(' '), { cwd: folder, ...options });
+const start = (name: string, more = '', options: RunOptions = {}) =>
+  gpt(`train corpus.txt ${flags} --max-iters 60 -o ${name} ${more}`.trim(), options);
+const expectSame = (a: string, b: string): void =>
+  expect(differences(bytesOf(join(folder, a)), bytesOf(join(folder, b)))).toEqual([]);
+const copy = (name: string): string => {
+  cpSync(join(folder, 'straight'), join(folder, name), { recursive: true });
+  return name;
+};
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'corpus.txt'), text);
-  for (const optimizer of ['adamw', 'sgd'])
-    await start(`straight-${optimizer}`, `--max-iters 60 --optimizer ${optimizer}`);
+  writeFileSync(join(folder, 'other.txt'), `${text}more`);
+  await start('straight', '-q');
 });
 
-describe('a run in pieces ends with the very same bytes as one in one piece', () => {
-  test.each(['adamw', 'sgd'])('%s, stopped at steps that are and are not evaluated', async (optimizer) => {
-    const name = `pieces-${optimizer}`;
-    await start(name, `--max-iters 9 --optimizer ${optimizer} --threads 1`);
-    for (const [steps, threads] of [
-      [21, 2],
-      [22, 3],
-      [60, 1],
-    ]) {
-      const { stderr, code } = await gpt(
-        `train --resume ${name} --max-iters ${steps} --threads ${threads} -q`,
-      );
-      expect(stderr).toBe('');
-      expect(code).toBe(0);
-    }
-    const [pieces, straight] = [bytesOf(name), bytesOf(`straight-${optimizer}`)];
-    expect(Object.keys(straight).length).toBeGreaterThan(15);
-    for (const file of Object.keys(straight)) expect(pieces[file] === straight[file], file).toBe(true);
+describe('a run that was stopped ends with the very same bytes as one that was not', () => {
+  test('killed after an evaluation', async () => {
+    let killed = false;
+    await start('killed', '', {
+      onOutput: (output, signal) => {
+        if (killed || !output.includes('step 21 ')) return;
+        killed = true;
+        signal('SIGKILL');
+      },
+    });
+    expect(await gpt('train --resume killed -q')).toMatchObject({ stderr: '', code: 0 });
+    expectSame('killed', 'straight');
   });
 
-  test('killed at any moment', async () => {
-    for (let i = 0; i < 3; i++) {
-      const name = `killed-${i}`;
-      let seen = 0;
-      await run(['train', 'corpus.txt', ...flags, '-o', name, '--max-iters', '60', '--sample-tokens', '0'], {
-        cwd: folder,
-        onOutput: (output, signal) => {
-          const evaluations = output.split('val ').length - 1;
-          if (evaluations > i + 1 && seen++ === 0) signal('SIGKILL');
+  test.skipIf(process.platform === 'win32').each(['SIGINT', 'SIGTERM'] as const)(
+    'by %s, which saves first',
+    async (name) => {
+      let sent = false;
+      const { stderr, signal } = await start(name, '--threads 1', {
+        onOutput: (output, send) => {
+          if (sent || !output.includes('step 1/60')) return;
+          sent = true;
+          send(name);
         },
       });
-      const { stderr, code } = await gpt(`train --resume ${name} -q`);
-      expect(stderr).toBe('');
-      expect(code).toBe(0);
-      const [resumed, straight] = [bytesOf(name), bytesOf('straight-adamw')];
-      for (const file of Object.keys(straight))
-        if (!file.endsWith('trainer_state.json')) expect(resumed[file] === straight[file], file).toBe(true);
-      expect(JSON.parse(resumed['/checkpoint-60/trainer_state.json'])).toMatchObject({
-        step: 60,
-        tokens_seen: 60 * 64,
-      });
-    }
+      expect(stderr).toMatch(/Finishing the step and saving; press Ctrl-C again to stop at once\.\n/);
+      expect(stderr).toMatch(/Interrupted after \d+ steps; [^]*gpt train --resume SIG/);
+      expect(signal).toBe(name);
+      expect(await gpt(`train --resume ${name} --threads 3 -q`)).toMatchObject({ stderr: '', code: 0 });
+      expectSame(name, 'straight');
+    },
+  );
+
+  test.skipIf(process.platform === 'win32')(
+    'by a second signal, at once, with the last checkpoint intact',
+    async () => {
+      const name = copy('twice');
+      let sent = false;
+      const { stderr, signal } = await gpt(
+        // Micro-batches without end: the step would take minutes.
+        `train --resume ${name} --max-iters 90 --gradient-accumulation-steps 100000 --force`,
+        {
+          onOutput: (output, send) => {
+            if (!sent && output.includes('Going on from step 60')) setTimeout(send, 500, 'SIGINT');
+            sent ||= output.includes('Going on from step 60');
+            if (output.includes('press Ctrl-C again')) setTimeout(send, 400, 'SIGINT');
+          },
+        },
+      );
+      expect(stderr).not.toContain('Interrupted after');
+      expect(signal).toBe('SIGINT');
+      expect(await gpt(`train --resume ${name} --max-iters 61 -q`)).toMatchObject({ stderr: '', code: 0 });
+    },
+  );
+
+  test('made longer than first planned', async () => {
+    await gpt(`train corpus.txt ${flags} --max-iters 40 -o longer -q`);
+    expect(await gpt('train --resume longer --max-iters 60 -q')).toMatchObject({ stderr: '', code: 0 });
+    expectSame('longer', 'straight');
   });
 });
 
 describe('resuming', () => {
   test('takes the newest run by default, says where it goes on, and what the schedule does', async () => {
-    cpSync(join(folder, 'straight-adamw'), join(folder, 'checkpoints/copied'), { recursive: true });
-    const { stderr, code } = await gpt('train --resume --max-iters 65 --sample-tokens 0');
+    copy('checkpoints/copied');
+    const { stderr, code } = await gpt('train --resume --max-iters 65');
     expect(code).toBe(0);
     expect(stderr).toContain('Going on from step 60.');
-    expect(stderr).toContain('The learning rate stays at 0.0001 from step 60 on');
+    expect(stderr).toContain(
+      'The learning rate stays at 0.0001 from step 60 on, where its decay ends; --lr-decay-iters 65 --force makes the decay longer.',
+    );
     expect(readdirSync(join(folder, 'checkpoints/copied'))).toContain('checkpoint-65');
   });
 
+  test('a run that was moved, with its text elsewhere', async () => {
+    mkdirSync(join(folder, 'far'));
+    renameSync(join(folder, copy('moving')), join(folder, 'far/away'));
+    const line = 'train --resume away --max-iters 62 -q';
+    const lost = await gpt(line, { cwd: join(folder, 'far') });
+    expect(lost.stderr).toBe(
+      'error: corpus.txt, a text of this run, is not there\nhint: say where it is: gpt train FILE --resume away\n',
+    );
+    const named = await gpt(line.replace('train', 'train ../corpus.txt'), { cwd: join(folder, 'far') });
+    expect(named).toMatchObject({ stderr: '', code: 0 });
+  });
+
+  test('says so if other kernels computed the run before, which round otherwise', async () => {
+    const state = join(folder, copy('elsewhere-computed'), 'checkpoint-60/trainer_state.json');
+    writeFileSync(state, readFileSync(state, 'utf8').replace(/"engine": ".*"/, '"engine": "wasm other"'));
+    const { stderr } = await gpt('train --resume elsewhere-computed --max-iters 61');
+    expect(stderr).toContain(
+      'warning: so far wasm other computed this run: from here on it is another one in the last digits\n',
+    );
+  });
+
+  test('a run that read stdin needs its text again', async () => {
+    const stdin = text;
+    await gpt(`train - ${flags} --max-iters 9 -o piped -q`, { stdin });
+    const line = 'train --resume piped --max-iters 10 -q';
+    expect((await gpt(line)).stderr).toBe(
+      'error: the text of this run came from stdin\nhint: give it again: … | gpt train - --resume piped\n',
+    );
+    expect(await gpt(line.replace('train', 'train -'), { stdin })).toMatchObject({ stderr: '', code: 0 });
+  });
+
   test.each([
-    ['a finished run', '--resume straight-adamw', 2, 'the run has done its 60 steps'],
+    ['a finished run', '--resume straight', 2, 'the run has done its 60 steps'],
     [
       'other options',
-      '--resume straight-adamw --max-iters 70 --n-layer 2 --seed 5',
+      '--resume straight --max-iters 70 --n-layer 2 --seed 5',
       2,
-      '--n-layer is 2, but the run has 1',
+      '--seed is 5, but the run has 1337; --n-layer is 2, but the run has 1',
     ],
     [
       'another text',
-      'other.txt --resume straight-adamw --max-iters 70',
+      'other.txt --resume straight --max-iters 70',
       1,
       'other.txt is not the text the run was started with',
     ],
+    [
+      'another validation text',
+      '--resume straight --max-iters 70 --val-file other.txt',
+      1,
+      'other.txt is not what the run was validated on before',
+    ],
+    ['another folder', '--resume straight -o elsewhere', 2, '--out-dir does not go with --resume'],
+    ['to replace what it goes on with', '--resume straight --overwrite', 2, '--overwrite does not go with'],
     ['no such run', '--resume nowhere', 1, 'there is no run nowhere'],
+    ['a run without a checkpoint', '--resume empty', 1, 'empty has no checkpoint to go on from'],
+    [
+      'a time that is none',
+      'corpus.txt --save-every 10x',
+      2,
+      '--save-every: "10x" is not a number of steps, or',
+    ],
     ['nothing at all', '', 2, 'no text was given'],
   ])('refuses %s', async (_name, line, code, message) => {
-    writeFileSync(join(folder, 'other.txt'), `${text}more`);
+    mkdirSync(join(folder, 'empty'), { recursive: true });
     const result = await gpt(`train ${line}`.trim());
     expect(result.stderr).toContain(message);
     expect(result.code).toBe(code);
   });
 
-  test('--force goes on with other options', async () => {
-    cpSync(join(folder, 'straight-adamw'), join(folder, 'forced'), { recursive: true });
-    const { stderr, code } = await gpt('train --resume forced --max-iters 62 --learning-rate 0.5 --force -q');
-    expect(stderr).toBe('');
-    expect(code).toBe(0);
+  test('--force goes on with other options and another text', async () => {
+    const name = copy('forced');
+    const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.5 --force -q`;
+    expect(await gpt(line)).toMatchObject({ stderr: '', code: 0 });
   });
+});
+
+test('a run that diverges says at each step what happens, and ends with what went wrong first', async () => {
+  const wild = '--optimizer sgd --learning-rate 1e25 --grad-clip 0 --weight-decay 0 --schedule constant';
+  const { stderr, code } = await start('wild', `${wild} --warmup-iters 0`);
+  expect(code).toBe(1);
+  expect(stderr).toContain('warning: step 2: loss not finite; the parameters stay as they were\n');
+  expect(stderr).toMatch(
+    /warning: diverged at step 6: loss not finite; .* is not finite\.\n {2}starting again with 0\.5 × the learning rate \(1 of 3 times\)\n/,
+  );
+  expect(stderr).toMatch(
+    /error: training diverged at step 6, after going back 3 times: loss not finite; .* is not finite\nhint: start again with a lower --learning-rate or a longer --warmup-iters\n$/,
+  );
 });

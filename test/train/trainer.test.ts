@@ -64,6 +64,36 @@ describe('training', () => {
     for (const run of runs.slice(1)) expect(run.equals(runs[0])).toBe(true);
   });
 
+  test('gives the same bits in one go and in parts', async () => {
+    const backend = await createWasmBackend({ threads: 2 });
+    const trainer = makeTrainer(backend, {}, 2);
+    const gradients = () => trainer.gradients().map(({ data }) => data.slice());
+    const whole = [0, 1].map((micro) => trainer.accumulate(3, micro, 2, batch(micro)));
+    const expected = gradients();
+    let paused = 0;
+    const pauses = { parts: 7, pause: () => Promise.resolve(paused++) };
+    const parts: number[] = [];
+    for (const micro of [0, 1])
+      parts.push(await trainer.accumulateInParts(3, micro, 2, batch(micro), pauses));
+    expect(parts).toEqual(whole);
+    expect(gradients()).toEqual(expected);
+    expect(paused).toBe(12);
+    await backend.close();
+  });
+
+  test('gives the same bits with the two builds that multiply and add in one rounding', async () => {
+    const runs: Buffer[] = [];
+    for (const variant of ['revectorize', 'relaxed'] as const) {
+      const backend = await createWasmBackend({ threads: 2, variant });
+      const trainer = makeTrainer(backend);
+      for (let step = 0; step < 5; step++) trainer.step(step, [batch(step)], 1e-2);
+      const tensors = [...trainer.parameters(), ...trainer.moments()];
+      runs.push(Buffer.concat(tensors.map(({ data }) => Buffer.from(data.slice().buffer))));
+      await backend.close();
+    }
+    expect(runs[1].equals(runs[0])).toBe(true);
+  });
+
   test.each([
     ['GPT-2', {}],
     ['post-LN with ReLU', { norm: 'post', activation: 'relu' }],

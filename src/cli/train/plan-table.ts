@@ -30,18 +30,23 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
     ]),
   );
   warnOfSlowEngine(plan.backend, plan.rejected);
-  if (plan.startStep > 0) {
-    notice(`Going on from step ${formatNumber(plan.startStep)}.`);
-    if (settings.maxIters > settings.lrDecayIters && settings.schedule !== 'constant')
-      notice(
-        `The learning rate stays at ${settings.minLr} from step ${formatNumber(settings.lrDecayIters)} on, where its decay ends.`,
-      );
-  }
+  if (plan.startStep > 0) tellResumed(plan.startStep, settings);
+  if (plan.otherEngine !== undefined)
+    warn(`so far ${plan.otherEngine} computed this run: from here on it is another one in the last digits`);
   if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
   for (const warning of warningsBefore({ ...plan, tokens, config, tokenizer })) warn(warning);
   notice();
+}
+
+function tellResumed(step: number, { maxIters, lrDecayIters, schedule, minLr }: TrainPlan['settings']): void {
+  notice(`Going on from step ${formatNumber(step)}.`);
+  if (schedule === 'constant' || maxIters <= lrDecayIters) return;
+  notice(
+    `The learning rate stays at ${minLr} from step ${formatNumber(lrDecayIters)} on, where its decay ends; ` +
+      `--lr-decay-iters ${maxIters} --force makes the decay longer.`,
+  );
 }
 
 /** A folder without the slash a shell's completion adds. */

@@ -21,14 +21,21 @@ export function tellTrouble(event: TrainEvent): void {
   }
 }
 
-/** A checkpoint that could not be written. */
-export function warnNotSaved({ step, savedStep, error }: SaveFailure): void {
-  const last =
-    savedStep === undefined
-      ? 'Nothing is saved yet'
-      : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
-  warn(
-    `step ${formatNumber(step)} is not saved: ${printable(describeSystemError(error))}.\n` +
-      `  ${last}; training goes on, and the next save tries again`,
-  );
+/** Tells of checkpoints that could not be written: in full the first time, in a line as long as the reason stays the same. */
+export function tellFailures(): (failure: SaveFailure) => void {
+  let told: string | undefined;
+  return ({ step, savedStep, error }) => {
+    const reason = `${error.code} after ${savedStep}`;
+    const what = `step ${formatNumber(step)} is not saved`;
+    if (reason === told) return warn(`${what} either`);
+    told = reason;
+    const last =
+      savedStep === undefined
+        ? 'Nothing is saved yet'
+        : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
+    warn(
+      `${what}: ${printable(describeSystemError(error))}.\n` +
+        `  ${last}; training goes on, and the next save tries again`,
+    );
+  };
 }

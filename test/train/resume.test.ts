@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { writeTokenFile } from '../../src/data/token-file.ts';
+import { createCharTokenizer } from '../../src/tokenizer/char.ts';
+import { encode } from '../../src/tokenizer/tokenizer.ts';
+import type { TrainModelOptions } from '../../src/train/settings.ts';
+import { trainModel, type TrainHandlers, type TrainResult } from '../../src/train/train-model.ts';
+import { bytesOf, differences } from '../fixtures/run-bytes.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'resume-'));
+const at = (name: string): string => join(root, name);
+const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
+const text = (a: number): string =>
+  Array.from({ length: 200 }, (_, i) => `${words[(i * i + a * i) % 10]} ${words[(i * 7) % 10]}.\n`).join('');
+
+beforeAll(() => {
+  writeFileSync(at('corpus.txt'), text(3));
+  writeFileSync(at('other.txt'), text(5));
+  mkdirSync(at('ids'));
+  const tokenizer = createCharTokenizer([...new Set(text(3)), '<unk>']);
+  const json = JSON.stringify(tokenizer.toJSON());
+  writeFileSync(at('ids/tokenizer.json'), json);
+  writeTokenFile(at('ids/tokens.bin'), [Uint32Array.from(encode(tokenizer, text(3)))], {
+    vocabSize: tokenizer.vocabSize,
+    tokenizerHash: createHash('sha256').update(json).digest(),
+  });
+});
+
+const STEPS = 24;
+const base: TrainModelOptions = {
+  corpus: [at('corpus.txt')],
+  nLayer: 1,
+  nHead: 2,
+  nEmbd: 8,
+  blockSize: 8,
+  batchSize: 2,
+  maxIters: STEPS,
+  lrDecayIters: STEPS,
+  warmupIters: 4,
+  evalInterval: 5,
+  evalIters: 2,
+};
+
+/** Trains until a number of steps is done, and is then interrupted. */
+function trainTo(
+  step: number,
+  options: TrainModelOptions,
+  handlers: TrainHandlers = {},
+): Promise<TrainResult> {
+  let done = 0;
+  return trainModel(options, {
+    ...handlers,
+    event: (event) => {
+      if (event.type === 'step') done = event.step;
+    },
+    interrupted: () => done === step,
+  });
+}
+
+describe('a run in pieces, with 1, 2 and 3 threads, ends with the very same bytes as one in one piece', () => {
+  const cases: Record<string, Partial<TrainModelOptions>> = {
+    'AdamW, cosine': {},
+    'SGD, linear': { optimizer: 'sgd', schedule: 'linear', learningRate: 0.1 },
+    'constant rate, no clipping, another seed': { schedule: 'constant', gradClip: 0, seed: 2 ** 40 + 7 },
+    dropout: { dropout: 0.3 },
+    'accumulated gradients, with dropout': { gradientAccumulationSteps: 3, dropout: 0.1 },
+    'the original Transformer’s pieces': { norm: 'post', positions: 'sinusoidal', activation: 'relu' },
+    'early stopping, at a rate too high': { patience: 3, learningRate: 3, evalInterval: 3, gradClip: 0 },
+    'a validation file': { valFile: at('other.txt') },
+    'a token file': { corpus: [at('ids/tokens.bin')] },
+    'words, no validation text': { tokenizer: 'word', valFraction: 0 },
+    'no evaluations, saved at steps': { evalInterval: 0, saveEvery: 7 },
+    samples: { sampleTokens: 5 },
+  };
+  const handlers: TrainHandlers = { sample: () => {} };
+
+  test.each(Object.entries(cases))('%s', async (name, changes) => {
+    const options = { ...base, ...changes };
+    const [straight, pieces] = [at(`${name}, straight`), at(`${name}, pieces`)];
+    const whole = await trainModel({ ...options, outDir: straight, threads: 2 }, handlers);
+
+    // Interrupted twice, then come to an end, between two evaluations, and then made longer.
+    await trainTo(4, { ...options, outDir: pieces, threads: 1, maxIters: 18 }, handlers);
+    await trainTo(10, { corpus: [], resume: pieces, threads: 3 }, handlers);
+    const end = await trainModel({ corpus: [], resume: pieces, threads: 2 }, handlers);
+    const longer = trainModel({ corpus: [], resume: pieces, threads: 1, maxIters: STEPS }, handlers);
+    if (end.reason === 'stopped early')
+      await expect(longer).rejects.toThrow('stopped after 3 evaluations without progress');
+    else expect(await longer).toEqual({ ...whole, folder: pieces });
+
+    expect(end.reason === 'stopped early').toBe(whole.reason === 'stopped early');
+    expect(whole.reason === 'stopped early').toBe(changes.patience !== undefined);
+    expect(bytesOf(straight).size).toBeGreaterThan(12);
+    const differing = differences(bytesOf(pieces), bytesOf(straight));
+    // One that stopped early was never made longer, and its options say so.
+    expect(
+      differing.filter((file) => changes.patience === undefined || !file.endsWith('trainer_state.json')),
+    ).toEqual([]);
+  });
+});
