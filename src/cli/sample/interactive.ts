@@ -6,9 +6,9 @@ import { UsageError, UserError } from '../../errors.ts';
 import { formatTable } from '../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../suggest.ts';
-import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
+import { forStdout, notice, print, printable, printError, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
-import { plainOutput, probabilityOutput, safe } from './output.ts';
+import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt, severalTexts, type Unk } from './prompts.ts';
 import {
@@ -210,7 +210,7 @@ async function startOver(session: Session, argument: string): Promise<void> {
 }
 
 async function show(session: Session): Promise<void> {
-  await print(`${safe(session.text)}\n`);
+  await print(`${forStdout(session.text)}\n`);
 }
 
 function set(session: Session, argument: string): void {

@@ -1,11 +1,8 @@
 /** The forms in which texts are shown: as they are, coloured by probability, or as lines of JSON. */
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { print, printable, stdoutColors } from '../terminal.ts';
+import { forStdout, print, stdoutColors } from '../terminal.ts';
 import { alternativesTable, colored, legend } from './probability-colors.ts';
 import type { Output, Writing } from './write.ts';
-
-/** What goes to a terminal must not steer it; a pipe gets the very text. */
-export const safe = (text: string): string => (process.stdout.isTTY ? printable(text) : text);
 
 /** The texts, as they grow. @param titled whether a line above each says which it is */
 export function plainOutput(titled: boolean): Output {
@@ -13,12 +10,12 @@ export function plainOutput(titled: boolean): Output {
   return {
     async start({ request }) {
       shown = 0;
-      await print(heading(request.sample, titled) + stdoutColors.bold(safe(request.prompt.text)));
+      await print(heading(request.sample, titled) + stdoutColors.bold(forStdout(request.prompt.text)));
     },
     async update({ written }) {
       const text = written.text.slice(shown);
       shown = written.text.length;
-      if (text !== '') await print(safe(text));
+      if (text !== '') await print(forStdout(text));
     },
     async end(writing) {
       await this.update(writing);
@@ -46,7 +43,7 @@ export function probabilityOutput(titled: boolean, tokenizer: Tokenizer): Output
       while (shown < written.text.length) {
         const end = pieceStart + written.pieces[piece].length;
         const part = written.text.slice(shown, end);
-        if (part !== '') text += colored(safe(part), Math.exp(details[piece].logprob));
+        if (part !== '') text += colored(forStdout(part), Math.exp(details[piece].logprob));
         shown += part.length;
         if (shown < end) break; // the rest of the token is held back
         pieceStart = end;
@@ -90,7 +87,7 @@ export function jsonOutput(tokenizer: Tokenizer, seed: number, withTokens: boole
           tokens: details.map((each) => ({ ...named(each), top: each.top.map(named) })),
         }),
       };
-      return print(safe(`${JSON.stringify(line)}\n`));
+      return print(forStdout(`${JSON.stringify(line)}\n`));
     },
   };
 }

@@ -3,9 +3,8 @@ import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { Draft, type DraftOptions } from '../../generate/draft.ts';
 import type { Candidate } from '../../generate/sampling.ts';
 import { formatPercent } from '../format.ts';
-import { notice, print, printable, stderrColors } from '../terminal.ts';
+import { forStdout, notice, print, printable, stderrColors } from '../terminal.ts';
 import type { LineInput } from './line-input.ts';
-import { safe } from './output.ts';
 import { colored, quoted } from './probability-colors.ts';
 import type { Prompt } from './prompts.ts';
 import type { Model } from './write.ts';
@@ -33,7 +32,7 @@ export async function pickTokens(
     picked.push(id);
     page = 0;
     logits = draft.advance(decoder, id);
-    if (!input.live) await print(safe(tokenizer.decode([id])));
+    if (!input.live) await print(forStdout(tokenizer.decode([id])));
   };
   for (;;) {
     const candidates = draft.sampler.candidates(logits);
