@@ -245,7 +245,8 @@ export function refit(
   settings: Settings,
   { step, steps, elapsed, training, seconds, last }: Pace,
 ): Settings | undefined {
-  if (settings.schedule !== 'wsd' || step > settings.lrDecayStart || steps === 0) return undefined;
+  const isSettled = step > settings.lrDecayStart || step >= settings.maxIters;
+  if (settings.schedule !== 'wsd' || isSettled || steps === 0) return undefined;
   const stepSeconds = training / steps;
   const left = Math.max(1, Math.floor((seconds - elapsed - last) / stepSeconds));
   const decay = Math.ceil(DECAY_SHARE * (steps + left));

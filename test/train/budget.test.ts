@@ -141,6 +141,10 @@ describe('keeping to the time', () => {
     for (let step = 0; step <= end.lrDecayStart; step++) expect(rate(step, end)).toBe(rate(step, settings));
     expect(rate(end.maxIters, end)).toBe(end.minLr);
   });
+  test('a run that has done its last step is not made longer', () => {
+    const done = { ...settings, maxIters: 50, lrDecayStart: 50 };
+    expect(refit(done, { step: 50, steps: 50, elapsed: 5, training: 5, ...time })).toBeUndefined();
+  });
   test('a schedule whose shape depends on its length is left alone', () => {
     const cosine = { ...settings, schedule: 'cosine' as const };
     expect(refit(cosine, { step: 50, steps: 50, elapsed: 50, training: 50, ...time })).toBeUndefined();
