@@ -5,6 +5,6 @@ const { text, vocabSize, discounts, contexts } = JSON.parse(process.argv[2]);
 const source = { length: text.length, slice: (from, to) => text.slice(from, to) };
 const model = createNgramModel(countNgrams(source, vocabSize, discounts.length), discounts);
 const tokens = Array.from({ length: vocabSize }, (_, token) => token);
-console.log(
+process.stdout.write(
   JSON.stringify(contexts.map((before) => tokens.map((token) => model.probability(before, token)))),
 );
