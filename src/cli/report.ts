@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../checkpoint/atomic.ts';
 import { newestRun } from '../checkpoint/runs.ts';
-import { MAX_THREADS } from '../engine/wasm.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText } from '../generate/prompt.ts';
@@ -13,8 +12,8 @@ import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { formatBytes } from './format.ts';
 import { addExamples } from './help.ts';
-import { openModel } from './model-options.ts';
-import { argument, choice, filePath, option, wholeNumber, type Value } from './options.ts';
+import { openModel, threadsOption } from './model-options.ts';
+import { argument, choice, filePath, option, type Value } from './options.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
 interface Flags {
@@ -22,6 +21,7 @@ interface Flags {
   readonly text?: string;
   readonly unk: 'error' | 'skip' | 'replace';
   readonly threads?: number;
+  readonly json?: true;
 }
 
 const text: Value<string> = { expected: 'text', read: (given) => given };
@@ -45,9 +45,8 @@ export function register(command: Command): void {
         'error',
       ),
     )
-    .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    )
+    .addOption(threadsOption())
+    .option('--json', 'print where the page was written, and its size, as JSON')
     .action(report);
   addExamples(command, [
     ['The newest run, from all sides', 'gpt report'],
@@ -60,17 +59,18 @@ async function report(folders: readonly string[], flags: Flags): Promise<void> {
   if (folders.length > 1) {
     const names = namesOf(folders);
     const runs = folders.map((folder, i) => ({ name: names[i], run: readRun(folder) }));
-    await writePage(comparisonReport(runs), flags.output ?? 'report.html');
+    await writePage(comparisonReport(runs), flags.output ?? 'report.html', flags.json);
   } else {
     const folder = folders[0] ?? newestRun();
-    await writePage(await runPage(folder, flags), flags.output ?? join(folder, 'report.html'));
+    await writePage(await runPage(folder, flags), flags.output ?? join(folder, 'report.html'), flags.json);
   }
 }
 
 /** Writes a page to a file, or to stdout, and says so. */
-export async function writePage(page: string, path: string): Promise<void> {
+export async function writePage(page: string, path: string, json?: true): Promise<void> {
   if (path === '-') return print(page);
   writeFileAtomic(path, [page]);
+  if (json) return print(`${JSON.stringify({ file: path, bytes: Buffer.byteLength(page) })}\n`);
   notice(
     `Wrote ${stderrColors.bold(printable(path))}, ${formatBytes(Buffer.byteLength(page))}; open it in a browser.`,
   );

@@ -1,5 +1,4 @@
 /** What the pages say one can type: it parses, and the recipes of the README run. */
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -86,17 +85,14 @@ describe.skipIf(process.platform === 'win32')('recipes of the README', () => {
     ]);
   });
 
-  test.runIf(spawnSync('split', ['--version']).status === 0)(
-    'a filter that scores lines by surprisal',
-    async () => {
-      const { stdout, stderr, code } = await bash(recipes[1]);
-      expect(stderr).toBe('');
-      expect(code).toBe(0);
-      const lines = stdout.trimEnd().split('\n');
-      expect(lines).toHaveLength(3);
-      expect(lines[0]).toMatch(/^[\d.]+\tdamns rrrr kkkk\.$/);
-    },
-  );
+  test('a filter that scores lines by surprisal', async () => {
+    const { stdout, stderr, code } = await bash(recipes[1]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatch(/^[\d.]+\tdamns rrrr kkkk\.$/);
+  });
 
   test('a sampler that feeds another program', async () => {
     const { stdout, stderr, code } = await bash(recipes[2]);
