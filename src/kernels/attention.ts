@@ -19,7 +19,7 @@ import { clear, packColumns, packRows, panelBytes, panels } from './gemm/pack';
 import { rowDot, rowExp, rowMax } from './normalisation';
 import { masks16 } from './random';
 import { scratch } from './scratch';
-import { share } from './threads';
+import { ownerInTurn, share, take } from './threads';
 import { exp4, loadPart, log4, madd, putPart, squareRoot, storePart, sumFour, sumLanes } from './vector';
 
 /** Bytes of a row of a strip. */
@@ -43,9 +43,13 @@ export function attention(
 ): void {
   const heads = B * H;
   const whole = heads - (heads % threads);
-  const end = share(whole, 1, thread + 1, threads);
-  for (let bh = share(whole, 1, thread, threads); bh < end; bh++)
-    headForward(thread, bh, 0, 1, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+  for (let turn = 0; turn < threads; turn++) {
+    const owner = ownerInTurn(turn, thread, threads);
+    const from = share(whole, 1, owner, threads);
+    const end = share(whole, 1, owner + 1, threads);
+    for (let bh = from + take(owner); bh < end; bh = from + take(owner))
+      headForward(thread, bh, 0, 1, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+  }
   if (whole == heads) return;
   const team = threads / (heads - whole);
   const bh = whole + thread / team;
@@ -275,71 +279,75 @@ export function attentionBackward(
   const dS = dP + strip; // KEYS / NR strips
   const packedDS = dS + strip * (KEYS / NR);
 
-  const end = share(B * H, 1, thread + 1, threads);
-  for (let bh = share(B * H, 1, thread, threads); bh < end; bh++) {
-    const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-    const q = qkv + at;
-    const k = q + (C << 2);
-    const v = k + (C << 2);
-    const dQ = dQkv + at;
-    const dK = dQ + (C << 2);
-    const dV = dK + (C << 2);
-    const o = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
-    const logSums = lse + ((usize(bh) * T) << 2);
-    packRows(packedQ, rowPanel, q, ld, T, D, MR, 0, rowPanels);
-    packRows(packedDO, rowPanel, dOut + o, ldo, T, D, MR, 0, rowPanels);
-    packColumns(packedQT, columnPanel, q, ld, D, T, MR, 0, columnPanels);
-    packColumns(packedDOT, columnPanel, dOut + o, ldo, D, T, MR, 0, columnPanels);
-    for (let t = 0; t < T; t++)
-      store<f32>(corrections + (usize(t) << 2), rowDot(dOut + o + ldo * t, out + o + ldo * t, D));
+  for (let turn = 0; turn < threads; turn++) {
+    const owner = ownerInTurn(turn, thread, threads);
+    const from = share(B * H, 1, owner, threads);
+    const end = share(B * H, 1, owner + 1, threads);
+    for (let bh = from + take(owner); bh < end; bh = from + take(owner)) {
+      const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+      const q = qkv + at;
+      const k = q + (C << 2);
+      const v = k + (C << 2);
+      const dQ = dQkv + at;
+      const dK = dQ + (C << 2);
+      const dV = dK + (C << 2);
+      const o = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
+      const logSums = lse + ((usize(bh) * T) << 2);
+      packRows(packedQ, rowPanel, q, ld, T, D, MR, 0, rowPanels);
+      packRows(packedDO, rowPanel, dOut + o, ldo, T, D, MR, 0, rowPanels);
+      packColumns(packedQT, columnPanel, q, ld, D, T, MR, 0, columnPanels);
+      packColumns(packedDOT, columnPanel, dOut + o, ldo, D, T, MR, 0, columnPanels);
+      for (let t = 0; t < T; t++)
+        store<f32>(corrections + (usize(t) << 2), rowDot(dOut + o + ldo * t, out + o + ldo * t, D));
 
-    for (let block = 0; block < T; block += KEYS) {
-      const blockKeys = min(KEYS, T - block);
-      // Strips begin at the panel of queries that holds query `block`.
-      const firstPanel = block / MR;
-      const origin = firstPanel * MR;
-      for (let key = block; key < block + blockKeys; key += NR) {
-        const width = min(NR, T - key);
-        const panel = key / MR;
-        const skipped = ROW * (panel * MR - origin);
-        const below = ROW * (key - origin); // where the strip's first query with a key is
-        const dSStrip = dS + strip * ((key - block) / NR);
-        const m = (rowPanels - panel) * MR;
-        packRows(packedK, 0, k + ld * key, ld, width, D, NR, 0, 1);
-        packRows(packedV, 0, v + ld * key, ld, width, D, NR, 0, 1);
-        macroKernel(packedQ + rowPanel * panel, rowPanel, packedK, 0, p + skipped, ROW, 0, 0, m, NR, D, tile);
-        macroKernel(packedDO + rowPanel * panel, rowPanel, packedV, 0, dP + skipped, ROW, 0, 0, m, NR, D, tile);
-        if (threshold)
-          for (let t = key; t < T; t++)
-            dropRow(dP + ROW * (t - origin), (u32(bh) * T + t) * rowLength + key, rng, site, threshold, scale, masks);
-        clear(dSStrip, below);
-        for (let t = key; t < T; t++) {
-          const row = ROW * (t - origin);
-          const shift = load<f32>(logSums + (usize(t) << 2));
-          const correction = load<f32>(corrections + (usize(t) << 2));
-          probabilitiesAndScores(p + row, dP + row, dSStrip + row, root, shift, correction);
-          if (t < key + NR - 1) maskRow(p + row, dSStrip + row, t - key);
+      for (let block = 0; block < T; block += KEYS) {
+        const blockKeys = min(KEYS, T - block);
+        // Strips begin at the panel of queries that holds query `block`.
+        const firstPanel = block / MR;
+        const origin = firstPanel * MR;
+        for (let key = block; key < block + blockKeys; key += NR) {
+          const width = min(NR, T - key);
+          const panel = key / MR;
+          const skipped = ROW * (panel * MR - origin);
+          const below = ROW * (key - origin); // where the strip's first query with a key is
+          const dSStrip = dS + strip * ((key - block) / NR);
+          const m = (rowPanels - panel) * MR;
+          packRows(packedK, 0, k + ld * key, ld, width, D, NR, 0, 1);
+          packRows(packedV, 0, v + ld * key, ld, width, D, NR, 0, 1);
+          macroKernel(packedQ + rowPanel * panel, rowPanel, packedK, 0, p + skipped, ROW, 0, 0, m, NR, D, tile);
+          macroKernel(packedDO + rowPanel * panel, rowPanel, packedV, 0, dP + skipped, ROW, 0, 0, m, NR, D, tile);
           if (threshold)
-            dropRow(p + row, (u32(bh) * T + t) * rowLength + key, rng, site, threshold, scale, masks);
+            for (let t = key; t < T; t++)
+              dropRow(dP + ROW * (t - origin), (u32(bh) * T + t) * rowLength + key, rng, site, threshold, scale, masks);
+          clear(dSStrip, below);
+          for (let t = key; t < T; t++) {
+            const row = ROW * (t - origin);
+            const shift = load<f32>(logSums + (usize(t) << 2));
+            const correction = load<f32>(corrections + (usize(t) << 2));
+            probabilitiesAndScores(p + row, dP + row, dSStrip + row, root, shift, correction);
+            if (t < key + NR - 1) maskRow(p + row, dSStrip + row, t - key);
+            if (threshold)
+              dropRow(p + row, (u32(bh) * T + t) * rowLength + key, rng, site, threshold, scale, masks);
+          }
+          const fromKey = usize(key) * MR << 2; // in each panel of columns, the queries before it are skipped
+          macroKernel(packedDOT + fromKey, columnPanel, p + below, 0, gradient, ROW, 0, 0, columnPanels * MR, NR, T - key, tile);
+          storeTransposed(gradient, dV + ld * key, ld, D, width, 0, accumulate);
+          macroKernel(packedQT + fromKey, columnPanel, dSStrip + below, 0, gradient, ROW, 0, 0, columnPanels * MR, NR, T - key, tile);
+          storeTransposed(gradient, dK + ld * key, ld, D, width, 0, accumulate);
         }
-        const fromKey = usize(key) * MR << 2; // in each panel of columns, the queries before it are skipped
-        macroKernel(packedDOT + fromKey, columnPanel, p + below, 0, gradient, ROW, 0, 0, columnPanels * MR, NR, T - key, tile);
-        storeTransposed(gradient, dV + ld * key, ld, D, width, 0, accumulate);
-        macroKernel(packedQT + fromKey, columnPanel, dSStrip + below, 0, gradient, ROW, 0, 0, columnPanels * MR, NR, T - key, tile);
-        storeTransposed(gradient, dK + ld * key, ld, D, width, 0, accumulate);
-      }
 
-      const rows = T - block;
-      for (let j = 0; j < blockKeys; j += NR)
-        packRows(
-          packedDS + panelBytes(MR, j), panelBytes(MR, blockKeys), dS + strip * (j / NR) + ROW * (block - origin), ROW,
-          rows, min(NR, blockKeys - j), MR, 0, panels(rows, MR),
+        const rows = T - block;
+        for (let j = 0; j < blockKeys; j += NR)
+          packRows(
+            packedDS + panelBytes(MR, j), panelBytes(MR, blockKeys), dS + strip * (j / NR) + ROW * (block - origin), ROW,
+            rows, min(NR, blockKeys - j), MR, 0, panels(rows, MR),
+          );
+        packColumns(keyColumns, panelBytes(NR, blockKeys), k + ld * block, ld, D, blockKeys, NR, 0, panels(D, NR));
+        macroKernel(
+          packedDS, panelBytes(MR, blockKeys), keyColumns, panelBytes(NR, blockKeys), dQ + ld * block, ld, 0,
+          block > 0 ? 1 : accumulate, rows, D, blockKeys, tile,
         );
-      packColumns(keyColumns, panelBytes(NR, blockKeys), k + ld * block, ld, D, blockKeys, NR, 0, panels(D, NR));
-      macroKernel(
-        packedDS, panelBytes(MR, blockKeys), keyColumns, panelBytes(NR, blockKeys), dQ + ld * block, ld, 0,
-        block > 0 ? 1 : accumulate, rows, D, blockKeys, tile,
-      );
+      }
     }
   }
 }

@@ -58,6 +58,8 @@ export function millisecondsWaited(): f64 {
 
 /** Returns when all threads have called it. */
 export function barrier(threads: i32): void {
+  meetings++;
+  store<i32>(taken(self, meetings + PHASES / 2), 0); // nobody uses this one: the others are as far, or one meeting behind
   if (threads == 1) return;
   const start = profiling ? now() : 0;
   meet(threads);
@@ -80,7 +82,6 @@ export function enter(thread: i32): void {
  * has to go back and forth, takes three times.
  */
 function meet(threads: i32): void {
-  meetings++;
   for (let round = 0, distance = 1; distance < threads; round++, distance <<= 1) {
     const to = self + distance;
     announce(flag(to < threads ? to : to - threads, round), meetings);
@@ -100,4 +101,35 @@ function flag(thread: i32, round: i32): usize {
 export function share(n: i32, step: i32, thread: i32, threads: i32): i32 {
   const steps = (n + step - 1) / step;
   return min(n, i32((i64(steps) * thread) / threads) * step);
+}
+
+/** For each of up to 64 threads, in each of some meetings to come, how many of its pieces of work have been taken. */
+// @ts-ignore: decorator
+@inline const TAKEN: usize = 1 << 17;
+// @ts-ignore: decorator
+@inline const PHASES: i32 = 8;
+
+// @ts-ignore: decorator
+@inline
+function taken(thread: i32, phase: i32): usize {
+  return TAKEN + (usize(((phase & (PHASES - 1)) << 6) + thread) << APART);
+}
+
+/**
+ * Takes the next piece of a thread's work: 0, 1, 2, …, each once, whoever asks. So a thread that is done helps the others,
+ * of which one may have been interrupted, or run on a slower core. Who computes a piece changes none of its bits. Until all
+ * threads meet again, these numbers are for one loop only.
+ */
+// @ts-ignore: decorator
+@inline
+export function take(owner: i32): i32 {
+  return atomic.add<i32>(taken(owner, meetings), 1);
+}
+
+/** Whose work a thread does in turn 0, 1, …: first its own, then that of the others, round the circle. */
+// @ts-ignore: decorator
+@inline
+export function ownerInTurn(turn: i32, thread: i32, threads: i32): i32 {
+  const owner = thread + turn;
+  return owner < threads ? owner : owner - threads;
 }

@@ -7,19 +7,21 @@
  *   wide     for few rows and many columns: each thread takes columns, packs all rows of A for itself and a panel of B just
  *            before it uses it, so that it is still in the first-level cache; nobody waits for anybody
  *
- * Threads split C: by rows, or by columns. No sum over k is ever split, and blocks of k follow from K alone, so the bits do
+ * Threads split C: by rows, or by columns, and help each other with what is left. No sum over k is ever split, and blocks of k follow from K alone, so the bits do
  * not depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { scratch, sharedScratch, SHARED_SCRATCH } from '../scratch';
-import { barrier, share } from '../threads';
+import { barrier, ownerInTurn, share, take } from '../threads';
 import { macroKernel } from './macro-kernel';
 import { packColumns, packRows, panelBytes, panels } from './pack';
 import { matrixTimesFewRows } from './few-rows';
 
-/** A panel of B, KC·NR·4 B = 24 KiB, is half of Zen 5's first-level cache; a block of A, MC·KC·4 B = 144 KiB, a seventh of the second. */
+/**
+ * A panel of B, KC·NR·4 B = 24 KiB, is half of Zen 5's first-level cache; a block of A, MC·KC·4 B = 72 KiB, a
+ * seventh of Zen 3's second. Small blocks also let threads help each other. */
 const KC = 384;
-const MC = 96;
+const MC = 48;
 /** Two blocks of B take KC·NC·8 B = 12 MiB of the shared memory. */
 const NC = 4096;
 /** At most so many rows go the wide way: packed, they take WIDE·KC·4 B = 384 KiB. */
@@ -123,16 +125,11 @@ function shared(
   const kc = blockDepth(K);
 
   const byRows = panels(M, MR) >= 2 * threads || M >= N;
-  const mFrom = byRows ? share(M, MR, thread, threads) : 0;
-  const mTo = byRows ? share(M, MR, thread + 1, threads) : M;
-  const mc = evenHeight(mTo - mFrom);
 
   let block = 0;
   for (let j = 0; j < N; j += NC) {
     const n = min(NC, N - j);
     const nPanels = panels(n, NR);
-    const nFrom = byRows ? 0 : share(n, NR, thread, threads);
-    const nTo = byRows ? n : share(n, NR, thread + 1, threads);
     for (let p = 0; p < K; p += kc) {
       const k = min(kc, K - p);
       // Blocks alternate between two halves, so that one barrier a block is enough: whoever packs into a half has passed
@@ -146,22 +143,31 @@ function shared(
       barrier(threads);
 
       const add = p > 0 ? 1 : accumulate;
-      const biasHere = bias && p == 0 ? bias + (usize(j + nFrom) << 2) : 0;
-      const pb = packedB + ((usize(nFrom) * k) << 2);
-      for (let i = mFrom; i < mTo; i += mc) {
-        const m = min(mc, mTo - i);
-        const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
-        pack(!transA, packedA, rows, lda, m, k, MR, 0, panels(m, MR));
-        const pc = c + ldc * i + (usize(j + nFrom) << 2);
-        macroKernel(
-          packedA, panelBytes(MR, k), pb, panelBytes(NR, k), pc, ldc, biasHere, add, m, nTo - nFrom, k, tile,
-        );
+      for (let turn = 0; turn < threads; turn++) {
+        const owner = ownerInTurn(turn, thread, threads);
+        const mFrom = byRows ? share(M, MR, owner, threads) : 0;
+        const mTo = byRows ? share(M, MR, owner + 1, threads) : M;
+        const nFrom = byRows ? 0 : share(n, NR, owner, threads);
+        const nTo = byRows ? n : share(n, NR, owner + 1, threads);
+        if (nFrom == nTo) continue;
+        const biasHere = bias && p == 0 ? bias + (usize(j + nFrom) << 2) : 0;
+        const pb = packedB + ((usize(nFrom) * k) << 2);
+        const mc = evenHeight(mTo - mFrom);
+        for (let i = mFrom + mc * take(owner); i < mTo; i = mFrom + mc * take(owner)) {
+          const m = min(mc, mTo - i);
+          const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
+          pack(!transA, packedA, rows, lda, m, k, MR, 0, panels(m, MR));
+          const pc = c + ldc * i + (usize(j + nFrom) << 2);
+          macroKernel(
+            packedA, panelBytes(MR, k), pb, panelBytes(NR, k), pc, ldc, biasHere, add, m, nTo - nFrom, k, tile,
+          );
+        }
       }
     }
   }
 }
 
-/** Height of the blocks of A: as even as they come in whole panels, so that 128 becomes 66 + 62, not 96 + 32. */
+/** Height of the blocks of A: as even as they come in whole panels, so that 64 becomes 36 + 28, not 48 + 16. */
 function evenHeight(rows: i32): i32 {
   const blocks = max(1, panels(rows, MC));
   return max(1, panels(panels(rows, blocks), MR)) * MR;
