@@ -65,11 +65,7 @@ export function* wholeBatches(source: TokenSource, { B, T }: BatchShape, stride 
 }
 
 /** A fixed sample: `batches` batches out of `wholeBatches`'s windows, evenly spread; all of them if there are no more. */
-export function* sampleBatches(
-  source: TokenSource,
-  { B, T }: BatchShape,
-  batches: number,
-): Generator<Batch> {
+export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, batches: number): Generator<Batch> {
   const count = windowCount(source, T);
   const wanted = Math.min(count, batches * B);
   for (let first = 0; first < wanted; first += B) {

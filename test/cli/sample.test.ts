@@ -282,7 +282,8 @@ describe('the interactive mode', () => {
       keys: [
         ['harpoon', '\x03'],
         ['> ', '/max-tokens 3\r'],
-        ['max-tokens: 3', '\x04'],
+        ['max-tokens: 3', ''],
+        ['> ', '\x04'],
       ],
     });
     expect(stdout).toContain('max-tokens: 3');

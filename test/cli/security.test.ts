@@ -156,6 +156,7 @@ test('no source reaches for the network, runs text as code, or starts a process 
   expect(found.toSorted()).toEqual([
     "bin/gpt.js: 'child_process'",
     "src/checkpoint/lock.ts: 'node:child_process'",
+    "src/evaluate/baselines/compressors.ts: 'node:child_process'",
   ]);
 });
 

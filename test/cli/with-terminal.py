@@ -35,9 +35,10 @@ while True:
         break
     os.write(1, output)
     pending += output
-    if keys and keys[0][0] in pending:
-        os.write(terminal, keys.pop(0)[1])
-        pending = b""
+    while keys and keys[0][0] in pending:
+        after, text = keys.pop(0)
+        pending = pending[pending.index(after) + len(after) :]
+        os.write(terminal, text)
 
 status = os.waitpid(pid, 0)[1]
 if os.WIFSIGNALED(status):

@@ -46,28 +46,34 @@ test('whole batches predict every token but the first exactly once', () => {
 
 test('overlapping whole batches predict every token once, in order, with block − stride tokens of context', () => {
   assert(
-    property(integer({ min: 2, max: 60 }), integer({ min: 1, max: 9 }), integer({ min: 1, max: 9 }), (length, T, S) => {
-      const stride = Math.min(S, T);
-      const short = { length, slice: (a: number, b: number) => ids.subarray(a, Math.min(b, length)) };
-      let next = 1;
-      for (const { inputs, targets } of wholeBatches(short, { B: 3, T }, stride))
-        targets.forEach((target, i) => {
-          if (target < 0) return;
-          const t = i % T;
-          expect([inputs[i], target]).toEqual([next - 1, next]);
-          const context = inputs.subarray(i - t, i + 1);
-          expect([...context]).toEqual(Array.from(context, (_, k) => next - 1 - t + k));
-          expect(context.length).toBeGreaterThanOrEqual(Math.min(next, T - stride));
-          next++;
-        });
-      expect(next).toBe(length);
-    }),
+    property(
+      integer({ min: 2, max: 60 }),
+      integer({ min: 1, max: 9 }),
+      integer({ min: 1, max: 9 }),
+      (length, T, S) => {
+        const stride = Math.min(S, T);
+        const short = { length, slice: (a: number, b: number) => ids.subarray(a, Math.min(b, length)) };
+        let next = 1;
+        for (const { inputs, targets } of wholeBatches(short, { B: 3, T }, stride))
+          targets.forEach((target, i) => {
+            if (target < 0) return;
+            const t = i % T;
+            expect([inputs[i], target]).toEqual([next - 1, next]);
+            const context = inputs.subarray(i - t, i + 1);
+            expect([...context]).toEqual(Array.from(context, (_, k) => next - 1 - t + k));
+            expect(context.length).toBeGreaterThanOrEqual(Math.min(next, T - stride));
+            next++;
+          });
+        expect(next).toBe(length);
+      },
+    ),
     { seed: 1 },
   );
 });
 
 test('a sample is spread over the text and the same each time', () => {
-  const sample = () => [...sampleBatches(source, shape, 2)].flatMap(({ inputs }) => [0, 8, 16].map((i) => inputs[i]));
+  const sample = () =>
+    [...sampleBatches(source, shape, 2)].flatMap(({ inputs }) => [0, 8, 16].map((i) => inputs[i]));
   expect(sample()).toEqual(sample());
   expect(sample()).toEqual([0, 16, 32, 48, 64, 80]);
 });
@@ -79,5 +85,7 @@ test('the last part is for validation', () => {
 });
 
 test('a text shorter than a block is refused with both numbers', () => {
-  expect(() => checkLength(source, 103)).toThrow('the training text has 103 tokens; a --block-size of 103 needs at least 104');
+  expect(() => checkLength(source, 103)).toThrow(
+    'the training text has 103 tokens; a --block-size of 103 needs at least 104',
+  );
 });

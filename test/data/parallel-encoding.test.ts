@@ -4,7 +4,18 @@ import { encodeInParallel } from '../../src/data/parallel-encoding.ts';
 import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 
-const LINES = ["It's a whale.\n", '\n', ' \n\n', 'ß🐋 x', '\r\n', '<|endof', 'text|>\n', '  two  ', '\ud83d', '\udc0b\n'];
+const LINES = [
+  "It's a whale.\n",
+  '\n',
+  ' \n\n',
+  'ß🐋 x',
+  '\r\n',
+  '<|endof',
+  'text|>\n',
+  '  two  ',
+  '\ud83d',
+  '\udc0b\n',
+];
 const lines = array(constantFrom(...LINES), { maxLength: 30 });
 
 function learn(kind: (typeof tokenizerKinds)[number]): Tokenizer {
