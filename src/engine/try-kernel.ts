@@ -37,7 +37,7 @@ export function tryKernel(
   for (const { offset, length } of guards) backend.ints.fill(GUARD, offset, offset + length);
   Object.entries(regions).forEach(([name, { offset }], i) => {
     const target = roles[name] === 'ids' ? backend.ints : backend.floats;
-    target.set(values(kernelCase[name] as Fill, new Philox(i, 0, Stream.gradcheck)), offset);
+    target.set(valuesOf(kernelCase[name] as Fill, i), offset);
   });
   backend.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).run();
   for (const { offset, length } of guards)
@@ -51,7 +51,16 @@ export function tryKernel(
   );
 }
 
-function values(fill: Fill, random: Philox): number[] {
+/** The numbers of each buffer, made once for all backends that are compared. */
+const made = new WeakMap<Fill, readonly number[]>();
+
+function valuesOf(fill: Fill, seed: number): readonly number[] {
+  const numbers = made.get(fill) ?? draw(fill, new Philox(seed, 0, Stream.gradcheck));
+  made.set(fill, numbers);
+  return numbers;
+}
+
+function draw(fill: Fill, random: Philox): number[] {
   switch (fill.kind) {
     case 'exact':
       return [...fill.values];
