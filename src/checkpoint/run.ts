@@ -143,6 +143,7 @@ export function resumeRun(folder: string): ResumedRun {
       ended: endOf(logPath(folder, 'metrics'), state.log_bytes.metrics),
       continue() {
         sweepTemporaries(folder);
+        retireBefore(folder, state); // the process that wrote this checkpoint may have been killed before it could
         const best = join(checkpoint.folder, BEST);
         if (existsSync(best)) linkAtomic(best, join(folder, WEIGHTS));
         keepLog(logPath(folder, 'speed'), state.step); // of another length each time: no part of a checkpoint
@@ -221,8 +222,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       }
       syncFolder(folder);
       writing.savedStep = state.step;
-      const good = checkpointUpTo(folder, state.good_step)?.step;
-      retire(folder, (step) => step !== state.step && step !== good);
+      retireBefore(folder, state);
 
       function fill(into: string, { format, ...rest }: TrainerState): void {
         rmSync(into, { recursive: true, force: true });
@@ -251,6 +251,12 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     },
     close: () => lock.release(),
   };
+}
+
+/** Removes the checkpoints that are not needed any more beside this one: all but the one of `good_step`. */
+function retireBefore(folder: string, { step, good_step }: Pick<TrainerState, 'step' | 'good_step'>): void {
+  const good = checkpointUpTo(folder, good_step)?.step;
+  retire(folder, (other) => other !== step && other !== good);
 }
 
 /**

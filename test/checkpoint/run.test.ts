@@ -136,6 +136,18 @@ test('going back removes what came after', () => {
 });
 
 describe('going on', () => {
+  test('removes what the process that wrote the checkpoint was killed too early to remove', () => {
+    const run = createRun(path, config, tokenizer);
+    save(run, 5, { good_step: 5 });
+    cpSync(join(path, 'checkpoint-5'), join(root, 'not-removed'), { recursive: true });
+    save(run, 10, { good_step: 10 });
+    run.close();
+    renameSync(join(root, 'not-removed'), join(path, 'checkpoint-5'));
+    const again = resumeRun(path);
+    again.continue();
+    again.close();
+    expect(checkpoints()).toEqual(['checkpoint-10']);
+  });
   test('puts back the best model and the log as the checkpoint has seen them', () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 5 });
