@@ -27,7 +27,7 @@ def test_beam_search_finds_the_same_texts(model, beams, length_penalty, ends):
     # A token that greedy text has somewhere, so that some texts end there.
     (greedy,) = ours(model, "--greedy")
     stop = greedy["tokens"][2]
-    if ends and sum(stop["text"] in token for token in tokenizer.get_vocab()) > 1:
+    if ends and sum(stop["text"] in tokenizer.decode([id]) for id in range(len(tokenizer))) > 1:
         pytest.skip("theirs end at a token, ours at a text, which other tokens have too")
     found = theirs.generate(
         ids,
