@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { latestCheckpoint } from '../../../src/checkpoint/run.ts';
 import { run } from '../run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'budget-'));
@@ -13,8 +14,8 @@ const at = (line: string) => run(line.split(' '), { cwd: folder });
 
 /** The last checkpoint of a run. */
 function checkpoint(name: string) {
-  const last = readdirSync(join(folder, name)).find((file) => file.startsWith('checkpoint-'))!;
-  const file = (of: string): Buffer => readFileSync(join(folder, name, last, of));
+  const { folder: last } = latestCheckpoint(join(folder, name))!;
+  const file = (of: string): Buffer => readFileSync(join(last, of));
   const state = JSON.parse(file('trainer_state.json').toString()) as {
     step: number;
     options: { maxIters: number; lrDecayStart: number; lrDecayIters: number; schedule: string };
@@ -23,7 +24,7 @@ function checkpoint(name: string) {
 }
 
 test('a run that is told its time says all it chose, and that alone makes the same bits again', async () => {
-  const { stderr, code } = await at('train corpus.txt --minutes 0.05 -o timed');
+  const { stderr, code } = await at('train corpus.txt --minutes 0.05 --patience 0 -o timed');
   expect(code).toBe(0);
   expect(stderr).toMatch(/time +about 3s/);
   const { state, weights } = checkpoint('timed');
