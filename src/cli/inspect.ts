@@ -5,18 +5,17 @@ import { newestRun } from '../checkpoint/runs.ts';
 import { chunksOf } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
 import { UsageError } from '../errors.ts';
-import { encodePrompt } from '../generate/prompt.ts';
+import { encodePrompt, type Unk } from '../generate/prompt.ts';
 import { readActivations, type Activations } from '../inspect/activations.ts';
 import { readWeights } from '../inspect/weights.ts';
 import { printAttention } from './inspect/attention.ts';
 import { printExpectations } from './inspect/expectations.ts';
 import { addExamples } from './help.ts';
-import { openModel } from './model-options.ts';
+import { openModel, threadsOption, unkOption } from './model-options.ts';
 import { printOverview } from './inspect/overview.ts';
 import { printNeighbors } from './inspect/neighbors.ts';
-import { argument, choice, filePath, option, wholeNumber, type Value } from './options.ts';
+import { anyText, argument, filePath, option, wholeNumber } from './options.ts';
 import { notice } from './terminal.ts';
-import { MAX_THREADS } from '../engine/wasm.ts';
 
 interface Flags {
   readonly neighbors?: string;
@@ -25,37 +24,26 @@ interface Flags {
   readonly layer?: number;
   readonly head?: number;
   readonly top: number;
-  readonly unk: 'error' | 'skip' | 'replace';
+  readonly unk: Unk;
   readonly threads?: number;
   readonly json?: true;
 }
 
-const text: Value<string> = { expected: 'text', read: (given) => given };
-
 export function register(command: Command): void {
   command
     .addArgument(argument('[model]', 'a model folder; default: the newest run under checkpoints/', filePath))
-    .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', text))
-    .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', text))
+    .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', anyText))
+    .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', anyText))
     .addOption(
-      option('--logits <text>', 'what it expects next, and how the guess forms layer by layer', text),
+      option('--logits <text>', 'what it expects next, and how the guess forms layer by layer', anyText),
     )
     .addOption(option('--layer <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
     .addOption(option('--head <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
     .addOption(
       option('--top <n>', 'how many neighbors or expected tokens', wholeNumber({ min: 1, max: 100 }), 5),
     )
-    .addOption(
-      option(
-        '--unk <what>',
-        'text the model lacks: error, skip or replace',
-        choice(['error', 'skip', 'replace']),
-        'error',
-      ),
-    )
-    .addOption(
-      option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
-    )
+    .addOption(unkOption())
+    .addOption(threadsOption())
     .option('--json', 'print what was found as JSON')
     .action(inspect);
   addExamples(command, [

@@ -5,7 +5,8 @@ import { newestRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
-import { filePath, option, orVariable, wholeNumber } from './options.ts';
+import { unkChoices } from '../generate/prompt.ts';
+import { choice, filePath, option, orVariable, wholeNumber } from './options.ts';
 import { printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
@@ -29,16 +30,24 @@ export const threadsOption = (): Option =>
     'GPT_THREADS',
   );
 
+export const unkOption = (whose = 'text'): Option =>
+  option('--unk <what>', `${whose} the model lacks: error, skip or replace`, choice(unkChoices), 'error');
+
 /** Opens the model and starts the engine. The caller closes the backend. */
 export async function openModel({
   model,
   threads,
 }: ModelFlags): Promise<{ folder: ModelFolder; backend: Backend }> {
   const folder = openModelFolder(model ?? newestRun());
+  return { folder, backend: await startEngine(folder, threads) };
+}
+
+/** Starts the engine for a model that is open. The caller closes it. */
+export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Backend> {
   const { backend, rejected } = await chooseBackend(threads === undefined ? {} : { threads });
   warnOfSlowEngine(backend.name, rejected);
-  verbose(`model ${printable(folder.folder)}, ${backend.name}`);
-  return { folder, backend };
+  verbose(`model ${printable(folder)}, ${backend.name}`);
+  return backend;
 }
 
 /** Says so if a slower engine has to do, and why. */

@@ -123,6 +123,9 @@ export function choice<const T extends string>(words: readonly T[]): Value<T> {
   };
 }
 
+/** Any text, an empty one too. */
+export const anyText: Value<string> = { expected: 'text', read: (text) => text };
+
 /** A file or folder name. Whether it exists is found out by using it: checking first would only race. */
 export const filePath: Value<string> = {
   expected: 'a path',

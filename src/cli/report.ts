@@ -5,26 +5,25 @@ import { writeFileAtomic } from '../checkpoint/atomic.ts';
 import { newestRun } from '../checkpoint/runs.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
-import { encodePrompt, startOfText } from '../generate/prompt.ts';
+import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import { readRun, type RunRecord } from '../inspect/run-record.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Backend } from '../engine/instruction.ts';
+import { bannedIds } from '../tokenizer/tokenizer.ts';
 import { formatBytes } from './format.ts';
 import { addExamples } from './help.ts';
-import { openModel, threadsOption } from './model-options.ts';
-import { argument, choice, filePath, option, type Value } from './options.ts';
+import { startEngine, threadsOption, unkOption } from './model-options.ts';
+import { anyText, argument, filePath, option } from './options.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
 interface Flags {
   readonly output?: string;
   readonly text?: string;
-  readonly unk: 'error' | 'skip' | 'replace';
+  readonly unk: Unk;
   readonly threads?: number;
   readonly json?: true;
 }
-
-const text: Value<string> = { expected: 'text', read: (given) => given };
 
 export function register(command: Command): void {
   command
@@ -36,15 +35,8 @@ export function register(command: Command): void {
         filePath,
       ),
     )
-    .addOption(option('--text <text>', 'what the model reads for its attention maps', text))
-    .addOption(
-      option(
-        '--unk <what>',
-        'text the model lacks: error, skip or replace',
-        choice(['error', 'skip', 'replace']),
-        'error',
-      ),
-    )
+    .addOption(option('--text <text>', 'what the model reads for its attention maps', anyText))
+    .addOption(unkOption())
     .addOption(threadsOption())
     .option('--json', 'print where the page was written, and its size, as JSON')
     .action(report);
@@ -77,13 +69,13 @@ export async function writePage(page: string, path: string, json?: true): Promis
 }
 
 async function runPage(path: string, flags: Flags): Promise<string> {
-  const { threads } = flags;
   const run = readRun(path);
-  const { folder, backend } = await openModel({ model: path, ...(threads === undefined ? {} : { threads }) });
+  const { model } = run;
+  const backend = await startEngine(model, flags.threads);
   try {
     const ids = textToRead(run, backend, flags);
-    const shown = ids.slice(0, Math.min(VIEWED_TOKENS, folder.config.blockSize));
-    return runReport(run, viewModel(folder, backend, shown), { hasSample: flags.text === undefined });
+    const shown = ids.slice(0, Math.min(VIEWED_TOKENS, model.config.blockSize));
+    return runReport(run, viewModel(model, backend, shown), { hasSample: flags.text === undefined });
   } finally {
     await backend.close();
   }
@@ -97,6 +89,6 @@ function textToRead({ model, logs }: RunRecord, backend: Backend, { text: given,
   if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
   const decoder = Decoder.create(backend, config, (tensors) => model.load(tensors));
   const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
-  const banned = new Set(tokenizer.unkId === undefined ? [] : [tokenizer.unkId]);
+  const banned = bannedIds(tokenizer);
   return Uint32Array.from(generate(decoder, startOfText(tokenizer).ids, { ...drawing, banned }));
 }

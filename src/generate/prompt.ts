@@ -1,17 +1,20 @@
 import { UserError } from '../errors.ts';
 import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
 
+/** What becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`. */
+export const unkChoices = ['error', 'skip', 'replace'] as const;
+export type Unk = (typeof unkChoices)[number];
+
 /**
  * The ids of a prompt.
  *
- * @param unk what becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`
  * @param place where the prompt is, for messages: ' in line 3'
  * @throws UserError if there is such text and `unk` is 'error', or if nothing is left
  */
 export function encodePrompt(
   tokenizer: Tokenizer,
   text: string,
-  unk: 'error' | 'skip' | 'replace',
+  unk: Unk,
   place = '',
 ): { ids: Uint32Array; unknown: number } {
   let first: Unknown | undefined;

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { generate } from '../generate/generate.ts';
-import { encodePrompt, startOfText } from '../generate/prompt.ts';
+import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import { bannedIds, endOfTextIds } from '../tokenizer/tokenizer.ts';
 import type { Model } from './model.ts';
@@ -11,7 +11,7 @@ export interface SampleOptions extends Partial<SamplingOptions> {
   /** The same seed writes the same text; default: another one each time. */
   readonly seed?: number;
   /** Prompt text that the model's vocabulary lacks: an error (the default), left out, or `<unk>`. */
-  readonly unk?: 'error' | 'skip' | 'replace';
+  readonly unk?: Unk;
 }
 
 /**

@@ -3,23 +3,16 @@ import type { Command } from 'commander';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { UsageError } from '../../errors.ts';
 import { Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
+import type { Unk } from '../../generate/prompt.ts';
 import { bannedIds } from '../../tokenizer/tokenizer.ts';
 import { addExamples } from '../help.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { addModelOptions, openModel, type ModelFlags } from '../model-options.ts';
-import { choice, filePath, number, option, wholeNumber } from '../options.ts';
+import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
+import { anyText, filePath, number, option, wholeNumber } from '../options.ts';
 import { searchTexts } from './beams.ts';
 import { interact } from './interactive.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
-import {
-  encode,
-  noticeOfLength,
-  promptLines,
-  readPrompt,
-  severalTexts,
-  type Prompt,
-  type Unk,
-} from './prompts.ts';
+import { encode, noticeOfLength, promptLines, readPrompt, severalTexts, type Prompt } from './prompts.ts';
 import { addSettings, kebab, settingsOf, type Settings } from './settings.ts';
 import { writeTexts } from './write.ts';
 
@@ -42,13 +35,11 @@ interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
   readonly pick?: true;
 }
 
-const text = { expected: 'text', read: (given: string) => given };
-
 export function register(command: Command): void {
   addModelOptions(command);
   command.optionsGroup('Prompt:');
   command
-    .addOption(option('-p, --prompt <text>', 'what to continue; - or a pipe: stdin', text))
+    .addOption(option('-p, --prompt <text>', 'what to continue; - or a pipe: stdin', anyText))
     .addOption(option('--prompt-file <file>', 'the same from a file', filePath).conflicts('prompt'))
     .addOption(
       option('--prompts <file>', 'one prompt a line, or - for stdin; answers are lines of JSON', filePath)
@@ -58,14 +49,7 @@ export function register(command: Command): void {
         .conflicts('interactive')
         .conflicts('pick'),
     )
-    .addOption(
-      option(
-        '--unk <what>',
-        'prompt text the model lacks: error, skip or replace',
-        choice(['error', 'skip', 'replace']),
-        'error',
-      ),
-    )
+    .addOption(unkOption('prompt text'))
     .addOption(option('--num-samples <n>', 'how many texts after each prompt', wholeNumber({ min: 1 }), 1));
   command.optionsGroup('Writing, in the order in which it works:');
   addSettings(command);

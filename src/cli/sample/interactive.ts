@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { writeFileAtomic } from '../../checkpoint/atomic.ts';
 import { UsageError, UserError } from '../../errors.ts';
+import type { Unk } from '../../generate/prompt.ts';
 import { formatTable } from '../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../suggest.ts';
@@ -10,7 +11,7 @@ import { forStdout, notice, print, printable, printError, stderrColors } from '.
 import { openLineInput, type LineInput } from './line-input.ts';
 import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
-import { encode, readPrompt, severalTexts, type Unk } from './prompts.ts';
+import { encode, readPrompt, severalTexts } from './prompts.ts';
 import {
   escaped,
   escapedText,

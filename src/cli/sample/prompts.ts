@@ -3,11 +3,9 @@ import { createReadStream } from 'node:fs';
 import { chunksOf, fileChunks } from '../../data/corpus.ts';
 import { decodeText } from '../../data/decode-text.ts';
 import { UsageError, UserError } from '../../errors.ts';
-import { encodePrompt, startOfText } from '../../generate/prompt.ts';
+import { encodePrompt, startOfText, type Unk } from '../../generate/prompt.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { notice } from '../terminal.ts';
-
-export type Unk = 'error' | 'skip' | 'replace';
 
 /** What to continue. */
 export interface Prompt {
