@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Batch } from '../data/batches.ts';
 import {
   afterRollback,
   afterSkip,
@@ -11,7 +12,7 @@ import {
   type Health,
 } from './divergence.ts';
 import { learningRateAt, type ScheduleOptions } from './schedule.ts';
-import type { Batch, StepResult, Trainer } from './trainer.ts';
+import type { StepResult, Trainer } from './trainer.ts';
 
 /** What the loop needs to know; everything about corpora, files and terminals is the caller's. */
 export interface LoopOptions extends ScheduleOptions {

@@ -1,4 +1,5 @@
 import type { Program } from '../autodiff/plan.ts';
+import type { Batch } from '../data/batches.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { signatures, type Role } from '../engine/signatures.ts';
@@ -6,12 +7,6 @@ import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
 import { writeHyper, type OptimizerOptions } from './optimizer.ts';
 import type { TrainingPrograms } from './programs.ts';
-
-/** B·T token ids and the ids that follow them; a target of −1 is ignored. */
-export interface Batch {
-  readonly inputs: Int32Array;
-  readonly targets: Int32Array;
-}
 
 export interface StepResult {
   /** Mean loss of the step's tokens in nats, before the update. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Batch } from '../../src/data/batches.ts';
 import type { Backend } from '../../src/engine/instruction.ts';
 import { gpt2Defaults } from '../../src/model/config.ts';
 import { Layout } from '../../src/engine/memory.ts';
@@ -6,7 +7,7 @@ import { plan } from '../../src/autodiff/plan.ts';
 import { placeModel, within } from '../../src/model/placement.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { placeBatch, recordLoss, trainingPrograms } from '../../src/train/programs.ts';
-import { Trainer, type Batch } from '../../src/train/trainer.ts';
+import { Trainer } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
 

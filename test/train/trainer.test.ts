@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { Batch } from '../../src/data/batches.ts';
 import type { Backend } from '../../src/engine/instruction.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
-import { Trainer, type Batch } from '../../src/train/trainer.ts';
+import { Trainer } from '../../src/train/trainer.ts';
 
 const config: ModelConfig = {
   ...gpt2Defaults,
