@@ -1,5 +1,5 @@
 import type { KernelArguments, KernelName, Role } from '../engine/signatures.ts';
-import { signatures } from '../engine/signatures.ts';
+import { signatures, WRITE_ROLES } from '../engine/signatures.ts';
 import type { Region } from '../engine/memory.ts';
 
 /** A tensor as the graph knows it: a name and a shape, no numbers. Each is written once (single assignment). */
@@ -213,7 +213,6 @@ const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
   return found;
 };
 const READ_ROLES: ReadonlySet<Role> = new Set<Role>(['read', 'optional', 'update', 'ids']);
-const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
 
 /** The values a node reads; a sum it adds to counts. */
 export const reads = (node: GraphNode): Value[] => [

@@ -19,6 +19,9 @@
  */
 export type Role = 'read' | 'optional' | 'write' | 'accumulate' | 'update' | 'ids' | 'size' | 'scalar';
 
+/** The roles of what a kernel changes. */
+export const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
+
 const define = <const S extends Record<string, Record<string, Role>>>(signatures: S): S => signatures;
 
 export const signatures = define({

@@ -2,7 +2,7 @@ import type { Backend, Buffer, Instruction } from './instruction.ts';
 import { kernelCases, type Fill, type KernelCase } from './kernel-cases.ts';
 import { Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
-import { signatures, type KernelName, type Role } from './signatures.ts';
+import { signatures, WRITE_ROLES, type KernelName, type Role } from './signatures.ts';
 
 /** A pattern no kernel computes, before and after every buffer; as a float it is a NaN. */
 const GUARD = 0x7fc0dead;
@@ -80,7 +80,7 @@ function draw(fill: Fill, random: Philox): number[] {
 /** What a kernel leaves behind that backends must agree on; scratch is its own business. */
 export const resultsOf = (kernel: KernelName): string[] =>
   Object.entries<Role>(signatures[kernel])
-    .filter(([name, role]) => ['write', 'accumulate', 'update'].includes(role) && name !== 'partials')
+    .filter(([name, role]) => WRITE_ROLES.has(role) && name !== 'partials')
     .map(([name]) => name);
 
 /** Where float32 arithmetic in another order may land: rounding, against the largest number of the tensor (at least 1). */

@@ -2,7 +2,7 @@ import type { Program } from '../autodiff/plan.ts';
 import type { Batch } from '../data/batches.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
-import { signatures, type Role } from '../engine/signatures.ts';
+import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
 import { writeHyper, type OptimizerOptions } from './optimizer.ts';
@@ -209,8 +209,7 @@ function writtenBy({ kernel, args }: Instruction): Buffer[] {
   const buffers = args as Readonly<Record<string, Buffer | number | null>>;
   return Object.entries<Role>(signatures[kernel]).flatMap(([name, role]) => {
     const buffer = buffers[name];
-    const isWritten = role === 'write' || role === 'update' || role === 'accumulate';
-    return isWritten && typeof buffer === 'object' && buffer !== null ? [buffer] : [];
+    return WRITE_ROLES.has(role) && typeof buffer === 'object' && buffer !== null ? [buffer] : [];
   });
 }
 
