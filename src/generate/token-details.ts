@@ -1,4 +1,4 @@
-import { Ranking } from './ranking.ts';
+import { indicesOfLargest } from '../largest.ts';
 
 /** What the model thought of a token: natural logarithms of its own probabilities, before penalties, temperature and filters. */
 export interface TokenDetails {
@@ -20,19 +20,12 @@ export function logProbabilities(logits: ArrayLike<number>): Float64Array {
   return result;
 }
 
-/** The ids with the largest keys, the largest first. */
-export function largest(keys: Float64Array, count: number): number[] {
-  const ranking = new Ranking(keys.length);
-  ranking.start(Uint32Array.from(keys.keys()), keys.length, keys);
-  return Array.from({ length: Math.min(count, keys.length) }, () => ranking.next());
-}
-
 /**
  * @param logits [V] where the token was drawn
  * @param alternatives how many of the likeliest to name
  */
 export function tokenDetails(logits: ArrayLike<number>, id: number, alternatives: number): TokenDetails {
   const logs = logProbabilities(logits);
-  const top = largest(logs, alternatives).map((each) => ({ id: each, logprob: logs[each] }));
+  const top = indicesOfLargest(logs, alternatives).map((each) => ({ id: each, logprob: logs[each] }));
   return { id, logprob: logs[id], top };
 }

@@ -1,5 +1,5 @@
 /** The token embedding as a space: who lies near whom, and a map of it. */
-import { indicesOfLargest } from './largest.ts';
+import { indicesOfLargest } from '../largest.ts';
 
 /** Rows of C channels each, one a token: `wte`. */
 export interface Embeddings {

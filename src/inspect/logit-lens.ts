@@ -1,5 +1,5 @@
 import type { Activations } from './activations.ts';
-import { indicesOfLargest } from './largest.ts';
+import { indicesOfLargest } from '../largest.ts';
 
 /** A token and how likely the model holds it. */
 export interface Guess {

@@ -1,7 +1,7 @@
 import { array, assert, double, integer, oneof, property } from 'fast-check';
 import { expect, test } from 'vitest';
 import { nearest } from '../../src/inspect/embeddings.ts';
-import { indicesOfLargest } from '../../src/inspect/largest.ts';
+import { indicesOfLargest } from '../../src/largest.ts';
 
 test('the largest are those that sorting finds; of equal ones the first', () => {
   assert(
