@@ -2,7 +2,7 @@
 import { shownJson } from '../json.ts';
 import type { Merge } from './bpe-merging.ts';
 import { byteAlphabet, bytesOfToken } from './byte-alphabet.ts';
-import { PairTable } from './pair-table.ts';
+import { PairTable } from '../pair-table.ts';
 import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 
 export const END_OF_TEXT = '<|endoftext|>';

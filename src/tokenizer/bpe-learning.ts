@@ -8,7 +8,7 @@
  */
 import type { Merge } from './bpe-merging.ts';
 import { Heap } from './heap.ts';
-import { PairTable } from './pair-table.ts';
+import { PairTable } from '../pair-table.ts';
 
 /** Pieces of text as tokens: word w is `ids` from `starts[w]` up to `starts[w + 1]`, and occurs `counts[w]` times. */
 export interface Words {

@@ -3,7 +3,7 @@
  * neighbours the one that was learned first is joined, the leftmost of equal ones, until there is none to join.
  */
 import { Heap } from './heap.ts';
-import { PairTable } from './pair-table.ts';
+import { PairTable } from '../pair-table.ts';
 import type { TextUnits } from './text-units.ts';
 
 /** Two tokens that join to one. Earlier merges go first. */

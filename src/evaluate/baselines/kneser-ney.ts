@@ -14,7 +14,7 @@
  */
 import type { TokenSource } from '../../data/token-source.ts';
 import type { TokenScores } from '../measures.ts';
-import { PairTable } from '../pair-table.ts';
+import { PairTable } from '../../pair-table.ts';
 
 /** What is subtracted from counts of 1, 2, and 3 or more. */
 export type Discounts = readonly [number, number, number];

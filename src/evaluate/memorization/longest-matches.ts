@@ -6,7 +6,7 @@
  * built in linear time; the other text then streams through it, so it may be of any size: memory is that of the texts.
  */
 import type { TokenSource } from '../../data/token-source.ts';
-import { PairTable } from '../pair-table.ts';
+import { PairTable } from '../../pair-table.ts';
 
 /** For each token of one text: */
 export interface Matches {

@@ -1,6 +1,6 @@
 /**
- * Pairs of whole numbers, (node, token) in a tree or graph of tokens, numbered in the order in which they were added, each
- * with a value. A hash table with open addressing on typed arrays: 20 to 40 bytes a pair, where a Map takes 100.
+ * Pairs of whole numbers, such as the two tokens of a merge, or (node, token) in a tree or graph of tokens, numbered in the
+ * order in which they were added, each with a value. A hash table with open addressing on typed arrays: 20 to 40 bytes a pair, where a Map takes 100.
  */
 export class PairTable {
   #first: Int32Array;
