@@ -59,11 +59,11 @@ export async function measureLimits({ rounds, corpus }, log) {
   ];
 }
 
-/** Seconds from starting the process, vocabulary and tokens of the corpus included, until it reports its first loss. */
+/** Seconds from starting the process, vocabulary and tokens of the corpus included, until it reports its first loss: of a whole run. */
 async function firstSteps(corpus, rounds) {
   const folder = mkdtempSync(join(tmpdir(), 'gpt-bench-'));
   const program = fileURLToPath(new URL('../bin/gpt.js', import.meta.url));
-  const flags = ['--preset', 'nano', '--max-iters', '1', '--eval-interval', '0', '--sample-tokens', '0'];
+  const flags = ['--preset', 'nano', '--sample-tokens', '0'];
   const seconds = [];
   for (let round = 0; round < rounds; round++) {
     const start = performance.now();
@@ -78,8 +78,11 @@ async function firstSteps(corpus, rounds) {
     let text = '';
     for await (const chunk of child.stderr) {
       text += chunk;
-      if (text.includes('first loss') && seconds.length === round)
-        seconds.push((performance.now() - start) / 1000);
+      if (!text.includes('first loss')) continue;
+      seconds.push((performance.now() - start) / 1000);
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('exit', resolve));
+      break;
     }
     if (seconds.length === round) throw new Error(`gpt train failed: ${text}`);
   }

@@ -274,10 +274,13 @@ export interface Pace {
   readonly last: number;
 }
 
-/** Below this many floating-point operations a run is over before one could tell how long it takes. */
-const SHORT_RUN = 1e12;
+/**
+ * Below this many floating-point operations, some ten minutes on two cores, a run is told how long it takes by its first
+ * steps: finding out before them would more than double the time until the first.
+ */
+const SHORT_RUN = 1e14;
 
-/** How long so many steps take here, in seconds; undefined for a few seconds' work. */
+/** How long so many steps take here, in seconds; undefined for a short run. */
 export async function expectSeconds(
   { config, batchSize, microBatches }: TrainingShape,
   { forwardBackward }: TrainingPrograms,
