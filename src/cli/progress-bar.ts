@@ -18,8 +18,6 @@ export interface ProgressBar {
    * last of them goes first.
    */
   update(value: number, fields: readonly string[]): void;
-  /** The work turns out to be more, or less, than it was said to be. */
-  setTotal(total: number): void;
   /** Leaves the bar as it is, on its own line. */
   stop(): void;
 }
@@ -55,7 +53,6 @@ export function startProgressBar(settings: {
       fields = newFields;
       bar.update(value);
     },
-    setTotal: (total) => bar.setTotal(total),
     stop: endLiveLine,
   };
 }

@@ -6,10 +6,11 @@ import { countParameters } from '../model/parameters.ts';
 import type { ChartData } from './browser/page-data.ts';
 import { chartsOf, type NamedRun } from './charts.ts';
 import { html, type Html } from './html.ts';
+import * as modelSections from './model-sections.ts';
 import type { ModelViews } from './model-views.ts';
 import { rough, whole } from './numbers.ts';
 import { renderPage, type Page, type Section } from './page.ts';
-import * as sections from './sections.ts';
+import * as runSections from './run-sections.ts';
 
 /** The last parts of runs' paths, as many as it takes to tell them apart. */
 export function namesOf(folders: readonly string[]): string[] {
@@ -31,26 +32,26 @@ function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
   const charts = chartsOf([{ name, run }]);
   const { steps } = summariseRun(run);
   const all: Section[] = [
-    { id: 'overview', title: 'Overview', content: sections.tiles(run) },
+    { id: 'overview', title: 'Overview', content: runSections.tiles(run) },
     ...curveSections(charts, 'Loss'),
-    { id: 'samples', title: 'Samples over time', content: sections.samples(run) },
+    { id: 'samples', title: 'Samples over time', content: runSections.samples(run) },
     {
       id: 'embeddings',
       title: 'Embeddings',
-      content: sections.embeddingMap(views.embeddings, views.explained, config.vocabSize),
+      content: modelSections.embeddingMap(views.embeddings, views.explained, config.vocabSize),
     },
     {
       id: 'attention-section',
       title: 'Attention',
-      content: sections.attentionMaps(config.nLayer, config.nHead, hasSample),
+      content: modelSections.attentionMaps(config.nLayer, config.nHead, hasSample),
     },
     {
       id: 'guesses',
       title: 'How guesses form',
-      content: sections.guesses(views.ids, views.expectations, tokenizer.vocabulary),
+      content: modelSections.guesses(views.ids, views.expectations, tokenizer.vocabulary),
     },
-    { id: 'parameters', title: 'Parameters', content: sections.parameters(config, views.weights) },
-    { id: 'configuration', title: 'Configuration', content: sections.configuration(run) },
+    { id: 'parameters', title: 'Parameters', content: modelSections.parameters(config, views.weights) },
+    { id: 'configuration', title: 'Configuration', content: runSections.configuration(run) },
   ];
   return {
     title: name,
@@ -68,14 +69,14 @@ export function comparisonReport(runs: readonly NamedRun[]): string {
     title: `${runs.length} runs compared`,
     lead: runs.map(({ name }) => name).join(', '),
     sections: [
-      { id: 'overview', title: 'Results', content: sections.results(runs, haveSameTokens(records)) },
+      { id: 'overview', title: 'Results', content: runSections.results(runs, haveSameTokens(records)) },
       ...curveSections(charts, 'Validation loss'),
       {
         id: 'configuration',
         title: 'Settings that differ',
-        content: sections.settingsThatDiffer(runs, differences(records)),
+        content: runSections.settingsThatDiffer(runs, differences(records)),
       },
-      { id: 'samples', title: 'Last samples', content: sections.lastSamples(runs) },
+      { id: 'samples', title: 'Last samples', content: runSections.lastSamples(runs) },
     ],
     data: { charts, embeddings: null, attention: null },
   });
@@ -98,7 +99,7 @@ function curveSections(charts: readonly ChartData[], lossTitle: string): Section
     ];
   const [loss, ...others] = charts.map((chart): [string, Html] => [
     chart.id,
-    sections.chart(chart, TITLES[chart.id] ?? lossTitle),
+    runSections.chart(chart, TITLES[chart.id] ?? lossTitle),
   ]);
   return [
     {
