@@ -5,7 +5,7 @@ import { benchModels, startSampling, type BenchModelName } from '../measure/mode
 import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
 import { startTraining } from '../train/timed-training.ts';
-import { formatBytes, formatCount, formatNumber } from './format.ts';
+import { formatBytes, formatCount, formatNumber } from '../format.ts';
 import { addExamples } from './help.ts';
 import { threadsOption, warnOfSlowEngine } from './model-options.ts';
 import { argument, choice, number, option } from './options.ts';

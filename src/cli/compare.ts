@@ -7,7 +7,7 @@ import { readRun, summariseRun, type RunRecord } from '../inspect/run-record.ts'
 import { countParameters } from '../model/parameters.ts';
 import type { NamedRun } from '../report/charts.ts';
 import { comparisonReport, namesOf } from '../report/report.ts';
-import { formatColumns, formatCount, formatDuration, formatNumber } from './format.ts';
+import { formatColumns, formatCount, formatDuration, formatNumber } from '../format.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, type Series } from './line-chart.ts';
 import { argument, filePath, option } from './options.ts';

@@ -9,7 +9,7 @@ import { type Rejection } from '../engine/wasm.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
 import { benchModels } from '../measure/models.ts';
 import { startTraining } from '../train/timed-training.ts';
-import { formatBytes, formatColumns, formatPercent, formatTable } from './format.ts';
+import { formatBytes, formatColumns, formatPercent, formatTable } from '../format.ts';
 import { addExamples } from './help.ts';
 import { threadsOption } from './model-options.ts';
 import { rateOf } from './profile-table.ts';

@@ -6,7 +6,7 @@ import {
   type WritingOptions,
 } from '../evaluate/memorization/memorization.ts';
 import { readTrainingText, type TrainingText } from '../evaluate/training-text.ts';
-import { formatColumns, formatNumber, formatPercent, formatTable } from './format.ts';
+import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { openModel } from './model-options.ts';
 import { startShare } from './progress-bar.ts';
 import { print, printable, stdoutColors } from './terminal.ts';

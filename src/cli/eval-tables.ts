@@ -2,7 +2,7 @@
 import type { TokenBaseline } from '../evaluate/baselines/baselines.ts';
 import type { Measures } from '../evaluate/measures.ts';
 import type { BaselineEvaluation } from './eval-baselines.ts';
-import { formatColumns, formatNumber, formatPercent, formatTable } from './format.ts';
+import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { printable, stdoutColors } from './terminal.ts';
 
 /** One model on one text. */

@@ -13,7 +13,7 @@ import {
   formatNumber,
   formatPercent,
   formatTable,
-} from './format.ts';
+} from '../format.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, number, option, wholeNumber } from './options.ts';
 import { addRunOptions } from './run-options.ts';

@@ -1,7 +1,7 @@
 /** Where the time of training went, as `train --profile` shows it. */
 import type { KernelProfile } from '../engine/profile.ts';
 import type { TrainProfile } from '../train/train-model.ts';
-import { formatColumns, formatPercent, formatRate } from './format.ts';
+import { formatColumns, formatPercent, formatRate } from '../format.ts';
 
 export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainProfile): string {
   const inKernels = kernels.reduce((sum, kernel) => sum + kernel.seconds, 0);

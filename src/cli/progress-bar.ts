@@ -9,7 +9,7 @@
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 import cliProgress, { type Options, type Params } from 'cli-progress';
-import { formatDuration, formatNumber, formatPercent } from './format.ts';
+import { formatDuration, formatNumber, formatPercent } from '../format.ts';
 import { canRedraw, endLiveLine, isQuiet, notice, startLiveLine, stderrColors } from './terminal.ts';
 
 export interface ProgressBar {

@@ -11,7 +11,7 @@ import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { bannedIds } from '../tokenizer/tokenizer.ts';
-import { formatBytes } from './format.ts';
+import { formatBytes } from '../format.ts';
 import { addExamples } from './help.ts';
 import { startEngine, threadsOption, unkOption } from './model-options.ts';
 import { anyText, argument, filePath, option } from './options.ts';

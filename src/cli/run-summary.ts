@@ -1,7 +1,7 @@
 /** A run in words, for the plan that `train` shows before it starts and for `plan`. */
 import { presets, type ModelConfig } from '../model/config.ts';
 import type { Settings } from '../train/settings.ts';
-import { formatCount, formatNumber } from './format.ts';
+import { formatCount, formatNumber } from '../format.ts';
 
 /** `nano: 4 layers, 4 heads, 128 channels, block 64; 813K parameters` */
 export function describeModel({

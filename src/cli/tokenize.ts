@@ -13,7 +13,7 @@ import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
-import { describeVocabulary, formatNumber, formatPercent, formatTable } from './format.ts';
+import { describeVocabulary, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
 import { forStdout, notice, print, printable } from './terminal.ts';

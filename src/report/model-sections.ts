@@ -1,4 +1,5 @@
 /** The parts of a report about the inside of a model, in plain HTML: embeddings, attention, guesses, parameters. */
+import { formatNumber, formatPercent } from '../format.ts';
 import type { Expectation } from '../inspect/logit-lens.ts';
 import { visible } from '../inspect/token-text.ts';
 import type { WeightStatistics } from '../inspect/weights.ts';
@@ -7,7 +8,7 @@ import { countParameters } from '../model/parameters.ts';
 import { parametersByPart } from '../plan/model-cost.ts';
 import type { EmbeddingData } from './browser/page-data.ts';
 import { html, type Html } from './html.ts';
-import { figures, percent, whole } from './numbers.ts';
+import { figures } from './numbers.ts';
 
 /** The map is drawn by a script; what it would show on hovering can be chosen from a list and read. */
 export function embeddingMap(
@@ -18,8 +19,10 @@ export function embeddingMap(
   return html`<p>
       Tokens that the model treats alike lie close together. Of all that sets the embeddings apart, these two
       directions (principal components) show
-      ${percent(explained, 0)}.${
-        labels.length < all ? ` The map has the first ${whole(labels.length)} of ${whole(all)} tokens.` : ''
+      ${formatPercent(explained, 0)}.${
+        labels.length < all
+          ? ` The map has the first ${formatNumber(labels.length)} of ${formatNumber(all)} tokens.`
+          : ''
       }
     </p>
     <div class="controls">
@@ -124,7 +127,7 @@ export function guesses(
       style="--p:${guess.probability.toFixed(3)}"
       ${guess.id === following ? html` class="right"` : undefined}
     >
-      <code>${visible(vocabulary[guess.id])}</code> ${percent(guess.probability, 0)}${
+      <code>${visible(vocabulary[guess.id])}</code> ${formatPercent(guess.probability, 0)}${
         next !== undefined && guess.id === following ? html`<span class="hidden"> (right)</span>` : undefined
       }
     </td>`;
@@ -170,15 +173,15 @@ export function parameters(config: ModelConfig, weights: readonly WeightStatisti
             ([part, n]) =>
               html`<tr>
                 <th scope="row">${part}</th>
-                <td>${whole(n)}</td>
-                <td>${percent(n / total)}</td>
+                <td>${formatNumber(n)}</td>
+                <td>${formatPercent(n / total)}</td>
               </tr>`,
           )}
         </tbody>
         <tfoot>
           <tr>
             <th scope="row">together</th>
-            <td>${whole(total)}</td>
+            <td>${formatNumber(total)}</td>
             <td></td>
           </tr>
         </tfoot>
@@ -200,7 +203,7 @@ export function parameters(config: ModelConfig, weights: readonly WeightStatisti
                   <th scope="row"><code>${name}</code></th>
                   <td>${shape.join('×')}</td>
                   ${[mean, std, min, max].map((value) => html`<td>${figures(value)}</td>`)}
-                  <td>${percent(zeros, 0)}</td>
+                  <td>${formatPercent(zeros, 0)}</td>
                   <td>${figures(norm)}</td>
                 </tr> `,
             )}

@@ -1,13 +1,8 @@
-/** Numbers as the page writes them, the same in every place of the world. */
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+/** Numbers that the page writes in a way of its own, the same in every place of the world; the others, src/format.ts has. */
 const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 });
 
-/** 1,234,567 */
-export const whole = (value: number): string => grouped.format(value);
 /** 10.7M */
 export const rough = (value: number): string => compact.format(value);
-/** 12.3% */
-export const percent = (fraction: number, digits = 1): string => `${(100 * fraction).toFixed(digits)}%`;
 /** Three figures that count: 0.0412, 2e-5 */
 export const figures = (value: number): string =>
   value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));

@@ -1,4 +1,5 @@
 /** Reports: one run from all sides, or several beside each other. */
+import { formatNumber } from '../format.ts';
 import { basename, resolve } from 'node:path';
 import { differences, haveSameTokens } from '../inspect/compare-runs.ts';
 import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
@@ -8,7 +9,7 @@ import { chartsOf, type NamedRun } from './charts.ts';
 import { html, type Html } from './html.ts';
 import * as modelSections from './model-sections.ts';
 import type { ModelViews } from './model-views.ts';
-import { rough, whole } from './numbers.ts';
+import { rough } from './numbers.ts';
 import { renderPage, type Page, type Section } from './page.ts';
 import * as runSections from './run-sections.ts';
 
@@ -55,7 +56,7 @@ function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
   ];
   return {
     title: name,
-    lead: `A GPT of ${rough(countParameters(config))} parameters over ${whole(config.vocabSize)} tokens (${tokenizer.kind})${steps === undefined ? '' : `, trained for ${whole(steps)} steps`}.`,
+    lead: `A GPT of ${rough(countParameters(config))} parameters over ${formatNumber(config.vocabSize)} tokens (${tokenizer.kind})${steps === undefined ? '' : `, trained for ${formatNumber(steps)} steps`}.`,
     sections: all,
     data: { charts, embeddings: views.embeddings, attention: views.attention },
   };

@@ -1,11 +1,12 @@
 /** The parts of a report about the training, in plain HTML: numbers, curves and what they say, samples, settings. */
+import { formatNumber } from '../format.ts';
 import { settingsOf, type Difference } from '../inspect/compare-runs.ts';
 import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
 import type { ChartData } from './browser/page-data.ts';
 import { LINE_COLORS, type NamedRun } from './charts.ts';
 import { html, type Html } from './html.ts';
-import { rough, timeSpan, whole } from './numbers.ts';
+import { rough, timeSpan } from './numbers.ts';
 
 /** The few numbers one looks for first. */
 export function tiles(run: RunRecord): Html {
@@ -22,7 +23,7 @@ export function tiles(run: RunRecord): Html {
     facts.unshift([
       'Best validation loss',
       best.validationLoss.toFixed(4),
-      `at step ${whole(best.step)}; guessing costs ${Math.log(config.vocabSize).toFixed(2)}`,
+      `at step ${formatNumber(best.step)}; guessing costs ${Math.log(config.vocabSize).toFixed(2)}`,
     ]);
   if (last !== undefined)
     facts.push([
@@ -31,9 +32,13 @@ export function tiles(run: RunRecord): Html {
       `validation; ${last.trainLoss.toFixed(4)} on the training text`,
     ]);
   if (steps !== undefined)
-    facts.push(['Steps', whole(steps), tokensSeen === undefined ? '' : `${rough(tokensSeen)} tokens read`]);
+    facts.push([
+      'Steps',
+      formatNumber(steps),
+      tokensSeen === undefined ? '' : `${rough(tokensSeen)} tokens read`,
+    ]);
   if (tokensPerSecond !== undefined && seconds !== undefined)
-    facts.push(['Tokens a second', whole(tokensPerSecond), `${timeSpan(seconds)} spent in steps`]);
+    facts.push(['Tokens a second', formatNumber(tokensPerSecond), `${timeSpan(seconds)} spent in steps`]);
   return html`<dl class="tiles">
     ${facts.map(
       ([name, value, more]) =>
@@ -105,7 +110,7 @@ function numbers({ name, steps, values }: ChartData['series'][number], title: st
       ${rows.map(
         (i) =>
           html`<tr>
-            <td>${whole(steps[i])}</td>
+            <td>${formatNumber(steps[i])}</td>
             <td>${values[i]?.toFixed(digits) ?? 'not finite'}</td>
           </tr>`,
       )}
@@ -132,7 +137,7 @@ export function samples({ logs }: RunRecord): Html {
   const loss = new Map(evaluations.map(({ step, validationLoss }) => [step, validationLoss]));
   return html`${
       shown.length < all.length
-        ? html`<p class="note">${shown.length} of ${whole(all.length)}, evenly chosen.</p>`
+        ? html`<p class="note">${shown.length} of ${formatNumber(all.length)}, evenly chosen.</p>`
         : undefined
     }
     <ol class="samples">
@@ -141,7 +146,7 @@ export function samples({ logs }: RunRecord): Html {
           html`<li>
             <h3>
               Step
-              ${whole(step)}${
+              ${formatNumber(step)}${
                 loss.has(step)
                   ? html` <span class="unit">validation loss ${loss.get(step)!.toFixed(4)}</span>`
                   : undefined
@@ -193,11 +198,11 @@ export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
             return html`<tr>
               <th scope="row"><span class="swatch line-${(i % LINE_COLORS) + 1}"></span>${name}</th>
               <td>${rough(countParameters(run.model.config))}</td>
-              <td>${number(steps, whole)}</td>
+              <td>${number(steps, (n) => formatNumber(n))}</td>
               <td>${number(best?.validationLoss, (x) => x.toFixed(4))}</td>
               <td>${number(last?.validationLoss, (x) => x.toFixed(4))}</td>
               <td>${number(last?.trainLoss, (x) => x.toFixed(4))}</td>
-              <td>${number(tokensPerSecond, whole)}</td>
+              <td>${number(tokensPerSecond, (n) => formatNumber(n))}</td>
               <td>${number(seconds, timeSpan)}</td>
             </tr> `;
           })}
@@ -245,7 +250,7 @@ export function lastSamples(runs: readonly NamedRun[]): Html {
       const last = run.logs.samples.at(-1);
       return html`<li>
         <h3>
-          ${name}${last === undefined ? undefined : html` <span class="unit">step ${whole(last.step)}</span>`}
+          ${name}${last === undefined ? undefined : html` <span class="unit">step ${formatNumber(last.step)}</span>`}
         </h3>
         ${last === undefined ? html`<p>no samples were kept</p>` : html`<pre>${last.text}</pre>`}
       </li>`;

@@ -3,7 +3,7 @@ import type { Activations } from '../../inspect/activations.ts';
 import { attentionMap, meanMap, summariseHead, type AttentionMap } from '../../inspect/attention.ts';
 import { UsageError } from '../../errors.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { formatColumns, formatPercent } from '../format.ts';
+import { formatColumns, formatPercent } from '../../format.ts';
 import { heatMap, shadeLegend } from '../heat-map.ts';
 import { print, stdoutColors } from '../terminal.ts';
 import { tokenLabel } from '../token-label.ts';

@@ -2,7 +2,7 @@
 import type { Activations } from '../../inspect/activations.ts';
 import { logitLens, type Expectation, type Guess } from '../../inspect/logit-lens.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { formatPercent } from '../format.ts';
+import { formatPercent } from '../../format.ts';
 import { shaded, shadeLegend } from '../heat-map.ts';
 import { print, stdoutColors } from '../terminal.ts';
 import { fit, tokenLabel } from '../token-label.ts';

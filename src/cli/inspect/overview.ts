@@ -14,7 +14,7 @@ import {
   formatPercent,
   formatRate,
   formatTable,
-} from '../format.ts';
+} from '../../format.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
 import { print, printable, stdoutColors, warn } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';

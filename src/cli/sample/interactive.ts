@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { writeFileAtomic } from '../../checkpoint/atomic.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
-import { formatTable } from '../format.ts';
+import { formatTable } from '../../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../suggest.ts';
 import { forStdout, notice, print, printable, printError, stderrColors } from '../terminal.ts';

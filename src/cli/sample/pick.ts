@@ -2,7 +2,7 @@
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { Draft, type DraftOptions } from '../../generate/draft.ts';
 import type { Candidate } from '../../generate/sampling.ts';
-import { formatPercent } from '../format.ts';
+import { formatPercent } from '../../format.ts';
 import { forStdout, notice, print, printable, stderrColors } from '../terminal.ts';
 import type { LineInput } from './line-input.ts';
 import { colored, quoted } from './probability-colors.ts';

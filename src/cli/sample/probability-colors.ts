@@ -1,5 +1,5 @@
 /** How likely the model found each token, as colours. Named ones, from the palette the user chose for the terminal. */
-import { formatPercent } from '../format.ts';
+import { formatPercent } from '../../format.ts';
 import { printable, stdoutColors } from '../terminal.ts';
 import type { TokenDetails } from '../../generate/token-details.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';

@@ -1,6 +1,6 @@
 /** What is said after the last step. */
 import type { TrainResult } from '../../train/train-model.ts';
-import { formatDuration, formatNumber, formatTable } from '../format.ts';
+import { formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { shown } from './plan-table.ts';
 

@@ -1,7 +1,7 @@
 /** What the live view of a run shows, as lines: the curves so far, the latest sample, and how far it has come. */
 import type { ChalkInstance } from 'chalk';
 import stringWidth from 'string-width';
-import { formatNumber, formatRate } from '../format.ts';
+import { formatNumber, formatRate } from '../../format.ts';
 import { chartLegend, lineChart, type Series } from '../line-chart.ts';
 import { renderLine } from '../progress-bar.ts';
 

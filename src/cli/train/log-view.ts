@@ -1,5 +1,5 @@
 /** The view of a run in a file, a pipe or a log: a line now and then. */
-import { formatDuration, formatNumber, formatRate } from '../format.ts';
+import { formatDuration, formatNumber, formatRate } from '../../format.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { foldText } from './frame.ts';
 import { startPace, type Pace } from './pace.ts';

@@ -1,6 +1,6 @@
 /** What is said before the first step. */
 import type { TrainPlan } from '../../train/train-model.ts';
-import { describeVocabulary, formatBytes, formatDuration, formatNumber, formatTable } from '../format.ts';
+import { describeVocabulary, formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { warnOfSlowEngine } from '../model-options.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { notice, printable, warn } from '../terminal.ts';

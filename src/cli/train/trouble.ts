@@ -3,7 +3,7 @@ import { MOST_ROLLBACKS } from '../../train/divergence.ts';
 import type { TrainEvent } from '../../train/loop.ts';
 import type { SaveFailure } from '../../train/saving.ts';
 import { describeSystemError } from '../errors.ts';
-import { formatNumber } from '../format.ts';
+import { formatNumber } from '../../format.ts';
 import { printable, warn } from '../terminal.ts';
 
 /** Skipped steps and returns to a checkpoint. */

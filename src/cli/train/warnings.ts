@@ -1,7 +1,7 @@
 /** What often goes wrong in training and can be seen: before the first step, and on the way. */
 import type { TrainEvent } from '../../train/loop.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
-import { formatCount, formatNumber, formatPercent } from '../format.ts';
+import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Pick<TrainPlan, 'parameters' | 'tokens' | 'epochs'> & {
   readonly config: { readonly blockSize: number };

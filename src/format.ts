@@ -1,5 +1,5 @@
 /** Numbers and tables as people read them. Plain strings without colour; the same for everybody, whatever the locale. */
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** 1234567 → `1,234,567`; fractions keep `digits` places. */
 export function formatNumber(value: number, digits = 0): string {

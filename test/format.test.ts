@@ -8,7 +8,7 @@ import {
   formatPercent,
   formatRate,
   formatTable,
-} from '../../src/cli/format.ts';
+} from '../src/format.ts';
 
 describe('formatNumber', () => {
   it.each([
