@@ -11,26 +11,10 @@ import {
 } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
-import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
+import { config, tensorsOf, tokenizer } from './tiny-model.ts';
 
-const tokenizer = createCharTokenizer(['a', 'b', '<unk>']);
-const config: ModelConfig = {
-  ...gpt2Defaults,
-  vocabSize: 3,
-  blockSize: 4,
-  nLayer: 1,
-  nHead: 2,
-  nEmbd: 4,
-  dropout: 0.1,
-};
-const tensors = () =>
-  parameterTable(config).map(({ name, shape }, k) => ({
-    name,
-    shape,
-    data: Float32Array.from({ length: elements(shape) }, (_, i) => k + i / 8),
-  }));
+const tensors = () => tensorsOf((k, i) => k + i / 8);
 const empty = () => tensors().map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0) }));
 
 const root = mkdtempSync(join(tmpdir(), 'model-'));

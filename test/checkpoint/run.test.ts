@@ -17,27 +17,10 @@ import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { createRun, resumeRun, type Run } from '../../src/checkpoint/run.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import type { TrainerState } from '../../src/checkpoint/trainer-state.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
-import { elements, parameterTable } from '../../src/model/parameters.ts';
-import { createCharTokenizer } from '../../src/tokenizer/char.ts';
+import { config, tensorsOf, tokenizer } from './tiny-model.ts';
 
-const tokenizer = createCharTokenizer(['a', 'b', '<unk>']);
-const config: ModelConfig = {
-  ...gpt2Defaults,
-  vocabSize: 3,
-  blockSize: 4,
-  nLayer: 1,
-  nHead: 2,
-  nEmbd: 4,
-  dropout: 0.1,
-};
 /** A model whose every number is `value`. */
-const tensors = (value = 0) =>
-  parameterTable(config).map(({ name, shape }) => ({
-    name,
-    shape,
-    data: new Float32Array(elements(shape)).fill(value),
-  }));
+const tensors = (value = 0) => tensorsOf(() => value);
 const state = (step: number, changes: Partial<TrainerState> = {}) => ({
   step,
   updates: step,

@@ -3,14 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { whaleText } from '../fixtures/whale-text.ts';
 import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'eval-'));
-const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
-const text = Array.from(
-  { length: 400 },
-  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
-).join('');
+const text = whaleText(400);
 const tiny =
   '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 40 --warmup-iters 2 -q';
 const gpt = (args: string, options: RunOptions = {}) => run(args.split(' '), { cwd: folder, ...options });

@@ -2,14 +2,11 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { whaleText } from '../fixtures/whale-text.ts';
 import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
-const text = Array.from(
-  { length: 300 },
-  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
-).join('');
+const text = whaleText(300);
 const tiny =
   '--n-layer 2 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 30 --eval-interval 10 --warmup-iters 2';
 const gpt = (args: readonly string[], options: RunOptions = {}) => run(args, { cwd: folder, ...options });

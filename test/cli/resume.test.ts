@@ -11,14 +11,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
+import { whaleText } from '../fixtures/whale-text.ts';
 import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'));
-const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
-const text = Array.from(
-  { length: 300 },
-  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
-).join('');
+const text = whaleText(300);
 const flags =
   '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --dropout 0.2 ' +
   '--gradient-accumulation-steps 2 --eval-interval 7 --eval-iters 2 --lr-decay-iters 60 --warmup-iters 5 ' +

@@ -3,18 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { whaleText } from '../fixtures/whale-text.ts';
 import { hasTerminal, run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sample-'));
-const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
-const text = Array.from(
-  { length: 400 },
-  (_, i) => `${words[(i * i + 3 * i) % 10]} ${words[(i * 7) % 10]}.\n`,
-);
+const text = whaleText(400);
 const model = join(folder, 'checkpoints/corpus-1');
 
 beforeAll(async () => {
-  writeFileSync(join(folder, 'corpus.txt'), text.join(''));
+  writeFileSync(join(folder, 'corpus.txt'), text);
   const shape = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 40';
   const { code, stderr } = await run(`train corpus.txt -q --warmup-iters 2 ${shape}`.split(' '), {
     cwd: folder,

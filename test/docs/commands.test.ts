@@ -1,24 +1,15 @@
 /** What the pages say one can type: it parses, and the recipes of the README run. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { gptCalls, recordingProgram } from '../cli/definitions.ts';
 import { gpt, run } from '../cli/run.ts';
-
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => join('docs', file)),
-];
+import { pages, readPage, root } from './pages.ts';
 
 /** The shell in a page: all of its sh blocks, and what stands behind a $ in its console blocks. */
 function shellOf(page: string): string {
-  const blocks = readFileSync(join(root, page), 'utf8').matchAll(/^```(sh|console)\n([^]*?)^```$/gm);
+  const blocks = readPage(page).matchAll(/^```(sh|console)\n([^]*?)^```$/gm);
   return Array.from(blocks, ([, language, text]) =>
     language === 'sh' ? text : Array.from(text.matchAll(/^\$ (.*)$/gm), ([, line]) => `${line}\n`).join(''),
   ).join('\n');

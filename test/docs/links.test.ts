@@ -1,17 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => join('docs', file)),
-];
-const read = (page: string): string => readFileSync(join(root, page), 'utf8');
+import { pages, readPage, root } from './pages.ts';
 
 /** GitHub's name for a heading. */
 const anchor = (heading: string): string =>
@@ -20,10 +10,10 @@ const anchor = (heading: string): string =>
     .replace(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-');
 const anchorsOf = (page: string): Set<string> =>
-  new Set(Array.from(read(page).matchAll(/^#+ (.*)$/gm), ([, heading]) => anchor(heading)));
+  new Set(Array.from(readPage(page).matchAll(/^#+ (.*)$/gm), ([, heading]) => anchor(heading)));
 
 test.each(pages)('%s: every link leads somewhere', (page) => {
-  const text = read(page);
+  const text = readPage(page);
   const targets = Array.from(text.matchAll(/\]\(([^)\s]+)\)/g), ([, target]) => target);
   for (const target of targets.filter((each) => !/^[a-z]+:/.test(each))) {
     const [path, fragment] = target.split('#');
@@ -34,7 +24,7 @@ test.each(pages)('%s: every link leads somewhere', (page) => {
 });
 
 test.each(pages)('%s: every path that it names exists', (page) => {
-  const named = read(page).matchAll(/`((?:src|test|scripts|bench|examples|docs)\/[^`\s*…<]*)`/g);
+  const named = readPage(page).matchAll(/`((?:src|test|scripts|bench|examples|docs)\/[^`\s*…<]*)`/g);
   for (const [, path] of named) expect(existsSync(join(root, path)), `${page} names ${path}`).toBe(true);
 });
 
@@ -43,7 +33,7 @@ test('every page can be reached from the README', () => {
   const visit = (page: string): void => {
     if (reached.has(page)) return;
     reached.add(page);
-    for (const [, target] of read(page).matchAll(/\]\(([^)#\s]+\.md)/g)) {
+    for (const [, target] of readPage(page).matchAll(/\]\(([^)#\s]+\.md)/g)) {
       const file = join(dirname(page), target);
       if (
         !/^[a-z]+:/.test(target) &&
