@@ -2,5 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 /** What `npm run test:crash` runs: processes that are killed, and disks that fail. */
 export default defineConfig({
-  test: { include: ['test/crash/*.crash.ts'], testTimeout: 600_000, hookTimeout: 120_000 },
+  test: {
+    include: ['test/crash/*.crash.ts'],
+    globalSetup: 'test/temporary-folder.ts',
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+  },
 });
