@@ -45,6 +45,7 @@ export function applyConfigFile(command: Command, path: string): void {
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets a folder of its own
+    if (recorded && 'initFrom' in entries && SAID_BY_MODEL.has(name)) continue;
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
     naming(path, () => {
@@ -54,6 +55,9 @@ export function applyConfigFile(command: Command, path: string): void {
     });
   }
 }
+
+/** What a run that starts from a model has recorded, but cannot be told. */
+const SAID_BY_MODEL: ReadonlySet<string> = new Set(['preset', 'minFrequency', 'vocabSize']);
 
 /** Says where a wrong value came from. */
 function naming(source: string, apply: () => void): void {
@@ -104,25 +108,31 @@ function excluding(command: Command, option: Option): string[] {
 
 /** As if it had been typed behind the flag. */
 function parse(option: Option, value: unknown): unknown {
-  const refuseValue = (wanted: string): never => {
-    throw new UsageError(`${option.long}: ${JSON.stringify(value)} is not ${wanted}`);
-  };
+  const name = option.long ?? option.flags;
   if (typeof value === 'boolean' && !option.required) return value;
-  if (option.isBoolean()) return refuseValue('true or false');
-  const several: readonly unknown[] = Array.isArray(value) ? value : [value];
-  const texts = several.map((each) =>
-    typeof each === 'string' || typeof each === 'number' ? String(each) : refuseValue('a number or a text'),
-  );
+  if (option.isBoolean()) return refuseValue(name, value, 'true or false');
+  const texts = textsOf(name, value);
   if (option.variadic) return texts.map((text) => option.parseArg?.(text, undefined) ?? text);
   const parsed = texts.reduce<unknown>((before, text) => option.parseArg?.(text, before) ?? text, undefined);
-  return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue('a single value') : parsed;
+  return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue(name, value, 'a single value') : parsed;
+}
+
+/** A value, or several, as they would be typed. */
+const textsOf = (name: string, value: unknown): string[] =>
+  (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
+    typeof each === 'string' || typeof each === 'number'
+      ? String(each)
+      : refuseValue(name, value, 'a number or a text'),
+  );
+
+function refuseValue(name: string, value: unknown, wanted: string): never {
+  throw new UsageError(`${name}: ${JSON.stringify(value)} is not ${wanted}`);
 }
 
 /** Arguments have no defaults here: what was typed is there, and wins. */
 function applyArgument(command: Command, index: number, value: unknown): void {
   const argument = command.registeredArguments[index];
-  const texts = (Array.isArray(value) ? value : [value]).map(String);
-  const parsed = texts.reduce<unknown>(
+  const parsed = textsOf(argument.name(), value).reduce<unknown>(
     (before, text) => argument.parseArg?.(text, before) ?? text,
     undefined,
   );

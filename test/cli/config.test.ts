@@ -59,6 +59,11 @@ describe('--config', () => {
     ['several values for one', { nLayer: [1, 2] }, '--n-layer: [1,2] is not a single value'],
     ['a switch that is no boolean', { json: 'yes' }, '--json: "yes" is not true or false'],
     ['an object', { nLayer: {} }, '--n-layer: {} is not a number or a text'],
+    [
+      'an object as the text',
+      { corpus: { toString: 1 } },
+      'corpus: {"toString":1} is not a number or a text',
+    ],
     ['itself', { config: 'other.json' }, 'gpt train has no option "config"'],
     ['a list', [1], 'is not a JSON object'],
     ['no JSON', '{', 'is not JSON'],

@@ -89,8 +89,8 @@ function fuzz({ cases, seed, only, folder, counters }: Job): void {
     const place = join(folder, reader.name.replace(/\W+/g, '-'));
     mkdirSync(place, { recursive: true });
     reader.write(place);
-    reader.read(place); // undamaged, it must be accepted
     const files = contents(place);
+    reader.read(place); // undamaged, it must be accepted
     const harmless = property(constantFrom(...reader.files), damage, (file, what) => {
       Atomics.add(counters, 0, 1);
       const content = damaged(files, file, what);
@@ -116,7 +116,7 @@ function damaged(files: ReadonlyMap<string, Buffer>, file: string, { json, bytes
     start.writeBigUInt64LE(BigInt(header.length));
     return damageBytes(Buffer.concat([start, header, whole.subarray(8 + length)]), bytes, other);
   }
-  const isJson = /\.jsonl?$/.test(file);
+  const isJson = /\.(jsonl?|lock)$/.test(file);
   return damageBytes(isJson ? Buffer.from(damageJson(whole.toString(), json)) : whole, bytes, other);
 }
 

@@ -3,8 +3,13 @@
  * with a UserError. What it accepts must be what was written, wherever the files carry a checksum, and make sense elsewhere.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
+import { applyConfigFile } from '../../src/cli/config.ts';
+import { register } from '../../src/cli/train.ts';
+import { LOCK, lockFolder } from '../../src/checkpoint/lock.ts';
 import { readLogs } from '../../src/checkpoint/logs.ts';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
@@ -14,8 +19,8 @@ import { readTrainerState, STATE_FORMAT, type TrainerState } from '../../src/che
 import { openCorpus } from '../../src/data/corpus.ts';
 import { checkConfig } from '../../src/model/config.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
-import { tokenizerKinds } from '../../src/tokenizer/registry.ts';
-import { encode } from '../../src/tokenizer/tokenizer.ts';
+import { tokenizerFromJson, tokenizerKinds } from '../../src/tokenizer/registry.ts';
+import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { readTrainingData } from '../../src/train/training-data.ts';
 import {
   configOf,
@@ -105,17 +110,80 @@ const tokenizerFiles = tokenizerKinds.map((kind): ReaderCase => ({
     writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(tokenizerOf(kind).toJSON())),
   files: ['tokenizer.json'],
   read(folder) {
-    const path = join(folder, 'tokenizer.json');
-    const tokenizer = readTokenizer(path);
-    assert.equal(tokenizer.vocabulary.length, tokenizer.vocabSize);
-    const ids = encode(tokenizer, TEXT);
-    assert(ids.every((id) => id < tokenizer.vocabSize));
-    tokenizer.decode(ids);
-    writeFileSync(path, JSON.stringify(tokenizer.toJSON()));
-    assert.deepEqual([...encode(readTokenizer(path), TEXT)], [...ids]);
+    checkTokenizer(readTokenizer(join(folder, 'tokenizer.json')));
   },
   weight: 2,
 }));
+
+/** What has been read must work, and be the same after it has been written. */
+function checkTokenizer(tokenizer: Tokenizer): void {
+  assert.equal(tokenizer.vocabulary.length, tokenizer.vocabSize);
+  const ids = encode(tokenizer, TEXT);
+  assert(ids.every((id) => id < tokenizer.vocabSize));
+  tokenizer.decode(ids);
+  const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()), 'tokenizer.json');
+  assert.deepEqual([...encode(again, TEXT)], [...ids]);
+}
+
+const vocabAndMerges: ReaderCase = {
+  name: 'vocab.json and merges.txt',
+  write(folder) {
+    const { model } = tokenizerOf('bpe').toJSON() as { model: { vocab: object; merges: string[] } };
+    writeFileSync(join(folder, 'vocab.json'), JSON.stringify(model.vocab));
+    const lines = ['#version: 0.2', ...model.merges].map((line) => `${line}\n`);
+    writeFileSync(join(folder, 'merges.txt'), lines.join(''));
+  },
+  files: ['vocab.json', 'merges.txt'],
+  read: (folder) => checkTokenizer(readTokenizer(folder)),
+  weight: 3,
+};
+
+/** Left by process 1 at another time. Whatever is in a lock, a run gets the folder or is told who has it. */
+const lock: ReaderCase = {
+  name: 'run.lock',
+  write(folder) {
+    const { dev, ino } = statSync(folder, { bigint: true });
+    const owner = { pid: 1, host: hostname(), started: 'long ago', folder: `${dev}:${ino}` };
+    writeFileSync(join(folder, LOCK), `${JSON.stringify(owner)}\n`);
+  },
+  files: [LOCK],
+  read(folder) {
+    const mine = lockFolder(folder);
+    mine.check();
+    mine.release();
+    assert(!existsSync(join(folder, LOCK)));
+  },
+  weight: 1,
+};
+
+const configFile: ReaderCase = {
+  name: 'options in a file',
+  write: (folder) => writeFileSync(join(folder, 'run.json'), JSON.stringify(exampleOptions)),
+  files: ['run.json'],
+  read(folder) {
+    const train = new Command('train');
+    register(train);
+    applyConfigFile(train, join(folder, 'run.json'));
+    const found = train.opts<Record<string, unknown>>();
+    for (const [name, usual] of Object.entries(exampleOptions)) {
+      const value = found[camelCase(name)] ?? usual;
+      assert.equal(typeof value, typeof usual, name);
+      if (typeof value === 'number') assert(Number.isFinite(value), name);
+    }
+  },
+  weight: 1,
+};
+
+const exampleOptions = {
+  corpus: ['book.txt'],
+  'n-layer': 2,
+  max_iters: 200,
+  learningRate: 0.001,
+  schedule: 'wsd',
+  'out-dir': 'runs/first',
+  overwrite: true,
+};
+const camelCase = (key: string): string => key.replace(/[-_](.)/g, (_, c: string) => c.toUpperCase());
 
 const tokenFile: ReaderCase = {
   name: 'token file',
@@ -231,8 +299,11 @@ export const readerCases: readonly ReaderCase[] = [
   foreignTensors,
   config,
   ...tokenizerFiles,
+  vocabAndMerges,
   tokenFile,
   trainerState,
   logs,
+  lock,
+  configFile,
   corpus,
 ];
