@@ -16,6 +16,13 @@ export function addRunOptions(command: Command): void {
   command
     .addOption(
       option(
+        '--init-from <folder>',
+        'start from this trained model: its weights, shape and tokenizer',
+        filePath,
+      ).conflicts(['preset', 'vocabSize', 'minFrequency']),
+    )
+    .addOption(
+      option(
         '--preset <name>',
         `${presetNames.join(', ')}; default: what suits corpus and time`,
         choice(presetNames),
@@ -33,7 +40,7 @@ export function addRunOptions(command: Command): void {
     .addOption(option('--norm <where>', 'LayerNorm pre (default) or post', choice(['pre', 'post'])));
   command.optionsGroup('Data:');
   command
-    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(', '), choice(tokenizerKinds), 'char'))
+    .addOption(option('--tokenizer <kind>', 'char (default), word or bpe', choice(tokenizerKinds)))
     .addOption(
       option('--min-frequency <n>', 'leave rarer tokens out of the vocabulary; bpe: rarer merges', positive),
     )

@@ -62,6 +62,7 @@ export function register(command: Command): void {
     ['A better one in half an hour', 'gpt train book.txt --minutes 30'],
     ['Words instead of characters', 'gpt train book.txt --tokenizer word --min-frequency 3'],
     ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
+    ['Fine-tune a trained model, or GPT-2', 'gpt train poems.txt --init-from gpt2/ --max-iters 200'],
     ['Go on where it stopped, or for longer', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],
     ['From a pipe', 'cat chapters/*.txt | gpt train - -o checkpoints/novel'],
   ]);

@@ -5,6 +5,7 @@ import { countParameters } from '../model/parameters.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import { trainingPrograms } from '../train/programs.ts';
+import { openStartingModel } from '../train/starting-model.ts';
 import { modelConfig, settle, type Settings, type TrainModelOptions } from '../train/settings.ts';
 import { measureSpeed } from '../train/timed-training.ts';
 import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
@@ -115,8 +116,10 @@ interface Planned {
   readonly vocabSize: number;
 }
 
-async function forText(options: TrainModelOptions, threads: number): Promise<Planned> {
-  const data = readTrainingData(options);
+async function forText(given: TrainModelOptions, threads: number): Promise<Planned> {
+  const start = openStartingModel(given);
+  const options = start?.options ?? given;
+  const data = readTrainingData(options, start?.tokenizer);
   const seconds = budgetSeconds(options);
   const fitted =
     seconds === undefined ? options : (await fitToBudget(options, data, { seconds, threads })).options;
@@ -128,7 +131,9 @@ async function forText(options: TrainModelOptions, threads: number): Promise<Pla
   };
 }
 
-function withoutText(options: TrainModelOptions): Planned {
+function withoutText(given: TrainModelOptions): Planned {
+  const start = openStartingModel(given);
+  const options = start?.options ?? given;
   if (options.minutes !== undefined)
     throw new UsageError('a run can be fitted to --minutes only if its text is known', {
       hint: 'name the text, or say how long with --tokens or --max-iters',
@@ -137,6 +142,6 @@ function withoutText(options: TrainModelOptions): Planned {
     throw new UsageError('there is nothing to plan', {
       hint: `name a text, a --preset (${Object.keys(presets).slice(0, 3).join(', ')} …), or --n-layer, --n-head and --n-embd`,
     });
-  const { vocabSize = GPT2_VOCABULARY } = options;
+  const { vocabSize = start?.tokenizer.vocabSize ?? GPT2_VOCABULARY } = options;
   return { corpus: undefined, textTokens: undefined, settings: settle(options), vocabSize };
 }

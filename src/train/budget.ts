@@ -9,7 +9,14 @@ import { gpt2Defaults } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
-import { DECAY_SHARE, modelConfig, settle, type Settings, type TrainModelOptions } from './settings.ts';
+import {
+  DECAY_SHARE,
+  FINE_TUNING,
+  modelConfig,
+  settle,
+  type Settings,
+  type TrainModelOptions,
+} from './settings.ts';
 import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
@@ -38,6 +45,11 @@ const sizes = [
   [8, 8, 512],
   [12, 12, 768],
 ] as const;
+
+type Shape = Required<Pick<TrainModelOptions, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>>;
+
+const isShape = (options: TrainModelOptions): options is TrainModelOptions & Shape =>
+  (['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const).every((name) => options[name] !== undefined);
 
 /** What there is to learn from. */
 export interface TextFacts {
@@ -72,13 +84,19 @@ const [FEWEST_IN_STEP, MOST_IN_STEP] = [768, 16_384];
 /**
  * The model and its training for a text and so many floating-point operations. Small models and batches, and learning rates
  * that would be too high for a long run: in minutes, the number of steps is what counts. docs/recipe.md says what was tried.
+ *
+ * @param given the shape, where it is settled and only its training is to be chosen
  */
-export function chooseModel({ trainTokens, vocabSize }: TextFacts, flops: number): Choice {
-  const blockSize = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
-  const candidates = sizes.map(([nLayer, nHead, nEmbd]) => {
-    const shape = { nLayer, nHead, nEmbd, blockSize };
-    const parameters = countParameters({ ...gpt2Defaults, ...shape, vocabSize, dropout: 0 });
-    return { shape, parameters, tokens: flops / (6 * (parameters + nLayer * blockSize * nEmbd)) };
+export function chooseModel({ trainTokens, vocabSize }: TextFacts, flops: number, given?: Shape): Choice {
+  const chosenBlock = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
+  const shapes =
+    given === undefined
+      ? sizes.map(([nLayer, nHead, nEmbd]) => ({ nLayer, nHead, nEmbd, blockSize: chosenBlock }))
+      : [given];
+  const candidates = shapes.map((each) => {
+    const { nLayer, nEmbd, blockSize } = each;
+    const parameters = countParameters({ ...gpt2Defaults, ...each, vocabSize, dropout: 0 });
+    return { shape: each, parameters, tokens: flops / (6 * (parameters + nLayer * blockSize * nEmbd)) };
   });
   const { shape, tokens } =
     candidates.findLast(
@@ -90,7 +108,7 @@ export function chooseModel({ trainTokens, vocabSize }: TextFacts, flops: number
   const epochs = tokens / trainTokens;
   return {
     ...shape,
-    batchSize: Math.max(1, Math.round(inStep / blockSize)),
+    batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
     dropout: epochs < 5 ? 0 : epochs < 20 ? 0.1 : 0.2,
     learningRate: rounded(3e-3 * Math.sqrt(128 / shape.nEmbd), 2),
     beta2: 0.99,
@@ -165,8 +183,16 @@ export async function fitToBudget(
   const choice =
     reference === undefined
       ? { schedule: 'wsd' as const }
-      : chooseModel(facts, reference.flopsPerSecond * seconds * (1 - EVALUATION_SHARE));
-  const chosen = withHeads({ ...choice, ...given }, given);
+      : chooseModel(
+          facts,
+          reference.flopsPerSecond * seconds * (1 - EVALUATION_SHARE),
+          isShape(given) ? given : undefined,
+        );
+  const learningRate =
+    'learningRate' in choice && given.initFrom !== undefined
+      ? { learningRate: rounded(FINE_TUNING * choice.learningRate, 2) }
+      : {};
+  const chosen = withHeads({ ...choice, ...learningRate, ...given }, given);
   const settings = settle(chosen);
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);

@@ -16,6 +16,8 @@ export interface TrainModelOptions {
   /** Resume although options or the corpus have changed. */
   readonly force?: boolean;
   readonly overwrite?: boolean;
+  /** Start from the trained model in this folder; see starting-model.ts. */
+  readonly initFrom?: string;
   readonly preset?: PresetName;
   readonly nLayer?: number;
   readonly nHead?: number;
@@ -25,6 +27,7 @@ export interface TrainModelOptions {
   readonly activation?: ModelConfig['activation'];
   readonly positions?: ModelConfig['positions'];
   readonly norm?: ModelConfig['norm'];
+  readonly layerNormEpsilon?: number;
   readonly tokenizer?: TokenizerKind;
   readonly minFrequency?: number;
   readonly vocabSize?: number;
@@ -81,13 +84,16 @@ export function saveInterval(saveEvery: SaveEvery): { readonly steps?: number; r
 export type Settings = Required<
   Omit<
     TrainModelOptions,
-    'valFile' | 'minutes' | 'outDir' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'
+    'initFrom' | 'valFile' | 'minutes' | 'outDir' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'
   >
 > &
-  Pick<TrainModelOptions, 'valFile'> & { readonly layerNormEpsilon: number };
+  Pick<TrainModelOptions, 'initFrom' | 'valFile'>;
 
 /** The last part of a `wsd` schedule, in which the learning rate comes down. */
 export const DECAY_SHARE = 0.25;
+
+/** A trained model is changed in steps so much smaller than a new one is made. */
+export const FINE_TUNING = 0.1;
 
 /** Fills in what the options leave open. */
 export function settle(options: TrainModelOptions): Settings {
@@ -95,7 +101,8 @@ export function settle(options: TrainModelOptions): Settings {
   const { batchSize, ...shape } = presets[preset];
   const recipe = recipes[preset];
   const maxIters = options.maxIters ?? recipe.maxIters;
-  const learningRate = options.learningRate ?? recipe.learningRate;
+  const usual = options.initFrom === undefined ? recipe.learningRate : FINE_TUNING * recipe.learningRate;
+  const { learningRate = usual } = options;
   const chosen = {
     ...gpt2Defaults,
     ...shape,
@@ -192,4 +199,5 @@ export function resumedOptions(
   return { ...(Object.fromEntries(before) as unknown as TrainModelOptions), ...Object.fromEntries(now) };
 }
 
-const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+/** The flag of an option: `--n-layer` of nLayer. */
+export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

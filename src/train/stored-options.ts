@@ -21,6 +21,7 @@ import { isSaveEvery, type Settings } from './settings.ts';
 
 const rules: Rules<Settings> = {
   corpus: listOf(text),
+  initFrom: optional(text),
   preset: oneOf(presetNames),
   nLayer: positive,
   nHead: positive,

@@ -39,6 +39,7 @@ import {
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
+import { openStartingModel } from './starting-model.ts';
 import { checkStoredOptions } from './stored-options.ts';
 import { Trainer } from './trainer.ts';
 
@@ -136,10 +137,14 @@ async function runTraining(
   const asked = performance.now();
   const checkpoint = resumed?.checkpoint;
   if (checkpoint !== undefined) checkStoredOptions(checkpoint.state.options, join(checkpoint.folder, STATE));
-  const effective = checkpoint === undefined ? options : resumedOptions(checkpoint.state.options, options);
+  const start = checkpoint === undefined ? openStartingModel(options) : undefined;
+  const effective =
+    checkpoint === undefined
+      ? (start?.options ?? options)
+      : resumedOptions(checkpoint.state.options, options);
   const data =
     checkpoint === undefined
-      ? readTrainingData(effective)
+      ? readTrainingData(effective, start?.tokenizer)
       : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0);
   const threads = options.threads ?? defaultThreads();
   const startStep = checkpoint?.state.step ?? 0;
@@ -173,6 +178,7 @@ async function runTraining(
   let opened: Run | undefined;
   try {
     const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
+    start?.load(trainer.parameters());
     const progress = checkpoint === undefined ? freshProgress : restore(trainer, checkpoint);
     const run =
       resumed?.continue() ??
@@ -243,6 +249,8 @@ async function runTraining(
       { trainer, settings, data, tokensPerStep, engine },
       handlers.notSaved ?? (() => {}),
     );
+    // What training may have to go back to is in the run, wherever the model is by then.
+    if (start !== undefined) keep({ type: 'checkpoint', progress });
     let end: (TrainEvent & { type: 'end' }) | undefined;
     let stepSeconds = 0;
     let steps = 0;

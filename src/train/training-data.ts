@@ -35,12 +35,12 @@ export interface TrainingData {
 /**
  * Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it.
  *
- * @param tokenizer the one to use instead of a new vocabulary, when a run goes on
+ * @param tokenizer the one to use instead of a new vocabulary, when a run goes on or starts from a model
  * @throws UserError for what cannot be read, UsageError for options that do not fit what is given
  */
 export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokenizer): TrainingData {
   const source = options.corpus.some((path) => path.endsWith('.bin'))
-    ? readTokens(options, tokenizer !== undefined)
+    ? readTokens(options, tokenizer)
     : readText(options, tokenizer);
   const { ids, ...found } = source;
   if (options.valFile === undefined) {
@@ -82,10 +82,10 @@ function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
 }
 
 /** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
-function readTokens({ corpus, ...options }: TrainModelOptions, resumed: boolean): Tokens {
+function readTokens({ corpus, ...options }: TrainModelOptions, given?: Tokenizer): Tokens {
   if (corpus.length > 1) throw new UsageError('a token file is the whole corpus; name it alone');
   for (const flag of ['minFrequency', 'vocabSize'] as const)
-    if (options[flag] !== undefined && !resumed)
+    if (options[flag] !== undefined && given === undefined)
       throw new UsageError('a token file has its vocabulary already', {
         hint: 'give --min-frequency and --vocab-size to `gpt tokenize`',
       });
@@ -105,6 +105,10 @@ function readTokens({ corpus, ...options }: TrainModelOptions, resumed: boolean)
     throw new UserError(`${path} was not made with ${tokenizerPath}`, {
       hint: 'make both again with `gpt tokenize … -o`',
     });
+  if (given !== undefined && !begins(given, tokenizer))
+    throw new UserError(`${path} was made with another vocabulary than the model's`, {
+      hint: 'make it again with `gpt tokenize … --model FOLDER -o`',
+    });
   const hash = createHash('sha256');
   file.verify((bytes) => hash.update(bytes));
   return {
@@ -115,11 +119,15 @@ function readTokens({ corpus, ...options }: TrainModelOptions, resumed: boolean)
       sha256: hash.digest('hex'),
       crlf: false,
     },
-    tokenizer,
+    tokenizer: given ?? tokenizer,
     ids: file,
     unknown: 0,
   };
 }
+
+/** Whether a tokenizer has the same tokens as another, and perhaps ids to spare behind them. */
+const begins = (long: Tokenizer, { kind, vocabulary }: Tokenizer): boolean =>
+  long.kind === kind && vocabulary.every((token, id) => token === long.vocabulary[id]);
 
 const inMemory = (ids: TokenIds): TokenSource => ({
   length: ids.length,

@@ -318,6 +318,20 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'hint: see gpt eval --help',
   ],
   [
+    'a block longer than the trained one',
+    'train ./corpus.txt --init-from ./model --block-size 9',
+    2,
+    'error: --block-size 9 is longer than the 8 that ./model was trained with',
+    'hint: leave it out, or give at most 8',
+  ],
+  [
+    'a stride longer than the trained block',
+    'eval ./corpus.txt -m ./model --stride 9',
+    2,
+    'error: --stride 9 is longer than the block of ./model, 8: it would leave tokens out',
+    'hint: use a stride of 1 to 8',
+  ],
+  [
     'an unknown preset',
     'train ./corpus.txt --preset gtp2',
     2,

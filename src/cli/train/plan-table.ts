@@ -19,6 +19,7 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
         'vocabulary',
         `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
       ],
+      ...(settings.initFrom === undefined ? [] : [['start', printable(shown(settings.initFrom))] as const]),
       ['model', describeModel({ ...plan, settings, config })],
       ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
       ...(plan.expectedSeconds === undefined

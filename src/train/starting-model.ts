@@ -1,0 +1,80 @@
+/**
+ * Fine-tuning: training that starts from a trained model instead of random parameters. The model says what is trained (its
+ * shape, its tokenizer), the options say on what and how long.
+ */
+import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { UsageError } from '../errors.ts';
+import { elements, parameterTable } from '../model/parameters.ts';
+import type { NamedTensor } from '../model/placement.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { flagOf, type TrainModelOptions } from './settings.ts';
+
+export interface StartingModel {
+  /** The options, with the model's shape in them. */
+  readonly options: TrainModelOptions;
+  readonly tokenizer: Tokenizer;
+  /** Overwrites parameters that have been initialised. */
+  load(into: readonly NamedTensor[]): void;
+}
+
+/** What a trained model settles. */
+const SHAPE = ['nLayer', 'nHead', 'nEmbd', 'activation', 'positions', 'norm', 'layerNormEpsilon'] as const;
+const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
+
+/**
+ * Opens the model of `initFrom`, if there is one.
+ *
+ * A `blockSize` below the model's uses the first of its positions. One above it is refused, as the model has learnt no such
+ * positions, unless they are sinusoidal, which go on for ever.
+ *
+ * @throws UserError if it cannot be read, UsageError for options that say what it says already, and otherwise
+ */
+export function openStartingModel(options: TrainModelOptions): StartingModel | undefined {
+  const { initFrom, blockSize, tokenizer: kind } = options;
+  if (initFrom === undefined) return undefined;
+  if (options.preset !== undefined)
+    throw new UsageError('--preset and --init-from both say what the model is', { hint: 'give one of them' });
+  const model = openModelFolder(initFrom);
+  const { config, tokenizer } = model;
+  for (const name of SHAPE)
+    if (options[name] !== undefined && options[name] !== config[name])
+      throw new UsageError(`${flagOf(name)} is ${options[name]}, but ${initFrom} has ${config[name]}`, {
+        hint: 'leave it out: the model says what its shape is',
+      });
+  for (const name of VOCABULARY)
+    if (options[name] !== undefined)
+      throw new UsageError(`${flagOf(name)}: ${initFrom} has its vocabulary already`, {
+        hint: 'leave it out',
+      });
+  if (kind !== undefined && kind !== tokenizer.kind)
+    throw new UsageError(`--tokenizer is ${kind}, but ${initFrom} reads ${tokenizer.kind}`, {
+      hint: 'leave it out: a model can only read with its own',
+    });
+  if (blockSize !== undefined && blockSize > config.blockSize && config.positions === 'learned')
+    throw new UsageError(
+      `--block-size ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
+      { hint: `leave it out, or give at most ${config.blockSize}` },
+    );
+  const shape = Object.fromEntries(SHAPE.map((name) => [name, config[name]]));
+  return {
+    options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
+    tokenizer,
+    load: (into) => loadInto(model, into),
+  };
+}
+
+/** Only the table of positions may be of another size: shorter, or sinusoidal, which is the same for every model. */
+function loadInto(model: ModelFolder, into: readonly NamedTensor[]): void {
+  const whole = new Map(
+    parameterTable(model.config).map(({ name, shape }) => {
+      const target = into.find((tensor) => tensor.name === name)!.data;
+      const length = elements(shape);
+      return [name, { name, shape, data: length === target.length ? target : new Float32Array(length) }];
+    }),
+  );
+  model.load([...whole.values()]);
+  for (const { name, data } of into) {
+    const loaded = whole.get(name)!.data;
+    if (loaded.length > data.length) data.set(loaded.subarray(0, data.length));
+  }
+}
