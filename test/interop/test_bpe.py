@@ -95,3 +95,23 @@ def test_a_padded_embedding_and_a_padding_token_load(gpt2, tmp_path):
     assert our_ids(tmp_path, "a[PAD] b<|endoftext|>") == tokenizer("a[PAD] b<|endoftext|>", truncation=False).input_ids
     assert len(our_logits(tmp_path, [50256, 3])[0]) == 50304
     assert len(gpt("sample", "-m", tmp_path, "--prompt", "a", "-n", "4", "--seed", "1")) > 2
+
+
+def test_fine_tuning_takes_the_same_step(gpt2, tmp_path):
+    """One step of gradient descent from their model, on a text that is a single window: they take the same one."""
+    ids = GPT2Tokenizer.from_pretrained(gpt2)(PLAIN)["input_ids"][:33]
+    text = tmp_path / "text.txt"
+    text.write_bytes(GPT2Tokenizer.from_pretrained(gpt2).decode(ids, clean_up_tokenization_spaces=False).encode())
+    rate = 0.5
+    flags = "--optimizer sgd --momentum 0 --weight-decay 0 --grad-clip 0 --schedule constant --warmup-iters 0".split()
+    flags += ["--learning-rate", rate, "--max-iters", 1, "--batch-size", 1, "--val-fraction", 0, "--quiet"]
+    gpt("train", text, "--init-from", gpt2, *flags, "-o", tmp_path / "tuned")
+
+    theirs = GPT2LMHeadModel.from_pretrained(gpt2).eval()
+    tokens = torch.tensor(ids)
+    torch.nn.functional.cross_entropy(theirs(tokens[None, :-1]).logits[0], tokens[1:]).backward()
+    tuned = GPT2LMHeadModel.from_pretrained(tmp_path / "tuned").state_dict()
+    for name, parameter in theirs.named_parameters():
+        step = tuned[name] - parameter.detach()
+        error = (step + rate * parameter.grad).abs().max() / (rate * parameter.grad.abs().max() + 1e-9)
+        assert error < 1e-2, (name, error)
