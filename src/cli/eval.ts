@@ -225,11 +225,12 @@ async function* evaluateModel(
     const total = lengths.reduce((sum, length) => sum + length, 0);
     let before = 0;
     const scorer = openScorer(folder, backend, Math.max(...lengths), flags);
-    const share = startShare('evaluated');
+    // On the terminal where the tokens appear, they are the progress, and a bar would draw over them.
+    const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
     for (const { file, text, characters } of texts) {
       const start = before;
       before += text.ids.length;
-      const scores = scorer.scores(text, (done) => share.update((start + done * text.ids.length) / total));
+      const scores = scorer.scores(text, (done) => share?.update((start + done * text.ids.length) / total));
       if (flags.tokens) {
         const printer = tokenPrinter(text, { model, file }, flags.json === true);
         await print(printer.start());
@@ -247,7 +248,7 @@ async function* evaluateModel(
         };
       }
     }
-    share.stop();
+    share?.stop();
   } finally {
     await backend.close();
   }

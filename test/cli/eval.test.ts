@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
-import { run, type RunOptions } from './run.ts';
+import { hasTerminal, run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'eval-'));
 const text = whaleText(400);
@@ -83,6 +83,17 @@ describe('several models and texts', () => {
 });
 
 describe('tokens', () => {
+  test.runIf(hasTerminal)('stand on a terminal as text, and no progress bar is drawn over them', async () => {
+    const { stdout, stderr, code } = await run(['eval', 'other.txt', '-m', 'words', '--tokens'], {
+      cwd: folder,
+      tty: true,
+    });
+    expect(code, stderr).toBe(0);
+    const shown = stripVTControlCharacters(stdout + stderr);
+    expect(shown).toContain('Two lines, é.');
+    expect(shown).not.toContain('evaluated');
+  });
+
   test('are JSON lines in a pipe that add up to the loss and to the text', async () => {
     const { stdout } = await gpt('eval other.txt -m words --tokens --stride 3');
     const tokens = parse(stdout) as unknown as {
