@@ -13,7 +13,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Command, Option } from 'commander';
+import type { Argument, Command, Option } from 'commander';
 import { latestCheckpoint } from '../checkpoint/run.ts';
 import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
@@ -113,9 +113,13 @@ function parse(option: Option, value: unknown): unknown {
   if (option.isBoolean()) return refuseValue(name, value, 'true or false');
   const texts = textsOf(name, value);
   if (option.variadic) return texts.map((text) => option.parseArg?.(text, undefined) ?? text);
-  const parsed = texts.reduce<unknown>((before, text) => option.parseArg?.(text, before) ?? text, undefined);
+  const parsed = readAll(option, texts);
   return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue(name, value, 'a single value') : parsed;
 }
+
+/** What an option or argument makes of texts, one after the other. */
+const readAll = (taker: Option | Argument, texts: readonly string[]): unknown =>
+  texts.reduce<unknown>((before, text) => taker.parseArg?.(text, before) ?? text, undefined);
 
 /** A value, or several, as they would be typed. */
 const textsOf = (name: string, value: unknown): string[] =>
@@ -132,10 +136,7 @@ function refuseValue(name: string, value: unknown, wanted: string): never {
 /** Arguments have no defaults here: what was typed is there, and wins. */
 function applyArgument(command: Command, index: number, value: unknown): void {
   const argument = command.registeredArguments[index];
-  const parsed = textsOf(argument.name(), value).reduce<unknown>(
-    (before, text) => argument.parseArg?.(text, before) ?? text,
-    undefined,
-  );
+  const parsed = readAll(argument, textsOf(argument.name(), value));
   if (command.args.length <= index) command.processedArgs[index] = parsed;
 }
 

@@ -72,7 +72,7 @@ export function checkConfig(config: ModelConfig): ModelConfig {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const) {
     const value = config[field];
     if (!Number.isSafeInteger(value) || value < 1)
-      throw new UsageError(`${flag(field)} is ${value}; it must be a whole number of at least 1`);
+      throw new UsageError(`${flagOf(field)} is ${value}; it must be a whole number of at least 1`);
   }
   if (config.nLayer > MOST_LAYERS)
     throw new UsageError(`--n-layer is ${config.nLayer}; at most ${MOST_LAYERS} are supported`);
@@ -89,7 +89,8 @@ export function checkConfig(config: ModelConfig): ModelConfig {
   return config;
 }
 
-const flag = (field: string): string => `--${field.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+/** The flag of an option: `--n-layer` of nLayer. */
+export const flagOf = (field: string): string => `--${field.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
 /** The divisors of n next below and next above k. */
 function divisorsNear(n: number, k: number): number[] {

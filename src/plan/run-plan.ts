@@ -5,6 +5,7 @@ import { countParameters } from '../model/parameters.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import { trainingPrograms } from '../train/programs.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
 import { modelConfig, settle, type Settings, type TrainModelOptions } from '../train/settings.ts';
 import { measureSpeed } from '../train/timed-training.ts';
@@ -65,10 +66,14 @@ const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
 const CALIBRATION = 0.5;
 
 /** @throws UserError for what trainModel would refuse, but for too little memory */
-export async function planRun(options: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
+export async function planRun(given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
   const { threads, flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
+  const start = openStartingModel(given);
+  const options = start?.options ?? given;
   const { corpus, textTokens, settings, vocabSize } =
-    options.corpus.length > 0 ? await forText(options, threads) : withoutText(options);
+    options.corpus.length > 0
+      ? await forText(options, threads, start?.tokenizer)
+      : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
   const shape = { config, batchSize, microBatches, optimizer };
@@ -116,10 +121,8 @@ interface Planned {
   readonly vocabSize: number;
 }
 
-async function forText(given: TrainModelOptions, threads: number): Promise<Planned> {
-  const start = openStartingModel(given);
-  const options = start?.options ?? given;
-  const data = readTrainingData(options, start?.tokenizer);
+async function forText(options: TrainModelOptions, threads: number, tokenizer?: Tokenizer): Promise<Planned> {
+  const data = readTrainingData(options, tokenizer);
   const seconds = budgetSeconds(options);
   const fitted =
     seconds === undefined ? options : (await fitToBudget(options, data, { seconds, threads })).options;
@@ -131,9 +134,7 @@ async function forText(given: TrainModelOptions, threads: number): Promise<Plann
   };
 }
 
-function withoutText(given: TrainModelOptions): Planned {
-  const start = openStartingModel(given);
-  const options = start?.options ?? given;
+function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned {
   if (options.minutes !== undefined)
     throw new UsageError('a run can be fitted to --minutes only if its text is known', {
       hint: 'name the text, or say how long with --tokens or --max-iters',
@@ -142,6 +143,6 @@ function withoutText(given: TrainModelOptions): Planned {
     throw new UsageError('there is nothing to plan', {
       hint: `name a text, a --preset (${Object.keys(presets).slice(0, 3).join(', ')} …), or --n-layer, --n-head and --n-embd`,
     });
-  const { vocabSize = start?.tokenizer.vocabSize ?? GPT2_VOCABULARY } = options;
+  const { vocabSize = tokenizer?.vocabSize ?? GPT2_VOCABULARY } = options;
   return { corpus: undefined, textTokens: undefined, settings: settle(options), vocabSize };
 }

@@ -1,6 +1,13 @@
 /** What a run can be told, and what it chooses where it is not told. */
 import { UsageError } from '../errors.ts';
-import { checkConfig, gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
+import {
+  checkConfig,
+  flagOf,
+  gpt2Defaults,
+  presets,
+  type ModelConfig,
+  type PresetName,
+} from '../model/config.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
 import { recipes } from './recipe.ts';
@@ -198,6 +205,3 @@ export function resumedOptions(
   const now = said.filter(([name, value]) => name !== 'corpus' || (value as readonly string[]).length > 0);
   return { ...(Object.fromEntries(before) as unknown as TrainModelOptions), ...Object.fromEntries(now) };
 }
-
-/** The flag of an option: `--n-layer` of nLayer. */
-export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

@@ -4,10 +4,11 @@
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { UsageError } from '../errors.ts';
+import { flagOf } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { flagOf, type TrainModelOptions } from './settings.ts';
+import type { TrainModelOptions } from './settings.ts';
 
 export interface StartingModel {
   /** The options, with the model's shape in them. */
