@@ -73,8 +73,9 @@ test('of many processes that want the same stale lock at once, one gets it', asy
 });
 
 test.runIf(process.platform === 'linux')('a dead process that nobody has buried is not running', async () => {
-  // The shell starts a child and then becomes a program that never asks for it.
-  const shell = spawn('bash', ['-c', 'sleep 0 & echo $!; exec sleep 30'], {
+  // The shell starts a child and then becomes a program that never asks for it; only after that may the child die, since
+  // the shell itself would bury it.
+  const shell = spawn('bash', ['-c', 'sleep 30 & echo $!; exec tail -f /dev/null'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const pid = Number(
@@ -82,11 +83,17 @@ test.runIf(process.platform === 'linux')('a dead process that nobody has buried 
       shell.stdout.once('data', (data: Buffer) => resolve(String(data))),
     ),
   );
-  while (!/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1')))
-    await new Promise((r) => setTimeout(r, 10));
+  await until(() => readFileSync(`/proc/${shell.pid}/comm`, 'latin1') === 'tail\n');
+  expect(isRunning(pid)).toBe(true);
+  process.kill(pid, 'SIGKILL');
+  await until(() => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
   expect(isRunning(pid)).toBe(false);
   shell.kill('SIGKILL');
 });
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
 
 const deadPid = (): number => spawnSync(process.execPath, ['-e', '']).pid;
 
