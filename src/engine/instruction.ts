@@ -51,6 +51,8 @@ export interface Backend {
   /** Makes memory at least this many elements long, keeping what it holds. Throws EngineMemoryError if that is impossible. */
   reserve(elements: number): void;
   load(program: readonly Instruction[]): Loaded;
+  /** Forgets the programs and sets all numbers to 0: as new, but that what was reserved stays so. */
+  clear(): void;
   /** Ends the worker threads. */
   close(): Promise<void>;
 }

@@ -190,6 +190,10 @@ async function startBackend(
       };
       return profile ? { run, timings: () => readTimes(memory, program, times, threads) } : { run };
     },
+    clear() {
+      programEnd = programBase;
+      floats.fill(0);
+    },
     async close() {
       kernels.stop();
       await Promise.all(workers.map((worker) => worker.terminate()));

@@ -1,4 +1,5 @@
 /** What a training run would be and cost, without training and without the memory it would take. */
+import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
@@ -67,12 +68,21 @@ const CALIBRATION = 0.5;
 
 /** @throws UserError for what trainModel would refuse, but for too little memory */
 export async function planRun(given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
-  const { threads, flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
+  const engine = lazyBackend({ threads: plan.threads });
+  try {
+    return await planOn(engine, given, plan);
+  } finally {
+    await engine.close();
+  }
+}
+
+async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
+  const { flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
   const start = openStartingModel(given);
   const options = start?.options ?? given;
   const { corpus, textTokens, settings, vocabSize } =
     options.corpus.length > 0
-      ? await forText(options, threads, start?.tokenizer)
+      ? await forText(options, engine, start?.tokenizer)
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
@@ -87,7 +97,7 @@ export async function planRun(given: TrainModelOptions, plan: PlanOptions): Prom
 
   const stepFlops = (flops + attentionFlops) / steps / microBatches;
   const measured = memoryBytes < MEASURED_BYTES && stepFlops < MEASURED_FLOPS;
-  const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, threads, CALIBRATION);
+  const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, engine, CALIBRATION);
   return {
     corpus,
     textTokens,
@@ -103,7 +113,7 @@ export async function planRun(given: TrainModelOptions, plan: PlanOptions): Prom
     attentionFlops,
     stateBytes: STATE_BYTES_PER_PARAMETER * parameters,
     memoryBytes,
-    memoryLimit: memoryLimit(threads),
+    memoryLimit: memoryLimit(engine.threads),
     here: {
       flopsPerSecond: speed.flopsPerSecond,
       seconds: measured
@@ -121,11 +131,15 @@ interface Planned {
   readonly vocabSize: number;
 }
 
-async function forText(options: TrainModelOptions, threads: number, tokenizer?: Tokenizer): Promise<Planned> {
+async function forText(
+  options: TrainModelOptions,
+  engine: LazyBackend,
+  tokenizer?: Tokenizer,
+): Promise<Planned> {
   const data = readTrainingData(options, tokenizer);
   const seconds = budgetSeconds(options);
   const fitted =
-    seconds === undefined ? options : (await fitToBudget(options, data, { seconds, threads })).options;
+    seconds === undefined ? options : (await fitToBudget(options, data, { seconds, engine })).options;
   return {
     corpus: data.corpus,
     textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },

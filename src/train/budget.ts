@@ -3,6 +3,7 @@
  * there is. All of it ends up in the run's options, so that the same run can be had again.
  */
 import { checkLength } from '../data/batches.ts';
+import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import { UsageError } from '../errors.ts';
 import { gpt2Defaults } from '../model/config.ts';
@@ -174,12 +175,16 @@ export const referenceModel: TimedModel = {
 export async function fitToBudget(
   options: TrainModelOptions,
   data: Pick<TrainingData, 'train' | 'validation' | 'tokenizer'>,
-  { seconds, threads, calibration = CALIBRATION }: { seconds: number; threads: number; calibration?: number },
+  {
+    seconds,
+    engine,
+    calibration = CALIBRATION,
+  }: { seconds: number; engine: LazyBackend; calibration?: number },
 ): Promise<Fitted> {
   const facts = { trainTokens: data.train.length, vocabSize: data.tokenizer.vocabSize };
   const given = withoutTime(options);
   const reference =
-    options.preset === undefined ? await measureSpeed(referenceModel, threads, calibration) : undefined;
+    options.preset === undefined ? await measureSpeed(referenceModel, engine, calibration) : undefined;
   const choice =
     reference === undefined
       ? { schedule: 'wsd' as const }
@@ -198,9 +203,9 @@ export async function fitToBudget(
   checkLength(data.train, config.blockSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
   const shape = { config, batchSize, microBatches, optimizer };
-  checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(threads));
+  checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(engine.threads));
 
-  const { stepSeconds, lastSeconds } = await timeOf(settings, data, threads, calibration);
+  const { stepSeconds, lastSeconds } = await timeOf(settings, data, engine, calibration);
   const maxIters = stepsIn(seconds, stepSeconds, lastSeconds);
   return { options: { ...rhythm(maxIters), ...chosen, maxIters }, lastSeconds };
 }
@@ -212,11 +217,11 @@ export async function fitToBudget(
 export async function fitMore(
   options: TrainModelOptions,
   data: Pick<TrainingData, 'validation' | 'tokenizer'>,
-  { seconds, threads, startStep }: { seconds: number; threads: number; startStep: number },
+  { seconds, engine, startStep }: { seconds: number; engine: LazyBackend; startStep: number },
 ): Promise<Fitted> {
   const given = withoutTime(options);
   const settings = settle(given);
-  const { stepSeconds, lastSeconds } = await timeOf(settings, data, threads, CALIBRATION);
+  const { stepSeconds, lastSeconds } = await timeOf(settings, data, engine, CALIBRATION);
   const steps = stepsIn(seconds, stepSeconds, lastSeconds);
   const maxIters = startStep + steps;
   const schedule =
@@ -230,12 +235,12 @@ export async function fitMore(
 async function timeOf(
   settings: Settings,
   { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
-  threads: number,
+  engine: LazyBackend,
   calibration: number,
 ): Promise<{ stepSeconds: number; lastSeconds: number }> {
   const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
   const config = modelConfig(settings, tokenizer.vocabSize);
-  const { stepSeconds } = await measureSpeed({ config, batchSize }, threads, calibration);
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
   const lastSeconds = FORWARD_SHARE * Math.ceil(validation.length / (batchSize * blockSize)) * stepSeconds;
   return { stepSeconds: stepSeconds * microBatches, lastSeconds };
 }
@@ -311,10 +316,10 @@ export async function expectSeconds(
   { config, batchSize, microBatches }: TrainingShape,
   { forwardBackward }: TrainingPrograms,
   steps: number,
-  threads: number,
+  engine: LazyBackend,
 ): Promise<number | undefined> {
   const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
-  const { stepSeconds } = await measureSpeed({ config, batchSize }, threads, CALIBRATION);
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, CALIBRATION);
   return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
 }

@@ -1,5 +1,5 @@
 /** Training on random tokens, to be timed. */
-import { chooseBackend } from '../engine/backend.ts';
+import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import type { Backend, Timing } from '../engine/instruction.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -64,10 +64,11 @@ export interface Speed {
  * How fast a model trains here. Half of the time goes to warming up: V8 compiles the kernels while they run, and until it
  * has, they are many times slower. Steps that take longer than the time are run twice.
  *
+ * @param engine nothing else may be in its memory; it is cleared in the end
  * @param seconds to spend, in all
  */
-export async function measureSpeed(model: TimedModel, threads: number, seconds: number): Promise<Speed> {
-  const { backend } = await chooseBackend({ threads });
+export async function measureSpeed(model: TimedModel, engine: LazyBackend, seconds: number): Promise<Speed> {
+  const { backend } = await engine.open();
   try {
     const training = startTraining(backend, model);
     const runFor = (limit: number): number[] => {
@@ -82,6 +83,6 @@ export async function measureSpeed(model: TimedModel, threads: number, seconds: 
     const flopsPerSecond = training.flopsPerStep / times[0];
     return { stepSeconds: times[Math.floor(times.length / 2)], flopsPerSecond };
   } finally {
-    await backend.close();
+    backend.clear();
   }
 }

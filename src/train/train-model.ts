@@ -5,7 +5,7 @@ import { makeRunFolder } from '../checkpoint/runs.ts';
 import { STATE } from '../checkpoint/trainer-state.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
-import { chooseBackend } from '../engine/backend.ts';
+import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
 import { defaultThreads, type Rejection } from '../engine/wasm.ts';
 import { isSystemError, UsageError, UserError } from '../errors.ts';
@@ -113,25 +113,30 @@ export async function trainModel(
   options: TrainModelOptions,
   handlers: TrainHandlers = {},
 ): Promise<TrainResult> {
-  if (options.resume === undefined) return runTraining(options, handlers);
-  if (options.outDir !== undefined || options.overwrite === true)
+  if (options.resume !== undefined && (options.outDir !== undefined || options.overwrite === true))
     throw new UsageError(
       `${options.outDir === undefined ? '--overwrite' : '--out-dir'} does not go with --resume`,
       {
         hint: 'a run goes on in its own folder; to keep what is there, resume a copy of it',
       },
     );
-  const resumed = resumeRun(options.resume);
+  const resumed = options.resume === undefined ? undefined : resumeRun(options.resume);
+  const engine = lazyBackend({
+    threads: options.threads ?? defaultThreads(),
+    profile: options.profile === true,
+  });
   try {
-    return await runTraining(options, handlers, resumed);
+    return await runTraining(options, handlers, engine, resumed);
   } finally {
-    resumed.close();
+    resumed?.close();
+    await engine.close();
   }
 }
 
 async function runTraining(
   options: TrainModelOptions,
   handlers: TrainHandlers,
+  engine: LazyBackend,
   resumed?: ResumedRun,
 ): Promise<TrainResult> {
   const asked = performance.now();
@@ -146,12 +151,11 @@ async function runTraining(
     checkpoint === undefined
       ? readTrainingData(effective, start?.tokenizer)
       : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0);
-  const threads = options.threads ?? defaultThreads();
   const startStep = checkpoint?.state.step ?? 0;
   const seconds = checkpoint === undefined ? budgetSeconds(effective) : moreSeconds(options);
   const fit = checkpoint === undefined ? fitToBudget : fitMore;
   const fitted =
-    seconds === undefined ? undefined : await fit(effective, data, { seconds, threads, startStep });
+    seconds === undefined ? undefined : await fit(effective, data, { seconds, engine, startStep });
   const { valFraction } = data;
   const settings: Settings = {
     ...settle({ ...(fitted?.options ?? effective), valFraction }),
@@ -171,10 +175,10 @@ async function runTraining(
     optimizer: settings.optimizer,
   };
   const programs = trainingPrograms(trainingShape);
-  checkMemory(trainingShape, 4 * programs.end, memoryLimit(threads));
+  checkMemory(trainingShape, 4 * programs.end, memoryLimit(engine.threads));
   const expectedSeconds =
-    seconds ?? (await expectSeconds(trainingShape, programs, settings.maxIters - startStep, threads));
-  const { backend, rejected } = await chooseBackend({ threads, profile: options.profile === true });
+    seconds ?? (await expectSeconds(trainingShape, programs, settings.maxIters - startStep, engine));
+  const { backend, rejected } = await engine.open();
   let opened: Run | undefined;
   try {
     const trainer = new Trainer(backend, programs, optimizerOptions(settings), settings.seed);
@@ -187,7 +191,7 @@ async function runTraining(
       });
     opened = run;
     const { folder } = run;
-    const engine = engineOf(backend.name);
+    const arithmetic = engineOf(backend.name);
     const tokensPerStep = settings.batchSize * config.blockSize * settings.gradientAccumulationSteps;
     handlers.plan?.({
       settings,
@@ -204,7 +208,7 @@ async function runTraining(
       expectedSeconds,
       backend: backend.name,
       otherEngine:
-        checkpoint === undefined || sameBits(checkpoint.state.engine, engine)
+        checkpoint === undefined || sameBits(checkpoint.state.engine, arithmetic)
           ? undefined
           : checkpoint.state.engine,
       rejected,
@@ -246,7 +250,7 @@ async function runTraining(
     };
     const keep = keeper(
       run,
-      { trainer, settings, data, tokensPerStep, engine },
+      { trainer, settings, data, tokensPerStep, engine: arithmetic },
       handlers.notSaved ?? (() => {}),
     );
     // What training may have to go back to is in the run, wherever the model is by then.
@@ -284,7 +288,6 @@ async function runTraining(
     return { folder, reason, progress: last, validationLoss, profile };
   } finally {
     opened?.close();
-    await backend.close();
   }
 }
 

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
+import { lazyBackend } from '../../src/engine/backend.ts';
 import type { Instruction } from '../../src/engine/instruction.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
+import { gpt2Defaults } from '../../src/model/config.ts';
+import { measureSpeed } from '../../src/train/timed-training.ts';
 
 const attention = (T: number, D: number): Instruction => ({
   kernel: 'attention',
@@ -37,4 +41,29 @@ test('memory beyond what WebAssembly can address is refused, with what to change
   backend.reserve(2 ** 20); // and the backend still works
   expect(backend.floats.length).toBeGreaterThanOrEqual(2 ** 20);
   await backend.close();
+});
+
+test('a backend that is cleared is as new: zeros, and programs run', async () => {
+  for (const backend of [await createWasmBackend({ threads: 2 }), createReferenceBackend()]) {
+    backend.reserve(6);
+    backend.load([attention(1, 1)]).run();
+    backend.floats.fill(1);
+    backend.clear();
+    expect(backend.floats.every((x) => x === 0)).toBe(true);
+    backend.floats.set([1, 1, 7]);
+    backend.load([attention(1, 1)]).run();
+    expect(backend.floats[3]).toBe(7); // the only value there is to attend to
+    await backend.close();
+  }
+});
+
+test('measuring how fast a model trains leaves no second memory behind', async () => {
+  const engine = lazyBackend({ threads: 2 });
+  const config = { ...gpt2Defaults, nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 8, vocabSize: 10, dropout: 0 };
+  const { backend } = await engine.open();
+  const speed = await measureSpeed({ config, batchSize: 2 }, engine, 0.01);
+  expect(speed.stepSeconds).toBeGreaterThan(0);
+  expect((await engine.open()).backend).toBe(backend);
+  expect(backend.floats.every((x) => x === 0)).toBe(true);
+  await engine.close();
 });

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/config.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, chooseModel, fitMore, fitToBudget, refit } from '../../src/train/budget.ts';
@@ -51,9 +52,12 @@ builder.push('the whale');
 const source = (length: number) => ({ length, slice: () => [] });
 const data = { tokenizer: builder.end(), train: source(5000), validation: source(500) };
 
+const engine = lazyBackend({ threads: 1 });
+afterAll(() => engine.close());
+
 describe('fitting to a time', () => {
   const fit = (options: object) =>
-    fitToBudget({ corpus: ['a.txt'], ...options }, data, { seconds: 2, threads: 1, calibration: 0.02 });
+    fitToBudget({ corpus: ['a.txt'], ...options }, data, { seconds: 2, engine, calibration: 0.02 });
 
   test('says everything in options and leaves no time in them', async () => {
     const { options } = await fit({ minutes: 2 / 60 });
@@ -84,7 +88,7 @@ describe('a run that is given more time', () => {
       data,
       {
         seconds: 1,
-        threads: 1,
+        engine,
         startStep: 100,
       },
     );

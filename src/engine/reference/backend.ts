@@ -86,6 +86,10 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
         },
       };
     },
+    clear() {
+      floats.fill(0);
+      ints.fill(0);
+    },
     close: () => Promise.resolve(),
   };
 }
