@@ -41,7 +41,7 @@ export const defaultThreads = (): number => Math.min(availableParallelism(), MAX
 // Where things are in WebAssembly memory, in bytes: static data and control words of the kernels come first, then their
 // working memory (src/kernels/scratch.ts), then encoded programs, then the engine's memory, which alone grows.
 const SCRATCH_BASE = 2 ** 20;
-const SHARED_SCRATCH = 16 * 2 ** 20;
+const SHARED_SCRATCH = 24 * 2 ** 20;
 const THREAD_SCRATCH = 16 * 2 ** 20;
 /** Room for programs: some 70 bytes an instruction. The system commits only what is used. */
 const PROGRAM_BYTES = 32 * 2 ** 20;
@@ -274,7 +274,7 @@ function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
 function checkScratch({ kernel, args }: Instruction): void {
   if (kernel !== 'attention' && kernel !== 'attentionBackward') return;
   const { T, D } = args;
-  const bytes = 16_384 + 16 * (T + 6) * (D + 16) + 640 * (T + 12) + 512 * (D + 16);
+  const bytes = 16_384 + 16 * (T + 6) * (D + 16) + 736 * (T + 12) + 600 * (D + 16);
   if (bytes <= THREAD_SCRATCH) return;
   throw new EngineMemoryError(
     `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB a thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)}`,

@@ -15,7 +15,7 @@
  * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1 and appendix B.2.
  */
 import { macroKernel } from './gemm/macro-kernel';
-import { clear, packColumns, packRows, panelBytes, panels } from './gemm/pack';
+import { clear, packColumns, packRows, panelBytes, panels, panelStride } from './gemm/pack';
 import { rowDot, rowExp, rowMax } from './normalisation';
 import { masks16 } from './random';
 import { scratch } from './scratch';
@@ -84,23 +84,25 @@ function headForward(
   const tile = scratch(thread);
   const rows = tile + 4096; // working memory of a strip: statistics, masks
   const packedK = rows + 8192;
-  const packedV = packedK + panelBytes(MR, D) * panels(T, MR);
-  const packedQ = packedV + panelBytes(MR, T) * panels(D, MR);
+  const rowPanel = panelStride(MR, D);
+  const columnPanel = panelStride(MR, T);
+  const packedV = packedK + rowPanel * panels(T, MR);
+  const packedQ = packedV + columnPanel * panels(D, MR);
   const outT = packedQ + panelBytes(NR, D);
   const strip = outT + ROW * panels(D, MR) * MR;
 
-  packRows(packedK, panelBytes(MR, D), k, ld, T, D, MR, 0, panels(T, MR));
-  packColumns(packedV, panelBytes(MR, T), v, ld, D, T, MR, 0, panels(D, MR));
+  packRows(packedK, rowPanel, k, ld, T, D, MR, 0, panels(T, MR));
+  packColumns(packedV, columnPanel, v, ld, D, T, MR, 0, panels(D, MR));
   for (let i = first * NR; i < T; i += step * NR) {
     const queries = min(NR, T - i);
     const keys = i + queries;
     packRows(packedQ, 0, q + ld * i, ld, queries, D, NR, 0, 1);
-    macroKernel(packedK, panelBytes(MR, D), packedQ, 0, strip, ROW, 0, 0, panels(keys, MR) * MR, NR, D, tile);
+    macroKernel(packedK, rowPanel, packedQ, 0, strip, ROW, 0, 0, panels(keys, MR) * MR, NR, D, tile);
     softmaxColumns(strip, i, keys, root, rows);
     const logSums = lse + ((usize(bh) * T + i) << 2);
     for (let r = 0; r < queries; r += 4) putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
     if (threshold) dropColumns(strip, i, keys, bh, T, rng, site, threshold, scale, rows + 4096);
-    macroKernel(packedV, panelBytes(MR, T), strip, 0, outT, ROW, 0, 0, panels(D, MR) * MR, NR, keys, tile);
+    macroKernel(packedV, columnPanel, strip, 0, outT, ROW, 0, 0, panels(D, MR) * MR, NR, keys, tile);
     storeTransposed(outT, o + (C << 2) * i, C << 2, D, queries, rows, 0);
   }
 }
@@ -257,8 +259,8 @@ export function attentionBackward(
   const ldo = C << 2;
   const root: f32 = 1 / squareRoot(f32(D));
   const rowLength = u32((T + 3) & ~3);
-  const rowPanel = panelBytes(MR, D);
-  const columnPanel = panelBytes(MR, T);
+  const rowPanel = panelStride(MR, D);
+  const columnPanel = panelStride(MR, T);
   const rowPanels = panels(T, MR);
   const columnPanels = panels(D, MR);
   const strip = ROW * (rowPanels + 1) * MR;
@@ -272,7 +274,7 @@ export function attentionBackward(
   const packedK = packedDOT + columnPanel * columnPanels;
   const packedV = packedK + panelBytes(NR, D);
   const keyColumns = packedV + panelBytes(NR, D);
-  const gradient = keyColumns + panelBytes(NR, KEYS) * panels(D, NR); // of a strip's keys or values, transposed
+  const gradient = keyColumns + panelStride(NR, KEYS) * panels(D, NR); // of a strip's keys or values, transposed
   const corrections = gradient + ROW * columnPanels * MR;
   const p = corrections + (usize((T + 3) & ~3) << 2);
   const dP = p + strip;
@@ -339,12 +341,12 @@ export function attentionBackward(
         const rows = T - block;
         for (let j = 0; j < blockKeys; j += NR)
           packRows(
-            packedDS + panelBytes(MR, j), panelBytes(MR, blockKeys), dS + strip * (j / NR) + ROW * (block - origin), ROW,
+            packedDS + panelBytes(MR, j), panelStride(MR, blockKeys), dS + strip * (j / NR) + ROW * (block - origin), ROW,
             rows, min(NR, blockKeys - j), MR, 0, panels(rows, MR),
           );
-        packColumns(keyColumns, panelBytes(NR, blockKeys), k + ld * block, ld, D, blockKeys, NR, 0, panels(D, NR));
+        packColumns(keyColumns, panelStride(NR, blockKeys), k + ld * block, ld, D, blockKeys, NR, 0, panels(D, NR));
         macroKernel(
-          packedDS, panelBytes(MR, blockKeys), keyColumns, panelBytes(NR, blockKeys), dQ + ld * block, ld, 0,
+          packedDS, panelStride(MR, blockKeys), keyColumns, panelStride(NR, blockKeys), dQ + ld * block, ld, 0,
           block > 0 ? 1 : accumulate, rows, D, blockKeys, tile,
         );
       }

@@ -247,33 +247,59 @@ export function layerNormParametersBackward(
   const end = share(C, 16, thread + 1, threads);
   const stride = usize(C) << 2;
   let c = share(C, 16, thread, threads);
-  for (; c < end; c += 8) {
-    const first = min(4, end - c);
-    const second = min(4, end - c - 4); // of the two vectors side by side
+  // A cache line of channels at a time: with half of one, each line was read twice.
+  for (; c + 16 <= end; c += 16) {
+    const p = usize(c) << 2;
+    let xs = x + p;
+    let dYs = dY + p;
     let w0 = f32x4.splat(0);
     let w1 = f32x4.splat(0);
+    let w2 = f32x4.splat(0);
+    let w3 = f32x4.splat(0);
     let b0 = f32x4.splat(0);
     let b1 = f32x4.splat(0);
-    let at = usize(c) << 2;
+    let b2 = f32x4.splat(0);
+    let b3 = f32x4.splat(0);
     for (let n = 0; n < N; n++) {
-      const shift = f32x4.splat(load<f32>(mean + (usize(n) << 2)));
-      const by = f32x4.splat(load<f32>(rstd + (usize(n) << 2)));
-      const d0 = loadPart(dY + at, first);
-      w0 = madd(d0, f32x4.mul(f32x4.sub(loadPart(x + at, first), shift), by), w0);
+      const shift = v128.load32_splat(mean + (usize(n) << 2));
+      const by = v128.load32_splat(rstd + (usize(n) << 2));
+      const d0 = v128.load(dYs);
+      const d1 = v128.load(dYs, 16);
+      const d2 = v128.load(dYs, 32);
+      const d3 = v128.load(dYs, 48);
+      w0 = madd(d0, f32x4.mul(f32x4.sub(v128.load(xs), shift), by), w0);
+      w1 = madd(d1, f32x4.mul(f32x4.sub(v128.load(xs, 16), shift), by), w1);
+      w2 = madd(d2, f32x4.mul(f32x4.sub(v128.load(xs, 32), shift), by), w2);
+      w3 = madd(d3, f32x4.mul(f32x4.sub(v128.load(xs, 48), shift), by), w3);
       b0 = f32x4.add(b0, d0);
-      if (second > 0) {
-        const d1 = loadPart(dY + at + 16, second);
-        w1 = madd(d1, f32x4.mul(f32x4.sub(loadPart(x + at + 16, second), shift), by), w1);
-        b1 = f32x4.add(b1, d1);
-      }
-      at += stride;
+      b1 = f32x4.add(b1, d1);
+      b2 = f32x4.add(b2, d2);
+      b3 = f32x4.add(b3, d3);
+      xs += stride;
+      dYs += stride;
     }
+    putPart(dWeight + p, w0, 4, accumulateWeight);
+    putPart(dWeight + p + 16, w1, 4, accumulateWeight);
+    putPart(dWeight + p + 32, w2, 4, accumulateWeight);
+    putPart(dWeight + p + 48, w3, 4, accumulateWeight);
+    putPart(dBias + p, b0, 4, accumulateBias);
+    putPart(dBias + p + 16, b1, 4, accumulateBias);
+    putPart(dBias + p + 32, b2, 4, accumulateBias);
+    putPart(dBias + p + 48, b3, 4, accumulateBias);
+  }
+  for (; c < end; c += 4) {
     const p = usize(c) << 2;
-    putPart(dWeight + p, w0, first, accumulateWeight);
-    putPart(dBias + p, b0, first, accumulateBias);
-    if (second > 0) {
-      putPart(dWeight + p + 16, w1, second, accumulateWeight);
-      putPart(dBias + p + 16, b1, second, accumulateBias);
+    let w = f32x4.splat(0);
+    let b = f32x4.splat(0);
+    for (let n = 0; n < N; n++) {
+      const at = stride * n + p;
+      const shift = v128.load32_splat(mean + (usize(n) << 2));
+      const by = v128.load32_splat(rstd + (usize(n) << 2));
+      const d = loadPart(dY + at, end - c);
+      w = madd(d, f32x4.mul(f32x4.sub(loadPart(x + at, end - c), shift), by), w);
+      b = f32x4.add(b, d);
     }
+    putPart(dWeight + p, w, end - c, accumulateWeight);
+    putPart(dBias + p, b, end - c, accumulateBias);
   }
 }

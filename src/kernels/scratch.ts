@@ -3,9 +3,9 @@
 /** Bytes of each thread's own stretch: packed blocks of a product, a head and its strips in attention. */
 // @ts-ignore: decorator
 @inline export const THREAD_SCRATCH: usize = 16 << 20;
-/** Bytes of the shared stretch: two blocks of B. */
+/** Bytes of the shared stretch: two blocks of B, and two of A. */
 // @ts-ignore: decorator
-@inline export const SHARED_SCRATCH: usize = 16 << 20;
+@inline export const SHARED_SCRATCH: usize = 24 << 20;
 /** Where the host says the stretches start. */
 // @ts-ignore: decorator
 @inline export const SCRATCH_BASE: usize = 1 << 20;

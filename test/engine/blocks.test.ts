@@ -14,6 +14,7 @@ const products = [
   [13, 4130, 20], // two blocks of columns for one thread
   [270, 4100, 5], // the same, shared
   [7, 40, 800], // shared, split by columns
+  [4000, 5, 384], // shared, too many rows to pack together if A is transposed
 ] as const;
 
 /** [T, D] with several strips of queries and several blocks of keys in src/kernels/attention.ts. */

@@ -3,7 +3,8 @@
  * micro-kernel reads from the first-level cache. Bias and the sum with what C holds are done as a tile leaves the registers.
  *
  * Two ways to share the work, whichever packs less:
- *   shared   all threads together pack a block of B, KC deep and NC wide; each packs blocks of A, MC high, for itself
+ *   shared   all threads together pack a block of B, KC deep and NC wide, and of A if it is transposed; otherwise each packs
+ *            blocks of A, MC high, for itself
  *   wide     for few rows and many columns: each thread takes columns, packs all rows of A for itself and a panel of B just
  *            before it uses it, so that it is still in the first-level cache; nobody waits for anybody
  *
@@ -14,7 +15,7 @@
 import { scratch, sharedScratch, SHARED_SCRATCH } from '../scratch';
 import { barrier, ownerInTurn, share, take } from '../threads';
 import { macroKernel } from './macro-kernel';
-import { packColumns, packRows, panelBytes, panels } from './pack';
+import { packColumns, packRows, panels, panelStride } from './pack';
 import { matrixTimesFewRows } from './few-rows';
 
 /**
@@ -22,8 +23,11 @@ import { matrixTimesFewRows } from './few-rows';
  * seventh of Zen 3's second. Small blocks also let threads help each other. */
 const KC = 384;
 const MC = 48;
-/** Two blocks of B take KC·NC·8 B = 12 MiB of the shared memory. */
 const NC = 4096;
+/** Room for a block of B, KC deep and NC wide, with what is between its panels. Behind it A may lie. */
+const BLOCK_OF_B: usize = 6656 << 10;
+/** Room for both: there are two blocks of each. */
+const BLOCKS: usize = SHARED_SCRATCH / 2;
 /** At most so many rows go the wide way: packed, they take WIDE·KC·4 B = 384 KiB. */
 const WIDE = 256;
 /** Below this, packing B costs more than it saves: every number of B would be used only a few times. */
@@ -61,8 +65,8 @@ function blockDepth(K: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function pack(across: bool, dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32, from: i32, to: i32): void {
-  if (across) packRows(dst, panelBytes(R, k), src, ld, count, k, R, from, to);
-  else packColumns(dst, panelBytes(R, k), src, ld, count, k, R, from, to);
+  if (across) packRows(dst, panelStride(R, k), src, ld, count, k, R, from, to);
+  else packColumns(dst, panelStride(R, k), src, ld, count, k, R, from, to);
 }
 
 function wide(
@@ -86,7 +90,7 @@ function wide(
   const mPanels = panels(M, MR);
   const tile = scratch(thread);
   const packedA = tile + 4096;
-  const packedB = packedA + panelBytes(MR, kc) * mPanels;
+  const packedB = packedA + panelStride(MR, kc) * mPanels;
   const from = share(N, NR, thread, threads);
   const to = share(N, NR, thread + 1, threads);
   for (let p = 0; p < K; p += kc) {
@@ -98,7 +102,7 @@ function wide(
       const source = transB ? b + ldb * j + (usize(p) << 2) : b + ldb * p + (usize(j) << 2);
       pack(transB != 0, packedB, source, ldb, n, k, NR, 0, 1);
       const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
-      macroKernel(packedA, panelBytes(MR, k), packedB, 0, c + (usize(j) << 2), ldc, biasHere, add, M, n, k, tile);
+      macroKernel(packedA, panelStride(MR, k), packedB, 0, c + (usize(j) << 2), ldc, biasHere, add, M, n, k, tile);
     }
   }
 }
@@ -124,7 +128,10 @@ function shared(
   const packedA = tile + 4096;
   const kc = blockDepth(K);
 
-  const byRows = panels(M, MR) >= 2 * threads || M >= N;
+  const mPanels = panels(M, MR);
+  const byRows = mPanels >= 2 * threads || M >= N;
+  // Where the rows of the stored A run along M, packing them from end to end reads memory as it likes to be read.
+  const packsAllA = transA && panelStride(MR, kc) * mPanels <= BLOCKS - BLOCK_OF_B;
 
   let block = 0;
   for (let j = 0; j < N; j += NC) {
@@ -134,12 +141,17 @@ function shared(
       const k = min(kc, K - p);
       // Blocks alternate between two halves, so that one barrier a block is enough: whoever packs into a half has passed
       // the barrier behind which everybody was done with it.
-      const packedB = sharedScratch() + (block & 1 ? SHARED_SCRATCH / 2 : 0);
+      const packedB = sharedScratch() + (block & 1 ? BLOCKS : 0);
+      const allA = packedB + BLOCK_OF_B;
       block++;
       const source = transB ? b + ldb * j + (usize(p) << 2) : b + ldb * p + (usize(j) << 2);
       const from = share(nPanels, 1, thread, threads);
       const to = share(nPanels, 1, thread + 1, threads);
       pack(transB != 0, packedB, source, ldb, n, k, NR, from, to);
+      if (packsAllA) {
+        const first = share(mPanels, 1, thread, threads);
+        packColumns(allA, panelStride(MR, k), a + lda * p, lda, M, k, MR, first, share(mPanels, 1, thread + 1, threads));
+      }
       barrier(threads);
 
       const add = p > 0 ? 1 : accumulate;
@@ -151,15 +163,19 @@ function shared(
         const nTo = byRows ? n : share(n, NR, owner + 1, threads);
         if (nFrom == nTo) continue;
         const biasHere = bias && p == 0 ? bias + (usize(j + nFrom) << 2) : 0;
-        const pb = packedB + ((usize(nFrom) * k) << 2);
+        const pb = packedB + panelStride(NR, k) * (nFrom / NR);
         const mc = evenHeight(mTo - mFrom);
         for (let i = mFrom + mc * take(owner); i < mTo; i = mFrom + mc * take(owner)) {
           const m = min(mc, mTo - i);
-          const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
-          pack(!transA, packedA, rows, lda, m, k, MR, 0, panels(m, MR));
+          let pa = packedA;
+          if (packsAllA) pa = allA + panelStride(MR, k) * (i / MR);
+          else {
+            const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
+            pack(!transA, packedA, rows, lda, m, k, MR, 0, panels(m, MR));
+          }
           const pc = c + ldc * i + (usize(j + nFrom) << 2);
           macroKernel(
-            packedA, panelBytes(MR, k), pb, panelBytes(NR, k), pc, ldc, biasHere, add, m, nTo - nFrom, k, tile,
+            pa, panelStride(MR, k), pb, panelStride(NR, k), pc, ldc, biasHere, add, m, nTo - nFrom, k, tile,
           );
         }
       }

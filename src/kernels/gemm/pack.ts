@@ -16,6 +16,16 @@ export function panelBytes(R: i32, k: i32): usize {
   return (usize(R) * k) << 2;
 }
 
+/**
+ * Bytes from one panel to the next where several are filled side by side: an odd number of cache lines, so that they do not
+ * fall upon each other in the cache.
+ */
+// @ts-ignore: decorator
+@inline
+export function panelStride(R: i32, k: i32): usize {
+  return (((panelBytes(R, k) + 63) >> 6) | 1) << 6;
+}
+
 /** Panels of R in n rows or columns. */
 // @ts-ignore: decorator
 @inline
@@ -64,11 +74,11 @@ export function packRows(
   }
 }
 
-/** Panels that packColumns fills side by side; more of them, a power of two apart, would drive each other out of the cache. */
-const SIDE_BY_SIDE = 8;
+/** Panels that packColumns fills side by side: with `panelStride` between them, each in lines of the cache of its own. */
+const SIDE_BY_SIDE = 64;
 
 /**
- * Packs a source whose rows run across the panel: B as it is, A transposed. A few panels are filled side by side, row after
+ * Packs a source whose rows run across the panel: B as it is, A transposed. Many panels are filled side by side, row after
  * row of the source: panel after panel would read as little as 24 bytes of a row at a time.
  */
 export function packColumns(
