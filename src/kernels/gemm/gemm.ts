@@ -24,10 +24,10 @@ import { matrixTimesFewRows } from './few-rows';
 const KC = 384;
 const MC = 48;
 const NC = 4096;
-/** Room for a block of B, KC deep and NC wide, with what is between its panels. Behind it A may lie. */
-const BLOCK_OF_B: usize = 6656 << 10;
-/** Room for both: there are two blocks of each. */
-const BLOCKS: usize = SHARED_SCRATCH / 2;
+/** Room for packed B: at least a block of it, KC deep and NC wide, with what is between its panels. There are two of these. */
+const ROOM_FOR_B: usize = 6656 << 10;
+/** Room for packed A, where it is packed together, behind each. */
+const ROOM_FOR_A: usize = SHARED_SCRATCH / 2 - ROOM_FOR_B;
 /** At most so many rows go the wide way: packed, they take WIDE·KC·4 B = 384 KiB. */
 const WIDE = 256;
 /** Below this, packing B costs more than it saves: every number of B would be used only a few times. */
@@ -131,30 +131,37 @@ function shared(
   const mPanels = panels(M, MR);
   const byRows = mPanels >= 2 * threads || M >= N;
   // Where the rows of the stored A run along M, packing them from end to end reads memory as it likes to be read.
-  const packsAllA = transA && panelStride(MR, kc) * mPanels <= BLOCKS - BLOCK_OF_B;
+  const blockA = panelStride(MR, kc) * mPanels;
+  const packsAllA = transA && blockA <= ROOM_FOR_A;
 
-  let block = 0;
+  let round = 0;
   for (let j = 0; j < N; j += NC) {
     const n = min(NC, N - j);
     const nPanels = panels(n, NR);
-    for (let p = 0; p < K; p += kc) {
-      const k = min(kc, K - p);
-      // Blocks alternate between two halves, so that one barrier a block is enough: whoever packs into a half has passed
+    const blockB = panelStride(NR, kc) * nPanels;
+    // Several blocks of k in a round, if there is room for them: then a block of C stays in the cache while all are added.
+    let depth = kc * max(1, i32(ROOM_FOR_B / blockB));
+    if (packsAllA) depth = min(depth, kc * i32(ROOM_FOR_A / blockA));
+    for (let from = 0; from < K; from += depth) {
+      const to = min(K, from + depth);
+      // Rounds alternate between two halves, so that one barrier a round is enough: whoever packs into a half has passed
       // the barrier behind which everybody was done with it.
-      const packedB = sharedScratch() + (block & 1 ? BLOCKS : 0);
-      const allA = packedB + BLOCK_OF_B;
-      block++;
-      const source = transB ? b + ldb * j + (usize(p) << 2) : b + ldb * p + (usize(j) << 2);
-      const from = share(nPanels, 1, thread, threads);
-      const to = share(nPanels, 1, thread + 1, threads);
-      pack(transB != 0, packedB, source, ldb, n, k, NR, from, to);
-      if (packsAllA) {
-        const first = share(mPanels, 1, thread, threads);
-        packColumns(allA, panelStride(MR, k), a + lda * p, lda, M, k, MR, first, share(mPanels, 1, thread + 1, threads));
+      const packedB = sharedScratch() + (round & 1 ? SHARED_SCRATCH / 2 : 0);
+      const allA = packedB + ROOM_FOR_B;
+      round++;
+      for (let p = from, at: usize = 0; p < to; p += kc, at++) {
+        const k = min(kc, K - p);
+        const source = transB ? b + ldb * j + (usize(p) << 2) : b + ldb * p + (usize(j) << 2);
+        const first = share(nPanels, 1, thread, threads);
+        pack(transB != 0, packedB + blockB * at, source, ldb, n, k, NR, first, share(nPanels, 1, thread + 1, threads));
+        if (packsAllA) {
+          const firstA = share(mPanels, 1, thread, threads);
+          const endA = share(mPanels, 1, thread + 1, threads);
+          packColumns(allA + blockA * at, panelStride(MR, k), a + lda * p, lda, M, k, MR, firstA, endA);
+        }
       }
       barrier(threads);
 
-      const add = p > 0 ? 1 : accumulate;
       for (let turn = 0; turn < threads; turn++) {
         const owner = ownerInTurn(turn, thread, threads);
         const mFrom = byRows ? share(M, MR, owner, threads) : 0;
@@ -162,21 +169,24 @@ function shared(
         const nFrom = byRows ? 0 : share(n, NR, owner, threads);
         const nTo = byRows ? n : share(n, NR, owner + 1, threads);
         if (nFrom == nTo) continue;
-        const biasHere = bias && p == 0 ? bias + (usize(j + nFrom) << 2) : 0;
-        const pb = packedB + panelStride(NR, k) * (nFrom / NR);
         const mc = evenHeight(mTo - mFrom);
         for (let i = mFrom + mc * take(owner); i < mTo; i = mFrom + mc * take(owner)) {
           const m = min(mc, mTo - i);
-          let pa = packedA;
-          if (packsAllA) pa = allA + panelStride(MR, k) * (i / MR);
-          else {
-            const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
-            pack(!transA, packedA, rows, lda, m, k, MR, 0, panels(m, MR));
-          }
           const pc = c + ldc * i + (usize(j + nFrom) << 2);
-          macroKernel(
-            pa, panelStride(MR, k), pb, panelStride(NR, k), pc, ldc, biasHere, add, m, nTo - nFrom, k, tile,
-          );
+          for (let p = from, at: usize = 0; p < to; p += kc, at++) {
+            const k = min(kc, K - p);
+            const strideA = panelStride(MR, k);
+            let pa = allA + blockA * at + strideA * (i / MR);
+            if (!packsAllA) {
+              pa = packedA;
+              const rows = transA ? a + lda * p + (usize(i) << 2) : a + lda * i + (usize(p) << 2);
+              pack(!transA, pa, rows, lda, m, k, MR, 0, panels(m, MR));
+            }
+            const strideB = panelStride(NR, k);
+            const pb = packedB + blockB * at + strideB * (nFrom / NR);
+            const biasHere = bias && p == 0 ? bias + (usize(j + nFrom) << 2) : 0;
+            macroKernel(pa, strideA, pb, strideB, pc, ldc, biasHere, p > 0 ? 1 : accumulate, m, nTo - nFrom, k, tile);
+          }
         }
       }
     }
