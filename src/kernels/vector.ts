@@ -118,9 +118,7 @@ const EXP = memory.data<f32>([
 ]);
 
 /**
- * eˣ: x = n·ln 2 + r with |r| ≤ ½ ln 2, a polynomial of degree 6 in r (Cephes' expf), times 2ⁿ put into the exponent. The
- * polynomial's halves are computed side by side (Estrin), since an exponential is a chain of operations that wait for each
- * other: GELU takes a tenth less than with Horner's scheme.
+ * eˣ: x = n·ln 2 + r with |r| ≤ ½ ln 2, a polynomial of degree 6 in r (Cephes' expf), times 2ⁿ put into the exponent.
  * Rounding to n is done by adding a number so large that the sum has no digits behind the point: 1.5·2²³, and 127 for the
  * exponent's bias. Every operation here is one that V8's revectorize knows; with `nearest` and a conversion, which it does
  * not, GELU took 1.8 times as long.
@@ -137,12 +135,12 @@ export function exp4(x: v128): v128 {
   const n = f32x4.sub(shifted, shifter);
   let r = madd(n, constant(EXP, 4), clamped);
   r = madd(n, constant(EXP, 5), r);
-  const square = f32x4.mul(r, r);
-  const high = madd(constant(EXP, 6), r, constant(EXP, 7));
-  const middle = madd(constant(EXP, 8), r, constant(EXP, 9));
-  const low = madd(constant(EXP, 10), r, constant(EXP, 11));
-  const q = madd(madd(high, square, middle), square, low);
-  const p = madd(q, square, f32x4.add(r, constant(EXP, 12)));
+  let p = madd(constant(EXP, 6), r, constant(EXP, 7));
+  p = madd(p, r, constant(EXP, 8));
+  p = madd(p, r, constant(EXP, 9));
+  p = madd(p, r, constant(EXP, 10));
+  p = madd(p, r, constant(EXP, 11));
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), constant(EXP, 12));
   return f32x4.mul(p, i32x4.shl(shifted, 23));
 }
 
