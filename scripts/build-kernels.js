@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
 import { signatures } from '../dist/engine/signatures.js';
+import { microKernel } from './micro-kernel.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -23,7 +24,7 @@ function findKernels() {
   return found;
 }
 
-/** The tile of the micro-kernel and whether multiply-add is fused, see src/kernels/gemm/micro-kernel.ts. */
+/** The tile of the micro-kernel and whether multiply-add is fused, see micro-kernel.js. */
 const variants = {
   simd: { RELAXED: 0, MR: 4, NR: 8 },
   relaxed: { RELAXED: 1, MR: 6, NR: 8 },
@@ -71,6 +72,7 @@ mkdirSync(new URL('generated/', sources), { recursive: true });
 writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher());
 
 for (const [name, constants] of Object.entries(variants)) {
+  writeFileSync(new URL('generated/micro-kernel.ts', sources), microKernel(constants));
   const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);
   const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];
   const { error } = await compile([...files, ...options, ...constantOptions], { stderr: process.stderr });

@@ -10,7 +10,7 @@ import { createReferenceBackend } from './reference/backend.ts';
 import { signatures, type KernelName, type Role } from './signatures.ts';
 import { checkBackend } from './try-kernel.ts';
 
-/** The kernels' builds, fastest first; what each is, src/kernels/gemm/micro-kernel.ts says. */
+/** The kernels' builds, fastest first; what each is, scripts/micro-kernel.js says. */
 export const variants = ['revectorize', 'relaxed', 'simd'] as const;
 export type Variant = (typeof variants)[number];
 

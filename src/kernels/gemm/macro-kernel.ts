@@ -1,5 +1,5 @@
 /** The loops around the micro-kernel, for operands that are packed already. */
-import { microKernel } from './micro-kernel';
+import { microKernel } from '../generated/micro-kernel';
 
 /**
  * c[m,n] (+)= A·B + bias for packed A (panels of MR rows) and B (panels of NR columns), of which the first k columns and
