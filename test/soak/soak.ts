@@ -22,14 +22,15 @@ if (process.platform !== 'linux')
 
 const root = mkdtempSync(join(tmpdir(), 'soak-'));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-/** The model that `gpt train data/moby-dick.txt --minutes 60` chooses for a machine with two cores like this one. */
+const EVAL_INTERVAL = 20;
+/** The model that `gpt train data/moby-dick.txt --minutes 60 --threads 1` chose on the machine of the README. */
+const model =
+  '--n-layer 6 --n-head 6 --n-embd 192 --block-size 128 --batch-size 11 --dropout 0.1 --threads 1';
 const flags = (steps: number): string[] => [
   path('../../data/moby-dick.txt'),
-  ...'--n-layer 6 --n-head 6 --n-embd 192 --block-size 128 --batch-size 11 --dropout 0.1 --threads 1'.split(
-    ' ',
-  ),
-  ...'--eval-interval 20 --eval-iters 5 --save-every 7 --sample-tokens 50 --warmup-iters 100'.split(' '),
-  ...`--max-iters ${steps} --lr-decay-iters ${steps}`.split(' '),
+  ...model.split(' '),
+  ...`--eval-interval ${EVAL_INTERVAL} --eval-iters 5 --save-every 7`.split(' '),
+  ...`--sample-tokens 50 --warmup-iters 100 --max-iters ${steps} --lr-decay-iters ${steps}`.split(' '),
 ];
 
 interface Piece {
@@ -116,7 +117,8 @@ function byMinute(samples: readonly { readonly seconds: number; readonly memory:
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 const rate = await calibrate();
-const steps = Math.round((60 * minutes * rate) / 20) * 20 + 10; // an end between two evaluations
+const wholeIntervals = Math.round((60 * minutes * rate) / EVAL_INTERVAL);
+const steps = EVAL_INTERVAL * wholeIntervals + EVAL_INTERVAL / 2; // an end between two evaluations
 say(`${steps} steps, ${rate.toFixed(1)} a second`);
 const [{ samples, seconds }, pieces] = await Promise.all([watched(steps), inPieces(steps)]);
 
@@ -131,7 +133,7 @@ const differing = differences(bytesOf(join(root, 'pieces')), bytesOf(join(root, 
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 
 say(
-  `time      ${(seconds / 60).toFixed(1)} minutes, ${steps} steps, ${Math.floor(steps / 20)} evaluations with samples`,
+  `time      ${(seconds / 60).toFixed(1)} minutes, ${steps} steps, ${wholeIntervals} evaluations with samples`,
 );
 say(`memory    minute by minute, but for the first: ${means.map(megabytes).join(', ')}`);
 say(
