@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
+import { SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from '../dist/engine/address-space.js';
 import { signatures } from '../dist/engine/signatures.js';
 import { microKernel } from './micro-kernel.js';
 
@@ -71,8 +72,9 @@ ${cases.map((text) => text.replace(/^/gm, '  ')).join('\n')}
 mkdirSync(new URL('generated/', sources), { recursive: true });
 writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher());
 
-for (const [name, constants] of Object.entries(variants)) {
-  writeFileSync(new URL('generated/micro-kernel.ts', sources), microKernel(constants));
+for (const [name, variant] of Object.entries(variants)) {
+  writeFileSync(new URL('generated/micro-kernel.ts', sources), microKernel(variant));
+  const constants = { ...variant, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH };
   const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);
   const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];
   const { error } = await compile([...files, ...options, ...constantOptions], { stderr: process.stderr });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import { engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from './instruction.ts';
 import { formatMemory } from '../machine-memory.ts';
 import { checkMachineMemory, EngineMemoryError } from './memory.ts';
@@ -38,15 +39,6 @@ export const MAX_THREADS = 64;
 /** The cores this process may use. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
 
-// Where things are in WebAssembly memory, in bytes: static data and control words of the kernels come first, then their
-// working memory (src/kernels/scratch.ts), then encoded programs, then the engine's memory, which alone grows.
-const SCRATCH_BASE = 2 ** 20;
-const SHARED_SCRATCH = 24 * 2 ** 20;
-const THREAD_SCRATCH = 16 * 2 ** 20;
-/** Room for programs: some 70 bytes an instruction. The system commits only what is used. */
-const PROGRAM_BYTES = 32 * 2 ** 20;
-const PAGE = 2 ** 16;
-const MAX_PAGES = 2 ** 16;
 /** What a profiled instruction keeps for each thread: three float64 numbers (src/kernels/main.ts). */
 const TIME_BYTES = 24;
 /** The control word that says how often a waiting thread looks before it sleeps (src/kernels/threads.ts). */
@@ -140,8 +132,8 @@ async function startBackend(
   profile: boolean,
 ): Promise<WasmBackend> {
   const module = readModule(variant);
-  const programBase = SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
-  const engineBase = programBase + PROGRAM_BYTES;
+  const programBase = programsStart(threads);
+  const engineBase = engineStart(threads);
   const memory = new WebAssembly.Memory({ initial: engineBase / PAGE, maximum: MAX_PAGES, shared: true });
   const kernels = instantiate(module, memory);
   // Some 0.1 ms of looking: longer than the main thread takes between two programs, when it draws a token, say. (With a
@@ -244,10 +236,6 @@ function startWorkers(
     }),
   );
 }
-
-/** Bytes that the engine can hold at most with so many threads: what 32-bit addresses reach, less its working memory. */
-export const addressableBytes = (threads: number): number =>
-  MAX_PAGES * PAGE - (SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH + PROGRAM_BYTES);
 
 function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
   const pages = Math.ceil(bytes / PAGE);

@@ -1,14 +1,11 @@
-/** Working memory of the kernels: one stretch shared by all threads, and one for each. Placed by the host, see engine/wasm.ts. */
+/**
+ * Working memory of the kernels: one stretch shared by all threads, and one for each. Where they are and how large is said by
+ * engine/address-space.ts; the build hands SCRATCH_BASE, SHARED_SCRATCH and THREAD_SCRATCH over.
+ */
 
-/** Bytes of each thread's own stretch: packed blocks of a product, a head and its strips in attention. */
+/** Bytes of half of the shared stretch: what is packed together in one round. */
 // @ts-ignore: decorator
-@inline export const THREAD_SCRATCH: usize = 16 << 20;
-/** Bytes of the shared stretch: two blocks of B, and two of A. */
-// @ts-ignore: decorator
-@inline export const SHARED_SCRATCH: usize = 24 << 20;
-/** Where the host says the stretches start. */
-// @ts-ignore: decorator
-@inline export const SCRATCH_BASE: usize = 1 << 20;
+@inline export const SHARED_HALF: usize = SHARED_SCRATCH / 2;
 
 // @ts-ignore: decorator
 @inline
@@ -16,8 +13,18 @@ export function sharedScratch(): usize {
   return SCRATCH_BASE;
 }
 
+/**
+ * The half for a round. They take turns, so that one barrier a round is enough: whoever packs into a half has passed the
+ * barrier behind which everybody was done with it.
+ */
+// @ts-ignore: decorator
+@inline
+export function sharedHalf(round: i32): usize {
+  return sharedScratch() + usize(round & 1) * SHARED_HALF;
+}
+
 // @ts-ignore: decorator
 @inline
 export function scratch(thread: i32): usize {
-  return SCRATCH_BASE + SHARED_SCRATCH + usize(thread) * THREAD_SCRATCH;
+  return sharedScratch() + SHARED_SCRATCH + usize(thread) * THREAD_SCRATCH;
 }

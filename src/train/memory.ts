@@ -1,6 +1,6 @@
 /** What a training run needs, looked at before anything is allocated. */
 import { EngineMemoryError } from '../engine/memory.ts';
-import { addressableBytes } from '../engine/wasm.ts';
+import { addressableBytes } from '../engine/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { countParameters } from '../model/parameters.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';

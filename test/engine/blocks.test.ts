@@ -7,14 +7,15 @@ import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
 
 /** [M, N, K] that need every loop of src/kernels/gemm/gemm.ts more than once, with rests in each. */
 const products = [
-  [5, 1030, 390], // wide, two blocks of k
-  [250, 515, 400], // wide, many rows
-  [260, 140, 770], // shared, several blocks of rows and of k
-  [260, 141, 391],
-  [13, 4130, 20], // two blocks of columns for one thread
-  [270, 4100, 5], // the same, shared
-  [7, 40, 800], // shared, split by columns
-  [4000, 5, 384], // shared, too many rows to pack together if A is transposed
+  [5, 1030, 390], // by columns only where A is transposed; two blocks of k
+  [17, 1030, 390], // by columns
+  [250, 515, 400],
+  [260, 140, 770], // by rows, several blocks of rows and of k
+  [261, 141, 391],
+  [7, 40, 800],
+  [13, 4130, 20],
+  [24, 20, 36_000], // more blocks of k than are packed together
+  [2060, 20, 3], // the same of rows, where A is transposed
 ] as const;
 
 /** [T, D] with several strips of queries and several blocks of keys in src/kernels/attention.ts. */
@@ -54,6 +55,10 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
       const transB = (M + transA) & 1;
       check('gemm', { ...kernelCases.gemm(M, N, K, transA === 1), transA, transB }, transB === 1);
     }
+  });
+
+  test('gemm with more columns of B than are packed together', () => {
+    check('gemm', { ...kernelCases.gemm(2049, 2049, 1, false), transA: 0, transB: 0 }, false);
   });
 
   test('a few rows times a matrix beyond the caches, with more threads than slices', async () => {

@@ -36,7 +36,7 @@ test('attention that outgrows the working memory of a thread is refused before i
 test('memory beyond what WebAssembly can address is refused, with what to change', async () => {
   const backend = await createWasmBackend({ threads: 1 });
   expect(() => backend.reserve(2 ** 31)).toThrow(
-    'this needs 8.59 GB of memory; the engine can address 4.22 GB',
+    'this needs 8.59 GB of memory; the engine can address 4.24 GB',
   );
   backend.reserve(2 ** 20); // and the backend still works
   expect(backend.floats.length).toBeGreaterThanOrEqual(2 ** 20);

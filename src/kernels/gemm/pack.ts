@@ -74,15 +74,12 @@ export function packRows(
   }
 }
 
-/**
- * Panels that packColumns fills side by side: with `panelStride` between them, each in lines of the cache of its own. Each is
- * in a page of its own, too: with 64 of them some products took a tenth longer.
- */
-const SIDE_BY_SIDE = 16;
+/** Bytes of a row of the source that packColumns reads at a time, for as many panels as they belong to. */
+const ROW_BYTES = 2048;
 
 /**
- * Packs a source whose rows run across the panel: B as it is, A transposed. Many panels are filled side by side, row after
- * row of the source: panel after panel would read as little as 24 bytes of a row at a time.
+ * Packs a source whose rows run across the panel: B as it is, A transposed. Many panels are filled side by side, four rows
+ * of the source at a time: panel after panel would read as little as 24 bytes of a row at a time.
  */
 export function packColumns(
   dst: usize,
@@ -95,42 +92,14 @@ export function packColumns(
   from: i32,
   to: i32,
 ): void {
-  const step = usize(R) << 2;
   const whole = min(to, count / R);
-  for (let first = from; first < whole; first += SIDE_BY_SIDE) {
-    const last = min(whole, first + SIDE_BY_SIDE);
-    let line = src + step * first;
-    let at = dst + stride * first;
-    for (let i = 0; i < k; i++) {
-      let s = line;
-      let p = at;
-      for (let panel = first; panel < last; panel++) {
-        if (R == 16) {
-          v128.store(p, v128.load(s));
-          v128.store(p, v128.load(s, 16), 16);
-          v128.store(p, v128.load(s, 32), 32);
-          v128.store(p, v128.load(s, 48), 48);
-        } else if (R == 8) {
-          v128.store(p, v128.load(s));
-          v128.store(p, v128.load(s, 16), 16);
-        } else if (R == 6) {
-          v128.store(p, v128.load(s));
-          store<u64>(p, load<u64>(s, 16), 16);
-        } else {
-          v128.store(p, v128.load(s));
-        }
-        s += step;
-        p += stride;
-      }
-      line += ld;
-      at += step;
-    }
-  }
+  if (R == NR) wholeColumnsB(dst, stride, src, ld, k, from, whole);
+  else wholeColumnsA(dst, stride, src, ld, k, from, whole);
   if (whole >= to) return;
-  const p = dst + stride * whole; // the last panel sticks out
-  const columns = count - whole * R;
+  const step = usize(R) << 2;
+  const columns = count - whole * R; // the last panel sticks out
   let s = src + step * whole;
-  let at = p;
+  let at = dst + stride * whole;
   for (let i = 0; i < k; i++) {
     for (let r = 0; r < R; r += 4) {
       const v = r < columns ? loadPart(s + (r << 2), columns - r) : f32x4.splat(0);
@@ -140,6 +109,94 @@ export function packColumns(
     s += ld;
     at += step;
   }
+}
+
+function wholeColumnsA(dst: usize, stride: usize, src: usize, ld: usize, k: i32, from: i32, to: i32): void {
+  wholeColumns(dst, stride, src, ld, k, MR, from, to);
+}
+
+function wholeColumnsB(dst: usize, stride: usize, src: usize, ld: usize, k: i32, from: i32, to: i32): void {
+  wholeColumns(dst, stride, src, ld, k, NR, from, to);
+}
+
+/** Panels `from` … `to` − 1, of which none sticks out; R is a constant for whoever calls. */
+// @ts-ignore: decorator
+@inline
+function wholeColumns(dst: usize, stride: usize, src: usize, ld: usize, k: i32, R: i32, from: i32, to: i32): void {
+  const step = usize(R) << 2;
+  const side = ROW_BYTES / (R << 2);
+  for (let first = from; first < to; first += side) {
+    const last = min(to, first + side);
+    let line = src + step * first;
+    let at = dst + stride * first;
+    let i = 0;
+    for (; i + 4 <= k; i += 4) {
+      let s = line;
+      let p = at;
+      for (let panel = first; panel < last; panel++) {
+        if (R == 6) {
+          copyTwoOf6(p, s, s + ld);
+          copyTwoOf6(p + step * 2, s + ld * 2, s + ld * 3);
+        } else {
+          copyRow(p, s, R);
+          copyRow(p + step, s + ld, R);
+          copyRow(p + step * 2, s + ld * 2, R);
+          copyRow(p + step * 3, s + ld * 3, R);
+        }
+        s += step;
+        p += stride;
+      }
+      line += ld * 4;
+      at += step * 4;
+    }
+    for (; i < k; i++) {
+      let s = line;
+      let p = at;
+      for (let panel = first; panel < last; panel++) {
+        copyRow(p, s, R);
+        s += step;
+        p += stride;
+      }
+      line += ld;
+      at += step;
+    }
+  }
+}
+
+/** R numbers. */
+// @ts-ignore: decorator
+@inline
+function copyRow(dst: usize, src: usize, R: i32): void {
+  if (R == 16) {
+    const v0 = v128.load(src);
+    const v1 = v128.load(src, 16);
+    const v2 = v128.load(src, 32);
+    const v3 = v128.load(src, 48);
+    v128.store(dst, v0);
+    v128.store(dst, v1, 16);
+    v128.store(dst, v2, 32);
+    v128.store(dst, v3, 48);
+  } else if (R == 8) {
+    const v0 = v128.load(src);
+    const v1 = v128.load(src, 16);
+    v128.store(dst, v0);
+    v128.store(dst, v1, 16);
+  } else {
+    v128.store(dst, v128.load(src));
+    if (R == 6) store<u64>(dst, load<u64>(src, 16), 16);
+  }
+}
+
+/** Two rows of six numbers, one behind the other: three vectors. */
+// @ts-ignore: decorator
+@inline
+function copyTwoOf6(dst: usize, row0: usize, row1: usize): void {
+  const v0 = v128.load(row0);
+  const v1 = v128.load64_lane(row1, v128.load64_zero(row0, 16), 1);
+  const v2 = v128.load(row1, 8);
+  v128.store(dst, v0);
+  v128.store(dst, v1, 16);
+  v128.store(dst, v2, 32);
 }
 
 /** Four rows of k numbers become four columns of rows `step` bytes apart. */
