@@ -130,13 +130,13 @@ function byColumns(
     const mPanels = panels(m, MR);
     const first = share(mPanels, 1, thread, threads);
     const end = share(mPanels, 1, thread + 1, threads);
-    const blockA = panelStride(MR, kc) * mPanels;
-    const depth = roundDepth(kc, blockA);
-    for (let from = 0; from < K; from += depth) {
-      const to = min(K, from + depth);
+    for (let p = 0; p < K; p += kc) {
+      const k = min(kc, K - p);
+      const strideA = panelStride(MR, k);
+      const strideB = panelStride(NR, k);
+      const add = p > 0 ? 1 : accumulate;
       const packedA = sharedHalf(round++);
-      for (let p = from; p < to; p += kc)
-        packA(packedA + blockA * ((p - from) / kc), a, M, K, transA, i, m, p, min(kc, K - p), first, end);
+      packA(packedA, a, M, K, transA, i, m, p, k, first, end);
       barrier(threads);
       for (let turn = 0; turn < threads; turn++) {
         const owner = ownerInTurn(turn, thread, threads);
@@ -145,19 +145,11 @@ function byColumns(
         for (let j = left + NC * take(owner); j < right; j = left + NC * take(owner)) {
           const n = min(NC, right - j);
           const pc = c + ldc * i + (usize(j) << 2);
-          for (let p = from; p < to; p += kc) {
-            const k = min(kc, K - p);
-            packB(packedB, b, N, K, transB, j, n, p, k, 0, panels(n, NR));
-            const pa = packedA + blockA * ((p - from) / kc);
-            const strideA = panelStride(MR, k);
-            const strideB = panelStride(NR, k);
-            const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
-            const add = p > 0 ? 1 : accumulate;
-            for (let r = 0; r < m; r += mc)
-              macroKernel(
-                pa + strideA * (r / MR), strideA, packedB, strideB, pc + ldc * r, ldc, biasHere, add,
-                min(mc, m - r), n, k, tile,
-              );
+          const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
+          packB(packedB, b, N, K, transB, j, n, p, k, 0, panels(n, NR));
+          for (let r = 0; r < m; r += mc) {
+            const pa = packedA + strideA * (r / MR);
+            macroKernel(pa, strideA, packedB, strideB, pc + ldc * r, ldc, biasHere, add, min(mc, m - r), n, k, tile);
           }
         }
       }
