@@ -2,11 +2,9 @@
  * The matrix product, split as BLIS does (Van Zee & van de Geijn 2015) into blocks of k, at most KC deep, and panels that the
  * micro-kernel reads from the first-level cache. Bias and the sum with what C holds are done as a tile leaves the registers.
  *
- * Threads split C. One operand they pack together, a block of k at a time; the other each packs for itself in small blocks,
- * which are still in its second-level cache when they are used:
- *   by rows      B is packed together, and each thread takes rows of C: where C is at least as high as wide
- *   by columns   A is packed together, and each thread takes columns of C: where C is wider than high, and for Xᵀ·dY, whose
- *                operands are both long along k (a block of B, packed together, would go out to memory and come back)
+ * Threads split C: its rows if there are more of them than columns, otherwise its columns. The operand that all need whole, op(B)
+ * or op(A), the smaller one, they pack together; the other each packs for itself in small blocks, which are still in its
+ * second-level cache when they are used. (A large operand packed as a whole would go out to memory and come back.)
  * Whoever is done helps the others. No sum over k is ever split, and the blocks of k follow from K alone, so the bits do not
  * depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
@@ -21,6 +19,8 @@ import { packColumns, packRows, panels, panelStride } from './pack';
 const KC = 384;
 /** Rows of a block of A: MC·KC·4 B = 72 KiB, a seventh of Zen 3's second-level cache. Small blocks also share out evenly. */
 const MC = 48;
+/** The same of a transposed A, whose rows are read across: more of each at a time. */
+const MC_TRANSPOSED = 72;
 /** Columns of a block of B that a thread packs for itself: 96 KiB. */
 const NC = 64;
 /** Columns of B, or rows of A, that are packed together. */
@@ -47,8 +47,8 @@ export function gemm(
 ): void {
   if (!transA && M <= (transB ? FEW_ROWS_TRANSPOSED : FEW_ROWS))
     matrixTimesFewRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transB);
-  else if (transA || M < N) byColumns(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
-  else byRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transB);
+  else if (M > N) byRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
+  else byColumns(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
 }
 
 function byRows(
@@ -62,9 +62,9 @@ function byRows(
   M: i32,
   N: i32,
   K: i32,
+  transA: i32,
   transB: i32,
 ): void {
-  const lda = usize(K) << 2;
   const ldc = usize(N) << 2;
   const kc = blockDepth(K);
   const tile = scratch(thread);
@@ -76,7 +76,7 @@ function byRows(
     const first = share(nPanels, 1, thread, threads);
     const end = share(nPanels, 1, thread + 1, threads);
     const blockB = panelStride(NR, kc) * nPanels;
-    const depth = roundDepth(kc, blockB);
+    const depth = transA ? kc : roundDepth(kc, blockB);
     for (let from = 0; from < K; from += depth) {
       const to = min(K, from + depth);
       const packedB = sharedHalf(round++);
@@ -87,17 +87,17 @@ function byRows(
         const owner = ownerInTurn(turn, thread, threads);
         const top = share(M, MR, owner, threads);
         const bottom = share(M, MR, owner + 1, threads);
-        const mc = evenHeight(bottom - top);
+        const mc = evenHeight(bottom - top, transA ? MC_TRANSPOSED : MC);
         for (let i = top + mc * take(owner); i < bottom; i = top + mc * take(owner)) {
           const m = min(mc, bottom - i);
           const pc = c + ldc * i + (usize(j) << 2);
           for (let p = from; p < to; p += kc) {
             const k = min(kc, K - p);
-            const strideA = panelStride(MR, k);
-            packRows(packedA, strideA, a + lda * i + (usize(p) << 2), lda, m, k, MR, 0, panels(m, MR));
+            packA(packedA, a, M, K, transA, i, m, p, k, 0, panels(m, MR));
             const pb = packedB + blockB * ((p - from) / kc);
             const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
-            macroKernel(packedA, strideA, pb, panelStride(NR, k), pc, ldc, biasHere, p > 0 ? 1 : accumulate, m, n, k, tile);
+            const add = p > 0 ? 1 : accumulate;
+            macroKernel(packedA, panelStride(MR, k), pb, panelStride(NR, k), pc, ldc, biasHere, add, m, n, k, tile);
           }
         }
       }
@@ -126,7 +126,7 @@ function byColumns(
   let round = 0;
   for (let i = 0; i < M; i += TOGETHER) {
     const m = min(TOGETHER, M - i);
-    const mc = evenHeight(m);
+    const mc = evenHeight(m, MC);
     const mPanels = panels(m, MR);
     const first = share(mPanels, 1, thread, threads);
     const end = share(mPanels, 1, thread + 1, threads);
@@ -189,6 +189,6 @@ function roundDepth(kc: i32, bytes: usize): i32 {
 }
 
 /** Height of the blocks of A: as even as they come in whole panels, so that 64 becomes 36 + 28, not 48 + 16. */
-function evenHeight(rows: i32): i32 {
-  return max(1, panels(panels(rows, max(1, panels(rows, MC))), MR)) * MR;
+function evenHeight(rows: i32, most: i32): i32 {
+  return max(1, panels(panels(rows, max(1, panels(rows, most))), MR)) * MR;
 }
