@@ -15,7 +15,8 @@ export const PAGE = 2 ** 16;
 export const MAX_PAGES = 2 ** 16;
 
 /** Where programs start. */
-export const programsStart = (threads: number): number => SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
+export const programsStart = (threads: number): number =>
+  SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
 /** Where the engine's memory starts. */
 export const engineStart = (threads: number): number => programsStart(threads) + PROGRAM_BYTES;
 /** Bytes that the engine can hold at most: what 32-bit addresses reach, less all that is before. */
