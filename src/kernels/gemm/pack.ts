@@ -62,6 +62,10 @@ export function packRows(
     const s = src + ld * first;
     const rows = min(R, count - first);
     if (rows < R) for (let i = 0; i < k; i++) for (let r = rows; r < R; r++) store<f32>(p + step * i + (r << 2), 0);
+    if (R == 6 && rows == 6) {
+      transpose6(p, s, ld, k);
+      continue;
+    }
     let r = 0;
     for (; r + 4 <= rows; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
     if (r + 2 <= rows) {
@@ -225,6 +229,44 @@ function transpose4(dst: usize, step: usize, src: usize, ld: usize, k: i32): voi
     store<f32>(dst, load<f32>(s + ld * 2), 8);
     store<f32>(dst, load<f32>(s + ld * 3), 12);
     dst += step;
+  }
+}
+
+/** A whole panel of six rows. */
+function transpose6(dst: usize, src: usize, ld: usize, k: i32): void {
+  let i = 0;
+  let s = src;
+  for (; i + 4 <= k; i += 4) {
+    const s1 = s + ld;
+    const s2 = s1 + ld;
+    const s3 = s2 + ld;
+    const s4 = s3 + ld;
+    const s5 = s4 + ld;
+    const r0 = v128.load(s);
+    const r1 = v128.load(s1);
+    const r2 = v128.load(s2);
+    const r3 = v128.load(s3);
+    const r4 = v128.load(s4);
+    const r5 = v128.load(s5);
+    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+    const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+    const c = v128.shuffle<i32>(r4, r5, 0, 4, 1, 5);
+    const d = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+    const e = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+    const f = v128.shuffle<i32>(r4, r5, 2, 6, 3, 7);
+    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
+    v128.store(dst, v128.shuffle<i64>(c, a, 0, 3), 16);
+    v128.store(dst, v128.shuffle<i64>(b, c, 1, 3), 32);
+    v128.store(dst, v128.shuffle<i64>(d, e, 0, 2), 48);
+    v128.store(dst, v128.shuffle<i64>(f, d, 0, 3), 64);
+    v128.store(dst, v128.shuffle<i64>(e, f, 1, 3), 80);
+    dst += 96;
+    s += 16;
+  }
+  for (; i < k; i++) {
+    for (let r: usize = 0; r < 6; r++) store<f32>(dst + (r << 2), load<f32>(s + ld * r));
+    dst += 24;
+    s += 4;
   }
 }
 
