@@ -67,6 +67,7 @@ export function packRows(
       continue;
     }
     let r = 0;
+    for (; r + 8 <= rows; r += 8) transpose8(p + (r << 2), step, s + ld * r, ld, k);
     for (; r + 4 <= rows; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
     if (r + 2 <= rows) {
       transpose2(p + (r << 2), step, s + ld * r, ld, k); // the last two of MR = 6
@@ -229,6 +230,52 @@ function transpose4(dst: usize, step: usize, src: usize, ld: usize, k: i32): voi
     store<f32>(dst, load<f32>(s + ld * 2), 8);
     store<f32>(dst, load<f32>(s + ld * 3), 12);
     dst += step;
+  }
+}
+
+/** The same for eight rows. */
+function transpose8(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
+  let i = 0;
+  let s = src;
+  for (; i + 4 <= k; i += 4) {
+    const s1 = s + ld;
+    const s2 = s1 + ld;
+    const s3 = s2 + ld;
+    const s4 = s3 + ld;
+    const s5 = s4 + ld;
+    const s6 = s5 + ld;
+    const s7 = s6 + ld;
+    const r0 = v128.load(s);
+    const r1 = v128.load(s1);
+    const r2 = v128.load(s2);
+    const r3 = v128.load(s3);
+    const r4 = v128.load(s4);
+    const r5 = v128.load(s5);
+    const r6 = v128.load(s6);
+    const r7 = v128.load(s7);
+    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+    const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+    const c = v128.shuffle<i32>(r4, r5, 0, 4, 1, 5);
+    const d = v128.shuffle<i32>(r6, r7, 0, 4, 1, 5);
+    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
+    v128.store(dst, v128.shuffle<i64>(c, d, 0, 2), 16);
+    v128.store(dst + step, v128.shuffle<i64>(a, b, 1, 3));
+    v128.store(dst + step, v128.shuffle<i64>(c, d, 1, 3), 16);
+    const e = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+    const f = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+    const g = v128.shuffle<i32>(r4, r5, 2, 6, 3, 7);
+    const h = v128.shuffle<i32>(r6, r7, 2, 6, 3, 7);
+    v128.store(dst + step * 2, v128.shuffle<i64>(e, f, 0, 2));
+    v128.store(dst + step * 2, v128.shuffle<i64>(g, h, 0, 2), 16);
+    v128.store(dst + step * 3, v128.shuffle<i64>(e, f, 1, 3));
+    v128.store(dst + step * 3, v128.shuffle<i64>(g, h, 1, 3), 16);
+    dst += step * 4;
+    s += 16;
+  }
+  for (; i < k; i++) {
+    for (let r: usize = 0; r < 8; r++) store<f32>(dst + (r << 2), load<f32>(s + ld * r));
+    dst += step;
+    s += 4;
   }
 }
 
