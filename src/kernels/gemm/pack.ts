@@ -8,6 +8,7 @@
  */
 
 import { loadPart } from '../vector';
+import { transpose1, transpose4, transpose6, transpose8 } from './transpose';
 
 /** Bytes of a panel of R rows or columns, k deep. */
 // @ts-ignore: decorator
@@ -69,13 +70,7 @@ export function packRows(
     let r = 0;
     for (; r + 8 <= rows; r += 8) transpose8(p + (r << 2), step, s + ld * r, ld, k);
     for (; r + 4 <= rows; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
-    if (r + 2 <= rows) {
-      transpose2(p + (r << 2), step, s + ld * r, ld, k); // the last two of MR = 6
-      r += 2;
-    }
-    if (r < rows)
-      for (let i = 0; i < k; i++)
-        store<f32>(p + step * i + (r << 2), load<f32>(s + ld * r + (usize(i) << 2)));
+    for (; r < rows; r++) transpose1(p + (r << 2), step, s + ld * r, k); // only where a panel sticks out
   }
 }
 
@@ -202,139 +197,4 @@ function copyTwoOf6(dst: usize, row0: usize, row1: usize): void {
   v128.store(dst, v0);
   v128.store(dst, v1, 16);
   v128.store(dst, v2, 32);
-}
-
-/** Four rows of k numbers become four columns of rows `step` bytes apart. */
-function transpose4(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
-  let i = 0;
-  for (; i + 4 <= k; i += 4) {
-    const s = src + (usize(i) << 2);
-    const r0 = v128.load(s);
-    const r1 = v128.load(s + ld);
-    const r2 = v128.load(s + ld * 2);
-    const r3 = v128.load(s + ld * 3);
-    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-    const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-    const c = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-    const d = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
-    v128.store(dst + step, v128.shuffle<i64>(a, b, 1, 3));
-    v128.store(dst + step * 2, v128.shuffle<i64>(c, d, 0, 2));
-    v128.store(dst + step * 3, v128.shuffle<i64>(c, d, 1, 3));
-    dst += step * 4;
-  }
-  for (; i < k; i++) {
-    const s = src + (usize(i) << 2);
-    store<f32>(dst, load<f32>(s));
-    store<f32>(dst, load<f32>(s + ld), 4);
-    store<f32>(dst, load<f32>(s + ld * 2), 8);
-    store<f32>(dst, load<f32>(s + ld * 3), 12);
-    dst += step;
-  }
-}
-
-/** The same for eight rows. */
-function transpose8(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
-  let i = 0;
-  let s = src;
-  for (; i + 4 <= k; i += 4) {
-    const s1 = s + ld;
-    const s2 = s1 + ld;
-    const s3 = s2 + ld;
-    const s4 = s3 + ld;
-    const s5 = s4 + ld;
-    const s6 = s5 + ld;
-    const s7 = s6 + ld;
-    const r0 = v128.load(s);
-    const r1 = v128.load(s1);
-    const r2 = v128.load(s2);
-    const r3 = v128.load(s3);
-    const r4 = v128.load(s4);
-    const r5 = v128.load(s5);
-    const r6 = v128.load(s6);
-    const r7 = v128.load(s7);
-    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-    const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-    const c = v128.shuffle<i32>(r4, r5, 0, 4, 1, 5);
-    const d = v128.shuffle<i32>(r6, r7, 0, 4, 1, 5);
-    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
-    v128.store(dst, v128.shuffle<i64>(c, d, 0, 2), 16);
-    v128.store(dst + step, v128.shuffle<i64>(a, b, 1, 3));
-    v128.store(dst + step, v128.shuffle<i64>(c, d, 1, 3), 16);
-    const e = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-    const f = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-    const g = v128.shuffle<i32>(r4, r5, 2, 6, 3, 7);
-    const h = v128.shuffle<i32>(r6, r7, 2, 6, 3, 7);
-    v128.store(dst + step * 2, v128.shuffle<i64>(e, f, 0, 2));
-    v128.store(dst + step * 2, v128.shuffle<i64>(g, h, 0, 2), 16);
-    v128.store(dst + step * 3, v128.shuffle<i64>(e, f, 1, 3));
-    v128.store(dst + step * 3, v128.shuffle<i64>(g, h, 1, 3), 16);
-    dst += step * 4;
-    s += 16;
-  }
-  for (; i < k; i++) {
-    for (let r: usize = 0; r < 8; r++) store<f32>(dst + (r << 2), load<f32>(s + ld * r));
-    dst += step;
-    s += 4;
-  }
-}
-
-/** A whole panel of six rows. */
-function transpose6(dst: usize, src: usize, ld: usize, k: i32): void {
-  let i = 0;
-  let s = src;
-  for (; i + 4 <= k; i += 4) {
-    const s1 = s + ld;
-    const s2 = s1 + ld;
-    const s3 = s2 + ld;
-    const s4 = s3 + ld;
-    const s5 = s4 + ld;
-    const r0 = v128.load(s);
-    const r1 = v128.load(s1);
-    const r2 = v128.load(s2);
-    const r3 = v128.load(s3);
-    const r4 = v128.load(s4);
-    const r5 = v128.load(s5);
-    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-    const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-    const c = v128.shuffle<i32>(r4, r5, 0, 4, 1, 5);
-    const d = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-    const e = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-    const f = v128.shuffle<i32>(r4, r5, 2, 6, 3, 7);
-    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
-    v128.store(dst, v128.shuffle<i64>(c, a, 0, 3), 16);
-    v128.store(dst, v128.shuffle<i64>(b, c, 1, 3), 32);
-    v128.store(dst, v128.shuffle<i64>(d, e, 0, 2), 48);
-    v128.store(dst, v128.shuffle<i64>(f, d, 0, 3), 64);
-    v128.store(dst, v128.shuffle<i64>(e, f, 1, 3), 80);
-    dst += 96;
-    s += 16;
-  }
-  for (; i < k; i++) {
-    for (let r: usize = 0; r < 6; r++) store<f32>(dst + (r << 2), load<f32>(s + ld * r));
-    dst += 24;
-    s += 4;
-  }
-}
-
-/** The same for two rows. */
-function transpose2(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
-  let i = 0;
-  for (; i + 4 <= k; i += 4) {
-    const s = src + (usize(i) << 2);
-    const r0 = v128.load(s);
-    const r1 = v128.load(s + ld);
-    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-    const b = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-    v128.store64_lane(dst, a, 0);
-    v128.store64_lane(dst + step, a, 1);
-    v128.store64_lane(dst + step * 2, b, 0);
-    v128.store64_lane(dst + step * 3, b, 1);
-    dst += step * 4;
-  }
-  for (; i < k; i++) {
-    store<f32>(dst, load<f32>(src + (usize(i) << 2)));
-    store<f32>(dst, load<f32>(src + ld + (usize(i) << 2)), 4);
-    dst += step;
-  }
 }
