@@ -300,14 +300,14 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'a trillion channels',
     'train ./corpus.txt --threads 1 --n-head 1 --n-embd 1e12',
     1,
-    'error: this needs 3.84e+17 GB of memory; the engine can address 4.22 GB',
+    'error: this needs 3.84e+17 GB of memory; the engine can address 4.24 GB',
     "hint: use a smaller model: parameters, gradients and the optimiser's moments alone take 3.84e+17 GB",
   ],
   [
     'a billion sequences',
     `train ./corpus.txt --threads 1 ${TINY} --batch-size 1e9`,
     1,
-    'error: this needs 15936.00 GB of memory; the engine can address 4.22 GB',
+    'error: this needs 15936.00 GB of memory; the engine can address 4.24 GB',
     'hint: try --batch-size 244140 --gradient-accumulation-steps 4097, which needs 3.89 GB',
   ],
   [
