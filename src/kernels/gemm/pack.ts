@@ -111,6 +111,10 @@ export function packColumns(
   }
 }
 
+/**
+ * One function for each R: two calls of `wholeColumns` in one place Binaryen folds into one, with R a variable, and every row
+ * of a panel then asks what R is.
+ */
 function wholeColumnsA(dst: usize, stride: usize, src: usize, ld: usize, k: i32, from: i32, to: i32): void {
   wholeColumns(dst, stride, src, ld, k, MR, from, to);
 }
