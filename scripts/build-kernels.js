@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
 import { SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from '../dist/engine/address-space.js';
 import { signatures } from '../dist/engine/signatures.js';
-import { microKernel } from './micro-kernel.js';
+import { microKernels } from './micro-kernels.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,7 +25,7 @@ function findKernels() {
   return found;
 }
 
-/** The tile of the micro-kernel and whether multiply-add is fused, see micro-kernel.js. */
+/** The tile of the micro-kernel and whether multiply-add is fused, see micro-kernels.js. */
 const variants = {
   simd: { RELAXED: 0, MR: 4, NR: 8 },
   relaxed: { RELAXED: 1, MR: 6, NR: 8 },
@@ -73,7 +73,7 @@ mkdirSync(new URL('generated/', sources), { recursive: true });
 writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher());
 
 for (const [name, variant] of Object.entries(variants)) {
-  writeFileSync(new URL('generated/micro-kernel.ts', sources), microKernel(variant));
+  writeFileSync(new URL('generated/micro-kernels.ts', sources), microKernels(variant));
   const constants = { ...variant, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH };
   const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);
   const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];

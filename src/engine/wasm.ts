@@ -11,7 +11,7 @@ import { createReferenceBackend } from './reference/backend.ts';
 import { signatures, type KernelName, type Role } from './signatures.ts';
 import { checkBackend } from './try-kernel.ts';
 
-/** The kernels' builds, fastest first; what each is, scripts/micro-kernel.js says. */
+/** The kernels' builds, fastest first; what each is, scripts/micro-kernels.js says. */
 export const variants = ['revectorize', 'relaxed', 'simd'] as const;
 export type Variant = (typeof variants)[number];
 
@@ -256,13 +256,13 @@ function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {
 }
 
 /**
- * A thread of attention keeps one head's queries and gradients, packed, and a few strips of T rows in its working memory
- * (src/kernels/attention.ts).
+ * A thread of attention keeps three matrices of a head, packed, and two blocks of T rows in its working memory
+ * (src/kernels/attention/backward.ts).
  */
 function checkScratch({ kernel, args }: Instruction): void {
   if (kernel !== 'attention' && kernel !== 'attentionBackward') return;
   const { T, D } = args;
-  const bytes = 16_384 + 16 * (T + 6) * (D + 16) + 736 * (T + 12) + 600 * (D + 16);
+  const bytes = 16_384 + 192 * (T + 2) * Math.ceil(D / 16) + 648 * (T + 8) + 128 * D;
   if (bytes <= THREAD_SCRATCH) return;
   throw new EngineMemoryError(
     `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB a thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)}`,

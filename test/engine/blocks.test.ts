@@ -15,7 +15,7 @@ const products = [
   [24, 20, 36_000], // more blocks of k than are packed together
 ] as const;
 
-/** [T, D] with several strips of queries and several blocks of keys in src/kernels/attention.ts. */
+/** [T, D] with several strips of queries and several blocks of keys in src/kernels/attention/. */
 const attentions = [
   [64, 32],
   [130, 20],

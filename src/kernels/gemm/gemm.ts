@@ -67,8 +67,8 @@ function byRows(
 ): void {
   const ldc = usize(N) << 2;
   const kc = blockDepth(K);
-  const tile = scratch(thread);
-  const packedA = tile + 4096;
+  const spare = scratch(thread);
+  const packedA = spare + 4096;
   let round = 0;
   for (let j = 0; j < N; j += TOGETHER) {
     const n = min(TOGETHER, N - j);
@@ -97,7 +97,7 @@ function byRows(
             const pb = packedB + blockB * ((p - from) / kc);
             const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
             const add = p > 0 ? 1 : accumulate;
-            macroKernel(packedA, panelStride(MR, k), pb, panelStride(NR, k), pc, ldc, biasHere, add, m, n, k, tile);
+            macroKernel(packedA, panelStride(MR, k), pb, panelStride(NR, k), pc, ldc, biasHere, add, m, n, k, spare);
           }
         }
       }
@@ -121,8 +121,8 @@ function byColumns(
 ): void {
   const ldc = usize(N) << 2;
   const kc = blockDepth(K);
-  const tile = scratch(thread);
-  const packedB = tile + 4096;
+  const spare = scratch(thread);
+  const packedB = spare + 4096;
   let round = 0;
   for (let i = 0; i < M; i += TOGETHER) {
     const m = min(TOGETHER, M - i);
@@ -149,7 +149,7 @@ function byColumns(
           packB(packedB, b, N, K, transB, j, n, p, k, 0, panels(n, NR));
           for (let r = 0; r < m; r += mc) {
             const pa = packedA + strideA * (r / MR);
-            macroKernel(pa, strideA, packedB, strideB, pc + ldc * r, ldc, biasHere, add, min(mc, m - r), n, k, tile);
+            macroKernel(pa, strideA, packedB, strideB, pc + ldc * r, ldc, biasHere, add, min(mc, m - r), n, k, spare);
           }
         }
       }

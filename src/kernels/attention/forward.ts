@@ -1,0 +1,190 @@
+/**
+ * Causal multi-head attention, a head and NR queries at a time: of the T×T matrix of scores, only a strip [keys][NR queries] exists
+ * at any moment. Sᵀ = k·qᵀ, P = softmax(S/√D) down the columns, out = P·v, for which the micro-kernel reads the strip as it is;
+ * the log-sum-exp of each query is kept for the way back. Keys beyond the diagonal are masked, or left out by whole tiles.
+ *
+ * Threads split the heads of all sequences; where fewer heads than threads are left, several threads share a head's strips.
+ * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1.
+ */
+import { microKernelOfRows } from '../generated/micro-kernels';
+import { tile } from '../gemm/tile';
+import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
+import { masks16 } from '../random';
+import { scratch } from '../scratch';
+import { ownerInTurn, share, take } from '../threads';
+import { exp4, log4, loadPart, madd, putPart, squareRoot, storePart } from '../vector';
+import { fetchHeads, fetchRows, headsNear } from './fetch';
+import { keep, lanesFrom } from './strip';
+
+/** Bytes of a row of a strip. */
+// @ts-ignore: decorator
+@inline const ROW: usize = NR << 2;
+
+export function attention(
+  thread: i32,
+  threads: i32,
+  qkv: usize,
+  rng: usize,
+  out: usize,
+  lse: usize,
+  B: i32,
+  T: i32,
+  H: i32,
+  D: i32,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+): void {
+  const heads = B * H;
+  const whole = heads - (heads % threads);
+  for (let turn = 0; turn < threads; turn++) {
+    const owner = ownerInTurn(turn, thread, threads);
+    const from = share(whole, 1, owner, threads);
+    const end = share(whole, 1, owner + 1, threads);
+    for (let bh = from + take(owner); bh < end; bh = from + take(owner))
+      headForward(thread, bh, 0, 1, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+  }
+  if (whole == heads) return;
+  const team = threads / (heads - whole);
+  const bh = whole + thread / team;
+  if (bh < heads) headForward(thread, bh, thread % team, team, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+}
+
+/** Strips `first`, `first` + `step`, … of a head. */
+function headForward(
+  thread: i32,
+  bh: i32,
+  first: i32,
+  step: i32,
+  qkv: usize,
+  rng: usize,
+  out: usize,
+  lse: usize,
+  T: i32,
+  H: i32,
+  D: i32,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+): void {
+  const C = usize(H) * D;
+  const ld = (C * 3) << 2;
+  const ldo = C << 2;
+  const root: f32 = 1 / squareRoot(f32(D));
+  const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+  const k = q + (C << 2);
+  const v = k + (C << 2);
+  const o = out + usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
+
+  const spare = scratch(thread);
+  const rows = spare + 4096; // working memory of a strip: statistics, masks
+  const panelV = panelStride(NR, T);
+  const packedV = rows + 8192;
+  const packedQ = packedV + panelV * panels(D, NR);
+  const strip = packedQ + panelBytes(NR, D);
+
+  const near = headsNear(T, D, 4);
+  if (near && bh % H % near == 0) {
+    const heads = min(near, H - (bh % H));
+    fetchHeads(q, T, H, D, heads);
+    fetchRows(o, ldo, T, usize(heads * D) << 2);
+  }
+  packColumns(packedV, panelV, v, ld, D, T, NR, 0, panels(D, NR));
+  for (let i = first * NR; i < T; i += step * NR) {
+    const queries = min(NR, T - i);
+    const keys = i + queries;
+    packRows(packedQ, 0, q + ld * i, ld, queries, D, NR, 0, 1);
+    for (let j = 0; j < keys; j += MR)
+      microKernelOfRows(D, k + ld * j, ld, min(MR, T - j), packedQ, strip + ROW * j, ROW, 0, 0);
+    softmaxColumns(strip, i, keys, root, rows);
+    const logSums = lse + ((usize(bh) * T + i) << 2);
+    for (let r = 0; r < queries; r += 4) putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
+    if (threshold) dropColumns(strip, i, keys, bh, T, rng, site, threshold, scale, rows + 4096);
+    for (let c = 0; c < D; c += NR)
+      for (let r = 0; r < queries; r += MR) {
+        const to = o + ldo * (i + r) + (usize(c) << 2);
+        const seen = min(keys, i + r + MR); // the tile's last query sees no more
+        tile(seen, strip + (r << 2), ROW, packedV + panelV * (c / NR), to, ldo, 0, 0, min(MR, queries - r), min(NR, D - c), spare);
+      }
+    for (let r = 0; r < queries; r++) scaleRow(o + ldo * (i + r), load<f32>(rows + (r << 2)), D);
+  }
+}
+
+function scaleRow(x: usize, factor: f32, n: i32): void {
+  const by = f32x4.splat(factor);
+  for (let c = 0; c < n; c += 4) storePart(x + (c << 2), f32x4.mul(loadPart(x + (c << 2), n - c), by), n - c);
+}
+
+/**
+ * exp((s − max)·factor) down each column of a strip of queries i … i + NR − 1; a key counts for the queries from its own
+ * position on. Leaves 1/Σ of each column at `rows`, and max·factor + ln Σ behind it.
+ */
+function softmaxColumns(strip: usize, i: i32, keys: i32, factor: f32, rows: usize): void {
+  const none = f32x4.splat(-f32.MAX_VALUE);
+  for (let r = 1; r < keys - i; r++) {
+    const row = strip + ROW * (i + r);
+    for (let l = 0; l < NR; l += 4) v128.store(row + (l << 2), lanesFrom(r, l, v128.load(row + (l << 2)), none));
+  }
+  const end = strip + ROW * keys;
+  const by = f32x4.splat(factor);
+  for (let l: usize = 0; l < ROW; l += 32) {
+    let max0 = none;
+    let max1 = none;
+    for (let p = strip + l; p < end; p += ROW) {
+      max0 = f32x4.pmax(v128.load(p), max0); // a NaN stays
+      max1 = f32x4.pmax(v128.load(p, 16), max1);
+    }
+    let sum0 = f32x4.splat(0);
+    let sum1 = f32x4.splat(0);
+    for (let p = strip + l; p < end; p += ROW) {
+      const e0 = exp4(f32x4.mul(f32x4.sub(v128.load(p), max0), by));
+      const e1 = exp4(f32x4.mul(f32x4.sub(v128.load(p, 16), max1), by));
+      v128.store(p, e0);
+      v128.store(p, e1, 16);
+      sum0 = f32x4.add(sum0, e0);
+      sum1 = f32x4.add(sum1, e1);
+    }
+    v128.store(rows + l, f32x4.div(f32x4.splat(1), sum0));
+    v128.store(rows + l, f32x4.div(f32x4.splat(1), sum1), 16);
+    v128.store(rows + ROW + l, madd(max0, by, log4(sum0)));
+    v128.store(rows + ROW + l, madd(max1, by, log4(sum1)), 16);
+  }
+}
+
+/** Dropout on a strip of queries: random words run along the keys of one query (engine/signatures.ts), so masks are turned. */
+function dropColumns(
+  strip: usize,
+  i: i32,
+  keys: i32,
+  bh: i32,
+  T: i32,
+  rng: usize,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+  masks: usize,
+): void {
+  const rowLength = u32((T + 3) & ~3);
+  const factor = f32x4.splat(scale);
+  for (let key = 0; key < keys; key += 16) {
+    for (let r = 0; r < NR; r++)
+      masks16(masks + (r << 6), rng, ((u32(bh) * T + i + r) * rowLength + key) >>> 2, site, threshold);
+    for (let j = 0; j < min(16, keys - key); j += 4)
+      for (let r = 0; r < NR; r += 4) {
+        const m = masks + (r << 6) + (j << 2);
+        const m0 = v128.load(m);
+        const m1 = v128.load(m, 64);
+        const m2 = v128.load(m, 128);
+        const m3 = v128.load(m, 192);
+        const a = v128.shuffle<i32>(m0, m1, 0, 4, 1, 5);
+        const b = v128.shuffle<i32>(m2, m3, 0, 4, 1, 5);
+        const c = v128.shuffle<i32>(m0, m1, 2, 6, 3, 7);
+        const d = v128.shuffle<i32>(m2, m3, 2, 6, 3, 7);
+        const p = strip + ROW * (key + j) + (r << 2);
+        keep(p, v128.shuffle<i64>(a, b, 0, 2), factor);
+        keep(p + ROW, v128.shuffle<i64>(a, b, 1, 3), factor);
+        keep(p + ROW * 2, v128.shuffle<i64>(c, d, 0, 2), factor);
+        keep(p + ROW * 3, v128.shuffle<i64>(c, d, 1, 3), factor);
+      }
+  }
+}
