@@ -51,6 +51,7 @@ export function profileOf(
 }
 
 function kernelAndShape({ kernel, args }: Instruction): string {
+  if (kernel === 'linearParametersBackward') return `gemm ${args.K}×${args.N}×${args.M} Aᵀ·B, sums of B`;
   if (kernel !== 'gemm') return kernel;
   const { M, N, K, transA, transB } = args;
   return `gemm ${M}×${N}×${K} A${transA ? 'ᵀ' : ''}·B${transB ? 'ᵀ' : ''}`;

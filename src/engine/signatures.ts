@@ -42,8 +42,16 @@ export const signatures = define({
     transA: 'size',
     transB: 'size',
   },
-  /** sums[C] (+)= Σ_n x[n,:], the derivative of a bias; x [N,C]. */
-  columnSum: { x: 'read', sums: 'accumulate', N: 'size', C: 'size' },
+  /** dWeight[K,N] (+)= xᵀ·dY, dBias[N] (+)= Σ_m dY[m,:]; x [M,K], dY [M,N]. */
+  linearParametersBackward: {
+    x: 'read',
+    dY: 'read',
+    dWeight: 'accumulate',
+    dBias: 'accumulate',
+    M: 'size',
+    N: 'size',
+    K: 'size',
+  },
 
   /** y = a + b, n elements. */
   add: { a: 'read', b: 'read', y: 'write', n: 'size' },
@@ -90,6 +98,7 @@ export const signatures = define({
     C: 'size',
     epsilon: 'scalar',
   },
+  /** dX [N,C]; dWeight[C] (+)= Σ_n dY·x̂, dBias[C] (+)= Σ_n dY. */
   layerNormBackward: {
     x: 'read',
     weight: 'read',
@@ -97,15 +106,6 @@ export const signatures = define({
     rstd: 'read',
     dY: 'read',
     dX: 'accumulate',
-    N: 'size',
-    C: 'size',
-  },
-  /** dWeight[C] (+)= Σ_n dY·x̂, dBias[C] (+)= Σ_n dY. */
-  layerNormParametersBackward: {
-    x: 'read',
-    mean: 'read',
-    rstd: 'read',
-    dY: 'read',
     dWeight: 'accumulate',
     dBias: 'accumulate',
     N: 'size',

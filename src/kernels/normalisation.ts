@@ -1,8 +1,6 @@
-/**
- * Softmax and LayerNorm, over rows. Threads split the rows; the parameters' gradients, which run down the rows, are split
- * by channel.
- */
+/** Softmax and LayerNorm, over rows, which the threads split. */
 import { exp4, keepLanes, loadPart, madd, maxLanes, putPart, squareRoot, storePart, sumLanes } from './vector';
+import { scratch } from './scratch';
 import { share } from './threads';
 
 /** The largest element of a row. */
@@ -156,7 +154,12 @@ export function layerNorm(
   }
 }
 
-/** dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)), dX̂ = dY·weight. */
+/**
+ * dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)) with dX̂ = dY·weight; dWeight = Σ_n dY·x̂, dBias = Σ_n dY.
+ *
+ * Threads split the rows for dX, the channels for the parameters, whose sums run down the rows in order. Both are done for some
+ * rows, then for the next, so that the second finds them in a cache.
+ */
 export function layerNormBackward(
   thread: i32,
   threads: i32,
@@ -167,11 +170,51 @@ export function layerNormBackward(
   dY: usize,
   dX: usize,
   accumulate: i32,
+  dWeight: usize,
+  accumulateWeight: i32,
+  dBias: usize,
+  accumulateBias: i32,
   N: i32,
   C: i32,
 ): void {
-  const end = share(N, 1, thread + 1, threads);
-  for (let n = share(N, 1, thread, threads); n < end; n++) {
+  const rows = max(16, BLOCK / (C << 3));
+  const channel = share(C, 16, thread, threads);
+  const channels = share(C, 16, thread + 1, threads) - channel;
+  const at = usize(channel) << 2;
+  const weightSums = scratch(thread);
+  const biasSums = weightSums + (usize(channels + 15) << 2);
+  memory.fill(weightSums, 0, usize(channels + 15) << 3);
+  for (let n = 0; n < N; n += rows) {
+    const count = min(rows, N - n);
+    const from = n + share(count, 1, thread, threads);
+    const end = n + share(count, 1, thread + 1, threads);
+    inputGradients(x, weight, mean, rstd, dY, dX, accumulate, from, end, C);
+    addParameterGradients(x + at, mean, rstd, dY + at, weightSums, biasSums, n, n + count, C, channels);
+  }
+  for (let c = 0; c < channels; c += 4) {
+    const p = c << 2;
+    putPart(dWeight + at + p, v128.load(weightSums + p), channels - c, accumulateWeight);
+    putPart(dBias + at + p, v128.load(biasSums + p), channels - c, accumulateBias);
+  }
+}
+
+/** Bytes of x and dY that are worked through at a time: a quarter of Zen 3's second-level cache. */
+const BLOCK = 1 << 17;
+
+/** Rows `from` … `end` − 1 of dX. */
+function inputGradients(
+  x: usize,
+  weight: usize,
+  mean: usize,
+  rstd: usize,
+  dY: usize,
+  dX: usize,
+  accumulate: i32,
+  from: i32,
+  end: i32,
+  C: i32,
+): void {
+  for (let n = from; n < end; n++) {
     const at = (usize(n) * C) << 2;
     const shift = f32x4.splat(load<f32>(mean + (usize(n) << 2)));
     const by = f32x4.splat(load<f32>(rstd + (usize(n) << 2)));
@@ -230,37 +273,35 @@ function inputGradient(x: usize, weight: usize, dY: usize, shift: v128, by: v128
   return f32x4.mul(by, f32x4.sub(f32x4.sub(d, meanD), f32x4.mul(normalised, meanDX)));
 }
 
-export function layerNormParametersBackward(
-  thread: i32,
-  threads: i32,
+/** Adds rows `from` … `end` − 1 to the sums of so many channels, of C. */
+function addParameterGradients(
   x: usize,
   mean: usize,
   rstd: usize,
   dY: usize,
-  dWeight: usize,
-  accumulateWeight: i32,
-  dBias: usize,
-  accumulateBias: i32,
-  N: i32,
+  weightSums: usize,
+  biasSums: usize,
+  from: i32,
+  end: i32,
   C: i32,
+  channels: i32,
 ): void {
-  const end = share(C, 16, thread + 1, threads);
   const stride = usize(C) << 2;
-  let c = share(C, 16, thread, threads);
   // A cache line of channels at a time: with half of one, each line was read twice.
-  for (; c + 16 <= end; c += 16) {
+  let c = 0;
+  for (; c + 16 <= channels; c += 16) {
     const p = usize(c) << 2;
-    let xs = x + p;
-    let dYs = dY + p;
-    let w0 = f32x4.splat(0);
-    let w1 = f32x4.splat(0);
-    let w2 = f32x4.splat(0);
-    let w3 = f32x4.splat(0);
-    let b0 = f32x4.splat(0);
-    let b1 = f32x4.splat(0);
-    let b2 = f32x4.splat(0);
-    let b3 = f32x4.splat(0);
-    for (let n = 0; n < N; n++) {
+    let xs = x + stride * from + p;
+    let dYs = dY + stride * from + p;
+    let w0 = v128.load(weightSums + p);
+    let w1 = v128.load(weightSums + p, 16);
+    let w2 = v128.load(weightSums + p, 32);
+    let w3 = v128.load(weightSums + p, 48);
+    let b0 = v128.load(biasSums + p);
+    let b1 = v128.load(biasSums + p, 16);
+    let b2 = v128.load(biasSums + p, 32);
+    let b3 = v128.load(biasSums + p, 48);
+    for (let n = from; n < end; n++) {
       const shift = v128.load32_splat(mean + (usize(n) << 2));
       const by = v128.load32_splat(rstd + (usize(n) << 2));
       const d0 = v128.load(dYs);
@@ -278,28 +319,28 @@ export function layerNormParametersBackward(
       xs += stride;
       dYs += stride;
     }
-    putPart(dWeight + p, w0, 4, accumulateWeight);
-    putPart(dWeight + p + 16, w1, 4, accumulateWeight);
-    putPart(dWeight + p + 32, w2, 4, accumulateWeight);
-    putPart(dWeight + p + 48, w3, 4, accumulateWeight);
-    putPart(dBias + p, b0, 4, accumulateBias);
-    putPart(dBias + p + 16, b1, 4, accumulateBias);
-    putPart(dBias + p + 32, b2, 4, accumulateBias);
-    putPart(dBias + p + 48, b3, 4, accumulateBias);
+    v128.store(weightSums + p, w0);
+    v128.store(weightSums + p, w1, 16);
+    v128.store(weightSums + p, w2, 32);
+    v128.store(weightSums + p, w3, 48);
+    v128.store(biasSums + p, b0);
+    v128.store(biasSums + p, b1, 16);
+    v128.store(biasSums + p, b2, 32);
+    v128.store(biasSums + p, b3, 48);
   }
-  for (; c < end; c += 4) {
+  for (; c < channels; c += 4) {
     const p = usize(c) << 2;
-    let w = f32x4.splat(0);
-    let b = f32x4.splat(0);
-    for (let n = 0; n < N; n++) {
+    let w = v128.load(weightSums + p);
+    let b = v128.load(biasSums + p);
+    for (let n = from; n < end; n++) {
       const at = stride * n + p;
       const shift = v128.load32_splat(mean + (usize(n) << 2));
       const by = v128.load32_splat(rstd + (usize(n) << 2));
-      const d = loadPart(dY + at, end - c);
-      w = madd(d, f32x4.mul(f32x4.sub(loadPart(x + at, end - c), shift), by), w);
+      const d = loadPart(dY + at, channels - c);
+      w = madd(d, f32x4.mul(f32x4.sub(loadPart(x + at, channels - c), shift), by), w);
       b = f32x4.add(b, d);
     }
-    putPart(dWeight + p, w, end - c, accumulateWeight);
-    putPart(dBias + p, b, end - c, accumulateBias);
+    v128.store(weightSums + p, w);
+    v128.store(biasSums + p, b);
   }
 }

@@ -36,7 +36,7 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
   afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 
   function check(
-    kernel: 'gemm' | 'attention' | 'attentionBackward',
+    kernel: 'gemm' | 'linearParametersBackward' | 'layerNormBackward' | 'attention' | 'attentionBackward',
     kernelCase: ReturnType<(typeof kernelCases)['gemm']>,
     accumulate: boolean,
   ): void {
@@ -70,6 +70,25 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
     ])
       check('gemm', { ...kernelCases.gemm(M, N, K, M === 1), transA: 0, transB: 0 }, M === 3);
     await backends.pop()!.close();
+  });
+
+  test.each([
+    [800, 140, 60], // by columns: three blocks of k
+    [800, 60, 140], // by rows
+    [385, 19, 17],
+    [1, 2050, 2049], // more columns of dY than are packed together
+    [1, 2049, 2050],
+  ])('linearParametersBackward: %i rows, %i columns of dY, %i of x', (M, N, K) => {
+    for (const accumulate of M === 1 ? [true] : [false, true])
+      check('linearParametersBackward', kernelCases.linearParametersBackward(M, N, K, false), accumulate);
+  });
+
+  test.each([
+    [1000, 50], // three stretches of rows
+    [60, 1027],
+  ])('layerNormBackward %i×%i', (N, C) => {
+    for (const accumulate of [false, true])
+      check('layerNormBackward', kernelCases.layerNormBackward(N, C, 0, false), accumulate);
   });
 
   test.each(attentions)('attention T = %i, D = %i', (T, D) => {

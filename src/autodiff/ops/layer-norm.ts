@@ -6,7 +6,7 @@ import { asMatrix, defineOp, type Value } from '../graph.ts';
  * Derivative: with dX̂ = dY·weight, dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)); dWeight = Σ over rows of dY·x̂,
  * dBias = Σ over rows of dY.
  * Shapes: x [...,C], weight [C], bias [C] → [...,C]. Saved: x, mean and rstd (one each a row).
- * Threads split the rows, for the two parameters the channels.
+ * Threads split the rows, for the gradients of the two parameters the channels.
  */
 export const layerNorm = defineOp({
   forward(t, x: Value, weight: Value, bias: Value, epsilon: number) {
@@ -23,9 +23,10 @@ export const layerNorm = defineOp({
   backward(g, dY, { x, weight, bias, mean, rstd, N, C }) {
     g.add(weight, (dWeight) =>
       g.add(bias, (dBias) =>
-        g.emit('layerNormParametersBackward', { x, mean, rstd, dY, dWeight, dBias, N, C }),
+        g.add(x, (dX) =>
+          g.emit('layerNormBackward', { x, weight, mean, rstd, dY, dX, dWeight, dBias, N, C }),
+        ),
       ),
     );
-    g.add(x, (dX) => g.emit('layerNormBackward', { x, weight, mean, rstd, dY, dX, N, C }));
   },
 });

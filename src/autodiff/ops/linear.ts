@@ -4,13 +4,15 @@ import { asMatrix, defineOp, type Value } from '../graph.ts';
  * y = x·W + bias, for every row of x. `transposed` says that W is stored [N,K], as the tied output head is.
  *
  * Derivative: dX = dY·Wᵀ, dW = xᵀ·dY (dWᵀ = dYᵀ·x where stored transposed), dBias = Σ over rows of dY.
- * Shapes: x [...,K], W [K,N] or [N,K], bias [N] or null → [...,N]. Saved: x, W.
+ * Shapes: x [...,K], W [K,N] or [N,K], bias [N], or null as where W is transposed → [...,N]. Saved: x, W.
  * Threads split the rows and columns of the result, never the sum over K.
  */
 export const linear = defineOp({
   forward(t, x: Value, W: Value, bias: Value | null, { transposed = false }: { transposed?: boolean } = {}) {
     const { rows: M, columns: K } = asMatrix(x);
     const [K2, N] = transposed ? [W.shape[1], W.shape[0]] : W.shape;
+    if (transposed && bias !== null) throw new Error('linear: a transposed W has no bias');
+    if (bias?.needsGradient && !W.needsGradient) throw new Error('linear: a bias is trained with its W');
     if (K !== K2) throw new Error(`linear: x has ${K} columns, ${W.name} takes ${K2}`);
     const y = t.local([...x.shape.slice(0, -1), N]);
     t.emit('gemm', { a: x, b: W, bias, c: y, M, N, K, transA: 0, transB: Number(transposed) });
@@ -21,9 +23,13 @@ export const linear = defineOp({
       const input = g.operand(x);
       if (transposed)
         g.emit('gemm', { a: dY, b: input, bias: null, c, M: N, N: K, K: M, transA: 1, transB: 0 });
-      else g.emit('gemm', { a: input, b: dY, bias: null, c, M: K, N, K: M, transA: 1, transB: 0 });
+      else if (!bias?.needsGradient)
+        g.emit('gemm', { a: input, b: dY, bias: null, c, M: K, N, K: M, transA: 1, transB: 0 });
+      else
+        g.add(bias, (dBias) =>
+          g.emit('linearParametersBackward', { x: input, dY, dWeight: c, dBias, M, N, K }),
+        );
     });
-    if (bias !== null) g.add(bias, (sums) => g.emit('columnSum', { x: dY, sums, N: M, C: N }));
     g.add(x, (c) =>
       g.emit('gemm', { a: dY, b: W, bias: null, c, M, N: K, K: N, transA: 0, transB: Number(!transposed) }),
     );

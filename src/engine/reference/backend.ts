@@ -5,14 +5,8 @@ import { attention, attentionBackward, attentionCached } from './attention.ts';
 import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
 import { crossEntropy, crossEntropyBackward, meanLoss, meanLossBackward, targetRank } from './loss.ts';
-import { columnSum, gemm } from './matrix.ts';
-import {
-  layerNorm,
-  layerNormBackward,
-  layerNormParametersBackward,
-  softmax,
-  softmaxBackward,
-} from './normalisation.ts';
+import { gemm, linearParametersBackward } from './matrix.ts';
+import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalisation.ts';
 import { adamw, globalNorm, sgd } from './optimizer.ts';
 import type { Floats, ReferenceKernel } from './view.ts';
 
@@ -21,7 +15,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   embedding,
   embeddingBackward,
   gemm,
-  columnSum,
+  linearParametersBackward,
   add,
   copy,
   gelu,
@@ -33,7 +27,6 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   softmaxBackward,
   layerNorm,
   layerNormBackward,
-  layerNormParametersBackward,
   attention,
   attentionBackward,
   attentionCached,

@@ -12,10 +12,19 @@ export function gemm({ a, b, bias, c, M, N, K, transA, transB }: ReferenceArgume
   }
 }
 
-export function columnSum({ x, sums, N, C }: ReferenceArguments<'columnSum'>): void {
-  for (let c = 0; c < C; c++) {
+export function linearParametersBackward({
+  x,
+  dY,
+  dWeight,
+  dBias,
+  M,
+  N,
+  K,
+}: ReferenceArguments<'linearParametersBackward'>): void {
+  gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N, K: M, transA: 1, transB: 0 });
+  for (let n = 0; n < N; n++) {
     let sum = 0;
-    for (let n = 0; n < N; n++) sum += x[n * C + c];
-    put(sums, c, sum);
+    for (let m = 0; m < M; m++) sum += dY[m * N + n];
+    put(dBias, n, sum);
   }
 }

@@ -11,6 +11,7 @@
  */
 import { scratch, SHARED_HALF, sharedHalf } from '../scratch';
 import { barrier, ownerInTurn, share, take } from '../threads';
+import { loadPart, storePart } from '../vector';
 import { matrixTimesFewRows } from './few-rows';
 import { macroKernel } from './macro-kernel';
 import { packColumns, packRows, panels, panelStride } from './pack';
@@ -47,8 +48,47 @@ export function gemm(
 ): void {
   if (!transA && M <= (transB ? FEW_ROWS_TRANSPOSED : FEW_ROWS))
     matrixTimesFewRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transB);
-  else if (M > N) byRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
-  else byColumns(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB);
+  else blocked(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB, 0, 0);
+}
+
+/** dWeight[K,N] (+)= xᵀ·dY, dBias[N] (+)= Σ_m dY[m,:]: the columns of dY are added up as they are packed. */
+export function linearParametersBackward(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  dY: usize,
+  dWeight: usize,
+  accumulateWeight: i32,
+  dBias: usize,
+  accumulateBias: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+): void {
+  blocked(thread, threads, x, dY, 0, dWeight, accumulateWeight, K, N, M, 1, 0, dBias, accumulateBias);
+}
+
+/** The product, and, if `sums` is not 0, the sums of op(B)'s columns: sums[N] (+)= Σ_k op(B)[k,:]. */
+// @ts-ignore: decorator
+@inline
+function blocked(
+  thread: i32,
+  threads: i32,
+  a: usize,
+  b: usize,
+  bias: usize,
+  c: usize,
+  accumulate: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+  transA: i32,
+  transB: i32,
+  sums: usize,
+  accumulateSums: i32,
+): void {
+  if (M > N) byRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB, sums, accumulateSums);
+  else byColumns(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB, sums, accumulateSums);
 }
 
 function byRows(
@@ -64,6 +104,8 @@ function byRows(
   K: i32,
   transA: i32,
   transB: i32,
+  sums: usize,
+  accumulateSums: i32,
 ): void {
   const ldc = usize(N) << 2;
   const kc = blockDepth(K);
@@ -80,8 +122,12 @@ function byRows(
     for (let from = 0; from < K; from += depth) {
       const to = min(K, from + depth);
       const packedB = sharedHalf(round++);
-      for (let p = from; p < to; p += kc)
-        packB(packedB + blockB * ((p - from) / kc), b, N, K, transB, j, n, p, min(kc, K - p), first, end);
+      for (let p = from; p < to; p += kc) {
+        const k = min(kc, K - p);
+        const block = packedB + blockB * ((p - from) / kc);
+        packB(block, b, N, K, transB, j, n, p, k, first, end);
+        if (sums) sumColumns(sums + (usize(j) << 2), p > 0 ? 1 : accumulateSums, block, n, k, first, end);
+      }
       barrier(threads);
       for (let turn = 0; turn < threads; turn++) {
         const owner = ownerInTurn(turn, thread, threads);
@@ -118,6 +164,8 @@ function byColumns(
   K: i32,
   transA: i32,
   transB: i32,
+  sums: usize,
+  accumulateSums: i32,
 ): void {
   const ldc = usize(N) << 2;
   const kc = blockDepth(K);
@@ -147,6 +195,7 @@ function byColumns(
           const pc = c + ldc * i + (usize(j) << 2);
           const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
           packB(packedB, b, N, K, transB, j, n, p, k, 0, panels(n, NR));
+          if (sums && i == 0) sumColumns(sums + (usize(j) << 2), p > 0 ? 1 : accumulateSums, packedB, n, k, 0, panels(n, NR));
           for (let r = 0; r < m; r += mc) {
             const pa = packedA + strideA * (r / MR);
             macroKernel(pa, strideA, packedB, strideB, pc + ldc * r, ldc, biasHere, add, min(mc, m - r), n, k, spare);
@@ -173,6 +222,27 @@ function packB(
   const ld = usize(transB ? K : N) << 2;
   if (transB) packRows(dst, panelStride(NR, k), b + ld * j + (usize(p) << 2), ld, n, k, NR, first, end);
   else packColumns(dst, panelStride(NR, k), b + ld * p + (usize(j) << 2), ld, n, k, NR, first, end);
+}
+
+/** sums[n] (+)= Σ_k of the columns of a packed block of op(B), in order of k: those of panels `first` … `end` − 1. */
+function sumColumns(sums: usize, accumulate: i32, block: usize, n: i32, k: i32, first: i32, end: i32): void {
+  for (let panel = first; panel < end; panel++)
+    for (let lane = 0; lane < NR; lane += 8) {
+      const column = panel * NR + lane;
+      const rest = n - column;
+      if (rest <= 0) return;
+      let p = block + panelStride(NR, k) * panel + (lane << 2);
+      const to = sums + (usize(column) << 2);
+      let low = accumulate ? loadPart(to, rest) : f32x4.splat(0);
+      let high = accumulate && rest > 4 ? loadPart(to + 16, rest - 4) : f32x4.splat(0);
+      for (let i = 0; i < k; i++) {
+        low = f32x4.add(low, v128.load(p));
+        high = f32x4.add(high, v128.load(p, 16));
+        p += NR << 2;
+      }
+      storePart(to, low, rest);
+      if (rest > 4) storePart(to + 16, high, rest - 4);
+    }
 }
 
 /** Depth of the blocks of k: equal, so that 400 becomes 2 × 200, not 384 + 16. */
