@@ -1,6 +1,7 @@
 /**
  * Kernels that treat each element by itself. Threads split the elements in whole cache lines. Vectors are handled in
- * pairs, which V8's revectorize turns into one 256-bit operation.
+ * pairs, which V8's revectorize turns into one 256-bit operation. Of a pair, here and everywhere, the upper half is stored first: the
+ * other way round, V8 keeps the store of the lower half beside that of both, which cost whole training steps 2 to 5 %.
  */
 import { constant, exp4, loadPart, madd, putPart, storePart } from './vector';
 import { share } from './threads';
@@ -14,8 +15,8 @@ export function add(thread: i32, threads: i32, a: usize, b: usize, y: usize, n: 
     const at = i << 2;
     const low = f32x4.add(v128.load(a + at), v128.load(b + at));
     const high = f32x4.add(v128.load(a + at, 16), v128.load(b + at, 16));
-    v128.store(y + at, low);
     v128.store(y + at, high, 16);
+    v128.store(y + at, low);
   }
   for (; i < end; i += 4) {
     const at = i << 2;
@@ -71,8 +72,8 @@ export function gelu(thread: i32, threads: i32, x: usize, y: usize, n: i32): voi
     const at = i << 2;
     const low = gelu4(v128.load(x + at));
     const high = gelu4(v128.load(x + at, 16));
-    v128.store(y + at, low);
     v128.store(y + at, high, 16);
+    v128.store(y + at, low);
   }
   for (; i < end; i += 4) storePart(y + (i << 2), gelu4(loadPart(x + (i << 2), end - i)), end - i);
 }
@@ -92,8 +93,8 @@ export function geluBackward(
     const at = i << 2;
     const low = f32x4.mul(v128.load(dY + at), geluDerivative4(v128.load(x + at)));
     const high = f32x4.mul(v128.load(dY + at, 16), geluDerivative4(v128.load(x + at, 16)));
-    v128.store(dX + at, low);
     v128.store(dX + at, high, 16);
+    v128.store(dX + at, low);
   }
   for (; i < end; i += 4) {
     const at = i << 2;

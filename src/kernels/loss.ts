@@ -50,8 +50,8 @@ export function crossEntropyBackward(
       const p = at + (usize(v) << 2);
       const low = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p), shift)), scale);
       const high = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p, 16), shift)), scale);
-      v128.store(dLogits + p, low);
       v128.store(dLogits + p, high, 16);
+      v128.store(dLogits + p, low);
     }
     for (; v < V; v += 4) {
       const p = at + (usize(v) << 2);

@@ -26,8 +26,8 @@ export function rowExp(x: usize, y: usize, C: i32, shift: f32, factor: f32): f32
     const low = exp4(f32x4.mul(f32x4.sub(v128.load(x + at), by), scale));
     const high = exp4(f32x4.mul(f32x4.sub(v128.load(x + at, 16), by), scale));
     if (y) {
-      v128.store(y + at, low);
       v128.store(y + at, high, 16);
+      v128.store(y + at, low);
     }
     even = f32x4.add(even, low);
     odd = f32x4.add(odd, high);
@@ -141,8 +141,8 @@ export function layerNorm(
       const at = c << 2;
       const low = f32x4.mul(f32x4.sub(v128.load(row + at), shift), by);
       const high = f32x4.mul(f32x4.sub(v128.load(row + at, 16), shift), by);
-      v128.store(out + at, madd(low, v128.load(weight + at), v128.load(bias + at)));
       v128.store(out + at, madd(high, v128.load(weight + at, 16), v128.load(bias + at, 16)), 16);
+      v128.store(out + at, madd(low, v128.load(weight + at), v128.load(bias + at)));
     }
     for (; c < C; c += 4) {
       const at = c << 2;
@@ -250,8 +250,8 @@ function inputGradients(
         r0 = f32x4.add(v128.load(dX + at + p), r0);
         r1 = f32x4.add(v128.load(dX + at + p, 16), r1);
       }
-      v128.store(dX + at + p, r0);
       v128.store(dX + at + p, r1, 16);
+      v128.store(dX + at + p, r0);
     }
     for (; c < C; c += 4) {
       const p = c << 2;
@@ -319,14 +319,14 @@ function addParameterGradients(
       xs += stride;
       dYs += stride;
     }
-    v128.store(weightSums + p, w0);
     v128.store(weightSums + p, w1, 16);
-    v128.store(weightSums + p, w2, 32);
+    v128.store(weightSums + p, w0);
     v128.store(weightSums + p, w3, 48);
-    v128.store(biasSums + p, b0);
+    v128.store(weightSums + p, w2, 32);
     v128.store(biasSums + p, b1, 16);
-    v128.store(biasSums + p, b2, 32);
+    v128.store(biasSums + p, b0);
     v128.store(biasSums + p, b3, 48);
+    v128.store(biasSums + p, b2, 32);
   }
   for (; c < channels; c += 4) {
     const p = usize(c) << 2;

@@ -72,7 +72,29 @@ export function adamw(
   const one = f32x4.splat(1);
 
   const end = share(n, 16, thread + 1, threads);
-  for (let i = share(n, 16, thread, threads); i < end; i += 4) {
+  let i = share(n, 16, thread, threads);
+  for (; i + 8 <= end; i += 8) {
+    if (i < decayed && i + 8 > decayed) break; // some of them decay, some do not
+    const by = i < decayed ? shrink : one;
+    const at = usize(i) << 2;
+    const g0 = f32x4.mul(v128.load(dX + at), factor);
+    const g1 = f32x4.mul(v128.load(dX + at, 16), factor);
+    const m0 = f32x4.add(f32x4.mul(v128.load(m + at), beta1), f32x4.mul(g0, rest1));
+    const m1 = f32x4.add(f32x4.mul(v128.load(m + at, 16), beta1), f32x4.mul(g1, rest1));
+    const v0 = f32x4.add(f32x4.mul(v128.load(v + at), beta2), f32x4.mul(f32x4.mul(g0, g0), rest2));
+    const v1 = f32x4.add(f32x4.mul(v128.load(v + at, 16), beta2), f32x4.mul(f32x4.mul(g1, g1), rest2));
+    const root0 = f32x4.add(f32x4.sqrt(f32x4.div(v0, correction2)), epsilon);
+    const root1 = f32x4.add(f32x4.sqrt(f32x4.div(v1, correction2)), epsilon);
+    const x0 = f32x4.sub(f32x4.mul(v128.load(x + at), by), f32x4.div(f32x4.mul(m0, step), root0));
+    const x1 = f32x4.sub(f32x4.mul(v128.load(x + at, 16), by), f32x4.div(f32x4.mul(m1, step), root1));
+    v128.store(m + at, m1, 16);
+    v128.store(m + at, m0);
+    v128.store(v + at, v1, 16);
+    v128.store(v + at, v0);
+    v128.store(x + at, x1, 16);
+    v128.store(x + at, x0);
+  }
+  for (; i < end; i += 4) {
     const at = usize(i) << 2;
     const rest = end - i;
     const g = f32x4.mul(loadPart(dX + at, rest), factor);

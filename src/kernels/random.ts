@@ -51,10 +51,10 @@ export function masks16(masks: usize, rng: usize, counter: u32, site: i32, thres
   const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5);
   const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7);
   const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7);
-  v128.store(masks, v128.shuffle<i64>(a, b, 0, 2));
   v128.store(masks, v128.shuffle<i64>(a, b, 1, 3), 16);
-  v128.store(masks, v128.shuffle<i64>(c, d, 0, 2), 32);
+  v128.store(masks, v128.shuffle<i64>(a, b, 0, 2));
   v128.store(masks, v128.shuffle<i64>(c, d, 1, 3), 48);
+  v128.store(masks, v128.shuffle<i64>(c, d, 0, 2), 32);
 }
 
 export function dropout(

@@ -160,10 +160,10 @@ function probabilitiesAndScores(p: usize, dS: usize, root: f32, lse: f32, correc
     const at = l << 2;
     const p0 = exp4(madd(v128.load(p + at), factor, shift));
     const p1 = exp4(madd(v128.load(p + at, 16), factor, shift));
-    v128.store(p + at, p0);
     v128.store(p + at, p1, 16);
-    v128.store(dS + at, f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(dS + at), minus)), factor));
+    v128.store(p + at, p0);
     v128.store(dS + at, f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(dS + at, 16), minus)), factor), 16);
+    v128.store(dS + at, f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(dS + at), minus)), factor));
   }
 }
 

@@ -88,10 +88,10 @@ function weightedSum(weights: usize, rows: usize, out: usize, n: i32, D: i32, fa
       p += stride;
     }
     const at = out + (d << 2);
-    v128.store(at, f32x4.mul(s0, by));
     v128.store(at, f32x4.mul(s1, by), 16);
-    v128.store(at, f32x4.mul(s2, by), 32);
+    v128.store(at, f32x4.mul(s0, by));
     v128.store(at, f32x4.mul(s3, by), 48);
+    v128.store(at, f32x4.mul(s2, by), 32);
   }
   for (; d < D; d += 4) {
     let sum = f32x4.splat(0);

@@ -139,15 +139,15 @@ function softmaxColumns(strip: usize, i: i32, keys: i32, factor: f32, rows: usiz
     for (let p = strip + l; p < end; p += ROW) {
       const e0 = exp4(f32x4.mul(f32x4.sub(v128.load(p), max0), by));
       const e1 = exp4(f32x4.mul(f32x4.sub(v128.load(p, 16), max1), by));
-      v128.store(p, e0);
       v128.store(p, e1, 16);
+      v128.store(p, e0);
       sum0 = f32x4.add(sum0, e0);
       sum1 = f32x4.add(sum1, e1);
     }
-    v128.store(rows + l, f32x4.div(f32x4.splat(1), sum0));
     v128.store(rows + l, f32x4.div(f32x4.splat(1), sum1), 16);
-    v128.store(rows + ROW + l, madd(max0, by, log4(sum0)));
+    v128.store(rows + l, f32x4.div(f32x4.splat(1), sum0));
     v128.store(rows + ROW + l, madd(max1, by, log4(sum1)), 16);
+    v128.store(rows + ROW + l, madd(max0, by, log4(sum0)));
   }
 }
 

@@ -203,14 +203,14 @@ function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums:
 function storePairs(
   sums: usize, e0: v128, o0: v128, e1: v128, o1: v128, e2: v128, o2: v128, e3: v128, o3: v128,
 ): void {
-  v128.store(sums, e0);
   v128.store(sums, o0, 16);
-  v128.store(sums + STREAM, e1);
+  v128.store(sums, e0);
   v128.store(sums + STREAM, o1, 16);
-  v128.store(sums + STREAM * 2, e2);
+  v128.store(sums + STREAM, e1);
   v128.store(sums + STREAM * 2, o2, 16);
-  v128.store(sums + STREAM * 3, e3);
+  v128.store(sums + STREAM * 2, e2);
   v128.store(sums + STREAM * 3, o3, 16);
+  v128.store(sums + STREAM * 3, e3);
 }
 
 /** Adds what is left of K behind the eights to the even sums of a row with four rows. */
@@ -290,8 +290,8 @@ function weightedRows(
         high = madd(a2, v128.load(p + ld * 2, 16), high);
         low = madd(a3, v128.load(p + ld * 3), low);
         high = madd(a3, v128.load(p + ld * 3, 16), high);
-        v128.store(sums + (n << 2), low);
         v128.store(sums + (n << 2), high, 16);
+        v128.store(sums + (n << 2), low);
       }
       for (; n < width; n += 4) {
         const p = row + (n << 2);
@@ -360,10 +360,10 @@ function addRow(factor: f32, row: usize, sums: usize, from: i32, to: i32): void 
     const s1 = madd(weight, v128.load(p, 16), v128.load(at, 16));
     const s2 = madd(weight, v128.load(p, 32), v128.load(at, 32));
     const s3 = madd(weight, v128.load(p, 48), v128.load(at, 48));
-    v128.store(at, s0);
     v128.store(at, s1, 16);
-    v128.store(at, s2, 32);
+    v128.store(at, s0);
     v128.store(at, s3, 48);
+    v128.store(at, s2, 32);
   }
   for (; n < to; n += 4) {
     const at = sums + (usize(n) << 2);

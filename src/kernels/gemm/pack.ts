@@ -176,15 +176,15 @@ function copyRow(dst: usize, src: usize, R: i32): void {
     const v1 = v128.load(src, 16);
     const v2 = v128.load(src, 32);
     const v3 = v128.load(src, 48);
-    v128.store(dst, v0);
     v128.store(dst, v1, 16);
-    v128.store(dst, v2, 32);
+    v128.store(dst, v0);
     v128.store(dst, v3, 48);
+    v128.store(dst, v2, 32);
   } else if (R == 8) {
     const v0 = v128.load(src);
     const v1 = v128.load(src, 16);
-    v128.store(dst, v0);
     v128.store(dst, v1, 16);
+    v128.store(dst, v0);
   } else {
     v128.store(dst, v128.load(src));
     if (R == 6) store<u64>(dst, load<u64>(src, 16), 16);
@@ -198,7 +198,7 @@ function copyTwoOf6(dst: usize, row0: usize, row1: usize): void {
   const v0 = v128.load(row0);
   const v1 = v128.load64_lane(row1, v128.load64_zero(row0, 16), 1);
   const v2 = v128.load(row1, 8);
-  v128.store(dst, v0);
   v128.store(dst, v1, 16);
+  v128.store(dst, v0);
   v128.store(dst, v2, 32);
 }

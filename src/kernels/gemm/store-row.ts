@@ -15,10 +15,10 @@ export function storeRow4(c: usize, bias: usize, accumulate: i32, v0: v128, v1: 
     v2 = f32x4.add(v128.load(c, 32), v2);
     v3 = f32x4.add(v128.load(c, 48), v3);
   }
-  v128.store(c, v0);
   v128.store(c, v1, 16);
-  v128.store(c, v2, 32);
+  v128.store(c, v0);
   v128.store(c, v3, 48);
+  v128.store(c, v2, 32);
 }
 
 // @ts-ignore: decorator
@@ -32,6 +32,6 @@ export function storeRow2(c: usize, bias: usize, accumulate: i32, v0: v128, v1: 
     v0 = f32x4.add(v128.load(c), v0);
     v1 = f32x4.add(v128.load(c, 16), v1);
   }
-  v128.store(c, v0);
   v128.store(c, v1, 16);
+  v128.store(c, v0);
 }

@@ -53,18 +53,18 @@ export function transpose8(dst: usize, step: usize, src: usize, ld: usize, k: i3
     const b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
     const c = v128.shuffle<i32>(r4, r5, 0, 4, 1, 5);
     const d = v128.shuffle<i32>(r6, r7, 0, 4, 1, 5);
-    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
     v128.store(dst, v128.shuffle<i64>(c, d, 0, 2), 16);
-    v128.store(dst + step, v128.shuffle<i64>(a, b, 1, 3));
+    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
     v128.store(dst + step, v128.shuffle<i64>(c, d, 1, 3), 16);
+    v128.store(dst + step, v128.shuffle<i64>(a, b, 1, 3));
     const e = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
     const f = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
     const g = v128.shuffle<i32>(r4, r5, 2, 6, 3, 7);
     const h = v128.shuffle<i32>(r6, r7, 2, 6, 3, 7);
-    v128.store(dst + step * 2, v128.shuffle<i64>(e, f, 0, 2));
     v128.store(dst + step * 2, v128.shuffle<i64>(g, h, 0, 2), 16);
-    v128.store(dst + step * 3, v128.shuffle<i64>(e, f, 1, 3));
+    v128.store(dst + step * 2, v128.shuffle<i64>(e, f, 0, 2));
     v128.store(dst + step * 3, v128.shuffle<i64>(g, h, 1, 3), 16);
+    v128.store(dst + step * 3, v128.shuffle<i64>(e, f, 1, 3));
     dst += step * 4;
     s += 16;
   }
@@ -97,12 +97,12 @@ export function transpose6(dst: usize, src: usize, ld: usize, k: i32): void {
     const d = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
     const e = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
     const f = v128.shuffle<i32>(r4, r5, 2, 6, 3, 7);
-    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
     v128.store(dst, v128.shuffle<i64>(c, a, 0, 3), 16);
-    v128.store(dst, v128.shuffle<i64>(b, c, 1, 3), 32);
+    v128.store(dst, v128.shuffle<i64>(a, b, 0, 2));
     v128.store(dst, v128.shuffle<i64>(d, e, 0, 2), 48);
-    v128.store(dst, v128.shuffle<i64>(f, d, 0, 3), 64);
+    v128.store(dst, v128.shuffle<i64>(b, c, 1, 3), 32);
     v128.store(dst, v128.shuffle<i64>(e, f, 1, 3), 80);
+    v128.store(dst, v128.shuffle<i64>(f, d, 0, 3), 64);
     dst += 96;
     s += 16;
   }
