@@ -46,11 +46,55 @@ export function attentionBackward(
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const ldo = C << 2;
-  const root: f32 = 1 / squareRoot(f32(D));
-  const rowLength = u32((T + 3) & ~3);
+  const near = headsNear(T, D, 8);
+  for (let turn = 0; turn < threads; turn++) {
+    const owner = ownerInTurn(turn, thread, threads);
+    const from = share(B * H, 1, owner, threads);
+    const end = share(B * H, 1, owner + 1, threads);
+    for (let bh = from + take(owner); bh < end; bh = from + take(owner)) {
+      const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+      const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
+      if (near && (bh == from || bh % H % near == 0)) {
+        const heads = min(near, H - (bh % H));
+        fetchHeads(qkv + at, T, H, D, heads);
+        fetchHeads(dQkv + at, T, H, D, heads);
+        fetchRows(out + headOut, ldo, T, usize(heads * D) << 2);
+        fetchRows(dOut + headOut, ldo, T, usize(heads * D) << 2);
+      }
+      const logSums = lse + ((usize(bh) * T) << 2);
+      const o = out + headOut;
+      const dO = dOut + headOut;
+      headBackward(thread, bh, qkv + at, rng, o, logSums, dO, dQkv + at, accumulate, T, H, D, site, threshold, scale);
+    }
+  }
+}
+
+function headBackward(
+  thread: i32,
+  bh: i32,
+  q: usize,
+  rng: usize,
+  o: usize,
+  logSums: usize,
+  dO: usize,
+  dQ: usize,
+  accumulate: i32,
+  T: i32,
+  H: i32,
+  D: i32,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+): void {
+  const C = usize(H) * D;
+  const ld = (C * 3) << 2;
+  const ldo = C << 2;
+  const k = q + (C << 2);
+  const v = k + (C << 2);
+  const dK = dQ + (C << 2);
+  const dV = dK + (C << 2);
   const panel = panelStride(NR, T);
   const head = panel * panels(D, NR);
-  const near = headsNear(T, D, 8);
 
   const spare = scratch(thread);
   const masks = spare + 4096;
@@ -63,81 +107,82 @@ export function attentionBackward(
   const P = corrections + (usize((T + 3) & ~3) << 2);
   const dS = P + ROW * (T + MR);
 
-  for (let turn = 0; turn < threads; turn++) {
-    const owner = ownerInTurn(turn, thread, threads);
-    const from = share(B * H, 1, owner, threads);
-    const end = share(B * H, 1, owner + 1, threads);
-    for (let bh = from + take(owner); bh < end; bh = from + take(owner)) {
-      const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-      const q = qkv + at;
-      const k = q + (C << 2);
-      const v = k + (C << 2);
-      const dQ = dQkv + at;
-      const dK = dQ + (C << 2);
-      const dV = dK + (C << 2);
-      const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
-      const o = out + headOut;
-      const dO = dOut + headOut;
-      const logSums = lse + ((usize(bh) * T) << 2);
-      if (near && (bh == from || bh % H % near == 0)) {
-        const heads = min(near, H - (bh % H));
-        fetchHeads(q, T, H, D, heads);
-        fetchHeads(dQ, T, H, D, heads);
-        fetchRows(o, ldo, T, usize(heads * D) << 2);
-        fetchRows(dO, ldo, T, usize(heads * D) << 2);
-      }
-      packColumns(packedQ, panel, q, ld, D, T, NR, 0, panels(D, NR));
-      packColumns(packedK, panel, k, ld, D, T, NR, 0, panels(D, NR));
-      packColumns(packedDO, panel, dO, ldo, D, T, NR, 0, panels(D, NR));
-      for (let t = 0; t < T; t++) store<f32>(corrections + (usize(t) << 2), rowDot(dO + ldo * t, o + ldo * t, D));
+  packColumns(packedQ, panel, q, ld, D, T, NR, 0, panels(D, NR));
+  packColumns(packedK, panel, k, ld, D, T, NR, 0, panels(D, NR));
+  packColumns(packedDO, panel, dO, ldo, D, T, NR, 0, panels(D, NR));
+  for (let t = 0; t < T; t++) store<f32>(corrections + (usize(t) << 2), rowDot(dO + ldo * t, o + ldo * t, D));
 
-      for (let block = 0; block < T; block += KEYS) {
-        const keys = min(KEYS, T - block);
-        for (let key = block; key < block + keys; key += NR) {
-          const width = min(NR, T - key);
-          packRows(stripK, 0, k + ld * key, ld, width, D, NR, 0, 1);
-          packRows(stripV, 0, v + ld * key, ld, width, D, NR, 0, 1);
-          const lane = usize(key - block) << 2;
-          for (let t = key; t < T; t += MR) {
-            const row = ROW * (t - block) + lane;
-            const rows = min(MR, T - t);
-            microKernelOfRows(D, q + ld * t, ld, rows, stripK, P + row, ROW, 0, 0);
-            microKernelOfRows(D, dO + ldo * t, ldo, rows, stripV, dS + row, ROW, 0, 0);
-          }
-          // A tile of columns that begins in the strip before, or one of rows, reads up to MR − 1 queries before the strip's first
-          for (let t = max(block, key - MR + 1); t < key; t++) {
-            clear(P + ROW * (t - block) + lane, NR << 2);
-            clear(dS + ROW * (t - block) + lane, NR << 2);
-          }
-          for (let t = key; t < T; t++) {
-            const row = ROW * (t - block) + lane;
-            const shift = load<f32>(logSums + (usize(t) << 2));
-            const correction = load<f32>(corrections + (usize(t) << 2));
-            const index = (u32(bh) * T + t) * rowLength + key;
-            if (threshold) dropRow(dS + row, index, rng, site, threshold, scale, masks);
-            probabilitiesAndScores(P + row, dS + row, root, shift, correction);
-            if (t < key + NR - 1) maskRow(P + row, dS + row, t - key);
-            if (threshold) dropRow(P + row, index, rng, site, threshold, scale, masks);
-          }
-        }
-        for (let j = 0; j < keys; j += MR) {
-          const key = block + j;
-          const column = ROW * j + (j << 2); // queries before the tile's first key do not see it
-          const rows = min(MR, keys - j);
-          sumOverQueries(T - key, P + column, packedDO + panelBytes(NR, key), panel, dV + ld * key, ld, accumulate, rows, D, spare);
-          sumOverQueries(T - key, dS + column, packedQ + panelBytes(NR, key), panel, dK + ld * key, ld, accumulate, rows, D, spare);
-        }
-        const keysB = packedK + panelBytes(NR, block);
-        const add = block > 0 ? 1 : accumulate;
-        for (let c = 0; c < D; c += NR)
-          for (let t = block; t < T; t += MR) {
-            const seen = min(keys, t + MR - block); // the tile's last query sees no more
-            const to = dQ + ld * t + (usize(c) << 2);
-            const rows = min(MR, T - t);
-            tileOfRows(seen, dS + ROW * (t - block), ROW, rows, keysB + panel * (c / NR), to, ld, 0, add, min(NR, D - c), spare);
-          }
+  for (let block = 0; block < T; block += KEYS) {
+    const keys = min(KEYS, T - block);
+    for (let key = block; key < block + keys; key += NR) {
+      const width = min(NR, T - key);
+      const lane = usize(key - block) << 2;
+      packRows(stripK, 0, k + ld * key, ld, width, D, NR, 0, 1);
+      packRows(stripV, 0, v + ld * key, ld, width, D, NR, 0, 1);
+      for (let t = key; t < T; t += MR) {
+        const row = ROW * (t - block) + lane;
+        const rows = min(MR, T - t);
+        microKernelOfRows(D, q + ld * t, ld, rows, stripK, P + row, ROW, 0, 0);
+        microKernelOfRows(D, dO + ldo * t, ldo, rows, stripV, dS + row, ROW, 0, 0);
+      }
+      // A tile of columns that begins in the strip before, or one of rows, reads up to MR − 1 queries before the strip's first.
+      for (let t = max(block, key - MR + 1); t < key; t++) {
+        clear(P + ROW * (t - block) + lane, NR << 2);
+        clear(dS + ROW * (t - block) + lane, NR << 2);
+      }
+      const first = ROW * (key - block) + lane;
+      stripBackward(P + first, dS + first, key, bh, logSums, corrections, T, D, rng, site, threshold, scale, masks);
+    }
+
+    for (let j = 0; j < keys; j += MR) {
+      const key = block + j;
+      const column = ROW * j + (j << 2); // queries before the tile's first key do not see it
+      const b = panelBytes(NR, key);
+      const rows = min(MR, keys - j);
+      sumOverQueries(T - key, P + column, packedDO + b, panel, dV + ld * key, ld, accumulate, rows, D, spare);
+      sumOverQueries(T - key, dS + column, packedQ + b, panel, dK + ld * key, ld, accumulate, rows, D, spare);
+    }
+    const add = block > 0 ? 1 : accumulate;
+    for (let c = 0; c < D; c += NR) {
+      const b = packedK + panel * (c / NR) + panelBytes(NR, block);
+      const columns = min(NR, D - c);
+      for (let t = block; t < T; t += MR) {
+        const seen = min(keys, t + MR - block); // the tile's last query sees no more
+        const to = dQ + ld * t + (usize(c) << 2);
+        tileOfRows(seen, dS + ROW * (t - block), ROW, min(MR, T - t), b, to, ld, 0, add, columns, spare);
       }
     }
+  }
+}
+
+/** Of a strip of NR keys, from query `key` on: S becomes P, with dropout, and dP becomes dS. */
+function stripBackward(
+  P: usize,
+  dS: usize,
+  key: i32,
+  bh: i32,
+  logSums: usize,
+  corrections: usize,
+  T: i32,
+  D: i32,
+  rng: usize,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+  masks: usize,
+): void {
+  const root: f32 = 1 / squareRoot(f32(D));
+  const rowLength = u32((T + 3) & ~3);
+  for (let t = key; t < T; t++) {
+    const shift = load<f32>(logSums + (usize(t) << 2));
+    const correction = load<f32>(corrections + (usize(t) << 2));
+    const index = (u32(bh) * T + t) * rowLength + key;
+    if (threshold) dropRow(dS, index, rng, site, threshold, scale, masks);
+    probabilitiesAndScores(P, dS, root, shift, correction);
+    if (t < key + NR - 1) maskRow(P, dS, t - key);
+    if (threshold) dropRow(P, index, rng, site, threshold, scale, masks);
+    P += ROW;
+    dS += ROW;
   }
 }
 
@@ -149,7 +194,7 @@ function sumOverQueries(
     tile(n, block, ROW, b + panel * (c / NR), to + (usize(c) << 2), ld, 0, accumulate, rows, min(NR, D - c), spare);
 }
 
-/** Scores become probabilities, P = exp(S/√D − lse), and gradients of those gradients of the scores, P ⊙ (dP − correction)/√D. */
+/** A row of it: P = exp(S/√D − lse), and dS = P ⊙ (dP − correction)/√D. */
 // @ts-ignore: decorator
 @inline
 function probabilitiesAndScores(p: usize, dS: usize, root: f32, lse: f32, correction: f32): void {

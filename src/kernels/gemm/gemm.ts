@@ -252,9 +252,11 @@ function blockDepth(K: i32): i32 {
 
 /**
  * Depth of what is packed between two meetings: as many blocks of so many bytes as there is room for, so that a block of C stays
- * in the cache while all of them are added. There is room for one: TOGETHER·KC numbers, and what is between their panels.
+ * in the cache while all of them are added.
  */
 function roundDepth(kc: i32, bytes: usize): i32 {
+  // Room for one: of each row or column KC numbers, and its share in up to 128 bytes between panels of MR ≥ 4.
+  if (SHARED_SCRATCH / 2 < TOGETHER * (KC * 4 + 32)) ERROR('SHARED_SCRATCH holds no block of TOGETHER·KC numbers');
   return kc * i32(SHARED_HALF / bytes);
 }
 
