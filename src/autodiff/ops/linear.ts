@@ -4,21 +4,22 @@ import { asMatrix, defineOp, type Value } from '../graph.ts';
  * y = x·W + bias, for every row of x. `transposed` says that W is stored [N,K], as the tied output head is.
  *
  * Derivative: dX = dY·Wᵀ, dW = xᵀ·dY (dWᵀ = dYᵀ·x where stored transposed), dBias = Σ over rows of dY.
- * Shapes: x [...,K], W [K,N] or [N,K], bias [N], or null as where W is transposed → [...,N]. Saved: x, W.
+ * Shapes: x [...,K], W [K,N] or [N,K], bias [N] or null → [...,N]. Saved: x, W.
+ * A bias is trained together with its W, and not where W is transposed (a decoder has both, and trains neither).
  * Threads split the rows and columns of the result, never the sum over K.
  */
 export const linear = defineOp({
   forward(t, x: Value, W: Value, bias: Value | null, { transposed = false }: { transposed?: boolean } = {}) {
     const { rows: M, columns: K } = asMatrix(x);
     const [K2, N] = transposed ? [W.shape[1], W.shape[0]] : W.shape;
-    if (transposed && bias !== null) throw new Error('linear: a transposed W has no bias');
-    if (bias?.needsGradient && !W.needsGradient) throw new Error('linear: a bias is trained with its W');
     if (K !== K2) throw new Error(`linear: x has ${K} columns, ${W.name} takes ${K2}`);
     const y = t.local([...x.shape.slice(0, -1), N]);
     t.emit('gemm', { a: x, b: W, bias, c: y, M, N, K, transA: 0, transB: Number(transposed) });
     return { out: y, saved: { x, W, bias, transposed, M, N, K } };
   },
   backward(g, dY, { x, W, bias, transposed, M, N, K }) {
+    if (bias?.needsGradient && (transposed || !W.needsGradient))
+      throw new Error('linear: a bias is trained with a W that is, stored [K,N]');
     g.add(W, (c) => {
       const input = g.operand(x);
       if (transposed)
