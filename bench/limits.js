@@ -1,6 +1,6 @@
 /**
- * Against the machine itself: what a second thread is worth, how much of the peak a whole training step reaches, and how soon
- * a run takes its first step.
+ * Against the machine itself: what a second thread is worth, and a second process beside it; how much of the peak a whole
+ * training step reaches; and how soon a run takes its first step.
  *
  *     npm run build && node bench/limits.js [--rounds 5] [--corpus data/moby-dick.txt]
  */
@@ -16,23 +16,33 @@ export async function measureLimits({ rounds, corpus }, log) {
   const contenders = [
     await gpt('train', { model: 'baby', threads: 2 }),
     await gpt('train', { model: 'baby', threads: 1 }),
+    await gpt('train', { model: 'baby', threads: 1 }),
     await gpt('peak', { threads: 2 }),
   ];
-  const answers = await alternate(contenders, [2, 1, 0.5], rounds);
+  const [pair, single, other, products] = contenders;
+  // What a second core is worth to programs that share nothing bounds what it is worth to a thread.
+  const both = {
+    async run(steps) {
+      const [a, b] = await Promise.all([single.run(steps), other.run(steps)]);
+      return { seconds: Math.max(a.seconds, b.seconds) };
+    },
+  };
+  const answers = await alternate([pair, single, both, products], [2, 1, 1, 0.5], rounds);
   for (const contender of contenders) await contender.close();
   const two = medianOf(answers[0], 'seconds') / 2;
   const one = medianOf(answers[1], 'seconds');
+  const apart = medianOf(answers[2], 'seconds') / 2;
   const { tokensPerStep, flopsPerStep } = contenders[0].ready;
-  const peak = medianOf(answers[2], 'flops');
+  const peak = medianOf(answers[3], 'flops');
   log(
-    `one thread ${(1000 * one).toFixed(0)} ms, two ${(1000 * two).toFixed(0)} ms; peak ${(peak / 1e9).toFixed(0)} GFLOP/s`,
+    `one thread ${(1000 * one).toFixed(0)} ms, two ${(1000 * two).toFixed(0)} ms, two processes ${(1000 * apart).toFixed(0)} ms; peak ${(peak / 1e9).toFixed(0)} GFLOP/s`,
   );
   const first = median(await firstSteps(corpus, rounds));
   return [
     {
       work: `two threads, ${titles.baby}`,
       ours: `${count(tokensPerStep / two)} tokens/s`,
-      rival: `one thread: ${count(tokensPerStep / one)} tokens/s`,
+      rival: `one thread: ${count(tokensPerStep / one)} tokens/s (two such processes at once: ${times(one / apart)})`,
       value: one / two,
       ratio: times(one / two),
       target: '≥ 1.85×',
