@@ -91,3 +91,19 @@ describe('the planner', () => {
     expect(size(y)).toBe(6);
   });
 });
+
+test.each([
+  ['a transposed W', true, true],
+  ['a W that is not trained', false, false],
+])('a bias is not trained beside %s', (_, transposed, trained) => {
+  const layout = new Layout();
+  const t = createTape();
+  const value = (name: string, shape: number[], needsGradient = false): Value =>
+    t.external(name, shape, layout.allocate(shape.reduce((a, b) => a * b)), needsGradient);
+  const y = t.linear(value('x', [2, 3]), value('W', [3, 3], trained), value('bias', [3], true), {
+    transposed,
+  });
+  expect(() => differentiate(t, y, value('seed', [2, 3]), new Map())).toThrow(
+    'linear: a bias is trained with a W that is',
+  );
+});
