@@ -9,7 +9,7 @@
  */
 import { microKernelOfRows } from '../generated/micro-kernels';
 import { tile, tileOfRows } from '../gemm/tile';
-import { clear, packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
+import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
 import { rowDot } from '../normalisation';
 import { masks16 } from '../random';
 import { scratch } from '../scratch';
@@ -184,6 +184,12 @@ function stripBackward(
     P += ROW;
     dS += ROW;
   }
+}
+
+/** Zeros, without the call into the system that memory.fill is: for a row or a few. `bytes`: a multiple of 16. */
+function clear(p: usize, bytes: usize): void {
+  const end = p + bytes;
+  for (; p < end; p += 16) v128.store(p, f32x4.splat(0));
 }
 
 /** The gradients, D numbers each, of `rows` keys or values: Σ over n queries of a column of a block times a row that is packed at b. */

@@ -9,10 +9,11 @@
 import { microKernelOfRows } from '../generated/micro-kernels';
 import { tile } from '../gemm/tile';
 import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
+import { rowScale } from '../normalisation';
 import { masks16 } from '../random';
 import { scratch } from '../scratch';
 import { ownerInTurn, share, take } from '../threads';
-import { exp4, log4, loadPart, madd, putPart, squareRoot, storePart } from '../vector';
+import { exp4, log4, madd, putPart, squareRoot } from '../vector';
 import { fetchHeads, fetchRows, headsNear } from './fetch';
 import { keep, lanesFrom } from './strip';
 
@@ -106,13 +107,11 @@ function headForward(
         const seen = min(keys, i + r + MR); // the tile's last query sees no more
         tile(seen, strip + (r << 2), ROW, packedV + panelV * (c / NR), to, ldo, 0, 0, min(MR, queries - r), min(NR, D - c), spare);
       }
-    for (let r = 0; r < queries; r++) scaleRow(o + ldo * (i + r), load<f32>(rows + (r << 2)), D);
+    for (let r = 0; r < queries; r++) {
+      const row = o + ldo * (i + r);
+      rowScale(row, row, D, load<f32>(rows + (r << 2)));
+    }
   }
-}
-
-function scaleRow(x: usize, factor: f32, n: i32): void {
-  const by = f32x4.splat(factor);
-  for (let c = 0; c < n; c += 4) storePart(x + (c << 2), f32x4.mul(loadPart(x + (c << 2), n - c), by), n - c);
 }
 
 /**

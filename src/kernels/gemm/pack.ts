@@ -8,7 +8,7 @@
  */
 
 import { loadPart } from '../vector';
-import { transpose1, transpose4, transpose6, transpose8 } from './transpose';
+import { transpose4, transpose6, transpose8, transposeAny } from './transpose';
 
 /** Bytes of a panel of R rows or columns, k deep. */
 // @ts-ignore: decorator
@@ -32,12 +32,6 @@ export function panelStride(R: i32, k: i32): usize {
 @inline
 export function panels(n: i32, R: i32): i32 {
   return (n + R - 1) / R;
-}
-
-/** Zeros, without the call into the system that memory.fill is: for the few bytes around a panel. `bytes`: a multiple of 16. */
-export function clear(p: usize, bytes: usize): void {
-  const end = p + bytes;
-  for (; p < end; p += 16) v128.store(p, f32x4.splat(0));
 }
 
 /**
@@ -70,7 +64,7 @@ export function packRows(
     let r = 0;
     for (; r + 8 <= rows; r += 8) transpose8(p + (r << 2), step, s + ld * r, ld, k);
     for (; r + 4 <= rows; r += 4) transpose4(p + (r << 2), step, s + ld * r, ld, k);
-    for (; r < rows; r++) transpose1(p + (r << 2), step, s + ld * r, k); // only where a panel sticks out
+    if (r < rows) transposeAny(p + (r << 2), step, s + ld * r, ld, rows - r, k); // only where a panel sticks out
   }
 }
 

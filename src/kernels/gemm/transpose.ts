@@ -19,14 +19,7 @@ export function transpose4(dst: usize, step: usize, src: usize, ld: usize, k: i3
     v128.store(dst + step * 3, v128.shuffle<i64>(c, d, 1, 3));
     dst += step * 4;
   }
-  for (; i < k; i++) {
-    const s = src + (usize(i) << 2);
-    store<f32>(dst, load<f32>(s));
-    store<f32>(dst, load<f32>(s + ld), 4);
-    store<f32>(dst, load<f32>(s + ld * 2), 8);
-    store<f32>(dst, load<f32>(s + ld * 3), 12);
-    dst += step;
-  }
+  transposeAny(dst, step, src + (usize(i) << 2), ld, 4, k - i);
 }
 
 /** The same for eight rows. */
@@ -68,11 +61,7 @@ export function transpose8(dst: usize, step: usize, src: usize, ld: usize, k: i3
     dst += step * 4;
     s += 16;
   }
-  for (; i < k; i++) {
-    for (let r: usize = 0; r < 8; r++) store<f32>(dst + (r << 2), load<f32>(s + ld * r));
-    dst += step;
-    s += 4;
-  }
+  transposeAny(dst, step, s, ld, 8, k - i);
 }
 
 /** The same for six rows, a whole panel of MR = 6: its rows follow each other without a gap, so six vectors hold four of them. */
@@ -106,17 +95,13 @@ export function transpose6(dst: usize, src: usize, ld: usize, k: i32): void {
     dst += 96;
     s += 16;
   }
-  for (; i < k; i++) {
-    for (let r: usize = 0; r < 6; r++) store<f32>(dst + (r << 2), load<f32>(s + ld * r));
-    dst += 24;
-    s += 4;
-  }
+  transposeAny(dst, 24, s, ld, 6, k - i);
 }
 
-/** The same for one row. */
-export function transpose1(dst: usize, step: usize, src: usize, k: i32): void {
+/** The same for any number of rows, a number at a time: for what is left. */
+export function transposeAny(dst: usize, step: usize, src: usize, ld: usize, rows: i32, k: i32): void {
   for (let i = 0; i < k; i++) {
-    store<f32>(dst, load<f32>(src));
+    for (let r = 0; r < rows; r++) store<f32>(dst + (r << 2), load<f32>(src + ld * r));
     dst += step;
     src += 4;
   }
