@@ -13,10 +13,11 @@ import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { describeVocabulary, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
-import { forStdout, notice, print, printable } from './terminal.ts';
+import { forStdout, notice, print, printable, warn } from './terminal.ts';
 
 interface Flags {
   readonly tokenizer: TokenizerKind;
@@ -104,6 +105,8 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     bytes_per_token: corpus.facts.bytes / total,
   };
   await print(flags.json ? `${JSON.stringify(statistics)}\n` : `${table(tokenizer, counts, statistics)}\n`);
+  const unspaced = unspacedNotice(tokenizer);
+  if (unspaced !== undefined) warn(unspaced);
   if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
   if (flags.outDir !== undefined)
     notice(

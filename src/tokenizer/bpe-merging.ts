@@ -21,7 +21,7 @@ const NEVER = 0x7fffffff;
 export class PieceEncoder {
   /** The ids of the last piece encoded are the first of these. */
   ids = new Int32Array(256);
-  #ranks = new Int32Array(256);
+  readonly #ranks = new Int32Array(LONG);
   /** The token of each byte. */
   readonly #byteIds: Int32Array;
   /** The number of a pair is its rank: how many were learned before it. */
@@ -39,10 +39,7 @@ export class PieceEncoder {
   /** Encodes the piece of a well-formed text from unit `start` up to `end`. @returns how many ids there are */
   encode(units: TextUnits, start: number, end: number): number {
     const most = 3 * (end - start);
-    if (most > this.ids.length) {
-      this.ids = new Int32Array(2 * most);
-      this.#ranks = new Int32Array(2 * most);
-    }
+    if (most > this.ids.length) this.ids = new Int32Array(2 * most);
     const length = this.#bytes(units, start, end);
     return length < LONG ? this.#mergeShort(length) : this.#mergeLong(length);
   }

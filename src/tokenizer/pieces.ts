@@ -1,5 +1,6 @@
 /** What cutting text into pieces has in common, whatever the rule: classes of characters, and text that comes in stretches. */
 import { UserError } from '../errors.ts';
+import { formatNumber } from '../format.ts';
 import { PieceTable } from './piece-table.ts';
 import { UnitReader, type TextUnits } from './text-units.ts';
 
@@ -53,25 +54,48 @@ export interface Pieces {
   readonly count: number;
 }
 
-/** Text that is not written in words would fill the memory, or be cut again and again in search of a word's end. */
-const LONGEST_PIECE = 1e6; // UTF-16 units
+/** In UTF-16 units: a longer piece is refused where pieces are words, and would exhaust memory where they are merged. */
+export const LONGEST_WORD = 1e6;
+const LONGEST_PIECE = 2 ** 26;
 const MOST_PIECES = 2 ** 24 - 1; // a Map holds no more
-const NO_WORDS = 'it is not written in words: use --tokenizer char';
 
-/** Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch. */
-export function pieceCutter(rule: PieceRule): (text: string, final: boolean) => Pieces {
+/** A piece of this length is looked at again only when as much text again has come, or long ones would take quadratic time. */
+const LONG_PIECE = 1 << 16;
+
+/**
+ * Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch.
+ *
+ * @param longest how long a piece may be, in UTF-16 units
+ */
+export function pieceCutter(
+  rule: PieceRule,
+  longest = LONGEST_PIECE,
+): (text: string, final: boolean) => Pieces {
   const reader = new UnitReader();
-  let starts = new Uint32Array(0);
+  let starts = new Uint32Array(1);
+  let kept = 0;
+  let waiting = '';
   return (text, final) => {
-    const { units, length } = reader.read(text, final);
+    waiting += text;
+    if (!final && kept > LONG_PIECE && waiting.length < kept) {
+      starts[0] = 0;
+      return { units: NO_UNITS, starts, count: 0 };
+    }
+    const { units, length } = reader.read(waiting, final);
+    waiting = '';
     if (length >= starts.length) starts = new Uint32Array(2 * length + 1);
     const count = rule(units, length, final, starts);
-    if (length - starts[count] > LONGEST_PIECE)
-      throw new UserError(`the text has a word of more than ${LONGEST_PIECE} characters`, { hint: NO_WORDS });
+    kept = length - starts[count];
+    if (kept > longest)
+      throw new UserError(`the text has ${formatNumber(longest)} characters without a place to cut`, {
+        hint: 'it is not written in words: use --tokenizer char',
+      });
     reader.keep(starts[count]);
     return { units, starts, count };
   };
 }
+
+const NO_UNITS: TextUnits = new DataView(new ArrayBuffer(0));
 
 /** Counts how often each piece occurs in a text that comes in stretches. */
 export class PieceCounter {
@@ -81,8 +105,8 @@ export class PieceCounter {
   readonly counts: number[] = [];
   readonly #cut: (text: string, final: boolean) => Pieces;
 
-  constructor(rule: PieceRule) {
-    this.#cut = pieceCutter(rule);
+  constructor(rule: PieceRule, longest?: number) {
+    this.#cut = pieceCutter(rule, longest);
   }
 
   push(text: string, final: boolean): void {
@@ -93,6 +117,8 @@ export class PieceCounter {
       counts[id] = (counts[id] ?? 0) + 1;
     }
     if (table.size > MOST_PIECES)
-      throw new UserError(`the text has more than ${MOST_PIECES} different words`, { hint: NO_WORDS });
+      throw new UserError(`the text has more than ${MOST_PIECES} different words`, {
+        hint: 'it is not written in words: use --tokenizer char',
+      });
   }
 }

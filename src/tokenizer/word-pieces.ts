@@ -1,71 +1,104 @@
 /**
  * Cutting text into words, losslessly: the pieces, one behind the other, are the text.
  *
- *     ␣?[letters, digits, _]+  |  ␣?one other character  |  one white-space character
+ *     ␣?[letter, digit, _][letters, digits, _, marks]*  |  ␣?[one other character][marks]*  |  one white-space character
  *
- * A space belongs to the piece behind it, as in GPT-2's tokenizer (Radford et al. 2019), so that " whale" is one token.
+ * A space belongs to the piece behind it, as in GPT-2's tokenizer (Radford et al. 2019), so that " whale" is one token. A mark
+ * belongs to the character before it (Unicode Standard Annex #29, rule WB4): the vowel signs of Hindi and Thai, the accents of
+ * decomposed Latin, the joiners within Persian words, and the variation selectors behind emoji.
  */
-import { pairAt, unitClasses, WHITE_SPACE } from './pieces.ts';
-import type { TextUnits } from './text-units.ts';
+import { pairAt, unitClasses, WHITE_SPACE, type PieceRule } from './pieces.ts';
 
-/** The pattern as regular expression, for tokenizer.json. */
-export const WORD_PATTERN = ` ?[\\p{L}\\p{N}_]+| ?[^${WHITE_SPACE}\\p{L}\\p{N}_]|[${WHITE_SPACE}]`;
+/** A rule, and the same as a regular expression for tokenizer.json. */
+export interface WordRule {
+  readonly pattern: string;
+  readonly starts: PieceRule;
+}
+
+/** Combining marks, and the zero-width joiner and non-joiner, which Unicode counts as format characters. */
+const MARKS = '\\p{M}\u200c\u200d';
 
 /** What a character is to the cut. */
 const OTHER = 0;
 const WORD = 1;
 const WHITE = 2;
 const SPACE = 3;
+/** Those from here on leave the fast loop. */
 const HALF = 4;
+const MARK = 5;
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
-
-/** Made at first use: 65,536 tests take some 5 ms. */
-let classes: Uint8Array | undefined;
-const classTable = (): Uint8Array =>
-  (classes ??= unitClasses(
-    [
-      [WORD, WORD_CHARACTER],
-      [WHITE, new RegExp(`[${WHITE_SPACE}]`)],
-      [SPACE, / /],
-    ],
-    HALF,
-  ));
+const MARK_CHARACTER = new RegExp(`[${MARKS}]`, 'u');
 
 /**
  * Whether a piece starts between two characters depends on no others: bit 4 × (class of the first) + class of the second.
- * A table instead of conditions, as a processor can't foresee where words end, and each wrong guess costs it more than the
- * rest of the work on a word.
+ * A table instead of conditions, as word ends are hard to predict, and each mispredicted branch costs more than the rest of
+ * the work on a word.
  */
 const STARTS = [OTHER, WORD, WHITE, SPACE].reduce((bits, first) => {
   const joined = first === WORD ? [WORD] : first === SPACE ? [WORD, OTHER] : [];
   return joined.reduce((rest, second) => rest & ~(1 << (4 * first + second)), bits);
 }, 0xffff);
 
-/** The rule, see PieceRule. */
-export function wordStarts(units: TextUnits, length: number, final: boolean, starts: Uint32Array): number {
-  const table = classTable();
-  let end = length;
-  // Half a character at the end waits for its other half.
-  if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
-  let last = WHITE;
-  let count = 0;
-  for (let i = 0; i < end; i++) {
-    // Without pairs, in a loop of its own, as it is twice as fast.
-    for (; i < end; i++) {
-      starts[count] = i;
-      const kind = table[units.getUint16(2 * i, true)];
-      if (kind === HALF) break;
+/** @param marks what a mark is: MARK, or OTHER where it is a piece of its own */
+function wordStarts(marks: typeof MARK | typeof OTHER): PieceRule {
+  /** Made at first use: 65,536 tests take about 5 ms. */
+  let classes: Uint8Array | undefined;
+  const classTable = (): Uint8Array =>
+    (classes ??= unitClasses(
+      [
+        [marks, MARK_CHARACTER],
+        [WORD, WORD_CHARACTER],
+        [WHITE, new RegExp(`[${WHITE_SPACE}]`)],
+        [SPACE, / /],
+      ],
+      HALF,
+    ));
+  const classOfPair = (pair: string): number =>
+    WORD_CHARACTER.test(pair) ? WORD : MARK_CHARACTER.test(pair) ? marks : OTHER;
+
+  return (units, length, final, starts) => {
+    const table = classTable();
+    let end = length;
+    // The first half of a surrogate pair waits for the second.
+    if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
+    let last = WHITE;
+    let count = 0;
+    for (let i = 0; i < end; i++) {
+      // Neither pairs nor marks: a loop of its own, as it is twice as fast.
+      let kind = OTHER;
+      for (; i < end; i++) {
+        starts[count] = i;
+        kind = table[units.getUint16(2 * i, true)];
+        if (kind >= HALF) break;
+        count += (STARTS >> (4 * last + kind)) & 1;
+        last = kind;
+      }
+      if (i === end) break;
+      if (kind === HALF) kind = classOfPair(pairAt(units, i++));
+      if (kind === MARK) {
+        if (last === WORD || last === OTHER) continue;
+        kind = OTHER; // without a character to belong to, it is one
+      }
       count += (STARTS >> (4 * last + kind)) & 1;
       last = kind;
     }
-    if (i < end) {
-      const kind = WORD_CHARACTER.test(pairAt(units, i++)) ? WORD : OTHER;
-      count += (STARTS >> (4 * last + kind)) & 1;
-      last = kind;
-    }
-  }
-  // A word may get longer, a space may still get its word.
-  if (!final && (last === WORD || last === SPACE)) count--;
-  else starts[count] = end;
-  return count;
+    // A mark may still follow whatever is not white space, and a word the space before it.
+    if (!final && last !== WHITE) count--;
+    else starts[count] = end;
+    return count;
+  };
 }
+
+export const WORDS: WordRule = {
+  pattern:
+    ` ?[\\p{L}\\p{N}_][\\p{L}\\p{N}_${MARKS}]*` +
+    `| ?[^${WHITE_SPACE}\\p{L}\\p{N}_][${MARKS}]*` +
+    `|[${WHITE_SPACE}]`,
+  starts: wordStarts(MARK),
+};
+
+/** The rule of tokenizers saved before marks belonged to words. */
+export const WORDS_CUT_AT_MARKS: WordRule = {
+  pattern: ` ?[\\p{L}\\p{N}_]+| ?[^${WHITE_SPACE}\\p{L}\\p{N}_]|[${WHITE_SPACE}]`,
+  starts: wordStarts(OTHER),
+};

@@ -4,7 +4,7 @@
  * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
  */
 import { PieceTable } from './piece-table.ts';
-import { lastLineEnd, PieceCounter, pieceCutter } from './pieces.ts';
+import { lastLineEnd, LONGEST_WORD, PieceCounter, pieceCutter } from './pieces.ts';
 import { countPoints, textOf, UnitReader } from './text-units.ts';
 import type { JsonObject, Refuse } from './tokenizer-json.ts';
 import {
@@ -17,9 +17,10 @@ import {
   type VocabularyOptions,
 } from './tokenizer.ts';
 import { isWordLevel, readWordLevel, wordLevelJson } from './word-level-json.ts';
-import { WORD_PATTERN, wordStarts } from './word-pieces.ts';
+import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 
-export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
+/** @param rule how text is cut: a tokenizer keeps the rule that its vocabulary was collected with */
+export function createWordTokenizer(vocabulary: readonly string[], rule = WORDS): Tokenizer {
   const unkId = vocabulary.length - 1;
   const ids = new PieceTable();
   const reader = new UnitReader();
@@ -34,19 +35,20 @@ export function createWordTokenizer(vocabulary: readonly string[]): Tokenizer {
     unkId,
     endOfTextId: undefined,
     vocabulary,
-    encoder: (onUnknown) => wordEncoder(ids, unkId, onUnknown),
+    encoder: (onUnknown) => wordEncoder(rule, ids, unkId, onUnknown),
     cut: lastLineEnd,
     ...textOfTokens(vocabulary),
-    toJSON: () => wordLevelJson(vocabulary, WORD_PATTERN),
+    toJSON: () => wordLevelJson(vocabulary, rule.pattern),
   };
 }
 
 function wordEncoder(
+  rule: WordRule,
   table: PieceTable,
   unkId: number,
   onUnknown: ((unknown: Unknown) => void) | undefined,
 ): Encoder {
-  const cut = pieceCutter(wordStarts);
+  const cut = pieceCutter(rule.starts, LONGEST_WORD);
   let position = 0;
   const encodeText = (text: string, final: boolean): Uint32Array => {
     const { units, starts, count } = cut(text, final);
@@ -66,7 +68,7 @@ function wordEncoder(
 }
 
 export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
-  const counter = new PieceCounter(wordStarts);
+  const counter = new PieceCounter(WORDS.starts, LONGEST_WORD);
   return {
     push: (text) => counter.push(text, false),
     end() {
@@ -78,7 +80,11 @@ export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
   };
 }
 
-export const isWordJson = (json: JsonObject): boolean => isWordLevel(json, WORD_PATTERN);
+const rules = [WORDS, WORDS_CUT_AT_MARKS];
+const ruleOf = (json: JsonObject): WordRule | undefined =>
+  rules.find(({ pattern }) => isWordLevel(json, pattern));
+
+export const isWordJson = (json: JsonObject): boolean => ruleOf(json) !== undefined;
 
 export const wordFromJson = (json: JsonObject, fail: Refuse): Tokenizer =>
-  createWordTokenizer(readWordLevel(json, fail));
+  createWordTokenizer(readWordLevel(json, fail), ruleOf(json));

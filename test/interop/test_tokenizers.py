@@ -4,6 +4,7 @@ import pytest
 from conftest import TEXT, gpt
 from tokenizers import Tokenizer
 
+MARKS = "हिन्दी में क्षत्रिय น้ำตก cafe\u0301s \u0301 \n\u0301x ☠️1 می‌خواهم 👩‍👩‍👧 𑀓𑀺 a\u20e3b\n"
 OTHER = "Moby-Dick; or, THE WHALE.\n\nUnknown: ж Ж ǅ 🦑 東西  \n" + TEXT[:400]
 
 
@@ -14,7 +15,7 @@ def folder(request, corpus, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("text", [TEXT, OTHER, "a", " ", "\n", "\r\n", "  x  ", "🐋"])
+@pytest.mark.parametrize("text", [TEXT, OTHER, MARKS, "a", " ", "\n", "\r\n", "  x  ", "🐋"])
 def test_same_ids_and_same_text(folder, text):
     theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = [int(word) for word in gpt("tokenize", "--encode", "-m", folder, stdin=text.encode()).split()]
@@ -26,6 +27,15 @@ def test_same_ids_and_same_text(folder, text):
 def test_known_text_survives(folder):
     theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert theirs.decode(theirs.encode(TEXT).ids, skip_special_tokens=False) == TEXT
+
+
+def test_words_with_marks_are_the_same_words(tmp_path):
+    (tmp_path / "text.txt").write_bytes(MARKS.encode())
+    gpt("tokenize", tmp_path / "text.txt", "--tokenizer", "word", "-o", tmp_path / "out", "--quiet")
+    theirs = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
+    tokens = theirs.encode(MARKS).tokens
+    assert "<unk>" not in tokens and "".join(tokens) == MARKS
+    assert {"हिन्दी", " में", " क्षत्रिय", " น้ำตก", " cafe\u0301s", " می‌خواهم"} <= set(tokens)
 
 
 def test_token_file_holds_the_same_ids(folder):

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { GPT2_PATTERN, gpt2Starts } from '../../src/tokenizer/gpt2-pieces.ts';
 import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, UNK, type Tokenizer, type Unknown } from '../../src/tokenizer/tokenizer.ts';
+import { unspacedScript } from '../../src/tokenizer/unspaced-scripts.ts';
 import { UnitReader } from '../../src/tokenizer/text-units.ts';
-import { WORD_PATTERN, wordStarts } from '../../src/tokenizer/word-pieces.ts';
+import { WORDS, WORDS_CUT_AT_MARKS } from '../../src/tokenizer/word-pieces.ts';
 
 /** Text that tokenizers stumble over, besides fast-check's own arbitrary code points. */
 const AWKWARD = [
@@ -12,7 +13,8 @@ const AWKWARD = [
   ' don’t—stop… “ok”?',
   '👩‍👩‍👧‍👦 🇩🇪 e\u0301 ﬁ',
   'שָׁלוֹם، مرحبا',
-  '東京 스마트 ไทย',
+  '東京 스마트 ไทย น้ำตก हिन्दी में क्षत्रिय',
+  'cafe\u0301 \u0301\u0302x\n\u0301y ☠\ufe0f1 می\u200cخواهم 𑀓𑀺 \u{11038}',
   '𝒳𐍈🜁',
   'a\u00a0b\u2028c\u2029d\u0085e\ufefff\u200bg',
   '\0\u0001\u001b[31m',
@@ -148,7 +150,8 @@ test('characters get the ids nanoGPT gives them: in the order of code points, <u
 });
 
 test.each([
-  ['words', WORD_PATTERN, wordStarts],
+  ['words', WORDS.pattern, WORDS.starts],
+  ['words of older folders', WORDS_CUT_AT_MARKS.pattern, WORDS_CUT_AT_MARKS.starts],
   ["GPT-2's pieces", GPT2_PATTERN, gpt2Starts],
 ])('%s are cut as their pattern says', (_name, source, rule) => {
   const pattern = new RegExp(source, 'gu');
@@ -164,6 +167,49 @@ test.each([
     }),
     { numRuns: 1000, seed: 3 },
   );
+});
+
+describe('words', () => {
+  const wordsOf = (whole: string, json?: object): string[] => {
+    const tokenizer = json === undefined ? learn('word', whole) : tokenizerFromJson(JSON.stringify(json));
+    return Array.from(encode(tokenizer, whole), (id) => tokenizer.vocabulary[id]);
+  };
+  test.each([
+    ['Hindi', 'हिन्दी में नमस्ते।', ['हिन्दी', ' में', ' नमस्ते', '।']],
+    ['Thai', 'น้ำตก สวย', ['น้ำตก', ' สวย']],
+    ['decomposed Latin', 'cafe\u0301s un', ['cafe\u0301s', ' un']],
+    ['joiners within a Persian word', 'می\u200cخواهم', ['می\u200cخواهم']],
+    ['a variation selector behind an emoji', '☠\ufe0fx', ['☠\ufe0f', 'x']],
+    ['a mark without a letter', '\n\u0301x \u0301', ['\n', '\u0301', 'x', ' \u0301']],
+    ['marks beyond the basic plane', '𑀓𑀺𑀓', ['𑀓𑀺𑀓']],
+  ])('keep their combining marks: %s', (_name, whole, words) => {
+    expect(wordsOf(whole)).toEqual(words);
+  });
+
+  test('of folders saved before that are cut at marks as they were', () => {
+    const vocab = { e: 0, '\u0301': 1, s: 2, '<unk>': 3 };
+    const json = learn('word', 'x').toJSON() as Record<string, Record<string, unknown>>;
+    json['pre_tokenizer']['pattern'] = { Regex: WORDS_CUT_AT_MARKS.pattern };
+    json['model']['vocab'] = vocab;
+    expect(wordsOf('e\u0301s', json)).toEqual(['e', '\u0301', 's']);
+    const again = tokenizerFromJson(JSON.stringify(json)).toJSON();
+    expect(JSON.stringify(again)).toContain(JSON.stringify(WORDS_CUT_AT_MARKS.pattern));
+  });
+
+  test.each([
+    ['话说天下大势，分久必合。 It was', 'Han'],
+    ['สวัสดีชาวโลก กินข้าว', 'Thai'],
+    ['吾輩は猫である。名前はまだ無い。', 'Hiragana'],
+    ['हिन्दी में नमस्ते दुनिया', undefined],
+    ['The word 東京 means eastern capital.', undefined],
+    ['123 !?', undefined],
+  ])('a script without spaces is noticed: %s', (whole, script) => {
+    expect(unspacedScript(learn('word', whole).vocabulary)).toBe(script);
+  });
+
+  test('as long as a text are refused', () => {
+    expect(() => learn('word', 'x'.repeat(1e6 + 1))).toThrow('1,000,000 characters without a place to cut');
+  });
 });
 
 describe('a tokenizer.json that cannot be used is refused by name', () => {

@@ -1,11 +1,12 @@
 /** What often goes wrong in training and can be seen: before the first step, and on the way. */
 import type { TrainEvent } from '../../train/loop.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
+import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Pick<TrainPlan, 'parameters' | 'tokens' | 'epochs'> & {
   readonly config: { readonly blockSize: number };
-  readonly tokenizer: { readonly kind: string };
+  readonly tokenizer: { readonly kind: string; readonly vocabulary: readonly string[] };
 };
 
 /** Parameters for each token of text above which a model is likely to learn the text by heart. */
@@ -32,6 +33,8 @@ export function warningsBefore({ parameters, tokens, epochs, config, tokenizer }
     warnings.push(
       `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect. A lower --min-frequency${tokenizer.kind === 'word' ? ', a\n  larger --vocab-size or --tokenizer char help' : ' or a larger --vocab-size\n  helps'}.`,
     );
+  const unspaced = unspacedNotice(tokenizer);
+  if (unspaced !== undefined) warnings.push(unspaced);
   return warnings;
 }
 

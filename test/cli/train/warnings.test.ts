@@ -7,7 +7,7 @@ const plan = {
   epochs: 5,
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
   config: { blockSize: 128 },
-  tokenizer: { kind: 'char' },
+  tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
 };
 
 describe('before the first step', () => {
@@ -28,8 +28,13 @@ describe('before the first step', () => {
     ],
     [
       'many unknown words',
-      { tokens: { ...plan.tokens, unknown: 123_200 }, tokenizer: { kind: 'word' } },
+      { tokens: { ...plan.tokens, unknown: 123_200 }, tokenizer: { kind: 'word', vocabulary: ['a'] } },
       '11.2% of the tokens are <unk>',
+    ],
+    [
+      'words of a script without spaces',
+      { tokenizer: { kind: 'word', vocabulary: ['话说天下大势', '，', '分久必合', 'a', '<unk>'] } },
+      'most of the text is in Han script, which has no spaces between words',
     ],
   ])('%s', (_name, change, message) => {
     const warnings = warningsBefore({ ...plan, ...change });
