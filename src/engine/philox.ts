@@ -4,7 +4,7 @@
  * randomness has no hidden state, any element can be drawn by any thread, and a resumed run draws what the
  * uninterrupted one would have.
  *
- * Who draws what is settled by the third and fourth counter words and the site numbers in `Stream`.
+ * The third and fourth counter words, with the site numbers in `Stream`, keep the uses apart; sampling needs the second, too.
  */
 export function philox4x32(
   counter: readonly [number, number, number, number],
@@ -57,16 +57,21 @@ export const Stream = {
 /** Splits a seed (a safe integer ≥ 0) into the generator's two key words. */
 export const seedKey = (seed: number): [number, number] => [seed | 0, Math.floor(seed / 2 ** 32) | 0];
 
-/** Numbers drawn one after the other from stream (key, c2, c3): word i is lane i mod 4 of counter ⌊i/4⌋. */
+/**
+ * Numbers drawn one after the other from stream (key, c1, c2, c3): word i is lane i mod 4 of counter ⌊i/4⌋, whose upper half
+ * starts at c1. Streams that differ in c1 alone share no number before word 2³⁴.
+ */
 export class Philox {
   readonly #key: readonly [number, number];
+  readonly #c1: number;
   readonly #c2: number;
   readonly #c3: number;
   readonly #words = new Uint32Array(4);
   #position = 0;
 
-  constructor(seed: number, c2: number, c3: number) {
+  constructor(seed: number, c2: number, c3: number, c1 = 0) {
     this.#key = seedKey(seed);
+    this.#c1 = c1;
     this.#c2 = c2;
     this.#c3 = c3;
   }
@@ -76,7 +81,8 @@ export class Philox {
     const lane = this.#position & 3;
     if (lane === 0) {
       const block = this.#position / 4;
-      philox4x32([block | 0, Math.floor(block / 2 ** 32) | 0, this.#c2, this.#c3], this.#key, this.#words);
+      const upper = (this.#c1 + Math.floor(block / 2 ** 32)) | 0;
+      philox4x32([block | 0, upper, this.#c2, this.#c3], this.#key, this.#words);
     }
     this.#position++;
     return this.#words[lane];

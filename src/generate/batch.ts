@@ -1,5 +1,5 @@
 import type { Decoder } from './decoder.ts';
-import { Draft, type DraftOptions } from './draft.ts';
+import { Draft, type DraftOptions, type TextNumber } from './draft.ts';
 
 /** A token that has been drawn for one of the texts. */
 export interface Drawn<Text> {
@@ -22,7 +22,7 @@ interface Row<Text> {
  * Writes several texts together: one pass through the model a token, for all of them, so that its weights are read from memory
  * once. Each text is the same to the bit as when it is written alone. Texts can come and go between two tokens:
  *
- *     batch.add('first', ids, 0);
+ *     batch.add('first', ids);
  *     while (batch.size > 0) {
  *       for (const { text, id } of batch.draw()) if (isLast(text, id)) batch.end(text);
  *       batch.advance();
@@ -49,13 +49,9 @@ export class Batch<Text> {
     return this.#decoder.texts - this.#rows.length;
   }
 
-  /**
-   * Starts a text.
-   *
-   * @param sample which of several texts of one seed and prompt this is
-   */
-  add(text: Text, prompt: ArrayLike<number>, sample: number): void {
-    const draft = new Draft(this.#decoder.config, prompt, this.#options, sample);
+  /** Starts a text. */
+  add(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): void {
+    const draft = new Draft(this.#decoder.config, prompt, this.#options, number);
     const logits = draft.start(this.#decoder, this.#rows.length).slice();
     this.#rows.push({ text, draft, logits, id: 0, ended: false });
   }

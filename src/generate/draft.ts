@@ -8,6 +8,14 @@ export interface DraftOptions extends SamplingOptions {
   readonly banned?: ReadonlySet<number>;
 }
 
+/** Which text of a seed is written: each draws random numbers of its own, whatever is written beside it. */
+export interface TextNumber {
+  /** Which of several prompts it continues, counted from 0. */
+  readonly promptIndex?: number;
+  /** Which of several texts after the same prompt it is, counted from 0. */
+  readonly sample?: number;
+}
+
 /**
  * A text that is being written: what the model sees of it, and how its next token is drawn.
  *
@@ -23,15 +31,14 @@ export class Draft {
   readonly #blockSize: number;
   readonly #next = [0];
 
-  /** @param sample which of several texts of one seed this is */
   constructor(
     { blockSize, vocabSize }: { blockSize: number; vocabSize: number },
     prompt: ArrayLike<number>,
     options: DraftOptions,
-    sample: number,
+    { promptIndex = 0, sample = 0 }: TextNumber = {},
   ) {
     this.sampler = new Sampler(vocabSize, options, options.banned, prompt);
-    this.#random = new Philox(options.seed, sample, Stream.sampling);
+    this.#random = new Philox(options.seed, sample, Stream.sampling, promptIndex);
     this.#context = Array.from(prompt).slice(-blockSize);
     this.#blockSize = blockSize;
   }

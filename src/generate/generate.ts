@@ -1,10 +1,8 @@
 import type { Decoder } from './decoder.ts';
-import { Draft, type DraftOptions } from './draft.ts';
+import { Draft, type DraftOptions, type TextNumber } from './draft.ts';
 
-export interface GenerateOptions extends DraftOptions {
+export interface GenerateOptions extends DraftOptions, TextNumber {
   readonly maxTokens: number;
-  /** Which of several samples of one seed this is. */
-  readonly sample?: number;
   /** Ids that end the text; they are not part of it. */
   readonly stop?: ReadonlySet<number>;
 }
@@ -18,7 +16,7 @@ export function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): Generator<number> {
-  const draft = new Draft(decoder.config, prompt, options, options.sample ?? 0);
+  const draft = new Draft(decoder.config, prompt, options, options);
   let logits = draft.start(decoder);
   for (let i = 0; i < options.maxTokens; i++) {
     const id = draft.draw(logits);

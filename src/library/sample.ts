@@ -1,14 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { TextNumber } from '../generate/draft.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import { bannedIds, endOfTextIds } from '../tokenizer/tokenizer.ts';
 import type { Model } from './model.ts';
 
-export interface SampleOptions extends Partial<SamplingOptions> {
+export interface SampleOptions extends Partial<SamplingOptions>, TextNumber {
   /** How many tokens to write; default: 500. */
   readonly maxTokens?: number;
-  /** The same seed writes the same text; default: another one each time. */
+  /**
+   * The same seed writes the same text; default: another one each time. Of several prompts with one seed, give each its
+   * `promptIndex`: they would otherwise draw the same random numbers.
+   */
   readonly seed?: number;
   /** Prompt text that the model's vocabulary lacks: an error (the default), left out, or `<unk>`. */
   readonly unk?: Unk;

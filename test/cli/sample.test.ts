@@ -147,14 +147,25 @@ describe('for programs', () => {
     }
   });
 
-  test('--prompts answers a line for a line, each as it would be answered alone', async () => {
+  test('--prompts answers a line for a line, whatever the other lines are', async () => {
     const prompts = ['the wh', '', 'a man', 'sea', 'of white'];
     const { stdout, code } = await sample('--prompts - -n 9 --seed 2', { stdin: prompts.join('\r\n') });
     expect(code).toBe(0);
     const lines = jsonLines(stdout);
     expect(lines.map(({ prompt, index }) => [index, prompt])).toEqual([...prompts.entries()]);
-    const alone = await sample('-p sea -n 9 --seed 2');
-    expect(alone.stdout).toBe(`sea${lines[3].text}\n`);
+    const others = await sample('--prompts - -n 9 --seed 2 --threads 1', { stdin: 'a\ne\n\nsea\n' });
+    expect(jsonLines(others.stdout)[3]).toEqual(lines[3]);
+    const alone = await run(['sample', '-m', model, '-p', 'the wh', '-n', '9', '--seed', '2']);
+    expect(alone.stdout).toBe(`the wh${lines[0].text}\n`);
+  });
+
+  test('--prompts draws each text anew, equal prompts and several samples included', async () => {
+    const { stdout } = await sample('--prompts - -n 12 --seed 1 --temperature 2 --num-samples 2', {
+      stdin: 'the\n'.repeat(20),
+    });
+    const texts = jsonLines(stdout).map((line) => line.text);
+    expect(texts.length).toBe(40);
+    expect(new Set(texts).size).toBe(40);
   });
 
   test('--prompts ends with what is wrong, after what was right', async () => {

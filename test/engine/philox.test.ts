@@ -18,14 +18,16 @@ describe('philox4x32-10', () => {
   });
 });
 
-const draw = (seed: number, c2: number): number[] => {
-  const random = new Philox(seed, c2, 0);
+const draw = (seed: number, c2: number, c1 = 0): number[] => {
+  const random = new Philox(seed, c2, 0, c1);
   return Array.from({ length: 6 }, () => random.uint32());
 };
 
 test('a stream is fixed by its seed and place, and seeds beyond 32 bits count in full', () => {
   expect(draw(1, 0)).toEqual(draw(1, 0));
   expect(draw(1, 0)).not.toEqual(draw(1, 1));
+  expect(draw(1, 0, 1)).not.toEqual(draw(1, 0));
+  expect(draw(1, 0, 1)).not.toEqual(draw(1, 1, 1));
   expect(draw(1, 0)).not.toEqual(draw(1 + 2 ** 32, 0));
   expect(seedKey(2 ** 40 + 5)).toEqual([5, 256]);
 });

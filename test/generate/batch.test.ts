@@ -14,13 +14,16 @@ const prompts = Array.from({ length: MAX_TEXTS + 2 }, (_, i) =>
 );
 const endOf = (i: number): number => 2 + ((11 * i) % 13);
 
+/** Three texts after each prompt. */
+const numberOf = (i: number) => ({ promptIndex: Math.floor(i / 3), sample: i % 3 });
+
 /** Writes a text after each prompt, text i with `endOf(i)` tokens, as many together as the decoder can. */
 function writeAll(decoder: Decoder, settings: GenerateOptions): number[][] {
   const written: number[][] = prompts.map(() => []);
   const batch = new Batch<number>(decoder, settings);
   let next = 0;
   while (next < prompts.length || batch.size > 0) {
-    for (; batch.free > 0 && next < prompts.length; next++) batch.add(next, prompts[next], next);
+    for (; batch.free > 0 && next < prompts.length; next++) batch.add(next, prompts[next], numberOf(next));
     for (const { text, id } of batch.draw()) {
       written[text].push(id);
       if (written[text].length === endOf(text)) batch.end(text);
@@ -51,12 +54,22 @@ describe.each(backends)('texts written together are those written alone: %s', (_
     const [one, other] = await Promise.all([makeOne(), makeOther()]);
     const decoder = tinyDecoder(one);
     const alone = prompts.map((prompt, i) => [
-      ...generate(decoder, prompt, { ...settings, maxTokens: endOf(i), sample: i }),
+      ...generate(decoder, prompt, { ...settings, maxTokens: endOf(i), ...numberOf(i) }),
     ]);
     expect(writeAll(tinyDecoder(one, 3), settings)).toEqual(alone);
     expect(writeAll(tinyDecoder(other, MAX_TEXTS), settings)).toEqual(alone);
     await Promise.all([one.close(), other.close()]);
   });
+});
+
+test('texts of one seed are independent draws: no two of 200 prompts, or of 3 samples each, are alike', () => {
+  const decoder = tinyDecoder(createReferenceBackend('float32'));
+  const flat = { ...options, temperature: 50, maxTokens: 10 };
+  // 31¹⁰ nearly equally likely texts: two alike among 600 happen once in some billion seeds.
+  const texts = Array.from({ length: 600 }, (_, i) =>
+    [...generate(decoder, [3], { ...flat, ...numberOf(i) })].join(' '),
+  );
+  expect(new Set(texts).size).toBe(600);
 });
 
 test('the caches of a large model bound how many texts are written at a time', () => {

@@ -80,7 +80,7 @@ function retell(
   for (const id of ids) written.push(id);
   const details: TokenDetails[] = [];
   if (alternatives !== undefined) {
-    const draft = new Draft(decoder.config, request.prompt.ids, settings, 0);
+    const draft = new Draft(decoder.config, request.prompt.ids, settings);
     let logits = draft.start(decoder);
     for (const id of written.ids) {
       details.push(tokenDetails(logits, id, alternatives));

@@ -1,6 +1,6 @@
 /** Co-writing token by token: the model says what it would write, and a person chooses. */
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
-import { Draft, type DraftOptions } from '../../generate/draft.ts';
+import { Draft, type DraftOptions, type TextNumber } from '../../generate/draft.ts';
 import type { Candidate } from '../../generate/sampling.ts';
 import { formatPercent } from '../../format.ts';
 import { forStdout, notice, print, printable, stderrColors } from '../terminal.ts';
@@ -18,7 +18,7 @@ const keysHelp = '1–9 choose · Enter draws one · m more · Backspace takes o
 export async function pickTokens(
   { decoder, tokenizer }: Model,
   prompt: Prompt,
-  options: DraftOptions & { readonly sample: number },
+  options: DraftOptions & TextNumber,
   input: LineInput,
 ): Promise<string> {
   const picked: number[] = [];
@@ -26,7 +26,7 @@ export async function pickTokens(
   const screen = openScreen(input.live);
   notice(stderrColors.dim(input.live ? keysHelp : `${keysHelp.replace('Backspace', 'b')}; one a line`));
 
-  let draft = new Draft(decoder.config, prompt.ids, options, options.sample);
+  let draft = new Draft(decoder.config, prompt.ids, options, options);
   let logits = draft.start(decoder);
   const take = async (id: number): Promise<void> => {
     picked.push(id);
@@ -49,7 +49,7 @@ export async function pickTokens(
     else if (key === 'b' || key === 'backspace') {
       picked.pop();
       page = 0;
-      draft = new Draft(decoder.config, prompt.ids, options, options.sample);
+      draft = new Draft(decoder.config, prompt.ids, options, options);
       logits = draft.start(decoder);
       for (const id of picked) logits = draft.advance(decoder, id);
     } else {

@@ -63,7 +63,7 @@ export async function writeTexts(
       }
       if (request === undefined) return;
       const writing = { request, written: new WrittenText(tokenizer, ends), details: [] };
-      batch.add(writing, request.prompt.ids, request.sample);
+      batch.add(writing, request.prompt.ids, { promptIndex: request.index, sample: request.sample });
       if (queue.push(writing) === 1) await output.start(writing);
     }
   };

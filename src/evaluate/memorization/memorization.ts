@@ -64,7 +64,9 @@ function writeTexts(
   let started = 0;
   let tokens = 0;
   while (started < numSamples || batch.size > 0) {
-    for (; started < numSamples && batch.free > 0; started++) batch.add(texts[started], start, started);
+    for (; started < numSamples && batch.free > 0; started++) {
+      batch.add(texts[started], start, { sample: started });
+    }
     for (const { text, id } of batch.draw()) {
       if (!stop.has(id)) text.push(id);
       if (stop.has(id) || text.length === maxTokens) batch.end(text);
