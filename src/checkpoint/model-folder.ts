@@ -26,7 +26,7 @@ import {
   toTensorName,
   toTokenizerConfigJson,
 } from './huggingface.ts';
-import { openSafetensors, safetensorsPieces, type SafetensorsFile } from './safetensors.ts';
+import { openSafetensors, safetensorsPieces, type LoadOptions, type SafetensorsFile } from './safetensors.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 
 export const WEIGHTS = 'model.safetensors';
@@ -118,8 +118,8 @@ export interface ModelFolder {
   readonly tokenizer: Tokenizer;
   /** What the writer noted in the weights: strings such as the step. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Reads the weights into memory laid out for this model, after verifying their checksum. */
-  load(into: readonly NamedTensor[]): void;
+  /** Reads the weights into memory laid out for this model; verifies their checksum, and that they are finite. */
+  load(into: readonly NamedTensor[], options?: LoadOptions): void;
 }
 
 /**
@@ -157,14 +157,25 @@ export function openModelFolder(folder: string): ModelFolder {
   } finally {
     weights.close();
   }
-  return { folder, config, tokenizer, metadata, load: (into) => loadWeights(path, config, into) };
+  return {
+    folder,
+    config,
+    tokenizer,
+    metadata,
+    load: (into, options) => loadWeights(path, config, into, options),
+  };
 }
 
-function loadWeights(path: string, config: ModelConfig, into: readonly NamedTensor[]): void {
+function loadWeights(
+  path: string,
+  config: ModelConfig,
+  into: readonly NamedTensor[],
+  options?: LoadOptions,
+): void {
   const weights = openSafetensors(path);
   try {
     const names = tensorNames(weights, config, path);
-    weights.load(new Map(into.map(({ name, data }) => [names.get(name)!, data])));
+    weights.load(new Map(into.map(({ name, data }) => [names.get(name)!, data])), options);
     checkHead(weights, names, path);
   } finally {
     weights.close();

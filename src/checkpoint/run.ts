@@ -38,7 +38,7 @@ import {
   writeWeights,
   type ModelFolder,
 } from './model-folder.ts';
-import { openSafetensors, safetensorsPieces } from './safetensors.ts';
+import { openSafetensors, safetensorsPieces, type LoadOptions } from './safetensors.ts';
 import { readTrainerState, STATE, STATE_FORMAT, type TrainerState } from './trainer-state.ts';
 
 const OPTIMIZER = 'optimizer.safetensors';
@@ -112,7 +112,7 @@ export interface Checkpoint {
   /** Its model; `model.load` reads the parameters. */
   readonly model: ModelFolder;
   /** Reads the optimiser's moments into memory laid out for them. */
-  loadMoments(into: readonly NamedTensor[]): void;
+  loadMoments(into: readonly NamedTensor[], options?: LoadOptions): void;
 }
 
 /** A run that goes on: its latest checkpoint, and the folder, which is this process' own from now on. */
@@ -166,10 +166,15 @@ export function resumeRun(folder: string): ResumedRun {
 function openCheckpoint(folder: string): Checkpoint {
   const state = readTrainerState(join(folder, STATE));
   const model = openModelFolder(folder);
-  return { folder, state, model, loadMoments: (into) => loadMoments(join(folder, OPTIMIZER), into) };
+  return {
+    folder,
+    state,
+    model,
+    loadMoments: (into, options) => loadMoments(join(folder, OPTIMIZER), into, options),
+  };
 }
 
-function loadMoments(path: string, into: readonly NamedTensor[]): void {
+function loadMoments(path: string, into: readonly NamedTensor[], options?: LoadOptions): void {
   const file = openSafetensors(path);
   try {
     for (const { name, shape } of into) {
@@ -177,7 +182,7 @@ function loadMoments(path: string, into: readonly NamedTensor[]): void {
       if (stored?.join() !== shape.join())
         throw new UserError(`${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`);
     }
-    file.load(new Map(into.map(({ name, data }) => [name, data])));
+    file.load(new Map(into.map(({ name, data }) => [name, data])), options);
   } finally {
     file.close();
   }

@@ -17,18 +17,20 @@ export type SafetensorsProblem =
   | 'trailing bytes'
   | 'newer version'
   | 'checksum missing'
-  | 'checksum differs';
+  | 'checksum differs'
+  | 'not finite';
+
+const DAMAGED = 'the file is damaged or was not written completely; use another copy';
+const hints: { readonly [P in SafetensorsProblem]?: string } = {
+  'newer version': 'update gpt to read it',
+  'not finite': 'the training that wrote it diverged; use an earlier checkpoint or another copy',
+};
 
 export class SafetensorsError extends UserError {
   override readonly name = 'SafetensorsError';
   readonly problem: SafetensorsProblem;
   constructor(file: string, problem: SafetensorsProblem, detail: string) {
-    super(`${file}: ${detail}`, {
-      hint:
-        problem === 'newer version'
-          ? 'update gpt to read it'
-          : 'the file is damaged or was not written completely; use another copy',
-    });
+    super(`${file}: ${detail}`, { hint: hints[problem] ?? DAMAGED });
     this.problem = problem;
   }
 }

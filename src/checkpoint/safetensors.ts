@@ -17,12 +17,12 @@ import { crc32 } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-file.ts';
+import { converters, firstNonFinite } from './safetensors-dtypes.ts';
 import {
   dtypeSizes,
   METADATA,
   parseHeader,
   SafetensorsError,
-  type Dtype,
   type Fail,
   type SafetensorsHeader,
   type TensorEntry,
@@ -85,18 +85,26 @@ function headerSum(tensors: Iterable<TensorEntry>, metadata: Readonly<Record<str
 
 const shownSum = (sum: number): string => sum.toString(16).padStart(8, '0');
 
+export interface LoadOptions {
+  /**
+   * Accept NaN and infinity. For the checkpoint of a run that was stopped while it diverged: once resumed, it rolls back by
+   * itself (train/divergence.ts).
+   */
+  readonly allowNonFinite?: boolean;
+}
+
 /** An open file whose header has been checked. Close it. */
 export interface SafetensorsFile extends SafetensorsHeader {
   /** The numbers of a tensor as float32: F32 as they are, F16 and BF16 exactly, F64 rounded. */
   read(name: string): Float32Array;
   /**
-   * Reads tensors into memory there is for them, and verifies the checksum in the same pass over the file. If it throws, what
-   * the memory holds is worth nothing.
+   * Reads tensors into memory allocated by the caller. The same pass verifies the checksum, which files of other writers
+   * lack, and that every number is finite. If it throws, the contents of the memory are undefined.
    *
    * @param into by the names in the file, each of its tensor's length
-   * @throws SafetensorsError unless the data is what was written; files of other writers have no checksum
+   * @throws SafetensorsError if the data is not what was written, or holds NaN or infinity
    */
-  load(into: ReadonlyMap<string, Float32Array>): void;
+  load(into: ReadonlyMap<string, Float32Array>, options?: LoadOptions): void;
   close(): void;
 }
 
@@ -119,19 +127,22 @@ export function openSafetensors(path: string): SafetensorsFile {
         readTensor(file.fd, path, header, tensor, values);
         return values;
       },
-      load(into) {
+      load(into, { allowNonFinite = false } = {}) {
         let sum = headerSum(header.tensors.values(), header.metadata);
+        let notFinite: string | undefined;
         for (const tensor of header.tensors.values()) {
           const values = into.get(tensor.name);
           if (values !== undefined) checkIsWeight(path, tensor);
           else if (checksum === undefined) continue;
           sum = readTensor(file.fd, path, header, tensor, values, sum);
+          if (values !== undefined && !allowNonFinite) notFinite ??= describeNonFinite(tensor.name, values);
         }
         if (checksum !== undefined && shownSum(sum) !== checksum)
           fail(
             'checksum differs',
             `the checksum is ${shownSum(sum)}, but it was written with ${shownJson(checksum)}`,
           );
+        if (notFinite !== undefined) fail('not finite', notFinite); // damage, if there is any, is the cause to name
       },
       close: () => closeSync(file.fd),
     };
@@ -203,43 +214,17 @@ function readTensor(
   return sum;
 }
 
+/** Where a tensor has NaN or an infinity, if anywhere. */
+function describeNonFinite(name: string, values: Float32Array): string | undefined {
+  const index = firstNonFinite(values);
+  return index < 0
+    ? undefined
+    : `${shownJson(name)} holds ${values[index]} (element ${index} of ${values.length})`;
+}
+
 function checkIsWeight(path: string, { name, dtype }: TensorEntry): void {
   if (dtype !== 'F32' && converters[dtype] === undefined)
     throw new UserError(
       `${path}: ${shownJson(name)} has the dtype ${dtype}; F32, F16, BF16 and F64 can be read`,
     );
-}
-
-type Converter = (bytes: Uint8Array, values: Float32Array, from: number) => void;
-
-/** Bytes of each type to float32, but for those of no weights. */
-const converters: { readonly [D in Dtype]?: Converter } = {
-  F64: (bytes, values, from) =>
-    values.set(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), from),
-  F16: (bytes, values, from) => {
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-    const table = halfTable();
-    for (let i = 0; i < halves.length; i++) values[from + i] = table[halves[i]];
-  },
-  // The upper half of a float32.
-  BF16: (bytes, values, from) => {
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    for (let i = 0; i < halves.length; i++) bits[from + i] = halves[i] << 16;
-  },
-};
-
-/** The float32 of each of the 65,536 half-precision numbers. */
-let halves: Float32Array | undefined;
-const halfTable = (): Float32Array =>
-  (halves ??= Float32Array.from({ length: 0x10000 }, (_, bits) => fromHalf(bits)));
-
-/** IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }

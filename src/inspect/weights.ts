@@ -12,7 +12,7 @@ export function readWeights(folder: ModelFolder): NamedTensor[] {
   return parameterTable(folder.config).map(({ name }) => byName.get(name)!);
 }
 
-/** How the numbers of one tensor lie. All but `nonFinite` are of those that are finite; NaN if there are none. */
+/** The distribution of one tensor's numbers. All are finite: a model with others is refused when it is loaded. */
 export interface WeightStatistics {
   readonly name: string;
   readonly shape: readonly number[];
@@ -25,38 +25,31 @@ export interface WeightStatistics {
   readonly zeros: number;
   /** The Frobenius norm √Σx². */
   readonly norm: number;
-  /** How many are NaN or infinite: a sign of damage. */
-  readonly nonFinite: number;
 }
 
 /** Two passes in float64, so that a mean far from zero costs no digits of the deviation. */
 export function weightStatistics({ name, shape, data }: NamedTensor): WeightStatistics {
-  let [sum, squares, zeros, finite] = [0, 0, 0, 0];
+  let [sum, squares, zeros] = [0, 0, 0];
   let [min, max] = [Infinity, -Infinity];
   for (const x of data) {
-    if (!Number.isFinite(x)) continue;
-    finite++;
     sum += x;
     squares += x * x;
     if (x === 0) zeros++;
     if (x < min) min = x;
     if (x > max) max = x;
   }
-  const nonFinite = data.length - finite;
-  if (finite === 0)
-    return { name, shape, mean: NaN, std: NaN, min: NaN, max: NaN, zeros: NaN, norm: NaN, nonFinite };
-  const mean = sum / finite;
+  const n = data.length;
+  const mean = sum / n;
   let deviations = 0;
-  for (const x of data) if (Number.isFinite(x)) deviations += (x - mean) ** 2;
+  for (const x of data) deviations += (x - mean) ** 2;
   return {
     name,
     shape,
     mean,
-    std: Math.sqrt(deviations / finite),
+    std: Math.sqrt(deviations / n),
     min,
     max,
-    zeros: zeros / finite,
+    zeros: zeros / n,
     norm: Math.sqrt(squares),
-    nonFinite,
   };
 }

@@ -189,8 +189,9 @@ export function restore(trainer: Trainer, checkpoint: Checkpoint | undefined): P
     trainer.reset();
     return freshProgress;
   }
-  checkpoint.model.load(trainer.parameters());
-  checkpoint.loadMoments(trainer.moments());
+  // A run may have been stopped in the middle of diverging. It is to continue as if it had not been: by rolling back.
+  checkpoint.model.load(trainer.parameters(), { allowNonFinite: true });
+  checkpoint.loadMoments(trainer.moments(), { allowNonFinite: true });
   return progressOf(checkpoint.state);
 }
 

@@ -34,6 +34,9 @@ beforeAll(() => {
   truncateSync(at('sparse.txt'), 5e9);
   writeModel(at('model'), 'char');
   writeModel(at('words'), 'word');
+  writeModel(at('not-finite'), 'char', {}, (tensors) => {
+    tensors.find(({ name }) => name === 'h.1.mlp.c_fc.weight')!.data[3] = NaN;
+  });
   // Models in which one thing is wrong.
   const damaged = (name: string, damage: (model: string) => void): void => {
     cpSync(at('model'), at(name), { recursive: true });
@@ -429,6 +432,24 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'error: ./one-bit/model.safetensors: the checksum is d30c53cb, but it was written with "a6939556"',
     'hint: the file is damaged or was not written completely; use another copy',
   ],
+  ...[
+    'sample -m ./not-finite --prompt C',
+    'eval ./corpus.txt -m ./not-finite',
+    'inspect ./not-finite',
+    'inspect ./not-finite --logits C',
+    'inspect ./not-finite --neighbors C',
+    'report ./not-finite -o -',
+    'train ./corpus.txt --init-from ./not-finite --max-iters 1 -o ./new',
+  ].map(
+    (line) =>
+      [
+        'weights that are not finite',
+        line,
+        1,
+        'error: ./not-finite/model.safetensors: "transformer.h.1.mlp.c_fc.weight" holds NaN (element 3 of 256)',
+        'hint: the training that wrote it diverged; use an earlier checkpoint or another copy',
+      ] as const,
+  ),
   [
     'weights cut short',
     'sample -m ./cut',

@@ -39,12 +39,19 @@ export function tensorsOf(config: ModelConfig): NamedTensor[] {
   }));
 }
 
-/** A model folder. */
-export function writeModel(folder: string, kind: TokenizerKind, changes: Partial<ModelConfig> = {}): void {
+/** A model folder. @param edit changes the tensors before they are written */
+export function writeModel(
+  folder: string,
+  kind: TokenizerKind,
+  changes: Partial<ModelConfig> = {},
+  edit: (tensors: readonly NamedTensor[]) => void = () => {},
+): void {
   const tokenizer = tokenizerOf(kind);
   const config = { ...configOf(tokenizer), ...changes };
+  const tensors = tensorsOf(config);
+  edit(tensors);
   writeModelDescription(folder, config, tokenizer);
-  writeWeights(folder, tensorsOf(config), { step: '9', ...modelFacts(config, tokenizer) });
+  writeWeights(folder, tensors, { step: '9', ...modelFacts(config, tokenizer) });
 }
 
 /** A token file and its tokenizer.json. */
@@ -59,7 +66,7 @@ export function writeTokens(folder: string): void {
   });
 }
 
-/** A safetensors file as others write it: several types, no checksum. */
+/** A safetensors file as others write it: several types, all numbers finite, no checksum. */
 export function writeForeignTensors(path: string): void {
   const sizes = { F64: 8, I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1, BOOL: 1 };
   let end = 0;
@@ -72,7 +79,10 @@ export function writeForeignTensors(path: string): void {
   const json = Buffer.from(JSON.stringify({ ...header, __metadata__: { format: 'pt' } }));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
-  writeFileSync(path, Buffer.concat([length, json, Buffer.from(Array.from({ length: end }, (_, i) => i))]));
+  writeFileSync(
+    path,
+    Buffer.concat([length, json, Buffer.from(Array.from({ length: end }, (_, i) => i % 0x60))]),
+  );
 }
 
 /** The content of all files of a folder. */

@@ -14,15 +14,9 @@ test('mean, deviation, range, zeros and norm of a tensor', () => {
     max: 4,
     zeros: 0.4,
     norm: Math.sqrt(24),
-    nonFinite: 0,
   });
 });
 
 test('a mean far from zero costs the deviation no digits', () => {
   expect(of(1e6 + 1, 1e6 + 3).std).toBe(1);
-});
-
-test('what is not finite is counted and left out', () => {
-  expect(of(1, NaN, 3, Infinity)).toMatchObject({ mean: 2, std: 1, max: 3, nonFinite: 2 });
-  expect(of(NaN)).toMatchObject({ mean: NaN, norm: NaN, nonFinite: 1 });
 });

@@ -16,7 +16,7 @@ import {
   formatTable,
 } from '../../format.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
-import { print, printable, stdoutColors, warn } from '../terminal.ts';
+import { print, printable, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
 const WIDEST = 100;
@@ -39,8 +39,6 @@ export async function printOverview(
   await print(`${title('Parameters')}${partsTable(folder.config)}\n`);
   await print(`${title('Training')}${history(run, width)}\n`);
   await print(`${title('Weights')}${weightsTable(weights)}\n`);
-  for (const { name, nonFinite } of weights)
-    if (nonFinite > 0) warn(`${name} has ${formatNumber(nonFinite)} numbers that are NaN or infinite`);
 }
 
 function modelTable({ model, state }: RunRecord, width: number): string {
@@ -201,6 +199,6 @@ function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
         val_loss: validationLoss,
       })),
     },
-    weights: weights.map(({ nonFinite, ...rest }) => ({ ...rest, non_finite: nonFinite })),
+    weights,
   };
 }
