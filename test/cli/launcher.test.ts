@@ -4,7 +4,16 @@
  * tests use a real one where the machine has it.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -187,6 +196,36 @@ describe.skipIf(oldNode === undefined || bundledPackage === undefined)('a really
     expect(code).toBe(1);
   });
 });
+
+describe('installing with an older Node', () => {
+  const read = (file: string): unknown =>
+    JSON.parse(readFileSync(join(dirname(gpt), '..', file), 'utf8')) as unknown;
+
+  it('engines names the oldest Node that can start the launcher, not the one that runs the program', () => {
+    expect(read('package.json')).toMatchObject({
+      engines: { node: '>=14' },
+      bin: { gpt: 'bin/gpt.js', 'gpt-trainer': 'bin/gpt.js' },
+    });
+  });
+
+  it('prints no EBADENGINE on Node 20: no required package asks for a newer one', () => {
+    const { packages } = read('package-lock.json') as {
+      packages: Record<string, { optional?: boolean; engines?: { node?: string } }>;
+    };
+    const demanding = Object.entries(packages).filter(
+      ([, { optional, engines }]) => optional !== true && !admitsNode20(engines?.node ?? '*'),
+    );
+    expect(demanding.map(([path, { engines }]) => `${path} ${engines!.node}`)).toEqual([]);
+  });
+});
+
+/** Whether a range of versions, as packages write them in `engines`, holds 20.20. */
+const admitsNode20 = (range: string): boolean =>
+  range.split('||').some((part) => {
+    const [, operator = '', major] = /^(\^|>=|>)?\s*v?(\d+)/.exec(part.trim()) ?? [];
+    if (major === undefined) return part.trim() === '*';
+    return operator.startsWith('>') ? Number(major) <= 20 : Number(major) === 20;
+  });
 
 /** A Node on the PATH that is too old for the program. */
 function findOldNode(): string | undefined {

@@ -57,4 +57,5 @@ for i in $(seq 200); do echo "one two three four $i"; done >book.txt
 "$root/node_modules/.bin/tsc" -p tsconfig.json
 node out/consumer.js
 npx --no-install gpt --version
+npx --no-install gpt-trainer --version # macOS has a `gpt` of its own
 echo "The package of $(wc -c <"$tarball") bytes installs, type-checks and runs."

@@ -36,7 +36,7 @@ _gpt() {
 ${gpt.commands.map((command) => `    ${command.name})${block(command)} ;;`).join('\n')}
   esac
 }
-complete -F _gpt gpt
+complete -F _gpt gpt gpt-trainer
 `;
 
 function block({ options, argument }: CommandSpec): string {

@@ -11,6 +11,7 @@ function __gpt_models
     __fish_complete_directories
 end
 
+complete -c gpt-trainer -w gpt
 complete -c gpt -f
 ${[
   ...gpt.options.map((option) => line('__fish_use_subcommand', option)),

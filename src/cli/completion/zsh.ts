@@ -1,6 +1,6 @@
 import type { Candidates, CommandSpec, OptionSpec } from './spec.ts';
 
-export const zshScript = (gpt: CommandSpec): string => `#compdef gpt
+export const zshScript = (gpt: CommandSpec): string => `#compdef gpt gpt-trainer
 # Completion of gpt for zsh. In ~/.zshrc, after compinit: source <(gpt completion zsh)
 
 _gpt_models() {
@@ -29,7 +29,7 @@ ${gpt.commands.map(block).join('\n')}
   esac
 }
 
-if [[ $funcstack[1] == _gpt ]]; then _gpt "$@"; else compdef _gpt gpt; fi
+if [[ $funcstack[1] == _gpt ]]; then _gpt "$@"; else compdef _gpt gpt gpt-trainer; fi
 `;
 
 function block({ name, options, argument: rest }: CommandSpec): string {
