@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import { trainModel, type TrainResult } from '../train/train-model.ts';
 import { addExamples } from './help.ts';
-import { onInterrupt } from './interrupt.ts';
+import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
 import { formatProfile } from './profile-table.ts';
 import { addRunOptions } from './run-options.ts';
@@ -90,9 +90,8 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     ...flags
   } = all;
   const options = optionsFor(corpus, flags, command);
-  const interrupt = onInterrupt(() =>
-    notice('Finishing the step and saving; press Ctrl-C again to stop at once.'),
-  );
+  // Until there is something to save, while the text is read and speed is measured, a signal simply ends the process.
+  let interrupt: Interrupt | undefined;
   const view = createView();
   const overfits = watchOverfitting();
   const started = performance.now();
@@ -101,6 +100,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   try {
     result = await trainModel(options, {
       plan: (plan) => {
+        interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
         ({ uniformLoss } = plan);
         printPlan(plan);
         view.start(plan);
@@ -113,7 +113,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
         if (warning !== undefined) warn(warning);
       },
       ...(!isQuiet() && { sample: view.sample }),
-      interrupted: () => interrupt.arrived(),
+      interrupted: () => interrupt?.arrived() ?? false,
       notSaved: tellFailures(),
     });
   } finally {
@@ -123,7 +123,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   if (json) await print(`${JSON.stringify(summary(result))}\n`);
   else printEnd(result, { seconds, uniformLoss });
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
-  interrupt.end();
+  interrupt?.end();
 }
 
 /** A new run takes every flag, defaults included; one that goes on has options of its own, and only what was said counts. */

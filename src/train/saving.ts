@@ -144,7 +144,7 @@ function lost({ folder }: Run, { step, savedStep, error }: SaveFailure): UserErr
 
 /** A run's standing as trainer_state.json has it; infinite losses are null there. */
 function stateOf(progress: Progress) {
-  const { step, updates, bestStep, bestLoss, worse, goodStep, health } = progress;
+  const { step, updates, bestStep, bestLoss, worse, goodStep, evaluationDue, health } = progress;
   return {
     step,
     updates,
@@ -152,6 +152,7 @@ function stateOf(progress: Progress) {
     best_loss: Number.isFinite(bestLoss) ? bestLoss : null,
     evaluations_without_improvement: worse,
     good_step: goodStep,
+    ...(evaluationDue && { evaluation_due: true }),
     health: {
       recent_losses: health.recent,
       overcome_spikes: health.overcome,
@@ -172,6 +173,7 @@ export function progressOf({ health, ...state }: TrainerState): Progress {
     bestLoss: state.best_loss ?? Infinity,
     worse: state.evaluations_without_improvement,
     goodStep: state.good_step,
+    evaluationDue: state.evaluation_due === true,
     health: {
       recent: health.recent_losses,
       overcome: health.overcome_spikes,

@@ -102,8 +102,17 @@ export const DECAY_SHARE = 0.25;
 /** A trained model is changed in steps so much smaller than a new one is made. */
 export const FINE_TUNING = 0.1;
 
-/** Fills in what the options leave open. */
+/** The number of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
+export const MOST_MICRO_BATCHES = 2 ** 30;
+
+/** Fills in what the options leave open. @throws UsageError for more micro-batches than can be told apart */
 export function settle(options: TrainModelOptions): Settings {
+  const { gradientAccumulationSteps: microBatches = 1 } = options;
+  if (microBatches > MOST_MICRO_BATCHES)
+    throw new UsageError(
+      `--gradient-accumulation-steps ${microBatches} is more than ${MOST_MICRO_BATCHES}, the most micro-batches of a step`,
+      { hint: 'give a smaller one' },
+    );
   const preset = options.preset ?? 'nano';
   const { batchSize, ...shape } = presets[preset];
   const recipe = recipes[preset];

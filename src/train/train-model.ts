@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
 import { makeRunFolder } from '../checkpoint/runs.ts';
 import { STATE } from '../checkpoint/trainer-state.ts';
+import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
@@ -79,7 +80,7 @@ export interface TrainHandlers {
   readonly sample?: (text: string, step: number) => void;
   /** A checkpoint could not be written; training goes on. */
   readonly notSaved?: (failure: SaveFailure) => void;
-  /** Polled between steps; true ends the run after saving a checkpoint. */
+  /** Polled several times a second while the model is trained; true ends the run after saving a checkpoint. */
   readonly interrupted?: LoopHooks['interrupted'];
   /** See LoopHooks. */
   readonly inspect?: LoopHooks['inspect'];
@@ -216,15 +217,20 @@ async function runTraining(
     });
 
     let decoder: Decoder | undefined; // one for all previews: what a backend has loaded stays in its memory
-    const preview = (step: number): void => {
+    const interrupted = handlers.interrupted ?? (() => false);
+    const preview = async (step: number): Promise<void> => {
       if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
       decoder ??= new Decoder(backend, programs.model, new Layout(programs.end));
       const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
       const banned = bannedIds(data.tokenizer);
       const prompt = data.validation.length > 0 ? data.validation : data.train;
-      const ids = [
-        ...generate(decoder, prompt.slice(0, 1), { ...sampling, seed: settings.seed, sample: step, banned }),
-      ];
+      const drawing = { ...sampling, seed: settings.seed, sample: step, banned };
+      const ids: number[] = [];
+      const poll = startPolling(interrupted, SIGNAL_POLL_SECONDS);
+      for (const id of generate(decoder, prompt.slice(0, 1), drawing)) {
+        if (await poll()) return; // half a sample is none
+        ids.push(id);
+      }
       const text = data.tokenizer.decode(ids);
       run.log('samples', { step, text });
       handlers.sample(text, step);
@@ -262,7 +268,7 @@ async function runTraining(
       trainer,
       loopData(data, settings, config.blockSize),
       loopOptions,
-      (event) => {
+      async (event) => {
         if (event.type === 'evaluation') keepTime(event.step);
         keep(event);
         if (event.type === 'step') {
@@ -270,7 +276,7 @@ async function runTraining(
           steps++;
         }
         handlers.event?.(event);
-        if (event.type === 'evaluation') preview(event.step);
+        if (event.type === 'evaluation') await preview(event.step);
         if (event.type === 'end') end = event;
       },
       {
@@ -339,6 +345,7 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
   const shape = { B: settings.batchSize, T };
   const judged = validation.length > 0 ? validation : tokens;
   return {
+    microBatches: settings.gradientAccumulationSteps,
     batches: (step) =>
       randomBatches(tokens, shape, {
         seed: settings.seed,
