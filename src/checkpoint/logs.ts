@@ -13,6 +13,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import { readWholeFile } from '../read-file.ts';
 import { writeFileAtomic } from './atomic.ts';
 
@@ -161,7 +162,7 @@ class LogReader {
 
   #fail(field: string, wanted: string): never {
     throw new UserError(
-      `${this.#path}: the line of step ${this.step} has "${field}": ${JSON.stringify(this.#entry[field])}, not ${wanted}`,
+      `${this.#path}: the line of step ${this.step} has "${field}": ${shownJson(this.#entry[field])}, not ${wanted}`,
       { hint: 'the log is damaged or from another version' },
     );
   }

@@ -10,6 +10,7 @@ import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatColumns, formatCount, formatDuration, formatNumber } from '../format.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, type Series } from './line-chart.ts';
+import { modelFolder } from './model-options.ts';
 import { argument, filePath, option } from './options.ts';
 import { writePage } from './report.ts';
 import { print, printable, stdoutColors } from './terminal.ts';
@@ -22,7 +23,7 @@ interface Flags {
 
 export function register(command: Command): void {
   command
-    .addArgument(argument('[run...]', 'run folders; default: all under checkpoints/', filePath))
+    .addArgument(argument('[run...]', 'run folders; default: all under checkpoints/', modelFolder))
     .addOption(option('--html <file>', 'write the comparison as a web page; -: to stdout', filePath))
     .option('--json', 'print the comparison as JSON')
     .action(compare);

@@ -1,6 +1,6 @@
 /** `gpt train`: text in, model folder out. */
 import type { Command } from 'commander';
-import { newestResumable } from '../checkpoint/runs.ts';
+import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import { trainModel, type TrainResult } from '../train/train-model.ts';
@@ -138,7 +138,11 @@ function optionsFor(
     return { corpus, ...flags };
   }
   const said = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) !== 'default');
-  return { ...Object.fromEntries(said), corpus, resume: resume === true ? newestResumable() : resume };
+  return {
+    ...Object.fromEntries(said),
+    corpus,
+    resume: resume === true ? newestResumable() : resolveRun(resume),
+  };
 }
 
 const summary = ({ folder, reason, progress, validationLoss, profile }: TrainResult) => ({

@@ -60,10 +60,10 @@ test('passes over a torn last line and lines that are no entries', () => {
 
 test.each([
   ['metrics', { step: 7, loss: '4', lr: 1, grad_norm: 1 }, '"loss": "4", not a number'],
-  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, '"lr": undefined, not a number'],
-  ['metrics', { step: 7, val_loss: 4 }, '"train_loss": undefined, not a number'],
+  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, '"lr": missing, not a number'],
+  ['metrics', { step: 7, val_loss: 4 }, '"train_loss": missing, not a number'],
   ['samples', { step: 7, text: 5 }, '"text": 5, not a text'],
-  ['speed', { step: 7, tokens: 5 }, '"seconds": undefined, not a number'],
+  ['speed', { step: 7, tokens: 5 }, '"seconds": missing, not a number'],
 ] as const)('names the file, the step and the field that is wrong: %s %j', (name, line, message) => {
   write(name, [line]);
   expect(() => readLogs(folder)).toThrow(`${name}.jsonl: the line of step 7 has ${message}`);

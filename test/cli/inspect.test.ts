@@ -21,7 +21,7 @@ beforeAll(async () => {
 describe('inspect', () => {
   test('shows shape, parameters by part, history, tokenizer and weights of the newest run', async () => {
     const { stdout, stderr, code } = await gpt(['inspect']);
-    expect(stderr).toBe('');
+    expect(stderr).toBe('Using the newest run, checkpoints/chars\n');
     expect(code).toBe(0);
     expect(stdout).toMatch(/model +checkpoints\/chars\n/);
     expect(stdout).toMatch(/shape +2 layers, 2 heads, 16 channels, block 16; [\d.]+K parameters/);
