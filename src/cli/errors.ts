@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
+import { asStarted } from './command-name.ts';
 import { hintForFlag } from './foreign-flags.ts';
 import { printable, printableLine, printError, stderrColors } from './terminal.ts';
 
@@ -49,7 +50,7 @@ export function describeError(error: unknown, command: GivenCommand): Report {
 export function printReport(report: Report, error: unknown): void {
   printError(`${stderrColors.red('error:')} ${printableLine(abridge(report.message))}`);
   if (report.hint !== undefined)
-    printError(`${stderrColors.cyan('hint:')} ${printableLine(abridge(report.hint))}`);
+    printError(`${stderrColors.cyan('hint:')} ${printableLine(abridge(asStarted(report.hint)))}`);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
 }
 

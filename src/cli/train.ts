@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
-import { trainModel, type TrainResult } from '../train/train-model.ts';
+import type { TrainEvent } from '../train/loop.ts';
+import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
@@ -95,23 +96,26 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const view = createView();
   const overfits = watchOverfitting();
   const started = performance.now();
-  let uniformLoss = 0;
+  let plan: TrainPlan;
+  let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
   let result: TrainResult;
   try {
     result = await trainModel(options, {
-      plan: (plan) => {
+      plan: (made) => {
+        plan = made;
         interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
-        ({ uniformLoss } = plan);
-        printPlan(plan);
-        view.start(plan);
+        printPlan(made);
+        view.start(made);
       },
       refitted: view.refitted,
       event: (event) => {
+        if (event.type === 'evaluation') lastEvaluation = event;
         view.event(event);
         tellTrouble(event);
         const warning = overfits(event);
         if (warning !== undefined) warn(warning);
       },
+      evaluated: view.evaluated,
       ...(!isQuiet() && { sample: view.sample }),
       interrupted: () => interrupt?.arrived() ?? false,
       notSaved: tellFailures(),
@@ -121,7 +125,9 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   }
   const seconds = (performance.now() - started) / 1000;
   if (json) await print(`${JSON.stringify(summary(result))}\n`);
-  else printEnd(result, { seconds, uniformLoss });
+  else printEnd(result, { seconds, plan: plan!, lastEvaluation });
+  // For m=$(gpt train book.txt). On a terminal the lines above say it already.
+  if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
   interrupt?.end();
 }
@@ -150,7 +156,6 @@ const summary = ({ folder, reason, progress, validationLoss, profile }: TrainRes
   reason,
   steps: progress.step,
   best_step: progress.bestStep,
-  best_loss: Number.isFinite(progress.bestLoss) ? progress.bestLoss : null,
   val_loss: validationLoss ?? null,
   ...(profile && { profile }),
 });

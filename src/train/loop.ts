@@ -31,10 +31,11 @@ export interface LoopData {
   readonly microBatches: number;
   /** The micro-batches of step `step`, counted from 0; a pure function of it. */
   readonly batches: (step: number) => Iterable<Batch>;
-  /** A fixed sample of each split, the same at every evaluation; and all of the validation split, for the end. */
+  /** A fixed sample of each split, the same at every evaluation. */
   readonly trainSample: () => Iterable<Batch>;
   readonly validationSample: () => Iterable<Batch>;
-  readonly wholeValidation: () => Iterable<Batch>;
+  /** The whole validation split, on which the model that is kept is evaluated at the end; undefined without a split. */
+  readonly wholeValidation: (() => Iterable<Batch>) | undefined;
 }
 
 /** Where a run stands: what a checkpoint must hold besides the numbers in memory. */
@@ -81,6 +82,7 @@ export type TrainEvent =
   | {
       readonly type: 'evaluation';
       readonly step: number;
+      /** Estimates: means over the samples of LoopData. */
       readonly trainLoss: number;
       readonly validationLoss: number;
       /** The lowest validation loss so far. */
@@ -105,7 +107,10 @@ export type TrainEvent =
       readonly type: 'end';
       readonly reason: EndReason;
       readonly progress: Progress;
-      /** Of the final parameters, over the whole validation split; undefined if the end was not reached. */
+      /**
+       * Of the best model, the one that is kept, over the whole validation split. Undefined if the end was not reached or
+       * there is no such split.
+       */
       readonly validationLoss: number | undefined;
       /** What was wrong, if training diverged. */
       readonly why: Why | undefined;
@@ -129,6 +134,10 @@ export interface LoopHooks {
   readonly interrupted?: (() => boolean | Promise<boolean>) | undefined;
   /** Puts the trainer back to the last checkpoint up to a step, or to its start, and says where that is. */
   readonly restore?: ((step: number) => Progress) | undefined;
+  /** Overwrites the parameters with those of the best model, at the end of a run, to evaluate it. */
+  readonly loadBest?: (() => void) | undefined;
+  /** Called after each batch of the evaluation of the whole validation split, with the tokens predicted so far. */
+  readonly evaluated?: ((tokens: number) => void) | undefined;
   /**
    * Sees what a step has found before it is judged, and may replace it: where tests put faults.
    *
@@ -149,7 +158,7 @@ export async function train(
   data: LoopData,
   options: LoopOptions,
   handle: (event: TrainEvent) => void | Promise<void>,
-  { interrupted = () => false, restore, inspect }: LoopHooks = {},
+  { interrupted = () => false, restore, loadBest, evaluated, inspect }: LoopHooks = {},
   progress = freshProgress,
 ): Promise<EndReason> {
   let why: Why | undefined;
@@ -157,8 +166,10 @@ export async function train(
   const poll = startPolling(interrupted, SIGNAL_POLL_SECONDS);
   let reason = await run();
   let finalLoss: number | undefined;
-  if (reason === 'finished' || reason === 'stopped early') {
-    finalLoss = await meanLoss(trainer, data.wholeValidation(), poll);
+  if (data.wholeValidation !== undefined && (reason === 'finished' || reason === 'stopped early')) {
+    // The last checkpoint is written, so the parameters in memory are not needed any more.
+    loadBest?.();
+    finalLoss = await meanLoss(trainer, data.wholeValidation(), poll, evaluated);
     if (finalLoss === undefined) reason = 'interrupted';
   }
   const broken = reason === 'diverged' ? why : undefined;
@@ -299,10 +310,16 @@ async function gradientOf(
 }
 
 /** The mean loss over batches, in nats per token; undefined if it was interrupted. */
-async function meanLoss(trainer: Trainer, batches: Iterable<Batch>, poll: Poll): Promise<number | undefined> {
+async function meanLoss(
+  trainer: Trainer,
+  batches: Iterable<Batch>,
+  poll: Poll,
+  evaluated?: LoopHooks['evaluated'],
+): Promise<number | undefined> {
   const total = { sum: 0, count: 0 };
   for (const batch of batches) {
     trainer.addLosses(batch, total);
+    evaluated?.(total.count);
     if (await poll()) return undefined;
   }
   return total.sum / total.count;

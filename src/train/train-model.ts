@@ -14,6 +14,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   freshProgress,
@@ -27,6 +28,7 @@ import {
   type Why,
 } from './loop.ts';
 import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds, refit } from './budget.ts';
+import { examplePrompt } from './example-prompt.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms } from './programs.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
@@ -80,6 +82,8 @@ export interface TrainHandlers {
   readonly sample?: (text: string, step: number) => void;
   /** A checkpoint could not be written; training goes on. */
   readonly notSaved?: (failure: SaveFailure) => void;
+  /** The evaluation of the whole validation split, at the end, has come so far; 0 … 1. */
+  readonly evaluated?: (done: number) => void;
   /** Polled several times a second while the model is trained; true ends the run after saving a checkpoint. */
   readonly interrupted?: LoopHooks['interrupted'];
   /** See LoopHooks. */
@@ -90,8 +94,10 @@ export interface TrainResult {
   readonly folder: string;
   readonly reason: EndReason;
   readonly progress: Progress;
-  /** Nats per token over the whole validation split, of the final parameters. */
+  /** Nats per token over the whole validation split, of the model that is kept; undefined without such a split. */
   readonly validationLoss: number | undefined;
+  /** A few words of the text, to try the model with; undefined if it has none that the model knows. */
+  readonly examplePrompt: string | undefined;
   /** Where the time of the steps went, if TrainModelOptions.profile asked. */
   readonly profile: TrainProfile | undefined;
 }
@@ -260,7 +266,7 @@ async function runTraining(
       handlers.notSaved ?? (() => {}),
     );
     // What training may have to go back to is in the run, wherever the model is by then.
-    if (start !== undefined) keep({ type: 'checkpoint', progress });
+    if (start !== undefined) keep.handle({ type: 'checkpoint', progress });
     let end: (TrainEvent & { type: 'end' }) | undefined;
     let stepSeconds = 0;
     let steps = 0;
@@ -270,7 +276,7 @@ async function runTraining(
       loopOptions,
       async (event) => {
         if (event.type === 'evaluation') keepTime(event.step);
-        keep(event);
+        keep.handle(event);
         if (event.type === 'step') {
           stepSeconds += event.seconds;
           steps++;
@@ -283,6 +289,8 @@ async function runTraining(
         interrupted: handlers.interrupted,
         inspect: handlers.inspect,
         restore: (step) => restore(trainer, run.rollBack(step)),
+        loadBest: keep.loadBest,
+        evaluated: (tokens) => handlers.evaluated?.(tokens / (data.validation.length - 1)),
       },
       progress,
     );
@@ -291,7 +299,14 @@ async function runTraining(
     const profile = options.profile
       ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(trainer.timings()) }
       : undefined;
-    return { folder, reason, progress: last, validationLoss, profile };
+    return {
+      folder,
+      reason,
+      progress: last,
+      validationLoss,
+      examplePrompt: examplePrompt(data.validation.length > 0 ? data.validation : data.train, data.tokenizer),
+      profile,
+    };
   } finally {
     opened?.close();
   }
@@ -309,14 +324,14 @@ const loopOptionsOf = (settings: Settings): LoopOptions => ({
 function readTextAgain(options: TrainModelOptions, tokenizer: Tokenizer, isNamed: boolean): TrainingData {
   if (!isNamed && options.corpus.includes('-'))
     throw new UserError('the text of this run came from stdin', {
-      hint: `give it again: … | gpt train - --resume ${options.resume}`,
+      hint: `give it again: … | gpt train - --resume ${shellQuoted(options.resume!)}`,
     });
   try {
     return readTrainingData(options, tokenizer);
   } catch (error) {
     if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
     throw new UserError(`${error.path ?? 'a file'}, a text of this run, is not there`, {
-      hint: `say where it is: gpt train FILE --resume ${options.resume}`,
+      hint: `say where it is: gpt train FILE --resume ${shellQuoted(options.resume!)}`,
     });
   }
 }
@@ -332,7 +347,7 @@ function diverged(folder: string, { step, bestStep, goodStep, health }: Progress
   const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
   const next =
     goodStep > 0
-      ? `go on from step ${goodStep} at a lower rate: gpt train --resume ${folder} --force --learning-rate …`
+      ? `go on from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force --learning-rate …`
       : 'start again with a lower --learning-rate or a longer --warmup-iters';
   return new UserError(
     `training diverged at step ${step}, after going back ${health.rollbacks} times: ${why.fault}; ${why.tensor}`,
@@ -354,7 +369,6 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
       }),
     trainSample: () => sampleBatches(tokens, shape, settings.evalIters),
     validationSample: () => sampleBatches(judged, shape, settings.evalIters),
-    wholeValidation: () =>
-      validation.length > 0 ? wholeBatches(judged, shape) : sampleBatches(judged, shape, settings.evalIters),
+    wholeValidation: validation.length > 0 ? () => wholeBatches(validation, shape) : undefined,
   };
 }

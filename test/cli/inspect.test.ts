@@ -28,7 +28,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/tokenizer +char, \d+ tokens/);
     expect(stdout).toMatch(/token embedding +\d+ +[\d.]+%/);
     expect(stdout).toMatch(/steps +30, 1.92K tokens/);
-    expect(stdout).toMatch(/best +validation loss \d\.\d{4} at step 30/);
+    expect(stdout).toMatch(/validation loss +\d\.\d{4} at step 30, on the whole split/);
     expect(stdout).toMatch(/time +.* in steps, [\d,.]+ tok\/s/);
     expect(stdout).toMatch(/h\.1\.attn\.c_attn\.weight +16×48 /);
     expect(stdout).toMatch(/h\.0\.ln_1\.weight +16 +1\.000|h\.0\.ln_1\.weight +16 +(0\.9|1\.0)/);
