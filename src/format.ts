@@ -62,10 +62,13 @@ export const formatRate = (perSecond: number, unit: string): string =>
 export const formatPercent = (fraction: number, digits = 1): string => `${(fraction * 100).toFixed(digits)}%`;
 
 /** What a tokenizer's vocabulary holds: `89 characters and <unk>`. */
-export const describeVocabulary = ({ kind, vocabSize }: Tokenizer): string =>
-  kind === 'bpe'
-    ? `${formatNumber(vocabSize)} byte-level tokens`
-    : `${formatNumber(vocabSize - 1)} ${kind === 'char' ? 'characters' : 'words'} and <unk>`;
+export function describeVocabulary({ kind, vocabSize, unkId }: Tokenizer): string {
+  if (kind === 'bpe') return `${formatNumber(vocabSize)} byte-level tokens`;
+  const name = kind === 'char' ? 'characters' : 'words';
+  return unkId === undefined
+    ? `${formatNumber(vocabSize)} ${name}`
+    : `${formatNumber(vocabSize - 1)} ${name} and <unk>`;
+}
 
 /** Two columns, labels padded to one width, as in the plan that `train` shows before it starts. */
 export function formatTable(rows: readonly (readonly [label: string, value: string])[]): string {
@@ -80,12 +83,3 @@ export function formatColumns(head: readonly string[], rows: readonly (readonly 
     `  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd();
   return [head, ...rows].map(line).join('\n');
 }
-
-/** A loss in nats per token: `1.7867`, or `≈1.7450` for an estimate. */
-export const formatLoss = ({
-  loss,
-  isEstimate,
-}: {
-  readonly loss: number;
-  readonly isEstimate: boolean;
-}): string => `${isEstimate ? '≈' : ''}${loss.toFixed(4)}`;

@@ -1,23 +1,24 @@
 /**
- * config.json and its companions, as Hugging Face's `transformers` writes and reads them for GPT-2. A model of GPT-2's
+ * config.json, as Hugging Face's `transformers` writes and reads them for GPT-2. A model of GPT-2's
  * architecture is theirs without conversion; one they have no class for (post-LN) says so in its model_type, so that
  * `transformers` refuses it instead of computing something else.
  */
 import { UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { MOST_LAYERS, type ModelConfig } from '../model/config.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { SpecialTokens } from '../tokenizer/tokenizer.ts';
+import { boundaryIds } from './generation-config.ts';
 
 const OWN_MODEL_TYPE = 'gpt-trainer';
 
 /** Of config.json, where it holds more than GPT-2's. */
 const FORMAT = 1;
 
-/** What these files say about the tokenizer. */
-type TokenizerFacts = Pick<Tokenizer, 'unkId' | 'endOfTextId' | 'vocabulary'>;
-
 /** The content of config.json. */
-export function toConfigJson(config: ModelConfig, tokenizer: TokenizerFacts): Record<string, unknown> {
+export function toConfigJson(
+  config: ModelConfig,
+  tokenizer: { readonly special: SpecialTokens },
+): Record<string, unknown> {
   const isGpt2 = config.norm === 'pre';
   return {
     architectures: [isGpt2 ? 'GPT2LMHeadModel' : 'PostNormGPT'],
@@ -46,34 +47,6 @@ export function toConfigJson(config: ModelConfig, tokenizer: TokenizerFacts): Re
     norm_position: config.norm,
   };
 }
-
-/** `<|endoftext|>` both begins and ends a text, as in GPT-2. Where there is none it has to be said: 50256 is the default. */
-const boundaryIds = ({ endOfTextId = null }: { readonly endOfTextId?: number | null | undefined }) => ({
-  bos_token_id: endOfTextId,
-  eos_token_id: endOfTextId,
-});
-
-export function toTokenizerConfigJson(
-  config: ModelConfig,
-  { unkId, endOfTextId, vocabulary }: TokenizerFacts,
-): Record<string, unknown> {
-  return {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    ...(unkId !== undefined && { unk_token: vocabulary[unkId] }),
-    ...(endOfTextId !== undefined && {
-      bos_token: vocabulary[endOfTextId],
-      eos_token: vocabulary[endOfTextId],
-    }),
-    model_max_length: config.blockSize,
-    clean_up_tokenization_spaces: false,
-  };
-}
-
-export const toGenerationConfigJson = (tokenizer: TokenizerFacts) => ({
-  do_sample: true,
-  max_new_tokens: 200,
-  ...(tokenizer.endOfTextId !== undefined && boundaryIds(tokenizer)),
-});
 
 /**
  * Reads config.json, GPT-2's from Hugging Face included.

@@ -17,23 +17,13 @@ import { parameterTable } from '../model/parameters.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic, type FileWriter } from './atomic.ts';
-import {
-  fromConfigJson,
-  fromTensorName,
-  isBuffer,
-  toConfigJson,
-  toGenerationConfigJson,
-  toTensorName,
-  toTokenizerConfigJson,
-} from './huggingface.ts';
+import { fromConfigJson, fromTensorName, isBuffer, toConfigJson, toTensorName } from './huggingface.ts';
+import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { openSafetensors, safetensorsPieces, type LoadOptions, type SafetensorsFile } from './safetensors.ts';
+import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 
 export const WEIGHTS = 'model.safetensors';
-
-/** In the metadata of weights that are the result of a run: their loss on the whole validation split, and its tokens. */
-export const VALIDATION_LOSS = 'val_loss';
-export const VALIDATION_TOKENS = 'val_tokens';
 
 /** In bytes. A config.json has some kilobytes. */
 const LARGEST_CONFIG = 1e6;
@@ -50,7 +40,7 @@ export function writeModelDescription(
     'config.json': toConfigJson(config, tokenizer),
     'tokenizer.json': tokenizer.toJSON(),
     'tokenizer_config.json': toTokenizerConfigJson(config, tokenizer),
-    'generation_config.json': toGenerationConfigJson(tokenizer),
+    'generation_config.json': toGenerationConfigJson(config, tokenizer),
   };
   for (const [file, content] of Object.entries(files)) writeJson(join(folder, file), content, write);
 }
@@ -141,15 +131,17 @@ export function openModelFolder(folder: string): ModelFolder {
       hint: `a model folder has config.json, tokenizer.json and ${WEIGHTS}`,
     });
   const config = fromConfigJson(readTextFile(configPath, LARGEST_CONFIG), configPath);
-  const found = readTokenizer(folder);
+  const found = readTokenizer(folder, config.vocabSize);
   // A table of embeddings may have rows to spare, as 50,304 is a rounder number than 50,257; but not any number.
   const mayBePadded = found.kind === 'bpe' && config.vocabSize < 2 * found.vocabSize;
-  const tokenizer = mayBePadded ? padded(found, config.vocabSize) : found;
-  if (tokenizer.vocabSize !== config.vocabSize)
+  const fitting = mayBePadded ? padded(found, config.vocabSize) : found;
+  checkRows(folder, fitting, config.vocabSize);
+  if (fitting.vocabSize !== config.vocabSize)
     throw new UserError(
-      `${folder}: config.json has a vocab_size of ${config.vocabSize}, its tokenizer has ${tokenizer.vocabSize} tokens`,
+      `${folder}: config.json has a vocab_size of ${config.vocabSize}, its tokenizer has ${fitting.vocabSize} tokens`,
       { hint: 'the two belong to different models' },
     );
+  const tokenizer = withBoundaries(fitting, folder);
   const path = join(folder, WEIGHTS);
   if (!existsSync(path))
     throw new UserError(`${folder} has no ${WEIGHTS}: its training has not saved one yet`);
@@ -168,6 +160,17 @@ export function openModelFolder(folder: string): ModelFolder {
     metadata,
     load: (into, options) => loadWeights(path, config, into, options),
   };
+}
+
+/** People add a special token to a tokenizer and forget the model. */
+function checkRows(folder: string, { vocabulary, special }: Tokenizer, rows: number): void {
+  const named = [...Object.values(special.roles), ...special.extra];
+  const token = vocabulary.slice(rows).find((text) => named.includes(text));
+  if (token !== undefined)
+    throw new UserError(
+      `${folder}: the special token ${shownJson(token)} has no row in the embedding: config.json has a vocab_size of ${rows}, its tokenizer has ${vocabulary.length} tokens`,
+      { hint: 'in transformers, call model.resize_token_embeddings(len(tokenizer)) and save both again' },
+    );
 }
 
 function loadWeights(

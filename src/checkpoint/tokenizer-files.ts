@@ -6,25 +6,29 @@ import { readTextFile } from '../read-file.ts';
 import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { readTokenizerSettings } from './tokenizer-config.ts';
 
 /** In bytes. Large vocabularies with their merges have some tens of megabytes. */
 const LARGEST = 256e6;
 
 /**
  * @param path a tokenizer.json, or a folder that has one or the older pair
+ * @param room rows of the embedding, if it belongs to a model
  * @throws UserError that names the file and what is wrong with it
  */
-export function readTokenizer(path: string): Tokenizer {
+export function readTokenizer(path: string, room = 0): Tokenizer {
   if (!existsSync(path)) throw new UserError(`there is no ${path}`);
   if (!statSync(path).isDirectory()) return tokenizerFromJson(readTextFile(path, LARGEST), path);
   const [json, vocab, merges] = ['tokenizer.json', 'vocab.json', 'merges.txt'].map((name) =>
     join(path, name),
   );
-  if (existsSync(json)) return tokenizerFromJson(readTextFile(json, LARGEST), json);
+  const settings = readTokenizerSettings(path, room);
+  if (existsSync(json)) return tokenizerFromJson(readTextFile(json, LARGEST), json, settings);
   if (existsSync(vocab) && existsSync(merges))
     return bpeFromVocabAndMerges(
       { file: vocab, text: readTextFile(vocab, LARGEST) },
       { file: merges, text: readTextFile(merges, LARGEST) },
+      settings,
     );
   throw new UserError(`${path} has no tokenizer.json`, {
     hint: 'a model folder has config.json, tokenizer.json and model.safetensors',

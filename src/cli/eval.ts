@@ -1,5 +1,6 @@
 /** `gpt eval`: how well models predict texts. */
 import type { Command } from 'commander';
+import { newestRun } from '../checkpoint/runs.ts';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
@@ -12,7 +13,7 @@ import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
 import { addExamples } from './help.ts';
-import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
+import { openModel, threadsOption } from './model-options.ts';
 import {
   argument,
   choice,
@@ -53,8 +54,8 @@ export function register(command: Command): void {
       orVariable(
         repeatable(
           '-m, --model <folder>',
-          'or the name of a run; may be given again; default: the newest under checkpoints/',
-          modelFolder,
+          'may be given again; default: the newest run under checkpoints/',
+          filePath,
         ),
         'GPT_MODEL',
       ),
@@ -107,7 +108,7 @@ export function register(command: Command): void {
 
 async function evaluate(files: string[], flags: Flags): Promise<void> {
   checkUsage(files, flags);
-  const models = flags.model ?? [chosenModel(undefined)];
+  const models = flags.model ?? [newestRun()];
   if (flags.memorization) {
     await evaluateMemorization(models, { ...WRITING, ...flags });
     return;

@@ -11,13 +11,11 @@ import { decodeText } from '../data/decode-text.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
-import { shownJson } from '../json.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { describeVocabulary, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { addExamples } from './help.ts';
-import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
 
@@ -55,7 +53,7 @@ export function register(command: Command): void {
   command
     .option('--encode', 'text on stdin to ids on stdout')
     .option('--decode', 'ids on stdin to text on stdout')
-    .addOption(option('-m, --model <path>', 'a model folder, a run or a tokenizer.json', modelFolder))
+    .addOption(option('-m, --model <path>', 'a model folder or a tokenizer.json', filePath))
     .action(tokenize);
   addExamples(command, [
     ['What words a text has', 'gpt tokenize book.txt --tokenizer word'],
@@ -178,18 +176,24 @@ function givenTokenizer(path: string | undefined): Tokenizer {
 /** Ids separated by spaces, a new line behind each token that ends one: easy on the eye and on line-based tools. */
 async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
   let unknown = 0;
-  const encoder = tokenizer.encoder();
+  const { unkId } = tokenizer;
+  const encoder = tokenizer.encoder(({ text }) => {
+    // The text may also name the token itself.
+    if (unkId === undefined || text !== tokenizer.vocabulary[unkId]) unknown++;
+  });
   const show = async (ids: Uint32Array): Promise<void> => {
     let text = '';
-    for (const id of ids) {
-      if (id === tokenizer.unkId) unknown++;
-      text += id + (tokenizer.vocabulary[id].endsWith('\n') ? '\n' : ' ');
-    }
+    for (const id of ids) text += id + (tokenizer.vocabulary[id].endsWith('\n') ? '\n' : ' ');
     if (text !== '') await print(text);
   };
   for (const piece of decodeText(chunksOf(0), 'stdin', flags)) await show(encoder.push(piece));
   await show(encoder.end());
-  if (unknown > 0) notice(`${formatNumber(unknown)} unknown tokens became <unk>`);
+  if (unknown > 0)
+    notice(
+      unkId === undefined
+        ? `${formatNumber(unknown)} unknown tokens were left out, as there is no <unk>`
+        : `${formatNumber(unknown)} unknown tokens became <unk>`,
+    );
 }
 
 /** Any white space between ids will do. */
@@ -216,7 +220,7 @@ const LONGEST_ID = 10; // digits: ids are below 2³²
 function parseId(word: string, tokenizer: Tokenizer): number {
   const id = word.length <= LONGEST_ID && /^\d+$/.test(word) ? Number(word) : -1;
   if (id < 0 || id >= tokenizer.vocabSize)
-    throw new UserError(`${shownJson(word)} is not a token id`, {
+    throw new UserError(`${JSON.stringify(word.slice(0, 40))} is not a token id`, {
       hint: `ids are whole numbers from 0 to ${tokenizer.vocabSize - 1}`,
     });
   return id;

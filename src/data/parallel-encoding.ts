@@ -51,7 +51,10 @@ export function* encodeInParallel(
       held += next.value;
       seen += next.value.length;
       const end = tokenizer.cut(held);
-      if (end === 0 && held.length > LARGEST_BLOCK) break;
+      if (end === 0) {
+        if (held.length > LARGEST_BLOCK) break;
+        continue;
+      }
       const block = held.slice(0, end);
       held = held.slice(end);
       if (seen > from) helpers ??= startHelpers(tokenizer, encoder, threads - 1);

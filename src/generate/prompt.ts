@@ -1,5 +1,4 @@
 import { UserError } from '../errors.ts';
-import { shownJson } from '../json.ts';
 import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
 
 /** What becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`. */
@@ -19,22 +18,26 @@ export function encodePrompt(
   place = '',
 ): { ids: Uint32Array; unknown: number } {
   let first: Unknown | undefined;
-  let unknown = 0;
+  const { unkId } = tokenizer;
+  const unkText = unkId === undefined ? undefined : tokenizer.vocabulary[unkId];
+  /** Of each `<unk>`, whether it stands for text that the vocabulary lacks; otherwise the prompt asks for it by name. */
+  const isUnknown: boolean[] = [];
   const all = encode(tokenizer, text, (found) => {
-    first ??= found;
-    unknown++;
+    isUnknown.push(found.text !== unkText);
+    if (found.text !== unkText) first ??= found;
   });
   if (first !== undefined && unk === 'error')
     throw new UserError(
-      `the model does not know ${shownJson(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
+      `the model does not know ${JSON.stringify(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
       { hint: 'it was not in the training text; leave it out, or use --unk skip or --unk replace' },
     );
-  const ids = unk === 'skip' ? all.filter((id) => id !== tokenizer.unkId) : all;
+  let seen = 0;
+  const ids = unk === 'skip' ? all.filter((id) => id !== unkId || !isUnknown[seen++]) : all;
   if (ids.length === 0)
     throw new UserError(`nothing of the prompt${place} is known to the model`, {
       hint: 'use another prompt',
     });
-  return { ids, unknown };
+  return { ids, unknown: isUnknown.filter(Boolean).length };
 }
 
 /** ' (U+00E9)' behind a single character: many look alike, or like nothing. */
@@ -43,8 +46,12 @@ function codePoint(text: string): string {
   return ` (U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`;
 }
 
-/** What to continue where there is no prompt: a line break, as if a paragraph had just ended; else the first token. */
+/**
+ * What to continue where there is no prompt: the token that starts texts, as transformers' `generate()` does; without one, a
+ * line break, as if a paragraph had just ended; without that, the first token.
+ */
 export function startOfText(tokenizer: Tokenizer): { ids: Uint32Array; unknown: number } {
-  const [id] = encode(tokenizer, '\n');
-  return { ids: Uint32Array.of(id === tokenizer.unkId ? 0 : id), unknown: 0 };
+  const { special, unkId } = tokenizer;
+  const lineBreak = encode(tokenizer, '\n', () => {}).at(-1) ?? 0;
+  return { ids: Uint32Array.of(special.startId ?? (lineBreak === unkId ? 0 : lineBreak)), unknown: 0 };
 }

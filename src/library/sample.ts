@@ -3,7 +3,7 @@ import type { TextNumber } from '../generate/draft.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
-import { bannedIds, endOfTextIds } from '../tokenizer/tokenizer.ts';
+import { bannedIds } from '../tokenizer/tokenizer.ts';
 import type { Model } from './model.ts';
 
 export interface SampleOptions extends Partial<SamplingOptions>, TextNumber {
@@ -16,6 +16,8 @@ export interface SampleOptions extends Partial<SamplingOptions>, TextNumber {
   readonly seed?: number;
   /** Prompt text that the model's vocabulary lacks: an error (the default), left out, or `<unk>`. */
   readonly unk?: Unk;
+  /** Whether to continue past the end of a text, such as `<|endoftext|>`; default: false. */
+  readonly ignoreEos?: boolean;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface SampleOptions extends Partial<SamplingOptions>, TextNumber {
 export async function* sample(
   model: Model,
   prompt = '',
-  { unk = 'error', ...options }: SampleOptions = {},
+  { unk = 'error', ignoreEos = false, ...options }: SampleOptions = {},
 ): AsyncGenerator<string, void, undefined> {
   const { tokenizer } = model;
   const { ids } =
@@ -45,7 +47,7 @@ export async function* sample(
       seed: Math.floor(Math.random() * 2 ** 32),
       ...options,
       banned: bannedIds(tokenizer),
-      stop: endOfTextIds(tokenizer),
+      stop: ignoreEos ? new Set() : tokenizer.special.endIds,
     });
     const decoding = tokenizer.decoder(); // a token may hold a part of a character
     for (const id of drawn) {

@@ -3,7 +3,17 @@ import { shownJson } from '../json.ts';
 import type { Merge } from './bpe-merging.ts';
 import { byteAlphabet, bytesOfToken } from './byte-alphabet.ts';
 import { PairTable } from '../pair-table.ts';
+import {
+  addedTokensJson,
+  addTokens,
+  readAddedTokens,
+  type AddedIds,
+  type AddedToken,
+} from './added-tokens.ts';
+import { firstToken, templateWithFirst } from './post-processor.ts';
 import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { specialTokensOf, withDefaultToken, type TokenizerSettings } from './tokenizer-settings.ts';
+import type { SpecialTokens } from './tokenizer.ts';
 
 export const END_OF_TEXT = '<|endoftext|>';
 
@@ -12,27 +22,33 @@ export interface BpeModel {
   readonly tokens: readonly string[];
   /** In the order in which they are made. */
   readonly merges: readonly Merge[];
-  /** Ids of tokens that stand for their own text wherever it occurs. "Special" ones are no text to a reader. */
-  readonly added: ReadonlyMap<number, { readonly special: boolean }>;
+  readonly added: AddedIds;
+  readonly special: SpecialTokens;
+  /** Whether a space goes in front of texts, and text behind special tokens, that start without one. */
+  readonly addPrefixSpace: boolean;
+  /** The token in front of each text. */
+  readonly firstId: number | undefined;
 }
 
+/** The roles of a new tokenizer's only special token, and of GPT-2's. */
+export const endOfTextRoles = {
+  bos_token: END_OF_TEXT,
+  eos_token: END_OF_TEXT,
+  unk_token: END_OF_TEXT,
+};
+
 /** The content of tokenizer.json. */
-export const bpeJson = ({ tokens, merges, added }: BpeModel): unknown => ({
+export const bpeJson = ({ tokens, merges, added, addPrefixSpace, firstId }: BpeModel): unknown => ({
   version: '1.0',
   truncation: null,
   padding: null,
-  added_tokens: Array.from(added, ([id, { special }]) => ({
-    id,
-    content: tokens[id],
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special,
-  })),
+  added_tokens: addedTokensJson(tokens, added),
   normalizer: null,
-  pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-  post_processor: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: false, use_regex: true },
+  pre_tokenizer: { type: 'ByteLevel', add_prefix_space: addPrefixSpace, trim_offsets: true, use_regex: true },
+  post_processor:
+    firstId === undefined
+      ? { type: 'ByteLevel', add_prefix_space: true, trim_offsets: false, use_regex: true }
+      : templateWithFirst(tokens[firstId], firstId),
   decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
   model: {
     type: 'BPE',
@@ -55,14 +71,15 @@ export function isBpeJson(json: JsonObject): boolean {
 }
 
 /** Reads tokenizer.json after checking everything in it that ids and text depend on. */
-export function readBpe(json: JsonObject, fail: Refuse): BpeModel {
+export function readBpe(json: JsonObject, fail: Refuse, settings: TokenizerSettings): BpeModel {
   if ((json['normalizer'] ?? null) !== null) fail('"normalizer" is set, which is not supported');
   const cut = asObject(json['pre_tokenizer']);
   if (cut['type'] !== 'ByteLevel') fail('"pre_tokenizer" is not of type ByteLevel');
-  if (cut['add_prefix_space'] !== false) fail('"pre_tokenizer.add_prefix_space" is not false');
+  const spaced = cut['add_prefix_space'];
+  if (typeof spaced !== 'boolean') return fail('"pre_tokenizer.add_prefix_space" is not true or false');
   if ((cut['use_regex'] ?? true) !== true) fail('"pre_tokenizer.use_regex" is not true');
   if (asObject(json['decoder'])['type'] !== 'ByteLevel') fail('"decoder" is not of type ByteLevel');
-  if (addsTokens(asObject(json['post_processor']))) fail('"post_processor" adds tokens to each text');
+  const first = firstToken(json['post_processor'], fail);
   const model = asObject(json['model']);
   for (const field of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'])
     if (model[field]) fail(`"model.${field}" is ${shownJson(model[field])}, which is not supported`);
@@ -70,68 +87,60 @@ export function readBpe(json: JsonObject, fail: Refuse): BpeModel {
     if (model[field]) fail(`"model.${field}" is set, which is not supported`);
   const merges = model['merges'];
   if (!Array.isArray(merges)) return fail('"model.merges" is not a list');
-  const vocab = asObject(model['vocab']);
-  return bpeModel({ vocab, merges, added: readAdded(json['added_tokens'], fail) }, fail);
+  return bpeModel(
+    {
+      vocab: asObject(model['vocab']),
+      merges,
+      added: readAddedTokens(json['added_tokens'], fail),
+      addPrefixSpace: settings.addPrefixSpace ?? spaced,
+      first,
+    },
+    settings,
+    fail,
+  );
 }
 
-/** ByteLevel only moves offsets, which nothing here has; a template may do no more than repeat the text. */
-function addsTokens({ type, single }: JsonObject): boolean {
-  if (type === undefined || type === 'ByteLevel') return false;
-  const parts: unknown[] = Array.isArray(single) ? single : [];
-  return type !== 'TemplateProcessing' || parts.length !== 1 || asObject(parts[0])['Sequence'] === undefined;
-}
-
-interface AddedToken {
-  readonly content: string;
-  readonly id: unknown;
-  readonly special: boolean;
-}
-
-function readAdded(list: unknown, fail: Refuse): AddedToken[] {
-  if (list === undefined || list === null) return [];
-  if (!Array.isArray(list)) return fail('"added_tokens" is not a list');
-  return list.map((item: unknown) => {
-    const { content, id, special, single_word, lstrip, rstrip } = asObject(item);
-    if (typeof content !== 'string' || content === '' || !content.isWellFormed())
-      return fail(`"added_tokens" has one whose content is ${shownJson(content)}`);
-    if (single_word || lstrip || rstrip)
-      fail(
-        `"added_tokens" has ${shownJson(content)} with single_word, lstrip or rstrip, which are not supported`,
-      );
-    return { content, id, special: special === true };
-  });
-}
-
-/** Reads vocab.json and merges.txt, as GPT-2 was published with. `<|endoftext|>`, if it is there, is a special token. */
+/** Reads vocab.json and merges.txt, as GPT-2 was published with. */
 export function readVocabAndMerges(
   vocab: JsonObject,
   mergesText: string,
+  settings: TokenizerSettings,
   failOfVocab: Refuse,
   failOfMerges: Refuse,
 ): BpeModel {
   const merges = mergesText
     .split(/\r?\n/)
     .filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')));
-  const id = Object.hasOwn(vocab, END_OF_TEXT) ? vocab[END_OF_TEXT] : undefined;
-  const added = id === undefined ? [] : [{ content: END_OF_TEXT, id, special: true }];
-  return bpeModel({ vocab, merges, added }, failOfMerges, failOfVocab);
+  const first =
+    settings.addBosToken === true ? (settings.roles['bos_token'] ?? settings.defaultToken) : undefined;
+  const addPrefixSpace = settings.addPrefixSpace ?? false;
+  return bpeModel({ vocab, merges, added: [], addPrefixSpace, first }, settings, failOfMerges, failOfVocab);
+}
+
+interface BpeParts {
+  readonly vocab: JsonObject;
+  readonly merges: readonly unknown[];
+  readonly added: readonly AddedToken[];
+  readonly addPrefixSpace: boolean;
+  /** The token in front of each text. */
+  readonly first: string | undefined;
 }
 
 function bpeModel(
-  { vocab, merges, added }: { vocab: JsonObject; merges: readonly unknown[]; added: readonly AddedToken[] },
+  { vocab, merges, added, addPrefixSpace, first }: BpeParts,
+  given: TokenizerSettings,
   fail: Refuse,
   failOfVocab = fail,
 ): BpeModel {
   const ids = new Map(Object.entries(vocab));
-  for (const { content, id } of added) {
-    if (ids.has(content) && ids.get(content) !== id)
-      failOfVocab(
-        `${shownJson(content)} has the id ${shownJson(ids.get(content))}, as an added token ${shownJson(id)}`,
-      );
-    ids.set(content, id);
-  }
+  for (const { content, id } of added) if (!ids.has(content)) ids.set(content, id);
+  // Of tokenizer.json by itself only what it lists is special: nobody says that other words of the vocabulary are.
+  const known = added.length > 0 && given.room === 0 ? added.map(({ content }) => content) : ids.keys();
+  const settings = withDefaultToken(given, new Set(known), ids.size);
+  const addedIds = addTokens(ids, [...added, ...settings.added], failOfVocab);
   const tokens = tokensInOrder([...ids], 'model.vocab', failOfVocab);
-  const addedIds = new Map(added.map(({ id, special }) => [id as number, { special }]));
+  const firstId = first === undefined ? undefined : tokens.indexOf(first);
+  if (firstId === -1) failOfVocab(`${shownJson(first)}, which starts each text, is no token`);
   tokens.forEach((token, id) => {
     if (!addedIds.has(id) && (token === '' || bytesOfToken(token) === undefined))
       failOfVocab(`"model.vocab" has ${shownJson(token)}, which is not written in GPT-2's alphabet of bytes`);
@@ -142,7 +151,14 @@ function bpeModel(
   });
   if (missing !== undefined)
     failOfVocab(`"model.vocab" lacks ${shownJson(missing)}; all 256 bytes have to be tokens`);
-  return { tokens, merges: readMerges(merges, ids, fail), added: addedIds };
+  return {
+    tokens,
+    merges: readMerges(merges, ids, fail),
+    added: addedIds,
+    special: specialTokensOf(settings, tokens, undefined),
+    addPrefixSpace,
+    firstId,
+  };
 }
 
 function readMerges(list: readonly unknown[], ids: ReadonlyMap<string, unknown>, fail: Refuse): Merge[] {

@@ -9,16 +9,25 @@
  */
 import { parseJsonObject } from '../json.ts';
 import { UsageError } from '../errors.ts';
-import { bpeJson, END_OF_TEXT, readBpe, readVocabAndMerges, type BpeModel } from './bpe-json.ts';
+import { idsByText } from './added-tokens.ts';
+import {
+  bpeJson,
+  END_OF_TEXT,
+  endOfTextRoles,
+  readBpe,
+  readVocabAndMerges,
+  type BpeModel,
+} from './bpe-json.ts';
 import { learnMerges, type Words } from './bpe-learning.ts';
 import { PieceEncoder } from './bpe-merging.ts';
 import { byteAlphabet, byteOfToken, bytesOfToken } from './byte-alphabet.ts';
 import { gpt2Starts } from './gpt2-pieces.ts';
 import { PieceCache } from './piece-cache.ts';
-import { lastLineEnd, PieceCounter, pieceCutter } from './pieces.ts';
-import { specialTokenSplitter } from './special-tokens.ts';
+import { PieceCounter, pieceCutter } from './pieces.ts';
+import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
 import { refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
-import type { Encoder, TokenDecoder, Tokenizer, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
+import { noSettings, specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
+import type { TokenDecoder, Tokenizer, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
 
 export { isBpeJson } from './bpe-json.ts';
 
@@ -26,7 +35,7 @@ export { isBpeJson } from './bpe-json.ts';
 const DEFAULT_SIZE = 1024;
 
 export function createBpeTokenizer(model: BpeModel): Tokenizer {
-  const { tokens, merges, added } = model;
+  const { tokens, merges, added, special, addPrefixSpace, firstId } = model;
   const bytes = tokens.map((token, id) => (added.has(id) ? Buffer.from(token) : bytesOfToken(token)!));
   const decoder = (): TokenDecoder => bytesDecoder(bytes);
   const decode = (ids: Iterable<number>): string => {
@@ -34,16 +43,16 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     return text.push(ids) + text.end();
   };
   const pieces = new PieceCache(new PieceEncoder(idsOfBytes(model), merges));
-  const specialIds = new Map(Array.from(added.keys(), (id) => [tokens[id], id]));
+  const ids = idsByText(tokens, added);
   return {
     kind: 'bpe',
     vocabSize: tokens.length,
     unkId: undefined,
-    endOfTextId: specialIds.get(END_OF_TEXT),
+    special,
     vocabulary: bytes.map((each) => Buffer.from(each).toString()),
-    encoder: () => bpeEncoder(pieces, specialIds),
-    // A special token may hold a line feed; it must not be cut.
-    cut: [...specialIds.keys()].some((token) => token.includes('\n')) ? () => 0 : lastLineEnd,
+    encoder: () => encoderAround(() => bpeEncoder(pieces), { ids, firstId, addPrefixSpace }),
+    // What a text begins with must not be put in front of its parts.
+    cut: firstId !== undefined || addPrefixSpace ? () => 0 : cutAround(ids),
     decode,
     decoder,
     byteLength: (id) => bytes[id]?.length ?? 0,
@@ -70,26 +79,21 @@ function bytesDecoder(bytes: readonly Uint8Array[]): TokenDecoder {
   };
 }
 
-function bpeEncoder(pieces: PieceCache, specialIds: ReadonlyMap<string, number>): Encoder {
-  const split = specialTokenSplitter([...specialIds.keys()]);
+function bpeEncoder(pieces: PieceCache): OrdinaryEncoder {
   const cut = pieceCutter(gpt2Starts);
   let ids = new Uint32Array(0);
-  const encodeText = (text: string, final: boolean): Uint32Array => {
-    let length = 0;
-    for (const { text: stretch, special } of split(text, final)) {
-      const { units, starts, count } = cut(stretch, final || special !== undefined);
+  return {
+    position: 0, // nothing is unknown
+    encode(text, final) {
+      const { units, starts, count } = cut(text, final);
       // There are no more tokens than bytes, no more bytes than three for each unit.
-      if (length + 3 * starts[count] >= ids.length) {
-        const larger = new Uint32Array(2 * (length + 3 * starts[count]) + 1);
-        larger.set(ids);
-        ids = larger;
-      }
+      const most = 3 * starts[count];
+      if (most > ids.length) ids = new Uint32Array(2 * most);
+      let length = 0;
       for (let i = 0; i < count; i++) length = pieces.encode(units, starts[i], starts[i + 1], ids, length);
-      if (special !== undefined) ids[length++] = specialIds.get(special)!;
-    }
-    return ids.slice(0, length);
+      return ids.slice(0, length);
+    },
   };
-  return { push: (text) => encodeText(text, false), end: () => encodeText('', true) };
 }
 
 /**
@@ -118,23 +122,28 @@ export function bpeVocabulary({
       count('', true);
       const tokens = [...byteAlphabet];
       const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency });
-      const added = new Map([[tokens.length, { special: true }]]);
-      return createBpeTokenizer({ tokens: [...tokens, END_OF_TEXT], merges, added });
+      const all = [...tokens, END_OF_TEXT];
+      return createBpeTokenizer({
+        tokens: all,
+        merges,
+        added: new Map([[tokens.length, { special: true }]]),
+        special: specialTokensOf({ roles: endOfTextRoles, extra: [] }, all, undefined),
+        addPrefixSpace: false,
+        firstId: undefined,
+      });
     },
   };
 }
 
-/** GPT-2's older files: vocab.json has the ids, merges.txt a merge in each line. */
-export function bpeFromVocabAndMerges(vocab: TextFile, merges: TextFile): Tokenizer {
-  const failOfVocab = refuse(vocab.file);
-  return createBpeTokenizer(
-    readVocabAndMerges(
-      parseJsonObject(vocab.text, failOfVocab),
-      merges.text,
-      failOfVocab,
-      refuse(merges.file),
-    ),
-  );
+/** GPT-2's older files: vocab.json has the ids, merges.txt a merge in each line. @param settings what the files beside them say */
+export function bpeFromVocabAndMerges(
+  vocab: TextFile,
+  merges: TextFile,
+  settings: TokenizerSettings = noSettings,
+): Tokenizer {
+  const fail = refuse(vocab.file);
+  const json = parseJsonObject(vocab.text, fail);
+  return createBpeTokenizer(readVocabAndMerges(json, merges.text, settings, fail, refuse(merges.file)));
 }
 
 interface TextFile {
@@ -142,8 +151,8 @@ interface TextFile {
   readonly text: string;
 }
 
-export const bpeFromJson = (json: JsonObject, fail: Refuse): Tokenizer =>
-  createBpeTokenizer(readBpe(json, fail));
+export const bpeFromJson = (json: JsonObject, fail: Refuse, settings: TokenizerSettings): Tokenizer =>
+  createBpeTokenizer(readBpe(json, fail, settings));
 
 /** The pieces as bytes. */
 function wordsOf({ table, counts }: PieceCounter): Words {

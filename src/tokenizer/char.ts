@@ -3,88 +3,108 @@
  * tinyshakespeare get the ids nanoGPT gives them; `<unk>` comes last.
  */
 import { shownJson } from '../json.ts';
-import { lastLineEnd } from './pieces.ts';
+import { idsByText } from './added-tokens.ts';
+import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
 import type { JsonObject, Refuse } from './tokenizer-json.ts';
+import type { TokenizerSettings } from './tokenizer-settings.ts';
 import {
+  knownIds,
+  NO_ID,
   selectVocabulary,
   textOfTokens,
   UNK,
-  type Encoder,
   type Tokenizer,
   type Unknown,
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
-import { isWordLevel, readWordLevel, wordLevelJson } from './word-level-json.ts';
+import {
+  isWordLevel,
+  newWordLevel,
+  readWordLevel,
+  wordLevelJson,
+  type WordLevelModel,
+} from './word-level-json.ts';
 
 /** One character, line breaks included: `.` would leave those together. */
 const CHAR_PATTERN = '[\\s\\S]';
 
-export function createCharTokenizer(vocabulary: readonly string[]): Tokenizer {
-  const unkId = vocabulary.length - 1;
+export const createCharTokenizer = (vocabulary: readonly string[]): Tokenizer =>
+  charTokenizer(newWordLevel(vocabulary));
+
+function charTokenizer(model: WordLevelModel): Tokenizer {
+  const { tokens, unkId, added, special } = model;
   // Characters of the basic plane are looked up in a table of UTF-16 units; the others, two units long, in a map.
   const table = new Int32Array(0x10000).fill(-1);
   const others = new Map<number, number>();
-  vocabulary.forEach((token, id) => {
-    if (id === unkId) return;
-    const point = token.codePointAt(0)!;
+  tokens.forEach((token, id) => {
+    const point = token.codePointAt(0) ?? 0;
+    if (token !== String.fromCodePoint(point)) return; // an added token, or <unk>
     if (point < 0x10000) table[point] = id;
     else others.set(point, id);
   });
-
+  const ids = idsByText(tokens, added);
   return {
     kind: 'char',
-    vocabSize: vocabulary.length,
+    vocabSize: tokens.length,
     unkId,
-    endOfTextId: undefined,
-    vocabulary,
-    encoder: (onUnknown) => charEncoder(table, others, unkId, onUnknown),
-    cut: lastLineEnd,
-    ...textOfTokens(vocabulary),
-    toJSON: () => wordLevelJson(vocabulary, CHAR_PATTERN),
+    special,
+    vocabulary: tokens,
+    encoder: (onUnknown) =>
+      encoderAround((report) => charEncoder(table, others, unkId, report), { ids, unkId, onUnknown }),
+    cut: cutAround(ids),
+    ...textOfTokens(tokens),
+    toJSON: () => wordLevelJson(model, CHAR_PATTERN),
   };
 }
 
 function charEncoder(
   table: Int32Array,
   others: ReadonlyMap<number, number>,
-  unkId: number,
+  unkId: number | undefined,
   onUnknown: ((unknown: Unknown) => void) | undefined,
-): Encoder {
+): OrdinaryEncoder {
+  const unknownId = unkId ?? NO_ID;
+  const wholeCharacters = characterJoiner();
   let position = 0;
-  let carried = ''; // the first half of a character whose second half is in the next piece
-  const encodeText = (text: string): Uint32Array => {
-    const ids = new Uint32Array(text.length);
-    let count = 0;
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i);
-      let id = table[unit];
-      if (id < 0) {
-        const point = text.codePointAt(i)!;
-        id = others.get(point) ?? unkId;
-        if (id === unkId) onUnknown?.({ text: String.fromCodePoint(point), position: position + count });
-        if (point > 0xffff) i++;
-      }
-      ids[count++] = id;
-    }
-    position += count;
-    return ids.subarray(0, count);
-  };
   return {
-    push(piece) {
-      let text = carried + piece;
-      carried = '';
-      if (isHighSurrogate(text.charCodeAt(text.length - 1))) {
-        carried = text.slice(-1);
-        text = text.slice(0, -1);
+    get position() {
+      return position;
+    },
+    encode(piece, final) {
+      const text = wholeCharacters(piece, final);
+      const ids = new Uint32Array(text.length);
+      let count = 0;
+      for (let i = 0; i < text.length; i++) {
+        const unit = text.charCodeAt(i);
+        let id = table[unit];
+        if (id < 0) {
+          const point = text.codePointAt(i)!;
+          id = others.get(point) ?? unknownId;
+          if (id === unknownId)
+            onUnknown?.({ text: String.fromCodePoint(point), position: position + count });
+          if (point > 0xffff) i++;
+        }
+        ids[count++] = id;
       }
-      return encodeText(text.toWellFormed());
+      position += count;
+      const all = ids.subarray(0, count);
+      return unkId === undefined ? knownIds(all, onUnknown) : all;
     },
-    end() {
-      const rest = carried.toWellFormed();
-      carried = '';
-      return encodeText(rest);
-    },
+  };
+}
+
+/** Text that comes in pieces as whole characters: the first half of a surrogate pair waits for the second. */
+function characterJoiner(): (piece: string, final: boolean) => string {
+  let carried = '';
+  return (piece, final) => {
+    let text = carried + piece;
+    carried = '';
+    if (!final && isHighSurrogate(text.charCodeAt(text.length - 1))) {
+      carried = text.slice(-1);
+      text = text.slice(0, -1);
+    }
+    return text.toWellFormed();
   };
 }
 
@@ -93,8 +113,9 @@ const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc
 export function charVocabulary(options: VocabularyOptions): VocabularyBuilder {
   const table = new Float64Array(0x10000);
   const others = new Map<number, number>();
-  let carried = '';
-  const count = (text: string): void => {
+  const wholeCharacters = characterJoiner();
+  const split = specialTokenSplitter([UNK]);
+  const countPoints = (text: string): void => {
     for (let i = 0; i < text.length; i++) {
       const point = text.codePointAt(i)!;
       if (point > 0xffff) {
@@ -103,18 +124,14 @@ export function charVocabulary(options: VocabularyOptions): VocabularyBuilder {
       } else table[point]++;
     }
   };
+  const count = (piece: string, final: boolean): void => {
+    for (const { text, special } of split(piece, final))
+      countPoints(wholeCharacters(text, final || special !== undefined));
+  };
   return {
-    push(piece) {
-      let text = carried + piece;
-      carried = '';
-      if (isHighSurrogate(text.charCodeAt(text.length - 1))) {
-        carried = text.slice(-1);
-        text = text.slice(0, -1);
-      }
-      count(text.toWellFormed());
-    },
+    push: (text) => count(text, false),
     end() {
-      count(carried.toWellFormed());
+      count('', true);
       const counts = new Map<string, number>();
       table.forEach((n, point) => n > 0 && counts.set(String.fromCodePoint(point), n));
       for (const [point, n] of others) counts.set(String.fromCodePoint(point), n);
@@ -125,9 +142,10 @@ export function charVocabulary(options: VocabularyOptions): VocabularyBuilder {
 
 export const isCharJson = (json: JsonObject): boolean => isWordLevel(json, CHAR_PATTERN);
 
-export function charFromJson(json: JsonObject, fail: Refuse): Tokenizer {
-  const vocabulary = readWordLevel(json, fail);
-  const long = vocabulary.find((token) => token !== UNK && Array.from(token).length !== 1);
+export function charFromJson(json: JsonObject, fail: Refuse, settings: TokenizerSettings): Tokenizer {
+  const model = readWordLevel(json, fail, settings);
+  const { tokens, unkId, added } = model;
+  const long = tokens.find((token, id) => id !== unkId && !added.has(id) && Array.from(token).length !== 1);
   if (long !== undefined) fail(`"model.vocab" has ${shownJson(long)}, which is not one character`);
-  return createCharTokenizer(vocabulary);
+  return charTokenizer(model);
 }

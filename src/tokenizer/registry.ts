@@ -2,6 +2,7 @@ import { parseJsonObject, shownJson } from '../json.ts';
 import { bpeFromJson, bpeVocabulary, isBpeJson } from './bpe.ts';
 import { charFromJson, charVocabulary, isCharJson } from './char.ts';
 import { asObject, refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { noSettings, type TokenizerSettings } from './tokenizer-settings.ts';
 import type { Tokenizer, TokenizerKind, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
 import { isWordJson, wordFromJson, wordVocabulary } from './word.ts';
 
@@ -11,7 +12,7 @@ interface TokenizerEntry {
   /** Whether a tokenizer.json is of this kind. */
   readonly isJson: (json: JsonObject) => boolean;
   /** Reads it, after checking everything about it. */
-  readonly fromJson: (json: JsonObject, fail: Refuse) => Tokenizer;
+  readonly fromJson: (json: JsonObject, fail: Refuse, settings: TokenizerSettings) => Tokenizer;
 }
 
 /** Every kind of tokenizer. */
@@ -22,12 +23,19 @@ export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
 };
 export const tokenizerKinds = Object.keys(tokenizers) as TokenizerKind[];
 
-/** @throws UserError that names the file and the field, if it is of no kind here or is damaged */
-export function tokenizerFromJson(text: string, file = 'tokenizer.json'): Tokenizer {
+/**
+ * @param settings what the files beside it say
+ * @throws UserError that names the file and the field, if it is of no kind here or is damaged
+ */
+export function tokenizerFromJson(
+  text: string,
+  file = 'tokenizer.json',
+  settings: TokenizerSettings = noSettings,
+): Tokenizer {
   const fail = refuse(file);
   const json = parseJsonObject(text, fail);
   const kind = tokenizerKinds.find((each) => tokenizers[each].isJson(json));
-  if (kind !== undefined) return tokenizers[kind].fromJson(json, fail);
+  if (kind !== undefined) return tokenizers[kind].fromJson(json, fail, settings);
   const type = asObject(json['model'])['type'];
   return type === 'WordLevel'
     ? fail('"pre_tokenizer.pattern" is neither that of characters nor that of words')

@@ -1,3 +1,85 @@
+import { lastLineEnd } from './pieces.ts';
+import type { Encoder, Unknown } from './tokenizer.ts';
+
+/** Encodes the ordinary text between special tokens. */
+export interface OrdinaryEncoder {
+  /** @param final whether nothing that belongs to the last piece can follow */
+  encode(text: string, final: boolean): Uint32Array;
+  /** How many characters have been encoded; needed only where unknown tokens are reported. */
+  readonly position: number;
+}
+
+export interface SpecialEncoding {
+  /** The ids of special tokens by their text. */
+  readonly ids: ReadonlyMap<string, number>;
+  /** Put in front of each text. */
+  readonly firstId?: number | undefined;
+  /** Whether ordinary text that starts without a space, behind a special token too, gets one. */
+  readonly addPrefixSpace?: boolean;
+  readonly unkId?: number | undefined;
+  readonly onUnknown?: ((unknown: Unknown) => void) | undefined;
+}
+
+/**
+ * An encoder that knows special tokens, made of one that does not.
+ *
+ * @param makeOrdinary is told whom to report unknown text to, with positions that do not count special tokens
+ */
+export function encoderAround(
+  makeOrdinary: (onUnknown?: (unknown: Unknown) => void) => OrdinaryEncoder,
+  { ids, firstId, addPrefixSpace = false, unkId, onUnknown }: SpecialEncoding,
+): Encoder {
+  const split = specialTokenSplitter([...ids.keys()]);
+  let isStart = true; // of the text
+  let needsSpace = addPrefixSpace;
+  let specialLength = 0; // characters
+  const ordinary = makeOrdinary(
+    onUnknown && (({ text, position }) => onUnknown({ text, position: position + specialLength })),
+  );
+  const encode = (piece: string, final: boolean): Uint32Array => {
+    const parts: Uint32Array[] = [];
+    if (isStart && firstId !== undefined) parts.push(Uint32Array.of(firstId));
+    isStart = false;
+    for (const { text, special } of split(piece, final)) {
+      const spaced = needsSpace && text !== '' && !text.startsWith(' ') ? ` ${text}` : text;
+      if (text !== '') needsSpace = false;
+      const encoded = ordinary.encode(spaced, final || special !== undefined);
+      if (encoded.length > 0) parts.push(encoded);
+      if (special === undefined) continue;
+      const id = ids.get(special)!;
+      if (id === unkId) onUnknown?.({ text: special, position: ordinary.position + specialLength });
+      specialLength += Array.from(special).length;
+      parts.push(Uint32Array.of(id));
+      needsSpace = addPrefixSpace;
+    }
+    return joined(parts);
+  };
+  return {
+    push: (text) => encode(text, false),
+    end() {
+      const rest = encode('', true);
+      isStart = true;
+      needsSpace = addPrefixSpace;
+      return rest;
+    },
+  };
+}
+
+/** `Tokenizer.cut` beside special tokens, which must not be cut: one may hold a line feed. */
+export const cutAround = (ids: ReadonlyMap<string, number>): ((text: string) => number) =>
+  [...ids.keys()].some((token) => token.includes('\n')) ? () => 0 : lastLineEnd;
+
+function joined(parts: readonly Uint32Array[]): Uint32Array {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 /** A stretch of ordinary text, and the special token behind it, if one follows. */
 export interface Stretch {
   readonly text: string;

@@ -13,8 +13,7 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** The id of `<unk>`, which stands for everything the vocabulary lacks; undefined if it can write every text. */
   readonly unkId: number | undefined;
-  /** The id of `<|endoftext|>`, which stands between documents; undefined if there is no such token. */
-  readonly endOfTextId: number | undefined;
+  readonly special: SpecialTokens;
   /** The text of each token: what `decode` makes of it alone. */
   readonly vocabulary: readonly string[];
   /** Starts to encode a text that comes in pieces. */
@@ -32,6 +31,18 @@ export interface Tokenizer {
   byteLength(id: number): number;
   /** The content of tokenizer.json. */
   toJSON(): unknown;
+}
+
+/** Tokens with a meaning beyond their text, and where generation starts and ends. */
+export interface SpecialTokens {
+  /** Which token plays which role, under the names of tokenizer_config.json: `eos_token`, `pad_token`, … */
+  readonly roles: Readonly<Record<string, string>>;
+  /** Special tokens without a role. */
+  readonly extra: readonly string[];
+  /** Where generation starts if there is no prompt; undefined: at a line break. */
+  readonly startId: number | undefined;
+  /** Each of these ends a generated text. */
+  readonly endIds: ReadonlySet<number>;
 }
 
 export type TokenizerKind = 'char' | 'word' | 'bpe';
@@ -104,9 +115,29 @@ export function padded(tokenizer: Tokenizer, size: number): Tokenizer {
   };
 }
 
-/** Ids that end a text that a model writes. */
-export const endOfTextIds = ({ endOfTextId }: Tokenizer): ReadonlySet<number> =>
-  new Set(endOfTextId === undefined ? [] : [endOfTextId]);
+/** The tokenizer of a model whose texts are to continue past their ends. */
+export const withoutEnds = (tokenizer: Tokenizer): Tokenizer => ({
+  ...tokenizer,
+  special: { ...tokenizer.special, endIds: new Set() },
+});
+
+/** What a vocabulary without `<unk>` has for text that it lacks. */
+export const NO_ID = 0xffffffff;
+
+/**
+ * The ids but for `NO_ID`.
+ *
+ * @param onUnknown whoever wants to be told of unknown text deals with it
+ * @throws UserError if nobody does
+ */
+export function knownIds(ids: Uint32Array, onUnknown: unknown): Uint32Array {
+  if (!ids.includes(NO_ID)) return ids;
+  if (onUnknown === undefined)
+    throw new UserError('the text has characters or words that the vocabulary lacks, and there is no <unk>', {
+      hint: 'use a text that the vocabulary covers',
+    });
+  return ids.filter((id) => id !== NO_ID);
+}
 
 /** The half of a tokenizer that turns ids into text, for tokens that are whole characters. */
 export function textOfTokens(

@@ -2,16 +2,44 @@
  * Characters and words in tokenizer.json: both are the WordLevel model behind a Split pre-tokenizer; only the pattern
  * differs. The Fuse decoder joins tokens without spaces between them.
  */
-import { shownJson } from '../json.ts';
+import { addedTokensJson, addTokens, readAddedTokens, type AddedIds } from './added-tokens.ts';
+import { addsNothing } from './post-processor.ts';
 import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
-import { UNK } from './tokenizer.ts';
+import { specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
+import { UNK, type SpecialTokens } from './tokenizer.ts';
 
-/** The content of the file. `<unk>` is no added token: a text that contains these five characters stays what it is. */
-export const wordLevelJson = (vocabulary: readonly string[], pattern: string): unknown => ({
+export interface WordLevelModel {
+  /** By id. */
+  readonly tokens: readonly string[];
+  /** Undefined if there is no token for what the vocabulary lacks. */
+  readonly unkId: number | undefined;
+  readonly added: AddedIds;
+  readonly special: SpecialTokens;
+}
+
+/**
+ * A new vocabulary, `<unk>` last. It plays all roles, as other programs need somebody to play them (CTranslate2, lm-eval);
+ * but no text starts or ends with it.
+ */
+export function newWordLevel(tokens: readonly string[]): WordLevelModel {
+  const unkId = tokens.length - 1;
+  const roles = allPlayedBy(UNK);
+  return {
+    tokens,
+    unkId,
+    added: new Map([[unkId, { special: true }]]),
+    special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
+  };
+}
+
+const allPlayedBy = (token: string) => ({ bos_token: token, eos_token: token, unk_token: token });
+
+/** The content of the file. `<unk>` is an added token, as AutoTokenizer takes the unknown token for one in any case. */
+export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern: string): unknown => ({
   version: '1.0',
   truncation: null,
   padding: null,
-  added_tokens: [],
+  added_tokens: addedTokensJson(tokens, added),
   normalizer: null,
   pre_tokenizer: { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
   post_processor: null,
@@ -19,8 +47,8 @@ export const wordLevelJson = (vocabulary: readonly string[], pattern: string): u
   model: {
     type: 'WordLevel',
     // A plain object would put tokens that look like numbers first; ids say the order, so readers do not care.
-    vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])),
-    unk_token: UNK,
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    unk_token: unkId === undefined ? null : tokens[unkId],
   },
 });
 
@@ -29,19 +57,27 @@ export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
   asObject(json['model'])['type'] === 'WordLevel' &&
   asObject(asObject(json['pre_tokenizer'])['pattern'])['Regex'] === pattern;
 
-/** The vocabulary of a tokenizer.json, `<unk>` last, after checking everything about the file. */
-export function readWordLevel(json: JsonObject, fail: Refuse): string[] {
-  for (const field of ['normalizer', 'post_processor', 'truncation', 'padding'])
+/**
+ * Reads tokenizer.json after checking everything in it. In folders from before `<unk>` was an added token, its text is the
+ * characters that it looks like.
+ */
+export function readWordLevel(json: JsonObject, fail: Refuse, settings: TokenizerSettings): WordLevelModel {
+  for (const field of ['normalizer', 'truncation', 'padding'])
     if ((json[field] ?? null) !== null) fail(`"${field}" is set, which is not supported`);
-  if (Array.isArray(json['added_tokens']) && json['added_tokens'].length > 0)
-    fail('"added_tokens" is not empty, which is not supported');
+  if (!addsNothing(json['post_processor'])) fail('"post_processor" adds tokens to each text');
   if (asObject(json['decoder'])['type'] !== 'Fuse') fail('"decoder" is not of type Fuse');
   const split = asObject(json['pre_tokenizer']);
   if (split['type'] !== 'Split' || split['behavior'] !== 'Isolated' || split['invert'] === true)
     fail('"pre_tokenizer" is not a Split with behavior Isolated');
   const model = asObject(json['model']);
-  if (model['unk_token'] !== UNK) fail(`"model.unk_token" is ${shownJson(model['unk_token'])}, not "${UNK}"`);
-  const vocabulary = tokensInOrder(Object.entries(asObject(model['vocab'])), 'model.vocab', fail);
-  if (vocabulary.at(-1) !== UNK) return fail(`"model.vocab" does not have ${UNK} as its last id`);
-  return vocabulary;
+  const vocab = new Map(Object.entries(asObject(model['vocab'])));
+  const unknown = typeof model['unk_token'] === 'string' ? model['unk_token'] : '';
+  const unkId = vocab.get(unknown) as number | undefined;
+  const listed = readAddedTokens(json['added_tokens'], fail);
+  const others = settings.added.filter(({ content }) => content !== unknown);
+  const added = addTokens(vocab, [...listed, ...others], fail);
+  const tokens = tokensInOrder([...vocab], 'model.vocab', fail);
+  const { extra, roles: named } = settings;
+  const roles = Object.keys(named).length > 0 || unkId === undefined ? named : allPlayedBy(unknown);
+  return { tokens, unkId, added, special: specialTokensOf({ roles, extra }, tokens, unkId) };
 }

@@ -3,76 +3,101 @@
  * the very text as long as every piece is in the vocabulary; a piece that is not becomes `<unk>` as a whole, the space in
  * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
  */
+import { idsByText } from './added-tokens.ts';
 import { PieceTable } from './piece-table.ts';
-import { lastLineEnd, LONGEST_WORD, PieceCounter, pieceCutter } from './pieces.ts';
+import { LONGEST_WORD, PieceCounter, pieceCutter } from './pieces.ts';
+import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
 import { countPoints, textOf, UnitReader } from './text-units.ts';
 import type { JsonObject, Refuse } from './tokenizer-json.ts';
+import type { TokenizerSettings } from './tokenizer-settings.ts';
 import {
+  knownIds,
+  NO_ID,
   selectVocabulary,
   textOfTokens,
-  type Encoder,
+  UNK,
   type Tokenizer,
   type Unknown,
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
-import { isWordLevel, readWordLevel, wordLevelJson } from './word-level-json.ts';
+import {
+  isWordLevel,
+  newWordLevel,
+  readWordLevel,
+  wordLevelJson,
+  type WordLevelModel,
+} from './word-level-json.ts';
 import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 
+export const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
+  wordTokenizer(newWordLevel(vocabulary), WORDS);
+
 /** @param rule how text is cut: a tokenizer keeps the rule that its vocabulary was collected with */
-export function createWordTokenizer(vocabulary: readonly string[], rule = WORDS): Tokenizer {
-  const unkId = vocabulary.length - 1;
-  const ids = new PieceTable();
+function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
+  const { tokens, unkId, added, special } = model;
+  const table = new PieceTable();
   const reader = new UnitReader();
-  for (const token of vocabulary.slice(0, unkId)) {
+  for (const token of tokens) {
     const { units, length } = reader.read(token, true);
-    ids.add(units, 0, length);
+    table.add(units, 0, length);
     reader.keep(length);
   }
+  const ids = idsByText(tokens, added);
   return {
     kind: 'word',
-    vocabSize: vocabulary.length,
+    vocabSize: tokens.length,
     unkId,
-    endOfTextId: undefined,
-    vocabulary,
-    encoder: (onUnknown) => wordEncoder(rule, ids, unkId, onUnknown),
-    cut: lastLineEnd,
-    ...textOfTokens(vocabulary),
-    toJSON: () => wordLevelJson(vocabulary, rule.pattern),
+    special,
+    vocabulary: tokens,
+    encoder: (onUnknown) =>
+      encoderAround((report) => wordEncoder(rule, table, unkId, report), { ids, unkId, onUnknown }),
+    cut: cutAround(ids),
+    ...textOfTokens(tokens),
+    toJSON: () => wordLevelJson(model, rule.pattern),
   };
 }
 
 function wordEncoder(
   rule: WordRule,
   table: PieceTable,
-  unkId: number,
+  unkId: number | undefined,
   onUnknown: ((unknown: Unknown) => void) | undefined,
-): Encoder {
+): OrdinaryEncoder {
   const cut = pieceCutter(rule.starts, LONGEST_WORD);
+  const unknownId = unkId ?? NO_ID;
   let position = 0;
-  const encodeText = (text: string, final: boolean): Uint32Array => {
-    const { units, starts, count } = cut(text, final);
-    const ids = new Uint32Array(count);
-    for (let i = 0; i < count; i++) {
-      const id = table.find(units, starts[i], starts[i + 1]);
-      ids[i] = id >= 0 ? id : unkId;
-    }
-    if (onUnknown !== undefined)
+  return {
+    get position() {
+      return position;
+    },
+    encode(text, final) {
+      const { units, starts, count } = cut(text, final);
+      const ids = new Uint32Array(count);
       for (let i = 0; i < count; i++) {
-        if (ids[i] === unkId) onUnknown({ text: textOf(units, starts[i], starts[i + 1]), position });
-        position += countPoints(units, starts[i], starts[i + 1]);
+        const id = table.find(units, starts[i], starts[i + 1]);
+        ids[i] = id >= 0 ? id : unknownId;
       }
-    return ids;
+      if (onUnknown !== undefined)
+        for (let i = 0; i < count; i++) {
+          if (ids[i] === unknownId) onUnknown({ text: textOf(units, starts[i], starts[i + 1]), position });
+          position += countPoints(units, starts[i], starts[i + 1]);
+        }
+      return unkId === undefined ? knownIds(ids, onUnknown) : ids;
+    },
   };
-  return { push: (text) => encodeText(text, false), end: () => encodeText('', true) };
 }
 
 export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
   const counter = new PieceCounter(WORDS.starts, LONGEST_WORD);
+  const split = specialTokenSplitter([UNK]);
+  const count = (piece: string, final: boolean): void => {
+    for (const { text, special } of split(piece, final)) counter.push(text, final || special !== undefined);
+  };
   return {
-    push: (text) => counter.push(text, false),
+    push: (text) => count(text, false),
     end() {
-      counter.push('', true);
+      count('', true);
       const { table, counts } = counter;
       const byText = new Map(counts.map((n, id) => [table.text(id), n]));
       return createWordTokenizer(selectVocabulary(byText, options, 'frequency'));
@@ -86,5 +111,5 @@ const ruleOf = (json: JsonObject): WordRule | undefined =>
 
 export const isWordJson = (json: JsonObject): boolean => ruleOf(json) !== undefined;
 
-export const wordFromJson = (json: JsonObject, fail: Refuse): Tokenizer =>
-  createWordTokenizer(readWordLevel(json, fail), ruleOf(json));
+export const wordFromJson = (json: JsonObject, fail: Refuse, settings: TokenizerSettings): Tokenizer =>
+  wordTokenizer(readWordLevel(json, fail, settings), ruleOf(json) ?? WORDS);

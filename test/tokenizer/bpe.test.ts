@@ -41,7 +41,7 @@ describe('learning', () => {
     expect(tokenizer.vocabSize).toBe(256 + 2 + 1);
     expect(tokenizer.vocabulary.slice(0, 3)).toEqual(['!', '"', '#']);
     expect(tokenizer.vocabulary.slice(-3)).toEqual(['ab', ' ab', '<|endoftext|>']);
-    expect(tokenizer.endOfTextId).toBe(258);
+    expect(tokenizer.special).toMatchObject({ startId: 258, endIds: new Set([258]) });
   });
 
   test('keeps to its size, 1,024 unless told', () => {
@@ -192,9 +192,9 @@ describe('a tokenizer.json that cannot be used is refused by name', () => {
       '"pre_tokenizer" is not of type ByteLevel',
     ],
     [
-      'a space in front',
-      (f) => (f.pre_tokenizer['add_prefix_space'] = true),
-      'add_prefix_space" is not false',
+      'a space in front, perhaps',
+      (f) => (f.pre_tokenizer['add_prefix_space'] = 'yes'),
+      'add_prefix_space" is not true or false',
     ],
     ['no cut', (f) => (f.pre_tokenizer['use_regex'] = false), 'use_regex" is not true'],
     ['another decoder', (f) => (f.decoder = null), '"decoder" is not of type ByteLevel'],
@@ -226,7 +226,7 @@ describe('a tokenizer.json that cannot be used is refused by name', () => {
     [
       'no text',
       (f) => f.added_tokens.push({ id: 259, content: '' }),
-      '"added_tokens" has one whose content is ""',
+      '"added_tokens" has a token whose content is ""',
     ],
     ['stripping', (f) => (f.added_tokens[0]['lstrip'] = true), 'single_word, lstrip or rstrip'],
     ['two ids', (f) => (f.added_tokens[0]['id'] = 3), 'has the id 258, as an added token 3'],

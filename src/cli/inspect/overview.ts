@@ -10,14 +10,12 @@ import {
   formatColumns,
   formatCount,
   formatDuration,
-  formatLoss,
   formatNumber,
   formatPercent,
   formatRate,
   formatTable,
 } from '../../format.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
-import { lossesToJson } from '../run-summary.ts';
 import { print, printable, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
@@ -123,22 +121,22 @@ function history(run: RunRecord, width: number): string {
       color: stdoutColors.yellow,
     },
   ].filter(({ points }) => points.length > 0);
-  const { validation, last, seconds, tokensPerSecond } = summary;
+  const { best, last, seconds, tokensPerSecond } = summary;
   const rows: [string, string][] = [];
   if (summary.steps !== undefined)
     rows.push([
       'steps',
       `${formatNumber(summary.steps)}${summary.tokensSeen === undefined ? '' : `, ${formatCount(summary.tokensSeen)} tokens`}`,
     ]);
-  if (validation !== undefined)
+  if (best !== undefined)
     rows.push([
-      'validation loss',
-      `${formatLoss(validation)} at step ${formatNumber(validation.step)}${validation.isEstimate ? ', an estimate' : ', on the whole split'}`,
+      'best',
+      `validation loss ${best.validationLoss.toFixed(4)} at step ${formatNumber(best.step)}`,
     ]);
   if (last !== undefined)
     rows.push([
-      'last estimates',
-      `training ${last.trainLoss.toFixed(4)}, validation ${last.validationLoss.toFixed(4)} at step ${formatNumber(last.step)}`,
+      'last',
+      `training loss ${last.trainLoss.toFixed(4)}, validation loss ${last.validationLoss.toFixed(4)} at step ${formatNumber(last.step)}`,
     ]);
   if (seconds !== undefined && tokensPerSecond !== undefined)
     rows.push(['time', `${formatDuration(seconds)} in steps, ${formatRate(tokensPerSecond, 'tok')}`]);
@@ -177,9 +175,9 @@ function short(value: number): string {
 }
 
 function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
-  const { model, state } = run;
+  const { model, state, logs } = run;
   const { config, tokenizer } = model;
-  const { seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
+  const { best, last, seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
   return {
     folder: model.folder,
     config,
@@ -190,8 +188,16 @@ function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
       tokens_seen: tokensSeen ?? null,
       seconds: seconds ?? null,
       tokens_per_second: tokensPerSecond ?? null,
-      ...lossesToJson(run),
+      best_step: best?.step ?? null,
+      best_val_loss: best?.validationLoss ?? null,
+      last_train_loss: last?.trainLoss ?? null,
+      last_val_loss: last?.validationLoss ?? null,
       options: state?.options ?? null,
+      evaluations: logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
+        step,
+        train_loss: trainLoss,
+        val_loss: validationLoss,
+      })),
     },
     weights,
   };

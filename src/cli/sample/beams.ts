@@ -3,7 +3,7 @@ import { beamSearch, type Hypothesis } from '../../generate/beam-search.ts';
 import { Draft } from '../../generate/draft.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
-import { endOfTextIds, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Request, Requests } from './prompts.ts';
 import type { Settings } from './settings.ts';
 import type { Model, Output, WriteOptions, Writing } from './write.ts';
@@ -22,7 +22,7 @@ export async function searchTexts(
   output: Output,
 ): Promise<void> {
   const { decoder, tokenizer } = model;
-  const stopIds = endOfTextIds(tokenizer);
+  const stopIds = tokenizer.special.endIds;
   const isEnd = (ids: readonly number[]): boolean =>
     stopIds.has(ids[ids.length - 1]) || endsWithStop(tokenizer, ids, settings.stop);
   let found: readonly Hypothesis[] = [];
@@ -74,7 +74,7 @@ function retell(
   const ends = {
     maxTokens: settings.maxTokens,
     stopStrings: settings.stop,
-    stopIds: endOfTextIds(tokenizer),
+    stopIds: tokenizer.special.endIds,
   };
   const written = new WrittenText(tokenizer, ends);
   for (const id of ids) written.push(id);

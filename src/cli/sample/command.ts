@@ -1,17 +1,14 @@
 /** `gpt sample`: writes on after a prompt, as it is drawn. */
-import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
-import { resolveRun } from '../../checkpoint/runs.ts';
 import { UsageError } from '../../errors.ts';
-import { shownJson } from '../../json.ts';
 import { Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
-import { bannedIds } from '../../tokenizer/tokenizer.ts';
+import { bannedIds, withoutEnds } from '../../tokenizer/tokenizer.ts';
 import { addExamples } from '../help.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
-import { anyText, argument, filePath, number, option, wholeNumber } from '../options.ts';
+import { anyText, filePath, number, option, wholeNumber } from '../options.ts';
 import { searchTexts } from './beams.ts';
 import { interact } from './interactive.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
@@ -31,6 +28,7 @@ interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
   readonly lengthPenalty: number;
   readonly unk: Unk;
   readonly allowUnk?: true;
+  readonly ignoreEos?: true;
   readonly json?: true;
   readonly showProbs?: true;
   readonly alternatives: number;
@@ -40,7 +38,6 @@ interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
 
 export function register(command: Command): void {
   addModelOptions(command);
-  command.addArgument(argument('[prompt]', 'what to continue; the same as --prompt', anyText));
   command.optionsGroup('Prompt:');
   command
     .addOption(option('-p, --prompt <text>', 'what to continue; - or a pipe: stdin', anyText))
@@ -59,6 +56,7 @@ export function register(command: Command): void {
   addSettings(command);
   command
     .option('--greedy', 'always take the likeliest')
+    .option('--ignore-eos', 'continue past the end of a text, such as <|endoftext|>')
     .option('--allow-unk', 'let the model write <unk>, which it otherwise never does');
   command.optionsGroup('Instead of drawing:');
   command
@@ -92,8 +90,8 @@ export function register(command: Command): void {
     )
     .action(sample);
   addExamples(command, [
-    ['Continue a line', 'gpt sample "Call me"'],
-    ['The same text again', 'gpt sample "Call me" --seed 1'],
+    ['Continue a line', 'gpt sample --prompt "Call me"'],
+    ['The same text again', 'gpt sample --prompt "Call me" --seed 1'],
     ['Three careful ones from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
     ['A sentence, and how sure the model was', 'gpt sample -p "The sea" --stop . --show-probs'],
     ['A thousand prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
@@ -101,11 +99,11 @@ export function register(command: Command): void {
   ]);
 }
 
-async function sample(argumentPrompt: string | undefined, given: Flags, command: Command): Promise<void> {
-  const flags = argumentPrompt === undefined ? given : withPrompt(given, argumentPrompt);
+async function sample(flags: Flags, command: Command): Promise<void> {
   checkBeams(flags, command);
-  const { folder, backend } = await openModel(flags);
+  const { folder: opened, backend } = await openModel(flags);
   try {
+    const folder = flags.ignoreEos ? { ...opened, tokenizer: withoutEnds(opened.tokenizer) } : opened;
     const { tokenizer, config } = folder;
     const banned = flags.allowUnk ? new Set<number>() : bannedIds(tokenizer);
     const makeDecoder = (texts: number): Decoder =>
@@ -120,20 +118,6 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
   } finally {
     await backend.close();
   }
-}
-
-/** The flags with the prompt that was given as an argument. */
-function withPrompt(flags: Flags, prompt: string): Flags {
-  for (const name of ['prompt', 'promptFile', 'prompts'] as const)
-    if (flags[name] !== undefined)
-      throw new UsageError(`the prompt ${shownJson(prompt)} and --${kebab(name)} exclude each other`, {
-        hint: 'give one of them',
-      });
-  if (statSync(resolveRun(prompt), { throwIfNoEntry: false })?.isDirectory() === true)
-    throw new UsageError(`${shownJson(prompt)} is a folder, not a prompt`, {
-      hint: `a model is named with --model; if it is the prompt, say --prompt ${shownJson(prompt)}`,
-    });
-  return { ...flags, prompt };
 }
 
 /** Writes what is asked for and ends. */

@@ -1,10 +1,9 @@
 /** Writes the texts that are asked for, several in one pass, and hands each on as it grows. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Batch } from '../../generate/batch.ts';
 import type { Decoder } from '../../generate/decoder.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
-import { endOfTextIds, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Request, Requests } from './prompts.ts';
 import type { Settings } from './settings.ts';
 
@@ -49,13 +48,13 @@ export async function writeTexts(
   const ends = {
     maxTokens: settings.maxTokens,
     stopStrings: settings.stop,
-    stopIds: endOfTextIds(tokenizer),
+    stopIds: tokenizer.special.endIds,
   };
   const queue: Writing[] = []; // in the order of the requests; the first is being shown
   let failure: unknown; // of a prompt; the texts after those before it are finished first
 
   const takeRequests = async (): Promise<void> => {
-    while (failure === undefined && batch.free > 0 && !interrupted()) {
+    while (failure === undefined && batch.free > 0) {
       let request: Request | undefined;
       try {
         request = requests.take();
@@ -66,7 +65,6 @@ export async function writeTexts(
       const writing = { request, written: new WrittenText(tokenizer, ends), details: [] };
       batch.add(writing, request.prompt.ids, { promptIndex: request.index, sample: request.sample });
       if (queue.push(writing) === 1) await output.start(writing);
-      await nextTurn(); // a prefill may take a second
     }
   };
 
@@ -86,7 +84,7 @@ export async function writeTexts(
     const first = queue[0];
     if (first.written.finishReason === undefined) await output.update(first);
     else await showFinished(queue, output);
-    await nextTurn(); // signals, keys and a closed pipe are noticed in between
+    await new Promise(setImmediate); // signals, keys and a closed pipe are noticed in between
     if (interrupted()) break;
     batch.advance();
   }

@@ -5,6 +5,7 @@ import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Pick<TrainPlan, 'parameters' | 'tokens' | 'epochs'> & {
+  readonly settings: Pick<TrainPlan['settings'], 'minFrequency' | 'vocabSize' | 'initFrom' | 'valFile'>;
   readonly config: { readonly blockSize: number };
   readonly tokenizer: { readonly kind: string; readonly vocabulary: readonly string[] };
 };
@@ -16,7 +17,14 @@ const HARMLESS_EPOCHS = 4;
 const MOST_UNKNOWN = 0.05;
 
 /** What is worth saying about a run before it starts. */
-export function warningsBefore({ parameters, tokens, epochs, config, tokenizer }: Planned): string[] {
+export function warningsBefore({
+  settings,
+  parameters,
+  tokens,
+  epochs,
+  config,
+  tokenizer,
+}: Planned): string[] {
   const warnings: string[] = [];
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
@@ -31,12 +39,18 @@ export function warningsBefore({ parameters, tokens, epochs, config, tokenizer }
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MOST_UNKNOWN)
     warnings.push(
-      `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect. A lower --min-frequency${tokenizer.kind === 'word' ? ', a\n  larger --vocab-size or --tokenizer char help' : ' or a larger --vocab-size\n  helps'}.`,
+      hasWholeVocabulary(settings)
+        ? `${formatPercent(unknown)} of the tokens are <unk>, which the text names literally: the model learns it, and writes it only\n  with --allow-unk.`
+        : `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect. A lower --min-frequency${tokenizer.kind === 'word' ? ', a\n  larger --vocab-size or --tokenizer char help' : ' or a larger --vocab-size\n  helps'}.`,
     );
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warnings.push(unspaced);
   return warnings;
 }
+
+/** Whether every token of the text got into the vocabulary. */
+const hasWholeVocabulary = ({ minFrequency, vocabSize, initFrom, valFile }: Planned['settings']): boolean =>
+  minFrequency === 1 && vocabSize === Infinity && initFrom === undefined && valFile === undefined;
 
 /** Evaluations in a row without a new best, and how much worse the validation loss must have become, to speak of overfitting. */
 const [WORSE_EVALUATIONS, WORSE_BY] = [3, 0.01];

@@ -4,7 +4,7 @@ import type { Backend } from '../../engine/instruction.ts';
 import { Batch } from '../../generate/batch.ts';
 import { Decoder, textsAtOnce } from '../../generate/decoder.ts';
 import { startOfText } from '../../generate/prompt.ts';
-import { bannedIds, endOfTextIds } from '../../tokenizer/tokenizer.ts';
+import { bannedIds } from '../../tokenizer/tokenizer.ts';
 import { partOfText, type TokenizedText } from '../tokenized-text.ts';
 import type { TrainingText } from '../training-text.ts';
 import { findCopies, type Copies } from './copies.ts';
@@ -59,7 +59,7 @@ function writeTexts(
   );
   const batch = new Batch<number[]>(decoder, { ...options, topK: 0, topP: 1, banned: bannedIds(tokenizer) });
   const start = startOfText(tokenizer).ids;
-  const stop = endOfTextIds(tokenizer);
+  const stop = tokenizer.special.endIds;
   const texts = Array.from({ length: numSamples }, (): number[] => []);
   let started = 0;
   let tokens = 0;

@@ -3,6 +3,7 @@ import { warningsBefore, watchOverfitting } from '../../../src/cli/train/warning
 import { freshProgress, type TrainEvent } from '../../../src/train/loop.ts';
 
 const plan = {
+  settings: { minFrequency: 2, vocabSize: Infinity },
   parameters: 800_000,
   epochs: 5,
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
@@ -30,6 +31,14 @@ describe('before the first step', () => {
       'many unknown words',
       { tokens: { ...plan.tokens, unknown: 123_200 }, tokenizer: { kind: 'word', vocabulary: ['a'] } },
       '11.2% of the tokens are <unk>',
+    ],
+    [
+      'a text that names <unk>',
+      {
+        settings: { minFrequency: 1, vocabSize: Infinity },
+        tokens: { ...plan.tokens, unknown: 123_200 },
+      },
+      '11.2% of the tokens are <unk>, which the text names literally',
     ],
     [
       'words of a script without spaces',

@@ -1,0 +1,86 @@
+/**
+ * Where generation starts and ends: `bos_token_id` and `eos_token_id` of generation_config.json and config.json, as transformers'
+ * `generate()` has them.
+ */
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+import type { JsonObject } from '../tokenizer/tokenizer-json.ts';
+import type { SpecialTokens, Tokenizer } from '../tokenizer/tokenizer.ts';
+import { readOptionalJson } from './tokenizer-config.ts';
+
+type Special = { readonly special: SpecialTokens };
+
+/** The content of generation_config.json. Longer than its context length a GPT-2 of transformers cannot write. */
+export const toGenerationConfigJson = (
+  { blockSize }: { readonly blockSize: number },
+  tokenizer: Special,
+): Record<string, unknown> => ({
+  do_sample: true,
+  max_length: blockSize,
+  ...Object.fromEntries(Object.entries(boundaryIds(tokenizer)).filter(([, id]) => id !== null)),
+});
+
+/** For config.json, where it has to be said that there is none: 50256 is the default. */
+export function boundaryIds({ special: { startId, endIds } }: Special): Record<string, unknown> {
+  const ends = [...endIds];
+  return {
+    bos_token_id: startId ?? null,
+    eos_token_id: ends.length > 1 ? ends : (ends[0] ?? null),
+  };
+}
+
+/**
+ * The tokenizer of a model folder with what its configuration says of starts and ends. A field of generation_config.json goes
+ * before that of config.json, and both before the roles bos_token and eos_token; null means that there is none.
+ *
+ * @throws UserError if an id has no token
+ */
+export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer {
+  const files = ['generation_config.json', 'config.json'].map((name) => {
+    const path = join(folder, name);
+    return { path, json: readOptionalJson(path) ?? {} };
+  });
+  const { special, unkId } = tokenizer;
+  const idsOf = (field: string): number[] | undefined => {
+    for (const { path, json } of files) {
+      const ids = readIds(json, field, path);
+      if (ids === undefined) continue;
+      const usable = ids.filter((id) => id < tokenizer.vocabSize && !isUnset(id, tokenizer));
+      for (const id of usable)
+        if (tokenizer.vocabulary[id] === '')
+          throw new UserError(`${path}: "${field}" is ${id}, but the tokenizer has no such token`, {
+            hint: 'the tokenizer lacks added tokens of the model; save both again with transformers',
+          });
+      // An id that no token can have is a default that nobody changed.
+      if (usable.length > 0 || ids.length === 0) return usable.filter((id) => id !== unkId);
+    }
+    return undefined;
+  };
+  const [start, end] = [idsOf('bos_token_id'), idsOf('eos_token_id')];
+  return {
+    ...tokenizer,
+    special: {
+      ...special,
+      startId: start === undefined ? special.startId : start[0],
+      endIds: end === undefined ? special.endIds : new Set(end),
+    },
+  };
+}
+
+/** What GPT2Config has for both ids unless told otherwise. */
+const GPT2_DEFAULT = 50256;
+const isUnset = (id: number, { vocabulary }: Tokenizer): boolean =>
+  id === GPT2_DEFAULT && vocabulary[id] === '';
+
+/** Undefined if the field is absent, none for null. */
+function readIds(json: JsonObject, field: string, path: string): number[] | undefined {
+  const value = json[field];
+  if (value === undefined) return undefined;
+  const ids: unknown[] = value === null ? [] : [value].flat();
+  if (!ids.every((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0))
+    throw new UserError(`${path}: "${field}" is ${shownJson(value)}, not a token id or a list of them`, {
+      hint: 'correct it, or set it to null',
+    });
+  return ids;
+}

@@ -1,0 +1,42 @@
+/** The post-processor of tokenizer.json, which may put special tokens around each text. */
+import { asObject, type Refuse } from './tokenizer-json.ts';
+
+/** Whether a post-processor leaves the ids as they are. ByteLevel only moves offsets, which nothing here has. */
+export function addsNothing(postProcessor: unknown): boolean {
+  const { type } = asObject(postProcessor);
+  if (type === undefined || type === 'ByteLevel') return true;
+  const parts = templateParts(postProcessor);
+  return parts?.length === 1 && asObject(parts[0])['Sequence'] !== undefined;
+}
+
+/** The token that a post-processor puts in front of each text, if that is all it does; undefined for one that adds nothing. */
+export function firstToken(postProcessor: unknown, fail: Refuse): string | undefined {
+  if (addsNothing(postProcessor)) return undefined;
+  const [first, second, ...others] = templateParts(postProcessor) ?? [];
+  const { id } = asObject(asObject(first)['SpecialToken']);
+  if (typeof id === 'string' && asObject(second)['Sequence'] !== undefined && others.length === 0) return id;
+  return fail('"post_processor" adds tokens to each text, other than one in front of it');
+}
+
+/** The parts of a template for a single text, whether alone or behind a ByteLevel. */
+function templateParts(postProcessor: unknown): unknown[] | undefined {
+  const { type, single, processors } = asObject(postProcessor);
+  if (type === 'Sequence' && Array.isArray(processors)) {
+    const templates: unknown[] = processors.filter((each) => asObject(each)['type'] !== 'ByteLevel');
+    if (templates.length === 0) return [{ Sequence: {} }];
+    return templates.length === 1 ? templateParts(templates[0]) : undefined;
+  }
+  return type === 'TemplateProcessing' && Array.isArray(single) ? single : undefined;
+}
+
+/** A post-processor that puts a token in front of each text. */
+export const templateWithFirst = (token: string, id: number): unknown => {
+  const special = { SpecialToken: { id: token, type_id: 0 } };
+  const sequence = (name: string): unknown => ({ Sequence: { id: name, type_id: 0 } });
+  return {
+    type: 'TemplateProcessing',
+    single: [special, sequence('A')],
+    pair: [special, sequence('A'), special, sequence('B')],
+    special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
+  };
+};
