@@ -32,6 +32,9 @@ function failForNode(why) {
   fail(need, why + '; install a newer Node, from https://nodejs.org for example');
 }
 
+// Advice is printed as it can be typed, so the program has to know what was: another Node does not get our arguments' names.
+process.env.GPT_STARTED_AS = process.env.GPT_STARTED_AS || process.argv[1];
+
 /** The path of the Node that came with the installation as an optional dependency, if this platform has one. */
 function bundledNode() {
   const packages = {

@@ -266,7 +266,7 @@ const metrics = readFileSync(`${folder}/metrics.jsonl`, 'utf8')
   .split('\n')
   .map((line) => JSON.parse(line));
 const steps = metrics.filter((m) => m.loss !== undefined);
-const evaluations = metrics.filter((m) => m.val_loss !== undefined);
+const evaluations = metrics.filter((m) => m.val_loss_estimate !== undefined);
 const [width, height] = [600, 240];
 const maxStep = steps.at(-1).step;
 const X = (step) => (50 + (step / maxStep) * (width - 70)).toFixed(1);
@@ -293,7 +293,7 @@ figure(
         1,
       ),
       line(
-        evaluations.map((m) => `${X(m.step)},${Y(m.val_loss)}`),
+        evaluations.map((m) => `${X(m.step)},${Y(m.val_loss_estimate)}`),
         '#b3261e',
         2,
       ),
@@ -303,7 +303,7 @@ figure(
 );
 title('Training');
 for (const m of evaluations)
-  out(`step ${m.step}  train ${fixed(m.train_loss, 4)}  val ${fixed(m.val_loss, 4)}`);
+  out(`step ${m.step}  train ${fixed(m.train_loss_estimate, 4)}  val ${fixed(m.val_loss_estimate, 4)}`);
 for (const step of [1, 50, 100, 250, 500])
   out(
     `step ${step}: loss ${fixed(steps[step - 1].loss, 4)}, learning rate ${steps[step - 1].lr.toExponential(3)}, gradient norm ${fixed(steps[step - 1].grad_norm)}`,

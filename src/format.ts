@@ -83,3 +83,12 @@ export function formatColumns(head: readonly string[], rows: readonly (readonly 
     `  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd();
   return [head, ...rows].map(line).join('\n');
 }
+
+/** A loss in nats per token: `1.7867`, or `≈1.7450` for an estimate. */
+export const formatLoss = ({
+  loss,
+  isEstimate,
+}: {
+  readonly loss: number;
+  readonly isEstimate: boolean;
+}): string => `${isEstimate ? '≈' : ''}${loss.toFixed(4)}`;

@@ -28,12 +28,16 @@ export function parseJsonObject(text: string, fail: (what: string) => never): Re
 export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A value of such a file for a message, on one line and never long; `missing` if there is none. */
+/** Longest value in a message, in characters. */
+const LONGEST = 60;
+
+/** A value from outside for a message: as JSON, on one line and never long; `missing` if there is none. */
 export function shownJson(value: unknown): string {
+  if (typeof value === 'string' && value.length > LONGEST)
+    return JSON.stringify(`${value.slice(0, LONGEST).toWellFormed()}…`);
   const text = JSON.stringify(value) ?? 'missing';
   return text.length > LONGEST ? `${text.slice(0, LONGEST).toWellFormed()}…` : text;
 }
-const LONGEST = 60;
 
 /** Whether brackets, strings aside, are open more than `limit` deep anywhere. The text need not be valid. */
 function isDeeperThan(text: string, limit: number): boolean {

@@ -2,9 +2,10 @@
  * A run's logs: JSON Lines, appended to while it trains.
  *
  *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, and "skipped" if it was not taken;
- *                     {"step","train_loss","val_loss"} for each evaluation;
+ *                     {"step","train_loss_estimate","val_loss_estimate"} for each evaluation, on a sample of each split;
  *                     {"step","rollback_to","rollbacks","fault","tensor"} where training went back to an earlier step;
- *                     {"step","end","validation_loss"} at the end of a run
+ *                     {"step","end","best_step","val_loss"} at the end of a run: the loss of the model that is kept, on
+ *                     the whole validation split; null if there is none
  *     samples.jsonl   {"step","text"}: what the model wrote after an evaluation
  *     speed.jsonl     {"step","seconds","tokens"}: what the steps since the line before took
  *
@@ -13,6 +14,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import { readWholeFile } from '../read-file.ts';
 import { writeFileAtomic } from './atomic.ts';
 
@@ -57,11 +59,18 @@ export interface StepMetrics {
   readonly gradNorm: number;
 }
 
-/** One evaluation, in nats per token. */
+/** One evaluation, in nats per token: estimates on a sample of each split. */
 export interface EvaluationMetrics {
   readonly step: number;
   readonly trainLoss: number;
   readonly validationLoss: number;
+}
+
+/** The end of a run. Of an older one, its step may not be that of the model that is kept. */
+export interface EndMetrics {
+  readonly step: number;
+  /** The step whose model is kept, and its loss on the whole validation split; undefined if the log does not say. */
+  readonly best: { readonly step: number; readonly validationLoss: number } | undefined;
 }
 
 /** What the model wrote after so many steps. */
@@ -84,6 +93,8 @@ export interface SpeedEntry {
 export interface RunLogs {
   readonly steps: readonly StepMetrics[];
   readonly evaluations: readonly EvaluationMetrics[];
+  /** Undefined while the run lasts. */
+  readonly end: EndMetrics | undefined;
   readonly samples: readonly LoggedSample[];
   readonly speed: readonly SpeedEntry[];
 }
@@ -104,13 +115,11 @@ export function readLogs(folder: string): RunLogs {
         learningRate: line.number('lr'),
         gradNorm: line.number('grad_norm'),
       })),
-    evaluations: metrics
-      .filter((line) => line.has('val_loss'))
-      .map((line) => ({
-        step: line.step,
-        trainLoss: line.number('train_loss'),
-        validationLoss: line.number('val_loss'),
-      })),
+    evaluations: metrics.flatMap(evaluationOf),
+    end: metrics
+      .filter((line) => line.has('end'))
+      .map(endOfRun)
+      .at(-1),
     samples: read('samples').map((line) => ({ step: line.step, text: line.text('text') })),
     speed: read('speed').map((line) => ({
       step: line.step,
@@ -118,6 +127,28 @@ export function readLogs(folder: string): RunLogs {
       tokens: line.number('tokens'),
     })),
   };
+}
+
+/** The estimates were called `train_loss` and `val_loss` before version 0.2. */
+function evaluationOf(line: LogReader): EvaluationMetrics[] {
+  const suffix = line.has('val_loss_estimate') ? '_estimate' : '';
+  if (line.has('end') || !line.has(`val_loss${suffix}`)) return [];
+  return [
+    {
+      step: line.step,
+      trainLoss: line.number(`train_loss${suffix}`),
+      validationLoss: line.number(`val_loss${suffix}`),
+    },
+  ];
+}
+
+/** Before version 0.2, `validation_loss` was that of the last step's model, which need not be the one that was kept. */
+function endOfRun(line: LogReader): EndMetrics {
+  const { step } = line;
+  if (line.has('validation_loss'))
+    return { step, best: { step, validationLoss: line.number('validation_loss') } };
+  if (Number.isNaN(line.number('val_loss'))) return { step, best: undefined };
+  return { step, best: { step: line.number('best_step'), validationLoss: line.number('val_loss') } };
 }
 
 /** Leaves out what a later rollback has taken back. */
@@ -161,7 +192,7 @@ class LogReader {
 
   #fail(field: string, wanted: string): never {
     throw new UserError(
-      `${this.#path}: the line of step ${this.step} has "${field}": ${JSON.stringify(this.#entry[field])}, not ${wanted}`,
+      `${this.#path}: the line of step ${this.step} has "${field}": ${shownJson(this.#entry[field])}, not ${wanted}`,
       { hint: 'the log is damaged or from another version' },
     );
   }

@@ -25,6 +25,10 @@ import { readTokenizer } from './tokenizer-files.ts';
 
 export const WEIGHTS = 'model.safetensors';
 
+/** In the metadata of weights that are the result of a run: their loss on the whole validation split, and its tokens. */
+export const VALIDATION_LOSS = 'val_loss';
+export const VALIDATION_TOKENS = 'val_tokens';
+
 /** In bytes. A config.json has some kilobytes. */
 const LARGEST_CONFIG = 1e6;
 

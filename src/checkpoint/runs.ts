@@ -31,6 +31,12 @@ function runName(corpus: string): string {
   return stem.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[-.]+/, '') || 'run';
 }
 
+/** A run or model as its user names it: by its path or, where no file has that, by its name under checkpoints/. */
+export function resolveRun(name: string): string {
+  const run = join(RUNS, name);
+  return !existsSync(name) && existsSync(run) ? run : name;
+}
+
 /** The run under checkpoints/ whose model was written last. @throws UserError if there is none */
 export function newestRun(): string {
   const newest = newestUnder(RUNS, (folder) => join(folder, WEIGHTS));

@@ -7,6 +7,7 @@ import {
   listOf,
   number,
   object,
+  optional,
   orNull,
   text,
   type Rule,
@@ -31,6 +32,8 @@ export interface TrainerState {
   readonly evaluations_without_improvement: number;
   /** The step whose checkpoint training returns to if it diverges; 0: the start. */
   readonly good_step: number;
+  /** The evaluation that belongs to this step was interrupted: resuming starts with it. Absent: false. */
+  readonly evaluation_due?: boolean;
   readonly health: StoredHealth;
   readonly tokens_seen: number;
   readonly seed: number;
@@ -69,6 +72,7 @@ const stateRules: Rules<TrainerState> = {
   best_loss: orNull(number),
   evaluations_without_improvement: count,
   good_step: count,
+  evaluation_due: optional({ is: (value) => typeof value === 'boolean', expected: 'true or false' }),
   health: object,
   tokens_seen: count,
   seed: count,

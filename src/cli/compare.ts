@@ -7,11 +7,13 @@ import { readRun, summariseRun, type RunRecord } from '../inspect/run-record.ts'
 import { countParameters } from '../model/parameters.ts';
 import type { NamedRun } from '../report/charts.ts';
 import { comparisonReport, namesOf } from '../report/report.ts';
-import { formatColumns, formatCount, formatDuration, formatNumber } from '../format.ts';
+import { formatColumns, formatCount, formatDuration, formatLoss, formatNumber } from '../format.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, type Series } from './line-chart.ts';
+import { modelFolder } from './model-options.ts';
 import { argument, filePath, option } from './options.ts';
 import { writePage } from './report.ts';
+import { lossesToJson } from './run-summary.ts';
 import { print, printable, stdoutColors } from './terminal.ts';
 import { cut } from './token-label.ts';
 
@@ -22,7 +24,7 @@ interface Flags {
 
 export function register(command: Command): void {
   command
-    .addArgument(argument('[run...]', 'run folders; default: all under checkpoints/', filePath))
+    .addArgument(argument('[run...]', 'run folders; default: all under checkpoints/', modelFolder))
     .addOption(option('--html <file>', 'write the comparison as a web page; -: to stdout', filePath))
     .option('--json', 'print the comparison as JSON')
     .action(compare);
@@ -30,7 +32,7 @@ export function register(command: Command): void {
     ['All runs under checkpoints/', 'gpt compare'],
     ['Two of them', 'gpt compare checkpoints/moby-dick-1 checkpoints/moby-dick-2'],
     ['As a page with curves to look at', 'gpt compare checkpoints/* --html runs.html'],
-    ['The best of all, for a script', "gpt compare --json | jq -r '.runs | min_by(.best_val_loss).folder'"],
+    ['The losses, for a script', "gpt compare --json | jq -r '.runs[] | [.val_loss, .folder] | @tsv'"],
   ]);
 }
 
@@ -66,13 +68,18 @@ function comparison(runs: readonly NamedRun[]): string {
   }));
   const chart = lineChart(series, { width, height: CHART_HEIGHT }, stdoutColors);
   const parts = [
-    `${stdoutColors.bold('Validation loss')}${stdoutColors.dim(', nats per token over steps')}`,
+    `${stdoutColors.bold('Validation loss')}${stdoutColors.dim(', estimates in nats per token over steps')}`,
     chart === '' ? stdoutColors.dim('  None of the runs has been evaluated.') : chart,
     `  ${chartLegend(series)}`,
     '',
     stdoutColors.bold('Results'),
     resultTable(runs),
   ];
+  if (runs.some(({ run }) => summariseRun(run).validation?.isEstimate === true))
+    parts.push(
+      '',
+      '  ≈: an estimate, as the run is not finished; the others are of the whole validation split.',
+    );
   if (!haveSameTokens(records))
     parts.push(
       '',
@@ -91,17 +98,15 @@ function resultTable(runs: readonly NamedRun[]): string {
   const number = (value: number | undefined, show: (value: number) => string): string =>
     value === undefined ? '–' : show(value);
   return formatColumns(
-    ['', 'params', 'steps', 'best val', 'at step', 'last train', 'last val', 'tok/s', 'time'],
+    ['', 'params', 'steps', 'val loss', 'at step', 'tok/s', 'time'],
     runs.map(({ run }, i) => {
-      const { best, last, steps, seconds, tokensPerSecond } = summariseRun(run);
+      const { validation, steps, seconds, tokensPerSecond } = summariseRun(run);
       return [
         letterOf(i),
         formatCount(countParameters(run.model.config)),
         number(steps, (n) => formatNumber(n)),
-        number(best?.validationLoss, (x) => x.toFixed(4)),
-        number(best?.step, (n) => formatNumber(n)),
-        number(last?.trainLoss, (x) => x.toFixed(4)),
-        number(last?.validationLoss, (x) => x.toFixed(4)),
+        validation === undefined ? '–' : formatLoss(validation),
+        number(validation?.step, (n) => formatNumber(n)),
         number(tokensPerSecond, (n) => formatNumber(n)),
         number(seconds, formatDuration),
       ];
@@ -126,24 +131,16 @@ const toJson = (runs: readonly NamedRun[]) => {
   const records: readonly RunRecord[] = runs.map(({ run }) => run);
   return {
     runs: runs.map(({ name, run }) => {
-      const { best, last, steps, seconds, tokensSeen, tokensPerSecond } = summariseRun(run);
+      const { steps, seconds, tokensSeen, tokensPerSecond } = summariseRun(run);
       return {
         name,
         folder: run.model.folder,
         parameters: countParameters(run.model.config),
         steps: steps ?? null,
         tokens_seen: tokensSeen ?? null,
-        best_step: best?.step ?? null,
-        best_val_loss: best?.validationLoss ?? null,
-        last_train_loss: last?.trainLoss ?? null,
-        last_val_loss: last?.validationLoss ?? null,
+        ...lossesToJson(run),
         seconds: seconds ?? null,
         tokens_per_second: tokensPerSecond ?? null,
-        evaluations: run.logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
-          step,
-          train_loss: trainLoss,
-          val_loss: validationLoss,
-        })),
       };
     }),
     same_tokens: haveSameTokens(records),

@@ -17,7 +17,7 @@ import type { Argument, Command, Option } from 'commander';
 import { latestCheckpoint } from '../checkpoint/run.ts';
 import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
-import { parseJsonObject } from '../json.ts';
+import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import { variableOf } from './options.ts';
 import { closest } from './suggest.ts';
@@ -130,7 +130,7 @@ const textsOf = (name: string, value: unknown): string[] =>
   );
 
 function refuseValue(name: string, value: unknown, wanted: string): never {
-  throw new UsageError(`${name}: ${JSON.stringify(value)} is not ${wanted}`);
+  throw new UsageError(`${name}: ${shownJson(value)} is not ${wanted}`);
 }
 
 /** Arguments have no defaults here: what was typed is there, and wins. */
@@ -146,7 +146,7 @@ function refuse(command: Command, key: string): never {
     ...command.options.map((option) => (option.long ?? '').replace(/^--(no-)?/, '')),
   ];
   const suggestion = closest(key.replace(/^-+/, ''), names);
-  throw new UsageError(`gpt ${command.name()} has no option ${JSON.stringify(key)}`, {
+  throw new UsageError(`gpt ${command.name()} has no option ${shownJson(key)}`, {
     hint: suggestion === undefined ? `see gpt ${command.name()} --help` : `did you mean "${suggestion}"?`,
   });
 }

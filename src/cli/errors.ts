@@ -2,7 +2,17 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
+import { asStarted } from './command-name.ts';
+import { hintForFlag } from './foreign-flags.ts';
 import { printable, printableLine, printError, stderrColors } from './terminal.ts';
+
+/** The command that was given. */
+export interface GivenCommand {
+  /** As it is typed: `gpt`, `gpt train`. */
+  readonly line: string;
+  /** Its flags, without their dashes. */
+  readonly flags: readonly string[];
+}
 
 export interface Report {
   readonly exitCode: number;
@@ -10,9 +20,14 @@ export interface Report {
   readonly hint: string | undefined;
 }
 
-/** The message for an error of any kind. `commandLine` is the command it came from, such as `gpt train`. */
-export function describeError(error: unknown, commandLine: string): Report {
-  if (error instanceof CommanderError) return describeCommanderError(error, commandLine);
+/**
+ * The message for an error of any kind.
+ *
+ * @param command the one it came from
+ */
+export function describeError(error: unknown, command: GivenCommand): Report {
+  const { line: commandLine } = command;
+  if (error instanceof CommanderError) return describeCommanderError(error, command);
   if (error instanceof UsageError) {
     return { exitCode: 2, message: error.message, hint: error.hint ?? seeHelp(commandLine) };
   }
@@ -33,21 +48,32 @@ export function describeError(error: unknown, commandLine: string): Report {
 
 /** Prints the report, and the stack if it was asked for. */
 export function printReport(report: Report, error: unknown): void {
-  printError(`${stderrColors.red('error:')} ${printableLine(report.message)}`);
-  if (report.hint !== undefined) printError(`${stderrColors.cyan('hint:')} ${printableLine(report.hint)}`);
+  printError(`${stderrColors.red('error:')} ${printableLine(abridge(report.message))}`);
+  if (report.hint !== undefined)
+    printError(`${stderrColors.cyan('hint:')} ${printableLine(abridge(asStarted(report.hint)))}`);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
 }
 
+/** Names and arguments from outside may have any length; a message has not. */
+const LONGEST_MESSAGE = 1000;
+
+/** The start and the end of what would fill the screen. */
+const abridge = (text: string): string =>
+  text.length <= LONGEST_MESSAGE
+    ? text
+    : `${text.slice(0, LONGEST_MESSAGE - 200).toWellFormed()} … ${text.slice(-200).toWellFormed()}`;
+
 const seeHelp = (commandLine: string): string => `see ${commandLine} --help`;
 
-function describeCommanderError(error: CommanderError, commandLine: string): Report {
+function describeCommanderError(error: CommanderError, { line, flags }: GivenCommand): Report {
   const [first = '', suggestion] = error.message.split('\n');
+  const unknown = /^error: unknown option '(.+)'$/s.exec(first)?.[1];
   const didYouMean = suggestion?.match(/^\((.*\?)\)$/)?.[1];
+  const hint = unknown === undefined ? didYouMean && `d${didYouMean.slice(1)}` : hintForFlag(unknown, flags);
   return {
     exitCode: 2,
     message: first.replace(/^error: /, ''),
-    hint:
-      didYouMean === undefined ? seeHelp(commandLine) : `d${didYouMean.slice(1)} Or ${seeHelp(commandLine)}`,
+    hint: hint === undefined ? seeHelp(line) : `${hint}${hint.endsWith('?') ? ' Or' : ';'} ${seeHelp(line)}`,
   };
 }
 

@@ -1,6 +1,5 @@
 /** `gpt eval`: how well models predict texts. */
 import type { Command } from 'commander';
-import { newestRun } from '../checkpoint/runs.ts';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
@@ -13,7 +12,7 @@ import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
 import { addExamples } from './help.ts';
-import { openModel, threadsOption } from './model-options.ts';
+import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
 import {
   argument,
   choice,
@@ -54,8 +53,8 @@ export function register(command: Command): void {
       orVariable(
         repeatable(
           '-m, --model <folder>',
-          'may be given again; default: the newest run under checkpoints/',
-          filePath,
+          'or the name of a run; may be given again; default: the newest under checkpoints/',
+          modelFolder,
         ),
         'GPT_MODEL',
       ),
@@ -108,7 +107,7 @@ export function register(command: Command): void {
 
 async function evaluate(files: string[], flags: Flags): Promise<void> {
   checkUsage(files, flags);
-  const models = flags.model ?? [newestRun()];
+  const models = flags.model ?? [chosenModel(undefined)];
   if (flags.memorization) {
     await evaluateMemorization(models, { ...WRITING, ...flags });
     return;

@@ -1,5 +1,6 @@
 /** How help looks: grouped, quiet colours, defaults in one style, examples at the end. */
-import { type Command, type Help, type Option } from 'commander';
+import { Help, type Command, type Option } from 'commander';
+import { asStarted } from './command-name.ts';
 import { variableOf } from './options.ts';
 import { helpColors, stderrColors, stdoutColors } from './terminal.ts';
 
@@ -18,6 +19,7 @@ export function styleHelp(command: Command): void {
   });
   command.configureHelp({
     optionDescription: describeOption,
+    commandUsage: (shown) => asStarted(new Help().commandUsage(shown)),
     subcommandTerm: (subcommand) => subcommand.name(),
     padWidth,
     formatItem,
@@ -66,7 +68,7 @@ export function addExamples(
   examples: readonly (readonly [what: string, line: string])[],
 ): void {
   command.addHelpText('after', () => {
-    const entries = examples.map(([what, line]) => `  ${helpColors.dim(`# ${what}`)}\n  ${line}`);
+    const entries = examples.map(([what, line]) => `  ${helpColors.dim(`# ${what}`)}\n  ${asStarted(line)}`);
     return `\n${helpColors.bold('Examples:')}\n${entries.join('\n\n')}`;
   });
 }

@@ -1,7 +1,6 @@
 /** `gpt inspect`: what is inside a model, and what goes on in it while it reads. */
 import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import { newestRun } from '../checkpoint/runs.ts';
 import { chunksOf } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
 import { UsageError } from '../errors.ts';
@@ -11,10 +10,10 @@ import { readWeights } from '../inspect/weights.ts';
 import { printAttention } from './inspect/attention.ts';
 import { printExpectations } from './inspect/expectations.ts';
 import { addExamples } from './help.ts';
-import { openModel, threadsOption, unkOption } from './model-options.ts';
+import { chosenModel, modelFolder, openModel, threadsOption, unkOption } from './model-options.ts';
 import { printOverview } from './inspect/overview.ts';
 import { printNeighbors } from './inspect/neighbors.ts';
-import { anyText, argument, filePath, option, wholeNumber } from './options.ts';
+import { anyText, argument, option, wholeNumber } from './options.ts';
 import { notice } from './terminal.ts';
 
 interface Flags {
@@ -31,7 +30,9 @@ interface Flags {
 
 export function register(command: Command): void {
   command
-    .addArgument(argument('[model]', 'a model folder; default: the newest run under checkpoints/', filePath))
+    .addArgument(
+      argument('[model]', 'a model folder or run; default: the newest under checkpoints/', modelFolder),
+    )
     .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', anyText))
     .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', anyText))
     .addOption(
@@ -65,7 +66,7 @@ async function inspect(path: string | undefined, flags: Flags): Promise<void> {
     throw new UsageError('--layer and --head choose a map of --attention', {
       hint: 'add --attention "some text"',
     });
-  const model = path ?? newestRun();
+  const model = chosenModel(path);
   const { layer, head, top, neighbors, attention, logits } = flags;
   const json = flags.json === true;
   if (neighbors !== undefined) {

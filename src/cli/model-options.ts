@@ -1,24 +1,43 @@
-/** What `sample` and `eval` share: which model, on how many threads. */
+/** What the commands that read a model share: which model, on how many threads. */
 import type { Command, Option } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import { newestRun } from '../checkpoint/runs.ts';
+import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
 import { unkChoices } from '../generate/prompt.ts';
-import { choice, filePath, option, orVariable, wholeNumber } from './options.ts';
-import { printable, verbose, warn } from './terminal.ts';
+import { choice, filePath, option, orVariable, wholeNumber, type Value } from './options.ts';
+import { notice, printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
   readonly model?: string;
   readonly threads?: number;
 }
 
+/** The folder of a model: a path, or the name of a run under checkpoints/. */
+export const modelFolder: Value<string> = {
+  ...filePath,
+  expected: 'a model folder',
+  read: (text) => (filePath.read(text) === undefined ? undefined : resolveRun(text)),
+};
+
+/** The model that was named, or else the newest run, and says which that is. */
+export function chosenModel(named: string | undefined): string {
+  if (named !== undefined) return named;
+  const newest = newestRun();
+  notice(`Using the newest run, ${printable(newest)}`);
+  return newest;
+}
+
 export const addModelOptions = (command: Command): Command =>
   command
     .addOption(
       orVariable(
-        option('-m, --model <folder>', 'default: the newest run under checkpoints/', filePath),
+        option(
+          '-m, --model <folder>',
+          'or the name of a run; default: the newest under checkpoints/',
+          modelFolder,
+        ),
         'GPT_MODEL',
       ),
     )
@@ -38,7 +57,7 @@ export async function openModel({
   model,
   threads,
 }: ModelFlags): Promise<{ folder: ModelFolder; backend: Backend }> {
-  const folder = openModelFolder(model ?? newestRun());
+  const folder = openModelFolder(chosenModel(model));
   return { folder, backend: await startEngine(folder, threads) };
 }
 

@@ -6,6 +6,7 @@
  */
 import { Argument, Option } from 'commander';
 import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 
 export interface Value<T> {
   /** What is accepted, so that "… is not ⟨expected⟩" is a sentence. */
@@ -65,12 +66,8 @@ export const variableOf = (made: Option): string | undefined => environment.get(
 
 function readValue<T>(name: string, value: Value<T>, text: string): T {
   const result = value.read(text);
-  if (result === undefined) throw new UsageError(`${name}: ${quote(text)} is not ${value.expected}`);
+  if (result === undefined) throw new UsageError(`${name}: ${shownJson(text)} is not ${value.expected}`);
   return result;
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
 /** 1000, 1_000 or 1e3. Up to 2⁵³ − 1, the last whole number a JavaScript number can tell from its neighbours. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { styleHelp } from './help.ts';
+import { asStarted } from './command-name.ts';
 import { filePath, option } from './options.ts';
 import { setVerbosity } from './terminal.ts';
 
@@ -90,7 +91,9 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
       await program.parseAsync(args, { from: 'user' });
     });
 
-  program.addHelpText('after', '\nSee gpt <command> --help for the options and examples of a command.');
+  program.addHelpText('after', () =>
+    asStarted('\nSee gpt <command> --help for the options and examples of a command.'),
+  );
   return program;
 }
 

@@ -43,6 +43,7 @@ export function startProgressBar(settings: {
     etaBuffer: 100, // steps: long enough to contain the pauses for evaluation
     forceRedraw: true, // its memory of what is on the screen is wrong after lines were printed above
     linewrap: true,
+    gracefulExit: false, // it would listen to signals, and so keep a Ctrl-C from ending the process
   };
   const bar = new cliProgress.SingleBar(options);
   bar.start(settings.total, settings.start ?? 0);

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../checkpoint/atomic.ts';
-import { newestRun } from '../checkpoint/runs.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
@@ -13,7 +12,7 @@ import type { Backend } from '../engine/instruction.ts';
 import { bannedIds } from '../tokenizer/tokenizer.ts';
 import { formatBytes } from '../format.ts';
 import { addExamples } from './help.ts';
-import { startEngine, threadsOption, unkOption } from './model-options.ts';
+import { chosenModel, modelFolder, startEngine, threadsOption, unkOption } from './model-options.ts';
 import { anyText, argument, filePath, option } from './options.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
@@ -27,7 +26,7 @@ interface Flags {
 
 export function register(command: Command): void {
   command
-    .addArgument(argument('[run...]', 'run folders; default: the newest under checkpoints/', filePath))
+    .addArgument(argument('[run...]', 'run folders; default: the newest under checkpoints/', modelFolder))
     .addOption(
       option(
         '-o, --output <file>',
@@ -53,7 +52,7 @@ async function report(folders: readonly string[], flags: Flags): Promise<void> {
     const runs = folders.map((folder, i) => ({ name: names[i], run: readRun(folder) }));
     await writePage(comparisonReport(runs), flags.output ?? 'report.html', flags.json);
   } else {
-    const folder = folders[0] ?? newestRun();
+    const folder = chosenModel(folders[0]);
     await writePage(await runPage(folder, flags), flags.output ?? join(folder, 'report.html'), flags.json);
   }
 }

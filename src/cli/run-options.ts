@@ -4,7 +4,7 @@ import { presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from '../train/optimizer.ts';
 import { scheduleNames } from '../train/schedule.ts';
-import { threadsOption } from './model-options.ts';
+import { modelFolder, threadsOption } from './model-options.ts';
 import { choice, filePath, number, option, seed, wholeNumber } from './options.ts';
 
 const positive = wholeNumber({ min: 1 });
@@ -18,7 +18,7 @@ export function addRunOptions(command: Command): void {
       option(
         '--init-from <folder>',
         'start from this trained model: its weights, shape and tokenizer',
-        filePath,
+        modelFolder,
       ).conflicts(['preset', 'vocabSize', 'minFrequency']),
     )
     .addOption(

@@ -1,4 +1,5 @@
-/** A run in words, for the plan that `train` shows before it starts and for `plan`. */
+/** A run in words and numbers, alike in every command that shows one. */
+import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import type { Settings } from '../train/settings.ts';
 import { formatCount, formatNumber } from '../format.ts';
@@ -35,6 +36,22 @@ export function describeTraining({
 }): string {
   const passes = epochs === undefined ? '' : `, ${epochs.toFixed(epochs < 10 ? 1 : 0)} epochs`;
   return `${formatNumber(steps)} steps of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
+}
+
+/** The losses of a run for --json: `val_loss` is that of the model that is kept, on the whole validation split. */
+export function lossesToJson(run: RunRecord) {
+  const { validation, last } = summariseRun(run);
+  return {
+    best_step: validation?.step ?? null,
+    val_loss: validation === undefined || validation.isEstimate ? null : validation.loss,
+    last_train_loss_estimate: last?.trainLoss ?? null,
+    last_val_loss_estimate: last?.validationLoss ?? null,
+    evaluations: run.logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
+      step,
+      train_loss_estimate: trainLoss,
+      val_loss_estimate: validationLoss,
+    })),
+  };
 }
 
 const plural = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;

@@ -1,6 +1,6 @@
 /** From the arguments to the exit code: the one place where a run of the program ends. */
 import { type Command, CommanderError } from 'commander';
-import { describeError, printReport } from './errors.ts';
+import { describeError, printReport, type GivenCommand } from './errors.ts';
 import { Interrupted, raise } from './interrupt.ts';
 import { endLiveLine, flush } from './terminal.ts';
 
@@ -35,7 +35,7 @@ const isShownHelp = (error: CommanderError): boolean =>
  */
 async function finish(error: unknown, program: Command): Promise<void> {
   if (isBrokenPipe(error)) process.exit(0); // `gpt … | head -1`: the reader has what it wanted
-  const report = error instanceof Interrupted ? undefined : describeError(error, commandLine(program));
+  const report = error instanceof Interrupted ? undefined : describeError(error, givenCommand(program));
   endLiveLine();
   if (report !== undefined) printReport(report, error);
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
@@ -46,12 +46,16 @@ async function finish(error: unknown, program: Command): Promise<void> {
 const isBrokenPipe = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'EPIPE';
 
-/** The command that was given, as it is typed: `gpt`, `gpt train`. */
-export function commandLine(program: Command): string {
+/** The command that was given, as far as it is known. */
+export function givenCommand(program: Command): GivenCommand {
   const names = [program.name()];
-  let command: Command | undefined = program;
-  while ((command = command.commands.find((sub) => sub.name() === command?.args[0])) !== undefined) {
-    names.push(command.name());
+  let command = program;
+  for (;;) {
+    const sub = command.commands.find((each) => each.name() === command.args[0]);
+    if (sub === undefined) break;
+    command = sub;
+    names.push(sub.name());
   }
-  return names.join(' ');
+  const flags = command.options.flatMap(({ long }) => (long == null ? [] : [long.replace(/^--/, '')]));
+  return { line: names.join(' '), flags };
 }

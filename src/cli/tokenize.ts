@@ -11,11 +11,13 @@ import { decodeText } from '../data/decode-text.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { describeVocabulary, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { addExamples } from './help.ts';
+import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
 
@@ -53,7 +55,7 @@ export function register(command: Command): void {
   command
     .option('--encode', 'text on stdin to ids on stdout')
     .option('--decode', 'ids on stdin to text on stdout')
-    .addOption(option('-m, --model <path>', 'a model folder or a tokenizer.json', filePath))
+    .addOption(option('-m, --model <path>', 'a model folder, a run or a tokenizer.json', modelFolder))
     .action(tokenize);
   addExamples(command, [
     ['What words a text has', 'gpt tokenize book.txt --tokenizer word'],
@@ -220,7 +222,7 @@ const LONGEST_ID = 10; // digits: ids are below 2³²
 function parseId(word: string, tokenizer: Tokenizer): number {
   const id = word.length <= LONGEST_ID && /^\d+$/.test(word) ? Number(word) : -1;
   if (id < 0 || id >= tokenizer.vocabSize)
-    throw new UserError(`${JSON.stringify(word.slice(0, 40))} is not a token id`, {
+    throw new UserError(`${shownJson(word)} is not a token id`, {
       hint: `ids are whole numbers from 0 to ${tokenizer.vocabSize - 1}`,
     });
   return id;

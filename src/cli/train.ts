@@ -1,11 +1,12 @@
 /** `gpt train`: text in, model folder out. */
 import type { Command } from 'commander';
-import { newestResumable } from '../checkpoint/runs.ts';
+import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
-import { trainModel, type TrainResult } from '../train/train-model.ts';
+import type { TrainEvent } from '../train/loop.ts';
+import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
 import { addExamples } from './help.ts';
-import { onInterrupt } from './interrupt.ts';
+import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
 import { formatProfile } from './profile-table.ts';
 import { addRunOptions } from './run-options.ts';
@@ -90,30 +91,33 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     ...flags
   } = all;
   const options = optionsFor(corpus, flags, command);
-  const interrupt = onInterrupt(() =>
-    notice('Finishing the step and saving; press Ctrl-C again to stop at once.'),
-  );
+  // Until there is something to save, while the text is read and speed is measured, a signal simply ends the process.
+  let interrupt: Interrupt | undefined;
   const view = createView();
   const overfits = watchOverfitting();
   const started = performance.now();
-  let uniformLoss = 0;
+  let plan: TrainPlan;
+  let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
   let result: TrainResult;
   try {
     result = await trainModel(options, {
-      plan: (plan) => {
-        ({ uniformLoss } = plan);
-        printPlan(plan);
-        view.start(plan);
+      plan: (made) => {
+        plan = made;
+        interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
+        printPlan(made);
+        view.start(made);
       },
       refitted: view.refitted,
       event: (event) => {
+        if (event.type === 'evaluation') lastEvaluation = event;
         view.event(event);
         tellTrouble(event);
         const warning = overfits(event);
         if (warning !== undefined) warn(warning);
       },
+      evaluated: view.evaluated,
       ...(!isQuiet() && { sample: view.sample }),
-      interrupted: () => interrupt.arrived(),
+      interrupted: () => interrupt?.arrived() ?? false,
       notSaved: tellFailures(),
     });
   } finally {
@@ -121,9 +125,11 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   }
   const seconds = (performance.now() - started) / 1000;
   if (json) await print(`${JSON.stringify(summary(result))}\n`);
-  else printEnd(result, { seconds, uniformLoss });
+  else printEnd(result, { seconds, plan: plan!, lastEvaluation });
+  // For m=$(gpt train book.txt). On a terminal the lines above say it already.
+  if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
-  interrupt.end();
+  interrupt?.end();
 }
 
 /** A new run takes every flag, defaults included; one that goes on has options of its own, and only what was said counts. */
@@ -138,7 +144,11 @@ function optionsFor(
     return { corpus, ...flags };
   }
   const said = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) !== 'default');
-  return { ...Object.fromEntries(said), corpus, resume: resume === true ? newestResumable() : resume };
+  return {
+    ...Object.fromEntries(said),
+    corpus,
+    resume: resume === true ? newestResumable() : resolveRun(resume),
+  };
 }
 
 const summary = ({ folder, reason, progress, validationLoss, profile }: TrainResult) => ({
@@ -146,7 +156,6 @@ const summary = ({ folder, reason, progress, validationLoss, profile }: TrainRes
   reason,
   steps: progress.step,
   best_step: progress.bestStep,
-  best_loss: Number.isFinite(progress.bestLoss) ? progress.bestLoss : null,
   val_loss: validationLoss ?? null,
   ...(profile && { profile }),
 });

@@ -20,21 +20,21 @@ export interface BatchShape {
 
 /**
  * The micro-batches of one training step: windows that start anywhere in the text, drawn with replacement, as nanoGPT's
- * `get_batch` does. They are drawn one after the other, so 4 micro-batches of 3 hold the windows of one batch of 12.
+ * `get_batch` does. They are drawn one after the other, as they are asked for, so 4 micro-batches of 3 hold the windows of one batch of 12.
  *
  * @param step counted from 0; below 2³²
  */
-export function randomBatches(
+export function* randomBatches(
   source: TokenSource,
   { B, T }: BatchShape,
   { seed, step, microBatches = 1 }: { seed: number; step: number; microBatches?: number },
-): Batch[] {
+): Generator<Batch> {
   checkLength(source, T);
   const random = new Philox(seed, step, Stream.batches);
-  return Array.from({ length: microBatches }, () => {
+  for (let micro = 0; micro < microBatches; micro++) {
     const starts = Array.from({ length: B }, () => below(source.length - T, random));
-    return windows(source, starts, { B, T });
-  });
+    yield windows(source, starts, { B, T });
+  }
 }
 
 /** A whole number in [0, n), every one equally likely; n may pass 2³², as the tokens of a large file do. */

@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
 
 /** What becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`. */
@@ -28,7 +29,7 @@ export function encodePrompt(
   });
   if (first !== undefined && unk === 'error')
     throw new UserError(
-      `the model does not know ${JSON.stringify(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
+      `the model does not know ${shownJson(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
       { hint: 'it was not in the training text; leave it out, or use --unk skip or --unk replace' },
     );
   let seen = 0;

@@ -1,7 +1,12 @@
 /** Everything that a run's folder tells about its training, and about the model that came of it. */
 import { join } from 'node:path';
-import { readLogs, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
-import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
+import {
+  openModelFolder,
+  VALIDATION_LOSS,
+  VALIDATION_TOKENS,
+  type ModelFolder,
+} from '../checkpoint/model-folder.ts';
 import { latestCheckpoint } from '../checkpoint/run.ts';
 import { readTrainerState, STATE, type TrainerState } from '../checkpoint/trainer-state.ts';
 
@@ -24,21 +29,31 @@ export function describeRun(model: ModelFolder): RunRecord {
   };
 }
 
+/** In nats per token. */
+export interface ValidationLoss {
+  readonly loss: number;
+  /** The step of the model that it belongs to. */
+  readonly step: number;
+  /** Measured on a sample of the validation split, as long as a run lasts, and not on all of it. */
+  readonly isEstimate: boolean;
+}
+
 /** A run in a few numbers; undefined where its logs do not say. */
 export interface RunSummary {
   /** Steps done. */
   readonly steps: number | undefined;
   readonly tokensSeen: number | undefined;
-  /** The evaluation with the lowest validation loss, and the last one. */
-  readonly best: EvaluationMetrics | undefined;
+  /** The validation loss of the model that is kept. */
+  readonly validation: ValidationLoss | undefined;
+  /** The last evaluation: estimates on a sample. */
   readonly last: EvaluationMetrics | undefined;
   /** Time spent in steps, and the tokens of these steps per second of it. */
   readonly seconds: number | undefined;
   readonly tokensPerSecond: number | undefined;
 }
 
-export function summariseRun({ state, logs }: RunRecord): RunSummary {
-  const { steps, evaluations, speed } = logs;
+export function summariseRun({ model, state, logs }: RunRecord): RunSummary {
+  const { steps, evaluations, speed, end } = logs;
   const best = evaluations
     .filter(({ validationLoss }) => Number.isFinite(validationLoss))
     .reduce<EvaluationMetrics | undefined>(
@@ -50,11 +65,30 @@ export function summariseRun({ state, logs }: RunRecord): RunSummary {
   return {
     steps: steps.at(-1)?.step ?? state?.step,
     tokensSeen: state?.tokens_seen,
-    best,
+    validation: hasValidation(state) ? keptLoss(model, best, end) : undefined,
     last: evaluations.at(-1),
     seconds: speed.length > 0 ? seconds : undefined,
     tokensPerSecond: seconds > 0 ? timed / seconds : undefined,
   };
+}
+
+/** Without a validation split, evaluations look at the training split only. */
+const hasValidation = (state: TrainerState | undefined): boolean =>
+  state === undefined || state.options['valFile'] !== undefined || state.options['valFraction'] !== 0;
+
+/** What the weights say of themselves; of an older run, what its log says of their step. */
+function keptLoss(
+  { metadata }: ModelFolder,
+  best: EvaluationMetrics | undefined,
+  end: EndMetrics | undefined,
+): ValidationLoss | undefined {
+  const { [VALIDATION_LOSS]: loss, [VALIDATION_TOKENS]: tokens, step } = metadata;
+  if (loss !== undefined && tokens !== undefined)
+    return { loss: Number(loss), step: Number(step), isEstimate: false };
+  if (best === undefined) return undefined;
+  if (end?.best?.step === best.step)
+    return { loss: end.best.validationLoss, step: best.step, isEstimate: false };
+  return { loss: best.validationLoss, step: best.step, isEstimate: true };
 }
 
 /** A curve of at most `limit` points: the means of as many stretches of steps. */

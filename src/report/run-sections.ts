@@ -1,5 +1,5 @@
 /** The parts of a report about the training, in plain HTML: numbers, curves and what they say, samples, settings. */
-import { formatNumber } from '../format.ts';
+import { formatLoss, formatNumber } from '../format.ts';
 import { settingsOf, type Difference } from '../inspect/compare-runs.ts';
 import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
@@ -11,7 +11,7 @@ import { rough, timeSpan } from './numbers.ts';
 /** The few numbers one looks for first. */
 export function tiles(run: RunRecord): Html {
   const { config } = run.model;
-  const { best, last, steps, tokensSeen, seconds, tokensPerSecond } = summariseRun(run);
+  const { validation, last, steps, tokensSeen, seconds, tokensPerSecond } = summariseRun(run);
   const facts: (readonly [string, string, string])[] = [
     [
       'Parameters',
@@ -19,15 +19,15 @@ export function tiles(run: RunRecord): Html {
       `${config.nLayer} layers, ${config.nHead} heads, ${config.nEmbd} channels`,
     ],
   ];
-  if (best !== undefined)
+  if (validation !== undefined)
     facts.unshift([
-      'Best validation loss',
-      best.validationLoss.toFixed(4),
-      `at step ${formatNumber(best.step)}; guessing costs ${Math.log(config.vocabSize).toFixed(2)}`,
+      'Validation loss',
+      formatLoss(validation),
+      `${validation.isEstimate ? 'an estimate, ' : ''}at step ${formatNumber(validation.step)}; guessing costs ${Math.log(config.vocabSize).toFixed(2)}`,
     ]);
   if (last !== undefined)
     facts.push([
-      'Last losses',
+      'Last estimates',
       last.validationLoss.toFixed(4),
       `validation; ${last.trainLoss.toFixed(4)} on the training text`,
     ]);
@@ -148,7 +148,7 @@ export function samples({ logs }: RunRecord): Html {
               Step
               ${formatNumber(step)}${
                 loss.has(step)
-                  ? html` <span class="unit">validation loss ${loss.get(step)!.toFixed(4)}</span>`
+                  ? html` <span class="unit">validation loss about ${loss.get(step)!.toFixed(4)}</span>`
                   : undefined
               }
             </h3>
@@ -189,19 +189,17 @@ export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
       <table class="numbers">
         <thead>
           <tr>
-            ${['run', 'parameters', 'steps', 'best validation loss', 'last validation loss', 'last training loss', 'tokens a second', 'time'].map((name) => html`<th scope="col">${name}</th>`)}
+            ${['run', 'parameters', 'steps', 'validation loss', 'tokens a second', 'time'].map((name) => html`<th scope="col">${name}</th>`)}
           </tr>
         </thead>
         <tbody>
           ${runs.map(({ name, run }, i) => {
-            const { best, last, steps, seconds, tokensPerSecond } = summariseRun(run);
+            const { validation, steps, seconds, tokensPerSecond } = summariseRun(run);
             return html`<tr>
               <th scope="row"><span class="swatch line-${(i % LINE_COLORS) + 1}"></span>${name}</th>
               <td>${rough(countParameters(run.model.config))}</td>
               <td>${number(steps, (n) => formatNumber(n))}</td>
-              <td>${number(best?.validationLoss, (x) => x.toFixed(4))}</td>
-              <td>${number(last?.validationLoss, (x) => x.toFixed(4))}</td>
-              <td>${number(last?.trainLoss, (x) => x.toFixed(4))}</td>
+              <td>${validation === undefined ? '–' : formatLoss(validation)}</td>
               <td>${number(tokensPerSecond, (n) => formatNumber(n))}</td>
               <td>${number(seconds, timeSpan)}</td>
             </tr> `;

@@ -12,6 +12,7 @@ import {
   type Health,
 } from './divergence.ts';
 import { learningRateAt, type ScheduleOptions } from './schedule.ts';
+import { SIGNAL_POLL_SECONDS, startPolling, type Poll } from '../polling.ts';
 import type { StepResult, Trainer } from './trainer.ts';
 
 /** What the loop needs to know; everything about corpora, files and terminals is the caller's. */
@@ -27,12 +28,14 @@ export interface LoopOptions extends ScheduleOptions {
 
 /** The data of a run, as functions: the loop neither knows nor cares where tokens come from. */
 export interface LoopData {
+  readonly microBatches: number;
   /** The micro-batches of step `step`, counted from 0; a pure function of it. */
-  readonly batches: (step: number) => readonly Batch[];
-  /** A fixed sample of each split, the same at every evaluation; and all of the validation split, for the end. */
+  readonly batches: (step: number) => Iterable<Batch>;
+  /** A fixed sample of each split, the same at every evaluation. */
   readonly trainSample: () => Iterable<Batch>;
   readonly validationSample: () => Iterable<Batch>;
-  readonly wholeValidation: () => Iterable<Batch>;
+  /** The whole validation split, on which the model that is kept is evaluated at the end; undefined without a split. */
+  readonly wholeValidation: (() => Iterable<Batch>) | undefined;
 }
 
 /** Where a run stands: what a checkpoint must hold besides the numbers in memory. */
@@ -47,6 +50,8 @@ export interface Progress {
   readonly worse: number;
   /** The step that training returns to if it diverges: that of a checkpoint from before anything went wrong, or 0. */
   readonly goodStep: number;
+  /** The evaluation that belongs to `step` was interrupted, or is about to start. */
+  readonly evaluationDue: boolean;
   readonly health: Health;
 }
 
@@ -57,6 +62,7 @@ export const freshProgress: Progress = {
   bestStep: 0,
   worse: 0,
   goodStep: 0,
+  evaluationDue: false,
   health: freshHealth,
 };
 
@@ -76,6 +82,7 @@ export type TrainEvent =
   | {
       readonly type: 'evaluation';
       readonly step: number;
+      /** Estimates: means over the samples of LoopData. */
       readonly trainLoss: number;
       readonly validationLoss: number;
       /** The lowest validation loss so far. */
@@ -100,7 +107,10 @@ export type TrainEvent =
       readonly type: 'end';
       readonly reason: EndReason;
       readonly progress: Progress;
-      /** Of the final parameters, over the whole validation split; undefined if the end was not reached. */
+      /**
+       * Of the best model, the one that is kept, over the whole validation split. Undefined if the end was not reached or
+       * there is no such split.
+       */
       readonly validationLoss: number | undefined;
       /** What was wrong, if training diverged. */
       readonly why: Why | undefined;
@@ -117,10 +127,17 @@ export interface Why {
 
 /** What the loop asks of its caller on the way. */
 export interface LoopHooks {
-  /** Polled between steps and in long evaluations; when true, the loop ends there. */
+  /**
+   * Polled at least every SIGNAL_POLL_SECONDS, unless a single instruction takes longer. When true, the loop saves and ends;
+   * an unfinished step or evaluation is discarded, and repeated on resuming.
+   */
   readonly interrupted?: (() => boolean | Promise<boolean>) | undefined;
   /** Puts the trainer back to the last checkpoint up to a step, or to its start, and says where that is. */
   readonly restore?: ((step: number) => Progress) | undefined;
+  /** Overwrites the parameters with those of the best model, at the end of a run, to evaluate it. */
+  readonly loadBest?: (() => void) | undefined;
+  /** Called after each batch of the evaluation of the whole validation split, with the tokens predicted so far. */
+  readonly evaluated?: ((tokens: number) => void) | undefined;
   /**
    * Sees what a step has found before it is judged, and may replace it: where tests put faults.
    *
@@ -134,67 +151,75 @@ const GOOD_INTERVAL = 250;
 
 /**
  * Trains from `progress` to the end: steps, evaluations, early stopping, returns to a checkpoint. Prints and saves
- * nothing: the caller acts on the events, each of which is handled before the loop goes on.
+ * nothing: the caller acts on the events, each of which is handled before the loop continues.
  */
 export async function train(
   trainer: Trainer,
   data: LoopData,
   options: LoopOptions,
-  handle: (event: TrainEvent) => void,
-  { interrupted = () => false, restore, inspect }: LoopHooks = {},
+  handle: (event: TrainEvent) => void | Promise<void>,
+  { interrupted = () => false, restore, loadBest, evaluated, inspect }: LoopHooks = {},
   progress = freshProgress,
 ): Promise<EndReason> {
   let why: Why | undefined;
-  let lastSeconds = 0; // of a step
+  let lastSeconds: number | undefined; // of a step
+  const poll = startPolling(interrupted, SIGNAL_POLL_SECONDS);
   let reason = await run();
   let finalLoss: number | undefined;
-  if (reason === 'finished' || reason === 'stopped early') {
-    finalLoss = await meanLoss(trainer, data.wholeValidation(), interrupted);
+  if (data.wholeValidation !== undefined && (reason === 'finished' || reason === 'stopped early')) {
+    // The last checkpoint is written, so the parameters in memory are not needed any more.
+    loadBest?.();
+    finalLoss = await meanLoss(trainer, data.wholeValidation(), poll, evaluated);
     if (finalLoss === undefined) reason = 'interrupted';
   }
   const broken = reason === 'diverged' ? why : undefined;
-  handle({ type: 'end', reason, progress, validationLoss: finalLoss, why: broken });
+  await handle({ type: 'end', reason, progress, validationLoss: finalLoss, why: broken });
   return reason;
 
   async function run(): Promise<EndReason> {
     let saved = performance.now();
-    const save = (): void => {
-      handle({ type: 'checkpoint', progress });
+    const save = async (): Promise<void> => {
+      await handle({ type: 'checkpoint', progress });
       saved = performance.now();
     };
     for (;;) {
       await nextTurn(); // signals are heard only between synchronous stretches
       if (await interrupted()) {
-        save();
+        await save();
         return 'interrupted';
       }
-      let fault: Why['fault'] | undefined;
-      if (progress.step < options.maxIters) {
+      let outcome: Outcome;
+      if (progress.evaluationDue) {
+        outcome = await evaluate();
+        if (outcome === 'done') await save();
+      } else if (progress.step < options.maxIters) {
         if (options.patience > 0 && progress.worse >= options.patience) return 'stopped early';
-        fault = await takeStep();
-        if (fault === undefined && isSaveDue(saved)) save();
+        outcome = await takeStep();
+        if (outcome === 'done' && !progress.evaluationDue && isSaveDue(saved)) await save();
       } else {
         if (isEvaluated(progress.step)) return 'finished';
         // What comes now belongs to the end and not to the course of the run, which may be made longer: it is not saved.
-        save();
+        await save();
         const course = progress;
-        if (await evaluate()) return 'finished';
+        outcome = await evaluate();
+        if (outcome === 'done') return 'finished';
         progress = course;
-        fault = 'evaluation not finite';
+        if (outcome === 'interrupted') return 'interrupted';
       }
-      if (fault === undefined) continue;
+      if (outcome === 'done' || outcome === 'interrupted') continue; // an interruption is seen, and saved, above
       const last = progress.step - 1;
-      why = { fault, tensor: trainer.findFault(last, data.batches(last)) };
-      if (!rollBack(why)) return 'diverged';
+      why = { fault: outcome, tensor: trainer.findFault(last, data.batches(last), data.microBatches) };
+      if (!(await rollBack(why))) return 'diverged';
     }
   }
 
-  /** One step, and the evaluation that may follow it. @returns what is wrong, if that calls for a return */
-  async function takeStep(): Promise<Why['fault'] | undefined> {
+  /** One step. @returns a fault if it calls for a return to a checkpoint */
+  async function takeStep(): Promise<Outcome> {
     const start = performance.now();
     const { step: done, updates, health } = progress;
     const learningRate = health.learningRateFactor * learningRateAt(done, options);
-    const found = await gradientOf(trainer, done, data.batches(done), lastSeconds);
+    const found = await gradientOf(trainer, done, data, lastSeconds, poll);
+    if (found === undefined) return 'interrupted';
     const { loss, gradNorm } = inspect?.(progress, found, trainer) ?? found;
     const skipped = faultOf(health, loss, gradNorm);
     if (skipped === undefined) trainer.update(updates, learningRate);
@@ -204,26 +229,28 @@ export async function train(
         : { ...progress, step: done + 1, health: afterSkip(health, loss) };
     const seconds = (performance.now() - start) / 1000;
     lastSeconds = seconds;
-    handle({ type: 'step', step: done + 1, loss, gradNorm, learningRate, skipped, seconds });
+    await handle({ type: 'step', step: done + 1, loss, gradNorm, learningRate, skipped, seconds });
 
     if (options.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0) markGood();
-    const isFinite = !isEvaluated(progress.step) || (await evaluate());
     if (skipped !== undefined && progress.health.skipped >= SKIPS_TO_DIVERGE) return skipped;
-    return isFinite ? undefined : 'evaluation not finite';
+    progress = { ...progress, evaluationDue: isEvaluated(progress.step) };
+    return 'done';
   }
 
-  /** @returns whether the losses are numbers */
-  async function evaluate(): Promise<boolean> {
-    const trainLoss = await meanLoss(trainer, data.trainSample());
-    const validationLoss = await meanLoss(trainer, data.validationSample());
+  async function evaluate(): Promise<Outcome> {
+    const trainLoss = await meanLoss(trainer, data.trainSample(), poll);
+    if (trainLoss === undefined) return 'interrupted';
+    const validationLoss = await meanLoss(trainer, data.validationSample(), poll);
+    if (validationLoss === undefined) return 'interrupted';
     const isFinite = Number.isFinite(trainLoss) && Number.isFinite(validationLoss);
     const best = isFinite && validationLoss < progress.bestLoss;
     progress = best
       ? { ...progress, bestLoss: validationLoss, bestStep: progress.step, worse: 0 }
       : { ...progress, worse: progress.worse + 1 };
+    progress = { ...progress, evaluationDue: false };
     if (isFinite) markGood();
-    handle({ type: 'evaluation', step: progress.step, trainLoss, validationLoss, best, progress });
-    return isFinite;
+    await handle({ type: 'evaluation', step: progress.step, trainLoss, validationLoss, best, progress });
+    return isFinite ? 'done' : 'evaluation not finite';
   }
 
   /** The parameters are those of the last good step while steps are being skipped: that one may be what broke them. */
@@ -235,64 +262,65 @@ export async function train(
     return options.evalInterval > 0 && step % options.evalInterval === 0;
   }
 
+  /** Between evaluations, each of which is followed by a checkpoint. */
   function isSaveDue(saved: number): boolean {
     const { steps = Infinity, seconds = Infinity } = options.saveEvery;
     const { step, goodStep } = progress;
     const isLate = performance.now() - saved >= 1000 * seconds;
-    return isEvaluated(step) || goodStep === step || step % steps === 0 || isLate;
+    return goodStep === step || step % steps === 0 || isLate;
   }
 
   /** Returns to the last good checkpoint, unless that was done often enough. */
-  function rollBack(cause: Why): boolean {
+  async function rollBack(cause: Why): Promise<boolean> {
     const { step: from, bestLoss, bestStep, health } = progress;
     if (restore === undefined || health.rollbacks >= MOST_ROLLBACKS) return false;
     const there = restore(progress.goodStep);
     progress = { ...there, bestLoss, bestStep, health: afterRollback(there.health, health) };
-    handle({ type: 'rollback', from, to: progress.step, why: cause, progress });
+    await handle({ type: 'rollback', from, to: progress.step, why: cause, progress });
     return true;
   }
 }
 
-/** Signals are heard about so often, in seconds: the first asks for an end and must be answered, the second for one at once. */
-const LISTEN = 0.1;
+/** How a step or an evaluation ended: with a fault if training has to return to a checkpoint. */
+type Outcome = 'done' | 'interrupted' | Why['fault'];
 
 /**
- * Forward and backward over the micro-batches of a step, with pauses in which signals are heard.
+ * Forward and backward over the micro-batches of a step, polling for an interruption.
  *
- * @param expected how long it is going to take, in seconds
+ * @param lastSeconds how long the last step took; undefined: not known yet
+ * @returns undefined if it was interrupted; the gradients are then incomplete, parameters and moments as before
  */
 async function gradientOf(
   trainer: Trainer,
   step: number,
-  batches: readonly Batch[],
-  expected: number,
-): Promise<StepResult> {
-  const pauses = { parts: Math.ceil(expected / batches.length / LISTEN) || 1, pause: () => nextTurn() };
+  { batches, microBatches }: LoopData,
+  lastSeconds: number | undefined,
+  poll: Poll,
+): Promise<StepResult | undefined> {
+  const parts = lastSeconds === undefined ? Infinity : lastSeconds / microBatches / SIGNAL_POLL_SECONDS;
   let loss = 0;
-  for (const [micro, batch] of batches.entries()) {
-    if (micro > 0) await nextTurn();
-    loss += await trainer.accumulateInParts(step, micro, batches.length, batch, pauses);
+  let micro = 0;
+  for (const batch of batches(step)) {
+    if (micro > 0 && (await poll())) return undefined;
+    const part = await trainer.accumulateInParts(step, micro++, microBatches, batch, { parts, poll });
+    if (part === undefined) return undefined;
+    loss += part;
   }
   return { loss, gradNorm: trainer.gradNorm() };
 }
 
 /** The mean loss over batches, in nats per token; undefined if it was interrupted. */
-async function meanLoss(trainer: Trainer, batches: Iterable<Batch>): Promise<number>;
 async function meanLoss(
   trainer: Trainer,
   batches: Iterable<Batch>,
-  interrupted: () => boolean | Promise<boolean>,
-): Promise<number | undefined>;
-async function meanLoss(
-  trainer: Trainer,
-  batches: Iterable<Batch>,
-  interrupted: () => boolean | Promise<boolean> = () => false,
+  poll: Poll,
+  evaluated?: LoopHooks['evaluated'],
 ): Promise<number | undefined> {
   const total = { sum: 0, count: 0 };
   for (const batch of batches) {
     trainer.addLosses(batch, total);
-    await nextTurn();
-    if (await interrupted()) return undefined;
+    evaluated?.(total.count);
+    if (await poll()) return undefined;
   }
   return total.sum / total.count;
 }

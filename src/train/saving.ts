@@ -1,7 +1,10 @@
 /** What a training run writes into its folder, and how it goes on from there. */
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
+import { openModelFolder, VALIDATION_LOSS, VALIDATION_TOKENS } from '../checkpoint/model-folder.ts';
 import type { Checkpoint, ResumedRun, Run } from '../checkpoint/run.ts';
 import type { TrainerState } from '../checkpoint/trainer-state.ts';
+import type { NamedTensor } from '../model/placement.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { freshProgress, type Progress, type TrainEvent } from './loop.ts';
 import type { Settings } from './settings.ts';
 import type { Trainer } from './trainer.ts';
@@ -26,6 +29,12 @@ interface Saved {
   readonly engine: string;
 }
 
+export interface Keeper {
+  readonly handle: (event: TrainEvent) => void;
+  /** Overwrites the trainer's parameters with those of the best model so far. */
+  readonly loadBest: () => void;
+}
+
 /**
  * Saves what each event calls for: lines of the log, the best model, checkpoints.
  *
@@ -36,13 +45,13 @@ export function keeper(
   run: Run,
   { trainer, settings, data, tokensPerStep, engine }: Saved,
   onFailure: (failure: SaveFailure) => void,
-): (event: TrainEvent) => void {
+): Keeper {
   // Times go to a log of their own: everything else a run leaves is the same, byte for byte, whenever it is repeated.
   const speedInterval = Math.ceil(settings.maxIters / SPEED_LINES);
   let seconds = 0;
   let steps = 0;
   let failure: SaveFailure | undefined;
-  let unsavedBest: (() => void) | undefined;
+  let unsavedBest: { readonly tensors: readonly NamedTensor[]; readonly save: () => void } | undefined;
 
   const saveBest = (step: number, metadata: Readonly<Record<string, string>>): void => {
     const whole = { step: String(step), ...metadata };
@@ -52,11 +61,12 @@ export function keeper(
     } catch (error) {
       if (!isSystemError(error)) throw error;
       const copies = trainer.parameters().map((tensor) => ({ ...tensor, data: tensor.data.slice() }));
-      unsavedBest = () => run.saveBest(copies, whole); // the checkpoint that follows tries again, and reports it
+      // The checkpoint that follows tries again, and reports it.
+      unsavedBest = { tensors: copies, save: () => run.saveBest(copies, whole) };
     }
   };
   const saveCheckpoint = (progress: Progress): void => {
-    unsavedBest?.();
+    unsavedBest?.save();
     unsavedBest = undefined;
     run.saveCheckpoint(trainer.parameters(), trainer.moments(), {
       ...stateOf(progress),
@@ -78,7 +88,7 @@ export function keeper(
     }
   };
 
-  return (event) => {
+  const handle = (event: TrainEvent): void => {
     switch (event.type) {
       case 'step':
         seconds += event.seconds;
@@ -96,8 +106,12 @@ export function keeper(
         });
         return;
       case 'evaluation':
-        run.log('metrics', { step: event.step, train_loss: event.trainLoss, val_loss: event.validationLoss });
-        if (event.best) saveBest(event.step, { val_loss: String(event.validationLoss) });
+        run.log('metrics', {
+          step: event.step,
+          train_loss_estimate: event.trainLoss,
+          val_loss_estimate: event.validationLoss,
+        });
+        if (event.best) saveBest(event.step, { val_loss_estimate: String(event.validationLoss) });
         return;
       case 'checkpoint':
         attempt(event.progress.step, () => saveCheckpoint(event.progress));
@@ -115,12 +129,23 @@ export function keeper(
       case 'end': {
         const { reason, progress, validationLoss } = event;
         if (reason === 'diverged') return;
-        if (validationLoss !== undefined)
-          run.log('metrics', { step: progress.step, end: reason, validation_loss: validationLoss });
         if (failure === undefined)
           attempt(progress.step, () => {
-            if (progress.bestStep === 0) saveBest(progress.step, {}); // never evaluated: there is no better one
-            unsavedBest?.();
+            // Weights first, then the line that ends the run: killed in between, a run ends again when it is resumed.
+            if (validationLoss !== undefined)
+              saveBest(progress.bestStep, {
+                [VALIDATION_LOSS]: String(validationLoss),
+                [VALIDATION_TOKENS]: String(data.validation.length - 1),
+              });
+            else if (progress.bestStep === 0) saveBest(progress.step, {}); // never evaluated: there is no better one
+            unsavedBest?.save();
+            if (reason !== 'interrupted')
+              run.log('metrics', {
+                step: progress.step,
+                end: reason,
+                best_step: progress.bestStep,
+                val_loss: validationLoss ?? null,
+              });
             run.flushLog();
           });
         if (failure !== undefined) throw lost(run, failure);
@@ -130,6 +155,12 @@ export function keeper(
         event satisfies never;
     }
   };
+  const loadBest = (): void => {
+    if (unsavedBest === undefined) return openModelFolder(run.folder).load(trainer.parameters());
+    const saved = new Map(unsavedBest.tensors.map((tensor) => [tensor.name, tensor.data]));
+    for (const { name, data: into } of trainer.parameters()) into.set(saved.get(name)!);
+  };
+  return { handle, loadBest };
 }
 
 function lost({ folder }: Run, { step, savedStep, error }: SaveFailure): UserError {
@@ -138,13 +169,13 @@ function lost({ folder }: Run, { step, savedStep, error }: SaveFailure): UserErr
     hint:
       savedStep === undefined
         ? 'nothing was saved before'
-        : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${folder}`,
+        : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${shellQuoted(folder)}`,
   });
 }
 
 /** A run's standing as trainer_state.json has it; infinite losses are null there. */
 function stateOf(progress: Progress) {
-  const { step, updates, bestStep, bestLoss, worse, goodStep, health } = progress;
+  const { step, updates, bestStep, bestLoss, worse, goodStep, evaluationDue, health } = progress;
   return {
     step,
     updates,
@@ -152,6 +183,7 @@ function stateOf(progress: Progress) {
     best_loss: Number.isFinite(bestLoss) ? bestLoss : null,
     evaluations_without_improvement: worse,
     good_step: goodStep,
+    ...(evaluationDue && { evaluation_due: true }),
     health: {
       recent_losses: health.recent,
       overcome_spikes: health.overcome,
@@ -172,6 +204,7 @@ export function progressOf({ health, ...state }: TrainerState): Progress {
     bestLoss: state.best_loss ?? Infinity,
     worse: state.evaluations_without_improvement,
     goodStep: state.good_step,
+    evaluationDue: state.evaluation_due === true,
     health: {
       recent: health.recent_losses,
       overcome: health.overcome_spikes,

@@ -1,5 +1,6 @@
 /** What a run can be told, and what it chooses where it is not told. */
 import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import {
   checkConfig,
   flagOf,
@@ -75,12 +76,12 @@ export interface TrainModelOptions {
 export type SaveEvery = number | `${number}${'s' | 'm' | 'h'}`;
 
 export const isSaveEvery = (text: string): text is `${number}` & SaveEvery =>
-  /^\d{1,15}$|^\d{1,9}(\.\d{1,9})?[smh]$/.test(text);
+  /^\d{1,16}$|^\d{1,9}(\.\d{1,9})?[smh]$/.test(text);
 
 /** When to save, as the training loop takes it. @throws UsageError for anything else */
 export function saveInterval(saveEvery: SaveEvery): { readonly steps?: number; readonly seconds?: number } {
   if (!isSaveEvery(String(saveEvery)))
-    throw new UsageError(`${JSON.stringify(saveEvery)} is neither steps nor a time such as 10m`);
+    throw new UsageError(`${shownJson(saveEvery)} is neither steps nor a time such as 10m`);
   const amount = Number.parseFloat(String(saveEvery));
   if (amount === 0) return {};
   const seconds = { s: 1, m: 60, h: 3600 }[String(saveEvery).slice(-1)];
@@ -102,8 +103,17 @@ export const DECAY_SHARE = 0.25;
 /** A trained model is changed in steps so much smaller than a new one is made. */
 export const FINE_TUNING = 0.1;
 
-/** Fills in what the options leave open. */
+/** The number of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
+export const MOST_MICRO_BATCHES = 2 ** 30;
+
+/** Fills in what the options leave open. @throws UsageError for more micro-batches than can be told apart */
 export function settle(options: TrainModelOptions): Settings {
+  const { gradientAccumulationSteps: microBatches = 1 } = options;
+  if (microBatches > MOST_MICRO_BATCHES)
+    throw new UsageError(
+      `--gradient-accumulation-steps ${microBatches} is more than ${MOST_MICRO_BATCHES}, the most micro-batches of a step`,
+      { hint: 'give a smaller one' },
+    );
   const preset = options.preset ?? 'nano';
   const { batchSize, ...shape } = presets[preset];
   const recipe = recipes[preset];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
 import { makeRunFolder } from '../checkpoint/runs.ts';
 import { STATE } from '../checkpoint/trainer-state.ts';
+import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
@@ -13,6 +14,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   freshProgress,
@@ -26,6 +28,7 @@ import {
   type Why,
 } from './loop.ts';
 import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds, refit } from './budget.ts';
+import { examplePrompt } from './example-prompt.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms } from './programs.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
@@ -79,7 +82,9 @@ export interface TrainHandlers {
   readonly sample?: (text: string, step: number) => void;
   /** A checkpoint could not be written; training goes on. */
   readonly notSaved?: (failure: SaveFailure) => void;
-  /** Polled between steps; true ends the run after saving a checkpoint. */
+  /** The evaluation of the whole validation split, at the end, has come so far; 0 … 1. */
+  readonly evaluated?: (done: number) => void;
+  /** Polled several times a second while the model is trained; true ends the run after saving a checkpoint. */
   readonly interrupted?: LoopHooks['interrupted'];
   /** See LoopHooks. */
   readonly inspect?: LoopHooks['inspect'];
@@ -89,8 +94,10 @@ export interface TrainResult {
   readonly folder: string;
   readonly reason: EndReason;
   readonly progress: Progress;
-  /** Nats per token over the whole validation split, of the final parameters. */
+  /** Nats per token over the whole validation split, of the model that is kept; undefined without such a split. */
   readonly validationLoss: number | undefined;
+  /** A few words of the text, to try the model with; undefined if it has none that the model knows. */
+  readonly examplePrompt: string | undefined;
   /** Where the time of the steps went, if TrainModelOptions.profile asked. */
   readonly profile: TrainProfile | undefined;
 }
@@ -216,7 +223,8 @@ async function runTraining(
     });
 
     let decoder: Decoder | undefined; // one for all previews: what a backend has loaded stays in its memory
-    const preview = (step: number): void => {
+    const interrupted = handlers.interrupted ?? (() => false);
+    const preview = async (step: number): Promise<void> => {
       if (settings.sampleTokens === 0 || handlers.sample === undefined) return;
       decoder ??= new Decoder(backend, programs.model, new Layout(programs.end));
       const sampling = { temperature: 0.8, topK: 0, topP: 1, maxTokens: settings.sampleTokens };
@@ -224,7 +232,12 @@ async function runTraining(
       const prompt = data.validation.length > 0 ? data.validation : data.train;
       const stop = data.tokenizer.special.endIds;
       const drawing = { ...sampling, seed: settings.seed, sample: step, banned, stop };
-      const ids = [...generate(decoder, prompt.slice(0, 1), drawing)];
+      const ids: number[] = [];
+      const poll = startPolling(interrupted, SIGNAL_POLL_SECONDS);
+      for (const id of generate(decoder, prompt.slice(0, 1), drawing)) {
+        if (await poll()) return; // half a sample is none
+        ids.push(id);
+      }
       const text = data.tokenizer.decode(ids);
       run.log('samples', { step, text });
       handlers.sample(text, step);
@@ -254,7 +267,7 @@ async function runTraining(
       handlers.notSaved ?? (() => {}),
     );
     // What training may have to go back to is in the run, wherever the model is by then.
-    if (start !== undefined) keep({ type: 'checkpoint', progress });
+    if (start !== undefined) keep.handle({ type: 'checkpoint', progress });
     let end: (TrainEvent & { type: 'end' }) | undefined;
     let stepSeconds = 0;
     let steps = 0;
@@ -262,21 +275,23 @@ async function runTraining(
       trainer,
       loopData(data, settings, config.blockSize),
       loopOptions,
-      (event) => {
+      async (event) => {
         if (event.type === 'evaluation') keepTime(event.step);
-        keep(event);
+        keep.handle(event);
         if (event.type === 'step') {
           stepSeconds += event.seconds;
           steps++;
         }
         handlers.event?.(event);
-        if (event.type === 'evaluation') preview(event.step);
+        if (event.type === 'evaluation') await preview(event.step);
         if (event.type === 'end') end = event;
       },
       {
         interrupted: handlers.interrupted,
         inspect: handlers.inspect,
         restore: (step) => restore(trainer, run.rollBack(step)),
+        loadBest: keep.loadBest,
+        evaluated: (tokens) => handlers.evaluated?.(tokens / (data.validation.length - 1)),
       },
       progress,
     );
@@ -285,7 +300,14 @@ async function runTraining(
     const profile = options.profile
       ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(trainer.timings()) }
       : undefined;
-    return { folder, reason, progress: last, validationLoss, profile };
+    return {
+      folder,
+      reason,
+      progress: last,
+      validationLoss,
+      examplePrompt: examplePrompt(data.validation.length > 0 ? data.validation : data.train, data.tokenizer),
+      profile,
+    };
   } finally {
     opened?.close();
   }
@@ -303,14 +325,14 @@ const loopOptionsOf = (settings: Settings): LoopOptions => ({
 function readTextAgain(options: TrainModelOptions, tokenizer: Tokenizer, isNamed: boolean): TrainingData {
   if (!isNamed && options.corpus.includes('-'))
     throw new UserError('the text of this run came from stdin', {
-      hint: `give it again: … | gpt train - --resume ${options.resume}`,
+      hint: `give it again: … | gpt train - --resume ${shellQuoted(options.resume!)}`,
     });
   try {
     return readTrainingData(options, tokenizer);
   } catch (error) {
     if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
     throw new UserError(`${error.path ?? 'a file'}, a text of this run, is not there`, {
-      hint: `say where it is: gpt train FILE --resume ${options.resume}`,
+      hint: `say where it is: gpt train FILE --resume ${shellQuoted(options.resume!)}`,
     });
   }
 }
@@ -326,7 +348,7 @@ function diverged(folder: string, { step, bestStep, goodStep, health }: Progress
   const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
   const next =
     goodStep > 0
-      ? `go on from step ${goodStep} at a lower rate: gpt train --resume ${folder} --force --learning-rate …`
+      ? `go on from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force --learning-rate …`
       : 'start again with a lower --learning-rate or a longer --warmup-iters';
   return new UserError(
     `training diverged at step ${step}, after going back ${health.rollbacks} times: ${why.fault}; ${why.tensor}`,
@@ -339,6 +361,7 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
   const shape = { B: settings.batchSize, T };
   const judged = validation.length > 0 ? validation : tokens;
   return {
+    microBatches: settings.gradientAccumulationSteps,
     batches: (step) =>
       randomBatches(tokens, shape, {
         seed: settings.seed,
@@ -347,7 +370,6 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
       }),
     trainSample: () => sampleBatches(tokens, shape, settings.evalIters),
     validationSample: () => sampleBatches(judged, shape, settings.evalIters),
-    wholeValidation: () =>
-      validation.length > 0 ? wholeBatches(judged, shape) : sampleBatches(judged, shape, settings.evalIters),
+    wholeValidation: validation.length > 0 ? () => wholeBatches(validation, shape) : undefined,
   };
 }

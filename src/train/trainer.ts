@@ -2,6 +2,7 @@ import type { Program } from '../autodiff/plan.ts';
 import type { Batch } from '../data/batches.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
+import type { Poll } from '../polling.ts';
 import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
@@ -80,20 +81,25 @@ export class Trainer {
     return this.#backend.floats[this.programs.loss(program)] / microBatches;
   }
 
-  /** The same in a number of parts, with a pause between two: while a part runs, nothing else does. */
+  /**
+   * The same in a number of parts, at most one for each instruction, polling between two.
+   *
+   * @returns undefined if a poll says to stop
+   */
   async accumulateInParts(
     step: number,
     micro: number,
     microBatches: number,
     batch: Batch,
-    { parts, pause }: { parts: number; pause: () => Promise<unknown> },
-  ): Promise<number> {
+    { parts, poll }: { parts: number; poll: Poll },
+  ): Promise<number | undefined> {
     this.#prepare(step, micro, microBatches, batch);
     const { program, loaded } = this.#pass(micro);
     const count = program.instructions.length;
-    for (let part = 0; part < parts; part++) {
-      if (part > 0) await pause();
-      loaded.run(Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts));
+    const n = Math.min(count, Math.max(1, Math.ceil(parts)));
+    for (let part = 0; part < n; part++) {
+      if (part > 0 && (await poll())) return undefined;
+      loaded.run(Math.floor((count * part) / n), Math.floor((count * (part + 1)) / n));
     }
     return this.#backend.floats[this.programs.loss(program)] / microBatches;
   }
@@ -115,12 +121,13 @@ export class Trainer {
    *
    * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
    */
-  findFault(step: number, batches: readonly Batch[]): string {
+  findFault(step: number, batches: Iterable<Batch>, microBatches: number): string {
     const broken = this.parameters().find(({ data }) => !isFiniteArray(data));
     if (broken !== undefined) return `${broken.name} is not finite`;
-    for (const [micro, batch] of batches.entries()) {
-      this.#prepare(step, micro, batches.length, batch);
-      const { program, loaded } = this.#pass(micro);
+    let micro = 0;
+    for (const batch of batches) {
+      this.#prepare(step, micro, microBatches, batch);
+      const { program, loaded } = this.#pass(micro++);
       for (const [i, instruction] of program.instructions.entries()) {
         loaded.run(i, i + 1);
         if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))

@@ -12,7 +12,8 @@ beforeEach(() => {
   write('metrics', [
     { step: 1, loss: 4.5, lr: 0.1, grad_norm: 2 },
     { step: 2, loss: NaN, lr: 0.2, grad_norm: 1 },
-    { step: 2, train_loss: 3, val_loss: 3.5 },
+    { step: 2, train_loss_estimate: 3, val_loss_estimate: 3.5 },
+    { step: 2, end: 'finished', best_step: 1, val_loss: 3.4 },
   ]);
   write('samples', [{ step: 2, text: 'the whale' }]);
   write('speed', [{ step: 2, seconds: 0.5, tokens: 100 }]);
@@ -25,6 +26,7 @@ test('reads what a run has logged; what was not finite is NaN', () => {
       { step: 2, loss: NaN, learningRate: 0.2, gradNorm: 1 },
     ],
     evaluations: [{ step: 2, trainLoss: 3, validationLoss: 3.5 }],
+    end: { step: 2, best: { step: 1, validationLoss: 3.4 } },
     samples: [{ step: 2, text: 'the whale' }],
     speed: [{ step: 2, seconds: 0.5, tokens: 100 }],
   });
@@ -50,7 +52,29 @@ test('of what a rollback took back, only the second time counts', () => {
 });
 
 test('a folder without logs has empty ones', () => {
-  expect(readLogs(join(folder, 'nowhere'))).toEqual({ steps: [], evaluations: [], samples: [], speed: [] });
+  expect(readLogs(join(folder, 'nowhere'))).toEqual({
+    steps: [],
+    evaluations: [],
+    end: undefined,
+    samples: [],
+    speed: [],
+  });
+});
+
+test("reads the names of older runs, whose end tells the last step's loss", () => {
+  write('metrics', [
+    { step: 2, train_loss: 3, val_loss: 3.5 },
+    { step: 2, end: 'finished', validation_loss: 3.4 },
+  ]);
+  expect(readLogs(folder)).toMatchObject({
+    evaluations: [{ step: 2, trainLoss: 3, validationLoss: 3.5 }],
+    end: { step: 2, best: { step: 2, validationLoss: 3.4 } },
+  });
+});
+
+test('an end without a validation split has no loss', () => {
+  write('metrics', [{ step: 2, end: 'finished', best_step: 2, val_loss: null }]);
+  expect(readLogs(folder).end).toEqual({ step: 2, best: undefined });
 });
 
 test('passes over a torn last line and lines that are no entries', () => {
@@ -60,10 +84,10 @@ test('passes over a torn last line and lines that are no entries', () => {
 
 test.each([
   ['metrics', { step: 7, loss: '4', lr: 1, grad_norm: 1 }, '"loss": "4", not a number'],
-  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, '"lr": undefined, not a number'],
-  ['metrics', { step: 7, val_loss: 4 }, '"train_loss": undefined, not a number'],
+  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, '"lr": missing, not a number'],
+  ['metrics', { step: 7, val_loss: 4 }, '"train_loss": missing, not a number'],
   ['samples', { step: 7, text: 5 }, '"text": 5, not a text'],
-  ['speed', { step: 7, tokens: 5 }, '"seconds": undefined, not a number'],
+  ['speed', { step: 7, tokens: 5 }, '"seconds": missing, not a number'],
 ] as const)('names the file, the step and the field that is wrong: %s %j', (name, line, message) => {
   write(name, [line]);
   expect(() => readLogs(folder)).toThrow(`${name}.jsonl: the line of step 7 has ${message}`);

@@ -26,13 +26,13 @@ describe('train', () => {
   test('shows a plan, the first loss beside ln V, progress and what to do next', () => {
     const { stdout, stderr, code } = trained;
     expect(code).toBe(0);
-    expect(stdout).toBe('');
+    expect(stdout).toBe('checkpoints/corpus-1\n');
     expect(stderr).toMatch(/corpus +corpus\.txt, .* characters/);
     expect(stderr).toMatch(/vocabulary +\d+ characters and <unk>/);
     expect(stderr).toMatch(/model +.*1 layers?, 2 heads, 16 channels, block 16; [\d.]+K parameters/);
     expect(stderr).toMatch(/first loss \d\.\d{4}; guessing costs ln\(V\) = \d\.\d{4}/);
     expect(stderr).toMatch(/step 40 {2}train \d\.\d{4} {2}val \d\.\d{4} best/);
-    expect(stderr).toContain('gpt sample --model checkpoints/corpus-1');
+    expect(stderr).toContain('gpt sample -m checkpoints/corpus-1 --prompt ');
     const [, first, uniform] = /first loss ([\d.]+); guessing costs ln\(V\) = ([\d.]+)/.exec(stderr)!;
     expect(Math.abs(Number(first) - Number(uniform))).toBeLessThan(0.1);
   });
@@ -53,7 +53,7 @@ describe('train', () => {
     const metrics = lines.map((line) => JSON.parse(line) as Record<string, number>);
     expect(metrics.filter((m) => m['loss'] !== undefined).length).toBe(40);
     expect(metrics.at(-1)).toMatchObject({ step: 40, end: 'finished' });
-    expect(metrics.at(-2)?.['val_loss']).toBeLessThan(metrics[0]['loss']);
+    expect(metrics.at(-2)?.['val_loss_estimate']).toBeLessThan(metrics[0]['loss']);
     const state = JSON.parse(readFileSync(join(model, 'checkpoint-40/trainer_state.json'), 'utf8'));
     expect(state).toMatchObject({
       step: 40,

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { vi } from 'vitest';
 import { describeError, printReport } from '../../src/cli/errors.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { commandLine } from '../../src/cli/run.ts';
+import { givenCommand } from '../../src/cli/run.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -20,7 +20,7 @@ export async function runInProcess(args: readonly string[]): Promise<{ stderr: s
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const report = describeError(error, commandLine(program));
+    const report = describeError(error, givenCommand(program));
     printReport(report, error);
     code = report.exitCode;
   } finally {

@@ -21,14 +21,14 @@ beforeAll(async () => {
 describe('inspect', () => {
   test('shows shape, parameters by part, history, tokenizer and weights of the newest run', async () => {
     const { stdout, stderr, code } = await gpt(['inspect']);
-    expect(stderr).toBe('');
+    expect(stderr).toBe('Using the newest run, checkpoints/chars\n');
     expect(code).toBe(0);
     expect(stdout).toMatch(/model +checkpoints\/chars\n/);
     expect(stdout).toMatch(/shape +2 layers, 2 heads, 16 channels, block 16; [\d.]+K parameters/);
     expect(stdout).toMatch(/tokenizer +char, \d+ tokens/);
     expect(stdout).toMatch(/token embedding +\d+ +[\d.]+%/);
     expect(stdout).toMatch(/steps +30, 1.92K tokens/);
-    expect(stdout).toMatch(/best +validation loss \d\.\d{4} at step 30/);
+    expect(stdout).toMatch(/validation loss +\d\.\d{4} at step 30, on the whole split/);
     expect(stdout).toMatch(/time +.* in steps, [\d,.]+ tok\/s/);
     expect(stdout).toMatch(/h\.1\.attn\.c_attn\.weight +16×48 /);
     expect(stdout).toMatch(/h\.0\.ln_1\.weight +16 +1\.000|h\.0\.ln_1\.weight +16 +(0\.9|1\.0)/);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { runInProcess } from './in-process.ts';
 import { UsageError } from '../../src/errors.ts';
 import {
   argument,
@@ -111,6 +112,21 @@ describe('refusals', () => {
   it('show control characters as escapes and cut what is long', () => {
     expect(() => parse('--n-layer', '\u001b[31m')).toThrow('--n-layer: "\\u001b[31m" is not');
     expect(() => parse('--n-layer', '9'.repeat(5000))).toThrow(`--n-layer: "${'9'.repeat(60)}…" is not`);
+  });
+
+  it.each([
+    ['a path', ['train', 'x'.repeat(1e6)]],
+    ['a flag', ['train', `--${'x'.repeat(1e6)}`]],
+    ['a command', ['x'.repeat(1e6)]],
+    ['a prompt', ['sample', 'x'.repeat(1e6), '--prompt', 'y']],
+    ['a model', ['sample', '--model', 'x'.repeat(1e6)]],
+    ['a number', ['train', '--n-layer', '9'.repeat(1e6)]],
+    ['a choice', ['train', '--tokenizer', 'x'.repeat(1e6)]],
+  ])('stay short whatever is in them: %s', async (_what, args) => {
+    const { stderr, code } = await runInProcess(args);
+    expect(stderr.length).toBeGreaterThan(20);
+    expect(stderr.length).toBeLessThan(2200);
+    expect(code).toBeGreaterThan(0);
   });
 
   it('leave defaults and good values alone', () => {

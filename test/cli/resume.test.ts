@@ -61,7 +61,7 @@ describe('a run that was stopped ends with the very same bytes as one that was n
           send(name);
         },
       });
-      expect(stderr).toMatch(/Finishing the step and saving; press Ctrl-C again to stop at once\.\n/);
+      expect(stderr).toMatch(/Saving; press Ctrl-C again to stop at once\.\n/);
       expect(stderr).toMatch(/Interrupted after \d+ steps; [^]*gpt train --resume SIG/);
       expect(signal).toBe(name);
       expect(await gpt(`train --resume ${name} --threads 3 -q`)).toMatchObject({ stderr: '', code: 0 });
@@ -69,27 +69,25 @@ describe('a run that was stopped ends with the very same bytes as one that was n
     },
   );
 
-  test.skipIf(process.platform === 'win32')(
-    'by a second signal, at once, with the last checkpoint intact',
-    async () => {
-      const name = copy('twice');
-      let sent = false;
-      const { stderr, signal } = await gpt(
-        // Micro-batches without end: the step would take minutes.
-        `train --resume ${name} --max-iters 90 --gradient-accumulation-steps 100000 --force`,
-        {
-          onOutput: (output, send) => {
-            if (!sent && output.includes('Going on from step 60')) setTimeout(send, 500, 'SIGINT');
-            sent ||= output.includes('Going on from step 60');
-            if (output.includes('press Ctrl-C again')) setTimeout(send, 400, 'SIGINT');
-          },
+  test.skipIf(process.platform === 'win32')('in the middle of a step, which leaves no trace', async () => {
+    const name = copy('middle');
+    let sent = false;
+    const { stderr, signal } = await gpt(
+      // Micro-batches without end: the step would take minutes.
+      `train --resume ${name} --max-iters 90 --gradient-accumulation-steps 100000 --force`,
+      {
+        onOutput: (output, send) => {
+          if (!sent && output.includes('Going on from step 60')) setTimeout(send, 500, 'SIGINT');
+          sent ||= output.includes('Going on from step 60');
         },
-      );
-      expect(stderr).not.toContain('Interrupted after');
-      expect(signal).toBe('SIGINT');
-      expect(await gpt(`train --resume ${name} --max-iters 61 -q`)).toMatchObject({ stderr: '', code: 0 });
-    },
-  );
+      },
+    );
+    expect(stderr).toContain('Interrupted after 60 steps');
+    expect(signal).toBe('SIGINT');
+    const weights = (of: string): Uint8Array =>
+      readFileSync(join(folder, of, 'checkpoint-60/model.safetensors'));
+    expect(weights(name)).toEqual(weights('straight'));
+  });
 
   test('made longer than first planned', async () => {
     await gpt(`train corpus.txt ${flags} --max-iters 40 -o longer -q`);

@@ -52,6 +52,7 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
       FORCE_COLOR: undefined,
       NODE_OPTIONS: undefined,
       TERM: 'xterm-256color',
+      GPT_STARTED_AS: 'gpt', // what advice is written with
       ...options.env,
     },
   });

@@ -42,13 +42,37 @@ describe('a text', () => {
     const prompted = (flags: string) =>
       run(['sample', '--prompt', 'the wh', ...flags.split(' ')], { cwd: folder });
     const first = await prompted('--seed 5 -n 60');
-    expect(first.stderr).toBe('');
+    expect(first.stderr).toBe('Using the newest run, checkpoints/corpus-1\n');
     expect(first.stdout).toMatch(/^the wh[^]{60}\n$/);
     expect((await prompted('--seed 5 -n 60 --threads 1')).stdout).toBe(first.stdout);
     expect((await prompted('--seed 6 -n 60')).stdout).not.toBe(first.stdout);
     expect((await prompted('--greedy -n 20')).stdout).toBe(
       (await prompted('--top-k 1 --seed 9 -n 20')).stdout,
     );
+  });
+
+  test('has its prompt as an argument, and the model by the name of its run', async () => {
+    const named = (args: string[]) =>
+      run(['sample', '-m', 'corpus-1', '--seed', '5', ...args], { cwd: folder });
+    const { stdout, stderr, code } = await named(['the wh', '-n', '20']);
+    expect(stdout).toBe(
+      (await run(['sample', '-m', model, '-p', 'the wh', '-n', '20', '--seed', '5'])).stdout,
+    );
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect((await named(['the', '--prompt', 'sea'])).stderr).toContain(
+      'the prompt "the" and --prompt exclude',
+    );
+    const misplaced = await named(['checkpoints/corpus-1']);
+    expect(misplaced.stderr).toContain(
+      '"checkpoints/corpus-1" is a folder, not a prompt\nhint: a model is named',
+    );
+    expect(misplaced.code).toBe(2);
+    expect((await run(['inspect', 'corpus-1'], { cwd: folder })).code).toBe(0);
+    expect((await run(['eval', 'corpus.txt', '-m', 'corpus-1'], { cwd: folder })).code).toBe(0);
+    expect((await run(['report', 'corpus-1', '-o', '-'], { cwd: folder })).code).toBe(0);
+    const missing = await run(['sample', '-m', 'corpus-2', 'the'], { cwd: folder });
+    expect(missing.stderr).toContain('corpus-2');
+    expect(missing.code).toBe(1);
   });
 
   test('has its prompt from a pipe or a file, less the line break at its end', async () => {

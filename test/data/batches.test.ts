@@ -18,7 +18,7 @@ describe('random batches', () => {
     }
   });
   test('follow from seed and step alone', () => {
-    const at = (seed: number, step: number) => randomBatches(source, shape, { seed, step })[0].inputs;
+    const at = (seed: number, step: number) => [...randomBatches(source, shape, { seed, step })][0].inputs;
     expect(at(1, 5)).toEqual(at(1, 5));
     expect(at(1, 5)).not.toEqual(at(1, 6));
     expect(at(1, 5)).not.toEqual(at(2, 5));
@@ -32,8 +32,13 @@ describe('random batches', () => {
   });
   test('micro-batches hold the windows of one large batch', () => {
     const [whole] = randomBatches(source, { B: 6, T: 8 }, { seed: 1, step: 2 });
-    const parts = randomBatches(source, shape, { seed: 1, step: 2, microBatches: 2 });
+    const parts = [...randomBatches(source, shape, { seed: 1, step: 2, microBatches: 2 })];
     expect(parts.flatMap(({ inputs }) => [...inputs])).toEqual([...whole.inputs]);
+  });
+  test('are made one by one, so that a step may have any number of micro-batches', () => {
+    const some = randomBatches(source, shape, { seed: 1, step: 2, microBatches: 2 ** 30 });
+    const [first] = randomBatches(source, shape, { seed: 1, step: 2 });
+    expect(some.next().value).toEqual(first);
   });
 });
 

@@ -240,7 +240,7 @@ const logs: ReaderCase = {
     const lines: Record<string, unknown[]> = {
       metrics: [
         { step: 1, loss: 4.5, lr: 0.001, grad_norm: 1.5 },
-        { step: 1, train_loss: 4, val_loss: 4.25 },
+        { step: 1, train_loss_estimate: 4, val_loss_estimate: 4.25 },
       ],
       samples: [{ step: 1, text: 'Call me' }],
       speed: [{ step: 1, seconds: 0.25, tokens: 64 }],

@@ -71,14 +71,16 @@ describe('training', () => {
     const gradients = () => trainer.gradients().map(({ data }) => data.slice());
     const whole = [0, 1].map((micro) => trainer.accumulate(3, micro, 2, batch(micro)));
     const expected = gradients();
-    let paused = 0;
-    const pauses = { parts: 7, pause: () => Promise.resolve(paused++) };
-    const parts: number[] = [];
+    let polls = 0;
+    const pauses = { parts: 7, poll: () => Promise.resolve(++polls > 12) };
+    const parts: (number | undefined)[] = [];
     for (const micro of [0, 1])
       parts.push(await trainer.accumulateInParts(3, micro, 2, batch(micro), pauses));
     expect(parts).toEqual(whole);
     expect(gradients()).toEqual(expected);
-    expect(paused).toBe(12);
+    expect(polls).toBe(12);
+    expect(await trainer.accumulateInParts(3, 0, 2, batch(0), pauses)).toBeUndefined();
+    expect(polls).toBe(13);
     await backend.close();
   });
 

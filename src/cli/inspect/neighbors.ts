@@ -1,6 +1,7 @@
 /** `gpt inspect --neighbors`: the tokens whose embeddings point the same way. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { UserError } from '../../errors.ts';
+import { shownJson } from '../../json.ts';
 import { nearest } from '../../inspect/embeddings.ts';
 import { encode, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { print, stdoutColors } from '../terminal.ts';
@@ -48,7 +49,7 @@ function tokensOf(tokenizer: Tokenizer, text: string): number[] {
   const whole = [text, ` ${text}`].map(encoded).filter((ids) => ids.length === 1 && isKnown(ids[0]));
   const ids = [...new Set(whole.length > 0 ? whole.flat() : encoded(text).filter(isKnown))];
   if (ids.length === 0)
-    throw new UserError(`the model has no token ${JSON.stringify(text)}`, {
+    throw new UserError(`the model has no token ${shownJson(text)}`, {
       hint: 'name one that was in the training text',
     });
   return ids;

@@ -10,12 +10,14 @@ import {
   formatColumns,
   formatCount,
   formatDuration,
+  formatLoss,
   formatNumber,
   formatPercent,
   formatRate,
   formatTable,
 } from '../../format.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
+import { lossesToJson } from '../run-summary.ts';
 import { print, printable, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
@@ -121,22 +123,22 @@ function history(run: RunRecord, width: number): string {
       color: stdoutColors.yellow,
     },
   ].filter(({ points }) => points.length > 0);
-  const { best, last, seconds, tokensPerSecond } = summary;
+  const { validation, last, seconds, tokensPerSecond } = summary;
   const rows: [string, string][] = [];
   if (summary.steps !== undefined)
     rows.push([
       'steps',
       `${formatNumber(summary.steps)}${summary.tokensSeen === undefined ? '' : `, ${formatCount(summary.tokensSeen)} tokens`}`,
     ]);
-  if (best !== undefined)
+  if (validation !== undefined)
     rows.push([
-      'best',
-      `validation loss ${best.validationLoss.toFixed(4)} at step ${formatNumber(best.step)}`,
+      'validation loss',
+      `${formatLoss(validation)} at step ${formatNumber(validation.step)}${validation.isEstimate ? ', an estimate' : ', on the whole split'}`,
     ]);
   if (last !== undefined)
     rows.push([
-      'last',
-      `training loss ${last.trainLoss.toFixed(4)}, validation loss ${last.validationLoss.toFixed(4)} at step ${formatNumber(last.step)}`,
+      'last estimates',
+      `training ${last.trainLoss.toFixed(4)}, validation ${last.validationLoss.toFixed(4)} at step ${formatNumber(last.step)}`,
     ]);
   if (seconds !== undefined && tokensPerSecond !== undefined)
     rows.push(['time', `${formatDuration(seconds)} in steps, ${formatRate(tokensPerSecond, 'tok')}`]);
@@ -175,9 +177,9 @@ function short(value: number): string {
 }
 
 function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
-  const { model, state, logs } = run;
+  const { model, state } = run;
   const { config, tokenizer } = model;
-  const { best, last, seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
+  const { seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
   return {
     folder: model.folder,
     config,
@@ -188,16 +190,8 @@ function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
       tokens_seen: tokensSeen ?? null,
       seconds: seconds ?? null,
       tokens_per_second: tokensPerSecond ?? null,
-      best_step: best?.step ?? null,
-      best_val_loss: best?.validationLoss ?? null,
-      last_train_loss: last?.trainLoss ?? null,
-      last_val_loss: last?.validationLoss ?? null,
+      ...lossesToJson(run),
       options: state?.options ?? null,
-      evaluations: logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
-        step,
-        train_loss: trainLoss,
-        val_loss: validationLoss,
-      })),
     },
     weights,
   };

@@ -1,14 +1,17 @@
 /** `gpt sample`: writes on after a prompt, as it is drawn. */
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
+import { resolveRun } from '../../checkpoint/runs.ts';
 import { UsageError } from '../../errors.ts';
+import { shownJson } from '../../json.ts';
 import { Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { bannedIds, withoutEnds } from '../../tokenizer/tokenizer.ts';
 import { addExamples } from '../help.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
-import { anyText, filePath, number, option, wholeNumber } from '../options.ts';
+import { anyText, argument, filePath, number, option, wholeNumber } from '../options.ts';
 import { searchTexts } from './beams.ts';
 import { interact } from './interactive.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
@@ -38,6 +41,7 @@ interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
 
 export function register(command: Command): void {
   addModelOptions(command);
+  command.addArgument(argument('[prompt]', 'what to continue; the same as --prompt', anyText));
   command.optionsGroup('Prompt:');
   command
     .addOption(option('-p, --prompt <text>', 'what to continue; - or a pipe: stdin', anyText))
@@ -90,8 +94,8 @@ export function register(command: Command): void {
     )
     .action(sample);
   addExamples(command, [
-    ['Continue a line', 'gpt sample --prompt "Call me"'],
-    ['The same text again', 'gpt sample --prompt "Call me" --seed 1'],
+    ['Continue a line', 'gpt sample "Call me"'],
+    ['The same text again', 'gpt sample "Call me" --seed 1'],
     ['Three careful ones from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
     ['A sentence, and how sure the model was', 'gpt sample -p "The sea" --stop . --show-probs'],
     ['A thousand prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
@@ -99,7 +103,8 @@ export function register(command: Command): void {
   ]);
 }
 
-async function sample(flags: Flags, command: Command): Promise<void> {
+async function sample(argumentPrompt: string | undefined, given: Flags, command: Command): Promise<void> {
+  const flags = argumentPrompt === undefined ? given : withPrompt(given, argumentPrompt);
   checkBeams(flags, command);
   const { folder: opened, backend } = await openModel(flags);
   try {
@@ -118,6 +123,20 @@ async function sample(flags: Flags, command: Command): Promise<void> {
   } finally {
     await backend.close();
   }
+}
+
+/** The flags with the prompt that was given as an argument. */
+function withPrompt(flags: Flags, prompt: string): Flags {
+  for (const name of ['prompt', 'promptFile', 'prompts'] as const)
+    if (flags[name] !== undefined)
+      throw new UsageError(`the prompt ${shownJson(prompt)} and --${kebab(name)} exclude each other`, {
+        hint: 'give one of them',
+      });
+  if (statSync(resolveRun(prompt), { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new UsageError(`${shownJson(prompt)} is a folder, not a prompt`, {
+      hint: `a model is named with --model; if it is the prompt, say --prompt ${shownJson(prompt)}`,
+    });
+  return { ...flags, prompt };
 }
 
 /** Writes what is asked for and ends. */

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { writeFileAtomic } from '../../checkpoint/atomic.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
+import { shownJson } from '../../json.ts';
 import { formatTable } from '../../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../suggest.ts';
@@ -223,10 +224,10 @@ function set(session: Session, argument: string): void {
   }
   const setting = settingNames.find((each) => kebab(each) === name);
   if (setting === undefined)
-    throw new UsageError(`there is no setting "${name}"`, { hint: '/set lists them' });
+    throw new UsageError(`there is no setting ${shownJson(name)}`, { hint: '/set lists them' });
   const { value, initial } = known[setting];
   const read = given === '' ? (initial ?? (setting === 'stop' ? [] : randomSeed())) : value.read(given);
-  if (read === undefined) throw new UsageError(`${name}: ${JSON.stringify(given)} is not ${value.expected}`);
+  if (read === undefined) throw new UsageError(`${name}: ${shownJson(given)} is not ${value.expected}`);
   session.settings = { ...session.settings, [setting]: setting === 'stop' ? [read].flat() : read };
   if (setting === 'seed') session.sample = 0;
   notice(printable(`${name}: ${describe(session.settings, setting)}`));

@@ -1,4 +1,5 @@
 /** Writes the texts that are asked for, several in one pass, and hands each on as it grows. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Batch } from '../../generate/batch.ts';
 import type { Decoder } from '../../generate/decoder.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
@@ -54,7 +55,7 @@ export async function writeTexts(
   let failure: unknown; // of a prompt; the texts after those before it are finished first
 
   const takeRequests = async (): Promise<void> => {
-    while (failure === undefined && batch.free > 0) {
+    while (failure === undefined && batch.free > 0 && !interrupted()) {
       let request: Request | undefined;
       try {
         request = requests.take();
@@ -65,6 +66,7 @@ export async function writeTexts(
       const writing = { request, written: new WrittenText(tokenizer, ends), details: [] };
       batch.add(writing, request.prompt.ids, { promptIndex: request.index, sample: request.sample });
       if (queue.push(writing) === 1) await output.start(writing);
+      await nextTurn(); // a prefill may take a second
     }
   };
 
@@ -84,7 +86,7 @@ export async function writeTexts(
     const first = queue[0];
     if (first.written.finishReason === undefined) await output.update(first);
     else await showFinished(queue, output);
-    await new Promise(setImmediate); // signals, keys and a closed pipe are noticed in between
+    await nextTurn(); // signals, keys and a closed pipe are noticed in between
     if (interrupted()) break;
     batch.advance();
   }

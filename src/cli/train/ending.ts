@@ -1,48 +1,74 @@
 /** What is said after the last step. */
-import type { TrainResult } from '../../train/train-model.ts';
+import type { TrainEvent } from '../../train/loop.ts';
+import type { TrainPlan, TrainResult } from '../../train/train-model.ts';
 import { formatDuration, formatNumber, formatTable } from '../../format.ts';
+import { shellQuoted } from '../../shell-quote.ts';
+import { commandName } from '../command-name.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { shown } from './plan-table.ts';
 
-/** How it went, where the model is and what to do with it. */
-export function printEnd(
-  { folder, reason, progress, validationLoss }: TrainResult,
-  { seconds, uniformLoss }: { readonly seconds: number; readonly uniformLoss: number },
-): void {
-  const where = printable(shown(folder));
-  const steps = `${formatNumber(progress.step)} steps`;
-  if (reason === 'interrupted') {
-    notice(`Interrupted after ${steps}; the model so far is in ${where}/`);
-    printNext([
-      ['go on', `gpt train --resume ${quoted(where)}`],
-      ['try it', `gpt sample --model ${quoted(where)} --prompt "…"`],
-    ]);
-    return;
-  }
-  const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
-  notice(`\nDone after ${steps} in ${formatDuration(Math.round(seconds))}${early}.`);
-  if (validationLoss !== undefined)
-    notice(
-      `Validation loss ${validationLoss.toFixed(4)} nats per token; guessing costs ${uniformLoss.toFixed(4)}.`,
-    );
-  const which =
-    progress.bestStep > 0 ? `The best model, of step ${formatNumber(progress.bestStep)},` : 'The model';
-  notice(`${which} is in ${stderrColors.bold(where)}/\n`);
-  printNext([
-    ['try it', `gpt sample --model ${quoted(where)} --prompt "…"`],
-    ['measure it', `gpt eval FILE --model ${quoted(where)}`],
-    ...(reason === 'finished'
-      ? ([['train on', `gpt train --resume ${quoted(where)} --minutes ${more(seconds)}`]] as const)
-      : []),
-  ]);
+export interface Ending {
+  /** Since the run was asked for. */
+  readonly seconds: number;
+  readonly plan: TrainPlan;
+  readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
 }
 
-const printNext = (rows: readonly (readonly [what: string, line: string])[]): void =>
-  notice(formatTable(rows.map(([what, line]) => [what, stderrColors.cyan(line)])));
+/** How it went, where the model is and what to do with it. */
+export function printEnd(result: TrainResult, ending: Ending): void {
+  const { folder, reason, progress } = result;
+  const where = stderrColors.bold(`${printable(shown(folder))}/`);
+  const steps = `${formatNumber(progress.step)} steps`;
+  if (reason === 'interrupted') {
+    notice(`Interrupted after ${steps}; the model so far is in ${where}`);
+  } else {
+    const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
+    notice(`\nDone after ${steps} in ${formatDuration(Math.round(ending.seconds))}${early}.`);
+    notice(lossLine(result, ending));
+    const which = progress.bestStep > 0 ? `of step ${formatNumber(progress.bestStep)}, ` : '';
+    notice(`The best model, ${which}is in ${where}`);
+    const last = lastWeightsLine(result, ending);
+    if (last !== undefined) notice(last);
+    notice();
+  }
+  const lines = adviceAfter(result, ending);
+  notice(formatTable(lines.map(([what, line]) => [what, stderrColors.cyan(line)])));
+}
 
-/** Minutes that are worth their while after so many seconds: twice as many. */
-const more = (seconds: number): number => Math.max(1, Math.round((2 * seconds) / 60));
+const lossLine = ({ validationLoss }: TrainResult, { plan }: Ending): string =>
+  validationLoss === undefined
+    ? 'Without a validation text, it is not known how well the model predicts text that it has not seen.'
+    : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${plan.uniformLoss.toFixed(4)}.`;
 
-/** A path as a shell takes it. */
-const quoted = (path: string): string =>
-  /^[\w./~+=:@%,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+/** A model that has learnt a short text by heart is not the best by the validation loss, but may be the one that is wanted. */
+function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: Ending): string | undefined {
+  const { step, bestStep } = progress;
+  if (bestStep === 0 || bestStep === step || lastEvaluation === undefined) return undefined;
+  const { trainLoss, validationLoss } = lastEvaluation;
+  return `The model of the last step is in ${printable(shown(folder))}/checkpoint-${step}/: training loss about ${trainLoss.toFixed(4)}, validation loss about ${validationLoss.toFixed(4)}.`;
+}
+
+/** Command lines that work as they are, each with what it is for. */
+export function adviceAfter(
+  { folder, reason, examplePrompt }: Pick<TrainResult, 'folder' | 'reason' | 'examplePrompt'>,
+  { seconds, plan }: Pick<Ending, 'seconds' | 'plan'>,
+): (readonly [what: string, line: string])[] {
+  const gpt = commandName();
+  const model = shellQuoted(shown(folder));
+  const prompt = examplePrompt === undefined ? '' : ` --prompt ${shellQuoted(examplePrompt)}`;
+  const sample = ['try it', `${gpt} sample -m ${model}${prompt}`] as const;
+  // A pipe cannot be read again: neither to evaluate its validation split nor to resume.
+  const isPipe = plan.corpus.files.includes('-') || plan.settings.valFile === '-';
+  if (isPipe) return [sample];
+  if (reason === 'interrupted') return [['resume', `${gpt} train --resume ${model}`], sample];
+  return [
+    sample,
+    ...(plan.tokens.validation > 0 ? ([['measure it', `${gpt} eval --split val -m ${model}`]] as const) : []),
+    ...(reason === 'finished'
+      ? ([['train on', `${gpt} train --resume ${model} --minutes ${minutesToTrainOn(seconds)}`]] as const)
+      : []),
+  ];
+}
+
+/** Twice as long as the run so far, which makes a difference, in whole minutes. */
+const minutesToTrainOn = (seconds: number): number => Math.max(1, Math.round((2 * seconds) / 60));

@@ -15,6 +15,8 @@ export interface Shown {
   readonly best: Point | undefined;
   /** Of the last step. */
   readonly loss: number | undefined;
+  /** How much of the whole validation split has been evaluated, after the last step; undefined before. */
+  readonly evaluated: number | undefined;
   readonly tokensPerSecond: number;
   /** Seconds since the start, and those left. */
   readonly elapsed: number;
@@ -43,6 +45,8 @@ export function renderFrame(run: Shown, columns: number, rows: number, colors: C
 }
 
 function renderProgress(run: Shown, width: number): string {
+  if (run.evaluated !== undefined && run.evaluated < 1)
+    return `evaluating the whole validation split ${Math.floor(100 * run.evaluated)}%`.slice(0, width);
   const done = run.step >= run.maxIters;
   const progress = {
     value: run.step,

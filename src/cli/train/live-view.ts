@@ -22,6 +22,7 @@ export function createLiveView(): TrainView {
     validationLosses: [],
     best: undefined,
     loss: undefined,
+    evaluated: undefined,
     sample: undefined,
   };
 
@@ -77,6 +78,10 @@ export function createLiveView(): TrainView {
     },
     refitted(maxIters) {
       shown = { ...shown, maxIters };
+    },
+    evaluated(done) {
+      shown = { ...shown, evaluated: done };
+      if (done >= 1 || performance.now() - drawn > 1000 / REDRAWS_A_SECOND) redraw();
     },
     sample(text, step) {
       shown = { ...shown, sample: { text: printable(text), step } };

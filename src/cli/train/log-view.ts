@@ -1,5 +1,5 @@
 /** The view of a run in a file, a pipe or a log: a line now and then. */
-import { formatDuration, formatNumber, formatRate } from '../../format.ts';
+import { formatDuration, formatNumber, formatPercent, formatRate } from '../../format.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { foldText } from './frame.ts';
 import { startPace, type Pace } from './pace.ts';
@@ -13,6 +13,7 @@ export function createLogView(): TrainView {
   let maxIters = 1;
   let uniformLoss = 0;
   let printed = 0;
+  let hasSaidEvaluation = false;
 
   /** The first step, then a line every few seconds, so that a log stays short. */
   function isTimeForLine(step: number): boolean {
@@ -51,6 +52,13 @@ export function createLogView(): TrainView {
     },
     refitted(steps) {
       maxIters = steps;
+    },
+    evaluated(done) {
+      if (done >= 1 && !hasSaidEvaluation) return;
+      if (performance.now() - printed < 1000 * SECONDS_BETWEEN_LINES) return;
+      printed = performance.now();
+      hasSaidEvaluation = true;
+      notice(`evaluating the whole validation split ${formatPercent(done, 0)}`);
     },
     sample(text) {
       for (const line of foldText(printable(text), WIDTH)) notice(stderrColors.dim(`  │ ${line}`));

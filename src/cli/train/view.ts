@@ -10,6 +10,8 @@ export interface TrainView {
   readonly event: (event: TrainEvent) => void;
   /** The run is going to have another length than was said. */
   readonly refitted: (maxIters: number) => void;
+  /** The whole validation split is being evaluated, after the last step; 0 … 1. */
+  readonly evaluated: (done: number) => void;
   readonly sample: (text: string, step: number) => void;
   readonly end: () => void;
 }

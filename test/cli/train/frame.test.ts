@@ -5,6 +5,7 @@ import { foldText, renderFrame, type Shown } from '../../../src/cli/train/frame.
 
 const plain = new Chalk({ level: 0 });
 const run: Shown = {
+  evaluated: undefined,
   step: 600,
   maxIters: 1000,
   trainLosses: Array.from({ length: 60 }, (_, i) => [10 * (i + 1), 4 - i / 30] as const),

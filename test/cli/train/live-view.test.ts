@@ -29,7 +29,7 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     expect(last).toContain('what it writes at step 60:');
     expect(last).toMatch(/step 60\/60 .*100%/);
     expect(after).toMatch(/Done after 60 steps in \d+s\.\r\nValidation loss \d\.\d{4} nats/);
-    expect(after).toContain('gpt sample --model live');
+    expect(after).toContain('gpt sample -m live --prompt');
     // Every drawing is one write that starts where the one before did; between them there are whole lines only.
     for (const frame of frames.slice(0, -1)) expect(frame.endsWith(END)).toBe(true);
   });

@@ -1,0 +1,106 @@
+/** Flags that other tools have for what this one calls otherwise: nanoGPT, transformers, llama.cpp, PyTorch's trainers. */
+import { closest } from './suggest.ts';
+
+/** Their names for each flag here. */
+const namesElsewhere: Readonly<Record<string, string>> = {
+  'learning-rate': 'lr max-lr peak-lr step-size',
+  'min-lr': 'min-learning-rate lr-min eta-min',
+  'max-iters': 'max-steps steps num-steps n-steps iters num-iters iterations train-steps',
+  minutes: 'max-time time max-minutes hours',
+  'max-tokens': 'max-new-tokens max-length n-predict num-tokens n-tokens num-predict length',
+  'num-samples': 'num-return-sequences n-samples samples n',
+  'block-size':
+    'context context-length context-size ctx ctx-size n-ctx n-positions seq-len seq-length max-seq-len max-length',
+  'batch-size': 'batch bs train-batch-size per-device-train-batch-size micro-batch-size',
+  'gradient-accumulation-steps':
+    'grad-accum grad-accum-steps grad-accumulation-steps accumulation-steps accumulate-grad-batches',
+  'n-layer': 'layers num-layers n-layers num-hidden-layers depth',
+  'n-head': 'heads num-heads n-heads num-attention-heads',
+  'n-embd': 'embd n-embed embed-dim embedding-dim embedding-size hidden-size hidden-dim d-model dim width',
+  'warmup-iters': 'warmup warmup-steps num-warmup-steps',
+  schedule: 'scheduler lr-schedule lr-scheduler lr-scheduler-type decay-lr',
+  'weight-decay': 'wd',
+  'grad-clip': 'clip clip-grad clip-grad-norm max-grad-norm max-norm gradient-clip gradient-clip-val',
+  beta1: 'adam-beta1',
+  beta2: 'adam-beta2',
+  optimizer: 'optim',
+  'eval-interval': 'eval-steps eval-every eval-freq evaluation-steps val-check-interval',
+  'save-every': 'save-steps save-interval checkpoint-interval checkpoint-every',
+  'out-dir': 'out output output-dir save-dir save-path',
+  'val-file': 'val-data validation-file valid-file eval-file',
+  'val-fraction': 'val-split validation-split val-ratio val-size test-size',
+  'vocab-size': 'vocab n-vocab',
+  resume: 'resume-from resume-from-checkpoint continue',
+  'init-from': 'init finetune fine-tune from-pretrained pretrained base-model model',
+  model: 'checkpoint ckpt ckpt-path model-path model-dir model-name-or-path pretrained-model',
+  prompt: 'start text input',
+  'prompt-file': 'file input-file',
+  interactive: 'chat conversation',
+  beams: 'num-beams n-beams beam-size beam-width',
+  temperature: 'temp',
+  'repetition-penalty': 'repeat-penalty rep-pen',
+  stop: 'stop-string stop-strings stop-sequence stop-sequences reverse-prompt antiprompt',
+  seed: 'random-seed manual-seed rng-seed random-state',
+  threads: 'num-threads n-threads workers num-workers cpus jobs',
+};
+
+/** What no flag here stands for, and what to do instead. @param has whether the command has a flag */
+const answers: readonly { readonly names: string; readonly answer: (has: Has) => string | undefined }[] = [
+  {
+    names: 'epochs epoch num-epochs n-epochs max-epochs num-train-epochs',
+    answer: (has) =>
+      has('max-iters')
+        ? 'use --max-iters, the number of steps, or --minutes; `gpt plan` with the same flags says how many epochs that is'
+        : undefined,
+  },
+  {
+    names: 'device gpu gpus cuda mps cpu ngl n-gpu-layers',
+    answer: (has) => (has('threads') ? 'it runs on the CPU; --threads says on how many cores' : undefined),
+  },
+  {
+    names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
+    answer: () => 'everything is computed in float32, compiled beforehand; leave it out',
+  },
+  {
+    names: 'do-sample',
+    answer: (has) => (has('greedy') ? 'it samples unless --greedy is given; leave it out' : undefined),
+  },
+  {
+    names: 'data dataset data-dir data-path corpus train-file train-data input input-file file',
+    answer: (has) => (has('val-fraction') ? 'name the text without a flag: gpt train book.txt' : undefined),
+  },
+];
+
+type Has = (flag: string) => boolean;
+
+/**
+ * A hint for a flag that a command does not know.
+ *
+ * @param typed as it was typed: `--n_layer`, `--lr=3`
+ * @param flags those of the command, without their dashes
+ * @returns a sentence; undefined if nothing is like it
+ */
+export function hintForFlag(typed: string, flags: readonly string[]): string | undefined {
+  const name = kebab(typed);
+  const has: Has = (flag) => flags.includes(flag);
+  const isIn = (names: string): boolean => names.split(' ').includes(name);
+  const same = flags.find((flag) => flag === name);
+  const renamed = Object.keys(namesElsewhere).find((flag) => has(flag) && isIn(namesElsewhere[flag]));
+  const meant = same ?? renamed;
+  if (meant !== undefined) return `did you mean --${meant}?`;
+  for (const { names, answer } of answers) {
+    const text = isIn(names) ? answer(has) : undefined;
+    if (text !== undefined) return text;
+  }
+  const near = closest(name, flags);
+  return near === undefined ? undefined : `did you mean --${near}?`;
+}
+
+/** `--n_layer=6`, `--nLayer` → `n-layer`. */
+const kebab = (typed: string): string =>
+  typed
+    .replace(/^-+/, '')
+    .replace(/=.*$/s, '')
+    .replace(/([a-z])([A-Z])/g, '$1-$2')
+    .replaceAll('_', '-')
+    .toLowerCase();

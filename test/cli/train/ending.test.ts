@@ -1,0 +1,143 @@
+/** What a run says when it ends: one loss, wherever it is asked for, and lines that can be pasted. */
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openModelFolder } from '../../../src/checkpoint/model-folder.ts';
+import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
+import { whaleText } from '../../fixtures/whale-text.ts';
+import { gpt, run } from '../run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ending-'));
+const at = (args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) =>
+  run(args, { cwd: folder, env });
+const tiny = '--n-layer 1 --n-head 2 --n-embd 32 --block-size 16 --batch-size 8'.split(' ');
+
+describe('a model that has learnt a short text by heart', () => {
+  // Other words in the validation split than in what is learnt: the best model comes early.
+  const learnt = ['train', 'short.txt', ...tiny, '--learning-rate', '0.02', '--max-iters', '60'];
+  const evaluated = ['--eval-interval', '10', '--eval-iters', '1', '--seed', '3', '-o', 'run'];
+  let ended: { stdout: string; stderr: string };
+  const json = async (line: string) =>
+    JSON.parse((await at(line.split(' '))).stdout) as Record<string, unknown>;
+
+  beforeAll(async () => {
+    const validation = 'slow rivers wind past quiet mills and stony hollow ways.\n'.repeat(2);
+    writeFileSync(join(folder, 'short.txt'), 'the whale and the sea\n'.repeat(40) + validation);
+    ended = await at([...learnt, ...evaluated]);
+  });
+
+  test('the last lines give the loss of the model that is kept, and say where the other one is', async () => {
+    const { best_step: step, val_loss: loss } = (await json('inspect run --json'))['training'] as Record<
+      string,
+      number
+    >;
+    expect(step).toBeGreaterThan(0);
+    expect(step).toBeLessThan(60);
+    expect(ended.stderr).toContain(
+      `Validation loss ${loss.toFixed(4)} nats per token, on the whole validation split`,
+    );
+    expect(ended.stderr).toContain(`The best model, of step ${step}, is in run/`);
+    expect(ended.stderr).toMatch(
+      /The model of the last step is in run\/checkpoint-60\/: training loss about 0\.\d{4}/,
+    );
+  });
+
+  test('train, inspect, compare, report, eval, the log and the weights agree to the last digit', async () => {
+    const loss = (await json('inspect run --json'))['training'] as Record<string, number>;
+    const { val_loss: expected, best_step: step } = loss;
+    const again = await at([...learnt, ...evaluated.slice(0, -1), 'again', '--json', '-q']);
+    expect(JSON.parse(again.stdout)).toMatchObject({ val_loss: expected, best_step: step });
+    expect((await json('compare run again --json'))['runs']).toMatchObject([
+      { val_loss: expected, best_step: step },
+      { val_loss: expected, best_step: step },
+    ]);
+    expect((await json('eval --split val -m run --json'))['nats_per_token']).toBeCloseTo(expected, 6);
+    const page = (await at(['report', 'run', '-o', '-'])).stdout;
+    expect(page).toContain(`<dt>Validation loss</dt>`);
+    expect(page).toContain(`<strong>${expected.toFixed(4)}</strong>`);
+    expect(openModelFolder(join(folder, 'run')).metadata).toMatchObject({
+      step: String(step),
+      val_loss: String(expected),
+    });
+    const log = readFileSync(join(folder, 'run/metrics.jsonl'), 'utf8').trim().split('\n');
+    expect(JSON.parse(log.at(-1)!)).toEqual({
+      step: 60,
+      end: 'finished',
+      best_step: step,
+      val_loss: expected,
+    });
+  });
+
+  test('killed while it is evaluated at the end, the run ends with the same bytes', async () => {
+    const copy = join(folder, 'killed');
+    cpSync(join(folder, 'run'), copy, { recursive: true });
+    const metrics = join(copy, 'metrics.jsonl');
+    writeFileSync(metrics, readFileSync(metrics, 'utf8').replace(/.*"end".*\n/, ''));
+    copyFileSync(join(copy, 'checkpoint-60/best.safetensors'), join(copy, 'model.safetensors'));
+    expect(await at(['train', '--resume', 'killed'])).toMatchObject({ code: 0 });
+    expect(differences(bytesOf(copy), bytesOf(join(folder, 'run')))).toEqual([]);
+  });
+
+  test('a run that is not finished has an estimate, and no val_loss', async () => {
+    const metrics = join(folder, 'again/metrics.jsonl');
+    writeFileSync(metrics, readFileSync(metrics, 'utf8').replace(/.*"end".*\n/, ''));
+    copyFileSync(
+      join(folder, 'again/checkpoint-60/best.safetensors'),
+      join(folder, 'again/model.safetensors'),
+    );
+    expect((await json('inspect again --json'))['training']).toMatchObject({ val_loss: null });
+    expect((await at(['inspect', 'again'])).stdout).toMatch(
+      /validation loss +≈\d\.\d{4} at step \d+, an estimate/,
+    );
+    expect((await at(['compare', 'run', 'again'])).stdout).toContain('≈: an estimate');
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('the lines of advice', () => {
+  /** Without the minute that the last of them takes. */
+  const linesOf = (stderr: string): string[] =>
+    Array.from(stderr.matchAll(/^ {2}(?:try it|measure it|train on|resume) +(.*)$/gm), ([, line]) =>
+      line.replace(/--minutes \d+/, '--minutes 0.01'),
+    );
+
+  test('run as they are, whatever the folder is called', async () => {
+    writeFileSync(join(folder, "it's $HOME.txt"), whaleText(200));
+    const { stderr, stdout } = await at(
+      ['train', "it's $HOME.txt", ...tiny, '--max-iters', '20', '-o', "a `b` isn't $c"],
+      { GPT_STARTED_AS: undefined },
+    );
+    expect(stdout).toBe("a `b` isn't $c\n");
+    const lines = linesOf(stderr);
+    expect(lines).toHaveLength(3);
+    for (const line of lines) {
+      expect(line).toContain(`node ${gpt} `);
+      const result = await run(['-c', line], { node: 'sh', script: '-e', cwd: folder });
+      expect(result, line).toMatchObject({ code: 0 });
+    }
+  });
+
+  test('of a text from a pipe, nothing that would read the pipe again', async () => {
+    const { stderr } = await run(['train', '-', ...tiny, '--max-iters', '5', '-o', 'piped'], {
+      cwd: folder,
+      stdin: whaleText(100),
+    });
+    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^gpt sample -m piped --prompt ["'\w]/)]);
+  });
+
+  test('without a validation split, no evaluation on it', async () => {
+    const { stderr } = await at([
+      'train',
+      'short.txt',
+      ...tiny,
+      '--max-iters',
+      '5',
+      '--val-fraction',
+      '0',
+      '-o',
+      'all',
+    ]);
+    expect(stderr).not.toContain('--split');
+    expect(stderr).toContain('Without a validation text');
+  });
+});
