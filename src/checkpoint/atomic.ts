@@ -4,20 +4,19 @@
  */
 import {
   closeSync,
+  constants,
   copyFileSync,
   existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
-  readdirSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { isSystemError } from '../errors.ts';
-import { isRunning } from './lock.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
@@ -36,7 +35,7 @@ export class AtomicFile {
   constructor(path: string) {
     this.#path = path;
     this.#temporary = `${path}.${process.pid}.tmp`;
-    this.#fd = openSync(this.#temporary, 'w', 0o666);
+    this.#fd = openNew(this.#temporary);
   }
 
   /** Writes behind what was written so far; or over it, at a position in bytes. */
@@ -66,6 +65,20 @@ export class AtomicFile {
   abort(): void {
     closeSync(this.#fd);
     rmSync(this.#temporary, { force: true });
+  }
+}
+
+/**
+ * Opens a new file for writing. What is at the path, left by a killed process of the same number or planted there as a
+ * link, is removed and never written to.
+ */
+export function openNew(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o666);
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== 'EEXIST') throw error;
+    rmSync(path, { recursive: true });
+    return openSync(path, 'wx', 0o666);
   }
 }
 
@@ -122,7 +135,7 @@ export function linkFile(from: string, to: string): void {
     linkSync(from, to);
   } catch (error) {
     if (isSystemError(error) && (error.code === 'ENOENT' || error.code === 'EEXIST')) throw error;
-    copyFileSync(from, to);
+    copyFileSync(from, to, constants.COPYFILE_EXCL);
     const fd = openSync(to, 'r+');
     try {
       fsyncSync(fd);
@@ -140,15 +153,6 @@ export function linkAtomic(from: string, to: string): void {
   renameSync(temporary, to);
   rmSync(temporary, { force: true }); // renaming one name of a file to another name of it does nothing
   syncFolder(dirname(to));
-}
-
-/** Removes what killed processes left half-written in a folder; what processes that still run are writing stays. */
-export function sweepTemporaries(folder: string): void {
-  for (const file of readdirSync(folder)) {
-    const pid = /\.(\d+)(\.stale)?\.tmp$/.exec(file)?.[1];
-    if (pid !== undefined && (Number(pid) === process.pid || !isRunning(Number(pid))))
-      rmSync(join(folder, file), { recursive: true, force: true });
-  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { linkSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, write
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
-import { readWholeFile } from '../read-file.ts';
+import { FILE_OF_RUN, readWholeFile } from '../read-file.ts';
 
 export const LOCK = 'run.lock';
 
@@ -76,7 +76,8 @@ export function lockFolder(folder: string): FolderLock {
 /** Puts the lock into its place, complete from the first moment on; false if there is one. */
 function place(path: string, text: string): boolean {
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, text);
+  rmSync(temporary, { recursive: true, force: true }); // a file or link of that name is not ours to write to
+  writeFileSync(temporary, text, { flag: 'wx' });
   try {
     linkSync(temporary, path);
     return true;
@@ -117,7 +118,7 @@ const LARGEST = 10_000;
 
 function read(path: string): string | undefined {
   try {
-    return readWholeFile(path, LARGEST).toString();
+    return readWholeFile(path, LARGEST, FILE_OF_RUN).toString();
   } catch (error) {
     if (isSystemError(error) && error.code === 'ENOENT') return undefined;
     throw error;

@@ -2,17 +2,8 @@
  * A run's logs (logs.ts) as they are written: a line for each step, evaluation and other event, appended as they happen.
  * Their length is a part of every checkpoint, so that a run that goes on continues the very lines the checkpoint has seen.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-} from 'node:fs';
+import { closeSync, constants, existsSync, fsyncSync, ftruncateSync } from 'node:fs';
+import { FILE_OF_RUN, openRegularFile, readInto } from '../read-file.ts';
 import { writeAll } from './atomic.ts';
 
 export class LogWriter {
@@ -50,9 +41,10 @@ export class LogWriter {
 
   #write(flush: boolean): void {
     if (this.#pending === '' && (!flush || !existsSync(this.#path))) return;
-    const fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o666);
+    const flags = constants.O_RDWR | constants.O_CREAT;
+    const { fd, size } = openRegularFile(this.#path, { ...FILE_OF_RUN, flags });
     try {
-      const start = Math.min(this.#length, fstatSync(fd).size); // somebody may have emptied it
+      const start = Math.min(this.#length, size); // somebody may have emptied it
       const bytes = Buffer.from(this.#pending);
       writeAll(fd, bytes, start); // over what a failed attempt has left
       if (flush) fsyncSync(fd);
@@ -64,16 +56,18 @@ export class LogWriter {
   }
 }
 
+/** In bytes, far above what a log's last line can have. */
+const LONGEST_LINE = 1 << 16;
+
 /**
  * Cuts a log back to a checkpoint's length, and to whole lines if it is shorter: a machine that went down may lose the last
  * ones.
  */
 export function resumeLog(path: string, length: number): LogWriter {
   if (!existsSync(path)) return new LogWriter(path);
-  const fd = openSync(path, 'r+');
+  const { fd, size } = openRegularFile(path, { ...FILE_OF_RUN, flags: constants.O_RDWR });
   try {
-    const { size } = fstatSync(fd);
-    const kept = size >= length ? length : readFileSync(path).lastIndexOf(0x0a) + 1;
+    const kept = size >= length ? length : endOfLastLine(fd, path, size);
     ftruncateSync(fd, kept);
     fsyncSync(fd);
     return new LogWriter(path, kept);
@@ -82,18 +76,27 @@ export function resumeLog(path: string, length: number): LogWriter {
   }
 }
 
-/** In bytes, far above what a log's last line can have. */
-const LONGEST_LINE = 1 << 16;
+/** Length of the whole lines at the start of a file. */
+function endOfLastLine(fd: number, path: string, size: number): number {
+  const block = Buffer.alloc(LONGEST_LINE);
+  for (let end = size; end > 0; end -= block.length) {
+    const start = Math.max(0, end - block.length);
+    const bytes = block.subarray(0, end - start);
+    readInto(fd, path, bytes, start);
+    const at = bytes.lastIndexOf(0x0a);
+    if (at >= 0) return start + at + 1;
+  }
+  return 0;
+}
 
 /** How a run ended: what the last line of its metrics says, if it comes after a checkpoint's part of the file. */
 export function endOf(path: string, checkpointLength: number): string | undefined {
   if (!existsSync(path)) return undefined;
-  const fd = openSync(path, 'r');
+  const { fd, size } = openRegularFile(path, FILE_OF_RUN);
   try {
-    const { size } = fstatSync(fd);
     const start = Math.max(checkpointLength, size - LONGEST_LINE);
     const tail = Buffer.alloc(Math.max(0, size - start));
-    readSync(fd, tail, 0, tail.length, start);
+    readInto(fd, path, tail, start);
     const last = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '') as { end?: unknown } | null;
     return typeof last?.end === 'string' ? last.end : undefined;
   } catch (error) {

@@ -15,7 +15,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
-import { readWholeFile } from '../read-file.ts';
+import { FILE_OF_RUN, readWholeFile } from '../read-file.ts';
 import { writeFileAtomic } from './atomic.ts';
 
 export const logNames = ['metrics', 'samples', 'speed'] as const;
@@ -36,7 +36,7 @@ const LARGEST = 500e6;
 
 /** The lines that are JSON objects with a step. */
 function entriesOf(path: string): LogEntry[] {
-  return readWholeFile(path, LARGEST)
+  return readWholeFile(path, LARGEST, FILE_OF_RUN)
     .toString()
     .split('\n')
     .flatMap((line) => {

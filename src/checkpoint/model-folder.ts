@@ -17,6 +17,7 @@ import { parameterTable } from '../model/parameters.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic, type FileWriter } from './atomic.ts';
+import { latestTrainerCheckpoint } from './checkpoint-folders.ts';
 import { fromConfigJson, fromTensorName, isBuffer, toConfigJson, toTensorName } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { openSafetensors, safetensorsPieces, type LoadOptions, type SafetensorsFile } from './safetensors.ts';
@@ -28,6 +29,8 @@ export const WEIGHTS = 'model.safetensors';
 /** In the metadata of weights that are the result of a run: their loss on the whole validation split, and its tokens. */
 export const VALIDATION_LOSS = 'val_loss';
 export const VALIDATION_TOKENS = 'val_tokens';
+/** In the metadata of weights that a run may still replace: their loss as its evaluations estimate it. */
+export const ESTIMATED_LOSS = 'val_loss_estimate';
 
 /** In bytes. A config.json has some kilobytes. */
 const LARGEST_CONFIG = 1e6;
@@ -63,9 +66,17 @@ export function writeWeights(
   metadata: Readonly<Record<string, string>>,
   write: FileWriter = writeFileAtomic,
 ): void {
+  write(join(folder, WEIGHTS), weightsPieces(tensors, metadata));
+}
+
+/** The bytes of a file of weights, in pieces. */
+export function weightsPieces(
+  tensors: readonly NamedTensor[],
+  metadata: Readonly<Record<string, string>>,
+): (Uint8Array | Float32Array)[] {
   const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
   // transformers loads a file only if it says which library's conventions it follows
-  write(join(folder, WEIGHTS), safetensorsPieces(named, { ...metadata, format: 'pt' }));
+  return safetensorsPieces(named, { ...metadata, format: 'pt' });
 }
 
 const FACT_OF_TOKENIZER = 'tokenizer_sha256';
@@ -121,14 +132,22 @@ export interface ModelFolder {
 }
 
 /**
+ * Where the model of a folder is: in it, or, for the output folder of Hugging Face's Trainer before `save_model()`, in the
+ * latest of its checkpoints.
+ */
+export const modelLocation = (folder: string): string =>
+  existsSync(join(folder, 'config.json')) ? folder : (latestTrainerCheckpoint(folder)?.folder ?? folder);
+
+/**
  * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
  */
-export function openModelFolder(folder: string): ModelFolder {
-  if (!existsSync(folder)) throw new UserError(`there is no model folder ${folder}`);
-  if (!statSync(folder).isDirectory())
-    throw new UserError(`${folder} is a file, not a model folder`, {
+export function openModelFolder(path: string): ModelFolder {
+  if (!existsSync(path)) throw new UserError(`there is no model folder ${path}`);
+  if (!statSync(path).isDirectory())
+    throw new UserError(`${path} is a file, not a model folder`, {
       hint: 'name the folder that holds config.json',
     });
+  const folder = modelLocation(path);
   const configPath = join(folder, 'config.json');
   if (!existsSync(configPath))
     throw new UserError(`${folder} has no config.json`, {
@@ -146,13 +165,13 @@ export function openModelFolder(folder: string): ModelFolder {
       { hint: 'the two belong to different models' },
     );
   const tokenizer = withBoundaries(fitting, folder);
-  const path = join(folder, WEIGHTS);
-  if (!existsSync(path))
+  const weightsPath = join(folder, WEIGHTS);
+  if (!existsSync(weightsPath))
     throw new UserError(`${folder} has no ${WEIGHTS}: its training has not saved one yet`);
-  const weights = openSafetensors(path);
+  const weights = openSafetensors(weightsPath);
   const { metadata } = weights;
   try {
-    tensorNames(weights, config, path);
+    tensorNames(weights, config, weightsPath);
     if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer));
   } finally {
     weights.close();
@@ -162,7 +181,7 @@ export function openModelFolder(folder: string): ModelFolder {
     config,
     tokenizer,
     metadata,
-    load: (into, options) => loadWeights(path, config, into, options),
+    load: (into, options) => loadWeights(weightsPath, config, into, options),
   };
 }
 

@@ -1,48 +1,37 @@
 /**
  * The folder of a run. It is itself the best model so far, as a Hugging Face model folder. In it, `checkpoint-<step>/` is
- * a state of the training from which it can go on:
- *
- *     config.json, …, model.safetensors   a model folder as well
- *     optimizer.safetensors               the optimiser's moments
- *     best.safetensors                    the best model at that time
- *     trainer_state.json                  step, losses, seed, every option, the corpus' hash; see trainer-state.ts
+ * a state of the training to continue from (checkpoint.ts).
  *
  * Its logs have one line for each step and evaluation (logs.ts, log-writer.ts), and run.lock keeps other processes from
  * writing there (lock.ts). A checkpoint is written under a temporary name, flushed, and renamed when it is complete; then
  * older ones are renamed away and removed. So whatever happens, there is a complete one, and what is there is complete.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
-import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
+import { refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { makeFolder, syncFolder } from './atomic.ts';
+import { openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
 import {
-  linkAtomic,
-  linkFile,
-  makeFolder,
-  sweepTemporaries,
-  syncFolder,
-  writeFileFlushed,
-} from './atomic.ts';
+  checkpointName,
+  checkpointsOf,
+  checkpointUpTo,
+  foreignCheckpoints,
+  isTrainerCheckpoint,
+  latestCheckpoint,
+  latestTrainerCheckpoint,
+  stateFileOf,
+} from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
 import { keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
-import {
-  modelFacts,
-  openModelFolder,
-  WEIGHTS,
-  writeJson,
-  writeModelDescription,
-  writeWeights,
-  type ModelFolder,
-} from './model-folder.ts';
-import { openSafetensors, safetensorsPieces, type LoadOptions } from './safetensors.ts';
-import { readTrainerState, STATE, STATE_FORMAT, type TrainerState } from './trainer-state.ts';
-
-const OPTIMIZER = 'optimizer.safetensors';
-const BEST = 'best.safetensors';
+import { modelFacts, WEIGHTS, writeModelDescription, writeWeights } from './model-folder.ts';
+import { isRun, isVacant, removeRun, RUN_FILES, sweepTemporaries } from './own-files.ts';
+import { planRestoration } from './restore-run.ts';
+import type { TrainerState } from './trainer-state.ts';
 
 /** A run that is being written, by this process alone. */
 export interface Run {
@@ -60,7 +49,7 @@ export interface Run {
   saveCheckpoint(
     parameters: readonly NamedTensor[],
     moments: readonly NamedTensor[],
-    state: Omit<TrainerState, 'format' | 'log_bytes'>,
+    state: Omit<TrainerState, 'format' | 'files' | 'log_bytes'>,
   ): void;
   /** Appends a line to one of the run's logs. What cannot be written now is written with the next checkpoint. */
   log(name: LogName, entry: LogEntry): void;
@@ -85,16 +74,18 @@ export function createRun(
 ): Run {
   if (existsSync(folder)) {
     if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file; a run needs a folder`);
-    if (readdirSync(folder).some((file) => file !== LOCK) && !overwrite)
+    if (!overwrite && readdirSync(folder).some((file) => file !== LOCK))
       throw new UserError(`${folder} exists and is not empty`, {
-        hint: 'name another --out-dir, continue it with --resume, or replace it with --overwrite',
+        hint:
+          isVacant(folder) || isRun(folder)
+            ? 'name another --out-dir, continue it with --resume, or replace it with --overwrite'
+            : 'name another --out-dir',
       });
   }
   makeFolder(folder);
   const lock = lockFolder(folder);
   try {
-    for (const file of readdirSync(folder))
-      if (isRunFile(file)) rmSync(join(folder, file), { recursive: true });
+    removeRun(folder);
     writeModelDescription(folder, config, tokenizer);
   } catch (error) {
     lock.release();
@@ -105,47 +96,41 @@ export function createRun(
   return runIn(folder, config, tokenizer, { lock, logs, savedStep: undefined });
 }
 
-/** A state of the training, read from disk. */
-export interface Checkpoint {
-  readonly folder: string;
-  readonly state: TrainerState;
-  /** Its model; `model.load` reads the parameters. */
-  readonly model: ModelFolder;
-  /** Reads the optimiser's moments into memory laid out for them. */
-  loadMoments(into: readonly NamedTensor[], options?: LoadOptions): void;
-}
-
-/** A run that goes on: its latest checkpoint, and the folder, which is this process' own from now on. */
+/** A run to be continued: its latest checkpoint, and the folder, which this process alone writes from now on. */
 export interface ResumedRun {
   readonly checkpoint: Checkpoint;
+  /** What is missing or damaged in the folder and `continue` restores from a good copy; for people. */
+  readonly repairs: readonly string[];
   /** How the run ended, if it had come to its end. */
   readonly ended: string | undefined;
-  /** Puts the folder back to where the checkpoint was taken, best model and metrics included, and goes on from there. */
+  /** Puts the folder back to where the checkpoint was taken, best model and logs included, to continue from there. */
   continue(): Run;
   /** Lets go of the folder. */
   close(): void;
 }
 
-/** Opens a run to go on with it. @throws UserError if it has no checkpoint, is damaged, or is being written */
+/**
+ * Opens a run to continue it, and verifies everything that is going to be restored.
+ *
+ * @throws UserError if it has no checkpoint, is damaged beyond repair, or is being written
+ */
 export function resumeRun(folder: string): ResumedRun {
-  const latest = existsSync(folder) ? latestCheckpoint(folder) : undefined;
-  if (!existsSync(folder)) throw new UserError(`there is no run ${folder}`);
-  if (latest === undefined)
-    throw new UserError(`${folder} has no checkpoint to go on from`, {
-      hint: 'start it again with --overwrite',
-    });
+  checkResumable(folder);
   const lock = lockFolder(folder);
   try {
-    const checkpoint = openCheckpoint((latestCheckpoint(folder) ?? latest).folder);
+    const latest = latestCheckpoint(folder);
+    if (latest === undefined) throw withoutCheckpoint(folder); // removed before the lock was taken
+    const checkpoint = openCheckpoint(latest);
     const { state, model } = checkpoint;
+    const restoration = planRestoration(folder, checkpoint);
     return {
       checkpoint,
+      repairs: restoration.repairs,
       ended: endOf(logPath(folder, 'metrics'), state.log_bytes.metrics),
       continue() {
+        restoration.apply();
         sweepTemporaries(folder);
         retireBefore(folder, state); // the process that wrote this checkpoint may have been killed before it could
-        const best = join(checkpoint.folder, BEST);
-        if (existsSync(best)) linkAtomic(best, join(folder, WEIGHTS));
         keepLog(logPath(folder, 'speed'), state.step); // of another length each time: no part of a checkpoint
         const logs = {
           metrics: resumeLog(logPath(folder, 'metrics'), state.log_bytes.metrics),
@@ -162,30 +147,41 @@ export function resumeRun(folder: string): ResumedRun {
   }
 }
 
-/** @throws UserError if it is damaged */
-function openCheckpoint(folder: string): Checkpoint {
-  const state = readTrainerState(join(folder, STATE));
-  const model = openModelFolder(folder);
-  return {
-    folder,
-    state,
-    model,
-    loadMoments: (into, options) => loadMoments(join(folder, OPTIMIZER), into, options),
-  };
+/** @throws UserError unless the folder is a run with a checkpoint, and holds nothing that would be in the way */
+function checkResumable(folder: string): void {
+  if (!existsSync(folder)) throw new UserError(`there is no run ${folder}`);
+  if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file, not a run`);
+  for (const { folder: link } of foreignCheckpoints(folder)) refuseLink(link);
+  if (latestCheckpoint(folder) === undefined) throw withoutCheckpoint(folder);
+  for (const file of [...RUN_FILES, LOCK]) refuseLink(join(folder, file));
+  const [foreign] = foreignCheckpoints(folder);
+  if (foreign !== undefined)
+    throw new UserError(
+      `${foreign.folder} is ${isTrainerCheckpoint(foreign.folder) ? "a checkpoint of Hugging Face's Trainer" : 'no complete checkpoint'}`,
+      { hint: 'move it out of the run, which is going to use that name' },
+    );
 }
 
-function loadMoments(path: string, into: readonly NamedTensor[], options?: LoadOptions): void {
-  const file = openSafetensors(path);
-  try {
-    for (const { name, shape } of into) {
-      const stored = file.tensors.get(name)?.shape;
-      if (stored?.join() !== shape.join())
-        throw new UserError(`${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`);
-    }
-    file.load(new Map(into.map(({ name, data }) => [name, data])), options);
-  } finally {
-    file.close();
-  }
+/** Why a folder cannot be resumed that has no checkpoint in it. */
+function withoutCheckpoint(folder: string): UserError {
+  if (stateFileOf(folder) !== undefined)
+    return new UserError(`${folder} is a checkpoint, not a run`, {
+      hint: 'name the run, the folder it is in',
+    });
+  if (isTrainerCheckpoint(folder) || latestTrainerCheckpoint(folder) !== undefined)
+    return new UserError(
+      `${folder} was written by Hugging Face's Trainer, whose runs cannot be resumed here`,
+      {
+        hint: `to train its model further in a new run: gpt train FILE --init-from ${folder}`,
+      },
+    );
+  if (isRun(folder))
+    return new UserError(`${folder} has no checkpoint to resume from`, {
+      hint: 'start it again with --overwrite',
+    });
+  return new UserError(`${folder} has no checkpoint to resume from`, {
+    hint: 'name the folder of a run: the one with checkpoint-… in it',
+  });
 }
 
 interface Writing {
@@ -216,10 +212,11 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       if (state.step === writing.savedStep) return; // an evaluation and the end can fall on one step
       lock.check();
       const { metrics, samples } = flush();
-      const whole = { format: STATE_FORMAT, ...state, log_bytes: { metrics, samples } };
       const temporary = join(folder, `${checkpointName(state.step)}.${process.pid}.tmp`);
       try {
-        fill(temporary, whole);
+        const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
+        const whole = { ...state, log_bytes: { metrics, samples } };
+        writeCheckpoint(temporary, { config, tokenizer, parameters, moments, best, state: whole });
         renameSync(temporary, join(folder, checkpointName(state.step)));
       } catch (error) {
         removeIfPossible(temporary); // the disk may refuse that too: then it is swept away when the run goes on
@@ -228,18 +225,6 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       syncFolder(folder);
       writing.savedStep = state.step;
       retireBefore(folder, state);
-
-      function fill(into: string, { format, ...rest }: TrainerState): void {
-        rmSync(into, { recursive: true, force: true });
-        mkdirSync(into);
-        const metadata = { step: String(state.step) };
-        writeModelDescription(into, config, tokenizer, writeFileFlushed);
-        writeWeights(into, parameters, { ...metadata, ...facts }, writeFileFlushed);
-        writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
-        if (state.best_step > 0) linkFile(join(folder, WEIGHTS), join(into, BEST));
-        writeJson(join(into, STATE), { format, ...rest }, writeFileFlushed);
-        syncFolder(into);
-      }
     },
     log: (name, entry) => logs[name].append(entry),
     flushLog() {
@@ -249,7 +234,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     rollBack(step) {
       lock.check();
       const good = checkpointUpTo(folder, step);
-      const opened = good && openCheckpoint(good.folder);
+      const opened = good && openCheckpoint(good);
       retire(folder, (other) => other > (good?.step ?? -1));
       writing.savedStep = good?.step;
       return opened;
@@ -288,26 +273,3 @@ function removeIfPossible(folder: string): void {
     // it only takes up space
   }
 }
-
-interface Found {
-  readonly step: number;
-  readonly folder: string;
-}
-
-const checkpointName = (step: number): string => `checkpoint-${step}`;
-
-/** The complete checkpoints of a run, in order. */
-const checkpointsOf = (folder: string): Found[] =>
-  readdirSync(folder)
-    .filter((file) => /^checkpoint-\d+$/.test(file))
-    .map((file) => ({ step: Number(file.slice(checkpointName(0).length - 1)), folder: join(folder, file) }))
-    .toSorted((a, b) => a.step - b.step);
-
-/** The latest checkpoint of a run, if it has one. */
-export const latestCheckpoint = (folder: string): Found | undefined => checkpointsOf(folder).at(-1);
-
-const checkpointUpTo = (folder: string, step: number): Found | undefined =>
-  checkpointsOf(folder).findLast((found) => found.step <= step);
-
-const isRunFile = (file: string): boolean =>
-  /^(checkpoint-\d+|(metrics|samples|speed)\.jsonl|model\.safetensors|report\.html|.*\.tmp)$/.test(file);

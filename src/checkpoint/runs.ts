@@ -3,9 +3,8 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
 import { makeFolder } from './atomic.ts';
-import { WEIGHTS } from './model-folder.ts';
-import { latestCheckpoint } from './run.ts';
-import { STATE } from './trainer-state.ts';
+import { latestCheckpoint, stateFileOf } from './checkpoint-folders.ts';
+import { modelLocation, WEIGHTS } from './model-folder.ts';
 
 export const RUNS = 'checkpoints';
 
@@ -39,7 +38,7 @@ export function resolveRun(name: string): string {
 
 /** The run under checkpoints/ whose model was written last. @throws UserError if there is none */
 export function newestRun(): string {
-  const newest = newestUnder(RUNS, (folder) => join(folder, WEIGHTS));
+  const newest = newestUnder(RUNS, weightsOf);
   if (newest === undefined)
     throw new UserError(`there is no trained model under ${RUNS}/`, {
       hint: 'train one with `gpt train corpus.txt`, or name a model folder with --model',
@@ -50,34 +49,49 @@ export function newestRun(): string {
 /** The run under checkpoints/ whose training was saved last. @throws UserError if there is none */
 export function newestResumable(): string {
   const newest = newestUnder(RUNS, (folder) => {
-    const checkpoint = latestCheckpoint(folder);
-    return checkpoint === undefined ? undefined : join(checkpoint.folder, STATE);
+    const latest = latestCheckpoint(folder);
+    return latest && stateFileOf(latest.folder);
   });
   if (newest === undefined)
-    throw new UserError(`there is no run under ${RUNS}/ to go on with`, {
+    throw new UserError(`there is no run under ${RUNS}/ to resume`, {
       hint: 'start one with `gpt train corpus.txt`, or name its folder: --resume FOLDER',
     });
   return newest;
 }
 
 /** Every run under checkpoints/ that has a model, by name. */
-export function runFolders(): string[] {
-  if (!existsSync(RUNS)) return [];
-  return readdirSync(RUNS)
-    .map((name) => join(RUNS, name))
-    .filter((folder) => existsSync(join(folder, WEIGHTS)))
-    .toSorted();
-}
+export const runFolders = (): string[] =>
+  foldersIn(RUNS).filter((folder) => readable(() => existsSync(weightsOf(folder))));
 
-/** The folder in `parent` whose file `fileOf(folder)` is the newest. */
+const weightsOf = (folder: string): string => join(modelLocation(folder), WEIGHTS);
+
+/** The folder in `parent` whose file `fileOf(folder)` was written last. */
 function newestUnder(parent: string, fileOf: (folder: string) => string | undefined): string | undefined {
-  if (!existsSync(parent)) return undefined;
-  const times = readdirSync(parent, { withFileTypes: true }).flatMap((entry) => {
-    const folder = join(parent, entry.name);
-    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
-    const file = fileOf(folder);
-    const time = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  const times = foldersIn(parent).flatMap((folder) => {
+    const time = readable(() => {
+      const file = fileOf(folder);
+      return file === undefined ? undefined : statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+    });
     return time === undefined ? [] : [{ folder, time }];
   });
   return times.toSorted((a, b) => b.time - a.time)[0]?.folder;
+}
+
+/** Folders in a folder, by name; links to folders too. */
+function foldersIn(parent: string): string[] {
+  if (!existsSync(parent)) return [];
+  return readdirSync(parent)
+    .map((name) => join(parent, name))
+    .filter((path) => readable(() => statSync(path).isDirectory()))
+    .toSorted();
+}
+
+/** What is found out about one folder, or undefined: one that cannot be read must not hide the others. */
+function readable<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
+  }
 }

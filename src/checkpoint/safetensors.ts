@@ -75,6 +75,15 @@ export function safetensorsPieces(
   return [length, padded, ...sorted.map(({ data }) => data)];
 }
 
+/** The checksum in the metadata of a file made by `safetensorsPieces`. */
+export function checksumOf([, header]: readonly (Uint8Array | Float32Array)[]): string {
+  const json = JSON.parse(Buffer.from(header as Uint8Array).toString()) as Record<
+    string,
+    Record<string, string>
+  >;
+  return json[METADATA][CHECKSUM_KEY];
+}
+
 /** What the header says, whatever its spelling, is a part of the checksum: damage could exchange two names as well. */
 function headerSum(tensors: Iterable<TensorEntry>, metadata: Readonly<Record<string, string>>): number {
   const facts = Object.entries(metadata)
@@ -95,6 +104,8 @@ export interface LoadOptions {
 
 /** An open file whose header has been checked. Close it. */
 export interface SafetensorsFile extends SafetensorsHeader {
+  /** Over names, shapes, metadata and data, in hexadecimal; undefined if another program wrote the file. */
+  readonly checksum: string | undefined;
   /** The numbers of a tensor as float32: F32 as they are, F16 and BF16 exactly, F64 rounded. */
   read(name: string): Float32Array;
   /**
@@ -119,6 +130,7 @@ export function openSafetensors(path: string): SafetensorsFile {
     const checksum = expectedChecksum(header.metadata, fail);
     return {
       ...header,
+      checksum,
       read(name) {
         const tensor = header.tensors.get(name);
         if (tensor === undefined) throw new UserError(`${path} has no tensor ${shownJson(name)}`);

@@ -1,4 +1,9 @@
-/** trainer_state.json: where a run stands. With parameters and moments, it is all that a run consists of. */
+/**
+ * gpt_trainer_state.json: the state of a run beside its parameters and moments. Its `sha256` is over the bytes of the file
+ * itself, with zeros for these 64 digits; `files` has a checksum of every other file of the checkpoint.
+ */
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import { UserError } from '../errors.ts';
 import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 import {
@@ -13,10 +18,12 @@ import {
   type Rule,
   type Rules,
 } from '../json-rules.ts';
-import { readTextFile } from '../read-file.ts';
+import { FILE_OF_RUN, readTextFile } from '../read-file.ts';
+import { STATE } from './checkpoint-folders.ts';
 
-export const STATE = 'trainer_state.json';
-export const STATE_FORMAT = 2;
+export const STATE_FORMAT = 3;
+/** The last format without checksums; it was in trainer_state.json. */
+const LEGACY_FORMAT = 2;
 
 export interface TrainerState {
   /** Of this file's layout. */
@@ -46,6 +53,8 @@ export interface TrainerState {
   readonly log_bytes: { readonly metrics: number; readonly samples: number };
   /** All options of the run, given or chosen. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Fingerprints of the other files of the checkpoint, by name; undefined in a legacy state. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** What the training knows about its own course; src/train/divergence.ts says what for. */
@@ -63,6 +72,9 @@ const spike: Rule = {
   is: (value) => isJsonObject(value) && count.is(value['step']) && number.is(value['loss']),
   expected: 'a step and a loss',
 };
+
+const DIGEST = /^[0-9a-f]{64}$/;
+const NO_DIGEST = '0'.repeat(64);
 
 const stateRules: Rules<TrainerState> = {
   format: count,
@@ -84,6 +96,10 @@ const stateRules: Rules<TrainerState> = {
     expected: 'the lengths of metrics and samples',
   },
   options: object,
+  files: optional({
+    is: (value) => isJsonObject(value) && Object.values(value).every((each) => typeof each === 'string'),
+    expected: 'the checksums of files',
+  }),
 };
 
 const healthRules: Rules<StoredHealth> = {
@@ -98,20 +114,40 @@ const healthRules: Rules<StoredHealth> = {
 /** In bytes. A state has some kilobytes; the losses it remembers are few. */
 const LARGEST = 1e6;
 
+/** The file of a state, checksum included. */
+export function trainerStateText(state: Omit<TrainerState, 'format'>): string {
+  const content = `${JSON.stringify({ format: STATE_FORMAT, sha256: NO_DIGEST, ...state }, undefined, 2)}\n`;
+  return content.replace(NO_DIGEST, sha256(content));
+}
+
 /** @throws UserError that names the file and the field, if anything is not as it must be */
 export function readTrainerState(path: string): TrainerState {
-  const fail = (what: string, hint = 'the checkpoint is damaged or from another version'): never => {
+  const fail = (what: string, hint = 'the checkpoint is damaged or was changed by hand'): never => {
     throw new UserError(`${path}: ${what}`, { hint });
   };
-  const state = parseJsonObject(readTextFile(path, LARGEST), fail);
+  const content = readTextFile(path, LARGEST, FILE_OF_RUN);
+  const { sha256: digest, ...state } = parseJsonObject(content, fail);
   const { format } = state;
+  if (format === undefined && 'global_step' in state)
+    fail("is the state of a training by Hugging Face's Trainer", 'its model can be used: --init-from FOLDER');
   if (typeof format === 'number' && format > STATE_FORMAT)
     fail(
       `is from a newer version of gpt (format ${format}; this one reads ${STATE_FORMAT})`,
       'update gpt to read it',
     );
-  if (format !== STATE_FORMAT) fail(`"format" is ${shownJson(format)}; this program reads ${STATE_FORMAT}`);
+  const isLegacy = format === LEGACY_FORMAT && basename(path) !== STATE;
+  if (!isLegacy && format !== STATE_FORMAT)
+    fail(`"format" is ${shownJson(format)}; this program reads ${STATE_FORMAT}`);
+  if (!isLegacy) {
+    if (typeof digest !== 'string' || !DIGEST.test(digest)) return fail(`"sha256" is ${shownJson(digest)}`);
+    if (sha256(content.replace(`"sha256": "${digest}"`, `"sha256": "${NO_DIGEST}"`)) !== digest)
+      fail('its checksum differs: this is not what was written');
+    if (state['files'] === undefined) fail('"files" is missing');
+  }
   checkFields(state, stateRules, fail);
   checkFields(state['health'] as Record<string, unknown>, healthRules, fail);
   return state as unknown as TrainerState;
 }
+
+export const sha256 = (content: string | Uint8Array): string =>
+  createHash('sha256').update(content).digest('hex');

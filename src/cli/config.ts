@@ -8,14 +8,14 @@
  *
  *     { "corpus": ["book.txt"], "preset": "nano", "max-iters": 2000 }
  *
- * The record that a run keeps of itself, `trainer_state.json` or
- * the run's folder, is such a file too: it says how to train the same model again.
+ * The record that a run keeps of itself, `gpt_trainer_state.json` or the run's folder, is such a file too: it says how to
+ * train the same model again.
  */
 import { existsSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import type { Argument, Command, Option } from 'commander';
-import { latestCheckpoint } from '../checkpoint/run.ts';
-import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
+import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
+import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
@@ -74,12 +74,13 @@ const LARGEST = 1e6;
 
 function readConfig(path: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
   if (existsSync(path) && statSync(path).isDirectory()) {
-    const folder = existsSync(join(path, STATE)) ? path : latestCheckpoint(path)?.folder;
-    if (folder === undefined)
+    const stateFile = stateFileOf(path) ?? stateFileOf(latestCheckpoint(path)?.folder ?? path);
+    if (stateFile === undefined)
       throw new UserError(`${path} has no checkpoint, and so no record of its options`);
-    return { entries: readTrainerState(join(folder, STATE)).options, recorded: true };
+    return { entries: readTrainerState(stateFile).options, recorded: true };
   }
-  if (basename(path) === STATE) return { entries: readTrainerState(path).options, recorded: true };
+  if ([STATE, LEGACY_STATE].includes(basename(path)))
+    return { entries: readTrainerState(path).options, recorded: true };
   const entries = parseJsonObject(readTextFile(path, LARGEST), (what) => {
     throw new UserError(`${path} ${what}`, { hint: 'it should be like { "max-iters": 500 }' });
   });

@@ -1,9 +1,8 @@
 /** What a model was trained on, found again from what its run noted: for baselines that have read the same, and no more. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { latestCheckpoint } from '../checkpoint/run.ts';
-import { readTrainerState, STATE } from '../checkpoint/trainer-state.ts';
+import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
+import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { countCharacters, fileChunks, openCorpus } from '../data/corpus.ts';
 import type { DecodingOptions } from '../data/decode-text.ts';
 import { openTokenFile } from '../data/token-file.ts';
@@ -37,11 +36,9 @@ export interface CorpusRecord extends DecodingOptions {
  * @returns undefined if it is neither: a model from elsewhere
  */
 export function corpusRecord(folder: string): CorpusRecord | undefined {
-  const own = [folder, latestCheckpoint(folder)?.folder].find(
-    (path) => path !== undefined && existsSync(join(path, STATE)),
-  );
-  if (own === undefined) return undefined;
-  const state = readTrainerState(join(own, STATE));
+  const stateFile = stateFileOf(folder) ?? stateFileOf(latestCheckpoint(folder)?.folder ?? folder);
+  if (stateFile === undefined) return undefined;
+  const state = readTrainerState(stateFile);
   const { corpus, valFraction, valFile, encodingErrors } = state.options;
   return {
     files: (corpus as readonly string[] | undefined) ?? [],

@@ -1,5 +1,4 @@
 /** Everything that a run's folder tells about its training, and about the model that came of it. */
-import { join } from 'node:path';
 import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
 import {
   openModelFolder,
@@ -7,8 +6,8 @@ import {
   VALIDATION_TOKENS,
   type ModelFolder,
 } from '../checkpoint/model-folder.ts';
-import { latestCheckpoint } from '../checkpoint/run.ts';
-import { readTrainerState, STATE, type TrainerState } from '../checkpoint/trainer-state.ts';
+import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
+import { readTrainerState, type TrainerState } from '../checkpoint/trainer-state.ts';
 
 export interface RunRecord {
   readonly model: ModelFolder;
@@ -22,9 +21,10 @@ export const readRun = (folder: string): RunRecord => describeRun(openModelFolde
 
 export function describeRun(model: ModelFolder): RunRecord {
   const checkpoint = latestCheckpoint(model.folder);
+  const stateFile = checkpoint && stateFileOf(checkpoint.folder);
   return {
     model,
-    state: checkpoint && readTrainerState(join(checkpoint.folder, STATE)),
+    state: stateFile === undefined ? undefined : readTrainerState(stateFile),
     logs: readLogs(model.folder),
   };
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { REPORT_GENERATOR } from '../checkpoint/own-files.ts';
 import type { PageData } from './browser/page-data.ts';
 import { html, Html, scriptJson } from './html.ts';
 
@@ -44,6 +45,7 @@ export function renderPage({ title, lead, sections, data }: Page): string {
     <html lang="en">
       <head>
         <meta charset="utf-8" />
+        <meta name="generator" content="${REPORT_GENERATOR}" />
         <meta http-equiv="Content-Security-Policy" content="${policy}" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />

@@ -1,7 +1,13 @@
 /** What a training run writes into its folder, and how it goes on from there. */
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
-import { openModelFolder, VALIDATION_LOSS, VALIDATION_TOKENS } from '../checkpoint/model-folder.ts';
-import type { Checkpoint, ResumedRun, Run } from '../checkpoint/run.ts';
+import {
+  ESTIMATED_LOSS,
+  openModelFolder,
+  VALIDATION_LOSS,
+  VALIDATION_TOKENS,
+} from '../checkpoint/model-folder.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { ResumedRun, Run } from '../checkpoint/run.ts';
 import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { shellQuoted } from '../shell-quote.ts';
@@ -111,7 +117,7 @@ export function keeper(
           train_loss_estimate: event.trainLoss,
           val_loss_estimate: event.validationLoss,
         });
-        if (event.best) saveBest(event.step, { val_loss_estimate: String(event.validationLoss) });
+        if (event.best) saveBest(event.step, { [ESTIMATED_LOSS]: String(event.validationLoss) });
         return;
       case 'checkpoint':
         attempt(event.progress.step, () => saveCheckpoint(event.progress));
@@ -173,7 +179,7 @@ function lost({ folder }: Run, { step, savedStep, error }: SaveFailure): UserErr
   });
 }
 
-/** A run's standing as trainer_state.json has it; infinite losses are null there. */
+/** A run's standing as gpt_trainer_state.json has it; infinite losses are null there. */
 function stateOf(progress: Progress) {
   const { step, updates, bestStep, bestLoss, worse, goodStep, evaluationDue, health } = progress;
   return {

@@ -194,7 +194,7 @@ const FREE: ReadonlySet<string> = new Set([
 /**
  * The options of a run that goes on: those it was started with, and the free ones among those given now.
  *
- * @param stored the options in trainer_state.json
+ * @param stored the options in gpt_trainer_state.json
  * @throws UsageError naming the differences, if other options are given than the run was started with, unless forced
  */
 export function resumedOptions(

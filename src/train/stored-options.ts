@@ -1,4 +1,4 @@
-/** The options in trainer_state.json, as a run that goes on takes them. */
+/** The options in gpt_trainer_state.json, as a run that goes on takes them. */
 import { UserError } from '../errors.ts';
 import {
   amount,

@@ -1,8 +1,6 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
-import { join } from 'node:path';
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
 import { makeRunFolder } from '../checkpoint/runs.ts';
-import { STATE } from '../checkpoint/trainer-state.ts';
 import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
@@ -67,6 +65,8 @@ export interface TrainPlan {
   readonly backend: string;
   /** The kernels that ran it before, if it goes on with others: their results differ in rounding. */
   readonly otherEngine: string | undefined;
+  /** Files of a resumed run that were missing or damaged, and what they were restored from. */
+  readonly repairs: readonly string[];
   /** Faster engines that do not work here, and why. */
   readonly rejected: readonly Rejection[];
   /** What guessing costs: ln V nats per token. */
@@ -148,7 +148,7 @@ async function runTraining(
 ): Promise<TrainResult> {
   const asked = performance.now();
   const checkpoint = resumed?.checkpoint;
-  if (checkpoint !== undefined) checkStoredOptions(checkpoint.state.options, join(checkpoint.folder, STATE));
+  if (checkpoint !== undefined) checkStoredOptions(checkpoint.state.options, checkpoint.stateFile);
   const start = checkpoint === undefined ? openStartingModel(options) : undefined;
   const effective =
     checkpoint === undefined
@@ -218,6 +218,7 @@ async function runTraining(
         checkpoint === undefined || sameBits(checkpoint.state.engine, arithmetic)
           ? undefined
           : checkpoint.state.engine,
+      repairs: resumed?.repairs ?? [],
       rejected,
       uniformLoss: Math.log(config.vocabSize),
     });

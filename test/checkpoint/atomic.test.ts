@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { AtomicFile, makeFolder, sweepTemporaries, writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { AtomicFile, makeFolder, writeFileAtomic } from '../../src/checkpoint/atomic.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
 const path = join(folder, 'file');
@@ -38,14 +38,14 @@ test('nothing is visible before the commit', () => {
   expect(readFileSync(path, 'utf8')).toBe('a new');
 });
 
-test('sweeping takes what dead processes left, and nothing else', async () => {
-  const child = spawn(process.execPath, ['-e', '']);
-  await new Promise((resolve) => child.once('exit', resolve));
-  const alive = `model.${process.ppid}.tmp`;
-  for (const name of [`model.${child.pid}.tmp`, alive, 'notes.tmp.txt'])
-    writeFileSync(join(folder, name), '');
-  sweepTemporaries(folder);
-  expect(readdirSync(folder).sort()).toEqual(['file', alive, 'notes.tmp.txt'].sort());
+test('a link planted under the temporary name is replaced, never written through', () => {
+  const elsewhere = join(folder, 'elsewhere');
+  writeFileSync(elsewhere, 'untouched');
+  symlinkSync(elsewhere, join(folder, `page.${process.pid}.tmp`));
+  writeFileAtomic(join(folder, 'page'), ['new']);
+  expect(readFileSync(elsewhere, 'utf8')).toBe('untouched');
+  expect(readFileSync(join(folder, 'page'), 'utf8')).toBe('new');
+  for (const name of ['page', 'elsewhere']) rmSync(join(folder, name));
 });
 
 test('a killed writer leaves the old file or the new one, never part of one', async () => {

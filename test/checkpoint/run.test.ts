@@ -16,36 +16,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { createRun, resumeRun, type Run } from '../../src/checkpoint/run.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
-import type { TrainerState } from '../../src/checkpoint/trainer-state.ts';
-import { config, tensorsOf, tokenizer } from './tiny-model.ts';
+import { saveCheckpoint as save, stateOf as state, tensors } from './run-fixtures.ts';
+import { config, tokenizer } from './tiny-model.ts';
 
-/** A model whose every number is `value`. */
-const tensors = (value = 0) => tensorsOf(() => value);
-const state = (step: number, changes: Partial<TrainerState> = {}) => ({
-  step,
-  updates: step,
-  best_step: 0,
-  best_loss: null,
-  evaluations_without_improvement: 0,
-  good_step: 0,
-  health: {
-    recent_losses: [],
-    overcome_spikes: [],
-    skipped_in_a_row: 0,
-    skipped_loss: null,
-    rollbacks: 0,
-    learning_rate_factor: 1,
-  },
-  tokens_seen: 100,
-  seed: 1,
-  corpus_sha256: 'x',
-  validation_sha256: null,
-  engine: 'none',
-  options: {},
-  ...changes,
-});
-const save = (run: Run, step: number, changes: Partial<TrainerState> = {}): void =>
-  run.saveCheckpoint(tensors(step), tensors(-step), state(step, changes));
 /** The value a model's numbers have. */
 const valueOf = (folder: string): number => {
   const into = tensors();
@@ -77,8 +50,8 @@ test('a run has its best model, its log, and checkpoints that are complete', () 
   ]);
   expect(valueOf(path)).toBe(5);
   expect(valueOf(join(path, 'checkpoint-5'))).toBe(5);
-  expect(JSON.parse(readFileSync(join(path, 'checkpoint-5/trainer_state.json'), 'utf8'))).toMatchObject({
-    format: 2,
+  expect(JSON.parse(readFileSync(join(path, 'checkpoint-5/gpt_trainer_state.json'), 'utf8'))).toMatchObject({
+    format: 3,
     step: 5,
     log_bytes: { metrics: metrics().length, samples: 0 },
   });
@@ -134,10 +107,10 @@ describe('going on', () => {
   test('puts back the best model and the log as the checkpoint has seen them', () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 5 });
-    run.saveBest(tensors(5), {});
+    run.saveBest(tensors(5), { step: '5' });
     save(run, 5, { best_step: 5 });
     run.log('metrics', { step: 6 });
-    run.saveBest(tensors(6), {});
+    run.saveBest(tensors(6), { step: '6' });
     appendFileSync(join(path, 'metrics.jsonl'), '{"step":7,"lo'); // and killed
     run.close();
     const again = resumeRun(path);
@@ -181,7 +154,7 @@ describe('going on', () => {
 
   test('works where the folder was copied or moved to, and its lock was left behind', () => {
     const run = createRun(path, config, tokenizer);
-    run.saveBest(tensors(5), {});
+    run.saveBest(tensors(5), { step: '5' });
     save(run, 5, { best_step: 5 });
     const copy = join(root, 'copy');
     cpSync(path, copy, { recursive: true }); // while the run still writes

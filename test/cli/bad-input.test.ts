@@ -468,8 +468,8 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'a run to go on with that is none',
     'train --resume ./pictures',
     1,
-    'error: ./pictures has no checkpoint to go on from',
-    'hint: start it again with --overwrite',
+    'error: ./pictures has no checkpoint to resume from',
+    'hint: name the folder of a run: the one with checkpoint-… in it',
   ],
   [
     'one token to judge',

@@ -54,7 +54,7 @@ describe('train', () => {
     expect(metrics.filter((m) => m['loss'] !== undefined).length).toBe(40);
     expect(metrics.at(-1)).toMatchObject({ step: 40, end: 'finished' });
     expect(metrics.at(-2)?.['val_loss_estimate']).toBeLessThan(metrics[0]['loss']);
-    const state = JSON.parse(readFileSync(join(model, 'checkpoint-40/trainer_state.json'), 'utf8'));
+    const state = JSON.parse(readFileSync(join(model, 'checkpoint-40/gpt_trainer_state.json'), 'utf8'));
     expect(state).toMatchObject({
       step: 40,
       seed: 1337,

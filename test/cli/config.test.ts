@@ -120,7 +120,7 @@ describe('the record of a run', () => {
     });
   });
 
-  test.each(['first', 'first/checkpoint-20/trainer_state.json'])(
+  test.each(['first', 'first/checkpoint-20/gpt_trainer_state.json'])(
     'trains the same model again, in a folder of its own: %s',
     async (record) => {
       const { stdout, stderr, code } = await run(['train', '--config', record, '-q', '--json'], {

@@ -53,7 +53,9 @@ test('plans what train then does', async () => {
   const { training, model } = await json(flags);
   const trained = await at(`train ${flags} -q -o run`);
   expect(trained.code).toBe(0);
-  const state = JSON.parse(readFileSync(join(folder, 'run/checkpoint-10/trainer_state.json'), 'utf8')) as {
+  const state = JSON.parse(
+    readFileSync(join(folder, 'run/checkpoint-10/gpt_trainer_state.json'), 'utf8'),
+  ) as {
     options: Record<string, unknown>;
     tokens_seen: number;
   };

@@ -3,13 +3,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   renameSync,
+  readFileSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { run, type RunOptions } from './run.ts';
@@ -121,8 +122,9 @@ describe('resuming', () => {
   });
 
   test('says so if other kernels computed the run before, which round otherwise', async () => {
-    const state = join(folder, copy('elsewhere-computed'), 'checkpoint-60/trainer_state.json');
-    writeFileSync(state, readFileSync(state, 'utf8').replace(/"engine": ".*"/, '"engine": "wasm other"'));
+    const path = join(folder, copy('elsewhere-computed'), 'checkpoint-60/gpt_trainer_state.json');
+    const { format: _format, ...state } = readTrainerState(path);
+    writeFileSync(path, trainerStateText({ ...state, engine: 'wasm other' }));
     const { stderr } = await gpt('train --resume elsewhere-computed --max-iters 61');
     expect(stderr).toContain(
       'warning: so far wasm other computed this run: from here on it is another one in the last digits\n',
@@ -162,7 +164,7 @@ describe('resuming', () => {
     ['another folder', '--resume straight -o elsewhere', 2, '--out-dir does not go with --resume'],
     ['to replace what it goes on with', '--resume straight --overwrite', 2, '--overwrite does not go with'],
     ['no such run', '--resume nowhere', 1, 'there is no run nowhere'],
-    ['a run without a checkpoint', '--resume empty', 1, 'empty has no checkpoint to go on from'],
+    ['a run without a checkpoint', '--resume empty', 1, 'empty has no checkpoint to resume from'],
     [
       'a time that is none',
       'corpus.txt --save-every 10x',

@@ -15,9 +15,17 @@ import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { readTokenizer } from '../../src/checkpoint/tokenizer-files.ts';
-import { readTrainerState, STATE_FORMAT, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
+import { LEGACY_STATE, STATE } from '../../src/checkpoint/checkpoint-folders.ts';
+import { createRun, resumeRun } from '../../src/checkpoint/run.ts';
+import {
+  readTrainerState,
+  STATE_FORMAT,
+  trainerStateText,
+  type TrainerState,
+} from '../../src/checkpoint/trainer-state.ts';
 import { openCorpus } from '../../src/data/corpus.ts';
-import { checkConfig } from '../../src/model/config.ts';
+import { checkConfig, type ModelConfig } from '../../src/model/config.ts';
+import type { NamedTensor } from '../../src/model/placement.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizerFromJson, tokenizerKinds } from '../../src/tokenizer/registry.ts';
 import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
@@ -198,19 +206,29 @@ const tokenFile: ReaderCase = {
 };
 
 const trainerState: ReaderCase = {
-  name: 'trainer_state.json',
-  write: (folder) => writeFileSync(join(folder, 'trainer_state.json'), JSON.stringify(exampleState)),
-  files: ['trainer_state.json'],
-  read(folder) {
-    const state = readTrainerState(join(folder, 'trainer_state.json'));
-    assert(Number.isSafeInteger(state.step) && state.step >= 0);
-    assert.equal(typeof state.options, 'object');
-  },
+  name: STATE,
+  write: (folder) => writeFileSync(join(folder, STATE), trainerStateText(exampleState)),
+  files: [STATE],
+  read: (folder) =>
+    assert.deepEqual(readTrainerState(join(folder, STATE)), { format: STATE_FORMAT, ...exampleState }),
   weight: 2,
 };
 
-const exampleState: TrainerState = {
-  format: STATE_FORMAT,
+/** Of a run that was written before states had a checksum. */
+const legacyTrainerState: ReaderCase = {
+  name: LEGACY_STATE,
+  write: (folder) =>
+    writeFileSync(join(folder, LEGACY_STATE), JSON.stringify({ ...exampleState, format: 2 })),
+  files: [LEGACY_STATE],
+  read(folder) {
+    const state = readTrainerState(join(folder, LEGACY_STATE));
+    assert(Number.isSafeInteger(state.step) && state.step >= 0);
+    assert.equal(typeof state.options, 'object');
+  },
+  weight: 1,
+};
+
+const exampleState: Omit<TrainerState, 'format'> = {
   step: 40,
   updates: 39,
   best_step: 20,
@@ -232,7 +250,70 @@ const exampleState: TrainerState = {
   engine: 'wasm revectorize',
   log_bytes: { metrics: 120, samples: 0 },
   options: { corpus: ['corpus.txt'], outDir: 'out', nLayer: 1, maxIters: 40 },
+  files: { 'config.json': 'cd'.repeat(32) },
 };
+
+/** Whatever is damaged in a run, resuming it restores what was written, or refuses. */
+const resumedRun: ReaderCase = {
+  name: 'run to be resumed',
+  write(folder) {
+    const tokenizer = tokenizerOf('char');
+    const modelConfig = configOf(tokenizer);
+    const run = createRun(folder, modelConfig, tokenizer);
+    const tensors = tensorsOf(modelConfig);
+    run.log('metrics', { step: 40 });
+    run.saveBest(tensors, { step: '20', val_loss_estimate: '2.5' });
+    const { files: _files, log_bytes: _logBytes, ...state } = exampleState;
+    run.saveCheckpoint(tensors, tensors, state);
+    run.close();
+  },
+  files: [
+    'config.json',
+    'tokenizer.json',
+    'model.safetensors',
+    'metrics.jsonl',
+    `checkpoint-40/${STATE}`,
+    'checkpoint-40/config.json',
+    'checkpoint-40/tokenizer.json',
+    'checkpoint-40/model.safetensors',
+    'checkpoint-40/optimizer.safetensors',
+    'checkpoint-40/best.safetensors',
+  ],
+  read(folder) {
+    const { model: written } = exampleRun;
+    const resumed = resumeRun(folder);
+    try {
+      const { checkpoint } = resumed;
+      assert.deepEqual(checkpoint.state.options, exampleState.options);
+      const moments = blank(written);
+      checkpoint.loadMoments(moments);
+      const parameters = blank(written);
+      checkpoint.model.load(parameters);
+      resumed.continue();
+      const best = openModelFolder(folder);
+      assert.deepEqual({ ...best.config, dropout: written.dropout }, written);
+      assert.equal(best.metadata['step'], '20');
+      const bestTensors = blank(written);
+      best.load(bestTensors);
+      for (const read of [moments, parameters, bestTensors])
+        read.forEach(({ name, data }, i) =>
+          assert(bytesOf(data).equals(bytesOf(exampleRun.tensors[i].data)), name),
+        );
+    } finally {
+      resumed.close();
+    }
+  },
+  weight: 4,
+};
+
+const exampleRun = {
+  model: configOf(tokenizerOf('char')),
+  tensors: tensorsOf(configOf(tokenizerOf('char'))),
+};
+
+/** Memory for all tensors of a model. */
+const blank = (model: ModelConfig): NamedTensor[] =>
+  parameterTable(model).map(({ name, shape }) => ({ name, shape, data: new Float32Array(elements(shape)) }));
 
 const logs: ReaderCase = {
   name: 'logs of a run',
@@ -302,6 +383,8 @@ export const readerCases: readonly ReaderCase[] = [
   vocabAndMerges,
   tokenFile,
   trainerState,
+  legacyTrainerState,
+  resumedRun,
   logs,
   lock,
   configFile,

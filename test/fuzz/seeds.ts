@@ -1,5 +1,5 @@
 /** Real files, as the program writes them, in folders to be damaged. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
@@ -85,6 +85,10 @@ export function writeForeignTensors(path: string): void {
   );
 }
 
-/** The content of all files of a folder. */
+/** The content of all files of a folder, by their path in it. */
 export const contents = (folder: string): Map<string, Buffer> =>
-  new Map(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file))]));
+  new Map(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => statSync(join(folder, file)).isFile())
+      .map((file) => [file, readFileSync(join(folder, file))]),
+  );

@@ -113,7 +113,7 @@ describe('training', () => {
     expect(rollbacks).toEqual([]);
     expect(metrics(folder).filter((line) => 'skipped' in line)).toMatchObject([{ step: 30, skipped }]);
     const state = JSON.parse(
-      readFileSync(join(folder, 'checkpoint-40/trainer_state.json'), 'utf8'),
+      readFileSync(join(folder, 'checkpoint-40/gpt_trainer_state.json'), 'utf8'),
     ) as object;
     expect(state).toMatchObject({ step: 40, updates: 39, good_step: 40 });
   });
@@ -128,7 +128,7 @@ describe('training', () => {
       folder.steps.find((step) => step.skipped === undefined)!.learningRate;
     expect(change(skipping)).toBeGreaterThan(change(fresh));
     const state = JSON.parse(
-      readFileSync(join(skipping.folder, 'checkpoint-40/trainer_state.json'), 'utf8'),
+      readFileSync(join(skipping.folder, 'checkpoint-40/gpt_trainer_state.json'), 'utf8'),
     ) as {
       updates: number;
     };

@@ -97,7 +97,7 @@ describe('a run in pieces, with 1, 2 and 3 threads, ends with the very same byte
     const differing = differences(bytesOf(pieces), bytesOf(straight));
     // One that stopped early was never made longer, and its options say so.
     expect(
-      differing.filter((file) => changes.patience === undefined || !file.endsWith('trainer_state.json')),
+      differing.filter((file) => changes.patience === undefined || !file.endsWith('gpt_trainer_state.json')),
     ).toEqual([]);
   });
 });

@@ -32,8 +32,11 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   );
   warnOfSlowEngine(plan.backend, plan.rejected);
   if (plan.startStep > 0) tellResumed(plan.startStep, settings);
+  for (const repair of plan.repairs) warn(printable(repair));
   if (plan.otherEngine !== undefined)
-    warn(`so far ${plan.otherEngine} computed this run: from here on it is another one in the last digits`);
+    warn(
+      `so far ${printable(plan.otherEngine)} computed this run: from here on it is another one in the last digits`,
+    );
   if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');

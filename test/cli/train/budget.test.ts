@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { latestCheckpoint } from '../../../src/checkpoint/run.ts';
+import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
 import { run } from '../run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'budget-'));
@@ -16,7 +16,7 @@ const at = (line: string) => run(line.split(' '), { cwd: folder });
 function checkpoint(name: string) {
   const { folder: last } = latestCheckpoint(join(folder, name))!;
   const file = (of: string): Buffer => readFileSync(join(last, of));
-  const state = JSON.parse(file('trainer_state.json').toString()) as {
+  const state = JSON.parse(file('gpt_trainer_state.json').toString()) as {
     step: number;
     options: { maxIters: number; lrDecayStart: number; lrDecayIters: number; schedule: string };
   };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/model-folder.ts';
-import { latestCheckpoint } from '../../../src/checkpoint/run.ts';
+import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { runInProcess } from '../in-process.ts';
 import { run } from '../run.ts';
@@ -57,7 +57,7 @@ test('it starts where the model is, with a tenth of the learning rate, and gets 
   expect(losses[0]).toBeLessThan(metrics('model')[0].loss! - 0.3);
   expect(losses.at(-1)).toBeLessThan(losses[0]);
   const state = JSON.parse(
-    readFileSync(join(latestCheckpoint(path('tuned'))!.folder, 'trainer_state.json'), 'utf8'),
+    readFileSync(join(latestCheckpoint(path('tuned'))!.folder, 'gpt_trainer_state.json'), 'utf8'),
   ) as { options: Record<string, unknown> };
   expect(state.options).toMatchObject({ learningRate: 1e-4, nEmbd: 32, blockSize: 16, initFrom: 'model' });
 });

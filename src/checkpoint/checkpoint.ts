@@ -1,0 +1,162 @@
+/**
+ * One checkpoint: everything training continues from, as a folder.
+ *
+ *     config.json, …, model.safetensors   a model folder
+ *     optimizer.safetensors               the optimizer's moments
+ *     best.safetensors                    the best model at that time
+ *     gpt_trainer_state.json              step, losses, seed, every option, hashes; see trainer-state.ts
+ *
+ * The state knows the checksum of every other file, so a file that is damaged, or that another step or program has left
+ * there, is noticed before anything is restored from it.
+ */
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { NamedTensor } from '../model/placement.ts';
+import { readWholeFile, refuseLink } from '../read-file.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { linkFile, syncFolder, writeFileFlushed } from './atomic.ts';
+import {
+  checkpointName,
+  OPTIMIZER,
+  STATE,
+  stateFileOf,
+  type CheckpointFolder,
+} from './checkpoint-folders.ts';
+import {
+  modelFacts,
+  openModelFolder,
+  WEIGHTS,
+  writeModelDescription,
+  writeWeights,
+  type ModelFolder,
+} from './model-folder.ts';
+import { openSafetensors, safetensorsPieces, type LoadOptions } from './safetensors.ts';
+import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
+
+export const BEST = 'best.safetensors';
+
+/** A state of the training, read from disk. */
+export interface Checkpoint {
+  readonly folder: string;
+  /** Path of the file its state is from. */
+  readonly stateFile: string;
+  readonly state: TrainerState;
+  /** Its model; `model.load` reads the parameters. */
+  readonly model: ModelFolder;
+  /** Reads the optimizer's moments into memory laid out for them. */
+  loadMoments(into: readonly NamedTensor[], options?: LoadOptions): void;
+}
+
+/** What is written into a checkpoint. */
+export interface CheckpointContent {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  readonly parameters: readonly NamedTensor[];
+  readonly moments: readonly NamedTensor[];
+  /** File with the best model so far, if there is one. */
+  readonly best: string | undefined;
+  readonly state: Omit<TrainerState, 'format' | 'files'>;
+}
+
+/** Writes a checkpoint into a new folder, flushed to the disk. The folder gets its name when it is complete. */
+export function writeCheckpoint(into: string, content: CheckpointContent): void {
+  const { config, tokenizer, parameters, moments, best, state } = content;
+  rmSync(into, { recursive: true, force: true });
+  mkdirSync(into);
+  const metadata = { step: String(state.step) };
+  writeModelDescription(into, config, tokenizer, writeFileFlushed);
+  writeWeights(into, parameters, { ...metadata, ...modelFacts(config, tokenizer) }, writeFileFlushed);
+  writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
+  if (best !== undefined) linkFile(best, join(into, BEST));
+  const files = Object.fromEntries(
+    readdirSync(into)
+      .toSorted()
+      .map((file) => [file, fingerprint(join(into, file))]),
+  );
+  writeFileFlushed(join(into, STATE), [trainerStateText({ ...state, files })]);
+  syncFolder(into);
+}
+
+/**
+ * Opens a checkpoint and verifies that its files are those that were written with its state. The data of the weights is
+ * verified when it is loaded; best.safetensors, which can be replaced, when it is put back (restore-run.ts).
+ *
+ * @throws UserError that names the file, and how to mend it
+ */
+export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
+  for (const file of readdirSync(folder)) refuseLink(join(folder, file));
+  const stateFile = stateFileOf(folder) ?? join(folder, STATE);
+  const state = readTrainerState(stateFile);
+  if (state.step !== step)
+    throw new UserError(`${folder} is the checkpoint of step ${state.step}`, {
+      hint: `it was renamed: call it ${checkpointName(state.step)} again`,
+    });
+  for (const [file, expected] of Object.entries(state.files ?? {}))
+    if (file !== BEST) checkFile(folder, file, expected);
+  const model = openModelFolder(folder);
+  checkStep(join(folder, WEIGHTS), model.metadata, step);
+  return {
+    folder,
+    stateFile,
+    state,
+    model,
+    loadMoments: (into, options) => loadMoments(join(folder, OPTIMIZER), step, into, options),
+  };
+}
+
+function checkFile(folder: string, file: string, expected: string): void {
+  const path = join(folder, basename(file));
+  const isMissing = !existsSync(path);
+  if (!isMissing && fingerprint(path) === expected) return;
+  const copy = join(dirname(folder), basename(file));
+  const hasCopy = file.endsWith('.json') && existsSync(copy) && fingerprint(copy) === expected;
+  throw new UserError(
+    isMissing
+      ? `${path} is missing`
+      : `${path} is damaged: its checksum is not the one in ${join(folder, STATE)}`,
+    { hint: hasCopy ? `copy ${copy} over it` : otherCheckpointHint(folder) },
+  );
+}
+
+const otherCheckpointHint = (folder: string): string =>
+  `if the run has another checkpoint, remove ${folder} to continue from that one`;
+
+/** @throws UserError if weights are of another step than their checkpoint */
+function checkStep(path: string, metadata: Readonly<Record<string, string>>, step: number): void {
+  if (metadata['step'] === String(step)) return;
+  throw new UserError(`${path} is of step ${shownJson(metadata['step'])}, its checkpoint of step ${step}`, {
+    hint: otherCheckpointHint(dirname(path)),
+  });
+}
+
+function loadMoments(path: string, step: number, into: readonly NamedTensor[], options?: LoadOptions): void {
+  const file = openSafetensors(path);
+  try {
+    checkStep(path, file.metadata, step);
+    for (const { name, shape } of into) {
+      const stored = file.tensors.get(name)?.shape;
+      if (stored?.join() !== shape.join())
+        throw new UserError(`${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`);
+    }
+    file.load(new Map(into.map(({ name, data }) => [name, data])), options);
+  } finally {
+    file.close();
+  }
+}
+
+/** In bytes. The largest of the JSON files, a tokenizer.json, has some tens of megabytes. */
+const LARGEST_DESCRIPTION = 256e6;
+
+/**
+ * What tells a file of a checkpoint from any other: for weights, the checksum in their header, which covers names, shapes
+ * and data and is verified when they are loaded; for everything else, the SHA-256 of its bytes.
+ */
+export function fingerprint(path: string): string {
+  if (!path.endsWith('.safetensors')) return sha256(readWholeFile(path, LARGEST_DESCRIPTION));
+  const weights = openSafetensors(path);
+  weights.close();
+  return weights.checksum ?? 'none';
+}

@@ -1,0 +1,115 @@
+/**
+ * What in a folder is recognisably a run's, and may be replaced by another run or swept away: a folder is shared with its
+ * owner's files, and names such as `checkpoint-7` or `report.html` prove nothing.
+ */
+import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError, UserError } from '../errors.ts';
+import { isJsonObject } from '../json.ts';
+import { openRegularFile, readInto, readTextFile } from '../read-file.ts';
+import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
+import { isRunning, LOCK } from './lock.ts';
+import { logNames, logPath } from './logs.ts';
+import { WEIGHTS } from './model-folder.ts';
+import { openSafetensors } from './safetensors.ts';
+
+const DESCRIPTION = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json'];
+/** What a run writes directly into its folder, but for the lock. */
+export const RUN_FILES: readonly string[] = [
+  ...DESCRIPTION,
+  WEIGHTS,
+  ...logNames.map((name) => logPath('', name)),
+];
+/** `gpt report` writes it into the run unless told otherwise. */
+const REPORT = 'report.html';
+/** What a page of `gpt report` names as its generator, which tells it from other files of that name. */
+export const REPORT_GENERATOR = 'gpt report';
+/** In bytes. The mark is in the head of the page. */
+const REPORT_HEAD = 4096;
+
+/** Name of a file or checkpoint while it is written, with the number of the process. */
+const TEMPORARY = new RegExp(
+  `^(?:checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
+);
+
+/**
+ * Whether a folder is a run of `gpt train`: it has a checkpoint of ours, or is the model folder of a run that has not come
+ * to its first. transformers keeps the mark in config.json when it saves a model of ours again, but not the one in the
+ * weights.
+ */
+export function isRun(folder: string): boolean {
+  if (checkpointsOf(folder).length > 0) return true;
+  return hasOwnConfig(folder) && hasOwnWeights(folder) && foreignCheckpoints(folder).length === 0;
+}
+
+function hasOwnConfig(folder: string): boolean {
+  return succeeds(() => {
+    const config: unknown = JSON.parse(readTextFile(join(folder, 'config.json'), 1e6));
+    return isJsonObject(config) && config['gpt_trainer_format'] !== undefined;
+  });
+}
+
+function hasOwnWeights(folder: string): boolean {
+  const path = join(folder, WEIGHTS);
+  if (!existsSync(path)) return true;
+  return succeeds(() => {
+    const weights = openSafetensors(path);
+    weights.close();
+    return weights.checksum !== undefined;
+  });
+}
+
+/** Whether a folder has nothing in it, but for what a killed process has left. */
+export const isVacant = (folder: string): boolean =>
+  readdirSync(folder).every((file) => file === LOCK || TEMPORARY.test(file));
+
+/**
+ * Makes room for a new run in a folder: removes the run that is there, and nothing else.
+ *
+ * @throws UserError, before anything is removed, if something that is no part of a run is in the way
+ */
+export function removeRun(folder: string): void {
+  const isOwn = isRun(folder);
+  const inTheWay =
+    foreignCheckpoints(folder)[0]?.folder ??
+    (isOwn ? undefined : RUN_FILES.map((file) => join(folder, file)).find((path) => existsSync(path)));
+  if (inTheWay !== undefined)
+    throw new UserError(`${inTheWay} is not part of a run of gpt train, so it is not replaced`, {
+      hint: 'name another --out-dir, or move it away',
+    });
+  for (const { folder: checkpoint } of checkpointsOf(folder)) rmSync(checkpoint, { recursive: true });
+  for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
+  if (isReport(join(folder, REPORT))) rmSync(join(folder, REPORT));
+  sweepTemporaries(folder);
+}
+
+const isReport = (path: string): boolean =>
+  succeeds(() => {
+    const { fd, size } = openRegularFile(path);
+    try {
+      const head = Buffer.alloc(Math.min(size, REPORT_HEAD));
+      readInto(fd, path, head, 0);
+      return head.includes(`name="generator" content="${REPORT_GENERATOR}"`);
+    } finally {
+      closeSync(fd);
+    }
+  });
+
+/** Removes what killed processes left half-written in a run; what running processes are writing stays. */
+export function sweepTemporaries(folder: string): void {
+  for (const file of readdirSync(folder)) {
+    const pid = TEMPORARY.exec(file)?.[1];
+    if (pid !== undefined && (Number(pid) === process.pid || !isRunning(Number(pid))))
+      rmSync(join(folder, file), { recursive: true, force: true });
+  }
+}
+
+/** Whether a check holds; a file that is missing or not of its kind fails it. */
+function succeeds(check: () => boolean): boolean {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof UserError || error instanceof SyntaxError || isSystemError(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Puts a run's own files back to where a checkpoint was taken: the best model, and the model's description. Each is verified
+ * first, and what is missing or damaged is replaced by a good copy, of which a run has several.
+ */
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { isSystemError, UserError } from '../errors.ts';
+import { parseJsonObject } from '../json.ts';
+import { elements, parameterTable } from '../model/parameters.ts';
+import { readTextFile, readWholeFile } from '../read-file.ts';
+import { shellQuoted } from '../shell-quote.ts';
+import { linkAtomic, writeFileAtomic } from './atomic.ts';
+import { BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { checkpointsOf } from './checkpoint-folders.ts';
+import { fromConfigJson } from './huggingface.ts';
+import {
+  ESTIMATED_LOSS,
+  modelFacts,
+  openModelFolder,
+  WEIGHTS,
+  weightsPieces,
+  type ModelFolder,
+} from './model-folder.ts';
+import { checksumOf, openSafetensors } from './safetensors.ts';
+import { readTokenizer } from './tokenizer-files.ts';
+import type { TrainerState } from './trainer-state.ts';
+
+/** What has to be done to a run's folder before it continues. */
+export interface Restoration {
+  /** What was missing or damaged, and where its replacement comes from; for people. */
+  readonly repairs: readonly string[];
+  /** Writes the files. */
+  apply(): void;
+}
+
+/**
+ * Verifies a run's own files against a checkpoint; writes nothing yet.
+ *
+ * @throws UserError if the best model is lost
+ */
+export function planRestoration(run: string, checkpoint: Checkpoint): Restoration {
+  const steps = [...restoreDescription(run, checkpoint), ...restoreBest(run, checkpoint)];
+  return {
+    repairs: steps.flatMap(({ repair }) => repair ?? []),
+    apply: () => {
+      for (const { apply } of steps) apply();
+    },
+  };
+}
+
+interface RestoreStep {
+  readonly repair?: string;
+  readonly apply: () => void;
+}
+
+/** In bytes. */
+const LARGEST = 256e6;
+
+/** The run's config.json and its siblings, from the checkpoint, where they do not describe the same model. */
+function restoreDescription(run: string, { folder, model }: Checkpoint): RestoreStep[] {
+  const isGood: Readonly<Record<string, (path: string) => boolean>> = {
+    'config.json': (path) =>
+      isDeepStrictEqual(fromConfigJson(readTextFile(path, LARGEST), path), model.config),
+    'tokenizer.json': () => isDeepStrictEqual(tokenizerOf(run), tokenizerOf(folder)),
+    'tokenizer_config.json': isJson,
+    'generation_config.json': isJson,
+  };
+  return Object.entries(isGood).flatMap(([file, check]): RestoreStep[] => {
+    const [own, copy] = [join(run, file), join(folder, file)];
+    if (holds(() => check(own)) || !isThere(copy)) return [];
+    return [
+      {
+        repair: `${own} was ${isThere(own) ? 'damaged or changed' : 'missing'}; restored from ${copy}`,
+        apply: () => writeFileAtomic(own, [readWholeFile(copy, LARGEST)]),
+      },
+    ];
+  });
+}
+
+const tokenizerOf = (folder: string): unknown => readTokenizer(join(folder, 'tokenizer.json')).toJSON();
+
+function isJson(path: string): boolean {
+  parseJsonObject(readTextFile(path, LARGEST), (what) => {
+    throw new UserError(what);
+  });
+  return true;
+}
+
+/** The best model at the time of the checkpoint: the checkpoint's copy, or one that equals it. */
+function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
+  const { best_step: step, files } = checkpoint.state;
+  if (step === 0) return [];
+  const [best, own] = [join(checkpoint.folder, BEST), join(run, WEIGHTS)];
+  const isBest = (path: string): boolean => isIntact(path, step, files?.[BEST]);
+  if (isBest(best)) return [{ apply: () => linkAtomic(best, own) }];
+  const what = `${best} was ${isThere(best) ? 'damaged' : 'missing'}`;
+  if (isBest(own)) return [{ repair: `${what}; restored from ${own}`, apply: () => linkAtomic(own, best) }];
+  const models = [
+    () => openModelFolder(run),
+    ...checkpointsOf(run)
+      .filter((found) => found.step === step)
+      .map((found) => () => openCheckpoint(found).model),
+  ];
+  for (const open of models) {
+    const source = attempt(open);
+    const pieces = source && attempt(() => rebuiltBest(source, checkpoint.state));
+    if (pieces === undefined) continue;
+    return [
+      {
+        repair: `${what}; restored from ${join(source!.folder, WEIGHTS)}`,
+        apply: () => {
+          writeFileAtomic(own, pieces);
+          linkAtomic(own, best);
+        },
+      },
+    ];
+  }
+  throw new UserError(`the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`, {
+    hint: `the latest one can be trained further as a new run: gpt train FILE --init-from ${shellQuoted(checkpoint.folder)}`,
+  });
+}
+
+/** The file of the best model, made again from its parameters; undefined if it is not the one the checkpoint knows. */
+function rebuiltBest(source: ModelFolder, { best_step, best_loss, files }: TrainerState): Pieces | undefined {
+  if (source.metadata['step'] !== String(best_step)) return undefined;
+  const tensors = parameterTable(source.config).map(({ name, shape }) => ({
+    name,
+    shape,
+    data: new Float32Array(elements(shape)),
+  }));
+  source.load(tensors);
+  const pieces = weightsPieces(tensors, {
+    step: String(best_step),
+    [ESTIMATED_LOSS]: String(best_loss),
+    ...modelFacts(source.config, source.tokenizer),
+  });
+  const expected = files?.[BEST];
+  return expected === undefined || checksumOf(pieces) === expected ? pieces : undefined;
+}
+
+type Pieces = ReturnType<typeof weightsPieces>;
+
+/** Whether weights are those of a step, every byte of them. @param checksum they must have, if it is known */
+const isIntact = (path: string, step: number, checksum?: string): boolean =>
+  holds(() => {
+    const weights = openSafetensors(path);
+    try {
+      weights.load(new Map());
+    } finally {
+      weights.close();
+    }
+    const isExpected = weights.checksum !== undefined && weights.checksum === (checksum ?? weights.checksum);
+    return isExpected && weights.metadata['step'] === String(step);
+  });
+
+const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+/** The result, or undefined if a file is missing or damaged. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UserError || isSystemError(error)) return undefined;
+    throw error;
+  }
+}
+
+const holds = (check: () => boolean): boolean => attempt(check) === true;

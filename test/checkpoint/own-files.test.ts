@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
+import { isRun, REPORT_GENERATOR, sweepTemporaries } from '../../src/checkpoint/own-files.ts';
+import { createRun } from '../../src/checkpoint/run.ts';
+import { saveCheckpoint, writeTrainerOutput } from './run-fixtures.ts';
+import { config, tensorsOf, tokenizer } from './tiny-model.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'own-files-'));
+const folder = join(root, 'run');
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const overwrite = () => createRun(folder, config, tokenizer, { overwrite: true }).close();
+const startRun = (): void => {
+  const run = createRun(folder, config, tokenizer);
+  run.log('metrics', { step: 5 });
+  run.saveBest(
+    tensorsOf(() => 1),
+    {},
+  );
+  saveCheckpoint(run, 5);
+  run.close();
+};
+
+test('sweeping removes what dead processes left of a run’s files, and nothing else', () => {
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  mkdirSync(join(folder, `checkpoint-7.${pid}.tmp`), { recursive: true });
+  const kept = [`model.safetensors.${process.ppid}.tmp`, 'notes.tmp', `notes.${pid}.tmp`, 'config.json.tmp'];
+  for (const name of [`model.safetensors.${pid}.tmp`, `run.lock.${pid}.stale.tmp`, ...kept])
+    writeFileSync(join(folder, name), '');
+  sweepTemporaries(folder);
+  expect(readdirSync(folder).sort()).toEqual(kept.sort());
+});
+
+test('--overwrite removes the run and leaves its owner’s files', () => {
+  startRun();
+  writeFileSync(join(folder, 'report.html'), `<meta name="generator" content="${REPORT_GENERATOR}" />`);
+  writeFileSync(join(folder, 'notes.txt'), 'mine');
+  mkdirSync(join(folder, 'drafts.tmp'));
+  overwrite();
+  expect(readdirSync(folder).sort()).toEqual([
+    'config.json',
+    'drafts.tmp',
+    'generation_config.json',
+    'notes.txt',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ]);
+  writeFileSync(join(folder, 'report.html'), '<h1>Quarterly report</h1>');
+  overwrite();
+  expect(existsSync(join(folder, 'report.html'))).toBe(true);
+});
+
+test('--overwrite works in a folder that is no run, and takes nothing of it', () => {
+  mkdirSync(join(folder, 'drafts.tmp'), { recursive: true });
+  for (const name of ['report.html', 'notes.tmp']) writeFileSync(join(folder, name), 'mine');
+  overwrite();
+  expect(readFileSync(join(folder, 'report.html'), 'utf8')).toBe('mine');
+  expect(readdirSync(folder)).toEqual(expect.arrayContaining(['drafts.tmp', 'notes.tmp', 'config.json']));
+});
+
+test.each<[string, () => void, string]>([
+  ['a checkpoint of another program', () => mkdirSync(join(folder, 'checkpoint-7')), 'checkpoint-7'],
+  ['a link named like one', () => symlinkSync(root, join(folder, 'checkpoint-7')), 'checkpoint-7'],
+  ['a log of another program', () => writeFileSync(join(folder, 'metrics.jsonl'), 'mine'), 'metrics.jsonl'],
+  ['a model of another program', () => writeFileSync(join(folder, 'config.json'), '{}'), 'config.json'],
+  ["the output of Hugging Face's Trainer", () => writeTrainerOutput(folder, 500), 'checkpoint-500'],
+])('--overwrite refuses %s', (_name, write, file) => {
+  mkdirSync(folder);
+  write();
+  const before = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  expect(overwrite).toThrow(`${join(folder, file)} is not part of a run of gpt train, so it is not replaced`);
+  expect(readdirSync(folder, { recursive: true, encoding: 'utf8' })).toEqual(before);
+});
+
+test('a run is told from a model that transformers saved again under the mark of its config', () => {
+  writeModelDescription(folder, config, tokenizer);
+  expect(isRun(folder)).toBe(true); // a run that was killed before its first checkpoint
+  writeTrainerOutput(folder, 3);
+  expect(isRun(folder)).toBe(false);
+});

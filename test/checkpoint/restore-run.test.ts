@@ -1,0 +1,303 @@
+/** What a resumed run finds missing, damaged, exchanged or linked elsewhere: repaired from a good copy, or refused. */
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { modelFacts, openModelFolder, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import { createRun, resumeRun } from '../../src/checkpoint/run.ts';
+import { saveCheckpoint, tensors, writeTrainerOutput } from './run-fixtures.ts';
+import { config, tokenizer } from './tiny-model.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'restore-run-'));
+const run = join(root, 'run');
+const latest = join(run, 'checkpoint-8');
+const best = join(latest, 'best.safetensors');
+const weights = join(run, 'model.safetensors');
+
+/** A run with its best model at step 5, which is a checkpoint too, and its latest checkpoint at step 8. */
+beforeEach(() => {
+  rmSync(run, { recursive: true, force: true });
+  const writer = createRun(run, config, tokenizer);
+  writer.log('metrics', { step: 5 });
+  writer.saveBest(tensors(5), { step: '5', val_loss_estimate: '2.5' });
+  const at5 = { best_step: 5, best_loss: 2.5, good_step: 5 };
+  saveCheckpoint(writer, 5, at5);
+  saveCheckpoint(writer, 8, at5);
+  writer.close();
+});
+
+const valueOf = (folder: string): number => {
+  const into = tensors();
+  openModelFolder(folder).load(into);
+  return into[0].data[0];
+};
+/** Overwrites a byte in place, in every hard link of the file. */
+const damage = (path: string): void => {
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 2] ^= 1;
+  writeFileSync(path, bytes);
+};
+/** Gives a file bytes of its own. */
+const unlinkFrom = (path: string): void => {
+  const bytes = readFileSync(path);
+  unlinkSync(path);
+  writeFileSync(path, bytes);
+};
+const resume = (): readonly string[] => {
+  const resumed = resumeRun(run);
+  try {
+    resumed.checkpoint.model.load(tensors());
+    resumed.checkpoint.loadMoments(tensors());
+    resumed.continue();
+    return resumed.repairs;
+  } finally {
+    resumed.close();
+  }
+};
+const inRun = (file: string): string => join(run, file);
+
+test('an undamaged run needs no repair', () => {
+  expect(resume()).toEqual([]);
+  expect(valueOf(run)).toBe(5);
+});
+
+describe('repairs', () => {
+  test.each<[string, () => void, string]>([
+    ['a missing best model', () => rmSync(best), `${best} was missing; restored from ${weights}`],
+    [
+      'a damaged best model',
+      () => (unlinkFrom(best), damage(best)),
+      `${best} was damaged; restored from ${weights}`,
+    ],
+    [
+      'a best model of another step',
+      () => (unlinkFrom(best), copyFileSync(join(latest, 'model.safetensors'), best)),
+      `${best} was damaged; restored from ${weights}`,
+    ],
+    [
+      'a best model damaged under both of its names',
+      () => damage(best),
+      `${best} was damaged; restored from ${inRun('checkpoint-5/model.safetensors')}`,
+    ],
+    [
+      'a damaged config.json',
+      () => damage(inRun('config.json')),
+      `${inRun('config.json')} was damaged or changed; restored from ${join(latest, 'config.json')}`,
+    ],
+    [
+      'a config.json of another model',
+      () => {
+        const json = readFileSync(inRun('config.json'), 'utf8');
+        writeFileSync(inRun('config.json'), json.replace('"n_head": 2', '"n_head": 1'));
+      },
+      `${inRun('config.json')} was damaged or changed; restored from ${join(latest, 'config.json')}`,
+    ],
+    [
+      'a missing tokenizer.json',
+      () => rmSync(inRun('tokenizer.json')),
+      `${inRun('tokenizer.json')} was missing; restored from ${join(latest, 'tokenizer.json')}`,
+    ],
+    [
+      'a cut generation_config.json',
+      () => writeFileSync(inRun('generation_config.json'), '{"eos'),
+      `${inRun('generation_config.json')} was damaged or changed; restored from ${join(latest, 'generation_config.json')}`,
+    ],
+  ])('%s', (_name, harm, repair) => {
+    harm();
+    expect(resume()).toEqual([repair]);
+    expect(valueOf(run)).toBe(5);
+    expect(openModelFolder(run).metadata).toMatchObject({ step: '5', val_loss_estimate: '2.5' });
+    for (const file of ['config.json', 'tokenizer.json', 'generation_config.json'])
+      expect(readFileSync(inRun(file), 'utf8')).toBe(readFileSync(join(latest, file), 'utf8'));
+    expect(resume()).toEqual([]);
+  });
+
+  test('a missing best model of a finished run, whose own file has the final loss in its metadata', () => {
+    const whole = readFileSync(best);
+    rmSync(inRun('checkpoint-5'), { recursive: true });
+    writeWeights(run, tensors(5), { step: '5', val_loss: '2.6', ...modelFacts(config, tokenizer) });
+    rmSync(best);
+    expect(resume()).toEqual([`${best} was missing; restored from ${weights}`]);
+    expect(readFileSync(best).equals(whole)).toBe(true);
+  });
+
+  test('a damaged model.safetensors of the run silently: the checkpoint’s copy replaces it on every resume', () => {
+    unlinkFrom(weights);
+    damage(weights);
+    expect(resume()).toEqual([]);
+    expect(valueOf(run)).toBe(5);
+  });
+});
+
+describe('refuses', () => {
+  test.each<[string, () => void, string]>([
+    [
+      'a best model of which no good copy is left',
+      () => {
+        damage(best);
+        rmSync(inRun('checkpoint-5'), { recursive: true });
+      },
+      `the best model, of step 5, is lost: ${best} is damaged`,
+    ],
+    [
+      'damaged parameters',
+      () => damage(join(latest, 'model.safetensors')),
+      'model.safetensors: the checksum is ',
+    ],
+    [
+      'parameters of another step',
+      () => copyFileSync(inRun('checkpoint-5/model.safetensors'), join(latest, 'model.safetensors')),
+      `${join(latest, 'model.safetensors')} is damaged: its checksum is not the one in`,
+    ],
+    [
+      'moments of another step',
+      () => copyFileSync(inRun('checkpoint-5/optimizer.safetensors'), join(latest, 'optimizer.safetensors')),
+      `${join(latest, 'optimizer.safetensors')} is damaged: its checksum is not the one in`,
+    ],
+    [
+      'missing moments',
+      () => rmSync(join(latest, 'optimizer.safetensors')),
+      `${join(latest, 'optimizer.safetensors')} is missing`,
+    ],
+    [
+      'a damaged config.json of the checkpoint',
+      () => damage(join(latest, 'config.json')),
+      `${join(latest, 'config.json')} is damaged`,
+    ],
+    [
+      'a damaged state',
+      () => damage(join(latest, 'gpt_trainer_state.json')),
+      `${join(latest, 'gpt_trainer_state.json')}: `,
+    ],
+    [
+      'a renamed checkpoint',
+      () => renameSync(latest, inRun('checkpoint-9')),
+      `${inRun('checkpoint-9')} is the checkpoint of step 8`,
+    ],
+    [
+      "a checkpoint of Hugging Face's Trainer beside its own",
+      () => writeTrainerOutput(run, 20),
+      `${inRun('checkpoint-20')} is a checkpoint of Hugging Face's Trainer`,
+    ],
+  ])('%s', (_name, harm, message) => {
+    harm();
+    const before = readdirSync(run, { recursive: true, encoding: 'utf8' }).toSorted();
+    expect(resume).toThrow(message);
+    expect(readdirSync(run, { recursive: true, encoding: 'utf8' }).toSorted()).toEqual(before);
+  });
+
+  test.each([
+    'metrics.jsonl',
+    'samples.jsonl',
+    'speed.jsonl',
+    'run.lock',
+    'config.json',
+    'model.safetensors',
+  ])('%s as a symbolic link, and leaves its target alone', (file) => {
+    const target = join(root, 'target');
+    writeFileSync(target, 'x'.repeat(1000));
+    rmSync(inRun(file), { force: true });
+    symlinkSync(target, inRun(file));
+    expect(resume).toThrow(`${inRun(file)} is a symbolic link`);
+    expect(readFileSync(target, 'utf8')).toBe('x'.repeat(1000));
+  });
+
+  test.each(['best.safetensors', 'model.safetensors', 'gpt_trainer_state.json'])(
+    '%s of the checkpoint as a symbolic link',
+    (file) => {
+      const target = join(root, file);
+      copyFileSync(join(latest, file), target);
+      rmSync(join(latest, file));
+      symlinkSync(target, join(latest, file));
+      expect(resume).toThrow(`${join(latest, file)} is a symbolic link`);
+    },
+  );
+
+  test('a checkpoint that is a link to a folder elsewhere, which stays as it is', () => {
+    const elsewhere = join(root, 'elsewhere');
+    cpSync(latest, elsewhere, { recursive: true });
+    symlinkSync(elsewhere, inRun('checkpoint-7'));
+    expect(resume).toThrow(`${inRun('checkpoint-7')} is a symbolic link`);
+    expect(existsSync(join(elsewhere, 'model.safetensors'))).toBe(true);
+  });
+});
+
+test('a log that becomes a link while the run writes is not followed', () => {
+  const target = join(root, 'log-target');
+  writeFileSync(target, 'untouched');
+  const resumed = resumeRun(run);
+  const writer = resumed.continue();
+  rmSync(inRun('metrics.jsonl'));
+  symlinkSync(target, inRun('metrics.jsonl'));
+  writer.log('metrics', { step: 9 });
+  expect(() => writer.flushLog()).toThrow('is a symbolic link');
+  resumed.close();
+  expect(readFileSync(target, 'utf8')).toBe('untouched');
+});
+
+test('a run that was written before, without checksums, resumes; what can be verified is', () => {
+  const asBefore = (folder: string): void => {
+    const state = join(folder, 'gpt_trainer_state.json');
+    const {
+      files: _files,
+      sha256: _sha256,
+      ...rest
+    } = JSON.parse(readFileSync(state, 'utf8')) as object & {
+      files: unknown;
+      sha256: unknown;
+    };
+    writeFileSync(join(folder, 'trainer_state.json'), JSON.stringify({ ...rest, format: 2 }));
+    rmSync(state);
+  };
+  for (const step of [5, 8]) asBefore(inRun(`checkpoint-${step}`));
+  expect(resume()).toEqual([]);
+  expect(valueOf(run)).toBe(5);
+  rmSync(best);
+  expect(resume()).toEqual([`${best} was missing; restored from ${weights}`]);
+  copyFileSync(inRun('checkpoint-5/optimizer.safetensors'), join(latest, 'optimizer.safetensors'));
+  expect(resume).toThrow('optimizer.safetensors is of step "5", its checkpoint of step 8');
+  copyFileSync(inRun('checkpoint-5/model.safetensors'), join(latest, 'model.safetensors'));
+  expect(resume).toThrow('model.safetensors is of step "5", its checkpoint of step 8');
+});
+
+describe("the output folder of Hugging Face's Trainer", () => {
+  const output = join(root, 'output');
+  beforeEach(() => rmSync(output, { recursive: true, force: true }));
+
+  test.each([true, false])('is the model that it is, saved at the top: %s', (atTop) => {
+    writeTrainerOutput(output, 3, { atTop });
+    writeTrainerOutput(output, 12);
+    if (atTop)
+      copyFileSync(join(output, 'checkpoint-3/model.safetensors'), join(output, 'model.safetensors'));
+    expect(valueOf(output)).toBe(atTop ? 3 : 12);
+    expect(valueOf(join(output, 'checkpoint-3'))).toBe(3);
+  });
+
+  test.each(['', 'checkpoint-3'])('is not resumed: output/%s', (inside) => {
+    writeTrainerOutput(output, 3);
+    expect(() => resumeRun(join(output, inside))).toThrow(
+      "was written by Hugging Face's Trainer, whose runs cannot be resumed here",
+    );
+  });
+});
+
+test('says what else is no run', () => {
+  const empty = join(root, 'empty');
+  mkdirSync(empty, { recursive: true });
+  expect(() => resumeRun(empty)).toThrow(`${empty} has no checkpoint to resume from`);
+  expect(() => resumeRun(latest)).toThrow(`${latest} is a checkpoint, not a run`);
+  expect(() => resumeRun(weights)).toThrow(`${weights} is a file, not a run`);
+});

@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
+import { stateOf } from './run-fixtures.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'trainer-state-'));
+const path = join(folder, 'gpt_trainer_state.json');
+const legacy = join(folder, 'trainer_state.json');
+const state = { ...stateOf(7), log_bytes: { metrics: 1, samples: 0 }, files: { 'config.json': 'x' } };
+
+test('the checksum is the SHA-256 of the file with zeros for its digits, as docs/checkpoint-format.md says', () => {
+  const text = trainerStateText(state);
+  const { sha256 } = JSON.parse(text) as { sha256: string };
+  expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  const blank = text.replace(sha256, '0'.repeat(64));
+  expect(createHash('sha256').update(blank).digest('hex')).toBe(sha256);
+  writeFileSync(path, text);
+  expect(readTrainerState(path)).toEqual({ format: 3, ...state });
+});
+
+test.each<[string, (text: string) => string, string]>([
+  ['another step', (text) => text.replace('"step": 7', '"step": 8'), 'its checksum differs'],
+  ['no checksum', (text) => text.replace(/ {2}"sha256": .*\n/, ''), '"sha256" is missing'],
+  ['the format before', (text) => text.replace('"format": 3', '"format": 2'), '"format" is 2'],
+  ['a newer format', (text) => text.replace('"format": 3', '"format": 4'), 'from a newer version of gpt'],
+])('refuses a state with %s', (_name, change, message) => {
+  writeFileSync(path, change(trainerStateText(state)));
+  expect(() => readTrainerState(path)).toThrow(message);
+});
+
+test('reads the state of a run that was written before, which has no checksum', () => {
+  const { files: _files, ...before } = state;
+  writeFileSync(legacy, JSON.stringify({ format: 2, ...before }));
+  expect(readTrainerState(legacy)).toEqual({ format: 2, ...before });
+});
+
+test("tells the state of Hugging Face's Trainer", () => {
+  writeFileSync(legacy, JSON.stringify({ epoch: 1, global_step: 500, log_history: [] }));
+  expect(() => readTrainerState(legacy)).toThrow("is the state of a training by Hugging Face's Trainer");
+});
+
+test('is not read through a symbolic link', () => {
+  const link = join(folder, 'link.json');
+  symlinkSync(path, link);
+  expect(() => readTrainerState(link)).toThrow(`${link} is a symbolic link`);
+  expect(readFileSync(path).length).toBeGreaterThan(0);
+});
