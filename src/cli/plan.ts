@@ -58,13 +58,17 @@ export function register(command: Command): void {
       option(
         '--flops-per-parameter <n>',
         'for each token (default: 6, forward 2 and backward 4)',
-        number({ above: 0 }),
+        number({ above: 0, max: 1e6 }),
       ),
     )
     .addOption(option('--device <name>', `only this one: ${deviceNames.join(', ')}`, choice(deviceNames)))
     .addOption(option('--devices <n>', 'so many at once', wholeNumber({ min: 1 }), 1))
     .addOption(
-      option('--peak <tflops>', 'TFLOP/s of a device, instead of those listed', number({ above: 0 })),
+      option(
+        '--peak <tflops>',
+        'TFLOP/s of a device, instead of those listed',
+        number({ above: 0, max: 1e9 }),
+      ),
     )
     .addOption(option('--utilization <p>', 'share of the peak that is reached', number({ above: 0, max: 1 })))
     .addOption(option('--price <dollars>', 'an hour of a device', number({ min: 0 })))

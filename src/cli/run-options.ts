@@ -8,6 +8,10 @@ import { modelFolder, threadsOption } from './model-options.ts';
 import { choice, filePath, number, option, seed, wholeNumber } from './options.ts';
 
 const positive = wholeNumber({ min: 1 });
+/** The number of a step is one word of the random streams' counters. */
+const MOST_STEPS = 2 ** 32;
+/** About twenty years. */
+const MOST_MINUTES = 1e7;
 const share = number({ min: 0, below: 1 });
 
 /** Model, data and training, each under a heading of its own. */
@@ -64,10 +68,10 @@ export function addRunOptions(command: Command): void {
       option(
         '--minutes <n>',
         'how long to train in all (default: 3, without --max-iters or --preset)',
-        number({ above: 0 }),
+        number({ above: 0, max: MOST_MINUTES }),
       ).conflicts('maxIters'),
     )
-    .addOption(option('--max-iters <n>', 'optimiser steps', positive))
+    .addOption(option('--max-iters <n>', 'optimiser steps', wholeNumber({ min: 1, max: MOST_STEPS })))
     .addOption(option('--batch-size <n>', 'sequences in a micro-batch', positive))
     .addOption(option('--gradient-accumulation-steps <n>', 'micro-batches in a step', positive))
     .addOption(option('--learning-rate <x>', 'at its highest', number({ min: 0 })))

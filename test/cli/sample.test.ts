@@ -254,7 +254,7 @@ describe('the interactive mode', () => {
     expect(stderr).toBe('');
     expect(code).toBe(0);
     const shape =
-      /^the(?<one>[^]{4})\n(?<two>[^]{4})\n(?<again>[^]*)\nthe\k<one>\nthe\k<one>\nsea(?<other>[^]{4})\nsea\k<other>\n$/;
+      /^the(?<one>[^]{4})\n(?<two>[^]{4})\n(?<again>[^]*)\nthe\k<one>\k<two>\nthe\k<one>\k<two>\nsea(?<other>[^]{4})\nsea\k<other>\n$/;
     expect(stdout).toMatch(shape);
     const { one, two, again } = shape.exec(stdout)!.groups!;
     expect(again.endsWith(two)).toBe(false);
@@ -307,6 +307,30 @@ describe('the interactive mode', () => {
     expect(stdout).toContain(`the${tokenOf(choices, 1)}${tokenOf(second, 2)}`);
     expect(stderr).toContain('"9999" is none of these');
   });
+
+  test.skipIf(!hasTerminal)(
+    'keeps all lines of a paste, marked by the terminal or not, and asks for marks only on a line',
+    async () => {
+      const { stdout, code } = await sample('-i -n 1 --seed 1', {
+        tty: true,
+        keys: [
+          ['> ', '\x1b[200~the\rwhale\r\x1b[201~'],
+          ['the\\nwhale\\n', 'sea\r'],
+          ['> ', 'a man\rof white\r'],
+          ['> ', '/show\r'],
+          ['> ', '/quit\r'],
+        ],
+      });
+      expect(code).toBe(0);
+      const shown = stripVTControlCharacters(stdout).replaceAll('\r', '');
+      expect(shown).toMatch(/the\nwhale\nsea[^]a man\nof white[^]\n> \/quit/);
+      const modes = stdout
+        .split('\u001b[?2004')
+        .slice(1)
+        .map((mode) => mode[0]);
+      expect(modes.join('')).toBe('hl'.repeat(4));
+    },
+  );
 
   test.skipIf(!hasTerminal)('Ctrl-C stops the model, Ctrl-D ends the session', async () => {
     const { stdout, code } = await sample('-i -n 100000000 -p harpoon', {

@@ -8,9 +8,9 @@ import { shownJson } from '../../json.ts';
 import { formatTable } from '../../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../suggest.ts';
-import { forStdout, notice, print, printable, printError, stderrColors } from '../terminal.ts';
+import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
-import { plainOutput, probabilityOutput } from './output.ts';
+import { plainOutput, probabilityOutput, showWrapped } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt, severalTexts } from './prompts.ts';
 import {
@@ -34,6 +34,11 @@ export interface InteractiveFlags {
   readonly alternatives: number;
 }
 
+interface TextState {
+  readonly text: string;
+  readonly turn: string;
+}
+
 /** Everything that commands change. */
 interface Session {
   readonly model: Model;
@@ -41,11 +46,10 @@ interface Session {
   readonly flags: InteractiveFlags;
   readonly input: LineInput;
   settings: Settings;
-  /** The text so far, and what it was before each change. */
-  text: string;
-  before: string[];
-  /** What the model wrote its last part after. */
-  turn: string;
+  /** The text so far, and what the model wrote its last part after. */
+  state: TextState;
+  /** What they were before each command that changed them. */
+  readonly history: TextState[];
   /** Counts the texts drawn with this seed, so that each is another. */
   sample: number;
   showProbs: boolean;
@@ -63,7 +67,10 @@ interface CommandEntry {
 
 const commands: Readonly<Record<string, CommandEntry>> = {
   retry: { summary: 'let the model write its last part anew', run: retry },
-  undo: { summary: 'take the last change back', run: undo },
+  undo: {
+    summary: 'take the last change back, a line of yours with what the model wrote after it',
+    run: undo,
+  },
   edit: { argument: '[text]', summary: 'change the text; \\n stands for a line break', run: edit },
   new: { argument: '[text]', summary: 'start over', run: startOver },
   show: { summary: 'show the whole text', run: show },
@@ -95,9 +102,8 @@ export async function interact(
     flags,
     input: openLineInput(words),
     settings,
-    text: start ?? '',
-    before: [],
-    turn: start ?? '',
+    state: { text: start ?? '', turn: start ?? '' },
+    history: [],
     sample: 0,
     showProbs: flags.showProbs === true,
     saved: new Set(),
@@ -108,7 +114,7 @@ export async function interact(
         stderrColors.dim('Type a text, and the model goes on; Enter alone: more. /help lists the commands.'),
       );
     if (flags.pick) await pick(session);
-    else if (session.text !== '') await letModelWrite(session, session.text, session.text);
+    else if (start !== undefined) await letModelWrite(session, start, start);
     while (!(await oneTurn(session)));
   } finally {
     session.input.close();
@@ -122,7 +128,7 @@ async function oneTurn(session: Session): Promise<boolean> {
   try {
     if (line.startsWith('/')) return (await runCommand(session, line)) === true;
     const added = escapedText.read(line) ?? '';
-    await letModelWrite(session, session.text + added, added);
+    await letModelWrite(session, session.state.text + added, added);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     printError(`${stderrColors.red('error:')} ${printable(error.message)}`);
@@ -142,9 +148,10 @@ async function runCommand(session: Session, line: string): Promise<boolean | voi
   });
 }
 
-function change(session: Session, text: string): void {
-  session.before.push(session.text);
-  session.text = text;
+/** One change, which /undo takes back as a whole. @param turn what the model wrote the end of the text after */
+function change(session: Session, text: string, turn = text): void {
+  session.history.push(session.state);
+  session.state = { text, turn };
 }
 
 /**
@@ -156,11 +163,11 @@ async function letModelWrite(session: Session, text: string, shown: string): Pro
   const { model, settings, banned, flags } = session;
   const { tokenizer } = model;
   const prompt = encode(tokenizer, text, flags.unk);
-  if (text !== session.text) change(session, text);
   const requests = severalTexts({ text: shown, ids: prompt.ids }, 1, session.sample++);
-  const output = session.showProbs ? probabilityOutput(false, tokenizer) : plainOutput(false);
+  const output = session.showProbs
+    ? probabilityOutput(false, tokenizer, showWrapped())
+    : plainOutput(false, showWrapped());
   const alternatives = session.showProbs ? flags.alternatives : undefined;
-  session.turn = session.text;
   const interrupt = onInterrupt();
   await writeTexts(
     model,
@@ -170,7 +177,7 @@ async function letModelWrite(session: Session, text: string, shown: string): Pro
       ...output,
       async end(writing) {
         await output.end(writing);
-        change(session, session.text + writing.written.text);
+        change(session, text + writing.written.text, text);
       },
     },
   );
@@ -180,16 +187,17 @@ async function letModelWrite(session: Session, text: string, shown: string): Pro
 }
 
 async function retry(session: Session): Promise<void> {
-  await letModelWrite(session, session.turn, lastLine(session.turn));
+  const { turn } = session.state;
+  await letModelWrite(session, turn, lastLine(turn));
 }
 
 /** What stands in front of the model's part on its line, so that one sees where it goes on. */
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1);
 
 async function undo(session: Session): Promise<void> {
-  const text = session.before.pop();
-  if (text === undefined) throw new UsageError('there is nothing to take back');
-  session.text = session.turn = text;
+  const before = session.history.pop();
+  if (before === undefined) throw new UsageError('there is nothing to take back');
+  session.state = before;
   await show(session);
 }
 
@@ -197,10 +205,9 @@ async function edit(session: Session, argument: string): Promise<void> {
   const line =
     argument !== '' || !session.input.live
       ? argument
-      : await session.input.line(stderrColors.cyan('edit> '), escaped(session.text));
+      : await session.input.line(stderrColors.cyan('edit> '), escaped(session.state.text));
   if (line === undefined) return;
   change(session, escapedText.read(line) ?? '');
-  session.turn = session.text;
   if (!session.input.live) await show(session);
 }
 
@@ -208,11 +215,11 @@ async function startOver(session: Session, argument: string): Promise<void> {
   const text = escapedText.read(argument) ?? '';
   if (text !== '') return letModelWrite(session, text, text);
   change(session, '');
-  session.turn = '';
 }
 
 async function show(session: Session): Promise<void> {
-  await print(`${forStdout(session.text)}\n`);
+  await showWrapped()(session.state.text);
+  await print('\n');
 }
 
 function set(session: Session, argument: string): void {
@@ -246,15 +253,15 @@ function toggleProbabilities(session: Session): void {
 
 async function pick(session: Session): Promise<void> {
   const { model, settings, banned, flags } = session;
-  const prompt = encode(model.tokenizer, session.text, flags.unk);
+  const prompt = encode(model.tokenizer, session.state.text, flags.unk);
   const added = await pickTokens(
     model,
     prompt,
     { ...settings, banned, sample: session.sample++ },
     session.input,
   );
-  session.turn = session.text;
-  if (added !== '') change(session, session.text + added);
+  const { text } = session.state;
+  if (added !== '') change(session, text + added, text);
   if (session.input.live) await show(session);
   else await print('\n');
 }
@@ -264,7 +271,7 @@ function save(session: Session, file: string): void {
   const path = resolve(file);
   if (existsSync(path) && !session.saved.has(path))
     throw new UserError(`${file} exists already`, { hint: 'name another file, or remove it first' });
-  writeFileAtomic(path, [session.text]);
+  writeFileAtomic(path, [session.state.text]);
   session.saved.add(path);
   notice(`Wrote ${printable(file)}`);
 }

@@ -1,6 +1,9 @@
 /** Lines and keys that a person types, or that come from a pipe. */
 import { createInterface, emitKeypressEvents, type Interface, type Key } from 'node:readline';
+import { PassThrough } from 'node:stream';
+import { raise } from '../interrupt.ts';
 import { canRedraw, notice } from '../terminal.ts';
+import { createTypedText, PASTE_MARKS_OFF, PASTE_MARKS_ON } from './paste.ts';
 
 export interface LineInput {
   /** Whether a person sits there. */
@@ -34,7 +37,8 @@ function pipeInput(): LineInput {
 
 /**
  * A line is edited by Node's readline, which listens only as long as the line is typed: at other times the terminal is as usual,
- * so that Ctrl-C is a signal and what is typed ahead waits for the next line.
+ * so that Ctrl-C is a signal and what is typed ahead waits for the next line. Readline ends a line at the first line end, pasted
+ * or typed, and drops what was read behind it; so it is given what paste.ts makes of the input.
  */
 function terminalInput(complete: readonly string[]): LineInput {
   let history: string[] = [];
@@ -58,11 +62,19 @@ function terminalInput(complete: readonly string[]): LineInput {
     process.stdin.off('keypress', onKey).setRawMode(false).pause();
   };
 
+  const typed = createTypedText();
   const editLine = (prompt: string, start: string): Promise<string | undefined> =>
     new Promise((resolve) => {
+      const stdin = process.stdin.setEncoding('utf8');
+      const setRawMode = (isRaw: boolean): void => void stdin.setRawMode(isRaw);
+      const input = Object.assign(new PassThrough({ encoding: 'utf8' }), { setRawMode });
+      const feed = (text: string): void => void input.write(typed.push(text));
+      const endInput = (): void => void input.end();
+      const stopMarking = markPastes();
       const reader: Interface = createInterface({
-        input: process.stdin,
+        input,
         output: process.stderr,
+        terminal: true,
         history: [...history],
         historySize: 1000,
         removeHistoryDuplicates: true,
@@ -84,11 +96,16 @@ function terminalInput(complete: readonly string[]): LineInput {
         reader.prompt();
       });
       reader.on('close', () => {
+        stdin.off('data', feed).off('end', endInput).pause();
+        stopMarking();
         if (answer === undefined) process.stderr.write('\n');
         resolve(answer);
       });
       reader.prompt();
       if (start !== '') reader.write(start);
+      typed.nextLine();
+      stdin.on('data', feed).on('end', endInput).resume();
+      feed('');
     });
 
   return {
@@ -112,4 +129,23 @@ function terminalInput(complete: readonly string[]): LineInput {
     endKeys,
     close: endKeys,
   };
+}
+
+/** Has pastes marked until the function returned is called, or the process ends, however it does. */
+function markPastes(): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const start = (): void => void process.stderr.write(PASTE_MARKS_ON);
+  const stop = (): void => {
+    process.stderr.write(PASTE_MARKS_OFF);
+    process.off('exit', stop).off('SIGCONT', start);
+    for (const signal of signals) process.off(signal, end);
+  };
+  const end = (signal: NodeJS.Signals): void => {
+    stop();
+    raise(signal);
+  };
+  process.on('exit', stop).on('SIGCONT', start); // the shell has modes of its own while a process is stopped
+  for (const signal of signals) process.on(signal, end);
+  start();
+  return stop;
 }

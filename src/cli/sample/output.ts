@@ -2,20 +2,40 @@
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { forStdout, print, stdoutColors } from '../terminal.ts';
 import { alternativesTable, colored, legend } from './probability-colors.ts';
+import { createWordWrap, type Style } from './word-wrap.ts';
 import type { Output, Writing } from './write.ts';
 
-/** The texts, as they grow. @param titled whether a line above each says which it is */
-export function plainOutput(titled: boolean): Output {
+/** Prints a part of a text. */
+type Show = (text: string, style?: Style) => Promise<void>;
+
+const asItIs: Show = (text, style = String) =>
+  text === '' ? Promise.resolve() : print(style(forStdout(text)));
+
+/** Shows a text that starts at the first column, wrapped at words where a person reads it on a terminal. */
+export function showWrapped(): Show {
+  if (!process.stdout.isTTY) return asItIs;
+  const wrap = createWordWrap(() => process.stdout.columns);
+  return (text, style) => print(wrap.push(forStdout(text), style));
+}
+
+/**
+ * The texts, as they grow.
+ *
+ * @param titled whether a line above each says which it is
+ * @param show prints their parts
+ */
+export function plainOutput(titled: boolean, show: Show = asItIs): Output {
   let shown = 0;
   return {
     async start({ request }) {
       shown = 0;
-      await print(heading(request.sample, titled) + stdoutColors.bold(forStdout(request.prompt.text)));
+      await print(heading(request.sample, titled));
+      await show(request.prompt.text, stdoutColors.bold);
     },
     async update({ written }) {
       const text = written.text.slice(shown);
       shown = written.text.length;
-      if (text !== '') await print(forStdout(text));
+      if (text !== '') await show(text);
     },
     async end(writing) {
       await this.update(writing);
@@ -28,28 +48,27 @@ const heading = (sample: number, titled: boolean): string =>
   titled ? `${sample > 0 ? '\n' : ''}${stdoutColors.dim(`--- sample ${sample + 1}`)}\n` : '';
 
 /** The same, each token in the colour of its probability; below it the legend, and what else the model would have liked. */
-export function probabilityOutput(titled: boolean, tokenizer: Tokenizer): Output {
+export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: Show = asItIs): Output {
   let shown = 0; // characters
   let piece = 0; // the token that the next character belongs to
   let pieceStart = 0;
-  const plain = plainOutput(titled);
+  const plain = plainOutput(titled, show);
   return {
     async start(writing) {
       [shown, piece, pieceStart] = [0, 0, 0];
       await plain.start(writing);
     },
     async update({ written, details }) {
-      let text = '';
       while (shown < written.text.length) {
         const end = pieceStart + written.pieces[piece].length;
         const part = written.text.slice(shown, end);
-        if (part !== '') text += colored(forStdout(part), Math.exp(details[piece].logprob));
+        const { logprob } = details[piece];
+        if (part !== '') await show(part, (text) => colored(text, Math.exp(logprob)));
         shown += part.length;
         if (shown < end) break; // the rest of the token is held back
         pieceStart = end;
         piece++;
       }
-      if (text !== '') await print(text);
     },
     async end(writing) {
       await this.update(writing);

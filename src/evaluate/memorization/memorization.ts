@@ -60,12 +60,13 @@ function writeTexts(
   const batch = new Batch<number[]>(decoder, { ...options, topK: 0, topP: 1, banned: bannedIds(tokenizer) });
   const start = startOfText(tokenizer).ids;
   const stop = tokenizer.special.endIds;
-  const texts = Array.from({ length: numSamples }, (): number[] => []);
-  let started = 0;
+  const texts: number[][] = [];
   let tokens = 0;
-  while (started < numSamples || batch.size > 0) {
-    for (; started < numSamples && batch.free > 0; started++) {
-      batch.add(texts[started], start, { sample: started });
+  while (texts.length < numSamples || batch.size > 0) {
+    while (texts.length < numSamples && batch.free > 0) {
+      const text: number[] = [];
+      batch.add(text, start, { sample: texts.length });
+      texts.push(text);
     }
     for (const { text, id } of batch.draw()) {
       if (!stop.has(id)) text.push(id);

@@ -1,0 +1,60 @@
+/** Wraps text at words while it streams in, in pieces that end anywhere. */
+import stringWidth from 'string-width';
+
+export type Style = (text: string) => string;
+
+export interface WordWrap {
+  /**
+   * What to write for the next piece of a text. A word is shown as it grows; one that reaches the edge is erased and written
+   * again at the start of the next line.
+   */
+  push(text: string, style?: Style): string;
+}
+
+const eraseBack = (columns: number): string => `\u001b[${columns}D\u001b[K`;
+
+/** Starts at the first column. @param columns of the terminal, asked for again with each piece as the window may change */
+export function createWordWrap(columns: () => number): WordWrap {
+  let column = 0;
+  let word = ''; // since the last white space, styled
+  let wordWidth = 0;
+  return {
+    push(text, style = String) {
+      const width = Math.max(1, columns() - 1); // in the last column some terminals wrap, others wait
+      let shown = '';
+      let run = ''; // characters that are written together, in one style
+      const flush = (): void => {
+        if (run !== '') shown += style(run);
+        run = '';
+      };
+      for (const character of text) {
+        if (/\s/u.test(character)) {
+          [word, wordWidth] = ['', 0];
+          if (character === '\n' || column >= width) {
+            flush();
+            shown += '\n';
+            column = 0;
+          } else {
+            run += character;
+            column = character === '\t' ? Math.min(width, 8 * (Math.floor(column / 8) + 1)) : column + 1;
+          }
+          continue;
+        }
+        const wide = stringWidth(character);
+        if (column + wide > width) {
+          const fits = wordWidth > 0 && wordWidth < column && wordWidth + wide <= width;
+          flush();
+          shown += fits ? `${eraseBack(wordWidth)}\n${word}` : '\n';
+          if (!fits) [word, wordWidth] = ['', 0];
+          column = wordWidth;
+        }
+        run += character;
+        word += style(character);
+        wordWidth += wide;
+        column += wide;
+      }
+      flush();
+      return shown;
+    },
+  };
+}
