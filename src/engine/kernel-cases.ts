@@ -38,6 +38,8 @@ const hyper = (clip: number): Fill => {
   values[HYPER.correction2] = 1 - 0.99 ** 3;
   values[HYPER.clip] = clip;
   values[HYPER.momentum] = 0.9;
+  values[HYPER.oneMinusBeta1] = 1 - 0.9;
+  values[HYPER.oneMinusBeta2] = 1 - 0.99;
   return exact(values.map(Math.fround));
 };
 

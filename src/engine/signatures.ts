@@ -240,6 +240,9 @@ export const HYPER = {
   /** Clip the global gradient norm to this; 0 switches clipping off. */
   clip: 7,
   momentum: 8,
+  /** 1 − β₁ and 1 − β₂, rounded once: in float32, 1 − fround(0.999999) is 1.3 % off. */
+  oneMinusBeta1: 9,
+  oneMinusBeta2: 10,
 } as const;
 export const HYPER_SLOTS = 16;
 

@@ -39,6 +39,8 @@ const CORRECTION1 = 20;
 const CORRECTION2 = 24;
 const CLIP = 28;
 const MOMENTUM = 32;
+const ONE_MINUS_BETA1 = 36;
+const ONE_MINUS_BETA2 = 40;
 
 function clipFactor(hyper: usize, norm: usize): f32 {
   const clip = load<f32>(hyper, CLIP);
@@ -62,8 +64,8 @@ export function adamw(
   const factor = f32x4.splat(clipFactor(hyper, norm));
   const beta1 = f32x4.splat(load<f32>(hyper, BETA1));
   const beta2 = f32x4.splat(load<f32>(hyper, BETA2));
-  const rest1 = f32x4.splat(1 - load<f32>(hyper, BETA1));
-  const rest2 = f32x4.splat(1 - load<f32>(hyper, BETA2));
+  const rest1 = f32x4.splat(load<f32>(hyper, ONE_MINUS_BETA1));
+  const rest2 = f32x4.splat(load<f32>(hyper, ONE_MINUS_BETA2));
   const epsilon = f32x4.splat(load<f32>(hyper, EPSILON));
   const step = f32x4.splat(rate / load<f32>(hyper, CORRECTION1));
   const correction2 = f32x4.splat(load<f32>(hyper, CORRECTION2));

@@ -15,7 +15,7 @@ export interface OptimizerOptions {
   readonly gradClip: number;
 }
 
-/** Writes the hyperparameters of optimiser step `step` (counted from 1) to where the kernels read them. */
+/** Writes the hyperparameters of optimiser step `step` (counted from 1) to where the kernels read them, in torch.optim.AdamW's arithmetic. */
 export function writeHyper(
   hyper: Float32Array | Float64Array,
   options: OptimizerOptions,
@@ -26,6 +26,8 @@ export function writeHyper(
   hyper[HYPER.beta1] = options.beta1;
   hyper[HYPER.beta2] = options.beta2;
   hyper[HYPER.epsilon] = options.epsilon;
+  hyper[HYPER.oneMinusBeta1] = 1 - options.beta1; // in float64, as the bias corrections below, which belong to it
+  hyper[HYPER.oneMinusBeta2] = 1 - options.beta2;
   hyper[HYPER.weightDecay] = options.weightDecay;
   hyper[HYPER.correction1] = 1 - options.beta1 ** step; // undoes the moments' start at 0 (Kingma & Ba 2015, section 3)
   hyper[HYPER.correction2] = 1 - options.beta2 ** step;

@@ -104,8 +104,11 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     expect(relativeError(gradients(together), mean)).toBeLessThan(exact ? 1e-12 : 1e-6);
   });
 
-  test.each(['adamw', 'sgd'] as const)('ten steps of %s', async (optimizer) => {
-    const run = golden.optimizers[optimizer];
+  test.each([
+    ['AdamW', 'adamw', golden.optimizers.adamw],
+    ['AdamW, β₂ = 0.999999', 'adamw', golden.optimizers.adamwLongMemory],
+    ['SGD', 'sgd', golden.optimizers.sgd],
+  ] as const)('ten steps of %s', async (_name, optimizer, run) => {
     const options = { ...still, ...run, optimizer, gradClip: run.clip };
     const trainer = trainerAt(await make(), options);
     batches.forEach((batch, step) => {

@@ -18,8 +18,8 @@ export function adamw({ x, dX, m, v, hyper, norm, n, decayed }: ReferenceArgumen
   const factor = clipFactor(hyper, norm);
   for (let i = 0; i < n; i++) {
     const g = dX[i] * factor;
-    m[i] = beta1 * m[i] + (1 - beta1) * g;
-    v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+    m[i] = beta1 * m[i] + hyper[HYPER.oneMinusBeta1] * g;
+    v[i] = beta2 * v[i] + hyper[HYPER.oneMinusBeta2] * g * g;
     const shrunk = i < decayed ? x[i] * (1 - lr * hyper[HYPER.weightDecay]) : x[i];
     const root = Math.sqrt(v[i] / hyper[HYPER.correction2]) + hyper[HYPER.epsilon];
     x[i] = shrunk - (lr * (m[i] / hyper[HYPER.correction1])) / root;
