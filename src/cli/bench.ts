@@ -50,7 +50,7 @@ async function bench(models: readonly BenchModelName[], { seconds, threads, json
   const started = threads === undefined ? {} : { threads };
   const { backend, rejected } = await chooseBackend(started);
   notice(`${backend.name}; random tokens, medians.`);
-  warnOfSlowEngine(backend.name, rejected);
+  warnOfSlowEngine(backend, rejected);
   await backend.close();
   if (json === undefined) await print(`${stdoutColors.bold(row(HEAD))}\n`);
   for (const name of models.length > 0 ? models : names) {

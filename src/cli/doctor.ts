@@ -28,6 +28,9 @@ export function register(command: Command): void {
   ]);
 }
 
+/** Cores' worth of other programs' work from which on the measurements suffer. */
+const BUSY = 0.3;
+
 interface Findings {
   readonly node: string;
   readonly platform: string;
@@ -37,6 +40,12 @@ interface Findings {
   readonly freeMemoryBytes: number;
   readonly engine: string;
   readonly threads: number;
+  /** Threads that ran the training below at its end: fewer than `threads` where other programs take cores. */
+  readonly activeThreads: number;
+  /** Cores that other programs kept busy before the measurements began. */
+  readonly busyCores: number;
+  /** Why fewer threads have started than were asked for. */
+  readonly shortfall?: string | undefined;
   readonly rejected: readonly Rejection[];
   /** FLOP/s of a matrix product in the caches, with one thread and with all. */
   readonly peakFlopsOneThread: number;
@@ -55,7 +64,7 @@ async function doctor({ threads, json }: Flags): Promise<void> {
 }
 
 async function examine(options: { readonly threads?: number }): Promise<Findings> {
-  const load = await busyCores();
+  const load = await measureBusyCores();
   const { backend, rejected } = await chooseBackend({ ...options, profile: true });
   const peakFlops = gemmPeak(backend);
   const bandwidth = readBandwidth(backend);
@@ -65,6 +74,7 @@ async function examine(options: { readonly threads?: number }): Promise<Findings
   await one.close();
   const { backend: fresh } = await chooseBackend({ ...options, profile: true });
   const kernels = profileTraining(fresh);
+  const { activeThreads } = fresh;
   await fresh.close();
   return {
     node: process.versions.node,
@@ -75,6 +85,9 @@ async function examine(options: { readonly threads?: number }): Promise<Findings
     freeMemoryBytes: process.platform === 'linux' ? process.availableMemory() : freemem(),
     engine: backend.name,
     threads: backend.threads,
+    activeThreads,
+    busyCores: load,
+    shortfall: backend.shortfall,
     rejected,
     peakFlopsOneThread,
     peakFlops,
@@ -84,8 +97,8 @@ async function examine(options: { readonly threads?: number }): Promise<Findings
   };
 }
 
-/** How many cores other programs keep busy, over some moments in which this one does nothing. */
-async function busyCores(): Promise<number> {
+/** How many cores other programs keep busy, over half a second in which this one does nothing. */
+async function measureBusyCores(): Promise<number> {
   const read = () =>
     cpus().reduce(
       (sum, { times }) => ({
@@ -120,17 +133,30 @@ function adviceFor(backend: Backend, rejected: readonly Rejection[], load: numbe
     else if (backend.name.startsWith('reference'))
       advice.push(`engine '${variant}' does not work here: ${reason}`);
   }
-  if (backend.threads < availableParallelism())
+  if (backend.shortfall !== undefined)
+    advice.push(
+      `allow more threads (ulimit -u, the limit on processes of a container): ${backend.shortfall}`,
+    );
+  else if (backend.threads < availableParallelism())
     advice.push(`leave --threads out to use all ${availableParallelism()} cores`);
   if (availableParallelism() < cpus().length)
     advice.push(
       `this process may use ${availableParallelism()} of ${cpus().length} cores (taskset, a container?)`,
     );
-  if (load > 0.3)
+  if (load > BUSY)
     advice.push(
-      `close other programs: they keep ${load.toFixed(1)} cores busy, and the figures above are too low`,
+      `close other programs: they keep ${describeCores(load)} busy, and the figures above are too low`,
     );
   return advice;
+}
+
+const describeCores = (cores: number): string => `${cores.toFixed(1)} of ${availableParallelism()} cores`;
+
+/** Which cores other programs take, and how many threads the engine runs beside them. */
+function coresInUse({ busyCores, activeThreads, threads }: Findings): [string, string][] {
+  if (busyCores <= BUSY && activeThreads === threads) return [];
+  const active = activeThreads === threads ? `all ${threads}` : `${activeThreads} of ${threads}`;
+  return [['', `other programs keep ${describeCores(busyCores)} busy; training ran on ${active} threads`]];
 }
 
 const gflops = (rate: number): string => `${(rate / 1e9).toFixed(0)} GFLOP/s`;
@@ -141,6 +167,7 @@ function report(found: Findings): string {
     ['memory', `${formatBytes(found.memoryBytes)}, ${formatBytes(found.freeMemoryBytes)} free`],
     ['node', `${found.node}, ${found.platform}`],
     ['engine', found.engine],
+    ...coresInUse(found),
     ...found.rejected.map(
       ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
     ),

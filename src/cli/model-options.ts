@@ -45,7 +45,11 @@ export const addModelOptions = (command: Command): Command =>
 
 export const threadsOption = (): Option =>
   orVariable(
-    option('--threads <n>', 'default: the cores of the machine', wholeNumber({ min: 1, max: MAX_THREADS })),
+    option(
+      '--threads <n>',
+      'at most so many threads; default: one per core',
+      wholeNumber({ min: 1, max: MAX_THREADS }),
+    ),
     'GPT_THREADS',
   );
 
@@ -64,15 +68,19 @@ export async function openModel({
 /** Starts the engine for a model that is open. The caller closes it. */
 export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Backend> {
   const { backend, rejected } = await chooseBackend(threads === undefined ? {} : { threads });
-  warnOfSlowEngine(backend.name, rejected);
+  warnOfSlowEngine(backend, rejected);
   verbose(`model ${printable(folder)}, ${backend.name}`);
   return backend;
 }
 
-/** Says so if a slower engine has to do, and why. */
-export function warnOfSlowEngine(name: string, rejected: readonly Rejection[]): void {
+/** Warns if the engine is slower than it could be on this computer: another build, fewer threads, or the reference. */
+export function warnOfSlowEngine(
+  { name, shortfall }: Pick<Backend, 'name' | 'shortfall'>,
+  rejected: readonly Rejection[],
+): void {
   for (const { variant, reason } of rejected)
     verbose(`engine '${variant}' does not work here: ${printable(reason)}`);
+  if (shortfall !== undefined) warn(printable(shortfall));
   if (name.startsWith('reference'))
-    warn('no WebAssembly SIMD here: this will be some hundred times slower; --verbose says why');
+    warn('no WebAssembly engine works here: this will be some hundred times slower; --verbose says why');
 }

@@ -44,7 +44,12 @@ export interface Timing {
 export interface Backend {
   /** For people: 'reference float64', 'wasm relaxed+revectorize, 2 threads'. */
   readonly name: string;
+  /** Threads that have started. */
   readonly threads: number;
+  /** How many of them run programs at present: fewer while other programs take cores. */
+  readonly activeThreads: number;
+  /** Why fewer threads have started than were asked for; absent if all have. */
+  readonly shortfall?: string | undefined;
   /** Views of all of memory. Fetch them anew after `reserve`: growing memory replaces them. */
   readonly floats: Float32Array | Float64Array;
   readonly ints: Int32Array;

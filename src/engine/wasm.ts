@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
+import { ActiveThreads, Pace } from './active-threads.ts';
 import { engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from './instruction.ts';
 import { formatMemory } from '../machine-memory.ts';
@@ -10,14 +10,19 @@ import { checkMachineMemory, EngineMemoryError } from './memory.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { signatures, type KernelName, type Role } from './signatures.ts';
 import { checkBackend } from './try-kernel.ts';
+import { startWorkers, type WorkerSource } from './workers.ts';
 
 /** The kernels' builds, fastest first; what each is, scripts/micro-kernels.js says. */
 export const variants = ['revectorize', 'relaxed', 'simd'] as const;
 export type Variant = (typeof variants)[number];
 
 export interface WasmOptions {
-  /** 1 … 64; default: the cores this process may use. */
+  /** At most, 1 … 64; default: the cores this process may use. Fewer run while other programs take cores. */
   readonly threads?: number;
+  /** How many of them take part in the next run of a program; default: as ActiveThreads finds fastest. */
+  readonly activeThreads?: () => number;
+  /** Where worker threads come from. */
+  readonly workers?: WorkerSource;
   /** Only this build, instead of the fastest that works. */
   readonly variant?: Variant;
   /** Measure what each instruction takes, see Loaded.timings; costs well under a microsecond an instruction. */
@@ -46,6 +51,8 @@ const SPINS = 1216;
 
 interface Kernels {
   run(from: number, to: number, threads: number, times: number, stride: number): void;
+  lateness(): number;
+  hasFailed(): number;
   stop(): void;
   fusesMultiplyAdd(a: number, c: number): number;
 }
@@ -78,7 +85,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
         rejected.push({ variant, reason: unsuited });
         continue;
       }
-      const backend = await startBackend(variant, threads, rejected, options.profile === true);
+      const backend = await startBackend(variant, threads, rejected, options);
       const wrong = checkBackend(backend, createReferenceBackend('float32'));
       if (wrong === undefined) {
         backend.floats.fill(0); // what the check left behind
@@ -127,21 +134,19 @@ const leaveWideVectors = (): void => void isAscii(someBytes);
 
 async function startBackend(
   variant: Variant,
-  threads: number,
+  wanted: number,
   rejected: Rejection[],
-  profile: boolean,
+  { profile = false, activeThreads, workers: source }: WasmOptions,
 ): Promise<WasmBackend> {
   const module = readModule(variant);
-  const programBase = programsStart(threads);
-  const engineBase = engineStart(threads);
+  const programBase = programsStart(wanted);
+  const engineBase = engineStart(wanted);
   const memory = new WebAssembly.Memory({ initial: engineBase / PAGE, maximum: MAX_PAGES, shared: true });
   const kernels = instantiate(module, memory);
-  // Some 0.1 ms of looking: longer than the main thread takes between two programs, when it draws a token, say. (With a
-  // fifth of that, threads slept between tokens and two wrote nano's text at a third of this speed.) More threads than
-  // cores must not keep each other from running by looking: then they sleep at once.
-  const spins = threads <= availableParallelism() ? 100_000 : 0;
-  new Int32Array(memory.buffer)[SPINS / 4] = spins;
-  const workers = await startWorkers(module, memory, threads);
+  const { workers, shortfall } = await startWorkers(module, memory, wanted - 1, source);
+  const threads = workers.length + 1;
+  const active = new ActiveThreads(threads);
+  const setSpins = spinsOf(memory);
 
   let programEnd = programBase;
   let floats = new Float32Array(memory.buffer, engineBase);
@@ -151,6 +156,10 @@ async function startBackend(
     variant,
     rejected,
     threads,
+    get activeThreads() {
+      return active.settled;
+    },
+    shortfall,
     get floats() {
       return floats;
     },
@@ -175,10 +184,22 @@ async function startBackend(
       if (end > engineBase) throw new Error('the programs do not fit their memory');
       new Int32Array(memory.buffer, base).set(words);
       programEnd = Math.ceil(end / 4) * 4;
+      const paces = new Map<number, Pace>();
+      const paceOf = (from: number, to: number): Pace => {
+        const key = from * (program.length + 1) + to;
+        const pace = paces.get(key) ?? new Pace();
+        paces.set(key, pace);
+        return pace;
+      };
       const run: Loaded['run'] = (from = 0, to = program.length) => {
         const firstTimes = profile ? times + TIME_BYTES * from : 0;
-        kernels.run(base + 4 * starts[from], base + 4 * starts[to], threads, firstTimes, stride);
+        const count = activeThreads?.() ?? active.count;
+        setSpins(count);
+        const start = performance.now();
+        runKernels(kernels, base + 4 * starts[from], base + 4 * starts[to], count, firstTimes, stride);
         leaveWideVectors();
+        if (threads > 1)
+          active.record(paceOf(from, to), (performance.now() - start) / 1000, kernels.lateness() / 1000);
       };
       return profile ? { run, timings: () => readTimes(memory, program, times, threads) } : { run };
     },
@@ -217,24 +238,24 @@ function readTimes(
   });
 }
 
-/** Threads 1 … threads − 1. Resolves when all are ready; they do not keep the process alive. */
-function startWorkers(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  threads: number,
-): Promise<Worker[]> {
-  return Promise.all(
-    Array.from({ length: threads - 1 }, (_, i) => {
-      const worker = new Worker(new URL('../../dist/engine/worker.js', import.meta.url), {
-        workerData: { module, memory, thread: i + 1, threads },
-      });
-      worker.unref();
-      return new Promise<Worker>((resolve, reject) => {
-        worker.once('message', () => resolve(worker));
-        worker.once('error', (cause) => reject(new Error('a worker thread did not start', { cause })));
-      });
-    }),
-  );
+/**
+ * Spin-wait iterations for a number of threads: some 0.1 ms, longer than the main thread takes between two programs, when it
+ * samples a token, say. (With a fifth of that, threads slept between tokens and two wrote nano's text at a third of this
+ * speed.) More threads than cores would keep each other from running by spinning: they sleep at once.
+ */
+function spinsOf(memory: WebAssembly.Memory): (count: number) => void {
+  const words = new Int32Array(memory.buffer, 0, PAGE / 4);
+  const cores = availableParallelism();
+  return (count) => (words[SPINS / 4] = count <= cores ? 100_000 : 0);
+}
+
+/** @throws Error if a kernel traps, in this thread or in a worker, which the others would wait for at the next barrier */
+function runKernels(kernels: Kernels, ...job: Parameters<Kernels['run']>): void {
+  try {
+    kernels.run(...job);
+  } catch (cause) {
+    throw kernels.hasFailed() ? new Error('a kernel failed in a worker thread', { cause }) : cause;
+  }
 }
 
 function grow(memory: WebAssembly.Memory, bytes: number, base: number): void {

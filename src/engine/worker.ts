@@ -1,14 +1,20 @@
-/** A worker thread of the WebAssembly backend: the same module on the same memory, waiting for its share of the work. */
+/** A worker thread of the WebAssembly backend: an instance of the same module on the same memory. See workers.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
 
 interface WorkerData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
-  readonly thread: number;
-  readonly threads: number;
 }
-const { module, memory, thread, threads } = workerData as WorkerData;
+const { module, memory } = workerData as WorkerData;
 const instance = new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } });
-const kernels = instance.exports as { work(thread: number, threads: number): void };
+const kernels = instance.exports as { work(thread: number): void; fail(): void };
+
+parentPort?.once('message', (thread: number) => {
+  try {
+    kernels.work(thread); // returns when the backend is closed
+  } catch (error) {
+    kernels.fail(); // the other threads wait for this one at a barrier, where no event could reach them
+    throw error;
+  }
+});
 parentPort?.postMessage('ready');
-kernels.work(thread, threads); // returns when the backend is closed

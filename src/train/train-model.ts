@@ -69,6 +69,8 @@ export interface TrainPlan {
   readonly repairs: readonly string[];
   /** Faster engines that do not work here, and why. */
   readonly rejected: readonly Rejection[];
+  /** Why fewer threads have started than were asked for. */
+  readonly shortfall: string | undefined;
   /** What guessing costs: ln V nats per token. */
   readonly uniformLoss: number;
 }
@@ -220,6 +222,7 @@ async function runTraining(
           : checkpoint.state.engine,
       repairs: resumed?.repairs ?? [],
       rejected,
+      shortfall: backend.shortfall,
       uniformLoss: Math.log(config.vocabSize),
     });
 

@@ -30,7 +30,7 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
       ['folder', printable(shown(plan.folder))],
     ]),
   );
-  warnOfSlowEngine(plan.backend, plan.rejected);
+  warnOfSlowEngine({ name: plan.backend, shortfall: plan.shortfall }, plan.rejected);
   if (plan.startStep > 0) tellResumed(plan.startStep, settings);
   for (const repair of plan.repairs) warn(printable(repair));
   if (plan.otherEngine !== undefined)

@@ -50,6 +50,7 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
   return {
     name: `reference ${precision}`,
     threads: 1,
+    activeThreads: 1,
     get floats() {
       return floats;
     },

@@ -1,0 +1,75 @@
+/**
+ * Starting worker threads. A system that has no more threads to give (a limit on processes, a small container) is no reason
+ * to do without those that it gave: the engine runs on the threads that have reported within a time.
+ */
+import { Worker } from 'node:worker_threads';
+
+export interface StartedWorkers {
+  /** Threads 1, 2, … of the engine, ready for jobs. They do not keep the process alive. */
+  readonly workers: readonly Worker[];
+  /** Why there are fewer than were asked for; undefined if all have started. */
+  readonly shortfall: string | undefined;
+}
+
+export interface WorkerSource {
+  /** Creates one worker; the default runs worker.js. */
+  readonly create?: (data: unknown) => Worker;
+  /** How long a worker may take to report, in milliseconds. */
+  readonly patience?: number;
+}
+
+const START_PATIENCE = 20_000;
+
+/**
+ * Starts `count` workers, each with an instance of the module on the memory, and gives those that report thread indices from
+ * 1 on. Never rejects.
+ */
+export async function startWorkers(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  count: number,
+  { create = createWorker, patience = START_PATIENCE }: WorkerSource = {},
+): Promise<StartedWorkers> {
+  const attempts = await Promise.all(
+    Array.from({ length: count }, () => startWorker(() => create({ module, memory }), patience)),
+  );
+  const workers = attempts.filter((attempt) => typeof attempt !== 'string');
+  workers.forEach((worker, i) => worker.postMessage(i + 1));
+  const failures = attempts.filter((attempt) => typeof attempt === 'string');
+  const shortfall =
+    failures.length === 0
+      ? undefined
+      : `${failures.length} of ${count + 1} threads could not be started: ${failures[0]}`;
+  return { workers, shortfall };
+}
+
+const createWorker = (workerData: unknown): Worker =>
+  new Worker(new URL('../../dist/engine/worker.js', import.meta.url), { workerData });
+
+/** Resolves to the worker when it reports, or to the reason why it does not. */
+function startWorker(create: () => Worker, patience: number): Promise<Worker | string> {
+  return new Promise((resolve) => {
+    let worker: Worker;
+    try {
+      worker = create();
+    } catch (error) {
+      resolve(messageOf(error));
+      return;
+    }
+    worker.unref();
+    const timer = setTimeout(() => giveUp(`no answer within ${patience / 1000} s`), patience);
+    const giveUp = (reason: string): void => {
+      clearTimeout(timer);
+      void worker.terminate();
+      resolve(reason);
+    };
+    worker.once('message', () => {
+      clearTimeout(timer);
+      resolve(worker);
+    });
+    // Also after it has reported: without a listener, what a kernel throws there would end the process.
+    worker.on('error', (error) => giveUp(messageOf(error)));
+  });
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
