@@ -14,7 +14,7 @@ import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import { printEnd } from './train/ending.ts';
 import { printPlan } from './train/plan-table.ts';
 import { createView } from './train/view.ts';
-import { watchOverfitting } from './train/warnings.ts';
+import { watchTraining } from './train/warnings.ts';
 import { tellFailures, tellTrouble } from './train/trouble.ts';
 
 const positive = wholeNumber({ min: 1 });
@@ -94,7 +94,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   // Until there is something to save, while the text is read and speed is measured, a signal simply ends the process.
   let interrupt: Interrupt | undefined;
   const view = createView();
-  const overfits = watchOverfitting();
+  let watch: ((event: TrainEvent) => string | undefined) | undefined;
   const started = performance.now();
   let plan: TrainPlan;
   let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
@@ -104,6 +104,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       plan: (made) => {
         plan = made;
         interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
+        watch = watchTraining(made);
         printPlan(made);
         view.start(made);
       },
@@ -112,7 +113,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
         if (event.type === 'evaluation') lastEvaluation = event;
         view.event(event);
         tellTrouble(event);
-        const warning = overfits(event);
+        const warning = watch?.(event);
         if (warning !== undefined) warn(warning);
       },
       evaluated: view.evaluated,

@@ -53,6 +53,8 @@ export interface TrainPlan {
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
+  /** Whether a run is resumed, which keeps most of its options. */
+  readonly isResumed: boolean;
   /** Steps done already, if the run goes on from a checkpoint. */
   readonly startStep: number;
   readonly parameters: number;
@@ -175,7 +177,14 @@ async function runTraining(
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkLength(data.train, config.blockSize);
   if (data.validation.length > 0 && data.validation.length < 2)
-    throw new UsageError('the validation text is a single token', { hint: 'use a larger --val-fraction' });
+    throw new UsageError('the validation text is a single token', {
+      hint:
+        settings.valFile !== undefined
+          ? 'use a longer --val-file'
+          : data.train.length - 1 > config.blockSize
+            ? 'use a larger --val-fraction'
+            : 'use a longer text, or --val-fraction 0 to train on all of it',
+    });
 
   const trainingShape = {
     config,
@@ -209,6 +218,7 @@ async function runTraining(
       tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
       tokenizer: data.tokenizer,
       config,
+      isResumed: checkpoint !== undefined,
       startStep: progress.step,
       parameters: countParameters(config),
       memoryBytes: 4 * programs.end,

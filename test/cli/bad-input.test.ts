@@ -118,11 +118,18 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'hint: use a larger --val-fraction',
   ],
   [
+    'a text too short for a validation split',
+    `train ./short.txt ${TINY} --block-size 14 --val-fraction 0.06`,
+    2,
+    'error: the validation text is a single token',
+    'hint: use a longer text, or --val-fraction 0 to train on all of it',
+  ],
+  [
     'a validation file of one token',
     `train ./corpus.txt ${TINY} --val-file ./one.txt`,
     2,
     'error: the validation text is a single token',
-    'hint: use a larger --val-fraction',
+    'hint: use a longer --val-file',
   ],
   [
     'an empty validation file',

@@ -40,7 +40,8 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
-  for (const warning of warningsBefore({ ...plan, settings, tokens, config, tokenizer })) warn(warning);
+  for (const warning of warningsBefore({ ...plan, settings, corpus, tokens, config, tokenizer }))
+    warn(warning);
   notice();
 }
 

@@ -1,14 +1,21 @@
 /** What often goes wrong in training and can be seen: before the first step, and on the way. */
 import type { TrainEvent } from '../../train/loop.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
+import {
+  againstHighRate,
+  againstOverfitting,
+  againstShortValidation,
+  againstUnknown,
+  isAboveUsual,
+  type Flags,
+} from './remedies.ts';
 import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
-type Planned = Pick<TrainPlan, 'parameters' | 'tokens' | 'epochs'> & {
-  readonly settings: Pick<TrainPlan['settings'], 'minFrequency' | 'vocabSize' | 'initFrom' | 'valFile'>;
-  readonly config: { readonly blockSize: number };
-  readonly tokenizer: { readonly kind: string; readonly vocabulary: readonly string[] };
-};
+type Planned = Flags &
+  Pick<TrainPlan, 'parameters' | 'epochs'> & {
+    readonly tokenizer: { readonly vocabulary: readonly string[] };
+  };
 
 /** Parameters for each token of text above which a model is likely to learn the text by heart. */
 const MOST_PARAMETERS_PER_TOKEN = 8;
@@ -17,33 +24,38 @@ const HARMLESS_EPOCHS = 4;
 const MOST_UNKNOWN = 0.05;
 
 /** What is worth saying about a run before it starts. */
-export function warningsBefore({
-  settings,
-  parameters,
-  tokens,
-  epochs,
-  config,
-  tokenizer,
-}: Planned): string[] {
+export function warningsBefore(plan: Planned): string[] {
+  const { settings, parameters, tokens, epochs, config, tokenizer } = plan;
   const warnings: string[] = [];
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
-      `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will learn the text\n  by heart. A smaller --n-embd or --n-layer, --dropout 0.2 or more text help.`,
+      warning(
+        `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will learn the text by heart.`,
+        againstOverfitting(plan),
+      ),
     );
   if (tokens.validation === 0)
     warnings.push('there is no validation text; the training text judges the model');
   else if (tokens.validation <= config.blockSize)
     warnings.push(
-      `the validation text has ${formatNumber(tokens.validation)} tokens, less than a block of ${formatNumber(config.blockSize)}: its loss says little.\n  A larger --val-fraction or a --val-file helps.`,
+      warning(
+        `the validation text has ${formatNumber(tokens.validation)} tokens, less than a block of ${formatNumber(config.blockSize)}: its loss says little.`,
+        againstShortValidation(plan),
+      ),
     );
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MOST_UNKNOWN)
     warnings.push(
       hasWholeVocabulary(settings)
-        ? `${formatPercent(unknown)} of the tokens are <unk>, which the text names literally: the model learns it, and writes it only\n  with --allow-unk.`
-        : `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect. A lower --min-frequency${tokenizer.kind === 'word' ? ', a\n  larger --vocab-size or --tokenizer char help' : ' or a larger --vocab-size\n  helps'}.`,
+        ? warning(
+            `${formatPercent(unknown)} of the tokens are <unk>, which the text names literally: the model learns it, and writes it only with --allow-unk.`,
+          )
+        : warning(
+            `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect.`,
+            againstUnknown(plan),
+          ),
     );
-  const unspaced = unspacedNotice(tokenizer);
+  const unspaced = hasOwnTokenizer(plan) ? unspacedNotice(tokenizer) : undefined;
   if (unspaced !== undefined) warnings.push(unspaced);
   return warnings;
 }
@@ -52,11 +64,25 @@ export function warningsBefore({
 const hasWholeVocabulary = ({ minFrequency, vocabSize, initFrom, valFile }: Planned['settings']): boolean =>
   minFrequency === 1 && vocabSize === Infinity && initFrom === undefined && valFile === undefined;
 
+/** Whether the tokenizer is made for this run, and may be another. */
+const hasOwnTokenizer = ({ isResumed, settings }: Flags): boolean =>
+  !isResumed && settings.initFrom === undefined;
+
 /** Evaluations in a row without a new best, and how much worse the validation loss must have become, to speak of overfitting. */
 const [WORSE_EVALUATIONS, WORSE_BY] = [3, 0.01];
+/** Nats that the training loss must be above that of the first step to be worse: steps of few tokens are noisy. */
+const CLEARLY_WORSE = 0.5;
 
-/** Watches evaluations for overfitting: the validation loss rises while the training loss goes on falling. Warns once. */
-export function watchOverfitting(): (event: TrainEvent) => string | undefined {
+/** Watches a run for overfitting, which is told once, and for a loss that has not come down, which is told at the end. */
+export function watchTraining(
+  plan: Flags & Pick<TrainPlan, 'uniformLoss'>,
+): (event: TrainEvent) => string | undefined {
+  const watches = [watchOverfitting(plan), watchFailure(plan)];
+  return (event) => watches.map((watch) => watch(event)).find((found) => found !== undefined);
+}
+
+/** The validation loss rises while the training loss goes on falling. */
+function watchOverfitting(plan: Flags): (event: TrainEvent) => string | undefined {
   let best: { step: number; trainLoss: number; validationLoss: number } | undefined;
   let worse = 0;
   let warned = false;
@@ -79,10 +105,49 @@ export function watchOverfitting(): (event: TrainEvent) => string | undefined {
     )
       return undefined;
     warned = true;
-    return (
-      `overfitting since step ${formatNumber(best.step)}: the validation loss has risen from ${best.validationLoss.toFixed(3)} to ${validationLoss.toFixed(3)},\n` +
-      `  the training loss has fallen from ${best.trainLoss.toFixed(3)} to ${trainLoss.toFixed(3)}. The best model is kept; more --dropout,\n` +
-      `  a smaller model or more text help, and --patience stops here.`
+    return warning(
+      `overfitting since step ${formatNumber(best.step)}: the validation loss has risen from ${best.validationLoss.toFixed(3)} to ${validationLoss.toFixed(3)}, ` +
+        `the training loss has fallen from ${best.trainLoss.toFixed(3)} to ${trainLoss.toFixed(3)}. The best model is kept.`,
+      againstOverfitting(plan),
     );
   };
+}
+
+/** Training has ended with a loss above that of guessing, or clearly above that of its start. */
+function watchFailure(
+  plan: Flags & Pick<TrainPlan, 'uniformLoss'>,
+): (event: TrainEvent) => string | undefined {
+  let first: number | undefined;
+  let last: number | undefined;
+  return (event) => {
+    if (event.type === 'step' && Number.isFinite(event.loss)) first ??= event.loss;
+    if (event.type === 'evaluation') last = event.trainLoss;
+    if (event.type !== 'end' || first === undefined || last === undefined) return undefined;
+    if (event.reason !== 'finished' && event.reason !== 'stopped early') return undefined;
+    const isWorse = last > first + CLEARLY_WORSE;
+    const isGuessing = last >= plan.uniformLoss && isAboveUsual(plan);
+    if (!isWorse && !isGuessing) return undefined;
+    const than = isWorse
+      ? `above the ${first.toFixed(3)} of its first step`
+      : `above the ${plan.uniformLoss.toFixed(3)} of guessing`;
+    return warning(
+      `the training loss has ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${plan.settings.learningRate} is too high.`,
+      againstHighRate(plan),
+    );
+  };
+}
+
+/** The fault and the remedy, on lines that fit a terminal. */
+function warning(fault: string, remedy = ''): string {
+  const width = 78;
+  const lines: string[] = [];
+  let line = 'warning:'; // stands in front of the first
+  for (const word of `${fault} ${remedy}`.trim().split(' ')) {
+    if (line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = ' ';
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line].join('\n').replace(/^warning: /, '');
 }

@@ -1,15 +1,30 @@
 import { describe, expect, test } from 'vitest';
-import { warningsBefore, watchOverfitting } from '../../../src/cli/train/warnings.ts';
+import { warningsBefore, watchTraining } from '../../../src/cli/train/warnings.ts';
+import type { Flags } from '../../../src/cli/train/remedies.ts';
 import { freshProgress, type TrainEvent } from '../../../src/train/loop.ts';
 
 const plan = {
-  settings: { minFrequency: 2, vocabSize: Infinity },
   parameters: 800_000,
   epochs: 5,
+  isResumed: false,
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
-  config: { blockSize: 128 },
+  config: { blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
+  corpus: { files: ['book.txt'] },
+  settings: {
+    minFrequency: 1,
+    vocabSize: Infinity,
+    patience: 0,
+    learningRate: 1e-3,
+    preset: 'nano',
+  } as Flags['settings'],
+  uniformLoss: Math.log(90),
 };
+const withSettings = (settings: Partial<Flags['settings']>) => ({
+  settings: { ...plan.settings, ...settings },
+});
+/** A warning on one line. */
+const flat = (text: string): string => text.replaceAll(/\n +/g, ' ');
 
 describe('before the first step', () => {
   test('nothing is said about a run as it should be', () => {
@@ -35,7 +50,7 @@ describe('before the first step', () => {
     [
       'a text that names <unk>',
       {
-        settings: { minFrequency: 1, vocabSize: Infinity },
+        ...withSettings({ minFrequency: 1 }),
         tokens: { ...plan.tokens, unknown: 123_200 },
       },
       '11.2% of the tokens are <unk>, which the text names literally',
@@ -48,16 +63,131 @@ describe('before the first step', () => {
   ])('%s', (_name, change, message) => {
     const warnings = warningsBefore({ ...plan, ...change });
     expect(warnings.length).toBe(1);
-    expect(warnings[0]).toContain(message);
+    expect(flat(warnings[0])).toContain(message);
   });
   test('a large model is no harm where the text is read once or twice', () => {
     expect(warningsBefore({ ...plan, parameters: 10_700_000, epochs: 2 })).toEqual([]);
   });
 });
 
+describe('no warning advises a flag that would be refused, or what is so already', () => {
+  const overfitted = { parameters: 10_700_000, epochs: 50 };
+  const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, parameters: 10 };
+  const unknown = { tokens: { ...plan.tokens, unknown: 123_200 } };
+  const words = { tokenizer: { kind: 'word', vocabulary: ['話'] } };
+  /** What --init-from says itself, and what a resumed run keeps. */
+  const refused = {
+    'init-from': ['--n-embd', '--n-layer', '--min-frequency', '--vocab-size', '--tokenizer', '--preset'],
+    resume: [
+      '--n-embd',
+      '--n-layer',
+      '--dropout',
+      '--val-fraction',
+      '--val-file',
+      '--min-frequency',
+      '--vocab-size',
+      '--tokenizer',
+    ],
+  };
+  const situations = [
+    ['init-from', withSettings({ initFrom: 'gpt2', minFrequency: 3, vocabSize: 500 })],
+    ['resume', { isResumed: true, ...withSettings({ minFrequency: 3, vocabSize: 500 }) }],
+  ] as const;
+  test.each(
+    situations.flatMap(([name, situation]) =>
+      Object.entries({ overfitted, shortValidation, unknown, words }).map(
+        ([fault, change]) => [fault, name, { ...plan, ...change, ...situation }] as const,
+      ),
+    ),
+  )('%s with --%s', (_fault, name, told) => {
+    const text = warningsBefore(told).join('\n');
+    for (const flag of refused[name]) expect(text).not.toContain(flag);
+  });
+
+  const remediesOf = (change: Partial<typeof plan>): string =>
+    flat(warningsBefore({ ...plan, ...change }).join('\n'));
+  test.each([
+    [{ ...overfitted }, 'A smaller --n-embd or --n-layer, --dropout 0.2, --patience 8 or more text help.'],
+    [
+      { ...overfitted, config: { blockSize: 128, dropout: 0.2 } },
+      'A smaller --n-embd or --n-layer, --patience 8 or more text help.',
+    ],
+    [
+      {
+        ...overfitted,
+        config: { blockSize: 128, dropout: 0.3 },
+        ...withSettings({ patience: 8, initFrom: 'gpt2' }),
+      },
+      'A shorter run or more text help.',
+    ],
+    [{ ...shortValidation }, '--val-fraction 0.13, a --val-file or more text help.'],
+    [{ ...shortValidation, ...withSettings({ valFile: 'val.txt' }) }, 'A longer --val-file helps.'],
+    // A text of five characters has no fraction that holds a block and leaves one to learn from.
+    [
+      {
+        tokens: { train: 4, validation: 1, unknown: 0 },
+        parameters: 1,
+        config: { blockSize: 2, dropout: 0 },
+      },
+      'A --val-file or more text help.',
+    ],
+    [{ ...unknown }, 'the model learns it, and writes it only with --allow-unk.'],
+    [{ ...unknown, ...withSettings({ valFile: 'val.txt' }) }, '--tokenizer bpe helps.'],
+    [
+      { ...unknown, ...withSettings({ minFrequency: 5, vocabSize: 200 }) },
+      'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe help.',
+    ],
+    [
+      { ...unknown, corpus: { files: ['out/tokens.bin'] }, ...withSettings({ minFrequency: 2 }) },
+      'already: `gpt tokenize` makes another.',
+    ],
+  ])('%j', (change, remedy) => {
+    expect(remediesOf(change).endsWith(` ${remedy}`), remediesOf(change)).toBe(true);
+  });
+});
+
+describe('a learning rate that is too high', () => {
+  const ended = (first: number, last: number, change: Partial<typeof plan> = {}): string | undefined => {
+    const watch = watchTraining({ ...plan, ...change });
+    const step = { type: 'step', gradNorm: 1, learningRate: 3, skipped: undefined, seconds: 1 } as const;
+    watch({ ...step, step: 1, loss: first });
+    watch({
+      type: 'evaluation',
+      step: 9,
+      trainLoss: last,
+      validationLoss: last,
+      best: true,
+      progress: freshProgress,
+    });
+    const told = watch({
+      type: 'end',
+      reason: 'finished',
+      progress: freshProgress,
+      validationLoss: last,
+      why: undefined,
+    });
+    return told === undefined ? undefined : flat(told);
+  };
+  test('is told where training ends above guessing, with one that works', () => {
+    expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toBe(
+      'the training loss has ended at 4.600, above the 4.500 of guessing: the model has learnt nothing. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
+    );
+  });
+  test('or clearly above the start, of a fine-tuned and of a resumed model too', () => {
+    expect(ended(2, 2.9, withSettings({ initFrom: 'gpt2', learningRate: 0.1 }))).toMatch(
+      /above the 2\.000 of its first step.*--learning-rate 0\.0001 helps\.$/,
+    );
+    expect(ended(2, 2.9, { isResumed: true })).toMatch(/A new run with a lower --learning-rate helps\.$/);
+  });
+  test('but not of a run that has learnt, or is too short to', () => {
+    expect(ended(4.5, 2, withSettings({ learningRate: 3 }))).toBeUndefined();
+    expect(ended(4.5, 4.51)).toBeUndefined();
+  });
+});
+
 describe('overfitting', () => {
   const watched = (losses: readonly (readonly [train: number, validation: number])[]): string[] => {
-    const watch = watchOverfitting();
+    const watch = watchTraining(plan);
     let best = Infinity;
     return losses.flatMap(([trainLoss, validationLoss], i) => {
       const event: TrainEvent = {
@@ -84,9 +214,9 @@ describe('overfitting', () => {
   test('is told once, with both losses and since when', () => {
     const warnings = watched(parting);
     expect(warnings.length).toBe(1);
-    expect(warnings[0]).toContain('overfitting since step 300');
-    expect(warnings[0]).toContain('from 1.790 to 1.850');
-    expect(warnings[0]).toContain('from 1.400 to 1.000');
+    expect(flat(warnings[0])).toContain('overfitting since step 300');
+    expect(flat(warnings[0])).toContain('from 1.790 to 1.850');
+    expect(flat(warnings[0])).toContain('from 1.400 to 1.000');
   });
   test('is not seen in a loss that falls, levels off or is noisy', () => {
     expect(watched(parting.slice(0, 4))).toEqual([]);
