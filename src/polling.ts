@@ -4,6 +4,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 /** The longest that signals should go unheard. */
 export const SIGNAL_POLL_SECONDS = 0.1;
 
+/** A computation in parts: it yields between two, where it may be given up. */
+export type InParts<T> = Generator<void, T>;
+
+/** Computes all parts in one go. */
+export function allParts<T>(parts: InParts<T>): T {
+  for (;;) {
+    const { done, value } = parts.next();
+    if (done === true) return value;
+  }
+}
+
 /** Resolves to true when the work should stop. */
 export type Poll = () => Promise<boolean>;
 
@@ -20,4 +31,13 @@ export function startPolling(interrupted: () => boolean | Promise<boolean>, seco
     last = performance.now();
     return interrupted();
   };
+}
+
+/** Computes all parts, polling between two; undefined if a poll said to stop. */
+export async function unlessStopped<T>(parts: InParts<T>, poll: Poll): Promise<{ value: T } | undefined> {
+  for (;;) {
+    const { done, value } = parts.next();
+    if (done === true) return { value };
+    if (await poll()) return undefined;
+  }
 }

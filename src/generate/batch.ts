@@ -1,3 +1,4 @@
+import { allParts, type InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
 import { Draft, type DraftOptions, type TextNumber } from './draft.ts';
 
@@ -51,8 +52,13 @@ export class Batch<Text> {
 
   /** Starts a text. */
   add(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): void {
+    allParts(this.adding(text, prompt, number));
+  }
+
+  /** The same in parts. Given up, the text has not been started. */
+  *adding(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): InParts<void> {
     const draft = new Draft(this.#decoder.config, prompt, this.#options, number);
-    const logits = draft.start(this.#decoder, this.#rows.length).slice();
+    const logits = (yield* draft.starting(this.#decoder, this.#rows.length)).slice();
     this.#rows.push({ text, draft, logits, id: 0, ended: false });
   }
 
@@ -71,6 +77,11 @@ export class Batch<Text> {
 
   /** Lets the model read what has been drawn. */
   advance(): void {
+    allParts(this.advancing());
+  }
+
+  /** The same in parts. Given up, the batch is of no more use. */
+  *advancing(): InParts<void> {
     this.#removeEnded();
     const rows = this.#rows;
     if (rows.length === 0) return;
@@ -83,7 +94,8 @@ export class Batch<Text> {
       const logits = this.#decoder.step(rows.map(({ id }) => id));
       rows.forEach((row, text) => !full[text] && row.logits.set(logits.subarray(text * V, (text + 1) * V)));
     }
-    rows.forEach((row, text) => full[text] && row.logits.set(row.draft.restart(this.#decoder, text)));
+    for (const [text, { draft, logits }] of rows.entries())
+      if (full[text]) logits.set(yield* draft.restarting(this.#decoder, text));
   }
 
   /** The last rows take the places of those that end. */

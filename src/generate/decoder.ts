@@ -1,6 +1,7 @@
 import { plan } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
 import type { Backend, Loaded } from '../engine/instruction.ts';
+import { runInParts } from '../engine/run-in-parts.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { gpt, head } from '../model/gpt.ts';
@@ -12,10 +13,14 @@ import {
   type NamedTensor,
   type PlacedModel,
 } from '../model/placement.ts';
+import { allParts, type InParts } from '../polling.ts';
 
 /** A recorded pass. */
 interface Pass {
   readonly loaded: Loaded;
+  readonly instructions: number;
+  /** How long it took the last time, pauses included; undefined: not known yet. */
+  seconds: number | undefined;
   /** The logits of the last token of each text, as they lie in memory. */
   logits: Float32Array;
   readonly offset: number;
@@ -127,6 +132,11 @@ export class Decoder {
    * overwrites. All of them together must fit in the block size.
    */
   read(ids: ArrayLike<number>, text = 0): Float32Array {
+    return allParts(this.reading(ids, text));
+  }
+
+  /** The same in parts of about SIGNAL_POLL_SECONDS: a long prompt takes a large model seconds. Given up, it has read nothing. */
+  *reading(ids: ArrayLike<number>, text = 0): InParts<Float32Array> {
     const { blockSize } = this.config;
     const before = this.#lengths[text];
     const count = ids.length;
@@ -143,7 +153,10 @@ export class Decoder {
       ints[this.#positions.offset + t] = before + t;
     }
     ints[this.#last.offset] = count - 1;
-    const logits = this.#run(pass);
+    const start = performance.now();
+    yield* runInParts(pass.loaded, pass.instructions, pass.seconds);
+    pass.seconds = (performance.now() - start) / 1000;
+    const logits = this.#logits(pass);
     this.#lengths[this.#desk] = before + count;
     if (text !== this.#desk) this.copy(this.#desk, text, before);
     return logits;
@@ -164,7 +177,9 @@ export class Decoder {
       ints[this.#ids.offset + text] = ids[text];
       ints[this.#positions.offset + text] = before;
     }
-    const logits = this.#run((this.#steps[B] ??= this.#record(B, 1, 0)));
+    const pass = (this.#steps[B] ??= this.#record(B, 1, 0));
+    pass.loaded.run();
+    const logits = this.#logits(pass);
     for (let text = 0; text < B; text++) this.#lengths[text]++;
     return logits;
   }
@@ -189,8 +204,7 @@ export class Decoder {
     this.#lengths[to] = length;
   }
 
-  #run(pass: Pass): Float32Array {
-    pass.loaded.run();
+  #logits(pass: Pass): Float32Array {
     const { floats } = this.#backend;
     // Memory that grows is another buffer.
     if (pass.logits.buffer !== floats.buffer)
@@ -227,6 +241,12 @@ export class Decoder {
     const program = plan(t.nodes, this.#arena, [logits]);
     this.#backend.reserve(program.end);
     const { offset } = program.buffer(logits);
-    return { loaded: this.#backend.load(program.instructions), offset, logits: new Float32Array(B * V) };
+    return {
+      loaded: this.#backend.load(program.instructions),
+      instructions: program.instructions.length,
+      seconds: undefined,
+      offset,
+      logits: new Float32Array(B * V),
+    };
   }
 }

@@ -1,4 +1,5 @@
 import { Philox, Stream } from '../engine/philox.ts';
+import { allParts, type InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
 import { Sampler, type SamplingOptions } from './sampling.ts';
 
@@ -45,8 +46,13 @@ export class Draft {
 
   /** Lets the decoder read the prompt; returns the logits [V] of what comes next. */
   start(decoder: Decoder, text = 0): Float32Array {
+    return allParts(this.starting(decoder, text));
+  }
+
+  /** The same in parts. */
+  starting(decoder: Decoder, text = 0): InParts<Float32Array> {
     decoder.reset(text);
-    return decoder.read(this.#context, text);
+    return decoder.reading(this.#context, text);
   }
 
   /** Draws the next token. */
@@ -75,7 +81,12 @@ export class Draft {
 
   /** Lets the decoder forget the older half and read the younger one. */
   restart(decoder: Decoder, text = 0): Float32Array {
+    return allParts(this.restarting(decoder, text));
+  }
+
+  /** The same in parts. */
+  restarting(decoder: Decoder, text = 0): InParts<Float32Array> {
     this.#context.splice(0, this.#context.length - Math.max(1, Math.floor(this.#blockSize / 2)));
-    return this.start(decoder, text);
+    return this.starting(decoder, text);
   }
 }

@@ -12,7 +12,7 @@ import {
   type Health,
 } from './divergence.ts';
 import { learningRateAt, type ScheduleOptions } from './schedule.ts';
-import { SIGNAL_POLL_SECONDS, startPolling, type Poll } from '../polling.ts';
+import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type Poll } from '../polling.ts';
 import type { StepResult, Trainer } from './trainer.ts';
 
 /** What the loop needs to know; everything about corpora, files and terminals is the caller's. */
@@ -297,14 +297,14 @@ async function gradientOf(
   lastSeconds: number | undefined,
   poll: Poll,
 ): Promise<StepResult | undefined> {
-  const parts = lastSeconds === undefined ? Infinity : lastSeconds / microBatches / SIGNAL_POLL_SECONDS;
+  const seconds = lastSeconds && lastSeconds / microBatches;
   let loss = 0;
   let micro = 0;
   for (const batch of batches(step)) {
     if (micro > 0 && (await poll())) return undefined;
-    const part = await trainer.accumulateInParts(step, micro++, microBatches, batch, { parts, poll });
+    const part = await unlessStopped(trainer.accumulating(step, micro++, microBatches, batch, seconds), poll);
     if (part === undefined) return undefined;
-    loss += part;
+    loss += part.value;
   }
   return { loss, gradNorm: trainer.gradNorm() };
 }
@@ -317,8 +317,12 @@ async function meanLoss(
   evaluated?: LoopHooks['evaluated'],
 ): Promise<number | undefined> {
   const total = { sum: 0, count: 0 };
+  let seconds: number | undefined;
   for (const batch of batches) {
-    trainer.addLosses(batch, total);
+    const start = performance.now();
+    if ((await unlessStopped(trainer.addingLosses(batch, total, seconds), poll)) === undefined)
+      return undefined;
+    seconds = (performance.now() - start) / 1000;
     evaluated?.(total.count);
     if (await poll()) return undefined;
   }

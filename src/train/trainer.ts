@@ -2,7 +2,8 @@ import type { Program } from '../autodiff/plan.ts';
 import type { Batch } from '../data/batches.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
-import type { Poll } from '../polling.ts';
+import { runInParts } from '../engine/run-in-parts.ts';
+import { allParts, type InParts } from '../polling.ts';
 import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
@@ -75,32 +76,24 @@ export class Trainer {
    * @returns the micro-batch's part of the step's loss
    */
   accumulate(step: number, micro: number, microBatches: number, batch: Batch): number {
-    this.#prepare(step, micro, microBatches, batch);
-    const { program, loaded } = this.#pass(micro);
-    loaded.run();
-    return this.#backend.floats[this.programs.loss(program)] / microBatches;
+    return allParts(this.accumulating(step, micro, microBatches, batch, 0));
   }
 
   /**
-   * The same in a number of parts, at most one for each instruction, polling between two.
+   * The same in parts. Given up, the gradients are incomplete; parameters and moments are as before.
    *
-   * @returns undefined if a poll says to stop
+   * @param seconds how long it is expected to take; undefined: not known yet
    */
-  async accumulateInParts(
+  *accumulating(
     step: number,
     micro: number,
     microBatches: number,
     batch: Batch,
-    { parts, poll }: { parts: number; poll: Poll },
-  ): Promise<number | undefined> {
+    seconds: number | undefined,
+  ): InParts<number> {
     this.#prepare(step, micro, microBatches, batch);
     const { program, loaded } = this.#pass(micro);
-    const count = program.instructions.length;
-    const n = Math.min(count, Math.max(1, Math.ceil(parts)));
-    for (let part = 0; part < n; part++) {
-      if (part > 0 && (await poll())) return undefined;
-      loaded.run(Math.floor((count * part) / n), Math.floor((count * (part + 1)) / n));
-    }
+    yield* runInParts(loaded, program.instructions.length, seconds);
     return this.#backend.floats[this.programs.loss(program)] / microBatches;
   }
 
@@ -147,8 +140,17 @@ export class Trainer {
 
   /** Adds the losses of a batch's tokens, in nats, and their number. */
   addLosses(batch: Batch, total: { sum: number; count: number }): void {
+    allParts(this.addingLosses(batch, total, 0));
+  }
+
+  /** The same in parts. @param seconds how long it is expected to take; undefined: not known yet */
+  *addingLosses(
+    batch: Batch,
+    total: { sum: number; count: number },
+    seconds: number | undefined,
+  ): InParts<void> {
     this.#fill(batch);
-    this.#evaluate.run();
+    yield* runInParts(this.#evaluate, this.programs.evaluate.instructions.length, seconds);
     for (let i = 0; i < batch.targets.length; i++) {
       if (batch.targets[i] < 0) continue;
       total.sum += this.#backend.floats[this.programs.losses + i];

@@ -5,6 +5,7 @@ import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
+import { SIGNAL_POLL_SECONDS, unlessStopped } from '../../src/polling.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 
 const config: ModelConfig = {
@@ -71,16 +72,19 @@ describe('training', () => {
     const gradients = () => trainer.gradients().map(({ data }) => data.slice());
     const whole = [0, 1].map((micro) => trainer.accumulate(3, micro, 2, batch(micro)));
     const expected = gradients();
-    let polls = 0;
-    const pauses = { parts: 7, poll: () => Promise.resolve(++polls > 12) };
-    const parts: (number | undefined)[] = [];
-    for (const micro of [0, 1])
-      parts.push(await trainer.accumulateInParts(3, micro, 2, batch(micro), pauses));
-    expect(parts).toEqual(whole);
-    expect(gradients()).toEqual(expected);
-    expect(polls).toBe(12);
-    expect(await trainer.accumulateInParts(3, 0, 2, batch(0), pauses)).toBeUndefined();
-    expect(polls).toBe(13);
+    for (const seconds of [6.5 * SIGNAL_POLL_SECONDS, undefined]) {
+      let polls = 0;
+      const poll = (): Promise<boolean> => Promise.resolve(++polls === 0);
+      for (const micro of [0, 1]) {
+        const parts = trainer.accumulating(3, micro, 2, batch(micro), seconds);
+        expect(await unlessStopped(parts, poll)).toEqual({ value: whole[micro] });
+      }
+      expect(gradients()).toEqual(expected);
+      if (seconds !== undefined) expect(polls).toBe(12);
+      else expect(polls).toBeGreaterThan(50); // between all instructions
+      const stopped = trainer.accumulating(3, 0, 2, batch(0), seconds);
+      expect(await unlessStopped(stopped, () => Promise.resolve(true))).toBeUndefined();
+    }
     await backend.close();
   });
 

@@ -5,6 +5,7 @@ import type { Decoder } from '../../generate/decoder.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped } from '../../polling.ts';
 import type { Request, Requests } from './prompts.ts';
 import type { Settings } from './settings.ts';
 
@@ -51,6 +52,7 @@ export async function writeTexts(
     stopStrings: settings.stop,
     stopIds: tokenizer.special.endIds,
   };
+  const poll = startPolling(() => interrupted(), SIGNAL_POLL_SECONDS);
   const queue: Writing[] = []; // in the order of the requests; the first is being shown
   let failure: unknown; // of a prompt; the texts after those before it are finished first
 
@@ -64,9 +66,11 @@ export async function writeTexts(
       }
       if (request === undefined) return;
       const writing = { request, written: new WrittenText(tokenizer, ends), details: [] };
-      batch.add(writing, request.prompt.ids, { promptIndex: request.index, sample: request.sample });
+      const number = { promptIndex: request.index, sample: request.sample };
+      const started = await unlessStopped(batch.adding(writing, request.prompt.ids, number), poll);
+      if (started === undefined) return;
       if (queue.push(writing) === 1) await output.start(writing);
-      await nextTurn(); // a prefill may take a second
+      await poll();
     }
   };
 
@@ -88,7 +92,7 @@ export async function writeTexts(
     else await showFinished(queue, output);
     await nextTurn(); // signals, keys and a closed pipe are noticed in between
     if (interrupted()) break;
-    batch.advance();
+    if ((await unlessStopped(batch.advancing(), poll)) === undefined) break;
   }
   for (const [i, writing] of queue.entries()) {
     if (i > 0) await output.start(writing);

@@ -1,0 +1,17 @@
+import { SIGNAL_POLL_SECONDS, type InParts } from '../polling.ts';
+import type { Loaded } from './instruction.ts';
+
+/**
+ * Runs a program in equal parts, as many as it takes to stay interruptible, at most one for each instruction.
+ *
+ * @param count how many instructions it has
+ * @param seconds how long it is expected to take; undefined: not known yet
+ */
+export function* runInParts(loaded: Loaded, count: number, seconds: number | undefined): InParts<void> {
+  const wanted = seconds === undefined ? Infinity : Math.ceil(seconds / SIGNAL_POLL_SECONDS);
+  const parts = Math.min(count, Math.max(1, wanted));
+  for (let part = 0; part < parts; part++) {
+    if (part > 0) yield;
+    loaded.run(Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts));
+  }
+}
