@@ -6,6 +6,7 @@ import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
 import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatCount, formatNumber } from '../format.ts';
+import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { threadsOption, warnOfSlowEngine } from './model-options.ts';
 import { argument, choice, number, option } from './options.ts';
@@ -54,7 +55,7 @@ async function bench(models: readonly BenchModelName[], { seconds, threads, json
   await backend.close();
   if (json === undefined) await print(`${stdoutColors.bold(row(HEAD))}\n`);
   for (const name of models.length > 0 ? models : names) {
-    const result = await measure(name, seconds, started);
+    const result = await whileDoing(`measuring ${name}`, () => measure(name, seconds, started));
     results.push(result);
     if (json === undefined) await print(`${row(cells(result))}\n`);
   }

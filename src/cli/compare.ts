@@ -8,6 +8,7 @@ import { countParameters } from '../model/parameters.ts';
 import type { NamedRun } from '../report/charts.ts';
 import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatColumns, formatCount, formatDuration, formatLoss, formatNumber } from '../format.ts';
+import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, type Series } from './line-chart.ts';
 import { modelFolder } from './model-options.ts';
@@ -46,7 +47,12 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
       { hint: 'name two or more run folders; gpt inspect shows a single one' },
     );
   const names = namesOf(folders);
-  const runs = folders.map((folder, i) => ({ name: names[i], run: readRun(folder) }));
+  const runs = await whileDoing('reading the runs', (activity) =>
+    folders.map((folder, i) => {
+      activity.update(`reading ${printable(names[i])}, ${i + 1} of ${folders.length}`);
+      return { name: names[i], run: readRun(folder) };
+    }),
+  );
   if (html !== undefined) await writePage(comparisonReport(runs), html);
   if (json) await print(`${JSON.stringify(toJson(runs), undefined, 2)}\n`);
   else if (html === undefined) await print(`${comparison(runs)}\n`);

@@ -10,6 +10,7 @@ import { gemmPeak, readBandwidth } from '../measure/engine.ts';
 import { benchModels } from '../measure/models.ts';
 import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatColumns, formatPercent, formatTable } from '../format.ts';
+import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { threadsOption } from './model-options.ts';
 import { rateOf } from './profile-table.ts';
@@ -59,20 +60,29 @@ interface Findings {
 
 async function doctor({ threads, json }: Flags): Promise<void> {
   notice('Checking the engine; this takes some ten seconds.\n');
-  const findings = await examine(threads === undefined ? {} : { threads });
+  const findings = await whileDoing('measuring how busy the cores are', (activity) =>
+    examine(threads === undefined ? {} : { threads }, activity.update),
+  );
   await print(json ? `${JSON.stringify(findings, undefined, 2)}\n` : report(findings));
 }
 
-async function examine(options: { readonly threads?: number }): Promise<Findings> {
+async function examine(
+  options: { readonly threads?: number },
+  progress: (what: string) => void,
+): Promise<Findings> {
   const load = await measureBusyCores();
   const { backend, rejected } = await chooseBackend({ ...options, profile: true });
+  progress('measuring matrix products');
   const peakFlops = gemmPeak(backend);
+  progress('measuring memory');
   const bandwidth = readBandwidth(backend);
   await backend.close();
   const { backend: one } = await chooseBackend({ threads: 1 });
+  progress('measuring matrix products with one thread');
   const peakFlopsOneThread = gemmPeak(one);
   await one.close();
   const { backend: fresh } = await chooseBackend({ ...options, profile: true });
+  progress('training a model, kernel by kernel');
   const kernels = profileTraining(fresh);
   const { activeThreads } = fresh;
   await fresh.close();

@@ -30,7 +30,7 @@ export function baselineReader(instead: string | undefined): BaselineReader {
     const whole = `${key} ${vocabulary}`;
     let baselines = trained.get(whole);
     if (baselines === undefined) {
-      const share = startShare('counted');
+      const share = startShare('baselines fitted');
       baselines = trainBaselines(train, share.update);
       share.stop();
       trained.set(whole, baselines);

@@ -7,6 +7,7 @@ import {
 } from '../evaluate/memorization/memorization.ts';
 import { readTrainingText, type TrainingText } from '../evaluate/training-text.ts';
 import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
+import { startActivity, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';
 import { startShare } from './progress-bar.ts';
 import { print, printable, stdoutColors } from './terminal.ts';
@@ -26,8 +27,15 @@ export async function evaluateMemorization(
     try {
       const training = readTrainingText(model, folder.tokenizer, flags.baselineText);
       const share = startShare('written');
-      const found = measureMemorization(folder, backend, training, flags, share.update);
-      share.stop();
+      let comparison: Activity | undefined;
+      const found = measureMemorization(folder, backend, training, flags, {
+        written: share.update,
+        comparing() {
+          share.stop();
+          comparison = startActivity('looking for copies in the training text');
+        },
+      });
+      comparison?.stop();
       if (flags.json) await print(`${JSON.stringify(toJson(model, training, found, flags))}\n`);
       else await print(`${i > 0 ? '\n' : ''}${show(model, training, found, flags)}\n`);
     } finally {

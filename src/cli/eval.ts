@@ -11,6 +11,7 @@ import { baselineReader, type BaselineReader } from './eval-baselines.ts';
 import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
+import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
 import {
@@ -220,13 +221,20 @@ async function* evaluateModel(
   try {
     const texts = readTexts(model, folder.tokenizer);
     const trained = baselines?.(model, folder.tokenizer);
+    // Before the bar of the evaluation, which would stand at 100 % meanwhile.
+    const baselinesOf =
+      trained === undefined
+        ? []
+        : await whileDoing('measuring the baselines', () =>
+            texts.map(({ file, text, characters }) => trained(file, text, characters)),
+          );
     const lengths = texts.map(({ text }) => text.ids.length);
     const total = lengths.reduce((sum, length) => sum + length, 0);
     let before = 0;
     const scorer = openScorer(folder, backend, Math.max(...lengths), flags);
     // On the terminal where the tokens appear, they are the progress, and a bar would draw over them.
     const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
-    for (const { file, text, characters } of texts) {
+    for (const [i, { file, text, characters }] of texts.entries()) {
       const start = before;
       before += text.ids.length;
       const scores = scorer.scores(text, (done) => share?.update((start + done * text.ids.length) / total));
@@ -243,7 +251,7 @@ async function* evaluateModel(
           file,
           stride: scorer.stride,
           vocabSize: folder.config.vocabSize,
-          baselines: trained?.(file, text, characters),
+          baselines: baselinesOf[i],
         };
       }
     }

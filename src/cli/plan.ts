@@ -14,6 +14,7 @@ import {
   formatPercent,
   formatTable,
 } from '../format.ts';
+import { startActivity, type Activity } from './activity.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, number, option, wholeNumber } from './options.ts';
 import { addRunOptions } from './run-options.ts';
@@ -104,10 +105,18 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     color: _color,
     ...options
   } = rest;
+  let measurement: Activity | undefined;
   const planned = await planRun(
     { corpus, ...options },
-    { tokens, flopsPerParameter, threads: options.threads ?? defaultThreads() },
-  );
+    {
+      tokens,
+      flopsPerParameter,
+      threads: options.threads ?? defaultThreads(),
+      measuring: () => {
+        measurement ??= startActivity('measuring this machine');
+      },
+    },
+  ).finally(() => measurement?.stop());
   const rows = devicesFor({ device, devices: count, peak, utilization, price } as HardwareFlags).map(
     (each) => ({ ...each, ...costOn(each, { flops: planned.flops, stateBytes: planned.stateBytes, count }) }),
   );

@@ -11,6 +11,7 @@ import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { bannedIds } from '../tokenizer/tokenizer.ts';
 import { formatBytes } from '../format.ts';
+import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, startEngine, threadsOption, unkOption } from './model-options.ts';
 import { anyText, argument, filePath, option } from './options.ts';
@@ -49,7 +50,9 @@ export function register(command: Command): void {
 async function report(folders: readonly string[], flags: Flags): Promise<void> {
   if (folders.length > 1) {
     const names = namesOf(folders);
-    const runs = folders.map((folder, i) => ({ name: names[i], run: readRun(folder) }));
+    const runs = await whileDoing('reading the runs', () =>
+      folders.map((folder, i) => ({ name: names[i], run: readRun(folder) })),
+    );
     await writePage(comparisonReport(runs), flags.output ?? 'report.html', flags.json);
   } else {
     const folder = chosenModel(folders[0]);
@@ -72,9 +75,13 @@ async function runPage(path: string, flags: Flags): Promise<string> {
   const { model } = run;
   const backend = await startEngine(model, flags.threads);
   try {
-    const ids = textToRead(run, backend, flags);
+    const ids = await whileDoing('preparing the text', () => textToRead(run, backend, flags));
     const shown = ids.slice(0, Math.min(VIEWED_TOKENS, model.config.blockSize));
-    return runReport(run, viewModel(model, backend, shown), { hasSample: flags.text === undefined });
+    return await whileDoing('reading the weights', (activity) =>
+      runReport(run, viewModel(model, backend, shown, activity.update), {
+        hasSample: flags.text === undefined,
+      }),
+    );
   } finally {
     await backend.close();
   }

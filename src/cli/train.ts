@@ -5,6 +5,7 @@ import { UsageError } from '../errors.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/loop.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
+import { startActivity, type Activity } from './activity.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
@@ -96,12 +97,17 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const view = createView();
   let watch: ((event: TrainEvent) => string | undefined) | undefined;
   const started = performance.now();
+  let measurement: Activity | undefined;
   let plan: TrainPlan;
   let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
   let result: TrainResult;
   try {
     result = await trainModel(options, {
+      measuring: () => {
+        measurement = startActivity('measuring this machine');
+      },
       plan: (made) => {
+        measurement?.stop();
         plan = made;
         interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
         watch = watchTraining(made);

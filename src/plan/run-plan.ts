@@ -25,6 +25,8 @@ export interface PlanOptions {
   readonly tokens?: number | undefined;
   readonly flopsPerParameter?: number | undefined;
   readonly threads: number;
+  /** Called before the speed of this machine is measured. */
+  readonly measuring?: (() => void) | undefined;
 }
 
 export interface RunPlan {
@@ -82,7 +84,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
   const options = start?.options ?? given;
   const { corpus, textTokens, settings, vocabSize } =
     options.corpus.length > 0
-      ? await forText(options, engine, start?.tokenizer)
+      ? await forText(options, engine, start?.tokenizer, plan.measuring)
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
@@ -97,6 +99,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
 
   const stepFlops = (flops + attentionFlops) / steps / microBatches;
   const measured = memoryBytes < MEASURED_BYTES && stepFlops < MEASURED_FLOPS;
+  plan.measuring?.();
   const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, engine, CALIBRATION);
   return {
     corpus,
@@ -135,9 +138,11 @@ async function forText(
   options: TrainModelOptions,
   engine: LazyBackend,
   tokenizer?: Tokenizer,
+  measuring?: () => void,
 ): Promise<Planned> {
   const data = readTrainingData(options, tokenizer);
   const seconds = budgetSeconds(options);
+  if (seconds !== undefined) measuring?.();
   const fitted =
     seconds === undefined ? options : (await fitToBudget(options, data, { seconds, engine })).options;
   return {

@@ -27,11 +27,20 @@ const NEIGHBORS = 5;
 /** Longer texts make maps whose squares are too small to see. */
 export const VIEWED_TOKENS = 32;
 
-/** @param ids what the model reads, at most as many as fit its block */
-export function viewModel(folder: ModelFolder, backend: Backend, ids: ArrayLike<number>): ModelViews {
+/**
+ * @param ids what the model reads, at most as many as fit its block
+ * @param progress called with what is going to be done next
+ */
+export function viewModel(
+  folder: ModelFolder,
+  backend: Backend,
+  ids: ArrayLike<number>,
+  progress: (what: string) => void = () => {},
+): ModelViews {
   const { config } = folder;
   const tensors = readWeights(folder);
   const wte = tensors.find(({ name }) => name === 'wte.weight')!;
+  progress('running the model');
   const activations = readActivations(
     backend,
     config,
@@ -39,14 +48,19 @@ export function viewModel(folder: ModelFolder, backend: Backend, ids: ArrayLike<
       into.forEach(({ name, data }) => data.set(tensors.find((tensor) => tensor.name === name)!.data)),
     ids,
   );
+  progress('computing the attention maps');
   const labels = Array.from(ids, (id) => visible(folder.tokenizer.vocabulary[id]));
   const maps: number[][] = [];
   for (let layer = 0; layer < config.nLayer; layer++)
     for (let head = 0; head < config.nHead; head++)
       maps.push(triangle(attentionMap(activations, layer, head), ids.length));
+  progress('measuring the weights');
+  const weights = tensors.map(weightStatistics);
+  progress('mapping the embeddings');
+  const map = mapEmbeddings(folder, wte.data);
   return {
-    weights: tensors.map(weightStatistics),
-    ...mapEmbeddings(folder, wte.data),
+    weights,
+    ...map,
     attention: { labels, nLayer: config.nLayer, nHead: config.nHead, maps },
     expectations: logitLens(activations, ids, 1),
     ids: Array.from(ids),

@@ -317,9 +317,11 @@ export async function expectSeconds(
   { forwardBackward }: TrainingPrograms,
   steps: number,
   engine: LazyBackend,
+  measuring?: () => void,
 ): Promise<number | undefined> {
   const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
+  measuring?.();
   const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, CALIBRATION);
   return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
 }

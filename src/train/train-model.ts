@@ -78,6 +78,8 @@ export interface TrainPlan {
 }
 
 export interface TrainHandlers {
+  /** Before the plan: the speed of this machine is going to be measured, which takes a second or more. */
+  readonly measuring?: () => void;
   readonly plan?: (plan: TrainPlan) => void;
   /** A run that is fitted to a time has come to know better how many steps that is. */
   readonly refitted?: (maxIters: number) => void;
@@ -165,6 +167,7 @@ async function runTraining(
   const startStep = checkpoint?.state.step ?? 0;
   const seconds = checkpoint === undefined ? budgetSeconds(effective) : moreSeconds(options);
   const fit = checkpoint === undefined ? fitToBudget : fitMore;
+  if (seconds !== undefined) handlers.measuring?.();
   const fitted =
     seconds === undefined ? undefined : await fit(effective, data, { seconds, engine, startStep });
   const { valFraction } = data;
@@ -195,7 +198,8 @@ async function runTraining(
   const programs = trainingPrograms(trainingShape);
   checkMemory(trainingShape, 4 * programs.end, memoryLimit(engine.threads));
   const expectedSeconds =
-    seconds ?? (await expectSeconds(trainingShape, programs, settings.maxIters - startStep, engine));
+    seconds ??
+    (await expectSeconds(trainingShape, programs, settings.maxIters - startStep, engine, handlers.measuring));
   const { backend, rejected } = await engine.open();
   let opened: Run | undefined;
   try {

@@ -16,6 +16,7 @@ import {
   formatRate,
   formatTable,
 } from '../../format.ts';
+import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
 import { lossesToJson } from '../run-summary.ts';
 import { print, printable, stdoutColors } from '../terminal.ts';
@@ -30,7 +31,7 @@ export async function printOverview(
   { json }: { readonly json: boolean },
 ): Promise<void> {
   const run = describeRun(folder);
-  const weights = readWeights(folder).map(weightStatistics);
+  const weights = await whileDoing('reading the weights', () => readWeights(folder).map(weightStatistics));
   if (json) {
     await print(`${JSON.stringify(toJson(run, weights), undefined, 2)}\n`);
     return;

@@ -26,15 +26,19 @@ export function trainBaselines(
 ): TrainedBaselines {
   const { vocabSize } = training.tokenizer;
   const names = Object.keys(ngramOrders) as (keyof typeof ngramOrders)[];
+  const compressorNames = Object.keys(compressors) as CompressorName[];
+  const parts = names.length + compressorNames.length;
   const models = names.map((name, i) => {
     const model = createNgramModel(countNgrams(sourceOf(training), vocabSize, ngramOrders[name]));
-    progress((i + 1) / names.length);
+    progress((i + 1) / parts);
     return [name, model] as const;
   });
   const trainingBytes = Buffer.from(textOf(training));
-  const compress = (Object.keys(compressors) as CompressorName[]).map(
-    (name) => [name, trainCompressor(name, trainingBytes)] as const,
-  );
+  const compress = compressorNames.map((name, i) => {
+    const compressor = trainCompressor(name, trainingBytes);
+    progress((names.length + i + 1) / parts);
+    return [name, compressor] as const;
+  });
   return (text, characters) => {
     const bytes = Buffer.from(textOf(text));
     return {

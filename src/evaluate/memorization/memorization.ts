@@ -28,16 +28,18 @@ export interface Memorization {
  * Lets a model write, each text from nothing, and looks its texts up in what it was trained on. Any text of the same
  * language shares some stretches with it: how many, the validation split shows.
  *
- * @param progress called with the share written, 0 … 1
+ * @param progress.written called with the share written, 0 … 1
+ * @param progress.comparing called before what was written is looked up in the training text
  */
 export function measureMemorization(
   folder: ModelFolder,
   backend: Backend,
   training: TrainingText,
   options: WritingOptions,
-  progress: (done: number) => void = () => {},
+  progress: { readonly written?: (done: number) => void; readonly comparing?: () => void } = {},
 ): Memorization {
-  const written = writeTexts(folder, backend, options, progress);
+  const written = writeTexts(folder, backend, options, progress.written ?? (() => {}));
+  progress.comparing?.();
   const unseen = evenParts(training.validation, options);
   const [ours, theirs] = findCopies([written, unseen], training.train);
   return { written: ours, validation: unseen.length === 0 ? undefined : theirs };

@@ -30,6 +30,11 @@ describe('the frame', () => {
     expect(text).toMatch(/what it writes at step 600:\n {2}│ HAMLET:\n {2}│ To be/);
     expect(text).toMatch(/step 600\/1,000 ━+─+ {2}60% {2}loss 2\.030 {2}32,000 tok\/s {2}ETA 1m 12s$/);
   });
+  test('shows the evaluation of the whole validation split in place of a bar at 100 %', () => {
+    const evaluating = frame(80, 24, { ...run, step: 1000, evaluated: 0.404 });
+    expect(evaluating.at(-1)).toBe('evaluating the whole validation split 40%');
+    expect(frame(80, 24, { ...run, step: 1000, evaluated: 1 }).at(-1)).toMatch(/^step 1,000\/1,000 .*100%/);
+  });
   test('has its x axis end where the run will', () => {
     expect(frame(80, 24).some((line) => /^ +\d+ +1000$/.test(line))).toBe(true);
   });
