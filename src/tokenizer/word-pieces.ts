@@ -8,6 +8,7 @@
  * decomposed Latin, the joiners within Persian words, and the variation selectors behind emoji.
  */
 import { pairAt, unitClasses, WHITE_SPACE, type PieceRule } from './pieces.ts';
+import type { TextUnits } from './text-units.ts';
 
 /** A rule, and the same as a regular expression for tokenizer.json. */
 export interface WordRule {
@@ -39,54 +40,72 @@ const STARTS = [OTHER, WORD, WHITE, SPACE].reduce((bits, first) => {
   return joined.reduce((rest, second) => rest & ~(1 << (4 * first + second)), bits);
 }, 0xffff);
 
+/** Which class each character has. */
+interface Classes {
+  readonly ofUnit: Uint8Array;
+  /** Of a surrogate pair. */
+  readonly ofPair: (pair: string) => number;
+}
+
 /** @param marks what a mark is: MARK, or OTHER where it is a piece of its own */
+const makeClasses = (marks: typeof MARK | typeof OTHER): Classes => ({
+  ofUnit: unitClasses(
+    [
+      [marks, MARK_CHARACTER],
+      [WORD, WORD_CHARACTER],
+      [WHITE, new RegExp(`[${WHITE_SPACE}]`)],
+      [SPACE, / /],
+    ],
+    HALF,
+  ),
+  ofPair: (pair) => (WORD_CHARACTER.test(pair) ? WORD : MARK_CHARACTER.test(pair) ? marks : OTHER),
+});
+
 function wordStarts(marks: typeof MARK | typeof OTHER): PieceRule {
   /** Made at first use: 65,536 tests take about 5 ms. */
-  let classes: Uint8Array | undefined;
-  const classTable = (): Uint8Array =>
-    (classes ??= unitClasses(
-      [
-        [marks, MARK_CHARACTER],
-        [WORD, WORD_CHARACTER],
-        [WHITE, new RegExp(`[${WHITE_SPACE}]`)],
-        [SPACE, / /],
-      ],
-      HALF,
-    ));
-  const classOfPair = (pair: string): number =>
-    WORD_CHARACTER.test(pair) ? WORD : MARK_CHARACTER.test(pair) ? marks : OTHER;
+  let classes: Classes | undefined;
+  return (units, length, final, starts) =>
+    cutWords((classes ??= makeClasses(marks)), units, length, final, starts);
+}
 
-  return (units, length, final, starts) => {
-    const table = classTable();
-    let end = length;
-    // The first half of a surrogate pair waits for the second.
-    if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
-    let last = WHITE;
-    let count = 0;
-    for (let i = 0; i < end; i++) {
-      // Neither pairs nor marks: a loop of its own, as it is twice as fast.
-      let kind = OTHER;
-      for (; i < end; i++) {
-        starts[count] = i;
-        kind = table[units.getUint16(2 * i, true)];
-        if (kind >= HALF) break;
-        count += (STARTS >> (4 * last + kind)) & 1;
-        last = kind;
-      }
-      if (i === end) break;
-      if (kind === HALF) kind = classOfPair(pairAt(units, i++));
-      if (kind === MARK) {
-        if (last === WORD || last === OTHER) continue;
-        kind = OTHER; // without a character to belong to, it is one
-      }
+/** No closure of `wordStarts`: V8 compiles a function that exists once a fifth faster, as it knows what is constant around it. */
+function cutWords(
+  { ofUnit, ofPair }: Classes,
+  units: TextUnits,
+  length: number,
+  final: boolean,
+  starts: Uint32Array,
+): number {
+  let end = length;
+  // The first half of a surrogate pair waits for the second.
+  if (!final && end > 0 && ofUnit[units.getUint16(2 * end - 2, true)] === HALF) end--;
+  let last = WHITE;
+  let count = 0;
+  for (let i = 0; i < end; i++) {
+    // Neither pairs nor marks: a loop of its own, as it is twice as fast.
+    for (; i < end; i++) {
+      starts[count] = i;
+      const kind = ofUnit[units.getUint16(2 * i, true)];
+      if (kind >= HALF) break;
       count += (STARTS >> (4 * last + kind)) & 1;
       last = kind;
     }
-    // A mark may still follow whatever is not white space, and a word the space before it.
-    if (!final && last !== WHITE) count--;
-    else starts[count] = end;
-    return count;
-  };
+    if (i === end) break;
+    const half = ofUnit[units.getUint16(2 * i, true)];
+    const kind = half === HALF ? ofPair(pairAt(units, i++)) : half;
+    if (kind !== MARK) {
+      count += (STARTS >> (4 * last + kind)) & 1;
+      last = kind;
+    } else if (last === WHITE || last === SPACE) {
+      // Without a character to belong to, a mark is one.
+      count += (STARTS >> (4 * last + OTHER)) & 1;
+      last = OTHER;
+    }
+  }
+  // A mark may still follow whatever is not white space, and a word the space before it.
+  if (!final && last !== WHITE) count--;
+  else starts[count] = end;
+  return count;
 }
 
 export const WORDS: WordRule = {
