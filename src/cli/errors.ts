@@ -69,7 +69,13 @@ function describeCommanderError(error: CommanderError, { line, flags }: GivenCom
   const [first = '', suggestion] = error.message.split('\n');
   const unknown = /^error: unknown option '(.+)'$/s.exec(first)?.[1];
   const didYouMean = suggestion?.match(/^\((.*\?)\)$/)?.[1];
-  const hint = unknown === undefined ? didYouMean && `d${didYouMean.slice(1)}` : hintForFlag(unknown, flags);
+  const isExcess = error.code === 'commander.excessArguments';
+  const hint =
+    unknown !== undefined
+      ? hintForFlag(unknown, flags)
+      : isExcess
+        ? 'put a text with spaces in quotes'
+        : didYouMean && `d${didYouMean.slice(1)}`;
   return {
     exitCode: 2,
     message: first.replace(/^error: /, ''),
