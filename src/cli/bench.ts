@@ -10,6 +10,7 @@ import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { threadsOption, warnOfSlowEngine } from './model-options.ts';
 import { argument, choice, number, option } from './options.ts';
+import { printJson } from './json-output.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 
 const names = Object.keys(benchModels) as BenchModelName[];
@@ -59,7 +60,7 @@ async function bench(models: readonly BenchModelName[], { seconds, threads, json
     results.push(result);
     if (json === undefined) await print(`${row(cells(result))}\n`);
   }
-  if (json) await print(`${JSON.stringify(results, undefined, 2)}\n`);
+  if (json) await printJson(results, 2);
 }
 
 async function measure(

@@ -1,7 +1,7 @@
 /** `gpt compare`: runs over one another, and what makes them differ. */
 import type { Command } from 'commander';
 import { runFolders } from '../checkpoint/runs.ts';
-import { UsageError } from '../errors.ts';
+import { isSystemError, UsageError, UserError } from '../errors.ts';
 import { differences, haveSameTokens, type Difference } from '../inspect/compare-runs.ts';
 import { readRun, summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
@@ -9,13 +9,15 @@ import type { NamedRun } from '../report/charts.ts';
 import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatColumns, formatCount, formatDuration, formatLoss, formatNumber } from '../format.ts';
 import { whileDoing } from './activity.ts';
+import { describeSystemError } from './errors.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, type Series } from './line-chart.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, filePath, option } from './options.ts';
 import { writePage } from './report.ts';
 import { lossesToJson } from './run-summary.ts';
-import { print, printable, stdoutColors } from './terminal.ts';
+import { printJson } from './json-output.ts';
+import { print, printableLine, stdoutColors, warn } from './terminal.ts';
 import { cut } from './token-label.ts';
 
 interface Flags {
@@ -39,35 +41,50 @@ export function register(command: Command): void {
 
 async function compare(given: readonly string[], { html, json }: Flags): Promise<void> {
   const folders = given.length > 0 ? given : runFolders();
-  if (folders.length < 2)
+  const found = await whileDoing('reading the runs', (activity) =>
+    folders.flatMap((folder, i) => {
+      activity.update(`reading ${printableLine(folder)}, ${i + 1} of ${folders.length}`);
+      return given.length > 0 ? [readRun(folder)] : readIfPossible(folder);
+    }),
+  );
+  if (found.length < 2)
     throw new UsageError(
       given.length === 0
-        ? `there are ${folders.length === 0 ? 'no runs' : 'no two runs'} under checkpoints/ to compare`
+        ? `there are ${found.length === 0 ? 'no runs' : 'no two runs'} under checkpoints/ to compare`
         : 'one run alone cannot be compared',
       { hint: 'name two or more run folders; gpt inspect shows a single one' },
     );
-  const names = namesOf(folders);
-  const runs = await whileDoing('reading the runs', (activity) =>
-    folders.map((folder, i) => {
-      activity.update(`reading ${printable(names[i])}, ${i + 1} of ${folders.length}`);
-      return { name: names[i], run: readRun(folder) };
-    }),
-  );
+  const names = namesOf(found.map(({ model }) => model.folder));
+  const runs = found.map((run, i) => ({ name: names[i], run }));
   if (html !== undefined) await writePage(comparisonReport(runs), html);
-  if (json) await print(`${JSON.stringify(toJson(runs), undefined, 2)}\n`);
+  if (json) await printJson(toJson(runs), 2);
   else if (html === undefined) await print(`${comparison(runs)}\n`);
+}
+
+/** A run, or none and a warning: one that cannot be read does not stop the others. */
+function readIfPossible(folder: string): RunRecord[] {
+  try {
+    return [readRun(folder)];
+  } catch (error) {
+    const reason = isSystemError(error) ? describeSystemError(error) : error;
+    if (typeof reason !== 'string' && !(reason instanceof UserError)) throw error;
+    warn(`left out ${printableLine(typeof reason === 'string' ? reason : reason.message)}`);
+    return [];
+  }
 }
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
 const WIDEST = 100;
 const CHART_HEIGHT = 12;
+/** In characters. The longest option of a run has 25; a file may claim any. */
+const WIDEST_SETTING = 40;
 
 function comparison(runs: readonly NamedRun[]): string {
   const width = Math.min(process.stdout.columns ?? 80, WIDEST);
   const records = runs.map(({ run }) => run);
   const series = runs.map(({ name, run }, i): Series => ({
-    name: printable(name),
+    name: printableLine(name),
     mark: letterOf(i),
     points: run.logs.evaluations.map(({ step, validationLoss }) => [step, validationLoss]),
     color: stdoutColors[COLORS[i % COLORS.length]],
@@ -122,13 +139,16 @@ function resultTable(runs: readonly NamedRun[]): string {
 
 /** Values are cut so that all runs fit the width; the whole of them is in --json. */
 function settingTable(found: readonly Difference[], runs: number, width: number): string {
-  const widest = Math.max(...found.map(({ setting }) => setting.length));
+  const widest = Math.min(
+    WIDEST_SETTING,
+    Math.max(...found.map(({ setting }) => printableLine(setting).length)),
+  );
   const room = Math.max(6, Math.floor((width - widest - 2) / runs) - 2);
   return formatColumns(
     ['', ...Array.from({ length: runs }, (_, i) => letterOf(i))],
     found.map(({ setting, values }) => [
-      setting,
-      ...values.map((value) => cut(printable(value ?? '–'), room)),
+      cut(printableLine(setting), widest),
+      ...values.map((value) => cut(printableLine(value ?? '–'), room)),
     ]),
   );
 }

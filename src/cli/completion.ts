@@ -8,6 +8,7 @@ import { zshScript } from './completion/zsh.ts';
 import { addExamples } from './help.ts';
 import { argument, choice } from './options.ts';
 import { createProgram, registerAll } from './program.ts';
+import { printJson } from './json-output.ts';
 import { print } from './terminal.ts';
 
 const scripts = { bash: bashScript, zsh: zshScript, fish: fishScript } satisfies Record<
@@ -35,5 +36,6 @@ async function completion(shell: Shell | undefined, { json }: { readonly json?: 
   const program = createProgram();
   await registerAll(program);
   const spec = specOf(program);
-  await print(json ? `${JSON.stringify(spec, undefined, 2)}\n` : scripts[shell!](spec));
+  if (json) await printJson(spec, 2);
+  else await print(scripts[shell!](spec));
 }

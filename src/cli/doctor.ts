@@ -14,6 +14,7 @@ import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { threadsOption } from './model-options.ts';
 import { rateOf } from './profile-table.ts';
+import { printJson } from './json-output.ts';
 import { notice, print, printable, stdoutColors } from './terminal.ts';
 
 interface Flags {
@@ -63,7 +64,8 @@ async function doctor({ threads, json }: Flags): Promise<void> {
   const findings = await whileDoing('measuring how busy the cores are', (activity) =>
     examine(threads === undefined ? {} : { threads }, activity.update),
   );
-  await print(json ? `${JSON.stringify(findings, undefined, 2)}\n` : report(findings));
+  if (json) await printJson(findings, 2);
+  else await print(report(findings));
 }
 
 async function examine(

@@ -10,6 +10,7 @@ import { formatColumns, formatNumber, formatPercent, formatTable } from '../form
 import { startActivity, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';
 import { startShare } from './progress-bar.ts';
+import { printJson } from './json-output.ts';
 import { print, printable, stdoutColors } from './terminal.ts';
 
 export interface MemorizationFlags extends WritingOptions {
@@ -36,7 +37,7 @@ export async function evaluateMemorization(
         },
       });
       comparison?.stop();
-      if (flags.json) await print(`${JSON.stringify(toJson(model, training, found, flags))}\n`);
+      if (flags.json) await printJson(toJson(model, training, found, flags));
       else await print(`${i > 0 ? '\n' : ''}${show(model, training, found, flags)}\n`);
     } finally {
       await backend.close();

@@ -2,6 +2,7 @@
 import type { ChalkInstance } from 'chalk';
 import type { TokenScores } from '../evaluate/measures.ts';
 import { tokenTexts, type TokenizedText } from '../evaluate/tokenized-text.ts';
+import { jsonText } from './json-output.ts';
 import { printable, stdoutColors } from './terminal.ts';
 
 /** Costs in bits, each level up to `below`: what it takes to say which of 2, 4, 16, 256, 65,536 tokens it is. */
@@ -73,7 +74,7 @@ interface Form {
 }
 
 function jsonLines({ model, file }: { readonly model: string; readonly file: string }): Form {
-  const start = JSON.stringify({ model, file }).slice(0, -1);
+  const start = jsonText({ model, file }).slice(0, -1);
   let position = 0;
   let lineNumber = 1;
   const line = ({ id, text, unknown, bits, rank }: Token): string => {
@@ -90,7 +91,7 @@ function jsonLines({ model, file }: { readonly model: string; readonly file: str
       position++;
       if (character === '\n') lineNumber++;
     }
-    return `${start},${JSON.stringify(entry).slice(1)}\n`;
+    return `${start},${jsonText(entry).slice(1)}\n`;
   };
   return { head: '', line, tail: () => '' };
 }

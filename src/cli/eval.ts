@@ -26,6 +26,7 @@ import {
   wholeNumber,
 } from './options.ts';
 import { startShare } from './progress-bar.ts';
+import { printJson } from './json-output.ts';
 import { notice, print, printable } from './terminal.ts';
 
 interface Flags {
@@ -118,7 +119,7 @@ async function evaluate(files: string[], flags: Flags): Promise<void> {
   const evaluations: Evaluation[] = [];
   for (const model of models)
     for await (const evaluation of evaluateModel(model, texts, baselines, flags)) {
-      if (flags.json) await print(`${JSON.stringify(toJson(evaluation))}\n`);
+      if (flags.json) await printJson(toJson(evaluation));
       else evaluations.push(evaluation);
     }
   if (evaluations.length === 0) return;

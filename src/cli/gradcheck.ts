@@ -6,6 +6,7 @@ import { UserError } from '../errors.ts';
 import { modelGradientCases } from '../model/gradcheck-cases.ts';
 import { addExamples } from './help.ts';
 import { option, seed, wholeNumber } from './options.ts';
+import { printJson } from './json-output.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 
 interface Options {
@@ -41,7 +42,7 @@ async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> 
   if (json === undefined) await print(header());
   await run(Object.values(gradientCases).flat(), Infinity);
   await run(modelGradientCases, limit);
-  if (json) await print(`${JSON.stringify(results, undefined, 2)}\n`);
+  if (json) await printJson(results, 2);
 
   const wrong = results.filter((result) => !isRight(result));
   const worst = Math.max(...results.map((result) => result.relativeError));

@@ -19,6 +19,7 @@ import { addExamples } from './help.ts';
 import { argument, choice, filePath, number, option, wholeNumber } from './options.ts';
 import { addRunOptions } from './run-options.ts';
 import { describeModel, describeTraining } from './run-summary.ts';
+import { printJson } from './json-output.ts';
 import { print, printable, stdoutColors } from './terminal.ts';
 
 interface HardwareFlags {
@@ -120,9 +121,8 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
   const rows = devicesFor({ device, devices: count, peak, utilization, price } as HardwareFlags).map(
     (each) => ({ ...each, ...costOn(each, { flops: planned.flops, stateBytes: planned.stateBytes, count }) }),
   );
-  await print(
-    json ? `${JSON.stringify(asJson(planned, rows, count), undefined, 2)}\n` : describe(planned, rows, count),
-  );
+  if (json) await printJson(asJson(planned, rows, count), 2);
+  else await print(describe(planned, rows, count));
 }
 
 type Row = Device & DeviceCost;

@@ -15,6 +15,8 @@ import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, startEngine, threadsOption, unkOption } from './model-options.ts';
 import { anyText, argument, filePath, option } from './options.ts';
+import { printJson } from './json-output.ts';
+import { writeOutput } from './output-file.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
 interface Flags {
@@ -53,18 +55,27 @@ async function report(folders: readonly string[], flags: Flags): Promise<void> {
     const runs = await whileDoing('reading the runs', () =>
       folders.map((folder, i) => ({ name: names[i], run: readRun(folder) })),
     );
-    await writePage(comparisonReport(runs), flags.output ?? 'report.html', flags.json);
+    await writePage(comparisonReport(runs), flags.output ?? 'report.html', { json: flags.json });
   } else {
     const folder = chosenModel(folders[0]);
-    await writePage(await runPage(folder, flags), flags.output ?? join(folder, 'report.html'), flags.json);
+    const page = await runPage(folder, flags);
+    if (flags.output !== undefined) await writePage(page, flags.output, { json: flags.json });
+    else await writePage(page, join(folder, 'report.html'), { json: flags.json, write: writeInRun });
   }
 }
 
+/** In a run, which others may have made: a link there is replaced, not followed. */
+const writeInRun = (path: string, page: string): void => writeFileAtomic(path, [page]);
+
 /** Writes a page to a file, or to stdout, and says so. */
-export async function writePage(page: string, path: string, json?: true): Promise<void> {
+export async function writePage(
+  page: string,
+  path: string,
+  { json, write = writeOutput }: { json?: true | undefined; write?: typeof writeOutput } = {},
+): Promise<void> {
   if (path === '-') return print(page);
-  writeFileAtomic(path, [page]);
-  if (json) return print(`${JSON.stringify({ file: path, bytes: Buffer.byteLength(page) })}\n`);
+  write(path, page);
+  if (json) return printJson({ file: path, bytes: Buffer.byteLength(page) });
   notice(
     `Wrote ${stderrColors.bold(printable(path))}, ${formatBytes(Buffer.byteLength(page))}; open it in a browser.`,
   );

@@ -80,9 +80,10 @@ function writeAbove(stream: NodeJS.WriteStream, text: string): boolean {
   return hasRoom;
 }
 
-/** Writes data to stdout as it is. Await it: a slow reader must not make us hold the whole output in memory. */
+/** Writes to stdout: data as it is into a pipe, and without terminal commands but colours on a terminal. Await it: a slow reader must not make us hold the whole output in memory. */
 export async function print(text: string): Promise<void> {
-  if (!writeAbove(process.stdout, text)) await once(process.stdout, 'drain');
+  if (!writeAbove(process.stdout, process.stdout.isTTY ? withoutCommands(text) : text))
+    await once(process.stdout, 'drain');
 }
 
 /** A line on stderr, unless --quiet. */
@@ -102,7 +103,7 @@ export function warn(text: string): void {
 
 /** A line on stderr, whatever the verbosity. */
 export function printError(text: string): void {
-  writeAbove(process.stderr, text + '\n');
+  writeAbove(process.stderr, `${withoutCommands(text)}\n`);
 }
 
 /** Resolves when all that was written so far has left the process, or can't any more. */
@@ -115,12 +116,30 @@ export async function flush(stream: NodeJS.WriteStream): Promise<void> {
  * Text from outside (file names, file contents, arguments) made safe to show: what could move the cursor, recolour the
  * terminal or reorder the line is written as an escape. Line breaks and tabs stay.
  */
-export function printable(text: string): string {
-  return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
-  });
+export const printable = (text: string): string =>
+  text.replace(controlOrBidi, (character) =>
+    character === '\n' || character === '\t' ? character : escapeOf(character),
+  );
+
+/** Characters that a terminal obeys instead of showing them: C0, delete, C1, and what reorders a line. */
+export const controlOrBidi = /[\p{Cc}\p{Bidi_Control}]/gu;
+
+function escapeOf(character: string): string {
+  const code = character.charCodeAt(0);
+  return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
 }
+
+const COLOR = new RegExp(`(${String.fromCharCode(0x1b)}\\[[\\d;]*m)`);
+
+/**
+ * The last line of defence for everything that is said to people: whatever `printable` should have been asked about and was
+ * not. Colours pass, as they are how this program marks its own text.
+ */
+const withoutCommands = (text: string): string =>
+  text
+    .split(COLOR)
+    .map((part, i) => (i % 2 === 1 ? part : printable(part)))
+    .join('');
 
 /** The same on one line, for what stands within a message. */
 export const printableLine = (text: string): string => printable(text).replaceAll('\n', '\\n');
@@ -128,4 +147,4 @@ export const printableLine = (text: string): string => printable(text).replaceAl
 /** Text of others as stdout takes it: made safe on a terminal, as it is in a pipe. */
 export const forStdout = (text: string): string => (process.stdout.isTTY ? printable(text) : text);
 
-const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0');
+export const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0');

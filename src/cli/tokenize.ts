@@ -1,10 +1,10 @@
 /** `gpt tokenize`: makes a tokenizer from text, shows what it does, and turns text into ids and back in a pipe. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { makeFolder } from '../checkpoint/atomic.ts';
-import { writeJson } from '../checkpoint/model-folder.ts';
+import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { chunksOf, openCorpus } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
@@ -19,6 +19,7 @@ import { describeVocabulary, formatNumber, formatPercent, formatTable } from '..
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
+import { printJson } from './json-output.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
 
 interface Flags {
@@ -74,6 +75,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   }
   if (paths.length === 0)
     throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
+  if (flags.outDir !== undefined) refuseModel(flags.outDir);
   const corpus = openCorpus(paths, flags);
   const tokenizer =
     flags.model === undefined
@@ -106,7 +108,8 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     characters_per_token: corpus.facts.characters / total,
     bytes_per_token: corpus.facts.bytes / total,
   };
-  await print(flags.json ? `${JSON.stringify(statistics)}\n` : `${table(tokenizer, counts, statistics)}\n`);
+  if (flags.json) await printJson(statistics);
+  else await print(`${table(tokenizer, counts, statistics)}\n`);
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warn(unspaced);
   if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
@@ -114,6 +117,19 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     notice(
       `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,
     );
+}
+
+/** @throws UserError if a folder's tokenizer belongs to a model: any other would make its weights worthless */
+function refuseModel(folder: string): void {
+  const has = (file: string): boolean => existsSync(join(folder, file));
+  const isModel = ['config.json', WEIGHTS, 'vocab.json'].some(has);
+  if (!isModel && (!has('tokenizer.json') || has('tokens.bin'))) return;
+  throw new UserError(
+    `${folder} has ${isModel ? 'a model' : 'a tokenizer.json'}, which would get another tokenizer`,
+    {
+      hint: 'name another folder with -o',
+    },
+  );
 }
 
 function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>): void {

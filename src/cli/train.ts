@@ -11,6 +11,7 @@ import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
 import { formatProfile } from './profile-table.ts';
 import { addRunOptions } from './run-options.ts';
+import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import { printEnd } from './train/ending.ts';
 import { printPlan } from './train/plan-table.ts';
@@ -131,7 +132,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;
-  if (json) await print(`${JSON.stringify(summary(result))}\n`);
+  if (json) await printJson(summary(result));
   else printEnd(result, { seconds, plan: plan!, lastEvaluation });
   // For m=$(gpt train book.txt). On a terminal the lines above say it already.
   if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);

@@ -493,6 +493,13 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'hint: name the folder of a run: the one with checkpoint-… in it',
   ],
   [
+    'a tokenizer for the folder of a model',
+    'tokenize ./corpus.txt -o ./model',
+    1,
+    'error: ./model has a model, which would get another tokenizer',
+    'hint: name another folder with -o',
+  ],
+  [
     'one token to judge',
     'eval ./one.txt -m ./model',
     1,

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -42,6 +51,37 @@ describe('compare', () => {
   test('warns of losses that do not compare', async () => {
     await gpt(`train corpus.txt ${tiny} -q -o words --tokenizer word`);
     expect((await gpt('compare words checkpoints/fast')).stdout).toContain('different tokenizers');
+  });
+
+  test('leaves out what cannot be read under checkpoints/, and says so', async () => {
+    const elsewhere = { cwd: mkdtempSync(join(tmpdir(), 'compare-damaged-')) };
+    cpSync(join(folder, 'checkpoints'), join(elsewhere.cwd, 'checkpoints'), { recursive: true });
+    const inside = (name: string): string => join(elsewhere.cwd, 'checkpoints', name);
+    symlinkSync('loop', inside('loop'));
+    cpSync(inside('fast'), inside('cut'), { recursive: true });
+    writeFileSync(join(inside('cut'), 'config.json'), '{"n_layer":');
+    const compared = await run(['compare'], elsewhere);
+    expect(compared.stdout).toMatch(/A fast {3}B slow/);
+    expect(compared.stderr).toMatch(/^warning: left out checkpoints\/cut\/config\.json.*is not JSON\n$/);
+    rmSync(inside('cut'), { recursive: true });
+    const inspected = await run(['inspect', '--json', '-q'], elsewhere);
+    expect(inspected).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('-o and --html follow a link and write into a device', async () => {
+    symlinkSync('linked.html', join(folder, 'link.html'));
+    expect(await gpt('compare --html link.html -q')).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(join(folder, 'linked.html'), 'utf8')).toContain('2 runs compared');
+    symlinkSync('/dev/null', join(folder, 'null'));
+    expect(await gpt('report checkpoints/fast -o null -q')).toMatchObject({ code: 0, stderr: '' });
+    expect(lstatSync(join(folder, 'null')).isSymbolicLink()).toBe(true);
+  });
+
+  test('report replaces a link in the run instead of following it', async () => {
+    writeFileSync(join(folder, 'precious'), 'mine');
+    symlinkSync(join(folder, 'precious'), join(folder, 'checkpoints/slow/report.html'));
+    expect(await gpt('report checkpoints/slow -q')).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(join(folder, 'precious'), 'utf8')).toBe('mine');
   });
 
   test('--html writes a page, to stdout too', async () => {

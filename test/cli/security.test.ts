@@ -1,5 +1,5 @@
 /** What files of strangers must not be able to do: steer the terminal, reach other files, run anything, use the network. */
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
 import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
+import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { configOf, tensorsOf } from '../fuzz/seeds.ts';
 import { gpt, hasTerminal, run } from './run.ts';
@@ -93,6 +94,79 @@ describe.runIf(hasTerminal)('on a terminal, nothing of a file steers it', () => 
     const json = JSON.parse(readFileSync(path, 'utf8')) as object;
     writeFileSync(path, JSON.stringify({ ...json, model_type: '\u001b[2J\u202e' }));
   });
+});
+
+describe('a run of a stranger', () => {
+  const RUNS = ['a', 'b'];
+  /** Colour, title, C1, bidirectional override: what must not come through from any field. */
+  const STEER = '\u001b[31m\u001b]0;owned\u0007\u009b2J\u202e\u007f';
+  beforeAll(async () => {
+    for (const name of RUNS) {
+      const flags = '--n-layer 1 --n-head 1 --n-embd 4 --block-size 8 --batch-size 2 --max-iters 2 -q -o';
+      await run(['train', 'text.txt', ...flags.split(' '), name], { cwd: folder });
+      const path = join(folder, name, 'checkpoint-2/gpt_trainer_state.json');
+      const { format: _format, ...state } = readTrainerState(path);
+      const options = {
+        ...state.options,
+        [`option ${STEER}`]: name,
+        schedule: `${STEER}${name}`,
+        corpus: [STEER],
+      };
+      writeFileSync(path, trainerStateText({ ...state, engine: `engine ${STEER}`, options }));
+    }
+  });
+  test.each([
+    'compare a b',
+    'compare a b --json',
+    'inspect a',
+    'inspect a --json',
+    'report a -o /dev/null',
+    'train text.txt --resume a --max-iters 3',
+    'eval --split val -m a',
+    'train --config a -o other',
+    'sample -m a -n 3 --json',
+  ])('gpt %s: no control character reaches a terminal, in a pipe as well', async (line) => {
+    const { stdout, stderr } = await run(line.split(' '), { cwd: folder, ...plain });
+    expect(stdout + stderr).not.toMatch(STEERS);
+  });
+  test('the engine and the other kernels’ warning are shown with escapes', async () => {
+    const path = join(folder, 'b/checkpoint-2/gpt_trainer_state.json');
+    const { format: _format, ...state } = readTrainerState(path);
+    const { [`option ${STEER}`]: _option, ...options } = state.options;
+    const known = { ...options, schedule: 'cosine', corpus: ['text.txt'] };
+    writeFileSync(path, trainerStateText({ ...state, options: known }));
+    const { stderr } = await run(['train', '--resume', 'b', '--max-iters', '3'], { cwd: folder, ...plain });
+    expect(stderr).toContain('engine \\x1b[31m\\x1b]0;owned\\x07\\x9b2J\\u202e\\x7f');
+    expect(stderr).not.toMatch(STEERS);
+  });
+  test('--json escapes what a terminal obeys, and reads back as what it was', async () => {
+    const { stdout } = await run(['inspect', model, '--logits', '\u009b\u202e\u007f', '--json'], {
+      cwd: folder,
+    });
+    expect(stdout).not.toMatch(STEERS);
+    const { stdout: sampled } = await run(
+      ['sample', '-m', model, '--prompt', '\u009b\u202e\u007f', '-n', '50', '--json'],
+      { cwd: folder },
+    );
+    expect(sampled).toContain('\\u009b\\u202e\\u007f');
+    expect(JSON.parse(sampled)).toMatchObject({ prompt: '\u009b\u202e\u007f' });
+  });
+});
+
+test('a link among the logs of a run is not followed', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'linked-log-'));
+  writeFileSync(join(cwd, 'text.txt'), text);
+  const flags = '--n-layer 1 --n-head 1 --n-embd 4 --block-size 8 --batch-size 2 -q';
+  await run(['train', 'text.txt', ...flags.split(' '), '--max-iters', '2', '-o', 'run'], { cwd });
+  writeFileSync(join(cwd, 'precious'), 'mine\n'.repeat(100));
+  rmSync(join(cwd, 'run/metrics.jsonl'));
+  symlinkSync('../precious', join(cwd, 'run/metrics.jsonl'));
+  for (const line of ['train --resume run --max-iters 3', 'inspect run', 'report run'])
+    expect(await run(line.split(' '), { cwd })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('error: run/metrics.jsonl is a symbolic link') as string,
+    });
+  expect(readFileSync(join(cwd, 'precious'), 'utf8')).toBe('mine\n'.repeat(100));
 });
 
 /** Node's own lock: files but these cannot be read, nothing can be written, run or connected to. */

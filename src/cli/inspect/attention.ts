@@ -5,6 +5,7 @@ import { UsageError } from '../../errors.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { formatColumns, formatPercent } from '../../format.ts';
 import { heatMap, shadeLegend } from '../heat-map.ts';
+import { printJson } from '../json-output.ts';
 import { print, stdoutColors } from '../terminal.ts';
 import { tokenLabel } from '../token-label.ts';
 
@@ -35,7 +36,7 @@ export async function printAttention(
   );
   const tokens = Array.from(ids, (id) => tokenizer.decode([id]));
   if (json) {
-    await print(`${JSON.stringify(toJson(ids, tokens, maps))}\n`);
+    await printJson(toJson(ids, tokens, maps));
     return;
   }
   const labels = tokens.map(tokenLabel);

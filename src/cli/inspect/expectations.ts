@@ -4,6 +4,7 @@ import { logitLens, type Expectation, type Guess } from '../../inspect/logit-len
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { formatPercent } from '../../format.ts';
 import { shaded, shadeLegend } from '../heat-map.ts';
+import { printJson } from '../json-output.ts';
 import { print, stdoutColors } from '../terminal.ts';
 import { fit, tokenLabel } from '../token-label.ts';
 
@@ -19,7 +20,7 @@ export async function printExpectations(
 ): Promise<void> {
   const positions = logitLens(activations, ids, top);
   if (json) {
-    await print(`${JSON.stringify(toJson(tokenizer, ids, positions))}\n`);
+    await printJson(toJson(tokenizer, ids, positions));
     return;
   }
   const label = (id: number): string => tokenLabel(tokenizer.decode([id]));

@@ -4,6 +4,7 @@ import { UserError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
 import { nearest } from '../../inspect/embeddings.ts';
 import { encode, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { printJson } from '../json-output.ts';
 import { print, stdoutColors } from '../terminal.ts';
 import { fit, tokenLabel } from '../token-label.ts';
 
@@ -25,7 +26,7 @@ export async function printNeighbors(
     })),
   }));
   if (json) {
-    await print(`${JSON.stringify({ tokens: found })}\n`);
+    await printJson({ tokens: found });
     return;
   }
   const lists = found.map((token) => {

@@ -19,7 +19,8 @@ import {
 import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
 import { lossesToJson } from '../run-summary.ts';
-import { print, printable, stdoutColors } from '../terminal.ts';
+import { printJson } from '../json-output.ts';
+import { print, printableLine, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
 const WIDEST = 100;
@@ -33,7 +34,7 @@ export async function printOverview(
   const run = describeRun(folder);
   const weights = await whileDoing('reading the weights', () => readWeights(folder).map(weightStatistics));
   if (json) {
-    await print(`${JSON.stringify(toJson(run, weights), undefined, 2)}\n`);
+    await printJson(toJson(run, weights), 2);
     return;
   }
   const width = Math.min(process.stdout.columns ?? 80, WIDEST);
@@ -49,7 +50,7 @@ function modelTable({ model, state }: RunRecord, width: number): string {
   const { nLayer, nHead, nEmbd, blockSize } = config;
   const value = width - 14;
   const rows: [string, string][] = [
-    ['model', printable(model.folder)],
+    ['model', printableLine(model.folder)],
     [
       'shape',
       `${count(nLayer, 'layer')}, ${count(nHead, 'head')}, ${count(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(countParameters(config))} parameters`,
@@ -61,14 +62,14 @@ function modelTable({ model, state }: RunRecord, width: number): string {
     ['tokenizer', `${tokenizer.kind}, ${formatNumber(config.vocabSize)} tokens`],
     ['', stdoutColors.dim(someTokens(tokenizer, value))],
   ];
-  if (metadata['step'] !== undefined) rows.push(['weights', `of step ${printable(metadata['step'])}`]);
+  if (metadata['step'] !== undefined) rows.push(['weights', `of step ${printableLine(metadata['step'])}`]);
   if (state !== undefined) {
     const { options } = state;
     const corpus = Array.isArray(options['corpus']) ? options['corpus'].join(', ') : '';
-    rows.push(['corpus', cut(printable(corpus), value)]);
+    rows.push(['corpus', cut(printableLine(corpus), value)]);
     rows.push([
       'settings',
-      `${printable([options['optimizer'], options['schedule'], options['learningRate']].map(String).join(', '))}, seed ${state.seed}`,
+      `${printableLine([options['optimizer'], options['schedule'], options['learningRate']].map(String).join(', '))}, seed ${state.seed}`,
     ]);
   }
   return formatTable(rows);

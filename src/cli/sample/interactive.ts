@@ -1,13 +1,13 @@
 /** `gpt sample -i`: a person and the model write one text together, in turns. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { writeFileAtomic } from '../../checkpoint/atomic.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { shownJson } from '../../json.ts';
 import { formatTable } from '../../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../suggest.ts';
+import { writeOutput } from '../output-file.ts';
 import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
 import { plainOutput, probabilityOutput, showWrapped } from './output.ts';
@@ -271,7 +271,7 @@ function save(session: Session, file: string): void {
   const path = resolve(file);
   if (existsSync(path) && !session.saved.has(path))
     throw new UserError(`${file} exists already`, { hint: 'name another file, or remove it first' });
-  writeFileAtomic(path, [session.state.text]);
+  writeOutput(path, session.state.text);
   session.saved.add(path);
   notice(`Wrote ${printable(file)}`);
 }

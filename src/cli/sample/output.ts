@@ -1,5 +1,6 @@
 /** The forms in which texts are shown: as they are, coloured by probability, or as lines of JSON. */
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { printJson } from '../json-output.ts';
 import { forStdout, print, stdoutColors } from '../terminal.ts';
 import { alternativesTable, colored, legend } from './probability-colors.ts';
 import { createWordWrap, type Style } from './word-wrap.ts';
@@ -106,7 +107,7 @@ export function jsonOutput(tokenizer: Tokenizer, seed: number, withTokens: boole
           tokens: details.map((each) => ({ ...named(each), top: each.top.map(named) })),
         }),
       };
-      return print(forStdout(`${JSON.stringify(line)}\n`));
+      return printJson(line);
     },
   };
 }

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { lstatSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { writeOutput } from '../../src/cli/output-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'output-file-'));
+const at = (name: string): string => join(folder, name);
+
+test('makes a file, and replaces one', () => {
+  for (const content of ['old', 'new']) {
+    writeOutput(at('page.html'), content);
+    expect(readFileSync(at('page.html'), 'utf8')).toBe(content);
+  }
+});
+
+test.each([
+  ['a file', 'target'],
+  ['no file yet', 'not-yet'],
+])('follows a link to %s, and leaves the link', (_name, target) => {
+  writeFileSync(at('target'), 'old');
+  symlinkSync(target, at(`link-to-${target}`)); // relative, as most links are
+  symlinkSync(`link-to-${target}`, at(`link-to-link-to-${target}`));
+  writeOutput(at(`link-to-link-to-${target}`), 'new');
+  expect(lstatSync(at(`link-to-link-to-${target}`)).isSymbolicLink()).toBe(true);
+  expect(lstatSync(at(target)).isFile()).toBe(true);
+  expect(readFileSync(at(target), 'utf8')).toBe('new');
+});
+
+test.skipIf(process.platform === 'win32')('writes into a device, which stays one', () => {
+  symlinkSync('/dev/null', at('null'));
+  writeOutput(at('null'), 'gone');
+  expect(statSync(at('null')).isCharacterDevice()).toBe(true);
+  expect(lstatSync(at('null')).isSymbolicLink()).toBe(true);
+});
+
+test.skipIf(process.platform === 'win32')('writes into a named pipe, which stays one', () => {
+  spawnSync('mkfifo', [at('pipe')]);
+  const reader = spawnSync('sh', [
+    '-c',
+    `cat '${at('pipe')}' & '${process.execPath}' --input-type=module -e "
+      import { writeOutput } from '${new URL('../../dist/cli/output-file.js', import.meta.url).href}';
+      writeOutput('${at('pipe')}', 'through');"; wait`,
+  ]);
+  expect(reader.stdout.toString()).toBe('through');
+  expect(statSync(at('pipe')).isFIFO()).toBe(true);
+});
+
+test('names the path of a folder', () => {
+  expect(() => writeOutput(folder, 'x')).toThrow(
+    `EISDIR: illegal operation on a directory, open '${folder}'`,
+  );
+});
