@@ -4,6 +4,7 @@
  * while is so for all of them, and takes medians.
  */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -78,8 +79,19 @@ export async function alternate(contenders, counts, rounds) {
 /** The median of one field over the rounds. */
 export const medianOf = (answers, field) => median(answers.map((answer) => answer[field]));
 
+/** Virtual machines often name a processor 'AMD EPYC' only; its family and model tell which one. */
+function processorName() {
+  const name = cpus()[0].model.trim();
+  if (process.platform !== 'linux') return name;
+  const info = readFileSync('/proc/cpuinfo', 'utf8');
+  const [family, model] = ['cpu family', 'model'].map(
+    (field) => new RegExp(`^${field}\\s*: (\\d+)$`, 'm').exec(info)?.[1],
+  );
+  return family === undefined || model === undefined ? name : `${name} (family ${family}, model ${model})`;
+}
+
 export const machine = () => ({
-  processor: cpus()[0].model.trim(),
+  processor: processorName(),
   cores: availableParallelism(),
   memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
   node: process.versions.node,

@@ -3,7 +3,7 @@
  *
  *     node scripts/worked-examples.js checkpoints/docs
  *
- * and draws the figures in docs/figures/. The model's arithmetic is written out once more here, in plain loops, and
+ * and draws the figures in docs/figures/, unless --no-figures is given. The model's arithmetic is written out once more here, in plain loops, and
  * compared with the engine's before anything is printed.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,10 @@ import { encode } from '../dist/tokenizer/tokenizer.js';
 import { trainingPrograms } from '../dist/train/programs.js';
 import { Trainer } from '../dist/train/trainer.js';
 
-const folder = process.argv[2] ?? 'checkpoints/docs';
+const drawsFigures = !process.argv.includes('--no-figures');
+const [folder = 'checkpoints/docs', chosenHead = '0'] = process.argv
+  .slice(2)
+  .filter((argument) => !argument.startsWith('--'));
 const model = openModelFolder(folder);
 const { config, tokenizer } = model;
 const { nLayer: L, nHead: H, nEmbd: C, blockSize: T, layerNormEpsilon: epsilon } = config;
@@ -127,6 +130,7 @@ const expected = decoder.read(tokens);
 const difference = Math.max(...pass.logits[last].map((x, v) => Math.abs(x - expected[v])));
 if (!(difference < 1e-4)) throw new Error(`these examples are ${difference} off the engine's logits`);
 out(`largest difference from the engine's logits: ${difference.toExponential(1)}`);
+out(`parameters: ${countParameters(config)}; two forward passes for each: ${2 * countParameters(config)}`);
 
 title('Tokens');
 out(`${JSON.stringify('Call me')} → ${ids('Call me').join(' ')}`);
@@ -172,7 +176,7 @@ for (let l = 0; l < L; l++)
         .join('  ')}`,
     );
   }
-const [l0, h0] = [0, Number(process.argv[3] ?? 0)];
+const [l0, h0] = [0, Number(chosenHead)];
 out(`scores and probabilities of layer ${l0} head ${h0} at the last position`);
 letters.forEach((letter, j) =>
   out(
@@ -219,6 +223,7 @@ for (const top of [0.9, 0.99])
 
 title('Figures');
 const figure = (name, svg) => {
+  if (!drawsFigures) return;
   writeFileSync(new URL(`../docs/figures/${name}.svg`, import.meta.url), svg);
   out(`docs/figures/${name}.svg, ${svg.length} bytes`);
 };

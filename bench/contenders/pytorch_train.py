@@ -1,6 +1,7 @@
 """Training speed of a plain PyTorch GPT of the same architecture: scaled_dot_product_attention, fused AdamW.
 
-A contender, see bench/common.js. Before it is ready, it tries each thread count up to the machine's and keeps the fastest.
+A contender, see bench/common.js. Unless --threads is given, it tries each thread count up to the number of cores before it is
+ready, and keeps the fastest.
 """
 
 import argparse
@@ -55,6 +56,7 @@ parser = argparse.ArgumentParser()
 for name in ("vocab", "block", "layers", "heads", "channels", "batch"):
     parser.add_argument(f"--{name}", type=int, required=True)
 parser.add_argument("--compile", action="store_true")
+parser.add_argument("--threads", type=int)
 parser.add_argument("--warmup", type=int, default=5)
 a = parser.parse_args()
 
@@ -104,7 +106,7 @@ def best_threads():
     return min(took, key=took.get)
 
 
-threads = best_threads()
+threads = a.threads or best_threads()
 torch.set_num_threads(threads)
 seconds_for(a.warmup)
 print(json.dumps({"ready": {"version": torch.__version__, "threads": threads}}), flush=True)

@@ -15,6 +15,8 @@
 const MEMORY = 0.25;
 /** A trial is decided after this many seconds of programs whose expected time is known. */
 const TRIAL_SECONDS = 0.03;
+/** A trial that is ahead goes on for as long: between two time slices of the scheduler, any number of threads looks fast. */
+const CONFIRM_SECONDS = 0.1;
 /** A trial that is at this fraction of the expected speed after a third of that time is lost. */
 const HOPELESS = 0.5;
 /** How much faster another number of threads has to be to replace the present one. */
@@ -23,6 +25,8 @@ const GAIN = 1.05;
 const PAUSE = 0.1;
 /** A lost trial is followed by so many times the seconds that it has lost. */
 const REPAY = 50;
+/** Lost trials of more threads in a row double the pause before the next, up to this many seconds. */
+const LONGEST_PAUSE = 1.6;
 /** Once even one thread has lost, the time to the next trial of fewer doubles up to this factor, unless waiting gets this much worse. */
 const MAX_PATIENCE = 64;
 const WORSE = 1.5;
@@ -58,8 +62,9 @@ export class ActiveThreads {
   /** Recent seconds, and how many of them the main thread has slept at barriers. */
   #recent = 0;
   #recentSlept = 0;
-  /** Lost trials of fewer threads in a row, and the share of time slept when the last one began. */
+  /** Lost trials of fewer and of more threads in a row, and the share of time slept when the last of fewer began. */
   #lostFewer = 0;
+  #lostMore = 0;
   #tolerated = 0;
   /** How far from the present number the next trial is: 1, then wider, as dropping one of many threads may change nothing. */
   #stride = 1;
@@ -129,7 +134,8 @@ export class ActiveThreads {
     const speed = trial.expected / trial.actual;
     const isHopeless = trial.actual > TRIAL_SECONDS / 3 && speed < HOPELESS;
     const isUndecidable = trial.elapsed > 20 * TRIAL_SECONDS && trial.actual === 0;
-    if (trial.actual < TRIAL_SECONDS && !isHopeless && !isUndecidable) return;
+    const needed = speed > GAIN ? CONFIRM_SECONDS : TRIAL_SECONDS;
+    if (trial.actual < needed && !isHopeless && !isUndecidable) return;
     this.#trial = undefined;
     if (speed > GAIN) this.#adopt(trial.count);
     else this.#decline(trial);
@@ -140,7 +146,7 @@ export class ActiveThreads {
     this.#count = count;
     this.#era++;
     this.#recent = this.#recentSlept = 0;
-    this.#lostFewer = this.#tolerated = 0;
+    this.#lostFewer = this.#lostMore = this.#tolerated = 0;
     this.#nextMore = this.#nextFewer = this.#clock + PAUSE;
   }
 
@@ -149,7 +155,9 @@ export class ActiveThreads {
     this.#stride = isWidest ? 1 : 2 * this.#stride;
     const repaid = this.#clock + Math.max(PAUSE, REPAY * (actual - expected));
     if (count > this.#count) {
-      this.#nextMore = repaid;
+      if (isWidest) this.#lostMore++;
+      const pause = Math.min(LONGEST_PAUSE, PAUSE * 2 ** this.#lostMore);
+      this.#nextMore = Math.max(repaid, this.#clock + pause);
       return;
     }
     if (isWidest) this.#lostFewer++;

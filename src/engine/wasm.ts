@@ -184,11 +184,13 @@ async function startBackend(
       if (end > engineBase) throw new Error('the programs do not fit their memory');
       new Int32Array(memory.buffer, base).set(words);
       programEnd = Math.ceil(end / 4) * 4;
-      const paces = new Map<number, Pace>();
+      const whole = new Pace();
+      const stretches = new Map<number, Pace>();
       const paceOf = (from: number, to: number): Pace => {
+        if (from === 0 && to === program.length) return whole;
         const key = from * (program.length + 1) + to;
-        const pace = paces.get(key) ?? new Pace();
-        paces.set(key, pace);
+        const pace = stretches.get(key) ?? new Pace();
+        stretches.set(key, pace);
         return pace;
       };
       const run: Loaded['run'] = (from = 0, to = program.length) => {
