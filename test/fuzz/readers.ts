@@ -134,14 +134,28 @@ function checkTokenizer(tokenizer: Tokenizer): void {
 }
 
 const vocabAndMerges: ReaderCase = {
-  name: 'vocab.json and merges.txt',
+  name: 'vocab.json, merges.txt and the files beside them',
   write(folder) {
     const { model } = tokenizerOf('bpe').toJSON() as { model: { vocab: object; merges: string[] } };
     writeFileSync(join(folder, 'vocab.json'), JSON.stringify(model.vocab));
     const lines = ['#version: 0.2', ...model.merges].map((line) => `${line}\n`);
     writeFileSync(join(folder, 'merges.txt'), lines.join(''));
+    const size = Object.keys(model.vocab).length;
+    const companions = {
+      'tokenizer_config.json': { add_prefix_space: true, add_bos_token: true, pad_token: '[PAD]' },
+      'special_tokens_map.json': { eos_token: { content: '</s>' }, additional_special_tokens: ['<s>'] },
+      'added_tokens.json': { '[PAD]': size, '</s>': size + 1 },
+    };
+    for (const [file, json] of Object.entries(companions))
+      writeFileSync(join(folder, file), JSON.stringify(json));
   },
-  files: ['vocab.json', 'merges.txt'],
+  files: [
+    'vocab.json',
+    'merges.txt',
+    'tokenizer_config.json',
+    'special_tokens_map.json',
+    'added_tokens.json',
+  ],
   read: (folder) => checkTokenizer(readTokenizer(folder)),
   weight: 3,
 };
