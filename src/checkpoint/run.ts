@@ -8,6 +8,7 @@
  */
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
@@ -103,8 +104,12 @@ export interface ResumedRun {
   readonly repairs: readonly string[];
   /** How the run ended, if it had come to its end. */
   readonly ended: string | undefined;
-  /** Puts the folder back to where the checkpoint was taken, best model and logs included, to continue from there. */
-  continue(): Run;
+  /**
+   * Puts the folder back to where the checkpoint was taken, best model and logs included, and continues writing there.
+   *
+   * @param config of the model from here on, if it is not the checkpoint's: its dropout may change
+   */
+  continue(config?: ModelConfig): Run;
   /** Lets go of the folder. */
   close(): void;
 }
@@ -127,7 +132,7 @@ export function resumeRun(folder: string): ResumedRun {
       checkpoint,
       repairs: restoration.repairs,
       ended: endOf(logPath(folder, 'metrics'), state.log_bytes.metrics),
-      continue() {
+      continue(config = model.config) {
         restoration.apply();
         sweepTemporaries(folder);
         retireBefore(folder, state); // the process that wrote this checkpoint may have been killed before it could
@@ -137,7 +142,8 @@ export function resumeRun(folder: string): ResumedRun {
           samples: resumeLog(logPath(folder, 'samples'), state.log_bytes.samples),
           speed: resumeLog(logPath(folder, 'speed'), Infinity),
         };
-        return runIn(folder, model.config, model.tokenizer, { lock, logs, savedStep: state.step });
+        if (!isDeepStrictEqual(config, model.config)) writeModelDescription(folder, config, model.tokenizer);
+        return runIn(folder, config, model.tokenizer, { lock, logs, savedStep: state.step });
       },
       close: () => lock.release(),
     };

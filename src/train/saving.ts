@@ -13,6 +13,7 @@ import type { NamedTensor } from '../model/placement.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { freshProgress, type Progress, type TrainEvent } from './loop.ts';
 import type { Settings } from './settings.ts';
+import { checkStoredOptions } from './stored-options.ts';
 import type { Trainer } from './trainer.ts';
 import type { TrainingData } from './training-data.ts';
 
@@ -228,6 +229,7 @@ export function restore(trainer: Trainer, checkpoint: Checkpoint | undefined): P
     trainer.reset();
     return freshProgress;
   }
+  checkStoredOptions(checkpoint);
   // A run may have been stopped in the middle of diverging. It is to continue as if it had not been: by rolling back.
   checkpoint.model.load(trainer.parameters(), { allowNonFinite: true });
   checkpoint.loadMoments(trainer.moments(), { allowNonFinite: true });

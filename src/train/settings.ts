@@ -1,14 +1,7 @@
 /** What a run can be told, and what it chooses where it is not told. */
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
-import {
-  checkConfig,
-  flagOf,
-  gpt2Defaults,
-  presets,
-  type ModelConfig,
-  type PresetName,
-} from '../model/config.ts';
+import { checkConfig, gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
 import { recipes } from './recipe.ts';
@@ -19,9 +12,9 @@ export interface TrainModelOptions {
   /** Files, folders, or `-`. */
   readonly corpus: readonly string[];
   readonly outDir?: string;
-  /** Go on with the run in this folder, with its options. */
+  /** Resume the run in this folder, with its options. */
   readonly resume?: string;
-  /** Resume although options or the corpus have changed. */
+  /** Resume although the text has changed, or options that stored-options.ts calls `forced`. */
   readonly force?: boolean;
   readonly overwrite?: boolean;
   /** Start from the trained model in this folder; see starting-model.ts. */
@@ -151,7 +144,7 @@ export function settle(options: TrainModelOptions): Settings {
     seed: 1337,
   };
   const given = Object.entries(options).filter(
-    ([name, value]) => value !== undefined && !OF_ONE_CALL.has(name),
+    ([name, value]) => value !== undefined && !ONE_INVOCATION.has(name),
   );
   return { ...chosen, ...Object.fromEntries(given), maxIters, learningRate };
 }
@@ -166,8 +159,8 @@ export function modelConfig(settings: Settings, vocabSize: number): ModelConfig 
 
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });
 
-/** What is said about how to run, not about what is run: no part of a run's settings. */
-const OF_ONE_CALL: ReadonlySet<string> = new Set([
+/** Options that affect one invocation only; never stored in a checkpoint. */
+const ONE_INVOCATION: ReadonlySet<string> = new Set([
   'outDir',
   'resume',
   'force',
@@ -176,42 +169,3 @@ const OF_ONE_CALL: ReadonlySet<string> = new Set([
   'profile',
   'minutes',
 ]);
-
-/**
- * What may be another in each piece of a run: it changes no number of the run so far, only how long it goes on and what is
- * shown and saved on the way. Of files it is what is in them that counts, and that is compared by its hash.
- */
-const FREE: ReadonlySet<string> = new Set([
-  ...OF_ONE_CALL,
-  'corpus',
-  'valFile',
-  'maxIters',
-  'patience',
-  'saveEvery',
-  'sampleTokens',
-]);
-
-/**
- * The options of a run that goes on: those it was started with, and the free ones among those given now.
- *
- * @param stored the options in gpt_trainer_state.json
- * @throws UsageError naming the differences, if other options are given than the run was started with, unless forced
- */
-export function resumedOptions(
-  stored: Readonly<Record<string, unknown>>,
-  given: TrainModelOptions,
-): TrainModelOptions {
-  const said = Object.entries(given).filter(([, value]) => value !== undefined);
-  const changed = said.filter(([name, value]) => !FREE.has(name) && value !== (stored[name] ?? undefined));
-  if (changed.length > 0 && given.force !== true) {
-    const differences = changed.map(
-      ([name, value]) => `${flagOf(name)} is ${String(value)}, but the run has ${String(stored[name])}`,
-    );
-    throw new UsageError(differences.join('; '), {
-      hint: 'leave it out to go on as before, or use --force to change it from here on',
-    });
-  }
-  const before = Object.entries(stored).filter(([, value]) => value !== null); // null: JSON's word for no limit
-  const now = said.filter(([name, value]) => name !== 'corpus' || (value as readonly string[]).length > 0);
-  return { ...(Object.fromEntries(before) as unknown as TrainModelOptions), ...Object.fromEntries(now) };
-}

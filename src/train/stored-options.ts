@@ -1,5 +1,11 @@
-/** The options in gpt_trainer_state.json, as a run that goes on takes them. */
-import { UserError } from '../errors.ts';
+/**
+ * The options in a checkpoint: which values are valid there, which may change when the run is resumed, and what the
+ * resumed run then trains with.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { UsageError, UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import {
   amount,
   checkFields,
@@ -11,66 +17,157 @@ import {
   positive,
   share,
   text,
-  type Rules,
+  type Rule,
 } from '../json-rules.ts';
-import { presetNames } from '../model/config.ts';
+import { flagOf, presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from './optimizer.ts';
 import { scheduleNames } from './schedule.ts';
-import { isSaveEvery, type Settings } from './settings.ts';
+import { isSaveEvery, type Settings, type TrainModelOptions } from './settings.ts';
 
-const rules: Rules<Settings> = {
-  corpus: listOf(text),
-  initFrom: optional(text),
-  preset: oneOf(presetNames),
-  nLayer: positive,
-  nHead: positive,
-  nEmbd: positive,
-  blockSize: positive,
-  dropout: share,
-  activation: oneOf(['gelu_new', 'relu']),
-  positions: oneOf(['learned', 'sinusoidal']),
-  norm: oneOf(['pre', 'post']),
-  layerNormEpsilon: share,
-  tokenizer: oneOf(tokenizerKinds),
-  minFrequency: positive,
-  vocabSize: orNull(positive), // JSON has no infinity, which stands for no limit
-  encodingErrors: oneOf(['strict', 'replace']),
-  valFraction: share,
-  valFile: optional(text),
-  batchSize: positive,
-  gradientAccumulationSteps: positive,
-  maxIters: positive,
-  learningRate: amount,
-  minLr: amount,
-  warmupIters: count,
-  lrDecayIters: positive,
-  lrDecayStart: count,
-  schedule: oneOf(scheduleNames),
-  optimizer: oneOf(optimizerNames),
-  weightDecay: amount,
-  beta1: share,
-  beta2: share,
-  momentum: share,
-  gradClip: amount,
-  evalInterval: count,
-  evalIters: positive,
-  patience: count,
-  saveEvery: { is: (value) => isSaveEvery(String(value)), expected: 'steps or a time such as 10m' },
-  sampleTokens: count,
-  seed: count,
+interface StoredOption {
+  readonly value: Rule;
+  /**
+   * - `fixed`: decides which tensors there are or what a token id means. Another value would need another model, so it is
+   *   refused even with --force.
+   * - `forced`: another value trains on with the same parameters and moments, but to other results than an uninterrupted
+   *   run. Needs --force.
+   * - `free`: changes nothing computed so far.
+   */
+  readonly onResume: 'fixed' | 'forced' | 'free';
+}
+
+const fixed = (value: Rule): StoredOption => ({ value, onResume: 'fixed' });
+const forced = (value: Rule): StoredOption => ({ value, onResume: 'forced' });
+const free = (value: Rule): StoredOption => ({ value, onResume: 'free' });
+
+const storedOptions: { readonly [Name in keyof Required<Settings>]: StoredOption } = {
+  // Files may move: their contents count, and are compared by hash.
+  corpus: free(listOf(text)),
+  valFile: free(optional(text)),
+
+  initFrom: fixed(optional(text)),
+  preset: fixed(oneOf(presetNames)),
+  nLayer: fixed(positive),
+  nHead: fixed(positive),
+  nEmbd: fixed(positive),
+  blockSize: fixed(positive),
+  activation: fixed(oneOf(['gelu_new', 'relu'])),
+  positions: fixed(oneOf(['learned', 'sinusoidal'])),
+  norm: fixed(oneOf(['pre', 'post'])),
+  layerNormEpsilon: fixed(share),
+  tokenizer: fixed(oneOf(tokenizerKinds)),
+  minFrequency: fixed(positive),
+  vocabSize: fixed(orNull(positive)), // JSON has no infinity, which stands for no limit
+  optimizer: fixed(oneOf(optimizerNames)), // the moments of one are not those of another
+
+  dropout: forced(share),
+  encodingErrors: forced(oneOf(['strict', 'replace'])),
+  valFraction: forced(share),
+  batchSize: forced(positive),
+  gradientAccumulationSteps: forced(positive),
+  learningRate: forced(amount),
+  minLr: forced(amount),
+  warmupIters: forced(count),
+  lrDecayIters: forced(positive),
+  lrDecayStart: forced(count),
+  schedule: forced(oneOf(scheduleNames)),
+  weightDecay: forced(amount),
+  beta1: forced(share),
+  beta2: forced(share),
+  momentum: forced(share),
+  gradClip: forced(amount),
+  evalInterval: forced(count),
+  evalIters: forced(positive),
+  seed: forced(count),
+
+  maxIters: free(positive),
+  patience: free(count),
+  saveEvery: free({
+    is: (value) => isSaveEvery(String(value)),
+    expected: 'a number of steps or a time such as 10m',
+  }),
+  sampleTokens: free(count),
 };
 
+const valueRules: Readonly<Record<string, Rule>> = Object.fromEntries(
+  Object.entries(storedOptions).map(([name, { value }]) => [name, value]),
+);
+
+/** Options that the weights depend on and config.json states too. */
+const STATED_BY_MODEL = [
+  'nLayer',
+  'nHead',
+  'nEmbd',
+  'blockSize',
+  'activation',
+  'positions',
+  'norm',
+  'layerNormEpsilon',
+] as const;
+
 /**
- * Checks that they are all there and each could have been given.
+ * Checks that a checkpoint's options are complete, valid, and those of the model it holds.
  *
- * @param file they come from
- * @throws UserError that names the option and its value
+ * @throws UserError naming the option and its value
  */
-export function checkStoredOptions(options: Readonly<Record<string, unknown>>, file: string): void {
-  checkFields(options, rules, (what) => {
-    throw new UserError(`${file}: in "options", ${what}`, {
+export function checkStoredOptions({ stateFile, state: { options }, model }: Checkpoint): void {
+  const fail = (what: string): never => {
+    throw new UserError(`${stateFile}: in "options", ${what}`, {
       hint: 'the checkpoint is damaged or was changed by hand',
     });
-  });
+  };
+  checkFields(options, valueRules, fail);
+  const { config, tokenizer } = model;
+  for (const name of STATED_BY_MODEL)
+    if (options[name] !== config[name])
+      fail(`"${name}" is ${shownJson(options[name])}, but config.json beside it says ${config[name]}`);
+  if (options['tokenizer'] !== tokenizer.kind)
+    fail(
+      `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json beside it is ${tokenizer.kind}`,
+    );
 }
+
+/**
+ * The options of a resumed run: those it was started with, and what may be changed of those given now.
+ *
+ * @param stored as `checkStoredOptions` has accepted them
+ * @throws UsageError naming each option that differs and is fixed, or needs `force` and does not have it
+ */
+export function resumedOptions(
+  stored: Readonly<Record<string, unknown>>,
+  given: TrainModelOptions,
+): TrainModelOptions {
+  const before: Record<string, unknown> = Object.fromEntries(
+    Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null),
+  );
+  if (before['valFile'] !== undefined) delete before['valFraction']; // nothing of the corpus was split off
+  const now = Object.entries(given).filter(
+    ([name, value]) => value !== undefined && !(name === 'corpus' && given.corpus.length === 0),
+  );
+  const differs = (kind: StoredOption['onResume']): string[] =>
+    now
+      .filter(([name, value]) => onResume(name) === kind && !isDeepStrictEqual(value, before[name]))
+      .map(([name, value]) => `${flagOf(name)} is ${String(value)}, but the run has ${shown(before[name])}`);
+
+  const impossible = differs('fixed');
+  if (impossible.length > 0)
+    throw new UsageError(impossible.join('; '), {
+      hint: 'a run keeps its model, tokenizer and optimizer: leave this out, or train a new model without --resume',
+    });
+  const unforced = given.force === true ? [] : differs('forced');
+  if (unforced.length > 0)
+    throw new UsageError(unforced.join('; '), {
+      hint: 'leave this out to continue as before, or add --force to change it from here on',
+    });
+  if (given.valFraction !== undefined) delete before['valFile'];
+  return { ...(before as unknown as TrainModelOptions), ...Object.fromEntries(now) };
+}
+
+/** Options that are not stored affect one invocation only. */
+const onResume = (name: string): StoredOption['onResume'] =>
+  isStored(name) ? storedOptions[name].onResume : 'free';
+
+const isStored = (name: string): name is keyof Settings => Object.hasOwn(storedOptions, name);
+
+const shown = (value: unknown): string => (value === undefined ? 'none' : shownJson(value));

@@ -34,14 +34,13 @@ import { readTrainingData, type CorpusDescription, type TrainingData } from './t
 import {
   modelConfig,
   optimizerOptions,
-  resumedOptions,
   saveInterval,
   settle,
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
 import { openStartingModel } from './starting-model.ts';
-import { checkStoredOptions } from './stored-options.ts';
+import { checkStoredOptions, resumedOptions } from './stored-options.ts';
 import { Trainer } from './trainer.ts';
 
 /** What is going to happen, known before step 0. */
@@ -154,7 +153,7 @@ async function runTraining(
 ): Promise<TrainResult> {
   const asked = performance.now();
   const checkpoint = resumed?.checkpoint;
-  if (checkpoint !== undefined) checkStoredOptions(checkpoint.state.options, checkpoint.stateFile);
+  if (checkpoint !== undefined) checkStoredOptions(checkpoint);
   const start = checkpoint === undefined ? openStartingModel(options) : undefined;
   const effective =
     checkpoint === undefined
@@ -207,7 +206,7 @@ async function runTraining(
     start?.load(trainer.parameters());
     const progress = checkpoint === undefined ? freshProgress : restore(trainer, checkpoint);
     const run =
-      resumed?.continue() ??
+      resumed?.continue(config) ??
       createRun(options.outDir ?? makeRunFolder(options.corpus[0]), config, data.tokenizer, {
         overwrite: options.overwrite === true,
       });

@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { STATE } from '../../src/checkpoint/checkpoint-folders.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
@@ -145,9 +146,9 @@ describe('resuming', () => {
     ['a finished run', '--resume straight', 2, 'the run has done its 60 steps'],
     [
       'other options',
-      '--resume straight --max-iters 70 --n-layer 2 --seed 5',
+      '--resume straight --max-iters 70 --beta1 0.5 --seed 5',
       2,
-      '--seed is 5, but the run has 1337; --n-layer is 2, but the run has 1',
+      '--beta1 is 0.5, but the run has 0.9; --seed is 5, but the run has 1337',
     ],
     [
       'another text',
@@ -177,6 +178,49 @@ describe('resuming', () => {
     const result = await gpt(`train ${line}`.trim());
     expect(result.stderr).toContain(message);
     expect(result.code).toBe(code);
+  });
+
+  test.each([
+    '--n-layer 2',
+    '--n-head 1',
+    '--n-embd 32',
+    '--block-size 8',
+    '--activation relu',
+    '--positions sinusoidal',
+    '--norm post',
+    '--tokenizer word',
+    '--min-frequency 2',
+    '--vocab-size 20',
+    '--preset baby',
+    '--init-from straight',
+    '--optimizer sgd',
+  ])('refuses %s even with --force, and changes no file', async (flag) => {
+    const before = bytesOf(join(folder, 'straight'));
+    const { stderr, code } = await gpt(`train --resume straight --max-iters 70 ${flag} --force`);
+    expect(stderr).toMatch(
+      new RegExp(`^error: ${flag.split(' ')[0]} is \\S+, but the run has \\S+\nhint: a run keeps`),
+    );
+    expect(code).toBe(2);
+    expect(differences(bytesOf(join(folder, 'straight')), before)).toEqual([]);
+  });
+
+  test('refuses a checkpoint whose options are not those of its model', async () => {
+    const name = copy('other-shape');
+    const path = join(folder, name, 'checkpoint-60', STATE);
+    const { options, ...state } = readTrainerState(path);
+    writeFileSync(path, trainerStateText({ ...state, options: { ...options, nHead: 4 } }));
+    const { stderr, code } = await gpt(`train --resume ${name} --max-iters 70 --force`);
+    expect(stderr).toContain('"nHead" is 4, but config.json beside it says 2');
+    expect(code).toBe(1);
+  });
+
+  test('with another dropout: config.json says what the model is trained with from then on', async () => {
+    const name = copy('less-dropout');
+    await gpt(`train --resume ${name} --max-iters 61 --dropout 0.1 --force -q`);
+    for (const of of ['', 'checkpoint-61'])
+      expect(JSON.parse(readFileSync(join(folder, name, of, 'config.json'), 'utf8'))).toMatchObject({
+        resid_pdrop: 0.1,
+      });
   });
 
   test('--force goes on with other options and another text', async () => {
