@@ -65,6 +65,9 @@ test('doctor says what runs, what it reaches and what to do', async () => {
     kernels: { name: string; seconds: number }[];
   };
   expect(found).toMatchObject({ cores: expect.any(Number), engine: expect.stringMatching(/^wasm /) });
+  expect(found['activeThreads']).toBeGreaterThanOrEqual(1);
+  expect(found['activeThreads']).toBeLessThanOrEqual(found['threads'] as number);
+  expect(found['busyCores']).toBeGreaterThanOrEqual(0);
   expect(found['peakFlops']).toBeGreaterThan(1e8);
   expect(found['readBandwidth']).toBeGreaterThan(1e7);
   expect(found.kernels.map(({ name }) => name)).toContain('attentionBackward');
