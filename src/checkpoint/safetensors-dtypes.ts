@@ -35,8 +35,14 @@ function fromHalf(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** The index of the first NaN or infinity, or −1. A plain loop is 15 times as fast as `findIndex`: 0.08 s for 124M numbers. */
+/**
+ * The index of the first NaN or infinity, or −1: a float32 is one of these if its exponent is all ones. Looked at as integers:
+ * a loop over floats was sometimes compiled to one ten times slower. 0.1 s for 124M numbers.
+ */
 export function firstNonFinite(values: Float32Array): number {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) if ((bits[i] & EXPONENT) === EXPONENT) return i;
   return -1;
 }
+
+const EXPONENT = 0x7f80_0000;
