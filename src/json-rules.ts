@@ -29,6 +29,7 @@ export const positive: Rule = {
   expected: 'a whole number of at least 1',
 };
 export const text: Rule = { is: (value) => typeof value === 'string', expected: 'a text' };
+export const flag: Rule = { is: (value) => typeof value === 'boolean', expected: 'true or false' };
 export const object: Rule = { is: isJsonObject, expected: 'an object' };
 
 export const oneOf = (values: readonly string[]): Rule => ({

@@ -70,6 +70,13 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
       record: (t, { x }) => t.gelu(x),
     },
   ],
+  geluErf: [
+    {
+      name: 'geluErf [3,7]',
+      inputs: [{ name: 'x', shape: [3, 7], scale: 2 }],
+      record: (t, { x }) => t.geluErf(x),
+    },
+  ],
   relu: [
     {
       name: 'relu [3,7]',

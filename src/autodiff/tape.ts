@@ -5,6 +5,7 @@ import { crossEntropy } from './ops/cross-entropy.ts';
 import { dropout } from './ops/dropout.ts';
 import { embedding } from './ops/embedding.ts';
 import { gelu } from './ops/gelu.ts';
+import { geluErf } from './ops/gelu-erf.ts';
 import { layerNorm } from './ops/layer-norm.ts';
 import { linear } from './ops/linear.ts';
 import { matmul } from './ops/matmul.ts';
@@ -19,6 +20,7 @@ export const ops = {
   matmul,
   add,
   gelu,
+  geluErf,
   relu,
   softmax,
   layerNorm,

@@ -1,11 +1,12 @@
 /**
- * config.json, as Hugging Face's `transformers` writes and reads them for GPT-2. A model of GPT-2's
- * architecture is theirs without conversion; one they have no class for (post-LN) says so in its model_type, so that
+ * config.json, as Hugging Face's `transformers` writes and reads it for GPT-2. A model of GPT-2's architecture is theirs without
+ * conversion, and theirs is ours where it is the same mathematics under other names; one they have no class for (post-LN) says so in its model_type, so that
  * `transformers` refuses it instead of computing something else.
  */
 import { UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
-import { MOST_LAYERS, type ModelConfig } from '../model/config.ts';
+import { MOST_LAYERS, type Activation, type ModelConfig } from '../model/config.ts';
+import { HEAD } from '../model/parameters.ts';
 import type { SpecialTokens } from '../tokenizer/tokenizer.ts';
 import { boundaryIds } from './generation-config.ts';
 
@@ -29,7 +30,7 @@ export function toConfigJson(
     n_embd: config.nEmbd,
     n_layer: config.nLayer,
     n_head: config.nHead,
-    n_inner: null,
+    n_inner: config.nInner ?? null,
     activation_function: config.activation,
     resid_pdrop: config.dropout,
     embd_pdrop: config.dropout,
@@ -37,7 +38,7 @@ export function toConfigJson(
     layer_norm_epsilon: config.layerNormEpsilon,
     initializer_range: 0.02,
     scale_attn_weights: true,
-    tie_word_embeddings: true,
+    tie_word_embeddings: config.tieWordEmbeddings,
     use_cache: true,
     ...boundaryIds(tokenizer),
     torch_dtype: 'float32',
@@ -48,12 +49,34 @@ export function toConfigJson(
   };
 }
 
+/** `transformers`' names of activations that we compute; several are one function. */
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  gelu_new: 'gelu_new',
+  gelu_pytorch_tanh: 'gelu_new',
+  gelu_python_tanh: 'gelu_new',
+  gelu_fast: 'gelu_new',
+  gelu_accurate: 'gelu_new',
+  gelu: 'gelu',
+  gelu_python: 'gelu',
+  relu: 'relu',
+};
+
+/** A model as config.json describes it. */
+export interface DescribedModel {
+  readonly config: ModelConfig;
+  /**
+   * What the queries of a layer are to be multiplied by when the weights are read, so that attention scores, q·k/√D here, are
+   * scaled as the model was trained. 1 in GPT-2.
+   */
+  readonly queryScale: (layer: number) => number;
+}
+
 /**
  * Reads config.json, GPT-2's from Hugging Face included.
  *
  * @throws UserError that names the field, if the model is one this program cannot compute
  */
-export function fromConfigJson(text: string, file: string): ModelConfig {
+export function fromConfigJson(text: string, file: string): DescribedModel {
   const fail = (message: string, hint = 'models of GPT-2’s architecture can be read'): never => {
     throw new UserError(`${file}: ${message}`, { hint });
   };
@@ -71,14 +94,14 @@ export function fromConfigJson(text: string, file: string): ModelConfig {
   };
   expect('gpt_trainer_format', [FORMAT]);
   expect('model_type', ['gpt2', OWN_MODEL_TYPE]);
-  expect('activation_function', ['gelu_new', 'relu']);
+  expect('activation_function', Object.keys(ACTIVATIONS));
   expect('position_embedding', ['learned', 'sinusoidal']);
   expect('norm_position', ['pre', 'post']);
-  expect('scale_attn_weights', [true]);
-  expect('scale_attn_by_inverse_layer_idx', [false]);
-  expect('reorder_and_upcast_attn', [false]);
+  expect('scale_attn_weights', [true, false]);
+  expect('scale_attn_by_inverse_layer_idx', [false, true]);
+  expect('reorder_and_upcast_attn', [false, true]); // the order of operations: the result is the same but for rounding
   expect('add_cross_attention', [false]);
-  expect('tie_word_embeddings', [true]);
+  expect('tie_word_embeddings', [true, false]);
 
   const wholeNumber = (field: string): number => {
     const value = json[field];
@@ -98,7 +121,8 @@ export function fromConfigJson(text: string, file: string): ModelConfig {
     nEmbd: wholeNumber('n_embd'),
     dropout: share('resid_pdrop', 0),
     layerNormEpsilon: share('layer_norm_epsilon', 1e-5),
-    activation: (json['activation_function'] ?? 'gelu_new') as ModelConfig['activation'],
+    activation: ACTIVATIONS[(json['activation_function'] ?? 'gelu_new') as string],
+    tieWordEmbeddings: (json['tie_word_embeddings'] ?? true) as boolean,
     positions: (json['position_embedding'] ?? 'learned') as ModelConfig['positions'],
     norm: (json['norm_position'] ?? 'pre') as ModelConfig['norm'],
   };
@@ -106,17 +130,21 @@ export function fromConfigJson(text: string, file: string): ModelConfig {
   if (nLayer > MOST_LAYERS) fail(`"n_layer" is ${nLayer}; at most ${MOST_LAYERS} are supported`);
   if (nEmbd % nHead !== 0) fail(`"n_head" is ${nHead}, which does not divide "n_embd", ${nEmbd}`);
   if (config.layerNormEpsilon === 0) fail('"layer_norm_epsilon" is 0; it must be above 0');
-  const inner = json['n_inner'] ?? 4 * nEmbd;
-  if (inner !== 4 * nEmbd) fail(`"n_inner" is ${shownJson(inner)}; only 4 · n_embd is supported`);
+  const inner = json['n_inner'] == null ? 4 * nEmbd : wholeNumber('n_inner');
   if ((config.norm === 'post') !== (json['model_type'] === OWN_MODEL_TYPE))
     fail(`"model_type" is ${shownJson(json['model_type'])}, but "norm_position" is "${config.norm}"`);
-  return config;
+  const unscaled = json['scale_attn_weights'] === false ? Math.sqrt(nEmbd / nHead) : 1;
+  const byLayer = json['scale_attn_by_inverse_layer_idx'] === true;
+  return {
+    config: inner === 4 * nEmbd ? config : { ...config, nInner: inner },
+    queryScale: (layer) => (byLayer ? unscaled / (layer + 1) : unscaled),
+  };
 }
 
 const PREFIX = 'transformer.';
 
 /** Our name of a tensor (GPT-2's own) under `transformers`' class with a language-model head, and back. */
-export const toTensorName = (name: string): string => PREFIX + name;
+export const toTensorName = (name: string): string => (name === HEAD ? name : PREFIX + name);
 export const fromTensorName = (name: string): string =>
   name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
 

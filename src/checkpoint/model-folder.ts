@@ -13,18 +13,20 @@ import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
-import { parameterTable } from '../model/parameters.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic, type FileWriter } from './atomic.ts';
 import { latestTrainerCheckpoint } from './checkpoint-folders.ts';
-import { fromConfigJson, fromTensorName, isBuffer, toConfigJson, toTensorName } from './huggingface.ts';
+import { whyNoModel } from './foreign-models.ts';
+import { fromConfigJson, toConfigJson, toTensorName } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
-import { openSafetensors, safetensorsPieces, type LoadOptions, type SafetensorsFile } from './safetensors.ts';
+import { loadParameters, matchTensors } from './parameter-tensors.ts';
+import { safetensorsPieces, type LoadOptions } from './safetensors.ts';
 import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
+import { openWeights, WEIGHTS } from './weights.ts';
 
-export const WEIGHTS = 'model.safetensors';
+export { WEIGHTS } from './weights.ts';
 
 /** In the metadata of weights that are the result of a run: their loss on the whole validation split, and its tokens. */
 export const VALIDATION_LOSS = 'val_loss';
@@ -142,18 +144,13 @@ export const modelLocation = (folder: string): string =>
  * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
  */
 export function openModelFolder(path: string): ModelFolder {
-  if (!existsSync(path)) throw new UserError(`there is no model folder ${path}`);
-  if (!statSync(path).isDirectory())
-    throw new UserError(`${path} is a file, not a model folder`, {
-      hint: 'name the folder that holds config.json',
-    });
-  const folder = modelLocation(path);
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  const folder = isFolder ? modelLocation(path) : path;
+  const problem = whyNoModel(folder);
+  if (problem !== undefined) throw problem;
   const configPath = join(folder, 'config.json');
-  if (!existsSync(configPath))
-    throw new UserError(`${folder} has no config.json`, {
-      hint: `a model folder has config.json, tokenizer.json and ${WEIGHTS}`,
-    });
-  const config = fromConfigJson(readTextFile(configPath, LARGEST_CONFIG), configPath);
+  const described = fromConfigJson(readTextFile(configPath, LARGEST_CONFIG), configPath);
+  const { config } = described;
   const found = readTokenizer(folder, config.vocabSize);
   // A table of embeddings may have rows to spare, as 50,304 is a rounder number than 50,257; but not any number.
   const mayBePadded = found.kind === 'bpe' && config.vocabSize < 2 * found.vocabSize;
@@ -165,13 +162,10 @@ export function openModelFolder(path: string): ModelFolder {
       { hint: 'the two belong to different models' },
     );
   const tokenizer = withBoundaries(fitting, folder);
-  const weightsPath = join(folder, WEIGHTS);
-  if (!existsSync(weightsPath))
-    throw new UserError(`${folder} has no ${WEIGHTS}: its training has not saved one yet`);
-  const weights = openSafetensors(weightsPath);
+  const weights = openWeights(folder);
   const { metadata } = weights;
   try {
-    tensorNames(weights, config, weightsPath);
+    matchTensors(weights, config);
     if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer));
   } finally {
     weights.close();
@@ -181,7 +175,14 @@ export function openModelFolder(path: string): ModelFolder {
     config,
     tokenizer,
     metadata,
-    load: (into, options) => loadWeights(weightsPath, config, into, options),
+    load(into, options) {
+      const opened = openWeights(folder);
+      try {
+        loadParameters(opened, described, into, options);
+      } finally {
+        opened.close();
+      }
+    },
   };
 }
 
@@ -194,64 +195,4 @@ function checkRows(folder: string, { vocabulary, special }: Tokenizer, rows: num
       `${folder}: the special token ${shownJson(token)} has no row in the embedding: config.json has a vocab_size of ${rows}, its tokenizer has ${vocabulary.length} tokens`,
       { hint: 'in transformers, call model.resize_token_embeddings(len(tokenizer)) and save both again' },
     );
-}
-
-function loadWeights(
-  path: string,
-  config: ModelConfig,
-  into: readonly NamedTensor[],
-  options?: LoadOptions,
-): void {
-  const weights = openSafetensors(path);
-  try {
-    const names = tensorNames(weights, config, path);
-    weights.load(new Map(into.map(({ name, data }) => [names.get(name)!, data])), options);
-    checkHead(weights, names, path);
-  } finally {
-    weights.close();
-  }
-}
-
-/** Which tensor of the file is which of the model's, after checking that each is there with its shape, and no other. */
-function tensorNames({ tensors }: SafetensorsFile, config: ModelConfig, path: string): Map<string, string> {
-  const names = new Map<string, string>();
-  for (const stored of tensors.keys()) {
-    const name = fromTensorName(stored);
-    if (isBuffer(stored)) continue;
-    if (names.has(name)) throw new UserError(`${path} has the tensor ${shownJson(name)} twice`);
-    names.set(name, stored);
-  }
-  // Before a table is made of what may be any number.
-  if (config.nLayer > tensors.size)
-    throw new UserError(
-      `${path} has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers of 12`,
-    );
-  const expected = new Map(parameterTable(config).map(({ name, shape }) => [name, shape]));
-  for (const [name, shape] of expected) {
-    const stored = tensors.get(names.get(name) ?? '');
-    if (stored === undefined)
-      throw new UserError(`${path} lacks the tensor "${name}" that config.json asks for`);
-    if (stored.shape.join() !== shape.join())
-      throw new UserError(
-        `${path}: "${name}" has the shape ${shownJson(stored.shape)}, config.json asks for ${shownJson(shape)}`,
-      );
-  }
-  for (const name of names.keys())
-    if (!expected.has(name) && name !== HEAD)
-      throw new UserError(`${path} has the tensor ${shownJson(name)}, which this model does not`);
-  return names;
-}
-
-const HEAD = 'lm_head.weight';
-
-/** The output head is the token embedding; a file that has a head of its own must agree. */
-function checkHead(weights: SafetensorsFile, names: ReadonlyMap<string, string>, path: string): void {
-  const name = names.get(HEAD);
-  if (name === undefined) return;
-  const bits = (tensor: string): Uint32Array => new Uint32Array(weights.read(tensor).buffer);
-  const [head, wte] = [bits(name), bits(names.get('wte.weight')!)];
-  if (head.length !== wte.length || head.some((x, i) => x !== wte[i]))
-    throw new UserError(`${path}: "${HEAD}" differs from the token embedding`, {
-      hint: 'only models whose head is tied to the embedding are supported',
-    });
 }

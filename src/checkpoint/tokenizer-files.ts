@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readTextFile } from '../read-file.ts';
+import { foreignFile, hubHint } from './foreign-models.ts';
 import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -17,8 +18,12 @@ const LARGEST = 256e6;
  * @throws UserError that names the file and what is wrong with it
  */
 export function readTokenizer(path: string, room = 0): Tokenizer {
-  if (!existsSync(path)) throw new UserError(`there is no ${path}`);
-  if (!statSync(path).isDirectory()) return tokenizerFromJson(readTextFile(path, LARGEST), path);
+  if (!existsSync(path)) throw new UserError(`there is no ${path}`, hubHint(path));
+  if (!statSync(path).isDirectory()) {
+    const foreign = foreignFile(path);
+    if (foreign !== undefined) throw foreign;
+    return tokenizerFromJson(readTextFile(path, LARGEST), path);
+  }
   const [json, vocab, merges] = ['tokenizer.json', 'vocab.json', 'merges.txt'].map((name) =>
     join(path, name),
   );

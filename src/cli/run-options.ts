@@ -1,6 +1,6 @@
 /** What can be said about a run: the options that `train` and `plan` share. */
 import type { Command } from 'commander';
-import { presetNames } from '../model/config.ts';
+import { activations, presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from '../train/optimizer.ts';
 import { scheduleNames } from '../train/schedule.ts';
@@ -37,7 +37,7 @@ export function addRunOptions(command: Command): void {
     .addOption(option('--n-embd <n>', 'channels', positive))
     .addOption(option('--block-size <n>', 'longest context, in tokens', positive))
     .addOption(option('--dropout <p>', 'probability of zeroing', share))
-    .addOption(option('--activation <name>', 'gelu_new (default) or relu', choice(['gelu_new', 'relu'])))
+    .addOption(option('--activation <name>', 'gelu_new (default), gelu (exact) or relu', choice(activations)))
     .addOption(
       option('--positions <kind>', 'learned (default) or sinusoidal', choice(['learned', 'sinusoidal'])),
     )

@@ -91,6 +91,8 @@ export const kernelCases: {
   copy: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b }),
   gelu: (a, b) => ({ x: normal(a * b, 3), y: normal(a * b), n: a * b }),
   geluBackward: (a, b) => ({ x: normal(a * b, 3), dY: normal(a * b), dX: normal(a * b), n: a * b }),
+  geluErf: (a, b) => ({ x: normal(a * b, 3), y: normal(a * b), n: a * b }),
+  geluErfBackward: (a, b) => ({ x: normal(a * b, 3), dY: normal(a * b), dX: normal(a * b), n: a * b }),
   relu: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b }),
   reluBackward: (a, b) => ({ x: normal(a * b), dY: normal(a * b), dX: normal(a * b), n: a * b }),
   dropout: (a, b, c, flag) => ({

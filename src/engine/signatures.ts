@@ -60,6 +60,9 @@ export const signatures = define({
   /** y = ½x(1 + tanh(√(2/π)(x + 0.044715x³))), GPT-2's gelu_new. */
   gelu: { x: 'read', y: 'write', n: 'size' },
   geluBackward: { x: 'read', dY: 'read', dX: 'accumulate', n: 'size' },
+  /** y = x·Φ(x), Φ the normal distribution function: the exact GELU. */
+  geluErf: { x: 'read', y: 'write', n: 'size' },
+  geluErfBackward: { x: 'read', dY: 'read', dX: 'accumulate', n: 'size' },
   /** y = max(x, 0). */
   relu: { x: 'read', y: 'write', n: 'size' },
   /** dX (+)= dY where x > 0. */
@@ -221,6 +224,8 @@ export const inPlace: { readonly [K in KernelName]?: { readonly result: string; 
     add: { result: 'y', operand: 'a' },
     gelu: { result: 'y', operand: 'x' },
     geluBackward: { result: 'dX', operand: 'dY' },
+    geluErf: { result: 'y', operand: 'x' },
+    geluErfBackward: { result: 'dX', operand: 'dY' },
     relu: { result: 'y', operand: 'x' },
     reluBackward: { result: 'dX', operand: 'dY' },
     dropout: { result: 'y', operand: 'x' },

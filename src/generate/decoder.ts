@@ -237,7 +237,7 @@ export class Decoder {
     }); // [B,T,C]
     // The head is the largest matrix of a small model; only the last position needs it.
     const last = T === 1 ? hidden : t.embedding(t.external('last', [1], this.#last), hidden);
-    const logits = head(t, lookup, last);
+    const logits = head(t, config, lookup, last);
     const program = plan(t.nodes, this.#arena, [logits]);
     this.#backend.reserve(program.end);
     const { offset } = program.buffer(logits);

@@ -65,7 +65,7 @@ export function readActivations(
   const ending = createTape();
   const p = parameterValues(ending, model).lookup;
   const x = ending.external('residual', [1, T, C], residualAt);
-  const logits = head(ending, p, finalNorm(ending, config, p, x)); // [1,T,V]
+  const logits = head(ending, config, p, finalNorm(ending, config, p, x)); // [1,T,V]
   const headProgram = plan(ending.nodes, arena, [logits]);
 
   backend.reserve(Math.max(program.end, headProgram.end));

@@ -1,5 +1,8 @@
 import { UsageError } from '../errors.ts';
 
+export const activations = ['gelu_new', 'gelu', 'relu'] as const;
+export type Activation = (typeof activations)[number];
+
 /** What fixes a model's shape and arithmetic. Field names are nanoGPT's; config.json has their Hugging Face spelling. */
 export interface ModelConfig {
   /** V: how many different tokens there are. */
@@ -14,8 +17,12 @@ export interface ModelConfig {
   readonly nEmbd: number;
   /** Probability of zeroing: after the embeddings, on attention probabilities, on both residual branches. Training only. */
   readonly dropout: number;
-  /** GPT-2 has gelu_new, the tanh form; the original Transformer has relu. */
-  readonly activation: 'gelu_new' | 'relu';
+  /** GPT-2 has gelu_new, the tanh approximation; nanoGPT gelu, the exact one; the original Transformer relu. */
+  readonly activation: Activation;
+  /** Hidden channels of the MLP; 4·nEmbd, as in GPT-2, where absent. */
+  readonly nInner?: number | undefined;
+  /** Whether the output head is the token embedding, as in GPT-2, or a matrix of its own, `lm_head.weight`. */
+  readonly tieWordEmbeddings: boolean;
   /** GPT-2 learns its positions; the original Transformer has fixed sine waves. */
   readonly positions: 'learned' | 'sinusoidal';
   /** Where LayerNorm stands: before each sublayer (GPT-2) or after each residual sum (the original Transformer). */
@@ -62,15 +69,20 @@ export const gpt2Defaults = {
   positions: 'learned',
   norm: 'pre',
   layerNormEpsilon: 1e-5,
+  tieWordEmbeddings: true,
 } as const satisfies Partial<ModelConfig>;
+
+/** Hidden channels of the MLP. */
+export const mlpWidth = ({ nInner, nEmbd }: Pick<ModelConfig, 'nInner' | 'nEmbd'>): number =>
+  nInner ?? 4 * nEmbd;
 
 /** The deepest Transformer known has as many (DeepNet, Wang et al. 2022). Programs are recorded layer by layer: not for any number. */
 export const MOST_LAYERS = 1000;
 
 /** Checks that a model can be built this way; returns it. Throws UsageError naming the field, its value and the way out. */
 export function checkConfig(config: ModelConfig): ModelConfig {
-  for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const) {
-    const value = config[field];
+  for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd', 'nInner'] as const) {
+    const value = field === 'nInner' ? mlpWidth(config) : config[field];
     if (!Number.isSafeInteger(value) || value < 1)
       throw new UsageError(`${flagOf(field)} is ${value}; it must be a whole number of at least 1`);
   }

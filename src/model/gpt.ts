@@ -1,7 +1,14 @@
 import type { Value } from '../autodiff/graph.ts';
 import { cachedAttention, type LayerCache } from '../autodiff/ops/attention.ts';
 import type { Tape } from '../autodiff/tape.ts';
-import type { ModelConfig } from './config.ts';
+import type { Activation, ModelConfig } from './config.ts';
+import { HEAD } from './parameters.ts';
+
+/** The op of each activation. */
+const activationOps = { gelu_new: 'gelu', gelu: 'geluErf', relu: 'relu' } as const satisfies Record<
+  Activation,
+  string
+>;
 
 /** Looks a parameter up by GPT-2's name. */
 export type ParameterLookup = (name: string) => Value;
@@ -49,10 +56,8 @@ export function gpt(t: Tape, config: ModelConfig, p: ParameterLookup, inputs: Fo
     return dropout(linear(y, `h.${l}.attn.c_proj`)); // [B,T,C]
   };
   const mlp = (x: Value, l: number): Value => {
-    const hidden = linear(x, `h.${l}.mlp.c_fc`); // [B,T,4C]
-    const active = t.scope(`h.${l}.mlp`, () =>
-      config.activation === 'relu' ? t.relu(hidden) : t.gelu(hidden),
-    );
+    const hidden = linear(x, `h.${l}.mlp.c_fc`); // [B,T,F], F = 4C by default
+    const active = t.scope(`h.${l}.mlp`, () => t[activationOps[config.activation]](hidden));
     return dropout(linear(active, `h.${l}.mlp.c_proj`)); // [B,T,C]
   };
   const residual = (x: Value, y: Value, l: number): Value => t.scope(`h.${l}.residual`, () => t.add(x, y));
@@ -84,6 +89,13 @@ export const finalNorm = (
     ? t.scope('ln_f', () => t.layerNorm(x, p('ln_f.weight'), p('ln_f.bias'), layerNormEpsilon))
     : x;
 
-/** The tied output head: how well each token of the vocabulary fits a hidden state. [...,C] → logits [...,V]. */
-export const head = (t: Tape, p: ParameterLookup, hidden: Value): Value =>
-  t.scope('lm_head', () => t.linear(hidden, p('wte.weight'), null, { transposed: true }));
+/** The output head: how well each token of the vocabulary fits a hidden state. [...,C] → logits [...,V]. */
+export const head = (
+  t: Tape,
+  { tieWordEmbeddings }: Pick<ModelConfig, 'tieWordEmbeddings'>,
+  p: ParameterLookup,
+  hidden: Value,
+): Value =>
+  t.scope('lm_head', () =>
+    t.linear(hidden, p(tieWordEmbeddings ? 'wte.weight' : HEAD), null, { transposed: true }),
+  );

@@ -17,6 +17,13 @@ const tiny: ModelConfig = {
 export const modelGradientCases: readonly GradientCase[] = [
   modelCase('GPT-2 architecture', tiny),
   modelCase('post-LN, ReLU', { ...tiny, norm: 'post', activation: 'relu' }),
+  modelCase('exact GELU, a head of its own, a narrow MLP', {
+    ...tiny,
+    activation: 'gelu',
+    tieWordEmbeddings: false,
+    nInner: 5,
+    dropout: 0,
+  }),
   modelCase('sinusoidal positions', { ...tiny, positions: 'sinusoidal', dropout: 0 }),
 ];
 
@@ -40,7 +47,7 @@ function modelCase(name: string, config: ModelConfig): GradientCase {
       const { ids, positions, targets, rng } = values;
       const lookup = (parameter: string) => values[parameter];
       const hidden = gpt(t, config, lookup, { ids, positions, rng, dropout: config.dropout });
-      return t.meanLoss(t.crossEntropy(head(t, lookup, hidden), targets), targets);
+      return t.meanLoss(t.crossEntropy(head(t, config, lookup, hidden), targets), targets);
     },
   };
 }

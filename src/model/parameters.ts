@@ -1,4 +1,4 @@
-import type { ModelConfig } from './config.ts';
+import { mlpWidth, type ModelConfig } from './config.ts';
 
 /** How a parameter starts: normal with mean 0 and this standard deviation, a constant, or the fixed sine table. */
 export type Init =
@@ -20,7 +20,10 @@ export const elements = (shape: readonly number[]): number => shape.reduce((a, b
 /** Weight decay acts on matrices only: embeddings and weights, but no biases and no LayerNorm. */
 export const isDecayed = (parameter: Parameter): boolean => parameter.trained && parameter.shape.length >= 2;
 
-/** The weight of a linear layer, [in, out]; the embeddings are not. */
+/** The output head's name where it is not tied to the token embedding. Like that it is [V,C]. */
+export const HEAD = 'lm_head.weight';
+
+/** The weight of a linear layer inside a block, [in, out]; the embeddings and the head are [V,C]. */
 export const isLinearWeight = ({ name, shape }: Parameter): boolean =>
   name.startsWith('h.') && shape.length === 2;
 
@@ -32,6 +35,7 @@ export const isLinearWeight = ({ name, shape }: Parameter): boolean =>
  */
 export function parameterTable(config: ModelConfig): Parameter[] {
   const { nLayer: L, nEmbd: C, vocabSize: V, blockSize: T } = config;
+  const F = mlpWidth(config);
   const weight: Init = { kind: 'normal', std: 0.02 };
   const residual: Init = { kind: 'normal', std: 0.02 / Math.sqrt(2 * L) };
   const zero: Init = { kind: 'constant', value: 0 };
@@ -40,7 +44,7 @@ export function parameterTable(config: ModelConfig): Parameter[] {
   const add = (name: string, shape: number[], init: Init, trained = true) =>
     table.push({ name, shape, init, trained });
 
-  add('wte.weight', [V, C], weight); // also the output head: the two are tied
+  add('wte.weight', [V, C], weight); // also the output head, where the two are tied
   if (config.positions === 'learned') add('wpe.weight', [T, C], weight);
   else add('wpe.weight', [T, C], { kind: 'sinusoidal' }, false);
   for (let l = 0; l < L; l++) {
@@ -52,15 +56,16 @@ export function parameterTable(config: ModelConfig): Parameter[] {
     add(`h.${l}.attn.c_proj.bias`, [C], zero);
     add(`h.${l}.ln_2.weight`, [C], one);
     add(`h.${l}.ln_2.bias`, [C], zero);
-    add(`h.${l}.mlp.c_fc.weight`, [C, 4 * C], weight);
-    add(`h.${l}.mlp.c_fc.bias`, [4 * C], zero);
-    add(`h.${l}.mlp.c_proj.weight`, [4 * C, C], residual);
+    add(`h.${l}.mlp.c_fc.weight`, [C, F], weight);
+    add(`h.${l}.mlp.c_fc.bias`, [F], zero);
+    add(`h.${l}.mlp.c_proj.weight`, [F, C], residual);
     add(`h.${l}.mlp.c_proj.bias`, [C], zero);
   }
   if (config.norm === 'pre') {
     add('ln_f.weight', [C], one); // post-LN ends every block normalised already
     add('ln_f.bias', [C], zero);
   }
+  if (!config.tieWordEmbeddings) add(HEAD, [V, C], weight);
   return table;
 }
 

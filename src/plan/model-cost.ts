@@ -1,21 +1,35 @@
 /** What a model is made of and what it costs to train, from its shape alone: nothing is built, however large it is. */
 import type { ModelConfig } from '../model/config.ts';
-import { elements, parameterTable } from '../model/parameters.ts';
+import { elements, HEAD, parameterTable } from '../model/parameters.ts';
 
 /** The parts of a GPT that hold parameters. */
-export const partNames = ['token embedding', 'positions', 'attention', 'MLP', 'LayerNorm'] as const;
+export const partNames = [
+  'token embedding',
+  'positions',
+  'attention',
+  'MLP',
+  'LayerNorm',
+  'output head',
+] as const;
 export type PartName = (typeof partNames)[number];
 
-/** How many trained parameters each part has; together, all there are. The output head is the token embedding. */
-export function parametersByPart(config: ModelConfig): Record<PartName, number> {
-  const parts = { 'token embedding': 0, positions: 0, attention: 0, MLP: 0, LayerNorm: 0 };
+/** Trained parameters of each part; they add up to all there are. A tied output head is the token embedding, and no part. */
+export function parametersByPart(config: ModelConfig): Partial<Record<PartName, number>> {
+  const parts: Partial<Record<PartName, number>> & Record<Exclude<PartName, 'output head'>, number> = {
+    'token embedding': 0,
+    positions: 0,
+    attention: 0,
+    MLP: 0,
+    LayerNorm: 0,
+  };
   for (const { name, shape, trained } of parameterTable(config))
-    if (trained) parts[partOf(name)] += elements(shape);
+    if (trained) parts[partOf(name)] = (parts[partOf(name)] ?? 0) + elements(shape);
   return parts;
 }
 
 function partOf(name: string): PartName {
   if (name.startsWith('wte.')) return 'token embedding';
+  if (name === HEAD) return 'output head';
   if (name.startsWith('wpe.')) return 'positions';
   if (/(^|\.)ln_\w+\./.test(name)) return 'LayerNorm';
   if (name.includes('.attn.')) return 'attention';

@@ -38,7 +38,7 @@ export interface RunPlan {
   readonly settings: Settings;
   readonly config: ModelConfig;
   readonly parameters: number;
-  readonly parts: Readonly<Record<PartName, number>>;
+  readonly parts: Readonly<Partial<Record<PartName, number>>>;
   readonly tokensPerStep: number;
   readonly steps: number;
   /** Tokens trained on. */

@@ -139,7 +139,7 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, dropout: numb
   const targets = tape.external('targets', [B, T], batch.targets);
   const rng = tape.external('rng', [4], batch.rng);
   const hidden = gpt(tape, model.config, lookup, { ids, positions, rng, dropout }); // [B,T,C]
-  const logits = head(tape, lookup, hidden); // [B,T,V]
+  const logits = head(tape, model.config, lookup, hidden); // [B,T,V]
   const losses = tape.scope('loss', () => tape.crossEntropy(logits, targets)); // [B·T]
   return { tape, lookup, logits, losses, targets };
 }

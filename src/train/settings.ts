@@ -26,6 +26,9 @@ export interface TrainModelOptions {
   readonly blockSize?: number;
   readonly dropout?: number;
   readonly activation?: ModelConfig['activation'];
+  /** Hidden channels of the MLP; default 4·nEmbd. */
+  readonly nInner?: number | undefined;
+  readonly tieWordEmbeddings?: boolean;
   readonly positions?: ModelConfig['positions'];
   readonly norm?: ModelConfig['norm'];
   readonly layerNormEpsilon?: number;
@@ -85,10 +88,19 @@ export function saveInterval(saveEvery: SaveEvery): { readonly steps?: number; r
 export type Settings = Required<
   Omit<
     TrainModelOptions,
-    'initFrom' | 'valFile' | 'minutes' | 'outDir' | 'overwrite' | 'threads' | 'profile' | 'resume' | 'force'
+    | 'initFrom'
+    | 'valFile'
+    | 'nInner'
+    | 'minutes'
+    | 'outDir'
+    | 'overwrite'
+    | 'threads'
+    | 'profile'
+    | 'resume'
+    | 'force'
   >
 > &
-  Pick<TrainModelOptions, 'initFrom' | 'valFile'>;
+  Pick<TrainModelOptions, 'initFrom' | 'valFile' | 'nInner'>;
 
 /** The last part of a `wsd` schedule, in which the learning rate comes down. */
 export const DECAY_SHARE = 0.25;
@@ -151,10 +163,10 @@ export function settle(options: TrainModelOptions): Settings {
 
 /** The model that a run trains. */
 export function modelConfig(settings: Settings, vocabSize: number): ModelConfig {
-  const { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon } =
-    settings;
-  const shape = { nLayer, nHead, nEmbd, blockSize, dropout, activation, positions, norm, layerNormEpsilon };
-  return checkConfig({ ...shape, vocabSize });
+  const { nLayer, nHead, nEmbd, nInner, blockSize, dropout } = settings;
+  const { activation, positions, norm, layerNormEpsilon, tieWordEmbeddings } = settings;
+  const shape = { nLayer, nHead, nEmbd, nInner, blockSize, dropout, tieWordEmbeddings };
+  return checkConfig({ ...shape, activation, positions, norm, layerNormEpsilon, vocabSize });
 }
 
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });

@@ -19,7 +19,17 @@ export interface StartingModel {
 }
 
 /** What a trained model settles. */
-const SHAPE = ['nLayer', 'nHead', 'nEmbd', 'activation', 'positions', 'norm', 'layerNormEpsilon'] as const;
+const SHAPE = [
+  'nLayer',
+  'nHead',
+  'nEmbd',
+  'nInner',
+  'activation',
+  'positions',
+  'norm',
+  'layerNormEpsilon',
+  'tieWordEmbeddings',
+] as const;
 const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
 
 /**

@@ -10,6 +10,7 @@ import {
   amount,
   checkFields,
   count,
+  flag,
   listOf,
   oneOf,
   optional,
@@ -19,7 +20,7 @@ import {
   text,
   type Rule,
 } from '../json-rules.ts';
-import { flagOf, presetNames } from '../model/config.ts';
+import { activations, flagOf, presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from './optimizer.ts';
 import { scheduleNames } from './schedule.ts';
@@ -52,7 +53,10 @@ const storedOptions: { readonly [Name in keyof Required<Settings>]: StoredOption
   nHead: fixed(positive),
   nEmbd: fixed(positive),
   blockSize: fixed(positive),
-  activation: fixed(oneOf(['gelu_new', 'relu'])),
+  activation: fixed(oneOf(activations)),
+  // Absent in runs of earlier versions, whose models have GPT-2's.
+  nInner: fixed(optional(positive)),
+  tieWordEmbeddings: fixed(optional(flag)),
   positions: fixed(oneOf(['learned', 'sinusoidal'])),
   norm: fixed(oneOf(['pre', 'post'])),
   layerNormEpsilon: fixed(share),

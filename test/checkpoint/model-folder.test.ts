@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -38,9 +47,13 @@ test('what is written is read', () => {
 test.each([
   ['post-LN', { norm: 'post' }],
   ['sinusoidal', { positions: 'sinusoidal', activation: 'relu' }],
+  [
+    'a narrow MLP, exact GELU, a head of its own',
+    { nInner: 5, activation: 'gelu', tieWordEmbeddings: false },
+  ],
 ] as const)('config.json holds every field: %s', (_name, changes) => {
   const changed = { ...config, ...changes };
-  expect(fromConfigJson(JSON.stringify(toConfigJson(changed, tokenizer)), 'x')).toEqual(changed);
+  expect(fromConfigJson(JSON.stringify(toConfigJson(changed, tokenizer)), 'x').config).toEqual(changed);
 });
 
 describe('a folder that does not fit together is refused by name', () => {
@@ -57,6 +70,10 @@ describe('a folder that does not fit together is refused by name', () => {
     const wte = named[0];
     const head = { ...wte, name: 'lm_head.weight', data: wte.data.map((x) => x + value) };
     writeFileAtomic(join(folder, 'model.safetensors'), safetensorsPieces([...named, head], {}));
+  };
+  const rewriteNames = (rename: (name: string) => string): void => {
+    const named = tensors().map((t) => ({ ...t, name: rename(t.name) }));
+    writeFileAtomic(join(folder, 'model.safetensors'), safetensorsPieces(named, {}));
   };
   const twice = (): void => {
     const [wte] = tensors();
@@ -80,13 +97,22 @@ describe('a folder that does not fit together is refused by name', () => {
     [
       'an untied head',
       () => edit('config.json', (c) => (c['tie_word_embeddings'] = false)),
-      '"tie_word_embeddings" is false',
+      'lacks the tensor "lm_head.weight" that config.json asks for',
     ],
-    ['another MLP', () => edit('config.json', (c) => (c['n_inner'] = 99)), '"n_inner" is 99'],
     [
-      'scaled attention',
-      () => edit('config.json', (c) => (c['scale_attn_by_inverse_layer_idx'] = true)),
-      'scale_attn_by_inverse_layer_idx',
+      'another MLP',
+      () => edit('config.json', (c) => (c['n_inner'] = 99)),
+      '"h.0.mlp.c_fc.weight" has the shape [4,16], config.json asks for [4,99]',
+    ],
+    [
+      'a scale that is no truth value',
+      () => edit('config.json', (c) => (c['scale_attn_by_inverse_layer_idx'] = 2)),
+      '"scale_attn_by_inverse_layer_idx" is 2; supported: false, true',
+    ],
+    [
+      'names that torch.compile made',
+      () => rewriteNames((name) => `_orig_mod.transformer.${name}`),
+      'the tensors\' names start with "_orig_mod.", which torch.compile adds',
     ],
     [
       'a text for a number',
@@ -190,5 +216,98 @@ describe('a folder that does not fit together is refused by name', () => {
   });
   test('no folder at all', () => {
     expect(() => openModelFolder(join(root, 'nowhere'))).toThrow('there is no model folder');
+  });
+});
+
+const editConfig = (changes: Record<string, unknown>): void => {
+  const path = join(folder, 'config.json');
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
+};
+
+test('biases that no layer has are zeros', () => {
+  writeWeights(
+    folder,
+    tensors().filter(({ name }) => !name.endsWith('.bias')),
+    {},
+  );
+  const into = tensors();
+  openModelFolder(folder).load(into);
+  for (const [i, { name, data }] of into.entries())
+    expect(data, name).toEqual(name.endsWith('.bias') ? data.map(() => 0) : tensors()[i].data);
+});
+
+test('attention scores that are not divided by √D are, with queries √D times as large', () => {
+  writeWeights(folder, tensors(), {});
+  editConfig({ scale_attn_weights: false, reorder_and_upcast_attn: true });
+  const into = empty();
+  openModelFolder(folder).load(into);
+  const [weight, before] = [into, tensors()].map(
+    (all) => all.find((t) => t.name === 'h.0.attn.c_attn.weight')!.data,
+  );
+  const isQuery = (i: number): boolean => i % 12 < 4;
+  expect(weight).toEqual(before.map((x, i) => (isQuery(i) ? x * Math.SQRT2 : x)));
+});
+
+test.each([
+  ['gelu_pytorch_tanh', 'gelu_new'],
+  ['gelu_fast', 'gelu_new'],
+  ['gelu', 'gelu'],
+])('the activation %s is %s here', (theirs, ours) => {
+  writeWeights(folder, tensors(), {});
+  editConfig({ activation_function: theirs });
+  expect(openModelFolder(folder).config.activation).toBe(ours);
+});
+
+describe('weights in several files', () => {
+  const all = () => tensors().map((t) => ({ ...t, name: `transformer.${t.name}` }));
+  const shard = (n: number): string => `model-0000${n}-of-00002.safetensors`;
+  const split = (change: (map: Record<string, string>) => void = () => {}): void => {
+    rmSync(join(folder, 'model.safetensors'));
+    const map: Record<string, string> = {};
+    for (const n of [1, 2]) {
+      const part = all().filter((_, i) => i % 2 === n - 1);
+      for (const { name } of part) map[name] = shard(n);
+      writeFileAtomic(join(folder, shard(n)), safetensorsPieces(part, {}));
+    }
+    change(map);
+    writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+  };
+  const wte = 'transformer.wte.weight';
+  test('are read as one', () => {
+    split();
+    const into = empty();
+    openModelFolder(folder).load(into);
+    expect(into).toEqual(tensors());
+  });
+  test.each<[string, () => void, string]>([
+    ['a missing file', () => (split(), rmSync(join(folder, shard(2)))), `${shard(2)} is missing, which`],
+    ['a tensor in no file', () => split((map) => (map['x'] = shard(1))), `${shard(1)} lacks the tensor "x"`],
+    ['a tensor in another file', () => split((map) => (map[wte] = shard(2))), `expects in ${shard(2)}`],
+    ['a tensor that is not listed', () => split((map) => delete map[wte]), 'does not list'],
+    [
+      'a path',
+      () => split((map) => (map[wte] = '../x.safetensors')),
+      '"../x.safetensors", not a safetensors file beside it',
+    ],
+    [
+      '201 files',
+      () =>
+        split((map) => {
+          for (let i = 0; i < 201; i++) map[`x${i}`] = `${i}.safetensors`;
+        }),
+      'at most 200 are read',
+    ],
+    [
+      'a link out of the folder',
+      () => {
+        split();
+        renameSync(join(folder, shard(1)), join(root, 'outside.safetensors'));
+        symlinkSync(join(root, 'outside.safetensors'), join(folder, shard(1)));
+      },
+      'is a link out of the model folder',
+    ],
+  ])('%s is refused', (_name, damage, message) => {
+    damage();
+    expect(() => openModelFolder(folder)).toThrow(message);
   });
 });

@@ -27,8 +27,13 @@ beforeAll(() => {
     'nul.txt': 'abc\0def',
     'pictures/a.png': 'x',
     'noise.bin': Buffer.alloc(100, 7),
+    'model.gguf': 'GGUF\u0003\0\0\0',
+    'ckpt.pt': Buffer.from('PK\x03\x04ckpt', 'latin1'),
+    'adapter/adapter_config.json': '{}',
+    'torch/config.json': '{}',
+    'torch/pytorch_model.bin': Buffer.from('PK\x03\x04', 'latin1'),
   };
-  for (const folderName of ['pictures', 'nothing']) mkdirSync(at(folderName));
+  for (const folderName of ['pictures', 'nothing', 'adapter', 'torch']) mkdirSync(at(folderName));
   for (const [name, content] of Object.entries(files)) writeFileSync(at(name), content);
   writeFileSync(at('sparse.txt'), '');
   truncateSync(at('sparse.txt'), 5e9);
@@ -391,6 +396,51 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'error: ./one.txt is a file; a run needs a folder',
   ],
   ['no model', 'sample -m ./nowhere', 1, 'error: there is no model folder ./nowhere'],
+  ...['sample -m', 'inspect', 'report', 'tokenize ./corpus.txt -m', 'train ./corpus.txt --init-from'].map(
+    (line) =>
+      [
+        'a GGUF file',
+        `${line} ./model.gguf`,
+        1,
+        "error: ./model.gguf is a GGUF file, llama.cpp's format, which is not read here",
+        'hint: use the Hugging Face folder that it was converted from',
+      ] as const,
+  ),
+  [
+    'a checkpoint of nanoGPT',
+    'eval ./corpus.txt -m ./ckpt.pt',
+    1,
+    "error: ./ckpt.pt is a checkpoint of PyTorch's, which is not read here",
+    'hint: if nanoGPT wrote it: python examples/nanogpt-to-huggingface.py ./ckpt.pt FOLDER',
+  ],
+  [
+    'an adapter',
+    'sample -m ./adapter',
+    1,
+    'error: ./adapter is a PEFT adapter, not a whole model',
+    `hint: merge it into its base model: python -c "from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('./adapter').merge_and_unload().save_pretrained('merged')", and copy the base model's tokenizer files there`,
+  ],
+  [
+    'weights in pytorch_model.bin',
+    'sample -m ./torch',
+    1,
+    'error: ./torch has its weights in pytorch_model.bin; only safetensors are read',
+    `hint: convert it once: python -c "from transformers import AutoModelForCausalLM as M; M.from_pretrained('./torch').save_pretrained('./torch')"`,
+  ],
+  [
+    'a name of the hub',
+    'train ./corpus.txt --init-from distilbert/distilgpt2',
+    1,
+    'error: there is no model folder distilbert/distilgpt2',
+    'hint: download it first, for instance with: hf download distilbert/distilgpt2 --local-dir distilgpt2',
+  ],
+  [
+    'GPT-2',
+    'train ./corpus.txt --init-from gpt2',
+    1,
+    'error: there is no model folder gpt2',
+    'hint: download it first, for instance with: hf download openai-community/gpt2 config.json generation_config.json tokenizer.json model.safetensors --local-dir gpt2',
+  ],
   [
     'a file for a model',
     'sample -m ./corpus.txt',

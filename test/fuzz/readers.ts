@@ -107,7 +107,7 @@ const config: ReaderCase = {
   files: ['config.json'],
   read(folder) {
     const path = join(folder, 'config.json');
-    checkConfig(fromConfigJson(readFileSync(path, 'utf8'), path));
+    checkConfig(fromConfigJson(readFileSync(path, 'utf8'), path).config);
   },
   weight: 2,
 };

@@ -3,6 +3,7 @@ import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
 import { attention, attentionBackward, attentionCached } from './attention.ts';
 import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
+import { geluErf, geluErfBackward } from './gelu-erf.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
 import { crossEntropy, crossEntropyBackward, meanLoss, meanLossBackward, targetRank } from './loss.ts';
 import { gemm, linearParametersBackward } from './matrix.ts';
@@ -20,6 +21,8 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   copy,
   gelu,
   geluBackward,
+  geluErf,
+  geluErfBackward,
   relu,
   reluBackward,
   dropout,

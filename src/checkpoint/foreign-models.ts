@@ -1,0 +1,116 @@
+/** Models in a form that is not read here, and what makes a model folder of them. docs/bring-a-model.md has the whole story. */
+import { closeSync, existsSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { openRegularFile } from '../read-file.ts';
+import { INDEX, WEIGHTS } from './weights.ts';
+
+const COMPLETE = `a model folder has config.json, tokenizer.json and ${WEIGHTS}`;
+
+/** Names by which GPT-2 is known, on Hugging Face's hub under openai-community. */
+const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl']);
+
+/** Why a path is not a model folder; undefined if it has a config.json and weights. */
+export function whyNoModel(path: string): UserError | undefined {
+  if (!existsSync(path)) return new UserError(`there is no model folder ${path}`, hubHint(path));
+  if (!statSync(path).isDirectory())
+    return (
+      foreignFile(path) ??
+      problem(`${path} is a file, not a model folder`, 'name the folder that holds config.json')
+    );
+  const files = readdirSync(path);
+  const has = (name: string): boolean => files.includes(name);
+  if (has('config.json') && (has(WEIGHTS) || has(INDEX))) return undefined;
+  if (has('adapter_config.json'))
+    return problem(
+      `${path} is a PEFT adapter, not a whole model`,
+      `merge it into its base model: ${python(`from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('${shown(path)}').merge_and_unload().save_pretrained('merged')`)}, and copy the base model's tokenizer files there`,
+    );
+  if (has('config.json') && (has('pytorch_model.bin') || has('pytorch_model.bin.index.json')))
+    return problem(
+      `${path} has its weights in pytorch_model.bin; only safetensors are read`,
+      toSafetensors(path),
+    );
+  const other = files.find((name) => /\.(gguf|pt)$/.test(name));
+  const foreign = other === undefined ? undefined : foreignFile(join(path, other));
+  if (foreign !== undefined) return foreign;
+  if (!has('config.json')) return problem(`${path} has no config.json`, COMPLETE);
+  return isOurs(path)
+    ? new UserError(`${path} has no ${WEIGHTS}: its training has not saved one yet`)
+    : problem(`${path} has no ${WEIGHTS}`, COMPLETE);
+}
+
+/** What to do about a name that is no path here. */
+export function hubHint(path: string): { readonly hint?: string } {
+  const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path) && !existsSync(dirname(path));
+  const repository = GPT2_NAMES.has(path) ? `openai-community/${path}` : isHubName ? path : undefined;
+  if (repository === undefined) return {};
+  const files = GPT2_NAMES.has(basename(repository))
+    ? ' config.json generation_config.json tokenizer.json model.safetensors'
+    : '';
+  return {
+    hint: `download it first, for instance with: hf download ${repository}${files} --local-dir ${basename(repository)}`,
+  };
+}
+
+/** Why a file that holds a model cannot be read; undefined if it is none of those known. */
+export function foreignFile(path: string): UserError | undefined {
+  const start = firstBytes(path);
+  if (start === 'GGUF')
+    return problem(
+      `${path} is a GGUF file, llama.cpp's format, which is not read here`,
+      'use the Hugging Face folder that it was converted from',
+    );
+  if (extname(path) === '.safetensors')
+    return problem(
+      `${path} is a file of weights`,
+      'name its folder, which has config.json and tokenizer.json too',
+    );
+  // torch.save writes a zip archive; before PyTorch 1.6, a pickle
+  if (!start.startsWith('PK\x03\x04') && !start.startsWith('\x80\x02')) return undefined;
+  return extname(path) === '.bin'
+    ? problem(
+        `${path} holds weights as PyTorch saves them; only safetensors are read`,
+        toSafetensors(dirname(path)),
+      )
+    : problem(
+        `${path} is a checkpoint of PyTorch's, which is not read here`,
+        `if nanoGPT wrote it: python examples/nanogpt-to-huggingface.py ${shown(path)} FOLDER`,
+      );
+}
+
+/** The first four bytes, one character each; none of a pipe or device. */
+function firstBytes(path: string): string {
+  let fd: number;
+  try {
+    ({ fd } = openRegularFile(path));
+  } catch {
+    return '';
+  }
+  try {
+    const bytes = Buffer.alloc(4);
+    return bytes.toString('latin1', 0, readSync(fd, bytes, 0, 4, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const toSafetensors = (folder: string): string =>
+  `convert it once: ${python(`from transformers import AutoModelForCausalLM as M; M.from_pretrained('${shown(folder)}').save_pretrained('${shown(folder)}')`)}`;
+
+const python = (program: string): string => `python -c "${program}"`;
+
+/** A path that can stand in a command line as it is, or FOLDER. */
+const shown = (path: string): string => (/^[\w./+@ -]+$/.test(path) ? path : 'FOLDER');
+
+const problem = (message: string, hint: string): UserError => new UserError(message, { hint });
+
+/** Whether `gpt train` wrote the config.json. */
+const isOurs = (folder: string): boolean => {
+  const path = join(folder, 'config.json');
+  return (
+    statSync(path).isFile() &&
+    statSync(path).size < 1e6 &&
+    readFileSync(path, 'utf8').includes('"gpt_trainer_format"')
+  );
+};

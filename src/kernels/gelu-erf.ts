@@ -1,0 +1,109 @@
+/**
+ * The exact GELU, x·Φ(x). With a = |x| and the tail Q = Φ(−a), Φ is 1 − Q right of 0 and Q left of it, so
+ * x·Φ(x) = max(x, 0) − a·Q, without the cancellation of 1 + erf for negative x.
+ *
+ * Q = e^(−a²/2)·t·P(t) with t = 1/(1 + 0.3a): the form of Hastings (1955; Abramowitz & Stegun 1964, 26.2.17), with three
+ * terms more and coefficients fitted to the least relative error over 0 ≤ a ≤ 14, 1.5e-7.
+ */
+import { constant, exp4, loadPart, madd, putPart, storePart } from './vector';
+import { share } from './threads';
+
+const LINE = 16;
+
+const TABLE = memory.data<f32>([
+  14, // from here on Q is 0 in float32
+  0.3,
+  1,
+  -0.5,
+  0.03567487578860911, // P
+  -0.15720349531538172,
+  0.20635418971640931,
+  -0.05368424077099769,
+  0.12856192203881325,
+  0.0999134093206282,
+  0.12075396817212714,
+  0.11962929811062462,
+  0,
+  0.3989422804014327, // 1/√(2π)
+  -14,
+]);
+
+/** e^(−a²/2). */
+// @ts-ignore: decorator
+@inline
+function bell4(a: v128): v128 {
+  return exp4(f32x4.mul(f32x4.mul(a, a), constant(TABLE, 3)));
+}
+
+/** Φ(−a), given e^(−a²/2). */
+// @ts-ignore: decorator
+@inline
+function tail4(a: v128, bell: v128): v128 {
+  const t = f32x4.div(constant(TABLE, 2), madd(constant(TABLE, 1), a, constant(TABLE, 2)));
+  let p = madd(constant(TABLE, 4), t, constant(TABLE, 5));
+  p = madd(p, t, constant(TABLE, 6));
+  p = madd(p, t, constant(TABLE, 7));
+  p = madd(p, t, constant(TABLE, 8));
+  p = madd(p, t, constant(TABLE, 9));
+  p = madd(p, t, constant(TABLE, 10));
+  p = madd(p, t, constant(TABLE, 11));
+  return f32x4.mul(f32x4.mul(p, t), bell);
+}
+
+// @ts-ignore: decorator
+@inline
+function gelu4(x: v128): v128 {
+  const a = f32x4.pmin(f32x4.abs(x), constant(TABLE, 0));
+  return f32x4.sub(f32x4.max(x, constant(TABLE, 12)), f32x4.mul(a, tail4(a, bell4(a))));
+}
+
+/** Φ(x) + x·φ(x). */
+// @ts-ignore: decorator
+@inline
+function derivative4(x: v128): v128 {
+  const bounded = f32x4.pmax(f32x4.pmin(x, constant(TABLE, 0)), constant(TABLE, 14));
+  const a = f32x4.abs(bounded);
+  const bell = bell4(a);
+  const tail = tail4(a, bell);
+  const isRight = f32x4.ge(x, constant(TABLE, 12));
+  const phi = v128.bitselect(f32x4.sub(constant(TABLE, 2), tail), tail, isRight);
+  return madd(f32x4.mul(bounded, constant(TABLE, 13)), bell, phi);
+}
+
+export function geluErf(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
+  const end = share(n, LINE, thread + 1, threads);
+  let i = share(n, LINE, thread, threads);
+  for (; i + 8 <= end; i += 8) {
+    const at = i << 2;
+    const low = gelu4(v128.load(x + at));
+    const high = gelu4(v128.load(x + at, 16));
+    v128.store(y + at, high, 16);
+    v128.store(y + at, low);
+  }
+  for (; i < end; i += 4) storePart(y + (i << 2), gelu4(loadPart(x + (i << 2), end - i)), end - i);
+}
+
+export function geluErfBackward(
+  thread: i32,
+  threads: i32,
+  x: usize,
+  dY: usize,
+  dX: usize,
+  accumulate: i32,
+  n: i32,
+): void {
+  const end = share(n, LINE, thread + 1, threads);
+  let i = share(n, LINE, thread, threads);
+  for (; i + 8 <= end && !accumulate; i += 8) {
+    const at = i << 2;
+    const low = f32x4.mul(v128.load(dY + at), derivative4(v128.load(x + at)));
+    const high = f32x4.mul(v128.load(dY + at, 16), derivative4(v128.load(x + at, 16)));
+    v128.store(dX + at, high, 16);
+    v128.store(dX + at, low);
+  }
+  for (; i < end; i += 4) {
+    const at = i << 2;
+    const d = f32x4.mul(loadPart(dY + at, end - i), derivative4(loadPart(x + at, end - i)));
+    putPart(dX + at, d, end - i, accumulate);
+  }
+}
