@@ -1,4 +1,4 @@
-/** Models in a form that is not read here, and what makes a model folder of them. docs/bring-a-model.md has the whole story. */
+/** Models in a form that is not read here, and what makes a model folder of them. */
 import { closeSync, existsSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -75,7 +75,7 @@ export function foreignFile(path: string): UserError | undefined {
       )
     : problem(
         `${path} is a checkpoint of PyTorch's, which is not read here`,
-        `if nanoGPT wrote it: python examples/nanogpt-to-huggingface.py ${shown(path)} FOLDER`,
+        `load it in Python and save it as a folder of GPT2LMHeadModel with save_pretrained; nanoGPT's weights are transposed to those`,
       );
 }
 

@@ -61,7 +61,7 @@ const LARGEST = 256e6;
 function restoreDescription(run: string, { folder, model }: Checkpoint): RestoreStep[] {
   const isGood: Readonly<Record<string, (path: string) => boolean>> = {
     'config.json': (path) =>
-      isDeepStrictEqual(fromConfigJson(readTextFile(path, LARGEST), path), model.config),
+      isDeepStrictEqual(fromConfigJson(readTextFile(path, LARGEST), path).config, model.config),
     'tokenizer.json': () => isDeepStrictEqual(tokenizerOf(run), tokenizerOf(folder)),
     'tokenizer_config.json': isJson,
     'generation_config.json': isJson,

@@ -108,6 +108,7 @@ const STATED_BY_MODEL = [
   'positions',
   'norm',
   'layerNormEpsilon',
+  'nInner',
 ] as const;
 
 /**
