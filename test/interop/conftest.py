@@ -19,17 +19,18 @@ TEXT = (
 ) * 12
 
 
-def node(*args, stdin=None):
+def node(script, *args, stdin=None, cwd=ROOT):
     """Runs Node on one of our files; returns what it printed."""
     done = subprocess.run(
-        [ROOT / "node_modules/.bin/node", *map(str, args)], input=stdin, capture_output=True, cwd=ROOT, check=False
+        [ROOT / "node_modules/.bin/node", ROOT / script, *map(str, args)],
+        input=stdin, capture_output=True, cwd=cwd, check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
 
-def gpt(*args, stdin=None):
-    return node("bin/gpt.js", *args, stdin=stdin)
+def gpt(*args, stdin=None, cwd=ROOT):
+    return node("bin/gpt.js", *args, stdin=stdin, cwd=cwd)
 
 
 def our_logits(folder, ids):
