@@ -54,7 +54,7 @@ def prompt_ids():
 def greedy(count):
     """What `gpt sample --greedy` adds to the prompt, as ids."""
     (line,) = gpt("sample", "-m", FOLDER, "--prompt", PROMPT, "--greedy", "-n", count, "--json", cwd=".").splitlines()
-    return json.loads(line)["ids"]
+    return [token["id"] for token in json.loads(line)["tokens"]]
 
 
 def test_pipeline_with_the_defaults_of_the_folder(workspace, capsys):
