@@ -75,7 +75,7 @@ export function foreignFile(path: string): UserError | undefined {
       )
     : problem(
         `${path} is a checkpoint of PyTorch's, which is not read here`,
-        `load it in Python and save it as a folder of GPT2LMHeadModel with save_pretrained; nanoGPT's weights are transposed to those`,
+        'examples/from_nanogpt.py converts a checkpoint of nanoGPT; docs/bring-a-model.md has others',
       );
 }
 
