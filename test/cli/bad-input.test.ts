@@ -411,7 +411,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'eval ./corpus.txt -m ./ckpt.pt',
     1,
     "error: ./ckpt.pt is a checkpoint of PyTorch's, which is not read here",
-    "hint: load it in Python and save it as a folder of GPT2LMHeadModel with save_pretrained; nanoGPT's weights are transposed to those",
+    'hint: examples/from_nanogpt.py converts a checkpoint of nanoGPT; docs/bring-a-model.md has others',
   ],
   [
     'an adapter',
