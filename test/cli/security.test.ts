@@ -87,9 +87,12 @@ describe.runIf(hasTerminal)('on a terminal, nothing of a file steers it', () => 
     const tokenizer = createCharTokenizer([...HOSTILE, '<unk>']);
     const config = configOf(tokenizer);
     const tensors = tensorsOf(config).map((tensor) => ({ ...tensor, name: `transformer.${tensor.name}` }));
-    for (const name of ['tensors', 'config']) writeModelDescription(join(folder, name), config, tokenizer);
     const extra = { name: '\u001b[2J\u009b', shape: [1], data: Float32Array.of(1) };
-    writeFileAtomic(join(folder, 'tensors/model.safetensors'), safetensorsPieces([...tensors, extra], {}));
+    for (const name of ['tensors', 'config']) {
+      writeModelDescription(join(folder, name), config, tokenizer);
+      const weights = safetensorsPieces([...tensors, extra], {});
+      writeFileAtomic(join(folder, name, 'model.safetensors'), weights);
+    }
     const path = join(folder, 'config/config.json');
     const json = JSON.parse(readFileSync(path, 'utf8')) as object;
     writeFileSync(path, JSON.stringify({ ...json, model_type: '\u001b[2J\u202e' }));
