@@ -24,8 +24,13 @@ export interface TextEvaluation extends Measures {
   readonly uniform: number;
 }
 
-/** About so many tokens are computed at once. */
+/** Approximate number of tokens in a batch. */
 const TOKENS_AT_ONCE = 2048;
+/**
+ * Minimum number of tokens in a batch. Up to 16 rows, the engine multiplies by a transposed weight with another kernel
+ * (kernels/gemm/gemm.ts), which rounds differently: a short text would cost another loss alone than beside a longer one.
+ */
+const FEWEST_TOKENS_AT_ONCE = 17;
 
 /**
  * Evaluates a whole text. Every token but the first is predicted once.
@@ -78,7 +83,7 @@ export function openScorer(
     );
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
-  const B = Math.max(1, Math.min(Math.floor(TOKENS_AT_ONCE / T), windows));
+  const B = Math.max(Math.ceil(FEWEST_TOKENS_AT_ONCE / T), Math.min(Math.floor(TOKENS_AT_ONCE / T), windows));
   const evaluator = new Evaluator(backend, config, B, T);
   model.load(evaluator.parameters());
   return {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
 import { measure, SPELLING_BITS } from '../../src/evaluate/measures.ts';
 import { partOfText, textOf, type TokenizedText } from '../../src/evaluate/tokenized-text.ts';
@@ -75,6 +76,21 @@ describe('scores', () => {
     const scorer = openScorer(folder, createReferenceBackend('float64'), 500);
     const costs = [...scorer.scores(text)].flatMap(({ nats }) => [...(nats as Float32Array)]);
     oneByOne(8).forEach(({ nats }, i) => expect(costs[i]).toBeCloseTo(nats, 5));
+  });
+
+  test('of a short text are bit-identical alone and beside a longer one', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const costs = (tokens: number) =>
+      [2, 3, 9].map((length) =>
+        [
+          ...openScorer(folder, backend, Math.max(tokens, length)).scores(partOfText(text, 0, length)),
+        ].flatMap(({ nats }) => [...(nats as Float32Array)]),
+      );
+    try {
+      expect(costs(0)).toEqual(costs(500));
+    } finally {
+      await backend.close();
+    }
   });
 
   test('need a stride within the block and a text of two tokens', () => {
