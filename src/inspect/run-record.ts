@@ -1,6 +1,7 @@
 /** Everything that a run's folder tells about its training, and about the model that came of it. */
 import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
 import {
+  ESTIMATED_LOSS,
   openModelFolder,
   VALIDATION_LOSS,
   VALIDATION_TOKENS,
@@ -76,19 +77,23 @@ export function summariseRun({ model, state, logs }: RunRecord): RunSummary {
 const hasValidation = (state: TrainerState | undefined): boolean =>
   state === undefined || state.options['valFile'] !== undefined || state.options['valFraction'] !== 0;
 
-/** What the weights say of themselves; of an older run, what its log says of their step. */
+/**
+ * What the weights say of themselves; of an older run, what its log says of their step. The lowest loss in the log need not
+ * be theirs: the evaluations before a change of the text are on another one.
+ */
 function keptLoss(
   { metadata }: ModelFolder,
   best: EvaluationMetrics | undefined,
   end: EndMetrics | undefined,
 ): ValidationLoss | undefined {
-  const { [VALIDATION_LOSS]: loss, [VALIDATION_TOKENS]: tokens, step } = metadata;
+  const { [VALIDATION_LOSS]: loss, [VALIDATION_TOKENS]: tokens, [ESTIMATED_LOSS]: estimate, step } = metadata;
   if (loss !== undefined && tokens !== undefined)
     return { loss: Number(loss), step: Number(step), isEstimate: false };
-  if (best === undefined) return undefined;
-  if (end?.best?.step === best.step)
-    return { loss: end.best.validationLoss, step: best.step, isEstimate: false };
-  return { loss: best.validationLoss, step: best.step, isEstimate: true };
+  const kept = estimate === undefined ? best : { step: Number(step), validationLoss: Number(estimate) };
+  if (kept === undefined) return undefined;
+  if (end?.best?.step === kept.step)
+    return { loss: end.best.validationLoss, step: kept.step, isEstimate: false };
+  return { loss: kept.validationLoss, step: kept.step, isEstimate: true };
 }
 
 /** A curve of at most `limit` points: the means of as many stretches of steps. */

@@ -310,7 +310,7 @@ async function gradientOf(
 }
 
 /** The mean loss over batches, in nats per token; undefined if it was interrupted. */
-async function meanLoss(
+export async function meanLoss(
   trainer: Trainer,
   batches: Iterable<Batch>,
   poll: Poll,

@@ -12,6 +12,7 @@ import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { freshProgress, type Progress, type TrainEvent } from './loop.ts';
+import type { TextChange } from './new-text.ts';
 import type { Settings } from './settings.ts';
 import { checkStoredOptions } from './stored-options.ts';
 import type { Trainer } from './trainer.ts';
@@ -40,6 +41,11 @@ export interface Keeper {
   readonly handle: (event: TrainEvent) => void;
   /** Overwrites the trainer's parameters with those of the best model so far. */
   readonly loadBest: () => void;
+  /**
+   * Saves the best model, which is in the trainer, with an estimated loss: that of another validation sample than before.
+   * Recovering a lost best model relies on the two being equal in the weights and in the trainer's state.
+   */
+  readonly relabelBest: (step: number, estimatedLoss: number) => void;
 }
 
 /**
@@ -72,6 +78,8 @@ export function keeper(
       unsavedBest = { tensors: copies, save: () => run.saveBest(copies, whole) };
     }
   };
+  const saveEstimated = (step: number, loss: number): void =>
+    saveBest(step, { [ESTIMATED_LOSS]: String(loss) });
   const saveCheckpoint = (progress: Progress): void => {
     unsavedBest?.save();
     unsavedBest = undefined;
@@ -118,7 +126,7 @@ export function keeper(
           train_loss_estimate: event.trainLoss,
           val_loss_estimate: event.validationLoss,
         });
-        if (event.best) saveBest(event.step, { [ESTIMATED_LOSS]: String(event.validationLoss) });
+        if (event.best) saveEstimated(event.step, event.validationLoss);
         return;
       case 'checkpoint':
         attempt(event.progress.step, () => saveCheckpoint(event.progress));
@@ -167,7 +175,7 @@ export function keeper(
     const saved = new Map(unsavedBest.tensors.map((tensor) => [tensor.name, tensor.data]));
     for (const { name, data: into } of trainer.parameters()) into.set(saved.get(name)!);
   };
-  return { handle, loadBest };
+  return { handle, loadBest, relabelBest: saveEstimated };
 }
 
 function lost({ folder }: Run, { step, savedStep, error }: SaveFailure): UserError {
@@ -241,7 +249,7 @@ export function checkResume(
   { checkpoint: { state }, ended }: ResumedRun,
   data: TrainingData,
   settings: Settings,
-  force: boolean,
+  { force, change }: { readonly force: boolean; readonly change: TextChange | undefined },
 ): void {
   if (ended !== undefined && state.step >= settings.maxIters)
     throw new UsageError(`the run has done its ${state.step} steps`, {
@@ -249,7 +257,7 @@ export function checkResume(
     });
   const { patience } = settings;
   const { evaluations_without_improvement: worse } = state;
-  if (ended !== undefined && patience > 0 && worse >= patience)
+  if (ended !== undefined && patience > 0 && worse >= patience && !(force && change === 'text'))
     throw new UsageError(`the run has stopped after ${worse} evaluations without progress`, {
       hint: 'give a larger --patience, or 0, to go on with it',
     });

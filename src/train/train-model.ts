@@ -39,6 +39,7 @@ import {
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
+import { forgetOldText, remeasureBest, textChange, type TextChange } from './new-text.ts';
 import { openStartingModel } from './starting-model.ts';
 import { checkStoredOptions, resumedOptions } from './stored-options.ts';
 import { Trainer } from './trainer.ts';
@@ -66,6 +67,8 @@ export interface TrainPlan {
   readonly backend: string;
   /** The kernels that ran it before, if it goes on with others: their results differ in rounding. */
   readonly otherEngine: string | undefined;
+  /** How the text differs from the one a resumed run was trained on so far; see new-text.ts. */
+  readonly textChange: TextChange | undefined;
   /** Files of a resumed run that were missing or damaged, and what they were restored from. */
   readonly repairs: readonly string[];
   /** Faster engines that do not work here, and why. */
@@ -175,7 +178,8 @@ async function runTraining(
     tokenizer: data.tokenizer.kind,
   };
   const loopOptions = loopOptionsOf(settings);
-  if (resumed !== undefined) checkResume(resumed, data, settings, options.force === true);
+  const change = checkpoint && textChange(checkpoint.state, data, settings);
+  if (resumed !== undefined) checkResume(resumed, data, settings, { force: options.force === true, change });
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkLength(data.train, config.blockSize);
   if (data.validation.length > 0 && data.validation.length < 2)
@@ -233,6 +237,7 @@ async function runTraining(
         checkpoint === undefined || sameBits(checkpoint.state.engine, arithmetic)
           ? undefined
           : checkpoint.state.engine,
+      textChange: change,
       repairs: resumed?.repairs ?? [],
       rejected,
       shortfall: backend.shortfall,
@@ -285,12 +290,22 @@ async function runTraining(
     );
     // What training may have to go back to is in the run, wherever the model is by then.
     if (start !== undefined) keep.handle({ type: 'checkpoint', progress });
+    const batches = loopData(data, settings, config.blockSize);
+    let first: Progress | undefined = progress;
+    if (checkpoint !== undefined && change !== undefined) {
+      first = await remeasureBest(trainer, progress, change, {
+        best: keep,
+        validationSample: batches.validationSample(),
+        poll: startPolling(interrupted, SIGNAL_POLL_SECONDS),
+      });
+      restore(trainer, checkpoint);
+    }
     let end: (TrainEvent & { type: 'end' }) | undefined;
     let stepSeconds = 0;
     let steps = 0;
     await train(
       trainer,
-      loopData(data, settings, config.blockSize),
+      batches,
       loopOptions,
       async (event) => {
         if (event.type === 'evaluation') keepTime(event.step);
@@ -304,13 +319,19 @@ async function runTraining(
         if (event.type === 'end') end = event;
       },
       {
-        interrupted: handlers.interrupted,
+        interrupted: first === undefined ? () => true : interrupted,
         inspect: handlers.inspect,
-        restore: (step) => restore(trainer, run.rollBack(step)),
+        restore: (step) => {
+          const earlier = run.rollBack(step);
+          const there = restore(trainer, earlier);
+          // It may be from before the text changed. The loop keeps the best loss, which is of the new text by then.
+          const since = earlier && textChange(earlier.state, data, settings);
+          return since === undefined ? there : forgetOldText(there, since, there.bestLoss);
+        },
         loadBest: keep.loadBest,
         evaluated: (tokens) => handlers.evaluated?.(tokens / (data.validation.length - 1)),
       },
-      progress,
+      first ?? progress,
     );
     const { reason, validationLoss, why, progress: last } = end!;
     if (why !== undefined) throw diverged(folder, last, why);

@@ -225,8 +225,14 @@ describe('resuming', () => {
 
   test('--force goes on with other options and another text', async () => {
     const name = copy('forced');
-    const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.5 --force -q`;
-    expect(await gpt(line)).toMatchObject({ stderr: '', code: 0 });
+    const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.5 --force`;
+    const { stderr, code } = await gpt(line);
+    expect(stderr).toContain(
+      'The text differs from the one this run was trained on so far. The best model is evaluated again\n' +
+        'on the new validation text; early stopping and the detection of divergence start from scratch.\n',
+    );
+    expect(code).toBe(0);
+    expect((await gpt(`train --resume ${name} --max-iters 63`)).stderr).not.toContain('text differs');
   });
 });
 

@@ -1,4 +1,5 @@
 /** What is said before the first step. */
+import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
 import { describeVocabulary, formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { warnOfSlowEngine } from '../model-options.ts';
@@ -32,6 +33,7 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   );
   warnOfSlowEngine({ name: plan.backend, shortfall: plan.shortfall }, plan.rejected);
   if (plan.startStep > 0) tellResumed(plan.startStep, settings);
+  if (plan.textChange !== undefined) notice(startsAnew[plan.textChange]);
   for (const repair of plan.repairs) warn(printable(repair));
   if (plan.otherEngine !== undefined)
     warn(
@@ -53,6 +55,15 @@ function tellResumed(step: number, { maxIters, lrDecayIters, schedule, minLr }: 
       `--lr-decay-iters ${maxIters} --force makes the decay longer.`,
   );
 }
+
+/** What a resumed run measures from scratch because its text has changed. */
+const startsAnew: Readonly<Record<TextChange, string>> = {
+  text:
+    'The text differs from the one this run was trained on so far. The best model is evaluated again\n' +
+    'on the new validation text; early stopping and the detection of divergence start from scratch.',
+  sample:
+    'Evaluations use another sample of the validation text than before; the best model is evaluated again on it.',
+};
 
 /** A folder without the slash a shell's completion adds. */
 export const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');

@@ -1,0 +1,82 @@
+/**
+ * Resuming a run on another text, which takes --force. Losses on the old text are no measure for losses on the new one:
+ * compared with them, a harder text looks like divergence, and an easier one like a best model that is never matched.
+ */
+import type { TrainerState } from '../checkpoint/trainer-state.ts';
+import type { Batch } from '../data/batches.ts';
+import type { Poll } from '../polling.ts';
+import { freshHealth } from './divergence.ts';
+import { meanLoss, type Progress } from './loop.ts';
+import type { Settings } from './settings.ts';
+import type { Trainer } from './trainer.ts';
+import type { TrainingData } from './training-data.ts';
+
+/**
+ * - `text`: other files, or other tokens of the same files in the training or validation split.
+ * - `sample`: the same validation split, but evaluations look at another sample of it.
+ */
+export type TextChange = 'text' | 'sample';
+
+/** Options that decide which tokens of given files are in which split. */
+const SPLIT_OPTIONS = ['valFraction', 'encodingErrors'] as const;
+/** Options that decide which tokens of the validation split an evaluation looks at; the context length is fixed. */
+const SAMPLE_OPTIONS = ['batchSize', 'evalIters'] as const;
+
+/** How the text differs from the one a checkpoint was trained on; undefined if it does not. */
+export function textChange(
+  { corpus_sha256, validation_sha256, options }: TrainerState,
+  { corpus, validationSha256 }: Pick<TrainingData, 'corpus' | 'validationSha256'>,
+  settings: Settings,
+): TextChange | undefined {
+  const isOther = (name: keyof Settings): boolean => options[name] !== settings[name];
+  const isNewText =
+    corpus_sha256 !== corpus.sha256 ||
+    validation_sha256 !== (validationSha256 ?? null) ||
+    SPLIT_OPTIONS.some(isOther);
+  if (isNewText) return 'text';
+  return SAMPLE_OPTIONS.some(isOther) ? 'sample' : undefined;
+}
+
+/**
+ * The progress of a checkpoint, without what was measured on the old text. Training continues from the same step with
+ * the same parameters, moments and schedule.
+ *
+ * @param bestLoss of the best model on the new validation sample, in nats per token
+ */
+export function forgetOldText(progress: Progress, change: TextChange, bestLoss: number): Progress {
+  // A loss that is not finite would never be beaten if it is NaN.
+  const measured = { ...progress, bestLoss: Number.isFinite(bestLoss) ? bestLoss : Infinity };
+  return change === 'text' ? { ...measured, worse: 0, health: freshHealth } : measured;
+}
+
+/** The best model so far, as a run keeps it. */
+interface BestModel {
+  /** Overwrites the trainer's parameters with it. */
+  readonly loadBest: () => void;
+  /** Saves the trainer's parameters as the best model, with this loss on the new validation sample. */
+  readonly relabelBest: (step: number, estimatedLoss: number) => void;
+}
+
+/**
+ * Evaluates the best model on the new validation sample, and returns the progress to continue with. The parameters in the
+ * trainer are the best model's afterwards.
+ *
+ * @returns undefined if it was interrupted; nothing has been saved then
+ */
+export async function remeasureBest(
+  trainer: Trainer,
+  progress: Progress,
+  change: TextChange,
+  {
+    best,
+    validationSample,
+    poll,
+  }: { readonly best: BestModel; readonly validationSample: Iterable<Batch>; readonly poll: Poll },
+): Promise<Progress | undefined> {
+  if (progress.bestStep === 0) return forgetOldText(progress, change, Infinity);
+  best.loadBest();
+  const loss = await meanLoss(trainer, validationSample, poll);
+  if (loss === undefined) return undefined;
+  best.relabelBest(progress.bestStep, loss);
+  return forgetOldText(progress, change, loss);
+}
