@@ -1,6 +1,7 @@
 /** `gpt eval`: how well models predict texts. */
 import type { Command } from 'commander';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
+import { describeLeftOut } from '../data/find-files.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measure } from '../evaluate/measures.ts';
@@ -12,6 +13,7 @@ import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
 import { whileDoing } from './activity.ts';
+import { countFiles } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
 import {
@@ -178,6 +180,7 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
     file: file === '-' ? 'stdin' : file,
     corpus: openCorpus([file], flags),
   }));
+  for (const { file, corpus } of corpora) tellFiles(file, corpus);
   return (model, tokenizer) => {
     const texts = corpora.map(({ file, corpus }) => {
       const text = readTokenizedText(corpus, tokenizer);
@@ -186,6 +189,12 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
     for (const { file, corpus } of corpora) warnOfTrainingText(model, file, corpus);
     return texts;
   };
+}
+
+/** A folder's files, before they are read. */
+function tellFiles(file: string, { paths, files, leftOut }: Corpus): void {
+  if (files.length === 1 && files[0] === paths[0]) return;
+  notice(`${printable(file)}: ${countFiles(files)}${describeLeftOut(leftOut, '; left out: ')}`);
 }
 
 /** A model that has seen a text predicts it better than any other. */

@@ -1,7 +1,7 @@
 /** `gpt inspect`: what is inside a model, and what goes on in it while it reads. */
 import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import { chunksOf } from '../data/corpus.ts';
+import { chunksOf } from '../data/file-chunks.ts';
 import { decodeText } from '../data/decode-text.ts';
 import { UsageError } from '../errors.ts';
 import { encodePrompt, type Unk } from '../generate/prompt.ts';

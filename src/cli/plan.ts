@@ -15,12 +15,13 @@ import {
   formatTable,
 } from '../format.ts';
 import { startActivity, type Activity } from './activity.ts';
+import { describeCorpus } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, number, option, wholeNumber } from './options.ts';
 import { addRunOptions } from './run-options.ts';
 import { describeModel, describeTraining } from './run-summary.ts';
 import { printJson } from './json-output.ts';
-import { print, printable, stdoutColors } from './terminal.ts';
+import { print, stdoutColors } from './terminal.ts';
 
 interface HardwareFlags {
   readonly device?: keyof typeof devices;
@@ -148,9 +149,8 @@ function describe(plan: RunPlan, rows: readonly Row[], count: number): string {
   const { corpus, textTokens, here } = plan;
   const lines: [string, string][] = [];
   if (corpus !== undefined && textTokens !== undefined) {
-    const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
     lines.push(
-      ['corpus', `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}`],
+      ['corpus', describeCorpus({ ...corpus, characters: undefined })],
       [
         'tokens',
         `${formatNumber(textTokens.train)} to train on, ${formatNumber(textTokens.validation)} to validate`,
@@ -213,8 +213,13 @@ function describe(plan: RunPlan, rows: readonly Row[], count: number): string {
 const computeOf = ({ flops, flopsPerParameter, parameters, tokens, attentionFlops }: RunPlan): string =>
   `${flops.toExponential(2).replace('+', '')} FLOPs = ${flopsPerParameter} × ${formatCount(parameters)} parameters × ${formatCount(tokens)} tokens; attention scores add ${formatPercent(attentionFlops / flops)}`;
 
+const corpusAsJson = (
+  { files, bytes, characters, sha256, crlf, isSorted, leftOut }: NonNullable<RunPlan['corpus']>,
+  tokens: RunPlan['textTokens'],
+) => ({ files, left_out: leftOut, bytes, characters, sha256, crlf, is_sorted: isSorted, tokens });
+
 const asJson = (plan: RunPlan, rows: readonly Row[], count: number) => ({
-  corpus: plan.corpus && { ...plan.corpus, tokens: plan.textTokens },
+  corpus: plan.corpus && corpusAsJson(plan.corpus, plan.textTokens),
   model: { ...plan.config, parameters: plan.parameters, parts: plan.parts },
   training: {
     steps: plan.steps,

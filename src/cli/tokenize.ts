@@ -6,8 +6,9 @@ import type { Command } from 'commander';
 import { makeFolder } from '../checkpoint/atomic.ts';
 import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { chunksOf, openCorpus } from '../data/corpus.ts';
+import { openCorpus } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
+import { chunksOf } from '../data/file-chunks.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
@@ -16,6 +17,7 @@ import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { describeVocabulary, formatNumber, formatPercent, formatTable } from '../format.ts';
+import { AGAINST_SORTED, describeCorpus, SORTED } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
@@ -99,9 +101,12 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   else write(flags.outDir, tokenizer, counted());
 
   const total = counts.reduce((a, b) => a + b, 0);
+  const { isSorted, ...facts } = corpus.facts;
   const statistics = {
     files: corpus.files.length,
-    ...corpus.facts,
+    left_out: corpus.leftOut,
+    ...facts,
+    is_sorted: isSorted,
     tokens: total,
     vocabulary: tokenizer.vocabSize,
     unknown_tokens: tokenizer.unkId === undefined ? 0 : counts[tokenizer.unkId],
@@ -109,10 +114,14 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     bytes_per_token: corpus.facts.bytes / total,
   };
   if (flags.json) await printJson(statistics);
-  else await print(`${table(tokenizer, counts, statistics)}\n`);
+  else {
+    const text = describeCorpus({ ...corpus, ...corpus.facts });
+    await print(`${table(text, tokenizer, counts, statistics)}\n`);
+  }
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warn(unspaced);
   if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
+  if (flags.outDir !== undefined && corpus.facts.isSorted) warn(`${SORTED}\n  ${AGAINST_SORTED}`);
   if (flags.outDir !== undefined)
     notice(
       `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,
@@ -141,6 +150,7 @@ function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>)
 }
 
 function table(
+  text: string,
   tokenizer: Tokenizer,
   counts: Float64Array,
   {
@@ -148,7 +158,6 @@ function table(
     ...facts
   }: {
     tokens: number;
-    characters: number;
     unknown_tokens: number;
     characters_per_token: number;
     bytes_per_token: number;
@@ -172,7 +181,7 @@ function table(
           ],
         ];
   return formatTable([
-    ['text', `${formatNumber(facts.characters)} characters`],
+    ['text', text],
     ['tokens', formatNumber(tokens)],
     ['vocabulary', describeVocabulary(tokenizer)],
     ...unknown,

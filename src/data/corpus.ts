@@ -1,15 +1,15 @@
 /** Text files, folders of them and stdin, as one text that is read in pieces: it may be larger than memory. */
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync, type BigIntStats } from 'node:fs';
 import { UserError, UsageError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { decodeText, type DecodingOptions } from './decode-text.ts';
+import { chunksOf, fileChunks } from './file-chunks.ts';
+import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
+import { sortedLines } from './sorted-lines.ts';
 
-/** Bytes read at once. */
-const CHUNK = 1 << 20;
-/** What counts as text in a folder; a file named by itself may be called anything. */
-const TEXT_FILE = /\.(txt|text|md|markdown|rst|csv|tsv|json|jsonl|html?|xml|tex|org)$/i;
+/** UTF-16 units in a piece of text, at least: what follows takes as long for a small piece as for a large one. */
+const PIECE = 1 << 16;
 
 export interface CorpusFacts {
   readonly bytes: number;
@@ -19,12 +19,18 @@ export interface CorpusFacts {
   readonly sha256: string;
   /** Whether some lines end in \r\n. They are kept as they are. */
   readonly crlf: boolean;
+  /** Whether its lines are in sorted order, so that its end is unlike the rest. */
+  readonly isSorted: boolean;
 }
 
 /** A text that can be read from start to end, any number of times. */
 export interface Corpus {
-  /** The files, in order. Their texts follow each other directly, as `cat` would have them. */
+  /** What was named: files, folders, or `-` for stdin. */
+  readonly paths: readonly string[];
+  /** The files, in order. Where one does not end with a line break, a line break follows it. */
   readonly files: readonly string[];
+  /** What is not read of the folders. */
+  readonly leftOut: LeftOut;
   /** The text in pieces. Throws UserError for what is not text. */
   text(): Generator<string>;
   /** Known once the text has been read to its end. */
@@ -32,44 +38,66 @@ export interface Corpus {
 }
 
 /**
- * @param paths files, folders (their text files, recursively, in the order of their names) and `-` for stdin. What can be
- *   read only once, such as stdin and pipes, is kept.
+ * @param paths files, folders (their text files, recursively, in natural order) and `-` for stdin. What can be read only
+ *   once, such as stdin and pipes, is kept.
  * @throws UserError for a path that is not there, a folder without text, or no text at all
  */
 export function openCorpus(paths: readonly string[], options: DecodingOptions): Corpus {
   if (paths.length === 0)
     throw new UsageError('no text was given', { hint: 'name a file, a folder, or - for stdin' });
-  const files = paths.flatMap(expand);
+  const { files, leftOut } = expand(paths, options);
   const kept = new Map<string, readonly Uint8Array[]>();
   let facts: CorpusFacts | undefined;
   return {
-    files,
+    paths,
+    files: files.map(({ path }) => path),
+    leftOut,
     *text() {
       const hash = createHash('sha256');
+      const lines = sortedLines();
       let bytes = 0;
       let characters = 0;
       let crlf = false;
       let pairs = false;
-      for (const file of files) {
+      let piece = '';
+      let last = ''; // the last piece of the files so far
+      const count = (chunk: Uint8Array): void => {
+        hash.update(chunk);
+        bytes += chunk.length;
+        pairs ||= mayHavePairs(chunk);
+      };
+      const inspected = (text: string): string => {
+        characters += pairs ? countCharacters(text) : text.length;
+        crlf ||= text.includes('\r\n');
+        lines.push(text);
+        return text;
+      };
+      for (const { path, isStream } of files) {
+        if (last !== '' && !last.endsWith('\n') && !last.endsWith('\r')) {
+          count(LINE_BREAK);
+          piece += '\n';
+          last = '\n';
+        }
         const counted = function* (): Generator<Uint8Array> {
-          for (const chunk of isStream(file) ? streamChunks(file, kept) : fileChunks(file)) {
-            hash.update(chunk);
-            bytes += chunk.length;
-            pairs ||= mayHavePairs(chunk);
+          for (const chunk of isStream ? streamChunks(path, kept) : fileChunks(path)) {
+            count(chunk);
             yield chunk;
           }
         };
-        for (const piece of decodeText(counted(), name(file), options)) {
-          characters += pairs ? countCharacters(piece) : piece.length;
-          crlf ||= piece.includes('\r\n');
-          yield piece;
+        for (const text of decodeText(counted(), name(path), options)) {
+          piece += text;
+          last = text;
+          if (piece.length < PIECE) continue;
+          yield inspected(piece);
+          piece = '';
         }
       }
+      if (piece !== '') yield inspected(piece);
       if (characters === 0)
-        throw new UserError(`${files.map(name).join(', ')}: there is no text in it`, {
+        throw new UserError(`${paths.map(name).join(', ')}: there is no text in it`, {
           hint: 'give a text that is not empty',
         });
-      facts = { bytes, characters, sha256: hash.digest('hex'), crlf };
+      facts = { bytes, characters, sha256: hash.digest('hex'), crlf, isSorted: lines.isSorted() };
     },
     get facts() {
       if (facts === undefined) throw new Error('the corpus has not been read to its end');
@@ -78,23 +106,42 @@ export function openCorpus(paths: readonly string[], options: DecodingOptions): 
   };
 }
 
+const LINE_BREAK = Buffer.from('\n');
+
 const name = (file: string): string => (file === '-' ? 'stdin' : file);
 
-function expand(path: string): string[] {
-  if (path === '-' || !statSync(path).isDirectory()) return [path];
-  const found = readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && TEXT_FILE.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  if (found.length === 0)
-    throw new UserError(`the folder ${path} has no text files`, {
-      hint: 'files named .txt, .md and the like are read; name others one by one',
-    });
-  return found;
+interface TextFile {
+  readonly path: string;
+  /** Whether it cannot be read again: stdin, a pipe, a terminal, a device. */
+  readonly isStream: boolean;
 }
 
-/** Whether a path is nothing that can be read again: stdin, a pipe, a terminal, a device. */
-const isStream = (path: string): boolean => path === '-' || !statSync(path).isFile();
+/**
+ * The files of a corpus. One that is named is read, whatever it is; those of folders only if they are text, and not named
+ * or met in another folder.
+ */
+function expand(paths: readonly string[], options: DecodingOptions): { files: TextFile[]; leftOut: LeftOut } {
+  const stats = paths.map((path) => (path === '-' ? undefined : statSync(path, { bigint: true })));
+  const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
+  const seen = new Set(stats.filter((stat) => stat?.isFile() === true).map((stat) => identity(stat!)));
+  const isNew = (stat: BigIntStats): boolean => seen.size < seen.add(identity(stat)).size;
+  const leftOut: Partial<Record<LeftOutReason, number>> = {};
+  const files = paths.flatMap((path, i) => {
+    if (stats[i]?.isDirectory() !== true) return [{ path, isStream: stats[i]?.isFile() !== true }];
+    const found = findTextFiles(path, options, isNew);
+    if (found.files.length === 0 && found.leftOut.duplicates === undefined)
+      throw new UserError(
+        `the folder ${path} has no text files${describeLeftOut(found.leftOut, '; left out: ')}`,
+        {
+          hint: 'name files one by one to read them whatever they are',
+        },
+      );
+    for (const [reason, count] of Object.entries(found.leftOut) as [LeftOutReason, number][])
+      leftOut[reason] = (leftOut[reason] ?? 0) + count;
+    return found.files.map((file) => ({ path: file, isStream: false }));
+  });
+  return { files, leftOut };
+}
 
 /** Of a machine's memory, the share that text from pipes may take; its tokens and the model need the rest. */
 const SHARE_FOR_STREAMS = 0.25;
@@ -122,41 +169,6 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
     yield chunk;
   }
   kept.set(path, chunks);
-}
-
-/** The bytes of a file. */
-export function* fileChunks(path: string): Generator<Uint8Array> {
-  const fd = openSync(path, 'r');
-  try {
-    yield* chunksOf(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** The bytes of an open file, each chunk in memory of its own. */
-export function* chunksOf(fd: number): Generator<Uint8Array> {
-  for (;;) {
-    const chunk = Buffer.allocUnsafe(CHUNK);
-    const length = readSome(fd, chunk);
-    if (length === 0) return;
-    // A pipe gives little at a time: what is kept of it must not hold a whole chunk each.
-    yield length < CHUNK / 2 ? Buffer.from(chunk.subarray(0, length)) : chunk.subarray(0, length);
-  }
-}
-
-/** Reads what is there. A terminal or pipe that is not ready yet says EAGAIN: ask again shortly. */
-function readSome(fd: number, chunk: Buffer): number {
-  for (;;) {
-    try {
-      return readSync(fd, chunk);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EOF') return 0; // Windows says so at the end of a pipe
-      if (code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
 }
 
 /** A byte of these is in every character that takes two UTF-16 units: F0 … F4 in UTF-8, D8 … DB in UTF-16. */

@@ -7,7 +7,9 @@ export function textCorpus(text: string): Corpus {
   if (text === '') throw new UserError('there is no text', { hint: 'give a text that is not empty' });
   const wellFormed = text.toWellFormed();
   return {
+    paths: [],
     files: [],
+    leftOut: {},
     *text() {
       yield wellFormed;
     },
@@ -16,6 +18,7 @@ export function textCorpus(text: string): Corpus {
       characters: Array.from(wellFormed).length,
       sha256: createHash('sha256').update(wellFormed).digest('hex'),
       crlf: wellFormed.includes('\r\n'),
+      isSorted: false, // nothing of it is held out
     },
   };
 }

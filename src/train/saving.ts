@@ -263,8 +263,14 @@ export function checkResume(
     });
   if (force) return;
   const hint = 'name the same files, or use --force to go on with these';
-  if (state.corpus_sha256 !== data.corpus.sha256)
-    throw new UserError(`${data.corpus.files.join(', ')} is not the text the run was started with`, { hint });
+  const { corpus } = data;
+  if (state.corpus_sha256 !== corpus.sha256)
+    throw new UserError(`${corpus.paths.join(', ')} is not the text the run was started with`, {
+      hint:
+        corpus.files.length === 1
+          ? hint
+          : `${hint}; earlier versions read folders in another order, and put no line break between files`,
+    });
   if (state.validation_sha256 !== (data.validationSha256 ?? null))
     throw new UserError(
       `${settings.valFile ?? 'no --val-file'} is not what the run was validated on before`,

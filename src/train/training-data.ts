@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { openCorpus, type CorpusFacts } from '../data/corpus.ts';
+import { openCorpus, type Corpus, type CorpusFacts } from '../data/corpus.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
@@ -12,8 +12,8 @@ import { tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
-export interface CorpusDescription extends Omit<CorpusFacts, 'characters'> {
-  readonly files: readonly string[];
+export interface CorpusDescription
+  extends Omit<CorpusFacts, 'characters'>, Pick<Corpus, 'paths' | 'files' | 'leftOut'> {
   /** Unknown for a token file. */
   readonly characters: number | undefined;
 }
@@ -78,7 +78,8 @@ function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
   const { ids, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
-  return { corpus: { ...corpus.facts, files: corpus.files }, tokenizer, ids: inMemory(ids), unknown };
+  const { facts, paths, files, leftOut } = corpus;
+  return { corpus: { ...facts, paths, files, leftOut }, tokenizer, ids: inMemory(ids), unknown };
 }
 
 /** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
@@ -113,11 +114,14 @@ function readTokens({ corpus, ...options }: TrainModelOptions, given?: Tokenizer
   file.verify((bytes) => hash.update(bytes));
   return {
     corpus: {
+      paths: [path],
       files: [path],
+      leftOut: {},
       bytes: file.bytes,
       characters: undefined,
       sha256: hash.digest('hex'),
       crlf: false,
+      isSorted: false, // `gpt tokenize` has said so
     },
     tokenizer: given ?? tokenizer,
     ids: file,

@@ -1,5 +1,6 @@
 import { array, assert, nat, property, string } from 'fast-check';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +77,9 @@ test('a file with NULs is no text, whatever else is wrong with it', () => {
   expect(() => read(file(image))).toThrow('is not a text file: byte 8 is NUL');
 });
 
+/** An order that is none, the same each time. */
+const hash = (text: string): number => createHash('sha256').update(text).digest().readUInt32LE();
+
 describe('a corpus', () => {
   test('joins files as cat would, and knows its facts', () => {
     const corpus = openCorpus([file('ab\r\n'), file('c🐋')], { encodingErrors: 'strict' });
@@ -84,12 +88,15 @@ describe('a corpus', () => {
     expect([...corpus.text()].join('')).toBe('ab\r\nc🐋'); // again
     expect(corpus.facts.bytes).toBe(9);
   });
-  test('takes the text files of a folder, in order', () => {
-    mkdirSync(join(folder, 'books/b'), { recursive: true });
-    file('2', 'books/b/x.md');
-    file('1', 'books/a.txt');
-    file('not text\0', 'books/image.png');
-    expect(read(join(folder, 'books'))).toBe('12');
+  test('puts a line break between files where the first does not end with one', () => {
+    const paths = [file(''), file('the sea'), file(''), file('whale\r'), file('x\n'), file('end')];
+    const corpus = openCorpus(paths, { encodingErrors: 'strict' });
+    const text = 'the sea\nwhale\rx\nend';
+    expect([...corpus.text()].join('')).toBe(text);
+    // The hash is that of the text as one file, so that the run of one resumes with the other.
+    const whole = openCorpus([file(text)], { encodingErrors: 'strict' });
+    for (const _ of whole.text());
+    expect(corpus.facts).toEqual(whole.facts);
   });
   test('refuses an empty one, and a folder without text', () => {
     expect(() => read(file(''))).toThrow('there is no text in it');
@@ -97,6 +104,24 @@ describe('a corpus', () => {
     mkdirSync(join(folder, 'none'));
     expect(() => read(join(folder, 'none'))).toThrow('has no text files');
     expect(() => read(join(folder, 'missing.txt'))).toThrow('ENOENT');
+  });
+  test('knows a sorted list', () => {
+    const isSorted = (lines: readonly string[]): boolean => {
+      const corpus = openCorpus([file(lines.join('\n'))], { encodingErrors: 'strict' });
+      for (const _ of corpus.text());
+      return corpus.facts.isSorted;
+    };
+    const syllables = ['ba', 'ce', 'di', 'Fo', 'gu', 'ka'];
+    const names = syllables.flatMap((a) => syllables.flatMap((b) => syllables.map((c) => a + b + c)));
+    const shuffled = [...names].sort((a, b) => hash(a) - hash(b));
+    expect(isSorted([...names].sort())).toBe(true);
+    expect(isSorted([...names].sort((a, b) => a.localeCompare(b, 'en')))).toBe(true);
+    expect(isSorted([...names].sort().flatMap((name) => [name, '', name]))).toBe(true);
+    expect(isSorted(shuffled)).toBe(false);
+    expect(isSorted(names.sort().slice(0, 99))).toBe(false);
+    expect(isSorted([...names.slice(0, 100), ...shuffled.slice(0, 4)])).toBe(false);
+    expect(isSorted(Array<string>(500).fill('the same line'))).toBe(false);
+    expect(isSorted('a b '.repeat(200).split(' '))).toBe(false);
   });
   test.skipIf(process.platform === 'win32')(
     'reads a pipe once, keeps it, and no more than there is room for',

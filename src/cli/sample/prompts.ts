@@ -1,6 +1,6 @@
 /** Where prompts come from: a flag, a file, a pipe, or a file of them, one a line. */
 import { createReadStream } from 'node:fs';
-import { chunksOf, fileChunks } from '../../data/corpus.ts';
+import { chunksOf, fileChunks } from '../../data/file-chunks.ts';
 import { decodeText } from '../../data/decode-text.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import { encodePrompt, startOfText, type Unk } from '../../generate/prompt.ts';

@@ -2,19 +2,16 @@
 import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
 import { describeVocabulary, formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
+import { describeCorpus } from '../corpus-summary.ts';
 import { warnOfSlowEngine } from '../model-options.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { notice, printable, warn } from '../terminal.ts';
 import { warningsBefore } from './warnings.ts';
 
 export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
-  const files = corpus.files.length === 1 ? corpus.files[0] : `${corpus.files.length} files`;
   notice(
     formatTable([
-      [
-        'corpus',
-        `${printable(files === '-' ? 'stdin' : files)}, ${formatBytes(corpus.bytes)}${corpus.characters === undefined ? '' : `, ${formatNumber(corpus.characters)} characters`}`,
-      ],
+      ['corpus', describeCorpus(corpus)],
       ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
       [
         'vocabulary',

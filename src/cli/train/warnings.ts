@@ -9,11 +9,13 @@ import {
   isAboveUsual,
   type Flags,
 } from './remedies.ts';
+import { AGAINST_SORTED, SORTED } from '../corpus-summary.ts';
 import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &
   Pick<TrainPlan, 'parameters' | 'epochs'> & {
+    readonly corpus: Pick<TrainPlan['corpus'], 'isSorted'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
@@ -43,6 +45,8 @@ export function warningsBefore(plan: Planned): string[] {
         againstShortValidation(plan),
       ),
     );
+  if (plan.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
+    warnings.push(warning(SORTED, AGAINST_SORTED));
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MOST_UNKNOWN)
     warnings.push(

@@ -10,7 +10,7 @@ const plan = {
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
   config: { blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
-  corpus: { files: ['book.txt'] },
+  corpus: { files: ['book.txt'], isSorted: false },
   settings: {
     minFrequency: 1,
     vocabSize: Infinity,
@@ -56,6 +56,11 @@ describe('before the first step', () => {
       '11.2% of the tokens are <unk>, which the text names literally',
     ],
     [
+      'a sorted list',
+      { corpus: { files: ['names.txt'], isSorted: true } },
+      'the validation split is the end of the list, which may be unlike the rest. If the order of the lines means nothing, shuffle them first: shuf FILE',
+    ],
+    [
       'words of a script without spaces',
       { tokenizer: { kind: 'word', vocabulary: ['话说天下大势', '，', '分久必合', 'a', '<unk>'] } },
       'most of the text is in Han script, which has no spaces between words',
@@ -64,6 +69,10 @@ describe('before the first step', () => {
     const warnings = warningsBefore({ ...plan, ...change });
     expect(warnings.length).toBe(1);
     expect(flat(warnings[0])).toContain(message);
+  });
+  test('a sorted list is no harm where nothing of it is held out', () => {
+    const sorted = { ...plan, corpus: { files: ['names.txt'], isSorted: true } };
+    expect(warningsBefore({ ...sorted, ...withSettings({ valFile: 'other.txt' }) })).toEqual([]);
   });
   test('a large model is no harm where the text is read once or twice', () => {
     expect(warningsBefore({ ...plan, parameters: 10_700_000, epochs: 2 })).toEqual([]);
@@ -138,7 +147,11 @@ describe('no warning advises a flag that would be refused, or what is so already
       'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe help.',
     ],
     [
-      { ...unknown, corpus: { files: ['out/tokens.bin'] }, ...withSettings({ minFrequency: 2 }) },
+      {
+        ...unknown,
+        corpus: { files: ['out/tokens.bin'], isSorted: false },
+        ...withSettings({ minFrequency: 2 }),
+      },
       'already: `gpt tokenize` makes another.',
     ],
   ])('%j', (change, remedy) => {

@@ -1,0 +1,32 @@
+/** What was read as a text, in one line. */
+import type { Corpus } from '../data/corpus.ts';
+import { describeLeftOut } from '../data/find-files.ts';
+import { formatBytes, formatNumber } from '../format.ts';
+import { printable } from './terminal.ts';
+
+type Description = Pick<Corpus, 'paths' | 'files' | 'leftOut'> & {
+  readonly bytes: number;
+  readonly characters: number | undefined;
+};
+
+/** For example 'chapters/, 12 files, 1.2 MB, 1,200,100 characters; left out: 3 binary, 1 hidden'. */
+export function describeCorpus({ paths, files, leftOut, bytes, characters }: Description): string {
+  const isFile = files.length === 1 && files[0] === paths[0];
+  const parts = [
+    ...(paths.length === 1 ? [paths[0] === '-' ? 'stdin' : printable(paths[0])] : []),
+    ...(isFile ? [] : [countFiles(files)]),
+    formatBytes(bytes),
+    ...(characters === undefined ? [] : [`${formatNumber(characters)} characters`]),
+  ];
+  return parts.join(', ') + describeLeftOut(leftOut, '; left out: ');
+}
+
+export const countFiles = ({ length }: readonly string[]): string =>
+  length === 1 ? '1 file' : `${formatNumber(length)} files`;
+
+/** Of a corpus that is going to be split: its last part is held out, not random lines. */
+export const SORTED =
+  'the lines are in sorted order: the validation split is the end of the list, which may be unlike the rest.';
+/** Right for independent lines, such as names; a log or a story has to keep its order. */
+export const AGAINST_SORTED =
+  'If the order of the lines means nothing, shuffle them first: shuf FILE > shuffled.txt';
