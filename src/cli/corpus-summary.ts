@@ -9,7 +9,7 @@ type Description = Pick<Corpus, 'paths' | 'files' | 'leftOut'> & {
   readonly characters: number | undefined;
 };
 
-/** For example 'chapters/, 12 files, 1.2 MB, 1,200,100 characters; left out: 3 binary, 1 hidden'. */
+/** For example 'chapters/, 12 files, 1.20 MB, 1,200,100 characters; left out: 3 binary, 1 hidden'. */
 export function describeCorpus({ paths, files, leftOut, bytes, characters }: Description): string {
   const isFile = files.length === 1 && files[0] === paths[0];
   const parts = [

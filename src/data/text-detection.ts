@@ -14,8 +14,9 @@ export function whyNoText(path: string, options: DecodingOptions): NoText | unde
     for (const chunk of fileChunks(path)) {
       isUtf16 ??= hasUtf16Mark(chunk);
       last = chunk;
-      // Binary data shows at its start: the rest of a large file need not be read.
-      if (!isUtf16 && chunk.includes(0)) throw new UserError(`${path} is binary`);
+      // With replacement characters, binary data could be read as well; otherwise the decoder refuses its first NUL.
+      if (options.encodingErrors === 'replace' && !isUtf16 && chunk.includes(0))
+        throw new UserError(`${path} is binary`);
       yield chunk;
     }
   };

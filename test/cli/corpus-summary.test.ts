@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { describeCorpus } from '../../src/cli/corpus-summary.ts';
+
+const text = { bytes: 1_200_000, characters: 1_190_000, leftOut: {} };
+
+test.each([
+  [
+    'a file',
+    { paths: ['book.txt'], files: ['book.txt'], ...text },
+    'book.txt, 1.20 MB, 1,190,000 characters',
+  ],
+  ['stdin', { paths: ['-'], files: ['-'], ...text }, 'stdin, 1.20 MB, 1,190,000 characters'],
+  [
+    'a folder of one file',
+    { paths: ['a/'], files: ['a/b'], ...text },
+    'a/, 1 file, 1.20 MB, 1,190,000 characters',
+  ],
+  [
+    'a folder of which something is left out',
+    {
+      paths: ['a/'],
+      files: Array<string>(1200).fill('a/b'),
+      ...text,
+      characters: undefined,
+      leftOut: { ignored: 1, binary: 3 },
+    },
+    'a/, 1,200 files, 1.20 MB; left out: 3 binary, 1 ignored by .gitignore',
+  ],
+  [
+    'several files',
+    { paths: ['a', 'b'], files: ['a', 'b'], ...text },
+    '2 files, 1.20 MB, 1,190,000 characters',
+  ],
+])('the line about %s', (_name, corpus, line) => {
+  expect(describeCorpus(corpus)).toBe(line);
+});
