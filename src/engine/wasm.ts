@@ -143,7 +143,7 @@ async function startBackend(
   const engineBase = engineStart(wanted);
   const memory = new WebAssembly.Memory({ initial: engineBase / PAGE, maximum: MAX_PAGES, shared: true });
   const kernels = instantiate(module, memory);
-  const { workers, shortfall } = await startWorkers(module, memory, wanted - 1, source);
+  const { workers, shortfall } = await startWorkers({ module, memory }, wanted - 1, source);
   const threads = workers.length + 1;
   const active = new ActiveThreads(threads);
   const setSpins = spinsOf(memory);

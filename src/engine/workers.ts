@@ -21,17 +21,17 @@ export interface WorkerSource {
 const START_PATIENCE = 20_000;
 
 /**
- * Starts `count` workers, each with an instance of the module on the memory, and gives those that report thread indices from
- * 1 on. Never rejects.
+ * Starts `count` workers and gives those that report thread indices from 1 on. Never rejects.
+ *
+ * @param data the module and the memory of which each worker makes an instance, see worker.ts
  */
 export async function startWorkers(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
+  data: unknown, // the declarations of WebAssembly are not part of the package's types
   count: number,
   { create = createWorker, patience = START_PATIENCE }: WorkerSource = {},
 ): Promise<StartedWorkers> {
   const attempts = await Promise.all(
-    Array.from({ length: count }, () => startWorker(() => create({ module, memory }), patience)),
+    Array.from({ length: count }, () => startWorker(() => create(data), patience)),
   );
   const workers = attempts.filter((attempt) => typeof attempt !== 'string');
   workers.forEach((worker, i) => worker.postMessage(i + 1));

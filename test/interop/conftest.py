@@ -19,10 +19,10 @@ TEXT = (
 ) * 12
 
 
-def node(script, *args, stdin=None, cwd=ROOT):
+def node(*args, stdin=None, cwd=ROOT):
     """Runs Node on one of our files; returns what it printed."""
     done = subprocess.run(
-        [ROOT / "node_modules/.bin/node", ROOT / script, *map(str, args)],
+        [ROOT / "node_modules/.bin/node", *map(str, args)],
         input=stdin, capture_output=True, cwd=cwd, check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
@@ -30,7 +30,7 @@ def node(script, *args, stdin=None, cwd=ROOT):
 
 
 def gpt(*args, stdin=None, cwd=ROOT):
-    return node("bin/gpt.js", *args, stdin=stdin, cwd=cwd)
+    return node(ROOT / "bin/gpt.js", *args, stdin=stdin, cwd=cwd)
 
 
 def our_logits(folder, ids):
