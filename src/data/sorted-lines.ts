@@ -15,7 +15,10 @@ interface Order {
 export interface SortedLines {
   /** @param piece of the text, cut anywhere */
   push(piece: string): void;
-  /** Whether the text is a sorted list, once it has been pushed to its end. Empty and repeated lines don't count. */
+  /**
+   * Whether the text is a sorted list, once it has been pushed to its end. Empty and repeated lines don't count. Lines that
+   * begin with digits or signs are numbered or dated records, whose order is not to be undone.
+   */
   isSorted(): boolean;
 }
 
@@ -27,6 +30,7 @@ export function sortedLines(): SortedLines {
     { compare: (a, b) => collator.compare(a, b), wrong: 0 },
   ];
   let pairs = 0;
+  let withLetter = 0;
   let before = '';
   let held = ''; // a line that the next piece may continue
   const pushLine = (line: string): void => {
@@ -37,6 +41,7 @@ export function sortedLines(): SortedLines {
       orders = orders.filter(({ wrong }) => wrong <= PATIENCE + (1 - IN_ORDER) * pairs);
     }
     before = line;
+    if (/^\p{L}/u.test(line)) withLetter++;
   };
   return {
     push(piece) {
@@ -53,7 +58,10 @@ export function sortedLines(): SortedLines {
     isSorted() {
       pushLine(held);
       held = '';
-      return pairs + 1 >= FEWEST_LINES && orders.some(({ wrong }) => wrong <= (1 - IN_ORDER) * pairs);
+      const hasNames = withLetter > (pairs + 1) / 2;
+      return (
+        hasNames && pairs + 1 >= FEWEST_LINES && orders.some(({ wrong }) => wrong <= (1 - IN_ORDER) * pairs)
+      );
     },
   };
 }

@@ -217,7 +217,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
   test('says the same without scripts', async () => {
     const { page, trouble } = await open(page1, { scripts: false });
     const words1 = await textOf(page, '#main');
-    for (const part of ['Best validation loss', 'Samples over time', 'not run', 'nLayer', 'token embedding'])
+    for (const part of ['Validation loss', 'Samples over time', 'not run', 'nLayer', 'token embedding'])
       expect(words1).toContain(part);
     expect(await page.$eval('#chart-loss', (element) => element.getAttribute('aria-label'))).toMatch(
       /validation text: from \d\.\d{4} to \d\.\d{4}/,

@@ -122,6 +122,7 @@ describe('a corpus', () => {
     expect(isSorted([...names.slice(0, 100), ...shuffled.slice(0, 4)])).toBe(false);
     expect(isSorted(Array<string>(500).fill('the same line'))).toBe(false);
     expect(isSorted('a b '.repeat(200).split(' '))).toBe(false);
+    expect(isSorted(names.map((name, i) => `${1000 + i} ${name}`))).toBe(false); // numbered, not sorted
   });
   test.skipIf(process.platform === 'win32')(
     'reads a pipe once, keeps it, and no more than there is room for',
