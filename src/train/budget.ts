@@ -8,8 +8,10 @@ import { costOf } from '../engine/cost.ts';
 import { UsageError } from '../errors.ts';
 import { gpt2Defaults } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
+import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
+import { stepsWithin, type Costs } from './run-time.ts';
 import {
   DECAY_SHARE,
   FINE_TUNING,
@@ -156,8 +158,7 @@ export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined 
 export interface Fitted {
   /** Complete: no time in them any more, but steps. */
   readonly options: TrainModelOptions;
-  /** What the evaluation at the end takes, of the whole validation text. */
-  readonly lastSeconds: number;
+  readonly costs: Costs;
 }
 
 /** Seconds of calibration: as much for a small model, which says what size to choose, as for the one chosen. */
@@ -205,44 +206,77 @@ export async function fitToBudget(
   const shape = { config, batchSize, microBatches, optimizer };
   checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(engine.threads));
 
-  const { stepSeconds, lastSeconds } = await timeOf(settings, data, engine, calibration);
-  const maxIters = stepsIn(seconds, stepSeconds, lastSeconds);
-  return { options: { ...rhythm(maxIters), ...chosen, maxIters }, lastSeconds };
+  const costs = await costsOf(settings, data, engine, calibration);
+  const maxIters = stepsIn(seconds, costs.step, costs.last);
+  return { options: { ...rhythm(maxIters), ...chosen, maxIters }, costs };
 }
 
+/** Calibration of a resumed run, as a share of its time: it is part of that. */
+const CALIBRATION_SHARE = 0.02;
+
 /**
- * Gives a run that is resumed so many seconds more. A `wsd` schedule goes back to its highest learning rate and comes down
- * again at the new end: with the rate it has come down to, little would be learnt.
+ * Extends a resumed run by so many seconds, counted from when it was asked for, and all it takes until the end included.
+ *
+ * @param asked in milliseconds of `performance.now()`
+ * @param before the run as it was stored
+ * @param given the options given now
  */
 export async function fitMore(
   options: TrainModelOptions,
   data: Pick<TrainingData, 'validation' | 'tokenizer'>,
-  { seconds, engine, startStep }: { seconds: number; engine: LazyBackend; startStep: number },
+  {
+    seconds,
+    asked,
+    engine,
+    startStep,
+    before,
+    given,
+  }: {
+    seconds: number;
+    asked: number;
+    engine: LazyBackend;
+    startStep: number;
+    before: Settings;
+    given: TrainModelOptions;
+  },
 ): Promise<Fitted> {
-  const given = withoutTime(options);
-  const settings = settle(given);
-  const { stepSeconds, lastSeconds } = await timeOf(settings, data, engine, CALIBRATION);
-  const steps = stepsIn(seconds, stepSeconds, lastSeconds);
-  const maxIters = startStep + steps;
-  const schedule =
-    settings.schedule === 'wsd'
-      ? { lrDecayStart: startStep + Math.floor((1 - DECAY_SHARE) * steps), lrDecayIters: maxIters }
-      : {};
-  return { options: { ...given, ...schedule, maxIters }, lastSeconds };
+  const untimed = withoutTime(options);
+  const settings = settle(untimed);
+  const calibration = Math.min(CALIBRATION, CALIBRATION_SHARE * seconds);
+  const costs = await costsOf(settings, data, engine, calibration);
+  const left = seconds - (performance.now() - asked) / 1000;
+  const maxIters = startStep + stepsWithin(left, startStep, settings, costs);
+  return {
+    options: extendRun(untimed, before, { step: startStep, maxIters, isTimed: true, given }),
+    costs,
+  };
 }
 
-/** What a step takes, and the evaluation at the end. */
-async function timeOf(
+/** Time to decode a token of a preview, one sequence at a time, as a multiple of its share of a forward pass. */
+const DECODING_FACTOR = 10;
+/** Bytes a second to disk, and seconds for the files of a checkpoint however small. */
+const [DISK_SPEED, CHECKPOINT_SECONDS] = [2e8, 0.03];
+
+/** What the parts of a run cost: a step as measured, the others estimated until they are. */
+async function costsOf(
   settings: Settings,
   { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
   engine: LazyBackend,
   calibration: number,
-): Promise<{ stepSeconds: number; lastSeconds: number }> {
+): Promise<Costs> {
   const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
   const config = modelConfig(settings, tokenizer.vocabSize);
   const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
-  const lastSeconds = FORWARD_SHARE * Math.ceil(validation.length / (batchSize * blockSize)) * stepSeconds;
-  return { stepSeconds: stepSeconds * microBatches, lastSeconds };
+  const forward = FORWARD_SHARE * stepSeconds;
+  const token = (DECODING_FACTOR * forward) / (batchSize * blockSize);
+  // Parameters, two moments and the best model, 4 bytes each.
+  const bytes = 16 * countParameters(config);
+  return {
+    step: stepSeconds * microBatches,
+    evaluation: 2 * settings.evalIters * forward + settings.sampleTokens * token,
+    checkpoint: CHECKPOINT_SECONDS + bytes / DISK_SPEED,
+    last: forward * Math.ceil(validation.length / (batchSize * blockSize)),
+  };
 }
 
 /** What is given, less the time and whatever is undefined. */
@@ -262,47 +296,6 @@ function withHeads(chosen: TrainModelOptions, given: TrainModelOptions): TrainMo
   return given.nEmbd === undefined
     ? { ...chosen, nEmbd: nHead * Math.round(nEmbd / nHead) || nHead }
     : chosen;
-}
-
-/**
- * Keeps a run to its time. While the learning rate is steady, no step depends on how many there will be; so at each
- * evaluation the length is set anew from the time that the steps have really taken, until the decay has to start.
- *
- * @param elapsed seconds since the run was asked for, in which its time is counted
- * @param seconds the time it has
- * @returns the settings to go on with, or undefined if they are settled
- */
-export function refit(
-  settings: Settings,
-  { step, steps, elapsed, training, seconds, last }: Pace,
-): Settings | undefined {
-  const isSettled = step > settings.lrDecayStart || step >= settings.maxIters;
-  if (settings.schedule !== 'wsd' || isSettled || steps === 0) return undefined;
-  const stepSeconds = training / steps;
-  const left = Math.max(1, Math.floor((seconds - elapsed - last) / stepSeconds));
-  const decay = Math.ceil(DECAY_SHARE * (steps + left));
-  const next = settings.evalInterval;
-  const startsNow = left - next / 2 <= decay;
-  const maxIters = step + left;
-  const lrDecayStart = startsNow ? step : Math.max(maxIters - decay, step + next);
-  return {
-    ...settings,
-    maxIters: Math.max(maxIters, lrDecayStart + 1),
-    lrDecayIters: Math.max(maxIters, lrDecayStart + 1),
-    lrDecayStart,
-  };
-}
-
-export interface Pace {
-  /** The step the run is at, and how many of them it has done in this process. */
-  readonly step: number;
-  readonly steps: number;
-  /** Seconds since the run was asked for, and those of them since its first step, evaluations and saving included. */
-  readonly elapsed: number;
-  readonly training: number;
-  /** The time it has, and what of it the last evaluation takes. */
-  readonly seconds: number;
-  readonly last: number;
 }
 
 /**

@@ -3,6 +3,7 @@ export type ScheduleName = (typeof scheduleNames)[number];
 
 export interface ScheduleOptions {
   readonly schedule: ScheduleName;
+  /** The peak. */
   readonly learningRate: number;
   /** Where the decay ends; unused by `constant`. */
   readonly minLearningRate: number;
@@ -10,25 +11,48 @@ export interface ScheduleOptions {
   readonly warmupIters: number;
   /** The step at which the decay has ended: as a rule the run's length. */
   readonly decayIters: number;
-  /** The step at which `wsd` starts to decay; the others start where the warm-up ends. */
+  /** The step at which `wsd` starts to decay, and every schedule after a re-warm-up; without one, the others start where the warm-up ends. */
   readonly decayStart: number;
+  /** The step at which the re-warm-up of an extended run starts; 0: there is none. See extension.ts. */
+  readonly rewarmStart?: number;
+  readonly rewarmIters?: number;
+  /** The learning rate that the re-warm-up starts from. */
+  readonly rewarmFrom?: number;
 }
 
 /**
  * The learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017), a straight
  * line, or nothing. The same formula as nanoGPT's, so that its settings mean the same here.
  *
- * `wsd` (warm-up, stable, decay) stays at its highest and comes down straight at the end. It reaches what a cosine does
+ * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It reaches what a cosine does
  * (Hägele et al. 2024), and the run's length need not be known before the decay starts.
+ *
+ * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). Steps before that are only taken
+ * again after a rollback, and then at `rewarmFrom`.
  */
 export function learningRateAt(step: number, options: ScheduleOptions): number {
-  const { schedule, learningRate, minLearningRate, warmupIters, decayIters } = options;
-  const decayStart = schedule === 'wsd' ? Math.max(options.decayStart, warmupIters) : warmupIters;
-  if (step < warmupIters) return (learningRate * (step + 1)) / (warmupIters + 1);
+  const { schedule, learningRate, minLearningRate, decayIters } = options;
+  const { rewarmStart: start = 0, rewarmFrom: from = 0 } = options;
+  const warmupEnd = warmupEndOf(options);
+  if (step < start) return from;
+  if (step < warmupEnd) return from + ((learningRate - from) * (step - start + 1)) / (warmupEnd - start + 1);
   if (schedule === 'constant') return learningRate;
   if (step >= decayIters) return minLearningRate;
+  const decayStart = decayStartOf(options);
   if (step < decayStart) return learningRate;
   const progress = (step - decayStart) / (decayIters - decayStart);
   const remaining = schedule === 'cosine' ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
   return minLearningRate + remaining * (learningRate - minLearningRate);
+}
+
+/** The first step after the warm-up, or after the re-warm-up of an extended run. */
+export const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
+  rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
+
+/** The last step at the peak learning rate: the decay follows. Infinity for `constant`. */
+export function decayStartOf(options: ScheduleOptions): number {
+  if (options.schedule === 'constant') return Infinity;
+  const warmupEnd = warmupEndOf(options);
+  const hasPlateau = options.schedule === 'wsd' || (options.rewarmStart ?? 0) > 0;
+  return hasPlateau ? Math.max(options.decayStart, warmupEnd) : warmupEnd;
 }

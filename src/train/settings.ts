@@ -5,7 +5,7 @@ import { checkConfig, gpt2Defaults, presets, type ModelConfig, type PresetName }
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
 import { recipes } from './recipe.ts';
-import type { ScheduleName } from './schedule.ts';
+import type { ScheduleName, ScheduleOptions } from './schedule.ts';
 
 /** What may be said about a run; what is not said follows from the corpus and the preset. */
 export interface TrainModelOptions {
@@ -48,6 +48,10 @@ export interface TrainModelOptions {
   readonly warmupIters?: number;
   readonly lrDecayIters?: number;
   readonly lrDecayStart?: number;
+  /** The re-warm-up of an extended run: its first step (0: none), its length in steps, and the learning rate before it. Set by extension.ts. */
+  readonly rewarmStart?: number;
+  readonly rewarmIters?: number;
+  readonly rewarmFrom?: number;
   readonly schedule?: ScheduleName;
   readonly optimizer?: OptimizerName;
   readonly weightDecay?: number;
@@ -142,6 +146,9 @@ export function settle(options: TrainModelOptions): Settings {
     warmupIters: Math.min(recipe.warmupIters, Math.floor(maxIters / 10)),
     lrDecayIters: maxIters,
     lrDecayStart: Math.floor((1 - DECAY_SHARE) * (options.lrDecayIters ?? maxIters)),
+    rewarmStart: 0,
+    rewarmIters: 0,
+    rewarmFrom: 0,
     schedule: 'cosine' as const,
     optimizer: 'adamw' as const,
     weightDecay: 0.1,
@@ -160,6 +167,14 @@ export function settle(options: TrainModelOptions): Settings {
   );
   return { ...chosen, ...Object.fromEntries(given), maxIters, learningRate };
 }
+
+/** The learning rate schedule of a run. */
+export const scheduleOptions = (settings: Settings): ScheduleOptions => ({
+  ...settings,
+  minLearningRate: settings.minLr,
+  decayIters: settings.lrDecayIters,
+  decayStart: settings.lrDecayStart,
+});
 
 /** The model that a run trains. */
 export function modelConfig(settings: Settings, vocabSize: number): ModelConfig {

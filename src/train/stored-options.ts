@@ -85,6 +85,11 @@ const storedOptions: { readonly [Name in keyof Required<Settings>]: StoredOption
   evalIters: forced(positive),
   seed: forced(count),
 
+  // No flag sets them: extending a run does. Runs of before they existed do not have them.
+  rewarmStart: free(optional(count)),
+  rewarmIters: free(optional(count)),
+  rewarmFrom: free(optional(amount)),
+
   maxIters: free(positive),
   patience: free(count),
   saveEvery: free({

@@ -25,16 +25,19 @@ import {
   type TrainEvent,
   type Why,
 } from './loop.ts';
-import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds, refit } from './budget.ts';
+import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds } from './budget.ts';
 import { examplePrompt } from './example-prompt.ts';
+import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { trainingPrograms } from './programs.ts';
+import { TimeKeeper } from './run-time.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
 import {
   modelConfig,
   optimizerOptions,
   saveInterval,
+  scheduleOptions,
   settle,
   type Settings,
   type TrainModelOptions,
@@ -57,6 +60,8 @@ export interface TrainPlan {
   readonly isResumed: boolean;
   /** Steps done already, if the run goes on from a checkpoint. */
   readonly startStep: number;
+  /** Steps of the run before it was resumed: fewer than those of `settings` if it is extended now. */
+  readonly plannedIters: number;
   readonly parameters: number;
   readonly memoryBytes: number;
   readonly tokensPerStep: number;
@@ -135,13 +140,14 @@ export async function trainModel(
         hint: 'a run goes on in its own folder; to keep what is there, resume a copy of it',
       },
     );
+  const asked = performance.now();
   const resumed = options.resume === undefined ? undefined : resumeRun(options.resume);
   const engine = lazyBackend({
     threads: options.threads ?? defaultThreads(),
     profile: options.profile === true,
   });
   try {
-    return await runTraining(options, handlers, engine, resumed);
+    return await runTraining(options, handlers, engine, asked, resumed);
   } finally {
     resumed?.close();
     await engine.close();
@@ -152,9 +158,9 @@ async function runTraining(
   options: TrainModelOptions,
   handlers: TrainHandlers,
   engine: LazyBackend,
+  asked: number,
   resumed?: ResumedRun,
 ): Promise<TrainResult> {
-  const asked = performance.now();
   const checkpoint = resumed?.checkpoint;
   if (checkpoint !== undefined) checkStoredOptions(checkpoint);
   const start = checkpoint === undefined ? openStartingModel(options) : undefined;
@@ -168,13 +174,23 @@ async function runTraining(
       : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0);
   const startStep = checkpoint?.state.step ?? 0;
   const seconds = checkpoint === undefined ? budgetSeconds(effective) : moreSeconds(options);
-  const fit = checkpoint === undefined ? fitToBudget : fitMore;
   if (seconds !== undefined) handlers.measuring?.();
+  const before = checkpoint && settle(checkpoint.state.options as unknown as TrainModelOptions);
   const fitted =
-    seconds === undefined ? undefined : await fit(effective, data, { seconds, engine, startStep });
+    seconds === undefined
+      ? undefined
+      : before === undefined
+        ? await fitToBudget(effective, data, { seconds, engine })
+        : await fitMore(effective, data, { seconds, asked, engine, startStep, before, given: options });
+  const { maxIters = 0 } = options;
+  const planned =
+    fitted?.options ??
+    (before !== undefined && maxIters > before.maxIters
+      ? extendRun(effective, before, { step: startStep, maxIters, isTimed: false, given: options })
+      : effective);
   const { valFraction } = data;
   const settings: Settings = {
-    ...settle({ ...(fitted?.options ?? effective), valFraction }),
+    ...settle({ ...planned, valFraction }),
     tokenizer: data.tokenizer.kind,
   };
   const loopOptions = loopOptionsOf(settings);
@@ -227,6 +243,7 @@ async function runTraining(
       config,
       isResumed: checkpoint !== undefined,
       startStep: progress.step,
+      plannedIters: before?.maxIters ?? settings.maxIters,
       parameters: countParameters(config),
       memoryBytes: 4 * programs.end,
       tokensPerStep,
@@ -264,19 +281,10 @@ async function runTraining(
       run.log('samples', { step, text });
       handlers.sample(text, step);
     };
-    const started = performance.now();
-    /** Sets the length of a run that is fitted to a time anew, at an evaluation. */
+    const clock = fitted && seconds !== undefined ? new TimeKeeper(asked, seconds, fitted.costs) : undefined;
+    /** Sets the length of a run that is fitted to a time anew. */
     const keepTime = (step: number): void => {
-      if (fitted === undefined || seconds === undefined) return;
-      const now = performance.now();
-      const next = refit(settings, {
-        step,
-        steps,
-        elapsed: (now - asked) / 1000,
-        training: (now - started) / 1000,
-        seconds,
-        last: fitted.lastSeconds,
-      });
+      const next = clock?.refitted(settings, step);
       if (next === undefined) return;
       // What is saved from here on, and what the loop goes by, are these options: a run that resumes has them too.
       Object.assign(settings, next);
@@ -308,7 +316,8 @@ async function runTraining(
       batches,
       loopOptions,
       async (event) => {
-        if (event.type === 'evaluation') keepTime(event.step);
+        clock?.started(event.type);
+        if (event.type === 'step' || event.type === 'evaluation') keepTime(event.step);
         keep.handle(event);
         if (event.type === 'step') {
           stepSeconds += event.seconds;
@@ -317,6 +326,7 @@ async function runTraining(
         handlers.event?.(event);
         if (event.type === 'evaluation') await preview(event.step);
         if (event.type === 'end') end = event;
+        clock?.handled(event.type);
       },
       {
         interrupted: first === undefined ? () => true : interrupted,
@@ -353,10 +363,8 @@ async function runTraining(
 
 const loopOptionsOf = (settings: Settings): LoopOptions => ({
   ...settings,
+  ...scheduleOptions(settings),
   saveEvery: saveInterval(settings.saveEvery),
-  minLearningRate: settings.minLr,
-  decayIters: settings.lrDecayIters,
-  decayStart: settings.lrDecayStart,
 });
 
 /** @throws UserError that says how to name them, if the files of a run are not where they were */

@@ -101,13 +101,21 @@ describe('a run that was stopped ends with the very same bytes as one that was n
 describe('resuming', () => {
   test('takes the newest run by default, says where it goes on, and what the schedule does', async () => {
     copy('checkpoints/copied');
-    const { stderr, code } = await gpt('train --resume --max-iters 65');
+    const { stderr, code } = await gpt('train --resume --max-iters 65 --lr-decay-iters 60');
     expect(code).toBe(0);
     expect(stderr).toContain('Going on from step 60.');
     expect(stderr).toContain(
       'The learning rate stays at 0.0001 from step 60 on, where its decay ends; --lr-decay-iters 65 --force makes the decay longer.',
     );
     expect(readdirSync(join(folder, 'checkpoints/copied'))).toContain('checkpoint-65');
+  });
+
+  test('says how the learning rate of an extended run rises and decays again', async () => {
+    const { stderr, code } = await gpt(`train --resume ${copy('extended')} --max-iters 100`);
+    expect(code).toBe(0);
+    expect(stderr).toContain(
+      'The learning rate warms up again, from 0.0001 to 0.001 over 2 steps, and decays to 0.0001 at step 100.\n',
+    );
   });
 
   test('a run that was moved, with its text elsewhere', async () => {
@@ -225,7 +233,7 @@ describe('resuming', () => {
 
   test('--force goes on with other options and another text', async () => {
     const name = copy('forced');
-    const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.5 --force`;
+    const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.002 --force`;
     const { stderr, code } = await gpt(line);
     expect(stderr).toContain(
       'The text differs from the one this run was trained on so far. The best model is evaluated again\n' +

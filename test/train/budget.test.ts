@@ -2,8 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/config.ts';
 import { countParameters } from '../../src/model/parameters.ts';
-import { budgetSeconds, chooseModel, fitMore, fitToBudget, refit } from '../../src/train/budget.ts';
-import { learningRateAt } from '../../src/train/schedule.ts';
+import { budgetSeconds, chooseModel, fitMore, fitToBudget } from '../../src/train/budget.ts';
 import { settle } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 
@@ -82,75 +81,21 @@ describe('fitting to a time', () => {
 });
 
 describe('a run that is given more time', () => {
-  const more = (options: object) =>
-    fitMore(
-      { corpus: ['a.txt'], nEmbd: 16, nHead: 1, nLayer: 1, blockSize: 16, maxIters: 100, ...options },
-      data,
-      {
-        seconds: 1,
-        engine,
-        startStep: 100,
-      },
-    );
-  test('goes back to a high learning rate and comes down at the new end', async () => {
-    const { options } = await more({ schedule: 'wsd', lrDecayStart: 75, lrDecayIters: 100 });
+  const stored = settle({ corpus: [], nEmbd: 16, nHead: 1, nLayer: 1, blockSize: 16, maxIters: 100 });
+  const more = (options: object) => {
+    const before = { ...stored, ...options };
+    const extension = { seconds: 1, asked: performance.now(), engine, startStep: 100, before, given: before };
+    return fitMore(before, data, { ...extension, given: { corpus: [] } });
+  };
+  test.each(['cosine', 'linear', 'wsd'])('%s warms up again and decays at the new end', async (schedule) => {
+    const { options } = await more({ schedule });
     expect(options.maxIters).toBeGreaterThan(100);
+    expect(options).toMatchObject({ rewarmStart: 100, lrDecayIters: options.maxIters });
     expect(options.lrDecayStart).toBeGreaterThanOrEqual(100);
-    expect(options.lrDecayIters).toBe(options.maxIters);
   });
-  test('keeps another schedule as it was', async () => {
-    const { options } = await more({ schedule: 'cosine', lrDecayIters: 100 });
+  test('keeps a decay with an end of its own', async () => {
+    const { options } = await more({ schedule: 'cosine', lrDecayIters: 90 });
     expect(options.maxIters).toBeGreaterThan(100);
-    expect(options.lrDecayIters).toBe(100);
-  });
-});
-
-describe('keeping to the time', () => {
-  const settings = settle({
-    corpus: [],
-    schedule: 'wsd',
-    maxIters: 1000,
-    evalInterval: 50,
-    lrDecayStart: 750,
-  });
-  const time = { seconds: 100, last: 0 };
-  /** A run whose steps take so long each: where it ends, and when. */
-  function simulate(stepSeconds: number) {
-    let now = settings;
-    let step = 0;
-    for (; step < now.maxIters; step++) {
-      if (step === 0 || step % now.evalInterval !== 0) continue;
-      const elapsed = step * stepSeconds;
-      now = refit(now, { step, steps: step, elapsed, training: elapsed, ...time }) ?? now;
-    }
-    return { seconds: step * stepSeconds, settings: now };
-  }
-  test.each([0.025, 0.1, 0.17, 0.4])('steps of %s seconds', (stepSeconds) => {
-    const { seconds, settings: end } = simulate(stepSeconds);
-    expect(Math.abs(seconds - 100)).toBeLessThan(1);
-    const share = (end.maxIters - end.lrDecayStart) / end.maxIters;
-    expect(share).toBeGreaterThan(0.1);
-    expect(share).toBeLessThan(0.4);
-    expect(end.lrDecayIters).toBe(end.maxIters);
-  });
-  test('changes no step that is done: the final options alone give the same learning rates', () => {
-    const { settings: end } = simulate(0.17);
-    const rate = (step: number, of: typeof settings) =>
-      learningRateAt(step, {
-        ...of,
-        minLearningRate: of.minLr,
-        decayIters: of.lrDecayIters,
-        decayStart: of.lrDecayStart,
-      });
-    for (let step = 0; step <= end.lrDecayStart; step++) expect(rate(step, end)).toBe(rate(step, settings));
-    expect(rate(end.maxIters, end)).toBe(end.minLr);
-  });
-  test('a run that has done its last step is not made longer', () => {
-    const done = { ...settings, maxIters: 50, lrDecayStart: 50 };
-    expect(refit(done, { step: 50, steps: 50, elapsed: 5, training: 5, ...time })).toBeUndefined();
-  });
-  test('a schedule whose shape depends on its length is left alone', () => {
-    const cosine = { ...settings, schedule: 'cosine' as const };
-    expect(refit(cosine, { step: 50, steps: 50, elapsed: 50, training: 50, ...time })).toBeUndefined();
+    expect(options).toMatchObject({ rewarmStart: 0, lrDecayIters: 90 });
   });
 });

@@ -101,3 +101,28 @@ describe('a run in pieces, with 1, 2 and 3 threads, ends with the very same byte
     ).toEqual([]);
   });
 });
+
+describe('a run that is extended after its end', () => {
+  test.each(['cosine', 'linear', 'wsd'] as const)(
+    '%s: interrupted in its re-warm-up and its decay, it ends with the same bytes',
+    async (schedule) => {
+      const { lrDecayIters: _, ...options } = { ...base, schedule };
+      const [straight, pieces] = [at(`${schedule}, extended`), at(`${schedule}, extended in pieces`)];
+      for (const outDir of [straight, pieces]) await trainModel({ ...options, outDir });
+      const rates: number[] = [];
+      await trainModel(
+        { corpus: [], resume: straight, maxIters: 70 },
+        { event: (event) => event.type === 'step' && rates.push(event.learningRate) },
+      );
+      await trainTo(25, { corpus: [], resume: pieces, maxIters: 70, threads: 1 });
+      // Asked for once more, the extension is the same one.
+      await trainTo(68, { corpus: [], resume: pieces, maxIters: 70, threads: 2 });
+      await trainModel({ corpus: [], resume: pieces });
+      expect(differences(bytesOf(pieces), bytesOf(straight))).toEqual([]);
+
+      const peak = Math.max(...rates);
+      expect(rates.indexOf(peak)).toBe(3); // the re-warm-up: a twentieth of 46 steps
+      expect(rates.at(-1)).toBeLessThan(rates[0]);
+    },
+  );
+});

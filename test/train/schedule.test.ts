@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { learningRateAt, type ScheduleOptions } from '../../src/train/schedule.ts';
+import { learningRateAt, scheduleNames, type ScheduleOptions } from '../../src/train/schedule.ts';
 
 const base: ScheduleOptions = {
   schedule: 'cosine',
@@ -35,5 +35,34 @@ describe('the learning rate', () => {
   });
   test('needs no warm-up', () => {
     expect(learningRateAt(0, { ...base, warmupIters: 0 })).toBe(1e-3);
+  });
+});
+
+describe('the learning rate of an extended run', () => {
+  const extended: ScheduleOptions = {
+    ...base,
+    decayIters: 3000,
+    decayStart: 2050,
+    rewarmStart: 2000,
+    rewarmIters: 50,
+    rewarmFrom: 1e-4,
+  };
+  const decaying = scheduleNames.filter((name) => name !== 'constant');
+  test.each(decaying)('%s: rises linearly to the peak and decays to the new end', (schedule) => {
+    const rate = (step: number): number => learningRateAt(step, { ...extended, schedule });
+    expect(rate(2000)).toBeCloseTo(1e-4 + 9e-4 / 51, 15);
+    expect(rate(2025) - rate(2024)).toBeCloseTo(9e-4 / 51, 15);
+    expect(rate(2050)).toBe(1e-3);
+    expect(rate(3000)).toBe(1e-4);
+    expect(rate(2999)).toBeLessThan(1.1e-3 * 0.1 + 2e-6);
+    for (let step = 2051; step < 3000; step++) expect(rate(step)).toBeLessThanOrEqual(rate(step - 1));
+  });
+  test.each(decaying)('%s: has a plateau where the decay starts later', (schedule) => {
+    const rate = (step: number): number => learningRateAt(step, { ...extended, schedule, decayStart: 2800 });
+    expect(rate(2800)).toBe(1e-3);
+    expect(rate(2900)).toBeCloseTo(5.5e-4, 12);
+  });
+  test('a step before the re-warm-up, taken again after a rollback, is at the rate it starts from', () => {
+    expect(learningRateAt(1990, extended)).toBe(1e-4);
   });
 });

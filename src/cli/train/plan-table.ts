@@ -29,7 +29,7 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
     ]),
   );
   warnOfSlowEngine({ name: plan.backend, shortfall: plan.shortfall }, plan.rejected);
-  if (plan.startStep > 0) tellResumed(plan.startStep, settings);
+  if (plan.startStep > 0) tellResumed({ ...plan, settings });
   if (plan.textChange !== undefined) notice(startsAnew[plan.textChange]);
   for (const repair of plan.repairs) warn(printable(repair));
   if (plan.otherEngine !== undefined)
@@ -44,14 +44,30 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   notice();
 }
 
-function tellResumed(step: number, { maxIters, lrDecayIters, schedule, minLr }: TrainPlan['settings']): void {
-  notice(`Going on from step ${formatNumber(step)}.`);
-  if (schedule === 'constant' || maxIters <= lrDecayIters) return;
-  notice(
-    `The learning rate stays at ${minLr} from step ${formatNumber(lrDecayIters)} on, where its decay ends; ` +
-      `--lr-decay-iters ${maxIters} --force makes the decay longer.`,
-  );
+function tellResumed({
+  startStep,
+  plannedIters,
+  settings,
+}: Pick<TrainPlan, 'startStep' | 'plannedIters' | 'settings'>): void {
+  notice(`Going on from step ${formatNumber(startStep)}.`);
+  const { maxIters, lrDecayIters, schedule, learningRate, minLr } = settings;
+  if (schedule === 'constant' || maxIters <= plannedIters) return;
+  const last = formatNumber(maxIters);
+  if (settings.rewarmStart === startStep)
+    notice(
+      `The learning rate warms up again, from ${formatRateOf(settings.rewarmFrom)} to ${formatRateOf(learningRate)} over ${formatNumber(settings.rewarmIters)} steps, ` +
+        `and decays to ${formatRateOf(minLr)} at step ${last}.`,
+    );
+  else if (maxIters === lrDecayIters)
+    notice(`The decay of the learning rate had not begun; it now ends at step ${last}.`);
+  else if (maxIters > lrDecayIters)
+    notice(
+      `The learning rate stays at ${minLr} from step ${formatNumber(lrDecayIters)} on, where its decay ends; ` +
+        `--lr-decay-iters ${maxIters} --force makes the decay longer.`,
+    );
 }
+
+const formatRateOf = (learningRate: number): string => String(Number(learningRate.toPrecision(3)));
 
 /** What a resumed run measures from scratch because its text has changed. */
 const startsAnew: Readonly<Record<TextChange, string>> = {

@@ -1,0 +1,62 @@
+/** The learning rate schedule of a run that is resumed for more steps than it was planned for. */
+import { decayStartOf, learningRateAt } from './schedule.ts';
+import { DECAY_SHARE, scheduleOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
+
+/** Steps of a re-warm-up: a twentieth of the extension, and at most so many or as many as the run's own warm-up. */
+const REWARM_SHARE = 0.05;
+const MOST_REWARM_ITERS = 100;
+
+export interface Extension {
+  /** Steps done before it. */
+  readonly step: number;
+  /** Steps in all after it. */
+  readonly maxIters: number;
+  /**
+   * Whether `maxIters` is an estimate that is corrected as the run proceeds (see run-time.ts). Every schedule then keeps the
+   * peak until the last quarter, since a decay that has started fixes the end: the cool-down at the end of an infinite
+   * schedule, also of Ibrahim et al. 2024.
+   */
+  readonly isTimed: boolean;
+  /** The options given with it: a decay among them is kept. */
+  readonly given: Pick<TrainModelOptions, 'lrDecayIters' | 'lrDecayStart'>;
+}
+
+/**
+ * Extends a run. If its decay has begun, the learning rate rises linearly from its present value to the peak and decays
+ * again to the new end; with the rate it has decayed to, little would be learnt (Ibrahim et al. 2024, "Simple and Scalable
+ * Strategies to Continually Pre-train Large Language Models"). If not, only the end of the decay moves.
+ *
+ * A decay that --lr-decay-iters planned to end elsewhere than the run is kept, and so is one given with the extension.
+ *
+ * @param options of the resumed run
+ * @param before as the run was stored
+ */
+export function extendRun(
+  options: TrainModelOptions,
+  before: Settings,
+  { step, maxIters, isTimed, given }: Extension,
+): TrainModelOptions {
+  const longer = { ...options, maxIters };
+  const { schedule, warmupIters } = settle(longer);
+  const isDecayKept = given.lrDecayIters !== undefined || before.lrDecayIters !== before.maxIters;
+  if (schedule === 'constant' || isDecayKept) return longer;
+
+  const hasDecayed = step > decayStartOf(scheduleOptions(before));
+  const rewarm = hasDecayed
+    ? {
+        rewarmStart: step,
+        rewarmIters: Math.min(
+          Math.max(MOST_REWARM_ITERS, warmupIters),
+          Math.ceil(REWARM_SHARE * (maxIters - step)),
+        ),
+        rewarmFrom: learningRateAt(step, scheduleOptions(before)),
+      }
+    : {};
+  const { rewarmStart } = { ...before, ...rewarm };
+  // The plateau is a share of what is ahead if that is all that is known, and of the whole schedule otherwise.
+  const origin = isTimed ? step : rewarmStart;
+  const chosenStart =
+    isTimed || schedule === 'wsd' ? origin + Math.floor((1 - DECAY_SHARE) * (maxIters - origin)) : step;
+  const lrDecayStart = given.lrDecayStart ?? Math.max(chosenStart, step);
+  return { ...longer, ...rewarm, lrDecayStart, lrDecayIters: maxIters };
+}
