@@ -13,7 +13,6 @@ import { onInterrupt } from '../interrupt.ts';
 import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
 import { anyText, argument, filePath, number, option, wholeNumber } from '../options.ts';
 import { searchTexts } from './beams.ts';
-import { interact } from './interactive.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
 import { encode, noticeOfLength, promptLines, readPrompt, severalTexts, type Prompt } from './prompts.ts';
 import { addSettings, kebab, settingsOf, type Settings } from './settings.ts';
@@ -115,6 +114,7 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
       Decoder.create(backend, config, (tensors) => folder.load(tensors), texts);
     const settings = settingsOf(flags);
     if (flags.interactive || flags.pick) {
+      const { interact } = await import('./interactive.ts');
       const model = { decoder: makeDecoder(1), tokenizer };
       await interact(model, settings, banned, flags);
       return;

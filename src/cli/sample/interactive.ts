@@ -10,7 +10,7 @@ import { closest } from '../suggest.ts';
 import { writeOutput } from '../output-file.ts';
 import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
-import { plainOutput, probabilityOutput, showWrapped } from './output.ts';
+import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt, severalTexts } from './prompts.ts';
 import {
@@ -24,6 +24,7 @@ import {
   type Settings,
 } from './settings.ts';
 import { writeTexts, type Model } from './write.ts';
+import { showWrapped } from './wrapped-output.ts';
 
 export interface InteractiveFlags {
   readonly prompt?: string;

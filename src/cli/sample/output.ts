@@ -3,21 +3,13 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { printJson } from '../json-output.ts';
 import { forStdout, print, stdoutColors } from '../terminal.ts';
 import { alternativesTable, colored, legend } from './probability-colors.ts';
-import { createWordWrap, type Style } from './word-wrap.ts';
 import type { Output, Writing } from './write.ts';
 
 /** Prints a part of a text. */
-type Show = (text: string, style?: Style) => Promise<void>;
+export type Show = (text: string, style?: (text: string) => string) => Promise<void>;
 
-const asItIs: Show = (text, style = String) =>
+export const asItIs: Show = (text, style = String) =>
   text === '' ? Promise.resolve() : print(style(forStdout(text)));
-
-/** Shows a text that starts at the first column, wrapped at words where a person reads it on a terminal. */
-export function showWrapped(): Show {
-  if (!process.stdout.isTTY) return asItIs;
-  const wrap = createWordWrap(() => process.stdout.columns);
-  return (text, style) => print(wrap.push(forStdout(text), style));
-}
 
 /**
  * The texts, as they grow.
