@@ -248,7 +248,11 @@ function readTimes(
 function spinsOf(memory: WebAssembly.Memory): (count: number) => void {
   const words = new Int32Array(memory.buffer, 0, PAGE / 4);
   const cores = availableParallelism();
-  return (count) => (words[SPINS / 4] = count <= cores ? 100_000 : 0);
+  return (count) => {
+    const spins = count <= cores ? 100_000 : 0;
+    // Not written again and again: that would take the cache line from the threads that read it at every barrier.
+    if (words[SPINS / 4] !== spins) words[SPINS / 4] = spins;
+  };
 }
 
 /** @throws Error if a kernel traps, in this thread or in a worker, which the others would wait for at the next barrier */
