@@ -35,14 +35,39 @@ function fromHalf(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/**
- * The index of the first NaN or infinity, or −1: a float32 is one of these if its exponent is all ones. Looked at as integers:
- * a loop over floats was sometimes compiled to one ten times slower. 0.1 s for 124M numbers.
- */
+/** The index of the first NaN or infinity, or −1. About 0.07 s for 124M numbers. */
 export function firstNonFinite(values: Float32Array): number {
-  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  for (let i = 0; i < bits.length; i++) if ((bits[i] & EXPONENT) === EXPONENT) return i;
+  for (let at = 0; at < values.length; at += BLOCK) {
+    const length = Math.min(BLOCK, values.length - at);
+    const bits = new Int32Array(values.buffer, values.byteOffset + 4 * at, length);
+    if (anyNonFinite(bits)) return at + bits.findIndex((word) => (word & EXPONENT) === EXPONENT);
+  }
   return -1;
 }
 
+/** Numbers looked at in one call of `anyNonFinite`: 64 KB. */
+const BLOCK = 16_384;
 const EXPONENT = 0x7f80_0000;
+/** Added to an exponent that is all ones, and to no other, it carries into the sign bit. */
+const CARRY = 0x0080_0000;
+
+/**
+ * Whether any of these float32 is NaN or infinite, that is, has an exponent of all ones. Small and called often, so V8
+ * optimizes it after a few blocks, not in the middle of one long loop; without branches, and with four sums that do not wait
+ * for each other, its speed is the same in the first load of a process and in later ones.
+ */
+function anyNonFinite(bits: Int32Array): boolean {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  let i = 0;
+  for (const end = bits.length - 3; i < end; i += 4) {
+    a |= (bits[i] & EXPONENT) + CARRY;
+    b |= (bits[i + 1] & EXPONENT) + CARRY;
+    c |= (bits[i + 2] & EXPONENT) + CARRY;
+    d |= (bits[i + 3] & EXPONENT) + CARRY;
+  }
+  for (; i < bits.length; i++) a |= (bits[i] & EXPONENT) + CARRY;
+  return (a | b | c | d) < 0;
+}

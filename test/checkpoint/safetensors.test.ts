@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { firstNonFinite } from '../../src/checkpoint/safetensors-dtypes.ts';
 import { SafetensorsError, type SafetensorsProblem } from '../../src/checkpoint/safetensors-header.ts';
 import { openSafetensors, safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 
@@ -176,6 +177,23 @@ describe('what is wrong is refused by name', () => {
     expect(() => file.load(new Map([['x', new Float32Array(2)]]))).toThrow(`${path}: "x" ${shown}`);
     file.load(new Map()); // tensors that nobody wants are not looked at
     file.close();
+  });
+
+  test('the first NaN or infinity is found wherever it is; the largest and smallest numbers are neither', () => {
+    const finite = [0, -0, 1e-45, -1e-45, 3.4028234663852886e38, -3.4028234663852886e38];
+    const values = Float32Array.from({ length: 40_003 }, (_, i) => finite[i % finite.length]);
+    expect(firstNonFinite(values)).toBe(-1);
+    expect(firstNonFinite(values.subarray(0, 0))).toBe(-1);
+    for (const bad of [NaN, Infinity, -Infinity])
+      for (const index of [40_002, 40_000, 32_768, 16_384, 16_383, 5, 3, 2, 1, 0]) {
+        const damaged = values.slice();
+        damaged[index] = bad;
+        damaged[40_001] = NaN;
+        expect(firstNonFinite(damaged)).toBe(Math.min(index, 40_001));
+        expect(firstNonFinite(damaged.subarray(1, 40_001))).toBe(
+          index > 0 && index < 40_001 ? index - 1 : -1,
+        );
+      }
   });
 
   test('damage that made a number infinite is reported as damage', () => {
