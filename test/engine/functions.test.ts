@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/engine/instruction.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
 
 /** Distance of a float32 from the exact value, in units in the last place. */
@@ -82,4 +83,44 @@ describe.each([...variants])('in the %s build', (variant) => {
     expect(backend.floats[6 * T]).toBe(0);
     expect(worst).toBeLessThan(2);
   });
+
+  test('the exact GELU is right to 1e-6, relative, from −5 on, and to 2.5e-6 from −10 on', () => {
+    const x = Array.from({ length: 40_001 }, (_, i) => Math.fround(-10 + i / 2000));
+    const exact = exactGelu(createReferenceBackend('float64'), x);
+    const errors = Array.from(exactGelu(backend, x), (y, i) => (x[i] === 0 ? y : Math.abs(y / exact[i] - 1)));
+    expect(Math.max(...errors.filter((_, i) => x[i] >= -5))).toBeLessThan(1e-6);
+    expect(Math.max(...errors)).toBeLessThan(2.5e-6);
+  });
+});
+
+function exactGelu(backend: Backend, x: readonly number[]): Float32Array | Float64Array {
+  const n = x.length;
+  const y = (n + 15) & ~15;
+  backend.reserve(y + n);
+  backend.floats.set(x);
+  const args = { x: { offset: 0, length: n }, y: { offset: y, length: n }, n };
+  backend.load([{ kernel: 'geluErf', label: '', args }]).run();
+  return backend.floats.slice(y, y + n);
+}
+
+test('the reference for the exact GELU agrees with x·erfc(−x/√2)/2, computed with 40 digits', () => {
+  const exact = [
+    [-10, -7.619853024160526e-23],
+    [-8, -4.976768459417427e-15],
+    [-5, -1.4332578593959695e-6],
+    [-3, -0.0040496940948902835],
+    [-2.96875, -0.004438485486193538],
+    [-1, -0.15865525393145705],
+    [-0.125, -0.056282721896235885],
+    [0.125, 0.06871727810376412],
+    [1, 0.8413447460685429],
+    [2.96875, 2.9643115145138066],
+    [3, 2.99595030590511],
+    [8, 7.999999999999995],
+  ] as const;
+  const y = exactGelu(
+    createReferenceBackend('float64'),
+    exact.map(([x]) => x),
+  );
+  for (const [i, [, value]] of exact.entries()) expect(Math.abs(y[i] / value - 1)).toBeLessThan(1e-12);
 });
