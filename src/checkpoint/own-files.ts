@@ -27,9 +27,9 @@ export const REPORT_GENERATOR = 'gpt report';
 /** In bytes. The mark is in the head of the page. */
 const REPORT_HEAD = 4096;
 
-/** Name of a file or checkpoint while it is written, with the number of the process. */
+/** Name of a file or checkpoint while it is written: what it is going to be, and the number of the process. */
 const TEMPORARY = new RegExp(
-  `^(?:checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
+  `^(checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
 );
 
 /**
@@ -95,12 +95,21 @@ const isReport = (path: string): boolean =>
     }
   });
 
-/** Removes what killed processes left half-written in a run; what running processes are writing stays. */
+/** What is written without the run's lock. */
+const UNLOCKED: ReadonlySet<string> = new Set([LOCK, REPORT]);
+
+/**
+ * Removes what was left half-written in a run by killed processes or, in a copy of a run, by one that continues elsewhere.
+ *
+ * The caller holds the run's lock: nobody else can be writing anything but a report or a lock, and those of running
+ * processes stay.
+ */
 export function sweepTemporaries(folder: string): void {
   for (const file of readdirSync(folder)) {
-    const pid = TEMPORARY.exec(file)?.[1];
-    if (pid !== undefined && (Number(pid) === process.pid || !isRunning(Number(pid))))
-      rmSync(join(folder, file), { recursive: true, force: true });
+    const [, name, pid] = TEMPORARY.exec(file) ?? [];
+    if (name === undefined) continue;
+    const isBeingWritten = UNLOCKED.has(name) && Number(pid) !== process.pid && isRunning(Number(pid));
+    if (!isBeingWritten) rmSync(join(folder, file), { recursive: true, force: true });
   }
 }
 

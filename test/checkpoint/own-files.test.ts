@@ -34,11 +34,16 @@ const startRun = (): void => {
   run.close();
 };
 
-test('sweeping removes what dead processes left of a run’s files, and nothing else', () => {
+test('sweeping removes half-written files of a run, whoever left them, and nothing else', () => {
   const { pid } = spawnSync(process.execPath, ['-e', '']);
   mkdirSync(join(folder, `checkpoint-7.${pid}.tmp`), { recursive: true });
-  const kept = [`model.safetensors.${process.ppid}.tmp`, 'notes.tmp', `notes.${pid}.tmp`, 'config.json.tmp'];
-  for (const name of [`model.safetensors.${pid}.tmp`, `run.lock.${pid}.stale.tmp`, ...kept])
+  const kept = [`report.html.${process.ppid}.tmp`, 'notes.tmp', `notes.${pid}.tmp`, 'config.json.tmp'];
+  for (const name of [
+    `model.safetensors.${pid}.tmp`,
+    `config.json.${process.ppid}.tmp`,
+    `run.lock.${pid}.stale.tmp`,
+    ...kept,
+  ])
     writeFileSync(join(folder, name), '');
   sweepTemporaries(folder);
   expect(readdirSync(folder).sort()).toEqual(kept.sort());
