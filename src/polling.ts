@@ -1,10 +1,10 @@
-/** How long computations stay interruptible: Node delivers signals, timers and input only between synchronous stretches. */
+/** Keeps long computations interruptible: Node delivers signals, timers and input only between synchronous stretches. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** The longest that signals should go unheard. */
+/** The longest time between two checks for signals. */
 export const SIGNAL_POLL_SECONDS = 0.1;
 
-/** A computation in parts: it yields between two, where it may be given up. */
+/** A computation in parts: it yields between two of them, where it may be abandoned. */
 export type InParts<T> = Generator<void, T>;
 
 /** Computes all parts in one go. */

@@ -29,7 +29,7 @@ export const latestCheckpoint = (run: string): CheckpointFolder | undefined => c
 export const checkpointUpTo = (run: string, step: number): CheckpointFolder | undefined =>
   checkpointsOf(run).findLast((found) => found.step <= step);
 
-/** What is named like a checkpoint and is none of ours: folders of other programs, symbolic links, files. */
+/** Entries named like a checkpoint that are not ours: folders of other programs, symbolic links, files. */
 export const foreignCheckpoints = (run: string): (CheckpointFolder & { readonly isFolder: boolean })[] =>
   namedLikeCheckpoints(run).filter(({ isFolder, folder }) => !isFolder || stateFileOf(folder) === undefined);
 

@@ -6,8 +6,8 @@
  *     best.safetensors                    the best model at that time
  *     gpt_trainer_state.json              step, losses, seed, every option, hashes; see trainer-state.ts
  *
- * The state knows the checksum of every other file, so a file that is damaged, or that another step or program has left
- * there, is noticed before anything is restored from it.
+ * The state holds a checksum of every other file, so a file that is damaged, or left there by another step or program, is
+ * detected before anything is restored from it.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -38,7 +38,7 @@ import { readTrainerState, sha256, trainerStateText, type TrainerState } from '.
 
 export const BEST = 'best.safetensors';
 
-/** A state of the training, read from disk. */
+/** A checkpoint opened for reading. */
 export interface Checkpoint {
   readonly folder: string;
   /** Path of the file its state is from. */
@@ -84,7 +84,7 @@ export function writeCheckpoint(into: string, content: CheckpointContent): void 
  * Opens a checkpoint and verifies that its files are those that were written with its state. The data of the weights is
  * verified when it is loaded; best.safetensors, which can be replaced, when it is put back (restore-run.ts).
  *
- * @throws UserError that names the file, and how to mend it
+ * @throws UserError that names the file and how to repair it
  */
 export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
   for (const file of readdirSync(folder)) refuseLink(join(folder, file));
@@ -147,11 +147,11 @@ function loadMoments(path: string, step: number, into: readonly NamedTensor[], o
   }
 }
 
-/** In bytes. The largest of the JSON files, a tokenizer.json, has some tens of megabytes. */
+/** In bytes. The largest JSON file, tokenizer.json, has tens of megabytes. */
 const LARGEST_DESCRIPTION = 256e6;
 
 /**
- * What tells a file of a checkpoint from any other: for weights, the checksum in their header, which covers names, shapes
+ * Identifies the content of a checkpoint's file: for weights, the checksum in their header, which covers names, shapes
  * and data and is verified when they are loaded; for everything else, the SHA-256 of its bytes.
  */
 export function fingerprint(path: string): string {

@@ -1,4 +1,4 @@
-/** Models in a form that is not read here, and what makes a model folder of them. */
+/** Models in formats that are not read, with a hint on how to convert each into a model folder. */
 import { closeSync, existsSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -7,7 +7,7 @@ import { INDEX, WEIGHTS } from './weights.ts';
 
 const COMPLETE = `a model folder has config.json, tokenizer.json and ${WEIGHTS}`;
 
-/** Names by which GPT-2 is known, on Hugging Face's hub under openai-community. */
+/** GPT-2's names on the Hugging Face hub, under openai-community. */
 const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl']);
 
 /** Why a path is not a model folder; undefined if it has a config.json and weights. */
@@ -100,7 +100,7 @@ const toSafetensors = (folder: string): string =>
 
 const python = (program: string): string => `python -c "${program}"`;
 
-/** A path that can stand in a command line as it is, or FOLDER. */
+/** The path, or FOLDER if it would need quoting in a command line. */
 const shown = (path: string): string => (/^[\w./+@ -]+$/.test(path) ? path : 'FOLDER');
 
 const problem = (message: string, hint: string): UserError => new UserError(message, { hint });

@@ -1,6 +1,6 @@
 /**
- * Where generation starts and ends: `bos_token_id` and `eos_token_id` of generation_config.json and config.json, as transformers'
- * `generate()` has them.
+ * Where generation starts and ends: `bos_token_id` and `eos_token_id` of generation_config.json and config.json, with
+ * the precedence that `generate()` of transformers gives them.
  */
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { readOptionalJson } from './tokenizer-config.ts';
 
 type Special = { readonly special: SpecialTokens };
 
-/** The content of generation_config.json. Longer than its context length a GPT-2 of transformers cannot write. */
+/** The content of generation_config.json. A GPT-2 in transformers cannot generate beyond its context length. */
 export const toGenerationConfigJson = (
   { blockSize }: { readonly blockSize: number },
   tokenizer: Special,
@@ -21,7 +21,7 @@ export const toGenerationConfigJson = (
   ...Object.fromEntries(Object.entries(boundaryIds(tokenizer)).filter(([, id]) => id !== null)),
 });
 
-/** For config.json, where it has to be said that there is none: 50256 is the default. */
+/** For config.json, where absence must be written as null: the default is 50256. */
 export function boundaryIds({ special: { startId, endIds } }: Special): Record<string, unknown> {
   const ends = [...endIds];
   return {
@@ -31,8 +31,8 @@ export function boundaryIds({ special: { startId, endIds } }: Special): Record<s
 }
 
 /**
- * The tokenizer of a model folder with what its configuration says of starts and ends. A field of generation_config.json goes
- * before that of config.json, and both before the roles bos_token and eos_token; null means that there is none.
+ * The tokenizer of a model folder with what its configuration says of starts and ends. A field of generation_config.json takes
+ * precedence over that of config.json, and both over the roles bos_token and eos_token; null means that there is none.
  *
  * @throws UserError if an id has no token
  */
@@ -52,7 +52,7 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
           throw new UserError(`${path}: "${field}" is ${id}, but the tokenizer has no such token`, {
             hint: 'the tokenizer lacks added tokens of the model; save both again with transformers',
           });
-      // An id that no token can have is a default that nobody changed.
+      // An id beyond the vocabulary is GPT2Config's unchanged default.
       if (usable.length > 0 || ids.length === 0) return usable.filter((id) => id !== unkId);
     }
     return undefined;
@@ -68,7 +68,7 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
   };
 }
 
-/** What GPT2Config has for both ids unless told otherwise. */
+/** GPT2Config's default for both ids. */
 const GPT2_DEFAULT = 50256;
 const isUnset = (id: number, { vocabulary }: Tokenizer): boolean =>
   id === GPT2_DEFAULT && vocabulary[id] === '';

@@ -1,7 +1,8 @@
 /**
- * config.json, as Hugging Face's `transformers` writes and reads it for GPT-2. A model of GPT-2's architecture is theirs without
- * conversion, and theirs is ours where it is the same mathematics under other names; one they have no class for (post-LN) says so in its model_type, so that
- * `transformers` refuses it instead of computing something else.
+ * config.json, as Hugging Face's `transformers` writes and reads it for GPT-2. Models of
+ * GPT-2's architecture need no conversion in either direction; options that compute the same function under another name are
+ * accepted. `transformers` has no class for post-LN models: they have a model_type of their own, so that it refuses them
+ * instead of computing something else.
  */
 import { UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';

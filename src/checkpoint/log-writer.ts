@@ -44,7 +44,7 @@ export class LogWriter {
     const flags = constants.O_RDWR | constants.O_CREAT;
     const { fd, size } = openRegularFile(this.#path, { ...FILE_OF_RUN, flags });
     try {
-      const start = Math.min(this.#length, size); // somebody may have emptied it
+      const start = Math.min(this.#length, size); // another program may have truncated it
       const bytes = Buffer.from(this.#pending);
       writeAll(fd, bytes, start); // over what a failed attempt has left
       if (flush) fsyncSync(fd);
@@ -56,7 +56,7 @@ export class LogWriter {
   }
 }
 
-/** In bytes, far above what a log's last line can have. */
+/** In bytes; far more than the longest line of a log. */
 const LONGEST_LINE = 1 << 16;
 
 /**
@@ -76,7 +76,7 @@ export function resumeLog(path: string, length: number): LogWriter {
   }
 }
 
-/** Length of the whole lines at the start of a file. */
+/** Length of a file up to its last complete line, in bytes. */
 function endOfLastLine(fd: number, path: string, size: number): number {
   const block = Buffer.alloc(LONGEST_LINE);
   for (let end = size; end > 0; end -= block.length) {

@@ -186,7 +186,7 @@ export function openModelFolder(path: string): ModelFolder {
   };
 }
 
-/** People add a special token to a tokenizer and forget the model. */
+/** Adding a special token to a tokenizer without resizing the model's embedding is a common mistake. */
 function checkRows(folder: string, { vocabulary, special }: Tokenizer, rows: number): void {
   const named = [...Object.values(special.roles), ...special.extra];
   const token = vocabulary.slice(rows).find((text) => named.includes(text));

@@ -1,6 +1,6 @@
 /**
- * What in a folder is recognisably a run's, and may be replaced by another run or swept away: a folder is shared with its
- * owner's files, and names such as `checkpoint-7` or `report.html` prove nothing.
+ * Which files of a folder recognisably belong to a run and may be replaced or cleaned up. The folder may hold the user's own
+ * files, and names such as `checkpoint-7` or `report.html` prove nothing.
  */
 import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ function hasOwnWeights(folder: string): boolean {
   });
 }
 
-/** Whether a folder has nothing in it, but for what a killed process has left. */
+/** Whether a folder is empty, apart from the temporary files of killed processes. */
 export const isVacant = (folder: string): boolean =>
   readdirSync(folder).every((file) => file === LOCK || TEMPORARY.test(file));
 

@@ -1,4 +1,4 @@
-/** Which tensor of a file is which parameter of a model, and how its numbers become that parameter's. */
+/** Maps the tensors of a weights file to the parameters of a model, with the conversion that each needs. */
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -8,7 +8,7 @@ import { fromTensorName, isBuffer, type DescribedModel } from './huggingface.ts'
 import type { LoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
-/** torch.compile puts this before every name. */
+/** Prefix that torch.compile adds to every name. */
 const COMPILED = '_orig_mod.';
 
 /**
@@ -27,7 +27,7 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
     if (names.has(name)) throw new UserError(`${path} has the tensor ${shownJson(name)} twice`);
     names.set(name, stored);
   }
-  // Before a table is made of what may be any number.
+  // Checked before the table is allocated: an untrusted config.json may claim any number of layers.
   if (config.nLayer > tensors.size)
     throw new UserError(
       `${path} has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers of 12`,

@@ -1,5 +1,5 @@
 /**
- * Puts a run's own files back to where a checkpoint was taken: the best model, and the model's description. Each is verified
+ * Restores a run's own files to their state at a checkpoint: the best model, and the model's description. Each is verified
  * first, and what is missing or damaged is replaced by a good copy, of which a run has several.
  */
 import { lstatSync } from 'node:fs';

@@ -86,7 +86,7 @@ function foldersIn(parent: string): string[] {
     .toSorted();
 }
 
-/** What is found out about one folder, or undefined: one that cannot be read must not hide the others. */
+/** The result for one folder, or undefined if it cannot be read: it must not hide the others. */
 function readable<T>(find: () => T): T | undefined {
   try {
     return find();

@@ -1,6 +1,6 @@
 /**
- * tokenizer_config.json and its older companions, special_tokens_map.json and added_tokens.json: which tokens are special, what
- * their roles are, and what is put in front of texts. Read as transformers 5 reads them for GPT-2's models.
+ * tokenizer_config.json and its older companions, special_tokens_map.json and added_tokens.json: which tokens are special, their
+ * roles, and what is prepended to texts. Read as transformers 5 reads them for GPT-2's models.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const TOKENIZER_CONFIG = 'tokenizer_config.json';
 const SPECIAL_TOKENS_MAP = 'special_tokens_map.json';
 const ADDED_TOKENS = 'added_tokens.json';
 
-/** In bytes: large vocabularies list some thousand added tokens. */
+/** In bytes: large vocabularies list thousands of added tokens. */
 const LARGEST = 64e6;
 
 /** The content of tokenizer_config.json. */
@@ -33,7 +33,7 @@ export const toTokenizerConfigJson = (
 });
 
 /**
- * What a folder says of its tokenizer beside tokenizer.json, or beside vocab.json and merges.txt.
+ * The tokenizer settings of a folder that are not in tokenizer.json, or in vocab.json and merges.txt.
  *
  * @param room rows of the embedding, 0 if there is no model
  * @throws UserError that names the file and the field, if it asks for something that is not supported

@@ -18,7 +18,7 @@ export const INDEX = 'model.safetensors.index.json';
 const LARGEST_INDEX = 16e6;
 const MOST_SHARDS = 200;
 
-/** Open weights. Close them. */
+/** Open weights; the caller closes them. */
 export interface Weights extends Omit<SafetensorsFile, 'dataStart' | 'checksum'> {
   /** The file to name in messages: the weights, or the index of its shards. */
   readonly path: string;
@@ -59,7 +59,7 @@ function openShards(folder: string, path: string): Weights {
   }
 }
 
-/** The shard of each tensor. */
+/** The shard that holds each tensor. */
 function readIndex(path: string): Map<string, string> {
   const fail = (what: string): never => {
     throw new UserError(`${path} ${what}`, { hint: 'the file is damaged; use another copy' });
@@ -90,7 +90,7 @@ function checkInside(folder: string, name: string, index: string): void {
     throw new UserError(`${path} is a link out of the model folder`, { hint: 'copy the file itself there' });
 }
 
-/** All tensors, after checking that each is in the one shard that the index names. */
+/** All tensors, after checking that each is stored in the shard that the index names, and in no other. */
 function mergeTensors(
   shards: ReadonlyMap<string, SafetensorsFile>,
   shardOf: ReadonlyMap<string, string>,

@@ -1,16 +1,16 @@
 /**
- * A line at the bottom of the terminal that names the work in hand, for work without a measure of how far it has come:
+ * A status line at the bottom of the terminal, for work whose progress cannot be measured:
  *
  *     measuring this machine …
  *
- * It is drawn before the work starts, which may not let anything else run until it is done, and erased afterwards.
+ * It is drawn before the work starts, since the work may block the event loop, and erased afterwards.
  */
 import { cursorTo, clearLine } from 'node:readline';
 import stringWidth from 'string-width';
 import { canRedraw, endLiveLine, isQuiet, startLiveLine, stderrColors } from './terminal.ts';
 
 export interface Activity {
-  /** Names the next part of the work. */
+  /** Replaces the text of the line. */
   readonly update: (what: string) => void;
   /** Erases the line. */
   readonly stop: () => void;
@@ -18,7 +18,7 @@ export interface Activity {
 
 const NONE: Activity = { update() {}, stop() {} };
 
-/** Puts the line up, if stderr is a terminal and somebody wants to see it. */
+/** Shows the line if stderr is a terminal, unless --quiet is given. */
 export function startActivity(what: string): Activity {
   if (!canRedraw() || isQuiet()) return NONE;
   const stream = process.stderr;
@@ -43,7 +43,7 @@ export function startActivity(what: string): Activity {
   };
 }
 
-/** Runs work under such a line. */
+/** Shows the line while `work` runs. */
 export async function whileDoing<T>(what: string, work: (activity: Activity) => T | Promise<T>): Promise<T> {
   const activity = startActivity(what);
   try {

@@ -1,13 +1,13 @@
 /**
- * How this program was started, as one would type it again. Advice, hints and help are written with `gpt`; under `npx`, from
- * a checkout, or where `gpt` is another program, that line would fail.
+ * How this program was started, as a command line that works when pasted. Advice, hints and help are written with `gpt`, which
+ * fails under `npx`, from a checkout, or where `gpt` is another program.
  */
 import { realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join, relative, resolve, sep } from 'node:path';
 import { shellQuoted } from '../shell-quote.ts';
 
 export interface Start {
-  /** The script that was started: of the launcher, whose variable it is, or of this process. */
+  /** The script that was started: the launcher's, from its environment variable, or this process's. */
   readonly script: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -16,7 +16,7 @@ export interface Start {
 /** The start of a command line: `gpt`, `npx gpt`, `node bin/gpt.js`, `npm run dev --`. */
 export function commandNameOf({ script, environment, cwd }: Start): string {
   const name = basename(script ?? 'gpt').replace(/\.(cmd|ps1)$/, '');
-  if (script === undefined || script === name) return name; // looked up in the PATH by somebody else
+  if (script === undefined || script === name) return name; // the shell found it in the PATH
   if (name === 'gpt' || name === 'gpt-trainer') {
     if (dirname(script).endsWith(join('node_modules', '.bin'))) return `npx ${name}`;
     return isFoundInPath(script, environment['PATH']) ? name : pathOf(script, cwd);
@@ -46,7 +46,7 @@ function realPath(path: string): string | undefined {
   }
 }
 
-/** Relative where the script is in the current folder, as one would type it; absolute elsewhere. */
+/** Relative if the script is inside the current folder; absolute elsewhere. */
 function pathOf(script: string, cwd: string): string {
   const path = relative(cwd, resolve(cwd, script));
   const isInside = path !== '' && !path.startsWith('..');
@@ -65,7 +65,7 @@ export const commandName = (): string =>
   }));
 
 const COMMAND =
-  /(?<![\w/.-])gpt (?=(?:<command>|train|plan|sample|eval|inspect|compare|report|tokenize|bench|doctor|gradcheck|completion)(?![\w-]))/g;
+  /(?<![\w/.-])gpt (?=(?:<command>|--help|train|plan|sample|eval|inspect|compare|report|tokenize|bench|doctor|gradcheck|completion)(?![\w-]))/g;
 
-/** A text with its command lines, written as `gpt …`, as they have to be typed here. */
+/** Replaces `gpt` in the command lines of a text by the command that works here. */
 export const asStarted = (text: string): string => text.replace(COMMAND, () => `${commandName()} `);

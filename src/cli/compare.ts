@@ -61,7 +61,7 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
   else if (html === undefined) await print(`${comparison(runs)}\n`);
 }
 
-/** A run, or none and a warning: one that cannot be read does not stop the others. */
+/** The run in an array; empty, after a warning, if it cannot be read: the others are still compared. */
 function readIfPossible(folder: string): RunRecord[] {
   try {
     return [readRun(folder)];
@@ -77,7 +77,7 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
 const WIDEST = 100;
 const CHART_HEIGHT = 12;
-/** In characters. The longest option of a run has 25; a file may claim any. */
+/** In characters. The longest option of a run has 25; an untrusted file may name any. */
 const WIDEST_SETTING = 40;
 
 function comparison(runs: readonly NamedRun[]): string {

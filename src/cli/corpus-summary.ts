@@ -1,4 +1,4 @@
-/** What was read as a text, in one line. */
+/** A one-line description of a corpus. */
 import type { Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import { formatBytes, formatNumber } from '../format.ts';

@@ -30,7 +30,7 @@ export function register(command: Command): void {
   ]);
 }
 
-/** Cores' worth of other programs' work from which on the measurements suffer. */
+/** CPU load of other programs, in cores, above which the measurements are too low. */
 const BUSY = 0.3;
 
 interface Findings {
@@ -109,7 +109,7 @@ async function examine(
   };
 }
 
-/** How many cores other programs keep busy, over half a second in which this one does nothing. */
+/** How many cores other programs keep busy, measured over half a second in which this one is idle. */
 async function measureBusyCores(): Promise<number> {
   const read = () =>
     cpus().reduce(

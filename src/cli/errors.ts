@@ -54,10 +54,10 @@ export function printReport(report: Report, error: unknown): void {
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
 }
 
-/** Names and arguments from outside may have any length; a message has not. */
+/** In characters: names and arguments from outside may have any length. */
 const LONGEST_MESSAGE = 1000;
 
-/** The start and the end of what would fill the screen. */
+/** The start and the end of a text that would fill the screen. */
 const abridge = (text: string): string =>
   text.length <= LONGEST_MESSAGE
     ? text

@@ -231,7 +231,7 @@ async function* evaluateModel(
   try {
     const texts = readTexts(model, folder.tokenizer);
     const trained = baselines?.(model, folder.tokenizer);
-    // Before the bar of the evaluation, which would stand at 100 % meanwhile.
+    // Before the evaluation, whose progress bar would otherwise stay at 100 % meanwhile.
     const baselinesOf =
       trained === undefined
         ? []

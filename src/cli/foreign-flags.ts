@@ -1,4 +1,4 @@
-/** Flags that other tools have for what this one calls otherwise: nanoGPT, transformers, llama.cpp, PyTorch's trainers. */
+/** Flags of other tools (nanoGPT, transformers, llama.cpp, PyTorch's trainers) that have another name here. */
 import { closest } from './suggest.ts';
 
 /** Their names for each flag here. */
@@ -44,7 +44,7 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   threads: 'num-threads n-threads workers num-workers cpus jobs',
 };
 
-/** What no flag here stands for, and what to do instead. @param has whether the command has a flag */
+/** Flags without an equivalent here, and what to do instead. @param has whether the command has a flag */
 const answers: readonly { readonly names: string; readonly answer: (has: Has) => string | undefined }[] = [
   {
     names: 'epochs epoch num-epochs n-epochs max-epochs num-train-epochs',
@@ -55,7 +55,7 @@ const answers: readonly { readonly names: string; readonly answer: (has: Has) =>
   },
   {
     names: 'device gpu gpus cuda mps cpu ngl n-gpu-layers',
-    answer: (has) => (has('threads') ? 'it runs on the CPU; --threads says on how many cores' : undefined),
+    answer: (has) => (has('threads') ? 'it runs on the CPU; --threads sets the number of cores' : undefined),
   },
   {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
@@ -78,7 +78,7 @@ type Has = (flag: string) => boolean;
  *
  * @param typed as it was typed: `--n_layer`, `--lr=3`
  * @param flags those of the command, without their dashes
- * @returns a sentence; undefined if nothing is like it
+ * @returns a sentence; undefined if no flag is similar
  */
 export function hintForFlag(typed: string, flags: readonly string[]): string | undefined {
   const name = kebab(typed);

@@ -2,8 +2,8 @@
 import { controlOrBidi, hex, print } from './terminal.ts';
 
 /**
- * A value as JSON of ASCII controls only: what JSON.stringify leaves as it is but a terminal obeys (delete, C1,
- * bidirectional controls) is written as `\uXXXX`, which every parser reads back.
+ * A value as JSON that is safe on a terminal: control characters that JSON.stringify leaves unescaped (delete, C1, bidirectional
+ * controls) are written as `\uXXXX`, which every parser reads back.
  */
 export const jsonText = (value: unknown, indent?: number): string =>
   JSON.stringify(value, undefined, indent).replace(controlOrBidi, (character) =>

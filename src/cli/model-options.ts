@@ -47,7 +47,7 @@ export const threadsOption = (): Option =>
   orVariable(
     option(
       '--threads <n>',
-      'at most so many threads; default: one per core',
+      'maximum number of threads; default: one per core',
       wholeNumber({ min: 1, max: MAX_THREADS }),
     ),
     'GPT_THREADS',
@@ -82,5 +82,5 @@ export function warnOfSlowEngine(
     verbose(`engine '${variant}' does not work here: ${printable(reason)}`);
   if (shortfall !== undefined) warn(printable(shortfall));
   if (name.startsWith('reference'))
-    warn('no WebAssembly engine works here: this will be some hundred times slower; --verbose says why');
+    warn('no WebAssembly engine works here: this will be about a hundred times slower; --verbose says why');
 }

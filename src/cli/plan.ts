@@ -205,7 +205,7 @@ function describe(plan: RunPlan, rows: readonly Row[], count: number): string {
       ]),
     )}\n`,
     dim(
-      `\n  Peaks are of 16-bit products; what is reached of them, and prices, are assumptions:\n  --device, --peak, --utilization, --price and --devices change them.${plan.parameters < 1e8 ? ' A model as small\n  as this keeps no GPU busy, and reaches less.' : ''}\n`,
+      `\n  Peaks are of 16-bit products; the share of them that is reached, and prices, are assumptions:\n  --device, --peak, --utilization, --price and --devices change them.${plan.parameters < 1e8 ? ' A model as small\n  as this keeps no GPU busy, and reaches less.' : ''}\n`,
     ),
   ].join('');
 }

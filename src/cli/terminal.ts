@@ -80,7 +80,10 @@ function writeAbove(stream: NodeJS.WriteStream, text: string): boolean {
   return hasRoom;
 }
 
-/** Writes to stdout: data as it is into a pipe, and without terminal commands but colours on a terminal. Await it: a slow reader must not make us hold the whole output in memory. */
+/**
+ * Writes to stdout: unchanged into a pipe; on a terminal, without control sequences other than colours. Await it, so that a
+ * slow reader does not make us buffer the whole output.
+ */
 export async function print(text: string): Promise<void> {
   if (!writeAbove(process.stdout, process.stdout.isTTY ? withoutCommands(text) : text))
     await once(process.stdout, 'drain');
@@ -121,7 +124,7 @@ export const printable = (text: string): string =>
     character === '\n' || character === '\t' ? character : escapeOf(character),
   );
 
-/** Characters that a terminal obeys instead of showing them: C0, delete, C1, and what reorders a line. */
+/** Characters that a terminal interprets instead of displaying: C0, delete, C1 and bidirectional controls. */
 export const controlOrBidi = /[\p{Cc}\p{Bidi_Control}]/gu;
 
 function escapeOf(character: string): string {
@@ -132,8 +135,8 @@ function escapeOf(character: string): string {
 const COLOR = new RegExp(`(${String.fromCharCode(0x1b)}\\[[\\d;]*m)`);
 
 /**
- * The last line of defence for everything that is said to people: whatever `printable` should have been asked about and was
- * not. Colours pass, as they are how this program marks its own text.
+ * The last line of defence for everything shown to people, in case a caller forgot `printable`. Colours pass, since this
+ * program uses them itself.
  */
 const withoutCommands = (text: string): string =>
   text

@@ -15,7 +15,7 @@
 const MEMORY = 0.25;
 /** A trial is decided after this many seconds of programs whose expected time is known. */
 const TRIAL_SECONDS = 0.03;
-/** A trial that is ahead goes on for as long: between two time slices of the scheduler, any number of threads looks fast. */
+/** A trial that is ahead continues for this long: between two time slices of the scheduler, any number of threads looks fast. */
 const CONFIRM_SECONDS = 0.1;
 /** A trial that is at this fraction of the expected speed after a third of that time is lost. */
 const HOPELESS = 0.5;
@@ -23,7 +23,7 @@ const HOPELESS = 0.5;
 const GAIN = 1.05;
 /** Seconds between the last change and the next trial, at least. */
 const PAUSE = 0.1;
-/** A lost trial is followed by so many times the seconds that it has lost. */
+/** The pause after a lost trial, as a multiple of the time that it lost. */
 const REPAY = 50;
 /** Lost trials of more threads in a row double the pause before the next, up to this many seconds. */
 const LONGEST_PAUSE = 1.6;
@@ -31,7 +31,7 @@ const LONGEST_PAUSE = 1.6;
 const MAX_PATIENCE = 64;
 const WORSE = 1.5;
 
-/** The recent speed of one stretch of a program, kept by whoever runs it. */
+/** The recent speed of one stretch of a program; its runner keeps it. */
 export class Pace {
   /** Which number of threads it was measured with, see ActiveThreads.#era. */
   era = -1;

@@ -1,6 +1,6 @@
 /**
- * Starting worker threads. A system that has no more threads to give (a limit on processes, a small container) is no reason
- * to do without those that it gave: the engine runs on the threads that have reported within a time.
+ * Starting worker threads. Where the system refuses to start all of them (a limit on processes, a small container), the
+ * engine runs on the threads that have reported ready within a timeout.
  */
 import { Worker } from 'node:worker_threads';
 

@@ -55,7 +55,7 @@ export class Batch<Text> {
     allParts(this.adding(text, prompt, number));
   }
 
-  /** The same in parts. Given up, the text has not been started. */
+  /** `add` in parts. If it is abandoned, the text has not been started. */
   *adding(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): InParts<void> {
     const draft = new Draft(this.#decoder.config, prompt, this.#options, number);
     const logits = (yield* draft.starting(this.#decoder, this.#rows.length)).slice();
@@ -80,7 +80,7 @@ export class Batch<Text> {
     allParts(this.advancing());
   }
 
-  /** The same in parts. Given up, the batch is of no more use. */
+  /** `advance` in parts. If it is abandoned, the batch must not be used any more. */
   *advancing(): InParts<void> {
     this.#removeEnded();
     const rows = this.#rows;

@@ -135,7 +135,7 @@ export class Decoder {
     return allParts(this.reading(ids, text));
   }
 
-  /** The same in parts of about SIGNAL_POLL_SECONDS: a long prompt takes a large model seconds. Given up, it has read nothing. */
+  /** `read` in parts of about SIGNAL_POLL_SECONDS: prefilling a long prompt takes a large model seconds. If abandoned, it has no effect. */
   *reading(ids: ArrayLike<number>, text = 0): InParts<Float32Array> {
     const { blockSize } = this.config;
     const before = this.#lengths[text];

@@ -9,7 +9,7 @@ export interface DraftOptions extends SamplingOptions {
   readonly banned?: ReadonlySet<number>;
 }
 
-/** Which text of a seed is written: each draws random numbers of its own, whatever is written beside it. */
+/** Identifies a text's random stream under a seed: its tokens do not depend on the rest of the batch. */
 export interface TextNumber {
   /** Which of several prompts it continues, counted from 0. */
   readonly promptIndex?: number;

@@ -129,7 +129,7 @@ export function work(thread: i32): void {
   }
 }
 
-/** Sleeps until this thread is active again. Not counted among the sleepers, so that nobody pays for waking it. */
+/** Sleeps until this thread is active again. Not counted among the sleepers, so that `announce` does not pay for a notification. */
 function park(thread: i32): void {
   for (;;) {
     const active = atomic.load<i32>(ACTIVE);

@@ -10,7 +10,7 @@
 /** Spin-wait iterations before a thread sleeps; set by the host: 0 when there are more threads than cores. */
 // @ts-ignore: decorator
 @inline export const SPINS: usize = 1216;
-/** 1 once a kernel has trapped in a worker: nobody will ever meet that thread again. */
+/** 1 once a kernel has trapped in a worker: that thread will never reach another barrier. */
 // @ts-ignore: decorator
 @inline export const FAILED: usize = 1472;
 /** Flags of up to 64 threads, two cache lines apart: one for each of up to 6 rounds of a barrier, and LAST_JOB. */
@@ -27,7 +27,7 @@
 // @ts-ignore: decorator
 @inline const FAILURE_CHECK: i64 = 500_000_000;
 
-/** Returns once word `at` no longer holds `seen`, with its new value: spins first, as waking up takes some 50 µs, then sleeps. */
+/** Returns once word `at` no longer holds `seen`, with its new value: spins first, as waking up takes about 50 µs, then sleeps. */
 export function waitForChange(at: usize, seen: i32): i32 {
   let value = atomic.load<i32>(at);
   for (let i = atomic.load<i32>(SPINS); i > 0 && value == seen; i--) value = atomic.load<i32>(at);
@@ -100,7 +100,7 @@ export function joinAt(barriers: i32): void {
   meetings = barriers;
 }
 
-/** Worker threads: this one is through with a job. */
+/** Worker threads: signals that this one has left a job. */
 export function leaveJob(job: i32): void {
   announce(flag(self, LAST_JOB), job);
 }

@@ -1,6 +1,6 @@
 /**
- * Added tokens, as Hugging Face's libraries call them: each stands for its own text wherever that occurs, whatever the pieces
- * around it would be.
+ * Added tokens, as Hugging Face's libraries call them: each is matched verbatim in a text before it is cut into
+ * pieces.
  */
 import { shownJson } from '../json.ts';
 import { asObject, type Refuse } from './tokenizer-json.ts';
@@ -13,13 +13,13 @@ export interface AddedToken {
   readonly special: boolean;
 }
 
-/** What an id that stands for an added token is remembered by. */
+/** How the token of an id is described. */
 export type AddedIds = ReadonlyMap<number, { readonly special: boolean }>;
 
 /**
  * An added token as JSON has it: its text alone, or an object with its `content`.
  *
- * @param field where it stands, for messages
+ * @param field of the JSON file, for messages
  */
 export function readAddedToken(value: unknown, field: string, fail: Refuse): Omit<AddedToken, 'id'> {
   if (typeof value === 'string') return readAddedToken({ content: value, special: true }, field, fail);

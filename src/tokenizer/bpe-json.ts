@@ -134,7 +134,7 @@ function bpeModel(
 ): BpeModel {
   const ids = new Map(Object.entries(vocab));
   for (const { content, id } of added) if (!ids.has(content)) ids.set(content, id);
-  // Of tokenizer.json by itself only what it lists is special: nobody says that other words of the vocabulary are.
+  // Of tokenizer.json by itself only what it lists is special: no other file declares further tokens special.
   const known = added.length > 0 && given.room === 0 ? added.map(({ content }) => content) : ids.keys();
   const settings = withDefaultToken(given, new Set(known), ids.size);
   const addedIds = addTokens(ids, [...added, ...settings.added], failOfVocab);

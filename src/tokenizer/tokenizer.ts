@@ -127,8 +127,8 @@ export const NO_ID = 0xffffffff;
 /**
  * The ids but for `NO_ID`.
  *
- * @param onUnknown whoever wants to be told of unknown text deals with it
- * @throws UserError if nobody does
+ * @param onUnknown handles unknown text instead of the error
+ * @throws UserError for unknown text without `onUnknown`
  */
 export function knownIds(ids: Uint32Array, onUnknown: unknown): Uint32Array {
   if (!ids.includes(NO_ID)) return ids;

@@ -25,7 +25,7 @@ export function unspacedScript(words: Iterable<string>): string | undefined {
 
 const PATTERNS = SCRIPTS.map((script) => new RegExp(`\\p{Script=${script}}`, 'u'));
 
-/** What to say of a word tokenizer whose text has no spaces between words; undefined for any other. */
+/** A warning for a word tokenizer of a text without spaces between words; undefined for any other. */
 export function unspacedNotice({
   kind,
   vocabulary,

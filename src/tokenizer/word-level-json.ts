@@ -18,7 +18,7 @@ export interface WordLevelModel {
 }
 
 /**
- * A new vocabulary, `<unk>` last. It plays all roles, as other programs need somebody to play them (CTranslate2, lm-eval);
+ * A new vocabulary, `<unk>` last. It has all roles, because CTranslate2 and lm-eval require a token for each;
  * but no text starts or ends with it.
  */
 export function newWordLevel(tokens: readonly string[]): WordLevelModel {

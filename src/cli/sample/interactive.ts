@@ -69,7 +69,7 @@ interface CommandEntry {
 const commands: Readonly<Record<string, CommandEntry>> = {
   retry: { summary: 'let the model write its last part anew', run: retry },
   undo: {
-    summary: 'take the last change back, a line of yours with what the model wrote after it',
+    summary: 'undo the last change: your line together with what the model wrote after it',
     run: undo,
   },
   edit: { argument: '[text]', summary: 'change the text; \\n stands for a line break', run: edit },
@@ -197,7 +197,7 @@ const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1
 
 async function undo(session: Session): Promise<void> {
   const before = session.history.pop();
-  if (before === undefined) throw new UsageError('there is nothing to take back');
+  if (before === undefined) throw new UsageError('there is nothing to undo');
   session.state = before;
   await show(session);
 }

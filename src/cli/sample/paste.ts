@@ -4,7 +4,7 @@
  * `\n`, as they would be typed, and stay on the line until Enter is pressed.
  */
 
-/** Asks the terminal to mark what is pasted, and not to any more. */
+/** Switch bracketed paste mode on and off. */
 export const PASTE_MARKS_ON = '\u001b[?2004h';
 export const PASTE_MARKS_OFF = '\u001b[?2004l';
 
@@ -14,8 +14,8 @@ const END = '\u001b[201~';
 
 export interface TypedText {
   /**
-   * What a line editor is given of the next bytes of a terminal: up to and including the first line end that somebody typed.
-   * Nothing is lost: the rest comes with the next call.
+   * What to pass to a line editor of the terminal's next input: up to and including the first typed line end. The rest is kept
+   * for the next call.
    */
   push(text: string): string;
   /** Starts with the next line. */
@@ -54,7 +54,7 @@ export function createTypedText(): TypedText {
       } else {
         const after = lineEnd.index + lineEnd[0].length;
         given += rest.slice(0, lineEnd.index);
-        // Nobody types on within the same read: a carriage return with text behind it was pasted.
+        // Typed keys arrive in separate reads: a carriage return with text after it was pasted.
         const isPasted = lineEnd[0] !== '\n' && after < rest.length && rest[after] !== ESCAPE;
         given += isPasted ? '\\n' : '\r';
         rest = rest.slice(after);
@@ -75,7 +75,7 @@ export function createTypedText(): TypedText {
   };
 }
 
-/** How many characters at the end of a text may be the start of a mark. */
+/** Length of the longest suffix of a text that may be the start of a paste marker. */
 function partOf(mark: string, text: string): number {
   for (let length = Math.min(mark.length - 1, text.length); length > 0; length--)
     if (text.endsWith(mark.slice(0, length))) return length;

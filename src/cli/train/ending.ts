@@ -48,7 +48,7 @@ function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: 
   return `The model of the last step is in ${printable(shown(folder))}/checkpoint-${step}/: training loss about ${trainLoss.toFixed(4)}, validation loss about ${validationLoss.toFixed(4)}.`;
 }
 
-/** Command lines that work as they are, each with what it is for. */
+/** Command lines to paste, each with its purpose. */
 export function adviceAfter(
   { folder, reason, examplePrompt }: Pick<TrainResult, 'folder' | 'reason' | 'examplePrompt'>,
   { seconds, plan }: Pick<Ending, 'seconds' | 'plan'>,
@@ -70,5 +70,5 @@ export function adviceAfter(
   ];
 }
 
-/** Twice as long as the run so far, which makes a difference, in whole minutes. */
+/** Twice the time of the run so far, in whole minutes: long enough to make a difference. */
 const minutesToTrainOn = (seconds: number): number => Math.max(1, Math.round((2 * seconds) / 60));

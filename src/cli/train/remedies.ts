@@ -1,9 +1,9 @@
-/** What helps against a fault of a run, of what may still be changed: no advice to give a flag that would be refused. */
+/** Remedies for problems of a run; none of them suggests a flag that this run would refuse. */
 import type { TrainPlan } from '../../train/train-model.ts';
 import { FINE_TUNING } from '../../train/settings.ts';
 import { recipes } from '../../train/recipe.ts';
 
-/** What of a run decides which flags it takes. */
+/** The parts of a plan that decide which flags may be suggested. */
 export type Flags = Pick<TrainPlan, 'isResumed' | 'tokens'> & {
   readonly settings: Pick<
     TrainPlan['settings'],
@@ -14,7 +14,7 @@ export type Flags = Pick<TrainPlan, 'isResumed' | 'tokens'> & {
   readonly corpus: Pick<TrainPlan['corpus'], 'files'>;
 };
 
-/** A dropout above which a small model rather learns less. */
+/** A higher dropout rate tends to make a small model underfit. */
 const MOST_DROPOUT = 0.2;
 
 /** Against learning the text by heart. */

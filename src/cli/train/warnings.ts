@@ -19,7 +19,7 @@ type Planned = Flags &
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
-/** Parameters for each token of text above which a model is likely to learn the text by heart. */
+/** Parameters for each token of text above which a model is likely to memorize the text. */
 const MOST_PARAMETERS_PER_TOKEN = 8;
 /** Passes over the text that leave room for it: the first four teach about as much as new text would, and from sixteen on little is left (Muennighoff et al. 2023). */
 const HARMLESS_EPOCHS = 4;
@@ -32,7 +32,7 @@ export function warningsBefore(plan: Planned): string[] {
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
       warning(
-        `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will learn the text by heart.`,
+        `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will memorize the text.`,
         againstOverfitting(plan),
       ),
     );
@@ -77,7 +77,7 @@ const [WORSE_EVALUATIONS, WORSE_BY] = [3, 0.01];
 /** Nats that the training loss must be above that of the first step to be worse: steps of few tokens are noisy. */
 const CLEARLY_WORSE = 0.5;
 
-/** Watches a run for overfitting, which is told once, and for a loss that has not come down, which is told at the end. */
+/** Watches a run for overfitting, reported once, and for a training loss that has not decreased, reported at the end. */
 export function watchTraining(
   plan: Flags & Pick<TrainPlan, 'uniformLoss'>,
 ): (event: TrainEvent) => string | undefined {
@@ -85,7 +85,7 @@ export function watchTraining(
   return (event) => watches.map((watch) => watch(event)).find((found) => found !== undefined);
 }
 
-/** The validation loss rises while the training loss goes on falling. */
+/** The validation loss rises while the training loss keeps falling. */
 function watchOverfitting(plan: Flags): (event: TrainEvent) => string | undefined {
   let best: { step: number; trainLoss: number; validationLoss: number } | undefined;
   let worse = 0;
