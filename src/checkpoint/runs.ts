@@ -32,6 +32,7 @@ function runName(corpus: string): string {
 
 /** A run or model as its user names it: by its path or, where no file has that, by its name under checkpoints/. */
 export function resolveRun(name: string): string {
+  if (name === '') return name; // not checkpoints/ itself
   const run = join(RUNS, name);
   return !existsSync(name) && existsSync(run) ? run : name;
 }

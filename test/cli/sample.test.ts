@@ -67,6 +67,7 @@ describe('a text', () => {
       '"checkpoints/corpus-1" is a folder, not a prompt\nhint: a model is named',
     );
     expect(misplaced.code).toBe(2);
+    expect((await named([''])).stderr).toContain('--prompt is empty');
     expect((await run(['inspect', 'corpus-1'], { cwd: folder })).code).toBe(0);
     expect((await run(['eval', 'corpus.txt', '-m', 'corpus-1'], { cwd: folder })).code).toBe(0);
     expect((await run(['report', 'corpus-1', '-o', '-'], { cwd: folder })).code).toBe(0);
