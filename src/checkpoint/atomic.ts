@@ -72,7 +72,7 @@ export class AtomicFile {
  * Opens a new file for writing. What is at the path, left by a killed process of the same number or planted there as a
  * link, is removed and never written to.
  */
-export function openNew(path: string): number {
+function openNew(path: string): number {
   try {
     return openSync(path, 'wx', 0o666);
   } catch (error) {

@@ -154,7 +154,7 @@ const LARGEST_DESCRIPTION = 256e6;
  * Identifies the content of a checkpoint's file: for weights, the checksum in their header, which covers names, shapes
  * and data and is verified when they are loaded; for everything else, the SHA-256 of its bytes.
  */
-export function fingerprint(path: string): string {
+function fingerprint(path: string): string {
   if (!path.endsWith('.safetensors')) return sha256(readWholeFile(path, LARGEST_DESCRIPTION));
   const weights = openSafetensors(path);
   weights.close();

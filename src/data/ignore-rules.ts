@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { readTextFile } from '../read-file.ts';
 
 const GITIGNORE = '.gitignore';
-/** In bytes; the largest in use have some 100 kB. */
+/** In bytes; the largest in use have about 100 kB. */
 const LARGEST_GITIGNORE = 4e6;
 
 /** The rules of one folder's .gitignore, with those of the folders above it. */

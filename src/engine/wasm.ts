@@ -241,7 +241,7 @@ function readTimes(
 }
 
 /**
- * Spin-wait iterations for a number of threads: some 0.1 ms, longer than the main thread takes between two programs, when it
+ * Spin-wait iterations for a number of threads: about 0.1 ms, longer than the main thread takes between two programs, when it
  * samples a token, say. (With a fifth of that, threads slept between tokens and two wrote nano's text at a third of this
  * speed.) More threads than cores would keep each other from running by spinning: they sleep at once.
  */

@@ -3,14 +3,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { elements, HEAD, parameterTable } from '../model/parameters.ts';
 
 /** The parts of a GPT that hold parameters. */
-export const partNames = [
-  'token embedding',
-  'positions',
-  'attention',
-  'MLP',
-  'LayerNorm',
-  'output head',
-] as const;
+const partNames = ['token embedding', 'positions', 'attention', 'MLP', 'LayerNorm', 'output head'] as const;
 export type PartName = (typeof partNames)[number];
 
 /** Trained parameters of each part; they add up to all there are. A tied output head is the token embedding, and no part. */

@@ -215,7 +215,7 @@ export async function fitToBudget(
 const CALIBRATION_SHARE = 0.02;
 
 /**
- * Extends a resumed run by so many seconds, counted from when it was asked for, and all it takes until the end included.
+ * Extends a resumed run by a number of seconds, counted from when it was asked for, everything until its end included.
  *
  * @param asked in milliseconds of `performance.now()`
  * @param before the run as it was stored

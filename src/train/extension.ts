@@ -2,7 +2,7 @@
 import { decayStartOf, learningRateAt } from './schedule.ts';
 import { DECAY_SHARE, scheduleOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
 
-/** Steps of a re-warm-up: a twentieth of the extension, and at most so many or as many as the run's own warm-up. */
+/** Steps of a re-warm-up, as a share of the extension, and the upper limit unless the run's own warm-up is longer. */
 const REWARM_SHARE = 0.05;
 const MOST_REWARM_ITERS = 100;
 

@@ -13,7 +13,7 @@ export interface Costs {
 
 type Rhythm = Pick<Settings, 'evalInterval' | 'saveEvery'>;
 
-/** Seconds that so many steps after `step` take, if the run ends with them. Each evaluation is followed by a checkpoint. */
+/** Seconds that a run takes for `steps` more steps after `step`, to its end. Each evaluation is followed by a checkpoint. */
 export function secondsFor(
   steps: number,
   step: number,
@@ -35,7 +35,7 @@ export function secondsFor(
   );
 }
 
-/** The most steps after `step` that fit into so many seconds, with all that belongs to them; at least 1. */
+/** The most steps after `step` that fit into `seconds`, evaluations and checkpoints included; at least 1. */
 export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs: Costs): number {
   let fits = 1;
   let tooMany = Math.max(2, Math.ceil(seconds / costs.step) + 1);

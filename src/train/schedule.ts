@@ -46,7 +46,7 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
 }
 
 /** The first step after the warm-up, or after the re-warm-up of an extended run. */
-export const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
+const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
   rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
 
 /** The last step at the peak learning rate: the decay follows. Infinity for `constant`. */

@@ -49,7 +49,7 @@ function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: 
 }
 
 /** Command lines to paste, each with its purpose. */
-export function adviceAfter(
+function adviceAfter(
   { folder, reason, examplePrompt }: Pick<TrainResult, 'folder' | 'reason' | 'examplePrompt'>,
   { seconds, plan }: Pick<Ending, 'seconds' | 'plan'>,
 ): (readonly [what: string, line: string])[] {
