@@ -1,4 +1,4 @@
-/** What the pages say one can type: it parses, and the recipes of the README run. */
+/** The commands in the pages: all of them parse; those of the README and the recipes of docs/pipelines.md run. */
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { gptCalls, recordingProgram } from '../cli/definitions.ts';
 import { gpt, run } from '../cli/run.ts';
 import { pages, readPage, root } from './pages.ts';
 
-/** The shell in a page: all of its sh blocks, and what stands behind a $ in its console blocks. */
+/** The shell of a page: its sh blocks, and the lines after a $ in its console blocks. */
 function shellOf(page: string): string {
   const blocks = readPage(page).matchAll(/^```(sh|console)\n([^]*?)^```$/gm);
   return Array.from(blocks, ([, language, text]) =>
@@ -19,27 +19,63 @@ const calls = pages.flatMap((page) =>
   gptCalls(shellOf(page)).map((words) => [page, words.join(' '), words] as const),
 );
 
-test('the pages say what one can type', () => expect(calls.length).toBeGreaterThan(20));
+test('the pages have commands', () => expect(calls.length).toBeGreaterThan(20));
 
 test.each(calls)('%s: gpt %s', async (_page, _line, words) => {
   const { parse } = await recordingProgram();
-  if (words.includes('--config')) return; // reads a file that is not there; the recipes below do have theirs
+  if (words.includes('--config')) return; // its file exists only where the recipes below run
   await expect(parse(words)).resolves.toBeDefined();
 });
 
-describe.skipIf(process.platform === 'win32')('recipes of the README', () => {
+/** Runs a script in a folder, with \`npx gpt\` and \`gpt-trainer\` being the program of this checkout. */
+const bash = (script: string, cwd: string, setUp = '') =>
+  run(
+    [
+      '-c',
+      `program() { '${process.execPath}' '${gpt}' "$@"; }; npx() { shift; program "$@"; }; ${setUp}\n${script}`,
+    ],
+    { node: 'bash', script: '--norc', cwd },
+  );
+
+describe.skipIf(process.platform === 'win32')('the README', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'readme-'));
+  const text = readFileSync(join(root, 'data/moby-dick.txt'), 'utf8').slice(0, 60_000);
+
+  beforeAll(() => {
+    mkdirSync(join(folder, 'data'));
+    for (const file of ['data/moby-dick.txt', 'book.txt', 'poems.txt', 'README.md'])
+      writeFileSync(join(folder, file), text);
+  });
+
+  /**
+   * As they are printed, but for three things: trainings are cut short, what is read from a terminal is empty, and the
+   * downloaded GPT-2 is a model trained before. \`npm\` is run by the package's tests and by every checkout.
+   */
+  test('its commands run one after another', { timeout: 120_000 }, async () => {
+    const setUp = `
+      set -e
+      npx() {
+        shift
+        case "$*" in
+          train*--minutes*) program "$@" --minutes 0.01 ;;
+          train*) program "$@" --max-iters 5 ;;
+          *) program "$@" </dev/null ;;
+        esac || { echo "failed: gpt $*" >&2; exit 1; }
+      }
+      gpt-trainer() { npx gpt "$@"; }
+      npm() { :; }
+      hf() { cp -r checkpoints/moby-dick-1 gpt2; }`;
+    const { stderr, code } = await bash(shellOf('README.md'), folder, setUp);
+    expect(stderr).not.toContain('failed:');
+    expect(code, stderr).toBe(0);
+    expect(readFileSync(join(folder, 'checkpoints/moby-dick-1/report.html'), 'utf8')).toContain('<html');
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('the recipes of docs/pipelines.md', () => {
   const folder = mkdtempSync(join(tmpdir(), 'recipes-'));
-  const section = readFileSync(join(root, 'README.md'), 'utf8')
-    .split('### In a pipeline')[1]
-    .split('\n###')[0];
+  const section = readPage('docs/pipelines.md').split('## Recipes')[1];
   const recipes = /```sh\n([^]*?)```/.exec(section)![1].split(/\n\n/);
-  /** With \`npx gpt\` being the program of this checkout. */
-  const bash = (script: string) =>
-    run(['-c', `npx() { shift; '${process.execPath}' '${gpt}' "$@"; }; ${script}`], {
-      node: 'bash',
-      script: '--norc',
-      cwd: folder,
-    });
 
   beforeAll(() => {
     mkdirSync(join(folder, 'books'));
@@ -66,7 +102,7 @@ describe.skipIf(process.platform === 'win32')('recipes of the README', () => {
   test('there are three', () => expect(recipes).toHaveLength(3));
 
   test('a training loop over several corpora', async () => {
-    const { stderr, code } = await bash(recipes[0]);
+    const { stderr, code } = await bash(recipes[0], folder);
     expect(stderr).toBe('');
     expect(code).toBe(0);
     const results = readFileSync(join(folder, 'results.jsonl'), 'utf8').trim().split('\n');
@@ -77,7 +113,7 @@ describe.skipIf(process.platform === 'win32')('recipes of the README', () => {
   });
 
   test('a filter that scores lines by surprisal', async () => {
-    const { stdout, stderr, code } = await bash(recipes[1]);
+    const { stdout, stderr, code } = await bash(recipes[1], folder);
     expect(stderr).toBe('');
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split('\n');
@@ -86,7 +122,7 @@ describe.skipIf(process.platform === 'win32')('recipes of the README', () => {
   });
 
   test('a sampler that feeds another program', async () => {
-    const { stdout, stderr, code } = await bash(recipes[2]);
+    const { stdout, stderr, code } = await bash(recipes[2], folder);
     expect(stderr).toBe('');
     expect(code).toBe(0);
     expect(stdout.trimEnd().split('\n')).toHaveLength(5);
