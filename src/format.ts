@@ -1,5 +1,4 @@
 /** Numbers and tables as people read them. Plain strings without colour; the same for everybody, whatever the locale. */
-import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** 1234567 → `1,234,567`; fractions keep `digits` places. */
 export function formatNumber(value: number, digits = 0): string {
@@ -60,15 +59,6 @@ export const formatRate = (perSecond: number, unit: string): string =>
 
 /** A fraction as a percentage: 0.1234 → `12.3%`. */
 export const formatPercent = (fraction: number, digits = 1): string => `${(fraction * 100).toFixed(digits)}%`;
-
-/** What a tokenizer's vocabulary holds: `89 characters and <unk>`. */
-export function describeVocabulary({ kind, vocabSize, unkId }: Tokenizer): string {
-  if (kind === 'bpe') return `${formatNumber(vocabSize)} byte-level tokens`;
-  const name = kind === 'char' ? 'characters' : 'words';
-  return unkId === undefined
-    ? `${formatNumber(vocabSize)} ${name}`
-    : `${formatNumber(vocabSize - 1)} ${name} and <unk>`;
-}
 
 /** Two columns, labels padded to one width, as in the plan that `train` shows before it starts. */
 export function formatTable(rows: readonly (readonly [label: string, value: string])[]): string {

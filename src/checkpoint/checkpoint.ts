@@ -17,7 +17,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { readWholeFile, refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { linkFile, syncFolder, writeFileFlushed } from './atomic.ts';
+import { linkFile, syncFolder, writeFileFlushed } from '../write-file.ts';
 import {
   checkpointName,
   OPTIMIZER,

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { FILE_OF_RUN, openRegularFile, readInto } from '../read-file.ts';
-import { writeAll } from './atomic.ts';
+import { writeAll } from '../write-file.ts';
 
 export class LogWriter {
   readonly #path: string;

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { FILE_OF_RUN, readWholeFile } from '../read-file.ts';
-import { writeFileAtomic } from './atomic.ts';
+import { writeFileAtomic } from '../write-file.ts';
 
 export const logNames = ['metrics', 'samples', 'speed'] as const;
 export type LogName = (typeof logNames)[number];

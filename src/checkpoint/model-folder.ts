@@ -15,7 +15,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { makeFolder, writeFileAtomic, type FileWriter } from './atomic.ts';
+import { makeFolder, writeFileAtomic, type FileWriter } from '../write-file.ts';
 import { latestTrainerCheckpoint } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson, toTensorName } from './huggingface.ts';

@@ -10,7 +10,7 @@ import { parseJsonObject } from '../json.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
-import { linkAtomic, writeFileAtomic } from './atomic.ts';
+import { linkAtomic, writeFileAtomic } from '../write-file.ts';
 import { BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { checkpointsOf } from './checkpoint-folders.ts';
 import { fromConfigJson } from './huggingface.ts';

@@ -14,7 +14,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { makeFolder, syncFolder } from './atomic.ts';
+import { makeFolder, syncFolder } from '../write-file.ts';
 import { openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
 import {
   checkpointName,

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
-import { makeFolder } from './atomic.ts';
+import { makeFolder } from '../write-file.ts';
 import { latestCheckpoint, stateFileOf } from './checkpoint-folders.ts';
 import { modelLocation, WEIGHTS } from './model-folder.ts';
 

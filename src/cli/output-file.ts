@@ -1,7 +1,7 @@
 /** A file that the user named for output. */
 import { closeSync, lstatSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { writeAll, writeFileAtomic } from '../checkpoint/atomic.ts';
+import { writeAll, writeFileAtomic } from '../write-file.ts';
 
 /**
  * Writes a file as a shell's redirection would: what is no regular file (a device, a named pipe) is written into, and a

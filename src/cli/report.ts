@@ -1,7 +1,7 @@
 /** `gpt report`: a run, or several, as one HTML file. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeFileAtomic } from '../checkpoint/atomic.ts';
+import { writeFileAtomic } from '../write-file.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';

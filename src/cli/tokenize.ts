@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { makeFolder } from '../checkpoint/atomic.ts';
+import { makeFolder } from '../write-file.ts';
 import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { openCorpus } from '../data/corpus.ts';
@@ -16,13 +16,14 @@ import { shownJson } from '../json.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
-import { describeVocabulary, formatNumber, formatPercent, formatTable } from '../format.ts';
+import { formatNumber, formatPercent, formatTable } from '../format.ts';
 import { AGAINST_SORTED, describeCorpus, SORTED } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
 import { printJson } from './json-output.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
+import { describeVocabulary } from './vocabulary-summary.ts';
 
 interface Flags {
   readonly tokenizer: TokenizerKind;

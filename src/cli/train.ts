@@ -15,7 +15,7 @@ import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import { printEnd } from './train/ending.ts';
 import { printPlan } from './train/plan-table.ts';
-import { createView } from './train/view.ts';
+import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
 import { tellFailures, tellTrouble } from './train/trouble.ts';
 

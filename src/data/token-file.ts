@@ -13,7 +13,7 @@
  */
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { AtomicFile } from '../checkpoint/atomic.ts';
+import { AtomicFile } from '../write-file.ts';
 import { UserError } from '../errors.ts';
 import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-file.ts';
 import type { TokenSource } from './token-source.ts';

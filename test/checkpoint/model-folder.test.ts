@@ -19,7 +19,7 @@ import {
   writeWeights,
 } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
-import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { writeFileAtomic } from '../../src/write-file.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { config, tensorsOf, tokenizer } from './tiny-model.ts';
 

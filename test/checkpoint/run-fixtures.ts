@@ -1,7 +1,7 @@
 /** Runs and outputs of other programs, as small as they can be. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { writeFileAtomic } from '../../src/write-file.ts';
 import { toTensorName } from '../../src/checkpoint/huggingface.ts';
 import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import type { Run } from '../../src/checkpoint/run.ts';

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { writeFileAtomic } from '../../src/write-file.ts';
 import { firstNonFinite } from '../../src/checkpoint/safetensors-dtypes.ts';
 import { SafetensorsError, type SafetensorsProblem } from '../../src/checkpoint/safetensors-header.ts';
 import { openSafetensors, safetensorsPieces } from '../../src/checkpoint/safetensors.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { writeFileAtomic } from '../../src/write-file.ts';
 import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';

@@ -1,11 +1,12 @@
 /** What is said before the first step. */
 import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
-import { describeVocabulary, formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
+import { formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { warnOfSlowEngine } from '../model-options.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { notice, printable, warn } from '../terminal.ts';
+import { describeVocabulary } from '../vocabulary-summary.ts';
 import { warningsBefore } from './warnings.ts';
 
 export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {

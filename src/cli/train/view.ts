@@ -1,9 +1,6 @@
-/** What a run shows while it goes on. */
-import { canRedraw, isQuiet } from '../terminal.ts';
+/** What a run shows while it trains. */
 import type { TrainEvent } from '../../train/loop.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
-import { createLiveView } from './live-view.ts';
-import { createLogView } from './log-view.ts';
 
 export interface TrainView {
   readonly start: (plan: TrainPlan) => void;
@@ -15,6 +12,3 @@ export interface TrainView {
   readonly sample: (text: string, step: number) => void;
   readonly end: () => void;
 }
-
-/** Curves, sample and progress in place on a terminal; lines elsewhere. */
-export const createView = (): TrainView => (canRedraw() && !isQuiet() ? createLiveView() : createLogView());

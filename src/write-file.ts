@@ -16,7 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { isSystemError } from '../errors.ts';
+import { isSystemError } from './errors.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
@@ -105,7 +105,7 @@ export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>)
   }
 }
 
-/** A write may take less than it was given (a full disk, a signal): goes on until all is written or there is an error. */
+/** Writes all bytes: a single write may take fewer than it was given (a full disk, a signal). */
 export function writeAll(fd: number, piece: Bytes, position?: number): void {
   const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
   let done = 0;

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { AtomicFile, makeFolder, writeFileAtomic } from '../../src/checkpoint/atomic.ts';
+import { AtomicFile, makeFolder, writeFileAtomic } from '../src/write-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
 const path = join(folder, 'file');
