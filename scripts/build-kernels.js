@@ -1,6 +1,6 @@
 /**
  * Compiles the AssemblyScript kernels, once for each mode a JavaScript engine may offer, into dist/kernels/. Runs after the
- * TypeScript build, whose table of instructions it turns into the kernels' dispatcher: a kernel that the table names and
+ * TypeScript build, whose table of instructions it turns into AssemblyScript (kernel-dispatch.js): a kernel that the table names and
  * src/kernels/ lacks is a compile error.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,19 +8,21 @@ import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
 import { SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from '../dist/engine/address-space.js';
 import { signatures } from '../dist/engine/signatures.js';
+import { argumentClasses, dispatcher, kernelsIn } from './kernel-dispatch.js';
 import { microKernels } from './micro-kernels.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const sources = new URL('../src/kernels/', import.meta.url);
 
-/** Which file has which kernel: looked up in the sources. */
+/** Which file has which kernel, and how it takes its arguments: looked up in the sources. */
 function findKernels() {
   const found = new Map();
   for (const file of readdirSync(sources, { recursive: true })) {
     if (!file.endsWith('.ts') || file.startsWith('generated')) continue;
-    const text = readFileSync(new URL(file.replaceAll('\\', '/'), sources), 'utf8');
-    for (const [, name] of text.matchAll(/^export function (\w+)\(/gm)) found.set(name, file.slice(0, -3));
+    const path = file.replaceAll('\\', '/');
+    const text = readFileSync(new URL(path, sources), 'utf8');
+    for (const [name, kernel] of kernelsIn(text, path.slice(0, -3))) found.set(name, kernel);
   }
   return found;
 }
@@ -39,38 +41,9 @@ const options = [
   '--memoryBase 4096', // below are the control words, see src/kernels/threads.ts
 ].flatMap((line) => line.split(' '));
 
-/** The dispatcher: reads an instruction's words and calls its kernel; returns where the next one starts. */
-function dispatcher() {
-  const cases = Object.entries(signatures).map(([kernel, parameters], opcode) => {
-    let word = 1;
-    const next = (type) => `load<${type}>(at, ${4 * word++})`;
-    const args = Object.values(parameters).flatMap((role) => {
-      if (role === 'size') return [next('i32')];
-      if (role === 'scalar') return [next('f32')];
-      return role === 'accumulate' ? [next('u32'), next('i32')] : [next('u32')];
-    });
-    return `  case ${opcode}:\n    ${kernel}(thread, threads, ${args.join(', ')});\n    return at + ${4 * word};`;
-  });
-  const files = findKernels();
-  const imports = Object.keys(signatures).map(
-    (kernel) => `import { ${kernel} } from '../${(files.get(kernel) ?? 'main').replaceAll('\\', '/')}';`,
-  );
-  return `// Written by scripts/build-kernels.js from engine/signatures.ts.
-${imports.join('\n')}
-
-export function execute(at: usize, thread: i32, threads: i32): usize {
-  switch (load<i32>(at)) {
-${cases.map((text) => text.replace(/^/gm, '  ')).join('\n')}
-    default:
-      unreachable();
-  }
-  return 0;
-}
-`;
-}
-
 mkdirSync(new URL('generated/', sources), { recursive: true });
-writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher());
+writeFileSync(new URL('generated/arguments.ts', sources), argumentClasses(signatures));
+writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher(signatures, findKernels()));
 
 for (const [name, variant] of Object.entries(variants)) {
   writeFileSync(new URL('generated/micro-kernels.ts', sources), microKernels(variant));

@@ -2,7 +2,8 @@
  * The instruction set: every kernel and its parameters, in calling order.
  *
  * This one table types the instructions that the autodiff planner emits, the reference kernels in
- * `engine/reference/` and, through a dispatcher generated from it, the AssemblyScript kernels in `kernels/`.
+ * `engine/reference/` and, through the classes and the dispatcher generated from it (scripts/kernel-dispatch.js), the
+ * AssemblyScript kernels in `kernels/`.
  * A kernel that is listed here and missing in a backend does not compile.
  *
  * A parameter's role says what the kernel does with it:

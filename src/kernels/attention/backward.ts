@@ -7,6 +7,7 @@
  * Threads split the heads of all sequences. A head is left to one thread, as dQ is a sum over its blocks, in order.
  * Source: Dao et al. 2022, appendix B.2.
  */
+import { AttentionBackwardArguments } from '../generated/arguments';
 import { microKernelOfRows } from '../generated/micro-kernels';
 import { tile, tileOfRows } from '../gemm/tile';
 import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
@@ -25,24 +26,11 @@ const KEYS = 64;
 // @ts-ignore: decorator
 @inline const ROW: usize = (KEYS << 2) + 64;
 
-export function attentionBackward(
-  thread: i32,
-  threads: i32,
-  qkv: usize,
-  rng: usize,
-  out: usize,
-  lse: usize,
-  dOut: usize,
-  dQkv: usize,
-  accumulate: i32,
-  B: i32,
-  T: i32,
-  H: i32,
-  D: i32,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-): void {
+export function attentionBackward(thread: i32, threads: i32, args: AttentionBackwardArguments): void {
+  const B = args.B;
+  const T = args.T;
+  const H = args.H;
+  const D = args.D;
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const ldo = C << 2;
@@ -52,45 +40,36 @@ export function attentionBackward(
     const from = share(B * H, 1, owner, threads);
     const end = share(B * H, 1, owner + 1, threads);
     for (let bh = from + take(owner); bh < end; bh = from + take(owner)) {
-      const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-      const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
       if (near && (bh == from || bh % H % near == 0)) {
+        const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+        const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
         const heads = min(near, H - (bh % H));
-        fetchHeads(qkv + at, T, H, D, heads);
-        fetchHeads(dQkv + at, T, H, D, heads);
-        fetchRows(out + headOut, ldo, T, usize(heads * D) << 2);
-        fetchRows(dOut + headOut, ldo, T, usize(heads * D) << 2);
+        fetchHeads(args.qkv + at, T, H, D, heads);
+        fetchHeads(args.dQkv + at, T, H, D, heads);
+        fetchRows(args.out + headOut, ldo, T, usize(heads * D) << 2);
+        fetchRows(args.dOut + headOut, ldo, T, usize(heads * D) << 2);
       }
-      const logSums = lse + ((usize(bh) * T) << 2);
-      const o = out + headOut;
-      const dO = dOut + headOut;
-      headBackward(thread, bh, qkv + at, rng, o, logSums, dO, dQkv + at, accumulate, T, H, D, site, threshold, scale);
+      headBackward(thread, args, bh);
     }
   }
 }
 
-function headBackward(
-  thread: i32,
-  bh: i32,
-  q: usize,
-  rng: usize,
-  o: usize,
-  logSums: usize,
-  dO: usize,
-  dQ: usize,
-  accumulate: i32,
-  T: i32,
-  H: i32,
-  D: i32,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-): void {
+function headBackward(thread: i32, args: AttentionBackwardArguments, bh: i32): void {
+  const T = args.T;
+  const H = args.H;
+  const D = args.D;
+  const accumulate = args.accumulateDQkv;
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const ldo = C << 2;
+  const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+  const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
+  const q = args.qkv + at;
   const k = q + (C << 2);
   const v = k + (C << 2);
+  const o = args.out + headOut;
+  const dO = args.dOut + headOut;
+  const dQ = args.dQkv + at;
   const dK = dQ + (C << 2);
   const dV = dK + (C << 2);
   const panel = panelStride(NR, T);
@@ -131,7 +110,7 @@ function headBackward(
         clear(dS + ROW * (t - block) + lane, NR << 2);
       }
       const first = ROW * (key - block) + lane;
-      stripBackward(P + first, dS + first, key, bh, logSums, corrections, T, D, rng, site, threshold, scale, masks);
+      stripBackward(P + first, dS + first, args, bh, key, corrections, masks);
     }
 
     for (let j = 0; j < keys; j += MR) {
@@ -157,21 +136,15 @@ function headBackward(
 
 /** Of a strip of NR keys, from query `key` on: S becomes P, with dropout, and dP becomes dS. */
 function stripBackward(
-  P: usize,
-  dS: usize,
-  key: i32,
-  bh: i32,
-  logSums: usize,
-  corrections: usize,
-  T: i32,
-  D: i32,
-  rng: usize,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-  masks: usize,
+  P: usize, dS: usize, args: AttentionBackwardArguments, bh: i32, key: i32, corrections: usize, masks: usize,
 ): void {
-  const root: f32 = 1 / squareRoot(f32(D));
+  const T = args.T;
+  const logSums = args.lse + ((usize(bh) * T) << 2);
+  const rng = args.rng;
+  const site = args.site;
+  const threshold = args.threshold;
+  const scale = args.scale;
+  const root: f32 = 1 / squareRoot(f32(args.D));
   const rowLength = u32((T + 3) & ~3);
   for (let t = key; t < T; t++) {
     const shift = load<f32>(logSums + (usize(t) << 2));

@@ -1,32 +1,25 @@
 /** Attention of a few new queries to all keys so far, which are kept. */
+import { AttentionCachedArguments } from '../generated/arguments';
 import { rowExp, rowMax } from '../normalisation';
 import { scratch } from '../scratch';
 import { loadPart, madd, squareRoot, storePart, sumFour, sumLanes } from '../vector';
 
 /** One head at a time: its new keys and values into the cache, then each new query against all it may see. */
-export function attentionCached(
-  thread: i32,
-  threads: i32,
-  qkv: usize,
-  positions: usize,
-  keys: usize,
-  values: usize,
-  out: usize,
-  B: i32,
-  T: i32,
-  H: i32,
-  D: i32,
-  capacity: i32,
-): void {
+export function attentionCached(thread: i32, threads: i32, args: AttentionCachedArguments): void {
+  const T = args.T;
+  const H = args.H;
+  const D = args.D;
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const bytes = usize(D) << 2;
   const root: f32 = 1 / squareRoot(f32(D));
+  const keys = args.keys;
+  const values = args.values;
   const scores = scratch(thread);
-  for (let bh = thread; bh < B * H; bh += threads) {
-    const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-    const cache = usize(bh) * capacity * bytes;
-    const at = positions + ((usize(bh / H) * T) << 2);
+  for (let bh = thread; bh < args.B * H; bh += threads) {
+    const q = args.qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+    const cache = usize(bh) * args.capacity * bytes;
+    const at = args.positions + ((usize(bh / H) * T) << 2);
     for (let t = 0; t < T; t++) {
       const row = cache + usize(load<i32>(at + (usize(t) << 2))) * bytes;
       memory.copy(keys + row, q + ld * t + (C << 2), bytes);
@@ -38,7 +31,7 @@ export function attentionCached(
       for (; j + 4 <= n; j += 4) v128.store(scores + (usize(j) << 2), dotFour(q + ld * t, keys + cache + bytes * j, D));
       for (; j < n; j++) store<f32>(scores + (usize(j) << 2), dot(q + ld * t, keys + cache + bytes * j, D));
       const sum = rowExp(scores, scores, n, rowMax(scores, n), root);
-      const o = out + (((usize(bh / H) * T + t) * C) << 2) + ((usize(bh % H) * D) << 2);
+      const o = args.out + (((usize(bh / H) * T + t) * C) << 2) + ((usize(bh % H) * D) << 2);
       weightedSum(scores, values + cache, o, n, D, 1 / sum);
     }
   }

@@ -6,6 +6,7 @@
  * Threads split the heads of all sequences; where fewer heads than threads are left, several threads share a head's strips.
  * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1.
  */
+import { AttentionArguments } from '../generated/arguments';
 import { microKernelOfRows } from '../generated/micro-kernels';
 import { tile } from '../gemm/tile';
 import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
@@ -21,61 +22,35 @@ import { keep, lanesFrom } from './strip';
 // @ts-ignore: decorator
 @inline const ROW: usize = NR << 2;
 
-export function attention(
-  thread: i32,
-  threads: i32,
-  qkv: usize,
-  rng: usize,
-  out: usize,
-  lse: usize,
-  B: i32,
-  T: i32,
-  H: i32,
-  D: i32,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-): void {
-  const heads = B * H;
+export function attention(thread: i32, threads: i32, args: AttentionArguments): void {
+  const heads = args.B * args.H;
   const whole = heads - (heads % threads);
   for (let turn = 0; turn < threads; turn++) {
     const owner = ownerInTurn(turn, thread, threads);
     const from = share(whole, 1, owner, threads);
     const end = share(whole, 1, owner + 1, threads);
-    for (let bh = from + take(owner); bh < end; bh = from + take(owner))
-      headForward(thread, bh, 0, 1, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+    for (let bh = from + take(owner); bh < end; bh = from + take(owner)) headForward(thread, args, bh, 0, 1);
   }
   if (whole == heads) return;
   const team = threads / (heads - whole);
   const bh = whole + thread / team;
-  if (bh < heads) headForward(thread, bh, thread % team, team, qkv, rng, out, lse, T, H, D, site, threshold, scale);
+  if (bh < heads) headForward(thread, args, bh, thread % team, team);
 }
 
 /** Strips `first`, `first` + `step`, … of a head. */
-function headForward(
-  thread: i32,
-  bh: i32,
-  first: i32,
-  step: i32,
-  qkv: usize,
-  rng: usize,
-  out: usize,
-  lse: usize,
-  T: i32,
-  H: i32,
-  D: i32,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-): void {
+function headForward(thread: i32, args: AttentionArguments, bh: i32, first: i32, step: i32): void {
+  const T = args.T;
+  const H = args.H;
+  const D = args.D;
+  const threshold = args.threshold;
   const C = usize(H) * D;
   const ld = (C * 3) << 2;
   const ldo = C << 2;
   const root: f32 = 1 / squareRoot(f32(D));
-  const q = qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
+  const q = args.qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
   const k = q + (C << 2);
   const v = k + (C << 2);
-  const o = out + usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
+  const o = args.out + usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
 
   const spare = scratch(thread);
   const rows = spare + 4096; // working memory of a strip: statistics, masks
@@ -98,9 +73,9 @@ function headForward(
     for (let j = 0; j < keys; j += MR)
       microKernelOfRows(D, k + ld * j, ld, min(MR, T - j), packedQ, strip + ROW * j, ROW, 0, 0);
     softmaxColumns(strip, i, keys, root, rows);
-    const logSums = lse + ((usize(bh) * T + i) << 2);
+    const logSums = args.lse + ((usize(bh) * T + i) << 2);
     for (let r = 0; r < queries; r += 4) putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
-    if (threshold) dropColumns(strip, i, keys, bh, T, rng, site, threshold, scale, rows + 4096);
+    if (threshold) dropColumns(strip, args, bh, i, keys, rows + 4096);
     for (let c = 0; c < D; c += NR)
       for (let r = 0; r < queries; r += MR) {
         const to = o + ldo * (i + r) + (usize(c) << 2);
@@ -151,20 +126,13 @@ function softmaxColumns(strip: usize, i: i32, keys: i32, factor: f32, rows: usiz
 }
 
 /** Dropout on a strip of queries: random words run along the keys of one query (engine/signatures.ts), so masks are turned. */
-function dropColumns(
-  strip: usize,
-  i: i32,
-  keys: i32,
-  bh: i32,
-  T: i32,
-  rng: usize,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-  masks: usize,
-): void {
+function dropColumns(strip: usize, args: AttentionArguments, bh: i32, i: i32, keys: i32, masks: usize): void {
+  const T = args.T;
+  const rng = args.rng;
+  const site = args.site;
+  const threshold = args.threshold;
   const rowLength = u32((T + 3) & ~3);
-  const factor = f32x4.splat(scale);
+  const factor = f32x4.splat(args.scale);
   for (let key = 0; key < keys; key += 16) {
     for (let r = 0; r < NR; r++)
       masks16(masks + (r << 6), rng, ((u32(bh) * T + i + r) * rowLength + key) >>> 2, site, threshold);
