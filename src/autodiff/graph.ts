@@ -10,7 +10,7 @@ export interface Value {
   /** Where it lives, for parameters, gradients, inputs and state. Absent: the planner finds a place. */
   readonly region: Region | undefined;
   /** Set on a gradient that adds to an earlier sum: this value is `base` plus what its kernel computes. */
-  base: Value | undefined;
+  readonly base: Value | undefined;
   /** Whether any parameter lies upstream, so that a derivative is wanted. */
   needsGradient: boolean;
 }
@@ -214,10 +214,10 @@ const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
 };
 const READ_ROLES: ReadonlySet<Role> = new Set<Role>(['read', 'optional', 'update', 'ids']);
 
-/** The values a node reads; a sum it adds to counts. */
-export const reads = (node: GraphNode): Value[] => [
+/** The values a node reads, including the sums that it adds to. */
+export const reads = (node: GraphNode, baseOf = (value: Value): Value | undefined => value.base): Value[] => [
   ...byRole(node, READ_ROLES),
-  ...writes(node).flatMap((value) => (value.base === undefined ? [] : [value.base])),
+  ...writes(node).flatMap((value) => baseOf(value) ?? []),
 ];
 /** The values a node writes. */
 export const writes = (node: GraphNode): Value[] => byRole(node, WRITE_ROLES);

@@ -34,15 +34,15 @@ interface Storage {
  * @param keep values that must survive to the end of the program: losses, logits
  */
 export function plan(recorded: readonly GraphNode[], start: number, keep: readonly Value[] = []): Program {
-  const nodes = withCopies(recorded, keep);
-  const lastRead = lastReads(nodes, keep);
+  const { nodes, baseOf } = withCopies(recorded, keep);
+  const lastRead = lastReads(nodes, keep, baseOf);
   const storages = new Map<Value, Storage>();
   const all: Storage[] = [];
 
   nodes.forEach((node, index) => {
     for (const value of writes(node)) {
       if (value.region !== undefined || storages.has(value)) continue;
-      const donor = value.base ?? dyingOperand(node, value, lastRead, index);
+      const donor = baseOf(value) ?? dyingOperand(node, value, lastRead, index);
       let storage = donor && storages.get(donor);
       if (storage === undefined) {
         storage = { length: align(size(value)), first: index, last: index, offset: -1 };
@@ -64,21 +64,33 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
   return { instructions, end, buffer, toString: () => print(nodes, instructions) };
 }
 
-/** A sum that is still needed after something is added to it keeps its buffer: the addition works on a copy. */
-function withCopies(recorded: readonly GraphNode[], keep: readonly Value[]): GraphNode[] {
+type BaseOf = (value: Value) => Value | undefined;
+
+/**
+ * A sum that is still needed after something is added to it keeps its buffer: the addition works on a copy.
+ *
+ * @returns the nodes, copies included, and what each gradient adds to in them. The recorded values stay as they are, so
+ * that a tape can be planned any number of times.
+ */
+function withCopies(
+  recorded: readonly GraphNode[],
+  keep: readonly Value[],
+): { nodes: GraphNode[]; baseOf: BaseOf } {
   const lastRead = lastReads(recorded, keep);
-  return recorded.flatMap((node, index) => {
-    const copies: GraphNode[] = [];
+  const copies = new Map<Value, Value>();
+  const nodes = recorded.flatMap((node, index) => {
+    const inserted: GraphNode[] = [];
     for (const value of writes(node)) {
-      const base = value.base;
+      const { base } = value;
       if (base === undefined || value.region !== undefined) continue;
       if (base.region === undefined && lastRead.get(base) === index && !readsDirectly(node, base)) continue;
       const copy: Value = { ...value, base: undefined };
-      value.base = copy;
-      copies.push({ kernel: 'copy', args: { x: base, y: copy, n: size(base) }, label: node.label });
+      copies.set(value, copy);
+      inserted.push({ kernel: 'copy', args: { x: base, y: copy, n: size(base) }, label: node.label });
     }
-    return [...copies, node];
+    return [...inserted, node];
   });
+  return { nodes, baseOf: (value) => copies.get(value) ?? value.base };
 }
 
 /** Whether a node reads `value` as an operand, and not only as the sum it adds to. */
@@ -88,10 +100,10 @@ const readsDirectly = (node: GraphNode, value: Value): boolean =>
   );
 
 /** The index of the last node that reads each value; kept values are read by "the end". */
-function lastReads(nodes: readonly GraphNode[], keep: readonly Value[]): Map<Value, number> {
+function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?: BaseOf): Map<Value, number> {
   const last = new Map<Value, number>();
   nodes.forEach((node, index) => {
-    for (const value of reads(node)) last.set(value, index);
+    for (const value of reads(node, baseOf)) last.set(value, index);
   });
   for (const value of keep) last.set(value, nodes.length);
   return last;

@@ -1,4 +1,7 @@
-/** The gradient's norm, AdamW and SGD: linear passes over the flat parameter block. Threads split whole cache lines. */
+/**
+ * The gradient's norm, AdamW and SGD: linear passes over the flat parameter block. Threads split whole cache lines. Each
+ * optimizer fuses the rules it is composed of (src/train/optimizer.ts): clip, decay and moments.
+ */
 import { loadPart, storePart } from './vector';
 import { barrier, share } from './threads';
 
@@ -42,10 +45,25 @@ const MOMENTUM = 32;
 const ONE_MINUS_BETA1 = 36;
 const ONE_MINUS_BETA2 = 40;
 
+/** Clip: what the gradient is multiplied by, so that its norm is at most the limit. */
 function clipFactor(hyper: usize, norm: usize): f32 {
   const clip = load<f32>(hyper, CLIP);
   const length = load<f32>(norm);
   return clip > 0 && length > clip ? clip / length : 1;
+}
+
+/** Decay: `decay` in those of the elements i … i + 3 that are below `decayed`, `none` in the others. */
+// @ts-ignore: decorator
+@inline
+function decayOf(i: i32, decayed: i32, decay: v128, none: v128): v128 {
+  return v128.bitselect(decay, none, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(decayed - i)));
+}
+
+/** Moments: an exponential moving average of g. */
+// @ts-ignore: decorator
+@inline
+function averaged(average: v128, g: v128, beta: v128, oneMinusBeta: v128): v128 {
+  return f32x4.add(f32x4.mul(average, beta), f32x4.mul(g, oneMinusBeta));
 }
 
 export function adamw(
@@ -81,10 +99,10 @@ export function adamw(
     const at = usize(i) << 2;
     const g0 = f32x4.mul(v128.load(dX + at), factor);
     const g1 = f32x4.mul(v128.load(dX + at, 16), factor);
-    const m0 = f32x4.add(f32x4.mul(v128.load(m + at), beta1), f32x4.mul(g0, rest1));
-    const m1 = f32x4.add(f32x4.mul(v128.load(m + at, 16), beta1), f32x4.mul(g1, rest1));
-    const v0 = f32x4.add(f32x4.mul(v128.load(v + at), beta2), f32x4.mul(f32x4.mul(g0, g0), rest2));
-    const v1 = f32x4.add(f32x4.mul(v128.load(v + at, 16), beta2), f32x4.mul(f32x4.mul(g1, g1), rest2));
+    const m0 = averaged(v128.load(m + at), g0, beta1, rest1);
+    const m1 = averaged(v128.load(m + at, 16), g1, beta1, rest1);
+    const v0 = averaged(v128.load(v + at), f32x4.mul(g0, g0), beta2, rest2);
+    const v1 = averaged(v128.load(v + at, 16), f32x4.mul(g1, g1), beta2, rest2);
     const root0 = f32x4.add(f32x4.sqrt(f32x4.div(v0, correction2)), epsilon);
     const root1 = f32x4.add(f32x4.sqrt(f32x4.div(v1, correction2)), epsilon);
     const x0 = f32x4.sub(f32x4.mul(v128.load(x + at), by), f32x4.div(f32x4.mul(m0, step), root0));
@@ -100,12 +118,10 @@ export function adamw(
     const at = usize(i) << 2;
     const rest = end - i;
     const g = f32x4.mul(loadPart(dX + at, rest), factor);
-    const newM = f32x4.add(f32x4.mul(loadPart(m + at, rest), beta1), f32x4.mul(g, rest1));
-    const newV = f32x4.add(f32x4.mul(loadPart(v + at, rest), beta2), f32x4.mul(f32x4.mul(g, g), rest2));
+    const newM = averaged(loadPart(m + at, rest), g, beta1, rest1);
+    const newV = averaged(loadPart(v + at, rest), f32x4.mul(g, g), beta2, rest2);
     const root = f32x4.add(f32x4.sqrt(f32x4.div(newV, correction2)), epsilon);
-    let by = i < decayed ? shrink : one;
-    if (i < decayed && i + 4 > decayed) by = lanesBelow(decayed - i, shrink, one);
-    const old = f32x4.mul(loadPart(x + at, rest), by);
+    const old = f32x4.mul(loadPart(x + at, rest), decayOf(i, decayed, shrink, one));
     storePart(m + at, newM, rest);
     storePart(v + at, newV, rest);
     storePart(x + at, f32x4.sub(old, f32x4.div(f32x4.mul(newM, step), root)), rest);
@@ -134,18 +150,10 @@ export function sgd(
     const at = usize(i) << 2;
     const rest = end - i;
     const old = loadPart(x + at, rest);
-    let by = i < decayed ? decay : zero;
-    if (i < decayed && i + 4 > decayed) by = lanesBelow(decayed - i, decay, zero);
-    const g = f32x4.add(f32x4.mul(loadPart(dX + at, rest), factor), f32x4.mul(by, old));
+    const pull = f32x4.mul(decayOf(i, decayed, decay, zero), old);
+    const g = f32x4.add(f32x4.mul(loadPart(dX + at, rest), factor), pull);
     const newM = f32x4.add(f32x4.mul(loadPart(m + at, rest), momentum), g);
     storePart(m + at, newM, rest);
     storePart(x + at, f32x4.sub(old, f32x4.mul(rate, newM)), rest);
   }
-}
-
-/** `a` in the first n lanes, `b` in the others. */
-// @ts-ignore: decorator
-@inline
-function lanesBelow(n: i32, a: v128, b: v128): v128 {
-  return v128.bitselect(a, b, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
 }

@@ -49,9 +49,3 @@ export const trainingFlops = (
  */
 export const attentionFlopsPerToken = ({ nLayer: L, blockSize: T, nEmbd: C }: ModelConfig): number =>
   6 * L * T * C;
-
-/**
- * Bytes a parameter takes while it is trained: itself, its gradient and AdamW's two moments in 32 bits. Mixed precision
- * comes to the same: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
- */
-export const STATE_BYTES_PER_PARAMETER = 16;

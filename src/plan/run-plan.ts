@@ -5,6 +5,7 @@ import { presets, type ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
+import { numbersPerParameter } from '../train/optimizer.ts';
 import { trainingPrograms } from '../train/programs.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
@@ -15,7 +16,6 @@ import {
   attentionFlopsPerToken,
   FLOPS_PER_PARAMETER,
   parametersByPart,
-  STATE_BYTES_PER_PARAMETER,
   trainingFlops,
   type PartName,
 } from './model-cost.ts';
@@ -114,7 +114,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
     flopsPerParameter,
     flops,
     attentionFlops,
-    stateBytes: STATE_BYTES_PER_PARAMETER * parameters,
+    stateBytes: 4 * numbersPerParameter(optimizer) * parameters,
     memoryBytes,
     memoryLimit: memoryLimit(engine.threads),
     here: {

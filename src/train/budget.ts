@@ -10,6 +10,7 @@ import { gpt2Defaults } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
+import { numbersPerParameter } from './optimizer.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
 import { stepsWithin, type Costs } from './run-time.ts';
 import {
@@ -269,8 +270,8 @@ async function costsOf(
   const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
   const forward = FORWARD_SHARE * stepSeconds;
   const token = (DECODING_FACTOR * forward) / (batchSize * blockSize);
-  // Parameters, two moments and the best model, 4 bytes each.
-  const bytes = 16 * countParameters(config);
+  // Parameters, moments and the best model.
+  const bytes = 4 * numbersPerParameter(settings.optimizer) * countParameters(config);
   return {
     step: stepSeconds * microBatches,
     evaluation: 2 * settings.evalIters * forward + settings.sampleTokens * token,

@@ -3,6 +3,7 @@ import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { countParameters } from '../model/parameters.ts';
+import { numbersPerParameter } from './optimizer.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';
 
 export interface MemoryLimit {
@@ -45,7 +46,6 @@ function whatFits(shape: TrainingShape, limit: number): string {
     const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
     if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatMemory(bytes)}`;
   }
-  const numbers = optimizer === 'adamw' ? 4 : 3;
-  const least = 4 * numbers * countParameters(config);
+  const least = 4 * numbersPerParameter(optimizer) * countParameters(config);
   return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${formatMemory(least)}`;
 }

@@ -6,7 +6,7 @@ import { HYPER_SLOTS } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { gpt, head } from '../model/gpt.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
-import type { OptimizerName } from './optimizer.ts';
+import { optimizers, type OptimizerName } from './optimizer.ts';
 
 /** The elements globalNorm sums at once; two 4-byte elements hold each float64 partial sum. */
 const NORM_BLOCK = 4096;
@@ -28,7 +28,7 @@ export interface TrainingPrograms {
   readonly model: PlacedModel;
   readonly batch: BatchMemory;
   readonly gradients: Region;
-  /** The optimiser's moments, each laid out like the parameters: m and v of AdamW, m of SGD. */
+  /** The optimizer's moments, each laid out like the trained parameters. */
   readonly moments: readonly { readonly name: string; readonly region: Region }[];
   readonly hyper: Region;
   /** [1]: what the derivative starts from, 1/micro-batches. */
@@ -40,7 +40,9 @@ export interface TrainingPrograms {
   readonly forwardBackwardAdding: Program | undefined;
   /** Where these leave the mean loss in nats. */
   readonly loss: (program: Program) => number;
-  readonly optimizer: Program;
+  /** The global gradient norm, and the update that scales the gradient by it. */
+  readonly gradientNorm: Program;
+  readonly update: Program;
   /** Forward only, no dropout; `losses` says where the loss of each token is left. */
   readonly evaluate: Program;
   readonly losses: number;
@@ -66,7 +68,7 @@ export function trainingPrograms({
   const model = placeModel(config, layout);
   const n = model.block.trained;
   const gradients = layout.allocate(n);
-  const moments = (optimizer === 'adamw' ? ['m', 'v'] : ['m']).map((name) => ({
+  const moments = optimizers[optimizer].moments.map((name) => ({
     name,
     region: layout.allocate(n),
   }));
@@ -89,7 +91,7 @@ export function trainingPrograms({
   };
   const first = record(false);
   const adding = microBatches > 1 ? record(true) : undefined;
-  const optimize = planOptimizer(model, {
+  const optimizing = planOptimizer(optimizer, model, {
     gradients,
     moments: moments.map((m) => m.region),
     hyper,
@@ -110,7 +112,7 @@ export function trainingPrograms({
     forwardBackward: first.program,
     forwardBackwardAdding: adding?.program,
     loss: (program) => (program === adding?.program ? adding.loss : first.loss),
-    optimizer: optimize,
+    ...optimizing,
     evaluate,
     losses: evaluate.buffer(evaluation.losses).offset,
     end: Math.max(first.program.end, adding?.program.end ?? 0, evaluate.end),
@@ -152,20 +154,25 @@ interface OptimizerMemory {
   readonly partials: Region;
 }
 
-/** The gradient norm, then one pass over parameters, gradients and moments. */
-function planOptimizer(model: PlacedModel, memory: OptimizerMemory): Program {
+/** The optimizer's two programs, both over all trained parameters at once. */
+function planOptimizer(
+  name: OptimizerName,
+  model: PlacedModel,
+  memory: OptimizerMemory,
+): Pick<TrainingPrograms, 'gradientNorm' | 'update'> {
   const tape = createTape();
   const { trained: n, decayed } = model.block;
-  const value = (name: string, region: Region) => tape.external(name, [region.length], region);
+  const value = (label: string, region: Region) => tape.external(label, [region.length], region);
   const x = tape.external('parameters', [n], { ...model.region, length: n });
   const dX = value('gradients', memory.gradients);
-  const [m, v] = memory.moments.map((region, i) => value(`moment ${i}`, region));
-  const hyper = value('hyper', memory.hyper);
   const norm = value('norm', memory.norm);
-  tape.scope('optimizer', () => {
-    tape.emit('globalNorm', { x: dX, partials: value('partials', memory.partials), norm, n });
-    if (v === undefined) tape.emit('sgd', { x, dX, m, hyper, norm, n, decayed });
-    else tape.emit('adamw', { x, dX, m, v, hyper, norm, n, decayed });
-  });
-  return plan(tape.nodes, 0);
+  const partials = value('partials', memory.partials);
+  tape.scope('optimizer', () => tape.emit('globalNorm', { x: dX, partials, norm, n }));
+  const gradientNorm = plan(tape.nodes, 0);
+
+  const updating = createTape();
+  const moments = memory.moments.map((region, i) => value(optimizers[name].moments[i], region));
+  const values = { x, dX, moments, hyper: value('hyper', memory.hyper), norm, n, decayed };
+  updating.scope('optimizer', () => optimizers[name].record(updating, values));
+  return { gradientNorm, update: plan(updating.nodes, 0) };
 }

@@ -25,7 +25,8 @@ export class Trainer {
   readonly #seed: number;
   readonly #first: Loaded;
   readonly #adding: Loaded;
-  readonly #optimizer: Loaded;
+  readonly #gradientNorm: Loaded;
+  readonly #update: Loaded;
   readonly #evaluate: Loaded;
 
   /** Reserves memory, loads the programs and initialises the parameters from `seed`. */
@@ -40,7 +41,8 @@ export class Trainer {
       programs.forwardBackwardAdding === undefined
         ? this.#first
         : backend.load(programs.forwardBackwardAdding.instructions);
-    this.#optimizer = backend.load(programs.optimizer.instructions);
+    this.#gradientNorm = backend.load(programs.gradientNorm.instructions);
+    this.#update = backend.load(programs.update.instructions);
     this.#evaluate = backend.load(programs.evaluate.instructions);
     this.reset();
     const positions = this.#ints(programs.batch.positions);
@@ -99,14 +101,14 @@ export class Trainer {
 
   /** The global norm of the gradients, before clipping; the update needs it too. */
   gradNorm(): number {
-    this.#optimizer.run(0, 1);
+    this.#gradientNorm.run();
     return this.#floats(this.programs.norm)[0];
   }
 
   /** Takes the step that the gradients and their norm call for. @param updates how many were taken before */
   update(updates: number, learningRate: number): void {
     writeHyper(this.#floats(this.programs.hyper), this.#options, updates + 1, learningRate);
-    this.#optimizer.run(1);
+    this.#update.run();
   }
 
   /**
@@ -181,7 +183,7 @@ export class Trainer {
 
   /** What the instructions of the steps so far have taken; none if the backend does not measure it. */
   timings(): Timing[] {
-    const programs = new Set([this.#first, this.#adding, this.#optimizer]);
+    const programs = new Set([this.#first, this.#adding, this.#gradientNorm, this.#update]);
     return [...programs].flatMap((program) => program.timings?.() ?? []);
   }
 

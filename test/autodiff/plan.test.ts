@@ -17,8 +17,8 @@ function randomGraph(t: Tape, inputs: readonly Value[], choices: readonly [numbe
   return values.at(-1)!;
 }
 
-/** The same gradients with every value in memory of its own: what sharing memory must not change. */
-function run(choices: readonly [number, number, number][], shared: boolean): number[] {
+/** A random graph with its derivative: see `randomGraph`. */
+function differentiated(choices: readonly [number, number, number][]) {
   const layout = new Layout();
   const t = createTape();
   const regions = new Map<Value, Region>();
@@ -30,6 +30,12 @@ function run(choices: readonly [number, number, number][], shared: boolean): num
   const out = randomGraph(t, inputs, choices);
   const seed = layout.allocate(9);
   differentiate(t, out, t.external('seed', [3, 3], seed), regions);
+  return { layout, t, regions, inputs, out, seed };
+}
+
+/** The same gradients with every value in memory of its own: what sharing memory must not change. */
+function run(choices: readonly [number, number, number][], shared: boolean): number[] {
+  const { layout, t, regions, inputs, out, seed } = differentiated(choices);
   const everything = t.nodes.flatMap((node) =>
     Object.values(node.args).filter((arg): arg is Value => typeof arg === 'object' && arg !== null),
   );
@@ -50,8 +56,21 @@ function run(choices: readonly [number, number, number][], shared: boolean): num
   return [...at(program.buffer(out)), ...[...regions.values()].flatMap(at)];
 }
 
+const choice = tuple(nat(2), nat(20), nat(20));
+
+test('planning a tape twice gives the same program', () => {
+  assert(
+    property(array(choice, { minLength: 1, maxLength: 12 }), (choices) => {
+      const { layout, t, out } = differentiated(choices);
+      const [first, second] = [plan(t.nodes, layout.end, [out]), plan(t.nodes, layout.end, [out])];
+      expect(String(second)).toBe(String(first));
+      expect(second.instructions).toEqual(first.instructions);
+    }),
+    { numRuns: 100, seed: 20261123 },
+  );
+});
+
 test('sharing memory never changes a result', () => {
-  const choice = tuple(nat(2), nat(20), nat(20));
   assert(
     property(array(choice, { minLength: 1, maxLength: 12 }), (choices) => {
       const [lean, spacious] = [run(choices, true), run(choices, false)];

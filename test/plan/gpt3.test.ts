@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { checkConfig, gpt2Defaults, presets, type PresetName } from '../../src/model/config.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { costOn, devices } from '../../src/plan/hardware.ts';
-import { parametersByPart, STATE_BYTES_PER_PARAMETER, trainingFlops } from '../../src/plan/model-cost.ts';
+import { parametersByPart, trainingFlops } from '../../src/plan/model-cost.ts';
+import { numbersPerParameter } from '../../src/train/optimizer.ts';
 import { recipes } from '../../src/train/recipe.ts';
 
 // Brown et al. 2020. Table 2.1: n_params as named, n_layers, d_model, d_head, batch size in tokens, learning rate. Table D.1:
@@ -57,7 +58,7 @@ test('GPT-3 175B takes about 355 years and $4.6 million on one V100', () => {
   expect(devices.v100.peakFlops * devices.v100.utilization).toBe(28e12);
   const { seconds, dollars, leastDevices } = costOn(devices.v100, {
     flops,
-    stateBytes: STATE_BYTES_PER_PARAMETER * parameters,
+    stateBytes: 4 * numbersPerParameter('adamw') * parameters,
   });
   expect(Math.floor(seconds / (365.25 * 86_400))).toBe(355);
   expect(dollars / 1e6).toBeCloseTo(4.68, 2); // 4.6 in the estimate, which cuts where this rounds
