@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,14 +55,15 @@ test('a killed writer leaves the old file or the new one, never part of one', as
   const content = (n: number) => Buffer.alloc(size, n);
   writeFileAtomic(target, [content(0)]);
   const script = `
-    import { writeFileAtomic } from ${JSON.stringify(new URL('../../dist/checkpoint/atomic.js', import.meta.url).href)};
+    import { writeFileAtomic } from ${JSON.stringify(new URL('../dist/write-file.js', import.meta.url).href)};
     for (let n = 1; ; n = (n % 250) + 1) writeFileAtomic(${JSON.stringify(target)}, [Buffer.alloc(${size}, n)]);
   `;
   for (let i = 0; i < 8; i++) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    const exited = once(child, 'exit');
     await new Promise((resolve) => setTimeout(resolve, 120 + 13 * i));
     child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('exit', resolve));
+    expect(await exited, 'it was writing when it was killed').toEqual([null, 'SIGKILL']);
     const bytes = readFileSync(target);
     expect(bytes.equals(content(bytes[0])), `after kill ${i}`).toBe(true);
   }
