@@ -64,10 +64,10 @@ export function* wholeBatches(source: TokenSource, { B, T }: BatchShape, stride 
   }
 }
 
-/** A fixed sample: `batches` batches out of `wholeBatches`'s windows, evenly spread; all of them if there are no more. */
-export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, batches: number): Generator<Batch> {
+/** A fixed sample of up to `size` of `wholeBatches`'s windows, evenly spread. */
+export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, size: number): Generator<Batch> {
   const count = windowCount(source, T);
-  const wanted = Math.min(count, batches * B);
+  const wanted = Math.min(count, size);
   for (let first = 0; first < wanted; first += B) {
     const starts = Array.from(
       { length: Math.min(B, wanted - first) },

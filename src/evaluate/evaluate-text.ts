@@ -4,6 +4,7 @@ import { wholeBatches } from '../data/batches.ts';
 import type { Corpus } from '../data/corpus.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { UsageError, UserError } from '../errors.ts';
+import { evaluationBatchSize } from '../train/programs.ts';
 import { Evaluator } from './evaluator.ts';
 import { measure, type Measures, type TokenScores } from './measures.ts';
 import { readTokenizedText, sourceOf, type TokenizedText } from './tokenized-text.ts';
@@ -26,12 +27,6 @@ export interface TextEvaluation extends Measures {
 
 /** Approximate number of tokens in a batch. */
 const TOKENS_AT_ONCE = 2048;
-/**
- * Minimum number of tokens in a batch. Up to 16 rows, the engine multiplies by a transposed weight with another kernel
- * (kernels/gemm/gemm.ts), which rounds differently: a short text would cost another loss alone than beside a longer one.
- */
-const FEWEST_TOKENS_AT_ONCE = 17;
-
 /**
  * Evaluates a whole text. Every token but the first is predicted once.
  *
@@ -83,7 +78,7 @@ export function openScorer(
     );
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
-  const B = Math.max(Math.ceil(FEWEST_TOKENS_AT_ONCE / T), Math.min(Math.floor(TOKENS_AT_ONCE / T), windows));
+  const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
   const evaluator = new Evaluator(backend, config, B, T);
   model.load(evaluator.parameters());
   return {

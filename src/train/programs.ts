@@ -27,6 +27,8 @@ export interface BatchMemory {
 export interface TrainingPrograms {
   readonly model: PlacedModel;
   readonly batch: BatchMemory;
+  /** The same for an evaluation: the same places, unless it takes more sequences at a time (evaluationBatchSize). */
+  readonly evaluationBatch: BatchMemory;
   readonly gradients: Region;
   /** The optimizer's moments, each laid out like the trained parameters. */
   readonly moments: readonly { readonly name: string; readonly region: Region }[];
@@ -77,6 +79,8 @@ export function trainingPrograms({
   const norm = layout.allocate(1);
   const partials = layout.allocate(2 * Math.ceil(n / NORM_BLOCK));
   const batch = placeBatch(layout, batchSize, config.blockSize);
+  const evaluated = evaluationBatchSize(batchSize, config.blockSize);
+  const evaluationBatch = evaluated === batchSize ? batch : placeBatch(layout, evaluated, config.blockSize);
   const start = layout.end;
 
   const record = (accumulate: boolean) => {
@@ -98,12 +102,13 @@ export function trainingPrograms({
     norm,
     partials,
   });
-  const evaluation = recordLoss(model, batch, 0);
+  const evaluation = recordLoss(model, evaluationBatch, 0);
   const evaluate = plan(evaluation.tape.nodes, start, [evaluation.losses]);
 
   return {
     model,
     batch,
+    evaluationBatch,
     gradients,
     moments,
     hyper,
@@ -118,6 +123,16 @@ export function trainingPrograms({
     end: Math.max(first.program.end, adding?.program.end ?? 0, evaluate.end),
   };
 }
+
+/** The engine multiplies up to 16 rows by a transposed matrix with a kernel of its own (kernels/gemm/gemm.ts). */
+const FEWEST_TOKENS_EVALUATED = 17;
+
+/**
+ * Sequences in an evaluation batch, at least `batchSize`. A loss has to have the same bits however a text is cut into
+ * batches, but the kernel for few rows, which computes the logits of a batch of 16 tokens or fewer, rounds differently.
+ */
+export const evaluationBatchSize = (batchSize: number, blockSize: number): number =>
+  Math.max(batchSize, Math.ceil(FEWEST_TOKENS_EVALUATED / blockSize));
 
 /** Reserves the inputs of a pass over B sequences of T tokens. */
 export function placeBatch(layout: Layout, B: number, T: number): BatchMemory {

@@ -29,7 +29,7 @@ import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds } from 
 import { examplePrompt } from './example-prompt.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
-import { trainingPrograms } from './programs.ts';
+import { evaluationBatchSize, trainingPrograms } from './programs.ts';
 import { TimeKeeper } from './run-time.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
@@ -405,6 +405,8 @@ function diverged(folder: string, { step, bestStep, goodStep, health }: Progress
 /** Batches of a run; without a validation split, evaluations look at the training split alone. */
 function loopData({ train: tokens, validation }: TrainingData, settings: Settings, T: number): LoopData {
   const shape = { B: settings.batchSize, T };
+  const evaluationShape = { B: evaluationBatchSize(settings.batchSize, T), T };
+  const sampleSize = settings.evalIters * settings.batchSize;
   const judged = validation.length > 0 ? validation : tokens;
   return {
     microBatches: settings.gradientAccumulationSteps,
@@ -414,8 +416,8 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
         step,
         microBatches: settings.gradientAccumulationSteps,
       }),
-    trainSample: () => sampleBatches(tokens, shape, settings.evalIters),
-    validationSample: () => sampleBatches(judged, shape, settings.evalIters),
-    wholeValidation: validation.length > 0 ? () => wholeBatches(validation, shape) : undefined,
+    trainSample: () => sampleBatches(tokens, evaluationShape, sampleSize),
+    validationSample: () => sampleBatches(judged, evaluationShape, sampleSize),
+    wholeValidation: validation.length > 0 ? () => wholeBatches(validation, evaluationShape) : undefined,
   };
 }

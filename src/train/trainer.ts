@@ -8,7 +8,7 @@ import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
 import { writeHyper, type OptimizerOptions } from './optimizer.ts';
-import type { TrainingPrograms } from './programs.ts';
+import type { BatchMemory, TrainingPrograms } from './programs.ts';
 
 export interface StepResult {
   /** Mean loss of the step's tokens in nats, before the update. */
@@ -45,8 +45,8 @@ export class Trainer {
     this.#update = backend.load(programs.update.instructions);
     this.#evaluate = backend.load(programs.evaluate.instructions);
     this.reset();
-    const positions = this.#ints(programs.batch.positions);
-    for (let i = 0; i < positions.length; i++) positions[i] = i % programs.batch.T;
+    for (const { positions, T } of [programs.batch, programs.evaluationBatch])
+      this.#ints(positions).forEach((_, i, ints) => (ints[i] = i % T));
   }
 
   /** Back to the start: initial parameters, moments of 0. */
@@ -133,7 +133,7 @@ export class Trainer {
     return `all is finite; ${norms.reduce((a, b) => (b.norm > a.norm ? b : a)).name} has the largest gradient`;
   }
 
-  /** The mean loss over batches, in nats per token; the sum runs in float64, in order. */
+  /** The mean loss over batches of `evaluationBatch`'s shape, in nats per token; the sum runs in float64, in order. */
   evaluate(batches: Iterable<Batch>): number {
     const total = { sum: 0, count: 0 };
     for (const batch of batches) this.addLosses(batch, total);
@@ -151,7 +151,7 @@ export class Trainer {
     total: { sum: number; count: number },
     seconds: number | undefined,
   ): InParts<void> {
-    this.#fill(batch);
+    this.#fill(batch, this.programs.evaluationBatch);
     yield* runInParts(this.#evaluate, this.programs.evaluate.instructions.length, seconds);
     for (let i = 0; i < batch.targets.length; i++) {
       if (batch.targets[i] < 0) continue;
@@ -197,13 +197,13 @@ export class Trainer {
 
   #prepare(step: number, micro: number, microBatches: number, batch: Batch): void {
     this.#floats(this.programs.dLoss)[0] = 1 / microBatches;
-    this.#fill(batch);
+    this.#fill(batch, this.programs.batch);
     this.#ints(this.programs.batch.rng).set([...seedKey(this.#seed), step, micro]);
   }
 
-  #fill(batch: Batch): void {
-    this.#ints(this.programs.batch.ids).set(batch.inputs);
-    this.#ints(this.programs.batch.targets).set(batch.targets);
+  #fill({ inputs, targets }: Batch, memory: BatchMemory): void {
+    this.#ints(memory.ids).set(inputs);
+    this.#ints(memory.targets).set(targets);
   }
 
   #floats({ offset, length }: Buffer): Float32Array | Float64Array {
