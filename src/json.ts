@@ -12,6 +12,7 @@ const DEEPEST = 100;
  * @param fail throws, told what is wrong: 'is not a JSON object'
  */
 export function parseJsonObject(text: string, fail: (what: string) => never): Record<string, unknown> {
+  if (text.trim() === '') return fail('is empty');
   if (isDeeperThan(text, DEEPEST)) return fail(`is JSON nested more than ${DEEPEST} deep`);
   let value: unknown;
   try {

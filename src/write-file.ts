@@ -6,17 +6,17 @@ import {
   closeSync,
   constants,
   copyFileSync,
-  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { isSystemError } from './errors.ts';
+import { isSystemError, UserError } from './errors.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
@@ -35,7 +35,7 @@ export class AtomicFile {
   constructor(path: string) {
     this.#path = path;
     this.#temporary = `${path}.${process.pid}.tmp`;
-    this.#fd = openNew(this.#temporary);
+    this.#fd = naming(path, () => openNew(this.#temporary));
   }
 
   /** Writes behind what was written so far; or over it, at a position in bytes. */
@@ -53,7 +53,7 @@ export class AtomicFile {
     }
     closeSync(this.#fd);
     try {
-      renameSync(this.#temporary, this.#path);
+      naming(this.#path, () => renameSync(this.#temporary, this.#path));
     } catch (error) {
       rmSync(this.#temporary, { force: true });
       throw error;
@@ -65,6 +65,16 @@ export class AtomicFile {
   abort(): void {
     closeSync(this.#fd);
     rmSync(this.#temporary, { force: true });
+  }
+}
+
+/** Makes a system error name the file that is being written: nobody knows its temporary name. */
+export function naming<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (isSystemError(error)) error.path = path;
+    throw error;
   }
 }
 
@@ -160,7 +170,9 @@ export function linkAtomic(from: string, to: string): void {
  * folder whose parent exists, as Linux does under /proc.
  */
 export function makeFolder(path: string): void {
-  if (existsSync(path)) return;
+  const existing = statSync(path, { throwIfNoEntry: false });
+  if (existing?.isDirectory() === false) throw new UserError(`${path} is a file, not a folder`);
+  if (existing !== undefined) return;
   const parent = dirname(path);
   if (parent !== path) makeFolder(parent);
   mkdirSync(path);

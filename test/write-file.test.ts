@@ -73,6 +73,6 @@ test('a folder is made with those above it, and one that cannot be made is an er
   makeFolder(join(folder, 'a/b/c'));
   makeFolder(join(folder, 'a/b/c'));
   expect(readdirSync(join(folder, 'a/b'))).toEqual(['c']);
-  expect(() => makeFolder(join(path, 'below-a-file'))).toThrow('ENOTDIR');
+  expect(() => makeFolder(join(path, 'below-a-file'))).toThrow(`${path} is a file, not a folder`);
   if (process.platform === 'linux') expect(() => makeFolder('/proc/nothing/here')).toThrow('ENOENT');
 });

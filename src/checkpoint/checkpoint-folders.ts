@@ -37,6 +37,13 @@ export const foreignCheckpoints = (run: string): (CheckpointFolder & { readonly 
 export const latestTrainerCheckpoint = (folder: string): CheckpointFolder | undefined =>
   foreignCheckpoints(folder).findLast((found) => found.isFolder && isTrainerCheckpoint(found.folder));
 
+/**
+ * Where the model of a folder is: in it, or, for the output folder of Hugging Face's Trainer before `save_model()`, in the
+ * latest of its checkpoints.
+ */
+export const modelLocation = (folder: string): string =>
+  existsSync(join(folder, 'config.json')) ? folder : (latestTrainerCheckpoint(folder)?.folder ?? folder);
+
 /** Whether a folder is a checkpoint of Hugging Face's Trainer. */
 export const isTrainerCheckpoint = (folder: string): boolean =>
   stateFileOf(folder) === undefined && existsSync(join(folder, LEGACY_STATE));

@@ -3,6 +3,7 @@ import { closeSync, existsSync, readdirSync, readFileSync, readSync, statSync } 
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { openRegularFile } from '../read-file.ts';
+import { hintForMissingRun } from './runs.ts';
 import { INDEX, WEIGHTS } from './weights.ts';
 
 const COMPLETE = `a model folder has config.json, tokenizer.json and ${WEIGHTS}`;
@@ -12,7 +13,7 @@ const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-la
 
 /** Why a path is not a model folder; undefined if it has a config.json and weights. */
 export function whyNoModel(path: string): UserError | undefined {
-  if (!existsSync(path)) return new UserError(`there is no model folder ${path}`, hubHint(path));
+  if (!existsSync(path)) return problem(`there is no model folder ${path}`, hintForMissingModel(path));
   if (!statSync(path).isDirectory())
     return (
       foreignFile(path) ??
@@ -40,17 +41,15 @@ export function whyNoModel(path: string): UserError | undefined {
     : problem(`${path} has no ${WEIGHTS}`, COMPLETE);
 }
 
-/** What to do about a name that is no path here. */
-export function hubHint(path: string): { readonly hint?: string } {
+/** What to do about a path that does not exist: download the model of the Hugging Face hub that it names, or name a run. */
+export function hintForMissingModel(path: string): string {
   const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path) && !existsSync(dirname(path));
   const repository = GPT2_NAMES.has(path) ? `openai-community/${path}` : isHubName ? path : undefined;
-  if (repository === undefined) return {};
+  if (repository === undefined) return hintForMissingRun(path);
   const files = GPT2_NAMES.has(basename(repository))
     ? ' config.json generation_config.json tokenizer.json model.safetensors'
     : '';
-  return {
-    hint: `download it first, for instance with: hf download ${repository}${files} --local-dir ${basename(repository)}`,
-  };
+  return `download it first, for instance with: hf download ${repository}${files} --local-dir ${basename(repository)}`;
 }
 
 /** Why a file that holds a model cannot be read; undefined if it is none of those known. */

@@ -10,6 +10,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
 import { FILE_OF_RUN, readWholeFile } from '../read-file.ts';
+import { naming } from '../write-file.ts';
 
 export const LOCK = 'run.lock';
 
@@ -77,7 +78,7 @@ export function lockFolder(folder: string): FolderLock {
 function place(path: string, text: string): boolean {
   const temporary = `${path}.${process.pid}.tmp`;
   rmSync(temporary, { recursive: true, force: true }); // a file or link of that name is not ours to write to
-  writeFileSync(temporary, text, { flag: 'wx' });
+  naming(path, () => writeFileSync(temporary, text, { flag: 'wx' }));
   try {
     linkSync(temporary, path);
     return true;

@@ -7,7 +7,7 @@
  * The weights are written last and atomically, so a folder that has them is complete.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -16,7 +16,7 @@ import type { NamedTensor } from '../model/placement.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic, type FileWriter } from '../write-file.ts';
-import { latestTrainerCheckpoint } from './checkpoint-folders.ts';
+import { modelLocation } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson, toTensorName } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
@@ -132,13 +132,6 @@ export interface ModelFolder {
   /** Reads the weights into memory laid out for this model; verifies their checksum, and that they are finite. */
   load(into: readonly NamedTensor[], options?: LoadOptions): void;
 }
-
-/**
- * Where the model of a folder is: in it, or, for the output folder of Hugging Face's Trainer before `save_model()`, in the
- * latest of its checkpoints.
- */
-export const modelLocation = (folder: string): string =>
-  existsSync(join(folder, 'config.json')) ? folder : (latestTrainerCheckpoint(folder)?.folder ?? folder);
 
 /**
  * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others

@@ -15,6 +15,7 @@ import type { NamedTensor } from '../model/placement.ts';
 import { refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, syncFolder } from '../write-file.ts';
+import { hintForMissingRun } from './runs.ts';
 import { openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
 import {
   checkpointName,
@@ -155,7 +156,8 @@ export function resumeRun(folder: string): ResumedRun {
 
 /** @throws UserError unless the folder is a run with a checkpoint, and holds nothing that would be in the way */
 function checkResumable(folder: string): void {
-  if (!existsSync(folder)) throw new UserError(`there is no run ${folder}`);
+  if (!existsSync(folder))
+    throw new UserError(`there is no run ${folder}`, { hint: hintForMissingRun(folder) });
   if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file, not a run`);
   for (const { folder: link } of foreignCheckpoints(folder)) refuseLink(link);
   if (latestCheckpoint(folder) === undefined) throw withoutCheckpoint(folder);

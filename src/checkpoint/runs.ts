@@ -2,9 +2,11 @@
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
+import { shellQuoted } from '../shell-quote.ts';
+import { closest } from '../suggest.ts';
 import { makeFolder } from '../write-file.ts';
-import { latestCheckpoint, stateFileOf } from './checkpoint-folders.ts';
-import { modelLocation, WEIGHTS } from './model-folder.ts';
+import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folders.ts';
+import { WEIGHTS } from './weights.ts';
 
 export const RUNS = 'checkpoints';
 
@@ -30,11 +32,29 @@ function runName(corpus: string): string {
   return stem.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[-.]+/, '') || 'run';
 }
 
-/** A run or model as its user names it: by its path or, where no file has that, by its name under checkpoints/. */
+/** A run or model as its user names it: by its path or, if nothing exists there, by its name under checkpoints/. */
 export function resolveRun(name: string): string {
   if (name === '') return name; // not checkpoints/ itself
   const run = join(RUNS, name);
   return !existsSync(name) && existsSync(run) ? run : name;
+}
+
+/** Names in a hint, at most: more would fill its line. */
+const MOST_NAMED = 5;
+
+/** What to do about a path that is neither a model nor a run: the runs with a similar name, or all of them, or how to make one. */
+export function hintForMissingRun(path: string): string {
+  const names = (readable(runFolders) ?? []).map((folder) => basename(folder));
+  if (names.length === 0)
+    return `there is no model under ${RUNS}/ yet; train one with \`gpt train corpus.txt\``;
+  const typed = basename(path);
+  const longer = names.filter((name) => name.startsWith(typed));
+  const similar = longer.length > 0 ? longer : [closest(typed, names)].filter((name) => name !== undefined);
+  if (similar.length === 1) return `did you mean ${shellQuoted(similar[0])}?`;
+  const [which, listed] =
+    similar.length > 0 ? [`that begin with ${shellQuoted(typed)}`, similar] : [`under ${RUNS}/`, names];
+  const more = listed.length > MOST_NAMED ? `, … (${listed.length} in all)` : '';
+  return `runs ${which}: ${listed.slice(0, MOST_NAMED).map(shellQuoted).join(', ')}${more}`;
 }
 
 /** The run under checkpoints/ whose model was written last. @throws UserError if there is none */

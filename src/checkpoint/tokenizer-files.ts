@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readTextFile } from '../read-file.ts';
-import { foreignFile, hubHint } from './foreign-models.ts';
+import { foreignFile, hintForMissingModel } from './foreign-models.ts';
 import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -18,7 +18,8 @@ const LARGEST = 256e6;
  * @throws UserError that names the file and what is wrong with it
  */
 export function readTokenizer(path: string, room = 0): Tokenizer {
-  if (!existsSync(path)) throw new UserError(`there is no ${path}`, hubHint(path));
+  if (!existsSync(path))
+    throw new UserError(`there is no file or folder ${path}`, { hint: hintForMissingModel(path) });
   if (!statSync(path).isDirectory()) {
     const foreign = foreignFile(path);
     if (foreign !== undefined) throw foreign;

@@ -15,12 +15,13 @@ import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Argument, Command, Option } from 'commander';
 import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
+import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import { variableOf } from './options.ts';
-import { closest } from './suggest.ts';
+import { closest } from '../suggest.ts';
 
 /** Takes over what the environment says. @throws UsageError naming the variable, if the option does not accept it */
 export function applyEnvironment(
@@ -72,8 +73,11 @@ function naming(source: string, apply: () => void): void {
 /** In bytes. */
 const LARGEST = 1e6;
 
-function readConfig(path: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
-  if (existsSync(path) && statSync(path).isDirectory()) {
+function readConfig(named: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
+  const path = resolveRun(named);
+  if (!existsSync(path))
+    throw new UserError(`there is no file or run ${path}`, { hint: hintForMissingRun(path) });
+  if (statSync(path).isDirectory()) {
     const stateFile = stateFileOf(path) ?? stateFileOf(latestCheckpoint(path)?.folder ?? path);
     if (stateFile === undefined)
       throw new UserError(`${path} has no checkpoint, and so no record of its options`);

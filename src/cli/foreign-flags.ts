@@ -1,5 +1,5 @@
 /** Flags of other tools (nanoGPT, transformers, llama.cpp, PyTorch's trainers) that have another name here. */
-import { closest } from './suggest.ts';
+import { closest } from '../suggest.ts';
 
 /** Their names for each flag here. */
 const namesElsewhere: Readonly<Record<string, string>> = {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { chunksOf } from '../data/file-chunks.ts';
 import { decodeText } from '../data/decode-text.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError, UserError } from '../errors.ts';
 import { encodePrompt, type Unk } from '../generate/prompt.ts';
 import { readActivations, type Activations } from '../inspect/activations.ts';
 import { readWeights } from '../inspect/weights.ts';
@@ -13,7 +13,7 @@ import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption, unkOption } from './model-options.ts';
 import { printOverview } from './inspect/overview.ts';
 import { printNeighbors } from './inspect/neighbors.ts';
-import { anyText, argument, option, wholeNumber } from './options.ts';
+import { argument, nonEmptyText, option, wholeNumber } from './options.ts';
 import { notice } from './terminal.ts';
 
 interface Flags {
@@ -33,10 +33,10 @@ export function register(command: Command): void {
     .addArgument(
       argument('[model]', 'a model folder or run; default: the newest under checkpoints/', modelFolder),
     )
-    .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', anyText))
-    .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', anyText))
+    .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', nonEmptyText))
+    .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', nonEmptyText))
     .addOption(
-      option('--logits <text>', 'what it expects next, and how the guess forms layer by layer', anyText),
+      option('--logits <text>', 'what it expects next, and how the guess forms layer by layer', nonEmptyText),
     )
     .addOption(option('--layer <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
     .addOption(option('--head <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
@@ -109,6 +109,11 @@ async function whileReading(
   }
 }
 
-/** All of stdin, without the line break that `echo` adds. */
-const stdinText = (): string =>
-  [...decodeText(chunksOf(0), 'stdin', { encodingErrors: 'strict' })].join('').replace(/\r?\n$/, '');
+/** All of stdin, without the line break that `echo` adds. @throws UserError if it is empty */
+function stdinText(): string {
+  const text = [...decodeText(chunksOf(0), 'stdin', { encodingErrors: 'strict' })].join('');
+  const trimmed = text.replace(/\r?\n$/, '');
+  if (trimmed === '')
+    throw new UserError('stdin has no text', { hint: 'pipe a text in, or give it in place of -' });
+  return trimmed;
+}

@@ -123,6 +123,11 @@ export function choice<const T extends string>(words: readonly T[]): Value<T> {
 /** Any text, an empty one too. */
 export const anyText: Value<string> = { expected: 'text', read: (text) => text };
 
+export const nonEmptyText: Value<string> = {
+  expected: 'a text of at least one character',
+  read: (text) => (text === '' ? undefined : text),
+};
+
 /** A file or folder name. Whether it exists is found out by using it: checking first would only race. */
 export const filePath: Value<string> = {
   expected: 'a path',

@@ -14,7 +14,7 @@ import { formatBytes } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, startEngine, threadsOption, unkOption } from './model-options.ts';
-import { anyText, argument, filePath, option } from './options.ts';
+import { argument, filePath, nonEmptyText, option } from './options.ts';
 import { printJson } from './json-output.ts';
 import { writeOutput } from './output-file.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
@@ -37,7 +37,7 @@ export function register(command: Command): void {
         filePath,
       ),
     )
-    .addOption(option('--text <text>', 'what the model reads for its attention maps', anyText))
+    .addOption(option('--text <text>', 'what the model reads for its attention maps', nonEmptyText))
     .addOption(unkOption())
     .addOption(threadsOption())
     .option('--json', 'print where the page was written, and its size, as JSON')

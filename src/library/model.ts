@@ -1,5 +1,5 @@
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import { newestRun } from '../checkpoint/runs.ts';
+import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { Decoder } from '../generate/decoder.ts';
@@ -80,8 +80,8 @@ export class Model implements AsyncDisposable {
 /**
  * Loads a trained model: a run of `train`, one of its checkpoints, or any GPT-2 folder of Hugging Face's.
  *
- * @param folder default: the newest run under `checkpoints/` of the current folder
+ * @param folder its path, or the name of a run under `checkpoints/` of the current folder; default: the newest run there
  * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
  */
 export const load = (folder: string = newestRun(), options: LoadOptions = {}): Promise<Model> =>
-  Model.open(folder, options);
+  Model.open(resolveRun(folder), options);

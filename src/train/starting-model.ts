@@ -3,6 +3,7 @@
  * shape, its tokenizer), the options say on what and how long.
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { flagOf } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
@@ -45,7 +46,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   if (initFrom === undefined) return undefined;
   if (options.preset !== undefined)
     throw new UsageError('--preset and --init-from both say what the model is', { hint: 'give one of them' });
-  const model = openModelFolder(initFrom);
+  const model = openModelFolder(resolveRun(initFrom));
   const { config, tokenizer } = model;
   for (const name of SHAPE)
     if (options[name] !== undefined && options[name] !== config[name])

@@ -1,6 +1,6 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
-import { makeRunFolder } from '../checkpoint/runs.ts';
+import { makeRunFolder, resolveRun } from '../checkpoint/runs.ts';
 import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
 import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
@@ -141,7 +141,7 @@ export async function trainModel(
       },
     );
   const asked = performance.now();
-  const resumed = options.resume === undefined ? undefined : resumeRun(options.resume);
+  const resumed = options.resume === undefined ? undefined : resumeRun(resolveRun(options.resume));
   const engine = lazyBackend({
     threads: options.threads ?? defaultThreads(),
     profile: options.profile === true,

@@ -15,9 +15,11 @@ const at = (name: string): string => join(folder, name);
 const TINY = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 1 -o ./new';
 
 beforeAll(() => {
+  process.chdir(folder); // where there are no runs to be named in hints
   const files: Record<string, string | Uint8Array> = {
     'corpus.txt': 'the white whale and the sea.\n'.repeat(40),
     'empty.txt': '',
+    'empty.bin': '',
     'mark.txt': '\ufeff',
     'one.txt': 'a',
     'short.txt': 'abc def ghi jkl\n',
@@ -411,7 +413,85 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     1,
     'error: ./one.txt is a file; a run needs a folder',
   ],
-  ['no model', 'sample -m ./nowhere', 1, 'error: there is no model folder ./nowhere'],
+  [
+    'a file for the folder of a tokenizer',
+    'tokenize ./corpus.txt -o ./one.txt',
+    1,
+    'error: ./one.txt is a file, not a folder',
+  ],
+  [
+    'a page in a missing folder',
+    'report ./model -o ./missing/page.html',
+    1,
+    'error: ./missing/page.html cannot be written: there is no folder ./missing',
+    'hint: make it first: mkdir -p ./missing',
+  ],
+  [
+    'a comparison in a missing folder',
+    'compare ./model ./words --html ./missing/page.html',
+    1,
+    'error: ./missing/page.html cannot be written: there is no folder ./missing',
+    'hint: make it first: mkdir -p ./missing',
+  ],
+  [
+    'an empty config file',
+    'train ./corpus.txt --config ./empty.txt',
+    1,
+    'error: ./empty.txt is empty',
+    'hint: it should be like { "max-iters": 500 }',
+  ],
+  [
+    'an empty file of prompts',
+    'sample -m ./model --prompts ./empty.txt',
+    1,
+    'error: ./empty.txt has no prompts',
+    'hint: give one prompt a line',
+  ],
+  [
+    'an empty prompt file',
+    'sample -m ./model --prompt-file ./empty.txt',
+    1,
+    'error: ./empty.txt has no text for the prompt',
+    'hint: to write without a prompt, leave --prompt and --prompt-file out',
+  ],
+  [
+    'an empty token file',
+    'train ./empty.bin',
+    1,
+    'error: ./empty.bin: is not a token file',
+    'hint: make it again with `gpt tokenize … -o`',
+  ],
+  [
+    'an empty text for baselines',
+    'eval ./corpus.txt -m ./model --baselines --baseline-text ./empty.txt',
+    1,
+    'error: ./empty.txt: there is no text in it',
+    'hint: give a text that is not empty',
+  ],
+  [
+    'an empty tokenizer',
+    'tokenize ./corpus.txt -m ./empty.txt',
+    1,
+    'error: ./empty.txt: is empty',
+    'hint: char and word tokenizers of `gpt` and byte-level BPE, as GPT-2 has it, can be read',
+  ],
+  ...['inspect ./model --logits', 'inspect ./model --attention', 'inspect ./model --neighbors'].map(
+    (line) =>
+      [
+        'an empty text to inspect with',
+        `${line} `,
+        2,
+        `error: ${line.split(' ')[2]}: "" is not a text of at least one character`,
+        'hint: see gpt inspect --help',
+      ] as const,
+  ),
+  [
+    'no model',
+    'sample -m ./nowhere',
+    1,
+    'error: there is no model folder ./nowhere',
+    'hint: there is no model under checkpoints/ yet; train one with `gpt train corpus.txt`',
+  ],
   ...['sample -m', 'inspect', 'report', 'tokenize ./corpus.txt -m', 'train ./corpus.txt --init-from'].map(
     (line) =>
       [

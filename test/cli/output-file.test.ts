@@ -3,6 +3,7 @@ import { lstatSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { writeFileAtomic } from '../../src/write-file.ts';
 import { writeOutput } from '../../src/cli/output-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'output-file-'));
@@ -45,6 +46,24 @@ test.skipIf(process.platform === 'win32')('writes into a named pipe, which stays
   ]);
   expect(reader.stdout.toString()).toBe('through');
   expect(statSync(at('pipe')).isFIFO()).toBe(true);
+});
+
+test('a missing folder is named, with the command that makes it', () => {
+  const path = at('no such folder/page.html');
+  expect(() => writeOutput(path, 'x')).toThrow(
+    expect.objectContaining({
+      message: `${path} cannot be written: there is no folder ${at('no such folder')}`,
+      hint: `make it first: mkdir -p "${at('no such folder')}"`,
+    }),
+  );
+  symlinkSync('gone/page.html', at('link-into-missing-folder'));
+  expect(() => writeOutput(at('link-into-missing-folder'), 'x')).toThrow(`there is no folder ${at('gone')}`);
+});
+
+test('an error of the system names the path that was asked for, not the temporary file', () => {
+  writeFileSync(at('file'), '');
+  const path = at('file/page.html');
+  expect(() => writeFileAtomic(path, ['x'])).toThrow(expect.objectContaining({ code: 'ENOTDIR', path }));
 });
 
 test('names the path of a folder', () => {

@@ -6,7 +6,7 @@ import type { Unk } from '../../generate/prompt.ts';
 import { shownJson } from '../../json.ts';
 import { formatTable } from '../../format.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { closest } from '../suggest.ts';
+import { closest } from '../../suggest.ts';
 import { writeOutput } from '../output-file.ts';
 import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
@@ -272,7 +272,7 @@ function save(session: Session, file: string): void {
   const path = resolve(file);
   if (existsSync(path) && !session.saved.has(path))
     throw new UserError(`${file} exists already`, { hint: 'name another file, or remove it first' });
-  writeOutput(path, session.state.text);
+  writeOutput(file, session.state.text);
   session.saved.add(path);
   notice(`Wrote ${printable(file)}`);
 }

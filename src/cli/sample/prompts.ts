@@ -33,7 +33,8 @@ export interface Requests {
 /** The prompt that the flags name, or stdin's text if there is a pipe; undefined where there is none. */
 export function readPrompt(flags: { prompt?: string; promptFile?: string }): string | undefined {
   const { prompt, promptFile } = flags;
-  if (promptFile !== undefined && promptFile !== '-') return readAll(fileChunks(promptFile), promptFile);
+  if (promptFile !== undefined && promptFile !== '-')
+    return readAll(fileChunks(promptFile), promptFile) ?? refuseEmpty(promptFile);
   if (prompt !== undefined && prompt !== '-') {
     if (prompt === '')
       throw new UsageError('--prompt is empty', { hint: 'leave it out to start from nothing' });
@@ -41,9 +42,14 @@ export function readPrompt(flags: { prompt?: string; promptFile?: string }): str
   }
   const asked = prompt === '-' || promptFile === '-';
   if (!asked && process.stdin.isTTY) return undefined;
-  const text = readAll(chunksOf(0), 'stdin');
-  if (text === undefined && asked) throw new UsageError('stdin has no text for the prompt');
-  return text;
+  return readAll(chunksOf(0), 'stdin') ?? (asked ? refuseEmpty('stdin') : undefined);
+}
+
+/** A text that was asked for and is empty is more likely a mistake than a wish for no prompt. */
+function refuseEmpty(name: string): never {
+  throw new UserError(`${name} has no text for the prompt`, {
+    hint: 'to write without a prompt, leave --prompt and --prompt-file out',
+  });
 }
 
 /** The whole text but for a line break at its end: `echo` and editors put one there, a prompt rarely means to. */
@@ -124,7 +130,11 @@ export function promptLines(
   stream.on('end', () => {
     accept(undefined);
     if (rest !== '') lines.push(rest);
-    end();
+    end(
+      taken + lines.length === 0
+        ? new UserError(`${name} has no prompts`, { hint: 'give one prompt a line' })
+        : undefined,
+    );
   });
   stream.on('error', end);
 

@@ -1,7 +1,7 @@
 /** What can be set about writing, by flags and in the interactive mode alike. */
 import type { Command, Option } from 'commander';
 import type { SamplingOptions } from '../../generate/sampling.ts';
-import { fraction, number, option, seed, wholeNumber, type Value } from '../options.ts';
+import { fraction, nonEmptyText, number, option, seed, wholeNumber, type Value } from '../options.ts';
 
 export interface Settings extends Required<SamplingOptions> {
   readonly maxTokens: number;
@@ -22,7 +22,7 @@ const setting = <T>(made: Setting<T>): Setting<T> => made;
 
 /** Text on a command line that may name a line break: a backslash and n, t, r or another backslash. */
 export const escapedText: Value<string> = {
-  expected: 'some text',
+  expected: nonEmptyText.expected,
   read: (text) =>
     text === ''
       ? undefined

@@ -1,0 +1,80 @@
+/** A name that is neither a path nor a run: what each command, and the library, say about it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { hintForMissingRun } from '../../src/checkpoint/runs.ts';
+import { load, train } from '../../src/index.ts';
+import { writeModel } from '../fuzz/seeds.ts';
+import { runInProcess } from './in-process.ts';
+import { recordingProgram } from './definitions.ts';
+
+beforeAll(async () => {
+  process.chdir(mkdtempSync(join(tmpdir(), 'missing-model-')));
+  mkdirSync('checkpoints');
+  writeFileSync('names.txt', 'anna\nbob\nchris\n'.repeat(40));
+  const shape = { nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 8, batchSize: 2 };
+  await train({ corpus: ['names.txt'], ...shape, maxIters: 1, sampleTokens: 0 });
+});
+
+test.each([
+  ['sample -m names x', 'there is no model folder names'],
+  ['sample -m checkpoints/names x', 'there is no model folder checkpoints/names'],
+  ['eval names.txt -m nmaes-1', 'there is no model folder nmaes-1'],
+  ['inspect names', 'there is no model folder names'],
+  ['report names', 'there is no model folder names'],
+  ['compare names names-1', 'there is no model folder names'],
+  ['train names.txt --init-from names', 'there is no model folder names'],
+  ['train --resume names', 'there is no run names'],
+  ['train names.txt --config names', 'there is no file or run names'],
+  ['tokenize --encode -m names', 'there is no file or folder names'],
+])('gpt %s suggests the run that was meant', async (line, message) => {
+  const { stderr, code } = await runInProcess(line.split(' '));
+  expect(stderr).toBe(`error: ${message}\nhint: did you mean names-1?\n`);
+  expect(code).toBe(1);
+});
+
+test('a config is a run by its name under checkpoints/, too', async () => {
+  const { parse } = await recordingProgram();
+  const { options } = await parse(['train', '--config', 'names-1']);
+  expect(options).toMatchObject({ nLayer: 1, nEmbd: 8, maxIters: 1 });
+});
+
+describe('in the library', () => {
+  test('load, initFrom and resume know runs by their names', async () => {
+    await using model = await load('names-1');
+    expect(model.config.nEmbd).toBe(8);
+    const fineTuned = await train({
+      corpus: ['names.txt'],
+      initFrom: 'names-1',
+      outDir: 'tuned',
+      maxIters: 1,
+      batchSize: 2,
+    });
+    expect(fineTuned.progress.step).toBe(1);
+    expect((await train({ corpus: [], resume: 'names-1', maxIters: 2 })).progress.step).toBe(2);
+  });
+
+  test('load suggests the run that was meant', async () => {
+    await expect(load('names')).rejects.toMatchObject({ hint: 'did you mean names-1?' });
+  });
+});
+
+describe('the hint', () => {
+  test('names all runs if none is similar, and those that begin as the name does', () => {
+    for (let i = 2; i <= 7; i++) writeModel(`checkpoints/names-${i}`, 'char');
+    writeModel('checkpoints/whale song-1', 'char');
+    expect(hintForMissingRun('names')).toBe(
+      'runs that begin with names: names-1, names-2, names-3, names-4, names-5, … (7 in all)',
+    );
+    for (let i = 2; i <= 7; i++) rmSync(`checkpoints/names-${i}`, { recursive: true });
+    expect(hintForMissingRun('poems')).toBe('runs under checkpoints/: names-1, "whale song-1"');
+  });
+
+  test('without a run says how to train one', () => {
+    rmSync('checkpoints', { recursive: true });
+    expect(hintForMissingRun('poems')).toBe(
+      'there is no model under checkpoints/ yet; train one with `gpt train corpus.txt`',
+    );
+  });
+});
