@@ -68,7 +68,7 @@ export function writeCheckpoint(into: string, content: CheckpointContent): void 
   mkdirSync(into);
   const metadata = { step: String(state.step) };
   writeModelDescription(into, config, tokenizer, writeFileFlushed);
-  writeWeights(into, parameters, { ...metadata, ...modelFacts(config, tokenizer) }, writeFileFlushed);
+  writeWeights(into, config, parameters, { ...metadata, ...modelFacts(config, tokenizer) }, writeFileFlushed);
   writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
   if (best !== undefined) linkFile(best, join(into, BEST));
   const files = Object.fromEntries(

@@ -11,6 +11,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { readTextFile } from '../read-file.ts';
@@ -18,7 +19,7 @@ import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, writeFileAtomic, type FileWriter } from '../write-file.ts';
 import { modelLocation } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
-import { fromConfigJson, toConfigJson, toTensorName } from './huggingface.ts';
+import { fromConfigJson, toConfigJson } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { loadParameters, matchTensors } from './parameter-tensors.ts';
 import { safetensorsPieces, type LoadOptions } from './safetensors.ts';
@@ -64,18 +65,21 @@ export const writeJson = (path: string, content: unknown, write: FileWriter = wr
  */
 export function writeWeights(
   folder: string,
+  config: ModelConfig,
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
   write: FileWriter = writeFileAtomic,
 ): void {
-  write(join(folder, WEIGHTS), weightsPieces(tensors, metadata));
+  write(join(folder, WEIGHTS), weightsPieces(config, tensors, metadata));
 }
 
 /** The bytes of a file of weights, in pieces. */
 export function weightsPieces(
+  config: ModelConfig,
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
 ): (Uint8Array | Float32Array)[] {
+  const { toTensorName } = architectureOf(config).huggingFace;
   const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
   // transformers loads a file only if it says which library's conventions it follows
   return safetensorsPieces(named, { ...metadata, format: 'pt' });
@@ -86,13 +90,7 @@ const FACT_OF_TOKENIZER = 'tokenizer_sha256';
 /** What the weights were trained with and their shapes do not show. It stands in their metadata, as strings. */
 export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<string, string> {
   const json = toConfigJson(config, tokenizer);
-  const fields = [
-    'n_head',
-    'activation_function',
-    'layer_norm_epsilon',
-    'position_embedding',
-    'norm_position',
-  ];
+  const fields = architectureOf(config).huggingFace.factFields;
   const { model } = tokenizer.toJSON() as { model: unknown };
   const hash = createHash('sha256').update(JSON.stringify([tokenizer.kind, model]));
   return {

@@ -130,7 +130,7 @@ function rebuiltBest(source: ModelFolder, { best_step, best_loss, files }: Train
     data: new Float32Array(elements(shape)),
   }));
   source.load(tensors);
-  const pieces = weightsPieces(tensors, {
+  const pieces = weightsPieces(source.config, tensors, {
     step: String(best_step),
     [ESTIMATED_LOSS]: String(best_loss),
     ...modelFacts(source.config, source.tokenizer),

@@ -214,7 +214,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     },
     saveBest(tensors, metadata) {
       lock.check();
-      writeWeights(folder, tensors, { ...metadata, ...facts });
+      writeWeights(folder, config, tensors, { ...metadata, ...facts });
     },
     saveCheckpoint(parameters, moments, state) {
       if (state.step === writing.savedStep) return; // an evaluation and the end can fall on one step

@@ -41,7 +41,7 @@ async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> 
   };
   if (json === undefined) await print(header());
   await run(Object.values(gradientCases).flat(), Infinity);
-  await run(modelGradientCases, limit);
+  await run(modelGradientCases(), limit);
   if (json) await printJson(results, 2);
 
   const wrong = results.filter((result) => !isRight(result));

@@ -6,7 +6,7 @@ import { decodeText } from '../data/decode-text.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { encodePrompt, type Unk } from '../generate/prompt.ts';
 import { readActivations, type Activations } from '../inspect/activations.ts';
-import { readWeights } from '../inspect/weights.ts';
+import { readWeights, tokenEmbedding } from '../inspect/weights.ts';
 import { printAttention } from './inspect/attention.ts';
 import { printExpectations } from './inspect/expectations.ts';
 import { addExamples } from './help.ts';
@@ -71,8 +71,8 @@ async function inspect(path: string | undefined, flags: Flags): Promise<void> {
   const json = flags.json === true;
   if (neighbors !== undefined) {
     const folder = openModelFolder(model);
-    const [wte] = readWeights(folder).filter(({ name }) => name === 'wte.weight');
-    await printNeighbors(folder, wte.data, neighbors, { top, json });
+    const embedding = tokenEmbedding(folder.config, readWeights(folder));
+    await printNeighbors(folder, embedding, neighbors, { top, json });
   } else if (attention !== undefined) {
     await whileReading(model, attention, flags, (ids, folder, activations) =>
       printAttention(folder.tokenizer, ids, activations, { layer, head, json }),

@@ -1,6 +1,7 @@
 /** What can be said about a run: the options that `train` and `plan` share. */
 import type { Command } from 'commander';
-import { activations, presetNames } from '../model/config.ts';
+import { activations } from '../model/architectures/gpt2.ts';
+import { presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from '../train/optimizer.ts';
 import { scheduleNames } from '../train/schedule.ts';

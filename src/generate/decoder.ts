@@ -3,8 +3,9 @@ import { createTape } from '../autodiff/tape.ts';
 import type { Backend, Loaded } from '../engine/instruction.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { Layout, type Region } from '../engine/memory.ts';
+import type { Architecture } from '../model/architecture.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { gpt, head } from '../model/gpt.ts';
 import {
   parameterValues,
   placeModel,
@@ -36,8 +37,9 @@ export const MAX_TEXTS = 16;
 const CACHE_BYTES = 2 ** 30;
 
 /** How many texts a decoder of this model should write at a time, of so many that are wanted. */
-export function textsAtOnce({ nLayer, nEmbd, blockSize }: ModelConfig, wanted: number): number {
-  const bytes = 4 * 2 * nLayer * nEmbd * blockSize;
+export function textsAtOnce(config: ModelConfig, wanted: number): number {
+  const { heads, headSize } = architectureOf(config).cache(config);
+  const bytes = 4 * 2 * config.nLayer * heads * headSize * config.blockSize;
   return Math.max(1, Math.min(wanted, MAX_TEXTS, Math.floor(CACHE_BYTES / bytes) - 1));
 }
 
@@ -54,6 +56,7 @@ export class Decoder {
   /** How many texts there are. */
   readonly texts: number;
   readonly #backend: Backend;
+  readonly #architecture: Architecture;
   readonly #model: PlacedModel;
   readonly #caches: readonly { readonly keys: Region; readonly values: Region }[];
   readonly #ids: Region;
@@ -82,7 +85,9 @@ export class Decoder {
     this.#backend = backend;
     this.#model = model;
     this.#desk = texts === 1 ? 0 : texts;
-    const cache = () => layout.allocate((this.#desk + 1) * config.blockSize * config.nEmbd);
+    this.#architecture = architectureOf(config);
+    const { heads, headSize } = this.#architecture.cache(config);
+    const cache = () => layout.allocate((this.#desk + 1) * heads * config.blockSize * headSize);
     this.#caches = Array.from({ length: config.nLayer }, () => ({ keys: cache(), values: cache() }));
     const tokens = Math.max(config.blockSize, texts);
     this.#ids = layout.allocate(tokens, 'i32');
@@ -190,15 +195,15 @@ export class Decoder {
    * @param start from this position on; before it the two are alike already
    */
   copy(from: number, to: number, start = 0): void {
-    const { blockSize, nEmbd, nHead } = this.config;
+    const { blockSize } = this.config;
+    const { heads, headSize: D } = this.#architecture.cache(this.config);
     const floats = this.#backend.floats;
     const length = this.#lengths[from];
-    const D = nEmbd / nHead;
     for (const { keys, values } of this.#caches)
       for (const { offset } of [keys, values])
-        for (let h = 0; h < nHead; h++) {
-          const source = offset + (from * nHead + h) * blockSize * D;
-          const target = offset + (to * nHead + h) * blockSize * D;
+        for (let h = 0; h < heads; h++) {
+          const source = offset + (from * heads + h) * blockSize * D;
+          const target = offset + (to * heads + h) * blockSize * D;
           floats.copyWithin(target + start * D, source + start * D, source + length * D);
         }
     this.#lengths[to] = length;
@@ -215,16 +220,17 @@ export class Decoder {
   /** A pass over T tokens of each of B texts, the first of which has cache number `first`. */
   #record(B: number, T: number, first: number): Pass {
     const { config } = this;
-    const { blockSize, nEmbd: C, nHead: H, vocabSize: V } = config;
+    const { blockSize, vocabSize: V } = config;
+    const { heads, headSize } = this.#architecture.cache(config);
     const t = createTape();
     const { lookup } = parameterValues(t, this.#model);
-    const cacheShape = [B, H, blockSize, C / H];
+    const cacheShape = [B, heads, blockSize, headSize];
     const place = ({ offset, dtype }: Region): Region => ({
-      offset: offset + first * blockSize * C,
-      length: B * blockSize * C,
+      offset: offset + first * heads * blockSize * headSize,
+      length: B * heads * blockSize * headSize,
       dtype,
     });
-    const hidden = gpt(t, config, lookup, {
+    const { hidden } = this.#architecture.forward(t, config, lookup, {
       ids: t.external('ids', [B, T], this.#ids),
       positions: t.external('positions', [B, T], this.#positions),
       rng: t.external('rng', [4], this.#rng),
@@ -237,7 +243,7 @@ export class Decoder {
     }); // [B,T,C]
     // The head is the largest matrix of a small model; only the last position needs it.
     const last = T === 1 ? hidden : t.embedding(t.external('last', [1], this.#last), hidden);
-    const logits = head(t, config, lookup, last);
+    const logits = this.#architecture.head(t, config, lookup, last);
     const program = plan(t.nodes, this.#arena, [logits]);
     this.#backend.reserve(program.end);
     const { offset } = program.buffer(logits);

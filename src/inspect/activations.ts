@@ -1,10 +1,10 @@
-import { writes, type Value } from '../autodiff/graph.ts';
+import type { Value } from '../autodiff/graph.ts';
 import { plan } from '../autodiff/plan.ts';
-import { createTape, type Tape } from '../autodiff/tape.ts';
+import { createTape } from '../autodiff/tape.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { Layout } from '../engine/memory.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { finalNorm, gpt, head } from '../model/gpt.ts';
 import { parameterValues, placeModel, tensorsOf, type NamedTensor } from '../model/placement.ts';
 
 /** What is inside a model while it reads T tokens. */
@@ -23,8 +23,8 @@ export interface Activations {
 }
 
 /**
- * Reads tokens and keeps what is usually thrown away: the model's graph is recorded as for any other use, and the values
- * of interest, found in it by name, are kept to the end of the program.
+ * Reads tokens and keeps what is usually thrown away: the forward pass is recorded as for any other use, and the memory
+ * plan keeps the values of interest to the end of the program.
  *
  * @param write writes all parameters, handed to it as views of memory
  * @param ids 1 to blockSize token ids
@@ -35,7 +35,7 @@ export function readActivations(
   write: (tensors: NamedTensor[]) => void,
   ids: ArrayLike<number>,
 ): Activations {
-  const { nLayer: L, nEmbd: C, vocabSize: V } = config;
+  const { nEmbd: C, vocabSize: V } = config;
   const T = ids.length;
   if (T === 0 || T > config.blockSize)
     throw new RangeError(`${T} tokens do not fit a block of ${config.blockSize}`);
@@ -48,24 +48,19 @@ export function readActivations(
 
   const reading = createTape();
   const { lookup } = parameterValues(reading, model);
-  gpt(reading, config, lookup, {
+  const architecture = architectureOf(config);
+  const { residuals, qkv } = architecture.forward(reading, config, lookup, {
     ids: reading.external('ids', [1, T], idsAt),
     positions: reading.external('positions', [1, T], positionsAt),
     rng: reading.external('rng', [4], rngAt),
     dropout: 0,
   });
-  const blocks = Array.from({ length: L }, (_, l) => l);
-  const blockEnd = (l: number): string => (config.norm === 'pre' ? `h.${l}.residual` : `h.${l}.ln_2`);
-  const residuals = ['embedding', ...blocks.map(blockEnd)].map((name) =>
-    lastCalled(reading, name, [1, T, C]),
-  );
-  const qkv = blocks.map((l) => lastCalled(reading, `h.${l}.attn.c_attn`, [1, T, 3 * C]));
   const program = plan(reading.nodes, arena, [...residuals, ...qkv]);
 
   const ending = createTape();
   const p = parameterValues(ending, model).lookup;
   const x = ending.external('residual', [1, T, C], residualAt);
-  const logits = head(ending, config, p, finalNorm(ending, config, p, x)); // [1,T,V]
+  const logits = architecture.head(ending, config, p, architecture.finalNorm(ending, config, p, x)); // [1,T,V]
   const headProgram = plan(ending.nodes, arena, [logits]);
 
   backend.reserve(Math.max(program.end, headProgram.end));
@@ -92,13 +87,4 @@ export function readActivations(
       return backend.floats.subarray(offset, offset + T * V) as Float32Array;
     },
   };
-}
-
-/** The value of this name and shape that was recorded last: `h.0.residual` is written after attention and after the MLP. */
-function lastCalled(tape: Tape, name: string, shape: readonly number[]): Value {
-  const value = tape.nodes
-    .flatMap(writes)
-    .findLast((each) => each.name === name && each.shape.join() === shape.join());
-  if (value === undefined) throw new Error(`the model records no '${name}' of shape [${shape.join(',')}]`);
-  return value;
 }

@@ -1,5 +1,6 @@
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
-import { parameterTable } from '../model/parameters.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { parameterOf, parameterTable } from '../model/parameters.ts';
 import { blockLayout, tensorsOf, type NamedTensor } from '../model/placement.ts';
 
 /** A model's tensors in GPT-2's order, read from its folder into memory of their own. */
@@ -10,6 +11,12 @@ export function readWeights(folder: ModelFolder): NamedTensor[] {
   folder.load(tensors);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return parameterTable(folder.config).map(({ name }) => byName.get(name)!);
+}
+
+/** The token embedding among a model's tensors: V rows of C. */
+export function tokenEmbedding(config: ModelConfig, tensors: readonly NamedTensor[]): Float32Array {
+  const { name } = parameterOf(config, 'token embedding');
+  return tensors.find((tensor) => tensor.name === name)!.data;
 }
 
 /** The distribution of one tensor's numbers. All are finite: a model with others is refused when it is loaded. */

@@ -2,7 +2,7 @@
 import type { Backend } from '../engine/instruction.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
-import { gpt2Defaults } from '../model/config.ts';
+import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { initialise } from '../model/initialise.ts';
 import type { TimedModel } from '../train/timed-training.ts';
 

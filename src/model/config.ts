@@ -1,34 +1,26 @@
 import { UsageError } from '../errors.ts';
 
-export const activations = ['gelu_new', 'gelu', 'relu'] as const;
-export type Activation = (typeof activations)[number];
-
-/** What fixes a model's shape and arithmetic. Field names are nanoGPT's; config.json has their Hugging Face spelling. */
+/**
+ * What fixes a model's shape and arithmetic: the fields that every architecture has. Names are nanoGPT's; config.json has
+ * their Hugging Face spelling.
+ */
 export interface ModelConfig {
+  /** The name of its architecture; its config has the fields of that one too. */
+  readonly arch: string;
   /** V: how many different tokens there are. */
   readonly vocabSize: number;
-  /** The longest context, in tokens; GPT-2's n_positions. */
+  /** The context length, in tokens; GPT-2's n_positions. */
   readonly blockSize: number;
   /** L: transformer blocks. */
   readonly nLayer: number;
-  /** H: attention heads; must divide nEmbd. */
+  /** H: attention heads. */
   readonly nHead: number;
   /** C: channels of the residual stream. */
   readonly nEmbd: number;
   /** Probability of zeroing: after the embeddings, on attention probabilities, on both residual branches. Training only. */
   readonly dropout: number;
-  /** GPT-2 has gelu_new, the tanh approximation; nanoGPT gelu, the exact one; the original Transformer relu. */
-  readonly activation: Activation;
-  /** Hidden channels of the MLP; 4·nEmbd, as in GPT-2, where absent. */
-  readonly nInner?: number | undefined;
   /** Whether the output head is the token embedding, as in GPT-2, or a matrix of its own, `lm_head.weight`. */
   readonly tieWordEmbeddings: boolean;
-  /** GPT-2 learns its positions; the original Transformer has fixed sine waves. */
-  readonly positions: 'learned' | 'sinusoidal';
-  /** Where LayerNorm stands: before each sublayer (GPT-2) or after each residual sum (the original Transformer). */
-  readonly norm: 'pre' | 'post';
-  /** ε under the root of LayerNorm. */
-  readonly layerNormEpsilon: number;
 }
 
 type Shape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>;
@@ -63,42 +55,31 @@ export const presets = {
 export type PresetName = keyof typeof presets;
 export const presetNames = Object.keys(presets) as PresetName[];
 
-/** GPT-2's choices for everything a preset does not say. */
-export const gpt2Defaults = {
-  activation: 'gelu_new',
-  positions: 'learned',
-  norm: 'pre',
-  layerNormEpsilon: 1e-5,
-  tieWordEmbeddings: true,
-} as const satisfies Partial<ModelConfig>;
-
-/** Hidden channels of the MLP. */
-export const mlpWidth = ({ nInner, nEmbd }: Pick<ModelConfig, 'nInner' | 'nEmbd'>): number =>
-  nInner ?? 4 * nEmbd;
-
 /** The deepest Transformer known has as many (DeepNet, Wang et al. 2022). Programs are recorded layer by layer: not for any number. */
 export const MOST_LAYERS = 1000;
 
-/** Checks that a model can be built this way; returns it. Throws UsageError naming the field, its value and the way out. */
-export function checkConfig(config: ModelConfig): ModelConfig {
-  for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd', 'nInner'] as const) {
-    const value = field === 'nInner' ? mlpWidth(config) : config[field];
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new UsageError(`${flagOf(field)} is ${value}; it must be a whole number of at least 1`);
-  }
+/** @throws UsageError unless the value of a field is a whole number of at least 1 */
+export function checkWholeNumber(field: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new UsageError(`${flagOf(field)} is ${value}; it must be a whole number of at least 1`);
+}
+
+/** Checks that the channels divide into heads. @throws UsageError with the numbers nearby that do */
+export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
+  if (nEmbd % nHead === 0) return;
+  throw new UsageError(`--n-head ${nHead} does not divide --n-embd ${nEmbd}`, {
+    hint: `each head gets an equal share of the channels: use --n-head ${divisorsNear(nEmbd, nHead).join(' or ')}, or --n-embd ${Math.ceil(nEmbd / nHead) * nHead}`,
+  });
+}
+
+/** Checks the fields that every architecture has. @throws UsageError naming the field, its value and the way out */
+export function checkCommonFields(config: ModelConfig): void {
+  for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const)
+    checkWholeNumber(field, config[field]);
   if (config.nLayer > MOST_LAYERS)
     throw new UsageError(`--n-layer is ${config.nLayer}; at most ${MOST_LAYERS} are supported`);
-  if (config.nEmbd % config.nHead !== 0) {
-    const divisors = divisorsNear(config.nEmbd, config.nHead).join(' or ');
-    throw new UsageError(`--n-head ${config.nHead} does not divide --n-embd ${config.nEmbd}`, {
-      hint: `each head gets an equal share of the channels: use --n-head ${divisors}, or --n-embd ${Math.ceil(config.nEmbd / config.nHead) * config.nHead}`,
-    });
-  }
   if (!(config.dropout >= 0 && config.dropout < 1))
     throw new UsageError(`--dropout is ${config.dropout}; it must be at least 0 and less than 1`);
-  if (!(config.layerNormEpsilon > 0 && config.layerNormEpsilon < 1))
-    throw new UsageError(`the LayerNorm epsilon is ${config.layerNormEpsilon}; it must lie between 0 and 1`);
-  return config;
 }
 
 /** The flag of an option: `--n-layer` of nLayer. */

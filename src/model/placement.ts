@@ -1,8 +1,8 @@
 import type { Recorder, Value } from '../autodiff/graph.ts';
 import { align, type Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from './config.ts';
-import type { ParameterLookup } from './gpt.ts';
-import { elements, isDecayed, isLinearWeight, parameterTable, type Parameter } from './parameters.ts';
+import type { ParameterLookup } from './architecture.ts';
+import { elements, parameterTable, type Parameter } from './parameters.ts';
 
 /**
  * How parameters lie in one contiguous block: those with weight decay first, then the other trained ones, so that the
@@ -24,9 +24,9 @@ export interface BlockLayout {
 export function blockLayout(config: ModelConfig): BlockLayout {
   const table = parameterTable(config);
   const groups = [
-    table.filter(isDecayed),
-    table.filter((p) => p.trained && !isDecayed(p)),
-    table.filter((p) => !p.trained),
+    table.filter((p) => p.isDecayed),
+    table.filter((p) => p.isTrained && !p.isDecayed),
+    table.filter((p) => !p.isTrained),
   ];
   let end = 0;
   const ends: number[] = [];
@@ -63,7 +63,7 @@ export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
  */
 export function transposeWeights(model: PlacedModel, floats: Float32Array): PlacedModel {
   for (const { parameter, start, length } of model.block.parameters) {
-    if (!isLinearWeight(parameter)) continue;
+    if (parameter.role !== 'linear weight') continue;
     const data = floats.subarray(model.region.offset + start, model.region.offset + start + length);
     transpose(data.slice(), parameter.shape[0], parameter.shape[1], data);
   }
@@ -96,9 +96,9 @@ export function parameterValues(
 ): { values: Map<string, Value>; lookup: ParameterLookup } {
   const values = new Map<string, Value>();
   for (const entry of model.block.parameters) {
-    const { name, shape, trained } = entry.parameter;
-    const lies = model.transposed && isLinearWeight(entry.parameter) ? shape.toReversed() : shape;
-    values.set(name, record.external(name, lies, within(model.region, entry), trained));
+    const { name, shape, role, isTrained } = entry.parameter;
+    const stored = model.transposed && role === 'linear weight' ? shape.toReversed() : shape;
+    values.set(name, record.external(name, stored, within(model.region, entry), isTrained));
   }
   const lookup: ParameterLookup = (name) => {
     const value = values.get(name);
@@ -123,7 +123,7 @@ export function tensorsOf(
   { trainedOnly = false } = {},
 ): NamedTensor[] {
   return block.parameters
-    .filter(({ parameter }) => parameter.trained || !trainedOnly)
+    .filter(({ parameter }) => parameter.isTrained || !trainedOnly)
     .map((entry) => {
       const { offset, length } = within(region, entry);
       return {

@@ -2,7 +2,8 @@
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
-import { countParameters } from '../model/parameters.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
+import { countParameters, parametersByPart, type Part } from '../model/parameters.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import { numbersPerParameter } from '../train/optimizer.ts';
@@ -12,13 +13,7 @@ import { openStartingModel } from '../train/starting-model.ts';
 import { modelConfig, settle, type Settings, type TrainModelOptions } from '../train/settings.ts';
 import { measureSpeed } from '../train/timed-training.ts';
 import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
-import {
-  attentionFlopsPerToken,
-  FLOPS_PER_PARAMETER,
-  parametersByPart,
-  trainingFlops,
-  type PartName,
-} from './model-cost.ts';
+import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface PlanOptions {
   /** Train on so many tokens, instead of what the other options come to. */
@@ -38,7 +33,7 @@ export interface RunPlan {
   readonly settings: Settings;
   readonly config: ModelConfig;
   readonly parameters: number;
-  readonly parts: Readonly<Partial<Record<PartName, number>>>;
+  readonly parts: Readonly<Partial<Record<Part, number>>>;
   readonly tokensPerStep: number;
   readonly steps: number;
   /** Tokens trained on. */
@@ -94,7 +89,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
   const tokens = plan.tokens ?? steps * tokensPerStep;
   const parameters = countParameters(config);
   const flops = trainingFlops(parameters, tokens, flopsPerParameter);
-  const attentionFlops = attentionFlopsPerToken(config) * tokens;
+  const attentionFlops = architectureOf(config).attentionFlopsPerToken(config) * tokens;
   const memoryBytes = 4 * trainingPrograms(shape).end;
 
   const stepFlops = (flops + attentionFlops) / steps / microBatches;

@@ -7,7 +7,7 @@ import { nearest } from '../inspect/embeddings.ts';
 import { logitLens, type Expectation } from '../inspect/logit-lens.ts';
 import { projectOntoPlane } from '../inspect/principal-components.ts';
 import { visible } from '../inspect/token-text.ts';
-import { readWeights, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
+import { readWeights, tokenEmbedding, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
 import type { AttentionData, EmbeddingData } from './browser/page-data.ts';
 
 export interface ModelViews {
@@ -39,7 +39,6 @@ export function viewModel(
 ): ModelViews {
   const { config } = folder;
   const tensors = readWeights(folder);
-  const wte = tensors.find(({ name }) => name === 'wte.weight')!;
   progress('running the model');
   const activations = readActivations(
     backend,
@@ -57,7 +56,7 @@ export function viewModel(
   progress('measuring the weights');
   const weights = tensors.map(weightStatistics);
   progress('mapping the embeddings');
-  const map = mapEmbeddings(folder, wte.data);
+  const map = mapEmbeddings(folder, tokenEmbedding(config, tensors));
   return {
     weights,
     ...map,

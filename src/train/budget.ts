@@ -6,7 +6,7 @@ import { checkLength } from '../data/batches.ts';
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import { UsageError } from '../errors.ts';
-import { gpt2Defaults } from '../model/config.ts';
+import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { countParameters } from '../model/parameters.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';

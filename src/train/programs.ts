@@ -4,7 +4,7 @@ import { createTape } from '../autodiff/tape.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import { HYPER_SLOTS } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { gpt, head } from '../model/gpt.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
 import { optimizers, type OptimizerName } from './optimizer.ts';
 
@@ -88,7 +88,7 @@ export function trainingPrograms({
     const mean = pass.tape.scope('loss', () => pass.tape.meanLoss(pass.losses, pass.targets));
     const regions = new Map<Value, Region>();
     for (const entry of model.block.parameters)
-      if (entry.parameter.trained) regions.set(pass.lookup(entry.parameter.name), within(gradients, entry));
+      if (entry.parameter.isTrained) regions.set(pass.lookup(entry.parameter.name), within(gradients, entry));
     differentiate(pass.tape, mean, pass.tape.external('dLoss', [2], dLoss), regions, accumulate);
     const program = plan(pass.tape.nodes, start, [mean]);
     return { program, loss: program.buffer(mean).offset };
@@ -155,8 +155,10 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, dropout: numb
   const positions = tape.external('positions', [B, T], batch.positions);
   const targets = tape.external('targets', [B, T], batch.targets);
   const rng = tape.external('rng', [4], batch.rng);
-  const hidden = gpt(tape, model.config, lookup, { ids, positions, rng, dropout }); // [B,T,C]
-  const logits = head(tape, model.config, lookup, hidden); // [B,T,V]
+  const { config } = model;
+  const architecture = architectureOf(config);
+  const { hidden } = architecture.forward(tape, config, lookup, { ids, positions, rng, dropout });
+  const logits = architecture.head(tape, config, lookup, hidden); // [B,T,V]
   const losses = tape.scope('loss', () => tape.crossEntropy(logits, targets)); // [B·T]
   return { tape, lookup, logits, losses, targets };
 }

@@ -1,14 +1,21 @@
 /** What a run can be told, and what it chooses where it is not told. */
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
-import { checkConfig, gpt2Defaults, presets, type ModelConfig, type PresetName } from '../model/config.ts';
+import {
+  architectureNames,
+  checkConfig,
+  defaultConfig,
+  fieldsOf,
+  type ArchitectureFields,
+} from '../model/architectures/registry.ts';
+import { presets, type ModelConfig, type PresetName } from '../model/config.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { OptimizerName, OptimizerOptions } from './optimizer.ts';
 import { recipes } from './recipe.ts';
 import type { ScheduleName, ScheduleOptions } from './schedule.ts';
 
 /** What may be said about a run; what is not said follows from the corpus and the preset. */
-export interface TrainModelOptions {
+export interface TrainModelOptions extends Partial<ArchitectureFields> {
   /** Files, folders, or `-`. */
   readonly corpus: readonly string[];
   readonly outDir?: string;
@@ -19,19 +26,15 @@ export interface TrainModelOptions {
   readonly overwrite?: boolean;
   /** Start from the trained model in this folder; see starting-model.ts. */
   readonly initFrom?: string;
+  /** The name of the model's architecture, one of model/architectures/registry.ts; default gpt2. */
+  readonly arch?: string;
   readonly preset?: PresetName;
   readonly nLayer?: number;
   readonly nHead?: number;
   readonly nEmbd?: number;
   readonly blockSize?: number;
   readonly dropout?: number;
-  readonly activation?: ModelConfig['activation'];
-  /** Hidden channels of the MLP; default 4·nEmbd. */
-  readonly nInner?: number | undefined;
   readonly tieWordEmbeddings?: boolean;
-  readonly positions?: ModelConfig['positions'];
-  readonly norm?: ModelConfig['norm'];
-  readonly layerNormEpsilon?: number;
   readonly tokenizer?: TokenizerKind;
   readonly minFrequency?: number;
   readonly vocabSize?: number;
@@ -92,9 +95,9 @@ export function saveInterval(saveEvery: SaveEvery): { readonly steps?: number; r
 export type Settings = Required<
   Omit<
     TrainModelOptions,
+    | keyof ArchitectureFields
     | 'initFrom'
     | 'valFile'
-    | 'nInner'
     | 'minutes'
     | 'outDir'
     | 'overwrite'
@@ -104,7 +107,7 @@ export type Settings = Required<
     | 'force'
   >
 > &
-  Pick<TrainModelOptions, 'initFrom' | 'valFile' | 'nInner'>;
+  Pick<TrainModelOptions, keyof ArchitectureFields | 'initFrom' | 'valFile'>;
 
 /** The last part of a `wsd` schedule, in which the learning rate comes down. */
 export const DECAY_SHARE = 0.25;
@@ -123,6 +126,11 @@ export function settle(options: TrainModelOptions): Settings {
       `--gradient-accumulation-steps ${microBatches} is more than ${MOST_MICRO_BATCHES}, the most micro-batches of a step`,
       { hint: 'give a smaller one' },
     );
+  const { arch = 'gpt2' } = options;
+  if (!architectureNames().includes(arch))
+    throw new UsageError(`there is no architecture ${shownJson(arch)}`, {
+      hint: `known are ${architectureNames().join(', ')}`,
+    });
   const preset = options.preset ?? 'nano';
   const { batchSize, ...shape } = presets[preset];
   const recipe = recipes[preset];
@@ -130,7 +138,7 @@ export function settle(options: TrainModelOptions): Settings {
   const usual = options.initFrom === undefined ? recipe.learningRate : FINE_TUNING * recipe.learningRate;
   const { learningRate = usual } = options;
   const chosen = {
-    ...gpt2Defaults,
+    ...defaultConfig(arch),
     ...shape,
     ...recipe,
     preset,
@@ -178,10 +186,9 @@ export const scheduleOptions = (settings: Settings): ScheduleOptions => ({
 
 /** The model that a run trains. */
 export function modelConfig(settings: Settings, vocabSize: number): ModelConfig {
-  const { nLayer, nHead, nEmbd, nInner, blockSize, dropout } = settings;
-  const { activation, positions, norm, layerNormEpsilon, tieWordEmbeddings } = settings;
-  const shape = { nLayer, nHead, nEmbd, nInner, blockSize, dropout, tieWordEmbeddings };
-  return checkConfig({ ...shape, activation, positions, norm, layerNormEpsilon, vocabSize });
+  const { arch, nLayer, nHead, nEmbd, blockSize, dropout, tieWordEmbeddings } = settings;
+  const common = { arch, vocabSize, blockSize, nLayer, nHead, nEmbd, dropout, tieWordEmbeddings };
+  return checkConfig({ ...common, ...fieldsOf(arch, settings) });
 }
 
 export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });

@@ -5,6 +5,7 @@
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
+import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import { flagOf } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import type { NamedTensor } from '../model/placement.ts';
@@ -19,18 +20,8 @@ export interface StartingModel {
   load(into: readonly NamedTensor[]): void;
 }
 
-/** What a trained model settles. */
-const SHAPE = [
-  'nLayer',
-  'nHead',
-  'nEmbd',
-  'nInner',
-  'activation',
-  'positions',
-  'norm',
-  'layerNormEpsilon',
-  'tieWordEmbeddings',
-] as const;
+/** What a trained model decides, with the fields of its architecture. */
+const SHAPE = ['arch', 'nLayer', 'nHead', 'nEmbd', 'tieWordEmbeddings'] as const;
 const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
 
 /**
@@ -48,11 +39,17 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
     throw new UsageError('--preset and --init-from both say what the model is', { hint: 'give one of them' });
   const model = openModelFolder(resolveRun(initFrom));
   const { config, tokenizer } = model;
-  for (const name of SHAPE)
-    if (options[name] !== undefined && options[name] !== config[name])
-      throw new UsageError(`${flagOf(name)} is ${options[name]}, but ${initFrom} has ${config[name]}`, {
+  const shape: Readonly<Record<string, unknown>> = {
+    ...Object.fromEntries(SHAPE.map((name) => [name, config[name]])),
+    ...fieldsOf(config.arch, config),
+  };
+  for (const [name, value] of Object.entries(shape)) {
+    const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
+    if (given !== undefined && given !== value)
+      throw new UsageError(`${flagOf(name)} is ${String(given)}, but ${initFrom} has ${String(value)}`, {
         hint: 'leave it out: the model says what its shape is',
       });
+  }
   for (const name of VOCABULARY)
     if (options[name] !== undefined)
       throw new UsageError(`${flagOf(name)}: ${initFrom} has its vocabulary already`, {
@@ -62,12 +59,12 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
     throw new UsageError(`--tokenizer is ${kind}, but ${initFrom} reads ${tokenizer.kind}`, {
       hint: 'leave it out: a model can only read with its own',
     });
-  if (blockSize !== undefined && blockSize > config.blockSize && config.positions === 'learned')
+  const isUnbounded = architectureOf(config).isUnboundedInLength(config);
+  if (blockSize !== undefined && blockSize > config.blockSize && !isUnbounded)
     throw new UsageError(
       `--block-size ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
       { hint: `leave it out, or give at most ${config.blockSize}` },
     );
-  const shape = Object.fromEntries(SHAPE.map((name) => [name, config[name]]));
   return {
     options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
     tokenizer,

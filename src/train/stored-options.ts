@@ -20,7 +20,13 @@ import {
   text,
   type Rule,
 } from '../json-rules.ts';
-import { activations, flagOf, presetNames } from '../model/config.ts';
+import {
+  allArchitectures,
+  architectureNames,
+  architectureOf,
+  type ArchitectureFields,
+} from '../model/architectures/registry.ts';
+import { flagOf, presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from './optimizer.ts';
 import { scheduleNames } from './schedule.ts';
@@ -42,7 +48,10 @@ const fixed = (value: Rule): StoredOption => ({ value, onResume: 'fixed' });
 const forced = (value: Rule): StoredOption => ({ value, onResume: 'forced' });
 const free = (value: Rule): StoredOption => ({ value, onResume: 'free' });
 
-const storedOptions: { readonly [Name in keyof Required<Settings>]: StoredOption } = {
+/** Those of every run; fields of the architecture come on top. */
+const storedOptions: {
+  readonly [Name in Exclude<keyof Settings, keyof ArchitectureFields>]-?: StoredOption;
+} = {
   // Files may move: their contents count, and are compared by hash.
   corpus: free(listOf(text)),
   valFile: free(optional(text)),
@@ -53,13 +62,11 @@ const storedOptions: { readonly [Name in keyof Required<Settings>]: StoredOption
   nHead: fixed(positive),
   nEmbd: fixed(positive),
   blockSize: fixed(positive),
-  activation: fixed(oneOf(activations)),
-  // Absent in runs of earlier versions, whose models have GPT-2's.
-  nInner: fixed(optional(positive)),
+  // Absent in runs of earlier versions, which trained GPT-2s with a tied head.
+  arch: fixed(
+    optional({ is: (name) => architectureNames().includes(name as string), expected: 'an architecture' }),
+  ),
   tieWordEmbeddings: fixed(optional(flag)),
-  positions: fixed(oneOf(['learned', 'sinusoidal'])),
-  norm: fixed(oneOf(['pre', 'post'])),
-  layerNormEpsilon: fixed(share),
   tokenizer: fixed(oneOf(tokenizerKinds)),
   minFrequency: fixed(positive),
   vocabSize: fixed(orNull(positive)), // JSON has no infinity, which stands for no limit
@@ -103,18 +110,8 @@ const valueRules: Readonly<Record<string, Rule>> = Object.fromEntries(
   Object.entries(storedOptions).map(([name, { value }]) => [name, value]),
 );
 
-/** Options that the weights depend on and config.json states too. */
-const STATED_BY_MODEL = [
-  'nLayer',
-  'nHead',
-  'nEmbd',
-  'blockSize',
-  'activation',
-  'positions',
-  'norm',
-  'layerNormEpsilon',
-  'nInner',
-] as const;
+/** Options that the weights depend on and config.json states too, with the fields of the architecture. */
+const STATED_BY_MODEL = ['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const;
 
 /**
  * Checks that a checkpoint's options are complete, valid, and those of the model it holds.
@@ -127,11 +124,21 @@ export function checkStoredOptions({ stateFile, state: { options }, model }: Che
       hint: 'the checkpoint is damaged or was changed by hand',
     });
   };
-  checkFields(options, valueRules, fail);
   const { config, tokenizer } = model;
-  for (const name of STATED_BY_MODEL)
-    if (options[name] !== config[name])
-      fail(`"${name}" is ${shownJson(options[name])}, but config.json beside it says ${config[name]}`);
+  const { fields } = architectureOf(config);
+  checkFields(options, valueRules, fail);
+  checkFields(
+    options,
+    Object.fromEntries(Object.entries(fields).map(([name, { rule }]) => [name, rule])),
+    fail,
+  );
+  const stated: Readonly<Record<string, unknown>> = { ...config };
+  const withArch: Readonly<Record<string, unknown>> = { arch: 'gpt2', ...options };
+  for (const name of ['arch', ...STATED_BY_MODEL, ...Object.keys(fields)])
+    if (withArch[name] !== stated[name])
+      fail(
+        `"${name}" is ${shownJson(withArch[name])}, but config.json beside it says ${String(stated[name])}`,
+      );
   if (options['tokenizer'] !== tokenizer.kind)
     fail(
       `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json beside it is ${tokenizer.kind}`,
@@ -175,9 +182,14 @@ export function resumedOptions(
 }
 
 /** Options that are not stored affect one invocation only. */
-const onResume = (name: string): StoredOption['onResume'] =>
-  isStored(name) ? storedOptions[name].onResume : 'free';
+function onResume(name: string): StoredOption['onResume'] {
+  if (Object.hasOwn(storedOptions, name)) return storedOptions[name as keyof typeof storedOptions].onResume;
+  return isArchitectureField(name) ? 'fixed' : 'free';
+}
 
-const isStored = (name: string): name is keyof Settings => Object.hasOwn(storedOptions, name);
+const isStored = (name: string): boolean => Object.hasOwn(storedOptions, name) || isArchitectureField(name);
+
+const isArchitectureField = (name: string): boolean =>
+  allArchitectures().some(({ fields }) => Object.hasOwn(fields, name));
 
 const shown = (value: unknown): string => (value === undefined ? 'none' : shownJson(value));

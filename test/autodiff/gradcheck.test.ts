@@ -15,7 +15,7 @@ describe('the derivative of every op agrees with a numerical one', () => {
 });
 
 describe('the gradient of a whole model agrees with a numerical one', () => {
-  for (const check of modelGradientCases)
+  for (const check of modelGradientCases())
     test(check.name, () => {
       for (const { input, relativeError } of checkGradients(check, { limit: 30 }))
         expect(relativeError, input).toBeLessThan(TOLERANCE);

@@ -128,7 +128,7 @@ describe('repairs', () => {
   test('a missing best model of a finished run, whose own file has the final loss in its metadata', () => {
     const whole = readFileSync(best);
     rmSync(inRun('checkpoint-5'), { recursive: true });
-    writeWeights(run, tensors(5), { step: '5', val_loss: '2.6', ...modelFacts(config, tokenizer) });
+    writeWeights(run, config, tensors(5), { step: '5', val_loss: '2.6', ...modelFacts(config, tokenizer) });
     rmSync(best);
     expect(resume()).toEqual([`${best} was missing; restored from ${weights}`]);
     expect(readFileSync(best).equals(whole)).toBe(true);

@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../src/write-file.ts';
-import { toTensorName } from '../../src/checkpoint/huggingface.ts';
 import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
+import { gpt2 } from '../../src/model/architectures/gpt2.ts';
 import type { Run } from '../../src/checkpoint/run.ts';
 import type { TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import { config, tensorsOf, tokenizer } from './tiny-model.ts';
@@ -63,7 +63,10 @@ export function writeTrainerOutput(folder: string, step: number, { atTop = false
 /** Weights without any metadata of ours, all of one value. */
 function writeForeignModel(folder: string, value: number): void {
   writeModelDescription(folder, config, tokenizer);
-  const named = tensors(value).map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
+  const named = tensors(value).map((tensor) => ({
+    ...tensor,
+    name: gpt2.huggingFace.toTensorName(tensor.name),
+  }));
   let end = 0;
   const header = {
     __metadata__: { format: 'pt' },

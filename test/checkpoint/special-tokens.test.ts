@@ -33,7 +33,7 @@ function write(of: Tokenizer, rows = of.vocabSize): void {
     shape,
     data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
   }));
-  writeWeights(folder, tensors, modelFacts(config, of));
+  writeWeights(folder, config, tensors, modelFacts(config, of));
 }
 
 const set = (file: string, change: Record<string, unknown>): void => {

@@ -1,10 +1,10 @@
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 
 export const tokenizer = createCharTokenizer(['a', 'b', '<unk>']);
 
-export const config: ModelConfig = {
+export const config: Gpt2Config = {
   ...gpt2Defaults,
   vocabSize: 3,
   blockSize: 4,

@@ -26,7 +26,7 @@ beforeAll(() => {
   const tokenizer = createCharTokenizer([...HOSTILE, '<unk>']);
   const config = configOf(tokenizer);
   writeModelDescription(model, config, tokenizer);
-  writeWeights(model, tensorsOf(config), modelFacts(config, tokenizer));
+  writeWeights(model, config, tensorsOf(config), modelFacts(config, tokenizer));
   writeFileSync(join(folder, 'text.txt'), text);
   writeFileSync(join(folder, 'ids.txt'), '0 1 2 3 4 5 6 7\n');
 });

@@ -3,7 +3,7 @@ import { lazyBackend } from '../../src/engine/backend.ts';
 import type { Instruction } from '../../src/engine/instruction.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
-import { gpt2Defaults } from '../../src/model/config.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { measureSpeed } from '../../src/train/timed-training.ts';
 
 const attention = (T: number, D: number): Instruction => ({

@@ -6,7 +6,7 @@ import { openScorer } from '../../src/evaluate/evaluate-text.ts';
 import { measure, SPELLING_BITS } from '../../src/evaluate/measures.ts';
 import { partOfText, textOf, type TokenizedText } from '../../src/evaluate/tokenized-text.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
-import { gpt2Defaults } from '../../src/model/config.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode } from '../../src/tokenizer/tokenizer.ts';

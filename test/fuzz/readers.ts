@@ -24,7 +24,8 @@ import {
   type TrainerState,
 } from '../../src/checkpoint/trainer-state.ts';
 import { openCorpus } from '../../src/data/corpus.ts';
-import { checkConfig, type ModelConfig } from '../../src/model/config.ts';
+import { checkConfig } from '../../src/model/architectures/registry.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
 import type { NamedTensor } from '../../src/model/placement.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizerFromJson, tokenizerKinds } from '../../src/tokenizer/registry.ts';

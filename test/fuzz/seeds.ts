@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
 import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
 import { writeTokenFile } from '../../src/data/token-file.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, type Tokenizer, type TokenizerKind } from '../../src/tokenizer/tokenizer.ts';
@@ -19,7 +19,7 @@ export function tokenizerOf(kind: TokenizerKind): Tokenizer {
   return builder.end();
 }
 
-export const configOf = (tokenizer: Tokenizer): ModelConfig => ({
+export const configOf = (tokenizer: Tokenizer): Gpt2Config => ({
   ...gpt2Defaults,
   vocabSize: tokenizer.vocabSize,
   blockSize: 8,
@@ -30,7 +30,7 @@ export const configOf = (tokenizer: Tokenizer): ModelConfig => ({
 });
 
 /** Numbers that differ everywhere, so that no exchange of any two goes unseen. */
-export function tensorsOf(config: ModelConfig): NamedTensor[] {
+export function tensorsOf(config: Gpt2Config): NamedTensor[] {
   let k = 0;
   return parameterTable(config).map(({ name, shape }) => ({
     name,
@@ -43,7 +43,7 @@ export function tensorsOf(config: ModelConfig): NamedTensor[] {
 export function writeModel(
   folder: string,
   kind: TokenizerKind,
-  changes: Partial<ModelConfig> = {},
+  changes: Partial<Gpt2Config> = {},
   edit: (tensors: readonly NamedTensor[]) => void = () => {},
 ): void {
   const tokenizer = tokenizerOf(kind);
@@ -51,7 +51,7 @@ export function writeModel(
   const tensors = tensorsOf(config);
   edit(tensors);
   writeModelDescription(folder, config, tokenizer);
-  writeWeights(folder, tensors, { step: '9', ...modelFacts(config, tokenizer) });
+  writeWeights(folder, config, tensors, { step: '9', ...modelFacts(config, tokenizer) });
 }
 
 /** A token file and its tokenizer.json. */

@@ -1,11 +1,11 @@
 /** A tiny model that the tests of this folder share: random, and sure enough of itself that texts differ. */
 import type { Backend } from '../../src/engine/instruction.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import type { NamedTensor } from '../../src/model/placement.ts';
 
-export const tinyConfig: ModelConfig = {
+export const tinyConfig: Gpt2Config = {
   ...gpt2Defaults,
   vocabSize: 31,
   blockSize: 12,

@@ -4,12 +4,12 @@ import { Decoder } from '../../src/generate/decoder.ts';
 import { readActivations, type Activations } from '../../src/inspect/activations.ts';
 import { attentionMap, meanMap, summariseHead } from '../../src/inspect/attention.ts';
 import { logitLens } from '../../src/inspect/logit-lens.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import type { NamedTensor } from '../../src/model/placement.ts';
 import { relativeError } from '../fixtures/golden.ts';
 
-const base: ModelConfig = {
+const base: Gpt2Config = {
   ...gpt2Defaults,
   vocabSize: 23,
   blockSize: 10,
@@ -20,13 +20,13 @@ const base: ModelConfig = {
 };
 const ids = [3, 14, 15, 9, 2, 6, 5, 3];
 
-const write = (config: ModelConfig) => (tensors: readonly NamedTensor[]) => {
+const write = (config: Gpt2Config) => (tensors: readonly NamedTensor[]) => {
   const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
   initialise(config, 3, (name) => data.get(name)!);
   for (const [name, values] of data)
     if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
 };
-const read = (config: ModelConfig): Activations =>
+const read = (config: Gpt2Config): Activations =>
   readActivations(createReferenceBackend('float32'), config, write(config), ids);
 
 describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into', (norm) => {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { checkConfig, gpt2Defaults, presets, type PresetName } from '../../src/model/config.ts';
-import { countParameters } from '../../src/model/parameters.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
+import { checkConfig } from '../../src/model/architectures/registry.ts';
+import { presets, type PresetName } from '../../src/model/config.ts';
+import { countParameters, parametersByPart } from '../../src/model/parameters.ts';
 import { costOn, devices } from '../../src/plan/hardware.ts';
-import { parametersByPart, trainingFlops } from '../../src/plan/model-cost.ts';
+import { trainingFlops } from '../../src/plan/model-cost.ts';
 import { numbersPerParameter } from '../../src/train/optimizer.ts';
 import { recipes } from '../../src/train/recipe.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { lazyBackend } from '../../src/engine/backend.ts';
-import { gpt2Defaults } from '../../src/model/config.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, chooseModel, fitMore, fitToBudget } from '../../src/train/budget.ts';
 import { settle } from '../../src/train/settings.ts';

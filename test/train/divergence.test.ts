@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
-import { gpt2Defaults } from '../../src/model/config.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { afterSkip, afterStep, faultOf, freshHealth, type Health } from '../../src/train/divergence.ts';
 import type { TrainEvent } from '../../src/train/loop.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';

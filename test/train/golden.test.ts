@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch } from '../../src/data/batches.ts';
 import type { Backend } from '../../src/engine/instruction.ts';
-import { gpt2Defaults } from '../../src/model/config.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { plan } from '../../src/autodiff/plan.ts';
 import { placeModel, within } from '../../src/model/placement.ts';

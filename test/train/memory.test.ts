@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { checkMemory, memoryLimit } from '../../src/train/memory.ts';
 import { trainingPrograms, type TrainingShape } from '../../src/train/programs.ts';
 
-const config: ModelConfig = {
+const config: Gpt2Config = {
   ...gpt2Defaults,
   vocabSize: 65,
   blockSize: 64,

@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import type { Batch } from '../../src/data/batches.ts';
 import type { Backend } from '../../src/engine/instruction.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
-import { gpt2Defaults, type ModelConfig } from '../../src/model/config.ts';
+import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 import { SIGNAL_POLL_SECONDS, unlessStopped } from '../../src/polling.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 
-const config: ModelConfig = {
+const config: Gpt2Config = {
   ...gpt2Defaults,
   vocabSize: 29,
   blockSize: 16,
@@ -41,7 +41,7 @@ function batch(seed: number): Batch {
   return { inputs: rows(0), targets: rows(1) };
 }
 
-function makeTrainer(backend: Backend, changes: Partial<ModelConfig> = {}, microBatches = 1): Trainer {
+function makeTrainer(backend: Backend, changes: Partial<Gpt2Config> = {}, microBatches = 1): Trainer {
   const model = { ...config, ...changes };
   const programs = trainingPrograms({
     config: model,

@@ -2,9 +2,9 @@
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { describeRun, summariseRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
 import { readWeights, weightStatistics, type WeightStatistics } from '../../inspect/weights.ts';
+import { architectureOf } from '../../model/architectures/registry.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import { countParameters } from '../../model/parameters.ts';
-import { parametersByPart } from '../../plan/model-cost.ts';
+import { countParameters, parametersByPart } from '../../model/parameters.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import {
   formatColumns,
@@ -55,10 +55,7 @@ function modelTable({ model, state }: RunRecord, width: number): string {
       'shape',
       `${count(nLayer, 'layer')}, ${count(nHead, 'head')}, ${count(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(countParameters(config))} parameters`,
     ],
-    [
-      'kind',
-      `${config.positions} positions, ${config.norm}-LayerNorm, ${config.activation}, dropout ${config.dropout}`,
-    ],
+    ['kind', `${architectureOf(config).describe(config)}, dropout ${config.dropout}`],
     ['tokenizer', `${tokenizer.kind}, ${formatNumber(config.vocabSize)} tokens`],
     ['', stdoutColors.dim(someTokens(tokenizer, value))],
   ];

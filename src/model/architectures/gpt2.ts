@@ -1,0 +1,320 @@
+/**
+ * GPT-2 (Radford et al. 2019), and the pieces of the original Transformer (Vaswani et al. 2017) that can stand in for its
+ * own: LayerNorm after the residual sums, ReLU, sinusoidal positions.
+ */
+import type { Value } from '../../autodiff/graph.ts';
+import { cachedAttention } from '../../autodiff/ops/attention.ts';
+import type { Tape } from '../../autodiff/tape.ts';
+import { UsageError } from '../../errors.ts';
+import { oneOf, optional, positive, share } from '../../json-rules.ts';
+import type {
+  Architecture,
+  ConfigField,
+  DescribedModel,
+  ForwardInputs,
+  ForwardPass,
+  HuggingFaceFormat,
+  ParameterLookup,
+} from '../architecture.ts';
+import type { ConfigReader } from '../config-reader.ts';
+import { checkHeads, checkWholeNumber, type ModelConfig } from '../config.ts';
+import type { Init, Parameter, Part, Role } from '../parameters.ts';
+
+export const activations = ['gelu_new', 'gelu', 'relu'] as const;
+export type Activation = (typeof activations)[number];
+
+export interface Gpt2Config extends ModelConfig {
+  /** GPT-2 has gelu_new, the tanh approximation; nanoGPT gelu, the exact one; the original Transformer relu. */
+  readonly activation: Activation;
+  /** F: hidden channels of the MLP; 4·nEmbd, as in GPT-2, where absent. */
+  readonly nInner?: number | undefined;
+  /** GPT-2 learns its positions; the original Transformer has fixed sine waves. */
+  readonly positions: 'learned' | 'sinusoidal';
+  /** Where LayerNorm is: before each sublayer (GPT-2) or after each residual sum (the original Transformer). */
+  readonly norm: 'pre' | 'post';
+  /** ε under the root of LayerNorm. */
+  readonly layerNormEpsilon: number;
+}
+
+const fields = {
+  activation: { rule: oneOf(activations), default: 'gelu_new' },
+  nInner: { rule: optional(positive), default: undefined },
+  positions: { rule: oneOf(['learned', 'sinusoidal']), default: 'learned' },
+  norm: { rule: oneOf(['pre', 'post']), default: 'pre' },
+  layerNormEpsilon: { rule: share, default: 1e-5 },
+} as const satisfies Record<Exclude<keyof Gpt2Config, keyof ModelConfig>, ConfigField>;
+
+/** GPT-2's choices for everything but its size. */
+export const gpt2Defaults = {
+  arch: 'gpt2',
+  tieWordEmbeddings: true,
+  activation: fields.activation.default,
+  positions: fields.positions.default,
+  norm: fields.norm.default,
+  layerNormEpsilon: fields.layerNormEpsilon.default,
+} as const satisfies Partial<Gpt2Config>;
+
+const mlpWidth = ({ nInner, nEmbd }: Gpt2Config): number => nInner ?? 4 * nEmbd;
+
+function check(config: Gpt2Config): void {
+  checkWholeNumber('nInner', mlpWidth(config));
+  checkHeads(config);
+  if (!(config.layerNormEpsilon > 0 && config.layerNormEpsilon < 1))
+    throw new UsageError(
+      `the LayerNorm epsilon is ${config.layerNormEpsilon}; it must be above 0 and below 1`,
+    );
+}
+
+/**
+ * Weights are stored [in,out] (Conv1D), so y = x·W + b. Weight decay acts on matrices only: embeddings and weights, but no
+ * biases and no LayerNorm.
+ *
+ * Initialisation is GPT-2's: normal, std 0.02, and 0.02/√(2L) for the projections that end a residual branch, so that
+ * the residual stream's variance does not grow with depth (section 2.3).
+ */
+function parameters(config: Gpt2Config): Parameter[] {
+  const { nLayer: L, nEmbd: C, vocabSize: V, blockSize: T } = config;
+  const F = mlpWidth(config);
+  const weight: Init = { kind: 'normal', std: 0.02 };
+  const projection: Init = { kind: 'normal', std: 0.02 / Math.sqrt(2 * L) };
+  const table: Parameter[] = [];
+
+  const add = (kind: string, shape: number[], init: Init, role: Role, part: Part, layer?: number): void => {
+    const isTrained = init.kind !== 'sinusoidal';
+    table.push({
+      name: layer === undefined ? kind : `h.${layer}.${kind}`,
+      shape,
+      init,
+      role,
+      part,
+      ...(layer === undefined ? {} : { layer }),
+      isTrained,
+      isDecayed: isTrained && shape.length >= 2,
+      kind,
+    });
+  };
+  const linear = (name: string, from: number, to: number, init: Init, part: Part, layer: number): void => {
+    add(`${name}.weight`, [from, to], init, 'linear weight', part, layer);
+    add(`${name}.bias`, [to], { kind: 'constant', value: 0 }, 'vector', part, layer);
+  };
+  const layerNorm = (name: string, layer?: number): void => {
+    add(`${name}.weight`, [C], { kind: 'constant', value: 1 }, 'vector', 'LayerNorm', layer);
+    add(`${name}.bias`, [C], { kind: 'constant', value: 0 }, 'vector', 'LayerNorm', layer);
+  };
+
+  add('wte.weight', [V, C], weight, 'token embedding', 'token embedding');
+  const positions: Init = config.positions === 'learned' ? weight : { kind: 'sinusoidal' };
+  add('wpe.weight', [T, C], positions, 'position embedding', 'positions');
+  for (let l = 0; l < L; l++) {
+    layerNorm('ln_1', l);
+    linear('attn.c_attn', C, 3 * C, weight, 'attention', l); // q, k and v side by side
+    linear('attn.c_proj', C, C, projection, 'attention', l);
+    layerNorm('ln_2', l);
+    linear('mlp.c_fc', C, F, weight, 'MLP', l);
+    linear('mlp.c_proj', F, C, projection, 'MLP', l);
+  }
+  if (config.norm === 'pre') layerNorm('ln_f'); // post-LN ends every block normalised already
+  if (!config.tieWordEmbeddings) add(HEAD, [V, C], weight, 'output head', 'output head');
+  return table;
+}
+
+const HEAD = 'lm_head.weight';
+
+/** The op of each activation. */
+const activationOps = { gelu_new: 'gelu', gelu: 'geluErf', relu: 'relu' } as const satisfies Record<
+  Activation,
+  string
+>;
+
+/** A stack of blocks, each of which reads the residual stream x twice and adds what attention and the MLP make of it. */
+function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: ForwardInputs): ForwardPass {
+  const { nLayer, nHead, norm, layerNormEpsilon } = config;
+  const randomness = { rng: inputs.rng, probability: inputs.dropout };
+  let sites = 0; // every dropout draws from its own site
+  const dropout = (x: Value): Value => {
+    const site = sites++;
+    return inputs.dropout > 0 ? t.scope('dropout', () => t.dropout(x, randomness, site)) : x;
+  };
+  const linear = (x: Value, name: string): Value =>
+    t.scope(name, () => t.linear(x, p(`${name}.weight`), p(`${name}.bias`), inputs));
+  const layerNorm = (x: Value, name: string): Value =>
+    t.scope(name, () => t.layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), layerNormEpsilon));
+
+  const qkvs: Value[] = [];
+  const attention = (x: Value, l: number): Value => {
+    const qkv = linear(x, `h.${l}.attn.c_attn`); // [B,T,3C]
+    qkvs.push(qkv);
+    const cache = inputs.caches?.[l];
+    const y = t.scope(`h.${l}.attn`, () =>
+      cache === undefined
+        ? t.attention(qkv, nHead, randomness, sites++)
+        : cachedAttention(t, qkv, inputs.positions, cache),
+    ); // [B,T,C]
+    return dropout(linear(y, `h.${l}.attn.c_proj`)); // [B,T,C]
+  };
+  const mlp = (x: Value, l: number): Value => {
+    const hidden = linear(x, `h.${l}.mlp.c_fc`); // [B,T,F], F = 4C by default
+    const active = t.scope(`h.${l}.mlp`, () => t[activationOps[config.activation]](hidden));
+    return dropout(linear(active, `h.${l}.mlp.c_proj`)); // [B,T,C]
+  };
+  const residual = (x: Value, y: Value, l: number): Value => t.scope(`h.${l}.residual`, () => t.add(x, y));
+
+  let x = t.scope('embedding', () =>
+    dropout(t.add(t.embedding(inputs.ids, p('wte.weight')), t.embedding(inputs.positions, p('wpe.weight')))),
+  ); // [B,T,C]
+  const residuals = [x];
+  for (let l = 0; l < nLayer; l++) {
+    if (norm === 'pre') {
+      x = residual(x, attention(layerNorm(x, `h.${l}.ln_1`), l), l);
+      x = residual(x, mlp(layerNorm(x, `h.${l}.ln_2`), l), l);
+    } else {
+      // Vaswani et al. 2017, section 3.1: LayerNorm(x + Sublayer(x))
+      x = layerNorm(residual(x, attention(x, l), l), `h.${l}.ln_1`);
+      x = layerNorm(residual(x, mlp(x, l), l), `h.${l}.ln_2`);
+    }
+    residuals.push(x);
+  }
+  return { hidden: finalNorm(t, config, p, x), residuals, qkv: qkvs };
+}
+
+const finalNorm = (t: Tape, { norm, layerNormEpsilon }: Gpt2Config, p: ParameterLookup, x: Value): Value =>
+  norm === 'pre'
+    ? t.scope('ln_f', () => t.layerNorm(x, p('ln_f.weight'), p('ln_f.bias'), layerNormEpsilon))
+    : x;
+
+const head = (t: Tape, { tieWordEmbeddings }: Gpt2Config, p: ParameterLookup, hidden: Value): Value =>
+  t.scope('lm_head', () =>
+    t.linear(hidden, p(tieWordEmbeddings ? 'wte.weight' : HEAD), null, { transposed: true }),
+  );
+
+/** `transformers`' names of the activations that we compute; several are one function. */
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  gelu_new: 'gelu_new',
+  gelu_pytorch_tanh: 'gelu_new',
+  gelu_python_tanh: 'gelu_new',
+  gelu_fast: 'gelu_new',
+  gelu_accurate: 'gelu_new',
+  gelu: 'gelu',
+  gelu_python: 'gelu',
+  relu: 'relu',
+};
+
+/** `transformers` has no class for post-LN models. A model_type of their own makes it refuse them instead of computing something else. */
+const POST_NORM = { modelType: 'gpt-trainer', class: 'PostNormGPT' };
+const PREFIX = 'transformer.';
+
+const huggingFace: HuggingFaceFormat<Gpt2Config> = {
+  modelTypes: ['gpt2', POST_NORM.modelType],
+  toConfigJson: (config) => ({
+    architectures: [config.norm === 'pre' ? 'GPT2LMHeadModel' : POST_NORM.class],
+    model_type: config.norm === 'pre' ? 'gpt2' : POST_NORM.modelType,
+    vocab_size: config.vocabSize,
+    n_positions: config.blockSize,
+    n_ctx: config.blockSize,
+    n_embd: config.nEmbd,
+    n_layer: config.nLayer,
+    n_head: config.nHead,
+    n_inner: config.nInner ?? null,
+    activation_function: config.activation,
+    resid_pdrop: config.dropout,
+    embd_pdrop: config.dropout,
+    attn_pdrop: config.dropout,
+    layer_norm_epsilon: config.layerNormEpsilon,
+    initializer_range: 0.02,
+    scale_attn_weights: true,
+    tie_word_embeddings: config.tieWordEmbeddings,
+    use_cache: true,
+  }),
+  toOwnFields: ({ positions, norm }) => ({ position_embedding: positions, norm_position: norm }), // the table of positions is saved either way
+  factFields: ['n_head', 'activation_function', 'layer_norm_epsilon', 'position_embedding', 'norm_position'],
+  fromConfigJson,
+  toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
+  fromTensorName: (name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name),
+  isBuffer: (name) => /\.attn\.(bias|masked_bias)$/.test(name), // causal masks
+};
+
+/** Options of `GPT2Config` that compute the same function in another way are accepted. */
+function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
+  const activation = ACTIVATIONS[json.oneOf('activation_function', Object.keys(ACTIVATIONS))];
+  const positions = json.oneOf('position_embedding', ['learned', 'sinusoidal'] as const);
+  const norm = json.oneOf('norm_position', ['pre', 'post'] as const);
+  const isScaled = json.oneOf('scale_attn_weights', [true, false]);
+  const isScaledByLayer = json.oneOf('scale_attn_by_inverse_layer_idx', [false, true]);
+  json.oneOf('reorder_and_upcast_attn', [false, true]); // the order of operations: the result is the same but for rounding
+  json.oneOf('add_cross_attention', [false]);
+  const tieWordEmbeddings = json.oneOf('tie_word_embeddings', [true, false]);
+  const config: Gpt2Config = {
+    arch: gpt2Defaults.arch,
+    vocabSize: json.wholeNumber('vocab_size'),
+    blockSize: json.wholeNumber('n_positions'),
+    nLayer: json.wholeNumber('n_layer'),
+    nHead: json.wholeNumber('n_head'),
+    nEmbd: json.wholeNumber('n_embd'),
+    dropout: json.share('resid_pdrop', 0),
+    layerNormEpsilon: json.share('layer_norm_epsilon', 1e-5),
+    activation,
+    tieWordEmbeddings,
+    positions,
+    norm,
+  };
+  const { nHead, nEmbd } = config;
+  if (nEmbd % nHead !== 0) json.fail(`"n_head" is ${nHead}, which does not divide "n_embd", ${nEmbd}`);
+  if (config.layerNormEpsilon === 0) json.fail('"layer_norm_epsilon" is 0; it must be above 0');
+  const inner = json.get('n_inner') === undefined ? 4 * nEmbd : json.wholeNumber('n_inner');
+  const modelType = json.get('model_type') ?? 'gpt2';
+  if ((norm === 'post') !== (modelType === POST_NORM.modelType))
+    json.fail(`"model_type" is ${JSON.stringify(modelType)}, but "norm_position" is "${norm}"`);
+
+  // Attention scores are q·k/√D here, so another scale goes into the queries.
+  const unscaled = isScaled ? 1 : Math.sqrt(nEmbd / nHead);
+  return {
+    config: inner === 4 * nEmbd ? config : { ...config, nInner: inner },
+    convert({ kind, layer = 0 }, data) {
+      if (kind.startsWith('attn.c_attn.'))
+        scaleQueries(data, nEmbd, isScaledByLayer ? unscaled / (layer + 1) : unscaled);
+    },
+  };
+}
+
+/** Multiplies q of [q | k | v], the columns of c_attn's weight [C,3C] or its bias [3C]. */
+function scaleQueries(data: Float32Array, C: number, factor: number): void {
+  if (factor === 1) return;
+  for (let row = 0; row < data.length; row += 3 * C) for (let c = 0; c < C; c++) data[row + c] *= factor;
+}
+
+const tiny: Gpt2Config = {
+  ...gpt2Defaults,
+  vocabSize: 11,
+  blockSize: 6,
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 8,
+  dropout: 0.2,
+};
+
+export const gpt2: Architecture<Gpt2Config> = {
+  name: gpt2Defaults.arch,
+  fields,
+  tieWordEmbeddings: gpt2Defaults.tieWordEmbeddings,
+  check,
+  isUnboundedInLength: ({ positions }) => positions === 'sinusoidal',
+  describe: ({ positions, norm, activation }) => `${positions} positions, ${norm}-LayerNorm, ${activation}`,
+  parameters,
+  forward,
+  finalNorm,
+  head,
+  cache: ({ nHead, nEmbd }) => ({ heads: nHead, headSize: nEmbd / nHead }),
+  // Products of queries with keys and of weights with values, forward and backward: 3 · 2 · 2·L·T·C, of which the causal
+  // mask leaves half.
+  attentionFlopsPerToken: ({ nLayer: L, blockSize: T, nEmbd: C }) => 6 * L * T * C,
+  huggingFace,
+  gradientExamples: [
+    { name: 'GPT-2 architecture', config: tiny },
+    { name: 'post-LN, ReLU', config: { ...tiny, norm: 'post', activation: 'relu' } },
+    {
+      name: 'exact GELU, a head of its own, a narrow MLP',
+      config: { ...tiny, activation: 'gelu', tieWordEmbeddings: false, nInner: 5, dropout: 0 },
+    },
+    { name: 'sinusoidal positions', config: { ...tiny, positions: 'sinusoidal', dropout: 0 } },
+  ],
+};

@@ -1,0 +1,44 @@
+/** Reads the fields of a config.json and checks each; the errors name the file and the field. */
+import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+
+export class ConfigReader {
+  readonly #json: Readonly<Record<string, unknown>>;
+  readonly #file: string;
+
+  constructor(json: Readonly<Record<string, unknown>>, file: string) {
+    this.#json = json;
+    this.#file = file;
+  }
+
+  /** @throws UserError, always */
+  fail(message: string, hint = 'models of GPT-2’s architecture can be read'): never {
+    throw new UserError(`${this.#file}: ${message}`, { hint });
+  }
+
+  get(field: string): unknown {
+    return this.#json[field] ?? undefined;
+  }
+
+  /** One of several values; the first is the default. */
+  oneOf<T>(field: string, wanted: readonly T[]): T {
+    const value = (this.get(field) ?? wanted[0]) as T;
+    if (!wanted.includes(value))
+      this.fail(`"${field}" is ${shownJson(value)}; supported: ${wanted.map(shownJson).join(', ')}`);
+    return value;
+  }
+
+  /** A whole number of at least 1. */
+  wholeNumber(field: string): number {
+    const value = this.get(field);
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
+    return this.fail(`"${field}" is ${shownJson(this.#json[field])}, not a whole number of at least 1`);
+  }
+
+  /** A number of at least 0 and below 1. */
+  share(field: string, fallback: number): number {
+    const value = this.get(field) ?? fallback;
+    if (typeof value === 'number' && value >= 0 && value < 1) return value;
+    return this.fail(`"${field}" is ${shownJson(value)}, not a number of at least 0 and below 1`);
+  }
+}
