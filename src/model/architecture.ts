@@ -5,7 +5,7 @@ import type { Tape } from '../autodiff/tape.ts';
 import type { Rule } from '../json-rules.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { ModelConfig } from './config.ts';
-import type { Parameter } from './parameters.ts';
+import type { Parameter } from './parameter.ts';
 
 /** Looks a parameter up by its name in the parameter table. */
 export type ParameterLookup = (name: string) => Value;
@@ -55,10 +55,10 @@ export interface HuggingFaceFormat<Config extends ModelConfig> {
   /** @throws UserError naming the field, if it describes a model that cannot be computed here */
   fromConfigJson(json: ConfigReader): DescribedModel<Config>;
   /** The name of a parameter's tensor under the class with a language-model head, and the parameter's name of a tensor. */
-  toTensorName(parameter: string): string;
-  fromTensorName(tensor: string): string;
+  readonly toTensorName: (parameter: string) => string;
+  readonly fromTensorName: (tensor: string) => string;
   /** Whether a tensor holds no parameters, such as a causal mask that was saved as a buffer. */
-  isBuffer(tensor: string): boolean;
+  readonly isBuffer: (tensor: string) => boolean;
 }
 
 /** A model as its config.json describes it. */

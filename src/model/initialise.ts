@@ -1,6 +1,7 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import type { ModelConfig } from './config.ts';
-import { parameterTable, type Parameter } from './parameters.ts';
+import { parameterTable } from './parameters.ts';
+import type { Parameter } from './parameter.ts';
 
 /**
  * Fills every parameter with its start value. A parameter draws from a stream of its own (seed, its place in the table),

@@ -2,7 +2,8 @@ import type { Recorder, Value } from '../autodiff/graph.ts';
 import { align, type Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from './config.ts';
 import type { ParameterLookup } from './architecture.ts';
-import { elements, parameterTable, type Parameter } from './parameters.ts';
+import { elements, parameterTable } from './parameters.ts';
+import type { Parameter } from './parameter.ts';
 
 /**
  * How parameters lie in one contiguous block: those with weight decay first, then the other trained ones, so that the

@@ -5,6 +5,7 @@
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import { flagOf } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
@@ -46,9 +47,12 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   for (const [name, value] of Object.entries(shape)) {
     const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
     if (given !== undefined && given !== value)
-      throw new UsageError(`${flagOf(name)} is ${String(given)}, but ${initFrom} has ${String(value)}`, {
-        hint: 'leave it out: the model says what its shape is',
-      });
+      throw new UsageError(
+        `${flagOf(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
+        {
+          hint: 'leave it out: the model says what its shape is',
+        },
+      );
   }
   for (const name of VOCABULARY)
     if (options[name] !== undefined)

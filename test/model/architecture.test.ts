@@ -18,7 +18,16 @@ register(parallelGpt2);
 const folder = mkdtempSync(join(tmpdir(), 'architecture-'));
 const corpus = join(folder, 'corpus.txt');
 const outDir = join(folder, 'run');
-const tiny = { nLayer: 2, nHead: 2, nEmbd: 16, blockSize: 16, batchSize: 4, evalInterval: 20, threads: 1 };
+const tiny = {
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 16,
+  blockSize: 16,
+  batchSize: 4,
+  evalInterval: 20,
+  learningRate: 1e-2,
+  threads: 1,
+};
 
 beforeAll(async () => {
   writeFileSync(corpus, 'call me ishmael. some years ago, never mind how long. '.repeat(60));

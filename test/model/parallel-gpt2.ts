@@ -56,7 +56,12 @@ export const parallelGpt2: Architecture<Gpt2Config> = {
       config: {
         ...gpt2Defaults,
         arch: NAME,
-        ...{ vocabSize: 11, blockSize: 6, nLayer: 2, nHead: 2, nEmbd: 8, dropout: 0.2 },
+        vocabSize: 11,
+        blockSize: 6,
+        nLayer: 2,
+        nHead: 2,
+        nEmbd: 8,
+        dropout: 0.2,
       },
     },
   ],

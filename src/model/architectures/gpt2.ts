@@ -18,7 +18,7 @@ import type {
 } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { checkHeads, checkWholeNumber, type ModelConfig } from '../config.ts';
-import type { Init, Parameter, Part, Role } from '../parameters.ts';
+import type { Init, Parameter, Part, Role } from '../parameter.ts';
 
 export const activations = ['gelu_new', 'gelu', 'relu'] as const;
 export type Activation = (typeof activations)[number];
