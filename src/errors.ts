@@ -22,3 +22,16 @@ export type SystemError = NodeJS.ErrnoException & { code: string };
 
 export const isSystemError = (error: unknown): error is SystemError =>
   error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
+
+/** The result, or undefined where a file is missing or damaged: after a UserError or an error of the system. */
+export function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UserError || isSystemError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a check holds; a file that is missing or damaged fails it. */
+export const holds = (check: () => boolean): boolean => attempt(check) === true;

@@ -1,12 +1,13 @@
 /** Models in formats that are not read, with a hint on how to convert each into a model folder. */
-import { closeSync, existsSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { openRegularFile } from '../read-file.ts';
+import { hasOwnConfig } from './own-config.ts';
 import { hintForMissingRun } from './runs.ts';
 import { INDEX, WEIGHTS } from './weights.ts';
 
-const COMPLETE = `a model folder has config.json, tokenizer.json and ${WEIGHTS}`;
+const COMPLETE = `a model folder has config.json, ${WEIGHTS}, and tokenizer.json or vocab.json and merges.txt`;
 
 /** GPT-2's names on the Hugging Face hub, under openai-community. */
 const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl']);
@@ -14,14 +15,24 @@ const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-la
 /** Why a path is not a model folder; undefined if it has a config.json and weights. */
 export function whyNoModel(path: string): UserError | undefined {
   if (!existsSync(path)) return problem(`there is no model folder ${path}`, hintForMissingModel(path));
+  const foreign = foreignModel(path);
+  if (foreign !== undefined) return foreign;
   if (!statSync(path).isDirectory())
-    return (
-      foreignFile(path) ??
-      problem(`${path} is a file, not a model folder`, 'name the folder that holds config.json')
-    );
+    return problem(`${path} is a file, not a model folder`, 'name the folder that holds config.json');
+  const files = readdirSync(path);
+  if (!files.includes('config.json')) return problem(`${path} has no config.json`, COMPLETE);
+  if (hasWeights(files)) return undefined;
+  return hasOwnConfig(path)
+    ? new UserError(`${path} has no ${WEIGHTS}: its training has not saved one yet`)
+    : problem(`${path} has no ${WEIGHTS}`, COMPLETE);
+}
+
+/** Why a file or folder that holds a model cannot be read; undefined if its format is read here, or none of those known. */
+export function foreignModel(path: string): UserError | undefined {
+  if (!statSync(path).isDirectory()) return foreignFile(path);
   const files = readdirSync(path);
   const has = (name: string): boolean => files.includes(name);
-  if (has('config.json') && (has(WEIGHTS) || has(INDEX))) return undefined;
+  if (has('config.json') && hasWeights(files)) return undefined;
   if (has('adapter_config.json'))
     return problem(
       `${path} is a PEFT adapter, not a whole model`,
@@ -33,26 +44,26 @@ export function whyNoModel(path: string): UserError | undefined {
       toSafetensors(path),
     );
   const other = files.find((name) => /\.(gguf|pt)$/.test(name));
-  const foreign = other === undefined ? undefined : foreignFile(join(path, other));
-  if (foreign !== undefined) return foreign;
-  if (!has('config.json')) return problem(`${path} has no config.json`, COMPLETE);
-  return isOurs(path)
-    ? new UserError(`${path} has no ${WEIGHTS}: its training has not saved one yet`)
-    : problem(`${path} has no ${WEIGHTS}`, COMPLETE);
+  return other === undefined ? undefined : foreignFile(join(path, other));
 }
 
+const hasWeights = (files: readonly string[]): boolean => files.includes(WEIGHTS) || files.includes(INDEX);
+
 /** What to do about a path that does not exist: download the model of the Hugging Face hub that it names, or name a run. */
-export function hintForMissingModel(path: string): string {
+export const hintForMissingModel = (path: string): string => hubHint(path) ?? hintForMissingRun(path);
+
+/** How to download the model of the Hugging Face hub that a path names; undefined if it names none. */
+export function hubHint(path: string): string | undefined {
   const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path) && !existsSync(dirname(path));
   const repository = GPT2_NAMES.has(path) ? `openai-community/${path}` : isHubName ? path : undefined;
-  if (repository === undefined) return hintForMissingRun(path);
+  if (repository === undefined) return undefined;
   const files = GPT2_NAMES.has(basename(repository))
     ? ' config.json generation_config.json tokenizer.json model.safetensors'
     : '';
   return `download it first, for instance with: hf download ${repository}${files} --local-dir ${basename(repository)}`;
 }
 
-/** Why a file that holds a model cannot be read; undefined if it is none of those known. */
+/** The same for a file. */
 export function foreignFile(path: string): UserError | undefined {
   const start = firstBytes(path);
   if (start === 'GGUF')
@@ -103,13 +114,3 @@ const python = (program: string): string => `python -c "${program}"`;
 const shown = (path: string): string => (/^[\w./+@ -]+$/.test(path) ? path : 'FOLDER');
 
 const problem = (message: string, hint: string): UserError => new UserError(message, { hint });
-
-/** Whether `gpt train` wrote the config.json. */
-const isOurs = (folder: string): boolean => {
-  const path = join(folder, 'config.json');
-  return (
-    statSync(path).isFile() &&
-    statSync(path).size < 1e6 &&
-    readFileSync(path, 'utf8').includes('"gpt_trainer_format"')
-  );
-};

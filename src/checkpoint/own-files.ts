@@ -4,14 +4,14 @@
  */
 import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError, UserError } from '../errors.ts';
-import { isJsonObject } from '../json.ts';
-import { openRegularFile, readInto, readTextFile } from '../read-file.ts';
+import { holds, UserError } from '../errors.ts';
+import { openRegularFile, readInto } from '../read-file.ts';
 import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
 import { isRunning, LOCK } from './lock.ts';
 import { logNames, logPath } from './logs.ts';
-import { WEIGHTS } from './model-folder.ts';
+import { hasOwnConfig } from './own-config.ts';
 import { openSafetensors } from './safetensors.ts';
+import { WEIGHTS } from './weights.ts';
 
 const DESCRIPTION = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json'];
 /** What a run writes directly into its folder, but for the lock. */
@@ -42,17 +42,10 @@ export function isRun(folder: string): boolean {
   return hasOwnConfig(folder) && hasOwnWeights(folder) && foreignCheckpoints(folder).length === 0;
 }
 
-function hasOwnConfig(folder: string): boolean {
-  return succeeds(() => {
-    const config: unknown = JSON.parse(readTextFile(join(folder, 'config.json'), 1e6));
-    return isJsonObject(config) && config['gpt_trainer_format'] !== undefined;
-  });
-}
-
 function hasOwnWeights(folder: string): boolean {
   const path = join(folder, WEIGHTS);
   if (!existsSync(path)) return true;
-  return succeeds(() => {
+  return holds(() => {
     const weights = openSafetensors(path);
     weights.close();
     return weights.checksum !== undefined;
@@ -84,7 +77,7 @@ export function removeRun(folder: string): void {
 }
 
 const isReport = (path: string): boolean =>
-  succeeds(() => {
+  holds(() => {
     const { fd, size } = openRegularFile(path);
     try {
       const head = Buffer.alloc(Math.min(size, REPORT_HEAD));
@@ -110,15 +103,5 @@ export function sweepTemporaries(folder: string): void {
     if (name === undefined) continue;
     const isBeingWritten = UNLOCKED.has(name) && Number(pid) !== process.pid && isRunning(Number(pid));
     if (!isBeingWritten) rmSync(join(folder, file), { recursive: true, force: true });
-  }
-}
-
-/** Whether a check holds; a file that is missing or not of its kind fails it. */
-function succeeds(check: () => boolean): boolean {
-  try {
-    return check();
-  } catch (error) {
-    if (error instanceof UserError || error instanceof SyntaxError || isSystemError(error)) return false;
-    throw error;
   }
 }

@@ -5,7 +5,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { isSystemError, UserError } from '../errors.ts';
+import { attempt, holds, UserError } from '../errors.ts';
 import { parseJsonObject } from '../json.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
@@ -155,15 +155,3 @@ const isIntact = (path: string, step: number, checksum?: string): boolean =>
   });
 
 const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-
-/** The result, or undefined if a file is missing or damaged. */
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof UserError || isSystemError(error)) return undefined;
-    throw error;
-  }
-}
-
-const holds = (check: () => boolean): boolean => attempt(check) === true;

@@ -12,27 +12,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
-import { refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, syncFolder } from '../write-file.ts';
-import { hintForMissingRun } from './runs.ts';
 import { openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
-import {
-  checkpointName,
-  checkpointsOf,
-  checkpointUpTo,
-  foreignCheckpoints,
-  isTrainerCheckpoint,
-  latestCheckpoint,
-  latestTrainerCheckpoint,
-  stateFileOf,
-} from './checkpoint-folders.ts';
+import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
 import { keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
 import { modelFacts, WEIGHTS, writeModelDescription, writeWeights } from './model-folder.ts';
-import { isRun, isVacant, removeRun, RUN_FILES, sweepTemporaries } from './own-files.ts';
+import { isRun, isVacant, removeRun, sweepTemporaries } from './own-files.ts';
 import { planRestoration } from './restore-run.ts';
+import { checkResumable, withoutCheckpoint } from './resumable.ts';
 import type { TrainerState } from './trainer-state.ts';
 
 /** A run that is being written, by this process alone. */
@@ -152,44 +142,6 @@ export function resumeRun(folder: string): ResumedRun {
     lock.release();
     throw error;
   }
-}
-
-/** @throws UserError unless the folder is a run with a checkpoint, and holds nothing that would be in the way */
-function checkResumable(folder: string): void {
-  if (!existsSync(folder))
-    throw new UserError(`there is no run ${folder}`, { hint: hintForMissingRun(folder) });
-  if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file, not a run`);
-  for (const { folder: link } of foreignCheckpoints(folder)) refuseLink(link);
-  if (latestCheckpoint(folder) === undefined) throw withoutCheckpoint(folder);
-  for (const file of [...RUN_FILES, LOCK]) refuseLink(join(folder, file));
-  const [foreign] = foreignCheckpoints(folder);
-  if (foreign !== undefined)
-    throw new UserError(
-      `${foreign.folder} is ${isTrainerCheckpoint(foreign.folder) ? "a checkpoint of Hugging Face's Trainer" : 'no complete checkpoint'}`,
-      { hint: 'move it out of the run, which is going to use that name' },
-    );
-}
-
-/** Why a folder cannot be resumed that has no checkpoint in it. */
-function withoutCheckpoint(folder: string): UserError {
-  if (stateFileOf(folder) !== undefined)
-    return new UserError(`${folder} is a checkpoint, not a run`, {
-      hint: 'name the run, the folder it is in',
-    });
-  if (isTrainerCheckpoint(folder) || latestTrainerCheckpoint(folder) !== undefined)
-    return new UserError(
-      `${folder} was written by Hugging Face's Trainer, whose runs cannot be resumed here`,
-      {
-        hint: `to train its model further in a new run: gpt train FILE --init-from ${folder}`,
-      },
-    );
-  if (isRun(folder))
-    return new UserError(`${folder} has no checkpoint to resume from`, {
-      hint: 'start it again with --overwrite',
-    });
-  return new UserError(`${folder} has no checkpoint to resume from`, {
-    hint: 'name the folder of a run: the one with checkpoint-… in it',
-  });
 }
 
 interface Writing {

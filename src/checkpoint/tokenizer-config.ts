@@ -35,10 +35,10 @@ export const toTokenizerConfigJson = (
 /**
  * The tokenizer settings of a folder that are not in tokenizer.json, or in vocab.json and merges.txt.
  *
- * @param room rows of the embedding, 0 if there is no model
+ * @param embeddingRows of the model that the tokenizer belongs to; 0 if there is none
  * @throws UserError that names the file and the field, if it asks for something that is not supported
  */
-export function readTokenizerSettings(folder: string, room: number): TokenizerSettings {
+export function readTokenizerSettings(folder: string, embeddingRows: number): TokenizerSettings {
   const read = (name: string): JsonObject | undefined => readOptionalJson(join(folder, name));
   const fail = refuseIn(join(folder, TOKENIZER_CONFIG));
   const given = read(TOKENIZER_CONFIG);
@@ -76,7 +76,7 @@ export function readTokenizerSettings(folder: string, room: number): TokenizerSe
     // Other classes leave both to tokenizer.json.
     addPrefixSpace: isGpt2 && !isAlone ? config['add_prefix_space'] === true : noSettings.addPrefixSpace,
     addBosToken: hasJson ? undefined : config['add_bos_token'] === true,
-    room,
+    embeddingRows,
   };
 }
 

@@ -14,10 +14,10 @@ const LARGEST = 256e6;
 
 /**
  * @param path a tokenizer.json, or a folder that has one or the older pair
- * @param room rows of the embedding, if it belongs to a model
+ * @param embeddingRows of the model that the tokenizer belongs to; 0 if there is none
  * @throws UserError that names the file and what is wrong with it
  */
-export function readTokenizer(path: string, room = 0): Tokenizer {
+export function readTokenizer(path: string, embeddingRows = 0): Tokenizer {
   if (!existsSync(path))
     throw new UserError(`there is no file or folder ${path}`, { hint: hintForMissingModel(path) });
   if (!statSync(path).isDirectory()) {
@@ -28,7 +28,7 @@ export function readTokenizer(path: string, room = 0): Tokenizer {
   const [json, vocab, merges] = ['tokenizer.json', 'vocab.json', 'merges.txt'].map((name) =>
     join(path, name),
   );
-  const settings = readTokenizerSettings(path, room);
+  const settings = readTokenizerSettings(path, embeddingRows);
   if (existsSync(json)) return tokenizerFromJson(readTextFile(json, LARGEST), json, settings);
   if (existsSync(vocab) && existsSync(merges))
     return bpeFromVocabAndMerges(
@@ -36,7 +36,7 @@ export function readTokenizer(path: string, room = 0): Tokenizer {
       { file: merges, text: readTextFile(merges, LARGEST) },
       settings,
     );
-  throw new UserError(`${path} has no tokenizer.json`, {
-    hint: 'a model folder has config.json, tokenizer.json and model.safetensors',
+  throw new UserError(`${path} has no tokenizer.json, nor vocab.json and merges.txt`, {
+    hint: 'copy the tokenizer of the model there: tokenizer.json, or vocab.json and merges.txt',
   });
 }

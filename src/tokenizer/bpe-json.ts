@@ -11,7 +11,7 @@ import {
   type AddedToken,
 } from './added-tokens.ts';
 import { firstToken, templateWithFirst } from './post-processor.ts';
-import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { asObject, onlyStep, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { specialTokensOf, withDefaultToken, type TokenizerSettings } from './tokenizer-settings.ts';
 import type { SpecialTokens } from './tokenizer.ts';
 
@@ -72,13 +72,13 @@ export function isBpeJson(json: JsonObject): boolean {
 
 /** Reads tokenizer.json after checking everything in it that ids and text depend on. */
 export function readBpe(json: JsonObject, fail: Refuse, settings: TokenizerSettings): BpeModel {
-  if ((json['normalizer'] ?? null) !== null) fail('"normalizer" is set, which is not supported');
-  const cut = asObject(json['pre_tokenizer']);
+  if (onlyStep(json, 'normalizer') !== undefined) fail('"normalizer" is set, which is not supported');
+  const cut = asObject(onlyStep(json, 'pre_tokenizer'));
   if (cut['type'] !== 'ByteLevel') fail('"pre_tokenizer" is not of type ByteLevel');
   const spaced = cut['add_prefix_space'];
   if (typeof spaced !== 'boolean') return fail('"pre_tokenizer.add_prefix_space" is not true or false');
   if ((cut['use_regex'] ?? true) !== true) fail('"pre_tokenizer.use_regex" is not true');
-  if (asObject(json['decoder'])['type'] !== 'ByteLevel') fail('"decoder" is not of type ByteLevel');
+  if (asObject(onlyStep(json, 'decoder'))['type'] !== 'ByteLevel') fail('"decoder" is not of type ByteLevel');
   const first = firstToken(json['post_processor'], fail);
   const model = asObject(json['model']);
   for (const field of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'])
@@ -135,7 +135,8 @@ function bpeModel(
   const ids = new Map(Object.entries(vocab));
   for (const { content, id } of added) if (!ids.has(content)) ids.set(content, id);
   // Of tokenizer.json by itself only what it lists is special: no other file declares further tokens special.
-  const known = added.length > 0 && given.room === 0 ? added.map(({ content }) => content) : ids.keys();
+  const known =
+    added.length > 0 && given.embeddingRows === 0 ? added.map(({ content }) => content) : ids.keys();
   const settings = withDefaultToken(given, new Set(known), ids.size);
   const addedIds = addTokens(ids, [...added, ...settings.added], failOfVocab);
   const tokens = tokensInOrder([...ids], 'model.vocab', failOfVocab);

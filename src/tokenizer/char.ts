@@ -3,28 +3,19 @@
  * tinyshakespeare get the ids nanoGPT gives them; `<unk>` comes last.
  */
 import { shownJson } from '../json.ts';
-import { idsByText } from './added-tokens.ts';
-import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
+import type { OrdinaryEncoder } from './special-tokens.ts';
 import type { JsonObject, Refuse } from './tokenizer-json.ts';
 import type { TokenizerSettings } from './tokenizer-settings.ts';
 import {
   knownIds,
   NO_ID,
-  selectVocabulary,
-  textOfTokens,
-  UNK,
   type Tokenizer,
   type Unknown,
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
-import {
-  isWordLevel,
-  newWordLevel,
-  readWordLevel,
-  wordLevelJson,
-  type WordLevelModel,
-} from './word-level-json.ts';
+import { isWordLevel, newWordLevel, readWordLevel, type WordLevelModel } from './word-level-json.ts';
+import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './word-level.ts';
 
 /** One character, line breaks included: `.` would leave those together. */
 const CHAR_PATTERN = '[\\s\\S]';
@@ -33,7 +24,7 @@ export const createCharTokenizer = (vocabulary: readonly string[]): Tokenizer =>
   charTokenizer(newWordLevel(vocabulary));
 
 function charTokenizer(model: WordLevelModel): Tokenizer {
-  const { tokens, unkId, added, special } = model;
+  const { tokens, unkId } = model;
   // Characters of the basic plane are looked up in a table of UTF-16 units; the others, two units long, in a map.
   const table = new Int32Array(0x10000).fill(-1);
   const others = new Map<number, number>();
@@ -43,19 +34,11 @@ function charTokenizer(model: WordLevelModel): Tokenizer {
     if (point < 0x10000) table[point] = id;
     else others.set(point, id);
   });
-  const ids = idsByText(tokens, added);
-  return {
+  return wordLevelTokenizer(model, {
     kind: 'char',
-    vocabSize: tokens.length,
-    unkId,
-    special,
-    vocabulary: tokens,
-    encoder: (onUnknown) =>
-      encoderAround((report) => charEncoder(table, others, unkId, report), { ids, unkId, onUnknown }),
-    cut: cutAround(ids),
-    ...textOfTokens(tokens),
-    toJSON: () => wordLevelJson(model, CHAR_PATTERN),
-  };
+    pattern: CHAR_PATTERN,
+    ordinary: (onUnknown) => charEncoder(table, others, unkId, onUnknown),
+  });
 }
 
 function charEncoder(
@@ -110,32 +93,29 @@ function characterJoiner(): (piece: string, final: boolean) => string {
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc00;
 
-export function charVocabulary(options: VocabularyOptions): VocabularyBuilder {
+export const charVocabulary = (options: VocabularyOptions): VocabularyBuilder =>
+  wordLevelVocabulary(characterCounter(), options, 'code point', createCharTokenizer);
+
+function characterCounter(): TokenCounter {
   const table = new Float64Array(0x10000);
   const others = new Map<number, number>();
   const wholeCharacters = characterJoiner();
-  const split = specialTokenSplitter([UNK]);
-  const countPoints = (text: string): void => {
-    for (let i = 0; i < text.length; i++) {
-      const point = text.codePointAt(i)!;
-      if (point > 0xffff) {
-        others.set(point, (others.get(point) ?? 0) + 1);
-        i++;
-      } else table[point]++;
-    }
-  };
-  const count = (piece: string, final: boolean): void => {
-    for (const { text, special } of split(piece, final))
-      countPoints(wholeCharacters(text, final || special !== undefined));
-  };
   return {
-    push: (text) => count(text, false),
-    end() {
-      count('', true);
+    add(piece, final) {
+      const text = wholeCharacters(piece, final);
+      for (let i = 0; i < text.length; i++) {
+        const point = text.codePointAt(i)!;
+        if (point > 0xffff) {
+          others.set(point, (others.get(point) ?? 0) + 1);
+          i++;
+        } else table[point]++;
+      }
+    },
+    counts() {
       const counts = new Map<string, number>();
       table.forEach((n, point) => n > 0 && counts.set(String.fromCodePoint(point), n));
       for (const [point, n] of others) counts.set(String.fromCodePoint(point), n);
-      return createCharTokenizer(selectVocabulary(counts, options, 'code point'));
+      return counts;
     },
   };
 }

@@ -23,6 +23,19 @@ export const refuse =
 export const asObject = (value: unknown): JsonObject =>
   typeof value === 'object' && value !== null ? (value as JsonObject) : {};
 
+/** The field of a Sequence that lists its members. */
+const MEMBERS = { normalizer: 'normalizers', pre_tokenizer: 'pretokenizers', decoder: 'decoders' } as const;
+
+/** A step of tokenization: undefined if there is none. A Sequence of one is its only member, and a Sequence of none nothing. */
+export function onlyStep(json: JsonObject, field: keyof typeof MEMBERS): unknown {
+  let step = json[field];
+  for (;;) {
+    const { type, [MEMBERS[field]]: members } = asObject(step);
+    if (type !== 'Sequence' || !Array.isArray(members) || members.length > 1) return step ?? undefined;
+    step = members[0];
+  }
+}
+
 /**
  * The tokens of a vocabulary in the order of their ids, which must be 0, 1, 2, …
  *

@@ -15,8 +15,8 @@ export interface TokenizerSettings {
   readonly addPrefixSpace: boolean | undefined;
   /** Whether each text starts with the bos_token; undefined: as tokenizer.json says. */
   readonly addBosToken: boolean | undefined;
-  /** Rows of the embedding: tokens that are only implied get no ids beyond. */
-  readonly room: number;
+  /** Tokens that are only implied get no ids from here on. 0 if there is no model. */
+  readonly embeddingRows: number;
 }
 
 /** Of a file by itself: `<|endoftext|>` has its roles if it is an added token. */
@@ -27,13 +27,14 @@ export const noSettings: TokenizerSettings = {
   defaultToken: '<|endoftext|>',
   addPrefixSpace: undefined,
   addBosToken: undefined,
-  room: 0,
+  embeddingRows: 0,
 };
 
 const BOUNDARIES = ['bos_token', 'eos_token', 'unk_token'];
 
 /**
- * The settings with their default token in the roles and among those to add, if it is known or there is room for it.
+ * The settings with their default token in the roles and among those to add, if it is known or the embedding has a
+ * row for it.
  *
  * @param known tokens that may be special
  * @param size how many tokens the vocabulary has
@@ -43,12 +44,12 @@ export function withDefaultToken(
   known: ReadonlySet<string>,
   size: number,
 ): TokenizerSettings {
-  const { defaultToken: content, roles, room } = settings;
+  const { defaultToken: content, roles, embeddingRows } = settings;
   const open = BOUNDARIES.filter((role) => roles[role] === undefined);
   if (content === undefined || open.length === 0) return settings;
   const added = [...settings.added, { content, id: undefined, special: true }];
   const isKnown = known.has(content) || settings.added.some((token) => token.content === content);
-  if (!isKnown && size >= room) return settings;
+  if (!isKnown && size >= embeddingRows) return settings;
   return {
     ...settings,
     added,

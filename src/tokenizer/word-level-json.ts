@@ -4,7 +4,7 @@
  */
 import { addedTokensJson, addTokens, readAddedTokens, type AddedIds } from './added-tokens.ts';
 import { addsNothing } from './post-processor.ts';
-import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { asObject, onlyStep, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
 import { UNK, type SpecialTokens } from './tokenizer.ts';
 
@@ -55,18 +55,19 @@ export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern:
 /** Whether a tokenizer.json is a WordLevel model behind this pattern. */
 export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
   asObject(json['model'])['type'] === 'WordLevel' &&
-  asObject(asObject(json['pre_tokenizer'])['pattern'])['Regex'] === pattern;
+  asObject(asObject(onlyStep(json, 'pre_tokenizer'))['pattern'])['Regex'] === pattern;
 
 /**
  * Reads tokenizer.json after checking everything in it. In folders from before `<unk>` was an added token, its text is the
  * characters that it looks like.
  */
 export function readWordLevel(json: JsonObject, fail: Refuse, settings: TokenizerSettings): WordLevelModel {
-  for (const field of ['normalizer', 'truncation', 'padding'])
+  if (onlyStep(json, 'normalizer') !== undefined) fail('"normalizer" is set, which is not supported');
+  for (const field of ['truncation', 'padding'])
     if ((json[field] ?? null) !== null) fail(`"${field}" is set, which is not supported`);
   if (!addsNothing(json['post_processor'])) fail('"post_processor" adds tokens to each text');
-  if (asObject(json['decoder'])['type'] !== 'Fuse') fail('"decoder" is not of type Fuse');
-  const split = asObject(json['pre_tokenizer']);
+  if (asObject(onlyStep(json, 'decoder'))['type'] !== 'Fuse') fail('"decoder" is not of type Fuse');
+  const split = asObject(onlyStep(json, 'pre_tokenizer'));
   if (split['type'] !== 'Split' || split['behavior'] !== 'Isolated' || split['invert'] === true)
     fail('"pre_tokenizer" is not a Split with behavior Isolated');
   const model = asObject(json['model']);

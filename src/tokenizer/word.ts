@@ -1,33 +1,24 @@
 /**
  * The word tokenizer: words, punctuation and white space are tokens (word-pieces.ts says how text is cut). Decoding gives back
- * the very text as long as every piece is in the vocabulary; a piece that is not becomes `<unk>` as a whole, the space in
+ * the text as long as every piece is in the vocabulary; a piece that is not becomes `<unk>` as a whole, the space in
  * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
  */
-import { idsByText } from './added-tokens.ts';
 import { PieceTable } from './piece-table.ts';
 import { LONGEST_WORD, PieceCounter, pieceCutter } from './pieces.ts';
-import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
+import type { OrdinaryEncoder } from './special-tokens.ts';
 import { countPoints, textOf, UnitReader } from './text-units.ts';
 import type { JsonObject, Refuse } from './tokenizer-json.ts';
 import type { TokenizerSettings } from './tokenizer-settings.ts';
 import {
   knownIds,
   NO_ID,
-  selectVocabulary,
-  textOfTokens,
-  UNK,
   type Tokenizer,
   type Unknown,
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
-import {
-  isWordLevel,
-  newWordLevel,
-  readWordLevel,
-  wordLevelJson,
-  type WordLevelModel,
-} from './word-level-json.ts';
+import { isWordLevel, newWordLevel, readWordLevel, type WordLevelModel } from './word-level-json.ts';
+import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './word-level.ts';
 import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 
 export const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
@@ -35,7 +26,7 @@ export const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
 
 /** @param rule how text is cut: a tokenizer keeps the rule that its vocabulary was collected with */
 function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
-  const { tokens, unkId, added, special } = model;
+  const { tokens, unkId } = model;
   const table = new PieceTable();
   const reader = new UnitReader();
   for (const token of tokens) {
@@ -43,19 +34,11 @@ function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
     table.add(units, 0, length);
     reader.keep(length);
   }
-  const ids = idsByText(tokens, added);
-  return {
+  return wordLevelTokenizer(model, {
     kind: 'word',
-    vocabSize: tokens.length,
-    unkId,
-    special,
-    vocabulary: tokens,
-    encoder: (onUnknown) =>
-      encoderAround((report) => wordEncoder(rule, table, unkId, report), { ids, unkId, onUnknown }),
-    cut: cutAround(ids),
-    ...textOfTokens(tokens),
-    toJSON: () => wordLevelJson(model, rule.pattern),
-  };
+    pattern: rule.pattern,
+    ordinary: (onUnknown) => wordEncoder(rule, table, unkId, onUnknown),
+  });
 }
 
 function wordEncoder(
@@ -88,20 +71,14 @@ function wordEncoder(
   };
 }
 
-export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
+export const wordVocabulary = (options: VocabularyOptions): VocabularyBuilder =>
+  wordLevelVocabulary(wordCounter(), options, 'frequency', createWordTokenizer);
+
+function wordCounter(): TokenCounter {
   const counter = new PieceCounter(WORDS.starts, LONGEST_WORD);
-  const split = specialTokenSplitter([UNK]);
-  const count = (piece: string, final: boolean): void => {
-    for (const { text, special } of split(piece, final)) counter.push(text, final || special !== undefined);
-  };
   return {
-    push: (text) => count(text, false),
-    end() {
-      count('', true);
-      const { table, counts } = counter;
-      const byText = new Map(counts.map((n, id) => [table.text(id), n]));
-      return createWordTokenizer(selectVocabulary(byText, options, 'frequency'));
-    },
+    add: (piece, final) => counter.push(piece, final),
+    counts: () => new Map(counter.counts.map((n, id) => [counter.table.text(id), n])),
   };
 }
 

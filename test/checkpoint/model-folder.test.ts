@@ -280,6 +280,27 @@ describe('weights in several files', () => {
     openModelFolder(folder).load(into);
     expect(into).toEqual(tensors());
   });
+  test('are read from the cache of the Hugging Face hub, where they are links to blobs/', () => {
+    split();
+    const [snapshots, blobs] = [join(root, 'hub/snapshots'), join(root, 'hub/blobs')];
+    for (const path of [snapshots, blobs]) mkdirSync(path, { recursive: true });
+    for (const n of [1, 2]) {
+      renameSync(join(folder, shard(n)), join(blobs, `hash${n}`));
+      symlinkSync(`../../blobs/hash${n}`, join(folder, shard(n)));
+    }
+    const snapshot = join(snapshots, 'abc123');
+    renameSync(folder, snapshot);
+    const into = empty();
+    openModelFolder(snapshot).load(into);
+    expect(into).toEqual(tensors());
+    // The same links in a folder that is not part of such a cache.
+    mkdirSync(join(root, 'elsewhere'));
+    renameSync(snapshot, join(root, 'elsewhere/abc123'));
+    renameSync(blobs, join(root, 'blobs'));
+    expect(() => openModelFolder(join(root, 'elsewhere/abc123'))).toThrow(
+      'is a link out of the model folder',
+    );
+  });
   test.each<[string, () => void, string]>([
     ['a missing file', () => (split(), rmSync(join(folder, shard(2)))), `${shard(2)} is missing, which`],
     ['a tensor in no file', () => split((map) => (map['x'] = shard(1))), `${shard(1)} lacks the tensor "x"`],

@@ -299,5 +299,5 @@ test('says what else is no run', () => {
   mkdirSync(empty, { recursive: true });
   expect(() => resumeRun(empty)).toThrow(`${empty} has no checkpoint to resume from`);
   expect(() => resumeRun(latest)).toThrow(`${latest} is a checkpoint, not a run`);
-  expect(() => resumeRun(weights)).toThrow(`${weights} is a file, not a run`);
+  expect(() => resumeRun(weights)).toThrow(`${weights} is a file of weights`);
 });

@@ -142,6 +142,18 @@ describe('tokenizer_config.json', () => {
   });
 });
 
+test('a model folder with vocab.json and merges.txt instead of tokenizer.json has the same ids', () => {
+  const path = join(folder, 'tokenizer.json');
+  const { model } = JSON.parse(readFileSync(path, 'utf8')) as { model: { vocab: object; merges: string[] } };
+  rmSync(path);
+  expect(() => openModelFolder(folder)).toThrow('has no tokenizer.json, nor vocab.json and merges.txt');
+  writeFileSync(join(folder, 'vocab.json'), JSON.stringify(model.vocab));
+  writeFileSync(join(folder, 'merges.txt'), ['#version: 0.2', ...model.merges, ''].join('\n'));
+  const read = openModelFolder(folder).tokenizer;
+  expect(read.special).toMatchObject({ startId: 258, endIds: new Set([258]) });
+  expect([...encode(read, 'ab ab<|endoftext|>')]).toEqual([...encode(tokenizer, 'ab ab<|endoftext|>')]);
+});
+
 describe('a literal <unk>', () => {
   const char = createCharTokenizer(['a', 'b', '<unk>']);
 

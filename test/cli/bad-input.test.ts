@@ -492,7 +492,14 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'error: there is no model folder ./nowhere',
     'hint: there is no model under checkpoints/ yet; train one with `gpt train corpus.txt`',
   ],
-  ...['sample -m', 'inspect', 'report', 'tokenize ./corpus.txt -m', 'train ./corpus.txt --init-from'].map(
+  ...[
+    'sample -m',
+    'inspect',
+    'report',
+    'tokenize ./corpus.txt -m',
+    'train ./corpus.txt --init-from',
+    'train --resume',
+  ].map(
     (line) =>
       [
         'a GGUF file',
@@ -549,21 +556,21 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'sample -m ./pictures',
     1,
     'error: ./pictures has no config.json',
-    'hint: a model folder has config.json, tokenizer.json and model.safetensors',
+    'hint: a model folder has config.json, model.safetensors, and tokenizer.json or vocab.json and merges.txt',
   ],
   [
     'a model without config',
     'sample -m ./without-config.json',
     1,
     'error: ./without-config.json has no config.json',
-    'hint: a model folder has config.json, tokenizer.json and model.safetensors',
+    'hint: a model folder has config.json, model.safetensors, and tokenizer.json or vocab.json and merges.txt',
   ],
   [
     'a model without tokenizer',
     'sample -m ./without-tokenizer.json',
     1,
-    'error: ./without-tokenizer.json has no tokenizer.json',
-    'hint: a model folder has config.json, tokenizer.json and model.safetensors',
+    'error: ./without-tokenizer.json has no tokenizer.json, nor vocab.json and merges.txt',
+    'hint: copy the tokenizer of the model there: tokenizer.json, or vocab.json and merges.txt',
   ],
   [
     'a model without weights',
@@ -637,6 +644,41 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     1,
     'error: ./pictures has no checkpoint to resume from',
     'hint: name the folder of a run: the one with checkpoint-… in it',
+  ],
+  [
+    'a name of the hub to resume',
+    'train --resume distilbert/distilgpt2',
+    1,
+    'error: there is no run distilbert/distilgpt2',
+    'hint: download it first, for instance with: hf download distilbert/distilgpt2 --local-dir distilgpt2; then train it in a new run with --init-from',
+  ],
+  [
+    'a run that does not exist',
+    'train --resume ./nowhere',
+    1,
+    'error: there is no run ./nowhere',
+    'hint: there is no model under checkpoints/ yet; train one with `gpt train corpus.txt`',
+  ],
+  [
+    'a file to resume',
+    'train --resume ./corpus.txt',
+    1,
+    'error: ./corpus.txt is a file, not a run',
+    'hint: name the folder of a run: the one with checkpoint-… in it',
+  ],
+  [
+    'an adapter to resume',
+    'train --resume ./adapter',
+    1,
+    'error: ./adapter is a PEFT adapter, not a whole model',
+    `hint: merge it into its base model: python -c "from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('./adapter').merge_and_unload().save_pretrained('merged')", and copy the base model's tokenizer files there`,
+  ],
+  [
+    'a model without a checkpoint to resume',
+    'train --resume ./model',
+    1,
+    'error: ./model is a model without a checkpoint to resume from',
+    'hint: to train its model further in a new run: gpt train FILE --init-from ./model',
   ],
   [
     'a tokenizer for the folder of a model',

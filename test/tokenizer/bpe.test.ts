@@ -184,6 +184,23 @@ test('of several added tokens the leftmost longest counts, wherever the text is 
   expect([...encode(tokenizer, text)]).toEqual(byUnit);
 });
 
+test('a Sequence of one ByteLevel is that ByteLevel, and a Sequence of no normalizers changes nothing', () => {
+  const tokenizer = learn('ab ab');
+  const file = json(tokenizer);
+  const wrapped = {
+    ...file,
+    normalizer: { type: 'Sequence', normalizers: [] },
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [file.pre_tokenizer] },
+    decoder: { type: 'Sequence', decoders: [file.decoder] },
+  };
+  const read = tokenizerFromJson(JSON.stringify(wrapped), 'tokenizer.json');
+  expect([...encode(read, ' ab ba')]).toEqual([...encode(tokenizer, ' ab ba')]);
+  const two = { type: 'Sequence', pretokenizers: [file.pre_tokenizer, { type: 'Digits' }] };
+  expect(() => tokenizerFromJson(JSON.stringify({ ...file, pre_tokenizer: two }), 'tokenizer.json')).toThrow(
+    '"pre_tokenizer" is not of type ByteLevel',
+  );
+});
+
 describe('a tokenizer.json that cannot be used is refused by name', () => {
   test.each<[string, (file: BpeJson) => void, string]>([
     [
