@@ -30,6 +30,7 @@ import {
 import { startShare } from './progress-bar.ts';
 import { printJson } from './json-output.ts';
 import { notice, print, printable } from './terminal.ts';
+import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 
 interface Flags {
   readonly model?: readonly string[];
@@ -116,6 +117,9 @@ async function evaluate(files: string[], flags: Flags): Promise<void> {
     await evaluateMemorization(models, { ...WRITING, ...flags });
     return;
   }
+  if (files.length === 0 && flags.split === undefined)
+    noticeIfTyped('the text', '--split val takes it from the corpus of the model.');
+  else noticeIfTextTyped([...files, flags.baselineText]);
   const texts = flags.split === undefined ? namedTexts(files, flags) : splitText(flags.split, flags);
   const baselines = flags.baselines ? baselineReader(flags.baselineText) : undefined;
   const evaluations: Evaluation[] = [];
@@ -160,10 +164,6 @@ function checkUsage(files: readonly string[], flags: Flags): void {
     flags.split === undefined
   )
     throw new UsageError('--baseline-text is for --baselines, --memorization and --split');
-  if (files.length === 0 && flags.split === undefined && !flags.memorization && process.stdin.isTTY)
-    notice(
-      'Reading the text from the terminal; Ctrl-D ends it. --split val takes it from the corpus of the model.',
-    );
 }
 
 /** A text as one model sees it. */

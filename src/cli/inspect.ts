@@ -15,6 +15,7 @@ import { printOverview } from './inspect/overview.ts';
 import { printNeighbors } from './inspect/neighbors.ts';
 import { argument, nonEmptyText, option, wholeNumber } from './options.ts';
 import { notice } from './terminal.ts';
+import { noticeIfTyped } from './typed-input.ts';
 
 interface Flags {
   readonly neighbors?: string;
@@ -111,6 +112,7 @@ async function whileReading(
 
 /** All of stdin, without the line break that `echo` adds. @throws UserError if it is empty */
 function stdinText(): string {
+  noticeIfTyped('the text');
   const text = [...decodeText(chunksOf(0), 'stdin', { encodingErrors: 'strict' })].join('');
   const trimmed = text.replace(/\r?\n$/, '');
   if (trimmed === '')

@@ -22,6 +22,7 @@ import { addRunOptions } from './run-options.ts';
 import { describeModel, describeTraining } from './run-summary.ts';
 import { printJson } from './json-output.ts';
 import { print, stdoutColors } from './terminal.ts';
+import { noticeIfTextTyped } from './typed-input.ts';
 
 interface HardwareFlags {
   readonly device?: keyof typeof devices;
@@ -107,6 +108,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     color: _color,
     ...options
   } = rest;
+  noticeIfTextTyped([...corpus, options.valFile]);
   let measurement: Activity | undefined;
   const planned = await planRun(
     { corpus, ...options },

@@ -23,6 +23,7 @@ import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
 import { printJson } from './json-output.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
+import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 import { describeVocabulary } from './vocabulary-summary.ts';
 
 interface Flags {
@@ -73,12 +74,14 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   if (flags.encode || flags.decode) {
     if (paths.length > 0) throw new UsageError('--encode and --decode read stdin; they take no files');
     const tokenizer = givenTokenizer(flags.model);
+    noticeIfTyped(flags.encode ? 'the text' : 'the ids');
     await (flags.encode ? encodeStdin(tokenizer, flags) : decodeStdin(tokenizer));
     return;
   }
   if (paths.length === 0)
     throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
   if (flags.outDir !== undefined) refuseModel(flags.outDir);
+  noticeIfTextTyped(paths);
   const corpus = openCorpus(paths, flags);
   const tokenizer =
     flags.model === undefined

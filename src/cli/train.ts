@@ -17,6 +17,7 @@ import { printEnd } from './train/ending.ts';
 import { printPlan } from './train/plan-table.ts';
 import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
+import { noticeIfTextTyped } from './typed-input.ts';
 import { tellFailures, tellTrouble } from './train/trouble.ts';
 
 const positive = wholeNumber({ min: 1 });
@@ -93,6 +94,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     ...flags
   } = all;
   const options = optionsFor(corpus, flags, command);
+  noticeIfTextTyped([...options.corpus, options.valFile]);
   // Until there is something to save, while the text is read and speed is measured, a signal simply ends the process.
   let interrupt: Interrupt | undefined;
   const view = createView();

@@ -1,3 +1,4 @@
+import type { InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
 import { Ranking } from './ranking.ts';
 import { logProbabilities } from './token-details.ts';
@@ -36,13 +37,13 @@ interface Beam {
  * `generate(num_beams=…, early_stopping=False)` does, when `beams` texts are finished and no unfinished one is, at its present
  * length, better than the worst of them; or at the greatest length. With as many beams as there are texts it is exhaustive.
  *
- * Yields how many tokens there are so far; returns up to `beams` texts, the best first.
+ * In parts; returns up to `beams` texts, the best first.
  */
 export function* beamSearch(
   decoder: Decoder,
   prompt: ArrayLike<number>,
   options: BeamOptions,
-): Generator<number, Hypothesis[]> {
+): InParts<Hypothesis[]> {
   const { beams, maxTokens, lengthPenalty, banned = new Set(), isEnd = () => false } = options;
   const { blockSize, vocabSize: V } = decoder.config;
   const context = Array.from(prompt).slice(-blockSize);
@@ -54,7 +55,7 @@ export function* beamSearch(
   /** Where in prompt and text what the decoder has read starts. */
   let start = 0;
   decoder.reset();
-  let logits = decoder.read(context);
+  let logits = yield* decoder.reading(context);
 
   for (let length = 1; ; length++) {
     running.forEach(({ logprob }, row) => {
@@ -77,7 +78,7 @@ export function* beamSearch(
       else if (length === maxTokens) break;
     }
     finished = finished.sort((a, b) => b.score - a.score).slice(0, beams);
-    yield length;
+    yield;
     if (next.length === 0) return finished;
     const open = next[0].logprob / length ** lengthPenalty;
     if (finished.length === beams && open <= finished[beams - 1].score) return finished;
@@ -89,11 +90,11 @@ export function* beamSearch(
       // The block is full: each text's younger half is read anew, as in Draft.
       start = end - Math.max(1, Math.floor(blockSize / 2));
       const all = new Float32Array(next.length * V);
-      next.forEach(({ ids, logprob }, text) => {
+      for (const [text, { ids, logprob }] of next.entries()) {
         decoder.reset(text);
-        all.set(decoder.read([...context, ...ids].slice(start), text), text * V);
+        all.set(yield* decoder.reading([...context, ...ids].slice(start), text), text * V);
         running.push({ ids, logprob, text });
-      });
+      }
       logits = all;
     } else {
       running = arrange(decoder, before, next, context.length - start);

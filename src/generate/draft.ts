@@ -68,8 +68,13 @@ export class Draft {
 
   /** Takes note of the next token and lets the decoder read it, as the only text or the first; returns the logits behind it. */
   advance(decoder: Decoder, id: number): Float32Array {
+    return allParts(this.advancing(decoder, id));
+  }
+
+  /** The same in parts. */
+  *advancing(decoder: Decoder, id: number): InParts<Float32Array> {
     this.append(id);
-    if (this.overflows) return this.restart(decoder);
+    if (this.overflows) return yield* this.restarting(decoder);
     this.#next[0] = id;
     return decoder.step(this.#next);
   }

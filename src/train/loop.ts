@@ -207,8 +207,7 @@ export async function train(
         if (outcome === 'interrupted') return 'interrupted';
       }
       if (outcome === 'done' || outcome === 'interrupted') continue; // an interruption is seen, and saved, above
-      const last = progress.step - 1;
-      why = { fault: outcome, tensor: trainer.findFault(last, data.batches(last), data.microBatches) };
+      why = outcome;
       if (!(await rollBack(why))) return 'diverged';
     }
   }
@@ -223,16 +222,20 @@ export async function train(
     const { loss, gradNorm } = inspect?.(progress, found, trainer) ?? found;
     const skipped = faultOf(health, loss, gradNorm);
     if (skipped === undefined) trainer.update(updates, learningRate);
-    progress =
+    const seconds = (performance.now() - start) / 1000;
+    lastSeconds = seconds;
+    const next: Progress =
       skipped === undefined
         ? { ...progress, step: done + 1, updates: updates + 1, health: afterStep(health, done + 1, loss) }
         : { ...progress, step: done + 1, health: afterSkip(health, loss) };
-    const seconds = (performance.now() - start) / 1000;
-    lastSeconds = seconds;
+    const diverges = skipped !== undefined && next.health.skipped >= SKIPS_TO_DIVERGE;
+    const cause = diverges ? await explain(skipped, done) : undefined;
+    if (diverges && cause === undefined) return 'interrupted';
+    progress = next;
     await handle({ type: 'step', step: done + 1, loss, gradNorm, learningRate, skipped, seconds });
 
     if (options.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0) markGood();
-    if (skipped !== undefined && progress.health.skipped >= SKIPS_TO_DIVERGE) return skipped;
+    if (cause !== undefined) return cause;
     progress = { ...progress, evaluationDue: isEvaluated(progress.step) };
     return 'done';
   }
@@ -243,6 +246,8 @@ export async function train(
     const validationLoss = await meanLoss(trainer, data.validationSample(), poll);
     if (validationLoss === undefined) return 'interrupted';
     const isFinite = Number.isFinite(trainLoss) && Number.isFinite(validationLoss);
+    const cause = isFinite ? undefined : await explain('evaluation not finite', progress.step - 1);
+    if (!isFinite && cause === undefined) return 'interrupted';
     const best = isFinite && validationLoss < progress.bestLoss;
     progress = best
       ? { ...progress, bestLoss: validationLoss, bestStep: progress.step, worse: 0 }
@@ -250,7 +255,18 @@ export async function train(
     progress = { ...progress, evaluationDue: false };
     if (isFinite) markGood();
     await handle({ type: 'evaluation', step: progress.step, trainLoss, validationLoss, best, progress });
-    return isFinite ? 'done' : 'evaluation not finite';
+    return cause ?? 'done';
+  }
+
+  /**
+   * Finds out what a fault comes from, before the step or evaluation that shows it counts: an interrupted one is repeated.
+   *
+   * @param step the last one that was taken, or tried
+   */
+  async function explain(fault: Why['fault'], step: number): Promise<Why | undefined> {
+    const search = trainer.findingFault(step, data.batches(step), data.microBatches);
+    const found = await unlessStopped(search, poll);
+    return found && { fault, tensor: found.value };
   }
 
   /** The parameters are those of the last good step while steps are being skipped: that one may be what broke them. */
@@ -281,8 +297,8 @@ export async function train(
   }
 }
 
-/** How a step or an evaluation ended: with a fault if training has to return to a checkpoint. */
-type Outcome = 'done' | 'interrupted' | Why['fault'];
+/** How a step or an evaluation ended: with a cause if training has to return to a checkpoint. */
+type Outcome = 'done' | 'interrupted' | Why;
 
 /**
  * Forward and backward over the micro-batches of a step, polling for an interruption.

@@ -113,12 +113,15 @@ export class Trainer {
 
   /**
    * Looks for where a step goes wrong: in the parameters, or else by running its passes again, instruction by instruction.
+   * In parts, since it takes longer than the step itself. If abandoned, only the gradients have changed.
    *
    * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
    */
-  findFault(step: number, batches: Iterable<Batch>, microBatches: number): string {
-    const broken = this.parameters().find(({ data }) => !isFiniteArray(data));
-    if (broken !== undefined) return `${broken.name} is not finite`;
+  *findingFault(step: number, batches: Iterable<Batch>, microBatches: number): InParts<string> {
+    for (const { name, data } of this.parameters()) {
+      if (!isFiniteArray(data)) return `${name} is not finite`;
+      yield;
+    }
     let micro = 0;
     for (const batch of batches) {
       this.#prepare(step, micro, microBatches, batch);
@@ -127,6 +130,7 @@ export class Trainer {
         loaded.run(i, i + 1);
         if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))
           return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
+        yield;
       }
     }
     const norms = this.gradients().map(({ name, data }) => ({ name, norm: norm(data) }));

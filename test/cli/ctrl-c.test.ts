@@ -1,4 +1,5 @@
 /** Ctrl-C while a command computes: each of them ends, by the signal, and leaves the terminal as it was. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ beforeAll(async () => {
     cwd,
   });
   expect(code, stderr).toBe(0);
+  if (process.platform !== 'win32') execFileSync('mkfifo', [join(cwd, 'fifo')]);
 }, 60_000);
 
 /** What is running, and the output that says it has begun. Each would take minutes to centuries. */
@@ -52,6 +54,31 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C ends', () => {
     expect(signal, stdout.slice(0, 500) + stderr.slice(0, 500)).toBe('SIGINT');
   });
 
+  // What it reads arrives faster than it is asked for, or not at all. A pipe takes less than this before it is read from.
+  const text = Buffer.from(whaleText(400).repeat(200));
+  test.concurrent.each([
+    'train - -o from-pipe',
+    'eval - -m model',
+    'tokenize --encode -m model',
+    'sample -m model -p -',
+    'inspect model --attention -',
+  ])('%s, reading a pipe', { timeout: 30_000 }, async (command) => {
+    const { signal, stderr } = await run(command.split(' '), {
+      cwd,
+      feed: (stdin, send) => stdin.write(text, () => setTimeout(send, 200, 'SIGINT')),
+    });
+    expect(signal, stderr.slice(0, 500)).toBe('SIGINT');
+    expect(stderr).not.toContain('from the terminal');
+  });
+
+  test.concurrent('a command that opens a pipe nobody writes to', { timeout: 30_000 }, async () => {
+    const { signal, stderr } = await run(['train', 'fifo', '-o', 'from-fifo'], {
+      cwd,
+      feed: (_stdin, send) => setTimeout(send, 1000, 'SIGINT'),
+    });
+    expect(signal, stderr.slice(0, 500)).toBe('SIGINT');
+  });
+
   test('a training step in the middle, and the run resumes before that step', () => {
     expect(existsSync(join(cwd, 'accumulating/checkpoint-0'))).toBe(true);
     expect(existsSync(join(cwd, 'sampling/checkpoint-1'))).toBe(true);
@@ -69,5 +96,22 @@ describe.runIf(hasTerminal)('Ctrl-C on a terminal ends', () => {
     expect(signal, stdout.slice(-500)).toBe('SIGINT');
     // Hide the cursor, do not wrap and the like begin with these; 2026 brackets a redraw.
     expect(stdout.replaceAll('\u001b[?2026', '')).not.toContain('\u001b[?');
+  });
+});
+
+describe.runIf(hasTerminal)('a command that reads from a terminal says so, and Ctrl-C ends it:', () => {
+  test.concurrent.each([
+    ['train - -o typed', 'Reading the text from the terminal; Ctrl-D ends the input.'],
+    ['plan -', 'Reading the text from the terminal; Ctrl-D ends the input.'],
+    ['eval -m model', 'Reading the text from the terminal; Ctrl-D ends the input.'],
+    ['tokenize -', 'Reading the text from the terminal; Ctrl-D ends the input.'],
+    ['tokenize --encode -m model', 'Reading the text from the terminal; Ctrl-D ends the input.'],
+    ['tokenize --decode -m model', 'Reading the ids from the terminal; Ctrl-D ends the input.'],
+    ['sample -m model -p -', 'Reading the prompt from the terminal; Ctrl-D ends the input.'],
+    ['sample -m model --prompts -', 'Reading prompts, one a line, from the terminal; Ctrl-D ends the input.'],
+    ['inspect model --logits -', 'Reading the text from the terminal; Ctrl-D ends the input.'],
+  ])('%s', { timeout: 30_000 }, async (command, notice) => {
+    const { signal, stdout } = await run(command.split(' '), { cwd, tty: true, keys: [[notice, '\u0003']] });
+    expect(signal, stdout).toBe('SIGINT');
   });
 });

@@ -1,5 +1,6 @@
 /** Runs the compiled command line as a user would: in a process of its own. */
 import { spawn, spawnSync } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
@@ -23,6 +24,8 @@ export interface RunOptions {
   keys?: readonly (readonly [after: string, type: string])[];
   /** Called with all output so far whenever there is more, to send signals at the right time. */
   onOutput?: (output: string, signal: (name: NodeJS.Signals) => void) => void;
+  /** Gets stdin, which is then left open, instead of `stdin` being written to it. */
+  feed?: (stdin: Writable, signal: (name: NodeJS.Signals) => void) => void;
 }
 
 export interface RunResult {
@@ -64,7 +67,8 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
     });
   }
   child.stdin.on('error', () => {}); // a program need not read what it is given
-  child.stdin.end(options.stdin ?? '');
+  if (options.feed === undefined) child.stdin.end(options.stdin ?? '');
+  else options.feed(child.stdin, (signal) => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ ...result, code, signal }));

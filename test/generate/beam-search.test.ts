@@ -3,6 +3,7 @@ import { createWasmBackend, type WasmBackend } from '../../src/engine/wasm.ts';
 import { beamSearch, type BeamOptions, type Hypothesis } from '../../src/generate/beam-search.ts';
 import type { Decoder } from '../../src/generate/decoder.ts';
 import { generate } from '../../src/generate/generate.ts';
+import { allParts } from '../../src/polling.ts';
 import { logProbabilities } from '../../src/generate/token-details.ts';
 import { tinyConfig, tinyDecoder } from './tiny-model.ts';
 
@@ -14,11 +15,7 @@ beforeAll(async () => {
 afterAll(() => backend.close());
 
 function search(decoder: Decoder, prompt: number[], options: BeamOptions): Hypothesis[] {
-  const steps = beamSearch(decoder, prompt, options);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
+  return allParts(beamSearch(decoder, prompt, options));
 }
 
 /** Every text there is, with its log-probability, each token predicted from all before it. */
@@ -40,6 +37,17 @@ function* allTexts(
 }
 
 describe('beam search', () => {
+  test('reads its prompt in parts, so that it can be interrupted there', () => {
+    const steps = beamSearch(tinyDecoder(backend, 2, config), [3, 1], {
+      beams: 2,
+      maxTokens: 1,
+      lengthPenalty: 1,
+    });
+    let parts = 0;
+    while (steps.next().done !== true) parts++;
+    expect(parts).toBeGreaterThan(2);
+  });
+
   const endless = { beams: 16, maxTokens: 3, lengthPenalty: 1 };
   test.each([
     ['texts of one length', endless],

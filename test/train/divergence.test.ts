@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
+import { allParts, SIGNAL_POLL_SECONDS } from '../../src/polling.ts';
 import { afterSkip, afterStep, faultOf, freshHealth, type Health } from '../../src/train/divergence.ts';
 import type { TrainEvent } from '../../src/train/loop.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
@@ -219,6 +220,41 @@ describe('training', () => {
       expect(differences(bytesOf(folder), bytesOf(straight.folder)), folder).toEqual([]);
     }
   });
+
+  test.each([
+    ['step', 22, 27], // five steps are skipped
+    ['evaluation', 17, 20],
+  ])(
+    'repeats a faulty %s after an interruption of the search for what broke it',
+    async (name, broken, saved) => {
+      const breakAt: Inspect = ({ step, health }, found, trainer) => {
+        if (step === broken && health.rollbacks === 0) trainer.parameters()[0].data[0] = NaN;
+        return found;
+      };
+      const straight = await trainWith(`searched ${name}`, breakAt);
+      const folder = join(root, `searching ${name}`);
+      let isSearching = false;
+      const { reason, progress } = await trainModel(
+        { ...options, outDir: folder },
+        {
+          inspect(before, found, trainer) {
+            trainer.findingFault = function* () {
+              isSearching = true;
+              const start = performance.now();
+              while (performance.now() - start < 1000 * SIGNAL_POLL_SECONDS);
+              yield;
+              throw new Error('the search was not abandoned');
+            };
+            return breakAt(before, found, trainer);
+          },
+          interrupted: () => isSearching,
+        },
+      );
+      expect({ reason, step: progress.step }).toEqual({ reason: 'interrupted', step: saved });
+      await trainModel({ corpus: [], resume: folder, threads: 1 }, { inspect: breakAt });
+      expect(differences(bytesOf(folder), bytesOf(straight.folder))).toEqual([]);
+    },
+  );
 });
 
 const range = (from: number, to: number): number[] =>
@@ -249,7 +285,7 @@ describe('what went wrong first', () => {
       .parameters()
       .find(({ name }) => name === tensor)!
       .data.fill(value);
-    expect(trainer.findFault(0, [batch], 1)).toContain(expected);
+    expect(allParts(trainer.findingFault(0, [batch], 1))).toContain(expected);
     await backend.close();
   });
 });

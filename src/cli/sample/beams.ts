@@ -4,6 +4,7 @@ import { Draft } from '../../generate/draft.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
 import type { Request, Requests } from './prompts.ts';
 import type { Settings } from './settings.ts';
 import type { Model, Output, WriteOptions, Writing } from './write.ts';
@@ -27,6 +28,7 @@ export async function searchTexts(
     stopIds.has(ids[ids.length - 1]) || endsWithStop(tokenizer, ids, settings.stop);
   let found: readonly Hypothesis[] = [];
   let index = -1;
+  const poll = startPolling(() => interrupted(), SIGNAL_POLL_SECONDS);
   do {
     for (let request = requests.take(); request !== undefined; request = requests.take()) {
       if (request.index !== index) {
@@ -38,17 +40,16 @@ export async function searchTexts(
           banned,
           isEnd,
         });
-        let step = search.next();
-        for (; !step.done; step = search.next()) {
-          await new Promise(setImmediate);
-          if (interrupted()) return;
-        }
-        found = step.value;
+        const ended = await unlessStopped(search, poll);
+        if (ended === undefined) return;
+        found = ended.value;
         index = request.index;
       }
       const hypothesis = found[request.sample];
       if (hypothesis === undefined) continue; // a small vocabulary may not have so many texts
-      const writing = retell(model, request, hypothesis, settings, alternatives);
+      const told = await unlessStopped(retelling(model, request, hypothesis, settings, alternatives), poll);
+      if (told === undefined) return;
+      const writing = told.value;
       await output.start(writing);
       await output.update(writing);
       await output.end(writing);
@@ -63,14 +64,14 @@ function endsWithStop(tokenizer: Tokenizer, ids: readonly number[], stops: reado
   return stops.some((stop) => text.includes(stop));
 }
 
-/** A finished text in the form in which drawn ones are shown. */
-function retell(
+/** A finished text in the form in which sampled ones are shown. In parts: details take another pass over the text. */
+function* retelling(
   { decoder, tokenizer }: Model,
   request: Request,
   { ids }: Hypothesis,
   settings: Settings,
   alternatives: number | undefined,
-): Writing {
+): InParts<Writing> {
   const ends = {
     maxTokens: settings.maxTokens,
     stopStrings: settings.stop,
@@ -81,10 +82,11 @@ function retell(
   const details: TokenDetails[] = [];
   if (alternatives !== undefined) {
     const draft = new Draft(decoder.config, request.prompt.ids, settings);
-    let logits = draft.start(decoder);
+    let logits = yield* draft.starting(decoder);
     for (const id of written.ids) {
       details.push(tokenDetails(logits, id, alternatives));
-      logits = draft.advance(decoder, id);
+      yield;
+      logits = yield* draft.advancing(decoder, id);
     }
   }
   return { request, written, details };

@@ -6,6 +6,7 @@ import { UsageError, UserError } from '../../errors.ts';
 import { encodePrompt, startOfText, type Unk } from '../../generate/prompt.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { notice } from '../terminal.ts';
+import { isTyped, noticeIfTyped } from '../typed-input.ts';
 
 /** What to continue. */
 export interface Prompt {
@@ -41,7 +42,8 @@ export function readPrompt(flags: { prompt?: string; promptFile?: string }): str
     return prompt.toWellFormed();
   }
   const asked = prompt === '-' || promptFile === '-';
-  if (!asked && process.stdin.isTTY) return undefined;
+  if (!asked && isTyped()) return undefined;
+  noticeIfTyped('the prompt');
   return readAll(chunksOf(0), 'stdin') ?? (asked ? refuseEmpty('stdin') : undefined);
 }
 
@@ -101,6 +103,7 @@ export function promptLines(
 ): Requests & { close(): void } {
   const stream = file === '-' ? process.stdin : createReadStream(file);
   const name = file === '-' ? 'stdin' : file;
+  if (file === '-') noticeIfTyped('prompts, one a line,');
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   const lines: string[] = [];
   let rest = '';
