@@ -164,11 +164,27 @@ function adviceFor(backend: Backend, rejected: readonly Rejection[], load: numbe
 
 const describeCores = (cores: number): string => `${cores.toFixed(1)} of ${availableParallelism()} cores`;
 
-/** Which cores other programs take, and how many threads the engine runs beside them. */
-function coresInUse({ busyCores, activeThreads, threads }: Findings): [string, string][] {
-  if (busyCores <= BUSY && activeThreads === threads) return [];
-  const active = activeThreads === threads ? `all ${threads}` : `${activeThreads} of ${threads}`;
-  return [['', `other programs keep ${describeCores(busyCores)} busy; training ran on ${active} threads`]];
+/** What doctor knows about threads and the cores they run on. */
+type ThreadFindings = Pick<Findings, 'busyCores' | 'activeThreads' | 'threads' | 'kernels'>;
+
+/** How busy the cores were, how many threads trained beside that, and why as many; nothing to say if all had a core each. */
+export function describeThreads({ busyCores, activeThreads, threads, kernels }: ThreadFindings): string[] {
+  const isBusy = busyCores > BUSY;
+  if (!isBusy && activeThreads === threads) return [];
+  const seen = `before the test, other programs kept ${describeCores(busyCores)} busy`;
+  if (threads === 1) return [seen, 'the engine has one thread and keeps it'];
+  if (activeThreads < threads)
+    return [
+      seen,
+      `training ran on ${activeThreads} of ${threads} threads: more were slower, as a thread without a core holds up the others`,
+      'the engine tries more threads from time to time and keeps the faster number',
+    ];
+  const sum = (field: 'seconds' | 'waited') => kernels.reduce((total, kernel) => total + kernel[field], 0);
+  return [
+    seen,
+    `training still ran on all ${threads} threads, which waited for each other ${formatPercent(sum('waited') / sum('seconds'))} of the time`,
+    'the engine tries fewer threads when waiting takes long, and keeps them only if they are faster',
+  ];
 }
 
 const gflops = (rate: number): string => `${(rate / 1e9).toFixed(0)} GFLOP/s`;
@@ -179,7 +195,7 @@ function report(found: Findings): string {
     ['memory', `${formatBytes(found.memoryBytes)}, ${formatBytes(found.freeMemoryBytes)} free`],
     ['node', `${found.node}, ${found.platform}`],
     ['engine', found.engine],
-    ...coresInUse(found),
+    ...describeThreads(found).map((line) => ['', line] as const),
     ...found.rejected.map(
       ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
     ),

@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { describeThreads } from '../../src/cli/doctor.ts';
 import { run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'speed-'));
@@ -72,4 +73,20 @@ test('doctor says what runs, what it reaches and what to do', async () => {
   expect(found['readBandwidth']).toBeGreaterThan(1e7);
   expect(found.kernels.map(({ name }) => name)).toContain('attentionBackward');
   expect(Array.isArray(found['advice'])).toBe(true);
+});
+
+describe('doctor on threads and cores', () => {
+  const kernels = [{ name: 'gemm', runs: 1, seconds: 2, waited: 0.5, flops: 0, bytes: 0 }];
+  test('says nothing where each thread has a core', () => {
+    expect(describeThreads({ busyCores: 0.1, activeThreads: 2, threads: 2, kernels })).toEqual([]);
+  });
+  test.each([
+    [2, 2, /still ran on all 2 threads, which waited for each other 25\.0% of the time.*tries fewer threads/],
+    [1, 2, /ran on 1 of 2 threads: more were slower.*tries more threads/],
+    [1, 1, /has one thread and keeps it/],
+  ])('beside busy cores, why %i of %i threads ran and what the engine will do', (active, threads, why) => {
+    const lines = describeThreads({ busyCores: 1.9, activeThreads: active, threads, kernels });
+    expect(lines[0]).toMatch(/^before the test, other programs kept 1\.9 of \d+ cores busy$/);
+    expect(lines.slice(1).join('; ')).toMatch(why);
+  });
 });
