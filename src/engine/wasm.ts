@@ -197,7 +197,7 @@ async function startBackend(
         const firstTimes = profile ? times + TIME_BYTES * from : 0;
         const count = activeThreads?.() ?? active.count;
         setSpins(count);
-        const start = performance.now();
+        const start = threads > 1 ? performance.now() : 0;
         runKernels(kernels, base + 4 * starts[from], base + 4 * starts[to], count, firstTimes, stride);
         leaveWideVectors();
         if (threads > 1)

@@ -21,6 +21,8 @@ export class WrittenText {
   readonly #decoder: TokenDecoder;
   readonly #scanner: StopScanner;
   #text = '';
+  /** The end of #text that `takeNewText` has not returned yet. */
+  #newText = '';
   #finishReason: FinishReason | undefined;
 
   constructor(tokenizer: Tokenizer, options: EndOptions) {
@@ -34,7 +36,17 @@ export class WrittenText {
     return this.#text;
   }
 
-  /** Undefined while it goes on. */
+  /**
+   * What can be shown in addition since the last call. For showing a text as it grows: slicing it out of `text` would copy
+   * the whole text for every token.
+   */
+  takeNewText(): string {
+    const text = this.#newText;
+    this.#newText = '';
+    return text;
+  }
+
+  /** Undefined until the text is finished. */
   get finishReason(): FinishReason | undefined {
     return this.#finishReason;
   }
@@ -49,7 +61,7 @@ export class WrittenText {
     this.ids.push(id);
     this.pieces.push(piece);
     const shown = this.#scanner.push(piece);
-    this.#text += shown;
+    this.#add(shown);
     if (this.#scanner.stopped) this.#finishReason = 'stop';
     else if (this.ids.length >= this.#options.maxTokens) {
       this.#finishReason = 'length';
@@ -63,7 +75,12 @@ export class WrittenText {
     const last = this.#decoder.end();
     if (last !== '' && this.pieces.length > 0) this.pieces[this.pieces.length - 1] += last;
     const shown = this.#scanner.push(last) + this.#scanner.end();
-    this.#text += shown;
+    this.#add(shown);
     return shown;
+  }
+
+  #add(shown: string): void {
+    this.#text += shown;
+    this.#newText += shown;
   }
 }

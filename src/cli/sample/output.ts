@@ -18,16 +18,13 @@ export const asItIs: Show = (text, style = String) =>
  * @param show prints their parts
  */
 export function plainOutput(titled: boolean, show: Show = asItIs): Output {
-  let shown = 0;
   return {
     async start({ request }) {
-      shown = 0;
       await print(heading(request.sample, titled));
       await show(request.prompt.text, stdoutColors.bold);
     },
     async update({ written }) {
-      const text = written.text.slice(shown);
-      shown = written.text.length;
+      const text = written.takeNewText();
       if (text !== '') await show(text);
     },
     async end(writing) {
@@ -42,25 +39,25 @@ const heading = (sample: number, titled: boolean): string =>
 
 /** The same, each token in the colour of its probability; below it the legend, and what else the model would have liked. */
 export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: Show = asItIs): Output {
-  let shown = 0; // characters
+  let unshown = '';
   let piece = 0; // the token that the next character belongs to
-  let pieceStart = 0;
+  let shownOfPiece = 0; // characters
   const plain = plainOutput(titled, show);
   return {
     async start(writing) {
-      [shown, piece, pieceStart] = [0, 0, 0];
+      [unshown, piece, shownOfPiece] = ['', 0, 0];
       await plain.start(writing);
     },
     async update({ written, details }) {
-      while (shown < written.text.length) {
-        const end = pieceStart + written.pieces[piece].length;
-        const part = written.text.slice(shown, end);
+      unshown += written.takeNewText();
+      while (unshown !== '') {
+        // Not before there is more to show: a text that is cut off within a character adds it to its last piece.
+        while (shownOfPiece === written.pieces[piece].length) [piece, shownOfPiece] = [piece + 1, 0];
+        const part = unshown.slice(0, written.pieces[piece].length - shownOfPiece);
         const { logprob } = details[piece];
-        if (part !== '') await show(part, (text) => colored(text, Math.exp(logprob)));
-        shown += part.length;
-        if (shown < end) break; // the rest of the token is held back
-        pieceStart = end;
-        piece++;
+        await show(part, (text) => colored(text, Math.exp(logprob)));
+        shownOfPiece += part.length;
+        unshown = unshown.slice(part.length);
       }
     },
     async end(writing) {

@@ -1,5 +1,4 @@
 /** Writes the texts that are asked for, several in one pass, and hands each on as it grows. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Batch } from '../../generate/batch.ts';
 import type { Decoder } from '../../generate/decoder.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
@@ -90,8 +89,8 @@ export async function writeTexts(
     const first = queue[0];
     if (first.written.finishReason === undefined) await output.update(first);
     else await showFinished(queue, output);
-    await nextTurn(); // signals, keys and a closed pipe are noticed in between
-    if (interrupted()) break;
+    // Signals, keys and a closed pipe are noticed here. A turn of the event loop costs 2 % of a nano token: not after each.
+    if (await poll()) break;
     if ((await unlessStopped(batch.advancing(), poll)) === undefined) break;
   }
   for (const [i, writing] of queue.entries()) {

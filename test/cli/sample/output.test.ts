@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { probabilityOutput } from '../../../src/cli/sample/output.ts';
+import type { Writing } from '../../../src/cli/sample/write.ts';
+import { WrittenText } from '../../../src/generate/written-text.ts';
+import type { Tokenizer } from '../../../src/tokenizer/tokenizer.ts';
+
+test('each part of a text has the probability of its token, the end of an interrupted one included', async () => {
+  const pieces = ['a', '', 'bx', 'cd'];
+  const tokenizer = {
+    decoder: () => ({ push: ([id]: number[]) => pieces[id], end: () => '\ufffd' }),
+  } as unknown as Tokenizer;
+  const written = new WrittenText(tokenizer, { maxTokens: 9, stopStrings: ['xy'], stopIds: new Set() });
+  const writing = { written, details: [] } as unknown as Writing;
+  const shown: [string, string | undefined][] = [];
+  const output = probabilityOutput(false, tokenizer, (text, style) => {
+    shown.push([text, style?.(text)]);
+    return Promise.resolve();
+  });
+  const texts = () => shown.splice(0).map(([text]) => text);
+  for (const [id, parts] of [['a'], [], ['b'], ['x', 'cd']].entries()) {
+    written.push(id);
+    (writing.details as unknown[]).push({ id, logprob: -1, top: [] });
+    await output.update(writing);
+    expect(texts()).toEqual(parts);
+  }
+  written.end(); // interrupted within a character
+  await output.update(writing);
+  expect(texts()).toEqual(['\ufffd']);
+});
