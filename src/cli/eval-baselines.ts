@@ -4,6 +4,7 @@ import { trainBaselines, type Baselines, type TrainedBaselines } from '../evalua
 import type { TokenizedText } from '../evaluate/tokenized-text.ts';
 import { readTrainingText } from '../evaluate/training-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { whileReporting } from './activity.ts';
 import { startShare } from './progress-bar.ts';
 
 /** Baselines on one text. */
@@ -25,7 +26,9 @@ export function baselineReader(instead: string | undefined): BaselineReader {
   const trained = new Map<string, TrainedBaselines>();
   const measured = new Map<string, Baselines>();
   return (model, tokenizer) => {
-    const { name, train, key } = readTrainingText(model, tokenizer, instead);
+    const { name, train, key } = whileReporting((report) =>
+      readTrainingText(model, tokenizer, instead, report),
+    );
     const vocabulary = createHash('sha256').update(JSON.stringify(tokenizer.toJSON())).digest('hex');
     const whole = `${key} ${vocabulary}`;
     let baselines = trained.get(whole);

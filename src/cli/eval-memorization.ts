@@ -7,7 +7,7 @@ import {
 } from '../evaluate/memorization/memorization.ts';
 import { readTrainingText, type TrainingText } from '../evaluate/training-text.ts';
 import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
-import { startActivity, type Activity } from './activity.ts';
+import { startActivity, whileReporting, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';
 import { startShare } from './progress-bar.ts';
 import { printJson } from './json-output.ts';
@@ -26,7 +26,9 @@ export async function evaluateMemorization(
   for (const [i, model] of models.entries()) {
     const { folder, backend } = await openModel({ ...flags, model });
     try {
-      const training = readTrainingText(model, folder.tokenizer, flags.baselineText);
+      const training = whileReporting((report) =>
+        readTrainingText(model, folder.tokenizer, flags.baselineText, report),
+      );
       const share = startShare('written');
       let comparison: Activity | undefined;
       const found = measureMemorization(folder, backend, training, flags, {

@@ -7,12 +7,13 @@ import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measure } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
 import { corpusRecord, readSplit, splits, type Split } from '../evaluate/training-text.ts';
+import { noReport } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { baselineReader, type BaselineReader } from './eval-baselines.ts';
 import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
-import { whileDoing } from './activity.ts';
+import { whileDoing, whileReporting } from './activity.ts';
 import { countFiles } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
@@ -176,14 +177,20 @@ type TextReader = (model: string, tokenizer: Tokenizer) => ModelText[];
 
 /** The texts that were named, the same for every model. */
 function namedTexts(files: readonly string[], flags: Flags): TextReader {
+  let report = noReport;
+  const reporting = <T>(work: () => T): T =>
+    whileReporting((shown) => {
+      report = shown;
+      return work();
+    });
   const corpora = (files.length === 0 ? ['-'] : files).map((file) => ({
     file: file === '-' ? 'stdin' : file,
-    corpus: openCorpus([file], flags),
+    corpus: reporting(() => openCorpus([file], flags, (activity, done) => report(activity, done))),
   }));
   for (const { file, corpus } of corpora) tellFiles(file, corpus);
   return (model, tokenizer) => {
     const texts = corpora.map(({ file, corpus }) => {
-      const text = readTokenizedText(corpus, tokenizer);
+      const text = reporting(() => readTokenizedText(corpus, tokenizer));
       return { file, text, characters: corpus.facts.characters };
     });
     for (const { file, corpus } of corpora) warnOfTrainingText(model, file, corpus);
@@ -218,7 +225,9 @@ function recordedHash(model: string): string | undefined {
 /** A part of each model's corpus. */
 const splitText =
   (name: Split, flags: Flags): TextReader =>
-  (model, tokenizer) => [readSplit(model, tokenizer, name, flags.baselineText)];
+  (model, tokenizer) => [
+    whileReporting((report) => readSplit(model, tokenizer, name, flags.baselineText, report)),
+  ];
 
 /** One model on all texts. With --tokens it prints what each token costs, and yields nothing. */
 async function* evaluateModel(

@@ -14,7 +14,7 @@ import {
   formatPercent,
   formatTable,
 } from '../format.ts';
-import { startActivity, type Activity } from './activity.ts';
+import { startActivity } from './activity.ts';
 import { describeCorpus } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, number, option, wholeNumber } from './options.ts';
@@ -109,18 +109,17 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     ...options
   } = rest;
   noticeIfTextTyped([...corpus, options.valFile]);
-  let measurement: Activity | undefined;
+  const preparation = startActivity();
   const planned = await planRun(
     { corpus, ...options },
     {
       tokens,
       flopsPerParameter,
       threads: options.threads ?? defaultThreads(),
-      measuring: () => {
-        measurement ??= startActivity('measuring this machine');
-      },
+      preparing: preparation.report,
+      measuring: () => preparation.update('measuring this machine'),
     },
-  ).finally(() => measurement?.stop());
+  ).finally(preparation.stop);
   const rows = devicesFor({ device, devices: count, peak, utilization, price } as HardwareFlags).map(
     (each) => ({ ...each, ...costOn(each, { flops: planned.flops, stateBytes: planned.stateBytes, count }) }),
   );

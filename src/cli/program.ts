@@ -7,7 +7,7 @@ import { Command, Option } from 'commander';
 import { styleHelp } from './help.ts';
 import { asStarted } from './command-name.ts';
 import { filePath, option } from './options.ts';
-import { setVerbosity } from './terminal.ts';
+import { setForScript, setVerbosity } from './terminal.ts';
 
 export interface CommandEntry {
   readonly name: string;
@@ -80,6 +80,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     if (config !== undefined) applyConfigFile(command, config);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
     setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
+    setForScript(command.getOptionValue('json') === true);
   });
 
   program

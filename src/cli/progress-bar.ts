@@ -10,7 +10,7 @@ import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 import cliProgress, { type Options, type Params } from 'cli-progress';
 import { formatDuration, formatNumber, formatPercent } from '../format.ts';
-import { canRedraw, endLiveLine, isQuiet, notice, startLiveLine, stderrColors } from './terminal.ts';
+import { endLiveLine, notice, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
 
 export interface ProgressBar {
   /**
@@ -25,7 +25,7 @@ export interface ProgressBar {
 // Columns left free at the end of the line, for the cursor and for the ^C that a terminal shows there.
 const spare = 3;
 
-/** Puts up a bar on stderr. Undefined where none is wanted (a file, a pipe, --quiet): print a line now and then instead. */
+/** Puts up a bar on stderr. Undefined where none is wanted (a file, a pipe, --quiet, --json): print a line now and then instead. */
 export function startProgressBar(settings: {
   /** What is counted: `step`. */
   label: string;
@@ -33,7 +33,7 @@ export function startProgressBar(settings: {
   /** Where a resumed run starts. */
   start?: number;
 }): ProgressBar | undefined {
-  if (!canRedraw() || isQuiet()) return undefined;
+  if (!showsProgress()) return undefined;
   const screen = openScreen(process.stderr);
   let fields: readonly string[] = [];
 

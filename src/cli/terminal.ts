@@ -51,6 +51,16 @@ export function setVerbosity(level: Verbosity): void {
 }
 export const isQuiet = (): boolean => verbosity === 'quiet';
 
+let isForScript = false;
+
+/** Told by --json. */
+export function setForScript(json: boolean): void {
+  isForScript = json;
+}
+
+/** Whether somebody watches the terminal, who wants to see how far the work has come. */
+export const showsProgress = (): boolean => canRedraw() && !isQuiet() && !isForScript;
+
 /** A line at the bottom of the terminal that is redrawn in place. Anything else is printed above it. */
 export interface LiveLine {
   erase(): void;

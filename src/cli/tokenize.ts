@@ -6,17 +6,19 @@ import type { Command } from 'commander';
 import { makeFolder } from '../write-file.ts';
 import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { openCorpus } from '../data/corpus.ts';
+import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { decodeText } from '../data/decode-text.ts';
 import { chunksOf } from '../data/file-chunks.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { formatNumber, formatPercent, formatTable } from '../format.ts';
+import { whileReporting } from './activity.ts';
 import { AGAINST_SORTED, describeCorpus, SORTED } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
@@ -82,28 +84,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
   if (flags.outDir !== undefined) refuseModel(flags.outDir);
   noticeIfTextTyped(paths);
-  const corpus = openCorpus(paths, flags);
-  const tokenizer =
-    flags.model === undefined
-      ? buildVocabulary(
-          corpus,
-          tokenizers[flags.tokenizer].vocabulary({
-            minFrequency: flags.minFrequency,
-            maxSize: flags.vocabSize,
-          }),
-        )
-      : givenTokenizer(flags.model);
-
-  const counts = new Float64Array(tokenizer.vocabSize);
-  const counted = function* (): Generator<Uint32Array> {
-    for (const ids of tokenIds(corpus, tokenizer)) {
-      for (const id of ids) counts[id]++;
-      yield ids;
-    }
-  };
-  if (flags.outDir === undefined) for (const _ of counted());
-  else write(flags.outDir, tokenizer, counted());
-
+  const { corpus, tokenizer, counts } = whileReporting((report) => tokenizeAll(paths, flags, report));
   const total = counts.reduce((a, b) => a + b, 0);
   const { isSorted, ...facts } = corpus.facts;
   const statistics = {
@@ -130,6 +111,31 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     notice(
       `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,
     );
+}
+
+/** Counts each token of the texts; with --out-dir, writes the ids as well. */
+function tokenizeAll(
+  paths: readonly string[],
+  flags: Flags,
+  report: Report,
+): { readonly corpus: Corpus; readonly tokenizer: Tokenizer; readonly counts: Float64Array } {
+  const { model, outDir, minFrequency, vocabSize: maxSize } = flags;
+  const corpus = openCorpus(paths, flags, report);
+  const { vocabulary } = tokenizers[flags.tokenizer];
+  const tokenizer =
+    model === undefined
+      ? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize }))
+      : givenTokenizer(model);
+  const counts = new Float64Array(tokenizer.vocabSize);
+  const counted = function* (): Generator<Uint32Array> {
+    for (const ids of tokenIds(corpus, tokenizer)) {
+      for (const id of ids) counts[id]++;
+      yield ids;
+    }
+  };
+  if (outDir === undefined) for (const _ of counted());
+  else write(outDir, tokenizer, counted());
+  return { corpus, tokenizer, counts };
 }
 
 /** @throws UserError if a folder's tokenizer belongs to a model: any other would make its weights worthless */

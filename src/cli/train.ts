@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/loop.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
-import { startActivity, type Activity } from './activity.ts';
+import { startActivity } from './activity.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
@@ -100,17 +100,16 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const view = createView();
   let watch: ((event: TrainEvent) => string | undefined) | undefined;
   const started = performance.now();
-  let measurement: Activity | undefined;
   let plan: TrainPlan;
   let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
   let result: TrainResult;
+  const preparation = startActivity();
   try {
     result = await trainModel(options, {
-      measuring: () => {
-        measurement = startActivity('measuring this machine');
-      },
+      preparing: preparation.report,
+      measuring: () => preparation.update('measuring this machine'),
       plan: (made) => {
-        measurement?.stop();
+        preparation.stop();
         plan = made;
         interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
         watch = watchTraining(made);
@@ -131,6 +130,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       notSaved: tellFailures(),
     });
   } finally {
+    preparation.stop();
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;

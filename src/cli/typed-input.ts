@@ -7,6 +7,11 @@ const STDIN = 0;
 /** Whether standard input is a terminal. Unlike process.stdin.isTTY, this leaves a pipe as it is: blocking. */
 export const isTyped = (): boolean => isatty(STDIN);
 
+let awaited = false;
+
+/** Whether somebody has been told to type, and may still do so. */
+export const isAwaited = (): boolean => awaited;
+
 /**
  * Says that a command reads standard input, if somebody has to type it.
  *
@@ -15,8 +20,9 @@ export const isTyped = (): boolean => isatty(STDIN);
  */
 export function noticeIfTyped(what: string, more?: string): void {
   const end = process.platform === 'win32' ? 'Ctrl-Z and Enter end' : 'Ctrl-D ends';
-  if (isTyped())
-    notice(`Reading ${what} from the terminal; ${end} the input.${more === undefined ? '' : ` ${more}`}`);
+  if (!isTyped()) return;
+  awaited = true;
+  notice(`Reading ${what} from the terminal; ${end} the input.${more === undefined ? '' : ` ${more}`}`);
 }
 
 /** The same for a command that reads the texts at these paths, one of which may be `-`. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { statSync, type BigIntStats } from 'node:fs';
 import { UserError, UsageError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
+import { noReport, type Report } from '../reporting.ts';
 import { decodeText, type DecodingOptions } from './decode-text.ts';
 import { chunksOf, fileChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
@@ -31,10 +32,16 @@ export interface Corpus {
   readonly files: readonly string[];
   /** What is not read of the folders. */
   readonly leftOut: LeftOut;
-  /** The text in pieces. Throws UserError for what is not text. */
-  text(): Generator<string>;
+  /**
+   * The text in pieces. Throws UserError for what is not text.
+   *
+   * @param activity what it is read for, to be reported
+   */
+  text(activity?: string): Generator<string>;
   /** Known once the text has been read to its end. */
   readonly facts: CorpusFacts;
+  /** Told how far those who work on the text have come. */
+  readonly report: Report;
 }
 
 /**
@@ -42,17 +49,23 @@ export interface Corpus {
  *   once, such as stdin and pipes, is kept.
  * @throws UserError for a path that is not there, a folder without text, or no text at all
  */
-export function openCorpus(paths: readonly string[], options: DecodingOptions): Corpus {
+export function openCorpus(
+  paths: readonly string[],
+  options: DecodingOptions,
+  report: Report = noReport,
+): Corpus {
   if (paths.length === 0)
     throw new UsageError('no text was given', { hint: 'name a file, a folder, or - for stdin' });
-  const { files, leftOut } = expand(paths, options);
+  const { files, leftOut, bytes: total } = expand(paths, options, report);
   const kept = new Map<string, readonly Uint8Array[]>();
   let facts: CorpusFacts | undefined;
   return {
     paths,
     files: files.map(({ path }) => path),
     leftOut,
-    *text() {
+    report,
+    *text(activity = 'reading the text') {
+      const expected = facts?.bytes ?? total;
       const hash = createHash('sha256');
       const lines = sortedLines();
       let bytes = 0;
@@ -65,6 +78,7 @@ export function openCorpus(paths: readonly string[], options: DecodingOptions): 
         hash.update(chunk);
         bytes += chunk.length;
         pairs ||= mayHavePairs(chunk);
+        report(activity, expected && bytes / expected);
       };
       const inspected = (text: string): string => {
         characters += pairs ? countCharacters(text) : text.length;
@@ -120,15 +134,31 @@ interface TextFile {
  * The files of a corpus. One that is named is read, whatever it is; those of folders only if they are text, and not named
  * or met in another folder.
  */
-function expand(paths: readonly string[], options: DecodingOptions): { files: TextFile[]; leftOut: LeftOut } {
+function expand(
+  paths: readonly string[],
+  options: DecodingOptions,
+  report: Report,
+): {
+  files: TextFile[];
+  leftOut: LeftOut;
+  /** Undefined if a stream is among them. */
+  bytes: number | undefined;
+} {
   const stats = paths.map((path) => (path === '-' ? undefined : statSync(path, { bigint: true })));
   const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
   const seen = new Set(stats.filter((stat) => stat?.isFile() === true).map((stat) => identity(stat!)));
   const isNew = (stat: BigIntStats): boolean => seen.size < seen.add(identity(stat)).size;
   const leftOut: Partial<Record<LeftOutReason, number>> = {};
+  let bytes = 0;
   const files = paths.flatMap((path, i) => {
-    if (stats[i]?.isDirectory() !== true) return [{ path, isStream: stats[i]?.isFile() !== true }];
-    const found = findTextFiles(path, options, isNew);
+    const stat = stats[i];
+    if (stat?.isDirectory() !== true) {
+      const isStream = stat?.isFile() !== true;
+      bytes += isStream ? NaN : Number(stat.size);
+      return [{ path, isStream }];
+    }
+    const found = findTextFiles(path, options, isNew, report);
+    bytes += found.bytes;
     if (found.files.length === 0 && found.leftOut.duplicates === undefined)
       throw new UserError(
         `the folder ${path} has no text files${describeLeftOut(found.leftOut, '; left out: ')}`,
@@ -140,7 +170,7 @@ function expand(paths: readonly string[], options: DecodingOptions): { files: Te
       leftOut[reason] = (leftOut[reason] ?? 0) + count;
     return found.files.map((file) => ({ path: file, isStream: false }));
   });
-  return { files, leftOut };
+  return { files, leftOut, bytes: Number.isNaN(bytes) ? undefined : bytes };
 }
 
 /** Of a machine's memory, the share that text from pipes may take; its tokens and the model need the rest. */

@@ -4,6 +4,7 @@
  */
 import { readdirSync, statSync, type BigIntStats } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Report } from '../reporting.ts';
 import type { DecodingOptions } from './decode-text.ts';
 import { isIgnored, rulesAbove, withRulesOf, type IgnoreRules } from './ignore-rules.ts';
 import { whyNoText, type NoText } from './text-detection.ts';
@@ -38,6 +39,8 @@ export function describeLeftOut(leftOut: LeftOut, before = ''): string {
 export interface FoundFiles {
   /** Paths that start with the folder's, in natural order: ch2 before ch10. */
   readonly files: readonly string[];
+  /** Of all of them together. */
+  readonly bytes: number;
   readonly leftOut: LeftOut;
 }
 
@@ -49,8 +52,10 @@ export function findTextFiles(
   root: string,
   options: DecodingOptions,
   isNew: (stat: BigIntStats) => boolean,
+  report: Report,
 ): FoundFiles {
   const files: string[] = [];
+  let bytes = 0;
   const leftOut: Partial<Record<LeftOutReason, number>> = {};
   const leave = (reason: LeftOutReason): void => {
     leftOut[reason] = (leftOut[reason] ?? 0) + 1;
@@ -76,14 +81,16 @@ export function findTextFiles(
     if (rules !== undefined && isIgnored(resolve(path), stat.isDirectory(), rules)) return leave('ignored');
     if (!isNew(stat)) return leave('duplicates');
     if (stat.isDirectory()) return visitFolder(path, rules);
+    report(`looking for text files in ${root}`);
     const reason = whyNoText(path, options);
-    if (reason === undefined) files.push(path);
-    else leave(reason);
+    if (reason !== undefined) return leave(reason);
+    files.push(path);
+    bytes += Number(stat.size);
   }
 
   isNew(statSync(root, { bigint: true }));
   visitFolder(root, rulesAbove(root));
-  return { files, leftOut };
+  return { files, bytes, leftOut };
 }
 
 /** What a path leads to; undefined for a link that leads nowhere, or to itself. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../errors.ts';
+import { noReport } from '../reporting.ts';
 import type { Corpus } from './corpus.ts';
 
 /** A text that is in memory already, as a corpus. @throws UserError if it is empty */
@@ -10,6 +11,7 @@ export function textCorpus(text: string): Corpus {
     paths: [],
     files: [],
     leftOut: {},
+    report: noReport,
     *text() {
       yield wellFormed;
     },

@@ -15,8 +15,8 @@ export interface TokenizedCorpus {
 
 /** One pass over a corpus that collects its vocabulary. */
 export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tokenizer {
-  for (const piece of corpus.text()) builder.push(piece);
-  return builder.end();
+  for (const piece of corpus.text('collecting the vocabulary')) builder.push(piece);
+  return builder.end((learned) => corpus.report('learning merges', learned));
 }
 
 /** The ids of a corpus, as they come: for what need not hold them all. A large one is encoded by several threads. */
@@ -24,7 +24,7 @@ export const tokenIds = (
   corpus: Corpus,
   tokenizer: Tokenizer,
   threads = availableParallelism(),
-): Generator<Uint32Array> => encodeInParallel(corpus.text(), tokenizer, { threads });
+): Generator<Uint32Array> => encodeInParallel(corpus.text('tokenizing'), tokenizer, { threads });
 
 /** All ids of a corpus. */
 export function tokenizeCorpus(corpus: Corpus, tokenizer: Tokenizer, threads?: number): TokenizedCorpus {

@@ -17,7 +17,7 @@ export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): Tokeniz
   const unknown: string[] = [];
   if (count > 0) {
     const encoder = tokenizer.encoder(({ text }) => unknown.push(text));
-    for (const piece of corpus.text()) encoder.push(piece);
+    for (const piece of corpus.text('reading unknown tokens')) encoder.push(piece);
     encoder.end();
   }
   return { tokenizer, ids, unknown };

@@ -9,6 +9,7 @@ import { fileChunks } from '../data/file-chunks.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens } from '../data/token-source.ts';
 import { UserError } from '../errors.ts';
+import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
 
@@ -61,16 +62,22 @@ const changed = (file: string): UserError =>
  *
  * @param instead read this text, for a model that has no record, or whose corpus has moved; if it is not the run's corpus,
  *   byte for byte, all of it counts as training text
+ * @param report told how far reading and tokenizing have come
  * @throws UserError if there is no record, or the corpus is not there any more or has changed
  */
-export function readTrainingText(folder: string, tokenizer: Tokenizer, instead?: string): TrainingText {
+export function readTrainingText(
+  folder: string,
+  tokenizer: Tokenizer,
+  instead?: string,
+  report?: Report,
+): TrainingText {
   const record = corpusRecord(folder);
   if (instead !== undefined) {
-    const corpus = openCorpus([instead], record ?? { encodingErrors: 'strict' });
+    const corpus = openCorpus([instead], record ?? { encodingErrors: 'strict' }, report);
     const text = readTokenizedText(corpus, tokenizer);
     const { sha256 } = corpus.facts;
     if (record !== undefined && sha256 === record.sha256)
-      return splitAsTrained(instead, text, record, tokenizer);
+      return splitAsTrained(instead, text, record, tokenizer, report);
     return {
       name: instead,
       train: text,
@@ -94,11 +101,11 @@ export function readTrainingText(folder: string, tokenizer: Tokenizer, instead?:
     });
   const name = record.files.join(', ');
   if (record.files.some((file) => file.endsWith('.bin')))
-    return splitAsTrained(name, readTokenFile(record.files[0], record, tokenizer), record, tokenizer);
-  const corpus = openCorpus(record.files, record);
+    return splitAsTrained(name, readTokenFile(record.files[0], record, tokenizer), record, tokenizer, report);
+  const corpus = openCorpus(record.files, record, report);
   const text = readTokenizedText(corpus, tokenizer);
   if (corpus.facts.sha256 !== record.sha256) throw changed(name);
-  return splitAsTrained(name, text, record, tokenizer);
+  return splitAsTrained(name, text, record, tokenizer, report);
 }
 
 /** A token file holds ids only, so what stood behind an `<unk>` is lost. */
@@ -122,10 +129,11 @@ function splitAsTrained(
   text: TokenizedText,
   record: CorpusRecord,
   tokenizer: Tokenizer,
+  report: Report | undefined,
 ): TrainingText {
   const { valFile, valFileSha256, valFraction, sha256 } = record;
   if (valFile !== undefined) {
-    const corpus = openCorpus([valFile], record);
+    const corpus = openCorpus([valFile], record, report);
     const validation = readTokenizedText(corpus, tokenizer);
     if (corpus.facts.sha256 !== valFileSha256) throw changed(valFile);
     return { name, train: text, validation, key: `${sha256} ${valFileSha256}` };
@@ -148,12 +156,13 @@ export function readSplit(
   tokenizer: Tokenizer,
   split: Split,
   instead?: string,
+  report?: Report,
 ): {
   readonly file: string;
   readonly text: TokenizedText;
   readonly characters: number;
 } {
-  const { train, validation } = readTrainingText(folder, tokenizer, instead);
+  const { train, validation } = readTrainingText(folder, tokenizer, instead, report);
   const text = split === 'train' ? train : validation;
   if (text.ids.length < 2)
     throw new UserError(`${folder} was trained without a validation split`, {

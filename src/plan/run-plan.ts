@@ -9,6 +9,7 @@ import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import { numbersPerParameter } from '../train/optimizer.ts';
 import { trainingPrograms } from '../train/programs.ts';
+import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
 import { modelConfig, settle, type Settings, type TrainModelOptions } from '../train/settings.ts';
@@ -21,6 +22,8 @@ export interface PlanOptions {
   readonly tokens?: number | undefined;
   readonly flopsPerParameter?: number | undefined;
   readonly threads: number;
+  /** Told how far reading and tokenizing the text have come. */
+  readonly preparing?: Report | undefined;
   /** Called before the speed of this machine is measured. */
   readonly measuring?: (() => void) | undefined;
 }
@@ -80,7 +83,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
   const options = start?.options ?? given;
   const { corpus, textTokens, settings, vocabSize } =
     options.corpus.length > 0
-      ? await forText(options, engine, start?.tokenizer, plan.measuring)
+      ? await forText(options, engine, start?.tokenizer, plan)
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
@@ -133,10 +136,10 @@ interface Planned {
 async function forText(
   options: TrainModelOptions,
   engine: LazyBackend,
-  tokenizer?: Tokenizer,
-  measuring?: () => void,
+  tokenizer: Tokenizer | undefined,
+  { preparing, measuring }: PlanOptions,
 ): Promise<Planned> {
-  const data = readTrainingData(options, tokenizer);
+  const data = readTrainingData(options, tokenizer, preparing);
   const seconds = budgetSeconds(options);
   if (seconds !== undefined) measuring?.();
   const fitted =

@@ -35,12 +35,20 @@ const isBefore = (a: Candidate, b: Candidate): boolean =>
  * @param tokens the tokens there are, in the order of ids; those learned are added
  * @param maxSize how many tokens there may be in the end
  * @param minFrequency pairs that occur less often are not joined
+ * @param learned called with about the share of the work that is done, 0 … 1. Counts of pairs fall with their rank as Zipf's
+ *   law says, like 1/n, and with them what a merge takes: n of N merges are ln(n)/ln(N) of the work
  */
 export function learnMerges(
   words: Words,
   tokens: string[],
-  { maxSize, minFrequency }: { maxSize: number; minFrequency: number },
+  {
+    maxSize,
+    minFrequency,
+    learned = () => {},
+  }: { maxSize: number; minFrequency: number; learned?: ((done: number) => void) | undefined },
 ): Merge[] {
+  const most = maxSize - tokens.length;
+  learned(0);
   const text = linkedTokens(words);
   const pairs = new PairCounts();
   for (let i = 0; i < text.ids.length; i++)
@@ -64,6 +72,7 @@ export function learnMerges(
     merges.push(merge);
     for (const at of top.places) mergeAt(text, at, merge, pairs);
     for (const candidate of pairs.takeRisen()) heap.push(candidate);
+    learned(Math.log1p(merges.length) / Math.log1p(most));
   }
   return merges;
 }

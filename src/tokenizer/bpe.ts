@@ -118,10 +118,10 @@ export function bpeVocabulary({
   };
   return {
     push: (text) => count(text, false),
-    end() {
+    end(learned) {
       count('', true);
       const tokens = [...byteAlphabet];
-      const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency });
+      const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency, learned });
       const all = [...tokens, END_OF_TEXT];
       return createBpeTokenizer({
         tokens: all,

@@ -66,7 +66,8 @@ export interface TokenDecoder {
 /** Collects a vocabulary from a text that comes in pieces. */
 export interface VocabularyBuilder {
   push(text: string): void;
-  end(): Tokenizer;
+  /** @param learned called now and then, by those who learn merges, with the share of the work that is done */
+  end(learned?: (done: number) => void): Tokenizer;
 }
 
 export interface VocabularyOptions {

@@ -12,6 +12,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
+import type { Report } from '../reporting.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { bannedIds, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
@@ -85,6 +86,8 @@ export interface TrainPlan {
 }
 
 export interface TrainHandlers {
+  /** Before the plan: how far reading and tokenizing the text have come. */
+  readonly preparing?: Report;
   /** Before the plan: the speed of this machine is going to be measured, which takes a second or more. */
   readonly measuring?: () => void;
   readonly plan?: (plan: TrainPlan) => void;
@@ -170,8 +173,8 @@ async function runTraining(
       : resumedOptions(checkpoint.state.options, options);
   const data =
     checkpoint === undefined
-      ? readTrainingData(effective, start?.tokenizer)
-      : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0);
+      ? readTrainingData(effective, start?.tokenizer, handlers.preparing)
+      : readTextAgain(effective, checkpoint.model.tokenizer, options.corpus.length > 0, handlers.preparing);
   const startStep = checkpoint?.state.step ?? 0;
   const seconds = checkpoint === undefined ? budgetSeconds(effective) : moreSeconds(options);
   if (seconds !== undefined) handlers.measuring?.();
@@ -368,13 +371,18 @@ const loopOptionsOf = (settings: Settings): LoopOptions => ({
 });
 
 /** @throws UserError that says how to name them, if the files of a run are not where they were */
-function readTextAgain(options: TrainModelOptions, tokenizer: Tokenizer, isNamed: boolean): TrainingData {
+function readTextAgain(
+  options: TrainModelOptions,
+  tokenizer: Tokenizer,
+  isNamed: boolean,
+  report?: Report,
+): TrainingData {
   if (!isNamed && options.corpus.includes('-'))
     throw new UserError('the text of this run came from stdin', {
       hint: `give it again: … | gpt train - --resume ${shellQuoted(options.resume!)}`,
     });
   try {
-    return readTrainingData(options, tokenizer);
+    return readTrainingData(options, tokenizer, report);
   } catch (error) {
     if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
     throw new UserError(`${error.path ?? 'a file'}, a text of this run, is not there`, {

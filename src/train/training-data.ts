@@ -8,6 +8,7 @@ import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
+import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
@@ -36,18 +37,27 @@ export interface TrainingData {
  * Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it.
  *
  * @param tokenizer the one to use instead of a new vocabulary, when a run goes on or starts from a model
+ * @param report told how far reading and tokenizing have come
  * @throws UserError for what cannot be read, UsageError for options that do not fit what is given
  */
-export function readTrainingData(options: TrainModelOptions, tokenizer?: Tokenizer): TrainingData {
+export function readTrainingData(
+  options: TrainModelOptions,
+  tokenizer?: Tokenizer,
+  report: Report = noReport,
+): TrainingData {
   const source = options.corpus.some((path) => path.endsWith('.bin'))
-    ? readTokens(options, tokenizer)
-    : readText(options, tokenizer);
+    ? readTokens(options, tokenizer, report)
+    : readText(options, tokenizer, report);
   const { ids, ...found } = source;
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
     return { ...found, ...splitTokens(ids, valFraction), valFraction, validationSha256: undefined };
   }
-  const corpus = openCorpus([options.valFile], { encodingErrors: options.encodingErrors ?? 'strict' });
+  const corpus = openCorpus(
+    [options.valFile],
+    { encodingErrors: options.encodingErrors ?? 'strict' },
+    report,
+  );
   const validation = tokenizeCorpus(corpus, found.tokenizer, options.threads);
   return {
     ...found,
@@ -70,8 +80,8 @@ interface Tokens {
   readonly unknown: number;
 }
 
-function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
-  const corpus = openCorpus(options.corpus, { encodingErrors: options.encodingErrors ?? 'strict' });
+function readText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
+  const corpus = openCorpus(options.corpus, { encodingErrors: options.encodingErrors ?? 'strict' }, report);
   const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
     minFrequency: options.minFrequency ?? 1,
     maxSize: options.vocabSize,
@@ -83,7 +93,11 @@ function readText(options: TrainModelOptions, given?: Tokenizer): Tokens {
 }
 
 /** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
-function readTokens({ corpus, ...options }: TrainModelOptions, given?: Tokenizer): Tokens {
+function readTokens(
+  { corpus, ...options }: TrainModelOptions,
+  given: Tokenizer | undefined,
+  report: Report,
+): Tokens {
   if (corpus.length > 1) throw new UsageError('a token file is the whole corpus; name it alone');
   for (const flag of ['minFrequency', 'vocabSize'] as const)
     if (options[flag] !== undefined && given === undefined)
@@ -111,7 +125,12 @@ function readTokens({ corpus, ...options }: TrainModelOptions, given?: Tokenizer
       hint: 'make it again with `gpt tokenize … --model FOLDER -o`',
     });
   const hash = createHash('sha256');
-  file.verify((bytes) => hash.update(bytes));
+  let verified = 0;
+  file.verify((bytes) => {
+    hash.update(bytes);
+    verified += bytes.length;
+    report('verifying the token file', verified / file.bytes);
+  });
   return {
     corpus: {
       paths: [path],

@@ -2,9 +2,106 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { startActivity } from '../../src/cli/activity.ts';
+import { setForScript, setVerbosity } from '../../src/cli/terminal.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { hasTerminal, run } from './run.ts';
+
+describe('the line', () => {
+  const { stderr } = process;
+  const { isTTY, columns } = stderr;
+  let written = '';
+  let now = 0;
+  const shown = (): string => {
+    const text = written;
+    written = '';
+    return text;
+  };
+
+  beforeEach(() => {
+    written = '';
+    Object.assign(stderr, { isTTY: true, columns: 80 });
+    for (const name of ['CI', 'NO_COLOR', 'TERM']) vi.stubEnv(name, undefined);
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    vi.spyOn(stderr, 'write').mockImplementation((text) => {
+      written += String(text);
+      return true;
+    });
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+    Object.assign(stderr, { isTTY, columns });
+    setVerbosity('normal');
+    setForScript(false);
+  });
+
+  test('says how far work has come, once it takes longer than a moment, and at most eight times a second', () => {
+    const activity = startActivity();
+    activity.report('tokenizing', 0.01);
+    now += 250;
+    activity.report('tokenizing', 0.1);
+    expect(shown()).toBe('');
+    now += 50;
+    activity.report('tokenizing', 0.149);
+    expect(shown()).toBe('\rtokenizing … 14%\u001b[K');
+    now += 100;
+    activity.report('tokenizing', 0.2);
+    expect(shown()).toBe('');
+    now += 700;
+    activity.report('tokenizing', 0.25);
+    expect(shown()).toBe('\rtokenizing … 25%, 4s left\u001b[K');
+    activity.report('measuring', 0); // other work, at once
+    expect(shown()).toBe('\rmeasuring … 0%\u001b[K');
+    activity.stop();
+    expect(shown()).toBe('\u001b[1G\u001b[2K');
+    now += 1000;
+    activity.report('measuring', 1);
+    activity.stop();
+    expect(shown()).toBe('');
+  });
+
+  test('is not drawn for work that is soon done', () => {
+    const activity = startActivity();
+    activity.report('tokenizing', 1);
+    activity.stop();
+    expect(shown()).toBe('');
+  });
+
+  test('never wraps: first the time left goes, then the share', () => {
+    const activity = startActivity('measuring');
+    activity.report('tokenizing', 0);
+    shown();
+    const at = (width: number): string => {
+      Object.assign(stderr, { columns: width });
+      now += 1000;
+      activity.report('tokenizing', 0.5);
+      return shown().replace('\r', '').replace('\u001b[K', '');
+    };
+    expect([28, 25, 18, 10].map(at)).toEqual([
+      'tokenizing … 50%, 1s left',
+      'tokenizing … 50%',
+      'tokenizing …',
+      '',
+    ]);
+    activity.stop();
+  });
+
+  test.each([
+    ['--quiet', () => setVerbosity('quiet')],
+    ['--json', () => setForScript(true)],
+    ['a pipe', () => Object.assign(stderr, { isTTY: false })],
+  ])('is not there with %s', (_name, ask) => {
+    ask();
+    const activity = startActivity('measuring');
+    now += 1000;
+    activity.report('tokenizing', 0.5);
+    activity.update('measuring');
+    activity.stop();
+    expect(shown()).toBe('');
+  });
+});
 
 const folder = mkdtempSync(join(tmpdir(), 'activity-'));
 const gpt = (line: string, tty = true) => run(line.split(' '), { cwd: folder, tty });

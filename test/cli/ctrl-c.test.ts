@@ -14,6 +14,7 @@ beforeAll(async () => {
   const text = whaleText(400);
   writeFileSync(join(cwd, 'small.txt'), text);
   writeFileSync(join(cwd, 'large.txt'), text.repeat(200));
+  writeFileSync(join(cwd, 'huge.txt'), text.repeat(10_000)); // 45 MB
   const { code, stderr } = await run(`train small.txt -q -o model --max-iters 2 ${shape}`.split(' '), {
     cwd,
   });
@@ -91,6 +92,8 @@ describe.runIf(hasTerminal)('Ctrl-C on a terminal ends', () => {
     ['eval -m model --memorization --num-samples 1000000', 'written'],
     [`train small.txt --max-iters 9 --gradient-accumulation-steps 100000000 ${shape} -o tty`, 'step 0'],
     ['sample -m model -p the -n 1000000000', 'the'],
+    ['train huge.txt --tokenizer word -o reading', 'collecting the vocabulary … '],
+    ['tokenize huge.txt --tokenizer bpe', 'tokenizing … '],
   ])('%s', { timeout: 30_000 }, async (command, begun) => {
     const { signal, stdout } = await run(command.split(' '), { cwd, tty: true, keys: [[begun, '\u0003']] });
     expect(signal, stdout.slice(-500)).toBe('SIGINT');

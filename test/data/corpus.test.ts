@@ -88,6 +88,20 @@ describe('a corpus', () => {
     expect([...corpus.text()].join('')).toBe('ab\r\nc🐋'); // again
     expect(corpus.facts.bytes).toBe(9);
   });
+  test('reports what share of its bytes has been read, and for what', () => {
+    const reports: unknown[] = [];
+    const corpus = openCorpus([file('abc'), file('d\n')], { encodingErrors: 'strict' }, (...report) =>
+      reports.push(report),
+    );
+    for (const _ of corpus.text('tokenizing'));
+    expect(reports).toEqual([
+      ['tokenizing', 3 / 5],
+      ['tokenizing', 4 / 5], // a line break between the two
+      ['tokenizing', 6 / 5],
+    ]);
+    for (const _ of corpus.text());
+    expect(reports.slice(3)).toEqual([3, 4, 6].map((bytes) => ['reading the text', bytes / 6]));
+  });
   test('puts a line break between files where the first does not end with one', () => {
     const paths = [file(''), file('the sea'), file(''), file('whale\r'), file('x\n'), file('end')];
     const corpus = openCorpus(paths, { encodingErrors: 'strict' });
@@ -130,9 +144,12 @@ describe('a corpus', () => {
       const pipe = join(folder, 'pipe');
       execFileSync('mkfifo', [pipe]);
       spawn('sh', ['-c', `for i in 1 2 3; do echo line $i; done > '${pipe}'`]);
-      const corpus = openCorpus([pipe], { encodingErrors: 'strict' });
+      const shares = new Set<number | undefined>();
+      const corpus = openCorpus([pipe], { encodingErrors: 'strict' }, (_, done) => shares.add(done));
       expect([...corpus.text()].join('')).toBe('line 1\nline 2\nline 3\n');
+      expect([...shares]).toEqual([undefined]); // how long it is, is known the second time
       expect([...corpus.text()].join('')).toBe('line 1\nline 2\nline 3\n');
+      expect([...shares].at(-1)).toBe(1);
       const memory = vi.spyOn(process, 'constrainedMemory').mockReturnValue(4e6);
       spawn('sh', ['-c', `yes 'a line' > '${pipe}'`]);
       expect(() => read(pipe)).toThrow(`${pipe} has more than 1 MB, a quarter of the memory there is`);

@@ -28,6 +28,18 @@ beforeEach(() => {
 });
 
 describe('the files of a folder', () => {
+  test('are reported while they are looked for, and their bytes are known before they are read', () => {
+    write({ 'a.txt': 'abcd\n', 'b.png': png, 'c.txt': 'ab\n' });
+    const reports: unknown[] = [];
+    const corpus = openCorpus([folder], { encodingErrors: 'strict' }, (...report) => reports.push(report));
+    expect(reports).toEqual([1, 2, 3].map(() => [`looking for text files in ${folder}`]));
+    for (const _ of corpus.text());
+    expect(reports.slice(3)).toEqual([
+      ['reading the text', 5 / 8],
+      ['reading the text', 1],
+    ]);
+  });
+
   test('are read in natural order, those of folders in between', () => {
     write({ 'ch10.txt': '', 'ch2.txt': '2\n', 'Ch3.txt': '', 'ch02.txt': '', 'ch2b/x.md': '', 'a.txt': '' });
     expect(found(folder).files).toEqual(['a.txt', 'ch02.txt', 'ch2.txt', 'ch2b/x.md', 'Ch3.txt', 'ch10.txt']);

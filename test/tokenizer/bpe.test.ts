@@ -36,6 +36,15 @@ describe('learning', () => {
     );
   });
 
+  test('reports the share of its work that is done', () => {
+    const shares: number[] = [];
+    const builder = bpeVocabulary({ minFrequency: 1, maxSize: 285 });
+    builder.push(text);
+    builder.end((done) => shares.push(done));
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    expect([shares.length, shares[0], shares.at(-1)]).toEqual([1 + merges.split(',').length, 0, 1]);
+  });
+
   test('gives ids in the order of GPT-2: bytes, merges, <|endoftext|>', () => {
     const tokenizer = learn('ab ab');
     expect(tokenizer.vocabSize).toBe(256 + 2 + 1);
