@@ -39,7 +39,7 @@ export function boundaryIds({ special: { startId, endIds } }: Special): Record<s
 export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer {
   const files = ['generation_config.json', 'config.json'].map((name) => {
     const path = join(folder, name);
-    return { path, json: readOptionalJson(path) ?? {} };
+    return { path, json: readOptionalJson(path, DAMAGED) ?? {} };
   });
   const { special, unkId } = tokenizer;
   const idsOf = (field: string): number[] | undefined => {
@@ -66,6 +66,15 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
       endIds: end === undefined ? special.endIds : new Set(end),
     },
   };
+}
+
+const DAMAGED =
+  'the file is damaged; use another copy, or delete it: config.json then says where texts start and end';
+
+/** @throws UserError if a generation_config.json cannot be read, or has no token ids where they should be */
+export function checkGenerationConfig(path: string): void {
+  const json = readOptionalJson(path, DAMAGED) ?? {};
+  for (const field of ['bos_token_id', 'eos_token_id']) readIds(json, field, path);
 }
 
 /** GPT2Config's default for both ids. */

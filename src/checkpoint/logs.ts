@@ -24,29 +24,68 @@ export type LogEntry = Readonly<Record<string, unknown>> & { readonly step: numb
 
 export const logPath = (folder: string, name: LogName): string => join(folder, `${name}.jsonl`);
 
-/** Keeps the lines of a log up to a step. */
+/**
+ * Removes the entries after a step from a log, and the end of a run at that step. Damaged lines stay, as nobody can tell
+ * which steps they belong to.
+ */
 export function keepLog(path: string, step: number): void {
   if (!existsSync(path)) return;
-  const kept = entriesOf(path).filter((entry) => entry.step <= step);
-  writeFileAtomic(path, [kept.map((entry) => `${JSON.stringify(entry)}\n`).join('')]);
+  const { lines, isTorn } = linesOf(readLog(path));
+  const kept = lines.filter(
+    ({ entry }) => entry === undefined || entry.step < step || (entry.step === step && !('end' in entry)),
+  );
+  if (isTorn || kept.length < lines.length)
+    writeFileAtomic(path, [kept.map(({ text }) => `${text}\n`).join('')]);
+}
+
+/**
+ * What is wrong with the part of a log that a checkpoint has seen, for people; undefined if it is as it was written.
+ *
+ * @param length of that part, in bytes
+ */
+export function damageOf(path: string, length: number): string | undefined {
+  if (length === 0) return undefined;
+  if (!existsSync(path)) return `${path} was missing; it starts again at this checkpoint`;
+  const seen = readLog(path).subarray(0, length);
+  if (seen.length < length) return `${path} was cut short; its last lines before this checkpoint are lost`;
+  const { lines, isTorn } = linesOf(seen);
+  return unreadable(path, lines) ?? (isTorn ? `${path} was changed since this checkpoint` : undefined);
 }
 
 /** In bytes; a line has a hundred or so. Text of more could not be one string. */
 const LARGEST = 500e6;
 
-/** The lines that are JSON objects with a step. */
-function entriesOf(path: string): LogEntry[] {
-  return readWholeFile(path, LARGEST, FILE_OF_RUN)
-    .toString()
-    .split('\n')
-    .flatMap((line) => {
-      try {
-        const entry = JSON.parse(line) as LogEntry | null;
-        return typeof entry?.step === 'number' ? [entry] : [];
-      } catch {
-        return [];
-      }
-    });
+const readLog = (path: string): Buffer => readWholeFile(path, LARGEST, FILE_OF_RUN);
+
+interface LogLine {
+  readonly text: string;
+  /** Undefined if the line is damaged: no JSON object with a step. */
+  readonly entry: LogEntry | undefined;
+}
+
+/** The lines of a log but a torn last one, which a killed or running writer leaves. */
+function linesOf(log: Buffer): { lines: LogLine[]; isTorn: boolean } {
+  const texts = log.toString().split('\n');
+  const isTorn = texts.pop() !== '';
+  return { lines: texts.map((text) => ({ text, entry: entryOf(text) })), isTorn };
+}
+
+function entryOf(line: string): LogEntry | undefined {
+  try {
+    const entry = JSON.parse(line) as LogEntry | null;
+    return typeof entry?.step === 'number' ? entry : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Says which lines are damaged; undefined if none is. */
+function unreadable(path: string, lines: readonly LogLine[]): string | undefined {
+  const numbers = lines.flatMap(({ text, entry }, i) => (entry === undefined && text !== '' ? [i + 1] : []));
+  if (numbers.length === 0) return undefined;
+  return numbers.length === 1
+    ? `${path}: line ${numbers[0]} is damaged and left out`
+    : `${path}: ${numbers.length} of ${lines.length} lines are damaged and left out, line ${numbers[0]} the first`;
 }
 
 /** One step of a run. A loss that was not finite is NaN. */
@@ -97,13 +136,19 @@ export interface RunLogs {
   readonly end: EndMetrics | undefined;
   readonly samples: readonly LoggedSample[];
   readonly speed: readonly SpeedEntry[];
+  /** Which lines are damaged and therefore left out, a sentence for each log; for people. */
+  readonly damage: readonly string[];
 }
 
 /** @throws UserError if a line lacks a field or has another kind of value there */
 export function readLogs(folder: string): RunLogs {
+  const damage: string[] = [];
   const read = (name: LogName): LogReader[] => {
     const path = logPath(folder, name);
-    return existsSync(path) ? entriesOf(path).map((entry) => new LogReader(path, entry)) : [];
+    if (!existsSync(path)) return [];
+    const { lines } = linesOf(readLog(path));
+    damage.push(...[unreadable(path, lines)].filter((what) => what !== undefined));
+    return lines.flatMap(({ entry }) => (entry === undefined ? [] : [new LogReader(path, entry)]));
   };
   const metrics = withoutTakenBack(read('metrics'));
   return {
@@ -126,6 +171,7 @@ export function readLogs(folder: string): RunLogs {
       seconds: line.number('seconds'),
       tokens: line.number('tokens'),
     })),
+    damage,
   };
 }
 

@@ -6,13 +6,13 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { attempt, holds, UserError } from '../errors.ts';
-import { parseJsonObject } from '../json.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { linkAtomic, writeFileAtomic } from '../write-file.ts';
 import { BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { checkpointsOf } from './checkpoint-folders.ts';
+import { checkGenerationConfig } from './generation-config.ts';
 import { fromConfigJson } from './huggingface.ts';
 import {
   ESTIMATED_LOSS,
@@ -23,6 +23,7 @@ import {
   type ModelFolder,
 } from './model-folder.ts';
 import { checksumOf, openSafetensors } from './safetensors.ts';
+import { readTokenizerSettings } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 import type { TrainerState } from './trainer-state.ts';
 
@@ -63,8 +64,9 @@ function restoreDescription(run: string, { folder, model }: Checkpoint): Restore
     'config.json': (path) =>
       isDeepStrictEqual(fromConfigJson(readTextFile(path, LARGEST), path).config, model.config),
     'tokenizer.json': () => isDeepStrictEqual(tokenizerOf(run), tokenizerOf(folder)),
-    'tokenizer_config.json': isJson,
-    'generation_config.json': isJson,
+    'tokenizer_config.json': (path) =>
+      succeeds(path, () => readTokenizerSettings(run, model.config.vocabSize)),
+    'generation_config.json': (path) => succeeds(path, checkGenerationConfig),
   };
   return Object.entries(isGood).flatMap(([file, check]): RestoreStep[] => {
     const [own, copy] = [join(run, file), join(folder, file)];
@@ -80,11 +82,10 @@ function restoreDescription(run: string, { folder, model }: Checkpoint): Restore
 
 const tokenizerOf = (folder: string): unknown => readTokenizer(join(folder, 'tokenizer.json')).toJSON();
 
-function isJson(path: string): boolean {
-  parseJsonObject(readTextFile(path, LARGEST), (what) => {
-    throw new UserError(what);
-  });
-  return true;
+/** Whether a file exists and its reader, which throws where it is damaged, accepts it. */
+function succeeds(path: string, read: (path: string) => unknown): boolean {
+  read(path);
+  return isThere(path);
 }
 
 /** The best model at the time of the checkpoint: the checkpoint's copy, or one that equals it. */

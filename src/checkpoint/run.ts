@@ -18,7 +18,7 @@ import { openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.t
 import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
-import { keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
+import { damageOf, keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
 import { modelFacts, WEIGHTS, writeModelDescription, writeWeights } from './model-folder.ts';
 import { isRun, isVacant, removeRun, sweepTemporaries } from './own-files.ts';
 import { planRestoration } from './restore-run.ts';
@@ -91,7 +91,7 @@ export function createRun(
 /** A run to be continued: its latest checkpoint, and the folder, which this process alone writes from now on. */
 export interface ResumedRun {
   readonly checkpoint: Checkpoint;
-  /** What is missing or damaged in the folder and `continue` restores from a good copy; for people. */
+  /** What was missing or damaged in the folder, and what becomes of it; for people. */
   readonly repairs: readonly string[];
   /** How the run ended, if it had come to its end. */
   readonly ended: string | undefined;
@@ -119,19 +119,32 @@ export function resumeRun(folder: string): ResumedRun {
     const checkpoint = openCheckpoint(latest);
     const { state, model } = checkpoint;
     const restoration = planRestoration(folder, checkpoint);
+    const logBytes = state.log_bytes;
+    const damage = {
+      metrics: damageOf(logPath(folder, 'metrics'), logBytes.metrics),
+      samples: damageOf(logPath(folder, 'samples'), logBytes.samples),
+    };
     return {
       checkpoint,
-      repairs: restoration.repairs,
-      ended: endOf(logPath(folder, 'metrics'), state.log_bytes.metrics),
+      repairs: [...restoration.repairs, ...Object.values(damage).filter((what) => what !== undefined)],
+      ended: endOf(logPath(folder, 'metrics'), logBytes.metrics),
       continue(config = model.config) {
         restoration.apply();
         sweepTemporaries(folder);
         retireBefore(folder, state); // the process that wrote this checkpoint may have been killed before it could
-        keepLog(logPath(folder, 'speed'), state.step); // of another length each time: no part of a checkpoint
+        const cutAtStep = (path: string): LogWriter => {
+          keepLog(path, state.step);
+          return resumeLog(path, Infinity);
+        };
+        // In a damaged log, the checkpoint's length may fall anywhere.
+        const resumed = (name: 'metrics' | 'samples'): LogWriter =>
+          damage[name] === undefined
+            ? resumeLog(logPath(folder, name), logBytes[name])
+            : cutAtStep(logPath(folder, name));
         const logs = {
-          metrics: resumeLog(logPath(folder, 'metrics'), state.log_bytes.metrics),
-          samples: resumeLog(logPath(folder, 'samples'), state.log_bytes.samples),
-          speed: resumeLog(logPath(folder, 'speed'), Infinity),
+          metrics: resumed('metrics'),
+          samples: resumed('samples'),
+          speed: cutAtStep(logPath(folder, 'speed')), // of another length each time: no part of a checkpoint
         };
         if (!isDeepStrictEqual(config, model.config)) writeModelDescription(folder, config, model.tokenizer);
         return runIn(folder, config, model.tokenizer, { lock, logs, savedStep: state.step });

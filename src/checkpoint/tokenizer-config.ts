@@ -124,7 +124,17 @@ const refuseIn =
     });
   };
 
-/** The object that a JSON file holds; undefined if there is no such file. */
-export function readOptionalJson(path: string): JsonObject | undefined {
-  return existsSync(path) ? parseJsonObject(readTextFile(path, LARGEST), refuseIn(path)) : undefined;
+/**
+ * The object that a JSON file holds; undefined if there is no such file.
+ *
+ * @throws UserError if it holds something else
+ */
+export function readOptionalJson(
+  path: string,
+  hint = 'the file is damaged; use another copy',
+): JsonObject | undefined {
+  if (!existsSync(path)) return undefined;
+  return parseJsonObject(readTextFile(path, LARGEST), (what) => {
+    throw new UserError(`${path}: ${what}`, { hint });
+  });
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { runFolders } from '../checkpoint/runs.ts';
 import { isSystemError, UsageError, UserError } from '../errors.ts';
 import { differences, haveSameTokens, type Difference } from '../inspect/compare-runs.ts';
-import { readRun, summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
 import type { NamedRun } from '../report/charts.ts';
 import { comparisonReport, namesOf } from '../report/report.ts';
@@ -17,6 +17,7 @@ import { argument, filePath, option } from './options.ts';
 import { writePage } from './report.ts';
 import { lossesToJson } from './run-summary.ts';
 import { printJson } from './json-output.ts';
+import { openRun } from './read-run.ts';
 import { print, printableLine, stdoutColors, warn } from './terminal.ts';
 import { cut } from './token-label.ts';
 
@@ -44,7 +45,7 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
   const found = await whileDoing('reading the runs', (activity) =>
     folders.flatMap((folder, i) => {
       activity.update(`reading ${printableLine(folder)}, ${i + 1} of ${folders.length}`);
-      return given.length > 0 ? [readRun(folder)] : readIfPossible(folder);
+      return given.length > 0 ? [openRun(folder)] : readIfPossible(folder);
     }),
   );
   if (found.length < 2)
@@ -64,7 +65,7 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
 /** The run in an array; empty, after a warning, if it cannot be read: the others are still compared. */
 function readIfPossible(folder: string): RunRecord[] {
   try {
-    return [readRun(folder)];
+    return [openRun(folder)];
   } catch (error) {
     const reason = isSystemError(error) ? describeSystemError(error) : error;
     if (typeof reason !== 'string' && !(reason instanceof UserError)) throw error;

@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../write-file.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
-import { readRun, type RunRecord } from '../inspect/run-record.ts';
+import type { RunRecord } from '../inspect/run-record.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Backend } from '../engine/instruction.ts';
@@ -17,6 +17,7 @@ import { chosenModel, modelFolder, startEngine, threadsOption, unkOption } from 
 import { argument, filePath, nonEmptyText, option } from './options.ts';
 import { printJson } from './json-output.ts';
 import { writeOutput } from './output-file.ts';
+import { openRun } from './read-run.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
 interface Flags {
@@ -53,7 +54,7 @@ async function report(folders: readonly string[], flags: Flags): Promise<void> {
   if (folders.length > 1) {
     const names = namesOf(folders);
     const runs = await whileDoing('reading the runs', () =>
-      folders.map((folder, i) => ({ name: names[i], run: readRun(folder) })),
+      folders.map((folder, i) => ({ name: names[i], run: openRun(folder) })),
     );
     await writePage(comparisonReport(runs), flags.output ?? 'report.html', { json: flags.json });
   } else {
@@ -82,7 +83,7 @@ export async function writePage(
 }
 
 async function runPage(path: string, flags: Flags): Promise<string> {
-  const run = readRun(path);
+  const run = openRun(path);
   const { model } = run;
   const backend = await startEngine(model, flags.threads);
   try {

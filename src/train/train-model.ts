@@ -75,7 +75,7 @@ export interface TrainPlan {
   readonly otherEngine: string | undefined;
   /** How the text differs from the one a resumed run was trained on so far; see new-text.ts. */
   readonly textChange: TextChange | undefined;
-  /** Files of a resumed run that were missing or damaged, and what they were restored from. */
+  /** Files of a resumed run that were missing or damaged, and what became of them. */
   readonly repairs: readonly string[];
   /** Faster engines that do not work here, and why. */
   readonly rejected: readonly Rejection[];

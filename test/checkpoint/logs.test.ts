@@ -29,6 +29,7 @@ test('reads what a run has logged; what was not finite is NaN', () => {
     end: { step: 2, best: { step: 1, validationLoss: 3.4 } },
     samples: [{ step: 2, text: 'the whale' }],
     speed: [{ step: 2, seconds: 0.5, tokens: 100 }],
+    damage: [],
   });
 });
 
@@ -58,6 +59,7 @@ test('a folder without logs has empty ones', () => {
     end: undefined,
     samples: [],
     speed: [],
+    damage: [],
   });
 });
 
@@ -77,9 +79,16 @@ test('an end without a validation split has no loss', () => {
   expect(readLogs(folder).end).toEqual({ step: 2, best: undefined });
 });
 
-test('passes over a torn last line and lines that are no entries', () => {
-  appendFileSync(logPath(folder, 'metrics'), 'null\n7\n\n{"step":3,"lo');
-  expect(readLogs(folder).steps.length).toBe(2);
+test('leaves out a torn last line, which is no damage, and damaged lines, which are counted', () => {
+  const path = logPath(folder, 'metrics');
+  appendFileSync(path, '\n{"step":3,"lo');
+  expect(readLogs(folder)).toMatchObject({ damage: [] });
+  write('metrics', [7, { step: 1, loss: 4, lr: 1, grad_norm: 1 }]);
+  expect(readLogs(folder).damage).toEqual([`${path}: line 1 is damaged and left out`]);
+  appendFileSync(path, 'null\n');
+  const { steps, damage } = readLogs(folder);
+  expect(steps.length).toBe(1);
+  expect(damage).toEqual([`${path}: 2 of 3 lines are damaged and left out, line 1 the first`]);
 });
 
 test.each([
@@ -100,4 +109,12 @@ test('drops what was logged after a step', () => {
     '{"step":1,"loss":4.5,"lr":0.1,"grad_norm":2}\n',
   );
   keepLog(logPath(folder, 'nothing' as 'speed'), 1);
+});
+
+test('keeps damaged lines, and of the last step all but the end of the run', () => {
+  const path = logPath(folder, 'metrics');
+  appendFileSync(path, 'garbage\n{"step":3}\n');
+  const lines = readFileSync(path, 'utf8').split('\n');
+  keepLog(path, 2);
+  expect(readFileSync(path, 'utf8').split('\n')).toEqual([...lines.slice(0, 3), 'garbage', '']);
 });

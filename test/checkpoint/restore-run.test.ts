@@ -115,6 +115,16 @@ describe('repairs', () => {
       () => writeFileSync(inRun('generation_config.json'), '{"eos'),
       `${inRun('generation_config.json')} was damaged or changed; restored from ${join(latest, 'generation_config.json')}`,
     ],
+    [
+      'a generation_config.json without ids where they should be',
+      () => writeFileSync(inRun('generation_config.json'), '{"eos_token_id":"x"}'),
+      `${inRun('generation_config.json')} was damaged or changed; restored from ${join(latest, 'generation_config.json')}`,
+    ],
+    [
+      'a tokenizer_config.json with a wrong type',
+      () => writeFileSync(inRun('tokenizer_config.json'), '{"add_prefix_space":"no"}'),
+      `${inRun('tokenizer_config.json')} was damaged or changed; restored from ${join(latest, 'tokenizer_config.json')}`,
+    ],
   ])('%s', (_name, harm, repair) => {
     harm();
     expect(resume()).toEqual([repair]);

@@ -139,6 +139,28 @@ describe('going on', () => {
     expect(metrics()).toBe('{"step":6}\n');
   });
 
+  test('says what is wrong with a log, and loses none of its lines up to the checkpoint', () => {
+    const run = createRun(path, config, tokenizer);
+    for (const step of [3, 4, 5]) run.log('metrics', { step });
+    save(run, 5);
+    run.log('metrics', { step: 6 });
+    run.close();
+    const log = join(path, 'metrics.jsonl');
+    const go = (): readonly string[] => {
+      const again = resumeRun(path);
+      again.continue();
+      again.close();
+      return again.repairs;
+    };
+    writeFileSync(log, metrics().replace('{"step":4}', 'some garbage\n{"step":4}'));
+    expect(go()).toEqual([`${log}: line 2 is damaged and left out`]);
+    expect(metrics()).toBe('{"step":3}\nsome garbage\n{"step":4}\n{"step":5}\n');
+    writeFileSync(log, '{"step":3}\n{"st');
+    expect(go()).toEqual([`${log} was cut short; its last lines before this checkpoint are lost`]);
+    rmSync(log);
+    expect(go()).toEqual([`${log} was missing; it starts again at this checkpoint`]);
+  });
+
   test('takes no half-written or half-removed checkpoint for one, and sweeps them away', () => {
     const run = createRun(path, config, tokenizer);
     save(run, 5);

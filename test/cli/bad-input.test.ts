@@ -71,6 +71,7 @@ beforeAll(() => {
     bytes[bytes.length - 100] ^= 1;
     writeFileSync(join(model, 'model.safetensors'), bytes);
   });
+  damaged('garbage', (model) => writeFileSync(join(model, 'generation_config.json'), 'garbage'));
   damaged('cut', (model) => truncateSync(join(model, 'model.safetensors'), 5000));
   damaged('sparse', (model) => truncateSync(join(model, 'model.safetensors'), 5e9));
 });
@@ -624,6 +625,13 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
         'hint: the training that wrote it diverged; use an earlier checkpoint or another copy',
       ] as const,
   ),
+  [
+    'a damaged generation_config.json',
+    'sample -m ./garbage',
+    1,
+    'error: ./garbage/generation_config.json: is not JSON',
+    'hint: the file is damaged; use another copy, or delete it: config.json then says where texts start and end',
+  ],
   [
     'weights cut short',
     'sample -m ./cut',

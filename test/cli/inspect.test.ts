@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -51,6 +51,15 @@ describe('inspect', () => {
     expect(found.training.evaluations.length).toBe(3);
     expect(found.weights[0].name).toBe('wte.weight');
     expect(found.weights.length).toBe(28);
+  });
+
+  test('a run with a damaged log: a warning says which lines are left out', async () => {
+    cpSync(join(folder, 'words'), join(folder, 'damaged'), { recursive: true });
+    appendFileSync(join(folder, 'damaged/metrics.jsonl'), 'garbage\n');
+    const { stdout, stderr, code } = await gpt(['inspect', 'damaged']);
+    expect(stderr).toMatch(/^warning: damaged\/metrics\.jsonl: line \d+ is damaged and left out\n$/);
+    expect(stdout).toMatch(/steps +30/);
+    expect(code).toBe(0);
   });
 
   test('a model that came without its training', async () => {

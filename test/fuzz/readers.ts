@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { applyConfigFile } from '../../src/cli/config.ts';
 import { register } from '../../src/cli/train.ts';
+import { INDEX } from '../../src/checkpoint/weights.ts';
 import { LOCK, lockFolder } from '../../src/checkpoint/lock.ts';
 import { readLogs } from '../../src/checkpoint/logs.ts';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
@@ -38,6 +39,7 @@ import {
   tokenizerOf,
   writeForeignTensors,
   writeModel,
+  writeShardedModel,
   writeTokens,
 } from './seeds.ts';
 
@@ -66,14 +68,16 @@ const modelFolders = tokenizerKinds.map((kind): ReaderCase => {
   return {
     name: `model folder, ${kind}`,
     write: (folder) => writeModel(folder, kind),
-    files: ['config.json', 'tokenizer.json', 'model.safetensors'],
+    files: [
+      'config.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'generation_config.json',
+      'model.safetensors',
+    ],
     read(folder) {
       const model = openModelFolder(folder);
-      const into = parameterTable(model.config).map(({ name, shape }) => ({
-        name,
-        shape,
-        data: new Float32Array(elements(shape)),
-      }));
+      const into = blank(model.config);
       model.load(into);
       if (!isOurs(model.metadata)) return;
       assert.deepEqual({ ...model.config, dropout: config.dropout }, config);
@@ -84,6 +88,21 @@ const modelFolders = tokenizerKinds.map((kind): ReaderCase => {
     weight: 4,
   };
 });
+
+/** A model as transformers splits a large one; these files have no checksum. */
+const shardedModel: ReaderCase = {
+  name: 'sharded model',
+  write: writeShardedModel,
+  files: [INDEX, 'model-00001-of-00002.safetensors', 'generation_config.json', 'tokenizer_config.json'],
+  read(folder) {
+    const model = openModelFolder(folder);
+    const into = blank(model.config);
+    model.load(into);
+    for (const { name, data } of into) assert(data.every(Number.isFinite), name);
+    for (const id of model.tokenizer.special.endIds) assert(id < model.tokenizer.vocabSize);
+  },
+  weight: 3,
+};
 
 const foreignTensors: ReaderCase = {
   name: 'safetensors of others',
@@ -285,6 +304,8 @@ const resumedRun: ReaderCase = {
   files: [
     'config.json',
     'tokenizer.json',
+    'tokenizer_config.json',
+    'generation_config.json',
     'model.safetensors',
     'metrics.jsonl',
     `checkpoint-40/${STATE}`,
@@ -392,6 +413,7 @@ function encodedAlike(text: string, bytes: Buffer): boolean {
 
 export const readerCases: readonly ReaderCase[] = [
   ...modelFolders,
+  shardedModel,
   foreignTensors,
   config,
   ...tokenizerFiles,

@@ -2,7 +2,10 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
+import { architectureOf } from '../../src/model/architectures/registry.ts';
+import { safetensorsPieces, type NamedTensor } from '../../src/checkpoint/safetensors.ts';
+import { INDEX } from '../../src/checkpoint/weights.ts';
+import { writeFileAtomic } from '../../src/write-file.ts';
 import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
 import { writeTokenFile } from '../../src/data/token-file.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
@@ -52,6 +55,27 @@ export function writeModel(
   edit(tensors);
   writeModelDescription(folder, config, tokenizer);
   writeWeights(folder, config, tensors, { step: '9', ...modelFacts(config, tokenizer) });
+}
+
+/** A model folder whose weights are in two files, without the marks of a model of ours. */
+export function writeShardedModel(folder: string): void {
+  const tokenizer = tokenizerOf('char');
+  const config = configOf(tokenizer);
+  writeModelDescription(folder, config, tokenizer);
+  const { toTensorName } = architectureOf(config).huggingFace;
+  const tensors = tensorsOf(config).map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
+  const shardOf = Object.fromEntries(
+    tensors.map(({ name }, i) => [name, `model-0000${(i % 2) + 1}-of-00002.safetensors`]),
+  );
+  for (const shard of new Set(Object.values(shardOf)))
+    writeFileAtomic(
+      join(folder, shard),
+      safetensorsPieces(
+        tensors.filter(({ name }) => shardOf[name] === shard),
+        { format: 'pt' },
+      ),
+    );
+  writeFileSync(join(folder, INDEX), JSON.stringify({ metadata: { total_size: 8160 }, weight_map: shardOf }));
 }
 
 /** A token file and its tokenizer.json. */

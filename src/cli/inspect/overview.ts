@@ -1,6 +1,6 @@
 /** `gpt inspect`, when nothing in particular is asked: the model as a whole. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
-import { describeRun, summariseRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
+import { summariseRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
 import { readWeights, weightStatistics, type WeightStatistics } from '../../inspect/weights.ts';
 import { architectureOf } from '../../model/architectures/registry.ts';
 import type { ModelConfig } from '../../model/config.ts';
@@ -20,6 +20,7 @@ import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
 import { lossesToJson } from '../run-summary.ts';
 import { printJson } from '../json-output.ts';
+import { runOf } from '../read-run.ts';
 import { print, printableLine, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
@@ -31,7 +32,7 @@ export async function printOverview(
   folder: ModelFolder,
   { json }: { readonly json: boolean },
 ): Promise<void> {
-  const run = describeRun(folder);
+  const run = runOf(folder);
   const weights = await whileDoing('reading the weights', () => readWeights(folder).map(weightStatistics));
   if (json) {
     await printJson(toJson(run, weights), 2);

@@ -1,0 +1,14 @@
+import { describeRun, readRun, type RunRecord } from '../inspect/run-record.ts';
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { printable, warn } from './terminal.ts';
+
+/** The record of a run, after a warning for each of its logs that has damaged lines. */
+export const openRun = (folder: string): RunRecord => warned(readRun(folder));
+
+/** The same for a run whose model is open. */
+export const runOf = (model: ModelFolder): RunRecord => warned(describeRun(model));
+
+function warned(run: RunRecord): RunRecord {
+  for (const what of run.logs.damage) warn(printable(what));
+  return run;
+}
