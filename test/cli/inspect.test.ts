@@ -183,7 +183,7 @@ describe('inspect refuses', () => {
     ['a layer of nothing', ['--layer', '1'], 2, '--layer and --head choose a map of --attention'],
     ['a layer it lacks', ['--attention', 'a', '--layer', '2'], 2, '--layer is 2, but the model has 2 layers'],
     ['a head it lacks', ['--attention', 'a', '--head', '9'], 2, '--head is 9, but the model has 2 heads'],
-    ['an empty text', ['--logits', ''], 1, 'nothing of the prompt is known'],
+    ['an empty text', ['--logits', ''], 2, '--logits: "" is not a text of at least one character'],
     ['an unknown character', ['--logits', 'thé'], 1, 'the model does not know "é" (U+00E9) at position 3'],
     ['no such folder', ['nowhere'], 1, 'there is no model folder nowhere'],
     ['no count', ['--neighbors', 'a', '--top', '0'], 2, '"0" is not a whole number from 1 to 100'],
