@@ -335,7 +335,7 @@ read.forEach(({ data }, i) => parameters[i].data.set(data));
 const text = readFileSync('data/moby-dick.txt', 'utf8');
 const window = ids(text.slice(700_000, 700_000 + T + 1));
 const batch = { inputs: Int32Array.from(window.slice(0, T)), targets: Int32Array.from(window.slice(1)) };
-const loss = trainer.accumulate(0, 0, 1, batch);
+const loss = trainer.accumulate(0, 0, { microBatches: 1, counted: T }, batch) / T;
 const squared = trainer.gradNorm() ** 2;
 out(`loss of a window of ${T} characters: ${fixed(loss, 4)}; gradient norm ${fixed(Math.sqrt(squared), 3)}`);
 const start = trainer.parameters().map(({ data }) => Float64Array.from(data));

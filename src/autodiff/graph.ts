@@ -136,6 +136,7 @@ export class Gradients {
     return this.#sums.get(x);
   }
 
+  /** Starts from dX as the derivative of x. */
   seed(x: Value, dX: Value): void {
     this.#sums.set(x, dX);
   }
@@ -182,20 +183,16 @@ export class Gradients {
  * Appends the backward pass of everything recorded: the tape is walked once from its end, and each op whose result
  * has a gradient records the kernels of its derivative.
  *
- * @param dLoss the derivative to start from, of `loss`'s shape: 1, or 1/k when k micro-batches are averaged
- * @param regions where each parameter's gradient goes
- * @param accumulate add to what these regions hold (gradient accumulation) instead of overwriting it
+ * @param dLoss the derivative to start from, of `loss`'s shape
+ * @param regions where each parameter's gradient goes; overwritten
  */
 export function differentiate(
   record: Recorder,
   loss: Value,
   dLoss: Value,
   regions: ReadonlyMap<Value, Region>,
-  accumulate = false,
 ): Gradients {
   const gradients = new Gradients(record, regions);
-  if (accumulate)
-    for (const [x, region] of regions) gradients.seed(x, record.external(`d ${x.name}`, x.shape, region));
   gradients.seed(loss, dLoss);
   for (const entry of record.entries.toReversed()) {
     const dOut = gradients.of(entry.out);

@@ -9,7 +9,6 @@ import { geluErf } from './ops/gelu-erf.ts';
 import { layerNorm } from './ops/layer-norm.ts';
 import { linear } from './ops/linear.ts';
 import { matmul } from './ops/matmul.ts';
-import { meanLoss } from './ops/mean-loss.ts';
 import { relu } from './ops/relu.ts';
 import { softmax } from './ops/softmax.ts';
 
@@ -27,7 +26,6 @@ export const ops = {
   attention,
   dropout,
   crossEntropy,
-  meanLoss,
 };
 export type OpName = keyof typeof ops;
 

@@ -6,16 +6,45 @@ import { Philox, Stream } from '../engine/philox.ts';
 import { UsageError } from '../errors.ts';
 import type { TokenSource } from './token-source.ts';
 
-/** B·T token ids and the ids that follow them; a target of −1 is ignored. */
+/** B·T token ids and the ids that follow them; a target of −1 is masked: it counts for no loss. */
 export interface Batch {
   readonly inputs: Int32Array;
   readonly targets: Int32Array;
 }
 
+/** How many targets of a batch count. */
+export const countTargets = ({ targets }: Batch): number =>
+  targets.reduce((count, target) => count + (target < 0 ? 0 : 1), 0);
+
+/** The data of one training step. */
+export interface StepData {
+  readonly microBatches: number;
+  /** Targets of the whole step that count. The loss of a step is the mean over them, whatever micro-batch they are in. */
+  readonly counted: number;
+  readonly batches: Iterable<Batch>;
+}
+
+/** A step of batches that are all at hand. */
+export const stepOf = (batches: readonly Batch[]): StepData => ({
+  microBatches: batches.length,
+  counted: batches.reduce((count, batch) => count + countTargets(batch), 0),
+  batches,
+});
+
 /** B sequences of T tokens. */
 export interface BatchShape {
   readonly B: number;
   readonly T: number;
+}
+
+/** A training step of `randomBatches`, in which every target counts. */
+export function randomStep(
+  source: TokenSource,
+  shape: BatchShape,
+  { seed, step, microBatches }: { seed: number; step: number; microBatches: number },
+): StepData {
+  const batches = randomBatches(source, shape, { seed, step, microBatches });
+  return { microBatches, counted: microBatches * shape.B * shape.T, batches };
 }
 
 /**
@@ -49,7 +78,7 @@ function below(n: number, random: Philox): number {
 /**
  * Every token but the first, which has no context, as a target exactly once and in the order of the text. Windows start
  * `stride` tokens after one another; where they overlap, the later one only reads, so that each target but those of the
- * first window has at least T − stride tokens of context. The last window and the last batch are filled up with ignored
+ * first window has at least T − stride tokens of context. The last window and the last batch are filled up with masked
  * targets.
  *
  * @param stride 1 … T; T: windows side by side
@@ -94,7 +123,7 @@ export function checkLength(source: TokenSource, T: number, name = 'the training
   );
 }
 
-/** The windows at `starts`, in rows; rows beyond them, and tokens beyond the end of the source, have ignored targets. */
+/** The windows at `starts`, in rows; rows beyond them, and tokens beyond the end of the source, have masked targets. */
 function windows(source: TokenSource, starts: readonly number[], { B, T }: BatchShape): Batch {
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(-1);

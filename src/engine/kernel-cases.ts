@@ -200,14 +200,6 @@ export const kernelCases: {
     N,
     V,
   }),
-  meanLoss: (a, b) => ({ losses: normal(a * b), targets: ids(a * b, -1, 3), mean: normal(2), N: a * b }),
-  meanLossBackward: (a, b) => ({
-    targets: ids(a * b, -1, 3),
-    mean: positive(2),
-    dMean: normal(2),
-    dLosses: normal(a * b),
-    N: a * b,
-  }),
   globalNorm: (a, b, c) => ({
     x: normal(a * b * c),
     partials: normal(2 * Math.ceil((a * b * c) / 4096)),

@@ -188,10 +188,6 @@ export const signatures = define({
    * first. −1 where the target is below 0. logits [N,V].
    */
   targetRank: { logits: 'read', targets: 'ids', ranks: 'write', N: 'size', V: 'size' },
-  /** mean[0] = Σ losses where the target is ≥ 0, over mean[1] = how many there are (at least 1); summed in float64, in order. */
-  meanLoss: { losses: 'read', targets: 'ids', mean: 'write', N: 'size' },
-  /** dLosses[n] (+)= dMean[0]/mean[1] where the target is ≥ 0, else 0. */
-  meanLossBackward: { targets: 'ids', mean: 'read', dMean: 'read', dLosses: 'accumulate', N: 'size' },
 
   /** norm[0] = √Σ x², summed in float64 over fixed blocks of 4096 elements; partials [2·⌈n/4096⌉] is scratch (float64 sums). */
   globalNorm: { x: 'read', partials: 'update', norm: 'write', n: 'size' },

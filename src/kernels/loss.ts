@@ -1,4 +1,4 @@
-/** Cross-entropy fused with softmax, and the mean over a batch. Threads split the rows; the mean is one thread's. */
+/** Cross-entropy fused with softmax, and ranks of targets. Threads split the rows. */
 import { exp4, f32Log, loadPart, putPart } from './vector';
 import { rowExp, rowMax } from './normalisation';
 import { share } from './threads';
@@ -105,37 +105,4 @@ function countAbove(row: usize, from: i32, to: i32, x: f32, orEqual: i32): i32 {
     if (other > x || (orEqual && other == x)) count++;
   }
   return count;
-}
-
-export function meanLoss(thread: i32, threads: i32, losses: usize, targets: usize, mean: usize, N: i32): void {
-  if (thread != 0) return;
-  let sum: f64 = 0;
-  let count = 0;
-  for (let n = 0; n < N; n++) {
-    if (load<i32>(targets + (usize(n) << 2)) < 0) continue;
-    sum += load<f32>(losses + (usize(n) << 2));
-    count++;
-  }
-  count = max(count, 1);
-  store<f32>(mean, f32(sum / count));
-  store<f32>(mean, f32(count), 4);
-}
-
-export function meanLossBackward(
-  thread: i32,
-  threads: i32,
-  targets: usize,
-  mean: usize,
-  dMean: usize,
-  dLosses: usize,
-  accumulate: i32,
-  N: i32,
-): void {
-  const end = share(N, 16, thread + 1, threads);
-  const each = f32x4.splat(load<f32>(dMean) / load<f32>(mean, 4));
-  for (let n = share(N, 16, thread, threads); n < end; n += 4) {
-    const at = usize(n) << 2;
-    const counted = i32x4.ge_s(loadPart(targets + at, end - n), i32x4.splat(0));
-    putPart(dLosses + at, v128.and(each, counted), end - n, accumulate);
-  }
 }

@@ -3,7 +3,7 @@ import { allArchitectures } from './architectures/registry.ts';
 import type { Architecture } from './architecture.ts';
 import type { ModelConfig } from './config.ts';
 
-/** Whole models of every architecture, from ids to the mean loss, dropout included. */
+/** Whole models of every architecture, from ids to the loss of each token, dropout included. */
 export const modelGradientCases = (): GradientCase[] =>
   allArchitectures().flatMap((architecture) =>
     architecture.gradientExamples.map(({ name, config }) => modelCase(architecture, name, config)),
@@ -30,7 +30,7 @@ function modelCase(architecture: Architecture, name: string, config: ModelConfig
       const lookup = (parameter: string) => values[parameter];
       const inputs = { ids, positions, rng, dropout: config.dropout };
       const { hidden } = architecture.forward(t, config, lookup, inputs);
-      return t.meanLoss(t.crossEntropy(architecture.head(t, config, lookup, hidden), targets), targets);
+      return t.crossEntropy(architecture.head(t, config, lookup, hidden), targets);
     },
   };
 }

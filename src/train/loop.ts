@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Batch } from '../data/batches.ts';
+import type { Batch, StepData } from '../data/batches.ts';
 import {
   afterRollback,
   afterSkip,
@@ -11,9 +11,11 @@ import {
   type Fault,
   type Health,
 } from './divergence.ts';
+import { UserError } from '../errors.ts';
 import { learningRateAt, type ScheduleOptions } from './schedule.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type Poll } from '../polling.ts';
-import type { StepResult, Trainer } from './trainer.ts';
+import { OrderedSum } from './ordered-sum.ts';
+import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from './trainer.ts';
 
 /** What the loop needs to know; everything about corpora, files and terminals is the caller's. */
 export interface LoopOptions extends ScheduleOptions {
@@ -28,9 +30,8 @@ export interface LoopOptions extends ScheduleOptions {
 
 /** The data of a run, as functions: the loop neither knows nor cares where tokens come from. */
 export interface LoopData {
-  readonly microBatches: number;
   /** The micro-batches of step `step`, counted from 0; a pure function of it. */
-  readonly batches: (step: number) => Iterable<Batch>;
+  readonly stepData: (step: number) => StepData;
   /** A fixed sample of each split, the same at every evaluation. */
   readonly trainSample: () => Iterable<Batch>;
   readonly validationSample: () => Iterable<Batch>;
@@ -71,11 +72,12 @@ export type TrainEvent =
       readonly type: 'step';
       /** Steps done, this one included. */
       readonly step: number;
+      /** Mean loss of the counted targets in nats, before the update; NaN if the step has none. */
       readonly loss: number;
       readonly gradNorm: number;
       readonly learningRate: number;
       /** Why the parameters were left as they are, if they were. */
-      readonly skipped: Fault | undefined;
+      readonly skipped: Fault | 'no counted target' | undefined;
       /** Wall time of the step. */
       readonly seconds: number;
     }
@@ -217,19 +219,21 @@ export async function train(
     const start = performance.now();
     const { step: done, updates, health } = progress;
     const learningRate = health.learningRateFactor * learningRateAt(done, options);
-    const found = await gradientOf(trainer, done, data, lastSeconds, poll);
+    const stepData = data.stepData(done);
+    const found = await gradientOf(trainer, done, stepData, lastSeconds, poll);
     if (found === undefined) return 'interrupted';
     const { loss, gradNorm } = inspect?.(progress, found, trainer) ?? found;
-    const skipped = faultOf(health, loss, gradNorm);
+    const fault = stepData.counted === 0 ? undefined : faultOf(health, loss, gradNorm);
+    const skipped = stepData.counted === 0 ? 'no counted target' : fault;
     if (skipped === undefined) trainer.update(updates, learningRate);
     const seconds = (performance.now() - start) / 1000;
     lastSeconds = seconds;
-    const next: Progress =
-      skipped === undefined
-        ? { ...progress, step: done + 1, updates: updates + 1, health: afterStep(health, done + 1, loss) }
-        : { ...progress, step: done + 1, health: afterSkip(health, loss) };
-    const diverges = skipped !== undefined && next.health.skipped >= SKIPS_TO_DIVERGE;
-    const cause = diverges ? await explain(skipped, done) : undefined;
+    let next: Progress = { ...progress, step: done + 1 };
+    if (skipped === undefined)
+      next = { ...next, updates: updates + 1, health: afterStep(health, done + 1, loss) };
+    else if (fault !== undefined) next = { ...next, health: afterSkip(health, loss) };
+    const diverges = fault !== undefined && next.health.skipped >= SKIPS_TO_DIVERGE;
+    const cause = diverges ? await explain(fault, done) : undefined;
     if (diverges && cause === undefined) return 'interrupted';
     progress = next;
     await handle({ type: 'step', step: done + 1, loss, gradNorm, learningRate, skipped, seconds });
@@ -264,7 +268,7 @@ export async function train(
    * @param step the last one that was taken, or tried
    */
   async function explain(fault: Why['fault'], step: number): Promise<Why | undefined> {
-    const search = trainer.findingFault(step, data.batches(step), data.microBatches);
+    const search = trainer.findingFault(step, data.stepData(step));
     const found = await unlessStopped(search, poll);
     return found && { fault, tensor: found.value };
   }
@@ -309,23 +313,28 @@ type Outcome = 'done' | 'interrupted' | Why;
 async function gradientOf(
   trainer: Trainer,
   step: number,
-  { batches, microBatches }: LoopData,
+  data: StepData,
   lastSeconds: number | undefined,
   poll: Poll,
 ): Promise<StepResult | undefined> {
-  const seconds = lastSeconds && lastSeconds / microBatches;
-  let loss = 0;
+  if (data.counted === 0) return NOTHING_COUNTED;
+  const seconds = lastSeconds && lastSeconds / data.microBatches;
+  const losses = new OrderedSum(data.microBatches);
   let micro = 0;
-  for (const batch of batches(step)) {
+  for (const batch of data.batches) {
     if (micro > 0 && (await poll())) return undefined;
-    const part = await unlessStopped(trainer.accumulating(step, micro++, microBatches, batch, seconds), poll);
-    if (part === undefined) return undefined;
-    loss += part.value;
+    const sum = await unlessStopped(trainer.accumulating(step, micro++, data, batch, seconds), poll);
+    if (sum === undefined) return undefined;
+    losses.add(sum.value);
   }
-  return { loss, gradNorm: trainer.gradNorm() };
+  return { loss: stepLoss(losses, data), gradNorm: trainer.gradNorm() };
 }
 
-/** The mean loss over batches, in nats per token; undefined if it was interrupted. */
+/**
+ * The mean loss of all counted targets, in nats per token; undefined if it was interrupted.
+ *
+ * @throws UserError if every target is masked: there is no mean then
+ */
 export async function meanLoss(
   trainer: Trainer,
   batches: Iterable<Batch>,
@@ -342,5 +351,9 @@ export async function meanLoss(
     evaluated?.(total.count);
     if (await poll()) return undefined;
   }
+  if (total.count === 0)
+    throw new UserError('there is nothing to evaluate on: every target of the split is masked', {
+      hint: 'use a validation text with targets that count',
+    });
   return total.sum / total.count;
 }

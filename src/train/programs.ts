@@ -6,6 +6,7 @@ import { HYPER_SLOTS } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
+import { planGradientSum } from './gradient-sum.ts';
 import { optimizers, type OptimizerName } from './optimizer.ts';
 
 /** The elements globalNorm sums at once; two 4-byte elements hold each float64 partial sum. */
@@ -15,7 +16,7 @@ const NORM_BLOCK = 4096;
 export interface BatchMemory {
   readonly B: number;
   readonly T: number;
-  /** int32 [B,T]: token ids, their positions, and the ids that follow (−1: ignored). */
+  /** int32 [B,T]: token ids, their positions, and the ids that follow (−1: not counted). */
   readonly ids: Region;
   readonly positions: Region;
   readonly targets: Region;
@@ -33,15 +34,15 @@ export interface TrainingPrograms {
   /** The optimizer's moments, each laid out like the trained parameters. */
   readonly moments: readonly { readonly name: string; readonly region: Region }[];
   readonly hyper: Region;
-  /** [1]: what the derivative starts from, 1/micro-batches. */
-  readonly dLoss: Region;
+  /** [B·T]: the derivative of a step's loss by that of each token: 1/counted targets of the step. */
+  readonly dLosses: Region;
   /** [1]: the global gradient norm of the last optimiser step, before clipping. */
   readonly norm: Region;
-  /** Forward and backward, writing the gradients; and adding to them, for the micro-batches after the first. */
+  /** Forward and backward over a micro-batch, overwriting the gradients. `trainingLosses` says where it leaves the losses. */
   readonly forwardBackward: Program;
-  readonly forwardBackwardAdding: Program | undefined;
-  /** Where these leave the mean loss in nats. */
-  readonly loss: (program: Program) => number;
+  readonly trainingLosses: number;
+  /** Adds the micro-batches' gradients: see gradient-sum.ts. */
+  readonly gradientSum: Program;
   /** The global gradient norm, and the update that scales the gradient by it. */
   readonly gradientNorm: Program;
   readonly update: Program;
@@ -75,26 +76,23 @@ export function trainingPrograms({
     region: layout.allocate(n),
   }));
   const hyper = layout.allocate(HYPER_SLOTS);
-  const dLoss = layout.allocate(2); // shaped like the mean loss, whose second element is a count
   const norm = layout.allocate(1);
   const partials = layout.allocate(2 * Math.ceil(n / NORM_BLOCK));
   const batch = placeBatch(layout, batchSize, config.blockSize);
   const evaluated = evaluationBatchSize(batchSize, config.blockSize);
   const evaluationBatch = evaluated === batchSize ? batch : placeBatch(layout, evaluated, config.blockSize);
+  const dLosses = layout.allocate(batchSize * config.blockSize);
+  const gradientSum = planGradientSum(layout, gradients, microBatches);
   const start = layout.end;
 
-  const record = (accumulate: boolean) => {
-    const pass = recordLoss(model, batch, config.dropout);
-    const mean = pass.tape.scope('loss', () => pass.tape.meanLoss(pass.losses, pass.targets));
-    const regions = new Map<Value, Region>();
-    for (const entry of model.block.parameters)
-      if (entry.parameter.isTrained) regions.set(pass.lookup(entry.parameter.name), within(gradients, entry));
-    differentiate(pass.tape, mean, pass.tape.external('dLoss', [2], dLoss), regions, accumulate);
-    const program = plan(pass.tape.nodes, start, [mean]);
-    return { program, loss: program.buffer(mean).offset };
-  };
-  const first = record(false);
-  const adding = microBatches > 1 ? record(true) : undefined;
+  const training = recordLoss(model, batch, config.dropout);
+  const regions = new Map<Value, Region>();
+  for (const entry of model.block.parameters)
+    if (entry.parameter.isTrained)
+      regions.set(training.lookup(entry.parameter.name), within(gradients, entry));
+  const { tape, losses } = training;
+  differentiate(tape, losses, tape.external('dLosses', losses.shape, dLosses), regions);
+  const forwardBackward = plan(tape.nodes, start, [losses]);
   const optimizing = planOptimizer(optimizer, model, {
     gradients,
     moments: moments.map((m) => m.region),
@@ -112,15 +110,15 @@ export function trainingPrograms({
     gradients,
     moments,
     hyper,
-    dLoss,
+    dLosses,
     norm,
-    forwardBackward: first.program,
-    forwardBackwardAdding: adding?.program,
-    loss: (program) => (program === adding?.program ? adding.loss : first.loss),
+    forwardBackward,
+    trainingLosses: forwardBackward.buffer(losses).offset,
+    gradientSum,
     ...optimizing,
     evaluate,
     losses: evaluate.buffer(evaluation.losses).offset,
-    end: Math.max(first.program.end, adding?.program.end ?? 0, evaluate.end),
+    end: Math.max(forwardBackward.end, evaluate.end),
   };
 }
 

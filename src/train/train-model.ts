@@ -2,7 +2,7 @@
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
 import { makeRunFolder, resolveRun } from '../checkpoint/runs.ts';
 import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
-import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../data/batches.ts';
+import { checkLength, randomStep, sampleBatches, wholeBatches } from '../data/batches.ts';
 import { Layout } from '../engine/memory.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
@@ -417,9 +417,8 @@ function loopData({ train: tokens, validation }: TrainingData, settings: Setting
   const sampleSize = settings.evalIters * settings.batchSize;
   const judged = validation.length > 0 ? validation : tokens;
   return {
-    microBatches: settings.gradientAccumulationSteps,
-    batches: (step) =>
-      randomBatches(tokens, shape, {
+    stepData: (step) =>
+      randomStep(tokens, shape, {
         seed: settings.seed,
         step,
         microBatches: settings.gradientAccumulationSteps,

@@ -1,5 +1,4 @@
-import type { Program } from '../autodiff/plan.ts';
-import type { Batch } from '../data/batches.ts';
+import { stepOf, type Batch, type StepData } from '../data/batches.ts';
 import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
@@ -7,15 +6,27 @@ import { allParts, type InParts } from '../polling.ts';
 import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
+import { GradientSum } from './gradient-sum.ts';
 import { writeHyper, type OptimizerOptions } from './optimizer.ts';
+import { OrderedSum } from './ordered-sum.ts';
 import type { BatchMemory, TrainingPrograms } from './programs.ts';
 
 export interface StepResult {
-  /** Mean loss of the step's tokens in nats, before the update. */
+  /** Mean loss of the step's counted targets in nats, before the update; NaN if there are none. */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
 }
+
+/** How many micro-batches and counted targets a step has: at least 1 of each. */
+type StepSize = Pick<StepData, 'microBatches' | 'counted'>;
+
+/** A step of masked targets only: there is nothing to learn from. */
+export const NOTHING_COUNTED: StepResult = { loss: NaN, gradNorm: 0 };
+
+/** The mean loss of a step's counted targets, of sums of its micro-batches. In float32, as metrics.jsonl has always had it. */
+export const stepLoss = (losses: OrderedSum, { counted }: StepSize): number =>
+  Math.fround(losses.total / counted);
 
 /** A model in the engine's memory together with what it takes to improve it by one step. */
 export class Trainer {
@@ -23,8 +34,8 @@ export class Trainer {
   readonly #backend: Backend;
   readonly #options: OptimizerOptions;
   readonly #seed: number;
-  readonly #first: Loaded;
-  readonly #adding: Loaded;
+  readonly #forwardBackward: Loaded;
+  readonly #gradientSum: GradientSum;
   readonly #gradientNorm: Loaded;
   readonly #update: Loaded;
   readonly #evaluate: Loaded;
@@ -36,11 +47,8 @@ export class Trainer {
     this.#options = options;
     this.#seed = seed;
     backend.reserve(programs.end);
-    this.#first = backend.load(programs.forwardBackward.instructions);
-    this.#adding =
-      programs.forwardBackwardAdding === undefined
-        ? this.#first
-        : backend.load(programs.forwardBackwardAdding.instructions);
+    this.#forwardBackward = backend.load(programs.forwardBackward.instructions);
+    this.#gradientSum = new GradientSum(backend, programs.gradientSum);
     this.#gradientNorm = backend.load(programs.gradientNorm.instructions);
     this.#update = backend.load(programs.update.instructions);
     this.#evaluate = backend.load(programs.evaluate.instructions);
@@ -58,27 +66,30 @@ export class Trainer {
   }
 
   /**
-   * One optimiser step: forward and backward over each micro-batch, gradients averaged, then the update.
+   * One optimizer step: forward and backward over each micro-batch, the sum of their gradients, the update. Without a
+   * counted target there is no update, so that momentum and weight decay change nothing.
    *
    * @param step counted from 0; with the seed it fixes every random number of the step
    */
   step(step: number, batches: readonly Batch[], learningRate: number): StepResult {
-    let loss = 0;
-    for (const [micro, batch] of batches.entries())
-      loss += this.accumulate(step, micro, batches.length, batch);
+    const data = stepOf(batches);
+    if (data.counted === 0) return NOTHING_COUNTED;
+    const losses = new OrderedSum(data.microBatches);
+    for (const [micro, batch] of batches.entries()) losses.add(this.accumulate(step, micro, data, batch));
     const gradNorm = this.gradNorm();
     this.update(step, learningRate);
-    return { loss, gradNorm };
+    return { loss: stepLoss(losses, data), gradNorm };
   }
 
   /**
-   * Forward and backward over one micro-batch of a step. The first overwrites the gradients, the others add to them.
+   * Forward and backward over one micro-batch, whose gradient is added to those of the micro-batches before it. They are
+   * given in order, from 0; after the last one, `gradients` are those of the step.
    *
-   * @param micro counted from 0, of `microBatches`
-   * @returns the micro-batch's part of the step's loss
+   * @param micro which micro-batch of the step it is, counted from 0
+   * @returns the sum of the losses of its counted targets, in nats
    */
-  accumulate(step: number, micro: number, microBatches: number, batch: Batch): number {
-    return allParts(this.accumulating(step, micro, microBatches, batch, 0));
+  accumulate(step: number, micro: number, data: StepSize, batch: Batch): number {
+    return allParts(this.accumulating(step, micro, data, batch, 0));
   }
 
   /**
@@ -89,14 +100,31 @@ export class Trainer {
   *accumulating(
     step: number,
     micro: number,
-    microBatches: number,
+    data: StepSize,
     batch: Batch,
     seconds: number | undefined,
   ): InParts<number> {
-    this.#prepare(step, micro, microBatches, batch);
-    const { program, loaded } = this.#pass(micro);
-    yield* runInParts(loaded, program.instructions.length, seconds);
-    return this.#backend.floats[this.programs.loss(program)] / microBatches;
+    const loss = yield* this.differentiating(step, micro, data.counted, batch, seconds);
+    this.#gradientSum.add(micro, data.microBatches);
+    return loss;
+  }
+
+  /**
+   * Forward and backward over one micro-batch alone, in parts: `gradients` are then its own, of the sum of its losses over
+   * the counted targets of the whole step. They do not depend on what other micro-batches there are.
+   *
+   * @returns as `accumulate`
+   */
+  *differentiating(
+    step: number,
+    micro: number,
+    counted: number,
+    batch: Batch,
+    seconds: number | undefined,
+  ): InParts<number> {
+    this.#prepare(step, micro, counted, batch);
+    yield* runInParts(this.#forwardBackward, this.programs.forwardBackward.instructions.length, seconds);
+    return this.#addCounted(batch, this.programs.trainingLosses, { sum: 0, count: 0 }).sum;
   }
 
   /** The global norm of the gradients, before clipping; the update needs it too. */
@@ -117,34 +145,37 @@ export class Trainer {
    *
    * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
    */
-  *findingFault(step: number, batches: Iterable<Batch>, microBatches: number): InParts<string> {
+  *findingFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
     for (const { name, data } of this.parameters()) {
       if (!isFiniteArray(data)) return `${name} is not finite`;
       yield;
     }
     let micro = 0;
     for (const batch of batches) {
-      this.#prepare(step, micro, microBatches, batch);
-      const { program, loaded } = this.#pass(micro++);
-      for (const [i, instruction] of program.instructions.entries()) {
-        loaded.run(i, i + 1);
+      this.#prepare(step, micro, counted, batch);
+      for (const [i, instruction] of this.programs.forwardBackward.instructions.entries()) {
+        this.#forwardBackward.run(i, i + 1);
         if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))
           return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
         yield;
       }
+      this.#gradientSum.add(micro++, microBatches);
     }
     const norms = this.gradients().map(({ name, data }) => ({ name, norm: norm(data) }));
     return `all is finite; ${norms.reduce((a, b) => (b.norm > a.norm ? b : a)).name} has the largest gradient`;
   }
 
-  /** The mean loss over batches of `evaluationBatch`'s shape, in nats per token; the sum runs in float64, in order. */
+  /**
+   * The mean loss of the counted targets of batches of `evaluationBatch`'s shape, in nats per token; NaN if there are none.
+   * Summed in float64, in order.
+   */
   evaluate(batches: Iterable<Batch>): number {
     const total = { sum: 0, count: 0 };
     for (const batch of batches) this.addLosses(batch, total);
     return total.sum / total.count;
   }
 
-  /** Adds the losses of a batch's tokens, in nats, and their number. */
+  /** Adds the losses of a batch's counted targets, in nats, and their number. */
   addLosses(batch: Batch, total: { sum: number; count: number }): void {
     allParts(this.addingLosses(batch, total, 0));
   }
@@ -157,11 +188,7 @@ export class Trainer {
   ): InParts<void> {
     this.#fill(batch, this.programs.evaluationBatch);
     yield* runInParts(this.#evaluate, this.programs.evaluate.instructions.length, seconds);
-    for (let i = 0; i < batch.targets.length; i++) {
-      if (batch.targets[i] < 0) continue;
-      total.sum += this.#backend.floats[this.programs.losses + i];
-      total.count++;
-    }
+    this.#addCounted(batch, this.programs.losses, total);
   }
 
   /** All parameters, the fixed ones included, as views of memory. */
@@ -187,22 +214,24 @@ export class Trainer {
 
   /** What the instructions of the steps so far have taken; none if the backend does not measure it. */
   timings(): Timing[] {
-    const programs = new Set([this.#first, this.#adding, this.#gradientNorm, this.#update]);
-    return [...programs].flatMap((program) => program.timings?.() ?? []);
+    const programs = [this.#forwardBackward, this.#gradientSum.loaded, this.#gradientNorm, this.#update];
+    return programs.flatMap((program) => program.timings?.() ?? []);
   }
 
-  /** Forward and backward: the first micro-batch overwrites the gradients, the others add to them. */
-  #pass(micro: number): { program: Program; loaded: Loaded } {
-    const { forwardBackward, forwardBackwardAdding } = this.programs;
-    return micro === 0
-      ? { program: forwardBackward, loaded: this.#first }
-      : { program: forwardBackwardAdding!, loaded: this.#adding };
-  }
-
-  #prepare(step: number, micro: number, microBatches: number, batch: Batch): void {
-    this.#floats(this.programs.dLoss)[0] = 1 / microBatches;
+  #prepare(step: number, micro: number, counted: number, batch: Batch): void {
+    this.#floats(this.programs.dLosses).fill(1 / counted);
     this.#fill(batch, this.programs.batch);
     this.#ints(this.programs.batch.rng).set([...seedKey(this.#seed), step, micro]);
+  }
+
+  /** Adds up those of the losses at `offset` whose targets count; masked ones are 0 there. */
+  #addCounted({ targets }: Batch, offset: number, total: { sum: number; count: number }): typeof total {
+    for (let i = 0; i < targets.length; i++) {
+      if (targets[i] < 0) continue;
+      total.sum += this.#backend.floats[offset + i];
+      total.count++;
+    }
+    return total;
   }
 
   #fill({ inputs, targets }: Batch, memory: BatchMemory): void {

@@ -355,8 +355,8 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'a billion sequences',
     `train ./corpus.txt --threads 1 ${TINY} --batch-size 1e9`,
     1,
-    'error: this needs 15936.00 GB of memory; the engine can address 4.24 GB',
-    'hint: try --batch-size 244140 --gradient-accumulation-steps 4097, which needs 3.89 GB',
+    'error: this needs 16064.00 GB of memory; the engine can address 4.24 GB',
+    'hint: try --batch-size 244140 --gradient-accumulation-steps 4097, which needs 3.92 GB',
   ],
   [
     'a hundred threads',

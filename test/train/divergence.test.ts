@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { stepOf } from '../../src/data/batches.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { allParts, SIGNAL_POLL_SECONDS } from '../../src/polling.ts';
@@ -285,7 +286,7 @@ describe('what went wrong first', () => {
       .parameters()
       .find(({ name }) => name === tensor)!
       .data.fill(value);
-    expect(allParts(trainer.findingFault(0, [batch], 1))).toContain(expected);
+    expect(allParts(trainer.findingFault(0, stepOf([batch])))).toContain(expected);
     await backend.close();
   });
 });

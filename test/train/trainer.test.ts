@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Batch } from '../../src/data/batches.ts';
+import { stepOf, type Batch } from '../../src/data/batches.ts';
 import type { Backend } from '../../src/engine/instruction.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
@@ -70,19 +70,20 @@ describe('training', () => {
     const backend = await createWasmBackend({ threads: 2 });
     const trainer = makeTrainer(backend, {}, 2);
     const gradients = () => trainer.gradients().map(({ data }) => data.slice());
-    const whole = [0, 1].map((micro) => trainer.accumulate(3, micro, 2, batch(micro)));
+    const data = stepOf([batch(0), batch(1)]);
+    const whole = [0, 1].map((micro) => trainer.accumulate(3, micro, data, batch(micro)));
     const expected = gradients();
     for (const seconds of [6.5 * SIGNAL_POLL_SECONDS, undefined]) {
       let polls = 0;
       const poll = (): Promise<boolean> => Promise.resolve(++polls === 0);
       for (const micro of [0, 1]) {
-        const parts = trainer.accumulating(3, micro, 2, batch(micro), seconds);
+        const parts = trainer.accumulating(3, micro, data, batch(micro), seconds);
         expect(await unlessStopped(parts, poll)).toEqual({ value: whole[micro] });
       }
       expect(gradients()).toEqual(expected);
       if (seconds !== undefined) expect(polls).toBe(12);
       else expect(polls).toBeGreaterThan(50); // between all instructions
-      const stopped = trainer.accumulating(3, 0, 2, batch(0), seconds);
+      const stopped = trainer.accumulating(3, 0, data, batch(0), seconds);
       expect(await unlessStopped(stopped, () => Promise.resolve(true))).toBeUndefined();
     }
     await backend.close();

@@ -5,7 +5,7 @@ import { attention, attentionBackward, attentionCached } from './attention.ts';
 import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
 import { geluErf, geluErfBackward } from './gelu-erf.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
-import { crossEntropy, crossEntropyBackward, meanLoss, meanLossBackward, targetRank } from './loss.ts';
+import { crossEntropy, crossEntropyBackward, targetRank } from './loss.ts';
 import { gemm, linearParametersBackward } from './matrix.ts';
 import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalisation.ts';
 import { adamw, globalNorm, sgd } from './optimizer.ts';
@@ -36,8 +36,6 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   crossEntropy,
   crossEntropyBackward,
   targetRank,
-  meanLoss,
-  meanLossBackward,
   globalNorm,
   adamw,
   sgd,

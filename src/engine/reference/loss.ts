@@ -48,25 +48,3 @@ export function targetRank({ logits, targets, ranks, N, V }: ReferenceArguments<
     ranks[n] = target < 0 ? -1 : rank;
   }
 }
-
-export function meanLoss({ losses, targets, mean, N }: ReferenceArguments<'meanLoss'>): void {
-  let sum = 0;
-  let count = 0;
-  for (let n = 0; n < N; n++) {
-    if (targets[n] < 0) continue;
-    sum += losses[n];
-    count++;
-  }
-  mean[1] = Math.max(count, 1);
-  mean[0] = sum / mean[1];
-}
-
-export function meanLossBackward({
-  targets,
-  mean,
-  dMean,
-  dLosses,
-  N,
-}: ReferenceArguments<'meanLossBackward'>): void {
-  for (let n = 0; n < N; n++) put(dLosses, n, targets[n] < 0 ? 0 : dMean[0] / mean[1]);
-}

@@ -1,0 +1,198 @@
+/** The loss of a step is the mean over its counted targets, and its gradient an ordered sum over its micro-batches. */
+import { describe, expect, test } from 'vitest';
+import { stepOf, type Batch, type StepData } from '../../src/data/batches.ts';
+import type { Backend } from '../../src/engine/instruction.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { createWasmBackend } from '../../src/engine/wasm.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
+import { allParts } from '../../src/polling.ts';
+import { freshProgress, train, type LoopOptions, type TrainEvent } from '../../src/train/loop.ts';
+import type { OptimizerName } from '../../src/train/optimizer.ts';
+import { trainingPrograms } from '../../src/train/programs.ts';
+import { Trainer } from '../../src/train/trainer.ts';
+import { backends } from '../fixtures/backends.ts';
+import { golden, relativeError } from '../fixtures/golden.ts';
+
+const T = 8;
+const shape = { ...gpt2Defaults, vocabSize: 23, blockSize: T, nLayer: 2, nHead: 2, nEmbd: 20 };
+
+interface Setup {
+  readonly B?: number;
+  readonly microBatches?: number;
+  readonly dropout?: number;
+  readonly optimizer?: OptimizerName;
+}
+
+function trainerOn(backend: Backend, { B = 2, microBatches = 1, dropout = 0, optimizer = 'adamw' }: Setup) {
+  const programs = trainingPrograms({ config: { ...shape, dropout }, batchSize: B, microBatches, optimizer });
+  const moments = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, momentum: 0.9 };
+  return new Trainer(backend, programs, { ...moments, optimizer, weightDecay: 0.1, gradClip: 1 }, 7);
+}
+
+/** Row `row` of the data: T tokens, and those of its targets that count where `counts` says so. */
+function rowOf(row: number, counts: (t: number) => boolean): { inputs: number[]; targets: number[] } {
+  const token = (t: number): number => (row * row * 5 + t * t * 3 + t) % shape.vocabSize;
+  const positions = Array.from({ length: T }, (_, t) => t);
+  return { inputs: positions.map(token), targets: positions.map((t) => (counts(t) ? token(t + 1) : -1)) };
+}
+const batchOf = (rows: readonly ReturnType<typeof rowOf>[]): Batch => ({
+  inputs: Int32Array.from(rows.flatMap(({ inputs }) => inputs)),
+  targets: Int32Array.from(rows.flatMap(({ targets }) => targets)),
+});
+/** Rows whose masks differ: of every 8 targets 8, 1, 0, 0, 3, 4, 8, 2, … count. */
+const masks = [8, 1, 0, 0, 3, 4, 8, 2, 5, 8, 1, 1].map((count) => (t: number) => (t * 5) % T < count);
+const rows = masks.map((counts, row) => rowOf(row, counts));
+/** As micro-batches of two rows. The second counts no target. */
+const microBatches = Array.from({ length: rows.length / 2 }, (_, i) => batchOf(rows.slice(2 * i, 2 * i + 2)));
+
+const copies = (tensors: ReturnType<Trainer['gradients']>) =>
+  tensors.map(({ name, data }) => ({ name, data: Array.from(data) }));
+const state = (trainer: Trainer) => copies([...trainer.parameters(), ...trainer.moments()]);
+
+/** The gradient of a step as one process computes it. */
+function gradientOf(trainer: Trainer, batches: readonly Batch[]) {
+  const data = stepOf(batches);
+  batches.forEach((batch, micro) => trainer.accumulate(0, micro, data, batch));
+  return copies(trainer.gradients());
+}
+
+describe('the loss of a step is the mean over its counted targets', () => {
+  test.each([
+    ['reference float64', () => Promise.resolve(createReferenceBackend('float64')), 1e-12],
+    ['wasm', () => createWasmBackend({ threads: 2 }), 2e-6],
+  ] as const)('so that micro-batches give the gradient of one batch: %s', async (_, make, tolerance) => {
+    const [apart, together] = [await make(), await make()];
+    const found = trainerOn(apart, { microBatches: microBatches.length });
+    const expected = trainerOn(together, { B: rows.length });
+    const one = expected.step(0, [batchOf(rows)], 0);
+    const many = found.step(0, microBatches, 0);
+    expect(Math.abs(many.loss / one.loss - 1)).toBeLessThan(1e-6);
+    expect(Math.abs(many.gradNorm / one.gradNorm - 1)).toBeLessThan(1e-6);
+    copies(found.gradients()).forEach(({ name, data }, i) =>
+      expect(relativeError(data, Array.from(expected.gradients()[i].data)), name).toBeLessThan(tolerance),
+    );
+    await Promise.all([apart.close(), together.close()]);
+  });
+
+  test('in evaluation, too, however the targets are spread over batches', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const apart = trainerOn(backend, {}).evaluate(microBatches);
+    const whole = trainerOn(backend, { B: rows.length }).evaluate([batchOf(rows)]);
+    expect(apart).toBeCloseTo(whole, 6);
+    await backend.close();
+  });
+
+  test.each(Object.entries(backends))('as PyTorch computes it: %s', async (name, make) => {
+    const { model, masked } = golden;
+    const config = { ...gpt2Defaults, ...model.config, dropout: 0 };
+    const steps = { config, batchSize: model.batchSize, microBatches: 3, optimizer: 'sgd' } as const;
+    const none = { beta1: 0, beta2: 0, epsilon: 0, momentum: 0, weightDecay: 0, gradClip: 0 };
+    const backend = await make();
+    const trainer = new Trainer(backend, trainingPrograms(steps), { ...none, optimizer: 'sgd' }, 1);
+    for (const { name: parameter, data } of trainer.parameters()) data.set(model.parameters[parameter]);
+    const batches = masked.targets.map((targets, i) => ({
+      inputs: Int32Array.from(model.ids[i]),
+      targets: Int32Array.from(targets),
+    }));
+    const exact = name === 'reference float64';
+    expect(Math.abs(trainer.evaluate(batches) / masked.loss - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
+    const { loss } = trainer.step(0, batches, 0);
+    expect(Math.abs(loss / masked.loss - 1)).toBeLessThan(1e-6);
+    for (const { name: parameter, data } of trainer.gradients())
+      expect(relativeError(data, masked.gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
+  });
+
+  test('a micro-batch without a counted target adds nothing', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const [a, empty, b] = [microBatches[0], microBatches[1], microBatches[2]];
+    const without = gradientOf(trainerOn(backend, { microBatches: 2 }), [a, b]);
+    expect(gradientOf(trainerOn(backend, { microBatches: 3 }), [a, empty, b])).toEqual(without);
+    expect(without.some(({ data }) => data.some((x) => x !== 0))).toBe(true);
+    await backend.close();
+  });
+
+  test.each(['adamw', 'sgd'] as const)('without any, %s updates nothing', async (optimizer) => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const trainer = trainerOn(backend, { optimizer });
+    trainer.step(0, [microBatches[0]], 1e-2); // moments that would move the parameters
+    const before = state(trainer);
+    expect(trainer.step(1, [microBatches[1]], 1e-2)).toEqual({ loss: NaN, gradNorm: 0 });
+    expect(state(trainer)).toEqual(before);
+    await backend.close();
+  });
+
+  test('the training loop skips steps without any, and does not take them for a divergence', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const trainer = trainerOn(backend, {});
+    const isEmpty = (step: number): boolean => step >= 2 && step < 9;
+    const options: LoopOptions = {
+      maxIters: 12,
+      evalInterval: 0,
+      patience: 0,
+      saveEvery: {},
+      learningRate: 1e-2,
+      minLearningRate: 1e-2,
+      warmupIters: 0,
+      decayIters: 12,
+      decayStart: 12,
+      rewarmStart: 0,
+      rewarmIters: 0,
+      rewarmFrom: 0,
+      schedule: 'constant',
+    };
+    const events: TrainEvent[] = [];
+    const data = {
+      stepData: (step: number): StepData => stepOf([microBatches[isEmpty(step) ? 1 : 0]]),
+      trainSample: () => microBatches,
+      validationSample: () => microBatches,
+      wholeValidation: undefined,
+    };
+    const end = await train(trainer, data, options, (event) => void events.push(event), {}, freshProgress);
+    expect(end).toBe('finished');
+    const steps = events.filter((event) => event.type === 'step');
+    expect(steps.map(({ skipped }) => skipped)).toEqual(
+      steps.map((_, step) => (isEmpty(step) ? 'no counted target' : undefined)),
+    );
+    expect(events.at(-1)).toMatchObject({ progress: { step: 12, updates: 5, health: { skipped: 0 } } });
+    for (const { data: numbers } of state(trainer)) expect(numbers.every(Number.isFinite)).toBe(true);
+    await expect(
+      train(trainer, { ...data, validationSample: () => [microBatches[1]] }, options, () => {}),
+    ).rejects.toThrow('there is nothing to evaluate on: every target of the split is masked');
+    await backend.close();
+  });
+});
+
+describe("a step's gradient is an ordered sum", () => {
+  /** ordered-sum.ts says: a tree, split at the largest power of two below the number of terms. */
+  function treeSum(terms: readonly Float32Array[]): Float32Array {
+    if (terms.length === 1) return terms[0];
+    const middle = 2 ** Math.ceil(Math.log2(terms.length) - 1);
+    const [left, right] = [treeSum(terms.slice(0, middle)), treeSum(terms.slice(middle))];
+    return left.map((x, i) => x + right[i]);
+  }
+  const flat = (trainer: Trainer): Float32Array =>
+    Float32Array.from(trainer.gradients().flatMap(({ data }) => Array.from(data)));
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    'of %i micro-batches, whose gradients separate trainers compute in any order',
+    async (k) => {
+      const batches = microBatches.slice(0, k);
+      const data = stepOf(batches);
+      const one = await createWasmBackend({ threads: 2 });
+      const whole = trainerOn(one, { microBatches: k, dropout: 0.1 });
+      const sums = batches.map((batch, micro) => whole.accumulate(5, micro, data, batch));
+
+      const terms: Float32Array[] = [];
+      for (const micro of Array.from(batches.keys()).toReversed()) {
+        const other = await createWasmBackend({ threads: 1 });
+        const trainer = trainerOn(other, { dropout: 0.1 });
+        const parts = trainer.differentiating(5, micro, data.counted, batches[micro], 0);
+        expect(allParts(parts)).toBe(sums[micro]);
+        terms[micro] = flat(trainer);
+        await other.close();
+      }
+      expect(flat(whole)).toEqual(treeSum(terms));
+      await one.close();
+    },
+  );
+});
