@@ -1,6 +1,8 @@
 /** Files that others wrote, opened so that what they are is known before anything is read. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { UserError } from './errors.ts';
+import { shellQuoted } from './shell-quote.ts';
 
 /** Bytes asked of the system at once. */
 export const READ_CHUNK = 16 << 20;
@@ -47,8 +49,9 @@ export function openRegularFile(
 /** @throws UserError if the path is a symbolic link. O_NOFOLLOW alone would name no reason, and Windows has none. */
 export function refuseLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  const folder = shellQuoted(dirname(path));
   throw new UserError(`${path} is a symbolic link; links in a run are not followed`, {
-    hint: 'copy the run together with the files it links to: cp -rL RUN COPY',
+    hint: `copy the folder together with what it links to: cp -rL ${folder} ${shellQuoted(`${dirname(path)}-copy`)}`,
   });
 }
 

@@ -3,7 +3,7 @@
  * in them means something to a shell, and in single quotes elsewhere.
  */
 export function shellQuoted(text: string): string {
-  if (/^[\w./~+:@%,][\w./~+=:@%,-]*$/.test(text)) return text.startsWith('~') ? `'${text}'` : text;
+  if (/^[\w./~+:@%,-][\w./~+=:@%,-]*$/.test(text)) return text.startsWith('~') ? `'${text}'` : text;
   if (/^[\p{L}\p{N} '.,:;?()/_-]*$/u.test(text)) return `"${text}"`;
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

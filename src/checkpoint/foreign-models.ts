@@ -3,6 +3,7 @@ import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { openRegularFile } from '../read-file.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { hasOwnConfig } from './own-config.ts';
 import { hintForMissingRun } from './runs.ts';
 import { INDEX, WEIGHTS } from './weights.ts';
@@ -36,7 +37,7 @@ export function foreignModel(path: string): UserError | undefined {
   if (has('adapter_config.json'))
     return problem(
       `${path} is a PEFT adapter, not a whole model`,
-      `merge it into its base model: ${python(`from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('${shown(path)}').merge_and_unload().save_pretrained('merged')`)}, and copy the base model's tokenizer files there`,
+      `merge it into its base model: ${python(`from peft import AutoPeftModelForCausalLM as M; M.from_pretrained(sys.argv[1]).merge_and_unload().save_pretrained('merged')`, path)}, and copy the base model's tokenizer files there`,
     );
   if (has('config.json') && (has('pytorch_model.bin') || has('pytorch_model.bin.index.json')))
     return problem(
@@ -106,11 +107,10 @@ function firstBytes(path: string): string {
 }
 
 const toSafetensors = (folder: string): string =>
-  `convert it once: ${python(`from transformers import AutoModelForCausalLM as M; M.from_pretrained('${shown(folder)}').save_pretrained('${shown(folder)}')`)}`;
+  `convert it once: ${python(`from transformers import AutoModelForCausalLM as M; M.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])`, folder)}`;
 
-const python = (program: string): string => `python -c "${program}"`;
-
-/** The path, or FOLDER if it would need quoting in a command line. */
-const shown = (path: string): string => (/^[\w./+@ -]+$/.test(path) ? path : 'FOLDER');
+/** The path is an argument, as one within the program would have to be quoted twice. */
+const python = (program: string, path: string): string =>
+  `python -c "import sys; ${program}" ${shellQuoted(path)}`;
 
 const problem = (message: string, hint: string): UserError => new UserError(message, { hint });

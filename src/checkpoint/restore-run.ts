@@ -117,8 +117,9 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
       },
     ];
   }
+  const corpus = checkpoint.state.options['corpus'] as readonly string[];
   throw new UserError(`the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`, {
-    hint: `the latest one can be trained further as a new run: gpt train FILE --init-from ${shellQuoted(checkpoint.folder)}`,
+    hint: `the latest one can be trained further as a new run: gpt train ${corpus.map(shellQuoted).join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
   });
 }
 

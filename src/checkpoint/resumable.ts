@@ -45,7 +45,7 @@ export function checkResumable(folder: string): void {
 export function withoutCheckpoint(folder: string): UserError {
   const refused = (message: string, hint: string): UserError =>
     new UserError(`${folder} ${message}`, { hint });
-  const asNewRun = `to train its model further in a new run: gpt train FILE --init-from ${shellQuoted(folder)}`;
+  const asNewRun = `to train its model further in a new run: gpt train corpus.txt --init-from ${shellQuoted(folder)}`;
   if (stateFileOf(folder) !== undefined)
     return refused('is a checkpoint, not a run', 'name the run, the folder it is in');
   if (isTrainerCheckpoint(folder) || latestTrainerCheckpoint(folder) !== undefined)

@@ -75,7 +75,7 @@ export function newestResumable(): string {
   });
   if (newest === undefined)
     throw new UserError(`there is no run under ${RUNS}/ to resume`, {
-      hint: 'start one with `gpt train corpus.txt`, or name its folder: --resume FOLDER',
+      hint: 'start one with `gpt train corpus.txt`, or name the folder of one with --resume',
     });
   return newest;
 }

@@ -3,8 +3,9 @@
  * itself, with zeros for these 64 digits; `files` has a checksum of every other file of the checkpoint.
  */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { UserError } from '../errors.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 import {
   checkFields,
@@ -129,7 +130,10 @@ export function readTrainerState(path: string): TrainerState {
   const { sha256: digest, ...state } = parseJsonObject(content, fail);
   const { format } = state;
   if (format === undefined && 'global_step' in state)
-    fail("is the state of a training by Hugging Face's Trainer", 'its model can be used: --init-from FOLDER');
+    fail(
+      "is the state of a training by Hugging Face's Trainer",
+      `its model can be used: gpt train corpus.txt --init-from ${shellQuoted(dirname(path))}`,
+    );
   if (typeof format === 'number' && format > STATE_FORMAT)
     fail(
       `is from a newer version of gpt (format ${format}; this one reads ${STATE_FORMAT})`,

@@ -2,6 +2,7 @@
 import type { Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import { formatBytes, formatNumber } from '../format.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { printable } from './terminal.ts';
 
 type Description = Pick<Corpus, 'paths' | 'files' | 'leftOut'> & {
@@ -28,5 +29,7 @@ export const countFiles = ({ length }: readonly string[]): string =>
 export const SORTED =
   'the lines are in sorted order: the validation split is the end of the list, which may be unlike the rest.';
 /** Right for independent lines, such as names; a log or a story has to keep its order. */
-export const AGAINST_SORTED =
-  'If the order of the lines means nothing, shuffle them first: shuf FILE > shuffled.txt';
+export function againstSorted([file, ...others]: Corpus['files']): string {
+  const shuffle = file === '-' || others.length > 0 ? 'shuf' : `shuf ${shellQuoted(file)} > shuffled.txt`;
+  return `If the order of the lines means nothing, shuffle them first: ${shuffle}`;
+}

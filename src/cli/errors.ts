@@ -12,6 +12,8 @@ export interface GivenCommand {
   readonly line: string;
   /** Its flags, without their dashes. */
   readonly flags: readonly string[];
+  /** What was typed behind the command's name. */
+  readonly args: readonly string[];
 }
 
 export interface Report {
@@ -65,14 +67,15 @@ const abridge = (text: string): string =>
 
 const seeHelp = (commandLine: string): string => `see ${commandLine} --help`;
 
-function describeCommanderError(error: CommanderError, { line, flags }: GivenCommand): Report {
+function describeCommanderError(error: CommanderError, command: GivenCommand): Report {
+  const { line } = command;
   const [first = '', suggestion] = error.message.split('\n');
   const unknown = /^error: unknown option '(.+)'$/s.exec(first)?.[1];
   const didYouMean = suggestion?.match(/^\((.*\?)\)$/)?.[1];
   const isExcess = error.code === 'commander.excessArguments';
   const hint =
     unknown !== undefined
-      ? hintForFlag(unknown, flags)
+      ? hintForFlag(unknown, command)
       : isExcess
         ? 'put a text with spaces in quotes'
         : didYouMean && `d${didYouMean.slice(1)}`;

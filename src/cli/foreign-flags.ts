@@ -1,4 +1,6 @@
 /** Flags of other tools (nanoGPT, transformers, llama.cpp, PyTorch's trainers) that have another name here. */
+import { shellQuoted } from '../shell-quote.ts';
+import type { GivenCommand } from './errors.ts';
 import { closest } from '../suggest.ts';
 
 /** Their names for each flag here. */
@@ -27,11 +29,13 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   'eval-interval': 'eval-steps eval-every eval-freq evaluation-steps val-check-interval',
   'save-every': 'save-steps save-interval checkpoint-interval checkpoint-every',
   'out-dir': 'out output output-dir save-dir save-path',
+  html: 'o output output-file out out-file',
+  output: 'html out out-file output-file',
   'val-file': 'val-data validation-file valid-file eval-file',
   'val-fraction': 'val-split validation-split val-ratio val-size test-size',
   'vocab-size': 'vocab n-vocab',
   resume: 'resume-from resume-from-checkpoint continue',
-  'init-from': 'init finetune fine-tune from-pretrained pretrained base-model model',
+  'init-from': 'init finetune fine-tune from-pretrained pretrained base-model model m',
   model: 'checkpoint ckpt ckpt-path model-path model-dir model-name-or-path pretrained-model',
   prompt: 'start text input',
   'prompt-file': 'file input-file',
@@ -42,20 +46,33 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   stop: 'stop-string stop-strings stop-sequence stop-sequences reverse-prompt antiprompt',
   seed: 'random-seed manual-seed rng-seed random-state',
   threads: 'num-threads n-threads workers num-workers cpus jobs',
+  verbose: 'v',
 };
 
-/** Flags without an equivalent here, and what to do instead. @param has whether the command has a flag */
-const answers: readonly { readonly names: string; readonly answer: (has: Has) => string | undefined }[] = [
+interface Foreign {
+  /** As it was typed: `-m`, `--output=x`. */
+  readonly typed: string;
+  readonly command: GivenCommand;
+  /** Whether the command has a flag. */
+  readonly has: (flag: string) => boolean;
+}
+
+/** Flags without an equivalent here, and what to do instead. */
+const answers: readonly {
+  readonly names: string;
+  readonly answer: (foreign: Foreign) => string | undefined;
+}[] = [
   {
     names: 'epochs epoch num-epochs n-epochs max-epochs num-train-epochs',
-    answer: (has) =>
+    answer: ({ has }) =>
       has('max-iters')
         ? 'use --max-iters, the number of steps, or --minutes; `gpt plan` with the same flags says how many epochs that is'
         : undefined,
   },
   {
     names: 'device gpu gpus cuda mps cpu ngl n-gpu-layers',
-    answer: (has) => (has('threads') ? 'it runs on the CPU; --threads sets the number of cores' : undefined),
+    answer: ({ has }) =>
+      has('threads') ? 'it runs on the CPU; --threads sets the number of cores' : undefined,
   },
   {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
@@ -63,33 +80,68 @@ const answers: readonly { readonly names: string; readonly answer: (has: Has) =>
   },
   {
     names: 'do-sample',
-    answer: (has) => (has('greedy') ? 'it samples unless --greedy is given; leave it out' : undefined),
+    answer: ({ has }) => (has('greedy') ? 'it samples unless --greedy is given; leave it out' : undefined),
   },
   {
     names: 'data dataset data-dir data-path corpus train-file train-data input input-file file',
-    answer: (has) => (has('val-fraction') ? 'name the text without a flag: gpt train book.txt' : undefined),
+    answer: (foreign) =>
+      foreign.has('val-fraction')
+        ? `name the text without a flag: ${withoutFlag(foreign, 'book.txt')}`
+        : undefined,
+  },
+  {
+    names: 'm model',
+    answer: (foreign) =>
+      foreign.command.line === 'gpt compare'
+        ? `name the runs without a flag: ${withoutFlag(foreign, 'checkpoints/*')}`
+        : undefined,
+  },
+  {
+    names: 'o output output-file out out-file',
+    answer: (foreign) => `results go to standard output: ${redirected(foreign)}`,
   },
 ];
 
-type Has = (flag: string) => boolean;
+/** The command line with the values of a flag as arguments. @param example stands in for a value that is missing */
+function withoutFlag({ typed, command: { line, args } }: Foreign, example: string): string {
+  const flag = nameOf(typed);
+  const words = args
+    .filter((arg) => arg !== flag)
+    .map((arg) => (arg.startsWith(`${flag}=`) ? arg.slice(flag.length + 1) : arg));
+  return [line, ...(words.length === 0 ? [example] : words.map(shellQuoted))].join(' ');
+}
+
+/** The command line with its output redirected to the value of a flag. */
+function redirected({ typed, command: { line, args } }: Foreign): string {
+  const flag = nameOf(typed);
+  const at = args.findIndex((arg) => nameOf(arg) === flag);
+  const isAttached = args[at] !== flag;
+  const file = (isAttached ? args[at]?.slice(flag.length + 1) : args[at + 1]) ?? 'results.txt';
+  const others = args.filter((_, i) => i !== at && (isAttached || i !== at + 1));
+  return [line, ...others.map(shellQuoted), '>', shellQuoted(file)].join(' ');
+}
+
+/** `--output=x` → `--output`. */
+const nameOf = (flag: string): string => flag.replace(/=.*$/s, '');
 
 /**
  * A hint for a flag that a command does not know.
  *
  * @param typed as it was typed: `--n_layer`, `--lr=3`
- * @param flags those of the command, without their dashes
+ * @param command the one that was given
  * @returns a sentence; undefined if no flag is similar
  */
-export function hintForFlag(typed: string, flags: readonly string[]): string | undefined {
+export function hintForFlag(typed: string, command: GivenCommand): string | undefined {
   const name = kebab(typed);
-  const has: Has = (flag) => flags.includes(flag);
+  const { flags } = command;
+  const has = (flag: string): boolean => flags.includes(flag);
   const isIn = (names: string): boolean => names.split(' ').includes(name);
   const same = flags.find((flag) => flag === name);
   const renamed = Object.keys(namesElsewhere).find((flag) => has(flag) && isIn(namesElsewhere[flag]));
   const meant = same ?? renamed;
   if (meant !== undefined) return `did you mean --${meant}?`;
   for (const { names, answer } of answers) {
-    const text = isIn(names) ? answer(has) : undefined;
+    const text = isIn(names) ? answer({ typed, command, has }) : undefined;
     if (text !== undefined) return text;
   }
   const near = closest(name, flags);
@@ -98,9 +150,8 @@ export function hintForFlag(typed: string, flags: readonly string[]): string | u
 
 /** `--n_layer=6`, `--nLayer` → `n-layer`. */
 const kebab = (typed: string): string =>
-  typed
+  nameOf(typed)
     .replace(/^-+/, '')
-    .replace(/=.*$/s, '')
     .replace(/([a-z])([A-Z])/g, '$1-$2')
     .replaceAll('_', '-')
     .toLowerCase();

@@ -10,14 +10,23 @@ import { readWeights, tokenEmbedding } from '../inspect/weights.ts';
 import { printAttention } from './inspect/attention.ts';
 import { printExpectations } from './inspect/expectations.ts';
 import { addExamples } from './help.ts';
-import { chosenModel, modelFolder, openModel, threadsOption, unkOption } from './model-options.ts';
+import {
+  argumentOrModel,
+  chosenModel,
+  modelFolder,
+  modelOption,
+  openModel,
+  threadsOption,
+  unkOption,
+  type ModelFlags,
+} from './model-options.ts';
 import { printOverview } from './inspect/overview.ts';
 import { printNeighbors } from './inspect/neighbors.ts';
 import { argument, nonEmptyText, option, wholeNumber } from './options.ts';
 import { notice } from './terminal.ts';
 import { noticeIfTyped } from './typed-input.ts';
 
-interface Flags {
+interface Flags extends ModelFlags {
   readonly neighbors?: string;
   readonly attention?: string;
   readonly logits?: string;
@@ -25,7 +34,6 @@ interface Flags {
   readonly head?: number;
   readonly top: number;
   readonly unk: Unk;
-  readonly threads?: number;
   readonly json?: true;
 }
 
@@ -34,6 +42,7 @@ export function register(command: Command): void {
     .addArgument(
       argument('[model]', 'a model folder or run; default: the newest under checkpoints/', modelFolder),
     )
+    .addOption(modelOption('the same as the argument'))
     .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', nonEmptyText))
     .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', nonEmptyText))
     .addOption(
@@ -57,7 +66,7 @@ export function register(command: Command): void {
   ]);
 }
 
-async function inspect(path: string | undefined, flags: Flags): Promise<void> {
+async function inspect(argumentModel: string | undefined, flags: Flags, command: Command): Promise<void> {
   const asked = (['neighbors', 'attention', 'logits'] as const).filter((name) => flags[name] !== undefined);
   if (asked.length > 1)
     throw new UsageError(`--${asked[0]} and --${asked[1]} cannot be used together`, {
@@ -67,7 +76,7 @@ async function inspect(path: string | undefined, flags: Flags): Promise<void> {
     throw new UsageError('--layer and --head choose a map of --attention', {
       hint: 'add --attention "some text"',
     });
-  const model = chosenModel(path);
+  const model = chosenModel(argumentOrModel(argumentModel, flags, command));
   const { layer, head, top, neighbors, attention, logits } = flags;
   const json = flags.json === true;
   if (neighbors !== undefined) {

@@ -5,6 +5,7 @@ import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Backend } from '../engine/instruction.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
+import { UsageError } from '../errors.ts';
 import { unkChoices } from '../generate/prompt.ts';
 import { choice, filePath, option, orVariable, wholeNumber, type Value } from './options.ts';
 import { notice, printable, verbose, warn } from './terminal.ts';
@@ -31,17 +32,28 @@ export function chosenModel(named: string | undefined): string {
 
 export const addModelOptions = (command: Command): Command =>
   command
-    .addOption(
-      orVariable(
-        option(
-          '-m, --model <folder>',
-          'or the name of a run; default: the newest under checkpoints/',
-          modelFolder,
-        ),
-        'GPT_MODEL',
-      ),
-    )
+    .addOption(modelOption('or the name of a run; default: the newest under checkpoints/'))
     .addOption(threadsOption());
+
+export const modelOption = (description: string): Option =>
+  orVariable(option('-m, --model <folder>', description, modelFolder), 'GPT_MODEL');
+
+/**
+ * The model of a command that takes it as an argument or, as the other commands do, by `--model`.
+ *
+ * @throws UsageError if it is given both ways
+ */
+export function argumentOrModel(
+  argument: string | undefined,
+  { model }: ModelFlags,
+  command: Command,
+): string | undefined {
+  if (argument !== undefined && command.getOptionValueSource('model') === 'cli')
+    throw new UsageError(`the model is given twice: ${argument} and --model ${model}`, {
+      hint: 'leave one of them out',
+    });
+  return argument ?? model;
+}
 
 export const threadsOption = (): Option =>
   orVariable(

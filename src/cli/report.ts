@@ -6,6 +6,7 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { RunRecord } from '../inspect/run-record.ts';
+import { UsageError } from '../errors.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Backend } from '../engine/instruction.ts';
@@ -13,24 +14,33 @@ import { bannedIds } from '../tokenizer/tokenizer.ts';
 import { formatBytes } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
-import { chosenModel, modelFolder, startEngine, threadsOption, unkOption } from './model-options.ts';
+import {
+  argumentOrModel,
+  chosenModel,
+  modelFolder,
+  modelOption,
+  startEngine,
+  threadsOption,
+  unkOption,
+  type ModelFlags,
+} from './model-options.ts';
 import { argument, filePath, nonEmptyText, option } from './options.ts';
 import { printJson } from './json-output.ts';
 import { writeOutput } from './output-file.ts';
 import { openRun } from './read-run.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
-interface Flags {
+interface Flags extends ModelFlags {
   readonly output?: string;
   readonly text?: string;
   readonly unk: Unk;
-  readonly threads?: number;
   readonly json?: true;
 }
 
 export function register(command: Command): void {
   command
     .addArgument(argument('[run...]', 'run folders; default: the newest under checkpoints/', modelFolder))
+    .addOption(modelOption('the same as a single argument'))
     .addOption(
       option(
         '-o, --output <file>',
@@ -50,15 +60,19 @@ export function register(command: Command): void {
   ]);
 }
 
-async function report(folders: readonly string[], flags: Flags): Promise<void> {
+async function report(folders: readonly string[], flags: Flags, command: Command): Promise<void> {
   if (folders.length > 1) {
+    if (command.getOptionValueSource('model') === 'cli')
+      throw new UsageError('--model names one run; several are given as arguments', {
+        hint: 'leave --model out',
+      });
     const names = namesOf(folders);
     const runs = await whileDoing('reading the runs', () =>
       folders.map((folder, i) => ({ name: names[i], run: openRun(folder) })),
     );
     await writePage(comparisonReport(runs), flags.output ?? 'report.html', { json: flags.json });
   } else {
-    const folder = chosenModel(folders[0]);
+    const folder = chosenModel(argumentOrModel(folders[0], flags, command));
     const page = await runPage(folder, flags);
     if (flags.output !== undefined) await writePage(page, flags.output, { json: flags.json });
     else await writePage(page, join(folder, 'report.html'), { json: flags.json, write: writeInRun });

@@ -10,7 +10,7 @@ export async function run(program: Command, args: readonly string[]): Promise<vo
   const fail = async (error: unknown): Promise<void> => {
     if (failed) return; // what fails while the process ends follows from the first failure
     failed = true;
-    await finish(error, program);
+    await finish(error, givenCommand(program, args));
   };
   process.on('uncaughtException', (error) => void fail(error));
   process.stdout.on('error', (error) => void fail(Object.assign(error, { path: 'standard output' })));
@@ -33,9 +33,9 @@ const isShownHelp = (error: CommanderError): boolean =>
  * Ends the process after an error. It exits instead of running out of work, since threads and timers of the command may
  * be alive; but not before the streams are empty, since an exit cuts off what a pipe has not taken yet.
  */
-async function finish(error: unknown, program: Command): Promise<void> {
+async function finish(error: unknown, command: GivenCommand): Promise<void> {
   if (isBrokenPipe(error)) process.exit(0); // `gpt … | head -1`: the reader has what it wanted
-  const report = error instanceof Interrupted ? undefined : describeError(error, givenCommand(program));
+  const report = error instanceof Interrupted ? undefined : describeError(error, command);
   endLiveLine();
   if (report !== undefined) printReport(report, error);
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
@@ -46,8 +46,8 @@ async function finish(error: unknown, program: Command): Promise<void> {
 const isBrokenPipe = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'EPIPE';
 
-/** The command that was given, as far as it is known. */
-export function givenCommand(program: Command): GivenCommand {
+/** The command that was given, as far as it is known. @param args the whole command line */
+export function givenCommand(program: Command, args: readonly string[]): GivenCommand {
   const names = [program.name()];
   let command = program;
   for (;;) {
@@ -57,5 +57,5 @@ export function givenCommand(program: Command): GivenCommand {
     names.push(sub.name());
   }
   const flags = command.options.flatMap(({ long }) => (long == null ? [] : [long.replace(/^--/, '')]));
-  return { line: names.join(' '), flags };
+  return { line: names.join(' '), flags, args: args.slice(args.indexOf(command.name()) + 1) };
 }

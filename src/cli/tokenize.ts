@@ -19,7 +19,7 @@ import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { formatNumber, formatPercent, formatTable } from '../format.ts';
 import { whileReporting } from './activity.ts';
-import { AGAINST_SORTED, describeCorpus, SORTED } from './corpus-summary.ts';
+import { againstSorted, describeCorpus, SORTED } from './corpus-summary.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
@@ -106,7 +106,8 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warn(unspaced);
   if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
-  if (flags.outDir !== undefined && corpus.facts.isSorted) warn(`${SORTED}\n  ${AGAINST_SORTED}`);
+  if (flags.outDir !== undefined && corpus.facts.isSorted)
+    warn(`${SORTED}\n  ${printable(againstSorted(corpus.files))}`);
   if (flags.outDir !== undefined)
     notice(
       `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,

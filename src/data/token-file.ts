@@ -14,7 +14,9 @@
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { AtomicFile } from '../write-file.ts';
+import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-file.ts';
 import type { TokenSource } from './token-source.ts';
 
@@ -90,7 +92,10 @@ export function openTokenFile(path: string): TokenFile {
 }
 
 function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
-  const fail = (what: string, hint = 'make it again with `gpt tokenize … -o`'): never => {
+  const fail = (
+    what: string,
+    hint = `make it again with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
+  ): never => {
     throw new UserError(`${path}: ${what}`, { hint });
   };
   const header = Buffer.alloc(HEADER_BYTES);

@@ -52,7 +52,7 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
   };
 }
 
-const INSTEAD = 'name the text with --baseline-text FILE';
+const INSTEAD = 'name the text with --baseline-text';
 
 const changed = (file: string): UserError =>
   new UserError(`${file} has changed since the model was trained on it`, { hint: INSTEAD });

@@ -1,4 +1,5 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
+import { basename, join } from 'node:path';
 import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/run.ts';
 import { makeRunFolder, resolveRun } from '../checkpoint/runs.ts';
 import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
@@ -28,6 +29,7 @@ import {
 } from './loop.ts';
 import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds } from './budget.ts';
 import { examplePrompt } from './example-prompt.ts';
+import { recipes } from './recipe.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { evaluationBatchSize, trainingPrograms } from './programs.ts';
@@ -347,7 +349,7 @@ async function runTraining(
       first ?? progress,
     );
     const { reason, validationLoss, why, progress: last } = end!;
-    if (why !== undefined) throw diverged(folder, last, why);
+    if (why !== undefined) throw diverged(folder, last, why, settings);
     const profile = options.profile
       ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(trainer.timings()) }
       : undefined;
@@ -379,16 +381,26 @@ function readTextAgain(
 ): TrainingData {
   if (!isNamed && options.corpus.includes('-'))
     throw new UserError('the text of this run came from stdin', {
-      hint: `give it again: … | gpt train - --resume ${shellQuoted(options.resume!)}`,
+      hint: `pipe the same text in again: cat corpus.txt | gpt train - --resume ${shellQuoted(options.resume!)}`,
     });
   try {
     return readTrainingData(options, tokenizer, report);
   } catch (error) {
     if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
     throw new UserError(`${error.path ?? 'a file'}, a text of this run, is not there`, {
-      hint: `say where it is: gpt train FILE --resume ${shellQuoted(options.resume!)}`,
+      hint: `say where it is now: ${withTextMoved(options, error.path)}`,
     });
   }
+}
+
+/** The command that resumes a run whose text has moved, but for the folder it is in now. */
+function withTextMoved({ corpus, valFile, resume }: TrainModelOptions, missing: string | undefined): string {
+  const found = (path: string): string =>
+    shellQuoted(path === missing ? join('path', 'to', basename(path)) : path);
+  const run = `--resume ${shellQuoted(resume!)}`;
+  return valFile !== undefined && valFile === missing
+    ? `gpt train ${run} --val-file ${found(valFile)}`
+    : `gpt train ${corpus.map(found).join(' ')} ${run}`;
 }
 
 /** The kernels' build without the number of threads, which changes no bit: 'wasm revectorize'. */
@@ -398,12 +410,22 @@ const engineOf = (backend: string): string => backend.replace(/,.*/, '');
 const FUSED: ReadonlySet<string> = new Set(['wasm revectorize', 'wasm relaxed']);
 const sameBits = (a: string, b: string): boolean => a === b || (FUSED.has(a) && FUSED.has(b));
 
-function diverged(folder: string, { step, bestStep, goodStep, health }: Progress, why: Why): UserError {
+/** Far below what was tried: each return to a checkpoint has halved the learning rate. */
+const AFTER_DIVERGENCE = 0.1;
+
+function diverged(
+  folder: string,
+  { step, bestStep, goodStep, health }: Progress,
+  why: Why,
+  { learningRate, preset }: Settings,
+): UserError {
+  const rate = Math.min(AFTER_DIVERGENCE * learningRate, recipes[preset].learningRate);
+  const lower = `--learning-rate ${Number(rate.toPrecision(2))}`;
   const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
   const next =
     goodStep > 0
-      ? `go on from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force --learning-rate …`
-      : 'start again with a lower --learning-rate or a longer --warmup-iters';
+      ? `resume from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force ${lower}`
+      : `start again with ${lower} or a longer --warmup-iters`;
   return new UserError(
     `training diverged at step ${step}, after going back ${health.rollbacks} times: ${why.fault}; ${why.tensor}`,
     { hint: best + next },

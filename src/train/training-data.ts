@@ -10,6 +10,7 @@ import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize
 import { UsageError, UserError } from '../errors.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
@@ -109,7 +110,7 @@ function readTokens(
   const tokenizerPath = join(dirname(path), 'tokenizer.json');
   if (!existsSync(tokenizerPath))
     throw new UserError(`${path} needs its tokenizer.json beside it`, {
-      hint: '`gpt tokenize … -o` writes both',
+      hint: `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\` writes both`,
     });
   const tokenizer = readTokenizer(tokenizerPath);
   const isItsOwn = createHash('sha256')
@@ -118,11 +119,11 @@ function readTokens(
     .equals(file.tokenizerHash);
   if (!isItsOwn || tokenizer.vocabSize !== file.vocabSize)
     throw new UserError(`${path} was not made with ${tokenizerPath}`, {
-      hint: 'make both again with `gpt tokenize … -o`',
+      hint: `make both again with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
     });
   if (given !== undefined && !begins(given, tokenizer))
     throw new UserError(`${path} was made with another vocabulary than the model's`, {
-      hint: 'make it again with `gpt tokenize … --model FOLDER -o`',
+      hint: `make another: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
     });
   const hash = createHash('sha256');
   let verified = 0;

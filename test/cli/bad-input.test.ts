@@ -19,7 +19,7 @@ beforeAll(() => {
   const files: Record<string, string | Uint8Array> = {
     'corpus.txt': 'the white whale and the sea.\n'.repeat(40),
     'empty.txt': '',
-    'empty.bin': '',
+    'tokens/empty.bin': '',
     'mark.txt': '\ufeff',
     'one.txt': 'a',
     'short.txt': 'abc def ghi jkl\n',
@@ -30,14 +30,14 @@ beforeAll(() => {
     'pictures/a.png': Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1'),
     'pictures/caf\u00e9.txt': Buffer.from('caf\xe9 noir', 'latin1'),
     'pictures/.hidden.txt': 'hidden',
-    'noise.bin': Buffer.alloc(100, 7),
+    'tokens/noise.bin': Buffer.alloc(100, 7),
     'model.gguf': 'GGUF\u0003\0\0\0',
     'ckpt.pt': Buffer.from('PK\x03\x04ckpt', 'latin1'),
     'adapter/adapter_config.json': '{}',
     'torch/config.json': '{}',
     'torch/pytorch_model.bin': Buffer.from('PK\x03\x04', 'latin1'),
   };
-  for (const folderName of ['pictures', 'nothing', 'adapter', 'torch']) mkdirSync(at(folderName));
+  for (const folderName of ['pictures', 'nothing', 'adapter', 'torch', 'tokens']) mkdirSync(at(folderName));
   for (const [name, content] of Object.entries(files)) writeFileSync(at(name), content);
   writeFileSync(at('sparse.txt'), '');
   truncateSync(at('sparse.txt'), 5e9);
@@ -171,10 +171,10 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
   ],
   [
     'a binary file as token file',
-    'train ./noise.bin',
+    'train ./tokens/noise.bin',
     1,
-    'error: ./noise.bin: is not a token file',
-    'hint: make it again with `gpt tokenize … -o`',
+    'error: ./tokens/noise.bin: is not a token file',
+    `hint: make it again with \`gpt tokenize corpus.txt -o ./tokens\``,
   ],
   [
     'invalid UTF-8',
@@ -457,10 +457,10 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
   ],
   [
     'an empty token file',
-    'train ./empty.bin',
+    'train ./tokens/empty.bin',
     1,
-    'error: ./empty.bin: is not a token file',
-    'hint: make it again with `gpt tokenize … -o`',
+    'error: ./tokens/empty.bin: is not a token file',
+    `hint: make it again with \`gpt tokenize corpus.txt -o ./tokens\``,
   ],
   [
     'an empty text for baselines',
@@ -522,14 +522,14 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'sample -m ./adapter',
     1,
     'error: ./adapter is a PEFT adapter, not a whole model',
-    `hint: merge it into its base model: python -c "from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('./adapter').merge_and_unload().save_pretrained('merged')", and copy the base model's tokenizer files there`,
+    `hint: merge it into its base model: python -c "import sys; from peft import AutoPeftModelForCausalLM as M; M.from_pretrained(sys.argv[1]).merge_and_unload().save_pretrained('merged')" ./adapter, and copy the base model's tokenizer files there`,
   ],
   [
     'weights in pytorch_model.bin',
     'sample -m ./torch',
     1,
     'error: ./torch has its weights in pytorch_model.bin; only safetensors are read',
-    `hint: convert it once: python -c "from transformers import AutoModelForCausalLM as M; M.from_pretrained('./torch').save_pretrained('./torch')"`,
+    `hint: convert it once: python -c "import sys; from transformers import AutoModelForCausalLM as M; M.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])" ./torch`,
   ],
   [
     'a name of the hub',
@@ -686,7 +686,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'train --resume ./model',
     1,
     'error: ./model is a model without a checkpoint to resume from',
-    'hint: to train its model further in a new run: gpt train FILE --init-from ./model',
+    'hint: to train its model further in a new run: gpt train corpus.txt --init-from ./model',
   ],
   [
     'a tokenizer for the folder of a model',

@@ -16,6 +16,12 @@ test.each([
   ['train', '--hidden-size', 'did you mean --n-embd?'],
   ['train', '--seq_len', 'did you mean --block-size?'],
   ['train', '--dataset', 'name the text without a flag: gpt train book.txt'],
+  ['train', '-m', 'did you mean --init-from?'],
+  ['train', '-v', 'did you mean --verbose?'],
+  ['plan', '--model', 'did you mean --init-from?'],
+  ['compare', '-o', 'did you mean --html?'],
+  ['report', '--html', 'did you mean --output?'],
+  ['compare', '-m', 'name the runs without a flag: gpt compare checkpoints/*'],
   ['train', '--compile', 'leave it out'],
   ['sample', '--max-new-tokens', 'did you mean --max-tokens?'],
   ['sample', '--top_k', 'did you mean --top-k?'],
@@ -27,10 +33,23 @@ test.each([
   ['eval', '--checkpoint', 'did you mean --model?'],
 ])('gpt %s %s: %s', async (command, typed, hint) => {
   const { stderr } = await runInProcess([command, typed]);
-  expect(stderr).toMatch(/^error: unknown option '--/);
+  expect(stderr).toMatch(/^error: unknown option '-/);
   expect(stderr).toContain('\nhint: ');
   expect(stderr).toContain(hint);
   expect(stderr).toContain(`ee gpt ${command} --help`);
+});
+
+test.each([
+  ['train --data book.txt --max-iters 5', 'name the text without a flag: gpt train book.txt --max-iters 5'],
+  ['train --data=book.txt', 'name the text without a flag: gpt train book.txt'],
+  ['compare -m one -m two', 'name the runs without a flag: gpt compare one two'],
+  ['sample --prompt whales -o out.txt', 'standard output: gpt sample --prompt whales > out.txt'],
+  ['eval book.txt --output=out.txt --json', 'standard output: gpt eval book.txt --json > out.txt'],
+  ['inspect -o', 'standard output: gpt inspect > results.txt'],
+])('gpt %s: the hint is a command to paste', async (line, hint) => {
+  const { stderr, code } = await runInProcess(line.split(' '));
+  expect(stderr).toContain(`${hint};`);
+  expect(code).toBe(2);
 });
 
 test('a prompt without quotes is told that it needs them', async () => {
@@ -54,7 +73,9 @@ test('a flag is suggested only to a command that has it', async () => {
       '--n-layers',
       '--checkpoint',
     ]) {
-      const meant = /^did you mean --(.+)\?$/.exec(hintForFlag(typed, flags) ?? '')?.[1];
+      const meant = /^did you mean --(.+)\?$/.exec(
+        hintForFlag(typed, { line: `gpt ${command.name()}`, flags, args: [typed] }) ?? '',
+      )?.[1];
       if (meant !== undefined) expect(flags).toContain(meant);
     }
   }

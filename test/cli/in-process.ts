@@ -20,7 +20,7 @@ export async function runInProcess(args: readonly string[]): Promise<{ stderr: s
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const report = describeError(error, givenCommand(program));
+    const report = describeError(error, givenCommand(program, args));
     printReport(report, error);
     code = report.exitCode;
   } finally {

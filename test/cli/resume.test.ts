@@ -124,7 +124,7 @@ describe('resuming', () => {
     const line = 'train --resume away --max-iters 62 -q';
     const lost = await gpt(line, { cwd: join(folder, 'far') });
     expect(lost.stderr).toBe(
-      'error: corpus.txt, a text of this run, is not there\nhint: say where it is: gpt train FILE --resume away\n',
+      'error: corpus.txt, a text of this run, is not there\nhint: say where it is now: gpt train path/to/corpus.txt --resume away\n',
     );
     const named = await gpt(line.replace('train', 'train ../corpus.txt'), { cwd: join(folder, 'far') });
     expect(named).toMatchObject({ stderr: '', code: 0 });
@@ -145,7 +145,7 @@ describe('resuming', () => {
     await gpt(`train - ${flags} --max-iters 9 -o piped -q`, { stdin });
     const line = 'train --resume piped --max-iters 10 -q';
     expect((await gpt(line)).stderr).toBe(
-      'error: the text of this run came from stdin\nhint: give it again: … | gpt train - --resume piped\n',
+      'error: the text of this run came from stdin\nhint: pipe the same text in again: cat corpus.txt | gpt train - --resume piped\n',
     );
     expect(await gpt(line.replace('train', 'train -'), { stdin })).toMatchObject({ stderr: '', code: 0 });
   });
@@ -253,6 +253,6 @@ test('a run that diverges says at each step what happens, and ends with what wen
     /warning: diverged at step 6: loss not finite; .* is not finite\.\n {2}starting again with 0\.5 × the learning rate \(1 of 3 times\)\n/,
   );
   expect(stderr).toMatch(
-    /error: training diverged at step 6, after going back 3 times: loss not finite; .* is not finite\nhint: start again with a lower --learning-rate or a longer --warmup-iters\n$/,
+    /error: training diverged at step 6, after going back 3 times: loss not finite; .* is not finite\nhint: start again with --learning-rate 0.001 or a longer --warmup-iters\n$/,
   );
 });

@@ -9,13 +9,14 @@ import {
   isAboveUsual,
   type Flags,
 } from './remedies.ts';
-import { AGAINST_SORTED, SORTED } from '../corpus-summary.ts';
+import { againstSorted, SORTED } from '../corpus-summary.ts';
+import { printable } from '../terminal.ts';
 import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &
   Pick<TrainPlan, 'parameters' | 'epochs'> & {
-    readonly corpus: Pick<TrainPlan['corpus'], 'isSorted'>;
+    readonly corpus: Pick<TrainPlan['corpus'], 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
@@ -46,7 +47,7 @@ export function warningsBefore(plan: Planned): string[] {
       ),
     );
   if (plan.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
-    warnings.push(warning(SORTED, AGAINST_SORTED));
+    warnings.push(warning(SORTED, printable(againstSorted(plan.corpus.files))));
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MOST_UNKNOWN)
     warnings.push(

@@ -58,7 +58,7 @@ describe('before the first step', () => {
     [
       'a sorted list',
       { corpus: { files: ['names.txt'], isSorted: true } },
-      'the validation split is the end of the list, which may be unlike the rest. If the order of the lines means nothing, shuffle them first: shuf FILE',
+      'the validation split is the end of the list, which may be unlike the rest. If the order of the lines means nothing, shuffle them first: shuf names.txt > shuffled.txt',
     ],
     [
       'words of a script without spaces',

@@ -1,8 +1,8 @@
-/** A name that is neither a path nor a run: what each command, and the library, say about it. */
+/** How a model is named, and what each command and the library say about a name that is neither a path nor a run. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { hintForMissingRun } from '../../src/checkpoint/runs.ts';
 import { load, train } from '../../src/index.ts';
 import { writeModel } from '../fuzz/seeds.ts';
@@ -38,6 +38,27 @@ test('a config is a run by its name under checkpoints/, too', async () => {
   const { parse } = await recordingProgram();
   const { options } = await parse(['train', '--config', 'names-1']);
   expect(options).toMatchObject({ nLayer: 1, nEmbd: 8, maxIters: 1 });
+});
+
+test('inspect and report take --model and GPT_MODEL, as sample and eval do', async () => {
+  const { parse } = await recordingProgram();
+  vi.stubEnv('GPT_MODEL', 'from-environment');
+  for (const command of ['inspect', 'report']) {
+    const folder = join('checkpoints', 'names-1');
+    expect((await parse([command, '-m', 'names-1'])).options).toMatchObject({ model: folder });
+    expect((await parse([command])).options).toMatchObject({ model: 'from-environment' });
+  }
+  vi.unstubAllEnvs();
+});
+
+test.each([
+  ['inspect names-1 -m other', 'the model is given twice: checkpoints/names-1 and --model other'],
+  ['report names-1 -m other', 'the model is given twice: checkpoints/names-1 and --model other'],
+  ['report names-1 other -m third', '--model names one run; several are given as arguments'],
+])('gpt %s is refused', async (line, message) => {
+  const { stderr, code } = await runInProcess(line.split(' '));
+  expect(stderr).toContain(`error: ${message}\n`);
+  expect(code).toBe(2);
 });
 
 describe('in the library', () => {
