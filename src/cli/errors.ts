@@ -3,18 +3,9 @@ import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
 import { asStarted } from './command-name.ts';
-import { hintForFlag } from './foreign-flags.ts';
+import { hintForFlag, type GivenCommand } from './foreign-flags.ts';
+import { wrapMessage } from './wrap-message.ts';
 import { printable, printableLine, printError, stderrColors } from './terminal.ts';
-
-/** The command that was given. */
-export interface GivenCommand {
-  /** As it is typed: `gpt`, `gpt train`. */
-  readonly line: string;
-  /** Its flags, without their dashes. */
-  readonly flags: readonly string[];
-  /** What was typed behind the command's name. */
-  readonly args: readonly string[];
-}
 
 export interface Report {
   readonly exitCode: number;
@@ -48,12 +39,24 @@ export function describeError(error: unknown, command: GivenCommand): Report {
   };
 }
 
-/** Prints the report, and the stack if it was asked for. */
+/** Prints the error and its hint, and with --debug the stack. */
 export function printReport(report: Report, error: unknown): void {
-  printError(`${stderrColors.red('error:')} ${printableLine(abridge(report.message))}`);
-  if (report.hint !== undefined)
-    printError(`${stderrColors.cyan('hint:')} ${printableLine(abridge(asStarted(report.hint)))}`);
+  printMessage(report);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
+}
+
+/** Prints an error and its hint. */
+export function printMessage({ message, hint }: Pick<Report, 'message' | 'hint'>): void {
+  printLabelled('error:', stderrColors.red, message);
+  if (hint !== undefined) printLabelled('hint:', stderrColors.cyan, asStarted(hint));
+}
+
+/** A message on stderr, wrapped where it is a terminal. */
+function printLabelled(label: string, color: (text: string) => string, text: string): void {
+  const line = `${label} ${printableLine(abridge(text))}`;
+  const { isTTY, columns } = process.stderr;
+  const lines = isTTY ? wrapMessage(line, columns) : line;
+  printError(color(label) + lines.slice(label.length));
 }
 
 /** In characters: names and arguments from outside may have any length. */

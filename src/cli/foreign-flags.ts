@@ -1,7 +1,16 @@
 /** Flags of other tools (nanoGPT, transformers, llama.cpp, PyTorch's trainers) that have another name here. */
 import { shellQuoted } from '../shell-quote.ts';
-import type { GivenCommand } from './errors.ts';
 import { closest } from '../suggest.ts';
+
+/** The command that was given. */
+export interface GivenCommand {
+  /** As it is typed: `gpt`, `gpt train`. */
+  readonly line: string;
+  /** Its flags, without their dashes. */
+  readonly flags: readonly string[];
+  /** What was typed behind the command's name. */
+  readonly args: readonly string[];
+}
 
 /** Their names for each flag here. */
 const namesElsewhere: Readonly<Record<string, string>> = {

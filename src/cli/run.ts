@@ -1,6 +1,7 @@
 /** From the arguments to the exit code: the one place where a run of the program ends. */
 import { type Command, CommanderError } from 'commander';
-import { describeError, printReport, type GivenCommand } from './errors.ts';
+import { describeError, printReport } from './errors.ts';
+import type { GivenCommand } from './foreign-flags.ts';
 import { Interrupted, raise } from './interrupt.ts';
 import { endLiveLine, flush } from './terminal.ts';
 

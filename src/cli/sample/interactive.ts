@@ -5,6 +5,7 @@ import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { shownJson } from '../../json.ts';
 import { formatTable } from '../../format.ts';
+import { printMessage } from '../errors.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../../suggest.ts';
 import { writeOutput } from '../output-file.ts';
@@ -132,8 +133,7 @@ async function oneTurn(session: Session): Promise<boolean> {
     await letModelWrite(session, session.state.text + added, added);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    printError(`${stderrColors.red('error:')} ${printable(error.message)}`);
-    if (error.hint !== undefined) printError(`${stderrColors.cyan('hint:')} ${printable(error.hint)}`);
+    printMessage(error);
   }
   return false;
 }

@@ -11,6 +11,7 @@ import {
 } from './remedies.ts';
 import { againstSorted, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
+import { wrapMessage } from '../wrap-message.ts';
 import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
@@ -142,17 +143,8 @@ function watchFailure(
   };
 }
 
+const WIDTH = 78;
+
 /** The fault and the remedy, on lines that fit a terminal. */
-function warning(fault: string, remedy = ''): string {
-  const width = 78;
-  const lines: string[] = [];
-  let line = 'warning:'; // stands in front of the first
-  for (const word of `${fault} ${remedy}`.trim().split(' ')) {
-    if (line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = ' ';
-    }
-    line += ` ${word}`;
-  }
-  return [...lines, line].join('\n').replace(/^warning: /, '');
-}
+const warning = (fault: string, remedy = ''): string =>
+  wrapMessage(`warning: ${fault} ${remedy}`.trim(), WIDTH).slice('warning: '.length);
