@@ -26,35 +26,38 @@ const HEAD = 'lm_head.weight';
 export function matchTensors({ tensors, path }: Weights, config: ModelConfig): Map<string, string> {
   const { fromTensorName, isBuffer } = architectureOf(config).huggingFace;
   const names = new Map<string, string>();
+  const refuse = (what: string, hint = 'the weights and config.json belong to different models'): never => {
+    throw new UserError(`${path}${what}`, { hint });
+  };
   for (const stored of tensors.keys()) {
     if (stored.startsWith(COMPILED)) throw compiled(path);
     const name = fromTensorName(stored);
     if (isBuffer(stored)) continue;
-    if (names.has(name)) throw new UserError(`${path} has the tensor ${shownJson(name)} twice`);
+    if (names.has(name))
+      refuse(` has the tensor ${shownJson(name)} twice`, 'the file is damaged; use another copy');
     names.set(name, stored);
   }
   // Checked before the table is allocated: an untrusted config.json may claim any number of layers.
   if (config.nLayer > tensors.size)
-    throw new UserError(`${path} has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers`);
+    refuse(` has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers`);
   const table = parameterTable(config);
   const kinds = new Set(table.filter(({ name }) => names.has(name)).map(({ kind }) => kind));
   for (const { name, shape, kind, init } of table) {
     const stored = tensors.get(names.get(name) ?? '')?.shape;
     if (stored === undefined && startsAtZero(init) && !kinds.has(kind)) continue;
-    if (stored === undefined)
-      throw new UserError(`${path} lacks the tensor "${name}" that config.json asks for`);
+    if (stored === undefined) return refuse(` lacks the tensor "${name}" that config.json asks for`);
     if (stored.join() !== shape.join())
-      throw new UserError(
-        `${path}: "${name}" has the shape ${shownJson(stored)}, config.json asks for ${shownJson(shape)}`,
+      refuse(
+        `: "${name}" has the shape ${shownJson(stored)}, config.json asks for ${shownJson(shape)}`,
         stored.join() === shape.toReversed().join()
-          ? { hint: 'GPT-2 stores weights as [in, out]; those of torch.nn.Linear must be transposed' }
-          : {},
+          ? 'GPT-2 stores weights as [in, out]; those of torch.nn.Linear must be transposed'
+          : undefined,
       );
   }
   const expected = new Set(table.map(({ name }) => name));
   for (const name of names.keys())
     if (!expected.has(name) && name !== HEAD)
-      throw new UserError(`${path} has the tensor ${shownJson(name)}, which this model does not`);
+      refuse(` has the tensor ${shownJson(name)}, which this model does not`);
   return names;
 }
 

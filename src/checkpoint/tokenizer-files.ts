@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readTextFile } from '../read-file.ts';
-import { foreignFile, hintForMissingModel } from './foreign-models.ts';
+import { foreignFile, foreignModel, hintForMissingModel } from './foreign-models.ts';
 import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -36,6 +36,8 @@ export function readTokenizer(path: string, embeddingRows = 0): Tokenizer {
       { file: merges, text: readTextFile(merges, LARGEST) },
       settings,
     );
+  const foreign = foreignModel(path);
+  if (foreign !== undefined) throw foreign;
   throw new UserError(`${path} has no tokenizer.json, nor vocab.json and merges.txt`, {
     hint: 'copy the tokenizer of the model there: tokenizer.json, or vocab.json and merges.txt',
   });

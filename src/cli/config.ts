@@ -80,7 +80,9 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
   if (statSync(path).isDirectory()) {
     const stateFile = stateFileOf(path) ?? stateFileOf(latestCheckpoint(path)?.folder ?? path);
     if (stateFile === undefined)
-      throw new UserError(`${path} has no checkpoint, and so no record of its options`);
+      throw new UserError(`${path} has no checkpoint, and so no record of its options`, {
+        hint: 'name the folder of a run, or a JSON file like { "max-iters": 500 }',
+      });
     return { entries: readTrainerState(stateFile).options, recorded: true };
   }
   if ([STATE, LEGACY_STATE].includes(basename(path)))

@@ -2,6 +2,8 @@
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
+const WRONG_TYPE = 'correct the file, or use another copy';
+
 export class ConfigReader {
   readonly #json: Readonly<Record<string, unknown>>;
   readonly #file: string;
@@ -32,13 +34,14 @@ export class ConfigReader {
   wholeNumber(field: string): number {
     const value = this.get(field);
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
-    return this.fail(`"${field}" is ${shownJson(this.#json[field])}, not a whole number of at least 1`);
+    const shown = shownJson(this.#json[field]);
+    return this.fail(`"${field}" is ${shown}, not a whole number of at least 1`, WRONG_TYPE);
   }
 
   /** A number of at least 0 and below 1. */
   share(field: string, fallback: number): number {
     const value = this.get(field) ?? fallback;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;
-    return this.fail(`"${field}" is ${shownJson(value)}, not a number of at least 0 and below 1`);
+    return this.fail(`"${field}" is ${shownJson(value)}, not a number of at least 0 and below 1`, WRONG_TYPE);
   }
 }

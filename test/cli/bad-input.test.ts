@@ -65,6 +65,8 @@ beforeAll(() => {
       [vocab['C'], vocab['I']] = [vocab['I'], vocab['C']];
     }),
   );
+  damaged('wrong-type', (model) => edit(join(model, 'config.json'), (json) => (json['n_layer'] = '1')));
+  damaged('other-shape', (model) => edit(join(model, 'config.json'), (json) => (json['n_layer'] = 3)));
   damaged('newer', (model) => edit(join(model, 'config.json'), (json) => (json['gpt_trainer_format'] = 2)));
   damaged('one-bit', (model) => {
     const bytes = readFileSync(join(model, 'model.safetensors'));
@@ -523,6 +525,34 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     1,
     'error: ./adapter is a PEFT adapter, not a whole model',
     `hint: merge it into its base model: python -c "import sys; from peft import AutoPeftModelForCausalLM as M; M.from_pretrained(sys.argv[1]).merge_and_unload().save_pretrained('merged')" ./adapter, and copy the base model's tokenizer files there`,
+  ],
+  [
+    'the tokenizer of an adapter without one',
+    'tokenize ./corpus.txt -m ./adapter',
+    1,
+    'error: ./adapter is a PEFT adapter, not a whole model',
+    `hint: merge it into its base model: python -c "from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('./adapter').merge_and_unload().save_pretrained('merged')", and copy the base model's tokenizer files there`,
+  ],
+  [
+    'a config.json with a wrong type',
+    'sample -m ./wrong-type',
+    1,
+    'error: ./wrong-type/config.json: "n_layer" is "1", not a whole number of at least 1',
+    'hint: correct the file, or use another copy',
+  ],
+  [
+    'a config.json of another model',
+    'sample -m ./other-shape',
+    1,
+    'error: ./other-shape/model.safetensors lacks the tensor "h.2.ln_1.weight" that config.json asks for',
+    'hint: the weights and config.json belong to different models',
+  ],
+  [
+    'the options of a folder that is no run',
+    'train ./corpus.txt --config ./model',
+    1,
+    'error: ./model has no checkpoint, and so no record of its options',
+    'hint: name the folder of a run, or a JSON file like { "max-iters": 500 }',
   ],
   [
     'weights in pytorch_model.bin',
