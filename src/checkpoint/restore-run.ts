@@ -117,9 +117,11 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
       },
     ];
   }
-  const corpus = checkpoint.state.options['corpus'] as readonly string[];
+  // Options are checked later, and a damaged state may hold anything.
+  const { corpus } = checkpoint.state.options;
+  const texts = (Array.isArray(corpus) ? corpus : ['corpus.txt']).map((path) => shellQuoted(String(path)));
   throw new UserError(`the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`, {
-    hint: `the latest one can be trained further as a new run: gpt train ${corpus.map(shellQuoted).join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
+    hint: `the latest one can be trained further as a new run: gpt train ${texts.join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
   });
 }
 

@@ -147,11 +147,19 @@ function devicesFor({ device, peak, utilization, price }: HardwareFlags): Device
 function describe(plan: RunPlan, rows: readonly Row[], count: number): string {
   const { bold, dim } = stdoutColors;
   const heading = (text: string): string => `\n${bold(text)}\n`;
-  const { corpus, textTokens, here } = plan;
+  const { corpus, validationCorpus, textTokens, here } = plan;
   const lines: [string, string][] = [];
   if (corpus !== undefined && textTokens !== undefined) {
     lines.push(
       ['corpus', describeCorpus({ ...corpus, characters: undefined })],
+      ...(validationCorpus === undefined
+        ? []
+        : [
+            ['validation', describeCorpus({ ...validationCorpus, characters: undefined })] as [
+              string,
+              string,
+            ],
+          ]),
       [
         'tokens',
         `${formatNumber(textTokens.train)} to train on, ${formatNumber(textTokens.validation)} to validate`,

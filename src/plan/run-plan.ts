@@ -31,6 +31,8 @@ export interface PlanOptions {
 export interface RunPlan {
   /** Undefined if no text was named. */
   readonly corpus: CorpusDescription | undefined;
+  /** The text of --val-file, if there is one. */
+  readonly validationCorpus: CorpusDescription | undefined;
   /** Of the text: those to train on, to validate on, and how many of both are unknown. */
   readonly textTokens:
     { readonly train: number; readonly validation: number; readonly unknown: number } | undefined;
@@ -81,7 +83,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
   const { flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
   const start = openStartingModel(given);
   const options = start?.options ?? given;
-  const { corpus, textTokens, settings, vocabSize } =
+  const { corpus, validationCorpus, textTokens, settings, vocabSize } =
     options.corpus.length > 0
       ? await forText(options, engine, start?.tokenizer, plan)
       : withoutText(options, start?.tokenizer);
@@ -102,6 +104,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
   const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, engine, CALIBRATION);
   return {
     corpus,
+    validationCorpus,
     textTokens,
     settings,
     config,
@@ -128,6 +131,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
 
 interface Planned {
   readonly corpus: CorpusDescription | undefined;
+  readonly validationCorpus: CorpusDescription | undefined;
   readonly textTokens: RunPlan['textTokens'];
   readonly settings: Settings;
   readonly vocabSize: number;
@@ -146,6 +150,7 @@ async function forText(
     seconds === undefined ? options : (await fitToBudget(options, data, { seconds, engine })).options;
   return {
     corpus: data.corpus,
+    validationCorpus: data.validationCorpus,
     textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
     settings: { ...settle({ ...fitted, valFraction: data.valFraction }), tokenizer: data.tokenizer.kind },
     vocabSize: data.tokenizer.vocabSize,
@@ -162,5 +167,11 @@ function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned
       hint: `name a text, a --preset (${Object.keys(presets).slice(0, 3).join(', ')} …), or --n-layer, --n-head and --n-embd`,
     });
   const { vocabSize = tokenizer?.vocabSize ?? GPT2_VOCABULARY } = options;
-  return { corpus: undefined, textTokens: undefined, settings: settle(options), vocabSize };
+  return {
+    corpus: undefined,
+    validationCorpus: undefined,
+    textTokens: undefined,
+    settings: settle(options),
+    vocabSize,
+  };
 }

@@ -56,6 +56,8 @@ export interface TrainPlan {
   /** Where the run is written. */
   readonly folder: string;
   readonly corpus: CorpusDescription;
+  /** The text of --val-file, if there is one. */
+  readonly validationCorpus: CorpusDescription | undefined;
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
@@ -243,6 +245,7 @@ async function runTraining(
       settings,
       folder,
       corpus: data.corpus,
+      validationCorpus: data.validationCorpus,
       tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
       tokenizer: data.tokenizer,
       config,

@@ -28,6 +28,8 @@ export interface TrainingData {
   readonly validation: TokenSource;
   /** The share of the text kept for validation; 0 with a validation file. */
   readonly valFraction: number;
+  /** The text of --val-file. */
+  readonly validationCorpus: CorpusDescription | undefined;
   /** SHA-256 of the validation file, if it is one of its own. */
   readonly validationSha256: string | undefined;
   /** How many tokens are `<unk>`. */
@@ -52,7 +54,13 @@ export function readTrainingData(
   const { ids, ...found } = source;
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
-    return { ...found, ...splitTokens(ids, valFraction), valFraction, validationSha256: undefined };
+    return {
+      ...found,
+      ...splitTokens(ids, valFraction),
+      valFraction,
+      validationCorpus: undefined,
+      validationSha256: undefined,
+    };
   }
   const corpus = openCorpus(
     [options.valFile],
@@ -66,6 +74,7 @@ export function readTrainingData(
     train: ids,
     validation: inMemory(validation.ids),
     valFraction: 0,
+    validationCorpus: description(corpus),
     validationSha256: corpus.facts.sha256,
   };
 }
@@ -89,9 +98,16 @@ function readText(options: TrainModelOptions, given: Tokenizer | undefined, repo
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
   const { ids, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
-  const { facts, paths, files, leftOut } = corpus;
-  return { corpus: { ...facts, paths, files, leftOut }, tokenizer, ids: inMemory(ids), unknown };
+  return { corpus: description(corpus), tokenizer, ids: inMemory(ids), unknown };
 }
+
+/** What stays known of a corpus after it has been read. */
+const description = ({ facts, paths, files, leftOut }: Corpus): CorpusDescription => ({
+  ...facts,
+  paths,
+  files,
+  leftOut,
+});
 
 /** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
 function readTokens(

@@ -79,8 +79,8 @@ describe('a run that was stopped ends with the very same bytes as one that was n
       `train --resume ${name} --max-iters 90 --gradient-accumulation-steps 100000 --force`,
       {
         onOutput: (output, send) => {
-          if (!sent && output.includes('Going on from step 60')) setTimeout(send, 500, 'SIGINT');
-          sent ||= output.includes('Going on from step 60');
+          if (!sent && output.includes('Resuming from step 60')) setTimeout(send, 500, 'SIGINT');
+          sent ||= output.includes('Resuming from step 60');
         },
       },
     );
@@ -103,7 +103,7 @@ describe('resuming', () => {
     copy('checkpoints/copied');
     const { stderr, code } = await gpt('train --resume --max-iters 65 --lr-decay-iters 60');
     expect(code).toBe(0);
-    expect(stderr).toContain('Going on from step 60.');
+    expect(stderr).toContain('Resuming from step 60.');
     expect(stderr).toContain(
       'The learning rate stays at 0.0001 from step 60 on, where its decay ends; --lr-decay-iters 65 --force makes the decay longer.',
     );
@@ -136,7 +136,7 @@ describe('resuming', () => {
     writeFileSync(path, trainerStateText({ ...state, engine: 'wasm other' }));
     const { stderr } = await gpt('train --resume elsewhere-computed --max-iters 61');
     expect(stderr).toContain(
-      'warning: so far wasm other computed this run: from here on it is another one in the last digits\n',
+      'warning: this run was computed by wasm other so far: from here on its results differ in the last digits\n',
     );
   });
 

@@ -1,4 +1,4 @@
-/** What is said before the first step. */
+/** The notices before the first step: what will be trained on what, and warnings. */
 import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
 import { formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
@@ -13,6 +13,9 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   notice(
     formatTable([
       ['corpus', describeCorpus(corpus)],
+      ...(plan.validationCorpus === undefined
+        ? []
+        : [['validation', describeCorpus(plan.validationCorpus)] as const]),
       ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
       [
         'vocabulary',
@@ -35,7 +38,7 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   for (const repair of plan.repairs) warn(printable(repair));
   if (plan.otherEngine !== undefined)
     warn(
-      `so far ${printable(plan.otherEngine)} computed this run: from here on it is another one in the last digits`,
+      `this run was computed by ${printable(plan.otherEngine)} so far: from here on its results differ in the last digits`,
     );
   if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
@@ -50,7 +53,7 @@ function tellResumed({
   plannedIters,
   settings,
 }: Pick<TrainPlan, 'startStep' | 'plannedIters' | 'settings'>): void {
-  notice(`Going on from step ${formatNumber(startStep)}.`);
+  notice(`Resuming from step ${formatNumber(startStep)}.`);
   const { maxIters, lrDecayIters, schedule, learningRate, minLr } = settings;
   if (schedule === 'constant' || maxIters <= plannedIters) return;
   const last = formatNumber(maxIters);

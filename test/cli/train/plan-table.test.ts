@@ -1,0 +1,39 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { printPlan } from '../../../src/cli/train/plan-table.ts';
+import { train, type TrainPlan } from '../../../src/index.ts';
+
+test('says what a folder named by --val-file leaves out', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plan-table-'));
+  const text = 'the white whale and the sea.\n'.repeat(20);
+  writeFileSync(join(folder, 'corpus.txt'), text);
+  mkdirSync(join(folder, 'held-out'));
+  writeFileSync(join(folder, 'held-out', 'a.txt'), text);
+  writeFileSync(join(folder, 'held-out', 'b.png'), Buffer.of(0x89, 0x50, 0, 0));
+  let planned: TrainPlan | undefined;
+  await train(
+    {
+      corpus: [join(folder, 'corpus.txt')],
+      valFile: join(folder, 'held-out'),
+      outDir: join(folder, 'run'),
+      nLayer: 1,
+      nHead: 1,
+      nEmbd: 8,
+      blockSize: 8,
+      batchSize: 2,
+      maxIters: 1,
+      sampleTokens: 0,
+    },
+    { plan: (plan) => (planned = plan) },
+  );
+  let shown = '';
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation((line) => {
+    shown += String(line);
+    return true;
+  });
+  printPlan(planned!);
+  write.mockRestore();
+  expect(shown).toMatch(/validation +.*held-out, 1 file, 580 B, 580 characters; left out: 1 binary\n/);
+});
