@@ -20,8 +20,11 @@ import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
+import { scheduleSettings } from '../train/settings.ts';
+import { checkRecordedSchedule, recordedSchedule } from '../train/stored-options.ts';
 import { variableOf } from './options.ts';
 import { closest } from '../suggest.ts';
+import { notice, printable } from './terminal.ts';
 
 /** Takes over what the environment says. @throws UsageError naming the variable, if the option does not accept it */
 export function applyEnvironment(
@@ -55,6 +58,37 @@ export function applyConfigFile(command: Command, path: string): void {
       else if (!recorded) refuse(command, key); // a record holds more than flags
     });
   }
+  if (recorded && command.name() === 'train') applyRecordedSchedule(command, path, entries);
+}
+
+/** With one of these given, a new run has a schedule of its own. */
+const SCHEDULE_FLAGS = [...scheduleSettings, 'maxIters', 'minutes'];
+
+/**
+ * Takes over how the schedule of a run came about: where it was extended, or its end was moved to keep to a time. No flags
+ * say that, but without it the same model could not be trained again.
+ */
+function applyRecordedSchedule(
+  command: Command,
+  path: string,
+  entries: Readonly<Record<string, unknown>>,
+): void {
+  const isGiven = (name: string): boolean =>
+    !['config', 'default', undefined].includes(command.getOptionValueSource(name));
+  if ([...SCHEDULE_FLAGS, 'resume'].some(isGiven)) return;
+  checkRecordedSchedule(entries, (what) => {
+    throw new UserError(`${path}: in "options", ${what}`, {
+      hint: 'the checkpoint is damaged or was changed by hand',
+    });
+  });
+  const { rewarmStart = 0, pastSchedules = [] } = entries;
+  if (rewarmStart !== 0 && (pastSchedules as readonly unknown[]).length === 0)
+    return notice(
+      `${printable(path)} was extended after step ${String(rewarmStart)} by a version that did not record the schedule before:\n` +
+        'the new run decays once, at its end, and comes to another model.',
+    );
+  for (const name of recordedSchedule)
+    if (entries[name] !== undefined) command.setOptionValueWithSource(name, entries[name], 'config');
 }
 
 /** What a run that starts from a model has recorded, but cannot be told. */

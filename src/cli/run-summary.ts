@@ -22,6 +22,12 @@ export function describeModel({
   return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}; ${formatCount(parameters)} parameters`;
 }
 
+/** `12 epochs`, `0.4 epochs`, and `1.2% of an epoch` where a decimal would say too little. */
+export const formatEpochs = (epochs: number): string =>
+  epochs < 0.095
+    ? `${Number((100 * epochs).toPrecision(2))}% of an epoch`
+    : `${epochs.toFixed(epochs < 9.95 ? 1 : 0)} epochs`;
+
 /** `500 steps of 768 tokens, 0.4 epochs; adamw, cosine 0.001` */
 export function describeTraining({
   settings,
@@ -34,7 +40,7 @@ export function describeTraining({
   readonly tokensPerStep: number;
   readonly epochs: number | undefined;
 }): string {
-  const passes = epochs === undefined ? '' : `, ${epochs.toFixed(epochs < 10 ? 1 : 0)} epochs`;
+  const passes = epochs === undefined ? '' : `, ${formatEpochs(epochs)}`;
   return `${formatNumber(steps)} steps of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
 }
 

@@ -106,6 +106,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const preparation = startActivity();
   try {
     result = await trainModel(options, {
+      asked: 0, // when the process started
       preparing: preparation.report,
       measuring: () => preparation.update('measuring this machine'),
       plan: (made) => {

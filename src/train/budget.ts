@@ -12,7 +12,7 @@ import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { numbersPerParameter } from './optimizer.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
-import { stepsWithin, type Costs } from './run-time.ts';
+import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
 import {
   DECAY_SHARE,
   FINE_TUNING,
@@ -144,13 +144,9 @@ function rhythm(
   };
 }
 
-/** The steps that fit into so many seconds, with their evaluations and the `last` one, of the whole validation text. */
-function stepsIn(seconds: number, stepSeconds: number, last: number): number {
-  return Math.max(
-    1,
-    Math.floor((Math.max(seconds / 2, seconds - last) * (1 - EVALUATION_SHARE)) / stepSeconds),
-  );
-}
+/** The steps that fit into this time, with their evaluations. */
+const stepsIn = (seconds: number, stepSeconds: number): number =>
+  Math.max(1, Math.floor((seconds * (1 - EVALUATION_SHARE)) / stepSeconds));
 
 /** The time a run that is resumed has from here on, in seconds, if it was given one. */
 export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined =>
@@ -162,8 +158,11 @@ export interface Fitted {
   readonly costs: Costs;
 }
 
-/** Seconds of calibration: as much for a small model, which says what size to choose, as for the one chosen. */
-const CALIBRATION = 0.5;
+/**
+ * Seconds of calibration, and its upper limit as a share of the run's time: once for a small model, which says what size to
+ * choose, and once for the one chosen.
+ */
+const [CALIBRATION, CALIBRATION_SHARE] = [0.5, 0.05];
 export const referenceModel: TimedModel = {
   config: { ...gpt2Defaults, nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128, vocabSize: 96, dropout: 0 },
   batchSize: 6,
@@ -172,6 +171,7 @@ export const referenceModel: TimedModel = {
 /**
  * Chooses what the options leave open so that the run takes so many seconds on this machine.
  *
+ * @param asked when the run was asked for, in milliseconds of `performance.now()`: its time is counted from there
  * @throws UsageError if the options do not fit each other or the text, EngineMemoryError if the model does not fit memory
  */
 export async function fitToBudget(
@@ -179,9 +179,10 @@ export async function fitToBudget(
   data: Pick<TrainingData, 'train' | 'validation' | 'tokenizer'>,
   {
     seconds,
+    asked = performance.now(),
     engine,
-    calibration = CALIBRATION,
-  }: { seconds: number; engine: LazyBackend; calibration?: number },
+    calibration = Math.min(CALIBRATION, CALIBRATION_SHARE * seconds),
+  }: { seconds: number; asked?: number; engine: LazyBackend; calibration?: number },
 ): Promise<Fitted> {
   const facts = { trainTokens: data.train.length, vocabSize: data.tokenizer.vocabSize };
   const given = withoutTime(options);
@@ -207,13 +208,16 @@ export async function fitToBudget(
   const shape = { config, batchSize, microBatches, optimizer };
   checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(engine.threads));
 
-  const costs = await costsOf(settings, data, engine, calibration);
-  const maxIters = stepsIn(seconds, costs.step, costs.last);
-  return { options: { ...rhythm(maxIters), ...chosen, maxIters }, costs };
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
+  const { step, last } = costsOf(settings, data, stepSeconds);
+  const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
+  const maxIters = stepsIn(left, step);
+  const fitted = { ...rhythm(maxIters), ...chosen, maxIters };
+  return { options: fitted, costs: costsOf(settle(fitted), data, stepSeconds) };
 }
 
-/** Calibration of a resumed run, as a share of its time: it is part of that. */
-const CALIBRATION_SHARE = 0.02;
+/** The same limit for a resumed run, whose model is known. */
+const RESUMED_CALIBRATION_SHARE = 0.02;
 
 /**
  * Extends a resumed run by a number of seconds, counted from when it was asked for, everything until its end included.
@@ -243,9 +247,12 @@ export async function fitMore(
 ): Promise<Fitted> {
   const untimed = withoutTime(options);
   const settings = settle(untimed);
-  const calibration = Math.min(CALIBRATION, CALIBRATION_SHARE * seconds);
-  const costs = await costsOf(settings, data, engine, calibration);
-  const left = seconds - (performance.now() - asked) / 1000;
+  const calibration = Math.min(CALIBRATION, RESUMED_CALIBRATION_SHARE * seconds);
+  const config = modelConfig(settings, data.tokenizer.vocabSize);
+  const { batchSize } = settings;
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
+  const costs = costsOf(settings, data, stepSeconds);
+  const left = timeForTraining(seconds, costs.last) - (performance.now() - asked) / 1000;
   const maxIters = startStep + stepsWithin(left, startStep, settings, costs);
   return {
     options: extendRun(untimed, before, { step: startStep, maxIters, isTimed: true, given }),
@@ -258,16 +265,14 @@ const DECODING_FACTOR = 10;
 /** Bytes a second to disk, and seconds for the files of a checkpoint however small. */
 const [DISK_SPEED, CHECKPOINT_SECONDS] = [2e8, 0.03];
 
-/** What the parts of a run cost: a step as measured, the others estimated until they are. */
-async function costsOf(
+/** What the parts of a run cost: a step as measured, without gradient accumulation; the others estimated until they are. */
+function costsOf(
   settings: Settings,
   { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
-  engine: LazyBackend,
-  calibration: number,
-): Promise<Costs> {
+  stepSeconds: number,
+): Costs {
   const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
   const config = modelConfig(settings, tokenizer.vocabSize);
-  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
   const forward = FORWARD_SHARE * stepSeconds;
   const token = (DECODING_FACTOR * forward) / (batchSize * blockSize);
   // Parameters, moments and the best model.

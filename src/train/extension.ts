@@ -1,5 +1,5 @@
 /** The learning rate schedule of a run that is resumed for more steps than it was planned for. */
-import { decayStartOf, learningRateAt } from './schedule.ts';
+import { decayProgress, learningRateAt } from './schedule.ts';
 import { DECAY_SHARE, scheduleOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
 
 /** Steps of a re-warm-up, as a share of the extension, and the upper limit unless the run's own warm-up is longer. */
@@ -41,7 +41,7 @@ export function extendRun(
   const isDecayKept = given.lrDecayIters !== undefined || before.lrDecayIters !== before.maxIters;
   if (schedule === 'constant' || isDecayKept) return longer;
 
-  const hasDecayed = step > decayStartOf(scheduleOptions(before));
+  const hasDecayed = decayProgress(step, scheduleOptions(before)) > 0;
   const rewarm = hasDecayed
     ? {
         rewarmStart: step,
@@ -50,6 +50,7 @@ export function extendRun(
           Math.ceil(REWARM_SHARE * (maxIters - step)),
         ),
         rewarmFrom: learningRateAt(step, scheduleOptions(before)),
+        lrDecayFrom: 0,
       }
     : {};
   const { rewarmStart } = { ...before, ...rewarm };

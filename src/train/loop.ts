@@ -12,7 +12,7 @@ import {
   type Health,
 } from './divergence.ts';
 import { UserError } from '../errors.ts';
-import { learningRateAt, type ScheduleOptions } from './schedule.ts';
+import { decayStartOf, learningRateAt, type ScheduleOptions } from './schedule.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type Poll } from '../polling.ts';
 import { OrderedSum } from './ordered-sum.ts';
 import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from './trainer.ts';
@@ -255,7 +255,7 @@ export async function train(
     const best = isFinite && validationLoss < progress.bestLoss;
     progress = best
       ? { ...progress, bestLoss: validationLoss, bestStep: progress.step, worse: 0 }
-      : { ...progress, worse: progress.worse + 1 };
+      : { ...progress, worse: isBeforeNewDecay(progress.step) ? 0 : progress.worse + 1 };
     progress = { ...progress, evaluationDue: false };
     if (isFinite) markGood();
     await handle({ type: 'evaluation', step: progress.step, trainLoss, validationLoss, best, progress });
@@ -271,6 +271,11 @@ export async function train(
     const search = trainer.findingFault(step, data.stepData(step));
     const found = await unlessStopped(search, poll);
     return found && { fault, tensor: found.value };
+  }
+
+  /** In an extended run whose rate has risen again, the loss stays above that of the decayed model until the new decay. */
+  function isBeforeNewDecay(step: number): boolean {
+    return (options.rewarmStart ?? 0) > 0 && step <= decayStartOf(options);
   }
 
   /** The parameters are those of the last good step while steps are being skipped: that one may be what broke them. */

@@ -1,5 +1,7 @@
-/** Keeps a run to the time it was given: what its parts cost, and how many steps fit into the time left. */
-import { DECAY_SHARE, saveInterval, type Settings } from './settings.ts';
+/** The length of a run that is given a time: how many steps fit into what is left of it, from what its parts cost. */
+import { changeSchedule, settledSteps } from './schedule-history.ts';
+import { decayProgress, hasPlateau } from './schedule.ts';
+import { DECAY_SHARE, saveInterval, scheduleOptions, type Settings } from './settings.ts';
 
 /** Seconds that each part of a run takes. */
 export interface Costs {
@@ -47,107 +49,55 @@ export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs
   return fits;
 }
 
-/** How far the length is corrected at a time: this share of the steps, and of the time. */
+/**
+ * Seconds for a run with everything that belongs to it: those it was given, but at least half of them for what comes before
+ * the evaluation of the whole validation split, which a large corpus may make longer than all the rest.
+ */
+export const timeForTraining = (seconds: number, last: number): number =>
+  Math.max(seconds, seconds / 2 + last);
+
+/** How far the length is corrected at a time, as a share of the steps. */
 const REFIT_SHARE = 0.05;
+/** During the decay, a correction of less than this share of the time is not worth another slope. */
+const TOLERANCE = 0.005;
 
 export interface Pace {
   /** The step the run is at, and how many of them it has taken in this process. */
   readonly step: number;
   readonly steps: number;
-  /** Seconds left of the time it has. */
+  /** Seconds left of the time it has, and that time. */
   readonly left: number;
+  readonly seconds: number;
   readonly costs: Costs;
 }
 
 /**
- * Sets the length of a run anew from the time its parts have taken. While the learning rate does not depend on the length,
- * nor do the steps taken so far: until the decay starts, or always if there is none or its end is not the run's.
+ * Sets the length of a run anew from the time its parts have taken. Steps that are done keep their learning rates: a decay
+ * that is under way continues from where it is, to the new end, and its former course is recorded.
  *
- * @returns the settings to continue with, or undefined if the length is settled
+ * @returns the settings to continue with, or undefined if the length stays
  */
-export function refit(settings: Settings, { step, steps, left, costs }: Pace): Settings | undefined {
-  if (steps === 0 || step >= settings.maxIters) return undefined;
+export function refit(settings: Settings, { step, steps, left, seconds, costs }: Pace): Settings | undefined {
+  if (steps === 0 || step >= settings.maxIters || step < settledSteps(settings)) return undefined;
   const ahead = stepsWithin(left, step, settings, costs);
   const maxIters = step + ahead;
-  const { schedule, lrDecayIters, lrDecayStart, rewarmStart } = settings;
+  const { schedule, lrDecayIters, lrDecayStart } = settings;
   if (schedule === 'constant' || lrDecayIters !== settings.maxIters) return { ...settings, maxIters };
-  const hasPlateau = schedule === 'wsd' || rewarmStart > 0;
-  if (!hasPlateau || step > lrDecayStart) return undefined;
+  const moved = { ...settings, maxIters, lrDecayIters: maxIters };
+  const done = decayProgress(step, scheduleOptions(settings));
+  if (done > 0) {
+    const change = Math.abs(maxIters - settings.maxIters) * costs.step;
+    if (change < TOLERANCE * seconds) return undefined;
+    return changeSchedule(settings, { ...moved, lrDecayStart: step, lrDecayFrom: done }, step);
+  }
+  if (!hasPlateau(scheduleOptions(settings)) || step > lrDecayStart) return moved;
   const decay = Math.ceil(DECAY_SHARE * (steps + ahead));
   const next = refitInterval(steps + ahead);
   const startsNow = ahead - next / 2 <= decay;
   const decayStart = startsNow ? step : Math.max(maxIters - decay, step + next);
   const end = Math.max(maxIters, decayStart + 1);
-  return { ...settings, maxIters: end, lrDecayIters: end, lrDecayStart: decayStart };
+  return { ...moved, maxIters: end, lrDecayIters: end, lrDecayStart: decayStart };
 }
 
-const refitInterval = (steps: number): number => Math.max(1, Math.round(REFIT_SHARE * steps));
-
-type Part = 'step' | 'evaluation' | 'checkpoint';
-const isPart = (name: string): name is Part => ['step', 'evaluation', 'checkpoint'].includes(name);
-
-/** Measures the parts of a run by its events. */
-export class TimeKeeper {
-  readonly #end: number;
-  readonly #expected: Costs;
-  readonly #spent = {
-    step: { count: 0, seconds: 0 },
-    evaluation: { count: 0, seconds: 0 },
-    checkpoint: { count: 0, seconds: 0 },
-  };
-  readonly #now: () => number;
-  #marked: number;
-  /** The step and time at which the length has last been set. */
-  #fitted: { steps: number; at: number };
-  readonly #seconds: number;
-
-  /**
-   * @param asked when the run was asked for, in milliseconds of `performance.now()`: its time is counted from there
-   * @param seconds the time it has
-   * @param expected what its parts cost as long as none of them was measured
-   */
-  constructor(asked: number, seconds: number, expected: Costs, now = (): number => performance.now()) {
-    this.#now = now;
-    this.#seconds = seconds;
-    this.#end = asked + 1000 * seconds;
-    this.#expected = expected;
-    this.#marked = now();
-    this.#fitted = { steps: 0, at: this.#marked };
-  }
-
-  /** The loop has come to an event: the time since the last one is a part's. */
-  started(event: string): void {
-    if (isPart(event)) this.#spent[event].count++;
-    this.handled(event);
-  }
-
-  /** What an event has called for is done, which is part of its cost. */
-  handled(event: string): void {
-    const now = this.#now();
-    if (isPart(event)) this.#spent[event].seconds += (now - this.#marked) / 1000;
-    this.#marked = now;
-  }
-
-  /** The settings with the length set anew, if it is time for that and the length is not settled. */
-  refitted(settings: Settings, step: number): Settings | undefined {
-    const { count: steps } = this.#spent.step;
-    const { steps: before, at } = this.#fitted;
-    const isDue =
-      steps - before >= refitInterval(steps + settings.maxIters - step) ||
-      this.#marked - at >= 1000 * REFIT_SHARE * this.#seconds;
-    if (!isDue) return undefined;
-    this.#fitted = { steps, at: this.#marked };
-    return refit(settings, { step, steps, left: (this.#end - this.#now()) / 1000, costs: this.costs() });
-  }
-
-  /** The mean of each part so far; of those not yet seen, what was expected. */
-  costs(): Costs {
-    const mean = (part: Part): number => {
-      const { count, seconds } = this.#spent[part];
-      return count === 0 ? this.#expected[part] : seconds / count;
-    };
-    const step = mean('step');
-    const last = this.#expected.last * (step / this.#expected.step);
-    return { step, evaluation: mean('evaluation'), checkpoint: mean('checkpoint'), last };
-  }
-}
+/** Steps between two corrections of a run of this many. */
+export const refitInterval = (steps: number): number => Math.max(1, Math.round(REFIT_SHARE * steps));

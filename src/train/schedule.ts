@@ -18,6 +18,10 @@ export interface ScheduleOptions {
   readonly rewarmIters?: number;
   /** The learning rate that the re-warm-up starts from. */
   readonly rewarmFrom?: number;
+  /** The share of the decay done before `decayStart`, if its end was moved while it was under way; see run-time.ts. */
+  readonly decayFrom?: number;
+  /** Schedules of earlier steps, in order: each applies up to step `until`, which is the first of the next. */
+  readonly past?: readonly (Omit<ScheduleOptions, 'past'> & { readonly until: number })[];
 }
 
 /**
@@ -27,10 +31,13 @@ export interface ScheduleOptions {
  * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It reaches what a cosine does
  * (Hägele et al. 2024), and the run's length need not be known before the decay starts.
  *
- * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). Steps before that are only taken
- * again after a rollback, and then at `rewarmFrom`.
+ * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). The steps before have schedules
+ * in `past`; without one, as in a run extended by an earlier version, they are only taken again after a rollback, and then
+ * at `rewarmFrom`.
  */
 export function learningRateAt(step: number, options: ScheduleOptions): number {
+  const past = options.past?.find(({ until }) => step < until);
+  if (past !== undefined) return learningRateAt(step, past);
   const { schedule, learningRate, minLearningRate, decayIters } = options;
   const { rewarmStart: start = 0, rewarmFrom: from = 0 } = options;
   const warmupEnd = warmupEndOf(options);
@@ -38,21 +45,32 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
   if (step < warmupEnd) return from + ((learningRate - from) * (step - start + 1)) / (warmupEnd - start + 1);
   if (schedule === 'constant') return learningRate;
   if (step >= decayIters) return minLearningRate;
-  const decayStart = decayStartOf(options);
-  if (step < decayStart) return learningRate;
-  const progress = (step - decayStart) / (decayIters - decayStart);
+  if (step < decayStartOf(options)) return learningRate;
+  const progress = decayProgress(step, options);
   const remaining = schedule === 'cosine' ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
   return minLearningRate + remaining * (learningRate - minLearningRate);
+}
+
+/** The share of the decay that is done at a step of the present schedule, 0 … 1; always 0 for `constant`. */
+export function decayProgress(step: number, options: ScheduleOptions): number {
+  const { decayIters, decayFrom = 0 } = options;
+  const decayStart = decayStartOf(options);
+  if (step <= decayStart) return decayFrom;
+  if (step >= decayIters) return 1;
+  return decayFrom + ((1 - decayFrom) * (step - decayStart)) / (decayIters - decayStart);
 }
 
 /** The first step after the warm-up, or after the re-warm-up of an extended run. */
 const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
   rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
 
+/** Whether the schedule keeps the peak up to `decayStart`. The others decay from the end of the warm-up on. */
+export const hasPlateau = ({ schedule, rewarmStart = 0, decayFrom = 0 }: ScheduleOptions): boolean =>
+  schedule === 'wsd' || rewarmStart > 0 || decayFrom > 0;
+
 /** The last step at the peak learning rate: the decay follows. Infinity for `constant`. */
 export function decayStartOf(options: ScheduleOptions): number {
   if (options.schedule === 'constant') return Infinity;
   const warmupEnd = warmupEndOf(options);
-  const hasPlateau = options.schedule === 'wsd' || (options.rewarmStart ?? 0) > 0;
-  return hasPlateau ? Math.max(options.decayStart, warmupEnd) : warmupEnd;
+  return hasPlateau(options) ? Math.max(options.decayStart, warmupEnd) : warmupEnd;
 }

@@ -55,6 +55,9 @@ export interface TrainModelOptions extends Partial<ArchitectureFields> {
   readonly rewarmStart?: number;
   readonly rewarmIters?: number;
   readonly rewarmFrom?: number;
+  /** The share of the decay done before lrDecayStart, and the schedules of earlier steps. Set by run-time.ts and schedule-history.ts. */
+  readonly lrDecayFrom?: number;
+  readonly pastSchedules?: readonly PastSchedule[];
   readonly schedule?: ScheduleName;
   readonly optimizer?: OptimizerName;
   readonly weightDecay?: number;
@@ -73,6 +76,25 @@ export interface TrainModelOptions extends Partial<ArchitectureFields> {
   readonly threads?: number;
   /** Measure what each kernel takes; see TrainResult.profile. */
   readonly profile?: boolean;
+}
+
+/** What decides the learning rate of a step. */
+export const scheduleSettings = [
+  'schedule',
+  'learningRate',
+  'minLr',
+  'warmupIters',
+  'lrDecayIters',
+  'lrDecayStart',
+  'lrDecayFrom',
+  'rewarmStart',
+  'rewarmIters',
+  'rewarmFrom',
+] as const;
+
+/** A schedule that steps before `until` were taken with, counted from 0. */
+export interface PastSchedule extends Required<Pick<TrainModelOptions, (typeof scheduleSettings)[number]>> {
+  readonly until: number;
 }
 
 /** Steps, or seconds, minutes or hours. */
@@ -157,6 +179,8 @@ export function settle(options: TrainModelOptions): Settings {
     rewarmStart: 0,
     rewarmIters: 0,
     rewarmFrom: 0,
+    lrDecayFrom: 0,
+    pastSchedules: [],
     schedule: 'cosine' as const,
     optimizer: 'adamw' as const,
     weightDecay: 0.1,
@@ -178,10 +202,16 @@ export function settle(options: TrainModelOptions): Settings {
 
 /** The learning rate schedule of a run. */
 export const scheduleOptions = (settings: Settings): ScheduleOptions => ({
+  ...scheduleOf(settings),
+  past: settings.pastSchedules.map((past) => ({ ...scheduleOf(past), until: past.until })),
+});
+
+const scheduleOf = (settings: Omit<PastSchedule, 'until'>): Omit<ScheduleOptions, 'past'> => ({
   ...settings,
   minLearningRate: settings.minLr,
   decayIters: settings.lrDecayIters,
   decayStart: settings.lrDecayStart,
+  decayFrom: settings.lrDecayFrom,
 });
 
 /** The model that a run trains. */

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { UsageError, UserError } from '../errors.ts';
-import { shownJson } from '../json.ts';
+import { isJsonObject, shownJson } from '../json.ts';
 import {
   amount,
   checkFields,
@@ -19,6 +19,7 @@ import {
   share,
   text,
   type Rule,
+  type Rules,
 } from '../json-rules.ts';
 import {
   allArchitectures,
@@ -30,7 +31,7 @@ import { flagOf, presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from './optimizer.ts';
 import { scheduleNames } from './schedule.ts';
-import { isSaveEvery, type Settings, type TrainModelOptions } from './settings.ts';
+import { isSaveEvery, type PastSchedule, type Settings, type TrainModelOptions } from './settings.ts';
 
 interface StoredOption {
   readonly value: Rule;
@@ -47,6 +48,26 @@ interface StoredOption {
 const fixed = (value: Rule): StoredOption => ({ value, onResume: 'fixed' });
 const forced = (value: Rule): StoredOption => ({ value, onResume: 'forced' });
 const free = (value: Rule): StoredOption => ({ value, onResume: 'free' });
+
+/** See settings.ts; the fields are what the options of the same names are. */
+const pastScheduleRules: Rules<PastSchedule> = {
+  until: positive,
+  schedule: oneOf(scheduleNames),
+  learningRate: amount,
+  minLr: amount,
+  warmupIters: count,
+  lrDecayIters: positive,
+  lrDecayStart: count,
+  lrDecayFrom: share,
+  rewarmStart: count,
+  rewarmIters: count,
+  rewarmFrom: amount,
+};
+const pastSchedule: Rule = {
+  is: (value) =>
+    isJsonObject(value) && Object.entries(pastScheduleRules).every(([name, rule]) => rule.is(value[name])),
+  expected: 'a schedule of earlier steps',
+};
 
 /** Those of every run; fields of the architecture come on top. */
 const storedOptions: {
@@ -92,10 +113,12 @@ const storedOptions: {
   evalIters: forced(positive),
   seed: forced(count),
 
-  // No flag sets them: extending a run does. Runs of before they existed do not have them.
+  // No flag sets them: extending a run does, and keeping to its time. Absent in runs of earlier versions.
   rewarmStart: free(optional(count)),
   rewarmIters: free(optional(count)),
   rewarmFrom: free(optional(amount)),
+  lrDecayFrom: free(optional(share)),
+  pastSchedules: free(optional(listOf(pastSchedule))),
 
   maxIters: free(positive),
   patience: free(count),
@@ -109,6 +132,22 @@ const storedOptions: {
 const valueRules: Readonly<Record<string, Rule>> = Object.fromEntries(
   Object.entries(storedOptions).map(([name, { value }]) => [name, value]),
 );
+
+/** What no flag sets: how the learning rate of a run that was extended, or kept to a time, has come about. */
+export const recordedSchedule = [
+  'rewarmStart',
+  'rewarmIters',
+  'rewarmFrom',
+  'lrDecayFrom',
+  'pastSchedules',
+] as const;
+
+/** @param fail throws, told what is wrong */
+export const checkRecordedSchedule = (
+  options: Readonly<Record<string, unknown>>,
+  fail: (what: string) => never,
+): void =>
+  checkFields(options, Object.fromEntries(recordedSchedule.map((name) => [name, valueRules[name]])), fail);
 
 /** Options that the weights depend on and config.json states too, with the fields of the architecture. */
 const STATED_BY_MODEL = ['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const;
@@ -178,6 +217,7 @@ export function resumedOptions(
       hint: 'leave this out to continue as before, or add --force to change it from here on',
     });
   if (given.valFraction !== undefined) delete before['valFile'];
+  if (given.lrDecayStart !== undefined) delete before['lrDecayFrom']; // a decay that starts there starts from the peak
   return { ...(before as unknown as TrainModelOptions), ...Object.fromEntries(now) };
 }
 

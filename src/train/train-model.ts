@@ -33,7 +33,8 @@ import { recipes } from './recipe.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { evaluationBatchSize, trainingPrograms } from './programs.ts';
-import { TimeKeeper } from './run-time.ts';
+import { timeForTraining } from './run-time.ts';
+import { changeSchedule } from './schedule-history.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
 import {
@@ -48,6 +49,7 @@ import {
 import { forgetOldText, remeasureBest, textChange, type TextChange } from './new-text.ts';
 import { openStartingModel } from './starting-model.ts';
 import { checkStoredOptions, resumedOptions } from './stored-options.ts';
+import { TimeKeeper, wholePerSample } from './time-keeper.ts';
 import { Trainer } from './trainer.ts';
 
 /** What is going to happen, known before step 0. */
@@ -90,6 +92,8 @@ export interface TrainPlan {
 }
 
 export interface TrainHandlers {
+  /** When the run was asked for, in milliseconds of `performance.now()`: its minutes are counted from there. Default: the call. */
+  readonly asked?: number;
   /** Before the plan: how far reading and tokenizing the text have come. */
   readonly preparing?: Report;
   /** Before the plan: the speed of this machine is going to be measured, which takes a second or more. */
@@ -147,7 +151,7 @@ export async function trainModel(
         hint: 'a run goes on in its own folder; to keep what is there, resume a copy of it',
       },
     );
-  const asked = performance.now();
+  const { asked = performance.now() } = handlers;
   const resumed = options.resume === undefined ? undefined : resumeRun(resolveRun(options.resume));
   const engine = lazyBackend({
     threads: options.threads ?? defaultThreads(),
@@ -187,7 +191,7 @@ async function runTraining(
     seconds === undefined
       ? undefined
       : before === undefined
-        ? await fitToBudget(effective, data, { seconds, engine })
+        ? await fitToBudget(effective, data, { seconds, asked, engine })
         : await fitMore(effective, data, { seconds, asked, engine, startStep, before, given: options });
   const { maxIters = 0 } = options;
   const planned =
@@ -196,10 +200,11 @@ async function runTraining(
       ? extendRun(effective, before, { step: startStep, maxIters, isTimed: false, given: options })
       : effective);
   const { valFraction } = data;
-  const settings: Settings = {
+  const chosen: Settings = {
     ...settle({ ...planned, valFraction }),
     tokenizer: data.tokenizer.kind,
   };
+  const settings = before === undefined ? chosen : changeSchedule(before, chosen, startStep);
   const loopOptions = loopOptionsOf(settings);
   const change = checkpoint && textChange(checkpoint.state, data, settings);
   if (resumed !== undefined) checkResume(resumed, data, settings, { force: options.force === true, change });
@@ -224,7 +229,9 @@ async function runTraining(
   const programs = trainingPrograms(trainingShape);
   checkMemory(trainingShape, 4 * programs.end, memoryLimit(engine.threads));
   const expectedSeconds =
-    seconds ??
+    (seconds !== undefined && fitted !== undefined
+      ? timeForTraining(seconds, fitted.costs.last)
+      : undefined) ??
     (await expectSeconds(trainingShape, programs, settings.maxIters - startStep, engine, handlers.measuring));
   const { backend, rejected } = await engine.open();
   let opened: Run | undefined;
@@ -289,7 +296,18 @@ async function runTraining(
       run.log('samples', { step, text });
       handlers.sample(text, step);
     };
-    const clock = fitted && seconds !== undefined ? new TimeKeeper(asked, seconds, fitted.costs) : undefined;
+    const clock =
+      fitted && seconds !== undefined
+        ? new TimeKeeper({
+            asked,
+            seconds,
+            expected: fitted.costs,
+            wholePerSample: wholePerSample(settings, {
+              train: data.train.length,
+              validation: data.validation.length,
+            }),
+          })
+        : undefined;
     /** Sets the length of a run that is fitted to a time anew. */
     const keepTime = (step: number): void => {
       const next = clock?.refitted(settings, step);

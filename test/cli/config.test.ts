@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { train } from '../../src/index.ts';
 import { recordingProgram } from './definitions.ts';
 import { run } from './run.ts';
@@ -134,4 +135,52 @@ describe('the record of a run', () => {
       expect(weights(again).equals(weights('first'))).toBe(true);
     },
   );
+
+  describe('that was extended after its decay', () => {
+    const extend = async (name: string): Promise<void> => {
+      cpSync(path('first'), path(name), { recursive: true });
+      await train({ corpus: [], resume: path(name), maxIters: 45 });
+    };
+
+    test('trains the same model again, in one run', async () => {
+      await extend('extended');
+      const { stdout, stderr } = await run(['train', '--config', 'extended', '-q', '--json'], {
+        cwd: folder,
+      });
+      expect(stderr).toBe('');
+      const { folder: again } = JSON.parse(stdout) as { folder: string };
+      for (const file of [
+        'model.safetensors',
+        'checkpoint-45/model.safetensors',
+        'checkpoint-45/optimizer.safetensors',
+      ])
+        expect(readFileSync(path(join(again, file))).equals(readFileSync(path(join('extended', file))))).toBe(
+          true,
+        );
+      const { options } = readTrainerState(path(join(again, 'checkpoint-45/gpt_trainer_state.json')));
+      expect(options['pastSchedules']).toMatchObject([{ until: 20, lrDecayIters: 20 }]);
+    });
+
+    test('gives way to a schedule from flags', async () => {
+      await extend('other');
+      const { parse } = await recordingProgram();
+      const options = async (line: string) => (await parse(line.split(' '))).options;
+      const config = `--config ${path('other')}`;
+      expect(await options(`train ${config}`)).toMatchObject({ rewarmStart: 20, maxIters: 45 });
+      expect(await options(`train ${config} --max-iters 60`)).not.toHaveProperty('rewarmStart');
+      expect(await options(`plan ${config}`)).not.toHaveProperty('rewarmStart');
+    });
+
+    test('by an earlier version: a notice says that the model will be another', async () => {
+      await extend('old');
+      const file = path('old/checkpoint-45/gpt_trainer_state.json');
+      const { format: _, ...state } = readTrainerState(file);
+      const { pastSchedules: _past, lrDecayFrom: _from, ...options } = state.options;
+      writeFileSync(file, trainerStateText({ ...state, options }));
+      const { stderr } = await run(['train', '--config', 'old'], { cwd: folder });
+      expect(stderr).toContain(
+        'old was extended after step 20 by a version that did not record the schedule',
+      );
+    });
+  });
 });

@@ -2,14 +2,14 @@
  * Training processes are killed at random moments, most of them while a checkpoint is being written or an old one removed;
  * each is resumed, killed again and so on until it comes to its end. Then every byte must be as if nothing had happened.
  */
-import { mkdirSync, mkdtempSync, rmSync, watch } from 'node:fs';
+import { mkdtempSync, rmSync, watch } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Philox } from '../../src/engine/philox.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
-import { isDone, launch, prepare, scenarios, type Scenario } from './scenarios.ts';
+import { isDone, launch, makeFolder, prepare, scenarios, type Scenario } from './scenarios.ts';
 
 const KILLS = Number(process.env['GPT_KILLS'] ?? 200);
 const SEED = Number(process.env['GPT_SEED'] ?? 1);
@@ -27,6 +27,7 @@ beforeAll(async () => {
   await Promise.all(
     scenarios.map(async (scenario, i) => {
       const folder = join(root, `undisturbed-${i}`);
+      makeFolder(scenario, folder, root);
       expect(await launch(scenario, folder, root).ended).toEqual({ code: 0, signal: null, stderr: '' });
       const bytes = bytesOf(folder);
       expect(bytes.size).toBeGreaterThan(12);
@@ -94,7 +95,7 @@ test(`${KILLS} processes killed, and all runs end as if undisturbed`, async () =
       const number = runs++;
       const scenario = scenarios[number % scenarios.length];
       const folder = join(root, `run-${number}`);
-      mkdirSync(folder);
+      makeFolder(scenario, folder, root);
       const moments: string[] = [];
       let isRunning = true;
       while (isRunning && moments.length < KILLS_A_RUN && kills < KILLS) {

@@ -1,6 +1,6 @@
 /** The runs that are killed, and what each leaves when nobody disturbs it. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,11 +16,17 @@ export interface Scenario {
   /** What it is given to start in a folder, and to go on there. */
   readonly start: (folder: string) => readonly string[];
   readonly resume: (folder: string) => readonly string[];
+  /** Starts from a copy of FINISHED, which is resumed. */
+  readonly isExtension?: true;
 }
 
+/** A run that has come to its end. */
+const FINISHED = 'finished';
+
+const gpt = path('../../bin/gpt.js');
 const cli = (name: string, flags: string): Scenario => ({
   name,
-  command: [path('../../bin/gpt.js'), 'train'],
+  command: [gpt, 'train'],
   start: (folder) => [...`${flags} ${tiny}`.split(' '), '--overwrite', '-o', folder],
   resume: (folder) => ['--resume', folder, '--threads', '1', '-q'],
 });
@@ -36,6 +42,11 @@ export const scenarios: readonly Scenario[] = [
   ),
   cli('words, no evaluations', 'corpus.txt --tokenizer word --max-iters 40 --save-every 1 --eval-interval 0'),
   {
+    ...cli('an extension: re-warm-up, plateau and decay', ''),
+    isExtension: true,
+    resume: (folder) => ['--resume', folder, '--max-iters', '60', '--threads', '1', '-q'],
+  },
+  {
     name: 'divergence, and returns to a checkpoint',
     command: [path('train-with-faults.js')],
     start: (folder) => ['start', folder],
@@ -43,7 +54,7 @@ export const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** Writes the corpora. */
+/** Writes the corpora, and trains the run that is extended. */
 export function prepare(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
@@ -53,6 +64,14 @@ export function prepare(folder: string): void {
     );
   writeFileSync(join(folder, 'corpus.txt'), text(3));
   writeFileSync(join(folder, 'other.txt'), text(5));
+  const flags = `corpus.txt --max-iters 20 --save-every 1 --eval-interval 4 --schedule wsd ${tiny}`;
+  execFileSync(process.execPath, [gpt, 'train', ...flags.split(' '), '-o', FINISHED], { cwd: folder });
+}
+
+/** Makes the folder of a run, in which `launch` starts a scenario. */
+export function makeFolder(scenario: Scenario, folder: string, cwd: string): void {
+  if (scenario.isExtension) cpSync(join(cwd, FINISHED), folder, { recursive: true });
+  else mkdirSync(folder);
 }
 
 /** Starts the program of a scenario in a folder, or goes on there if it has a checkpoint. */

@@ -3,10 +3,12 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { writeTokenFile } from '../../src/data/token-file.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode } from '../../src/tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
+import { recordedSchedule } from '../../src/train/stored-options.ts';
 import { trainModel, type TrainHandlers, type TrainResult } from '../../src/train/train-model.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 
@@ -125,4 +127,35 @@ describe('a run that is extended after its end', () => {
       expect(rates.at(-1)).toBeLessThan(rates[0]);
     },
   );
+});
+
+test.each(['before its end', 'after its end'])(
+  'a run of a version that did not store re-warm-ups and past schedules resumes %s to the same bytes',
+  async (when) => {
+    const { lrDecayIters: _, ...options } = { ...base, schedule: 'linear' as const };
+    const [now, old] = [at(`now, ${when}`), at(`old, ${when}`)];
+    const step = when === 'before its end' ? 13 : STEPS;
+    for (const outDir of [now, old]) await trainTo(step, { ...options, outDir });
+    const file = join(old, `checkpoint-${step}`, 'gpt_trainer_state.json');
+    const { format: _format, ...state } = readTrainerState(file);
+    const absent = new Set<string>(recordedSchedule);
+    const stored = Object.entries(state.options).filter(([name]) => !absent.has(name));
+    expect(stored.length).toBe(Object.keys(state.options).length - absent.size);
+    writeFileSync(file, trainerStateText({ ...state, options: Object.fromEntries(stored) }));
+    for (const resume of [now, old]) await trainModel({ corpus: [], resume, maxIters: 40 });
+    expect(differences(bytesOf(old), bytesOf(now))).toEqual([]);
+  },
+);
+
+test('--patience of an extended run counts from its new decay, not from the re-warm-up', async () => {
+  const { lrDecayIters: _, ...options } = { ...base, schedule: 'wsd' as const };
+  const outDir = at('patience');
+  await trainModel({ ...options, outDir });
+  const file = join(outDir, `checkpoint-${STEPS}`, 'gpt_trainer_state.json');
+  const { format: _format, ...state } = readTrainerState(file);
+  writeFileSync(file, trainerStateText({ ...state, best_loss: 0 })); // never beaten
+  const longer = { corpus: [], resume: outDir, maxIters: 104, patience: 3, sampleTokens: 0 };
+  const { reason, progress } = await trainModel(longer);
+  expect(reason).toBe('stopped early');
+  expect(progress.step).toBe(95); // the decay starts after step 84
 });

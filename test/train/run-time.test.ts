@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { extendRun } from '../../src/train/extension.ts';
-import { refit, secondsFor, stepsWithin, TimeKeeper, type Costs } from '../../src/train/run-time.ts';
+import { refit, secondsFor, stepsWithin, type Costs } from '../../src/train/run-time.ts';
 import { learningRateAt } from '../../src/train/schedule.ts';
 import { scheduleOptions, settle, type Settings } from '../../src/train/settings.ts';
+import { TimeKeeper } from '../../src/train/time-keeper.ts';
 
 const costs: Costs = { step: 0.1, evaluation: 2, checkpoint: 1, last: 5 };
 
@@ -30,12 +31,21 @@ describe('what steps cost', () => {
   });
 });
 
-/** Runs a training with these costs by a clock of its own: when it ends, and the settings it ends with. */
-function simulate(start: Settings, from: number, seconds: number, real: Costs, expected: Costs) {
+/** Costs, or how they change with the time in seconds. */
+type Real = Costs | ((now: number) => Costs);
+
+/**
+ * Runs a training with these costs by a clock of its own: when it ends, the settings it ends with, and the learning rate of
+ * each step.
+ */
+function simulate(start: Settings, from: number, seconds: number, real: Real, expected: Costs) {
   let now = 0;
   let settings = start;
   let step = from;
-  const keeper = new TimeKeeper(0, seconds, expected, () => 1000 * now);
+  const costsNow = (): Costs => (typeof real === 'function' ? real(now) : real);
+  const { evaluation, last } = costsNow();
+  const wholePerSample = evaluation === 0 ? 0 : last / (evaluation / 2);
+  const keeper = new TimeKeeper({ asked: 0, seconds, expected, wholePerSample, now: () => 1000 * now });
   const event = (name: 'step' | 'evaluation' | 'checkpoint', before: number, after = 0): void => {
     now += before;
     keeper.started(name);
@@ -44,16 +54,19 @@ function simulate(start: Settings, from: number, seconds: number, real: Costs, e
     keeper.handled(name);
   };
   const evaluate = (): void => {
-    event('evaluation', real.evaluation / 2, real.evaluation / 2); // the preview comes after
-    event('checkpoint', 0, real.checkpoint);
+    const half = costsNow().evaluation / 2;
+    event('evaluation', half, half); // the preview comes after
+    event('checkpoint', 0, costsNow().checkpoint);
   };
+  const rates: number[] = [];
   while (step < settings.maxIters) {
+    rates[step] = learningRateAt(step, scheduleOptions(settings));
     step++;
-    event('step', real.step);
+    event('step', costsNow().step);
     if (settings.evalInterval > 0 && step % settings.evalInterval === 0) evaluate();
   }
   if (settings.evalInterval === 0 || step % settings.evalInterval !== 0) evaluate();
-  return { seconds: now + real.last, settings };
+  return { seconds: now + costsNow().last, settings, rates };
 }
 
 describe('keeping to the time', () => {
@@ -113,12 +126,74 @@ describe('keeping to the time', () => {
     expect(rate(end.maxIters, end)).toBe(end.minLr);
   });
 
-  const pace = { step: 50, steps: 50, left: 95, costs: free };
+  describe.each(['cosine', 'linear', 'wsd'] as const)('%s, while the machine', (schedule) => {
+    const usual = { step: 0.02, evaluation: 0.3, checkpoint: 0.2, last: 2 };
+    const times = (of: Costs, factor: number): Costs => ({
+      step: factor * of.step,
+      evaluation: factor * of.evaluation,
+      checkpoint: factor * of.checkpoint,
+      last: factor * of.last,
+    });
+    const settings = settle({ ...planned, schedule, maxIters: 2000, evalInterval: 100 });
+    const extended = settle(
+      extendRun(settings, settings, { step: 2000, maxIters: 4500, isTimed: true, given: {} }),
+    );
+    // Extended within its warm-up, where its decay has not begun.
+    const early = settle(
+      extendRun(settings, settings, { step: 50, maxIters: 2550, isTimed: true, given: {} }),
+    );
+    test.each([
+      ['becomes slower in the decay', (now: number) => (now > 48 ? 2.5 : 1)],
+      ['becomes faster in the decay', (now: number) => (now > 48 ? 0.4 : 1)],
+      ['is slower than measured', () => 3],
+      ['has bursts of other work', (now: number) => (now % 9 > 6 ? 3 : 1)],
+    ] as const)('%s: the run takes its time, and its options give its learning rates', (_name, factor) => {
+      for (const [start, from] of [
+        [settings, 0],
+        [extended, 2000],
+        [early, 50],
+      ] as const) {
+        const run = simulate(start, from, 60, (now) => times(usual, factor(now)), usual);
+        expect(run.seconds).toBeLessThan(60 * 1.05);
+        expect(run.seconds).toBeGreaterThan(60 * 0.9);
+        const { maxIters, minLr, pastSchedules } = run.settings;
+        const rate = (step: number): number => learningRateAt(step, scheduleOptions(run.settings));
+        for (let step = from; step < maxIters; step++) expect(rate(step)).toBe(run.rates[step]);
+        expect(rate(maxIters)).toBe(minLr);
+        // Once the decay has begun, no step has a higher rate than the one before it.
+        const peak = run.rates.lastIndexOf(Math.max(...run.rates.slice(from)));
+        for (let step = peak + 1; step < maxIters; step++)
+          expect(rate(step)).toBeLessThanOrEqual(rate(step - 1));
+        expect(pastSchedules.length).toBeLessThan(30);
+      }
+    });
+  });
+
+  test('a validation split that takes longer than the time leaves half of it to training', () => {
+    const { seconds, settings } = simulate(
+      wsd,
+      0,
+      60,
+      { ...free, evaluation: 0.2, last: 200 },
+      { ...free, last: 200 },
+    );
+    expect(seconds).toBeGreaterThan(225);
+    expect(seconds).toBeLessThan(232);
+    expect(settings.maxIters).toBeGreaterThan(200);
+  });
+
+  const pace = { step: 50, steps: 50, left: 95, seconds: 100, costs: free };
   test('a run that has done its last step is not made longer', () => {
     expect(refit({ ...wsd, maxIters: 50, lrDecayIters: 50, lrDecayStart: 50 }, pace)).toBeUndefined();
   });
-  test('a schedule whose shape depends on its length is left alone', () => {
-    expect(refit(settle({ ...planned, schedule: 'cosine' }), pace)).toBeUndefined();
+  test('in the decay, a change of less than half a percent of the time is not made', () => {
+    const cosine = settle({ ...planned, schedule: 'cosine' });
+    expect(refit(cosine, { ...pace, step: 500, left: 50.3, costs: { ...free } })).toBeUndefined();
+    expect(refit(cosine, { ...pace, step: 500, left: 51, costs: { ...free } })).toMatchObject({
+      maxIters: 1010,
+      lrDecayStart: 500,
+      pastSchedules: [{ until: 500, lrDecayIters: 1000 }],
+    });
   });
   test('a decay with an end of its own is kept', () => {
     const given = settle({ ...planned, schedule: 'wsd', lrDecayIters: 700 });

@@ -1,0 +1,32 @@
+/**
+ * The schedules that a run's earlier steps were taken with. They are part of its options, so that a run whose schedule was
+ * changed on the way, by an extension or to keep to its time, can be reproduced from its options alone.
+ */
+import { learningRateAt } from './schedule.ts';
+import { scheduleOptions, scheduleSettings, type PastSchedule, type Settings } from './settings.ts';
+
+/**
+ * Changes the schedule of a run from a step on. Its earlier schedule is recorded where the new one would have given one of
+ * the steps before another learning rate.
+ *
+ * @param step steps done
+ */
+export function changeSchedule(before: Settings, next: Settings, step: number): Settings {
+  const past = before.pastSchedules.filter(({ until }) => until <= step);
+  // Within a past schedule only after a rollback.
+  const present = before.pastSchedules.find(({ until }) => until > step) ?? before;
+  const [used, planned] = [before, { ...next, pastSchedules: [] }].map(scheduleOptions);
+  for (let at = past.at(-1)?.until ?? 0; at < step; at++)
+    if (learningRateAt(at, used) !== learningRateAt(at, planned))
+      return { ...next, pastSchedules: [...past, pastSchedule(present, step)] };
+  return { ...next, pastSchedules: past };
+}
+
+/** The steps whose schedule is settled: more than are done only after a rollback. */
+export const settledSteps = ({ pastSchedules }: Settings): number => pastSchedules.at(-1)?.until ?? 0;
+
+const pastSchedule = (settings: Omit<PastSchedule, 'until'>, until: number): PastSchedule =>
+  ({
+    ...Object.fromEntries(scheduleSettings.map((name) => [name, settings[name]])),
+    until,
+  }) as unknown as PastSchedule;
