@@ -152,7 +152,7 @@ function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; ro
           : [
               { name, measures: { bitsPerByte: found.afterTraining } },
               {
-                name: `${name}, having read nothing`,
+                name: `${name}, without the training text`,
                 measures: { bitsPerByte: found.alone },
               },
             ],

@@ -109,7 +109,7 @@ export function verbose(text: string): void {
   if (verbosity === 'verbose') printError(stderrColors.dim(text));
 }
 
-/** A warning: something the user should know, though the work goes on. Shown with --quiet too. */
+/** A warning: something the user should know, though the command continues. Shown with --quiet too. */
 export function warn(text: string): void {
   printError(`${stderrColors.yellow('warning:')} ${text}`);
 }

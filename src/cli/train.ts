@@ -143,7 +143,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   interrupt?.end();
 }
 
-/** A new run takes every flag, defaults included; one that goes on has options of its own, and only what was said counts. */
+/** A new run takes every flag, defaults included; a resumed one has stored options, so only flags that were given count. */
 function optionsFor(
   corpus: readonly string[],
   { resume, ...flags }: Omit<Flags, 'json' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color'>,

@@ -7,6 +7,15 @@ import { asStarted, commandNameOf } from '../../src/cli/command-name.ts';
 import { shellQuoted } from '../../src/shell-quote.ts';
 import { gpt, run } from './run.ts';
 
+test('the hint of a wrong command is pasted as the program was started', async () => {
+  const started = join('project', 'node_modules', '.bin', 'gpt');
+  const { stderr, code } = await run(['--no-such-flag'], { env: { GPT_STARTED_AS: started } });
+  expect(stderr).toContain('hint: see npx gpt --help\n');
+  expect(code).toBe(2);
+  const ofCommand = await run(['eval', '--no-such-flag'], { env: { GPT_STARTED_AS: started } });
+  expect(ofCommand.stderr).toContain('hint: see npx gpt eval --help\n');
+});
+
 describe.skipIf(process.platform === 'win32')('the command is named as it was started', () => {
   const folder = mkdtempSync(join(tmpdir(), 'command-name-'));
   mkdirSync(join(folder, 'bin'));

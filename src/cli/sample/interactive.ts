@@ -41,7 +41,7 @@ interface TextState {
   readonly turn: string;
 }
 
-/** Everything that commands change. */
+/** The state that commands change. */
 interface Session {
   readonly model: Model;
   readonly banned: ReadonlySet<number>;
@@ -50,9 +50,9 @@ interface Session {
   settings: Settings;
   /** The text so far, and what the model wrote its last part after. */
   state: TextState;
-  /** What they were before each command that changed them. */
+  /** States before each change, for /undo. */
   readonly history: TextState[];
-  /** Counts the texts drawn with this seed, so that each is another. */
+  /** Index of the next continuation drawn with this seed, so that no two are equal. */
   sample: number;
   showProbs: boolean;
   /** Files that were saved here, and may be again. */
@@ -68,23 +68,23 @@ interface CommandEntry {
 }
 
 const commands: Readonly<Record<string, CommandEntry>> = {
-  retry: { summary: 'let the model write its last part anew', run: retry },
+  retry: { summary: 'write the last part again, with other random numbers', run: retry },
   undo: {
     summary: 'undo the last change: your line together with what the model wrote after it',
     run: undo,
   },
-  edit: { argument: '[text]', summary: 'change the text; \\n stands for a line break', run: edit },
+  edit: { argument: '[text]', summary: 'edit the text; \\n is a line break', run: edit },
   new: { argument: '[text]', summary: 'start over', run: startOver },
   show: { summary: 'show the whole text', run: show },
   set: {
     argument: '[name [value]]',
-    summary: 'show the settings, or change one; no value: as at first',
+    summary: 'show the settings or change one; without a value: reset it',
     run: set,
   },
-  probs: { summary: 'colour tokens by probability, or stop doing so', run: toggleProbabilities },
-  pick: { summary: 'choose token by token among the likeliest', run: pick },
+  probs: { summary: 'turn the colouring of tokens by probability on or off', run: toggleProbabilities },
+  pick: { summary: 'choose each token among the likeliest', run: pick },
   save: { argument: 'file', summary: 'write the text to a file', run: save },
-  help: { summary: 'this list', run: help },
+  help: { summary: 'list the commands', run: help },
   quit: { summary: 'leave; Ctrl-D does the same', run: () => true },
 };
 
@@ -113,7 +113,9 @@ export async function interact(
   try {
     if (session.input.live)
       notice(
-        stderrColors.dim('Type a text, and the model goes on; Enter alone: more. /help lists the commands.'),
+        stderrColors.dim(
+          'Type a text and the model continues it; Enter alone continues. /help lists the commands.',
+        ),
       );
     if (flags.pick) await pick(session);
     else if (start !== undefined) await letModelWrite(session, start, start);
@@ -123,7 +125,7 @@ export async function interact(
   }
 }
 
-/** Reads a line and does what it says; true if it was the last. What is wrong with it is said, and does not end anything. */
+/** Reads and executes a line; true if it was the last. A user error is shown and does not end the session. */
 async function oneTurn(session: Session): Promise<boolean> {
   const line = await session.input.line(stderrColors.cyan('> '));
   if (line === undefined) return true;
@@ -149,14 +151,14 @@ async function runCommand(session: Session, line: string): Promise<boolean | voi
   });
 }
 
-/** One change, which /undo takes back as a whole. @param turn what the model wrote the end of the text after */
+/** One change, which /undo reverts as a whole. @param turn the text that the model's last part continues */
 function change(session: Session, text: string, turn = text): void {
   session.history.push(session.state);
   session.state = { text, turn };
 }
 
 /**
- * The model writes on after a text, which becomes the session's.
+ * Lets the model continue a text; the result becomes the session's.
  *
  * @param shown the end of the text, which is shown again in front of the new part
  */
@@ -192,7 +194,7 @@ async function retry(session: Session): Promise<void> {
   await letModelWrite(session, turn, lastLine(turn));
 }
 
-/** What stands in front of the model's part on its line, so that one sees where it goes on. */
+/** The start of the line that the model's part continues: it is shown again in front of it. */
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1);
 
 async function undo(session: Session): Promise<void> {
@@ -283,9 +285,9 @@ function help(): void {
   );
   printError(
     [
-      'A line of text is added, and the model goes on; \\n in it stands for a line break. Enter alone: the model goes on.',
+      'A line of text is appended and the model continues; \\n is a line break. Enter alone: the model continues.',
       formatTable(rows),
-      'Ctrl-C stops the model. A setting can be changed by its name, too: /temperature 0.5',
+      'Ctrl-C stops the model. A setting can also be changed by its name: /temperature 0.5',
     ].join('\n'),
   );
 }

@@ -1,4 +1,4 @@
-/** What `gpt train` says when something goes wrong on the way and the training goes on all the same. */
+/** Warnings about incidents that training survives: skipped steps, rollbacks, checkpoints that could not be written. */
 import { MOST_ROLLBACKS } from '../../train/divergence.ts';
 import type { TrainEvent } from '../../train/loop.ts';
 import type { SaveFailure } from '../../train/saving.ts';
@@ -6,14 +6,14 @@ import { describeSystemError } from '../errors.ts';
 import { formatNumber } from '../../format.ts';
 import { printable, warn } from '../terminal.ts';
 
-/** Skipped steps and returns to a checkpoint. */
+/** Warns of skipped steps and rollbacks. */
 export function tellTrouble(event: TrainEvent): void {
   if (event.type === 'step' && event.skipped !== undefined) {
     const loss = event.skipped === 'loss spike' ? ` (${event.loss.toFixed(4)})` : '';
     warn(`step ${formatNumber(event.step)}: ${event.skipped}${loss}; the parameters stay as they were`);
   } else if (event.type === 'rollback') {
     const { rollbacks, learningRateFactor } = event.progress.health;
-    const to = event.to === 0 ? 'starting again' : `going on from step ${formatNumber(event.to)}`;
+    const to = event.to === 0 ? 'starting again' : `resuming from step ${formatNumber(event.to)}`;
     warn(
       `diverged at step ${formatNumber(event.from)}: ${event.why.fault}; ${printable(event.why.tensor)}.\n` +
         `  ${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
@@ -35,7 +35,7 @@ export function tellFailures(): (failure: SaveFailure) => void {
         : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
     warn(
       `${what}: ${printable(describeSystemError(error))}.\n` +
-        `  ${last}; training goes on, and the next save tries again`,
+        `  ${last}; training continues, and the next save tries again`,
     );
   };
 }

@@ -110,7 +110,7 @@ test('a token file must be made with the tokenizer of the model', async () => {
 
 test.each([
   ['--n-layer 4', '--n-layer is 4, but MODEL has 2'],
-  ['--norm post', '--norm is post, but MODEL has pre'],
+  ['--norm post', '--norm is "post", but MODEL has "pre"'],
   ['--tokenizer word', '--tokenizer is word, but MODEL reads char'],
   ['--preset nano', "'--init-from <folder>' cannot be used with option '--preset <name>'"],
   ['--vocab-size 100', "'--init-from <folder>' cannot be used with option '--vocab-size <n>'"],
