@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { countCharacters, openCorpus } from '../data/corpus.ts';
+import { describeLeftOut } from '../data/find-files.ts';
 import type { DecodingOptions } from '../data/decode-text.ts';
 import { fileChunks } from '../data/file-chunks.ts';
 import { openTokenFile } from '../data/token-file.ts';
@@ -15,7 +16,7 @@ import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } f
 
 /** A run's text, in the tokens of its model. */
 export interface TrainingText {
-  /** What it is, for people: 'data/book.txt, training split'. */
+  /** What it is, for people: 'data/book.txt, training split' or 'notes/ (left out: 3 binary)'. */
   readonly name: string;
   readonly train: TokenizedText;
   /** Empty if nothing was kept for validation. */
@@ -76,10 +77,12 @@ export function readTrainingText(
     const corpus = openCorpus([instead], record ?? { encodingErrors: 'strict' }, report);
     const text = readTokenizedText(corpus, tokenizer);
     const { sha256 } = corpus.facts;
+    const leftOut = describeLeftOut(corpus.leftOut, 'left out: ');
+    const name = leftOut === '' ? instead : `${instead} (${leftOut})`;
     if (record !== undefined && sha256 === record.sha256)
-      return splitAsTrained(instead, text, record, tokenizer, report);
+      return splitAsTrained(name, text, record, tokenizer, report);
     return {
-      name: instead,
+      name,
       train: text,
       validation: partOfText(text, 0, 0),
       key: sha256,
