@@ -6,8 +6,8 @@ import type { Settings } from './settings.ts';
 /** The length is corrected at least as often as this share of the time, and near the end of what is left. */
 const REFIT_SHARE = 0.05;
 const REFIT_SHARE_OF_REST = 0.25;
-/** What comes after the last step cannot be corrected any more: some time is kept in reserve for it, up to this share of all. */
-const MOST_RESERVE = 0.03;
+/** Kept in reserve: this share of what comes after the last step, which cannot be corrected any more, up to this share of the time. */
+const [RESERVE, MOST_RESERVE] = [0.25, 0.08];
 /** Means over the recent past: older steps fade with this time constant, as a share of the run's time. */
 const MEMORY = 0.1;
 /** Evaluations and checkpoints are few. */
@@ -60,18 +60,10 @@ class RecentMedian {
   }
 
   get value(): number {
-    return this.#quantile(0.5);
-  }
-
-  /** How far it may well be above the median: the interval from there to the upper quartile. */
-  get spread(): number {
-    return this.#quantile(0.75) - this.value;
-  }
-
-  #quantile(share: number): number {
-    return this.#recent.toSorted((a, b) => a - b)[Math.floor((this.#recent.length - 1) * share)];
+    return this.#recent.toSorted((a, b) => a - b)[Math.floor((this.#recent.length - 1) / 2)];
   }
 }
+
 export interface TimeBudget {
   /** When the run was asked for, in milliseconds of `performance.now()`: its time is counted from there. */
   readonly asked: number;
@@ -157,8 +149,8 @@ export class TimeKeeper {
     if (!isDue) return undefined;
     this.#fitted = { steps: this.#steps, at: now };
     const costs = this.costs();
-    const spread = costs.step * (this.#evaluation.spread + this.#last.spread) + this.#checkpoint.spread;
-    const reserve = Math.min(spread, MOST_RESERVE * seconds);
+    const rest = costs.evaluation + costs.checkpoint + costs.last;
+    const reserve = Math.min(RESERVE * rest, MOST_RESERVE * seconds);
     const left = timeForTraining(seconds, costs.last) - (now - asked) / 1000 - reserve;
     return refit(settings, { step, steps: this.#steps, left, seconds, costs });
   }
