@@ -7,10 +7,7 @@
  * error over 0 ≤ a ≤ 14: below 1.5e-7, so the far left tail keeps its digits. Rounding adds to it, mostly that of a²/2, which
  * the exponential magnifies: the result is within 1e-6, relative, for x ≥ −5 and within 2.5e-6 for x ≥ −10.
  */
-import { constant, exp4, loadPart, madd, putPart, storePart } from './vector';
-import { share } from './threads';
-
-const LINE = 16;
+import { constant, exp4, madd } from './vector';
 
 const TABLE = memory.data<f32>([
   14, // from here on Q is 0 in float32
@@ -52,60 +49,28 @@ function tail4(a: v128, bell: v128): v128 {
   return f32x4.mul(f32x4.mul(p, t), bell);
 }
 
+/** For the loops of gelu.ts. */
 // @ts-ignore: decorator
-@inline
-function gelu4(x: v128): v128 {
-  const a = f32x4.pmin(f32x4.abs(x), constant(TABLE, 0));
-  return f32x4.sub(f32x4.max(x, constant(TABLE, 12)), f32x4.mul(a, tail4(a, bell4(a))));
-}
-
-/** Φ(x) + x·φ(x). */
-// @ts-ignore: decorator
-@inline
-function derivative4(x: v128): v128 {
-  const bounded = f32x4.pmax(f32x4.pmin(x, constant(TABLE, 0)), constant(TABLE, 14));
-  const a = f32x4.abs(bounded);
-  const bell = bell4(a);
-  const tail = tail4(a, bell);
-  const isRight = f32x4.ge(x, constant(TABLE, 12));
-  const phi = v128.bitselect(f32x4.sub(constant(TABLE, 2), tail), tail, isRight);
-  return madd(f32x4.mul(bounded, constant(TABLE, 13)), bell, phi);
-}
-
-export function geluErf(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
-  const end = share(n, LINE, thread + 1, threads);
-  let i = share(n, LINE, thread, threads);
-  for (; i + 8 <= end; i += 8) {
-    const at = i << 2;
-    const low = gelu4(v128.load(x + at));
-    const high = gelu4(v128.load(x + at, 16));
-    v128.store(y + at, high, 16);
-    v128.store(y + at, low);
+@unmanaged
+export class ErfGelu {
+  /** x·Φ(x). */
+  // @ts-ignore: decorator
+  @inline
+  value4(x: v128): v128 {
+    const a = f32x4.pmin(f32x4.abs(x), constant(TABLE, 0));
+    return f32x4.sub(f32x4.max(x, constant(TABLE, 12)), f32x4.mul(a, tail4(a, bell4(a))));
   }
-  for (; i < end; i += 4) storePart(y + (i << 2), gelu4(loadPart(x + (i << 2), end - i)), end - i);
-}
 
-export function geluErfBackward(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dY: usize,
-  dX: usize,
-  accumulate: i32,
-  n: i32,
-): void {
-  const end = share(n, LINE, thread + 1, threads);
-  let i = share(n, LINE, thread, threads);
-  for (; i + 8 <= end && !accumulate; i += 8) {
-    const at = i << 2;
-    const low = f32x4.mul(v128.load(dY + at), derivative4(v128.load(x + at)));
-    const high = f32x4.mul(v128.load(dY + at, 16), derivative4(v128.load(x + at, 16)));
-    v128.store(dX + at, high, 16);
-    v128.store(dX + at, low);
-  }
-  for (; i < end; i += 4) {
-    const at = i << 2;
-    const d = f32x4.mul(loadPart(dY + at, end - i), derivative4(loadPart(x + at, end - i)));
-    putPart(dX + at, d, end - i, accumulate);
+  /** Φ(x) + x·φ(x). */
+  // @ts-ignore: decorator
+  @inline
+  derivative4(x: v128): v128 {
+    const bounded = f32x4.pmax(f32x4.pmin(x, constant(TABLE, 0)), constant(TABLE, 14));
+    const a = f32x4.abs(bounded);
+    const bell = bell4(a);
+    const tail = tail4(a, bell);
+    const isRight = f32x4.ge(x, constant(TABLE, 12));
+    const phi = v128.bitselect(f32x4.sub(constant(TABLE, 2), tail), tail, isRight);
+    return madd(f32x4.mul(bounded, constant(TABLE, 13)), bell, phi);
   }
 }
