@@ -531,7 +531,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'tokenize ./corpus.txt -m ./adapter',
     1,
     'error: ./adapter is a PEFT adapter, not a whole model',
-    `hint: merge it into its base model: python -c "from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('./adapter').merge_and_unload().save_pretrained('merged')", and copy the base model's tokenizer files there`,
+    `hint: merge it into its base model: python -c "import sys; from peft import AutoPeftModelForCausalLM as M; M.from_pretrained(sys.argv[1]).merge_and_unload().save_pretrained('merged')" ./adapter, and copy the base model's tokenizer files there`,
   ],
   [
     'a config.json with a wrong type',
