@@ -1,6 +1,13 @@
 import { assert, integer, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkLength, randomBatches, sampleBatches, wholeBatches } from '../../src/data/batches.ts';
+import {
+  checkLength,
+  countTargets,
+  randomBatches,
+  randomStep,
+  sampleBatches,
+  wholeBatches,
+} from '../../src/data/batches.ts';
 import { splitTokens } from '../../src/data/token-source.ts';
 
 const ids = Uint16Array.from({ length: 103 }, (_, i) => i);
@@ -40,6 +47,13 @@ describe('random batches', () => {
     const [first] = randomBatches(source, shape, { seed: 1, step: 2 });
     expect(some.next().value).toEqual(first);
   });
+});
+
+test('a step says in advance how many targets count', () => {
+  const { microBatches, counted, batches } = randomStep(source, shape, { seed: 1, step: 2, microBatches: 3 });
+  const counts = Array.from(batches, countTargets);
+  expect(counts.length).toBe(microBatches);
+  expect(counts.reduce((a, b) => a + b)).toBe(counted);
 });
 
 test('whole batches predict every token but the first exactly once', () => {
