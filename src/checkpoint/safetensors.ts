@@ -100,6 +100,8 @@ export interface LoadOptions {
    * itself (train/divergence.ts).
    */
   readonly allowNonFinite?: boolean;
+  /** Called with the share that has been read, 0 … 1. */
+  readonly loaded?: (done: number) => void;
 }
 
 /** An open file whose header has been checked. Close it. */
@@ -139,14 +141,16 @@ export function openSafetensors(path: string): SafetensorsFile {
         readTensor(file.fd, path, header, tensor, values);
         return values;
       },
-      load(into, { allowNonFinite = false } = {}) {
+      load(into, { allowNonFinite = false, loaded } = {}) {
+        const bytes = file.size - header.dataStart;
         let sum = headerSum(header.tensors.values(), header.metadata);
         let notFinite: string | undefined;
         for (const tensor of header.tensors.values()) {
           const values = into.get(tensor.name);
           if (values !== undefined) checkIsWeight(path, tensor);
           else if (checksum === undefined) continue;
-          sum = readTensor(file.fd, path, header, tensor, values, sum);
+          const read = (at: number): void => loaded?.((tensor.start + at) / bytes);
+          sum = readTensor(file.fd, path, header, tensor, values, sum, read);
           if (values !== undefined && !allowNonFinite) notFinite ??= describeNonFinite(tensor.name, values);
         }
         if (checksum !== undefined && shownSum(sum) !== checksum)
@@ -198,6 +202,7 @@ function expectedChecksum(
  * Reads one tensor, bytes as they come, and converts them to float32.
  *
  * @param values where to, if anywhere
+ * @param read called with the bytes of the tensor that have been read
  * @returns the checksum so far, continued with the tensor's bytes
  */
 function readTensor(
@@ -207,6 +212,7 @@ function readTensor(
   { name, dtype, start, end }: TensorEntry,
   values: Float32Array | undefined,
   sum = 0,
+  read: (bytes: number) => void = () => {},
 ): number {
   if (values !== undefined && values.length !== (end - start) / dtypeSizes[dtype])
     throw new RangeError(
@@ -222,6 +228,7 @@ function readTensor(
     readInto(fd, path, bytes, dataStart + start + at);
     sum = crc32(bytes, sum);
     if (!straight && values !== undefined) converters[dtype]?.(bytes, values, at / dtypeSizes[dtype]);
+    read(at + length);
   }
   return sum;
 }

@@ -48,8 +48,11 @@ function openShards(folder: string, path: string): Weights {
       metadata: {},
       read: (tensor) => shards.get(shardOf.get(tensor) ?? '')!.read(tensor),
       load(into, options) {
-        for (const shard of shards.values())
-          shard.load(new Map([...into].filter(([tensor]) => shard.tensors.has(tensor))), options);
+        for (const [i, shard] of [...shards.values()].entries())
+          shard.load(new Map([...into].filter(([tensor]) => shard.tensors.has(tensor))), {
+            ...options,
+            loaded: (done) => options?.loaded?.((i + done) / shards.size),
+          });
       },
       close,
     };

@@ -12,7 +12,7 @@ import stringWidth from 'string-width';
 import { formatDuration, formatPercent } from '../format.ts';
 import type { Report } from '../reporting.ts';
 import { isAwaited } from './typed-input.ts';
-import { endLiveLine, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
+import { endLiveLine, hasLiveLine, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
 
 export interface Activity {
   /** Shows what is being done, at once, since the work may block the event loop. */
@@ -35,12 +35,13 @@ const ESTIMATED_FROM = 1000;
 const SPARE = 3;
 
 /**
- * Prepares the line, on a terminal, unless --quiet or --json is given.
+ * Prepares the line, on a terminal, unless --quiet or --json is given. What work is a part of says enough: there is no second
+ * line while another is shown.
  *
  * @param what shown at once; without it, the line appears with the first update, or when a report comes a moment later
  */
 export function startActivity(what?: string): Activity {
-  if (!showsProgress()) return NONE;
+  if (!showsProgress() || hasLiveLine()) return NONE;
   const stream = process.stderr;
   const begun = performance.now();
   let shown: Reported | undefined;

@@ -9,6 +9,7 @@ import { readActivations, type Activations } from '../inspect/activations.ts';
 import { readWeights, tokenEmbedding } from '../inspect/weights.ts';
 import { printAttention } from './inspect/attention.ts';
 import { printExpectations } from './inspect/expectations.ts';
+import { whileReporting } from './activity.ts';
 import { addExamples } from './help.ts';
 import {
   argumentOrModel,
@@ -81,7 +82,10 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
   const json = flags.json === true;
   if (neighbors !== undefined) {
     const folder = openModelFolder(model);
-    const embedding = tokenEmbedding(folder.config, readWeights(folder));
+    const embedding = tokenEmbedding(
+      folder.config,
+      whileReporting((report) => readWeights(folder, (done) => report('reading the weights', done))),
+    );
     await printNeighbors(folder, embedding, neighbors, { top, json });
   } else if (attention !== undefined) {
     await whileReading(model, attention, flags, (ids, folder, activations) =>

@@ -7,6 +7,7 @@ import type { Backend } from '../engine/instruction.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices } from '../generate/prompt.ts';
+import { whileReporting } from './activity.ts';
 import { choice, filePath, option, orVariable, wholeNumber, type Value } from './options.ts';
 import { notice, printable, verbose, warn } from './terminal.ts';
 
@@ -73,9 +74,18 @@ export async function openModel({
   model,
   threads,
 }: ModelFlags): Promise<{ folder: ModelFolder; backend: Backend }> {
-  const folder = openModelFolder(chosenModel(model));
+  const folder = withLoadingShown(openModelFolder(chosenModel(model)));
   return { folder, backend: await startEngine(folder, threads) };
 }
+
+/** The model, which shows on the terminal how far it has been loaded, if that takes long. */
+const withLoadingShown = (folder: ModelFolder): ModelFolder => ({
+  ...folder,
+  load: (into, options) =>
+    whileReporting((report) =>
+      folder.load(into, { ...options, loaded: (done) => report('loading the model', done) }),
+    ),
+});
 
 /** Starts the engine for a model that is open. The caller closes it. */
 export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Backend> {

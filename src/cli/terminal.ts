@@ -74,6 +74,8 @@ export function startLiveLine(line: LiveLine): void {
   liveLine = line;
 }
 
+export const hasLiveLine = (): boolean => liveLine !== undefined;
+
 export function endLiveLine(): void {
   const line = liveLine;
   liveLine = undefined;

@@ -3,12 +3,16 @@ import type { ModelConfig } from '../model/config.ts';
 import { parameterOf, parameterTable } from '../model/parameters.ts';
 import { blockLayout, tensorsOf, type NamedTensor } from '../model/placement.ts';
 
-/** A model's tensors in GPT-2's order, read from its folder into memory of their own. */
-export function readWeights(folder: ModelFolder): NamedTensor[] {
+/**
+ * A model's tensors in GPT-2's order, read from its folder into memory of their own.
+ *
+ * @param loaded called with the share that has been read, 0 … 1
+ */
+export function readWeights(folder: ModelFolder, loaded: (done: number) => void = () => {}): NamedTensor[] {
   const block = blockLayout(folder.config);
   const memory = new Float32Array(block.total);
   const tensors = tensorsOf(block, { offset: 0, length: block.total, dtype: 'f32' }, memory);
-  folder.load(tensors);
+  folder.load(tensors, { loaded });
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return parameterTable(folder.config).map(({ name }) => byName.get(name)!);
 }

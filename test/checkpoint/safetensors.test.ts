@@ -75,6 +75,15 @@ test('tensors are read into memory there is for them, shared with threads or not
   file.close();
 });
 
+test('loading reports the share that has been read', () => {
+  writeFileAtomic(path, safetensorsPieces(tensors, {}));
+  const shares: number[] = [];
+  const file = openSafetensors(path);
+  file.load(new Map(), { loaded: (done) => shares.push(done) });
+  file.close();
+  expect(shares).toEqual([4 / 24, 1]);
+});
+
 describe('what is wrong is refused by name', () => {
   const entry = (offsets: string, shape = '[1]', dtype = 'F32') =>
     `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;

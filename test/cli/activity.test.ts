@@ -69,6 +69,15 @@ describe('the line', () => {
     expect(shown()).toBe('');
   });
 
+  test('of work within other work is left out, and takes nothing from the line there is', () => {
+    const outer = startActivity('written');
+    const inner = startActivity('loading');
+    inner.stop();
+    expect(shown()).toBe('\rwritten …\u001b[K');
+    outer.stop();
+    expect(shown()).toBe('\u001b[1G\u001b[2K');
+  });
+
   test('never wraps: first the time left goes, then the share', () => {
     const activity = startActivity('measuring');
     activity.report('tokenizing', 0);

@@ -33,7 +33,13 @@ export async function printOverview(
   { json }: { readonly json: boolean },
 ): Promise<void> {
   const run = runOf(folder);
-  const weights = await whileDoing('reading the weights', () => readWeights(folder).map(weightStatistics));
+  const weights = await whileDoing('reading the weights', ({ report }) => {
+    const tensors = readWeights(folder, (done) => report('reading the weights', done));
+    return tensors.map((tensor, i) => {
+      report('measuring the weights', i / tensors.length);
+      return weightStatistics(tensor);
+    });
+  });
   if (json) {
     await printJson(toJson(run, weights), 2);
     return;
