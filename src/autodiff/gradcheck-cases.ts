@@ -1,5 +1,13 @@
 import type { GradientCase } from './gradcheck.ts';
+import { channels, splitChannels, type Value } from './graph.ts';
+import type { AttentionOperands } from './ops/attention.ts';
 import type { OpName } from './tape.ts';
+
+/** Queries, keys and values of as many heads each, side by side. */
+function packed(qkv: Value): AttentionOperands {
+  const [q, k, v] = splitChannels(qkv, 3);
+  return { q, k, v };
+}
 
 const rngInput = { name: 'rng', shape: [4], from: 0, below: 2 ** 31 };
 
@@ -114,12 +122,44 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
     {
       name: 'attention B=2 T=5 H=2 D=3',
       inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rngInput],
-      record: (t, { qkv, rng }) => t.attention(qkv, 2, { rng, probability: 0 }, 0),
+      record: (t, { qkv, rng }) => t.attention(packed(qkv), 3, { rng, probability: 0 }, 0),
     },
     {
       name: 'attention with dropout 0.3',
       inputs: [{ name: 'qkv', shape: [2, 5, 18] }, rngInput],
-      record: (t, { qkv, rng }) => t.attention(qkv, 2, { rng, probability: 0.3 }, 1),
+      record: (t, { qkv, rng }) => t.attention(packed(qkv), 3, { rng, probability: 0.3 }, 1),
+    },
+    {
+      name: 'attention, 4 query heads on 2 key/value heads of 5, documents',
+      inputs: [
+        { name: 'q', shape: [2, 7, 20] },
+        { name: 'k', shape: [2, 7, 10] },
+        { name: 'v', shape: [2, 7, 10] },
+        { name: 'starts', shape: [2, 7], ids: [0, 0, 0, 3, 3, 5, 5, 0, 1, 1, 1, 1, 1, 6] },
+        rngInput,
+      ],
+      record: (t, { q, k, v, starts, rng }) =>
+        t.attention({ q, k, v, starts }, 5, { rng, probability: 0 }, 0),
+    },
+    {
+      name: 'attention, 3 query heads on 1 key/value head of 4, keys and values packed',
+      inputs: [{ name: 'q', shape: [2, 6, 12] }, { name: 'kv', shape: [2, 6, 8] }, rngInput],
+      record: (t, { q, kv, rng }) => {
+        const [k, v] = splitChannels(kv, 2);
+        return t.attention({ q, k, v }, 4, { rng, probability: 0 }, 0);
+      },
+    },
+    {
+      name: 'attention, 4 query heads on 2 key/value heads of 2, packed, documents, dropout 0.3',
+      inputs: [
+        { name: 'qkv', shape: [1, 7, 16] },
+        { name: 'starts', shape: [1, 7], ids: [0, 0, 2, 2, 2, 2, 6] },
+        rngInput,
+      ],
+      record: (t, { qkv, starts, rng }) => {
+        const [q, k, v] = [channels(qkv, 0, 8), channels(qkv, 8, 4), channels(qkv, 12, 4)];
+        return t.attention({ q, k, v, starts }, 2, { rng, probability: 0.3 }, 1);
+      },
     },
   ],
   dropout: [

@@ -6,7 +6,7 @@ import { differentiate, size, type Value } from './graph.ts';
 import { plan } from './plan.ts';
 import { createTape, type Tape } from './tape.ts';
 
-/** A tensor a check feeds in: normal numbers, or whole numbers in [from, below). */
+/** A tensor a check feeds in: normal numbers, whole numbers in [from, below), or these whole numbers. */
 export type CheckInput =
   | { readonly name: string; readonly shape: readonly number[]; readonly scale?: number }
   | {
@@ -14,7 +14,11 @@ export type CheckInput =
       readonly shape: readonly number[];
       readonly from: number;
       readonly below: number;
-    };
+    }
+  | { readonly name: string; readonly shape: readonly number[]; readonly ids: readonly number[] };
+
+/** Whether an input holds integers, which have no derivative. */
+export const isInteger = (input: CheckInput): boolean => 'below' in input || 'ids' in input;
 
 /** A function whose hand-written derivative is to be compared with a numerical one. */
 export interface GradientCase {
@@ -51,7 +55,7 @@ export function checkGradients(check: GradientCase, { seed = 1, limit = Infinity
   const values: Record<string, Value> = {};
   const regions = new Map<Value, Region>();
   for (const input of check.inputs) {
-    const isIds = 'below' in input;
+    const isIds = isInteger(input);
     const length = input.shape.reduce((a, b) => a * b, 1);
     const region = layout.allocate(length, isIds ? 'i32' : 'f32');
     const value = tape.external(input.name, input.shape, region, !isIds);
@@ -115,7 +119,8 @@ export function checkGradients(check: GradientCase, { seed = 1, limit = Infinity
 
 function fill(backend: Backend, { offset, length }: Region, input: CheckInput, random: Philox): void {
   for (let i = 0; i < length; i++) {
-    if ('below' in input) backend.ints[offset + i] = input.from + random.below(input.below - input.from);
+    if ('ids' in input) backend.ints[offset + i] = input.ids[i];
+    else if ('below' in input) backend.ints[offset + i] = input.from + random.below(input.below - input.from);
     else backend.floats[offset + i] = random.normalPair()[0] * (input.scale ?? 1);
   }
 }

@@ -1,5 +1,5 @@
 import type { KernelArguments, KernelName, Role } from '../engine/signatures.ts';
-import { signatures, WRITE_ROLES } from '../engine/signatures.ts';
+import { signatures, strides, WRITE_ROLES } from '../engine/signatures.ts';
 import type { Region } from '../engine/memory.ts';
 
 /** A tensor as the graph knows it: a name and a shape, no numbers. Each is written once (single assignment). */
@@ -13,6 +13,8 @@ export interface Value {
   readonly base: Value | undefined;
   /** Whether any parameter lies upstream, so that a derivative is wanted. */
   needsGradient: boolean;
+  /** Set on a view, which shows some channels of another value, from `first` on in each row, and has no memory of its own. */
+  readonly view?: { readonly of: Value; readonly first: number };
 }
 
 /** One kernel call on values: what an Instruction is before memory is planned. */
@@ -43,7 +45,29 @@ interface TapeEntry {
   readonly backward: (gradients: Gradients, dOut: Value) => void;
 }
 
-export const size = (value: Value): number => value.shape.reduce((a, b) => a * b, 1);
+export const size = (value: Pick<Value, 'shape'>): number => value.shape.reduce((a, b) => a * b, 1);
+
+/** The value in whose memory this one is: itself, or what it is a view of. */
+export const ownerOf = (value: Value): Value => value.view?.of ?? value;
+
+/** A view of channels `first` … `first` + `count` − 1 of a value. Only parameters listed in `strides` can take one. */
+export function channels(value: Value, first: number, count: number): Value {
+  const of = ownerOf(value);
+  const shape = [...value.shape.slice(0, -1), count];
+  return {
+    ...value,
+    shape,
+    region: undefined,
+    base: undefined,
+    view: { of, first: first + (value.view?.first ?? 0) },
+  };
+}
+
+/** Views of a value's channels in `n` equal parts: queries, keys and values of a packed [B,T,3C]. */
+export function splitChannels(value: Value, n: number): Value[] {
+  const count = asMatrix(value).columns / n;
+  return Array.from({ length: n }, (_, i) => channels(value, i * count, count));
+}
 
 /** Rows and columns of a tensor seen as a matrix: all leading axes are rows. */
 export function asMatrix(value: Value): { rows: number; columns: number } {
@@ -86,6 +110,7 @@ export class Recorder {
   /** Records one kernel call. What it writes needs a gradient if anything it reads does. */
   emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void {
     const node: GraphNode = { kernel, args, label: this.#label };
+    checkViews(node);
     const needsGradient = reads(node).some((value) => value.needsGradient);
     for (const value of writes(node)) value.needsGradient ||= needsGradient;
     this.nodes.push(node);
@@ -144,7 +169,36 @@ export class Gradients {
   /** Records a kernel that writes, or adds to, the gradient of x. Does nothing where none is wanted. */
   add(x: Value, emit: (dX: Value) => void): void {
     if (!x.needsGradient) return;
-    const dX: Value = {
+    const dX = this.#nextSum(x);
+    emit(dX);
+    this.#sums.set(x, dX);
+  }
+
+  /**
+   * As `add`, for operands whose gradients one kernel computes together. Views of a value become views of its gradient: the
+   * kernel writes all of it, so they must cover the value.
+   */
+  addTogether(xs: readonly Value[], emit: (dXs: Value[]) => void): void {
+    const owners = [...new Set(xs.map(ownerOf))];
+    if (!owners.some((value) => value.needsGradient)) return;
+    const gradients = new Map(
+      owners.map((value) => {
+        checkCovered(value, xs);
+        return [value, value.needsGradient ? this.#nextSum(value) : this.local(value.shape)];
+      }),
+    );
+    emit(
+      xs.map((x) => {
+        const gradient = gradients.get(ownerOf(x))!;
+        return x.view === undefined ? gradient : channels(gradient, x.view.first, asMatrix(x).columns);
+      }),
+    );
+    for (const [value, gradient] of gradients) if (value.needsGradient) this.#sums.set(value, gradient);
+  }
+
+  /** The value that holds the gradient of x once the next contribution is in. */
+  #nextSum(x: Value): Value {
+    return {
       name: `d ${x.name}`,
       shape: x.shape,
       dtype: 'f32',
@@ -152,8 +206,6 @@ export class Gradients {
       base: this.#sums.get(x),
       needsGradient: false,
     };
-    emit(dX);
-    this.#sums.set(x, dX);
   }
 
   /** The gradient of x is that of the op's result, unchanged: no kernel if it is the first contribution. */
@@ -205,16 +257,36 @@ const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
   const found: Value[] = [];
   for (const [name, role] of Object.entries<Role>(signatures[node.kernel])) {
     const value = node.args[name];
-    if (roles.has(role) && typeof value === 'object' && value !== null) found.push(value);
+    if (roles.has(role) && typeof value === 'object' && value !== null) found.push(ownerOf(value));
   }
   return found;
 };
-const READ_ROLES: ReadonlySet<Role> = new Set<Role>(['read', 'optional', 'update', 'ids']);
+const READ_ROLES: ReadonlySet<Role> = new Set<Role>(['read', 'optional', 'update', 'ids', 'optionalIds']);
 
 /** The values a node reads, including the sums that it adds to. */
 export const reads = (node: GraphNode, baseOf = (value: Value): Value | undefined => value.base): Value[] => [
   ...byRole(node, READ_ROLES),
   ...writes(node).flatMap((value) => baseOf(value) ?? []),
 ];
-/** The values a node writes. */
-export const writes = (node: GraphNode): Value[] => byRole(node, WRITE_ROLES);
+/** The values a node writes, each once. */
+export const writes = (node: GraphNode): Value[] => [...new Set(byRole(node, WRITE_ROLES))];
+
+/** @throws Error if a view is passed to a parameter that is read as contiguous */
+function checkViews({ kernel, args }: GraphNode): void {
+  for (const [name, value] of Object.entries(args))
+    if (typeof value === 'object' && value?.view !== undefined && !(name in (strides[kernel] ?? {})))
+      throw new Error(`${kernel}: ${name} cannot be a view of '${value.name}'`);
+}
+
+/** @throws Error unless the views among `xs` show each channel of the value once */
+function checkCovered(value: Value, xs: readonly Value[]): void {
+  const { columns } = asMatrix(value);
+  const parts = xs
+    .filter((x) => ownerOf(x) === value)
+    .map((x) => ({ first: x.view?.first ?? 0, count: asMatrix(x).columns }))
+    .sort((a, b) => a.first - b.first);
+  let covered = 0;
+  for (const { first, count } of parts) covered = first === covered ? covered + count : NaN;
+  if (covered !== columns)
+    throw new Error(`the operands do not show each of the ${columns} channels of '${value.name}' once`);
+}

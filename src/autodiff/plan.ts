@@ -1,7 +1,7 @@
 import { align } from '../engine/memory.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { inPlace, signatures, type Role } from '../engine/signatures.ts';
-import { reads, size, writes, type GraphNode, type Value } from './graph.ts';
+import { ownerOf, reads, size, writes, type GraphNode, type Value } from './graph.ts';
 
 /** A planned program: instructions with addresses, ready for any backend. */
 export interface Program {
@@ -55,6 +55,11 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
 
   const end = place(all, start);
   const buffer = (value: Value): Buffer => {
+    if (value.view !== undefined) {
+      const { offset, length } = buffer(value.view.of);
+      const { first } = value.view;
+      return { offset: offset + first, length: length - first, viewed: size(value) };
+    }
     if (value.region !== undefined) return value.region;
     const storage = storages.get(value);
     if (storage === undefined) throw new Error(`the value '${value.name}' is read but never written`);
@@ -96,8 +101,11 @@ function withCopies(
 /** Whether a node reads `value` as an operand, and not only as the sum it adds to. */
 const readsDirectly = (node: GraphNode, value: Value): boolean =>
   Object.entries<Role>(signatures[node.kernel]).some(
-    ([name, role]) => (role === 'read' || role === 'optional') && node.args[name] === value,
+    ([name, role]) => (role === 'read' || role === 'optional') && isPartOf(node.args[name], value),
   );
+
+const isPartOf = (arg: Value | number | null, value: Value): boolean =>
+  typeof arg === 'object' && arg !== null && ownerOf(arg) === value;
 
 /** The index of the last node that reads each value; kept values are read by "the end". */
 function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?: BaseOf): Map<Value, number> {
@@ -105,7 +113,7 @@ function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?:
   nodes.forEach((node, index) => {
     for (const value of reads(node, baseOf)) last.set(value, index);
   });
-  for (const value of keep) last.set(value, nodes.length);
+  for (const value of keep) last.set(ownerOf(value), nodes.length);
   return last;
 }
 
@@ -157,9 +165,13 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
     if (value === undefined) throw new Error(`${node.kernel} (${node.label}) lacks its argument '${name}'`);
     if (typeof value !== 'object' || value === null) args[name] = value;
     else {
-      const { offset, length } = buffer(value);
-      args[name] =
-        role === 'accumulate' ? { offset, length, accumulate: value.base !== undefined } : { offset, length };
+      const { offset, length, viewed } = buffer(value);
+      args[name] = {
+        offset,
+        length,
+        ...(viewed !== undefined && { viewed }),
+        ...(role === 'accumulate' && { accumulate: ownerOf(value).base !== undefined }),
+      };
     }
   }
   return { kernel: node.kernel, args, label: node.label } as Instruction;

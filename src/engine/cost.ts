@@ -9,7 +9,7 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** The cost of one run of an instruction, from its shapes. Of attention, only the half of the scores that is not masked counts. */
+/** The cost of one run of an instruction, from its shapes. Of attention, the half of the scores that is causal counts, in documents or not. */
 export function costOf(instruction: Instruction): Cost {
   return { flops: flopsOf(instruction), bytes: bytesOf(instruction) };
 }
@@ -30,7 +30,7 @@ function bytesOf({ kernel, args }: Instruction): number {
     const arg = (args as Record<string, Buffer | number | null>)[name];
     if (typeof arg !== 'object' || arg === null) continue;
     const times = role === 'update' || arg.accumulate === true ? 2 : 1;
-    bytes += 4 * arg.length * times;
+    bytes += 4 * (arg.viewed ?? arg.length) * times;
   }
   return bytes;
 }

@@ -7,6 +7,8 @@ import type { KernelArguments, KernelName } from './signatures.ts';
 export interface Buffer {
   readonly offset: number;
   readonly length: number;
+  /** Set on a strided view: how many of the `length` elements belong to it. */
+  readonly viewed?: number;
   readonly accumulate?: boolean;
 }
 

@@ -43,13 +43,44 @@ const hyper = (clip: number): Fill => {
   return exact(values.map(Math.fround));
 };
 
-/** The attention kernels multiply their sizes: b and h stay small so that d and t can be awkward. */
-const heads = (b: number, t: number, h: number, d: number) => ({
-  B: 1 + (b % 2),
-  T: t,
-  H: 1 + (h % 3),
-  D: d,
+/**
+ * Shapes of attention with T positions and heads of D: one to three key/value heads, read by one to three query heads each, in
+ * rows as of a packed qkv or, with `gaps`, of three lengths.
+ */
+const heads = (T: number, D: number, b: number, gaps: boolean) => {
+  const [B, G] = [1 + (b % 2), 1 + (b % 3)];
+  const H = G * (1 + (T % 3));
+  const packed = (H + 2 * G) * D;
+  const lengths = gaps ? [H * D, G * D + 1, G * D + 5] : [packed, packed, packed];
+  return { B, T, H, G, D, qStride: lengths[0], kStride: lengths[1], vStride: lengths[2] };
+};
+type Heads = ReturnType<typeof heads>;
+
+/** A view of `count` heads, or its gradient. */
+const view = ({ B, T, D }: Heads, count: number, stride: number, scale = 1): Fill =>
+  normal((B * T - 1) * stride + count * D, scale);
+
+const qkv = (shape: Heads, scale = 1) => ({
+  q: view(shape, shape.H, shape.qStride, scale),
+  k: view(shape, shape.G, shape.kStride, scale),
+  v: view(shape, shape.G, shape.vStride, scale),
 });
+
+const DOCUMENT_LENGTHS = [5, 1, 20, 2, 13, 70, 40, 3];
+
+/** Where the document of each position begins, in B rows that are cut at different places; some begin inside a block. */
+export function documentStarts(B: number, T: number): Fill {
+  const starts: number[] = [];
+  for (let b = 0; b < B; b++)
+    for (let t = 0, start = 0, i = b; t < T; t++) {
+      if (t - start === DOCUMENT_LENGTHS[i % DOCUMENT_LENGTHS.length]) {
+        start = t;
+        i++;
+      }
+      starts.push(start);
+    }
+  return exact(starts);
+}
 
 /**
  * How to call each kernel for three random sizes and a random switch. A kernel without a line does not compile.
@@ -127,52 +158,47 @@ export const kernelCases: {
     C,
   }),
   attention: (t, d, b, flag) => {
-    const { B, T, H, D } = heads(b, t, b, d);
+    const shape = heads(t, d, b, flag);
+    const { B, T, H, D } = shape;
     return {
-      qkv: normal(3 * B * T * H * D),
+      ...qkv(shape),
+      starts: d % 2 === 0 ? documentStarts(B, T) : null,
       out: normal(B * T * H * D),
       lse: normal(B * H * T),
-      B,
-      T,
-      H,
-      D,
+      ...shape,
       ...drop(flag ? 0.3 : 0, t),
     };
   },
   attentionBackward: (t, d, b, flag) => {
-    const { B, T, H, D } = heads(b, t, b, d);
+    const shape = heads(t, d, b, flag);
+    const { B, T, H, G, D, qStride, kStride, vStride } = shape;
     return {
-      qkv: normal(3 * B * T * H * D, 0.5),
+      ...qkv(shape, 0.5),
+      starts: d % 2 === 0 ? documentStarts(B, T) : null,
       out: normal(B * T * H * D),
-      lse: {
-        length: B * H * T,
-        kind: 'exact',
-        values: Array.from({ length: B * H * T }, (_, i) => 4 + (i % 5)),
-      },
+      lse: exact(Array.from({ length: B * H * T }, (_, i) => 4 + (i % 5))),
       dOut: normal(B * T * H * D),
-      dQkv: normal(3 * B * T * H * D),
-      B,
-      T,
-      H,
-      D,
+      dQ: view(shape, H, qStride),
+      dK: view(shape, G, kStride),
+      dV: view(shape, G, vStride),
+      ...shape,
       ...drop(flag ? 0.3 : 0, t),
     };
   },
   attentionCached: (t, d, b, flag) => {
-    const { B, T, H, D } = heads(b, t, b, d);
+    const shape = heads(t, d, b, flag);
+    const { B, T, H, G, D } = shape;
     const before = flag ? b : 0;
     const capacity = before + T + 3;
     const positions = Array.from({ length: B * T }, (_, i) => before + (i % T));
     return {
-      qkv: normal(3 * B * T * H * D),
-      positions: { length: B * T, kind: 'exact', values: positions },
-      keys: normal(B * H * capacity * D),
-      values: normal(B * H * capacity * D),
+      ...qkv(shape),
+      starts: d % 2 === 0 ? exact(positions.map((position) => position >> 1)) : null,
+      positions: exact(positions),
+      keys: normal(B * G * capacity * D),
+      values: normal(B * G * capacity * D),
       out: normal(B * T * H * D),
-      B,
-      T,
-      H,
-      D,
+      ...shape,
       capacity,
     };
   },

@@ -13,12 +13,14 @@
  *   accumulate  float32 buffer and a flag: overwritten (0) or added to (1); the planner decides which
  *   update      float32 buffer, read and rewritten in place
  *   ids         int32 buffer, only read
+ *   optionalIds as `ids`, and may be absent (null)
  *   size        integer that does not change between runs: a shape, a site number, a switch
  *   scalar      float that does not change between runs
  *
- * Shapes: N rows, C channels, V vocabulary, B batch, T time, H heads, D head size (C = H·D); all row-major.
+ * Shapes: N rows, C channels, V vocabulary, B batch, T time, H query heads, G key/value heads, D head size; all row-major.
  */
-export type Role = 'read' | 'optional' | 'write' | 'accumulate' | 'update' | 'ids' | 'size' | 'scalar';
+export type Role =
+  'read' | 'optional' | 'write' | 'accumulate' | 'update' | 'ids' | 'optionalIds' | 'size' | 'scalar';
 
 /** The roles of what a kernel changes. */
 export const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
@@ -117,46 +119,73 @@ export const signatures = define({
   },
 
   /**
-   * Causal multi-head attention: qkv [B,T,3C] → out [B,T,C]; per head softmax(q·kᵀ/√D, masked to j ≤ i)·v.
+   * Causal attention: per query head softmax(q·kᵀ/√D, masked to starts[b,i] ≤ j ≤ i)·v → out [B,T,H·D].
+   * q holds H heads for each of the B·T positions, k and v hold G, and query head h reads key/value head ⌊h·G/H⌋
+   * (grouped-query attention, Ainslie et al. 2023; G divides H). Each of the three is a view: the heads of a position are
+   * adjacent, rows are `qStride`, `kStride` and `vStride` elements apart.
+   * starts [B,T] is where the document of each position begins, non-decreasing along T; null: at 0.
    * Saves lse [B,H,T], the log-sum-exp of each row of scaled scores, from which backward recomputes the probabilities.
    * Probabilities are dropped as `dropout` does, element index ((b·H + h)·T + i)·T' + j with T' = T rounded up to a
    * multiple of 4; threshold 0 switches it off.
    */
   attention: {
-    qkv: 'read',
+    q: 'read',
+    k: 'read',
+    v: 'read',
+    starts: 'optionalIds',
     rng: 'ids',
     out: 'write',
     lse: 'write',
     B: 'size',
     T: 'size',
     H: 'size',
+    G: 'size',
     D: 'size',
+    qStride: 'size',
+    kStride: 'size',
+    vStride: 'size',
     site: 'size',
     threshold: 'size',
     scale: 'scalar',
   },
-  /** dQkv [B,T,3C] from dOut [B,T,C]; `out` gives Σ_j dP·P = dOut·out per row (FlashAttention, Dao et al. 2022, eq. 4). */
+  /**
+   * dQ, dK and dV, laid out as q, k and v, from dOut [B,T,H·D]; dK and dV are sums over the query heads of a group, in order.
+   * `out` gives Σ_j dP·P = dOut·out per row (FlashAttention, Dao et al. 2022, eq. 4).
+   */
   attentionBackward: {
-    qkv: 'read',
+    q: 'read',
+    k: 'read',
+    v: 'read',
+    starts: 'optionalIds',
     rng: 'ids',
     out: 'read',
     lse: 'read',
     dOut: 'read',
-    dQkv: 'accumulate',
+    dQ: 'accumulate',
+    dK: 'accumulate',
+    dV: 'accumulate',
     B: 'size',
     T: 'size',
     H: 'size',
+    G: 'size',
     D: 'size',
+    qStride: 'size',
+    kStride: 'size',
+    vStride: 'size',
     site: 'size',
     threshold: 'size',
     scale: 'scalar',
   },
   /**
    * Attention with a KV cache: appends this call's keys and values at rows positions[b·T + t] of keys and values
-   * [B,H,capacity,D], then attends each query to rows 0 … its own position. qkv [B,T,3C], out [B,T,C], positions [B,T].
+   * [B,G,capacity,D], then attends each query to rows starts[b·T + t] … its own position. q, k, v and out as in `attention`,
+   * positions and starts [B,T].
    */
   attentionCached: {
-    qkv: 'read',
+    q: 'read',
+    k: 'read',
+    v: 'read',
+    starts: 'optionalIds',
     positions: 'ids',
     keys: 'update',
     values: 'update',
@@ -164,7 +193,11 @@ export const signatures = define({
     B: 'size',
     T: 'size',
     H: 'size',
+    G: 'size',
     D: 'size',
+    qStride: 'size',
+    kStride: 'size',
+    vStride: 'size',
     capacity: 'size',
   },
 
@@ -229,6 +262,23 @@ export const inPlace: { readonly [K in KernelName]?: { readonly result: string; 
     crossEntropyBackward: { result: 'dLogits', operand: 'logits' },
   };
 
+/**
+ * Parameters that may be strided views of a larger buffer, and the parameter that says how many elements apart their rows are.
+ * Every other buffer is contiguous.
+ */
+export const strides: { readonly [K in KernelName]?: Readonly<Record<string, keyof Signatures[K]>> } = {
+  attention: { q: 'qStride', k: 'kStride', v: 'vStride' },
+  attentionBackward: {
+    q: 'qStride',
+    k: 'kStride',
+    v: 'vStride',
+    dQ: 'qStride',
+    dK: 'kStride',
+    dV: 'vStride',
+  },
+  attentionCached: { q: 'qStride', k: 'kStride', v: 'vStride' },
+};
+
 /** Slots of the `hyper` buffer, written by the training loop before each optimiser step. */
 export const HYPER = {
   learningRate: 0,
@@ -248,12 +298,13 @@ export const HYPER = {
 } as const;
 export const HYPER_SLOTS = 16;
 
-type BufferRole = Exclude<Role, 'size' | 'scalar' | 'optional'>;
-/** The arguments of kernel K: a B for each buffer (or null where optional), a number for each size and scalar. */
+type OptionalRole = 'optional' | 'optionalIds';
+type BufferRole = Exclude<Role, 'size' | 'scalar' | OptionalRole>;
+/** The arguments of kernel K: a B for each buffer (or null where it may be absent), a number for each size and scalar. */
 export type KernelArguments<K extends KernelName, B> = {
   [P in keyof Signatures[K]]: Signatures[K][P] extends BufferRole
     ? B
-    : Signatures[K][P] extends 'optional'
+    : Signatures[K][P] extends OptionalRole
       ? B | null
       : number;
 };

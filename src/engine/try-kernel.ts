@@ -36,7 +36,8 @@ export function tryKernel(
   backend.reserve(layout.end);
   for (const { offset, length } of guards) backend.ints.fill(GUARD, offset, offset + length);
   Object.entries(regions).forEach(([name, { offset }], i) => {
-    const target = roles[name] === 'ids' ? backend.ints : backend.floats;
+    const isInteger = roles[name] === 'ids' || roles[name] === 'optionalIds';
+    const target = isInteger ? backend.ints : backend.floats;
     target.set(valuesOf(kernelCase[name] as Fill, i), offset);
   });
   backend.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).run();

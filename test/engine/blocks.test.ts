@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/engine/instruction.ts';
-import { kernelCases } from '../../src/engine/kernel-cases.ts';
+import { documentStarts, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { compareKernel, resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
 import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
@@ -84,12 +84,14 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
       check('layerNormBackward', kernelCases.layerNormBackward(N, C, 0, false), accumulate);
   });
 
-  test.each(attentions)('attention T = %i, D = %i', (T, D) => {
-    for (const dropout of [false, true]) check('attention', kernelCases.attention(T, D, 2, dropout), false);
-  });
-
-  test.each(attentions)('attentionBackward T = %i, D = %i', (T, D) => {
-    for (const dropout of [false, true])
-      check('attentionBackward', kernelCases.attentionBackward(T, D, 2, dropout), dropout);
+  describe.each(attentions)('attention over %i positions, in heads of %i', (T, D) => {
+    test.each([false, true])('with documents: %o', (documents) => {
+      for (const flag of [false, true])
+        for (const kernel of ['attention', 'attentionBackward'] as const) {
+          const kernelCase = kernelCases[kernel](T, D, 2, flag); // 3 key/value heads
+          const starts = documents ? documentStarts(Number(kernelCase.B), T) : null;
+          check(kernel, { ...kernelCase, starts }, flag);
+        }
+    });
   });
 });

@@ -64,14 +64,21 @@ describe.each([...variants])('in the %s build', (variant) => {
     backend.reserve(8 * T);
     backend.floats.fill(0, 0, 8 * T);
     const args = {
-      qkv: { offset: 0, length: 3 * T },
+      q: { offset: 0, length: T },
+      k: { offset: T, length: T },
+      v: { offset: 2 * T, length: T },
+      starts: null,
       rng: { offset: 0, length: 4 },
       out: { offset: 4 * T, length: T },
       lse: { offset: 6 * T, length: T },
       B: 1,
       T,
       H: 1,
+      G: 1,
       D: 1,
+      qStride: 1,
+      kStride: 1,
+      vStride: 1,
       site: 0,
       threshold: 0,
       scale: 1,

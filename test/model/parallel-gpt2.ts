@@ -2,7 +2,7 @@
  * GPT-2 with attention and MLP side by side, as in GPT-J (Wang & Komatsuzaki 2021): x + attention(ln(x)) + mlp(ln(x)). Not a
  * model that anybody needs: it shows that an architecture is one file and one line of the registry.
  */
-import type { Value } from '../../src/autodiff/graph.ts';
+import { splitChannels, type Value } from '../../src/autodiff/graph.ts';
 import { cachedAttention } from '../../src/autodiff/ops/attention.ts';
 import type { Architecture } from '../../src/model/architecture.ts';
 import { gpt2, gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
@@ -26,10 +26,11 @@ export const parallelGpt2: Architecture<Gpt2Config> = {
       const cache = inputs.caches?.[l];
       const h = t.layerNorm(x, p(`h.${l}.ln_1.weight`), p(`h.${l}.ln_1.bias`), config.layerNormEpsilon);
       qkv[l] = linear(h, `h.${l}.attn.c_attn`); // [B,T,3C]
+      const [q, k, v] = splitChannels(qkv[l], 3);
       const y =
         cache === undefined
-          ? t.attention(qkv[l], config.nHead, randomness, l)
-          : cachedAttention(t, qkv[l], inputs.positions, cache); // [B,T,C]
+          ? t.attention({ q, k, v }, config.nEmbd / config.nHead, randomness, l)
+          : cachedAttention(t, { q, k, v }, inputs.positions, cache); // [B,T,C]
       const z = linear(t.gelu(linear(h, `h.${l}.mlp.c_fc`)), `h.${l}.mlp.c_proj`); // [B,T,C]
       x = t.add(x, t.add(linear(y, `h.${l}.attn.c_proj`), z));
       residuals.push(x);

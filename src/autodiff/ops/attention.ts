@@ -1,47 +1,104 @@
-import { defineOp, type Recorder, type Value } from '../graph.ts';
+import { asMatrix, defineOp, ownerOf, type Recorder, type Value } from '../graph.ts';
 import { dropoutArguments, type Randomness } from './dropout.ts';
 
+/** What attention reads: q [B,T,H·D], k and v [B,T,G·D], each a value of its own or a view of one that holds several. */
+export interface AttentionOperands {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  /**
+   * Where the document of each position begins, int32 [B,T]: position t attends to positions starts[t] … t. At most t, and
+   * non-decreasing along T. Without it a row is one document.
+   */
+  readonly starts?: Value | undefined;
+}
+
+/** Elements between the starts of two rows. */
+const strideOf = (x: Value): number => asMatrix(ownerOf(x)).columns;
+
+function shapesOf({ q, k, v }: AttentionOperands, D: number) {
+  const [B, T] = q.shape;
+  const [H, G] = [q, k].map((x) => asMatrix(x).columns / D);
+  if (!Number.isInteger(G) || !Number.isInteger(H / G) || v.shape.join() !== k.shape.join())
+    throw new Error(
+      `attention: queries [${q.shape.join(',')}] with keys [${k.shape.join(',')}] and values [${v.shape.join(',')}], in heads of ${D}`,
+    );
+  return { B, T, H, G, D, qStride: strideOf(q), kStride: strideOf(k), vStride: strideOf(v) };
+}
+
 /**
- * Causal multi-head self-attention (Vaswani et al. 2017, equation 1): per head P = softmax(q·kᵀ/√D) over j ≤ i, out = P·v.
+ * Causal self-attention (Vaswani et al. 2017, equation 1): per head P = softmax(q·kᵀ/√D) over starts[i] ≤ j ≤ i, out = P·v.
+ * Groups of H/G query heads share a key/value head (Ainslie et al. 2023); multi-head attention has G = H.
  * During training, probabilities are dropped before they meet the values.
  *
  * Derivative, per head, with S = q·kᵀ/√D: dV = Pᵀ·dOut, dP = dOut·vᵀ, dS = P ⊙ (dP − Σ_j dP·P), dQ = dS·k/√D,
- * dK = dSᵀ·q/√D. Only the log-sum-exp of each row is saved; P is computed again from it, and Σ_j dP·P = Σ_d dOut·out
- * (Dao et al. 2022, section 3.1 and appendix B.2).
- * Shapes: qkv [B,T,3C] → [B,T,C], C = H·D. Saved: qkv, out, log-sum-exp [B,H,T]. Threads split heads and rows.
+ * dK = dSᵀ·q/√D, the last two summed over the query heads of a group. Only the log-sum-exp of each row is saved; P is
+ * recomputed from it, and Σ_j dP·P = Σ_d dOut·out (Dao et al. 2022, section 3.1 and appendix B.2).
+ * Shapes: see AttentionOperands → [B,T,H·D]. Saved: q, k, v, out, log-sum-exp [B,H,T].
+ * Threads split heads, and in the forward pass rows.
+ *
+ * @param headSize D: channels of a head
  */
 export const attention = defineOp({
-  forward(t, qkv: Value, nHead: number, { rng, probability }: Randomness, site: number) {
-    const [B, T, C3] = qkv.shape;
-    const C = C3 / 3;
-    const shape = { B, T, H: nHead, D: C / nHead };
-    const out = t.local([B, T, C]);
-    const lse = t.local([B, nHead, T]);
-    const draw = dropoutArguments(probability, site);
-    t.emit('attention', { qkv, rng, out, lse, ...shape, ...draw });
-    return { out, saved: { qkv, rng, out, lse, shape, draw } };
+  forward(
+    t,
+    { q, k, v, starts }: AttentionOperands,
+    headSize: number,
+    { rng, probability }: Randomness,
+    site: number,
+  ) {
+    const shapes = shapesOf({ q, k, v }, headSize);
+    const { B, T, H } = shapes;
+    const out = t.local(q.shape);
+    const lse = t.local([B, H, T]);
+    const args = {
+      q,
+      k,
+      v,
+      starts: starts ?? null,
+      rng,
+      lse,
+      ...shapes,
+      ...dropoutArguments(probability, site),
+    };
+    t.emit('attention', { ...args, out });
+    return { out, saved: { out, args } };
   },
-  backward(g, dOut, { qkv, rng, out, lse, shape, draw }) {
-    g.add(qkv, (dQkv) => g.emit('attentionBackward', { qkv, rng, out, lse, dOut, dQkv, ...shape, ...draw }));
+  backward(g, dOut, { out, args }) {
+    const { q, k, v } = args;
+    g.addTogether([q, k, v], ([dQ, dK, dV]) =>
+      g.emit('attentionBackward', { ...args, out, dOut, dQ, dK, dV }),
+    );
   },
 });
 
-/** Keys and values of every position so far, each [B,H,capacity,D]. */
+/** Keys and values of every position so far, each [B,G,capacity,D]. */
 export interface LayerCache {
   readonly keys: Value;
   readonly values: Value;
 }
 
-/** Attention for generation: adds the new keys and values to the cache and attends to all of it. Has no derivative. */
+/** Attention for generation: appends the new keys and values to the cache and attends to all of it. Has no derivative. */
 export function cachedAttention(
   t: Recorder,
-  qkv: Value,
+  { q, k, v, starts }: AttentionOperands,
   positions: Value,
   { keys, values }: LayerCache,
 ): Value {
-  const [B, T, C3] = qkv.shape;
-  const [, H, capacity, D] = keys.shape;
-  const out = t.local([B, T, C3 / 3]);
-  t.emit('attentionCached', { qkv, positions, keys, values, out, B, T, H, D, capacity });
+  const [, , capacity, D] = keys.shape;
+  const out = t.local(q.shape);
+  const shapes = shapesOf({ q, k, v }, D);
+  t.emit('attentionCached', {
+    q,
+    k,
+    v,
+    starts: starts ?? null,
+    positions,
+    keys,
+    values,
+    out,
+    ...shapes,
+    capacity,
+  });
   return out;
 }

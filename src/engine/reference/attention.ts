@@ -1,9 +1,5 @@
 import { maskWords } from './elementwise.ts';
-import { put, type Floats, type ReferenceArguments } from './view.ts';
-
-/** Where q, k or v of (b, t, h) starts in qkv [B,T,3,H,D]. */
-const offset = (T: number, H: number, D: number, b: number, t: number, part: 0 | 1 | 2, h: number): number =>
-  (((b * T + t) * 3 + part) * H + h) * D;
+import { put, type Floats, type ReferenceArguments, type Sum } from './view.ts';
 
 function dot(x: Floats, i: number, y: Floats, j: number, D: number): number {
   let sum = 0;
@@ -11,94 +7,112 @@ function dot(x: Floats, i: number, y: Floats, j: number, D: number): number {
   return sum;
 }
 
+/** p[first … last] = softmax of the scores there; returns their log-sum-exp. */
+function softmax(p: Float64Array, first: number, last: number): number {
+  let max = -Infinity;
+  for (let j = first; j <= last; j++) max = Math.max(max, p[j]);
+  let sum = 0;
+  for (let j = first; j <= last; j++) sum += p[j] = Math.exp(p[j] - max);
+  for (let j = first; j <= last; j++) p[j] /= sum;
+  return max + Math.log(sum);
+}
+
+/** Calls `visit` for each query head h, the key/value head g that it reads, and each row b·T + i. */
+function forEachQuery(
+  { B, T, H, G }: { B: number; T: number; H: number; G: number },
+  visit: (b: number, h: number, g: number, i: number) => void,
+): void {
+  for (let b = 0; b < B; b++)
+    for (let h = 0; h < H; h++) for (let i = 0; i < T; i++) visit(b, h, Math.floor((h * G) / H), i);
+}
+
 export function attention(args: ReferenceArguments<'attention'>): void {
-  const { qkv, rng, out, lse, B, T, H, D, site, threshold, scale } = args;
-  const word = maskWords(rng, site);
+  const { q, k, v, starts, rng, out, lse, T, H, D, qStride, kStride, vStride } = args;
+  const word = maskWords(rng, args.site);
   const rowLength = Math.ceil(T / 4) * 4;
   const p = new Float64Array(T);
-  for (let b = 0; b < B; b++)
-    for (let h = 0; h < H; h++)
-      for (let i = 0; i < T; i++) {
-        const row = (b * H + h) * T + i;
-        const q = offset(T, H, D, b, i, 0, h);
-        let max = -Infinity;
-        for (let j = 0; j <= i; j++) {
-          p[j] = dot(qkv, q, qkv, offset(T, H, D, b, j, 1, h), D) / Math.sqrt(D);
-          max = Math.max(max, p[j]);
-        }
-        let sum = 0;
-        for (let j = 0; j <= i; j++) sum += p[j] = Math.exp(p[j] - max);
-        lse[row] = max + Math.log(sum);
-        for (let j = 0; j <= i; j++)
-          p[j] = word(row * rowLength + j) >= threshold >>> 0 ? (p[j] / sum) * scale : 0;
-        for (let d = 0; d < D; d++) {
-          let o = 0;
-          for (let j = 0; j <= i; j++) o += p[j] * qkv[offset(T, H, D, b, j, 2, h) + d];
-          out[((b * T + i) * H + h) * D + d] = o;
-        }
-      }
+  forEachQuery(args, (b, h, g, i) => {
+    const row = (b * H + h) * T + i;
+    const first = starts?.[b * T + i] ?? 0;
+    const query = (b * T + i) * qStride + h * D;
+    for (let j = first; j <= i; j++) p[j] = dot(q, query, k, (b * T + j) * kStride + g * D, D) / Math.sqrt(D);
+    lse[row] = softmax(p, first, i);
+    for (let j = first; j <= i; j++)
+      p[j] = word(row * rowLength + j) >= args.threshold >>> 0 ? p[j] * args.scale : 0;
+    for (let d = 0; d < D; d++) {
+      let o = 0;
+      for (let j = first; j <= i; j++) o += p[j] * v[(b * T + j) * vStride + g * D + d];
+      out[((b * T + i) * H + h) * D + d] = o;
+    }
+  });
+}
+
+/** Sets the first `channels` of each row of a gradient to 0, unless it is added to. */
+function clear({ data, accumulate }: Sum, rows: number, stride: number, channels: number): Sum {
+  if (!accumulate) for (let row = 0; row < rows; row++) data.fill(0, row * stride, row * stride + channels);
+  return { data, accumulate: true };
 }
 
 export function attentionBackward(args: ReferenceArguments<'attentionBackward'>): void {
-  const { qkv, rng, out, lse, dOut, dQkv, B, T, H, D, site, threshold, scale } = args;
-  const word = maskWords(rng, site);
+  const { q, k, v, starts, rng, out, lse, dOut, B, T, H, G, D, qStride, kStride, vStride } = args;
+  const word = maskWords(rng, args.site);
   const rowLength = Math.ceil(T / 4) * 4;
   const root = Math.sqrt(D);
-  if (!dQkv.accumulate) dQkv.data.fill(0, 0, 3 * B * T * H * D);
-  const sum = { data: dQkv.data, accumulate: true };
-  for (let b = 0; b < B; b++)
-    for (let h = 0; h < H; h++)
-      for (let i = 0; i < T; i++) {
-        const row = (b * H + h) * T + i;
-        const q = offset(T, H, D, b, i, 0, h);
-        const o = ((b * T + i) * H + h) * D;
-        const correction = dot(dOut, o, out, o, D); // Σ_j dP·P
-        for (let j = 0; j <= i; j++) {
-          const k = offset(T, H, D, b, j, 1, h);
-          const v = offset(T, H, D, b, j, 2, h);
-          const P = Math.exp(dot(qkv, q, qkv, k, D) / root - lse[row]);
-          const kept = word(row * rowLength + j) >= threshold >>> 0 ? scale : 0;
-          const dP = dot(dOut, o, qkv, v, D) * kept;
-          const dS = (P * (dP - correction)) / root;
-          for (let d = 0; d < D; d++) {
-            put(sum, q + d, dS * qkv[k + d]);
-            put(sum, k + d, dS * qkv[q + d]);
-            put(sum, v + d, P * kept * dOut[o + d]);
-          }
-        }
+  const dQ = clear(args.dQ, B * T, qStride, H * D);
+  const dK = clear(args.dK, B * T, kStride, G * D);
+  const dV = clear(args.dV, B * T, vStride, G * D);
+  forEachQuery(args, (b, h, g, i) => {
+    const row = (b * H + h) * T + i;
+    const query = (b * T + i) * qStride + h * D;
+    const o = ((b * T + i) * H + h) * D;
+    const correction = dot(dOut, o, out, o, D); // Σ_j dP·P
+    for (let j = starts?.[b * T + i] ?? 0; j <= i; j++) {
+      const key = (b * T + j) * kStride + g * D;
+      const value = (b * T + j) * vStride + g * D;
+      const P = Math.exp(dot(q, query, k, key, D) / root - lse[row]);
+      const kept = word(row * rowLength + j) >= args.threshold >>> 0 ? args.scale : 0;
+      const dP = dot(dOut, o, v, value, D) * kept;
+      const dS = (P * (dP - correction)) / root;
+      for (let d = 0; d < D; d++) {
+        put(dQ, query + d, dS * k[key + d]);
+        put(dK, key + d, dS * q[query + d]);
+        put(dV, value + d, P * kept * dOut[o + d]);
       }
+    }
+  });
 }
 
 export function attentionCached(args: ReferenceArguments<'attentionCached'>): void {
-  const { qkv, positions, keys, values, out, B, T, H, D, capacity } = args;
+  const { q, k, v, starts, positions, keys, values, out, B, T, H, G, D, qStride, capacity } = args;
+  append(k, args.kStride, keys, args);
+  append(v, args.vStride, values, args);
   const p = new Float64Array(capacity);
-  for (let b = 0; b < B; b++)
-    for (let h = 0; h < H; h++) {
-      const cache = (b * H + h) * capacity;
-      for (let t = 0; t < T; t++) {
-        const k = offset(T, H, D, b, t, 1, h);
-        const v = offset(T, H, D, b, t, 2, h);
-        const row = (cache + positions[b * T + t]) * D;
-        for (let d = 0; d < D; d++) {
-          keys[row + d] = qkv[k + d];
-          values[row + d] = qkv[v + d];
-        }
-      }
-      for (let t = 0; t < T; t++) {
-        const q = offset(T, H, D, b, t, 0, h);
-        const last = positions[b * T + t];
-        let max = -Infinity;
-        for (let j = 0; j <= last; j++) {
-          p[j] = dot(qkv, q, keys, (cache + j) * D, D) / Math.sqrt(D);
-          max = Math.max(max, p[j]);
-        }
-        let sum = 0;
-        for (let j = 0; j <= last; j++) sum += p[j] = Math.exp(p[j] - max);
-        for (let d = 0; d < D; d++) {
-          let o = 0;
-          for (let j = 0; j <= last; j++) o += (p[j] / sum) * values[(cache + j) * D + d];
-          out[((b * T + t) * H + h) * D + d] = o;
-        }
-      }
+  forEachQuery({ B, T, H, G }, (b, h, g, t) => {
+    const cache = (b * G + g) * capacity;
+    const query = (b * T + t) * qStride + h * D;
+    const [first, last] = [starts?.[b * T + t] ?? 0, positions[b * T + t]];
+    for (let j = first; j <= last; j++) p[j] = dot(q, query, keys, (cache + j) * D, D) / Math.sqrt(D);
+    softmax(p, first, last);
+    for (let d = 0; d < D; d++) {
+      let o = 0;
+      for (let j = first; j <= last; j++) o += p[j] * values[(cache + j) * D + d];
+      out[((b * T + t) * H + h) * D + d] = o;
     }
+  });
+}
+
+/** Copies the new rows of each key/value head to their positions in its cache [B,G,capacity,D]. */
+function append(
+  rows: Floats,
+  stride: number,
+  cache: Floats,
+  { positions, B, T, G, D, capacity }: ReferenceArguments<'attentionCached'>,
+): void {
+  for (let b = 0; b < B; b++)
+    for (let g = 0; g < G; g++)
+      for (let t = 0; t < T; t++) {
+        const source = (b * T + t) * stride + g * D;
+        const target = ((b * G + g) * capacity + positions[b * T + t]) * D;
+        for (let d = 0; d < D; d++) cache[target + d] = rows[source + d];
+      }
 }

@@ -95,7 +95,8 @@ function execute(instruction: Instruction, floats: Floats, ints: Int32Array): vo
     const arg = (instruction.args as Record<string, Buffer | number | null>)[name];
     if (typeof arg !== 'object' || arg === null) args[name] = arg;
     else {
-      const data = (role === 'ids' ? ints : floats).subarray(arg.offset, arg.offset + arg.length);
+      const isInteger = role === 'ids' || role === 'optionalIds';
+      const data = (isInteger ? ints : floats).subarray(arg.offset, arg.offset + arg.length);
       args[name] = role === 'accumulate' ? { data, accumulate: arg.accumulate === true } : data;
     }
   }

@@ -22,6 +22,7 @@ interface Views extends Record<Role, unknown> {
   accumulate: Sum;
   update: Floats;
   ids: Int32Array;
+  optionalIds: Int32Array | null;
   size: number;
   scalar: number;
 }

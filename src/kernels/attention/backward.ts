@@ -1,11 +1,12 @@
 /**
- * The way back of causal multi-head attention, a head and a block of KEYS keys at a time. Of the block, two matrices
+ * Backward pass of causal attention, a query head and a block of KEYS keys at a time. Of the block, two matrices
  * [queries][keys] exist: P = exp(S/√D − lse), and dS = P ⊙ (dP − Σ dOut·out)/√D, where S = q·kᵀ and dP = dOut·vᵀ are computed
- * in strips of NR keys. Then dV = Pᵀ·dOut, dK = dSᵀ·q, and dQ += dS·k; the micro-kernel reads the matrices as they are, down
- * the columns and along the rows. What lies beyond the diagonal is masked, or left out by whole tiles.
+ * in strips of NR keys. Then dV = Pᵀ·dOut, dK = dSᵀ·q, and dQ += dS·k; the micro-kernel reads the matrices in place, down
+ * the columns and along the rows. Keys after a query, and those before its document, are masked, or skipped by whole tiles.
  *
- * Threads split the heads of all sequences. A head is left to one thread, as dQ is a sum over its blocks, in order.
- * Source: Dao et al. 2022, appendix B.2.
+ * Threads split the key/value heads of all sequences. A group of query heads is left to one thread, as dK and dV are sums over
+ * its heads, and dQ is a sum over blocks, in order.
+ * Sources: Dao et al. 2022, appendix B.2; Ainslie et al. 2023 for grouped queries.
  */
 import { AttentionBackwardArguments } from '../generated/arguments';
 import { microKernelOfRows } from '../generated/micro-kernels';
@@ -16,8 +17,8 @@ import { masks16 } from '../random';
 import { scratch } from '../scratch';
 import { ownerInTurn, share, take } from '../threads';
 import { exp4, madd, squareRoot } from '../vector';
-import { fetchHeads, fetchRows, headsNear } from './fetch';
-import { keep, lanesFrom } from './strip';
+import { fetchRows, groupsNear } from './fetch';
+import { keep, lanesFrom, startOf } from './strip';
 
 /** Keys of a block: the more, the less often dQ is read and written. */
 const KEYS = 64;
@@ -27,116 +28,160 @@ const KEYS = 64;
 @inline const ROW: usize = (KEYS << 2) + 64;
 
 export function attentionBackward(thread: i32, threads: i32, args: AttentionBackwardArguments): void {
-  const B = args.B;
-  const T = args.T;
-  const H = args.H;
-  const D = args.D;
-  const C = usize(H) * D;
-  const ld = (C * 3) << 2;
-  const ldo = C << 2;
-  const near = headsNear(T, D, 8);
+  const groups = args.B * args.G;
+  const groupSize = args.H / args.G;
+  const near = groupsNear(args.T, args.D, 4 * groupSize + 4);
   for (let turn = 0; turn < threads; turn++) {
     const owner = ownerInTurn(turn, thread, threads);
-    const from = share(B * H, 1, owner, threads);
-    const end = share(B * H, 1, owner + 1, threads);
-    for (let bh = from + take(owner); bh < end; bh = from + take(owner)) {
-      if (near && (bh == from || bh % H % near == 0)) {
-        const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-        const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
-        const heads = min(near, H - (bh % H));
-        fetchHeads(args.qkv + at, T, H, D, heads);
-        fetchHeads(args.dQkv + at, T, H, D, heads);
-        fetchRows(args.out + headOut, ldo, T, usize(heads * D) << 2);
-        fetchRows(args.dOut + headOut, ldo, T, usize(heads * D) << 2);
-      }
-      headBackward(thread, args, bh);
+    const from = share(groups, 1, owner, threads);
+    const end = share(groups, 1, owner + 1, threads);
+    for (let group = from + take(owner); group < end; group = from + take(owner)) {
+      if (near && (group == from || group % args.G % near == 0)) fetchGroups(args, group, near);
+      for (let i = 0; i < groupSize; i++) headBackward(thread, args, group * groupSize + i, i == 0);
     }
   }
 }
 
-function headBackward(thread: i32, args: AttentionBackwardArguments, bh: i32): void {
+/** Fetches what the backward pass reads and writes of a group and those after it in its sequence, `near` at most. */
+function fetchGroups(args: AttentionBackwardArguments, group: i32, near: i32): void {
+  const T = args.T;
+  const ldq = usize(args.qStride) << 2;
+  const ldk = usize(args.kStride) << 2;
+  const ldv = usize(args.vStride) << 2;
+  const groupSize = usize(args.H / args.G);
+  const g = usize(group % args.G);
+  const row = usize(group / args.G) * T;
+  const width = usize(args.D) << 2;
+  const shared = min(usize(near), usize(args.G) - g) * width;
+  const heads = shared * groupSize;
+  const q = row * ldq + g * groupSize * width;
+  const k = row * ldk + g * width;
+  const v = row * ldv + g * width;
+  if (args.v + v + shared == args.q + q + ldq) {
+    fetchRows(args.q + q, ldq, T, ldq); // packed rows, all of their heads: faster in one pass
+    fetchRows(args.dQ + q, ldq, T, ldq);
+  } else {
+    fetchRows(args.q + q, ldq, T, heads);
+    fetchRows(args.k + k, ldk, T, shared);
+    fetchRows(args.v + v, ldv, T, shared);
+    fetchRows(args.dQ + q, ldq, T, heads);
+    fetchRows(args.dK + k, ldk, T, shared);
+    fetchRows(args.dV + v, ldv, T, shared);
+  }
+  const ldo = usize(args.H) * width;
+  const o = row * ldo + g * groupSize * width;
+  fetchRows(args.out + o, ldo, T, heads);
+  fetchRows(args.dOut + o, ldo, T, heads);
+}
+
+/**
+ * Query head bh, counted over all sequences. The first head of its group packs the keys for all of them, and adds to dK and dV
+ * only if the instruction says so; the others always do.
+ */
+function headBackward(thread: i32, args: AttentionBackwardArguments, bh: i32, isFirst: bool): void {
   const T = args.T;
   const H = args.H;
   const D = args.D;
-  const accumulate = args.accumulateDQkv;
-  const C = usize(H) * D;
-  const ld = (C * 3) << 2;
-  const ldo = C << 2;
-  const at = usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-  const headOut = usize(bh / H) * T * ldo + ((usize(bh % H) * D) << 2);
-  const q = args.qkv + at;
-  const k = q + (C << 2);
-  const v = k + (C << 2);
-  const o = args.out + headOut;
-  const dO = args.dOut + headOut;
-  const dQ = args.dQkv + at;
-  const dK = dQ + (C << 2);
-  const dV = dK + (C << 2);
+  const ldq = usize(args.qStride) << 2;
+  const ldk = usize(args.kStride) << 2;
+  const ldv = usize(args.vStride) << 2;
+  const ldo = (usize(H) * D) << 2;
+  const accumulateDK = isFirst ? args.accumulateDK : 1;
+  const accumulateDV = isFirst ? args.accumulateDV : 1;
+  const h = bh % H;
+  const row = usize(bh / H) * T; // the sequence's first
+  const head = (usize(h) * D) << 2;
+  const shared = (usize(h / (H / args.G)) * D) << 2;
+  const q = args.q + row * ldq + head;
+  const k = args.k + row * ldk + shared;
+  const v = args.v + row * ldv + shared;
+  const o = args.out + row * ldo + head;
+  const dO = args.dOut + row * ldo + head;
+  const dQ = args.dQ + row * ldq + head;
+  const dK = args.dK + row * ldk + shared;
+  const dV = args.dV + row * ldv + shared;
+  const starts = args.starts ? args.starts + (row << 2) : 0;
   const panel = panelStride(NR, T);
-  const head = panel * panels(D, NR);
+  const packed = panel * panels(D, NR);
 
   const spare = scratch(thread);
   const masks = spare + 4096;
   const packedQ = masks + 64;
-  const packedK = packedQ + head;
-  const packedDO = packedK + head;
-  const stripK = packedDO + head;
+  const packedK = packedQ + packed;
+  const packedDO = packedK + packed;
+  const stripK = packedDO + packed;
   const stripV = stripK + panelBytes(NR, D);
   const corrections = stripV + panelBytes(NR, D);
   const P = corrections + (usize((T + 3) & ~3) << 2);
   const dS = P + ROW * (T + MR);
 
-  packColumns(packedQ, panel, q, ld, D, T, NR, 0, panels(D, NR));
-  packColumns(packedK, panel, k, ld, D, T, NR, 0, panels(D, NR));
+  packColumns(packedQ, panel, q, ldq, D, T, NR, 0, panels(D, NR));
+  if (isFirst) packColumns(packedK, panel, k, ldk, D, T, NR, 0, panels(D, NR));
   packColumns(packedDO, panel, dO, ldo, D, T, NR, 0, panels(D, NR));
   for (let t = 0; t < T; t++) store<f32>(corrections + (usize(t) << 2), rowDot(dO + ldo * t, o + ldo * t, D));
+  // The first block that a query sees depends on its document: then all of them add.
+  if (starts && !args.accumulateDQ) for (let t = 0; t < T; t++) memory.fill(dQ + ldq * t, 0, usize(D) << 2);
+  const accumulateDQ = starts ? 1 : args.accumulateDQ;
 
+  let readers = 0;
   for (let block = 0; block < T; block += KEYS) {
     const keys = min(KEYS, T - block);
+    let stripReaders = readers;
+    readers = readersOf(starts, block + keys - 1, readers, T);
     for (let key = block; key < block + keys; key += NR) {
       const width = min(NR, T - key);
       const lane = usize(key - block) << 2;
-      packRows(stripK, 0, k + ld * key, ld, width, D, NR, 0, 1);
-      packRows(stripV, 0, v + ld * key, ld, width, D, NR, 0, 1);
-      for (let t = key; t < T; t += MR) {
-        const row = ROW * (t - block) + lane;
+      stripReaders = readersOf(starts, key + width - 1, stripReaders, T);
+      packRows(stripK, 0, k + ldk * key, ldk, width, D, NR, 0, 1);
+      packRows(stripV, 0, v + ldv * key, ldv, width, D, NR, 0, 1);
+      for (let t = key; t < stripReaders; t += MR) {
+        const at = ROW * (t - block) + lane;
         const rows = min(MR, T - t);
-        microKernelOfRows(D, q + ld * t, ld, rows, stripK, P + row, ROW, 0, 0);
-        microKernelOfRows(D, dO + ldo * t, ldo, rows, stripV, dS + row, ROW, 0, 0);
+        microKernelOfRows(D, q + ldq * t, ldq, rows, stripK, P + at, ROW, 0, 0);
+        microKernelOfRows(D, dO + ldo * t, ldo, rows, stripV, dS + at, ROW, 0, 0);
       }
-      // A tile of columns that begins in the strip before, or one of rows, reads up to MR − 1 queries before the strip's first.
-      for (let t = max(block, key - MR + 1); t < key; t++) {
-        clear(P + ROW * (t - block) + lane, NR << 2);
-        clear(dS + ROW * (t - block) + lane, NR << 2);
-      }
+      // Tiles of rows or columns that reach over the strip read these queries as well, which do not see its keys.
+      clearRows(P + lane, dS + lane, max(block, key - MR + 1) - block, key - block);
       const first = ROW * (key - block) + lane;
-      stripBackward(P + first, dS + first, args, bh, key, corrections, masks);
+      stripBackward(P + first, dS + first, args, bh, key, stripReaders, corrections, masks);
+      clearRows(P + lane, dS + lane, stripReaders - block, readers - block);
     }
 
+    let tileReaders = block;
     for (let j = 0; j < keys; j += MR) {
       const key = block + j;
       const column = ROW * j + (j << 2); // queries before the tile's first key do not see it
       const b = panelBytes(NR, key);
       const rows = min(MR, keys - j);
-      sumOverQueries(T - key, P + column, packedDO + b, panel, dV + ld * key, ld, accumulate, rows, D, spare);
-      sumOverQueries(T - key, dS + column, packedQ + b, panel, dK + ld * key, ld, accumulate, rows, D, spare);
+      tileReaders = readersOf(starts, key + rows - 1, tileReaders, T);
+      const n = tileReaders - key;
+      sumOverQueries(n, P + column, packedDO + b, panel, dV + ldv * key, ldv, accumulateDV, rows, D, spare);
+      sumOverQueries(n, dS + column, packedQ + b, panel, dK + ldk * key, ldk, accumulateDK, rows, D, spare);
     }
-    const add = block > 0 ? 1 : accumulate;
+    const add = block > 0 ? 1 : accumulateDQ;
     for (let c = 0; c < D; c += NR) {
-      const b = packedK + panel * (c / NR) + panelBytes(NR, block);
       const columns = min(NR, D - c);
-      for (let t = block; t < T; t += MR) {
-        const seen = min(keys, t + MR - block); // the tile's last query sees no more
-        const to = dQ + ld * t + (usize(c) << 2);
-        tileOfRows(seen, dS + ROW * (t - block), ROW, min(MR, T - t), b, to, ld, 0, add, columns, spare);
+      for (let t = block; t < readers; t += MR) {
+        const from = max(0, startOf(starts, t) - block); // the tile's first query sees nothing before
+        const seen = min(keys, t + MR - block) - from; // its last query sees nothing after
+        const b = packedK + panel * (c / NR) + panelBytes(NR, block + from);
+        const to = dQ + ldq * t + (usize(c) << 2);
+        tileOfRows(seen, dS + ROW * (t - block) + (from << 2), ROW, min(MR, readers - t), b, to, ldq, 0, add, columns, spare);
       }
     }
   }
 }
 
-/** Of a strip of NR keys, from query `key` on: S becomes P, with dropout, and dP becomes dS. */
+/** End of the queries that see `key` or one before it, if `from` is not beyond it: those after it belong to later documents. */
+function readersOf(starts: usize, key: i32, from: i32, T: i32): i32 {
+  if (!starts) return T;
+  while (from < T && load<i32>(starts + (usize(from) << 2)) <= key) from++;
+  return from;
+}
+
+/** Of a strip of NR keys and the queries `key` … `end` − 1: S becomes P, with dropout, and dP becomes dS. */
 function stripBackward(
-  P: usize, dS: usize, args: AttentionBackwardArguments, bh: i32, key: i32, corrections: usize, masks: usize,
+  P: usize, dS: usize, args: AttentionBackwardArguments, bh: i32, key: i32, end: i32, corrections: usize, masks: usize,
 ): void {
   const T = args.T;
   const logSums = args.lse + ((usize(bh) * T) << 2);
@@ -146,23 +191,29 @@ function stripBackward(
   const scale = args.scale;
   const root: f32 = 1 / squareRoot(f32(args.D));
   const rowLength = u32((T + 3) & ~3);
-  for (let t = key; t < T; t++) {
+  const starts = args.starts ? args.starts + ((usize(bh / args.H) * T) << 2) : 0;
+  for (let t = key; t < end; t++) {
     const shift = load<f32>(logSums + (usize(t) << 2));
     const correction = load<f32>(corrections + (usize(t) << 2));
     const index = (u32(bh) * T + t) * rowLength + key;
     if (threshold) dropRow(dS, index, rng, site, threshold, scale, masks);
     probabilitiesAndScores(P, dS, root, shift, correction);
-    if (t < key + NR - 1) maskRow(P, dS, t - key);
+    if (t < key + NR - 1) maskLater(P, dS, t - key);
+    if (startOf(starts, t) > key) maskEarlier(P, dS, startOf(starts, t) - key);
     if (threshold) dropRow(P, index, rng, site, threshold, scale, masks);
     P += ROW;
     dS += ROW;
   }
 }
 
-/** Zeros, without the call into the system that memory.fill is: for a row or a few. `bytes`: a multiple of 16. */
-function clear(p: usize, bytes: usize): void {
-  const end = p + bytes;
-  for (; p < end; p += 16) v128.store(p, f32x4.splat(0));
+/** Zeros in rows `from` … `end` − 1 of a strip, without the system call that memory.fill is. */
+function clearRows(P: usize, dS: usize, from: i32, end: i32): void {
+  const zero = f32x4.splat(0);
+  for (let row = from; row < end; row++)
+    for (let l = 0; l < NR << 2; l += 16) {
+      v128.store(P + ROW * row + l, zero);
+      v128.store(dS + ROW * row + l, zero);
+    }
 }
 
 /** The gradients, D numbers each, of `rows` keys or values: Σ over n queries of a column of a block times a row that is packed at b. */
@@ -191,13 +242,23 @@ function probabilitiesAndScores(p: usize, dS: usize, root: f32, lse: f32, correc
   }
 }
 
-/** Zeros behind the diagonal: in lanes beyond the query's own key. */
-function maskRow(p: usize, dS: usize, last: i32): void {
+/** Zeros in the lanes of keys after `last`, the query's own. */
+function maskLater(p: usize, dS: usize, last: i32): void {
   const zero = f32x4.splat(0);
   for (let l = 0; l < NR; l += 4) {
     const at = l << 2;
     v128.store(p + at, lanesFrom(last + 1, l, zero, v128.load(p + at)));
     v128.store(dS + at, lanesFrom(last + 1, l, zero, v128.load(dS + at)));
+  }
+}
+
+/** Zeros in the lanes of keys before `first`, where the query's document begins. */
+function maskEarlier(p: usize, dS: usize, first: i32): void {
+  const zero = f32x4.splat(0);
+  for (let l = 0; l < NR; l += 4) {
+    const at = l << 2;
+    v128.store(p + at, lanesFrom(first, l, v128.load(p + at), zero));
+    v128.store(dS + at, lanesFrom(first, l, v128.load(dS + at), zero));
   }
 }
 

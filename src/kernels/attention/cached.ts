@@ -1,39 +1,65 @@
-/** Attention of a few new queries to all keys so far, which are kept. */
+/** Attention of a few new queries to all keys so far, in a KV cache. */
 import { AttentionCachedArguments } from '../generated/arguments';
 import { rowExp, rowMax } from '../normalisation';
 import { scratch } from '../scratch';
+import { barrier } from '../threads';
 import { loadPart, madd, squareRoot, storePart, sumFour, sumLanes } from '../vector';
+import { startOf } from './strip';
 
-/** One head at a time: its new keys and values into the cache, then each new query against all it may see. */
+/** New keys and values go into the cache; then each new query attends to all that it may see there. */
 export function attentionCached(thread: i32, threads: i32, args: AttentionCachedArguments): void {
+  const G = args.G;
+  const H = args.H;
+  const groupSize = H / G;
+  for (let bg = thread; bg < args.B * G; bg += threads) append(args, bg / G, bg % G);
+  if (G < H) barrier(threads); // else a thread reads only the heads that it has appended to itself
+  const scores = scratch(thread);
+  const root: f32 = 1 / squareRoot(f32(args.D));
+  for (let bh = thread; bh < args.B * H; bh += threads) attend(args, bh / H, bh % H, bh / groupSize, root, scores);
+}
+
+/** The new rows of key/value head g of sequence b into its cache. */
+function append(args: AttentionCachedArguments, b: i32, g: i32): void {
+  const T = args.T;
+  const bytes = usize(args.D) << 2;
+  const ldk = usize(args.kStride) << 2;
+  const ldv = usize(args.vStride) << 2;
+  const first = usize(b) * T;
+  const head = usize(g) * bytes;
+  const cache = usize(b * args.G + g) * args.capacity * bytes;
+  for (let t = first; t < first + T; t++) {
+    const row = cache + usize(load<i32>(args.positions + (t << 2))) * bytes;
+    memory.copy(args.keys + row, args.k + ldk * t + head, bytes);
+    memory.copy(args.values + row, args.v + ldv * t + head, bytes);
+  }
+}
+
+/**
+ * The new queries of head h of sequence b.
+ *
+ * @param group the key/value head they read, counted over all sequences
+ * @param root 1/√D
+ * @param scores working memory
+ */
+function attend(args: AttentionCachedArguments, b: i32, h: i32, group: i32, root: f32, scores: usize): void {
   const T = args.T;
   const H = args.H;
   const D = args.D;
-  const C = usize(H) * D;
-  const ld = (C * 3) << 2;
   const bytes = usize(D) << 2;
-  const root: f32 = 1 / squareRoot(f32(D));
-  const keys = args.keys;
-  const values = args.values;
-  const scores = scratch(thread);
-  for (let bh = thread; bh < args.B * H; bh += threads) {
-    const q = args.qkv + usize(bh / H) * T * ld + ((usize(bh % H) * D) << 2);
-    const cache = usize(bh) * args.capacity * bytes;
-    const at = args.positions + ((usize(bh / H) * T) << 2);
-    for (let t = 0; t < T; t++) {
-      const row = cache + usize(load<i32>(at + (usize(t) << 2))) * bytes;
-      memory.copy(keys + row, q + ld * t + (C << 2), bytes);
-      memory.copy(values + row, q + ld * t + (C << 3), bytes);
-    }
-    for (let t = 0; t < T; t++) {
-      const n = load<i32>(at + (usize(t) << 2)) + 1;
-      let j = 0;
-      for (; j + 4 <= n; j += 4) v128.store(scores + (usize(j) << 2), dotFour(q + ld * t, keys + cache + bytes * j, D));
-      for (; j < n; j++) store<f32>(scores + (usize(j) << 2), dot(q + ld * t, keys + cache + bytes * j, D));
-      const sum = rowExp(scores, scores, n, rowMax(scores, n), root);
-      const o = args.out + (((usize(bh / H) * T + t) * C) << 2) + ((usize(bh % H) * D) << 2);
-      weightedSum(scores, values + cache, o, n, D, 1 / sum);
-    }
+  const ldq = usize(args.qStride) << 2;
+  const cache = usize(group) * args.capacity * bytes;
+  const first = usize(b) * T;
+  const head = usize(h) * bytes;
+  for (let t = first; t < first + T; t++) {
+    const q = args.q + ldq * t + head;
+    const start = startOf(args.starts, i32(t));
+    const keys = args.keys + cache + bytes * start;
+    const n = load<i32>(args.positions + (t << 2)) + 1 - start;
+    let j = 0;
+    for (; j + 4 <= n; j += 4) v128.store(scores + (usize(j) << 2), dotFour(q, keys + bytes * j, D));
+    for (; j < n; j++) store<f32>(scores + (usize(j) << 2), dot(q, keys + bytes * j, D));
+    const sum = rowExp(scores, scores, n, rowMax(scores, n), root);
+    weightedSum(scores, args.values + cache + bytes * start, args.out + bytes * H * t + head, n, D, 1 / sum);
   }
 }
 

@@ -1,4 +1,4 @@
-/** What forward and backward do alike to the numbers of a strip: the diagonal, and dropout. */
+/** What forward and backward pass do alike: documents, the diagonal, dropout. */
 
 /** Lanes of a row of a strip that begins `lane` lanes into it: from lane `from` on they keep their value, before it they become `fill`. */
 // @ts-ignore: decorator
@@ -12,4 +12,11 @@ export function lanesFrom(from: i32, lane: i32, v: v128, fill: v128): v128 {
 @inline
 export function keep(p: usize, mask: v128, factor: v128): void {
   v128.store(p, v128.and(f32x4.mul(v128.load(p), factor), mask));
+}
+
+/** Where the document of a position begins; without starts, at 0. */
+// @ts-ignore: decorator
+@inline
+export function startOf(starts: usize, position: i32): i32 {
+  return starts ? load<i32>(starts + (usize(position) << 2)) : 0;
 }

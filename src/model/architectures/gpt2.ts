@@ -2,7 +2,7 @@
  * GPT-2 (Radford et al. 2019), and the pieces of the original Transformer (Vaswani et al. 2017) that can stand in for its
  * own: LayerNorm after the residual sums, ReLU, sinusoidal positions.
  */
-import type { Value } from '../../autodiff/graph.ts';
+import { splitChannels, type Value } from '../../autodiff/graph.ts';
 import { cachedAttention } from '../../autodiff/ops/attention.ts';
 import type { Tape } from '../../autodiff/tape.ts';
 import { UsageError } from '../../errors.ts';
@@ -128,7 +128,7 @@ const activationOps = { gelu_new: 'gelu', gelu: 'geluErf', relu: 'relu' } as con
 
 /** A stack of blocks, each of which reads the residual stream x twice and adds what attention and the MLP make of it. */
 function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: ForwardInputs): ForwardPass {
-  const { nLayer, nHead, norm, layerNormEpsilon } = config;
+  const { nLayer, nHead, nEmbd, norm, layerNormEpsilon } = config;
   const randomness = { rng: inputs.rng, probability: inputs.dropout };
   let sites = 0; // every dropout draws from its own site
   const dropout = (x: Value): Value => {
@@ -144,11 +144,12 @@ function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: Forwar
   const attention = (x: Value, l: number): Value => {
     const qkv = linear(x, `h.${l}.attn.c_attn`); // [B,T,3C]
     qkvs.push(qkv);
+    const [q, k, v] = splitChannels(qkv, 3); // each [B,T,C]
     const cache = inputs.caches?.[l];
     const y = t.scope(`h.${l}.attn`, () =>
       cache === undefined
-        ? t.attention(qkv, nHead, randomness, sites++)
-        : cachedAttention(t, qkv, inputs.positions, cache),
+        ? t.attention({ q, k, v }, nEmbd / nHead, randomness, sites++)
+        : cachedAttention(t, { q, k, v }, inputs.positions, cache),
     ); // [B,T,C]
     return dropout(linear(y, `h.${l}.attn.c_proj`)); // [B,T,C]
   };
