@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { trainBaselines, type Baselines, type TrainedBaselines } from '../evaluate/baselines/baselines.ts';
 import type { TokenizedText } from '../evaluate/tokenized-text.ts';
-import { readTrainingText } from '../evaluate/training-text.ts';
+import { readTrainingText, type OtherText } from '../evaluate/training-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { whileReporting } from './activity.ts';
 import { startShare } from './progress-bar.ts';
@@ -22,7 +22,7 @@ export type BaselineReader = (
 ) => (file: string, text: TokenizedText, characters: number) => BaselineEvaluation;
 
 /** @param instead the training text to use, see readTrainingText */
-export function baselineReader(instead: string | undefined): BaselineReader {
+export function baselineReader(instead: OtherText | undefined): BaselineReader {
   const trained = new Map<string, TrainedBaselines>();
   const measured = new Map<string, Baselines>();
   return (model, tokenizer) => {

@@ -5,7 +5,7 @@ import {
   type Memorization,
   type WritingOptions,
 } from '../evaluate/memorization/memorization.ts';
-import { readTrainingText, type TrainingText } from '../evaluate/training-text.ts';
+import { readTrainingText, type OtherText, type TrainingText } from '../evaluate/training-text.ts';
 import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { startActivity, whileReporting, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';
@@ -15,7 +15,7 @@ import { print, printable, stdoutColors } from './terminal.ts';
 
 export interface MemorizationFlags extends WritingOptions {
   readonly threads?: number;
-  readonly baselineText?: string;
+  readonly baselineText?: OtherText | undefined;
   readonly json?: true;
 }
 

@@ -1,6 +1,7 @@
 /** What `gpt eval` measured, as people and as programs read it. */
 import type { TokenBaseline } from '../evaluate/baselines/baselines.ts';
 import type { Measures } from '../evaluate/measures.ts';
+import { replacementsToJson } from './decoding-options.ts';
 import type { BaselineEvaluation } from './eval-baselines.ts';
 import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
 import { printable, stdoutColors } from './terminal.ts';
@@ -12,6 +13,8 @@ export interface Evaluation extends Measures {
   readonly stride: number;
   readonly vocabSize: number;
   readonly baselines: BaselineEvaluation | undefined;
+  /** How many characters are U+FFFD in place of bytes that are not text. */
+  readonly replaced?: number | undefined;
 }
 
 export const toJson = (found: Evaluation) => ({
@@ -21,6 +24,8 @@ export const toJson = (found: Evaluation) => ({
   tokens: found.tokens,
   characters: found.characters,
   bytes: found.bytes,
+  ...(found.replaced !== undefined &&
+    replacementsToJson([{ replaced: found.replaced, characters: found.characters }])),
   unknown_tokens: found.unknown,
   ...costsToJson(found),
   accuracy_at_1: found.accuracyAt1,

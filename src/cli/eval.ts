@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import { UsageError, UserError } from '../errors.ts';
+import { replacementsIn } from '../data/replacements.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measure } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
-import { corpusRecord, readSplit, splits, type Split } from '../evaluate/training-text.ts';
+import { corpusRecord, readSplit, splits, type OtherText, type Split } from '../evaluate/training-text.ts';
 import { noReport } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { baselineReader, type BaselineReader } from './eval-baselines.ts';
@@ -15,6 +16,13 @@ import { notes, showComparison, showMeasures, toJson, type Evaluation } from './
 import { tokenPrinter } from './eval-tokens.ts';
 import { whileDoing, whileReporting } from './activity.ts';
 import { countFiles } from './corpus-summary.ts';
+import {
+  decodingOf,
+  encodingErrorsOption,
+  encodingOption,
+  warnOfReplacements,
+  type DecodingFlags,
+} from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
 import {
@@ -33,7 +41,7 @@ import { printJson } from './json-output.ts';
 import { notice, print, printable } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 
-interface Flags {
+interface Flags extends DecodingFlags {
   readonly model?: readonly string[];
   readonly threads?: number;
   readonly split?: Split;
@@ -46,7 +54,6 @@ interface Flags {
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly seed?: number;
-  readonly encodingErrors: 'strict' | 'replace';
   readonly json?: true;
 }
 
@@ -88,9 +95,8 @@ export function register(command: Command): void {
       ),
     )
     .addOption(threadsOption())
-    .addOption(
-      option('--encoding-errors <what>', 'strict or replace', choice(['strict', 'replace']), 'strict'),
-    )
+    .addOption(encodingOption())
+    .addOption(encodingErrorsOption())
     .option('--json', 'print JSON, a line for each model and text')
     .action(evaluate);
   command.optionsGroup('What the model has by heart:');
@@ -115,14 +121,14 @@ async function evaluate(files: string[], flags: Flags): Promise<void> {
   checkUsage(files, flags);
   const models = flags.model ?? [chosenModel(undefined)];
   if (flags.memorization) {
-    await evaluateMemorization(models, { ...WRITING, ...flags });
+    await evaluateMemorization(models, { ...WRITING, ...flags, baselineText: baselineText(flags) });
     return;
   }
   if (files.length === 0 && flags.split === undefined)
     noticeIfTyped('the text', '--split val takes it from the corpus of the model.');
   else noticeIfTextTyped([...files, flags.baselineText]);
   const texts = flags.split === undefined ? namedTexts(files, flags) : splitText(flags.split, flags);
-  const baselines = flags.baselines ? baselineReader(flags.baselineText) : undefined;
+  const baselines = flags.baselines ? baselineReader(baselineText(flags)) : undefined;
   const evaluations: Evaluation[] = [];
   for (const model of models)
     for await (const evaluation of evaluateModel(model, texts, baselines, flags)) {
@@ -142,6 +148,12 @@ function checkUsage(files: readonly string[], flags: Flags): void {
     throw new UsageError(
       "--split takes the text from the model's own corpus; leave the files out, or --split",
     );
+  if (flags.encoding !== undefined && flags.baselineText === undefined)
+    for (const name of ['split', 'memorization'] as const)
+      if (flags[name] !== undefined)
+        throw new UsageError(`--encoding and --${name} exclude each other`, {
+          hint: 'a run notes the encoding of its corpus, which is read in it again',
+        });
   if (flags.tokens && flags.baselines) throw new UsageError('--tokens and --baselines exclude each other');
   const measures = ['split', 'stride', 'tokens', 'baselines'] as const;
   for (const name of measures)
@@ -172,6 +184,8 @@ interface ModelText {
   readonly file: string;
   readonly text: TokenizedText;
   readonly characters: number;
+  /** Undefined for a part of a model's corpus, which is read as its run read it. */
+  readonly replaced?: number;
 }
 type TextReader = (model: string, tokenizer: Tokenizer) => ModelText[];
 
@@ -185,14 +199,24 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
     });
   const corpora = (files.length === 0 ? ['-'] : files).map((file) => ({
     file: file === '-' ? 'stdin' : file,
-    corpus: reporting(() => openCorpus([file], flags, (activity, done) => report(activity, done))),
+    corpus: reporting(() =>
+      openCorpus([file], decodingOf(flags), (activity, done) => report(activity, done)),
+    ),
   }));
   for (const { file, corpus } of corpora) tellFiles(file, corpus);
+  let warned = false; // once, not for every model
   return (model, tokenizer) => {
     const texts = corpora.map(({ file, corpus }) => {
       const text = reporting(() => readTokenizedText(corpus, tokenizer));
-      return { file, text, characters: corpus.facts.characters };
+      const { characters, replaced } = corpus.facts;
+      return { file, text, characters, replaced };
     });
+    if (!warned)
+      warnOfReplacements(
+        corpora.map((each) => replacementsIn(each.corpus)),
+        flags.encoding,
+      );
+    warned = true;
     for (const { file, corpus } of corpora) warnOfTrainingText(model, file, corpus);
     return texts;
   };
@@ -222,11 +246,14 @@ function recordedHash(model: string): string | undefined {
   }
 }
 
+const baselineText = ({ baselineText: path, ...flags }: Flags): OtherText | undefined =>
+  path === undefined ? undefined : { ...flags, path };
+
 /** A part of each model's corpus. */
 const splitText =
   (name: Split, flags: Flags): TextReader =>
   (model, tokenizer) => [
-    whileReporting((report) => readSplit(model, tokenizer, name, flags.baselineText, report)),
+    whileReporting((report) => readSplit(model, tokenizer, name, baselineText(flags), report)),
   ];
 
 /** One model on all texts. With --tokens it prints what each token costs, and yields nothing. */
@@ -253,7 +280,7 @@ async function* evaluateModel(
     const scorer = openScorer(folder, backend, Math.max(...lengths), flags);
     // On the terminal where the tokens appear, they are the progress, and a bar would draw over them.
     const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
-    for (const [i, { file, text, characters }] of texts.entries()) {
+    for (const [i, { file, text, characters, replaced }] of texts.entries()) {
       const start = before;
       before += text.ids.length;
       const scores = scorer.scores(text, (done) => share?.update((start + done * text.ids.length) / total));
@@ -268,6 +295,7 @@ async function* evaluateModel(
           ...measures,
           model,
           file,
+          replaced,
           stride: scorer.stride,
           vocabSize: folder.config.vocabSize,
           baselines: baselinesOf[i],

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { chunksOf } from '../data/file-chunks.ts';
-import { decodeText } from '../data/decode-text.ts';
+import { decodeText, startDecoding } from '../data/decode-text.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { encodePrompt, type Unk } from '../generate/prompt.ts';
 import { readActivations, type Activations } from '../inspect/activations.ts';
@@ -126,7 +126,7 @@ async function whileReading(
 /** All of stdin, without the line break that `echo` adds. @throws UserError if it is empty */
 function stdinText(): string {
   noticeIfTyped('the text');
-  const text = [...decodeText(chunksOf(0), 'stdin', { encodingErrors: 'strict' })].join('');
+  const text = [...decodeText(chunksOf(0), startDecoding('stdin'))].join('');
   const trimmed = text.replace(/\r?\n$/, '');
   if (trimmed === '')
     throw new UserError('stdin has no text', { hint: 'pipe a text in, or give it in place of -' });

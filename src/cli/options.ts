@@ -15,6 +15,8 @@ export interface Value<T> {
   read(text: string): T | undefined;
   /** What a shell can offer here: one of these words, or the name of a file. */
   readonly completes?: readonly string[] | 'path';
+  /** What to do instead, about a text that is not accepted. */
+  hint?(text: string): string;
 }
 
 const values = new WeakMap<Option | Argument, Value<unknown>>();
@@ -66,7 +68,13 @@ export const variableOf = (made: Option): string | undefined => environment.get(
 
 function readValue<T>(name: string, value: Value<T>, text: string): T {
   const result = value.read(text);
-  if (result === undefined) throw new UsageError(`${name}: ${shownJson(text)} is not ${value.expected}`);
+  if (result === undefined) {
+    const hint = value.hint?.(text);
+    throw new UsageError(
+      `${name}: ${shownJson(text)} is not ${value.expected}`,
+      hint === undefined ? undefined : { hint },
+    );
+  }
   return result;
 }
 

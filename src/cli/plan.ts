@@ -16,6 +16,7 @@ import {
 } from '../format.ts';
 import { startActivity } from './activity.ts';
 import { describeCorpus } from './corpus-summary.ts';
+import { replacementsToJson, warnOfReplacements } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { argument, choice, filePath, number, option, wholeNumber } from './options.ts';
 import { addRunOptions } from './run-options.ts';
@@ -123,6 +124,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
   const rows = devicesFor({ device, devices: count, peak, utilization, price } as HardwareFlags).map(
     (each) => ({ ...each, ...costOn(each, { flops: planned.flops, stateBytes: planned.stateBytes, count }) }),
   );
+  warnOfReplacements(planned.replacements, planned.settings.encoding);
   if (json) await printJson(asJson(planned, rows, count), 2);
   else await print(describe(planned, rows, count));
 }
@@ -228,7 +230,10 @@ const corpusAsJson = (
 ) => ({ files, left_out: leftOut, bytes, characters, sha256, crlf, is_sorted: isSorted, tokens });
 
 const asJson = (plan: RunPlan, rows: readonly Row[], count: number) => ({
-  corpus: plan.corpus && corpusAsJson(plan.corpus, plan.textTokens),
+  corpus: plan.corpus && {
+    ...corpusAsJson(plan.corpus, plan.textTokens),
+    ...replacementsToJson(plan.replacements),
+  },
   model: { ...plan.config, parameters: plan.parameters, parts: plan.parts },
   training: {
     steps: plan.steps,

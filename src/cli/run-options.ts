@@ -5,6 +5,7 @@ import { presetNames } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import { optimizerNames } from '../train/optimizer.ts';
 import { scheduleNames } from '../train/schedule.ts';
+import { encodingErrorsOption, encodingOption } from './decoding-options.ts';
 import { modelFolder, threadsOption } from './model-options.ts';
 import { choice, filePath, number, option, seed, wholeNumber } from './options.ts';
 
@@ -60,9 +61,8 @@ export function addRunOptions(command: Command): void {
     .addOption(
       option('--val-file <file>', 'validate on this text instead', filePath).conflicts('valFraction'),
     )
-    .addOption(
-      option('--encoding-errors <what>', 'strict (default) or replace', choice(['strict', 'replace'])),
-    );
+    .addOption(encodingOption())
+    .addOption(encodingErrorsOption());
   command.optionsGroup('Training:');
   command
     .addOption(

@@ -6,9 +6,10 @@ import type { Command } from 'commander';
 import { makeFolder } from '../write-file.ts';
 import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { openCorpus, type Corpus } from '../data/corpus.ts';
-import { decodeText } from '../data/decode-text.ts';
+import { countCharacters, openCorpus, type Corpus } from '../data/corpus.ts';
+import { decodeText, startDecoding } from '../data/decode-text.ts';
 import { chunksOf } from '../data/file-chunks.ts';
+import { replacementsIn } from '../data/replacements.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
@@ -20,6 +21,14 @@ import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { formatNumber, formatPercent, formatTable } from '../format.ts';
 import { whileReporting } from './activity.ts';
 import { againstSorted, describeCorpus, SORTED } from './corpus-summary.ts';
+import {
+  decodingOf,
+  encodingErrorsOption,
+  encodingOption,
+  replacementsToJson,
+  warnOfReplacements,
+  type DecodingFlags,
+} from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, choice, filePath, option, wholeNumber } from './options.ts';
@@ -28,7 +37,7 @@ import { forStdout, notice, print, printable, warn } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 import { describeVocabulary } from './vocabulary-summary.ts';
 
-interface Flags {
+interface Flags extends DecodingFlags {
   readonly tokenizer: TokenizerKind;
   readonly minFrequency: number;
   readonly vocabSize?: number;
@@ -36,7 +45,6 @@ interface Flags {
   readonly encode?: true;
   readonly decode?: true;
   readonly model?: string;
-  readonly encodingErrors: 'strict' | 'replace';
   readonly json?: true;
 }
 
@@ -54,9 +62,8 @@ export function register(command: Command): void {
     )
     .addOption(option('--vocab-size <n>', 'at most so many tokens (bpe: 1024)', wholeNumber({ min: 2 })))
     .addOption(option('-o, --out-dir <folder>', 'write tokenizer.json and tokens.bin there', filePath))
-    .addOption(
-      option('--encoding-errors <what>', 'strict or replace', choice(['strict', 'replace']), 'strict'),
-    )
+    .addOption(encodingOption())
+    .addOption(encodingErrorsOption())
     .option('--json', 'print the statistics as JSON');
   command.optionsGroup('As a filter, with a tokenizer that is there already:');
   command
@@ -86,12 +93,13 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   noticeIfTextTyped(paths);
   const { corpus, tokenizer, counts } = whileReporting((report) => tokenizeAll(paths, flags, report));
   const total = counts.reduce((a, b) => a + b, 0);
-  const { isSorted, ...facts } = corpus.facts;
+  const { isSorted, replaced: _replaced, ...facts } = corpus.facts;
   const statistics = {
     files: corpus.files.length,
     left_out: corpus.leftOut,
     ...facts,
     is_sorted: isSorted,
+    ...replacementsToJson([corpus.facts]),
     tokens: total,
     vocabulary: tokenizer.vocabSize,
     unknown_tokens: tokenizer.unkId === undefined ? 0 : counts[tokenizer.unkId],
@@ -103,6 +111,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     const text = describeCorpus({ ...corpus, ...corpus.facts });
     await print(`${table(text, tokenizer, counts, statistics)}\n`);
   }
+  warnOfReplacements([replacementsIn(corpus)], flags.encoding);
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warn(unspaced);
   if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
@@ -121,7 +130,7 @@ function tokenizeAll(
   report: Report,
 ): { readonly corpus: Corpus; readonly tokenizer: Tokenizer; readonly counts: Float64Array } {
   const { model, outDir, minFrequency, vocabSize: maxSize } = flags;
-  const corpus = openCorpus(paths, flags, report);
+  const corpus = openCorpus(paths, decodingOf(flags), report);
   const { vocabulary } = tokenizers[flags.tokenizer];
   const tokenizer =
     model === undefined
@@ -224,8 +233,14 @@ async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
     for (const id of ids) text += id + (tokenizer.vocabulary[id].endsWith('\n') ? '\n' : ' ');
     if (text !== '') await print(text);
   };
-  for (const piece of decodeText(chunksOf(0), 'stdin', flags)) await show(encoder.push(piece));
+  const decoding = startDecoding('stdin', decodingOf(flags));
+  let characters = 0;
+  for (const piece of decodeText(chunksOf(0), decoding)) {
+    characters += countCharacters(piece);
+    await show(encoder.push(piece));
+  }
   await show(encoder.end());
+  warnOfReplacements([{ paths: ['-'], replaced: decoding.replaced, characters }], flags.encoding);
   if (unknown > 0)
     notice(
       unkId === undefined

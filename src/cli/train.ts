@@ -6,6 +6,7 @@ import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/se
 import type { TrainEvent } from '../train/loop.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
 import { startActivity } from './activity.ts';
+import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
@@ -135,7 +136,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;
-  if (json) await printJson(summary(result));
+  if (json) await printJson(summary(result, plan!));
   else printEnd(result, { seconds, plan: plan!, lastEvaluation });
   // For m=$(gpt train book.txt). On a terminal the lines above say it already.
   if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
@@ -162,11 +163,15 @@ function optionsFor(
   };
 }
 
-const summary = ({ folder, reason, progress, validationLoss, profile }: TrainResult) => ({
+const summary = (
+  { folder, reason, progress, validationLoss, profile }: TrainResult,
+  { replacements }: TrainPlan,
+) => ({
   folder,
   reason,
   steps: progress.step,
   best_step: progress.bestStep,
   val_loss: validationLoss ?? null,
+  ...replacementsToJson(replacements),
   ...(profile && { profile }),
 });

@@ -4,7 +4,8 @@ import { statSync, type BigIntStats } from 'node:fs';
 import { UserError, UsageError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { noReport, type Report } from '../reporting.ts';
-import { decodeText, type DecodingOptions } from './decode-text.ts';
+import { decodeText, startDecoding, type DecodingOptions } from './decode-text.ts';
+import { isMultibyte } from './encodings.ts';
 import { chunksOf, fileChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
 import { sortedLines } from './sorted-lines.ts';
@@ -16,6 +17,8 @@ export interface CorpusFacts {
   readonly bytes: number;
   /** In Unicode code points. */
   readonly characters: number;
+  /** How many of the characters are U+FFFD in place of bytes that are not text. */
+  readonly replaced: number;
   /** SHA-256 over all bytes, in hexadecimal: resuming refuses another corpus. */
   readonly sha256: string;
   /** Whether some lines end in \r\n. They are kept as they are. */
@@ -71,7 +74,8 @@ export function openCorpus(
       let bytes = 0;
       let characters = 0;
       let crlf = false;
-      let pairs = false;
+      let replaced = 0;
+      let pairs = options.encoding !== undefined && isMultibyte(options.encoding);
       let piece = '';
       let last = ''; // the last piece of the files so far
       const count = (chunk: Uint8Array): void => {
@@ -98,20 +102,22 @@ export function openCorpus(
             yield chunk;
           }
         };
-        for (const text of decodeText(counted(), name(path), options)) {
+        const decoding = startDecoding(name(path), options);
+        for (const text of decodeText(counted(), decoding)) {
           piece += text;
           last = text;
           if (piece.length < PIECE) continue;
           yield inspected(piece);
           piece = '';
         }
+        replaced += decoding.replaced;
       }
       if (piece !== '') yield inspected(piece);
       if (characters === 0)
         throw new UserError(`${paths.map(name).join(', ')}: there is no text in it`, {
           hint: 'give a text that is not empty',
         });
-      facts = { bytes, characters, sha256: hash.digest('hex'), crlf, isSorted: lines.isSorted() };
+      facts = { bytes, characters, replaced, sha256: hash.digest('hex'), crlf, isSorted: lines.isSorted() };
     },
     get facts() {
       if (facts === undefined) throw new Error('the corpus has not been read to its end');
@@ -201,7 +207,7 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
   kept.set(path, chunks);
 }
 
-/** A byte of these is in every character that takes two UTF-16 units: F0 … F4 in UTF-8, D8 … DB in UTF-16. */
+/** One of these bytes is in every character that takes two UTF-16 units: F0 … F4 in UTF-8, D8 … DB in UTF-16. */
 const PAIR_BYTES = [0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xd8, 0xd9, 0xda, 0xdb];
 
 /** Nine searches for a byte, each as fast as memory, spare most texts a loop over their characters. */

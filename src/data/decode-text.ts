@@ -1,142 +1,213 @@
-/** Bytes to text, in pieces: UTF-8 with or without a byte order mark, UTF-16 with one. */
+/** Bytes to text, in pieces: UTF-8, UTF-16 with a byte order mark, or an encoding that the user names. */
 import { UserError } from '../errors.ts';
+import { isMultibyte, UTF8 } from './encodings.ts';
+import { isUnicode, occurrences, REPLACEMENT, unicodeDecoder, type UnicodeEncoding } from './unicode.ts';
 
+/** Hints name the flag of an option only where the option is given: not every command has these flags. */
 export interface DecodingOptions {
-  /** What becomes of bytes that are not text: an error that says where they are, or U+FFFD, the replacement character. */
-  readonly encodingErrors: 'strict' | 'replace';
+  /** Canonical name of the encoding; default UTF-8. A byte order mark takes precedence, as in browsers. */
+  readonly encoding?: string | undefined;
+  /** What becomes of bytes that are not text: an error that says where they are (default), or U+FFFD. */
+  readonly encodingErrors?: 'strict' | 'replace' | undefined;
 }
 
-type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be';
+/** Bytes that are not text in the encoding they are read in. */
+export class NotText extends UserError {
+  /** True if it is a NUL, which no text has in any encoding. */
+  readonly isBinary: boolean;
+  constructor(message: string, { isBinary, hint }: { isBinary: boolean; hint: string }) {
+    super(message, { hint });
+    this.isBinary = isBinary;
+  }
+}
 
-/**
- * Decodes chunks of bytes that may be cut anywhere.
- *
- * @param name for error messages: the file
- * @throws UserError naming the byte offset of what is not text: an invalid sequence, or a NUL
- */
-export function* decodeText(
-  chunks: Iterable<Uint8Array>,
+/** Decodes one text that comes in chunks; where it is cut makes no difference. */
+export interface TextDecoding {
+  /** The characters that are complete now. @throws NotText */
+  push(bytes: Uint8Array): string;
+  /** The rest. @throws NotText */
+  end(): string;
+  /** How many U+FFFD are in the text in place of bytes that are not text. */
+  readonly replaced: number;
+  /** True if one of them is in place of a NUL: the bytes are binary data. */
+  readonly hasNul: boolean;
+}
+
+/** Starts to decode a text. @param name of the file, for error messages */
+export function startDecoding(name: string, options: DecodingOptions = {}): TextDecoding {
+  let decoding: TextDecoding | undefined;
+  let held: Uint8Array = new Uint8Array(0); // what may be the start of a byte order mark
+  const start = (bytes: Uint8Array): string => {
+    const mark = byteOrderMark(bytes);
+    const encoding = mark?.encoding ?? options.encoding ?? UTF8;
+    const length = mark?.bytes.length ?? 0;
+    decoding = isUnicode(encoding)
+      ? unicodeDecoding(encoding, name, length, options)
+      : legacyDecoding(encoding, name, options);
+    return decoding.push(bytes.subarray(length));
+  };
+  return {
+    push(bytes) {
+      if (decoding !== undefined) return decoding.push(bytes);
+      const all = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+      if (!mayBecomeMark(all)) return start(all);
+      held = Uint8Array.from(all);
+      return '';
+    },
+    end() {
+      const text = decoding === undefined ? start(held) : '';
+      return text + decoding!.end();
+    },
+    get replaced() {
+      return decoding?.replaced ?? 0;
+    },
+    get hasNul() {
+      return decoding?.hasNul ?? false;
+    },
+  };
+}
+
+/** The text of chunks of bytes. @throws NotText */
+export function* decodeText(chunks: Iterable<Uint8Array>, decoding: TextDecoding): Generator<string> {
+  for (const chunk of chunks) {
+    const text = decoding.push(chunk);
+    if (text !== '') yield text;
+  }
+  const rest = decoding.end();
+  if (rest !== '') yield rest;
+}
+
+const MARKS: readonly { readonly encoding: UnicodeEncoding; readonly bytes: readonly number[] }[] = [
+  { encoding: 'utf-8', bytes: [0xef, 0xbb, 0xbf] },
+  { encoding: 'utf-16le', bytes: [0xff, 0xfe] },
+  { encoding: 'utf-16be', bytes: [0xfe, 0xff] },
+];
+
+const byteOrderMark = (text: Uint8Array): (typeof MARKS)[number] | undefined =>
+  MARKS.find(({ bytes }) => bytes.every((byte, i) => byte === text[i]));
+
+/** True if the next byte decides whether these few are a byte order mark. */
+const mayBecomeMark = (text: Uint8Array): boolean =>
+  MARKS.some(({ bytes }) => text.length < bytes.length && text.every((byte, i) => byte === bytes[i]));
+
+/** @param start offset of the first byte, behind the byte order mark */
+function unicodeDecoding(
+  encoding: UnicodeEncoding,
   name: string,
-  { encodingErrors }: DecodingOptions,
-): Generator<string> {
-  let encoding: Encoding | undefined;
-  let held = new Uint8Array(0); // bytes of a character that the next chunk completes
-  let offset = 0; // of `held` in the file
-  const decode = (bytes: Uint8Array): string => {
-    if (encodingErrors === 'replace') return lenient(encoding!, bytes);
-    const text = strict(encoding!, bytes, name, offset);
-    // Bytes are searched many times faster than text is.
-    const nul = encoding === 'utf-8' ? bytes.indexOf(0) : 2 * text.indexOf('\0');
-    if (nul >= 0) throw binaryFile(name, offset + nul);
+  start: number,
+  options: DecodingOptions,
+): TextDecoding {
+  const { completeLength, decode, replacementsIn, firstInvalid, nulAt } = unicodeDecoder(encoding);
+  let held: Uint8Array = new Uint8Array(0); // bytes of a character that the next chunk completes
+  let offset = start; // of `held` in the file
+  let replaced = 0;
+  let hasNul = false;
+  const lenient = (bytes: Uint8Array): string => {
+    const decoded = decode(bytes, false);
+    const text = decoded.replaceAll('\0', REPLACEMENT);
+    hasNul ||= text !== decoded;
+    if (text.includes(REPLACEMENT)) replaced += occurrences(text, REPLACEMENT) - replacementsIn(bytes);
     return text;
   };
-  for (const chunk of chunks) {
-    let bytes: Uint8Array = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    if (encoding === undefined) {
-      if (bytes.length < 3) {
-        held = Uint8Array.from(bytes);
-        continue;
-      }
-      const mark = byteOrderMark(bytes);
-      encoding = mark.encoding;
-      offset = mark.length;
-      bytes = bytes.subarray(mark.length);
+  const strict = (bytes: Uint8Array): string => {
+    let text: string | undefined;
+    try {
+      text = decode(bytes, true);
+    } catch {
+      // A NUL is the better explanation, wherever it is.
     }
-    const end = completeLength(encoding, bytes);
-    held = Uint8Array.from(bytes.subarray(end));
-    if (end > 0) yield decode(bytes.subarray(0, end));
-    offset += end;
-  }
-  if (encoding === undefined) {
-    const mark = byteOrderMark(held);
-    encoding = mark.encoding;
-    offset = mark.length;
-    held = held.subarray(mark.length);
-  }
-  if (held.length > 0) yield decode(held);
+    const nul = nulAt(bytes, text);
+    if (nul >= 0) throw binaryFile(name, offset + nul, options);
+    if (text !== undefined) return text;
+    const at = offset + firstInvalid(bytes);
+    throw notInEncoding(`${name}: byte ${at} is not valid ${encoding.toUpperCase()}`, options);
+  };
+  const decodeAll = options.encodingErrors === 'replace' ? lenient : strict;
+  return {
+    push(chunk) {
+      const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      const end = completeLength(bytes);
+      held = Uint8Array.from(bytes.subarray(end));
+      const text = end > 0 ? decodeAll(bytes.subarray(0, end)) : '';
+      offset += end;
+      return text;
+    },
+    end: () => (held.length > 0 ? decodeAll(held) : ''),
+    get replaced() {
+      return replaced;
+    },
+    get hasNul() {
+      return hasNul;
+    },
+  };
 }
 
-function byteOrderMark(bytes: Uint8Array): { encoding: Encoding; length: number } {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return { encoding: 'utf-8', length: 3 };
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return { encoding: 'utf-16le', length: 2 };
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return { encoding: 'utf-16be', length: 2 };
-  return { encoding: 'utf-8', length: 0 };
-}
-
-/** How many bytes hold whole characters: a cut character at the end waits for the next chunk. */
-function completeLength(encoding: Encoding, bytes: Uint8Array): number {
-  const n = bytes.length;
-  if (encoding !== 'utf-8') {
-    const even = n - (n % 2);
-    if (even < 2) return even;
-    const high = encoding === 'utf-16le' ? bytes[even - 1] : bytes[even - 2];
-    return high >= 0xd8 && high < 0xdc ? even - 2 : even; // the first half of a pair
-  }
-  for (let back = 1; back <= Math.min(3, n); back++) {
-    const byte = bytes[n - back];
-    if (byte < 0x80) return n;
-    if (byte >= 0xc0) {
-      const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return length > back ? n - back : n;
+/**
+ * An encoding other than Unicode's. `TextDecoder` carries its state from chunk to chunk, and writes U+FFFD for what is
+ * invalid: no such encoding has a character for it but GB 18030, where it is a trace of an earlier loss, and counted as one.
+ */
+function legacyDecoding(encoding: string, name: string, options: DecodingOptions): TextDecoding {
+  const decoder = new TextDecoder(encoding);
+  let offset = 0; // of the next chunk, in bytes
+  let lines = 1; // up to it
+  let replaced = 0;
+  let hasNul = false;
+  const lenient = (decoded: string): string => {
+    const text = decoded.replaceAll('\0', REPLACEMENT);
+    hasNul ||= text !== decoded;
+    replaced += occurrences(text, REPLACEMENT);
+    return text;
+  };
+  const strict = (text: string, bytes: Uint8Array): string => {
+    const nul = bytes.indexOf(0);
+    if (nul >= 0) throw binaryFile(name, offset + nul, options);
+    const invalid = text.indexOf(REPLACEMENT);
+    if (invalid >= 0) {
+      // Only where each character is a byte does its place in the text tell that in the file.
+      const place = isMultibyte(encoding)
+        ? `line ${lines + occurrences(text.slice(0, invalid), '\n')} has bytes that are`
+        : `byte ${offset + invalid} is`;
+      throw notInEncoding(`${name}: ${place} not valid ${encoding}`, options);
     }
-  }
-  return n;
+    offset += bytes.length;
+    lines += isMultibyte(encoding) ? occurrences(text, '\n') : 0;
+    return text;
+  };
+  const checked = options.encodingErrors === 'replace' ? lenient : strict;
+  return {
+    // In one call without `stream`, Node 20 reads windows-1252 as ISO 8859-1: 0x80 is a control character then, not €.
+    push: (bytes) => checked(decoder.decode(bytes, { stream: true }), bytes),
+    end: () => checked(decoder.decode(), new Uint8Array(0)),
+    get replaced() {
+      return replaced;
+    },
+    get hasNul() {
+      return hasNul;
+    },
+  };
 }
 
-const lenient = (encoding: Encoding, bytes: Uint8Array): string =>
-  new TextDecoder(encoding, { ignoreBOM: true }).decode(bytes).replaceAll('\0', '\ufffd');
+const notInEncoding = (message: string, { encoding, encodingErrors }: DecodingOptions): NotText => {
+  const ways = [
+    encoding === undefined
+      ? 'convert the text to UTF-8 (`iconv -f latin1 -t utf-8`)'
+      : 'name the encoding of the text, such as --encoding latin1',
+    ...(encodingErrors === undefined ? [] : ['use --encoding-errors replace']),
+  ];
+  return new NotText(message, { isBinary: false, hint: ways.join(', or ') });
+};
 
-function strict(encoding: Encoding, bytes: Uint8Array, name: string, offset: number): string {
-  try {
-    return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    const at = encoding === 'utf-8' ? firstInvalidUtf8(bytes) : firstLoneSurrogate(encoding, bytes);
-    // No text has NULs, wherever they are: it is not a matter of its encoding then.
-    const nul = encoding === 'utf-8' ? bytes.indexOf(0) : -1;
-    if (nul >= 0) throw binaryFile(name, offset + nul);
-    throw new UserError(`${name}: byte ${offset + at} is not valid ${encoding.toUpperCase()}`, {
-      hint: 'convert the file (`iconv -f latin1 -t utf8`), or use --encoding-errors replace',
-    });
-  }
-}
-
-const binaryFile = (name: string, offset: number): UserError =>
-  new UserError(`${name} is not a text file: byte ${offset} is NUL`, {
-    hint: 'if it is UTF-16, save it with a byte order mark or as UTF-8; or use --encoding-errors replace',
+const binaryFile = (name: string, offset: number, { encoding, encodingErrors }: DecodingOptions): NotText => {
+  const ways = [
+    encoding === undefined
+      ? 'if it is UTF-16, save it with a byte order mark or as UTF-8'
+      : encoding.startsWith('utf-16')
+        ? 'check that the text is in this encoding'
+        : 'if it is UTF-16 without a byte order mark, name it with --encoding utf-16le',
+    ...(encodingErrors === undefined ? [] : ['use --encoding-errors replace']),
+  ];
+  return new NotText(`${name} is not a text file: byte ${offset} is NUL`, {
+    isBinary: true,
+    hint: ways.join('; or '),
   });
-
-/** Where the first byte stands that starts no valid UTF-8 sequence (Unicode 16, table 3-7). */
-function firstInvalidUtf8(bytes: Uint8Array): number {
-  let i = 0;
-  while (i < bytes.length) {
-    const b = bytes[i];
-    if (b < 0x80) {
-      i++;
-      continue;
-    }
-    const length = b >= 0xc2 && b < 0xe0 ? 2 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xf0 && b < 0xf5 ? 4 : 0;
-    if (length === 0 || i + length > bytes.length) return i;
-    const low = b === 0xe0 ? 0xa0 : b === 0xf0 ? 0x90 : 0x80;
-    const high = b === 0xed ? 0x9f : b === 0xf4 ? 0x8f : 0xbf;
-    if (bytes[i + 1] < low || bytes[i + 1] > high) return i;
-    for (let k = 2; k < length; k++) if (bytes[i + k] < 0x80 || bytes[i + k] > 0xbf) return i;
-    i += length;
-  }
-  return i;
-}
-
-function firstLoneSurrogate(encoding: Encoding, bytes: Uint8Array): number {
-  const text = lenientUtf16(encoding, bytes);
-  for (let i = 0; i < text.length; i++)
-    if (!text[i].isWellFormed()) {
-      if (text.slice(i, i + 2).isWellFormed() && text.length > i + 1) i++;
-      else return 2 * i;
-    }
-  return 2 * text.length; // an odd byte at the end
-}
-
-/** UTF-16 with its lone surrogates left in. */
-function lenientUtf16(encoding: Encoding, bytes: Uint8Array): string {
-  const even = Buffer.from(bytes.subarray(0, bytes.length - (bytes.length % 2)));
-  return (encoding === 'utf-16be' ? even.swap16() : even).toString('utf16le');
-}
+};

@@ -18,6 +18,7 @@ export function textCorpus(text: string): Corpus {
     facts: {
       bytes: Buffer.byteLength(wellFormed),
       characters: Array.from(wellFormed).length,
+      replaced: 0,
       sha256: createHash('sha256').update(wellFormed).digest('hex'),
       crlf: wellFormed.includes('\r\n'),
       isSorted: false, // nothing of it is held out

@@ -6,11 +6,13 @@ import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { countCharacters, openCorpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import type { DecodingOptions } from '../data/decode-text.ts';
+import { canonicalEncoding, UTF8 } from '../data/encodings.ts';
 import { fileChunks } from '../data/file-chunks.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens } from '../data/token-source.ts';
 import { UserError } from '../errors.ts';
 import type { Report } from '../reporting.ts';
+import { shownJson } from '../json.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
 
@@ -21,7 +23,7 @@ export interface TrainingText {
   readonly train: TokenizedText;
   /** Empty if nothing was kept for validation. */
   readonly validation: TokenizedText;
-  /** The same for two models if both were trained on the same bytes, split alike. */
+  /** The same for two models if both were trained on the same bytes, decoded and split alike. */
   readonly key: string;
 }
 
@@ -42,15 +44,30 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
   const stateFile = stateFileOf(folder) ?? stateFileOf(latestCheckpoint(folder)?.folder ?? folder);
   if (stateFile === undefined) return undefined;
   const state = readTrainerState(stateFile);
-  const { corpus, valFraction, valFile, encodingErrors } = state.options;
+  const { corpus, valFraction, valFile, encoding, encodingErrors } = state.options;
   return {
     files: (corpus as readonly string[] | undefined) ?? [],
     sha256: state.corpus_sha256,
     valFraction: (valFraction as number | undefined) ?? 0,
     valFile: valFile as string | undefined,
     valFileSha256: state.validation_sha256,
+    encoding: knownEncoding(encoding ?? UTF8, stateFile),
     encodingErrors: encodingErrors === 'replace' ? 'replace' : 'strict',
   };
+}
+
+function knownEncoding(recorded: unknown, stateFile: string): string {
+  const name = canonicalEncoding(String(recorded));
+  if (name === undefined)
+    throw new UserError(`${stateFile}: in "options", "encoding" is ${shownJson(recorded)}`, {
+      hint: 'this Node knows no such encoding: the file is damaged, or from a newer Node',
+    });
+  return name;
+}
+
+/** A text to use instead of the one that a run noted. */
+export interface OtherText extends DecodingOptions {
+  readonly path: string;
 }
 
 const INSTEAD = 'name the text with --baseline-text';
@@ -62,32 +79,18 @@ const changed = (file: string): UserError =>
  * Reads the text a model was trained on, and splits it as its run did.
  *
  * @param instead read this text, for a model that has no record, or whose corpus has moved; if it is not the run's corpus,
- *   byte for byte, all of it counts as training text
+ *   byte for byte, all of it counts as training text. It is decoded as the corpus was where it does not say how.
  * @param report told how far reading and tokenizing have come
  * @throws UserError if there is no record, or the corpus is not there any more or has changed
  */
 export function readTrainingText(
   folder: string,
   tokenizer: Tokenizer,
-  instead?: string,
+  instead?: OtherText,
   report?: Report,
 ): TrainingText {
   const record = corpusRecord(folder);
-  if (instead !== undefined) {
-    const corpus = openCorpus([instead], record ?? { encodingErrors: 'strict' }, report);
-    const text = readTokenizedText(corpus, tokenizer);
-    const { sha256 } = corpus.facts;
-    const leftOut = describeLeftOut(corpus.leftOut, 'left out: ');
-    const name = leftOut === '' ? instead : `${instead} (${leftOut})`;
-    if (record !== undefined && sha256 === record.sha256)
-      return splitAsTrained(name, text, record, tokenizer, report);
-    return {
-      name,
-      train: text,
-      validation: partOfText(text, 0, 0),
-      key: sha256,
-    };
-  }
+  if (instead !== undefined) return readInstead(instead, record, tokenizer, report);
   if (record === undefined)
     throw new UserError(`${folder} does not say what it was trained on: it is no run of \`gpt train\``, {
       hint: INSTEAD,
@@ -111,7 +114,31 @@ export function readTrainingText(
   return splitAsTrained(name, text, record, tokenizer, report);
 }
 
-/** A token file holds ids only, so what stood behind an `<unk>` is lost. */
+function readInstead(
+  { path, ...given }: OtherText,
+  record: CorpusRecord | undefined,
+  tokenizer: Tokenizer,
+  report: Report | undefined,
+): TrainingText {
+  const encoding = given.encoding ?? record?.encoding ?? UTF8;
+  const encodingErrors =
+    given.encodingErrors === 'replace' ? 'replace' : (record?.encodingErrors ?? 'strict');
+  const corpus = openCorpus([path], { encoding, encodingErrors }, report);
+  const text = readTokenizedText(corpus, tokenizer);
+  const { sha256 } = corpus.facts;
+  const leftOut = describeLeftOut(corpus.leftOut, 'left out: ');
+  const name = leftOut === '' ? path : `${path} (${leftOut})`;
+  if (record !== undefined && sha256 === record.sha256 && encoding === record.encoding)
+    return splitAsTrained(name, text, record, tokenizer, report);
+  return {
+    name,
+    train: text,
+    validation: partOfText(text, 0, 0),
+    key: `${sha256} ${encoding}`,
+  };
+}
+
+/** A token file holds ids only, so the text behind an `<unk>` is lost. */
 function readTokenFile(path: string, { sha256 }: CorpusRecord, tokenizer: Tokenizer): TokenizedText {
   const hash = createHash('sha256');
   for (const chunk of fileChunks(path)) hash.update(chunk);
@@ -134,19 +161,19 @@ function splitAsTrained(
   tokenizer: Tokenizer,
   report: Report | undefined,
 ): TrainingText {
-  const { valFile, valFileSha256, valFraction, sha256 } = record;
+  const { valFile, valFileSha256, valFraction, sha256, encoding } = record;
   if (valFile !== undefined) {
     const corpus = openCorpus([valFile], record, report);
     const validation = readTokenizedText(corpus, tokenizer);
     if (corpus.facts.sha256 !== valFileSha256) throw changed(valFile);
-    return { name, train: text, validation, key: `${sha256} ${valFileSha256}` };
+    return { name, train: text, validation, key: `${sha256} ${encoding} ${valFileSha256}` };
   }
   const cut = splitTokens(sourceOf(text), valFraction).train.length;
   return {
     name: cut < text.ids.length ? `${name}, training split` : name,
     train: partOfText(text, 0, cut),
     validation: partOfText(text, cut, text.ids.length),
-    key: `${sha256} ${cut}`,
+    key: `${sha256} ${encoding} ${cut}`,
   };
 }
 
@@ -158,7 +185,7 @@ export function readSplit(
   folder: string,
   tokenizer: Tokenizer,
   split: Split,
-  instead?: string,
+  instead?: OtherText,
   report?: Report,
 ): {
   readonly file: string;

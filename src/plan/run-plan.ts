@@ -12,7 +12,14 @@ import { trainingPrograms } from '../train/programs.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
-import { modelConfig, settle, type Settings, type TrainModelOptions } from '../train/settings.ts';
+import {
+  modelConfig,
+  settle,
+  withCanonicalEncoding,
+  type Settings,
+  type TrainModelOptions,
+} from '../train/settings.ts';
+import type { Replacements } from '../data/replacements.ts';
 import { measureSpeed } from '../train/timed-training.ts';
 import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
@@ -36,6 +43,8 @@ export interface RunPlan {
   /** Of the text: those to train on, to validate on, and how many of both are unknown. */
   readonly textTokens:
     { readonly train: number; readonly validation: number; readonly unknown: number } | undefined;
+  /** Of the corpus and of the validation file; none of a token file. */
+  readonly replacements: readonly Replacements[];
   readonly settings: Settings;
   readonly config: ModelConfig;
   readonly parameters: number;
@@ -73,7 +82,7 @@ const CALIBRATION = 0.5;
 export async function planRun(given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
   const engine = lazyBackend({ threads: plan.threads });
   try {
-    return await planOn(engine, given, plan);
+    return await planOn(engine, withCanonicalEncoding(given), plan);
   } finally {
     await engine.close();
   }
@@ -83,7 +92,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
   const { flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
   const start = openStartingModel(given);
   const options = start?.options ?? given;
-  const { corpus, validationCorpus, textTokens, settings, vocabSize } =
+  const { corpus, validationCorpus, textTokens, replacements, settings, vocabSize } =
     options.corpus.length > 0
       ? await forText(options, engine, start?.tokenizer, plan)
       : withoutText(options, start?.tokenizer);
@@ -106,6 +115,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
     corpus,
     validationCorpus,
     textTokens,
+    replacements,
     settings,
     config,
     parameters,
@@ -133,6 +143,7 @@ interface Planned {
   readonly corpus: CorpusDescription | undefined;
   readonly validationCorpus: CorpusDescription | undefined;
   readonly textTokens: RunPlan['textTokens'];
+  readonly replacements: RunPlan['replacements'];
   readonly settings: Settings;
   readonly vocabSize: number;
 }
@@ -152,6 +163,7 @@ async function forText(
     corpus: data.corpus,
     validationCorpus: data.validationCorpus,
     textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+    replacements: data.replacements,
     settings: { ...settle({ ...fitted, valFraction: data.valFraction }), tokenizer: data.tokenizer.kind },
     vocabSize: data.tokenizer.vocabSize,
   };
@@ -171,6 +183,7 @@ function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned
     corpus: undefined,
     validationCorpus: undefined,
     textTokens: undefined,
+    replacements: [],
     settings: settle(options),
     vocabSize,
   };

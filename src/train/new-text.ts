@@ -8,6 +8,7 @@ import type { Poll } from '../polling.ts';
 import { freshHealth } from './divergence.ts';
 import { meanLoss, type Progress } from './loop.ts';
 import type { Settings } from './settings.ts';
+import { storedValue } from './stored-options.ts';
 import type { Trainer } from './trainer.ts';
 import type { TrainingData } from './training-data.ts';
 
@@ -18,7 +19,7 @@ import type { TrainingData } from './training-data.ts';
 export type TextChange = 'text' | 'sample';
 
 /** Options that decide which tokens of given files are in which split. */
-const SPLIT_OPTIONS = ['valFraction', 'encodingErrors'] as const;
+const SPLIT_OPTIONS = ['valFraction', 'encoding', 'encodingErrors'] as const;
 /** Options that decide which tokens of the validation split an evaluation looks at; the context length is fixed. */
 const SAMPLE_OPTIONS = ['batchSize', 'evalIters'] as const;
 
@@ -28,7 +29,7 @@ export function textChange(
   { corpus, validationSha256 }: Pick<TrainingData, 'corpus' | 'validationSha256'>,
   settings: Settings,
 ): TextChange | undefined {
-  const isOther = (name: keyof Settings): boolean => options[name] !== settings[name];
+  const isOther = (name: keyof Settings): boolean => storedValue(options, name) !== settings[name];
   const isNewText =
     corpus_sha256 !== corpus.sha256 ||
     validation_sha256 !== (validationSha256 ?? null) ||

@@ -1,4 +1,5 @@
 /** What a run can be told, and what it chooses where it is not told. */
+import { requireEncoding, UTF8 } from '../data/encodings.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import {
@@ -38,6 +39,9 @@ export interface TrainModelOptions extends Partial<ArchitectureFields> {
   readonly tokenizer?: TokenizerKind;
   readonly minFrequency?: number;
   readonly vocabSize?: number;
+  /** Encoding of the text and the validation text, by a label of TextDecoder; default UTF-8. A byte order mark takes precedence. */
+  readonly encoding?: string;
+  /** Bytes that are not text in that encoding: an error (default), or U+FFFD. */
   readonly encodingErrors?: 'strict' | 'replace';
   readonly valFraction?: number;
   readonly valFile?: string;
@@ -96,6 +100,10 @@ export const scheduleSettings = [
 export interface PastSchedule extends Required<Pick<TrainModelOptions, (typeof scheduleSettings)[number]>> {
   readonly until: number;
 }
+
+/** Options with the encoding under its canonical name, so that labels of the same one are equal. @throws UsageError */
+export const withCanonicalEncoding = (options: TrainModelOptions): TrainModelOptions =>
+  options.encoding === undefined ? options : { ...options, encoding: requireEncoding(options.encoding) };
 
 /** Steps, or seconds, minutes or hours. */
 export type SaveEvery = number | `${number}${'s' | 'm' | 'h'}`;
@@ -169,6 +177,7 @@ export function settle(options: TrainModelOptions): Settings {
     tokenizer: 'char' as const,
     minFrequency: 1,
     vocabSize: Infinity,
+    encoding: UTF8,
     encodingErrors: 'strict' as const,
     valFraction: options.valFile === undefined ? 0.1 : 0,
     gradientAccumulationSteps: 1,

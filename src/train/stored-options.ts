@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { canonicalEncoding, UTF8 } from '../data/encodings.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { isJsonObject, shownJson } from '../json.ts';
 import {
@@ -94,6 +95,12 @@ const storedOptions: {
   optimizer: fixed(oneOf(optimizerNames)), // the moments of one are not those of another
 
   dropout: forced(share),
+  encoding: forced(
+    optional({
+      is: (value) => typeof value === 'string' && canonicalEncoding(value) === value,
+      expected: 'the canonical name of an encoding that this Node knows',
+    }),
+  ),
   encodingErrors: forced(oneOf(['strict', 'replace'])),
   valFraction: forced(share),
   batchSize: forced(positive),
@@ -128,6 +135,13 @@ const storedOptions: {
   }),
   sampleTokens: free(count),
 };
+
+/** What runs of earlier versions had where they have no such option. */
+const BEFORE_THE_OPTION: Partial<Settings> = { encoding: UTF8 };
+
+/** The value of an option in a checkpoint. */
+export const storedValue = (options: Readonly<Record<string, unknown>>, name: keyof Settings): unknown =>
+  options[name] ?? BEFORE_THE_OPTION[name];
 
 const valueRules: Readonly<Record<string, Rule>> = Object.fromEntries(
   Object.entries(storedOptions).map(([name, { value }]) => [name, value]),
@@ -194,9 +208,10 @@ export function resumedOptions(
   stored: Readonly<Record<string, unknown>>,
   given: TrainModelOptions,
 ): TrainModelOptions {
-  const before: Record<string, unknown> = Object.fromEntries(
-    Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null),
-  );
+  const before: Record<string, unknown> = {
+    ...BEFORE_THE_OPTION,
+    ...Object.fromEntries(Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null)),
+  };
   if (before['valFile'] !== undefined) delete before['valFraction']; // nothing of the corpus was split off
   const now = Object.entries(given).filter(
     ([name, value]) => value !== undefined && !(name === 'corpus' && given.corpus.length === 0),

@@ -4,6 +4,7 @@ import { createRun, resumeRun, type ResumedRun, type Run } from '../checkpoint/r
 import { makeRunFolder, resolveRun } from '../checkpoint/runs.ts';
 import { SIGNAL_POLL_SECONDS, startPolling } from '../polling.ts';
 import { checkLength, randomStep, sampleBatches, wholeBatches } from '../data/batches.ts';
+import type { Replacements } from '../data/replacements.ts';
 import { Layout } from '../engine/memory.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
@@ -43,6 +44,7 @@ import {
   saveInterval,
   scheduleOptions,
   settle,
+  withCanonicalEncoding,
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
@@ -61,6 +63,8 @@ export interface TrainPlan {
   /** The text of --val-file, if there is one. */
   readonly validationCorpus: CorpusDescription | undefined;
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
+  /** Of the corpus and of the validation file; none of a token file. */
+  readonly replacements: readonly Replacements[];
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
   /** Whether a run is resumed, which keeps most of its options. */
@@ -141,9 +145,10 @@ export interface TrainProfile {
  * if training diverges or its end cannot be saved
  */
 export async function trainModel(
-  options: TrainModelOptions,
+  given: TrainModelOptions,
   handlers: TrainHandlers = {},
 ): Promise<TrainResult> {
+  const options = withCanonicalEncoding(given);
   if (options.resume !== undefined && (options.outDir !== undefined || options.overwrite === true))
     throw new UsageError(
       `${options.outDir === undefined ? '--overwrite' : '--out-dir'} does not go with --resume`,
@@ -254,6 +259,7 @@ async function runTraining(
       corpus: data.corpus,
       validationCorpus: data.validationCorpus,
       tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+      replacements: data.replacements,
       tokenizer: data.tokenizer,
       config,
       isResumed: checkpoint !== undefined,

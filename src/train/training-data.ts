@@ -4,6 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { openCorpus, type Corpus, type CorpusFacts } from '../data/corpus.ts';
+import type { DecodingOptions } from '../data/decode-text.ts';
+import { UTF8 } from '../data/encodings.ts';
+import { replacementsIn, type Replacements } from '../data/replacements.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
@@ -15,7 +18,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
-  extends Omit<CorpusFacts, 'characters'>, Pick<Corpus, 'paths' | 'files' | 'leftOut'> {
+  extends Omit<CorpusFacts, 'characters' | 'replaced'>, Pick<Corpus, 'paths' | 'files' | 'leftOut'> {
   /** Unknown for a token file. */
   readonly characters: number | undefined;
 }
@@ -34,6 +37,8 @@ export interface TrainingData {
   readonly validationSha256: string | undefined;
   /** How many tokens are `<unk>`. */
   readonly unknown: number;
+  /** Of the corpus and of the validation file; none of a token file. */
+  readonly replacements: readonly Replacements[];
 }
 
 /**
@@ -62,15 +67,12 @@ export function readTrainingData(
       validationSha256: undefined,
     };
   }
-  const corpus = openCorpus(
-    [options.valFile],
-    { encodingErrors: options.encodingErrors ?? 'strict' },
-    report,
-  );
+  const corpus = openCorpus([options.valFile], decodingOf(options), report);
   const validation = tokenizeCorpus(corpus, found.tokenizer, options.threads);
   return {
     ...found,
     unknown: found.unknown + validation.unknown,
+    replacements: [...found.replacements, replacementsIn(corpus)],
     train: ids,
     validation: inMemory(validation.ids),
     valFraction: 0,
@@ -78,6 +80,12 @@ export function readTrainingData(
     validationSha256: corpus.facts.sha256,
   };
 }
+
+/** Both are given, so that hints name their flags. */
+const decodingOf = ({ encoding = UTF8, encodingErrors = 'strict' }: TrainModelOptions): DecodingOptions => ({
+  encoding,
+  encodingErrors,
+});
 
 /** More tokens make no validation loss better known, but take a while at the end of a run. */
 const MOST_VALIDATION_TOKENS = 500_000;
@@ -88,17 +96,24 @@ interface Tokens {
   readonly tokenizer: Tokenizer;
   readonly ids: TokenSource;
   readonly unknown: number;
+  readonly replacements: readonly Replacements[];
 }
 
 function readText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
-  const corpus = openCorpus(options.corpus, { encodingErrors: options.encodingErrors ?? 'strict' }, report);
+  const corpus = openCorpus(options.corpus, decodingOf(options), report);
   const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
     minFrequency: options.minFrequency ?? 1,
     maxSize: options.vocabSize,
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
   const { ids, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
-  return { corpus: description(corpus), tokenizer, ids: inMemory(ids), unknown };
+  return {
+    corpus: description(corpus),
+    tokenizer,
+    ids: inMemory(ids),
+    unknown,
+    replacements: [replacementsIn(corpus)],
+  };
 }
 
 /** What stays known of a corpus after it has been read. */
@@ -162,6 +177,7 @@ function readTokens(
     tokenizer: given ?? tokenizer,
     ids: file,
     unknown: 0,
+    replacements: [],
   };
 }
 

@@ -106,7 +106,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'train ./pictures/a.png',
     1,
     'error: ./pictures/a.png is not a text file: byte 8 is NUL',
-    'hint: if it is UTF-16, save it with a byte order mark or as UTF-8; or use --encoding-errors replace',
+    'hint: if it is UTF-16 without a byte order mark, name it with --encoding utf-16le; or use --encoding-errors replace',
   ],
   [
     'an empty file',
@@ -169,7 +169,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'train ./binary.dat',
     1,
     'error: ./binary.dat is not a text file: byte 8 is NUL',
-    'hint: if it is UTF-16, save it with a byte order mark or as UTF-8; or use --encoding-errors replace',
+    'hint: if it is UTF-16 without a byte order mark, name it with --encoding utf-16le; or use --encoding-errors replace',
   ],
   [
     'a binary file as token file',
@@ -183,21 +183,21 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'train ./latin1.txt',
     1,
     'error: ./latin1.txt: byte 3 is not valid UTF-8',
-    'hint: convert the file (`iconv -f latin1 -t utf8`), or use --encoding-errors replace',
+    'hint: name the encoding of the text, such as --encoding latin1, or use --encoding-errors replace',
   ],
   [
     'UTF-16 without a mark',
     'train ./utf16.txt',
     1,
     'error: ./utf16.txt is not a text file: byte 1 is NUL',
-    'hint: if it is UTF-16, save it with a byte order mark or as UTF-8; or use --encoding-errors replace',
+    'hint: if it is UTF-16 without a byte order mark, name it with --encoding utf-16le; or use --encoding-errors replace',
   ],
   [
     '5 GB of nothing',
     'train ./sparse.txt',
     1,
     'error: ./sparse.txt is not a text file: byte 0 is NUL',
-    'hint: if it is UTF-16, save it with a byte order mark or as UTF-8; or use --encoding-errors replace',
+    'hint: if it is UTF-16 without a byte order mark, name it with --encoding utf-16le; or use --encoding-errors replace',
   ],
   [
     '5 GB of nothing as a tokenizer',
@@ -211,7 +211,7 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'train ./nul.txt',
     1,
     'error: ./nul.txt is not a text file: byte 3 is NUL',
-    'hint: if it is UTF-16, save it with a byte order mark or as UTF-8; or use --encoding-errors replace',
+    'hint: if it is UTF-16 without a byte order mark, name it with --encoding utf-16le; or use --encoding-errors replace',
   ],
   [
     'half a character in the prompt',

@@ -199,7 +199,7 @@ describe('for programs', () => {
     expect(stderr).toContain('the model does not know "é" (U+00E9) at position 3 of the prompt in line 3');
     expect(code).toBe(1);
     const binary = await run(['sample', '-m', model, '--prompts', join(model, 'model.safetensors')]);
-    expect(binary.stderr).toContain('is not valid UTF-8');
+    expect(binary.stderr).toContain('model.safetensors is not a text file: byte');
     expect(binary.code).toBe(1);
   });
 

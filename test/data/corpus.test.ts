@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { openCorpus } from '../../src/data/corpus.ts';
-import { decodeText } from '../../src/data/decode-text.ts';
+import { decodeText, startDecoding } from '../../src/data/decode-text.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
 let files = 0;
@@ -37,9 +37,7 @@ describe('decoding', () => {
           utf16(text, false),
           utf16(text, true),
         ])
-          expect([...decodeText(everywhere(bytes, cuts), 'x', { encodingErrors: 'strict' })].join('')).toBe(
-            text,
-          );
+          expect([...decodeText(everywhere(bytes, cuts), startDecoding('x'))].join('')).toBe(text);
       }),
       { numRuns: 300, seed: 1 },
     );
@@ -65,7 +63,7 @@ describe('decoding', () => {
         bytes.subarray(i * size, (i + 1) * size),
       );
       const decode = (encodingErrors: 'strict' | 'replace') =>
-        [...decodeText(chunks, 'in.txt', { encodingErrors })].join('');
+        [...decodeText(chunks, startDecoding('in.txt', { encodingErrors }))].join('');
       expect(() => decode('strict')).toThrow(message);
       expect(decode('replace')).toContain('\ufffd');
     }

@@ -11,7 +11,7 @@ test('the name of a training text says what its folder leaves out', () => {
   const notes = join(root, 'notes');
   mkdirSync(notes);
   writeFileSync(join(notes, 'a.txt'), 'Call me Ishmael.');
-  const name = (): string => readTrainingText(join(root, 'model'), tokenizerOf('char'), notes).name;
+  const name = (): string => readTrainingText(join(root, 'model'), tokenizerOf('char'), { path: notes }).name;
   expect(name()).toBe(notes);
   writeFileSync(join(notes, 'b.png'), Buffer.of(0x89, 0x50, 0, 0));
   writeFileSync(join(notes, '.hidden'), 'hidden');

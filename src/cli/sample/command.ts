@@ -3,11 +3,13 @@ import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { resolveRun } from '../../checkpoint/runs.ts';
+import { UTF8 } from '../../data/encodings.ts';
 import { UsageError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
 import { Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { bannedIds, withoutEnds } from '../../tokenizer/tokenizer.ts';
+import { encodingOption } from '../decoding-options.ts';
 import { addExamples } from '../help.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
@@ -22,6 +24,7 @@ interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly prompts?: string;
+  readonly encoding?: string;
   readonly numSamples: number;
   readonly stop?: readonly string[];
   readonly seed?: number;
@@ -53,6 +56,7 @@ export function register(command: Command): void {
         .conflicts('interactive')
         .conflicts('pick'),
     )
+    .addOption(encodingOption())
     .addOption(unkOption('prompt text'))
     .addOption(option('--num-samples <n>', 'how many texts after each prompt', wholeNumber({ min: 1 }), 1));
   command.optionsGroup('Writing, in the order in which it works:');
@@ -147,7 +151,7 @@ async function writeAll(
   { tokenizer, config }: ModelFolder,
   makeDecoder: (texts: number) => Decoder,
 ): Promise<void> {
-  const { prompts, numSamples, unk } = flags;
+  const { prompts, numSamples, unk, encoding = UTF8 } = flags;
   const read = (line: string, place = ''): Prompt => {
     const prompt = encode(tokenizer, line, unk, place);
     noticeOfLength(prompt, config.blockSize, place);
@@ -156,7 +160,7 @@ async function writeAll(
   const lines =
     prompts === undefined
       ? undefined
-      : promptLines(prompts, numSamples, (line, count) => read(line, ` in line ${count}`));
+      : promptLines(prompts, numSamples, (line, count) => read(line, ` in line ${count}`), { encoding });
   const requests = lines ?? severalTexts(read(readPrompt(flags) ?? ''), numSamples);
   const texts = flags.beams ?? textsAtOnce(config, lines === undefined ? numSamples : MAX_TEXTS);
   const model = { decoder: makeDecoder(texts), tokenizer };

@@ -30,6 +30,7 @@ import { showWrapped } from './wrapped-output.ts';
 export interface InteractiveFlags {
   readonly prompt?: string;
   readonly promptFile?: string;
+  readonly encoding?: string;
   readonly unk: Unk;
   readonly pick?: true;
   readonly showProbs?: true;

@@ -1,7 +1,8 @@
 /** Where prompts come from: a flag, a file, a pipe, or a file of them, one a line. */
 import { createReadStream } from 'node:fs';
 import { chunksOf, fileChunks } from '../../data/file-chunks.ts';
-import { decodeText } from '../../data/decode-text.ts';
+import { decodeText, startDecoding, type DecodingOptions } from '../../data/decode-text.ts';
+import { UTF8 } from '../../data/encodings.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import { encodePrompt, startOfText, type Unk } from '../../generate/prompt.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -32,10 +33,15 @@ export interface Requests {
 }
 
 /** The prompt that the flags name, or stdin's text if there is a pipe; undefined where there is none. */
-export function readPrompt(flags: { prompt?: string; promptFile?: string }): string | undefined {
-  const { prompt, promptFile } = flags;
+export function readPrompt(flags: {
+  prompt?: string;
+  promptFile?: string;
+  encoding?: string;
+}): string | undefined {
+  const { prompt, promptFile, encoding = UTF8 } = flags;
+  const decoding = { encoding };
   if (promptFile !== undefined && promptFile !== '-')
-    return readAll(fileChunks(promptFile), promptFile) ?? refuseEmpty(promptFile);
+    return readAll(fileChunks(promptFile), promptFile, decoding) ?? refuseEmpty(promptFile);
   if (prompt !== undefined && prompt !== '-') {
     if (prompt === '')
       throw new UsageError('--prompt is empty', { hint: 'leave it out to start from nothing' });
@@ -44,7 +50,7 @@ export function readPrompt(flags: { prompt?: string; promptFile?: string }): str
   const asked = prompt === '-' || promptFile === '-';
   if (!asked && isTyped()) return undefined;
   noticeIfTyped('the prompt');
-  return readAll(chunksOf(0), 'stdin') ?? (asked ? refuseEmpty('stdin') : undefined);
+  return readAll(chunksOf(0), 'stdin', decoding) ?? (asked ? refuseEmpty('stdin') : undefined);
 }
 
 /** A text that was asked for and is empty is more likely a mistake than a wish for no prompt. */
@@ -54,9 +60,9 @@ function refuseEmpty(name: string): never {
   });
 }
 
-/** The whole text but for a line break at its end: `echo` and editors put one there, a prompt rarely means to. */
-function readAll(chunks: Iterable<Uint8Array>, name: string): string | undefined {
-  const text = [...decodeText(chunks, name, { encodingErrors: 'strict' })].join('');
+/** The whole text without the line break at its end, which `echo` and editors add and a prompt rarely means. */
+function readAll(chunks: Iterable<Uint8Array>, name: string, decoding: DecodingOptions): string | undefined {
+  const text = [...decodeText(chunks, startDecoding(name, decoding))].join('');
   const prompt = text.replace(/\r?\n$/, '');
   return prompt === '' ? undefined : prompt;
 }
@@ -100,11 +106,12 @@ export function promptLines(
   file: string,
   samples: number,
   read: (line: string, number: number) => Prompt,
+  options: DecodingOptions,
 ): Requests & { close(): void } {
   const stream = file === '-' ? process.stdin : createReadStream(file);
   const name = file === '-' ? 'stdin' : file;
   if (file === '-') noticeIfTyped('prompts, one a line,');
-  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  const decoding = startDecoding(name, options);
   const lines: string[] = [];
   let rest = '';
   let taken = 0;
@@ -118,11 +125,12 @@ export function promptLines(
   };
   const accept = (chunk: Uint8Array | undefined): void => {
     try {
-      const pieces = (rest + utf8.decode(chunk, { stream: chunk !== undefined })).split('\n');
+      const text = chunk === undefined ? decoding.end() : decoding.push(chunk);
+      const pieces = (rest + text).split('\n');
       rest = pieces.pop() ?? '';
       for (const line of pieces) lines.push(line.replace(/\r$/, ''));
-    } catch {
-      end(new UserError(`${name} is not valid UTF-8, around line ${taken + lines.length + 1}`));
+    } catch (error) {
+      end(error);
     }
   };
   stream.on('data', (chunk: Uint8Array) => {

@@ -3,6 +3,7 @@ import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-model.ts';
 import { formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
+import { warnOfReplacements } from '../decoding-options.ts';
 import { warnOfSlowEngine } from '../model-options.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { notice, printable, warn } from '../terminal.ts';
@@ -42,6 +43,7 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
     );
   if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
+  warnOfReplacements(plan.replacements, settings.encoding);
   if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
   for (const warning of warningsBefore({ ...plan, settings, corpus, tokens, config, tokenizer }))
     warn(warning);

@@ -1,0 +1,78 @@
+/** How a command reads text: `--encoding` and `--encoding-errors`, and what it says of bytes that were replaced. */
+import type { Option } from 'commander';
+import type { DecodingOptions } from '../data/decode-text.ts';
+import { canonicalEncoding, encodingHint, encodingNames, similarEncoding, UTF8 } from '../data/encodings.ts';
+import type { Replacements } from '../data/replacements.ts';
+import { formatNumber, formatPercent } from '../format.ts';
+import { choice, option, type Value } from './options.ts';
+import { closest } from '../suggest.ts';
+import { printable, warn } from './terminal.ts';
+
+export interface DecodingFlags {
+  readonly encoding?: string;
+  readonly encodingErrors?: 'strict' | 'replace';
+}
+
+/** The canonical name of an encoding, from any of its labels. */
+const encodingName: Value<string> = {
+  expected: 'a known encoding',
+  read: canonicalEncoding,
+  get completes() {
+    return encodingNames();
+  },
+  hint: (text) => encodingHint(text, similarEncoding(text) ?? closestName(text)),
+};
+
+/** A mistyped name. Another number is another encoding: utf-32 is not utf-16. */
+function closestName(text: string): string | undefined {
+  const numberOf = (name: string): string => name.replaceAll(/\D/g, '');
+  return closest(
+    text,
+    encodingNames().filter((name) => numberOf(name) === numberOf(text)),
+  );
+}
+
+export const encodingOption = (): Option =>
+  option('--encoding <name>', 'of the text: latin1, shift_jis, utf-16le, … (default: utf-8)', encodingName);
+
+export const encodingErrorsOption = (): Option =>
+  option(
+    '--encoding-errors <what>',
+    'bytes that are not text: strict (default) or replace',
+    choice(['strict', 'replace']),
+  );
+
+/** How to read text in a command that has both flags. */
+export const decodingOf = ({
+  encoding = UTF8,
+  encodingErrors = 'strict',
+}: DecodingFlags): DecodingOptions => ({
+  encoding,
+  encodingErrors,
+});
+
+/** Says how much of each text was replaced, which `--encoding-errors replace` asked for without knowing how much it is. */
+export function warnOfReplacements(texts: readonly Replacements[], encoding: string = UTF8): void {
+  for (const { paths, replaced, characters } of texts) {
+    if (replaced === 0) continue;
+    const name = paths.map((path) => (path === '-' ? 'stdin' : printable(path))).join(', ');
+    const other =
+      encoding === UTF8
+        ? '\n  If the text is in another encoding, name it: --encoding latin1, for example'
+        : '';
+    warn(
+      `${name}: ${formatNumber(replaced)} of ${formatNumber(characters)} characters (${formatPercent(replaced / characters, 2)}) ` +
+        `are U+FFFD, in place of bytes that are not valid ${encoding.toUpperCase()}${other}`,
+    );
+  }
+}
+
+/** The same for programs. */
+export function replacementsToJson(texts: readonly Omit<Replacements, 'paths'>[]) {
+  const sum = (name: 'replaced' | 'characters'): number => texts.reduce((all, text) => all + text[name], 0);
+  const replaced = sum('replaced');
+  return {
+    replaced_characters: replaced,
+    replaced_share: replaced === 0 ? 0 : replaced / sum('characters'),
+  };
+}

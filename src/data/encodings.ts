@@ -1,0 +1,91 @@
+/** Names of character encodings: the labels of the WHATWG Encoding Standard (encoding.spec.whatwg.org), which `TextDecoder` takes. */
+import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+
+/** The default. UTF-16 needs no name if it starts with a byte order mark. */
+export const UTF8 = 'utf-8';
+
+/** The standard's encodings, and `latin1`, a label that is better known than its canonical name, windows-1252. */
+const NAMES = `
+  utf-8 utf-16le utf-16be latin1 windows-1252
+  windows-1250 windows-1251 windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 windows-874
+  iso-8859-2 iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-8-i
+  iso-8859-10 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16
+  koi8-r koi8-u macintosh x-mac-cyrillic ibm866
+  gbk gb18030 big5 shift_jis euc-jp iso-2022-jp euc-kr`
+  .trim()
+  .split(/\s+/);
+
+/** Those that this Node can decode: Node 22 lacks ISO 8859-16. */
+export const encodingNames = (): readonly string[] =>
+  NAMES.filter((name) => canonicalEncoding(name) !== undefined);
+
+/** Names of Python, iconv and Windows that the standard does not know. */
+const ALIASES: Readonly<Record<string, string>> = {
+  macroman: 'macintosh',
+  maccyrillic: 'x-mac-cyrillic',
+  win1250: 'windows-1250',
+  win1251: 'windows-1251',
+  win1252: 'windows-1252',
+  ansi: 'windows-1252',
+  isolatin1: 'latin1',
+  cp65001: UTF8,
+  cp1200: 'utf-16le',
+  cp1201: 'utf-16be',
+  ucs2: 'utf-16le',
+  cp874: 'windows-874',
+  cp932: 'shift_jis',
+  cp936: 'gbk',
+  cp949: 'euc-kr',
+  cp950: 'big5',
+};
+
+/** Labels to compare with, besides the names. */
+const LABELS = [...NAMES, 'utf-16', 'latin2', 'latin9', 'cp1252', 'iso-8859-1', 'koi8', 'gb2312', 'cp866'];
+
+/**
+ * The canonical name of an encoding, which all its labels share: that of `latin1` is `windows-1252`.
+ *
+ * @returns undefined for a label that this Node does not know
+ */
+export function canonicalEncoding(label: string): string | undefined {
+  try {
+    return new TextDecoder(label).encoding;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The known label that an unknown one stands for: `latin1` for `latin-1`, `macintosh` for `mac-roman`. */
+export function similarEncoding(label: string): string | undefined {
+  const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  const typed = plain(label);
+  const found = LABELS.find((name) => plain(name) === typed);
+  return found ?? (Object.hasOwn(ALIASES, typed) ? ALIASES[typed] : undefined);
+}
+
+/** The names in short, for a hint of one line. */
+const KNOWN =
+  'known are utf-8, utf-16le, utf-16be, latin1, windows-1250 to 1258, iso-8859-2 to 16, koi8-r, koi8-u, macintosh, ibm866, gb18030, big5, shift_jis, euc-jp, euc-kr';
+
+/** What to do about a label that is unknown. */
+export function encodingHint(label: string, similar = similarEncoding(label)): string {
+  if (similar !== undefined) return `did you mean ${similar}?`;
+  return `${KNOWN}; convert a text in any other to UTF-8 with iconv`;
+}
+
+/** The canonical name of an encoding. @throws UsageError for a label that this Node does not know */
+export function requireEncoding(label: string): string {
+  const name = canonicalEncoding(label);
+  if (name === undefined)
+    throw new UsageError(`--encoding: ${shownJson(label)} is not a known encoding`, {
+      hint: encodingHint(label),
+    });
+  return name;
+}
+
+/** Encodings other than Unicode's that take several bytes for some characters. */
+const MULTIBYTE = ['gbk', 'gb18030', 'big5', 'shift_jis', 'euc-jp', 'iso-2022-jp', 'euc-kr'];
+
+/** True for the encodings of East Asia, whose characters have one to four bytes. */
+export const isMultibyte = (encoding: string): boolean => MULTIBYTE.includes(encoding);
