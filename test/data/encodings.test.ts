@@ -53,6 +53,24 @@ test('a byte order mark takes precedence over the encoding named', () => {
   expect(decode(utf16be('\ufeffé'), { encoding: 'utf-16le' }).text).toBe('é');
 });
 
+test('a line is complete with its last byte: only a possible byte order mark is held back', () => {
+  const pushes = (options: DecodingOptions, ...chunks: readonly Uint8Array[]): string[] => {
+    const decoding = startDecoding('stdin', options);
+    return chunks.map((chunk) => decoding.push(chunk));
+  };
+  expect(pushes({}, Buffer.from('a'), Buffer.from('\n'))).toEqual(['a', '\n']);
+  expect(pushes({}, Buffer.of(0xff), Buffer.of(0xfe, 0x61, 0, 0x0a, 0))).toEqual(['', 'a\n']);
+  expect(pushes({}, Buffer.of(0xef), Buffer.of(0xbb), Buffer.of(0xbf), Buffer.from('é\n'))).toEqual([
+    '',
+    '',
+    '',
+    'é\n',
+  ]);
+  expect(pushes({ encoding: 'gb18030' }, Buffer.of(0xba), Buffer.of(0xa3, 0x0a))).toEqual(['', '海\n']);
+  const decoding = startDecoding('in.txt', { encoding: 'windows-1252' });
+  expect(decoding.push(Buffer.of(0xef)) + decoding.end()).toBe('ï');
+});
+
 describe('replaced characters', () => {
   const replace = (bytes: Uint8Array, encoding?: string) =>
     decode(bytes, { encoding, encodingErrors: 'replace' });
