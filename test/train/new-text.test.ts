@@ -212,6 +212,7 @@ test('a best model whose loss on the new text is not finite is replaced by any t
 test.each<[string, Partial<TrainModelOptions>, string | undefined]>([
   ['another validation file', { valFile: at('hard.txt') }, 'text'],
   ['another validation share', { valFraction: 0.3 }, 'text'],
+  ['another label of the same encoding', { encoding: 'utf8' }, undefined],
   ['another number of evaluation batches', { evalIters: 9 }, 'sample'],
   ['another batch size', { batchSize: 5 }, 'sample'],
   ['another learning rate', { learningRate: 1e-3 }, undefined],
