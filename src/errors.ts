@@ -1,3 +1,14 @@
+/** Encloses the name of an option in a message. No text of a user's holds it: paths cannot, and others are shown as JSON. */
+const MARK = '\0';
+
+/**
+ * The name of an option for the message of an error. Users of the library read it as it is, `nHead`, those of the command
+ * line as a flag, `--n-head`.
+ */
+export const optionName = (name: string): string => MARK + name + MARK;
+
+const withoutMarks = (text: string): string => text.replaceAll(MARK, '');
+
 /**
  * An error the user can act on: what happened and where in `message`, what to do in `hint`.
  * The command line prints both, without a stack. Everything else that is thrown is a bug.
@@ -6,9 +17,25 @@ export class UserError extends Error {
   override readonly name: string = 'UserError';
   /** One line saying what to do about it. */
   readonly hint: string | undefined;
+  readonly #marked: { readonly message: string; readonly hint: string | undefined };
   constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.hint = options.hint;
+    super(withoutMarks(message), options.cause === undefined ? undefined : { cause: options.cause });
+    this.hint = options.hint === undefined ? undefined : withoutMarks(options.hint);
+    this.#marked = { message, hint: options.hint };
+  }
+
+  /** Message and hint in which every name of an option has been replaced. */
+  withNames(replace: (name: string) => string): {
+    readonly message: string;
+    readonly hint: string | undefined;
+  } {
+    const named = (text: string): string =>
+      text
+        .split(MARK)
+        .map((part, i) => (i % 2 === 1 ? replace(part) : part))
+        .join('');
+    const { message, hint } = this.#marked;
+    return { message: named(message), hint: hint === undefined ? undefined : named(hint) };
   }
 }
 

@@ -20,7 +20,7 @@ import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
-import { scheduleSettings } from '../train/settings.ts';
+import { scheduleSettings } from '../train/past-schedule.ts';
 import { checkRecordedSchedule, recordedSchedule } from '../train/stored-options.ts';
 import { variableOf } from './options.ts';
 import { closest } from '../suggest.ts';

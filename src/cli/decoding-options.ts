@@ -1,35 +1,16 @@
 /** How a command reads text: `--encoding` and `--encoding-errors`, and what it says of bytes that were replaced. */
 import type { Option } from 'commander';
 import type { DecodingOptions } from '../data/decode-text.ts';
-import { canonicalEncoding, encodingHint, encodingNames, similarEncoding, UTF8 } from '../data/encodings.ts';
+import { encodingName } from '../data/encoding-value.ts';
+import { UTF8 } from '../data/encodings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { formatNumber, formatPercent } from '../format.ts';
-import { choice, option, type Value } from './options.ts';
-import { closest } from '../suggest.ts';
+import { choice, option } from './options.ts';
 import { printable, warn } from './terminal.ts';
 
 export interface DecodingFlags {
   readonly encoding?: string;
   readonly encodingErrors?: 'strict' | 'replace';
-}
-
-/** The canonical name of an encoding, from any of its labels. */
-const encodingName: Value<string> = {
-  expected: 'a known encoding',
-  read: canonicalEncoding,
-  get completes() {
-    return encodingNames();
-  },
-  hint: (text) => encodingHint(text, similarEncoding(text) ?? closestName(text)),
-};
-
-/** A mistyped name. Another number is another encoding: utf-32 is not utf-16. */
-function closestName(text: string): string | undefined {
-  const numberOf = (name: string): string => name.replaceAll(/\D/g, '');
-  return closest(
-    text,
-    encodingNames().filter((name) => numberOf(name) === numberOf(text)),
-  );
 }
 
 export const encodingOption = (): Option =>

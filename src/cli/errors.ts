@@ -5,6 +5,7 @@ import { isSystemError, UsageError, UserError, type SystemError } from '../error
 import { asStarted } from './command-name.ts';
 import { hintForFlag, type GivenCommand } from './foreign-flags.ts';
 import { wrapMessage } from './wrap-message.ts';
+import { flagOf } from './flag-name.ts';
 import { printable, printableLine, printError, stderrColors } from './terminal.ts';
 
 export interface Report {
@@ -21,12 +22,11 @@ export interface Report {
 export function describeError(error: unknown, command: GivenCommand): Report {
   const { line: commandLine } = command;
   if (error instanceof CommanderError) return describeCommanderError(error, command);
-  if (error instanceof UsageError) {
-    return { exitCode: 2, message: error.message, hint: error.hint ?? seeHelp(commandLine) };
-  }
   if (error instanceof UserError) {
+    const { message, hint } = error.withNames(flagOf);
+    if (error instanceof UsageError) return { exitCode: 2, message, hint: hint ?? seeHelp(commandLine) };
     const cause = isSystemError(error.cause) ? `: ${describeSystemError(error.cause)}` : '';
-    return { exitCode: 1, message: error.message + cause, hint: error.hint };
+    return { exitCode: 1, message: message + cause, hint };
   }
   if (isSystemError(error)) return { exitCode: 1, message: describeSystemError(error), hint: undefined };
   const summary = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);

@@ -2,16 +2,16 @@
 import type { Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
-import { isSaveEvery, type SaveEvery, type TrainModelOptions } from '../train/settings.ts';
+import type { TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/loop.ts';
 import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
 import { startActivity } from './activity.ts';
 import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
-import { argument, filePath, option, wholeNumber, type Value } from './options.ts';
+import { argument, filePath, option } from './options.ts';
 import { formatProfile } from './profile-table.ts';
-import { addRunOptions } from './run-options.ts';
+import { addGroup, addRunOptions } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import { printEnd } from './train/ending.ts';
@@ -20,12 +20,6 @@ import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
 import { tellFailures, tellTrouble } from './train/trouble.ts';
-
-const positive = wholeNumber({ min: 1 });
-const saveEvery: Value<SaveEvery> = {
-  expected: 'a number of steps, or a time such as 30s, 10m or 1h',
-  read: (text) => wholeNumber().read(text) ?? (isSaveEvery(text) ? text : undefined),
-};
 
 export function register(command: Command): void {
   command.addArgument(
@@ -36,25 +30,8 @@ export function register(command: Command): void {
     ),
   );
   addRunOptions(command);
-  command.optionsGroup('Evaluation and output:');
+  addGroup(command, 'Evaluation and output');
   command
-    .addOption(option('--eval-interval <n>', 'steps between evaluations; 0: only at the end', wholeNumber()))
-    .addOption(option('--eval-iters <n>', 'batches of each split in an evaluation (default: 20)', positive))
-    .addOption(
-      option(
-        '--patience <n>',
-        'stop after so many evaluations without progress; 0: never (default)',
-        wholeNumber(),
-      ),
-    )
-    .addOption(
-      option(
-        '--save-every <when>',
-        'checkpoint every n steps or, as in 10m, minutes (default); 0: never',
-        saveEvery,
-      ),
-    )
-    .addOption(option('--sample-tokens <n>', 'write a sample after evaluations; 0: none', wholeNumber(), 120))
     .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
     .option('--overwrite', 'replace the run in --out-dir')
     .option('--resume [run]', 'go on with a run, by default the newest, to the very same bits')

@@ -1,5 +1,5 @@
 /** Names of character encodings: the labels of the WHATWG Encoding Standard (encoding.spec.whatwg.org), which `TextDecoder` takes. */
-import { UsageError } from '../errors.ts';
+import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
 /** The default. UTF-16 needs no name if it starts with a byte order mark. */
@@ -78,7 +78,7 @@ export function encodingHint(label: string, similar = similarEncoding(label)): s
 export function requireEncoding(label: string): string {
   const name = canonicalEncoding(label);
   if (name === undefined)
-    throw new UsageError(`--encoding: ${shownJson(label)} is not a known encoding`, {
+    throw new UsageError(`${optionName('encoding')}: ${shownJson(label)} is not a known encoding`, {
       hint: encodingHint(label),
     });
   return name;

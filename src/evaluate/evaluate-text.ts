@@ -3,7 +3,7 @@ import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { wholeBatches } from '../data/batches.ts';
 import type { Corpus } from '../data/corpus.ts';
 import type { Backend } from '../engine/instruction.ts';
-import { UsageError, UserError } from '../errors.ts';
+import { optionName, UsageError, UserError } from '../errors.ts';
 import { evaluationBatchSize } from '../train/programs.ts';
 import { Evaluator } from './evaluator.ts';
 import { measure, type Measures, type TokenScores } from './measures.ts';
@@ -73,7 +73,7 @@ export function openScorer(
   const { stride = config.blockSize } = options;
   if (stride > config.blockSize)
     throw new UsageError(
-      `--stride ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
+      `${optionName('stride')} ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
       { hint: `use a stride of 1 to ${config.blockSize}` },
     );
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));

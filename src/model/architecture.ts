@@ -2,9 +2,9 @@
 import type { Value } from '../autodiff/graph.ts';
 import type { LayerCache } from '../autodiff/ops/attention.ts';
 import type { Tape } from '../autodiff/tape.ts';
-import type { Rule } from '../json-rules.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { ModelConfig } from './config.ts';
+import type { Value as OptionValue } from '../values.ts';
 import type { Parameter } from './parameter.ts';
 
 /** Looks a parameter up by its name in the parameter table. */
@@ -37,9 +37,15 @@ export interface ForwardPass {
 
 /** A field of the config that not every architecture has. */
 export interface ConfigField {
-  /** Checks a value from a file. */
-  readonly rule: Rule;
+  readonly value: OptionValue<unknown>;
+  /** undefined: the field may be absent. */
   readonly default: unknown;
+  /** One line of `gpt train --help`, and what the flag's value is called there. */
+  readonly help: string;
+  readonly placeholder: string;
+  readonly hasFlag?: false;
+  /** How the default is chosen, where it is not one value. */
+  readonly defaultHelp?: string;
 }
 
 /** How models of this architecture look as Hugging Face folders. */

@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts';
+import { optionName, UsageError } from '../errors.ts';
 
 /**
  * What fixes a model's shape and arithmetic: the fields that every architecture has. Names are nanoGPT's; config.json has
@@ -61,14 +61,14 @@ export const MOST_LAYERS = 1000;
 /** @throws UsageError unless the value of a field is a whole number of at least 1 */
 export function checkWholeNumber(field: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1)
-    throw new UsageError(`${flagOf(field)} is ${value}; it must be a whole number of at least 1`);
+    throw new UsageError(`${optionName(field)} is ${value}; it must be a whole number of at least 1`);
 }
 
 /** Checks that the channels divide into heads. @throws UsageError with the numbers nearby that do */
 export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
   if (nEmbd % nHead === 0) return;
-  throw new UsageError(`--n-head ${nHead} does not divide --n-embd ${nEmbd}`, {
-    hint: `each head gets an equal share of the channels: use --n-head ${divisorsNear(nEmbd, nHead).join(' or ')}, or --n-embd ${Math.ceil(nEmbd / nHead) * nHead}`,
+  throw new UsageError(`${optionName('nHead')} ${nHead} does not divide ${optionName('nEmbd')} ${nEmbd}`, {
+    hint: `each head gets an equal share of the channels: use ${optionName('nHead')} ${divisorsNear(nEmbd, nHead).join(' or ')}, or ${optionName('nEmbd')} ${Math.ceil(nEmbd / nHead) * nHead}`,
   });
 }
 
@@ -77,13 +77,12 @@ export function checkCommonFields(config: ModelConfig): void {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const)
     checkWholeNumber(field, config[field]);
   if (config.nLayer > MOST_LAYERS)
-    throw new UsageError(`--n-layer is ${config.nLayer}; at most ${MOST_LAYERS} are supported`);
+    throw new UsageError(`${optionName('nLayer')} is ${config.nLayer}; at most ${MOST_LAYERS} are supported`);
   if (!(config.dropout >= 0 && config.dropout < 1))
-    throw new UsageError(`--dropout is ${config.dropout}; it must be at least 0 and less than 1`);
+    throw new UsageError(
+      `${optionName('dropout')} is ${config.dropout}; it must be at least 0 and less than 1`,
+    );
 }
-
-/** The flag of an option: `--n-layer` of nLayer. */
-export const flagOf = (field: string): string => `--${field.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
 /** The divisors of n next below and next above k. */
 function divisorsNear(n: number, k: number): number[] {

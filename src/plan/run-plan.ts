@@ -14,7 +14,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
 import {
   modelConfig,
-  settle,
+  resolveOptions,
   withCanonicalEncoding,
   type Settings,
   type TrainModelOptions,
@@ -164,7 +164,10 @@ async function forText(
     validationCorpus: data.validationCorpus,
     textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
     replacements: data.replacements,
-    settings: { ...settle({ ...fitted, valFraction: data.valFraction }), tokenizer: data.tokenizer.kind },
+    settings: {
+      ...resolveOptions({ ...fitted, valFraction: data.valFraction }),
+      tokenizer: data.tokenizer.kind,
+    },
     vocabSize: data.tokenizer.vocabSize,
   };
 }
@@ -184,7 +187,7 @@ function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned
     validationCorpus: undefined,
     textTokens: undefined,
     replacements: [],
-    settings: settle(options),
+    settings: resolveOptions(options),
     vocabSize,
   };
 }

@@ -5,22 +5,16 @@
 import { checkLength } from '../data/batches.ts';
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
-import { UsageError } from '../errors.ts';
+import { optionName, UsageError } from '../errors.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { countParameters } from '../model/parameters.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
 import { numbersPerParameter } from './optimizer.ts';
 import { trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
+import { DECAY_SHARE, FINE_TUNING } from './options.ts';
 import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
-import {
-  DECAY_SHARE,
-  FINE_TUNING,
-  modelConfig,
-  settle,
-  type Settings,
-  type TrainModelOptions,
-} from './settings.ts';
+import { modelConfig, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';
 import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
@@ -30,9 +24,12 @@ export const DEFAULT_MINUTES = 3;
 /** The time a new run is fitted to, in seconds; undefined if its length is settled otherwise. */
 export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions): number | undefined {
   if (minutes !== undefined && maxIters !== undefined)
-    throw new UsageError('--minutes and --max-iters both say how long to train', {
-      hint: 'give one of them',
-    });
+    throw new UsageError(
+      `${optionName('minutes')} and ${optionName('maxIters')} both say how long to train`,
+      {
+        hint: 'give one of them',
+      },
+    );
   if (minutes !== undefined) return 60 * minutes;
   return maxIters === undefined && preset === undefined ? 60 * DEFAULT_MINUTES : undefined;
 }
@@ -201,7 +198,7 @@ export async function fitToBudget(
       ? { learningRate: rounded(FINE_TUNING * choice.learningRate, 2) }
       : {};
   const chosen = withHeads({ ...choice, ...learningRate, ...given }, given);
-  const settings = settle(chosen);
+  const settings = resolveOptions(chosen);
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
@@ -213,7 +210,7 @@ export async function fitToBudget(
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const maxIters = stepsIn(left, step);
   const fitted = { ...rhythm(maxIters), ...chosen, maxIters };
-  return { options: fitted, costs: costsOf(settle(fitted), data, stepSeconds) };
+  return { options: fitted, costs: costsOf(resolveOptions(fitted), data, stepSeconds) };
 }
 
 /** The same limit for a resumed run, whose model is known. */
@@ -246,7 +243,7 @@ export async function fitMore(
   },
 ): Promise<Fitted> {
   const untimed = withoutTime(options);
-  const settings = settle(untimed);
+  const settings = resolveOptions(untimed);
   const calibration = Math.min(CALIBRATION, RESUMED_CALIBRATION_SHARE * seconds);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   const { batchSize } = settings;

@@ -1,6 +1,7 @@
 /** The learning rate schedule of a run that is resumed for more steps than it was planned for. */
+import { DECAY_SHARE } from './options.ts';
 import { decayProgress, learningRateAt } from './schedule.ts';
-import { DECAY_SHARE, scheduleOptions, settle, type Settings, type TrainModelOptions } from './settings.ts';
+import { scheduleOptions, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';
 
 /** Steps of a re-warm-up, as a share of the extension, and the upper limit unless the run's own warm-up is longer. */
 const REWARM_SHARE = 0.05;
@@ -37,7 +38,7 @@ export function extendRun(
   { step, maxIters, isTimed, given }: Extension,
 ): TrainModelOptions {
   const longer = { ...options, maxIters };
-  const { schedule, warmupIters } = settle(longer);
+  const { schedule, warmupIters } = resolveOptions(longer);
   const isDecayKept = given.lrDecayIters !== undefined || before.lrDecayIters !== before.maxIters;
   if (schedule === 'constant' || isDecayKept) return longer;
 

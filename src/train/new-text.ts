@@ -7,6 +7,7 @@ import type { Batch } from '../data/batches.ts';
 import type { Poll } from '../polling.ts';
 import { freshHealth } from './divergence.ts';
 import { meanLoss, type Progress } from './loop.ts';
+import { optionTable } from './options.ts';
 import type { Settings } from './settings.ts';
 import { storedValue } from './stored-options.ts';
 import type { Trainer } from './trainer.ts';
@@ -18,24 +19,21 @@ import type { TrainingData } from './training-data.ts';
  */
 export type TextChange = 'text' | 'sample';
 
-/** Options that decide which tokens of given files are in which split. */
-const SPLIT_OPTIONS = ['valFraction', 'encoding', 'encodingErrors'] as const;
-/** Options that decide which tokens of the validation split an evaluation looks at; the context length is fixed. */
-const SAMPLE_OPTIONS = ['batchSize', 'evalIters'] as const;
-
 /** How the text differs from the one a checkpoint was trained on; undefined if it does not. */
 export function textChange(
   { corpus_sha256, validation_sha256, options }: TrainerState,
   { corpus, validationSha256 }: Pick<TrainingData, 'corpus' | 'validationSha256'>,
   settings: Settings,
 ): TextChange | undefined {
-  const isOther = (name: keyof Settings): boolean => storedValue(options, name) !== settings[name];
+  const isOther = (change: TextChange): boolean =>
+    [...optionTable()].some(
+      ([name, { changes }]) =>
+        changes === change && storedValue(options, name) !== settings[name as keyof Settings],
+    );
   const isNewText =
-    corpus_sha256 !== corpus.sha256 ||
-    validation_sha256 !== (validationSha256 ?? null) ||
-    SPLIT_OPTIONS.some(isOther);
+    corpus_sha256 !== corpus.sha256 || validation_sha256 !== (validationSha256 ?? null) || isOther('text');
   if (isNewText) return 'text';
-  return SAMPLE_OPTIONS.some(isOther) ? 'sample' : undefined;
+  return isOther('sample') ? 'sample' : undefined;
 }
 
 /**

@@ -1,7 +1,9 @@
 /** The length of a run that is given a time: how many steps fit into what is left of it, from what its parts cost. */
+import { DECAY_SHARE } from './options.ts';
+import { saveInterval } from './save-every.ts';
 import { changeSchedule, settledSteps } from './schedule-history.ts';
 import { decayProgress, hasPlateau } from './schedule.ts';
-import { DECAY_SHARE, saveInterval, scheduleOptions, type Settings } from './settings.ts';
+import { scheduleOptions, type Settings } from './settings.ts';
 
 /** Seconds that each part of a run takes. */
 export interface Costs {

@@ -3,7 +3,8 @@
  * changed on the way, by an extension or to keep to its time, can be reproduced from its options alone.
  */
 import { learningRateAt } from './schedule.ts';
-import { scheduleOptions, scheduleSettings, type PastSchedule, type Settings } from './settings.ts';
+import { scheduleSettings, type PastSchedule } from './past-schedule.ts';
+import { scheduleOptions, type Settings } from './settings.ts';
 
 /**
  * Changes the schedule of a run from a step on. Its earlier schedule is recorded where the new one would have given one of
@@ -18,14 +19,14 @@ export function changeSchedule(before: Settings, next: Settings, step: number): 
   const [used, planned] = [before, { ...next, pastSchedules: [] }].map(scheduleOptions);
   for (let at = past.at(-1)?.until ?? 0; at < step; at++)
     if (learningRateAt(at, used) !== learningRateAt(at, planned))
-      return { ...next, pastSchedules: [...past, pastSchedule(present, step)] };
+      return { ...next, pastSchedules: [...past, recorded(present, step)] };
   return { ...next, pastSchedules: past };
 }
 
 /** The steps whose schedule is settled: more than are done only after a rollback. */
 export const settledSteps = ({ pastSchedules }: Settings): number => pastSchedules.at(-1)?.until ?? 0;
 
-const pastSchedule = (settings: Omit<PastSchedule, 'until'>, until: number): PastSchedule =>
+const recorded = (settings: Omit<PastSchedule, 'until'>, until: number): PastSchedule =>
   ({
     ...Object.fromEntries(scheduleSettings.map((name) => [name, settings[name]])),
     until,

@@ -4,10 +4,9 @@
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
-import { UsageError } from '../errors.ts';
+import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
-import { flagOf } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -37,7 +36,9 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   const { initFrom, blockSize, tokenizer: kind } = options;
   if (initFrom === undefined) return undefined;
   if (options.preset !== undefined)
-    throw new UsageError('--preset and --init-from both say what the model is', { hint: 'give one of them' });
+    throw new UsageError(`${optionName('preset')} and ${optionName('initFrom')} both say what the model is`, {
+      hint: 'give one of them',
+    });
   const model = openModelFolder(resolveRun(initFrom));
   const { config, tokenizer } = model;
   const shape: Readonly<Record<string, unknown>> = {
@@ -48,7 +49,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
     const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
     if (given !== undefined && given !== value)
       throw new UsageError(
-        `${flagOf(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
+        `${optionName(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
         {
           hint: 'leave it out: the model says what its shape is',
         },
@@ -56,17 +57,17 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   }
   for (const name of VOCABULARY)
     if (options[name] !== undefined)
-      throw new UsageError(`${flagOf(name)}: ${initFrom} has its vocabulary already`, {
+      throw new UsageError(`${optionName(name)}: ${initFrom} has its vocabulary already`, {
         hint: 'leave it out',
       });
   if (kind !== undefined && kind !== tokenizer.kind)
-    throw new UsageError(`--tokenizer is ${kind}, but ${initFrom} reads ${tokenizer.kind}`, {
+    throw new UsageError(`${optionName('tokenizer')} is ${kind}, but ${initFrom} reads ${tokenizer.kind}`, {
       hint: 'leave it out: a model can only read with its own',
     });
   const isUnbounded = architectureOf(config).isUnboundedInLength(config);
   if (blockSize !== undefined && blockSize > config.blockSize && !isUnbounded)
     throw new UsageError(
-      `--block-size ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
+      `${optionName('blockSize')} ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
       { hint: `leave it out, or give at most ${config.blockSize}` },
     );
   return {

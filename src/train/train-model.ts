@@ -9,7 +9,7 @@ import { Layout } from '../engine/memory.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
 import { defaultThreads, type Rejection } from '../engine/wasm.ts';
-import { isSystemError, UsageError, UserError } from '../errors.ts';
+import { isSystemError, optionName, UsageError, UserError } from '../errors.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -38,19 +38,19 @@ import { timeForTraining } from './run-time.ts';
 import { changeSchedule } from './schedule-history.ts';
 import { checkResume, keeper, restore, type SaveFailure } from './saving.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from './training-data.ts';
+import { saveInterval } from './save-every.ts';
 import {
   modelConfig,
   optimizerOptions,
-  saveInterval,
   scheduleOptions,
-  settle,
+  resolveOptions,
   withCanonicalEncoding,
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
 import { forgetOldText, remeasureBest, textChange, type TextChange } from './new-text.ts';
 import { openStartingModel } from './starting-model.ts';
-import { checkStoredOptions, resumedOptions } from './stored-options.ts';
+import { checkStoredOptions, optionsFromJson, resumedOptions } from './stored-options.ts';
 import { TimeKeeper, wholePerSample } from './time-keeper.ts';
 import { Trainer } from './trainer.ts';
 
@@ -151,7 +151,7 @@ export async function trainModel(
   const options = withCanonicalEncoding(given);
   if (options.resume !== undefined && (options.outDir !== undefined || options.overwrite === true))
     throw new UsageError(
-      `${options.outDir === undefined ? '--overwrite' : '--out-dir'} does not go with --resume`,
+      `${optionName(options.outDir === undefined ? 'overwrite' : 'outDir')} does not go with ${optionName('resume')}`,
       {
         hint: 'a run goes on in its own folder; to keep what is there, resume a copy of it',
       },
@@ -191,7 +191,7 @@ async function runTraining(
   const startStep = checkpoint?.state.step ?? 0;
   const seconds = checkpoint === undefined ? budgetSeconds(effective) : moreSeconds(options);
   if (seconds !== undefined) handlers.measuring?.();
-  const before = checkpoint && settle(checkpoint.state.options as unknown as TrainModelOptions);
+  const before = checkpoint && resolveOptions(optionsFromJson(checkpoint.state.options));
   const fitted =
     seconds === undefined
       ? undefined
@@ -206,7 +206,7 @@ async function runTraining(
       : effective);
   const { valFraction } = data;
   const chosen: Settings = {
-    ...settle({ ...planned, valFraction }),
+    ...resolveOptions({ ...planned, valFraction }),
     tokenizer: data.tokenizer.kind,
   };
   const settings = before === undefined ? chosen : changeSchedule(before, chosen, startStep);

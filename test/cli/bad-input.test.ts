@@ -287,8 +287,8 @@ const table: readonly (readonly [name: string, line: string, code: number, ...st
     'more micro-batches than there are numbers for',
     'train ./corpus.txt --gradient-accumulation-steps 9007199254740991',
     2,
-    'error: --gradient-accumulation-steps 9007199254740991 is more than 1073741824, the most micro-batches of a step',
-    'hint: give a smaller one',
+    'error: --gradient-accumulation-steps: "9007199254740991" is not a whole number from 1 to 1073741824',
+    'hint: see gpt train --help',
   ],
   [
     'more time than there is',

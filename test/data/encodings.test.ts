@@ -158,7 +158,7 @@ describe('labels', () => {
   ])('%s is unknown; what is meant is %s', (label, meant) => {
     expect(similarEncoding(label)).toBe(meant);
     const hint = meant === undefined ? /^known are utf-8, .* iconv$/ : `did you mean ${meant}?`;
-    expect(() => requireEncoding(label)).toThrow(`--encoding: "${label}" is not a known encoding`);
+    expect(() => requireEncoding(label)).toThrow(`encoding: "${label}" is not a known encoding`);
     try {
       requireEncoding(label);
     } catch (error) {

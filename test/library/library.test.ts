@@ -68,7 +68,7 @@ describe('train', () => {
   test('throws what the command line would say', async () => {
     await expect(train({ corpus: [] })).rejects.toThrow(UsageError);
     await expect(train({ corpus: [corpus], ...tiny, nHead: 3 })).rejects.toThrow(
-      '--n-head 3 does not divide',
+      'nHead 3 does not divide nEmbd 16',
     );
   });
 });

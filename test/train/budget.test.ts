@@ -3,7 +3,7 @@ import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, chooseModel, fitMore, fitToBudget } from '../../src/train/budget.ts';
-import { settle } from '../../src/train/settings.ts';
+import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 
 describe('whether a run is fitted to a time', () => {
@@ -63,7 +63,7 @@ describe('fitting to a time', () => {
     expect(options).not.toHaveProperty('minutes');
     expect(options).toMatchObject({ schedule: 'wsd', nEmbd: 64, evalInterval: expect.any(Number) });
     expect(options.maxIters).toBeGreaterThan(0);
-    expect(settle(options)).toMatchObject(options); // nothing is chosen a second time
+    expect(resolveOptions(options)).toMatchObject(options); // nothing is chosen a second time
   });
   test('what is given stays, and the rest follows it', async () => {
     const given = { nHead: 3, learningRate: 0.5, schedule: 'cosine', batchSize: 2, evalInterval: 7 };
@@ -74,14 +74,14 @@ describe('fitting to a time', () => {
     expect(40 % other.nHead!).toBe(0);
   });
   test('what cannot be is refused', async () => {
-    await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow('--n-head 3 does not divide --n-embd 10');
+    await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow('nHead 3 does not divide nEmbd 10');
     await expect(fit({ blockSize: 9000 })).rejects.toThrow('--block-size of 9000');
     await expect(fit({ nEmbd: 65_536, nHead: 1, nLayer: 100 })).rejects.toThrow('of memory');
   });
 });
 
 describe('a run that is given more time', () => {
-  const stored = settle({ corpus: [], nEmbd: 16, nHead: 1, nLayer: 1, blockSize: 16, maxIters: 100 });
+  const stored = resolveOptions({ corpus: [], nEmbd: 16, nHead: 1, nLayer: 1, blockSize: 16, maxIters: 100 });
   const more = (options: object) => {
     const before = { ...stored, ...options };
     const extension = { seconds: 1, asked: performance.now(), engine, startStep: 100, before, given: before };

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { extendRun, type Extension } from '../../src/train/extension.ts';
 import { learningRateAt, scheduleNames } from '../../src/train/schedule.ts';
-import { scheduleOptions, settle, type TrainModelOptions } from '../../src/train/settings.ts';
+import { scheduleOptions, resolveOptions, type TrainModelOptions } from '../../src/train/settings.ts';
 
 const planned: TrainModelOptions = { corpus: [], maxIters: 400, warmupIters: 20, learningRate: 1e-3 };
 const peak = 1e-3;
 
 /** A run of 400 steps, extended after `step`, and the learning rate of each step before and after it. */
 function extend(options: Partial<TrainModelOptions>, extension: Partial<Extension> & { step: number }) {
-  const before = settle({ ...planned, ...options });
+  const before = resolveOptions({ ...planned, ...options });
   const given = { maxIters: 1000, isTimed: false, given: {}, ...extension };
-  const after = settle(extendRun({ ...before, ...given.given }, before, given));
+  const after = resolveOptions(extendRun({ ...before, ...given.given }, before, given));
   const rate = (step: number): number =>
     learningRateAt(step, scheduleOptions(step < given.step ? before : after));
   return { before, after, rate };
@@ -56,7 +56,7 @@ describe('an extended run', () => {
     ['wsd', 300],
   ] as const)('%s after step %i, before its decay: as if planned so long', (schedule, step) => {
     const { after } = extend({ schedule }, { step });
-    const long = settle({ ...planned, schedule, maxIters: 1000 });
+    const long = resolveOptions({ ...planned, schedule, maxIters: 1000 });
     const rates = (of: typeof long): number[] =>
       Array.from({ length: 1000 }, (_, at) => learningRateAt(at, scheduleOptions(of)));
     expect(rates(after)).toEqual(rates(long));
@@ -64,11 +64,15 @@ describe('an extended run', () => {
 
   test('a second time: warms up again from where the first extension has come to', () => {
     const { after: once } = extend({}, { step: 400 });
-    const twice = settle(extendRun(once, once, { step: 900, maxIters: 1500, isTimed: false, given: {} }));
+    const twice = resolveOptions(
+      extendRun(once, once, { step: 900, maxIters: 1500, isTimed: false, given: {} }),
+    );
     expect(twice).toMatchObject({ rewarmStart: 900, rewarmIters: 30, lrDecayIters: 1500 });
     expect(twice.rewarmFrom).toBe(learningRateAt(900, scheduleOptions(once)));
     // Stopped within the re-warm-up, the decay has not begun: that one is completed.
-    const early = settle(extendRun(once, once, { step: 410, maxIters: 1500, isTimed: false, given: {} }));
+    const early = resolveOptions(
+      extendRun(once, once, { step: 410, maxIters: 1500, isTimed: false, given: {} }),
+    );
     expect(early).toMatchObject({ rewarmStart: 400, rewarmIters: 30, lrDecayIters: 1500 });
   });
 

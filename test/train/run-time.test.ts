@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { extendRun } from '../../src/train/extension.ts';
 import { refit, secondsFor, stepsWithin, type Costs } from '../../src/train/run-time.ts';
 import { learningRateAt } from '../../src/train/schedule.ts';
-import { scheduleOptions, settle, type Settings } from '../../src/train/settings.ts';
+import { scheduleOptions, resolveOptions, type Settings } from '../../src/train/settings.ts';
 import { TimeKeeper } from '../../src/train/time-keeper.ts';
 
 const costs: Costs = { step: 0.1, evaluation: 2, checkpoint: 1, last: 5 };
@@ -71,7 +71,7 @@ function simulate(start: Settings, from: number, seconds: number, real: Real, ex
 
 describe('keeping to the time', () => {
   const planned = { corpus: [], maxIters: 1000, evalInterval: 50 };
-  const wsd = settle({ ...planned, schedule: 'wsd', lrDecayStart: 750 });
+  const wsd = resolveOptions({ ...planned, schedule: 'wsd', lrDecayStart: 750 });
   const free = { step: 0.1, evaluation: 0, checkpoint: 0, last: 0 };
 
   test.each([0.025, 0.1, 0.17, 0.4])('a new run with steps of %s seconds', (step) => {
@@ -109,10 +109,10 @@ describe('keeping to the time', () => {
     ),
   )('an extended run, %s: %s', (schedule, _name, real, evalInterval) => {
     const expected = { step: 0.01, evaluation: 0.05, checkpoint: 0.03, last: 3 };
-    const before = settle({ ...planned, schedule, evalInterval });
+    const before = resolveOptions({ ...planned, schedule, evalInterval });
     const maxIters = 1000 + stepsWithin(60, 1000, before, expected);
     const options = extendRun(before, before, { step: 1000, maxIters, isTimed: true, given: {} });
-    const { seconds, settings } = simulate(settle(options), 1000, 60, real, expected);
+    const { seconds, settings } = simulate(resolveOptions(options), 1000, 60, real, expected);
     expect(Math.abs(seconds - 60)).toBeLessThan(3);
     if (schedule === 'constant') return;
     expect(settings.lrDecayIters).toBe(settings.maxIters);
@@ -134,12 +134,12 @@ describe('keeping to the time', () => {
       checkpoint: factor * of.checkpoint,
       last: factor * of.last,
     });
-    const settings = settle({ ...planned, schedule, maxIters: 2000, evalInterval: 100 });
-    const extended = settle(
+    const settings = resolveOptions({ ...planned, schedule, maxIters: 2000, evalInterval: 100 });
+    const extended = resolveOptions(
       extendRun(settings, settings, { step: 2000, maxIters: 4500, isTimed: true, given: {} }),
     );
     // Extended within its warm-up, where its decay has not begun.
-    const early = settle(
+    const early = resolveOptions(
       extendRun(settings, settings, { step: 50, maxIters: 2550, isTimed: true, given: {} }),
     );
     test.each([
@@ -188,7 +188,7 @@ describe('keeping to the time', () => {
     expect(refit({ ...wsd, maxIters: 50, lrDecayIters: 50, lrDecayStart: 50 }, pace)).toBeUndefined();
   });
   test('in the decay, a change of less than half a percent of the time is not made', () => {
-    const cosine = settle({ ...planned, schedule: 'cosine' });
+    const cosine = resolveOptions({ ...planned, schedule: 'cosine' });
     expect(refit(cosine, { ...pace, step: 500, left: 50.3, costs: { ...free } })).toBeUndefined();
     expect(refit(cosine, { ...pace, step: 500, left: 51, costs: { ...free } })).toMatchObject({
       maxIters: 1010,
@@ -197,7 +197,7 @@ describe('keeping to the time', () => {
     });
   });
   test('a decay with an end of its own is kept', () => {
-    const given = settle({ ...planned, schedule: 'wsd', lrDecayIters: 700 });
+    const given = resolveOptions({ ...planned, schedule: 'wsd', lrDecayIters: 700 });
     expect(refit(given, pace)).toEqual({ ...given, maxIters: 50 + 950 });
   });
 });

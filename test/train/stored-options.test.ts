@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import type { TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import { textChange } from '../../src/train/new-text.ts';
-import { settle } from '../../src/train/settings.ts';
+import { resolveOptions } from '../../src/train/settings.ts';
 import { resumedOptions } from '../../src/train/stored-options.ts';
 import type { TrainingData } from '../../src/train/training-data.ts';
 
 test('a run from before --encoding existed was trained on UTF-8', () => {
-  const settings = settle({ corpus: ['book.txt'] });
+  const settings = resolveOptions({ corpus: ['book.txt'] });
   const { encoding: _encoding, ...stored } = settings;
   expect(resumedOptions(stored, { corpus: [] }).encoding).toBe('utf-8');
   expect(resumedOptions(stored, { corpus: [], encoding: 'utf-8' }).encoding).toBe('utf-8');

@@ -13,11 +13,12 @@ import { encodingOption } from '../decoding-options.ts';
 import { addExamples } from '../help.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
+import { kebab } from '../flag-name.ts';
 import { anyText, argument, filePath, number, option, wholeNumber } from '../options.ts';
 import { searchTexts } from './beams.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
 import { encode, noticeOfLength, promptLines, readPrompt, severalTexts, type Prompt } from './prompts.ts';
-import { addSettings, kebab, settingsOf, type Settings } from './settings.ts';
+import { addSettings, settingsOf, type Settings } from './settings.ts';
 import { writeTexts } from './write.ts';
 
 interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {

@@ -1,4 +1,5 @@
 /** `gpt sample -i`: a person and the model write one text together, in turns. */
+import { kebab } from '../flag-name.ts';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UsageError, UserError } from '../../errors.ts';
@@ -17,7 +18,6 @@ import { encode, readPrompt, severalTexts } from './prompts.ts';
 import {
   escaped,
   escapedText,
-  kebab,
   randomSeed,
   settingNames,
   settings as known,

@@ -1,6 +1,7 @@
 /** What can be set about writing, by flags and in the interactive mode alike. */
 import type { Command, Option } from 'commander';
 import type { SamplingOptions } from '../../generate/sampling.ts';
+import { kebab } from '../flag-name.ts';
 import { fraction, nonEmptyText, number, option, seed, wholeNumber, type Value } from '../options.ts';
 
 export interface Settings extends Required<SamplingOptions> {
@@ -22,7 +23,7 @@ const setting = <T>(made: Setting<T>): Setting<T> => made;
 
 /** Text on a command line that may name a line break: a backslash and n, t, r or another backslash. */
 export const escapedText: Value<string> = {
-  expected: nonEmptyText.expected,
+  ...nonEmptyText,
   read: (text) =>
     text === ''
       ? undefined
@@ -107,9 +108,6 @@ export const settings = {
 } satisfies { readonly [K in SettingName]: Setting<unknown> };
 
 export const settingNames = Object.keys(settings) as SettingName[];
-
-/** topK → top-k. */
-export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** A flag for each. Parsed by commander, those that were not given are absent or have their initial value. */
 export function addSettings(command: Command): void {

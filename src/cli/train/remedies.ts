@@ -1,6 +1,6 @@
 /** Remedies for problems of a run; none of them suggests a flag that this run would refuse. */
 import type { TrainPlan } from '../../train/train-model.ts';
-import { FINE_TUNING } from '../../train/settings.ts';
+import { FINE_TUNING } from '../../train/options.ts';
 import { recipes } from '../../train/recipe.ts';
 
 /** The parts of a plan that decide which flags may be suggested. */

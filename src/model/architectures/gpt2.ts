@@ -6,7 +6,7 @@ import { splitChannels, type Value } from '../../autodiff/graph.ts';
 import { cachedAttention } from '../../autodiff/ops/attention.ts';
 import type { Tape } from '../../autodiff/tape.ts';
 import { UsageError } from '../../errors.ts';
-import { oneOf, optional, positive, share } from '../../json-rules.ts';
+import { choice, number, wholeNumber } from '../../values.ts';
 import type {
   Architecture,
   ConfigField,
@@ -37,11 +37,39 @@ export interface Gpt2Config extends ModelConfig {
 }
 
 const fields = {
-  activation: { rule: oneOf(activations), default: 'gelu_new' },
-  nInner: { rule: optional(positive), default: undefined },
-  positions: { rule: oneOf(['learned', 'sinusoidal']), default: 'learned' },
-  norm: { rule: oneOf(['pre', 'post']), default: 'pre' },
-  layerNormEpsilon: { rule: share, default: 1e-5 },
+  activation: {
+    value: choice(activations),
+    default: 'gelu_new',
+    placeholder: 'name',
+    help: 'gelu_new, gelu (exact) or relu',
+  },
+  nInner: {
+    value: wholeNumber({ min: 1 }),
+    default: undefined,
+    placeholder: 'n',
+    help: 'hidden channels of the MLP',
+    hasFlag: false,
+    defaultHelp: '4·nEmbd',
+  },
+  positions: {
+    value: choice(['learned', 'sinusoidal']),
+    default: 'learned',
+    placeholder: 'kind',
+    help: 'learned or sinusoidal',
+  },
+  norm: {
+    value: choice(['pre', 'post']),
+    default: 'pre',
+    placeholder: 'where',
+    help: 'LayerNorm pre or post',
+  },
+  layerNormEpsilon: {
+    value: number({ above: 0, below: 1 }),
+    default: 1e-5,
+    placeholder: 'x',
+    help: 'ε under the root of LayerNorm',
+    hasFlag: false,
+  },
 } as const satisfies Record<Exclude<keyof Gpt2Config, keyof ModelConfig>, ConfigField>;
 
 /** GPT-2's choices for everything but its size. */

@@ -33,21 +33,18 @@ export const architectureOfType = (modelType: unknown): Architecture | undefined
 export const modelTypes = (): string[] =>
   [...architectures.values()].flatMap(({ huggingFace }) => huggingFace.modelTypes);
 
-/** What a config has unless it is told otherwise, but for its size. */
-export function defaultConfig(arch: string): Pick<ModelConfig, 'arch' | 'tieWordEmbeddings'> {
-  const { fields, tieWordEmbeddings } = architectureOf({ arch });
-  return { arch, tieWordEmbeddings, ...valuesOf(fields, ({ default: value }) => value) };
-}
-
 /** The fields of an architecture's config, taken from an object that may have others too. */
 export const fieldsOf = (arch: string, from: object): Record<string, unknown> =>
-  valuesOf(architectureOf({ arch }).fields, (_, name) => (from as Record<string, unknown>)[name]);
+  Object.fromEntries(
+    Object.keys(architectureOf({ arch }).fields).map((name) => [
+      name,
+      (from as Record<string, unknown>)[name],
+    ]),
+  );
 
-const valuesOf = (
-  fields: Architecture['fields'],
-  value: (field: ConfigField, name: string) => unknown,
-): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, value(field, name)]));
+/** The fields of all architectures. Those of one name mean the same in all that have them. */
+export const architectureFields = (): Record<string, ConfigField> =>
+  Object.assign({}, ...allArchitectures().map(({ fields }) => fields)) as Record<string, ConfigField>;
 
 /** Checks that a model can be built; returns its config. @throws UsageError naming the field, its value and the way out */
 export function checkConfig<Config extends ModelConfig>(config: Config): Config {

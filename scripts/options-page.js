@@ -1,0 +1,52 @@
+/**
+ * Writes docs/options.md, the reference of all training options, from the table in src/train/options.ts. A test fails while
+ * the page is out of date.
+ *
+ *     npm run build && node scripts/options-page.js
+ */
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
+import { kebab } from '../dist/cli/flag-name.js';
+import { groups, optionTable } from '../dist/train/options.js';
+
+const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
+
+const INTRODUCTION = `# Training options
+
+Every option that a run stores, with its name in the library and its flag in \`gpt train\` and \`gpt plan\`. Config files
+take both. [training.md](training.md) says what they are for.
+
+On \`--resume\`, a **fixed** option keeps its value, a **forced** one changes with \`--force\`, and a **free** one may be given
+anew. \`minutes\` belongs to one invocation and is not stored.
+
+<!-- Written by scripts/options-page.js from src/train/options.ts. -->
+`;
+
+/** The page as it should be. */
+export async function optionsPage() {
+  const sections = groups.map((group) => {
+    const rows = [...optionTable()].filter(([, row]) => row.group === group).map(tableRow);
+    const head = ['option', 'flag', 'what it is', 'value', 'default', 'on resume'];
+    return `## ${group}\n\n${[head, head.map(() => '-'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+  });
+  const options = await resolveConfig(path);
+  return format([INTRODUCTION, ...sections].join('\n'), { ...options, parser: 'markdown' });
+}
+
+function tableRow([name, row]) {
+  const { value, help, onResume, hasFlag, defaultHelp, default: usual } = row;
+  const words = Array.isArray(value.completes)
+    ? value.completes.map((word) => `\`${word}\``).join(', ')
+    : undefined;
+  return [
+    `\`${name}\``,
+    hasFlag === false ? '' : `\`--${kebab(name)}\``,
+    words === undefined ? help : '',
+    words ?? value.expected,
+    defaultHelp ?? (typeof usual === 'function' || usual === undefined ? '' : String(usual)),
+    onResume,
+  ];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(path, await optionsPage());

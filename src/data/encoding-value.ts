@@ -1,0 +1,24 @@
+/** The name of an encoding as the value of an option. */
+import { closest } from '../suggest.ts';
+import type { Value } from '../values.ts';
+import { canonicalEncoding, encodingHint, encodingNames, similarEncoding } from './encodings.ts';
+
+/** The canonical name of an encoding, from any of its labels. */
+export const encodingName: Value<string> = {
+  expected: 'a known encoding',
+  is: (value) => typeof value === 'string' && canonicalEncoding(value) === value,
+  read: canonicalEncoding,
+  get completes() {
+    return encodingNames();
+  },
+  hint: (text) => encodingHint(text, similarEncoding(text) ?? closestName(text)),
+};
+
+/** A mistyped name. Another number is another encoding: utf-32 is not utf-16. */
+function closestName(text: string): string | undefined {
+  const numberOf = (name: string): string => name.replaceAll(/\D/g, '');
+  return closest(
+    text,
+    encodingNames().filter((name) => numberOf(name) === numberOf(text)),
+  );
+}

@@ -1,0 +1,564 @@
+/**
+ * Every option of a training run, one row each. Types, flags with their help, config files, defaults, the checks of a
+ * checkpoint's options, the rules of resuming and docs/options.md derive from this table.
+ */
+import { encodingName } from '../data/encoding-value.ts';
+import { UTF8 } from '../data/encodings.ts';
+import { listOf, type Rule } from '../json-rules.ts';
+import type { ConfigField } from '../model/architecture.ts';
+import {
+  architectureFields,
+  architectureNames,
+  architectureOf,
+  type ArchitectureFields,
+} from '../model/architectures/registry.ts';
+import { presetNames, presets, type PresetName } from '../model/config.ts';
+import { tokenizerKinds } from '../tokenizer/registry.ts';
+import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { choice, filePath, number, seed, wholeNumber, type Value } from '../values.ts';
+import { optimizerNames, type OptimizerName } from './optimizer.ts';
+import { pastSchedule, type PastSchedule } from './past-schedule.ts';
+import { recipes } from './recipe.ts';
+import { saveEvery, type SaveEvery } from './save-every.ts';
+import { scheduleNames, type ScheduleName } from './schedule.ts';
+
+/** The headings of `gpt train --help`. */
+export const groups = ['Model', 'Data', 'Training', 'Evaluation and output'] as const;
+export type Group = (typeof groups)[number];
+
+/**
+ * - `fixed`: decides which tensors there are or what a token id means. Another value would need another model, so it is
+ *   refused even with --force.
+ * - `forced`: another value trains on with the same parameters and moments, but to other results than an uninterrupted
+ *   run. Needs --force.
+ * - `free`: changes nothing computed so far.
+ * - `invocation`: affects one invocation only, and is not stored in a checkpoint.
+ */
+export type OnResume = 'fixed' | 'forced' | 'free' | 'invocation';
+
+/** The values that defaults of other options depend on. */
+interface Known {
+  readonly arch: string;
+  readonly preset: PresetName;
+  readonly initFrom: string | undefined;
+  readonly valFile: string | undefined;
+  readonly maxIters: number;
+  readonly learningRate: number;
+  readonly lrDecayIters: number;
+  readonly schedule: ScheduleName;
+}
+
+interface Row<T> {
+  readonly group: Group;
+  readonly value: Value<T>;
+  /** What the flag's value is called in the help. */
+  readonly placeholder: string;
+  /** One line of the help. */
+  readonly help: string;
+  /** Whether the command line has a flag for it. */
+  readonly hasFlag?: false;
+  readonly default: T | ((known: Known) => T);
+  /** The default of the flag, where the command line has another one than the library. */
+  readonly flagDefault?: T;
+  /** How the default is chosen, where it is not one value. */
+  readonly defaultHelp?: string;
+  readonly onResume: OnResume;
+  /** What a checkpoint may hold, where that is more than a flag accepts. */
+  readonly stored?: Rule;
+  /** Options that cannot be given together with this one. */
+  readonly conflicts?: readonly string[];
+  /** Whether another value evaluates on other text: another split, or another sample of the same. See new-text.ts. */
+  readonly changes?: 'text' | 'sample';
+}
+
+const row = <T>(made: Row<T>): Row<T> => made;
+
+/** A row whose option may be absent. */
+const optional = <T>(made: Omit<Row<T>, 'default'>): Row<T | undefined> => ({
+  ...made,
+  default: undefined,
+  stored: orAbsent(made.stored ?? made.value),
+});
+
+/** For options that runs of earlier versions do not have. */
+const orAbsent = ({ is, expected }: Rule): Rule => ({
+  is: (value) => value === undefined || is(value),
+  expected,
+});
+
+const positive = wholeNumber({ min: 1 });
+const share = number({ min: 0, below: 1 });
+const amount = number({ min: 0 });
+/** The number of a step is one word of the random streams' counters. */
+const MOST_STEPS = 2 ** 32;
+/** The number of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
+export const MOST_MICRO_BATCHES = 2 ** 30;
+
+const atLeastTwo = wholeNumber({ min: 2 });
+/** Infinity stands for no limit. */
+const vocabularySize: Value<number> = {
+  ...atLeastTwo,
+  is: (value) => value === Infinity || atLeastTwo.is(value),
+};
+const trueOrFalse: Value<boolean> = {
+  expected: 'true or false',
+  is: (value) => typeof value === 'boolean',
+  read: (text) => ({ true: true, false: false })[text],
+};
+const architecture: Value<string> = {
+  expected: 'an architecture',
+  is: (name) => architectureNames().includes(name as string),
+  read: (text) => (architectureNames().includes(text) ? text : undefined),
+};
+const pastSchedules = listOf(pastSchedule);
+/** About twenty years. */
+const MOST_MINUTES = 1e7;
+
+/** The last part of a `wsd` schedule, in which the learning rate decays. */
+export const DECAY_SHARE = 0.25;
+/** Learning rate for fine-tuning, as a fraction of the pre-training one. */
+export const FINE_TUNING = 0.1;
+
+/** In the order of the help. */
+const rows = {
+  /** Start from the trained model in this folder; see starting-model.ts. */
+  initFrom: optional<string>({
+    group: 'Model',
+    value: filePath,
+    placeholder: 'folder',
+    help: 'start from this trained model: its weights, shape and tokenizer',
+    onResume: 'fixed',
+    conflicts: ['preset', 'vocabSize', 'minFrequency'],
+  }),
+  /** The name of the model's architecture, one of model/architectures/registry.ts. */
+  arch: row<string>({
+    group: 'Model',
+    value: architecture,
+    placeholder: 'name',
+    help: 'architecture of the model',
+    hasFlag: false,
+    default: 'gpt2',
+    onResume: 'fixed',
+    stored: orAbsent(architecture),
+  }),
+  /** A well-known model and its training; nano where neither a preset nor a time is given. */
+  preset: row<PresetName>({
+    group: 'Model',
+    value: choice(presetNames),
+    placeholder: 'name',
+    help: presetNames.join(', '),
+    default: 'nano',
+    defaultHelp: 'what suits corpus and time',
+    onResume: 'fixed',
+  }),
+  nLayer: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'transformer blocks',
+    default: ({ preset }) => presets[preset].nLayer,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  nHead: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'attention heads',
+    default: ({ preset }) => presets[preset].nHead,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  nEmbd: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'channels',
+    default: ({ preset }) => presets[preset].nEmbd,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  blockSize: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'context length, in tokens',
+    default: ({ preset }) => presets[preset].blockSize,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  /** Whether the output head is the token embedding. */
+  tieWordEmbeddings: row<boolean>({
+    group: 'Model',
+    value: trueOrFalse,
+    placeholder: 'answer',
+    help: 'the output head is the token embedding',
+    hasFlag: false,
+    defaultHelp: "the architecture's",
+    default: ({ arch }) => architectureOf({ arch }).tieWordEmbeddings,
+    onResume: 'fixed',
+    stored: orAbsent(trueOrFalse),
+  }),
+  dropout: row<number>({
+    group: 'Model',
+    value: share,
+    placeholder: 'p',
+    help: 'probability of zeroing',
+    default: ({ preset }) => presets[preset].dropout,
+    defaultHelp: "the preset's",
+    onResume: 'forced',
+  }),
+
+  tokenizer: row<TokenizerKind>({
+    group: 'Data',
+    value: choice(tokenizerKinds),
+    placeholder: 'kind',
+    help: 'char, word or bpe',
+    default: 'char',
+    onResume: 'fixed',
+  }),
+  minFrequency: row<number>({
+    group: 'Data',
+    value: positive,
+    placeholder: 'n',
+    help: 'leave rarer tokens out of the vocabulary; bpe: rarer merges',
+    default: 1,
+    onResume: 'fixed',
+  }),
+  vocabSize: row<number>({
+    group: 'Data',
+    value: vocabularySize,
+    placeholder: 'n',
+    help: 'largest number of tokens',
+    default: Infinity,
+    defaultHelp: 'all; bpe: 1024',
+    onResume: 'fixed',
+    stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
+  }),
+  valFraction: row<number>({
+    group: 'Data',
+    value: share,
+    placeholder: 'p',
+    help: 'last part of the text kept for validation',
+    default: ({ valFile }) => (valFile === undefined ? 0.1 : 0),
+    defaultHelp: '0.1, up to 500,000 tokens',
+    onResume: 'forced',
+    changes: 'text',
+  }),
+  valFile: optional<string>({
+    group: 'Data',
+    value: filePath,
+    placeholder: 'file',
+    help: 'validate on this text instead',
+    onResume: 'free', // files may move: their contents count, and are compared by hash
+    conflicts: ['valFraction'],
+  }),
+  /** Encoding of the text and the validation text. A byte order mark takes precedence. */
+  encoding: row<string>({
+    group: 'Data',
+    value: encodingName,
+    placeholder: 'name',
+    help: 'of the text: latin1, shift_jis, utf-16le, …',
+    default: UTF8,
+    onResume: 'forced',
+    stored: orAbsent({ ...encodingName, expected: 'the canonical name of an encoding that this Node knows' }),
+    changes: 'text',
+  }),
+  /** Bytes that are not text in that encoding: an error, or U+FFFD. */
+  encodingErrors: row<'strict' | 'replace'>({
+    group: 'Data',
+    value: choice(['strict', 'replace']),
+    placeholder: 'what',
+    help: 'bytes that are not text: strict or replace',
+    default: 'strict',
+    onResume: 'forced',
+    changes: 'text',
+  }),
+
+  /** How long the run may take in all, instead of maxIters; see budget.ts. */
+  minutes: optional<number>({
+    group: 'Training',
+    value: number({ above: 0, max: MOST_MINUTES }),
+    placeholder: 'n',
+    help: 'how long to train in all, in minutes',
+    defaultHelp: '3, without --max-iters or --preset',
+    onResume: 'invocation',
+    conflicts: ['maxIters'],
+  }),
+  maxIters: row<number>({
+    group: 'Training',
+    value: wholeNumber({ min: 1, max: MOST_STEPS }),
+    placeholder: 'n',
+    help: 'optimizer steps',
+    default: ({ preset }) => recipes[preset].maxIters,
+    defaultHelp: "the preset's",
+    onResume: 'free',
+  }),
+  batchSize: row<number>({
+    group: 'Training',
+    value: positive,
+    placeholder: 'n',
+    help: 'sequences in a micro-batch',
+    default: ({ preset }) => presets[preset].batchSize,
+    defaultHelp: "the preset's",
+    onResume: 'forced',
+    changes: 'sample',
+  }),
+  gradientAccumulationSteps: row<number>({
+    group: 'Training',
+    value: wholeNumber({ min: 1, max: MOST_MICRO_BATCHES }),
+    placeholder: 'n',
+    help: 'micro-batches in a step',
+    default: 1,
+    onResume: 'forced',
+  }),
+  learningRate: row<number>({
+    group: 'Training',
+    value: amount,
+    placeholder: 'x',
+    help: 'peak learning rate',
+    default: ({ preset, initFrom }) =>
+      (initFrom === undefined ? 1 : FINE_TUNING) * recipes[preset].learningRate,
+    defaultHelp: "the preset's; a tenth of it with --init-from",
+    onResume: 'forced',
+  }),
+  minLr: row<number>({
+    group: 'Training',
+    value: amount,
+    placeholder: 'x',
+    help: 'learning rate at the end',
+    default: ({ learningRate, schedule }) => learningRate / (schedule === 'wsd' ? 50 : 10),
+    defaultHelp: 'a tenth of the peak, wsd: a fiftieth',
+    onResume: 'forced',
+  }),
+  warmupIters: row<number>({
+    group: 'Training',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'steps of linear warm-up',
+    default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
+    defaultHelp: "the preset's, at most a tenth of the run",
+    onResume: 'forced',
+  }),
+  lrDecayIters: row<number>({
+    group: 'Training',
+    value: positive,
+    placeholder: 'n',
+    help: 'step at which the decay ends',
+    default: ({ maxIters }) => maxIters,
+    defaultHelp: 'max-iters',
+    onResume: 'forced',
+  }),
+  lrDecayStart: row<number>({
+    group: 'Training',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'step at which the decay of wsd starts',
+    default: ({ lrDecayIters }) => Math.floor((1 - DECAY_SHARE) * lrDecayIters),
+    defaultHelp: '3/4',
+    onResume: 'forced',
+  }),
+  schedule: row<ScheduleName>({
+    group: 'Training',
+    value: choice(scheduleNames),
+    placeholder: 'name',
+    help: scheduleNames.join(', '),
+    default: 'cosine',
+    defaultHelp: 'cosine, with --minutes wsd',
+    onResume: 'forced',
+  }),
+  optimizer: row<OptimizerName>({
+    group: 'Training',
+    value: choice(optimizerNames),
+    placeholder: 'name',
+    help: optimizerNames.join(' or '),
+    default: 'adamw',
+    onResume: 'fixed', // the moments of one are not those of another
+  }),
+  weightDecay: row<number>({
+    group: 'Training',
+    value: amount,
+    placeholder: 'x',
+    help: 'on matrices only',
+    default: 0.1,
+    onResume: 'forced',
+  }),
+  beta1: row<number>({
+    group: 'Training',
+    value: share,
+    placeholder: 'x',
+    help: 'of AdamW',
+    default: 0.9,
+    onResume: 'forced',
+  }),
+  beta2: row<number>({
+    group: 'Training',
+    value: share,
+    placeholder: 'x',
+    help: 'of AdamW',
+    default: ({ preset }) => recipes[preset].beta2,
+    defaultHelp: '0.99, gpt2: 0.95',
+    onResume: 'forced',
+  }),
+  momentum: row<number>({
+    group: 'Training',
+    value: share,
+    placeholder: 'x',
+    help: 'of SGD',
+    default: 0.9,
+    onResume: 'forced',
+  }),
+  gradClip: row<number>({
+    group: 'Training',
+    value: amount,
+    placeholder: 'x',
+    help: 'largest gradient norm; 0: any',
+    default: 1,
+    onResume: 'forced',
+  }),
+  /** Set by extension.ts. */
+  rewarmStart: row<number>({
+    group: 'Training',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'first step of the re-warm-up of an extended run; 0: none',
+    hasFlag: false,
+    default: 0,
+    onResume: 'free',
+    stored: orAbsent(wholeNumber()),
+  }),
+  rewarmIters: row<number>({
+    group: 'Training',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'steps of the re-warm-up',
+    hasFlag: false,
+    default: 0,
+    onResume: 'free',
+    stored: orAbsent(wholeNumber()),
+  }),
+  rewarmFrom: row<number>({
+    group: 'Training',
+    value: amount,
+    placeholder: 'x',
+    help: 'learning rate before the re-warm-up',
+    hasFlag: false,
+    default: 0,
+    onResume: 'free',
+    stored: orAbsent(amount),
+  }),
+  /** The share of the decay done before lrDecayStart. Set by run-time.ts. */
+  lrDecayFrom: row<number>({
+    group: 'Training',
+    value: share,
+    placeholder: 'p',
+    help: 'share of the decay done before lrDecayStart',
+    hasFlag: false,
+    default: 0,
+    onResume: 'free',
+    stored: orAbsent(share),
+  }),
+  /** Set by schedule-history.ts. */
+  pastSchedules: row<readonly PastSchedule[]>({
+    group: 'Training',
+    value: { ...pastSchedules, read: () => undefined },
+    placeholder: 'list',
+    help: 'schedules of earlier steps',
+    hasFlag: false,
+    default: [],
+    defaultHelp: 'none',
+    onResume: 'free',
+    stored: orAbsent(pastSchedules),
+  }),
+  seed: row<number>({
+    group: 'Training',
+    value: seed,
+    placeholder: 'n',
+    help: 'of every random draw',
+    default: 1337,
+    onResume: 'forced',
+  }),
+
+  evalInterval: row<number>({
+    group: 'Evaluation and output',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'steps between evaluations; 0: only at the end',
+    default: ({ maxIters }) => Math.max(1, Math.min(250, Math.ceil(maxIters / 10))),
+    defaultHelp: 'a tenth of the run, at most 250',
+    onResume: 'forced',
+  }),
+  evalIters: row<number>({
+    group: 'Evaluation and output',
+    value: positive,
+    placeholder: 'n',
+    help: 'batches of each split in an evaluation',
+    default: 20,
+    onResume: 'forced',
+    changes: 'sample',
+  }),
+  patience: row<number>({
+    group: 'Evaluation and output',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'stop after so many evaluations without progress; 0: never',
+    default: 0,
+    onResume: 'free',
+  }),
+  /** Checkpoints besides those at evaluations: every so many steps, or after so much time, such as '10m'; 0: none. */
+  saveEvery: row<SaveEvery>({
+    group: 'Evaluation and output',
+    value: saveEvery,
+    placeholder: 'when',
+    help: 'checkpoint every n steps or, as in 10m, minutes; 0: never',
+    default: '10m',
+    onResume: 'free',
+  }),
+  /** Tokens of the preview written at each evaluation; 0: none. */
+  sampleTokens: row<number>({
+    group: 'Evaluation and output',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'length of the sample written after evaluations; 0: none',
+    default: 0,
+    flagDefault: 120,
+    onResume: 'free',
+  }),
+};
+
+type Rows = typeof rows;
+type TypeOf<R> = R extends Row<infer T> ? T : never;
+type Values = { readonly [Name in keyof Rows]: TypeOf<Rows[Name]> };
+
+/** The options of the table as they may be given. */
+export type GivenOptions = Partial<Values & ArchitectureFields>;
+
+/** The options of the table as a checkpoint has them: those given, and those chosen. */
+export type ChosenOptions = Omit<Values, 'minutes'> & Partial<ArchitectureFields>;
+
+/** A row without its type: those of the table, and the fields of the architectures. */
+export type OptionRow = Row<unknown>;
+
+/** A field of an architecture's config as an option. */
+const fieldRow = (field: ConfigField): OptionRow => ({
+  group: 'Model',
+  ...field,
+  onResume: 'fixed',
+  stored: field.default === undefined ? orAbsent(field.value) : field.value,
+});
+
+/** All rows by name; the fields of the architectures come last in their group. */
+export function optionTable(): ReadonlyMap<string, OptionRow> {
+  const fields = Object.entries(architectureFields()).map(
+    ([name, field]) => [name, fieldRow(field)] as const,
+  );
+  const entries = [...(Object.entries(rows) as [string, OptionRow][]), ...fields];
+  return new Map(groups.flatMap((group) => entries.filter(([, each]) => each.group === group)));
+}
+
+/** The rows that apply to models of an architecture. */
+export function optionsOf(arch: string): ReadonlyMap<string, OptionRow> {
+  const { fields } = architectureOf({ arch });
+  const others = new Set(Object.keys(architectureFields()).filter((name) => !Object.hasOwn(fields, name)));
+  return new Map([...optionTable()].filter(([name]) => !others.has(name)));
+}

@@ -1,0 +1,46 @@
+/** The record of a schedule that the earlier steps of a run were taken with. */
+import { isJsonObject } from '../json.ts';
+import { amount, count, oneOf, positive, share, type Rule, type Rules } from '../json-rules.ts';
+import { scheduleNames, type ScheduleName } from './schedule.ts';
+
+/** What decides the learning rate of a step; the options of the same names. */
+interface ScheduleSettings {
+  readonly schedule: ScheduleName;
+  readonly learningRate: number;
+  readonly minLr: number;
+  readonly warmupIters: number;
+  readonly lrDecayIters: number;
+  readonly lrDecayStart: number;
+  readonly lrDecayFrom: number;
+  readonly rewarmStart: number;
+  readonly rewarmIters: number;
+  readonly rewarmFrom: number;
+}
+
+/** A schedule that steps before `until` were taken with, counted from 0. */
+export interface PastSchedule extends ScheduleSettings {
+  readonly until: number;
+}
+
+const settingRules: Rules<ScheduleSettings> = {
+  schedule: oneOf(scheduleNames),
+  learningRate: amount,
+  minLr: amount,
+  warmupIters: count,
+  lrDecayIters: positive,
+  lrDecayStart: count,
+  lrDecayFrom: share,
+  rewarmStart: count,
+  rewarmIters: count,
+  rewarmFrom: amount,
+};
+
+/** The names of what decides the learning rate of a step. */
+export const scheduleSettings = Object.keys(settingRules) as readonly (keyof ScheduleSettings)[];
+
+export const pastSchedule: Rule = {
+  is: (value) =>
+    isJsonObject(value) &&
+    Object.entries({ until: positive, ...settingRules }).every(([name, rule]) => rule.is(value[name])),
+  expected: 'a schedule of earlier steps',
+};

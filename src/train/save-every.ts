@@ -1,0 +1,25 @@
+/** How often checkpoints are saved between evaluations: a number of steps, or a time. */
+import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+import { wholeNumber, type Value } from '../values.ts';
+
+/** Steps, or seconds, minutes or hours. */
+export type SaveEvery = number | `${number}${'s' | 'm' | 'h'}`;
+
+const isSaveEvery = (value: unknown): value is SaveEvery =>
+  /^\d{1,16}$|^\d{1,9}(\.\d{1,9})?[smh]$/.test(String(value));
+
+export const saveEvery: Value<SaveEvery> = {
+  expected: 'a number of steps, or a time such as 30s, 10m or 1h',
+  is: isSaveEvery,
+  read: (text) => wholeNumber().read(text) ?? (isSaveEvery(text) ? text : undefined),
+};
+
+/** When to save, as the training loop takes it. @throws UsageError for anything else */
+export function saveInterval(every: SaveEvery): { readonly steps?: number; readonly seconds?: number } {
+  if (!isSaveEvery(every)) throw new UsageError(`${shownJson(every)} is not ${saveEvery.expected}`);
+  const amount = Number.parseFloat(String(every));
+  if (amount === 0) return {};
+  const seconds = { s: 1, m: 60, h: 3600 }[String(every).slice(-1)];
+  return seconds === undefined ? { steps: amount } : { seconds: amount * seconds };
+}

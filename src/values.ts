@@ -1,0 +1,101 @@
+/**
+ * The values that options accept. A `Value` reads itself from text, as a flag does, checks itself in JSON, as a file does,
+ * and says what it accepts, so that every refusal is a sentence:
+ *
+ *     --n-layer: "abc" is not a whole number of at least 1
+ */
+import type { Rule } from './json-rules.ts';
+
+export interface Value<T> extends Rule {
+  /** The value, or undefined if the text is something else. */
+  read(text: string): T | undefined;
+  /** What a shell can offer here: one of these words, or the name of a file. */
+  readonly completes?: readonly string[] | 'path';
+  /** What to do instead, about a text that is not accepted. */
+  hint?(text: string): string;
+}
+
+/** 1000, 1_000 or 1e3. Up to 2⁵³ − 1, the last whole number a JavaScript number can tell from its neighbours. */
+export function wholeNumber(range: { min?: number; max?: number } = {}): Value<number> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;
+  const is = (value: unknown): value is number =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+  return numeric(
+    is,
+    `a whole number ${range.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`}`,
+  );
+}
+
+/** A finite number such as 0.1, 6e-4 or 1_000.5. `above` excludes its bound, `min` and `max` include theirs. */
+export function number(
+  range: { min?: number; above?: number; max?: number; below?: number } = {},
+): Value<number> {
+  const { min = -Infinity, above = -Infinity, max = Infinity, below = Infinity } = range;
+  const bounds = [
+    range.min !== undefined && `of at least ${min}`,
+    range.above !== undefined && `above ${above}`,
+    range.max !== undefined && `of at most ${max}`,
+    range.below !== undefined && `below ${below}`,
+  ].filter((bound) => bound !== false);
+  const is = (value: unknown): value is number =>
+    typeof value === 'number' &&
+    Number.isFinite(value) &&
+    value >= min &&
+    value > above &&
+    value <= max &&
+    value < below;
+  return numeric(is, ['a number', bounds.join(' and ')].join(' ').trimEnd());
+}
+
+const numeric = (is: (value: unknown) => value is number, expected: string): Value<number> => ({
+  is,
+  expected,
+  read(text) {
+    const value = readNumber(text);
+    return is(value) ? value : undefined;
+  },
+});
+
+/** A share of something: 0 to 1, both included. */
+export const fraction: Value<number> = { ...number({ min: 0, max: 1 }), expected: 'a number from 0 to 1' };
+
+/** The seed of every random draw. */
+export const seed: Value<number> = wholeNumber({ min: 0 });
+
+/** One of a few words. */
+export function choice<const T extends string>(words: readonly T[]): Value<T> {
+  return {
+    expected: `one of ${words.join(', ')}`,
+    is: (value) => words.includes(value as T),
+    read: (text) => words.find((word) => word === text),
+    completes: words,
+  };
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+
+/** Any text, an empty one too. */
+export const anyText: Value<string> = { expected: 'text', is: isText, read: (text) => text };
+
+export const nonEmptyText: Value<string> = {
+  expected: 'a text of at least one character',
+  is: (value) => isText(value) && value !== '',
+  read: (text) => (text === '' ? undefined : text),
+};
+
+const isPath = (text: string): boolean => text !== '' && !text.includes('\0');
+
+/** A file or folder name. Whether it exists is found out by using it: checking first would only race. */
+export const filePath: Value<string> = {
+  expected: 'a path',
+  is: (value) => typeof value === 'string' && isPath(value),
+  read: (text) => (isPath(text) ? text : undefined),
+  completes: 'path',
+};
+
+/** A decimal number, digits grouped with single underscores at will. Number() alone takes "", " 1", "0x10" and "Infinity" too. */
+function readNumber(text: string): number | undefined {
+  if (!/^[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined;
+  const value = Number(text.replaceAll('_', ''));
+  return Number.isFinite(value) ? value : undefined;
+}
