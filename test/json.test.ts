@@ -19,7 +19,7 @@ test('reads what JSON.parse reads, if it is an object', () => {
 
 test.each([
   ['{', 'is not JSON'],
-  ['', 'is not JSON'],
+  ['', 'is empty'],
   ['{"a":"', 'is not JSON'],
   ['[]', 'is not a JSON object'],
   ['null', 'is not a JSON object'],

@@ -42,8 +42,8 @@ describe.skipIf(process.platform === 'win32')('streams', () => {
     ['train -', 1, 'error: stdin: there is no text in it\nhint: give a text that is not empty\n'],
     [
       'sample -m model --prompt -',
-      2,
-      'error: stdin has no text for the prompt\nhint: see gpt sample --help\n',
+      1,
+      'error: stdin has no text for the prompt\nhint: to write without a prompt, leave --prompt and --prompt-file out\n',
     ],
   ])('a closed stdin: %s', async (line, code, message) => {
     expect(await shell(`cd '${folder}'; gpt ${line} <&-`)).toMatchObject({ code, stderr: message });

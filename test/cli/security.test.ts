@@ -70,7 +70,7 @@ describe.runIf(hasTerminal)('on a terminal, nothing of a file steers it', () => 
     [
       'the name of a tensor',
       `${program} sample -m tensors`,
-      'has the tensor "\\u001b[2J\\x9b", which this model does not',
+      'has the tensor "\\u001b[2J\\x9b", which this',
     ],
     ['a field of a config', `${program} sample -m config`, '"model_type" is "\\u001b[2J\\u202e"'],
     [
