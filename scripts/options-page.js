@@ -23,6 +23,9 @@ anew. \`minutes\` belongs to one invocation and is not stored.
 <!-- Written by scripts/options-page.js from src/train/options.ts. -->
 `;
 
+/** The most names that a cell lists. */
+const MOST_NAMES = 20;
+
 /** The page as it should be. */
 export async function optionsPage() {
   const sections = groups.map((group) => {
@@ -36,9 +39,10 @@ export async function optionsPage() {
 
 function tableRow([name, row]) {
   const { value, help, onResume, hasFlag, defaultHelp, default: usual } = row;
-  const words = Array.isArray(value.completes)
-    ? value.completes.map((word) => `\`${word}\``).join(', ')
-    : undefined;
+  // Long lists are left to the help; that of encodings depends on the Node that runs this.
+  const names =
+    Array.isArray(value.completes) && value.completes.length <= MOST_NAMES ? value.completes : undefined;
+  const words = names?.map((word) => `\`${word}\``).join(', ');
   return [
     `\`${name}\``,
     hasFlag === false ? '' : `\`--${kebab(name)}\``,

@@ -74,11 +74,16 @@ export function storedValue(options: Readonly<Record<string, unknown>>, name: st
   return options[name] ?? (typeof usual === 'function' ? undefined : usual);
 }
 
-/** The options as they were given to the run. JSON has no infinity: null stands for a vocabulary without a limit. */
-export const optionsFromJson = (stored: Readonly<Record<string, unknown>>): TrainModelOptions =>
-  Object.fromEntries(
+/**
+ * The options as they were given to the run. JSON has no infinity: null stands for a vocabulary without a limit. Runs from
+ * before --encoding existed were trained on UTF-8.
+ */
+export function optionsFromJson(stored: Readonly<Record<string, unknown>>): TrainModelOptions {
+  const options = Object.fromEntries(
     Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null),
-  ) as unknown as TrainModelOptions;
+  );
+  return { encoding: storedValue(stored, 'encoding'), ...options } as unknown as TrainModelOptions;
+}
 
 /**
  * The options of a resumed run: those it was started with, and what may be changed of those given now.

@@ -67,11 +67,7 @@ describe.runIf(hasTerminal)('on a terminal, nothing of a file steers it', () => 
       `${program} sample -m model --prompt $'\\u0090'`,
       'the model does not know "\\x90" (U+0090)',
     ],
-    [
-      'the name of a tensor',
-      `${program} sample -m tensors`,
-      'has the tensor "\\u001b[2J\\x9b", which this',
-    ],
+    ['the name of a tensor', `${program} sample -m tensors`, 'has the tensor "\\u001b[2J\\x9b", which this'],
     ['a field of a config', `${program} sample -m config`, '"model_type" is "\\u001b[2J\\u202e"'],
     [
       'the sample of a training',

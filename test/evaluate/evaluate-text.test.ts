@@ -95,9 +95,7 @@ describe('scores', () => {
 
   test('need a stride within the block and a text of two tokens', () => {
     const backend = createReferenceBackend('float64');
-    expect(() => openScorer(folder, backend, 50, { stride: 9 })).toThrow(
-      '--stride 9 is longer than the block',
-    );
+    expect(() => openScorer(folder, backend, 50, { stride: 9 })).toThrow('stride 9 is longer than the block');
     const scorer = openScorer(folder, backend, 1);
     expect(() => [...scorer.scores(partOfText(text, 0, 1))]).toThrow('the text is a single token');
   });

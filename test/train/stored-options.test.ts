@@ -11,7 +11,7 @@ test('a run from before --encoding existed was trained on UTF-8', () => {
   expect(resumedOptions(stored, { corpus: [] }).encoding).toBe('utf-8');
   expect(resumedOptions(stored, { corpus: [], encoding: 'utf-8' }).encoding).toBe('utf-8');
   expect(() => resumedOptions(stored, { corpus: [], encoding: 'koi8-r' })).toThrow(
-    '--encoding is koi8-r, but the run has "utf-8"',
+    'encoding is koi8-r, but the run has "utf-8"',
   );
   const forced = resumedOptions(stored, { corpus: [], encoding: 'koi8-r', force: true });
   expect(forced.encoding).toBe('koi8-r');
