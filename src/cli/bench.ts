@@ -9,7 +9,8 @@ import { formatBytes, formatCount, formatNumber } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { threadsOption, warnOfSlowEngine } from './model-options.ts';
-import { argument, choice, number, option } from './options.ts';
+import { argument, option } from './options.ts';
+import { choice, number } from '../values.ts';
 import { printJson } from './json-output.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 

@@ -5,7 +5,8 @@ import { encodingName } from '../data/encoding-value.ts';
 import { UTF8 } from '../data/encodings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { formatNumber, formatPercent } from '../format.ts';
-import { choice, option } from './options.ts';
+import { option } from './options.ts';
+import { choice } from '../values.ts';
 import { printable, warn } from './terminal.ts';
 
 export interface DecodingFlags {

@@ -25,17 +25,8 @@ import {
 } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
-import {
-  argument,
-  choice,
-  filePath,
-  number,
-  option,
-  orVariable,
-  repeatable,
-  seed,
-  wholeNumber,
-} from './options.ts';
+import { argument, option, orVariable, repeatable } from './options.ts';
+import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
 import { startShare } from './progress-bar.ts';
 import { printJson } from './json-output.ts';
 import { notice, print, printable } from './terminal.ts';

@@ -5,7 +5,8 @@ import { checkGradients, TOLERANCE, type GradientCase, type GradientResult } fro
 import { UserError } from '../errors.ts';
 import { modelGradientCases } from '../model/gradcheck-cases.ts';
 import { addExamples } from './help.ts';
-import { option, seed, wholeNumber } from './options.ts';
+import { option } from './options.ts';
+import { seed, wholeNumber } from '../values.ts';
 import { printJson } from './json-output.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 

@@ -23,7 +23,8 @@ import {
 } from './model-options.ts';
 import { printOverview } from './inspect/overview.ts';
 import { printNeighbors } from './inspect/neighbors.ts';
-import { argument, nonEmptyText, option, wholeNumber } from './options.ts';
+import { argument, option } from './options.ts';
+import { nonEmptyText, wholeNumber } from '../values.ts';
 import { notice } from './terminal.ts';
 import { noticeIfTyped } from './typed-input.ts';
 

@@ -8,7 +8,8 @@ import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices } from '../generate/prompt.ts';
 import { whileReporting } from './activity.ts';
-import { choice, filePath, option, orVariable, wholeNumber, type Value } from './options.ts';
+import { option, orVariable } from './options.ts';
+import { choice, filePath, wholeNumber, type Value } from '../values.ts';
 import { notice, printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {

@@ -4,8 +4,6 @@ import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { Value } from '../values.ts';
 
-export * from '../values.ts';
-
 const values = new WeakMap<Option | Argument, Value<unknown>>();
 
 /** What an option or argument that was made here accepts. */

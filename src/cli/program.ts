@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { styleHelp } from './help.ts';
 import { asStarted } from './command-name.ts';
-import { filePath, option } from './options.ts';
+import { option } from './options.ts';
+import { filePath } from '../values.ts';
 import { setForScript, setVerbosity } from './terminal.ts';
 
 export interface CommandEntry {

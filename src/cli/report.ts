@@ -24,7 +24,8 @@ import {
   unkOption,
   type ModelFlags,
 } from './model-options.ts';
-import { argument, filePath, nonEmptyText, option } from './options.ts';
+import { argument, option } from './options.ts';
+import { filePath, nonEmptyText } from '../values.ts';
 import { printJson } from './json-output.ts';
 import { writeOutput } from './output-file.ts';
 import { openRun } from './read-run.ts';

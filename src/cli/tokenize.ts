@@ -31,7 +31,8 @@ import {
 } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
-import { argument, choice, filePath, option, wholeNumber } from './options.ts';
+import { argument, option } from './options.ts';
+import { choice, filePath, wholeNumber } from '../values.ts';
 import { printJson } from './json-output.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';

@@ -2,17 +2,8 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { runInProcess } from './in-process.ts';
 import { UsageError } from '../../src/errors.ts';
-import {
-  argument,
-  choice,
-  filePath,
-  fraction,
-  number,
-  option,
-  seed,
-  type Value,
-  wholeNumber,
-} from '../../src/cli/options.ts';
+import { argument, option } from '../../src/cli/options.ts';
+import { choice, filePath, fraction, number, seed, type Value, wholeNumber } from '../../src/values.ts';
 
 const tokenizer = choice(['char', 'word', 'bpe']);
 

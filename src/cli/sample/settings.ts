@@ -2,7 +2,8 @@
 import type { Command, Option } from 'commander';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import { kebab } from '../flag-name.ts';
-import { fraction, nonEmptyText, number, option, seed, wholeNumber, type Value } from '../options.ts';
+import { option } from '../options.ts';
+import { fraction, nonEmptyText, number, seed, wholeNumber, type Value } from '../../values.ts';
 
 export interface Settings extends Required<SamplingOptions> {
   readonly maxTokens: number;

@@ -52,7 +52,7 @@ export function warningsBefore(plan: Planned): string[] {
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MOST_UNKNOWN)
     warnings.push(
-      hasWholeVocabulary(settings)
+      hasWholeVocabulary(plan)
         ? warning(
             `${formatPercent(unknown)} of the tokens are <unk>, which the text names literally: the model learns it, and writes it only with --allow-unk.`,
           )
@@ -66,9 +66,12 @@ export function warningsBefore(plan: Planned): string[] {
   return warnings;
 }
 
-/** Whether every token of the text got into the vocabulary. */
-const hasWholeVocabulary = ({ minFrequency, vocabSize, initFrom, valFile }: Planned['settings']): boolean =>
-  minFrequency === 1 && vocabSize === Infinity && initFrom === undefined && valFile === undefined;
+/** Whether every token of the text is known to be in the vocabulary. A resumed run may have another text. */
+function hasWholeVocabulary({ isResumed, settings }: Planned): boolean {
+  const { minFrequency, vocabSize, initFrom, valFile } = settings;
+  const isComplete = minFrequency === 1 && vocabSize === Infinity;
+  return isComplete && !isResumed && initFrom === undefined && valFile === undefined;
+}
 
 /** Whether the tokenizer is made for this run, and may be another. */
 const hasOwnTokenizer = ({ isResumed, settings }: Flags): boolean =>

@@ -56,6 +56,15 @@ describe('before the first step', () => {
       '11.2% of the tokens are <unk>, which the text names literally',
     ],
     [
+      'unknown words of another text, on which a run is resumed',
+      {
+        ...withSettings({ minFrequency: 1 }),
+        isResumed: true,
+        tokens: { ...plan.tokens, unknown: 123_200 },
+      },
+      '11.2% of the tokens are <unk>, which the model learns to expect',
+    ],
+    [
       'a sorted list',
       { corpus: { files: ['names.txt'], isSorted: true } },
       'the validation split is the end of the list, which may be unlike the rest. If the order of the lines means nothing, shuffle them first: shuf names.txt > shuffled.txt',
