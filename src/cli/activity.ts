@@ -29,7 +29,7 @@ const CLEAR_RIGHT = '\u001b[K';
 /** In milliseconds. What is done sooner than that needs no line. */
 const SHOWN_AFTER = 300;
 const BETWEEN_REDRAWS = 125;
-/** In milliseconds: the time left is estimated from at least so much. */
+/** In milliseconds. Before that, the time left is not estimated. */
 const ESTIMATED_FROM = 1000;
 /** Columns left free at the right, for the cursor and for the ^C that a terminal shows there. */
 const SPARE = 3;

@@ -1,10 +1,6 @@
 /**
- * Options from elsewhere than the command line. What is typed wins, then the environment, then the file.
- *
- * `GPT_THREADS=1`: what an option says of itself (options.ts, `orVariable`).
- *
- * `--config run.json`: options from a file instead of flags. Its keys are the flags' names, with dashes, underscores or in
- * camel case, and the arguments' names:
+ * `--config run.json`: options from a file. What is typed takes precedence, then the environment, then the file. Its keys
+ * are the names of flags, with dashes, underscores or in camel case, and of arguments:
  *
  *     { "corpus": ["book.txt"], "preset": "nano", "max-iters": 2000 }
  *
@@ -13,7 +9,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Argument, Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
@@ -22,22 +18,9 @@ import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import { scheduleSettings } from '../train/past-schedule.ts';
 import { checkRecordedSchedule, recordedSchedule } from '../train/stored-options.ts';
-import { variableOf } from './options.ts';
 import { closest } from '../suggest.ts';
+import { applyOption, naming, readAll, textsOf } from './apply-option.ts';
 import { notice, printable } from './terminal.ts';
-
-/** Takes over what the environment says. @throws UsageError naming the variable, if the option does not accept it */
-export function applyEnvironment(
-  command: Command,
-  environment: Readonly<Record<string, string | undefined>>,
-): void {
-  for (const option of command.options) {
-    const variable = variableOf(option);
-    const text = variable === undefined ? undefined : environment[variable];
-    if (text === undefined || text === '') continue;
-    naming(variable!, () => applyOption(command, option, text, 'env'));
-  }
-}
 
 /**
  * Takes over what the file says and nothing else has said.
@@ -94,16 +77,6 @@ function applyRecordedSchedule(
 /** What a run that starts from a model has recorded, but cannot be told. */
 const SAID_BY_MODEL: ReadonlySet<string> = new Set(['preset', 'minFrequency', 'vocabSize']);
 
-/** Says where a wrong value came from. */
-function naming(source: string, apply: () => void): void {
-  try {
-    apply();
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(`${source}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
-  }
-}
-
 /** In bytes. */
 const LARGEST = 1e6;
 
@@ -129,50 +102,6 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
 
 const camelCase = (key: string): string =>
   key.replace(/^-+/, '').replace(/[-_]+(.)/g, (_, letter: string) => letter.toUpperCase());
-
-function applyOption(command: Command, option: Option, value: unknown, source: 'env' | 'config'): void {
-  const isOpen = (name: string): boolean =>
-    ['default', undefined].includes(command.getOptionValueSource(name));
-  const parsed = parse(option, value); // checked even where a flag has the last word
-  const name = option.attributeName();
-  if (isOpen(name) && excluding(command, option).every(isOpen))
-    command.setOptionValueWithSource(name, parsed, source);
-}
-
-/** The options that cannot be used together with this one. */
-function excluding(command: Command, option: Option): string[] {
-  const conflicts = (one: Option): readonly string[] =>
-    (one as Option & { readonly conflictsWith: readonly string[] }).conflictsWith;
-  const others = command.options.filter((other) => conflicts(other).includes(option.attributeName()));
-  return [...conflicts(option), ...others.map((other) => other.attributeName())];
-}
-
-/** As if it had been typed behind the flag. */
-function parse(option: Option, value: unknown): unknown {
-  const name = option.long ?? option.flags;
-  if (typeof value === 'boolean' && !option.required) return value;
-  if (option.isBoolean()) return refuseValue(name, value, 'true or false');
-  const texts = textsOf(name, value);
-  if (option.variadic) return texts.map((text) => option.parseArg?.(text, undefined) ?? text);
-  const parsed = readAll(option, texts);
-  return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue(name, value, 'a single value') : parsed;
-}
-
-/** What an option or argument makes of texts, one after the other. */
-const readAll = (taker: Option | Argument, texts: readonly string[]): unknown =>
-  texts.reduce<unknown>((before, text) => taker.parseArg?.(text, before) ?? text, undefined);
-
-/** A value, or several, as they would be typed. */
-const textsOf = (name: string, value: unknown): string[] =>
-  (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
-    typeof each === 'string' || typeof each === 'number'
-      ? String(each)
-      : refuseValue(name, value, 'a number or a text'),
-  );
-
-function refuseValue(name: string, value: unknown, wanted: string): never {
-  throw new UsageError(`${name}: ${shownJson(value)} is not ${wanted}`);
-}
 
 /** Arguments have no defaults here: what was typed is there, and wins. */
 function applyArgument(command: Command, index: number, value: unknown): void {

@@ -1,18 +1,11 @@
 /** How a command reads text: `--encoding` and `--encoding-errors`, and what it says of bytes that were replaced. */
 import type { Option } from 'commander';
-import type { DecodingOptions } from '../data/decode-text.ts';
-import { encodingName } from '../data/encoding-value.ts';
+import { encodingErrorsName, encodingName } from '../data/encoding-value.ts';
 import { UTF8 } from '../data/encodings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { option } from './options.ts';
-import { choice } from '../values.ts';
 import { printable, warn } from './terminal.ts';
-
-export interface DecodingFlags {
-  readonly encoding?: string;
-  readonly encodingErrors?: 'strict' | 'replace';
-}
 
 export const encodingOption = (): Option =>
   option('--encoding <name>', 'of the text: latin1, shift_jis, utf-16le, … (default: utf-8)', encodingName);
@@ -21,17 +14,8 @@ export const encodingErrorsOption = (): Option =>
   option(
     '--encoding-errors <what>',
     'bytes that are not text: strict (default) or replace',
-    choice(['strict', 'replace']),
+    encodingErrorsName,
   );
-
-/** How to read text in a command that has both flags. */
-export const decodingOf = ({
-  encoding = UTF8,
-  encodingErrors = 'strict',
-}: DecodingFlags): DecodingOptions => ({
-  encoding,
-  encodingErrors,
-});
 
 /** Says how much of each text was replaced, which `--encoding-errors replace` asked for without knowing how much it is. */
 export function warnOfReplacements(texts: readonly Replacements[], encoding: string = UTF8): void {

@@ -15,14 +15,9 @@ import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
 import { whileDoing, whileReporting } from './activity.ts';
+import { decodingOf, type DecodingOptions } from '../data/decode-text.ts';
 import { countFiles } from './corpus-summary.ts';
-import {
-  decodingOf,
-  encodingErrorsOption,
-  encodingOption,
-  warnOfReplacements,
-  type DecodingFlags,
-} from './decoding-options.ts';
+import { encodingErrorsOption, encodingOption, warnOfReplacements } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
 import { argument, option, orVariable, repeatable } from './options.ts';
@@ -32,7 +27,7 @@ import { printJson } from './json-output.ts';
 import { notice, print, printable } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 
-interface Flags extends DecodingFlags {
+interface Flags extends DecodingOptions {
   readonly model?: readonly string[];
   readonly threads?: number;
   readonly split?: Split;

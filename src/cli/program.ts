@@ -75,10 +75,10 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
   }
   program.hook('preSubcommand', (_program, command) => registerCommand(command));
   program.hook('preAction', async (_program, command) => {
-    const { applyConfigFile, applyEnvironment } = await import('./config.ts');
+    const { applyEnvironment } = await import('./environment.ts');
     applyEnvironment(command, process.env);
     const { config } = command.opts<{ config?: string }>();
-    if (config !== undefined) applyConfigFile(command, config);
+    if (config !== undefined) (await import('./config.ts')).applyConfigFile(command, config);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
     setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
     setForScript(command.getOptionValue('json') === true);

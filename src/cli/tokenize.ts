@@ -7,7 +7,7 @@ import { makeFolder } from '../write-file.ts';
 import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { countCharacters, openCorpus, type Corpus } from '../data/corpus.ts';
-import { decodeText, startDecoding } from '../data/decode-text.ts';
+import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../data/decode-text.ts';
 import { chunksOf } from '../data/file-chunks.ts';
 import { replacementsIn } from '../data/replacements.ts';
 import { writeTokenFile } from '../data/token-file.ts';
@@ -22,12 +22,10 @@ import { formatNumber, formatPercent, formatTable } from '../format.ts';
 import { whileReporting } from './activity.ts';
 import { againstSorted, describeCorpus, SORTED } from './corpus-summary.ts';
 import {
-  decodingOf,
   encodingErrorsOption,
   encodingOption,
   replacementsToJson,
   warnOfReplacements,
-  type DecodingFlags,
 } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
@@ -38,7 +36,7 @@ import { forStdout, notice, print, printable, warn } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 import { describeVocabulary } from './vocabulary-summary.ts';
 
-interface Flags extends DecodingFlags {
+interface Flags extends DecodingOptions {
   readonly tokenizer: TokenizerKind;
   readonly minFrequency: number;
   readonly vocabSize?: number;

@@ -3,13 +3,24 @@ import { UserError } from '../errors.ts';
 import { isMultibyte, UTF8 } from './encodings.ts';
 import { isUnicode, occurrences, REPLACEMENT, unicodeDecoder, type UnicodeEncoding } from './unicode.ts';
 
+export type EncodingErrors = 'strict' | 'replace';
+
 /** Hints name the flag of an option only where the option is given: not every command has these flags. */
 export interface DecodingOptions {
   /** Canonical name of the encoding; default UTF-8. A byte order mark takes precedence, as in browsers. */
   readonly encoding?: string | undefined;
   /** What becomes of bytes that are not text: an error that says where they are (default), or U+FFFD. */
-  readonly encodingErrors?: 'strict' | 'replace' | undefined;
+  readonly encodingErrors?: EncodingErrors | undefined;
 }
+
+/** Both given, by default UTF-8 and strict: for commands and functions that have both options, which hints may then name. */
+export const decodingOf = ({
+  encoding = UTF8,
+  encodingErrors = 'strict',
+}: DecodingOptions): DecodingOptions => ({
+  encoding,
+  encodingErrors,
+});
 
 /** Bytes that are not text in the encoding they are read in. */
 export class NotText extends UserError {

@@ -1,6 +1,7 @@
-/** The name of an encoding as the value of an option. */
+/** Encodings, and what to do about bytes that do not fit one, as the values of options. */
 import { closest } from '../suggest.ts';
-import type { Value } from '../values.ts';
+import { choice, type Value } from '../values.ts';
+import type { EncodingErrors } from './decode-text.ts';
 import { canonicalEncoding, encodingHint, encodingNames, similarEncoding } from './encodings.ts';
 
 /** The canonical name of an encoding, from any of its labels. */
@@ -13,6 +14,8 @@ export const encodingName: Value<string> = {
   },
   hint: (text) => encodingHint(text, similarEncoding(text) ?? closestName(text)),
 };
+
+export const encodingErrorsName: Value<EncodingErrors> = choice(['strict', 'replace']);
 
 /** A mistyped name. Another number is another encoding: utf-32 is not utf-16. */
 function closestName(text: string): string | undefined {

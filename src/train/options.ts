@@ -2,7 +2,8 @@
  * Every option of a training run, one row each. Types, flags with their help, config files, defaults, the checks of a
  * checkpoint's options, the rules of resuming and docs/options.md derive from this table.
  */
-import { encodingName } from '../data/encoding-value.ts';
+import type { EncodingErrors } from '../data/decode-text.ts';
+import { encodingErrorsName, encodingName } from '../data/encoding-value.ts';
 import { UTF8 } from '../data/encodings.ts';
 import { listOf, type Rule } from '../json-rules.ts';
 import type { ConfigField } from '../model/architecture.ts';
@@ -92,7 +93,7 @@ const amount = number({ min: 0 });
 /** The number of a step is one word of the random streams' counters. */
 const MOST_STEPS = 2 ** 32;
 /** The number of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
-export const MOST_MICRO_BATCHES = 2 ** 30;
+const MOST_MICRO_BATCHES = 2 ** 30;
 
 const atLeastTwo = wholeNumber({ min: 2 });
 /** Infinity stands for no limit. */
@@ -265,9 +266,9 @@ const rows = {
     changes: 'text',
   }),
   /** Bytes that are not text in that encoding: an error, or U+FFFD. */
-  encodingErrors: row<'strict' | 'replace'>({
+  encodingErrors: row<EncodingErrors>({
     group: 'Data',
-    value: choice(['strict', 'replace']),
+    value: encodingErrorsName,
     placeholder: 'what',
     help: 'bytes that are not text: strict or replace',
     default: 'strict',
@@ -501,11 +502,11 @@ const rows = {
     group: 'Evaluation and output',
     value: wholeNumber(),
     placeholder: 'n',
-    help: 'stop after so many evaluations without progress; 0: never',
+    help: 'stop after n evaluations without improvement; 0: never',
     default: 0,
     onResume: 'free',
   }),
-  /** Checkpoints besides those at evaluations: every so many steps, or after so much time, such as '10m'; 0: none. */
+  /** Checkpoints between evaluations: every n steps, or at an interval such as '10m'; 0: none. */
   saveEvery: row<SaveEvery>({
     group: 'Evaluation and output',
     value: saveEvery,

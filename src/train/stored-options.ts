@@ -58,10 +58,11 @@ export function checkStoredOptions({ stateFile, state: { options }, model }: Che
   const { config, tokenizer } = model;
   checkFields(options, storedRules(config.arch), fail);
   const stated: Readonly<Record<string, unknown>> = { ...config };
-  const stored: Readonly<Record<string, unknown>> = { arch: 'gpt2', ...options }; // runs of earlier versions do not name it
   for (const name of [...STATED_BY_MODEL, ...Object.keys(architectureOf(config).fields)])
-    if (stored[name] !== stated[name])
-      fail(`"${name}" is ${shownJson(stored[name])}, but config.json beside it says ${shown(stated[name])}`);
+    if (storedValue(options, name) !== stated[name])
+      fail(
+        `"${name}" is ${shownJson(storedValue(options, name))}, but config.json beside it says ${shown(stated[name])}`,
+      );
   if (options['tokenizer'] !== tokenizer.kind)
     fail(
       `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json beside it is ${tokenizer.kind}`,

@@ -4,8 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { openCorpus, type Corpus, type CorpusFacts } from '../data/corpus.ts';
-import type { DecodingOptions } from '../data/decode-text.ts';
-import { UTF8 } from '../data/encodings.ts';
+import { decodingOf } from '../data/decode-text.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
@@ -80,12 +79,6 @@ export function readTrainingData(
     validationSha256: corpus.facts.sha256,
   };
 }
-
-/** Both are given, so that hints name their flags. */
-const decodingOf = ({ encoding = UTF8, encodingErrors = 'strict' }: TrainModelOptions): DecodingOptions => ({
-  encoding,
-  encodingErrors,
-});
 
 /** More tokens make no validation loss better known, but take a while at the end of a run. */
 const MOST_VALIDATION_TOKENS = 500_000;

@@ -1,0 +1,64 @@
+/** Gives an option a value from elsewhere than the command line, as if it had been typed, where nothing is typed. */
+import type { Argument, Command, Option } from 'commander';
+import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+
+/** @throws UsageError if the option does not accept the value, even where a flag has the last word */
+export function applyOption(
+  command: Command,
+  option: Option,
+  value: unknown,
+  source: 'env' | 'config',
+): void {
+  const isOpen = (name: string): boolean =>
+    ['default', undefined].includes(command.getOptionValueSource(name));
+  const parsed = parse(option, value); // checked even where a flag has the last word
+  const name = option.attributeName();
+  if (isOpen(name) && excluding(command, option).every(isOpen))
+    command.setOptionValueWithSource(name, parsed, source);
+}
+
+/** The options that cannot be used together with this one. */
+function excluding(command: Command, option: Option): string[] {
+  const conflicts = (one: Option): readonly string[] =>
+    (one as Option & { readonly conflictsWith: readonly string[] }).conflictsWith;
+  const others = command.options.filter((other) => conflicts(other).includes(option.attributeName()));
+  return [...conflicts(option), ...others.map((other) => other.attributeName())];
+}
+
+/** As if it had been typed behind the flag. */
+function parse(option: Option, value: unknown): unknown {
+  const name = option.long ?? option.flags;
+  if (typeof value === 'boolean' && !option.required) return value;
+  if (option.isBoolean()) return refuseValue(name, value, 'true or false');
+  const texts = textsOf(name, value);
+  if (option.variadic) return texts.map((text) => option.parseArg?.(text, undefined) ?? text);
+  const parsed = readAll(option, texts);
+  return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue(name, value, 'a single value') : parsed;
+}
+
+/** What an option or argument makes of texts, one after the other. */
+export const readAll = (taker: Option | Argument, texts: readonly string[]): unknown =>
+  texts.reduce<unknown>((before, text) => taker.parseArg?.(text, before) ?? text, undefined);
+
+/** A value, or several, as they would be typed. */
+export const textsOf = (name: string, value: unknown): string[] =>
+  (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
+    typeof each === 'string' || typeof each === 'number'
+      ? String(each)
+      : refuseValue(name, value, 'a number or a text'),
+  );
+
+function refuseValue(name: string, value: unknown, wanted: string): never {
+  throw new UsageError(`${name}: ${shownJson(value)} is not ${wanted}`);
+}
+
+/** Says where a wrong value came from. */
+export function naming(source: string, apply: () => void): void {
+  try {
+    apply();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${source}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+  }
+}
