@@ -1,49 +1,34 @@
 import { expect, test } from 'vitest';
-import { differentiate, type Value } from '../../src/autodiff/graph.ts';
-import { plan } from '../../src/autodiff/plan.ts';
-import { createTape } from '../../src/autodiff/tape.ts';
-import { Layout, type Region } from '../../src/engine/memory.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
+import { Graph } from '../fixtures/graph.ts';
 
 /** The gradient of W in gelu(LayerNorm(x))·W, over `rows` rows of 512. */
 async function gradient(rows: number) {
-  const layout = new Layout();
-  const t = createTape();
-  const place = (name: string, shape: readonly number[], learned = false) => {
-    const region = layout.allocate(shape.reduce((a, b) => a * b));
-    return { region, value: t.external(name, shape, region, learned) };
-  };
-  const x = place('x', [rows, 512], true);
-  const weight = place('weight', [512], true);
-  const bias = place('bias', [512], true);
-  const W = place('W', [512, 8], true);
-  const seed = place('seed', [rows, 8]);
-  const regions = new Map<Value, Region>(
-    [x, weight, bias, W].map(({ value, region }) => [value, layout.allocate(region.length)]),
-  );
-  const active = t.gelu(t.layerNorm(x.value, weight.value, bias.value, 1e-5));
-  differentiate(t, t.linear(active, W.value, null), seed.value, regions);
-  const program = plan(t.nodes, layout.end);
+  const graph = new Graph();
+  const { t } = graph;
+  const x = graph.parameter('x', [rows, 512]);
+  const weight = graph.parameter('weight', [512]);
+  const bias = graph.parameter('bias', [512]);
+  const W = graph.parameter('W', [512, 8]);
+  const dOut = graph.differentiate(t.linear(t.gelu(t.layerNorm(x, weight, bias, 1e-5)), W, null));
+  const numbers = (length: number, at: (i: number) => number) =>
+    Float32Array.from({ length }, (_, i) => at(i));
   const backend = await createWasmBackend({ threads: 2 });
-  backend.reserve(program.end);
-  const fill = ({ region }: { region: Region }, at: (i: number) => number) => {
-    for (let i = 0; i < region.length; i++) backend.floats[region.offset + i] = at(i);
-  };
-  // The same 64 rows again and again, the derivative of all but the first 64 being 0: what is added is 0.
-  fill(x, (i) => Math.sin((i % (64 * 512)) * 0.37));
-  fill(weight, (i) => 1 + (i % 5) / 10);
-  fill(bias, (i) => (i % 3) / 10);
-  fill(W, (i) => Math.cos(i));
-  fill(seed, (i) => (i < 64 * 8 ? Math.cos(i * 0.7) : 0));
-  backend.load(program.instructions).run();
-  const { offset, length } = regions.get(W.value)!;
-  const result = Array.from<number>(backend.floats.subarray(offset, offset + length));
+  const { program, gradientOf } = await graph.run(backend, [
+    // The same 64 rows over and over. Only the first 64 have a derivative, so the others add 0.
+    [x, numbers(rows * 512, (i) => Math.sin((i % (64 * 512)) * 0.37))],
+    [weight, numbers(512, (i) => 1 + (i % 5) / 10)],
+    [bias, numbers(512, (i) => (i % 3) / 10)],
+    [W, numbers(512 * 8, Math.cos)],
+    [dOut, numbers(rows * 8, (i) => (i < 64 * 8 ? Math.cos(i * 0.7) : 0))],
+  ]);
+  const result = Array.from(await gradientOf(W));
   await backend.close();
   const count = (kernel: string) => program.instructions.filter((each) => each.kernel === kernel).length;
   return { result, gelus: count('gelu'), norms: count('layerNorm') };
 }
 
-test('what is cheap and large is computed once more instead of being kept, with the same result', async () => {
+test('large cheap activations are recomputed in the backward pass, with the same gradient', async () => {
   const small = await gradient(64);
   const large = await gradient(4096);
   expect(small).toMatchObject({ gelus: 1, norms: 1 });

@@ -3,12 +3,12 @@ import type { Backend } from '../../src/engine/instruction.ts';
 import { philox4x32 } from '../../src/engine/philox.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { chooseBackend } from '../../src/engine/backend.ts';
+import { runKernel, zeros, type Numbers } from '../fixtures/memory.ts';
 
 const n = 10_000;
 const rng = [11, 22, 33, 44];
 const p = 0.3;
 const threshold = Math.round(p * 2 ** 32) | 0;
-const region = (offset: number, length: number) => ({ offset, length });
 
 const backends: Backend[] = [createReferenceBackend('float32')];
 beforeAll(async () => {
@@ -16,26 +16,16 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 
-function drop(backend: Backend, site: number): Float32Array {
-  backend.reserve(2 * n + 32);
-  backend.floats.fill(1, 0, n);
-  backend.ints.set(rng, 2 * n + 16);
-  const args = {
-    x: region(0, n),
-    rng: region(2 * n + 16, 4),
-    y: region(n, n),
-    n,
-    site,
-    threshold,
-    scale: 1 / (1 - p),
-  };
-  backend.load([{ kernel: 'dropout', args, label: '' }]).run();
-  return backend.floats.slice(n, 2 * n) as Float32Array;
+async function drop(backend: Backend, site: number): Promise<Numbers> {
+  const ones = Array.from({ length: n }, () => 1);
+  const scale = 1 / (1 - p);
+  const { y } = await runKernel(backend, 'dropout', { x: ones, rng, y: zeros(n), n, site, threshold, scale });
+  return y;
 }
 
-test('drops the share it should and scales the rest, another choice at each site', () => {
+test('drops the share it should and scales the rest, another choice at each site', async () => {
   for (const backend of backends) {
-    const [one, two] = [drop(backend, 1), drop(backend, 2)];
+    const [one, two] = [await drop(backend, 1), await drop(backend, 2)];
     const share = one.filter((x) => x === 0).length / n;
     expect(Math.abs(share - p)).toBeLessThan(0.02); // 4 standard errors
     expect(new Set(one)).toEqual(new Set([0, Math.fround(1 / (1 - p))]));
@@ -44,10 +34,10 @@ test('drops the share it should and scales the rest, another choice at each site
   }
 });
 
-test('element i is lane i mod 4 of counter ⌊i/4⌋, as the instruction set says', () => {
+test('element i is lane i mod 4 of counter ⌊i/4⌋, as the instruction set says', async () => {
   const words = new Uint32Array(4);
   for (const backend of backends) {
-    const found = drop(backend, 5);
+    const found = await drop(backend, 5);
     for (const i of [0, 1, 2, 3, 4, 17, 4095, n - 1]) {
       philox4x32([i >> 2, 5, rng[2], rng[3]], [rng[0], rng[1]], words);
       expect(found[i] > 0).toBe(words[i & 3] >= threshold >>> 0);

@@ -5,6 +5,7 @@ import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { measureSpeed } from '../../src/train/timed-training.ts';
+import { memoryLength, readMemory, writeMemory } from '../fixtures/memory.ts';
 
 const attention = (T: number, D: number): Instruction => ({
   kernel: 'attention',
@@ -46,7 +47,7 @@ test('memory beyond what WebAssembly can address is refused, with what to change
     'this needs 8.59 GB of memory; the engine can address 4.24 GB',
   );
   backend.reserve(2 ** 20); // and the backend still works
-  expect(backend.floats.length).toBeGreaterThanOrEqual(2 ** 20);
+  expect(memoryLength(backend)).toBeGreaterThanOrEqual(2 ** 20);
   await backend.close();
 });
 
@@ -54,12 +55,13 @@ test('a backend that is cleared is as new: zeros, and programs run', async () =>
   for (const backend of [await createWasmBackend({ threads: 2 }), createReferenceBackend()]) {
     backend.reserve(6);
     backend.load([attention(1, 1)]).run();
-    backend.floats.fill(1);
+    const whole = { offset: 0, length: memoryLength(backend), dtype: 'f32' } as const;
+    await writeMemory(backend, whole, new Float32Array(whole.length).fill(1));
     backend.clear();
-    expect(backend.floats.every((x) => x === 0)).toBe(true);
-    backend.floats.set([1, 1, 7]);
+    expect((await readMemory(backend, whole)).every((x) => x === 0)).toBe(true);
+    await writeMemory(backend, whole, [1, 1, 7]);
     backend.load([attention(1, 1)]).run();
-    expect(backend.floats[3]).toBe(7); // the only value there is to attend to
+    expect(await readMemory(backend, { offset: 3, length: 1 })).toEqual(Float32Array.of(7)); // the only value to attend to
     await backend.close();
   }
 });
@@ -71,6 +73,7 @@ test('measuring how fast a model trains leaves no second memory behind', async (
   const speed = await measureSpeed({ config, batchSize: 2 }, engine, 0.01);
   expect(speed.stepSeconds).toBeGreaterThan(0);
   expect((await engine.open()).backend).toBe(backend);
-  expect(backend.floats.every((x) => x === 0)).toBe(true);
+  const left = await readMemory(backend, { offset: 0, length: memoryLength(backend) });
+  expect(left.every((x) => x === 0)).toBe(true);
   await engine.close();
 });

@@ -5,6 +5,7 @@ import { kernelCases } from '../../src/engine/kernel-cases.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
 import { resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
 import { createWasmBackend, type WasmBackend, type WasmOptions } from '../../src/engine/wasm.ts';
+import { memoryLength } from '../fixtures/memory.ts';
 
 const opened: WasmBackend[] = [];
 async function open(options: WasmOptions): Promise<WasmBackend> {
@@ -63,7 +64,7 @@ test('without any worker the main thread computes alone, with the same kernels',
 test('a kernel that traps in a worker ends the run with an error, in the main thread as well', async () => {
   const backend = await open({ threads: 2, activeThreads: () => 2 });
   backend.reserve(1 << 16);
-  const end = backend.floats.length;
+  const end = memoryLength(backend);
   // The first half of x, the main thread's, ends at the end of memory; the worker's half is beyond.
   const n = 4096;
   const add: Instruction = {

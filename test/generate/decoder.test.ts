@@ -7,6 +7,7 @@ import { Decoder } from '../../src/generate/decoder.ts';
 import { generate } from '../../src/generate/generate.ts';
 import { placeModel, tensorsOf } from '../../src/model/placement.ts';
 import { relativeError } from '../fixtures/golden.ts';
+import { writeMemory } from '../fixtures/memory.ts';
 import { loadTiny, tinyConfig, tinyDecoder } from './tiny-model.ts';
 
 const config = tinyConfig;
@@ -34,12 +35,14 @@ describe('the decoder', () => {
     }
   });
 
-  test('expects the same of a model that lies in memory as it is trained', () => {
+  test('expects the same of a model that lies in memory as it is trained', async () => {
     const own = makeDecoder().read(text).slice();
     const layout = new Layout();
     const model = placeModel(config, layout);
+    const numbers = new Float32Array(layout.end);
+    loadTiny(tensorsOf(model.block, model.region, numbers));
     backend.reserve(layout.end);
-    loadTiny(tensorsOf(model.block, model.region, backend.floats as Float32Array));
+    await writeMemory(backend, { offset: 0, dtype: 'f32' }, numbers);
     const shared = new Decoder(backend, model, layout);
     expect(relativeError(shared.read(text), own)).toBeLessThan(2e-5);
     shared.reset();

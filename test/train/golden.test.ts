@@ -10,6 +10,8 @@ import { placeBatch, recordLoss, trainingPrograms } from '../../src/train/progra
 import { Trainer } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
+import { runProgram } from '../fixtures/graph.ts';
+import { readMemory } from '../fixtures/memory.ts';
 
 const { model } = golden;
 const config = { ...gpt2Defaults, ...model.config, dropout: 0 };
@@ -57,16 +59,9 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     const trainer = trainerAt(backend, still);
     expect(Math.abs(trainer.evaluate([batches[0]]) / model.loss - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
     const { loss } = trainer.step(0, [batches[0]], 0);
-    const { programs } = trainer;
     expect(Math.abs(loss / model.loss - 1)).toBeLessThan(1e-6);
-    for (const entry of programs.model.block.parameters) {
-      const { offset, length } = within(programs.gradients, entry);
-      const error = relativeError(
-        backend.floats.subarray(offset, offset + length),
-        model.gradients[entry.parameter.name],
-      );
-      expect(error, entry.parameter.name).toBeLessThan(exact ? 1e-8 : 1e-5);
-    }
+    for (const { name: parameter, data } of trainer.gradients())
+      expect(relativeError(data, model.gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
   test('logits', async () => {
@@ -76,33 +71,30 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     const batch = placeBatch(layout, model.batchSize, config.blockSize);
     const { tape, logits } = recordLoss(placed, batch, 0);
     const program = plan(tape.nodes, layout.end, [logits]);
-    backend.reserve(program.end);
-    for (const entry of placed.block.parameters)
-      backend.floats.set(model.parameters[entry.parameter.name], within(placed.region, entry).offset);
-    backend.ints.set(model.ids[0], batch.ids.offset);
     const positions = model.ids[0].map((_, i) => i % config.blockSize);
-    backend.ints.set(positions, batch.positions.offset);
-    backend.load(program.instructions).run();
-    const { offset, length } = program.buffer(logits);
-    const found = backend.floats.subarray(offset, offset + length);
+    const parameters = placed.block.parameters.map(
+      (entry) => [within(placed.region, entry), model.parameters[entry.parameter.name]] as const,
+    );
+    await runProgram(backend, program, [
+      ...parameters,
+      [batch.ids, model.ids[0]],
+      [batch.positions, positions],
+    ]);
+    const found = await readMemory(backend, program.buffer(logits));
     expect(relativeError(found, model.logits)).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
   test('gradient accumulation averages the micro-batches', async () => {
-    const [together, apart] = [await make(), await make()];
-    const trainer = trainerAt(together, still, 2);
-    const { programs } = trainer;
-    const gradients = (backend: Backend) =>
-      backend.floats.slice(programs.gradients.offset, programs.gradients.offset + programs.gradients.length);
-    trainer.step(0, [batches[0], batches[1]], 0);
-    const single = trainerAt(apart, still);
+    const gradient = (trainer: Trainer) => trainer.gradients().flatMap(({ data }) => Array.from(data));
+    const together = trainerAt(await make(), still, 2);
+    together.step(0, [batches[0], batches[1]], 0);
+    const single = trainerAt(await make(), still);
     const g = [batches[0], batches[1]].map((batch) => {
       single.step(0, [batch], 0);
-      const { offset, length } = single.programs.gradients;
-      return apart.floats.slice(offset, offset + length);
+      return gradient(single);
     });
     const mean = g[0].map((x, i) => (x + g[1][i]) / 2);
-    expect(relativeError(gradients(together), mean)).toBeLessThan(exact ? 1e-12 : 1e-6);
+    expect(relativeError(gradient(together), mean)).toBeLessThan(exact ? 1e-12 : 1e-6);
   });
 
   test.each([

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { channels, differentiate, splitChannels, type Value } from '../../../src/autodiff/graph.ts';
+import { channels, splitChannels } from '../../../src/autodiff/graph.ts';
 import { cachedAttention } from '../../../src/autodiff/ops/attention.ts';
-import { plan } from '../../../src/autodiff/plan.ts';
-import { createTape } from '../../../src/autodiff/tape.ts';
 import type { Backend } from '../../../src/engine/instruction.ts';
-import { Layout, type Region } from '../../../src/engine/memory.ts';
+import { Layout } from '../../../src/engine/memory.ts';
 import { backends } from '../../fixtures/backends.ts';
 import { golden, relativeError } from '../../fixtures/golden.ts';
+import { Graph } from '../../fixtures/graph.ts';
+import type { Numbers } from '../../fixtures/memory.ts';
 
 /** Deterministic numbers in [−2, 2], different in every tensor. */
 const numbers = (length: number, tensor: number): number[] =>
@@ -21,7 +21,7 @@ interface Shape {
 }
 
 /** Forward and backward pass over a packed row of queries, keys and values, or over three tensors with the same numbers. */
-function attend(
+async function attend(
   backend: Backend,
   { B, T, H, G, D }: Shape,
   options: {
@@ -30,47 +30,45 @@ function attend(
     readonly rows?: readonly number[];
     readonly probability?: number;
   },
-): { out: Float32Array | Float64Array; gradients: (Float32Array | Float64Array)[] } {
+): Promise<{ out: Numbers; gradients: Numbers[] }> {
   const { packed, starts, rows = numbers(B * T * (H + 2 * G) * D, 1), probability = 0.2 } = options;
-  const layout = new Layout();
-  const t = createTape();
+  const graph = new Graph();
   const widths = [H * D, G * D, G * D];
   const firsts = [0, H * D, (H + G) * D];
   const width = (H + 2 * G) * D;
-  const inputs = packed
-    ? [t.external('qkv', [B, T, width], layout.allocate(B * T * width), true)]
-    : widths.map((each, i) => t.external('qkv'[i], [B, T, each], layout.allocate(B * T * each), true));
-  const [q, k, v] = packed ? widths.map((each, i) => channels(inputs[0], firsts[i], each)) : inputs;
-  const rng = t.external('rng', [4], layout.allocate(4, 'i32'));
-  const startsAt = layout.allocate(B * T, 'i32');
-  const gradients = new Map(inputs.map((x) => [x, layout.allocate(x.region!.length)]));
-  const dOut = layout.allocate(B * T * H * D);
-  const operands = { q, k, v, starts: starts && t.external('starts', [B, T], startsAt) };
-  const out = t.attention(operands, D, { rng, probability }, 3);
-  differentiate(t, out, t.external('dOut', out.shape, dOut), gradients);
-  const program = plan(t.nodes, layout.end, [out]);
-  backend.reserve(program.end);
+  const tensors = packed
+    ? [graph.parameter('qkv', [B, T, width])]
+    : widths.map((each, i) => graph.parameter('qkv'[i], [B, T, each]));
+  const [q, k, v] = packed ? widths.map((each, i) => channels(tensors[0], firsts[i], each)) : tensors;
+  const rng = graph.input('rng', [4], 'i32');
+  const startsAt = graph.input('starts', [B, T], 'i32');
+  const operands = { q, k, v, starts: starts && startsAt };
+  const out = graph.t.attention(operands, D, { rng, probability }, 3);
+  const dOut = graph.differentiate(out);
   const split = widths.map((each, i) =>
     Array.from({ length: B * T }, (_, row) =>
       rows.slice(row * width + firsts[i], row * width + firsts[i] + each),
     ).flat(),
   );
-  inputs.forEach((x, i) => backend.floats.set(packed ? rows : split[i], x.region!.offset));
-  backend.ints.set([11, 12, 13, 14], rng.region!.offset);
-  if (starts) backend.ints.set(starts, startsAt.offset);
-  backend.floats.set(numbers(dOut.length, 2), dOut.offset);
-  backend.load(program.instructions).run();
-  const at = ({ offset, length }: { offset: number; length: number }) =>
-    backend.floats.slice(offset, offset + length);
-  return { out: at(program.buffer(out)), gradients: [...gradients.values()].map(at) };
+  const found = await graph.run(
+    backend,
+    [
+      ...tensors.map((tensor, i) => [tensor, packed ? rows : split[i]] as const),
+      [rng, [11, 12, 13, 14]],
+      [startsAt, starts ?? []],
+      [dOut, numbers(B * T * H * D, 2)],
+    ],
+    [out],
+  );
+  return { out: await found.valueOf(out), gradients: await Promise.all(tensors.map(found.gradientOf)) };
 }
 
 describe.each(Object.entries(backends))('%s', (_, make) => {
   test('packed and separate queries, keys and values give the same bits', async () => {
     const shape = { B: 2, T: 21, H: 6, G: 2, D: 5 };
     const starts = Array.from({ length: 42 }, (__, i) => (i % 21 < 9 ? 0 : 9));
-    const packed = attend(await make(), shape, { packed: true, starts });
-    const separate = attend(await make(), shape, { packed: false, starts });
+    const packed = await attend(await make(), shape, { packed: true, starts });
+    const separate = await attend(await make(), shape, { packed: false, starts });
     expect(separate.out).toEqual(packed.out);
     const interleaved = numbers(0, 0);
     for (let row = 0; row < 42; row++)
@@ -91,16 +89,14 @@ describe.each(Object.entries(backends))('%s', (_, make) => {
       const start = lengths.slice(0, i).reduce((a, b) => a + b, 0);
       return Array.from({ length: n }, () => start);
     });
-    const forward = (length: number, part: readonly number[], documents?: readonly number[]) =>
-      attend(
-        backend,
-        { B: 1, T: length, H, G, D },
-        { packed: true, starts: documents, rows: part, probability: 0 },
-      ).out;
-    const together = forward(T, rows, starts);
+    const forward = async (length: number, part: readonly number[], documents?: readonly number[]) => {
+      const options = { packed: true, starts: documents, rows: part, probability: 0 };
+      return (await attend(backend, { B: 1, T: length, H, G, D }, options)).out;
+    };
+    const together = await forward(T, rows, starts);
     let from = 0;
     for (const n of lengths) {
-      const alone = forward(n, rows.slice(from * width, (from + n) * width));
+      const alone = await forward(n, rows.slice(from * width, (from + n) * width));
       expect(together.subarray(from * H * D, (from + n) * H * D)).toEqual(alone);
       from += n;
     }
@@ -114,66 +110,67 @@ describe.each(Object.entries(backends))('%s', (_, make) => {
     const tolerance = backend.name === 'reference float64' ? 1e-8 : 1e-6;
     const layout = new Layout();
     const cache = [1, 2].map(() => layout.allocate(B * G * (T + 2) * D));
-    const decode = (from: number, to: number): void => {
-      const n = to - from;
-      const place = new Layout(layout.end);
-      const t = createTape();
-      const external = (name: string, width: number, dtype: Region['dtype']): Value =>
-        t.external(name, [B, n, width], place.allocate(B * n * width, dtype));
+    const decode = async (from: number, to: number): Promise<void> => {
+      const graph = new Graph(layout.end);
+      const shape = (width: number) => [B, to - from, width];
       const [q, k, v] = [
-        external('q', H * D, 'f32'),
-        external('k', G * D, 'f32'),
-        external('v', G * D, 'f32'),
+        graph.input('q', shape(H * D)),
+        graph.input('k', shape(G * D)),
+        graph.input('v', shape(G * D)),
       ];
-      const [positions, documents] = [external('positions', 1, 'i32'), external('starts', 1, 'i32')];
-      const [keys, values] = cache.map((region) => t.external('cache', [B, G, T + 2, D], region));
-      const y = cachedAttention(t, { q, k, v, starts: documents }, positions, { keys, values });
-      const program = plan(t.nodes, place.end, [y]);
-      backend.reserve(program.end);
+      const [positions, documents] = [
+        graph.input('positions', shape(1), 'i32'),
+        graph.input('starts', shape(1), 'i32'),
+      ];
+      const [keys, values] = cache.map((region) => graph.t.external('cache', [B, G, T + 2, D], region));
+      const y = cachedAttention(graph.t, { q, k, v, starts: documents }, positions, { keys, values });
       /** Positions from … to − 1 of both rows. */
       const part = (all: readonly number[]): number[] =>
         [0, 1].flatMap((b) => {
           const width = all.length / (B * T);
           return all.slice((b * T + from) * width, (b * T + to) * width);
         });
-      for (const value of [q, k, v]) backend.floats.set(part(inputs[value.name]), value.region!.offset);
-      backend.ints.set(part(starts.map((__, i) => i % T)), positions.region!.offset);
-      backend.ints.set(part(starts), documents.region!.offset);
-      backend.load(program.instructions).run();
-      const { offset, length } = program.buffer(y);
-      expect(relativeError(backend.floats.slice(offset, offset + length), part(out))).toBeLessThan(tolerance);
+      const { valueOf } = await graph.run(
+        backend,
+        [
+          ...[q, k, v].map((value) => [value, part(inputs[value.name])] as const),
+          [positions, part(starts.map((__, i) => i % T))],
+          [documents, part(starts)],
+        ],
+        [y],
+      );
+      expect(relativeError(await valueOf(y), part(out))).toBeLessThan(tolerance);
     };
-    decode(0, 4); // prefill
-    for (let t = 4; t < T; t++) decode(t, t + 1);
+    await decode(0, 4); // prefill
+    for (let t = 4; t < T; t++) await decode(t, t + 1);
   });
 });
 
-describe('operands that do not fit are refused', () => {
-  const layout = new Layout();
-  const t = createTape();
-  const external = (name: string, width: number): Value =>
-    t.external(name, [1, 4, width], layout.allocate(4 * width), true);
-  const rng = t.external('rng', [4], layout.allocate(4, 'i32'));
-  const dropout = { rng, probability: 0 };
+describe('attention refuses', () => {
+  const operands = (width: { q: number; k: number; v: number }) => {
+    const graph = new Graph();
+    const [q, k, v] = (['q', 'k', 'v'] as const).map((name) => graph.parameter(name, [1, 4, width[name]]));
+    return { graph, q, k, v, dropout: { rng: graph.input('rng', [4], 'i32'), probability: 0 } };
+  };
 
-  test('heads that do not divide', () => {
-    const [q, k, v] = [external('q', 12), external('k', 8), external('v', 8)];
+  test('key heads that do not divide the query heads', () => {
+    const { graph, q, k, v, dropout } = operands({ q: 12, k: 8, v: 8 });
     const message = 'attention: queries [1,4,12] with keys [1,4,8] and values [1,4,8], in heads of 4';
-    expect(() => t.attention({ q, k, v }, 4, dropout, 0)).toThrow(message);
-  });
-
-  test('a view, by a kernel that reads contiguous operands', () => {
-    const [x] = splitChannels(external('qkv', 12), 3);
-    expect(() => t.gelu(x)).toThrow("gelu: x cannot be a view of 'qkv'");
+    expect(() => graph.t.attention({ q, k, v }, 4, dropout, 0)).toThrow(message);
   });
 
   test('views that leave out channels of a value, whose gradient would be undefined there', () => {
-    const qkv = external('qkv', 14);
+    const { graph, q: qkv, dropout } = operands({ q: 14, k: 4, v: 4 });
     const [q, k, v] = [channels(qkv, 0, 4), channels(qkv, 4, 4), channels(qkv, 8, 4)];
-    const out = t.attention({ q, k, v }, 4, dropout, 0);
-    const gradient = new Map([[qkv, layout.allocate(56)]]);
-    expect(() => differentiate(t, out, external('dOut', 4), gradient)).toThrow(
-      "the operands do not show each of the 14 channels of 'qkv' once",
+    const out = graph.t.attention({ q, k, v }, 4, dropout, 0);
+    expect(() => graph.differentiate(out)).toThrow(
+      "the operands do not show each of the 14 channels of 'q' once",
     );
   });
+});
+
+test('a kernel that reads contiguous operands refuses a view', () => {
+  const graph = new Graph();
+  const [x] = splitChannels(graph.parameter('qkv', [1, 4, 12]), 3);
+  expect(() => graph.t.gelu(x)).toThrow("gelu: x cannot be a view of 'qkv'");
 });
