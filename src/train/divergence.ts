@@ -16,7 +16,7 @@ const WINDOW = 64;
 const FEWEST = 20;
 /**
  * A spike is this many standard deviations above the median and at least this many nats. Ordinary noise stays far below
- * both; it is measured in docs/architecture.md.
+ * both; see docs/speed.md.
  */
 const DEVIATIONS = 12;
 const LEAST_RISE = 1;
