@@ -1,3 +1,41 @@
+/**
+ * The kinds of errors, by which a program tells them apart. Messages may be reworded; a code stays. `docs/library.md` has this
+ * table.
+ */
+export const errorCodes = {
+  'bad-option-value': 'An option has a value of the wrong type or out of range.',
+  'conflicting-options': 'Options exclude each other, or one has no effect without another.',
+  'missing-argument': 'Neither an argument nor an option says what to work on.',
+  'unknown-name': 'No option, setting or command has this name.',
+  'nothing-to-do': 'What was asked for is done already, such as all steps of a run.',
+  'file-not-found': 'There is no such file, folder, model or run.',
+  'wrong-file-kind': 'A folder where a file is needed, a checkpoint where a run is needed, and the like.',
+  'unsupported-format': 'A file format, architecture or tokenizer that is not supported.',
+  'newer-version': 'The file was written by a newer version of `gpt`.',
+  'damaged-file':
+    'The content of a file fails a check: it is incomplete, changed, or not what its format allows.',
+  'mismatched-files': 'Files that are sound by themselves belong to different models or runs.',
+  'symbolic-link': 'A link where none is followed.',
+  'file-too-large': 'A file, or a text from a pipe, beyond what is read.',
+  'not-text': 'Bytes that are not text in the encoding they are read in.',
+  'empty-text': 'There is no text in a file, a folder or a pipe.',
+  'text-too-short': 'The text has fewer tokens than training or evaluation needs.',
+  'text-changed': 'The text is not the one that the model was trained on.',
+  'text-unavailable': 'The text that the model was trained on is gone, or has moved.',
+  'not-recorded': 'The model does not say how it was trained.',
+  'not-in-vocabulary': 'The vocabulary of the model lacks a token.',
+  'unsuitable-tokenizer': 'The text cannot be turned into a vocabulary of the kind that was asked for.',
+  'no-checkpoint': 'The run has not saved a model or a checkpoint that can be used.',
+  'folder-in-use': 'Another process writes to the folder.',
+  'output-exists': 'What would be written exists already.',
+  'write-failed': 'A result or checkpoint could not be written.',
+  'out-of-memory': 'More memory is needed than there is, or than the engine can address.',
+  'training-diverged': 'The loss became infinite or NaN, again and again.',
+  'check-failed': 'A self-check found wrong results.',
+  'tool-failed': 'Another program that was called has failed.',
+} as const;
+export type ErrorCode = keyof typeof errorCodes;
+
 /** Encloses the name of an option in a message. No text of a user's holds it: paths cannot, and others are shown as JSON. */
 const MARK = '\0';
 
@@ -15,11 +53,14 @@ const withoutMarks = (text: string): string => text.replaceAll(MARK, '');
  */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
+  /** What kind of error it is: one of `errorCodes`. */
+  readonly code: ErrorCode;
   /** One line saying what to do about it. */
   readonly hint: string | undefined;
   readonly #marked: { readonly message: string; readonly hint: string | undefined };
-  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(withoutMarks(message), options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
     this.hint = options.hint === undefined ? undefined : withoutMarks(options.hint);
     this.#marked = { message, hint: options.hint };
   }

@@ -8,7 +8,7 @@
  *     for await (const text of sample(model, 'Call me')) process.stdout.write(text);
  *     await model.close();
  */
-export { UsageError, UserError } from './errors.ts';
+export { UsageError, UserError, type ErrorCode } from './errors.ts';
 export type { EvaluationOptions, TextEvaluation } from './evaluate/evaluate-text.ts';
 export { evaluate } from './library/evaluate.ts';
 export { load, type LoadOptions, type Model } from './library/model.ts';

@@ -43,14 +43,17 @@ export function openRegularFile(
   const stat = fstatSync(fd);
   if (stat.isFile()) return { fd, size: stat.size };
   closeSync(fd);
-  throw new UserError(`${path} is ${stat.isDirectory() ? 'a folder' : 'a pipe or a device'}, not a file`);
+  throw new UserError(
+    'wrong-file-kind',
+    `${path} is ${stat.isDirectory() ? 'a folder' : 'a pipe or a device'}, not a file`,
+  );
 }
 
 /** @throws UserError if the path is a symbolic link. O_NOFOLLOW alone would name no reason, and Windows has none. */
 export function refuseLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
   const folder = shellQuoted(dirname(path));
-  throw new UserError(`${path} is a symbolic link; links in a run are not followed`, {
+  throw new UserError('symbolic-link', `${path} is a symbolic link; links in a run are not followed`, {
     hint: `copy the folder together with what it links to: cp -rL ${folder} ${shellQuoted(`${dirname(path)}-copy`)}`,
   });
 }
@@ -61,7 +64,7 @@ export function readInto(fd: number, path: string, bytes: Uint8Array, position: 
   while (done < bytes.length) {
     const length = Math.min(READ_CHUNK, bytes.length - done);
     const count = readSync(fd, bytes, done, length, position + done);
-    if (count === 0) throw new UserError(`${path} became shorter while it was read`);
+    if (count === 0) throw new UserError('damaged-file', `${path} became shorter while it was read`);
     done += count;
   }
 }
@@ -76,7 +79,7 @@ export function readWholeFile(path: string, limit: number, opening: Opening = {}
   const { fd, size } = openRegularFile(path, opening);
   try {
     if (size > limit)
-      throw new UserError(`${path} has ${size} bytes; at most ${limit} are read`, {
+      throw new UserError('file-too-large', `${path} has ${size} bytes; at most ${limit} are read`, {
         hint: 'this is no file of that kind; use another copy',
       });
     const bytes = Buffer.alloc(size);
@@ -93,6 +96,6 @@ export function readTextFile(path: string, limit: number, opening: Opening = {})
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new UserError(`${path} is not UTF-8 text`, { cause });
+    throw new UserError('not-text', `${path} is not UTF-8 text`, { cause });
   }
 }

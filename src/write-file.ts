@@ -171,7 +171,8 @@ export function linkAtomic(from: string, to: string): void {
  */
 export function makeFolder(path: string): void {
   const existing = statSync(path, { throwIfNoEntry: false });
-  if (existing?.isDirectory() === false) throw new UserError(`${path} is a file, not a folder`);
+  if (existing?.isDirectory() === false)
+    throw new UserError('wrong-file-kind', `${path} is a file, not a folder`);
   if (existing !== undefined) return;
   const parent = dirname(path);
   if (parent !== path) makeFolder(parent);

@@ -91,7 +91,7 @@ export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
   const stateFile = stateFileOf(folder) ?? join(folder, STATE);
   const state = readTrainerState(stateFile);
   if (state.step !== step)
-    throw new UserError(`${folder} is the checkpoint of step ${state.step}`, {
+    throw new UserError('mismatched-files', `${folder} is the checkpoint of step ${state.step}`, {
       hint: `it was renamed: call it ${checkpointName(state.step)} again`,
     });
   for (const [file, expected] of Object.entries(state.files ?? {}))
@@ -114,6 +114,7 @@ function checkFile(folder: string, file: string, expected: string): void {
   const copy = join(dirname(folder), basename(file));
   const hasCopy = file.endsWith('.json') && existsSync(copy) && fingerprint(copy) === expected;
   throw new UserError(
+    isMissing ? 'file-not-found' : 'damaged-file',
     isMissing
       ? `${path} is missing`
       : `${path} is damaged: its checksum is not the one in ${join(folder, STATE)}`,
@@ -127,9 +128,13 @@ const otherCheckpointHint = (folder: string): string =>
 /** @throws UserError if weights are of another step than their checkpoint */
 function checkStep(path: string, metadata: Readonly<Record<string, string>>, step: number): void {
   if (metadata['step'] === String(step)) return;
-  throw new UserError(`${path} is of step ${shownJson(metadata['step'])}, its checkpoint of step ${step}`, {
-    hint: otherCheckpointHint(dirname(path)),
-  });
+  throw new UserError(
+    'mismatched-files',
+    `${path} is of step ${shownJson(metadata['step'])}, its checkpoint of step ${step}`,
+    {
+      hint: otherCheckpointHint(dirname(path)),
+    },
+  );
 }
 
 function loadMoments(path: string, step: number, into: readonly NamedTensor[], options?: LoadOptions): void {
@@ -139,7 +144,10 @@ function loadMoments(path: string, step: number, into: readonly NamedTensor[], o
     for (const { name, shape } of into) {
       const stored = file.tensors.get(name)?.shape;
       if (stored?.join() !== shape.join())
-        throw new UserError(`${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`);
+        throw new UserError(
+          'mismatched-files',
+          `${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`,
+        );
     }
     file.load(new Map(into.map(({ name, data }) => [name, data])), options);
   } finally {

@@ -1,7 +1,7 @@
 /** Models in formats that are not read, with a hint on how to convert each into a model folder. */
 import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { UserError, type ErrorCode } from '../errors.ts';
 import { openRegularFile } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { hasOwnConfig } from './own-config.ts';
@@ -15,17 +15,23 @@ const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-la
 
 /** Why a path is not a model folder; undefined if it has a config.json and weights. */
 export function whyNoModel(path: string): UserError | undefined {
-  if (!existsSync(path)) return problem(`there is no model folder ${path}`, hintForMissingModel(path));
+  if (!existsSync(path))
+    return problem('file-not-found', `there is no model folder ${path}`, hintForMissingModel(path));
   const foreign = foreignModel(path);
   if (foreign !== undefined) return foreign;
   if (!statSync(path).isDirectory())
-    return problem(`${path} is a file, not a model folder`, 'name the folder that holds config.json');
+    return problem(
+      'wrong-file-kind',
+      `${path} is a file, not a model folder`,
+      'name the folder that holds config.json',
+    );
   const files = readdirSync(path);
-  if (!files.includes('config.json')) return problem(`${path} has no config.json`, COMPLETE);
+  if (!files.includes('config.json'))
+    return problem('file-not-found', `${path} has no config.json`, COMPLETE);
   if (hasWeights(files)) return undefined;
   return hasOwnConfig(path)
-    ? new UserError(`${path} has no ${WEIGHTS}: its training has not saved one yet`)
-    : problem(`${path} has no ${WEIGHTS}`, COMPLETE);
+    ? new UserError('no-checkpoint', `${path} has no ${WEIGHTS}: its training has not saved one yet`)
+    : problem('file-not-found', `${path} has no ${WEIGHTS}`, COMPLETE);
 }
 
 /** Why a file or folder that holds a model cannot be read; undefined if its format is read here, or none of those known. */
@@ -36,11 +42,13 @@ export function foreignModel(path: string): UserError | undefined {
   if (has('config.json') && hasWeights(files)) return undefined;
   if (has('adapter_config.json'))
     return problem(
+      'unsupported-format',
       `${path} is a PEFT adapter, not a whole model`,
       `merge it into its base model: ${python(`from peft import AutoPeftModelForCausalLM as M; M.from_pretrained(sys.argv[1]).merge_and_unload().save_pretrained('merged')`, path)}, and copy the base model's tokenizer files there`,
     );
   if (has('config.json') && (has('pytorch_model.bin') || has('pytorch_model.bin.index.json')))
     return problem(
+      'unsupported-format',
       `${path} has its weights in pytorch_model.bin; only safetensors are read`,
       toSafetensors(path),
     );
@@ -69,11 +77,13 @@ export function foreignFile(path: string): UserError | undefined {
   const start = firstBytes(path);
   if (start === 'GGUF')
     return problem(
+      'unsupported-format',
       `${path} is a GGUF file, llama.cpp's format, which is not read here`,
       'use the Hugging Face folder that it was converted from',
     );
   if (extname(path) === '.safetensors')
     return problem(
+      'wrong-file-kind',
       `${path} is a file of weights`,
       'name its folder, which has config.json and tokenizer.json too',
     );
@@ -81,10 +91,12 @@ export function foreignFile(path: string): UserError | undefined {
   if (!start.startsWith('PK\x03\x04') && !start.startsWith('\x80\x02')) return undefined;
   return extname(path) === '.bin'
     ? problem(
+        'unsupported-format',
         `${path} holds weights as PyTorch saves them; only safetensors are read`,
         toSafetensors(dirname(path)),
       )
     : problem(
+        'unsupported-format',
         `${path} is a checkpoint of PyTorch's, which is not read here`,
         'examples/from_nanogpt.py converts a checkpoint of nanoGPT; docs/bring-a-model.md has others',
       );
@@ -113,4 +125,5 @@ const toSafetensors = (folder: string): string =>
 const python = (program: string, path: string): string =>
   `python -c "import sys; ${program}" ${shellQuoted(path)}`;
 
-const problem = (message: string, hint: string): UserError => new UserError(message, { hint });
+const problem = (code: ErrorCode, message: string, hint: string): UserError =>
+  new UserError(code, message, { hint });

@@ -49,9 +49,13 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
       const usable = ids.filter((id) => id < tokenizer.vocabSize && !isUnset(id, tokenizer));
       for (const id of usable)
         if (tokenizer.vocabulary[id] === '')
-          throw new UserError(`${path}: "${field}" is ${id}, but the tokenizer has no such token`, {
-            hint: 'the tokenizer lacks added tokens of the model; save both again with transformers',
-          });
+          throw new UserError(
+            'mismatched-files',
+            `${path}: "${field}" is ${id}, but the tokenizer has no such token`,
+            {
+              hint: 'the tokenizer lacks added tokens of the model; save both again with transformers',
+            },
+          );
       // An id beyond the vocabulary is GPT2Config's unchanged default.
       if (usable.length > 0 || ids.length === 0) return usable.filter((id) => id !== unkId);
     }
@@ -88,8 +92,12 @@ function readIds(json: JsonObject, field: string, path: string): number[] | unde
   if (value === undefined) return undefined;
   const ids: unknown[] = value === null ? [] : [value].flat();
   if (!ids.every((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0))
-    throw new UserError(`${path}: "${field}" is ${shownJson(value)}, not a token id or a list of them`, {
-      hint: 'correct it, or set it to null',
-    });
+    throw new UserError(
+      'damaged-file',
+      `${path}: "${field}" is ${shownJson(value)}, not a token id or a list of them`,
+      {
+        hint: 'correct it, or set it to null',
+      },
+    );
   return ids;
 }

@@ -35,13 +35,14 @@ export function toConfigJson(
  */
 export function fromConfigJson(text: string, file: string): DescribedModel {
   const fail = (what: string): never =>
-    new ConfigReader({}, file).fail(what, 'the file is damaged; use another copy');
+    new ConfigReader({}, file).fail(what, 'the file is damaged; use another copy', 'damaged-file');
   const json = new ConfigReader(parseJsonObject(text, fail), file);
   const format = json.get('gpt_trainer_format');
   if (typeof format === 'number' && format > FORMAT)
     json.fail(
       `is from a newer version of gpt (format ${format}; this one reads ${FORMAT})`,
       'update gpt to read it',
+      'newer-version',
     );
   json.oneOf('gpt_trainer_format', [FORMAT]);
   const modelType = json.oneOf('model_type', modelTypes());

@@ -49,7 +49,7 @@ export function lockFolder(folder: string): FolderLock {
     if (found === undefined) continue; // let go of in this moment
     const owner = parse(found);
     if (attempt >= 10 || (owner !== undefined && isAlive(owner, mine)))
-      throw new UserError(`${folder} is being written by ${describe(owner, mine)}`, {
+      throw new UserError('folder-in-use', `${folder} is being written by ${describe(owner, mine)}`, {
         hint: `wait for it or stop it; if it does not run any more, remove ${path}`,
       });
     clear(path, found);
@@ -60,6 +60,7 @@ export function lockFolder(folder: string): FolderLock {
       if (found === text) return;
       if (found === undefined) statSync(folder); // the folder itself is gone: that is the error then
       throw new UserError(
+        'folder-in-use',
         `${folder} is not this run's any more: ${found === undefined ? `${LOCK} was removed` : `${describe(parse(found), mine)} writes there now`}`,
         { hint: 'what was saved before is intact; this run has stopped' },
       );

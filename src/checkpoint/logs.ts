@@ -238,6 +238,7 @@ class LogReader {
 
   #fail(field: string, wanted: string): never {
     throw new UserError(
+      'damaged-file',
       `${this.#path}: the line of step ${this.step} has "${field}": ${shownJson(this.#entry[field])}, not ${wanted}`,
       { hint: 'the log is damaged or from another version' },
     );

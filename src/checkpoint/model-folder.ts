@@ -110,10 +110,15 @@ function checkFacts(
     if (written === undefined || written === value) continue;
     const hint = 'the two belong to different models, or one was changed by hand';
     if (field === FACT_OF_TOKENIZER)
-      throw new UserError(`${folder}: tokenizer.json is not the one that ${WEIGHTS} was trained with`, {
-        hint,
-      });
+      throw new UserError(
+        'mismatched-files',
+        `${folder}: tokenizer.json is not the one that ${WEIGHTS} was trained with`,
+        {
+          hint,
+        },
+      );
     throw new UserError(
+      'mismatched-files',
       `${folder}: config.json has the ${field} ${value}, ${WEIGHTS} was trained with ${shownJson(written)}`,
       { hint },
     );
@@ -149,6 +154,7 @@ export function openModelFolder(path: string): ModelFolder {
   checkRows(folder, fitting, config.vocabSize);
   if (fitting.vocabSize !== config.vocabSize)
     throw new UserError(
+      'mismatched-files',
       `${folder}: config.json has a vocab_size of ${config.vocabSize}, its tokenizer has ${fitting.vocabSize} tokens`,
       { hint: 'the two belong to different models' },
     );
@@ -183,6 +189,7 @@ function checkRows(folder: string, { vocabulary, special }: Tokenizer, rows: num
   const token = vocabulary.slice(rows).find((text) => named.includes(text));
   if (token !== undefined)
     throw new UserError(
+      'mismatched-files',
       `${folder}: the special token ${shownJson(token)} has no row in the embedding: config.json has a vocab_size of ${rows}, its tokenizer has ${vocabulary.length} tokens`,
       { hint: 'in transformers, call model.resize_token_embeddings(len(tokenizer)) and save both again' },
     );

@@ -11,7 +11,7 @@ export const hasOwnConfig = (folder: string): boolean =>
   holds(() => {
     const path = join(folder, 'config.json');
     const config = parseJsonObject(readTextFile(path, LARGEST), (what) => {
-      throw new UserError(`${path} ${what}`);
+      throw new UserError('damaged-file', `${path} ${what}`);
     });
     return config['gpt_trainer_format'] !== undefined;
   });

@@ -67,9 +67,13 @@ export function removeRun(folder: string): void {
     foreignCheckpoints(folder)[0]?.folder ??
     (isOwn ? undefined : RUN_FILES.map((file) => join(folder, file)).find((path) => existsSync(path)));
   if (inTheWay !== undefined)
-    throw new UserError(`${inTheWay} is not part of a run of gpt train, so it is not replaced`, {
-      hint: 'name another --out-dir, or move it away',
-    });
+    throw new UserError(
+      'output-exists',
+      `${inTheWay} is not part of a run of gpt train, so it is not replaced`,
+      {
+        hint: 'name another --out-dir, or move it away',
+      },
+    );
   for (const { folder: checkpoint } of checkpointsOf(folder)) rmSync(checkpoint, { recursive: true });
   for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
   if (isReport(join(folder, REPORT))) rmSync(join(folder, REPORT));

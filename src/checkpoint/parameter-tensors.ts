@@ -1,5 +1,5 @@
 /** Maps the tensors of a weights file to the parameters of a model, with the conversion that each needs. */
-import { UserError } from '../errors.ts';
+import { UserError, type ErrorCode } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { DescribedModel } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
@@ -26,15 +26,23 @@ const HEAD = 'lm_head.weight';
 export function matchTensors({ tensors, path }: Weights, config: ModelConfig): Map<string, string> {
   const { fromTensorName, isBuffer } = architectureOf(config).huggingFace;
   const names = new Map<string, string>();
-  const refuse = (what: string, hint = 'the weights and config.json belong to different models'): never => {
-    throw new UserError(`${path}${what}`, { hint });
+  const refuse = (
+    what: string,
+    hint = 'the weights and config.json belong to different models',
+    code: ErrorCode = 'mismatched-files',
+  ): never => {
+    throw new UserError(code, `${path}${what}`, { hint });
   };
   for (const stored of tensors.keys()) {
     if (stored.startsWith(COMPILED)) throw compiled(path);
     const name = fromTensorName(stored);
     if (isBuffer(stored)) continue;
     if (names.has(name))
-      refuse(` has the tensor ${shownJson(name)} twice`, 'the file is damaged; use another copy');
+      refuse(
+        ` has the tensor ${shownJson(name)} twice`,
+        'the file is damaged; use another copy',
+        'damaged-file',
+      );
     names.set(name, stored);
   }
   // Checked before the table is allocated: an untrusted config.json may claim any number of layers.
@@ -64,9 +72,13 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
 const startsAtZero = (init: Init): boolean => init.kind === 'constant' && init.value === 0;
 
 const compiled = (path: string): UserError =>
-  new UserError(`${path}: the tensors' names start with "${COMPILED}", which torch.compile adds`, {
-    hint: `save the model inside, model.${COMPILED.slice(0, -1)}, with its save_pretrained`,
-  });
+  new UserError(
+    'unsupported-format',
+    `${path}: the tensors' names start with "${COMPILED}", which torch.compile adds`,
+    {
+      hint: `save the model inside, model.${COMPILED.slice(0, -1)}, with its save_pretrained`,
+    },
+  );
 
 /** Reads all parameters. @param into of the model's table, each of its own length */
 export function loadParameters(
@@ -93,6 +105,7 @@ function checkTiedHead(weights: Weights, names: ReadonlyMap<string, string>, emb
   const [head, tied] = [bits(name), bits(names.get(embedding)!)];
   if (head.length !== tied.length || head.some((x, i) => x !== tied[i]))
     throw new UserError(
+      'mismatched-files',
       `${weights.path}: "${HEAD}" differs from the token embedding, to which config.json ties it`,
       { hint: 'if the model was trained with a head of its own, set "tie_word_embeddings" to false there' },
     );

@@ -120,9 +120,13 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
   // Options are checked later, and a damaged state may hold anything.
   const { corpus } = checkpoint.state.options;
   const texts = (Array.isArray(corpus) ? corpus : ['corpus.txt']).map((path) => shellQuoted(String(path)));
-  throw new UserError(`the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`, {
-    hint: `the latest one can be trained further as a new run: gpt train ${texts.join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
-  });
+  throw new UserError(
+    'damaged-file',
+    `the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`,
+    {
+      hint: `the latest one can be trained further as a new run: gpt train ${texts.join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
+    },
+  );
 }
 
 /** The file of the best model, made again from its parameters; undefined if it is not the one the checkpoint knows. */

@@ -1,7 +1,7 @@
 /** Whether a path is a run that can be resumed, and what to do with it if it is something else. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { UserError, type ErrorCode } from '../errors.ts';
 import { refuseLink } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import {
@@ -26,16 +26,20 @@ export function checkResumable(folder: string): void {
       download === undefined
         ? hintForMissingRun(folder)
         : `${download}; then train it in a new run with --init-from`;
-    throw new UserError(`there is no run ${folder}`, { hint });
+    throw new UserError('file-not-found', `there is no run ${folder}`, { hint });
   }
   if (!statSync(folder).isDirectory())
-    throw foreignModel(folder) ?? new UserError(`${folder} is a file, not a run`, { hint: NAME_A_RUN });
+    throw (
+      foreignModel(folder) ??
+      new UserError('wrong-file-kind', `${folder} is a file, not a run`, { hint: NAME_A_RUN })
+    );
   for (const { folder: link } of foreignCheckpoints(folder)) refuseLink(link);
   if (latestCheckpoint(folder) === undefined) throw withoutCheckpoint(folder);
   for (const file of [...RUN_FILES, LOCK]) refuseLink(join(folder, file));
   const [foreign] = foreignCheckpoints(folder);
   if (foreign !== undefined)
     throw new UserError(
+      'output-exists',
       `${foreign.folder} is ${isTrainerCheckpoint(foreign.folder) ? "a checkpoint of Hugging Face's Trainer" : 'no complete checkpoint'}`,
       { hint: 'move it out of the run, which is going to use that name' },
     );
@@ -43,18 +47,23 @@ export function checkResumable(folder: string): void {
 
 /** Why a folder cannot be resumed that has no checkpoint in it. */
 export function withoutCheckpoint(folder: string): UserError {
-  const refused = (message: string, hint: string): UserError =>
-    new UserError(`${folder} ${message}`, { hint });
+  const refused = (code: ErrorCode, message: string, hint: string): UserError =>
+    new UserError(code, `${folder} ${message}`, { hint });
   const asNewRun = `to train its model further in a new run: gpt train corpus.txt --init-from ${shellQuoted(folder)}`;
   if (stateFileOf(folder) !== undefined)
-    return refused('is a checkpoint, not a run', 'name the run, the folder it is in');
+    return refused('wrong-file-kind', 'is a checkpoint, not a run', 'name the run, the folder it is in');
   if (isTrainerCheckpoint(folder) || latestTrainerCheckpoint(folder) !== undefined)
-    return refused("was written by Hugging Face's Trainer, whose runs cannot be resumed here", asNewRun);
+    return refused(
+      'unsupported-format',
+      "was written by Hugging Face's Trainer, whose runs cannot be resumed here",
+      asNewRun,
+    );
   const foreign = foreignModel(folder);
   if (foreign !== undefined) return foreign;
   if (whyNoModel(folder) === undefined)
-    return refused('is a model without a checkpoint to resume from', asNewRun);
+    return refused('no-checkpoint', 'is a model without a checkpoint to resume from', asNewRun);
   return refused(
+    'no-checkpoint',
     'has no checkpoint to resume from',
     isRun(folder) ? 'start it again with --overwrite' : NAME_A_RUN,
   );

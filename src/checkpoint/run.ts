@@ -65,9 +65,10 @@ export function createRun(
   { overwrite = false } = {},
 ): Run {
   if (existsSync(folder)) {
-    if (!statSync(folder).isDirectory()) throw new UserError(`${folder} is a file; a run needs a folder`);
+    if (!statSync(folder).isDirectory())
+      throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`);
     if (!overwrite && readdirSync(folder).some((file) => file !== LOCK))
-      throw new UserError(`${folder} exists and is not empty`, {
+      throw new UserError('output-exists', `${folder} exists and is not empty`, {
         hint:
           isVacant(folder) || isRun(folder)
             ? 'name another --out-dir, continue it with --resume, or replace it with --overwrite'

@@ -61,7 +61,7 @@ export function hintForMissingRun(path: string): string {
 export function newestRun(): string {
   const newest = newestUnder(RUNS, weightsOf);
   if (newest === undefined)
-    throw new UserError(`there is no trained model under ${RUNS}/`, {
+    throw new UserError('file-not-found', `there is no trained model under ${RUNS}/`, {
       hint: 'train one with `gpt train corpus.txt`, or name a model folder with --model',
     });
   return newest;
@@ -74,7 +74,7 @@ export function newestResumable(): string {
     return latest && stateFileOf(latest.folder);
   });
   if (newest === undefined)
-    throw new UserError(`there is no run under ${RUNS}/ to resume`, {
+    throw new UserError('file-not-found', `there is no run under ${RUNS}/ to resume`, {
       hint: 'start one with `gpt train corpus.txt`, or name the folder of one with --resume',
     });
   return newest;

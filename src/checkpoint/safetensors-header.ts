@@ -30,7 +30,9 @@ export class SafetensorsError extends UserError {
   override readonly name = 'SafetensorsError';
   readonly problem: SafetensorsProblem;
   constructor(file: string, problem: SafetensorsProblem, detail: string) {
-    super(`${file}: ${detail}`, { hint: hints[problem] ?? DAMAGED });
+    super(problem === 'newer version' ? 'newer-version' : 'damaged-file', `${file}: ${detail}`, {
+      hint: hints[problem] ?? DAMAGED,
+    });
     this.problem = problem;
   }
 }

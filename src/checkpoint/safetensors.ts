@@ -135,7 +135,8 @@ export function openSafetensors(path: string): SafetensorsFile {
       checksum,
       read(name) {
         const tensor = header.tensors.get(name);
-        if (tensor === undefined) throw new UserError(`${path} has no tensor ${shownJson(name)}`);
+        if (tensor === undefined)
+          throw new UserError('file-not-found', `${path} has no tensor ${shownJson(name)}`);
         checkIsWeight(path, tensor);
         const values = new Float32Array((tensor.end - tensor.start) / dtypeSizes[tensor.dtype]);
         readTensor(file.fd, path, header, tensor, values);
@@ -244,6 +245,7 @@ function describeNonFinite(name: string, values: Float32Array): string | undefin
 function checkIsWeight(path: string, { name, dtype }: TensorEntry): void {
   if (dtype !== 'F32' && converters[dtype] === undefined)
     throw new UserError(
+      'unsupported-format',
       `${path}: ${shownJson(name)} has the dtype ${dtype}; F32, F16, BF16 and F64 can be read`,
     );
 }

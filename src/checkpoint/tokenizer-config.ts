@@ -119,7 +119,7 @@ function readListed(field: unknown, fail: Refuse): AddedToken[] | undefined {
 const refuseIn =
   (file: string): Refuse =>
   (what) => {
-    throw new UserError(`${file}: ${what}`, {
+    throw new UserError('unsupported-format', `${file}: ${what}`, {
       hint: 'save the tokenizer again with transformers, without it, or use another model',
     });
   };
@@ -135,6 +135,6 @@ export function readOptionalJson(
 ): JsonObject | undefined {
   if (!existsSync(path)) return undefined;
   return parseJsonObject(readTextFile(path, LARGEST), (what) => {
-    throw new UserError(`${path}: ${what}`, { hint });
+    throw new UserError('damaged-file', `${path}: ${what}`, { hint });
   });
 }

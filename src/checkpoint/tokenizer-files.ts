@@ -19,7 +19,9 @@ const LARGEST = 256e6;
  */
 export function readTokenizer(path: string, embeddingRows = 0): Tokenizer {
   if (!existsSync(path))
-    throw new UserError(`there is no file or folder ${path}`, { hint: hintForMissingModel(path) });
+    throw new UserError('file-not-found', `there is no file or folder ${path}`, {
+      hint: hintForMissingModel(path),
+    });
   if (!statSync(path).isDirectory()) {
     const foreign = foreignFile(path);
     if (foreign !== undefined) throw foreign;
@@ -38,7 +40,7 @@ export function readTokenizer(path: string, embeddingRows = 0): Tokenizer {
     );
   const foreign = foreignModel(path);
   if (foreign !== undefined) throw foreign;
-  throw new UserError(`${path} has no tokenizer.json, nor vocab.json and merges.txt`, {
+  throw new UserError('file-not-found', `${path} has no tokenizer.json, nor vocab.json and merges.txt`, {
     hint: 'copy the tokenizer of the model there: tokenizer.json, or vocab.json and merges.txt',
   });
 }

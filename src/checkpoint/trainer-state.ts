@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
-import { UserError } from '../errors.ts';
+import { UserError, type ErrorCode } from '../errors.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 import {
@@ -123,8 +123,12 @@ export function trainerStateText(state: Omit<TrainerState, 'format'>): string {
 
 /** @throws UserError that names the file and the field, if anything is not as it must be */
 export function readTrainerState(path: string): TrainerState {
-  const fail = (what: string, hint = 'the checkpoint is damaged or was changed by hand'): never => {
-    throw new UserError(`${path}: ${what}`, { hint });
+  const fail = (
+    what: string,
+    hint = 'the checkpoint is damaged or was changed by hand',
+    code: ErrorCode = 'damaged-file',
+  ): never => {
+    throw new UserError(code, `${path}: ${what}`, { hint });
   };
   const content = readTextFile(path, LARGEST, FILE_OF_RUN);
   const { sha256: digest, ...state } = parseJsonObject(content, fail);
@@ -133,11 +137,13 @@ export function readTrainerState(path: string): TrainerState {
     fail(
       "is the state of a training by Hugging Face's Trainer",
       `its model can be used: gpt train corpus.txt --init-from ${shellQuoted(dirname(path))}`,
+      'unsupported-format',
     );
   if (typeof format === 'number' && format > STATE_FORMAT)
     fail(
       `is from a newer version of gpt (format ${format}; this one reads ${STATE_FORMAT})`,
       'update gpt to read it',
+      'newer-version',
     );
   const isLegacy = format === LEGACY_FORMAT && basename(path) !== STATE;
   if (!isLegacy && format !== STATE_FORMAT)

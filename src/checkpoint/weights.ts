@@ -65,7 +65,7 @@ function openShards(folder: string, path: string): Weights {
 /** The shard that holds each tensor. */
 function readIndex(path: string): Map<string, string> {
   const fail = (what: string): never => {
-    throw new UserError(`${path} ${what}`, { hint: 'the file is damaged; use another copy' });
+    throw new UserError('damaged-file', `${path} ${what}`, { hint: 'the file is damaged; use another copy' });
   };
   const { weight_map: map } = parseJsonObject(readTextFile(path, LARGEST_INDEX), fail);
   if (!isJsonObject(map)) return fail(`has the "weight_map" ${shownJson(map)}, not an object`);
@@ -85,12 +85,16 @@ function readIndex(path: string): Map<string, string> {
 function checkInside(folder: string, name: string, index: string): void {
   const path = join(folder, name);
   if (!existsSync(path))
-    throw new UserError(`${path} is missing, which ${index} names`, { hint: 'download or copy it again' });
+    throw new UserError('file-not-found', `${path} is missing, which ${index} names`, {
+      hint: 'download or copy it again',
+    });
   const home = dirname(realpathSync(path));
   const snapshots = dirname(realpathSync(folder));
   const isCached = /[\\/]snapshots$/.test(snapshots) && home === join(dirname(snapshots), 'blobs');
   if (home !== realpathSync(folder) && !isCached)
-    throw new UserError(`${path} is a link out of the model folder`, { hint: 'copy the file itself there' });
+    throw new UserError('symbolic-link', `${path} is a link out of the model folder`, {
+      hint: 'copy the file itself there',
+    });
 }
 
 /** All tensors, after checking that each is stored in the shard that the index names, and in no other. */
@@ -105,6 +109,7 @@ function mergeTensors(
     for (const [tensor, entry] of shard.tensors) {
       if (shardOf.get(tensor) !== name)
         throw new UserError(
+          'mismatched-files',
           `${name} has the tensor ${shownJson(tensor)}, which ${path} ${
             shardOf.has(tensor) ? `expects in ${shardOf.get(tensor)}` : 'does not list'
           }`,
@@ -114,8 +119,12 @@ function mergeTensors(
     }
   for (const [tensor, shard] of shardOf)
     if (!tensors.has(tensor))
-      throw new UserError(`${shard} lacks the tensor ${shownJson(tensor)}, which ${path} expects in it`, {
-        hint,
-      });
+      throw new UserError(
+        'mismatched-files',
+        `${shard} lacks the tensor ${shownJson(tensor)}, which ${path} expects in it`,
+        {
+          hint,
+        },
+      );
   return tensors;
 }

@@ -50,7 +50,7 @@ export const textsOf = (name: string, value: unknown): string[] =>
   );
 
 function refuseValue(name: string, value: unknown, wanted: string): never {
-  throw new UsageError(`${name}: ${shownJson(value)} is not ${wanted}`);
+  throw new UsageError('bad-option-value', `${name}: ${shownJson(value)} is not ${wanted}`);
 }
 
 /** Says where a wrong value came from. */
@@ -59,6 +59,10 @@ export function naming(source: string, apply: () => void): void {
     apply();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(`${source}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+    throw new UsageError(
+      error.code,
+      `${source}: ${error.message}`,
+      error.hint === undefined ? {} : { hint: error.hint },
+    );
   }
 }

@@ -51,6 +51,7 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
   );
   if (found.length < 2)
     throw new UsageError(
+      'missing-argument',
       given.length === 0
         ? `there are ${found.length === 0 ? 'no runs' : 'no two runs'} under checkpoints/ to compare`
         : 'one run alone cannot be compared',

@@ -60,7 +60,7 @@ function applyRecordedSchedule(
     !['config', 'default', undefined].includes(command.getOptionValueSource(name));
   if ([...SCHEDULE_FLAGS, 'resume'].some(isGiven)) return;
   checkRecordedSchedule(entries, (what) => {
-    throw new UserError(`${path}: in "options", ${what}`, {
+    throw new UserError('damaged-file', `${path}: in "options", ${what}`, {
       hint: 'the checkpoint is damaged or was changed by hand',
     });
   });
@@ -83,11 +83,13 @@ const LARGEST = 1e6;
 function readConfig(named: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
   const path = resolveRun(named);
   if (!existsSync(path))
-    throw new UserError(`there is no file or run ${path}`, { hint: hintForMissingRun(path) });
+    throw new UserError('file-not-found', `there is no file or run ${path}`, {
+      hint: hintForMissingRun(path),
+    });
   if (statSync(path).isDirectory()) {
     const stateFile = stateFileOf(path) ?? stateFileOf(latestCheckpoint(path)?.folder ?? path);
     if (stateFile === undefined)
-      throw new UserError(`${path} has no checkpoint, and so no record of its options`, {
+      throw new UserError('no-checkpoint', `${path} has no checkpoint, and so no record of its options`, {
         hint: 'name the folder of a run, or a JSON file like { "max-iters": 500 }',
       });
     return { entries: readTrainerState(stateFile).options, recorded: true };
@@ -95,7 +97,9 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
   if ([STATE, LEGACY_STATE].includes(basename(path)))
     return { entries: readTrainerState(path).options, recorded: true };
   const entries = parseJsonObject(readTextFile(path, LARGEST), (what) => {
-    throw new UserError(`${path} ${what}`, { hint: 'it should be like { "max-iters": 500 }' });
+    throw new UserError('damaged-file', `${path} ${what}`, {
+      hint: 'it should be like { "max-iters": 500 }',
+    });
   });
   return { entries, recorded: false };
 }
@@ -116,7 +120,7 @@ function refuse(command: Command, key: string): never {
     ...command.options.map((option) => (option.long ?? '').replace(/^--(no-)?/, '')),
   ];
   const suggestion = closest(key.replace(/^-+/, ''), names);
-  throw new UsageError(`gpt ${command.name()} has no option ${shownJson(key)}`, {
+  throw new UsageError('unknown-name', `gpt ${command.name()} has no option ${shownJson(key)}`, {
     hint: suggestion === undefined ? `see gpt ${command.name()} --help` : `did you mean "${suggestion}"?`,
   });
 }

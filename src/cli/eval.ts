@@ -132,21 +132,26 @@ const WRITING = { numSamples: 20, maxTokens: 500, temperature: 1, seed: 1 };
 function checkUsage(files: readonly string[], flags: Flags): void {
   if (flags.split !== undefined && files.length > 0)
     throw new UsageError(
+      'conflicting-options',
       "--split takes the text from the model's own corpus; leave the files out, or --split",
     );
   if (flags.encoding !== undefined && flags.baselineText === undefined)
     for (const name of ['split', 'memorization'] as const)
       if (flags[name] !== undefined)
-        throw new UsageError(`--encoding and --${name} exclude each other`, {
+        throw new UsageError('conflicting-options', `--encoding and --${name} exclude each other`, {
           hint: 'a run notes the encoding of its corpus, which is read in it again',
         });
-  if (flags.tokens && flags.baselines) throw new UsageError('--tokens and --baselines exclude each other');
+  if (flags.tokens && flags.baselines)
+    throw new UsageError('conflicting-options', '--tokens and --baselines exclude each other');
   const measures = ['split', 'stride', 'tokens', 'baselines'] as const;
   for (const name of measures)
     if (flags.memorization && flags[name] !== undefined)
-      throw new UsageError(`--memorization and --${name} exclude each other`);
+      throw new UsageError('conflicting-options', `--memorization and --${name} exclude each other`);
   if (flags.memorization && files.length > 0)
-    throw new UsageError('--memorization looks at what the model writes; it takes no files');
+    throw new UsageError(
+      'conflicting-options',
+      '--memorization looks at what the model writes; it takes no files',
+    );
   const writing = {
     numSamples: '--num-samples',
     maxTokens: '--max-tokens',
@@ -155,14 +160,17 @@ function checkUsage(files: readonly string[], flags: Flags): void {
   } as const;
   for (const [name, flag] of Object.entries(writing))
     if (!flags.memorization && flags[name as keyof typeof writing] !== undefined)
-      throw new UsageError(`${flag} is for --memorization`);
+      throw new UsageError('conflicting-options', `${flag} is for --memorization`);
   if (
     flags.baselineText !== undefined &&
     !flags.baselines &&
     !flags.memorization &&
     flags.split === undefined
   )
-    throw new UsageError('--baseline-text is for --baselines, --memorization and --split');
+    throw new UsageError(
+      'conflicting-options',
+      '--baseline-text is for --baselines, --memorization and --split',
+    );
 }
 
 /** A text as one model sees it. */

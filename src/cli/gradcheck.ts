@@ -48,9 +48,13 @@ async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> 
   const wrong = results.filter((result) => !isRight(result));
   const worst = Math.max(...results.map((result) => result.relativeError));
   if (wrong.length > 0)
-    throw new UserError(`${wrong.length} of ${results.length} gradients are off by more than ${TOLERANCE}`, {
-      hint: `the first: ${wrong[0].case}, ${wrong[0].input}`,
-    });
+    throw new UserError(
+      'check-failed',
+      `${wrong.length} of ${results.length} gradients are off by more than ${TOLERANCE}`,
+      {
+        hint: `the first: ${wrong[0].case}, ${wrong[0].input}`,
+      },
+    );
   notice(`${results.length} gradients checked, all right; the largest relative error is ${exponent(worst)}.`);
 }
 

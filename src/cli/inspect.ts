@@ -71,11 +71,11 @@ export function register(command: Command): void {
 async function inspect(argumentModel: string | undefined, flags: Flags, command: Command): Promise<void> {
   const asked = (['neighbors', 'attention', 'logits'] as const).filter((name) => flags[name] !== undefined);
   if (asked.length > 1)
-    throw new UsageError(`--${asked[0]} and --${asked[1]} cannot be used together`, {
+    throw new UsageError('conflicting-options', `--${asked[0]} and --${asked[1]} cannot be used together`, {
       hint: 'ask for one at a time',
     });
   if (asked[0] !== 'attention' && (flags.layer !== undefined || flags.head !== undefined))
-    throw new UsageError('--layer and --head choose a map of --attention', {
+    throw new UsageError('conflicting-options', '--layer and --head choose a map of --attention', {
       hint: 'add --attention "some text"',
     });
   const model = chosenModel(argumentOrModel(argumentModel, flags, command));
@@ -130,6 +130,8 @@ function stdinText(): string {
   const text = [...decodeText(chunksOf(0), startDecoding('stdin'))].join('');
   const trimmed = text.replace(/\r?\n$/, '');
   if (trimmed === '')
-    throw new UserError('stdin has no text', { hint: 'pipe a text in, or give it in place of -' });
+    throw new UserError('empty-text', 'stdin has no text', {
+      hint: 'pipe a text in, or give it in place of -',
+    });
   return trimmed;
 }

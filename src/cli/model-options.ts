@@ -51,9 +51,13 @@ export function argumentOrModel(
   command: Command,
 ): string | undefined {
   if (argument !== undefined && command.getOptionValueSource('model') === 'cli')
-    throw new UsageError(`the model is given twice: ${argument} and --model ${model}`, {
-      hint: 'leave one of them out',
-    });
+    throw new UsageError(
+      'conflicting-options',
+      `the model is given twice: ${argument} and --model ${model}`,
+      {
+        hint: 'leave one of them out',
+      },
+    );
   return argument ?? model;
 }
 

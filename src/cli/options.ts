@@ -56,6 +56,7 @@ function readValue<T>(name: string, value: Value<T>, text: string): T {
   if (result === undefined) {
     const hint = value.hint?.(text);
     throw new UsageError(
+      'bad-option-value',
       `${name}: ${shownJson(text)} is not ${value.expected}`,
       hint === undefined ? undefined : { hint },
     );

@@ -29,7 +29,7 @@ export function writeOutput(path: string, content: string): void {
 /** A folder is not made here: its name may be a typing error. */
 function refuseMissingFolder(path: string, folder: string): void {
   if (existsSync(folder)) return;
-  throw new UserError(`${path} cannot be written: there is no folder ${folder}`, {
+  throw new UserError('write-failed', `${path} cannot be written: there is no folder ${folder}`, {
     hint: `make it first: mkdir -p ${shellQuoted(folder)}`,
   });
 }

@@ -64,7 +64,7 @@ export function register(command: Command): void {
 async function report(folders: readonly string[], flags: Flags, command: Command): Promise<void> {
   if (folders.length > 1) {
     if (command.getOptionValueSource('model') === 'cli')
-      throw new UsageError('--model names one run; several are given as arguments', {
+      throw new UsageError('conflicting-options', '--model names one run; several are given as arguments', {
         hint: 'leave --model out',
       });
     const names = namesOf(folders);

@@ -78,16 +78,20 @@ export function register(command: Command): void {
 }
 
 async function tokenize(paths: string[], flags: Flags): Promise<void> {
-  if (flags.encode && flags.decode) throw new UsageError('--encode and --decode exclude each other');
+  if (flags.encode && flags.decode)
+    throw new UsageError('conflicting-options', '--encode and --decode exclude each other');
   if (flags.encode || flags.decode) {
-    if (paths.length > 0) throw new UsageError('--encode and --decode read stdin; they take no files');
+    if (paths.length > 0)
+      throw new UsageError('conflicting-options', '--encode and --decode read stdin; they take no files');
     const tokenizer = givenTokenizer(flags.model);
     noticeIfTyped(flags.encode ? 'the text' : 'the ids');
     await (flags.encode ? encodeStdin(tokenizer, flags) : decodeStdin(tokenizer));
     return;
   }
   if (paths.length === 0)
-    throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
+    throw new UsageError('missing-argument', 'no text was given', {
+      hint: 'name a file or folder, or - for stdin',
+    });
   if (flags.outDir !== undefined) refuseModel(flags.outDir);
   noticeIfTextTyped(paths);
   const { corpus, tokenizer, counts } = whileReporting((report) => tokenizeAll(paths, flags, report));
@@ -153,6 +157,7 @@ function refuseModel(folder: string): void {
   const isModel = ['config.json', WEIGHTS, 'vocab.json'].some(has);
   if (!isModel && (!has('tokenizer.json') || has('tokens.bin'))) return;
   throw new UserError(
+    'output-exists',
     `${folder} has ${isModel ? 'a model' : 'a tokenizer.json'}, which would get another tokenizer`,
     {
       hint: 'name another folder with -o',
@@ -213,7 +218,7 @@ function table(
 
 function givenTokenizer(path: string | undefined): Tokenizer {
   if (path === undefined)
-    throw new UsageError('no tokenizer was given', {
+    throw new UsageError('missing-argument', 'no tokenizer was given', {
       hint: 'name a model folder or a tokenizer.json with --model',
     });
   return readTokenizer(path);
@@ -272,7 +277,7 @@ const LONGEST_ID = 10; // digits: ids are below 2³²
 function parseId(word: string, tokenizer: Tokenizer): number {
   const id = word.length <= LONGEST_ID && /^\d+$/.test(word) ? Number(word) : -1;
   if (id < 0 || id >= tokenizer.vocabSize)
-    throw new UserError(`${shownJson(word)} is not a token id`, {
+    throw new UserError('not-in-vocabulary', `${shownJson(word)} is not a token id`, {
       hint: `ids are whole numbers from 0 to ${tokenizer.vocabSize - 1}`,
     });
   return id;

@@ -130,7 +130,9 @@ function optionsFor(
 ): TrainModelOptions {
   if (resume === undefined) {
     if (corpus.length === 0)
-      throw new UsageError('no text was given', { hint: 'name a file or folder, or - for stdin' });
+      throw new UsageError('missing-argument', 'no text was given', {
+        hint: 'name a file or folder, or - for stdin',
+      });
     return { corpus, ...flags };
   }
   const said = Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) !== 'default');

@@ -113,6 +113,7 @@ const windowCount = (source: TokenSource, T: number): number => Math.ceil((sourc
 export function checkLength(source: TokenSource, T: number, name = 'the training text'): void {
   if (source.length > T) return;
   throw new UsageError(
+    'text-too-short',
     `${name} has ${source.length} tokens; a --block-size of ${T} needs at least ${T + 1}`,
     {
       hint:

@@ -58,7 +58,9 @@ export function openCorpus(
   report: Report = noReport,
 ): Corpus {
   if (paths.length === 0)
-    throw new UsageError('no text was given', { hint: 'name a file, a folder, or - for stdin' });
+    throw new UsageError('missing-argument', 'no text was given', {
+      hint: 'name a file, a folder, or - for stdin',
+    });
   const { files, leftOut, bytes: total } = expand(paths, options, report);
   const kept = new Map<string, readonly Uint8Array[]>();
   let facts: CorpusFacts | undefined;
@@ -114,7 +116,7 @@ export function openCorpus(
       }
       if (piece !== '') yield inspected(piece);
       if (characters === 0)
-        throw new UserError(`${paths.map(name).join(', ')}: there is no text in it`, {
+        throw new UserError('empty-text', `${paths.map(name).join(', ')}: there is no text in it`, {
           hint: 'give a text that is not empty',
         });
       facts = { bytes, characters, replaced, sha256: hash.digest('hex'), crlf, isSorted: lines.isSorted() };
@@ -167,6 +169,7 @@ function expand(
     bytes += found.bytes;
     if (found.files.length === 0 && found.leftOut.duplicates === undefined)
       throw new UserError(
+        'empty-text',
         `the folder ${path} has no text files${describeLeftOut(found.leftOut, '; left out: ')}`,
         {
           hint: 'name files one by one to read them whatever they are',
@@ -196,6 +199,7 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
     bytes += chunk.length;
     if (bytes > limit)
       throw new UserError(
+        'file-too-large',
         `${name(path)} has more than ${formatMemory(limit)}, a quarter of the memory there is`,
         {
           hint: 'a text from a pipe is kept in memory: write it to a file, and name that',

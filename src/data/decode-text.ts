@@ -27,7 +27,7 @@ export class NotText extends UserError {
   /** True if it is a NUL, which no text has in any encoding. */
   readonly isBinary: boolean;
   constructor(message: string, { isBinary, hint }: { isBinary: boolean; hint: string }) {
-    super(message, { hint });
+    super('not-text', message, { hint });
     this.isBinary = isBinary;
   }
 }

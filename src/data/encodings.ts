@@ -78,9 +78,13 @@ export function encodingHint(label: string, similar = similarEncoding(label)): s
 export function requireEncoding(label: string): string {
   const name = canonicalEncoding(label);
   if (name === undefined)
-    throw new UsageError(`${optionName('encoding')}: ${shownJson(label)} is not a known encoding`, {
-      hint: encodingHint(label),
-    });
+    throw new UsageError(
+      'bad-option-value',
+      `${optionName('encoding')}: ${shownJson(label)} is not a known encoding`,
+      {
+        hint: encodingHint(label),
+      },
+    );
   return name;
 }
 

@@ -5,7 +5,8 @@ import type { Corpus } from './corpus.ts';
 
 /** A text that is in memory already, as a corpus. @throws UserError if it is empty */
 export function textCorpus(text: string): Corpus {
-  if (text === '') throw new UserError('there is no text', { hint: 'give a text that is not empty' });
+  if (text === '')
+    throw new UserError('empty-text', 'there is no text', { hint: 'give a text that is not empty' });
   const wellFormed = text.toWellFormed();
   return {
     paths: [],

@@ -15,7 +15,7 @@ import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { AtomicFile } from '../write-file.ts';
 import { dirname } from 'node:path';
-import { UserError } from '../errors.ts';
+import { UserError, type ErrorCode } from '../errors.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-file.ts';
 import type { TokenSource } from './token-source.ts';
@@ -95,17 +95,19 @@ function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
   const fail = (
     what: string,
     hint = `make it again with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
+    code: ErrorCode = 'damaged-file',
   ): never => {
-    throw new UserError(`${path}: ${what}`, { hint });
+    throw new UserError(code, `${path}: ${what}`, { hint });
   };
   const header = Buffer.alloc(HEADER_BYTES);
   if (size >= HEADER_BYTES) readInto(fd, path, header, 0);
-  if (header.toString('latin1', 0, 8) !== MAGIC) fail('is not a token file');
+  if (header.toString('latin1', 0, 8) !== MAGIC) fail('is not a token file', undefined, 'wrong-file-kind');
   const [version, width, vocabSize, checksum] = [8, 12, 16, CHECKSUM_AT].map((at) => header.readUInt32LE(at));
   if (version > VERSION)
     fail(
       `is from a newer version of gpt (version ${version}; this one reads ${VERSION})`,
       'update gpt to read it',
+      'newer-version',
     );
   if (version !== VERSION) fail(`has the version ${version}; this program reads version ${VERSION}`);
   if (width !== 2 && width !== 4) fail(`claims ${width} bytes per id; there are 2 or 4`);

@@ -37,6 +37,9 @@ export class Layout {
 /** The configuration does not fit the engine's address space or the machine. */
 export class EngineMemoryError extends UserError {
   override readonly name = 'EngineMemoryError';
+  constructor(message: string, options: { hint: string; cause?: unknown }) {
+    super('out-of-memory', message, options);
+  }
 }
 
 /** Looks whether the machine has so many bytes at all, before the system is asked for them: it would promise them, and kill. */

@@ -73,6 +73,7 @@ export function openScorer(
   const { stride = config.blockSize } = options;
   if (stride > config.blockSize)
     throw new UsageError(
+      'bad-option-value',
       `${optionName('stride')} ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
       { hint: `use a stride of 1 to ${config.blockSize}` },
     );
@@ -86,7 +87,7 @@ export function openScorer(
     *scores(text, progress = () => {}) {
       const { ids } = text;
       if (ids.length < 2)
-        throw new UserError('the text is a single token; nothing can be predicted', {
+        throw new UserError('text-too-short', 'the text is a single token; nothing can be predicted', {
           hint: 'give a longer text',
         });
       const nats = new Float32Array(B * T);

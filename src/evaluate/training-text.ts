@@ -59,7 +59,7 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
 function knownEncoding(recorded: unknown, stateFile: string): string {
   const name = canonicalEncoding(String(recorded));
   if (name === undefined)
-    throw new UserError(`${stateFile}: in "options", "encoding" is ${shownJson(recorded)}`, {
+    throw new UserError('damaged-file', `${stateFile}: in "options", "encoding" is ${shownJson(recorded)}`, {
       hint: 'this Node knows no such encoding: the file is damaged, or from a newer Node',
     });
   return name;
@@ -73,7 +73,7 @@ export interface OtherText extends DecodingOptions {
 const INSTEAD = 'name the text with --baseline-text';
 
 const changed = (file: string): UserError =>
-  new UserError(`${file} has changed since the model was trained on it`, { hint: INSTEAD });
+  new UserError('text-changed', `${file} has changed since the model was trained on it`, { hint: INSTEAD });
 
 /**
  * Reads the text a model was trained on, and splits it as its run did.
@@ -92,17 +92,21 @@ export function readTrainingText(
   const record = corpusRecord(folder);
   if (instead !== undefined) return readInstead(instead, record, tokenizer, report);
   if (record === undefined)
-    throw new UserError(`${folder} does not say what it was trained on: it is no run of \`gpt train\``, {
-      hint: INSTEAD,
-    });
+    throw new UserError(
+      'not-recorded',
+      `${folder} does not say what it was trained on: it is no run of \`gpt train\``,
+      {
+        hint: INSTEAD,
+      },
+    );
   if (record.files.includes('-'))
-    throw new UserError(`${folder} was trained on a pipe, which is gone`, {
+    throw new UserError('text-unavailable', `${folder} was trained on a pipe, which is gone`, {
       hint: INSTEAD,
     });
   const files = record.valFile === undefined ? record.files : [...record.files, record.valFile];
   const missing = files.find((file) => !existsSync(file));
   if (missing !== undefined)
-    throw new UserError(`what ${folder} was trained on is not there: ${missing}`, {
+    throw new UserError('text-unavailable', `what ${folder} was trained on is not there: ${missing}`, {
       hint: `go to the folder it was trained from, or ${INSTEAD}`,
     });
   const name = record.files.join(', ');
@@ -147,7 +151,9 @@ function readTokenFile(path: string, { sha256 }: CorpusRecord, tokenizer: Tokeni
   try {
     const ids = Uint32Array.from(file.slice(0, file.length));
     if (tokenizer.unkId !== undefined && ids.includes(tokenizer.unkId))
-      throw new UserError(`${path} does not tell how its unknown tokens are spelled`, { hint: INSTEAD });
+      throw new UserError('not-recorded', `${path} does not tell how its unknown tokens are spelled`, {
+        hint: INSTEAD,
+      });
     return { tokenizer, ids, unknown: [] };
   } finally {
     file.close();
@@ -195,7 +201,7 @@ export function readSplit(
   const { train, validation } = readTrainingText(folder, tokenizer, instead, report);
   const text = split === 'train' ? train : validation;
   if (text.ids.length < 2)
-    throw new UserError(`${folder} was trained without a validation split`, {
+    throw new UserError('not-recorded', `${folder} was trained without a validation split`, {
       hint: 'name a text instead of --split',
     });
   return {

@@ -29,13 +29,14 @@ export function encodePrompt(
   });
   if (first !== undefined && unk === 'error')
     throw new UserError(
+      'not-in-vocabulary',
       `the model does not know ${shownJson(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
       { hint: 'it was not in the training text; leave it out, or use --unk skip or --unk replace' },
     );
   let seen = 0;
   const ids = unk === 'skip' ? all.filter((id) => id !== unkId || !isUnknown[seen++]) : all;
   if (ids.length === 0)
-    throw new UserError(`nothing of the prompt${place} is known to the model`, {
+    throw new UserError('not-in-vocabulary', `nothing of the prompt${place} is known to the model`, {
       hint: 'use another prompt',
     });
   return { ids, unknown: isUnknown.filter(Boolean).length };

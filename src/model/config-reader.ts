@@ -1,5 +1,5 @@
 /** Reads the fields of a config.json and checks each; the errors name the file and the field. */
-import { UserError } from '../errors.ts';
+import { UserError, type ErrorCode } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
 const WRONG_TYPE = 'correct the file, or use another copy';
@@ -14,8 +14,12 @@ export class ConfigReader {
   }
 
   /** @throws UserError, always */
-  fail(message: string, hint = 'models of GPT-2’s architecture can be read'): never {
-    throw new UserError(`${this.#file}: ${message}`, { hint });
+  fail(
+    message: string,
+    hint = 'models of GPT-2’s architecture can be read',
+    code: ErrorCode = 'unsupported-format',
+  ): never {
+    throw new UserError(code, `${this.#file}: ${message}`, { hint });
   }
 
   get(field: string): unknown {
@@ -35,13 +39,17 @@ export class ConfigReader {
     const value = this.get(field);
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
     const shown = shownJson(this.#json[field]);
-    return this.fail(`"${field}" is ${shown}, not a whole number of at least 1`, WRONG_TYPE);
+    return this.fail(`"${field}" is ${shown}, not a whole number of at least 1`, WRONG_TYPE, 'damaged-file');
   }
 
   /** A number of at least 0 and below 1. */
   share(field: string, fallback: number): number {
     const value = this.get(field) ?? fallback;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;
-    return this.fail(`"${field}" is ${shownJson(value)}, not a number of at least 0 and below 1`, WRONG_TYPE);
+    return this.fail(
+      `"${field}" is ${shownJson(value)}, not a number of at least 0 and below 1`,
+      WRONG_TYPE,
+      'damaged-file',
+    );
   }
 }

@@ -61,15 +61,22 @@ export const MOST_LAYERS = 1000;
 /** @throws UsageError unless the value of a field is a whole number of at least 1 */
 export function checkWholeNumber(field: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1)
-    throw new UsageError(`${optionName(field)} is ${value}; it must be a whole number of at least 1`);
+    throw new UsageError(
+      'bad-option-value',
+      `${optionName(field)} is ${value}; it must be a whole number of at least 1`,
+    );
 }
 
 /** Checks that the channels divide into heads. @throws UsageError with the numbers nearby that do */
 export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
   if (nEmbd % nHead === 0) return;
-  throw new UsageError(`${optionName('nHead')} ${nHead} does not divide ${optionName('nEmbd')} ${nEmbd}`, {
-    hint: `each head gets an equal share of the channels: use ${optionName('nHead')} ${divisorsNear(nEmbd, nHead).join(' or ')}, or ${optionName('nEmbd')} ${Math.ceil(nEmbd / nHead) * nHead}`,
-  });
+  throw new UsageError(
+    'bad-option-value',
+    `${optionName('nHead')} ${nHead} does not divide ${optionName('nEmbd')} ${nEmbd}`,
+    {
+      hint: `each head gets an equal share of the channels: use ${optionName('nHead')} ${divisorsNear(nEmbd, nHead).join(' or ')}, or ${optionName('nEmbd')} ${Math.ceil(nEmbd / nHead) * nHead}`,
+    },
+  );
 }
 
 /** Checks the fields that every architecture has. @throws UsageError naming the field, its value and the way out */
@@ -77,9 +84,13 @@ export function checkCommonFields(config: ModelConfig): void {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const)
     checkWholeNumber(field, config[field]);
   if (config.nLayer > MOST_LAYERS)
-    throw new UsageError(`${optionName('nLayer')} is ${config.nLayer}; at most ${MOST_LAYERS} are supported`);
+    throw new UsageError(
+      'bad-option-value',
+      `${optionName('nLayer')} is ${config.nLayer}; at most ${MOST_LAYERS} are supported`,
+    );
   if (!(config.dropout >= 0 && config.dropout < 1))
     throw new UsageError(
+      'bad-option-value',
       `${optionName('dropout')} is ${config.dropout}; it must be at least 0 and less than 1`,
     );
 }

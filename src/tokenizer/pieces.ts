@@ -87,9 +87,13 @@ export function pieceCutter(
     const count = rule(units, length, final, starts);
     kept = length - starts[count];
     if (kept > longest)
-      throw new UserError(`the text has ${formatNumber(longest)} characters without a place to cut`, {
-        hint: 'it is not written in words: use --tokenizer char',
-      });
+      throw new UserError(
+        'unsuitable-tokenizer',
+        `the text has ${formatNumber(longest)} characters without a place to cut`,
+        {
+          hint: 'it is not written in words: use --tokenizer char',
+        },
+      );
     reader.keep(starts[count]);
     return { units, starts, count };
   };
@@ -117,7 +121,7 @@ export class PieceCounter {
       counts[id] = (counts[id] ?? 0) + 1;
     }
     if (table.size > MOST_PIECES)
-      throw new UserError(`the text has more than ${MOST_PIECES} different words`, {
+      throw new UserError('unsuitable-tokenizer', `the text has more than ${MOST_PIECES} different words`, {
         hint: 'it is not written in words: use --tokenizer char',
       });
   }

@@ -14,7 +14,7 @@ export type Refuse = (what: string) => never;
 export const refuse =
   (file: string): Refuse =>
   (what) => {
-    throw new UserError(`${file}: ${what}`, {
+    throw new UserError('unsupported-format', `${file}: ${what}`, {
       hint: 'char and word tokenizers of `gpt` and byte-level BPE, as GPT-2 has it, can be read',
     });
   };

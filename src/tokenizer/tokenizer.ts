@@ -134,9 +134,13 @@ export const NO_ID = 0xffffffff;
 export function knownIds(ids: Uint32Array, onUnknown: unknown): Uint32Array {
   if (!ids.includes(NO_ID)) return ids;
   if (onUnknown === undefined)
-    throw new UserError('the text has characters or words that the vocabulary lacks, and there is no <unk>', {
-      hint: 'use a text that the vocabulary covers',
-    });
+    throw new UserError(
+      'not-in-vocabulary',
+      'the text has characters or words that the vocabulary lacks, and there is no <unk>',
+      {
+        hint: 'use a text that the vocabulary covers',
+      },
+    );
   return ids.filter((id) => id !== NO_ID);
 }
 
@@ -170,9 +174,13 @@ export function selectVocabulary(
   const byText = (a: string, b: string): number => (a < b ? -1 : 1);
   let entries = [...counts].filter(([, count]) => count >= minFrequency);
   if (entries.length === 0 && counts.size > 0)
-    throw new UserError(`nothing in the text occurs ${minFrequency} times, as --min-frequency asks`, {
-      hint: 'use a smaller --min-frequency or a longer text',
-    });
+    throw new UserError(
+      'unsuitable-tokenizer',
+      `nothing in the text occurs ${minFrequency} times, as --min-frequency asks`,
+      {
+        hint: 'use a smaller --min-frequency or a longer text',
+      },
+    );
   entries.sort(([a, countA], [b, countB]) => countB - countA || byText(a, b));
   entries = entries.slice(0, Math.max(0, maxSize - 1));
   const tokens = entries.map(([token]) => token);

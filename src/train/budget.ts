@@ -25,6 +25,7 @@ export const DEFAULT_MINUTES = 3;
 export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions): number | undefined {
   if (minutes !== undefined && maxIters !== undefined)
     throw new UsageError(
+      'conflicting-options',
       `${optionName('minutes')} and ${optionName('maxIters')} both say how long to train`,
       {
         hint: 'give one of them',

@@ -357,8 +357,12 @@ export async function meanLoss(
     if (await poll()) return undefined;
   }
   if (total.count === 0)
-    throw new UserError('there is nothing to evaluate on: every target of the split is masked', {
-      hint: 'use a validation text with targets that count',
-    });
+    throw new UserError(
+      'text-too-short',
+      'there is nothing to evaluate on: every target of the split is masked',
+      {
+        hint: 'use a validation text with targets that count',
+      },
+    );
   return total.sum / total.count;
 }

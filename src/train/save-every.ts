@@ -17,7 +17,8 @@ export const saveEvery: Value<SaveEvery> = {
 
 /** When to save, as the training loop takes it. @throws UsageError for anything else */
 export function saveInterval(every: SaveEvery): { readonly steps?: number; readonly seconds?: number } {
-  if (!isSaveEvery(every)) throw new UsageError(`${shownJson(every)} is not ${saveEvery.expected}`);
+  if (!isSaveEvery(every))
+    throw new UsageError('bad-option-value', `${shownJson(every)} is not ${saveEvery.expected}`);
   const amount = Number.parseFloat(String(every));
   if (amount === 0) return {};
   const seconds = { s: 1, m: 60, h: 3600 }[String(every).slice(-1)];

@@ -41,15 +41,19 @@ export function resolveOptions(options: TrainModelOptions): Settings {
   const { arch = 'gpt2' } = options;
   if (!architectureNames().includes(arch))
     throw new UsageError(
+      'bad-option-value',
       `${optionName('arch')} is ${shownJson(arch)}, not one of ${architectureNames().join(', ')}`,
     );
   const table = optionsOf(arch);
   for (const [name, { value }] of optionTable()) {
     if (given[name] === undefined) continue;
     if (!table.has(name))
-      throw new UsageError(`models of the architecture ${arch} have no ${optionName(name)}`);
+      throw new UsageError('unknown-name', `models of the architecture ${arch} have no ${optionName(name)}`);
     if (!value.is(given[name]))
-      throw new UsageError(`${optionName(name)} is ${shownJson(given[name])}, not ${value.expected}`);
+      throw new UsageError(
+        'bad-option-value',
+        `${optionName(name)} is ${shownJson(given[name])}, not ${value.expected}`,
+      );
   }
 
   // Defaults may depend on other options, in any order: each is chosen when it is first asked for.

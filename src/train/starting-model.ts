@@ -36,9 +36,13 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   const { initFrom, blockSize, tokenizer: kind } = options;
   if (initFrom === undefined) return undefined;
   if (options.preset !== undefined)
-    throw new UsageError(`${optionName('preset')} and ${optionName('initFrom')} both say what the model is`, {
-      hint: 'give one of them',
-    });
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('preset')} and ${optionName('initFrom')} both say what the model is`,
+      {
+        hint: 'give one of them',
+      },
+    );
   const model = openModelFolder(resolveRun(initFrom));
   const { config, tokenizer } = model;
   const shape: Readonly<Record<string, unknown>> = {
@@ -49,6 +53,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
     const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
     if (given !== undefined && given !== value)
       throw new UsageError(
+        'conflicting-options',
         `${optionName(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
         {
           hint: 'leave it out: the model says what its shape is',
@@ -57,16 +62,25 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   }
   for (const name of VOCABULARY)
     if (options[name] !== undefined)
-      throw new UsageError(`${optionName(name)}: ${initFrom} has its vocabulary already`, {
-        hint: 'leave it out',
-      });
+      throw new UsageError(
+        'conflicting-options',
+        `${optionName(name)}: ${initFrom} has its vocabulary already`,
+        {
+          hint: 'leave it out',
+        },
+      );
   if (kind !== undefined && kind !== tokenizer.kind)
-    throw new UsageError(`${optionName('tokenizer')} is ${kind}, but ${initFrom} reads ${tokenizer.kind}`, {
-      hint: 'leave it out: a model can only read with its own',
-    });
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('tokenizer')} is ${kind}, but ${initFrom} reads ${tokenizer.kind}`,
+      {
+        hint: 'leave it out: a model can only read with its own',
+      },
+    );
   const isUnbounded = architectureOf(config).isUnboundedInLength(config);
   if (blockSize !== undefined && blockSize > config.blockSize && !isUnbounded)
     throw new UsageError(
+      'bad-option-value',
       `${optionName('blockSize')} ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
       { hint: `leave it out, or give at most ${config.blockSize}` },
     );

@@ -51,7 +51,7 @@ const STATED_BY_MODEL = ['arch', 'nLayer', 'nHead', 'nEmbd', 'blockSize'] as con
  */
 export function checkStoredOptions({ stateFile, state: { options }, model }: Checkpoint): void {
   const fail = (what: string): never => {
-    throw new UserError(`${stateFile}: in "options", ${what}`, {
+    throw new UserError('damaged-file', `${stateFile}: in "options", ${what}`, {
       hint: 'the checkpoint is damaged or was changed by hand',
     });
   };
@@ -113,12 +113,12 @@ export function resumedOptions(
 
   const impossible = differs('fixed');
   if (impossible.length > 0)
-    throw new UsageError(impossible.join('; '), {
+    throw new UsageError('conflicting-options', impossible.join('; '), {
       hint: 'a run keeps its model, tokenizer and optimizer: leave this out, or train a new model without --resume',
     });
   const unforced = given.force === true ? [] : differs('forced');
   if (unforced.length > 0)
-    throw new UsageError(unforced.join('; '), {
+    throw new UsageError('conflicting-options', unforced.join('; '), {
       hint: 'leave this out to continue as before, or add --force to change it from here on',
     });
   if (given.valFraction !== undefined) delete before['valFile'];

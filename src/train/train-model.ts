@@ -151,6 +151,7 @@ export async function trainModel(
   const options = withCanonicalEncoding(given);
   if (options.resume !== undefined && (options.outDir !== undefined || options.overwrite === true))
     throw new UsageError(
+      'conflicting-options',
       `${optionName(options.outDir === undefined ? 'overwrite' : 'outDir')} does not go with ${optionName('resume')}`,
       {
         hint: 'a run goes on in its own folder; to keep what is there, resume a copy of it',
@@ -216,7 +217,7 @@ async function runTraining(
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkLength(data.train, config.blockSize);
   if (data.validation.length > 0 && data.validation.length < 2)
-    throw new UsageError('the validation text is a single token', {
+    throw new UsageError('text-too-short', 'the validation text is a single token', {
       hint:
         settings.valFile !== undefined
           ? 'use a longer --val-file'
@@ -407,14 +408,14 @@ function readTextAgain(
   report?: Report,
 ): TrainingData {
   if (!isNamed && options.corpus.includes('-'))
-    throw new UserError('the text of this run came from stdin', {
+    throw new UserError('text-unavailable', 'the text of this run came from stdin', {
       hint: `pipe the same text in again: cat corpus.txt | gpt train - --resume ${shellQuoted(options.resume!)}`,
     });
   try {
     return readTrainingData(options, tokenizer, report);
   } catch (error) {
     if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
-    throw new UserError(`${error.path ?? 'a file'}, a text of this run, is not there`, {
+    throw new UserError('text-unavailable', `${error.path ?? 'a file'}, a text of this run, is not there`, {
       hint: `say where it is now: ${withTextMoved(options, error.path)}`,
     });
   }
@@ -454,6 +455,7 @@ function diverged(
       ? `resume from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force ${lower}`
       : `start again with ${lower} or a longer --warmup-iters`;
   return new UserError(
+    'training-diverged',
     `training diverged at step ${step}, after going back ${health.rollbacks} times: ${why.fault}; ${why.tensor}`,
     { hint: best + next },
   );

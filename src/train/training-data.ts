@@ -123,17 +123,18 @@ function readTokens(
   given: Tokenizer | undefined,
   report: Report,
 ): Tokens {
-  if (corpus.length > 1) throw new UsageError('a token file is the whole corpus; name it alone');
+  if (corpus.length > 1)
+    throw new UsageError('conflicting-options', 'a token file is the whole corpus; name it alone');
   for (const flag of ['minFrequency', 'vocabSize'] as const)
     if (options[flag] !== undefined && given === undefined)
-      throw new UsageError('a token file has its vocabulary already', {
+      throw new UsageError('conflicting-options', 'a token file has its vocabulary already', {
         hint: 'give --min-frequency and --vocab-size to `gpt tokenize`',
       });
   const [path] = corpus;
   const file = openTokenFile(path);
   const tokenizerPath = join(dirname(path), 'tokenizer.json');
   if (!existsSync(tokenizerPath))
-    throw new UserError(`${path} needs its tokenizer.json beside it`, {
+    throw new UserError('mismatched-files', `${path} needs its tokenizer.json beside it`, {
       hint: `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\` writes both`,
     });
   const tokenizer = readTokenizer(tokenizerPath);
@@ -142,11 +143,11 @@ function readTokens(
     .digest()
     .equals(file.tokenizerHash);
   if (!isItsOwn || tokenizer.vocabSize !== file.vocabSize)
-    throw new UserError(`${path} was not made with ${tokenizerPath}`, {
+    throw new UserError('mismatched-files', `${path} was not made with ${tokenizerPath}`, {
       hint: `make both again with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
     });
   if (given !== undefined && !begins(given, tokenizer))
-    throw new UserError(`${path} was made with another vocabulary than the model's`, {
+    throw new UserError('mismatched-files', `${path} was made with another vocabulary than the model's`, {
       hint: `make another: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
     });
   const hash = createHash('sha256');

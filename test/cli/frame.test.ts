@@ -119,7 +119,10 @@ describe('failures', () => {
     expect(code).toBe(1);
   });
 
-  it('show their stack with --debug', async () => {
+  it('show their stack and, for errors a user can act on, their code with --debug', async () => {
+    const { stderr: user } = await throwaway('fail', 'user', '--debug');
+    expect(user).toMatch(/ at .*throwaway-program\.js:\d+/);
+    expect(user).toContain("code: 'check-failed'");
     const { stderr } = await throwaway('fail', 'bug', '--debug');
     expect(stderr).toContain('error: internal error: TypeError: undefined is not a function\n');
     expect(stderr).toMatch(/ at .*throwaway-program\.js:\d+/);

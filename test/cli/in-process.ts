@@ -7,14 +7,23 @@ import { givenCommand } from '../../src/cli/run.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+export interface FailedRun {
+  readonly stderr: string;
+  /** The exit code. */
+  readonly code: number;
+  /** The `code` of the error: one of `errorCodes`, or one of the operating system's or of Commander's. */
+  readonly errorCode: string | undefined;
+}
+
 /** What the command line prints on stderr and exits with. For commands that fail, one at a time. */
-export async function runInProcess(args: readonly string[]): Promise<{ stderr: string; code: number }> {
+export async function runInProcess(args: readonly string[]): Promise<FailedRun> {
   let stderr = '';
   const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     stderr += String(text);
     return true;
   });
   let code = 0;
+  let errorCode: string | undefined;
   const program = createProgram();
   const listeners = new Set<unknown>(signals.flatMap((signal) => process.listeners(signal)));
   try {
@@ -23,6 +32,7 @@ export async function runInProcess(args: readonly string[]): Promise<{ stderr: s
     const report = describeError(error, givenCommand(program, args));
     printReport(report, error);
     code = report.exitCode;
+    ({ code: errorCode } = error as { readonly code?: string });
   } finally {
     write.mockRestore();
     // A process that fails ends; what it listened to goes with it.
@@ -30,5 +40,5 @@ export async function runInProcess(args: readonly string[]): Promise<{ stderr: s
       for (const listener of process.listeners(signal))
         if (!listeners.has(listener)) process.off(signal, listener);
   }
-  return { stderr: stripVTControlCharacters(stderr), code };
+  return { stderr: stripVTControlCharacters(stderr), code, errorCode };
 }

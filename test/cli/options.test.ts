@@ -94,7 +94,7 @@ const parse = (...args: string[]): Command =>
 describe('refusals', () => {
   it('name the flag, the value and what is allowed', () => {
     expect(() => parse('--n-layer', 'abc')).toThrow(
-      new UsageError('--n-layer: "abc" is not a whole number of at least 1'),
+      new UsageError('bad-option-value', '--n-layer: "abc" is not a whole number of at least 1'),
     );
     expect(() => parse('-l', '0')).toThrow('--n-layer: "0" is not a whole number of at least 1');
     expect(() => parse('')).toThrow('[corpus]: "" is not a path');

@@ -56,7 +56,9 @@ const program = createProgram([
       .addArgument(argument('<way>', 'user, bug, system, thread, later, after-output', filePath))
       .action(async (way) => {
         if (way === 'user')
-          throw new UserError('the file \u001b[31mred\u001b[0m is broken', { hint: 'mend it' });
+          throw new UserError('check-failed', 'the file \u001b[31mred\u001b[0m is broken', {
+            hint: 'mend it',
+          });
         if (way === 'bug') throw new TypeError('undefined is not a function');
         if (way === 'system') readFileSync('/no/such/file');
         if (way === 'folder') readFileSync('/');
@@ -67,7 +69,7 @@ const program = createProgram([
         if (way === 'rejection') void Promise.reject(new Error('nobody waited'));
         if (way === 'after-output') {
           process.stdout.write('x'.repeat(5_000_000));
-          throw new UserError('failed after much output');
+          throw new UserError('check-failed', 'failed after much output');
         }
         await sleep(60_000);
       });
@@ -91,7 +93,7 @@ const program = createProgram([
         const bar = startProgressBar({ label: 'step', total: steps });
         for (let step = 1; step <= steps && interrupt.signal === undefined; step++) {
           await sleep(every);
-          if (step === failAt) throw new UserError('the loss is not a number any more');
+          if (step === failAt) throw new UserError('check-failed', 'the loss is not a number any more');
           bar?.update(step, [`loss ${(5 / step).toFixed(3)}`, '45,210 tok/s']);
           if (step % 10 === 0) notice(`step ${step}: validation loss ${(5 / step).toFixed(3)}`);
         }

@@ -61,7 +61,7 @@ const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? ''
 function chosen(flag: string, index: number | undefined, n: number, things: string): number[] {
   if (index === undefined) return Array.from({ length: n }, (_, i) => i);
   if (index >= n)
-    throw new UsageError(`${flag} is ${index}, but the model has ${n} ${things}`, {
+    throw new UsageError('bad-option-value', `${flag} is ${index}, but the model has ${n} ${things}`, {
       hint: `they are counted from 0: use 0 … ${n - 1}`,
     });
   return [index];

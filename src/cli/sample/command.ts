@@ -135,11 +135,15 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
 function withPrompt(flags: Flags, prompt: string): Flags {
   for (const name of ['prompt', 'promptFile', 'prompts'] as const)
     if (flags[name] !== undefined)
-      throw new UsageError(`the prompt ${shownJson(prompt)} and --${kebab(name)} exclude each other`, {
-        hint: 'give one of them',
-      });
+      throw new UsageError(
+        'conflicting-options',
+        `the prompt ${shownJson(prompt)} and --${kebab(name)} exclude each other`,
+        {
+          hint: 'give one of them',
+        },
+      );
   if (statSync(resolveRun(prompt), { throwIfNoEntry: false })?.isDirectory() === true)
-    throw new UsageError(`${shownJson(prompt)} is a folder, not a prompt`, {
+    throw new UsageError('bad-option-value', `${shownJson(prompt)} is a folder, not a prompt`, {
       hint: `a model is named with --model; if it is the prompt, say --prompt ${shownJson(prompt)}`,
     });
   return { ...flags, prompt };
@@ -192,7 +196,9 @@ function checkBeams(flags: Flags, command: Command): void {
     !['default', undefined].includes(command.getOptionValueSource(name));
   if (flags.beams === undefined) {
     if (given('lengthPenalty'))
-      throw new UsageError('--length-penalty is for beam search', { hint: 'add --beams 4' });
+      throw new UsageError('conflicting-options', '--length-penalty is for beam search', {
+        hint: 'add --beams 4',
+      });
     return;
   }
   const draws = [
@@ -207,11 +213,19 @@ function checkBeams(flags: Flags, command: Command): void {
     'presencePenalty',
   ].find(given);
   if (draws !== undefined)
-    throw new UsageError(`--beams draws nothing, so --${kebab(draws)} has no meaning`, {
-      hint: 'leave one of them out',
-    });
+    throw new UsageError(
+      'conflicting-options',
+      `--beams draws nothing, so --${kebab(draws)} has no meaning`,
+      {
+        hint: 'leave one of them out',
+      },
+    );
   if (flags.numSamples > flags.beams)
-    throw new UsageError(`--num-samples ${flags.numSamples} is more than --beams ${flags.beams} can find`, {
-      hint: 'beam search finds as many texts as it has beams',
-    });
+    throw new UsageError(
+      'bad-option-value',
+      `--num-samples ${flags.numSamples} is more than --beams ${flags.beams} can find`,
+      {
+        hint: 'beam search finds as many texts as it has beams',
+      },
+    );
 }

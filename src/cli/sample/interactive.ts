@@ -147,7 +147,7 @@ async function runCommand(session: Session, line: string): Promise<boolean | voi
   if (command !== undefined) return command.run(session, argument);
   if (settingNames.some((setting) => kebab(setting) === name)) return set(session, `${name} ${argument}`);
   const near = closest(name, [...Object.keys(commands), ...settingNames.map(kebab)]);
-  throw new UsageError(`there is no command /${name}`, {
+  throw new UsageError('unknown-name', `there is no command /${name}`, {
     hint: `${near === undefined ? '' : `did you mean /${near}? `}/help lists the commands`,
   });
 }
@@ -200,7 +200,7 @@ const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1
 
 async function undo(session: Session): Promise<void> {
   const before = session.history.pop();
-  if (before === undefined) throw new UsageError('there is nothing to undo');
+  if (before === undefined) throw new UsageError('nothing-to-do', 'there is nothing to undo');
   session.state = before;
   await show(session);
 }
@@ -235,10 +235,13 @@ function set(session: Session, argument: string): void {
   }
   const setting = settingNames.find((each) => kebab(each) === name);
   if (setting === undefined)
-    throw new UsageError(`there is no setting ${shownJson(name)}`, { hint: '/set lists them' });
+    throw new UsageError('unknown-name', `there is no setting ${shownJson(name)}`, {
+      hint: '/set lists them',
+    });
   const { value, initial } = known[setting];
   const read = given === '' ? (initial ?? (setting === 'stop' ? [] : randomSeed())) : value.read(given);
-  if (read === undefined) throw new UsageError(`${name}: ${shownJson(given)} is not ${value.expected}`);
+  if (read === undefined)
+    throw new UsageError('bad-option-value', `${name}: ${shownJson(given)} is not ${value.expected}`);
   session.settings = { ...session.settings, [setting]: setting === 'stop' ? [read].flat() : read };
   if (setting === 'seed') session.sample = 0;
   notice(printable(`${name}: ${describe(session.settings, setting)}`));
@@ -271,10 +274,12 @@ async function pick(session: Session): Promise<void> {
 }
 
 function save(session: Session, file: string): void {
-  if (file === '') throw new UsageError('/save needs the name of a file');
+  if (file === '') throw new UsageError('missing-argument', '/save needs the name of a file');
   const path = resolve(file);
   if (existsSync(path) && !session.saved.has(path))
-    throw new UserError(`${file} exists already`, { hint: 'name another file, or remove it first' });
+    throw new UserError('output-exists', `${file} exists already`, {
+      hint: 'name another file, or remove it first',
+    });
   writeOutput(file, session.state.text);
   session.saved.add(path);
   notice(`Wrote ${printable(file)}`);

@@ -44,7 +44,7 @@ export function readPrompt(flags: {
     return readAll(fileChunks(promptFile), promptFile, decoding) ?? refuseEmpty(promptFile);
   if (prompt !== undefined && prompt !== '-') {
     if (prompt === '')
-      throw new UsageError('--prompt is empty', { hint: 'leave it out to start from nothing' });
+      throw new UsageError('empty-text', '--prompt is empty', { hint: 'leave it out to start from nothing' });
     return prompt.toWellFormed();
   }
   const asked = prompt === '-' || promptFile === '-';
@@ -55,7 +55,7 @@ export function readPrompt(flags: {
 
 /** A text that was asked for and is empty is more likely a mistake than a wish for no prompt. */
 function refuseEmpty(name: string): never {
-  throw new UserError(`${name} has no text for the prompt`, {
+  throw new UserError('empty-text', `${name} has no text for the prompt`, {
     hint: 'to write without a prompt, leave --prompt and --prompt-file out',
   });
 }
@@ -143,7 +143,7 @@ export function promptLines(
     if (rest !== '') lines.push(rest);
     end(
       taken + lines.length === 0
-        ? new UserError(`${name} has no prompts`, { hint: 'give one prompt a line' })
+        ? new UserError('empty-text', `${name} has no prompts`, { hint: 'give one prompt a line' })
         : undefined,
     );
   });

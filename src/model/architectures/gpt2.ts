@@ -89,6 +89,7 @@ function check(config: Gpt2Config): void {
   checkHeads(config);
   if (!(config.layerNormEpsilon > 0 && config.layerNormEpsilon < 1))
     throw new UsageError(
+      'bad-option-value',
       `the LayerNorm epsilon is ${config.layerNormEpsilon}; it must be above 0 and below 1`,
     );
 }
