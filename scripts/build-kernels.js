@@ -3,7 +3,7 @@
  * TypeScript build, whose table of instructions it turns into AssemblyScript (kernel-dispatch.js): a kernel that the table names and
  * src/kernels/ lacks is a compile error.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
 import { SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from '../dist/engine/address-space.js';
@@ -25,6 +25,19 @@ function findKernels() {
     for (const [name, kernel] of kernelsIn(text, path.slice(0, -3))) found.set(name, kernel);
   }
   return found;
+}
+
+/**
+ * Reads a source for the compiler. A function or method whose documentation has the tag `@inline` gets AssemblyScript's decorator
+ * of that name: decorators of functions are not TypeScript, so with the tag Prettier and the linter can read src/kernels/.
+ */
+function readSource(file) {
+  const path = new URL(file, `file://${root}`);
+  if (!existsSync(path)) return null;
+  const comments = /\/\*\*(?:(?!\*\/)[^])*\*\//g;
+  return readFileSync(path, 'utf8').replace(comments, (text) =>
+    /@inline\b/.test(text) ? `${text} @inline` : text,
+  );
 }
 
 /** The tile of the micro-kernel and whether multiply-add is fused, see micro-kernels.js. */
@@ -50,7 +63,10 @@ for (const [name, variant] of Object.entries(variants)) {
   const constants = { ...variant, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH };
   const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);
   const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];
-  const { error } = await compile([...files, ...options, ...constantOptions], { stderr: process.stderr });
+  const { error } = await compile([...files, ...options, ...constantOptions], {
+    stderr: process.stderr,
+    readFile: readSource,
+  });
   if (error) {
     process.exitCode = 1;
     break;

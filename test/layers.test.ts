@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { LAYERS } from '../oxlint.config.ts';
 
-test('every folder of src/ is in a layer, but for src/kernels, which is AssemblyScript and not linted', () => {
+test('every folder of src/ is in a layer, except src/kernels, which is AssemblyScript and compiled on its own', () => {
   const folders = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const names = folders.map(({ name }) => name).filter((name) => name !== 'kernels');
   expect(LAYERS.flat().toSorted()).toEqual(names.toSorted());

@@ -217,7 +217,7 @@ async function startBackend(
 }
 
 function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } })
+  return new WebAssembly.Instance(module, { env: { memory }, host: { now: () => performance.now() } })
     .exports as unknown as Kernels;
 }
 

@@ -10,7 +10,7 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
   class Instance {
-    constructor(module: Module, imports: { env: { memory: Memory; now: () => number } });
+    constructor(module: Module, imports: { env: { memory: Memory }; host: { now: () => number } });
     readonly exports: Record<string, unknown>;
   }
 }

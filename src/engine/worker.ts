@@ -6,7 +6,10 @@ interface WorkerData {
   readonly memory: WebAssembly.Memory;
 }
 const { module, memory } = workerData as WorkerData;
-const instance = new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() } });
+const instance = new WebAssembly.Instance(module, {
+  env: { memory },
+  host: { now: () => performance.now() },
+});
 const kernels = instance.exports as { work(thread: number): void; fail(): void };
 
 parentPort?.once('message', (thread: number) => {

@@ -7,7 +7,15 @@
 import { share } from './threads';
 import { loadPart, storePart } from './vector';
 
-export function embedding(thread: i32, threads: i32, ids: usize, table: usize, out: usize, N: i32, C: i32): void {
+export function embedding(
+  thread: i32,
+  threads: i32,
+  ids: usize,
+  table: usize,
+  out: usize,
+  N: i32,
+  C: i32,
+): void {
   const end = share(N, 1, thread + 1, threads);
   const bytes = usize(C) << 2;
   for (let n = share(N, 1, thread, threads); n < end; n++)
@@ -37,7 +45,11 @@ export function embeddingBackward(
     const target = dTable + ((usize(load<i32>(ids + (usize(n) << 2))) * C) << 2);
     for (let c = from; c < end; c += 4) {
       const at = usize(c) << 2;
-      storePart(target + at, f32x4.add(loadPart(target + at, end - c), loadPart(source + at, end - c)), end - c);
+      storePart(
+        target + at,
+        f32x4.add(loadPart(target + at, end - c), loadPart(source + at, end - c)),
+        end - c,
+      );
     }
   }
 }

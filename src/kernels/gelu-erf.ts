@@ -27,16 +27,12 @@ const TABLE = memory.data<f32>([
   -14,
 ]);
 
-/** e^(−a²/2). */
-// @ts-ignore: decorator
-@inline
+/** e^(−a²/2). @inline */
 function bell4(a: v128): v128 {
   return exp4(f32x4.mul(f32x4.mul(a, a), constant(TABLE, 3)));
 }
 
-/** Φ(−a), given e^(−a²/2). */
-// @ts-ignore: decorator
-@inline
+/** Φ(−a), given e^(−a²/2). @inline */
 function tail4(a: v128, bell: v128): v128 {
   const t = f32x4.div(constant(TABLE, 2), madd(constant(TABLE, 1), a, constant(TABLE, 2)));
   let p = madd(constant(TABLE, 4), t, constant(TABLE, 5));
@@ -50,20 +46,15 @@ function tail4(a: v128, bell: v128): v128 {
 }
 
 /** For the loops of gelu.ts. */
-// @ts-ignore: decorator
 @unmanaged
 export class ErfGelu {
-  /** x·Φ(x). */
-  // @ts-ignore: decorator
-  @inline
+  /** x·Φ(x). @inline */
   value4(x: v128): v128 {
     const a = f32x4.pmin(f32x4.abs(x), constant(TABLE, 0));
     return f32x4.sub(f32x4.max(x, constant(TABLE, 12)), f32x4.mul(a, tail4(a, bell4(a))));
   }
 
-  /** Φ(x) + x·φ(x). */
-  // @ts-ignore: decorator
-  @inline
+  /** Φ(x) + x·φ(x). @inline */
   derivative4(x: v128): v128 {
     const bounded = f32x4.pmax(f32x4.pmin(x, constant(TABLE, 0)), constant(TABLE, 14));
     const a = f32x4.abs(bounded);

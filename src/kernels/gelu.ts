@@ -10,8 +10,7 @@ import { loadPart, putPart, storePart } from './vector';
 
 const LINE = 16;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function forward<F>(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
   const end = share(n, LINE, thread + 1, threads);
   let i = share(n, LINE, thread, threads);
@@ -22,11 +21,11 @@ function forward<F>(thread: i32, threads: i32, x: usize, y: usize, n: i32): void
     v128.store(y + at, high, 16);
     v128.store(y + at, low);
   }
-  for (; i < end; i += 4) storePart(y + (i << 2), changetype<F>(0).value4(loadPart(x + (i << 2), end - i)), end - i);
+  for (; i < end; i += 4)
+    storePart(y + (i << 2), changetype<F>(0).value4(loadPart(x + (i << 2), end - i)), end - i);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function backward<F>(
   thread: i32,
   threads: i32,
@@ -37,8 +36,9 @@ function backward<F>(
   n: i32,
 ): void {
   const end = share(n, LINE, thread + 1, threads);
+  const pairsEnd = accumulate ? 0 : end;
   let i = share(n, LINE, thread, threads);
-  for (; i + 8 <= end && !accumulate; i += 8) {
+  for (; i + 8 <= pairsEnd; i += 8) {
     const at = i << 2;
     const low = f32x4.mul(v128.load(dY + at), changetype<F>(0).derivative4(v128.load(x + at)));
     const high = f32x4.mul(v128.load(dY + at, 16), changetype<F>(0).derivative4(v128.load(x + at, 16)));

@@ -45,8 +45,9 @@ export function crossEntropyBackward(
     const d: f32 = target < 0 ? 0 : load<f32>(dLosses + (usize(n) << 2));
     const scale = f32x4.splat(d);
     const shift = f32x4.splat(load<f32>(lse + (usize(n) << 2)));
+    const pairsEnd = accumulate ? 0 : V;
     let v = 0;
-    for (; v + 8 <= V && !accumulate; v += 8) {
+    for (; v + 8 <= pairsEnd; v += 8) {
       const p = at + (usize(v) << 2);
       const low = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p), shift)), scale);
       const high = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p, 16), shift)), scale);
@@ -93,8 +94,10 @@ function countAbove(row: usize, from: i32, to: i32, x: f32, orEqual: i32): i32 {
   const limit = f32x4.splat(x);
   let counts = i32x4.splat(0);
   let v = from;
-  if (orEqual) for (; v + 4 <= to; v += 4) counts = i32x4.sub(counts, f32x4.ge(v128.load(row + (usize(v) << 2)), limit));
-  else for (; v + 4 <= to; v += 4) counts = i32x4.sub(counts, f32x4.gt(v128.load(row + (usize(v) << 2)), limit));
+  if (orEqual)
+    for (; v + 4 <= to; v += 4) counts = i32x4.sub(counts, f32x4.ge(v128.load(row + (usize(v) << 2)), limit));
+  else
+    for (; v + 4 <= to; v += 4) counts = i32x4.sub(counts, f32x4.gt(v128.load(row + (usize(v) << 2)), limit));
   let count =
     i32x4.extract_lane(counts, 0) +
     i32x4.extract_lane(counts, 1) +

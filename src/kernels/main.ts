@@ -4,6 +4,7 @@
  * are parked: they sleep and cost nothing.
  */
 import { execute } from './generated/dispatch';
+import { now } from './host';
 import { madd } from './vector';
 import {
   announce,
@@ -16,7 +17,6 @@ import {
   leaveJob,
   measureWaiting,
   millisecondsWaited,
-  now,
   takeMillisecondsSlept,
   waitForChange,
   waitUntilLeft,
@@ -24,30 +24,21 @@ import {
 
 // The job that the main thread publishes: control words on one cache line, which travels as a whole.
 /** The job's number, and in its low bits the number of active threads: both change in one store. */
-// @ts-ignore: decorator
-@inline const JOB: usize = 1280;
-// @ts-ignore: decorator
-@inline const ACTIVE_BITS: i32 = 7;
-// @ts-ignore: decorator
-@inline const FROM: usize = 1284;
-// @ts-ignore: decorator
-@inline const TO: usize = 1288;
-// @ts-ignore: decorator
-@inline const STOP: usize = 1292;
-// @ts-ignore: decorator
-@inline const TIMES: usize = 1296;
-// @ts-ignore: decorator
-@inline const TIMES_STRIDE: usize = 1300;
+const JOB: usize = 1280;
+const ACTIVE_BITS: i32 = 7;
+const FROM: usize = 1284;
+const TO: usize = 1288;
+const STOP: usize = 1292;
+const TIMES: usize = 1296;
+const TIMES_STRIDE: usize = 1300;
 /** Barriers that the main thread has passed when the job starts. */
-// @ts-ignore: decorator
-@inline const BARRIERS: usize = 1304;
+const BARRIERS: usize = 1304;
 /** How many threads are active; parked threads sleep on it. On a cache line of its own. */
-// @ts-ignore: decorator
-@inline const ACTIVE: usize = 1408;
+const ACTIVE: usize = 1408;
 
 /** Walks the instructions between two addresses. */
 function walk(from: usize, to: usize, thread: i32, threads: i32): void {
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     at = execute(at, thread, threads);
     barrier(threads);
   }
@@ -117,7 +108,7 @@ export function lateness(): f64 {
  */
 export function work(thread: i32): void {
   enter(thread);
-  for (let job = 0; ; ) {
+  for (let job = 0; ;) {
     job = waitForChange(JOB, job);
     if (atomic.load<i32>(STOP)) return;
     const active = job & ((1 << ACTIVE_BITS) - 1);

@@ -1,5 +1,15 @@
 /** Softmax and LayerNorm, over rows, which the threads split. */
-import { exp4, keepLanes, loadPart, madd, maxLanes, putPart, squareRoot, storePart, sumLanes } from './vector';
+import {
+  exp4,
+  keepLanes,
+  loadPart,
+  madd,
+  maxLanes,
+  putPart,
+  squareRoot,
+  storePart,
+  sumLanes,
+} from './vector';
 import { scratch } from './scratch';
 import { share } from './threads';
 
@@ -264,10 +274,16 @@ function inputGradients(
   }
 }
 
-/** Four elements of dX; the operands are where these are. */
-// @ts-ignore: decorator
-@inline
-function inputGradient(x: usize, weight: usize, dY: usize, shift: v128, by: v128, meanD: v128, meanDX: v128): v128 {
+/** Four elements of dX; the operands are where these are. @inline */
+function inputGradient(
+  x: usize,
+  weight: usize,
+  dY: usize,
+  shift: v128,
+  by: v128,
+  meanD: v128,
+  meanDX: v128,
+): v128 {
   const d = f32x4.mul(v128.load(dY), v128.load(weight));
   const normalised = f32x4.mul(f32x4.sub(v128.load(x), shift), by);
   return f32x4.mul(by, f32x4.sub(f32x4.sub(d, meanD), f32x4.mul(normalised, meanDX)));

@@ -52,16 +52,15 @@ function clipFactor(hyper: usize, norm: usize): f32 {
   return clip > 0 && length > clip ? clip / length : 1;
 }
 
-/** Decay: `decay` in those of the elements i … i + 3 that are below `decayed`, `none` in the others. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Decay: `decay` in those of the elements i … i + 3 that are below `decayed`, `none` in the others.
+ * @inline
+ */
 function decayOf(i: i32, decayed: i32, decay: v128, none: v128): v128 {
   return v128.bitselect(decay, none, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(decayed - i)));
 }
 
-/** Moments: an exponential moving average of g. */
-// @ts-ignore: decorator
-@inline
+/** Moments: an exponential moving average of g. @inline */
 function averaged(average: v128, g: v128, beta: v128, oneMinusBeta: v128): v128 {
   return f32x4.add(f32x4.mul(average, beta), f32x4.mul(g, oneMinusBeta));
 }

@@ -5,9 +5,7 @@ import { loadPart, putPart } from './vector';
 import { scratch } from './scratch';
 import { share } from './threads';
 
-/** Upper halves of the four unsigned 32×32-bit products. */
-// @ts-ignore: decorator
-@inline
+/** Upper halves of the four unsigned 32×32-bit products. @inline */
 function multiplyHigh(a: v128, b: v128): v128 {
   const low = i64x2.extmul_low_i32x4_u(a, b);
   const high = i64x2.extmul_high_i32x4_u(a, b);

@@ -4,11 +4,9 @@
  */
 
 /** Bytes of half of the shared stretch: what is packed together in one round. */
-// @ts-ignore: decorator
-@inline export const SHARED_HALF: usize = SHARED_SCRATCH / 2;
+export const SHARED_HALF: usize = SHARED_SCRATCH / 2;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function sharedScratch(): usize {
   return SCRATCH_BASE;
 }
@@ -16,15 +14,13 @@ export function sharedScratch(): usize {
 /**
  * The half for a round. They take turns, so that one barrier a round is enough: whoever packs into a half has passed the
  * barrier behind which everybody was done with it.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function sharedHalf(round: i32): usize {
   return sharedScratch() + usize(round & 1) * SHARED_HALF;
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function scratch(thread: i32): usize {
   return sharedScratch() + SHARED_SCRATCH + usize(thread) * THREAD_SCRATCH;
 }

@@ -4,28 +4,22 @@
  * The control words have fixed addresses below all other memory, each on a cache line of its own.
  */
 
+import { now } from './host';
+
 /** How many threads sleep at a barrier or for the next job: `announce` skips the notification if there are none. */
-// @ts-ignore: decorator
-@inline export const SLEEPERS: usize = 1152;
+export const SLEEPERS: usize = 1152;
 /** Spin-wait iterations before a thread sleeps; set by the host: 0 when there are more threads than cores. */
-// @ts-ignore: decorator
-@inline export const SPINS: usize = 1216;
+export const SPINS: usize = 1216;
 /** 1 once a kernel has trapped in a worker: that thread will never reach another barrier. */
-// @ts-ignore: decorator
-@inline export const FAILED: usize = 1472;
+export const FAILED: usize = 1472;
 /** Flags of up to 64 threads, two cache lines apart: one for each of up to 6 rounds of a barrier, and LAST_JOB. */
-// @ts-ignore: decorator
-@inline const FLAGS: usize = 1 << 16;
-// @ts-ignore: decorator
-@inline const FLAGS_PER_THREAD: i32 = 8;
+const FLAGS: usize = 1 << 16;
+const FLAGS_PER_THREAD: i32 = 8;
 /** The flag that holds the last job a worker has left, last barrier included. */
-// @ts-ignore: decorator
-@inline const LAST_JOB: i32 = 7;
-// @ts-ignore: decorator
-@inline const FLAG_SHIFT: i32 = 7;
+const LAST_JOB: i32 = 7;
+const FLAG_SHIFT: i32 = 7;
 /** Nanoseconds after which a thread asleep at a barrier checks for a failed worker. */
-// @ts-ignore: decorator
-@inline const FAILURE_CHECK: i64 = 500_000_000;
+const FAILURE_CHECK: i64 = 500_000_000;
 
 /** Returns once word `at` no longer holds `seen`, with its new value: spins first, as waking up takes about 50 µs, then sleeps. */
 export function waitForChange(at: usize, seen: i32): i32 {
@@ -45,11 +39,6 @@ export function announce(at: usize, value: i32): void {
   atomic.store<i32>(at, value);
   if (atomic.load<i32>(SLEEPERS) > 0) atomic.notify(at, -1);
 }
-
-/** The host's clock in milliseconds; read while profiling, and when a thread falls asleep at a barrier. */
-// @ts-ignore: decorator
-@external('env', 'now')
-export declare function now(): f64;
 
 /** Milliseconds this thread has waited at barriers while profiling. */
 let waited: f64 = 0;
@@ -109,7 +98,7 @@ export function leaveJob(job: i32): void {
 export function waitUntilLeft(job: i32, threads: i32): void {
   for (let thread = 1; thread < threads; thread++) {
     const at = flag(thread, LAST_JOB);
-    for (let left = atomic.load<i32>(at); left != job; ) left = waitForChange(at, left);
+    for (let left = atomic.load<i32>(at); left != job;) left = waitForChange(at, left);
   }
 }
 
@@ -128,9 +117,7 @@ function meet(threads: i32): void {
   }
 }
 
-/** Spins until the flag has reached this barrier, or gives up. */
-// @ts-ignore: decorator
-@inline
+/** Spins until the flag has reached this barrier, or gives up. @inline */
 function hasReached(at: usize): bool {
   for (let i = atomic.load<i32>(SPINS); i >= 0; i--) if (atomic.load<i32>(at) - meetings >= 0) return true;
   return false;
@@ -149,28 +136,25 @@ function sleepUntilReached(at: usize): void {
   slept += now() - start;
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function flag(thread: i32, round: i32): usize {
   return FLAGS + (usize(thread * FLAGS_PER_THREAD + round) << FLAG_SHIFT);
 }
 
-/** Start of this thread's slice of `n`, aligned to `step`; it ends where the next thread's slice starts. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Start of this thread's slice of `n`, aligned to `step`; it ends where the next thread's slice starts.
+ * @inline
+ */
 export function share(n: i32, step: i32, thread: i32, threads: i32): i32 {
   const steps = (n + step - 1) / step;
   return min(n, i32((i64(steps) * thread) / threads) * step);
 }
 
 /** The work-stealing counters: chunks claimed of each thread's slice, for this barrier interval and the next few. */
-// @ts-ignore: decorator
-@inline const TAKEN: usize = 1 << 17;
-// @ts-ignore: decorator
-@inline const PHASES: i32 = 8;
+const TAKEN: usize = 1 << 17;
+const PHASES: i32 = 8;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function taken(thread: i32, phase: i32): usize {
   return TAKEN + (usize(((phase & (PHASES - 1)) << 6) + thread) << FLAG_SHIFT);
 }
@@ -185,16 +169,16 @@ export function clearTaken(from: i32, to: i32): void {
  * Claims the next chunk of a thread's slice: 0, 1, 2, …, each exactly once, whichever thread asks. A thread that has
  * finished its own slice so steals from others that were interrupted or run on a slower core. Who computes a chunk changes
  * none of its bits. Between two barriers the counters serve one loop only.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function take(owner: i32): i32 {
   return atomic.add<i32>(taken(owner, meetings), 1);
 }
 
-/** Whose chunks a thread claims in turn 0, 1, …: first its own, then those of the threads after it, modulo their number. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Whose chunks a thread claims in turn 0, 1, …: first its own, then those of the threads after it, modulo their number.
+ * @inline
+ */
 export function ownerInTurn(turn: i32, thread: i32, threads: i32): i32 {
   const owner = thread + turn;
   return owner < threads ? owner : owner - threads;

@@ -24,8 +24,7 @@ import { keep, lanesFrom, startOf } from './strip';
 const KEYS = 64;
 
 /** Bytes of a row of a block: an odd number of cache lines, so that a column does not fall upon itself in the cache. */
-// @ts-ignore: decorator
-@inline const ROW: usize = (KEYS << 2) + 64;
+const ROW: usize = (KEYS << 2) + 64;
 
 export function attentionBackward(thread: i32, threads: i32, args: AttentionBackwardArguments): void {
   const groups = args.B * args.G;
@@ -36,7 +35,7 @@ export function attentionBackward(thread: i32, threads: i32, args: AttentionBack
     const from = share(groups, 1, owner, threads);
     const end = share(groups, 1, owner + 1, threads);
     for (let group = from + take(owner); group < end; group = from + take(owner)) {
-      if (near && (group == from || group % args.G % near == 0)) fetchGroups(args, group, near);
+      if (near && (group == from || (group % args.G) % near == 0)) fetchGroups(args, group, near);
       for (let i = 0; i < groupSize; i++) headBackward(thread, args, group * groupSize + i, i == 0);
     }
   }
@@ -166,7 +165,19 @@ function headBackward(thread: i32, args: AttentionBackwardArguments, bh: i32, is
         const seen = min(keys, t + MR - block) - from; // its last query sees nothing after
         const b = packedK + panel * (c / NR) + panelBytes(NR, block + from);
         const to = dQ + ldq * t + (usize(c) << 2);
-        tileOfRows(seen, dS + ROW * (t - block) + (from << 2), ROW, min(MR, readers - t), b, to, ldq, 0, add, columns, spare);
+        tileOfRows(
+          seen,
+          dS + ROW * (t - block) + (from << 2),
+          ROW,
+          min(MR, readers - t),
+          b,
+          to,
+          ldq,
+          0,
+          add,
+          columns,
+          spare,
+        );
       }
     }
   }
@@ -181,7 +192,14 @@ function readersOf(starts: usize, key: i32, from: i32, T: i32): i32 {
 
 /** Of a strip of NR keys and the queries `key` … `end` − 1: S becomes P, with dropout, and dP becomes dS. */
 function stripBackward(
-  P: usize, dS: usize, args: AttentionBackwardArguments, bh: i32, key: i32, end: i32, corrections: usize, masks: usize,
+  P: usize,
+  dS: usize,
+  args: AttentionBackwardArguments,
+  bh: i32,
+  key: i32,
+  end: i32,
+  corrections: usize,
+  masks: usize,
 ): void {
   const T = args.T;
   const logSums = args.lse + ((usize(bh) * T) << 2);
@@ -218,15 +236,34 @@ function clearRows(P: usize, dS: usize, from: i32, end: i32): void {
 
 /** The gradients, D numbers each, of `rows` keys or values: Σ over n queries of a column of a block times a row that is packed at b. */
 function sumOverQueries(
-  n: i32, block: usize, b: usize, panel: usize, to: usize, ld: usize, accumulate: i32, rows: i32, D: i32, spare: usize,
+  n: i32,
+  block: usize,
+  b: usize,
+  panel: usize,
+  to: usize,
+  ld: usize,
+  accumulate: i32,
+  rows: i32,
+  D: i32,
+  spare: usize,
 ): void {
   for (let c = 0; c < D; c += NR)
-    tile(n, block, ROW, b + panel * (c / NR), to + (usize(c) << 2), ld, 0, accumulate, rows, min(NR, D - c), spare);
+    tile(
+      n,
+      block,
+      ROW,
+      b + panel * (c / NR),
+      to + (usize(c) << 2),
+      ld,
+      0,
+      accumulate,
+      rows,
+      min(NR, D - c),
+      spare,
+    );
 }
 
-/** A row of it: P = exp(S/√D − lse), and dS = P ⊙ (dP − correction)/√D. */
-// @ts-ignore: decorator
-@inline
+/** A row of it: P = exp(S/√D − lse), and dS = P ⊙ (dP − correction)/√D. @inline */
 function probabilitiesAndScores(p: usize, dS: usize, root: f32, lse: f32, correction: f32): void {
   const factor = f32x4.splat(root);
   const shift = f32x4.splat(-lse);
@@ -263,7 +300,15 @@ function maskEarlier(p: usize, dS: usize, first: i32): void {
 }
 
 /** Dropout on a row of a strip of keys. @param index of its first element; a multiple of 4 */
-function dropRow(row: usize, index: u32, rng: usize, site: i32, threshold: i32, scale: f32, masks: usize): void {
+function dropRow(
+  row: usize,
+  index: u32,
+  rng: usize,
+  site: i32,
+  threshold: i32,
+  scale: f32,
+  masks: usize,
+): void {
   masks16(masks, rng, index >>> 2, site, threshold);
   const factor = f32x4.splat(scale);
   for (let l = 0; l < NR; l += 4) keep(row + (l << 2), v128.load(masks + (l << 2)), factor);

@@ -15,7 +15,8 @@ export function attentionCached(thread: i32, threads: i32, args: AttentionCached
   if (G < H) barrier(threads); // else a thread reads only the heads that it has appended to itself
   const scores = scratch(thread);
   const root: f32 = 1 / squareRoot(f32(args.D));
-  for (let bh = thread; bh < args.B * H; bh += threads) attend(args, bh / H, bh % H, bh / groupSize, root, scores);
+  for (let bh = thread; bh < args.B * H; bh += threads)
+    attend(args, bh / H, bh % H, bh / groupSize, root, scores);
 }
 
 /** The new rows of key/value head g of sequence b into its cache. */
@@ -66,7 +67,8 @@ function attend(args: AttentionCachedArguments, b: i32, h: i32, group: i32, root
 /** The products of a query with a key, and with four keys in a row: the same sum in the same order. */
 function dot(query: usize, key: usize, D: i32): f32 {
   let sum = f32x4.splat(0);
-  for (let d = 0; d < D; d += 4) sum = madd(loadPart(query + (d << 2), D - d), loadPart(key + (d << 2), D - d), sum);
+  for (let d = 0; d < D; d += 4)
+    sum = madd(loadPart(query + (d << 2), D - d), loadPart(key + (d << 2), D - d), sum);
   return sumLanes(sum);
 }
 

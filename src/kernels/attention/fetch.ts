@@ -6,9 +6,10 @@
 /** Bytes that are fetched at a time: half of Zen 3's L2. */
 const NEAR = 1 << 18;
 
-/** How many groups of heads are fetched together, where each has `matrices` of T × D numbers; 0: not even one fits. */
-// @ts-ignore: decorator
-@inline
+/**
+ * How many groups of heads are fetched together, where each has `matrices` of T × D numbers; 0: not even one fits.
+ * @inline
+ */
 export function groupsNear(T: i32, D: i32, matrices: i32): i32 {
   return i32(NEAR / ((u64(T) * D * matrices) << 2));
 }

@@ -20,8 +20,7 @@ import { fetchRows, groupsNear } from './fetch';
 import { keep, lanesFrom, startOf } from './strip';
 
 /** Bytes of a row of a strip. */
-// @ts-ignore: decorator
-@inline const ROW: usize = NR << 2;
+const ROW: usize = NR << 2;
 
 export function attention(thread: i32, threads: i32, args: AttentionArguments): void {
   const heads = args.B * args.H;
@@ -45,7 +44,14 @@ export function attention(thread: i32, threads: i32, args: AttentionArguments): 
 }
 
 /** Strips `first`, `first` + `step`, … of query head bh, counted over all sequences. */
-function headForward(thread: i32, args: AttentionArguments, bh: i32, first: i32, step: i32, isPacked: bool): void {
+function headForward(
+  thread: i32,
+  args: AttentionArguments,
+  bh: i32,
+  first: i32,
+  step: i32,
+  isPacked: bool,
+): void {
   const T = args.T;
   const H = args.H;
   const D = args.D;
@@ -77,7 +83,8 @@ function headForward(thread: i32, args: AttentionArguments, bh: i32, first: i32,
     const heads = min(near * groupSize, H - h);
     const bytes = usize(heads * D) << 2;
     const sharedBytes = usize((heads / groupSize) * D) << 2;
-    if (v + sharedBytes == q + ldq) fetchRows(q, ldq, T, ldq); // packed rows, all of their heads: faster in one pass
+    if (v + sharedBytes == q + ldq)
+      fetchRows(q, ldq, T, ldq); // packed rows, all of their heads: faster in one pass
     else {
       fetchRows(q, ldq, T, bytes);
       fetchRows(k, ldk, T, sharedBytes);
@@ -96,7 +103,8 @@ function headForward(thread: i32, args: AttentionArguments, bh: i32, first: i32,
     if (starts) maskEarlier(strip, starts + (usize(i) << 2), queries);
     softmaxColumns(strip, i, start, keys, root, rows);
     const logSums = args.lse + ((usize(bh) * T + i) << 2);
-    for (let r = 0; r < queries; r += 4) putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
+    for (let r = 0; r < queries; r += 4)
+      putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
     if (threshold) dropColumns(strip, args, bh, i, start, keys, rows + 4096);
     for (let c = 0; c < D; c += NR)
       for (let r = 0; r < queries; r += MR) {
@@ -104,7 +112,19 @@ function headForward(thread: i32, args: AttentionArguments, bh: i32, first: i32,
         const from = startOf(starts, i + r); // the tile's first query sees nothing before
         const seen = min(keys, i + r + MR) - from; // its last query sees nothing after
         const b = packedV + panelV * (c / NR) + panelBytes(NR, from);
-        tile(seen, strip + ROW * from + (r << 2), ROW, b, to, ldo, 0, 0, min(MR, queries - r), min(NR, D - c), spare);
+        tile(
+          seen,
+          strip + ROW * from + (r << 2),
+          ROW,
+          b,
+          to,
+          ldo,
+          0,
+          0,
+          min(MR, queries - r),
+          min(NR, D - c),
+          spare,
+        );
       }
     for (let r = 0; r < queries; r++) {
       const at = o + ldo * (i + r);
@@ -133,7 +153,8 @@ function softmaxColumns(strip: usize, i: i32, start: i32, keys: i32, factor: f32
   const none = f32x4.splat(-f32.MAX_VALUE);
   for (let r = 1; r < keys - i; r++) {
     const row = strip + ROW * (i + r);
-    for (let l = 0; l < NR; l += 4) v128.store(row + (l << 2), lanesFrom(r, l, v128.load(row + (l << 2)), none));
+    for (let l = 0; l < NR; l += 4)
+      v128.store(row + (l << 2), lanesFrom(r, l, v128.load(row + (l << 2)), none));
   }
   const begin = strip + ROW * start;
   const end = strip + ROW * keys;
@@ -164,7 +185,13 @@ function softmaxColumns(strip: usize, i: i32, start: i32, keys: i32, factor: f32
 
 /** Dropout on a strip of queries: random words run along the keys of one query (engine/signatures.ts), so masks are transposed. */
 function dropColumns(
-  strip: usize, args: AttentionArguments, bh: i32, i: i32, start: i32, keys: i32, masks: usize,
+  strip: usize,
+  args: AttentionArguments,
+  bh: i32,
+  i: i32,
+  start: i32,
+  keys: i32,
+  masks: usize,
 ): void {
   const T = args.T;
   const rng = args.rng;

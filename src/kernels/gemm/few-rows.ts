@@ -72,7 +72,7 @@ function dotProducts(
     for (let m = 0; m < M; m++) {
       let value = rowDot(a + ld * m, b + ld * n, K);
       if (bias) value += load<f32>(bias + (usize(n) << 2));
-      const at = c + (((usize(m) * N) + n) << 2);
+      const at = c + ((usize(m) * N + n) << 2);
       store<f32>(at, accumulate ? load<f32>(at) + value : value);
     }
 }
@@ -121,20 +121,22 @@ function fourStreams(
 }
 
 /** Bytes of the sums of four rows of each stream: a pair of vectors each, as in `rowDot`; and those of all four streams. */
-// @ts-ignore: decorator
-@inline const STREAM: usize = 128;
-// @ts-ignore: decorator
-@inline const SUMS: usize = STREAM * 4;
+const STREAM: usize = 128;
+const SUMS: usize = STREAM * 4;
 
 /**
  * The sums of a row with four rows, over the whole eights of K. They end in memory, and nothing else is done here, because V8
  * makes 256-bit operations only of what goes straight from a loop into neighbouring stores.
  */
 function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
-  let e0 = f32x4.splat(0), o0 = f32x4.splat(0);
-  let e1 = f32x4.splat(0), o1 = f32x4.splat(0);
-  let e2 = f32x4.splat(0), o2 = f32x4.splat(0);
-  let e3 = f32x4.splat(0), o3 = f32x4.splat(0);
+  let e0 = f32x4.splat(0),
+    o0 = f32x4.splat(0);
+  let e1 = f32x4.splat(0),
+    o1 = f32x4.splat(0);
+  let e2 = f32x4.splat(0),
+    o2 = f32x4.splat(0);
+  let e3 = f32x4.splat(0),
+    o3 = f32x4.splat(0);
   for (let k = K >> 3; k > 0; k--) {
     const even = v128.load(a);
     const odd = v128.load(a, 16);
@@ -154,14 +156,22 @@ function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize): vo
 
 /** The same for two rows of A. Their sums and what they are made of fill the 16 vector registers. */
 function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
-  let e0 = f32x4.splat(0), o0 = f32x4.splat(0);
-  let e1 = f32x4.splat(0), o1 = f32x4.splat(0);
-  let e2 = f32x4.splat(0), o2 = f32x4.splat(0);
-  let e3 = f32x4.splat(0), o3 = f32x4.splat(0);
-  let f0 = f32x4.splat(0), p0 = f32x4.splat(0);
-  let f1 = f32x4.splat(0), p1 = f32x4.splat(0);
-  let f2 = f32x4.splat(0), p2 = f32x4.splat(0);
-  let f3 = f32x4.splat(0), p3 = f32x4.splat(0);
+  let e0 = f32x4.splat(0),
+    o0 = f32x4.splat(0);
+  let e1 = f32x4.splat(0),
+    o1 = f32x4.splat(0);
+  let e2 = f32x4.splat(0),
+    o2 = f32x4.splat(0);
+  let e3 = f32x4.splat(0),
+    o3 = f32x4.splat(0);
+  let f0 = f32x4.splat(0),
+    p0 = f32x4.splat(0);
+  let f1 = f32x4.splat(0),
+    p1 = f32x4.splat(0);
+  let f2 = f32x4.splat(0),
+    p2 = f32x4.splat(0);
+  let f3 = f32x4.splat(0),
+    p3 = f32x4.splat(0);
   for (let k = K >> 3; k > 0; k--) {
     const a0 = v128.load(a);
     const a1 = v128.load(a, 16);
@@ -198,10 +208,17 @@ function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums:
   storePairs(sums + SUMS, f0, p0, f1, p1, f2, p2, f3, p3);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function storePairs(
-  sums: usize, e0: v128, o0: v128, e1: v128, o1: v128, e2: v128, o2: v128, e3: v128, o3: v128,
+  sums: usize,
+  e0: v128,
+  o0: v128,
+  e1: v128,
+  o1: v128,
+  e2: v128,
+  o2: v128,
+  e3: v128,
+  o3: v128,
 ): void {
   v128.store(sums, o0, 16);
   v128.store(sums, e0);
@@ -342,9 +359,7 @@ function slices(thread: i32, threads: i32, a: usize, b: usize, N: i32, K: i32): 
   }
 }
 
-/** Bytes of the sums of a slice. */
-// @ts-ignore: decorator
-@inline
+/** Bytes of the sums of a slice. @inline */
 function sliceBytes(N: i32): usize {
   return usize((N + 15) & ~15) << 2;
 }

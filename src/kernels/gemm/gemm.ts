@@ -68,9 +68,7 @@ export function linearParametersBackward(
   blocked(thread, threads, x, dY, 0, dWeight, accumulateWeight, K, N, M, 1, 0, dBias, accumulateBias);
 }
 
-/** The product, and, if `sums` is not 0, the sums of op(B)'s columns: sums[N] (+)= Σ_k op(B)[k,:]. */
-// @ts-ignore: decorator
-@inline
+/** The product, and, if `sums` is not 0, the sums of op(B)'s columns: sums[N] (+)= Σ_k op(B)[k,:]. @inline */
 function blocked(
   thread: i32,
   threads: i32,
@@ -87,7 +85,8 @@ function blocked(
   sums: usize,
   accumulateSums: i32,
 ): void {
-  if (M > N) byRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB, sums, accumulateSums);
+  if (M > N)
+    byRows(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB, sums, accumulateSums);
   else byColumns(thread, threads, a, b, bias, c, accumulate, M, N, K, transA, transB, sums, accumulateSums);
 }
 
@@ -143,7 +142,20 @@ function byRows(
             const pb = packedB + blockB * ((p - from) / kc);
             const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
             const add = p > 0 ? 1 : accumulate;
-            macroKernel(packedA, panelStride(MR, k), pb, panelStride(NR, k), pc, ldc, biasHere, add, m, n, k, spare);
+            macroKernel(
+              packedA,
+              panelStride(MR, k),
+              pb,
+              panelStride(NR, k),
+              pc,
+              ldc,
+              biasHere,
+              add,
+              m,
+              n,
+              k,
+              spare,
+            );
           }
         }
       }
@@ -195,10 +207,24 @@ function byColumns(
           const pc = c + ldc * i + (usize(j) << 2);
           const biasHere = bias && p == 0 ? bias + (usize(j) << 2) : 0;
           packB(packedB, b, N, K, transB, j, n, p, k, 0, panels(n, NR));
-          if (sums && i == 0) sumColumns(sums + (usize(j) << 2), p > 0 ? 1 : accumulateSums, packedB, n, k, 0, panels(n, NR));
+          if (sums && i == 0)
+            sumColumns(sums + (usize(j) << 2), p > 0 ? 1 : accumulateSums, packedB, n, k, 0, panels(n, NR));
           for (let r = 0; r < m; r += mc) {
             const pa = packedA + strideA * (r / MR);
-            macroKernel(pa, strideA, packedB, strideB, pc + ldc * r, ldc, biasHere, add, min(mc, m - r), n, k, spare);
+            macroKernel(
+              pa,
+              strideA,
+              packedB,
+              strideB,
+              pc + ldc * r,
+              ldc,
+              biasHere,
+              add,
+              min(mc, m - r),
+              n,
+              k,
+              spare,
+            );
           }
         }
       }
@@ -208,7 +234,17 @@ function byColumns(
 
 /** Panels `first` … `end` − 1 of rows i … i + m − 1 of op(A), columns p … p + k − 1. */
 function packA(
-  dst: usize, a: usize, M: i32, K: i32, transA: i32, i: i32, m: i32, p: i32, k: i32, first: i32, end: i32,
+  dst: usize,
+  a: usize,
+  M: i32,
+  K: i32,
+  transA: i32,
+  i: i32,
+  m: i32,
+  p: i32,
+  k: i32,
+  first: i32,
+  end: i32,
 ): void {
   const ld = usize(transA ? M : K) << 2;
   if (transA) packColumns(dst, panelStride(MR, k), a + ld * p + (usize(i) << 2), ld, m, k, MR, first, end);
@@ -217,7 +253,17 @@ function packA(
 
 /** Panels `first` … `end` − 1 of columns j … j + n − 1 of op(B), rows p … p + k − 1. */
 function packB(
-  dst: usize, b: usize, N: i32, K: i32, transB: i32, j: i32, n: i32, p: i32, k: i32, first: i32, end: i32,
+  dst: usize,
+  b: usize,
+  N: i32,
+  K: i32,
+  transB: i32,
+  j: i32,
+  n: i32,
+  p: i32,
+  k: i32,
+  first: i32,
+  end: i32,
 ): void {
   const ld = usize(transB ? K : N) << 2;
   if (transB) packRows(dst, panelStride(NR, k), b + ld * j + (usize(p) << 2), ld, n, k, NR, first, end);
@@ -256,7 +302,8 @@ function blockDepth(K: i32): i32 {
  */
 function roundDepth(kc: i32, bytes: usize): i32 {
   // Room for one: of each row or column KC numbers, and its share in up to 128 bytes between panels of MR ≥ 4.
-  if (SHARED_SCRATCH / 2 < TOGETHER * (KC * 4 + 32)) ERROR('SHARED_SCRATCH holds no block of TOGETHER·KC numbers');
+  if (SHARED_SCRATCH / 2 < TOGETHER * (KC * 4 + 32))
+    ERROR('SHARED_SCRATCH holds no block of TOGETHER·KC numbers');
   return kc * i32(SHARED_HALF / bytes);
 }
 

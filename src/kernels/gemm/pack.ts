@@ -10,9 +10,7 @@
 import { loadPart } from '../vector';
 import { transpose4, transpose6, transpose8, transposeAny } from './transpose';
 
-/** Bytes of a panel of R rows or columns, k deep. */
-// @ts-ignore: decorator
-@inline
+/** Bytes of a panel of R rows or columns, k deep. @inline */
 export function panelBytes(R: i32, k: i32): usize {
   return (usize(R) * k) << 2;
 }
@@ -20,16 +18,13 @@ export function panelBytes(R: i32, k: i32): usize {
 /**
  * Bytes from one panel to the next where several are filled side by side: an odd number of cache lines, so that they do not
  * fall upon each other in the cache.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function panelStride(R: i32, k: i32): usize {
   return (((panelBytes(R, k) + 63) >> 6) | 1) << 6;
 }
 
-/** Panels of R in n rows or columns. */
-// @ts-ignore: decorator
-@inline
+/** Panels of R in n rows or columns. @inline */
 export function panels(n: i32, R: i32): i32 {
   return (n + R - 1) / R;
 }
@@ -56,7 +51,8 @@ export function packRows(
     const first = panel * R;
     const s = src + ld * first;
     const rows = min(R, count - first);
-    if (rows < R) for (let i = 0; i < k; i++) for (let r = rows; r < R; r++) store<f32>(p + step * i + (r << 2), 0);
+    if (rows < R)
+      for (let i = 0; i < k; i++) for (let r = rows; r < R; r++) store<f32>(p + step * i + (r << 2), 0);
     if (R == 6 && rows == 6) {
       transpose6(p, s, ld, k);
       continue;
@@ -117,10 +113,17 @@ function wholeColumnsB(dst: usize, stride: usize, src: usize, ld: usize, k: i32,
   wholeColumns(dst, stride, src, ld, k, NR, from, to);
 }
 
-/** Panels `from` … `to` − 1, of which none sticks out; R is a constant for whoever calls. */
-// @ts-ignore: decorator
-@inline
-function wholeColumns(dst: usize, stride: usize, src: usize, ld: usize, k: i32, R: i32, from: i32, to: i32): void {
+/** Panels `from` … `to` − 1, of which none sticks out; R is a constant for whoever calls. @inline */
+function wholeColumns(
+  dst: usize,
+  stride: usize,
+  src: usize,
+  ld: usize,
+  k: i32,
+  R: i32,
+  from: i32,
+  to: i32,
+): void {
   const step = usize(R) << 2;
   const side = ROW_BYTES / (R << 2);
   for (let first = from; first < to; first += side) {
@@ -161,9 +164,7 @@ function wholeColumns(dst: usize, stride: usize, src: usize, ld: usize, k: i32, 
   }
 }
 
-/** R numbers. */
-// @ts-ignore: decorator
-@inline
+/** R numbers. @inline */
 function copyRow(dst: usize, src: usize, R: i32): void {
   if (R == 16) {
     const v0 = v128.load(src);
@@ -185,9 +186,7 @@ function copyRow(dst: usize, src: usize, R: i32): void {
   }
 }
 
-/** Two rows of six numbers, one behind the other: three vectors. */
-// @ts-ignore: decorator
-@inline
+/** Two rows of six numbers, one behind the other: three vectors. @inline */
 function copyTwoOf6(dst: usize, row0: usize, row1: usize): void {
   const v0 = v128.load(row0);
   const v1 = v128.load64_lane(row1, v128.load64_zero(row0, 16), 1);

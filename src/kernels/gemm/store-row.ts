@@ -1,8 +1,15 @@
 /** How a row of a tile leaves the registers: with its bias, and added to what C holds. Vectors in pairs, see ../elementwise.ts. */
 
-// @ts-ignore: decorator
-@inline
-export function storeRow4(c: usize, bias: usize, accumulate: i32, v0: v128, v1: v128, v2: v128, v3: v128): void {
+/** @inline */
+export function storeRow4(
+  c: usize,
+  bias: usize,
+  accumulate: i32,
+  v0: v128,
+  v1: v128,
+  v2: v128,
+  v3: v128,
+): void {
   if (bias) {
     v0 = f32x4.add(v0, v128.load(bias));
     v1 = f32x4.add(v1, v128.load(bias, 16));
@@ -21,8 +28,7 @@ export function storeRow4(c: usize, bias: usize, accumulate: i32, v0: v128, v1: 
   v128.store(c, v2, 32);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function storeRow2(c: usize, bias: usize, accumulate: i32, v0: v128, v1: v128): void {
   if (bias) {
     v0 = f32x4.add(v0, v128.load(bias));

@@ -5,11 +5,20 @@ import { loadPart, putPart } from '../vector';
 /**
  * The first `rows` × `columns` of a tile, `rows` ≤ MR and `columns` ≤ NR; the other parameters are the micro-kernel's. What is not
  * whole is computed at `spare`, MR·NR numbers of working memory, and copied.
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
 export function tile(
-  k: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, bias: usize, accumulate: i32, rows: i32, columns: i32, spare: usize,
+  k: i32,
+  a: usize,
+  lda: usize,
+  b: usize,
+  c: usize,
+  ldc: usize,
+  bias: usize,
+  accumulate: i32,
+  rows: i32,
+  columns: i32,
+  spare: usize,
 ): void {
   if (rows == MR && columns == NR) microKernel(k, a, lda, b, c, ldc, bias, accumulate);
   else {
@@ -18,11 +27,19 @@ export function tile(
   }
 }
 
-/** The same for rows of A as they lie. */
-// @ts-ignore: decorator
-@inline
+/** The same for rows of A as they lie. @inline */
 export function tileOfRows(
-  k: i32, a: usize, lda: usize, rows: i32, b: usize, c: usize, ldc: usize, bias: usize, accumulate: i32, columns: i32, spare: usize,
+  k: i32,
+  a: usize,
+  lda: usize,
+  rows: i32,
+  b: usize,
+  c: usize,
+  ldc: usize,
+  bias: usize,
+  accumulate: i32,
+  columns: i32,
+  spare: usize,
 ): void {
   if (rows == MR && columns == NR) microKernelOfRows(k, a, lda, rows, b, c, ldc, bias, accumulate);
   else {
@@ -32,7 +49,15 @@ export function tileOfRows(
 }
 
 /** c (+)= the rows × columns at src + bias. */
-function putTile(src: usize, c: usize, ldc: usize, bias: usize, accumulate: i32, rows: i32, columns: i32): void {
+function putTile(
+  src: usize,
+  c: usize,
+  ldc: usize,
+  bias: usize,
+  accumulate: i32,
+  rows: i32,
+  columns: i32,
+): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j += 4) {
       const at = j << 2;
