@@ -11,7 +11,7 @@ const capitalized = (name) => name[0].toUpperCase() + name.slice(1);
 const className = (kernel) => `${capitalized(kernel)}Arguments`;
 
 /**
- * The 32-bit words of an instruction after its opcode, as engine/wasm.ts encodes them. The argument `y` of role `accumulate`
+ * The 32-bit words of an instruction after its opcode, as engine/wasm/encode.ts encodes them. The argument `y` of role `accumulate`
  * takes two: its address, and the flag `accumulateY`.
  */
 function fieldsOf(parameters) {

@@ -1,4 +1,4 @@
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import { Philox, Stream } from '../engine/philox.ts';
 import { createReferenceBackend } from '../engine/reference/backend.ts';
@@ -83,13 +83,13 @@ export function checkGradients(check: GradientCase, { seed = 1, limit = Infinity
   const forwardProgram = backend.load(forward.instructions);
   const outOffset = forward.buffer(out).offset;
   const loss = (): number => {
-    forwardProgram.run();
+    forwardProgram.submit();
     let sum = 0;
     for (let i = 0; i < outLength; i++)
       sum += backend.floats[outOffset + i] * backend.floats[weights.offset + i];
     return sum;
   };
-  backend.load(backward.instructions).run();
+  backend.load(backward.instructions).submit();
   const analytic = floats.map(({ gradient }) =>
     backend.floats.slice(gradient.offset, gradient.offset + gradient.length),
   );

@@ -3,7 +3,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
 import { type Rejection } from '../engine/wasm.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
@@ -85,7 +85,7 @@ async function examine(
   await one.close();
   const { backend: fresh } = await chooseBackend({ ...options, profile: true });
   progress('training a model, kernel by kernel');
-  const kernels = profileTraining(fresh);
+  const kernels = await profileTraining(fresh);
   const { activeThreads } = fresh;
   await fresh.close();
   return {
@@ -126,14 +126,14 @@ async function measureBusyCores(): Promise<number> {
 }
 
 /** Some steps of a model large enough to be typical, after as many for V8 to compile the kernels. */
-function profileTraining(backend: Backend): KernelProfile[] {
+async function profileTraining(backend: Backend): Promise<KernelProfile[]> {
   const training = startTraining(backend, { ...benchModels.baby, batchSize: 2 });
   const warm = performance.now() + 2000;
   while (performance.now() < warm) training.run(1);
-  const since = training.timings();
+  const since = await training.timings();
   const end = performance.now() + 2000;
   while (performance.now() < end) training.run(1);
-  return profileOf(training.timings(), { since, kindOf: ({ kernel }) => kernel });
+  return profileOf(await training.timings(), { since, kindOf: ({ kernel }) => kernel });
 }
 
 function adviceFor(backend: Backend, rejected: readonly Rejection[], load: number): string[] {

@@ -3,7 +3,7 @@ import type { Command, Option } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices } from '../generate/prompt.ts';

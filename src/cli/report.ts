@@ -9,7 +9,7 @@ import type { RunRecord } from '../inspect/run-record.ts';
 import { UsageError } from '../errors.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { bannedIds } from '../tokenizer/tokenizer.ts';
 import { formatBytes } from '../format.ts';
 import { whileDoing } from './activity.ts';

@@ -1,4 +1,4 @@
-import type { Backend } from './instruction.ts';
+import type { Backend } from './device.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { createWasmBackend, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
 

@@ -1,5 +1,6 @@
 import { costOf } from './cost.ts';
-import type { Instruction, Timing } from './instruction.ts';
+import type { Timing } from './device.ts';
+import type { Instruction } from './instruction.ts';
 
 /** What all instructions of one kind have cost; the matrix products of each shape are a kind of their own. */
 export interface KernelProfile {

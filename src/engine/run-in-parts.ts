@@ -1,5 +1,5 @@
 import { SIGNAL_POLL_SECONDS, type InParts } from '../polling.ts';
-import type { Loaded } from './instruction.ts';
+import type { Loaded } from './device.ts';
 
 /**
  * Runs a program in equal parts, as many as it takes to stay interruptible, at most one for each instruction.
@@ -12,6 +12,6 @@ export function* runInParts(loaded: Loaded, count: number, seconds: number | und
   const parts = Math.min(count, Math.max(1, wanted));
   for (let part = 0; part < parts; part++) {
     if (part > 0) yield;
-    loaded.run(Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts));
+    loaded.submit(Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts));
   }
 }

@@ -1,4 +1,5 @@
-import type { Backend, Buffer, Instruction } from './instruction.ts';
+import type { Backend } from './device.ts';
+import type { Buffer, Instruction } from './instruction.ts';
 import { kernelCases, type Fill, type KernelCase } from './kernel-cases.ts';
 import { Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
@@ -40,7 +41,7 @@ export function tryKernel(
     const target = isInteger ? backend.ints : backend.floats;
     target.set(valuesOf(kernelCase[name] as Fill, i), offset);
   });
-  backend.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).run();
+  backend.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).submit();
   for (const { offset, length } of guards)
     for (let i = offset; i < offset + length; i++)
       if (backend.ints[i] !== GUARD) throw new Error(`${kernel} wrote outside its buffers, at element ${i}`);

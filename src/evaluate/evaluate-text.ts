@@ -2,7 +2,7 @@
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { wholeBatches } from '../data/batches.ts';
 import type { Corpus } from '../data/corpus.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { optionName, UsageError, UserError } from '../errors.ts';
 import { evaluationBatchSize } from '../train/programs.ts';
 import { Evaluator } from './evaluator.ts';

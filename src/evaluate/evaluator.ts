@@ -1,6 +1,6 @@
 import { plan } from '../autodiff/plan.ts';
 import type { Batch } from '../data/batches.ts';
-import type { Backend, Loaded } from '../engine/instruction.ts';
+import type { Backend, Loaded } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { placeModel, tensorsOf, type NamedTensor, type PlacedModel } from '../model/placement.ts';
@@ -49,7 +49,7 @@ export class Evaluator {
   score({ inputs, targets }: Batch): { readonly losses: Float32Array; readonly ranks: Float32Array } {
     this.#backend.ints.set(inputs, this.batch.ids.offset);
     this.#backend.ints.set(targets, this.batch.targets.offset);
-    this.#program.run();
+    this.#program.submit();
     const { B, T } = this.batch;
     const view = (offset: number) => this.#backend.floats.subarray(offset, offset + B * T) as Float32Array;
     return { losses: view(this.#losses), ranks: view(this.#ranks) };

@@ -1,6 +1,6 @@
 import { plan } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
-import type { Backend, Loaded } from '../engine/instruction.ts';
+import type { Backend, Loaded } from '../engine/device.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import type { Architecture } from '../model/architecture.ts';
@@ -183,7 +183,7 @@ export class Decoder {
       ints[this.#positions.offset + text] = before;
     }
     const pass = (this.#steps[B] ??= this.#record(B, 1, 0));
-    pass.loaded.run();
+    pass.loaded.submit();
     const logits = this.#logits(pass);
     for (let text = 0; text < B; text++) this.#lengths[text]++;
     return logits;

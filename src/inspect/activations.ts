@@ -1,7 +1,7 @@
 import type { Value } from '../autodiff/graph.ts';
 import { plan } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -69,7 +69,7 @@ export function readActivations(
     backend.ints[idsAt.offset + t] = ids[t];
     backend.ints[positionsAt.offset + t] = t;
   }
-  backend.load(program.instructions).run();
+  backend.load(program.instructions).submit();
   const copyOf = (value: Value): Float32Array => {
     const { offset, length } = program.buffer(value);
     return backend.floats.slice(offset, offset + length) as Float32Array;
@@ -82,7 +82,7 @@ export function readActivations(
     qkv: qkv.map(copyOf),
     logits(residual) {
       backend.floats.set(residual, residualAt.offset);
-      loadedHead.run();
+      loadedHead.submit();
       const { offset } = headProgram.buffer(logits);
       return backend.floats.subarray(offset, offset + T * V) as Float32Array;
     },

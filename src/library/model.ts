@@ -1,7 +1,7 @@
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';

@@ -1,5 +1,5 @@
 /** Models of well-known shapes to be timed, and sampling from them. */
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';

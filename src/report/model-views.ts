@@ -1,6 +1,6 @@
 /** What a report shows of the inside of a model: a map of its embeddings, its attention while it reads, its guesses. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
-import type { Backend } from '../engine/instruction.ts';
+import type { Backend } from '../engine/device.ts';
 import { readActivations } from '../inspect/activations.ts';
 import { attentionMap } from '../inspect/attention.ts';
 import { nearest } from '../inspect/embeddings.ts';

@@ -1,7 +1,7 @@
 /** The gradient of a step, summed over its micro-batches in the order of ordered-sum.ts. */
 import { plan, type Program } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
-import type { Backend, Loaded } from '../engine/instruction.ts';
+import type { Backend, Loaded } from '../engine/device.ts';
 import type { Layout, Region } from '../engine/memory.ts';
 import { additionsAfter, mostPending, pendingBefore } from './ordered-sum.ts';
 
@@ -52,6 +52,6 @@ export class GradientSum {
 
   #run(partial: number, instruction: (typeof INSTRUCTIONS)[number]): void {
     const at = INSTRUCTIONS.length * partial + INSTRUCTIONS.indexOf(instruction);
-    this.loaded.run(at, at + 1);
+    this.loaded.submit(at, at + 1);
   }
 }

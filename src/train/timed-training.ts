@@ -1,7 +1,7 @@
 /** Training on random tokens, to be timed. */
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
-import type { Backend, Timing } from '../engine/instruction.ts';
+import type { Backend, Timing } from '../engine/device.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { trainingPrograms } from './programs.ts';
 import { Trainer } from './trainer.ts';
@@ -20,7 +20,7 @@ export interface TimedTraining {
   /** Trains for some steps; returns how many seconds they took. */
   readonly run: (steps: number) => number;
   /** See Trainer.timings. */
-  readonly timings: () => Timing[];
+  readonly timings: () => Promise<Timing[]>;
 }
 
 /** Lays a model out at the start of the backend's memory and initialises it. */

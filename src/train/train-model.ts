@@ -379,7 +379,7 @@ async function runTraining(
     const { reason, validationLoss, why, progress: last } = end!;
     if (why !== undefined) throw diverged(folder, last, why, settings);
     const profile = options.profile
-      ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(trainer.timings()) }
+      ? { steps, tokensPerStep, seconds: stepSeconds, kernels: profileOf(await trainer.timings()) }
       : undefined;
     return {
       folder,

@@ -1,5 +1,6 @@
 import { stepOf, type Batch, type StepData } from '../data/batches.ts';
-import type { Backend, Buffer, Instruction, Loaded, Timing } from '../engine/instruction.ts';
+import type { Backend, Loaded, Timing } from '../engine/device.ts';
+import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { allParts, type InParts } from '../polling.ts';
@@ -129,14 +130,14 @@ export class Trainer {
 
   /** The global norm of the gradients, before clipping; the update needs it too. */
   gradNorm(): number {
-    this.#gradientNorm.run();
+    this.#gradientNorm.submit();
     return this.#floats(this.programs.norm)[0];
   }
 
   /** Takes the step that the gradients and their norm call for. @param updates how many were taken before */
   update(updates: number, learningRate: number): void {
     writeHyper(this.#floats(this.programs.hyper), this.#options, updates + 1, learningRate);
-    this.#update.run();
+    this.#update.submit();
   }
 
   /**
@@ -154,7 +155,7 @@ export class Trainer {
     for (const batch of batches) {
       this.#prepare(step, micro, counted, batch);
       for (const [i, instruction] of this.programs.forwardBackward.instructions.entries()) {
-        this.#forwardBackward.run(i, i + 1);
+        this.#forwardBackward.submit(i, i + 1);
         if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))
           return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
         yield;
@@ -213,9 +214,11 @@ export class Trainer {
   }
 
   /** What the instructions of the steps so far have taken; none if the backend does not measure it. */
-  timings(): Timing[] {
+  async timings(): Promise<Timing[]> {
     const programs = [this.#forwardBackward, this.#gradientSum.loaded, this.#gradientNorm, this.#update];
-    return programs.flatMap((program) => program.timings?.() ?? []);
+    const timings: Timing[] = [];
+    for (const program of programs) timings.push(...((await program.timings?.()) ?? []));
+    return timings;
   }
 
   #prepare(step: number, micro: number, counted: number, batch: Batch): void {

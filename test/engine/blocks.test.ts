@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { documentStarts, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { compareKernel, resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { philox4x32 } from '../../src/engine/philox.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { chooseBackend } from '../../src/engine/backend.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
 import { runKernel, zeros, type Numbers } from '../fixtures/memory.ts';

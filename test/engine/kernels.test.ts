@@ -1,6 +1,6 @@
 import { assert, boolean, constantFrom, property } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { AWKWARD, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';

@@ -54,13 +54,13 @@ test('memory beyond what WebAssembly can address is refused, with what to change
 test('a backend that is cleared is as new: zeros, and programs run', async () => {
   for (const backend of [await createWasmBackend({ threads: 2 }), createReferenceBackend()]) {
     backend.reserve(6);
-    backend.load([attention(1, 1)]).run();
+    backend.load([attention(1, 1)]).submit();
     const whole = { offset: 0, length: memoryLength(backend), dtype: 'f32' } as const;
     await writeMemory(backend, whole, new Float32Array(whole.length).fill(1));
     backend.clear();
     expect((await readMemory(backend, whole)).every((x) => x === 0)).toBe(true);
     await writeMemory(backend, whole, [1, 1, 7]);
-    backend.load([attention(1, 1)]).run();
+    backend.load([attention(1, 1)]).submit();
     expect(await readMemory(backend, { offset: 3, length: 1 })).toEqual(Float32Array.of(7)); // the only value to attend to
     await backend.close();
   }

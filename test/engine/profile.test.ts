@@ -42,14 +42,14 @@ test.each([1, 3])(
     const backend = await createWasmBackend({ threads, profile: true });
     backend.reserve(65_536);
     const loaded = backend.load([gemm(96, 96, 96), add, gemm(96, 96, 96), gemm(40, 96, 96)]);
-    loaded.run();
-    const since = loaded.timings!();
+    loaded.submit();
+    const since = await loaded.timings!();
     const start = performance.now();
-    for (let i = 0; i < 5; i++) loaded.run();
-    loaded.run(1, 2); // a stretch counts too
+    for (let i = 0; i < 5; i++) loaded.submit();
+    loaded.submit(1, 2); // a stretch counts too
     const wall = (performance.now() - start) / 1000;
 
-    const profile = profileOf(loaded.timings!(), { since });
+    const profile = profileOf(await loaded.timings!(), { since });
     const runs = Object.fromEntries(profile.map((kind) => [kind.name, kind.runs]));
     expect(runs).toEqual({ 'gemm 96×96×96 A·Bᵀ': 10, 'gemm 40×96×96 A·Bᵀ': 5, add: 6 });
     const total = profile.reduce((sum, { seconds }) => sum + seconds, 0);
@@ -61,7 +61,7 @@ test.each([1, 3])(
       if (threads === 1) expect(waited).toBe(0);
     }
     expect(profile.find(({ name }) => name === 'add')?.bytes).toBe(6 * 12_000);
-    const kernels = profileOf(loaded.timings!(), { kindOf: ({ kernel }) => kernel });
+    const kernels = profileOf(await loaded.timings!(), { kindOf: ({ kernel }) => kernel });
     expect(kernels.find(({ name }) => name === 'gemm')?.runs).toBe(18);
     await backend.close();
   },

@@ -78,5 +78,5 @@ test('a kernel that traps in a worker ends the run with an error, in the main th
     },
   };
   const program = backend.load([add]);
-  expect(() => program.run()).toThrow('a kernel failed in a worker thread');
+  expect(() => program.submit()).toThrow('a kernel failed in a worker thread');
 });

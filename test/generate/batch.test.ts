@@ -3,7 +3,7 @@ import { Batch } from '../../src/generate/batch.ts';
 import { MAX_TEXTS, textsAtOnce, type Decoder } from '../../src/generate/decoder.ts';
 import { generate, type GenerateOptions } from '../../src/generate/generate.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
 import { tinyConfig, tinyDecoder } from './tiny-model.ts';

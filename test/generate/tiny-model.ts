@@ -1,5 +1,5 @@
 /** A tiny model that the tests of this folder share: random, and sure enough of itself that texts differ. */
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { initialise } from '../../src/model/initialise.ts';

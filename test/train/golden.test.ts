@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch } from '../../src/data/batches.ts';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { plan } from '../../src/autodiff/plan.ts';

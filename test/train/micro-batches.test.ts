@@ -1,7 +1,7 @@
 /** The loss of a step is the mean over its counted targets, and its gradient an ordered sum over its micro-batches. */
 import { describe, expect, test } from 'vitest';
 import { stepOf, type Batch, type StepData } from '../../src/data/batches.ts';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { stepOf, type Batch } from '../../src/data/batches.ts';
-import type { Backend } from '../../src/engine/instruction.ts';
+import type { Backend } from '../../src/engine/device.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';

@@ -1,4 +1,5 @@
-import type { Backend, Buffer, Instruction, Loaded } from '../instruction.ts';
+import type { Backend, Numbers } from '../device.ts';
+import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
 import { attention, attentionBackward, attentionCached } from './attention.ts';
@@ -42,12 +43,13 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
 };
 
 /**
- * The reference backend: one thread, plain TypeScript. In float64 it is the oracle of the gradient checks; in float32 it
- * is what the SIMD kernels are compared with, and the fallback where WebAssembly SIMD does not run.
+ * The reference: one thread, plain TypeScript. In float64 it is the oracle of the gradient checks; in float32 it is what the
+ * SIMD kernels are compared with, and the fallback where WebAssembly SIMD does not run.
  */
 export function createReferenceBackend(precision: 'float32' | 'float64' = 'float32'): Backend {
   let floats: Floats = precision === 'float64' ? new Float64Array(0) : new Float32Array(0);
   let ints = precision === 'float64' ? new Int32Array(0) : new Int32Array(floats.buffer);
+  const memoryOf = (numbers: Numbers): Floats | Int32Array => (numbers instanceof Int32Array ? ints : floats);
   return {
     name: `reference ${precision}`,
     threads: 1,
@@ -58,13 +60,16 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
     get ints() {
       return ints;
     },
+    get size() {
+      return floats.length;
+    },
     reserve(elements) {
       if (elements <= floats.length) return;
       checkMachineMemory(floats.BYTES_PER_ELEMENT * elements);
       if (precision === 'float64') {
         const [oldFloats, oldInts] = [floats, ints];
         floats = new Float64Array(elements);
-        ints = new Int32Array(elements); // a second address space of the same length
+        ints = new Int32Array(elements); // an address space of its own, so that offsets mean the same as in float32
         floats.set(oldFloats);
         ints.set(oldInts);
       } else {
@@ -74,13 +79,22 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
         ints = new Int32Array(floats.buffer);
       }
     },
-    load(program): Loaded {
-      return {
-        run(from = 0, to = program.length) {
-          for (let i = from; i < to; i++) execute(program[i], floats, ints);
-        },
-      };
+    write: (offset, numbers) => memoryOf(numbers).set(numbers, offset),
+    fill(offset, length, value) {
+      floats.fill(value, offset, offset + length);
+      if (precision === 'float64' && value === 0) ints.fill(0, offset, offset + length);
     },
+    copy: (from, to, length) => void floats.copyWithin(to, from, from + length),
+    read(offset, into) {
+      into.set(memoryOf(into).subarray(offset, offset + into.length));
+      return Promise.resolve(into);
+    },
+    load: (program) => ({
+      submit(from = 0, to = program.length) {
+        for (let i = from; i < to; i++) execute(program[i], floats, ints);
+      },
+    }),
+    finish: () => Promise.resolve(),
     clear() {
       floats.fill(0);
       ints.fill(0);

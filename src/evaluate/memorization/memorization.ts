@@ -1,6 +1,6 @@
 /** How much of what a model writes stands verbatim in its training text, beside what of a text that it has not seen does. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
-import type { Backend } from '../../engine/instruction.ts';
+import type { Backend } from '../../engine/device.ts';
 import { Batch } from '../../generate/batch.ts';
 import { Decoder, textsAtOnce } from '../../generate/decoder.ts';
 import { startOfText } from '../../generate/prompt.ts';

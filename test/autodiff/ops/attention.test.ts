@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { channels, splitChannels } from '../../../src/autodiff/graph.ts';
 import { cachedAttention } from '../../../src/autodiff/ops/attention.ts';
-import type { Backend } from '../../../src/engine/instruction.ts';
+import type { Backend } from '../../../src/engine/device.ts';
 import { Layout } from '../../../src/engine/memory.ts';
 import { backends } from '../../fixtures/backends.ts';
 import { golden, relativeError } from '../../fixtures/golden.ts';

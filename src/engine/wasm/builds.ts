@@ -1,0 +1,50 @@
+/** The builds of the kernels, and which of them this machine and its Node can run fast. */
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { MAX_PAGES } from '../address-space.ts';
+
+/** Fastest first. scripts/micro-kernels.js says how they differ. */
+export const variants = ['revectorize', 'relaxed', 'simd'] as const;
+export type Variant = (typeof variants)[number];
+
+/** Why a faster build was passed over: for `gpt doctor` and --verbose. */
+export interface Rejection {
+  readonly variant: Variant;
+  readonly reason: string;
+}
+
+/** What an instance of a build exports: src/kernels/main.ts. */
+export interface Kernels {
+  run(from: number, to: number, threads: number, times: number, stride: number): void;
+  lateness(): number;
+  hasFailed(): number;
+  stop(): void;
+  fusesMultiplyAdd(a: number, c: number): number;
+}
+
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+export const readModule = (variant: Variant): WebAssembly.Module =>
+  new WebAssembly.Module(readFileSync(new URL(`../../../dist/kernels/${variant}.wasm`, import.meta.url)));
+
+export const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels =>
+  new WebAssembly.Instance(module, { env: { memory }, host: { now: () => performance.now() } })
+    .exports as unknown as Kernels;
+
+/** Sets a V8 switch for modules compiled from now on. Before Node 24 it makes them slower. */
+export function enableRevectorization(): void {
+  if (nodeMajor >= 24) setFlagsFromString('--experimental-wasm-revectorize');
+}
+
+/**
+ * Why V8 cannot combine pairs of 128-bit operations into 256-bit ones here; undefined if it can. The build made for it would
+ * run all the same, but with more values than registers.
+ */
+export function whyNoWideVectors(): string | undefined {
+  if (process.arch !== 'x64') return `it needs 256-bit vectors, which ${process.arch} does not have`;
+  if (nodeMajor < 24) return `it needs Node 24 or newer; this is ${process.versions.node}`;
+  const memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES, shared: true });
+  const kernels = instantiate(readModule('relaxed'), memory);
+  if (!kernels.fusesMultiplyAdd(1 + 2 ** -12, -1 - 2 ** -11)) return 'it needs a processor with AVX2 and FMA';
+  return undefined;
+}

@@ -1,0 +1,150 @@
+import type { Worker } from 'node:worker_threads';
+import { engineStart, MAX_PAGES, PAGE, programsStart } from '../address-space.ts';
+import type { Backend, Loaded, Numbers } from '../device.ts';
+import type { Instruction } from '../instruction.ts';
+import { startWorkers, type StartedWorkers, type WorkerSource } from '../workers.ts';
+import { instantiate, readModule, type Kernels, type Rejection, type Variant } from './builds.ts';
+import { encode } from './encode.ts';
+import { DeviceMemory } from './memory.ts';
+import { loadedProgram, placeProgram } from './program.ts';
+import { Runner } from './runner.ts';
+
+export interface WasmDeviceOptions {
+  /** How many of the threads take part in the next run of a program; default: as ActiveThreads finds fastest. */
+  readonly activeThreads?: () => number;
+  /** Where worker threads come from. */
+  readonly workers?: WorkerSource;
+  /** Measure the time of each instruction, see Loaded.timings; costs well under a microsecond an instruction. */
+  readonly profile?: boolean;
+}
+
+/** What `WasmDevice.start` is asked for. */
+interface Wanted {
+  readonly variant: Variant;
+  readonly rejected: readonly Rejection[];
+  /** The main thread included. */
+  readonly threads: number;
+}
+
+const done = Promise.resolve();
+
+/** One build of the kernels on one shared memory. Every command is done when its call returns. */
+export class WasmDevice implements Backend {
+  readonly variant: Variant;
+  readonly threads: number;
+  readonly shortfall: string | undefined;
+  /** Faster builds that do not work here. */
+  readonly rejected: readonly Rejection[];
+  readonly #kernels: Kernels;
+  readonly #wasm: WebAssembly.Memory;
+  readonly #workers: readonly Worker[];
+  readonly #memory: DeviceMemory;
+  readonly #runner: Runner;
+  readonly #profile: boolean;
+  /** In bytes: where programs start, where the next one goes, where the device's memory starts. */
+  readonly #programs: number;
+  #programEnd: number;
+  readonly #base: number;
+
+  private constructor(
+    { variant, rejected, threads }: Wanted,
+    wasm: { readonly kernels: Kernels; readonly memory: WebAssembly.Memory },
+    { workers, shortfall }: StartedWorkers,
+    { activeThreads, profile = false }: WasmDeviceOptions,
+  ) {
+    this.variant = variant;
+    this.rejected = rejected;
+    this.threads = workers.length + 1;
+    this.shortfall = shortfall;
+    this.#kernels = wasm.kernels;
+    this.#wasm = wasm.memory;
+    this.#workers = workers;
+    this.#programs = this.#programEnd = programsStart(threads);
+    this.#base = engineStart(threads);
+    this.#memory = new DeviceMemory(wasm.memory, this.#base);
+    this.#runner = new Runner(wasm.kernels, wasm.memory, this.threads, activeThreads);
+    this.#profile = profile;
+  }
+
+  /** Compiles a build and starts its threads, or as many of them as the system allows. */
+  static async start(wanted: Wanted, options: WasmDeviceOptions): Promise<WasmDevice> {
+    const module = readModule(wanted.variant);
+    const initial = engineStart(wanted.threads) / PAGE;
+    const memory = new WebAssembly.Memory({ initial, maximum: MAX_PAGES, shared: true });
+    const kernels = instantiate(module, memory);
+    const started = await startWorkers({ module, memory }, wanted.threads - 1, options.workers);
+    return new WasmDevice(wanted, { kernels, memory }, started, options);
+  }
+
+  get name(): string {
+    return `wasm ${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}`;
+  }
+
+  get activeThreads(): number {
+    return this.#runner.active.settled;
+  }
+
+  get floats(): Float32Array {
+    return this.#memory.floats;
+  }
+
+  get ints(): Int32Array {
+    return this.#memory.ints;
+  }
+
+  get size(): number {
+    return this.#memory.size;
+  }
+
+  reserve(elements: number): void {
+    this.#memory.reserve(elements);
+  }
+
+  write(offset: number, numbers: Numbers): void {
+    this.#memory.write(offset, numbers);
+  }
+
+  fill(offset: number, length: number, value: number): void {
+    this.#memory.fill(offset, length, value);
+  }
+
+  copy(from: number, to: number, length: number): void {
+    this.#memory.copy(from, to, length);
+  }
+
+  read<T extends Numbers>(offset: number, into: T): Promise<T> {
+    this.#memory.read(offset, into);
+    return Promise.resolve(into);
+  }
+
+  load(program: readonly Instruction[]): Loaded {
+    const encoded = encode(program, this.#base);
+    const place = placeProgram(encoded, {
+      start: this.#programEnd,
+      threads: this.threads,
+      profile: this.#profile,
+    });
+    if (place.end > this.#base) throw new Error('the programs do not fit their memory');
+    new Int32Array(this.#wasm.buffer, place.start).set(encoded.words);
+    this.#programEnd = Math.ceil(place.end / 4) * 4;
+    return loadedProgram(program, encoded.starts, place, {
+      runner: this.#runner,
+      memory: this.#wasm,
+      threads: this.threads,
+    });
+  }
+
+  finish(): Promise<void> {
+    return done;
+  }
+
+  clear(): void {
+    this.#programEnd = this.#programs;
+    this.#memory.fill(0, this.size, 0);
+  }
+
+  async close(): Promise<void> {
+    this.#kernels.stop();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}

@@ -1,0 +1,76 @@
+import { formatMemory } from '../../machine-memory.ts';
+import { MAX_PAGES, PAGE } from '../address-space.ts';
+import type { Numbers } from '../device.ts';
+import { checkMachineMemory, EngineMemoryError } from '../memory.ts';
+
+/**
+ * The device's memory: the part of a WebAssembly memory from byte `base` on, in elements of 4 bytes. Views of it stay in this
+ * class, because growing the memory replaces them.
+ */
+export class DeviceMemory {
+  readonly #memory: WebAssembly.Memory;
+  readonly #base: number;
+  #floats: Float32Array;
+  #ints: Int32Array;
+
+  constructor(memory: WebAssembly.Memory, base: number) {
+    this.#memory = memory;
+    this.#base = base;
+    this.#floats = new Float32Array(memory.buffer, base);
+    this.#ints = new Int32Array(memory.buffer, base);
+  }
+
+  get floats(): Float32Array {
+    return this.#floats;
+  }
+
+  get ints(): Int32Array {
+    return this.#ints;
+  }
+
+  /** In elements. */
+  get size(): number {
+    return this.#floats.length;
+  }
+
+  /** See Device.reserve. */
+  reserve(elements: number): void {
+    const bytes = this.#base + 4 * elements;
+    const { buffer } = this.#memory;
+    if (bytes <= buffer.byteLength) return;
+    const pages = Math.ceil(bytes / PAGE);
+    if (pages > MAX_PAGES)
+      throw new EngineMemoryError(
+        `this needs ${formatMemory(4 * elements)} of memory; the engine can address ${formatMemory(MAX_PAGES * PAGE - this.#base)}`,
+        { hint: 'use a smaller model' },
+      );
+    checkMachineMemory(4 * elements);
+    try {
+      this.#memory.grow(pages - buffer.byteLength / PAGE);
+    } catch (cause) {
+      throw new EngineMemoryError(`the system has no ${formatMemory(4 * elements)} of memory for this`, {
+        hint: 'close other programs or use a smaller model',
+        cause,
+      });
+    }
+    this.#floats = new Float32Array(this.#memory.buffer, this.#base);
+    this.#ints = new Int32Array(this.#memory.buffer, this.#base);
+  }
+
+  write(offset: number, numbers: Numbers): void {
+    (numbers instanceof Int32Array ? this.#ints : this.#floats).set(numbers, offset);
+  }
+
+  fill(offset: number, length: number, value: number): void {
+    this.#floats.fill(value, offset, offset + length);
+  }
+
+  copy(from: number, to: number, length: number): void {
+    this.#floats.copyWithin(to, from, from + length);
+  }
+
+  read(offset: number, into: Numbers): void {
+    const source = into instanceof Int32Array ? this.#ints : this.#floats;
+    into.set(source.subarray(offset, offset + into.length));
+  }
+}

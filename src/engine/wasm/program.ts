@@ -1,0 +1,85 @@
+import { Pace } from '../active-threads.ts';
+import type { Loaded, Timing } from '../device.ts';
+import type { Instruction } from '../instruction.ts';
+import type { EncodedProgram } from './encode.ts';
+import type { Runner } from './runner.ts';
+
+/** Per instruction and thread, three float64: milliseconds in all, milliseconds of waiting, runs (src/kernels/main.ts). */
+const TIME_BYTES = 24;
+
+/** Where a program is in WebAssembly memory, in bytes. */
+export interface ProgramPlace {
+  readonly start: number;
+  /** Where its timings are; 0 if it is not profiled. */
+  readonly times: number;
+  readonly end: number;
+}
+
+/** Lays out a program's words from `start` on, and its timings behind them. */
+export function placeProgram(
+  { words, starts }: EncodedProgram,
+  { start, threads, profile }: { start: number; threads: number; profile: boolean },
+): ProgramPlace {
+  const instructions = starts.length - 1;
+  const wordsEnd = start + 4 * words.length;
+  if (!profile) return { start, times: 0, end: wordsEnd };
+  const times = Math.ceil(wordsEnd / 8) * 8;
+  return { start, times, end: times + TIME_BYTES * instructions * threads };
+}
+
+/** A program whose words have been written to their place. */
+export function loadedProgram(
+  program: readonly Instruction[],
+  starts: readonly number[],
+  { start, times }: ProgramPlace,
+  { runner, memory, threads }: { runner: Runner; memory: WebAssembly.Memory; threads: number },
+): Loaded {
+  const stride = TIME_BYTES * program.length;
+  const paces = new Paces(program.length);
+  const submit: Loaded['submit'] = (from = 0, to = program.length) =>
+    runner.run(start + 4 * starts[from], start + 4 * starts[to], {
+      times: times === 0 ? 0 : times + TIME_BYTES * from,
+      stride,
+      pace: paces.of(from, to),
+    });
+  if (times === 0) return { submit };
+  return { submit, timings: () => Promise.resolve(readTimings(memory, program, times, threads)) };
+}
+
+/** The recent speed of a program as a whole, and of each range of its instructions that has been run alone. */
+class Paces {
+  readonly #length: number;
+  readonly #whole = new Pace();
+  readonly #ranges = new Map<number, Pace>();
+
+  constructor(length: number) {
+    this.#length = length;
+  }
+
+  of(from: number, to: number): Pace {
+    if (from === 0 && to === this.#length) return this.#whole;
+    const key = from * (this.#length + 1) + to;
+    let pace = this.#ranges.get(key);
+    if (pace === undefined) this.#ranges.set(key, (pace = new Pace()));
+    return pace;
+  }
+}
+
+function readTimings(
+  memory: WebAssembly.Memory,
+  program: readonly Instruction[],
+  at: number,
+  threads: number,
+): Timing[] {
+  const times = new Float64Array(memory.buffer, at, 3 * program.length * threads);
+  return program.map((instruction, i) => {
+    let waited = 0;
+    for (let thread = 0; thread < threads; thread++) waited += times[3 * (thread * program.length + i) + 1];
+    return {
+      instruction,
+      runs: times[3 * i + 2],
+      seconds: times[3 * i] / 1000,
+      waited: waited / threads / 1000,
+    };
+  });
+}
