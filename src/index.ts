@@ -15,11 +15,7 @@ export { load, type LoadOptions, type Model } from './library/model.ts';
 export { sample, type SampleOptions } from './library/sample.ts';
 export { presets, type ModelConfig, type PresetName } from './model/config.ts';
 export { encode, type Tokenizer } from './tokenizer/tokenizer.ts';
-export type { TrainEvent } from './train/loop.ts';
+export type { TrainEvent } from './train/events.ts';
 export type { TrainModelOptions as TrainOptions } from './train/settings.ts';
-export {
-  trainModel as train,
-  type TrainHandlers,
-  type TrainPlan,
-  type TrainResult,
-} from './train/train-model.ts';
+export { trainModel as train, type TrainResult } from './train/train-model.ts';
+export type { TrainHandlers, TrainPlan } from './train/train-handlers.ts';

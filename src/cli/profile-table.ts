@@ -1,6 +1,6 @@
 /** Where the time of training went, as `train --profile` shows it. */
 import type { KernelProfile } from '../engine/profile.ts';
-import type { TrainProfile } from '../train/train-model.ts';
+import type { TrainProfile } from '../train/session/step-profile.ts';
 import { formatColumns, formatPercent, formatRate } from '../format.ts';
 
 export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainProfile): string {

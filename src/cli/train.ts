@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
-import type { TrainEvent } from '../train/loop.ts';
-import { trainModel, type TrainPlan, type TrainResult } from '../train/train-model.ts';
+import type { TrainEvent } from '../train/events.ts';
+import { trainModel, type TrainResult } from '../train/train-model.ts';
+import type { TrainPlan } from '../train/train-handlers.ts';
 import { startActivity } from './activity.ts';
 import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
@@ -96,10 +97,9 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
         printPlan(made);
         view.start(made);
       },
-      refitted: view.refitted,
-      event: (event) => {
+      event: (event, settings) => {
         if (event.type === 'evaluation') lastEvaluation = event;
-        view.event(event);
+        view.event(event, settings);
         tellTrouble(event);
         const warning = watch?.(event);
         if (warning !== undefined) warn(warning);

@@ -6,8 +6,9 @@ import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import type { Batch } from '../data/batches.ts';
 import type { Poll } from '../polling.ts';
 import { freshHealth } from './divergence.ts';
-import { meanLoss, type Progress } from './loop.ts';
+import { meanLoss } from './mean-loss.ts';
 import { optionTable } from './options.ts';
+import type { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 import { storedValue } from './stored-options.ts';
 import type { Trainer } from './trainer.ts';
@@ -51,9 +52,9 @@ export function forgetOldText(progress: Progress, change: TextChange, bestLoss: 
 /** The best model so far, as a run keeps it. */
 interface BestModel {
   /** Overwrites the trainer's parameters with it. */
-  readonly loadBest: () => void;
+  load(): void;
   /** Saves the trainer's parameters as the best model, with this loss on the new validation sample. */
-  readonly relabelBest: (step: number, estimatedLoss: number) => void;
+  saveEstimated(step: number, loss: number): void;
 }
 
 /**
@@ -73,9 +74,9 @@ export async function remeasureBest(
   }: { readonly best: BestModel; readonly validationSample: Iterable<Batch>; readonly poll: Poll },
 ): Promise<Progress | undefined> {
   if (progress.bestStep === 0) return forgetOldText(progress, change, Infinity);
-  best.loadBest();
+  best.load();
   const loss = await meanLoss(trainer, validationSample, poll);
   if (loss === undefined) return undefined;
-  best.relabelBest(progress.bestStep, loss);
+  best.saveEstimated(progress.bestStep, loss);
   return forgetOldText(progress, change, loss);
 }

@@ -7,10 +7,11 @@ import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { allParts, SIGNAL_POLL_SECONDS } from '../../src/polling.ts';
 import { afterSkip, afterStep, faultOf, freshHealth, type Health } from '../../src/train/divergence.ts';
-import type { TrainEvent } from '../../src/train/loop.ts';
+import type { TrainEvent } from '../../src/train/events.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
-import { trainModel, type TrainHandlers } from '../../src/train/train-model.ts';
+import { trainModel } from '../../src/train/train-model.ts';
+import type { TrainHandlers } from '../../src/train/train-handlers.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 
@@ -145,7 +146,7 @@ describe('training', () => {
   test('returns to the last good checkpoint when the parameters are broken, with half the learning rate', async () => {
     const { steps, rollbacks, folder, result } = await trainWith('broken', breakOnce);
     expect(rollbacks).toMatchObject([
-      { from: 28, to: 20, why: { fault: 'loss not finite', tensor: 'wte.weight is not finite' } },
+      { from: 28, to: 20, cause: { fault: 'loss not finite', tensor: 'wte.weight is not finite' } },
     ]);
     const order = steps.map(({ step }) => step);
     expect(order).toEqual([...range(1, 28), ...range(21, 40)]);
@@ -166,7 +167,7 @@ describe('training', () => {
       if (step === 3 && health.rollbacks === 0) trainer.parameters()[1].data.fill(Infinity);
       return found;
     });
-    expect(rollbacks).toMatchObject([{ from: 9, to: 0, why: { tensor: 'wpe.weight is not finite' } }]);
+    expect(rollbacks).toMatchObject([{ from: 9, to: 0, cause: { tensor: 'wpe.weight is not finite' } }]);
     expect(steps[9]).toMatchObject({ step: 1, loss: steps[0].loss });
   });
 
@@ -175,7 +176,7 @@ describe('training', () => {
       if (step === 17 && health.rollbacks === 0) trainer.parameters()[0].data[0] = NaN; // evaluated at 20
       return found;
     });
-    expect(rollbacks).toMatchObject([{ from: 20, to: 10, why: { fault: 'evaluation not finite' } }]);
+    expect(rollbacks).toMatchObject([{ from: 20, to: 10, cause: { fault: 'evaluation not finite' } }]);
   });
 
   test('gives up after three returns, keeps what was good, and says what was wrong first', async () => {

@@ -6,9 +6,11 @@ import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { allParts } from '../../src/polling.ts';
-import { freshProgress, train, type LoopOptions, type TrainEvent } from '../../src/train/loop.ts';
+import { train } from '../../src/train/loop.ts';
+import type { TrainEvent } from '../../src/train/events.ts';
 import type { OptimizerName } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
+import { resolveOptions } from '../../src/train/settings.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
@@ -125,21 +127,15 @@ describe('the loss of a step is the mean over its counted targets', () => {
     const backend = await createWasmBackend({ threads: 1 });
     const trainer = trainerOn(backend, {});
     const isEmpty = (step: number): boolean => step >= 2 && step < 9;
-    const options: LoopOptions = {
+    const settings = resolveOptions({
+      corpus: [],
       maxIters: 12,
       evalInterval: 0,
-      patience: 0,
-      saveEvery: {},
-      learningRate: 1e-2,
-      minLearningRate: 1e-2,
-      warmupIters: 0,
-      decayIters: 12,
-      decayStart: 12,
-      rewarmStart: 0,
-      rewarmIters: 0,
-      rewarmFrom: 0,
+      saveEvery: 0,
       schedule: 'constant',
-    };
+      learningRate: 1e-2,
+      warmupIters: 0,
+    });
     const events: TrainEvent[] = [];
     const data = {
       stepData: (step: number): StepData => stepOf([microBatches[isEmpty(step) ? 1 : 0]]),
@@ -147,8 +143,9 @@ describe('the loss of a step is the mean over its counted targets', () => {
       validationSample: () => microBatches,
       wholeValidation: undefined,
     };
-    const end = await train(trainer, data, options, (event) => void events.push(event), {}, freshProgress);
-    expect(end).toBe('finished');
+    const sinks = [(event: TrainEvent) => void events.push(event)];
+    const { reason } = await train({ trainer, data, sinks }, settings);
+    expect(reason).toBe('finished');
     const steps = events.filter((event) => event.type === 'step');
     expect(steps.map(({ skipped }) => skipped)).toEqual(
       steps.map((_, step) => (isEmpty(step) ? 'no counted target' : undefined)),
@@ -156,7 +153,7 @@ describe('the loss of a step is the mean over its counted targets', () => {
     expect(events.at(-1)).toMatchObject({ progress: { step: 12, updates: 5, health: { skipped: 0 } } });
     for (const { data: numbers } of state(trainer)) expect(numbers.every(Number.isFinite)).toBe(true);
     await expect(
-      train(trainer, { ...data, validationSample: () => [microBatches[1]] }, options, () => {}),
+      train({ trainer, data: { ...data, validationSample: () => [microBatches[1]] }, sinks: [] }, settings),
     ).rejects.toThrow('there is nothing to evaluate on: every target of the split is masked');
     await backend.close();
   });

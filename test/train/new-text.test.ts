@@ -7,10 +7,12 @@ import { readTrainerState, type TrainerState } from '../../src/checkpoint/traine
 import type { Batch } from '../../src/data/batches.ts';
 import { readRun, summariseRun } from '../../src/inspect/run-record.ts';
 import { freshHealth } from '../../src/train/divergence.ts';
-import { freshProgress, type TrainEvent } from '../../src/train/loop.ts';
+import { freshProgress } from '../../src/train/progress.ts';
+import type { TrainEvent } from '../../src/train/events.ts';
 import { forgetOldText, remeasureBest } from '../../src/train/new-text.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
-import { trainModel, type TrainHandlers, type TrainPlan } from '../../src/train/train-model.ts';
+import { trainModel } from '../../src/train/train-model.ts';
+import type { TrainHandlers, TrainPlan } from '../../src/train/train-handlers.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 
@@ -79,9 +81,9 @@ async function resume(
       plan: (made) => {
         plan = made;
       },
-      event: (event) => {
+      event: (event, settings) => {
         events.push(event);
-        handlers.event?.(event);
+        handlers.event?.(event, settings);
       },
     },
   );
@@ -191,7 +193,7 @@ test('an interrupted measurement of the best model saves nothing', async () => {
     { ...freshProgress, step: 9, bestStep: 5, bestLoss: 1 },
     'text',
     {
-      best: { loadBest: () => {}, relabelBest: (step) => saved.push(step) },
+      best: { load: () => {}, saveEstimated: (step) => saved.push(step) },
       validationSample: [{} as Batch],
       poll: () => Promise.resolve(true),
     },

@@ -9,7 +9,8 @@ import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode } from '../../src/tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
 import { recordedSchedule } from '../../src/train/stored-options.ts';
-import { trainModel, type TrainHandlers, type TrainResult } from '../../src/train/train-model.ts';
+import { trainModel, type TrainResult } from '../../src/train/train-model.ts';
+import type { TrainHandlers } from '../../src/train/train-handlers.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'resume-'));

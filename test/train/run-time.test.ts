@@ -3,7 +3,7 @@ import { extendRun } from '../../src/train/extension.ts';
 import { refit, secondsFor, stepsWithin, type Costs } from '../../src/train/run-time.ts';
 import { learningRateAt } from '../../src/train/schedule.ts';
 import { scheduleOptions, resolveOptions, type Settings } from '../../src/train/settings.ts';
-import { TimeKeeper } from '../../src/train/time-keeper.ts';
+import { TimeBudget } from '../../src/train/session/time-budget.ts';
 
 const costs: Costs = { step: 0.1, evaluation: 2, checkpoint: 1, last: 5 };
 
@@ -45,13 +45,13 @@ function simulate(start: Settings, from: number, seconds: number, real: Real, ex
   const costsNow = (): Costs => (typeof real === 'function' ? real(now) : real);
   const { evaluation, last } = costsNow();
   const wholePerSample = evaluation === 0 ? 0 : last / (evaluation / 2);
-  const keeper = new TimeKeeper({ asked: 0, seconds, expected, wholePerSample, now: () => 1000 * now });
+  const budget = new TimeBudget({ asked: 0, seconds, expected, wholePerSample, now: () => 1000 * now });
   const event = (name: 'step' | 'evaluation' | 'checkpoint', before: number, after = 0): void => {
     now += before;
-    keeper.started(name);
-    if (name !== 'checkpoint') settings = keeper.refitted(settings, step) ?? settings;
+    budget.eventReached(name);
+    if (name !== 'checkpoint') settings = budget.refitted(settings, step) ?? settings;
     now += after;
-    keeper.handled(name);
+    budget.eventHandled(name);
   };
   const evaluate = (): void => {
     const half = costsNow().evaluation / 2;

@@ -1,6 +1,7 @@
 /** What is said after the last step. */
-import type { TrainEvent } from '../../train/loop.ts';
-import type { TrainPlan, TrainResult } from '../../train/train-model.ts';
+import type { TrainEvent } from '../../train/events.ts';
+import type { TrainPlan } from '../../train/train-handlers.ts';
+import type { TrainResult } from '../../train/train-model.ts';
 import { formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import { commandName } from '../command-name.ts';

@@ -55,7 +55,8 @@ export function createLiveView(): TrainView {
       shown = { ...shown, step: plan.startStep, maxIters: plan.settings.maxIters };
       block = startLiveBlock((columns, rows) => renderFrame(run(), columns, rows, stderrColors));
     },
-    event(event) {
+    event(event, { maxIters }) {
+      shown = { ...shown, maxIters };
       if (event.type === 'step') {
         pace?.mark(event.step);
         shown = { ...shown, step: event.step, loss: event.loss };
@@ -75,9 +76,6 @@ export function createLiveView(): TrainView {
         pending = [];
         shown = { ...shown, step: event.to, validationLosses: shown.validationLosses.filter(before) };
       }
-    },
-    refitted(maxIters) {
-      shown = { ...shown, maxIters };
     },
     evaluated(done) {
       shown = { ...shown, evaluated: done };

@@ -10,7 +10,6 @@ const WIDTH = 95;
 
 export function createLogView(): TrainView {
   let pace: Pace | undefined;
-  let maxIters = 1;
   let uniformLoss = 0;
   let printed = 0;
   let hasSaidEvaluation = false;
@@ -25,11 +24,10 @@ export function createLogView(): TrainView {
   return {
     start(plan) {
       pace = startPace(plan.startStep, plan.tokensPerStep);
-      ({ maxIters } = plan.settings);
       ({ uniformLoss } = plan);
       printed = performance.now();
     },
-    event(event) {
+    event(event, { maxIters }) {
       if (event.type === 'step') {
         pace!.mark(event.step);
         if (event.step === 1)
@@ -49,9 +47,6 @@ export function createLogView(): TrainView {
           `${stderrColors.bold(`step ${formatNumber(event.step)}`)}  train ${event.trainLoss.toFixed(4)}  val ${event.validationLoss.toFixed(4)}${mark}`,
         );
       }
-    },
-    refitted(steps) {
-      maxIters = steps;
     },
     evaluated(done) {
       if (done >= 1 && !hasSaidEvaluation) return;

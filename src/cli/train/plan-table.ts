@@ -1,6 +1,6 @@
 /** The notices before the first step: what will be trained on what, and warnings. */
 import type { TextChange } from '../../train/new-text.ts';
-import type { TrainPlan } from '../../train/train-model.ts';
+import type { TrainPlan } from '../../train/train-handlers.ts';
 import { formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { warnOfReplacements } from '../decoding-options.ts';

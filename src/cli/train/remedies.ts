@@ -1,5 +1,5 @@
 /** Remedies for problems of a run; none of them suggests a flag that this run would refuse. */
-import type { TrainPlan } from '../../train/train-model.ts';
+import type { TrainPlan } from '../../train/train-handlers.ts';
 import { FINE_TUNING } from '../../train/options.ts';
 import { recipes } from '../../train/recipe.ts';
 

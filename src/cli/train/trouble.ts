@@ -1,7 +1,7 @@
 /** Warnings about incidents that training survives: skipped steps, rollbacks, checkpoints that could not be written. */
 import { MOST_ROLLBACKS } from '../../train/divergence.ts';
-import type { TrainEvent } from '../../train/loop.ts';
-import type { SaveFailure } from '../../train/saving.ts';
+import type { TrainEvent } from '../../train/events.ts';
+import type { SaveFailure } from '../../train/session/checkpoint-writer.ts';
 import { describeSystemError } from '../errors.ts';
 import { formatNumber } from '../../format.ts';
 import { printable, warn } from '../terminal.ts';
@@ -15,7 +15,7 @@ export function tellTrouble(event: TrainEvent): void {
     const { rollbacks, learningRateFactor } = event.progress.health;
     const to = event.to === 0 ? 'starting again' : `resuming from step ${formatNumber(event.to)}`;
     warn(
-      `diverged at step ${formatNumber(event.from)}: ${event.why.fault}; ${printable(event.why.tensor)}.\n` +
+      `diverged at step ${formatNumber(event.from)}: ${event.cause.fault}; ${printable(event.cause.tensor)}.\n` +
         `  ${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
     );
   }

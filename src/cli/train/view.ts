@@ -1,12 +1,12 @@
 /** What a run shows while it trains. */
-import type { TrainEvent } from '../../train/loop.ts';
-import type { TrainPlan } from '../../train/train-model.ts';
+import type { Settings } from '../../train/settings.ts';
+import type { TrainEvent } from '../../train/events.ts';
+import type { TrainPlan } from '../../train/train-handlers.ts';
 
 export interface TrainView {
   readonly start: (plan: TrainPlan) => void;
-  readonly event: (event: TrainEvent) => void;
-  /** The run is going to have another length than was said. */
-  readonly refitted: (maxIters: number) => void;
+  /** @param settings at this event: the length of a run that is fitted to a time changes on the way */
+  readonly event: (event: TrainEvent, settings: Pick<Settings, 'maxIters'>) => void;
   /** The whole validation split is being evaluated, after the last step; 0 … 1. */
   readonly evaluated: (done: number) => void;
   readonly sample: (text: string, step: number) => void;

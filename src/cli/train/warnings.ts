@@ -1,6 +1,6 @@
 /** What often goes wrong in training and can be seen: before the first step, and on the way. */
-import type { TrainEvent } from '../../train/loop.ts';
-import type { TrainPlan } from '../../train/train-model.ts';
+import type { TrainEvent } from '../../train/events.ts';
+import type { TrainPlan } from '../../train/train-handlers.ts';
 import {
   againstHighRate,
   againstOverfitting,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { warningsBefore, watchTraining } from '../../../src/cli/train/warnings.ts';
 import type { Flags } from '../../../src/cli/train/remedies.ts';
-import { freshProgress, type TrainEvent } from '../../../src/train/loop.ts';
+import { freshProgress } from '../../../src/train/progress.ts';
+import type { TrainEvent } from '../../../src/train/events.ts';
 
 const plan = {
   parameters: 800_000,
@@ -186,7 +187,7 @@ describe('a learning rate that is too high', () => {
       reason: 'finished',
       progress: freshProgress,
       validationLoss: last,
-      why: undefined,
+      cause: undefined,
     });
     return told === undefined ? undefined : flat(told);
   };

@@ -1,7 +1,7 @@
 /** Keeps a run to the time it was given: measures what its parts cost, and says when and how its length is corrected. */
-import { evaluationBatchSize } from './programs.ts';
-import { refit, refitInterval, timeForTraining, type Costs } from './run-time.ts';
-import type { Settings } from './settings.ts';
+import { evaluationBatchSize } from '../programs.ts';
+import { refit, refitInterval, timeForTraining, type Costs } from '../run-time.ts';
+import type { Settings } from '../settings.ts';
 
 /** The length is corrected at least as often as this share of the time, and near the end of what is left. */
 const REFIT_SHARE = 0.05;
@@ -64,7 +64,7 @@ class RecentMedian {
   }
 }
 
-export interface TimeBudget {
+export interface TimeLimit {
   /** When the run was asked for, in milliseconds of `performance.now()`: its time is counted from there. */
   readonly asked: number;
   /** The time it has. */
@@ -78,8 +78,8 @@ export interface TimeBudget {
 }
 
 /** Measures the parts of a run by its events. */
-export class TimeKeeper {
-  readonly #budget: TimeBudget;
+export class TimeBudget {
+  readonly #limit: TimeLimit;
   readonly #now: () => number;
   /** In seconds. */
   readonly #step = new FadingMean();
@@ -97,37 +97,37 @@ export class TimeKeeper {
   /** The step and time at which the length has last been set. */
   #fitted: { steps: number; at: number };
 
-  constructor(budget: TimeBudget) {
-    this.#budget = budget;
-    const { expected } = budget;
+  constructor(limit: TimeLimit) {
+    this.#limit = limit;
+    const { expected } = limit;
     this.#checkpoint = new RecentMedian(expected.checkpoint);
     this.#evaluation = new RecentMedian(expected.evaluation / expected.step);
     this.#last = new RecentMedian(expected.last / expected.step);
-    this.#now = budget.now ?? (() => performance.now());
+    this.#now = limit.now ?? (() => performance.now());
     this.#marked = this.#now();
     this.#fitted = { steps: 0, at: this.#marked };
   }
 
   /** The loop has come to an event: the time since the last one is a part's. */
-  started(event: string): void {
+  eventReached(event: string): void {
     this.#pending = this.#sinceMark();
     if (event === 'step') this.#steps++;
     if (event === 'evaluation')
-      this.#last.add((this.#budget.wholePerSample * this.#pending) / this.#stepSeconds);
+      this.#last.add((this.#limit.wholePerSample * this.#pending) / this.#stepSeconds);
   }
 
   /** What an event has called for is done, which is part of its cost. */
-  handled(event: string): void {
+  eventHandled(event: string): void {
     const seconds = this.#pending + this.#sinceMark();
     this.#pending = 0;
-    const memory = MEMORY * this.#budget.seconds;
+    const memory = MEMORY * this.#limit.seconds;
     if (event === 'step') this.#step.add(seconds, memory / (memory + seconds));
     if (event === 'evaluation') this.#evaluation.add(seconds / this.#stepSeconds);
     if (event === 'checkpoint') this.#checkpoint.add(seconds);
   }
 
   get #stepSeconds(): number {
-    return this.#step.value ?? this.#budget.expected.step;
+    return this.#step.value ?? this.#limit.expected.step;
   }
 
   #sinceMark(): number {
@@ -138,7 +138,7 @@ export class TimeKeeper {
 
   /** The settings with the length set anew, if it is time for that and it changes. */
   refitted(settings: Settings, step: number): Settings | undefined {
-    const { asked, seconds } = this.#budget;
+    const { asked, seconds } = this.#limit;
     const { steps: before, at } = this.#fitted;
     const now = this.#now();
     const end = asked + 1000 * seconds;

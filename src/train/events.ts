@@ -1,0 +1,73 @@
+/** What a run reports while it trains. */
+import type { Fault } from './divergence.ts';
+import type { Progress, Skipped } from './progress.ts';
+import type { Settings } from './settings.ts';
+
+export type TrainEvent =
+  | {
+      readonly type: 'step';
+      /** Steps done, this one included. */
+      readonly step: number;
+      /** Mean loss of the counted targets in nats, before the update; NaN if the step has none. */
+      readonly loss: number;
+      /** Global norm of the gradient, before clipping. */
+      readonly gradNorm: number;
+      readonly learningRate: number;
+      /** Why the parameters were left as they are; undefined if they were updated. */
+      readonly skipped: Skipped | undefined;
+      /** Wall time of the step. */
+      readonly seconds: number;
+    }
+  | {
+      readonly type: 'evaluation';
+      readonly step: number;
+      /** Estimates in nats per token: means over a sample of each split. */
+      readonly trainLoss: number;
+      readonly validationLoss: number;
+      /** The lowest validation loss so far. */
+      readonly best: boolean;
+      readonly progress: Progress;
+    }
+  | {
+      /** A checkpoint is due. */
+      readonly type: 'checkpoint';
+      readonly progress: Progress;
+    }
+  | {
+      /** Training has returned to the checkpoint of an earlier step. */
+      readonly type: 'rollback';
+      readonly from: number;
+      readonly to: number;
+      readonly cause: DivergenceCause;
+      readonly progress: Progress;
+    }
+  | {
+      readonly type: 'end';
+      readonly reason: EndReason;
+      readonly progress: Progress;
+      /**
+       * Of the best model, which is the one that is kept, over the whole validation split, in nats per token. Undefined if
+       * the end was not reached or there is no such split.
+       */
+      readonly validationLoss: number | undefined;
+      /** Of a run that diverged. */
+      readonly cause: DivergenceCause | undefined;
+    };
+
+export type RunEnd = TrainEvent & { readonly type: 'end' };
+export type EndReason = 'finished' | 'stopped early' | 'interrupted' | 'diverged';
+
+/** What was wrong when training diverged. */
+export interface DivergenceCause {
+  readonly fault: Fault | 'evaluation not finite';
+  /** Which tensor is at fault and what is wrong with it, in words. */
+  readonly tensor: string;
+}
+
+/**
+ * Acts on the events of a run, such as by saving or showing them. Training continues when it has returned or its promise
+ * has resolved.
+ *
+ * @param settings of the run at this event: the length of a run that is fitted to a time changes on the way
+ */
+export type EventSink = (event: TrainEvent, settings: Settings) => void | Promise<void>;

@@ -1,0 +1,38 @@
+import type { Batch } from '../data/batches.ts';
+import { UserError } from '../errors.ts';
+import { unlessStopped, type Poll } from '../polling.ts';
+import type { Trainer } from './trainer.ts';
+
+/**
+ * The mean loss of all counted targets, in nats per token.
+ *
+ * @param evaluated told after each batch how many tokens have been predicted so far
+ * @returns undefined if it was interrupted
+ * @throws UserError if every target is masked, as there is no mean then
+ */
+export async function meanLoss(
+  trainer: Trainer,
+  batches: Iterable<Batch>,
+  poll: Poll,
+  evaluated?: (tokens: number) => void,
+): Promise<number | undefined> {
+  const total = { sum: 0, count: 0 };
+  let seconds: number | undefined;
+  for (const batch of batches) {
+    const start = performance.now();
+    if ((await unlessStopped(trainer.addingLosses(batch, total, seconds), poll)) === undefined)
+      return undefined;
+    seconds = (performance.now() - start) / 1000;
+    evaluated?.(total.count);
+    if (await poll()) return undefined;
+  }
+  if (total.count === 0)
+    throw new UserError(
+      'text-too-short',
+      'there is nothing to evaluate on: every target of the split is masked',
+      {
+        hint: 'use a validation text with targets that count',
+      },
+    );
+  return total.sum / total.count;
+}

@@ -1,0 +1,93 @@
+/** Where a run is, and how steps and evaluations move it. Everything here is a pure function of plain data. */
+import { afterSkip, afterStep, freshHealth, type Fault, type Health } from './divergence.ts';
+import { decayStartOf } from './schedule.ts';
+import { scheduleOptions, type Settings } from './settings.ts';
+
+/** What a checkpoint holds besides the settings and the numbers in memory. */
+export interface Progress {
+  /** Steps done. */
+  readonly step: number;
+  /** Optimizer updates done: steps less those that were skipped. */
+  readonly updates: number;
+  /** The lowest validation loss so far, in nats per token, and its step. Infinity and 0 before the first evaluation. */
+  readonly bestLoss: number;
+  readonly bestStep: number;
+  /** Evaluations since the best one. */
+  readonly worse: number;
+  /** The step that training returns to if it diverges: that of a checkpoint from before anything went wrong, or 0. */
+  readonly goodStep: number;
+  /** The evaluation after `step` was interrupted, or is about to start. */
+  readonly evaluationDue: boolean;
+  readonly health: Health;
+}
+
+export const freshProgress: Progress = {
+  step: 0,
+  updates: 0,
+  bestLoss: Infinity,
+  bestStep: 0,
+  worse: 0,
+  goodStep: 0,
+  evaluationDue: false,
+  health: freshHealth,
+};
+
+/** What a run does next; the last two end it. */
+export type Activity = 'step' | 'evaluation' | 'final evaluation' | 'finished' | 'stopped early';
+
+export function nextActivity({ step, worse, evaluationDue }: Progress, settings: Settings): Activity {
+  const { maxIters, patience } = settings;
+  if (evaluationDue) return 'evaluation';
+  if (step < maxIters) return patience > 0 && worse >= patience ? 'stopped early' : 'step';
+  return isEvaluated(step, settings) ? 'finished' : 'final evaluation';
+}
+
+const isEvaluated = (step: number, { evalInterval }: Settings): boolean =>
+  evalInterval > 0 && step % evalInterval === 0;
+
+/** Why a step left the parameters as they were. */
+export type Skipped = Fault | 'no counted target';
+
+/** @param loss of the step, in nats per token */
+export function afterOptimizerStep(progress: Progress, loss: number, skipped: Skipped | undefined): Progress {
+  const { updates, health } = progress;
+  const step = progress.step + 1;
+  if (skipped === undefined)
+    return { ...progress, step, updates: updates + 1, health: afterStep(health, step, loss) };
+  // A step without counted targets says nothing about the parameters.
+  return { ...progress, step, health: skipped === 'no counted target' ? health : afterSkip(health, loss) };
+}
+
+/** Steps between good checkpoints if the run is not evaluated on the way. */
+const GOOD_INTERVAL = 250;
+
+/** Says whether the step is followed by an evaluation, and whether its checkpoint is one to return to. */
+export function scheduled(progress: Progress, settings: Settings): Progress {
+  const isGood = settings.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0;
+  const marked = isGood ? markGood(progress) : progress;
+  return { ...marked, evaluationDue: isEvaluated(progress.step, settings) };
+}
+
+/** While steps are being skipped, the parameters are those of the last good step, which may be what broke them. */
+const markGood = (progress: Progress): Progress =>
+  progress.health.skipped === 0 ? { ...progress, goodStep: progress.step } : progress;
+
+/** @param losses of an evaluation, in nats per token */
+export function afterEvaluation(
+  progress: Progress,
+  { trainLoss, validationLoss }: { readonly trainLoss: number; readonly validationLoss: number },
+  settings: Settings,
+): Progress {
+  const isFinite = Number.isFinite(trainLoss) && Number.isFinite(validationLoss);
+  const { step, bestLoss } = progress;
+  const judged: Progress =
+    isFinite && validationLoss < bestLoss
+      ? { ...progress, bestLoss: validationLoss, bestStep: step, worse: 0 }
+      : { ...progress, worse: isBeforeNewDecay(step, settings) ? 0 : progress.worse + 1 };
+  const evaluated = { ...judged, evaluationDue: false };
+  return isFinite ? markGood(evaluated) : evaluated;
+}
+
+/** Once the learning rate of an extended run has risen again, the loss stays above that of the decayed model until the new decay. */
+const isBeforeNewDecay = (step: number, settings: Settings): boolean =>
+  settings.rewarmStart > 0 && step <= decayStartOf(scheduleOptions(settings));

@@ -1,0 +1,62 @@
+import { ESTIMATED_LOSS, openModelFolder } from '../../checkpoint/model-folder.ts';
+import type { Run } from '../../checkpoint/run.ts';
+import { isSystemError } from '../../errors.ts';
+import type { NamedTensor } from '../../model/placement.ts';
+import type { Trainer } from '../trainer.ts';
+
+interface UnsavedModel {
+  readonly tensors: readonly NamedTensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * The best model of a run, which its folder holds. A disk may be full for a while: a model that cannot be written is kept
+ * in memory, and the next checkpoint tries again.
+ */
+export class BestModel {
+  readonly #run: Run;
+  readonly #trainer: Trainer;
+  #unsaved: UnsavedModel | undefined;
+
+  constructor(run: Run, trainer: Trainer) {
+    this.#run = run;
+    this.#trainer = trainer;
+  }
+
+  /** Saves the parameters in the trainer. @param metadata of the weights file, besides the step */
+  save(step: number, metadata: Readonly<Record<string, string>>): void {
+    const tensors = this.#trainer.parameters();
+    const whole = { step: String(step), ...metadata };
+    try {
+      this.#run.saveBest(tensors, whole);
+      this.#unsaved = undefined;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      const copies = tensors.map((tensor) => ({ ...tensor, data: tensor.data.slice() }));
+      this.#unsaved = { tensors: copies, metadata: whole };
+    }
+  }
+
+  /**
+   * Saves them with their loss on the validation sample, in nats per token. A best model that was lost is recovered from
+   * the checkpoint of its step, whose weights are the same.
+   */
+  saveEstimated(step: number, loss: number): void {
+    this.save(step, { [ESTIMATED_LOSS]: String(loss) });
+  }
+
+  /** Writes what could not be written before. @throws the system's error if that fails again */
+  retry(): void {
+    if (this.#unsaved === undefined) return;
+    this.#run.saveBest(this.#unsaved.tensors, this.#unsaved.metadata);
+    this.#unsaved = undefined;
+  }
+
+  /** Overwrites the parameters in the trainer. */
+  load(): void {
+    const parameters = this.#trainer.parameters();
+    if (this.#unsaved === undefined) return openModelFolder(this.#run.folder).load(parameters);
+    const saved = new Map(this.#unsaved.tensors.map((tensor) => [tensor.name, tensor.data]));
+    for (const { name, data } of parameters) data.set(saved.get(name)!);
+  }
+}

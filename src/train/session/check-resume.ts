@@ -1,0 +1,44 @@
+import type { ResumedRun } from '../../checkpoint/run.ts';
+import { UsageError, UserError } from '../../errors.ts';
+import type { TextChange } from '../new-text.ts';
+import type { Settings } from '../settings.ts';
+import type { TrainingData } from '../training-data.ts';
+
+/** @throws UsageError if the run is complete, UserError if its text has changed and `force` is not set */
+export function checkResume(
+  { checkpoint: { state }, ended }: ResumedRun,
+  data: TrainingData,
+  settings: Settings,
+  { force, change }: { readonly force: boolean; readonly change: TextChange | undefined },
+): void {
+  if (ended !== undefined && state.step >= settings.maxIters)
+    throw new UsageError('nothing-to-do', `the run has done its ${state.step} steps`, {
+      hint: 'give a larger --max-iters to go on with it',
+    });
+  const { patience } = settings;
+  const { evaluations_without_improvement: worse } = state;
+  if (ended !== undefined && patience > 0 && worse >= patience && !(force && change === 'text'))
+    throw new UsageError('nothing-to-do', `the run has stopped after ${worse} evaluations without progress`, {
+      hint: 'give a larger --patience, or 0, to go on with it',
+    });
+  if (force) return;
+  const hint = 'name the same files, or use --force to go on with these';
+  const { corpus } = data;
+  if (state.corpus_sha256 !== corpus.sha256)
+    throw new UserError(
+      'text-changed',
+      `${corpus.paths.join(', ')} is not the text the run was started with`,
+      {
+        hint:
+          corpus.files.length === 1
+            ? hint
+            : `${hint}; earlier versions read folders in another order, and put no line break between files`,
+      },
+    );
+  if (state.validation_sha256 !== (data.validationSha256 ?? null))
+    throw new UserError(
+      'text-changed',
+      `${settings.valFile ?? 'no --val-file'} is not what the run was validated on before`,
+      { hint },
+    );
+}

@@ -1,0 +1,112 @@
+import { VALIDATION_LOSS, VALIDATION_TOKENS } from '../../checkpoint/model-folder.ts';
+import type { Run } from '../../checkpoint/run.ts';
+import { isSystemError, UserError, type SystemError } from '../../errors.ts';
+import { shellQuoted } from '../../shell-quote.ts';
+import type { EventSink, RunEnd } from '../events.ts';
+import type { Progress } from '../progress.ts';
+import type { Settings } from '../settings.ts';
+import { progressToState } from '../stored-progress.ts';
+import type { Trainer } from '../trainer.ts';
+import type { TrainingData } from '../training-data.ts';
+import type { BestModel } from './best-model.ts';
+
+/** A checkpoint that could not be written. Training continues, and the next one is tried when it is due. */
+export interface SaveFailure {
+  readonly step: number;
+  /** The step of the last checkpoint that was written, which is intact; undefined if there is none. */
+  readonly savedStep: number | undefined;
+  readonly error: SystemError;
+}
+
+/** What checkpoints are written from. */
+export interface CheckpointSource {
+  readonly run: Run;
+  readonly trainer: Trainer;
+  readonly best: BestModel;
+  readonly data: Pick<TrainingData, 'corpus' | 'validation' | 'validationSha256'>;
+  readonly tokensPerStep: number;
+  /** The kernels that compute the run. */
+  readonly engine: string;
+}
+
+/**
+ * Writes the best model, checkpoints, and the end of the run.
+ *
+ * @param onFailure told of a checkpoint that could not be written: the disk may be full for a while only. At the end of the
+ * run there is nothing to wait for, so the failure is thrown.
+ */
+export function checkpointWriter(
+  source: CheckpointSource,
+  onFailure: (failure: SaveFailure) => void,
+): EventSink {
+  const { run, best } = source;
+  let failure: SaveFailure | undefined;
+  const attempt = (step: number, save: () => void): void => {
+    try {
+      failure = undefined;
+      save();
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      failure = { step, savedStep: run.savedStep, error };
+    }
+  };
+  return (event, settings) => {
+    switch (event.type) {
+      case 'evaluation':
+        if (event.best) best.saveEstimated(event.step, event.validationLoss);
+        return;
+      case 'checkpoint':
+        attempt(event.progress.step, () => saveCheckpoint(source, event.progress, settings));
+        if (failure !== undefined) onFailure(failure);
+        return;
+      case 'end':
+        if (event.reason === 'diverged') return;
+        if (failure === undefined) attempt(event.progress.step, () => saveEnd(source, event));
+        if (failure !== undefined) throw unsavedEnd(run, failure);
+        return;
+      case 'step':
+      case 'rollback':
+    }
+  };
+}
+
+function saveCheckpoint(
+  { run, trainer, best, data, tokensPerStep, engine }: CheckpointSource,
+  progress: Progress,
+  settings: Settings,
+): void {
+  best.retry();
+  run.saveCheckpoint(trainer.parameters(), trainer.moments(), {
+    ...progressToState(progress),
+    tokens_seen: progress.step * tokensPerStep,
+    seed: settings.seed,
+    corpus_sha256: data.corpus.sha256,
+    validation_sha256: data.validationSha256 ?? null,
+    engine,
+    options: { ...settings },
+  });
+}
+
+/** The weights come before the line that ends the run: a run killed between the two ends again when it is resumed. */
+function saveEnd({ run, best, data }: CheckpointSource, { reason, progress, validationLoss }: RunEnd): void {
+  const { step, bestStep } = progress;
+  if (validationLoss !== undefined)
+    best.save(bestStep, {
+      [VALIDATION_LOSS]: String(validationLoss),
+      [VALIDATION_TOKENS]: String(data.validation.length - 1),
+    });
+  else if (bestStep === 0) best.save(step, {}); // never evaluated, so the last model is the best one
+  best.retry();
+  if (reason !== 'interrupted')
+    run.log('metrics', { step, end: reason, best_step: bestStep, val_loss: validationLoss ?? null });
+  run.flushLog();
+}
+
+const unsavedEnd = ({ folder }: Run, { step, savedStep, error }: SaveFailure): UserError =>
+  new UserError('write-failed', `step ${step} could not be saved`, {
+    cause: error,
+    hint:
+      savedStep === undefined
+        ? 'nothing was saved before'
+        : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${shellQuoted(folder)}`,
+  });

@@ -1,0 +1,42 @@
+import type { Run } from '../../checkpoint/run.ts';
+import type { ChosenBackend } from '../../engine/backend.ts';
+import { countParameters } from '../../model/parameters.ts';
+import type { TrainPlan } from '../train-handlers.ts';
+import { buildOf, hasSameBits } from './kernel-build.ts';
+import type { PreparedRun } from './prepare-run.ts';
+
+export function describeRun(
+  { origin, data, settings, config, programs, ...prepared }: PreparedRun,
+  { folder }: Run,
+  { backend, rejected }: ChosenBackend,
+): TrainPlan {
+  const { resumed } = origin;
+  const { tokensPerStep } = prepared;
+  const formerBuild = resumed?.checkpoint.state.engine;
+  const isSameEngine = formerBuild === undefined || hasSameBits(formerBuild, buildOf(backend.name));
+  return {
+    settings,
+    folder,
+    corpus: data.corpus,
+    validationCorpus: data.validationCorpus,
+    tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+    replacements: data.replacements,
+    tokenizer: data.tokenizer,
+    config,
+    isResumed: resumed !== undefined,
+    startStep: resumed?.checkpoint.state.step ?? 0,
+    plannedIters: (origin.resumed === undefined ? settings : origin.before).maxIters,
+    parameters: countParameters(config),
+    memoryBytes: 4 * programs.end,
+    tokensPerStep,
+    epochs: (settings.maxIters * tokensPerStep) / data.train.length,
+    expectedSeconds: prepared.expectedSeconds,
+    backend: backend.name,
+    otherEngine: isSameEngine ? undefined : formerBuild,
+    textChange: prepared.change,
+    repairs: resumed?.repairs ?? [],
+    rejected,
+    shortfall: backend.shortfall,
+    uniformLoss: Math.log(config.vocabSize),
+  };
+}

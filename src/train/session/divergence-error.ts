@@ -1,0 +1,30 @@
+import { UserError } from '../../errors.ts';
+import { shellQuoted } from '../../shell-quote.ts';
+import type { DivergenceCause } from '../events.ts';
+import type { Progress } from '../progress.ts';
+import { recipes } from '../recipe.ts';
+import type { Settings } from '../settings.ts';
+
+/** The rate to try next, as a fraction of the one that failed. Each rollback has halved the rate, so half is not enough. */
+const AFTER_DIVERGENCE = 0.1;
+
+/** The error that ends a run which diverged: what was wrong, and how to continue. */
+export function divergenceError(
+  folder: string,
+  { step, bestStep, goodStep, health }: Progress,
+  { fault, tensor }: DivergenceCause,
+  { learningRate, preset }: Settings,
+): UserError {
+  const rate = Math.min(AFTER_DIVERGENCE * learningRate, recipes[preset].learningRate);
+  const lower = `--learning-rate ${Number(rate.toPrecision(2))}`;
+  const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
+  const next =
+    goodStep > 0
+      ? `resume from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force ${lower}`
+      : `start again with ${lower} or a longer --warmup-iters`;
+  return new UserError(
+    'training-diverged',
+    `training diverged at step ${step}, after going back ${health.rollbacks} times: ${fault}; ${tensor}`,
+    { hint: best + next },
+  );
+}

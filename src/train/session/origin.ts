@@ -1,0 +1,83 @@
+import { basename, join } from 'node:path';
+import type { ResumedRun } from '../../checkpoint/run.ts';
+import { isSystemError, UserError } from '../../errors.ts';
+import type { Report } from '../../reporting.ts';
+import { shellQuoted } from '../../shell-quote.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { resolveOptions, type Settings, type TrainModelOptions } from '../settings.ts';
+import { openStartingModel, type StartingModel } from '../starting-model.ts';
+import { checkStoredOptions, optionsFromJson, resumedOptions } from '../stored-options.ts';
+import { readTrainingData, type TrainingData } from '../training-data.ts';
+
+/** Where a run comes from: random parameters or those of a trained model, or the checkpoint of an earlier run. */
+export type Origin = NewRun | ContinuedRun;
+
+interface NewRun {
+  readonly resumed?: undefined;
+  /** The options given, completed by the starting model. */
+  readonly options: TrainModelOptions;
+  readonly start: StartingModel | undefined;
+}
+
+export interface ContinuedRun {
+  readonly resumed: ResumedRun;
+  /** The options of the run, with the changes given now. */
+  readonly options: TrainModelOptions;
+  /** As the run was stored. */
+  readonly before: Settings;
+}
+
+/** @throws UserError, UsageError if checkpoint, starting model and options do not fit each other */
+export function originOf(given: TrainModelOptions, resumed: ResumedRun | undefined): Origin {
+  if (resumed === undefined) {
+    const start = openStartingModel(given);
+    return { options: start?.options ?? given, start };
+  }
+  const { checkpoint } = resumed;
+  checkStoredOptions(checkpoint);
+  const { options } = checkpoint.state;
+  return {
+    resumed,
+    options: resumedOptions(options, given),
+    before: resolveOptions(optionsFromJson(options)),
+  };
+}
+
+/** The text of a run as tokens. @param isNamed whether the command names the text; a resumed run knows its own */
+export function readText(origin: Origin, isNamed: boolean, report: Report | undefined): TrainingData {
+  const { options } = origin;
+  return origin.resumed === undefined
+    ? readTrainingData(options, origin.start?.tokenizer, report)
+    : readTextAgain(options, origin.resumed.checkpoint.model.tokenizer, isNamed, report);
+}
+
+/** @throws UserError that says how to name the files of a run if they are not where they were */
+function readTextAgain(
+  options: TrainModelOptions,
+  tokenizer: Tokenizer,
+  isNamed: boolean,
+  report: Report | undefined,
+): TrainingData {
+  if (!isNamed && options.corpus.includes('-'))
+    throw new UserError('text-unavailable', 'the text of this run came from stdin', {
+      hint: `pipe the same text in again: cat corpus.txt | gpt train - --resume ${shellQuoted(options.resume!)}`,
+    });
+  try {
+    return readTrainingData(options, tokenizer, report);
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
+    throw new UserError('text-unavailable', `${error.path ?? 'a file'}, a text of this run, is not there`, {
+      hint: `say where it is now: ${withTextMoved(options, error.path)}`,
+    });
+  }
+}
+
+/** The command that resumes a run whose text has moved, with a placeholder for its new folder. */
+function withTextMoved({ corpus, valFile, resume }: TrainModelOptions, missing: string | undefined): string {
+  const found = (path: string): string =>
+    shellQuoted(path === missing ? join('path', 'to', basename(path)) : path);
+  const run = `--resume ${shellQuoted(resume!)}`;
+  return valFile !== undefined && valFile === missing
+    ? `gpt train ${run} --val-file ${found(valFile)}`
+    : `gpt train ${corpus.map(found).join(' ')} ${run}`;
+}

@@ -1,0 +1,121 @@
+/** Everything about a run that is decided before step 0: its text, its settings, its model and its programs. */
+import { checkLength } from '../../data/batches.ts';
+import type { LazyBackend } from '../../engine/backend.ts';
+import { UsageError } from '../../errors.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds, type Fitted } from '../budget.ts';
+import { extendRun } from '../extension.ts';
+import { checkMemory, memoryLimit } from '../memory.ts';
+import { textChange, type TextChange } from '../new-text.ts';
+import { trainingPrograms, type TrainingPrograms, type TrainingShape } from '../programs.ts';
+import { timeForTraining, type Costs } from '../run-time.ts';
+import { changeSchedule } from '../schedule-history.ts';
+import { modelConfig, resolveOptions, type Settings, type TrainModelOptions } from '../settings.ts';
+import type { TrainHandlers } from '../train-handlers.ts';
+import type { TrainingData } from '../training-data.ts';
+import { checkResume } from './check-resume.ts';
+import { readText, type Origin } from './origin.ts';
+
+export interface PreparedRun {
+  readonly origin: Origin;
+  readonly data: TrainingData;
+  readonly settings: Settings;
+  readonly config: ModelConfig;
+  readonly programs: TrainingPrograms;
+  readonly tokensPerStep: number;
+  /** How the text differs from the one that a resumed run was trained on so far. */
+  readonly change: TextChange | undefined;
+  /** Of a run that is fitted to a time: its seconds, and what its parts are expected to cost. */
+  readonly time: { readonly seconds: number; readonly costs: Costs } | undefined;
+  /** Undefined if the run is too short for a measurement to be worth its time. */
+  readonly expectedSeconds: number | undefined;
+}
+
+interface Preparation {
+  /** The options given now. */
+  readonly given: TrainModelOptions;
+  readonly handlers: TrainHandlers;
+  readonly engine: LazyBackend;
+  /** When the run was asked for, in milliseconds of `performance.now()`. */
+  readonly asked: number;
+}
+
+/** @throws UserError, UsageError if text and options make no run; EngineMemoryError if it does not fit in memory */
+export async function prepareRun(origin: Origin, preparation: Preparation): Promise<PreparedRun> {
+  const { given, handlers, engine } = preparation;
+  const data = readText(origin, given.corpus.length > 0, handlers.preparing);
+  const { options, time } = await chooseLength(origin, data, preparation);
+  const settings = settingsOf(origin, options, data);
+  const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, settings);
+  if (origin.resumed !== undefined)
+    checkResume(origin.resumed, data, settings, { force: given.force === true, change });
+  const config = modelConfig(settings, data.tokenizer.vocabSize);
+  checkSplits(data, settings, config);
+
+  const { batchSize, gradientAccumulationSteps: microBatches, optimizer, maxIters } = settings;
+  const shape: TrainingShape = { config, batchSize, microBatches, optimizer };
+  const programs = trainingPrograms(shape);
+  checkMemory(shape, 4 * programs.end, memoryLimit(engine.threads));
+  const steps = maxIters - (origin.resumed?.checkpoint.state.step ?? 0);
+  const expectedSeconds =
+    time === undefined
+      ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
+      : timeForTraining(time.seconds, time.costs.last);
+  const tokensPerStep = batchSize * config.blockSize * microBatches;
+  return { origin, data, settings, config, programs, tokensPerStep, change, time, expectedSeconds };
+}
+
+/** The options with the length of the run in them, which may be fitted to a time or extended. */
+async function chooseLength(
+  origin: Origin,
+  data: TrainingData,
+  { given, handlers, engine, asked }: Preparation,
+): Promise<Pick<PreparedRun, 'time'> & { readonly options: TrainModelOptions }> {
+  const { options } = origin;
+  const seconds = origin.resumed === undefined ? budgetSeconds(options) : moreSeconds(given);
+  if (seconds !== undefined) {
+    handlers.measuring?.();
+    const fitted = await fit(origin, data, { given, engine, asked, seconds });
+    return { options: fitted.options, time: { seconds, costs: fitted.costs } };
+  }
+  const { maxIters = 0 } = given;
+  if (origin.resumed === undefined || maxIters <= origin.before.maxIters) return { options, time: undefined };
+  const { step } = origin.resumed.checkpoint.state;
+  const extended = extendRun(options, origin.before, { step, maxIters, isTimed: false, given });
+  return { options: extended, time: undefined };
+}
+
+function fit(
+  origin: Origin,
+  data: TrainingData,
+  { given, ...time }: Omit<Preparation, 'handlers'> & { readonly seconds: number },
+): Promise<Fitted> {
+  if (origin.resumed === undefined) return fitToBudget(origin.options, data, time);
+  const startStep = origin.resumed.checkpoint.state.step;
+  return fitMore(origin.options, data, { ...time, startStep, before: origin.before, given });
+}
+
+function settingsOf(
+  origin: Origin,
+  options: TrainModelOptions,
+  { valFraction, tokenizer }: TrainingData,
+): Settings {
+  const chosen = { ...resolveOptions({ ...options, valFraction }), tokenizer: tokenizer.kind };
+  return origin.resumed === undefined
+    ? chosen
+    : changeSchedule(origin.before, chosen, origin.resumed.checkpoint.state.step);
+}
+
+/** @throws UsageError if a split is too short to train on or to evaluate on */
+function checkSplits({ train, validation }: TrainingData, settings: Settings, config: ModelConfig): void {
+  checkLength(train, config.blockSize);
+  if (validation.length !== 1) return;
+  throw new UsageError('text-too-short', 'the validation text is a single token', {
+    hint:
+      settings.valFile !== undefined
+        ? 'use a longer --val-file'
+        : train.length - 1 > config.blockSize
+          ? 'use a larger --val-fraction'
+          : 'use a longer text, or --val-fraction 0 to train on all of it',
+  });
+}

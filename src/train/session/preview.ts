@@ -1,0 +1,64 @@
+import type { Run } from '../../checkpoint/run.ts';
+import type { Backend } from '../../engine/device.ts';
+import { Layout } from '../../engine/memory.ts';
+import { Decoder } from '../../generate/decoder.ts';
+import { generate } from '../../generate/generate.ts';
+import type { Poll } from '../../polling.ts';
+import { bannedIds } from '../../tokenizer/tokenizer.ts';
+import type { EventSink } from '../events.ts';
+import type { TrainingPrograms } from '../programs.ts';
+import type { Settings } from '../settings.ts';
+import type { TrainingData } from '../training-data.ts';
+
+export interface PreviewSource {
+  readonly run: Run;
+  readonly backend: Backend;
+  readonly programs: TrainingPrograms;
+  readonly data: TrainingData;
+  readonly poll: Poll;
+}
+
+/**
+ * Samples from the model after each evaluation, and logs the text. A sample that is interrupted is discarded.
+ *
+ * @param show told the text and the step
+ */
+export function preview(source: PreviewSource, show: (text: string, step: number) => void): EventSink {
+  let decoder: Decoder | undefined; // one for all previews, as programs stay loaded in a backend
+  return async (event, settings) => {
+    if (event.type !== 'evaluation' || settings.sampleTokens === 0) return;
+    const { run, backend, programs } = source;
+    decoder ??= new Decoder(backend, programs.model, new Layout(programs.end));
+    const text = await sampleText(decoder, event.step, settings, source);
+    if (text === undefined) return;
+    run.log('samples', { step: event.step, text });
+    show(text, event.step);
+  };
+}
+
+/** The prompt is the first token of the validation split, or of the training split if there is none. */
+async function sampleText(
+  decoder: Decoder,
+  step: number,
+  settings: Settings,
+  { data, poll }: PreviewSource,
+): Promise<string | undefined> {
+  const { tokenizer, validation, train } = data;
+  const prompt = (validation.length > 0 ? validation : train).slice(0, 1);
+  const sampled = generate(decoder, prompt, {
+    temperature: 0.8,
+    topK: 0,
+    topP: 1,
+    maxTokens: settings.sampleTokens,
+    seed: settings.seed,
+    sample: step,
+    banned: bannedIds(tokenizer),
+    stop: tokenizer.special.endIds,
+  });
+  const ids: number[] = [];
+  for (const id of sampled) {
+    if (await poll()) return undefined;
+    ids.push(id);
+  }
+  return tokenizer.decode(ids);
+}

@@ -1,0 +1,60 @@
+import type { Run } from '../../checkpoint/run.ts';
+import type { EventSink, TrainEvent } from '../events.ts';
+import type { Settings } from '../settings.ts';
+
+/**
+ * Logs steps, evaluations and rollbacks; checkpoint/logs.ts describes the lines. The line that ends a run is written with
+ * the final model, by checkpoint-writer.ts.
+ */
+export function runLog(run: Run, settings: Settings, tokensPerStep: number): EventSink {
+  const logSpeed = speedLog(run, settings, tokensPerStep);
+  return (event, current) => {
+    switch (event.type) {
+      case 'step':
+        logSpeed(event, current);
+        run.log('metrics', {
+          step: event.step,
+          loss: event.loss,
+          lr: event.learningRate,
+          grad_norm: event.gradNorm,
+          ...(event.skipped !== undefined && { skipped: event.skipped }),
+        });
+        return;
+      case 'evaluation':
+        run.log('metrics', {
+          step: event.step,
+          train_loss_estimate: event.trainLoss,
+          val_loss_estimate: event.validationLoss,
+        });
+        return;
+      case 'rollback':
+        run.log('metrics', {
+          step: event.from,
+          rollback_to: event.to,
+          rollbacks: event.progress.health.rollbacks,
+          fault: event.cause.fault,
+          tensor: event.cause.tensor,
+        });
+        return;
+      case 'checkpoint':
+      case 'end':
+    }
+  };
+}
+
+/** Lines of the speed log in a run, about. */
+const SPEED_LINES = 200;
+
+/** Times have a log of their own: all other files of a run are bit-identical whenever it is repeated. */
+function speedLog(run: Run, { maxIters: planned }: Settings, tokensPerStep: number) {
+  const interval = Math.ceil(planned / SPEED_LINES);
+  let seconds = 0;
+  let steps = 0;
+  return (event: TrainEvent & { readonly type: 'step' }, { maxIters }: Settings): void => {
+    seconds += event.seconds;
+    steps++;
+    if (event.step % interval !== 0 && event.step !== maxIters) return;
+    run.log('speed', { step: event.step, seconds, tokens: steps * tokensPerStep });
+    seconds = steps = 0;
+  };
+}

@@ -1,0 +1,154 @@
+import { createRun, type Run } from '../../checkpoint/run.ts';
+import { makeRunFolder } from '../../checkpoint/runs.ts';
+import type { ChosenBackend } from '../../engine/backend.ts';
+import type { EventSink, RunEnd } from '../events.ts';
+import { train, type LoopData } from '../loop.ts';
+import { forgetOldText, remeasureBest, textChange } from '../new-text.ts';
+import { freshProgress, type Progress } from '../progress.ts';
+import { optimizerOptions, type TrainModelOptions } from '../settings.ts';
+import type { TrainHandlers } from '../train-handlers.ts';
+import { Trainer } from '../trainer.ts';
+import { BestModel } from './best-model.ts';
+import { checkpointWriter } from './checkpoint-writer.ts';
+import { describeRun } from './describe-run.ts';
+import { divergenceError } from './divergence-error.ts';
+import { buildOf } from './kernel-build.ts';
+import { loopData } from './loop-data.ts';
+import type { PreparedRun } from './prepare-run.ts';
+import { preview } from './preview.ts';
+import { restore } from './restore.ts';
+import { localClock, type RunClock } from './run-clock.ts';
+import { runLog } from './run-log.ts';
+import { stepProfile, type StepProfile, type TrainProfile } from './step-profile.ts';
+import { TimeBudget, wholePerSample } from './time-budget.ts';
+
+/** A run that is being trained: what was prepared, in memory and on the disk. */
+interface Session {
+  readonly prepared: PreparedRun;
+  readonly handlers: TrainHandlers;
+  readonly chosen: ChosenBackend;
+  readonly trainer: Trainer;
+  readonly run: Run;
+  readonly best: BestModel;
+  readonly clock: RunClock;
+}
+
+export interface SessionEnd {
+  readonly folder: string;
+  readonly end: RunEnd;
+  readonly profile: TrainProfile | undefined;
+}
+
+/**
+ * Trains a prepared run to its end.
+ *
+ * @param given the options given now
+ * @param asked when the run was asked for, in milliseconds of `performance.now()`
+ * @throws UserError if training diverges or the end of the run cannot be saved
+ */
+export async function trainSession(
+  prepared: PreparedRun,
+  chosen: ChosenBackend,
+  given: TrainModelOptions,
+  handlers: TrainHandlers,
+  asked: number,
+): Promise<SessionEnd> {
+  const { origin, programs, settings } = prepared;
+  const trainer = new Trainer(chosen.backend, programs, optimizerOptions(settings), settings.seed);
+  if (origin.resumed === undefined) origin.start?.load(trainer.parameters());
+  const stored = origin.resumed === undefined ? freshProgress : restore(trainer, origin.resumed.checkpoint);
+  const run = openRun(prepared, given);
+  try {
+    handlers.plan?.(describeRun(prepared, run, chosen));
+    const clock = localClock(handlers.interrupted, timeBudget(prepared, asked));
+    const best = new BestModel(run, trainer);
+    const session = { prepared, handlers, chosen, trainer, run, best, clock };
+    const profile = given.profile === true ? stepProfile(trainer, prepared.tokensPerStep) : undefined;
+    const end = await trainFrom(stored, session, profile);
+    if (end.cause !== undefined) throw divergenceError(run.folder, end.progress, end.cause, settings);
+    return { folder: run.folder, end, profile: await profile?.profile() };
+  } finally {
+    run.close();
+  }
+}
+
+/** Continues the run that is resumed, or creates the folder of a new one. */
+function openRun(
+  { origin, config, data }: PreparedRun,
+  { outDir, corpus, overwrite }: TrainModelOptions,
+): Run {
+  if (origin.resumed !== undefined) return origin.resumed.continue(config);
+  const folder = outDir ?? makeRunFolder(corpus[0]);
+  return createRun(folder, config, data.tokenizer, { overwrite: overwrite === true });
+}
+
+function timeBudget({ time, settings, data }: PreparedRun, asked: number): TimeBudget | undefined {
+  if (time === undefined) return undefined;
+  const tokens = { train: data.train.length, validation: data.validation.length };
+  return new TimeBudget({
+    asked,
+    seconds: time.seconds,
+    expected: time.costs,
+    wholePerSample: wholePerSample(settings, tokens),
+  });
+}
+
+async function trainFrom(
+  stored: Progress,
+  session: Session,
+  profile: StepProfile | undefined,
+): Promise<RunEnd> {
+  const { prepared, handlers, chosen, trainer, run, best, clock } = session;
+  const { origin, data, programs, settings, tokensPerStep } = prepared;
+  const source = { run, trainer, best, data, tokensPerStep, engine: buildOf(chosen.backend.name) };
+  const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));
+  const sinks: EventSink[] = [runLog(run, settings, tokensPerStep), writer];
+  if (profile !== undefined) sinks.push(profile.sink);
+  if (handlers.event !== undefined) sinks.push(handlers.event);
+  if (handlers.sample !== undefined)
+    sinks.push(preview({ run, backend: chosen.backend, programs, data, poll: clock.poll }, handlers.sample));
+
+  // A rollback before the next checkpoint returns to the starting model, whose folder may be gone by then.
+  if (origin.resumed === undefined && origin.start !== undefined)
+    await writer({ type: 'checkpoint', progress: stored }, settings);
+  const batches = loopData(data, settings);
+  const progress = await forNewText(stored, batches, session);
+  return train(
+    {
+      trainer,
+      data: batches,
+      sinks,
+      clock,
+      restore: (step) => rollBack(step, session),
+      loadBest: () => best.load(),
+      evaluated: (tokens) => handlers.evaluated?.(tokens / (data.validation.length - 1)),
+      inspect: handlers.inspect,
+    },
+    settings,
+    progress,
+  );
+}
+
+/** The progress to continue with. On a new text, the best model is evaluated again first; interrupted, the run ends as it was. */
+async function forNewText(
+  stored: Progress,
+  batches: LoopData,
+  { prepared: { origin, change }, trainer, best, clock }: Session,
+): Promise<Progress> {
+  if (origin.resumed === undefined || change === undefined) return stored;
+  const progress = await remeasureBest(trainer, stored, change, {
+    best,
+    validationSample: batches.validationSample(),
+    poll: clock.poll,
+  });
+  restore(trainer, origin.resumed.checkpoint);
+  return progress ?? stored;
+}
+
+/** Restores the last checkpoint up to a step. One from before the text changed has its losses on the old text forgotten. */
+function rollBack(step: number, { run, trainer, prepared: { data, settings } }: Session): Progress {
+  const checkpoint = run.rollBack(step);
+  const progress = restore(trainer, checkpoint);
+  const change = checkpoint && textChange(checkpoint.state, data, settings);
+  return change === undefined ? progress : forgetOldText(progress, change, progress.bestLoss);
+}
