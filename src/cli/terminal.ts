@@ -96,9 +96,12 @@ function writeAbove(stream: NodeJS.WriteStream, text: string): boolean {
  * Writes to stdout: unchanged into a pipe; on a terminal, without control sequences other than colours. Await it, so that a
  * slow reader does not make us buffer the whole output.
  */
-export async function print(text: string): Promise<void> {
-  if (!writeAbove(process.stdout, process.stdout.isTTY ? withoutCommands(text) : text))
-    await once(process.stdout, 'drain');
+export const print = (text: string): Promise<void> =>
+  printDrawn(process.stdout.isTTY ? withoutCommands(text) : text);
+
+/** Writes text to stdout with the cursor movements it contains. What comes from outside must have passed `forStdout`. */
+export async function printDrawn(text: string): Promise<void> {
+  if (!writeAbove(process.stdout, text)) await once(process.stdout, 'drain');
 }
 
 /** A line on stderr, unless --quiet. */

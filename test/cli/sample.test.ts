@@ -333,6 +333,20 @@ describe('the interactive mode', () => {
     },
   );
 
+  test.skipIf(!hasTerminal)('wraps at words: the start of a word that does not fit is erased', async () => {
+    const words = 'harpoon '.repeat(9); // 72 columns
+    const { stdout } = await sample('-i -n 1 --seed 1', {
+      tty: true,
+      keys: [
+        ['> ', `/edit ${words}whale of\r`],
+        ['> ', '/show\r'],
+        ['whale', '/quit\r'],
+      ],
+    });
+    expect(stdout).toContain('\u001b[1D\u001b[K\r\n');
+    expect(stdout).not.toContain('\\x1b');
+  });
+
   test.skipIf(!hasTerminal)('Ctrl-C stops the model, Ctrl-D ends the session', async () => {
     const { stdout, code } = await sample('-i -n 100000000 -p harpoon', {
       tty: true,

@@ -1,5 +1,5 @@
-/** Texts on a terminal, for reading and writing along: a file of its own, as what measures the width of characters loads slowly. */
-import { forStdout, print } from '../terminal.ts';
+/** Texts wrapped at words, for interactive use. A file of its own, since the module that measures widths loads slowly. */
+import { forStdout, printDrawn } from '../terminal.ts';
 import { asItIs, type Show } from './output.ts';
 import { createWordWrap } from './word-wrap.ts';
 
@@ -7,5 +7,5 @@ import { createWordWrap } from './word-wrap.ts';
 export function showWrapped(): Show {
   if (!process.stdout.isTTY) return asItIs;
   const wrap = createWordWrap(() => process.stdout.columns);
-  return (text, style) => print(wrap.push(forStdout(text), style));
+  return (text, style) => printDrawn(wrap.push(forStdout(text), style));
 }
