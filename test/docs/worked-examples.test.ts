@@ -78,14 +78,14 @@ describe('worked examples', async () => {
 
     const [[, forward, backward, , forwardFlops, backwardFlops, sixN], gpt2] = counts;
     const reverse = readPage('docs/understanding/reverse-mode.md');
-    expect(reverse).toContain(`${forward} instructions forward and ${backward} backward`);
+    expect(reverse).toContain(`${forward} forward and ${backward} backward instructions`);
     expect(reverse).toContain(
-      `${forwardFlops} million floating-point operations a token, backward ${backwardFlops} million`,
+      `${forwardFlops} million FLOPs per token, the backward pass ${backwardFlops} million`,
     );
     const scale = readPage('docs/understanding/scale.md');
     const sum = (forwardFlops + backwardFlops).toFixed(2);
     expect(scale).toContain(
-      `nano ${forwardFlops} + ${backwardFlops} = ${sum} million, where 6N says ${sixN}, and GPT-2 ${Math.round(gpt2[4] + gpt2[5])} million, where 6N says ${Math.round(gpt2[6])}`,
+      `nano takes ${forwardFlops} + ${backwardFlops} = ${sum} million per token, against ${sixN} by 6N, and GPT-2 ${Math.round(gpt2[4] + gpt2[5])} million against ${Math.round(gpt2[6])}`,
     );
   });
 });
