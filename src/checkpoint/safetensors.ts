@@ -16,7 +16,7 @@ import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
-import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-file.ts';
+import { openRegularFile, readInto, type OpenFile } from '../read-file.ts';
 import { converters, firstNonFinite } from './safetensors-dtypes.ts';
 import {
   dtypeSizes,
@@ -100,6 +100,11 @@ export interface LoadOptions {
    * itself (train/divergence.ts).
    */
   readonly allowNonFinite?: boolean;
+  /**
+   * The index of the first NaN or infinity in an array, −1 if there is none, undefined for an array it does not search. The
+   * engine has a fast one for arrays in its memory (Backend.firstNonFinite).
+   */
+  readonly firstNonFinite?: ((values: Float32Array) => number | undefined) | undefined;
   /** Called with the share that has been read, 0 … 1. */
   readonly loaded?: (done: number) => void;
 }
@@ -142,7 +147,7 @@ export function openSafetensors(path: string): SafetensorsFile {
         readTensor(file.fd, path, header, tensor, values);
         return values;
       },
-      load(into, { allowNonFinite = false, loaded } = {}) {
+      load(into, { allowNonFinite = false, firstNonFinite: search, loaded } = {}) {
         const bytes = file.size - header.dataStart;
         let sum = headerSum(header.tensors.values(), header.metadata);
         let notFinite: string | undefined;
@@ -150,9 +155,12 @@ export function openSafetensors(path: string): SafetensorsFile {
           const values = into.get(tensor.name);
           if (values !== undefined) checkIsWeight(path, tensor);
           else if (checksum === undefined) continue;
-          const read = (at: number): void => loaded?.((tensor.start + at) / bytes);
-          sum = readTensor(file.fd, path, header, tensor, values, sum, read);
-          if (values !== undefined && !allowNonFinite) notFinite ??= describeNonFinite(tensor.name, values);
+          sum = readTensor(file.fd, path, header, tensor, values, sum, (done, fresh) => {
+            loaded?.((tensor.start + done) / bytes);
+            if (values === undefined || allowNonFinite || notFinite !== undefined) return;
+            const index = search?.(fresh) ?? firstNonFinite(fresh);
+            if (index >= 0) notFinite = describeNonFinite(tensor.name, values, fresh, index);
+          });
         }
         if (checksum !== undefined && shownSum(sum) !== checksum)
           fail(
@@ -199,12 +207,17 @@ function expectedChecksum(
   return checksum;
 }
 
+/** Bytes read at a time: few enough that checksum, conversion and the search for NaN find them in the L2 cache. */
+const CHUNK = 256 << 10;
+const NO_VALUES = new Float32Array(0);
+
 /**
- * Reads one tensor, bytes as they come, and converts them to float32.
+ * Reads one tensor and converts it to float32.
  *
  * @param values where to, if anywhere
- * @param read called with the bytes of the tensor that have been read
- * @returns the checksum so far, continued with the tensor's bytes
+ * @param sum the checksum of what comes before it
+ * @param read called after each chunk with the number of bytes read so far and the part of `values` that this chunk has filled
+ * @returns the checksum, continued with the tensor's bytes
  */
 function readTensor(
   fd: number,
@@ -213,34 +226,32 @@ function readTensor(
   { name, dtype, start, end }: TensorEntry,
   values: Float32Array | undefined,
   sum = 0,
-  read: (bytes: number) => void = () => {},
+  read: (bytes: number, fresh: Float32Array) => void = () => {},
 ): number {
-  if (values !== undefined && values.length !== (end - start) / dtypeSizes[dtype])
+  const size = dtypeSizes[dtype];
+  if (values !== undefined && values.length !== (end - start) / size)
     throw new RangeError(
       `"${name}" has ${end - start} bytes of ${dtype}, and room for ${values.length} numbers`,
     );
-  const straight = values !== undefined && dtype === 'F32';
-  const scratch = new Uint8Array(straight ? 0 : Math.min(READ_CHUNK, end - start));
-  for (let at = 0; at < end - start; at += READ_CHUNK) {
-    const length = Math.min(READ_CHUNK, end - start - at);
-    const bytes = straight
+  const isDirect = values !== undefined && dtype === 'F32';
+  const scratch = new Uint8Array(isDirect ? 0 : Math.min(CHUNK, end - start));
+  for (let at = 0; at < end - start; at += CHUNK) {
+    const length = Math.min(CHUNK, end - start - at);
+    const bytes = isDirect
       ? new Uint8Array(values.buffer, values.byteOffset + at, length)
       : scratch.subarray(0, length);
     readInto(fd, path, bytes, dataStart + start + at);
     sum = crc32(bytes, sum);
-    if (!straight && values !== undefined) converters[dtype]?.(bytes, values, at / dtypeSizes[dtype]);
-    read(at + length);
+    if (!isDirect && values !== undefined) converters[dtype]?.(bytes, values, at / size);
+    read(at + length, values?.subarray(at / size, (at + length) / size) ?? NO_VALUES);
   }
   return sum;
 }
 
-/** Where a tensor has NaN or an infinity, if anywhere. */
-function describeNonFinite(name: string, values: Float32Array): string | undefined {
-  const index = firstNonFinite(values);
-  return index < 0
-    ? undefined
-    : `${shownJson(name)} holds ${values[index]} (element ${index} of ${values.length})`;
-}
+const describeNonFinite = (name: string, values: Float32Array, part: Float32Array, index: number): string => {
+  const element = (part.byteOffset - values.byteOffset) / 4 + index;
+  return `${shownJson(name)} holds ${part[index]} (element ${element} of ${values.length})`;
+};
 
 function checkIsWeight(path: string, { name, dtype }: TensorEntry): void {
   if (dtype !== 'F32' && converters[dtype] === undefined)

@@ -117,7 +117,12 @@ async function whileReading(
       notice(
         `The text has ${all.length} tokens; the model reads ${ids.length} at once, and these are the first.`,
       );
-    const activations = readActivations(backend, config, (tensors) => folder.load(tensors), ids);
+    const activations = readActivations(
+      backend,
+      config,
+      (tensors) => folder.load(tensors, { firstNonFinite: backend.firstNonFinite }),
+      ids,
+    );
     await look(ids, folder, activations);
   } finally {
     await backend.close();

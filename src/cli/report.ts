@@ -120,7 +120,9 @@ function textToRead({ model, logs }: RunRecord, backend: Backend, { text: given,
   if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;
   const sample = logs.samples.at(-1)?.text ?? '';
   if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
-  const decoder = Decoder.create(backend, config, (tensors) => model.load(tensors));
+  const decoder = Decoder.create(backend, config, (tensors) =>
+    model.load(tensors, { firstNonFinite: backend.firstNonFinite }),
+  );
   const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
   const banned = bannedIds(tokenizer);
   return Uint32Array.from(generate(decoder, startOfText(tokenizer).ids, { ...drawing, banned }));

@@ -73,4 +73,9 @@ export interface Backend extends Device {
   /** Views of all of memory. Fetch them anew after `reserve`: growing memory replaces them. */
   readonly floats: Float32Array | Float64Array;
   readonly ints: Int32Array;
+  /**
+   * A fast search in views of this memory: the index of the first NaN or infinity, −1 if there is none, undefined for any other
+   * array. Absent where it would be no faster than a loop.
+   */
+  readonly firstNonFinite?: (values: Float32Array) => number | undefined;
 }

@@ -81,7 +81,7 @@ export function openScorer(
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
   const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
   const evaluator = new Evaluator(backend, config, B, T);
-  model.load(evaluator.parameters());
+  model.load(evaluator.parameters(), { firstNonFinite: backend.firstNonFinite });
   return {
     stride,
     *scores(text, progress = () => {}) {

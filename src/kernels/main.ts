@@ -6,6 +6,7 @@
 import { execute } from './generated/dispatch';
 import { now } from './host';
 import { madd } from './vector';
+export { firstNonFinite } from './non-finite';
 import {
   announce,
   barrier,

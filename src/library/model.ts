@@ -58,7 +58,9 @@ export class Model implements AsyncDisposable {
     if (idle !== undefined) return idle;
     const backend = await this.startBackend();
     this.#backends.push(backend);
-    return Decoder.create(backend, this.config, (tensors) => this.source.load(tensors));
+    return Decoder.create(backend, this.config, (tensors) =>
+      this.source.load(tensors, { firstNonFinite: backend.firstNonFinite }),
+    );
   }
 
   giveBack(decoder: Decoder): void {

@@ -3,6 +3,7 @@
  * shape, its tokenizer), the options say on what and how long.
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import type { LoadOptions } from '../checkpoint/safetensors.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -17,7 +18,7 @@ export interface StartingModel {
   readonly options: TrainModelOptions;
   readonly tokenizer: Tokenizer;
   /** Overwrites parameters that have been initialised. */
-  load(into: readonly NamedTensor[]): void;
+  load(into: readonly NamedTensor[], options?: LoadOptions): void;
 }
 
 /** What a trained model decides, with the fields of its architecture. */
@@ -87,12 +88,12 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   return {
     options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
     tokenizer,
-    load: (into) => loadInto(model, into),
+    load: (into, loadOptions) => loadInto(model, into, loadOptions),
   };
 }
 
 /** Only the table of positions may be of another size: shorter, or sinusoidal, which is the same for every model. */
-function loadInto(model: ModelFolder, into: readonly NamedTensor[]): void {
+function loadInto(model: ModelFolder, into: readonly NamedTensor[], options?: LoadOptions): void {
   const whole = new Map(
     parameterTable(model.config).map(({ name, shape }) => {
       const target = into.find((tensor) => tensor.name === name)!.data;
@@ -100,7 +101,7 @@ function loadInto(model: ModelFolder, into: readonly NamedTensor[]): void {
       return [name, { name, shape, data: length === target.length ? target : new Float32Array(length) }];
     }),
   );
-  model.load([...whole.values()]);
+  model.load([...whole.values()], options);
   for (const { name, data } of into) {
     const loaded = whole.get(name)!.data;
     if (loaded.length > data.length) data.set(loaded.subarray(0, data.length));

@@ -205,6 +205,29 @@ describe('what is wrong is refused by name', () => {
       }
   });
 
+  test('a NaN in a later chunk of a large tensor is named by its place in the tensor, whoever searches', () => {
+    const data = new Float32Array(200_000);
+    data[150_001] = NaN;
+    writeFileAtomic(path, safetensorsPieces([{ name: 'x', shape: [200_000], data }], {}));
+    const file = openSafetensors(path);
+    const into = (): Map<string, Float32Array> => new Map([['x', new Float32Array(200_000)]]);
+    const searched: number[] = [];
+    const record = (values: Float32Array): void => void searched.push(values.length);
+    for (const search of [
+      undefined,
+      (values: Float32Array) => (record(values), values.findIndex((x) => !Number.isFinite(x))),
+      (values: Float32Array) => (record(values), undefined),
+    ])
+      expect(() => file.load(into(), { firstNonFinite: search })).toThrow(
+        `${path}: "x" holds NaN (element 150001 of 200000)`,
+      );
+    expect(searched.length).toBeGreaterThan(0);
+    searched.length = 0;
+    file.load(into(), { allowNonFinite: true, firstNonFinite: record as () => undefined });
+    expect(searched).toEqual([]);
+    file.close();
+  });
+
   test('damage that made a number infinite is reported as damage', () => {
     writeFileAtomic(path, safetensorsPieces([{ name: 'x', shape: [1], data: Float32Array.of(1.5) }], {}));
     const bytes = readFileSync(path);

@@ -20,6 +20,7 @@ export interface Kernels {
   hasFailed(): number;
   stop(): void;
   fusesMultiplyAdd(a: number, c: number): number;
+  firstNonFinite(values: number, n: number): number;
 }
 
 const nodeMajor = Number(process.versions.node.split('.')[0]);

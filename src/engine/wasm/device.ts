@@ -96,6 +96,11 @@ export class WasmDevice implements Backend {
     return this.#memory.size;
   }
 
+  readonly firstNonFinite = (values: Float32Array): number | undefined =>
+    values.buffer === this.#wasm.buffer
+      ? this.#kernels.firstNonFinite(values.byteOffset, values.length)
+      : undefined;
+
   reserve(elements: number): void {
     this.#memory.reserve(elements);
   }

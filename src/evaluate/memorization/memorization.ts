@@ -56,7 +56,7 @@ function writeTexts(
   const decoder = Decoder.create(
     backend,
     config,
-    (tensors) => folder.load(tensors),
+    (tensors) => folder.load(tensors, { firstNonFinite: backend.firstNonFinite }),
     textsAtOnce(config, numSamples),
   );
   const batch = new Batch<number[]>(decoder, { ...options, topK: 0, topP: 1, banned: bannedIds(tokenizer) });

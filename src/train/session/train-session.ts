@@ -55,7 +55,8 @@ export async function trainSession(
 ): Promise<SessionEnd> {
   const { origin, programs, settings } = prepared;
   const trainer = new Trainer(chosen.backend, programs, optimizerOptions(settings), settings.seed);
-  if (origin.resumed === undefined) origin.start?.load(trainer.parameters());
+  const { firstNonFinite } = chosen.backend;
+  if (origin.resumed === undefined) origin.start?.load(trainer.parameters(), { firstNonFinite });
   const stored = origin.resumed === undefined ? freshProgress : restore(trainer, origin.resumed.checkpoint);
   const run = openRun(prepared, given);
   try {
