@@ -4,6 +4,7 @@ import stringWidth from 'string-width';
 import { formatNumber, formatRate } from '../../format.ts';
 import { chartLegend, lineChart, type Series } from '../line-chart.ts';
 import { renderLine } from '../progress-bar.ts';
+import type { Point } from './loss-curve.ts';
 
 /** A run as it is shown. */
 export interface Shown {
@@ -23,8 +24,6 @@ export interface Shown {
   readonly left: number;
   readonly sample: { readonly step: number; readonly text: string } | undefined;
 }
-
-export type Point = readonly [step: number, loss: number];
 
 /** Columns left free at the right, for the cursor and for the ^C that a terminal shows there. */
 const SPARE = 3;

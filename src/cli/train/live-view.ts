@@ -1,21 +1,20 @@
-/** The view of a run on a terminal: a block of lines that is drawn again in place. */
+/** The view of a run on a terminal: a block of lines that is redrawn in place. */
 import { startLiveBlock, type LiveBlock } from '../live-block.ts';
 import { printable, stderrColors } from '../terminal.ts';
-import { renderFrame, type Point, type Shown } from './frame.ts';
+import { renderFrame, type Shown } from './frame.ts';
+import { createLossCurve, type Point } from './loss-curve.ts';
 import { startPace, type Pace } from './pace.ts';
 import type { TrainView } from './view.ts';
 
 const REDRAWS_A_SECOND = 8;
-/** Points of the training curve; each is the mean of as many steps as it takes. */
+/** Points of the training curve. */
 const MOST_POINTS = 240;
 
 export function createLiveView(): TrainView {
   let block: LiveBlock | undefined;
   let pace: Pace | undefined;
   let drawn = 0;
-  let trainLosses: Point[] = [];
-  let stepsInPoint = 1;
-  let pending: number[] = [];
+  const curve = createLossCurve(MOST_POINTS);
   let shown: Omit<Shown, 'trainLosses' | 'tokensPerSecond' | 'elapsed' | 'left'> = {
     step: 0,
     maxIters: 1,
@@ -28,7 +27,7 @@ export function createLiveView(): TrainView {
 
   const run = (): Shown => ({
     ...shown,
-    trainLosses,
+    trainLosses: curve.points,
     tokensPerSecond: pace?.tokensPerSecond ?? 0,
     elapsed: pace?.elapsed ?? 0,
     left: pace?.left(shown.maxIters) ?? Infinity,
@@ -36,17 +35,6 @@ export function createLiveView(): TrainView {
   const redraw = (): void => {
     drawn = performance.now();
     block?.update();
-  };
-  const addLoss = (step: number, loss: number): void => {
-    pending.push(loss);
-    if (pending.length < stepsInPoint) return;
-    trainLosses.push([step, pending.reduce((a, b) => a + b, 0) / pending.length]);
-    pending = [];
-    if (trainLosses.length < MOST_POINTS) return;
-    stepsInPoint *= 2;
-    trainLosses = trainLosses
-      .filter((_, i) => i % 2 === 1)
-      .map(([at, late], i) => [at, (late + trainLosses[2 * i][1]) / 2]);
   };
 
   return {
@@ -60,7 +48,7 @@ export function createLiveView(): TrainView {
       if (event.type === 'step') {
         pace?.mark(event.step);
         shown = { ...shown, step: event.step, loss: event.loss };
-        if (event.skipped === undefined) addLoss(event.step, event.loss);
+        if (event.skipped === undefined) curve.add(event.step, event.loss);
         if (performance.now() - drawn > 1000 / REDRAWS_A_SECOND) redraw();
       } else if (event.type === 'evaluation') {
         const point: Point = [event.step, event.validationLoss];
@@ -71,10 +59,9 @@ export function createLiveView(): TrainView {
         };
         redraw();
       } else if (event.type === 'rollback') {
-        const before = ([step]: Point): boolean => step <= event.to;
-        trainLosses = trainLosses.filter(before);
-        pending = [];
-        shown = { ...shown, step: event.to, validationLosses: shown.validationLosses.filter(before) };
+        curve.rollBack(event.to);
+        const validationLosses = shown.validationLosses.filter(([step]) => step <= event.to);
+        shown = { ...shown, step: event.to, validationLosses };
       }
     },
     evaluated(done) {

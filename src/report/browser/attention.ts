@@ -1,90 +1,117 @@
-/** Steps through the attention maps of a model: a table of shades, and the text as a row of it sees it. */
+/** Steps through the attention maps of a model: a table of shades, and the text as one of its rows attends to it. */
 {
   type PageData = import('./page-data.ts').PageData;
   type AttentionData = import('./page-data.ts').AttentionData;
 
-  const { attention } = JSON.parse(document.getElementById('page-data')!.textContent) as PageData;
-  if (attention !== null) startAttention(attention);
+  const elementOf = (id: string): HTMLElement => document.getElementById(id)!;
 
-  function startAttention({ labels, nLayer, nHead, maps }: AttentionData): void {
-    const T = labels.length;
-    const layerChoice = document.getElementById('attention-layer') as HTMLSelectElement;
-    const headChoice = document.getElementById('attention-head') as HTMLSelectElement;
-    const table = document.getElementById('attention-map') as HTMLTableElement;
-    const tokens = document.getElementById('attention-tokens')!;
-    const reading = document.getElementById('attention-reading')!;
-    let row = T - 1;
+  /** Index of row i, column j in a map, which holds the lower triangle row by row. */
+  const at = (i: number, j: number): number => (i * (i + 1)) / 2 + j;
 
-    /** Percent in row i and column j, the mean over all layers or heads where none is chosen. */
-    const shown = (): number[] => {
-      const [layer, head] = [Number(layerChoice.value), Number(headChoice.value)];
-      const chosen = maps.filter(
-        (_, at) => (layer < 0 || Math.floor(at / nHead) === layer) && (head < 0 || at % nHead === head),
-      );
-      return maps[0].map((_, i) => chosen.reduce((sum, map) => sum + map[i], 0) / chosen.length);
-    };
-    const at = (i: number, j: number): number => (i * (i + 1)) / 2 + j;
+  /** Shades a cell or token. On the scale of square roots, small percentages are easier to tell apart. */
+  const shade = (element: HTMLElement, percent: number): void =>
+    element.style.setProperty('--p', Math.sqrt(percent / 100).toFixed(3));
 
-    const cells: HTMLTableCellElement[][] = [];
+  const newHeader = (scope: 'row' | 'col', text: string): HTMLTableCellElement => {
+    const cell = document.createElement('th');
+    cell.scope = scope;
+    cell.textContent = text;
+    return cell;
+  };
+
+  /** Column headers are turned sideways, unless they are a single character. */
+  function columnHeader(label: string): HTMLTableCellElement {
+    const cell = newHeader('col', '');
+    const name = document.createElement('span');
+    name.textContent = label;
+    if (Array.from(label).length === 1) name.className = 'upright';
+    cell.append(name);
+    return cell;
+  }
+
+  /** Builds the table of a map. @returns its cells, as many in each row as there are tokens up to it */
+  function buildTable(labels: readonly string[], choose: (row: number) => void): HTMLTableCellElement[][] {
+    const table = elementOf('attention-map') as HTMLTableElement;
+    const head = table.createTHead().insertRow();
+    head.append(document.createElement('td'), ...labels.map(columnHeader));
+    const body = table.createTBody();
+    return labels.map((label, i) => {
+      const line = body.insertRow();
+      line.append(newHeader('row', label));
+      line.addEventListener('click', () => choose(i));
+      return labels.slice(0, i + 1).map(() => {
+        const cell = line.insertCell();
+        cell.append(document.createElement('span'));
+        return cell;
+      });
+    });
+  }
+
+  /** The text, each of whose tokens is a button that chooses its row. */
+  function buildTokens(labels: readonly string[], choose: (row: number) => void): HTMLButtonElement[] {
     const buttons = labels.map((label, i) => {
       const button = document.createElement('button');
       button.type = 'button';
       button.textContent = label;
-      button.addEventListener('click', () => {
-        row = i;
-        update();
-      });
-      tokens.append(button);
+      button.addEventListener('click', () => choose(i));
       return button;
     });
-    buildTable();
+    elementOf('attention-tokens').append(...buttons);
+    return buttons;
+  }
 
-    function buildTable(): void {
-      const head = table.createTHead().insertRow();
-      head.append(document.createElement('td'));
-      for (const label of labels) {
-        const cell = document.createElement('th');
-        cell.scope = 'col';
-        const name = document.createElement('span');
-        name.textContent = label;
-        if (Array.from(label).length === 1) name.className = 'upright';
-        cell.append(name);
-        head.append(cell);
-      }
-      const body = table.createTBody();
-      labels.forEach((label, i) => {
-        const line = body.insertRow();
-        const name = document.createElement('th');
-        name.scope = 'row';
-        name.textContent = label;
-        line.append(name);
-        line.addEventListener('click', () => {
-          row = i;
-          update();
-        });
-        cells.push(
-          labels.slice(0, i + 1).map(() => {
-            const cell = line.insertCell();
-            cell.append(document.createElement('span'));
-            return cell;
-          }),
-        );
-      });
-    }
+  /** The choice of a layer and a head: −1 is the mean over all of them. */
+  function startChoice({ nLayer, nHead, maps }: AttentionData, changed: () => void) {
+    const layerChoice = elementOf('attention-layer') as HTMLSelectElement;
+    const headChoice = elementOf('attention-head') as HTMLSelectElement;
+    const chosen = () => ({ layer: Number(layerChoice.value), head: Number(headChoice.value) });
 
-    /** The eye tells small shares apart better on the scale of their roots. */
-    const shade = (element: HTMLElement, percent: number): void =>
-      element.style.setProperty('--p', Math.sqrt(percent / 100).toFixed(3));
+    /** From the mean of all through every head, layer by layer, and back to the mean. */
+    const step = (by: number): void => {
+      const { layer, head } = chosen();
+      const place = layer < 0 || head < 0 ? 0 : 1 + layer * nHead + head;
+      const next = (place + by + nLayer * nHead + 1) % (nLayer * nHead + 1);
+      layerChoice.value = String(next === 0 ? -1 : Math.floor((next - 1) / nHead));
+      headChoice.value = String(next === 0 ? -1 : (next - 1) % nHead);
+      changed();
+    };
+    elementOf('attention-back').addEventListener('click', () => step(-1));
+    elementOf('attention-on').addEventListener('click', () => step(1));
+    for (const choice of [layerChoice, headChoice]) choice.addEventListener('change', changed);
+
+    /** Percentages of the chosen map, or means over those that are chosen. */
+    return (): number[] => {
+      const { layer, head } = chosen();
+      const included = maps.filter(
+        (_, i) => (layer < 0 || Math.floor(i / nHead) === layer) && (head < 0 || i % nHead === head),
+      );
+      return maps[0].map((_, i) => included.reduce((sum, map) => sum + map[i], 0) / included.length);
+    };
+  }
+
+  function startAttention(data: AttentionData): void {
+    const { labels } = data;
+    let row = labels.length - 1;
+    const choose = (chosen: number): void => {
+      row = chosen;
+      update();
+    };
+    const cells = buildTable(labels, choose);
+    const buttons = buildTokens(labels, choose);
+    const chosenMap = startChoice(data, update);
+    elementOf('attention-tokens').addEventListener('keydown', (event) => {
+      const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (move === undefined) return;
+      event.preventDefault();
+      choose(Math.min(labels.length - 1, Math.max(0, row + move)));
+      buttons[row].focus();
+    });
+    update();
 
     function update(): void {
-      const map = shown();
+      const map = chosenMap();
       cells.forEach((line, i) => {
-        line.forEach((cell, j) => {
-          const percent = map[at(i, j)];
-          shade(cell, percent);
-          cell.title = `${labels[i]} → ${labels[j]}: ${percent.toFixed(0)}%`;
-          cell.firstElementChild!.textContent = `${percent.toFixed(0)}%`;
-        });
+        line.forEach((cell, j) => showCell(cell, map[at(i, j)], `${labels[i]} → ${labels[j]}`));
         line[0].parentElement!.classList.toggle('chosen', i === row);
       });
       buttons.forEach((button, j) => {
@@ -92,34 +119,26 @@
         button.setAttribute('aria-pressed', String(j === row));
         button.classList.toggle('later', j > row);
       });
-      const strongest = labels
-        .slice(0, row + 1)
-        .map((label, j) => ({ label, percent: map[at(row, j)] }))
-        .sort((a, b) => b.percent - a.percent)
-        .slice(0, 3);
-      reading.textContent = `“${labels[row]}” looks at ${strongest.map(({ label, percent }) => `“${label}” ${percent.toFixed(0)}%`).join(', ')}`;
+      elementOf('attention-reading').textContent = readingOf(labels, map, row);
     }
-
-    /** From the mean of all through every head, layer by layer, and round again. */
-    const step = (by: number): void => {
-      const [layer, head] = [Number(layerChoice.value), Number(headChoice.value)];
-      const place = layer < 0 || head < 0 ? 0 : 1 + layer * nHead + head;
-      const next = (place + by + nLayer * nHead + 1) % (nLayer * nHead + 1);
-      layerChoice.value = String(next === 0 ? -1 : Math.floor((next - 1) / nHead));
-      headChoice.value = String(next === 0 ? -1 : (next - 1) % nHead);
-      update();
-    };
-    document.getElementById('attention-back')!.addEventListener('click', () => step(-1));
-    document.getElementById('attention-on')!.addEventListener('click', () => step(1));
-    for (const choice of [layerChoice, headChoice]) choice.addEventListener('change', update);
-    tokens.addEventListener('keydown', (event) => {
-      const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (move === undefined) return;
-      event.preventDefault();
-      row = Math.min(T - 1, Math.max(0, row + move));
-      buttons[row].focus();
-      update();
-    });
-    update();
   }
+
+  function showCell(cell: HTMLElement, percent: number, label: string): void {
+    shade(cell, percent);
+    cell.title = `${label}: ${percent.toFixed(0)}%`;
+    cell.firstElementChild!.textContent = `${percent.toFixed(0)}%`;
+  }
+
+  /** A row in words: the three tokens with the largest weights. */
+  function readingOf(labels: readonly string[], map: readonly number[], row: number): string {
+    const strongest = labels
+      .slice(0, row + 1)
+      .map((label, j) => ({ label, percent: map[at(row, j)] }))
+      .sort((a, b) => b.percent - a.percent)
+      .slice(0, 3);
+    return `“${labels[row]}” looks at ${strongest.map(({ label, percent }) => `“${label}” ${percent.toFixed(0)}%`).join(', ')}`;
+  }
+
+  const { attention } = JSON.parse(elementOf('page-data').textContent) as PageData;
+  if (attention !== null) startAttention(attention);
 }

@@ -1,0 +1,44 @@
+import { emitKeypressEvents, type Key } from 'node:readline';
+
+/** Keys of the terminal one by one, without Enter. */
+export interface KeyInput {
+  /** The name of the next key. Starts raw mode, in which Ctrl-C is a key and not a signal. */
+  next(): Promise<string>;
+  /** Ends raw mode. Keys that were not asked for are discarded. */
+  end(): void;
+}
+
+export function openKeyInput(): KeyInput {
+  const { stdin } = process;
+  let keys: Key[] = [];
+  let wake = (): void => {};
+  let isOpen = false;
+  const onKey = (_text: string | undefined, key: Key): void => {
+    keys.push(key);
+    wake();
+  };
+  return {
+    async next() {
+      if (!isOpen) {
+        isOpen = true;
+        emitKeypressEvents(stdin);
+        stdin.setRawMode(true).on('keypress', onKey).resume();
+      }
+      while (keys.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      return nameOf(keys.shift()!);
+    },
+    end() {
+      if (!isOpen) return;
+      isOpen = false;
+      keys = [];
+      stdin.off('keypress', onKey).setRawMode(false).pause();
+    },
+  };
+}
+
+/** A printable ASCII character is its own name, in its own case. Ctrl-C and Ctrl-D count as Escape. */
+export function nameOf({ name, sequence = '', ctrl }: Key): string {
+  const other = name ?? sequence;
+  if (ctrl === true) return name === 'c' || name === 'd' ? 'escape' : other;
+  return sequence.length === 1 && sequence > ' ' && sequence < '\x7f' ? sequence : other;
+}
