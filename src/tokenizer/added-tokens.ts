@@ -1,25 +1,22 @@
-/**
- * Added tokens, as Hugging Face's libraries call them: each is matched verbatim in a text before it is cut into
- * pieces.
- */
+/** Added tokens in Hugging Face's sense: matched verbatim in a text before it is pre-tokenized. */
 import { shownJson } from '../json.ts';
 import { asObject, type Refuse } from './tokenizer-json.ts';
 
 export interface AddedToken {
   readonly content: string;
-  /** Undefined where a file only names the token: then its id in the vocabulary, or else the next free one. */
+  /** Undefined if a file gives only the text: the token keeps its id in the vocabulary or gets the next free one. */
   readonly id: unknown;
-  /** Special tokens are no text to a reader: `decode(…, skip_special_tokens=True)` leaves them out. */
+  /** `decode(…, skip_special_tokens=True)` omits special tokens. */
   readonly special: boolean;
 }
 
-/** How the token of an id is described. */
+/** Added tokens by id. */
 export type AddedIds = ReadonlyMap<number, { readonly special: boolean }>;
 
 /**
- * An added token as JSON has it: its text alone, or an object with its `content`.
+ * Reads an added token from JSON: a string, or an object with `content`.
  *
- * @param field of the JSON file, for messages
+ * @param field name of the JSON field, for messages
  */
 export function readAddedToken(value: unknown, field: string, fail: Refuse): Omit<AddedToken, 'id'> {
   if (typeof value === 'string') return readAddedToken({ content: value, special: true }, field, fail);
@@ -41,7 +38,7 @@ export function readAddedTokens(list: unknown, fail: Refuse): AddedToken[] {
   }));
 }
 
-/** The same field of a tokenizer with these tokens, in the order of ids. */
+/** The field `added_tokens` of tokenizer.json for these tokens, sorted by id. */
 export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unknown[] =>
   [...added]
     .sort(([a], [b]) => a - b)
@@ -56,9 +53,10 @@ export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unk
     }));
 
 /**
- * Adds tokens to a vocabulary as transformers does: one that the vocabulary has keeps its id, one without an id gets the next.
+ * Adds tokens to a vocabulary by the rules of `transformers`: a token already in it keeps its id, a token without an id
+ * gets the next.
  *
- * @param vocab tokens and their ids; extended
+ * @param vocab token → id; extended in place
  */
 export function addTokens(vocab: Map<string, unknown>, added: readonly AddedToken[], fail: Refuse): AddedIds {
   const ids = new Map<number, { special: boolean }>();
@@ -77,6 +75,6 @@ export function addTokens(vocab: Map<string, unknown>, added: readonly AddedToke
   return ids;
 }
 
-/** The ids of added tokens by their text, for `encoderAround`. */
+/** Ids of added tokens by text, for `encoderAround`. */
 export const idsByText = (tokens: readonly string[], added: AddedIds): ReadonlyMap<string, number> =>
   new Map(Array.from(added.keys(), (id) => [tokens[id], id]));

@@ -1,4 +1,4 @@
-/** Byte-level BPE in tokenizer.json, as GPT-2's has it, and in its older form, the files vocab.json and merges.txt. */
+/** Byte-level BPE as GPT-2's tokenizer.json, or in the older form of vocab.json and merges.txt. */
 import { shownJson } from '../json.ts';
 import type { Merge } from './bpe-merging.ts';
 import { byteAlphabet, bytesOfToken } from './byte-alphabet.ts';
@@ -18,19 +18,19 @@ import type { SpecialTokens } from './tokenizer.ts';
 export const END_OF_TEXT = '<|endoftext|>';
 
 export interface BpeModel {
-  /** By id; in the alphabet of bytes, but for those added. */
+  /** By id, written in the byte alphabet, except added tokens. */
   readonly tokens: readonly string[];
-  /** In the order in which they are made. */
+  /** In the order in which they are applied. */
   readonly merges: readonly Merge[];
   readonly added: AddedIds;
   readonly special: SpecialTokens;
-  /** Whether a space goes in front of texts, and text behind special tokens, that start without one. */
+  /** Prepend a space to a text, or to text after a special token, that starts without one. */
   readonly addPrefixSpace: boolean;
-  /** The token in front of each text. */
+  /** Token prepended to each text. */
   readonly firstId: number | undefined;
 }
 
-/** The roles of a new tokenizer's only special token, and of GPT-2's. */
+/** Roles of `<|endoftext|>` in GPT-2, and in a new tokenizer, where it is the only special token. */
 export const endOfTextRoles = {
   bos_token: END_OF_TEXT,
   eos_token: END_OF_TEXT,
@@ -64,13 +64,13 @@ export const bpeJson = ({ tokens, merges, added, addPrefixSpace, firstId }: BpeM
   },
 });
 
-/** Whether a tokenizer.json is BPE; older files do not name their model. */
+/** Older files do not have "model.type". */
 export function isBpeJson(json: JsonObject): boolean {
   const { type, merges } = asObject(json['model']);
   return type === 'BPE' || (type === undefined && merges !== undefined);
 }
 
-/** Reads tokenizer.json after checking everything in it that ids and text depend on. */
+/** Reads tokenizer.json and checks everything in it that affects ids or text. */
 export function readBpe(json: JsonObject, fail: Refuse, settings: TokenizerSettings): BpeModel {
   if (onlyStep(json, 'normalizer') !== undefined) fail('"normalizer" is set, which is not supported');
   const cut = asObject(onlyStep(json, 'pre_tokenizer'));
@@ -100,7 +100,7 @@ export function readBpe(json: JsonObject, fail: Refuse, settings: TokenizerSetti
   );
 }
 
-/** Reads vocab.json and merges.txt, as GPT-2 was published with. */
+/** Reads vocab.json and merges.txt, the format in which GPT-2 was published. */
 export function readVocabAndMerges(
   vocab: JsonObject,
   mergesText: string,
@@ -122,7 +122,7 @@ interface BpeParts {
   readonly merges: readonly unknown[];
   readonly added: readonly AddedToken[];
   readonly addPrefixSpace: boolean;
-  /** The token in front of each text. */
+  /** Token prepended to each text. */
   readonly first: string | undefined;
 }
 
@@ -134,7 +134,7 @@ function bpeModel(
 ): BpeModel {
   const ids = new Map(Object.entries(vocab));
   for (const { content, id } of added) if (!ids.has(content)) ids.set(content, id);
-  // Of tokenizer.json by itself only what it lists is special: no other file declares further tokens special.
+  // Without a model folder, only the tokens listed in tokenizer.json are special, as no other file declares any.
   const known =
     added.length > 0 && given.embeddingRows === 0 ? added.map(({ content }) => content) : ids.keys();
   const settings = withDefaultToken(given, new Set(known), ids.size);

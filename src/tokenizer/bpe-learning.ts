@@ -1,17 +1,20 @@
 /**
- * Learning the merges of byte pair encoding (Sennrich, Haddow & Birch 2016, algorithm 1): again and again, the most frequent
- * pair of neighbours becomes a token. Of equally frequent pairs the one with the smaller ids goes first, which gives the
- * merges of Hugging Face's `BpeTrainer`.
+ * Training of byte pair encoding (Sennrich, Haddow & Birch 2016, algorithm 1): the most frequent pair of adjacent tokens
+ * becomes a token, repeatedly. Ties go to the pair with the smaller ids, which yields the merges of Hugging Face's
+ * `BpeTrainer`.
  *
- * A merge changes the counts of pairs only where it is made, so each pair knows its occurrences, and a heap the most frequent
- * pair. Counts in the heap may be out of date: they are looked up when a pair comes to the top. Each merge of two tokens
- * makes at most two new occurrences, so learning from n bytes takes O(n log n), whether they are many words or a single one.
+ * A merge changes pair counts only where it is applied, so each pair keeps a list of its occurrences, and a heap yields the
+ * most frequent pair. Counts in the heap may be stale; they are checked when a pair reaches the top. A merge creates at
+ * most two new occurrences per place, so training on n bytes takes O(n log n), for many short words or a single long one.
  */
 import type { Merge } from './bpe-merging.ts';
 import { Heap } from './heap.ts';
 import { PairTable } from '../pair-table.ts';
 
-/** Pieces of text as tokens: word w is `ids` from `starts[w]` up to `starts[w + 1]`, and occurs `counts[w]` times. */
+/**
+ * Distinct pieces of the text as tokens: word w is `ids[starts[w]]` … `ids[starts[w + 1] - 1]` and occurs `counts[w]`
+ * times.
+ */
 export interface Words {
   readonly ids: Int32Array;
   readonly starts: Uint32Array;
@@ -23,7 +26,7 @@ interface Candidate {
   readonly left: number;
   readonly right: number;
   count: number;
-  /** Where its left token was when it was counted, in ascending order. Merges made since may have taken either token. */
+  /** Positions of the left token when they were counted, ascending. Later merges may have consumed either token. */
   readonly places: number[];
 }
 
@@ -31,12 +34,12 @@ const isBefore = (a: Candidate, b: Candidate): boolean =>
   a.count !== b.count ? a.count > b.count : a.left !== b.left ? a.left < b.left : a.right < b.right;
 
 /**
- * @param words their ids are overwritten
- * @param tokens the tokens there are, in the order of ids; those learned are added
- * @param maxSize how many tokens there may be in the end
- * @param minFrequency pairs that occur less often are not joined
- * @param learned called with about the share of the work that is done, 0 … 1. Counts of pairs fall with their rank as Zipf's
- *   law says, like 1/n, and with them what a merge takes: n of N merges are ln(n)/ln(N) of the work
+ * @param words its ids are overwritten
+ * @param tokens the initial tokens by id; learned tokens are appended
+ * @param maxSize upper limit for the number of tokens
+ * @param minFrequency pairs that occur less often are not merged
+ * @param learned called with an estimate of the share done, 0 … 1. By Zipf's law the n-th pair occurs about 1/n times as
+ * often as the first, and the cost of a merge is its number of occurrences, so n of N merges are ln(n)/ln(N) of the work
  */
 export function learnMerges(
   words: Words,
@@ -77,14 +80,14 @@ export function learnMerges(
   return merges;
 }
 
-/** All words as doubly linked lists of tokens: a joined pair has its token where the left one was. */
+/** All words as doubly linked lists. A merged token takes the position of its left part. */
 interface LinkedTokens {
-  /** −1 where a token has become a part of the one before it. */
+  /** −1 at a position whose token was merged into the one before. */
   readonly ids: Int32Array;
-  /** The places of a token's neighbours within its word, or −1. */
+  /** Positions of the adjacent tokens in the same word, or −1. */
   readonly next: Int32Array;
   readonly previous: Int32Array;
-  /** How often the word at a place occurs. */
+  /** Number of occurrences of the word at a position. */
   readonly countAt: (place: number) => number;
 }
 
@@ -101,7 +104,7 @@ function linkedTokens({ ids, starts, counts }: Words): LinkedTokens {
   return { ids, next, previous, countAt: (place) => counts[wordOf[place]] };
 }
 
-/** Joins a pair, if it is still there. */
+/** Applies a merge at a position, unless an earlier one has consumed a token of the pair. */
 function mergeAt(
   { ids, next, previous, countAt }: LinkedTokens,
   at: number,
@@ -126,9 +129,9 @@ function mergeAt(
   }
 }
 
-/** How often each pair occurs, and where it has become more frequent. */
+/** Pair counts, and the positions at which pairs have newly appeared. */
 class PairCounts {
-  /** By the number of a pair. */
+  /** By pair number. */
   readonly counts: number[] = [];
   readonly #pairs = new PairTable();
   #risen = new Map<number, Candidate>();
@@ -142,7 +145,7 @@ class PairCounts {
     else candidate.places.push(place);
   }
 
-  /** The pairs whose counts have risen since the last call, with the places where they have. */
+  /** Pairs that have appeared since the last call, with their new positions and present counts. */
   takeRisen(): Candidate[] {
     const risen = [...this.#risen.values()];
     this.#risen = new Map();

@@ -1,42 +1,42 @@
 /**
- * Byte pair encoding of one piece of text (Sennrich, Haddow & Birch 2016): it starts as its bytes, and of all pairs of
- * neighbours the one that was learned first is joined, the leftmost of equal ones, until there is none to join.
+ * Byte pair encoding of one piece of text (Sennrich, Haddow & Birch 2016). Starting from bytes, the adjacent pair that was
+ * learned first is merged, leftmost first, until no pair can be.
  */
 import { Heap } from './heap.ts';
 import { PairTable } from '../pair-table.ts';
 import type { TextUnits } from './text-units.ts';
 
-/** Two tokens that join to one. Earlier merges go first. */
+/** Two tokens and the token they merge into. Earlier merges take precedence. */
 export interface Merge {
   readonly left: number;
   readonly right: number;
   readonly joined: number;
 }
 
-/** From this length on, a heap is faster than looking at every pair for each merge. */
+/** Pieces of at least this many tokens use a heap instead of scanning all pairs for each merge. */
 const LONG = 64;
-/** No merge has this rank. */
+/** Rank of a pair that never merges. */
 const NEVER = 0x7fffffff;
 
 export class PieceEncoder {
-  /** The ids of the last piece encoded are the first of these. */
+  /** `encode` leaves its result at the start of this array. */
   ids = new Int32Array(256);
   readonly #ranks = new Int32Array(LONG);
-  /** The token of each byte. */
+  /** Token id of each byte. */
   readonly #byteIds: Int32Array;
-  /** The number of a pair is its rank: how many were learned before it. */
+  /** A pair's number is its rank: how many merges were learned before it. */
   readonly #pairs = new PairTable();
-  /** What a pair joins to, by its rank. */
+  /** Merged token by rank. */
   readonly #joined: Int32Array;
 
-  /** @param merges no pair twice */
+  /** @param merges distinct pairs */
   constructor(byteIds: Int32Array, merges: readonly Merge[]) {
     this.#byteIds = byteIds;
     this.#joined = Int32Array.from(merges, ({ joined }) => joined);
     for (const { left, right } of merges) this.#pairs.add(left, right);
   }
 
-  /** Encodes the piece of a well-formed text from unit `start` up to `end`. @returns how many ids there are */
+  /** Encodes UTF-16 units `start` to `end` (exclusive) of a well-formed text. @returns number of ids */
   encode(units: TextUnits, start: number, end: number): number {
     const most = 3 * (end - start);
     if (most > this.ids.length) this.ids = new Int32Array(2 * most);
@@ -44,7 +44,7 @@ export class PieceEncoder {
     return length < LONG ? this.#mergeShort(length) : this.#mergeLong(length);
   }
 
-  /** The tokens of the bytes of UTF-8. */
+  /** Writes the ids of the UTF-8 bytes. */
   #bytes(units: TextUnits, start: number, end: number): number {
     const ids = this.ids;
     const byteIds = this.#byteIds;
@@ -74,10 +74,10 @@ export class PieceEncoder {
     return rank < 0 ? NEVER : rank;
   }
 
-  /** Looks at every pair for each merge: quadratic, without anything to set up. */
+  /** O(n²): scans all pairs for each merge, but needs no setup. */
   #mergeShort(length: number): number {
     const ids = this.ids;
-    const ranks = this.#ranks; // of the pair that starts at each token
+    const ranks = this.#ranks; // rank of the pair starting at each token
     let last = length - 1;
     for (let i = 0; i < last; i++) ranks[i] = this.#rank(ids[i], ids[i + 1]);
     for (;;) {
@@ -100,12 +100,12 @@ export class PieceEncoder {
     }
   }
 
-  /** A heap of pairs, and tokens linked to their neighbours: n log n. */
+  /** O(n log n): a heap of pairs over a linked list of tokens. */
   #mergeLong(length: number): number {
     const ids = this.ids;
     const next = Int32Array.from({ length }, (_, i) => i + 1);
     const previous = Int32Array.from({ length }, (_, i) => i - 1);
-    // A pair is rank · 2³² + place: the smallest number is the first merge, the leftmost of equal ones.
+    // A heap entry is rank · 2³² + position, so the smallest is the earliest merge, leftmost first.
     const heap = new Heap<number>((a, b) => a < b);
     const propose = (at: number): void => {
       const rank = this.#rank(ids[at], ids[next[at]]);
@@ -116,7 +116,7 @@ export class PieceEncoder {
       const at = best % 2 ** 32;
       const rank = (best - at) / 2 ** 32;
       const gone = next[at];
-      // A token that was joined to the one before it has the id −1; of the others, the pair may have become another.
+      // Skip stale entries: the token was merged away (id −1), or its pair has changed.
       if (ids[at] < 0 || gone >= length || this.#rank(ids[at], ids[gone]) !== rank) continue;
       ids[at] = this.#joined[rank];
       ids[gone] = -1;

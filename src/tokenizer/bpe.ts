@@ -1,11 +1,11 @@
 /**
- * Byte-level byte pair encoding, GPT-2's tokenizer (Radford et al. 2019, section 2.2): text is cut into words, numbers,
- * punctuation and white space (gpt2-pieces.ts), each piece starts as its bytes of UTF-8, and pairs of tokens are joined in
- * the order in which they were learned (bpe-merging.ts, bpe-learning.ts). The 256 bytes are tokens, so every text can be
- * written and comes back as it was; there is no `<unk>`.
+ * Byte-level BPE, GPT-2's tokenizer (Radford et al. 2019, section 2.2). Text is pre-tokenized into words, numbers,
+ * punctuation and white space (gpt2-pieces.ts); each piece starts as its UTF-8 bytes, and pairs of tokens are merged in the
+ * order in which they were learned (bpe-merging.ts, bpe-learning.ts). All 256 bytes are tokens, so any text can be encoded
+ * and decodes to itself; there is no `<unk>`.
  *
- * A literal `<|endoftext|>` in a text is that token, as in Hugging Face's tokenizers: a corpus can mark where its documents
- * end. It comes back as the same thirteen characters.
+ * A literal `<|endoftext|>` in a text is that token, as in Hugging Face's tokenizers, so a corpus can separate its
+ * documents. It decodes to the same thirteen characters.
  */
 import { parseJsonObject } from '../json.ts';
 import { UsageError } from '../errors.ts';
@@ -31,7 +31,7 @@ import type { TokenDecoder, Tokenizer, VocabularyBuilder, VocabularyOptions } fr
 
 export { isBpeJson } from './bpe-json.ts';
 
-/** Tokens to learn where nothing is said: enough for a book. */
+/** Default vocabulary size, enough for a book. */
 const DEFAULT_SIZE = 1024;
 
 export function createBpeTokenizer(model: BpeModel): Tokenizer {
@@ -51,7 +51,7 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     special,
     vocabulary: bytes.map((each) => Buffer.from(each).toString()),
     encoder: () => encoderAround(() => bpeEncoder(pieces), { ids, firstId, addPrefixSpace }),
-    // What a text begins with must not be put in front of its parts.
+    // A prefix of the whole text would be added to each part.
     cut: firstId !== undefined || addPrefixSpace ? () => 0 : cutAround(ids),
     decode,
     decoder,
@@ -70,7 +70,7 @@ function idsOfBytes({ tokens, added }: BpeModel): Int32Array {
 }
 
 function bytesDecoder(bytes: readonly Uint8Array[]): TokenDecoder {
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true }); // a U+FEFF in a text is a part of it
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true }); // keep a U+FEFF, which belongs to the text
   const none = new Uint8Array(0);
   return {
     push: (ids) =>
@@ -83,10 +83,10 @@ function bpeEncoder(pieces: PieceCache): OrdinaryEncoder {
   const cut = pieceCutter(gpt2Starts);
   let ids = new Uint32Array(0);
   return {
-    position: 0, // nothing is unknown
+    position: 0, // no text is unknown
     encode(text, final) {
       const { units, starts, count } = cut(text, final);
-      // There are no more tokens than bytes, no more bytes than three for each unit.
+      // At most one token per byte, and three bytes per UTF-16 unit.
       const most = 3 * starts[count];
       if (most > ids.length) ids = new Uint32Array(2 * most);
       let length = 0;
@@ -97,9 +97,9 @@ function bpeEncoder(pieces: PieceCache): OrdinaryEncoder {
 }
 
 /**
- * The ids are GPT-2's: the 256 bytes in the order of their alphabet, the merges, `<|endoftext|>` last.
+ * Ids are laid out as in GPT-2: the 256 bytes in the order of the byte alphabet, then the merges, then `<|endoftext|>`.
  *
- * @throws UsageError if there is no room for these 257
+ * @throws UsageError if `maxSize` is below 257
  */
 export function bpeVocabulary({
   minFrequency,
@@ -135,7 +135,11 @@ export function bpeVocabulary({
   };
 }
 
-/** GPT-2's older files: vocab.json has the ids, merges.txt a merge in each line. @param settings what the files beside them say */
+/**
+ * Reads GPT-2's older format: vocab.json holds the ids, merges.txt one merge per line.
+ *
+ * @param settings from the other files of the folder
+ */
 export function bpeFromVocabAndMerges(
   vocab: TextFile,
   merges: TextFile,
@@ -154,7 +158,7 @@ interface TextFile {
 export const bpeFromJson = (json: JsonObject, fail: Refuse, settings: TokenizerSettings): Tokenizer =>
   createBpeTokenizer(readBpe(json, fail, settings));
 
-/** The pieces as bytes. */
+/** The counted pieces as byte tokens. */
 function wordsOf({ table, counts }: PieceCounter): Words {
   const idOf = new Uint8Array(256);
   byteAlphabet.forEach((character, id) => (idOf[byteOfToken(character)!] = id));

@@ -1,6 +1,6 @@
 /**
- * The character tokenizer: every Unicode code point is a token. Ids go in the order of code points, so the 65 characters of
- * tinyshakespeare get the ids nanoGPT gives them; `<unk>` comes last.
+ * Character tokenizer: every Unicode code point is a token. Ids are in code-point order with `<unk>` last, so the 65
+ * characters of tinyshakespeare have nanoGPT's ids.
  */
 import { shownJson } from '../json.ts';
 import type { OrdinaryEncoder } from './special-tokens.ts';
@@ -17,7 +17,7 @@ import {
 import { isWordLevel, newWordLevel, readWordLevel, type WordLevelModel } from './word-level-json.ts';
 import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './word-level.ts';
 
-/** One character, line breaks included: `.` would leave those together. */
+/** One character, including line breaks, which `.` does not match. */
 const CHAR_PATTERN = '[\\s\\S]';
 
 export const createCharTokenizer = (vocabulary: readonly string[]): Tokenizer =>
@@ -25,12 +25,12 @@ export const createCharTokenizer = (vocabulary: readonly string[]): Tokenizer =>
 
 function charTokenizer(model: WordLevelModel): Tokenizer {
   const { tokens, unkId } = model;
-  // Characters of the basic plane are looked up in a table of UTF-16 units; the others, two units long, in a map.
+  // Characters of the basic multilingual plane are looked up in an array by UTF-16 unit, all others in a map.
   const table = new Int32Array(0x10000).fill(-1);
   const others = new Map<number, number>();
   tokens.forEach((token, id) => {
     const point = token.codePointAt(0) ?? 0;
-    if (token !== String.fromCodePoint(point)) return; // an added token, or <unk>
+    if (token !== String.fromCodePoint(point)) return; // added token or <unk>
     if (point < 0x10000) table[point] = id;
     else others.set(point, id);
   });
@@ -77,7 +77,7 @@ function charEncoder(
   };
 }
 
-/** Text that comes in pieces as whole characters: the first half of a surrogate pair waits for the second. */
+/** Joins chunks into whole characters: a high surrogate at the end of a chunk waits for the low one. */
 function characterJoiner(): (piece: string, final: boolean) => string {
   let carried = '';
   return (piece, final) => {

@@ -1,27 +1,26 @@
 /**
- * Cutting text as GPT-2 does (Radford et al. 2019, section 2.2, and their code), so that no token runs across words:
+ * GPT-2's pre-tokenizer (Radford et al. 2019, section 2.2, and their code), which keeps tokens from spanning words:
  *
  *     's|'t|'re|'ve|'m|'ll|'d | ␣?letters | ␣?digits | ␣?other characters | white space
  *
- * White space in front of something leaves its last character to it. The cut is made without regular expressions, in one
- * pass: whether a piece starts at a character follows from what it, the one before and the one behind are, but for the
- * endings that an apostrophe begins.
+ * White space before something else leaves its last character to it. Implemented in one pass without regular expressions:
+ * whether a piece starts at a character depends only on its class and those of its two neighbors, except in contractions.
  */
 import { pairAt, unitClasses, WHITE_SPACE } from './pieces.ts';
 import type { TextUnits } from './text-units.ts';
 
-/** The rule as a regular expression. */
+/** The same rule as a regular expression, for tokenizer.json. */
 export const GPT2_PATTERN =
   `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${WHITE_SPACE}\\p{L}\\p{N}]+` +
   `|[${WHITE_SPACE}]+(?![^${WHITE_SPACE}])|[${WHITE_SPACE}]+`;
 
-/** What a character is to the cut. */
+/** Character classes. */
 const OTHER = 0;
 const LETTER = 1;
 const NUMBER = 2;
 const WHITE = 3;
 const SPACE = 4;
-/** What a piece that is over leaves behind: whatever follows it starts another. */
+/** Previous class at the start of the text and after a contraction: the next character always starts a piece. */
 const OVER = 5;
 const APOSTROPHE = 6;
 const HALF = 7;
@@ -39,7 +38,7 @@ const classTable = (): Uint8Array =>
     HALF,
   ));
 
-/** Whether a piece starts at a character: at 64 × (class of the one before) + 8 × (its class) + (class of the next). */
+/** Whether a piece starts at a character, indexed by 64 · (previous class) + 8 · (its class) + (next class). */
 const STARTS = Uint8Array.from({ length: 512 }, (_, key) => {
   const [before, kind, next] = [key >> 6, (key >> 3) & 7, key & 7];
   const isWhite = (of: number): boolean => of === WHITE || of === SPACE;
@@ -49,15 +48,15 @@ const STARTS = Uint8Array.from({ length: 512 }, (_, key) => {
   return before === kind || before === SPACE ? 0 : 1;
 });
 
-/** The rule, see PieceRule. */
+/** Implements `PieceRule`. */
 export function gpt2Starts(units: TextUnits, length: number, final: boolean, starts: Uint32Array): number {
   const table = classTable();
   let end = length;
-  // Half a character at the end waits for its other half.
+  // Hold back a high surrogate at the end.
   if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
   let count = 0;
-  let at = 0; // the character that is judged when the next is seen
-  let key = (OVER << 3) | OVER; // the classes of the last characters, that of the latest in the low bits
+  let at = 0; // the character decided once its successor is known
+  let key = (OVER << 3) | OVER; // classes of the last three characters, the latest in the low bits
   starts[0] = 0;
   for (let i = 0; i < end; i++) {
     let kind = table[units.getUint16(2 * i, true)];
@@ -68,10 +67,10 @@ export function gpt2Starts(units: TextUnits, length: number, final: boolean, sta
         kind = /\p{L}/u.test(pair) ? LETTER : /\p{N}/u.test(pair) ? NUMBER : OTHER;
       } else {
         const before = key & 7;
-        // Behind a space or among other characters, an apostrophe is one of these.
+        // After a space or another symbol, an apostrophe does not start a contraction.
         const ending = before === OTHER || before === SPACE ? 0 : endingLength(units, i, end, final);
         if (ending < 0) {
-          end = i; // what comes next decides
+          end = i; // depends on text to come
           break;
         }
         if (ending > 0) {
@@ -91,14 +90,14 @@ export function gpt2Starts(units: TextUnits, length: number, final: boolean, sta
     at = i;
     i = next;
   }
-  if (!final) return count === 0 ? 0 : count - 1; // the last piece may go on
+  if (!final) return count === 0 ? 0 : count - 1; // the last piece may continue
   starts[count] = at;
   count += STARTS[((key << 3) | WHITE) & 511];
   starts[count] = end;
   return count;
 }
 
-/** How long the ending is that the apostrophe at unit `i` begins: 0 for none, −1 if the text to come decides. */
+/** Length of the contraction at the apostrophe in unit `i`: 0 if there is none, −1 if that depends on text to come. */
 function endingLength(units: TextUnits, i: number, end: number, final: boolean): number {
   if (i + 1 >= end) return final ? 0 : -1;
   const first = units.getUint16(2 * i + 2, true);

@@ -1,9 +1,9 @@
-/** A binary heap (Williams 1964): the first by an order, whatever is put in. */
+/** A binary heap (Williams 1964). */
 export class Heap<T> {
   readonly #items: T[] = [];
   readonly #before: (a: T, b: T) => boolean;
 
-  /** @param before whether `a` comes before `b` */
+  /** @param before whether `a` must be popped before `b` */
   constructor(before: (a: T, b: T) => boolean) {
     this.#before = before;
   }
@@ -20,7 +20,7 @@ export class Heap<T> {
     items[i] = item;
   }
 
-  /** Takes the first out; undefined if there is none. */
+  /** Removes the first item; undefined if the heap is empty. */
   pop(): T | undefined {
     const items = this.#items;
     const first = items[0];

@@ -2,16 +2,16 @@ import type { PieceEncoder } from './bpe-merging.ts';
 import { PieceTable } from './piece-table.ts';
 import type { TextUnits } from './text-units.ts';
 
-/** Longer pieces, in UTF-16 units, hardly come twice. */
+/** Longest piece that is cached, in UTF-16 units; longer ones rarely occur twice. */
 const LONGEST = 32;
-/** A cache that is full starts afresh: what is frequent is soon there again. */
+/** Largest number of pieces. A full cache is emptied; frequent pieces soon return. */
 const MOST = 1 << 17;
 
-/** The ids of pieces that have been encoded before. Nearly all pieces of a text have been. */
+/** Caches the ids of encoded pieces. In most text nearly every piece has occurred before. */
 export class PieceCache {
   readonly #encoder: PieceEncoder;
   #table = new PieceTable();
-  /** The ids of all pieces, one behind the other, and where each piece's end. */
+  /** Ids of all pieces, concatenated, and the end of each piece's ids. */
   #ids = new Uint32Array(1 << 12);
   readonly #ends = new Uint32Array(MOST);
 
@@ -20,10 +20,10 @@ export class PieceCache {
   }
 
   /**
-   * Writes the ids of a piece to `to`, from `at` on.
+   * Writes the ids of a piece to `to`, starting at `at`.
    *
-   * @param to has room for an id for each byte
-   * @returns where they end
+   * @param to must have room for one id per byte
+   * @returns the end of the ids
    */
   encode(units: TextUnits, start: number, end: number, to: Uint32Array, at: number): number {
     const piece = this.#table.find(units, start, end);

@@ -1,41 +1,40 @@
 import type { TextUnits } from './text-units.ts';
 
-/** Units of a piece that its slot holds. */
+/** UTF-16 units of a piece stored in its slot. */
 const HELD = 8;
-/** Integers a slot has: four with the first eight units of the piece, its length, its number plus one (0: empty), two unused. */
+/** Integers per slot: four for the first eight units, the length, the number plus one (0: empty), two unused. */
 const SLOT = 8;
 const LENGTH = 4;
 const NUMBER = 5;
 
-/** For a piece of 0 … 8 units, which bits of its slot's four integers are its own. */
+/** Masks that select the units of a piece of 0 … 8 units in the four integers of its slot. */
 const MASKS = Int32Array.from({ length: 4 * (HELD + 1) }, (_, i) => {
   const units = (i >> 2) - 2 * (i & 3);
   return units >= 2 ? -1 : units === 1 ? 0xffff : 0;
 });
 
 /**
- * A hash table from pieces of text to numbers: 0, 1, 2, … in the order in which they were added. Pieces are looked up where
- * they stand in the text; a `Map` would need a string made of each first, which takes longer than all the rest of
- * tokenizing.
+ * A hash table from pieces of text to numbers 0, 1, 2, …, in insertion order. Pieces are looked up in place: a `Map` would
+ * need a string for each, which takes longer than the rest of tokenization.
  *
- * Open addressing with linear probing (Knuth, The Art of Computer Programming, vol. 3, 6.4, algorithm L), at most half full.
- * Nine words of ten have no more than eight units: they are hashed and compared as four integers, without a loop, as a
- * processor guesses the ends of short loops wrong and loses more by that than by computing.
+ * Open addressing with linear probing (Knuth, The Art of Computer Programming, vol. 3, 6.4, algorithm L), at most half
+ * full. Nine of ten words have at most eight units. They are hashed and compared as four integers without a loop, since
+ * mispredicting the end of a short loop costs more than the arithmetic.
  */
 export class PieceTable {
-  /** How many pieces there are. */
+  /** Number of pieces. */
   size = 0;
   #slots = new Int32Array(SLOT << 10);
-  /** The units of all pieces, one behind the other, and where each ends. */
+  /** Units of all pieces, concatenated, and the end of each piece. */
   #units = new Uint16Array(1 << 12);
   #ends = new Uint32Array(1 << 9);
 
-  /** The number of the piece of `text` from `start` up to `end`, or −1. */
+  /** Number of the piece `text[start, end)`, or −1. */
   find(text: TextUnits, start: number, end: number): number {
     return this.#find(text, start, end, false);
   }
 
-  /** The number of the piece, which is added if it is new. */
+  /** Number of the piece, which is added if it is new. */
   add(text: TextUnits, start: number, end: number): number {
     const id = this.#find(text, start, end, true);
     if (id >= 0) return id;
@@ -59,7 +58,7 @@ export class PieceTable {
     return id === 0 ? 0 : this.#ends[id - 1];
   }
 
-  /** The number of a piece, or −1. If it is going to be added, its slot is filled. */
+  /** Number of a piece, or −1; then its slot is filled if `add` is true. */
   #find(text: TextUnits, start: number, end: number, add: boolean): number {
     const length = end - start;
     const mask = 4 * Math.min(length, HELD);
@@ -87,7 +86,7 @@ export class PieceTable {
     }
   }
 
-  /** Whether a piece has the units of a text of its length, behind the first eight. */
+  /** Compares the units of two pieces of equal length from the ninth on. */
   #sameEnd(id: number, text: TextUnits, start: number): boolean {
     const from = this.#startOf(id);
     for (let i = from + HELD; i < this.#ends[id]; i++)
@@ -110,7 +109,7 @@ export class PieceTable {
   }
 }
 
-/** Multiplicative hashing (Knuth, 6.4), high bits folded into the low ones, which choose the slot. */
+/** Multiplicative hashing (Knuth, 6.4); the high bits are folded into the low ones that select the slot. */
 function slotOf(a: number, b: number, c: number, d: number, length: number, last: number): number {
   const hash =
     Math.imul(a, 0x9e3779b1) ^

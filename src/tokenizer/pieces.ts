@@ -1,21 +1,21 @@
-/** What cutting text into pieces has in common, whatever the rule: classes of characters, and text that comes in stretches. */
+/** Pre-tokenization independent of the rule: character classes, and text that arrives in chunks. */
 import { UserError } from '../errors.ts';
 import { formatNumber } from '../format.ts';
 import { PieceTable } from './piece-table.ts';
 import { UnitReader, type TextUnits } from './text-units.ts';
 
 /**
- * White space, written out: `\s` is one set in JavaScript and another in Rust, and tokenizer.json must mean the same
- * everywhere. This is Unicode's White_Space.
+ * Unicode's White_Space, listed in full: `\s` differs between JavaScript and Rust, and tokenizer.json must mean the same in
+ * both.
  */
 export const WHITE_SPACE =
   '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000';
 
 /**
- * What each UTF-16 unit is to a rule: its class.
+ * Class of each UTF-16 unit.
  *
- * @param patterns a class and the characters that are of it; 0 is the class of all others
- * @param half the class of the first half of a pair: what the character is, both halves say together
+ * @param patterns classes and the characters they contain; all other characters have class 0
+ * @param half class of high surrogates, whose character depends on both halves
  */
 export function unitClasses(patterns: readonly (readonly [number, RegExp])[], half: number): Uint8Array {
   const classes = new Uint8Array(0x10000);
@@ -27,11 +27,14 @@ export function unitClasses(patterns: readonly (readonly [number, RegExp])[], ha
   return classes;
 }
 
-/** The character whose first half is unit `i`. */
+/** The character whose high surrogate is unit `i`. */
 export const pairAt = (units: TextUnits, i: number): string =>
   String.fromCharCode(units.getUint16(2 * i, true), units.getUint16(2 * i + 2, true));
 
-/** Where the last line ends whose last character is not white space: pieces always end there. 0 if there is none. */
+/**
+ * Position of the last line feed that follows a character other than white space, where every rule ends a piece; 0 if there
+ * is none.
+ */
 export function lastLineEnd(text: string): number {
   for (let at = text.lastIndexOf('\n'); at > 0; at = text.lastIndexOf('\n', at - 1))
     if (!WHITE_SPACE.includes(text[at - 1])) return at;
@@ -39,33 +42,34 @@ export function lastLineEnd(text: string): number {
 }
 
 /**
- * A rule: finds where pieces start. The text is well-formed, but may be cut anywhere: unless `final`, a last piece that may
- * go on in text still to come is left out.
+ * A pre-tokenization rule: finds where pieces start. The text is well-formed but may end anywhere; unless `final`, a last
+ * piece that may continue is left out.
  *
- * @param starts room for one number more than `length`; piece i is from `starts[i]` up to `starts[i + 1]`
- * @returns how many pieces there are
+ * @param starts receives the boundaries (length + 1 entries at most): piece i is `starts[i]` … `starts[i + 1] - 1`
+ * @returns number of pieces
  */
 export type PieceRule = (units: TextUnits, length: number, final: boolean, starts: Uint32Array) => number;
 
-/** A stretch of text and where its pieces start, valid until the next is cut: piece i ends where piece i + 1 starts. */
+/** A chunk of text and its piece boundaries, valid until the next chunk. Piece i ends where piece i + 1 starts. */
 export interface Pieces {
   readonly units: TextUnits;
   readonly starts: Uint32Array;
   readonly count: number;
 }
 
-/** In UTF-16 units: a longer piece is refused where pieces are words, and would exhaust memory where they are merged. */
+/** In UTF-16 units. A word of this length means text without words; a merged piece beyond 2²⁶ would exhaust memory. */
 export const LONGEST_WORD = 1e6;
 const LONGEST_PIECE = 2 ** 26;
-const MOST_PIECES = 2 ** 24 - 1; // a Map holds no more
+const MOST_PIECES = 2 ** 24 - 1; // the capacity of a Map
 
-/** A piece of this length is looked at again only when as much text again has come, or long ones would take quadratic time. */
+/** A pending piece of this length is scanned again only after the text has doubled, which keeps the total time linear. */
 const LONG_PIECE = 1 << 16;
 
 /**
- * Cuts a text that comes in stretches. What is not certain yet is cut together with the next stretch.
+ * Splits a text that arrives in chunks. A piece that may continue is held back for the next chunk.
  *
- * @param longest how long a piece may be, in UTF-16 units
+ * @param longest maximum length of a piece in UTF-16 units
+ * @throws UserError if a piece is longer
  */
 export function pieceCutter(
   rule: PieceRule,
@@ -101,11 +105,11 @@ export function pieceCutter(
 
 const NO_UNITS: TextUnits = new DataView(new ArrayBuffer(0));
 
-/** Counts how often each piece occurs in a text that comes in stretches. */
+/** Counts the pieces of a text that arrives in chunks. */
 export class PieceCounter {
-  /** The pieces, numbered. */
+  /** Numbers the pieces. */
   readonly table = new PieceTable();
-  /** How often the piece of each number occurs. */
+  /** Occurrences by piece number. */
   readonly counts: number[] = [];
   readonly #cut: (text: string, final: boolean) => Pieces;
 

@@ -1,7 +1,7 @@
-/** The post-processor of tokenizer.json, which may put special tokens around each text. */
+/** The post-processor of tokenizer.json, which may add special tokens around each text. */
 import { asObject, type Refuse } from './tokenizer-json.ts';
 
-/** Whether a post-processor leaves the ids as they are. ByteLevel only moves offsets, which nothing here has. */
+/** Whether a post-processor leaves the ids unchanged. ByteLevel adjusts only offsets, which are not used here. */
 export function addsNothing(postProcessor: unknown): boolean {
   const { type } = asObject(postProcessor);
   if (type === undefined || type === 'ByteLevel') return true;
@@ -9,7 +9,7 @@ export function addsNothing(postProcessor: unknown): boolean {
   return parts?.length === 1 && asObject(parts[0])['Sequence'] !== undefined;
 }
 
-/** The token that a post-processor puts in front of each text, if that is all it does; undefined for one that adds nothing. */
+/** The token a post-processor prepends to each text; undefined if it adds nothing. Fails if it does anything else. */
 export function firstToken(postProcessor: unknown, fail: Refuse): string | undefined {
   if (addsNothing(postProcessor)) return undefined;
   const [first, second, ...others] = templateParts(postProcessor) ?? [];
@@ -18,7 +18,7 @@ export function firstToken(postProcessor: unknown, fail: Refuse): string | undef
   return fail('"post_processor" adds tokens to each text, other than one in front of it');
 }
 
-/** The parts of a template for a single text, whether alone or behind a ByteLevel. */
+/** The template for a single text, alone or after a ByteLevel. */
 function templateParts(postProcessor: unknown): unknown[] | undefined {
   const { type, single, processors } = asObject(postProcessor);
   if (type === 'Sequence' && Array.isArray(processors)) {
@@ -29,7 +29,7 @@ function templateParts(postProcessor: unknown): unknown[] | undefined {
   return type === 'TemplateProcessing' && Array.isArray(single) ? single : undefined;
 }
 
-/** A post-processor that puts a token in front of each text. */
+/** A post-processor that prepends a token to each text. */
 export const templateWithFirst = (token: string, id: number): unknown => {
   const special = { SpecialToken: { id: token, type_id: 0 } };
   const sequence = (name: string): unknown => ({ Sequence: { id: name, type_id: 0 } });

@@ -7,15 +7,14 @@ import type { Tokenizer, TokenizerKind, VocabularyBuilder, VocabularyOptions } f
 import { isWordJson, wordFromJson, wordVocabulary } from './word.ts';
 
 interface TokenizerEntry {
-  /** Makes a tokenizer from text. */
+  /** Starts building a tokenizer from text. */
   readonly vocabulary: (options: VocabularyOptions) => VocabularyBuilder;
-  /** Whether a tokenizer.json is of this kind. */
+  /** Detects the kind of a tokenizer.json. */
   readonly isJson: (json: JsonObject) => boolean;
-  /** Reads it, after checking everything about it. */
+  /** Reads and validates it. */
   readonly fromJson: (json: JsonObject, fail: Refuse, settings: TokenizerSettings) => Tokenizer;
 }
 
-/** Every kind of tokenizer. */
 export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
   char: { vocabulary: charVocabulary, isJson: isCharJson, fromJson: charFromJson },
   word: { vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
@@ -24,8 +23,8 @@ export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
 export const tokenizerKinds = Object.keys(tokenizers) as TokenizerKind[];
 
 /**
- * @param settings what the files beside it say
- * @throws UserError that names the file and the field, if it is of no kind here or is damaged
+ * @param settings from the other files of the folder
+ * @throws UserError naming file and field, if the kind is unknown or the file is damaged
  */
 export function tokenizerFromJson(
   text: string,

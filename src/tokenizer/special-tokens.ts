@@ -1,29 +1,29 @@
 import { lastLineEnd } from './pieces.ts';
 import type { Encoder, Unknown } from './tokenizer.ts';
 
-/** Encodes the ordinary text between special tokens. */
+/** Encodes the text between special tokens. */
 export interface OrdinaryEncoder {
-  /** @param final whether nothing that belongs to the last piece can follow */
+  /** @param final whether the last piece is complete */
   encode(text: string, final: boolean): Uint32Array;
-  /** How many characters have been encoded; needed only where unknown tokens are reported. */
+  /** Number of characters encoded so far; used to report unknown tokens. */
   readonly position: number;
 }
 
 export interface SpecialEncoding {
-  /** The ids of special tokens by their text. */
+  /** Ids of special tokens by text. */
   readonly ids: ReadonlyMap<string, number>;
-  /** Put in front of each text. */
+  /** Prepended to each text. */
   readonly firstId?: number | undefined;
-  /** Whether ordinary text that starts without a space, behind a special token too, gets one. */
+  /** Prepend a space to ordinary text that starts without one, also after a special token. */
   readonly addPrefixSpace?: boolean;
   readonly unkId?: number | undefined;
   readonly onUnknown?: ((unknown: Unknown) => void) | undefined;
 }
 
 /**
- * An encoder that knows special tokens, made of one that does not.
+ * Adds special tokens to an encoder of ordinary text.
  *
- * @param makeOrdinary is told whom to report unknown text to, with positions that do not count special tokens
+ * @param makeOrdinary receives a callback for unknown text, with positions that do not count special tokens
  */
 export function encoderAround(
   makeOrdinary: (onUnknown?: (unknown: Unknown) => void) => OrdinaryEncoder,
@@ -32,7 +32,7 @@ export function encoderAround(
   const split = specialTokenSplitter([...ids.keys()]);
   let isStart = true; // of the text
   let needsSpace = addPrefixSpace;
-  let specialLength = 0; // characters
+  let specialLength = 0; // in characters
   const ordinary = makeOrdinary(
     onUnknown && (({ text, position }) => onUnknown({ text, position: position + specialLength })),
   );
@@ -65,7 +65,7 @@ export function encoderAround(
   };
 }
 
-/** `Tokenizer.cut` beside special tokens, which must not be cut: one may hold a line feed. */
+/** `Tokenizer.cut` for a text with special tokens, which may contain a line feed and must not be split. */
 export const cutAround = (ids: ReadonlyMap<string, number>): ((text: string) => number) =>
   [...ids.keys()].some((token) => token.includes('\n')) ? () => 0 : lastLineEnd;
 
@@ -80,17 +80,17 @@ function joined(parts: readonly Uint32Array[]): Uint32Array {
   return whole;
 }
 
-/** A stretch of ordinary text, and the special token behind it, if one follows. */
+/** Ordinary text and the special token that follows it, if any. */
 export interface Stretch {
   readonly text: string;
   readonly special: string | undefined;
 }
 
 /**
- * Finds special tokens, such as `<|endoftext|>`, in a text that comes in pieces: the leftmost, and of those that start there
- * the longest. What may be the beginning of one waits for the next piece.
+ * Finds special tokens such as `<|endoftext|>` in a text that arrives in chunks: leftmost first, and the longest of those
+ * that start at the same position. A possible prefix of one at the end is held back for the next chunk.
  *
- * @param tokens none of them empty
+ * @param tokens not empty strings
  */
 export function specialTokenSplitter(
   tokens: readonly string[],
@@ -98,7 +98,7 @@ export function specialTokenSplitter(
   if (tokens.length === 0) return (text) => [{ text, special: undefined }];
   const longestFirst = tokens.toSorted((a, b) => b.length - a.length);
   const pattern = new RegExp(longestFirst.map((token) => escape(token)).join('|'), 'g');
-  /** From where on, at the earliest, the text may be the beginning of a token that goes on behind its end. */
+  /** Earliest position from which the end of the text may be an incomplete special token. */
   const openEnd = (text: string, from: number): number => {
     for (let i = Math.max(from, text.length - longestFirst[0].length + 1); i < text.length; i++) {
       const rest = text.slice(i);

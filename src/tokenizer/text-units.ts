@@ -1,18 +1,18 @@
 /**
- * The UTF-16 units of a text, unit i at byte 2 i, little-endian; at least 16 bytes follow the last. In memory of its own a text
- * is read several times faster than through `charCodeAt`.
+ * UTF-16 units of a text: unit i is at byte 2i, little-endian, with at least 16 bytes of padding after the last. Reading
+ * from a buffer is several times faster than `charCodeAt`.
  */
 export type TextUnits = DataView;
 
 const SLACK = 16;
 
-/** The units of a text that comes in stretches, one buffer for all. What is kept comes again with the next stretch. */
+/** Reuses one buffer for the units of a text that arrives in chunks. Text that is kept precedes the next chunk. */
 export class UnitReader {
   #bytes: Buffer = Buffer.alloc(SLACK);
   #units: TextUnits = new DataView(this.#bytes.buffer);
   #text = '';
 
-  /** The units of what was kept and of `stretch`, valid until the next call. Lone surrogates are U+FFFD. */
+  /** Units of the kept text and `stretch`, valid until the next call. Lone surrogates become U+FFFD. */
   read(stretch: string, final: boolean): { units: TextUnits; length: number } {
     this.#text = wellFormed(this.#text + stretch, final);
     const length = this.#text.length;
@@ -30,7 +30,7 @@ export class UnitReader {
   }
 }
 
-/** Lone surrogates become U+FFFD; one at the very end may still find its other half. */
+/** Replaces lone surrogates by U+FFFD, except one at the end, whose other half may still arrive. */
 function wellFormed(text: string, final: boolean): string {
   const open = !final && (text.charCodeAt(text.length - 1) & 0xfc00) === 0xd800;
   return open ? text.slice(0, -1).toWellFormed() + text.slice(-1) : text.toWellFormed();
@@ -42,7 +42,7 @@ export function textOf(units: TextUnits, start: number, end: number): string {
   return text;
 }
 
-/** Unicode code points: all units but the second halves of pairs. */
+/** Number of code points: units that are not low surrogates. */
 export function countPoints(units: TextUnits, start: number, end: number): number {
   let count = end - start;
   for (let i = start; i < end; i++) if ((units.getUint16(2 * i, true) & 0xfc00) === 0xdc00) count--;

@@ -1,16 +1,16 @@
 /**
- * tokenizer.json, the file of Hugging Face's `tokenizers` library: what its parsers have in common. Each kind of tokenizer
- * has a parser of its own, which checks all that the kind depends on.
+ * Reading tokenizer.json, the format of Hugging Face's `tokenizers`: the parts shared by all kinds of tokenizers. Each kind
+ * validates the fields it depends on.
  */
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
 export type JsonObject = Record<string, unknown>;
 
-/** Refuses a file: says what is wrong with it, as a sentence that starts with its name. */
+/** Throws an error about a file; `what` follows the file's name in the message. */
 export type Refuse = (what: string) => never;
 
-/** @throws UserError, the file's name in front of `what` */
+/** @throws UserError that starts with the file's name */
 export const refuse =
   (file: string): Refuse =>
   (what) => {
@@ -19,14 +19,14 @@ export const refuse =
     });
   };
 
-/** A field that should be an object; one without fields if it is something else. */
+/** The value as an object, or an empty one if it is something else. */
 export const asObject = (value: unknown): JsonObject =>
   typeof value === 'object' && value !== null ? (value as JsonObject) : {};
 
-/** The field of a Sequence that lists its members. */
+/** The field that lists the members of a Sequence. */
 const MEMBERS = { normalizer: 'normalizers', pre_tokenizer: 'pretokenizers', decoder: 'decoders' } as const;
 
-/** A step of tokenization: undefined if there is none. A Sequence of one is its only member, and a Sequence of none nothing. */
+/** A step of tokenization, or undefined if there is none. A Sequence of one step counts as that step. */
 export function onlyStep(json: JsonObject, field: keyof typeof MEMBERS): unknown {
   let step = json[field];
   for (;;) {
@@ -37,10 +37,10 @@ export function onlyStep(json: JsonObject, field: keyof typeof MEMBERS): unknown
 }
 
 /**
- * The tokens of a vocabulary in the order of their ids, which must be 0, 1, 2, …
+ * Tokens sorted by id; ids must be 0, 1, 2, …
  *
- * @param entries tokens and ids
- * @param field what to call the vocabulary in a message
+ * @param entries pairs of token and id
+ * @param field name of the vocabulary, for messages
  */
 export function tokensInOrder(
   entries: readonly (readonly [string, unknown])[],

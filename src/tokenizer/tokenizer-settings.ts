@@ -1,25 +1,25 @@
-/** What the files beside tokenizer.json, or beside vocab.json and merges.txt, say of a tokenizer: tokenizer_config.json and others. */
+/** Settings of a tokenizer from the other files of its folder, such as tokenizer_config.json. */
 import type { AddedToken } from './added-tokens.ts';
 import type { SpecialTokens } from './tokenizer.ts';
 
 export interface TokenizerSettings {
-  /** Tokens to add: those listed with their ids, and those that only have a role. */
+  /** Tokens to add: listed ones with their ids, and tokens that only have a role. */
   readonly added: readonly AddedToken[];
-  /** Which token plays which role: `eos_token`, `pad_token`, … */
+  /** Token by role: `eos_token`, `pad_token`, … */
   readonly roles: Readonly<Record<string, string>>;
   /** Special tokens without a role. */
   readonly extra: readonly string[];
-  /** Plays bos_token, eos_token and unk_token where nothing else does; undefined: nothing. */
+  /** Token for the roles bos_token, eos_token and unk_token if no file assigns them; undefined: none. */
   readonly defaultToken: string | undefined;
-  /** Whether a space goes in front of texts that start without one; undefined: as tokenizer.json says. */
+  /** Prepend a space to texts that start without one; undefined: as in tokenizer.json. */
   readonly addPrefixSpace: boolean | undefined;
-  /** Whether each text starts with the bos_token; undefined: as tokenizer.json says. */
+  /** Prepend the bos_token to each text; undefined: as in tokenizer.json. */
   readonly addBosToken: boolean | undefined;
-  /** Tokens that are only implied get no ids from here on. 0 if there is no model. */
+  /** Tokens that are only implied do not get ids from here on. 0 without a model. */
   readonly embeddingRows: number;
 }
 
-/** Of a file by itself: `<|endoftext|>` has its roles if it is an added token. */
+/** Settings of a lone tokenizer.json, in which `<|endoftext|>` has its roles if it is an added token. */
 export const noSettings: TokenizerSettings = {
   added: [],
   roles: {},
@@ -33,11 +33,10 @@ export const noSettings: TokenizerSettings = {
 const BOUNDARIES = ['bos_token', 'eos_token', 'unk_token'];
 
 /**
- * The settings with their default token in the roles and among those to add, if it is known or the embedding has a
- * row for it.
+ * Adds the default token to roles and added tokens if it is known or the embedding has a row for it.
  *
  * @param known tokens that may be special
- * @param size how many tokens the vocabulary has
+ * @param size number of tokens in the vocabulary
  */
 export function withDefaultToken(
   settings: TokenizerSettings,
@@ -57,7 +56,10 @@ export function withDefaultToken(
   };
 }
 
-/** Roles and what follows from them, as far as no generation_config.json says otherwise: `<unk>` is no boundary. */
+/**
+ * Special tokens by their roles, used where no generation_config.json overrides them. `<unk>` neither starts nor ends a
+ * text.
+ */
 export function specialTokensOf(
   { roles, extra }: Pick<TokenizerSettings, 'roles' | 'extra'>,
   tokens: readonly string[],

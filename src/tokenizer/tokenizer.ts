@@ -1,85 +1,89 @@
 import { UserError } from '../errors.ts';
 
-/** A token the vocabulary lacks, as it was met. */
+/** Text that is not in the vocabulary. */
 export interface Unknown {
   readonly text: string;
-  /** Where it starts in the text, in characters (Unicode code points) from 0. */
+  /** Start in the text, in code points from 0. */
   readonly position: number;
 }
 
-/** Text to ids and back. Ids are 0 … vocabSize − 1. */
+/** Encodes text to ids 0 … vocabSize − 1 and decodes them. */
 export interface Tokenizer {
   readonly kind: TokenizerKind;
   readonly vocabSize: number;
-  /** The id of `<unk>`, which stands for everything the vocabulary lacks; undefined if it can write every text. */
+  /** Id of `<unk>`, which replaces unknown text; undefined if there is none. */
   readonly unkId: number | undefined;
   readonly special: SpecialTokens;
-  /** The text of each token: what `decode` makes of it alone. */
+  /** Text of each token when decoded alone. */
   readonly vocabulary: readonly string[];
-  /** Starts to encode a text that comes in pieces. */
+  /**
+   * Starts encoding a text that arrives in chunks.
+   *
+   * @param onUnknown called for each unknown token
+   */
   encoder(onUnknown?: (unknown: Unknown) => void): Encoder;
   /**
-   * The last place where a text may be cut so that both parts, each encoded by itself, have the ids of the whole, whatever
-   * follows; 0 if none is found. It is looked for where lines end.
+   * The last position at which a text can be split so that its halves, encoded separately, yield the ids of the whole,
+   * whatever text follows. Only line ends are considered; 0 if there is none.
    */
   cut(text: string): number;
-  /** The text of ids: their tokens, one behind the other. Bytes that form no character become U+FFFD. */
+  /** Concatenates the tokens' text. Invalid UTF-8 becomes U+FFFD. */
   decode(ids: Iterable<number>): string;
-  /** Starts to decode ids that come one by one: a token may hold a part of a character. */
+  /** Starts decoding ids that arrive one by one; a token may hold part of a character. */
   decoder(): TokenDecoder;
-  /** How many bytes of UTF-8 a token stands for. */
+  /** Length of a token in UTF-8 bytes. */
   byteLength(id: number): number;
   /** The content of tokenizer.json. */
   toJSON(): unknown;
 }
 
-/** Tokens with a meaning beyond their text, and where generation starts and ends. */
+/** Tokens with a role, and those that start and end generated text. */
 export interface SpecialTokens {
-  /** Which token plays which role, under the names of tokenizer_config.json: `eos_token`, `pad_token`, … */
+  /** Token by role, named as in tokenizer_config.json: `eos_token`, `pad_token`, … */
   readonly roles: Readonly<Record<string, string>>;
   /** Special tokens without a role. */
   readonly extra: readonly string[];
-  /** Where generation starts if there is no prompt; undefined: at a line break. */
+  /** First token of generation without a prompt; undefined: a line break. */
   readonly startId: number | undefined;
-  /** Each of these ends a generated text. */
+  /** Tokens that end a generated text. */
   readonly endIds: ReadonlySet<number>;
 }
 
 export type TokenizerKind = 'char' | 'word' | 'bpe';
 
-/** Encodes one text, piece by piece; where it is cut makes no difference. After the end another text may follow. */
+/** Encodes a text in chunks of any size. After `end`, another text may follow. */
 export interface Encoder {
-  /** The ids that are certain so far. */
+  /** Returns the ids that further text cannot change. */
   push(text: string): Uint32Array;
-  /** The rest. */
+  /** Returns the remaining ids. */
   end(): Uint32Array;
 }
 
-/** Decodes one sequence of ids, piece by piece; where it is cut makes no difference. */
+/** Decodes a sequence of ids in chunks of any size. */
 export interface TokenDecoder {
-  /** The whole characters there are so far. */
+  /** Returns the characters that are complete. */
   push(ids: Iterable<number>): string;
-  /** U+FFFD for a character that never got its other bytes; mostly nothing. */
+  /** Returns U+FFFD for an incomplete character, else an empty string. */
   end(): string;
 }
 
-/** Collects a vocabulary from a text that comes in pieces. */
+/** Builds a vocabulary from a text that arrives in chunks. */
 export interface VocabularyBuilder {
   push(text: string): void;
-  /** @param learned called now and then, by those who learn merges, with the share of the work that is done */
+  /** @param learned progress of learning merges, 0 … 1; only called by BPE */
   end(learned?: (done: number) => void): Tokenizer;
 }
 
 export interface VocabularyOptions {
-  /** Leave out tokens that occur less often. */
+  /** Minimum number of occurrences of a token. */
   readonly minFrequency: number;
-  /** At most so many tokens, special ones included; each kind has a limit of its own where none is given. */
+  /** Maximum number of tokens, including special ones; the default depends on the kind. */
   readonly maxSize?: number | undefined;
 }
 
 export const UNK = '<unk>';
 
-/** All ids of a text that is at hand as a whole. */
+/** Encodes a whole text. */
 export function encode(
   tokenizer: Tokenizer,
   text: string,
@@ -88,7 +92,7 @@ export function encode(
   return encodeWhole(tokenizer.encoder(onUnknown), text);
 }
 
-/** The same with an encoder that may be used again: its buffers are there already. */
+/** Encodes a whole text, reusing the encoder's buffers. */
 export function encodeWhole(encoder: Encoder, text: string): Uint32Array {
   const [start, rest] = [encoder.push(text), encoder.end()];
   if (rest.length === 0) return start;
@@ -98,14 +102,14 @@ export function encodeWhole(encoder: Encoder, text: string): Uint32Array {
   return ids;
 }
 
-/** Ids that a model never writes unless it is asked to: `<unk>`, and what `padded` added. */
+/** Ids that are not sampled by default: `<unk>`, and the padding of `padded`. */
 export function bannedIds({ unkId, vocabulary }: Tokenizer): ReadonlySet<number> {
   const banned = new Set<number>();
   vocabulary.forEach((text, id) => (text === '' || id === unkId) && banned.add(id));
   return banned;
 }
 
-/** The tokenizer with ids that stand for nothing behind its own, up to `size` in all. */
+/** Pads the vocabulary to `size` ids; the extra ones decode to nothing. */
 export function padded(tokenizer: Tokenizer, size: number): Tokenizer {
   const spare = size - tokenizer.vocabSize;
   if (spare <= 0) return tokenizer;
@@ -116,19 +120,19 @@ export function padded(tokenizer: Tokenizer, size: number): Tokenizer {
   };
 }
 
-/** The tokenizer of a model whose texts are to continue past their ends. */
+/** A tokenizer without end tokens, for generation that continues past them. */
 export const withoutEnds = (tokenizer: Tokenizer): Tokenizer => ({
   ...tokenizer,
   special: { ...tokenizer.special, endIds: new Set() },
 });
 
-/** What a vocabulary without `<unk>` has for text that it lacks. */
+/** Placeholder id of unknown text in a vocabulary without `<unk>`. */
 export const NO_ID = 0xffffffff;
 
 /**
- * The ids but for `NO_ID`.
+ * Removes `NO_ID`.
  *
- * @param onUnknown handles unknown text instead of the error
+ * @param onUnknown callback that has received the unknown text; without one it is an error
  * @throws UserError for unknown text without `onUnknown`
  */
 export function knownIds(ids: Uint32Array, onUnknown: unknown): Uint32Array {
@@ -144,7 +148,7 @@ export function knownIds(ids: Uint32Array, onUnknown: unknown): Uint32Array {
   return ids.filter((id) => id !== NO_ID);
 }
 
-/** The half of a tokenizer that turns ids into text, for tokens that are whole characters. */
+/** Decoding for vocabularies whose tokens are whole characters. */
 export function textOfTokens(
   vocabulary: readonly string[],
 ): Pick<Tokenizer, 'decode' | 'decoder' | 'byteLength'> {
@@ -161,10 +165,10 @@ export function textOfTokens(
 }
 
 /**
- * The vocabulary that counts give: what is frequent enough, at most `maxSize − 1` of it (ties go to the token that sorts
- * first), ordered by `order`, and `<unk>` behind it.
+ * Selects the tokens with at least `minFrequency` occurrences, at most `maxSize − 1` of them (ties go to the token that
+ * sorts first), sorts them by `order`, and appends `<unk>`.
  *
- * @throws UserError if nothing is frequent enough
+ * @throws UserError if no token is frequent enough
  */
 export function selectVocabulary(
   counts: ReadonlyMap<string, number>,

@@ -1,11 +1,11 @@
-/** Scripts that put no spaces between words, by the names of Unicode's Script property. */
+/** Scripts without spaces between words, by Unicode's Script property. */
 const SCRIPTS = ['Han', 'Hiragana', 'Katakana', 'Thai', 'Lao', 'Khmer', 'Myanmar', 'Tibetan'] as const;
 
 /**
- * The script in which most of a text is written, if it is one without spaces between words: cut at spaces, such a text falls
- * into clauses. Undefined for any other text.
+ * The script of most of a text, if it is one without spaces between words, where splitting at spaces yields whole clauses;
+ * undefined otherwise.
  *
- * @param words the different words of the text
+ * @param words distinct words of the text
  */
 export function unspacedScript(words: Iterable<string>): string | undefined {
   const counts = new Map<string, number>();
@@ -14,7 +14,7 @@ export function unspacedScript(words: Iterable<string>): string | undefined {
     for (const character of word) {
       if (!/\p{L}/u.test(character)) continue;
       letters++;
-      // Most of what there is to read is ASCII, and none of these scripts is.
+      // A quick check first: most text is ASCII, and none of these scripts is.
       const script = character < '\u0e00' ? undefined : SCRIPTS.find((_, i) => PATTERNS[i].test(character));
       if (script !== undefined) counts.set(script, (counts.get(script) ?? 0) + 1);
     }
@@ -25,7 +25,7 @@ export function unspacedScript(words: Iterable<string>): string | undefined {
 
 const PATTERNS = SCRIPTS.map((script) => new RegExp(`\\p{Script=${script}}`, 'u'));
 
-/** A warning for a word tokenizer of a text without spaces between words; undefined for any other. */
+/** Warning for a word tokenizer whose text has no spaces between words; undefined otherwise. */
 export function unspacedNotice({
   kind,
   vocabulary,

@@ -1,6 +1,6 @@
 /**
- * Characters and words in tokenizer.json: both are the WordLevel model behind a Split pre-tokenizer; only the pattern
- * differs. The Fuse decoder joins tokens without spaces between them.
+ * Character and word tokenizers in tokenizer.json: a WordLevel model with a Split pre-tokenizer. Only the pattern differs.
+ * The Fuse decoder concatenates tokens without spaces.
  */
 import { addedTokensJson, addTokens, readAddedTokens, type AddedIds } from './added-tokens.ts';
 import { addsNothing } from './post-processor.ts';
@@ -11,15 +11,15 @@ import { UNK, type SpecialTokens } from './tokenizer.ts';
 export interface WordLevelModel {
   /** By id. */
   readonly tokens: readonly string[];
-  /** Undefined if there is no token for what the vocabulary lacks. */
+  /** Undefined if the vocabulary has no token for unknown text. */
   readonly unkId: number | undefined;
   readonly added: AddedIds;
   readonly special: SpecialTokens;
 }
 
 /**
- * A new vocabulary, `<unk>` last. It has all roles, because CTranslate2 and lm-eval require a token for each;
- * but no text starts or ends with it.
+ * A new vocabulary with `<unk>` last. `<unk>` has all roles, because CTranslate2 and lm-eval require a token for each, but
+ * starts and ends no text.
  */
 export function newWordLevel(tokens: readonly string[]): WordLevelModel {
   const unkId = tokens.length - 1;
@@ -34,7 +34,7 @@ export function newWordLevel(tokens: readonly string[]): WordLevelModel {
 
 const allPlayedBy = (token: string) => ({ bos_token: token, eos_token: token, unk_token: token });
 
-/** The content of the file. `<unk>` is an added token, as AutoTokenizer takes the unknown token for one in any case. */
+/** The content of tokenizer.json. `<unk>` is listed as an added token because AutoTokenizer makes it one in any case. */
 export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern: string): unknown => ({
   version: '1.0',
   truncation: null,
@@ -46,20 +46,20 @@ export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern:
   decoder: { type: 'Fuse' },
   model: {
     type: 'WordLevel',
-    // A plain object would put tokens that look like numbers first; ids say the order, so readers do not care.
+    // The object lists integer-like tokens first, which is harmless: order is given by the ids.
     vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     unk_token: unkId === undefined ? null : tokens[unkId],
   },
 });
 
-/** Whether a tokenizer.json is a WordLevel model behind this pattern. */
+/** Detects a WordLevel model with this pattern. */
 export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
   asObject(json['model'])['type'] === 'WordLevel' &&
   asObject(asObject(onlyStep(json, 'pre_tokenizer'))['pattern'])['Regex'] === pattern;
 
 /**
- * Reads tokenizer.json after checking everything in it. In folders from before `<unk>` was an added token, its text is the
- * characters that it looks like.
+ * Reads and validates tokenizer.json. In older folders, where `<unk>` is not an added token, a literal `<unk>` is five
+ * characters.
  */
 export function readWordLevel(json: JsonObject, fail: Refuse, settings: TokenizerSettings): WordLevelModel {
   if (onlyStep(json, 'normalizer') !== undefined) fail('"normalizer" is set, which is not supported');

@@ -1,4 +1,4 @@
-/** What the char and the word tokenizer share: special tokens around the ordinary encoding, and counting a vocabulary. */
+/** The shared part of character and word tokenizers: special tokens around ordinary encoding, and vocabulary counts. */
 import { idsByText } from './added-tokens.ts';
 import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
 import {
@@ -17,9 +17,9 @@ type OnUnknown = (unknown: Unknown) => void;
 
 export interface WordLevelKind {
   readonly kind: TokenizerKind;
-  /** Of the pre-tokenizer in tokenizer.json. */
+  /** Pattern of the pre-tokenizer in tokenizer.json. */
   readonly pattern: string;
-  /** Starts to encode text between special tokens. */
+  /** Starts encoding text between special tokens. */
   readonly ordinary: (onUnknown: OnUnknown | undefined) => OrdinaryEncoder;
 }
 
@@ -42,15 +42,15 @@ export function wordLevelTokenizer(
   };
 }
 
-/** Counts the tokens of a text that comes in pieces. */
+/** Counts tokens of a text that arrives in chunks. */
 export interface TokenCounter {
-  /** @param final whether no token continues behind this piece */
+  /** @param final whether the last token of the piece is complete */
   add(piece: string, final: boolean): void;
-  /** How often each token has occurred. */
+  /** Occurrences by token. */
   counts(): ReadonlyMap<string, number>;
 }
 
-/** Builds a tokenizer from the counts of its text; a literal `<unk>` in the text is no ordinary token. */
+/** Builds a tokenizer from the token counts of a text. A literal `<unk>` is not counted. */
 export function wordLevelVocabulary(
   counter: TokenCounter,
   options: VocabularyOptions,

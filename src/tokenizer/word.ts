@@ -1,7 +1,7 @@
 /**
- * The word tokenizer: words, punctuation and white space are tokens (word-pieces.ts says how text is cut). Decoding gives back
- * the text as long as every piece is in the vocabulary; a piece that is not becomes `<unk>` as a whole, the space in
- * front of it included. Ids go by frequency, the most frequent first; `<unk>` comes last.
+ * Word tokenizer: tokens are words, punctuation and white space (word-pieces.ts). Decoding restores the text if every piece
+ * is in the vocabulary; any other becomes `<unk>`, together with the space before it. Ids are sorted by descending
+ * frequency, with `<unk>` last.
  */
 import { PieceTable } from './piece-table.ts';
 import { LONGEST_WORD, PieceCounter, pieceCutter } from './pieces.ts';
@@ -24,7 +24,7 @@ import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 export const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
   wordTokenizer(newWordLevel(vocabulary), WORDS);
 
-/** @param rule how text is cut: a tokenizer keeps the rule that its vocabulary was collected with */
+/** @param rule the pre-tokenization rule with which the vocabulary was built */
 function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
   const { tokens, unkId } = model;
   const table = new PieceTable();
