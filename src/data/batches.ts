@@ -1,30 +1,29 @@
 /**
- * Which tokens the model sees, and when. Every function here is pure: a batch is fixed by the tokens, the shape, the seed
- * and the number of the step, so a resumed run needs the step's number and nothing else to go on.
+ * Training and evaluation batches. All functions are pure: a batch depends only on tokens, shape, seed and step, so
+ * resuming needs no state but the step.
  */
 import { Philox, Stream } from '../engine/philox.ts';
 import { UsageError } from '../errors.ts';
 import type { TokenSource } from './token-source.ts';
 
-/** B·T token ids and the ids that follow them; a target of −1 is masked: it counts for no loss. */
+/** Input ids and next-token targets, both [B,T]. A target of −1 is masked and does not count in the loss. */
 export interface Batch {
   readonly inputs: Int32Array;
   readonly targets: Int32Array;
 }
 
-/** How many targets of a batch count. */
 export const countTargets = ({ targets }: Batch): number =>
   targets.reduce((count, target) => count + (target < 0 ? 0 : 1), 0);
 
 /** The data of one training step. */
 export interface StepData {
   readonly microBatches: number;
-  /** Targets of the whole step that count. The loss of a step is the mean over them, whatever micro-batch they are in. */
+  /** Unmasked targets in all micro-batches of the step. Its loss is the mean over them. */
   readonly counted: number;
   readonly batches: Iterable<Batch>;
 }
 
-/** A step of batches that are all at hand. */
+/** A step of batches in memory. */
 export const stepOf = (batches: readonly Batch[]): StepData => ({
   microBatches: batches.length,
   counted: batches.reduce((count, batch) => count + countTargets(batch), 0),
@@ -37,7 +36,7 @@ export interface BatchShape {
   readonly T: number;
 }
 
-/** A training step of `randomBatches`, in which every target counts. */
+/** A step of random batches, in which every target counts. */
 export function randomStep(
   source: TokenSource,
   shape: BatchShape,
@@ -48,10 +47,11 @@ export function randomStep(
 }
 
 /**
- * The micro-batches of one training step: windows that start anywhere in the text, drawn with replacement, as nanoGPT's
- * `get_batch` does. They are drawn one after the other, as they are asked for, so 4 micro-batches of 3 hold the windows of one batch of 12.
+ * The micro-batches of a training step: windows at random positions, sampled with replacement, as in nanoGPT's `get_batch`.
+ * Micro-batches continue one random stream, so 4 of 3 rows hold the windows of one batch of 12.
  *
- * @param step counted from 0; below 2³²
+ * @param step from 0, below 2³²
+ * @throws UsageError if the source is shorter than T + 1 tokens
  */
 export function* randomBatches(
   source: TokenSource,
@@ -66,7 +66,7 @@ export function* randomBatches(
   }
 }
 
-/** A whole number in [0, n), every one equally likely; n may pass 2³², as the tokens of a large file do. */
+/** A uniform integer in [0, n), n ≤ 2⁵³. */
 function below(n: number, random: Philox): number {
   const limit = Math.floor(2 ** 53 / n) * n;
   for (;;) {
@@ -76,12 +76,11 @@ function below(n: number, random: Philox): number {
 }
 
 /**
- * Every token but the first, which has no context, as a target exactly once and in the order of the text. Windows start
- * `stride` tokens after one another; where they overlap, the later one only reads, so that each target but those of the
- * first window has at least T − stride tokens of context. The last window and the last batch are filled up with masked
- * targets.
+ * Windows that contain every token except the first as a target exactly once, in order. Windows start `stride` tokens
+ * apart. Targets in the overlap with the previous window are masked, so each target outside the first window has at least T
+ * − stride tokens of context. The end of the last window and batch is padded with masked targets.
  *
- * @param stride 1 … T; T: windows side by side
+ * @param stride 1 … T; T gives adjacent windows
  */
 export function* wholeBatches(source: TokenSource, { B, T }: BatchShape, stride = T): Generator<Batch> {
   const count = source.length < 2 ? 0 : 1 + Math.ceil(Math.max(0, source.length - 1 - T) / stride);
@@ -93,7 +92,7 @@ export function* wholeBatches(source: TokenSource, { B, T }: BatchShape, stride 
   }
 }
 
-/** A fixed sample of up to `size` of `wholeBatches`'s windows, evenly spread. */
+/** A fixed, evenly spaced sample of at most `size` adjacent windows. */
 export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, size: number): Generator<Batch> {
   const count = windowCount(source, T);
   const wanted = Math.min(count, size);
@@ -106,10 +105,10 @@ export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, size: 
   }
 }
 
-/** How many windows of T tokens it takes to have every token but the first as a target. */
+/** Number of adjacent windows of T tokens that cover all targets. */
 const windowCount = (source: TokenSource, T: number): number => Math.ceil((source.length - 1) / T);
 
-/** Throws UsageError unless a window of T tokens and the token after it fit into the source. */
+/** @throws UsageError if the source is shorter than T + 1 tokens */
 export function checkLength(source: TokenSource, T: number, name = 'the training text'): void {
   if (source.length > T) return;
   throw new UsageError(
@@ -124,7 +123,7 @@ export function checkLength(source: TokenSource, T: number, name = 'the training
   );
 }
 
-/** The windows at `starts`, in rows; rows beyond them, and tokens beyond the end of the source, have masked targets. */
+/** One row per start. Rows without a start, and tokens beyond the end of the source, have masked targets. */
 function windows(source: TokenSource, starts: readonly number[], { B, T }: BatchShape): Batch {
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(-1);

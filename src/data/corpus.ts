@@ -1,4 +1,4 @@
-/** Text files, folders of them and stdin, as one text that is read in pieces: it may be larger than memory. */
+/** Files, folders and stdin as a single text, streamed in chunks, so it may be larger than memory. */
 import { createHash } from 'node:crypto';
 import { statSync, type BigIntStats } from 'node:fs';
 import { UserError, UsageError } from '../errors.ts';
@@ -10,47 +10,47 @@ import { chunksOf, fileChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
 import { sortedLines } from './sorted-lines.ts';
 
-/** UTF-16 units in a piece of text, at least: what follows takes as long for a small piece as for a large one. */
+/** Minimum length of a chunk in UTF-16 units, so that overhead per chunk does not matter. */
 const PIECE = 1 << 16;
 
 export interface CorpusFacts {
   readonly bytes: number;
   /** In Unicode code points. */
   readonly characters: number;
-  /** How many of the characters are U+FFFD in place of bytes that are not text. */
+  /** Characters that are U+FFFD in place of invalid bytes. */
   readonly replaced: number;
-  /** SHA-256 over all bytes, in hexadecimal: resuming refuses another corpus. */
+  /** SHA-256 of all bytes, in hexadecimal; a run resumes only on the same text. */
   readonly sha256: string;
-  /** Whether some lines end in \r\n. They are kept as they are. */
+  /** Some lines end in \r\n. They are kept. */
   readonly crlf: boolean;
-  /** Whether its lines are in sorted order, so that its end is unlike the rest. */
+  /** The lines are in sorted order, so the end of the text is unlike the rest. */
   readonly isSorted: boolean;
 }
 
-/** A text that can be read from start to end, any number of times. */
+/** A text that can be read from start to end any number of times. */
 export interface Corpus {
-  /** What was named: files, folders, or `-` for stdin. */
+  /** The paths given: files, folders, or `-` for stdin. */
   readonly paths: readonly string[];
-  /** The files, in order. Where one does not end with a line break, a line break follows it. */
+  /** All files, in order. Adjacent files are separated by a line break, added where one is missing. */
   readonly files: readonly string[];
-  /** What is not read of the folders. */
+  /** Files and folders that were skipped. */
   readonly leftOut: LeftOut;
   /**
-   * The text in pieces. Throws UserError for what is not text.
+   * Streams the text in chunks. @throws UserError for bytes that are not text
    *
-   * @param activity what it is read for, to be reported
+   * @param activity shown as progress
    */
   text(activity?: string): Generator<string>;
-  /** Known once the text has been read to its end. */
+  /** Available once the text has been read to its end. */
   readonly facts: CorpusFacts;
-  /** Told how far those who work on the text have come. */
+  /** Receives progress of whatever reads the text. */
   readonly report: Report;
 }
 
 /**
- * @param paths files, folders (their text files, recursively, in natural order) and `-` for stdin. What can be read only
- *   once, such as stdin and pipes, is kept.
- * @throws UserError for a path that is not there, a folder without text, or no text at all
+ * @param paths files, folders (searched recursively, in natural order) and `-` for stdin. Streams such as stdin and pipes
+ * are kept in memory for the next pass.
+ * @throws UserError for a missing path, a folder without text, or an empty text
  */
 export function openCorpus(
   paths: readonly string[],
@@ -79,7 +79,7 @@ export function openCorpus(
       let replaced = 0;
       let pairs = options.encoding !== undefined && isMultibyte(options.encoding);
       let piece = '';
-      let last = ''; // the last piece of the files so far
+      let last = ''; // end of the text so far
       const count = (chunk: Uint8Array): void => {
         hash.update(chunk);
         bytes += chunk.length;
@@ -134,13 +134,13 @@ const name = (file: string): string => (file === '-' ? 'stdin' : file);
 
 interface TextFile {
   readonly path: string;
-  /** Whether it cannot be read again: stdin, a pipe, a terminal, a device. */
+  /** Can be read only once: stdin, a pipe, a terminal or a device. */
   readonly isStream: boolean;
 }
 
 /**
- * The files of a corpus. One that is named is read, whatever it is; those of folders only if they are text, and not named
- * or met in another folder.
+ * Lists the files of a corpus. A named file is always included; files found in a folder only if they are text and have not
+ * been found before.
  */
 function expand(
   paths: readonly string[],
@@ -149,7 +149,7 @@ function expand(
 ): {
   files: TextFile[];
   leftOut: LeftOut;
-  /** Undefined if a stream is among them. */
+  /** Undefined if one of them is a stream. */
   bytes: number | undefined;
 } {
   const stats = paths.map((path) => (path === '-' ? undefined : statSync(path, { bigint: true })));
@@ -182,10 +182,10 @@ function expand(
   return { files, leftOut, bytes: Number.isNaN(bytes) ? undefined : bytes };
 }
 
-/** Of a machine's memory, the share that text from pipes may take; its tokens and the model need the rest. */
+/** Share of RAM that text from streams may take; tokens and the model need the rest. */
 const SHARE_FOR_STREAMS = 0.25;
 
-/** The bytes of a stream; what was read once comes from memory. */
+/** The bytes of a stream, or its copy in memory if it has been read. */
 function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): Generator<Uint8Array> {
   const known = kept.get(path);
   if (known !== undefined) {
@@ -211,10 +211,10 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
   kept.set(path, chunks);
 }
 
-/** One of these bytes is in every character that takes two UTF-16 units: F0 … F4 in UTF-8, D8 … DB in UTF-16. */
+/** Bytes of which each surrogate pair contains at least one: F0 … F4 in UTF-8, D8 … DB in UTF-16. */
 const PAIR_BYTES = [0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xd8, 0xd9, 0xda, 0xdb];
 
-/** Nine searches for a byte, each as fast as memory, spare most texts a loop over their characters. */
+/** A quick test (nine byte searches at memory speed) that spares most texts the count of surrogate pairs. */
 const mayHavePairs = (bytes: Uint8Array): boolean => PAIR_BYTES.some((byte) => bytes.includes(byte));
 
 /** In Unicode code points. */

@@ -1,19 +1,19 @@
-/** Bytes to text, in pieces: UTF-8, UTF-16 with a byte order mark, or an encoding that the user names. */
+/** Streaming decoder for UTF-8, UTF-16 with a byte order mark, and encodings that the user names. */
 import { UserError } from '../errors.ts';
 import { isMultibyte, UTF8 } from './encodings.ts';
 import { isUnicode, occurrences, REPLACEMENT, unicodeDecoder, type UnicodeEncoding } from './unicode.ts';
 
 export type EncodingErrors = 'strict' | 'replace';
 
-/** Hints name the flag of an option only where the option is given: not every command has these flags. */
+/** Hints mention the flag of an option only where the option is given, because not every command has these flags. */
 export interface DecodingOptions {
   /** Canonical name of the encoding; default UTF-8. A byte order mark takes precedence, as in browsers. */
   readonly encoding?: string | undefined;
-  /** What becomes of bytes that are not text: an error that says where they are (default), or U+FFFD. */
+  /** Invalid bytes are an error that gives their position (default), or become U+FFFD. */
   readonly encodingErrors?: EncodingErrors | undefined;
 }
 
-/** Both given, by default UTF-8 and strict: for commands and functions that have both options, which hints may then name. */
+/** Fills in the defaults, UTF-8 and strict, for commands and functions that have both options; hints may then name them. */
 export const decodingOf = ({
   encoding = UTF8,
   encodingErrors = 'strict',
@@ -22,9 +22,9 @@ export const decodingOf = ({
   encodingErrors,
 });
 
-/** Bytes that are not text in the encoding they are read in. */
+/** Bytes that are invalid in the encoding they are read in. */
 export class NotText extends UserError {
-  /** True if it is a NUL, which no text has in any encoding. */
+  /** The invalid byte is a NUL, which no text contains. */
   readonly isBinary: boolean;
   constructor(message: string, { isBinary, hint }: { isBinary: boolean; hint: string }) {
     super('not-text', message, { hint });
@@ -32,22 +32,22 @@ export class NotText extends UserError {
   }
 }
 
-/** Decodes one text that comes in chunks; where it is cut makes no difference. */
+/** Decodes one text in chunks of any size. */
 export interface TextDecoding {
-  /** The characters that are complete now. @throws NotText */
+  /** Returns the characters that are complete. @throws NotText */
   push(bytes: Uint8Array): string;
-  /** The rest. @throws NotText */
+  /** Returns the rest. @throws NotText */
   end(): string;
-  /** How many U+FFFD are in the text in place of bytes that are not text. */
+  /** Number of U+FFFD in place of invalid bytes. */
   readonly replaced: number;
-  /** True if one of them is in place of a NUL: the bytes are binary data. */
+  /** One of the invalid bytes is a NUL: the data is binary. */
   readonly hasNul: boolean;
 }
 
-/** Starts to decode a text. @param name of the file, for error messages */
+/** @param name of the file, for messages */
 export function startDecoding(name: string, options: DecodingOptions = {}): TextDecoding {
   let decoding: TextDecoding | undefined;
-  let held: Uint8Array = new Uint8Array(0); // what may be the start of a byte order mark
+  let held: Uint8Array = new Uint8Array(0); // a possible start of a byte order mark
   const start = (bytes: Uint8Array): string => {
     const mark = byteOrderMark(bytes);
     const encoding = mark?.encoding ?? options.encoding ?? UTF8;
@@ -78,7 +78,7 @@ export function startDecoding(name: string, options: DecodingOptions = {}): Text
   };
 }
 
-/** The text of chunks of bytes. @throws NotText */
+/** Decodes chunks of bytes. @throws NotText */
 export function* decodeText(chunks: Iterable<Uint8Array>, decoding: TextDecoding): Generator<string> {
   for (const chunk of chunks) {
     const text = decoding.push(chunk);
@@ -97,11 +97,11 @@ const MARKS: readonly { readonly encoding: UnicodeEncoding; readonly bytes: read
 const byteOrderMark = (text: Uint8Array): (typeof MARKS)[number] | undefined =>
   MARKS.find(({ bytes }) => bytes.every((byte, i) => byte === text[i]));
 
-/** True if the next byte decides whether these few are a byte order mark. */
+/** These bytes are a proper prefix of a byte order mark. */
 const mayBecomeMark = (text: Uint8Array): boolean =>
   MARKS.some(({ bytes }) => text.length < bytes.length && text.every((byte, i) => byte === bytes[i]));
 
-/** @param start offset of the first byte, behind the byte order mark */
+/** @param start offset of the first byte after the byte order mark */
 function unicodeDecoding(
   encoding: UnicodeEncoding,
   name: string,
@@ -109,7 +109,7 @@ function unicodeDecoding(
   options: DecodingOptions,
 ): TextDecoding {
   const { completeLength, decode, replacementsIn, firstInvalid, nulAt } = unicodeDecoder(encoding);
-  let held: Uint8Array = new Uint8Array(0); // bytes of a character that the next chunk completes
+  let held: Uint8Array = new Uint8Array(0); // an incomplete character at the end of the last chunk
   let offset = start; // of `held` in the file
   let replaced = 0;
   let hasNul = false;
@@ -125,7 +125,7 @@ function unicodeDecoding(
     try {
       text = decode(bytes, true);
     } catch {
-      // A NUL is the better explanation, wherever it is.
+      // A NUL anywhere explains the error best.
     }
     const nul = nulAt(bytes, text);
     if (nul >= 0) throw binaryFile(name, offset + nul, options);
@@ -154,13 +154,13 @@ function unicodeDecoding(
 }
 
 /**
- * An encoding other than Unicode's. `TextDecoder` carries its state from chunk to chunk, and writes U+FFFD for what is
- * invalid: no such encoding has a character for it but GB 18030, where it is a trace of an earlier loss, and counted as one.
+ * Legacy encodings. `TextDecoder` keeps its state between chunks and writes U+FFFD for invalid bytes. Only GB 18030 can
+ * encode U+FFFD itself; it is a trace of an earlier loss and counted as one.
  */
 function legacyDecoding(encoding: string, name: string, options: DecodingOptions): TextDecoding {
   const decoder = new TextDecoder(encoding);
   let offset = 0; // of the next chunk, in bytes
-  let lines = 1; // up to it
+  let lines = 1; // up to `offset`
   let replaced = 0;
   let hasNul = false;
   const lenient = (decoded: string): string => {
@@ -174,7 +174,7 @@ function legacyDecoding(encoding: string, name: string, options: DecodingOptions
     if (nul >= 0) throw binaryFile(name, offset + nul, options);
     const invalid = text.indexOf(REPLACEMENT);
     if (invalid >= 0) {
-      // Only where each character is a byte does its place in the text tell that in the file.
+      // Only single-byte encodings map a position in the text to one in the file.
       const place = isMultibyte(encoding)
         ? `line ${lines + occurrences(text.slice(0, invalid), '\n')} has bytes that are`
         : `byte ${offset + invalid} is`;
@@ -186,7 +186,7 @@ function legacyDecoding(encoding: string, name: string, options: DecodingOptions
   };
   const checked = options.encodingErrors === 'replace' ? lenient : strict;
   return {
-    // In one call without `stream`, Node 20 reads windows-1252 as ISO 8859-1: 0x80 is a control character then, not €.
+    // Streaming even the last call: without `stream`, Node 20 reads windows-1252 as ISO 8859-1, so 0x80 would not be €.
     push: (bytes) => checked(decoder.decode(bytes, { stream: true }), bytes),
     end: () => checked(decoder.decode(), new Uint8Array(0)),
     get replaced() {

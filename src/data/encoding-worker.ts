@@ -1,4 +1,4 @@
-/** A thread of parallel-encoding.ts: encodes the texts it is sent, one after the other. */
+/** Worker thread of parallel-encoding.ts: encodes the texts it receives, in order. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import { encodeWhole } from '../tokenizer/tokenizer.ts';

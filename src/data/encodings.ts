@@ -1,11 +1,14 @@
-/** Names of character encodings: the labels of the WHATWG Encoding Standard (encoding.spec.whatwg.org), which `TextDecoder` takes. */
+/**
+ * Names of character encodings: the labels of the WHATWG Encoding Standard (encoding.spec.whatwg.org), which `TextDecoder`
+ * accepts.
+ */
 import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
-/** The default. UTF-16 needs no name if it starts with a byte order mark. */
+/** The default. UTF-16 is detected by its byte order mark. */
 export const UTF8 = 'utf-8';
 
-/** The standard's encodings, and `latin1`, a label that is better known than its canonical name, windows-1252. */
+/** The encodings of the standard, and `latin1`, a label better known than its canonical name windows-1252. */
 const NAMES = `
   utf-8 utf-16le utf-16be latin1 windows-1252
   windows-1250 windows-1251 windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 windows-874
@@ -16,11 +19,11 @@ const NAMES = `
   .trim()
   .split(/\s+/);
 
-/** Those that this Node can decode: Node 22 lacks ISO 8859-16. */
+/** Encodings that this Node supports; Node 22 lacks ISO 8859-16. */
 export const encodingNames = (): readonly string[] =>
   NAMES.filter((name) => canonicalEncoding(name) !== undefined);
 
-/** Names of Python, iconv and Windows that the standard does not know. */
+/** Names used by Python, iconv and Windows that are not labels of the standard. */
 const ALIASES: Readonly<Record<string, string>> = {
   macroman: 'macintosh',
   maccyrillic: 'x-mac-cyrillic',
@@ -40,13 +43,13 @@ const ALIASES: Readonly<Record<string, string>> = {
   cp950: 'big5',
 };
 
-/** Labels to compare with, besides the names. */
+/** Labels that suggestions are chosen from. */
 const LABELS = [...NAMES, 'utf-16', 'latin2', 'latin9', 'cp1252', 'iso-8859-1', 'koi8', 'gb2312', 'cp866'];
 
 /**
- * The canonical name of an encoding, which all its labels share: that of `latin1` is `windows-1252`.
+ * The canonical name behind a label: `windows-1252` for `latin1`.
  *
- * @returns undefined for a label that this Node does not know
+ * @returns undefined for an unknown label
  */
 export function canonicalEncoding(label: string): string | undefined {
   try {
@@ -56,7 +59,7 @@ export function canonicalEncoding(label: string): string | undefined {
   }
 }
 
-/** The known label that an unknown one stands for: `latin1` for `latin-1`, `macintosh` for `mac-roman`. */
+/** The known label closest to an unknown one: `latin1` for `latin-1`, `macintosh` for `mac-roman`. */
 export function similarEncoding(label: string): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   const typed = plain(label);
@@ -64,17 +67,17 @@ export function similarEncoding(label: string): string | undefined {
   return found ?? (Object.hasOwn(ALIASES, typed) ? ALIASES[typed] : undefined);
 }
 
-/** The names in short, for a hint of one line. */
+/** A selection of names that fits in a one-line hint. */
 const KNOWN =
   'known are utf-8, utf-16le, utf-16be, latin1, windows-1250 to 1258, iso-8859-2 to 16, koi8-r, koi8-u, macintosh, ibm866, gb18030, big5, shift_jis, euc-jp, euc-kr';
 
-/** What to do about a label that is unknown. */
+/** The hint for an unknown label. */
 export function encodingHint(label: string, similar = similarEncoding(label)): string {
   if (similar !== undefined) return `did you mean ${similar}?`;
   return `${KNOWN}; convert a text in any other to UTF-8 with iconv`;
 }
 
-/** The canonical name of an encoding. @throws UsageError for a label that this Node does not know */
+/** The canonical name behind a label. @throws UsageError for an unknown label */
 export function requireEncoding(label: string): string {
   const name = canonicalEncoding(label);
   if (name === undefined)
@@ -88,8 +91,8 @@ export function requireEncoding(label: string): string {
   return name;
 }
 
-/** Encodings other than Unicode's that take several bytes for some characters. */
+/** Legacy encodings with multi-byte characters. */
 const MULTIBYTE = ['gbk', 'gb18030', 'big5', 'shift_jis', 'euc-jp', 'iso-2022-jp', 'euc-kr'];
 
-/** True for the encodings of East Asia, whose characters have one to four bytes. */
+/** East Asian encodings, whose characters have one to four bytes. */
 export const isMultibyte = (encoding: string): boolean => MULTIBYTE.includes(encoding);

@@ -1,6 +1,6 @@
 /**
- * The text files of a folder: those that ripgrep would search, without models and runs. Hidden files, node_modules and what
- * a .gitignore names are left out; symbolic links are followed.
+ * Finds the text files of a folder by ripgrep's rules, skipping models and runs. Hidden files, node_modules and files in a
+ * .gitignore are skipped; symbolic links are followed.
  */
 import { readdirSync, statSync, type BigIntStats } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,11 +9,14 @@ import type { DecodingOptions } from './decode-text.ts';
 import { isIgnored, rulesAbove, withRulesOf, type IgnoreRules } from './ignore-rules.ts';
 import { whyNoText, type NoText } from './text-detection.ts';
 
-/** Why a file or folder is left out; `duplicates` are links to what is read already, `special` are pipes and broken links. */
+/**
+ * Why a file or folder is skipped. `duplicates` were reached before through another path; `special` are pipes and broken
+ * links.
+ */
 export type LeftOutReason =
   NoText | 'ignored' | 'hidden' | 'node_modules' | 'models' | 'duplicates' | 'special';
 
-/** How many files are left out for each reason. A folder counts as one. */
+/** Number of skipped files by reason. A folder counts as one. */
 export type LeftOut = { readonly [reason in LeftOutReason]?: number };
 
 const LEFT_OUT: { readonly [reason in LeftOutReason]: string } = {
@@ -27,7 +30,7 @@ const LEFT_OUT: { readonly [reason in LeftOutReason]: string } = {
   special: 'broken links or pipes',
 };
 
-/** For example '3 binary, 1 hidden'. @param before stands in front of it, unless nothing is left out */
+/** For example '3 binary, 1 hidden'. @param before prefix, used if anything was skipped */
 export function describeLeftOut(leftOut: LeftOut, before = ''): string {
   const reasons = Object.keys(LEFT_OUT) as LeftOutReason[];
   const parts = reasons
@@ -37,16 +40,17 @@ export function describeLeftOut(leftOut: LeftOut, before = ''): string {
 }
 
 export interface FoundFiles {
-  /** Paths that start with the folder's, in natural order: ch2 before ch10. */
+  /** Paths including the folder's, in natural order: ch2 before ch10. */
   readonly files: readonly string[];
-  /** Of all of them together. */
+  /** Total size. */
   readonly bytes: number;
   readonly leftOut: LeftOut;
 }
 
 /**
- * @param isNew whether a file or folder has not been seen so far, by its identity: each is read once, so that links end
- * @throws a system error for what may not be read
+ * @param isNew tells by device and inode whether a file or folder is visited for the first time, which also ends link
+ * cycles
+ * @throws a system error for anything unreadable
  */
 export function findTextFiles(
   root: string,
@@ -93,7 +97,7 @@ export function findTextFiles(
   return { files, bytes, leftOut };
 }
 
-/** What a path leads to; undefined for a link that leads nowhere, or to itself. */
+/** Follows links; undefined for a broken or circular one. */
 function statOf(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
@@ -105,17 +109,17 @@ function statOf(path: string): BigIntStats | undefined {
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** Natural order; names that it does not tell apart, such as 1 and 01, in the order of their UTF-16 units. */
+/** Natural order; ties such as 1 and 01 are broken by UTF-16 units. */
 const byName = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 
 const WEIGHTS = /[.]safetensors([.]index[.]json)?$|^pytorch_model.*[.]bin$|^gpt_trainer_state[.]json$/;
 
-/** A run, a checkpoint, or a model folder from elsewhere: the name `checkpoints` alone proves nothing. */
+/** A run, checkpoint or other model folder, recognized by the files in it. */
 const isModelFolder = (names: ReadonlySet<string>): boolean =>
   (names.has('config.json') && (names.has('tokenizer.json') || names.has('vocab.json'))) ||
   ((names.has('config.json') || names.has('adapter_config.json')) &&
     [...names].some((name) => WEIGHTS.test(name)));
 
-/** What is no text of the user's in a model folder that was named itself, or beside a token file. */
+/** Files in a model folder that are not the user's text, in case a model folder itself is given. */
 const FILES_OF_MODELS =
   /^((adapter_|generation_|tokenizer_)?config|tokenizer|vocab|special_tokens_map|added_tokens|(gpt_)?trainer_state)[.]json$|^merges[.]txt$|^(metrics|samples|speed)[.]jsonl$|^report[.]html$|[.]index[.]json$/;

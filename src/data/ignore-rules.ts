@@ -1,4 +1,4 @@
-/** The rules of .gitignore files, as Git and ripgrep apply them: those of the nearest folder decide. */
+/** .gitignore rules with the precedence of Git and ripgrep: the nearest folder decides. */
 import ignore, { type Ignore } from 'ignore';
 import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -8,7 +8,7 @@ const GITIGNORE = '.gitignore';
 /** In bytes; the largest in use have about 100 kB. */
 const LARGEST_GITIGNORE = 4e6;
 
-/** The rules of one folder's .gitignore, with those of the folders above it. */
+/** The rules of a folder, linked to those of the folders above. */
 export interface IgnoreRules {
   /** Absolute. */
   readonly folder: string;
@@ -16,7 +16,7 @@ export interface IgnoreRules {
   readonly above: IgnoreRules | undefined;
 }
 
-/** Whether a file or folder is ignored, provided that the folder it is in is not. */
+/** Whether a file or folder is ignored, assuming that its parent is not. */
 export function isIgnored(path: string, isFolder: boolean, all: IgnoreRules | undefined): boolean {
   for (let at = all; at !== undefined; at = at.above) {
     const name = relative(at.folder, path).replaceAll(sep, '/');
@@ -26,7 +26,7 @@ export function isIgnored(path: string, isFolder: boolean, all: IgnoreRules | un
   return false;
 }
 
-/** Adds the rules of a folder to those above it. */
+/** Adds a folder's rules to those above it. */
 export function withRulesOf(folder: string, above: IgnoreRules | undefined): IgnoreRules | undefined {
   const path = join(folder, GITIGNORE);
   if (!existsSync(path)) return above;
@@ -35,14 +35,14 @@ export function withRulesOf(folder: string, above: IgnoreRules | undefined): Ign
 }
 
 /**
- * The rules that hold for a folder somebody has named: those of the folders above it, up to the root of its Git repository.
- * They don't count if they ignore the folder itself, which is named in spite of them: texts are often kept out of Git.
+ * Rules that apply to a folder given by the user: those of the folders above, up to the root of its Git repository. They
+ * are dropped if they ignore the folder itself, since texts are often kept out of Git.
  */
 export function rulesAbove(folder: string): IgnoreRules | undefined {
   const named = resolve(folder);
   const parents: string[] = [];
   for (let at = named; !existsSync(join(at, '.git')); at = dirname(at)) {
-    if (dirname(at) === at) return undefined; // in no repository
+    if (dirname(at) === at) return undefined; // not in a repository
     parents.unshift(dirname(at));
   }
   let rules: IgnoreRules | undefined;

@@ -1,39 +1,39 @@
 /**
- * Text to ids on several threads: blocks of text that do not depend on each other, as `Tokenizer.cut` finds them, are encoded
- * side by side and come out in order. The ids are those of one thread.
+ * Encodes text on several threads. Blocks that `Tokenizer.cut` proves independent are encoded in parallel and returned in
+ * order; the ids are those of a single thread.
  *
- * Everything here is synchronous, as whatever reads a corpus is: threads wait on shared memory, and messages are fetched.
+ * Everything is synchronous, like all readers of a corpus: threads wait on shared memory, and messages are polled.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { encodeWhole, type Encoder, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
-/** In UTF-16 units. A thread takes as long to start as a few million units take to encode. */
+/** In UTF-16 units. Starting a thread takes as long as encoding a few million units. */
 const WORTH_A_THREAD = 4 << 20;
-/** A text without a place to cut within so many units is encoded as it comes. */
+/** A text without a cut in this many units is encoded serially. */
 const LARGEST_BLOCK = 16 << 20;
-/** Blocks a thread has at a time: one in work, one to go on with. */
+/** Blocks per thread: one in progress and one queued. */
 const JOBS = 2;
-/** A thread that takes longer for a block, in milliseconds, has died: the main thread does its work. */
+/** In milliseconds. A thread that takes longer for a block is taken to be dead, and the main thread encodes the block. */
 const LONGEST_WAIT = 60_000;
 
-/** Places in the control words that a thread shares with the main thread. */
+/** Indices of the control words shared with the main thread. */
 export const READY = 0;
 export const POSTED = 1;
 export const DONE = 2;
 
-/** What a thread is started with. */
 export interface EncodingWorkerData {
   /** The content of tokenizer.json. */
   readonly tokenizer: string;
   readonly control: Int32Array;
-  /** Texts come in, arrays of ids go out. */
+  /** Receives texts, sends arrays of ids. */
   readonly port: MessagePort;
 }
 
 /**
- * @param pieces of a text, cut anywhere
- * @param threads how many may work, this one included
- * @param from how much text has to come before others are started, in UTF-16 units
+ * @param pieces chunks of a text, of any size
+ * @param threads maximum number of threads, including this one
+ * @param from length of text before workers are started, in UTF-16 units
+ * @returns the ids in chunks
  */
 export function* encodeInParallel(
   pieces: Iterable<string>,
@@ -42,7 +42,7 @@ export function* encodeInParallel(
 ): Generator<Uint32Array> {
   const encoder = tokenizer.encoder();
   let helpers: Helper[] | undefined;
-  const blocks: (() => Uint32Array)[] = []; // those that others encode, in order
+  const blocks: (() => Uint32Array)[] = []; // blocks given to workers, in order
   let seen = 0;
   let held = '';
   const rest = pieces[Symbol.iterator]();
@@ -79,7 +79,7 @@ export function* encodeInParallel(
 
 interface Helper {
   isFree(): boolean;
-  /** Sends a block; what is returned waits for its ids. */
+  /** Sends a block; the returned function waits for its ids. */
   encode(block: string): () => Uint32Array;
   stop(): void;
 }
@@ -89,7 +89,7 @@ function startHelpers(tokenizer: Tokenizer, encoder: Encoder, count: number): He
   return Array.from({ length: count }, () => startHelper(json, encoder));
 }
 
-/** @param encoder does the work of a helper that has died */
+/** @param encoder replaces a worker that has died */
 function startHelper(json: string, encoder: Encoder): Helper {
   const control = new Int32Array(new SharedArrayBuffer(12));
   const { port1: ours, port2: port } = new MessageChannel();
@@ -98,7 +98,7 @@ function startHelper(json: string, encoder: Encoder): Helper {
     transferList: [port],
   });
   worker.unref();
-  worker.on('error', () => {}); // it is never ready then, or never done
+  worker.on('error', () => {}); // such a worker never becomes ready or never finishes
   let [posted, taken] = [0, 0];
   let dead = false;
   const isDone = (job: number): boolean => {

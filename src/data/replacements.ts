@@ -1,17 +1,17 @@
-/** What `--encoding-errors replace` has done to a text. */
+/** Statistics of `--encoding-errors replace`. */
 import type { Corpus } from './corpus.ts';
 
-/** How much of a text is U+FFFD in place of bytes that are not text. */
+/** How much of a text is U+FFFD in place of invalid bytes. */
 export interface Replacements {
-  /** What was named: files, folders, or `-` for stdin. */
+  /** The paths given: files, folders, or `-` for stdin. */
   readonly paths: readonly string[];
-  /** How many characters are such a U+FFFD. */
+  /** Number of such U+FFFD. */
   readonly replaced: number;
-  /** Of the whole text, in Unicode code points. */
+  /** Total, in code points. */
   readonly characters: number;
 }
 
-/** Those of a corpus that has been read to its end. */
+/** The statistics of a corpus that has been read to its end. */
 export const replacementsIn = ({ paths, facts: { replaced, characters } }: Corpus): Replacements => ({
   paths,
   replaced,

@@ -1,10 +1,10 @@
-/** Notices a sorted list, whose end is unlike the rest: held out for validation, it misjudges the model. */
+/** Detects sorted lists. Their end is unlike the rest, so as a validation split it misjudges the model. */
 
 /** Shorter lists may be in order by chance. */
 const FEWEST_LINES = 100;
-/** Share of neighbouring lines that are in order in a sorted list; another collation disagrees about a few. */
+/** Share of adjacent lines in order that makes a list sorted; different collations disagree about a few. */
 const IN_ORDER = 0.99;
-/** Pairs out of order, beside those that IN_ORDER allows, after which a text is taken to be unsorted and no longer looked at. */
+/** Number of inversions beyond those IN_ORDER allows after which the text counts as unsorted and is no longer examined. */
 const PATIENCE = 50;
 
 interface Order {
@@ -13,16 +13,16 @@ interface Order {
 }
 
 export interface SortedLines {
-  /** @param piece of the text, cut anywhere */
+  /** @param piece a chunk of any size */
   push(piece: string): void;
   /**
-   * Whether the text is a sorted list, once it has been pushed to its end. Empty and repeated lines don't count. Lines that
-   * begin with digits or signs are numbered or dated records, whose order is not to be undone.
+   * Valid at the end of the text. Empty and repeated lines are ignored. Lines that start with digits or signs count as
+   * numbered or dated records, which should stay in order.
    */
   isSorted(): boolean;
 }
 
-/** Looks for lines in ascending order, by UTF-16 units as `LC_ALL=C sort` has them, or as dictionaries do. */
+/** Accepts ascending order by UTF-16 units, as in `LC_ALL=C sort`, or as in dictionaries. */
 export function sortedLines(): SortedLines {
   const collator = new Intl.Collator('en');
   let orders: Order[] = [
@@ -32,7 +32,7 @@ export function sortedLines(): SortedLines {
   let pairs = 0;
   let withLetter = 0;
   let before = '';
-  let held = ''; // a line that the next piece may continue
+  let held = ''; // a line that may continue in the next chunk
   const pushLine = (line: string): void => {
     if (line === '' || line === '\r' || line === before) return;
     if (before !== '') {

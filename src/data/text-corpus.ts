@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts';
 import { noReport } from '../reporting.ts';
 import type { Corpus } from './corpus.ts';
 
-/** A text that is in memory already, as a corpus. @throws UserError if it is empty */
+/** A corpus from a string. @throws UserError if it is empty */
 export function textCorpus(text: string): Corpus {
   if (text === '')
     throw new UserError('empty-text', 'there is no text', { hint: 'give a text that is not empty' });
@@ -22,7 +22,7 @@ export function textCorpus(text: string): Corpus {
       replaced: 0,
       sha256: createHash('sha256').update(wellFormed).digest('hex'),
       crlf: wellFormed.includes('\r\n'),
-      isSorted: false, // nothing of it is held out
+      isSorted: false, // irrelevant without a validation split
     },
   };
 }

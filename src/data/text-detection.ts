@@ -1,11 +1,11 @@
-/** Tells text from other data by its bytes, as a file's name says little about it. */
+/** Distinguishes text from binary data by content, since extensions say little. */
 import { decodeText, NotText, startDecoding, type DecodingOptions } from './decode-text.ts';
 import { fileChunks } from './file-chunks.ts';
 
-/** Why a file is not text: it has binary data, or text in an encoding other than the one that is read. */
+/** Why a file is not text: it is binary, or text in another encoding. */
 export type NoText = 'binary' | 'encoding';
 
-/** @returns undefined for a text that `decodeText` reads to its end with these options */
+/** @returns undefined for a file that decodes to its end with these options */
 export function whyNoText(path: string, options: DecodingOptions): NoText | undefined {
   let isUtf16: boolean | undefined;
   let last: Uint8Array = new Uint8Array(0);
@@ -19,7 +19,7 @@ export function whyNoText(path: string, options: DecodingOptions): NoText | unde
   const decoding = startDecoding(path, options);
   try {
     for (const _ of decodeText(watched(), decoding))
-      // With replacement characters, binary data could be read as well; otherwise the decoder refuses its first NUL.
+      // With replacement characters binary data would decode too; without them the decoder rejects the first NUL.
       if (decoding.hasNul) return 'binary';
     return undefined;
   } catch (error) {
@@ -28,9 +28,9 @@ export function whyNoText(path: string, options: DecodingOptions): NoText | unde
   }
 }
 
-/** In UTF-16 every Latin letter has a zero byte, which says nothing about a file. */
+/** In UTF-16 every Latin letter contains a zero byte, so NULs are no evidence of binary data. */
 const hasUtf16Mark = ([first, second]: Uint8Array): boolean =>
   (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 
-/** NUL … BS and SO … SUB: text has none of them, binary data of more than a few hundred bytes nearly always does. */
+/** NUL … BS and SO … SUB, which do not occur in text and nearly always in binary data of a few hundred bytes. */
 const isControl = (byte: number): boolean => byte < 0x09 || (byte >= 0x0e && byte <= 0x1a);

@@ -6,8 +6,8 @@
  *          8      4  version: 2
  *         12      4  bytes per id: 2 or 4
  *         16      4  vocabulary size: every id is below it
- *         20      4  CRC-32 of the ids and, behind them, this header with zeros here
- *         24      8  how many ids there are
+ *         20      4  CRC-32 of the ids, followed by this header with zeros here
+ *         24      8  number of ids
  *         32     32  SHA-256 of the tokenizer.json that made them
  *         64         the ids
  */
@@ -26,10 +26,10 @@ const HEADER_BYTES = 64;
 const CHECKSUM_AT = 20;
 
 /**
- * Writes ids as they come; the file appears at `path` when it is complete.
+ * Writes ids in chunks; the file appears at `path` when it is complete.
  *
  * @param tokenizerHash SHA-256 of the tokenizer.json, 32 bytes
- * @returns how many ids were written
+ * @returns number of ids
  */
 export function writeTokenFile(
   path: string,
@@ -65,22 +65,22 @@ export function writeTokenFile(
   return count;
 }
 
-/** An open token file: a source of ids that may be larger than memory. Close it. */
+/** An open token file, which may be larger than memory. Must be closed. */
 export interface TokenFile extends TokenSource {
   readonly vocabSize: number;
   readonly tokenizerHash: Buffer;
   readonly bytes: number;
   /**
-   * Reads the whole file: whether its ids are those that were written.
+   * Reads the whole file and compares its checksum.
    *
-   * @param each gets all bytes, in order
-   * @throws UserError if they are not
+   * @param each receives all bytes, in order
+   * @throws UserError if the ids are not those that were written
    */
   verify(each?: (bytes: Uint8Array) => void): void;
   close(): void;
 }
 
-/** @throws UserError if the file is no token file or is damaged, as far as its header shows */
+/** @throws UserError if the header shows that the file is damaged or not a token file */
 export function openTokenFile(path: string): TokenFile {
   const file = openRegularFile(path);
   try {

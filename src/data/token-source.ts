@@ -1,17 +1,14 @@
 import { UsageError } from '../errors.ts';
 
-/**
- * A sequence of token ids that can be read anywhere: a Uint16Array or Uint32Array is one, and so is a token file larger
- * than memory.
- */
+/** Random access to a sequence of token ids: a Uint16Array, a Uint32Array, or a token file larger than memory. */
 export interface TokenSource {
   /** In tokens. */
   readonly length: number;
-  /** The ids from `start` up to, not including, `end`; both within 0 … length. */
+  /** Ids from `start` to `end` (exclusive), both within 0 … length. */
   slice(start: number, end: number): ArrayLike<number>;
 }
 
-/** A part of a source, read through it: nothing is copied. */
+/** A view of part of a source. */
 export const part = (source: TokenSource, from: number, to: number): TokenSource => ({
   length: to - from,
   slice: (start, end) => source.slice(from + start, from + end),
@@ -23,10 +20,10 @@ export interface Split {
 }
 
 /**
- * The last `fraction` of the tokens is for validation, the rest for training, as in nanoGPT. Text next to each other is
- * alike, so a cut in one place tells the two apart better than drawing windows at random would.
+ * Holds out the last `fraction` of the tokens for validation, as nanoGPT does. Adjacent text is similar, so splitting at
+ * one place separates the two better than random windows would.
  *
- * @param fraction at least 0, less than 1
+ * @param fraction in [0, 1)
  */
 export function splitTokens(source: TokenSource, fraction: number): Split {
   if (!(fraction >= 0 && fraction < 1))

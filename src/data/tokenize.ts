@@ -1,32 +1,31 @@
-/** Corpus to token ids in memory, and what was found on the way. */
+/** Tokenizes a corpus in memory. */
 import { availableParallelism } from 'node:os';
 import type { Tokenizer, VocabularyBuilder } from '../tokenizer/tokenizer.ts';
 import type { Corpus } from './corpus.ts';
 import { encodeInParallel } from './parallel-encoding.ts';
 
-/** Token ids: 16 bits each where the vocabulary allows, else 32. */
+/** 16 bits per id if the vocabulary allows, else 32. */
 export type TokenIds = Uint16Array | Uint32Array;
 
 export interface TokenizedCorpus {
   readonly ids: TokenIds;
-  /** How many tokens are `<unk>`. */
+  /** Number of tokens that are `<unk>`. */
   readonly unknown: number;
 }
 
-/** One pass over a corpus that collects its vocabulary. */
+/** Builds a vocabulary in one pass over a corpus. */
 export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tokenizer {
   for (const piece of corpus.text('collecting the vocabulary')) builder.push(piece);
   return builder.end((learned) => corpus.report('learning merges', learned));
 }
 
-/** The ids of a corpus, as they come: for what need not hold them all. A large one is encoded by several threads. */
+/** Streams the ids of a corpus; a large one is encoded on several threads. */
 export const tokenIds = (
   corpus: Corpus,
   tokenizer: Tokenizer,
   threads = availableParallelism(),
 ): Generator<Uint32Array> => encodeInParallel(corpus.text('tokenizing'), tokenizer, { threads });
 
-/** All ids of a corpus. */
 export function tokenizeCorpus(corpus: Corpus, tokenizer: Tokenizer, threads?: number): TokenizedCorpus {
   const small = tokenizer.vocabSize <= 2 ** 16;
   let ids: TokenIds = small ? new Uint16Array(1 << 16) : new Uint32Array(1 << 16);

@@ -1,22 +1,22 @@
-/** UTF-8 and UTF-16: where characters end, and which bytes are invalid. `TextDecoder` tells neither. */
+/** Character boundaries and invalid bytes of UTF-8 and UTF-16, which `TextDecoder` does not report. */
 
 export type UnicodeEncoding = 'utf-8' | 'utf-16le' | 'utf-16be';
 
 export const isUnicode = (encoding: string): encoding is UnicodeEncoding => encoding.startsWith('utf-');
 
-/** U+FFFD, which stands in for bytes that are not text. */
+/** U+FFFD, the replacement for invalid bytes. */
 export const REPLACEMENT = '\ufffd';
 
 export interface UnicodeDecoder {
-  /** Number of leading bytes that hold whole characters; a character cut by the end waits for the next chunk. */
+  /** Number of leading bytes that form whole characters; an incomplete one waits for the next chunk. */
   readonly completeLength: (bytes: Uint8Array) => number;
-  /** The text. Invalid bytes are an error if `fatal`, U+FFFD otherwise. */
+  /** Invalid bytes are an error if `fatal`, U+FFFD otherwise. */
   readonly decode: (bytes: Uint8Array, fatal: boolean) => string;
-  /** How often U+FFFD itself is encoded in the bytes. */
+  /** Number of U+FFFD encoded in the bytes themselves. */
   readonly replacementsIn: (bytes: Uint8Array) => number;
-  /** Offset of the first byte that is invalid. */
+  /** Offset of the first invalid byte. */
   readonly firstInvalid: (bytes: Uint8Array) => number;
-  /** Offset of the first NUL, −1 if there is none. @param text undefined if the bytes are invalid */
+  /** Offset of the first NUL, or −1. @param text undefined if the bytes are invalid */
   readonly nulAt: (bytes: Uint8Array, text: string | undefined) => number;
 }
 
@@ -30,7 +30,7 @@ export function unicodeDecoder(encoding: UnicodeEncoding): UnicodeDecoder {
       decode,
       replacementsIn: (bytes) => occurrences(viewOf(bytes), REPLACEMENT_UTF8),
       firstInvalid: firstInvalidUtf8,
-      nulAt: (bytes) => bytes.indexOf(0), // bytes are searched many times faster than text is
+      nulAt: (bytes) => bytes.indexOf(0), // many times faster than searching the text
     };
   return {
     completeLength: (bytes) => completeUtf16(encoding, bytes),
@@ -44,7 +44,7 @@ export function unicodeDecoder(encoding: UnicodeEncoding): UnicodeDecoder {
   };
 }
 
-/** How often a part occurs; occurrences do not overlap. */
+/** Number of occurrences of a part, without overlap. */
 export function occurrences<T extends string | Buffer>(whole: T, part: T): number {
   const indexOf = (from: number): number => (whole as string).indexOf(part as string, from);
   let found = 0;
@@ -73,10 +73,10 @@ function completeUtf16(encoding: UnicodeEncoding, bytes: Uint8Array): number {
   const even = bytes.length - (bytes.length % 2);
   if (even < 2) return even;
   const high = encoding === 'utf-16le' ? bytes[even - 1] : bytes[even - 2];
-  return high >= 0xd8 && high < 0xdc ? even - 2 : even; // the first half of a surrogate pair
+  return high >= 0xd8 && high < 0xdc ? even - 2 : even; // high surrogate
 }
 
-/** Offset of the first byte that starts no valid UTF-8 sequence (Unicode 16, table 3-7). */
+/** Offset of the first byte that does not start a valid UTF-8 sequence (Unicode 16, table 3-7). */
 function firstInvalidUtf8(bytes: Uint8Array): number {
   let i = 0;
   while (i < bytes.length) {
@@ -106,7 +106,7 @@ function firstLoneSurrogate(encoding: UnicodeEncoding, bytes: Uint8Array): numbe
   return 2 * text.length; // an odd byte at the end
 }
 
-/** The UTF-16 units of the bytes, lone surrogates included. */
+/** UTF-16 units of the bytes, including lone surrogates. */
 function withLoneSurrogates(encoding: UnicodeEncoding, bytes: Uint8Array): string {
   const even = Buffer.from(bytes.subarray(0, bytes.length - (bytes.length % 2)));
   return (encoding === 'utf-16be' ? even.swap16() : even).toString('utf16le');

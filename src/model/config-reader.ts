@@ -1,4 +1,4 @@
-/** Reads the fields of a config.json and checks each; the errors name the file and the field. */
+/** Reads and validates fields of a config.json; errors name file and field. */
 import { UserError, type ErrorCode } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
@@ -13,7 +13,7 @@ export class ConfigReader {
     this.#file = file;
   }
 
-  /** @throws UserError, always */
+  /** @throws UserError always */
   fail(
     message: string,
     hint = 'models of GPT-2’s architecture can be read',
@@ -34,7 +34,7 @@ export class ConfigReader {
     return value;
   }
 
-  /** A whole number of at least 1. */
+  /** An integer of at least 1. */
   wholeNumber(field: string): number {
     const value = this.get(field);
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
@@ -42,7 +42,7 @@ export class ConfigReader {
     return this.fail(`"${field}" is ${shown}, not a whole number of at least 1`, WRONG_TYPE, 'damaged-file');
   }
 
-  /** A number of at least 0 and below 1. */
+  /** A number in [0, 1). */
   share(field: string, fallback: number): number {
     const value = this.get(field) ?? fallback;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;

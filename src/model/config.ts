@@ -1,15 +1,15 @@
 import { optionName, UsageError } from '../errors.ts';
 
 /**
- * What fixes a model's shape and arithmetic: the fields that every architecture has. Names are nanoGPT's; config.json has
- * their Hugging Face spelling.
+ * Shape and arithmetic of a model: the fields all architectures share, under nanoGPT's names. config.json has their Hugging
+ * Face names.
  */
 export interface ModelConfig {
-  /** The name of its architecture; its config has the fields of that one too. */
+  /** Name of the architecture, whose additional fields the config also has. */
   readonly arch: string;
-  /** V: how many different tokens there are. */
+  /** V: vocabulary size. */
   readonly vocabSize: number;
-  /** The context length, in tokens; GPT-2's n_positions. */
+  /** T: context length in tokens; GPT-2's n_positions. */
   readonly blockSize: number;
   /** L: transformer blocks. */
   readonly nLayer: number;
@@ -17,24 +17,24 @@ export interface ModelConfig {
   readonly nHead: number;
   /** C: channels of the residual stream. */
   readonly nEmbd: number;
-  /** Probability of zeroing: after the embeddings, on attention probabilities, on both residual branches. Training only. */
+  /** Dropout probability after the embeddings, on attention probabilities, and on both residual branches. Training only. */
   readonly dropout: number;
-  /** Whether the output head is the token embedding, as in GPT-2, or a matrix of its own, `lm_head.weight`. */
+  /** The output head is the token embedding, as in GPT-2, instead of a separate `lm_head.weight`. */
   readonly tieWordEmbeddings: boolean;
 }
 
 type Shape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>;
 export interface Preset extends Shape {
   readonly dropout: number;
-  /** Sequences a step, as its source trains it. */
+  /** Sequences per step in the source of the preset. */
   readonly batchSize: number;
 }
 
 /**
- * `nano` and `baby` are nanoGPT's CPU and GPU configurations for char-level Shakespeare; `gpt2…` are GPT-2 (Radford et al.
- * 2019, table 2); `gpt3…` the eight sizes of GPT-3 (Brown et al. 2020, table 2.1), whose batches are given there in tokens.
- * Two rows of that table do not fit themselves, and have here what their parameter counts say: XL's 24 heads of 128 do not
- * make 2,048 channels, 16 do; and 13B's 5,140 channels are not 40 heads of 128, 5,120 are.
+ * `nano` and `baby` are nanoGPT's CPU and GPU configurations for character-level Shakespeare, `gpt2…` are GPT-2 (Radford et
+ * al. 2019, table 2), `gpt3…` the eight sizes of GPT-3 (Brown et al. 2020, table 2.1), whose batch sizes are given there in
+ * tokens. Two rows of that table are inconsistent and follow their parameter counts here: XL has 16 heads of 128 for its
+ * 2,048 channels, not 24, and 13B has 5,120 channels for its 40 heads of 128, not 5,140.
  */
 export const presets = {
   nano: { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64, dropout: 0, batchSize: 12 },
@@ -55,10 +55,13 @@ export const presets = {
 export type PresetName = keyof typeof presets;
 export const presetNames = Object.keys(presets) as PresetName[];
 
-/** The deepest Transformer known has as many (DeepNet, Wang et al. 2022). Programs are recorded layer by layer: not for any number. */
+/**
+ * The depth of the deepest published Transformer (DeepNet, Wang et al. 2022). Programs are recorded layer by layer, so
+ * depth must be limited.
+ */
 export const MOST_LAYERS = 1000;
 
-/** @throws UsageError unless the value of a field is a whole number of at least 1 */
+/** @throws UsageError unless the value is an integer of at least 1 */
 export function checkWholeNumber(field: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1)
     throw new UsageError(
@@ -67,7 +70,7 @@ export function checkWholeNumber(field: string, value: number): void {
     );
 }
 
-/** Checks that the channels divide into heads. @throws UsageError with the numbers nearby that do */
+/** @throws UsageError unless H divides C, with the nearest numbers that do */
 export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
   if (nEmbd % nHead === 0) return;
   throw new UsageError(
@@ -79,7 +82,7 @@ export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
   );
 }
 
-/** Checks the fields that every architecture has. @throws UsageError naming the field, its value and the way out */
+/** Validates the fields all architectures share. @throws UsageError naming the field, its value and a way out */
 export function checkCommonFields(config: ModelConfig): void {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const)
     checkWholeNumber(field, config[field]);
@@ -95,7 +98,7 @@ export function checkCommonFields(config: ModelConfig): void {
     );
 }
 
-/** The divisors of n next below and next above k. */
+/** The divisors of n closest to k, below and above. */
 function divisorsNear(n: number, k: number): number[] {
   let below = Math.min(k, n);
   while (n % below !== 0) below--;

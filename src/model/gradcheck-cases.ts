@@ -3,7 +3,7 @@ import { allArchitectures } from './architectures/registry.ts';
 import type { Architecture } from './architecture.ts';
 import type { ModelConfig } from './config.ts';
 
-/** Whole models of every architecture, from ids to the loss of each token, dropout included. */
+/** Whole models of every architecture, from ids to the loss of each token, including dropout. */
 export const modelGradientCases = (): GradientCase[] =>
   allArchitectures().flatMap((architecture) =>
     architecture.gradientExamples.map(({ name, config }) => modelCase(architecture, name, config)),
@@ -18,7 +18,7 @@ function modelCase(architecture: Architecture, name: string, config: ModelConfig
       { name: 'positions', shape: [B, T], from: 0, below: T },
       { name: 'targets', shape: [B, T], from: 0, below: config.vocabSize },
       { name: 'rng', shape: [4], from: 0, below: 2 ** 31 },
-      // Larger than GPT-2's initialisation, so that every derivative is well above rounding.
+      // Larger than GPT-2's initialization, so that every derivative is well above rounding error.
       ...architecture.parameters(config).map((parameter) => ({
         name: parameter.name,
         shape: parameter.shape,

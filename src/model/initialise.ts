@@ -4,8 +4,8 @@ import { parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
 
 /**
- * Fills every parameter with its start value. A parameter draws from a stream of its own (seed, its place in the table),
- * so the same seed gives the same start whatever the order of filling.
+ * Initializes a parameter. Each has its own random stream (seed, index in the table), so its values do not depend on the
+ * order.
  *
  * @param destination the parameter's memory, row-major
  */
@@ -41,8 +41,8 @@ function fill({ init, shape }: Parameter, data: Float32Array | Float64Array, ran
 
 /**
  * PE[t, 2i] = sin(t/10000^(2i/C)), PE[t, 2i+1] = cos(same) (Vaswani et al. 2017, section 3.5), T positions, C channels.
- * Token embeddings start with std 0.02, so the waves are scaled alike: at full size they would drown the tokens (the
- * original multiplies the token embeddings by √C instead, which a tied GPT-2 head cannot).
+ * Token embeddings start with std 0.02, so the waves are scaled to match; at amplitude 1 they would drown the tokens. (The
+ * original multiplies the token embeddings by √C instead, which a tied GPT-2 head cannot.)
  */
 function sinusoids(data: Float32Array | Float64Array, T: number, C: number): void {
   const scale = 0.02 * Math.SQRT2; // a sine of amplitude √2·σ has standard deviation σ

@@ -1,12 +1,12 @@
-/** A parameter as architectures describe it. */
+/** Parameters as described by architectures. */
 
-/** How a parameter starts: normal with mean 0 and this standard deviation, a constant, or the fixed sine table. */
+/** Initialization: normal with mean 0, a constant, or the fixed sine table. */
 export type Init =
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'sinusoidal' };
 
-/** The parts of a model that reports list. */
+/** Parts of a model listed in reports. */
 export const parts = [
   'token embedding',
   'positions',
@@ -18,29 +18,28 @@ export const parts = [
 export type Part = (typeof parts)[number];
 
 /**
- * - `token embedding`: [V,C]; the output head too, where the two are tied
- * - `position embedding`: [T,C], a row for each position; a model with fewer positions uses the first of them
- * - `output head`: [V,C], of a model whose head is not the token embedding
- * - `linear weight`: [in,out] of a linear layer; decoding transposes it
- * - `vector`: anything else, such as a bias or the weight of a norm
+ * - `token embedding`: [V,C]; also the output head if the two are tied
+ * - `position embedding`: [T,C], one row per position; a shorter context uses the first rows
+ * - `output head`: [V,C], if it is not tied to the token embedding
+ * - `linear weight`: [in,out] of a linear layer; transposed for decoding
+ * - `vector`: everything else, such as biases and norm weights
  */
 export type Role = 'token embedding' | 'position embedding' | 'output head' | 'linear weight' | 'vector';
 
 export interface Parameter {
-  /** As in Hugging Face's folders without the prefix of the class: `h.0.attn.c_attn.weight`. */
+  /** Name as in Hugging Face's folders, without the prefix of the class: `h.0.attn.c_attn.weight`. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Init;
   readonly role: Role;
   readonly part: Part;
-  /** The block that it belongs to, from 0; none for what is outside of the blocks. */
+  /** Index of its block, from 0; absent outside of blocks. */
   readonly layer?: number;
-  /** Whether training changes it. */
   readonly isTrained: boolean;
   readonly isDecayed: boolean;
   /**
-   * The same for parameters that differ only in their layer. Files may leave out all parameters of a kind that start at
-   * zero: a model without biases computes what one with zeros does.
+   * Shared by parameters that differ only in their layer. Files may omit all parameters of a kind that is initialized to
+   * zero: a model without biases computes the same as one with zero biases.
    */
   readonly kind: string;
 }

@@ -4,18 +4,18 @@ import { parts, type Parameter, type Part } from './parameter.ts';
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-/** Every parameter of a model, in the order of its checkpoint. */
+/** All parameters of a model, in checkpoint order. */
 export const parameterTable = (config: ModelConfig): Parameter[] => architectureOf(config).parameters(config);
 
 /** The parameter of a role that every model has exactly once. */
 export const parameterOf = (config: ModelConfig, role: 'token embedding'): Parameter =>
   parameterTable(config).find((parameter) => parameter.role === role)!;
 
-/** The number of trained parameters. nanoGPT and papers often leave position embeddings out; this counts everything. */
+/** Number of trained parameters, including position embeddings, which nanoGPT and some papers leave out. */
 export const countParameters = (config: ModelConfig): number =>
   parameterTable(config).reduce((sum, p) => sum + (p.isTrained ? elements(p.shape) : 0), 0);
 
-/** Trained parameters of each part that the model has; they add up to all there are. A tied output head is the token embedding. */
+/** Trained parameters by part; they add up to the total. A tied output head counts as token embedding. */
 export function parametersByPart(config: ModelConfig): Partial<Record<Part, number>> {
   const counts = new Map<Part, number>();
   for (const { part, shape, isTrained } of parameterTable(config))

@@ -6,9 +6,9 @@ import { elements, parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
 
 /**
- * How parameters lie in one contiguous block: those with weight decay first, then the other trained ones, so that the
- * optimiser, the gradient norm and weight decay are linear passes over it. Gradients and moments lie the same way in
- * blocks of their own. Each tensor starts on a cache line; the gaps stay 0 for ever.
+ * Layout of all parameters in one contiguous block: those with weight decay first, then the other trained ones, then the
+ * rest. The optimizer, the gradient norm and weight decay are thus linear passes. Gradients and moments use the same
+ * layout. Tensors are aligned to cache lines; the gaps stay 0.
  */
 export interface BlockLayout {
   readonly parameters: readonly {
@@ -16,7 +16,7 @@ export interface BlockLayout {
     readonly start: number;
     readonly length: number;
   }[];
-  /** Length of the whole block, of its trained part and of its decayed part: each a prefix; in elements. */
+  /** Lengths, in elements, of the whole block and of two prefixes: the trained and the decayed parameters. */
   readonly total: number;
   readonly trained: number;
   readonly decayed: number;
@@ -43,13 +43,13 @@ export function blockLayout(config: ModelConfig): BlockLayout {
   return { parameters, decayed: ends[0], trained: ends[1], total: end };
 }
 
-/** A model's parameters at a place in engine memory. */
+/** Parameters at an address in engine memory. */
 export interface PlacedModel {
   readonly config: ModelConfig;
   readonly block: BlockLayout;
-  /** All parameters; the first `block.trained` elements are the ones training changes. */
+  /** All parameters; training changes the first `block.trained` elements. */
   readonly region: Region;
-  /** Whether linear layers' weights lie [out,in] instead of [in,out]. */
+  /** Linear weights are stored as [out,in] instead of [in,out]. */
   readonly transposed: boolean;
 }
 
@@ -59,8 +59,8 @@ export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
 }
 
 /**
- * Turns the linear layers' weights round, in place. So each output's weights are one stretch of memory, and a thread that
- * computes some outputs of one token reads its share of the matrix from end to end.
+ * Transposes the linear layers' weights in place, so that a thread computing some outputs of one token reads a contiguous
+ * range of the matrix.
  */
 export function transposeWeights(model: PlacedModel, floats: Float32Array): PlacedModel {
   for (const { parameter, start, length } of model.block.parameters) {
@@ -71,7 +71,7 @@ export function transposeWeights(model: PlacedModel, floats: Float32Array): Plac
   return { ...model, transposed: !model.transposed };
 }
 
-/** Writes x [rows,columns] to y [columns,rows], square by square so that both stay in the cache. */
+/** Transposes x [rows,columns] into y [columns,rows] in square blocks that stay in L1. */
 function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
   const side = 16;
   for (let top = 0; top < rows; top += side)
@@ -80,7 +80,7 @@ function transpose(x: Float32Array, rows: number, columns: number, y: Float32Arr
         for (let r = top; r < Math.min(top + side, rows); r++) y[c * rows + r] = x[r * columns + c];
 }
 
-/** The part of a block like the parameters' (theirs, their gradients', their moments') that belongs to one tensor. */
+/** The part of a block (parameters, gradients or moments) that belongs to one tensor. */
 export const within = (
   block: Region,
   entry: { readonly start: number; readonly length: number },
@@ -109,14 +109,14 @@ export function parameterValues(
   return { values, lookup };
 }
 
-/** A tensor as it is saved: its name, its shape, and its numbers as a view of engine memory. */
+/** A tensor to be saved; `data` is a view of engine memory. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
 
-/** The tensors of a block (parameters, or moments laid out like them) as views of memory. */
+/** The tensors of a block (parameters or moments) as views of engine memory. */
 export function tensorsOf(
   block: BlockLayout,
   region: Region,

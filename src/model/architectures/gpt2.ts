@@ -1,6 +1,6 @@
 /**
- * GPT-2 (Radford et al. 2019), and the pieces of the original Transformer (Vaswani et al. 2017) that can stand in for its
- * own: LayerNorm after the residual sums, ReLU, sinusoidal positions.
+ * GPT-2 (Radford et al. 2019), with variants from the original Transformer (Vaswani et al. 2017) as options:
+ * post-LayerNorm, ReLU, sinusoidal positions.
  */
 import { splitChannels, type Value } from '../../autodiff/graph.ts';
 import { cachedAttention } from '../../autodiff/ops/attention.ts';
@@ -24,15 +24,15 @@ export const activations = ['gelu_new', 'gelu', 'relu'] as const;
 export type Activation = (typeof activations)[number];
 
 export interface Gpt2Config extends ModelConfig {
-  /** GPT-2 has gelu_new, the tanh approximation; nanoGPT gelu, the exact one; the original Transformer relu. */
+  /** gelu_new is GPT-2's tanh approximation, gelu the exact form used by nanoGPT, relu that of the original Transformer. */
   readonly activation: Activation;
-  /** F: hidden channels of the MLP; 4·nEmbd, as in GPT-2, where absent. */
+  /** F: hidden channels of the MLP; default 4C, as in GPT-2. */
   readonly nInner?: number | undefined;
-  /** GPT-2 learns its positions; the original Transformer has fixed sine waves. */
+  /** learned in GPT-2, fixed sine waves in the original Transformer. */
   readonly positions: 'learned' | 'sinusoidal';
-  /** Where LayerNorm is: before each sublayer (GPT-2) or after each residual sum (the original Transformer). */
+  /** LayerNorm before each sublayer (GPT-2) or after each residual addition (original Transformer). */
   readonly norm: 'pre' | 'post';
-  /** ε under the root of LayerNorm. */
+  /** ε in 1/√(variance + ε). */
   readonly layerNormEpsilon: number;
 }
 
@@ -72,7 +72,7 @@ const fields = {
   },
 } as const satisfies Record<Exclude<keyof Gpt2Config, keyof ModelConfig>, ConfigField>;
 
-/** GPT-2's choices for everything but its size. */
+/** GPT-2's settings except its size. */
 export const gpt2Defaults = {
   arch: 'gpt2',
   tieWordEmbeddings: true,
@@ -95,11 +95,11 @@ function check(config: Gpt2Config): void {
 }
 
 /**
- * Weights are stored [in,out] (Conv1D), so y = x·W + b. Weight decay acts on matrices only: embeddings and weights, but no
- * biases and no LayerNorm.
+ * Weights are stored as [in,out] (Conv1D), so y = x·W + b. Weight decay applies to matrices only: embeddings and weights,
+ * not biases or LayerNorm.
  *
- * Initialisation is GPT-2's: normal, std 0.02, and 0.02/√(2L) for the projections that end a residual branch, so that
- * the residual stream's variance does not grow with depth (section 2.3).
+ * Initialization is GPT-2's: normal with std 0.02, and 0.02/√(2L) for the projections that end a residual branch, so that
+ * the variance of the residual stream does not grow with depth (section 2.3).
  */
 function parameters(config: Gpt2Config): Parameter[] {
   const { nLayer: L, nEmbd: C, vocabSize: V, blockSize: T } = config;
@@ -136,30 +136,30 @@ function parameters(config: Gpt2Config): Parameter[] {
   add('wpe.weight', [T, C], positions, 'position embedding', 'positions');
   for (let l = 0; l < L; l++) {
     layerNorm('ln_1', l);
-    linear('attn.c_attn', C, 3 * C, weight, 'attention', l); // q, k and v side by side
+    linear('attn.c_attn', C, 3 * C, weight, 'attention', l); // q, k and v concatenated
     linear('attn.c_proj', C, C, projection, 'attention', l);
     layerNorm('ln_2', l);
     linear('mlp.c_fc', C, F, weight, 'MLP', l);
     linear('mlp.c_proj', F, C, projection, 'MLP', l);
   }
-  if (config.norm === 'pre') layerNorm('ln_f'); // post-LN ends every block normalised already
+  if (config.norm === 'pre') layerNorm('ln_f'); // post-LN blocks end normalized
   if (!config.tieWordEmbeddings) add(HEAD, [V, C], weight, 'output head', 'output head');
   return table;
 }
 
 const HEAD = 'lm_head.weight';
 
-/** The op of each activation. */
+/** Op of each activation. */
 const activationOps = { gelu_new: 'gelu', gelu: 'geluErf', relu: 'relu' } as const satisfies Record<
   Activation,
   string
 >;
 
-/** A stack of blocks, each of which reads the residual stream x twice and adds what attention and the MLP make of it. */
+/** A stack of blocks that each add the outputs of attention and MLP to the residual stream x. */
 function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: ForwardInputs): ForwardPass {
   const { nLayer, nHead, nEmbd, norm, layerNormEpsilon } = config;
   const randomness = { rng: inputs.rng, probability: inputs.dropout };
-  let sites = 0; // every dropout draws from its own site
+  let sites = 0; // each dropout has its own random stream
   const dropout = (x: Value): Value => {
     const site = sites++;
     return inputs.dropout > 0 ? t.scope('dropout', () => t.dropout(x, randomness, site)) : x;
@@ -217,7 +217,7 @@ const head = (t: Tape, { tieWordEmbeddings }: Gpt2Config, p: ParameterLookup, hi
     t.linear(hidden, p(tieWordEmbeddings ? 'wte.weight' : HEAD), null, { transposed: true }),
   );
 
-/** `transformers`' names of the activations that we compute; several are one function. */
+/** Activation by its name in `transformers`, which has several names for one function. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   gelu_new: 'gelu_new',
   gelu_pytorch_tanh: 'gelu_new',
@@ -229,7 +229,10 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   relu: 'relu',
 };
 
-/** `transformers` has no class for post-LN models. A model_type of their own makes it refuse them instead of computing something else. */
+/**
+ * `transformers` has no class for post-LN models. A separate model_type makes it reject them instead of computing something
+ * else.
+ */
 const POST_NORM = { modelType: 'gpt-trainer', class: 'PostNormGPT' };
 const PREFIX = 'transformer.';
 
@@ -255,7 +258,7 @@ const huggingFace: HuggingFaceFormat<Gpt2Config> = {
     tie_word_embeddings: config.tieWordEmbeddings,
     use_cache: true,
   }),
-  toOwnFields: ({ positions, norm }) => ({ position_embedding: positions, norm_position: norm }), // the table of positions is saved either way
+  toOwnFields: ({ positions, norm }) => ({ position_embedding: positions, norm_position: norm }), // the position table is stored in either case
   factFields: ['n_head', 'activation_function', 'layer_norm_epsilon', 'position_embedding', 'norm_position'],
   fromConfigJson,
   toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
@@ -263,14 +266,14 @@ const huggingFace: HuggingFaceFormat<Gpt2Config> = {
   isBuffer: (name) => /\.attn\.(bias|masked_bias)$/.test(name), // causal masks
 };
 
-/** Options of `GPT2Config` that compute the same function in another way are accepted. */
+/** Accepts options of `GPT2Config` that compute the same function in a different way. */
 function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
   const activation = ACTIVATIONS[json.oneOf('activation_function', Object.keys(ACTIVATIONS))];
   const positions = json.oneOf('position_embedding', ['learned', 'sinusoidal'] as const);
   const norm = json.oneOf('norm_position', ['pre', 'post'] as const);
   const isScaled = json.oneOf('scale_attn_weights', [true, false]);
   const isScaledByLayer = json.oneOf('scale_attn_by_inverse_layer_idx', [false, true]);
-  json.oneOf('reorder_and_upcast_attn', [false, true]); // the order of operations: the result is the same but for rounding
+  json.oneOf('reorder_and_upcast_attn', [false, true]); // only changes the order of operations, that is rounding
   json.oneOf('add_cross_attention', [false]);
   const tieWordEmbeddings = json.oneOf('tie_word_embeddings', [true, false]);
   const config: Gpt2Config = {
@@ -295,7 +298,7 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
   if ((norm === 'post') !== (modelType === POST_NORM.modelType))
     json.fail(`"model_type" is ${JSON.stringify(modelType)}, but "norm_position" is "${norm}"`);
 
-  // Attention scores are q·k/√D here, so another scale goes into the queries.
+  // Scores are always scaled by 1/√D; another scale is folded into the queries.
   const unscaled = isScaled ? 1 : Math.sqrt(nEmbd / nHead);
   return {
     config: inner === 4 * nEmbd ? config : { ...config, nInner: inner },
@@ -306,7 +309,7 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
   };
 }
 
-/** Multiplies q of [q | k | v], the columns of c_attn's weight [C,3C] or its bias [3C]. */
+/** Scales the q columns of [q | k | v], in c_attn's weight [C,3C] or bias [3C]. */
 function scaleQueries(data: Float32Array, C: number, factor: number): void {
   if (factor === 1) return;
   for (let row = 0; row < data.length; row += 3 * C) for (let c = 0; c < C; c++) data[row + c] *= factor;
@@ -334,8 +337,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   finalNorm,
   head,
   cache: ({ nHead, nEmbd }) => ({ heads: nHead, headSize: nEmbd / nHead }),
-  // Products of queries with keys and of weights with values, forward and backward: 3 · 2 · 2·L·T·C, of which the causal
-  // mask leaves half.
+  // Scores and weighted sums, forward and backward: 3 · 2 · 2·L·T·C, halved by the causal mask.
   attentionFlopsPerToken: ({ nLayer: L, blockSize: T, nEmbd: C }) => 6 * L * T * C,
   huggingFace,
   gradientExamples: [
