@@ -16,10 +16,12 @@ import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
+import type { ForcedChange } from '../train/forced-change.ts';
 import { scheduleSettings } from '../train/past-schedule.ts';
-import { checkRecordedSchedule, recordedSchedule } from '../train/stored-options.ts';
+import { checkRecordedCourse, recordedSchedule } from '../train/stored-options.ts';
 import { closest } from '../suggest.ts';
 import { applyOption, naming, readAll, textsOf } from './apply-option.ts';
+import { flagOf } from './flag-name.ts';
 import { notice, printable } from './terminal.ts';
 
 /**
@@ -41,29 +43,50 @@ export function applyConfigFile(command: Command, path: string): void {
       else if (!recorded) refuse(command, key); // a record holds more than flags
     });
   }
-  if (recorded && command.name() === 'train') applyRecordedSchedule(command, path, entries);
+  if (recorded && command.name() === 'train') applyRecordedCourse(command, path, entries);
 }
 
 /** With one of these given, a new run has a schedule of its own. */
 const SCHEDULE_FLAGS = [...scheduleSettings, 'maxIters', 'minutes'];
 
-/**
- * Takes over how the schedule of a run came about: where it was extended, or its end was moved to keep to a time. No flags
- * say that, but without it the same model could not be trained again.
- */
-function applyRecordedSchedule(
+/** Takes over what no flags say, but without which the same model could not be trained again. */
+function applyRecordedCourse(
   command: Command,
   path: string,
   entries: Readonly<Record<string, unknown>>,
 ): void {
   const isGiven = (name: string): boolean =>
     !['config', 'default', undefined].includes(command.getOptionValueSource(name));
-  if ([...SCHEDULE_FLAGS, 'resume'].some(isGiven)) return;
-  checkRecordedSchedule(entries, (what) => {
+  if (isGiven('resume')) return;
+  checkRecordedCourse(entries, (what) => {
     throw new UserError('damaged-file', `${path}: in "options", ${what}`, {
       hint: 'the checkpoint is damaged or was changed by hand',
     });
   });
+  noticeForcedChanges(path, (entries['forcedChanges'] ?? []) as readonly ForcedChange[]);
+  if (!SCHEDULE_FLAGS.some(isGiven)) applyRecordedSchedule(command, path, entries);
+}
+
+const listed = (words: readonly string[]): string => new Intl.ListFormat('en').format(words);
+
+/** Says that a run with the options of this one, all of them from its start, ends with another model. */
+function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): void {
+  if (changes.length === 0) return;
+  const names = new Set(changes.flatMap(({ before }) => Object.keys(before)));
+  const shown = Array.from(names, (name) => (name === 'corpus' ? 'the text' : flagOf(name)));
+  const steps = changes.map(({ step }) => String(step));
+  notice(
+    `${printable(path)} changed ${printable(listed(shown))} with --force after step ${listed(steps)}:\n` +
+      'the new run has the later values from its start, and ends with another model.',
+  );
+}
+
+/** Takes over how the schedule of a run came about: where it was extended, or its end was moved to keep to a time. */
+function applyRecordedSchedule(
+  command: Command,
+  path: string,
+  entries: Readonly<Record<string, unknown>>,
+): void {
   const { rewarmStart = 0, pastSchedules = [] } = entries;
   if (rewarmStart !== 0 && (pastSchedules as readonly unknown[]).length === 0)
     return notice(

@@ -18,6 +18,7 @@ import { tokenizerKinds } from '../tokenizer/registry.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { choice, filePath, number, seed, wholeNumber, type Value } from '../values.ts';
 import { optimizerNames, type OptimizerName } from './optimizer.ts';
+import { forcedChange, type ForcedChange } from './forced-change.ts';
 import { pastSchedule, type PastSchedule } from './past-schedule.ts';
 import { recipes } from './recipe.ts';
 import { saveEvery, type SaveEvery } from './save-every.ts';
@@ -112,6 +113,7 @@ const architecture: Value<string> = {
   read: (text) => (architectureNames().includes(text) ? text : undefined),
 };
 const pastSchedules = listOf(pastSchedule);
+const forcedChanges = listOf(forcedChange);
 /** About twenty years. */
 const MOST_MINUTES = 1e7;
 
@@ -470,6 +472,18 @@ const rows = {
     defaultHelp: 'none',
     onResume: 'free',
     stored: orAbsent(pastSchedules),
+  }),
+  /** Set by change-history.ts. */
+  forcedChanges: row<readonly ForcedChange[]>({
+    group: 'Training',
+    value: { ...forcedChanges, read: () => undefined },
+    placeholder: 'list',
+    help: 'options changed by --force, with their earlier values',
+    hasFlag: false,
+    default: [],
+    defaultHelp: 'none',
+    onResume: 'free',
+    stored: orAbsent(forcedChanges),
   }),
   seed: row<number>({
     group: 'Training',

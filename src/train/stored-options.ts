@@ -22,7 +22,7 @@ function storedRules(arch: string): Record<string, Rule> {
 
 const storedRule = ({ stored, value }: OptionRow): Rule => stored ?? value;
 
-/** What no flag sets: how the learning rate of a run that was extended, or kept to a time, has come about. */
+/** The schedule options that no flag sets: how the learning rate of an extended or timed run has come about. */
 export const recordedSchedule = [
   'rewarmStart',
   'rewarmIters',
@@ -31,14 +31,18 @@ export const recordedSchedule = [
   'pastSchedules',
 ] as const;
 
-/** @param fail throws, told what is wrong */
-export function checkRecordedSchedule(
+/**
+ * Checks what a run has recorded of its own course: `recordedSchedule` and `forcedChanges`.
+ *
+ * @param fail throws, told what is wrong
+ */
+export function checkRecordedCourse(
   options: Readonly<Record<string, unknown>>,
   fail: (what: string) => never,
 ): void {
   const table = optionTable();
-  const rules = recordedSchedule.map((name) => [name, storedRule(table.get(name)!)] as const);
-  checkFields(options, Object.fromEntries(rules), fail);
+  const names = [...recordedSchedule, 'forcedChanges'];
+  checkFields(options, Object.fromEntries(names.map((name) => [name, storedRule(table.get(name)!)])), fail);
 }
 
 /** Options that the weights depend on and config.json states too, with the fields of the architecture. */

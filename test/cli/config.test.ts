@@ -183,4 +183,27 @@ describe('the record of a run', () => {
       );
     });
   });
+
+  test('whose options --force has changed: a notice names them, and the new run has the later values', async () => {
+    cpSync(path('first'), path('forced'), { recursive: true });
+    writeFileSync(path('other.txt'), 'The whale and the sea.\n'.repeat(300));
+    const resumed = { resume: path('forced'), force: true };
+    await train({ corpus: [], ...resumed, maxIters: 24, dropout: 0, batchSize: 2, patience: 9 });
+    await train({ corpus: [path('other.txt')], ...resumed, maxIters: 28, learningRate: 1e-3 });
+    const { stderr, code } = await run(['train', '--config', 'forced', '--json'], { cwd: folder });
+    expect(code).toBe(0);
+    expect(stderr).toContain(
+      'forced changed --dropout, --batch-size, and the text with --force after step 20 and 24:\n' +
+        'the new run has the later values from its start, and ends with another model.',
+    );
+    const { options } = readTrainerState(path('forced/checkpoint-28/gpt_trainer_state.json'));
+    expect(options['forcedChanges']).toEqual([
+      { step: 20, before: { dropout: 0.1, batchSize: 4 } },
+      { step: 24, before: { corpus: [path('corpus.txt')] } },
+    ]);
+    const { parse } = await recordingProgram();
+    const { options: repeated } = await parse(['train', '--config', path('forced')]);
+    expect(repeated).not.toHaveProperty('forcedChanges');
+    expect(repeated).toMatchObject({ dropout: 0, batchSize: 2 });
+  });
 });

@@ -4,6 +4,7 @@ import type { LazyBackend } from '../../engine/backend.ts';
 import { UsageError } from '../../errors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { budgetSeconds, expectSeconds, fitMore, fitToBudget, moreSeconds, type Fitted } from '../budget.ts';
+import { recordForcedChanges } from '../change-history.ts';
 import { extendRun } from '../extension.ts';
 import { checkMemory, memoryLimit } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
@@ -45,10 +46,11 @@ export async function prepareRun(origin: Origin, preparation: Preparation): Prom
   const { given, handlers, engine } = preparation;
   const data = readText(origin, given.corpus.length > 0, handlers.preparing);
   const { options, time } = await chooseLength(origin, data, preparation);
-  const settings = settingsOf(origin, options, data);
-  const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, settings);
+  const chosen = settingsOf(origin, options, data);
+  const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, chosen);
   if (origin.resumed !== undefined)
-    checkResume(origin.resumed, data, settings, { force: given.force === true, change });
+    checkResume(origin.resumed, data, chosen, { force: given.force === true, change });
+  const settings = withChangesRecorded(origin, chosen, change);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkSplits(data, settings, config);
 
@@ -105,6 +107,11 @@ function settingsOf(
     ? chosen
     : changeSchedule(origin.before, chosen, origin.resumed.checkpoint.state.step);
 }
+
+const withChangesRecorded = (origin: Origin, chosen: Settings, change: TextChange | undefined): Settings =>
+  origin.resumed === undefined
+    ? chosen
+    : recordForcedChanges(origin.before, chosen, { step: origin.resumed.checkpoint.state.step, change });
 
 /** @throws UsageError if a split is too short to train on or to evaluate on */
 function checkSplits({ train, validation }: TrainingData, settings: Settings, config: ModelConfig): void {

@@ -1,0 +1,15 @@
+/** The record of a change that --force made to a run that was resumed. */
+import { isJsonObject } from '../json.ts';
+import { count, type Rule } from '../json-rules.ts';
+
+export interface ForcedChange {
+  /** The steps before it were taken with the earlier values. */
+  readonly step: number;
+  /** The earlier values of what changed; null for none. `corpus` is among them if the text was another. */
+  readonly before: Readonly<Record<string, unknown>>;
+}
+
+export const forcedChange: Rule = {
+  is: (value) => isJsonObject(value) && count.is(value['step']) && isJsonObject(value['before']),
+  expected: 'a step and earlier values of options',
+};
