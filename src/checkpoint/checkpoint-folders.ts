@@ -1,13 +1,13 @@
 /**
- * Which folders of a run are its checkpoints. The name `checkpoint-<step>` is shared with Hugging Face's Trainer, so the
- * name alone proves nothing: a checkpoint of ours is a real folder that holds our training state.
+ * Finds the checkpoints of a run. Hugging Face's Trainer uses the name `checkpoint-<step>` too, so only a real folder with
+ * our training state counts.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The training state in a checkpoint; see trainer-state.ts. */
+/** The training state of a checkpoint; see trainer-state.ts. */
 export const STATE = 'gpt_trainer_state.json';
-/** Its name before format 3, which is also the name of a file of Hugging Face's Trainer. */
+/** Its name before format 3. Hugging Face's Trainer writes a file of the same name. */
 export const LEGACY_STATE = 'trainer_state.json';
 export const OPTIMIZER = 'optimizer.safetensors';
 
@@ -18,14 +18,13 @@ export interface CheckpointFolder {
 
 export const checkpointName = (step: number): string => `checkpoint-${step}`;
 
-/** The complete checkpoints of a run, by step. */
+/** Complete checkpoints of a run, by step. */
 export const checkpointsOf = (run: string): CheckpointFolder[] =>
   namedLikeCheckpoints(run).filter(({ isFolder, folder }) => isFolder && stateFileOf(folder) !== undefined);
 
-/** The latest checkpoint of a run, if it has one. */
 export const latestCheckpoint = (run: string): CheckpointFolder | undefined => checkpointsOf(run).at(-1);
 
-/** The last checkpoint at or before a step, if there is one. */
+/** The last checkpoint at or before a step. */
 export const checkpointUpTo = (run: string, step: number): CheckpointFolder | undefined =>
   checkpointsOf(run).findLast((found) => found.step <= step);
 
@@ -33,24 +32,23 @@ export const checkpointUpTo = (run: string, step: number): CheckpointFolder | un
 export const foreignCheckpoints = (run: string): (CheckpointFolder & { readonly isFolder: boolean })[] =>
   namedLikeCheckpoints(run).filter(({ isFolder, folder }) => !isFolder || stateFileOf(folder) === undefined);
 
-/** The latest checkpoint of Hugging Face's Trainer in its output folder, if there is one. */
+/** The latest checkpoint of Hugging Face's Trainer in its output folder. */
 export const latestTrainerCheckpoint = (folder: string): CheckpointFolder | undefined =>
   foreignCheckpoints(folder).findLast((found) => found.isFolder && isTrainerCheckpoint(found.folder));
 
 /**
- * Where the model of a folder is: in it, or, for the output folder of Hugging Face's Trainer before `save_model()`, in the
- * latest of its checkpoints.
+ * The folder that holds the model: `folder` itself or, for an output folder of Hugging Face's Trainer before
+ * `save_model()`, its latest checkpoint.
  */
 export const modelLocation = (folder: string): string =>
   existsSync(join(folder, 'config.json')) ? folder : (latestTrainerCheckpoint(folder)?.folder ?? folder);
 
-/** Whether a folder is a checkpoint of Hugging Face's Trainer. */
 export const isTrainerCheckpoint = (folder: string): boolean =>
   stateFileOf(folder) === undefined && existsSync(join(folder, LEGACY_STATE));
 
 /**
- * The training state in a folder, if the folder is a checkpoint of ours. Hugging Face's Trainer writes optimizer.pt, so a
- * legacy state is told from its file by the optimizer's.
+ * The training state of a checkpoint of ours. A legacy state is distinguished from the file of Hugging Face's Trainer by
+ * the optimizer next to it, which the Trainer stores as optimizer.pt.
  */
 export function stateFileOf(folder: string): string | undefined {
   const [state, legacy, optimizer] = [STATE, LEGACY_STATE, OPTIMIZER].map((name) => join(folder, name));

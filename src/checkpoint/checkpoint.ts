@@ -1,12 +1,12 @@
 /**
- * One checkpoint: everything training continues from, as a folder.
+ * A checkpoint: a folder with everything training resumes from.
  *
  *     config.json, …, model.safetensors   a model folder
  *     optimizer.safetensors               the optimizer's moments
- *     best.safetensors                    the best model at that time
- *     gpt_trainer_state.json              step, losses, seed, every option, hashes; see trainer-state.ts
+ *     best.safetensors                    the best model at that step
+ *     gpt_trainer_state.json              step, losses, seed, all options, checksums; see trainer-state.ts
  *
- * The state holds a checksum of every other file, so a file that is damaged, or left there by another step or program, is
+ * The state holds a checksum of every other file, so a file that is damaged, or left by another step or program, is
  * detected before anything is restored from it.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
@@ -41,27 +41,27 @@ export const BEST = 'best.safetensors';
 /** A checkpoint opened for reading. */
 export interface Checkpoint {
   readonly folder: string;
-  /** Path of the file its state is from. */
+  /** Path of its state, for messages. */
   readonly stateFile: string;
   readonly state: TrainerState;
   /** Its model; `model.load` reads the parameters. */
   readonly model: ModelFolder;
-  /** Reads the optimizer's moments into memory laid out for them. */
+  /** Loads the optimizer's moments into allocated memory. */
   loadMoments(into: readonly NamedTensor[], options?: LoadOptions): void;
 }
 
-/** What is written into a checkpoint. */
+/** Content of a new checkpoint. */
 export interface CheckpointContent {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly parameters: readonly NamedTensor[];
   readonly moments: readonly NamedTensor[];
-  /** File with the best model so far, if there is one. */
+  /** Path of the best model so far, if any. */
   readonly best: string | undefined;
   readonly state: Omit<TrainerState, 'format' | 'files'>;
 }
 
-/** Writes a checkpoint into a new folder, flushed to the disk. The folder gets its name when it is complete. */
+/** Writes a checkpoint into a new folder and flushes it to disk. The caller renames the folder. */
 export function writeCheckpoint(into: string, content: CheckpointContent): void {
   const { config, tokenizer, parameters, moments, best, state } = content;
   rmSync(into, { recursive: true, force: true });
@@ -81,10 +81,10 @@ export function writeCheckpoint(into: string, content: CheckpointContent): void 
 }
 
 /**
- * Opens a checkpoint and verifies that its files are those that were written with its state. The data of the weights is
- * verified when it is loaded; best.safetensors, which can be replaced, when it is put back (restore-run.ts).
+ * Opens a checkpoint and verifies the fingerprints of its files. Tensor data is verified when it is loaded, and
+ * best.safetensors, which is replaceable, when it is restored (restore-run.ts).
  *
- * @throws UserError that names the file and how to repair it
+ * @throws UserError naming the file and how to repair it
  */
 export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
   for (const file of readdirSync(folder)) refuseLink(join(folder, file));
@@ -125,7 +125,7 @@ function checkFile(folder: string, file: string, expected: string): void {
 const otherCheckpointHint = (folder: string): string =>
   `if the run has another checkpoint, remove ${folder} to continue from that one`;
 
-/** @throws UserError if weights are of another step than their checkpoint */
+/** @throws UserError if the weights belong to another step */
 function checkStep(path: string, metadata: Readonly<Record<string, string>>, step: number): void {
   if (metadata['step'] === String(step)) return;
   throw new UserError(
@@ -155,12 +155,12 @@ function loadMoments(path: string, step: number, into: readonly NamedTensor[], o
   }
 }
 
-/** In bytes. The largest JSON file, tokenizer.json, has tens of megabytes. */
+/** In bytes; the largest JSON file, tokenizer.json, has tens of megabytes. */
 const LARGEST_DESCRIPTION = 256e6;
 
 /**
- * Identifies the content of a checkpoint's file: for weights, the checksum in their header, which covers names, shapes
- * and data and is verified when they are loaded; for everything else, the SHA-256 of its bytes.
+ * Identifies a file's content. For weights, the checksum in their header, which covers names, shapes and data and is
+ * verified on loading; otherwise the SHA-256 of the file.
  */
 function fingerprint(path: string): string {
   if (!path.endsWith('.safetensors')) return sha256(readWholeFile(path, LARGEST_DESCRIPTION));

@@ -1,4 +1,4 @@
-/** Models in formats that are not read, with a hint on how to convert each into a model folder. */
+/** Recognizes models in formats that cannot be read, with hints how to convert each. */
 import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError, type ErrorCode } from '../errors.ts';
@@ -10,10 +10,10 @@ import { INDEX, WEIGHTS } from './weights.ts';
 
 const COMPLETE = `a model folder has config.json, ${WEIGHTS}, and tokenizer.json or vocab.json and merges.txt`;
 
-/** GPT-2's names on the Hugging Face hub, under openai-community. */
+/** GPT-2's short names on the Hugging Face hub, under openai-community. */
 const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl']);
 
-/** Why a path is not a model folder; undefined if it has a config.json and weights. */
+/** The error for a path that is not a model folder; undefined if it has a config.json and weights. */
 export function whyNoModel(path: string): UserError | undefined {
   if (!existsSync(path))
     return problem('file-not-found', `there is no model folder ${path}`, hintForMissingModel(path));
@@ -34,7 +34,7 @@ export function whyNoModel(path: string): UserError | undefined {
     : problem('file-not-found', `${path} has no ${WEIGHTS}`, COMPLETE);
 }
 
-/** Why a file or folder that holds a model cannot be read; undefined if its format is read here, or none of those known. */
+/** The error for a file or folder in a known format that cannot be read; undefined otherwise. */
 export function foreignModel(path: string): UserError | undefined {
   if (!statSync(path).isDirectory()) return foreignFile(path);
   const files = readdirSync(path);
@@ -58,10 +58,10 @@ export function foreignModel(path: string): UserError | undefined {
 
 const hasWeights = (files: readonly string[]): boolean => files.includes(WEIGHTS) || files.includes(INDEX);
 
-/** What to do about a path that does not exist: download the model of the Hugging Face hub that it names, or name a run. */
+/** Hint for a path that does not exist: download the Hugging Face model it names, or name a run. */
 export const hintForMissingModel = (path: string): string => hubHint(path) ?? hintForMissingRun(path);
 
-/** How to download the model of the Hugging Face hub that a path names; undefined if it names none. */
+/** How to download the Hugging Face model that a path names; undefined if it names none. */
 export function hubHint(path: string): string | undefined {
   const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path) && !existsSync(dirname(path));
   const repository = GPT2_NAMES.has(path) ? `openai-community/${path}` : isHubName ? path : undefined;
@@ -72,7 +72,7 @@ export function hubHint(path: string): string | undefined {
   return `download it first, for instance with: hf download ${repository}${files} --local-dir ${basename(repository)}`;
 }
 
-/** The same for a file. */
+/** `foreignModel` for a file. */
 export function foreignFile(path: string): UserError | undefined {
   const start = firstBytes(path);
   if (start === 'GGUF')
@@ -87,7 +87,7 @@ export function foreignFile(path: string): UserError | undefined {
       `${path} is a file of weights`,
       'name its folder, which has config.json and tokenizer.json too',
     );
-  // torch.save writes a zip archive; before PyTorch 1.6, a pickle
+  // torch.save writes a zip archive, or a pickle before PyTorch 1.6
   if (!start.startsWith('PK\x03\x04') && !start.startsWith('\x80\x02')) return undefined;
   return extname(path) === '.bin'
     ? problem(
@@ -102,7 +102,7 @@ export function foreignFile(path: string): UserError | undefined {
       );
 }
 
-/** The first four bytes, one character each; none of a pipe or device. */
+/** The first four bytes as characters; empty for a pipe or device. */
 function firstBytes(path: string): string {
   let fd: number;
   try {
@@ -121,7 +121,7 @@ function firstBytes(path: string): string {
 const toSafetensors = (folder: string): string =>
   `convert it once: ${python(`from transformers import AutoModelForCausalLM as M; M.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])`, folder)}`;
 
-/** The path is an argument, as one within the program would have to be quoted twice. */
+/** The path is passed as an argument, because inside the program it would need two levels of quoting. */
 const python = (program: string, path: string): string =>
   `python -c "import sys; ${program}" ${shellQuoted(path)}`;
 

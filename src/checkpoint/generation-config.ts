@@ -1,6 +1,6 @@
 /**
- * Where generation starts and ends: `bos_token_id` and `eos_token_id` of generation_config.json and config.json, with
- * the precedence that `generate()` of transformers gives them.
+ * Start and end tokens of generation: `bos_token_id` and `eos_token_id` of generation_config.json and config.json, with the
+ * precedence of `generate()` in transformers.
  */
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -21,7 +21,7 @@ export const toGenerationConfigJson = (
   ...Object.fromEntries(Object.entries(boundaryIds(tokenizer)).filter(([, id]) => id !== null)),
 });
 
-/** For config.json, where absence must be written as null: the default is 50256. */
+/** For config.json, where a missing id must be null because the default is 50256. */
 export function boundaryIds({ special: { startId, endIds } }: Special): Record<string, unknown> {
   const ends = [...endIds];
   return {
@@ -31,8 +31,8 @@ export function boundaryIds({ special: { startId, endIds } }: Special): Record<s
 }
 
 /**
- * The tokenizer of a model folder with what its configuration says of starts and ends. A field of generation_config.json takes
- * precedence over that of config.json, and both over the roles bos_token and eos_token; null means that there is none.
+ * Applies the start and end tokens of a model folder to its tokenizer. generation_config.json takes precedence over
+ * config.json, and both over the roles bos_token and eos_token; null means none.
  *
  * @throws UserError if an id has no token
  */
@@ -56,7 +56,7 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
               hint: 'the tokenizer lacks added tokens of the model; save both again with transformers',
             },
           );
-      // An id beyond the vocabulary is GPT2Config's unchanged default.
+      // An id beyond the vocabulary is the unchanged default of GPT2Config.
       if (usable.length > 0 || ids.length === 0) return usable.filter((id) => id !== unkId);
     }
     return undefined;
@@ -75,18 +75,18 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
 const DAMAGED =
   'the file is damaged; use another copy, or delete it: config.json then says where texts start and end';
 
-/** @throws UserError if a generation_config.json cannot be read, or has no token ids where they should be */
+/** @throws UserError if a generation_config.json is unreadable or its token ids are invalid */
 export function checkGenerationConfig(path: string): void {
   const json = readOptionalJson(path, DAMAGED) ?? {};
   for (const field of ['bos_token_id', 'eos_token_id']) readIds(json, field, path);
 }
 
-/** GPT2Config's default for both ids. */
+/** Default of both ids in GPT2Config. */
 const GPT2_DEFAULT = 50256;
 const isUnset = (id: number, { vocabulary }: Tokenizer): boolean =>
   id === GPT2_DEFAULT && vocabulary[id] === '';
 
-/** Undefined if the field is absent, none for null. */
+/** Undefined if the field is absent; empty for null. */
 function readIds(json: JsonObject, field: string, path: string): number[] | undefined {
   const value = json[field];
   if (value === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * config.json, as Hugging Face's `transformers` writes and reads it. What is in it depends on the architecture, which says
- * so itself (model/architectures/); here is what all have in common.
+ * config.json in Hugging Face's format: the fields common to all architectures. Each architecture adds its own
+ * (model/architectures/).
  */
 import { parseJsonObject } from '../json.ts';
 import type { DescribedModel } from '../model/architecture.ts';
@@ -10,7 +10,7 @@ import { MOST_LAYERS, type ModelConfig } from '../model/config.ts';
 import type { SpecialTokens } from '../tokenizer/tokenizer.ts';
 import { boundaryIds } from './generation-config.ts';
 
-/** Version of the fields that only this program reads. */
+/** Version of the fields specific to this program. */
 const FORMAT = 1;
 
 /** The content of config.json. */
@@ -23,15 +23,15 @@ export function toConfigJson(
     ...huggingFace.toConfigJson(config),
     ...boundaryIds(tokenizer),
     torch_dtype: 'float32',
-    gpt_trainer_format: FORMAT, // transformers ignores this and what follows
+    gpt_trainer_format: FORMAT, // transformers ignores the fields from here on
     ...huggingFace.toOwnFields(config),
   };
 }
 
 /**
- * Reads config.json, of this program or of Hugging Face's.
+ * Reads a config.json written by this program or by Hugging Face.
  *
- * @throws UserError that names the field, if the model is one this program cannot compute
+ * @throws UserError naming the field, if the model is not supported
  */
 export function fromConfigJson(text: string, file: string): DescribedModel {
   const fail = (what: string): never =>

@@ -1,8 +1,7 @@
 /**
- * One writer for a run's folder. A file in it names the process that writes; it is removed when that process is done, and
- * counts for nothing once the process is gone, however it went. A number of a process can be given to another one later,
- * and a folder can be copied together with its lock: so the file also says when its process started and which folder it
- * was made for.
+ * Ensures a single writer per run folder. The lock file names the writing process and is removed when it finishes; it is
+ * void once that process has ended, however it did. Process ids are reused and folders are copied with their locks, so the
+ * file also records the start time of the process and the folder it was made for.
  */
 import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -15,25 +14,25 @@ import { naming } from '../write-file.ts';
 export const LOCK = 'run.lock';
 
 export interface FolderLock {
-  /** @throws UserError if the folder has become another process's */
+  /** @throws UserError if another process has taken over the folder */
   check(): void;
-  /** Lets go of the folder. Never throws: it may be gone. */
+  /** Releases the folder. Never throws, as the folder may be gone. */
   release(): void;
 }
 
 interface Owner {
   readonly pid: number;
   readonly host: string;
-  /** When the process started, in the system's own words; null where it does not say. */
+  /** Start time as reported by the system; null if unknown. */
   readonly started: string | null;
-  /** Device and number of the folder: a copy has others. */
+  /** Device and inode of the folder, which a copy does not share. */
   readonly folder: string;
 }
 
 /**
- * Makes this process the one that writes in a folder.
+ * Makes this process the only writer of a folder.
  *
- * @throws UserError naming the process that does already
+ * @throws UserError naming the process that holds the lock
  */
 export function lockFolder(folder: string): FolderLock {
   const path = join(folder, LOCK);
@@ -46,7 +45,7 @@ export function lockFolder(folder: string): FolderLock {
   const text = `${JSON.stringify(mine)}\n`;
   for (let attempt = 0; !place(path, text); attempt++) {
     const found = read(path);
-    if (found === undefined) continue; // let go of in this moment
+    if (found === undefined) continue; // released just now
     const owner = parse(found);
     if (attempt >= 10 || (owner !== undefined && isAlive(owner, mine)))
       throw new UserError('folder-in-use', `${folder} is being written by ${describe(owner, mine)}`, {
@@ -58,7 +57,7 @@ export function lockFolder(folder: string): FolderLock {
     check() {
       const found = read(path);
       if (found === text) return;
-      if (found === undefined) statSync(folder); // the folder itself is gone: that is the error then
+      if (found === undefined) statSync(folder); // if the folder itself is gone, that is the error
       throw new UserError(
         'folder-in-use',
         `${folder} is not this run's any more: ${found === undefined ? `${LOCK} was removed` : `${describe(parse(found), mine)} writes there now`}`,
@@ -69,23 +68,23 @@ export function lockFolder(folder: string): FolderLock {
       try {
         if (read(path) === text) unlinkSync(path);
       } catch {
-        // left behind, it counts for nothing as soon as this process has ended
+        // void anyway once this process has ended
       }
     },
   };
 }
 
-/** Puts the lock into its place, complete from the first moment on; false if there is one. */
+/** Creates the lock atomically with its content; false if there is one. */
 function place(path: string, text: string): boolean {
   const temporary = `${path}.${process.pid}.tmp`;
-  rmSync(temporary, { recursive: true, force: true }); // a file or link of that name is not ours to write to
+  rmSync(temporary, { recursive: true, force: true }); // never write through a file or link of this name
   naming(path, () => writeFileSync(temporary, text, { flag: 'wx' }));
   try {
     linkSync(temporary, path);
     return true;
   } catch (error) {
     if (isSystemError(error) && error.code === 'EEXIST') return false;
-    return placeWithoutLinks(path, text); // the file system may have none
+    return placeWithoutLinks(path, text); // the file system may lack hard links
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -101,7 +100,7 @@ function placeWithoutLinks(path: string, text: string): boolean {
   }
 }
 
-/** Takes away a lock that counts for nothing; but not one that another process has put in its place meanwhile. */
+/** Removes a void lock, unless another process has replaced it meanwhile. */
 function clear(path: string, stale: string): void {
   const aside = `${path}.${process.pid}.stale.tmp`;
   try {
@@ -141,7 +140,7 @@ const describe = (owner: Owner | undefined, mine: Owner): string =>
     ? 'another process'
     : `process ${owner.pid}${owner.host === mine.host ? '' : ` on ${owner.host}`}`;
 
-/** Whether a lock's process still runs and the lock is of this folder. Of another machine that cannot be known. */
+/** Whether the lock is for this folder and its process is running. For another host that is unknown, so the lock holds. */
 function isAlive(owner: Owner, mine: Owner): boolean {
   if (owner.folder !== mine.folder) return false;
   if (owner.host !== mine.host) return true;
@@ -151,7 +150,7 @@ function isAlive(owner: Owner, mine: Owner): boolean {
   return started === undefined || owner.started === null || started === owner.started;
 }
 
-/** Whether there is a process with this number. One that is dead but not buried yet has one too, but does nothing any more. */
+/** Whether a process is running. A zombie has an id but does nothing. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -161,7 +160,7 @@ export function isRunning(pid: number): boolean {
   return process.platform !== 'linux' || statFields(pid)?.[0] !== 'Z';
 }
 
-/** When a process started, as text that no other process of this number has; undefined where the system does not say. */
+/** Start time of a process, unique among processes with the same id; undefined if the system does not report it. */
 function startOf(pid: number): string | undefined {
   try {
     if (process.platform === 'win32') return undefined;
@@ -179,7 +178,7 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-/** The fields of /proc/<pid>/stat from the third on; the second, the program's name, may contain anything. */
+/** Fields of /proc/<pid>/stat from the third on; the second, the program's name, may contain any character. */
 function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

@@ -1,6 +1,6 @@
 /**
- * A run's logs (logs.ts) as they are written: a line for each step, evaluation and other event, appended as they happen.
- * Their length is a part of every checkpoint, so that a run that goes on continues the very lines the checkpoint has seen.
+ * Writes a run's logs (logs.ts), one line per event. Their length is part of every checkpoint, so a resumed run continues
+ * after the lines the checkpoint has seen.
  */
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { FILE_OF_RUN, openRegularFile, readInto } from '../read-file.ts';
@@ -8,9 +8,9 @@ import { writeAll } from '../write-file.ts';
 
 export class LogWriter {
   readonly #path: string;
-  /** Bytes that are safely in the file. */
+  /** Bytes written successfully. */
   #length: number;
-  /** Lines that could not be written yet: the disk was full, say. */
+  /** Lines not written yet, for example because the disk was full. */
   #pending = '';
 
   constructor(path: string, length = 0) {
@@ -18,21 +18,21 @@ export class LogWriter {
     this.#length = length;
   }
 
-  /** Adds a line. If it cannot be written now, it is kept, and `flush` tells. */
+  /** Appends a line. If writing fails, the line is kept and `flush` reports the error. */
   append(entry: Readonly<Record<string, unknown>>): void {
     this.#pending += `${JSON.stringify(entry)}\n`;
     try {
       this.#write(false);
     } catch {
-      // the next flush tries again, and reports it
+      // the next flush retries and reports it
     }
   }
 
   /**
-   * Brings all lines to the disk.
+   * Writes and flushes all lines.
    *
-   * @returns the length of the file in bytes
-   * @throws the system's error if that is impossible
+   * @returns length of the file in bytes
+   * @throws a system error if that fails
    */
   flush(): number {
     this.#write(true);
@@ -46,7 +46,7 @@ export class LogWriter {
     try {
       const start = Math.min(this.#length, size); // another program may have truncated it
       const bytes = Buffer.from(this.#pending);
-      writeAll(fd, bytes, start); // over what a failed attempt has left
+      writeAll(fd, bytes, start); // overwrites what a failed attempt left
       if (flush) fsyncSync(fd);
       this.#length = start + bytes.length;
       this.#pending = '';
@@ -60,8 +60,8 @@ export class LogWriter {
 const LONGEST_LINE = 1 << 16;
 
 /**
- * Cuts a log back to a checkpoint's length, and to whole lines if it is shorter: a machine that went down may lose the last
- * ones.
+ * Truncates a log to a checkpoint's length. If the log is shorter, because a system crash lost its end, it is truncated to
+ * whole lines.
  */
 export function resumeLog(path: string, length: number): LogWriter {
   if (!existsSync(path)) return new LogWriter(path);
@@ -76,7 +76,7 @@ export function resumeLog(path: string, length: number): LogWriter {
   }
 }
 
-/** Length of a file up to its last complete line, in bytes. */
+/** End of the last complete line, in bytes. */
 function endOfLastLine(fd: number, path: string, size: number): number {
   const block = Buffer.alloc(LONGEST_LINE);
   for (let end = size; end > 0; end -= block.length) {
@@ -89,7 +89,7 @@ function endOfLastLine(fd: number, path: string, size: number): number {
   return 0;
 }
 
-/** How a run ended: what the last line of its metrics says, if it comes after a checkpoint's part of the file. */
+/** How a run ended, from the last line of its metrics if that comes after the checkpoint's part of the file. */
 export function endOf(path: string, checkpointLength: number): string | undefined {
   if (!existsSync(path)) return undefined;
   const { fd, size } = openRegularFile(path, FILE_OF_RUN);
@@ -100,7 +100,7 @@ export function endOf(path: string, checkpointLength: number): string | undefine
     const last = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '') as { end?: unknown } | null;
     return typeof last?.end === 'string' ? last.end : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined; // no line, or half of one
+    if (error instanceof SyntaxError) return undefined; // no line or an incomplete one
     throw error;
   } finally {
     closeSync(fd);

@@ -1,15 +1,15 @@
 /**
- * A run's logs: JSON Lines, appended to while it trains.
+ * The logs of a run, appended during training as JSON Lines:
  *
- *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, and "skipped" if it was not taken;
+ *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, with "skipped" if the update was skipped;
  *                     {"step","train_loss_estimate","val_loss_estimate"} for each evaluation, on a sample of each split;
- *                     {"step","rollback_to","rollbacks","fault","tensor"} where training went back to an earlier step;
- *                     {"step","end","best_step","val_loss"} at the end of a run: the loss of the model that is kept, on
- *                     the whole validation split; null if there is none
- *     samples.jsonl   {"step","text"}: what the model wrote after an evaluation
- *     speed.jsonl     {"step","seconds","tokens"}: what the steps since the line before took
+ *                     {"step","rollback_to","rollbacks","fault","tensor"} for each rollback;
+ *                     {"step","end","best_step","val_loss"} at the end: loss of the best model on the whole validation
+ *                     split, null without one
+ *     samples.jsonl   {"step","text"}: a sample after an evaluation
+ *     speed.jsonl     {"step","seconds","tokens"}: duration of the steps since the previous line
  *
- * Whoever reads them must expect a torn last line, as the writer may have been killed, or be writing.
+ * Readers must tolerate an incomplete last line: the writer may have been killed, or be writing.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,10 +24,7 @@ export type LogEntry = Readonly<Record<string, unknown>> & { readonly step: numb
 
 export const logPath = (folder: string, name: LogName): string => join(folder, `${name}.jsonl`);
 
-/**
- * Removes the entries after a step from a log, and the end of a run at that step. Damaged lines stay, as nobody can tell
- * which steps they belong to.
- */
+/** Removes the entries after a step, and the end of a run at that step. Damaged lines stay, because their step is unknown. */
 export function keepLog(path: string, step: number): void {
   if (!existsSync(path)) return;
   const { lines, isTorn } = linesOf(readLog(path));
@@ -39,7 +36,7 @@ export function keepLog(path: string, step: number): void {
 }
 
 /**
- * What is wrong with the part of a log that a checkpoint has seen, for people; undefined if it is as it was written.
+ * Describes damage to the part of a log that a checkpoint has seen; undefined if it is intact.
  *
  * @param length of that part, in bytes
  */
@@ -52,18 +49,18 @@ export function damageOf(path: string, length: number): string | undefined {
   return unreadable(path, lines) ?? (isTorn ? `${path} was changed since this checkpoint` : undefined);
 }
 
-/** In bytes; a line has a hundred or so. Text of more could not be one string. */
+/** In bytes, at about a hundred per line; V8 strings cannot be much longer. */
 const LARGEST = 500e6;
 
 const readLog = (path: string): Buffer => readWholeFile(path, LARGEST, FILE_OF_RUN);
 
 interface LogLine {
   readonly text: string;
-  /** Undefined if the line is damaged: no JSON object with a step. */
+  /** Undefined for a damaged line: not a JSON object with a step. */
   readonly entry: LogEntry | undefined;
 }
 
-/** The lines of a log but a torn last one, which a killed or running writer leaves. */
+/** All lines except an incomplete last one. */
 function linesOf(log: Buffer): { lines: LogLine[]; isTorn: boolean } {
   const texts = log.toString().split('\n');
   const isTorn = texts.pop() !== '';
@@ -79,7 +76,7 @@ function entryOf(line: string): LogEntry | undefined {
   }
 }
 
-/** Says which lines are damaged; undefined if none is. */
+/** Names the damaged lines; undefined if there are none. */
 function unreadable(path: string, lines: readonly LogLine[]): string | undefined {
   const numbers = lines.flatMap(({ text, entry }, i) => (entry === undefined && text !== '' ? [i + 1] : []));
   if (numbers.length === 0) return undefined;
@@ -88,59 +85,56 @@ function unreadable(path: string, lines: readonly LogLine[]): string | undefined
     : `${path}: ${numbers.length} of ${lines.length} lines are damaged and left out, line ${numbers[0]} the first`;
 }
 
-/** One step of a run. A loss that was not finite is NaN. */
+/** A training step. A loss that is not finite is NaN. */
 export interface StepMetrics {
   readonly step: number;
-  /** Nats per token, of the step's batch. */
+  /** Nats per token, over the step's batch. */
   readonly loss: number;
   readonly learningRate: number;
-  /** Global norm of the gradient before clipping. */
+  /** Global norm before clipping. */
   readonly gradNorm: number;
 }
 
-/** One evaluation, in nats per token: estimates on a sample of each split. */
+/** An evaluation on a sample of each split, in nats per token. */
 export interface EvaluationMetrics {
   readonly step: number;
   readonly trainLoss: number;
   readonly validationLoss: number;
 }
 
-/** The end of a run. Of an older one, its step may not be that of the model that is kept. */
+/** The end of a run. In older runs, `step` may not be that of the best model. */
 export interface EndMetrics {
   readonly step: number;
-  /** The step whose model is kept, and its loss on the whole validation split; undefined if the log does not say. */
+  /** The best model's step and its loss on the whole validation split; undefined if not logged. */
   readonly best: { readonly step: number; readonly validationLoss: number } | undefined;
 }
 
-/** What the model wrote after so many steps. */
+/** A sample generated after a step. */
 export interface LoggedSample {
   readonly step: number;
   readonly text: string;
 }
 
-/** How long the steps up to this one took, since the line before. */
+/** Duration of the steps since the previous entry. */
 export interface SpeedEntry {
   readonly step: number;
   readonly seconds: number;
   readonly tokens: number;
 }
 
-/**
- * All that a run has logged so far, in the order of steps: of the steps between a rollback and where it led, only the
- * second time. Empty lists where a log is missing.
- */
+/** The logs of a run in the order of steps, without the steps that a rollback undid. A missing log is an empty list. */
 export interface RunLogs {
   readonly steps: readonly StepMetrics[];
   readonly evaluations: readonly EvaluationMetrics[];
-  /** Undefined while the run lasts. */
+  /** Undefined while the run is in progress. */
   readonly end: EndMetrics | undefined;
   readonly samples: readonly LoggedSample[];
   readonly speed: readonly SpeedEntry[];
-  /** Which lines are damaged and therefore left out, a sentence for each log; for people. */
+  /** One message per log with damaged lines, which are skipped. */
   readonly damage: readonly string[];
 }
 
-/** @throws UserError if a line lacks a field or has another kind of value there */
+/** @throws UserError if a line lacks a field or has a value of the wrong type */
 export function readLogs(folder: string): RunLogs {
   const damage: string[] = [];
   const read = (name: LogName): LogReader[] => {
@@ -175,7 +169,7 @@ export function readLogs(folder: string): RunLogs {
   };
 }
 
-/** The estimates were called `train_loss` and `val_loss` before version 0.2. */
+/** Before version 0.2 the estimates were called `train_loss` and `val_loss`. */
 function evaluationOf(line: LogReader): EvaluationMetrics[] {
   const suffix = line.has('val_loss_estimate') ? '_estimate' : '';
   if (line.has('end') || !line.has(`val_loss${suffix}`)) return [];
@@ -188,7 +182,7 @@ function evaluationOf(line: LogReader): EvaluationMetrics[] {
   ];
 }
 
-/** Before version 0.2, `validation_loss` was that of the last step's model, which need not be the one that was kept. */
+/** Before version 0.2, `validation_loss` was that of the last step's model, not necessarily the best one. */
 function endOfRun(line: LogReader): EndMetrics {
   const { step } = line;
   if (line.has('validation_loss'))
@@ -197,7 +191,7 @@ function endOfRun(line: LogReader): EndMetrics {
   return { step, best: { step: line.number('best_step'), validationLoss: line.number('val_loss') } };
 }
 
-/** Leaves out what a later rollback has taken back. */
+/** Removes entries undone by a later rollback. */
 function withoutTakenBack(lines: readonly LogReader[]): LogReader[] {
   const kept: LogReader[] = [];
   for (const line of lines) {
@@ -208,7 +202,7 @@ function withoutTakenBack(lines: readonly LogReader[]): LogReader[] {
   return kept;
 }
 
-/** Takes fields out of one line, checking each. */
+/** Reads and validates the fields of a line. */
 class LogReader {
   readonly step: number;
   readonly #path: string;
@@ -224,7 +218,7 @@ class LogReader {
     return field in this.#entry;
   }
 
-  /** A number; NaN for null, which is how JSON writes what is not finite. */
+  /** A number, or NaN for null, the JSON form of values that are not finite. */
   number(field: string): number {
     const value = this.#entry[field];
     if (value === null) return NaN;

@@ -1,10 +1,10 @@
 /**
- * A trained model on disk: a Hugging Face model folder.
+ * A trained model on disk, as a Hugging Face model folder:
  *
- *     config.json  tokenizer.json  tokenizer_config.json  generation_config.json   what the model is; written once
- *     model.safetensors                                                            the weights
+ *     config.json  tokenizer.json  tokenizer_config.json  generation_config.json   description, written once
+ *     model.safetensors                                                            weights
  *
- * The weights are written last and atomically, so a folder that has them is complete.
+ * Weights are written last and atomically, so a folder that has them is complete.
  */
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -29,16 +29,16 @@ import { openWeights, WEIGHTS } from './weights.ts';
 
 export { WEIGHTS } from './weights.ts';
 
-/** In the metadata of weights that are the result of a run: their loss on the whole validation split, and its tokens. */
+/** Metadata of final weights: loss on the whole validation split, and its number of tokens. */
 export const VALIDATION_LOSS = 'val_loss';
 export const VALIDATION_TOKENS = 'val_tokens';
-/** In the metadata of weights that a run may still replace: their loss as its evaluations estimate it. */
+/** Metadata of weights that may still be replaced: estimated loss. */
 export const ESTIMATED_LOSS = 'val_loss_estimate';
 
-/** In bytes. A config.json has some kilobytes. */
+/** In bytes. A config.json has a few kilobytes. */
 const LARGEST_CONFIG = 1e6;
 
-/** Writes everything but the weights. @param write how a file is written; by itself, or as a part of a new folder */
+/** Writes everything but the weights. @param write writes one file, on its own or as part of a new folder */
 export function writeModelDescription(
   folder: string,
   config: ModelConfig,
@@ -61,7 +61,7 @@ export const writeJson = (path: string, content: unknown, write: FileWriter = wr
 /**
  * Writes or replaces the weights.
  *
- * @param metadata strings kept in the file: the step, the loss, and `modelFacts`
+ * @param metadata strings stored in the file: step, loss, and `modelFacts`
  */
 export function writeWeights(
   folder: string,
@@ -73,7 +73,7 @@ export function writeWeights(
   write(join(folder, WEIGHTS), weightsPieces(config, tensors, metadata));
 }
 
-/** The bytes of a file of weights, in pieces. */
+/** The content of a weights file, in chunks. */
 export function weightsPieces(
   config: ModelConfig,
   tensors: readonly NamedTensor[],
@@ -81,13 +81,13 @@ export function weightsPieces(
 ): (Uint8Array | Float32Array)[] {
   const { toTensorName } = architectureOf(config).huggingFace;
   const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
-  // transformers loads a file only if it says which library's conventions it follows
+  // required by transformers
   return safetensorsPieces(named, { ...metadata, format: 'pt' });
 }
 
 const FACT_OF_TOKENIZER = 'tokenizer_sha256';
 
-/** What the weights were trained with and their shapes do not show. It stands in their metadata, as strings. */
+/** Settings that tensor shapes do not determine, as strings for the metadata of the weights. */
 export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<string, string> {
   const json = toConfigJson(config, tokenizer);
   const fields = architectureOf(config).huggingFace.factFields;
@@ -99,7 +99,7 @@ export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<st
   };
 }
 
-/** Whether the files of a folder are of one model. */
+/** Verifies that the files of a folder belong to one model. */
 function checkFacts(
   folder: string,
   metadata: Readonly<Record<string, string>>,
@@ -125,20 +125,18 @@ function checkFacts(
   }
 }
 
-/** A model folder that has been read and checked, but for the numbers themselves. */
+/** A validated model folder whose weights are not loaded yet. */
 export interface ModelFolder {
   readonly folder: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  /** What the writer noted in the weights: strings such as the step. */
+  /** Metadata of the weights: strings such as the step. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Reads the weights into memory laid out for this model; verifies their checksum, and that they are finite. */
+  /** Loads the weights into allocated memory, verifying their checksum and that they are finite. */
   load(into: readonly NamedTensor[], options?: LoadOptions): void;
 }
 
-/**
- * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
- */
+/** @throws UserError naming the file that is missing, damaged, or inconsistent with the others */
 export function openModelFolder(path: string): ModelFolder {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   const folder = isFolder ? modelLocation(path) : path;
@@ -148,7 +146,7 @@ export function openModelFolder(path: string): ModelFolder {
   const described = fromConfigJson(readTextFile(configPath, LARGEST_CONFIG), configPath);
   const { config } = described;
   const found = readTokenizer(folder, config.vocabSize);
-  // A table of embeddings may have rows to spare, as 50,304 is a rounder number than 50,257; but not any number.
+  // Embeddings are often padded to a round size, such as 50,304 for 50,257 tokens, but not to an arbitrary one.
   const mayBePadded = found.kind === 'bpe' && config.vocabSize < 2 * found.vocabSize;
   const fitting = mayBePadded ? padded(found, config.vocabSize) : found;
   checkRows(folder, fitting, config.vocabSize);
@@ -183,7 +181,7 @@ export function openModelFolder(path: string): ModelFolder {
   };
 }
 
-/** Adding a special token to a tokenizer without resizing the model's embedding is a common mistake. */
+/** A common mistake: adding a special token to the tokenizer without resizing the embedding. */
 function checkRows(folder: string, { vocabulary, special }: Tokenizer, rows: number): void {
   const named = [...Object.values(special.roles), ...special.extra];
   const token = vocabulary.slice(rows).find((text) => named.includes(text));

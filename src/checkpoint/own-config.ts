@@ -6,7 +6,7 @@ import { readTextFile } from '../read-file.ts';
 /** In bytes. */
 const LARGEST = 1e6;
 
-/** Whether `gpt train` wrote the config.json of a folder; transformers keeps the mark when it saves the model again. */
+/** Whether `gpt train` wrote the config.json of a folder. transformers preserves the mark when it saves the model. */
 export const hasOwnConfig = (folder: string): boolean =>
   holds(() => {
     const path = join(folder, 'config.json');

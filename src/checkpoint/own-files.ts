@@ -1,6 +1,6 @@
 /**
- * Which files of a folder recognisably belong to a run and may be replaced or cleaned up. The folder may hold the user's own
- * files, and names such as `checkpoint-7` or `report.html` prove nothing.
+ * Decides which files of a folder belong to a run and may be replaced or removed. The folder may hold the user's own files,
+ * and names such as `checkpoint-7` or `report.html` prove nothing.
  */
 import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,28 +14,27 @@ import { openSafetensors } from './safetensors.ts';
 import { WEIGHTS } from './weights.ts';
 
 const DESCRIPTION = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json'];
-/** What a run writes directly into its folder, but for the lock. */
+/** Files a run writes directly into its folder, except the lock. */
 export const RUN_FILES: readonly string[] = [
   ...DESCRIPTION,
   WEIGHTS,
   ...logNames.map((name) => logPath('', name)),
 ];
-/** `gpt report` writes it into the run unless told otherwise. */
+/** Default output of `gpt report`. */
 const REPORT = 'report.html';
-/** What a page of `gpt report` names as its generator, which tells it from other files of that name. */
+/** The generator named in pages of `gpt report`, which identifies them. */
 export const REPORT_GENERATOR = 'gpt report';
-/** In bytes. The mark is in the head of the page. */
+/** In bytes; the generator is in the head of the page. */
 const REPORT_HEAD = 4096;
 
-/** Name of a file or checkpoint while it is written: what it is going to be, and the number of the process. */
+/** Temporary name of a file or checkpoint being written: its final name and the process id. */
 const TEMPORARY = new RegExp(
   `^(checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
 );
 
 /**
- * Whether a folder is a run of `gpt train`: it has a checkpoint of ours, or is the model folder of a run that has not come
- * to its first. transformers keeps the mark in config.json when it saves a model of ours again, but not the one in the
- * weights.
+ * A folder is a run if it has a checkpoint of ours, or the model folder of a run before its first checkpoint. transformers
+ * preserves the mark in config.json when it saves a model of ours, but not the one in the weights.
  */
 export function isRun(folder: string): boolean {
   if (checkpointsOf(folder).length > 0) return true;
@@ -52,14 +51,14 @@ function hasOwnWeights(folder: string): boolean {
   });
 }
 
-/** Whether a folder is empty, apart from the temporary files of killed processes. */
+/** Empty except for temporary files of killed processes. */
 export const isVacant = (folder: string): boolean =>
   readdirSync(folder).every((file) => file === LOCK || TEMPORARY.test(file));
 
 /**
- * Makes room for a new run in a folder: removes the run that is there, and nothing else.
+ * Removes the run in a folder, and nothing else, to make room for a new one.
  *
- * @throws UserError, before anything is removed, if something that is no part of a run is in the way
+ * @throws UserError before anything is removed, if a file that does not belong to a run is in the way
  */
 export function removeRun(folder: string): void {
   const isOwn = isRun(folder);
@@ -92,14 +91,14 @@ const isReport = (path: string): boolean =>
     }
   });
 
-/** What is written without the run's lock. */
+/** Files written without holding the lock. */
 const UNLOCKED: ReadonlySet<string> = new Set([LOCK, REPORT]);
 
 /**
- * Removes what was left half-written in a run by killed processes or, in a copy of a run, by one that continues elsewhere.
+ * Removes temporary files left by killed processes or, in a copied run, by the process that continues the original.
  *
- * The caller holds the run's lock: nobody else can be writing anything but a report or a lock, and those of running
- * processes stay.
+ * The caller holds the lock, so no other process can be writing anything but a report or a lock; those of running processes
+ * stay.
  */
 export function sweepTemporaries(folder: string): void {
   for (const file of readdirSync(folder)) {

@@ -1,4 +1,4 @@
-/** Maps the tensors of a weights file to the parameters of a model, with the conversion that each needs. */
+/** Maps tensors of a weights file to parameters of a model, with the conversion each needs. */
 import { UserError, type ErrorCode } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { DescribedModel } from '../model/architecture.ts';
@@ -10,16 +10,15 @@ import type { NamedTensor } from '../model/placement.ts';
 import type { LoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
-/** Prefix that torch.compile adds to every name. */
+/** Prefix that torch.compile adds to names. */
 const COMPILED = '_orig_mod.';
 
-/** The output head's tensor in the classes with a language-model head. A file may have it although the head is tied. */
+/** Tensor of the output head, which a file may contain even if the head is tied. */
 const HEAD = 'lm_head.weight';
 
 /**
- * Names in the file by our names, after checking that every parameter is there with its shape, and nothing else.
- *
- * Biases of one kind may be absent, if they are in every layer: a model without them computes what one with zeros does.
+ * Maps parameters to names in the file, after checking that every parameter is present with its shape, and nothing else.
+ * One kind of biases may be missing in all layers; they are zeros.
  *
  * @throws UserError naming the tensor
  */
@@ -45,7 +44,7 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
       );
     names.set(name, stored);
   }
-  // Checked before the table is allocated: an untrusted config.json may claim any number of layers.
+  // Checked before the table is allocated, since an untrusted config.json may claim any number of layers.
   if (config.nLayer > tensors.size)
     refuse(` has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers`);
   const table = parameterTable(config);
@@ -80,7 +79,7 @@ const compiled = (path: string): UserError =>
     },
   );
 
-/** Reads all parameters. @param into of the model's table, each of its own length */
+/** Loads all parameters. @param into one array per parameter, of its length */
 export function loadParameters(
   weights: Weights,
   { config, convert }: DescribedModel,
@@ -97,7 +96,7 @@ export function loadParameters(
   for (const parameter of parameterTable(config)) convert(parameter, byName.get(parameter.name)!);
 }
 
-/** A tied output head is the token embedding; if the file has a copy of it, the two must agree. */
+/** A tied output head is the token embedding; if the file has a copy, the two must agree. */
 function checkTiedHead(weights: Weights, names: ReadonlyMap<string, string>, embedding: string): void {
   const name = names.get(HEAD);
   if (name === undefined) return;

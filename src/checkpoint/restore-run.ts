@@ -1,6 +1,6 @@
 /**
- * Restores a run's own files to their state at a checkpoint: the best model, and the model's description. Each is verified
- * first, and what is missing or damaged is replaced by a good copy, of which a run has several.
+ * Restores a run's own files, the best model and the description, to their state at a checkpoint. Each is verified, and
+ * replaced by one of its copies in the run if it is missing or damaged.
  */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,16 +27,16 @@ import { readTokenizerSettings } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 import type { TrainerState } from './trainer-state.ts';
 
-/** What has to be done to a run's folder before it continues. */
+/** The changes to a run's folder before it continues. */
 export interface Restoration {
-  /** What was missing or damaged, and where its replacement comes from; for people. */
+  /** Messages: what was missing or damaged, and the source of the replacement. */
   readonly repairs: readonly string[];
   /** Writes the files. */
   apply(): void;
 }
 
 /**
- * Verifies a run's own files against a checkpoint; writes nothing yet.
+ * Verifies a run's own files against a checkpoint without writing anything.
  *
  * @throws UserError if the best model is lost
  */
@@ -58,7 +58,7 @@ interface RestoreStep {
 /** In bytes. */
 const LARGEST = 256e6;
 
-/** The run's config.json and its siblings, from the checkpoint, where they do not describe the same model. */
+/** Restores config.json and its siblings from the checkpoint, unless they describe the same model. */
 function restoreDescription(run: string, { folder, model }: Checkpoint): RestoreStep[] {
   const isGood: Readonly<Record<string, (path: string) => boolean>> = {
     'config.json': (path) =>
@@ -82,13 +82,13 @@ function restoreDescription(run: string, { folder, model }: Checkpoint): Restore
 
 const tokenizerOf = (folder: string): unknown => readTokenizer(join(folder, 'tokenizer.json')).toJSON();
 
-/** Whether a file exists and its reader, which throws where it is damaged, accepts it. */
+/** Whether a file exists and its reader accepts it. */
 function succeeds(path: string, read: (path: string) => unknown): boolean {
   read(path);
   return isThere(path);
 }
 
-/** The best model at the time of the checkpoint: the checkpoint's copy, or one that equals it. */
+/** Restores the best model from the checkpoint's copy, or from one that equals it. */
 function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
   const { best_step: step, files } = checkpoint.state;
   if (step === 0) return [];
@@ -117,7 +117,7 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
       },
     ];
   }
-  // Options are checked later, and a damaged state may hold anything.
+  // Options are validated later; a damaged state may hold anything.
   const { corpus } = checkpoint.state.options;
   const texts = (Array.isArray(corpus) ? corpus : ['corpus.txt']).map((path) => shellQuoted(String(path)));
   throw new UserError(
@@ -129,7 +129,7 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
   );
 }
 
-/** The file of the best model, made again from its parameters; undefined if it is not the one the checkpoint knows. */
+/** Rebuilds the best model's file from its parameters; undefined if it is not the one the checkpoint knows. */
 function rebuiltBest(source: ModelFolder, { best_step, best_loss, files }: TrainerState): Pieces | undefined {
   if (source.metadata['step'] !== String(best_step)) return undefined;
   const tensors = parameterTable(source.config).map(({ name, shape }) => ({
@@ -149,7 +149,7 @@ function rebuiltBest(source: ModelFolder, { best_step, best_loss, files }: Train
 
 type Pieces = ReturnType<typeof weightsPieces>;
 
-/** Whether weights are those of a step, every byte of them. @param checksum they must have, if it is known */
+/** Whether weights are intact and of a step. @param checksum expected one, if known */
 const isIntact = (path: string, step: number, checksum?: string): boolean =>
   holds(() => {
     const weights = openSafetensors(path);

@@ -1,4 +1,4 @@
-/** Whether a path is a run that can be resumed, and what to do with it if it is something else. */
+/** Checks whether a path is a run that can be resumed, with a hint if it is something else. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, type ErrorCode } from '../errors.ts';
@@ -18,7 +18,7 @@ import { hintForMissingRun } from './runs.ts';
 
 const NAME_A_RUN = 'name the folder of a run: the one with checkpoint-… in it';
 
-/** @throws UserError unless the folder is a run with a checkpoint, and holds nothing that would be in the way */
+/** @throws UserError unless the folder is a run with a checkpoint and nothing in the way */
 export function checkResumable(folder: string): void {
   if (!existsSync(folder)) {
     const download = hubHint(folder);
@@ -45,7 +45,7 @@ export function checkResumable(folder: string): void {
     );
 }
 
-/** Why a folder cannot be resumed that has no checkpoint in it. */
+/** The error for a folder without a checkpoint. */
 export function withoutCheckpoint(folder: string): UserError {
   const refused = (code: ErrorCode, message: string, hint: string): UserError =>
     new UserError(code, `${folder} ${message}`, { hint });

@@ -1,10 +1,10 @@
 /**
- * The folder of a run. It is itself the best model so far, as a Hugging Face model folder. In it, `checkpoint-<step>/` is
- * a state of the training to continue from (checkpoint.ts).
+ * The folder of a run. It is itself a Hugging Face model folder with the best model so far, and contains checkpoints to
+ * resume from (checkpoint.ts), logs with one line per step and evaluation (logs.ts, log-writer.ts) and a lock against other
+ * writers (lock.ts).
  *
- * Its logs have one line for each step and evaluation (logs.ts, log-writer.ts), and run.lock keeps other processes from
- * writing there (lock.ts). A checkpoint is written under a temporary name, flushed, and renamed when it is complete; then
- * older ones are renamed away and removed. So whatever happens, there is a complete one, and what is there is complete.
+ * A checkpoint is written under a temporary name, flushed, and renamed when complete; then older ones are renamed and
+ * removed. At any instant there is a complete checkpoint, and every checkpoint is complete.
  */
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,39 +25,38 @@ import { planRestoration } from './restore-run.ts';
 import { checkResumable, withoutCheckpoint } from './resumable.ts';
 import type { TrainerState } from './trainer-state.ts';
 
-/** A run that is being written, by this process alone. */
+/** A run open for writing, by this process only. */
 export interface Run {
   readonly folder: string;
-  /** The step of the latest checkpoint; undefined if there is none. */
+  /** Step of the latest checkpoint; undefined if there is none. */
   readonly savedStep: number | undefined;
   /** Replaces the best model. */
   saveBest(tensors: readonly NamedTensor[], metadata: Readonly<Record<string, string>>): void;
   /**
-   * Writes a checkpoint, unless the latest is of this step already; then removes those that are not needed any more: all
-   * but this one and the one of `good_step`.
+   * Writes a checkpoint, unless there is one of this step, and removes all others but that of `good_step`.
    *
-   * @throws the system's error if it cannot be written: the checkpoints before it are untouched then
+   * @throws a system error if that fails; earlier checkpoints are then unchanged
    */
   saveCheckpoint(
     parameters: readonly NamedTensor[],
     moments: readonly NamedTensor[],
     state: Omit<TrainerState, 'format' | 'files' | 'log_bytes'>,
   ): void;
-  /** Appends a line to one of the run's logs. What cannot be written now is written with the next checkpoint. */
+  /** Appends a line to a log. If that fails, the next checkpoint retries. */
   log(name: LogName, entry: LogEntry): void;
-  /** Brings all lines of the logs to the disk. @throws the system's error if that is impossible */
+  /** Flushes all logs to disk. @throws a system error if that fails */
   flushLog(): void;
   /**
-   * Goes back to the last checkpoint up to a step: those after it are removed.
+   * Returns the last checkpoint at or before a step and removes all later ones.
    *
    * @returns undefined if there is none
    */
   rollBack(step: number): Checkpoint | undefined;
-  /** Lets other processes write in the folder again. */
+  /** Releases the lock. */
   close(): void;
 }
 
-/** Starts a run in a folder that holds none yet. @throws UserError if it does, unless `overwrite` */
+/** Creates a run. @throws UserError if the folder is not empty, unless `overwrite` */
 export function createRun(
   folder: string,
   config: ModelConfig,
@@ -89,27 +88,27 @@ export function createRun(
   return runIn(folder, config, tokenizer, { lock, logs, savedStep: undefined });
 }
 
-/** A run to be continued: its latest checkpoint, and the folder, which this process alone writes from now on. */
+/** A run about to be resumed: its latest checkpoint, and its folder, locked by this process. */
 export interface ResumedRun {
   readonly checkpoint: Checkpoint;
-  /** What was missing or damaged in the folder, and what becomes of it; for people. */
+  /** Messages about what was missing or damaged, and how it will be repaired. */
   readonly repairs: readonly string[];
-  /** How the run ended, if it had come to its end. */
+  /** How the run ended, if it did. */
   readonly ended: string | undefined;
   /**
-   * Puts the folder back to where the checkpoint was taken, best model and logs included, and continues writing there.
+   * Restores the folder to the checkpoint, including best model and logs, and opens it for writing.
    *
-   * @param config of the model from here on, if it is not the checkpoint's: its dropout may change
+   * @param config of the model from here on, if it differs from the checkpoint's, as dropout may
    */
   continue(config?: ModelConfig): Run;
-  /** Lets go of the folder. */
+  /** Releases the lock. */
   close(): void;
 }
 
 /**
- * Opens a run to continue it, and verifies everything that is going to be restored.
+ * Opens a run to resume it and verifies everything that will be restored.
  *
- * @throws UserError if it has no checkpoint, is damaged beyond repair, or is being written
+ * @throws UserError if it has no checkpoint, is damaged beyond repair, or is locked
  */
 export function resumeRun(folder: string): ResumedRun {
   checkResumable(folder);
@@ -132,12 +131,12 @@ export function resumeRun(folder: string): ResumedRun {
       continue(config = model.config) {
         restoration.apply();
         sweepTemporaries(folder);
-        retireBefore(folder, state); // the process that wrote this checkpoint may have been killed before it could
+        retireBefore(folder, state); // a kill may have prevented that after the checkpoint was written
         const cutAtStep = (path: string): LogWriter => {
           keepLog(path, state.step);
           return resumeLog(path, Infinity);
         };
-        // In a damaged log, the checkpoint's length may fall anywhere.
+        // In a damaged log, the recorded length may be in the middle of a line.
         const resumed = (name: 'metrics' | 'samples'): LogWriter =>
           damage[name] === undefined
             ? resumeLog(logPath(folder, name), logBytes[name])
@@ -145,7 +144,7 @@ export function resumeRun(folder: string): ResumedRun {
         const logs = {
           metrics: resumed('metrics'),
           samples: resumed('samples'),
-          speed: cutAtStep(logPath(folder, 'speed')), // of another length each time: no part of a checkpoint
+          speed: cutAtStep(logPath(folder, 'speed')), // its length differs from run to run, so it is not part of a checkpoint
         };
         if (!isDeepStrictEqual(config, model.config)) writeModelDescription(folder, config, model.tokenizer);
         return runIn(folder, config, model.tokenizer, { lock, logs, savedStep: state.step });
@@ -164,7 +163,7 @@ interface Writing {
   savedStep: number | undefined;
 }
 
-/** The writing side of a run whose folder is there. */
+/** The writer for an existing folder. */
 function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writing: Writing): Run {
   const { lock, logs } = writing;
   const facts = modelFacts(config, tokenizer);
@@ -183,7 +182,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       writeWeights(folder, config, tensors, { ...metadata, ...facts });
     },
     saveCheckpoint(parameters, moments, state) {
-      if (state.step === writing.savedStep) return; // an evaluation and the end can fall on one step
+      if (state.step === writing.savedStep) return; // the end of a run may coincide with an evaluation
       lock.check();
       const { metrics, samples } = flush();
       const temporary = join(folder, `${checkpointName(state.step)}.${process.pid}.tmp`);
@@ -193,7 +192,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         writeCheckpoint(temporary, { config, tokenizer, parameters, moments, best, state: whole });
         renameSync(temporary, join(folder, checkpointName(state.step)));
       } catch (error) {
-        removeIfPossible(temporary); // the disk may refuse that too: then it is swept away when the run goes on
+        removeIfPossible(temporary); // if this fails too, the next resume removes it
         throw error;
       }
       syncFolder(folder);
@@ -217,15 +216,15 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
   };
 }
 
-/** Removes the checkpoints that are not needed any more beside this one: all but the one of `good_step`. */
+/** Removes checkpoints other than this one and that of `good_step`. */
 function retireBefore(folder: string, { step, good_step }: Pick<TrainerState, 'step' | 'good_step'>): void {
   const good = checkpointUpTo(folder, good_step)?.step;
   retire(folder, (other) => other !== step && other !== good);
 }
 
 /**
- * Removes checkpoints: first their names, then what is in them, so that a half-removed one is never taken for one. What
- * cannot be removed now is tried again after the next checkpoint.
+ * Removes checkpoints: renames them first, so that a partly removed one never counts as complete. Failures are retried
+ * after the next checkpoint.
  */
 function retire(folder: string, isRetired: (step: number) => boolean): void {
   for (const { step, folder: old } of checkpointsOf(folder)) {
@@ -244,6 +243,6 @@ function removeIfPossible(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
   } catch {
-    // it only takes up space
+    // only takes up space
   }
 }

@@ -1,4 +1,4 @@
-/** Where runs live: one folder each under checkpoints/. What is in one, run.ts says. */
+/** Finds runs by name. Each is a folder under checkpoints/; run.ts describes its content. */
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
@@ -11,8 +11,8 @@ import { WEIGHTS } from './weights.ts';
 export const RUNS = 'checkpoints';
 
 /**
- * Makes a folder for a new run under checkpoints/: the corpus' name and the first number not taken, `moby-dick-1`. Of
- * several processes that ask at once, each gets a folder of its own.
+ * Creates a folder for a new run under checkpoints/, named after the corpus with the first free number: `moby-dick-1`.
+ * Concurrent processes get different folders.
  */
 export function makeRunFolder(corpus: string): string {
   makeFolder(RUNS);
@@ -32,17 +32,17 @@ function runName(corpus: string): string {
   return stem.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[-.]+/, '') || 'run';
 }
 
-/** A run or model as its user names it: by its path or, if nothing exists there, by its name under checkpoints/. */
+/** Resolves a run or model given by path or, if the path does not exist, by name under checkpoints/. */
 export function resolveRun(name: string): string {
   if (name === '') return name; // not checkpoints/ itself
   const run = join(RUNS, name);
   return !existsSync(name) && existsSync(run) ? run : name;
 }
 
-/** Names in a hint, at most: more would fill its line. */
+/** Maximum number of names in a one-line hint. */
 const MOST_NAMED = 5;
 
-/** What to do about a path that is neither a model nor a run: the runs with a similar name, or all of them, or how to make one. */
+/** Hint for a path that is neither a model nor a run: runs with a similar name, all runs, or how to train one. */
 export function hintForMissingRun(path: string): string {
   const names = (readable(runFolders) ?? []).map((folder) => basename(folder));
   if (names.length === 0)
@@ -67,7 +67,7 @@ export function newestRun(): string {
   return newest;
 }
 
-/** The run under checkpoints/ whose training was saved last. @throws UserError if there is none */
+/** The run under checkpoints/ whose checkpoint was written last. @throws UserError if there is none */
 export function newestResumable(): string {
   const newest = newestUnder(RUNS, (folder) => {
     const latest = latestCheckpoint(folder);
@@ -80,13 +80,13 @@ export function newestResumable(): string {
   return newest;
 }
 
-/** Every run under checkpoints/ that has a model, by name. */
+/** All runs under checkpoints/ with a model, by name. */
 export const runFolders = (): string[] =>
   foldersIn(RUNS).filter((folder) => readable(() => existsSync(weightsOf(folder))));
 
 const weightsOf = (folder: string): string => join(modelLocation(folder), WEIGHTS);
 
-/** The folder in `parent` whose file `fileOf(folder)` was written last. */
+/** The folder in `parent` whose file `fileOf(folder)` is the newest. */
 function newestUnder(parent: string, fileOf: (folder: string) => string | undefined): string | undefined {
   const times = foldersIn(parent).flatMap((folder) => {
     const time = readable(() => {
@@ -98,7 +98,7 @@ function newestUnder(parent: string, fileOf: (folder: string) => string | undefi
   return times.toSorted((a, b) => b.time - a.time)[0]?.folder;
 }
 
-/** Folders in a folder, by name; links to folders too. */
+/** Folders, and links to folders, by name. */
 function foldersIn(parent: string): string[] {
   if (!existsSync(parent)) return [];
   return readdirSync(parent)
@@ -107,7 +107,7 @@ function foldersIn(parent: string): string[] {
     .toSorted();
 }
 
-/** The result for one folder, or undefined if it cannot be read: it must not hide the others. */
+/** The result for one folder, or undefined if it is unreadable, so that it does not hide the others. */
 function readable<T>(find: () => T): T | undefined {
   try {
     return find();

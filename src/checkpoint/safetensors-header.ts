@@ -1,8 +1,8 @@
-/** The header of a safetensors file: everything in it is checked here, before anything is used. */
+/** Parses and validates the header of a safetensors file, before anything in it is used. */
 import { UserError } from '../errors.ts';
 import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 
-/** What can be wrong with a file. Each has a test of its own. */
+/** All ways a file can be invalid; each has a test. */
 export type SafetensorsProblem =
   | 'too short'
   | 'header too large'
@@ -37,10 +37,10 @@ export class SafetensorsError extends UserError {
   }
 }
 
-/** Throws a SafetensorsError for one file. */
+/** Throws a SafetensorsError. */
 export type Fail = (problem: SafetensorsProblem, detail: string) => never;
 
-/** Bytes a number of each type takes. */
+/** Bytes per element. */
 export const dtypeSizes = {
   F64: 8,
   I64: 8,
@@ -62,7 +62,7 @@ export interface TensorEntry {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** Bytes from the start of the data. */
+  /** In bytes, relative to the start of the data. */
   readonly start: number;
   readonly end: number;
 }
@@ -71,13 +71,13 @@ export interface SafetensorsHeader {
   /** In the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Where the data starts in the file, in bytes. */
+  /** Offset of the data in the file, in bytes. */
   readonly dataStart: number;
 }
 
 export const METADATA = '__metadata__';
 
-/** Checks a header. @param dataLength bytes behind it in the file */
+/** Validates a header. @param dataLength length of the rest of the file, in bytes */
 export function parseHeader(bytes: Uint8Array, dataLength: number, fail: Fail): SafetensorsHeader {
   const json = parseJson(bytes, fail);
   const tensors: TensorEntry[] = [];

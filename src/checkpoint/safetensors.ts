@@ -1,16 +1,14 @@
 /**
- * The safetensors format, read and written without any library:
+ * The safetensors format, without a library:
  *
  *     8 bytes   n, the length of the header, unsigned, little-endian; at most 100,000,000
  *     n bytes   JSON: { "name": { "dtype": "F32", "shape": [2,3], "data_offsets": [0,24] }, …, "__metadata__": { … } },
  *               padded with spaces so that the data starts at a multiple of 8
  *     the rest  the numbers, little-endian, row-major; offsets are relative to its start, contiguous, and cover it all
  *
- * Everything is checked before anything is used: a file that fits in no detail is refused, and nothing is allocated that
- * only the header claims. What we write says so in `__metadata__` and carries a checksum there, over all names, shapes and
- * numbers, which reading verifies. It is a CRC-32, as it is met to find damage, not malice: it finds every burst of up to 32
- * bits and all but one in 2³² of other changes, and takes 0.13 s for 500 MB where SHA-256 takes 0.33 s (AMD EPYC, Zen 5,
- * Node 26).
+ * Everything is validated before it is used, and no allocation trusts the header alone. Files written here are marked in
+ * `__metadata__`, with a CRC-32 over all names, shapes and numbers that is verified on reading. It detects damage, not
+ * malice: every burst of up to 32 bits, and all but one in 2³² of other changes. SHA-256 would take 2.5 times as long.
  */
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -29,7 +27,7 @@ import {
 } from './safetensors-header.ts';
 
 const HEADER_LIMIT = 100_000_000;
-/** What we add to the metadata of others' readers. */
+/** Metadata key that marks files written here. */
 const FORMAT_KEY = 'gpt_trainer_format';
 const CHECKSUM_KEY = 'gpt_trainer_crc32';
 const FORMAT = 1;
@@ -41,7 +39,7 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** The pieces of a file with float32 tensors, ordered by name; the metadata gets a checksum. */
+/** Chunks of a file with float32 tensors sorted by name; a checksum is added to the metadata. */
 export function safetensorsPieces(
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
@@ -75,7 +73,7 @@ export function safetensorsPieces(
   return [length, padded, ...sorted.map(({ data }) => data)];
 }
 
-/** The checksum in the metadata of a file made by `safetensorsPieces`. */
+/** The checksum in the metadata of `safetensorsPieces`' result. */
 export function checksumOf([, header]: readonly (Uint8Array | Float32Array)[]): string {
   const json = JSON.parse(Buffer.from(header as Uint8Array).toString()) as Record<
     string,
@@ -84,7 +82,7 @@ export function checksumOf([, header]: readonly (Uint8Array | Float32Array)[]): 
   return json[METADATA][CHECKSUM_KEY];
 }
 
-/** What the header says, whatever its spelling, is a part of the checksum: damage could exchange two names as well. */
+/** Checksum of the header's content, independent of its formatting, since damage could also swap two names. */
 function headerSum(tensors: Iterable<TensorEntry>, metadata: Readonly<Record<string, string>>): number {
   const facts = Object.entries(metadata)
     .filter(([key]) => key !== CHECKSUM_KEY)
@@ -96,31 +94,31 @@ const shownSum = (sum: number): string => sum.toString(16).padStart(8, '0');
 
 export interface LoadOptions {
   /**
-   * Accept NaN and infinity. For the checkpoint of a run that was stopped while it diverged: once resumed, it rolls back by
+   * Accept NaN and infinity, for checkpoints of a run that was stopped while diverging: after resuming, it rolls back by
    * itself (train/divergence.ts).
    */
   readonly allowNonFinite?: boolean;
   /**
-   * The index of the first NaN or infinity in an array, −1 if there is none, undefined for an array it does not search. The
-   * engine has a fast one for arrays in its memory (Backend.firstNonFinite).
+   * Finds the index of the first NaN or infinity in an array: −1 if there is none, undefined if it does not support the
+   * array. The engine has a fast one for its memory (Backend.firstNonFinite).
    */
   readonly firstNonFinite?: ((values: Float32Array) => number | undefined) | undefined;
   /** Called with the share that has been read, 0 … 1. */
   readonly loaded?: (done: number) => void;
 }
 
-/** An open file whose header has been checked. Close it. */
+/** An open file with a validated header. Must be closed. */
 export interface SafetensorsFile extends SafetensorsHeader {
-  /** Over names, shapes, metadata and data, in hexadecimal; undefined if another program wrote the file. */
+  /** Over names, shapes, metadata and data, in hexadecimal; undefined for files from elsewhere. */
   readonly checksum: string | undefined;
-  /** The numbers of a tensor as float32: F32 as they are, F16 and BF16 exactly, F64 rounded. */
+  /** Reads a tensor as float32. F16 and BF16 convert exactly, F64 is rounded. */
   read(name: string): Float32Array;
   /**
-   * Reads tensors into memory allocated by the caller. The same pass verifies the checksum, which files of other writers
-   * lack, and that every number is finite. If it throws, the contents of the memory are undefined.
+   * Reads tensors into memory allocated by the caller. The same pass verifies the checksum, if there is one, and that all
+   * values are finite. After an exception the contents of the memory are undefined.
    *
-   * @param into by the names in the file, each of its tensor's length
-   * @throws SafetensorsError if the data is not what was written, or holds NaN or infinity
+   * @param into by tensor name; each array has the tensor's length
+   * @throws SafetensorsError if the checksum does not match, or a value is NaN or infinite
    */
   load(into: ReadonlyMap<string, Float32Array>, options?: LoadOptions): void;
   close(): void;
@@ -167,7 +165,7 @@ export function openSafetensors(path: string): SafetensorsFile {
             'checksum differs',
             `the checksum is ${shownSum(sum)}, but it was written with ${shownJson(checksum)}`,
           );
-        if (notFinite !== undefined) fail('not finite', notFinite); // damage, if there is any, is the cause to name
+        if (notFinite !== undefined) fail('not finite', notFinite); // if there is damage, that is the error to report
       },
       close: () => closeSync(file.fd),
     };
@@ -191,7 +189,7 @@ function readHeader({ fd, size }: OpenFile, path: string, fail: Fail): Safetenso
   return parseHeader(bytes, size - 8 - length, fail);
 }
 
-/** The checksum a file must have, or undefined if somebody else wrote it. */
+/** The expected checksum; undefined for a file from elsewhere. */
 function expectedChecksum(
   { [FORMAT_KEY]: format, [CHECKSUM_KEY]: checksum }: Readonly<Record<string, string | undefined>>,
   fail: Fail,
@@ -207,17 +205,17 @@ function expectedChecksum(
   return checksum;
 }
 
-/** Bytes read at a time: few enough that checksum, conversion and the search for NaN find them in the L2 cache. */
+/** Bytes per read, few enough for checksum, conversion and NaN search to find them in L2. */
 const CHUNK = 256 << 10;
 const NO_VALUES = new Float32Array(0);
 
 /**
- * Reads one tensor and converts it to float32.
+ * Reads a tensor and converts it to float32.
  *
- * @param values where to, if anywhere
- * @param sum the checksum of what comes before it
- * @param read called after each chunk with the number of bytes read so far and the part of `values` that this chunk has filled
- * @returns the checksum, continued with the tensor's bytes
+ * @param values destination, if any
+ * @param sum checksum of the preceding bytes
+ * @param read called after each chunk with the bytes read so far and the part of `values` just filled
+ * @returns the checksum including this tensor
  */
 function readTensor(
   fd: number,

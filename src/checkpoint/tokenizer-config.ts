@@ -1,6 +1,6 @@
 /**
- * tokenizer_config.json and its older companions, special_tokens_map.json and added_tokens.json: which tokens are special, their
- * roles, and what is prepended to texts. Read as transformers 5 reads them for GPT-2's models.
+ * tokenizer_config.json and its older companions special_tokens_map.json and added_tokens.json: special tokens, their
+ * roles, and prefixes of texts. Read as transformers 5 reads them for GPT-2 models.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const TOKENIZER_CONFIG = 'tokenizer_config.json';
 const SPECIAL_TOKENS_MAP = 'special_tokens_map.json';
 const ADDED_TOKENS = 'added_tokens.json';
 
-/** In bytes: large vocabularies list thousands of added tokens. */
+/** In bytes; some vocabularies list thousands of added tokens. */
 const LARGEST = 64e6;
 
 /** The content of tokenizer_config.json. */
@@ -33,10 +33,10 @@ export const toTokenizerConfigJson = (
 });
 
 /**
- * The tokenizer settings of a folder that are not in tokenizer.json, or in vocab.json and merges.txt.
+ * Tokenizer settings outside of tokenizer.json, or of vocab.json and merges.txt.
  *
- * @param embeddingRows of the model that the tokenizer belongs to; 0 if there is none
- * @throws UserError that names the file and the field, if it asks for something that is not supported
+ * @param embeddingRows rows of the model's embedding; 0 without a model
+ * @throws UserError naming file and field, if a setting is not supported
  */
 export function readTokenizerSettings(folder: string, embeddingRows: number): TokenizerSettings {
   const read = (name: string): JsonObject | undefined => readOptionalJson(join(folder, name));
@@ -80,13 +80,13 @@ export function readTokenizerSettings(folder: string, embeddingRows: number): To
   };
 }
 
-/** Whether transformers takes the class for models of the type gpt2: by its name, or because nothing else is named. */
+/** Whether transformers uses GPT2Tokenizer: because it is named, or because no class is. */
 const isGpt2Tokenizer = (tokenizerClass: unknown): boolean =>
   ['GPT2Tokenizer', 'GPT2TokenizerFast', undefined, null].includes(
     tokenizerClass as string | undefined | null,
   );
 
-/** Roles and special tokens without one, from several files: what comes later overrides. */
+/** Collects roles and further special tokens from several files; later ones override. */
 class NamedTokens {
   readonly roles: Record<string, string> = {};
   readonly extra = new Set<string>();
@@ -96,7 +96,7 @@ class NamedTokens {
       const isToken = typeof value === 'string' || asObject(value)['content'] !== undefined;
       if (key.endsWith('_token') && isToken) this.roles[key] = readAddedToken(value, key, fail).content;
       if (key !== 'additional_special_tokens' && key !== 'extra_special_tokens') continue;
-      // A list of tokens, or an object that gives them roles.
+      // A list of tokens, or an object of tokens by role.
       if (Array.isArray(value))
         for (const item of value) this.extra.add(readAddedToken(item, key, fail).content);
       else
@@ -106,7 +106,7 @@ class NamedTokens {
   }
 }
 
-/** The field `added_tokens_decoder`: tokens by their ids. */
+/** The field `added_tokens_decoder`: tokens by id. */
 function readListed(field: unknown, fail: Refuse): AddedToken[] | undefined {
   if (field === undefined || field === null) return undefined;
   return Object.entries(asObject(field)).map(([id, token]) => {
@@ -115,7 +115,7 @@ function readListed(field: unknown, fail: Refuse): AddedToken[] | undefined {
   });
 }
 
-/** @throws UserError, the file's name in front of what is wrong */
+/** @throws UserError that starts with the file's name */
 const refuseIn =
   (file: string): Refuse =>
   (what) => {
@@ -125,7 +125,7 @@ const refuseIn =
   };
 
 /**
- * The object that a JSON file holds; undefined if there is no such file.
+ * Reads a JSON object; undefined if the file does not exist.
  *
  * @throws UserError if it holds something else
  */

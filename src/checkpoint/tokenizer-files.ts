@@ -1,4 +1,4 @@
-/** Tokenizers on disk: tokenizer.json, and the older pair of vocab.json and merges.txt that GPT-2 was published with. */
+/** Tokenizers on disk: tokenizer.json, or the older pair of vocab.json and merges.txt. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -9,13 +9,13 @@ import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { readTokenizerSettings } from './tokenizer-config.ts';
 
-/** In bytes. Large vocabularies with their merges have some tens of megabytes. */
+/** In bytes. Large vocabularies with merges take tens of megabytes. */
 const LARGEST = 256e6;
 
 /**
- * @param path a tokenizer.json, or a folder that has one or the older pair
- * @param embeddingRows of the model that the tokenizer belongs to; 0 if there is none
- * @throws UserError that names the file and what is wrong with it
+ * @param path a tokenizer.json, or a folder with one or with the older pair
+ * @param embeddingRows rows of the model's embedding; 0 without a model
+ * @throws UserError naming the file and the problem
  */
 export function readTokenizer(path: string, embeddingRows = 0): Tokenizer {
   if (!existsSync(path))

@@ -1,6 +1,6 @@
 /**
- * gpt_trainer_state.json: the state of a run beside its parameters and moments. Its `sha256` is over the bytes of the file
- * itself, with zeros for these 64 digits; `files` has a checksum of every other file of the checkpoint.
+ * gpt_trainer_state.json: the state of a run besides parameters and moments. `sha256` covers the file itself, with zeros in
+ * place of its 64 digits; `files` holds a checksum of every other file of the checkpoint.
  */
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
@@ -23,24 +23,23 @@ import { FILE_OF_RUN, readTextFile } from '../read-file.ts';
 import { STATE } from './checkpoint-folders.ts';
 
 export const STATE_FORMAT = 3;
-/** The last format without checksums; it was in trainer_state.json. */
+/** The last format without checksums, stored as trainer_state.json. */
 const LEGACY_FORMAT = 2;
 
 export interface TrainerState {
-  /** Of this file's layout. */
+  /** Version of this layout. */
   readonly format: number;
-  /** Steps done. */
+  /** Steps so far. */
   readonly step: number;
-  /** Optimiser updates done: steps less those that were skipped. */
+  /** Steps whose update was not skipped. */
   readonly updates: number;
   readonly best_step: number;
   /** Nats per token; null before the first evaluation. */
   readonly best_loss: number | null;
-  /** Evaluations since the best one. */
   readonly evaluations_without_improvement: number;
-  /** The step whose checkpoint training returns to if it diverges; 0: the start. */
+  /** Step of the checkpoint to roll back to after divergence; 0 is the start. */
   readonly good_step: number;
-  /** The evaluation that belongs to this step was interrupted: resuming starts with it. Absent: false. */
+  /** The evaluation at this step was interrupted and comes first after resuming. Absent means false. */
   readonly evaluation_due?: boolean;
   readonly health: StoredHealth;
   readonly tokens_seen: number;
@@ -48,22 +47,22 @@ export interface TrainerState {
   readonly corpus_sha256: string;
   /** Of --val-file; null without one. */
   readonly validation_sha256: string | null;
-  /** The kernels that computed it: builds of them differ in rounding. */
+  /** Build of the kernels, as builds differ in rounding. */
   readonly engine: string;
-  /** How long the logs were. */
+  /** Lengths of the logs. */
   readonly log_bytes: { readonly metrics: number; readonly samples: number };
-  /** All options of the run, given or chosen. */
+  /** All options, given or chosen. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Fingerprints of the other files of the checkpoint, by name; undefined in a legacy state. */
+  /** Fingerprints of the checkpoint's other files, by name; undefined in a legacy state. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** What the training knows about its own course; src/train/divergence.ts says what for. */
+/** State of the divergence detection; see src/train/divergence.ts. */
 export interface StoredHealth {
   readonly recent_losses: readonly number[];
   readonly overcome_spikes: readonly { readonly step: number; readonly loss: number }[];
   readonly skipped_in_a_row: number;
-  /** The largest loss among these; null if none of them had one. */
+  /** The largest loss among the skipped steps; null if none was finite. */
   readonly skipped_loss: number | null;
   readonly rollbacks: number;
   readonly learning_rate_factor: number;
@@ -112,16 +111,16 @@ const healthRules: Rules<StoredHealth> = {
   learning_rate_factor: number,
 };
 
-/** In bytes. A state has some kilobytes; the losses it remembers are few. */
+/** In bytes. A state has a few kilobytes. */
 const LARGEST = 1e6;
 
-/** The file of a state, checksum included. */
+/** The content of the file, including its checksum. */
 export function trainerStateText(state: Omit<TrainerState, 'format'>): string {
   const content = `${JSON.stringify({ format: STATE_FORMAT, sha256: NO_DIGEST, ...state }, undefined, 2)}\n`;
   return content.replace(NO_DIGEST, sha256(content));
 }
 
-/** @throws UserError that names the file and the field, if anything is not as it must be */
+/** @throws UserError naming file and field, if anything is invalid */
 export function readTrainerState(path: string): TrainerState {
   const fail = (
     what: string,

@@ -1,5 +1,5 @@
 /**
- * The weights of a model folder: one safetensors file, or several with an index, as `transformers` splits large models:
+ * The weights of a model folder: a single safetensors file, or shards with an index, as `transformers` writes large models:
  *
  *     model.safetensors.index.json   { "weight_map": { "transformer.wte.weight": "model-00001-of-00002.safetensors", … } }
  */
@@ -14,20 +14,20 @@ import { openSafetensors, type SafetensorsFile } from './safetensors.ts';
 export const WEIGHTS = 'model.safetensors';
 export const INDEX = 'model.safetensors.index.json';
 
-/** In bytes. A model of 1,000 layers has 12,000 tensors, a line each. */
+/** In bytes. A model of 1,000 layers has 12,000 tensors, one per line. */
 const LARGEST_INDEX = 16e6;
 const MOST_SHARDS = 200;
 
 /** Open weights; the caller closes them. */
 export interface Weights extends Omit<SafetensorsFile, 'dataStart' | 'checksum'> {
-  /** The file to name in messages: the weights, or the index of its shards. */
+  /** File to name in messages: the weights, or the index of the shards. */
   readonly path: string;
 }
 
-/** @throws UserError if they are not what the index says; SafetensorsError or a system error if a file cannot be read */
+/** @throws UserError if the shards contradict the index; SafetensorsError or a system error if a file cannot be read */
 export function openWeights(folder: string): Weights {
   const path = join(folder, WEIGHTS);
-  // transformers, too, prefers the single file
+  // transformers prefers the single file, too
   if (existsSync(path) || !existsSync(join(folder, INDEX))) return { ...openSafetensors(path), path };
   return openShards(folder, join(folder, INDEX));
 }
@@ -62,7 +62,7 @@ function openShards(folder: string, path: string): Weights {
   }
 }
 
-/** The shard that holds each tensor. */
+/** The shard of each tensor. */
 function readIndex(path: string): Map<string, string> {
   const fail = (what: string): never => {
     throw new UserError('damaged-file', `${path} ${what}`, { hint: 'the file is damaged; use another copy' });
@@ -79,8 +79,8 @@ function readIndex(path: string): Map<string, string> {
 }
 
 /**
- * A shard must be in the folder: not a link out of it. The cache of Hugging Face's hub is the exception: there,
- * `snapshots/<revision>/` holds links to `blobs/`.
+ * A shard must be in the folder, not a link out of it. The exception is Hugging Face's hub cache, where
+ * `snapshots/<revision>/` consists of links to `blobs/`.
  */
 function checkInside(folder: string, name: string, index: string): void {
   const path = join(folder, name);
@@ -97,7 +97,7 @@ function checkInside(folder: string, name: string, index: string): void {
     });
 }
 
-/** All tensors, after checking that each is stored in the shard that the index names, and in no other. */
+/** All tensors, after checking that each is in the shard named by the index and in no other. */
 function mergeTensors(
   shards: ReadonlyMap<string, SafetensorsFile>,
   shardOf: ReadonlyMap<string, string>,
