@@ -1,5 +1,5 @@
 /**
- * The kinds of errors, by which a program tells them apart. Messages may be reworded; a code stays. `docs/library.md` has this
+ * Codes of errors, which programs and tests rely on. Messages may be reworded, codes may not. `docs/library.md` has this
  * table.
  */
 export const errorCodes = {
@@ -36,26 +36,26 @@ export const errorCodes = {
 } as const;
 export type ErrorCode = keyof typeof errorCodes;
 
-/** Encloses the name of an option in a message. No text of a user's holds it: paths cannot, and others are shown as JSON. */
+/**
+ * Marks the name of an option within a message. It cannot occur in other text: paths do not contain it, and everything else
+ * is quoted as JSON.
+ */
 const MARK = '\0';
 
-/**
- * The name of an option for the message of an error. Users of the library read it as it is, `nHead`, those of the command
- * line as a flag, `--n-head`.
- */
+/** An option's name in an error message: `nHead` for users of the library, `--n-head` on the command line. */
 export const optionName = (name: string): string => MARK + name + MARK;
 
 const withoutMarks = (text: string): string => text.replaceAll(MARK, '');
 
 /**
- * An error the user can act on: what happened and where in `message`, what to do in `hint`.
- * The command line prints both, without a stack. Everything else that is thrown is a bug.
+ * An error the user can fix: `message` says what happened and where, `hint` what to do. The command line prints both
+ * without a stack. Any other exception is a bug.
  */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
-  /** What kind of error it is: one of `errorCodes`. */
+  /** Kind of error: a key of `errorCodes`. */
   readonly code: ErrorCode;
-  /** One line saying what to do about it. */
+  /** One line that says what to do. */
   readonly hint: string | undefined;
   readonly #marked: { readonly message: string; readonly hint: string | undefined };
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
@@ -65,7 +65,7 @@ export class UserError extends Error {
     this.#marked = { message, hint: options.hint };
   }
 
-  /** Message and hint in which every name of an option has been replaced. */
+  /** Message and hint with every option name replaced. */
   withNames(replace: (name: string) => string): {
     readonly message: string;
     readonly hint: string | undefined;
@@ -80,18 +80,18 @@ export class UserError extends Error {
   }
 }
 
-/** Wrong usage: a flag, an argument or a combination of them. Exit code 2, where a UserError's is 1. */
+/** Wrong usage: a flag, an argument, or a combination of them. Exit code 2; other UserErrors exit with 1. */
 export class UsageError extends UserError {
   override readonly name = 'UsageError';
 }
 
-/** An error of the operating system's, such as a missing file, as opposed to one of ours or of Node's own (ERR_…). */
+/** An operating system error, such as a missing file, as opposed to Node's own errors (ERR_…). */
 export type SystemError = NodeJS.ErrnoException & { code: string };
 
 export const isSystemError = (error: unknown): error is SystemError =>
   error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
 
-/** The result, or undefined where a file is missing or damaged: after a UserError or an error of the system. */
+/** The result, or undefined after a UserError or a system error, such as a missing or damaged file. */
 export function attempt<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -101,5 +101,5 @@ export function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-/** Whether a check holds; a file that is missing or damaged fails it. */
+/** Whether a check passes; a missing or damaged file fails it. */
 export const holds = (check: () => boolean): boolean => attempt(check) === true;

@@ -1,22 +1,22 @@
-/** Numbers and tables as people read them. Plain strings without colour; the same for everybody, whatever the locale. */
+/** Formats numbers and tables as plain text without colors, independent of the locale. */
 
-/** 1234567 → `1,234,567`; fractions keep `digits` places. */
+/** 1234567 → `1,234,567`; fractions have `digits` decimals. */
 export function formatNumber(value: number, digits = 0): string {
   const [whole = '', fraction] = value.toFixed(digits).split('.');
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
-/** A rough size: 812 → `812`, 10740000 → `10.7M`. */
+/** A rounded count: 812 → `812`, 10740000 → `10.7M`. */
 export const formatCount = (value: number): string => scaled(value, ['', 'K', 'M', 'B', 'T']);
 
-/** A size in bytes, in powers of 1000 as disks and the Hugging Face hub count: 12300000 → `12.3 MB`. */
+/** Bytes in powers of 1000, like disks and the Hugging Face hub: 12300000 → `12.3 MB`. */
 export const formatBytes = (bytes: number): string => scaled(bytes, [' B', ' kB', ' MB', ' GB', ' TB']);
 
-/** Three figures and a unit; units are a factor of 1000 apart. */
+/** Three significant digits and a unit; units differ by a factor of 1000. */
 function scaled(value: number, units: readonly string[], digitsOfUnit = 0): string {
   let unit = 0;
-  // 999.5 would be shown as 1000: it belongs to the next unit.
+  // 999.5 would round to 1000, which needs the next unit.
   while (Math.abs(value) >= 999.5 && unit < units.length - 1) {
     value /= 1000;
     unit++;
@@ -25,7 +25,7 @@ function scaled(value: number, units: readonly string[], digitsOfUnit = 0): stri
   return value.toFixed(digits) + units[unit];
 }
 
-/** A time span: `85ms`, `8.4s`, `45s`, `3m 07s`, `1h 02m`, `2d 03h`, `355.7 years`. */
+/** A duration: `85ms`, `8.4s`, `45s`, `3m 07s`, `1h 02m`, `2d 03h`, `355.7 years`. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
   if (Number.isInteger(seconds) && seconds < 60) return `${seconds}s`;
@@ -43,7 +43,7 @@ export function formatDuration(seconds: number): string {
 
 const YEAR = 365.25 * 86_400;
 
-/** An amount of money: `$0.07`, `$1,234`, `$4.68 million`. */
+/** `$0.07`, `$1,234`, `$4.68 million`. */
 export function formatDollars(dollars: number): string {
   if (dollars >= 999_500) return `$${scaled(dollars / 1e6, [' million', ' billion', ' trillion'], 2)}`;
   if (dollars > 0 && dollars < 0.005) return '< $0.01';
@@ -53,20 +53,20 @@ export function formatDollars(dollars: number): string {
 const pair = (value: number, base: number, big: string, small: string): string =>
   `${Math.floor(value / base)}${big} ${String(value % base).padStart(2, '0')}${small}`;
 
-/** How fast: `45,210 tok/s`, and `3.27 tok/s` where whole numbers would say too little. */
+/** A rate: `45,210 tok/s`, or `3.27 tok/s` where an integer would be too coarse. */
 export const formatRate = (perSecond: number, unit: string): string =>
   `${formatNumber(perSecond, perSecond < 10 ? 2 : perSecond < 100 ? 1 : 0)} ${unit}/s`;
 
-/** A fraction as a percentage: 0.1234 → `12.3%`. */
+/** 0.1234 → `12.3%`. */
 export const formatPercent = (fraction: number, digits = 1): string => `${(fraction * 100).toFixed(digits)}%`;
 
-/** Two columns, labels padded to one width, as in the plan that `train` shows before it starts. */
+/** Two columns with labels padded to the same width, like the plan that `train` prints first. */
 export function formatTable(rows: readonly (readonly [label: string, value: string])[]): string {
   const width = Math.max(...rows.map(([label]) => label.length));
   return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
 }
 
-/** Columns under their heads: the first aligned left, the others right. */
+/** Columns with headings: the first left-aligned, the others right-aligned. */
 export function formatColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
   const line = (cells: readonly string[]): string =>
@@ -74,7 +74,7 @@ export function formatColumns(head: readonly string[], rows: readonly (readonly 
   return [head, ...rows].map(line).join('\n');
 }
 
-/** A loss in nats per token: `1.7867`, or `≈1.7450` for an estimate. */
+/** Nats per token: `1.7867`, or `≈1.7450` for an estimate. */
 export const formatLoss = ({
   loss,
   isEstimate,

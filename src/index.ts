@@ -1,5 +1,5 @@
 /**
- * The library: what the command line does, without a terminal. Nothing here prints, exits or reads the environment.
+ * The library: the functions of the command line without a terminal. Nothing here prints, exits or reads the environment.
  *
  *     import { train, load, sample } from 'gpt-trainer';
  *

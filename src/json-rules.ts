@@ -1,12 +1,12 @@
-/** What the fields of a JSON object must be, as a table: for files whose every field is known. */
+/** Validates JSON objects with a rule per field, for files whose fields are all known. */
 import { isJsonObject, shownJson } from './json.ts';
 
-/** What a value must be: `is` tells, `expected` says it. */
+/** `is` validates a value, `expected` describes it for messages. */
 export interface Rule {
   readonly is: (value: unknown) => boolean;
   readonly expected: string;
 }
-/** One for every field of T: a forgotten one does not compile. */
+/** One rule per field of T, enforced by the compiler. */
 export type Rules<T> = { readonly [F in keyof Required<T>]: Rule };
 
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
@@ -49,7 +49,7 @@ export const listOf = ({ is, expected }: Rule): Rule => ({
   expected: `a list, each of it ${expected}`,
 });
 
-/** @param fail throws, told what is wrong: '"step" is -1, not a whole number' */
+/** @param fail throws; receives a message such as '"step" is -1, not a whole number' */
 export function checkFields(
   values: Readonly<Record<string, unknown>>,
   rules: Readonly<Record<string, Rule>>,

@@ -1,15 +1,15 @@
 /**
- * JSON from files that others wrote. `JSON.parse` alone silently keeps the last of two equal names, so a file could show one
- * thing to one reader and another to the next; and it builds whatever depth of nesting a text has.
+ * Parses untrusted JSON. `JSON.parse` silently keeps the last of two equal keys, so a file could mean different things to
+ * different readers, and it accepts any depth of nesting.
  */
 
-/** Nothing that is read here is nested by more than five; deeper values would only cost time and stack. */
+/** Nothing read here nests deeper than five; more would only cost time and stack. */
 const DEEPEST = 100;
 
 /**
- * The object that a JSON text holds.
+ * Parses a JSON object.
  *
- * @param fail throws, told what is wrong: 'is not a JSON object'
+ * @param fail throws; receives a message such as 'is not a JSON object'
  */
 export function parseJsonObject(text: string, fail: (what: string) => never): Record<string, unknown> {
   if (text.trim() === '') return fail('is empty');
@@ -29,10 +29,10 @@ export function parseJsonObject(text: string, fail: (what: string) => never): Re
 export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Longest value in a message, in characters. */
+/** Maximum length of a value in a message, in characters. */
 const LONGEST = 60;
 
-/** A value from outside for a message: as JSON, on one line and never long; `missing` if there is none. */
+/** An untrusted value for a message: JSON on one line, truncated; `missing` for undefined. */
 export function shownJson(value: unknown): string {
   if (typeof value === 'string' && value.length > LONGEST)
     return JSON.stringify(`${value.slice(0, LONGEST).toWellFormed()}…`);
@@ -40,7 +40,7 @@ export function shownJson(value: unknown): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST).toWellFormed()}…` : text;
 }
 
-/** Whether brackets, strings aside, are open more than `limit` deep anywhere. The text need not be valid. */
+/** Whether brackets outside of strings nest deeper than `limit`. The text may be invalid JSON. */
 function isDeeperThan(text: string, limit: number): boolean {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -53,9 +53,9 @@ function isDeeperThan(text: string, limit: number): boolean {
   return false;
 }
 
-/** The first name that an object in a valid JSON text has twice, or undefined. */
+/** The first duplicate key of an object in valid JSON, or undefined. */
 function duplicateKey(text: string): string | undefined {
-  const open: (Set<string> | undefined)[] = []; // the names of each object that is open; undefined for arrays
+  const open: (Set<string> | undefined)[] = []; // keys of each open object; undefined for arrays
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
     if (c === OPEN_BRACE) open.push(new Set());
@@ -85,14 +85,14 @@ function afterSpace(text: string, i: number): number {
   return i;
 }
 
-/** Where the string that starts at `start` has its closing quote; the end of the text if it has none. */
+/** Index of the closing quote of the string that starts at `start`, or the end of the text. */
 function stringEnd(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
   return end < 0 ? text.length : end;
 }
 
-/** Whether an odd number of backslashes stands before a place. */
+/** Whether the character is preceded by an odd number of backslashes. */
 function isEscaped(text: string, at: number): boolean {
   let start = at;
   while (text.charCodeAt(start - 1) === BACKSLASH) start--;

@@ -1,4 +1,4 @@
-/** The indices of the k largest numbers, the largest first; of equal ones, the one that stands first. NaN is never among them. */
+/** Indices of the k largest numbers in descending order; ties go to the smaller index. NaN is never included. */
 export function indicesOfLargest(values: ArrayLike<number>, k: number): number[] {
   const best: number[] = [];
   for (let i = 0; i < values.length; i++) {

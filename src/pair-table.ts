@@ -1,13 +1,14 @@
 /**
- * Pairs of whole numbers, such as the two tokens of a merge, or (node, token) in a tree or graph of tokens, numbered in the
- * order in which they were added, each with a value. A hash table with open addressing on typed arrays: 20 to 40 bytes a pair, where a Map takes 100.
+ * A hash table that numbers pairs of integers in insertion order and stores a value with each, for example merges of
+ * tokens, or edges (node, token) of a graph. Open addressing on typed arrays takes 20 to 40 bytes per pair; a Map takes
+ * 100.
  */
 export class PairTable {
   #first: Int32Array;
   #second: Int32Array;
-  /** A number kept with each pair, for the caller to set; 0 at first. Fetch it anew after `add`, which may replace it. */
+  /** The value of each pair, initially 0, set by the caller. Fetch the array again after `add`, which may replace it. */
   values: Int32Array;
-  /** The number of the pair in each slot, plus 1; 0: free. At most half of them are taken. */
+  /** Number of the pair in each slot, plus 1; 0 means free. At most half full. */
   #slots: Int32Array;
   #size = 0;
 
@@ -18,7 +19,6 @@ export class PairTable {
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * capacity)));
   }
 
-  /** How many pairs there are. */
   get size(): number {
     return this.#size;
   }
@@ -31,12 +31,12 @@ export class PairTable {
     return this.#second[pair];
   }
 
-  /** The number of a pair; −1 if it was not added. */
+  /** Number of the pair, or −1. */
   find(first: number, second: number): number {
     return this.#slots[this.#slot(first, second)] - 1;
   }
 
-  /** The number of a pair, which is added if it is not there: then the number is the size before. */
+  /** Number of the pair, which is added if it is new; then its number is the previous size. */
   add(first: number, second: number): number {
     let slot = this.#slot(first, second);
     const found = this.#slots[slot];
@@ -52,7 +52,7 @@ export class PairTable {
     return pair;
   }
 
-  /** Where a pair is, or would be put. */
+  /** The slot of a pair, or the free slot where it belongs. */
   #slot(first: number, second: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;

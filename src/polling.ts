@@ -1,13 +1,13 @@
-/** Keeps long computations interruptible: Node delivers signals, timers and input only between synchronous stretches. */
+/** Keeps long computations interruptible: Node delivers signals, timers and input only when the event loop turns. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** The longest time between two checks for signals. */
+/** Maximum time between two checks for signals. */
 export const SIGNAL_POLL_SECONDS = 0.1;
 
-/** A computation in parts: it yields between two of them, where it may be abandoned. */
+/** A computation that yields wherever it may be abandoned. */
 export type InParts<T> = Generator<void, T>;
 
-/** Computes all parts in one go. */
+/** Runs a computation without interruption. */
 export function allParts<T>(parts: InParts<T>): T {
   for (;;) {
     const { done, value } = parts.next();
@@ -15,11 +15,11 @@ export function allParts<T>(parts: InParts<T>): T {
   }
 }
 
-/** Resolves to true when the work should stop. */
+/** Resolves to true if the work should stop. */
 export type Poll = () => Promise<boolean>;
 
 /**
- * A poll that may be called after every token or batch: it lets the event loop in, and asks, once in `seconds`.
+ * A poll to call after every token or batch. At most once in `seconds`, it lets the event loop turn and asks.
  *
  * @param interrupted whether to stop
  */
@@ -33,7 +33,7 @@ export function startPolling(interrupted: () => boolean | Promise<boolean>, seco
   };
 }
 
-/** Computes all parts, polling between two; undefined if a poll said to stop. */
+/** Runs a computation, polling at each yield; undefined if it was stopped. */
 export async function unlessStopped<T>(parts: InParts<T>, poll: Poll): Promise<{ value: T } | undefined> {
   for (;;) {
     const { done, value } = parts.next();

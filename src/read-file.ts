@@ -1,10 +1,10 @@
-/** Files that others wrote, opened so that what they are is known before anything is read. */
+/** Opens untrusted files so that their kind and size are known before anything is read. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UserError } from './errors.ts';
 import { shellQuoted } from './shell-quote.ts';
 
-/** Bytes asked of the system at once. */
+/** Bytes per read. */
 export const READ_CHUNK = 16 << 20;
 
 export interface OpenFile {
@@ -14,23 +14,23 @@ export interface OpenFile {
 }
 
 export interface Opening {
-  /** For open(2), beside what is always set; reading if left out. */
+  /** Additional flags for open(2); default: reading. */
   readonly flags?: number;
-  /** Follows a symbolic link at the end of the path; true if left out. */
+  /** Follow a symbolic link at the end of the path; default true. */
   readonly followsLinks?: boolean;
 }
 
 /**
- * Files of a run, which others may have made: a link there could name any file of the user's, and training appends to its
- * logs and truncates them.
+ * For files of a run, which may come from someone else: a link there could name any file of the user, and training appends
+ * to logs and truncates them.
  */
 export const FILE_OF_RUN: Opening = { followsLinks: false };
 
 /**
- * Opens a file for access at any position. The caller closes `fd`.
+ * Opens a file for random access. The caller closes `fd`.
  *
- * @throws UserError for a folder, a pipe or a device: they have no size, and some of them no end; and for a link, unless it
- *   may be followed
+ * @throws UserError for a folder, pipe or device, which have no size and perhaps no end, and for a link unless it may be
+ * followed
  */
 export function openRegularFile(
   path: string,
@@ -49,7 +49,7 @@ export function openRegularFile(
   );
 }
 
-/** @throws UserError if the path is a symbolic link. O_NOFOLLOW alone would name no reason, and Windows has none. */
+/** @throws UserError if the path is a symbolic link. O_NOFOLLOW alone would not say why, and Windows lacks it. */
 export function refuseLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
   const folder = shellQuoted(dirname(path));
@@ -58,7 +58,7 @@ export function refuseLink(path: string): void {
   });
 }
 
-/** Fills `bytes` from a place in a file. @throws UserError if the file has become too short for it */
+/** Fills `bytes` from a position in a file. @throws UserError if the file is too short */
 export function readInto(fd: number, path: string, bytes: Uint8Array, position: number): void {
   let done = 0;
   while (done < bytes.length) {
@@ -70,10 +70,10 @@ export function readInto(fd: number, path: string, bytes: Uint8Array, position: 
 }
 
 /**
- * All bytes of a file.
+ * Reads a whole file.
  *
- * @param limit in bytes; far above what such a file can need, so that memory is safe from a wrong one
- * @throws UserError that names the file, if it is larger or no regular file
+ * @param limit in bytes, far above any legitimate size, to protect memory
+ * @throws UserError naming the file, if it is larger or not a regular file
  */
 export function readWholeFile(path: string, limit: number, opening: Opening = {}): Buffer {
   const { fd, size } = openRegularFile(path, opening);
@@ -90,7 +90,7 @@ export function readWholeFile(path: string, limit: number, opening: Opening = {}
   }
 }
 
-/** All of a file that must be UTF-8, as `readWholeFile` reads it; a byte order mark is left out. */
+/** `readWholeFile` for UTF-8 text; a byte order mark is dropped. */
 export function readTextFile(path: string, limit: number, opening: Opening = {}): string {
   const bytes = readWholeFile(path, limit, opening);
   try {

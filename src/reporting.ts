@@ -1,10 +1,10 @@
-/** How long work says how far it has come, to whoever shows that. */
+/** How long computations report progress to whatever displays it. */
 
 /**
- * Called many times a second by the work itself, so it must cost next to nothing and return at once.
+ * Called many times a second, so it must be cheap and return at once.
  *
- * @param activity what is being done: 'tokenizing'
- * @param done the share done, 0 … 1; undefined where the total is not known
+ * @param activity for example 'tokenizing'
+ * @param done share done, 0 … 1; undefined if the total is unknown
  */
 export type Report = (activity: string, done?: number) => void;
 

@@ -1,6 +1,6 @@
 /**
- * A text as one word of a shell command, to be pasted. Plain words stay bare; others are put in double quotes where nothing
- * in them means something to a shell, and in single quotes elsewhere.
+ * Quotes a text as one word of a shell command to paste: not at all if it is plain, with double quotes if nothing in it is
+ * special to a shell, otherwise with single quotes.
  */
 export function shellQuoted(text: string): string {
   if (/^[\w./~+:@%,-][\w./~+=:@%,-]*$/.test(text)) return text.startsWith('~') ? `'${text}'` : text;

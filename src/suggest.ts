@@ -1,4 +1,4 @@
-/** The word that somebody who typed another one may have meant; undefined if none is close. */
+/** The closest of some words to a mistyped one; undefined if none is close. */
 export function closest(typed: string, words: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(typed.length / 3));
   const near = words
@@ -8,7 +8,7 @@ export function closest(typed: string, words: readonly string[]): string | undef
   return near[0]?.word;
 }
 
-/** How many characters must be inserted, deleted or replaced to get from one word to the other (Levenshtein 1966). */
+/** Levenshtein distance (1966): the number of insertions, deletions and substitutions between two words. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

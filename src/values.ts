@@ -1,21 +1,21 @@
 /**
- * The values that options accept. A `Value` reads itself from text, as a flag does, checks itself in JSON, as a file does,
- * and says what it accepts, so that every refusal is a sentence:
+ * Types of option values. A `Value` parses text from a flag, validates JSON from a file, and describes what it accepts, so
+ * that every error is a sentence:
  *
  *     --n-layer: "abc" is not a whole number of at least 1
  */
 import type { Rule } from './json-rules.ts';
 
 export interface Value<T> extends Rule {
-  /** The value, or undefined if the text is something else. */
+  /** The value, or undefined if the text is invalid. */
   read(text: string): T | undefined;
-  /** What a shell can offer here: one of these words, or the name of a file. */
+  /** Shell completion: one of these words, or a path. */
   readonly completes?: readonly string[] | 'path';
-  /** What to do instead, about a text that is not accepted. */
+  /** What to do about an invalid text. */
   hint?(text: string): string;
 }
 
-/** 1000, 1_000 or 1e3. Up to 2⁵³ − 1, the last whole number a JavaScript number can tell from its neighbours. */
+/** 1000, 1_000 or 1e3, up to 2⁵³ − 1, the largest safe integer. */
 export function wholeNumber(range: { min?: number; max?: number } = {}): Value<number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;
   const is = (value: unknown): value is number =>
@@ -26,7 +26,7 @@ export function wholeNumber(range: { min?: number; max?: number } = {}): Value<n
   );
 }
 
-/** A finite number such as 0.1, 6e-4 or 1_000.5. `above` excludes its bound, `min` and `max` include theirs. */
+/** A finite number such as 0.1, 6e-4 or 1_000.5. `above` is an exclusive bound, `min` and `max` are inclusive. */
 export function number(
   range: { min?: number; above?: number; max?: number; below?: number } = {},
 ): Value<number> {
@@ -56,13 +56,13 @@ const numeric = (is: (value: unknown) => value is number, expected: string): Val
   },
 });
 
-/** A share of something: 0 to 1, both included. */
+/** A number in [0, 1]. */
 export const fraction: Value<number> = { ...number({ min: 0, max: 1 }), expected: 'a number from 0 to 1' };
 
-/** The seed of every random draw. */
+/** Seed of all random numbers. */
 export const seed: Value<number> = wholeNumber({ min: 0 });
 
-/** One of a few words. */
+/** One of several words. */
 export function choice<const T extends string>(words: readonly T[]): Value<T> {
   return {
     expected: `one of ${words.join(', ')}`,
@@ -74,7 +74,7 @@ export function choice<const T extends string>(words: readonly T[]): Value<T> {
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 
-/** Any text, an empty one too. */
+/** Any text, including an empty one. */
 export const anyText: Value<string> = { expected: 'text', is: isText, read: (text) => text };
 
 export const nonEmptyText: Value<string> = {
@@ -85,7 +85,7 @@ export const nonEmptyText: Value<string> = {
 
 const isPath = (text: string): boolean => text !== '' && !text.includes('\0');
 
-/** A file or folder name. Whether it exists is found out by using it: checking first would only race. */
+/** Path of a file or folder. Whether it exists shows when it is used; checking first would be a race. */
 export const filePath: Value<string> = {
   expected: 'a path',
   is: (value) => typeof value === 'string' && isPath(value),
@@ -93,7 +93,10 @@ export const filePath: Value<string> = {
   completes: 'path',
 };
 
-/** A decimal number, digits grouped with single underscores at will. Number() alone takes "", " 1", "0x10" and "Infinity" too. */
+/**
+ * A decimal number, optionally with digits grouped by underscores. Number() would also accept "", " 1", "0x10" and
+ * "Infinity".
+ */
 function readNumber(text: string): number | undefined {
   if (!/^[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined;
   const value = Number(text.replaceAll('_', ''));

@@ -1,6 +1,6 @@
 /**
- * Writing files so that nobody ever sees half of one: to a temporary name in the same folder, flushed to the disk, then
- * renamed over the old file, then the folder itself flushed. A crash at any instant leaves the old file or the new one.
+ * Writes files atomically: to a temporary name in the same folder, flushed to disk, renamed over the old file, and the
+ * folder flushed. A crash at any instant leaves the old file or the new one.
  */
 import {
   closeSync,
@@ -20,13 +20,13 @@ import { isSystemError, UserError } from './errors.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
-/** Writes pieces, one behind the other, to a path. */
+/** Writes chunks to a path. */
 export type FileWriter = (path: string, pieces: Iterable<Bytes | string>) => void;
 
-/** One write(2) takes at most 2³¹ − 1 bytes, and some systems less: far below that, nothing is gained by more. */
+/** write(2) takes at most 2³¹ − 1 bytes, on some systems less; larger writes gain nothing. */
 const LARGEST_WRITE = 64 << 20;
 
-/** A file being written under a temporary name. Nothing is visible at its path before `commit`. */
+/** A file written under a temporary name; it appears at its path with `commit`. */
 export class AtomicFile {
   readonly #path: string;
   readonly #temporary: string;
@@ -38,12 +38,12 @@ export class AtomicFile {
     this.#fd = naming(path, () => openNew(this.#temporary));
   }
 
-  /** Writes behind what was written so far; or over it, at a position in bytes. */
+  /** Appends, or overwrites at a position in bytes. */
   write(bytes: Bytes, position?: number): void {
     writeAll(this.#fd, bytes, position);
   }
 
-  /** Flushes the file and puts it in its place. On failure the temporary file is gone and what was there is untouched. */
+  /** Flushes the file and moves it to its path. On failure the temporary file is removed and the old file stays. */
   commit(): void {
     try {
       fsyncSync(this.#fd);
@@ -61,14 +61,14 @@ export class AtomicFile {
     syncFolder(dirname(this.#path));
   }
 
-  /** Gives up: what was at the path before is still there. */
+  /** Discards the new file; the old one stays. */
   abort(): void {
     closeSync(this.#fd);
     rmSync(this.#temporary, { force: true });
   }
 }
 
-/** Makes a system error name the file that is being written: nobody knows its temporary name. */
+/** Makes system errors name the final path instead of the temporary one. */
 export function naming<T>(path: string, call: () => T): T {
   try {
     return call();
@@ -79,8 +79,8 @@ export function naming<T>(path: string, call: () => T): T {
 }
 
 /**
- * Opens a new file for writing. What is at the path, left by a killed process of the same number or planted there as a
- * link, is removed and never written to.
+ * Creates a new file for writing. Anything at the path, left by a killed process with the same id or planted as a link, is
+ * removed and never written to.
  */
 function openNew(path: string): number {
   try {
@@ -92,7 +92,7 @@ function openNew(path: string): number {
   }
 }
 
-/** Replaces `path` with these pieces, one behind the other. On failure the old file is untouched and the error is thrown. */
+/** Atomically replaces `path` with these chunks. On failure the old file is unchanged and the error is thrown. */
 export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>): void {
   const file = new AtomicFile(path);
   try {
@@ -104,7 +104,7 @@ export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>):
   file.commit();
 }
 
-/** Writes a new file and flushes it: for a folder that nobody looks into before all of it is there. */
+/** Writes and flushes a new file, for folders that nobody reads before they are complete. */
 export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>): void {
   const fd = openSync(path, 'wx', 0o666);
   try {
@@ -115,7 +115,7 @@ export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>)
   }
 }
 
-/** Writes all bytes: a single write may take fewer than it was given (a full disk, a signal). */
+/** Writes all bytes; a single write may be partial (full disk, signal). */
 export function writeAll(fd: number, piece: Bytes, position?: number): void {
   const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
   let done = 0;
@@ -125,7 +125,7 @@ export function writeAll(fd: number, piece: Bytes, position?: number): void {
   }
 }
 
-/** Makes a rename last: it is the folder that holds the names. Windows has no such call, and does not need it. */
+/** Makes a rename durable by flushing the folder. Windows has no such call and does not need it. */
 export function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;
   const fd = openSync(folder, 'r');
@@ -137,8 +137,8 @@ export function syncFolder(folder: string): void {
 }
 
 /**
- * Gives the file at `from` a second name, `to`, which must be new. Both share the bytes on the disk where the file system
- * can do that, which is safe because files are replaced here and never changed; elsewhere it is a flushed copy.
+ * Gives a file a second, new name. Where the file system supports it, that is a hard link, which is safe because files are
+ * replaced and never modified; elsewhere it is a flushed copy.
  */
 export function linkFile(from: string, to: string): void {
   try {
@@ -155,19 +155,19 @@ export function linkFile(from: string, to: string): void {
   }
 }
 
-/** The same for a name that may be taken: what was there before is replaced atomically. */
+/** The same for a name that may be taken, which is replaced atomically. */
 export function linkAtomic(from: string, to: string): void {
   const temporary = `${to}.${process.pid}.tmp`;
   rmSync(temporary, { force: true });
   linkFile(from, temporary);
   renameSync(temporary, to);
-  rmSync(temporary, { force: true }); // renaming one name of a file to another name of it does nothing
+  rmSync(temporary, { force: true }); // renaming one hard link to another does nothing
   syncFolder(dirname(to));
 }
 
 /**
- * Makes a folder and those above it. Node's own `recursive` never returns where a system answers "no such folder" for a
- * folder whose parent exists, as Linux does under /proc.
+ * Creates a folder and its parents. Node's `recursive` never returns if the system reports "no such folder" although the
+ * parent exists, as Linux does under /proc.
  */
 export function makeFolder(path: string): void {
   const existing = statSync(path, { throwIfNoEntry: false });

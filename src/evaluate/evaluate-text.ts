@@ -1,4 +1,4 @@
-/** What a text costs a model. */
+/** Scores texts with a trained model. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { wholeBatches } from '../data/batches.ts';
 import type { Corpus } from '../data/corpus.ts';
@@ -11,8 +11,8 @@ import { readTokenizedText, sourceOf, type TokenizedText } from './tokenized-tex
 
 export interface EvaluationOptions {
   /**
-   * Windows start so many tokens after one another: each token is scored once, with at least block size − stride tokens of
-   * context. The block size, by default: windows side by side, the fastest.
+   * Distance between the starts of adjacent windows, in tokens. Each token is scored once, with at least T − stride tokens
+   * of context. Default T, the context length: adjacent windows, the fastest.
    */
   readonly stride?: number;
   /** Called with the share done, 0 … 1. */
@@ -21,16 +21,16 @@ export interface EvaluationOptions {
 
 export interface TextEvaluation extends Measures {
   readonly stride: number;
-  /** What guessing costs: ln V nats per token. */
+  /** Loss of a uniform guess: ln V nats per token. */
   readonly uniform: number;
 }
 
-/** Approximate number of tokens in a batch. */
+/** Approximate number of tokens per batch. */
 const TOKENS_AT_ONCE = 2048;
 /**
- * Evaluates a whole text. Every token but the first is predicted once.
+ * Evaluates a whole text. Every token except the first is predicted once.
  *
- * @throws UserError if the text is a single token, UsageError if the stride passes the block size
+ * @throws UserError if the text is a single token, UsageError if the stride exceeds the context length
  */
 export function evaluateText(
   folder: ModelFolder,
@@ -48,11 +48,11 @@ export function evaluateText(
   };
 }
 
-/** A model in the engine's memory, ready to score texts of its own tokens. */
+/** A model in engine memory that scores texts in its own tokens. */
 export interface Scorer {
   readonly stride: number;
   /**
-   * Every token but the first, in order; each piece is valid until the next is asked for.
+   * Scores of every token except the first, in order. Each chunk is valid until the next is requested.
    *
    * @param progress called with the share done, 0 … 1
    */
@@ -60,8 +60,8 @@ export interface Scorer {
 }
 
 /**
- * @param tokens how long the longest text is
- * @throws UsageError if the stride passes the block size
+ * @param tokens length of the longest text
+ * @throws UsageError if the stride exceeds the context length
  */
 export function openScorer(
   model: ModelFolder,

@@ -6,10 +6,10 @@ import type { ModelConfig } from '../model/config.ts';
 import { placeModel, tensorsOf, type NamedTensor, type PlacedModel } from '../model/placement.ts';
 import { placeBatch, recordLoss, type BatchMemory } from '../train/programs.ts';
 
-/** A trained model in engine memory that says what each token of a text costs. Needs no gradients and no optimiser. */
+/** A trained model in engine memory that computes the loss of each token. It has no gradients and no optimizer. */
 export class Evaluator {
   readonly config: ModelConfig;
-  /** The shape of the batches it takes. */
+  /** Shape of its batches. */
   readonly batch: BatchMemory;
   readonly #backend: Backend;
   readonly #model: PlacedModel;
@@ -17,7 +17,7 @@ export class Evaluator {
   readonly #losses: number;
   readonly #ranks: number;
 
-  /** Lays out a model of this shape for batches of B sequences of T tokens; the caller then writes `parameters()`. */
+  /** Allocates a model for batches [B,T]. The caller then writes the weights to `parameters()`. */
   constructor(backend: Backend, config: ModelConfig, B: number, T: number) {
     this.config = config;
     this.#backend = backend;
@@ -37,14 +37,14 @@ export class Evaluator {
     for (let i = 0; i < B * T; i++) backend.ints[this.batch.positions.offset + i] = i % T;
   }
 
-  /** All parameters, as views of memory: write a trained model's here. */
+  /** All parameters, as views of engine memory to write weights to. */
   parameters(): NamedTensor[] {
     return tensorsOf(this.#model.block, this.#model.region, this.#backend.floats as Float32Array);
   }
 
   /**
-   * What each target costs in nats, 0 where it is ignored, and how many tokens the model thinks likelier, −1 where it is
-   * ignored: views [B·T] that the next call overwrites.
+   * Loss in nats and rank of each target, both [B·T]. The rank is the number of tokens with a higher probability. Masked
+   * targets have loss 0 and rank −1. Both are views that the next call overwrites.
    */
   score({ inputs, targets }: Batch): { readonly losses: Float32Array; readonly ranks: Float32Array } {
     this.#backend.ints.set(inputs, this.batch.ids.offset);

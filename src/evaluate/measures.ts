@@ -1,49 +1,49 @@
-/** From what each token costs to the measures by which models, and tokenizers, are compared. */
+/** Aggregates the losses of tokens into measures that compare models and tokenizers. */
 import { textOf, partOfText, type TokenizedText } from './tokenized-text.ts';
 
-/** What tokens of a text cost a model. */
+/** Scores of consecutive tokens of a text. */
 export interface TokenScores {
-  /** Where in the text the first of them stands, in tokens. */
+  /** Index of the first of these tokens in the text. */
   readonly first: number;
-  /** −ln of the probability that each had, given those before it. */
+  /** −ln p(token | the tokens before it). */
   readonly nats: ArrayLike<number>;
-  /** How many tokens the model thought likelier than each. Absent where that is not known. */
+  /** Number of tokens with a higher probability; undefined if unknown. */
   readonly ranks?: ArrayLike<number>;
 }
 
 export interface Measures {
   readonly tokens: number;
-  /** Of the text, and so comparable whatever the tokenizer. */
+  /** Of the text, and thus independent of the tokenizer. */
   readonly characters: number;
   /** In UTF-8. */
   readonly bytes: number;
-  /** How many tokens are `<unk>`. */
+  /** Number of tokens that are `<unk>`. */
   readonly unknown: number;
-  /** Mean cost of a token given those before it; for a text that the model lacks, of saying `<unk>` and no more. */
+  /** Mean loss. An unknown token counts as predicting `<unk>`. */
   readonly natsPerToken: number;
-  /** e to that: as if the model had to choose among so many equally likely tokens. */
+  /** exp(natsPerToken): the number of equally likely tokens that would be as hard to predict. */
   readonly perplexity: number;
-  /** How often the token was the model's first guess, and among its first five; `<unk>` is never a right guess. */
+  /** Share of tokens that were the model's first guess, or among its first five; `<unk>` is never correct. */
   readonly accuracyAt1: number | undefined;
   readonly accuracyAt5: number | undefined;
-  /** These two pay for the spelling of unknown tokens too, see SPELLING_BITS: comparable between any two models. */
+  /** These two include the spelling of unknown tokens (SPELLING_BITS), so they compare any two models. */
   readonly bitsPerCharacter: number;
   readonly bitsPerByte: number;
-  /** The part of bitsPerByte that the spelling of unknown tokens takes. */
+  /** The part of bitsPerByte due to spelling unknown tokens. */
   readonly spellingBitsPerByte: number;
 }
 
 /**
- * `<unk>` does not say which text it stands for, so a model that calls everything unknown would seem to predict well. To
- * make bits per byte the length of a code from which the text can be read back, an unknown token is charged `<unk>` and
- * then its spelling, by the plainest code there is: each of its bytes and an end, one of 257 equally likely signs.
+ * Cost of each byte of an unknown token, and of its end. `<unk>` does not say which text it replaces, so a model that calls
+ * everything unknown would appear to predict well. For bits per byte to be the length of a decodable code, an unknown token
+ * costs `<unk>` plus its spelling in the simplest code: its bytes and an end mark, as 257 equally likely symbols.
  */
 export const SPELLING_BITS = Math.log2(257);
 
 /**
- * Sums up what a text costs. Every token but the first, which has no context, must be scored once, in order.
+ * Aggregates the scores of a text. Every token except the first must be scored once, in order.
  *
- * @param characters of the text, in Unicode code points
+ * @param characters length of the text in code points
  */
 export function measure(text: TokenizedText, characters: number, scores: Iterable<TokenScores>): Measures {
   const { ids, tokenizer } = text;
@@ -91,7 +91,7 @@ function countBytes({ ids, tokenizer, unknown }: TokenizedText): number {
   return bytes;
 }
 
-/** Of the unknown tokens, but for a first one, which is not predicted. */
+/** Total for all unknown tokens, except a first token, which is not predicted. */
 function spellingBits({ ids, tokenizer, unknown }: TokenizedText): number {
   let bits = 0;
   for (const spelling of unknown.slice(ids[0] === tokenizer.unkId ? 1 : 0))

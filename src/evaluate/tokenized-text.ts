@@ -1,4 +1,4 @@
-/** A text as the tokens of one model, with what the tokens alone do not tell: how those it does not know are spelled. */
+/** A text as tokens, with the spelling of unknown ones, which their ids do not preserve. */
 import type { Corpus } from '../data/corpus.ts';
 import type { TokenSource } from '../data/token-source.ts';
 import { tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
@@ -7,11 +7,11 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 export interface TokenizedText {
   readonly tokenizer: Tokenizer;
   readonly ids: TokenIds;
-  /** The text behind each `<unk>`, in order. */
+  /** The text of each `<unk>`, in order. */
   readonly unknown: readonly string[];
 }
 
-/** Reads a corpus to its end; a second time if some of its tokens are unknown. */
+/** Reads a corpus; twice if it has unknown tokens. */
 export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
   const { ids, unknown: count } = tokenizeCorpus(corpus, tokenizer);
   const unknown: string[] = [];
@@ -23,13 +23,13 @@ export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): Tokeniz
   return { tokenizer, ids, unknown };
 }
 
-/** Its ids, as those read them who need no more. */
+/** Only the ids. */
 export const sourceOf = ({ ids }: TokenizedText): TokenSource => ({
   length: ids.length,
   slice: (start, end) => ids.subarray(start, end),
 });
 
-/** The tokens from `from` up to, not including, `to`; their ids are a view. */
+/** Tokens `from` to `to` (exclusive); the ids are a view. */
 export function partOfText(text: TokenizedText, from: number, to: number): TokenizedText {
   const { tokenizer, ids, unknown } = text;
   const count = (start: number, end: number): number => {
@@ -45,7 +45,7 @@ export function partOfText(text: TokenizedText, from: number, to: number): Token
   };
 }
 
-/** The very text. */
+/** The original text, including unknown tokens. */
 export function textOf({ tokenizer, ids, unknown }: TokenizedText): string {
   let text = '';
   let start = 0;
@@ -58,8 +58,8 @@ export function textOf({ tokenizer, ids, unknown }: TokenizedText): string {
 }
 
 /**
- * The text of each token; joined, they are the very text. A token may hold a part of a character: it then has no text, and
- * the one with the last part has the character.
+ * The text of each token; they concatenate to the original text. If a character is split between tokens, the last of them
+ * has it and the others are empty.
  */
 export function* tokenTexts({ tokenizer, ids, unknown }: TokenizedText): Generator<string> {
   const decoder = tokenizer.decoder();

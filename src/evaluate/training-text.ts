@@ -1,4 +1,4 @@
-/** What a model was trained on, found again from what its run noted: for baselines that have read the same, and no more. */
+/** Finds the text a model was trained on, so that baselines can be fitted on the same training split. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
@@ -16,18 +16,18 @@ import { shownJson } from '../json.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
 
-/** A run's text, in the tokens of its model. */
+/** A run's text in its model's tokens. */
 export interface TrainingText {
-  /** What it is, for people: 'data/book.txt, training split' or 'notes/ (left out: 3 binary)'. */
+  /** Description for messages: 'data/book.txt, training split' or 'notes/ (left out: 3 binary)'. */
   readonly name: string;
   readonly train: TokenizedText;
-  /** Empty if nothing was kept for validation. */
+  /** Empty if nothing was held out. */
   readonly validation: TokenizedText;
-  /** The same for two models if both were trained on the same bytes, decoded and split alike. */
+  /** Equal for two models trained on the same bytes with the same encoding and split. */
   readonly key: string;
 }
 
-/** What a run noted of its corpus. */
+/** The corpus as recorded by a run. */
 export interface CorpusRecord extends DecodingOptions {
   readonly files: readonly string[];
   readonly sha256: string;
@@ -38,7 +38,7 @@ export interface CorpusRecord extends DecodingOptions {
 
 /**
  * @param folder a run, or one of its checkpoints
- * @returns undefined if it is neither: a model from elsewhere
+ * @returns undefined for any other model
  */
 export function corpusRecord(folder: string): CorpusRecord | undefined {
   const stateFile = stateFileOf(folder) ?? stateFileOf(latestCheckpoint(folder)?.folder ?? folder);
@@ -65,7 +65,7 @@ function knownEncoding(recorded: unknown, stateFile: string): string {
   return name;
 }
 
-/** A text to use instead of the one that a run noted. */
+/** A text to use instead of the recorded one. */
 export interface OtherText extends DecodingOptions {
   readonly path: string;
 }
@@ -76,12 +76,12 @@ const changed = (file: string): UserError =>
   new UserError('text-changed', `${file} has changed since the model was trained on it`, { hint: INSTEAD });
 
 /**
- * Reads the text a model was trained on, and splits it as its run did.
+ * Reads the text a model was trained on and splits it as its run did.
  *
- * @param instead read this text, for a model that has no record, or whose corpus has moved; if it is not the run's corpus,
- *   byte for byte, all of it counts as training text. It is decoded as the corpus was where it does not say how.
- * @param report told how far reading and tokenizing have come
- * @throws UserError if there is no record, or the corpus is not there any more or has changed
+ * @param instead text to use if the model has no record or its corpus has moved. Unless it equals the run's corpus byte for
+ * byte, all of it counts as training text. Its default encoding is that of the corpus.
+ * @param report progress of reading and tokenizing
+ * @throws UserError if there is no record, or the corpus is missing or has changed
  */
 export function readTrainingText(
   folder: string,
@@ -142,7 +142,7 @@ function readInstead(
   };
 }
 
-/** A token file holds ids only, so the text behind an `<unk>` is lost. */
+/** A token file holds only ids, so the spelling of an `<unk>` is lost. */
 function readTokenFile(path: string, { sha256 }: CorpusRecord, tokenizer: Tokenizer): TokenizedText {
   const hash = createHash('sha256');
   for (const chunk of fileChunks(path)) hash.update(chunk);
@@ -186,7 +186,7 @@ function splitAsTrained(
 export const splits = ['train', 'val'] as const;
 export type Split = (typeof splits)[number];
 
-/** One part of a model's corpus, to evaluate it on. @throws UserError as readTrainingText does, or if it is empty */
+/** One split of a model's corpus. @throws UserError like readTrainingText, or if the split is empty */
 export function readSplit(
   folder: string,
   tokenizer: Tokenizer,

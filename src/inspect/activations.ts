@@ -7,27 +7,27 @@ import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parameterValues, placeModel, tensorsOf, type NamedTensor } from '../model/placement.ts';
 
-/** What is inside a model while it reads T tokens. */
+/** Activations of a model for a prompt of T tokens. */
 export interface Activations {
   readonly config: ModelConfig;
   readonly T: number;
-  /** The residual stream [T,C]: as the embedding leaves it, then after each block; L + 1 tensors. */
+  /** The residual stream [T,C] after the embedding and after each block: L + 1 tensors. */
   readonly residuals: readonly Float32Array[];
-  /** Queries, keys and values side by side [T,3C], of each block. */
+  /** Queries, keys and values of each block, concatenated: [T,3C]. */
   readonly qkv: readonly Float32Array[];
   /**
-   * The logits [T,V] that the output head makes of a residual stream, as if the blocks after it were not there; those of
-   * the last one are the model's. A view that the next call overwrites.
+   * Applies the output head to a residual stream, as if no blocks followed: logits [T,V]. For the last stream these are the
+   * model's own. Returns a view that the next call overwrites.
    */
   readonly logits: (residual: Float32Array) => Float32Array;
 }
 
 /**
- * Reads tokens and keeps what is usually thrown away: the forward pass is recorded as for any other use, and the memory
- * plan keeps the values of interest to the end of the program.
+ * Runs a forward pass and keeps its activations: it is recorded as usual, and the memory plan preserves the values of
+ * interest to the end of the program.
  *
- * @param write writes all parameters, handed to it as views of memory
- * @param ids 1 to blockSize token ids
+ * @param write receives all parameters as views of memory and writes the weights
+ * @param ids 1 to T token ids, T being the context length
  */
 export function readActivations(
   backend: Backend,

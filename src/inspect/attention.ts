@@ -1,13 +1,13 @@
-/** Attention probabilities, which the engine's kernel never writes out: computed again from queries and keys, in float64. */
+/** Attention probabilities, recomputed from queries and keys in float64, because the engine's kernel never stores them. */
 import type { Activations } from './activations.ts';
 
-/** How much each position attends to each, [T,T] by rows: row i sums to 1 over j ≤ i and is 0 beyond. */
+/** Attention probabilities [T,T] by rows: row i sums to 1 over j ≤ i and is 0 beyond. */
 export type AttentionMap = Float64Array;
 
 /**
- * P = softmax(q·kᵀ/√D) over j ≤ i, of one head (Vaswani et al. 2017, equation 1).
+ * P = softmax(q·kᵀ/√D) over j ≤ i for one head (Vaswani et al. 2017, equation 1).
  *
- * @param layer and head, counted from 0
+ * @param layer and head, from 0
  */
 export function attentionMap({ config, T, qkv }: Activations, layer: number, head: number): AttentionMap {
   const C = config.nEmbd;
@@ -31,26 +31,26 @@ export function attentionMap({ config, T, qkv }: Activations, layer: number, hea
   return P;
 }
 
-/** The mean of maps, which is a map again. */
+/** The mean of several maps. */
 export function meanMap(maps: readonly AttentionMap[]): AttentionMap {
   const mean = new Float64Array(maps[0].length);
   for (const map of maps) map.forEach((p, i) => (mean[i] += p / maps.length));
   return mean;
 }
 
-/** What a head does, in a few numbers; means over the positions that have something before them. */
+/** Statistics of a head, averaged over all positions but the first. */
 export interface HeadSummary {
-  /** Probability that goes to the position itself, to the one before it, and to the first. */
+  /** Probability of the position itself, of the previous one, and of the first. */
   readonly self: number;
   readonly previous: number;
   readonly first: number;
-  /** How far back it looks: the expected i − j, in tokens. */
+  /** Mean attention distance, the expectation of i − j, in tokens. */
   readonly distance: number;
-  /** Entropy of a row over that of an even row, ln(i + 1): 0 looks at one place, 1 at all alike. */
+  /** Entropy of a row, divided by ln(i + 1), that of a uniform row: 0 attends to one position, 1 to all alike. */
   readonly spread: number;
 }
 
-/** @param map [T,T]; with a single position there is nothing to tell apart, and all of it goes to itself */
+/** @param map [T,T]; for T = 1 all attention goes to the position itself */
 export function summariseHead(map: AttentionMap, T: number): HeadSummary {
   if (T === 1) return { self: 1, previous: 0, first: 1, distance: 0, spread: 0 };
   let [self, previous, first, distance, spread] = [0, 0, 0, 0, 0];

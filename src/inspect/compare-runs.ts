@@ -1,15 +1,15 @@
 import type { RunRecord } from './run-record.ts';
 
-/** A setting that is not the same in all runs, with its value in each; undefined where a run does not say. */
+/** A setting that differs between runs, with its value in each; undefined where it is not recorded. */
 export interface Difference {
   readonly setting: string;
   readonly values: readonly (string | undefined)[];
 }
 
-/** What says where a run lies and how it was shown, and not what was trained. */
+/** Settings of where a run is stored and how it was displayed, not of what was trained. */
 const INCIDENTAL: ReadonlySet<string> = new Set(['outDir', 'sampleTokens']);
 
-/** The settings in which runs differ, in the order in which they are stored. */
+/** Settings in which runs differ, in the order in which they are stored. */
 export function differences(runs: readonly RunRecord[]): Difference[] {
   const settings = runs.map(settingsOf);
   const names = new Set(settings.flatMap((each) => [...each.keys()]));
@@ -18,7 +18,7 @@ export function differences(runs: readonly RunRecord[]): Difference[] {
     .filter(({ values }) => values.some((value) => value !== values[0]));
 }
 
-/** Every setting of a run as text: the options it was trained with, or of a bare model what config.json says. */
+/** All settings of a run as text: its training options or, for a model without a run, its config.json. */
 export function settingsOf({ model, state }: RunRecord): Map<string, string> {
   const all = { ...model.config, ...state?.options };
   return new Map(
@@ -28,14 +28,14 @@ export function settingsOf({ model, state }: RunRecord): Map<string, string> {
   );
 }
 
-/** null is how JSON writes a limit that is infinite. */
+/** JSON stores an infinite limit as null. */
 function shown(value: unknown): string {
   if (value === null) return 'none';
   if (Array.isArray(value)) return value.map(shown).join(', ');
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Whether losses per token can be compared: the same tokens are predicted, of the same text. */
+/** Whether losses per token are comparable: the same tokens of the same text are predicted. */
 export function haveSameTokens(runs: readonly RunRecord[]): boolean {
   const [first, ...others] = runs.map(({ model }) => JSON.stringify(model.tokenizer.toJSON()));
   return others.every((other) => other === first);

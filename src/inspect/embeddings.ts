@@ -1,7 +1,7 @@
-/** The token embedding as a space: who lies near whom, and a map of it. */
+/** The token embedding as a vector space: nearest neighbors. */
 import { indicesOfLargest } from '../largest.ts';
 
-/** Rows of C channels each, one a token: `wte`. */
+/** V rows of C channels: `wte`. */
 export interface Embeddings {
   readonly rows: Float32Array;
   readonly C: number;
@@ -9,11 +9,11 @@ export interface Embeddings {
 
 export interface Neighbor {
   readonly id: number;
-  /** Of the angle between the two embeddings, −1 … 1. */
+  /** Cosine similarity, −1 … 1. */
   readonly cosine: number;
 }
 
-/** The k tokens whose embeddings point most nearly the same way as that of `id`, which is not among them. */
+/** The k tokens with the highest cosine similarity to `id`, excluding it. */
 export function nearest({ rows, C }: Embeddings, id: number, k: number): Neighbor[] {
   const V = rows.length / C;
   const own = rows.subarray(id * C, (id + 1) * C);
@@ -23,7 +23,7 @@ export function nearest({ rows, C }: Embeddings, id: number, k: number): Neighbo
   return indicesOfLargest(cosines, k).map((neighbor) => ({ id: neighbor, cosine: cosines[neighbor] }));
 }
 
-/** a·b/(|a||b|); 0 if one of them has no length. */
+/** a·b/(|a||b|); 0 if one of them is zero. */
 function cosine(a: Float32Array, b: Float32Array): number {
   let [dot, aa, bb] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {

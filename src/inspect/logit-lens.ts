@@ -1,26 +1,26 @@
 import type { Activations } from './activations.ts';
 import { indicesOfLargest } from '../largest.ts';
 
-/** A token and how likely the model holds it. */
+/** A predicted token and its probability. */
 export interface Guess {
   readonly id: number;
   readonly probability: number;
 }
 
-/** What the residual stream of one depth says about the token that follows. */
+/** The prediction of the next token at one depth. */
 export interface Expectation {
-  /** The likeliest tokens, the first of them first. */
+  /** The likeliest tokens in descending order. */
   readonly top: readonly Guess[];
-  /** What it gives the token that does follow, and how many it holds likelier; undefined at the end of the text. */
+  /** Probability and rank of the token that actually follows; undefined at the end of the text. */
   readonly next: { readonly probability: number; readonly rank: number } | undefined;
 }
 
 /**
- * What a model expects after each token, and how the guess forms: the output head reads the residual stream not only
- * behind the last block but behind the embedding and every block ("the logit lens", nostalgebraist 2020).
+ * Predictions after each token at every depth ("the logit lens", nostalgebraist 2020): the output head is applied to the
+ * residual stream after the embedding and after each block.
  *
- * @param k how many of the likeliest tokens to name
- * @returns for each position, L + 1 expectations; the last is the model's own
+ * @param k number of tokens to list
+ * @returns L + 1 expectations per position; the last is the model's own
  */
 export function logitLens(activations: Activations, ids: ArrayLike<number>, k: number): Expectation[][] {
   const { T, config, residuals, logits } = activations;

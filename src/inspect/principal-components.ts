@@ -1,20 +1,20 @@
 /** Principal component analysis (Pearson 1901; Hotelling 1933) by orthogonal iteration (Golub & Van Loan, section 8.2.4). */
 
-/** The two directions in which points differ most, and the points seen along them. */
+/** Points projected onto their first two principal components. */
 export interface PlaneProjection {
   /** x and y of each point. */
   readonly points: readonly (readonly [number, number])[];
-  /** The share of all variance that each of the two directions carries. */
+  /** Share of the variance explained by each of the two components. */
   readonly explained: readonly [number, number];
 }
 
-/** More directions than wanted are iterated: the error shrinks by λ₉/λ₂ a round then, not by λ₃/λ₂. */
+/** More directions than needed are iterated, so the error shrinks by λ₉/λ₂ per iteration instead of λ₃/λ₂. */
 const DIRECTIONS = 8;
 const MAX_ROUNDS = 500;
 
 /**
- * Projects n points of C coordinates onto their first two principal components. Deterministic: the iteration starts from
- * fixed vectors, and each component's largest coordinate is positive.
+ * Projects points onto their first two principal components. Deterministic: the iteration starts from fixed vectors, and
+ * the largest coordinate of each component is positive.
  *
  * @param rows [n,C]
  */
@@ -27,7 +27,7 @@ export function projectOntoPlane(rows: Float32Array, C: number): PlaneProjection
   let basis = orthonormal(Array.from({ length: k }, (_, i) => startVector(C, i)));
   let values: number[] = [];
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    // Rayleigh–Ritz: the eigenvectors of the scatter matrix within the space the basis spans
+    // Rayleigh–Ritz: eigenvectors of the scatter matrix within the span of the basis
     const images = basis.map((v) => scatterTimes(X, n, C, v));
     const { values: found, vectors } = eigen(basis.map((v) => images.map((image) => dot(v, image))));
     const before = values;
@@ -57,7 +57,7 @@ function centred(rows: Float32Array, n: number, C: number): Float64Array {
   return Float64Array.from(rows, (x, i) => x - means[i % C]);
 }
 
-/** Vectors that no data is likely to be orthogonal to, the same for ever. */
+/** Fixed vectors that are unlikely to be orthogonal to any data. */
 const startVector = (C: number, i: number): Float64Array =>
   Float64Array.from({ length: C }, (_, c) => Math.sin((c + 1) * (i + 1) + i * i));
 
@@ -84,7 +84,7 @@ function combine(vectors: readonly Float64Array[], weights: readonly number[]): 
   return sum;
 }
 
-/** Gram–Schmidt, twice over, as once is not enough in floating point. A vector that adds no direction is replaced. */
+/** Gram–Schmidt, applied twice for numerical stability. A vector that adds no direction is replaced. */
 function orthonormal(vectors: readonly Float64Array[]): Float64Array[] {
   const basis: Float64Array[] = [];
   for (const vector of vectors) {
@@ -109,8 +109,8 @@ function orthonormal(vectors: readonly Float64Array[]): Float64Array[] {
 }
 
 /**
- * Eigenvalues, the largest first, and eigenvectors of a small symmetric matrix: Jacobi's rotations (1846), each of which
- * makes one element beside the diagonal zero.
+ * Eigenvalues in descending order, and eigenvectors of a small symmetric matrix, by Jacobi rotations (1846), each of which
+ * zeroes one off-diagonal element.
  */
 function eigen(matrix: readonly (readonly number[])[]): { values: number[]; vectors: number[][] } {
   const n = matrix.length;
@@ -138,7 +138,7 @@ function eigen(matrix: readonly (readonly number[])[]): { values: number[]; vect
   return { values: order.map((i) => A[i][i]), vectors: order.map((i) => V.map((row) => row[i])) };
 }
 
-/** A component's sign means nothing; so that it is the same everywhere, its largest coordinate is made positive. */
+/** Fixes the arbitrary sign of a component by making its largest coordinate positive. */
 function withPositivePeak(v: Float64Array): Float64Array {
   let peak = 0;
   for (const x of v) if (Math.abs(x) > Math.abs(peak)) peak = x;

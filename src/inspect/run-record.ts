@@ -1,4 +1,4 @@
-/** Everything that a run's folder tells about its training, and about the model that came of it. */
+/** Collects what a run's folder records about its training and its model. */
 import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
 import {
   ESTIMATED_LOSS,
@@ -12,12 +12,12 @@ import { readTrainerState, type TrainerState } from '../checkpoint/trainer-state
 
 export interface RunRecord {
   readonly model: ModelFolder;
-  /** Where the training stands; undefined for a model that came without its training. */
+  /** State of the training; undefined for a model without a run. */
   readonly state: TrainerState | undefined;
   readonly logs: RunLogs;
 }
 
-/** @throws UserError if the folder holds no model, or what is in it is damaged */
+/** @throws UserError if the folder holds no model or is damaged */
 export const readRun = (folder: string): RunRecord => describeRun(openModelFolder(folder));
 
 export function describeRun(model: ModelFolder): RunRecord {
@@ -33,22 +33,22 @@ export function describeRun(model: ModelFolder): RunRecord {
 /** In nats per token. */
 export interface ValidationLoss {
   readonly loss: number;
-  /** The step of the model that it belongs to. */
+  /** Step of the model it was measured on. */
   readonly step: number;
-  /** Measured on a sample of the validation split, as long as a run lasts, and not on all of it. */
+  /** Measured on a sample of the validation split, as during training. */
   readonly isEstimate: boolean;
 }
 
-/** A run in a few numbers; undefined where its logs do not say. */
+/** Key figures of a run; undefined where its logs do not have them. */
 export interface RunSummary {
-  /** Steps done. */
+  /** Steps so far. */
   readonly steps: number | undefined;
   readonly tokensSeen: number | undefined;
-  /** The validation loss of the model that is kept. */
+  /** Validation loss of the best model. */
   readonly validation: ValidationLoss | undefined;
-  /** The last evaluation: estimates on a sample. */
+  /** The last evaluation, on a sample. */
   readonly last: EvaluationMetrics | undefined;
-  /** Time spent in steps, and the tokens of these steps per second of it. */
+  /** Total time of steps, and their tokens per second. */
   readonly seconds: number | undefined;
   readonly tokensPerSecond: number | undefined;
 }
@@ -73,13 +73,13 @@ export function summariseRun({ model, state, logs }: RunRecord): RunSummary {
   };
 }
 
-/** Without a validation split, evaluations look at the training split only. */
+/** Without a validation split, evaluations cover the training split only. */
 const hasValidation = (state: TrainerState | undefined): boolean =>
   state === undefined || state.options['valFile'] !== undefined || state.options['valFraction'] !== 0;
 
 /**
- * What the weights say of themselves; of an older run, what its log says of their step. The lowest loss in the log need not
- * be theirs: the evaluations before a change of the text are on another one.
+ * The loss recorded in the weights or, in older runs, in the log at their step. The lowest loss in the log may not be
+ * theirs: evaluations before a change of the text used another one.
  */
 function keptLoss(
   { metadata }: ModelFolder,
@@ -96,7 +96,7 @@ function keptLoss(
   return { loss: kept.validationLoss, step: kept.step, isEstimate: true };
 }
 
-/** A curve of at most `limit` points: the means of as many stretches of steps. */
+/** Reduces a curve to at most `limit` points by averaging ranges of steps. */
 export function thinned<T extends { readonly step: number }>(
   entries: readonly T[],
   value: (entry: T) => number,

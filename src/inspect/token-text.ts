@@ -1,3 +1,3 @@
-/** A token's text with white space as signs, so that it can be seen: `␣whale`, `↵`. */
+/** A token's text with visible white space: `␣whale`, `↵`. */
 export const visible = (text: string): string =>
   text.replaceAll(' ', '␣').replaceAll('\n', '↵').replaceAll('\t', '⇥') || '∅';

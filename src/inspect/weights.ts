@@ -4,7 +4,7 @@ import { parameterOf, parameterTable } from '../model/parameters.ts';
 import { blockLayout, tensorsOf, type NamedTensor } from '../model/placement.ts';
 
 /**
- * A model's tensors in GPT-2's order, read from its folder into memory of their own.
+ * Loads a model's tensors, in GPT-2's order, into new memory.
  *
  * @param loaded called with the share that has been read, 0 … 1
  */
@@ -17,28 +17,28 @@ export function readWeights(folder: ModelFolder, loaded: (done: number) => void 
   return parameterTable(folder.config).map(({ name }) => byName.get(name)!);
 }
 
-/** The token embedding among a model's tensors: V rows of C. */
+/** The token embedding [V,C] among a model's tensors. */
 export function tokenEmbedding(config: ModelConfig, tensors: readonly NamedTensor[]): Float32Array {
   const { name } = parameterOf(config, 'token embedding');
   return tensors.find((tensor) => tensor.name === name)!.data;
 }
 
-/** The distribution of one tensor's numbers. All are finite: a model with others is refused when it is loaded. */
+/** Statistics of one tensor, all of whose values are finite, as loading a model verifies. */
 export interface WeightStatistics {
   readonly name: string;
   readonly shape: readonly number[];
   readonly mean: number;
-  /** Standard deviation, of the whole and not of a sample: √(Σ(x − mean)²/n). */
+  /** Population standard deviation: √(Σ(x − mean)²/n). */
   readonly std: number;
   readonly min: number;
   readonly max: number;
-  /** The share of exact zeros, 0 … 1. */
+  /** Share of exact zeros, 0 … 1. */
   readonly zeros: number;
-  /** The Frobenius norm √Σx². */
+  /** Frobenius norm √Σx². */
   readonly norm: number;
 }
 
-/** Two passes in float64, so that a mean far from zero costs no digits of the deviation. */
+/** Two passes in float64, so that a mean far from zero costs no precision. */
 export function weightStatistics({ name, shape, data }: NamedTensor): WeightStatistics {
   let [sum, squares, zeros] = [0, 0, 0];
   let [min, max] = [Infinity, -Infinity];

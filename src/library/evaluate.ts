@@ -3,8 +3,8 @@ import { evaluateText, type EvaluationOptions, type TextEvaluation } from '../ev
 import type { Model } from './model.ts';
 
 /**
- * Measures how well a model predicts a text: loss, perplexity, and bits per byte, by which models with any tokenizers
- * compare.
+ * Measures how well a model predicts a text: loss, perplexity, and bits per byte, which compare models with different
+ * tokenizers.
  *
  * @throws UserError if the text is a single token
  */

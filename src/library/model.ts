@@ -7,13 +7,13 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface LoadOptions {
-  /** 1 … 64; default: the cores this process may use. Results do not depend on it. */
+  /** 1 … 64; default: the cores available to this process. Results do not depend on it. */
   readonly threads?: number;
 }
 
-/** A model in memory, ready to write. Close it: its threads hold memory until then. */
+/** A loaded model. Close it to free its threads and memory. */
 export class Model implements AsyncDisposable {
-  /** Its folder on disk, read and checked. */
+  /** Its folder on disk, validated. */
   readonly source: ModelFolder;
   readonly #options: LoadOptions;
   readonly #backends: Backend[] = [];
@@ -32,12 +32,12 @@ export class Model implements AsyncDisposable {
     return model;
   }
 
-  /** Layers, heads, channels, block size, vocabulary size. */
+  /** Layers, heads, channels, context length, vocabulary size. */
   get config(): ModelConfig {
     return this.source.config;
   }
 
-  /** Text to token ids and back. */
+  /** Encodes and decodes text. */
   get tokenizer(): Tokenizer {
     return this.source.tokenizer;
   }
@@ -46,13 +46,13 @@ export class Model implements AsyncDisposable {
     return this.#closed;
   }
 
-  /** Starts an engine as this model was asked to have. The caller closes it. */
+  /** Starts an engine with this model's options. The caller closes it. */
   async startBackend(): Promise<Backend> {
     if (this.#closed) throw new Error(`the model ${this.source.folder} is closed`);
     return (await chooseBackend(this.#options)).backend;
   }
 
-  /** A decoder for one text at a time. Texts written at the same time need one each, as each fills its own cache. */
+  /** A decoder with its own KV cache, so concurrent calls need one each. */
   async borrow(): Promise<Decoder> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
@@ -67,7 +67,7 @@ export class Model implements AsyncDisposable {
     if (!this.#closed) this.#idle.push(decoder);
   }
 
-  /** Ends its threads and frees its memory. A text that is being written ends with an error. */
+  /** Ends its threads and frees its memory. Sampling in progress fails. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#idle.length = 0;
@@ -80,10 +80,10 @@ export class Model implements AsyncDisposable {
 }
 
 /**
- * Loads a trained model: a run of `train`, one of its checkpoints, or any GPT-2 folder of Hugging Face's.
+ * Loads a trained model: a run of `train`, a checkpoint, or a Hugging Face GPT-2 folder.
  *
- * @param folder its path, or the name of a run under `checkpoints/` of the current folder; default: the newest run there
- * @throws UserError that names the file and what is wrong with it: missing, damaged, or not fitting the others
+ * @param folder path, or name of a run under `checkpoints/` in the current folder; default: the newest run there
+ * @throws UserError naming the file that is missing, damaged, or inconsistent with the others
  */
 export const load = (folder: string = newestRun(), options: LoadOptions = {}): Promise<Model> =>
   Model.open(resolveRun(folder), options);

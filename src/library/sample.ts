@@ -7,27 +7,27 @@ import { bannedIds } from '../tokenizer/tokenizer.ts';
 import type { Model } from './model.ts';
 
 export interface SampleOptions extends Partial<SamplingOptions>, TextNumber {
-  /** How many tokens to write; default: 500. */
+  /** Maximum number of tokens; default 500. */
   readonly maxTokens?: number;
   /**
-   * The same seed writes the same text; default: another one each time. Of several prompts with one seed, give each its
-   * `promptIndex`: they would otherwise draw the same random numbers.
+   * Seed of the random numbers; default: a new one for each call. To use one seed for several prompts, give each its own
+   * `promptIndex`; otherwise they share their random numbers.
    */
   readonly seed?: number;
-  /** Prompt text that the model's vocabulary lacks: an error (the default), left out, or `<unk>`. */
+  /** What to do with prompt text outside the vocabulary: fail (default), skip it, or replace it by `<unk>`. */
   readonly unk?: Unk;
-  /** Whether to continue past the end of a text, such as `<|endoftext|>`; default: false. */
+  /** Continue past end tokens such as `<|endoftext|>`; default false. */
   readonly ignoreEos?: boolean;
 }
 
 /**
- * Writes on after a prompt, piece by piece, without the prompt itself. Leave the loop to stop early. Several texts of one
- * model may be written at the same time.
+ * Continues a prompt, yielding text in chunks, without the prompt. Leave the loop to stop early. Several calls may sample
+ * from one model concurrently.
  *
  *     for await (const text of sample(model, 'Call me')) process.stdout.write(text);
  *
- * @param prompt what to continue; '' starts a text
- * @throws UserError if the vocabulary lacks a part of the prompt, unless `unk` says what to do
+ * @param prompt text to continue; '' starts a new one
+ * @throws UserError if part of the prompt is not in the vocabulary, unless `unk` is given
  */
 export async function* sample(
   model: Model,
@@ -49,11 +49,11 @@ export async function* sample(
       banned: bannedIds(tokenizer),
       stop: ignoreEos ? new Set() : tokenizer.special.endIds,
     });
-    const decoding = tokenizer.decoder(); // a token may hold a part of a character
+    const decoding = tokenizer.decoder(); // a token may hold part of a character
     for (const id of drawn) {
       const text = decoding.push([id]);
       if (text !== '') yield text;
-      await nextTurn(); // other work of the process gets its turn between two tokens
+      await nextTurn(); // let the event loop turn between tokens
       if (model.closed) throw new Error('the model was closed while it wrote');
     }
     const rest = decoding.end();

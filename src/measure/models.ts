@@ -1,4 +1,4 @@
-/** Models of well-known shapes to be timed, and sampling from them. */
+/** Models of well-known shapes for timing, and sampling from them. */
 import type { Backend } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
@@ -16,7 +16,10 @@ const model = (
   batchSize,
 });
 
-/** nanoGPT's CPU and GPU configurations on tinyshakespeare's 65 characters, and GPT-2 124M; batches that a laptop bears. */
+/**
+ * nanoGPT's CPU and GPU configurations with tinyshakespeare's 65 characters, and GPT-2 124M, with batches that fit a
+ * laptop.
+ */
 export const benchModels = {
   nano: model([4, 4, 128], 65, 64, 12),
   baby: model([6, 6, 384], 65, 256, 8),
@@ -24,15 +27,15 @@ export const benchModels = {
 } as const satisfies Record<string, TimedModel>;
 export type BenchModelName = keyof typeof benchModels;
 
-/** A model that can write some tokens at a time. */
+/** A model whose decoding can be timed. */
 export interface TimedSampling {
-  /** Bytes of the parameters that are read for each token: all but the embeddings' rows. */
+  /** Bytes of weights read per token: all parameters except the rows of embeddings that are not used. */
   readonly bytesPerToken: number;
-  /** Writes so many tokens after a prompt of one; returns how many seconds that took. */
+  /** Samples a number of tokens after a prompt of one; returns the time in seconds. */
   readonly run: (tokens: number) => number;
 }
 
-/** Lays a model out at the start of the backend's memory and initialises it. */
+/** Allocates and initializes a model at the start of the backend's memory. */
 export function startSampling(backend: Backend, { config }: TimedModel): TimedSampling {
   let elements = 0;
   const decoder = Decoder.create(backend, config, (parameters) => {

@@ -1,4 +1,4 @@
-/** Runs something again and again and says how often a second. */
+/** Measures rates by repetition. */
 
 /** The middle one of some numbers. */
 export function median(numbers: readonly number[]): number {
@@ -8,11 +8,11 @@ export function median(numbers: readonly number[]): number {
 }
 
 /**
- * The median rate over rounds of about a tenth of the time each, at least three, after as much time to warm up: V8 compiles
- * kernels in the background, and until it has, they are many times slower.
+ * Median rate over at least three rounds of about a tenth of `seconds` each, after a warm-up of the same length: V8
+ * compiles kernels in the background, and until then they are many times slower.
  *
- * @param run does so many things, at least `least` at once; returns how many seconds they took
- * @returns things a second
+ * @param run performs a number of units of work, at least `least` per call; returns the time in seconds
+ * @returns units per second
  */
 export function medianRate(run: (count: number) => number, seconds: number, least = 1): number {
   let count = least;

@@ -1,21 +1,21 @@
-/** Well-known machines to train on, and what a training run would take and cost there. */
+/** Well-known devices, and the time and cost of training on them. */
 
 export interface Device {
   readonly name: string;
-  /** FLOP/s of dense matrix products in 16 bits, accumulated in 32, by the maker's data sheet. */
+  /** Peak FLOP/s of dense 16-bit GEMM with 32-bit accumulation, from the data sheet. */
   readonly peakFlops: number;
-  /** The share of the peak that training reaches: model FLOPs utilisation. */
+  /** Model FLOPs utilization (MFU): the share of the peak that training reaches. */
   readonly utilization: number;
-  /** US dollars for an hour of one. */
+  /** US dollars per device and hour. */
   readonly dollarsPerHour: number;
   readonly memoryBytes: number;
 }
 
 /**
- * Peaks and memories from NVIDIA's and Google's data sheets. Utilisation is what published runs reach: PaLM reports 46% on
- * TPU v4, MPT and Llama 3 some 40% on A100 and H100. The V100's 28 TFLOP/s and $1.50 are those of the estimate that became
- * well known for GPT-3, 355 years and $4.6 million (Li 2020). The other prices are on-demand rates of March 2026, in round
- * figures; they halve and double with place and time, so all of this can be set by flags.
+ * Peaks and memory are from NVIDIA's and Google's data sheets. Utilization follows published runs: PaLM reports 46% on TPU
+ * v4, MPT and Llama 3 about 40% on A100 and H100. The V100's 28 TFLOP/s and $1.50 are those of the well-known estimate for
+ * GPT-3, 355 years and $4.6 million (Li 2020). Other prices are rounded on-demand rates of March 2026; they vary by a
+ * factor of two with place and time, so flags can change them.
  */
 export const devices = {
   v100: { name: 'V100', peakFlops: 112e12, utilization: 0.25, dollarsPerHour: 1.5, memoryBytes: 32e9 },
@@ -42,14 +42,14 @@ export type DeviceName = keyof typeof devices;
 export const deviceNames = Object.keys(devices) as DeviceName[];
 
 export interface DeviceCost {
-  /** Of `count` devices at work together. */
+  /** With `count` devices in parallel. */
   readonly seconds: number;
   readonly dollars: number;
-  /** How many it takes for the training state alone to fit. */
+  /** Number of devices whose memory holds the training state. */
   readonly leastDevices: number;
 }
 
-/** Perfect scaling is assumed: twice the devices, half the time, the same price. */
+/** Assumes perfect scaling: twice the devices take half the time, at the same price. */
 export function costOn(
   device: Device,
   { flops, stateBytes, count = 1 }: { flops: number; stateBytes: number; count?: number },

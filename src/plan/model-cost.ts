@@ -1,12 +1,12 @@
-/** What a model costs to train, from its shape alone: nothing is built, however large it is. */
+/** Training cost of a model, computed from its shape without building it. */
 
 /**
- * Each parameter multiplies and adds once in the forward pass, and twice in the backward pass: once for the gradient of what
- * came in, once for its own (Kaplan et al. 2020, section 2.1; appendix D of Brown et al. 2020 counts the same way).
+ * A multiplication and an addition in the forward pass, and twice that in the backward pass, for the gradients of input and
+ * weight (Kaplan et al. 2020, section 2.1; Brown et al. 2020, appendix D).
  */
 export const FLOPS_PER_PARAMETER = 6;
 
-/** The floating-point operations of training on so many tokens, by the rule C = 6·N·D. */
+/** FLOPs of training, by the rule C = 6·N·D. */
 export const trainingFlops = (
   parameters: number,
   tokens: number,

@@ -1,4 +1,4 @@
-/** What a training run would be and cost, without training and without the memory it would take. */
+/** Forecasts a training run without allocating its memory. */
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
@@ -25,25 +25,25 @@ import { readTrainingData, type CorpusDescription } from '../train/training-data
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface PlanOptions {
-  /** Train on so many tokens, instead of what the other options come to. */
+  /** Number of training tokens, overriding what the other options imply. */
   readonly tokens?: number | undefined;
   readonly flopsPerParameter?: number | undefined;
   readonly threads: number;
-  /** Told how far reading and tokenizing the text have come. */
+  /** Receives progress of reading and tokenizing. */
   readonly preparing?: Report | undefined;
-  /** Called before the speed of this machine is measured. */
+  /** Called before the speed of this CPU is measured. */
   readonly measuring?: (() => void) | undefined;
 }
 
 export interface RunPlan {
-  /** Undefined if no text was named. */
+  /** Undefined without a text. */
   readonly corpus: CorpusDescription | undefined;
-  /** The text of --val-file, if there is one. */
+  /** The text of --val-file. */
   readonly validationCorpus: CorpusDescription | undefined;
-  /** Of the text: those to train on, to validate on, and how many of both are unknown. */
+  /** Tokens of the text: for training, for validation, and unknown ones in both. */
   readonly textTokens:
     { readonly train: number; readonly validation: number; readonly unknown: number } | undefined;
-  /** Of the corpus and of the validation file; none of a token file. */
+  /** Of the corpus and of the validation file; empty for token files. */
   readonly replacements: readonly Replacements[];
   readonly settings: Settings;
   readonly config: ModelConfig;
@@ -54,31 +54,31 @@ export interface RunPlan {
   /** Tokens trained on. */
   readonly tokens: number;
   readonly flopsPerParameter: number;
-  /** By the rule: FLOPs per parameter × parameters × tokens. */
+  /** By the rule C = 6·N·D. */
   readonly flops: number;
-  /** What the rule leaves out. */
+  /** FLOPs that the rule leaves out. */
   readonly attentionFlops: number;
-  /** Parameters, gradients and moments; and all that a run takes here, activations included. */
+  /** Bytes of parameters, gradients and moments, and of a whole run on this computer, including activations. */
   readonly stateBytes: number;
   readonly memoryBytes: number;
   readonly memoryLimit: MemoryLimit;
-  /** How fast this machine trains, and how long it would take. */
+  /** Training speed and time on this computer. */
   readonly here: {
     readonly flopsPerSecond: number;
     readonly seconds: number;
-    /** Whether this very model was timed, or a small one in its place. */
+    /** True if this model was timed, false if a small one was in its place. */
     readonly measured: boolean;
   };
 }
 
-/** GPT-2's, for a model that has no text yet. */
+/** GPT-2's vocabulary, the default without a text. */
 const GPT2_VOCABULARY = 50_257;
-/** Models up to this size, and steps of up to so many operations, are timed themselves. */
+/** Models up to this size, with steps up to this many FLOPs, are timed themselves. */
 const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
 /** Seconds. */
 const CALIBRATION = 0.5;
 
-/** @throws UserError for what trainModel would refuse, but for too little memory */
+/** @throws UserError for everything trainModel rejects, except too little memory */
 export async function planRun(given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
   const engine = lazyBackend({ threads: plan.threads });
   try {

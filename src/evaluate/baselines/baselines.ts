@@ -1,22 +1,22 @@
-/** What a text costs those who have read the same training text as the model, and only count. */
+/** Baselines fitted on a model's training split: n-gram models and compressors. */
 import { measure, type Measures, type TokenScores } from '../measures.ts';
 import { sourceOf, textOf, type TokenizedText } from '../tokenized-text.ts';
 import { compressors, trainCompressor, type Compression, type CompressorName } from './compressors.ts';
 import { countNgrams, createNgramModel } from './kneser-ney.ts';
 
-/** One estimator at three orders, so unigrams and bigrams are smoothed as well as 5-grams are. */
+/** The same estimator at three orders, so unigrams and bigrams are smoothed as well as 5-grams. */
 const ngramOrders = { unigram: 1, bigram: 2, kneser_ney_5gram: 5 } as const;
 
-/** Those that predict tokens, of the model's own vocabulary: all of them equally likely, and the n-gram models. */
+/** Baselines that predict tokens of the model's vocabulary. */
 export type TokenBaseline = 'uniform' | keyof typeof ngramOrders;
 
 export interface Baselines {
   readonly tokens: ReadonlyMap<TokenBaseline, Measures>;
-  /** Undefined where the compressor is not installed. */
+  /** Undefined if the compressor is not installed. */
   readonly compressors: ReadonlyMap<CompressorName, Compression | undefined>;
 }
 
-/** Baselines that have read a training text; `characters` of the text asked about are its Unicode code points. */
+/** Evaluates fitted baselines on a text of `characters` code points. */
 export type TrainedBaselines = (text: TokenizedText, characters: number) => Baselines;
 
 /** @param progress called with the share done, 0 … 1 */

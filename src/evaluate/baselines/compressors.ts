@@ -1,14 +1,14 @@
-/** What general-purpose compressors make of a text: their idea of how predictable it is. */
+/** General-purpose compressors as baselines for how predictable a text is. */
 import { spawnSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { UserError } from '../../errors.ts';
 
-/** The compressed size in bytes; undefined where the compressor is not installed. */
+/** Compressed size in bytes; undefined if the compressor is not installed. */
 type Compressor = (bytes: Uint8Array) => number | undefined;
 
 /**
- * Each at its best. gzip looks back 32 KiB; xz at level 9 looks back 64 MiB, so only it can make use of a whole training
- * text. Node has no xz: the program of that name does it, where it is installed.
+ * At their best settings. gzip's window is 32 KiB; that of xz at level 9 is 64 MiB, so only xz benefits from a whole
+ * training text. Node lacks xz, so the program is used if it is installed.
  */
 export const compressors: Readonly<Record<'gzip' | 'xz', Compressor>> = {
   gzip: (bytes) => gzipSync(bytes, { level: 9 }).length,
@@ -26,13 +26,13 @@ export const compressors: Readonly<Record<'gzip' | 'xz', Compressor>> = {
 export type CompressorName = keyof typeof compressors;
 
 export interface Compression {
-  /** Of the compressed text, per byte of the text. */
+  /** Compressed bits per byte of the text. */
   readonly alone: number;
-  /** What the text adds to the compressed training text in front of it, per byte: to one who has read that. */
+  /** Additional compressed bits per byte of the text when it follows the training text. */
   readonly afterTraining: number;
 }
 
-/** Compresses texts, by themselves and after a training text; in bits per byte, undefined if it is not installed. */
+/** Compresses texts, alone and after a training text. Bits per byte; undefined if the compressor is not installed. */
 export function trainCompressor(
   name: CompressorName,
   training: Uint8Array,

@@ -1,51 +1,51 @@
 /**
  * An n-gram model with interpolated modified Kneser–Ney smoothing (Chen & Goodman 1998, "An Empirical Study of Smoothing
- * Techniques for Language Modeling", section 3; the journal version is of 1999): the best that counting does.
+ * Techniques for Language Modeling", section 3; journal version 1999), the strongest of the classic n-gram models.
  *
  *     p(w | h) = max(c(hw) − D(c(hw)), 0) / Σ_v c(hv)  +  γ(h) · p(w | h′)
  *     γ(h)     = (D₁·N₁(h •) + D₂·N₂(h •) + D₃·N₃₊(h •)) / Σ_v c(hv)
  *
- * h is the context of up to n − 1 tokens, h′ the one without its oldest token, N_i(h •) how many tokens have followed h
- * i times. c counts occurrences for the longest n-grams; for all shorter ones it counts the different tokens that came
- * before, as what they have to say matters only where the longer context was never seen. Below the unigrams lies the
- * uniform distribution, so every token of the vocabulary has a probability, and they sum to 1.
+ * h is the context of up to n − 1 tokens, h′ is h without its oldest token, and N_i(h •) is the number of tokens that
+ * followed h exactly i times. For the longest n-grams, c counts occurrences. For shorter ones it counts the distinct tokens
+ * that preceded them, because they matter only where the longer context is new. Below the unigrams is the uniform
+ * distribution, so every token has a positive probability, and they sum to 1.
  *
- * The training text is one stream; in front of it stand n − 1 marks, which are only ever context.
+ * The training text is a single stream, preceded by n − 1 marks that occur only as context.
  */
 import type { TokenSource } from '../../data/token-source.ts';
 import type { TokenScores } from '../measures.ts';
 import { PairTable } from '../../pair-table.ts';
 
-/** What is subtracted from counts of 1, 2, and 3 or more. */
+/** Subtracted from counts of 1, 2, and 3 or more. */
 export type Discounts = readonly [number, number, number];
 
-/** Tokens read from a source at once. */
+/** Tokens per read. */
 const CHUNK = 1 << 16;
 
 /**
- * The n-grams of a text: level k has those of k + 1 tokens, each a pair (number of its context in level k − 1, last token)
- * whose value is the count c above. At most n pairs a token, in practice far fewer.
+ * n-gram counts of a text. Level k holds the n-grams of k + 1 tokens, keyed by (number of the context in level k − 1, last
+ * token), with c as their value. At most n entries per token, in practice far fewer.
  */
 export interface NgramCounts {
   readonly vocabSize: number;
   readonly levels: readonly PairTable[];
 }
 
-/** Counts all n-grams up to `order` tokens in one pass. */
+/** Counts all n-grams of up to `order` tokens in one pass. */
 export function countNgrams(text: TokenSource, vocabSize: number, order: number): NgramCounts {
   const levels = Array.from({ length: order }, () => new PairTable());
   const mark = vocabSize;
-  const contexts = new Int32Array(order); // [k]: the number of the last k tokens, in level k − 1
+  const contexts = new Int32Array(order); // [k]: number of the last k tokens in level k − 1
   for (let k = 1; k < order; k++) contexts[k] = levels[k - 1].add(contexts[k - 1], mark);
   for (let start = 0; start < text.length; start += CHUNK) {
     const ids = text.slice(start, Math.min(start + CHUNK, text.length));
     for (let i = 0; i < ids.length; i++) {
-      let shorter = 0; // the n-gram one level below, which ends with the same token
+      let shorter = 0; // the n-gram of one token less that ends with the same token
       for (let k = 0; k < order; k++) {
         const level = levels[k];
         const before = level.size;
         const ngram = level.add(contexts[k], ids[i]);
-        // One that is new tells its shorter n-gram of one more token that can come before.
+        // A new n-gram is another distinct continuation for the shorter one.
         if (ngram === before && k > 0) levels[k - 1].values[shorter]++;
         if (k === order - 1) level.values[ngram]++;
         contexts[k] = shorter;
@@ -57,9 +57,9 @@ export function countNgrams(text: TokenSource, vocabSize: number, order: number)
 }
 
 /**
- * The discounts that the counts of one level ask for (Chen & Goodman, section 3): from n_i, how many n-grams have the
- * count i. Where these are too few for an estimate, as of the characters of a long text, all of which are frequent, it is
- * ½, 1 and 1½, as KenLM falls back to.
+ * Estimates the discounts of a level (Chen & Goodman, section 3) from n_i, the number of n-grams with count i. If the n_i
+ * are too small, as for characters, all of which are frequent in a long text, the discounts are ½, 1 and 1½, like KenLM's
+ * fallback.
  */
 export function estimateDiscounts(level: PairTable): Discounts {
   const n = [0, 0, 0, 0, 0];
@@ -76,16 +76,16 @@ export function estimateDiscounts(level: PairTable): Discounts {
   return discounts.every((discount, i) => discount > 0 && discount <= i + 1) ? discounts : [0.5, 1, 1.5];
 }
 
-/** A smoothed model of the counts. */
+/** A smoothed n-gram model. */
 export interface NgramModel {
   readonly discounts: readonly Discounts[];
-  /** p(token | the tokens before it); of these only the last n − 1 matter. */
+  /** p(token | before), of which only the last n − 1 tokens matter. */
   probability(before: ArrayLike<number>, token: number): number;
-  /** What each token of a text but the first costs, given those before it in this text. */
+  /** Scores of all tokens of a text except the first. */
   scores(text: TokenSource): Generator<TokenScores>;
 }
 
-/** @param discounts of each level, the unigrams' first */
+/** @param discounts by level, starting with unigrams */
 export function createNgramModel(
   counts: NgramCounts,
   discounts: readonly Discounts[] = counts.levels.map(estimateDiscounts),
@@ -105,7 +105,7 @@ export function createNgramModel(
     }
   });
 
-  /** Moves the contexts on by a token, −1 for those never seen, and returns its probability. */
+  /** Returns the probability of a token and appends it to the contexts; −1 marks a context that was never seen. */
   const step = (contexts: Int32Array, token: number): number => {
     let p = 1 / vocabSize;
     let shorter = 0;

@@ -1,23 +1,23 @@
-/** How much of some texts stands verbatim in a training text. */
+/** Measures how much of a text is copied verbatim from a training text. */
 import { countCharacters } from '../../data/corpus.ts';
 import { encode } from '../../tokenizer/tokenizer.ts';
 import { wordVocabulary } from '../../tokenizer/word.ts';
 import { sourceOf, textOf, tokenTexts, type TokenizedText } from '../tokenized-text.ts';
 import { longestMatches, type Matches } from './longest-matches.ts';
 
-/** The lengths of n-grams whose novelty is reported. */
+/** n-gram lengths whose novelty is reported. */
 export const NGRAMS = { tokens: [4, 8, 16, 32, 64], words: [2, 4, 8] } as const;
 export type Unit = keyof typeof NGRAMS;
 
-/** A stretch this long or longer counts as copied: about a line of text. */
+/** Matches of at least this length count as copied: about a line. */
 export const COPY_CHARACTERS = 50;
 
-/** A stretch that stands in the training text, word for word. */
+/** A passage that occurs verbatim in the training text. */
 export interface Copy {
   readonly text: string;
   readonly characters: number;
   readonly tokens: number;
-  /** Where it starts in the training text, in tokens. */
+  /** Start in the training text, in tokens. */
   readonly position: number;
 }
 
@@ -25,22 +25,22 @@ export interface Copies {
   readonly texts: number;
   readonly tokens: number;
   readonly characters: number;
-  /** For each length n, the share of n-grams that the training text does not have; undefined if no text is that long. */
+  /** Share of n-grams that do not occur in the training text, by length n; undefined if no text is that long. */
   readonly novel: Readonly<Record<Unit, ReadonlyMap<number, number | undefined>>>;
-  /** The share of the text, in characters, that stands in stretches of COPY_CHARACTERS or more. */
+  /** Share of characters in matches of at least COPY_CHARACTERS. */
   readonly copiedShare: number;
-  /** The longest, each once, the longest first. */
+  /** The longest distinct copies, in descending order. */
   readonly longest: readonly Copy[];
 }
 
-/** How many of the longest copies are kept. */
+/** Number of longest copies that are kept. */
 const LONGEST = 5;
 
-/** Finds what several groups of texts share with the same training text, which is read once for each unit. */
+/** Compares groups of texts with one training text, which is read once per unit. */
 export function findCopies(groups: readonly (readonly TokenizedText[])[], training: TokenizedText): Copies[] {
   const texts = groups.flat();
   const tokenMatches = longestMatches(
-    // What is unknown is not the same text: it becomes an id that the training text does not have.
+    // Unknown tokens never match: they get an id that the training text does not have.
     texts.map(({ ids, tokenizer }) =>
       Int32Array.from(ids, (id) => (id === tokenizer.unkId ? tokenizer.vocabSize : id)),
     ),
@@ -54,11 +54,11 @@ export function findCopies(groups: readonly (readonly TokenizedText[])[], traini
   });
 }
 
-/** In words, punctuation and white space, as the word tokenizer cuts them. */
+/** Matches in units of the word tokenizer: words, punctuation and white space. */
 function matchWords(texts: readonly string[], training: string): Matches[] {
   const builder = wordVocabulary({ minFrequency: 1, maxSize: Infinity });
   for (const text of texts) builder.push(`${text}\n`);
-  // Of the texts' words alone: what else the training text has is <unk> there, and matches nothing.
+  // The vocabulary has only words of the texts; all others in the training text are <unk> and match nothing.
   const tokenizer = builder.end();
   const ids = encode(tokenizer, training);
   return longestMatches(
@@ -107,11 +107,11 @@ function novelty(matches: readonly Matches[], lengths: readonly number[]): Map<n
   );
 }
 
-/** The stretches of one text that cannot be made longer, and how many characters stand in long ones. */
+/** Maximal matches of a text, and the number of characters in long ones. */
 function copiesIn(text: TokenizedText, { lengths, ends }: Matches) {
   const whole = textOf(text);
   const count = text.ids.length;
-  const units = new Uint32Array(count + 1); // before each token, in UTF-16 units and in characters
+  const units = new Uint32Array(count + 1); // offset of each token in UTF-16 units, and in code points
   const points = new Uint32Array(count + 1);
   let i = 0;
   for (const part of tokenTexts(text)) {
@@ -124,7 +124,7 @@ function copiesIn(text: TokenizedText, { lengths, ends }: Matches) {
   let coveredTo = 0; // in tokens
   for (let end = 1; end <= count; end++) {
     const tokens = lengths[end - 1];
-    if (tokens === 0 || (end < count && lengths[end] > tokens)) continue; // goes on
+    if (tokens === 0 || (end < count && lengths[end] > tokens)) continue; // the match continues
     const start = end - tokens;
     const characters = points[end] - points[start];
     copies.push({

@@ -1,30 +1,30 @@
 /**
- * How far texts stand verbatim in another one: for each of their tokens, the longest stretch ending there that the other
- * text contains anywhere (the matching statistics of Chang & Lawler 1994).
+ * Longest matches between texts: for each token, the longest substring ending there that occurs anywhere in another text
+ * (the matching statistics of Chang & Lawler 1994).
  *
- * The suffix automaton of the texts (Blumer et al. 1985) is the smallest machine that recognises all their stretches. It is
- * built in linear time; the other text then streams through it, so it may be of any size: memory is that of the texts.
+ * The suffix automaton of the texts (Blumer et al. 1985) is the smallest automaton that accepts all their substrings. It is
+ * built in linear time; the other text is streamed through it, so memory depends only on the size of the texts.
  */
 import type { TokenSource } from '../../data/token-source.ts';
 import { PairTable } from '../../pair-table.ts';
 
-/** For each token of one text: */
+/** Matches of one text; both arrays are indexed by token. */
 export interface Matches {
-  /** How many tokens up to and with this one stand in the other text. */
+  /** Length of the longest match that ends with this token. */
   readonly lengths: Int32Array;
-  /** One place where they end in the other text: the index behind the last of them. −1 if there are none. */
+  /** End of one such match in the other text (exclusive); −1 without a match. */
   readonly ends: Float64Array;
 }
 
-/** Tokens read from a source at once. */
+/** Tokens per read. */
 const CHUNK = 1 << 16;
 
-/** @param texts in ids of at least 0 */
+/** @param texts ids ≥ 0 */
 export function longestMatches(texts: readonly ArrayLike<number>[], other: TokenSource): Matches[] {
   const automaton = new SuffixAutomaton(texts.reduce((sum, text) => sum + text.length + 1, 0));
   const states = texts.map((text, i) => {
     const found = Int32Array.from(text, (id) => automaton.append(id));
-    automaton.append(-1 - i); // stands in no text, so no stretch goes from one text into the next
+    automaton.append(-1 - i); // a separator that occurs nowhere, so no match spans two texts
     return found;
   });
   const { matched, ends } = automaton.match(other);
@@ -35,30 +35,30 @@ export function longestMatches(texts: readonly ArrayLike<number>[], other: Token
 }
 
 /**
- * Each state stands for stretches that end at the same places of the text: of lengths up to `#length`, and above that of
- * its suffix link, whose state stands for the shorter ones, which end at more places.
+ * A state represents the substrings with one set of end positions. Their lengths range from that of its suffix link plus
+ * one to `#length`; the link's state represents their shorter suffixes, which have more end positions.
  */
 class SuffixAutomaton {
   readonly #length: Int32Array;
   readonly #link: Int32Array;
   /** (state, token) → state. */
   readonly #edges: PairTable;
-  /** The edges of a state as a list: its last one, and the one before each; −1 ends it. */
+  /** Linked list of a state's edges: the last edge, and the edge before each; −1 ends the list. */
   readonly #lastEdge: Int32Array;
   readonly #edgeBefore: Int32Array;
   #states = 1;
   #last = 0;
 
-  /** @param tokens how many will be appended at most */
+  /** @param tokens upper bound of appended tokens */
   constructor(tokens: number) {
     this.#length = new Int32Array(2 * tokens + 1);
     this.#link = new Int32Array(2 * tokens + 1).fill(-1);
     this.#lastEdge = new Int32Array(2 * tokens + 1).fill(-1);
-    this.#edges = new PairTable(3 * tokens + 1); // there are never more: Blumer et al., theorem 3.4
+    this.#edges = new PairTable(3 * tokens + 1); // Blumer et al., theorem 3.4: there are never more
     this.#edgeBefore = new Int32Array(3 * tokens + 1);
   }
 
-  /** Returns the state of the whole text so far. */
+  /** Returns the state of the text so far. */
   append(token: number): number {
     const [length, link] = [this.#length, this.#link];
     const state = this.#states++;
@@ -78,7 +78,8 @@ class SuffixAutomaton {
       link[state] = known;
       return state;
     }
-    // The shorter stretches of `known` now end at one more place than its longer ones: they get a state of their own.
+    // Shorter substrings of `known` now have one more end position than its longer ones, so they move to a state of their
+    // own.
     const clone = this.#states++;
     length[clone] = length[from] + 1;
     link[clone] = link[known];
@@ -93,7 +94,10 @@ class SuffixAutomaton {
     return state;
   }
 
-  /** For each state, how long a stretch of it the other text contains, its shorter ones included, and where that ends. */
+  /**
+   * For each state, the length of its longest substring, including suffixes, that occurs in the other text, and one end
+   * position there.
+   */
   match(other: TokenSource): { matched: Int32Array; ends: Float64Array } {
     const [length, link] = [this.#length, this.#link];
     const matched = new Int32Array(this.#states);

@@ -1,4 +1,4 @@
-/** How much of what a model writes stands verbatim in its training text, beside what of a text that it has not seen does. */
+/** Measures how much of a model's output is copied from its training text, compared with unseen text. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import type { Backend } from '../../engine/device.ts';
 import { Batch } from '../../generate/batch.ts';
@@ -11,25 +11,25 @@ import { findCopies, type Copies } from './copies.ts';
 
 export interface WritingOptions {
   readonly numSamples: number;
-  /** Of each sample. */
+  /** Per sample. */
   readonly maxTokens: number;
-  /** 1: what the model itself holds likely; lower ones copy more. */
+  /** 1 samples from the model's own distribution; lower temperatures copy more. */
   readonly temperature: number;
   readonly seed: number;
 }
 
 export interface Memorization {
   readonly written: Copies;
-  /** As many stretches of the validation split, as long; undefined if it is too short for one. */
+  /** The same for passages of the validation split, equal in number and length; undefined if it is too short for one. */
   readonly validation: Copies | undefined;
 }
 
 /**
- * Lets a model write, each text from nothing, and looks its texts up in what it was trained on. Any text of the same
- * language shares some stretches with it: how many, the validation split shows.
+ * Samples texts without a prompt and looks them up in the training text. Any text of the same language shares some passages
+ * with it; the validation split shows how many.
  *
- * @param progress.written called with the share written, 0 … 1
- * @param progress.comparing called before what was written is looked up in the training text
+ * @param progress.written called with the share sampled, 0 … 1
+ * @param progress.comparing called before the samples are looked up
  */
 export function measureMemorization(
   folder: ModelFolder,
@@ -80,7 +80,7 @@ function writeTexts(
   return texts.map((ids) => ({ tokenizer, ids: Uint32Array.from(ids), unknown: [] }));
 }
 
-/** Stretches of `maxTokens` tokens, at most `numSamples`, evenly spread. */
+/** At most `numSamples` passages of `maxTokens` tokens, evenly spaced. */
 function evenParts(text: TokenizedText, { numSamples, maxTokens }: WritingOptions): TokenizedText[] {
   const count = Math.min(numSamples, Math.floor(text.ids.length / maxTokens));
   return Array.from({ length: count }, (_, i) => {
