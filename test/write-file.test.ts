@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { AtomicFile, makeFolder, writeFileAtomic } from '../src/write-file.ts';
+import { failure } from './fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
 const path = join(folder, 'file');
@@ -73,6 +74,6 @@ test('a folder is made with those above it, and one that cannot be made is an er
   makeFolder(join(folder, 'a/b/c'));
   makeFolder(join(folder, 'a/b/c'));
   expect(readdirSync(join(folder, 'a/b'))).toEqual(['c']);
-  expect(() => makeFolder(join(path, 'below-a-file'))).toThrow(`${path} is a file, not a folder`);
+  expect(() => makeFolder(join(path, 'below-a-file'))).toThrow(failure('wrong-file-kind', path));
   if (process.platform === 'linux') expect(() => makeFolder('/proc/nothing/here')).toThrow('ENOENT');
 });

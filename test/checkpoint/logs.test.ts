@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { keepLog, logPath, readLogs } from '../../src/checkpoint/logs.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'logs-'));
 const write = (name: 'metrics' | 'samples' | 'speed', lines: readonly unknown[]) =>
@@ -92,14 +93,15 @@ test('leaves out a torn last line, which is no damage, and damaged lines, which 
 });
 
 test.each([
-  ['metrics', { step: 7, loss: '4', lr: 1, grad_norm: 1 }, '"loss": "4", not a number'],
-  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, '"lr": missing, not a number'],
-  ['metrics', { step: 7, val_loss: 4 }, '"train_loss": missing, not a number'],
-  ['samples', { step: 7, text: 5 }, '"text": 5, not a text'],
-  ['speed', { step: 7, tokens: 5 }, '"seconds": missing, not a number'],
-] as const)('names the file, the step and the field that is wrong: %s %j', (name, line, message) => {
+  ['metrics', { step: 7, loss: '4', lr: 1, grad_norm: 1 }, failure('damaged-file', '"loss"', '"4"')],
+  ['metrics', { step: 7, loss: 4, grad_norm: 1 }, failure('damaged-file', '"lr"')],
+  ['metrics', { step: 7, val_loss: 4 }, failure('damaged-file', '"train_loss"')],
+  ['samples', { step: 7, text: 5 }, failure('damaged-file', '"text"', '5')],
+  ['speed', { step: 7, tokens: 5 }, failure('damaged-file', '"seconds"')],
+] as const)('names the file, the step and the field that is wrong: %s %j', (name, line, expected) => {
   write(name, [line]);
-  expect(() => readLogs(folder)).toThrow(`${name}.jsonl: the line of step 7 has ${message}`);
+  expect(() => readLogs(folder)).toThrow(expected);
+  expect(() => readLogs(folder)).toThrow(failure('damaged-file', `${name}.jsonl`, 'step 7'));
 });
 
 test('drops what was logged after a step', () => {

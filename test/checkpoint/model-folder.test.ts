@@ -22,6 +22,7 @@ import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { writeFileAtomic } from '../../src/write-file.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { config, tensorsOf, tokenizer } from './tiny-model.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const tensors = () => tensorsOf((k, i) => k + i / 8);
 const empty = () => tensors().map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0) }));
@@ -80,69 +81,84 @@ describe('a folder that does not fit together is refused by name', () => {
     const pieces = safetensorsPieces([wte, { ...wte, name: 'transformer.wte.weight' }], {});
     writeFileAtomic(join(folder, 'model.safetensors'), pieces);
   };
-  test.each<[string, () => void, string | undefined]>([
-    ['no config', () => rmSync(join(folder, 'config.json')), 'has no config.json'],
-    ['no tokenizer', () => rmSync(join(folder, 'tokenizer.json')), 'has no tokenizer.json'],
-    ['no weights', () => rmSync(join(folder, 'model.safetensors')), 'has no model.safetensors'],
+  test.each<[string, () => void, unknown]>([
+    ['no config', () => rmSync(join(folder, 'config.json')), failure('file-not-found', 'config.json')],
+    [
+      'no tokenizer',
+      () => rmSync(join(folder, 'tokenizer.json')),
+      failure('file-not-found', 'tokenizer.json'),
+    ],
+    [
+      'no weights',
+      () => rmSync(join(folder, 'model.safetensors')),
+      failure('no-checkpoint', 'model.safetensors'),
+    ],
     [
       'another architecture',
       () => edit('config.json', (c) => (c['model_type'] = 'llama')),
-      '"model_type" is "llama"',
+      failure('unsupported-format', '"model_type"', '"llama"'),
     ],
     [
       'another activation',
       () => edit('config.json', (c) => (c['activation_function'] = 'silu')),
-      '"activation_function" is "silu"',
+      failure('unsupported-format', '"activation_function"', '"silu"'),
     ],
     [
       'an untied head',
       () => edit('config.json', (c) => (c['tie_word_embeddings'] = false)),
-      'lacks the tensor "lm_head.weight" that config.json asks for',
+      failure('mismatched-files', '"lm_head.weight"', 'config.json'),
     ],
     [
       'another MLP',
       () => edit('config.json', (c) => (c['n_inner'] = 99)),
-      '"h.0.mlp.c_fc.weight" has the shape [4,16], config.json asks for [4,99]',
+      failure('mismatched-files', '"h.0.mlp.c_fc.weight"', '[4,16]', 'config.json', '[4,99]'),
     ],
     [
       'a scale that is no truth value',
       () => edit('config.json', (c) => (c['scale_attn_by_inverse_layer_idx'] = 2)),
-      '"scale_attn_by_inverse_layer_idx" is 2; supported: false, true',
+      failure('unsupported-format', '"scale_attn_by_inverse_layer_idx"', '2'),
     ],
     [
       'names that torch.compile made',
       () => rewriteNames((name) => `_orig_mod.transformer.${name}`),
-      'the tensors\' names start with "_orig_mod.", which torch.compile adds',
+      failure('unsupported-format', '"_orig_mod."', 'torch.compile'),
     ],
     [
       'a text for a number',
       () => edit('config.json', (c) => (c['n_embd'] = '4')),
-      '"n_embd" is "4", not a whole number of at least 1',
+      failure('damaged-file', '"n_embd"', '"4"'),
     ],
     [
       'heads that do not divide',
       () => edit('config.json', (c) => (c['n_head'] = 3)),
-      '"n_head" is 3, which does not divide "n_embd", 4',
+      failure('unsupported-format', '"n_head"', '3', '"n_embd"', '4'),
     ],
     [
       'a vocabulary of another size',
       () => edit('config.json', (c) => (c['vocab_size'] = 4)),
-      'vocab_size of 4, its tokenizer has 3',
+      failure('mismatched-files', 'vocab_size', '4', '3'),
     ],
     [
       'another shape',
       () => edit('config.json', (c) => (c['n_positions'] = 5)),
-      '"wpe.weight" has the shape [4,4], config.json asks for [5,4]',
+      failure('mismatched-files', '"wpe.weight"', '[4,4]', 'config.json', '[5,4]'),
     ],
     [
       'other heads',
       () => edit('config.json', (c) => (c['n_head'] = 1)),
-      'has the n_head 1, model.safetensors was',
+      failure('mismatched-files', 'n_head', '1', 'model.safetensors'),
     ],
     [
       'another epsilon',
       () => edit('config.json', (c) => (c['layer_norm_epsilon'] = 1e-6)),
-      'config.json has the layer_norm_epsilon 0.000001, model.safetensors was trained with "0.00001"',
+      failure(
+        'mismatched-files',
+        'config.json',
+        'layer_norm_epsilon',
+        '0.000001',
+        'model.safetensors',
+        '"0.00001"',
+      ),
     ],
     [
       'another vocabulary of the same size',
@@ -151,71 +167,71 @@ describe('a folder that does not fit together is refused by name', () => {
           join(folder, 'tokenizer.json'),
           JSON.stringify(createCharTokenizer(['a', 'c', '<unk>']).toJSON()),
         ),
-      'tokenizer.json is not the one that model.safetensors was trained with',
+      failure('mismatched-files', 'tokenizer.json', 'model.safetensors'),
     ],
     [
       'a newer version',
       () =>
         edit('config.json', (c) => Object.assign(c, { gpt_trainer_format: 2, position_embedding: 'rotary' })),
-      'config.json: is from a newer version of gpt (format 2; this one reads 1)',
+      failure('newer-version', 'config.json', '2', '1'),
     ],
     [
       'more layers than there are',
       () => edit('config.json', (c) => (c['n_layer'] = 1000)),
-      'has 16 tensors, config.json asks for 1000 layers',
+      failure('mismatched-files', '16', 'config.json', '1000'),
     ],
     [
       'a billion layers',
       () => edit('config.json', (c) => (c['n_layer'] = 1e9)),
-      '"n_layer" is 1000000000; at most 1000 are supported',
+      failure('unsupported-format', '"n_layer"', '1000000000', '1000'),
     ],
-    ['a tensor under both its names', twice, 'has the tensor "wte.weight" twice'],
+    ['a tensor under both its names', twice, failure('damaged-file', '"wte.weight"')],
     [
       'a folder for a file',
       () => (rmSync(join(folder, 'config.json')), mkdirSync(join(folder, 'config.json'))),
-      'is a folder, not a file',
+      failure('wrong-file-kind'),
     ],
     [
       'an enormous config',
       () => truncateSync(join(folder, 'config.json'), 5e9),
-      'has 5000000000 bytes; at most 1000000 are read',
+      failure('file-too-large', '5000000000', '1000000'),
     ],
     [
       'no text',
       () => writeFileSync(join(folder, 'config.json'), Buffer.from([0x7b, 0xff])),
-      'is not UTF-8 text',
+      failure('not-text', 'UTF-8'),
     ],
     [
       'a field twice',
       () => writeFileSync(join(folder, 'config.json'), '{"n_head":1,"n_head":2}'),
-      'has the name "n_head" twice in one object',
+      failure('damaged-file', '"n_head"'),
     ],
     [
       'deep nesting',
       () => writeFileSync(join(folder, 'config.json'), `{"n_head":${'['.repeat(9e5)}`),
-      'is JSON nested more than 100 deep',
+      failure('damaged-file', '100'),
     ],
     [
       'a list for a number',
       () => edit('config.json', (c) => (c['n_layer'] = [[]])),
-      '"n_layer" is [[]], not a whole number',
+      failure('damaged-file', '"n_layer"', '[[]]'),
     ],
-    ['a missing tensor', () => rewrite((all) => all.slice(1)), 'lacks the tensor "wte.weight"'],
+    ['a missing tensor', () => rewrite((all) => all.slice(1)), failure('mismatched-files', '"wte.weight"')],
     [
       'one too many',
       () => rewrite((all) => [...all, { name: 'h.7.x', shape: [1], data: Float32Array.of(1) }]),
-      'has the tensor "h.7.x"',
+      failure('mismatched-files', '"h.7.x"'),
     ],
-    ['a head of its own', () => lmHead(1), 'differs from the token embedding'],
+    ['a head of its own', () => lmHead(1), failure('mismatched-files')],
     ['the same head again', () => lmHead(0), undefined],
-  ])('%s', (_name, damage, message) => {
+  ])('%s', (_name, damage, expected) => {
     damage();
     const open = (): void => openModelFolder(folder).load(empty());
-    if (message === undefined) open();
-    else expect(open).toThrow(message);
+    if (expected === undefined) open();
+    else expect(open).toThrow(expected);
   });
   test('no folder at all', () => {
-    expect(() => openModelFolder(join(root, 'nowhere'))).toThrow('there is no model folder');
+    expect(() => openModelFolder(join(root, 'nowhere'))).toThrow(failure('file-not-found'));
   });
 });
 
@@ -297,19 +313,25 @@ describe('weights in several files', () => {
     mkdirSync(join(root, 'elsewhere'));
     renameSync(snapshot, join(root, 'elsewhere/abc123'));
     renameSync(blobs, join(root, 'blobs'));
-    expect(() => openModelFolder(join(root, 'elsewhere/abc123'))).toThrow(
-      'is a link out of the model folder',
-    );
+    expect(() => openModelFolder(join(root, 'elsewhere/abc123'))).toThrow(failure('symbolic-link'));
   });
-  test.each<[string, () => void, string]>([
-    ['a missing file', () => (split(), rmSync(join(folder, shard(2)))), `${shard(2)} is missing, which`],
-    ['a tensor in no file', () => split((map) => (map['x'] = shard(1))), `${shard(1)} lacks the tensor "x"`],
-    ['a tensor in another file', () => split((map) => (map[wte] = shard(2))), `expects in ${shard(2)}`],
-    ['a tensor that is not listed', () => split((map) => delete map[wte]), 'does not list'],
+  test.each<[string, () => void, unknown]>([
+    ['a missing file', () => (split(), rmSync(join(folder, shard(2)))), failure('file-not-found', shard(2))],
+    [
+      'a tensor in no file',
+      () => split((map) => (map['x'] = shard(1))),
+      failure('mismatched-files', shard(1), '"x"'),
+    ],
+    [
+      'a tensor in another file',
+      () => split((map) => (map[wte] = shard(2))),
+      failure('mismatched-files', shard(2)),
+    ],
+    ['a tensor that is not listed', () => split((map) => delete map[wte]), failure('mismatched-files')],
     [
       'a path',
       () => split((map) => (map[wte] = '../x.safetensors')),
-      '"../x.safetensors", not a safetensors file beside it',
+      failure('damaged-file', '"../x.safetensors"'),
     ],
     [
       '201 files',
@@ -317,7 +339,7 @@ describe('weights in several files', () => {
         split((map) => {
           for (let i = 0; i < 201; i++) map[`x${i}`] = `${i}.safetensors`;
         }),
-      'at most 200 are read',
+      failure('damaged-file', '200'),
     ],
     [
       'a link out of the folder',
@@ -326,10 +348,10 @@ describe('weights in several files', () => {
         renameSync(join(folder, shard(1)), join(root, 'outside.safetensors'));
         symlinkSync(join(root, 'outside.safetensors'), join(folder, shard(1)));
       },
-      'is a link out of the model folder',
+      failure('symbolic-link'),
     ],
-  ])('%s is refused', (_name, damage, message) => {
+  ])('%s is refused', (_name, damage, expected) => {
     damage();
-    expect(() => openModelFolder(folder)).toThrow(message);
+    expect(() => openModelFolder(folder)).toThrow(expected);
   });
 });

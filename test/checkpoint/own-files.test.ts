@@ -17,6 +17,7 @@ import { isRun, REPORT_GENERATOR, sweepTemporaries } from '../../src/checkpoint/
 import { createRun } from '../../src/checkpoint/run.ts';
 import { saveCheckpoint, writeTrainerOutput } from './run-fixtures.ts';
 import { config, tensorsOf, tokenizer } from './tiny-model.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'own-files-'));
 const folder = join(root, 'run');
@@ -86,7 +87,7 @@ test.each<[string, () => void, string]>([
   mkdirSync(folder);
   write();
   const before = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  expect(overwrite).toThrow(`${join(folder, file)} is not part of a run of gpt train, so it is not replaced`);
+  expect(overwrite).toThrow(failure('output-exists', join(folder, file)));
   expect(readdirSync(folder, { recursive: true, encoding: 'utf8' })).toEqual(before);
 });
 

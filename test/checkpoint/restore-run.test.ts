@@ -20,6 +20,7 @@ import { modelFacts, openModelFolder, writeWeights } from '../../src/checkpoint/
 import { createRun, resumeRun } from '../../src/checkpoint/run.ts';
 import { saveCheckpoint, tensors, writeTrainerOutput } from './run-fixtures.ts';
 import { config, tokenizer } from './tiny-model.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'restore-run-'));
 const run = join(root, 'run');
@@ -153,39 +154,39 @@ describe('repairs', () => {
 });
 
 describe('refuses', () => {
-  test.each<[string, () => void, string]>([
+  test.each<[string, () => void, unknown]>([
     [
       'a best model of which no good copy is left',
       () => {
         damage(best);
         rmSync(inRun('checkpoint-5'), { recursive: true });
       },
-      `the best model, of step 5, is lost: ${best} is damaged`,
+      failure('damaged-file', 'step 5', best),
     ],
     [
       'damaged parameters',
       () => damage(join(latest, 'model.safetensors')),
-      'model.safetensors: the checksum is ',
+      failure('damaged-file', 'model.safetensors'),
     ],
     [
       'parameters of another step',
       () => copyFileSync(inRun('checkpoint-5/model.safetensors'), join(latest, 'model.safetensors')),
-      `${join(latest, 'model.safetensors')} is damaged: its checksum is not the one in`,
+      failure('damaged-file', join(latest, 'model.safetensors')),
     ],
     [
       'moments of another step',
       () => copyFileSync(inRun('checkpoint-5/optimizer.safetensors'), join(latest, 'optimizer.safetensors')),
-      `${join(latest, 'optimizer.safetensors')} is damaged: its checksum is not the one in`,
+      failure('damaged-file', join(latest, 'optimizer.safetensors')),
     ],
     [
       'missing moments',
       () => rmSync(join(latest, 'optimizer.safetensors')),
-      `${join(latest, 'optimizer.safetensors')} is missing`,
+      failure('file-not-found', join(latest, 'optimizer.safetensors')),
     ],
     [
       'a damaged config.json of the checkpoint',
       () => damage(join(latest, 'config.json')),
-      `${join(latest, 'config.json')} is damaged`,
+      failure('damaged-file', join(latest, 'config.json')),
     ],
     [
       'a damaged state',
@@ -195,17 +196,17 @@ describe('refuses', () => {
     [
       'a renamed checkpoint',
       () => renameSync(latest, inRun('checkpoint-9')),
-      `${inRun('checkpoint-9')} is the checkpoint of step 8`,
+      failure('mismatched-files', inRun('checkpoint-9'), 'step 8'),
     ],
     [
       "a checkpoint of Hugging Face's Trainer beside its own",
       () => writeTrainerOutput(run, 20),
-      `${inRun('checkpoint-20')} is a checkpoint of Hugging Face's Trainer`,
+      failure('output-exists', inRun('checkpoint-20')),
     ],
-  ])('%s', (_name, harm, message) => {
+  ])('%s', (_name, harm, expected) => {
     harm();
     const before = readdirSync(run, { recursive: true, encoding: 'utf8' }).toSorted();
-    expect(resume).toThrow(message);
+    expect(resume).toThrow(expected);
     expect(readdirSync(run, { recursive: true, encoding: 'utf8' }).toSorted()).toEqual(before);
   });
 
@@ -221,7 +222,7 @@ describe('refuses', () => {
     writeFileSync(target, 'x'.repeat(1000));
     rmSync(inRun(file), { force: true });
     symlinkSync(target, inRun(file));
-    expect(resume).toThrow(`${inRun(file)} is a symbolic link`);
+    expect(resume).toThrow(failure('symbolic-link', inRun(file)));
     expect(readFileSync(target, 'utf8')).toBe('x'.repeat(1000));
   });
 
@@ -232,7 +233,7 @@ describe('refuses', () => {
       copyFileSync(join(latest, file), target);
       rmSync(join(latest, file));
       symlinkSync(target, join(latest, file));
-      expect(resume).toThrow(`${join(latest, file)} is a symbolic link`);
+      expect(resume).toThrow(failure('symbolic-link', join(latest, file)));
     },
   );
 
@@ -240,7 +241,7 @@ describe('refuses', () => {
     const elsewhere = join(root, 'elsewhere');
     cpSync(latest, elsewhere, { recursive: true });
     symlinkSync(elsewhere, inRun('checkpoint-7'));
-    expect(resume).toThrow(`${inRun('checkpoint-7')} is a symbolic link`);
+    expect(resume).toThrow(failure('symbolic-link', inRun('checkpoint-7')));
     expect(existsSync(join(elsewhere, 'model.safetensors'))).toBe(true);
   });
 });
@@ -253,7 +254,7 @@ test('a log that becomes a link while the run writes is not followed', () => {
   rmSync(inRun('metrics.jsonl'));
   symlinkSync(target, inRun('metrics.jsonl'));
   writer.log('metrics', { step: 9 });
-  expect(() => writer.flushLog()).toThrow('is a symbolic link');
+  expect(() => writer.flushLog()).toThrow(failure('symbolic-link'));
   resumed.close();
   expect(readFileSync(target, 'utf8')).toBe('untouched');
 });
@@ -278,9 +279,9 @@ test('a run that was written before, without checksums, resumes; what can be ver
   rmSync(best);
   expect(resume()).toEqual([`${best} was missing; restored from ${weights}`]);
   copyFileSync(inRun('checkpoint-5/optimizer.safetensors'), join(latest, 'optimizer.safetensors'));
-  expect(resume).toThrow('optimizer.safetensors is of step "5", its checkpoint of step 8');
+  expect(resume).toThrow(failure('mismatched-files', 'optimizer.safetensors', 'step "5"', 'step 8'));
   copyFileSync(inRun('checkpoint-5/model.safetensors'), join(latest, 'model.safetensors'));
-  expect(resume).toThrow('model.safetensors is of step "5", its checkpoint of step 8');
+  expect(resume).toThrow(failure('mismatched-files', 'model.safetensors', 'step "5"', 'step 8'));
 });
 
 describe("the output folder of Hugging Face's Trainer", () => {
@@ -298,16 +299,14 @@ describe("the output folder of Hugging Face's Trainer", () => {
 
   test.each(['', 'checkpoint-3'])('is not resumed: output/%s', (inside) => {
     writeTrainerOutput(output, 3);
-    expect(() => resumeRun(join(output, inside))).toThrow(
-      "was written by Hugging Face's Trainer, whose runs cannot be resumed here",
-    );
+    expect(() => resumeRun(join(output, inside))).toThrow(failure('unsupported-format'));
   });
 });
 
 test('says what else is no run', () => {
   const empty = join(root, 'empty');
   mkdirSync(empty, { recursive: true });
-  expect(() => resumeRun(empty)).toThrow(`${empty} has no checkpoint to resume from`);
-  expect(() => resumeRun(latest)).toThrow(`${latest} is a checkpoint, not a run`);
-  expect(() => resumeRun(weights)).toThrow(`${weights} is a file of weights`);
+  expect(() => resumeRun(empty)).toThrow(failure('no-checkpoint', empty));
+  expect(() => resumeRun(latest)).toThrow(failure('wrong-file-kind', latest));
+  expect(() => resumeRun(weights)).toThrow(failure('wrong-file-kind', weights));
 });

@@ -18,6 +18,7 @@ import { createRun, resumeRun, type Run } from '../../src/checkpoint/run.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { saveCheckpoint as save, stateOf as state, tensors } from './run-fixtures.ts';
 import { config, tokenizer } from './tiny-model.ts';
+import { failure } from '../fixtures/failure.ts';
 
 /** The value a model's numbers have. */
 const valueOf = (folder: string): number => {
@@ -34,7 +35,7 @@ beforeEach(() => rmSync(path, { recursive: true, force: true }));
 
 test('a run has its best model, its log, and checkpoints that are complete', () => {
   const run = createRun(path, config, tokenizer);
-  expect(() => openModelFolder(path)).toThrow('its training has not saved one yet');
+  expect(() => openModelFolder(path)).toThrow(failure('no-checkpoint'));
   run.log('metrics', { step: 5 });
   run.saveBest(tensors(5), { step: '5' });
   save(run, 5, { best_step: 5 });
@@ -247,11 +248,9 @@ describe('a failure to save', () => {
 test('a new run does not write over another, unless told to', () => {
   const run = createRun(path, config, tokenizer);
   run.saveBest(tensors(), {});
-  expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(
-    'is being written by process',
-  );
+  expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(failure('folder-in-use'));
   run.close();
-  expect(() => createRun(path, config, tokenizer)).toThrow('exists and is not empty');
+  expect(() => createRun(path, config, tokenizer)).toThrow(failure('output-exists'));
   createRun(path, config, tokenizer, { overwrite: true }).close();
   expect(readdirSync(path)).not.toContain('model.safetensors');
 });
@@ -260,10 +259,10 @@ test('a run stops writing when its folder has become another one’s', () => {
   const run = createRun(path, config, tokenizer);
   save(run, 5);
   rmSync(join(path, 'run.lock'));
-  expect(() => save(run, 6)).toThrow(`${path} is not this run's any more: run.lock was removed`);
+  expect(() => save(run, 6)).toThrow(failure('folder-in-use', path, 'run.lock'));
   const other = resumeRun(path);
   writeFileSync(join(path, 'run.lock'), '{"pid":1,"host":"elsewhere"}');
-  expect(() => save(run, 6)).toThrow('process 1 on elsewhere writes there now');
+  expect(() => save(run, 6)).toThrow(failure('folder-in-use', 'process 1'));
   other.close(); // not its own any more: left alone
   expect(existsSync(join(path, 'run.lock'))).toBe(true);
 });

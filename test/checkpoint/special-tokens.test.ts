@@ -15,6 +15,7 @@ import { bpeVocabulary } from '../../src/tokenizer/bpe.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode, padded, withoutEnds, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { config as tinyConfig } from './tiny-model.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'special-'));
 const folder = join(root, 'm');
@@ -85,18 +86,19 @@ describe('where generation starts and ends', () => {
     expect([...special().endIds]).toEqual(ends);
   });
 
-  test.each<[unknown, string]>([
-    ['5', '"eos_token_id" is "5", not a token id or a list of them'],
-    [[-1], '"eos_token_id" is [-1], not a token id'],
-  ])('%j is refused', (value, message) => {
+  test.each<[unknown, unknown]>([
+    ['5', failure('damaged-file', '"eos_token_id"', '"5"')],
+    [[-1], failure('damaged-file', '"eos_token_id"', '[-1]')],
+  ])('%j is refused', (value, expected) => {
     set('generation_config.json', { eos_token_id: value });
-    expect(special).toThrow(`generation_config.json: ${message}`);
+    expect(special).toThrow(expected);
+    expect(special).toThrow(failure('damaged-file', 'generation_config.json'));
   });
 
   test('an id of a row without a token is refused: the tokenizer lacks a token', () => {
     write(padded(tokenizer, 300), 300);
     set('generation_config.json', { eos_token_id: 259 });
-    expect(special).toThrow('"eos_token_id" is 259, but the tokenizer has no such token');
+    expect(special).toThrow(failure('mismatched-files', '"eos_token_id"', '259'));
   });
 });
 
@@ -109,7 +111,7 @@ describe('tokenizer_config.json', () => {
     expect(read.special.roles['pad_token']).toBe('[PAD]');
     write(tokenizer);
     set('tokenizer_config.json', { pad_token: { content: '[PAD]' } });
-    expect(special).toThrow('the special token "[PAD]" has no row in the embedding');
+    expect(special).toThrow(failure('mismatched-files', '"[PAD]"'));
   });
 
   test('a space or a token in front of each text survives the round trip', () => {
@@ -130,15 +132,22 @@ describe('tokenizer_config.json', () => {
     expect([...encoder.push('b')].concat([...encoder.end()])[0]).toBe(258);
   });
 
-  test.each<[Record<string, unknown>, string]>([
-    [{ add_prefix_space: 'no' }, '"add_prefix_space" is "no", not true or false'],
-    [{ split_special_tokens: true }, '"split_special_tokens" is true, which is not supported'],
-    [{ pad_token: { content: 'x', lstrip: true } }, '"pad_token" has "x" with single_word, lstrip or rstrip'],
-    [{ added_tokens_decoder: { x: { content: 'a' } } }, '"added_tokens_decoder" has the id "x"'],
-    [{ additional_special_tokens: [''] }, '"additional_special_tokens" has a token whose content is ""'],
-  ])('%j is refused', (change, message) => {
+  test.each<[Record<string, unknown>, unknown]>([
+    [{ add_prefix_space: 'no' }, failure('unsupported-format', '"add_prefix_space"', '"no"')],
+    [{ split_special_tokens: true }, failure('unsupported-format', '"split_special_tokens"')],
+    [
+      { pad_token: { content: 'x', lstrip: true } },
+      failure('unsupported-format', '"pad_token"', '"x"', 'single_word'),
+    ],
+    [
+      { added_tokens_decoder: { x: { content: 'a' } } },
+      failure('unsupported-format', '"added_tokens_decoder"', '"x"'),
+    ],
+    [{ additional_special_tokens: [''] }, failure('unsupported-format', '"additional_special_tokens"', '""')],
+  ])('%j is refused', (change, expected) => {
     set('tokenizer_config.json', change);
-    expect(() => readTokenizer(folder)).toThrow(`tokenizer_config.json: ${message}`);
+    expect(() => readTokenizer(folder)).toThrow(expected);
+    expect(() => readTokenizer(folder)).toThrow(failure('unsupported-format', 'tokenizer_config.json'));
   });
 });
 
@@ -146,7 +155,9 @@ test('a model folder with vocab.json and merges.txt instead of tokenizer.json ha
   const path = join(folder, 'tokenizer.json');
   const { model } = JSON.parse(readFileSync(path, 'utf8')) as { model: { vocab: object; merges: string[] } };
   rmSync(path);
-  expect(() => openModelFolder(folder)).toThrow('has no tokenizer.json, nor vocab.json and merges.txt');
+  expect(() => openModelFolder(folder)).toThrow(
+    failure('file-not-found', 'tokenizer.json', 'vocab.json', 'merges.txt'),
+  );
   writeFileSync(join(folder, 'vocab.json'), JSON.stringify(model.vocab));
   writeFileSync(join(folder, 'merges.txt'), ['#version: 0.2', ...model.merges, ''].join('\n'));
   const read = openModelFolder(folder).tokenizer;
@@ -160,7 +171,9 @@ describe('a literal <unk>', () => {
   test('is the token in a prompt, and no unknown text', () => {
     expect(encodePrompt(char, 'a<unk>b', 'error')).toEqual({ ids: Uint32Array.of(0, 2, 1), unknown: 0 });
     expect(encodePrompt(char, 'a<unk>xb', 'skip')).toEqual({ ids: Uint32Array.of(0, 2, 1), unknown: 1 });
-    expect(() => encodePrompt(char, 'a<unk>xb', 'error')).toThrow('"x" (U+0078) at position 7');
+    expect(() => encodePrompt(char, 'a<unk>xb', 'error')).toThrow(
+      failure('not-in-vocabulary', '"x"', 'U+0078', 'position 7'),
+    );
   });
 
   test('in folders from before it was an added token, is the characters it looks like', () => {
@@ -183,8 +196,8 @@ describe('a literal <unk>', () => {
     const bare = readTokenizer(join(root, 'tokenizer.json'));
     expect(bare.unkId).toBeUndefined();
     expect([...encode(bare, 'abba')]).toEqual([0, 1, 1, 0]);
-    expect(() => encode(bare, 'abc')).toThrow('the vocabulary lacks, and there is no <unk>');
-    expect(() => encodePrompt(bare, 'abc', 'error')).toThrow('the model does not know "c"');
+    expect(() => encode(bare, 'abc')).toThrow(failure('not-in-vocabulary', '<unk>'));
+    expect(() => encodePrompt(bare, 'abc', 'error')).toThrow(failure('not-in-vocabulary', '"c"'));
     expect([...encodePrompt(bare, 'abc', 'skip').ids]).toEqual([0, 1]);
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { stateOf } from './run-fixtures.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'trainer-state-'));
 const path = join(folder, 'gpt_trainer_state.json');
@@ -21,14 +22,18 @@ test('the checksum is the SHA-256 of the file with zeros for its digits, as docs
   expect(readTrainerState(path)).toEqual({ format: 3, ...state });
 });
 
-test.each<[string, (text: string) => string, string]>([
-  ['another step', (text) => text.replace('"step": 7', '"step": 8'), 'its checksum differs'],
-  ['no checksum', (text) => text.replace(/ {2}"sha256": .*\n/, ''), '"sha256" is missing'],
-  ['the format before', (text) => text.replace('"format": 3', '"format": 2'), '"format" is 2'],
-  ['a newer format', (text) => text.replace('"format": 3', '"format": 4'), 'from a newer version of gpt'],
-])('refuses a state with %s', (_name, change, message) => {
+test.each<[string, (text: string) => string, unknown]>([
+  ['another step', (text) => text.replace('"step": 7', '"step": 8'), failure('damaged-file')],
+  ['no checksum', (text) => text.replace(/ {2}"sha256": .*\n/, ''), failure('damaged-file', '"sha256"')],
+  [
+    'the format before',
+    (text) => text.replace('"format": 3', '"format": 2'),
+    failure('damaged-file', '"format"', '2'),
+  ],
+  ['a newer format', (text) => text.replace('"format": 3', '"format": 4'), failure('newer-version')],
+])('refuses a state with %s', (_name, change, expected) => {
   writeFileSync(path, change(trainerStateText(state)));
-  expect(() => readTrainerState(path)).toThrow(message);
+  expect(() => readTrainerState(path)).toThrow(expected);
 });
 
 test('reads the state of a run that was written before, which has no checksum', () => {
@@ -39,12 +44,12 @@ test('reads the state of a run that was written before, which has no checksum', 
 
 test("tells the state of Hugging Face's Trainer", () => {
   writeFileSync(legacy, JSON.stringify({ epoch: 1, global_step: 500, log_history: [] }));
-  expect(() => readTrainerState(legacy)).toThrow("is the state of a training by Hugging Face's Trainer");
+  expect(() => readTrainerState(legacy)).toThrow(failure('unsupported-format'));
 });
 
 test('is not read through a symbolic link', () => {
   const link = join(folder, 'link.json');
   symlinkSync(path, link);
-  expect(() => readTrainerState(link)).toThrow(`${link} is a symbolic link`);
+  expect(() => readTrainerState(link)).toThrow(failure('symbolic-link', link));
   expect(readFileSync(path).length).toBeGreaterThan(0);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
+import { expectRefusal, type Refusal } from './in-process.ts';
 import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'commands-'));
@@ -122,40 +123,18 @@ describe('train', () => {
     expect(existsSync(join(folder, 'interrupted/model.safetensors'))).toBe(true);
   });
 
-  test.each([
-    ['a folder that is taken', 'train corpus.txt -o checkpoints/corpus-1', 1, 'exists and is not empty'],
-    ['no such file', 'train nowhere.txt', 1, 'nowhere.txt'],
+  test.each<[name: string, flags: string, ...Refusal]>([
+    ['a block longer than the text', '--block-size 90000', 2, 'text-too-short', '90000', '90001'],
     [
-      'heads that do not divide',
-      'train corpus.txt --n-embd 10 --n-head 3',
+      'two validation texts',
+      '--val-file corpus.txt --val-fraction 0.1',
       2,
-      '--n-head 3 does not divide --n-embd 10',
+      'commander.conflictingOption',
+      '--val-file',
+      '--val-fraction',
     ],
-    [
-      'a block longer than the text',
-      'train corpus.txt --block-size 90000',
-      2,
-      'a --block-size of 90000 needs at least 90001',
-    ],
-    ['an unknown preset', 'train corpus.txt --preset gtp2', 2, '"gtp2" is not one of nano'],
-    ['no number', 'train corpus.txt --max-iters many', 2, '"many" is not a whole number'],
-    [
-      'two validations',
-      'train corpus.txt --val-file corpus.txt --val-fraction 0.1',
-      2,
-      'cannot be used with',
-    ],
-    [
-      'an impossible model',
-      'train corpus.txt --n-embd 65536 --n-head 1 --n-layer 100',
-      1,
-      'the engine can address',
-    ],
-  ])('refuses %s', async (_name, line, code, message) => {
-    const result = await at(line);
-    expect(result.stderr).toContain(message);
-    expect(result.stderr.split('\n').length).toBeLessThan(5);
-    expect(result.code).toBe(code);
+  ])('refuses %s', async (_name, flags, ...refusal) => {
+    await expectRefusal(['train', 'corpus.txt', ...flags.split(' ')], refusal, folder);
   });
 });
 

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { expectRefusal, type Refusal } from './in-process.ts';
 import { run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'compare-'));
@@ -93,17 +94,14 @@ describe('compare', () => {
     expect((await gpt('compare --html -')).stdout).toBe(page);
   });
 
-  test.each([
-    ['compare checkpoints/fast', 2, 'one run alone cannot be compared'],
-    ['compare checkpoints/fast nowhere', 1, 'there is no model folder nowhere'],
-    ['report nowhere', 1, 'there is no model folder nowhere'],
-    ['report checkpoints/fast --text é', 1, 'the model does not know "é"'],
-    ['report checkpoints/fast -o nowhere/report.html', 1, 'nowhere'],
-  ])('refuses %s', async (line, code, message) => {
-    const result = await gpt(line);
-    expect(result.stderr).toContain(message);
-    expect(result.stderr.split('\n').length).toBeLessThan(5);
-    expect(result.code).toBe(code);
+  test.each<[line: string, ...Refusal]>([
+    ['compare checkpoints/fast', 2, 'missing-argument', 'two'],
+    ['compare checkpoints/fast nowhere', 1, 'file-not-found', 'nowhere'],
+    ['report nowhere', 1, 'file-not-found', 'nowhere'],
+    ['report checkpoints/fast --text é', 1, 'not-in-vocabulary', '"é"'],
+    ['report checkpoints/fast -o nowhere/report.html', 1, 'write-failed', 'nowhere'],
+  ])('refuses %s', async (line, ...refusal) => {
+    await expectRefusal(line.split(' '), refusal, folder);
   });
 });
 

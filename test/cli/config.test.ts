@@ -6,6 +6,8 @@ import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer
 import { train } from '../../src/index.ts';
 import { recordingProgram } from './definitions.ts';
 import { run } from './run.ts';
+import { failure } from '../fixtures/failure.ts';
+import type { ErrorCode } from '../../src/errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'config-'));
 const path = (name: string): string => join(folder, name);
@@ -53,25 +55,20 @@ describe('--config', () => {
     expect(options).not.toHaveProperty('valFraction');
   });
 
-  test.each([
-    ['an unknown key', { 'n-leyer': 1 }, 'gpt train has no option "n-leyer"'],
-    ['a wrong value', { nLayer: 'one' }, '--n-layer: "one" is not a whole number of at least 1'],
-    ['a wrong value, even if a flag has the last word', { seed: 'x' }, '--seed: "x" is not'],
-    ['several values for one', { nLayer: [1, 2] }, '--n-layer: [1,2] is not a single value'],
-    ['a switch that is no boolean', { json: 'yes' }, '--json: "yes" is not true or false'],
-    ['an object', { nLayer: {} }, '--n-layer: {} is not a number or a text'],
-    [
-      'an object as the text',
-      { corpus: { toString: 1 } },
-      'corpus: {"toString":1} is not a number or a text',
-    ],
-    ['itself', { config: 'other.json' }, 'gpt train has no option "config"'],
-    ['a list', [1], 'is not a JSON object'],
-    ['no JSON', '{', 'is not JSON'],
-  ])('refuses %s', async (_name, config, message) => {
+  test.each<[name: string, config: unknown, errorCode: ErrorCode, ...mentioned: string[]]>([
+    ['an unknown key', { 'n-leyer': 1 }, 'unknown-name', '"n-leyer"'],
+    ['a wrong value', { nLayer: 'one' }, 'bad-option-value', '--n-layer', '"one"'],
+    ['a wrong value, even if a flag has the last word', { seed: 'x' }, 'bad-option-value', '--seed', '"x"'],
+    ['several values for one option', { nLayer: [1, 2] }, 'bad-option-value', '--n-layer', '[1,2]'],
+    ['a switch that is not a boolean', { json: 'yes' }, 'bad-option-value', '--json', '"yes"'],
+    ['an object', { nLayer: {} }, 'bad-option-value', '--n-layer', '{}'],
+    ['an object as the text', { corpus: { toString: 1 } }, 'bad-option-value', 'corpus', '{"toString":1}'],
+    ['another config file', { config: 'other.json' }, 'unknown-name', '"config"'],
+    ['a list', [1], 'damaged-file', 'JSON object'],
+    ['what is not JSON', '{', 'damaged-file', 'JSON'],
+  ])('refuses %s', async (_name, config, errorCode, ...mentioned) => {
     const refused = given('train a.txt --seed 1', config);
-    await expect(refused).rejects.toThrow(message);
-    await expect(refused).rejects.toThrow(path('run.json'));
+    await expect(refused).rejects.toThrow(failure(errorCode, path('run.json'), ...mentioned));
   });
 
   test('suggests what was meant', async () => {
@@ -101,7 +98,7 @@ describe('the environment', () => {
   test('is named where it is wrong', async () => {
     vi.stubEnv('GPT_THREADS', 'all');
     await expect(given('train a.txt', {})).rejects.toThrow(
-      'GPT_THREADS: --threads: "all" is not a whole number',
+      failure('bad-option-value', 'GPT_THREADS', '--threads', '"all"'),
     );
   });
 });

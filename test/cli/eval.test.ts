@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
+import { expectRefusal, type Refusal } from './in-process.ts';
 import { hasTerminal, run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'eval-'));
@@ -203,20 +204,23 @@ describe('memorization', () => {
   });
 });
 
+test.each<[name: string, line: string, ...Refusal]>([
+  ['files beside --split', 'corpus.txt --split val -m chars', 2, 'conflicting-options', '--split'],
+  ['two kinds of table', 'corpus.txt --tokens --baselines -m chars', 2, 'conflicting-options', '--baselines'],
+  ['files beside --memorization', 'corpus.txt --memorization', 2, 'conflicting-options', '--memorization'],
+  ['--seed without sampling', 'corpus.txt --seed 3 -m chars', 2, 'conflicting-options', '--seed'],
+  ['a stride longer than the block', 'other.txt -m chars --stride 17', 2, 'bad-option-value', '17', '16'],
+  ['a missing model', 'corpus.txt -m nowhere', 1, 'file-not-found', 'nowhere'],
+  ['a missing file', 'nowhere.txt -m chars', 1, 'ENOENT', 'nowhere.txt'],
+])('refuses %s', async (_what, line, ...refusal) => {
+  await expectRefusal(['eval', ...line.split(' ')], refusal, folder);
+});
+
 test.each([
-  ['files beside --split', 'eval corpus.txt --split val -m chars', 2, '--split takes the text'],
-  ['two ways to show', 'eval corpus.txt --tokens --baselines -m chars', 2, 'exclude each other'],
-  ['files beside --memorization', 'eval corpus.txt --memorization', 2, 'it takes no files'],
-  ['a seed without draws', 'eval corpus.txt --seed 3 -m chars', 2, '--seed is for --memorization'],
-  ['a stride longer than the block', 'eval other.txt -m chars --stride 17', 2, 'the block of chars, 16'],
-  ['a text of one token', 'eval -m chars', 1, 'the text is a single token', 'x'],
-  ['no text', 'eval -m chars', 1, 'stdin: there is no text in it'],
-  ['a missing model', 'eval corpus.txt -m nowhere', 1, 'there is no model folder nowhere'],
-  ['a missing file', 'eval nowhere.txt -m chars', 1, 'nowhere.txt: no such file or folder'],
-])('refuses %s', async (_what, line, code, message, stdin = '') => {
-  const result = await gpt(line, { stdin });
-  expect(result.stderr).toContain(message);
-  expect(result.stderr.split('\n').length).toBeLessThan(4);
-  expect(result.stdout).toBe('');
-  expect(result.code).toBe(code);
+  ['a single token', 'x', 'text-too-short'],
+  ['no text', '', 'empty-text'],
+])('refuses %s on stdin', async (_what, stdin, errorCode) => {
+  const { stdout, stderr, code } = await gpt('eval -m chars --debug', { stdin });
+  expect(stderr).toContain(`code: '${errorCode}'`);
+  expect({ stdout, code }).toEqual({ stdout: '', code: 1 });
 });

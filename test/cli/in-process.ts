@@ -1,6 +1,6 @@
 /** Runs a command as test/cli/run.ts does, but within the test: a process each would take most of a test's time. */
 import { stripVTControlCharacters } from 'node:util';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { describeError, printReport } from '../../src/cli/errors.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { givenCommand } from '../../src/cli/run.ts';
@@ -15,8 +15,10 @@ export interface FailedRun {
   readonly errorCode: string | undefined;
 }
 
-/** What the command line prints on stderr and exits with. For commands that fail, one at a time. */
-export async function runInProcess(args: readonly string[]): Promise<FailedRun> {
+/** What the command line prints on stderr and exits with. For commands that fail, one at a time. @param cwd to run in */
+export async function runInProcess(args: readonly string[], cwd = process.cwd()): Promise<FailedRun> {
+  const home = process.cwd();
+  process.chdir(cwd);
   let stderr = '';
   const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     stderr += String(text);
@@ -35,10 +37,29 @@ export async function runInProcess(args: readonly string[]): Promise<FailedRun> 
     ({ code: errorCode } = error as { readonly code?: string });
   } finally {
     write.mockRestore();
+    process.chdir(home);
     // A process that fails ends; what it listened to goes with it.
     for (const signal of signals)
       for (const listener of process.listeners(signal))
         if (!listeners.has(listener)) process.off(signal, listener);
   }
   return { stderr: stripVTControlCharacters(stderr), code, errorCode };
+}
+
+/** How a command refuses its input. What must be mentioned is separated by ' … ', in any order. */
+export type Refusal = readonly [exitCode: 1 | 2, errorCode: string, ...mentioned: readonly string[]];
+
+/**
+ * Runs a command that must fail: with this kind of error, in a message of one to three lines that mentions the given names and
+ * values. An error code is one of `errorCodes`, or Commander's, or the operating system's.
+ */
+export async function expectRefusal(
+  args: readonly string[],
+  [exitCode, errorCode, ...mentioned]: Refusal,
+  cwd?: string,
+): Promise<void> {
+  const { stderr, ...codes } = await runInProcess(args, cwd);
+  expect(codes, stderr).toEqual({ code: exitCode, errorCode });
+  expect(stderr).toMatch(/^(.+\n)?error: .+\n(hint: .+\n)?$/); // perhaps after the name of the model that was chosen
+  for (const text of mentioned.flatMap((texts) => texts.split(' … '))) expect(stderr).toContain(text);
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
+import { expectRefusal, type Refusal } from './in-process.ts';
 import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'));
@@ -178,20 +179,16 @@ describe('inspect --logits', () => {
 });
 
 describe('inspect refuses', () => {
-  test.each([
-    ['two questions', ['--attention', 'a', '--logits', 'a'], 2, 'cannot be used together'],
-    ['a layer of nothing', ['--layer', '1'], 2, '--layer and --head choose a map of --attention'],
-    ['a layer it lacks', ['--attention', 'a', '--layer', '2'], 2, '--layer is 2, but the model has 2 layers'],
-    ['a head it lacks', ['--attention', 'a', '--head', '9'], 2, '--head is 9, but the model has 2 heads'],
-    ['an empty text', ['--logits', ''], 2, '--logits: "" is not a text of at least one character'],
-    ['an unknown character', ['--logits', 'thé'], 1, 'the model does not know "é" (U+00E9) at position 3'],
-    ['no such folder', ['nowhere'], 1, 'there is no model folder nowhere'],
-    ['no count', ['--neighbors', 'a', '--top', '0'], 2, '"0" is not a whole number from 1 to 100'],
-  ])('%s', async (_name, args, code, message) => {
-    const result = await gpt(['inspect', ...args]);
-    expect(result.stderr).toContain(message);
-    expect(result.stderr.split('\n').length).toBeLessThan(5);
-    expect(result.stdout).toBe('');
-    expect(result.code).toBe(code);
+  test.each<[name: string, args: readonly string[], ...Refusal]>([
+    ['two kinds of view', ['--attention', 'a', '--logits', 'a'], 2, 'conflicting-options', '--attention'],
+    ['--layer without --attention', ['--layer', '1'], 2, 'conflicting-options', '--layer', '--attention'],
+    ['a layer beyond the last', ['--attention', 'a', '--layer', '2'], 2, 'bad-option-value', '--layer', '2'],
+    ['a head beyond the last', ['--attention', 'a', '--head', '9'], 2, 'bad-option-value', '--head', '9'],
+    ['an empty text', ['--logits', ''], 2, 'bad-option-value', '--logits', '""'],
+    ['an unknown character', ['--logits', 'thé'], 1, 'not-in-vocabulary', '"é"', 'U+00E9', 'position 3'],
+    ['a folder that does not exist', ['nowhere'], 1, 'file-not-found', 'nowhere'],
+    ['a count of 0', ['--neighbors', 'a', '--top', '0'], 2, 'bad-option-value', '--top', '"0"', '100'],
+  ])('%s', async (_name, args, ...refusal) => {
+    await expectRefusal(['inspect', ...args], refusal, folder);
   });
 });

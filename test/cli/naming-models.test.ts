@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { hintForMissingRun } from '../../src/checkpoint/runs.ts';
 import { load, train } from '../../src/index.ts';
 import { writeModel } from '../fuzz/seeds.ts';
-import { runInProcess } from './in-process.ts';
+import { expectRefusal } from './in-process.ts';
 import { recordingProgram } from './definitions.ts';
 
 beforeAll(async () => {
@@ -18,20 +18,23 @@ beforeAll(async () => {
 });
 
 test.each([
-  ['sample -m names x', 'there is no model folder names'],
-  ['sample -m checkpoints/names x', 'there is no model folder checkpoints/names'],
-  ['eval names.txt -m nmaes-1', 'there is no model folder nmaes-1'],
-  ['inspect names', 'there is no model folder names'],
-  ['report names', 'there is no model folder names'],
-  ['compare names names-1', 'there is no model folder names'],
-  ['train names.txt --init-from names', 'there is no model folder names'],
-  ['train --resume names', 'there is no run names'],
-  ['train names.txt --config names', 'there is no file or run names'],
-  ['tokenize --encode -m names', 'there is no file or folder names'],
-])('gpt %s suggests the run that was meant', async (line, message) => {
-  const { stderr, code } = await runInProcess(line.split(' '));
-  expect(stderr).toBe(`error: ${message}\nhint: did you mean names-1?\n`);
-  expect(code).toBe(1);
+  ['sample -m names x', 'names'],
+  ['sample -m checkpoints/names x', 'checkpoints/names'],
+  ['eval names.txt -m nmaes-1', 'nmaes-1'],
+  ['inspect names', 'names'],
+  ['report names', 'names'],
+  ['compare names names-1', 'names'],
+  ['train names.txt --init-from names', 'names'],
+  ['train --resume names', 'names'],
+  ['train names.txt --config names', 'names'],
+  ['tokenize --encode -m names', 'names'],
+])('gpt %s suggests the run that was meant', async (line, missing) => {
+  await expectRefusal(line.split(' '), [
+    1,
+    'file-not-found',
+    `${missing}\n`,
+    'hint: did you mean names-1?\n',
+  ]);
 });
 
 test('a config is a run by its name under checkpoints/, too', async () => {
@@ -52,13 +55,11 @@ test('inspect and report take --model and GPT_MODEL, as sample and eval do', asy
 });
 
 test.each([
-  ['inspect names-1 -m other', 'the model is given twice: checkpoints/names-1 and --model other'],
-  ['report names-1 -m other', 'the model is given twice: checkpoints/names-1 and --model other'],
-  ['report names-1 other -m third', '--model names one run; several are given as arguments'],
-])('gpt %s is refused', async (line, message) => {
-  const { stderr, code } = await runInProcess(line.split(' '));
-  expect(stderr).toContain(`error: ${message}\n`);
-  expect(code).toBe(2);
+  ['inspect names-1 -m other', 'checkpoints/names-1', 'other'],
+  ['report names-1 -m other', 'checkpoints/names-1', 'other'],
+  ['report names-1 other -m third'],
+])('gpt %s, which names a model twice, is refused', async (line, ...models) => {
+  await expectRefusal(line.split(' '), [2, 'conflicting-options', '--model', ...models]);
 });
 
 describe('in the library', () => {

@@ -4,6 +4,7 @@ import { runInProcess } from './in-process.ts';
 import { UsageError } from '../../src/errors.ts';
 import { argument, option } from '../../src/cli/options.ts';
 import { choice, filePath, fraction, number, seed, type Value, wholeNumber } from '../../src/values.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const tokenizer = choice(['char', 'word', 'bpe']);
 
@@ -96,13 +97,15 @@ describe('refusals', () => {
     expect(() => parse('--n-layer', 'abc')).toThrow(
       new UsageError('bad-option-value', '--n-layer: "abc" is not a whole number of at least 1'),
     );
-    expect(() => parse('-l', '0')).toThrow('--n-layer: "0" is not a whole number of at least 1');
-    expect(() => parse('')).toThrow('[corpus]: "" is not a path');
+    expect(() => parse('-l', '0')).toThrow(failure('bad-option-value', '--n-layer', '"0"', 'at least 1'));
+    expect(() => parse('')).toThrow(failure('bad-option-value', '[corpus]', '""'));
   });
 
   it('show control characters as escapes and cut what is long', () => {
-    expect(() => parse('--n-layer', '\u001b[31m')).toThrow('--n-layer: "\\u001b[31m" is not');
-    expect(() => parse('--n-layer', '9'.repeat(5000))).toThrow(`--n-layer: "${'9'.repeat(60)}…" is not`);
+    expect(() => parse('--n-layer', '\u001b[31m')).toThrow(failure('bad-option-value', '"\\u001b[31m"'));
+    expect(() => parse('--n-layer', '9'.repeat(5000))).toThrow(
+      failure('bad-option-value', `"${'9'.repeat(60)}…"`),
+    );
   });
 
   it.each([

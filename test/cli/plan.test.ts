@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { planRun } from '../../src/plan/run-plan.ts';
+import { expectRefusal } from './in-process.ts';
 import { run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'plan-'));
@@ -80,12 +81,10 @@ test('the largest model is planned without the memory it would take', async () =
 });
 
 test.each([
-  ['plan', 'there is nothing to plan'],
-  ['plan --preset nano --minutes 5', 'only if its text is known'],
-  ['plan --preset nano --tokens 5 --max-iters 5', 'cannot be used with'],
-  ['plan --preset nano --utilization 2', '"2" is not a number'],
-])('%s is refused', async (line, message) => {
-  const { stdout, stderr, code } = await at(line);
-  expect(stderr).toContain(message);
-  expect({ stdout, code }).toEqual({ stdout: '', code: 2 });
+  ['plan', 'missing-argument', '--preset'],
+  ['plan --preset nano --minutes 5', 'missing-argument', '--minutes'],
+  ['plan --preset nano --tokens 5 --max-iters 5', 'commander.conflictingOption', '--tokens', '--max-iters'],
+  ['plan --preset nano --utilization 2', 'bad-option-value', '--utilization', '"2"'],
+])('%s is refused', async (line, errorCode, ...mentioned) => {
+  await expectRefusal(line.split(' '), [2, errorCode, ...mentioned], folder);
 });

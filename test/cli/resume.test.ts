@@ -14,6 +14,7 @@ import { STATE } from '../../src/checkpoint/checkpoint-folders.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
+import { expectRefusal, type Refusal } from './in-process.ts';
 import { run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'));
@@ -150,42 +151,37 @@ describe('resuming', () => {
     expect(await gpt(line.replace('train', 'train -'), { stdin })).toMatchObject({ stderr: '', code: 0 });
   });
 
-  test.each([
-    ['a finished run', '--resume straight', 2, 'the run has done its 60 steps'],
+  test.each<[name: string, line: string, ...Refusal]>([
+    ['a finished run', '--resume straight', 2, 'nothing-to-do', '60', '--max-iters'],
     [
       'other options',
       '--resume straight --max-iters 70 --beta1 0.5 --seed 5',
       2,
-      '--beta1 is 0.5, but the run has 0.9; --seed is 5, but the run has 1337',
+      'conflicting-options',
+      '--beta1',
+      '0.5',
+      '0.9',
+      '--seed',
+      '1337',
+      '--force',
     ],
-    [
-      'another text',
-      'other.txt --resume straight --max-iters 70',
-      1,
-      'other.txt is not the text the run was started with',
-    ],
+    ['another text', 'other.txt --resume straight --max-iters 70', 1, 'text-changed', 'other.txt'],
     [
       'another validation text',
       '--resume straight --max-iters 70 --val-file other.txt',
       1,
-      'other.txt is not what the run was validated on before',
+      'text-changed',
+      'other.txt',
     ],
-    ['another folder', '--resume straight -o elsewhere', 2, '--out-dir does not go with --resume'],
-    ['to replace what it goes on with', '--resume straight --overwrite', 2, '--overwrite does not go with'],
-    ['no such run', '--resume nowhere', 1, 'there is no run nowhere'],
-    ['a run without a checkpoint', '--resume empty', 1, 'empty has no checkpoint to resume from'],
-    [
-      'a time that is none',
-      'corpus.txt --save-every 10x',
-      2,
-      '--save-every: "10x" is not a number of steps, or',
-    ],
-    ['nothing at all', '', 2, 'no text was given'],
-  ])('refuses %s', async (_name, line, code, message) => {
+    ['another folder', '--resume straight -o elsewhere', 2, 'conflicting-options', '--out-dir', '--resume'],
+    ['--overwrite', '--resume straight --overwrite', 2, 'conflicting-options', '--overwrite', '--resume'],
+    ['a run that does not exist', '--resume nowhere', 1, 'file-not-found', 'nowhere'],
+    ['a run without a checkpoint', '--resume empty', 1, 'no-checkpoint', 'empty'],
+    ['a wrong --save-every', 'corpus.txt --save-every 10x', 2, 'bad-option-value', '--save-every', '"10x"'],
+    ['a command line without a text', '', 2, 'missing-argument'],
+  ])('refuses %s', async (_name, line, ...refusal) => {
     mkdirSync(join(folder, 'empty'), { recursive: true });
-    const result = await gpt(`train ${line}`.trim());
-    expect(result.stderr).toContain(message);
-    expect(result.code).toBe(code);
+    await expectRefusal(`train ${line}`.trim().split(' '), refusal, folder);
   });
 
   test.each([
@@ -204,11 +200,11 @@ describe('resuming', () => {
     '--optimizer sgd',
   ])('refuses %s even with --force, and changes no file', async (flag) => {
     const before = bytesOf(join(folder, 'straight'));
-    const { stderr, code } = await gpt(`train --resume straight --max-iters 70 ${flag} --force`);
-    expect(stderr).toMatch(
-      new RegExp(`^error: ${flag.split(' ')[0]} is \\S+, but the run has \\S+\nhint: a run keeps`),
+    await expectRefusal(
+      `train --resume straight --max-iters 70 ${flag} --force`.split(' '),
+      [2, 'conflicting-options', ...flag.split(' ')],
+      folder,
     );
-    expect(code).toBe(2);
     expect(differences(bytesOf(join(folder, 'straight')), before)).toEqual([]);
   });
 
@@ -217,9 +213,11 @@ describe('resuming', () => {
     const path = join(folder, name, 'checkpoint-60', STATE);
     const { options, ...state } = readTrainerState(path);
     writeFileSync(path, trainerStateText({ ...state, options: { ...options, nHead: 4 } }));
-    const { stderr, code } = await gpt(`train --resume ${name} --max-iters 70 --force`);
-    expect(stderr).toContain('"nHead" is 4, but config.json beside it says 2');
-    expect(code).toBe(1);
+    await expectRefusal(
+      `train --resume ${name} --max-iters 70 --force`.split(' '),
+      [1, 'damaged-file', '"nHead"', '4', 'config.json', '2'],
+      folder,
+    );
   });
 
   test('with another dropout: config.json says what the model is trained with from then on', async () => {

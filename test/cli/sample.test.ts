@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
+import { expectRefusal } from './in-process.ts';
 import { hasTerminal, run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sample-'));
@@ -213,18 +214,16 @@ describe('for programs', () => {
   });
 
   test.each([
-    ['--beams 4 --temperature 1', '--beams draws nothing, so --temperature has no meaning'],
-    ['--beams 2 --num-samples 3', '--num-samples 3 is more than --beams 2 can find'],
-    ['--length-penalty 2', '--length-penalty is for beam search'],
-    ['--top-p 2', '--top-p: "2" is not a number from 0 to 1'],
-    ['--repetition-penalty 0', '--repetition-penalty: "0" is not a number above 0'],
-    ['--json --show-probs', 'cannot be used with'],
-    ['--prompts x -p y', 'cannot be used with'],
-    ['--beams 17', '--beams: "17" is not a whole number from 1 to 16'],
-  ])('refuses %s', async (flags, message) => {
-    const { stderr, code } = await sample(flags);
-    expect(stderr).toContain(message);
-    expect(code).toBe(2);
+    ['--beams 4 --temperature 1', 'conflicting-options', '--beams', '--temperature'],
+    ['--beams 2 --num-samples 3', 'bad-option-value', '--num-samples 3', '--beams 2'],
+    ['--length-penalty 2', 'conflicting-options', '--length-penalty', 'beam'],
+    ['--top-p 2', 'bad-option-value', '--top-p', '"2"', '0 to 1'],
+    ['--repetition-penalty 0', 'bad-option-value', '--repetition-penalty', '"0"'],
+    ['--json --show-probs', 'commander.conflictingOption', '--json', '--show-probs'],
+    ['--prompts x -p y', 'commander.conflictingOption', '--prompts', '--prompt'],
+    ['--beams 17', 'bad-option-value', '--beams', '"17"', '16'],
+  ])('refuses %s', async (flags, errorCode, ...mentioned) => {
+    await expectRefusal(['sample', '-m', model, ...flags.split(' ')], [2, errorCode, ...mentioned]);
   });
 });
 

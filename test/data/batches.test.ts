@@ -9,6 +9,7 @@ import {
   wholeBatches,
 } from '../../src/data/batches.ts';
 import { splitTokens } from '../../src/data/token-source.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const ids = Uint16Array.from({ length: 103 }, (_, i) => i);
 const source = { length: ids.length, slice: (a: number, b: number) => ids.subarray(a, b) };
@@ -105,6 +106,6 @@ test('the last part is for validation', () => {
 
 test('a text shorter than a block is refused with both numbers', () => {
   expect(() => checkLength(source, 103)).toThrow(
-    'the training text has 103 tokens; a --block-size of 103 needs at least 104',
+    failure('text-too-short', '103', '--block-size', '103', '104'),
   );
 });

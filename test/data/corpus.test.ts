@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { openCorpus } from '../../src/data/corpus.ts';
 import { decodeText, startDecoding } from '../../src/data/decode-text.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
 let files = 0;
@@ -44,27 +45,35 @@ describe('decoding', () => {
   });
 
   test.each([
-    ['a Latin-1 é', Buffer.from('caf\xe9 noir', 'latin1'), 'byte 3 is not valid UTF-8'],
-    ['an overlong sequence', Buffer.from([0x61, 0xc0, 0x80]), 'byte 1 is not valid UTF-8'],
-    ['a surrogate in UTF-8', Buffer.from([0xed, 0xa0, 0x80]), 'byte 0 is not valid UTF-8'],
-    ['a sequence cut by the end', Buffer.from([0x61, 0x62, 0x63, 0xe2, 0x82]), 'byte 3 is not valid UTF-8'],
-    ['beyond Unicode', Buffer.from([0x61, 0xf4, 0x90, 0x80, 0x80]), 'byte 1 is not valid UTF-8'],
+    ['a Latin-1 é', Buffer.from('caf\xe9 noir', 'latin1'), failure('not-text', 'byte 3', 'UTF-8')],
+    ['an overlong sequence', Buffer.from([0x61, 0xc0, 0x80]), failure('not-text', 'byte 1', 'UTF-8')],
+    ['a surrogate in UTF-8', Buffer.from([0xed, 0xa0, 0x80]), failure('not-text', 'byte 0', 'UTF-8')],
+    [
+      'a sequence cut by the end',
+      Buffer.from([0x61, 0x62, 0x63, 0xe2, 0x82]),
+      failure('not-text', 'byte 3', 'UTF-8'),
+    ],
+    ['beyond Unicode', Buffer.from([0x61, 0xf4, 0x90, 0x80, 0x80]), failure('not-text', 'byte 1', 'UTF-8')],
     [
       'a lone half in UTF-16',
       Buffer.from([0xff, 0xfe, 0x61, 0, 0, 0xd8, 0x61, 0]),
-      'byte 4 is not valid UTF-16LE',
+      failure('not-text', 'byte 4', 'UTF-16LE'),
     ],
-    ['an odd byte in UTF-16', Buffer.from([0xff, 0xfe, 0x61, 0, 0x62]), 'byte 4 is not valid UTF-16LE'],
-    ['a NUL', Buffer.from('abc\0def'), 'byte 3 is NUL'],
-    ['UTF-16 without a mark', Buffer.from('abc', 'utf16le'), 'byte 1 is NUL'],
-  ])('refuses %s, and says where', (_name, bytes, message) => {
+    [
+      'an odd byte in UTF-16',
+      Buffer.from([0xff, 0xfe, 0x61, 0, 0x62]),
+      failure('not-text', 'byte 4', 'UTF-16LE'),
+    ],
+    ['a NUL', Buffer.from('abc\0def'), failure('not-text', 'byte 3')],
+    ['UTF-16 without a mark', Buffer.from('abc', 'utf16le'), failure('not-text', 'byte 1')],
+  ])('refuses %s, and says where', (_name, bytes, expected) => {
     for (let size = 1; size <= bytes.length; size++) {
       const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
         bytes.subarray(i * size, (i + 1) * size),
       );
       const decode = (encodingErrors: 'strict' | 'replace') =>
         [...decodeText(chunks, startDecoding('in.txt', { encodingErrors }))].join('');
-      expect(() => decode('strict')).toThrow(message);
+      expect(() => decode('strict')).toThrow(expected);
       expect(decode('replace')).toContain('\ufffd');
     }
   });
@@ -72,7 +81,7 @@ describe('decoding', () => {
 
 test('a file with NULs is no text, whatever else is wrong with it', () => {
   const image = Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1');
-  expect(() => read(file(image))).toThrow('is not a text file: byte 8 is NUL');
+  expect(() => read(file(image))).toThrow(failure('not-text', 'byte 8'));
 });
 
 /** An order that is none, the same each time. */
@@ -111,10 +120,10 @@ describe('a corpus', () => {
     expect(corpus.facts).toEqual(whole.facts);
   });
   test('refuses an empty one, and a folder without text', () => {
-    expect(() => read(file(''))).toThrow('there is no text in it');
-    expect(() => read(file(Buffer.from([0xef, 0xbb, 0xbf])))).toThrow('there is no text in it');
+    expect(() => read(file(''))).toThrow(failure('empty-text'));
+    expect(() => read(file(Buffer.from([0xef, 0xbb, 0xbf])))).toThrow(failure('empty-text'));
     mkdirSync(join(folder, 'none'));
-    expect(() => read(join(folder, 'none'))).toThrow('has no text files');
+    expect(() => read(join(folder, 'none'))).toThrow(failure('empty-text'));
     expect(() => read(join(folder, 'missing.txt'))).toThrow('ENOENT');
   });
   test('knows a sorted list', () => {
@@ -150,7 +159,7 @@ describe('a corpus', () => {
       expect([...shares].at(-1)).toBe(1);
       const memory = vi.spyOn(process, 'constrainedMemory').mockReturnValue(4e6);
       spawn('sh', ['-c', `yes 'a line' > '${pipe}'`]);
-      expect(() => read(pipe)).toThrow(`${pipe} has more than 1 MB, a quarter of the memory there is`);
+      expect(() => read(pipe)).toThrow(failure('file-too-large', pipe, '1'));
       memory.mockRestore();
     },
   );

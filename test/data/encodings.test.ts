@@ -10,6 +10,7 @@ import {
   requireEncoding,
   similarEncoding,
 } from '../../src/data/encodings.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'encodings-'));
 const file = (name: string, content: Uint8Array): string => {
@@ -93,7 +94,7 @@ describe('replaced characters', () => {
 });
 
 test('invalid bytes are an error that says where they are, and names flags that the command has', () => {
-  const failure = (bytes: Uint8Array, options: DecodingOptions): unknown => {
+  const thrownBy = (bytes: Uint8Array, options: DecodingOptions): unknown => {
     try {
       return [...decodeText([bytes], startDecoding('in.txt', options))];
     } catch (error) {
@@ -110,11 +111,11 @@ test('invalid bytes are an error that says where they are, and names flags that 
     ],
   ] as const;
   for (const [options, hint] of hints)
-    expect(failure(e, options)).toMatchObject({ message: 'in.txt: byte 0 is not valid UTF-8', hint });
-  expect(failure(Buffer.from([0x61, 0x0a, 0xff, 0x0a]), { encoding: 'shift_jis' })).toMatchObject({
+    expect(thrownBy(e, options)).toMatchObject({ message: 'in.txt: byte 0 is not valid UTF-8', hint });
+  expect(thrownBy(Buffer.from([0x61, 0x0a, 0xff, 0x0a]), { encoding: 'shift_jis' })).toMatchObject({
     message: 'in.txt: line 2 has bytes that are not valid shift_jis',
   });
-  expect(failure(Buffer.from([0x61, 0xfc]), { encoding: 'iso-8859-8' })).toMatchObject({
+  expect(thrownBy(Buffer.from([0x61, 0xfc]), { encoding: 'iso-8859-8' })).toMatchObject({
     message: 'in.txt: byte 1 is not valid iso-8859-8',
   });
 });
@@ -158,7 +159,7 @@ describe('labels', () => {
   ])('%s is unknown; what is meant is %s', (label, meant) => {
     expect(similarEncoding(label)).toBe(meant);
     const hint = meant === undefined ? /^known are utf-8, .* iconv$/ : `did you mean ${meant}?`;
-    expect(() => requireEncoding(label)).toThrow(`encoding: "${label}" is not a known encoding`);
+    expect(() => requireEncoding(label)).toThrow(failure('bad-option-value', `"${label}"`));
     try {
       requireEncoding(label);
     } catch (error) {

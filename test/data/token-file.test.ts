@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openTokenFile, writeTokenFile } from '../../src/data/token-file.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const path = join(mkdtempSync(join(tmpdir(), 'tokens-')), 'tokens.bin');
 const tokenizerHash = Buffer.alloc(32, 7);
@@ -32,26 +33,22 @@ describe('a damaged file is refused by name', () => {
     const bytes = readFileSync(path);
     writeFileSync(path, change(bytes) ?? bytes);
   };
-  test.each<[string, (bytes: Buffer) => Buffer | void, string]>([
-    ['empty', () => Buffer.alloc(0), 'is not a token file'],
-    ['cut in the header', (b) => b.subarray(0, 60), 'is not a token file'],
-    ['something else', (b) => void b.write('GGUF'), 'is not a token file'],
-    [
-      'a newer version',
-      (b) => void b.writeUInt32LE(3, 8),
-      'is from a newer version of gpt (version 3; this one reads 2)',
-    ],
-    ['an older version', (b) => void b.writeUInt32LE(1, 8), 'has the version 1'],
-    ['another width', (b) => void b.writeUInt32LE(3, 12), 'claims 3 bytes per id'],
-    ['cut', (b) => b.subarray(0, b.length - 1), 'claims 4 ids of 2 bytes, but is 71 bytes long'],
+  test.each<[string, (bytes: Buffer) => Buffer | void, unknown]>([
+    ['empty', () => Buffer.alloc(0), failure('wrong-file-kind')],
+    ['cut in the header', (b) => b.subarray(0, 60), failure('wrong-file-kind')],
+    ['something else', (b) => void b.write('GGUF'), failure('wrong-file-kind')],
+    ['a newer version', (b) => void b.writeUInt32LE(3, 8), failure('newer-version', '3', '2')],
+    ['an older version', (b) => void b.writeUInt32LE(1, 8), failure('damaged-file', '1')],
+    ['another width', (b) => void b.writeUInt32LE(3, 12), failure('damaged-file', '3')],
+    ['cut', (b) => b.subarray(0, b.length - 1), failure('damaged-file', '4', '2', '71')],
     [
       'too many ids claimed',
       (b) => void b.writeBigUInt64LE(2n ** 60n, 24),
-      'ids of 2 bytes, but is 72 bytes long',
+      failure('damaged-file', '2', '72'),
     ],
-  ])('%s', (_name, change, message) => {
+  ])('%s', (_name, change, expected) => {
     damage(change);
-    expect(() => openTokenFile(path)).toThrow(message);
+    expect(() => openTokenFile(path)).toThrow(expected);
     expect(() => openTokenFile(path)).toThrow(path);
   });
   test.each<[string, (bytes: Buffer) => void]>([
@@ -61,13 +58,13 @@ describe('a damaged file is refused by name', () => {
   ])('verifying finds a change of %s', (_name, change) => {
     damage(change);
     const file = openTokenFile(path);
-    expect(() => file.verify()).toThrow('its ids are not those that were written');
+    expect(() => file.verify()).toThrow(failure('damaged-file'));
     file.close();
   });
   test('an id beyond the vocabulary', () => {
     damage((b) => void b.writeUInt32LE(3, 16));
     const file = openTokenFile(path);
-    expect(() => file.slice(1, 4)).toThrow('has the id 3 at 2; the vocabulary has 3');
+    expect(() => file.slice(1, 4)).toThrow(failure('damaged-file', '3', '2', '3'));
     file.close();
   });
 });

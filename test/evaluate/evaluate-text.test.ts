@@ -10,6 +10,7 @@ import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode } from '../../src/tokenizer/tokenizer.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const tokenizer = createCharTokenizer(['\n', ' ', 'a', 'b', 'c', 'é', '<unk>']);
 const config = {
@@ -95,9 +96,9 @@ describe('scores', () => {
 
   test('need a stride within the block and a text of two tokens', () => {
     const backend = createReferenceBackend('float64');
-    expect(() => openScorer(folder, backend, 50, { stride: 9 })).toThrow('stride 9 is longer than the block');
+    expect(() => openScorer(folder, backend, 50, { stride: 9 })).toThrow(failure('bad-option-value', '9'));
     const scorer = openScorer(folder, backend, 1);
-    expect(() => [...scorer.scores(partOfText(text, 0, 1))]).toThrow('the text is a single token');
+    expect(() => [...scorer.scores(partOfText(text, 0, 1))]).toThrow(failure('text-too-short'));
   });
 });
 

@@ -16,6 +16,7 @@ import {
   type TrainPlan,
 } from '../../src/index.ts';
 import { run } from '../cli/run.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'library-'));
 const corpus = join(folder, 'corpus.txt');
@@ -68,7 +69,7 @@ describe('train', () => {
   test('throws what the command line would say', async () => {
     await expect(train({ corpus: [] })).rejects.toThrow(UsageError);
     await expect(train({ corpus: [corpus], ...tiny, nHead: 3 })).rejects.toThrow(
-      'nHead 3 does not divide nEmbd 16',
+      failure('bad-option-value', '3', '16'),
     );
   });
 });
@@ -99,7 +100,7 @@ describe('sample', () => {
   });
 
   test('refuses what the vocabulary lacks, unless told what to do', async () => {
-    await expect(write('é', { maxTokens: 1 })).rejects.toThrow('does not know "é"');
+    await expect(write('é', { maxTokens: 1 })).rejects.toThrow(failure('not-in-vocabulary', '"é"'));
     expect(await write('the é', { maxTokens: 3, unk: 'skip' })).toHaveLength(3);
     expect(await write('', { maxTokens: 3 })).toHaveLength(3);
   });
@@ -116,7 +117,7 @@ describe('evaluate', () => {
 
 describe('load', () => {
   test('says what is wrong with a folder', async () => {
-    await expect(load(join(folder, 'nowhere'))).rejects.toThrow('there is no model folder');
+    await expect(load(join(folder, 'nowhere'))).rejects.toThrow(failure('file-not-found'));
     const damaged = join(folder, 'stopped', 'config.json');
     writeFileSync(damaged, readFileSync(damaged, 'utf8').slice(1));
     await expect(load(join(folder, 'stopped'))).rejects.toThrow(UserError);

@@ -5,6 +5,7 @@ import { UsageError } from '../../src/errors.ts';
 import { bpeFromVocabAndMerges, bpeVocabulary } from '../../src/tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../../src/tokenizer/registry.ts';
 import { bannedIds, encode, padded, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+import { failure } from '../fixtures/failure.ts';
 
 interface BpeJson {
   added_tokens: Record<string, unknown>[];
@@ -206,63 +207,67 @@ test('a Sequence of one ByteLevel is that ByteLevel, and a Sequence of no normal
   expect([...encode(read, ' ab ba')]).toEqual([...encode(tokenizer, ' ab ba')]);
   const two = { type: 'Sequence', pretokenizers: [file.pre_tokenizer, { type: 'Digits' }] };
   expect(() => tokenizerFromJson(JSON.stringify({ ...file, pre_tokenizer: two }), 'tokenizer.json')).toThrow(
-    '"pre_tokenizer" is not of type ByteLevel',
+    failure('unsupported-format', '"pre_tokenizer"'),
   );
 });
 
 describe('a tokenizer.json that cannot be used is refused by name', () => {
-  test.each<[string, (file: BpeJson) => void, string]>([
+  test.each<[string, (file: BpeJson) => void, unknown]>([
     [
       'another cut',
       (f) => (f.pre_tokenizer['type'] = 'Whitespace'),
-      '"pre_tokenizer" is not of type ByteLevel',
+      failure('unsupported-format', '"pre_tokenizer"'),
     ],
     [
       'a space in front, perhaps',
       (f) => (f.pre_tokenizer['add_prefix_space'] = 'yes'),
-      'add_prefix_space" is not true or false',
+      failure('unsupported-format', 'add_prefix_space'),
     ],
-    ['no cut', (f) => (f.pre_tokenizer['use_regex'] = false), 'use_regex" is not true'],
-    ['another decoder', (f) => (f.decoder = null), '"decoder" is not of type ByteLevel'],
+    ['no cut', (f) => (f.pre_tokenizer['use_regex'] = false), failure('unsupported-format', 'use_regex')],
+    ['another decoder', (f) => (f.decoder = null), failure('unsupported-format', '"decoder"')],
     [
       'a template',
       (f) =>
         (f.post_processor = { type: 'TemplateProcessing', single: [{ SpecialToken: {} }, { Sequence: {} }] }),
-      '"post_processor" adds tokens',
+      failure('unsupported-format', '"post_processor"'),
     ],
-    ['dropout', (f) => (f.model['dropout'] = 0.1), '"model.dropout" is 0.1'],
-    ['ignored merges', (f) => (f.model['ignore_merges'] = true), '"model.ignore_merges" is set'],
-    ['no merges', (f) => (f.model.merges = {} as unknown[]), '"model.merges" is not a list'],
-    ['half a merge', (f) => f.model.merges.push('a'), 'merge 3 is "a", not two tokens'],
-    ['a number', (f) => f.model.merges.push(['a', 1]), 'merge 3 is ["a",1], not two tokens'],
-    ['an unknown part', (f) => f.model.merges.push('a zz'), 'merge 3 has "zz", which is no token'],
-    ['an unknown result', (f) => f.model.merges.push('a z'), 'merge 3 has "az", which is no token'],
-    ['a merge twice', (f) => f.model.merges.push('a b'), 'merge 3 is "a b", as one before it'],
-    ['a hole', (f) => (f.model.vocab['ab'] = 900), 'gives "ab" the id 900'],
+    ['dropout', (f) => (f.model['dropout'] = 0.1), failure('unsupported-format', '"model.dropout"', '0.1')],
+    [
+      'ignored merges',
+      (f) => (f.model['ignore_merges'] = true),
+      failure('unsupported-format', '"model.ignore_merges"'),
+    ],
+    ['no merges', (f) => (f.model.merges = {} as unknown[]), failure('unsupported-format', '"model.merges"')],
+    ['half a merge', (f) => f.model.merges.push('a'), failure('unsupported-format', '3', '"a"')],
+    ['a number', (f) => f.model.merges.push(['a', 1]), failure('unsupported-format', '3', '["a",1]')],
+    ['an unknown part', (f) => f.model.merges.push('a zz'), failure('unsupported-format', '3', '"zz"')],
+    ['an unknown result', (f) => f.model.merges.push('a z'), failure('unsupported-format', '3', '"az"')],
+    ['a merge twice', (f) => f.model.merges.push('a b'), failure('unsupported-format', '3', '"a b"')],
+    ['a hole', (f) => (f.model.vocab['ab'] = 900), failure('unsupported-format', '"ab"', '900')],
     [
       'no vocabulary',
       (f) => (f.model.vocab = [] as unknown as Record<string, unknown>),
-      'gives "<|endoftext|>" the id 258',
+      failure('unsupported-format', '"<|endoftext|>"', '258'),
     ],
     [
       'a missing byte',
       (f) => (f.added_tokens[0] = { id: f.model.vocab['!'], content: '!' }),
-      '"model.vocab" lacks "!"',
+      failure('unsupported-format', '"model.vocab"', '"!"'),
     ],
     [
       'no text',
       (f) => f.added_tokens.push({ id: 259, content: '' }),
-      '"added_tokens" has a token whose content is ""',
+      failure('unsupported-format', '"added_tokens"', '""'),
     ],
-    ['stripping', (f) => (f.added_tokens[0]['lstrip'] = true), 'single_word, lstrip or rstrip'],
-    ['two ids', (f) => (f.added_tokens[0]['id'] = 3), 'has the id 258, as an added token 3'],
-    ['another alphabet', (f) => (f.model.vocab['€'] = 259), 'not written in'],
-  ])('%s', (_name, change, message) => {
+    ['stripping', (f) => (f.added_tokens[0]['lstrip'] = true), failure('unsupported-format', 'single_word')],
+    ['two ids', (f) => (f.added_tokens[0]['id'] = 3), failure('unsupported-format', '258', '3')],
+    ['another alphabet', (f) => (f.model.vocab['€'] = 259), failure('unsupported-format')],
+  ])('%s', (_name, change, expected) => {
     const file = json(learn('ab ab'));
     change(file);
-    expect(() => tokenizerFromJson(JSON.stringify(file), 'here/tokenizer.json')).toThrow(message);
+    expect(() => tokenizerFromJson(JSON.stringify(file), 'here/tokenizer.json')).toThrow(expected);
     expect(() => tokenizerFromJson(JSON.stringify(file), 'here/tokenizer.json')).toThrow(
-      'here/tokenizer.json',
+      failure('unsupported-format', 'here/tokenizer.json'),
     );
   });
 });

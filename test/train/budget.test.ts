@@ -5,6 +5,7 @@ import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, chooseModel, fitMore, fitToBudget } from '../../src/train/budget.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
+import { failure } from '../fixtures/failure.ts';
 
 describe('whether a run is fitted to a time', () => {
   test.each([
@@ -18,7 +19,9 @@ describe('whether a run is fitted to a time', () => {
     expect(budgetSeconds({ corpus: [], ...options })).toBe(seconds);
   });
   test('two lengths are one too many', () => {
-    expect(() => budgetSeconds({ corpus: [], minutes: 1, maxIters: 5 })).toThrow('both say how long');
+    expect(() => budgetSeconds({ corpus: [], minutes: 1, maxIters: 5 })).toThrow(
+      failure('conflicting-options'),
+    );
   });
 });
 
@@ -74,9 +77,9 @@ describe('fitting to a time', () => {
     expect(40 % other.nHead!).toBe(0);
   });
   test('what cannot be is refused', async () => {
-    await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow('nHead 3 does not divide nEmbd 10');
-    await expect(fit({ blockSize: 9000 })).rejects.toThrow('--block-size of 9000');
-    await expect(fit({ nEmbd: 65_536, nHead: 1, nLayer: 100 })).rejects.toThrow('of memory');
+    await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow(failure('bad-option-value', '3', '10'));
+    await expect(fit({ blockSize: 9000 })).rejects.toThrow(failure('text-too-short', '--block-size', '9000'));
+    await expect(fit({ nEmbd: 65_536, nHead: 1, nLayer: 100 })).rejects.toThrow(failure('out-of-memory'));
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { checkMemory, memoryLimit } from '../../src/train/memory.ts';
 import { trainingPrograms, type TrainingShape } from '../../src/train/programs.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const config: Gpt2Config = {
   ...gpt2Defaults,
@@ -47,7 +48,7 @@ describe('what does not fit is refused with what would', () => {
   });
   test('the message names both sizes and whose limit it is', () => {
     expect(() => checkMemory(shape, 5e9, { bytes: 4.2e9, who: 'the engine can address' })).toThrow(
-      'this needs 5.00 GB of memory; the engine can address 4.20 GB',
+      failure('out-of-memory', '5.00', '4.20'),
     );
   });
 });

@@ -15,6 +15,7 @@ import { trainModel } from '../../src/train/train-model.ts';
 import type { TrainHandlers, TrainPlan } from '../../src/train/train-handlers.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'new-text-'));
 const at = (name: string): string => join(root, name);
@@ -122,7 +123,7 @@ describe('a run resumed on a harder text', () => {
     const patient = { ...base, patience: 1, learningRate: 0, minLr: 0, weightDecay: 0 };
     await trainModel({ ...patient, outDir: at('stopped') });
     expect(stateOf('stopped', 20).evaluations_without_improvement).toBe(1);
-    await expect(resume('stopped', { force: true })).rejects.toThrow('stopped after 1 evaluations');
+    await expect(resume('stopped', { force: true })).rejects.toThrow(failure('nothing-to-do', '1'));
     const { evaluations } = await resume('stopped', { ...more, force: true, learningRate: 1e-2 });
     expect(evaluations.length).toBeGreaterThan(1);
     expect(evaluations[0].best).toBe(true);

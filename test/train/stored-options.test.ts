@@ -4,6 +4,7 @@ import { textChange } from '../../src/train/new-text.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
 import { resumedOptions } from '../../src/train/stored-options.ts';
 import type { TrainingData } from '../../src/train/training-data.ts';
+import { failure } from '../fixtures/failure.ts';
 
 test('a run from before --encoding existed was trained on UTF-8', () => {
   const settings = resolveOptions({ corpus: ['book.txt'] });
@@ -11,7 +12,7 @@ test('a run from before --encoding existed was trained on UTF-8', () => {
   expect(resumedOptions(stored, { corpus: [] }).encoding).toBe('utf-8');
   expect(resumedOptions(stored, { corpus: [], encoding: 'utf-8' }).encoding).toBe('utf-8');
   expect(() => resumedOptions(stored, { corpus: [], encoding: 'koi8-r' })).toThrow(
-    'encoding is koi8-r, but the run has "utf-8"',
+    failure('conflicting-options', 'koi8-r', '"utf-8"'),
   );
   const forced = resumedOptions(stored, { corpus: [], encoding: 'koi8-r', force: true });
   expect(forced.encoding).toBe('koi8-r');
