@@ -8,7 +8,8 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { kebab } from '../dist/cli/flag-name.js';
-import { groups, optionTable } from '../dist/train/options.js';
+import { groups } from '../dist/train/option-row.js';
+import { optionTable } from '../dist/train/options.js';
 
 const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
 

@@ -1,6 +1,6 @@
 /** How a command reads text: `--encoding` and `--encoding-errors`, and what it says of bytes that were replaced. */
 import type { Option } from 'commander';
-import { encodingErrorsName, encodingName } from '../data/encoding-value.ts';
+import { decodingHelp, encodingErrorsName, encodingName } from '../data/encoding-value.ts';
 import { UTF8 } from '../data/encodings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { formatNumber, formatPercent } from '../format.ts';
@@ -8,14 +8,10 @@ import { option } from './options.ts';
 import { printable, warn } from './terminal.ts';
 
 export const encodingOption = (): Option =>
-  option('--encoding <name>', 'of the text: latin1, shift_jis, utf-16le, … (default: utf-8)', encodingName);
+  option('--encoding <name>', `${decodingHelp.encoding} (default: ${UTF8})`, encodingName);
 
 export const encodingErrorsOption = (): Option =>
-  option(
-    '--encoding-errors <what>',
-    'bytes that are not text: strict (default) or replace',
-    encodingErrorsName,
-  );
+  option('--encoding-errors <what>', `${decodingHelp.encodingErrors} (default: strict)`, encodingErrorsName);
 
 /** Says how much of each text was replaced, which `--encoding-errors replace` asked for without knowing how much it is. */
 export function warnOfReplacements(texts: readonly Replacements[], encoding: string = UTF8): void {

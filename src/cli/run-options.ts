@@ -1,6 +1,7 @@
 /** The flags of `train` and `plan`, from the table of options. */
 import type { Command, Option } from 'commander';
-import { groups, optionTable, type Group, type OptionRow } from '../train/options.ts';
+import { groups, type Group } from '../train/option-row.ts';
+import { optionTable, type OptionRow } from '../train/options.ts';
 import { flagOf } from './flag-name.ts';
 import { modelFolder, threadsOption } from './model-options.ts';
 import { option } from './options.ts';

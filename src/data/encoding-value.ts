@@ -25,3 +25,9 @@ function closestName(text: string): string | undefined {
     encodingNames().filter((name) => numberOf(name) === numberOf(text)),
   );
 }
+
+/** Of `--encoding` and `--encoding-errors`, for the help. */
+export const decodingHelp = {
+  encoding: 'of the text: latin1, shift_jis, utf-16le, …',
+  encodingErrors: 'bytes that are not text: strict or replace',
+} as const;

@@ -3,121 +3,40 @@
  * checkpoint's options, the rules of resuming and docs/options.md derive from this table.
  */
 import type { EncodingErrors } from '../data/decode-text.ts';
-import { encodingErrorsName, encodingName } from '../data/encoding-value.ts';
+import { decodingHelp, encodingErrorsName, encodingName } from '../data/encoding-value.ts';
 import { UTF8 } from '../data/encodings.ts';
-import { listOf, type Rule } from '../json-rules.ts';
 import type { ConfigField } from '../model/architecture.ts';
 import {
   architectureFields,
-  architectureNames,
   architectureOf,
   type ArchitectureFields,
 } from '../model/architectures/registry.ts';
 import { presetNames, presets, type PresetName } from '../model/config.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
-import { choice, filePath, number, seed, wholeNumber, type Value } from '../values.ts';
+import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
+import { groups, optional, orAbsent, row, type Row } from './option-row.ts';
+import {
+  architecture,
+  belowOne,
+  forcedChanges,
+  MOST_MICRO_BATCHES,
+  MOST_MINUTES,
+  MOST_STEPS,
+  nonNegative,
+  pastSchedules,
+  positive,
+  trueOrFalse,
+  vocabularySize,
+} from './option-values.ts';
 import { optimizerNames, type OptimizerName } from './optimizer.ts';
-import { forcedChange, type ForcedChange } from './forced-change.ts';
-import { pastSchedule, type PastSchedule } from './past-schedule.ts';
+import type { ForcedChange } from './forced-change.ts';
+import type { PastSchedule } from './past-schedule.ts';
 import { recipes } from './recipe.ts';
 import { saveEvery, type SaveEvery } from './save-every.ts';
 import { scheduleNames, type ScheduleName } from './schedule.ts';
 
-/** The headings of `gpt train --help`. */
-export const groups = ['Model', 'Data', 'Training', 'Evaluation and output'] as const;
-export type Group = (typeof groups)[number];
-
-/**
- * - `fixed`: decides which tensors there are or what a token id means. Another value would need another model, so it is
- *   refused even with --force.
- * - `forced`: another value trains on with the same parameters and moments, but to other results than an uninterrupted
- *   run. Needs --force.
- * - `free`: changes nothing computed so far.
- * - `invocation`: affects one invocation only, and is not stored in a checkpoint.
- */
-export type OnResume = 'fixed' | 'forced' | 'free' | 'invocation';
-
-/** The values that defaults of other options depend on. */
-interface Known {
-  readonly arch: string;
-  readonly preset: PresetName;
-  readonly initFrom: string | undefined;
-  readonly valFile: string | undefined;
-  readonly maxIters: number;
-  readonly learningRate: number;
-  readonly lrDecayIters: number;
-  readonly schedule: ScheduleName;
-}
-
-interface Row<T> {
-  readonly group: Group;
-  readonly value: Value<T>;
-  /** What the flag's value is called in the help. */
-  readonly placeholder: string;
-  /** One line of the help. */
-  readonly help: string;
-  /** Whether the command line has a flag for it. */
-  readonly hasFlag?: false;
-  readonly default: T | ((known: Known) => T);
-  /** The default of the flag, where the command line has another one than the library. */
-  readonly flagDefault?: T;
-  /** How the default is chosen, where it is not one value. */
-  readonly defaultHelp?: string;
-  readonly onResume: OnResume;
-  /** What a checkpoint may hold, where that is more than a flag accepts. */
-  readonly stored?: Rule;
-  /** Options that cannot be given together with this one. */
-  readonly conflicts?: readonly string[];
-  /** Whether another value evaluates on other text: another split, or another sample of the same. See new-text.ts. */
-  readonly changes?: 'text' | 'sample';
-}
-
-const row = <T>(made: Row<T>): Row<T> => made;
-
-/** A row whose option may be absent. */
-const optional = <T>(made: Omit<Row<T>, 'default'>): Row<T | undefined> => ({
-  ...made,
-  default: undefined,
-  stored: orAbsent(made.stored ?? made.value),
-});
-
-/** For options that runs of earlier versions do not have. */
-const orAbsent = ({ is, expected }: Rule): Rule => ({
-  is: (value) => value === undefined || is(value),
-  expected,
-});
-
-const positive = wholeNumber({ min: 1 });
-const share = number({ min: 0, below: 1 });
-const amount = number({ min: 0 });
-/** The number of a step is one word of the random streams' counters. */
-const MOST_STEPS = 2 ** 32;
-/** The number of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
-const MOST_MICRO_BATCHES = 2 ** 30;
-
-const atLeastTwo = wholeNumber({ min: 2 });
-/** Infinity stands for no limit. */
-const vocabularySize: Value<number> = {
-  ...atLeastTwo,
-  is: (value) => value === Infinity || atLeastTwo.is(value),
-};
-const trueOrFalse: Value<boolean> = {
-  expected: 'true or false',
-  is: (value) => typeof value === 'boolean',
-  read: (text) => ({ true: true, false: false })[text],
-};
-const architecture: Value<string> = {
-  expected: 'an architecture',
-  is: (name) => architectureNames().includes(name as string),
-  read: (text) => (architectureNames().includes(text) ? text : undefined),
-};
-const pastSchedules = listOf(pastSchedule);
-const forcedChanges = listOf(forcedChange);
-/** About twenty years. */
-const MOST_MINUTES = 1e7;
-
-/** The last part of a `wsd` schedule, in which the learning rate decays. */
+/** Decay of a `wsd` schedule, as a fraction of its steps. */
 export const DECAY_SHARE = 0.25;
 /** Learning rate for fine-tuning, as a fraction of the pre-training one. */
 export const FINE_TUNING = 0.1;
@@ -204,7 +123,7 @@ const rows = {
   }),
   dropout: row<number>({
     group: 'Model',
-    value: share,
+    value: belowOne,
     placeholder: 'p',
     help: 'probability of zeroing',
     default: ({ preset }) => presets[preset].dropout,
@@ -240,7 +159,7 @@ const rows = {
   }),
   valFraction: row<number>({
     group: 'Data',
-    value: share,
+    value: belowOne,
     placeholder: 'p',
     help: 'last part of the text kept for validation',
     default: ({ valFile }) => (valFile === undefined ? 0.1 : 0),
@@ -261,7 +180,7 @@ const rows = {
     group: 'Data',
     value: encodingName,
     placeholder: 'name',
-    help: 'of the text: latin1, shift_jis, utf-16le, …',
+    help: decodingHelp.encoding,
     default: UTF8,
     onResume: 'forced',
     stored: orAbsent({ ...encodingName, expected: 'the canonical name of an encoding that this Node knows' }),
@@ -272,7 +191,7 @@ const rows = {
     group: 'Data',
     value: encodingErrorsName,
     placeholder: 'what',
-    help: 'bytes that are not text: strict or replace',
+    help: decodingHelp.encodingErrors,
     default: 'strict',
     onResume: 'forced',
     changes: 'text',
@@ -317,7 +236,7 @@ const rows = {
   }),
   learningRate: row<number>({
     group: 'Training',
-    value: amount,
+    value: nonNegative,
     placeholder: 'x',
     help: 'peak learning rate',
     default: ({ preset, initFrom }) =>
@@ -327,7 +246,7 @@ const rows = {
   }),
   minLr: row<number>({
     group: 'Training',
-    value: amount,
+    value: nonNegative,
     placeholder: 'x',
     help: 'learning rate at the end',
     default: ({ learningRate, schedule }) => learningRate / (schedule === 'wsd' ? 50 : 10),
@@ -380,7 +299,7 @@ const rows = {
   }),
   weightDecay: row<number>({
     group: 'Training',
-    value: amount,
+    value: nonNegative,
     placeholder: 'x',
     help: 'on matrices only',
     default: 0.1,
@@ -388,7 +307,7 @@ const rows = {
   }),
   beta1: row<number>({
     group: 'Training',
-    value: share,
+    value: belowOne,
     placeholder: 'x',
     help: 'of AdamW',
     default: 0.9,
@@ -396,7 +315,7 @@ const rows = {
   }),
   beta2: row<number>({
     group: 'Training',
-    value: share,
+    value: belowOne,
     placeholder: 'x',
     help: 'of AdamW',
     default: ({ preset }) => recipes[preset].beta2,
@@ -405,7 +324,7 @@ const rows = {
   }),
   momentum: row<number>({
     group: 'Training',
-    value: share,
+    value: belowOne,
     placeholder: 'x',
     help: 'of SGD',
     default: 0.9,
@@ -413,7 +332,7 @@ const rows = {
   }),
   gradClip: row<number>({
     group: 'Training',
-    value: amount,
+    value: nonNegative,
     placeholder: 'x',
     help: 'largest gradient norm; 0: any',
     default: 1,
@@ -442,29 +361,29 @@ const rows = {
   }),
   rewarmFrom: row<number>({
     group: 'Training',
-    value: amount,
+    value: nonNegative,
     placeholder: 'x',
     help: 'learning rate before the re-warm-up',
     hasFlag: false,
     default: 0,
     onResume: 'free',
-    stored: orAbsent(amount),
+    stored: orAbsent(nonNegative),
   }),
   /** The share of the decay done before lrDecayStart. Set by run-time.ts. */
   lrDecayFrom: row<number>({
     group: 'Training',
-    value: share,
+    value: belowOne,
     placeholder: 'p',
     help: 'share of the decay done before lrDecayStart',
     hasFlag: false,
     default: 0,
     onResume: 'free',
-    stored: orAbsent(share),
+    stored: orAbsent(belowOne),
   }),
   /** Set by schedule-history.ts. */
   pastSchedules: row<readonly PastSchedule[]>({
     group: 'Training',
-    value: { ...pastSchedules, read: () => undefined },
+    value: pastSchedules,
     placeholder: 'list',
     help: 'schedules of earlier steps',
     hasFlag: false,
@@ -476,7 +395,7 @@ const rows = {
   /** Set by change-history.ts. */
   forcedChanges: row<readonly ForcedChange[]>({
     group: 'Training',
-    value: { ...forcedChanges, read: () => undefined },
+    value: forcedChanges,
     placeholder: 'list',
     help: 'options changed by --force, with their earlier values',
     hasFlag: false,
@@ -562,12 +481,18 @@ const fieldRow = (field: ConfigField): OptionRow => ({
   stored: field.default === undefined ? orAbsent(field.value) : field.value,
 });
 
-/** All rows by name; the fields of the architectures come last in their group. */
+let built: { readonly fields: object; readonly table: ReadonlyMap<string, OptionRow> } | undefined;
+
+/** All rows by name; the fields of the architectures come last in their group. Built anew when an architecture is registered. */
 export function optionTable(): ReadonlyMap<string, OptionRow> {
-  const fields = Object.entries(architectureFields()).map(
-    ([name, field]) => [name, fieldRow(field)] as const,
-  );
-  const entries = [...(Object.entries(rows) as [string, OptionRow][]), ...fields];
+  const fields = architectureFields();
+  if (built?.fields !== fields) built = { fields, table: buildTable(fields) };
+  return built.table;
+}
+
+function buildTable(fields: Readonly<Record<string, ConfigField>>): ReadonlyMap<string, OptionRow> {
+  const ofArchitectures = Object.entries(fields).map(([name, field]) => [name, fieldRow(field)] as const);
+  const entries = [...(Object.entries(rows) as [string, OptionRow][]), ...ofArchitectures];
   return new Map(groups.flatMap((group) => entries.filter(([, each]) => each.group === group)));
 }
 

@@ -4,10 +4,12 @@ import { checkCommonFields, type ModelConfig } from '../config.ts';
 import { gpt2, type Gpt2Config } from './gpt2.ts';
 
 const architectures = new Map<string, Architecture>();
+let allFields: Readonly<Record<string, ConfigField>> | undefined;
 
 /** Adds an architecture under its name. */
 export function register(architecture: Architecture): void {
   architectures.set(architecture.name, architecture);
+  allFields = undefined;
 }
 
 register(gpt2);
@@ -42,9 +44,16 @@ export const fieldsOf = (arch: string, from: object): Record<string, unknown> =>
     ]),
   );
 
-/** The fields of all architectures. A name shared by several means the same in each. */
-export const architectureFields = (): Record<string, ConfigField> =>
-  Object.assign({}, ...allArchitectures().map(({ fields }) => fields)) as Record<string, ConfigField>;
+/**
+ * The fields of all architectures. A name shared by several means the same in each.
+ *
+ * @returns the same object until another architecture is registered
+ */
+export const architectureFields = (): Readonly<Record<string, ConfigField>> =>
+  (allFields ??= Object.assign({}, ...allArchitectures().map(({ fields }) => fields)) as Record<
+    string,
+    ConfigField
+  >);
 
 /** Validates a config and returns it. @throws UsageError naming the field, its value and a way out */
 export function checkConfig<Config extends ModelConfig>(config: Config): Config {
