@@ -1,11 +1,11 @@
 /**
- * A status line at the bottom of the terminal, for work that takes long before there is anything else to show:
+ * A status line at the bottom of the terminal for slow work before anything else is shown:
  *
  *     measuring this machine …
  *     tokenizing … 45%, 4s left
  *
- * It is erased afterwards. Each drawing is one write, so that nothing flickers. Nobody listens to signals meanwhile, so that
- * Ctrl-C ends even work that blocks the event loop.
+ * It is erased afterwards. Each redraw is a single write, which avoids flicker. No signal handler is installed, so Ctrl-C
+ * ends even work that blocks the event loop.
  */
 import { cursorTo, clearLine } from 'node:readline';
 import stringWidth from 'string-width';
@@ -15,9 +15,9 @@ import { isAwaited } from './typed-input.ts';
 import { endLiveLine, hasLiveLine, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
 
 export interface Activity {
-  /** Shows what is being done, at once, since the work may block the event loop. */
+  /** Shows an activity at once, since the work may block the event loop. */
   readonly update: (what: string) => void;
-  /** Shows it a moment later, if it is still being done, and how far it has come. */
+  /** Shows an activity and its progress after a short delay, if it is still running. */
   readonly report: Report;
   /** Erases the line. */
   readonly stop: () => void;
@@ -26,26 +26,25 @@ export interface Activity {
 const NONE: Activity = { update() {}, report() {}, stop() {} };
 
 const CLEAR_RIGHT = '\u001b[K';
-/** In milliseconds. What is done sooner than that needs no line. */
+/** In milliseconds; shorter work is not shown. */
 const SHOWN_AFTER = 300;
 const BETWEEN_REDRAWS = 125;
-/** In milliseconds. Before that, the time left is not estimated. */
+/** In milliseconds; before that, no time left is estimated. */
 const ESTIMATED_FROM = 1000;
-/** Columns left free at the right, for the cursor and for the ^C that a terminal shows there. */
+/** Columns left free for the cursor and the ^C that terminals echo. */
 const SPARE = 3;
 
 /**
- * Prepares the line, on a terminal, unless --quiet or --json is given. What work is a part of says enough: there is no second
- * line while another is shown.
+ * Creates the status line, on a terminal without --quiet or --json. A nested activity does not get a second line.
  *
- * @param what shown at once; without it, the line appears with the first update, or when a report comes a moment later
+ * @param what shown at once; without it, the line appears with the first update, or a short delay after a report
  */
 export function startActivity(what?: string): Activity {
   if (!showsProgress() || hasLiveLine()) return NONE;
   const stream = process.stderr;
   const begun = performance.now();
   let shown: Reported | undefined;
-  let drawn = 0; // when
+  let drawn = 0; // time of the last redraw
   let stopped = false;
   const erase = (): void => {
     if (shown === undefined) return;
@@ -67,7 +66,7 @@ export function startActivity(what?: string): Activity {
   return {
     update,
     report(activity, done) {
-      // A line would be drawn over what is being typed.
+      // The line would cover what is being typed.
       if (stopped || (done === undefined && isAwaited())) return;
       const now = performance.now();
       const isNew = reported?.activity !== activity;
@@ -85,12 +84,12 @@ export function startActivity(what?: string): Activity {
 
 interface Reported {
   readonly activity: string;
-  /** When it began. */
+  /** Start time. */
   readonly since: number;
   readonly done: number | undefined;
 }
 
-/** The line in at most `width` columns: first the time left goes, then the share. Empty where there is no room at all. */
+/** The line in at most `width` columns. The time left is dropped first, then the share; empty if nothing fits. */
 function describe({ activity, since, done }: Reported, now: number, width: number): string {
   const line = `${activity} …`;
   const lines = [line];
@@ -105,7 +104,7 @@ function describe({ activity, since, done }: Reported, now: number, width: numbe
   return lines.find((each) => stringWidth(each) <= width) ?? '';
 }
 
-/** Shows the line while `work` runs. */
+/** Shows the line during `work`. */
 export async function whileDoing<T>(what: string, work: (activity: Activity) => T | Promise<T>): Promise<T> {
   const activity = startActivity(what);
   try {
@@ -115,7 +114,7 @@ export async function whileDoing<T>(what: string, work: (activity: Activity) => 
   }
 }
 
-/** Shows the line while `work` runs, if that takes longer than a moment. */
+/** Shows the line during `work`, if that takes longer than a moment. */
 export function whileReporting<T>(work: (report: Report) => T): T {
   const activity = startActivity();
   try {

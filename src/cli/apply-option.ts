@@ -1,9 +1,9 @@
-/** Gives an option a value from elsewhere than the command line, as if it had been typed, where nothing is typed. */
+/** Sets an option from a source other than the command line, unless the command line sets it. */
 import type { Argument, Command, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 
-/** @throws UsageError if the option does not accept the value, even where a flag has the last word */
+/** @throws UsageError if the option does not accept the value, even if a flag overrides it */
 export function applyOption(
   command: Command,
   option: Option,
@@ -12,13 +12,13 @@ export function applyOption(
 ): void {
   const isOpen = (name: string): boolean =>
     ['default', undefined].includes(command.getOptionValueSource(name));
-  const parsed = parse(option, value); // checked even where a flag has the last word
+  const parsed = parse(option, value); // validated even if a flag overrides it
   const name = option.attributeName();
   if (isOpen(name) && excluding(command, option).every(isOpen))
     command.setOptionValueWithSource(name, parsed, source);
 }
 
-/** The options that cannot be used together with this one. */
+/** Options that conflict with this one. */
 function excluding(command: Command, option: Option): string[] {
   const conflicts = (one: Option): readonly string[] =>
     (one as Option & { readonly conflictsWith: readonly string[] }).conflictsWith;
@@ -26,7 +26,7 @@ function excluding(command: Command, option: Option): string[] {
   return [...conflicts(option), ...others.map((other) => other.attributeName())];
 }
 
-/** As if it had been typed behind the flag. */
+/** As if the value had been typed after the flag. */
 function parse(option: Option, value: unknown): unknown {
   const name = option.long ?? option.flags;
   if (typeof value === 'boolean' && !option.required) return value;
@@ -37,11 +37,11 @@ function parse(option: Option, value: unknown): unknown {
   return Array.isArray(value) && !Array.isArray(parsed) ? refuseValue(name, value, 'a single value') : parsed;
 }
 
-/** What an option or argument makes of texts, one after the other. */
+/** Parses several texts in turn with an option or argument. */
 export const readAll = (taker: Option | Argument, texts: readonly string[]): unknown =>
   texts.reduce<unknown>((before, text) => taker.parseArg?.(text, before) ?? text, undefined);
 
-/** A value, or several, as they would be typed. */
+/** A value or list of values as text. */
 export const textsOf = (name: string, value: unknown): string[] =>
   (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
     typeof each === 'string' || typeof each === 'number'
@@ -53,7 +53,7 @@ function refuseValue(name: string, value: unknown, wanted: string): never {
   throw new UsageError('bad-option-value', `${name}: ${shownJson(value)} is not ${wanted}`);
 }
 
-/** Says where a wrong value came from. */
+/** Adds the source of a wrong value to its error. */
 export function naming(source: string, apply: () => void): void {
   try {
     apply();

@@ -1,4 +1,4 @@
-/** `gpt bench`: tokens a second on this machine, training and writing, for models of well-known shapes. */
+/** `gpt bench`: training and sampling speed on this computer, for models of well-known shapes. */
 import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
 import { benchModels, startSampling, type BenchModelName } from '../measure/models.ts';
@@ -30,7 +30,7 @@ interface Result {
   readonly memoryBytes: number;
   readonly trainTokensPerSecond: number;
   readonly stepSeconds: number;
-  /** Of the model's matrix products. */
+  /** Of the model's GEMMs. */
   readonly flopsPerSecond: number;
   readonly sampleTokensPerSecond: number;
 }
@@ -91,7 +91,7 @@ async function measure(
   };
 }
 
-/** A backend of its own for each measurement: it gives its memory back when it closes. */
+/** Each measurement has its own backend, whose memory is freed when it closes. */
 async function withBackend<T>(
   options: { readonly threads?: number },
   use: (backend: Awaited<ReturnType<typeof chooseBackend>>['backend']) => T,

@@ -1,4 +1,4 @@
-/** `gpt compare`: runs over one another, and what makes them differ. */
+/** `gpt compare`: curves of several runs and the settings in which they differ. */
 import type { Command } from 'commander';
 import { runFolders } from '../checkpoint/runs.ts';
 import { isSystemError, UsageError, UserError } from '../errors.ts';
@@ -64,7 +64,7 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
   else if (html === undefined) await print(`${comparison(runs)}\n`);
 }
 
-/** The run in an array; empty, after a warning, if it cannot be read: the others are still compared. */
+/** Empty, after a warning, if the run is unreadable, so that the others are still compared. */
 function readIfPossible(folder: string): RunRecord[] {
   try {
     return [openRun(folder)];
@@ -80,7 +80,7 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
 const WIDEST = 100;
 const CHART_HEIGHT = 12;
-/** In characters. The longest option of a run has 25; an untrusted file may name any. */
+/** In characters. The longest option has 25, but an untrusted file may name any. */
 const WIDEST_SETTING = 40;
 
 function comparison(runs: readonly NamedRun[]): string {
@@ -140,7 +140,7 @@ function resultTable(runs: readonly NamedRun[]): string {
   );
 }
 
-/** Values are cut so that all runs fit the width; the whole of them is in --json. */
+/** Values are truncated to fit all runs; --json has them in full. */
 function settingTable(found: readonly Difference[], runs: number, width: number): string {
   const widest = Math.min(
     WIDEST_SETTING,

@@ -1,4 +1,4 @@
-/** `gpt completion`: a script by which a shell completes commands, flags and their values; nothing runs when Tab is pressed. */
+/** `gpt completion`: shell scripts that complete commands, flags and values without starting a process. */
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { bashScript } from './completion/bash.ts';

@@ -1,11 +1,11 @@
 /**
- * `--config run.json`: options from a file. What is typed takes precedence, then the environment, then the file. Its keys
- * are the names of flags, with dashes, underscores or in camel case, and of arguments:
+ * `--config run.json`: options from a file. The command line takes precedence, then the environment, then the file. Keys
+ * are names of flags, in kebab-case, snake_case or camelCase, and of arguments:
  *
  *     { "corpus": ["book.txt"], "preset": "nano", "max-iters": 2000 }
  *
- * The record that a run keeps of itself, `gpt_trainer_state.json` or the run's folder, is such a file too: it says how to
- * train the same model again.
+ * A run's record of its options, `gpt_trainer_state.json` or the run's folder, works as well and trains the same model
+ * again.
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -25,31 +25,31 @@ import { flagOf } from './flag-name.ts';
 import { notice, printable } from './terminal.ts';
 
 /**
- * Takes over what the file says and nothing else has said.
+ * Applies options from a file unless they are set otherwise.
  *
- * @throws UsageError for what the command does not know or accept
+ * @throws UsageError for an unknown key or an invalid value
  */
 export function applyConfigFile(command: Command, path: string): void {
   const { entries, recorded } = readConfig(path);
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
-    if (value === null || (recorded && name === 'outDir')) continue; // the new run gets a folder of its own
+    if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
     if (recorded && 'initFrom' in entries && SAID_BY_MODEL.has(name)) continue;
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
     naming(path, () => {
       if (option !== undefined) applyOption(command, option, value, 'config');
       else if (argument >= 0) applyArgument(command, argument, value);
-      else if (!recorded) refuse(command, key); // a record holds more than flags
+      else if (!recorded) refuse(command, key); // a record contains more than flags
     });
   }
   if (recorded && command.name() === 'train') applyRecordedCourse(command, path, entries);
 }
 
-/** With one of these given, a new run has a schedule of its own. */
+/** If one of these is given, the new run plans its own schedule. */
 const SCHEDULE_FLAGS = [...scheduleSettings, 'maxIters', 'minutes'];
 
-/** Takes over what no flags say, but without which the same model could not be trained again. */
+/** Applies recorded settings that have no flag but are needed to reproduce the run. */
 function applyRecordedCourse(
   command: Command,
   path: string,
@@ -69,7 +69,7 @@ function applyRecordedCourse(
 
 const listed = (words: readonly string[]): string => new Intl.ListFormat('en').format(words);
 
-/** Says that a run with the options of this one, all of them from its start, ends with another model. */
+/** Warns that forced changes during the run cannot be reproduced from its final options. */
 function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): void {
   if (changes.length === 0) return;
   const names = new Set(changes.flatMap(({ before }) => Object.keys(before)));
@@ -81,7 +81,7 @@ function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): vo
   );
 }
 
-/** Takes over how the schedule of a run came about: where it was extended, or its end was moved to keep to a time. */
+/** Applies the recorded history of a schedule: extensions, and ends moved to keep to a time. */
 function applyRecordedSchedule(
   command: Command,
   path: string,
@@ -97,7 +97,7 @@ function applyRecordedSchedule(
     if (entries[name] !== undefined) command.setOptionValueWithSource(name, entries[name], 'config');
 }
 
-/** What a run that starts from a model has recorded, but cannot be told. */
+/** Recorded settings that conflict with starting from a model. */
 const SAID_BY_MODEL: ReadonlySet<string> = new Set(['preset', 'minFrequency', 'vocabSize']);
 
 /** In bytes. */
@@ -130,7 +130,7 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
 const camelCase = (key: string): string =>
   key.replace(/^-+/, '').replace(/[-_]+(.)/g, (_, letter: string) => letter.toUpperCase());
 
-/** Arguments have no defaults here: what was typed is there, and wins. */
+/** Arguments have no defaults, so a value means that one was typed, and it takes precedence. */
 function applyArgument(command: Command, index: number, value: unknown): void {
   const argument = command.registeredArguments[index];
   const parsed = readAll(argument, textsOf(argument.name(), value));

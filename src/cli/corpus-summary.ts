@@ -1,4 +1,4 @@
-/** A one-line description of a corpus. */
+/** One-line description of a corpus. */
 import type { Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import { formatBytes, formatNumber } from '../format.ts';
@@ -25,10 +25,10 @@ export function describeCorpus({ paths, files, leftOut, bytes, characters }: Des
 export const countFiles = ({ length }: readonly string[]): string =>
   length === 1 ? '1 file' : `${formatNumber(length)} files`;
 
-/** Of a corpus that is going to be split: its last part is held out, not random lines. */
+/** For a corpus that will be split: the validation split is its end, not random lines. */
 export const SORTED =
   'the lines are in sorted order: the validation split is the end of the list, which may be unlike the rest.';
-/** Right for independent lines, such as names; a log or a story has to keep its order. */
+/** Suits independent lines such as names; logs and stories must keep their order. */
 export function againstSorted([file, ...others]: Corpus['files']): string {
   const shuffle = file === '-' || others.length > 0 ? 'shuf' : `shuf ${shellQuoted(file)} > shuffled.txt`;
   return `If the order of the lines means nothing, shuffle them first: ${shuffle}`;

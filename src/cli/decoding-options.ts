@@ -1,4 +1,4 @@
-/** How a command reads text: `--encoding` and `--encoding-errors`, and what it says of bytes that were replaced. */
+/** `--encoding`, `--encoding-errors`, and the warning about replaced bytes. */
 import type { Option } from 'commander';
 import { decodingHelp, encodingErrorsName, encodingName } from '../data/encoding-value.ts';
 import { UTF8 } from '../data/encodings.ts';
@@ -13,7 +13,7 @@ export const encodingOption = (): Option =>
 export const encodingErrorsOption = (): Option =>
   option('--encoding-errors <what>', `${decodingHelp.encodingErrors} (default: strict)`, encodingErrorsName);
 
-/** Says how much of each text was replaced, which `--encoding-errors replace` asked for without knowing how much it is. */
+/** Reports how much of each text `--encoding-errors replace` has replaced. */
 export function warnOfReplacements(texts: readonly Replacements[], encoding: string = UTF8): void {
   for (const { paths, replaced, characters } of texts) {
     if (replaced === 0) continue;
@@ -29,7 +29,7 @@ export function warnOfReplacements(texts: readonly Replacements[], encoding: str
   }
 }
 
-/** The same for programs. */
+/** The same for `--json`. */
 export function replacementsToJson(texts: readonly Omit<Replacements, 'paths'>[]) {
   const sum = (name: 'replaced' | 'characters'): number => texts.reduce((all, text) => all + text[name], 0);
   const replaced = sum('replaced');

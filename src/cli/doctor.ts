@@ -1,4 +1,4 @@
-/** `gpt doctor`: what the engine is and reaches on this machine, and what would make it faster. */
+/** `gpt doctor`: the state and speed of the engine on this computer, and what would make it faster. */
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -30,7 +30,7 @@ export function register(command: Command): void {
   ]);
 }
 
-/** CPU load of other programs, in cores, above which the measurements are too low. */
+/** CPU load of other programs, in cores, above which measurements are too low. */
 const BUSY = 0.3;
 
 interface Findings {
@@ -42,19 +42,19 @@ interface Findings {
   readonly freeMemoryBytes: number;
   readonly engine: string;
   readonly threads: number;
-  /** Threads that ran the training below at its end: fewer than `threads` where other programs take cores. */
+  /** Threads active at the end of the training below; fewer than `threads` if other programs use cores. */
   readonly activeThreads: number;
-  /** Cores that other programs kept busy before the measurements began. */
+  /** Cores in use by other programs before the measurements. */
   readonly busyCores: number;
-  /** Why fewer threads have started than were asked for. */
+  /** Why fewer threads were started than requested. */
   readonly shortfall?: string | undefined;
   readonly rejected: readonly Rejection[];
-  /** FLOP/s of a matrix product in the caches, with one thread and with all. */
+  /** GEMM in cache, in FLOP/s, with one thread and with all. */
   readonly peakFlopsOneThread: number;
   readonly peakFlops: number;
-  /** Bytes/s of reading memory with all threads. */
+  /** Bytes/s with all threads. */
   readonly readBandwidth: number;
-  /** Of training a 6-layer model of 384 channels, kernel by kernel. */
+  /** Kernels of training a model with 6 layers and 384 channels. */
   readonly kernels: readonly KernelProfile[];
   readonly advice: readonly string[];
 }
@@ -109,7 +109,7 @@ async function examine(
   };
 }
 
-/** How many cores other programs keep busy, measured over half a second in which this one is idle. */
+/** Number of cores in use by other programs, measured over half a second of idling. */
 async function measureBusyCores(): Promise<number> {
   const read = () =>
     cpus().reduce(
@@ -125,7 +125,7 @@ async function measureBusyCores(): Promise<number> {
   return cpus().length * (1 - (after.idle - before.idle) / Math.max(1, after.all - before.all));
 }
 
-/** Some steps of a model large enough to be typical, after as many for V8 to compile the kernels. */
+/** Profiles some steps of a model of typical size, after as many steps of warm-up for V8 to compile the kernels. */
 async function profileTraining(backend: Backend): Promise<KernelProfile[]> {
   const training = startTraining(backend, { ...benchModels.baby, batchSize: 2 });
   const warm = performance.now() + 2000;
@@ -164,10 +164,10 @@ function adviceFor(backend: Backend, rejected: readonly Rejection[], load: numbe
 
 const describeCores = (cores: number): string => `${cores.toFixed(1)} of ${availableParallelism()} cores`;
 
-/** What doctor knows about threads and the cores they run on. */
+/** Findings about threads and cores. */
 type ThreadFindings = Pick<Findings, 'busyCores' | 'activeThreads' | 'threads' | 'kernels'>;
 
-/** How busy the cores were, how many threads trained beside that, and why as many; nothing to say if all had a core each. */
+/** Explains the number of active threads by the load of other programs; empty if every thread had a core. */
 export function describeThreads({ busyCores, activeThreads, threads, kernels }: ThreadFindings): string[] {
   const isBusy = busyCores > BUSY;
   if (!isBusy && activeThreads === threads) return [];

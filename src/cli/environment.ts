@@ -1,9 +1,9 @@
-/** Options from the environment: `GPT_THREADS=1`, where an option says so of itself (options.ts, `orVariable`). */
+/** Options from environment variables such as `GPT_THREADS=1`, declared with `orVariable` (options.ts). */
 import type { Command } from 'commander';
 import { applyOption, naming } from './apply-option.ts';
 import { variableOf } from './options.ts';
 
-/** Takes over what the environment says. @throws UsageError naming the variable, if the option does not accept it */
+/** Applies environment variables. @throws UsageError naming the variable, if its value is invalid */
 export function applyEnvironment(
   command: Command,
   environment: Readonly<Record<string, string | undefined>>,

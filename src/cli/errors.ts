@@ -1,4 +1,4 @@
-/** What the user sees of an error, and the exit code: 1 failed, 2 wrong usage. */
+/** Messages and exit codes of errors: 1 failure, 2 wrong usage. */
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
@@ -15,9 +15,9 @@ export interface Report {
 }
 
 /**
- * The message for an error of any kind.
+ * The message for any exception.
  *
- * @param command the one it came from
+ * @param command that was running
  */
 export function describeError(error: unknown, command: GivenCommand): Report {
   const { line: commandLine } = command;
@@ -39,7 +39,7 @@ export function describeError(error: unknown, command: GivenCommand): Report {
   };
 }
 
-/** Prints the error and its hint, and with --debug the stack. */
+/** Prints the error and its hint; with --debug, also the stack. */
 export function printReport(report: Report, error: unknown): void {
   printMessage(report);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
@@ -51,7 +51,7 @@ export function printMessage({ message, hint }: Pick<Report, 'message' | 'hint'>
   if (hint !== undefined) printLabelled('hint:', stderrColors.cyan, asStarted(hint));
 }
 
-/** A message on stderr, wrapped where it is a terminal. */
+/** Prints a message to stderr, wrapped on a terminal. */
 function printLabelled(label: string, color: (text: string) => string, text: string): void {
   const line = `${label} ${printableLine(abridge(text))}`;
   const { isTTY, columns } = process.stderr;
@@ -59,10 +59,10 @@ function printLabelled(label: string, color: (text: string) => string, text: str
   printError(color(label) + lines.slice(label.length));
 }
 
-/** In characters: names and arguments from outside may have any length. */
+/** In characters; names and arguments can have any length. */
 const LONGEST_MESSAGE = 1000;
 
-/** The start and the end of a text that would fill the screen. */
+/** Start and end of a very long text. */
 const abridge = (text: string): string =>
   text.length <= LONGEST_MESSAGE
     ? text
@@ -108,7 +108,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
 };
 
-/** What the system refused, in a line. */
+/** One line about a system error. */
 export function describeSystemError(error: SystemError): string {
   const reason = reasons[error.code] ?? error.message;
   return error.path === undefined ? `${error.syscall} failed: ${reason}` : `${error.path}: ${reason}`;

@@ -1,4 +1,4 @@
-/** The baselines of `gpt eval --baselines`: trained once for each training text and tokenizer, then asked about each text. */
+/** Baselines of `gpt eval --baselines`: fitted once per training text and tokenizer, then evaluated on each text. */
 import { createHash } from 'node:crypto';
 import { trainBaselines, type Baselines, type TrainedBaselines } from '../evaluate/baselines/baselines.ts';
 import type { TokenizedText } from '../evaluate/tokenized-text.ts';
@@ -9,19 +9,19 @@ import { startShare } from './progress-bar.ts';
 
 /** Baselines on one text. */
 export interface BaselineEvaluation extends Baselines {
-  /** What they have read. */
+  /** Description of the text they were fitted on. */
   readonly trainingText: string;
-  /** The same for two models whose baselines are the same. */
+  /** Equal for models with the same baselines. */
   readonly key: string;
 }
 
-/** Gets baselines ready for a model, which then measure texts. */
+/** Fits the baselines for a model. */
 export type BaselineReader = (
   model: string,
   tokenizer: Tokenizer,
 ) => (file: string, text: TokenizedText, characters: number) => BaselineEvaluation;
 
-/** @param instead the training text to use, see readTrainingText */
+/** @param instead replacement for the recorded training text, see readTrainingText */
 export function baselineReader(instead: OtherText | undefined): BaselineReader {
   const trained = new Map<string, TrainedBaselines>();
   const measured = new Map<string, Baselines>();

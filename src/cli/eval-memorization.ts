@@ -1,4 +1,4 @@
-/** `gpt eval --memorization`: how much of what a model writes stands verbatim in its training text. */
+/** `gpt eval --memorization`: how much of a model's output is copied verbatim from its training text. */
 import { COPY_CHARACTERS, NGRAMS, type Copies, type Unit } from '../evaluate/memorization/copies.ts';
 import {
   measureMemorization,

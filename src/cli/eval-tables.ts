@@ -1,4 +1,4 @@
-/** What `gpt eval` measured, as people and as programs read it. */
+/** Results of `gpt eval` as tables and as JSON. */
 import type { TokenBaseline } from '../evaluate/baselines/baselines.ts';
 import type { Measures } from '../evaluate/measures.ts';
 import { replacementsToJson } from './decoding-options.ts';
@@ -13,7 +13,7 @@ export interface Evaluation extends Measures {
   readonly stride: number;
   readonly vocabSize: number;
   readonly baselines: BaselineEvaluation | undefined;
-  /** How many characters are U+FFFD in place of bytes that are not text. */
+  /** Number of U+FFFD in place of invalid bytes. */
   readonly replaced?: number | undefined;
 }
 
@@ -58,7 +58,7 @@ const baselinesToJson = ({ trainingText, tokens, compressors }: BaselineEvaluati
   ),
 });
 
-/** One model on one text: a line for each measure. */
+/** One model on one text: one line per measure. */
 export function showMeasures(found: Evaluation): string {
   const nats = (value: number): string => `${value.toFixed(4)} nats per token`;
   return formatTable([
@@ -73,7 +73,7 @@ export function showMeasures(found: Evaluation): string {
   ]);
 }
 
-/** `<unk>` is cheap to predict and says little: the table says what its spelling is charged with. */
+/** `<unk>` is easy to predict, so the table shows what its spelling adds. */
 function showUnknown({ unknown, tokens, spellingBitsPerByte }: Evaluation): string {
   const share = `${formatNumber(unknown)} (${formatPercent(unknown / tokens, 2)})`;
   if (unknown === 0) return share;
@@ -85,7 +85,7 @@ const showAccuracy = ({ accuracyAt1, accuracyAt5 }: Measures): string =>
     ? ''
     : `${formatPercent(accuracyAt1)} first guess, ${formatPercent(accuracyAt5)} among the first five`;
 
-/** A line of the comparison. */
+/** A row of the comparison. */
 interface Row {
   readonly name: string;
   readonly measures: Partial<Measures>;
@@ -93,7 +93,7 @@ interface Row {
   readonly note?: string;
 }
 
-/** Models side by side, text by text, and under them the baselines; the best in bits per byte is bold. */
+/** A table per text, with models and then baselines as rows; the best bits per byte are bold. */
 export function showComparison(evaluations: readonly Evaluation[]): string {
   const files = [...new Set(evaluations.map(({ file }) => file))];
   const withUnknown = evaluations.some(({ unknown }) => unknown > 0);
@@ -137,7 +137,7 @@ const baselineNames: Readonly<Record<TokenBaseline, string>> = {
   kneser_ney_5gram: 'Kneser–Ney 5-gram',
 };
 
-/** The baselines of each training text and tokenizer, once. */
+/** Baselines, grouped by training text and tokenizer. */
 function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; rows: Row[] }[] {
   const different = new Map(
     evaluations.flatMap((found) =>
@@ -181,7 +181,7 @@ function cells({ name, measures, note }: Row, withUnknown: boolean): string[] {
   ];
 }
 
-/** What a reader of the comparison has to know. */
+/** Remarks needed to interpret the comparison. */
 export function notes(evaluations: readonly Evaluation[]): string[] {
   const found: string[] = [];
   if (new Set(evaluations.map(({ vocabSize }) => vocabSize)).size > 1)

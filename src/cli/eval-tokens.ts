@@ -1,11 +1,11 @@
-/** `gpt eval --tokens`: what each token of a text costs a model, as coloured text or as JSON lines. */
+/** `gpt eval --tokens`: the loss of each token, as colored text or JSON lines. */
 import type { ChalkInstance } from 'chalk';
 import type { TokenScores } from '../evaluate/measures.ts';
 import { tokenTexts, type TokenizedText } from '../evaluate/tokenized-text.ts';
 import { jsonText } from './json-output.ts';
 import { printable, stdoutColors } from './terminal.ts';
 
-/** Costs in bits, each level up to `below`: what it takes to say which of 2, 4, 16, 256, 65,536 tokens it is. */
+/** Levels of loss in bits, each up to `below`: 2, 4, 16, 256 or 65,536 equally likely tokens. */
 const levels: readonly {
   readonly below: number;
   readonly label: string;
@@ -26,21 +26,21 @@ interface Token {
   readonly id: number;
   readonly text: string;
   readonly unknown: boolean;
-  /** −log₂ of its probability; undefined for the first token, which is not predicted. */
+  /** −log₂ p(token | the tokens before it); undefined for the first token. */
   readonly bits: number | undefined;
-  /** How many tokens the model thought likelier. */
+  /** Number of tokens with a higher probability. */
   readonly rank: number | undefined;
 }
 
-/** What is printed for one model and one text. */
+/** Prints the tokens of one text. */
 interface TokenPrinter {
-  /** The first token, and what stands above it. */
+  /** The heading and the first token. */
   start(): string;
   show(scores: TokenScores): string;
   end(): string;
 }
 
-/** @param json JSON lines even where colours are wanted */
+/** @param json print JSON lines even if colors are requested */
 export function tokenPrinter(
   tokenized: TokenizedText,
   title: { readonly model: string; readonly file: string },
@@ -101,7 +101,7 @@ function colouredText({ model, file }: { readonly model: string; readonly file: 
   const line = ({ text, bits }: Token): string => {
     atLineStart = text.endsWith('\n');
     const style = bits === undefined ? stdoutColors.reset : levels.find(({ below }) => bits < below)!.style;
-    // White space has no colour to show: where it surprises, a sign stands for it.
+    // White space shows no color, so surprising white space gets a visible sign.
     const blank = bits !== undefined && bits >= 4 && text.trim() === '';
     const shown = blank ? text.replaceAll(' ', '·').replaceAll('\n', '↵\n') : text;
     return printable(shown)

@@ -1,4 +1,4 @@
-/** `gpt eval`: how well models predict texts. */
+/** `gpt eval`: measures how well models predict texts. */
 import type { Command } from 'commander';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
@@ -173,17 +173,17 @@ function checkUsage(files: readonly string[], flags: Flags): void {
     );
 }
 
-/** A text as one model sees it. */
+/** A text as seen by one model. */
 interface ModelText {
   readonly file: string;
   readonly text: TokenizedText;
   readonly characters: number;
-  /** Undefined for a part of a model's corpus, which is read as its run read it. */
+  /** Undefined for a split of a model's corpus, which is decoded as during training. */
   readonly replaced?: number;
 }
 type TextReader = (model: string, tokenizer: Tokenizer) => ModelText[];
 
-/** The texts that were named, the same for every model. */
+/** The texts given on the command line, the same for every model. */
 function namedTexts(files: readonly string[], flags: Flags): TextReader {
   let report = noReport;
   const reporting = <T>(work: () => T): T =>
@@ -198,7 +198,7 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
     ),
   }));
   for (const { file, corpus } of corpora) tellFiles(file, corpus);
-  let warned = false; // once, not for every model
+  let warned = false; // once, not per model
   return (model, tokenizer) => {
     const texts = corpora.map(({ file, corpus }) => {
       const text = reporting(() => readTokenizedText(corpus, tokenizer));
@@ -216,13 +216,13 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
   };
 }
 
-/** A folder's files, before they are read. */
+/** Reports the files of a folder before they are read. */
 function tellFiles(file: string, { paths, files, leftOut }: Corpus): void {
   if (files.length === 1 && files[0] === paths[0]) return;
   notice(`${printable(file)}: ${countFiles(files)}${describeLeftOut(leftOut, '; left out: ')}`);
 }
 
-/** A model that has seen a text predicts it better than any other. */
+/** Warns if a model was trained on the text, which makes the comparison unfair. */
 function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
   if (recordedHash(model) !== corpus.facts.sha256) return;
   notice(
@@ -230,7 +230,7 @@ function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
   );
 }
 
-/** A record that cannot be read is no reason not to evaluate. */
+/** Undefined if the record is unreadable, which does not prevent an evaluation. */
 function recordedHash(model: string): string | undefined {
   try {
     return corpusRecord(model)?.sha256;
@@ -243,14 +243,14 @@ function recordedHash(model: string): string | undefined {
 const baselineText = ({ baselineText: path, ...flags }: Flags): OtherText | undefined =>
   path === undefined ? undefined : { ...flags, path };
 
-/** A part of each model's corpus. */
+/** A split of each model's own corpus. */
 const splitText =
   (name: Split, flags: Flags): TextReader =>
   (model, tokenizer) => [
     whileReporting((report) => readSplit(model, tokenizer, name, baselineText(flags), report)),
   ];
 
-/** One model on all texts. With --tokens it prints what each token costs, and yields nothing. */
+/** Evaluates one model on all texts. With --tokens it prints the loss of each token and yields nothing. */
 async function* evaluateModel(
   model: string,
   readTexts: TextReader,
@@ -261,7 +261,7 @@ async function* evaluateModel(
   try {
     const texts = readTexts(model, folder.tokenizer);
     const trained = baselines?.(model, folder.tokenizer);
-    // Before the evaluation, whose progress bar would otherwise stay at 100 % meanwhile.
+    // Fitted first; otherwise the progress bar would remain at 100 % meanwhile.
     const baselinesOf =
       trained === undefined
         ? []
@@ -272,7 +272,7 @@ async function* evaluateModel(
     const total = lengths.reduce((sum, length) => sum + length, 0);
     let before = 0;
     const scorer = openScorer(folder, backend, Math.max(...lengths), flags);
-    // On the terminal where the tokens appear, they are the progress, and a bar would draw over them.
+    // On a terminal the tokens themselves show progress, and a bar would overwrite them.
     const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
     for (const [i, { file, text, characters, replaced }] of texts.entries()) {
       const start = before;

@@ -1,5 +1,5 @@
 /** topK → top-k. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** The flag of an option: `--n-layer` of nLayer. */
+/** nLayer → `--n-layer`. */
 export const flagOf = (name: string): string => `--${kebab(name)}`;

@@ -1,18 +1,18 @@
-/** Flags of other tools (nanoGPT, transformers, llama.cpp, PyTorch's trainers) that have another name here. */
+/** Hints for flags of other tools (nanoGPT, transformers, llama.cpp, PyTorch trainers) that have another name here. */
 import { shellQuoted } from '../shell-quote.ts';
 import { closest } from '../suggest.ts';
 
-/** The command that was given. */
+/** The command that was entered. */
 export interface GivenCommand {
-  /** As it is typed: `gpt`, `gpt train`. */
+  /** As typed: `gpt`, `gpt train`. */
   readonly line: string;
-  /** Its flags, without their dashes. */
+  /** Its flags, without dashes. */
   readonly flags: readonly string[];
-  /** What was typed behind the command's name. */
+  /** Arguments after the command's name. */
   readonly args: readonly string[];
 }
 
-/** Their names for each flag here. */
+/** Names elsewhere for each flag. */
 const namesElsewhere: Readonly<Record<string, string>> = {
   'learning-rate': 'lr max-lr peak-lr step-size',
   'min-lr': 'min-learning-rate lr-min eta-min',
@@ -59,14 +59,14 @@ const namesElsewhere: Readonly<Record<string, string>> = {
 };
 
 interface Foreign {
-  /** As it was typed: `-m`, `--output=x`. */
+  /** As typed: `-m`, `--output=x`. */
   readonly typed: string;
   readonly command: GivenCommand;
   /** Whether the command has a flag. */
   readonly has: (flag: string) => boolean;
 }
 
-/** Flags without an equivalent here, and what to do instead. */
+/** Flags without an equivalent, and what to do instead. */
 const answers: readonly {
   readonly names: string;
   readonly answer: (foreign: Foreign) => string | undefined;
@@ -111,7 +111,7 @@ const answers: readonly {
   },
 ];
 
-/** The command line with the values of a flag as arguments. @param example stands in for a value that is missing */
+/** The command line with a flag's values as arguments. @param example placeholder for a missing value */
 function withoutFlag({ typed, command: { line, args } }: Foreign, example: string): string {
   const flag = nameOf(typed);
   const words = args
@@ -120,7 +120,7 @@ function withoutFlag({ typed, command: { line, args } }: Foreign, example: strin
   return [line, ...(words.length === 0 ? [example] : words.map(shellQuoted))].join(' ');
 }
 
-/** The command line with its output redirected to the value of a flag. */
+/** The command line with its output redirected to a flag's value. */
 function redirected({ typed, command: { line, args } }: Foreign): string {
   const flag = nameOf(typed);
   const at = args.findIndex((arg) => nameOf(arg) === flag);
@@ -134,10 +134,10 @@ function redirected({ typed, command: { line, args } }: Foreign): string {
 const nameOf = (flag: string): string => flag.replace(/=.*$/s, '');
 
 /**
- * A hint for a flag that a command does not know.
+ * A hint for an unknown flag.
  *
- * @param typed as it was typed: `--n_layer`, `--lr=3`
- * @param command the one that was given
+ * @param typed as typed: `--n_layer`, `--lr=3`
+ * @param command that was entered
  * @returns a sentence; undefined if no flag is similar
  */
 export function hintForFlag(typed: string, command: GivenCommand): string | undefined {

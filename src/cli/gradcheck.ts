@@ -1,4 +1,4 @@
-/** `gpt gradcheck`: every hand-written derivative against a numerical one, in the user's own terminal. */
+/** `gpt gradcheck`: compares every hand-written derivative with a numerical one. */
 import type { Command } from 'commander';
 import { gradientCases } from '../autodiff/gradcheck-cases.ts';
 import { checkGradients, TOLERANCE, type GradientCase, type GradientResult } from '../autodiff/gradcheck.ts';

@@ -1,15 +1,15 @@
-/** Probabilities as shades, on a terminal with colours or without. */
+/** Probabilities as shades, with or without colors. */
 import type { ChalkInstance } from 'chalk';
 import { columnsOf, cut, fit } from './token-label.ts';
 
 interface Shade {
-  /** The shade stands for probabilities below this one. */
+  /** Upper bound of the probabilities with this shade. */
   readonly below: number;
   readonly sign: string;
   readonly color: (colors: ChalkInstance) => (text: string) => string;
 }
 
-/** Both the ink and the hue say how much: one alone would be lost on one terminal or another. */
+/** Character and color both encode the value, because some terminals show only one of them well. */
 const shades: readonly Shade[] = [
   { below: 0.02, sign: '·', color: (c) => c.dim },
   { below: 0.1, sign: '░', color: (c) => c.blue },
@@ -21,11 +21,11 @@ const shades: readonly Shade[] = [
 const shadeOf = (probability: number): Shade =>
   shades.find(({ below }) => probability < below) ?? shades[shades.length - 1];
 
-/** Text in the colour of a probability. */
+/** Text colored by a probability. */
 export const shaded = (text: string, probability: number, colors: ChalkInstance): string =>
   shadeOf(probability).color(colors)(text);
 
-/** What the shades mean, in one line. */
+/** One-line legend of the shades. */
 export function shadeLegend(colors: ChalkInstance): string {
   const named = shades.map(({ below, sign, color }, i) => {
     const meaning = below < Infinity ? `under ${100 * below}%` : `${100 * shades[i - 1].below}% or more`;
@@ -38,10 +38,10 @@ const WIDEST_LABEL = 14;
 const TALLEST_HEAD = 6;
 
 /**
- * A causal map [T,T] as text: a row for each token that looks, a column for each it looks at. Where the columns do not all
- * fit, they come in bands below each other.
+ * A causal map [T,T] as text, with one row per query and one column per key. Columns that do not fit continue in bands
+ * below.
  *
- * @param labels of the tokens, as they are to be shown
+ * @param labels of the tokens, ready for display
  * @param width of the terminal, in columns
  */
 export function heatMap(
@@ -75,7 +75,7 @@ export function heatMap(
   return bands.join('\n\n');
 }
 
-/** Labels written downwards, each ending just above its column. */
+/** Vertical labels, each ending just above its column. */
 function columnHeads(labels: readonly string[], cell: number): string[] {
   const columns = labels.map((label) => Array.from(cut(label, TALLEST_HEAD)));
   const height = Math.max(...columns.map((characters) => characters.length));

@@ -1,21 +1,21 @@
-/** How help looks: grouped, quiet colours, defaults in one style, examples at the end. */
+/** Layout of the help: groups, subdued colors, uniform defaults, examples at the end. */
 import { Help, type Command, type Option } from 'commander';
 import { asStarted } from './command-name.ts';
 import { variableOf } from './options.ts';
 import { helpColors, stderrColors, stdoutColors } from './terminal.ts';
 
-// Lines longer than this are hard to read, however wide the window.
+// Maximum line length in any window, for readability.
 const widest = 100;
 const withinWidth = (columns: number | undefined): number => Math.min(columns ?? 80, widest);
 
-/** Gives a command, and all that are added to it, the look of this program's help. */
+/** Applies this layout to a command and all its subcommands. */
 export function styleHelp(command: Command): void {
   command.configureOutput({
     getOutHelpWidth: () => withinWidth(process.stdout.columns),
     getErrHelpWidth: () => withinWidth(process.stderr.columns),
     getOutHasColors: () => stdoutColors.level > 0,
     getErrHasColors: () => stderrColors.level > 0,
-    outputError: () => {}, // errors.ts prints them, in the same form as all others
+    outputError: () => {}, // errors.ts prints all errors in the same form
   });
   command.configureHelp({
     optionDescription: describeOption,
@@ -36,12 +36,12 @@ function describeOption(option: Option): string {
   const { defaultValue, defaultValueDescription } = option;
   const variable = variableOf(option);
   const description = variable === undefined ? option.description : `${option.description}; or ${variable}`;
-  // `false` is what every switch starts as.
+  // Every switch defaults to `false`.
   if (defaultValue === undefined || typeof defaultValue === 'boolean') return description;
   return `${description} (default: ${defaultValueDescription ?? String(defaultValue)})`;
 }
 
-// A term longer than this stands on a line of its own instead of pushing every description to the right.
+// A longer term gets its own line instead of moving all descriptions to the right.
 const widestTerm = 26;
 
 function padWidth(command: Command, help: Help): number {
@@ -62,7 +62,7 @@ function formatItem(this: Help, term: string, column: number, description: strin
     .join('\n');
 }
 
-/** What one would type, each under a line saying what it does; shown at the end of the command's help. */
+/** Appends examples to the help of a command, each with a line that says what it does. */
 export function addExamples(
   command: Command,
   examples: readonly (readonly [what: string, line: string])[],

@@ -1,4 +1,4 @@
-/** `gpt inspect`: what is inside a model, and what goes on in it while it reads. */
+/** `gpt inspect`: parameters and activations of a model. */
 import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { chunksOf } from '../data/file-chunks.ts';
@@ -101,7 +101,7 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
   }
 }
 
-/** Has the model read a text, or as much of it as fits its block, and looks into it. */
+/** Runs the model on a text, truncated to its context length, and passes on the activations. */
 async function whileReading(
   model: string,
   given: string,
@@ -129,7 +129,7 @@ async function whileReading(
   }
 }
 
-/** All of stdin, without the line break that `echo` adds. @throws UserError if it is empty */
+/** All of stdin, without the line break that `echo` appends. @throws UserError if it is empty */
 function stdinText(): string {
   noticeIfTyped('the text');
   const text = [...decodeText(chunksOf(0), startDecoding('stdin'))].join('');

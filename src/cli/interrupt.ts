@@ -1,11 +1,11 @@
 /**
- * Ctrl-C and its relatives, for commands with something to save. The first signal only sets a flag, which the work looks
- * at between steps; a second one ends the process on the spot.
+ * Ctrl-C and related signals, for commands with something to save. The first signal sets a flag that the work polls between
+ * steps; a second one ends the process at once.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Thrown once everything is saved; the process then ends by the signal it was sent, so a shell sees 130 or 143. */
+/** Thrown after saving. The process then ends by the signal it received, so a shell sees 130 or 143. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly signal: NodeJS.Signals;
@@ -16,26 +16,27 @@ export class Interrupted extends Error {
 }
 
 export interface Interrupt {
-  /** The signal that arrived, if one did. Signals are delivered between synchronous stretches: yield with setImmediate. */
+  /** The signal that has arrived, if any. Signals are delivered when the event loop turns: yield with setImmediate. */
   readonly signal: NodeJS.Signals | undefined;
   /**
-   * Whether a signal has arrived. Once this says yes, nobody listens any more: a second signal ends the process on the
-   * spot even while it does nothing but write a file.
+   * Whether a signal has arrived. Once this returns true, the handlers are removed, and a second signal ends the process at
+   * once, even while it writes a file.
    */
   arrived(): Promise<boolean>;
-  /** Stops listening. Throws `Interrupted` if a signal had arrived. */
+  /** Removes the handlers. Throws `Interrupted` if a signal has arrived. */
   end(): void;
-  /** Stops listening; a signal that had arrived ended only what was being done. */
+  /** Removes the handlers; a signal that has arrived only ended the current action. */
   dismiss(): void;
 }
 
-// SIGHUP is what a closing terminal sends. Node undoes an inherited "ignore" of it, so `nohup` alone does not protect.
+// A closing terminal sends SIGHUP. Node resets an inherited "ignore", so `nohup` alone does not protect.
 const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-// `timeout`, a process manager that signals the whole group, the launcher and a held-down Ctrl-C all send one wish twice.
+// In milliseconds. `timeout`, process managers that signal a whole group, the launcher and a held key all send one request
+// twice.
 const sameWishMs = 300;
 
-/** Starts to listen. `onFirst` may tell the user what happens now. */
+/** Installs the handlers. `onFirst` may tell the user what happens next. */
 export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}): Interrupt {
   let first: { signal: NodeJS.Signals; at: number } | undefined;
 
@@ -72,9 +73,9 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
   };
 }
 
-/** Ends the process by `signal`, for which nobody may be listening any more. */
+/** Ends the process by `signal`, whose handlers must have been removed. */
 export function raise(signal: NodeJS.Signals): void {
-  // Windows has no signals to die of; the number is the one a shell on Unix would show.
+  // Windows has no such signals; use the exit code of a Unix shell.
   if (process.platform === 'win32') process.exit(signal === 'SIGINT' ? 130 : 143);
   process.kill(process.pid, signal);
 }

@@ -1,21 +1,21 @@
-/** Curves in a terminal, drawn with braille patterns: each character is a grid of 2 × 4 dots. */
+/** Line charts in a terminal, drawn with braille patterns of 2 × 4 dots per character. */
 import type { ChalkInstance } from 'chalk';
 
 export interface Series {
   readonly name: string;
-  /** A character for the end of the curve, so that curves can be told apart without colours. */
+  /** Character at the end of the curve, which identifies it without colors. */
   readonly mark?: string;
-  /** Points by rising x; what is not finite is left out. */
+  /** Sorted by x; points that are not finite are skipped. */
   readonly points: readonly (readonly [x: number, y: number])[];
   readonly color: (text: string) => string;
 }
 
 export interface ChartSize {
-  /** Of all of it, labels included, in columns. */
+  /** Total width in columns, including labels. */
   readonly width: number;
-  /** Of the curves alone, in rows. */
+  /** Height of the plot in rows. */
   readonly height: number;
-  /** Where the x axis ends; otherwise at the last point. */
+  /** End of the x axis; default: the last point. */
   readonly xMax?: number;
 }
 
@@ -26,7 +26,7 @@ const DOTS = [
   [0x40, 0x80],
 ];
 
-/** The curves over one another, with a scale on the left and below. The series that comes last lies on top. */
+/** Draws all series in one chart with scales on the left and below; later ones cover earlier ones. */
 export function lineChart(
   series: readonly Series[],
   { width, height, xMax = -Infinity }: ChartSize,
@@ -64,7 +64,7 @@ export function lineChart(
     const end = points.at(-1);
     if (mark === undefined || end === undefined) continue;
     let at = (down(end[1]) >> 2) * columns + (across(end[0]) >> 1);
-    while (cells.get(at)?.mark !== undefined) at--; // curves that end in one place are named side by side
+    while (cells.get(at)?.mark !== undefined) at--; // marks of curves that end at the same point are placed side by side
     cells.set(at, { dots: 0, mark, color });
   }
 
@@ -84,7 +84,7 @@ export function lineChart(
   return rows.join('\n');
 }
 
-/** The names of the curves in their colours. */
+/** Names of the series in their colors. */
 export const chartLegend = (series: readonly Series[]): string =>
   series.map(({ name, mark, color }) => `${color(mark ?? '━━')} ${name}`).join('   ');
 
@@ -97,13 +97,13 @@ function extent(values: readonly number[]): [number, number] {
   return [min, max];
 }
 
-/** A level curve lies in the middle of its scale. */
+/** A constant curve is centered vertically. */
 const padded = ([min, max]: readonly [number, number]): [number, number] =>
   max > min
     ? [min, max]
     : [min - Math.max(1e-3, Math.abs(min) / 10), max + Math.max(1e-3, Math.abs(max) / 10)];
 
-/** Every dot between two (Bresenham 1965). */
+/** Bresenham's line (1965). */
 function line(x0: number, y0: number, x1: number, y1: number, dot: (x: number, y: number) => void): void {
   const [dx, dy] = [Math.abs(x1 - x0), -Math.abs(y1 - y0)];
   const [stepX, stepY] = [Math.sign(x1 - x0), Math.sign(y1 - y0)];

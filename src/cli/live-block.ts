@@ -1,34 +1,33 @@
 /**
- * Lines at the bottom of the terminal that are drawn again in place. Each drawing is one write, so nothing flickers; and
- * neither the cursor is hidden nor line wrap switched off, so there is nothing to restore: even a killed process leaves a
- * usable terminal behind.
+ * A block of lines at the bottom of the terminal that is redrawn in place. Each redraw is a single write, which avoids
+ * flicker. Cursor and line wrap stay enabled, so even a killed process leaves the terminal usable.
  */
 import stringWidth from 'string-width';
 import { endLiveLine, startLiveLine } from './terminal.ts';
 
 export interface LiveBlock {
-  /** Draws the block anew. */
+  /** Redraws the block. */
   update(): void;
-  /** Leaves it as it is and moves on to the next line. */
+  /** Leaves the block and moves to the next line. */
   stop(): void;
 }
 
-// Terminals that know it show what lies between these two at once; the others ignore it.
+// Synchronized output: terminals that support it show what is between these two at once; others ignore them.
 const BEGIN = '\u001b[?2026h';
 const END = '\u001b[?2026l';
 const CLEAR_RIGHT = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 
 /**
- * Puts up a block on stderr.
+ * Starts a block on stderr.
  *
- * @param render its lines, for a terminal of that size; none of them may be wider than it
+ * @param render returns its lines for a terminal of that size, none wider than it
  */
 export function startLiveBlock(render: (columns: number, rows: number) => readonly string[]): LiveBlock {
   const stream = process.stderr;
-  let drawn: readonly number[] = []; // the width of each line
+  let drawn: readonly number[] = []; // width of each line
 
-  /** To the first column of the first line, which a window that has become narrower since has moved up. */
+  /** Moves to the start of the block, which takes more rows if the window has become narrower. */
   const toStart = (): string => {
     const rows = drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / stream.columns)), 0);
     return rows > 1 ? `\u001b[${rows - 1}A\r` : '\r';

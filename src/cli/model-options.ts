@@ -1,4 +1,4 @@
-/** What the commands that read a model share: which model, on how many threads. */
+/** Options shared by commands that read a model: the model and the number of threads. */
 import type { Command, Option } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
@@ -17,14 +17,14 @@ export interface ModelFlags {
   readonly threads?: number;
 }
 
-/** The folder of a model: a path, or the name of a run under checkpoints/. */
+/** A model folder: a path, or the name of a run under checkpoints/. */
 export const modelFolder: Value<string> = {
   ...filePath,
   expected: 'a model folder',
   read: (text) => (filePath.read(text) === undefined ? undefined : resolveRun(text)),
 };
 
-/** The model that was named, or else the newest run, and says which that is. */
+/** The given model, or the newest run, which is then named in a notice. */
 export function chosenModel(named: string | undefined): string {
   if (named !== undefined) return named;
   const newest = newestRun();
@@ -41,9 +41,9 @@ export const modelOption = (description: string): Option =>
   orVariable(option('-m, --model <folder>', description, modelFolder), 'GPT_MODEL');
 
 /**
- * The model of a command that takes it as an argument or, as the other commands do, by `--model`.
+ * The model of a command that accepts it as an argument or, like other commands, as `--model`.
  *
- * @throws UsageError if it is given both ways
+ * @throws UsageError if both are given
  */
 export function argumentOrModel(
   argument: string | undefined,
@@ -83,7 +83,7 @@ export async function openModel({
   return { folder, backend: await startEngine(folder, threads) };
 }
 
-/** The model, which shows on the terminal how far it has been loaded, if that takes long. */
+/** Shows progress on a terminal while the model is loaded. */
 const withLoadingShown = (folder: ModelFolder): ModelFolder => ({
   ...folder,
   load: (into, options) =>
@@ -92,7 +92,7 @@ const withLoadingShown = (folder: ModelFolder): ModelFolder => ({
     ),
 });
 
-/** Starts the engine for a model that is open. The caller closes it. */
+/** Starts the engine for an open model. The caller closes it. */
 export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Backend> {
   const { backend, rejected } = await chooseBackend(threads === undefined ? {} : { threads });
   warnOfSlowEngine(backend, rejected);
@@ -100,7 +100,7 @@ export async function startEngine({ folder }: ModelFolder, threads?: number): Pr
   return backend;
 }
 
-/** Warns if the engine is slower than it could be on this computer: another build, fewer threads, or the reference. */
+/** Warns if the engine is slower than possible on this computer: a slower build, fewer threads, or the reference backend. */
 export function warnOfSlowEngine(
   { name, shortfall }: Pick<Backend, 'name' | 'shortfall'>,
   rejected: readonly Rejection[],

@@ -1,4 +1,4 @@
-/** Flags and arguments with checked values. */
+/** Options and arguments with validated values. */
 import { Argument, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -6,10 +6,10 @@ import type { Value } from '../values.ts';
 
 const values = new WeakMap<Option | Argument, Value<unknown>>();
 
-/** What an option or argument that was made here accepts. */
+/** The `Value` of an option or argument created here. */
 export const valueOf = (made: Option | Argument): Value<unknown> | undefined => values.get(made);
 
-/** A flag with a value: `option('--n-layer <n>', 'number of blocks', wholeNumber({ min: 1 }), 6)`. */
+/** An option with a value: `option('--n-layer <n>', 'number of blocks', wholeNumber({ min: 1 }), 6)`. */
 export function option<T>(flags: string, description: string, value: Value<T>, defaultValue?: T): Option {
   const made = new Option(flags, description);
   const name = made.long ?? flags;
@@ -19,7 +19,7 @@ export function option<T>(flags: string, description: string, value: Value<T>, d
   return made;
 }
 
-/** A flag that may be given several times: its values, in order. */
+/** An option that may be repeated; its values in order. */
 export function repeatable<T>(flags: string, description: string, value: Value<T>): Option {
   const made = new Option(flags, description);
   const name = made.long ?? flags;
@@ -30,7 +30,7 @@ export function repeatable<T>(flags: string, description: string, value: Value<T
   ]);
 }
 
-/** A positional argument with a checked value: `argument('<corpus>', 'text to train on', filePath)`; `<corpus...>` takes several. */
+/** A positional argument: `argument('<corpus>', 'text to train on', filePath)`; `<corpus...>` accepts several. */
 export function argument<T>(name: string, description: string, value: Value<T>): Argument {
   const made = new Argument(name, description);
   values.set(made, value);
@@ -42,13 +42,13 @@ export function argument<T>(name: string, description: string, value: Value<T>):
 
 const environment = new WeakMap<Option, string>();
 
-/** Lets a variable of the environment give the option's value where no flag does. */
+/** Lets an environment variable set the option if no flag does. */
 export function orVariable(made: Option, variable: string): Option {
   environment.set(made, variable);
   return made;
 }
 
-/** The variable that may give an option's value. */
+/** The environment variable of an option. */
 export const variableOf = (made: Option): string | undefined => environment.get(made);
 
 function readValue<T>(name: string, value: Value<T>, text: string): T {

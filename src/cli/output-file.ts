@@ -1,4 +1,4 @@
-/** A file that the user named for output. */
+/** Writes to an output file given by the user. */
 import { closeSync, existsSync, lstatSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -6,10 +6,10 @@ import { shellQuoted } from '../shell-quote.ts';
 import { writeAll, writeFileAtomic } from '../write-file.ts';
 
 /**
- * Writes a file as a shell's redirection would: what is no regular file (a device, a named pipe) is written into, and a
- * symbolic link is followed. A regular file is replaced atomically.
+ * Writes a file with the semantics of a shell redirection: devices and named pipes are written to, symbolic links are
+ * followed. A regular file is replaced atomically.
  *
- * @throws UserError if the folder does not exist; a system error that names the path, for anything else
+ * @throws UserError if the folder does not exist; otherwise a system error that names the path
  */
 export function writeOutput(path: string, content: string): void {
   const existing = statSync(path, { throwIfNoEntry: false });
@@ -26,7 +26,7 @@ export function writeOutput(path: string, content: string): void {
   }
 }
 
-/** A folder is not made here: its name may be a typing error. */
+/** Folders are not created, because a missing one may be a typing error. */
 function refuseMissingFolder(path: string, folder: string): void {
   if (existsSync(folder)) return;
   throw new UserError('write-failed', `${path} cannot be written: there is no folder ${folder}`, {
@@ -34,7 +34,7 @@ function refuseMissingFolder(path: string, folder: string): void {
   });
 }
 
-/** The path behind symbolic links, whether or not there is a file yet. A loop of links has failed at stat(2) before. */
+/** Resolves symbolic links, whether or not the target exists. stat(2) has ruled out a loop. */
 function targetOf(path: string): string {
   const entry = lstatSync(path, { throwIfNoEntry: false });
   if (entry?.isSymbolicLink() !== true) return path;

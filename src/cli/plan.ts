@@ -1,4 +1,4 @@
-/** `gpt plan`: what a run would be, take and cost, without running it. */
+/** `gpt plan`: forecasts a run without starting it. */
 import type { Command } from 'commander';
 import { defaultThreads } from '../engine/wasm.ts';
 import { costOn, deviceNames, devices, type Device, type DeviceCost } from '../plan/hardware.ts';
@@ -39,7 +39,7 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
     readonly tokens?: number;
     readonly flopsPerParameter?: number;
     readonly json?: true;
-    // Of every command; no part of a run's options.
+    // A global flag, not an option of a run.
     readonly quiet?: true;
     readonly verbose?: true;
     readonly debug?: true;
@@ -132,7 +132,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
 
 type Row = Device & DeviceCost;
 
-/** The devices of the table, or the one asked for, with what the flags say about them. */
+/** The devices of the table, or the requested one, with the assumptions set by flags. */
 function devicesFor({ device, peak, utilization, price }: HardwareFlags): Device[] {
   const said = {
     ...(peak !== undefined && { peakFlops: peak * 1e12 }),

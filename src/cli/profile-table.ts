@@ -1,4 +1,4 @@
-/** Where the time of training went, as `train --profile` shows it. */
+/** The table of `train --profile`: time by kernel. */
 import type { KernelProfile } from '../engine/profile.ts';
 import type { TrainProfile } from '../train/session/step-profile.ts';
 import { formatColumns, formatPercent, formatRate } from '../format.ts';
@@ -26,6 +26,6 @@ export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainP
   ].join('\n');
 }
 
-/** Matrix products by their operations, everything else by the memory it moves. */
+/** FLOP/s for GEMM, bytes/s for everything else. */
 export const rateOf = ({ flops, bytes, seconds }: KernelProfile): string =>
   flops > 0 ? `${(flops / seconds / 1e9).toFixed(0)} GFLOP/s` : `${(bytes / seconds / 1e9).toFixed(1)} GB/s`;

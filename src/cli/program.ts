@@ -1,6 +1,6 @@
 /**
- * The command line as a table. A command's module is loaded only when that command is asked for, so `gpt --help` costs
- * no more than this file and commander.
+ * All commands as a table. A command's module is loaded only when it is used, so `gpt --help` loads only this file and
+ * commander.
  */
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
@@ -12,12 +12,12 @@ import { setForScript, setVerbosity } from './terminal.ts';
 
 export interface CommandEntry {
   readonly name: string;
-  /** One line for `gpt --help`, and the head of the command's own help. */
+  /** One line for `gpt --help`, and the heading of the command's own help. */
   readonly summary: string;
   readonly load: () => Promise<CommandModule>;
 }
 
-/** What a command's file exports: it adds arguments, options, examples and an action to its command. */
+/** What a command's module exports: `register` adds arguments, options, examples and an action. */
 export interface CommandModule {
   register(command: Command): void;
 }
@@ -62,7 +62,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     .optionsGroup(globalOptions)
     .version(version(), '-v, --version', 'print the version')
     .exitOverride()
-    .enablePositionalOptions(); // what follows a command belongs to it: `gpt sample --prompt --quiet` prompts "--quiet"
+    .enablePositionalOptions(); // whatever follows a command belongs to it: `gpt sample --prompt --quiet` has the prompt "--quiet"
   styleHelp(program);
   program
     .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(globalOptions))
@@ -99,10 +99,10 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
   return program;
 }
 
-/** The commands whose file has not been loaded yet. */
+/** Commands whose module has not been loaded. */
 const unregistered = new WeakMap<Command, CommandEntry>();
 
-/** Loads a command's file and lets it describe itself, unless that has happened. */
+/** Loads and registers a command's module once. */
 async function registerCommand(command: Command): Promise<void> {
   const entry = unregistered.get(command);
   if (entry === undefined) return;
@@ -116,17 +116,17 @@ async function registerCommand(command: Command): Promise<void> {
   }
 }
 
-/** Loads every command, for who wants to know all that can be typed. */
+/** Loads every command, to list everything that can be typed. */
 export async function registerAll(program: Command): Promise<void> {
   for (const command of program.commands) await registerCommand(command);
 }
 
-/** Flags that every command takes, before or after its name. */
+/** Flags of every command, accepted before or after its name. */
 function addGlobalOptions(command: Command): void {
   command
     .addOption(new Option('-q, --quiet', 'only warnings, errors and results').conflicts('verbose'))
     .addOption(new Option('--verbose', 'say more about what is being done'))
-    // These two must work while the line is still being read, so terminal.ts and errors.ts look for them in argv.
+    // These two must work while the command line is still being parsed, so terminal.ts and errors.ts look for them in argv.
     .addOption(new Option('--no-color', 'plain text; NO_COLOR in the environment does the same'))
     .addOption(new Option('--debug', 'show the stack of an error'));
 }

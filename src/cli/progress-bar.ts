@@ -1,10 +1,9 @@
 /**
- * One line at the bottom of the terminal that shows how far the work has got:
+ * A progress bar on one line at the bottom of the terminal:
  *
  *     step 1,234/5,000 ━━━━━━━━──────────────────────── 24%  loss 1.832  45,210 tok/s  ETA 3m 12s
  *
- * Neither the cursor is hidden nor line wrap switched off, so there is nothing to restore: even a killed process leaves a
- * usable terminal behind.
+ * Cursor and line wrap stay enabled, so even a killed process leaves the terminal usable.
  */
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
@@ -14,23 +13,23 @@ import { endLiveLine, notice, showsProgress, startLiveLine, stderrColors } from 
 
 export interface ProgressBar {
   /**
-   * Shows that `value` of the total is done. `fields` are short texts such as `loss 1.832`; where space is short, the
-   * last of them goes first.
+   * Redraws the bar for `value` of the total. `fields` are short texts such as `loss 1.832`; the last are dropped first if
+   * space is short.
    */
   update(value: number, fields: readonly string[]): void;
-  /** Leaves the bar as it is, on its own line. */
+  /** Leaves the bar on its own line. */
   stop(): void;
 }
 
-// Columns left free at the end of the line, for the cursor and for the ^C that a terminal shows there.
+// Columns left free for the cursor and the ^C that terminals echo.
 const spare = 3;
 
-/** Puts up a bar on stderr. Undefined where none is wanted (a file, a pipe, --quiet, --json): print a line now and then instead. */
+/** Starts a bar on stderr. Undefined for a file, a pipe, --quiet or --json: print occasional lines instead. */
 export function startProgressBar(settings: {
-  /** What is counted: `step`. */
+  /** The unit that is counted: `step`. */
   label: string;
   total: number;
-  /** Where a resumed run starts. */
+  /** Initial value of a resumed run. */
   start?: number;
 }): ProgressBar | undefined {
   if (!showsProgress()) return undefined;
@@ -40,10 +39,10 @@ export function startProgressBar(settings: {
   const options: Options & { terminal: Screen } = {
     terminal: screen,
     format: (_options, params) => renderLine(settings.label, params, fields, screen.getWidth() - spare),
-    etaBuffer: 100, // steps: long enough to contain the pauses for evaluation
-    forceRedraw: true, // its memory of what is on the screen is wrong after lines were printed above
+    etaBuffer: 100, // in steps, long enough to include pauses for evaluation
+    forceRedraw: true, // its record of the screen is wrong once lines have been printed above
     linewrap: true,
-    gracefulExit: false, // it would listen to signals, and so keep a Ctrl-C from ending the process
+    gracefulExit: false, // its signal handler would keep Ctrl-C from ending the process
   };
   const bar = new cliProgress.SingleBar(options);
   bar.start(settings.total, settings.start ?? 0);
@@ -58,7 +57,7 @@ export function startProgressBar(settings: {
   };
 }
 
-/** Shows how much of one piece of work is done: a bar on a terminal; elsewhere a line now and then, if it takes long. */
+/** Shows the share of a task: a bar on a terminal, otherwise an occasional line if it takes long. */
 export function startShare(label: string): { update: (done: number) => void; stop: () => void } {
   const bar = startProgressBar({ label, total: 100 });
   let last = performance.now();
@@ -78,7 +77,7 @@ const millisecondsBetweenLines = 10_000;
 const widestBar = 40;
 const narrowestBar = 10;
 
-/** The line in at most `width` columns: the bar shrinks first, then fields go from the right, then the bar. */
+/** The line in at most `width` columns: the bar shrinks first, then fields are dropped from the right, then the bar. */
 export function renderLine(label: string, params: Params, fields: readonly string[], width: number): string {
   const head = `${label} ${formatNumber(params.value)}/${formatNumber(params.total)}`;
   const percent = `${Math.floor(params.progress * 100)}%`.padStart(4);
@@ -93,7 +92,7 @@ export function renderLine(label: string, params: Params, fields: readonly strin
   return `${head} ${percent}`.slice(0, Math.max(width, 0));
 }
 
-/** How long it still takes, or how long it has taken. cli-progress says NULL and INF where it does not know yet. */
+/** Time left, or time taken. cli-progress reports NULL and INF before it has an estimate. */
 function timeField({ progress, eta, startTime }: Params): string {
   if (progress >= 1) return `in ${formatDuration((Date.now() - startTime) / 1000)}`;
   return `ETA ${formatDuration(typeof eta === 'number' ? eta : Infinity)}`;
@@ -104,11 +103,11 @@ function renderBar(progress: number, width: number): string {
   return stderrColors.cyan('━'.repeat(done)) + stderrColors.dim('─'.repeat(width - done));
 }
 
-/** What the bar needs of a terminal. cli-progress's own version saves the cursor's place, which scrolling makes wrong. */
+/** The terminal interface of cli-progress. Its own saves the cursor position, which scrolling invalidates. */
 interface Screen {
   isTTY(): boolean;
   getWidth(): number;
-  /** To the start of what was drawn last; it may cover several rows if the window has become narrower since. */
+  /** Moves to the start of the last redraw, which takes several rows if the window has become narrower. */
   cursorTo(): void;
   write(line: string): void;
   clearRight(): void;
@@ -119,7 +118,7 @@ interface Screen {
 }
 
 function openScreen(stream: NodeJS.WriteStream): Screen {
-  let drawn = 0; // columns
+  let drawn = 0; // in columns
   const screen: Screen = {
     isTTY: () => true,
     getWidth: () => stream.columns,

@@ -2,7 +2,7 @@ import { describeRun, readRun, type RunRecord } from '../inspect/run-record.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { printable, warn } from './terminal.ts';
 
-/** The record of a run, after a warning for each of its logs that has damaged lines. */
+/** Reads the record of a run and warns of logs with damaged lines. */
 export const openRun = (folder: string): RunRecord => warned(readRun(folder));
 
 /** The same for a run whose model is open. */

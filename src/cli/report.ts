@@ -1,4 +1,4 @@
-/** `gpt report`: a run, or several, as one HTML file. */
+/** `gpt report`: one or several runs as an HTML file. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../write-file.ts';
@@ -80,10 +80,10 @@ async function report(folders: readonly string[], flags: Flags, command: Command
   }
 }
 
-/** In a run, which others may have made: a link there is replaced, not followed. */
+/** A run may come from someone else: a link in it is replaced, not followed. */
 const writeInRun = (path: string, page: string): void => writeFileAtomic(path, [page]);
 
-/** Writes a page to a file, or to stdout, and says so. */
+/** Writes a page to a file or stdout and reports where. */
 export async function writePage(
   page: string,
   path: string,
@@ -114,7 +114,7 @@ async function runPage(path: string, flags: Flags): Promise<string> {
   }
 }
 
-/** The text given, or the last sample of the run, or what the model writes now. */
+/** The given text, else the last sample of the run, else a new sample. */
 function textToRead({ model, logs }: RunRecord, backend: Backend, { text: given, unk }: Flags): Uint32Array {
   const { tokenizer, config } = model;
   if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;

@@ -1,4 +1,4 @@
-/** The flags of `train` and `plan`, from the table of options. */
+/** Flags of `train` and `plan`, generated from the table of options. */
 import type { Command, Option } from 'commander';
 import { groups, type Group } from '../train/option-row.ts';
 import { optionTable, type OptionRow } from '../train/options.ts';
@@ -6,7 +6,7 @@ import { flagOf } from './flag-name.ts';
 import { modelFolder, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 
-/** Model, data and training, each under a heading of its own. */
+/** Model, data and training options, each under its heading. */
 export function addRunOptions(command: Command): void {
   for (const group of groups.slice(0, -1)) addGroup(command, group);
   command.addOption(threadsOption());
@@ -19,11 +19,11 @@ export function addGroup(command: Command, group: Group): void {
     if (row.group === group && row.hasFlag !== false) command.addOption(optionOf(name, row));
 }
 
-/** Without a default of its own, as a rule: what is not typed is chosen when all that is typed is known. */
+/** Most flags have no default in commander: unset options are resolved once all flags are known. */
 function optionOf(name: string, row: OptionRow): Option {
   const { help, placeholder, value, conflicts = [], defaultHelp, flagDefault } = row;
   const usual = defaultHelp ?? (typeof row.default === 'function' ? undefined : row.default);
-  const isShown = usual !== undefined && flagDefault === undefined; // commander shows its own
+  const isShown = usual !== undefined && flagDefault === undefined; // commander prints its own
   const description = isShown ? `${help} (default: ${usual as string | number})` : help;
   const flags = `${flagOf(name)} <${placeholder}>`;
   const accepted = name === 'initFrom' ? modelFolder : value; // also the name of a run under checkpoints/

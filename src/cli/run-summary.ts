@@ -1,4 +1,4 @@
-/** A run in words and numbers, alike in every command that shows one. */
+/** Describes models and runs in the same way for every command. */
 import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import type { Settings } from '../train/settings.ts';
@@ -22,7 +22,7 @@ export function describeModel({
   return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}; ${formatCount(parameters)} parameters`;
 }
 
-/** `12 epochs`, `0.4 epochs`, and `1.2% of an epoch` where a decimal would say too little. */
+/** `12 epochs`, `0.4 epochs`, or `1.2% of an epoch` where one decimal is too coarse. */
 export const formatEpochs = (epochs: number): string =>
   epochs < 0.095
     ? `${Number((100 * epochs).toPrecision(2))}% of an epoch`
@@ -44,7 +44,7 @@ export function describeTraining({
   return `${formatNumber(steps)} steps of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
 }
 
-/** The losses of a run for --json: `val_loss` is that of the model that is kept, on the whole validation split. */
+/** Losses of a run for --json; `val_loss` is that of the best model on the whole validation split. */
 export function lossesToJson(run: RunRecord) {
   const { validation, last } = summariseRun(run);
   return {

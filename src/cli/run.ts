@@ -1,21 +1,21 @@
-/** From the arguments to the exit code: the one place where a run of the program ends. */
+/** Runs the program from arguments to exit code; the only place where it exits. */
 import { type Command, CommanderError } from 'commander';
 import { describeError, printReport } from './errors.ts';
 import type { GivenCommand } from './foreign-flags.ts';
 import { Interrupted, raise } from './interrupt.ts';
 import { endLiveLine, flush } from './terminal.ts';
 
-/** Runs the program and sees to its end, whatever happens on the way. */
+/** Runs the program and handles every way it can end. */
 export async function run(program: Command, args: readonly string[]): Promise<void> {
   let failed = false;
   const fail = async (error: unknown): Promise<void> => {
-    if (failed) return; // what fails while the process ends follows from the first failure
+    if (failed) return; // errors during shutdown follow from the first one
     failed = true;
     await finish(error, givenCommand(program, args));
   };
   process.on('uncaughtException', (error) => void fail(error));
   process.stdout.on('error', (error) => void fail(Object.assign(error, { path: 'standard output' })));
-  // Nobody reads our notices any more: no reason to stop the work they were about.
+  // Notices that nobody reads are no reason to stop working.
   process.stderr.on('error', () => {});
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -26,13 +26,13 @@ export async function run(program: Command, args: readonly string[]): Promise<vo
   }
 }
 
-/** `--help` and `--version` end by a throw too, as does `gpt` alone, for which commander shows the help on stderr. */
+/** commander also throws for `--help`, `--version`, and `gpt` alone, which shows the help on stderr. */
 const isShownHelp = (error: CommanderError): boolean =>
   error.exitCode === 0 || error.code === 'commander.help';
 
 /**
- * Ends the process after an error. It exits instead of running out of work, since threads and timers of the command may
- * be alive; but not before the streams are empty, since an exit cuts off what a pipe has not taken yet.
+ * Ends the process after an error. It must exit explicitly, because threads and timers may be alive, but not before the
+ * streams are drained, because exiting would truncate output to a pipe.
  */
 async function finish(error: unknown, command: GivenCommand): Promise<void> {
   if (isBrokenPipe(error)) process.exit(0); // `gpt … | head -1`: the reader has what it wanted
@@ -47,7 +47,7 @@ async function finish(error: unknown, command: GivenCommand): Promise<void> {
 const isBrokenPipe = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'EPIPE';
 
-/** The command that was given, as far as it is known. @param args the whole command line */
+/** The command that was entered, as far as known. @param args the whole command line */
 export function givenCommand(program: Command, args: readonly string[]): GivenCommand {
   const names = [program.name()];
   let command = program;

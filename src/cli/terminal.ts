@@ -1,13 +1,13 @@
 /**
- * Everything the command line says to people. Results go to stdout through `print`; progress, notices and errors go to
- * stderr, so that a pipe carries data only.
+ * All output of the command line. Results go to stdout through `print`; progress, notices and errors go to stderr, so that
+ * a pipe carries only data.
  */
 import { once } from 'node:events';
 import { Chalk, type ChalkInstance } from 'chalk';
 
 /**
- * Whether to colour what is written to `stream`. The most deliberate wish wins: the flag, then FORCE_COLOR, then
- * NO_COLOR (in the order Node itself has them), then whether somebody is looking at a terminal that knows colours.
+ * Whether to color a stream, in order of precedence: the flag, FORCE_COLOR, NO_COLOR (in Node's own order), and whether the
+ * stream is a terminal with colors.
  */
 export function wantsColor(
   stream: { readonly isTTY?: boolean },
@@ -21,21 +21,18 @@ export function wantsColor(
   return stream.isTTY === true && env['TERM'] !== 'dumb';
 }
 
-// Named colours only: they follow the palette the user chose for the terminal, and level 1 carries them all.
+// Only named colors, which follow the terminal's palette and need only level 1.
 const paletteFor = (stream: NodeJS.WriteStream): ChalkInstance =>
   new Chalk({ level: wantsColor(stream, process.env, process.argv) ? 1 : 0 });
 
-/** Colours whatever the stream, for commander's help: it strips them itself where they are not wanted. */
+/** Always colored, for commander's help, which strips colors itself where they are not wanted. */
 export const helpColors: ChalkInstance = new Chalk({ level: 1 });
-/** Colours for text that goes to stdout. */
+/** Colors for stdout. */
 export const stdoutColors: ChalkInstance = paletteFor(process.stdout);
-/** Colours for text that goes to stderr. */
+/** Colors for stderr. */
 export const stderrColors: ChalkInstance = paletteFor(process.stderr);
 
-/**
- * True if somebody looks at stderr on a terminal where lines can be drawn again in place. Who wants plain text, or keeps a
- * log of it as continuous integration does, gets lines that stay.
- */
+/** Whether stderr is a terminal that can be redrawn. Plain text and logs of continuous integration get lines that stay. */
 export const canRedraw = (): boolean =>
   process.stderr.isTTY &&
   process.env['TERM'] !== 'dumb' &&
@@ -53,19 +50,19 @@ export const isQuiet = (): boolean => verbosity === 'quiet';
 
 let isForScript = false;
 
-/** Told by --json. */
+/** Set by --json. */
 export function setForScript(json: boolean): void {
   isForScript = json;
 }
 
-/** Whether somebody watches the terminal, who wants to see how far the work has come. */
+/** Whether to show progress: on a terminal that can be redrawn, unless --quiet or --json. */
 export const showsProgress = (): boolean => canRedraw() && !isQuiet() && !isForScript;
 
-/** A line at the bottom of the terminal that is redrawn in place. Anything else is printed above it. */
+/** A line at the bottom of the terminal that is redrawn in place; other output is printed above it. */
 export interface LiveLine {
   erase(): void;
   draw(): void;
-  /** Leaves the line as it is and moves on to the next. */
+  /** Leaves the line and moves to the next. */
   end(): void;
 }
 let liveLine: LiveLine | undefined;
@@ -82,7 +79,7 @@ export function endLiveLine(): void {
   line?.end();
 }
 
-// However the process ends, the shell's prompt starts on a line of its own.
+// The shell's prompt always starts on a new line, however the process ends.
 process.on('exit', endLiveLine);
 
 function writeAbove(stream: NodeJS.WriteStream, text: string): boolean {
@@ -93,13 +90,13 @@ function writeAbove(stream: NodeJS.WriteStream, text: string): boolean {
 }
 
 /**
- * Writes to stdout: unchanged into a pipe; on a terminal, without control sequences other than colours. Await it, so that a
- * slow reader does not make us buffer the whole output.
+ * Writes to stdout, unchanged to a pipe, and without control sequences except colors to a terminal. Await it, so that a
+ * slow reader does not make output accumulate in memory.
  */
 export const print = (text: string): Promise<void> =>
   printDrawn(process.stdout.isTTY ? withoutCommands(text) : text);
 
-/** Writes text to stdout with the cursor movements it contains. What comes from outside must have passed `forStdout`. */
+/** Writes text with cursor movements to stdout. Untrusted parts must have passed `forStdout`. */
 export async function printDrawn(text: string): Promise<void> {
   if (!writeAbove(process.stdout, text)) await once(process.stdout, 'drain');
 }
@@ -114,32 +111,32 @@ export function verbose(text: string): void {
   if (verbosity === 'verbose') printError(stderrColors.dim(text));
 }
 
-/** A warning: something the user should know, though the command continues. Shown with --quiet too. */
+/** A warning; shown with --quiet too. */
 export function warn(text: string): void {
   printError(`${stderrColors.yellow('warning:')} ${text}`);
 }
 
-/** A line on stderr, whatever the verbosity. */
+/** A line on stderr, at any verbosity. */
 export function printError(text: string): void {
   writeAbove(process.stderr, `${withoutCommands(text)}\n`);
 }
 
-/** Resolves when all that was written so far has left the process, or can't any more. */
+/** Resolves when all output has been written or can no longer be. */
 export async function flush(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength === 0 || stream.destroyed) return;
   await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }
 
 /**
- * Text from outside (file names, file contents, arguments) made safe to show: what could move the cursor, recolour the
- * terminal or reorder the line is written as an escape. Line breaks and tabs stay.
+ * Escapes untrusted text (file names, file contents, arguments): everything that could move the cursor, change colors or
+ * reorder the line. Line breaks and tabs stay.
  */
 export const printable = (text: string): string =>
   text.replace(controlOrBidi, (character) =>
     character === '\n' || character === '\t' ? character : escapeOf(character),
   );
 
-/** Characters that a terminal interprets instead of displaying: C0, delete, C1 and bidirectional controls. */
+/** Characters a terminal interprets instead of displaying: C0, delete, C1 and bidirectional controls. */
 export const controlOrBidi = /[\p{Cc}\p{Bidi_Control}]/gu;
 
 function escapeOf(character: string): string {
@@ -149,20 +146,17 @@ function escapeOf(character: string): string {
 
 const COLOR = new RegExp(`(${String.fromCharCode(0x1b)}\\[[\\d;]*m)`);
 
-/**
- * The last line of defence for everything shown to people, in case a caller forgot `printable`. Colours pass, since this
- * program uses them itself.
- */
+/** A second filter on all output, in case a caller forgets `printable`. Colors pass, since this program uses them. */
 const withoutCommands = (text: string): string =>
   text
     .split(COLOR)
     .map((part, i) => (i % 2 === 1 ? part : printable(part)))
     .join('');
 
-/** The same on one line, for what stands within a message. */
+/** `printable` on one line, for use within messages. */
 export const printableLine = (text: string): string => printable(text).replaceAll('\n', '\\n');
 
-/** Text of others as stdout takes it: made safe on a terminal, as it is in a pipe. */
+/** Untrusted text for stdout: escaped on a terminal, unchanged in a pipe. */
 export const forStdout = (text: string): string => (process.stdout.isTTY ? printable(text) : text);
 
 export const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0');

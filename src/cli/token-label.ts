@@ -1,15 +1,15 @@
-/** Tokens in tables: one line each, so many columns wide, with what cannot be seen made visible. */
+/** Tokens in tables: on one line, of fixed width, with visible white space. */
 import stringWidth from 'string-width';
 import { visible } from '../inspect/token-text.ts';
 import { printable } from './terminal.ts';
 
-/** A token's text with white space as signs: `␣whale`, `↵`. */
+/** Text with visible white space: `␣whale`, `↵`. */
 export const tokenLabel = (text: string): string => printable(visible(text));
 
-/** How many columns a text takes on a terminal. */
+/** Width of a text in terminal columns. */
 export const columnsOf = (text: string): number => stringWidth(text);
 
-/** Text cut to so many columns, the last of them `…` if anything is missing. */
+/** Truncates a text to a width, ending in `…` if anything is missing. */
 export function cut(text: string, columns: number): string {
   if (columnsOf(text) <= columns) return text;
   let shown = '';
@@ -20,7 +20,7 @@ export function cut(text: string, columns: number): string {
   return `${shown}…`;
 }
 
-/** Text cut or filled up with spaces to exactly so many columns. */
+/** Truncates or pads a text to a width. */
 export function fit(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
   const shown = cut(text, columns);
   const space = ' '.repeat(Math.max(0, columns - columnsOf(shown)));

@@ -1,4 +1,4 @@
-/** `gpt tokenize`: makes a tokenizer from text, shows what it does, and turns text into ids and back in a pipe. */
+/** `gpt tokenize`: builds a tokenizer, shows how it splits text, and encodes or decodes in a pipe. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -126,7 +126,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
     );
 }
 
-/** Counts each token of the texts; with --out-dir, writes the ids as well. */
+/** Counts the tokens of the texts; with --out-dir, also writes their ids. */
 function tokenizeAll(
   paths: readonly string[],
   flags: Flags,
@@ -151,7 +151,7 @@ function tokenizeAll(
   return { corpus, tokenizer, counts };
 }
 
-/** @throws UserError if a folder's tokenizer belongs to a model: any other would make its weights worthless */
+/** @throws UserError if the folder's tokenizer belongs to a model, whose weights another tokenizer would make useless */
 function refuseModel(folder: string): void {
   const has = (file: string): boolean => existsSync(join(folder, file));
   const isModel = ['config.json', WEIGHTS, 'vocab.json'].some(has);
@@ -224,12 +224,12 @@ function givenTokenizer(path: string | undefined): Tokenizer {
   return readTokenizer(path);
 }
 
-/** Ids separated by spaces, a new line behind each token that ends one: easy on the eye and on line-based tools. */
+/** Ids separated by spaces, with a line break after each token that ends a line, for readers and line-based tools. */
 async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
   let unknown = 0;
   const { unkId } = tokenizer;
   const encoder = tokenizer.encoder(({ text }) => {
-    // The text may also name the token itself.
+    // A literal `<unk>` in the text is not reported.
     if (unkId === undefined || text !== tokenizer.vocabulary[unkId]) unknown++;
   });
   const show = async (ids: Uint32Array): Promise<void> => {
@@ -253,10 +253,10 @@ async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
     );
 }
 
-/** Any white space between ids will do. */
+/** Ids may be separated by any white space. */
 async function decodeStdin(tokenizer: Tokenizer): Promise<void> {
   const decoder = tokenizer.decoder();
-  let held = ''; // an id that the next chunk may continue
+  let held = ''; // an id that may continue in the next chunk
   const show = async (words: readonly string[]): Promise<void> => {
     const ids = words.filter((word) => word !== '').map((word) => parseId(word, tokenizer));
     const text = decoder.push(ids);

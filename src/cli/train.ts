@@ -1,4 +1,4 @@
-/** `gpt train`: text in, model folder out. */
+/** `gpt train`: trains a model on text. */
 import type { Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
@@ -55,7 +55,7 @@ export function register(command: Command): void {
 type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
   readonly json?: true;
   readonly resume?: string | true;
-  // Of every command; no part of a run's options.
+  // A global flag, not an option of a run.
   readonly quiet?: true;
   readonly verbose?: true;
   readonly debug?: true;
@@ -75,7 +75,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   } = all;
   const options = optionsFor(corpus, flags, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
-  // Until there is something to save, while the text is read and speed is measured, a signal simply ends the process.
+  // While the text is read and speed is measured, there is nothing to save, and a signal ends the process.
   let interrupt: Interrupt | undefined;
   const view = createView();
   let watch: ((event: TrainEvent) => string | undefined) | undefined;
@@ -116,13 +116,13 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const seconds = (performance.now() - started) / 1000;
   if (json) await printJson(summary(result, plan!));
   else printEnd(result, { seconds, plan: plan!, lastEvaluation });
-  // For m=$(gpt train book.txt). On a terminal the lines above say it already.
+  // For m=$(gpt train book.txt). On a terminal, the lines above name the folder.
   if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
   interrupt?.end();
 }
 
-/** A new run takes every flag, defaults included; a resumed one has stored options, so only flags that were given count. */
+/** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(
   corpus: readonly string[],
   { resume, ...flags }: Omit<Flags, 'json' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color'>,

@@ -1,22 +1,22 @@
-/** Standard input at a terminal: a command that waits for it looks as if it hung, unless it says so. */
+/** Standard input from a terminal. Without a notice, a command that waits for it appears to hang. */
 import { isatty } from 'node:tty';
 import { notice } from './terminal.ts';
 
 const STDIN = 0;
 
-/** Whether standard input is a terminal. Unlike process.stdin.isTTY, this leaves a pipe as it is: blocking. */
+/** Whether standard input is a terminal. Unlike process.stdin.isTTY, this keeps a pipe in blocking mode. */
 export const isTyped = (): boolean => isatty(STDIN);
 
 let awaited = false;
 
-/** Whether somebody has been told to type, and may still do so. */
+/** Whether typed input is being awaited. */
 export const isAwaited = (): boolean => awaited;
 
 /**
- * Says that a command reads standard input, if somebody has to type it.
+ * Tells the user to type, if standard input is a terminal.
  *
  * @param what is read: 'the text'
- * @param more a sentence to add
+ * @param more additional sentence
  */
 export function noticeIfTyped(what: string, more?: string): void {
   const end = process.platform === 'win32' ? 'Ctrl-Z and Enter end' : 'Ctrl-D ends';
@@ -25,7 +25,7 @@ export function noticeIfTyped(what: string, more?: string): void {
   notice(`Reading ${what} from the terminal; ${end} the input.${more === undefined ? '' : ` ${more}`}`);
 }
 
-/** The same for a command that reads the texts at these paths, one of which may be `-`. */
+/** The same for texts at these paths, one of which may be `-`. */
 export function noticeIfTextTyped(paths: readonly (string | undefined)[]): void {
   if (paths.includes('-')) noticeIfTyped('the text');
 }

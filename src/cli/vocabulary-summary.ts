@@ -1,7 +1,7 @@
 import { formatNumber } from '../format.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
-/** What a tokenizer's vocabulary holds: `89 characters and <unk>`. */
+/** Describes a vocabulary: `89 characters and <unk>`. */
 export function describeVocabulary({ kind, vocabSize, unkId }: Tokenizer): string {
   if (kind === 'bpe') return `${formatNumber(vocabSize)} byte-level tokens`;
   const name = kind === 'char' ? 'characters' : 'words';

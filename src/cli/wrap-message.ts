@@ -1,14 +1,14 @@
-/** Messages on a terminal, broken at words. */
+/** Wraps messages at words on a terminal. */
 
-/** A command to copy: in backticks, or behind a colon up to the end or the pointer to the help. */
+/** A command to copy: in backticks, or after a colon up to the end or the pointer to the help. */
 const COMMAND = /`[^`]+`|(?<=: )(?:gpt|npx|node|npm|hf|python|cp|mkdir|shuf|cat) .*?(?=; see |$)/g;
 const SPACE_IN_COMMAND = '\0';
 
 /**
- * Breaks a line of text at words. A command is never broken, as it would not survive being copied: if it does not fit, it starts
- * on a line of its own, where the terminal wraps it.
+ * Wraps a line at words. A command is never broken, because copying would then fail: if it does not fit, it starts on its
+ * own line, where the terminal wraps it.
  *
- * @param width in columns, each taken to hold one UTF-16 unit
+ * @param width in columns, one per UTF-16 unit
  */
 export function wrapMessage(text: string, width: number): string {
   const lines: string[] = [];

@@ -1,12 +1,12 @@
-/** A run's logs as curves for the page. */
+/** Converts a run's logs to curves for the page. */
 import type { RunLogs } from '../checkpoint/logs.ts';
 import { thinned, type RunRecord } from '../inspect/run-record.ts';
 import type { ChartData, ChartSeries } from './browser/page-data.ts';
 
-/** More points than this are more than a screen has columns. */
+/** More points than a screen has columns would not be visible. */
 const POINTS = 800;
 
-/** How many colours the page has for curves, besides the faint one. */
+/** Number of page colors for curves, besides the faint one. */
 export const LINE_COLORS = 6;
 
 export interface NamedRun {
@@ -14,7 +14,7 @@ export interface NamedRun {
   readonly run: RunRecord;
 }
 
-/** The curves of one run, or those of several over one another. A chart that nothing was logged for is left out. */
+/** Charts of one run, or of several runs overlaid. Charts without data are omitted. */
 export function chartsOf(runs: readonly NamedRun[]): ChartData[] {
   const single = runs.length === 1;
   const each = (curve: (logs: RunLogs) => Curve): ChartSeries[] =>

@@ -1,4 +1,4 @@
-/** HTML as template literals in which every value is escaped, unless it is HTML made the same way. */
+/** HTML as template literals in which every value is escaped unless it is HTML made the same way. */
 
 export class Html {
   readonly text: string;
@@ -9,7 +9,7 @@ export class Html {
 
 type Content = Html | string | number | undefined | readonly Content[];
 
-/** Markup with values in it: html`<td>${name}</td>`. Lists are joined; undefined is nothing. */
+/** Markup with values: html`<td>${name}</td>`. Lists are joined; undefined is empty. */
 export const html = (parts: TemplateStringsArray, ...values: readonly Content[]): Html =>
   new Html(parts.map((part, i) => part + (i < values.length ? textOf(values[i]) : '')).join(''));
 
@@ -27,11 +27,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as it may stand between tags and in quoted attributes. NUL, which HTML cannot hold, becomes U+FFFD. */
+/** Escapes text for use between tags and in quoted attributes. NUL, which HTML cannot contain, becomes U+FFFD. */
 export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character]).replaceAll('\0', '\uFFFD');
 
-/** Data for a page's scripts. No text in it can end the element or begin a comment. */
+/** Data for a page's scripts. No text in it can end the element or start a comment. */
 export const scriptJson = (id: string, value: unknown): Html =>
   new Html(
     `<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll('<', '\\u003c')}</script>\n`,

@@ -1,4 +1,4 @@
-/** The parts of a report about the inside of a model, in plain HTML: embeddings, attention, guesses, parameters. */
+/** Sections of a report about the model: embeddings, attention, predictions, parameters. */
 import { formatNumber, formatPercent } from '../format.ts';
 import type { Expectation } from '../inspect/logit-lens.ts';
 import { visible } from '../inspect/token-text.ts';
@@ -9,7 +9,7 @@ import type { EmbeddingData } from './browser/page-data.ts';
 import { html, type Html } from './html.ts';
 import { figures } from './numbers.ts';
 
-/** The map is drawn by a script; what it would show on hovering can be chosen from a list and read. */
+/** A script draws the map; what it shows on hover can also be selected from a list and read. */
 export function embeddingMap(
   { labels, kinds, nearest }: EmbeddingData,
   explained: number,
@@ -67,7 +67,7 @@ export function embeddingMap(
     </details>`;
 }
 
-/** The frame that the script fills with the map of the chosen head. */
+/** The frame in which the script draws the map of the selected head. */
 export function attentionMaps(nLayer: number, nHead: number, hasPage: boolean): Html {
   const choices = (n: number, name: string) => [
     html`<option value="-1">mean of all</option>`,
@@ -114,7 +114,7 @@ export function attentionMaps(nLayer: number, nHead: number, hasPage: boolean): 
     >`;
 }
 
-/** What the model expects after each token, and how the guess forms layer by layer. */
+/** Predictions after each token, layer by layer. */
 export function guesses(
   ids: readonly number[],
   expectations: readonly (readonly Expectation[])[],
@@ -155,7 +155,7 @@ export function guesses(
     </div>`;
 }
 
-/** Parameters by part, and the statistics of every tensor. */
+/** Parameters by part, and statistics of every tensor. */
 export function parameters(config: ModelConfig, weights: readonly WeightStatistics[]): Html {
   const total = countParameters(config);
   return html`<div class="scroll" tabindex="0" role="group" aria-label="Parameters by part">

@@ -1,4 +1,4 @@
-/** What a report shows of the inside of a model: a map of its embeddings, its attention while it reads, its guesses. */
+/** Computes what a report shows of a model: an embedding map, attention maps, predictions. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import type { Backend } from '../engine/device.ts';
 import { readActivations } from '../inspect/activations.ts';
@@ -13,23 +13,23 @@ import type { AttentionData, EmbeddingData } from './browser/page-data.ts';
 export interface ModelViews {
   readonly weights: readonly WeightStatistics[];
   readonly embeddings: EmbeddingData;
-  /** The share of the embeddings' variance that the map shows. */
+  /** Share of the embeddings' variance that the map shows. */
   readonly explained: number;
   readonly attention: AttentionData;
-  /** For each token of the text the model reads, what each depth expects next. */
+  /** Predictions at each depth, for each token of the text. */
   readonly expectations: readonly (readonly Expectation[])[];
   readonly ids: readonly number[];
 }
 
-/** A map of more tokens would be a blot. Vocabularies of words and of bytes pairs have the frequent ones first. */
+/** More tokens would overlap. Word and BPE vocabularies start with frequent tokens. */
 const MAP_TOKENS = 400;
 const NEIGHBORS = 5;
-/** Longer texts make maps whose squares are too small to see. */
+/** Longer texts would make the squares of the maps too small. */
 export const VIEWED_TOKENS = 32;
 
 /**
- * @param ids what the model reads, at most as many as fit its block
- * @param progress called with what is going to be done next
+ * @param ids the text, at most T tokens
+ * @param progress called before each stage
  */
 export function viewModel(
   folder: ModelFolder,
@@ -66,7 +66,7 @@ export function viewModel(
   };
 }
 
-/** What is on and below the diagonal, in whole percent. */
+/** The diagonal and everything below it, in whole percent. */
 function triangle(map: Float64Array, T: number): number[] {
   const percent: number[] = [];
   for (let i = 0; i < T; i++) for (let j = 0; j <= i; j++) percent.push(Math.round(100 * map[i * T + j]));
@@ -99,7 +99,7 @@ const rounded = (value: number): number => Number(value.toPrecision(4));
 
 const tokenKinds = ['lower case', 'upper case', 'digits', 'other'] as const;
 
-/** By the first character that is no space. */
+/** By the first character other than a space. */
 function kindOf(text: string): number {
   const [first = ''] = text.trimStart();
   if (/\p{Lu}/u.test(first)) return 1;

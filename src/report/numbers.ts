@@ -1,9 +1,9 @@
-/** Numbers that the page writes in a way of its own, the same in every place of the world; the others, src/format.ts has. */
+/** Number formats specific to the page, independent of the locale; all others are in src/format.ts. */
 const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 });
 
 /** 10.7M */
 export const rough = (value: number): string => compact.format(value);
-/** Three figures that count: 0.0412, 2e-5 */
+/** Three significant digits: 0.0412, 2e-5 */
 export const figures = (value: number): string =>
   value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 

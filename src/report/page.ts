@@ -1,4 +1,4 @@
-/** The frame of a report: one HTML file that needs nothing else, from disk or from anywhere. */
+/** The frame of a report: a self-contained HTML file. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import type { PageData } from './browser/page-data.ts';
 import { html, Html, scriptJson } from './html.ts';
 
 export interface Section {
-  /** Of the link to it. */
+  /** Anchor of the section. */
   readonly id: string;
   readonly title: string;
   readonly content: Html;
@@ -15,7 +15,7 @@ export interface Section {
 
 export interface Page {
   readonly title: string;
-  /** What it is about, in a line. */
+  /** One-line description. */
   readonly lead: string;
   readonly sections: readonly Section[];
   readonly data: PageData;
@@ -23,7 +23,7 @@ export interface Page {
 
 const SCRIPTS = ['charts', 'embedding-map', 'attention'] as const;
 
-/** The whole file. Its policy lets no script run but those it came with, and nothing be loaded. */
+/** The whole file. Its content security policy allows only its own scripts and no loading. */
 export function renderPage({ title, lead, sections, data }: Page): string {
   const resolve = createRequire(import.meta.url).resolve;
   const scripts = [
@@ -80,9 +80,12 @@ export function renderPage({ title, lead, sections, data }: Page): string {
   return page.text;
 }
 
-/** An element whose text is code: nothing may be added to it, not even white space, as its hash says what may run. */
+/**
+ * An element that contains code. Nothing may be added to the text, not even white space, since the policy allows it by
+ * hash.
+ */
 const element = (name: 'script' | 'style', code: string): Html => new Html(`<${name}>${code}</${name}>\n`);
 
-/** The scripts are compiled beside this file's own compiled form, and found there from the sources too. */
+/** Compiled scripts are next to this file's compiled form, where the sources find them, too. */
 const builtScript = (name: string): string =>
   readFileSync(new URL(`../../dist/report/browser/${name}.js`, import.meta.url), 'utf8');

@@ -1,4 +1,4 @@
-/** Reports: one run from all sides, or several beside each other. */
+/** Reports of a single run, and comparisons of several. */
 import { formatNumber } from '../format.ts';
 import { basename, resolve } from 'node:path';
 import { differences, haveSameTokens } from '../inspect/compare-runs.ts';
@@ -13,7 +13,7 @@ import { rough } from './numbers.ts';
 import { renderPage, type Page, type Section } from './page.ts';
 import * as runSections from './run-sections.ts';
 
-/** The last parts of runs' paths, as many as it takes to tell them apart. */
+/** The shortest distinct suffixes of the runs' paths. */
 export function namesOf(folders: readonly string[]): string[] {
   const paths = folders.map((folder) => resolve(folder).split(/[/\\]/));
   for (let parts = 1; ; parts++) {
@@ -22,7 +22,7 @@ export function namesOf(folders: readonly string[]): string[] {
   }
 }
 
-/** @param hasSample whether the text that the model reads is the last sample of the run */
+/** @param hasSample the text is the last sample of the run */
 export function runReport(run: RunRecord, views: ModelViews, { hasSample }: { hasSample: boolean }): string {
   return renderPage(runPage(run, views, hasSample));
 }
@@ -62,7 +62,7 @@ function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
   };
 }
 
-/** Several runs over one another. */
+/** A comparison of several runs. */
 export function comparisonReport(runs: readonly NamedRun[]): string {
   const charts = chartsOf(runs);
   const records = runs.map(({ run }) => run);

@@ -1,4 +1,4 @@
-/** The parts of a report about the training, in plain HTML: numbers, curves and what they say, samples, settings. */
+/** Sections of a report about training: key figures, curves with descriptions, samples, settings. */
 import { formatLoss, formatNumber } from '../format.ts';
 import { settingsOf, type Difference } from '../inspect/compare-runs.ts';
 import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
@@ -8,7 +8,7 @@ import { LINE_COLORS, type NamedRun } from './charts.ts';
 import { html, type Html } from './html.ts';
 import { rough, timeSpan } from './numbers.ts';
 
-/** The few numbers one looks for first. */
+/** Key figures. */
 export function tiles(run: RunRecord): Html {
   const { config } = run.model;
   const { validation, last, steps, tokensSeen, seconds, tokensPerSecond } = summariseRun(run);
@@ -50,10 +50,10 @@ export function tiles(run: RunRecord): Html {
   </dl>`;
 }
 
-/** How many rows of numbers stand in for a curve. */
+/** Rows of the table that accompanies a curve. */
 const CHART_ROWS = 12;
 
-/** A chart with what it says in words, and its numbers for who cannot see it. */
+/** A chart with a description in words and a table of its numbers, for screen readers. */
 export function chart({ id, unit, digits, height, series }: ChartData, title: string): Html {
   const said = series.map(({ name, steps, values }) => {
     const known = values.filter((value) => value !== null);
@@ -86,7 +86,7 @@ export function chart({ id, unit, digits, height, series }: ChartData, title: st
   </figure>`;
 }
 
-/** The names of the curves in their colours; nothing where there is one without a name. */
+/** Names of the curves in their colors; undefined for a single curve without a name. */
 const legend = (series: ChartData['series']): Html | undefined =>
   series.some(({ name }) => name !== '')
     ? html`<ul class="legend">
@@ -118,7 +118,7 @@ function numbers({ name, steps, values }: ChartData['series'][number], title: st
   </table>`;
 }
 
-/** At most k of n places, the first and the last among them. */
+/** At most k of n indices, evenly spaced, including the first and the last. */
 const evenly = (n: number, k: number): number[] =>
   n <= k
     ? Array.from({ length: n }, (_, i) => i)
@@ -126,7 +126,7 @@ const evenly = (n: number, k: number): number[] =>
 
 const SAMPLES = 12;
 
-/** What the model wrote as it learnt. */
+/** Samples during training. */
 export function samples({ logs }: RunRecord): Html {
   const { samples: all, evaluations } = logs;
   if (all.length === 0)
@@ -158,7 +158,7 @@ export function samples({ logs }: RunRecord): Html {
     </ol>`;
 }
 
-/** Every setting of a run. */
+/** All settings of a run. */
 export function configuration(run: RunRecord): Html {
   return html`<div class="scroll" tabindex="0" role="group" aria-label="Settings">
     <table class="settings">
@@ -181,7 +181,7 @@ export function configuration(run: RunRecord): Html {
   </div>`;
 }
 
-/** How several runs ended, side by side. */
+/** Final results of several runs. */
 export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
   const number = (value: number | undefined, show: (value: number) => string): string =>
     value === undefined ? '–' : show(value);
@@ -217,7 +217,7 @@ export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
     }`;
 }
 
-/** The settings in which runs differ. */
+/** Settings in which the runs differ. */
 export function settingsThatDiffer(runs: readonly NamedRun[], found: readonly Difference[]): Html {
   if (found.length === 0) return html`<p>All settings are the same.</p>`;
   return html`<div class="scroll" tabindex="0" role="group" aria-label="Settings that differ">

@@ -1,6 +1,6 @@
 import type { Candidates, CommandSpec } from './spec.ts';
 
-/** For bash 3.2 and newer, without the package bash-completion. */
+/** For bash 3.2 and newer, without the bash-completion package. */
 export const bashScript = (
   gpt: CommandSpec,
 ): string => `# Completion of gpt for bash. In ~/.bashrc: source <(gpt completion bash)

@@ -1,8 +1,11 @@
-/** What can be typed after `gpt`, as plain data: read from the definitions of the commands, written by the shells' scripts. */
+/**
+ * Everything that can be typed after `gpt`, as data extracted from the command definitions; each shell's script is
+ * generated from it.
+ */
 import type { Argument, Command, Option } from 'commander';
 import { valueOf } from '../options.ts';
 
-/** What may stand somewhere: one of some words, a file, a folder, a model folder, or text of which nothing is known. */
+/** Candidates at a position: words, a file, a folder, a model folder, or unknown text. */
 export type Candidates = readonly string[] | 'file' | 'folder' | 'model' | 'text';
 
 export interface OptionSpec {
@@ -10,7 +13,7 @@ export interface OptionSpec {
   readonly flags: readonly string[];
   readonly description: string;
   readonly value: Candidates | undefined;
-  /** Whether the value may be left out. */
+  /** The value is optional. */
   readonly optional: boolean;
 }
 
@@ -18,12 +21,12 @@ export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
   readonly options: readonly OptionSpec[];
-  /** What its arguments are; undefined if it takes none. */
+  /** Candidates for its arguments; undefined if it takes none. */
   readonly argument: Candidates | undefined;
   readonly commands: readonly CommandSpec[];
 }
 
-/** The spec of a command and those below it, all of which have been registered. */
+/** Spec of a command and its subcommands, all of which must be registered. */
 export function specOf(command: Command): CommandSpec {
   const help = command.createHelp();
   const commands = help.visibleCommands(command).map(specOf);
@@ -48,7 +51,7 @@ function optionSpec(option: Option): OptionSpec {
   };
 }
 
-/** @param name the word that stands for the value in the help: `<folder>` */
+/** @param name placeholder of the value in the help: `<folder>` */
 function candidates(made: Option | Argument, name: string): Candidates {
   if (made.argChoices !== undefined) return made.argChoices;
   const completes = valueOf(made)?.completes;

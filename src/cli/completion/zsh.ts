@@ -41,7 +41,7 @@ ${lines.join(' \\\n')}
       ;;`;
 }
 
-/** `'(-o --out-dir)'{-o+,--out-dir=}'[description]:value:_files -/'`: either flag, with its value behind a space or joined. */
+/** `'(-o --out-dir)'{-o+,--out-dir=}'[description]:value:_files -/'`: either flag, its value separate or attached. */
 function argument({ flags, description, value, optional }: OptionSpec): string {
   const colon = optional ? '::' : ':';
   const rest = quote(

@@ -1,4 +1,4 @@
-/** `gpt inspect --attention`: maps as shades, and what each head does. */
+/** `gpt inspect --attention`: heat maps and statistics of heads. */
 import type { Activations } from '../../inspect/activations.ts';
 import { attentionMap, meanMap, summariseHead, type AttentionMap } from '../../inspect/attention.ts';
 import { UsageError } from '../../errors.ts';
@@ -21,7 +21,7 @@ interface HeadMap {
   readonly map: AttentionMap;
 }
 
-/** @throws UsageError if the model has no such layer or head */
+/** @throws UsageError if the model lacks the layer or head */
 export async function printAttention(
   tokenizer: Tokenizer,
   ids: Uint32Array,
@@ -57,7 +57,7 @@ export async function printAttention(
 
 const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
-/** The one asked for, or all of them. */
+/** The requested index, or all. */
 function chosen(flag: string, index: number | undefined, n: number, things: string): number[] {
   if (index === undefined) return Array.from({ length: n }, (_, i) => i);
   if (index >= n)
@@ -91,7 +91,7 @@ const toJson = (ids: Uint32Array, tokens: readonly string[], maps: readonly Head
     layer,
     head,
     ...summariseHead(map, ids.length),
-    /** Row i: what token i gives to each of 0 … i. */
+    /** Row i holds the attention of token i to tokens 0 … i. */
     weights: tokens.map((_, i) => Array.from(map.subarray(i * ids.length, i * ids.length + i + 1))),
   })),
 });

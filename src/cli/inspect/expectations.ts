@@ -1,4 +1,4 @@
-/** `gpt inspect --logits`: what a model expects after each token, and how the guess forms. */
+/** `gpt inspect --logits`: the prediction after each token, layer by layer. */
 import type { Activations } from '../../inspect/activations.ts';
 import { logitLens, type Expectation, type Guess } from '../../inspect/logit-lens.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -8,7 +8,7 @@ import { printJson } from '../json-output.ts';
 import { print, stdoutColors } from '../terminal.ts';
 import { fit, tokenLabel } from '../token-label.ts';
 
-/** Columns of a token and of a probability, ` 45%`. */
+/** Columns for a token and a probability, ` 45%`. */
 const LABEL = 9;
 const PERCENT = 5;
 
@@ -67,7 +67,7 @@ export async function printExpectations(
   await print(`  ${shadeLegend(stdoutColors)}\n`);
 }
 
-/** At most k of n depths, evenly chosen, the first and the last among them. */
+/** At most k of n depths, evenly spaced, including the first and the last. */
 function spread(n: number, k: number): number[] {
   if (k >= n) return Array.from({ length: n }, (_, i) => i);
   if (k === 1) return [n - 1];

@@ -1,4 +1,4 @@
-/** `gpt inspect --neighbors`: the tokens whose embeddings point the same way. */
+/** `gpt inspect --neighbors`: tokens with similar embeddings. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { UserError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
@@ -41,8 +41,8 @@ export async function printNeighbors(
 }
 
 /**
- * The tokens that a text stands for: itself as one token, also with the space that words carry before them; or else each
- * of those it is cut into.
+ * The tokens a text denotes: a single one, also with the leading space that words have; otherwise all tokens of its
+ * encoding.
  */
 function tokensOf(tokenizer: Tokenizer, text: string): number[] {
   const encoded = (piece: string): number[] => Array.from(encode(tokenizer, piece.toWellFormed()));

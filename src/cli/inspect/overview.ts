@@ -1,4 +1,4 @@
-/** `gpt inspect`, when nothing in particular is asked: the model as a whole. */
+/** `gpt inspect` without further flags: an overview of the model. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { summariseRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
 import { readWeights, weightStatistics, type WeightStatistics } from '../../inspect/weights.ts';
@@ -81,7 +81,7 @@ function modelTable({ model, state }: RunRecord, width: number): string {
 
 const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
-/** As many tokens of the vocabulary as fit one line, evenly taken. */
+/** Evenly spaced tokens of the vocabulary, as many as fit on one line. */
 function someTokens({ vocabulary }: Tokenizer, width: number): string {
   const labels: string[] = [];
   let used = 2;
@@ -173,7 +173,7 @@ function weightsTable(weights: readonly WeightStatistics[]): string {
   );
 }
 
-/** Two figures behind the first that counts, and no more than five characters before the sign. */
+/** Three significant digits, and at most five characters before the decimal point or exponent. */
 function short(value: number): string {
   const size = Math.abs(value);
   if (!Number.isFinite(value) || value === 0) return String(value);

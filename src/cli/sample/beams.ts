@@ -1,4 +1,4 @@
-/** `--beams`: the likeliest texts that beam search finds, instead of drawn ones. */
+/** `--beams`: prints the likeliest texts found by beam search instead of samples. */
 import { beamSearch, type Hypothesis } from '../../generate/beam-search.ts';
 import { Draft } from '../../generate/draft.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
@@ -14,7 +14,7 @@ interface BeamFlags {
   readonly lengthPenalty: number;
 }
 
-/** As `writeTexts`; of the texts after one prompt, sample 1 is the best, sample 2 the second best. */
+/** Like `writeTexts`. For each prompt, sample 1 is the best text, sample 2 the second best. */
 export async function searchTexts(
   model: Model,
   requests: Requests,
@@ -46,7 +46,7 @@ export async function searchTexts(
         index = request.index;
       }
       const hypothesis = found[request.sample];
-      if (hypothesis === undefined) continue; // a small vocabulary may not have so many texts
+      if (hypothesis === undefined) continue; // a small vocabulary may have fewer texts
       const told = await unlessStopped(retelling(model, request, hypothesis, settings, alternatives), poll);
       if (told === undefined) return;
       const writing = told.value;
@@ -64,7 +64,7 @@ function endsWithStop(tokenizer: Tokenizer, ids: readonly number[], stops: reado
   return stops.some((stop) => text.includes(stop));
 }
 
-/** A finished text in the form in which sampled ones are shown. In parts: details take another pass over the text. */
+/** A finished text in the form of a sampled one, yielding because details take another forward pass. */
 function* retelling(
   { decoder, tokenizer }: Model,
   request: Request,

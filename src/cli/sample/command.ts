@@ -1,4 +1,4 @@
-/** `gpt sample`: writes on after a prompt, as it is drawn. */
+/** `gpt sample`: continues a prompt. */
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
@@ -136,7 +136,7 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
   }
 }
 
-/** The flags with the prompt that was given as an argument. */
+/** Merges the argument into the flags. */
 function withPrompt(flags: Flags, prompt: string): Flags {
   for (const name of ['prompt', 'promptFile', 'prompts'] as const)
     if (flags[name] !== undefined)
@@ -154,7 +154,7 @@ function withPrompt(flags: Flags, prompt: string): Flags {
   return { ...flags, prompt };
 }
 
-/** Writes what is asked for and ends. */
+/** Samples everything requested. */
 async function writeAll(
   flags: Flags,
   settings: Settings,
@@ -195,7 +195,7 @@ async function writeAll(
   interrupt.end();
 }
 
-/** What is said about drawing has no meaning where nothing is drawn. */
+/** Sampling parameters have no effect with beams. */
 function checkBeams(flags: Flags, command: Command): void {
   const given = (name: string): boolean =>
     !['default', undefined].includes(command.getOptionValueSource(name));

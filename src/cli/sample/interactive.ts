@@ -1,4 +1,4 @@
-/** `gpt sample -i`: a person and the model write one text together, in turns. */
+/** `gpt sample -i`: co-writing in turns. */
 import { kebab } from '../flag-name.ts';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -42,29 +42,29 @@ interface TextState {
   readonly turn: string;
 }
 
-/** The state that commands change. */
+/** State that commands change. */
 interface Session {
   readonly model: Model;
   readonly banned: ReadonlySet<number>;
   readonly flags: InteractiveFlags;
   readonly input: LineInput;
   settings: Settings;
-  /** The text so far, and what the model wrote its last part after. */
+  /** The text, and what the model's last part continues. */
   state: TextState;
-  /** States before each change, for /undo. */
+  /** Earlier states, for /undo. */
   readonly history: TextState[];
-  /** Index of the next continuation drawn with this seed, so that no two are equal. */
+  /** Index of the next sample with this seed, so that no two are equal. */
   sample: number;
   showProbs: boolean;
-  /** Files that were saved here, and may be again. */
+  /** Files saved in this session, which may be overwritten. */
   readonly saved: Set<string>;
 }
 
 interface CommandEntry {
-  /** What may follow it, for /help. */
+  /** Placeholder for /help. */
   readonly argument?: string;
   readonly summary: string;
-  /** True ends the session. */
+  /** Returns true to end the session. */
   run(session: Session, argument: string): Promise<boolean | void> | boolean | void;
 }
 
@@ -89,7 +89,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   quit: { summary: 'leave; Ctrl-D does the same', run: () => true },
 };
 
-/** Runs until the input ends or somebody leaves. */
+/** Runs until the input ends or the user quits. */
 export async function interact(
   model: Model,
   settings: Settings,
@@ -97,7 +97,7 @@ export async function interact(
   flags: InteractiveFlags,
 ): Promise<void> {
   const words = [...Object.keys(commands), ...settingNames.map(kebab)].map((name) => `/${name} `);
-  // Stdin is where the lines come from; only a flag can name a prompt.
+  // Stdin provides the lines, so only a flag can give a prompt.
   const start = flags.prompt === undefined && flags.promptFile === undefined ? undefined : readPrompt(flags);
   const session: Session = {
     model,
@@ -126,7 +126,7 @@ export async function interact(
   }
 }
 
-/** Reads and executes a line; true if it was the last. A user error is shown and does not end the session. */
+/** Reads and executes a line; true if it was the last. A user error is printed and does not end the session. */
 async function oneTurn(session: Session): Promise<boolean> {
   const line = await session.input.line(stderrColors.cyan('> '));
   if (line === undefined) return true;
@@ -152,16 +152,16 @@ async function runCommand(session: Session, line: string): Promise<boolean | voi
   });
 }
 
-/** One change, which /undo reverts as a whole. @param turn the text that the model's last part continues */
+/** A change that /undo reverts as a whole. @param turn the text that the model's last part continues */
 function change(session: Session, text: string, turn = text): void {
   session.history.push(session.state);
   session.state = { text, turn };
 }
 
 /**
- * Lets the model continue a text; the result becomes the session's.
+ * Lets the model continue a text, which becomes the session's text.
  *
- * @param shown the end of the text, which is shown again in front of the new part
+ * @param shown end of the text, printed again before the new part
  */
 async function letModelWrite(session: Session, text: string, shown: string): Promise<void> {
   const { model, settings, banned, flags } = session;
@@ -185,7 +185,7 @@ async function letModelWrite(session: Session, text: string, shown: string): Pro
       },
     },
   );
-  // Ctrl-C ends this part only.
+  // Ctrl-C ends only this part.
   if (interrupt.signal === 'SIGINT') interrupt.dismiss();
   else interrupt.end();
 }
@@ -195,7 +195,7 @@ async function retry(session: Session): Promise<void> {
   await letModelWrite(session, turn, lastLine(turn));
 }
 
-/** The start of the line that the model's part continues: it is shown again in front of it. */
+/** The last line of a text, printed again before the part that continues it. */
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1);
 
 async function undo(session: Session): Promise<void> {

@@ -1,10 +1,10 @@
 import { emitKeypressEvents, type Key } from 'node:readline';
 
-/** Keys of the terminal one by one, without Enter. */
+/** Reads single keys from the terminal. */
 export interface KeyInput {
-  /** The name of the next key. Starts raw mode, in which Ctrl-C is a key and not a signal. */
+  /** The name of the next key. Enters raw mode, in which Ctrl-C is a key instead of a signal. */
   next(): Promise<string>;
-  /** Ends raw mode. Keys that were not asked for are discarded. */
+  /** Leaves raw mode. Unread keys are discarded. */
   end(): void;
 }
 
@@ -36,7 +36,7 @@ export function openKeyInput(): KeyInput {
   };
 }
 
-/** A printable ASCII character is its own name, in its own case. Ctrl-C and Ctrl-D count as Escape. */
+/** A printable ASCII character is its own name. Ctrl-C and Ctrl-D count as Escape. */
 export function nameOf({ name, sequence = '', ctrl }: Key): string {
   const other = name ?? sequence;
   if (ctrl === true) return name === 'c' || name === 'd' ? 'escape' : other;

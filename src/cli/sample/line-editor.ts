@@ -5,14 +5,14 @@ import { notice } from '../terminal.ts';
 import { createTypedText, PASTE_MARKS_OFF, PASTE_MARKS_ON, type TypedText } from './paste.ts';
 
 /**
- * Lines of the terminal, edited with Node's readline.
+ * Line editing with Node's readline.
  *
- * Readline runs only while a line is being typed. At other times the terminal is in its usual mode, so that Ctrl-C is a
- * signal and what is typed ahead waits for the next line. Readline ends a line at the first line end, pasted or typed, and
- * drops the rest of that read; it therefore gets its input from paste.ts.
+ * Readline is active only while a line is being typed. At other times the terminal is in its usual mode, so Ctrl-C is a
+ * signal and type-ahead waits for the next line. Readline ends a line at the first line end, pasted or typed, and drops the
+ * rest of that read; paste.ts therefore filters its input.
  */
 export interface LineEditor {
-  /** The next line; undefined after Ctrl-D. @param start text that is on the line already */
+  /** The next line; undefined after Ctrl-D. @param start initial content of the line */
   line(prompt: string, start: string): Promise<string | undefined>;
 }
 
@@ -55,7 +55,7 @@ export function createLineEditor(words: readonly string[]): LineEditor {
   };
 }
 
-/** Ctrl-C discards what has been typed. On an empty line it says how to leave. */
+/** Ctrl-C discards the line. On an empty line it explains how to quit. */
 function clearLine(reader: ReturnType<typeof createInterface>): void {
   process.stderr.write('\n');
   if (reader.line === '') notice('Ctrl-D or /quit leaves.');
@@ -76,7 +76,7 @@ function openTypedInput(typed: TypedText) {
   const stopMarking = markPastes();
   return {
     input,
-    /** Starts with what was typed ahead. */
+    /** Starts with the type-ahead. */
     start() {
       typed.nextLine();
       stdin.on('data', feed).on('end', endInput).resume();
@@ -89,7 +89,7 @@ function openTypedInput(typed: TypedText) {
   };
 }
 
-/** Turns bracketed paste mode on, until the function returned is called or the process ends, by a signal or otherwise. */
+/** Enables bracketed paste mode until the returned function is called or the process ends, even by a signal. */
 function markPastes(): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const start = (): void => void process.stderr.write(PASTE_MARKS_ON);
@@ -102,7 +102,7 @@ function markPastes(): () => void {
     stop();
     raise(signal);
   };
-  process.on('exit', stop).on('SIGCONT', start); // the shell sets its own modes while the process is stopped
+  process.on('exit', stop).on('SIGCONT', start); // the shell resets the mode while the process is stopped
   for (const signal of signals) process.on(signal, end);
   start();
   return stop;

@@ -1,19 +1,19 @@
-/** Lines and keys that are typed, or that come from a pipe. */
+/** Lines and keys, from a terminal or a pipe. */
 import { createInterface } from 'node:readline';
 import { canRedraw } from '../terminal.ts';
 import { openKeyInput } from './key-input.ts';
 import { createLineEditor } from './line-editor.ts';
 
 export interface LineInput {
-  /** Whether lines are typed on a terminal. */
+  /** The lines are typed on a terminal. */
   readonly live: boolean;
   /**
-   * The next line; undefined when there are no more.
+   * The next line; undefined at the end.
    *
-   * @param start text that is on the line already, to be edited; ignored by a pipe
+   * @param start initial content of the line; ignored for a pipe
    */
   line(prompt: string, start?: string): Promise<string | undefined>;
-  /** The next key, by its name; from a pipe, the next line. Undefined when there are no more. */
+  /** Name of the next key; for a pipe, the next line. Undefined at the end. */
   key(): Promise<string | undefined>;
   /** Stops reading single keys. */
   endKeys(): void;

@@ -1,20 +1,20 @@
-/** The forms in which texts are shown: as they are, coloured by probability, or as lines of JSON. */
+/** Output formats of samples: plain, colored by probability, or JSON lines. */
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { printJson } from '../json-output.ts';
 import { forStdout, print, stdoutColors } from '../terminal.ts';
 import { alternativesTable, colored, legend } from './probability-colors.ts';
 import type { Output, Writing } from './write.ts';
 
-/** Prints a part of a text. */
+/** Prints part of a text. */
 export type Show = (text: string, style?: (text: string) => string) => Promise<void>;
 
 export const asItIs: Show = (text, style = String) =>
   text === '' ? Promise.resolve() : print(style(forStdout(text)));
 
 /**
- * The texts, as they grow.
+ * Texts as they are generated.
  *
- * @param titled whether a line above each says which it is
+ * @param titled print a heading above each
  * @param show prints their parts
  */
 export function plainOutput(titled: boolean, show: Show = asItIs): Output {
@@ -37,11 +37,11 @@ export function plainOutput(titled: boolean, show: Show = asItIs): Output {
 const heading = (sample: number, titled: boolean): string =>
   titled ? `${sample > 0 ? '\n' : ''}${stdoutColors.dim(`--- sample ${sample + 1}`)}\n` : '';
 
-/** The same, each token in the colour of its probability; below it the legend, and what else the model would have liked. */
+/** Texts with each token colored by its probability, followed by a legend and the alternatives. */
 export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: Show = asItIs): Output {
   let unshown = '';
-  let piece = 0; // the token that the next character belongs to
-  let shownOfPiece = 0; // characters
+  let piece = 0; // index of the token of the next character
+  let shownOfPiece = 0; // in characters
   const plain = plainOutput(titled, show);
   return {
     async start(writing) {
@@ -51,7 +51,7 @@ export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: S
     async update({ written, details }) {
       unshown += written.takeNewText();
       while (unshown !== '') {
-        // Not before there is more to show: a text that is cut off within a character adds it to its last piece.
+        // Only once there is more to show, because a text cut off within a character adds it to its last piece.
         while (shownOfPiece === written.pieces[piece].length) [piece, shownOfPiece] = [piece + 1, 0];
         const part = unshown.slice(0, written.pieces[piece].length - shownOfPiece);
         const { logprob } = details[piece];
@@ -67,10 +67,10 @@ export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: S
   };
 }
 
-/** Why a text ends, as `finish_reason` says it. */
+/** The value of `finish_reason`. */
 const finishReason = ({ written }: Writing): string => written.finishReason ?? 'interrupted';
 
-/** A line of JSON for each text. */
+/** One line of JSON per text. */
 export function jsonOutput(tokenizer: Tokenizer, seed: number, withTokens: boolean): Output {
   const nothing = (): Promise<void> => Promise.resolve();
   const named = ({ id, logprob }: { readonly id: number; readonly logprob: number }) => ({

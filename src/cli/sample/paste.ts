@@ -1,10 +1,10 @@
 /**
- * Several lines pasted into a line that is being typed. A terminal that knows bracketed paste mode (xterm, 2002) marks where a
- * paste starts and ends; one that does not sends it in one go, line ends included. Either way the pasted line breaks become
- * `\n`, as they would be typed, and stay on the line until Enter is pressed.
+ * Keeps pasted text on one line. Terminals with bracketed paste mode (xterm, 2002) mark the start and end of a paste;
+ * others send it in a single read, line ends included. In both cases pasted line breaks become `\n`, as they would be
+ * typed, until Enter is pressed.
  */
 
-/** Switch bracketed paste mode on and off. */
+/** Enable and disable bracketed paste mode. */
 export const PASTE_MARKS_ON = '\u001b[?2004h';
 export const PASTE_MARKS_OFF = '\u001b[?2004l';
 
@@ -14,11 +14,11 @@ const END = '\u001b[201~';
 
 export interface TypedText {
   /**
-   * What to pass to a line editor of the terminal's next input: up to and including the first typed line end. The rest is kept
-   * for the next call.
+   * Returns what to pass to the line editor, up to and including the first typed line end. The rest is kept for the next
+   * call.
    */
   push(text: string): string;
-  /** Starts with the next line. */
+  /** Starts the next line. */
   nextLine(): void;
 }
 
@@ -27,7 +27,7 @@ export function createTypedText(): TypedText {
   let isPasting = false;
   let isComplete = false;
 
-  /** Takes what the editor may have from the front of the rest. */
+  /** Removes the editor's part from the front of the rest. */
   const take = (): string => {
     let given = '';
     while (rest !== '' && !isComplete) {
@@ -54,7 +54,7 @@ export function createTypedText(): TypedText {
       } else {
         const after = lineEnd.index + lineEnd[0].length;
         given += rest.slice(0, lineEnd.index);
-        // Typed keys arrive in separate reads: a carriage return with text after it was pasted.
+        // Typed keys arrive in separate reads, so a carriage return followed by text was pasted.
         const isPasted = lineEnd[0] !== '\n' && after < rest.length && rest[after] !== ESCAPE;
         given += isPasted ? '\\n' : '\r';
         rest = rest.slice(after);
@@ -75,14 +75,14 @@ export function createTypedText(): TypedText {
   };
 }
 
-/** Length of the longest suffix of a text that may be the start of a paste marker. */
+/** Length of the longest suffix of a text that may start a paste marker. */
 function partOf(mark: string, text: string): number {
   for (let length = Math.min(mark.length - 1, text.length); length > 0; length--)
     if (text.endsWith(mark.slice(0, length))) return length;
   return 0;
 }
 
-/** Pasted text as it would be typed on one line: see escapedText in settings.ts. Control characters are left out. */
+/** Pasted text as it would be typed on one line: see escapedText in settings.ts. Control characters are removed. */
 const asTyped = (text: string): string =>
   text
     .replaceAll('\\', '\\\\')

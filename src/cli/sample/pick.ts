@@ -1,4 +1,4 @@
-/** Co-writing token by token: the model says what it would write, and a person chooses. */
+/** Co-writing token by token: the model proposes tokens and the user chooses. */
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { Draft, type DraftOptions, type TextNumber } from '../../generate/draft.ts';
 import type { Candidate } from '../../generate/sampling.ts';
@@ -9,12 +9,12 @@ import { colored, quoted } from './probability-colors.ts';
 import type { Prompt } from './prompts.ts';
 import type { Model } from './write.ts';
 
-/** As many as there are digits to choose them by. */
+/** One choice per digit key. */
 const PAGE = 9;
 
 const keysHelp = '1–9 choose · Enter draws one · m more · Backspace takes one back · q leaves';
 
-/** Lets a person write on; returns what has been added. */
+/** Lets the user add tokens; returns the added ids. */
 export async function pickTokens(
   { decoder, tokenizer }: Model,
   prompt: Prompt,
@@ -73,7 +73,7 @@ interface Screen {
   clear(): void;
 }
 
-/** The end of the text with the choices below it; drawn anew in the same place, or from line to line. */
+/** Shows the end of the text with the choices below it, redrawn in place on a terminal. */
 function openScreen(live: boolean): Screen {
   const stream = process.stderr;
   let rows = 0;
@@ -106,7 +106,7 @@ function openScreen(live: boolean): Screen {
   };
 }
 
-/** Entries side by side, as many as fit in a line. */
+/** Entries side by side, as many as fit on a line. */
 function wrap(
   entries: readonly { readonly width: number; readonly text: string }[],
   columns: number,

@@ -1,10 +1,10 @@
-/** How likely the model found each token, as colours. Named ones, from the palette the user chose for the terminal. */
+/** Probabilities as named colors, which follow the terminal's palette. */
 import { formatPercent } from '../../format.ts';
 import { printable, stdoutColors } from '../terminal.ts';
 import type { TokenDetails } from '../../generate/token-details.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 
-// No yellow, white or black: one of them is hard to read on a light terminal, the others on one of the two.
+// No yellow, white or black, each of which is hard to read on a light or a dark terminal.
 const levels = [
   { from: 0.5, label: '50% or more', color: String },
   { from: 0.2, label: '20–50%', color: stdoutColors.green },
@@ -13,21 +13,21 @@ const levels = [
   { from: 0, label: 'less than 1%', color: stdoutColors.red.underline },
 ] as const;
 
-/** Text in the colour of its probability. */
+/** Text colored by a probability. */
 export const colored = (text: string, probability: number): string =>
   levels.find(({ from }) => probability >= from)!.color(text);
 
-/** Which colour stands for what; nothing where there are none. */
+/** Legend of the colors; empty without colors. */
 export const legend = (): string =>
   stdoutColors.level === 0
     ? ''
     : `  probability of each token: ${levels.map(({ label, color }) => color(label)).join('  ')}\n\n`;
 
-/** A token as it stands in a table: quoted, with everything visible. */
+/** A token for a table: quoted, with visible white space. */
 export const quoted = (tokenizer: Tokenizer, id: number): string =>
   printable(JSON.stringify(tokenizer.vocabulary[id]));
 
-/** A line for each token: itself, its probability, and what else the model would have liked. */
+/** One line per token: its text, its probability, and the alternatives. */
 export function alternativesTable(tokenizer: Tokenizer, details: readonly TokenDetails[]): string {
   const rows = details.map(({ id, logprob, top }) => ({
     token: quoted(tokenizer, id),

@@ -1,4 +1,4 @@
-/** Where prompts come from: a flag, a file, a pipe, or a file of them, one a line. */
+/** Prompts from a flag, a file, a pipe, or a file with one per line. */
 import { createReadStream } from 'node:fs';
 import { chunksOf, fileChunks } from '../../data/file-chunks.ts';
 import { decodeText, startDecoding, type DecodingOptions } from '../../data/decode-text.ts';
@@ -9,30 +9,30 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { notice } from '../terminal.ts';
 import { isTyped, noticeIfTyped } from '../typed-input.ts';
 
-/** What to continue. */
+/** A prompt. */
 export interface Prompt {
-  /** Empty where the model starts from nothing. */
+  /** Empty to start a new text. */
   readonly text: string;
   readonly ids: Uint32Array;
 }
 
-/** A text that is wanted. */
+/** A requested text. */
 export interface Request {
   readonly prompt: Prompt;
-  /** Which of the prompts it continues, and which of the texts after it this is. */
+  /** Index of the prompt, and of the sample for it. */
   readonly index: number;
   readonly sample: number;
 }
 
-/** Hands out requests, as fast as they come. */
+/** A queue of requests that may grow. */
 export interface Requests {
-  /** The next one, if it is there already. */
+  /** The next request, if it has arrived. */
   take(): Request | undefined;
-  /** Waits for one; false if none will come any more. */
+  /** Waits for a request; false at the end. */
   more(): Promise<boolean>;
 }
 
-/** The prompt that the flags name, or stdin's text if there is a pipe; undefined where there is none. */
+/** The prompt given by flags or piped to stdin; undefined if there is none. */
 export function readPrompt(flags: {
   prompt?: string;
   promptFile?: string;
@@ -53,21 +53,21 @@ export function readPrompt(flags: {
   return readAll(chunksOf(0), 'stdin', decoding) ?? (asked ? refuseEmpty('stdin') : undefined);
 }
 
-/** A text that was asked for and is empty is more likely a mistake than a wish for no prompt. */
+/** An explicitly given empty prompt is more likely a mistake than a request for none. */
 function refuseEmpty(name: string): never {
   throw new UserError('empty-text', `${name} has no text for the prompt`, {
     hint: 'to write without a prompt, leave --prompt and --prompt-file out',
   });
 }
 
-/** The whole text without the line break at its end, which `echo` and editors add and a prompt rarely means. */
+/** The text without its final line break, which `echo` and editors append and a prompt rarely intends. */
 function readAll(chunks: Iterable<Uint8Array>, name: string, decoding: DecodingOptions): string | undefined {
   const text = [...decodeText(chunks, startDecoding(name, decoding))].join('');
   const prompt = text.replace(/\r?\n$/, '');
   return prompt === '' ? undefined : prompt;
 }
 
-/** Turns a prompt into ids, and says what was unknown in it. @param place where it is, for messages: ' in line 3' */
+/** Encodes a prompt and reports unknown text in it. @param place for messages: ' in line 3' */
 export function encode(tokenizer: Tokenizer, text: string, unk: Unk, place = ''): Prompt {
   if (text === '') return { text, ids: startOfText(tokenizer).ids };
   const { ids, unknown } = encodePrompt(tokenizer, text, unk, place);
@@ -78,13 +78,13 @@ export function encode(tokenizer: Tokenizer, text: string, unk: Unk, place = '')
   return { text, ids };
 }
 
-/** Says so if the model does not see all of a prompt. */
+/** Notice if the prompt is truncated to the context length. */
 export function noticeOfLength({ ids }: Prompt, blockSize: number, place = ''): void {
   if (ids.length > blockSize)
     notice(`The prompt${place} has ${ids.length} tokens; the model sees the last ${blockSize}.`);
 }
 
-/** The same prompt so many times. @param first number of the first text after it */
+/** `count` requests for one prompt. @param first index of the first sample */
 export function severalTexts(prompt: Prompt, count: number, first = 0): Requests {
   let sample = first;
   return {
@@ -93,14 +93,15 @@ export function severalTexts(prompt: Prompt, count: number, first = 0): Requests
   };
 }
 
-/** Lines that are read ahead; more stay in the pipe until these are taken. */
+/** Lines read ahead; the rest stays in the pipe. */
 const AHEAD = 64;
 
 /**
- * A prompt a line, from a file or, as they arrive, from stdin: a program that sends one line and waits for the answer gets it.
+ * One prompt per line, from a file or from stdin. Lines are answered as they arrive, so a program can send one and wait for
+ * the answer.
  *
  * @param file `-` for stdin
- * @param read makes a prompt of a line; its number counts from 1
+ * @param read converts a line to a prompt; line numbers start at 1
  */
 export function promptLines(
   file: string,

@@ -1,4 +1,4 @@
-/** What can be set about writing, by flags and in the interactive mode alike. */
+/** Sampling parameters, shared by flags and interactive mode. */
 import type { Command, Option } from 'commander';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import { kebab } from '../flag-name.ts';
@@ -22,7 +22,7 @@ interface Setting<T> {
 
 const setting = <T>(made: Setting<T>): Setting<T> => made;
 
-/** Text on a command line that may name a line break: a backslash and n, t, r or another backslash. */
+/** Command-line text with escapes: `\n`, `\t`, `\r` and `\\`. */
 export const escapedText: Value<string> = {
   ...nonEmptyText,
   read: (text) =>
@@ -33,12 +33,12 @@ export const escapedText: Value<string> = {
           .replace(/\\([ntr\\])/g, (_all, letter: string) => ({ n: '\n', t: '\t', r: '\r' })[letter] ?? '\\'),
 };
 
-/** How `escapedText` would be typed. */
+/** The inverse of `escapedText`. */
 export const escaped = (text: string): string => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
 
 const positive = number({ above: 0 });
 
-/** By their names as flags, in the order in which they work. */
+/** By flag name, in the order in which they are applied. */
 export const settings = {
   maxTokens: setting({
     short: '-n',
@@ -110,7 +110,7 @@ export const settings = {
 
 export const settingNames = Object.keys(settings) as SettingName[];
 
-/** A flag for each. Parsed by commander, those that were not given are absent or have their initial value. */
+/** Adds a flag for each. Flags that are not given are absent or have their default. */
 export function addSettings(command: Command): void {
   for (const name of settingNames) command.addOption(settingOption(name));
 }
@@ -129,7 +129,7 @@ function settingOption(name: SettingName): Option {
 
 export const randomSeed = (): number => Math.floor(Math.random() * 2 ** 32);
 
-/** The settings among the flags of a command line. */
+/** Extracts the sampling parameters from the flags. */
 export function settingsOf(
   flags: Omit<Settings, 'seed' | 'stop'> & { seed?: number; stop?: readonly string[]; greedy?: true },
 ): Settings {

@@ -1,28 +1,28 @@
-/** Wraps text at words while it streams in, in pieces that end anywhere. */
+/** Wraps streamed text at words. */
 import stringWidth from 'string-width';
 
 export type Style = (text: string) => string;
 
 export interface WordWrap {
   /**
-   * What to write for the next piece of a text. A word is shown as it grows; one that reaches the edge is erased and written
-   * again at the start of the next line.
+   * Returns the output for the next chunk, which may end anywhere. A word is printed as it grows; one that reaches the
+   * margin is erased and printed again on the next line.
    */
   push(text: string, style?: Style): string;
 }
 
 const eraseBack = (columns: number): string => `\u001b[${columns}D\u001b[K`;
 
-/** Starts at the first column. @param columns of the terminal, asked for again with each piece as the window may change */
+/** Starts at the first column. @param columns current width of the terminal, queried for each chunk */
 export function createWordWrap(columns: () => number): WordWrap {
   let column = 0;
-  let word = ''; // since the last white space, styled
+  let word = ''; // text since the last white space, styled
   let wordWidth = 0;
   return {
     push(text, style = String) {
-      const width = Math.max(1, columns() - 1); // in the last column some terminals wrap, others wait
+      const width = Math.max(1, columns() - 1); // terminals differ in whether they wrap at the last column
       let shown = '';
-      let run = ''; // characters that are written together, in one style
+      let run = ''; // characters printed together, in one style
       const flush = (): void => {
         if (run !== '') shown += style(run);
         run = '';

@@ -1,9 +1,9 @@
-/** Texts wrapped at words, for interactive use. A file of its own, since the module that measures widths loads slowly. */
+/** Word-wrapped output for interactive use. A separate module because measuring text width loads slowly. */
 import { forStdout, printDrawn } from '../terminal.ts';
 import { asItIs, type Show } from './output.ts';
 import { createWordWrap } from './word-wrap.ts';
 
-/** Shows a text that starts at the first column, wrapped at words where a person reads it on a terminal. */
+/** Starts at the first column; wraps only on a terminal. */
 export function showWrapped(): Show {
   if (!process.stdout.isTTY) return asItIs;
   const wrap = createWordWrap(() => process.stdout.columns);

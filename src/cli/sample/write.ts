@@ -1,4 +1,4 @@
-/** Writes the texts that are asked for, several in one pass, and hands each on as it grows. */
+/** Samples all requested texts as a batch and passes them to an output as they grow. */
 import { Batch } from '../../generate/batch.ts';
 import type { Decoder } from '../../generate/decoder.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
@@ -8,18 +8,18 @@ import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped } from '../../polling.
 import type { Request, Requests } from './prompts.ts';
 import type { Settings } from './settings.ts';
 
-/** A text that was asked for, as far as it is written. */
+/** A requested text in progress. */
 export interface Writing {
   readonly request: Request;
   readonly written: WrittenText;
-  /** What the model thought of each token, if somebody wants to know. */
+  /** Details of each token, if requested. */
   readonly details: TokenDetails[];
 }
 
-/** Shows texts. Of several that are written together, all but the first wait until those before them are shown. */
+/** Displays texts. In a batch, all texts but the first wait until those before them are complete. */
 export interface Output {
   start(writing: Writing): Promise<void>;
-  /** There is more of it. */
+  /** The text has grown. */
   update(writing: Writing): Promise<void>;
   end(writing: Writing): Promise<void>;
 }
@@ -32,13 +32,13 @@ export interface Model {
 export interface WriteOptions {
   readonly settings: Settings;
   readonly banned: ReadonlySet<number>;
-  /** How many alternatives to keep for each token; undefined: no details at all. */
+  /** Number of alternatives to record per token; undefined for no details. */
   readonly alternatives: number | undefined;
-  /** Looked at between tokens: whether to stop. */
+  /** Polled between tokens. */
   readonly interrupted: () => boolean;
 }
 
-/** Writes all texts that are asked for, or until it is interrupted; what is unfinished then is shown as it is. */
+/** Samples all requests until done or interrupted; unfinished texts are then shown as they are. */
 export async function writeTexts(
   { decoder, tokenizer }: Model,
   requests: Requests,
@@ -52,8 +52,8 @@ export async function writeTexts(
     stopIds: tokenizer.special.endIds,
   };
   const poll = startPolling(() => interrupted(), SIGNAL_POLL_SECONDS);
-  const queue: Writing[] = []; // in the order of the requests; the first is being shown
-  let failure: unknown; // of a prompt; the texts after those before it are finished first
+  const queue: Writing[] = []; // in the order of requests; the first is being shown
+  let failure: unknown; // error of a prompt, thrown after the texts before it
 
   const takeRequests = async (): Promise<void> => {
     while (failure === undefined && batch.free > 0 && !interrupted()) {
@@ -89,7 +89,7 @@ export async function writeTexts(
     const first = queue[0];
     if (first.written.finishReason === undefined) await output.update(first);
     else await showFinished(queue, output);
-    // Signals, keys and a closed pipe are noticed here. A turn of the event loop costs 2 % of a nano token: not after each.
+    // Delivers signals, keys and closed pipes. A turn of the event loop costs 2 % of a nano token, so not after each.
     if (await poll()) break;
     if ((await unlessStopped(batch.advancing(), poll)) === undefined) break;
   }
@@ -101,7 +101,7 @@ export async function writeTexts(
   if (failure !== undefined) throw failure;
 }
 
-/** Shows the texts at the head of the queue that are finished, and starts to show the one behind them. */
+/** Shows finished texts at the head of the queue and starts the next one. */
 async function showFinished(queue: Writing[], output: Output): Promise<void> {
   while (queue.length > 0 && queue[0].written.finishReason !== undefined) {
     await output.end(queue[0]);

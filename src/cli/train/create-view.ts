@@ -3,5 +3,5 @@ import { createLiveView } from './live-view.ts';
 import { createLogView } from './log-view.ts';
 import type { TrainView } from './view.ts';
 
-/** Curves, sample and progress in place on a terminal; lines elsewhere. */
+/** A live view on a terminal, log lines elsewhere. */
 export const createView = (): TrainView => (canRedraw() && !isQuiet() ? createLiveView() : createLogView());

@@ -1,4 +1,4 @@
-/** What is said after the last step. */
+/** Messages after the last step. */
 import type { TrainEvent } from '../../train/events.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
 import type { TrainResult } from '../../train/train-model.ts';
@@ -9,13 +9,13 @@ import { notice, printable, stderrColors } from '../terminal.ts';
 import { shown } from './plan-table.ts';
 
 export interface Ending {
-  /** Since the run was asked for. */
+  /** Since the command was started. */
   readonly seconds: number;
   readonly plan: TrainPlan;
   readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
 }
 
-/** How it went, where the model is and what to do with it. */
+/** Prints the result, where the model is, and what to do with it. */
 export function printEnd(result: TrainResult, ending: Ending): void {
   const { folder, reason, progress } = result;
   const where = stderrColors.bold(`${printable(shown(folder))}/`);
@@ -41,7 +41,7 @@ const lossLine = ({ validationLoss }: TrainResult, { plan }: Ending): string =>
     ? 'Without a validation text, it is not known how well the model predicts text that it has not seen.'
     : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${plan.uniformLoss.toFixed(4)}.`;
 
-/** A model that has learnt a short text by heart is not the best by the validation loss, but may be the one that is wanted. */
+/** A model that has memorized a short text is not the best by validation loss, but may be the one that is wanted. */
 function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: Ending): string | undefined {
   const { step, bestStep } = progress;
   if (bestStep === 0 || bestStep === step || lastEvaluation === undefined) return undefined;
@@ -49,7 +49,7 @@ function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: 
   return `The model of the last step is in ${printable(shown(folder))}/checkpoint-${step}/: training loss about ${trainLoss.toFixed(4)}, validation loss about ${validationLoss.toFixed(4)}.`;
 }
 
-/** Command lines to paste, each with its purpose. */
+/** Commands to paste, each with its purpose. */
 function adviceAfter(
   { folder, reason, examplePrompt }: Pick<TrainResult, 'folder' | 'reason' | 'examplePrompt'>,
   { seconds, plan }: Pick<Ending, 'seconds' | 'plan'>,
@@ -58,7 +58,7 @@ function adviceAfter(
   const model = shellQuoted(shown(folder));
   const prompt = examplePrompt === undefined ? '' : ` --prompt ${shellQuoted(examplePrompt)}`;
   const sample = ['try it', `${gpt} sample -m ${model}${prompt}`] as const;
-  // A pipe cannot be read again: neither to evaluate its validation split nor to resume.
+  // A pipe cannot be read again, neither to evaluate its validation split nor to resume.
   const isPipe = plan.corpus.files.includes('-') || plan.settings.valFile === '-';
   if (isPipe) return [sample];
   if (reason === 'interrupted') return [['resume', `${gpt} train --resume ${model}`], sample];
@@ -71,5 +71,5 @@ function adviceAfter(
   ];
 }
 
-/** Twice the time of the run so far, in whole minutes: long enough to make a difference. */
+/** Twice the time of the run, in whole minutes, which is long enough to make a difference. */
 const minutesToTrainOn = (seconds: number): number => Math.max(1, Math.round((2 * seconds) / 60));

@@ -1,4 +1,4 @@
-/** What the live view of a run shows, as lines: the curves so far, the latest sample, and how far it has come. */
+/** The lines of a run's live view: curves, the latest sample, and progress. */
 import type { ChalkInstance } from 'chalk';
 import stringWidth from 'string-width';
 import { formatNumber, formatRate } from '../../format.ts';
@@ -6,31 +6,31 @@ import { chartLegend, lineChart, type Series } from '../line-chart.ts';
 import { renderLine } from '../progress-bar.ts';
 import type { Point } from './loss-curve.ts';
 
-/** A run as it is shown. */
+/** The displayed state of a run. */
 export interface Shown {
   readonly step: number;
   readonly maxIters: number;
-  /** Nats per token: of the last steps, and at each evaluation. */
+  /** Nats per token: over the last steps, and at evaluations. */
   readonly trainLosses: readonly Point[];
   readonly validationLosses: readonly Point[];
   readonly best: Point | undefined;
   /** Of the last step. */
   readonly loss: number | undefined;
-  /** How much of the whole validation split has been evaluated, after the last step; undefined before. */
+  /** Share of the final evaluation that is done; undefined before it. */
   readonly evaluated: number | undefined;
   readonly tokensPerSecond: number;
-  /** Seconds since the start, and those left. */
+  /** Seconds so far and left. */
   readonly elapsed: number;
   readonly left: number;
   readonly sample: { readonly step: number; readonly text: string } | undefined;
 }
 
-/** Columns left free at the right, for the cursor and for the ^C that a terminal shows there. */
+/** Columns left free for the cursor and the ^C that terminals echo. */
 const SPARE = 3;
-/** Wider curves say no more. */
+/** Wider curves show nothing more. */
 const WIDEST = 100;
 const SAMPLE_LINES = 4;
-/** Rows below which there is no sample, and no chart; and columns below which there is neither. */
+/** Minimum rows for the sample and for the chart, and minimum columns for either. */
 const [ROWS_FOR_SAMPLE, ROWS_FOR_CHART] = [20, 12];
 const NARROWEST = 40;
 
@@ -65,7 +65,7 @@ function renderProgress(run: Shown, width: number): string {
 
 function renderChart(run: Shown, width: number, rows: number, colors: ChalkInstance): string[] {
   const { trainLosses, validationLosses, best } = run;
-  const from = 0.03 * run.step; // the steep fall at the very start would flatten all the rest
+  const from = 0.03 * run.step; // the steep initial fall would flatten the rest
   const since = (points: readonly Point[]): Point[] => points.filter(([step]) => step >= from);
   if (since(trainLosses).length < 2) return [];
   const last = validationLosses.at(-1);
@@ -95,7 +95,7 @@ function renderChart(run: Shown, width: number, rows: number, colors: ChalkInsta
   ];
 }
 
-/** The head of the sample, always as many lines, so that what is below stays where it is. */
+/** The start of the sample in a constant number of lines, so that what is below does not move. */
 function renderSample({ sample }: Shown, width: number, colors: ChalkInstance): string[] {
   if (sample === undefined) return [];
   const lines = foldText(sample.text.trim(), width - 4).slice(0, SAMPLE_LINES);
@@ -108,7 +108,7 @@ function renderSample({ sample }: Shown, width: number, colors: ChalkInstance): 
 
 const segmenter = new Intl.Segmenter();
 
-/** Lines of at most `width` columns. */
+/** Breaks text into lines of at most `width` columns. */
 export function foldText(text: string, width: number): string[] {
   const most = Math.max(width, 2);
   const lines: string[] = [];

@@ -1,4 +1,4 @@
-/** The view of a run in a file, a pipe or a log: a line now and then. */
+/** The view of a run in a file or pipe: an occasional line. */
 import { formatDuration, formatNumber, formatPercent, formatRate } from '../../format.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { foldText } from './frame.ts';
@@ -14,7 +14,7 @@ export function createLogView(): TrainView {
   let printed = 0;
   let hasSaidEvaluation = false;
 
-  /** The first step, then a line every few seconds, so that a log stays short. */
+  /** The first step, then a line every few seconds, to keep logs short. */
   function isTimeForLine(step: number): boolean {
     if (step > 1 && performance.now() - printed < 1000 * SECONDS_BETWEEN_LINES) return false;
     printed = performance.now();
@@ -31,7 +31,7 @@ export function createLogView(): TrainView {
       if (event.type === 'step') {
         pace!.mark(event.step);
         if (event.step === 1)
-          // a run that goes on has no first loss
+          // a resumed run has no first loss
           notice(
             stderrColors.dim(
               `first loss ${event.loss.toFixed(4)}; guessing costs ln(V) = ${uniformLoss.toFixed(4)}`,

@@ -1,4 +1,4 @@
-/** The training curve of a run of any length, in a limited number of points. */
+/** A training curve with a bounded number of points, for a run of any length. */
 
 export type Point = readonly [step: number, loss: number];
 
@@ -9,7 +9,7 @@ export interface LossCurve {
   rollBack(step: number): void;
 }
 
-/** @param mostPoints even. At this number, neighbouring points are merged, and each new point is the mean of twice as many steps. */
+/** @param mostPoints even. At this number, adjacent points are merged, and each new point then averages twice as many steps. */
 export function createLossCurve(mostPoints: number): LossCurve {
   let points: Point[] = [];
   let stepsInPoint = 1;

@@ -1,16 +1,16 @@
-/** How fast a run goes and how long it still takes, from when its steps were done. */
+/** Estimates the time left from the completion times of steps. */
 
 export interface Pace {
-  /** So many steps are done. */
+  /** Records that a number of steps are done. */
   mark(step: number): void;
   readonly tokensPerSecond: number;
   /** Seconds since the start. */
   readonly elapsed: number;
-  /** Seconds until so many steps are done; infinite before the first mark. */
+  /** Seconds until `maxIters` steps are done; infinite before the first mark. */
   left(maxIters: number): number;
 }
 
-/** Long enough to contain the pauses for evaluations, short enough to follow a machine that gets other work. */
+/** Long enough to include pauses for evaluations, short enough to follow changes in CPU load. */
 const WINDOW_SECONDS = 20;
 const MARKS_A_SECOND = 5;
 

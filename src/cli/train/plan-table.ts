@@ -1,4 +1,4 @@
-/** The notices before the first step: what will be trained on what, and warnings. */
+/** Notices before the first step: the plan of the run and warnings. */
 import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
 import { formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
@@ -75,7 +75,7 @@ function tellResumed({
 
 const formatRateOf = (learningRate: number): string => String(Number(learningRate.toPrecision(3)));
 
-/** What a resumed run measures from scratch because its text has changed. */
+/** Measurements that a resumed run restarts because its text has changed. */
 const startsAnew: Readonly<Record<TextChange, string>> = {
   text:
     'The text differs from the one this run was trained on so far. The best model is evaluated again\n' +
@@ -84,5 +84,5 @@ const startsAnew: Readonly<Record<TextChange, string>> = {
     'Evaluations use another sample of the validation text than before; the best model is evaluated again on it.',
 };
 
-/** A folder without the slash a shell's completion adds. */
+/** A folder without the slash that shell completion appends. */
 export const shown = (folder: string): string => folder.replace(/(?<=.)\/+$/, '');

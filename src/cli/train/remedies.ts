@@ -1,9 +1,9 @@
-/** Remedies for problems of a run; none of them suggests a flag that this run would refuse. */
+/** Remedies for problems of a run. None suggests a flag that the run would reject. */
 import type { TrainPlan } from '../../train/train-handlers.ts';
 import { FINE_TUNING } from '../../train/options.ts';
 import { recipes } from '../../train/recipe.ts';
 
-/** The parts of a plan that decide which flags may be suggested. */
+/** The parts of a plan that determine which flags can be suggested. */
 export type Flags = Pick<TrainPlan, 'isResumed' | 'tokens'> & {
   readonly settings: Pick<
     TrainPlan['settings'],
@@ -14,10 +14,10 @@ export type Flags = Pick<TrainPlan, 'isResumed' | 'tokens'> & {
   readonly corpus: Pick<TrainPlan['corpus'], 'files'>;
 };
 
-/** A higher dropout rate tends to make a small model underfit. */
+/** More dropout tends to make a small model underfit. */
 const MOST_DROPOUT = 0.2;
 
-/** Against learning the text by heart. */
+/** Against memorizing the text. */
 export function againstOverfitting({ isResumed, settings, config, tokens }: Flags): string {
   const mayChangeShape = !isResumed && settings.initFrom === undefined;
   const patience = settings.patience > 0 || tokens.validation === 0 ? [] : ['--patience 8'];
@@ -30,19 +30,19 @@ export function againstOverfitting({ isResumed, settings, config, tokens }: Flag
   ]);
 }
 
-/** Against a validation text that is shorter than a block. */
+/** Against a validation text shorter than the context length. */
 export function againstShortValidation({ isResumed, settings, config, tokens }: Flags): string {
   if (isResumed) return '';
   if (settings.valFile !== undefined) return 'A longer --val-file helps.';
   const all = tokens.train + tokens.validation;
   const needed = config.blockSize + 1;
   const percent = Math.ceil((100 * needed) / all) + 1;
-  // Both parts have to hold a block.
+  // Both splits must hold a window.
   const isEnough = percent <= 50 && all * (1 - percent / 100) > needed;
   return sentence([...(isEnough ? [`--val-fraction ${percent / 100}`] : []), 'a --val-file', 'more text']);
 }
 
-/** Against tokens that the vocabulary lacks. */
+/** Against tokens outside the vocabulary. */
 export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags): string {
   if (isResumed || settings.initFrom !== undefined)
     return 'The vocabulary is that of the trained model: a new model would have one of its own.';
@@ -61,7 +61,7 @@ export function againstHighRate(flags: Flags): string {
   return sentence([flags.isResumed ? `a new run with ${lower}` : lower]);
 }
 
-/** Whether the learning rate is higher than what trains models like this one. */
+/** Whether the learning rate is above what suits similar models. */
 export const isAboveUsual = (flags: Flags): boolean =>
   flags.settings.learningRate > HIGHEST_USUAL * usualRate(flags);
 

@@ -1,13 +1,13 @@
-/** What a run shows while it trains. */
+/** Displays a run while it trains. */
 import type { Settings } from '../../train/settings.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
 
 export interface TrainView {
   readonly start: (plan: TrainPlan) => void;
-  /** @param settings at this event: the length of a run that is fitted to a time changes on the way */
+  /** @param settings at this event: the length of a run with a time limit changes */
   readonly event: (event: TrainEvent, settings: Pick<Settings, 'maxIters'>) => void;
-  /** The whole validation split is being evaluated, after the last step; 0 … 1. */
+  /** Progress of the final evaluation, 0 … 1. */
   readonly evaluated: (done: number) => void;
   readonly sample: (text: string, step: number) => void;
   readonly end: () => void;

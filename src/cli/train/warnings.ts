@@ -1,4 +1,4 @@
-/** What often goes wrong in training and can be seen: before the first step, and on the way. */
+/** Warnings about common problems, before the first step and during training. */
 import type { TrainEvent } from '../../train/events.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
 import {
@@ -21,13 +21,16 @@ type Planned = Flags &
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
-/** Parameters for each token of text above which a model is likely to memorize the text. */
+/** Parameters per token of text above which a model is likely to memorize it. */
 const MOST_PARAMETERS_PER_TOKEN = 8;
-/** Passes over the text that leave room for it: the first four teach about as much as new text would, and from sixteen on little is left (Muennighoff et al. 2023). */
+/**
+ * Epochs that do little harm: the first four teach about as much as new text, and from sixteen on little is gained
+ * (Muennighoff et al. 2023).
+ */
 const HARMLESS_EPOCHS = 4;
 const MOST_UNKNOWN = 0.05;
 
-/** What is worth saying about a run before it starts. */
+/** Warnings before a run starts. */
 export function warningsBefore(plan: Planned): string[] {
   const { settings, parameters, tokens, epochs, config, tokenizer } = plan;
   const warnings: string[] = [];
@@ -66,20 +69,20 @@ export function warningsBefore(plan: Planned): string[] {
   return warnings;
 }
 
-/** Whether every token of the text is known to be in the vocabulary. A resumed run may have another text. */
+/** Whether the vocabulary is known to cover the text. A resumed run may have another text. */
 function hasWholeVocabulary({ isResumed, settings }: Planned): boolean {
   const { minFrequency, vocabSize, initFrom, valFile } = settings;
   const isComplete = minFrequency === 1 && vocabSize === Infinity;
   return isComplete && !isResumed && initFrom === undefined && valFile === undefined;
 }
 
-/** Whether the tokenizer is made for this run, and may be another. */
+/** Whether the tokenizer is built for this run and could be another kind. */
 const hasOwnTokenizer = ({ isResumed, settings }: Flags): boolean =>
   !isResumed && settings.initFrom === undefined;
 
-/** Evaluations in a row without a new best, and how much worse the validation loss must have become, to speak of overfitting. */
+/** Overfitting: this many evaluations in a row without a new best, and a validation loss higher by this factor. */
 const [WORSE_EVALUATIONS, WORSE_BY] = [3, 0.01];
-/** Nats that the training loss must be above that of the first step to be worse: steps of few tokens are noisy. */
+/** In nats above the first step's loss; smaller increases may be noise in steps of few tokens. */
 const CLEARLY_WORSE = 0.5;
 
 /** Watches a run for overfitting, reported once, and for a training loss that has not decreased, reported at the end. */
@@ -122,7 +125,7 @@ function watchOverfitting(plan: Flags): (event: TrainEvent) => string | undefine
   };
 }
 
-/** Training has ended with a loss above that of guessing, or clearly above that of its start. */
+/** Training has ended with a loss above that of a uniform guess, or clearly above that of its start. */
 function watchFailure(
   plan: Flags & Pick<TrainPlan, 'uniformLoss'>,
 ): (event: TrainEvent) => string | undefined {
@@ -148,6 +151,6 @@ function watchFailure(
 
 const WIDTH = 78;
 
-/** The fault and the remedy, on lines that fit a terminal. */
+/** The problem and its remedy, on lines that fit a terminal. */
 const warning = (fault: string, remedy = ''): string =>
   wrapMessage(`warning: ${fault} ${remedy}`.trim(), WIDTH).slice('warning: '.length);

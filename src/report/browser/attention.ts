@@ -1,14 +1,14 @@
-/** Steps through the attention maps of a model: a table of shades, and the text as one of its rows attends to it. */
+/** Attention viewer: a shaded table, and the text shaded by one of its rows. */
 {
   type PageData = import('./page-data.ts').PageData;
   type AttentionData = import('./page-data.ts').AttentionData;
 
   const elementOf = (id: string): HTMLElement => document.getElementById(id)!;
 
-  /** Index of row i, column j in a map, which holds the lower triangle row by row. */
+  /** Index of row i, column j in a map that stores its lower triangle by rows. */
   const at = (i: number, j: number): number => (i * (i + 1)) / 2 + j;
 
-  /** Shades a cell or token. On the scale of square roots, small percentages are easier to tell apart. */
+  /** Shades a cell or token. A square-root scale makes small percentages easier to distinguish. */
   const shade = (element: HTMLElement, percent: number): void =>
     element.style.setProperty('--p', Math.sqrt(percent / 100).toFixed(3));
 
@@ -19,7 +19,7 @@
     return cell;
   };
 
-  /** Column headers are turned sideways, unless they are a single character. */
+  /** Headers longer than one character are rotated. */
   function columnHeader(label: string): HTMLTableCellElement {
     const cell = newHeader('col', '');
     const name = document.createElement('span');
@@ -29,7 +29,7 @@
     return cell;
   }
 
-  /** Builds the table of a map. @returns its cells, as many in each row as there are tokens up to it */
+  /** Builds the table of a map. @returns its cells; row i has i + 1 */
   function buildTable(labels: readonly string[], choose: (row: number) => void): HTMLTableCellElement[][] {
     const table = elementOf('attention-map') as HTMLTableElement;
     const head = table.createTHead().insertRow();
@@ -47,7 +47,7 @@
     });
   }
 
-  /** The text, each of whose tokens is a button that chooses its row. */
+  /** The text as buttons, one per token, that select a row. */
   function buildTokens(labels: readonly string[], choose: (row: number) => void): HTMLButtonElement[] {
     const buttons = labels.map((label, i) => {
       const button = document.createElement('button');
@@ -60,13 +60,13 @@
     return buttons;
   }
 
-  /** The choice of a layer and a head: −1 is the mean over all of them. */
+  /** The selection of a layer and a head; −1 averages over all of them. */
   function startChoice({ nLayer, nHead, maps }: AttentionData, changed: () => void) {
     const layerChoice = elementOf('attention-layer') as HTMLSelectElement;
     const headChoice = elementOf('attention-head') as HTMLSelectElement;
     const chosen = () => ({ layer: Number(layerChoice.value), head: Number(headChoice.value) });
 
-    /** From the mean of all through every head, layer by layer, and back to the mean. */
+    /** Steps from the overall mean through every head, layer by layer, and back. */
     const step = (by: number): void => {
       const { layer, head } = chosen();
       const place = layer < 0 || head < 0 ? 0 : 1 + layer * nHead + head;
@@ -79,7 +79,7 @@
     elementOf('attention-on').addEventListener('click', () => step(1));
     for (const choice of [layerChoice, headChoice]) choice.addEventListener('change', changed);
 
-    /** Percentages of the chosen map, or means over those that are chosen. */
+    /** Percentages of the selected map, or the mean of several. */
     return (): number[] => {
       const { layer, head } = chosen();
       const included = maps.filter(

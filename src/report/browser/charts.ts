@@ -1,4 +1,7 @@
-/** Draws the curves of a report with uPlot. Each file here is a script of the page, with its names in a block of their own. */
+/**
+ * Draws the curves of a report with uPlot. Each file in this folder is a script of the page, with its names in a block
+ * scope.
+ */
 /// <reference types="uplot" />
 
 {
@@ -75,7 +78,7 @@
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
   }
 
-  /** The value at a place, or the one before it: curves have points at steps of their own. */
+  /** The value at an index, or the last one before it, since curves have points at different steps. */
   function nearestTo(values: readonly (number | null | undefined)[], index: number): number | undefined {
     for (let i = index; i >= 0; i--) {
       const value = values[i];

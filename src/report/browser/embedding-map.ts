@@ -1,4 +1,4 @@
-/** Draws the map of token embeddings as SVG, as large as the page has room, with as many labels as do not collide. */
+/** Draws the map of token embeddings as SVG, as large as the page allows, with as many labels as do not overlap. */
 {
   type PageData = import('./page-data.ts').PageData;
   type EmbeddingData = import('./page-data.ts').EmbeddingData;
@@ -46,7 +46,7 @@
     readonly points: readonly { readonly x: number; readonly y: number }[];
   }
 
-  /** Both axes have one scale, so that distances on the map are true to each other. */
+  /** Both axes share one scale, so that distances are comparable in all directions. */
   function layoutFor({ x, y }: EmbeddingData, width: number): MapLayout {
     const margin = 28;
     const [left, right] = [Math.min(...x), Math.max(...x)];

@@ -1,4 +1,4 @@
-/** What a report's scripts work on: embedded in the page as JSON, made by src/report/ and read by the scripts here. */
+/** Data of a report's scripts, embedded in the page as JSON. src/report/ writes it, the scripts here read it. */
 
 export interface PageData {
   readonly charts: readonly ChartData[];
@@ -8,10 +8,10 @@ export interface PageData {
 
 /** Curves over training steps. */
 export interface ChartData {
-  /** Of the element it is drawn in. */
+  /** Id of the element it is drawn in. */
   readonly id: string;
   readonly unit: string;
-  /** Decimal places of its values. */
+  /** Decimals of its values. */
   readonly digits: number;
   readonly height: number;
   readonly series: readonly ChartSeries[];
@@ -19,31 +19,31 @@ export interface ChartData {
 
 export interface ChartSeries {
   readonly name: string;
-  /** Which of the page's colours; 0 is the faint one. */
+  /** Index of a page color; 0 is the faint one. */
   readonly color: number;
   readonly steps: readonly number[];
-  /** null where a value was not finite. */
+  /** null for values that were not finite. */
   readonly values: readonly (number | null)[];
 }
 
-/** Token embeddings on a plane. */
+/** Token embeddings projected onto a plane. */
 export interface EmbeddingData {
-  /** How tokens are shown: white space as signs. */
+  /** Labels of the tokens, with visible white space. */
   readonly labels: readonly string[];
-  /** Which of `kinds` each token is. */
+  /** Index of each token in `kinds`. */
   readonly kind: readonly number[];
   readonly kinds: readonly string[];
   readonly x: readonly number[];
   readonly y: readonly number[];
-  /** The nearest tokens of each by cosine, as places in these lists. */
+  /** Nearest tokens of each by cosine similarity, as indices into these lists. */
   readonly nearest: readonly (readonly number[])[];
 }
 
-/** What each head attends to while the model reads a text. */
+/** Attention of each head while the model reads a text. */
 export interface AttentionData {
   readonly labels: readonly string[];
   readonly nLayer: number;
   readonly nHead: number;
-  /** Of each head, layer by layer: rows of the triangle one behind the other, in percent. */
+  /** Lower triangles by rows, in percent, for each head, layer by layer. */
   readonly maps: readonly (readonly number[])[];
 }
