@@ -62,13 +62,14 @@ export function readTokenizerSettings(folder: string, embeddingRows: number): To
     ...readAddedToken(content, ADDED_TOKENS, refuseIn(join(folder, ADDED_TOKENS))),
     id,
     special: names.includes(content),
+    normalized: !names.includes(content),
   }));
   const isGpt2 = isGpt2Tokenizer(config['tokenizer_class']) || !hasJson;
   const isAlone = given === undefined && !existsSync(join(folder, 'config.json'));
   return {
     added: [
       ...(listed ?? olderTokens),
-      ...names.map((content) => ({ content, id: undefined, special: true })),
+      ...names.map((content) => ({ content, id: undefined, special: true, normalized: false })),
     ],
     roles: named.roles,
     extra: [...named.extra],

@@ -8,10 +8,15 @@ export interface AddedToken {
   readonly id: unknown;
   /** `decode(…, skip_special_tokens=True)` omits special tokens. */
   readonly special: boolean;
+  /**
+   * Matched in a second pass, in the text between the tokens that are not. (The name is from `tokenizers`, which normalizes
+   * the text before that pass.) Where tokens overlap, the passes decide which is found.
+   */
+  readonly normalized: boolean;
 }
 
 /** Added tokens by id. */
-export type AddedIds = ReadonlyMap<number, { readonly special: boolean }>;
+export type AddedIds = ReadonlyMap<number, Pick<AddedToken, 'special' | 'normalized'>>;
 
 /**
  * Reads an added token from JSON: a string, or an object with `content`.
@@ -20,12 +25,13 @@ export type AddedIds = ReadonlyMap<number, { readonly special: boolean }>;
  */
 export function readAddedToken(value: unknown, field: string, fail: Refuse): Omit<AddedToken, 'id'> {
   if (typeof value === 'string') return readAddedToken({ content: value, special: true }, field, fail);
-  const { content, special, single_word, lstrip, rstrip } = asObject(value);
+  const { content, special: flag, normalized, single_word, lstrip, rstrip } = asObject(value);
+  const special = flag === true;
   if (typeof content !== 'string' || content === '' || !content.isWellFormed())
     return fail(`"${field}" has a token whose content is ${shownJson(content)}`);
   if (single_word || lstrip || rstrip)
     fail(`"${field}" has ${shownJson(content)} with single_word, lstrip or rstrip, which are not supported`);
-  return { content, special: special === true };
+  return { content, special, normalized: normalized === undefined ? !special : normalized === true };
 }
 
 /** The field `added_tokens` of tokenizer.json. */
@@ -42,13 +48,13 @@ export function readAddedTokens(list: unknown, fail: Refuse): AddedToken[] {
 export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unknown[] =>
   [...added]
     .sort(([a], [b]) => a - b)
-    .map(([id, { special }]) => ({
+    .map(([id, { special, normalized }]) => ({
       id,
       content: tokens[id],
       single_word: false,
       lstrip: false,
       rstrip: false,
-      normalized: false,
+      normalized,
       special,
     }));
 
@@ -59,22 +65,32 @@ export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unk
  * @param vocab token → id; extended in place
  */
 export function addTokens(vocab: Map<string, unknown>, added: readonly AddedToken[], fail: Refuse): AddedIds {
-  const ids = new Map<number, { special: boolean }>();
+  const ids = new Map<number, Pick<AddedToken, 'special' | 'normalized'>>();
   const withIdsFirst = [
     ...added.filter(({ id }) => id !== undefined),
     ...added.filter(({ id }) => id === undefined),
   ];
-  for (const { content, id = vocab.get(content) ?? vocab.size, special } of withIdsFirst) {
+  for (const token of withIdsFirst) {
+    const { content, id = vocab.get(content) ?? vocab.size } = token;
     if (vocab.has(content) && vocab.get(content) !== id)
       fail(
         `${shownJson(content)} has the id ${shownJson(vocab.get(content))}, as an added token ${shownJson(id)}`,
       );
     vocab.set(content, id);
-    ids.set(id as number, { special: special || ids.get(id as number)?.special === true });
+    const known = ids.get(id as number);
+    ids.set(id as number, {
+      special: token.special || known?.special === true,
+      normalized: token.id === undefined && known !== undefined ? known.normalized : token.normalized,
+    });
   }
   return ids;
 }
 
-/** Ids of added tokens by text, for `encoderAround`. */
-export const idsByText = (tokens: readonly string[], added: AddedIds): ReadonlyMap<string, number> =>
-  new Map(Array.from(added.keys(), (id) => [tokens[id], id]));
+/** What `encoderAround` needs of added tokens. */
+export const addedEncoding = (
+  tokens: readonly string[],
+  added: AddedIds,
+): { readonly ids: ReadonlyMap<string, number>; readonly secondPass: ReadonlySet<string> } => ({
+  ids: new Map(Array.from(added.keys(), (id) => [tokens[id], id])),
+  secondPass: new Set([...added].filter(([, { normalized }]) => normalized).map(([id]) => tokens[id])),
+});

@@ -9,7 +9,7 @@
  */
 import { parseJsonObject } from '../json.ts';
 import { UsageError } from '../errors.ts';
-import { idsByText } from './added-tokens.ts';
+import { addedEncoding } from './added-tokens.ts';
 import {
   bpeJson,
   END_OF_TEXT,
@@ -43,14 +43,14 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     return text.push(ids) + text.end();
   };
   const pieces = new PieceCache(new PieceEncoder(idsOfBytes(model), merges));
-  const ids = idsByText(tokens, added);
+  const { ids, secondPass } = addedEncoding(tokens, added);
   return {
     kind: 'bpe',
     vocabSize: tokens.length,
     unkId: undefined,
     special,
     vocabulary: bytes.map((each) => Buffer.from(each).toString()),
-    encoder: () => encoderAround(() => bpeEncoder(pieces), { ids, firstId, addPrefixSpace }),
+    encoder: () => encoderAround(() => bpeEncoder(pieces), { ids, secondPass, firstId, addPrefixSpace }),
     // A prefix of the whole text would be added to each part.
     cut: firstId !== undefined || addPrefixSpace ? () => 0 : cutAround(ids),
     decode,
@@ -126,7 +126,7 @@ export function bpeVocabulary({
       return createBpeTokenizer({
         tokens: all,
         merges,
-        added: new Map([[tokens.length, { special: true }]]),
+        added: new Map([[tokens.length, { special: true, normalized: false }]]),
         special: specialTokensOf({ roles: endOfTextRoles, extra: [] }, all, undefined),
         addPrefixSpace: false,
         firstId: undefined,

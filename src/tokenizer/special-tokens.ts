@@ -12,6 +12,8 @@ export interface OrdinaryEncoder {
 export interface SpecialEncoding {
   /** Ids of special tokens by text. */
   readonly ids: ReadonlyMap<string, number>;
+  /** Those of them that are matched only in the text between the others; see `AddedToken.normalized`. */
+  readonly secondPass: ReadonlySet<string>;
   /** Prepended to each text. */
   readonly firstId?: number | undefined;
   /** Prepend a space to ordinary text that starts without one, also after a special token. */
@@ -27,9 +29,9 @@ export interface SpecialEncoding {
  */
 export function encoderAround(
   makeOrdinary: (onUnknown?: (unknown: Unknown) => void) => OrdinaryEncoder,
-  { ids, firstId, addPrefixSpace = false, unkId, onUnknown }: SpecialEncoding,
+  { ids, secondPass, firstId, addPrefixSpace = false, unkId, onUnknown }: SpecialEncoding,
 ): Encoder {
-  const split = specialTokenSplitter([...ids.keys()]);
+  const split = twoPassSplitter([...ids.keys()], secondPass);
   let isStart = true; // of the text
   let needsSpace = addPrefixSpace;
   let specialLength = 0; // in characters
@@ -86,15 +88,16 @@ export interface Stretch {
   readonly special: string | undefined;
 }
 
+/** Splits a text that comes in pieces; the last stretch of a piece is without a special token. */
+export type Splitter = (piece: string, final: boolean) => Stretch[];
+
 /**
  * Finds special tokens such as `<|endoftext|>` in a text that arrives in chunks: leftmost first, and the longest of those
  * that start at the same position. A possible prefix of one at the end is held back for the next chunk.
  *
  * @param tokens not empty strings
  */
-export function specialTokenSplitter(
-  tokens: readonly string[],
-): (piece: string, final: boolean) => Stretch[] {
+export function specialTokenSplitter(tokens: readonly string[]): Splitter {
   if (tokens.length === 0) return (text) => [{ text, special: undefined }];
   const longestFirst = tokens.toSorted((a, b) => b.length - a.length);
   const pattern = new RegExp(longestFirst.map((token) => escape(token)).join('|'), 'g');
@@ -122,6 +125,19 @@ export function specialTokenSplitter(
     held = text.slice(end);
     return stretches;
   };
+}
+
+/** `specialTokenSplitter` in two passes: the tokens of `second` are looked for in the text between all others. */
+function twoPassSplitter(tokens: readonly string[], second: ReadonlySet<string>): Splitter {
+  const outer = specialTokenSplitter(tokens.filter((token) => !second.has(token)));
+  const inner = specialTokenSplitter([...second]);
+  return (piece, final) =>
+    outer(piece, final).flatMap(({ text, special }) => {
+      const stretches = inner(text, final || special !== undefined);
+      return special === undefined
+        ? stretches
+        : [...stretches.slice(0, -1), { ...stretches.at(-1)!, special }];
+    });
 }
 
 const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -46,7 +46,7 @@ export function withDefaultToken(
   const { defaultToken: content, roles, embeddingRows } = settings;
   const open = BOUNDARIES.filter((role) => roles[role] === undefined);
   if (content === undefined || open.length === 0) return settings;
-  const added = [...settings.added, { content, id: undefined, special: true }];
+  const added = [...settings.added, { content, id: undefined, special: true, normalized: false }];
   const isKnown = known.has(content) || settings.added.some((token) => token.content === content);
   if (!isKnown && size >= embeddingRows) return settings;
   return {

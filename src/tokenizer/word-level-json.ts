@@ -27,7 +27,7 @@ export function newWordLevel(tokens: readonly string[]): WordLevelModel {
   return {
     tokens,
     unkId,
-    added: new Map([[unkId, { special: true }]]),
+    added: new Map([[unkId, { special: true, normalized: false }]]),
     special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
   };
 }
@@ -59,12 +59,10 @@ export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
 
 /**
  * Reads and validates tokenizer.json. In older folders, where `<unk>` is not an added token, a literal `<unk>` is five
- * characters.
+ * characters. `truncation` and `padding` are arguments of the last call in Python, which `AutoTokenizer` sets anew each time.
  */
 export function readWordLevel(json: JsonObject, fail: Refuse, settings: TokenizerSettings): WordLevelModel {
   if (onlyStep(json, 'normalizer') !== undefined) fail('"normalizer" is set, which is not supported');
-  for (const field of ['truncation', 'padding'])
-    if ((json[field] ?? null) !== null) fail(`"${field}" is set, which is not supported`);
   if (!addsNothing(json['post_processor'])) fail('"post_processor" adds tokens to each text');
   if (asObject(onlyStep(json, 'decoder'))['type'] !== 'Fuse') fail('"decoder" is not of type Fuse');
   const split = asObject(onlyStep(json, 'pre_tokenizer'));

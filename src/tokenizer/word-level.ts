@@ -1,5 +1,5 @@
 /** The shared part of character and word tokenizers: special tokens around ordinary encoding, and vocabulary counts. */
-import { idsByText } from './added-tokens.ts';
+import { addedEncoding } from './added-tokens.ts';
 import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
 import {
   selectVocabulary,
@@ -28,14 +28,14 @@ export function wordLevelTokenizer(
   { kind, pattern, ordinary }: WordLevelKind,
 ): Tokenizer {
   const { tokens, unkId, added, special } = model;
-  const ids = idsByText(tokens, added);
+  const { ids, secondPass } = addedEncoding(tokens, added);
   return {
     kind,
     vocabSize: tokens.length,
     unkId,
     special,
     vocabulary: tokens,
-    encoder: (onUnknown) => encoderAround(ordinary, { ids, unkId, onUnknown }),
+    encoder: (onUnknown) => encoderAround(ordinary, { ids, secondPass, unkId, onUnknown }),
     cut: cutAround(ids),
     ...textOfTokens(tokens),
     toJSON: () => wordLevelJson(model, pattern),

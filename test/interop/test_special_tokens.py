@@ -93,6 +93,7 @@ def test_an_added_padding_token_loads(model, tmp_path):
     """As people do before they train with batches: a token more, an embedding one row larger."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer(["Call", "Call me"], padding=True, truncation=True, max_length=8)  # leaves its mark in the file
     theirs = AutoModelForCausalLM.from_pretrained(model)
     theirs.resize_token_embeddings(len(tokenizer))
     for part in (tokenizer, theirs):
@@ -100,6 +101,15 @@ def test_an_added_padding_token_loads(model, tmp_path):
     text = "Call[PAD] me"
     assert our_ids(tmp_path, text) == tokenizer(text).input_ids
     assert tokenizer.pad_token_id in our_ids(tmp_path, text)
+
+
+def test_added_tokens_that_overlap_are_the_same_ids(model, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.add_tokens(["Call", "all me"])  # normalized: matched after special tokens, whatever starts first
+    tokenizer.add_tokens(["all"], special_tokens=True)
+    tokenizer.save_pretrained(tmp_path)
+    for text in ["Call me", "Cal me all me", "CCall Call meall"]:
+        assert our_ids(tmp_path, text) == tokenizer(text).input_ids
 
 
 def test_ctranslate2_converts_and_loads(model, tmp_path):

@@ -214,6 +214,49 @@ describe('words', () => {
   });
 });
 
+describe.each(tokenizerKinds)('added tokens that overlap: %s', (kind) => {
+  const learned = learn(kind, 'a b a\n');
+  const size = learned.vocabSize;
+  const json = learned.toJSON() as { added_tokens: unknown[] };
+  /** With two added tokens, `aab`, which is normalized, and `ab`, which is not. */
+  const tokenizer = tokenizerFromJson(
+    JSON.stringify({
+      ...json,
+      added_tokens: [
+        ...json.added_tokens,
+        { id: size, content: 'aab', special: false, normalized: true },
+        { id: size + 1, content: 'ab', special: true, normalized: false },
+      ],
+    }),
+  );
+
+  test('those that are not normalized are found first, as in tokenizers', () => {
+    const ids = [...encode(tokenizer, 'aab')];
+    expect(ids).toEqual([...encode(learned, 'a'), size + 1]);
+    expect(tokenizer.decode(ids)).toBe('aab');
+  });
+
+  test('in pieces, and after a round trip, the ids are the same', () => {
+    const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
+    for (const whole of ['aab', 'aaab aab', 'a aabab\nb', 'aa']) {
+      const encoder = again.encoder(() => {});
+      const pieces = Array.from(whole, (character) => [...encoder.push(character)]).flat();
+      expect([...pieces, ...encoder.end()]).toEqual([...encode(tokenizer, whole, () => {})]);
+    }
+  });
+});
+
+test.each(tokenizerKinds)('%s: the padding and truncation of the last call in Python are ignored', (kind) => {
+  const learned = learn(kind, 'ab ab');
+  const called = {
+    ...(learned.toJSON() as object),
+    truncation: { direction: 'Right', max_length: 2, strategy: 'LongestFirst', stride: 0 },
+    padding: { strategy: 'BatchLongest', direction: 'Right', pad_id: 0, pad_type_id: 0, pad_token: 'a' },
+  };
+  const ids = encode(tokenizerFromJson(JSON.stringify(called)), 'ab ab');
+  expect(ids).toEqual(encode(learned, 'ab ab'));
+});
+
 describe('a tokenizer.json that cannot be used is refused by name', () => {
   const good = () => JSON.parse(JSON.stringify(learn('char', 'ab').toJSON())) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any
   test.each([
