@@ -57,14 +57,12 @@ const pair = (value: number, base: number, big: string, small: string): string =
 export const formatRate = (perSecond: number, unit: string): string =>
   `${formatNumber(perSecond, perSecond < 10 ? 2 : perSecond < 100 ? 1 : 0)} ${unit}/s`;
 
+/** `1 step`, `1,234 steps`. */
+export const formatCountOf = (n: number, thing: string): string =>
+  `${formatNumber(n)} ${thing}${n === 1 ? '' : 's'}`;
+
 /** 0.1234 → `12.3%`. */
 export const formatPercent = (fraction: number, digits = 1): string => `${(fraction * 100).toFixed(digits)}%`;
-
-/** Two columns with labels padded to the same width, like the plan that `train` prints first. */
-export function formatTable(rows: readonly (readonly [label: string, value: string])[]): string {
-  const width = Math.max(...rows.map(([label]) => label.length));
-  return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
-}
 
 /** Columns with headings: the first left-aligned, the others right-aligned. */
 export function formatColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import {
   formatBytes,
   formatCount,
+  formatCountOf,
   formatDollars,
   formatDuration,
   formatNumber,
   formatPercent,
   formatRate,
-  formatTable,
 } from '../src/format.ts';
 
 describe('formatNumber', () => {
@@ -95,15 +95,12 @@ it('formats rates with as many digits as say something', () => {
   expect(formatRate(3.271, 'tok')).toBe('3.27 tok/s');
 });
 
+it('formats counts with their noun', () => {
+  expect(formatCountOf(1, 'step')).toBe('1 step');
+  expect(formatCountOf(1234, 'step')).toBe('1,234 steps');
+});
+
 it('formats fractions as percentages', () => {
   expect(formatPercent(0.1234)).toBe('12.3%');
   expect(formatPercent(1, 0)).toBe('100%');
-});
-
-it('aligns the values of a table', () => {
-  const table = formatTable([
-    ['model', '6 layers'],
-    ['parameters', '10.7M'],
-  ]);
-  expect(table).toBe('  model       6 layers\n  parameters  10.7M');
 });

@@ -90,7 +90,7 @@ function applyRecordedSchedule(
   const { rewarmStart = 0, pastSchedules = [] } = entries;
   if (rewarmStart !== 0 && (pastSchedules as readonly unknown[]).length === 0)
     return notice(
-      `${printable(path)} was extended after step ${String(rewarmStart)} by a version that did not record the schedule before:\n` +
+      `${printable(path)} was extended after step ${String(rewarmStart)} by a version that did not record the schedule before: ` +
         'the new run decays once, at its end, and comes to another model.',
     );
   for (const name of recordedSchedule)

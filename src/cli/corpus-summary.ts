@@ -1,7 +1,7 @@
 /** One-line description of a corpus. */
 import type { Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
-import { formatBytes, formatNumber } from '../format.ts';
+import { formatBytes, formatCountOf } from '../format.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { printable } from './terminal.ts';
 
@@ -17,17 +17,24 @@ export function describeCorpus({ paths, files, leftOut, bytes, characters }: Des
     ...(paths.length === 1 ? [paths[0] === '-' ? 'stdin' : printable(paths[0])] : []),
     ...(isFile ? [] : [countFiles(files)]),
     formatBytes(bytes),
-    ...(characters === undefined ? [] : [`${formatNumber(characters)} characters`]),
+    ...(characters === undefined ? [] : [formatCountOf(characters, 'character')]),
   ];
   return parts.join(', ') + describeLeftOut(leftOut, '; left out: ');
 }
 
-export const countFiles = ({ length }: readonly string[]): string =>
-  length === 1 ? '1 file' : `${formatNumber(length)} files`;
+export const countFiles = ({ length }: readonly string[]): string => formatCountOf(length, 'file');
 
 /** For a corpus that will be split: the validation split is its end, not random lines. */
 export const SORTED =
   'the lines are in sorted order: the validation split is the end of the list, which may be unlike the rest.';
+/** A text that was merely written on Windows need not teach a model to end lines in two characters. */
+export function againstCrlf([file, ...others]: Corpus['files']): string {
+  const isOneFile = file !== '-' && others.length === 0;
+  return isOneFile
+    ? `To remove them: tr -d '\\r' < ${shellQuoted(file)} > unix.txt`
+    : 'dos2unix removes them from files.';
+}
+
 /** Suits independent lines such as names; logs and stories must keep their order. */
 export function againstSorted([file, ...others]: Corpus['files']): string {
   const shuffle = file === '-' || others.length > 0 ? 'shuf' : `shuf ${shellQuoted(file)} > shuffled.txt`;

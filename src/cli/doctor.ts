@@ -9,7 +9,8 @@ import { type Rejection } from '../engine/wasm.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
 import { benchModels } from '../measure/models.ts';
 import { startTraining } from '../train/timed-training.ts';
-import { formatBytes, formatColumns, formatPercent, formatTable } from '../format.ts';
+import { formatBytes, formatColumns, formatPercent } from '../format.ts';
+import { factTable } from './fact-table.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { threadsOption } from './model-options.ts';
@@ -190,21 +191,24 @@ export function describeThreads({ busyCores, activeThreads, threads, kernels }: 
 const gflops = (rate: number): string => `${(rate / 1e9).toFixed(0)} GFLOP/s`;
 
 function report(found: Findings): string {
-  const facts = formatTable([
-    ['processor', `${printable(found.processor)}, ${found.cores} ${found.cores === 1 ? 'core' : 'cores'}`],
-    ['memory', `${formatBytes(found.memoryBytes)}, ${formatBytes(found.freeMemoryBytes)} free`],
-    ['node', `${found.node}, ${found.platform}`],
-    ['engine', found.engine],
-    ...describeThreads(found).map((line) => ['', line] as const),
-    ...found.rejected.map(
-      ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
-    ),
+  const facts = factTable(
     [
-      'peak',
-      `${gflops(found.peakFlops)} in matrix products; ${gflops(found.peakFlopsOneThread)} with one thread`,
+      ['processor', `${printable(found.processor)}, ${found.cores} ${found.cores === 1 ? 'core' : 'cores'}`],
+      ['memory', `${formatBytes(found.memoryBytes)}, ${formatBytes(found.freeMemoryBytes)} free`],
+      ['node', `${found.node}, ${found.platform}`],
+      ['engine', found.engine],
+      ...describeThreads(found).map((line) => ['', line] as const),
+      ...found.rejected.map(
+        ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
+      ),
+      [
+        'peak',
+        `${gflops(found.peakFlops)} in matrix products; ${gflops(found.peakFlopsOneThread)} with one thread`,
+      ],
+      ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s of memory read`],
     ],
-    ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s of memory read`],
-  ]);
+    process.stdout,
+  );
   const total = found.kernels.reduce((sum, { seconds }) => sum + seconds, 0);
   const columns = formatColumns(
     ['kernel', 'share', 'rate', 'of the peak', 'waiting'],

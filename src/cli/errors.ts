@@ -3,10 +3,10 @@ import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
 import { asStarted } from './command-name.ts';
+import { commandFor } from './foreign-commands.ts';
 import { hintForFlag, type GivenCommand } from './foreign-flags.ts';
-import { wrapMessage } from './wrap-message.ts';
 import { flagOf } from './flag-name.ts';
-import { printable, printableLine, printError, stderrColors } from './terminal.ts';
+import { printable, printableLine, printError, printMessage, stderrColors } from './terminal.ts';
 
 export interface Report {
   readonly exitCode: number;
@@ -41,22 +41,15 @@ export function describeError(error: unknown, command: GivenCommand): Report {
 
 /** Prints the error and its hint; with --debug, also the stack. */
 export function printReport(report: Report, error: unknown): void {
-  printMessage(report);
+  printFailure(report);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
 }
 
 /** Prints an error and its hint. */
-export function printMessage({ message, hint }: Pick<Report, 'message' | 'hint'>): void {
-  printLabelled('error:', stderrColors.red, message);
-  if (hint !== undefined) printLabelled('hint:', stderrColors.cyan, asStarted(hint));
-}
-
-/** Prints a message to stderr, wrapped on a terminal. */
-function printLabelled(label: string, color: (text: string) => string, text: string): void {
-  const line = `${label} ${printableLine(abridge(text))}`;
-  const { isTTY, columns } = process.stderr;
-  const lines = isTTY ? wrapMessage(line, columns) : line;
-  printError(color(label) + lines.slice(label.length));
+export function printFailure({ message, hint }: Pick<Report, 'message' | 'hint'>): void {
+  printMessage(`${stderrColors.red('error:')} ${printableLine(abridge(message))}`);
+  if (hint !== undefined)
+    printMessage(`${stderrColors.cyan('hint:')} ${printableLine(abridge(asStarted(hint)))}`);
 }
 
 /** In characters; names and arguments can have any length. */
@@ -75,13 +68,16 @@ function describeCommanderError(error: CommanderError, command: GivenCommand): R
   const [first = '', suggestion] = error.message.split('\n');
   const unknown = /^error: unknown option '(.+)'$/s.exec(first)?.[1];
   const didYouMean = suggestion?.match(/^\((.*\?)\)$/)?.[1];
-  const isExcess = error.code === 'commander.excessArguments';
+  const foreign = commandFor(/^error: unknown command '(.+)'$/s.exec(first)?.[1] ?? '');
+  const hasArguments = error.code === 'commander.excessArguments' && !first.includes('Expected 0 arguments');
   const hint =
     unknown !== undefined
       ? hintForFlag(unknown, command)
-      : isExcess
-        ? 'put a text with spaces in quotes'
-        : didYouMean && `d${didYouMean.slice(1)}`;
+      : foreign !== undefined
+        ? `did you mean ${foreign}?`
+        : hasArguments
+          ? 'put a text with spaces in quotes'
+          : didYouMean && `d${didYouMean.slice(1)}`;
   return {
     exitCode: 2,
     message: first.replace(/^error: /, ''),

@@ -6,7 +6,8 @@ import {
   type WritingOptions,
 } from '../evaluate/memorization/memorization.ts';
 import { readTrainingText, type OtherText, type TrainingText } from '../evaluate/training-text.ts';
-import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
+import { formatColumns, formatNumber, formatPercent } from '../format.ts';
+import { factTable } from './fact-table.ts';
 import { startActivity, whileReporting, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';
 import { startShare } from './progress-bar.ts';
@@ -74,14 +75,17 @@ function show(
   { written, validation }: Memorization,
   flags: WritingOptions,
 ): string {
-  const facts = formatTable([
-    ['model', printable(model)],
+  const facts = factTable(
     [
-      'wrote',
-      `${formatNumber(written.texts)} texts, ${formatNumber(written.tokens)} tokens, at temperature ${flags.temperature}, seed ${flags.seed}`,
+      ['model', printable(model)],
+      [
+        'wrote',
+        `${formatNumber(written.texts)} texts, ${formatNumber(written.tokens)} tokens, at temperature ${flags.temperature}, seed ${flags.seed}`,
+      ],
+      ['training text', `${printable(training.name)}, ${formatNumber(training.train.ids.length)} tokens`],
     ],
-    ['training text', `${printable(training.name)}, ${formatNumber(training.train.ids.length)} tokens`],
-  ]);
+    process.stdout,
+  );
   const columns = validation === undefined ? [written] : [written, validation];
   const row = (name: string, value: (copies: Copies) => string): string[] => [name, ...columns.map(value)];
   const percent = (share: number | undefined): string => (share === undefined ? '–' : formatPercent(share));

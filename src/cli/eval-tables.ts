@@ -3,7 +3,8 @@ import type { TokenBaseline } from '../evaluate/baselines/baselines.ts';
 import type { Measures } from '../evaluate/measures.ts';
 import { replacementsToJson } from './decoding-options.ts';
 import type { BaselineEvaluation } from './eval-baselines.ts';
-import { formatColumns, formatNumber, formatPercent, formatTable } from '../format.ts';
+import { formatColumns, formatNumber, formatPercent } from '../format.ts';
+import { factTable } from './fact-table.ts';
 import { printable, stdoutColors } from './terminal.ts';
 
 /** One model on one text. */
@@ -61,16 +62,19 @@ const baselinesToJson = ({ trainingText, tokens, compressors }: BaselineEvaluati
 /** One model on one text: one line per measure. */
 export function showMeasures(found: Evaluation): string {
   const nats = (value: number): string => `${value.toFixed(4)} nats per token`;
-  return formatTable([
-    ['text', `${formatNumber(found.tokens)} tokens, ${formatNumber(found.characters)} characters`],
-    ['unknown tokens', showUnknown(found)],
-    ['loss', stdoutColors.bold(nats(found.natsPerToken))],
-    ['perplexity', found.perplexity.toFixed(3)],
-    ['accuracy', showAccuracy(found)],
-    ['bits per character', found.bitsPerCharacter.toFixed(4)],
-    ['bits per byte', found.bitsPerByte.toFixed(4)],
-    ['uniform guessing', `${nats(Math.log(found.vocabSize))}, ln V`],
-  ]);
+  return factTable(
+    [
+      ['text', `${formatNumber(found.tokens)} tokens, ${formatNumber(found.characters)} characters`],
+      ['unknown tokens', showUnknown(found)],
+      ['loss', stdoutColors.bold(nats(found.natsPerToken))],
+      ['perplexity', found.perplexity.toFixed(3)],
+      ['accuracy', showAccuracy(found)],
+      ['bits per character', found.bitsPerCharacter.toFixed(4)],
+      ['bits per byte', found.bitsPerByte.toFixed(4)],
+      ['uniform guessing', `${nats(Math.log(found.vocabSize))}, ln V`],
+    ],
+    process.stdout,
+  );
 }
 
 /** `<unk>` is easy to predict, so the table shows what its spelling adds. */

@@ -35,7 +35,7 @@ export function argument<T>(name: string, description: string, value: Value<T>):
   const made = new Argument(name, description);
   values.set(made, value);
   return made.argParser((text: string, previous: unknown): unknown => {
-    const one = readValue(name, value, text);
+    const one = readValue(made.name(), value, text);
     return made.variadic ? [...((previous as T[] | undefined) ?? []), one] : one;
   });
 }

@@ -12,8 +12,8 @@ import {
   formatDuration,
   formatNumber,
   formatPercent,
-  formatTable,
 } from '../format.ts';
+import { factTable } from './fact-table.ts';
 import { startActivity } from './activity.ts';
 import { describeCorpus } from './corpus-summary.ts';
 import { replacementsToJson, warnOfReplacements } from './decoding-options.ts';
@@ -172,7 +172,7 @@ function describe(plan: RunPlan, rows: readonly Row[], count: number): string {
   lines.push(
     [
       'vocabulary',
-      `${formatNumber(plan.config.vocabSize)} tokens${corpus === undefined ? '; --vocab-size is another' : ''}`,
+      `${formatNumber(plan.config.vocabSize)} tokens${corpus === undefined ? '; --vocab-size changes it' : ''}`,
     ],
     ['model', describeModel(plan)],
     ['training', describeTraining({ ...plan, epochs: textTokens && plan.tokens / textTokens.train })],
@@ -200,7 +200,7 @@ function describe(plan: RunPlan, rows: readonly Row[], count: number): string {
   parts.push(['all', formatNumber(plan.parameters), '']);
   const least = Math.max(...rows.map((row) => row.leastDevices));
   return [
-    `${formatTable(lines)}\n`,
+    `${factTable(lines, process.stdout)}\n`,
     heading('Parameters'),
     `${formatColumns(['', 'number', 'share'], parts)}\n`,
     heading(count === 1 ? 'On one device' : `On ${formatNumber(count)} devices`),

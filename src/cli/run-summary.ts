@@ -2,7 +2,7 @@
 import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import type { Settings } from '../train/settings.ts';
-import { formatCount, formatNumber } from '../format.ts';
+import { formatCount, formatCountOf, formatNumber } from '../format.ts';
 
 /** `nano: 4 layers, 4 heads, 128 channels, block 64; 813K parameters` */
 export function describeModel({
@@ -18,7 +18,7 @@ export function describeModel({
   const isPreset = (['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const).every(
     (field) => presets[settings.preset][field] === config[field],
   );
-  const shape = `${plural(nLayer, 'layer')}, ${plural(nHead, 'head')}, ${plural(nEmbd, 'channel')}, block ${blockSize}`;
+  const shape = `${formatCountOf(nLayer, 'layer')}, ${formatCountOf(nHead, 'head')}, ${formatCountOf(nEmbd, 'channel')}, block ${blockSize}`;
   return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}; ${formatCount(parameters)} parameters`;
 }
 
@@ -26,7 +26,7 @@ export function describeModel({
 export const formatEpochs = (epochs: number): string =>
   epochs < 0.095
     ? `${Number((100 * epochs).toPrecision(2))}% of an epoch`
-    : `${epochs.toFixed(epochs < 9.95 ? 1 : 0)} epochs`;
+    : `${formatNumber(epochs, epochs < 9.95 ? 1 : 0)} epochs`;
 
 /** `500 steps of 768 tokens, 0.4 epochs; adamw, cosine 0.001` */
 export function describeTraining({
@@ -41,7 +41,7 @@ export function describeTraining({
   readonly epochs: number | undefined;
 }): string {
   const passes = epochs === undefined ? '' : `, ${formatEpochs(epochs)}`;
-  return `${formatNumber(steps)} steps of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
+  return `${formatCountOf(steps, 'step')} of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
 }
 
 /** Losses of a run for --json; `val_loss` is that of the best model on the whole validation split. */
@@ -59,5 +59,3 @@ export function lossesToJson(run: RunRecord) {
     })),
   };
 }
-
-const plural = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;

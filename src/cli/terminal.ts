@@ -3,7 +3,9 @@
  * a pipe carries only data.
  */
 import { once } from 'node:events';
+import { stripVTControlCharacters } from 'node:util';
 import { Chalk, type ChalkInstance } from 'chalk';
+import { wrapMessage } from './wrap-message.ts';
 
 /**
  * Whether to color a stream, in order of precedence: the flag, FORCE_COLOR, NO_COLOR (in Node's own order), and whether the
@@ -101,9 +103,9 @@ export async function printDrawn(text: string): Promise<void> {
   if (!writeAbove(process.stdout, text)) await once(process.stdout, 'drain');
 }
 
-/** A line on stderr, unless --quiet. */
+/** A message on stderr, unless --quiet. */
 export function notice(text = ''): void {
-  if (verbosity !== 'quiet') printError(text);
+  if (verbosity !== 'quiet') printMessage(text);
 }
 
 /** A line on stderr, only with --verbose. */
@@ -113,10 +115,29 @@ export function verbose(text: string): void {
 
 /** A warning; shown with --quiet too. */
 export function warn(text: string): void {
-  printError(`${stderrColors.yellow('warning:')} ${text}`);
+  printMessage(`${stderrColors.yellow('warning:')} ${text}`);
 }
 
-/** A line on stderr, at any verbosity. */
+/**
+ * A message on stderr, whatever the verbosity. On a terminal its lines are wrapped at words, except those that start with two
+ * spaces: rows of a table, and commands to copy.
+ */
+export function printMessage(text: string): void {
+  const { isTTY, columns } = process.stderr;
+  printError(
+    isTTY
+      ? text
+          .split('\n')
+          .map((line) => wrapLine(line, columns))
+          .join('\n')
+      : text,
+  );
+}
+
+const wrapLine = (line: string, columns: number): string =>
+  stripVTControlCharacters(line).startsWith('  ') ? line : wrapMessage(line, columns);
+
+/** Text on stderr as it is, whatever the verbosity. */
 export function printError(text: string): void {
   writeAbove(process.stderr, `${withoutCommands(text)}\n`);
 }

@@ -18,7 +18,8 @@ import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
-import { formatNumber, formatPercent, formatTable } from '../format.ts';
+import { formatNumber, formatPercent } from '../format.ts';
+import { factTable } from './fact-table.ts';
 import { whileReporting } from './activity.ts';
 import { againstSorted, describeCorpus, SORTED } from './corpus-summary.ts';
 import {
@@ -117,9 +118,9 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   warnOfReplacements([replacementsIn(corpus)], flags.encoding);
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warn(unspaced);
-  if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n); they are kept.');
+  if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n), which are kept.');
   if (flags.outDir !== undefined && corpus.facts.isSorted)
-    warn(`${SORTED}\n  ${printable(againstSorted(corpus.files))}`);
+    warn(`${SORTED} ${printable(againstSorted(corpus.files))}`);
   if (flags.outDir !== undefined)
     notice(
       `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,
@@ -204,16 +205,19 @@ function table(
             `${formatNumber(facts.unknown_tokens)} (${formatPercent(facts.unknown_tokens / tokens, 2)})`,
           ],
         ];
-  return formatTable([
-    ['text', text],
-    ['tokens', formatNumber(tokens)],
-    ['vocabulary', describeVocabulary(tokenizer)],
-    ...unknown,
-    ['characters per token', facts.characters_per_token.toFixed(3)],
-    ['bytes per token', facts.bytes_per_token.toFixed(3)],
-    ['most frequent', frequent.slice(0, 6).join('  ')],
-    ['', frequent.slice(6).join('  ')],
-  ]);
+  return factTable(
+    [
+      ['text', text],
+      ['tokens', formatNumber(tokens)],
+      ['vocabulary', describeVocabulary(tokenizer)],
+      ...unknown,
+      ['characters per token', facts.characters_per_token.toFixed(3)],
+      ['bytes per token', facts.bytes_per_token.toFixed(3)],
+      ['most frequent', frequent.slice(0, 6).join('  ')],
+      ['', frequent.slice(6).join('  ')],
+    ],
+    process.stdout,
+  );
 }
 
 function givenTokenizer(path: string | undefined): Tokenizer {

@@ -354,6 +354,21 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     '--n-layr … --n-layer … --help',
   ],
   ['an unknown command', 'trian ./corpus.txt', 2, 'commander.unknownCommand', 'trian … train … --help'],
+  ['a command of other tools', 'generate', 2, 'commander.unknownCommand', 'generate … sample? … --help'],
+  [
+    'an argument too many for a command that takes none',
+    'doctor now',
+    2,
+    'commander.excessArguments',
+    '1.\nhint: see gpt doctor --help',
+  ],
+  [
+    'a value that an argument does not accept, named without brackets',
+    'bench tiny',
+    2,
+    'bad-option-value',
+    'error: model: "tiny"',
+  ],
   ['no text at all', 'train', 2, 'missing-argument'],
   [
     'a folder that is taken',

@@ -10,6 +10,7 @@ test.each([
   [9.94, '9.9 epochs'],
   [9.96, '10 epochs'],
   [123.4, '123 epochs'],
+  [9486, '9,486 epochs'],
 ])('%d passes over the text: %s', (epochs, text) => {
   expect(formatEpochs(epochs)).toBe(text);
 });

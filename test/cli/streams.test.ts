@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { hasTerminal, run, shell, throwawayProgram, type RunOptions } from './run.ts';
 
@@ -17,6 +18,24 @@ describe('streams', () => {
     expect((await say(['--quiet'])).stderr).toBe('warning: a warning\n');
     expect((await say(['--verbose'])).stderr).toBe('a notice\na detail\nwarning: a warning\n');
     expect((await shell('throwaway say --quiet')).stderr).toBe('warning: a warning\n');
+  });
+});
+
+describe.runIf(hasTerminal)('messages on a terminal', () => {
+  it('are wrapped at words; what starts with two spaces is not', async () => {
+    const { stdout } = await run(['say', '--long'], { script: throwawayProgram, tty: true });
+    const lines = stripVTControlCharacters(stdout).replaceAll('\r', '').split('\n');
+    expect(lines.slice(0, 5)).toEqual([
+      'a notice that is longer than the eighty columns of the terminal, and continues',
+      '  on another line',
+      'warning: a warning that is longer than the eighty columns of the terminal, and',
+      '  continues on another line',
+      '  a command that is longer than the eighty columns of the terminal, and is copied whole',
+    ]);
+  });
+  it('stay on one line in a pipe', async () => {
+    const { stderr } = await run(['say', '--long'], { script: throwawayProgram });
+    expect(stderr.split('\n')).toHaveLength(4);
   });
 });
 

@@ -39,7 +39,14 @@ const program = createProgram([
     ]);
   }),
   inline('say', 'Write a line of every kind', (command) => {
-    command.action(async () => {
+    command.option('--long', 'lines longer than 80 columns').action(async ({ long }) => {
+      if (long) {
+        const rest = 'that is longer than the eighty columns of the terminal, and';
+        notice(`a ${stderrColors.bold('notice')} ${rest} continues on another line`);
+        warn(`a warning ${rest} continues on another line`);
+        notice(`  a command ${rest} is copied whole`);
+        return;
+      }
       notice(`a ${stderrColors.bold('notice')}`);
       verbose('a detail');
       warn('a warning');

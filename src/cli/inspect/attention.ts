@@ -3,7 +3,7 @@ import type { Activations } from '../../inspect/activations.ts';
 import { attentionMap, meanMap, summariseHead, type AttentionMap } from '../../inspect/attention.ts';
 import { UsageError } from '../../errors.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { formatColumns, formatPercent } from '../../format.ts';
+import { formatColumns, formatCountOf, formatPercent } from '../../format.ts';
 import { heatMap, shadeLegend } from '../heat-map.ts';
 import { printJson } from '../json-output.ts';
 import { print, stdoutColors } from '../terminal.ts';
@@ -42,9 +42,9 @@ export async function printAttention(
   const labels = tokens.map(tokenLabel);
   const width = process.stdout.columns ?? 80;
   const of = [
-    layer === undefined ? `the mean of ${count(nLayer, 'layer')}` : `layer ${layer}`,
+    layer === undefined ? `the mean of ${formatCountOf(nLayer, 'layer')}` : `layer ${layer}`,
     head === undefined
-      ? `${layer === undefined ? '' : 'the mean of '}${count(nHead, 'head')}`
+      ? `${layer === undefined ? '' : 'the mean of '}${formatCountOf(nHead, 'head')}`
       : `head ${head}`,
   ].join(', ');
   await print(
@@ -54,8 +54,6 @@ export async function printAttention(
   await print(`  ${shadeLegend(stdoutColors)}\n`);
   if (maps.length > 1 && ids.length > 1) await print(`\n${headTable(maps, ids.length)}\n`);
 }
-
-const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
 /** The requested index, or all. */
 function chosen(flag: string, index: number | undefined, n: number, things: string): number[] {

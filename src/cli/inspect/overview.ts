@@ -9,13 +9,14 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import {
   formatColumns,
   formatCount,
+  formatCountOf,
   formatDuration,
   formatLoss,
   formatNumber,
   formatPercent,
   formatRate,
-  formatTable,
 } from '../../format.ts';
+import { factTable } from '../fact-table.ts';
 import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
 import { lossesToJson } from '../run-summary.ts';
@@ -60,7 +61,7 @@ function modelTable({ model, state }: RunRecord, width: number): string {
     ['model', printableLine(model.folder)],
     [
       'shape',
-      `${count(nLayer, 'layer')}, ${count(nHead, 'head')}, ${count(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(countParameters(config))} parameters`,
+      `${formatCountOf(nLayer, 'layer')}, ${formatCountOf(nHead, 'head')}, ${formatCountOf(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(countParameters(config))} parameters`,
     ],
     ['kind', `${architectureOf(config).describe(config)}, dropout ${config.dropout}`],
     ['tokenizer', `${tokenizer.kind}, ${formatNumber(config.vocabSize)} tokens`],
@@ -76,10 +77,8 @@ function modelTable({ model, state }: RunRecord, width: number): string {
       `${printableLine([options['optimizer'], options['schedule'], options['learningRate']].map(String).join(', '))}, seed ${state.seed}`,
     ]);
   }
-  return formatTable(rows);
+  return factTable(rows, process.stdout);
 }
-
-const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
 /** Evenly spaced tokens of the vocabulary, as many as fit on one line. */
 function someTokens({ vocabulary }: Tokenizer, width: number): string {
@@ -153,7 +152,7 @@ function history(run: RunRecord, width: number): string {
     chart,
     `  ${chartLegend(series)}   ${stdoutColors.dim('nats per token over steps')}`,
     '',
-    formatTable(rows),
+    factTable(rows, process.stdout),
   ].join('\n');
 }
 

@@ -5,12 +5,12 @@ import { resolve } from 'node:path';
 import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { shownJson } from '../../json.ts';
-import { formatTable } from '../../format.ts';
-import { printMessage } from '../errors.ts';
+import { factTable } from '../fact-table.ts';
+import { printFailure } from '../errors.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { closest } from '../../suggest.ts';
 import { writeOutput } from '../output-file.ts';
-import { notice, print, printable, printError, stderrColors } from '../terminal.ts';
+import { notice, print, printable, printError, printMessage, stderrColors } from '../terminal.ts';
 import { openLineInput, type LineInput } from './line-input.ts';
 import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
@@ -136,7 +136,7 @@ async function oneTurn(session: Session): Promise<boolean> {
     await letModelWrite(session, session.state.text + added, added);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    printMessage(error);
+    printFailure(error);
   }
   return false;
 }
@@ -230,7 +230,7 @@ function set(session: Session, argument: string): void {
   const [, name, given] = /^(\S*)\s*(.*?)$/.exec(argument)!;
   if (name === '') {
     const rows = settingNames.map((each) => [kebab(each), describe(session.settings, each)] as const);
-    printError(printable(formatTable(rows)));
+    printError(printable(factTable(rows, process.stderr)));
     return;
   }
   const setting = settingNames.find((each) => kebab(each) === name);
@@ -289,10 +289,10 @@ function help(): void {
   const rows = Object.entries(commands).map(
     ([name, { argument = '', summary }]) => [`/${name} ${argument}`.trimEnd(), summary] as const,
   );
-  printError(
+  printMessage(
     [
       'A line of text is appended and the model continues; \\n is a line break. Enter alone: the model continues.',
-      formatTable(rows),
+      factTable(rows, process.stderr),
       'Ctrl-C stops the model. A setting can also be changed by its name: /temperature 0.5',
     ].join('\n'),
   );

@@ -2,11 +2,13 @@
 import type { TrainEvent } from '../../train/events.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
 import type { TrainResult } from '../../train/train-model.ts';
-import { formatDuration, formatNumber, formatTable } from '../../format.ts';
+import { formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { shellQuoted } from '../../shell-quote.ts';
+import { factTable } from '../fact-table.ts';
 import { commandName } from '../command-name.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { shown } from './plan-table.ts';
+import { WORSE_BY } from './warnings.ts';
 
 export interface Ending {
   /** Since the command was started. */
@@ -19,9 +21,10 @@ export interface Ending {
 export function printEnd(result: TrainResult, ending: Ending): void {
   const { folder, reason, progress } = result;
   const where = stderrColors.bold(`${printable(shown(folder))}/`);
-  const steps = `${formatNumber(progress.step)} steps`;
+  const steps = formatCountOf(progress.step, 'step');
   if (reason === 'interrupted') {
     notice(`Interrupted after ${steps}; the model so far is in ${where}`);
+    notice();
   } else {
     const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
     notice(`\nDone after ${steps} in ${formatDuration(Math.round(ending.seconds))}${early}.`);
@@ -33,7 +36,8 @@ export function printEnd(result: TrainResult, ending: Ending): void {
     notice();
   }
   const lines = adviceAfter(result, ending);
-  notice(formatTable(lines.map(([what, line]) => [what, stderrColors.cyan(line)])));
+  const rows = lines.map(([what, line]) => [what, stderrColors.cyan(line)] as const);
+  notice(factTable(rows, {})); // commands are copied, so they stay whole
 }
 
 const lossLine = ({ validationLoss }: TrainResult, { plan }: Ending): string =>
@@ -51,8 +55,8 @@ function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: 
 
 /** Commands to paste, each with its purpose. */
 function adviceAfter(
-  { folder, reason, examplePrompt }: Pick<TrainResult, 'folder' | 'reason' | 'examplePrompt'>,
-  { seconds, plan }: Pick<Ending, 'seconds' | 'plan'>,
+  { folder, reason, examplePrompt, progress }: TrainResult,
+  { seconds, plan, lastEvaluation }: Ending,
 ): (readonly [what: string, line: string])[] {
   const gpt = commandName();
   const model = shellQuoted(shown(folder));
@@ -65,11 +69,17 @@ function adviceAfter(
   return [
     sample,
     ...(plan.tokens.validation > 0 ? ([['measure it', `${gpt} eval --split val -m ${model}`]] as const) : []),
-    ...(reason === 'finished'
+    ...(reason === 'finished' && !isOverfitted(progress, lastEvaluation)
       ? ([['train on', `${gpt} train --resume ${model} --minutes ${minutesToTrainOn(seconds)}`]] as const)
       : []),
   ];
 }
+
+/** Whether the last model is clearly worse than the best one, which more training would not change. */
+const isOverfitted = (
+  { bestLoss }: TrainResult['progress'],
+  lastEvaluation: Ending['lastEvaluation'],
+): boolean => lastEvaluation !== undefined && lastEvaluation.validationLoss > bestLoss * (1 + WORSE_BY);
 
 /** Twice the time of the run, in whole minutes, which is long enough to make a difference. */
 const minutesToTrainOn = (seconds: number): number => Math.max(1, Math.round((2 * seconds) / 60));

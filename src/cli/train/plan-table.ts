@@ -1,10 +1,11 @@
 /** Notices before the first step: the plan of the run and warnings. */
 import type { TextChange } from '../../train/new-text.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
-import { formatBytes, formatDuration, formatNumber, formatTable } from '../../format.ts';
+import { formatBytes, formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { warnOfReplacements } from '../decoding-options.ts';
 import { warnOfSlowEngine } from '../model-options.ts';
+import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { notice, printable, warn } from '../terminal.ts';
 import { describeVocabulary } from '../vocabulary-summary.ts';
@@ -12,26 +13,32 @@ import { warningsBefore } from './warnings.ts';
 
 export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
   notice(
-    formatTable([
-      ['corpus', describeCorpus(corpus)],
-      ...(plan.validationCorpus === undefined
-        ? []
-        : [['validation', describeCorpus(plan.validationCorpus)] as const]),
-      ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
+    factTable(
       [
-        'vocabulary',
-        `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, which ${formatNumber(tokens.unknown)} tokens are` : ''}`,
+        ['corpus', describeCorpus(corpus)],
+        ...(plan.validationCorpus === undefined
+          ? []
+          : [['validation', describeCorpus(plan.validationCorpus)] as const]),
+        [
+          'tokens',
+          `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`,
+        ],
+        [
+          'vocabulary',
+          `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, used for ${formatCountOf(tokens.unknown, 'token')}` : ''}`,
+        ],
+        ...(settings.initFrom === undefined ? [] : [['start', printable(shown(settings.initFrom))] as const]),
+        ['model', describeModel({ ...plan, settings, config })],
+        ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
+        ...(plan.expectedSeconds === undefined
+          ? []
+          : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),
+        ['memory', formatBytes(plan.memoryBytes)],
+        ['engine', plan.backend],
+        ['folder', printable(shown(plan.folder))],
       ],
-      ...(settings.initFrom === undefined ? [] : [['start', printable(shown(settings.initFrom))] as const]),
-      ['model', describeModel({ ...plan, settings, config })],
-      ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
-      ...(plan.expectedSeconds === undefined
-        ? []
-        : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),
-      ['memory', formatBytes(plan.memoryBytes)],
-      ['engine', plan.backend],
-      ['folder', printable(shown(plan.folder))],
-    ]),
+      process.stderr,
+    ),
   );
   warnOfSlowEngine({ name: plan.backend, shortfall: plan.shortfall }, plan.rejected);
   if (plan.startStep > 0) tellResumed({ ...plan, settings });
@@ -44,7 +51,6 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
   if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
   warnOfReplacements(plan.replacements, settings.encoding);
-  if (corpus.crlf) warn('the text has Windows line ends (\\r\\n); they are kept, as tokens of their own');
   for (const warning of warningsBefore({ ...plan, settings, corpus, tokens, config, tokenizer }))
     warn(warning);
   notice();
@@ -61,7 +67,7 @@ function tellResumed({
   const last = formatNumber(maxIters);
   if (settings.rewarmStart === startStep)
     notice(
-      `The learning rate warms up again, from ${formatRateOf(settings.rewarmFrom)} to ${formatRateOf(learningRate)} over ${formatNumber(settings.rewarmIters)} steps, ` +
+      `The learning rate warms up again, from ${formatRateOf(settings.rewarmFrom)} to ${formatRateOf(learningRate)} over ${formatCountOf(settings.rewarmIters, 'step')}, ` +
         `and decays to ${formatRateOf(minLr)} at step ${last}.`,
     );
   else if (maxIters === lrDecayIters)
@@ -78,7 +84,7 @@ const formatRateOf = (learningRate: number): string => String(Number(learningRat
 /** Measurements that a resumed run restarts because its text has changed. */
 const startsAnew: Readonly<Record<TextChange, string>> = {
   text:
-    'The text differs from the one this run was trained on so far. The best model is evaluated again\n' +
+    'The text differs from the one this run was trained on so far. The best model is evaluated again ' +
     'on the new validation text; early stopping and the detection of divergence start from scratch.',
   sample:
     'Evaluations use another sample of the validation text than before; the best model is evaluated again on it.',

@@ -13,10 +13,10 @@ export function tellTrouble(event: TrainEvent): void {
     warn(`step ${formatNumber(event.step)}: ${event.skipped}${loss}; the parameters stay as they were`);
   } else if (event.type === 'rollback') {
     const { rollbacks, learningRateFactor } = event.progress.health;
-    const to = event.to === 0 ? 'starting again' : `resuming from step ${formatNumber(event.to)}`;
+    const to = event.to === 0 ? 'Starting again' : `Resuming from step ${formatNumber(event.to)}`;
     warn(
-      `diverged at step ${formatNumber(event.from)}: ${event.cause.fault}; ${printable(event.cause.tensor)}.\n` +
-        `  ${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
+      `diverged at step ${formatNumber(event.from)}: ${event.cause.fault}; ${printable(event.cause.tensor)}. ` +
+        `${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
     );
   }
 }
@@ -34,8 +34,8 @@ export function tellFailures(): (failure: SaveFailure) => void {
         ? 'Nothing is saved yet'
         : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
     warn(
-      `${what}: ${printable(describeSystemError(error))}.\n` +
-        `  ${last}; training continues, and the next save tries again`,
+      `${what}: ${printable(describeSystemError(error))}. ` +
+        `${last}; training continues, and the next save tries again`,
     );
   };
 }

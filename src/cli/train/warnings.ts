@@ -9,15 +9,14 @@ import {
   isAboveUsual,
   type Flags,
 } from './remedies.ts';
-import { againstSorted, SORTED } from '../corpus-summary.ts';
+import { againstCrlf, againstSorted, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
-import { wrapMessage } from '../wrap-message.ts';
 import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &
   Pick<TrainPlan, 'parameters' | 'epochs'> & {
-    readonly corpus: Pick<TrainPlan['corpus'], 'isSorted' | 'files'>;
+    readonly corpus: Pick<TrainPlan['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
@@ -48,6 +47,13 @@ export function warningsBefore(plan: Planned): string[] {
       warning(
         `the validation text has ${formatNumber(tokens.validation)} tokens, less than a block of ${formatNumber(config.blockSize)}: its loss says little.`,
         againstShortValidation(plan),
+      ),
+    );
+  if (plan.corpus.crlf)
+    warnings.push(
+      warning(
+        'the text has Windows line ends (\\r\\n), which are kept: \\r is a token of its own.',
+        plan.isResumed ? '' : printable(againstCrlf(plan.corpus.files)),
       ),
     );
   if (plan.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
@@ -81,7 +87,8 @@ const hasOwnTokenizer = ({ isResumed, settings }: Flags): boolean =>
   !isResumed && settings.initFrom === undefined;
 
 /** Overfitting: this many evaluations in a row without a new best, and a validation loss higher by this factor. */
-const [WORSE_EVALUATIONS, WORSE_BY] = [3, 0.01];
+const WORSE_EVALUATIONS = 3;
+export const WORSE_BY = 0.01;
 /** In nats above the first step's loss; smaller increases may be noise in steps of few tokens. */
 const CLEARLY_WORSE = 0.5;
 
@@ -149,8 +156,4 @@ function watchFailure(
   };
 }
 
-const WIDTH = 78;
-
-/** The problem and its remedy, on lines that fit a terminal. */
-const warning = (fault: string, remedy = ''): string =>
-  wrapMessage(`warning: ${fault} ${remedy}`.trim(), WIDTH).slice('warning: '.length);
+const warning = (fault: string, remedy = ''): string => `${fault} ${remedy}`.trim();

@@ -41,6 +41,7 @@ describe('a model that has learnt a short text by heart', () => {
     expect(ended.stderr).toMatch(
       /The model of the last step is in run\/checkpoint-60\/: training loss about 0\.\d{4}/,
     );
+    expect(ended.stderr).not.toContain('  train on ');
   });
 
   test('train, inspect, compare, report, eval, the log and the weights agree to the last digit', async () => {
