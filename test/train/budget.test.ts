@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
-import { budgetSeconds, chooseModel, fitMore, fitToBudget } from '../../src/train/budget.ts';
+import { budgetSeconds, fitMore, fitToBudget } from '../../src/train/budget.ts';
+import { chooseModel } from '../../src/train/choose-model.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { failure } from '../fixtures/failure.ts';
@@ -47,6 +48,14 @@ describe('the model that is chosen', () => {
     for (const trainTokens of [2, 17, 100, 2000, 30_000])
       expect(chooseModel({ ...text, trainTokens }, 1e13).blockSize).toBeLessThan(trainTokens);
   });
+});
+
+test('the recipe for a given shape counts the parameters that its architecture has', () => {
+  const shape = { corpus: [], nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 64 };
+  const batchOf = (options: object): number =>
+    chooseModel({ trainTokens: 1e7, vocabSize: 50_000 }, 1e15, { ...shape, ...options }).batchSize;
+  // A head of its own doubles the parameters, so the same computation trains on half the tokens, in smaller batches.
+  expect(batchOf({ tieWordEmbeddings: false })).toBeLessThan(0.8 * batchOf({}));
 });
 
 const builder = tokenizers.char.vocabulary({ minFrequency: 1, maxSize: Infinity });

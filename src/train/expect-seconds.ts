@@ -1,0 +1,32 @@
+import type { LazyBackend } from '../engine/backend.ts';
+import { costOf } from '../engine/cost.ts';
+import { EVALUATION_SHARE } from './expected-costs.ts';
+import type { TrainingPrograms, TrainingShape } from './programs.ts';
+import { measureSpeed } from './timed-training.ts';
+
+/**
+ * Runs of fewer FLOPs than this, about ten minutes on two cores, show their remaining time after the first steps. Measuring
+ * it before would more than double the time until the first step.
+ */
+const SHORT_RUN = 1e14;
+/** Of the measurement, in seconds. */
+const CALIBRATION = 0.5;
+
+/**
+ * The time that `steps` steps are going to take, in seconds; undefined for a short run.
+ *
+ * @param measuring called before the speed is measured
+ */
+export async function expectSeconds(
+  { config, batchSize, microBatches }: TrainingShape,
+  { forwardBackward }: TrainingPrograms,
+  steps: number,
+  engine: LazyBackend,
+  measuring?: () => void,
+): Promise<number | undefined> {
+  const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
+  if (steps * microBatches * flops < SHORT_RUN) return undefined;
+  measuring?.();
+  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, CALIBRATION);
+  return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
+}

@@ -1,0 +1,35 @@
+/** What the parts of a run are expected to cost, before they have been measured. */
+import { countParameters } from '../model/parameters.ts';
+import { numbersPerParameter } from './optimizer.ts';
+import type { Costs } from './run-time.ts';
+import { modelConfig, type Settings } from './settings.ts';
+import type { TrainingData } from './training-data.ts';
+
+/** A forward pass takes about this fraction of a step. */
+export const FORWARD_SHARE = 1 / 3;
+/** The fraction of its time that a run may spend on evaluations. */
+export const EVALUATION_SHARE = 0.05;
+/** Time to decode a token of a preview, one sequence at a time, as a multiple of its share of a forward pass. */
+const DECODING_FACTOR = 10;
+/** Write speed of the disk in bytes/s, and seconds for the files of a checkpoint of any size. */
+const [DISK_SPEED, CHECKPOINT_SECONDS] = [2e8, 0.03];
+
+/** @param stepSeconds as measured, without gradient accumulation */
+export function expectedCosts(
+  settings: Settings,
+  { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
+  stepSeconds: number,
+): Costs {
+  const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
+  const config = modelConfig(settings, tokenizer.vocabSize);
+  const forward = FORWARD_SHARE * stepSeconds;
+  const token = (DECODING_FACTOR * forward) / (batchSize * blockSize);
+  // Parameters, moments and the best model.
+  const bytes = 4 * numbersPerParameter(settings.optimizer) * countParameters(config);
+  return {
+    step: stepSeconds * microBatches,
+    evaluation: 2 * settings.evalIters * forward + settings.sampleTokens * token,
+    checkpoint: CHECKPOINT_SECONDS + bytes / DISK_SPEED,
+    last: forward * Math.ceil(validation.length / (batchSize * blockSize)),
+  };
+}
