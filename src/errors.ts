@@ -91,6 +91,16 @@ export type SystemError = NodeJS.ErrnoException & { code: string };
 export const isSystemError = (error: unknown): error is SystemError =>
   error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
 
+/** Makes system errors name this path: calls on an open file name none, others perhaps a temporary one. */
+export function naming<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (isSystemError(error)) error.path = path;
+    throw error;
+  }
+}
+
 /** The result, or undefined after a UserError or a system error, such as a missing or damaged file. */
 export function attempt<T>(read: () => T): T | undefined {
   try {

@@ -1,7 +1,7 @@
 /** Opens untrusted files so that their kind and size are known before anything is read. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { UserError } from './errors.ts';
+import { naming, UserError } from './errors.ts';
 import { shellQuoted } from './shell-quote.ts';
 
 /** Bytes per read. */
@@ -63,7 +63,7 @@ export function readInto(fd: number, path: string, bytes: Uint8Array, position: 
   let done = 0;
   while (done < bytes.length) {
     const length = Math.min(READ_CHUNK, bytes.length - done);
-    const count = readSync(fd, bytes, done, length, position + done);
+    const count = naming(path, () => readSync(fd, bytes, done, length, position + done));
     if (count === 0) throw new UserError('damaged-file', `${path} became shorter while it was read`);
     done += count;
   }

@@ -16,7 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { isSystemError, UserError } from './errors.ts';
+import { isSystemError, naming, UserError } from './errors.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
@@ -40,13 +40,13 @@ export class AtomicFile {
 
   /** Appends, or overwrites at a position in bytes. */
   write(bytes: Bytes, position?: number): void {
-    writeAll(this.#fd, bytes, position);
+    naming(this.#path, () => writeAll(this.#fd, bytes, position));
   }
 
   /** Flushes the file and moves it to its path. On failure the temporary file is removed and the old file stays. */
   commit(): void {
     try {
-      fsyncSync(this.#fd);
+      naming(this.#path, () => fsyncSync(this.#fd));
     } catch (error) {
       this.abort();
       throw error;
@@ -65,16 +65,6 @@ export class AtomicFile {
   abort(): void {
     closeSync(this.#fd);
     rmSync(this.#temporary, { force: true });
-  }
-}
-
-/** Makes system errors name the final path instead of the temporary one. */
-export function naming<T>(path: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    if (isSystemError(error)) error.path = path;
-    throw error;
   }
 }
 
@@ -108,8 +98,10 @@ export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>):
 export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>): void {
   const fd = openSync(path, 'wx', 0o666);
   try {
-    for (const piece of pieces) writeAll(fd, typeof piece === 'string' ? Buffer.from(piece) : piece);
-    fsyncSync(fd);
+    naming(path, () => {
+      for (const piece of pieces) writeAll(fd, typeof piece === 'string' ? Buffer.from(piece) : piece);
+      fsyncSync(fd);
+    });
   } finally {
     closeSync(fd);
   }
@@ -159,8 +151,10 @@ export function linkFile(from: string, to: string): void {
 export function linkAtomic(from: string, to: string): void {
   const temporary = `${to}.${process.pid}.tmp`;
   rmSync(temporary, { force: true });
-  linkFile(from, temporary);
-  renameSync(temporary, to);
+  naming(to, () => {
+    linkFile(from, temporary);
+    renameSync(temporary, to);
+  });
   rmSync(temporary, { force: true }); // renaming one hard link to another does nothing
   syncFolder(dirname(to));
 }

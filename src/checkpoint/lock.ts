@@ -7,9 +7,8 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isSystemError, UserError } from '../errors.ts';
+import { isSystemError, naming, UserError } from '../errors.ts';
 import { FILE_OF_RUN, readWholeFile } from '../read-file.ts';
-import { naming } from '../write-file.ts';
 
 export const LOCK = 'run.lock';
 

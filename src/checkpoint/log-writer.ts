@@ -3,6 +3,7 @@
  * after the lines the checkpoint has seen.
  */
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync } from 'node:fs';
+import { naming } from '../errors.ts';
 import { FILE_OF_RUN, openRegularFile, readInto } from '../read-file.ts';
 import { writeAll } from '../write-file.ts';
 
@@ -46,8 +47,10 @@ export class LogWriter {
     try {
       const start = Math.min(this.#length, size); // another program may have truncated it
       const bytes = Buffer.from(this.#pending);
-      writeAll(fd, bytes, start); // overwrites what a failed attempt left
-      if (flush) fsyncSync(fd);
+      naming(this.#path, () => {
+        writeAll(fd, bytes, start); // overwrites what a failed attempt left
+        if (flush) fsyncSync(fd);
+      });
       this.#length = start + bytes.length;
       this.#pending = '';
     } finally {

@@ -9,7 +9,7 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { UserError } from '../errors.ts';
+import { naming, UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -185,12 +185,15 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       if (state.step === writing.savedStep) return; // the end of a run may coincide with an evaluation
       lock.check();
       const { metrics, samples } = flush();
-      const temporary = join(folder, `${checkpointName(state.step)}.${process.pid}.tmp`);
+      const complete = join(folder, checkpointName(state.step));
+      const temporary = `${complete}.${process.pid}.tmp`;
       try {
         const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
         const whole = { ...state, log_bytes: { metrics, samples } };
-        writeCheckpoint(temporary, { config, tokenizer, parameters, moments, best, state: whole });
-        renameSync(temporary, join(folder, checkpointName(state.step)));
+        naming(complete, () => {
+          writeCheckpoint(temporary, { config, tokenizer, parameters, moments, best, state: whole });
+          renameSync(temporary, complete);
+        });
       } catch (error) {
         removeIfPossible(temporary); // if this fails too, the next resume removes it
         throw error;

@@ -90,6 +90,7 @@ const reasons: Readonly<Record<string, string>> = {
   EBUSY: 'in use by another program',
   EDQUOT: 'your disk quota is used up',
   EEXIST: 'exists already',
+  EFBIG: 'larger than ulimit -f or the file system allows',
   EIO: 'the disk reports a read or write error',
   EISDIR: 'is a folder, not a file',
   ELOOP: 'too many symbolic links',

@@ -1,7 +1,7 @@
 /** `gpt inspect`: parameters and activations of a model. */
 import type { Command } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import { chunksOf } from '../data/file-chunks.ts';
+import { stdinChunks } from '../data/file-chunks.ts';
 import { decodeText, startDecoding } from '../data/decode-text.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { encodePrompt, type Unk } from '../generate/prompt.ts';
@@ -132,7 +132,7 @@ async function whileReading(
 /** All of stdin, without the line break that `echo` appends. @throws UserError if it is empty */
 function stdinText(): string {
   noticeIfTyped('the text');
-  const text = [...decodeText(chunksOf(0), startDecoding('stdin'))].join('');
+  const text = [...decodeText(stdinChunks(), startDecoding('stdin'))].join('');
   const trimmed = text.replace(/\r?\n$/, '');
   if (trimmed === '')
     throw new UserError('empty-text', 'stdin has no text', {

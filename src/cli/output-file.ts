@@ -1,7 +1,7 @@
 /** Writes to an output file given by the user. */
 import { closeSync, existsSync, lstatSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { UserError } from '../errors.ts';
+import { naming, UserError } from '../errors.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { writeAll, writeFileAtomic } from '../write-file.ts';
 
@@ -20,7 +20,7 @@ export function writeOutput(path: string, content: string): void {
   }
   const fd = openSync(path, 'w');
   try {
-    writeAll(fd, Buffer.from(content));
+    naming(path, () => writeAll(fd, Buffer.from(content)));
   } finally {
     closeSync(fd);
   }

@@ -8,7 +8,7 @@ import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { countCharacters, openCorpus, type Corpus } from '../data/corpus.ts';
 import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../data/decode-text.ts';
-import { chunksOf } from '../data/file-chunks.ts';
+import { stdinChunks } from '../data/file-chunks.ts';
 import { replacementsIn } from '../data/replacements.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
@@ -243,7 +243,7 @@ async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
   };
   const decoding = startDecoding('stdin', decodingOf(flags));
   let characters = 0;
-  for (const piece of decodeText(chunksOf(0), decoding)) {
+  for (const piece of decodeText(stdinChunks(), decoding)) {
     characters += countCharacters(piece);
     await show(encoder.push(piece));
   }
@@ -266,7 +266,7 @@ async function decodeStdin(tokenizer: Tokenizer): Promise<void> {
     const text = decoder.push(ids);
     if (text !== '') await print(forStdout(text));
   };
-  for (const chunk of chunksOf(0)) {
+  for (const chunk of stdinChunks()) {
     const words = (held + Buffer.from(chunk).toString('latin1')).split(/\s+/);
     held = words.pop() ?? '';
     if (held.length > LONGEST_ID) parseId(held, tokenizer); // no id is that long

@@ -6,7 +6,7 @@ import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { decodeText, startDecoding, type DecodingOptions } from './decode-text.ts';
 import { isMultibyte } from './encodings.ts';
-import { chunksOf, fileChunks } from './file-chunks.ts';
+import { fileChunks, stdinChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
 import { sortedLines } from './sorted-lines.ts';
 
@@ -195,7 +195,7 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
   const limit = SHARE_FOR_STREAMS * machineMemory();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for (const chunk of path === '-' ? chunksOf(0) : fileChunks(path)) {
+  for (const chunk of path === '-' ? stdinChunks() : fileChunks(path)) {
     bytes += chunk.length;
     if (bytes > limit)
       throw new UserError(

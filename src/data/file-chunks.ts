@@ -1,5 +1,6 @@
 /** Reads files and pipes in chunks. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { naming } from '../errors.ts';
 
 /** Bytes per read. */
 const CHUNK = 1 << 20;
@@ -9,17 +10,19 @@ export function* fileChunks(path: string): Generator<Uint8Array> {
   try {
     // Small files get small buffers. Pipes and files in /proc have size 0; the extra byte detects the end.
     const { size } = fstatSync(fd);
-    yield* chunksOf(fd, size === 0 ? CHUNK : Math.min(CHUNK, size + 1));
+    yield* chunksOf(fd, path, size === 0 ? CHUNK : Math.min(CHUNK, size + 1));
   } finally {
     closeSync(fd);
   }
 }
 
-/** Reads an open file; each chunk has its own memory. @param most bytes per chunk */
-export function* chunksOf(fd: number, most = CHUNK): Generator<Uint8Array> {
+export const stdinChunks = (): Generator<Uint8Array> => chunksOf(0, 'stdin', CHUNK);
+
+/** Reads an open file; each chunk has its own memory. @param name for errors @param most bytes per chunk */
+function* chunksOf(fd: number, name: string, most: number): Generator<Uint8Array> {
   for (;;) {
     const chunk = Buffer.allocUnsafe(most);
-    const length = readSome(fd, chunk);
+    const length = naming(name, () => readSome(fd, chunk));
     if (length === 0) return;
     // Pipes deliver little at a time, and a slice would retain the whole buffer.
     yield length < most / 2 ? Buffer.from(chunk.subarray(0, length)) : chunk.subarray(0, length);

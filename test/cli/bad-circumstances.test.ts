@@ -103,6 +103,36 @@ describe.skipIf(process.platform !== 'linux')('permissions', () => {
   });
 });
 
+describe.skipIf(process.platform !== 'linux')('a file that cannot be written or read is named', () => {
+  test.each([
+    ['a full disk', 'gpt inspect -m model --json > /dev/full', 'standard output: no space left on the disk'],
+    ['an output', 'gpt report model -o /dev/full', '/dev/full: no space left on the disk'],
+    [
+      'a tokenizer',
+      'ulimit -f 1; gpt tokenize corpus.txt -q -o large --tokenizer bpe',
+      'large/tokenizer.json: larger than ulimit -f or the file system allows',
+    ],
+    ['prompts', 'gpt sample -m model --prompts .', '.: is a folder, not a file'],
+    ['standard input', 'gpt train - < .', 'stdin: is a folder, not a file'],
+  ])('%s', async (_name, line, message) => {
+    const { stderr, code } = await shell(`cd '${folder}'; ${line}`);
+    expect({ stderr, code }).toEqual({ stderr: `error: ${message}\n`, code: 1 });
+  });
+
+  test('a checkpoint, under its own name and not that of its temporary folder', async () => {
+    // Weights of 22 kB are within the limit, moments of twice that are not.
+    const line = `gpt train corpus.txt ${TINY} -q -o limited`;
+    const { stderr, code } = await shell(`cd '${folder}'; ulimit -f 32; ${line}`);
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'warning: step 1 is not saved: limited/checkpoint-1: larger than ulimit -f or the file system allows.\n' +
+        '  No checkpoint is saved yet; training continues, and the next save tries again\n' +
+        'error: step 1 could not be saved: limited/checkpoint-1: larger than ulimit -f or the file system allows\n' +
+        'hint: no checkpoint was saved; the last model that was is in limited\n',
+    );
+  });
+});
+
 describe('memory', () => {
   const limited = (args: string, bytes: number, stdin?: string) =>
     run(args.split(' '), { cwd: folder, env: machineWith(bytes), ...(stdin === undefined ? {} : { stdin }) });

@@ -1,9 +1,9 @@
 /** Prompts from a flag, a file, a pipe, or a file with one per line. */
 import { createReadStream } from 'node:fs';
-import { chunksOf, fileChunks } from '../../data/file-chunks.ts';
+import { fileChunks, stdinChunks } from '../../data/file-chunks.ts';
 import { decodeText, startDecoding, type DecodingOptions } from '../../data/decode-text.ts';
 import { UTF8 } from '../../data/encodings.ts';
-import { UsageError, UserError } from '../../errors.ts';
+import { isSystemError, UsageError, UserError } from '../../errors.ts';
 import { encodePrompt, startOfText, type Unk } from '../../generate/prompt.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { notice } from '../terminal.ts';
@@ -50,7 +50,7 @@ export function readPrompt(flags: {
   const asked = prompt === '-' || promptFile === '-';
   if (!asked && isTyped()) return undefined;
   noticeIfTyped('the prompt');
-  return readAll(chunksOf(0), 'stdin', decoding) ?? (asked ? refuseEmpty('stdin') : undefined);
+  return readAll(stdinChunks(), 'stdin', decoding) ?? (asked ? refuseEmpty('stdin') : undefined);
 }
 
 /** An explicitly given empty prompt is more likely a mistake than a request for none. */
@@ -120,6 +120,7 @@ export function promptLines(
   let failure: unknown;
   let wake = (): void => {};
   const end = (error?: unknown): void => {
+    if (isSystemError(error)) error.path ??= name;
     failure ??= error;
     ended = true;
     wake();

@@ -31,7 +31,7 @@ export function tellFailures(): (failure: SaveFailure) => void {
     told = reason;
     const last =
       savedStep === undefined
-        ? 'Nothing is saved yet'
+        ? 'No checkpoint is saved yet'
         : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
     warn(
       `${what}: ${printable(describeSystemError(error))}. ` +

@@ -1,4 +1,6 @@
-import { VALIDATION_LOSS, VALIDATION_TOKENS } from '../../checkpoint/model-folder.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { VALIDATION_LOSS, VALIDATION_TOKENS, WEIGHTS } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError, UserError, type SystemError } from '../../errors.ts';
 import { shellQuoted } from '../../shell-quote.ts';
@@ -107,6 +109,8 @@ const unsavedEnd = ({ folder }: Run, { step, savedStep, error }: SaveFailure): U
     cause: error,
     hint:
       savedStep === undefined
-        ? 'nothing was saved before'
+        ? existsSync(join(folder, WEIGHTS))
+          ? `no checkpoint was saved; the last model that was is in ${folder}`
+          : 'nothing was saved before'
         : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${shellQuoted(folder)}`,
   });
