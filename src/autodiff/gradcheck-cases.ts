@@ -1,6 +1,7 @@
 import type { GradientCase } from './gradcheck.ts';
 import { channels, splitChannels, type Value } from './graph.ts';
 import type { AttentionOperands } from './ops/attention.ts';
+import { rotaryTable } from './ops/rotary.ts';
 import type { OpName } from './tape.ts';
 
 /** Queries, keys and values of as many heads each, side by side. */
@@ -100,6 +101,21 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
       record: (t, { x }) => t.relu(x),
     },
   ],
+  swiglu: [
+    {
+      name: 'swiglu [3,7]',
+      inputs: [
+        { name: 'gate', shape: [3, 7], scale: 2 },
+        { name: 'up', shape: [3, 7] },
+      ],
+      record: (t, { gate, up }) => t.swiglu(gate, up),
+    },
+    {
+      name: 'swiglu of x and relu(x) [3,7]',
+      inputs: [{ name: 'x', shape: [3, 7] }],
+      record: (t, { x }) => t.swiglu(x, t.relu(x)),
+    },
+  ],
   softmax: [
     {
       name: 'softmax [4,7]',
@@ -116,6 +132,34 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
         { name: 'bias', shape: [7] },
       ],
       record: (t, { x, weight, bias }) => t.layerNorm(x, weight, bias, 1e-5),
+    },
+  ],
+  rmsNorm: [
+    {
+      name: 'rmsNorm [4,7]',
+      inputs: [
+        { name: 'x', shape: [4, 7] },
+        { name: 'weight', shape: [7] },
+      ],
+      record: (t, { x, weight }) => t.rmsNorm(x, weight, 1e-6),
+    },
+    {
+      name: 'rmsNorm of each head of 5 [2,3,10]',
+      inputs: [
+        { name: 'x', shape: [2, 3, 10] },
+        { name: 'weight', shape: [5] },
+      ],
+      record: (t, { x, weight }) => t.rmsNorm(x, weight, 1e-6),
+    },
+  ],
+  rotary: [
+    {
+      name: 'rotary [2,5], 3 heads of 6',
+      inputs: [
+        { name: 'x', shape: [2, 5, 18] },
+        { name: 'positions', shape: [2, 5], ids: [0, 1, 2, 3, 4, 7, 8, 9, 100, 1000] },
+      ],
+      record: (t, { x, positions }) => t.rotary(x, rotaryTable(t, positions, 6, 10_000)),
     },
   ],
   attention: [

@@ -10,7 +10,10 @@ import { layerNorm } from './ops/layer-norm.ts';
 import { linear } from './ops/linear.ts';
 import { matmul } from './ops/matmul.ts';
 import { relu } from './ops/relu.ts';
+import { rmsNorm } from './ops/rms-norm.ts';
+import { rotary } from './ops/rotary.ts';
 import { softmax } from './ops/softmax.ts';
+import { swiglu } from './ops/swiglu.ts';
 
 /** Every op of the language models are written in. */
 export const ops = {
@@ -21,8 +24,11 @@ export const ops = {
   gelu,
   geluErf,
   relu,
+  swiglu,
   softmax,
   layerNorm,
+  rmsNorm,
+  rotary,
   attention,
   dropout,
   crossEntropy,

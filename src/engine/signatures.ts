@@ -71,6 +71,17 @@ export const signatures = define({
   /** dX (+)= dY where x > 0. */
   reluBackward: { x: 'read', dY: 'read', dX: 'accumulate', n: 'size' },
 
+  /** y = silu(gate)·up with silu(x) = x/(1 + e^(−x)), n elements. */
+  swiglu: { gate: 'read', up: 'read', y: 'write', n: 'size' },
+  swigluBackward: {
+    gate: 'read',
+    up: 'read',
+    dY: 'read',
+    dGate: 'accumulate',
+    dUp: 'accumulate',
+    n: 'size',
+  },
+
   /**
    * y (+)= x·mask/(1 − p), where element i is kept if its random word ≥ `threshold` = round(p·2³²) and `scale` = 1/(1 − p).
    * Random word i is lane i mod 4 of philox4x32-10 with counter (⌊i/4⌋, site, rng[2], rng[3]) and key (rng[0], rng[1]).
@@ -117,6 +128,31 @@ export const signatures = define({
     N: 'size',
     C: 'size',
   },
+
+  /** y = x·rstd·weight over rows of [N,C]; saves rstd [N] = 1/√(mean(x²) + epsilon). */
+  rmsNorm: { x: 'read', weight: 'read', y: 'write', rstd: 'write', N: 'size', C: 'size', epsilon: 'scalar' },
+  /** dX [N,C]; dWeight[C] (+)= Σ_n dY·x·rstd. */
+  rmsNormBackward: {
+    x: 'read',
+    weight: 'read',
+    rstd: 'read',
+    dY: 'read',
+    dX: 'accumulate',
+    dWeight: 'accumulate',
+    N: 'size',
+    C: 'size',
+  },
+
+  /**
+   * Per position p of [B,T] a row of table [B,T,D]: cos(p·f[i]) for i < D/2, then sin(p·f[i]), f[i] = theta^(−2i/D). f and
+   * p·f are rounded to float32 as `transformers` rounds them, which moves the angles of late positions.
+   */
+  rotaryTable: { positions: 'ids', table: 'write', B: 'size', T: 'size', D: 'size', theta: 'scalar' },
+  /**
+   * y (+)= x [N,H·D] with channels i and i + D/2 of each head rotated by the angles of its row of table [N,D];
+   * inverse 1 rotates back, which is the derivative.
+   */
+  rotary: { x: 'read', table: 'read', y: 'accumulate', N: 'size', H: 'size', D: 'size', inverse: 'size' },
 
   /**
    * Causal attention: per query head softmax(q·kᵀ/√D, masked to starts[b,i] ≤ j ≤ i)·v → out [B,T,H·D].
@@ -247,7 +283,7 @@ export type KernelName = keyof Signatures;
 
 /**
  * Kernels that may write their result over this operand: element i of the result depends on no other element of it
- * (crossEntropyBackward: of its row's saved lse). The planner then lets the two share one buffer if the operand dies.
+ * (crossEntropyBackward: of its row's saved lse; rotary: of its pair, which is read before either is written). The planner then lets the two share one buffer if the operand dies.
  */
 export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } =
   {
@@ -258,6 +294,9 @@ export const inPlace: { readonly [K in KernelName]?: { readonly result: string; 
     geluErfBackward: { result: 'dX', operand: 'dY' },
     relu: { result: 'y', operand: 'x' },
     reluBackward: { result: 'dX', operand: 'dY' },
+    swiglu: { result: 'y', operand: 'up' },
+    swigluBackward: { result: 'dUp', operand: 'dY' },
+    rotary: { result: 'y', operand: 'x' },
     dropout: { result: 'y', operand: 'x' },
     crossEntropyBackward: { result: 'dLogits', operand: 'logits' },
   };

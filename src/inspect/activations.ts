@@ -1,4 +1,4 @@
-import type { Value } from '../autodiff/graph.ts';
+import { asMatrix, ownerOf, type Value } from '../autodiff/graph.ts';
 import { plan } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
 import type { Backend } from '../engine/device.ts';
@@ -13,8 +13,8 @@ export interface Activations {
   readonly T: number;
   /** The residual stream [T,C] after the embedding and after each block: L + 1 tensors. */
   readonly residuals: readonly Float32Array[];
-  /** Queries, keys and values of each block, concatenated: [T,3C]. */
-  readonly qkv: readonly Float32Array[];
+  /** Queries [T,H·D], keys and values [T,G·D] of each block, as attention reads them. */
+  readonly attention: readonly Readonly<Record<'q' | 'k' | 'v', Float32Array>>[];
   /**
    * Applies the output head to a residual stream, as if no blocks followed: logits [T,V]. For the last stream these are the
    * model's own. Returns a view that the next call overwrites.
@@ -49,13 +49,16 @@ export function readActivations(
   const reading = createTape();
   const { lookup } = parameterValues(reading, model);
   const architecture = architectureOf(config);
-  const { residuals, qkv } = architecture.forward(reading, config, lookup, {
+  const { residuals, attention } = architecture.forward(reading, config, lookup, {
     ids: reading.external('ids', [1, T], idsAt),
     positions: reading.external('positions', [1, T], positionsAt),
     rng: reading.external('rng', [4], rngAt),
     dropout: 0,
   });
-  const program = plan(reading.nodes, arena, [...residuals, ...qkv]);
+  const program = plan(reading.nodes, arena, [
+    ...residuals,
+    ...attention.flatMap(({ q, k, v }) => [q, k, v]),
+  ]);
 
   const ending = createTape();
   const p = parameterValues(ending, model).lookup;
@@ -70,16 +73,24 @@ export function readActivations(
     backend.ints[positionsAt.offset + t] = t;
   }
   backend.load(program.instructions).submit();
+  /** The rows of a value, of which a view shows some channels. */
   const copyOf = (value: Value): Float32Array => {
-    const { offset, length } = program.buffer(value);
-    return backend.floats.slice(offset, offset + length) as Float32Array;
+    const { offset } = program.buffer(value);
+    const { rows, columns } = asMatrix(value);
+    const stride = asMatrix(ownerOf(value)).columns;
+    const copy = new Float32Array(rows * columns);
+    for (let row = 0; row < rows; row++) {
+      const start = offset + row * stride;
+      copy.set(backend.floats.subarray(start, start + columns), row * columns);
+    }
+    return copy;
   };
   const loadedHead = backend.load(headProgram.instructions);
   return {
     config,
     T,
     residuals: residuals.map(copyOf),
-    qkv: qkv.map(copyOf),
+    attention: attention.map(({ q, k, v }) => ({ q: copyOf(q), k: copyOf(k), v: copyOf(v) })),
     logits(residual) {
       backend.floats.set(residual, residualAt.offset);
       loadedHead.submit();

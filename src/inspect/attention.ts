@@ -1,4 +1,5 @@
 /** Attention probabilities, recomputed from queries and keys in float64, because the engine's kernel never stores them. */
+import { architectureOf } from '../model/architectures/registry.ts';
 import type { Activations } from './activations.ts';
 
 /** Attention probabilities [T,T] by rows: row i sums to 1 over j ≤ i and is 0 beyond. */
@@ -9,18 +10,23 @@ export type AttentionMap = Float64Array;
  *
  * @param layer and head, from 0
  */
-export function attentionMap({ config, T, qkv }: Activations, layer: number, head: number): AttentionMap {
-  const C = config.nEmbd;
-  const D = C / config.nHead;
-  const rows = qkv[layer]; // [T,3,H,D]
+export function attentionMap(
+  { config, T, attention }: Activations,
+  layer: number,
+  head: number,
+): AttentionMap {
+  const H = config.nHead;
+  const { heads: G, headSize: D } = architectureOf(config).cache(config);
+  const { q: queries, k: keys } = attention[layer]; // [T,H,D] and [T,G,D]
+  const group = Math.floor((head * G) / H);
   const P = new Float64Array(T * T);
   for (let i = 0; i < T; i++) {
-    const q = i * 3 * C + head * D;
+    const q = (i * H + head) * D;
     let max = -Infinity;
     for (let j = 0; j <= i; j++) {
-      const k = j * 3 * C + C + head * D;
+      const k = (j * G + group) * D;
       let score = 0;
-      for (let d = 0; d < D; d++) score += rows[q + d] * rows[k + d];
+      for (let d = 0; d < D; d++) score += queries[q + d] * keys[k + d];
       P[i * T + j] = score / Math.sqrt(D);
       max = Math.max(max, P[i * T + j]);
     }

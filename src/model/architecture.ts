@@ -1,6 +1,6 @@
 /** The interface of an architecture, implemented by each file in architectures/. */
 import type { Value } from '../autodiff/graph.ts';
-import type { LayerCache } from '../autodiff/ops/attention.ts';
+import type { AttentionOperands, LayerCache } from '../autodiff/ops/attention.ts';
 import type { Tape } from '../autodiff/tape.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { ModelConfig } from './config.ts';
@@ -19,7 +19,7 @@ export interface ForwardInputs {
   /** State of the random generator, int32 [4], and the dropout probability, which is 0 outside training. */
   readonly rng: Value;
   readonly dropout: number;
-  /** Weights of linear layers are stored as [out,in], see `transposeWeights`. */
+  /** Parameters of the role `linear weight` are stored as [out,in], see `transposeWeights`. */
   readonly transposed?: boolean;
   /** One KV cache per layer, for decoding. Without caches, every position attends within [B,T]. */
   readonly caches?: readonly LayerCache[];
@@ -31,8 +31,8 @@ export interface ForwardPass {
   readonly hidden: Value;
   /** The residual stream [B,T,C] after the embedding and after each block: L + 1 values. */
   readonly residuals: readonly Value[];
-  /** Queries, keys and values of each block, concatenated: [B,T,3C]. */
-  readonly qkv: readonly Value[];
+  /** Queries, keys and values of each block, as attention reads them. */
+  readonly attention: readonly AttentionOperands[];
 }
 
 /** A config field specific to some architectures. */
@@ -81,6 +81,8 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readonly fields: Readonly<Record<string, ConfigField>>;
   /** Default of `ModelConfig.tieWordEmbeddings`. */
   readonly tieWordEmbeddings: boolean;
+  /** Fills in the fields that follow from others, unless they are given. */
+  complete(config: Config): Config;
   /** @throws UsageError naming the field, its value and a way out */
   check(config: Config): void;
   /** The model works beyond the context length it was trained with. */

@@ -16,7 +16,7 @@ export class ConfigReader {
   /** @throws UserError always */
   fail(
     message: string,
-    hint = 'models of GPT-2’s architecture can be read',
+    hint = 'docs/bring-a-model.md says which models can be read',
     code: ErrorCode = 'unsupported-format',
   ): never {
     throw new UserError(code, `${this.#file}: ${message}`, { hint });

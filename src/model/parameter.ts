@@ -13,6 +13,7 @@ export const parts = [
   'attention',
   'MLP',
   'LayerNorm',
+  'RMSNorm',
   'output head',
 ] as const;
 export type Part = (typeof parts)[number];
@@ -22,9 +23,16 @@ export type Part = (typeof parts)[number];
  * - `position embedding`: [T,C], one row per position; a shorter context uses the first rows
  * - `output head`: [V,C], if it is not tied to the token embedding
  * - `linear weight`: [in,out] of a linear layer; transposed for decoding
+ * - `transposed linear weight`: [out,in] of a linear layer, the layout of torch.nn.Linear; used as it is for decoding
  * - `vector`: everything else, such as biases and norm weights
  */
-export type Role = 'token embedding' | 'position embedding' | 'output head' | 'linear weight' | 'vector';
+export type Role =
+  | 'token embedding'
+  | 'position embedding'
+  | 'output head'
+  | 'linear weight'
+  | 'transposed linear weight'
+  | 'vector';
 
 export interface Parameter {
   /** Name as in Hugging Face's folders, without the prefix of the class: `h.0.attn.c_attn.weight`. */

@@ -8,6 +8,7 @@ import { UTF8 } from '../data/encodings.ts';
 import type { ConfigField } from '../model/architecture.ts';
 import {
   architectureFields,
+  architectureNames,
   architectureOf,
   type ArchitectureFields,
 } from '../model/architectures/registry.ts';
@@ -57,8 +58,7 @@ const rows = {
     group: 'Model',
     value: architecture,
     placeholder: 'name',
-    help: 'architecture of the model',
-    hasFlag: false,
+    help: architectureNames().join(', '),
     default: 'gpt2',
     onResume: 'fixed',
     stored: orAbsent(architecture),
@@ -114,8 +114,7 @@ const rows = {
     group: 'Model',
     value: trueOrFalse,
     placeholder: 'answer',
-    help: 'the output head is the token embedding',
-    hasFlag: false,
+    help: 'true: the output head is the token embedding',
     defaultHelp: "the architecture's",
     default: ({ arch }) => architectureOf({ arch }).tieWordEmbeddings,
     onResume: 'fixed',

@@ -62,12 +62,14 @@ export function checkStoredOptions({ stateFile, state: { options }, model }: Che
   };
   const { config, tokenizer } = model;
   checkFields(options, storedRules(config.arch), fail);
+  const architecture = architectureOf(config);
+  const names = [...STATED_BY_MODEL, ...Object.keys(architecture.fields)];
   const stated: Readonly<Record<string, unknown>> = { ...config };
-  for (const name of [...STATED_BY_MODEL, ...Object.keys(architectureOf(config).fields)])
-    if (storedValue(options, name) !== stated[name])
-      fail(
-        `"${name}" is ${shownJson(storedValue(options, name))}, but config.json beside it says ${shown(stated[name])}`,
-      );
+  const stored = Object.fromEntries(names.map((name) => [name, storedValue(options, name)]));
+  const resolved: Readonly<Record<string, unknown>> = { ...architecture.complete({ ...config, ...stored }) };
+  for (const name of names)
+    if (resolved[name] !== stated[name])
+      fail(`"${name}" is ${shownJson(stored[name])}, but config.json beside it says ${shown(stated[name])}`);
   if (options['tokenizer'] !== tokenizer.kind)
     fail(
       `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json beside it is ${tokenizer.kind}`,

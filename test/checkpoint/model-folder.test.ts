@@ -95,8 +95,8 @@ describe('a folder that does not fit together is refused by name', () => {
     ],
     [
       'another architecture',
-      () => edit('config.json', (c) => (c['model_type'] = 'llama')),
-      failure('unsupported-format', '"model_type"', '"llama"'),
+      () => edit('config.json', (c) => (c['model_type'] = 'mamba')),
+      failure('unsupported-format', '"model_type"', '"mamba"'),
     ],
     [
       'another activation',

@@ -11,6 +11,7 @@ export const config: Gpt2Config = {
   nLayer: 1,
   nHead: 2,
   nEmbd: 4,
+  nInner: 16,
   dropout: 0.1,
 };
 

@@ -36,8 +36,9 @@ describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into'
   test('keeps the residual stream and the queries, keys and values of every block', () => {
     expect(activations.residuals.length).toBe(4);
     expect(activations.residuals.every((residual) => residual.length === ids.length * 12)).toBe(true);
-    expect(activations.qkv.length).toBe(3);
-    expect(activations.qkv.every((rows) => rows.length === ids.length * 36)).toBe(true);
+    expect(activations.attention.length).toBe(3);
+    for (const operands of activations.attention)
+      for (const rows of [operands.q, operands.k, operands.v]) expect(rows.length).toBe(ids.length * 12);
   });
 
   test('expects from its last block what the decoder expects, at every position', () => {
@@ -98,7 +99,7 @@ describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into'
       const heads = Array.from({ length: C }, (_, c) => {
         let sum = 0;
         for (let j = 0; j <= t; j++)
-          sum += maps[Math.floor(c / D)][t * T + j] * bare.qkv[0][j * 3 * C + 2 * C + c];
+          sum += maps[Math.floor(c / D)][t * T + j] * bare.attention[0].v[j * C + c];
         return sum;
       });
       for (let c = 0; c < C; c++) {

@@ -3,7 +3,7 @@
  * model that anybody needs: it shows that an architecture is one file and one line of the registry.
  */
 import { splitChannels, type Value } from '../../src/autodiff/graph.ts';
-import { cachedAttention } from '../../src/autodiff/ops/attention.ts';
+import { cachedAttention, type AttentionOperands } from '../../src/autodiff/ops/attention.ts';
 import type { Architecture } from '../../src/model/architecture.ts';
 import { gpt2, gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 
@@ -19,14 +19,14 @@ export const parallelGpt2: Architecture<Gpt2Config> = {
     const randomness = { rng: inputs.rng, probability: inputs.dropout };
     const linear = (x: Value, name: string): Value =>
       t.linear(x, p(`${name}.weight`), p(`${name}.bias`), inputs);
-    const qkv: Value[] = [];
+    const attention: AttentionOperands[] = [];
     let x = t.add(t.embedding(inputs.ids, p('wte.weight')), t.embedding(inputs.positions, p('wpe.weight'))); // [B,T,C]
     const residuals = [x];
     for (let l = 0; l < config.nLayer; l++) {
       const cache = inputs.caches?.[l];
       const h = t.layerNorm(x, p(`h.${l}.ln_1.weight`), p(`h.${l}.ln_1.bias`), config.layerNormEpsilon);
-      qkv[l] = linear(h, `h.${l}.attn.c_attn`); // [B,T,3C]
-      const [q, k, v] = splitChannels(qkv[l], 3);
+      const [q, k, v] = splitChannels(linear(h, `h.${l}.attn.c_attn`), 3); // each [B,T,C]
+      attention.push({ q, k, v });
       const y =
         cache === undefined
           ? t.attention({ q, k, v }, config.nEmbd / config.nHead, randomness, l)
@@ -35,7 +35,7 @@ export const parallelGpt2: Architecture<Gpt2Config> = {
       x = t.add(x, t.add(linear(y, `h.${l}.attn.c_proj`), z));
       residuals.push(x);
     }
-    return { hidden: gpt2.finalNorm(t, config, p, x), residuals, qkv };
+    return { hidden: gpt2.finalNorm(t, config, p, x), residuals, attention };
   },
 
   huggingFace: {

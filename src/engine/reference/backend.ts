@@ -3,13 +3,31 @@ import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
 import { attention, attentionBackward, attentionCached } from './attention.ts';
-import { add, copy, dropout, gelu, geluBackward, relu, reluBackward } from './elementwise.ts';
+import {
+  add,
+  copy,
+  dropout,
+  gelu,
+  geluBackward,
+  relu,
+  reluBackward,
+  swiglu,
+  swigluBackward,
+} from './elementwise.ts';
 import { geluErf, geluErfBackward } from './gelu-erf.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
 import { crossEntropy, crossEntropyBackward, targetRank } from './loss.ts';
 import { gemm, linearParametersBackward } from './matrix.ts';
-import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalisation.ts';
+import {
+  layerNorm,
+  layerNormBackward,
+  rmsNorm,
+  rmsNormBackward,
+  softmax,
+  softmaxBackward,
+} from './normalisation.ts';
 import { adamw, globalNorm, sgd } from './optimizer.ts';
+import { rotary, rotaryTable } from './rotary.ts';
 import type { Floats, ReferenceKernel } from './view.ts';
 
 /** Every kernel in plain loops, written to be read. One that is missing does not compile. */
@@ -26,11 +44,17 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   geluErfBackward,
   relu,
   reluBackward,
+  swiglu,
+  swigluBackward,
   dropout,
   softmax,
   softmaxBackward,
   layerNorm,
   layerNormBackward,
+  rmsNorm,
+  rmsNormBackward,
+  rotaryTable,
+  rotary,
   attention,
   attentionBackward,
   attentionCached,

@@ -35,6 +35,21 @@ export function reluBackward({ x, dY, dX, n }: ReferenceArguments<'reluBackward'
   for (let i = 0; i < n; i++) put(dX, i, x[i] > 0 ? dY[i] : 0);
 }
 
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+export function swiglu({ gate, up, y, n }: ReferenceArguments<'swiglu'>): void {
+  for (let i = 0; i < n; i++) y[i] = gate[i] * sigmoid(gate[i]) * up[i];
+}
+
+export function swigluBackward({ gate, up, dY, dGate, dUp, n }: ReferenceArguments<'swigluBackward'>): void {
+  for (let i = 0; i < n; i++) {
+    const d = dY[i]; // dUp may be written over it
+    const s = sigmoid(gate[i]);
+    put(dGate, i, d * up[i] * s * (1 + gate[i] * (1 - s)));
+    put(dUp, i, d * gate[i] * s);
+  }
+}
+
 /** The random words of one op in one step; words of one counter are drawn together and kept. */
 export function maskWords(rng: Int32Array, site: number): (index: number) => number {
   const words = new Uint32Array(4);

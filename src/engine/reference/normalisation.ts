@@ -77,3 +77,36 @@ export function layerNormBackward({
     put(dBias, c, biasSum);
   }
 }
+
+export function rmsNorm({ x, weight, y, rstd, N, C, epsilon }: ReferenceArguments<'rmsNorm'>): void {
+  for (let n = 0; n < N; n++) {
+    let square = 0;
+    for (let c = 0; c < C; c++) square += x[n * C + c] ** 2 / C;
+    rstd[n] = 1 / Math.sqrt(square + epsilon);
+    for (let c = 0; c < C; c++) y[n * C + c] = x[n * C + c] * rstd[n] * weight[c];
+  }
+}
+
+export function rmsNormBackward({
+  x,
+  weight,
+  rstd,
+  dY,
+  dX,
+  dWeight,
+  N,
+  C,
+}: ReferenceArguments<'rmsNormBackward'>): void {
+  const normalized = (n: number, c: number) => x[n * C + c] * rstd[n];
+  for (let n = 0; n < N; n++) {
+    let meanDX = 0; // mean of dX̂·x̂
+    for (let c = 0; c < C; c++) meanDX += (dY[n * C + c] * weight[c] * normalized(n, c)) / C;
+    for (let c = 0; c < C; c++)
+      put(dX, n * C + c, rstd[n] * (dY[n * C + c] * weight[c] - normalized(n, c) * meanDX));
+  }
+  for (let c = 0; c < C; c++) {
+    let sum = 0;
+    for (let n = 0; n < N; n++) sum += dY[n * C + c] * normalized(n, c);
+    put(dWeight, c, sum);
+  }
+}

@@ -3,10 +3,10 @@
  * post-LayerNorm, ReLU, sinusoidal positions.
  */
 import { splitChannels, type Value } from '../../autodiff/graph.ts';
-import { cachedAttention } from '../../autodiff/ops/attention.ts';
+import { cachedAttention, type AttentionOperands } from '../../autodiff/ops/attention.ts';
 import type { Tape } from '../../autodiff/tape.ts';
 import { UsageError } from '../../errors.ts';
-import { choice, number, wholeNumber } from '../../values.ts';
+import { choice, number } from '../../values.ts';
 import type {
   Architecture,
   ConfigField,
@@ -19,6 +19,7 @@ import type {
 import type { ConfigReader } from '../config-reader.ts';
 import { checkHeads, checkWholeNumber, type ModelConfig } from '../config.ts';
 import type { Init, Parameter, Part, Role } from '../parameter.ts';
+import { innerWidth } from './inner-width.ts';
 
 export const activations = ['gelu_new', 'gelu', 'relu'] as const;
 export type Activation = (typeof activations)[number];
@@ -43,14 +44,7 @@ const fields = {
     placeholder: 'name',
     help: 'gelu_new, gelu (exact) or relu',
   },
-  nInner: {
-    value: wholeNumber({ min: 1 }),
-    default: undefined,
-    placeholder: 'n',
-    help: 'hidden channels of the MLP',
-    hasFlag: false,
-    defaultHelp: '4·nEmbd',
-  },
+  nInner: innerWidth,
   positions: {
     value: choice(['learned', 'sinusoidal']),
     default: 'learned',
@@ -83,6 +77,8 @@ export const gpt2Defaults = {
 } as const satisfies Partial<Gpt2Config>;
 
 const mlpWidth = ({ nInner, nEmbd }: Gpt2Config): number => nInner ?? 4 * nEmbd;
+
+const complete = (config: Gpt2Config): Gpt2Config => ({ ...config, nInner: mlpWidth(config) });
 
 function check(config: Gpt2Config): void {
   checkWholeNumber('nInner', mlpWidth(config));
@@ -169,11 +165,11 @@ function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: Forwar
   const layerNorm = (x: Value, name: string): Value =>
     t.scope(name, () => t.layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), layerNormEpsilon));
 
-  const qkvs: Value[] = [];
+  const operands: AttentionOperands[] = [];
   const attention = (x: Value, l: number): Value => {
     const qkv = linear(x, `h.${l}.attn.c_attn`); // [B,T,3C]
-    qkvs.push(qkv);
     const [q, k, v] = splitChannels(qkv, 3); // each [B,T,C]
+    operands.push({ q, k, v });
     const cache = inputs.caches?.[l];
     const y = t.scope(`h.${l}.attn`, () =>
       cache === undefined
@@ -204,7 +200,7 @@ function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: Forwar
     }
     residuals.push(x);
   }
-  return { hidden: finalNorm(t, config, p, x), residuals, qkv: qkvs };
+  return { hidden: finalNorm(t, config, p, x), residuals, attention: operands };
 }
 
 const finalNorm = (t: Tape, { norm, layerNormEpsilon }: Gpt2Config, p: ParameterLookup, x: Value): Value =>
@@ -247,7 +243,7 @@ const huggingFace: HuggingFaceFormat<Gpt2Config> = {
     n_embd: config.nEmbd,
     n_layer: config.nLayer,
     n_head: config.nHead,
-    n_inner: config.nInner ?? null,
+    n_inner: mlpWidth(config) === 4 * config.nEmbd ? null : mlpWidth(config), // null: 4·n_embd
     activation_function: config.activation,
     resid_pdrop: config.dropout,
     embd_pdrop: config.dropout,
@@ -289,11 +285,11 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
     tieWordEmbeddings,
     positions,
     norm,
+    nInner: json.get('n_inner') === undefined ? undefined : json.wholeNumber('n_inner'),
   };
   const { nHead, nEmbd } = config;
   if (nEmbd % nHead !== 0) json.fail(`"n_head" is ${nHead}, which does not divide "n_embd", ${nEmbd}`);
   if (config.layerNormEpsilon === 0) json.fail('"layer_norm_epsilon" is 0; it must be above 0');
-  const inner = json.get('n_inner') === undefined ? 4 * nEmbd : json.wholeNumber('n_inner');
   const modelType = json.get('model_type') ?? 'gpt2';
   if ((norm === 'post') !== (modelType === POST_NORM.modelType))
     json.fail(`"model_type" is ${JSON.stringify(modelType)}, but "norm_position" is "${norm}"`);
@@ -301,7 +297,7 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
   // Scores are always scaled by 1/√D; another scale is folded into the queries.
   const unscaled = isScaled ? 1 : Math.sqrt(nEmbd / nHead);
   return {
-    config: inner === 4 * nEmbd ? config : { ...config, nInner: inner },
+    config: complete(config),
     convert({ kind, layer = 0 }, data) {
       if (kind.startsWith('attn.c_attn.'))
         scaleQueries(data, nEmbd, isScaledByLayer ? unscaled / (layer + 1) : unscaled);
@@ -329,6 +325,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   name: gpt2Defaults.arch,
   fields,
   tieWordEmbeddings: gpt2Defaults.tieWordEmbeddings,
+  complete,
   check,
   isUnboundedInLength: ({ positions }) => positions === 'sinusoidal',
   describe: ({ positions, norm, activation }) => `${positions} positions, ${norm}-LayerNorm, ${activation}`,

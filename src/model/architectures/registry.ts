@@ -2,6 +2,8 @@
 import type { Architecture, ConfigField } from '../architecture.ts';
 import { checkCommonFields, type ModelConfig } from '../config.ts';
 import { gpt2, type Gpt2Config } from './gpt2.ts';
+import { llama, type LlamaConfig } from './llama.ts';
+import { qwen3 } from './qwen3.ts';
 
 const architectures = new Map<string, Architecture>();
 let allFields: Readonly<Record<string, ConfigField>> | undefined;
@@ -12,10 +14,10 @@ export function register(architecture: Architecture): void {
   allFields = undefined;
 }
 
-register(gpt2);
+for (const architecture of [gpt2, llama, qwen3]) register(architecture);
 
 /** Config fields that only some architectures have. */
-export type ArchitectureFields = Omit<Gpt2Config, keyof ModelConfig>;
+export type ArchitectureFields = Omit<Gpt2Config & LlamaConfig, keyof ModelConfig>;
 
 export const allArchitectures = (): Architecture[] => [...architectures.values()];
 export const architectureNames = (): string[] => [...architectures.keys()];
@@ -55,9 +57,10 @@ export const architectureFields = (): Readonly<Record<string, ConfigField>> =>
     ConfigField
   >);
 
-/** Validates a config and returns it. @throws UsageError naming the field, its value and a way out */
+/** Validates a config and completes it. @throws UsageError naming the field, its value and a way out */
 export function checkConfig<Config extends ModelConfig>(config: Config): Config {
   checkCommonFields(config);
-  architectureOf(config).check(config);
-  return config;
+  const architecture = architectureOf(config);
+  architecture.check(config);
+  return architecture.complete(config) as Config;
 }

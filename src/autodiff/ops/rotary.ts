@@ -1,0 +1,37 @@
+import { asMatrix, defineOp, type Recorder, type Value } from '../graph.ts';
+
+/**
+ * The cosines and sines that `rotary` turns by: [B,T,D], per position D/2 cosines, then D/2 sines of the angles
+ * position·θ^(−2i/D), i < D/2. They depend on no parameter, so one table serves every layer and has no derivative.
+ */
+export function rotaryTable(t: Recorder, positions: Value, headSize: number, theta: number): Value {
+  if (headSize % 2 !== 0) throw new Error(`rotary positions turn pairs of channels; a head has ${headSize}`);
+  const [B, T] = positions.shape;
+  const table = t.local([B, T, headSize], 'rotary table');
+  t.emit('rotaryTable', { positions, table, B, T, D: headSize, theta });
+  return table;
+}
+
+/**
+ * Rotary position embedding (Su et al. 2021, equation 34) in the half-split layout of `transformers`: in each head, channels i
+ * and i + D/2 are a point of the plane, which is rotated by its angle.
+ *   y[i] = x[i]·cos − x[i + D/2]·sin,  y[i + D/2] = x[i + D/2]·cos + x[i]·sin
+ *
+ * Derivative: rotation back by the same angle, dX = Rᵀ·dY. Nothing of x is saved.
+ * Shapes: x [B,T,H·D], table [B,T,D] → [B,T,H·D]. Threads split the rows.
+ */
+export const rotary = defineOp({
+  forward(t, x: Value, table: Value) {
+    const { rows: N, columns } = asMatrix(x);
+    const { rows, columns: D } = asMatrix(table);
+    if (N !== rows || columns % D !== 0)
+      throw new Error(`rotary: x [${x.shape.join(',')}] with a table [${table.shape.join(',')}]`);
+    const args = { table, N, H: columns / D, D };
+    const y = t.local(x.shape);
+    t.emit('rotary', { x, y, ...args, inverse: 0 });
+    return { out: y, saved: { x, args } };
+  },
+  backward(g, dY, { x, args }) {
+    g.add(x, (dX) => g.emit('rotary', { x: dY, y: dX, ...args, inverse: 1 }));
+  },
+});

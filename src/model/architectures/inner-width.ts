@@ -1,0 +1,11 @@
+import { wholeNumber } from '../../values.ts';
+import type { ConfigField } from '../architecture.ts';
+
+/** `nInner`, the hidden channels of the MLP: the one field of configs that both families have. */
+export const innerWidth = {
+  value: wholeNumber({ min: 1 }),
+  default: undefined,
+  placeholder: 'n',
+  help: 'hidden channels of the MLP',
+  defaultHelp: '4·n-embd; 8/3·n-embd for llama, qwen3',
+} as const satisfies ConfigField;

@@ -1,0 +1,12 @@
+/**
+ * Qwen3 (Yang et al. 2025): Llama with queries and keys normalized per head before they are rotated (QK-norm, Henry et al.
+ * 2020), which bounds attention scores and so allows higher learning rates.
+ */
+import { llamaLike } from './llama.ts';
+
+export const qwen3 = llamaLike({
+  name: 'qwen3',
+  class: 'Qwen3ForCausalLM',
+  hasQkNorm: true,
+  configDefaults: { keyValueHeads: 32, headDim: 128 },
+});

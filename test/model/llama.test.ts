@@ -1,0 +1,112 @@
+/** Models of the Llama family: trained, saved, read again, decoded, resumed. test/interop compares them with `transformers`. */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { load, train } from '../../src/index.ts';
+import { readActivations } from '../../src/inspect/activations.ts';
+import { attentionMap } from '../../src/inspect/attention.ts';
+import { checkConfig } from '../../src/model/architectures/registry.ts';
+import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama.ts';
+import { countParameters } from '../../src/model/parameters.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'llama-'));
+const corpus = join(folder, 'corpus.txt');
+const variants = {
+  llama: { arch: 'llama' },
+  'qwen3 with grouped queries, wide heads and a tied output head': {
+    arch: 'qwen3',
+    nHead: 4,
+    nKvHead: 2,
+    headSize: 6,
+    tieWordEmbeddings: true,
+  },
+} as const;
+
+describe.each(Object.entries(variants))('%s', (name, variant) => {
+  const options = {
+    corpus: [corpus],
+    nLayer: 2,
+    nHead: 2,
+    nEmbd: 16,
+    blockSize: 16,
+    batchSize: 4,
+    dropout: 0.1,
+    maxIters: 60,
+    evalInterval: 20,
+    learningRate: 1e-2,
+    threads: 1,
+    ...variant,
+  };
+  const outDir = join(folder, name);
+
+  beforeAll(async () => {
+    writeFileSync(corpus, 'call me ishmael. some years ago, never mind how long. '.repeat(60));
+    await train({ ...options, outDir });
+  });
+
+  test('is read again as it was trained', () => {
+    const { config } = openModelFolder(outDir);
+    expect(config).toMatchObject({ ...llamaDefaults, nLayer: 2, nEmbd: 16, nInner: 64, ...variant });
+  });
+
+  test('decoding with a KV cache agrees with the whole context at once, attention with its map', async () => {
+    const ids = [1, 4, 2, 7, 3, 5];
+    const source = openModelFolder(outDir);
+    const whole = readActivations(createReferenceBackend(), source.config, (into) => source.load(into), ids);
+    const V = source.config.vocabSize;
+    const expected = whole.logits(whole.residuals.at(-1)!).slice((ids.length - 1) * V);
+    await using model = await load(outDir, { threads: 1 });
+    const decoder = await model.borrow();
+    for (const id of ids.slice(0, -1)) decoder.read([id]);
+    decoder.read([ids.at(-1)!]).forEach((x, i) => expect(x).toBeCloseTo(expected[i], 4));
+    const map = attentionMap(whole, 1, options.nHead - 1);
+    for (let i = 0; i < ids.length; i++) {
+      const row = map.subarray(i * ids.length, (i + 1) * ids.length);
+      expect(row.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 12);
+    }
+  });
+
+  test('a resumed run ends with the same bytes', async () => {
+    const resumed = join(folder, `${name} resumed`);
+    let steps = 0;
+    await train(
+      { ...options, outDir: resumed },
+      {
+        event: (event) => void (event.type === 'step' && steps++),
+        interrupted: () => steps >= 25,
+      },
+    );
+    expect(steps).toBe(25);
+    await train({ corpus: [], resume: resumed });
+    const weights = (run: string) => readFileSync(join(run, 'model.safetensors'));
+    expect(weights(resumed).equals(weights(outDir))).toBe(true);
+  });
+});
+
+const small: LlamaConfig = {
+  ...llamaDefaults,
+  arch: 'llama',
+  vocabSize: 65,
+  blockSize: 128,
+  nLayer: 4,
+  nHead: 4,
+  nEmbd: 128,
+  dropout: 0,
+};
+
+test('an MLP is 8/3 as wide as the model, in whole SIMD panels', () => {
+  const block = 4 * 128 * 128 + 3 * 128 * 352 + 2 * 128;
+  expect(countParameters(small)).toBe(2 * 65 * 128 + 4 * block + 128);
+});
+
+test.each([
+  ['key/value heads that do not divide the query heads', { nKvHead: 3 }, /nKvHead 3 does not divide nHead 4/],
+  ['heads that do not divide the channels', { nHead: 3 }, /nHead 3 does not divide nEmbd 128/],
+  ['heads with an odd number of channels', { headSize: 7 }, /7 channels.* even/],
+  ['a rotary base that is too small', { ropeTheta: 1 }, /ropeTheta is 1/],
+])('%s are refused', (_, change, message) => {
+  expect(() => checkConfig({ ...small, ...change })).toThrow(message);
+});
