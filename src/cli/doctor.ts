@@ -13,18 +13,25 @@ import { formatBytes, formatColumns, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
+import { number } from '../values.ts';
 import { threadsOption } from './model-options.ts';
+import { option } from './options.ts';
 import { rateOf } from './profile-table.ts';
 import { printJson } from './json-output.ts';
 import { notice, print, printable, stdoutColors } from './terminal.ts';
 
 interface Flags {
+  readonly seconds: number;
   readonly threads?: number;
   readonly json?: true;
 }
 
 export function register(command: Command): void {
-  command.addOption(threadsOption()).option('--json', 'print what was found as JSON').action(doctor);
+  command
+    .addOption(option('--seconds <n>', 'how long to measure each figure', number({ min: 0.1, max: 600 }), 1))
+    .addOption(threadsOption())
+    .option('--json', 'print what was found as JSON')
+    .action(doctor);
   addExamples(command, [
     ['Is everything as fast as it can be?', 'gpt doctor'],
     ['The peak, for a script', 'gpt doctor --json | jq .peakFlops'],
@@ -60,33 +67,34 @@ interface Findings {
   readonly advice: readonly string[];
 }
 
-async function doctor({ threads, json }: Flags): Promise<void> {
-  notice('Checking the engine; this takes some ten seconds.\n');
+async function doctor({ seconds, threads, json }: Flags): Promise<void> {
+  notice(`Checking the engine; this takes about ${Math.ceil(7 * seconds) + 3} seconds.\n`);
   const findings = await whileDoing('measuring how busy the cores are', (activity) =>
-    examine(threads === undefined ? {} : { threads }, activity.update),
+    examine(seconds, threads === undefined ? {} : { threads }, activity.update),
   );
   if (json) await printJson(findings, 2);
   else await print(report(findings));
 }
 
 async function examine(
+  seconds: number,
   options: { readonly threads?: number },
   progress: (what: string) => void,
 ): Promise<Findings> {
   const load = await measureBusyCores();
   const { backend, rejected } = await chooseBackend({ ...options, profile: true });
   progress('measuring matrix products');
-  const peakFlops = gemmPeak(backend);
+  const peakFlops = gemmPeak(backend, seconds);
   progress('measuring memory');
-  const bandwidth = readBandwidth(backend);
+  const bandwidth = readBandwidth(backend, seconds);
   await backend.close();
   const { backend: one } = await chooseBackend({ threads: 1 });
   progress('measuring matrix products with one thread');
-  const peakFlopsOneThread = gemmPeak(one);
+  const peakFlopsOneThread = gemmPeak(one, seconds);
   await one.close();
   const { backend: fresh } = await chooseBackend({ ...options, profile: true });
   progress('training a model, kernel by kernel');
-  const kernels = await profileTraining(fresh);
+  const kernels = await profileTraining(fresh, 2 * seconds);
   const { activeThreads } = fresh;
   await fresh.close();
   return {
@@ -127,12 +135,12 @@ async function measureBusyCores(): Promise<number> {
 }
 
 /** Profiles some steps of a model of typical size, after as many steps of warm-up for V8 to compile the kernels. */
-async function profileTraining(backend: Backend): Promise<KernelProfile[]> {
+async function profileTraining(backend: Backend, seconds: number): Promise<KernelProfile[]> {
   const training = startTraining(backend, { ...benchModels.baby, batchSize: 2 });
-  const warm = performance.now() + 2000;
+  const warm = performance.now() + 1000 * seconds;
   while (performance.now() < warm) training.run(1);
   const since = await training.timings();
-  const end = performance.now() + 2000;
+  const end = performance.now() + 1000 * seconds;
   while (performance.now() < end) training.run(1);
   return profileOf(await training.timings(), { since, kindOf: ({ kernel }) => kernel });
 }

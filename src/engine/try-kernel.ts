@@ -9,6 +9,9 @@ import { signatures, WRITE_ROLES, type KernelName, type Role } from './signature
 const GUARD = 0x7fc0dead;
 const GUARD_LENGTH = 16;
 
+/** Every buffer of a kernel after a run, by the name of its parameter. */
+export type KernelResults = Readonly<Record<string, Float32Array | Float64Array>>;
+
 /**
  * Runs one kernel alone on random numbers; returns every buffer after it. Throws if it wrote outside its buffers.
  *
@@ -19,7 +22,7 @@ export function tryKernel(
   kernel: KernelName,
   kernelCase: KernelCase,
   accumulate: boolean,
-): Record<string, Float32Array | Float64Array> {
+): KernelResults {
   const layout = new Layout();
   const regions: Record<string, { offset: number; length: number }> = {};
   const guards: { offset: number; length: number }[] = [layout.allocate(GUARD_LENGTH)];
@@ -96,11 +99,20 @@ export function compareKernel(
   accumulate: boolean,
 ): string | undefined {
   const [a, e] = [actual, expected].map((backend) => tryKernel(backend, kernel, kernelCase, accumulate));
+  return firstDifference(kernel, a, e);
+}
+
+/** The first number of a kernel's results that is off by more than rounding, or undefined. */
+export function firstDifference(
+  kernel: KernelName,
+  actual: KernelResults,
+  expected: KernelResults,
+): string | undefined {
   for (const name of resultsOf(kernel)) {
     let largest = 1;
-    for (const x of e[name]) largest = Math.max(largest, Math.abs(x));
-    const off = a[name].findIndex((x, i) => !(Math.abs(x - e[name][i]) <= TOLERANCE * largest));
-    if (off >= 0) return `${kernel}: ${name}[${off}] is ${a[name][off]}, not ${e[name][off]}`;
+    for (const x of expected[name]) largest = Math.max(largest, Math.abs(x));
+    const off = actual[name].findIndex((x, i) => !(Math.abs(x - expected[name][i]) <= TOLERANCE * largest));
+    if (off >= 0) return `${kernel}: ${name}[${off}] is ${actual[name][off]}, not ${expected[name][off]}`;
   }
   return undefined;
 }

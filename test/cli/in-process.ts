@@ -1,4 +1,7 @@
-/** Runs a command as test/cli/run.ts does, but within the test: a process each would take most of a test's time. */
+/**
+ * Runs a command as test/cli/run.ts does, but in the process of the test: starting one costs more than most commands do. Not
+ * for commands that read stdin, and one at a time.
+ */
 import { stripVTControlCharacters } from 'node:util';
 import { expect, vi } from 'vitest';
 import { describeError, printReport } from '../../src/cli/errors.ts';
@@ -7,23 +10,26 @@ import { givenCommand } from '../../src/cli/run.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface FailedRun {
+export interface RunInProcess {
+  readonly stdout: string;
   readonly stderr: string;
   /** The exit code. */
   readonly code: number;
-  /** The `code` of the error: one of `errorCodes`, or one of the operating system's or of Commander's. */
+  /** The `code` of the error, if there was one: one of `errorCodes`, or one of the operating system's or of Commander's. */
   readonly errorCode: string | undefined;
 }
 
-/** What the command line prints on stderr and exits with. For commands that fail, one at a time. @param cwd to run in */
-export async function runInProcess(args: readonly string[], cwd = process.cwd()): Promise<FailedRun> {
+/** What the command line prints, without colours, and exits with. @param cwd to run in */
+export async function runInProcess(args: readonly string[], cwd = process.cwd()): Promise<RunInProcess> {
   const home = process.cwd();
   process.chdir(cwd);
-  let stderr = '';
-  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    stderr += String(text);
-    return true;
-  });
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    }),
+  );
   let code = 0;
   let errorCode: string | undefined;
   const program = createProgram();
@@ -36,14 +42,15 @@ export async function runInProcess(args: readonly string[], cwd = process.cwd())
     code = report.exitCode;
     ({ code: errorCode } = error as { readonly code?: string });
   } finally {
-    write.mockRestore();
+    for (const spy of spies) spy.mockRestore();
     process.chdir(home);
     // A process that fails ends; what it listened to goes with it.
     for (const signal of signals)
       for (const listener of process.listeners(signal))
         if (!listeners.has(listener)) process.off(signal, listener);
   }
-  return { stderr: stripVTControlCharacters(stderr), code, errorCode };
+  const [stdout, stderr] = [written.stdout, written.stderr].map(stripVTControlCharacters);
+  return { stdout, stderr, code, errorCode };
 }
 
 /** How a command refuses its input. What must be mentioned is separated by ' … ', in any order. */
@@ -58,8 +65,8 @@ export async function expectRefusal(
   [exitCode, errorCode, ...mentioned]: Refusal,
   cwd?: string,
 ): Promise<void> {
-  const { stderr, ...codes } = await runInProcess(args, cwd);
-  expect(codes, stderr).toEqual({ code: exitCode, errorCode });
+  const { stderr, ...rest } = await runInProcess(args, cwd);
+  expect(rest, stderr).toEqual({ stdout: '', code: exitCode, errorCode });
   expect(stderr).toMatch(/^(.+\n)?error: .+\n(hint: .+\n)?$/); // perhaps after the name of the model that was chosen
   for (const text of mentioned.flatMap((texts) => texts.split(' … '))) expect(stderr).toContain(text);
 }

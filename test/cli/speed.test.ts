@@ -60,7 +60,7 @@ test('bench measures the models asked for', async () => {
 });
 
 test('doctor says what runs, what it reaches and what to do', async () => {
-  const { code, stdout } = await at('doctor --json');
+  const { code, stdout } = await at('doctor --json --seconds 0.1');
   expect(code).toBe(0);
   const found = JSON.parse(stdout) as Record<string, unknown> & {
     kernels: { name: string; seconds: number }[];

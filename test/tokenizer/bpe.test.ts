@@ -272,10 +272,10 @@ describe('a tokenizer.json that cannot be used is refused by name', () => {
   });
 });
 
-test('a million characters without a space take time and memory in proportion', () => {
+test('characters without a space take time and memory in proportion to their number', () => {
   // Pieces of random hexadecimal digits, so that merges are many; the tokenizer is learned from the same run.
   let state = 1;
-  const digits = Array.from({ length: 1_500_000 }, () => {
+  const digits = Array.from({ length: 400_000 }, () => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
     return 'abcdefghijklmnop'[state >>> 28];
   }).join('');
@@ -286,7 +286,7 @@ test('a million characters without a space take time and memory in proportion', 
   for (let i = 0; i < digits.length; i += 1000)
     for (const id of encoder.push(digits.slice(i, i + 1000))) ids.push(id);
   for (const id of encoder.end()) ids.push(id);
-  expect(performance.now() - started).toBeLessThan(30_000); // quadratic: hours
+  expect(performance.now() - started).toBeLessThan(30_000); // quadratic: many minutes
   expect(tokenizer.decode(ids)).toBe(digits);
   expect(ids.length).toBeLessThan(0.6 * digits.length);
 });
