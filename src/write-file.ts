@@ -6,6 +6,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  fdatasyncSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -20,11 +21,16 @@ import { isSystemError, naming, UserError } from './errors.ts';
 
 export type Bytes = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
+/** Called while a file is written with the bytes written so far. */
+export type Written = (bytes: number) => void;
+
 /** Writes chunks to a path. */
-export type FileWriter = (path: string, pieces: Iterable<Bytes | string>) => void;
+export type FileWriter = (path: string, pieces: Iterable<Bytes | string>, written?: Written) => void;
 
 /** write(2) takes at most 2³¹ − 1 bytes, on some systems less; larger writes gain nothing. */
 const LARGEST_WRITE = 64 << 20;
+/** In milliseconds. What takes longer to write is flushed after each LARGEST_WRITE bytes. */
+const FLUSHED_FROM = 1000;
 
 /** A file written under a temporary name; it appears at its path with `commit`. */
 export class AtomicFile {
@@ -41,6 +47,11 @@ export class AtomicFile {
   /** Appends, or overwrites at a position in bytes. */
   write(bytes: Bytes, position?: number): void {
     naming(this.#path, () => writeAll(this.#fd, bytes, position));
+  }
+
+  /** Appends chunks. */
+  writePieces(pieces: Iterable<Bytes | string>, written?: Written): void {
+    naming(this.#path, () => writePieces(this.#fd, pieces, written));
   }
 
   /** Flushes the file and moves it to its path. On failure the temporary file is removed and the old file stays. */
@@ -83,10 +94,10 @@ function openNew(path: string): number {
 }
 
 /** Atomically replaces `path` with these chunks. On failure the old file is unchanged and the error is thrown. */
-export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>): void {
+export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>, written?: Written): void {
   const file = new AtomicFile(path);
   try {
-    for (const piece of pieces) file.write(typeof piece === 'string' ? Buffer.from(piece) : piece);
+    file.writePieces(pieces, written);
   } catch (error) {
     file.abort();
     throw error;
@@ -95,11 +106,11 @@ export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>):
 }
 
 /** Writes and flushes a new file, for folders that nobody reads before they are complete. */
-export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>): void {
+export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>, written?: Written): void {
   const fd = openSync(path, 'wx', 0o666);
   try {
     naming(path, () => {
-      for (const piece of pieces) writeAll(fd, typeof piece === 'string' ? Buffer.from(piece) : piece);
+      writePieces(fd, pieces, written);
       fsyncSync(fd);
     });
   } finally {
@@ -107,9 +118,37 @@ export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>)
   }
 }
 
+/**
+ * Writes chunks. A slow disk's page cache would take all of them within a second and leave the time to the flush at the end;
+ * flushing in between makes `written` count what is on the disk.
+ */
+function writePieces(fd: number, pieces: Iterable<Bytes | string>, written?: Written): void {
+  const start = performance.now();
+  let done = 0;
+  let flushed = 0;
+  for (const piece of pieces) {
+    const bytes = bytesOf(piece);
+    for (let at = 0; at < bytes.length; at += LARGEST_WRITE) {
+      const part = bytes.subarray(at, at + LARGEST_WRITE);
+      writeAll(fd, part);
+      done += part.length;
+      if (done - flushed >= LARGEST_WRITE && performance.now() - start > FLUSHED_FROM) {
+        fdatasyncSync(fd);
+        flushed = done;
+      }
+      written?.(done);
+    }
+  }
+}
+
+const bytesOf = (piece: Bytes | string): Uint8Array =>
+  typeof piece === 'string'
+    ? Buffer.from(piece)
+    : new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+
 /** Writes all bytes; a single write may be partial (full disk, signal). */
 export function writeAll(fd: number, piece: Bytes, position?: number): void {
-  const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+  const bytes = bytesOf(piece);
   let done = 0;
   while (done < bytes.length) {
     const length = Math.min(LARGEST_WRITE, bytes.length - done);

@@ -19,6 +19,13 @@ test('writes all kinds of pieces, and replaces what was there', () => {
   expect(new Float32Array(Uint8Array.from(readFileSync(path)).buffer)[0]).toBe(2);
 });
 
+test('tells how many bytes have been written', () => {
+  const told: number[] = [];
+  const pieces = ['four', new Float32Array(10), '', new Uint8Array((64 << 20) + 1)];
+  writeFileAtomic(path, pieces, (bytes) => told.push(bytes));
+  expect(told).toEqual([4, 44, 44 + (64 << 20), 45 + (64 << 20)]);
+});
+
 test('a failure on the way leaves the old file and no temporary one', () => {
   writeFileAtomic(path, ['old']);
   const failing = function* (): Generator<string> {

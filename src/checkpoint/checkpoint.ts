@@ -61,15 +61,32 @@ export interface CheckpointContent {
   readonly state: Omit<TrainerState, 'format' | 'files'>;
 }
 
-/** Writes a checkpoint into a new folder and flushes it to disk. The caller renames the folder. */
-export function writeCheckpoint(into: string, content: CheckpointContent): void {
+/**
+ * Writes a checkpoint into a new folder and flushes it to disk. The caller renames the folder.
+ *
+ * @param saved called with the share of parameters and moments written, 0 … 1
+ */
+export function writeCheckpoint(
+  into: string,
+  content: CheckpointContent,
+  saved?: (done: number) => void,
+): void {
   const { config, tokenizer, parameters, moments, best, state } = content;
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into);
   const metadata = { step: String(state.step) };
   writeModelDescription(into, config, tokenizer, writeFileFlushed);
-  writeWeights(into, config, parameters, { ...metadata, ...modelFacts(config, tokenizer) }, writeFileFlushed);
-  writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata));
+  const facts = { ...metadata, ...modelFacts(config, tokenizer) };
+  const [model, optimizer] = [parameters, moments].map(bytesOf);
+  /** Headers are not counted: `bytes` is at most what the tensors of this file take. */
+  const share = (before: number, bytes: number): void => saved?.((before + bytes) / (model + optimizer));
+  writeWeights(into, config, parameters, facts, {
+    write: writeFileFlushed,
+    written: (bytes) => share(0, Math.min(bytes, model)),
+  });
+  writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata), (bytes) =>
+    share(model, Math.min(bytes, optimizer)),
+  );
   if (best !== undefined) linkFile(best, join(into, BEST));
   const files = Object.fromEntries(
     readdirSync(into)
@@ -106,6 +123,10 @@ export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
     loadMoments: (into, options) => loadMoments(join(folder, OPTIMIZER), step, into, options),
   };
 }
+
+/** What tensors take in a file, but for its header. */
+export const bytesOf = (tensors: readonly NamedTensor[]): number =>
+  tensors.reduce((sum, { data }) => sum + data.byteLength, 0);
 
 function checkFile(folder: string, file: string, expected: string): void {
   const path = join(folder, basename(file));

@@ -16,7 +16,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { makeFolder, writeFileAtomic, type FileWriter } from '../write-file.ts';
+import { makeFolder, writeFileAtomic, type FileWriter, type Written } from '../write-file.ts';
 import { modelLocation } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson } from './huggingface.ts';
@@ -68,9 +68,9 @@ export function writeWeights(
   config: ModelConfig,
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
-  write: FileWriter = writeFileAtomic,
+  { write = writeFileAtomic, written }: { readonly write?: FileWriter; readonly written?: Written } = {},
 ): void {
-  write(join(folder, WEIGHTS), weightsPieces(config, tensors, metadata));
+  write(join(folder, WEIGHTS), weightsPieces(config, tensors, metadata), written);
 }
 
 /** The content of a weights file, in chunks. */

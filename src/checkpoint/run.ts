@@ -14,7 +14,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { NamedTensor } from '../model/placement.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, syncFolder } from '../write-file.ts';
-import { openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { bytesOf, openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
@@ -30,17 +30,23 @@ export interface Run {
   readonly folder: string;
   /** Step of the latest checkpoint; undefined if there is none. */
   readonly savedStep: number | undefined;
-  /** Replaces the best model. */
-  saveBest(tensors: readonly NamedTensor[], metadata: Readonly<Record<string, string>>): void;
+  /** Replaces the best model. @param saved called with the share written, 0 … 1 */
+  saveBest(
+    tensors: readonly NamedTensor[],
+    metadata: Readonly<Record<string, string>>,
+    saved?: (done: number) => void,
+  ): void;
   /**
    * Writes a checkpoint, unless there is one of this step, and removes all others but that of `good_step`.
    *
+   * @param saved called with the share written, 0 … 1
    * @throws a system error if that fails; earlier checkpoints are then unchanged
    */
   saveCheckpoint(
     parameters: readonly NamedTensor[],
     moments: readonly NamedTensor[],
     state: Omit<TrainerState, 'format' | 'files' | 'log_bytes'>,
+    saved?: (done: number) => void,
   ): void;
   /** Appends a line to a log. If that fails, the next checkpoint retries. */
   log(name: LogName, entry: LogEntry): void;
@@ -177,11 +183,13 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     get savedStep() {
       return writing.savedStep;
     },
-    saveBest(tensors, metadata) {
+    saveBest(tensors, metadata, saved) {
       lock.check();
-      writeWeights(folder, config, tensors, { ...metadata, ...facts });
+      const total = bytesOf(tensors);
+      const written = (bytes: number): void => saved?.(Math.min(1, bytes / total));
+      writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
     },
-    saveCheckpoint(parameters, moments, state) {
+    saveCheckpoint(parameters, moments, state, saved) {
       if (state.step === writing.savedStep) return; // the end of a run may coincide with an evaluation
       lock.check();
       const { metrics, samples } = flush();
@@ -191,7 +199,8 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
         const whole = { ...state, log_bytes: { metrics, samples } };
         naming(complete, () => {
-          writeCheckpoint(temporary, { config, tokenizer, parameters, moments, best, state: whole });
+          const content = { config, tokenizer, parameters, moments, best, state: whole };
+          writeCheckpoint(temporary, content, saved);
           renameSync(temporary, complete);
         });
       } catch (error) {

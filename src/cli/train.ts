@@ -104,7 +104,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
         const warning = watch?.(event);
         if (warning !== undefined) warn(warning);
       },
-      evaluated: view.evaluated,
+      working: view.working,
       ...(!isQuiet() && { sample: view.sample }),
       interrupted: () => interrupt?.arrived() ?? false,
       notSaved: tellFailures(),

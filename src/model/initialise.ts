@@ -8,27 +8,41 @@ import type { Parameter } from './parameter.ts';
  * order.
  *
  * @param destination the parameter's memory, row-major
+ * @param progress told how many numbers have been written so far
  */
 export function initialise(
   config: ModelConfig,
   seed: number,
   destination: (name: string) => Float32Array | Float64Array,
+  progress: (numbers: number) => void = () => {},
 ): void {
-  parameterTable(config).forEach((parameter, index) =>
-    fill(parameter, destination(parameter.name), new Philox(seed, index, Stream.init)),
-  );
+  let before = 0;
+  for (const [index, parameter] of parameterTable(config).entries()) {
+    const data = destination(parameter.name);
+    const random = new Philox(seed, index, Stream.init);
+    fill(parameter, data, random, (numbers) => progress(before + numbers));
+    before += data.length;
+    progress(before);
+  }
 }
 
-function fill({ init, shape }: Parameter, data: Float32Array | Float64Array, random: Philox): void {
+/** Numbers between two reports of progress: a few milliseconds' worth. */
+const REPORT_EVERY = 1 << 16;
+
+function fill(
+  { init, shape }: Parameter,
+  data: Float32Array | Float64Array,
+  random: Philox,
+  progress: (numbers: number) => void,
+): void {
   switch (init.kind) {
     case 'constant':
       data.fill(init.value);
       return;
     case 'normal':
-      for (let i = 0; i < data.length; i += 2) {
-        const [a, b] = random.normalPair();
-        data[i] = a * init.std;
-        if (i + 1 < data.length) data[i + 1] = b * init.std;
+      for (let start = 0; start < data.length; start += REPORT_EVERY) {
+        fillNormal(data.subarray(start, start + REPORT_EVERY), init.std, random);
+        progress(Math.min(start + REPORT_EVERY, data.length));
       }
       return;
     case 'sinusoidal':
@@ -36,6 +50,14 @@ function fill({ init, shape }: Parameter, data: Float32Array | Float64Array, ran
       return;
     default:
       init satisfies never;
+  }
+}
+
+function fillNormal(data: Float32Array | Float64Array, std: number, random: Philox): void {
+  for (let i = 0; i < data.length; i += 2) {
+    const [a, b] = random.normalPair();
+    data[i] = a * std;
+    if (i + 1 < data.length) data[i + 1] = b * std;
   }
 }
 

@@ -43,8 +43,12 @@ export interface LoopParts {
   readonly restore?: (step: number) => Progress;
   /** Overwrites the parameters with those of the best model, to evaluate it at the end of a run. */
   readonly loadBest?: () => void;
-  /** Called after each batch of the evaluation of the whole validation split, with the tokens predicted so far. */
-  readonly evaluated?: (tokens: number) => void;
+  /**
+   * Called after each batch of an evaluation with the tokens predicted so far.
+   *
+   * @param what is evaluated: a sample of a split, or the whole validation split at the end
+   */
+  readonly evaluated?: (tokens: number, what: 'sample' | 'whole') => void;
   /** See `InspectStep`. */
   readonly inspect?: InspectStep | undefined;
 }
@@ -155,11 +159,12 @@ class TrainingLoop {
   }
 
   async #evaluate(): Promise<Outcome> {
-    const { trainer, data } = this.#parts;
+    const { trainer, data, evaluated } = this.#parts;
     const { poll } = this.#clock;
-    const trainLoss = await meanLoss(trainer, data.trainSample(), poll);
+    const progress = (tokens: number): void => evaluated?.(tokens, 'sample');
+    const trainLoss = await meanLoss(trainer, data.trainSample(), poll, progress);
     if (trainLoss === undefined) return 'interrupted';
-    const validationLoss = await meanLoss(trainer, data.validationSample(), poll);
+    const validationLoss = await meanLoss(trainer, data.validationSample(), poll, progress);
     if (validationLoss === undefined) return 'interrupted';
     const before = this.#progress;
     let cause: DivergenceCause | undefined;
@@ -167,17 +172,11 @@ class TrainingLoop {
       cause = await this.#explain('evaluation not finite', before.step - 1);
       if (cause === undefined) return 'interrupted';
     }
-    const progress = afterEvaluation(before, { trainLoss, validationLoss }, this.#settings);
-    const best = progress.bestLoss < before.bestLoss;
-    this.#progress = progress;
-    await this.#emit({
-      type: 'evaluation',
-      step: progress.step,
-      trainLoss,
-      validationLoss,
-      best,
-      progress,
-    });
+    const after = afterEvaluation(before, { trainLoss, validationLoss }, this.#settings);
+    const best = after.bestLoss < before.bestLoss;
+    this.#progress = after;
+    const { step } = after;
+    await this.#emit({ type: 'evaluation', step, trainLoss, validationLoss, best, progress: after });
     return cause ?? 'done';
   }
 
@@ -225,7 +224,9 @@ class TrainingLoop {
     if (data.wholeValidation === undefined || (reason !== 'finished' && reason !== 'stopped early'))
       return { ...end, reason, validationLoss: undefined };
     loadBest?.(); // the last checkpoint is written, so the parameters in memory are not needed any more
-    const validationLoss = await meanLoss(trainer, data.wholeValidation(), this.#clock.poll, evaluated);
+    const validationLoss = await meanLoss(trainer, data.wholeValidation(), this.#clock.poll, (tokens) =>
+      evaluated?.(tokens, 'whole'),
+    );
     return { ...end, reason: validationLoss === undefined ? 'interrupted' : reason, validationLoss };
   }
 

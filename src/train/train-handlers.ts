@@ -58,7 +58,7 @@ export interface TrainHandlers {
    * `trainModel` is called.
    */
   readonly asked?: number;
-  /** The progress of reading and tokenizing the text. */
+  /** The progress of work before the run begins: reading and tokenizing the text, initializing or loading parameters. */
   readonly preparing?: Report;
   /** The speed of this machine is about to be measured, which takes a second or more. */
   readonly measuring?: () => void;
@@ -70,8 +70,8 @@ export interface TrainHandlers {
   readonly sample?: (text: string, step: number) => void;
   /** A checkpoint could not be written; training continues. */
   readonly notSaved?: (failure: SaveFailure) => void;
-  /** The progress of the evaluation of the whole validation split, at the end: 0 … 1. */
-  readonly evaluated?: (done: number) => void;
+  /** The progress of work between two steps, once the run has begun: evaluating, saving. */
+  readonly working?: Report;
   /**
    * Polled during training at least every SIGNAL_POLL_SECONDS, unless a single instruction takes longer. Once it answers
    * true, a checkpoint is saved and the run ends. An unfinished step or evaluation is discarded, and repeated on resuming.

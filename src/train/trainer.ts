@@ -4,6 +4,7 @@ import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { allParts, type InParts } from '../polling.ts';
+import { noReport, type Report } from '../reporting.ts';
 import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
 import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
@@ -41,8 +42,18 @@ export class Trainer {
   readonly #update: Loaded;
   readonly #evaluate: Loaded;
 
-  /** Reserves memory, loads the programs and initialises the parameters from `seed`. */
-  constructor(backend: Backend, programs: TrainingPrograms, options: OptimizerOptions, seed: number) {
+  /**
+   * Reserves memory, loads the programs and initializes the parameters from `seed`.
+   *
+   * @param report told how far the initialization has come; for GPT-2 124M it takes seconds
+   */
+  constructor(
+    backend: Backend,
+    programs: TrainingPrograms,
+    options: OptimizerOptions,
+    seed: number,
+    report: Report = noReport,
+  ) {
     this.programs = programs;
     this.#backend = backend;
     this.#options = options;
@@ -53,16 +64,22 @@ export class Trainer {
     this.#gradientNorm = backend.load(programs.gradientNorm.instructions);
     this.#update = backend.load(programs.update.instructions);
     this.#evaluate = backend.load(programs.evaluate.instructions);
-    this.reset();
+    this.reset(report);
     for (const { positions, T } of [programs.batch, programs.evaluationBatch])
       this.#ints(positions).forEach((_, i, ints) => (ints[i] = i % T));
   }
 
   /** Back to the start: initial parameters, moments of 0. */
-  reset(): void {
+  reset(report: Report = noReport): void {
     const { model, moments } = this.programs;
     const entries = new Map(model.block.parameters.map((entry) => [entry.parameter.name, entry]));
-    initialise(model.config, this.#seed, (name) => this.#floats(within(model.region, entries.get(name)!)));
+    const total = model.block.parameters.reduce((sum, { length }) => sum + length, 0);
+    initialise(
+      model.config,
+      this.#seed,
+      (name) => this.#floats(within(model.region, entries.get(name)!)),
+      (done) => report('initializing the parameters', done / total),
+    );
     for (const { region } of moments) this.#floats(region).fill(0);
   }
 

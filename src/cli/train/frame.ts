@@ -16,8 +16,8 @@ export interface Shown {
   readonly best: Point | undefined;
   /** Of the last step. */
   readonly loss: number | undefined;
-  /** Share of the final evaluation that is done; undefined before it. */
-  readonly evaluated: number | undefined;
+  /** Work between two steps that takes long, and the share done if it is known. */
+  readonly activity: { readonly what: string; readonly done: number | undefined } | undefined;
   readonly tokensPerSecond: number;
   /** Seconds so far and left. */
   readonly elapsed: number;
@@ -44,8 +44,10 @@ export function renderFrame(run: Shown, columns: number, rows: number, colors: C
 }
 
 function renderProgress(run: Shown, width: number): string {
-  if (run.evaluated !== undefined && run.evaluated < 1)
-    return `evaluating the whole validation split ${Math.floor(100 * run.evaluated)}%`.slice(0, width);
+  if (run.activity !== undefined) {
+    const { what, done: share } = run.activity;
+    return `${what} ${share === undefined ? '…' : `${Math.floor(100 * share)}%`}`.slice(0, width);
+  }
   const done = run.step >= run.maxIters;
   const progress = {
     value: run.step,

@@ -7,6 +7,8 @@ import { startPace, type Pace } from './pace.ts';
 import type { TrainView } from './view.ts';
 
 const REDRAWS_A_SECOND = 8;
+/** In milliseconds. Work that is done sooner than that is not shown. */
+const SHOWN_AFTER = 300;
 /** Points of the training curve. */
 const MOST_POINTS = 240;
 
@@ -14,6 +16,8 @@ export function createLiveView(): TrainView {
   let block: LiveBlock | undefined;
   let pace: Pace | undefined;
   let drawn = 0;
+  /** The work between two steps that is being done, and since when. */
+  let begun: { readonly what: string; readonly at: number } | undefined;
   const curve = createLossCurve(MOST_POINTS);
   let shown: Omit<Shown, 'trainLosses' | 'tokensPerSecond' | 'elapsed' | 'left'> = {
     step: 0,
@@ -21,7 +25,7 @@ export function createLiveView(): TrainView {
     validationLosses: [],
     best: undefined,
     loss: undefined,
-    evaluated: undefined,
+    activity: undefined,
     sample: undefined,
   };
 
@@ -44,7 +48,8 @@ export function createLiveView(): TrainView {
       block = startLiveBlock((columns, rows) => renderFrame(run(), columns, rows, stderrColors));
     },
     event(event, { maxIters }) {
-      shown = { ...shown, maxIters };
+      begun = undefined;
+      shown = { ...shown, maxIters, activity: undefined };
       if (event.type === 'step') {
         pace?.mark(event.step);
         shown = { ...shown, step: event.step, loss: event.loss };
@@ -64,15 +69,19 @@ export function createLiveView(): TrainView {
         shown = { ...shown, step: event.to, validationLosses };
       }
     },
-    evaluated(done) {
-      shown = { ...shown, evaluated: done };
-      if (done >= 1 || performance.now() - drawn > 1000 / REDRAWS_A_SECOND) redraw();
+    working(what, done) {
+      const now = performance.now();
+      if (what !== begun?.what) begun = { what, at: now };
+      if (now - begun.at < SHOWN_AFTER || now - drawn <= 1000 / REDRAWS_A_SECOND) return;
+      shown = { ...shown, activity: { what, done } };
+      redraw();
     },
     sample(text, step) {
       shown = { ...shown, sample: { text: printable(text), step } };
       redraw();
     },
     end() {
+      shown = { ...shown, activity: undefined };
       block?.stop();
     },
   };

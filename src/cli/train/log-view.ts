@@ -12,7 +12,8 @@ export function createLogView(): TrainView {
   let pace: Pace | undefined;
   let uniformLoss = 0;
   let printed = 0;
-  let hasSaidEvaluation = false;
+  /** The work between two steps that is being done, and since when. */
+  let begun: { readonly what: string; readonly at: number } | undefined;
 
   /** The first step, then a line every few seconds, to keep logs short. */
   function isTimeForLine(step: number): boolean {
@@ -28,6 +29,7 @@ export function createLogView(): TrainView {
       printed = performance.now();
     },
     event(event, { maxIters }) {
+      begun = undefined;
       if (event.type === 'step') {
         pace!.mark(event.step);
         if (event.step === 1)
@@ -48,12 +50,12 @@ export function createLogView(): TrainView {
         );
       }
     },
-    evaluated(done) {
-      if (done >= 1 && !hasSaidEvaluation) return;
-      if (performance.now() - printed < 1000 * SECONDS_BETWEEN_LINES) return;
-      printed = performance.now();
-      hasSaidEvaluation = true;
-      notice(`evaluating the whole validation split ${formatPercent(done, 0)}`);
+    working(what, done) {
+      const now = performance.now();
+      if (what !== begun?.what) begun = { what, at: now };
+      if (now - Math.max(begun.at, printed) < 1000 * SECONDS_BETWEEN_LINES) return;
+      printed = now;
+      notice(done === undefined ? `${what} …` : `${what} ${formatPercent(done, 0)}`);
     },
     sample(text) {
       for (const line of foldText(printable(text), WIDTH)) notice(stderrColors.dim(`  │ ${line}`));

@@ -1,5 +1,6 @@
 /** Displays a run while it trains. */
 import type { Settings } from '../../train/settings.ts';
+import type { Report } from '../../reporting.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import type { TrainPlan } from '../../train/train-handlers.ts';
 
@@ -7,8 +8,8 @@ export interface TrainView {
   readonly start: (plan: TrainPlan) => void;
   /** @param settings at this event: the length of a run with a time limit changes */
   readonly event: (event: TrainEvent, settings: Pick<Settings, 'maxIters'>) => void;
-  /** Progress of the final evaluation, 0 … 1. */
-  readonly evaluated: (done: number) => void;
+  /** Progress of work between two steps. */
+  readonly working: Report;
   readonly sample: (text: string, step: number) => void;
   readonly end: () => void;
 }

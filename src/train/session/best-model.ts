@@ -2,6 +2,7 @@ import { ESTIMATED_LOSS, openModelFolder } from '../../checkpoint/model-folder.t
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError } from '../../errors.ts';
 import type { NamedTensor } from '../../model/placement.ts';
+import { noReport, type Report } from '../../reporting.ts';
 import type { Trainer } from '../trainer.ts';
 
 interface UnsavedModel {
@@ -16,11 +17,14 @@ interface UnsavedModel {
 export class BestModel {
   readonly #run: Run;
   readonly #trainer: Trainer;
+  readonly #saved: (done: number) => void;
   #unsaved: UnsavedModel | undefined;
 
-  constructor(run: Run, trainer: Trainer) {
+  /** @param report told how far writing the model has come */
+  constructor(run: Run, trainer: Trainer, report: Report = noReport) {
     this.#run = run;
     this.#trainer = trainer;
+    this.#saved = (done) => report('saving the best model', done);
   }
 
   /** Saves the parameters in the trainer. @param metadata of the weights file, besides the step */
@@ -28,7 +32,7 @@ export class BestModel {
     const tensors = this.#trainer.parameters();
     const whole = { step: String(step), ...metadata };
     try {
-      this.#run.saveBest(tensors, whole);
+      this.#run.saveBest(tensors, whole, this.#saved);
       this.#unsaved = undefined;
     } catch (error) {
       if (!isSystemError(error)) throw error;
@@ -48,7 +52,7 @@ export class BestModel {
   /** Writes what could not be written before. @throws the system's error if that fails again */
   retry(): void {
     if (this.#unsaved === undefined) return;
-    this.#run.saveBest(this.#unsaved.tensors, this.#unsaved.metadata);
+    this.#run.saveBest(this.#unsaved.tensors, this.#unsaved.metadata, this.#saved);
     this.#unsaved = undefined;
   }
 

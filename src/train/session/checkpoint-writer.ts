@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { VALIDATION_LOSS, VALIDATION_TOKENS, WEIGHTS } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError, UserError, type SystemError } from '../../errors.ts';
+import type { Report } from '../../reporting.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
@@ -29,6 +30,8 @@ export interface CheckpointSource {
   readonly tokensPerStep: number;
   /** The kernels that compute the run. */
   readonly engine: string;
+  /** Told how far writing a checkpoint has come. */
+  readonly report: Report;
 }
 
 /**
@@ -73,12 +76,12 @@ export function checkpointWriter(
 }
 
 function saveCheckpoint(
-  { run, trainer, best, data, tokensPerStep, engine }: CheckpointSource,
+  { run, trainer, best, data, tokensPerStep, engine, report }: CheckpointSource,
   progress: Progress,
   settings: Settings,
 ): void {
   best.retry();
-  run.saveCheckpoint(trainer.parameters(), trainer.moments(), {
+  const state = {
     ...progressToState(progress),
     tokens_seen: progress.step * tokensPerStep,
     seed: settings.seed,
@@ -86,7 +89,10 @@ function saveCheckpoint(
     validation_sha256: data.validationSha256 ?? null,
     engine,
     options: { ...settings },
-  });
+  };
+  run.saveCheckpoint(trainer.parameters(), trainer.moments(), state, (done) =>
+    report('saving a checkpoint', done),
+  );
 }
 
 /** The weights come before the line that ends the run: a run killed between the two ends again when it is resumed. */

@@ -1,6 +1,7 @@
 import { createRun, type Run } from '../../checkpoint/run.ts';
 import { makeRunFolder } from '../../checkpoint/runs.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
+import { noReport } from '../../reporting.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import { train, type LoopData } from '../loop.ts';
 import { forgetOldText, remeasureBest, textChange } from '../new-text.ts';
@@ -54,15 +55,24 @@ export async function trainSession(
   asked: number,
 ): Promise<SessionEnd> {
   const { origin, programs, settings } = prepared;
-  const trainer = new Trainer(chosen.backend, programs, optimizerOptions(settings), settings.seed);
+  const trainer = new Trainer(
+    chosen.backend,
+    programs,
+    optimizerOptions(settings),
+    settings.seed,
+    handlers.preparing,
+  );
   const { firstNonFinite } = chosen.backend;
   if (origin.resumed === undefined) origin.start?.load(trainer.parameters(), { firstNonFinite });
-  const stored = origin.resumed === undefined ? freshProgress : restore(trainer, origin.resumed.checkpoint);
+  const stored =
+    origin.resumed === undefined
+      ? freshProgress
+      : restore(trainer, origin.resumed.checkpoint, handlers.preparing);
   const run = openRun(prepared, given);
   try {
     handlers.plan?.(describeRun(prepared, run, chosen));
     const clock = localClock(handlers.interrupted, timeBudget(prepared, asked));
-    const best = new BestModel(run, trainer);
+    const best = new BestModel(run, trainer, handlers.working);
     const session = { prepared, handlers, chosen, trainer, run, best, clock };
     const profile = given.profile === true ? stepProfile(trainer, prepared.tokensPerStep) : undefined;
     const end = await trainFrom(stored, session, profile);
@@ -101,7 +111,8 @@ async function trainFrom(
 ): Promise<RunEnd> {
   const { prepared, handlers, chosen, trainer, run, best, clock } = session;
   const { origin, data, programs, settings, tokensPerStep } = prepared;
-  const source = { run, trainer, best, data, tokensPerStep, engine: buildOf(chosen.backend.name) };
+  const report = handlers.working ?? noReport;
+  const source = { run, trainer, best, data, tokensPerStep, engine: buildOf(chosen.backend.name), report };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));
   const sinks: EventSink[] = [runLog(run, settings, tokensPerStep), writer];
   if (profile !== undefined) sinks.push(profile.sink);
@@ -122,7 +133,10 @@ async function trainFrom(
       clock,
       restore: (step) => rollBack(step, session),
       loadBest: () => best.load(),
-      evaluated: (tokens) => handlers.evaluated?.(tokens / (data.validation.length - 1)),
+      evaluated: (tokens, what) =>
+        what === 'sample'
+          ? report('evaluating')
+          : report('evaluating the whole validation split', tokens / (data.validation.length - 1)),
       inspect: handlers.inspect,
     },
     settings,

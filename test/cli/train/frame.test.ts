@@ -5,7 +5,7 @@ import { foldText, renderFrame, type Shown } from '../../../src/cli/train/frame.
 
 const plain = new Chalk({ level: 0 });
 const run: Shown = {
-  evaluated: undefined,
+  activity: undefined,
   step: 600,
   maxIters: 1000,
   trainLosses: Array.from({ length: 60 }, (_, i) => [10 * (i + 1), 4 - i / 30] as const),
@@ -30,10 +30,12 @@ describe('the frame', () => {
     expect(text).toMatch(/what it writes at step 600:\n {2}│ HAMLET:\n {2}│ To be/);
     expect(text).toMatch(/step 600\/1,000 ━+─+ {2}60% {2}loss 2\.030 {2}32,000 tok\/s {2}ETA 1m 12s$/);
   });
-  test('shows the evaluation of the whole validation split in place of a bar at 100 %', () => {
-    const evaluating = frame(80, 24, { ...run, step: 1000, evaluated: 0.404 });
-    expect(evaluating.at(-1)).toBe('evaluating the whole validation split 40%');
-    expect(frame(80, 24, { ...run, step: 1000, evaluated: 1 }).at(-1)).toMatch(/^step 1,000\/1,000 .*100%/);
+  test('shows work between two steps in place of the bar', () => {
+    const last = (what: string, done?: number): string =>
+      frame(40, 24, { ...run, activity: { what, done } }).at(-1)!;
+    expect(last('saving a checkpoint', 0.404)).toBe('saving a checkpoint 40%');
+    expect(last('evaluating')).toBe('evaluating …');
+    expect(last('evaluating the whole validation split', 0.5)).toBe('evaluating the whole validation split');
   });
   test('has its x axis end where the run will', () => {
     expect(frame(80, 24).some((line) => /^ +\d+ +1000$/.test(line))).toBe(true);
