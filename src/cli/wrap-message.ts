@@ -1,5 +1,5 @@
 /** Wraps messages at words on a terminal. */
-import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
 
 /** A command to copy: in backticks, or after a colon up to the end or the pointer to the help. */
 const COMMAND = /`[^`]+`|(?<=: )(?:gpt|npx|node|npm|hf|python|cp|mkdir|shuf|cat|tr) .*?(?=; see |$)/g;
@@ -10,7 +10,7 @@ const SPACE_IN_COMMAND = '\0';
  * own line, where the terminal wraps it.
  *
  * @param text may contain colours, which take no columns
- * @param width in columns, one per UTF-16 unit
+ * @param width in columns; Chinese characters and emoji take two, combining marks none
  * @param indent of every line but the first
  */
 export function wrapMessage(text: string, width: number, indent = '  '): string {
@@ -27,4 +27,4 @@ export function wrapMessage(text: string, width: number, indent = '  '): string 
   return [...lines, line].join('\n').replaceAll(SPACE_IN_COMMAND, ' ');
 }
 
-const columnsOf = (text: string): number => stripVTControlCharacters(text).length;
+const columnsOf = (text: string): number => stringWidth(text.replaceAll(SPACE_IN_COMMAND, ' '));
