@@ -14,7 +14,10 @@ export function option<T>(flags: string, description: string, value: Value<T>, d
   const made = new Option(flags, description);
   const name = made.long ?? flags;
   values.set(made, value);
-  made.argParser((text) => readValue(name, value, text));
+  made.argParser((text) => {
+    if (value.completes === 'path') refuseFlag(name, text);
+    return readValue(name, value, text);
+  });
   if (defaultValue !== undefined) made.default(defaultValue);
   return made;
 }
@@ -50,6 +53,14 @@ export function orVariable(made: Option, variable: string): Option {
 
 /** The environment variable of an option. */
 export const variableOf = (made: Option): string | undefined => environment.get(made);
+
+/** `-o --overwrite` would write into a folder of that name. */
+function refuseFlag(name: string, text: string): void {
+  if (!/^-./.test(text)) return;
+  throw new UsageError('bad-option-value', `${name}: ${shownJson(text)} starts with a dash, as flags do`, {
+    hint: `is the path behind ${name} missing? One that starts with a dash is written ./${text}`,
+  });
+}
 
 function readValue<T>(name: string, value: Value<T>, text: string): T {
   const result = value.read(text);

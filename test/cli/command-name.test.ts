@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { asStarted, commandNameOf } from '../../src/cli/command-name.ts';
+import { printable } from '../../src/cli/terminal.ts';
 import { shellQuoted } from '../../src/shell-quote.ts';
 import { gpt, run } from './run.ts';
 
@@ -73,8 +74,11 @@ describe.skipIf(process.platform === 'win32')('a quoted word', () => {
     'é 話',
     '#x',
     'a;b&c|d',
+    '\u001b[2J',
+    "it's \\ \u202e\u009b\r\n",
   ])('%j reaches a program as it is', (text) => {
     const line = `printf %s ${shellQuoted(text)}`;
-    expect(execFileSync('sh', ['-c', line], { encoding: 'utf8' })).toBe(text);
+    expect(execFileSync('bash', ['-c', line], { encoding: 'utf8' })).toBe(text);
+    expect(printable(line)).toBe(line); // nor does a terminal change it
   });
 });

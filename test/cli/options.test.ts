@@ -98,7 +98,7 @@ describe('refusals', () => {
       new UsageError('bad-option-value', '--n-layer: "abc" is not a whole number of at least 1'),
     );
     expect(() => parse('-l', '0')).toThrow(failure('bad-option-value', '--n-layer', '"0"', 'at least 1'));
-    expect(() => parse('')).toThrow(failure('bad-option-value', '[corpus]', '""'));
+    expect(() => parse('')).toThrow(failure('bad-option-value', 'corpus', '""'));
   });
 
   it('show control characters as escapes and cut what is long', () => {
@@ -121,6 +121,24 @@ describe('refusals', () => {
     expect(stderr.length).toBeGreaterThan(20);
     expect(stderr.length).toBeLessThan(2200);
     expect(code).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['train a.txt -o --overwrite', '--out-dir: "--overwrite"'],
+    ['train a.txt --val-file -q', '--val-file: "-q"'],
+    ['sample -m --json', '--model: "--json"'],
+    ['compare a b --html --json', '--html: "--json"'],
+  ])('a flag is no path: %s', async (line, message) => {
+    const { stderr, code } = await runInProcess(line.split(' '));
+    expect(stderr).toContain(`error: ${message} starts with a dash, as flags do`);
+    expect(code).toBe(2);
+  });
+
+  it('- is a path, and so is what starts with a dash behind ./', async () => {
+    for (const path of ['-', './--overwrite']) {
+      const { stderr } = await runInProcess(['sample', '-m', path]);
+      expect(stderr).not.toContain('starts with a dash');
+    }
   });
 
   it('leave defaults and good values alone', () => {
