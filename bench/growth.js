@@ -24,7 +24,7 @@ async function measure({ blockSize, nEmbd, nLayer, batchSize }) {
   const config = { ...benchModels.nano.config, blockSize, nEmbd, nLayer, nHead: nEmbd / HEAD_SIZE };
   const backend = await createWasmBackend();
   const training = startTraining(backend, { config, batchSize });
-  const rate = medianRate(training.run, 1);
+  const rate = await medianRate(training.run, 1);
   await backend.close();
   return { step: 1 / rate, tokens: rate * training.tokensPerStep, memory: training.memoryBytes };
 }

@@ -14,7 +14,7 @@ import { openSafetensors } from '../dist/checkpoint/safetensors.js';
 import { Decoder } from '../dist/generate/decoder.js';
 import { gpt2Defaults } from '../dist/model/architectures/gpt2.js';
 import { presets } from '../dist/model/config.js';
-import { countParameters } from '../dist/model/parameters.js';
+import { countParameters, elements } from '../dist/model/parameters.js';
 import { encode } from '../dist/tokenizer/tokenizer.js';
 import { trainingPrograms } from '../dist/train/programs.js';
 import { Trainer } from '../dist/train/trainer.js';
@@ -127,7 +127,7 @@ const last = tokens.length - 1;
 
 title('Check');
 const decoder = Decoder.create(createReferenceBackend('float32'), config, (tensors) => model.load(tensors));
-const expected = decoder.read(tokens);
+const expected = await decoder.read(tokens);
 const difference = Math.max(...pass.logits[last].map((x, v) => Math.abs(x - expected[v])));
 if (!(difference < 1e-4)) throw new Error(`these examples are ${difference} off the engine's logits`);
 out(`largest difference from the engine's logits: ${difference.toExponential(1)}`);
@@ -327,41 +327,37 @@ const options = {
 };
 const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'sgd' });
 const trainer = new Trainer(createReferenceBackend('float64'), programs, options, 1);
-// A file's numbers are read as they are, four bytes each; this backend's have eight.
 const parameters = trainer.parameters();
-const read = parameters.map((each) => ({ ...each, data: new Float32Array(each.data.length) }));
-model.load(read);
-read.forEach(({ data }, i) => parameters[i].data.set(data));
+model.load(parameters);
 const text = readFileSync('data/moby-dick.txt', 'utf8');
 const window = ids(text.slice(700_000, 700_000 + T + 1));
 const batch = { inputs: Int32Array.from(window.slice(0, T)), targets: Int32Array.from(window.slice(1)) };
-const loss = trainer.accumulate(0, 0, { microBatches: 1, counted: T }, batch) / T;
-const squared = trainer.gradNorm() ** 2;
+const loss = (await trainer.accumulate(0, 0, { microBatches: 1, counted: T }, batch)) / T;
+const squared = (await trainer.gradNorm()) ** 2;
 out(`loss of a window of ${T} characters: ${fixed(loss, 4)}; gradient norm ${fixed(Math.sqrt(squared), 3)}`);
-const start = trainer.parameters().map(({ data }) => Float64Array.from(data));
-const slope = trainer.gradients().map(({ data }) => Float64Array.from(data));
+const numbersOf = (tensors) =>
+  Promise.all(tensors.map(({ shape, read }) => read(new Float64Array(elements(shape)))));
+const start = await numbersOf(parameters);
+const slope = await numbersOf(trainer.gradients());
 /** The loss after a step of this size against the gradient. */
 function after(stepSize) {
-  trainer
-    .parameters()
-    .forEach(({ data }, i) => data.forEach((_, j) => (data[j] = start[i][j] - stepSize * slope[i][j])));
+  parameters.forEach((tensor, i) => tensor.write(start[i].map((x, j) => x - stepSize * slope[i][j])));
   return trainer.evaluate([batch]);
 }
 for (const stepSize of [0.001, 0.01, 0.1, 0.3, 1, 3])
   out(
-    `step ${stepSize}: loss ${fixed(after(stepSize), 4)}, a straight line says ${fixed(loss - stepSize * squared, 4)}`,
+    `step ${stepSize}: loss ${fixed(await after(stepSize), 4)}, a straight line says ${fixed(loss - stepSize * squared, 4)}`,
   );
 
 title('Reverse mode');
-const at = trainer.parameters().findIndex(({ name }) => name === 'h.0.mlp.c_fc.weight');
+const at = parameters.findIndex(({ name }) => name === 'h.0.mlp.c_fc.weight');
 const h = 1e-4;
 for (const j of [0, 1, 2]) {
-  after(0);
-  const { data } = trainer.parameters()[at];
-  data[j] = start[at][j] + h;
-  const above = trainer.evaluate([batch]);
-  data[j] = start[at][j] - h;
-  const below = trainer.evaluate([batch]);
+  await after(0);
+  parameters[at].write(Float64Array.of(start[at][j] + h), j);
+  const above = await trainer.evaluate([batch]);
+  parameters[at].write(Float64Array.of(start[at][j] - h), j);
+  const below = await trainer.evaluate([batch]);
   out(
     `h.0.mlp.c_fc.weight[0,${j}]: gradient ${slope[at][j].toExponential(6)}, (L(w+h) − L(w−h))/2h ${((above - below) / (2 * h)).toExponential(6)}`,
   );

@@ -96,9 +96,22 @@ export function naming<T>(path: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (isSystemError(error)) error.path = path;
-    throw error;
+    throw withPath(path, error);
   }
+}
+
+/** `naming` for asynchronous calls. */
+export async function namingAsync<T>(path: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw withPath(path, error);
+  }
+}
+
+function withPath(path: string, error: unknown): unknown {
+  if (isSystemError(error)) error.path = path;
+  return error;
 }
 
 /** The result, or undefined after a UserError or a system error, such as a missing or damaged file. */

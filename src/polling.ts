@@ -5,12 +5,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 export const SIGNAL_POLL_SECONDS = 0.1;
 
 /** A computation that yields wherever it may be abandoned. */
-export type InParts<T> = Generator<void, T>;
+export type InParts<T> = AsyncGenerator<void, T, void>;
 
 /** Runs a computation without interruption. */
-export function allParts<T>(parts: InParts<T>): T {
+export async function allParts<T>(parts: InParts<T>): Promise<T> {
   for (;;) {
-    const { done, value } = parts.next();
+    const { done, value } = await parts.next();
     if (done === true) return value;
   }
 }
@@ -36,7 +36,7 @@ export function startPolling(interrupted: () => boolean | Promise<boolean>, seco
 /** Runs a computation, polling at each yield; undefined if it was stopped. */
 export async function unlessStopped<T>(parts: InParts<T>, poll: Poll): Promise<{ value: T } | undefined> {
   for (;;) {
-    const { done, value } = parts.next();
+    const { done, value } = await parts.next();
     if (done === true) return { value };
     if (await poll()) return undefined;
   }

@@ -26,6 +26,8 @@ export type Written = (bytes: number) => void;
 
 /** Writes chunks to a path. */
 export type FileWriter = (path: string, pieces: Iterable<Bytes | string>, written?: Written) => void;
+/** `FileWriter` for chunks produced asynchronously, each of which is written before the next is requested. */
+export type FileStreamer = (path: string, pieces: AsyncIterable<Bytes>, written?: Written) => Promise<void>;
 
 /** write(2) takes at most 2³¹ − 1 bytes, on some systems less; larger writes gain nothing. */
 const LARGEST_WRITE = 64 << 20;
@@ -49,9 +51,10 @@ export class AtomicFile {
     naming(this.#path, () => writeAll(this.#fd, bytes, position));
   }
 
-  /** Appends chunks. */
-  writePieces(pieces: Iterable<Bytes | string>, written?: Written): void {
-    naming(this.#path, () => writePieces(this.#fd, pieces, written));
+  /** Appends chunks. @param written told how many bytes of them have been written so far */
+  appending(written?: Written): (chunk: Bytes | string) => void {
+    const chunks = new ChunkWriter(this.#fd, written);
+    return (chunk) => naming(this.#path, () => chunks.write(chunk));
   }
 
   /** Flushes the file and moves it to its path. On failure the temporary file is removed and the old file stays. */
@@ -97,7 +100,8 @@ function openNew(path: string): number {
 export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>, written?: Written): void {
   const file = new AtomicFile(path);
   try {
-    file.writePieces(pieces, written);
+    const append = file.appending(written);
+    for (const piece of pieces) append(piece);
   } catch (error) {
     file.abort();
     throw error;
@@ -105,12 +109,26 @@ export function writeFileAtomic(path: string, pieces: Iterable<Bytes | string>, 
   file.commit();
 }
 
+/** `writeFileAtomic` for chunks produced asynchronously. */
+export const streamFileAtomic: FileStreamer = async (path, pieces, written) => {
+  const file = new AtomicFile(path);
+  try {
+    const append = file.appending(written);
+    for await (const piece of pieces) append(piece);
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
+  file.commit();
+};
+
 /** Writes and flushes a new file, for folders that nobody reads before they are complete. */
 export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>, written?: Written): void {
   const fd = openSync(path, 'wx', 0o666);
   try {
     naming(path, () => {
-      writePieces(fd, pieces, written);
+      const chunks = new ChunkWriter(fd, written);
+      for (const piece of pieces) chunks.write(piece);
       fsyncSync(fd);
     });
   } finally {
@@ -118,25 +136,45 @@ export function writeFileFlushed(path: string, pieces: Iterable<Bytes | string>,
   }
 }
 
+/** `writeFileFlushed` for chunks produced asynchronously. */
+export const streamFileFlushed: FileStreamer = async (path, pieces, written) => {
+  const fd = openSync(path, 'wx', 0o666);
+  try {
+    const chunks = new ChunkWriter(fd, written);
+    for await (const piece of pieces) naming(path, () => chunks.write(piece));
+    naming(path, () => fsyncSync(fd));
+  } finally {
+    closeSync(fd);
+  }
+};
+
 /**
- * Writes chunks. A slow disk's page cache would take all of them within a second and leave the time to the flush at the end;
- * flushing in between makes `written` count what is on the disk.
+ * Writes chunks one behind the other. A slow disk's page cache would take all of them within a second and leave the time to
+ * the flush at the end; flushing in between makes `written` count what is on the disk.
  */
-function writePieces(fd: number, pieces: Iterable<Bytes | string>, written?: Written): void {
-  const start = performance.now();
-  let done = 0;
-  let flushed = 0;
-  for (const piece of pieces) {
-    const bytes = bytesOf(piece);
+class ChunkWriter {
+  readonly #fd: number;
+  readonly #written: Written | undefined;
+  readonly #start = performance.now();
+  #done = 0;
+  #flushed = 0;
+
+  constructor(fd: number, written: Written | undefined) {
+    this.#fd = fd;
+    this.#written = written;
+  }
+
+  write(chunk: Bytes | string): void {
+    const bytes = bytesOf(chunk);
     for (let at = 0; at < bytes.length; at += LARGEST_WRITE) {
       const part = bytes.subarray(at, at + LARGEST_WRITE);
-      writeAll(fd, part);
-      done += part.length;
-      if (done - flushed >= LARGEST_WRITE && performance.now() - start > FLUSHED_FROM) {
-        fdatasyncSync(fd);
-        flushed = done;
+      writeAll(this.#fd, part);
+      this.#done += part.length;
+      if (this.#done - this.#flushed >= LARGEST_WRITE && performance.now() - this.#start > FLUSHED_FROM) {
+        fdatasyncSync(this.#fd);
+        this.#flushed = this.#done;
       }
-      written?.(done);
+      this.#written?.(this.#done);
     }
   }
 }

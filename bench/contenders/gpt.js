@@ -50,40 +50,42 @@ function modelOf() {
 }
 
 /** V8 compiles kernels in the background; until it has, they are many times slower. */
-function warmUp(run) {
+async function warmUp(run) {
   const until = performance.now() + 3000;
-  while (performance.now() < until) run();
+  while (performance.now() < until) await run();
 }
 
 const work = {
   async train() {
     const backend = await createWasmBackend({ threads: Number(values.threads) });
     const training = startTraining(backend, modelOf());
-    warmUp(() => training.run(1));
+    await warmUp(() => training.run(1));
     const { tokensPerStep, flopsPerStep, memoryBytes } = training;
     const facts = { engine: backend.name, tokensPerStep, flopsPerStep, memoryBytes };
-    return [facts, (steps) => ({ seconds: training.run(steps) })];
+    return [facts, async (steps) => ({ seconds: await training.run(steps) })];
   },
   async sample() {
     const backend = await createWasmBackend({ threads: Number(values.threads) });
     const sampling = startSampling(backend, modelOf());
-    warmUp(() => sampling.run(16));
+    await warmUp(() => sampling.run(16));
     const facts = { engine: backend.name, bytesPerToken: sampling.bytesPerToken };
     const tokens = Number(values.tokens);
     return [
       facts,
-      (texts) => ({
-        seconds: Array.from({ length: texts }, () => sampling.run(tokens)).reduce((a, b) => a + b),
-      }),
+      async (texts) => {
+        let seconds = 0;
+        for (let text = 0; text < texts; text++) seconds += await sampling.run(tokens);
+        return { seconds };
+      },
     ];
   },
   async peak() {
     const backend = await createWasmBackend({ threads: Number(values.threads) });
-    gemmPeak(backend, 2);
-    readBandwidth(backend, 1);
-    const measure = (seconds) => ({
-      flops: gemmPeak(backend, seconds),
-      bandwidth: readBandwidth(backend, seconds),
+    await gemmPeak(backend, 2);
+    await readBandwidth(backend, 1);
+    const measure = async (seconds) => ({
+      flops: await gemmPeak(backend, seconds),
+      bandwidth: await readBandwidth(backend, seconds),
     });
     return [{ engine: backend.name }, measure];
   },
@@ -112,6 +114,6 @@ const [ready, run] = await work[positionals[0]]();
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 say({ ready });
 for await (const line of createInterface({ input: process.stdin })) {
-  const answer = run(Number(line));
+  const answer = await run(Number(line));
   say({ ...answer, peakBytes: process.resourceUsage().maxRSS * 1024 });
 }

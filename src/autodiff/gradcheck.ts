@@ -1,4 +1,4 @@
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import { Philox, Stream } from '../engine/philox.ts';
 import { createReferenceBackend } from '../engine/reference/backend.ts';
@@ -6,7 +6,7 @@ import { differentiate, size, type Value } from './graph.ts';
 import { plan } from './plan.ts';
 import { createTape, type Tape } from './tape.ts';
 
-/** A tensor a check feeds in: normal numbers, whole numbers in [from, below), or these whole numbers. */
+/** An input of a check: normal random numbers, random integers in [from, below), or the given integers. */
 export type CheckInput =
   | { readonly name: string; readonly shape: readonly number[]; readonly scale?: number }
   | {
@@ -17,12 +17,12 @@ export type CheckInput =
     }
   | { readonly name: string; readonly shape: readonly number[]; readonly ids: readonly number[] };
 
-/** Whether an input holds integers, which have no derivative. */
+/** Integers have no derivative. */
 export const isInteger = (input: CheckInput): boolean => 'below' in input || 'ids' in input;
 
-/** A function whose hand-written derivative is to be compared with a numerical one. */
+/** A function whose hand-written derivative is compared with a numerical one. */
 export interface GradientCase {
-  /** For the table: what and at which shapes. */
+  /** For the table: the op and its shapes. */
   readonly name: string;
   readonly inputs: readonly CheckInput[];
   readonly record: (t: Tape, values: Readonly<Record<string, Value>>) => Value;
@@ -36,91 +36,121 @@ export interface GradientResult {
   readonly relativeError: number;
 }
 
-/** Central differences err by h² and by rounding/h: in float64 h = 1e-5 makes both about 1e-10. */
+/** Central differences have errors of order h² and ε/h: in float64, h = 1e-5 makes both about 1e-10. */
 const STEP = 1e-5;
 
-/** How far a right derivative may be off: 1e-10 from STEP, times the curvature of a whole model. A wrong one is off by 1e-2 or more. */
+/** Relative error of a correct derivative: 1e-10 from STEP, times the curvature of a whole model. Wrong ones have 1e-2 or more. */
 export const TOLERANCE = 1e-6;
 
 /**
  * Compares derivatives with ∂L/∂x ≈ (L(x + h) − L(x − h))/2h, element by element, in float64 on the reference kernels.
  * L is the sum of the function's outputs, each weighted with a random number, so that every output counts differently.
  *
- * @param limit check at most this many elements of each tensor, spread evenly
+ * @param limit check at most this many elements of each tensor, evenly spaced
  */
-export function checkGradients(check: GradientCase, { seed = 1, limit = Infinity } = {}): GradientResult[] {
-  const layout = new Layout();
-  const tape = createTape();
-  const floats: { value: Value; region: Region; gradient: Region }[] = [];
-  const values: Record<string, Value> = {};
-  const regions = new Map<Value, Region>();
-  for (const input of check.inputs) {
-    const isIds = isInteger(input);
-    const length = input.shape.reduce((a, b) => a * b, 1);
-    const region = layout.allocate(length, isIds ? 'i32' : 'f32');
-    const value = tape.external(input.name, input.shape, region, !isIds);
-    values[input.name] = value;
-    if (isIds) continue;
-    const gradient = layout.allocate(length);
-    regions.set(value, gradient);
-    floats.push({ value, region, gradient });
-  }
-  const out = check.record(tape, values);
-  const outLength = size(out);
-  const weights = layout.allocate(outLength);
-  const forward = plan(tape.nodes, layout.end, [out]);
-  differentiate(tape, out, tape.external('weights', out.shape, weights), regions);
-  const backward = plan(tape.nodes, layout.end, [out]);
-
-  const backend: Backend = createReferenceBackend('float64');
-  backend.reserve(Math.max(forward.end, backward.end));
-  check.inputs.forEach((input, i) =>
-    fill(backend, values[input.name].region!, input, new Philox(seed, i, Stream.gradcheck)),
-  );
-  const random = new Philox(seed, check.inputs.length, Stream.gradcheck);
-  for (let i = 0; i < outLength; i++) backend.floats[weights.offset + i] = random.normalPair()[0];
-
-  const forwardProgram = backend.load(forward.instructions);
-  const outOffset = forward.buffer(out).offset;
-  const loss = (): number => {
-    forwardProgram.submit();
-    let sum = 0;
-    for (let i = 0; i < outLength; i++)
-      sum += backend.floats[outOffset + i] * backend.floats[weights.offset + i];
-    return sum;
-  };
-  backend.load(backward.instructions).submit();
-  const analytic = floats.map(({ gradient }) =>
-    backend.floats.slice(gradient.offset, gradient.offset + gradient.length),
-  );
-
-  return floats.map(({ value, region }, t) => {
-    const stride = Math.max(1, Math.ceil(region.length / limit));
-    let worst = 0;
-    let largest = 0;
-    let checked = 0;
-    for (let i = 0; i < region.length; i += stride, checked++) {
-      const at = region.offset + i;
-      const x = backend.floats[at];
-      backend.floats[at] = x + STEP;
-      const above = loss();
-      backend.floats[at] = x - STEP;
-      const below = loss();
-      backend.floats[at] = x;
-      const numerical = (above - below) / (2 * STEP);
-      worst = Math.max(worst, Math.abs(analytic[t][i] - numerical));
-      largest = Math.max(largest, Math.abs(numerical));
-    }
-    // Where the true derivative is 0 (an unused table row, say), the error is judged against 1.
-    const relativeError = worst / (largest > STEP ? largest : 1);
-    return { case: check.name, input: value.name, elements: checked, relativeError };
+export async function checkGradients(
+  check: GradientCase,
+  { seed = 1, limit = Infinity } = {},
+): Promise<GradientResult[]> {
+  const { out, weights, values, parameters, forward, backward } = planCheck(check);
+  const device = createReferenceBackend('float64');
+  device.reserve(Math.max(forward.end, backward.end));
+  const inputs = check.inputs.map((input, i) => {
+    const numbers = numbersOf(input, new Philox(seed, i, Stream.gradcheck));
+    device.write(values[input.name].region!.offset, numbers);
+    return numbers;
   });
+  const random = new Philox(seed, check.inputs.length, Stream.gradcheck);
+  const weightNumbers = Float64Array.from({ length: size(out) }, () => random.normalPair()[0]);
+  device.write(weights.offset, weightNumbers);
+
+  const forwardProgram = device.load(forward.instructions);
+  const outOffset = forward.buffer(out).offset;
+  const outNumbers = new Float64Array(size(out));
+  const loss = async (): Promise<number> => {
+    forwardProgram.submit();
+    await device.read(outOffset, outNumbers);
+    return outNumbers.reduce((sum, y, i) => sum + y * weightNumbers[i], 0);
+  };
+  device.load(backward.instructions).submit();
+  const analytic = await Promise.all(
+    parameters.map(({ gradient }) => device.read(gradient.offset, new Float64Array(gradient.length))),
+  );
+
+  const results: GradientResult[] = [];
+  for (const [t, { value, region, input }] of parameters.entries()) {
+    const differences = numericalGradient(device, region, inputs[input] as Float64Array, { limit, loss });
+    results.push({
+      case: check.name,
+      input: value.name,
+      ...(await compare(analytic[t], differences)),
+    });
+  }
+  return results;
 }
 
-function fill(backend: Backend, { offset, length }: Region, input: CheckInput, random: Philox): void {
-  for (let i = 0; i < length; i++) {
-    if ('ids' in input) backend.ints[offset + i] = input.ids[i];
-    else if ('below' in input) backend.ints[offset + i] = input.from + random.below(input.below - input.from);
-    else backend.floats[offset + i] = random.normalPair()[0] * (input.scale ?? 1);
+/** Records, differentiates and plans a check. */
+function planCheck(check: GradientCase) {
+  const layout = new Layout();
+  const tape = createTape();
+  const values: Record<string, Value> = {};
+  const parameters: { value: Value; input: number; region: Region; gradient: Region }[] = [];
+  for (const [i, input] of check.inputs.entries()) {
+    const length = size(input);
+    const region = layout.allocate(length, isInteger(input) ? 'i32' : 'f32');
+    const value = tape.external(input.name, input.shape, region, !isInteger(input));
+    values[input.name] = value;
+    if (!isInteger(input)) parameters.push({ value, input: i, region, gradient: layout.allocate(length) });
   }
+  const out = check.record(tape, values);
+  const weights = layout.allocate(size(out));
+  const forward = plan(tape.nodes, layout.end, [out]);
+  const gradients = new Map(parameters.map(({ value, gradient }) => [value, gradient]));
+  differentiate(tape, out, tape.external('weights', out.shape, weights), gradients);
+  const backward = plan(tape.nodes, layout.end, [out]);
+  return { out, weights, values, parameters, forward, backward };
+}
+
+/** The indices of evenly spaced elements of a tensor, with ∂L/∂x by central differences. */
+async function* numericalGradient(
+  device: Device,
+  { offset, length }: Region,
+  numbers: Float64Array,
+  { limit, loss }: { readonly limit: number; readonly loss: () => Promise<number> },
+): AsyncGenerator<{ readonly i: number; readonly numerical: number }> {
+  const lossWith = (i: number, x: number): Promise<number> => {
+    device.write(offset + i, Float64Array.of(x));
+    return loss();
+  };
+  const stride = Math.max(1, Math.ceil(length / limit));
+  for (let i = 0; i < length; i += stride) {
+    const above = await lossWith(i, numbers[i] + STEP);
+    const below = await lossWith(i, numbers[i] - STEP);
+    device.write(offset + i, numbers.subarray(i, i + 1));
+    yield { i, numerical: (above - below) / (2 * STEP) };
+  }
+}
+
+async function compare(
+  analytic: Float64Array,
+  differences: ReturnType<typeof numericalGradient>,
+): Promise<{ elements: number; relativeError: number }> {
+  let worst = 0;
+  let largest = 0;
+  let elements = 0;
+  for await (const { i, numerical } of differences) {
+    worst = Math.max(worst, Math.abs(analytic[i] - numerical));
+    largest = Math.max(largest, Math.abs(numerical));
+    elements++;
+  }
+  // Where the true derivative is 0 (an unused table row, for example), the error is judged against 1.
+  return { elements, relativeError: worst / (largest > STEP ? largest : 1) };
+}
+
+function numbersOf(input: CheckInput, random: Philox): Float64Array | Int32Array {
+  const length = size(input);
+  if ('ids' in input) return Int32Array.from(input.ids);
+  if ('below' in input)
+    return Int32Array.from({ length }, () => input.from + random.below(input.below - input.from));
+  return Float64Array.from({ length }, () => random.normalPair()[0] * (input.scale ?? 1));
 }

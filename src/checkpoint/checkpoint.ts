@@ -14,10 +14,11 @@ import { basename, dirname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { NamedTensor } from '../model/placement.ts';
+import { elements } from '../model/parameters.ts';
+import type { TensorSource, TensorTarget } from '../model/tensor.ts';
 import { readWholeFile, refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { linkFile, syncFolder, writeFileFlushed } from '../write-file.ts';
+import { linkFile, streamFileFlushed, syncFolder, writeFileFlushed } from '../write-file.ts';
 import {
   checkpointName,
   OPTIMIZER,
@@ -33,7 +34,7 @@ import {
   writeWeights,
   type ModelFolder,
 } from './model-folder.ts';
-import { openSafetensors, safetensorsPieces, type LoadOptions } from './safetensors.ts';
+import { openSafetensors, streamSafetensors, type LoadOptions } from './safetensors.ts';
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
 
 export const BEST = 'best.safetensors';
@@ -46,16 +47,16 @@ export interface Checkpoint {
   readonly state: TrainerState;
   /** Its model; `model.load` reads the parameters. */
   readonly model: ModelFolder;
-  /** Loads the optimizer's moments into allocated memory. */
-  loadMoments(into: readonly NamedTensor[], options?: LoadOptions): void;
+  /** Loads the optimizer's moments, one tensor after the other. */
+  loadMoments(into: readonly TensorTarget[], options?: LoadOptions): void;
 }
 
 /** Content of a new checkpoint. */
 export interface CheckpointContent {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly parameters: readonly NamedTensor[];
-  readonly moments: readonly NamedTensor[];
+  readonly parameters: readonly TensorSource[];
+  readonly moments: readonly TensorSource[];
   /** Path of the best model so far, if any. */
   readonly best: string | undefined;
   readonly state: Omit<TrainerState, 'format' | 'files'>;
@@ -66,11 +67,11 @@ export interface CheckpointContent {
  *
  * @param saved called with the share of parameters and moments written, 0 … 1
  */
-export function writeCheckpoint(
+export async function writeCheckpoint(
   into: string,
   content: CheckpointContent,
   saved?: (done: number) => void,
-): void {
+): Promise<void> {
   const { config, tokenizer, parameters, moments, best, state } = content;
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into);
@@ -80,11 +81,11 @@ export function writeCheckpoint(
   const [model, optimizer] = [parameters, moments].map(bytesOf);
   /** Headers are not counted: `bytes` is at most what the tensors of this file take. */
   const share = (before: number, bytes: number): void => saved?.((before + bytes) / (model + optimizer));
-  writeWeights(into, config, parameters, facts, {
-    write: writeFileFlushed,
+  await writeWeights(into, config, parameters, facts, {
+    write: streamFileFlushed,
     written: (bytes) => share(0, Math.min(bytes, model)),
   });
-  writeFileFlushed(join(into, OPTIMIZER), safetensorsPieces(moments, metadata), (bytes) =>
+  await streamFileFlushed(join(into, OPTIMIZER), streamSafetensors(moments, metadata), (bytes) =>
     share(model, Math.min(bytes, optimizer)),
   );
   if (best !== undefined) linkFile(best, join(into, BEST));
@@ -125,8 +126,8 @@ export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
 }
 
 /** What tensors take in a file, but for its header. */
-export const bytesOf = (tensors: readonly NamedTensor[]): number =>
-  tensors.reduce((sum, { data }) => sum + data.byteLength, 0);
+export const bytesOf = (tensors: readonly TensorSource[]): number =>
+  tensors.reduce((sum, { shape }) => sum + 4 * elements(shape), 0);
 
 function checkFile(folder: string, file: string, expected: string): void {
   const path = join(folder, basename(file));
@@ -158,7 +159,7 @@ function checkStep(path: string, metadata: Readonly<Record<string, string>>, ste
   );
 }
 
-function loadMoments(path: string, step: number, into: readonly NamedTensor[], options?: LoadOptions): void {
+function loadMoments(path: string, step: number, into: readonly TensorTarget[], options?: LoadOptions): void {
   const file = openSafetensors(path);
   try {
     checkStep(path, file.metadata, step);
@@ -170,7 +171,7 @@ function loadMoments(path: string, step: number, into: readonly NamedTensor[], o
           `${path}: "${name}" has the shape ${shownJson(stored)}, not ${shownJson(shape)}`,
         );
     }
-    file.load(new Map(into.map(({ name, data }) => [name, data])), options);
+    file.load(new Map(into.map((target) => [target.name, target])), options);
   } finally {
     file.close();
   }

@@ -13,16 +13,24 @@ import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { NamedTensor } from '../model/placement.ts';
+import type { NamedTensor, TensorSource, TensorTarget } from '../model/tensor.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { makeFolder, writeFileAtomic, type FileWriter, type Written } from '../write-file.ts';
+import {
+  makeFolder,
+  streamFileAtomic,
+  writeFileAtomic,
+  type Bytes,
+  type FileStreamer,
+  type FileWriter,
+  type Written,
+} from '../write-file.ts';
 import { modelLocation } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { loadParameters, matchTensors } from './parameter-tensors.ts';
-import { safetensorsPieces, type LoadOptions } from './safetensors.ts';
+import { safetensorsPieces, streamSafetensors, type LoadOptions } from './safetensors.ts';
 import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 import { openWeights, WEIGHTS } from './weights.ts';
@@ -66,23 +74,28 @@ export const writeJson = (path: string, content: unknown, write: FileWriter = wr
 export function writeWeights(
   folder: string,
   config: ModelConfig,
-  tensors: readonly NamedTensor[],
+  tensors: readonly TensorSource[],
   metadata: Readonly<Record<string, string>>,
-  { write = writeFileAtomic, written }: { readonly write?: FileWriter; readonly written?: Written } = {},
-): void {
-  write(join(folder, WEIGHTS), weightsPieces(config, tensors, metadata), written);
+  { write = streamFileAtomic, written }: { readonly write?: FileStreamer; readonly written?: Written } = {},
+): Promise<void> {
+  const stored = storedTensors(config, tensors);
+  return write(join(folder, WEIGHTS), streamSafetensors(stored, { ...metadata, ...CONVENTIONS }), written);
 }
 
 /** The content of a weights file, in chunks. */
-export function weightsPieces(
+export const weightsPieces = (
   config: ModelConfig,
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
-): (Uint8Array | Float32Array)[] {
+): Bytes[] => safetensorsPieces(storedTensors(config, tensors), { ...metadata, ...CONVENTIONS });
+
+/** transformers loads a file only if it names the library whose conventions it follows. */
+const CONVENTIONS = { format: 'pt' };
+
+/** The tensors under their names in a file. */
+function storedTensors<T extends TensorSource>(config: ModelConfig, tensors: readonly T[]): T[] {
   const { toTensorName } = architectureOf(config).huggingFace;
-  const named = tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
-  // required by transformers
-  return safetensorsPieces(named, { ...metadata, format: 'pt' });
+  return tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
 }
 
 const FACT_OF_TOKENIZER = 'tokenizer_sha256';
@@ -132,8 +145,8 @@ export interface ModelFolder {
   readonly tokenizer: Tokenizer;
   /** Metadata of the weights: strings such as the step. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Loads the weights into allocated memory, verifying their checksum and that they are finite. */
-  load(into: readonly NamedTensor[], options?: LoadOptions): void;
+  /** Loads the weights, one tensor after the other, verifying their checksum and that they are finite. */
+  load(into: readonly TensorTarget[], options?: LoadOptions): void;
 }
 
 /** @throws UserError naming the file that is missing, damaged, or inconsistent with the others */

@@ -4,9 +4,9 @@ import { shownJson } from '../json.ts';
 import type { DescribedModel } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { parameterOf, parameterTable } from '../model/parameters.ts';
+import { elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import type { Init } from '../model/parameter.ts';
-import type { NamedTensor } from '../model/placement.ts';
+import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tensor.ts';
 import type { LoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
@@ -79,22 +79,40 @@ const compiled = (path: string): UserError =>
     },
   );
 
-/** Loads all parameters. @param into one array per parameter, of its length */
+/** Loads all parameters, one after the other. @param into one target per parameter, of its shape */
 export function loadParameters(
   weights: Weights,
-  { config, convert }: DescribedModel,
-  into: readonly NamedTensor[],
+  { config, conversionOf }: DescribedModel,
+  into: readonly TensorTarget[],
   options?: LoadOptions,
 ): void {
   const names = matchTensors(weights, config);
-  const stored = into.filter(({ name }) => names.has(name));
-  weights.load(new Map(stored.map(({ name, data }) => [names.get(name)!, data])), options);
-  for (const { name, data } of into) if (!names.has(name)) data.fill(0);
+  const parameters = new Map(parameterTable(config).map((parameter) => [parameter.name, parameter]));
+  const scratch = new Scratch();
+  const targets = new Map<string, TensorTarget>();
+  for (const target of into) {
+    const stored = names.get(target.name);
+    if (stored === undefined) {
+      writeTensor(target, new Float32Array(elements(target.shape)));
+      continue;
+    }
+    const convert = conversionOf?.(parameters.get(target.name)!);
+    targets.set(stored, convert === undefined ? target : converted(target, scratch, convert));
+  }
+  weights.load(targets, options);
   if (config.tieWordEmbeddings) checkTiedHead(weights, names, parameterOf(config, 'token embedding').name);
-  if (convert === undefined) return;
-  const byName = new Map(into.map(({ name, data }) => [name, data]));
-  for (const parameter of parameterTable(config)) convert(parameter, byName.get(parameter.name)!);
 }
+
+/** A target that receives what `convert` makes of a tensor. */
+const converted = (
+  target: TensorTarget,
+  scratch: Scratch,
+  convert: (data: Float32Array) => void,
+): TensorTarget =>
+  gathered(target, scratch, (whole) => {
+    convert(whole);
+    writeTensor(target, whole);
+  });
 
 /** A tied output head is the token embedding; if the file has a copy, the two must agree. */
 function checkTiedHead(weights: Weights, names: ReadonlyMap<string, string>, embedding: string): void {

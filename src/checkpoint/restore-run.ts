@@ -6,7 +6,8 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { attempt, holds, UserError } from '../errors.ts';
-import { elements, parameterTable } from '../model/parameters.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { hostTensor } from '../model/tensor.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { linkAtomic, writeFileAtomic } from '../write-file.ts';
@@ -132,11 +133,7 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
 /** Rebuilds the best model's file from its parameters; undefined if it is not the one the checkpoint knows. */
 function rebuiltBest(source: ModelFolder, { best_step, best_loss, files }: TrainerState): Pieces | undefined {
   if (source.metadata['step'] !== String(best_step)) return undefined;
-  const tensors = parameterTable(source.config).map(({ name, shape }) => ({
-    name,
-    shape,
-    data: new Float32Array(elements(shape)),
-  }));
+  const tensors = parameterTable(source.config).map(hostTensor);
   source.load(tensors);
   const pieces = weightsPieces(source.config, tensors, {
     step: String(best_step),

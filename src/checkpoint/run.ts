@@ -9,9 +9,9 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { naming, UserError } from '../errors.ts';
+import { namingAsync, UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { NamedTensor } from '../model/placement.ts';
+import type { TensorSource } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, syncFolder } from '../write-file.ts';
 import { bytesOf, openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
@@ -32,10 +32,10 @@ export interface Run {
   readonly savedStep: number | undefined;
   /** Replaces the best model. @param saved called with the share written, 0 … 1 */
   saveBest(
-    tensors: readonly NamedTensor[],
+    tensors: readonly TensorSource[],
     metadata: Readonly<Record<string, string>>,
     saved?: (done: number) => void,
-  ): void;
+  ): Promise<void>;
   /**
    * Writes a checkpoint, unless there is one of this step, and removes all others but that of `good_step`.
    *
@@ -43,11 +43,11 @@ export interface Run {
    * @throws a system error if that fails; earlier checkpoints are then unchanged
    */
   saveCheckpoint(
-    parameters: readonly NamedTensor[],
-    moments: readonly NamedTensor[],
+    parameters: readonly TensorSource[],
+    moments: readonly TensorSource[],
     state: Omit<TrainerState, 'format' | 'files' | 'log_bytes'>,
     saved?: (done: number) => void,
-  ): void;
+  ): Promise<void>;
   /** Appends a line to a log. If that fails, the next checkpoint retries. */
   log(name: LogName, entry: LogEntry): void;
   /** Flushes all logs to disk. @throws a system error if that fails */
@@ -183,13 +183,13 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
     get savedStep() {
       return writing.savedStep;
     },
-    saveBest(tensors, metadata, saved) {
+    async saveBest(tensors, metadata, saved) {
       lock.check();
       const total = bytesOf(tensors);
       const written = (bytes: number): void => saved?.(Math.min(1, bytes / total));
-      writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
+      await writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
     },
-    saveCheckpoint(parameters, moments, state, saved) {
+    async saveCheckpoint(parameters, moments, state, saved) {
       if (state.step === writing.savedStep) return; // the end of a run may coincide with an evaluation
       lock.check();
       const { metrics, samples } = flush();
@@ -198,9 +198,9 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       try {
         const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
         const whole = { ...state, log_bytes: { metrics, samples } };
-        naming(complete, () => {
+        await namingAsync(complete, async () => {
           const content = { config, tokenizer, parameters, moments, best, state: whole };
-          writeCheckpoint(temporary, content, saved);
+          await writeCheckpoint(temporary, content, saved);
           renameSync(temporary, complete);
         });
       } catch (error) {

@@ -14,7 +14,17 @@ import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { elements } from '../model/parameters.ts';
+import {
+  piecesOf,
+  Scratch,
+  writeTensor,
+  type NamedTensor,
+  type TensorSource,
+  type TensorTarget,
+} from '../model/tensor.ts';
 import { openRegularFile, readInto, type OpenFile } from '../read-file.ts';
+import type { Bytes } from '../write-file.ts';
 import { converters, firstNonFinite } from './safetensors-dtypes.ts';
 import {
   dtypeSizes,
@@ -32,29 +42,48 @@ const FORMAT_KEY = 'gpt_trainer_format';
 const CHECKSUM_KEY = 'gpt_trainer_crc32';
 const FORMAT = 1;
 
-/** A tensor to be written. */
-export interface NamedTensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
+type Metadata = Readonly<Record<string, string>>;
 
 /** Chunks of a file with float32 tensors sorted by name; a checksum is added to the metadata. */
-export function safetensorsPieces(
-  tensors: readonly NamedTensor[],
-  metadata: Readonly<Record<string, string>>,
-): (Uint8Array | Float32Array)[] {
+export function safetensorsPieces(tensors: readonly NamedTensor[], metadata: Metadata): Bytes[] {
+  const { sorted, entries, facts } = layOut(tensors, metadata);
+  let sum = headerSum(entries, facts);
+  for (const { data } of sorted) sum = crc32(bytesOf(data), sum);
+  return [headerBytes(entries, facts, sum), ...sorted.map(({ data }) => data)];
+}
+
+/** Elements per chunk when tensors on a device are saved: 1 MB. */
+const WRITE_CHUNK = 2 ** 18;
+
+/** The same for tensors on a device. Each is read twice, the first time for the checksum, which precedes the data. */
+export async function* streamSafetensors(
+  tensors: readonly TensorSource[],
+  metadata: Metadata,
+): AsyncGenerator<Bytes> {
+  const { sorted, entries, facts } = layOut(tensors, metadata);
+  let sum = headerSum(entries, facts);
+  for await (const numbers of piecesOf(sorted, WRITE_CHUNK)) sum = crc32(bytesOf(numbers), sum);
+  yield headerBytes(entries, facts, sum);
+  yield* piecesOf(sorted, WRITE_CHUNK);
+}
+
+/** The order of tensors in a file, their entries in the header, and the metadata without the checksum. */
+function layOut<T extends TensorSource>(tensors: readonly T[], metadata: Metadata) {
   const sorted = tensors.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   let offset = 0;
-  const entries = sorted.map(({ name, shape, data }): TensorEntry => {
+  const entries = sorted.map(({ name, shape }): TensorEntry => {
     const start = offset;
-    offset += data.byteLength;
+    offset += 4 * elements(shape);
     return { name, dtype: 'F32', shape, start, end: offset };
   });
-  const facts = { ...metadata, [FORMAT_KEY]: String(FORMAT) };
-  let sum = headerSum(entries, facts);
-  for (const { data } of sorted)
-    sum = crc32(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), sum);
+  return { sorted, entries, facts: { ...metadata, [FORMAT_KEY]: String(FORMAT) } };
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+/** All bytes of a file before the data. @param sum the checksum of the whole file */
+function headerBytes(entries: readonly TensorEntry[], facts: Metadata, sum: number): Uint8Array {
   const header = Buffer.from(
     JSON.stringify({
       [METADATA]: { ...facts, [CHECKSUM_KEY]: shownSum(sum) },
@@ -66,16 +95,16 @@ export function safetensorsPieces(
       ),
     }),
   );
-  const padded = Buffer.alloc(Math.ceil(header.length / 8) * 8, ' ');
-  header.copy(padded);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
-  return [length, padded, ...sorted.map(({ data }) => data)];
+  const length = Math.ceil(header.length / 8) * 8;
+  const bytes = Buffer.alloc(8 + length, ' ');
+  bytes.writeBigUInt64LE(BigInt(length));
+  header.copy(bytes, 8);
+  return bytes;
 }
 
 /** The checksum in the metadata of `safetensorsPieces`' result. */
-export function checksumOf([, header]: readonly (Uint8Array | Float32Array)[]): string {
-  const json = JSON.parse(Buffer.from(header as Uint8Array).toString()) as Record<
+export function checksumOf([header]: readonly Bytes[]): string {
+  const json = JSON.parse(Buffer.from(header as Uint8Array).toString('utf8', 8)) as Record<
     string,
     Record<string, string>
   >;
@@ -98,11 +127,6 @@ export interface LoadOptions {
    * itself (train/divergence.ts).
    */
   readonly allowNonFinite?: boolean;
-  /**
-   * Finds the index of the first NaN or infinity in an array: −1 if there is none, undefined if it does not support the
-   * array. The engine has a fast one for its memory (Backend.firstNonFinite).
-   */
-  readonly firstNonFinite?: ((values: Float32Array) => number | undefined) | undefined;
   /** Called with the share that has been read, 0 … 1. */
   readonly loaded?: (done: number) => void;
 }
@@ -114,13 +138,13 @@ export interface SafetensorsFile extends SafetensorsHeader {
   /** Reads a tensor as float32. F16 and BF16 convert exactly, F64 is rounded. */
   read(name: string): Float32Array;
   /**
-   * Reads tensors into memory allocated by the caller. The same pass verifies the checksum, if there is one, and that all
-   * values are finite. After an exception the contents of the memory are undefined.
+   * Loads tensors, one after the other. The same pass verifies the checksum, if there is one, and that all values are finite.
+   * After an exception the contents of the targets are undefined.
    *
    * @param into by tensor name; each array has the tensor's length
    * @throws SafetensorsError if the checksum does not match, or a value is NaN or infinite
    */
-  load(into: ReadonlyMap<string, Float32Array>, options?: LoadOptions): void;
+  load(into: ReadonlyMap<string, TensorTarget>, options?: LoadOptions): void;
   close(): void;
 }
 
@@ -133,6 +157,13 @@ export function openSafetensors(path: string): SafetensorsFile {
   try {
     const header = readHeader(file, path, fail);
     const checksum = expectedChecksum(header.metadata, fail);
+    const reader: TensorReader = {
+      fd: file.fd,
+      path,
+      dataStart: header.dataStart,
+      bytes: new Scratch(),
+      numbers: new Scratch(),
+    };
     return {
       ...header,
       checksum,
@@ -142,22 +173,22 @@ export function openSafetensors(path: string): SafetensorsFile {
           throw new UserError('file-not-found', `${path} has no tensor ${shownJson(name)}`);
         checkIsWeight(path, tensor);
         const values = new Float32Array((tensor.end - tensor.start) / dtypeSizes[tensor.dtype]);
-        readTensor(file.fd, path, header, tensor, values);
+        readTensor(reader, tensor, 0, ({ numbers, first }) => values.set(numbers, first));
         return values;
       },
-      load(into, { allowNonFinite = false, firstNonFinite: search, loaded } = {}) {
+      load(into, { allowNonFinite = false, loaded } = {}) {
         const bytes = file.size - header.dataStart;
         let sum = headerSum(header.tensors.values(), header.metadata);
         let notFinite: string | undefined;
         for (const tensor of header.tensors.values()) {
-          const values = into.get(tensor.name);
-          if (values !== undefined) checkIsWeight(path, tensor);
+          const target = into.get(tensor.name);
+          if (target !== undefined) checkTarget(path, tensor, target);
           else if (checksum === undefined) continue;
-          sum = readTensor(file.fd, path, header, tensor, values, sum, (done, fresh) => {
-            loaded?.((tensor.start + done) / bytes);
-            if (values === undefined || allowNonFinite || notFinite !== undefined) return;
-            const index = search?.(fresh) ?? firstNonFinite(fresh);
-            if (index >= 0) notFinite = describeNonFinite(tensor.name, values, fresh, index);
+          sum = readTensor(reader, tensor, sum, (chunk) => {
+            loaded?.((tensor.start + chunk.bytesDone) / bytes);
+            if (target === undefined) return;
+            writeTensor(target, chunk.numbers, chunk.first);
+            if (!allowNonFinite) notFinite ??= findNonFinite(tensor, target, chunk);
           });
         }
         if (checksum !== undefined && shownSum(sum) !== checksum)
@@ -207,49 +238,75 @@ function expectedChecksum(
 
 /** Bytes per read, few enough for checksum, conversion and NaN search to find them in L2. */
 const CHUNK = 256 << 10;
-const NO_VALUES = new Float32Array(0);
+
+/** An open file, and memory to read it through. */
+interface TensorReader {
+  readonly fd: number;
+  readonly path: string;
+  readonly dataStart: number;
+  readonly bytes: Scratch;
+  readonly numbers: Scratch;
+}
+
+/** Numbers just read; valid until the next chunk is. */
+interface Chunk {
+  /** Empty for a dtype that is not converted. */
+  readonly numbers: Float32Array;
+  /** Index of the first of them in the tensor. */
+  readonly first: number;
+  /** Bytes of the tensor that have been read so far. */
+  readonly bytesDone: number;
+}
 
 /**
- * Reads a tensor and converts it to float32.
+ * Reads one tensor in chunks and converts it to float32.
  *
- * @param values destination, if any
- * @param sum checksum of the preceding bytes
- * @param read called after each chunk with the bytes read so far and the part of `values` just filled
- * @returns the checksum including this tensor
+ * @param sum the checksum of everything before it
+ * @returns the checksum, continued with the tensor's bytes
  */
 function readTensor(
-  fd: number,
-  path: string,
-  { dataStart }: SafetensorsHeader,
-  { name, dtype, start, end }: TensorEntry,
-  values: Float32Array | undefined,
-  sum = 0,
-  read: (bytes: number, fresh: Float32Array) => void = () => {},
+  { fd, path, dataStart, bytes: memory, numbers: converted }: TensorReader,
+  { dtype, start, end }: TensorEntry,
+  sum: number,
+  use: (chunk: Chunk) => void,
 ): number {
   const size = dtypeSizes[dtype];
-  if (values !== undefined && values.length !== (end - start) / size)
-    throw new RangeError(
-      `"${name}" has ${end - start} bytes of ${dtype}, and room for ${values.length} numbers`,
-    );
-  const isDirect = values !== undefined && dtype === 'F32';
-  const scratch = new Uint8Array(isDirect ? 0 : Math.min(CHUNK, end - start));
   for (let at = 0; at < end - start; at += CHUNK) {
     const length = Math.min(CHUNK, end - start - at);
-    const bytes = isDirect
-      ? new Uint8Array(values.buffer, values.byteOffset + at, length)
-      : scratch.subarray(0, length);
+    const floats = memory.take(CHUNK / 4);
+    const bytes = bytesOf(floats).subarray(0, length);
     readInto(fd, path, bytes, dataStart + start + at);
     sum = crc32(bytes, sum);
-    if (!isDirect && values !== undefined) converters[dtype]?.(bytes, values, at / size);
-    read(at + length, values?.subarray(at / size, (at + length) / size) ?? NO_VALUES);
+    const convert = converters[dtype];
+    const numbers =
+      dtype === 'F32' ? floats.subarray(0, length / 4) : converted.take(convert ? length / size : 0);
+    convert?.(bytes, numbers, 0);
+    use({ numbers, first: at / size, bytesDone: at + length });
   }
   return sum;
 }
 
-const describeNonFinite = (name: string, values: Float32Array, part: Float32Array, index: number): string => {
-  const element = (part.byteOffset - values.byteOffset) / 4 + index;
-  return `${shownJson(name)} holds ${part[index]} (element ${element} of ${values.length})`;
-};
+/** Describes the first NaN or infinity of a chunk that has been written to its target. */
+function findNonFinite(
+  { name }: TensorEntry,
+  target: TensorTarget,
+  { numbers, first }: Chunk,
+): string | undefined {
+  const search = 'data' in target ? undefined : target.firstNonFinite;
+  const index = search?.(first, numbers.length) ?? firstNonFinite(numbers);
+  if (index < 0) return undefined;
+  const length = elements(target.shape);
+  return `${shownJson(name)} holds ${numbers[index]} (element ${first + index} of ${length})`;
+}
+
+/** @throws UserError if the tensor's dtype is not one of weights */
+function checkTarget(path: string, tensor: TensorEntry, target: TensorTarget): void {
+  checkIsWeight(path, tensor);
+  const { name, dtype, start, end } = tensor;
+  const room = 'data' in target ? target.data.length : elements(target.shape);
+  if (room !== (end - start) / dtypeSizes[dtype])
+    throw new RangeError(`"${name}" has ${end - start} bytes of ${dtype}, and room for ${room} numbers`);
+}
 
 function checkIsWeight(path: string, { name, dtype }: TensorEntry): void {
   if (dtype !== 'F32' && converters[dtype] === undefined)

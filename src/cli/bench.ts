@@ -1,6 +1,7 @@
 /** `gpt bench`: training and sampling speed on this computer, for models of well-known shapes. */
 import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
+import type { Device } from '../engine/device.ts';
 import { benchModels, startSampling, type BenchModelName } from '../measure/models.ts';
 import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
@@ -70,9 +71,9 @@ async function measure(
   options: { readonly threads?: number },
 ): Promise<Result> {
   const model = benchModels[name];
-  const training = await withBackend(options, (backend) => {
+  const training = await withBackend(options, async (backend) => {
     const timed = startTraining(backend, model);
-    return { ...timed, rate: medianRate(timed.run, seconds) };
+    return { ...timed, rate: await medianRate(timed.run, seconds) };
   });
   const sampling = await withBackend(options, (backend) => {
     const timed = startSampling(backend, model);
@@ -94,11 +95,11 @@ async function measure(
 /** Each measurement has its own backend, whose memory is freed when it closes. */
 async function withBackend<T>(
   options: { readonly threads?: number },
-  use: (backend: Awaited<ReturnType<typeof chooseBackend>>['backend']) => T,
+  use: (device: Device) => Promise<T>,
 ): Promise<T> {
   const { backend } = await chooseBackend(options);
   try {
-    return use(backend);
+    return await use(backend);
   } finally {
     await backend.close();
   }

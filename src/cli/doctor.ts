@@ -3,7 +3,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
 import { type Rejection } from '../engine/wasm.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
@@ -84,13 +84,13 @@ async function examine(
   const load = await measureBusyCores();
   const { backend, rejected } = await chooseBackend({ ...options, profile: true });
   progress('measuring matrix products');
-  const peakFlops = gemmPeak(backend, seconds);
+  const peakFlops = await gemmPeak(backend, seconds);
   progress('measuring memory');
-  const bandwidth = readBandwidth(backend, seconds);
+  const bandwidth = await readBandwidth(backend, seconds);
   await backend.close();
   const { backend: one } = await chooseBackend({ threads: 1 });
   progress('measuring matrix products with one thread');
-  const peakFlopsOneThread = gemmPeak(one, seconds);
+  const peakFlopsOneThread = await gemmPeak(one, seconds);
   await one.close();
   const { backend: fresh } = await chooseBackend({ ...options, profile: true });
   progress('training a model, kernel by kernel');
@@ -135,17 +135,17 @@ async function measureBusyCores(): Promise<number> {
 }
 
 /** Profiles some steps of a model of typical size, after as many steps of warm-up for V8 to compile the kernels. */
-async function profileTraining(backend: Backend, seconds: number): Promise<KernelProfile[]> {
+async function profileTraining(backend: Device, seconds: number): Promise<KernelProfile[]> {
   const training = startTraining(backend, { ...benchModels.baby, batchSize: 2 });
   const warm = performance.now() + 1000 * seconds;
-  while (performance.now() < warm) training.run(1);
+  while (performance.now() < warm) await training.run(1);
   const since = await training.timings();
   const end = performance.now() + 1000 * seconds;
-  while (performance.now() < end) training.run(1);
+  while (performance.now() < end) await training.run(1);
   return profileOf(await training.timings(), { since, kindOf: ({ kernel }) => kernel });
 }
 
-function adviceFor(backend: Backend, rejected: readonly Rejection[], load: number): string[] {
+function adviceFor(backend: Device, rejected: readonly Rejection[], load: number): string[] {
   const advice: string[] = [];
   for (const { variant, reason } of rejected) {
     if (/Node \d+ or newer/.test(reason)) advice.push(`use Node 24 or newer: ${reason}`);

@@ -32,7 +32,7 @@ export async function evaluateMemorization(
       );
       const share = startShare('written');
       let comparison: Activity | undefined;
-      const found = measureMemorization(folder, backend, training, flags, {
+      const found = await measureMemorization(folder, backend, training, flags, {
         written: share.update,
         comparing() {
           share.stop();

@@ -5,7 +5,7 @@ import { describeLeftOut } from '../data/find-files.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { replacementsIn } from '../data/replacements.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
-import { measure } from '../evaluate/measures.ts';
+import { measureScored } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
 import { corpusRecord, readSplit, splits, type OtherText, type Split } from '../evaluate/training-text.ts';
 import { noReport } from '../reporting.ts';
@@ -281,10 +281,10 @@ async function* evaluateModel(
       if (flags.tokens) {
         const printer = tokenPrinter(text, { model, file }, flags.json === true);
         await print(printer.start());
-        for (const piece of scores) await print(printer.show(piece));
+        for await (const piece of scores) await print(printer.show(piece));
         await print(printer.end());
       } else {
-        const measures = measure(text, characters, scores);
+        const measures = await measureScored(text, characters, scores);
         yield {
           ...measures,
           model,

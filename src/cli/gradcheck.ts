@@ -35,7 +35,7 @@ async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> 
   const results: GradientResult[] = [];
   const run = async (checks: readonly GradientCase[], bound: number): Promise<void> => {
     for (const check of checks) {
-      const found = checkGradients(check, { seed: chosen, limit: bound });
+      const found = await checkGradients(check, { seed: chosen, limit: bound });
       results.push(...found);
       if (json === undefined) for (const result of found) await print(`${row(result)}\n`);
     }

@@ -117,12 +117,7 @@ async function whileReading(
       notice(
         `The text has ${all.length} tokens; the model reads ${ids.length} at once, and these are the first.`,
       );
-    const activations = readActivations(
-      backend,
-      config,
-      (tensors) => folder.load(tensors, { firstNonFinite: backend.firstNonFinite }),
-      ids,
-    );
+    const activations = await readActivations(backend, config, (tensors) => folder.load(tensors), ids);
     await look(ids, folder, activations);
   } finally {
     await backend.close();

@@ -3,7 +3,7 @@ import type { Command, Option } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { MAX_THREADS, type Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices } from '../generate/prompt.ts';
@@ -78,7 +78,7 @@ export const unkOption = (whose = 'text'): Option =>
 export async function openModel({
   model,
   threads,
-}: ModelFlags): Promise<{ folder: ModelFolder; backend: Backend }> {
+}: ModelFlags): Promise<{ folder: ModelFolder; backend: Device }> {
   const folder = withLoadingShown(openModelFolder(chosenModel(model)));
   return { folder, backend: await startEngine(folder, threads) };
 }
@@ -93,7 +93,7 @@ const withLoadingShown = (folder: ModelFolder): ModelFolder => ({
 });
 
 /** Starts the engine for an open model. The caller closes it. */
-export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Backend> {
+export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Device> {
   const { backend, rejected } = await chooseBackend(threads === undefined ? {} : { threads });
   warnOfSlowEngine(backend, rejected);
   verbose(`model ${printable(folder)}, ${backend.name}`);
@@ -102,7 +102,7 @@ export async function startEngine({ folder }: ModelFolder, threads?: number): Pr
 
 /** Warns if the engine is slower than possible on this computer: a slower build, fewer threads, or the reference backend. */
 export function warnOfSlowEngine(
-  { name, shortfall }: Pick<Backend, 'name' | 'shortfall'>,
+  { name, shortfall }: Pick<Device, 'name' | 'shortfall'>,
   rejected: readonly Rejection[],
 ): void {
   for (const { variant, reason } of rejected)

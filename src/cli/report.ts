@@ -9,7 +9,7 @@ import type { RunRecord } from '../inspect/run-record.ts';
 import { UsageError } from '../errors.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { bannedIds } from '../tokenizer/tokenizer.ts';
 import { formatBytes } from '../format.ts';
 import { whileDoing } from './activity.ts';
@@ -104,8 +104,8 @@ async function runPage(path: string, flags: Flags): Promise<string> {
   try {
     const ids = await whileDoing('preparing the text', () => textToRead(run, backend, flags));
     const shown = ids.slice(0, Math.min(VIEWED_TOKENS, model.config.blockSize));
-    return await whileDoing('reading the weights', (activity) =>
-      runReport(run, viewModel(model, backend, shown, activity.update), {
+    return await whileDoing('reading the weights', async (activity) =>
+      runReport(run, await viewModel(model, backend, shown, activity.update), {
         hasSample: flags.text === undefined,
       }),
     );
@@ -115,15 +115,19 @@ async function runPage(path: string, flags: Flags): Promise<string> {
 }
 
 /** The given text, else the last sample of the run, else a new sample. */
-function textToRead({ model, logs }: RunRecord, backend: Backend, { text: given, unk }: Flags): Uint32Array {
+async function textToRead(
+  { model, logs }: RunRecord,
+  device: Device,
+  { text: given, unk }: Flags,
+): Promise<Uint32Array> {
   const { tokenizer, config } = model;
   if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;
   const sample = logs.samples.at(-1)?.text ?? '';
   if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
-  const decoder = Decoder.create(backend, config, (tensors) =>
-    model.load(tensors, { firstNonFinite: backend.firstNonFinite }),
-  );
+  const decoder = Decoder.create(device, config, (tensors) => model.load(tensors));
   const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
   const banned = bannedIds(tokenizer);
-  return Uint32Array.from(generate(decoder, startOfText(tokenizer).ids, { ...drawing, banned }));
+  const ids: number[] = [];
+  for await (const id of generate(decoder, startOfText(tokenizer).ids, { ...drawing, banned })) ids.push(id);
+  return Uint32Array.from(ids);
 }

@@ -1,9 +1,9 @@
-import type { Backend } from './device.ts';
+import type { Device } from './device.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { createWasmBackend, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
 
 export interface ChosenBackend {
-  readonly backend: Backend;
+  readonly backend: Device;
   /** What would have been faster, and why it does not work here. Empty where all is well. */
   readonly rejected: readonly Rejection[];
 }

@@ -34,6 +34,11 @@ export interface Device {
   copy(from: number, to: number, length: number): void;
   /** Copies memory from element `offset` on into an array, as many elements as it has, and resolves to the array. */
   read<T extends Numbers>(offset: number, into: T): Promise<T>;
+  /**
+   * The index, relative to `offset`, of the first NaN or infinity among `length` floats, or −1. Only on devices that can tell
+   * at once, and faster than a loop on the host.
+   */
+  readonly firstNonFinite?: (offset: number, length: number) => number;
   load(program: readonly Instruction[]): Loaded;
   /** Resolves when all commands given so far are done. */
   finish(): Promise<void>;
@@ -45,8 +50,8 @@ export interface Device {
 }
 
 /**
- * Numbers on their way in or out. An Int32Array holds integers, the others floats. Float64Array is for the float64 reference;
- * other devices round.
+ * Numbers on their way in or out. An Int32Array holds integers, the others floats: a Float64Array is exact on the float64
+ * reference, and converted from or to float32 on other devices.
  */
 export type Numbers = Float32Array | Float64Array | Int32Array;
 
@@ -66,16 +71,4 @@ export interface Timing {
   readonly seconds: number;
   /** The part of it that threads spent waiting for each other, as a mean over the threads, in seconds. */
   readonly waited: number;
-}
-
-/** A device whose memory is also seen as a whole. */
-export interface Backend extends Device {
-  /** Views of all of memory. Fetch them anew after `reserve`: growing memory replaces them. */
-  readonly floats: Float32Array | Float64Array;
-  readonly ints: Int32Array;
-  /**
-   * A fast search in views of this memory: the index of the first NaN or infinity, −1 if there is none, undefined for any other
-   * array. Absent where it would be no faster than a loop.
-   */
-  readonly firstNonFinite?: (values: Float32Array) => number | undefined;
 }

@@ -1,17 +1,26 @@
 import { SIGNAL_POLL_SECONDS, type InParts } from '../polling.ts';
-import type { Loaded } from './device.ts';
+import type { Device, Loaded } from './device.ts';
 
 /**
- * Runs a program in equal parts, as many as it takes to stay interruptible, at most one for each instruction.
+ * Runs a program in equal parts: as many as it takes to stay interruptible, at most one for each instruction. The last part
+ * may still be running in the end.
  *
  * @param count how many instructions it has
  * @param seconds how long it is expected to take; undefined: not known yet
  */
-export function* runInParts(loaded: Loaded, count: number, seconds: number | undefined): InParts<void> {
+export async function* runInParts(
+  device: Device,
+  loaded: Loaded,
+  count: number,
+  seconds: number | undefined,
+): InParts<void> {
   const wanted = seconds === undefined ? Infinity : Math.ceil(seconds / SIGNAL_POLL_SECONDS);
   const parts = Math.min(count, Math.max(1, wanted));
   for (let part = 0; part < parts; part++) {
-    if (part > 0) yield;
+    if (part > 0) {
+      await device.finish();
+      yield;
+    }
     loaded.submit(Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts));
   }
 }

@@ -1,28 +1,29 @@
-import type { Backend } from './device.ts';
+import type { Device } from './device.ts';
 import type { Buffer, Instruction } from './instruction.ts';
 import { kernelCases, type Fill, type KernelCase } from './kernel-cases.ts';
 import { Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
 import { signatures, WRITE_ROLES, type KernelName, type Role } from './signatures.ts';
 
-/** A pattern no kernel computes, before and after every buffer; as a float it is a NaN. */
+/** A pattern that no kernel computes, before and after every buffer; as a float it is a NaN. */
 const GUARD = 0x7fc0dead;
 const GUARD_LENGTH = 16;
 
 /** Every buffer of a kernel after a run, by the name of its parameter. */
-export type KernelResults = Readonly<Record<string, Float32Array | Float64Array>>;
+export type KernelResults = Readonly<Record<string, Float64Array>>;
 
 /**
- * Runs one kernel alone on random numbers; returns every buffer after it. Throws if it wrote outside its buffers.
+ * Runs one kernel alone on random numbers, which are the same on every device. Resolves to the contents of every buffer
+ * afterwards.
  *
- * The same case gives the same numbers on every backend, so that results can be compared.
+ * @throws Error if it wrote outside its buffers
  */
-export function tryKernel(
-  backend: Backend,
+export async function tryKernel(
+  device: Device,
   kernel: KernelName,
   kernelCase: KernelCase,
   accumulate: boolean,
-): KernelResults {
+): Promise<KernelResults> {
   const layout = new Layout();
   const regions: Record<string, { offset: number; length: number }> = {};
   const guards: { offset: number; length: number }[] = [layout.allocate(GUARD_LENGTH)];
@@ -37,26 +38,25 @@ export function tryKernel(
     guards.push(layout.allocate(GUARD_LENGTH));
     args[name] = { offset, length, ...(roles[name] === 'accumulate' && { accumulate }) };
   }
-  backend.reserve(layout.end);
-  for (const { offset, length } of guards) backend.ints.fill(GUARD, offset, offset + length);
+  device.reserve(layout.end);
+  for (const { offset, length } of guards) device.write(offset, new Int32Array(length).fill(GUARD));
   Object.entries(regions).forEach(([name, { offset }], i) => {
     const isInteger = roles[name] === 'ids' || roles[name] === 'optionalIds';
-    const target = isInteger ? backend.ints : backend.floats;
-    target.set(valuesOf(kernelCase[name] as Fill, i), offset);
+    const numbers = valuesOf(kernelCase[name] as Fill, i);
+    device.write(offset, isInteger ? Int32Array.from(numbers) : Float64Array.from(numbers));
   });
-  backend.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).submit();
-  for (const { offset, length } of guards)
-    for (let i = offset; i < offset + length; i++)
-      if (backend.ints[i] !== GUARD) throw new Error(`${kernel} wrote outside its buffers, at element ${i}`);
-  return Object.fromEntries(
-    Object.entries(regions).map(([name, { offset, length }]) => [
-      name,
-      backend.floats.slice(offset, offset + length),
-    ]),
-  );
+  device.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).submit();
+  for (const { offset, length } of guards) {
+    const index = (await device.read(offset, new Int32Array(length))).findIndex((word) => word !== GUARD);
+    if (index >= 0) throw new Error(`${kernel} wrote outside its buffers, at element ${offset + index}`);
+  }
+  const results: Record<string, Float64Array> = {};
+  for (const [name, { offset, length }] of Object.entries(regions))
+    results[name] = await device.read(offset, new Float64Array(length));
+  return results;
 }
 
-/** The numbers of each buffer, made once for all backends that are compared. */
+/** The numbers of each buffer, computed once for all devices that are compared. */
 const made = new WeakMap<Fill, readonly number[]>();
 
 function valuesOf(fill: Fill, seed: number): readonly number[] {
@@ -82,23 +82,25 @@ function draw(fill: Fill, random: Philox): number[] {
   }
 }
 
-/** What a kernel leaves behind that backends must agree on; scratch is its own business. */
+/** The buffers in which devices must agree after a kernel: all that it writes except scratch. */
 export const resultsOf = (kernel: KernelName): string[] =>
   Object.entries<Role>(signatures[kernel])
     .filter(([name, role]) => WRITE_ROLES.has(role) && name !== 'partials')
     .map(([name]) => name);
 
-/** Where float32 arithmetic in another order may land: rounding, against the largest number of the tensor (at least 1). */
+/** Allowed difference between orders of float32 arithmetic, relative to the tensor's largest number (at least 1). */
 const TOLERANCE = 2e-5;
 
-/** Compares a kernel on two backends. Returns what differs, or undefined. */
-export function compareKernel(
-  [actual, expected]: readonly [Backend, Backend],
+/** Compares a kernel on two devices. Resolves to the first difference, or undefined. */
+export async function compareKernel(
+  [actual, expected]: readonly [Device, Device],
   kernel: KernelName,
   kernelCase: KernelCase,
   accumulate: boolean,
-): string | undefined {
-  const [a, e] = [actual, expected].map((backend) => tryKernel(backend, kernel, kernelCase, accumulate));
+): Promise<string | undefined> {
+  const [a, e] = await Promise.all(
+    [actual, expected].map((device) => tryKernel(device, kernel, kernelCase, accumulate)),
+  );
   return firstDifference(kernel, a, e);
 }
 
@@ -117,13 +119,13 @@ export function firstDifference(
   return undefined;
 }
 
-/** Tries every kernel once against another backend. Returns the first difference, or undefined if all agree. */
-export function checkBackend(backend: Backend, reference: Backend): string | undefined {
+/** Compares every kernel with another device, once. Resolves to the first difference, or undefined if all agree. */
+export async function checkDevice(device: Device, reference: Device): Promise<string | undefined> {
   for (const [kernel, make] of Object.entries(kernelCases) as [
     KernelName,
     (typeof kernelCases)[KernelName],
   ][]) {
-    const found = compareKernel([backend, reference], kernel, make(19, 21, 7, true), false);
+    const found = await compareKernel([device, reference], kernel, make(19, 21, 7, true), false);
     if (found !== undefined) return found;
   }
   return undefined;

@@ -1,7 +1,7 @@
 /** The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. */
 import { availableParallelism } from 'node:os';
 import { createReferenceBackend } from './reference/backend.ts';
-import { checkBackend } from './try-kernel.ts';
+import { checkDevice } from './try-kernel.ts';
 import {
   enableRevectorization,
   variants,
@@ -53,7 +53,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
         continue;
       }
       const device = await WasmDevice.start({ variant, rejected, threads }, options);
-      const wrong = checkBackend(device, createReferenceBackend('float32'));
+      const wrong = await checkDevice(device, createReferenceBackend('float32'));
       if (wrong === undefined) {
         device.fill(0, device.size, 0); // what the check left behind
         return device;

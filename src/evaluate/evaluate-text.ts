@@ -2,11 +2,11 @@
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { wholeBatches } from '../data/batches.ts';
 import type { Corpus } from '../data/corpus.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { optionName, UsageError, UserError } from '../errors.ts';
 import { evaluationBatchSize } from '../train/programs.ts';
 import { Evaluator } from './evaluator.ts';
-import { measure, type Measures, type TokenScores } from './measures.ts';
+import { measureScored, type Measures, type TokenScores } from './measures.ts';
 import { readTokenizedText, sourceOf, type TokenizedText } from './tokenized-text.ts';
 
 export interface EvaluationOptions {
@@ -32,15 +32,15 @@ const TOKENS_AT_ONCE = 2048;
  *
  * @throws UserError if the text is a single token, UsageError if the stride exceeds the context length
  */
-export function evaluateText(
+export async function evaluateText(
   folder: ModelFolder,
-  backend: Backend,
+  device: Device,
   corpus: Corpus,
   options: EvaluationOptions = {},
-): TextEvaluation {
+): Promise<TextEvaluation> {
   const text = readTokenizedText(corpus, folder.tokenizer);
-  const scorer = openScorer(folder, backend, text.ids.length, options);
-  const measures = measure(text, corpus.facts.characters, scorer.scores(text, options.progress));
+  const scorer = openScorer(folder, device, text.ids.length, options);
+  const measures = await measureScored(text, corpus.facts.characters, scorer.scores(text, options.progress));
   return {
     ...measures,
     stride: scorer.stride,
@@ -56,7 +56,7 @@ export interface Scorer {
    *
    * @param progress called with the share done, 0 … 1
    */
-  scores(text: TokenizedText, progress?: (done: number) => void): Generator<TokenScores>;
+  scores(text: TokenizedText, progress?: (done: number) => void): AsyncGenerator<TokenScores>;
 }
 
 /**
@@ -65,7 +65,7 @@ export interface Scorer {
  */
 export function openScorer(
   model: ModelFolder,
-  backend: Backend,
+  device: Device,
   tokens: number,
   options: Pick<EvaluationOptions, 'stride'> = {},
 ): Scorer {
@@ -80,11 +80,11 @@ export function openScorer(
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
   const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
-  const evaluator = new Evaluator(backend, config, B, T);
-  model.load(evaluator.parameters(), { firstNonFinite: backend.firstNonFinite });
+  const evaluator = new Evaluator(device, config, B, T);
+  model.load(evaluator.parameters());
   return {
     stride,
-    *scores(text, progress = () => {}) {
+    async *scores(text, progress = () => {}) {
       const { ids } = text;
       if (ids.length < 2)
         throw new UserError('text-too-short', 'the text is a single token; nothing can be predicted', {
@@ -94,7 +94,7 @@ export function openScorer(
       const ranks = new Float32Array(B * T);
       let first = 1;
       for (const batch of wholeBatches(sourceOf(text), { B, T }, Math.min(stride, T))) {
-        const scored = evaluator.score(batch);
+        const scored = await evaluator.score(batch);
         let count = 0;
         batch.targets.forEach((target, i) => {
           if (target < 0) return;

@@ -1,26 +1,28 @@
+import type { Value } from '../autodiff/graph.ts';
 import { plan } from '../autodiff/plan.ts';
 import type { Batch } from '../data/batches.ts';
-import type { Backend, Loaded } from '../engine/device.ts';
+import type { Device, Loaded } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { placeModel, tensorsOf, type NamedTensor, type PlacedModel } from '../model/placement.ts';
+import { placeModel, tensorsOf, type PlacedModel } from '../model/placement.ts';
+import type { DeviceTensor } from '../model/tensor.ts';
 import { placeBatch, recordLoss, type BatchMemory } from '../train/programs.ts';
 
-/** A trained model in engine memory that computes the loss of each token. It has no gradients and no optimizer. */
+/** A trained model on a device that computes the loss of each token. It has no gradients and no optimizer. */
 export class Evaluator {
   readonly config: ModelConfig;
   /** Shape of its batches. */
   readonly batch: BatchMemory;
-  readonly #backend: Backend;
+  readonly #device: Device;
   readonly #model: PlacedModel;
   readonly #program: Loaded;
-  readonly #losses: number;
-  readonly #ranks: number;
+  readonly #losses: Result;
+  readonly #ranks: Result;
 
-  /** Allocates a model for batches [B,T]. The caller then writes the weights to `parameters()`. */
-  constructor(backend: Backend, config: ModelConfig, B: number, T: number) {
+  /** Allocates a model for batches [B,T]. The caller then loads the weights to `parameters()`. */
+  constructor(device: Device, config: ModelConfig, B: number, T: number) {
     this.config = config;
-    this.#backend = backend;
+    this.#device = device;
     const layout = new Layout();
     this.#model = placeModel(config, layout);
     this.batch = placeBatch(layout, B, T);
@@ -30,28 +32,45 @@ export class Evaluator {
       tape.emit('targetRank', { logits, targets, ranks, N: B * T, V: config.vocabSize }),
     );
     const program = plan(tape.nodes, layout.end, [losses, ranks]);
-    backend.reserve(program.end);
-    this.#program = backend.load(program.instructions);
-    this.#losses = program.buffer(losses).offset;
-    this.#ranks = program.buffer(ranks).offset;
-    for (let i = 0; i < B * T; i++) backend.ints[this.batch.positions.offset + i] = i % T;
+    device.reserve(program.end);
+    this.#program = device.load(program.instructions);
+    const result = (value: Value): Result => ({
+      offset: program.buffer(value).offset,
+      numbers: new Float32Array(B * T),
+    });
+    this.#losses = result(losses);
+    this.#ranks = result(ranks);
+    device.write(
+      this.batch.positions.offset,
+      Int32Array.from({ length: B * T }, (_, i) => i % T),
+    );
   }
 
-  /** All parameters, as views of engine memory to write weights to. */
-  parameters(): NamedTensor[] {
-    return tensorsOf(this.#model.block, this.#model.region, this.#backend.floats as Float32Array);
+  /** All parameters, to load weights to. */
+  parameters(): DeviceTensor[] {
+    return tensorsOf(this.#device, this.#model.block, this.#model.region);
   }
 
   /**
    * Loss in nats and rank of each target, both [B·T]. The rank is the number of tokens with a higher probability. Masked
-   * targets have loss 0 and rank −1. Both are views that the next call overwrites.
+   * targets have loss 0 and rank −1. The next call overwrites both arrays.
    */
-  score({ inputs, targets }: Batch): { readonly losses: Float32Array; readonly ranks: Float32Array } {
-    this.#backend.ints.set(inputs, this.batch.ids.offset);
-    this.#backend.ints.set(targets, this.batch.targets.offset);
+  async score({
+    inputs,
+    targets,
+  }: Batch): Promise<{ readonly losses: Float32Array; readonly ranks: Float32Array }> {
+    this.#device.write(this.batch.ids.offset, inputs);
+    this.#device.write(this.batch.targets.offset, targets);
     this.#program.submit();
-    const { B, T } = this.batch;
-    const view = (offset: number) => this.#backend.floats.subarray(offset, offset + B * T) as Float32Array;
-    return { losses: view(this.#losses), ranks: view(this.#ranks) };
+    const [losses, ranks] = await Promise.all(
+      [this.#losses, this.#ranks].map(({ offset, numbers }) => this.#device.read(offset, numbers)),
+    );
+    return { losses, ranks };
   }
+}
+
+/** Where a result is on the device, and the array into which it is copied after each run. */
+interface Result {
+  readonly offset: number;
+  readonly numbers: Float32Array;
 }

@@ -46,39 +46,71 @@ export const SPELLING_BITS = Math.log2(257);
  * @param characters length of the text in code points
  */
 export function measure(text: TokenizedText, characters: number, scores: Iterable<TokenScores>): Measures {
-  const { ids, tokenizer } = text;
-  let nats = 0;
-  let scored = 0;
-  const right = { first: 0, five: 0, known: true };
-  for (const piece of scores) {
-    scored += piece.nats.length;
-    right.known &&= piece.ranks !== undefined;
-    for (let i = 0; i < piece.nats.length; i++) {
-      nats += piece.nats[i];
-      if (piece.ranks === undefined || ids[piece.first + i] === tokenizer.unkId) continue;
-      if (piece.ranks[i] < 1) right.first++;
-      if (piece.ranks[i] < 5) right.five++;
+  const sum = new Measurement(text);
+  for (const piece of scores) sum.add(piece);
+  return sum.measures(characters);
+}
+
+/** The same for scores that are computed on a device. */
+export async function measureScored(
+  text: TokenizedText,
+  characters: number,
+  scores: AsyncIterable<TokenScores>,
+): Promise<Measures> {
+  const sum = new Measurement(text);
+  for await (const piece of scores) sum.add(piece);
+  return sum.measures(characters);
+}
+
+class Measurement {
+  readonly #text: TokenizedText;
+  #nats = 0;
+  #scored = 0;
+  #hasRanks = true;
+  /** Tokens that were the first guess, or among the first five. */
+  #first = 0;
+  #five = 0;
+
+  constructor(text: TokenizedText) {
+    this.#text = text;
+  }
+
+  add({ first, nats, ranks }: TokenScores): void {
+    const { ids, tokenizer } = this.#text;
+    this.#scored += nats.length;
+    this.#hasRanks &&= ranks !== undefined;
+    for (let i = 0; i < nats.length; i++) {
+      this.#nats += nats[i];
+      if (ranks === undefined || ids[first + i] === tokenizer.unkId) continue;
+      if (ranks[i] < 1) this.#first++;
+      if (ranks[i] < 5) this.#five++;
     }
   }
-  if (scored !== ids.length - 1) throw new Error(`${scored} of ${ids.length - 1} tokens were scored`);
-  const bytes = countBytes(text);
-  const first = partOfText(text, 0, 1);
-  const predictedBytes = bytes - countBytes(first);
-  const spelling = spellingBits(text);
-  const bits = nats / Math.LN2 + spelling;
-  return {
-    tokens: ids.length,
-    characters,
-    bytes,
-    unknown: text.unknown.length,
-    natsPerToken: nats / scored,
-    perplexity: Math.exp(nats / scored),
-    accuracyAt1: right.known ? right.first / scored : undefined,
-    accuracyAt5: right.known ? right.five / scored : undefined,
-    bitsPerCharacter: bits / (characters - Array.from(textOf(first)).length),
-    bitsPerByte: bits / predictedBytes,
-    spellingBitsPerByte: spelling / predictedBytes,
-  };
+
+  measures(characters: number): Measures {
+    const text = this.#text;
+    const { ids } = text;
+    const scored = this.#scored;
+    if (scored !== ids.length - 1) throw new Error(`${scored} of ${ids.length - 1} tokens were scored`);
+    const bytes = countBytes(text);
+    const first = partOfText(text, 0, 1);
+    const predictedBytes = bytes - countBytes(first);
+    const spelling = spellingBits(text);
+    const bits = this.#nats / Math.LN2 + spelling;
+    return {
+      tokens: ids.length,
+      characters,
+      bytes,
+      unknown: text.unknown.length,
+      natsPerToken: this.#nats / scored,
+      perplexity: Math.exp(this.#nats / scored),
+      accuracyAt1: this.#hasRanks ? this.#first / scored : undefined,
+      accuracyAt5: this.#hasRanks ? this.#five / scored : undefined,
+      bitsPerCharacter: bits / (characters - Array.from(textOf(first)).length),
+      bitsPerByte: bits / predictedBytes,
+      spellingBitsPerByte: spelling / predictedBytes,
+    };
+  }
 }
 
 function countBytes({ ids, tokenizer, unknown }: TokenizedText): number {

@@ -39,7 +39,7 @@ interface Beam {
  *
  * In parts; returns up to `beams` texts, the best first.
  */
-export function* beamSearch(
+export async function* beamSearch(
   decoder: Decoder,
   prompt: ArrayLike<number>,
   options: BeamOptions,
@@ -98,7 +98,7 @@ export function* beamSearch(
       logits = all;
     } else {
       running = arrange(decoder, before, next, context.length - start);
-      logits = decoder.step(running.map(({ ids }) => ids[length - 1]));
+      logits = await decoder.step(running.map(({ ids }) => ids[length - 1]));
     }
   }
 }

@@ -5,28 +5,28 @@ import { Sampler, type SamplingOptions } from './sampling.ts';
 
 export interface DraftOptions extends SamplingOptions {
   readonly seed: number;
-  /** Ids never drawn. */
+  /** Ids that are never sampled. */
   readonly banned?: ReadonlySet<number>;
 }
 
-/** Identifies a text's random stream under a seed: its tokens do not depend on the rest of the batch. */
+/** Selects a text's random stream under a seed, so that its tokens do not depend on the rest of the batch. */
 export interface TextNumber {
-  /** Which of several prompts it continues, counted from 0. */
+  /** Index of its prompt among several, from 0. */
   readonly promptIndex?: number;
-  /** Which of several texts after the same prompt it is, counted from 0. */
+  /** Index among several texts after the same prompt, from 0. */
   readonly sample?: number;
 }
 
 /**
- * A text that is being written: what the model sees of it, and how its next token is drawn.
+ * A text in generation: the context that the model sees, and the sampling of the next token.
  *
- * The model sees at most its block size. When that is full, it reads the younger half again from position 0 and goes on
- * from there: positions are learned from 0 up, so the cache cannot simply slide, and re-reading a half every T/2 tokens
- * costs little where re-reading everything for each token, as nanoGPT does, would undo the cache.
+ * When the context fills the block size T, its last half is read again from position 0. Learned positions cannot slide with a
+ * KV cache, and a prefill of T/2 tokens every T/2 tokens costs little, while nanoGPT's prefill for every token would make the
+ * cache pointless.
  */
 export class Draft {
   readonly sampler: Sampler;
-  /** The end of the text, prompt included. */
+  /** The last tokens of prompt and text. */
   readonly #context: number[];
   readonly #random: Philox;
   readonly #blockSize: number;
@@ -44,8 +44,8 @@ export class Draft {
     this.#blockSize = blockSize;
   }
 
-  /** Lets the decoder read the prompt; returns the logits [V] of what comes next. */
-  start(decoder: Decoder, text = 0): Float32Array {
+  /** Prefills the prompt; resolves to the logits [V] of the next token. */
+  start(decoder: Decoder, text = 0): Promise<Float32Array> {
     return allParts(this.starting(decoder, text));
   }
 
@@ -55,37 +55,40 @@ export class Draft {
     return decoder.reading(this.#context, text);
   }
 
-  /** Draws the next token. */
+  /** Samples the next token. */
   draw(logits: ArrayLike<number>): number {
     return this.sampler.draw(logits, this.#random.uniform());
   }
 
-  /** Takes note of the next token, drawn or chosen. */
+  /** Adds the next token to the text, sampled or not. */
   append(id: number): void {
     this.sampler.accept(id);
     this.#context.push(id);
   }
 
-  /** Takes note of the next token and lets the decoder read it, as the only text or the first; returns the logits behind it. */
-  advance(decoder: Decoder, id: number): Float32Array {
-    return allParts(this.advancing(decoder, id));
-  }
-
-  /** The same in parts. */
-  *advancing(decoder: Decoder, id: number): InParts<Float32Array> {
+  /** Adds the next token and runs a decode step, as the only text or the first; resolves to the logits [V] behind it. */
+  advance(decoder: Decoder, id: number): Promise<Float32Array> {
     this.append(id);
-    if (this.overflows) return yield* this.restarting(decoder);
+    if (this.overflows) return this.restart(decoder);
     this.#next[0] = id;
     return decoder.step(this.#next);
   }
 
-  /** Whether the model has to read the younger half anew before it can read the token appended last. */
+  /** The same in parts. */
+  async *advancing(decoder: Decoder, id: number): InParts<Float32Array> {
+    this.append(id);
+    if (this.overflows) return yield* this.restarting(decoder);
+    this.#next[0] = id;
+    return await decoder.step(this.#next);
+  }
+
+  /** Whether the context is full: the last half has to be read again before the token appended last can be. */
   get overflows(): boolean {
     return this.#context.length > this.#blockSize;
   }
 
-  /** Lets the decoder forget the older half and read the younger one. */
-  restart(decoder: Decoder, text = 0): Float32Array {
+  /** Prefills the last half of the context; resolves to the logits [V] of the next token. */
+  restart(decoder: Decoder, text = 0): Promise<Float32Array> {
     return allParts(this.restarting(decoder, text));
   }
 

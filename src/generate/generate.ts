@@ -3,26 +3,26 @@ import { Draft, type DraftOptions, type TextNumber } from './draft.ts';
 
 export interface GenerateOptions extends DraftOptions, TextNumber {
   readonly maxTokens: number;
-  /** Ids that end the text; they are not part of it. */
+  /** Ids that end the text and are not part of it. */
   readonly stop?: ReadonlySet<number>;
 }
 
 /**
- * Writes on after a prompt, one token at a time. The same seed gives the same text, whatever the thread count. Of a prompt
- * longer than the model's block, the model sees the end.
+ * Generates the continuation of a prompt, token by token. The same seed gives the same text at any thread count. A prompt
+ * longer than the block size is truncated to its end.
  */
-export function* generate(
+export async function* generate(
   decoder: Decoder,
   prompt: ArrayLike<number>,
   options: GenerateOptions,
-): Generator<number> {
+): AsyncGenerator<number, void, undefined> {
   const draft = new Draft(decoder.config, prompt, options, options);
-  let logits = draft.start(decoder);
+  let logits = await draft.start(decoder);
   for (let i = 0; i < options.maxTokens; i++) {
     const id = draft.draw(logits);
     if (options.stop?.has(id)) return;
     yield id;
     if (i + 1 === options.maxTokens) return;
-    logits = draft.advance(decoder, id);
+    logits = await draft.advance(decoder, id);
   }
 }

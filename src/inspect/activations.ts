@@ -1,11 +1,12 @@
 import { asMatrix, ownerOf, type Value } from '../autodiff/graph.ts';
 import { plan } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { parameterValues, placeModel, tensorsOf, type NamedTensor } from '../model/placement.ts';
+import { parameterValues, placeModel, tensorsOf } from '../model/placement.ts';
+import type { TensorTarget } from '../model/tensor.ts';
 
 /** Activations of a model for a prompt of T tokens. */
 export interface Activations {
@@ -17,24 +18,24 @@ export interface Activations {
   readonly attention: readonly Readonly<Record<'q' | 'k' | 'v', Float32Array>>[];
   /**
    * Applies the output head to a residual stream, as if no blocks followed: logits [T,V]. For the last stream these are the
-   * model's own. Returns a view that the next call overwrites.
+   * model's own. The next call overwrites the array.
    */
-  readonly logits: (residual: Float32Array) => Float32Array;
+  readonly logits: (residual: Float32Array) => Promise<Float32Array>;
 }
 
 /**
  * Runs a forward pass and keeps its activations: it is recorded as usual, and the memory plan preserves the values of
  * interest to the end of the program.
  *
- * @param write receives all parameters as views of memory and writes the weights
+ * @param load loads all parameters
  * @param ids 1 to T token ids, T being the context length
  */
-export function readActivations(
-  backend: Backend,
+export async function readActivations(
+  device: Device,
   config: ModelConfig,
-  write: (tensors: NamedTensor[]) => void,
+  load: (targets: TensorTarget[]) => void,
   ids: ArrayLike<number>,
-): Activations {
+): Promise<Activations> {
   const { nEmbd: C, vocabSize: V } = config;
   const T = ids.length;
   if (T === 0 || T > config.blockSize)
@@ -66,36 +67,38 @@ export function readActivations(
   const logits = architecture.head(ending, config, p, architecture.finalNorm(ending, config, p, x)); // [1,T,V]
   const headProgram = plan(ending.nodes, arena, [logits]);
 
-  backend.reserve(Math.max(program.end, headProgram.end));
-  write(tensorsOf(model.block, model.region, backend.floats as Float32Array));
-  for (let t = 0; t < T; t++) {
-    backend.ints[idsAt.offset + t] = ids[t];
-    backend.ints[positionsAt.offset + t] = t;
-  }
-  backend.load(program.instructions).submit();
+  device.reserve(Math.max(program.end, headProgram.end));
+  load(tensorsOf(device, model.block, model.region));
+  device.write(idsAt.offset, Int32Array.from(ids));
+  device.write(
+    positionsAt.offset,
+    Int32Array.from({ length: T }, (_, t) => t),
+  );
+  device.load(program.instructions).submit();
   /** The rows of a value, of which a view shows some channels. */
-  const copyOf = (value: Value): Float32Array => {
+  const copyOf = async (value: Value): Promise<Float32Array> => {
     const { offset } = program.buffer(value);
     const { rows, columns } = asMatrix(value);
     const stride = asMatrix(ownerOf(value)).columns;
     const copy = new Float32Array(rows * columns);
-    for (let row = 0; row < rows; row++) {
-      const start = offset + row * stride;
-      copy.set(backend.floats.subarray(start, start + columns), row * columns);
-    }
+    for (let row = 0; row < rows; row++)
+      await device.read(offset + row * stride, copy.subarray(row * columns, (row + 1) * columns));
     return copy;
   };
-  const loadedHead = backend.load(headProgram.instructions);
+  const loadedHead = device.load(headProgram.instructions);
+  const logitsAt = headProgram.buffer(logits).offset;
+  const logitsRead = new Float32Array(T * V);
   return {
     config,
     T,
-    residuals: residuals.map(copyOf),
-    attention: attention.map(({ q, k, v }) => ({ q: copyOf(q), k: copyOf(k), v: copyOf(v) })),
+    residuals: await Promise.all(residuals.map(copyOf)),
+    attention: await Promise.all(
+      attention.map(async ({ q, k, v }) => ({ q: await copyOf(q), k: await copyOf(k), v: await copyOf(v) })),
+    ),
     logits(residual) {
-      backend.floats.set(residual, residualAt.offset);
+      device.write(residualAt.offset, residual);
       loadedHead.submit();
-      const { offset } = headProgram.buffer(logits);
-      return backend.floats.subarray(offset, offset + T * V) as Float32Array;
+      return device.read(logitsAt, logitsRead);
     },
   };
 }

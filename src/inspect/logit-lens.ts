@@ -22,12 +22,16 @@ export interface Expectation {
  * @param k number of tokens to list
  * @returns L + 1 expectations per position; the last is the model's own
  */
-export function logitLens(activations: Activations, ids: ArrayLike<number>, k: number): Expectation[][] {
+export async function logitLens(
+  activations: Activations,
+  ids: ArrayLike<number>,
+  k: number,
+): Promise<Expectation[][]> {
   const { T, config, residuals, logits } = activations;
   const V = config.vocabSize;
   const positions: Expectation[][] = Array.from({ length: T }, () => []);
   for (const residual of residuals) {
-    const all = logits(residual);
+    const all = await logits(residual);
     positions.forEach((expectations, t) => {
       const probabilities = softmax(all.subarray(t * V, (t + 1) * V));
       const top = indicesOfLargest(probabilities, k).map((id) => ({ id, probability: probabilities[id] }));

@@ -1,20 +1,17 @@
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parameterOf, parameterTable } from '../model/parameters.ts';
-import { blockLayout, tensorsOf, type NamedTensor } from '../model/placement.ts';
+import { hostTensor, type NamedTensor } from '../model/tensor.ts';
 
 /**
- * Loads a model's tensors, in GPT-2's order, into new memory.
+ * Loads a model's tensors, in the order of its parameter table, into new memory.
  *
  * @param loaded called with the share that has been read, 0 … 1
  */
 export function readWeights(folder: ModelFolder, loaded: (done: number) => void = () => {}): NamedTensor[] {
-  const block = blockLayout(folder.config);
-  const memory = new Float32Array(block.total);
-  const tensors = tensorsOf(block, { offset: 0, length: block.total, dtype: 'f32' }, memory);
+  const tensors = parameterTable(folder.config).map(hostTensor);
   folder.load(tensors, { loaded });
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  return parameterTable(folder.config).map(({ name }) => byName.get(name)!);
+  return tensors;
 }
 
 /** The token embedding [V,C] among a model's tensors. */

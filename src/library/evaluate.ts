@@ -15,7 +15,7 @@ export async function evaluate(
 ): Promise<TextEvaluation> {
   const backend = await model.startBackend();
   try {
-    return evaluateText(model.source, backend, textCorpus(text), options);
+    return await evaluateText(model.source, backend, textCorpus(text), options);
   } finally {
     await backend.close();
   }

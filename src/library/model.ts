@@ -1,7 +1,7 @@
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -16,7 +16,7 @@ export class Model implements AsyncDisposable {
   /** Its folder on disk, validated. */
   readonly source: ModelFolder;
   readonly #options: LoadOptions;
-  readonly #backends: Backend[] = [];
+  readonly #backends: Device[] = [];
   readonly #idle: Decoder[] = [];
   #closed = false;
 
@@ -47,7 +47,7 @@ export class Model implements AsyncDisposable {
   }
 
   /** Starts an engine with this model's options. The caller closes it. */
-  async startBackend(): Promise<Backend> {
+  async startBackend(): Promise<Device> {
     if (this.#closed) throw new Error(`the model ${this.source.folder} is closed`);
     return (await chooseBackend(this.#options)).backend;
   }
@@ -58,9 +58,7 @@ export class Model implements AsyncDisposable {
     if (idle !== undefined) return idle;
     const backend = await this.startBackend();
     this.#backends.push(backend);
-    return Decoder.create(backend, this.config, (tensors) =>
-      this.source.load(tensors, { firstNonFinite: backend.firstNonFinite }),
-    );
+    return Decoder.create(backend, this.config, (tensors) => this.source.load(tensors));
   }
 
   giveBack(decoder: Decoder): void {

@@ -50,7 +50,7 @@ export async function* sample(
       stop: ignoreEos ? new Set() : tokenizer.special.endIds,
     });
     const decoding = tokenizer.decoder(); // a token may hold part of a character
-    for (const id of drawn) {
+    for await (const id of drawn) {
       const text = decoding.push([id]);
       if (text !== '') yield text;
       await nextTurn(); // let the event loop turn between tokens

@@ -1,27 +1,28 @@
 /** Peak rates of the engine on this CPU, the bounds that other measurements are compared with. */
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import type { Instruction } from '../engine/instruction.ts';
 import { align } from '../engine/memory.ts';
 
 /** The shortest time of an instruction, in seconds. Disturbances can only make it longer. */
-function shortestRun(backend: Backend, instruction: Instruction, seconds: number): number {
-  const loaded = backend.load([instruction]);
+async function shortestRun(device: Device, instruction: Instruction, seconds: number): Promise<number> {
+  const loaded = device.load([instruction]);
   let shortest = Infinity;
   const until = performance.now() + 1000 * seconds;
   while (performance.now() < until) {
     const start = performance.now();
     loaded.submit();
+    await device.finish();
     shortest = Math.min(shortest, performance.now() - start);
   }
   return shortest / 1000;
 }
 
 /** GEMM c = a·b of row-major matrices at the start of memory; b may be transposed. */
-function product(backend: Backend, M: number, N: number, K: number, transB: 0 | 1): Instruction {
+function product(device: Device, M: number, N: number, K: number, transB: 0 | 1): Instruction {
   const b = align(M * K);
   const c = b + align(K * N);
-  backend.reserve(c + M * N);
-  backend.floats.fill(0.5, 0, c);
+  device.reserve(c + M * N);
+  device.fill(0, c, 0.5);
   const args = {
     a: { offset: 0, length: M * K },
     b: { offset: b, length: K * N },
@@ -40,13 +41,13 @@ function product(backend: Backend, M: number, N: number, K: number, transB: 0 | 
  * Peak GEMM rate in FLOP/s, with blocks that stay in cache and are reused so often that packing is negligible. Overwrites
  * engine memory.
  */
-export function gemmPeak(backend: Backend, seconds = 1): number {
-  const [M, N, K] = [192 * backend.threads, 1536, 384];
-  return (2 * M * N * K) / shortestRun(backend, product(backend, M, N, K, 0), seconds);
+export async function gemmPeak(device: Device, seconds = 1): Promise<number> {
+  const [M, N, K] = [192 * device.threads, 1536, 384];
+  return (2 * M * N * K) / (await shortestRun(device, product(device, M, N, K, 0), seconds));
 }
 
 /** Read bandwidth of all threads together, in bytes/s, from a GEMV over a 268 MB matrix. Overwrites engine memory. */
-export function readBandwidth(backend: Backend, seconds = 1): number {
+export async function readBandwidth(device: Device, seconds = 1): Promise<number> {
   const [N, K] = [65_536, 1024];
-  return (4 * N * K) / shortestRun(backend, product(backend, 1, N, K, 1), seconds);
+  return (4 * N * K) / (await shortestRun(device, product(device, 1, N, K, 1), seconds));
 }

@@ -1,9 +1,10 @@
 /** Models of well-known shapes for timing, and sampling from them. */
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { initialise } from '../model/initialise.ts';
+import { elements } from '../model/parameters.ts';
 import type { TimedModel } from '../train/timed-training.ts';
 
 const model = (
@@ -31,24 +32,23 @@ export type BenchModelName = keyof typeof benchModels;
 export interface TimedSampling {
   /** Bytes of weights read per token: all parameters except the rows of embeddings that are not used. */
   readonly bytesPerToken: number;
-  /** Samples a number of tokens after a prompt of one; returns the time in seconds. */
-  readonly run: (tokens: number) => number;
+  /** Samples a number of tokens after a prompt of one; resolves to the time in seconds. */
+  readonly run: (tokens: number) => Promise<number>;
 }
 
-/** Allocates and initializes a model at the start of the backend's memory. */
-export function startSampling(backend: Backend, { config }: TimedModel): TimedSampling {
-  let elements = 0;
-  const decoder = Decoder.create(backend, config, (parameters) => {
-    const tensors = new Map(parameters.map(({ name, data }) => [name, data]));
-    initialise(config, 1, (name) => tensors.get(name)!);
-    elements = parameters.reduce((sum, { data }) => sum + data.length, 0);
+/** Allocates and initializes a model at the start of the device's memory. */
+export function startSampling(device: Device, { config }: TimedModel): TimedSampling {
+  let elementCount = 0;
+  const decoder = Decoder.create(device, config, (parameters) => {
+    initialise(config, 1, parameters);
+    elementCount = parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
   });
   return {
-    bytesPerToken: 4 * (elements - config.blockSize * config.nEmbd),
-    run(tokens) {
+    bytesPerToken: 4 * (elementCount - config.blockSize * config.nEmbd),
+    async run(tokens) {
       const options = { maxTokens: tokens, seed: 1, temperature: 1, topK: 0, topP: 1 };
       const start = performance.now();
-      for (const id of generate(decoder, [0], options)) if (id < 0) break;
+      for await (const id of generate(decoder, [0], options)) if (id < 0) break;
       return (performance.now() - start) / 1000;
     },
   };

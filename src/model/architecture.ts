@@ -70,8 +70,8 @@ export interface HuggingFaceFormat<Config extends ModelConfig> {
 /** A model as described by its config.json. */
 export interface DescribedModel<Config extends ModelConfig = ModelConfig> {
   readonly config: Config;
-  /** Converts a parameter read from a file, in place, to the conventions of this program. */
-  readonly convert?: (parameter: Parameter, data: Float32Array) => void;
+  /** How a parameter read from a file is converted, in place, to the conventions of this program; undefined if not at all. */
+  readonly conversionOf?: (parameter: Parameter) => ((data: Float32Array) => void) | undefined;
 }
 
 export interface Architecture<Config extends ModelConfig = ModelConfig> {

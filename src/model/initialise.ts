@@ -1,26 +1,29 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import type { ModelConfig } from './config.ts';
-import { parameterTable } from './parameters.ts';
+import { elements, parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
+import { Scratch, writeTensor, type TensorTarget } from './tensor.ts';
 
 /**
- * Initializes a parameter. Each has its own random stream (seed, index in the table), so its values do not depend on the
+ * Initializes all parameters. Each has its own random stream (seed, index in the table), so its values do not depend on the
  * order.
  *
- * @param destination the parameter's memory, row-major
  * @param progress told how many numbers have been written so far
  */
 export function initialise(
   config: ModelConfig,
   seed: number,
-  destination: (name: string) => Float32Array | Float64Array,
+  targets: readonly TensorTarget[],
   progress: (numbers: number) => void = () => {},
 ): void {
+  const byName = new Map(targets.map((target) => [target.name, target]));
+  const scratch = new Scratch();
   let before = 0;
   for (const [index, parameter] of parameterTable(config).entries()) {
-    const data = destination(parameter.name);
+    const data = scratch.take(elements(parameter.shape));
     const random = new Philox(seed, index, Stream.init);
     fill(parameter, data, random, (numbers) => progress(before + numbers));
+    writeTensor(byName.get(parameter.name)!, data);
     before += data.length;
     progress(before);
   }
@@ -31,7 +34,7 @@ const REPORT_EVERY = 1 << 16;
 
 function fill(
   { init, shape }: Parameter,
-  data: Float32Array | Float64Array,
+  data: Float32Array,
   random: Philox,
   progress: (numbers: number) => void,
 ): void {
@@ -53,7 +56,7 @@ function fill(
   }
 }
 
-function fillNormal(data: Float32Array | Float64Array, std: number, random: Philox): void {
+function fillNormal(data: Float32Array, std: number, random: Philox): void {
   for (let i = 0; i < data.length; i += 2) {
     const [a, b] = random.normalPair();
     data[i] = a * std;
@@ -66,7 +69,7 @@ function fillNormal(data: Float32Array | Float64Array, std: number, random: Phil
  * Token embeddings start with std 0.02, so the waves are scaled to match; at amplitude 1 they would drown the tokens. (The
  * original multiplies the token embeddings by √C instead, which a tied GPT-2 head cannot.)
  */
-function sinusoids(data: Float32Array | Float64Array, T: number, C: number): void {
+function sinusoids(data: Float32Array, T: number, C: number): void {
   const scale = 0.02 * Math.SQRT2; // a sine of amplitude √2·σ has standard deviation σ
   for (let t = 0; t < T; t++)
     for (let c = 0; c < C; c++) {

@@ -1,9 +1,11 @@
 import type { Recorder, Value } from '../autodiff/graph.ts';
+import type { Device } from '../engine/device.ts';
 import { align, type Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from './config.ts';
 import type { ParameterLookup } from './architecture.ts';
 import { elements, parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
+import { deviceTensor, type DeviceTensor } from './tensor.ts';
 
 /**
  * Layout of all parameters in one contiguous block: those with weight decay first, then the other trained ones, then the
@@ -49,35 +51,13 @@ export interface PlacedModel {
   readonly block: BlockLayout;
   /** All parameters; training changes the first `block.trained` elements. */
   readonly region: Region;
-  /** Linear weights are stored as [out,in] instead of [in,out]. */
+  /** Linear weights are stored as [out,in] instead of [in,out]; see transposition.ts. */
   readonly transposed: boolean;
 }
 
 export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
   const block = blockLayout(config);
   return { config, block, region: layout.allocate(block.total), transposed: false };
-}
-
-/**
- * Transposes the linear layers' weights in place, so that a thread computing some outputs of one token reads a contiguous
- * range of the matrix.
- */
-export function transposeWeights(model: PlacedModel, floats: Float32Array): PlacedModel {
-  for (const { parameter, start, length } of model.block.parameters) {
-    if (parameter.role !== 'linear weight') continue;
-    const data = floats.subarray(model.region.offset + start, model.region.offset + start + length);
-    transpose(data.slice(), parameter.shape[0], parameter.shape[1], data);
-  }
-  return { ...model, transposed: !model.transposed };
-}
-
-/** Transposes x [rows,columns] into y [columns,rows] in square blocks that stay in L1. */
-function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
-  const side = 16;
-  for (let top = 0; top < rows; top += side)
-    for (let left = 0; left < columns; left += side)
-      for (let c = left; c < Math.min(left + side, columns); c++)
-        for (let r = top; r < Math.min(top + side, rows); r++) y[c * rows + r] = x[r * columns + c];
 }
 
 /** The part of a block (parameters, gradients or moments) that belongs to one tensor. */
@@ -109,28 +89,13 @@ export function parameterValues(
   return { values, lookup };
 }
 
-/** A tensor to be saved; `data` is a view of engine memory. */
-export interface NamedTensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-/** The tensors of a block (parameters or moments) as views of engine memory. */
-export function tensorsOf(
+/** The tensors of a block: parameters, gradients or moments. */
+export const tensorsOf = (
+  device: Device,
   block: BlockLayout,
   region: Region,
-  floats: Float32Array,
   { trainedOnly = false } = {},
-): NamedTensor[] {
-  return block.parameters
+): DeviceTensor[] =>
+  block.parameters
     .filter(({ parameter }) => parameter.isTrained || !trainedOnly)
-    .map((entry) => {
-      const { offset, length } = within(region, entry);
-      return {
-        name: entry.parameter.name,
-        shape: entry.parameter.shape,
-        data: floats.subarray(offset, offset + length),
-      };
-    });
-}
+    .map((entry) => deviceTensor(device, entry.parameter, within(region, entry).offset));

@@ -1,6 +1,7 @@
 /** Computes what a report shows of a model: an embedding map, attention maps, predictions. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
-import type { Backend } from '../engine/device.ts';
+import type { Device } from '../engine/device.ts';
+import { writeTensor } from '../model/tensor.ts';
 import { readActivations } from '../inspect/activations.ts';
 import { attentionMap } from '../inspect/attention.ts';
 import { nearest } from '../inspect/embeddings.ts';
@@ -31,20 +32,20 @@ export const VIEWED_TOKENS = 32;
  * @param ids the text, at most T tokens
  * @param progress called before each stage
  */
-export function viewModel(
+export async function viewModel(
   folder: ModelFolder,
-  backend: Backend,
+  device: Device,
   ids: ArrayLike<number>,
   progress: (what: string) => void = () => {},
-): ModelViews {
+): Promise<ModelViews> {
   const { config } = folder;
   const tensors = readWeights(folder);
   progress('running the model');
-  const activations = readActivations(
-    backend,
+  const activations = await readActivations(
+    device,
     config,
     (into) =>
-      into.forEach(({ name, data }) => data.set(tensors.find((tensor) => tensor.name === name)!.data)),
+      into.forEach((target) => writeTensor(target, tensors.find(({ name }) => name === target.name)!.data)),
     ids,
   );
   progress('computing the attention maps');
@@ -61,7 +62,7 @@ export function viewModel(
     weights,
     ...map,
     attention: { labels, nLayer: config.nLayer, nHead: config.nHead, maps },
-    expectations: logitLens(activations, ids, 1),
+    expectations: await logitLens(activations, ids, 1),
     ids: Array.from(ids),
   };
 }

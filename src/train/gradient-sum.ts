@@ -1,7 +1,7 @@
 /** The gradient of a step, summed over its micro-batches in the order of ordered-sum.ts. */
 import { plan, type Program } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
-import type { Backend, Loaded } from '../engine/device.ts';
+import type { Device, Loaded } from '../engine/device.ts';
 import type { Layout, Region } from '../engine/memory.ts';
 import { additionsAfter, mostPending, pendingBefore } from './ordered-sum.ts';
 
@@ -33,8 +33,8 @@ export function planGradientSum(layout: Layout, gradients: Region, terms: number
 export class GradientSum {
   readonly loaded: Loaded;
 
-  constructor(backend: Backend, program: Program) {
-    this.loaded = backend.load(program.instructions);
+  constructor(device: Device, program: Program) {
+    this.loaded = device.load(program.instructions);
   }
 
   /**

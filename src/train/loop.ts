@@ -137,7 +137,7 @@ class TrainingLoop {
       before.health.learningRateFactor * learningRateAt(before.step, scheduleOptions(this.#settings));
     const skipped: Skipped | undefined =
       stepData.counted === 0 ? 'no counted target' : faultOf(before.health, loss, gradNorm);
-    if (skipped === undefined) trainer.update(before.updates, learningRate);
+    if (skipped === undefined) await trainer.update(before.updates, learningRate);
     const seconds = (performance.now() - start) / 1000;
     this.#stepSeconds = seconds;
 

@@ -54,7 +54,7 @@ interface BestModel {
   /** Overwrites the trainer's parameters with it. */
   load(): void;
   /** Saves the trainer's parameters as the best model, with this loss on the new validation sample. */
-  saveEstimated(step: number, loss: number): void;
+  saveEstimated(step: number, loss: number): Promise<void>;
 }
 
 /**
@@ -77,6 +77,6 @@ export async function remeasureBest(
   best.load();
   const loss = await meanLoss(trainer, validationSample, poll);
   if (loss === undefined) return undefined;
-  best.saveEstimated(progress.bestStep, loss);
+  await best.saveEstimated(progress.bestStep, loss);
   return forgetOldText(progress, change, loss);
 }

@@ -4,7 +4,7 @@
  * moments: the update is bound by memory bandwidth, so a pass for each rule would multiply its time.
  */
 import type { Recorder, Value } from '../autodiff/graph.ts';
-import { HYPER } from '../engine/signatures.ts';
+import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
 
 /** What stays the same over a run; the learning rate comes from the schedule. */
 export interface OptimizerOptions {
@@ -94,13 +94,10 @@ export const optimizerNames = Object.keys(table) as readonly OptimizerName[];
  */
 export const numbersPerParameter = (name: OptimizerName): number => 2 + optimizers[name].moments.length;
 
-/** Writes the hyperparameters of update `t`, counted from 1, to where the kernels read them. */
-export function writeHyper(
-  slots: Float32Array | Float64Array,
-  options: OptimizerOptions,
-  t: number,
-  learningRate: number,
-): void {
+/** The hyperparameters of update `t`, counted from 1, in the slots where the kernels read them. */
+export function hyperparameters(options: OptimizerOptions, t: number, learningRate: number): Float64Array {
+  const slots = new Float64Array(HYPER_SLOTS);
   const hyper = { learningRate, ...optimizers[options.optimizer].hyper(options, t) };
   for (const [slot, value] of Object.entries(hyper)) slots[HYPER[slot as keyof typeof HYPER]] = value;
+  return slots;
 }

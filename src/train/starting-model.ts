@@ -3,13 +3,12 @@
  * shape, its tokenizer), the options say on what and how long.
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
-import type { LoadOptions } from '../checkpoint/safetensors.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
-import type { NamedTensor } from '../model/placement.ts';
+import { writeTensor, type TensorTarget } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
@@ -17,8 +16,8 @@ export interface StartingModel {
   /** The options, with the model's shape in them. */
   readonly options: TrainModelOptions;
   readonly tokenizer: Tokenizer;
-  /** Overwrites parameters that have been initialised. */
-  load(into: readonly NamedTensor[], options?: LoadOptions): void;
+  /** Overwrites parameters that have been initialized. */
+  load(into: readonly TensorTarget[]): void;
 }
 
 /** What a trained model decides, with the fields of its architecture. */
@@ -88,22 +87,29 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   return {
     options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
     tokenizer,
-    load: (into, loadOptions) => loadInto(model, into, loadOptions),
+    load: (into) => loadInto(model, into),
   };
 }
 
-/** Only the table of positions may be of another size: shorter, or sinusoidal, which is the same for every model. */
-function loadInto(model: ModelFolder, into: readonly NamedTensor[], options?: LoadOptions): void {
-  const whole = new Map(
+/** Only the table of positions may have another size: shorter, or sinusoidal, which is the same for every model. */
+function loadInto(model: ModelFolder, into: readonly TensorTarget[]): void {
+  const targets = new Map(into.map((target) => [target.name, target]));
+  model.load(
     parameterTable(model.config).map(({ name, shape }) => {
-      const target = into.find((tensor) => tensor.name === name)!.data;
-      const length = elements(shape);
-      return [name, { name, shape, data: length === target.length ? target : new Float32Array(length) }];
+      const target = targets.get(name)!;
+      return elements(shape) === elements(target.shape) ? target : clipped(target, shape);
     }),
   );
-  model.load([...whole.values()], options);
-  for (const { name, data } of into) {
-    const loaded = whole.get(name)!.data;
-    if (loaded.length > data.length) data.set(loaded.subarray(0, data.length));
-  }
+}
+
+/** A target for the rows of a table that another has room for; a table with fewer rows leaves it as it is. */
+function clipped(target: TensorTarget, shape: readonly number[]): TensorTarget {
+  const room = elements(shape) < elements(target.shape) ? 0 : elements(target.shape);
+  return {
+    name: target.name,
+    shape,
+    write(numbers, start = 0) {
+      if (start < room) writeTensor(target, numbers.subarray(0, room - start), start);
+    },
+  };
 }

@@ -27,5 +27,5 @@ export async function stepGradient(
     if (sum === undefined) return undefined;
     losses.add(sum.value);
   }
-  return { loss: stepLoss(losses, data), gradNorm: trainer.gradNorm() };
+  return { loss: stepLoss(losses, data), gradNorm: await trainer.gradNorm() };
 }

@@ -1,7 +1,7 @@
 /** Training on random tokens, to be timed. */
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
-import type { Backend, Timing } from '../engine/device.ts';
+import type { Device, Timing } from '../engine/device.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { trainingPrograms } from './programs.ts';
 import { Trainer } from './trainer.ts';
@@ -18,13 +18,13 @@ export interface TimedTraining {
   readonly flopsPerStep: number;
   readonly memoryBytes: number;
   /** Trains for some steps; returns how many seconds they took. */
-  readonly run: (steps: number) => number;
+  readonly run: (steps: number) => Promise<number>;
   /** See Trainer.timings. */
   readonly timings: () => Promise<Timing[]>;
 }
 
-/** Lays a model out at the start of the backend's memory and initialises it. */
-export function startTraining(backend: Backend, { config, batchSize }: TimedModel): TimedTraining {
+/** Lays a model out at the start of the device's memory and initializes it. */
+export function startTraining(device: Device, { config, batchSize }: TimedModel): TimedTraining {
   const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer: 'adamw' });
   const options = {
     optimizer: 'adamw',
@@ -35,7 +35,7 @@ export function startTraining(backend: Backend, { config, batchSize }: TimedMode
     momentum: 0,
     gradClip: 1,
   } as const;
-  const trainer = new Trainer(backend, programs, options, 1);
+  const trainer = new Trainer(device, programs, options, 1);
   const length = batchSize * config.blockSize;
   const random = (): Int32Array =>
     Int32Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize));
@@ -44,9 +44,10 @@ export function startTraining(backend: Backend, { config, batchSize }: TimedMode
     tokensPerStep: length,
     flopsPerStep: programs.forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0),
     memoryBytes: 4 * programs.end,
-    run(steps) {
+    async run(steps) {
       const start = performance.now();
-      for (let i = 0; i < steps; i++) trainer.step(done++, [{ inputs: random(), targets: random() }], 1e-3);
+      for (let i = 0; i < steps; i++)
+        await trainer.step(done++, [{ inputs: random(), targets: random() }], 1e-3);
       return (performance.now() - start) / 1000;
     },
     timings: () => trainer.timings(),
@@ -68,21 +69,21 @@ export interface Speed {
  * @param seconds to spend, in all
  */
 export async function measureSpeed(model: TimedModel, engine: LazyBackend, seconds: number): Promise<Speed> {
-  const { backend } = await engine.open();
+  const { backend: device } = await engine.open();
   try {
-    const training = startTraining(backend, model);
-    const runFor = (limit: number): number[] => {
+    const training = startTraining(device, model);
+    const runFor = async (limit: number): Promise<number[]> => {
       const times: number[] = [];
       const until = performance.now() + 1000 * limit;
-      do times.push(training.run(1));
+      do times.push(await training.run(1));
       while (performance.now() < until);
       return times.sort((a, b) => a - b);
     };
-    runFor(seconds / 2);
-    const times = runFor(seconds / 2);
+    await runFor(seconds / 2);
+    const times = await runFor(seconds / 2);
     const flopsPerSecond = training.flopsPerStep / times[0];
     return { stepSeconds: times[Math.floor(times.length / 2)], flopsPerSecond };
   } finally {
-    backend.clear();
+    device.clear();
   }
 }

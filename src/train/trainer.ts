@@ -1,5 +1,5 @@
 import { stepOf, type Batch, type StepData } from '../data/batches.ts';
-import type { Backend, Loaded, Timing } from '../engine/device.ts';
+import type { Device, Loaded, Timing } from '../engine/device.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
@@ -7,9 +7,10 @@ import { allParts, type InParts } from '../polling.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialise } from '../model/initialise.ts';
-import { tensorsOf, within, type NamedTensor } from '../model/placement.ts';
+import { tensorsOf } from '../model/placement.ts';
+import { readTensors, type DeviceTensor } from '../model/tensor.ts';
 import { GradientSum } from './gradient-sum.ts';
-import { writeHyper, type OptimizerOptions } from './optimizer.ts';
+import { hyperparameters, type OptimizerOptions } from './optimizer.ts';
 import { OrderedSum } from './ordered-sum.ts';
 import type { BatchMemory, TrainingPrograms } from './programs.ts';
 
@@ -33,7 +34,7 @@ export const stepLoss = (losses: OrderedSum, { counted }: StepSize): number =>
 /** A model in the engine's memory together with what it takes to improve it by one step. */
 export class Trainer {
   readonly programs: TrainingPrograms;
-  readonly #backend: Backend;
+  readonly #device: Device;
   readonly #options: OptimizerOptions;
   readonly #seed: number;
   readonly #forwardBackward: Loaded;
@@ -42,45 +43,51 @@ export class Trainer {
   readonly #update: Loaded;
   readonly #evaluate: Loaded;
 
+  /** Copies of what is read after every micro-batch or evaluation batch. */
+  readonly #losses: Float64Array;
+  readonly #evaluationLosses: Float64Array;
+  readonly #norm = new Float64Array(1);
+
   /**
    * Reserves memory, loads the programs and initializes the parameters from `seed`.
    *
    * @param report told how far the initialization has come; for GPT-2 124M it takes seconds
    */
   constructor(
-    backend: Backend,
+    device: Device,
     programs: TrainingPrograms,
     options: OptimizerOptions,
     seed: number,
     report: Report = noReport,
   ) {
     this.programs = programs;
-    this.#backend = backend;
+    this.#device = device;
     this.#options = options;
     this.#seed = seed;
-    backend.reserve(programs.end);
-    this.#forwardBackward = backend.load(programs.forwardBackward.instructions);
-    this.#gradientSum = new GradientSum(backend, programs.gradientSum);
-    this.#gradientNorm = backend.load(programs.gradientNorm.instructions);
-    this.#update = backend.load(programs.update.instructions);
-    this.#evaluate = backend.load(programs.evaluate.instructions);
+    device.reserve(programs.end);
+    this.#forwardBackward = device.load(programs.forwardBackward.instructions);
+    this.#gradientSum = new GradientSum(device, programs.gradientSum);
+    this.#gradientNorm = device.load(programs.gradientNorm.instructions);
+    this.#update = device.load(programs.update.instructions);
+    this.#evaluate = device.load(programs.evaluate.instructions);
+    this.#losses = new Float64Array(programs.batch.B * programs.batch.T);
+    this.#evaluationLosses = new Float64Array(programs.evaluationBatch.B * programs.evaluationBatch.T);
     this.reset(report);
     for (const { positions, T } of [programs.batch, programs.evaluationBatch])
-      this.#ints(positions).forEach((_, i, ints) => (ints[i] = i % T));
+      device.write(
+        positions.offset,
+        Int32Array.from({ length: positions.length }, (_, i) => i % T),
+      );
   }
 
   /** Back to the start: initial parameters, moments of 0. */
   reset(report: Report = noReport): void {
     const { model, moments } = this.programs;
-    const entries = new Map(model.block.parameters.map((entry) => [entry.parameter.name, entry]));
     const total = model.block.parameters.reduce((sum, { length }) => sum + length, 0);
-    initialise(
-      model.config,
-      this.#seed,
-      (name) => this.#floats(within(model.region, entries.get(name)!)),
-      (done) => report('initializing the parameters', done / total),
+    initialise(model.config, this.#seed, this.parameters(), (done) =>
+      report('initializing the parameters', done / total),
     );
-    for (const { region } of moments) this.#floats(region).fill(0);
+    for (const { region } of moments) this.#device.fill(region.offset, region.length, 0);
   }
 
   /**
@@ -89,13 +96,14 @@ export class Trainer {
    *
    * @param step counted from 0; with the seed it fixes every random number of the step
    */
-  step(step: number, batches: readonly Batch[], learningRate: number): StepResult {
+  async step(step: number, batches: readonly Batch[], learningRate: number): Promise<StepResult> {
     const data = stepOf(batches);
     if (data.counted === 0) return NOTHING_COUNTED;
     const losses = new OrderedSum(data.microBatches);
-    for (const [micro, batch] of batches.entries()) losses.add(this.accumulate(step, micro, data, batch));
-    const gradNorm = this.gradNorm();
-    this.update(step, learningRate);
+    for (const [micro, batch] of batches.entries())
+      losses.add(await this.accumulate(step, micro, data, batch));
+    const gradNorm = await this.gradNorm();
+    await this.update(step, learningRate);
     return { loss: stepLoss(losses, data), gradNorm };
   }
 
@@ -106,7 +114,7 @@ export class Trainer {
    * @param micro which micro-batch of the step it is, counted from 0
    * @returns the sum of the losses of its counted targets, in nats
    */
-  accumulate(step: number, micro: number, data: StepSize, batch: Batch): number {
+  accumulate(step: number, micro: number, data: StepSize, batch: Batch): Promise<number> {
     return allParts(this.accumulating(step, micro, data, batch, 0));
   }
 
@@ -115,7 +123,7 @@ export class Trainer {
    *
    * @param seconds how long it is expected to take; undefined: not known yet
    */
-  *accumulating(
+  async *accumulating(
     step: number,
     micro: number,
     data: StepSize,
@@ -133,7 +141,7 @@ export class Trainer {
    *
    * @returns as `accumulate`
    */
-  *differentiating(
+  async *differentiating(
     step: number,
     micro: number,
     counted: number,
@@ -141,20 +149,25 @@ export class Trainer {
     seconds: number | undefined,
   ): InParts<number> {
     this.#prepare(step, micro, counted, batch);
-    yield* runInParts(this.#forwardBackward, this.programs.forwardBackward.instructions.length, seconds);
-    return this.#addCounted(batch, this.programs.trainingLosses, { sum: 0, count: 0 }).sum;
+    const { instructions } = this.programs.forwardBackward;
+    yield* runInParts(this.#device, this.#forwardBackward, instructions.length, seconds);
+    const losses = await this.#device.read(this.programs.trainingLosses, this.#losses);
+    return addCounted(batch, losses, { sum: 0, count: 0 }).sum;
   }
 
   /** The global norm of the gradients, before clipping; the update needs it too. */
-  gradNorm(): number {
+  async gradNorm(): Promise<number> {
     this.#gradientNorm.submit();
-    return this.#floats(this.programs.norm)[0];
+    const [norm] = await this.#device.read(this.programs.norm.offset, this.#norm);
+    return norm;
   }
 
   /** Takes the step that the gradients and their norm call for. @param updates how many were taken before */
-  update(updates: number, learningRate: number): void {
-    writeHyper(this.#floats(this.programs.hyper), this.#options, updates + 1, learningRate);
+  update(updates: number, learningRate: number): Promise<void> {
+    const { hyper } = this.programs;
+    this.#device.write(hyper.offset, hyperparameters(this.#options, updates + 1, learningRate));
     this.#update.submit();
+    return this.#device.finish();
   }
 
   /**
@@ -163,9 +176,10 @@ export class Trainer {
    *
    * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
    */
-  *findingFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
-    for (const { name, data } of this.parameters()) {
-      if (!isFiniteArray(data)) return `${name} is not finite`;
+  async *findingFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
+    for (const { parameter, start, length } of this.programs.model.block.parameters) {
+      const offset = this.programs.model.region.offset + start;
+      if (!(await this.#isFinite({ offset, length }))) return `${parameter.name} is not finite`;
       yield;
     }
     let micro = 0;
@@ -173,13 +187,15 @@ export class Trainer {
       this.#prepare(step, micro, counted, batch);
       for (const [i, instruction] of this.programs.forwardBackward.instructions.entries()) {
         this.#forwardBackward.submit(i, i + 1);
-        if (!writtenBy(instruction).every((buffer) => isFiniteArray(this.#floats(buffer))))
-          return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
+        for (const buffer of writtenBy(instruction))
+          if (!(await this.#isFinite(buffer)))
+            return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
         yield;
       }
       this.#gradientSum.add(micro++, microBatches);
     }
-    const norms = this.gradients().map(({ name, data }) => ({ name, norm: norm(data) }));
+    const gradients = await readTensors(this.gradients());
+    const norms = gradients.map(({ name, data }) => ({ name, norm: norm(data) }));
     return `all is finite; ${norms.reduce((a, b) => (b.norm > a.norm ? b : a)).name} has the largest gradient`;
   }
 
@@ -187,46 +203,49 @@ export class Trainer {
    * The mean loss of the counted targets of batches of `evaluationBatch`'s shape, in nats per token; NaN if there are none.
    * Summed in float64, in order.
    */
-  evaluate(batches: Iterable<Batch>): number {
+  async evaluate(batches: Iterable<Batch>): Promise<number> {
     const total = { sum: 0, count: 0 };
-    for (const batch of batches) this.addLosses(batch, total);
+    for (const batch of batches) await this.addLosses(batch, total);
     return total.sum / total.count;
   }
 
   /** Adds the losses of a batch's counted targets, in nats, and their number. */
-  addLosses(batch: Batch, total: { sum: number; count: number }): void {
-    allParts(this.addingLosses(batch, total, 0));
+  addLosses(batch: Batch, total: { sum: number; count: number }): Promise<void> {
+    return allParts(this.addingLosses(batch, total, 0));
   }
 
   /** The same in parts. @param seconds how long it is expected to take; undefined: not known yet */
-  *addingLosses(
+  async *addingLosses(
     batch: Batch,
     total: { sum: number; count: number },
     seconds: number | undefined,
   ): InParts<void> {
     this.#fill(batch, this.programs.evaluationBatch);
-    yield* runInParts(this.#evaluate, this.programs.evaluate.instructions.length, seconds);
-    this.#addCounted(batch, this.programs.losses, total);
+    const { instructions } = this.programs.evaluate;
+    yield* runInParts(this.#device, this.#evaluate, instructions.length, seconds);
+    addCounted(batch, await this.#device.read(this.programs.losses, this.#evaluationLosses), total);
   }
 
-  /** All parameters, the fixed ones included, as views of memory. */
-  parameters(): NamedTensor[] {
+  /** All parameters, the fixed ones included. */
+  parameters(): DeviceTensor[] {
     const { block, region } = this.programs.model;
-    return tensorsOf(block, region, this.#backend.floats as Float32Array);
+    return tensorsOf(this.#device, block, region);
   }
 
-  /** The gradients of the last step, as views of memory. */
-  gradients(): NamedTensor[] {
+  /** The gradients of the last step. */
+  gradients(): DeviceTensor[] {
     const { model, gradients } = this.programs;
-    return tensorsOf(model.block, gradients, this.#backend.floats as Float32Array, { trainedOnly: true });
+    return tensorsOf(this.#device, model.block, gradients, { trainedOnly: true });
   }
 
-  /** The optimiser's moments as views of memory: names like `m.h.0.attn.c_attn.weight`. */
-  moments(): NamedTensor[] {
-    return this.programs.moments.flatMap(({ name, region }) =>
-      tensorsOf(this.programs.model.block, region, this.#backend.floats as Float32Array, {
-        trainedOnly: true,
-      }).map((tensor) => ({ ...tensor, name: `${name}.${tensor.name}` })),
+  /** The optimizer's moments: names like `m.h.0.attn.c_attn.weight`. */
+  moments(): DeviceTensor[] {
+    const { model, moments } = this.programs;
+    return moments.flatMap(({ name, region }) =>
+      tensorsOf(this.#device, model.block, region, { trainedOnly: true }).map((tensor) => ({
+        ...tensor,
+        name: `${name}.${tensor.name}`,
+      })),
     );
   }
 
@@ -239,33 +258,43 @@ export class Trainer {
   }
 
   #prepare(step: number, micro: number, counted: number, batch: Batch): void {
-    this.#floats(this.programs.dLosses).fill(1 / counted);
-    this.#fill(batch, this.programs.batch);
-    this.#ints(this.programs.batch.rng).set([...seedKey(this.#seed), step, micro]);
-  }
-
-  /** Adds up those of the losses at `offset` whose targets count; masked ones are 0 there. */
-  #addCounted({ targets }: Batch, offset: number, total: { sum: number; count: number }): typeof total {
-    for (let i = 0; i < targets.length; i++) {
-      if (targets[i] < 0) continue;
-      total.sum += this.#backend.floats[offset + i];
-      total.count++;
-    }
-    return total;
+    const { dLosses, batch: memory } = this.programs;
+    this.#device.fill(dLosses.offset, dLosses.length, 1 / counted);
+    this.#fill(batch, memory);
+    this.#device.write(memory.rng.offset, Int32Array.of(...seedKey(this.#seed), step, micro));
   }
 
   #fill({ inputs, targets }: Batch, memory: BatchMemory): void {
-    this.#ints(memory.ids).set(inputs);
-    this.#ints(memory.targets).set(targets);
+    this.#device.write(memory.ids.offset, inputs);
+    this.#device.write(memory.targets.offset, targets);
   }
 
-  #floats({ offset, length }: Buffer): Float32Array | Float64Array {
-    return this.#backend.floats.subarray(offset, offset + length);
+  /** Reads a buffer in pieces, since activations may be larger than what the host has to spare. */
+  async #isFinite({ offset, length }: Pick<Buffer, 'offset' | 'length'>): Promise<boolean> {
+    const scratch = new Float32Array(Math.min(length, READ_ELEMENTS));
+    for (let at = 0; at < length; at += READ_ELEMENTS) {
+      const piece = scratch.subarray(0, Math.min(READ_ELEMENTS, length - at));
+      if (!(await this.#device.read(offset + at, piece)).every((x) => Number.isFinite(x))) return false;
+    }
+    return true;
   }
+}
 
-  #ints({ offset, length }: Buffer): Int32Array {
-    return this.#backend.ints.subarray(offset, offset + length);
+/** Numbers read at a time in the search for one that is not finite. */
+const READ_ELEMENTS = 2 ** 18;
+
+/** Adds the losses of the targets that count, and their number. Summed in float64, in order. */
+function addCounted<Total extends { sum: number; count: number }>(
+  { targets }: Batch,
+  losses: Float64Array,
+  total: Total,
+): Total {
+  for (let i = 0; i < targets.length; i++) {
+    if (targets[i] < 0) continue;
+    total.sum += losses[i];
+    total.count++;
   }
+  return total;
 }
 
 /** The buffers that an instruction changes. */
@@ -277,5 +306,4 @@ function writtenBy({ kernel, args }: Instruction): Buffer[] {
   });
 }
 
-const isFiniteArray = (data: Float32Array | Float64Array): boolean => data.every((x) => Number.isFinite(x));
 const norm = (data: Float32Array): number => Math.sqrt(data.reduce((sum, x) => sum + x * x, 0));

@@ -12,17 +12,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { fromConfigJson, toConfigJson } from '../../src/checkpoint/huggingface.ts';
-import {
-  modelFacts,
-  openModelFolder,
-  writeModelDescription,
-  writeWeights,
-} from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, openModelFolder, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { writeFileAtomic } from '../../src/write-file.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { config, tensorsOf, tokenizer } from './tiny-model.ts';
 import { failure } from '../fixtures/failure.ts';
+import { writeHostWeights } from '../fixtures/host-weights.ts';
 
 const tensors = () => tensorsOf((k, i) => k + i / 8);
 const empty = () => tensors().map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0) }));
@@ -32,7 +28,7 @@ const folder = join(root, 'm');
 beforeEach(() => {
   rmSync(folder, { recursive: true, force: true });
   writeModelDescription(folder, config, tokenizer);
-  writeWeights(folder, config, tensors(), { step: '9', ...modelFacts(config, tokenizer) });
+  writeHostWeights(folder, config, tensors(), { step: '9', ...modelFacts(config, tokenizer) });
 });
 
 test('what is written is read', () => {
@@ -65,7 +61,7 @@ describe('a folder that does not fit together is refused by name', () => {
     writeFileSync(path, JSON.stringify(json));
   };
   const rewrite = (change: (all: ReturnType<typeof tensors>) => ReturnType<typeof tensors>): void =>
-    writeWeights(folder, config, change(tensors()), {});
+    writeHostWeights(folder, config, change(tensors()), {});
   const lmHead = (value: number): void => {
     const named = tensors().map((t) => ({ ...t, name: `transformer.${t.name}` }));
     const wte = named[0];
@@ -241,7 +237,7 @@ const editConfig = (changes: Record<string, unknown>): void => {
 };
 
 test('biases that no layer has are zeros', () => {
-  writeWeights(
+  writeHostWeights(
     folder,
     config,
     tensors().filter(({ name }) => !name.endsWith('.bias')),
@@ -254,7 +250,7 @@ test('biases that no layer has are zeros', () => {
 });
 
 test('attention scores that are not divided by √D are, with queries √D times as large', () => {
-  writeWeights(folder, config, tensors(), {});
+  writeHostWeights(folder, config, tensors(), {});
   editConfig({ scale_attn_weights: false, reorder_and_upcast_attn: true });
   const into = empty();
   openModelFolder(folder).load(into);
@@ -270,7 +266,7 @@ test.each([
   ['gelu_fast', 'gelu_new'],
   ['gelu', 'gelu'],
 ])('the activation %s is %s here', (theirs, ours) => {
-  writeWeights(folder, config, tensors(), {});
+  writeHostWeights(folder, config, tensors(), {});
   editConfig({ activation_function: theirs });
   expect(openModelFolder(folder).config).toMatchObject({ activation: ours });
 });

@@ -24,14 +24,14 @@ const folder = join(root, 'run');
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const overwrite = () => createRun(folder, config, tokenizer, { overwrite: true }).close();
-const startRun = (): void => {
+const startRun = async (): Promise<void> => {
   const run = createRun(folder, config, tokenizer);
   run.log('metrics', { step: 5 });
-  run.saveBest(
+  await run.saveBest(
     tensorsOf(() => 1),
     {},
   );
-  saveCheckpoint(run, 5);
+  await saveCheckpoint(run, 5);
   run.close();
 };
 
@@ -50,8 +50,8 @@ test('sweeping removes half-written files of a run, whoever left them, and nothi
   expect(readdirSync(folder).sort()).toEqual(kept.sort());
 });
 
-test('--overwrite removes the run and leaves its owner’s files', () => {
-  startRun();
+test('--overwrite removes the run and leaves its owner’s files', async () => {
+  await startRun();
   writeFileSync(join(folder, 'report.html'), `<meta name="generator" content="${REPORT_GENERATOR}" />`);
   writeFileSync(join(folder, 'notes.txt'), 'mine');
   mkdirSync(join(folder, 'drafts.tmp'));

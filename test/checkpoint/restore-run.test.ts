@@ -16,11 +16,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { modelFacts, openModelFolder, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { createRun, resumeRun } from '../../src/checkpoint/run.ts';
 import { saveCheckpoint, tensors, writeTrainerOutput } from './run-fixtures.ts';
 import { config, tokenizer } from './tiny-model.ts';
 import { failure } from '../fixtures/failure.ts';
+import { writeHostWeights } from '../fixtures/host-weights.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'restore-run-'));
 const run = join(root, 'run');
@@ -29,14 +30,14 @@ const best = join(latest, 'best.safetensors');
 const weights = join(run, 'model.safetensors');
 
 /** A run with its best model at step 5, which is a checkpoint too, and its latest checkpoint at step 8. */
-beforeEach(() => {
+beforeEach(async () => {
   rmSync(run, { recursive: true, force: true });
   const writer = createRun(run, config, tokenizer);
   writer.log('metrics', { step: 5 });
-  writer.saveBest(tensors(5), { step: '5', val_loss_estimate: '2.5' });
+  await writer.saveBest(tensors(5), { step: '5', val_loss_estimate: '2.5' });
   const at5 = { best_step: 5, best_loss: 2.5, good_step: 5 };
-  saveCheckpoint(writer, 5, at5);
-  saveCheckpoint(writer, 8, at5);
+  await saveCheckpoint(writer, 5, at5);
+  await saveCheckpoint(writer, 8, at5);
   writer.close();
 });
 
@@ -139,7 +140,11 @@ describe('repairs', () => {
   test('a missing best model of a finished run, whose own file has the final loss in its metadata', () => {
     const whole = readFileSync(best);
     rmSync(inRun('checkpoint-5'), { recursive: true });
-    writeWeights(run, config, tensors(5), { step: '5', val_loss: '2.6', ...modelFacts(config, tokenizer) });
+    writeHostWeights(run, config, tensors(5), {
+      step: '5',
+      val_loss: '2.6',
+      ...modelFacts(config, tokenizer),
+    });
     rmSync(best);
     expect(resume()).toEqual([`${best} was missing; restored from ${weights}`]);
     expect(readFileSync(best).equals(whole)).toBe(true);

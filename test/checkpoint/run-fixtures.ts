@@ -39,7 +39,7 @@ export const stateOf = (
 });
 
 /** A checkpoint whose parameters are all `step` and whose moments are all `−step`. */
-export const saveCheckpoint = (run: Run, step: number, changes: Partial<TrainerState> = {}): void =>
+export const saveCheckpoint = (run: Run, step: number, changes: Partial<TrainerState> = {}): Promise<void> =>
   run.saveCheckpoint(tensors(step), tensors(-step), stateOf(step, changes));
 
 /** The output folder of Hugging Face's Trainer with one checkpoint, as transformers 5 leaves it. */

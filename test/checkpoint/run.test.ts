@@ -33,12 +33,12 @@ const checkpoints = () => readdirSync(path).filter((file) => file.startsWith('ch
 const metrics = () => readFileSync(join(path, 'metrics.jsonl'), 'utf8');
 beforeEach(() => rmSync(path, { recursive: true, force: true }));
 
-test('a run has its best model, its log, and checkpoints that are complete', () => {
+test('a run has its best model, its log, and checkpoints that are complete', async () => {
   const run = createRun(path, config, tokenizer);
   expect(() => openModelFolder(path)).toThrow(failure('no-checkpoint'));
   run.log('metrics', { step: 5 });
-  run.saveBest(tensors(5), { step: '5' });
-  save(run, 5, { best_step: 5 });
+  await run.saveBest(tensors(5), { step: '5' });
+  await save(run, 5, { best_step: 5 });
   run.close();
   expect(readdirSync(path).sort()).toEqual([
     'checkpoint-5',
@@ -61,24 +61,24 @@ test('a run has its best model, its log, and checkpoints that are complete', () 
   moments.close();
 });
 
-test('a run keeps its latest checkpoint and the last good one', () => {
+test('a run keeps its latest checkpoint and the last good one', async () => {
   const run = createRun(path, config, tokenizer);
-  for (const step of [5, 10, 12, 14]) save(run, step, { good_step: Math.min(step, 10) });
+  for (const step of [5, 10, 12, 14]) await save(run, step, { good_step: Math.min(step, 10) });
   expect(checkpoints()).toEqual(['checkpoint-10', 'checkpoint-14']);
-  save(run, 15, { good_step: 15 });
+  await save(run, 15, { good_step: 15 });
   expect(checkpoints()).toEqual(['checkpoint-15']);
-  save(run, 16, { good_step: 7 }); // one that could not be saved: the one before it is all there is
+  await save(run, 16, { good_step: 7 }); // one that could not be saved: the one before it is all there is
   expect(checkpoints()).toEqual(['checkpoint-16']);
   run.close();
 });
 
-test('going back removes what came after', () => {
+test('going back removes what came after', async () => {
   const run = createRun(path, config, tokenizer);
-  save(run, 5, { good_step: 5 });
-  save(run, 7, { good_step: 5 });
+  await save(run, 5, { good_step: 5 });
+  await save(run, 7, { good_step: 5 });
   expect(run.rollBack(5)?.state.step).toBe(5);
   expect(checkpoints()).toEqual(['checkpoint-5']);
-  save(run, 7, { updates: 6, good_step: 5 }); // the same step, on another way
+  await save(run, 7, { updates: 6, good_step: 5 }); // the same step, on another way
   expect(resumed(run).checkpoint.state.updates).toBe(6);
   expect(run.rollBack(4)).toBeUndefined();
   expect(checkpoints()).toEqual([]);
@@ -93,11 +93,11 @@ test('going back removes what came after', () => {
 });
 
 describe('going on', () => {
-  test('removes what the process that wrote the checkpoint was killed too early to remove', () => {
+  test('removes what the process that wrote the checkpoint was killed too early to remove', async () => {
     const run = createRun(path, config, tokenizer);
-    save(run, 5, { good_step: 5 });
+    await save(run, 5, { good_step: 5 });
     cpSync(join(path, 'checkpoint-5'), join(root, 'not-removed'), { recursive: true });
-    save(run, 10, { good_step: 10 });
+    await save(run, 10, { good_step: 10 });
     run.close();
     renameSync(join(root, 'not-removed'), join(path, 'checkpoint-5'));
     const again = resumeRun(path);
@@ -105,13 +105,13 @@ describe('going on', () => {
     again.close();
     expect(checkpoints()).toEqual(['checkpoint-10']);
   });
-  test('puts back the best model and the log as the checkpoint has seen them', () => {
+  test('puts back the best model and the log as the checkpoint has seen them', async () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 5 });
-    run.saveBest(tensors(5), { step: '5' });
-    save(run, 5, { best_step: 5 });
+    await run.saveBest(tensors(5), { step: '5' });
+    await save(run, 5, { best_step: 5 });
     run.log('metrics', { step: 6 });
-    run.saveBest(tensors(6), { step: '6' });
+    await run.saveBest(tensors(6), { step: '6' });
     appendFileSync(join(path, 'metrics.jsonl'), '{"step":7,"lo'); // and killed
     run.close();
     const again = resumeRun(path);
@@ -121,11 +121,11 @@ describe('going on', () => {
     expect(metrics()).toBe('{"step":5}\n{"step":6,"again":true}\n');
   });
 
-  test('mends a log that lost its end, and starts another if there is none', () => {
+  test('mends a log that lost its end, and starts another if there is none', async () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 4 });
     run.log('metrics', { step: 5 });
-    save(run, 5);
+    await save(run, 5);
     run.close();
     writeFileSync(join(path, 'metrics.jsonl'), metrics().slice(0, 15));
     const go = (step: number): void => {
@@ -140,10 +140,10 @@ describe('going on', () => {
     expect(metrics()).toBe('{"step":6}\n');
   });
 
-  test('says what is wrong with a log, and loses none of its lines up to the checkpoint', () => {
+  test('says what is wrong with a log, and loses none of its lines up to the checkpoint', async () => {
     const run = createRun(path, config, tokenizer);
     for (const step of [3, 4, 5]) run.log('metrics', { step });
-    save(run, 5);
+    await save(run, 5);
     run.log('metrics', { step: 6 });
     run.close();
     const log = join(path, 'metrics.jsonl');
@@ -162,9 +162,9 @@ describe('going on', () => {
     expect(go()).toEqual([`${log} was missing; it starts again at this checkpoint`]);
   });
 
-  test('takes no half-written or half-removed checkpoint for one, and sweeps them away', () => {
+  test('takes no half-written or half-removed checkpoint for one, and sweeps them away', async () => {
     const run = createRun(path, config, tokenizer);
-    save(run, 5);
+    await save(run, 5);
     run.close();
     for (const name of ['checkpoint-9.99999999.tmp', 'checkpoint-3.old.99999999.tmp'])
       mkdirSync(join(path, name));
@@ -175,10 +175,10 @@ describe('going on', () => {
     again.close();
   });
 
-  test('works where the folder was copied or moved to, and its lock was left behind', () => {
+  test('works where the folder was copied or moved to, and its lock was left behind', async () => {
     const run = createRun(path, config, tokenizer);
-    run.saveBest(tensors(5), { step: '5' });
-    save(run, 5, { best_step: 5 });
+    await run.saveBest(tensors(5), { step: '5' });
+    await save(run, 5, { best_step: 5 });
     const copy = join(root, 'copy');
     cpSync(path, copy, { recursive: true }); // while the run still writes
     expect(existsSync(join(copy, 'run.lock'))).toBe(true);
@@ -191,9 +191,9 @@ describe('going on', () => {
     resumeRun(join(root, 'moved')).close();
   });
 
-  test('knows how it ended', () => {
+  test('knows how it ended', async () => {
     const run = createRun(path, config, tokenizer);
-    save(run, 5);
+    await save(run, 5);
     run.log('metrics', { step: 5, end: 'finished' });
     run.close();
     const ended = () => {
@@ -208,17 +208,17 @@ describe('going on', () => {
 });
 
 describe('a failure to save', () => {
-  test('leaves the last checkpoint as it is, and the log catches up later', () => {
+  test('leaves the last checkpoint as it is, and the log catches up later', async () => {
     const run = createRun(path, config, tokenizer);
-    save(run, 5);
+    await save(run, 5);
     const hidden = join(root, 'hidden');
     renameSync(path, hidden); // a disk that is gone for a while
     run.log('metrics', { step: 6 });
-    expect(() => save(run, 6)).toThrow('ENOENT');
+    await expect(save(run, 6)).rejects.toThrow('ENOENT');
     renameSync(hidden, path);
     expect(resumeRunStep()).toBe(5);
     run.log('metrics', { step: 7 });
-    save(run, 7);
+    await save(run, 7);
     expect(metrics()).toBe('{"step":6}\n{"step":7}\n');
     run.close();
     expect(resumeRunStep()).toBe(7);
@@ -229,9 +229,9 @@ describe('a failure to save', () => {
     }
   });
 
-  test('half-way leaves nothing behind', () => {
+  test('half-way leaves nothing behind', async () => {
     const run = createRun(path, config, tokenizer);
-    save(run, 5);
+    await save(run, 5);
     const broken = tensors().map(({ name, shape }) => ({
       name,
       shape,
@@ -239,15 +239,15 @@ describe('a failure to save', () => {
         throw new Error('no more');
       },
     }));
-    expect(() => run.saveCheckpoint(tensors(), broken, state(6))).toThrow('no more');
+    await expect(run.saveCheckpoint(tensors(), broken, state(6))).rejects.toThrow('no more');
     expect(checkpoints()).toEqual(['checkpoint-5']);
     run.close();
   });
 });
 
-test('a new run does not write over another, unless told to', () => {
+test('a new run does not write over another, unless told to', async () => {
   const run = createRun(path, config, tokenizer);
-  run.saveBest(tensors(), {});
+  await run.saveBest(tensors(), {});
   expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(failure('folder-in-use'));
   run.close();
   expect(() => createRun(path, config, tokenizer)).toThrow(failure('output-exists'));
@@ -255,14 +255,14 @@ test('a new run does not write over another, unless told to', () => {
   expect(readdirSync(path)).not.toContain('model.safetensors');
 });
 
-test('a run stops writing when its folder has become another one’s', () => {
+test('a run stops writing when its folder has become another one’s', async () => {
   const run = createRun(path, config, tokenizer);
-  save(run, 5);
+  await save(run, 5);
   rmSync(join(path, 'run.lock'));
-  expect(() => save(run, 6)).toThrow(failure('folder-in-use', path, 'run.lock'));
+  await expect(save(run, 6)).rejects.toThrow(failure('folder-in-use', path, 'run.lock'));
   const other = resumeRun(path);
   writeFileSync(join(path, 'run.lock'), '{"pid":1,"host":"elsewhere"}');
-  expect(() => save(run, 6)).toThrow(failure('folder-in-use', 'process 1'));
+  await expect(save(run, 6)).rejects.toThrow(failure('folder-in-use', 'process 1'));
   other.close(); // not its own any more: left alone
   expect(existsSync(join(path, 'run.lock'))).toBe(true);
 });

@@ -7,6 +7,7 @@ import { firstNonFinite } from '../../src/checkpoint/safetensors-dtypes.ts';
 import { SafetensorsError, type SafetensorsProblem } from '../../src/checkpoint/safetensors-header.ts';
 import { openSafetensors, safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { failure } from '../fixtures/failure.ts';
+import type { NamedTensor, TensorTarget } from '../../src/model/tensor.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'safetensors-'));
 const path = join(folder, 'x.safetensors');
@@ -22,6 +23,9 @@ function raw(header: string, data: Uint8Array = new Uint8Array(0)): void {
   length.writeBigUInt64LE(BigInt(Buffer.byteLength(header)));
   writeFileSync(path, Buffer.concat([length, Buffer.from(header), data]));
 }
+
+/** A tensor of one axis to load to. */
+const vector = (data: Float32Array): NamedTensor => ({ name: 'into', shape: [data.length], data });
 
 function readAll(): Record<string, number[]> {
   const file = openSafetensors(path);
@@ -60,7 +64,7 @@ test('half precision becomes the float32 of the same value', () => {
     expect(readAll()['x']).toEqual(expected);
     const file = openSafetensors(path);
     const into = new Float32Array(expected.length);
-    file.load(new Map([['x', into]]));
+    file.load(new Map([['x', vector(into)]]));
     expect([...into]).toEqual(expected);
     file.close();
   }
@@ -70,9 +74,9 @@ test('tensors are read into memory there is for them, shared with threads or not
   writeFileAtomic(path, safetensorsPieces(tensors, {}));
   const memory = new Float32Array(new SharedArrayBuffer(32), 4, 5);
   const file = openSafetensors(path);
-  file.load(new Map([['b', memory]]));
+  file.load(new Map([['b', vector(memory)]]));
   expect([...memory]).toEqual([...tensors[0].data]);
-  expect(() => file.load(new Map([['b', new Float32Array(4)]]))).toThrow('room for 4 numbers');
+  expect(() => file.load(new Map([['b', vector(new Float32Array(4))]]))).toThrow('room for 4 numbers');
   file.close();
 });
 
@@ -192,7 +196,7 @@ describe('what is wrong is refused by name', () => {
   ])('a number that float32 does not hold is refused on loading: %s', (dtype, data, expected) => {
     raw(`{"x":${entry(`[0,${data.length}]`, '[2]', dtype)}}`, data);
     const file = openSafetensors(path);
-    expect(() => file.load(new Map([['x', new Float32Array(2)]]))).toThrow(expected);
+    expect(() => file.load(new Map([['x', vector(new Float32Array(2))]]))).toThrow(expected);
     file.load(new Map()); // tensors that nobody wants are not looked at
     file.close();
   });
@@ -219,21 +223,25 @@ describe('what is wrong is refused by name', () => {
     data[150_001] = NaN;
     writeFileAtomic(path, safetensorsPieces([{ name: 'x', shape: [200_000], data }], {}));
     const file = openSafetensors(path);
-    const into = (): Map<string, Float32Array> => new Map([['x', new Float32Array(200_000)]]);
-    const searched: number[] = [];
-    const record = (values: Float32Array): void => void searched.push(values.length);
-    for (const search of [
-      undefined,
-      (values: Float32Array) => (record(values), values.findIndex((x) => !Number.isFinite(x))),
-      (values: Float32Array) => (record(values), undefined),
-    ])
-      expect(() => file.load(into(), { firstNonFinite: search })).toThrow(
+    const searched: [start: number, length: number][] = [];
+    const read = new Float32Array(200_000);
+    const target = (found?: (start: number, length: number) => number): TensorTarget => ({
+      name: 'x',
+      shape: [200_000],
+      write: (numbers, start) => read.set(numbers, start),
+      firstNonFinite: found && ((start, length) => (searched.push([start, length]), found(start, length))),
+    });
+    const search = (start: number, length: number): number =>
+      firstNonFinite(read.subarray(start, start + length));
+    for (const into of [vector(read), target(), target(search)])
+      expect(() => file.load(new Map([['x', into]]))).toThrow(
         `${path}: "x" holds NaN (element 150001 of 200000)`,
       );
-    expect(searched.length).toBeGreaterThan(0);
+    expect(searched[0]).toEqual([0, searched[1][0]]); // chunk after chunk, once it has been written
     searched.length = 0;
-    file.load(into(), { allowNonFinite: true, firstNonFinite: record as () => undefined });
+    file.load(new Map([['x', target(search)]]), { allowNonFinite: true });
     expect(searched).toEqual([]);
+    expect(read).toEqual(data);
     file.close();
   });
 
@@ -243,7 +251,7 @@ describe('what is wrong is refused by name', () => {
     bytes[bytes.length - 1] ^= 0x40; // 1.5 becomes NaN
     writeFileSync(path, bytes);
     const file = openSafetensors(path);
-    expect(() => file.load(new Map([['x', new Float32Array(1)]]))).toThrow(
+    expect(() => file.load(new Map([['x', vector(new Float32Array(1))]]))).toThrow(
       failure('damaged-file', path, 'checksum'),
     );
     file.close();

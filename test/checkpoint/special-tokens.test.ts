@@ -2,12 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  modelFacts,
-  openModelFolder,
-  writeModelDescription,
-  writeWeights,
-} from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, openModelFolder, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { readTokenizer } from '../../src/checkpoint/tokenizer-files.ts';
 import { encodePrompt, startOfText } from '../../src/generate/prompt.ts';
 import { parameterTable } from '../../src/model/parameters.ts';
@@ -16,6 +11,7 @@ import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode, padded, withoutEnds, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { config as tinyConfig } from './tiny-model.ts';
 import { failure } from '../fixtures/failure.ts';
+import { writeHostWeights } from '../fixtures/host-weights.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'special-'));
 const folder = join(root, 'm');
@@ -34,7 +30,7 @@ function write(of: Tokenizer, rows = of.vocabSize): void {
     shape,
     data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
   }));
-  writeWeights(folder, config, tensors, modelFacts(config, of));
+  writeHostWeights(folder, config, tensors, modelFacts(config, of));
 }
 
 const set = (file: string, change: Record<string, unknown>): void => {

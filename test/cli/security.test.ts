@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { writeFileAtomic } from '../../src/write-file.ts';
-import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { configOf, tensorsOf } from '../fuzz/seeds.ts';
 import { gpt, hasTerminal, run } from './run.ts';
+import { writeHostWeights } from '../fixtures/host-weights.ts';
 
 /** Escape, bell, carriage return, the one-byte escape sequence of C1, right-to-left override, delete. */
 const HOSTILE = ['\u0007', '\r', '\u001b', ' ', 'a', '\u007f', '\u009b', '\u202e'];
@@ -26,7 +27,7 @@ beforeAll(() => {
   const tokenizer = createCharTokenizer([...HOSTILE, '<unk>']);
   const config = configOf(tokenizer);
   writeModelDescription(model, config, tokenizer);
-  writeWeights(model, config, tensorsOf(config), modelFacts(config, tokenizer));
+  writeHostWeights(model, config, tensorsOf(config), modelFacts(config, tokenizer));
   writeFileSync(join(folder, 'text.txt'), text);
   writeFileSync(join(folder, 'ids.txt'), '0 1 2 3 4 5 6 7\n');
 });

@@ -24,8 +24,8 @@ await trainModel(
   {
     inspect: ({ step, health: { rollbacks } }, found, trainer) => {
       if (step === 5) return { ...found, loss: NaN };
-      if (step === 10 && rollbacks === 0) trainer.parameters()[0].data[0] = NaN;
-      if (step === 24 && rollbacks === 1) trainer.parameters()[2].data.fill(Infinity);
+      if (step === 10 && rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN));
+      if (step === 24 && rollbacks === 1) trainer.parameters()[2].write(Float32Array.of(Infinity, Infinity));
       return found;
     },
   },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { documentStarts, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
@@ -33,40 +33,42 @@ const oracle = createReferenceBackend('float64');
 const known = new Map<string, { kernelCase: Case; expected: KernelResults }>();
 
 /** What the float64 reference computes: once for all builds, as it takes longer than all of them. */
-function expectedOf(kernel: KernelName, kernelCase: Case, accumulate: boolean) {
+async function expectedOf(kernel: KernelName, kernelCase: Case, accumulate: boolean) {
   const key = JSON.stringify([kernel, kernelCase, accumulate]);
   const found = known.get(key) ?? {
     kernelCase, // with its random numbers, which the other builds get as well
-    expected: tryKernel(oracle, kernel, kernelCase, accumulate),
+    expected: await tryKernel(oracle, kernel, kernelCase, accumulate),
   };
   known.set(key, found);
   return found;
 }
 
 describe.each([...variants])('%s: shapes that take several blocks', (variant) => {
-  const backends: Backend[] = [];
+  const backends: Device[] = [];
   beforeAll(async () => {
     for (const threads of [1, 2, 5]) backends.push(await createWasmBackend({ threads, variant }));
   });
   afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 
-  function check(
+  async function check(
     kernel: 'gemm' | 'linearParametersBackward' | 'layerNormBackward' | 'attention' | 'attentionBackward',
     made: Case,
     accumulate: boolean,
-  ): void {
-    const { kernelCase, expected } = expectedOf(kernel, made, accumulate);
-    const [one, ...more] = backends.map((backend) => tryKernel(backend, kernel, kernelCase, accumulate));
+  ): Promise<void> {
+    const { kernelCase, expected } = await expectedOf(kernel, made, accumulate);
+    const [one, ...more] = await Promise.all(
+      backends.map((backend) => tryKernel(backend, kernel, kernelCase, accumulate)),
+    );
     expect(firstDifference(kernel, one, expected)).toBeUndefined();
     for (const other of more)
       for (const name of resultsOf(kernel)) expect(bitsOf(other[name]).equals(bitsOf(one[name]))).toBe(true);
   }
 
-  test.each(products)('gemm %i×%i×%i', (M, N, K) => {
+  test.each(products)('gemm %i×%i×%i', async (M, N, K) => {
     // both ways to pack each operand, over all shapes
     for (const transA of [0, 1]) {
       const transB = (M + transA) & 1;
-      check('gemm', { ...kernelCases.gemm(M, N, K, transA === 1), transA, transB }, transB === 1);
+      await check('gemm', { ...kernelCases.gemm(M, N, K, transA === 1), transA, transB }, transB === 1);
     }
   });
 
@@ -77,7 +79,7 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
       [3, 2050, 130],
       [1, 40_000, 7],
     ])
-      check('gemm', { ...kernelCases.gemm(M, N, K, M === 1), transA: 0, transB: 0 }, M === 3);
+      await check('gemm', { ...kernelCases.gemm(M, N, K, M === 1), transA: 0, transB: 0 }, M === 3);
     await backends.pop()!.close();
   });
 
@@ -87,26 +89,30 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
     [385, 19, 17],
     [1, 2050, 2049], // more columns of x, or of dY, than are packed together
     [1, 2049, 2050],
-  ])('linearParametersBackward: %i rows, %i columns of dY, %i of x', (M, N, K) => {
+  ])('linearParametersBackward: %i rows, %i columns of dY, %i of x', async (M, N, K) => {
     for (const accumulate of M === 1 ? [true] : [false, true])
-      check('linearParametersBackward', kernelCases.linearParametersBackward(M, N, K, false), accumulate);
+      await check(
+        'linearParametersBackward',
+        kernelCases.linearParametersBackward(M, N, K, false),
+        accumulate,
+      );
   });
 
   test.each([
     [1000, 50], // three stretches of rows
     [60, 1027],
-  ])('layerNormBackward %i×%i', (N, C) => {
+  ])('layerNormBackward %i×%i', async (N, C) => {
     for (const accumulate of [false, true])
-      check('layerNormBackward', kernelCases.layerNormBackward(N, C, 0, false), accumulate);
+      await check('layerNormBackward', kernelCases.layerNormBackward(N, C, 0, false), accumulate);
   });
 
   describe.each(attentions)('attention over %i positions, in heads of %i', (T, D) => {
-    test.each([false, true])('with documents: %o', (documents) => {
+    test.each([false, true])('with documents: %o', async (documents) => {
       for (const flag of [false, true])
         for (const kernel of ['attention', 'attentionBackward'] as const) {
           const kernelCase = kernelCases[kernel](T, D, 2, flag); // 3 key/value heads
           const starts = documents ? documentStarts(Number(kernelCase.B), T) : null;
-          check(kernel, { ...kernelCase, starts }, flag);
+          await check(kernel, { ...kernelCase, starts }, flag);
         }
     });
   });

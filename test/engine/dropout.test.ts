@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { philox4x32 } from '../../src/engine/philox.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { chooseBackend } from '../../src/engine/backend.ts';
@@ -10,13 +10,13 @@ const rng = [11, 22, 33, 44];
 const p = 0.3;
 const threshold = Math.round(p * 2 ** 32) | 0;
 
-const backends: Backend[] = [createReferenceBackend('float32')];
+const backends: Device[] = [createReferenceBackend('float32')];
 beforeAll(async () => {
   backends.push((await chooseBackend({ threads: 2 })).backend);
 });
 afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 
-async function drop(backend: Backend, site: number): Promise<Numbers> {
+async function drop(backend: Device, site: number): Promise<Numbers> {
   const ones = Array.from({ length: n }, () => 1);
   const scale = 1 / (1 - p);
   const { y } = await runKernel(backend, 'dropout', { x: ones, rng, y: zeros(n), n, site, threshold, scale });

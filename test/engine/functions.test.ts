@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
 import { runKernel, zeros, type Numbers } from '../fixtures/memory.ts';
@@ -11,7 +11,7 @@ function ulps(actual: number, exact: number): number {
 }
 
 describe.each([...variants])('in the %s build', (variant) => {
-  let backend: Backend;
+  let backend: Device;
   beforeAll(async () => {
     backend = await createWasmBackend({ threads: 1, variant });
   });
@@ -79,7 +79,7 @@ describe.each([...variants])('in the %s build', (variant) => {
   });
 });
 
-async function exactGelu(backend: Backend, x: readonly number[]): Promise<Numbers> {
+async function exactGelu(backend: Device, x: readonly number[]): Promise<Numbers> {
   return (await runKernel(backend, 'geluErf', { x, y: zeros(x.length), n: x.length })).y;
 }
 

@@ -1,6 +1,6 @@
-import { assert, boolean, constantFrom, property } from 'fast-check';
+import { assert, boolean, constantFrom, asyncProperty } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { AWKWARD, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
@@ -14,18 +14,18 @@ const smallSize = constantFrom(...AWKWARD.filter((n) => n <= 17));
 describe.each([...variants])(
   'wasm %s agrees with the reference, on any shape, inside its buffers',
   (variant) => {
-    let wasm: Backend;
+    let wasm: Device;
     beforeAll(async () => {
       wasm = await createWasmBackend({ threads: 2, variant });
     });
     afterAll(() => wasm.close());
 
-    test.each(kernels)('%s', (kernel) => {
+    test.each(kernels)('%s', async (kernel) => {
       const oracle = createReferenceBackend('float64');
-      assert(
-        property(size, size, smallSize, boolean(), boolean(), (a, b, c, flag, accumulate) => {
+      await assert(
+        asyncProperty(size, size, smallSize, boolean(), boolean(), async (a, b, c, flag, accumulate) => {
           const kernelCase = kernelCases[kernel](a, b, c, flag);
-          expect(compareKernel([wasm, oracle], kernel, kernelCase, accumulate)).toBeUndefined();
+          expect(await compareKernel([wasm, oracle], kernel, kernelCase, accumulate)).toBeUndefined();
         }),
         { numRuns: 40, seed: 20261123 },
       );
@@ -34,17 +34,19 @@ describe.each([...variants])(
 );
 
 describe('the bits do not depend on the number of threads', () => {
-  const backends: Backend[] = [];
+  const backends: Device[] = [];
   beforeAll(async () => {
     for (const threads of [1, 2, 3, 7]) backends.push(await createWasmBackend({ threads }));
   });
   afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 
-  test.each(kernels)('%s', (kernel) => {
-    assert(
-      property(size, size, smallSize, boolean(), boolean(), (a, b, c, flag, accumulate) => {
+  test.each(kernels)('%s', async (kernel) => {
+    await assert(
+      asyncProperty(size, size, smallSize, boolean(), boolean(), async (a, b, c, flag, accumulate) => {
         const kernelCase = kernelCases[kernel](a, b, c, flag);
-        const [one, ...more] = backends.map((backend) => tryKernel(backend, kernel, kernelCase, accumulate));
+        const [one, ...more] = await Promise.all(
+          backends.map((backend) => tryKernel(backend, kernel, kernelCase, accumulate)),
+        );
         for (const other of more)
           for (const name of resultsOf(kernel)) expect(other[name]).toEqual(one[name]);
       }),

@@ -60,7 +60,7 @@ test('a backend that is cleared is as new: zeros, and programs run', async () =>
     expect((await readMemory(backend, whole)).every((x) => x === 0)).toBe(true);
     await writeMemory(backend, whole, [1, 1, 7]);
     backend.load([attention(1, 1)]).submit();
-    expect(await readMemory(backend, { offset: 3, length: 1 })).toEqual(Float32Array.of(7)); // the only value to attend to
+    expect(await readMemory(backend, { offset: 3, length: 1 })).toEqual(Float64Array.of(7)); // the only value to attend to
     await backend.close();
   }
 });

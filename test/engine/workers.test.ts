@@ -34,8 +34,8 @@ test('the bits are the same when the number of active threads changes from one p
   for (let round = 0; round < 10; round++)
     for (const kernel of Object.keys(kernelCases) as KernelName[]) {
       const kernelCase = kernelCases[kernel](33, 70, 9, round % 2 === 0);
-      const [expected, actual] = [one, changing].map((backend) =>
-        tryKernel(backend, kernel, kernelCase, false),
+      const [expected, actual] = await Promise.all(
+        [one, changing].map((backend) => tryKernel(backend, kernel, kernelCase, false)),
       );
       for (const name of resultsOf(kernel)) expect(actual[name], `${kernel} ${name}`).toEqual(expected[name]);
     }

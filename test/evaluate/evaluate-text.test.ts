@@ -3,14 +3,15 @@ import type { ModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
-import { measure, SPELLING_BITS } from '../../src/evaluate/measures.ts';
+import { measure, SPELLING_BITS, type TokenScores } from '../../src/evaluate/measures.ts';
 import { partOfText, textOf, type TokenizedText } from '../../src/evaluate/tokenized-text.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
-import { initialise } from '../../src/model/initialise.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode } from '../../src/tokenizer/tokenizer.ts';
 import { failure } from '../fixtures/failure.ts';
+import { collect } from '../fixtures/collect.ts';
+import { loadRandom } from '../fixtures/random-model.ts';
 
 const tokenizer = createCharTokenizer(['\n', ' ', 'a', 'b', 'c', 'é', '<unk>']);
 const config = {
@@ -27,12 +28,7 @@ const folder: ModelFolder = {
   config,
   tokenizer,
   metadata: {},
-  load(tensors) {
-    const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
-    initialise(config, 3, (name) => data.get(name)!);
-    for (const [name, values] of data)
-      if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
-  },
+  load: (targets) => loadRandom(config, targets),
 };
 
 function tokenized(text: string): TokenizedText {
@@ -44,26 +40,32 @@ function tokenized(text: string): TokenizedText {
 const text = tokenized('abc cab é bca\nbaba xylo abc 🐋 aab ca');
 
 /** What each token costs and its rank, one token after the other, each with the context that the stride promises. */
-function oneByOne(stride: number) {
+async function oneByOne(stride: number) {
   const decoder = Decoder.create(createReferenceBackend('float64'), config, (tensors) =>
     folder.load(tensors),
   );
-  return Array.from(text.ids.subarray(1), (id, i) => {
+  const scores: { readonly nats: number; readonly rank: number }[] = [];
+  for (const [i, id] of text.ids.subarray(1).entries()) {
     const window = i < 8 ? 0 : Math.ceil((i + 1 - 8) / stride);
     decoder.reset();
-    const logits = decoder.read(text.ids.subarray(window * stride, i + 1));
+    const logits = await decoder.read(text.ids.subarray(window * stride, i + 1));
     const sum = logits.reduce((total, x) => total + Math.exp(x), 0);
     const rank = logits.reduce((n, x, v) => n + (x > logits[id] || (x === logits[id] && v < id) ? 1 : 0), 0);
-    return { nats: Math.log(sum) - logits[id], rank };
-  });
+    scores.push({ nats: Math.log(sum) - logits[id], rank });
+  }
+  return scores;
 }
 
+/** What each token costs, in order. */
+const natsOf = async (scores: AsyncIterable<TokenScores>): Promise<number[]> =>
+  (await collect(scores)).flatMap(({ nats }) => Array.from(nats));
+
 describe('scores', () => {
-  test.each([1, 2, 3, 5, 7, 8])('with a stride of %i are those of each window by itself', (stride) => {
+  test.each([1, 2, 3, 5, 7, 8])('with a stride of %i are those of each window by itself', async (stride) => {
     const scorer = openScorer(folder, createReferenceBackend('float64'), text.ids.length, { stride });
-    const expected = oneByOne(stride);
+    const expected = await oneByOne(stride);
     let next = 1;
-    for (const { first, nats, ranks } of scorer.scores(text)) {
+    for await (const { first, nats, ranks } of scorer.scores(text)) {
       expect(first).toBe(next);
       for (let i = 0; i < nats.length; i++, next++) {
         expect(nats[i]).toBeCloseTo(expected[next - 1].nats, 5);
@@ -73,32 +75,34 @@ describe('scores', () => {
     expect(next).toBe(text.ids.length);
   });
 
-  test('do not depend on what else the scorer is made for', () => {
+  test('do not depend on what else the scorer is made for', async () => {
     const scorer = openScorer(folder, createReferenceBackend('float64'), 500);
-    const costs = [...scorer.scores(text)].flatMap(({ nats }) => [...(nats as Float32Array)]);
-    oneByOne(8).forEach(({ nats }, i) => expect(costs[i]).toBeCloseTo(nats, 5));
+    const costs = await natsOf(scorer.scores(text));
+    (await oneByOne(8)).forEach(({ nats }, i) => expect(costs[i]).toBeCloseTo(nats, 5));
   });
 
   test('of a short text are bit-identical alone and beside a longer one', async () => {
     const backend = await createWasmBackend({ threads: 1 });
-    const costs = (tokens: number) =>
-      [2, 3, 9].map((length) =>
-        [
-          ...openScorer(folder, backend, Math.max(tokens, length)).scores(partOfText(text, 0, length)),
-        ].flatMap(({ nats }) => [...(nats as Float32Array)]),
-      );
+    const costs = async (tokens: number): Promise<number[][]> => {
+      const all: number[][] = [];
+      for (const length of [2, 3, 9]) {
+        const scorer = openScorer(folder, backend, Math.max(tokens, length));
+        all.push(await natsOf(scorer.scores(partOfText(text, 0, length))));
+      }
+      return all;
+    };
     try {
-      expect(costs(0)).toEqual(costs(500));
+      expect(await costs(0)).toEqual(await costs(500));
     } finally {
       await backend.close();
     }
   });
 
-  test('need a stride within the block and a text of two tokens', () => {
+  test('need a stride within the block and a text of two tokens', async () => {
     const backend = createReferenceBackend('float64');
     expect(() => openScorer(folder, backend, 50, { stride: 9 })).toThrow(failure('bad-option-value', '9'));
     const scorer = openScorer(folder, backend, 1);
-    expect(() => [...scorer.scores(partOfText(text, 0, 1))]).toThrow(failure('text-too-short'));
+    await expect(natsOf(scorer.scores(partOfText(text, 0, 1)))).rejects.toThrow(failure('text-too-short'));
   });
 });
 

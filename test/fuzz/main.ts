@@ -31,7 +31,7 @@ interface Job {
 }
 
 if (isMainThread) await main();
-else fuzz(workerData as Job);
+else await fuzz(workerData as Job);
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -82,13 +82,13 @@ function run(job: Job): Promise<string | undefined> {
   });
 }
 
-function fuzz({ cases, seed, only, folder, counters }: Job): void {
+async function fuzz({ cases, seed, only, folder, counters }: Job): Promise<void> {
   const chosen = readerCases.filter(({ name }) => only === undefined || name.includes(only));
   const total = chosen.reduce((sum, { weight }) => sum + weight, 0);
   for (const reader of chosen) {
     const place = join(folder, reader.name.replace(/\W+/g, '-'));
     mkdirSync(place, { recursive: true });
-    reader.write(place);
+    await reader.write(place);
     const files = contents(place);
     reader.read(place); // undamaged, it must be accepted
     const harmless = property(constantFrom(...reader.files), damage, (file, what) => {

@@ -27,7 +27,7 @@ import {
 import { openCorpus } from '../../src/data/corpus.ts';
 import { checkConfig } from '../../src/model/architectures/registry.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
-import type { NamedTensor } from '../../src/model/placement.ts';
+import { hostTensor, type NamedTensor } from '../../src/model/tensor.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizerFromJson, tokenizerKinds } from '../../src/tokenizer/registry.ts';
 import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
@@ -46,7 +46,7 @@ import {
 export interface ReaderCase {
   readonly name: string;
   /** Writes undamaged files into an empty folder. */
-  readonly write: (folder: string) => void;
+  readonly write: (folder: string) => void | Promise<void>;
   /** Which of them are damaged, one at a time. */
   readonly files: readonly string[];
   /** Reads the folder. Throws UserError, or AssertionError if something was accepted that must not be. */
@@ -113,7 +113,7 @@ const foreignTensors: ReaderCase = {
     try {
       const floats = [...file.tensors.values()].filter(({ dtype }) => /^B?F/.test(dtype));
       for (const { name, shape } of floats) assert.equal(file.read(name).length, elements(shape));
-      file.load(new Map(floats.map(({ name, shape }) => [name, new Float32Array(elements(shape))])));
+      file.load(new Map(floats.map((tensor) => [tensor.name, hostTensor(tensor)])));
     } finally {
       file.close();
     }
@@ -290,15 +290,15 @@ const exampleState: Omit<TrainerState, 'format'> = {
 /** Whatever is damaged in a run, resuming it restores what was written, or refuses. */
 const resumedRun: ReaderCase = {
   name: 'run to be resumed',
-  write(folder) {
+  async write(folder) {
     const tokenizer = tokenizerOf('char');
     const modelConfig = configOf(tokenizer);
     const run = createRun(folder, modelConfig, tokenizer);
     const tensors = tensorsOf(modelConfig);
     run.log('metrics', { step: 40 });
-    run.saveBest(tensors, { step: '20', val_loss_estimate: '2.5' });
+    await run.saveBest(tensors, { step: '20', val_loss_estimate: '2.5' });
     const { files: _files, log_bytes: _logBytes, ...state } = exampleState;
-    run.saveCheckpoint(tensors, tensors, state);
+    await run.saveCheckpoint(tensors, tensors, state);
     run.close();
   },
   files: [
@@ -348,8 +348,7 @@ const exampleRun = {
 };
 
 /** Memory for all tensors of a model. */
-const blank = (model: ModelConfig): NamedTensor[] =>
-  parameterTable(model).map(({ name, shape }) => ({ name, shape, data: new Float32Array(elements(shape)) }));
+const blank = (model: ModelConfig): NamedTensor[] => parameterTable(model).map(hostTensor);
 
 const logs: ReaderCase = {
   name: 'logs of a run',

@@ -3,15 +3,17 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { architectureOf } from '../../src/model/architectures/registry.ts';
-import { safetensorsPieces, type NamedTensor } from '../../src/checkpoint/safetensors.ts';
+import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
+import type { NamedTensor } from '../../src/model/tensor.ts';
 import { INDEX } from '../../src/checkpoint/weights.ts';
 import { writeFileAtomic } from '../../src/write-file.ts';
-import { modelFacts, writeModelDescription, writeWeights } from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { writeTokenFile } from '../../src/data/token-file.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, type Tokenizer, type TokenizerKind } from '../../src/tokenizer/tokenizer.ts';
+import { writeHostWeights } from '../fixtures/host-weights.ts';
 
 export const TEXT =
   'Call me Ishmael. Some years ago – never mind how long precisely – 🐋 having little money.\n';
@@ -54,7 +56,7 @@ export function writeModel(
   const tensors = tensorsOf(config);
   edit(tensors);
   writeModelDescription(folder, config, tokenizer);
-  writeWeights(folder, config, tensors, { step: '9', ...modelFacts(config, tokenizer) });
+  writeHostWeights(folder, config, tensors, { step: '9', ...modelFacts(config, tokenizer) });
 }
 
 /** A model folder whose weights are in two files, without the marks of a model of ours. */

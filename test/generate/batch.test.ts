@@ -3,10 +3,11 @@ import { Batch } from '../../src/generate/batch.ts';
 import { MAX_TEXTS, textsAtOnce, type Decoder } from '../../src/generate/decoder.ts';
 import { generate, type GenerateOptions } from '../../src/generate/generate.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
 import { tinyConfig, tinyDecoder } from './tiny-model.ts';
+import { collect } from '../fixtures/collect.ts';
 
 const options: GenerateOptions = { temperature: 1, topK: 0, topP: 1, maxTokens: 40, seed: 7 };
 const prompts = Array.from({ length: MAX_TEXTS + 2 }, (_, i) =>
@@ -18,17 +19,18 @@ const endOf = (i: number): number => 2 + ((11 * i) % 13);
 const numberOf = (i: number) => ({ promptIndex: Math.floor(i / 3), sample: i % 3 });
 
 /** Writes a text after each prompt, text i with `endOf(i)` tokens, as many together as the decoder can. */
-function writeAll(decoder: Decoder, settings: GenerateOptions): number[][] {
+async function writeAll(decoder: Decoder, settings: GenerateOptions): Promise<number[][]> {
   const written: number[][] = prompts.map(() => []);
   const batch = new Batch<number>(decoder, settings);
   let next = 0;
   while (next < prompts.length || batch.size > 0) {
-    for (; batch.free > 0 && next < prompts.length; next++) batch.add(next, prompts[next], numberOf(next));
+    for (; batch.free > 0 && next < prompts.length; next++)
+      await batch.add(next, prompts[next], numberOf(next));
     for (const { text, id } of batch.draw()) {
       written[text].push(id);
       if (written[text].length === endOf(text)) batch.end(text);
     }
-    batch.advance();
+    await batch.advance();
   }
   return written;
 }
@@ -41,7 +43,7 @@ const backends = [
     () => createWasmBackend({ threads: 1, variant }),
     () => createWasmBackend({ threads: 2, variant }),
   ]),
-] as [string, () => Promise<Backend>, () => Promise<Backend>][];
+] as [string, () => Promise<Device>, () => Promise<Device>][];
 
 describe.each(backends)('texts written together are those written alone: %s', (_name, makeOne, makeOther) => {
   test.each([
@@ -53,22 +55,24 @@ describe.each(backends)('texts written together are those written alone: %s', (_
   ])('%s', async (_what, settings) => {
     const [one, other] = await Promise.all([makeOne(), makeOther()]);
     const decoder = tinyDecoder(one);
-    const alone = prompts.map((prompt, i) => [
-      ...generate(decoder, prompt, { ...settings, maxTokens: endOf(i), ...numberOf(i) }),
-    ]);
-    expect(writeAll(tinyDecoder(one, 3), settings)).toEqual(alone);
-    expect(writeAll(tinyDecoder(other, MAX_TEXTS), settings)).toEqual(alone);
+    const alone: number[][] = [];
+    for (const [i, prompt] of prompts.entries()) {
+      const number = { maxTokens: endOf(i), ...numberOf(i) };
+      alone.push(await collect(generate(decoder, prompt, { ...settings, ...number })));
+    }
+    expect(await writeAll(tinyDecoder(one, 3), settings)).toEqual(alone);
+    expect(await writeAll(tinyDecoder(other, MAX_TEXTS), settings)).toEqual(alone);
     await Promise.all([one.close(), other.close()]);
   });
 });
 
-test('texts of one seed are independent draws: no two of 200 prompts, or of 3 samples each, are alike', () => {
+test('texts of one seed are independent draws: no two of 200 prompts, or of 3 samples each, are alike', async () => {
   const decoder = tinyDecoder(createReferenceBackend('float32'));
   const flat = { ...options, temperature: 50, maxTokens: 10 };
   // 31¹⁰ nearly equally likely texts: two alike among 600 happen once in some billion seeds.
-  const texts = Array.from({ length: 600 }, (_, i) =>
-    [...generate(decoder, [3], { ...flat, ...numberOf(i) })].join(' '),
-  );
+  const texts: string[] = [];
+  for (let i = 0; i < 600; i++)
+    texts.push((await collect(generate(decoder, [3], { ...flat, ...numberOf(i) }))).join(' '));
   expect(new Set(texts).size).toBe(600);
 });
 

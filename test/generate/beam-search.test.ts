@@ -6,6 +6,7 @@ import { generate } from '../../src/generate/generate.ts';
 import { allParts } from '../../src/polling.ts';
 import { logProbabilities } from '../../src/generate/token-details.ts';
 import { tinyConfig, tinyDecoder } from './tiny-model.ts';
+import { collect } from '../fixtures/collect.ts';
 
 const config = { ...tinyConfig, vocabSize: 4, blockSize: 8 };
 let backend: WasmBackend;
@@ -14,37 +15,37 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-function search(decoder: Decoder, prompt: number[], options: BeamOptions): Hypothesis[] {
+function search(decoder: Decoder, prompt: number[], options: BeamOptions): Promise<Hypothesis[]> {
   return allParts(beamSearch(decoder, prompt, options));
 }
 
 /** Every text there is, with its log-probability, each token predicted from all before it. */
-function* allTexts(
+async function* allTexts(
   decoder: Decoder,
   prompt: number[],
   options: BeamOptions,
   ids: number[] = [],
   logprob = 0,
-): Generator<Hypothesis> {
+): AsyncGenerator<Hypothesis> {
   if (ids.length === options.maxTokens || (ids.length > 0 && options.isEnd?.(ids))) {
     yield { ids, logprob, score: logprob / ids.length ** options.lengthPenalty };
     return;
   }
   decoder.reset();
-  const logs = logProbabilities(decoder.read([...prompt, ...ids]));
+  const logs = logProbabilities(await decoder.read([...prompt, ...ids]));
   for (let id = 0; id < config.vocabSize; id++)
     if (!options.banned?.has(id)) yield* allTexts(decoder, prompt, options, [...ids, id], logprob + logs[id]);
 }
 
 describe('beam search', () => {
-  test('reads its prompt in parts, so that it can be interrupted there', () => {
+  test('reads its prompt in parts, so that it can be interrupted there', async () => {
     const steps = beamSearch(tinyDecoder(backend, 2, config), [3, 1], {
       beams: 2,
       maxTokens: 1,
       lengthPenalty: 1,
     });
     let parts = 0;
-    while (steps.next().done !== true) parts++;
+    while ((await steps.next()).done !== true) parts++;
     expect(parts).toBeGreaterThan(2);
   });
 
@@ -57,11 +58,10 @@ describe('beam search', () => {
       'long ones preferred',
       { ...endless, lengthPenalty: 3, isEnd: (ids: readonly number[]) => ids.at(-1) === 1 },
     ],
-  ])('with beams enough finds the best of all: %s', (_name, options) => {
-    const best = [...allTexts(tinyDecoder(backend, 1, config), [3, 1], options)].sort(
-      (a, b) => b.score - a.score,
-    );
-    const found = search(tinyDecoder(backend, 16, config), [3, 1], options);
+  ])('with beams enough finds the best of all: %s', async (_name, options) => {
+    const all = await collect(allTexts(tinyDecoder(backend, 1, config), [3, 1], options));
+    const best = all.sort((a, b) => b.score - a.score);
+    const found = await search(tinyDecoder(backend, 16, config), [3, 1], options);
     expect(found[0].ids).toEqual(best[0].ids);
     expect(found[0].logprob).toBeCloseTo(best[0].logprob, 4);
     expect(found[0].score).toBeCloseTo(best[0].score, 4);
@@ -69,39 +69,47 @@ describe('beam search', () => {
       expect(found.slice(0, 4).map(({ ids }) => ids)).toEqual(best.slice(0, 4).map(({ ids }) => ids));
   });
 
-  test('with one beam is greedy, past the end of the block too', () => {
-    const found = search(tinyDecoder(backend, 1), [5, 9], { beams: 1, maxTokens: 30, lengthPenalty: 1 });
+  test('with one beam is greedy, past the end of the block too', async () => {
+    const found = await search(tinyDecoder(backend, 1), [5, 9], {
+      beams: 1,
+      maxTokens: 30,
+      lengthPenalty: 1,
+    });
     const greedy = { temperature: 0, topK: 0, topP: 1, maxTokens: 30, seed: 1 };
-    expect(found[0].ids).toEqual([...generate(tinyDecoder(backend), [5, 9], greedy)]);
+    expect(found[0].ids).toEqual(await collect(generate(tinyDecoder(backend), [5, 9], greedy)));
   });
 
-  test('gives each text the probability it has, however the caches were moved', () => {
+  test('gives each text the probability it has, however the caches were moved', async () => {
     const [decoder, alone] = [tinyDecoder(backend, 6), tinyDecoder(backend)];
-    for (const { ids, logprob } of search(decoder, [4, 8, 15], {
+    for (const { ids, logprob } of await search(decoder, [4, 8, 15], {
       beams: 6,
       maxTokens: 9,
       lengthPenalty: 0,
     })) {
       let sum = 0;
       alone.reset();
-      let logits = alone.read([4, 8, 15]);
+      let logits = await alone.read([4, 8, 15]);
       for (const id of ids) {
         sum += logProbabilities(logits)[id];
-        if (alone.length < tinyConfig.blockSize) logits = alone.read([id]);
+        if (alone.length < tinyConfig.blockSize) logits = await alone.read([id]);
       }
       expect(logprob).toBe(sum);
     }
   });
 
-  test('finds a likelier text than greedy does', () => {
+  test('finds a likelier text than greedy does', async () => {
     const settings = { maxTokens: 9, lengthPenalty: 0 };
-    const best = (beams: number) =>
-      search(tinyDecoder(backend, beams), [16], { ...settings, beams })[0].logprob;
-    expect(best(8)).toBeGreaterThan(best(1));
+    const best = async (beams: number) =>
+      (await search(tinyDecoder(backend, beams), [16], { ...settings, beams }))[0].logprob;
+    expect(await best(8)).toBeGreaterThan(await best(1));
   });
 
-  test('goes on past the end of the block with several', () => {
-    const found = search(tinyDecoder(backend, 3), [5, 9], { beams: 3, maxTokens: 30, lengthPenalty: 1 });
+  test('goes on past the end of the block with several', async () => {
+    const found = await search(tinyDecoder(backend, 3), [5, 9], {
+      beams: 3,
+      maxTokens: 30,
+      lengthPenalty: 1,
+    });
     expect(found.map(({ ids }) => ids.length)).toEqual([30, 30, 30]);
     expect(new Set(found.map(({ ids }) => ids.join())).size).toBe(3);
   });

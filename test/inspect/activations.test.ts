@@ -1,13 +1,14 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { readActivations, type Activations } from '../../src/inspect/activations.ts';
 import { attentionMap, meanMap, summariseHead } from '../../src/inspect/attention.ts';
 import { logitLens } from '../../src/inspect/logit-lens.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
-import { initialise } from '../../src/model/initialise.ts';
-import type { NamedTensor } from '../../src/model/placement.ts';
+import { parameterTable } from '../../src/model/parameters.ts';
+import { hostTensor, writeTensor, type TensorTarget } from '../../src/model/tensor.ts';
 import { relativeError } from '../fixtures/golden.ts';
+import { loadRandom } from '../fixtures/random-model.ts';
 
 const base: Gpt2Config = {
   ...gpt2Defaults,
@@ -20,18 +21,16 @@ const base: Gpt2Config = {
 };
 const ids = [3, 14, 15, 9, 2, 6, 5, 3];
 
-const write = (config: Gpt2Config) => (tensors: readonly NamedTensor[]) => {
-  const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
-  initialise(config, 3, (name) => data.get(name)!);
-  for (const [name, values] of data)
-    if (name.endsWith('weight')) values.forEach((x, i) => (values[i] = 8 * x));
-};
-const read = (config: Gpt2Config): Activations =>
+const write = (config: Gpt2Config) => (targets: readonly TensorTarget[]) => loadRandom(config, targets);
+const read = (config: Gpt2Config): Promise<Activations> =>
   readActivations(createReferenceBackend('float32'), config, write(config), ids);
 
 describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into', (norm) => {
   const config = { ...base, norm };
-  const activations = read(config);
+  let activations: Activations;
+  beforeAll(async () => {
+    activations = await read(config);
+  });
 
   test('keeps the residual stream and the queries, keys and values of every block', () => {
     expect(activations.residuals.length).toBe(4);
@@ -41,19 +40,19 @@ describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into'
       for (const rows of [operands.q, operands.k, operands.v]) expect(rows.length).toBe(ids.length * 12);
   });
 
-  test('expects from its last block what the decoder expects, at every position', () => {
+  test('expects from its last block what the decoder expects, at every position', async () => {
     const decoder = Decoder.create(createReferenceBackend('float32'), config, write(config));
-    const ours = activations.logits(activations.residuals[3]);
-    ids.forEach((id, t) => {
-      const theirs = decoder.read([id]);
+    const ours = await activations.logits(activations.residuals[3]);
+    for (const [t, id] of ids.entries()) {
+      const theirs = await decoder.read([id]);
       expect(relativeError(ours.slice(t * 23, (t + 1) * 23), theirs)).toBeLessThan(1e-5);
-    });
+    }
   });
 
-  test('the lens names the likeliest tokens and judges the one that comes', () => {
-    const positions = logitLens(activations, ids, 4);
+  test('the lens names the likeliest tokens and judges the one that comes', async () => {
+    const positions = await logitLens(activations, ids, 4);
     expect(positions.map((layers) => layers.length)).toEqual(ids.map(() => 4));
-    const logits = activations.logits(activations.residuals[3]).slice(0, 23);
+    const logits = (await activations.logits(activations.residuals[3])).slice(0, 23);
     const sum = logits.reduce((total, x) => total + Math.exp(x), 0);
     const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a]);
     const { top, next } = positions[0][3];
@@ -76,20 +75,17 @@ describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into'
       }
   });
 
-  test('attention times values is what the block adds, after its projection', () => {
+  test('attention times values is what the block adds, after its projection', async () => {
     if (norm === 'post') return; // its sum is normalised before it is kept
     // Without an MLP (its projection is zero), the first block adds P·v·W + b to the embedding and nothing else.
-    const tensors = new Map<string, Float32Array>();
-    const bare = readActivations(
+    const parameters = parameterTable(config).map(hostTensor);
+    write(config)(parameters);
+    const tensors = new Map(parameters.map(({ name, data }) => [name, data]));
+    tensors.get('h.0.mlp.c_proj.weight')!.fill(0);
+    const bare = await readActivations(
       createReferenceBackend('float32'),
       config,
-      (all) => {
-        write(config)(all);
-        for (const { name, data } of all) {
-          if (name === 'h.0.mlp.c_proj.weight') data.fill(0);
-          tensors.set(name, data.slice());
-        }
-      },
+      (targets) => targets.forEach((target) => writeTensor(target, tensors.get(target.name)!)),
       ids,
     );
     const [C, D, T] = [12, 6, ids.length];
@@ -110,12 +106,11 @@ describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into'
   });
 });
 
-test('a text longer than the block, or of nothing, is refused', () => {
+test('a text longer than the block, or of nothing, is refused', async () => {
   const backend = createReferenceBackend('float32');
-  expect(() => readActivations(backend, base, write(base), Array(11).fill(0))).toThrow(
-    '11 tokens do not fit',
-  );
-  expect(() => readActivations(backend, base, write(base), [])).toThrow('0 tokens do not fit');
+  const refused = (text: number[]) => expect(readActivations(backend, base, write(base), text)).rejects;
+  await refused(Array(11).fill(0)).toThrow('11 tokens do not fit');
+  await refused([]).toThrow('0 tokens do not fit');
 });
 
 describe('the summary of a head', () => {

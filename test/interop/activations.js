@@ -7,12 +7,14 @@ import { attentionMap } from '../../dist/inspect/attention.js';
 const [folder, ids] = process.argv.slice(2);
 const model = openModelFolder(folder);
 const backend = await createWasmBackend();
-const activations = readActivations(backend, model.config, (tensors) => model.load(tensors), JSON.parse(ids));
+const load = (tensors) => model.load(tensors);
+const activations = await readActivations(backend, model.config, load, JSON.parse(ids));
 const { nLayer, nHead } = model.config;
 const attentions = Array.from({ length: nLayer }, (_, layer) =>
   Array.from({ length: nHead }, (__, head) => Array.from(attentionMap(activations, layer, head))),
 );
 const residuals = activations.residuals.map((residual) => Array.from(residual));
-const lens = activations.residuals.map((residual) => Array.from(activations.logits(residual)));
+const lens = [];
+for (const residual of activations.residuals) lens.push(Array.from(await activations.logits(residual)));
 process.stdout.write(JSON.stringify({ attentions, residuals, lens }));
 await backend.close();

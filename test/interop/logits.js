@@ -7,6 +7,7 @@ const [folder, ids] = process.argv.slice(2);
 const model = openModelFolder(folder);
 const backend = await createWasmBackend();
 const decoder = Decoder.create(backend, model.config, (tensors) => model.load(tensors));
-const logits = JSON.parse(ids).map((id) => Array.from(decoder.read([id])));
+const logits = [];
+for (const id of JSON.parse(ids)) logits.push(Array.from(await decoder.read([id])));
 process.stdout.write(JSON.stringify(logits));
 await backend.close();

@@ -35,10 +35,10 @@ beforeAll(async () => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-test('its gradients agree with numerical ones', () => {
+test('its gradients agree with numerical ones', async () => {
   const cases = modelGradientCases().filter(({ name }) => name.startsWith('parallel'));
   expect(cases).toHaveLength(1);
-  for (const { input, relativeError } of checkGradients(cases[0], { limit: 30 }))
+  for (const { input, relativeError } of await checkGradients(cases[0], { limit: 30 }))
     expect(relativeError, input).toBeLessThan(TOLERANCE);
 });
 
@@ -63,13 +63,18 @@ test('it has learned, and samples', async () => {
 test('decoding with a KV cache agrees with the whole context at once', async () => {
   const ids = [1, 4, 2, 7, 3, 5];
   const source = openModelFolder(outDir);
-  const whole = readActivations(createReferenceBackend(), source.config, (into) => source.load(into), ids);
+  const whole = await readActivations(
+    createReferenceBackend(),
+    source.config,
+    (into) => source.load(into),
+    ids,
+  );
   const V = source.config.vocabSize;
-  const expected = whole.logits(whole.residuals.at(-1)!).slice((ids.length - 1) * V);
+  const expected = (await whole.logits(whole.residuals.at(-1)!)).slice((ids.length - 1) * V);
   await using model = await load(outDir, { threads: 1 });
   const decoder = await model.borrow();
-  for (const id of ids.slice(0, -1)) decoder.read([id]);
-  const logits = decoder.read([ids.at(-1)!]);
+  for (const id of ids.slice(0, -1)) await decoder.read([id]);
+  const logits = await decoder.read([ids.at(-1)!]);
   logits.forEach((x, i) => expect(x).toBeCloseTo(expected[i], 4));
 });
 

@@ -55,13 +55,18 @@ describe.each(Object.entries(variants))('%s', (name, variant) => {
   test('decoding with a KV cache agrees with the whole context at once, attention with its map', async () => {
     const ids = [1, 4, 2, 7, 3, 5];
     const source = openModelFolder(outDir);
-    const whole = readActivations(createReferenceBackend(), source.config, (into) => source.load(into), ids);
+    const whole = await readActivations(
+      createReferenceBackend(),
+      source.config,
+      (into) => source.load(into),
+      ids,
+    );
     const V = source.config.vocabSize;
-    const expected = whole.logits(whole.residuals.at(-1)!).slice((ids.length - 1) * V);
+    const expected = (await whole.logits(whole.residuals.at(-1)!)).slice((ids.length - 1) * V);
     await using model = await load(outDir, { threads: 1 });
     const decoder = await model.borrow();
-    for (const id of ids.slice(0, -1)) decoder.read([id]);
-    decoder.read([ids.at(-1)!]).forEach((x, i) => expect(x).toBeCloseTo(expected[i], 4));
+    for (const id of ids.slice(0, -1)) await decoder.read([id]);
+    (await decoder.read([ids.at(-1)!])).forEach((x, i) => expect(x).toBeCloseTo(expected[i], 4));
     const map = attentionMap(whole, 1, options.nHead - 1);
     for (let i = 0; i < ids.length; i++) {
       const row = map.subarray(i * ids.length, (i + 1) * ids.length);

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { stepOf } from '../../src/data/batches.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
+import { elements } from '../../src/model/parameters.ts';
 import { allParts, SIGNAL_POLL_SECONDS } from '../../src/polling.ts';
 import { afterSkip, afterStep, faultOf, freshHealth, type Health } from '../../src/train/divergence.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
@@ -14,6 +15,7 @@ import { trainModel } from '../../src/train/train-model.ts';
 import type { TrainHandlers } from '../../src/train/train-handlers.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
+import { bytesOfTensors } from '../fixtures/tensors.ts';
 
 /** A training whose losses have been `losses`. */
 const after = (losses: readonly number[]): Health =>
@@ -99,19 +101,14 @@ describe('training', () => {
     ['a gradient that is infinite', { gradNorm: Infinity }, 'gradient not finite'],
     ['a loss spike', { loss: 50 }, 'loss spike'],
   ])('skips a step with %s, to the bit', async (name, fault, skipped) => {
-    const states: Buffer[] = [];
+    const states: Promise<Buffer>[] = [];
     const { steps, rollbacks, folder } = await trainWith(name, ({ step }, found, trainer) => {
       if (step === 29 || step === 30)
-        states.push(
-          Buffer.concat(
-            [...trainer.parameters(), ...trainer.moments()].map(({ data }) =>
-              Buffer.from(data.slice().buffer),
-            ),
-          ),
-        );
+        states.push(bytesOfTensors([...trainer.parameters(), ...trainer.moments()]));
       return step === 29 ? { ...found, ...fault } : found;
     });
-    expect(states[0].equals(states[1])).toBe(true);
+    const [without, withStep] = await Promise.all(states);
+    expect(without.equals(withStep)).toBe(true);
     expect(steps.filter((step) => step.skipped !== undefined)).toMatchObject([{ step: 30, skipped }]);
     expect(rollbacks).toEqual([]);
     expect(metrics(folder).filter((line) => 'skipped' in line)).toMatchObject([{ step: 30, skipped }]);
@@ -139,7 +136,7 @@ describe('training', () => {
   });
 
   const breakOnce: Inspect = ({ step, health }, found, trainer) => {
-    if (step === 22 && health.rollbacks === 0) trainer.parameters()[0].data[0] = NaN;
+    if (step === 22 && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN));
     return found;
   };
 
@@ -164,7 +161,8 @@ describe('training', () => {
 
   test('starts again if there is no good checkpoint yet', async () => {
     const { rollbacks, steps } = await trainWith('early', ({ step, health }, found, trainer) => {
-      if (step === 3 && health.rollbacks === 0) trainer.parameters()[1].data.fill(Infinity);
+      if (step === 3 && health.rollbacks === 0)
+        trainer.parameters()[1].write(Float32Array.of(Infinity, Infinity));
       return found;
     });
     expect(rollbacks).toMatchObject([{ from: 9, to: 0, cause: { tensor: 'wpe.weight is not finite' } }]);
@@ -173,7 +171,7 @@ describe('training', () => {
 
   test('does not take a checkpoint for good while steps are being skipped', async () => {
     const { rollbacks } = await trainWith('streak', ({ step, health }, found, trainer) => {
-      if (step === 17 && health.rollbacks === 0) trainer.parameters()[0].data[0] = NaN; // evaluated at 20
+      if (step === 17 && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN)); // evaluated at 20
       return found;
     });
     expect(rollbacks).toMatchObject([{ from: 20, to: 10, cause: { fault: 'evaluation not finite' } }]);
@@ -181,7 +179,7 @@ describe('training', () => {
 
   test('gives up after three returns, keeps what was good, and says what was wrong first', async () => {
     const { result, rollbacks, folder } = await trainWith('hopeless', ({ step }, found, trainer) => {
-      if (step === 12) trainer.parameters()[2].data[5] = -Infinity;
+      if (step === 12) trainer.parameters()[2].write(Float32Array.of(-Infinity), 5);
       return found;
     });
     expect(rollbacks).toHaveLength(3);
@@ -230,7 +228,7 @@ describe('training', () => {
     'repeats a faulty %s after an interruption of the search for what broke it',
     async (name, broken, saved) => {
       const breakAt: Inspect = ({ step, health }, found, trainer) => {
-        if (step === broken && health.rollbacks === 0) trainer.parameters()[0].data[0] = NaN;
+        if (step === broken && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN));
         return found;
       };
       const straight = await trainWith(`searched ${name}`, breakAt);
@@ -240,7 +238,7 @@ describe('training', () => {
         { ...options, outDir: folder },
         {
           inspect(before, found, trainer) {
-            trainer.findingFault = function* () {
+            trainer.findingFault = async function* () {
               isSearching = true;
               const start = performance.now();
               while (performance.now() - start < 1000 * SIGNAL_POLL_SECONDS);
@@ -283,11 +281,9 @@ describe('what went wrong first', () => {
     const backend = await createWasmBackend({ threads: 1 });
     const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'adamw' });
     const trainer = new Trainer(backend, programs, adamw, 1);
-    trainer
-      .parameters()
-      .find(({ name }) => name === tensor)!
-      .data.fill(value);
-    expect(allParts(trainer.findingFault(0, stepOf([batch])))).toContain(expected);
+    const { write, shape } = trainer.parameters().find(({ name }) => name === tensor)!;
+    write(new Float32Array(elements(shape)).fill(value));
+    expect(await allParts(trainer.findingFault(0, stepOf([batch])))).toContain(expected);
     await backend.close();
   });
 });

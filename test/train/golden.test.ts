@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch } from '../../src/data/batches.ts';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { plan } from '../../src/autodiff/plan.ts';
@@ -12,6 +12,7 @@ import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
 import { runProgram } from '../fixtures/graph.ts';
 import { readMemory } from '../fixtures/memory.ts';
+import { copiesOf, numbersOf, writeTensors } from '../fixtures/tensors.ts';
 
 const { model } = golden;
 const config = { ...gpt2Defaults, ...model.config, dropout: 0 };
@@ -29,7 +30,7 @@ const still: OptimizerOptions = {
   gradClip: 0,
 };
 
-function trainerAt(backend: Backend, options: OptimizerOptions, microBatches = 1): Trainer {
+function trainerAt(backend: Device, options: OptimizerOptions, microBatches = 1): Trainer {
   const programs = trainingPrograms({
     config,
     batchSize: model.batchSize,
@@ -37,7 +38,7 @@ function trainerAt(backend: Backend, options: OptimizerOptions, microBatches = 1
     optimizer: options.optimizer,
   });
   const trainer = new Trainer(backend, programs, options, 1);
-  for (const { name, data } of trainer.parameters()) data.set(model.parameters[name]);
+  writeTensors(trainer.parameters(), model.parameters);
   return trainer;
 }
 
@@ -57,10 +58,12 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
   test('loss and every gradient of a small model', async () => {
     const backend = await make();
     const trainer = trainerAt(backend, still);
-    expect(Math.abs(trainer.evaluate([batches[0]]) / model.loss - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
-    const { loss } = trainer.step(0, [batches[0]], 0);
+    expect(Math.abs((await trainer.evaluate([batches[0]])) / model.loss - 1)).toBeLessThan(
+      exact ? 1e-9 : 1e-6,
+    );
+    const { loss } = await trainer.step(0, [batches[0]], 0);
     expect(Math.abs(loss / model.loss - 1)).toBeLessThan(1e-6);
-    for (const { name: parameter, data } of trainer.gradients())
+    for (const { name: parameter, data } of await copiesOf(trainer.gradients()))
       expect(relativeError(data, model.gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
@@ -85,16 +88,17 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
   });
 
   test('gradient accumulation averages the micro-batches', async () => {
-    const gradient = (trainer: Trainer) => trainer.gradients().flatMap(({ data }) => Array.from(data));
+    const gradient = (trainer: Trainer) => numbersOf(trainer.gradients());
     const together = trainerAt(await make(), still, 2);
-    together.step(0, [batches[0], batches[1]], 0);
+    await together.step(0, [batches[0], batches[1]], 0);
     const single = trainerAt(await make(), still);
-    const g = [batches[0], batches[1]].map((batch) => {
-      single.step(0, [batch], 0);
-      return gradient(single);
-    });
+    const g: number[][] = [];
+    for (const batch of [batches[0], batches[1]]) {
+      await single.step(0, [batch], 0);
+      g.push(await gradient(single));
+    }
     const mean = g[0].map((x, i) => (x + g[1][i]) / 2);
-    expect(relativeError(gradient(together), mean)).toBeLessThan(exact ? 1e-12 : 1e-6);
+    expect(relativeError(await gradient(together), mean)).toBeLessThan(exact ? 1e-12 : 1e-6);
   });
 
   test.each([
@@ -104,14 +108,14 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
   ] as const)('ten steps of %s', async (_name, optimizer, run) => {
     const options = { ...still, ...run, optimizer, gradClip: run.clip };
     const trainer = trainerAt(await make(), options);
-    batches.forEach((batch, step) => {
-      const { loss, gradNorm } = trainer.step(step, [batch], run.learningRate);
+    for (const [step, batch] of batches.entries()) {
+      const { loss, gradNorm } = await trainer.step(step, [batch], run.learningRate);
       expect(Math.abs(loss / run.losses[step] - 1), `loss of step ${step}`).toBeLessThan(exact ? 1e-7 : 1e-4);
       expect(Math.abs(gradNorm / run.gradNorms[step] - 1), `norm of step ${step}`).toBeLessThan(
         exact ? 1e-5 : 1e-3,
       );
-    });
-    for (const { name: parameter, data } of trainer.parameters()) {
+    }
+    for (const { name: parameter, data } of await copiesOf(trainer.parameters())) {
       const known = withoutKeyBias(parameter);
       expect(relativeError(known(data), known(run.parameters[parameter])), parameter).toBeLessThan(
         exact ? 1e-6 : 1e-4,

@@ -1,7 +1,7 @@
 /** The loss of a step is the mean over its counted targets, and its gradient an ordered sum over its micro-batches. */
 import { describe, expect, test } from 'vitest';
 import { stepOf, type Batch, type StepData } from '../../src/data/batches.ts';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
@@ -15,6 +15,7 @@ import { Trainer } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
 import { failure } from '../fixtures/failure.ts';
+import { copiesOf, numbersOf, writeTensors } from '../fixtures/tensors.ts';
 
 const T = 8;
 const shape = { ...gpt2Defaults, vocabSize: 23, blockSize: T, nLayer: 2, nHead: 2, nEmbd: 20 };
@@ -26,7 +27,7 @@ interface Setup {
   readonly optimizer?: OptimizerName;
 }
 
-function trainerOn(backend: Backend, { B = 2, microBatches = 1, dropout = 0, optimizer = 'adamw' }: Setup) {
+function trainerOn(backend: Device, { B = 2, microBatches = 1, dropout = 0, optimizer = 'adamw' }: Setup) {
   const programs = trainingPrograms({ config: { ...shape, dropout }, batchSize: B, microBatches, optimizer });
   const moments = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, momentum: 0.9 };
   return new Trainer(backend, programs, { ...moments, optimizer, weightDecay: 0.1, gradClip: 1 }, 7);
@@ -48,15 +49,13 @@ const rows = masks.map((counts, row) => rowOf(row, counts));
 /** As micro-batches of two rows. The second counts no target. */
 const microBatches = Array.from({ length: rows.length / 2 }, (_, i) => batchOf(rows.slice(2 * i, 2 * i + 2)));
 
-const copies = (tensors: ReturnType<Trainer['gradients']>) =>
-  tensors.map(({ name, data }) => ({ name, data: Array.from(data) }));
-const state = (trainer: Trainer) => copies([...trainer.parameters(), ...trainer.moments()]);
+const state = (trainer: Trainer) => copiesOf([...trainer.parameters(), ...trainer.moments()]);
 
 /** The gradient of a step as one process computes it. */
-function gradientOf(trainer: Trainer, batches: readonly Batch[]) {
+async function gradientOf(trainer: Trainer, batches: readonly Batch[]) {
   const data = stepOf(batches);
-  batches.forEach((batch, micro) => trainer.accumulate(0, micro, data, batch));
-  return copies(trainer.gradients());
+  for (const [micro, batch] of batches.entries()) await trainer.accumulate(0, micro, data, batch);
+  return copiesOf(trainer.gradients());
 }
 
 describe('the loss of a step is the mean over its counted targets', () => {
@@ -67,20 +66,21 @@ describe('the loss of a step is the mean over its counted targets', () => {
     const [apart, together] = [await make(), await make()];
     const found = trainerOn(apart, { microBatches: microBatches.length });
     const expected = trainerOn(together, { B: rows.length });
-    const one = expected.step(0, [batchOf(rows)], 0);
-    const many = found.step(0, microBatches, 0);
+    const one = await expected.step(0, [batchOf(rows)], 0);
+    const many = await found.step(0, microBatches, 0);
     expect(Math.abs(many.loss / one.loss - 1)).toBeLessThan(1e-6);
     expect(Math.abs(many.gradNorm / one.gradNorm - 1)).toBeLessThan(1e-6);
-    copies(found.gradients()).forEach(({ name, data }, i) =>
-      expect(relativeError(data, Array.from(expected.gradients()[i].data)), name).toBeLessThan(tolerance),
+    const gradients = await copiesOf(expected.gradients());
+    (await copiesOf(found.gradients())).forEach(({ name, data }, i) =>
+      expect(relativeError(data, gradients[i].data), name).toBeLessThan(tolerance),
     );
     await Promise.all([apart.close(), together.close()]);
   });
 
   test('in evaluation, too, however the targets are spread over batches', async () => {
     const backend = await createWasmBackend({ threads: 1 });
-    const apart = trainerOn(backend, {}).evaluate(microBatches);
-    const whole = trainerOn(backend, { B: rows.length }).evaluate([batchOf(rows)]);
+    const apart = await trainerOn(backend, {}).evaluate(microBatches);
+    const whole = await trainerOn(backend, { B: rows.length }).evaluate([batchOf(rows)]);
     expect(apart).toBeCloseTo(whole, 6);
     await backend.close();
   });
@@ -92,24 +92,24 @@ describe('the loss of a step is the mean over its counted targets', () => {
     const none = { beta1: 0, beta2: 0, epsilon: 0, momentum: 0, weightDecay: 0, gradClip: 0 };
     const backend = await make();
     const trainer = new Trainer(backend, trainingPrograms(steps), { ...none, optimizer: 'sgd' }, 1);
-    for (const { name: parameter, data } of trainer.parameters()) data.set(model.parameters[parameter]);
+    writeTensors(trainer.parameters(), model.parameters);
     const batches = masked.targets.map((targets, i) => ({
       inputs: Int32Array.from(model.ids[i]),
       targets: Int32Array.from(targets),
     }));
     const exact = name === 'reference float64';
-    expect(Math.abs(trainer.evaluate(batches) / masked.loss - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
-    const { loss } = trainer.step(0, batches, 0);
+    expect(Math.abs((await trainer.evaluate(batches)) / masked.loss - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
+    const { loss } = await trainer.step(0, batches, 0);
     expect(Math.abs(loss / masked.loss - 1)).toBeLessThan(1e-6);
-    for (const { name: parameter, data } of trainer.gradients())
+    for (const { name: parameter, data } of await copiesOf(trainer.gradients()))
       expect(relativeError(data, masked.gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
   test('a micro-batch without a counted target adds nothing', async () => {
     const backend = await createWasmBackend({ threads: 1 });
     const [a, empty, b] = [microBatches[0], microBatches[1], microBatches[2]];
-    const without = gradientOf(trainerOn(backend, { microBatches: 2 }), [a, b]);
-    expect(gradientOf(trainerOn(backend, { microBatches: 3 }), [a, empty, b])).toEqual(without);
+    const without = await gradientOf(trainerOn(backend, { microBatches: 2 }), [a, b]);
+    expect(await gradientOf(trainerOn(backend, { microBatches: 3 }), [a, empty, b])).toEqual(without);
     expect(without.some(({ data }) => data.some((x) => x !== 0))).toBe(true);
     await backend.close();
   });
@@ -117,10 +117,10 @@ describe('the loss of a step is the mean over its counted targets', () => {
   test.each(['adamw', 'sgd'] as const)('without any, %s updates nothing', async (optimizer) => {
     const backend = await createWasmBackend({ threads: 1 });
     const trainer = trainerOn(backend, { optimizer });
-    trainer.step(0, [microBatches[0]], 1e-2); // moments that would move the parameters
-    const before = state(trainer);
-    expect(trainer.step(1, [microBatches[1]], 1e-2)).toEqual({ loss: NaN, gradNorm: 0 });
-    expect(state(trainer)).toEqual(before);
+    await trainer.step(0, [microBatches[0]], 1e-2); // moments that would move the parameters
+    const before = await state(trainer);
+    expect(await trainer.step(1, [microBatches[1]], 1e-2)).toEqual({ loss: NaN, gradNorm: 0 });
+    expect(await state(trainer)).toEqual(before);
     await backend.close();
   });
 
@@ -152,7 +152,7 @@ describe('the loss of a step is the mean over its counted targets', () => {
       steps.map((_, step) => (isEmpty(step) ? 'no counted target' : undefined)),
     );
     expect(events.at(-1)).toMatchObject({ progress: { step: 12, updates: 5, health: { skipped: 0 } } });
-    for (const { data: numbers } of state(trainer)) expect(numbers.every(Number.isFinite)).toBe(true);
+    for (const { data: numbers } of await state(trainer)) expect(numbers.every(Number.isFinite)).toBe(true);
     await expect(
       train({ trainer, data: { ...data, validationSample: () => [microBatches[1]] }, sinks: [] }, settings),
     ).rejects.toThrow(failure('text-too-short'));
@@ -168,8 +168,8 @@ describe("a step's gradient is an ordered sum", () => {
     const [left, right] = [treeSum(terms.slice(0, middle)), treeSum(terms.slice(middle))];
     return left.map((x, i) => x + right[i]);
   }
-  const flat = (trainer: Trainer): Float32Array =>
-    Float32Array.from(trainer.gradients().flatMap(({ data }) => Array.from(data)));
+  const flat = async (trainer: Trainer): Promise<Float32Array> =>
+    Float32Array.from(await numbersOf(trainer.gradients()));
 
   test.each([1, 2, 3, 4, 5, 6])(
     'of %i micro-batches, whose gradients separate trainers compute in any order',
@@ -178,18 +178,20 @@ describe("a step's gradient is an ordered sum", () => {
       const data = stepOf(batches);
       const one = await createWasmBackend({ threads: 2 });
       const whole = trainerOn(one, { microBatches: k, dropout: 0.1 });
-      const sums = batches.map((batch, micro) => whole.accumulate(5, micro, data, batch));
+      const sums: number[] = [];
+      for (const [micro, batch] of batches.entries())
+        sums.push(await whole.accumulate(5, micro, data, batch));
 
       const terms: Float32Array[] = [];
       for (const micro of Array.from(batches.keys()).toReversed()) {
         const other = await createWasmBackend({ threads: 1 });
         const trainer = trainerOn(other, { dropout: 0.1 });
         const parts = trainer.differentiating(5, micro, data.counted, batches[micro], 0);
-        expect(allParts(parts)).toBe(sums[micro]);
-        terms[micro] = flat(trainer);
+        expect(await allParts(parts)).toBe(sums[micro]);
+        terms[micro] = await flat(trainer);
         await other.close();
       }
-      expect(flat(whole)).toEqual(treeSum(terms));
+      expect(await flat(whole)).toEqual(treeSum(terms));
       await one.close();
     },
   );

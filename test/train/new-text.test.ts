@@ -6,6 +6,7 @@ import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { readTrainerState, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import type { Batch } from '../../src/data/batches.ts';
 import { readRun, summariseRun } from '../../src/inspect/run-record.ts';
+import type { InParts } from '../../src/polling.ts';
 import { freshHealth } from '../../src/train/divergence.ts';
 import { freshProgress } from '../../src/train/progress.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
@@ -184,7 +185,7 @@ test('on a text that the kept model predicts best, it stays the best, with its l
 });
 
 test('an interrupted measurement of the best model saves nothing', async () => {
-  const addingLosses = function* (): Generator<void, void> {
+  const addingLosses = async function* (): InParts<void> {
     yield;
   };
   const trainer = { addingLosses } as unknown as Trainer;
@@ -194,7 +195,7 @@ test('an interrupted measurement of the best model saves nothing', async () => {
     { ...freshProgress, step: 9, bestStep: 5, bestLoss: 1 },
     'text',
     {
-      best: { load: () => {}, saveEstimated: (step) => saved.push(step) },
+      best: { load: () => {}, saveEstimated: (step) => Promise.resolve(void saved.push(step)) },
       validationSample: [{} as Batch],
       poll: () => Promise.resolve(true),
     },

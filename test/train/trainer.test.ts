@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { stepOf, type Batch } from '../../src/data/batches.ts';
-import type { Backend } from '../../src/engine/device.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 import { SIGNAL_POLL_SECONDS, unlessStopped } from '../../src/polling.ts';
 import { Trainer } from '../../src/train/trainer.ts';
+import { bytesOfTensors, copiesOf } from '../fixtures/tensors.ts';
 
 const config: Gpt2Config = {
   ...gpt2Defaults,
@@ -41,7 +42,7 @@ function batch(seed: number): Batch {
   return { inputs: rows(0), targets: rows(1) };
 }
 
-function makeTrainer(backend: Backend, changes: Partial<Gpt2Config> = {}, microBatches = 1): Trainer {
+function makeTrainer(backend: Device, changes: Partial<Gpt2Config> = {}, microBatches = 1): Trainer {
   const model = { ...config, ...changes };
   const programs = trainingPrograms({
     config: model,
@@ -58,9 +59,8 @@ describe('training', () => {
     for (const threads of [1, 2, 5, 64]) {
       const backend = await createWasmBackend({ threads });
       const trainer = makeTrainer(backend, {}, 2);
-      for (let step = 0; step < 5; step++) trainer.step(step, [batch(step), batch(step + 100)], 1e-2);
-      const tensors = [...trainer.parameters(), ...trainer.moments()];
-      runs.push(Buffer.concat(tensors.map(({ data }) => Buffer.from(data.slice().buffer))));
+      for (let step = 0; step < 5; step++) await trainer.step(step, [batch(step), batch(step + 100)], 1e-2);
+      runs.push(await bytesOfTensors([...trainer.parameters(), ...trainer.moments()]));
       await backend.close();
     }
     for (const run of runs.slice(1)) expect(run.equals(runs[0])).toBe(true);
@@ -69,10 +69,11 @@ describe('training', () => {
   test('gives the same bits in one go and in parts', async () => {
     const backend = await createWasmBackend({ threads: 2 });
     const trainer = makeTrainer(backend, {}, 2);
-    const gradients = () => trainer.gradients().map(({ data }) => data.slice());
+    const gradients = () => copiesOf(trainer.gradients());
     const data = stepOf([batch(0), batch(1)]);
-    const whole = [0, 1].map((micro) => trainer.accumulate(3, micro, data, batch(micro)));
-    const expected = gradients();
+    const whole: number[] = [];
+    for (const micro of [0, 1]) whole.push(await trainer.accumulate(3, micro, data, batch(micro)));
+    const expected = await gradients();
     for (const seconds of [6.5 * SIGNAL_POLL_SECONDS, undefined]) {
       let polls = 0;
       const poll = (): Promise<boolean> => Promise.resolve(++polls === 0);
@@ -80,7 +81,7 @@ describe('training', () => {
         const parts = trainer.accumulating(3, micro, data, batch(micro), seconds);
         expect(await unlessStopped(parts, poll)).toEqual({ value: whole[micro] });
       }
-      expect(gradients()).toEqual(expected);
+      expect(await gradients()).toEqual(expected);
       if (seconds !== undefined) expect(polls).toBe(12);
       else expect(polls).toBeGreaterThan(50); // between all instructions
       const stopped = trainer.accumulating(3, 0, data, batch(0), seconds);
@@ -94,9 +95,8 @@ describe('training', () => {
     for (const variant of ['revectorize', 'relaxed'] as const) {
       const backend = await createWasmBackend({ threads: 2, variant });
       const trainer = makeTrainer(backend);
-      for (let step = 0; step < 5; step++) trainer.step(step, [batch(step)], 1e-2);
-      const tensors = [...trainer.parameters(), ...trainer.moments()];
-      runs.push(Buffer.concat(tensors.map(({ data }) => Buffer.from(data.slice().buffer))));
+      for (let step = 0; step < 5; step++) await trainer.step(step, [batch(step)], 1e-2);
+      runs.push(await bytesOfTensors([...trainer.parameters(), ...trainer.moments()]));
       await backend.close();
     }
     expect(runs[1].equals(runs[0])).toBe(true);
@@ -110,21 +110,23 @@ describe('training', () => {
     const backend = await createWasmBackend({ threads: 2 });
     const trainer = makeTrainer(backend, { ...changes, dropout: 0 });
     const one = batch(1);
-    const first = trainer.step(0, [one], 1e-2).loss;
-    for (let step = 1; step < 150; step++) trainer.step(step, [one], 1e-2);
+    const { loss: first } = await trainer.step(0, [one], 1e-2);
+    for (let step = 1; step < 150; step++) await trainer.step(step, [one], 1e-2);
     expect(Math.abs(first - Math.log(config.vocabSize))).toBeLessThan(0.3); // a fresh model guesses
-    expect(trainer.evaluate([one])).toBeLessThan(0.1);
+    expect(await trainer.evaluate([one])).toBeLessThan(0.1);
     await backend.close();
   });
 
   test('dropout acts in training and not in evaluation', async () => {
     const backend = await createWasmBackend({ threads: 1 });
     const trainer = makeTrainer(backend, { dropout: 0.5 });
-    const plain = trainer.evaluate([batch(1)]);
-    expect(trainer.evaluate([batch(1)])).toBe(plain);
-    const losses = [0, 1, 2].map((step) => trainer.step(step, [batch(1)], 0).loss);
+    const plain = await trainer.evaluate([batch(1)]);
+    expect(await trainer.evaluate([batch(1)])).toBe(plain);
+    const losses: number[] = [];
+    for (const step of [0, 1, 2]) losses.push((await trainer.step(step, [batch(1)], 0)).loss);
     expect(new Set([...losses, plain]).size).toBe(4); // another mask each step
-    expect(makeTrainer(backend, { dropout: 0.5 }).step(0, [batch(1)], 0).loss).toBe(losses[0]);
+    const again = await makeTrainer(backend, { dropout: 0.5 }).step(0, [batch(1)], 0);
+    expect(again.loss).toBe(losses[0]);
     await backend.close();
   });
 
@@ -140,7 +142,11 @@ describe('training', () => {
       inputs: whole.inputs,
       targets: whole.targets.map((t, i) => (i < config.blockSize ? -1 : t)),
     };
-    const [a, b, c] = [half, rest, whole].map((x) => trainer.evaluate([x]));
+    const [a, b, c] = [
+      await trainer.evaluate([half]),
+      await trainer.evaluate([rest]),
+      await trainer.evaluate([whole]),
+    ];
     expect((a + 2 * b) / 3).toBeCloseTo(c, 5);
   });
 });

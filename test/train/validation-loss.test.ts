@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
-import { measure } from '../../src/evaluate/measures.ts';
+import { measureScored } from '../../src/evaluate/measures.ts';
 import { readSplit } from '../../src/evaluate/training-text.ts';
 import { readRun, summariseRun } from '../../src/inspect/run-record.ts';
 import { trainModel } from '../../src/train/train-model.ts';
@@ -45,7 +45,8 @@ test.each([
   const backend = await createWasmBackend({ threads: 1 });
   try {
     const scores = openScorer(kept, backend, split.text.ids.length).scores(split.text);
-    expect(measure(split.text, split.characters, scores).natsPerToken).toBe(validationLoss);
+    const { natsPerToken } = await measureScored(split.text, split.characters, scores);
+    expect(natsPerToken).toBe(validationLoss);
   } finally {
     await backend.close();
   }

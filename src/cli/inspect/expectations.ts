@@ -18,7 +18,7 @@ export async function printExpectations(
   activations: Activations,
   { top, json }: { readonly top: number; readonly json: boolean },
 ): Promise<void> {
-  const positions = logitLens(activations, ids, top);
+  const positions = await logitLens(activations, ids, top);
   if (json) {
     await printJson(toJson(tokenizer, ids, positions));
     return;

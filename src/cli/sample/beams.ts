@@ -65,7 +65,7 @@ function endsWithStop(tokenizer: Tokenizer, ids: readonly number[], stops: reado
 }
 
 /** A finished text in the form of a sampled one, yielding because details take another forward pass. */
-function* retelling(
+async function* retelling(
   { decoder, tokenizer }: Model,
   request: Request,
   { ids }: Hypothesis,

@@ -117,12 +117,7 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
     const { tokenizer, config } = folder;
     const banned = flags.allowUnk ? new Set<number>() : bannedIds(tokenizer);
     const makeDecoder = (texts: number): Decoder =>
-      Decoder.create(
-        backend,
-        config,
-        (tensors) => folder.load(tensors, { firstNonFinite: backend.firstNonFinite }),
-        texts,
-      );
+      Decoder.create(backend, config, (tensors) => folder.load(tensors), texts);
     const settings = settingsOf(flags);
     if (flags.interactive || flags.pick) {
       const { interact } = await import('./interactive.ts');

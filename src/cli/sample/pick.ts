@@ -27,11 +27,11 @@ export async function pickTokens(
   notice(stderrColors.dim(input.live ? keysHelp : `${keysHelp.replace('Backspace', 'b')}; one a line`));
 
   let draft = new Draft(decoder.config, prompt.ids, options, options);
-  let logits = draft.start(decoder);
+  let logits = await draft.start(decoder);
   const take = async (id: number): Promise<void> => {
     picked.push(id);
     page = 0;
-    logits = draft.advance(decoder, id);
+    logits = await draft.advance(decoder, id);
     if (!input.live) await print(forStdout(tokenizer.decode([id])));
   };
   for (;;) {
@@ -50,8 +50,8 @@ export async function pickTokens(
       picked.pop();
       page = 0;
       draft = new Draft(decoder.config, prompt.ids, options, options);
-      logits = draft.start(decoder);
-      for (const id of picked) logits = draft.advance(decoder, id);
+      logits = await draft.start(decoder);
+      for (const id of picked) logits = await draft.advance(decoder, id);
     } else {
       const chosen: Candidate | undefined = shown[Number(key) - 1];
       if (chosen !== undefined) await take(chosen.id);

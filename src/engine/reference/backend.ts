@@ -1,4 +1,4 @@
-import type { Backend, Numbers } from '../device.ts';
+import type { Device, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
@@ -70,7 +70,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
  * The reference: one thread, plain TypeScript. In float64 it is the oracle of the gradient checks; in float32 it is what the
  * SIMD kernels are compared with, and the fallback where WebAssembly SIMD does not run.
  */
-export function createReferenceBackend(precision: 'float32' | 'float64' = 'float32'): Backend {
+export function createReferenceBackend(precision: 'float32' | 'float64' = 'float32'): Device {
   let floats: Floats = precision === 'float64' ? new Float64Array(0) : new Float32Array(0);
   let ints = precision === 'float64' ? new Int32Array(0) : new Int32Array(floats.buffer);
   const memoryOf = (numbers: Numbers): Floats | Int32Array => (numbers instanceof Int32Array ? ints : floats);
@@ -78,12 +78,6 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
     name: `reference ${precision}`,
     threads: 1,
     activeThreads: 1,
-    get floats() {
-      return floats;
-    },
-    get ints() {
-      return ints;
-    },
     get size() {
       return floats.length;
     },

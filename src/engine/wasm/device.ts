@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { engineStart, MAX_PAGES, PAGE, programsStart } from '../address-space.ts';
-import type { Backend, Loaded, Numbers } from '../device.ts';
+import type { Device, Loaded, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { startWorkers, type StartedWorkers, type WorkerSource } from '../workers.ts';
 import { instantiate, readModule, type Kernels, type Rejection, type Variant } from './builds.ts';
@@ -29,7 +29,7 @@ interface Wanted {
 const done = Promise.resolve();
 
 /** One build of the kernels on one shared memory. Every command is done when its call returns. */
-export class WasmDevice implements Backend {
+export class WasmDevice implements Device {
   readonly variant: Variant;
   readonly threads: number;
   readonly shortfall: string | undefined;
@@ -84,22 +84,12 @@ export class WasmDevice implements Backend {
     return this.#runner.active.settled;
   }
 
-  get floats(): Float32Array {
-    return this.#memory.floats;
-  }
-
-  get ints(): Int32Array {
-    return this.#memory.ints;
-  }
-
   get size(): number {
     return this.#memory.size;
   }
 
-  readonly firstNonFinite = (values: Float32Array): number | undefined =>
-    values.buffer === this.#wasm.buffer
-      ? this.#kernels.firstNonFinite(values.byteOffset, values.length)
-      : undefined;
+  readonly firstNonFinite = (offset: number, length: number): number =>
+    this.#kernels.firstNonFinite(this.#base + 4 * offset, length);
 
   reserve(elements: number): void {
     this.#memory.reserve(elements);

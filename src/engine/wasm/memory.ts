@@ -20,14 +20,6 @@ export class DeviceMemory {
     this.#ints = new Int32Array(memory.buffer, base);
   }
 
-  get floats(): Float32Array {
-    return this.#floats;
-  }
-
-  get ints(): Int32Array {
-    return this.#ints;
-  }
-
   /** In elements. */
   get size(): number {
     return this.#floats.length;

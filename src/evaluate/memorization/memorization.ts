@@ -1,6 +1,6 @@
 /** Measures how much of a model's output is copied from its training text, compared with unseen text. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
-import type { Backend } from '../../engine/device.ts';
+import type { Device } from '../../engine/device.ts';
 import { Batch } from '../../generate/batch.ts';
 import { Decoder, textsAtOnce } from '../../generate/decoder.ts';
 import { startOfText } from '../../generate/prompt.ts';
@@ -31,32 +31,32 @@ export interface Memorization {
  * @param progress.written called with the share sampled, 0 … 1
  * @param progress.comparing called before the samples are looked up
  */
-export function measureMemorization(
+export async function measureMemorization(
   folder: ModelFolder,
-  backend: Backend,
+  device: Device,
   training: TrainingText,
   options: WritingOptions,
   progress: { readonly written?: (done: number) => void; readonly comparing?: () => void } = {},
-): Memorization {
-  const written = writeTexts(folder, backend, options, progress.written ?? (() => {}));
+): Promise<Memorization> {
+  const written = await writeTexts(folder, device, options, progress.written ?? (() => {}));
   progress.comparing?.();
   const unseen = evenParts(training.validation, options);
   const [ours, theirs] = findCopies([written, unseen], training.train);
   return { written: ours, validation: unseen.length === 0 ? undefined : theirs };
 }
 
-function writeTexts(
+async function writeTexts(
   folder: ModelFolder,
-  backend: Backend,
+  device: Device,
   options: WritingOptions,
   progress: (done: number) => void,
-): TokenizedText[] {
+): Promise<TokenizedText[]> {
   const { tokenizer, config } = folder;
   const { numSamples, maxTokens } = options;
   const decoder = Decoder.create(
-    backend,
+    device,
     config,
-    (tensors) => folder.load(tensors, { firstNonFinite: backend.firstNonFinite }),
+    (tensors) => folder.load(tensors),
     textsAtOnce(config, numSamples),
   );
   const batch = new Batch<number[]>(decoder, { ...options, topK: 0, topP: 1, banned: bannedIds(tokenizer) });
@@ -67,7 +67,7 @@ function writeTexts(
   while (texts.length < numSamples || batch.size > 0) {
     while (texts.length < numSamples && batch.free > 0) {
       const text: number[] = [];
-      batch.add(text, start, { sample: texts.length });
+      await batch.add(text, start, { sample: texts.length });
       texts.push(text);
     }
     for (const { text, id } of batch.draw()) {
@@ -75,7 +75,7 @@ function writeTexts(
       if (stop.has(id) || text.length === maxTokens) batch.end(text);
       progress(++tokens / (numSamples * maxTokens));
     }
-    batch.advance();
+    await batch.advance();
   }
   return texts.map((ids) => ({ tokenizer, ids: Uint32Array.from(ids), unknown: [] }));
 }

@@ -298,16 +298,16 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
   const unscaled = isScaled ? 1 : Math.sqrt(nEmbd / nHead);
   return {
     config: complete(config),
-    convert({ kind, layer = 0 }, data) {
-      if (kind.startsWith('attn.c_attn.'))
-        scaleQueries(data, nEmbd, isScaledByLayer ? unscaled / (layer + 1) : unscaled);
+    conversionOf({ kind, layer = 0 }) {
+      const factor = isScaledByLayer ? unscaled / (layer + 1) : unscaled;
+      if (factor === 1 || !kind.startsWith('attn.c_attn.')) return undefined;
+      return (data) => scaleQueries(data, nEmbd, factor);
     },
   };
 }
 
 /** Scales the q columns of [q | k | v], in c_attn's weight [C,3C] or bias [3C]. */
 function scaleQueries(data: Float32Array, C: number, factor: number): void {
-  if (factor === 1) return;
   for (let row = 0; row < data.length; row += 3 * C) for (let c = 0; c < C; c++) data[row + c] *= factor;
 }
 

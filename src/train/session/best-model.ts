@@ -1,7 +1,7 @@
 import { ESTIMATED_LOSS, openModelFolder } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError } from '../../errors.ts';
-import type { NamedTensor } from '../../model/placement.ts';
+import { readTensors, writeTensor, type NamedTensor } from '../../model/tensor.ts';
 import { noReport, type Report } from '../../reporting.ts';
 import type { Trainer } from '../trainer.ts';
 
@@ -28,16 +28,15 @@ export class BestModel {
   }
 
   /** Saves the parameters in the trainer. @param metadata of the weights file, besides the step */
-  save(step: number, metadata: Readonly<Record<string, string>>): void {
+  async save(step: number, metadata: Readonly<Record<string, string>>): Promise<void> {
     const tensors = this.#trainer.parameters();
     const whole = { step: String(step), ...metadata };
     try {
-      this.#run.saveBest(tensors, whole, this.#saved);
+      await this.#run.saveBest(tensors, whole, this.#saved);
       this.#unsaved = undefined;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      const copies = tensors.map((tensor) => ({ ...tensor, data: tensor.data.slice() }));
-      this.#unsaved = { tensors: copies, metadata: whole };
+      this.#unsaved = { tensors: await readTensors(tensors), metadata: whole };
     }
   }
 
@@ -45,14 +44,14 @@ export class BestModel {
    * Saves them with their loss on the validation sample, in nats per token. A best model that was lost is recovered from
    * the checkpoint of its step, whose weights are the same.
    */
-  saveEstimated(step: number, loss: number): void {
-    this.save(step, { [ESTIMATED_LOSS]: String(loss) });
+  saveEstimated(step: number, loss: number): Promise<void> {
+    return this.save(step, { [ESTIMATED_LOSS]: String(loss) });
   }
 
   /** Writes what could not be written before. @throws the system's error if that fails again */
-  retry(): void {
+  async retry(): Promise<void> {
     if (this.#unsaved === undefined) return;
-    this.#run.saveBest(this.#unsaved.tensors, this.#unsaved.metadata, this.#saved);
+    await this.#run.saveBest(this.#unsaved.tensors, this.#unsaved.metadata, this.#saved);
     this.#unsaved = undefined;
   }
 
@@ -61,6 +60,6 @@ export class BestModel {
     const parameters = this.#trainer.parameters();
     if (this.#unsaved === undefined) return openModelFolder(this.#run.folder).load(parameters);
     const saved = new Map(this.#unsaved.tensors.map((tensor) => [tensor.name, tensor.data]));
-    for (const { name, data } of parameters) data.set(saved.get(name)!);
+    for (const tensor of parameters) writeTensor(tensor, saved.get(tensor.name)!);
   }
 }

@@ -46,27 +46,27 @@ export function checkpointWriter(
 ): EventSink {
   const { run, best } = source;
   let failure: SaveFailure | undefined;
-  const attempt = (step: number, save: () => void): void => {
+  const attempt = async (step: number, save: () => Promise<void>): Promise<void> => {
     try {
       failure = undefined;
-      save();
+      await save();
     } catch (error) {
       if (!isSystemError(error)) throw error;
       failure = { step, savedStep: run.savedStep, error };
     }
   };
-  return (event, settings) => {
+  return async (event, settings) => {
     switch (event.type) {
       case 'evaluation':
-        if (event.best) best.saveEstimated(event.step, event.validationLoss);
+        if (event.best) await best.saveEstimated(event.step, event.validationLoss);
         return;
       case 'checkpoint':
-        attempt(event.progress.step, () => saveCheckpoint(source, event.progress, settings));
+        await attempt(event.progress.step, () => saveCheckpoint(source, event.progress, settings));
         if (failure !== undefined) onFailure(failure);
         return;
       case 'end':
         if (event.reason === 'diverged') return;
-        if (failure === undefined) attempt(event.progress.step, () => saveEnd(source, event));
+        if (failure === undefined) await attempt(event.progress.step, () => saveEnd(source, event));
         if (failure !== undefined) throw unsavedEnd(run, failure);
         return;
       case 'step':
@@ -75,12 +75,12 @@ export function checkpointWriter(
   };
 }
 
-function saveCheckpoint(
+async function saveCheckpoint(
   { run, trainer, best, data, tokensPerStep, engine, report }: CheckpointSource,
   progress: Progress,
   settings: Settings,
-): void {
-  best.retry();
+): Promise<void> {
+  await best.retry();
   const state = {
     ...progressToState(progress),
     tokens_seen: progress.step * tokensPerStep,
@@ -90,21 +90,24 @@ function saveCheckpoint(
     engine,
     options: { ...settings },
   };
-  run.saveCheckpoint(trainer.parameters(), trainer.moments(), state, (done) =>
+  await run.saveCheckpoint(trainer.parameters(), trainer.moments(), state, (done) =>
     report('saving a checkpoint', done),
   );
 }
 
 /** The weights come before the line that ends the run: a run killed between the two ends again when it is resumed. */
-function saveEnd({ run, best, data }: CheckpointSource, { reason, progress, validationLoss }: RunEnd): void {
+async function saveEnd(
+  { run, best, data }: CheckpointSource,
+  { reason, progress, validationLoss }: RunEnd,
+): Promise<void> {
   const { step, bestStep } = progress;
   if (validationLoss !== undefined)
-    best.save(bestStep, {
+    await best.save(bestStep, {
       [VALIDATION_LOSS]: String(validationLoss),
       [VALIDATION_TOKENS]: String(data.validation.length - 1),
     });
-  else if (bestStep === 0) best.save(step, {}); // never evaluated, so the last model is the best one
-  best.retry();
+  else if (bestStep === 0) await best.save(step, {}); // never evaluated, so the last model is the best one
+  await best.retry();
   if (reason !== 'interrupted')
     run.log('metrics', { step, end: reason, best_step: bestStep, val_loss: validationLoss ?? null });
   run.flushLog();

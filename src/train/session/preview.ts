@@ -1,5 +1,5 @@
 import type { Run } from '../../checkpoint/run.ts';
-import type { Backend } from '../../engine/device.ts';
+import type { Device } from '../../engine/device.ts';
 import { Layout } from '../../engine/memory.ts';
 import { Decoder } from '../../generate/decoder.ts';
 import { generate } from '../../generate/generate.ts';
@@ -12,7 +12,7 @@ import type { TrainingData } from '../training-data.ts';
 
 export interface PreviewSource {
   readonly run: Run;
-  readonly backend: Backend;
+  readonly backend: Device;
   readonly programs: TrainingPrograms;
   readonly data: TrainingData;
   readonly poll: Poll;
@@ -56,7 +56,7 @@ async function sampleText(
     stop: tokenizer.special.endIds,
   });
   const ids: number[] = [];
-  for (const id of sampled) {
+  for await (const id of sampled) {
     if (await poll()) return undefined;
     ids.push(id);
   }

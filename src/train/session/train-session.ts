@@ -62,8 +62,7 @@ export async function trainSession(
     settings.seed,
     handlers.preparing,
   );
-  const { firstNonFinite } = chosen.backend;
-  if (origin.resumed === undefined) origin.start?.load(trainer.parameters(), { firstNonFinite });
+  if (origin.resumed === undefined) origin.start?.load(trainer.parameters());
   const stored =
     origin.resumed === undefined
       ? freshProgress

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { channels, splitChannels } from '../../../src/autodiff/graph.ts';
 import { cachedAttention } from '../../../src/autodiff/ops/attention.ts';
-import type { Backend } from '../../../src/engine/device.ts';
+import type { Device } from '../../../src/engine/device.ts';
 import { Layout } from '../../../src/engine/memory.ts';
 import { backends } from '../../fixtures/backends.ts';
 import { golden, relativeError } from '../../fixtures/golden.ts';
@@ -22,7 +22,7 @@ interface Shape {
 
 /** Forward and backward pass over a packed row of queries, keys and values, or over three tensors with the same numbers. */
 async function attend(
-  backend: Backend,
+  backend: Device,
   { B, T, H, G, D }: Shape,
   options: {
     readonly packed: boolean;

@@ -8,6 +8,7 @@ import { trainingPrograms } from '../../../src/train/programs.ts';
 import { localClock, type RunClock } from '../../../src/train/session/run-clock.ts';
 import { resolveOptions, type Settings } from '../../../src/train/settings.ts';
 import { Trainer } from '../../../src/train/trainer.ts';
+import { numbersOf } from '../../fixtures/tensors.ts';
 
 const config = {
   ...gpt2Defaults,
@@ -38,7 +39,7 @@ async function trainWith(clock: RunClock, chosen: Settings = settings) {
   await train({ trainer, data, clock, sinks: [(event) => void events.push(event)] }, chosen);
   return {
     events: events.map((event) => ({ ...event, seconds: 0 })),
-    parameters: trainer.parameters().map(({ data: numbers }) => Array.from(numbers)),
+    parameters: await numbersOf(trainer.parameters()),
   };
 }
 

@@ -1,0 +1,120 @@
+/** The tensors of a model or an optimizer by name, on the host or on a device. */
+import type { Device } from '../engine/device.ts';
+import { elements } from './parameters.ts';
+
+type Floats = Float32Array | Float64Array;
+
+interface Named {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A tensor on the host, row-major. */
+export interface NamedTensor extends Named {
+  readonly data: Float32Array;
+}
+
+/** A tensor on a device. `start` is the element from which it is written or read; default: 0. */
+export interface DeviceTensor extends Named {
+  /** Copies numbers to it. */
+  readonly write: (numbers: Floats, start?: number) => void;
+  /** Copies numbers from it into an array, as many as that has. */
+  readonly read: <T extends Floats>(into: T, start?: number) => Promise<T>;
+  /** See Device.firstNonFinite. */
+  readonly firstNonFinite?: ((start: number, length: number) => number) | undefined;
+}
+
+/** What a tensor is loaded to. */
+export type TensorTarget =
+  | NamedTensor
+  | (Named & {
+      readonly write: (numbers: Float32Array, start?: number) => void;
+      readonly firstNonFinite?: DeviceTensor['firstNonFinite'];
+    });
+
+/** What a tensor is saved from. */
+export type TensorSource = NamedTensor | Pick<DeviceTensor, 'name' | 'shape' | 'read'>;
+
+/** @param offset of its first element in the device's memory */
+export const deviceTensor = (device: Device, { name, shape }: Named, offset: number): DeviceTensor => ({
+  name,
+  shape,
+  write: (numbers, start = 0) => device.write(offset + start, numbers),
+  read: (into, start = 0) => device.read(offset + start, into),
+  firstNonFinite:
+    device.firstNonFinite && ((start, length) => device.firstNonFinite!(offset + start, length)),
+});
+
+/** A tensor of zeros on the host. */
+export const hostTensor = ({ name, shape }: Named): NamedTensor => ({
+  name,
+  shape,
+  data: new Float32Array(elements(shape)),
+});
+
+/** Writes numbers from element `start` on. */
+export function writeTensor(target: TensorTarget, numbers: Float32Array, start = 0): void {
+  if ('data' in target) target.data.set(numbers, start);
+  else target.write(numbers, start);
+}
+
+/** The numbers of tensors in order, in pieces of at most `length`; each is valid until the next is asked for. */
+export async function* piecesOf(
+  tensors: readonly TensorSource[],
+  length: number,
+): AsyncGenerator<Float32Array> {
+  const scratch = new Scratch();
+  for (const tensor of tensors) {
+    const count = elements(tensor.shape);
+    for (let at = 0; at < count; at += length) {
+      const end = Math.min(count, at + length);
+      yield 'data' in tensor ? tensor.data.subarray(at, end) : await tensor.read(scratch.take(end - at), at);
+    }
+  }
+}
+
+/** Copies of tensors on the host. */
+export const readTensors = (tensors: readonly DeviceTensor[]): Promise<NamedTensor[]> =>
+  Promise.all(
+    tensors.map(async ({ name, shape, read }) => ({
+      name,
+      shape,
+      data: await read(new Float32Array(elements(shape))),
+    })),
+  );
+
+/** Memory that is allocated once and reused; each `take` invalidates the one before. */
+export class Scratch {
+  #memory = new Float32Array(0);
+
+  take(length: number): Float32Array {
+    if (length > this.#memory.length) this.#memory = new Float32Array(length);
+    return this.#memory.subarray(0, length);
+  }
+}
+
+/**
+ * A target that collects a tensor and passes it on once it is complete.
+ *
+ * @param scratch may be shared by targets that are written one after the other
+ */
+export function gathered(
+  { name, shape }: Named,
+  scratch: Scratch,
+  use: (whole: Float32Array) => void,
+): TensorTarget {
+  const length = elements(shape);
+  let missing = length;
+  return {
+    name,
+    shape,
+    write(numbers, start = 0) {
+      const whole = scratch.take(length);
+      whole.set(numbers, start);
+      missing -= numbers.length;
+      if (missing > 0) return;
+      missing = length;
+      use(whole);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * The layout of linear layers' weights for decoding: [out,in] instead of [in,out]. The weights of each output are then
+ * contiguous, so a thread that computes some outputs of one token streams through its share of the matrix.
+ */
+import type { Device } from '../engine/device.ts';
+import type { PlacedModel } from './placement.ts';
+import { tensorsOf } from './placement.ts';
+import { gathered, Scratch, type TensorTarget } from './tensor.ts';
+
+/** A model as `transposingTargets` leaves it in memory. */
+export const transposed = (model: PlacedModel): PlacedModel => ({ ...model, transposed: true });
+
+/** Where the parameters of a model are loaded to, one after the other; linear layers' weights are transposed on the way. */
+export function transposingTargets(device: Device, model: PlacedModel): TensorTarget[] {
+  const [whole, result] = [new Scratch(), new Scratch()];
+  return tensorsOf(device, model.block, model.region).map((tensor, i) => {
+    const { role, shape } = model.block.parameters[i].parameter;
+    if (role !== 'linear weight') return tensor;
+    return gathered(tensor, whole, (x) => {
+      const y = result.take(x.length);
+      transpose(x, shape[0], shape[1], y);
+      tensor.write(y);
+    });
+  });
+}
+
+/** Writes x [rows,columns] to y [columns,rows], in squares small enough for both to stay in the L1 cache. */
+function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
+  const side = 16;
+  for (let top = 0; top < rows; top += side)
+    for (let left = 0; left < columns; left += side)
+      for (let c = left; c < Math.min(left + side, columns); c++)
+        for (let r = top; r < Math.min(top + side, rows); r++) y[c * rows + r] = x[r * columns + c];
+}
