@@ -6,25 +6,25 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
-import { SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from '../dist/engine/address-space.js';
-import { signatures } from '../dist/engine/signatures.js';
-import { argumentClasses, dispatcher, kernelsIn } from './kernel-dispatch.js';
+import * as memoryMap from '../dist/engine/address-space.js';
+import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures } from '../dist/engine/signatures.js';
+import { argumentClasses, constantDeclarations, dispatcher, kernelsIn } from './kernel-dispatch.js';
 import { microKernels } from './micro-kernels.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const sources = new URL('../src/kernels/', import.meta.url);
 
-/** Which file has which kernel, and how it takes its arguments: looked up in the sources. */
+/** The source file of each kernel. */
 function findKernels() {
-  const found = new Map();
+  const files = new Map();
   for (const file of readdirSync(sources, { recursive: true })) {
     if (!file.endsWith('.ts') || file.startsWith('generated')) continue;
     const path = file.replaceAll('\\', '/');
     const text = readFileSync(new URL(path, sources), 'utf8');
-    for (const [name, kernel] of kernelsIn(text, path.slice(0, -3))) found.set(name, kernel);
+    for (const name of kernelsIn(text)) files.set(name, path.slice(0, -3));
   }
-  return found;
+  return files;
 }
 
 /**
@@ -47,23 +47,31 @@ const variants = {
   revectorize: { RELAXED: 1, MR: 6, NR: 16 },
 };
 
+/** What the host declares and the kernels use, see engine/address-space.ts and engine/signatures.ts. */
+const { CACHE_LINE, CONTROL, MAX_THREADS, SCRATCH_BASE, SHARED_SCRATCH, TIME_RECORD, THREAD_SCRATCH } =
+  memoryMap;
+const shared = {
+  usize: { ...CONTROL, CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH, TIME_RECORD },
+  i32: { MAX_THREADS, GEMV_ROWS, NORM_BLOCK },
+};
+
 const options = [
   '--optimizeLevel 3 --shrinkLevel 0 --converge --noAssert --runtime stub',
   '--enable simd --enable relaxed-simd --enable threads',
   '--importMemory --sharedMemory --initialMemory 32 --maximumMemory 65536',
-  '--memoryBase 4096', // below are the control words, see src/kernels/threads.ts
+  `--memoryBase ${memoryMap.STATIC_DATA}`,
 ].flatMap((line) => line.split(' '));
 
 mkdirSync(new URL('generated/', sources), { recursive: true });
-writeFileSync(new URL('generated/arguments.ts', sources), argumentClasses(signatures));
+writeFileSync(new URL('generated/arguments.ts', sources), argumentClasses(signatures, HYPER));
 writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher(signatures, findKernels()));
 
 for (const [name, variant] of Object.entries(variants)) {
+  const constants = constantDeclarations({ ...shared, i32: { ...shared.i32, ...variant } });
+  writeFileSync(new URL('generated/constants.ts', sources), constants);
   writeFileSync(new URL('generated/micro-kernels.ts', sources), microKernels(variant));
-  const constants = { ...variant, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH };
-  const constantOptions = Object.entries(constants).flatMap(([key, value]) => ['--use', `${key}=${value}`]);
   const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];
-  const { error } = await compile([...files, ...options, ...constantOptions], {
+  const { error } = await compile([...files, ...options], {
     stderr: process.stderr,
     readFile: readSource,
   });

@@ -1,9 +1,9 @@
 /**
- * The AssemblyScript that follows from the table of instructions (engine/signatures.ts): a class for each instruction, with its
- * arguments as named fields, and the dispatcher that calls the kernels.
+ * The AssemblyScript that follows from what the host declares: a class for each instruction of engine/signatures.ts, with its
+ * arguments as named fields, the dispatcher that calls the kernels, and the constants that host and kernels share.
  */
 
-const header = '// Written by scripts/kernel-dispatch.js from engine/signatures.ts.\n';
+const header = '// Written by scripts/kernel-dispatch.js.\n';
 
 const capitalized = (name) => name[0].toUpperCase() + name.slice(1);
 
@@ -25,35 +25,49 @@ function fieldsOf(parameters) {
   });
 }
 
-/** generated/arguments.ts: one class for each instruction, laid over its words in memory. */
-export function argumentClasses(signatures) {
-  const classes = Object.entries(signatures).map(([kernel, parameters]) => {
-    const fields = fieldsOf(parameters).map(({ name, type }) => `  ${name}: ${type};\n`);
-    return `\n@unmanaged\nexport class ${className(kernel)} {\n  opcode: i32;\n${fields.join('')}}\n`;
+/** A class without constructor or header, laid over 32-bit words in memory. */
+const structure = (name, fields) =>
+  `\n@unmanaged\nexport class ${name} {\n${fields.map((field) => `  ${field.name}: ${field.type};\n`).join('')}}\n`;
+
+/**
+ * generated/arguments.ts: a class for each instruction, and one for the hyperparameters of an optimizer.
+ *
+ * @param hyper the slot of each hyperparameter; slots are numbered without gaps
+ */
+export function argumentClasses(signatures, hyper) {
+  const instructions = Object.entries(signatures).map(([kernel, parameters]) =>
+    structure(className(kernel), [{ name: 'opcode', type: 'i32' }, ...fieldsOf(parameters)]),
+  );
+  const slots = Object.entries(hyper).map(([name, slot], i) => {
+    if (slot !== i) throw new Error(`hyperparameter ${name} is in slot ${slot}, not ${i}`);
+    return { name, type: 'f32' };
   });
-  return header + classes.join('');
+  return header + [...instructions, structure('Hyperparameters', slots)].join('');
+}
+
+/** generated/constants.ts. @param constants by type: { usize: { SPINS: 1216, … }, … } */
+export function constantDeclarations(constants) {
+  const lines = Object.entries(constants).flatMap(([type, values]) =>
+    Object.entries(values).map(([name, value]) => `export const ${name}: ${type} = ${value};\n`),
+  );
+  return header + lines.join('');
 }
 
 /**
  * generated/dispatch.ts: calls the kernel of the instruction at an address; returns the address of the next one.
  *
- * @param kernels where each kernel is and how it takes its arguments: Map of name to { file, takesClass }
+ * @param files where each kernel is: Map of its name to a file of src/kernels/
  */
-export function dispatcher(signatures, kernels) {
-  const imports = [];
-  const cases = Object.entries(signatures).map(([kernel, parameters], opcode) => {
-    const { file, takesClass } = kernels.get(kernel) ?? { file: 'main', takesClass: true };
-    imports.push(`import { ${kernel} } from '../${file}';\n`);
-    const fields = fieldsOf(parameters);
-    const args = takesClass
-      ? `changetype<${className(kernel)}>(at)`
-      : fields.map(({ type }, i) => `load<${type}>(at, ${4 * (i + 1)})`).join(', ');
-    return `    case ${opcode}:\n      ${kernel}(thread, threads, ${args});\n      return at + ${4 * (fields.length + 1)};\n`;
+export function dispatcher(signatures, files) {
+  const kernels = Object.keys(signatures);
+  const imports = kernels.map((kernel) => `import { ${kernel} } from '../${files.get(kernel) ?? 'main'}';\n`);
+  const cases = kernels.map((kernel, opcode) => {
+    const type = className(kernel);
+    return `    case ${opcode}:\n      ${kernel}(changetype<${type}>(at));\n      return at + offsetof<${type}>();\n`;
   });
-  const classes = Object.keys(signatures).filter((kernel) => kernels.get(kernel)?.takesClass);
-  return `${header}import { ${classes.map(className).join(', ')} } from './arguments';
+  return `${header}import { ${kernels.map(className).join(', ')} } from './arguments';
 ${imports.join('')}
-export function execute(at: usize, thread: i32, threads: i32): usize {
+export function execute(at: usize): usize {
   switch (load<i32>(at)) {
 ${cases.join('')}    default:
       unreachable();
@@ -63,10 +77,6 @@ ${cases.join('')}    default:
 `;
 }
 
-/** The kernels that an AssemblyScript source exports, for `dispatcher`. */
-export function kernelsIn(text, file) {
-  return [...text.matchAll(/^export function (\w+)\(([^)]*)\)/gm)].map(([, name, parameters]) => [
-    name,
-    { file, takesClass: parameters.includes(`: ${className(name)}`) },
-  ]);
-}
+/** The kernels in an AssemblyScript source: its exported functions of an instruction. */
+export const kernelsIn = (text) =>
+  [...text.matchAll(/^export function (\w+)\(args: \w+Arguments\)/gm)].map(([, name]) => name);

@@ -1,23 +1,59 @@
 /**
- * Where things are in WebAssembly memory, in bytes: static data and control words of the kernels come first, then their working
- * memory, then encoded programs, then the engine's memory, which alone grows. scripts/build-kernels.js hands the first three
- * to the kernels (src/kernels/scratch.ts).
+ * The memory map of WebAssembly memory, in bytes: control words, static data of the kernels, their scratch memory, encoded
+ * programs, then engine memory, which alone grows. scripts/build-kernels.js hands it to the kernels (generated/constants.ts).
  */
 
+export const CACHE_LINE = 64;
+/** The control words below have room for this many threads. */
+export const MAX_THREADS = 64;
+
+/**
+ * Control words: what threads tell each other. Words written at different times are at least a cache line apart, so that a
+ * store does not take from other threads a line that they poll.
+ */
+export const CONTROL = {
+  /** Threads asleep at a barrier or waiting for the next job: without any, no thread has to be notified. */
+  SLEEPERS: 1152,
+  /** Spin-wait iterations before a thread sleeps; set by the host. */
+  SPINS: 1216,
+  /** The job that the main thread publishes: words on one cache line, which travels as a whole. */
+  JOB: 1280,
+  JOB_FROM: 1284,
+  JOB_TO: 1288,
+  JOB_STOP: 1292,
+  JOB_TIMES: 1296,
+  JOB_TIMES_STRIDE: 1300,
+  /** Barriers that the main thread had passed when the job started. */
+  JOB_BARRIERS: 1304,
+  /** Number of active threads; parked threads sleep on it. */
+  ACTIVE: 1408,
+  /** 1 once a kernel has trapped in a worker: that thread will never reach another barrier. */
+  FAILED: 1472,
+  /** The barriers' flags: 8 for each thread, two cache lines apart. */
+  FLAGS: 2 ** 16,
+  /** The work-stealing counters: 8 for each thread, two cache lines apart. */
+  CLAIMED: 2 ** 17,
+} as const;
+/** Static data of the kernels: tables of constants. */
+export const STATIC_DATA = 4096;
+
+/** Profiling keeps three float64 numbers for each instruction and thread: milliseconds in all, milliseconds waited, runs. */
+export const TIME_RECORD = 24;
+
 export const SCRATCH_BASE = 2 ** 20;
-/** Working memory that the threads share: operands that they pack together, in two halves. */
+/** Scratch memory shared by the threads: operands that they pack together, in two halves. */
 export const SHARED_SCRATCH = 6.5 * 2 ** 20;
-/** Working memory of each thread: blocks that it packs for itself; a head and its strips in attention. */
+/** Scratch memory of each thread: blocks that it packs for itself; a head and its strips in attention. */
 export const THREAD_SCRATCH = 16 * 2 ** 20;
-/** Room for programs: some 70 bytes an instruction. The system commits only what is used. */
+/** Room for programs, about 70 bytes an instruction. The system commits only what is used. */
 const PROGRAM_BYTES = 32 * 2 ** 20;
 export const PAGE = 2 ** 16;
 export const MAX_PAGES = 2 ** 16;
 
-/** Where programs start. */
+/** Start of the programs. */
 export const programsStart = (threads: number): number =>
   SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
-/** Where the engine's memory starts. */
+/** Start of engine memory. */
 export const engineStart = (threads: number): number => programsStart(threads) + PROGRAM_BYTES;
-/** Bytes that the engine can hold at most: what 32-bit addresses reach, less all that is before. */
+/** Most bytes that engine memory can have: what 32-bit addresses reach, less everything before it. */
 export const addressableBytes = (threads: number): number => MAX_PAGES * PAGE - engineStart(threads);

@@ -1,4 +1,4 @@
-import { HYPER, HYPER_SLOTS, type KernelName } from './signatures.ts';
+import { HYPER, HYPER_SLOTS, NORM_BLOCK, type KernelName } from './signatures.ts';
 
 /** A buffer a kernel is tried on: its length and what fills it. */
 export type Fill =
@@ -273,7 +273,7 @@ export const kernelCases: {
   }),
   globalNorm: (a, b, c) => ({
     x: normal(a * b * c),
-    partials: normal(2 * Math.ceil((a * b * c) / 4096)),
+    partials: normal(2 * Math.ceil((a * b * c) / NORM_BLOCK)),
     norm: normal(1),
     n: a * b * c,
   }),

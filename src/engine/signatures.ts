@@ -258,7 +258,7 @@ export const signatures = define({
    */
   targetRank: { logits: 'read', targets: 'ids', ranks: 'write', N: 'size', V: 'size' },
 
-  /** norm[0] = √Σ x², summed in float64 over fixed blocks of 4096 elements; partials [2·⌈n/4096⌉] is scratch (float64 sums). */
+  /** norm[0] = √Σ x², summed in float64 over fixed blocks of NORM_BLOCK elements; partials [2·⌈n/NORM_BLOCK⌉] is scratch (float64 sums). */
   globalNorm: { x: 'read', partials: 'update', norm: 'write', n: 'size' },
   /**
    * One AdamW step (Loshchilov & Hutter 2019) over n parameters, of which the first `decayed` get weight decay.
@@ -336,6 +336,15 @@ export const HYPER = {
   oneMinusBeta2: 10,
 } as const;
 export const HYPER_SLOTS = 16;
+
+/** Elements in each block of globalNorm's sum. The blocks define the result, so they do not depend on the number of threads. */
+export const NORM_BLOCK = 4096;
+
+/**
+ * Up to this many rows times a transposed matrix are computed row by row, so that a row of the result has the same bits
+ * whatever other rows there are. Batched decoding relies on it.
+ */
+export const GEMV_ROWS = 16;
 
 type OptionalRole = 'optional' | 'optionalIds';
 type BufferRole = Exclude<Role, 'size' | 'scalar' | OptionalRole>;

@@ -1,5 +1,6 @@
 /** The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. */
 import { availableParallelism } from 'node:os';
+import { MAX_THREADS } from './address-space.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { checkDevice } from './try-kernel.ts';
 import {
@@ -21,7 +22,6 @@ export interface WasmOptions extends WasmDeviceOptions {
   readonly variant?: Variant;
 }
 
-export const MAX_THREADS = 64;
 /** The cores this process may use. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
 

@@ -3,6 +3,7 @@ import { createTape } from '../autodiff/tape.ts';
 import type { Device, Loaded } from '../engine/device.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { Layout, type Region } from '../engine/memory.ts';
+import { GEMV_ROWS } from '../engine/signatures.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -22,11 +23,8 @@ interface Pass {
   readonly logits: Float32Array;
 }
 
-/**
- * The most texts in one pass. For more rows, the matrix product packs its operands and sums in another order
- * (kernels/gemm/gemm.ts), and a text would not be bit-identical to the same text decoded alone.
- */
-export const MAX_TEXTS = 16;
+/** Sequences decoded in one batch, at most: with more rows, GEMM sums in another order, and bits would depend on the batch. */
+export const MAX_TEXTS = GEMV_ROWS;
 
 /** The limit for the KV caches of all texts together, if more than one is wanted. */
 const CACHE_BYTES = 2 ** 30;

@@ -1,16 +1,19 @@
 /**
- * Kernels that treat each element by itself. Threads split the elements in whole cache lines. Vectors are handled in
- * pairs, which V8's revectorize turns into one 256-bit operation. Of a pair, here and everywhere, the upper half is stored first: the
- * other way round, V8 keeps the store of the lower half beside that of both, which cost whole training steps 2 to 5 %.
+ * Kernels in which an element of the result depends on the same element of the operands only. Threads split the elements at
+ * cache lines. Vectors are handled in pairs, which V8's revectorize turns into one 256-bit operation. Of a pair, here and
+ * everywhere, the upper half is stored first: otherwise V8 keeps the store of the lower half besides that of both, which cost
+ * 2 to 5 % of a training step.
  */
-import { loadPart, putPart, storePart } from './vector';
-import { share } from './threads';
+import { AddArguments, CopyArguments, ReluArguments, ReluBackwardArguments } from './generated/arguments';
+import { sliceEnd, sliceStart } from './threads';
+import { FLOATS_PER_LINE, loadPart, putPart, storePart } from './vector';
 
-const LINE = 16;
-
-export function add(thread: i32, threads: i32, a: usize, b: usize, y: usize, n: i32): void {
-  const end = share(n, LINE, thread + 1, threads);
-  let i = share(n, LINE, thread, threads);
+export function add(args: AddArguments): void {
+  const a = args.a;
+  const b = args.b;
+  const y = args.y;
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  let i = sliceStart(args.n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {
     const at = i << 2;
     const low = f32x4.add(v128.load(a + at), v128.load(b + at));
@@ -24,35 +27,36 @@ export function add(thread: i32, threads: i32, a: usize, b: usize, y: usize, n: 
   }
 }
 
-export function copy(thread: i32, threads: i32, x: usize, y: usize, accumulate: i32, n: i32): void {
-  const end = share(n, LINE, thread + 1, threads);
-  for (let i = share(n, LINE, thread, threads); i < end; i += 4) {
+export function copy(args: CopyArguments): void {
+  const x = args.x;
+  const y = args.y;
+  const accumulate = args.accumulateY;
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
     const at = i << 2;
     putPart(y + at, loadPart(x + at, end - i), end - i, accumulate);
   }
 }
 
-export function relu(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
-  const end = share(n, LINE, thread + 1, threads);
-  for (let i = share(n, LINE, thread, threads); i < end; i += 4) {
+export function relu(args: ReluArguments): void {
+  const x = args.x;
+  const y = args.y;
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
     const at = i << 2;
     storePart(y + at, f32x4.max(loadPart(x + at, end - i), f32x4.splat(0)), end - i);
   }
 }
 
-export function reluBackward(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dY: usize,
-  dX: usize,
-  accumulate: i32,
-  n: i32,
-): void {
-  const end = share(n, LINE, thread + 1, threads);
-  for (let i = share(n, LINE, thread, threads); i < end; i += 4) {
+export function reluBackward(args: ReluBackwardArguments): void {
+  const x = args.x;
+  const dY = args.dY;
+  const dX = args.dX;
+  const accumulate = args.accumulateDX;
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
     const at = i << 2;
-    const positive = f32x4.gt(loadPart(x + at, end - i), f32x4.splat(0));
-    putPart(dX + at, v128.and(loadPart(dY + at, end - i), positive), end - i, accumulate);
+    const isPositive = f32x4.gt(loadPart(x + at, end - i), f32x4.splat(0));
+    putPart(dX + at, v128.and(loadPart(dY + at, end - i), isPositive), end - i, accumulate);
   }
 }

@@ -1,55 +1,51 @@
 /**
- * Looking up rows of a table, and collecting their gradients.
- *
- * Forward splits the rows over threads. Backward splits the channels: two rows n may add to the same table row, and each
- * sum has to run in the order of n, in one thread.
+ * Embedding lookup and its gradient. The forward pass splits the rows over threads. The backward pass splits the channels:
+ * several n may add to the same table row, and each sum has to run in the order of n, in one thread.
  */
-import { share } from './threads';
-import { loadPart, storePart } from './vector';
+import { EmbeddingArguments, EmbeddingBackwardArguments } from './generated/arguments';
+import { sliceEnd, sliceStart } from './threads';
+import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
 
-export function embedding(
-  thread: i32,
-  threads: i32,
-  ids: usize,
-  table: usize,
-  out: usize,
-  N: i32,
-  C: i32,
-): void {
-  const end = share(N, 1, thread + 1, threads);
-  const bytes = usize(C) << 2;
-  for (let n = share(N, 1, thread, threads); n < end; n++)
-    memory.copy(out + usize(n) * bytes, table + usize(load<i32>(ids + (usize(n) << 2))) * bytes, bytes);
+export function embedding(args: EmbeddingArguments): void {
+  const end = sliceEnd(args.N, 1);
+  const bytes = usize(args.C) << 2;
+  for (let n = sliceStart(args.N, 1); n < end; n++)
+    memory.copy(args.out + usize(n) * bytes, args.table + usize(idAt(args.ids, n)) * bytes, bytes);
 }
 
-export function embeddingBackward(
-  thread: i32,
-  threads: i32,
-  ids: usize,
-  dOut: usize,
-  dTable: usize,
-  accumulate: i32,
-  N: i32,
-  C: i32,
-  V: i32,
-): void {
-  const from = share(C, 16, thread, threads);
-  const end = share(C, 16, thread + 1, threads);
+export function embeddingBackward(args: EmbeddingBackwardArguments): void {
+  const ids = args.ids;
+  const dOut = args.dOut;
+  const dTable = args.dTable;
+  const N = args.N;
+  const C = args.C;
+  const from = sliceStart(C, FLOATS_PER_LINE);
+  const end = sliceEnd(C, FLOATS_PER_LINE);
   if (from == end) return;
-  if (!accumulate) {
+  if (!args.accumulateDTable) {
     const bytes = usize(end - from) << 2;
-    for (let v = 0; v < V; v++) memory.fill(dTable + ((usize(v) * C + from) << 2), 0, bytes);
+    for (let v = 0; v < args.V; v++) memory.fill(dTable + ((usize(v) * C + from) << 2), 0, bytes);
   }
   for (let n = 0; n < N; n++) {
     const source = dOut + ((usize(n) * C) << 2);
-    const target = dTable + ((usize(load<i32>(ids + (usize(n) << 2))) * C) << 2);
-    for (let c = from; c < end; c += 4) {
+    const target = dTable + ((usize(idAt(ids, n)) * C) << 2);
+    let c = from;
+    for (; c + 8 <= end; c += 8) {
       const at = usize(c) << 2;
-      storePart(
-        target + at,
-        f32x4.add(loadPart(target + at, end - c), loadPart(source + at, end - c)),
-        end - c,
-      );
+      const low = f32x4.add(v128.load(target + at), v128.load(source + at));
+      const high = f32x4.add(v128.load(target + at, 16), v128.load(source + at, 16));
+      v128.store(target + at, high, 16);
+      v128.store(target + at, low);
+    }
+    for (; c < end; c += 4) {
+      const at = usize(c) << 2;
+      const rest = end - c;
+      storePart(target + at, f32x4.add(loadPart(target + at, rest), loadPart(source + at, rest)), rest);
     }
   }
+}
+
+/** @inline */
+function idAt(ids: usize, n: i32): i32 {
+  return load<i32>(ids + (usize(n) << 2));
 }

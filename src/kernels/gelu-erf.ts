@@ -7,7 +7,8 @@
  * error over 0 ≤ a ≤ 14: below 1.5e-7, so the far left tail keeps its digits. Rounding adds to it, mostly that of a²/2, which
  * the exponential magnifies: the result is within 1e-6, relative, for x ≥ −5 and within 2.5e-6 for x ≥ −10.
  */
-import { constant, exp4, madd } from './vector';
+import { constant, exp4 } from './exp-log';
+import { madd } from './vector';
 
 const TABLE = memory.data<f32>([
   14, // from here on Q is 0 in float32

@@ -1,5 +1,6 @@
 /** GPT-2's GELU (gelu_new): ½x(1 + tanh u) with u = √(2/π)(x + 0.044715x³). */
-import { constant, exp4, madd } from './vector';
+import { constant, exp4 } from './exp-log';
+import { madd } from './vector';
 
 const TABLE = memory.data<f32>([
   1,

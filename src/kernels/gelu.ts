@@ -1,19 +1,22 @@
 /**
- * GELU in its tanh form and the exact one. Both share the loops, over pairs of vectors as in elementwise.ts; the class F has the
- * function and its derivative. F has no fields, so its instance may have any address. All of it is inlined: the compiled code
- * is that of separate loops.
+ * GELU, in its tanh form and the exact one. The two share their loops; the class F provides the function and its derivative.
+ * F has no fields, so its instance may have any address. Everything is inlined: the compiled code is that of separate loops.
  */
 import { ErfGelu } from './gelu-erf';
 import { TanhGelu } from './gelu-tanh';
-import { share } from './threads';
-import { loadPart, putPart, storePart } from './vector';
-
-const LINE = 16;
+import {
+  GeluArguments,
+  GeluBackwardArguments,
+  GeluErfArguments,
+  GeluErfBackwardArguments,
+} from './generated/arguments';
+import { sliceEnd, sliceStart } from './threads';
+import { FLOATS_PER_LINE, loadPart, putPart, storePart } from './vector';
 
 /** @inline */
-function forward<F>(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
-  const end = share(n, LINE, thread + 1, threads);
-  let i = share(n, LINE, thread, threads);
+function forward<F>(x: usize, y: usize, n: i32): void {
+  const end = sliceEnd(n, FLOATS_PER_LINE);
+  let i = sliceStart(n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {
     const at = i << 2;
     const low = changetype<F>(0).value4(v128.load(x + at));
@@ -26,18 +29,10 @@ function forward<F>(thread: i32, threads: i32, x: usize, y: usize, n: i32): void
 }
 
 /** @inline */
-function backward<F>(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dY: usize,
-  dX: usize,
-  accumulate: i32,
-  n: i32,
-): void {
-  const end = share(n, LINE, thread + 1, threads);
+function backward<F>(x: usize, dY: usize, dX: usize, accumulate: i32, n: i32): void {
+  const end = sliceEnd(n, FLOATS_PER_LINE);
   const pairsEnd = accumulate ? 0 : end;
-  let i = share(n, LINE, thread, threads);
+  let i = sliceStart(n, FLOATS_PER_LINE);
   for (; i + 8 <= pairsEnd; i += 8) {
     const at = i << 2;
     const low = f32x4.mul(v128.load(dY + at), changetype<F>(0).derivative4(v128.load(x + at)));
@@ -52,34 +47,18 @@ function backward<F>(
   }
 }
 
-export function gelu(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
-  forward<TanhGelu>(thread, threads, x, y, n);
+export function gelu(args: GeluArguments): void {
+  forward<TanhGelu>(args.x, args.y, args.n);
 }
 
-export function geluBackward(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dY: usize,
-  dX: usize,
-  accumulate: i32,
-  n: i32,
-): void {
-  backward<TanhGelu>(thread, threads, x, dY, dX, accumulate, n);
+export function geluBackward(args: GeluBackwardArguments): void {
+  backward<TanhGelu>(args.x, args.dY, args.dX, args.accumulateDX, args.n);
 }
 
-export function geluErf(thread: i32, threads: i32, x: usize, y: usize, n: i32): void {
-  forward<ErfGelu>(thread, threads, x, y, n);
+export function geluErf(args: GeluErfArguments): void {
+  forward<ErfGelu>(args.x, args.y, args.n);
 }
 
-export function geluErfBackward(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dY: usize,
-  dX: usize,
-  accumulate: i32,
-  n: i32,
-): void {
-  backward<ErfGelu>(thread, threads, x, dY, dX, accumulate, n);
+export function geluErfBackward(args: GeluErfBackwardArguments): void {
+  backward<ErfGelu>(args.x, args.dY, args.dX, args.accumulateDX, args.n);
 }

@@ -1,21 +1,24 @@
 /**
- * The gradient's norm, AdamW and SGD: linear passes over the flat parameter block. Threads split whole cache lines. Each
- * optimizer fuses the rules it is composed of (src/train/optimizer.ts): clip, decay and moments.
+ * The gradient's norm, AdamW and SGD: linear passes over the flat parameter block, which the threads split at cache lines.
+ * Each optimizer fuses the rules it is composed of (src/train/optimizer.ts): clipping, weight decay and moments.
  */
-import { loadPart, storePart } from './vector';
-import { barrier, share } from './threads';
+import { barrier } from './barrier';
+import { AdamwArguments, GlobalNormArguments, Hyperparameters, SgdArguments } from './generated/arguments';
+import { NORM_BLOCK } from './generated/constants';
+import { sliceEnd, sliceStart, thread } from './threads';
+import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
 
-/** Elements summed at once; part of the result's definition, so it must not depend on the number of threads. */
-const BLOCK = 4096;
-
-export function globalNorm(thread: i32, threads: i32, x: usize, partials: usize, norm: usize, n: i32): void {
-  const blocks = (n + BLOCK - 1) / BLOCK;
-  const end = share(blocks, 1, thread + 1, threads);
-  for (let block = share(blocks, 1, thread, threads); block < end; block++) {
+export function globalNorm(args: GlobalNormArguments): void {
+  const x = args.x;
+  const n = args.n;
+  const partials = args.partials;
+  const blocks = (n + NORM_BLOCK - 1) / NORM_BLOCK;
+  const end = sliceEnd(blocks, 1);
+  for (let block = sliceStart(blocks, 1); block < end; block++) {
     let even = f64x2.splat(0);
     let odd = f64x2.splat(0);
-    const last = min(n, (block + 1) * BLOCK);
-    for (let i = block * BLOCK; i < last; i += 4) {
+    const last = min(n, (block + 1) * NORM_BLOCK);
+    for (let i = block * NORM_BLOCK; i < last; i += 4) {
       const v = loadPart(x + (usize(i) << 2), last - i);
       const low = f64x2.promote_low_f32x4(v);
       const high = f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
@@ -25,37 +28,19 @@ export function globalNorm(thread: i32, threads: i32, x: usize, partials: usize,
     const sum = f64x2.add(even, odd);
     store<f64>(partials + (usize(block) << 3), f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
   }
-  barrier(threads);
+  barrier();
   if (thread != 0) return;
   let sum: f64 = 0;
   for (let block = 0; block < blocks; block++) sum += load<f64>(partials + (usize(block) << 3));
-  store<f32>(norm, f32(Math.sqrt(sum)));
+  store<f32>(args.norm, f32(Math.sqrt(sum)));
 }
 
-// The slots of engine/signatures.ts, HYPER, in bytes.
-const LEARNING_RATE = 0;
-const BETA1 = 4;
-const BETA2 = 8;
-const EPSILON = 12;
-const WEIGHT_DECAY = 16;
-const CORRECTION1 = 20;
-const CORRECTION2 = 24;
-const CLIP = 28;
-const MOMENTUM = 32;
-const ONE_MINUS_BETA1 = 36;
-const ONE_MINUS_BETA2 = 40;
-
-/** Clip: what the gradient is multiplied by, so that its norm is at most the limit. */
-function clipFactor(hyper: usize, norm: usize): f32 {
-  const clip = load<f32>(hyper, CLIP);
-  const length = load<f32>(norm);
-  return clip > 0 && length > clip ? clip / length : 1;
+/** Clipping: the factor that scales the gradient so that its norm is at most hyper.clip; 0 switches clipping off. */
+function clipFactor(hyper: Hyperparameters, norm: f32): f32 {
+  return hyper.clip > 0 && norm > hyper.clip ? hyper.clip / norm : 1;
 }
 
-/**
- * Decay: `decay` in those of the elements i … i + 3 that are below `decayed`, `none` in the others.
- * @inline
- */
+/** Weight decay: lanes of elements i … i + 3 that are below `decayed` are `decay`, the others `none`. @inline */
 function decayOf(i: i32, decayed: i32, decay: v128, none: v128): v128 {
   return v128.bitselect(decay, none, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(decayed - i)));
 }
@@ -65,36 +50,30 @@ function averaged(average: v128, g: v128, beta: v128, oneMinusBeta: v128): v128 
   return f32x4.add(f32x4.mul(average, beta), f32x4.mul(g, oneMinusBeta));
 }
 
-export function adamw(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dX: usize,
-  m: usize,
-  v: usize,
-  hyper: usize,
-  norm: usize,
-  n: i32,
-  decayed: i32,
-): void {
-  const rate = load<f32>(hyper, LEARNING_RATE);
-  const factor = f32x4.splat(clipFactor(hyper, norm));
-  const beta1 = f32x4.splat(load<f32>(hyper, BETA1));
-  const beta2 = f32x4.splat(load<f32>(hyper, BETA2));
-  const rest1 = f32x4.splat(load<f32>(hyper, ONE_MINUS_BETA1));
-  const rest2 = f32x4.splat(load<f32>(hyper, ONE_MINUS_BETA2));
-  const epsilon = f32x4.splat(load<f32>(hyper, EPSILON));
-  const step = f32x4.splat(rate / load<f32>(hyper, CORRECTION1));
-  const correction2 = f32x4.splat(load<f32>(hyper, CORRECTION2));
-  const keep: f32 = 1 - rate * load<f32>(hyper, WEIGHT_DECAY);
-  const shrink = f32x4.splat(keep);
+export function adamw(args: AdamwArguments): void {
+  const x = args.x;
+  const dX = args.dX;
+  const m = args.m;
+  const v = args.v;
+  const decayed = args.decayed;
+  const hyper = changetype<Hyperparameters>(args.hyper);
+  const rate = hyper.learningRate;
+  const factor = f32x4.splat(clipFactor(hyper, load<f32>(args.norm)));
+  const beta1 = f32x4.splat(hyper.beta1);
+  const beta2 = f32x4.splat(hyper.beta2);
+  const rest1 = f32x4.splat(hyper.oneMinusBeta1);
+  const rest2 = f32x4.splat(hyper.oneMinusBeta2);
+  const epsilon = f32x4.splat(hyper.epsilon);
+  const step = f32x4.splat(rate / hyper.correction1);
+  const correction2 = f32x4.splat(hyper.correction2);
+  const shrink = f32x4.splat(1 - rate * hyper.weightDecay);
   const one = f32x4.splat(1);
 
-  const end = share(n, 16, thread + 1, threads);
-  let i = share(n, 16, thread, threads);
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  let i = sliceStart(args.n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {
-    if (i < decayed && i + 8 > decayed) break; // some of them decay, some do not
-    const by = i < decayed ? shrink : one;
+    if (i < decayed && i + 8 > decayed) break; // a pair of which only a part is decayed
+    const decay = i < decayed ? shrink : one;
     const at = usize(i) << 2;
     const g0 = f32x4.mul(v128.load(dX + at), factor);
     const g1 = f32x4.mul(v128.load(dX + at, 16), factor);
@@ -104,8 +83,8 @@ export function adamw(
     const v1 = averaged(v128.load(v + at, 16), f32x4.mul(g1, g1), beta2, rest2);
     const root0 = f32x4.add(f32x4.sqrt(f32x4.div(v0, correction2)), epsilon);
     const root1 = f32x4.add(f32x4.sqrt(f32x4.div(v1, correction2)), epsilon);
-    const x0 = f32x4.sub(f32x4.mul(v128.load(x + at), by), f32x4.div(f32x4.mul(m0, step), root0));
-    const x1 = f32x4.sub(f32x4.mul(v128.load(x + at, 16), by), f32x4.div(f32x4.mul(m1, step), root1));
+    const x0 = f32x4.sub(f32x4.mul(v128.load(x + at), decay), f32x4.div(f32x4.mul(m0, step), root0));
+    const x1 = f32x4.sub(f32x4.mul(v128.load(x + at, 16), decay), f32x4.div(f32x4.mul(m1, step), root1));
     v128.store(m + at, m1, 16);
     v128.store(m + at, m0);
     v128.store(v + at, v1, 16);
@@ -127,25 +106,20 @@ export function adamw(
   }
 }
 
-export function sgd(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  dX: usize,
-  m: usize,
-  hyper: usize,
-  norm: usize,
-  n: i32,
-  decayed: i32,
-): void {
-  const rate = f32x4.splat(load<f32>(hyper, LEARNING_RATE));
-  const factor = f32x4.splat(clipFactor(hyper, norm));
-  const momentum = f32x4.splat(load<f32>(hyper, MOMENTUM));
-  const decay = f32x4.splat(load<f32>(hyper, WEIGHT_DECAY));
+export function sgd(args: SgdArguments): void {
+  const x = args.x;
+  const dX = args.dX;
+  const m = args.m;
+  const decayed = args.decayed;
+  const hyper = changetype<Hyperparameters>(args.hyper);
+  const rate = f32x4.splat(hyper.learningRate);
+  const factor = f32x4.splat(clipFactor(hyper, load<f32>(args.norm)));
+  const momentum = f32x4.splat(hyper.momentum);
+  const decay = f32x4.splat(hyper.weightDecay);
   const zero = f32x4.splat(0);
 
-  const end = share(n, 16, thread + 1, threads);
-  for (let i = share(n, 16, thread, threads); i < end; i += 4) {
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
     const at = usize(i) << 2;
     const rest = end - i;
     const old = loadPart(x + at, rest);

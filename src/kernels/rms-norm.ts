@@ -1,15 +1,15 @@
 /** RMSNorm, over rows, which the threads split. */
 import { RmsNormArguments, RmsNormBackwardArguments } from './generated/arguments';
-import { rowDot } from './normalisation';
-import { scratch } from './scratch';
-import { share } from './threads';
-import { loadPart, madd, putPart, squareRoot, storePart, sumLanes } from './vector';
+import { rowDot } from './rows';
+import { allocate } from './scratch';
+import { sliceEnd, sliceStart } from './threads';
+import { FLOATS_PER_LINE, loadPart, madd, putPart, squareRoot, storePart, sumLanes } from './vector';
 
-export function rmsNorm(thread: i32, threads: i32, args: RmsNormArguments): void {
+export function rmsNorm(args: RmsNormArguments): void {
   const C = args.C;
   const weight = args.weight;
-  const end = share(args.N, 16, thread + 1, threads); // whole cache lines of rstd
-  for (let n = share(args.N, 16, thread, threads); n < end; n++) {
+  const end = sliceEnd(args.N, FLOATS_PER_LINE); // whole cache lines of rstd
+  for (let n = sliceStart(args.N, FLOATS_PER_LINE); n < end; n++) {
     const at = (usize(n) * C) << 2;
     const x = args.x + at;
     const y = args.y + at;
@@ -40,18 +40,19 @@ const BLOCK = 1 << 17;
  * Threads split the rows for dX, the channels for dWeight, whose sums run down the rows in order. Both are computed for one
  * block of rows, then for the next, so that the second finds the block in L2.
  */
-export function rmsNormBackward(thread: i32, threads: i32, args: RmsNormBackwardArguments): void {
+export function rmsNormBackward(args: RmsNormBackwardArguments): void {
   const N = args.N;
   const C = args.C;
   const rows = max(16, BLOCK / (C << 3));
-  const channel = share(C, 16, thread, threads);
-  const channels = share(C, 16, thread + 1, threads) - channel;
-  const sums = scratch(thread);
-  memory.fill(sums, 0, usize(channels + 15) << 2);
+  const channel = sliceStart(C, FLOATS_PER_LINE);
+  const channels = sliceEnd(C, FLOATS_PER_LINE) - channel;
+  const sumBytes = usize(channels + 15) << 2; // sums are stored in whole vectors
+  const sums = allocate(sumBytes);
+  memory.fill(sums, 0, sumBytes);
   for (let n = 0; n < N; n += rows) {
     const count = min(rows, N - n);
-    const from = n + share(count, 1, thread, threads);
-    const end = n + share(count, 1, thread + 1, threads);
+    const from = n + sliceStart(count, 1);
+    const end = n + sliceEnd(count, 1);
     inputGradients(args, from, end);
     addWeightGradients(args, sums, channel, channels, n, n + count);
   }

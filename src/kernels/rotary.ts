@@ -1,22 +1,22 @@
 /** Rotary positions: the table of cosines and sines, and the rotation itself. */
 import { RotaryArguments, RotaryTableArguments } from './generated/arguments';
-import { share } from './threads';
+import { sliceEnd, sliceStart } from './threads';
 import { loadPart, putPart } from './vector';
 
 /**
  * Threads split the T positions of a row, for all rows of the batch: these mostly have the same positions, and sines and cosines
  * in float64 cost far more than copies of them.
  */
-export function rotaryTable(thread: i32, threads: i32, args: RotaryTableArguments): void {
+export function rotaryTable(args: RotaryTableArguments): void {
   const T = args.T;
   const D = args.D;
   const half = D >> 1;
-  const end = share(T, 1, thread + 1, threads);
+  const end = sliceEnd(T, 1);
   for (let i = 0; i < half; i++) {
     // Rounded as in `transformers`, see engine/signatures.ts.
     const power = f32(NativeMath.pow(f64(args.theta), f64(f32(i + i) / f32(D))));
     const frequency: f32 = 1 / power;
-    for (let t = share(T, 1, thread, threads); t < end; t++) {
+    for (let t = sliceStart(T, 1); t < end; t++) {
       for (let b = 0; b < args.B; b++) {
         const n = b * T + t;
         const at = args.table + (usize(n * D + i) << 2);
@@ -36,12 +36,12 @@ export function rotaryTable(thread: i32, threads: i32, args: RotaryTableArgument
 }
 
 /** Threads split the rows. y may be x: both channels of a pair are loaded before either is stored. */
-export function rotary(thread: i32, threads: i32, args: RotaryArguments): void {
+export function rotary(args: RotaryArguments): void {
   const H = args.H;
   const half = args.D >> 1;
   const headBytes = usize(args.D) << 2;
-  const end = share(args.N, 1, thread + 1, threads);
-  for (let n = share(args.N, 1, thread, threads); n < end; n++) {
+  const end = sliceEnd(args.N, 1);
+  for (let n = sliceStart(args.N, 1); n < end; n++) {
     const table = args.table + usize(n) * headBytes;
     const row = usize(n) * H * headBytes;
     for (let h = 0; h < H; h++) {

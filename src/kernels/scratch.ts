@@ -1,9 +1,11 @@
 /**
- * Working memory of the kernels: one stretch shared by all threads, and one for each. Where they are and how large is said by
- * engine/address-space.ts; the build hands SCRATCH_BASE, SHARED_SCRATCH and THREAD_SCRATCH over.
+ * Scratch memory of the kernels: one region shared by all threads and one for each thread (engine/address-space.ts). A kernel
+ * allocates from its thread's region; the next instruction starts with all of it free.
  */
+import { CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from './generated/constants';
+import { thread } from './threads';
 
-/** Bytes of half of the shared stretch: what is packed together in one round. */
+/** Bytes of half of the shared region: what is packed together in one round. */
 export const SHARED_HALF: usize = SHARED_SCRATCH / 2;
 
 /** @inline */
@@ -12,15 +14,28 @@ export function sharedScratch(): usize {
 }
 
 /**
- * The half for a round. They take turns, so that one barrier a round is enough: whoever packs into a half has passed the
- * barrier behind which everybody was done with it.
+ * The half for a round. Rounds alternate between the halves, so that one barrier a round is enough: a thread that packs into a
+ * half has passed the barrier behind which all threads were done with it.
  * @inline
  */
 export function sharedHalf(round: i32): usize {
   return sharedScratch() + usize(round & 1) * SHARED_HALF;
 }
 
-/** @inline */
-export function scratch(thread: i32): usize {
-  return sharedScratch() + SHARED_SCRATCH + usize(thread) * THREAD_SCRATCH;
+/** Bytes allocated in this thread's region. */
+let used: u64 = 0;
+
+export function freeScratch(): void {
+  used = 0;
+}
+
+/** The host has checked that the region is large enough. @returns address of `bytes` bytes, on a cache line */
+export function allocate(bytes: u64): usize {
+  const at = SCRATCH_BASE + SHARED_SCRATCH + usize(thread) * THREAD_SCRATCH + usize(used);
+  used += (bytes + CACHE_LINE - 1) & ~u64(CACHE_LINE - 1);
+  return at;
+}
+
+export function allocatedBytes(): u64 {
+  return used;
 }

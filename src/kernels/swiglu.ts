@@ -1,9 +1,8 @@
-/** SwiGLU: y = silu(gate)·up. Threads split the elements in whole cache lines. */
+/** SwiGLU: y = silu(gate)·up. Threads split the elements at cache lines. */
+import { exp4 } from './exp-log';
 import { SwigluArguments, SwigluBackwardArguments } from './generated/arguments';
-import { share } from './threads';
-import { exp4, loadPart, putPart, storePart } from './vector';
-
-const LINE = 16;
+import { sliceEnd, sliceStart } from './threads';
+import { FLOATS_PER_LINE, loadPart, putPart, storePart } from './vector';
 
 /** σ(x) = 1/(1 + e^(−x)). @inline */
 function sigmoid4(x: v128): v128 {
@@ -16,12 +15,12 @@ function value4(gate: v128, up: v128): v128 {
   return f32x4.mul(f32x4.mul(gate, sigmoid4(gate)), up);
 }
 
-export function swiglu(thread: i32, threads: i32, args: SwigluArguments): void {
+export function swiglu(args: SwigluArguments): void {
   const gate = args.gate;
   const up = args.up;
   const y = args.y;
-  const end = share(args.n, LINE, thread + 1, threads);
-  let i = share(args.n, LINE, thread, threads);
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  let i = sliceStart(args.n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {
     const at = i << 2;
     const low = value4(v128.load(gate + at), v128.load(up + at));
@@ -42,9 +41,9 @@ function gateGradient(gate: v128, up: v128, dY: v128, sigmoid: v128): v128 {
   return f32x4.mul(f32x4.mul(dY, up), slope);
 }
 
-export function swigluBackward(thread: i32, threads: i32, args: SwigluBackwardArguments): void {
-  const end = share(args.n, LINE, thread + 1, threads);
-  let i = share(args.n, LINE, thread, threads);
+export function swigluBackward(args: SwigluBackwardArguments): void {
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  let i = sliceStart(args.n, FLOATS_PER_LINE);
   if (!args.accumulateDGate && !args.accumulateDUp) i = overwriteGradients(args, i, end);
   for (; i < end; i += 4) {
     const at = i << 2;

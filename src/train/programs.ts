@@ -2,15 +2,12 @@ import { differentiate, type Value } from '../autodiff/graph.ts';
 import { plan, type Program } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
 import { Layout, type Region } from '../engine/memory.ts';
-import { HYPER_SLOTS } from '../engine/signatures.ts';
+import { HYPER_SLOTS, NORM_BLOCK } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
 import { optimizers, type OptimizerName } from './optimizer.ts';
-
-/** The elements globalNorm sums at once; two 4-byte elements hold each float64 partial sum. */
-const NORM_BLOCK = 4096;
 
 /** What one pass over a batch reads and writes, at fixed places. */
 export interface BatchMemory {
@@ -77,6 +74,7 @@ export function trainingPrograms({
   }));
   const hyper = layout.allocate(HYPER_SLOTS);
   const norm = layout.allocate(1);
+  // globalNorm's float64 partial sums take two elements each.
   const partials = layout.allocate(2 * Math.ceil(n / NORM_BLOCK));
   const batch = placeBatch(layout, batchSize, config.blockSize);
   const evaluated = evaluationBatchSize(batchSize, config.blockSize);

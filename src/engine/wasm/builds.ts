@@ -21,6 +21,8 @@ export interface Kernels {
   stop(): void;
   fusesMultiplyAdd(a: number, c: number): number;
   firstNonFinite(values: number, n: number): number;
+  /** Bytes of scratch memory that each thread needs for attention over T positions with heads of D channels. */
+  attentionScratch(T: number, D: number): number;
 }
 
 const nodeMajor = Number(process.versions.node.split('.')[0]);

@@ -1,7 +1,8 @@
 import type { Worker } from 'node:worker_threads';
-import { engineStart, MAX_PAGES, PAGE, programsStart } from '../address-space.ts';
+import { engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from '../address-space.ts';
 import type { Device, Loaded, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
+import { EngineMemoryError } from '../memory.ts';
 import { startWorkers, type StartedWorkers, type WorkerSource } from '../workers.ts';
 import { instantiate, readModule, type Kernels, type Rejection, type Variant } from './builds.ts';
 import { encode } from './encode.ts';
@@ -113,6 +114,7 @@ export class WasmDevice implements Device {
   }
 
   load(program: readonly Instruction[]): Loaded {
+    for (const instruction of program) checkScratch(this.#kernels, instruction);
     const encoded = encode(program, this.#base);
     const place = placeProgram(encoded, {
       start: this.#programEnd,
@@ -142,4 +144,16 @@ export class WasmDevice implements Device {
     this.#kernels.stop();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
+}
+
+/** Attention keeps a head in the scratch memory of its thread. @throws EngineMemoryError if it does not fit */
+function checkScratch(kernels: Kernels, { kernel, args }: Instruction): void {
+  if (kernel !== 'attention' && kernel !== 'attentionBackward') return;
+  const { T, D } = args;
+  const bytes = kernels.attentionScratch(T, D);
+  if (bytes <= THREAD_SCRATCH) return;
+  throw new EngineMemoryError(
+    `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB a thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)}`,
+    { hint: 'use a smaller --block-size' },
+  );
 }

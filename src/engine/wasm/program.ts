@@ -1,11 +1,9 @@
 import { Pace } from '../active-threads.ts';
+import { TIME_RECORD } from '../address-space.ts';
 import type { Loaded, Timing } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import type { EncodedProgram } from './encode.ts';
 import type { Runner } from './runner.ts';
-
-/** Per instruction and thread, three float64: milliseconds in all, milliseconds of waiting, runs (src/kernels/main.ts). */
-const TIME_BYTES = 24;
 
 /** Where a program is in WebAssembly memory, in bytes. */
 export interface ProgramPlace {
@@ -24,7 +22,7 @@ export function placeProgram(
   const wordsEnd = start + 4 * words.length;
   if (!profile) return { start, times: 0, end: wordsEnd };
   const times = Math.ceil(wordsEnd / 8) * 8;
-  return { start, times, end: times + TIME_BYTES * instructions * threads };
+  return { start, times, end: times + TIME_RECORD * instructions * threads };
 }
 
 /** A program whose words have been written to their place. */
@@ -34,11 +32,11 @@ export function loadedProgram(
   { start, times }: ProgramPlace,
   { runner, memory, threads }: { runner: Runner; memory: WebAssembly.Memory; threads: number },
 ): Loaded {
-  const stride = TIME_BYTES * program.length;
+  const stride = TIME_RECORD * program.length;
   const paces = new Paces(program.length);
   const submit: Loaded['submit'] = (from = 0, to = program.length) =>
     runner.run(start + 4 * starts[from], start + 4 * starts[to], {
-      times: times === 0 ? 0 : times + TIME_BYTES * from,
+      times: times === 0 ? 0 : times + TIME_RECORD * from,
       stride,
       pace: paces.of(from, to),
     });

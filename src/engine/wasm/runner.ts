@@ -2,11 +2,8 @@
 import { isAscii } from 'node:buffer';
 import { availableParallelism } from 'node:os';
 import { ActiveThreads, type Pace } from '../active-threads.ts';
-import { PAGE } from '../address-space.ts';
+import { CONTROL, PAGE } from '../address-space.ts';
 import type { Kernels } from './builds.ts';
-
-/** The control word that holds the number of spin-wait iterations (src/kernels/threads.ts). */
-const SPINS = 1216;
 
 export class Runner {
   readonly active: ActiveThreads;
@@ -69,7 +66,7 @@ function spinsOf(memory: WebAssembly.Memory): (threads: number) => void {
   return (threads) => {
     const spins = threads <= cores ? 100_000 : 0;
     // Written only when it changes: a write takes the cache line from the threads that read it at every barrier.
-    if (words[SPINS / 4] !== spins) words[SPINS / 4] = spins;
+    if (words[CONTROL.SPINS / 4] !== spins) words[CONTROL.SPINS / 4] = spins;
   };
 }
 

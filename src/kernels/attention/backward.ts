@@ -1,48 +1,118 @@
 /**
- * Backward pass of causal attention, a query head and a block of KEYS keys at a time. Of the block, two matrices
+ * Causal attention, backward pass, for one query head and a block of KEYS keys at a time. Of the block, two matrices
  * [queries][keys] exist: P = exp(S/√D − lse), and dS = P ⊙ (dP − Σ dOut·out)/√D, where S = q·kᵀ and dP = dOut·vᵀ are computed
  * in strips of NR keys. Then dV = Pᵀ·dOut, dK = dSᵀ·q, and dQ += dS·k; the micro-kernel reads the matrices in place, down
  * the columns and along the rows. Keys after a query, and those before its document, are masked, or skipped by whole tiles.
  *
- * Threads split the key/value heads of all sequences. A group of query heads is left to one thread, as dK and dV are sums over
- * its heads, and dQ is a sum over blocks, in order.
+ * Threads split the key/value heads of all sequences. One thread computes all query heads of a group, as dK and dV are sums
+ * over them, and dQ is a sum over blocks, in order.
  * Sources: Dao et al. 2022, appendix B.2; Ainslie et al. 2023 for grouped queries.
  */
+import { nextChunk } from '../barrier';
+import { exp4 } from '../exp-log';
 import { AttentionBackwardArguments } from '../generated/arguments';
+import { MR, NR } from '../generated/constants';
 import { microKernelOfRows } from '../generated/micro-kernels';
-import { tile, tileOfRows } from '../gemm/tile';
+import { createOutput, Output } from '../gemm/output';
 import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
-import { rowDot } from '../normalisation';
-import { masks16 } from '../random';
-import { scratch } from '../scratch';
-import { ownerInTurn, share, take } from '../threads';
-import { exp4, madd, squareRoot } from '../vector';
-import { fetchRows, groupsNear } from './fetch';
-import { keep, lanesFrom, startOf } from './strip';
+import { prepareTiles, tile, tileOfRows } from '../gemm/tile';
+import { dropoutMasks, MASK_BYTES } from '../philox';
+import { rowDot } from '../rows';
+import { allocate, allocatedBytes, freeScratch } from '../scratch';
+import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
+import { madd, squareRoot } from '../vector';
+import { prefetchedGroups, prefetchRows } from './prefetch';
+import { applyMask, documentStart, lanesFrom } from './strip';
 
-/** Keys of a block: the more, the less often dQ is read and written. */
+/** Keys in a block: the larger, the less often dQ is read and written. */
 const KEYS = 64;
 
-/** Bytes of a row of a block: an odd number of cache lines, so that a column does not fall upon itself in the cache. */
+/** Bytes of a row of a block: an odd number of cache lines, so that the rows of a column map to different cache sets. */
 const ROW: usize = (KEYS << 2) + 64;
 
-export function attentionBackward(thread: i32, threads: i32, args: AttentionBackwardArguments): void {
+/** The query head that a thread works on, and its working memory. */
+@unmanaged
+class Head {
+  args: AttentionBackwardArguments;
+  /** Counted over all sequences. */
+  index: i32;
+  /** Whether it is the first head of its group, which packs the keys for all of them. */
+  isFirst: bool;
+  /** Addresses of the head's part of the sequence's first row, and of the sequence's document starts. */
+  q: usize;
+  k: usize;
+  v: usize;
+  out: usize;
+  dOut: usize;
+  dQ: usize;
+  dK: usize;
+  dV: usize;
+  starts: usize;
+
+  packedQ: usize;
+  packedK: usize;
+  packedDOut: usize;
+  stripK: usize;
+  stripV: usize;
+  /** Σ dOut·out of each query. */
+  corrections: usize;
+  /** [queries][KEYS]: S, then P; dP, then dS. */
+  P: usize;
+  dS: usize;
+  masks: usize;
+  toBlock: Output;
+  toGradient: Output;
+}
+
+function createHead(T: i32, D: i32): Head {
+  prepareTiles();
+  const head = changetype<Head>(allocate(offsetof<Head>()));
+  head.toBlock = createOutput(ROW);
+  head.toGradient = createOutput(0);
+  head.masks = allocate(MASK_BYTES);
+  const packed = u64(panelStride(NR, T)) * panels(D, NR);
+  head.packedQ = allocate(packed);
+  head.packedK = allocate(packed);
+  head.packedDOut = allocate(packed);
+  head.stripK = allocate(panelBytes(NR, D));
+  head.stripV = allocate(panelBytes(NR, D));
+  head.corrections = allocate(u64(T) << 2);
+  head.P = allocate(u64(ROW) * (T + MR)); // the last tile may extend beyond the queries
+  head.dS = allocate(u64(ROW) * (T + MR));
+  return head;
+}
+
+/** Scratch memory that a thread needs for attention over T positions with heads of D channels, forward or backward. */
+export function attentionScratch(T: i32, D: i32): f64 {
+  freeScratch();
+  createHead(T, D);
+  return f64(allocatedBytes());
+}
+
+export function attentionBackward(args: AttentionBackwardArguments): void {
+  const head = createHead(args.T, args.D);
+  head.args = args;
   const groups = args.B * args.G;
   const groupSize = args.H / args.G;
-  const near = groupsNear(args.T, args.D, 4 * groupSize + 4);
+  const prefetched = prefetchedGroups(args.T, args.D, 4 * groupSize + 4);
   for (let turn = 0; turn < threads; turn++) {
-    const owner = ownerInTurn(turn, thread, threads);
-    const from = share(groups, 1, owner, threads);
-    const end = share(groups, 1, owner + 1, threads);
-    for (let group = from + take(owner); group < end; group = from + take(owner)) {
-      if (near && (group == from || (group % args.G) % near == 0)) fetchGroups(args, group, near);
-      for (let i = 0; i < groupSize; i++) headBackward(thread, args, group * groupSize + i, i == 0);
+    const owner = ownerInTurn(turn);
+    const from = sliceStart(groups, 1, owner);
+    const end = sliceEnd(groups, 1, owner);
+    for (let group = from + nextChunk(owner); group < end; group = from + nextChunk(owner)) {
+      if (prefetched && (group == from || (group % args.G) % prefetched == 0))
+        prefetchGroups(args, group, prefetched);
+      for (let i = 0; i < groupSize; i++) {
+        head.index = group * groupSize + i;
+        head.isFirst = i == 0;
+        headBackward(head);
+      }
     }
   }
 }
 
-/** Fetches what the backward pass reads and writes of a group and those after it in its sequence, `near` at most. */
-function fetchGroups(args: AttentionBackwardArguments, group: i32, near: i32): void {
+/** Prefetches the operands and results of a group and those after it in its sequence, `count` groups at most. */
+function prefetchGroups(args: AttentionBackwardArguments, group: i32, count: i32): void {
   const T = args.T;
   const ldq = usize(args.qStride) << 2;
   const ldk = usize(args.kStride) << 2;
@@ -51,180 +121,151 @@ function fetchGroups(args: AttentionBackwardArguments, group: i32, near: i32): v
   const g = usize(group % args.G);
   const row = usize(group / args.G) * T;
   const width = usize(args.D) << 2;
-  const shared = min(usize(near), usize(args.G) - g) * width;
+  const shared = min(usize(count), usize(args.G) - g) * width;
   const heads = shared * groupSize;
   const q = row * ldq + g * groupSize * width;
   const k = row * ldk + g * width;
   const v = row * ldv + g * width;
   if (args.v + v + shared == args.q + q + ldq) {
-    fetchRows(args.q + q, ldq, T, ldq); // packed rows, all of their heads: faster in one pass
-    fetchRows(args.dQ + q, ldq, T, ldq);
+    prefetchRows(args.q + q, ldq, T, ldq); // all heads of packed rows: one pass is faster
+    prefetchRows(args.dQ + q, ldq, T, ldq);
   } else {
-    fetchRows(args.q + q, ldq, T, heads);
-    fetchRows(args.k + k, ldk, T, shared);
-    fetchRows(args.v + v, ldv, T, shared);
-    fetchRows(args.dQ + q, ldq, T, heads);
-    fetchRows(args.dK + k, ldk, T, shared);
-    fetchRows(args.dV + v, ldv, T, shared);
+    prefetchRows(args.q + q, ldq, T, heads);
+    prefetchRows(args.k + k, ldk, T, shared);
+    prefetchRows(args.v + v, ldv, T, shared);
+    prefetchRows(args.dQ + q, ldq, T, heads);
+    prefetchRows(args.dK + k, ldk, T, shared);
+    prefetchRows(args.dV + v, ldv, T, shared);
   }
   const ldo = usize(args.H) * width;
   const o = row * ldo + g * groupSize * width;
-  fetchRows(args.out + o, ldo, T, heads);
-  fetchRows(args.dOut + o, ldo, T, heads);
+  prefetchRows(args.out + o, ldo, T, heads);
+  prefetchRows(args.dOut + o, ldo, T, heads);
 }
 
-/**
- * Query head bh, counted over all sequences. The first head of its group packs the keys for all of them, and adds to dK and dV
- * only if the instruction says so; the others always do.
- */
-function headBackward(thread: i32, args: AttentionBackwardArguments, bh: i32, isFirst: bool): void {
-  const T = args.T;
-  const H = args.H;
-  const D = args.D;
-  const ldq = usize(args.qStride) << 2;
-  const ldk = usize(args.kStride) << 2;
-  const ldv = usize(args.vStride) << 2;
-  const ldo = (usize(H) * D) << 2;
-  const accumulateDK = isFirst ? args.accumulateDK : 1;
-  const accumulateDV = isFirst ? args.accumulateDV : 1;
-  const h = bh % H;
-  const row = usize(bh / H) * T; // the sequence's first
-  const head = (usize(h) * D) << 2;
-  const shared = (usize(h / (H / args.G)) * D) << 2;
-  const q = args.q + row * ldq + head;
-  const k = args.k + row * ldk + shared;
-  const v = args.v + row * ldv + shared;
-  const o = args.out + row * ldo + head;
-  const dO = args.dOut + row * ldo + head;
-  const dQ = args.dQ + row * ldq + head;
-  const dK = args.dK + row * ldk + shared;
-  const dV = args.dV + row * ldv + shared;
-  const starts = args.starts ? args.starts + (row << 2) : 0;
-  const panel = panelStride(NR, T);
-  const packed = panel * panels(D, NR);
-
-  const spare = scratch(thread);
-  const masks = spare + 4096;
-  const packedQ = masks + 64;
-  const packedK = packedQ + packed;
-  const packedDO = packedK + packed;
-  const stripK = packedDO + packed;
-  const stripV = stripK + panelBytes(NR, D);
-  const corrections = stripV + panelBytes(NR, D);
-  const P = corrections + (usize((T + 3) & ~3) << 2);
-  const dS = P + ROW * (T + MR);
-
-  packColumns(packedQ, panel, q, ldq, D, T, NR, 0, panels(D, NR));
-  if (isFirst) packColumns(packedK, panel, k, ldk, D, T, NR, 0, panels(D, NR));
-  packColumns(packedDO, panel, dO, ldo, D, T, NR, 0, panels(D, NR));
-  for (let t = 0; t < T; t++) store<f32>(corrections + (usize(t) << 2), rowDot(dO + ldo * t, o + ldo * t, D));
-  // The first block that a query sees depends on its document: then all of them add.
-  if (starts && !args.accumulateDQ) for (let t = 0; t < T; t++) memory.fill(dQ + ldq * t, 0, usize(D) << 2);
-  const accumulateDQ = starts ? 1 : args.accumulateDQ;
-
+function headBackward(head: Head): void {
+  const T = head.args.T;
+  locate(head);
+  pack(head);
   let readers = 0;
   for (let block = 0; block < T; block += KEYS) {
     const keys = min(KEYS, T - block);
-    let stripReaders = readers;
-    readers = readersOf(starts, block + keys - 1, readers, T);
-    for (let key = block; key < block + keys; key += NR) {
-      const width = min(NR, T - key);
-      const lane = usize(key - block) << 2;
-      stripReaders = readersOf(starts, key + width - 1, stripReaders, T);
-      packRows(stripK, 0, k + ldk * key, ldk, width, D, NR, 0, 1);
-      packRows(stripV, 0, v + ldv * key, ldv, width, D, NR, 0, 1);
-      for (let t = key; t < stripReaders; t += MR) {
-        const at = ROW * (t - block) + lane;
-        const rows = min(MR, T - t);
-        microKernelOfRows(D, q + ldq * t, ldq, rows, stripK, P + at, ROW, 0, 0);
-        microKernelOfRows(D, dO + ldo * t, ldo, rows, stripV, dS + at, ROW, 0, 0);
-      }
-      // Tiles of rows or columns that reach over the strip read these queries as well, which do not see its keys.
-      clearRows(P + lane, dS + lane, max(block, key - MR + 1) - block, key - block);
-      const first = ROW * (key - block) + lane;
-      stripBackward(P + first, dS + first, args, bh, key, stripReaders, corrections, masks);
-      clearRows(P + lane, dS + lane, stripReaders - block, readers - block);
+    const previous = readers;
+    readers = readersOf(head, block + keys - 1, previous);
+    for (let key = block, end = previous; key < block + keys; key += NR) {
+      end = readersOf(head, min(key + NR, T) - 1, end);
+      computeStrip(head, block, key, end, readers);
     }
-
-    let tileReaders = block;
-    for (let j = 0; j < keys; j += MR) {
-      const key = block + j;
-      const column = ROW * j + (j << 2); // queries before the tile's first key do not see it
-      const b = panelBytes(NR, key);
-      const rows = min(MR, keys - j);
-      tileReaders = readersOf(starts, key + rows - 1, tileReaders, T);
-      const n = tileReaders - key;
-      sumOverQueries(n, P + column, packedDO + b, panel, dV + ldv * key, ldv, accumulateDV, rows, D, spare);
-      sumOverQueries(n, dS + column, packedQ + b, panel, dK + ldk * key, ldk, accumulateDK, rows, D, spare);
-    }
-    const add = block > 0 ? 1 : accumulateDQ;
-    for (let c = 0; c < D; c += NR) {
-      const columns = min(NR, D - c);
-      for (let t = block; t < readers; t += MR) {
-        const from = max(0, startOf(starts, t) - block); // the tile's first query sees nothing before
-        const seen = min(keys, t + MR - block) - from; // its last query sees nothing after
-        const b = packedK + panel * (c / NR) + panelBytes(NR, block + from);
-        const to = dQ + ldq * t + (usize(c) << 2);
-        tileOfRows(
-          seen,
-          dS + ROW * (t - block) + (from << 2),
-          ROW,
-          min(MR, readers - t),
-          b,
-          to,
-          ldq,
-          0,
-          add,
-          columns,
-          spare,
-        );
-      }
-    }
+    addKeyGradients(head, block, keys);
+    addQueryGradients(head, block, keys, readers);
   }
 }
 
-/** End of the queries that see `key` or one before it, if `from` is not beyond it: those after it belong to later documents. */
-function readersOf(starts: usize, key: i32, from: i32, T: i32): i32 {
-  if (!starts) return T;
-  while (from < T && load<i32>(starts + (usize(from) << 2)) <= key) from++;
+function locate(head: Head): void {
+  const args = head.args;
+  const H = args.H;
+  const bytes = usize(args.D) << 2;
+  const h = head.index % H;
+  const group = h / (H / args.G);
+  const row = usize(head.index / H) * args.T; // the sequence's first
+  const q = ((row * args.qStride) << 2) + bytes * h;
+  const k = ((row * args.kStride) << 2) + bytes * group;
+  const v = ((row * args.vStride) << 2) + bytes * group;
+  const out = bytes * (row * H + h);
+  head.q = args.q + q;
+  head.k = args.k + k;
+  head.v = args.v + v;
+  head.out = args.out + out;
+  head.dOut = args.dOut + out;
+  head.dQ = args.dQ + q;
+  head.dK = args.dK + k;
+  head.dV = args.dV + v;
+  head.starts = args.starts ? args.starts + (row << 2) : 0;
+}
+
+/** Packs the operands and computes the corrections. With documents, it also clears dQ, unless the instruction adds to it. */
+function pack(head: Head): void {
+  const args = head.args;
+  const T = args.T;
+  const D = args.D;
+  const ldq = usize(args.qStride) << 2;
+  const ldo = (usize(args.H) * D) << 2;
+  packColumns(head.packedQ, head.q, ldq, D, T, NR);
+  if (head.isFirst) packColumns(head.packedK, head.k, usize(args.kStride) << 2, D, T, NR);
+  packColumns(head.packedDOut, head.dOut, ldo, D, T, NR);
+  for (let t = 0; t < T; t++)
+    store<f32>(head.corrections + (usize(t) << 2), rowDot(head.dOut + ldo * t, head.out + ldo * t, D));
+  // The first block that a query attends to depends on its document, so all blocks add to dQ.
+  if (head.starts && !args.accumulateDQ)
+    for (let t = 0; t < T; t++) memory.fill(head.dQ + ldq * t, 0, usize(D) << 2);
+}
+
+/** End of the queries that attend to `key` or a key before it, at least `from`: those after it are in later documents. */
+function readersOf(head: Head, key: i32, from: i32): i32 {
+  const T = head.args.T;
+  if (!head.starts) return T;
+  while (from < T && documentStart(head.starts, from) <= key) from++;
   return from;
 }
 
-/** Of a strip of NR keys and the queries `key` … `end` − 1: S becomes P, with dropout, and dP becomes dS. */
-function stripBackward(
-  P: usize,
-  dS: usize,
-  args: AttentionBackwardArguments,
-  bh: i32,
-  key: i32,
-  end: i32,
-  corrections: usize,
-  masks: usize,
-): void {
+/**
+ * P and dS of a strip of NR keys from `key` on, in the block of keys from `block` on.
+ *
+ * @param end of the queries that attend to the strip
+ * @param readers end of the queries that attend to the block
+ */
+function computeStrip(head: Head, block: i32, key: i32, end: i32, readers: i32): void {
+  const args = head.args;
   const T = args.T;
-  const logSums = args.lse + ((usize(bh) * T) << 2);
-  const rng = args.rng;
-  const site = args.site;
+  const D = args.D;
+  const width = min(NR, T - key);
+  const ldq = usize(args.qStride) << 2;
+  const ldk = usize(args.kStride) << 2;
+  const ldv = usize(args.vStride) << 2;
+  const ldo = (usize(args.H) * D) << 2;
+  const out = head.toBlock;
+  const lane = usize(key - block) << 2;
+  const P = head.P + lane;
+  const dS = head.dS + lane;
+  packRows(head.stripK, head.k + ldk * key, ldk, width, D, NR);
+  packRows(head.stripV, head.v + ldv * key, ldv, width, D, NR);
+  for (let t = key; t < end; t += MR) {
+    const at = ROW * (t - block);
+    out.rows = min(MR, T - t);
+    microKernelOfRows(D, head.q + ldq * t, ldq, head.stripK, P + at, out);
+    microKernelOfRows(D, head.dOut + ldo * t, ldo, head.stripV, dS + at, out);
+  }
+  // Tiles of rows or columns that extend beyond the strip also read these queries, which do not attend to its keys.
+  clearRows(P, dS, max(block, key - MR + 1) - block, key - block);
+  scoreGradients(head, P + ROW * (key - block), dS + ROW * (key - block), key, end);
+  clearRows(P, dS, end - block, readers - block);
+}
+
+/** For queries `key` … `end` − 1 of a strip of keys: S becomes P, with dropout, and dP becomes dS. */
+function scoreGradients(head: Head, P: usize, dS: usize, key: i32, end: i32): void {
+  const args = head.args;
+  const T = args.T;
   const threshold = args.threshold;
-  const scale = args.scale;
+  const starts = head.starts;
+  const corrections = head.corrections;
+  const logSums = args.lse + ((usize(head.index) * T) << 2);
   const root: f32 = 1 / squareRoot(f32(args.D));
   const rowLength = u32((T + 3) & ~3);
-  const starts = args.starts ? args.starts + ((usize(bh / args.H) * T) << 2) : 0;
   for (let t = key; t < end; t++) {
-    const shift = load<f32>(logSums + (usize(t) << 2));
+    const lse = load<f32>(logSums + (usize(t) << 2));
     const correction = load<f32>(corrections + (usize(t) << 2));
-    const index = (u32(bh) * T + t) * rowLength + key;
-    if (threshold) dropRow(dS, index, rng, site, threshold, scale, masks);
-    probabilitiesAndScores(P, dS, root, shift, correction);
+    const index = (u32(head.index) * T + t) * rowLength + key;
+    if (threshold) dropRow(head, dS, index);
+    probabilitiesAndScores(P, dS, root, lse, correction);
     if (t < key + NR - 1) maskLater(P, dS, t - key);
-    if (startOf(starts, t) > key) maskEarlier(P, dS, startOf(starts, t) - key);
-    if (threshold) dropRow(P, index, rng, site, threshold, scale, masks);
+    if (documentStart(starts, t) > key) maskEarlier(P, dS, documentStart(starts, t) - key);
+    if (threshold) dropRow(head, P, index);
     P += ROW;
     dS += ROW;
   }
 }
 
-/** Zeros in rows `from` … `end` − 1 of a strip, without the system call that memory.fill is. */
+/** Clears rows `from` … `end` − 1 of a strip. memory.fill would be a system call. */
 function clearRows(P: usize, dS: usize, from: i32, end: i32): void {
   const zero = f32x4.splat(0);
   for (let row = from; row < end; row++)
@@ -234,36 +275,7 @@ function clearRows(P: usize, dS: usize, from: i32, end: i32): void {
     }
 }
 
-/** The gradients, D numbers each, of `rows` keys or values: Σ over n queries of a column of a block times a row that is packed at b. */
-function sumOverQueries(
-  n: i32,
-  block: usize,
-  b: usize,
-  panel: usize,
-  to: usize,
-  ld: usize,
-  accumulate: i32,
-  rows: i32,
-  D: i32,
-  spare: usize,
-): void {
-  for (let c = 0; c < D; c += NR)
-    tile(
-      n,
-      block,
-      ROW,
-      b + panel * (c / NR),
-      to + (usize(c) << 2),
-      ld,
-      0,
-      accumulate,
-      rows,
-      min(NR, D - c),
-      spare,
-    );
-}
-
-/** A row of it: P = exp(S/√D − lse), and dS = P ⊙ (dP − correction)/√D. @inline */
+/** One query: P = exp(S/√D − lse), and dS = P ⊙ (dP − correction)/√D. @inline */
 function probabilitiesAndScores(p: usize, dS: usize, root: f32, lse: f32, correction: f32): void {
   const factor = f32x4.splat(root);
   const shift = f32x4.splat(-lse);
@@ -279,7 +291,7 @@ function probabilitiesAndScores(p: usize, dS: usize, root: f32, lse: f32, correc
   }
 }
 
-/** Zeros in the lanes of keys after `last`, the query's own. */
+/** Clears the lanes of keys after `last`, the query's own. */
 function maskLater(p: usize, dS: usize, last: i32): void {
   const zero = f32x4.splat(0);
   for (let l = 0; l < NR; l += 4) {
@@ -289,7 +301,7 @@ function maskLater(p: usize, dS: usize, last: i32): void {
   }
 }
 
-/** Zeros in the lanes of keys before `first`, where the query's document begins. */
+/** Clears the lanes of keys before `first`, where the query's document starts. */
 function maskEarlier(p: usize, dS: usize, first: i32): void {
   const zero = f32x4.splat(0);
   for (let l = 0; l < NR; l += 4) {
@@ -299,17 +311,70 @@ function maskEarlier(p: usize, dS: usize, first: i32): void {
   }
 }
 
-/** Dropout on a row of a strip of keys. @param index of its first element; a multiple of 4 */
-function dropRow(
-  row: usize,
-  index: u32,
-  rng: usize,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-  masks: usize,
-): void {
-  masks16(masks, rng, index >>> 2, site, threshold);
-  const factor = f32x4.splat(scale);
-  for (let l = 0; l < NR; l += 4) keep(row + (l << 2), v128.load(masks + (l << 2)), factor);
+/** Dropout on a row of a strip of keys. @param index of its first element in `attention`; a multiple of 4 */
+function dropRow(head: Head, row: usize, index: u32): void {
+  const args = head.args;
+  const masks = head.masks;
+  const factor = f32x4.splat(args.scale);
+  dropoutMasks(masks, args.rng, index >>> 2, args.site, args.threshold);
+  for (let l = 0; l < NR; l += 4) applyMask(row + (l << 2), v128.load(masks + (l << 2)), factor);
+}
+
+/** dV (+)= Pᵀ·dOut and dK (+)= dSᵀ·q for the keys of a block. Only the first head of a group may overwrite them. */
+function addKeyGradients(head: Head, block: i32, keys: i32): void {
+  const args = head.args;
+  const ldk = usize(args.kStride) << 2;
+  const ldv = usize(args.vStride) << 2;
+  const out = head.toGradient;
+  let readers = block;
+  for (let j = 0; j < keys; j += MR) {
+    const key = block + j;
+    const column = ROW * j + (j << 2); // queries before the tile's first key do not attend to it
+    const rows = panelBytes(NR, key);
+    out.rows = min(MR, keys - j);
+    readers = readersOf(head, key + out.rows - 1, readers);
+    out.stride = ldv;
+    out.accumulate = head.isFirst ? args.accumulateDV : 1;
+    sumOverQueries(head, readers - key, head.P + column, head.packedDOut + rows, head.dV + ldv * key);
+    out.stride = ldk;
+    out.accumulate = head.isFirst ? args.accumulateDK : 1;
+    sumOverQueries(head, readers - key, head.dS + column, head.packedQ + rows, head.dK + ldk * key);
+  }
+}
+
+/** The gradients of up to MR keys or values: Σ over n queries of a column of the block times a packed row. */
+function sumOverQueries(head: Head, n: i32, column: usize, packed: usize, gradient: usize): void {
+  const D = head.args.D;
+  const panel = panelStride(NR, head.args.T);
+  const out = head.toGradient;
+  for (let c = 0; c < D; c += NR) {
+    out.columns = min(NR, D - c);
+    tile(n, column, ROW, packed + panel * (c / NR), gradient + (usize(c) << 2), out);
+  }
+}
+
+/** dQ (+)= dS·k for the queries that attend to a block of keys, of which `readers` is the end. */
+function addQueryGradients(head: Head, block: i32, keys: i32, readers: i32): void {
+  const args = head.args;
+  const D = args.D;
+  const panel = panelStride(NR, args.T);
+  const out = head.toGradient;
+  out.stride = usize(args.qStride) << 2;
+  out.accumulate = block > 0 || head.starts ? 1 : args.accumulateDQ;
+  for (let c = 0; c < D; c += NR) {
+    out.columns = min(NR, D - c);
+    for (let t = block; t < readers; t += MR) {
+      const from = max(0, documentStart(head.starts, t) - block); // the tile's first query attends to no key before it
+      const to = min(keys, t + MR - block); // the tile's last query attends to no key after it
+      out.rows = min(MR, readers - t);
+      tileOfRows(
+        to - from,
+        head.dS + ROW * (t - block) + (from << 2),
+        ROW,
+        head.packedK + panel * (c / NR) + panelBytes(NR, block + from),
+        head.dQ + out.stride * t + (usize(c) << 2),
+        out,
+      );
+    }
+  }
 }

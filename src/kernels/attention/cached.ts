@@ -1,33 +1,31 @@
-/** Attention of a few new queries to all keys so far, in a KV cache. */
+/** Attention with a KV cache: a few new queries attend to all keys so far. */
+import { barrier } from '../barrier';
 import { AttentionCachedArguments } from '../generated/arguments';
-import { rowExp, rowMax } from '../normalisation';
-import { scratch } from '../scratch';
-import { barrier } from '../threads';
+import { rowExp, rowMax } from '../rows';
+import { allocate } from '../scratch';
+import { thread, threads } from '../threads';
 import { loadPart, madd, squareRoot, storePart, sumFour, sumLanes } from '../vector';
-import { startOf } from './strip';
+import { documentStart } from './strip';
 
-/** New keys and values go into the cache; then each new query attends to all that it may see there. */
-export function attentionCached(thread: i32, threads: i32, args: AttentionCachedArguments): void {
+/** Appends the new keys and values to the cache; then each new query attends to the keys of its document so far. */
+export function attentionCached(args: AttentionCachedArguments): void {
   const G = args.G;
   const H = args.H;
-  const groupSize = H / G;
-  for (let bg = thread; bg < args.B * G; bg += threads) append(args, bg / G, bg % G);
-  if (G < H) barrier(threads); // else a thread reads only the heads that it has appended to itself
-  const scores = scratch(thread);
-  const root: f32 = 1 / squareRoot(f32(args.D));
-  for (let bh = thread; bh < args.B * H; bh += threads)
-    attend(args, bh / H, bh % H, bh / groupSize, root, scores);
+  for (let group = thread; group < args.B * G; group += threads) append(args, group);
+  if (G < H) barrier(); // otherwise a thread reads only heads that it has appended to itself
+  const scores = allocate(u64(args.capacity + 3) << 2);
+  for (let index = thread; index < args.B * H; index += threads) attend(args, index, scores);
 }
 
-/** The new rows of key/value head g of sequence b into its cache. */
-function append(args: AttentionCachedArguments, b: i32, g: i32): void {
+/** Appends to a key/value head, counted over all sequences. */
+function append(args: AttentionCachedArguments, group: i32): void {
   const T = args.T;
   const bytes = usize(args.D) << 2;
   const ldk = usize(args.kStride) << 2;
   const ldv = usize(args.vStride) << 2;
-  const first = usize(b) * T;
-  const head = usize(g) * bytes;
-  const cache = usize(b * args.G + g) * args.capacity * bytes;
+  const first = usize(group / args.G) * T;
+  const head = usize(group % args.G) * bytes;
+  const cache = usize(group) * args.capacity * bytes;
   for (let t = first; t < first + T; t++) {
     const row = cache + usize(load<i32>(args.positions + (t << 2))) * bytes;
     memory.copy(args.keys + row, args.k + ldk * t + head, bytes);
@@ -36,24 +34,23 @@ function append(args: AttentionCachedArguments, b: i32, g: i32): void {
 }
 
 /**
- * The new queries of head h of sequence b.
+ * The new queries of a query head, counted over all sequences.
  *
- * @param group the key/value head they read, counted over all sequences
- * @param root 1/√D
- * @param scores working memory
+ * @param scores memory for a score with each position of the cache
  */
-function attend(args: AttentionCachedArguments, b: i32, h: i32, group: i32, root: f32, scores: usize): void {
+function attend(args: AttentionCachedArguments, index: i32, scores: usize): void {
   const T = args.T;
   const H = args.H;
   const D = args.D;
   const bytes = usize(D) << 2;
   const ldq = usize(args.qStride) << 2;
-  const cache = usize(group) * args.capacity * bytes;
-  const first = usize(b) * T;
-  const head = usize(h) * bytes;
+  const cache = usize(index / (H / args.G)) * args.capacity * bytes;
+  const first = usize(index / H) * T;
+  const head = usize(index % H) * bytes;
+  const root: f32 = 1 / squareRoot(f32(D));
   for (let t = first; t < first + T; t++) {
     const q = args.q + ldq * t + head;
-    const start = startOf(args.starts, i32(t));
+    const start = documentStart(args.starts, i32(t));
     const keys = args.keys + cache + bytes * start;
     const n = load<i32>(args.positions + (t << 2)) + 1 - start;
     let j = 0;
@@ -64,7 +61,7 @@ function attend(args: AttentionCachedArguments, b: i32, h: i32, group: i32, root
   }
 }
 
-/** The products of a query with a key, and with four keys in a row: the same sum in the same order. */
+/** The dot product of a query with a key; `dotFour` is that with four consecutive keys, each summed in the same order. */
 function dot(query: usize, key: usize, D: i32): f32 {
   let sum = f32x4.splat(0);
   for (let d = 0; d < D; d += 4)

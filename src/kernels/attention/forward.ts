@@ -1,155 +1,190 @@
 /**
- * Causal attention, a query head and NR queries at a time: of the T×T matrix of scores, only a strip [keys][NR queries] exists
- * at any moment. Sᵀ = k·qᵀ, P = softmax(S/√D) down the columns, out = P·v, for which the micro-kernel reads the strip in place;
- * the log-sum-exp of each query is kept for the backward pass. Keys after a query, and those before its document, are masked,
- * or skipped by whole tiles. Skipping adds the same numbers in the same order: a document has the bits it has in a row of its own.
+ * Causal attention, forward pass, for one query head and NR queries at a time: of the T×T matrix of scores, only a strip
+ * [keys][NR queries] exists at any moment. Sᵀ = k·qᵀ, P = softmax(S/√D) down the columns, out = P·v, for which the micro-kernel
+ * reads the strip in place; the log-sum-exp of each query is saved for the backward pass. Keys after a query, and those before
+ * its document, are masked, or skipped by whole tiles. Skipping changes no sum: a document has the bits it has in a row alone.
  *
- * Threads split the query heads of all sequences; where fewer heads than threads are left, several threads share a head's strips.
+ * Threads split the query heads of all sequences; if fewer heads than threads are left, several threads share a head's strips.
  * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1; Ainslie et al. 2023 for grouped queries.
  */
+import { nextChunk } from '../barrier';
+import { exp4, log4 } from '../exp-log';
 import { AttentionArguments } from '../generated/arguments';
+import { MR, NR } from '../generated/constants';
 import { microKernelOfRows } from '../generated/micro-kernels';
-import { tile } from '../gemm/tile';
+import { createOutput, Output } from '../gemm/output';
 import { packColumns, packRows, panelBytes, panels, panelStride } from '../gemm/pack';
-import { rowScale } from '../normalisation';
-import { masks16 } from '../random';
-import { scratch } from '../scratch';
-import { ownerInTurn, share, take } from '../threads';
-import { exp4, loadPart, log4, madd, putPart, squareRoot } from '../vector';
-import { fetchRows, groupsNear } from './fetch';
-import { keep, lanesFrom, startOf } from './strip';
+import { prepareTiles, tile } from '../gemm/tile';
+import { dropoutMasks, MASK_BYTES } from '../philox';
+import { rowScale } from '../rows';
+import { allocate } from '../scratch';
+import { ownerInTurn, sliceEnd, sliceStart, thread, threads } from '../threads';
+import { loadPart, madd, putPart, squareRoot } from '../vector';
+import { prefetchedGroups, prefetchRows } from './prefetch';
+import { applyMask, documentStart, lanesFrom } from './strip';
 
 /** Bytes of a row of a strip. */
 const ROW: usize = NR << 2;
 
-export function attention(thread: i32, threads: i32, args: AttentionArguments): void {
+/** The query head that a thread works on, and its working memory. */
+@unmanaged
+class Head {
+  args: AttentionArguments;
+  /** Counted over all sequences. */
+  index: i32;
+  /** Addresses of the head's part of the sequence's first row, and of the sequence's document starts. */
+  q: usize;
+  k: usize;
+  v: usize;
+  out: usize;
+  starts: usize;
+
+  /** Key/value head whose values are packed, counted over all sequences. */
+  packedGroup: i32;
+  packedV: usize;
+  packedQ: usize;
+  /** [keys][NR queries]: scores, then probabilities before they are divided by their sum. */
+  strip: usize;
+  /** 1/Σ of each query's probabilities, then its log-sum-exp. */
+  statistics: usize;
+  masks: usize;
+  toStrip: Output;
+  toOut: Output;
+}
+
+function createHead(args: AttentionArguments): Head {
+  const T = args.T;
+  const D = args.D;
+  prepareTiles();
+  const head = changetype<Head>(allocate(offsetof<Head>()));
+  head.args = args;
+  head.toStrip = createOutput(ROW);
+  head.toOut = createOutput((usize(args.H) * D) << 2);
+  head.statistics = allocate(ROW * 2);
+  head.masks = allocate(NR * MASK_BYTES);
+  head.packedGroup = -1;
+  head.packedV = allocate(u64(panelStride(NR, T)) * panels(D, NR));
+  head.packedQ = allocate(panelBytes(NR, D));
+  head.strip = allocate(u64(ROW) * (T + MR)); // the last tile may extend beyond the keys
+  return head;
+}
+
+export function attention(args: AttentionArguments): void {
+  const head = createHead(args);
   const heads = args.B * args.H;
-  const groupSize = args.H / args.G;
   const whole = heads - (heads % threads);
-  let packed = -1; // the key/value head whose values this thread has packed
   for (let turn = 0; turn < threads; turn++) {
-    const owner = ownerInTurn(turn, thread, threads);
-    const from = share(whole, 1, owner, threads);
-    const end = share(whole, 1, owner + 1, threads);
-    for (let bh = from + take(owner); bh < end; bh = from + take(owner)) {
-      const group = bh / groupSize;
-      headForward(thread, args, bh, 0, 1, group == packed);
-      packed = group;
+    const owner = ownerInTurn(turn);
+    const from = sliceStart(whole, 1, owner);
+    const end = sliceEnd(whole, 1, owner);
+    for (let index = from + nextChunk(owner); index < end; index = from + nextChunk(owner)) {
+      head.index = index;
+      headForward(head, 0, 1);
     }
   }
   if (whole == heads) return;
   const team = threads / (heads - whole);
-  const bh = whole + thread / team;
-  if (bh < heads) headForward(thread, args, bh, thread % team, team, false);
+  head.index = whole + thread / team;
+  if (head.index < heads) headForward(head, thread % team, team);
 }
 
-/** Strips `first`, `first` + `step`, … of query head bh, counted over all sequences. */
-function headForward(
-  thread: i32,
-  args: AttentionArguments,
-  bh: i32,
-  first: i32,
-  step: i32,
-  isPacked: bool,
-): void {
+/** Strips `first`, `first` + `step`, … of a query head. */
+function headForward(head: Head, first: i32, step: i32): void {
+  const T = head.args.T;
+  locate(head);
+  prefetch(head);
+  packValues(head);
+  for (let i = first * NR; i < T; i += step * NR) {
+    const keys = min(T, i + NR);
+    const start = documentStart(head.starts, i);
+    computeScores(head, i, start, keys);
+    softmaxColumns(head, i, start, keys);
+    if (head.args.threshold) dropColumns(head, i, start, keys);
+    multiplyValues(head, i, keys);
+  }
+}
+
+function locate(head: Head): void {
+  const args = head.args;
+  const H = args.H;
+  const bytes = usize(args.D) << 2;
+  const h = head.index % H;
+  const group = h / (H / args.G);
+  const row = usize(head.index / H) * args.T; // the sequence's first
+  head.q = args.q + ((row * args.qStride) << 2) + bytes * h;
+  head.k = args.k + ((row * args.kStride) << 2) + bytes * group;
+  head.v = args.v + ((row * args.vStride) << 2) + bytes * group;
+  head.out = args.out + bytes * (row * H + h);
+  head.starts = args.starts ? args.starts + (row << 2) : 0;
+}
+
+/** Prefetches this head and those after it in its sequence, as many as fit in L2, when it is the first of them. */
+function prefetch(head: Head): void {
+  const args = head.args;
   const T = args.T;
   const H = args.H;
-  const D = args.D;
-  const threshold = args.threshold;
   const ldq = usize(args.qStride) << 2;
-  const ldk = usize(args.kStride) << 2;
-  const ldv = usize(args.vStride) << 2;
-  const ldo = (usize(H) * D) << 2;
-  const root: f32 = 1 / squareRoot(f32(D));
   const groupSize = H / args.G;
-  const h = bh % H;
-  const row = usize(bh / H) * T; // the sequence's first
-  const shared = (usize(h / groupSize) * D) << 2;
-  const q = args.q + row * ldq + ((usize(h) * D) << 2);
-  const k = args.k + row * ldk + shared;
-  const v = args.v + row * ldv + shared;
-  const o = args.out + row * ldo + ((usize(h) * D) << 2);
-  const starts = args.starts ? args.starts + (row << 2) : 0;
-
-  const spare = scratch(thread);
-  const rows = spare + 4096; // working memory of a strip: statistics, masks
-  const panelV = panelStride(NR, T);
-  const packedV = rows + 8192;
-  const packedQ = packedV + panelV * panels(D, NR);
-  const strip = packedQ + panelBytes(NR, D);
-
-  const near = groupsNear(T, D, 2 * groupSize + 2);
-  if (near && h % (near * groupSize) == 0) {
-    const heads = min(near * groupSize, H - h);
-    const bytes = usize(heads * D) << 2;
-    const sharedBytes = usize((heads / groupSize) * D) << 2;
-    if (v + sharedBytes == q + ldq)
-      fetchRows(q, ldq, T, ldq); // packed rows, all of their heads: faster in one pass
-    else {
-      fetchRows(q, ldq, T, bytes);
-      fetchRows(k, ldk, T, sharedBytes);
-      fetchRows(v, ldv, T, sharedBytes);
-    }
-    fetchRows(o, ldo, T, bytes);
+  const h = head.index % H;
+  const groups = prefetchedGroups(T, args.D, 2 * groupSize + 2);
+  if (!groups || h % (groups * groupSize) != 0) return;
+  const heads = min(groups * groupSize, H - h);
+  const bytes = usize(heads * args.D) << 2;
+  const sharedBytes = usize((heads / groupSize) * args.D) << 2;
+  if (head.v + sharedBytes == head.q + ldq)
+    prefetchRows(head.q, ldq, T, ldq); // all heads of packed rows: one pass is faster
+  else {
+    prefetchRows(head.q, ldq, T, bytes);
+    prefetchRows(head.k, usize(args.kStride) << 2, T, sharedBytes);
+    prefetchRows(head.v, usize(args.vStride) << 2, T, sharedBytes);
   }
-  if (!isPacked) packColumns(packedV, panelV, v, ldv, D, T, NR, 0, panels(D, NR));
-  for (let i = first * NR; i < T; i += step * NR) {
-    const queries = min(NR, T - i);
-    const keys = i + queries;
-    const start = startOf(starts, i);
-    packRows(packedQ, 0, q + ldq * i, ldq, queries, D, NR, 0, 1);
-    for (let j = start; j < keys; j += MR)
-      microKernelOfRows(D, k + ldk * j, ldk, min(MR, T - j), packedQ, strip + ROW * j, ROW, 0, 0);
-    if (starts) maskEarlier(strip, starts + (usize(i) << 2), queries);
-    softmaxColumns(strip, i, start, keys, root, rows);
-    const logSums = args.lse + ((usize(bh) * T + i) << 2);
-    for (let r = 0; r < queries; r += 4)
-      putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), queries - r, 0);
-    if (threshold) dropColumns(strip, args, bh, i, start, keys, rows + 4096);
-    for (let c = 0; c < D; c += NR)
-      for (let r = 0; r < queries; r += MR) {
-        const to = o + ldo * (i + r) + (usize(c) << 2);
-        const from = startOf(starts, i + r); // the tile's first query sees nothing before
-        const seen = min(keys, i + r + MR) - from; // its last query sees nothing after
-        const b = packedV + panelV * (c / NR) + panelBytes(NR, from);
-        tile(
-          seen,
-          strip + ROW * from + (r << 2),
-          ROW,
-          b,
-          to,
-          ldo,
-          0,
-          0,
-          min(MR, queries - r),
-          min(NR, D - c),
-          spare,
-        );
-      }
-    for (let r = 0; r < queries; r++) {
-      const at = o + ldo * (i + r);
-      rowScale(at, at, D, load<f32>(rows + (r << 2)));
-    }
-  }
+  prefetchRows(head.out, (usize(H) * args.D) << 2, T, bytes);
 }
 
-/** Scores of a strip's queries, whose starts are at `starts`, with keys before their documents: of no weight. */
+/** Packs the values of the head's group, unless they are packed already. */
+function packValues(head: Head): void {
+  const args = head.args;
+  const group = head.index / (args.H / args.G);
+  if (group == head.packedGroup) return;
+  packColumns(head.packedV, head.v, usize(args.vStride) << 2, args.D, args.T, NR);
+  head.packedGroup = group;
+}
+
+/** Scores of queries i … i + NR − 1 with keys `start` … `keys` − 1. */
+function computeScores(head: Head, i: i32, start: i32, keys: i32): void {
+  const args = head.args;
+  const T = args.T;
+  const D = args.D;
+  const ldq = usize(args.qStride) << 2;
+  const ldk = usize(args.kStride) << 2;
+  const out = head.toStrip;
+  packRows(head.packedQ, head.q + ldq * i, ldq, keys - i, D, NR);
+  for (let j = start; j < keys; j += MR) {
+    out.rows = min(MR, T - j);
+    microKernelOfRows(D, head.k + ldk * j, ldk, head.packedQ, head.strip + ROW * j, out);
+  }
+  if (head.starts) maskEarlier(head.strip, head.starts + (usize(i) << 2), keys - i);
+}
+
+/** Masks keys before the queries' documents, whose starts are at `starts`. */
 function maskEarlier(strip: usize, starts: usize, queries: i32): void {
   const none = f32x4.splat(-f32.MAX_VALUE);
   const end = load<i32>(starts + (usize(queries - 1) << 2));
   for (let key = load<i32>(starts); key < end; key++)
     for (let l = 0; l < queries; l += 4) {
       const at = strip + ROW * key + (l << 2);
-      const isEarlier = i32x4.gt_s(loadPart(starts + (l << 2), queries - l), i32x4.splat(key));
-      v128.store(at, v128.bitselect(none, v128.load(at), isEarlier));
+      const isBefore = i32x4.gt_s(loadPart(starts + (l << 2), queries - l), i32x4.splat(key));
+      v128.store(at, v128.bitselect(none, v128.load(at), isBefore));
     }
 }
 
 /**
- * exp((s − max)·factor) down each column of a strip of queries i … i + NR − 1, for keys `start` … `keys` − 1; a key counts for
- * the queries from its own position on. Leaves 1/Σ of each column at `rows`, and max·factor + ln Σ behind it.
+ * exp((s − max)/√D) down each column of a strip, for keys `start` … `keys` − 1; a key counts for the queries from its own
+ * position on. Leaves 1/Σ of each column in the statistics, and saves max/√D + ln Σ.
  */
-function softmaxColumns(strip: usize, i: i32, start: i32, keys: i32, factor: f32, rows: usize): void {
+function softmaxColumns(head: Head, i: i32, start: i32, keys: i32): void {
+  const strip = head.strip;
+  const rows = head.statistics;
   const none = f32x4.splat(-f32.MAX_VALUE);
   for (let r = 1; r < keys - i; r++) {
     const row = strip + ROW * (i + r);
@@ -158,7 +193,7 @@ function softmaxColumns(strip: usize, i: i32, start: i32, keys: i32, factor: f32
   }
   const begin = strip + ROW * start;
   const end = strip + ROW * keys;
-  const by = f32x4.splat(factor);
+  const factor = f32x4.splat(1 / squareRoot(f32(head.args.D)));
   for (let l: usize = 0; l < ROW; l += 32) {
     let max0 = none;
     let max1 = none;
@@ -169,8 +204,8 @@ function softmaxColumns(strip: usize, i: i32, start: i32, keys: i32, factor: f32
     let sum0 = f32x4.splat(0);
     let sum1 = f32x4.splat(0);
     for (let p = begin + l; p < end; p += ROW) {
-      const e0 = exp4(f32x4.mul(f32x4.sub(v128.load(p), max0), by));
-      const e1 = exp4(f32x4.mul(f32x4.sub(v128.load(p, 16), max1), by));
+      const e0 = exp4(f32x4.mul(f32x4.sub(v128.load(p), max0), factor));
+      const e1 = exp4(f32x4.mul(f32x4.sub(v128.load(p, 16), max1), factor));
       v128.store(p, e1, 16);
       v128.store(p, e0);
       sum0 = f32x4.add(sum0, e0);
@@ -178,30 +213,27 @@ function softmaxColumns(strip: usize, i: i32, start: i32, keys: i32, factor: f32
     }
     v128.store(rows + l, f32x4.div(f32x4.splat(1), sum1), 16);
     v128.store(rows + l, f32x4.div(f32x4.splat(1), sum0));
-    v128.store(rows + ROW + l, madd(max1, by, log4(sum1)), 16);
-    v128.store(rows + ROW + l, madd(max0, by, log4(sum0)));
+    v128.store(rows + ROW + l, madd(max1, factor, log4(sum1)), 16);
+    v128.store(rows + ROW + l, madd(max0, factor, log4(sum0)));
   }
+  const logSums = head.args.lse + ((usize(head.index) * head.args.T + i) << 2);
+  for (let r = 0; r < keys - i; r += 4)
+    putPart(logSums + (r << 2), v128.load(rows + ROW + (r << 2)), keys - i - r, 0);
 }
 
-/** Dropout on a strip of queries: random words run along the keys of one query (engine/signatures.ts), so masks are transposed. */
-function dropColumns(
-  strip: usize,
-  args: AttentionArguments,
-  bh: i32,
-  i: i32,
-  start: i32,
-  keys: i32,
-  masks: usize,
-): void {
+/** Dropout. Random words run along the keys of a query (engine/signatures.ts), so the masks are transposed. */
+function dropColumns(head: Head, i: i32, start: i32, keys: i32): void {
+  const args = head.args;
   const T = args.T;
-  const rng = args.rng;
-  const site = args.site;
-  const threshold = args.threshold;
+  const strip = head.strip;
+  const masks = head.masks;
   const rowLength = u32((T + 3) & ~3);
   const factor = f32x4.splat(args.scale);
   for (let key = start & ~3; key < keys; key += 16) {
-    for (let r = 0; r < NR; r++)
-      masks16(masks + (r << 6), rng, ((u32(bh) * T + i + r) * rowLength + key) >>> 2, site, threshold);
+    for (let r = 0; r < NR; r++) {
+      const index = (u32(head.index) * T + i + r) * rowLength + key;
+      dropoutMasks(masks + MASK_BYTES * r, args.rng, index >>> 2, args.site, args.threshold);
+    }
     for (let j = 0; j < min(16, keys - key); j += 4)
       for (let r = 0; r < NR; r += 4) {
         const m = masks + (r << 6) + (j << 2);
@@ -214,10 +246,40 @@ function dropColumns(
         const c = v128.shuffle<i32>(m0, m1, 2, 6, 3, 7);
         const d = v128.shuffle<i32>(m2, m3, 2, 6, 3, 7);
         const p = strip + ROW * (key + j) + (r << 2);
-        keep(p, v128.shuffle<i64>(a, b, 0, 2), factor);
-        keep(p + ROW, v128.shuffle<i64>(a, b, 1, 3), factor);
-        keep(p + ROW * 2, v128.shuffle<i64>(c, d, 0, 2), factor);
-        keep(p + ROW * 3, v128.shuffle<i64>(c, d, 1, 3), factor);
+        applyMask(p, v128.shuffle<i64>(a, b, 0, 2), factor);
+        applyMask(p + ROW, v128.shuffle<i64>(a, b, 1, 3), factor);
+        applyMask(p + ROW * 2, v128.shuffle<i64>(c, d, 0, 2), factor);
+        applyMask(p + ROW * 3, v128.shuffle<i64>(c, d, 1, 3), factor);
       }
+  }
+}
+
+/** out = P·v for queries i … i + NR − 1. */
+function multiplyValues(head: Head, i: i32, keys: i32): void {
+  const D = head.args.D;
+  const panelV = panelStride(NR, head.args.T);
+  const queries = keys - i;
+  const out = head.toOut;
+  const o = head.out + out.stride * i;
+  for (let c = 0; c < D; c += NR) {
+    const panel = head.packedV + panelV * (c / NR);
+    out.columns = min(NR, D - c);
+    for (let r = 0; r < queries; r += MR) {
+      const from = documentStart(head.starts, i + r); // the tile's first query attends to no key before it
+      const to = min(keys, i + r + MR); // the tile's last query attends to no key after it
+      out.rows = min(MR, queries - r);
+      tile(
+        to - from,
+        head.strip + ROW * from + (r << 2),
+        ROW,
+        panel + panelBytes(NR, from),
+        o + out.stride * r + (usize(c) << 2),
+        out,
+      );
+    }
+  }
+  for (let r = 0; r < queries; r++) {
+    const at = o + out.stride * r;
+    rowScale(at, at, D, load<f32>(head.statistics + (r << 2)));
   }
 }

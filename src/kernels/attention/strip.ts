@@ -1,7 +1,7 @@
-/** What forward and backward pass do alike: documents, the diagonal, dropout. */
+/** What the forward and the backward pass share: document starts, masks, dropout. */
 
 /**
- * Lanes of a row of a strip that begins `lane` lanes into it: from lane `from` on they keep their value, before it they become `fill`.
+ * Four lanes of a row of a strip, the first of which is lane `lane` of the row: lanes of the row before `from` become `fill`.
  * @inline
  */
 export function lanesFrom(from: i32, lane: i32, v: v128, fill: v128): v128 {
@@ -12,12 +12,12 @@ export function lanesFrom(from: i32, lane: i32, v: v128, fill: v128): v128 {
   );
 }
 
-/** Dropout: v·factor where `mask` has ones, else 0. @inline */
-export function keep(p: usize, mask: v128, factor: v128): void {
+/** Dropout of four elements: scaled by `factor` where the mask is set, else 0. @inline */
+export function applyMask(p: usize, mask: v128, factor: v128): void {
   v128.store(p, v128.and(f32x4.mul(v128.load(p), factor), mask));
 }
 
-/** Where the document of a position begins; without starts, at 0. @inline */
-export function startOf(starts: usize, position: i32): i32 {
+/** Start of the document of a position; 0 without documents. @inline */
+export function documentStart(starts: usize, position: i32): i32 {
   return starts ? load<i32>(starts + (usize(position) << 2)) : 0;
 }

@@ -1,37 +1,35 @@
-/** The loops around a tile, for operands that are packed already. */
+/** The loops around a tile, for packed operands. */
+import { MR, NR } from '../generated/constants';
+import { panelStride } from './pack';
+import { Block, Product } from './product';
 import { tile } from './tile';
 
 /**
- * c[m,n] (+)= A·B + bias for packed A (panels of MR rows) and B (panels of NR columns), of which the first k columns and
- * rows are used. A panel of B stays in the first-level cache while all panels of A, which stay in the second, pass by it.
- *
- * @param strideA bytes from one panel of A to the next; strideB likewise
- * @param ldc length of a row of C in bytes
- * @param bias 0, or n numbers
- * @param spare MR·NR numbers of working memory for tiles that stick out of C
+ * Adds A·B to a block of C, for packed A (panels of MR rows) and B (panels of NR columns). A panel of B stays in L1 while all
+ * panels of A, which stay in L2, pass by it. The first stretch of k also applies the bias, and overwrites C unless the product
+ * accumulates.
  */
-export function macroKernel(
-  a: usize,
-  strideA: usize,
-  b: usize,
-  strideB: usize,
-  c: usize,
-  ldc: usize,
-  bias: usize,
-  accumulate: i32,
-  m: i32,
-  n: i32,
-  k: i32,
-  spare: usize,
-): void {
-  for (let j = 0; j < n; j += NR) {
-    const pb = b + strideB * (j / NR);
-    const pbias = bias ? bias + (usize(j) << 2) : 0;
-    let pa = a;
-    for (let i = 0; i < m; i += MR) {
-      const pc = c + ldc * i + (usize(j) << 2);
-      tile(k, pa, MR << 2, pb, pc, ldc, pbias, accumulate, min(MR, m - i), min(NR, n - j), spare);
-      pa += strideA;
+export function macroKernel(product: Product, block: Block, a: usize, b: usize): void {
+  const k = block.k;
+  const rows = block.rows;
+  const columns = block.columns;
+  const strideA = panelStride(MR, k);
+  const strideB = panelStride(NR, k);
+  const out = product.output;
+  const ldc = out.stride;
+  const isFirst = block.p == 0;
+  const bias = isFirst && product.bias ? product.bias + (usize(block.column) << 2) : 0;
+  const c = product.c + ldc * block.row + (usize(block.column) << 2);
+  out.accumulate = isFirst ? product.accumulate : 1;
+  for (let j = 0; j < columns; j += NR) {
+    const panelB = b + strideB * (j / NR);
+    out.bias = bias ? bias + (usize(j) << 2) : 0;
+    out.columns = min(NR, columns - j);
+    let panelA = a;
+    for (let i = 0; i < rows; i += MR) {
+      out.rows = min(MR, rows - i);
+      tile(k, panelA, MR << 2, panelB, c + ldc * i + (usize(j) << 2), out);
+      panelA += strideA;
     }
   }
 }

@@ -1,71 +1,57 @@
-/** Tiles of MR×NR of a product, whole or in part: the micro-kernels always compute them whole. */
+/** MR×NR tiles of C. The micro-kernels compute whole tiles; a tile that extends beyond C is computed aside and copied. */
+import { MR, NR } from '../generated/constants';
 import { microKernel, microKernelOfRows } from '../generated/micro-kernels';
+import { allocate } from '../scratch';
 import { loadPart, putPart } from '../vector';
+import { createOutput, Output } from './output';
 
-/**
- * The first `rows` × `columns` of a tile, `rows` ≤ MR and `columns` ≤ NR; the other parameters are the micro-kernel's. What is not
- * whole is computed at `spare`, MR·NR numbers of working memory, and copied.
- * @inline
- */
-export function tile(
-  k: i32,
-  a: usize,
-  lda: usize,
-  b: usize,
-  c: usize,
-  ldc: usize,
-  bias: usize,
-  accumulate: i32,
-  rows: i32,
-  columns: i32,
-  spare: usize,
-): void {
-  if (rows == MR && columns == NR) microKernel(k, a, lda, b, c, ldc, bias, accumulate);
+/** Bytes of a row of the tile that is computed aside. */
+const ROW: usize = NR << 2;
+
+/** Where tiles that extend beyond C are computed. */
+let aside: Output = changetype<Output>(0);
+let asideTile: usize = 0;
+
+/** Allocates this thread's memory for such tiles; a kernel calls it before `tile` and `tileOfRows`. */
+export function prepareTiles(): void {
+  aside = createOutput(ROW);
+  asideTile = allocate(ROW * MR);
+}
+
+/** The first `out.rows` × `out.columns` of a tile; parameters of `microKernel`. @inline */
+export function tile(k: i32, a: usize, lda: usize, b: usize, c: usize, out: Output): void {
+  if (out.rows == MR && out.columns == NR) microKernel(k, a, lda, b, c, out);
   else {
-    microKernel(k, a, lda, b, spare, NR << 2, 0, 0);
-    putTile(spare, c, ldc, bias, accumulate, rows, columns);
+    microKernel(k, a, lda, b, asideTile, aside);
+    copyTile(c, out);
   }
 }
 
-/** The same for rows of A as they lie. @inline */
-export function tileOfRows(
-  k: i32,
-  a: usize,
-  lda: usize,
-  rows: i32,
-  b: usize,
-  c: usize,
-  ldc: usize,
-  bias: usize,
-  accumulate: i32,
-  columns: i32,
-  spare: usize,
-): void {
-  if (rows == MR && columns == NR) microKernelOfRows(k, a, lda, rows, b, c, ldc, bias, accumulate);
+/** The same with `microKernelOfRows`. @inline */
+export function tileOfRows(k: i32, a: usize, lda: usize, b: usize, c: usize, out: Output): void {
+  if (out.rows == MR && out.columns == NR) microKernelOfRows(k, a, lda, b, c, out);
   else {
-    microKernelOfRows(k, a, lda, rows, b, spare, NR << 2, 0, 0);
-    putTile(spare, c, ldc, bias, accumulate, rows, columns);
+    aside.rows = out.rows;
+    microKernelOfRows(k, a, lda, b, asideTile, aside);
+    copyTile(c, out);
   }
 }
 
-/** c (+)= the rows × columns at src + bias. */
-function putTile(
-  src: usize,
-  c: usize,
-  ldc: usize,
-  bias: usize,
-  accumulate: i32,
-  rows: i32,
-  columns: i32,
-): void {
+/** Copies the part that belongs to C, with bias and accumulation. */
+function copyTile(c: usize, out: Output): void {
+  const rows = out.rows;
+  const columns = out.columns;
+  const bias = out.bias;
+  const accumulate = out.accumulate;
+  let source = asideTile;
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j += 4) {
       const at = j << 2;
-      let v = v128.load(src + at);
+      let v = v128.load(source + at);
       if (bias) v = f32x4.add(v, loadPart(bias + at, columns - j));
       putPart(c + at, v, columns - j, accumulate);
     }
-    src += NR << 2;
-    c += ldc;
+    source += ROW;
+    c += out.stride;
   }
 }

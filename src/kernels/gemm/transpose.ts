@@ -1,4 +1,6 @@
-/** Rows of k numbers that become columns of a panel, whose rows are `step` bytes apart; `ld`: bytes from row to row of the source. */
+/**
+ * Rows of k numbers become columns of a panel whose rows are `step` bytes apart. `ld`: bytes from one row of the source to the next.
+ */
 
 /** Four rows. */
 export function transpose4(dst: usize, step: usize, src: usize, ld: usize, k: i32): void {
@@ -64,7 +66,7 @@ export function transpose8(dst: usize, step: usize, src: usize, ld: usize, k: i3
   transposeAny(dst, step, s, ld, 8, k - i);
 }
 
-/** The same for six rows, a whole panel of MR = 6: its rows follow each other without a gap, so six vectors hold four of them. */
+/** The same for six rows, a whole panel of MR = 6: its rows are contiguous, so six vectors hold four of them. */
 export function transpose6(dst: usize, src: usize, ld: usize, k: i32): void {
   let i = 0;
   let s = src;
@@ -98,7 +100,7 @@ export function transpose6(dst: usize, src: usize, ld: usize, k: i32): void {
   transposeAny(dst, 24, s, ld, 6, k - i);
 }
 
-/** The same for any number of rows, a number at a time: for what is left. */
+/** The same for any number of rows, one number at a time: for remainders. */
 export function transposeAny(dst: usize, step: usize, src: usize, ld: usize, rows: i32, k: i32): void {
   for (let i = 0; i < k; i++) {
     for (let r = 0; r < rows; r++) store<f32>(dst + (r << 2), load<f32>(src + ld * r));

@@ -1,9 +1,4 @@
-/**
- * Philox4x32-10 (Salmon et al., SC 2011) for four counters at once, and dropout. The same words as engine/philox.ts.
- */
-import { loadPart, putPart } from './vector';
-import { scratch } from './scratch';
-import { share } from './threads';
+/** Philox4x32-10 (Salmon et al., SC 2011) for four counters at once: the random words of engine/philox.ts. */
 
 /** Upper halves of the four unsigned 32×32-bit products. @inline */
 function multiplyHigh(a: v128, b: v128): v128 {
@@ -12,13 +7,16 @@ function multiplyHigh(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(low, high, 1, 3, 5, 7);
 }
 
+/** Bytes of the masks of 16 elements. */
+export const MASK_BYTES = 64;
+
 /**
- * Masks for 16 consecutive elements, 4 counters of 4 words: all ones where the word is ≥ threshold, else 0.
+ * Dropout masks of 16 consecutive elements, from 4 counters of 4 words each: all bits set where the word is ≥ threshold, else 0.
  *
- * @param masks 64 bytes to write them to, in the order of the elements
+ * @param masks address of MASK_BYTES for the masks, in the order of the elements
  * @param counter the first counter: element index / 4
  */
-export function masks16(masks: usize, rng: usize, counter: u32, site: i32, threshold: i32): void {
+export function dropoutMasks(masks: usize, rng: usize, counter: u32, site: i32, threshold: i32): void {
   const bound = i32x4.splat(threshold);
   let c0 = i32x4.add(i32x4.splat(counter), i32x4(0, 1, 2, 3));
   let c1 = i32x4.splat(site);
@@ -44,7 +42,7 @@ export function masks16(masks: usize, rng: usize, counter: u32, site: i32, thres
   c1 = i32x4.ge_u(c1, bound);
   c2 = i32x4.ge_u(c2, bound);
   c3 = i32x4.ge_u(c3, bound);
-  // Lane i of c0…c3 belongs to counter i: transpose.
+  // Lane i of c0 … c3 belongs to counter i, so they are transposed.
   const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5);
   const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5);
   const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7);
@@ -53,28 +51,4 @@ export function masks16(masks: usize, rng: usize, counter: u32, site: i32, thres
   v128.store(masks, v128.shuffle<i64>(a, b, 0, 2));
   v128.store(masks, v128.shuffle<i64>(c, d, 1, 3), 48);
   v128.store(masks, v128.shuffle<i64>(c, d, 0, 2), 32);
-}
-
-export function dropout(
-  thread: i32,
-  threads: i32,
-  x: usize,
-  rng: usize,
-  y: usize,
-  accumulate: i32,
-  n: i32,
-  site: i32,
-  threshold: i32,
-  scale: f32,
-): void {
-  const masks = scratch(thread);
-  const end = share(n, 16, thread + 1, threads);
-  for (let i = share(n, 16, thread, threads); i < end; i += 16) {
-    masks16(masks, rng, i >>> 2, site, threshold);
-    for (let j = i; j < min(i + 16, end); j += 4) {
-      const at = j << 2;
-      const kept = v128.and(loadPart(x + at, end - j), v128.load(masks + ((j - i) << 2)));
-      putPart(y + at, f32x4.mul(kept, f32x4.splat(scale)), end - j, accumulate);
-    }
-  }
 }

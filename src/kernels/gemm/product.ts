@@ -1,0 +1,103 @@
+/** What a GEMM computes, as structures in scratch memory. */
+import { MR, NR } from '../generated/constants';
+import { allocate } from '../scratch';
+import { packColumns, packRows } from './pack';
+import { Output } from './output';
+
+/**
+ * An operand as packing sees it: the rows of op(A), which go into panels of MR, or the columns of op(B), which go into panels
+ * of NR. Each is a vector along k. A transposed matrix is one whose strides have changed places.
+ */
+@unmanaged
+export class Operand {
+  data: usize;
+  /** Number of vectors: rows of op(A), columns of op(B). */
+  count: i32;
+  /** Vectors in a panel. */
+  width: i32;
+  /** Bytes from one vector to the next, and from one k to the next. One of them is 4. */
+  stride: usize;
+  depthStride: usize;
+}
+
+/** op(A) [M,K], stored row-major, or [K,M] if `transposed`. */
+export function operandA(data: usize, M: i32, K: i32, transposed: i32): Operand {
+  return operand(data, M, MR, K, transposed);
+}
+
+/** op(B) [K,N], stored row-major, or [N,K] if `transposed`. */
+export function operandB(data: usize, N: i32, K: i32, transposed: i32): Operand {
+  return operand(data, N, NR, K, transposed ? 0 : 1);
+}
+
+/** @param runsAcross whether the matrix is stored with k as its row index, so that its rows run across the vectors */
+function operand(data: usize, count: i32, width: i32, K: i32, runsAcross: i32): Operand {
+  const view = changetype<Operand>(allocate(offsetof<Operand>()));
+  view.data = data;
+  view.count = count;
+  view.width = width;
+  view.stride = (runsAcross ? 1 : usize(K)) << 2;
+  view.depthStride = (runsAcross ? usize(count) : 1) << 2;
+  return view;
+}
+
+/** Packs `n` vectors from `first` on, numbers `p` … `p` + `k` − 1 of each. This is all that transposition changes. */
+export function pack(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i32): void {
+  const src = view.data + view.stride * first + view.depthStride * p;
+  if (view.depthStride == 4) packRows(dst, src, view.stride, n, k, view.width);
+  else packColumns(dst, src, view.depthStride, n, k, view.width);
+}
+
+/** C[M,N] (+)= op(A)·op(B) + bias[N]; sums[N] (+)= Σ_k op(B)[k,:]. */
+@unmanaged
+export class Product {
+  a: Operand;
+  b: Operand;
+  K: i32;
+  /** Depth of the blocks of k; the last one may be smaller. */
+  blockDepth: i32;
+  c: usize;
+  accumulate: i32;
+  /** Addresses of bias and sums; 0 if there are none. */
+  bias: usize;
+  sums: usize;
+  accumulateSums: i32;
+  /** Working memory. */
+  output: Output;
+  block: Block;
+  packedOwn: usize;
+
+  /** Whether op(B) is packed by all threads together, and op(A) in blocks by each thread, or the other way round. */
+  get sharesB(): bool {
+    return this.a.count > this.b.count;
+  }
+  get shared(): Operand {
+    return this.sharesB ? this.b : this.a;
+  }
+  get own(): Operand {
+    return this.sharesB ? this.a : this.b;
+  }
+}
+
+/** A block of C, and the block of k that is added to it. */
+@unmanaged
+export class Block {
+  row: i32;
+  rows: i32;
+  column: i32;
+  columns: i32;
+  p: i32;
+  k: i32;
+}
+
+/** What the threads pack together between two barriers: some vectors of the shared operand, over some blocks of k. */
+@unmanaged
+export class Round {
+  first: i32;
+  count: i32;
+  from: i32;
+  to: i32;
+  packed: usize;
+  /** Bytes from one block of k to the next. */
+  blockBytes: usize;
+}
