@@ -10,7 +10,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['model', 'data'],
   ['generate', 'checkpoint'],
   ['train'],
-  ['evaluate', 'inspect', 'measure', 'plan'],
+  ['evaluate', 'inspect', 'measure', 'forecast'],
   ['report'],
   ['cli', 'library'],
 ];

@@ -18,4 +18,4 @@ export { encode, type Tokenizer } from './tokenizer/tokenizer.ts';
 export type { TrainEvent } from './train/events.ts';
 export type { TrainModelOptions as TrainOptions } from './train/settings.ts';
 export { trainModel as train, type TrainResult } from './train/train-model.ts';
-export type { TrainHandlers, TrainPlan } from './train/train-handlers.ts';
+export type { TrainHandlers, RunDescription } from './train/train-handlers.ts';

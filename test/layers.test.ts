@@ -16,7 +16,7 @@ test('the linter refuses imports from higher layers, from neighbours and in circ
   const found = lint({
     'src/data/up.ts': importing('../checkpoint/y.ts'),
     'src/train/deep/up.ts': importing('../../cli/y.ts'),
-    'src/plan/neighbour.ts': importing('../inspect/y.ts'),
+    'src/forecast/neighbour.ts': importing('../inspect/y.ts'),
     'src/shared.ts': importing('./model/y.ts'),
     'src/model/circle.ts': "import type { B } from './other.ts';\nexport type A = B;\n",
     'src/model/other.ts': importing('./circle.ts'),
@@ -26,9 +26,9 @@ test('the linter refuses imports from higher layers, from neighbours and in circ
   });
   expect(found).toEqual([
     'src/data/up.ts no-restricted-imports',
+    'src/forecast/neighbour.ts no-restricted-imports',
     'src/model/circle.ts no-cycle',
     'src/model/other.ts no-cycle',
-    'src/plan/neighbour.ts no-restricted-imports',
     'src/shared.ts no-restricted-imports',
     'src/train/deep/up.ts no-restricted-imports',
   ]);

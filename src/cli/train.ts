@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/events.ts';
 import { trainModel, type TrainResult } from '../train/train-model.ts';
-import type { TrainPlan } from '../train/train-handlers.ts';
+import type { RunDescription } from '../train/train-handlers.ts';
 import { startActivity } from './activity.ts';
 import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
@@ -17,7 +17,7 @@ import { addGroup, addRunOptions } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import { printEnd } from './train/ending.ts';
-import { printPlan } from './train/plan-table.ts';
+import { printRunTable } from './train/run-table.ts';
 import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
@@ -80,7 +80,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const view = createView();
   let watch: ((event: TrainEvent) => string | undefined) | undefined;
   const started = performance.now();
-  let plan: TrainPlan;
+  let run: RunDescription;
   let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
   let result: TrainResult;
   const preparation = startActivity();
@@ -89,12 +89,12 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       asked: 0, // when the process started
       preparing: preparation.report,
       measuring: () => preparation.update('measuring this machine'),
-      plan: (made) => {
+      start: (made) => {
         preparation.stop();
-        plan = made;
+        run = made;
         interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
         watch = watchTraining(made);
-        printPlan(made);
+        printRunTable(made);
         view.start(made);
       },
       event: (event, settings) => {
@@ -114,8 +114,8 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;
-  if (json) await printJson(summary(result, plan!));
-  else printEnd(result, { seconds, plan: plan!, lastEvaluation });
+  if (json) await printJson(summary(result, run!));
+  else printEnd(result, { seconds, run: run!, lastEvaluation });
   // For m=$(gpt train book.txt). On a terminal, the lines above name the folder.
   if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
@@ -145,7 +145,7 @@ function optionsFor(
 
 const summary = (
   { folder, reason, progress, validationLoss, profile }: TrainResult,
-  { replacements }: TrainPlan,
+  { replacements }: RunDescription,
 ) => ({
   folder,
   reason,

@@ -12,7 +12,7 @@ import type { Settings } from './settings.ts';
 import type { CorpusDescription } from './training-data.ts';
 
 /** What is known about a run before step 0. */
-export interface TrainPlan {
+export interface RunDescription {
   readonly settings: Settings;
   /** Where the run is written. */
   readonly folder: string;
@@ -63,7 +63,7 @@ export interface TrainHandlers {
   /** The speed of this machine is about to be measured, which takes a second or more. */
   readonly measuring?: () => void;
   /** Called once, before step 0. */
-  readonly plan?: (plan: TrainPlan) => void;
+  readonly start?: (run: RunDescription) => void;
   /** Each event of the run, after what it calls for was saved. */
   readonly event?: (event: TrainEvent, settings: Settings) => void;
   /** A text sampled from the model after an evaluation. */

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { planRun } from '../../src/plan/run-plan.ts';
+import { forecastRun } from '../../src/forecast/run-forecast.ts';
 import { expectRefusal } from './in-process.ts';
 import { run } from './run.ts';
 
@@ -75,7 +75,7 @@ test('fits a text to the time there is', async () => {
 
 test('the largest model is planned without the memory it would take', async () => {
   const before = process.resourceUsage().maxRSS;
-  const { memoryBytes } = await planRun({ corpus: [], preset: 'gpt3-175b' }, { threads: 1 });
+  const { memoryBytes } = await forecastRun({ corpus: [], preset: 'gpt3-175b' }, { threads: 1 });
   expect(memoryBytes).toBeGreaterThan(2.7e12);
   expect(process.resourceUsage().maxRSS - before).toBeLessThan(250_000); // kB
 });

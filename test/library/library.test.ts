@@ -13,7 +13,7 @@ import {
   type Model,
   type SampleOptions,
   type TrainEvent,
-  type TrainPlan,
+  type RunDescription,
 } from '../../src/index.ts';
 import { run } from '../cli/run.ts';
 import { failure } from '../fixtures/failure.ts';
@@ -27,12 +27,15 @@ const text = Array.from(
 const tiny = { nLayer: 1, nHead: 2, nEmbd: 16, blockSize: 16, batchSize: 4, maxIters: 40, evalInterval: 20 };
 
 let model: Model;
-let plan: TrainPlan | undefined;
+let description: RunDescription | undefined;
 const events: TrainEvent[] = [];
 beforeAll(async () => {
   writeFileSync(corpus, text);
   const outDir = join(folder, 'model');
-  const handlers = { plan: (p: TrainPlan) => (plan = p), event: (e: TrainEvent) => void events.push(e) };
+  const handlers = {
+    start: (made: RunDescription) => (description = made),
+    event: (e: TrainEvent) => void events.push(e),
+  };
   const result = await train({ corpus: [corpus], outDir, ...tiny }, handlers);
   expect(result).toMatchObject({ folder: outDir, reason: 'finished', progress: { step: 40 } });
   model = await load(outDir);
@@ -46,8 +49,12 @@ async function write(prompt: string, options: SampleOptions, on = model): Promis
 }
 
 describe('train', () => {
-  test('tells its plan, then every step and evaluation', () => {
-    expect(plan).toMatchObject({ startStep: 0, tokensPerStep: 64, config: { nLayer: 1, blockSize: 16 } });
+  test('describes the run, then every step and evaluation', () => {
+    expect(description).toMatchObject({
+      startStep: 0,
+      tokensPerStep: 64,
+      config: { nLayer: 1, blockSize: 16 },
+    });
     expect(events.filter(({ type }) => type === 'step')).toHaveLength(40);
     expect(events.filter(({ type }) => type === 'evaluation')).toHaveLength(2);
     expect(events.at(-1)).toMatchObject({ type: 'end', reason: 'finished' });

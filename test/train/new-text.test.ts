@@ -13,7 +13,7 @@ import type { TrainEvent } from '../../src/train/events.ts';
 import { forgetOldText, remeasureBest } from '../../src/train/new-text.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
 import { trainModel } from '../../src/train/train-model.ts';
-import type { TrainHandlers, TrainPlan } from '../../src/train/train-handlers.ts';
+import type { TrainHandlers, RunDescription } from '../../src/train/train-handlers.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { failure } from '../fixtures/failure.ts';
@@ -56,7 +56,7 @@ const base: TrainModelOptions = {
 interface Resumed {
   readonly events: readonly TrainEvent[];
   readonly evaluations: readonly (TrainEvent & { type: 'evaluation' })[];
-  readonly plan: TrainPlan;
+  readonly run: RunDescription;
 }
 
 /** Resumes a copy of the run on `easy.txt`. */
@@ -75,13 +75,13 @@ async function resume(
   handlers: TrainHandlers = {},
 ): Promise<Resumed> {
   const events: TrainEvent[] = [];
-  let plan: TrainPlan | undefined;
+  let run: RunDescription | undefined;
   await trainModel(
     { corpus: [], resume: at(name), ...options },
     {
       ...handlers,
-      plan: (made) => {
-        plan = made;
+      start: (made) => {
+        run = made;
       },
       event: (event, settings) => {
         events.push(event);
@@ -90,7 +90,7 @@ async function resume(
     },
   );
   const evaluations = events.filter((event) => event.type === 'evaluation');
-  return { events, evaluations, plan: plan! };
+  return { events, evaluations, run: run! };
 }
 
 const stateOf = (name: string, step: number): TrainerState =>
@@ -108,8 +108,8 @@ describe('a run resumed on a harder text', () => {
 
   test('skips no step, does not roll back, and measures the best model again, which is then replaced', async () => {
     const before = stateOf('easy', EASY_STEPS);
-    const { events, evaluations, plan } = await resumeCopy('harder', more);
-    expect(plan.textChange).toBe('text');
+    const { events, evaluations, run } = await resumeCopy('harder', more);
+    expect(run.textChange).toBe('text');
     expect(events.filter((event) => event.type === 'step' && event.skipped !== undefined)).toEqual([]);
     expect(events.filter((event) => event.type === 'rollback')).toEqual([]);
     expect(evaluations[0].best).toBe(true);
@@ -139,8 +139,8 @@ describe('a run resumed on a harder text', () => {
       },
       interrupted: () => done === EASY_STEPS + 13,
     });
-    const { plan } = await resume('pieces', {});
-    expect(plan.textChange).toBeUndefined();
+    const { run } = await resume('pieces', {});
+    expect(run.textChange).toBeUndefined();
     expect(differences(bytesOf(at('pieces')), bytesOf(at('straight')))).toEqual([]);
   });
 
@@ -224,7 +224,7 @@ test.each<[string, Partial<TrainModelOptions>, string | undefined]>([
 ])('%s with --force', async (name, options, change) => {
   writeFileSync(at('same.txt'), readFileSync(at('easy.txt')));
   let done = 0;
-  const { plan } = await resumeCopy(
+  const { run } = await resumeCopy(
     name,
     { ...options, maxIters: EASY_STEPS + 5, evalInterval: 0 },
     {
@@ -234,7 +234,7 @@ test.each<[string, Partial<TrainModelOptions>, string | undefined]>([
       interrupted: () => done === EASY_STEPS + 1,
     },
   );
-  expect(plan.textChange).toBe(change);
+  expect(run.textChange).toBe(change);
   const [before, after] = [stateOf('easy', EASY_STEPS), stateOf(name, EASY_STEPS + 1)];
   expect(after.best_step).toBe(before.best_step);
   expect(after.best_loss === before.best_loss).toBe(change === undefined);

@@ -6,7 +6,7 @@ import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
 import type { Request, Requests } from './prompts.ts';
-import type { Settings } from './settings.ts';
+import type { SamplingSettings } from './sampling-settings.ts';
 import type { Model, Output, WriteOptions, Writing } from './write.ts';
 
 interface BeamFlags {
@@ -69,7 +69,7 @@ async function* retelling(
   { decoder, tokenizer }: Model,
   request: Request,
   { ids }: Hypothesis,
-  settings: Settings,
+  settings: SamplingSettings,
   alternatives: number | undefined,
 ): InParts<Writing> {
   const ends = {

@@ -19,10 +19,10 @@ import { anyText, filePath, number, wholeNumber } from '../../values.ts';
 import { searchTexts } from './beams.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
 import { encode, noticeOfLength, promptLines, readPrompt, severalTexts, type Prompt } from './prompts.ts';
-import { addSettings, settingsOf, type Settings } from './settings.ts';
+import { addSettings, settingsOf, type SamplingSettings } from './sampling-settings.ts';
 import { writeTexts } from './write.ts';
 
-interface Flags extends ModelFlags, Omit<Settings, 'seed' | 'stop'> {
+interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly prompts?: string;
@@ -152,7 +152,7 @@ function withPrompt(flags: Flags, prompt: string): Flags {
 /** Samples everything requested. */
 async function writeAll(
   flags: Flags,
-  settings: Settings,
+  settings: SamplingSettings,
   banned: ReadonlySet<number>,
   { tokenizer, config }: ModelFolder,
   makeDecoder: (texts: number) => Decoder,

@@ -22,8 +22,8 @@ import {
   settingNames,
   settings as known,
   type SettingName,
-  type Settings,
-} from './settings.ts';
+  type SamplingSettings,
+} from './sampling-settings.ts';
 import { writeTexts, type Model } from './write.ts';
 import { showWrapped } from './wrapped-output.ts';
 
@@ -48,7 +48,7 @@ interface Session {
   readonly banned: ReadonlySet<number>;
   readonly flags: InteractiveFlags;
   readonly input: LineInput;
-  settings: Settings;
+  settings: SamplingSettings;
   /** The text, and what the model's last part continues. */
   state: TextState;
   /** Earlier states, for /undo. */
@@ -92,7 +92,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
 /** Runs until the input ends or the user quits. */
 export async function interact(
   model: Model,
-  settings: Settings,
+  settings: SamplingSettings,
   banned: ReadonlySet<number>,
   flags: InteractiveFlags,
 ): Promise<void> {
@@ -247,7 +247,7 @@ function set(session: Session, argument: string): void {
   notice(printable(`${name}: ${describe(session.settings, setting)}`));
 }
 
-function describe(settings: Settings, name: SettingName): string {
+function describe(settings: SamplingSettings, name: SettingName): string {
   const value = settings[name];
   if (typeof value === 'number') return String(value);
   return value.length === 0 ? 'none' : value.map((each) => `"${escaped(each)}"`).join(' ');

@@ -6,7 +6,7 @@ import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped } from '../../polling.ts';
 import type { Request, Requests } from './prompts.ts';
-import type { Settings } from './settings.ts';
+import type { SamplingSettings } from './sampling-settings.ts';
 
 /** A requested text in progress. */
 export interface Writing {
@@ -30,7 +30,7 @@ export interface Model {
 }
 
 export interface WriteOptions {
-  readonly settings: Settings;
+  readonly settings: SamplingSettings;
   readonly banned: ReadonlySet<number>;
   /** Number of alternatives to record per token; undefined for no details. */
   readonly alternatives: number | undefined;

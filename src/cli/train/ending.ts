@@ -1,19 +1,19 @@
 /** Messages after the last step. */
 import type { TrainEvent } from '../../train/events.ts';
-import type { TrainPlan } from '../../train/train-handlers.ts';
+import type { RunDescription } from '../../train/train-handlers.ts';
 import type { TrainResult } from '../../train/train-model.ts';
 import { formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import { factTable } from '../fact-table.ts';
 import { commandName } from '../command-name.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
-import { shown } from './plan-table.ts';
+import { shown } from './run-table.ts';
 import { WORSE_BY } from './warnings.ts';
 
 export interface Ending {
   /** Since the command was started. */
   readonly seconds: number;
-  readonly plan: TrainPlan;
+  readonly run: RunDescription;
   readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
 }
 
@@ -40,10 +40,10 @@ export function printEnd(result: TrainResult, ending: Ending): void {
   notice(factTable(rows, {})); // commands are copied, so they stay whole
 }
 
-const lossLine = ({ validationLoss }: TrainResult, { plan }: Ending): string =>
+const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
   validationLoss === undefined
     ? 'Without a validation text, it is not known how well the model predicts text that it has not seen.'
-    : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${plan.uniformLoss.toFixed(4)}.`;
+    : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
 
 /** A model that has memorized a short text is not the best by validation loss, but may be the one that is wanted. */
 function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: Ending): string | undefined {
@@ -56,19 +56,19 @@ function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: 
 /** Commands to paste, each with its purpose. */
 function adviceAfter(
   { folder, reason, examplePrompt, progress }: TrainResult,
-  { seconds, plan, lastEvaluation }: Ending,
+  { seconds, run, lastEvaluation }: Ending,
 ): (readonly [what: string, line: string])[] {
   const gpt = commandName();
   const model = shellQuoted(shown(folder));
   const prompt = examplePrompt === undefined ? '' : ` --prompt ${shellQuoted(examplePrompt)}`;
   const sample = ['try it', `${gpt} sample -m ${model}${prompt}`] as const;
   // A pipe cannot be read again, neither to evaluate its validation split nor to resume.
-  const isPipe = plan.corpus.files.includes('-') || plan.settings.valFile === '-';
+  const isPipe = run.corpus.files.includes('-') || run.settings.valFile === '-';
   if (isPipe) return [sample];
   if (reason === 'interrupted') return [['resume', `${gpt} train --resume ${model}`], sample];
   return [
     sample,
-    ...(plan.tokens.validation > 0 ? ([['measure it', `${gpt} eval --split val -m ${model}`]] as const) : []),
+    ...(run.tokens.validation > 0 ? ([['measure it', `${gpt} eval --split val -m ${model}`]] as const) : []),
     ...(reason === 'finished' && !isOverfitted(progress, lastEvaluation)
       ? ([['train on', `${gpt} train --resume ${model} --minutes ${minutesToTrainOn(seconds)}`]] as const)
       : []),

@@ -29,7 +29,7 @@ export function createLiveView(): TrainView {
     sample: undefined,
   };
 
-  const run = (): Shown => ({
+  const current = (): Shown => ({
     ...shown,
     trainLosses: curve.points,
     tokensPerSecond: pace?.tokensPerSecond ?? 0,
@@ -42,10 +42,10 @@ export function createLiveView(): TrainView {
   };
 
   return {
-    start(plan) {
-      pace = startPace(plan.startStep, plan.tokensPerStep);
-      shown = { ...shown, step: plan.startStep, maxIters: plan.settings.maxIters };
-      block = startLiveBlock((columns, rows) => renderFrame(run(), columns, rows, stderrColors));
+    start(run) {
+      pace = startPace(run.startStep, run.tokensPerStep);
+      shown = { ...shown, step: run.startStep, maxIters: run.settings.maxIters };
+      block = startLiveBlock((columns, rows) => renderFrame(current(), columns, rows, stderrColors));
     },
     event(event, { maxIters }) {
       begun = undefined;

@@ -23,9 +23,9 @@ export function createLogView(): TrainView {
   }
 
   return {
-    start(plan) {
-      pace = startPace(plan.startStep, plan.tokensPerStep);
-      ({ uniformLoss } = plan);
+    start(run) {
+      pace = startPace(run.startStep, run.tokensPerStep);
+      ({ uniformLoss } = run);
       printed = performance.now();
     },
     event(event, { maxIters }) {

@@ -1,17 +1,17 @@
 /** Remedies for problems of a run. None suggests a flag that the run would reject. */
-import type { TrainPlan } from '../../train/train-handlers.ts';
+import type { RunDescription } from '../../train/train-handlers.ts';
 import { FINE_TUNING } from '../../train/options.ts';
 import { recipes } from '../../train/recipe.ts';
 
-/** The parts of a plan that determine which flags can be suggested. */
-export type Flags = Pick<TrainPlan, 'isResumed' | 'tokens'> & {
+/** The parts of a run's description that determine which flags can be suggested. */
+export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
   readonly settings: Pick<
-    TrainPlan['settings'],
+    RunDescription['settings'],
     'initFrom' | 'valFile' | 'minFrequency' | 'vocabSize' | 'patience' | 'learningRate' | 'preset'
   >;
-  readonly config: Pick<TrainPlan['config'], 'blockSize' | 'dropout'>;
+  readonly config: Pick<RunDescription['config'], 'blockSize' | 'dropout'>;
   readonly tokenizer: { readonly kind: string };
-  readonly corpus: Pick<TrainPlan['corpus'], 'files'>;
+  readonly corpus: Pick<RunDescription['corpus'], 'files'>;
 };
 
 /** More dropout tends to make a small model underfit. */

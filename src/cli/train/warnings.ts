@@ -1,6 +1,6 @@
 /** Warnings about common problems, before the first step and during training. */
 import type { TrainEvent } from '../../train/events.ts';
-import type { TrainPlan } from '../../train/train-handlers.ts';
+import type { RunDescription } from '../../train/train-handlers.ts';
 import {
   againstHighRate,
   againstOverfitting,
@@ -15,8 +15,8 @@ import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &
-  Pick<TrainPlan, 'parameters' | 'epochs'> & {
-    readonly corpus: Pick<TrainPlan['corpus'], 'crlf' | 'isSorted' | 'files'>;
+  Pick<RunDescription, 'parameters' | 'epochs'> & {
+    readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
@@ -30,14 +30,14 @@ const HARMLESS_EPOCHS = 4;
 const MOST_UNKNOWN = 0.05;
 
 /** Warnings before a run starts. */
-export function warningsBefore(plan: Planned): string[] {
-  const { settings, parameters, tokens, epochs, config, tokenizer } = plan;
+export function warningsBefore(run: Planned): string[] {
+  const { settings, parameters, tokens, epochs, config, tokenizer } = run;
   const warnings: string[] = [];
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
       warning(
         `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will memorize the text.`,
-        againstOverfitting(plan),
+        againstOverfitting(run),
       ),
     );
   if (tokens.validation === 0)
@@ -46,31 +46,31 @@ export function warningsBefore(plan: Planned): string[] {
     warnings.push(
       warning(
         `the validation text has ${formatNumber(tokens.validation)} tokens, less than a block of ${formatNumber(config.blockSize)}: its loss says little.`,
-        againstShortValidation(plan),
+        againstShortValidation(run),
       ),
     );
-  if (plan.corpus.crlf)
+  if (run.corpus.crlf)
     warnings.push(
       warning(
         'the text has Windows line ends (\\r\\n), which are kept: \\r is a token of its own.',
-        plan.isResumed ? '' : printable(againstCrlf(plan.corpus.files)),
+        run.isResumed ? '' : printable(againstCrlf(run.corpus.files)),
       ),
     );
-  if (plan.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
-    warnings.push(warning(SORTED, printable(againstSorted(plan.corpus.files))));
+  if (run.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
+    warnings.push(warning(SORTED, printable(againstSorted(run.corpus.files))));
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MOST_UNKNOWN)
     warnings.push(
-      hasWholeVocabulary(plan)
+      hasWholeVocabulary(run)
         ? warning(
             `${formatPercent(unknown)} of the tokens are <unk>, which the text names literally: the model learns it, and writes it only with --allow-unk.`,
           )
         : warning(
             `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect.`,
-            againstUnknown(plan),
+            againstUnknown(run),
           ),
     );
-  const unspaced = hasOwnTokenizer(plan) ? unspacedNotice(tokenizer) : undefined;
+  const unspaced = hasOwnTokenizer(run) ? unspacedNotice(tokenizer) : undefined;
   if (unspaced !== undefined) warnings.push(unspaced);
   return warnings;
 }
@@ -94,14 +94,14 @@ const CLEARLY_WORSE = 0.5;
 
 /** Watches a run for overfitting, reported once, and for a training loss that has not decreased, reported at the end. */
 export function watchTraining(
-  plan: Flags & Pick<TrainPlan, 'uniformLoss'>,
+  run: Flags & Pick<RunDescription, 'uniformLoss'>,
 ): (event: TrainEvent) => string | undefined {
-  const watches = [watchOverfitting(plan), watchFailure(plan)];
+  const watches = [watchOverfitting(run), watchFailure(run)];
   return (event) => watches.map((watch) => watch(event)).find((found) => found !== undefined);
 }
 
 /** The validation loss rises while the training loss keeps falling. */
-function watchOverfitting(plan: Flags): (event: TrainEvent) => string | undefined {
+function watchOverfitting(run: Flags): (event: TrainEvent) => string | undefined {
   let best: { step: number; trainLoss: number; validationLoss: number } | undefined;
   let worse = 0;
   let warned = false;
@@ -127,14 +127,14 @@ function watchOverfitting(plan: Flags): (event: TrainEvent) => string | undefine
     return warning(
       `overfitting since step ${formatNumber(best.step)}: the validation loss has risen from ${best.validationLoss.toFixed(3)} to ${validationLoss.toFixed(3)}, ` +
         `the training loss has fallen from ${best.trainLoss.toFixed(3)} to ${trainLoss.toFixed(3)}. The best model is kept.`,
-      againstOverfitting(plan),
+      againstOverfitting(run),
     );
   };
 }
 
 /** Training has ended with a loss above that of a uniform guess, or clearly above that of its start. */
 function watchFailure(
-  plan: Flags & Pick<TrainPlan, 'uniformLoss'>,
+  run: Flags & Pick<RunDescription, 'uniformLoss'>,
 ): (event: TrainEvent) => string | undefined {
   let first: number | undefined;
   let last: number | undefined;
@@ -144,14 +144,14 @@ function watchFailure(
     if (event.type !== 'end' || first === undefined || last === undefined) return undefined;
     if (event.reason !== 'finished' && event.reason !== 'stopped early') return undefined;
     const isWorse = last > first + CLEARLY_WORSE;
-    const isGuessing = last >= plan.uniformLoss && isAboveUsual(plan);
+    const isGuessing = last >= run.uniformLoss && isAboveUsual(run);
     if (!isWorse && !isGuessing) return undefined;
     const than = isWorse
       ? `above the ${first.toFixed(3)} of its first step`
-      : `above the ${plan.uniformLoss.toFixed(3)} of guessing`;
+      : `above the ${run.uniformLoss.toFixed(3)} of guessing`;
     return warning(
-      `the training loss has ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${plan.settings.learningRate} is too high.`,
-      againstHighRate(plan),
+      `the training loss has ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${run.settings.learningRate} is too high.`,
+      againstHighRate(run),
     );
   };
 }

@@ -1,7 +1,7 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
 import { countParameters } from '../../model/parameters.ts';
-import type { TrainPlan } from '../train-handlers.ts';
+import type { RunDescription } from '../train-handlers.ts';
 import { buildOf, hasSameBits } from './kernel-build.ts';
 import type { PreparedRun } from './prepare-run.ts';
 
@@ -9,7 +9,7 @@ export function describeRun(
   { origin, data, settings, config, programs, ...prepared }: PreparedRun,
   { folder }: Run,
   { backend, rejected }: ChosenBackend,
-): TrainPlan {
+): RunDescription {
   const { resumed } = origin;
   const { tokensPerStep } = prepared;
   const formerBuild = resumed?.checkpoint.state.engine;

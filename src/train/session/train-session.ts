@@ -69,7 +69,7 @@ export async function trainSession(
       : restore(trainer, origin.resumed.checkpoint, handlers.preparing);
   const run = openRun(prepared, given);
   try {
-    handlers.plan?.(describeRun(prepared, run, chosen));
+    handlers.start?.(describeRun(prepared, run, chosen));
     const clock = localClock(handlers.interrupted, timeBudget(prepared, asked));
     const best = new BestModel(run, trainer, handlers.working);
     const session = { prepared, handlers, chosen, trainer, run, best, clock };

@@ -3,8 +3,8 @@ import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { checkConfig } from '../../src/model/architectures/registry.ts';
 import { presets, type PresetName } from '../../src/model/config.ts';
 import { countParameters, parametersByPart } from '../../src/model/parameters.ts';
-import { costOn, devices } from '../../src/plan/hardware.ts';
-import { trainingFlops } from '../../src/plan/model-cost.ts';
+import { costOn, devices } from '../../src/forecast/hardware.ts';
+import { trainingFlops } from '../../src/forecast/model-cost.ts';
 import { numbersPerParameter } from '../../src/train/optimizer.ts';
 import { recipes } from '../../src/train/recipe.ts';
 

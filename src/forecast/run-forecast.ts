@@ -24,7 +24,7 @@ import { measureSpeed } from '../train/timed-training.ts';
 import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
-export interface PlanOptions {
+export interface ForecastOptions {
   /** Number of training tokens, overriding what the other options imply. */
   readonly tokens?: number | undefined;
   readonly flopsPerParameter?: number | undefined;
@@ -35,7 +35,7 @@ export interface PlanOptions {
   readonly measuring?: (() => void) | undefined;
 }
 
-export interface RunPlan {
+export interface RunForecast {
   /** Undefined without a text. */
   readonly corpus: CorpusDescription | undefined;
   /** The text of --val-file. */
@@ -79,29 +79,33 @@ const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
 const CALIBRATION = 0.5;
 
 /** @throws UserError for everything trainModel rejects, except too little memory */
-export async function planRun(given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
-  const engine = lazyBackend({ threads: plan.threads });
+export async function forecastRun(given: TrainModelOptions, wanted: ForecastOptions): Promise<RunForecast> {
+  const engine = lazyBackend({ threads: wanted.threads });
   try {
-    return await planOn(engine, withCanonicalEncoding(given), plan);
+    return await forecastOn(engine, withCanonicalEncoding(given), wanted);
   } finally {
     await engine.close();
   }
 }
 
-async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanOptions): Promise<RunPlan> {
-  const { flopsPerParameter = FLOPS_PER_PARAMETER } = plan;
+async function forecastOn(
+  engine: LazyBackend,
+  given: TrainModelOptions,
+  wanted: ForecastOptions,
+): Promise<RunForecast> {
+  const { flopsPerParameter = FLOPS_PER_PARAMETER } = wanted;
   const start = openStartingModel(given);
   const options = start?.options ?? given;
   const { corpus, validationCorpus, textTokens, replacements, settings, vocabSize } =
     options.corpus.length > 0
-      ? await forText(options, engine, start?.tokenizer, plan)
+      ? await forText(options, engine, start?.tokenizer, wanted)
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
   const shape = { config, batchSize, microBatches, optimizer };
   const tokensPerStep = batchSize * config.blockSize * microBatches;
-  const steps = plan.tokens === undefined ? settings.maxIters : Math.ceil(plan.tokens / tokensPerStep);
-  const tokens = plan.tokens ?? steps * tokensPerStep;
+  const steps = wanted.tokens === undefined ? settings.maxIters : Math.ceil(wanted.tokens / tokensPerStep);
+  const tokens = wanted.tokens ?? steps * tokensPerStep;
   const parameters = countParameters(config);
   const flops = trainingFlops(parameters, tokens, flopsPerParameter);
   const attentionFlops = architectureOf(config).attentionFlopsPerToken(config) * tokens;
@@ -109,7 +113,7 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
 
   const stepFlops = (flops + attentionFlops) / steps / microBatches;
   const measured = memoryBytes < MEASURED_BYTES && stepFlops < MEASURED_FLOPS;
-  plan.measuring?.();
+  wanted.measuring?.();
   const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, engine, CALIBRATION);
   return {
     corpus,
@@ -142,8 +146,8 @@ async function planOn(engine: LazyBackend, given: TrainModelOptions, plan: PlanO
 interface Planned {
   readonly corpus: CorpusDescription | undefined;
   readonly validationCorpus: CorpusDescription | undefined;
-  readonly textTokens: RunPlan['textTokens'];
-  readonly replacements: RunPlan['replacements'];
+  readonly textTokens: RunForecast['textTokens'];
+  readonly replacements: RunForecast['replacements'];
   readonly settings: Settings;
   readonly vocabSize: number;
 }
@@ -152,7 +156,7 @@ async function forText(
   options: TrainModelOptions,
   engine: LazyBackend,
   tokenizer: Tokenizer | undefined,
-  { preparing, measuring }: PlanOptions,
+  { preparing, measuring }: ForecastOptions,
 ): Promise<Planned> {
   const data = readTrainingData(options, tokenizer, preparing);
   const seconds = budgetSeconds(options);

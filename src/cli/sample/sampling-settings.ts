@@ -5,12 +5,12 @@ import { kebab } from '../flag-name.ts';
 import { option } from '../options.ts';
 import { fraction, nonEmptyText, number, seed, wholeNumber, type Value } from '../../values.ts';
 
-export interface Settings extends Required<SamplingOptions> {
+export interface SamplingSettings extends Required<SamplingOptions> {
   readonly maxTokens: number;
   readonly stop: readonly string[];
   readonly seed: number;
 }
-export type SettingName = keyof Settings;
+export type SettingName = keyof SamplingSettings;
 
 interface Setting<T> {
   readonly short?: string;
@@ -131,11 +131,11 @@ export const randomSeed = (): number => Math.floor(Math.random() * 2 ** 32);
 
 /** Extracts the sampling parameters from the flags. */
 export function settingsOf(
-  flags: Omit<Settings, 'seed' | 'stop'> & { seed?: number; stop?: readonly string[]; greedy?: true },
-): Settings {
+  flags: Omit<SamplingSettings, 'seed' | 'stop'> & { seed?: number; stop?: readonly string[]; greedy?: true },
+): SamplingSettings {
   const chosen = Object.fromEntries(settingNames.map((name) => [name, flags[name]]));
   return {
-    ...(chosen as unknown as Settings),
+    ...(chosen as unknown as SamplingSettings),
     temperature: flags.greedy ? 0 : flags.temperature,
     stop: flags.stop ?? [],
     seed: flags.seed ?? randomSeed(),

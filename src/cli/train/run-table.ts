@@ -1,6 +1,6 @@
-/** Notices before the first step: the plan of the run and warnings. */
+/** The table of a run, and notices and warnings before the first step. */
 import type { TextChange } from '../../train/new-text.ts';
-import type { TrainPlan } from '../../train/train-handlers.ts';
+import type { RunDescription } from '../../train/train-handlers.ts';
 import { formatBytes, formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { warnOfReplacements } from '../decoding-options.ts';
@@ -11,14 +11,14 @@ import { notice, printable, warn } from '../terminal.ts';
 import { describeVocabulary } from '../vocabulary-summary.ts';
 import { warningsBefore } from './warnings.ts';
 
-export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan }: TrainPlan): void {
+export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...run }: RunDescription): void {
   notice(
     factTable(
       [
         ['corpus', describeCorpus(corpus)],
-        ...(plan.validationCorpus === undefined
+        ...(run.validationCorpus === undefined
           ? []
-          : [['validation', describeCorpus(plan.validationCorpus)] as const]),
+          : [['validation', describeCorpus(run.validationCorpus)] as const]),
         [
           'tokens',
           `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`,
@@ -28,30 +28,30 @@ export function printPlan({ settings, corpus, tokens, tokenizer, config, ...plan
           `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, used for ${formatCountOf(tokens.unknown, 'token')}` : ''}`,
         ],
         ...(settings.initFrom === undefined ? [] : [['start', printable(shown(settings.initFrom))] as const]),
-        ['model', describeModel({ ...plan, settings, config })],
-        ['training', describeTraining({ ...plan, settings, steps: settings.maxIters })],
-        ...(plan.expectedSeconds === undefined
+        ['model', describeModel({ ...run, settings, config })],
+        ['training', describeTraining({ ...run, settings, steps: settings.maxIters })],
+        ...(run.expectedSeconds === undefined
           ? []
-          : [['time', `about ${formatDuration(Math.round(plan.expectedSeconds))}`] as const]),
-        ['memory', formatBytes(plan.memoryBytes)],
-        ['engine', plan.backend],
-        ['folder', printable(shown(plan.folder))],
+          : [['time', `about ${formatDuration(Math.round(run.expectedSeconds))}`] as const]),
+        ['memory', formatBytes(run.memoryBytes)],
+        ['engine', run.backend],
+        ['folder', printable(shown(run.folder))],
       ],
       process.stderr,
     ),
   );
-  warnOfSlowEngine({ name: plan.backend, shortfall: plan.shortfall }, plan.rejected);
-  if (plan.startStep > 0) tellResumed({ ...plan, settings });
-  if (plan.textChange !== undefined) notice(startsAnew[plan.textChange]);
-  for (const repair of plan.repairs) warn(printable(repair));
-  if (plan.otherEngine !== undefined)
+  warnOfSlowEngine({ name: run.backend, shortfall: run.shortfall }, run.rejected);
+  if (run.startStep > 0) tellResumed({ ...run, settings });
+  if (run.textChange !== undefined) notice(startsAnew[run.textChange]);
+  for (const repair of run.repairs) warn(printable(repair));
+  if (run.otherEngine !== undefined)
     warn(
-      `this run was computed by ${printable(plan.otherEngine)} so far: from here on its results differ in the last digits`,
+      `this run was computed by ${printable(run.otherEngine)} so far: from here on its results differ in the last digits`,
     );
-  if (process.platform === 'linux' && plan.memoryBytes > process.availableMemory())
+  if (process.platform === 'linux' && run.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
-  warnOfReplacements(plan.replacements, settings.encoding);
-  for (const warning of warningsBefore({ ...plan, settings, corpus, tokens, config, tokenizer }))
+  warnOfReplacements(run.replacements, settings.encoding);
+  for (const warning of warningsBefore({ ...run, settings, corpus, tokens, config, tokenizer }))
     warn(warning);
   notice();
 }
@@ -60,7 +60,7 @@ function tellResumed({
   startStep,
   plannedIters,
   settings,
-}: Pick<TrainPlan, 'startStep' | 'plannedIters' | 'settings'>): void {
+}: Pick<RunDescription, 'startStep' | 'plannedIters' | 'settings'>): void {
   notice(`Resuming from step ${formatNumber(startStep)}.`);
   const { maxIters, lrDecayIters, schedule, learningRate, minLr } = settings;
   if (schedule === 'constant' || maxIters <= plannedIters) return;

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { printPlan } from '../../../src/cli/train/plan-table.ts';
-import { train, type TrainPlan } from '../../../src/index.ts';
+import { printRunTable } from '../../../src/cli/train/run-table.ts';
+import { train, type RunDescription } from '../../../src/index.ts';
 
 test('says what a folder named by --val-file leaves out', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'plan-table-'));
@@ -12,7 +12,7 @@ test('says what a folder named by --val-file leaves out', async () => {
   mkdirSync(join(folder, 'held-out'));
   writeFileSync(join(folder, 'held-out', 'a.txt'), text);
   writeFileSync(join(folder, 'held-out', 'b.png'), Buffer.of(0x89, 0x50, 0, 0));
-  let planned: TrainPlan | undefined;
+  let planned: RunDescription | undefined;
   await train(
     {
       corpus: [join(folder, 'corpus.txt')],
@@ -26,14 +26,14 @@ test('says what a folder named by --val-file leaves out', async () => {
       maxIters: 1,
       sampleTokens: 0,
     },
-    { plan: (plan) => (planned = plan) },
+    { start: (run) => (planned = run) },
   );
   let shown = '';
   const write = vi.spyOn(process.stderr, 'write').mockImplementation((line) => {
     shown += String(line);
     return true;
   });
-  printPlan(planned!);
+  printRunTable(planned!);
   write.mockRestore();
   expect(shown).toMatch(/validation +.*held-out, 1 file, 580 B, 580 characters; left out: 1 binary\n/);
 });

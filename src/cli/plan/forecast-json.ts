@@ -1,0 +1,44 @@
+/** A forecast for scripts. */
+import type { RunForecast } from '../../forecast/run-forecast.ts';
+import { replacementsToJson } from '../decoding-options.ts';
+import type { DeviceRow } from './forecast-text.ts';
+
+const corpusAsJson = (
+  { files, bytes, characters, sha256, crlf, isSorted, leftOut }: NonNullable<RunForecast['corpus']>,
+  tokens: RunForecast['textTokens'],
+) => ({ files, left_out: leftOut, bytes, characters, sha256, crlf, is_sorted: isSorted, tokens });
+
+export const forecastJson = (forecast: RunForecast, devices: readonly DeviceRow[], count: number) => ({
+  corpus: forecast.corpus && {
+    ...corpusAsJson(forecast.corpus, forecast.textTokens),
+    ...replacementsToJson(forecast.replacements),
+  },
+  model: { ...forecast.config, parameters: forecast.parameters, parts: forecast.parts },
+  training: {
+    steps: forecast.steps,
+    tokens_per_step: forecast.tokensPerStep,
+    tokens: forecast.tokens,
+    options: forecast.settings,
+  },
+  flops: forecast.flops,
+  flops_per_parameter: forecast.flopsPerParameter,
+  attention_flops: forecast.attentionFlops,
+  state_bytes: forecast.stateBytes,
+  memory_bytes: forecast.memoryBytes,
+  here: {
+    seconds: forecast.here.seconds,
+    flops_per_second: forecast.here.flopsPerSecond,
+    fits: forecast.memoryBytes <= forecast.memoryLimit.bytes,
+  },
+  devices: devices.map((row) => ({
+    name: row.name,
+    count,
+    peak_flops: row.peakFlops,
+    utilization: row.utilization,
+    dollars_per_hour: row.dollarsPerHour,
+    seconds: row.seconds,
+    years: row.seconds / (365.25 * 86_400),
+    dollars: row.dollars,
+    least_devices: row.leastDevices,
+  })),
+});

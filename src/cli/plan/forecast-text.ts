@@ -1,0 +1,107 @@
+/** A forecast as tables. */
+import {
+  formatBytes,
+  formatColumns,
+  formatCount,
+  formatDollars,
+  formatDuration,
+  formatNumber,
+  formatPercent,
+} from '../../format.ts';
+import type { Device, DeviceCost } from '../../forecast/hardware.ts';
+import type { RunForecast } from '../../forecast/run-forecast.ts';
+import { describeCorpus } from '../corpus-summary.ts';
+import { factTable } from '../fact-table.ts';
+import { describeModel, describeTraining } from '../run-summary.ts';
+import { stdoutColors } from '../terminal.ts';
+
+/** A device with what the run costs on it. */
+export type DeviceRow = Device & DeviceCost;
+
+/** @param count of devices that share the run */
+export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[], count: number): string {
+  const { bold, dim } = stdoutColors;
+  const heading = (text: string): string => `\n${bold(text)}\n`;
+  return [
+    `${factTable([...textFacts(forecast), ...runFacts(forecast)], process.stdout)}\n`,
+    heading('Parameters'),
+    `${parameterColumns(forecast)}\n`,
+    heading(count === 1 ? 'On one device' : `On ${formatNumber(count)} devices`),
+    `${deviceColumns(devices)}\n`,
+    dim(`\n${assumptions(forecast)}\n`),
+  ].join('');
+}
+
+type Fact = [label: string, value: string];
+
+/** About the text, if there is one. */
+function textFacts({ corpus, validationCorpus, textTokens }: RunForecast): Fact[] {
+  if (corpus === undefined || textTokens === undefined) return [];
+  const described = (text: typeof corpus): string => describeCorpus({ ...text, characters: undefined });
+  const { train, validation } = textTokens;
+  return [
+    ['corpus', described(corpus)],
+    ...(validationCorpus === undefined ? [] : [['validation', described(validationCorpus)] satisfies Fact]),
+    ['tokens', `${formatNumber(train)} to train on, ${formatNumber(validation)} to validate`],
+  ];
+}
+
+function runFacts(forecast: RunForecast): Fact[] {
+  const { corpus, textTokens, tokens, here, memoryBytes, stateBytes, memoryLimit } = forecast;
+  const vocabulary = `${formatNumber(forecast.config.vocabSize)} tokens`;
+  const seconds = formatDuration(Math.round(here.seconds));
+  const speed = `${formatNumber(here.flopsPerSecond / 1e9)} GFLOP/s`;
+  return [
+    ['vocabulary', corpus === undefined ? `${vocabulary}; --vocab-size changes it` : vocabulary],
+    ['model', describeModel(forecast)],
+    ['training', describeTraining({ ...forecast, epochs: textTokens && tokens / textTokens.train })],
+    ['compute', computeOf(forecast)],
+    [
+      'memory',
+      `${formatBytes(memoryBytes)} here with activations; ${formatBytes(stateBytes)} of parameters, gradients and moments`,
+    ],
+    [
+      'time here',
+      `${seconds} at ${speed}, ${here.measured ? 'measured with this model' : 'measured with a small model'}`,
+    ],
+    ...(memoryBytes > memoryLimit.bytes
+      ? [['', `too large to train here: ${memoryLimit.who} ${formatBytes(memoryLimit.bytes)}`] satisfies Fact]
+      : []),
+  ];
+}
+
+const computeOf = ({ flops, flopsPerParameter, parameters, tokens, attentionFlops }: RunForecast): string =>
+  `${flops.toExponential(2).replace('+', '')} FLOPs = ${flopsPerParameter} × ${formatCount(parameters)} parameters × ${formatCount(tokens)} tokens; attention scores add ${formatPercent(attentionFlops / flops)}`;
+
+function parameterColumns({ parts, parameters }: RunForecast): string {
+  const rows = Object.entries(parts).map(([name, n]) => [
+    name,
+    formatNumber(n),
+    formatPercent(n / parameters),
+  ]);
+  return formatColumns(['', 'number', 'share'], [...rows, ['all', formatNumber(parameters), '']]);
+}
+
+function deviceColumns(devices: readonly DeviceRow[]): string {
+  const needsSeveral = devices.some(({ leastDevices }) => leastDevices > 1);
+  return formatColumns(
+    ['', 'peak', 'reached', 'an hour', 'time', 'cost', ...(needsSeveral ? ['to hold it'] : [])],
+    devices.map(({ name, peakFlops, utilization, dollarsPerHour, seconds, dollars, leastDevices }) => [
+      name,
+      `${formatNumber(peakFlops / 1e12)} TFLOP/s`,
+      `${formatPercent(utilization, 0)} = ${formatNumber((peakFlops * utilization) / 1e12)}`,
+      `$${dollarsPerHour.toFixed(2)}`,
+      formatDuration(seconds),
+      formatDollars(dollars),
+      ...(needsSeveral ? [`${formatNumber(leastDevices)} devices`] : []),
+    ]),
+  );
+}
+
+/** Models below this size do not keep a GPU busy. */
+const SMALL_MODEL = 1e8;
+
+const assumptions = ({ parameters }: RunForecast): string =>
+  '  Peaks are of 16-bit products; the share of them that is reached, and prices, are assumptions:\n' +
+  '  --device, --peak, --utilization, --price and --devices change them.' +
+  (parameters < SMALL_MODEL ? ' A model as small\n  as this keeps no GPU busy, and reaches less.' : '');
