@@ -52,8 +52,22 @@ export function foreignModel(path: string): UserError | undefined {
       `${path} has its weights in pytorch_model.bin; only safetensors are read`,
       toSafetensors(path),
     );
-  const other = files.find((name) => /\.(gguf|pt)$/.test(name));
-  return other === undefined ? undefined : foreignFile(join(path, other));
+  const other = files.find((name) => /\.(gguf|pt|pth|ckpt)$/i.test(name));
+  const named = other === undefined ? undefined : foreignFile(join(path, other));
+  return named ?? (has('config.json') ? otherWeights(path, files) : undefined);
+}
+
+/** The error for a folder whose weights have another name, or are those of another library. */
+function otherWeights(path: string, files: readonly string[]): UserError | undefined {
+  const file = files.find((name) => /\.(safetensors|bin|h5|msgpack|onnx|npz)$/i.test(name));
+  if (file === undefined) return undefined;
+  return problem(
+    'unsupported-format',
+    `${path} has its weights in ${file}; only ${WEIGHTS} is read`,
+    file.endsWith('.safetensors')
+      ? `if that is the whole model, rename it to ${WEIGHTS}`
+      : `save the model with save_pretrained of transformers, which writes ${WEIGHTS}`,
+  );
 }
 
 const hasWeights = (files: readonly string[]): boolean => files.includes(WEIGHTS) || files.includes(INDEX);

@@ -10,9 +10,6 @@ import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tens
 import type { LoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
-/** Prefix that torch.compile adds to names. */
-const COMPILED = '_orig_mod.';
-
 /** Tensor of the output head, which a file may contain even if the head is tied. */
 const HEAD = 'lm_head.weight';
 
@@ -33,7 +30,7 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
     throw new UserError(code, `${path}${what}`, { hint });
   };
   for (const stored of tensors.keys()) {
-    if (stored.startsWith(COMPILED)) throw compiled(path);
+    refuseWrapped(path, stored);
     const name = fromTensorName(stored);
     if (isBuffer(stored)) continue;
     if (names.has(name))
@@ -52,7 +49,13 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
   for (const { name, shape, kind, init } of table) {
     const stored = tensors.get(names.get(name) ?? '')?.shape;
     if (stored === undefined && startsAtZero(init) && !kinds.has(kind)) continue;
-    if (stored === undefined) return refuse(` lacks the tensor "${name}" that config.json asks for`);
+    if (stored === undefined)
+      return refuse(
+        ` lacks the tensor "${name}" that config.json asks for`,
+        name === HEAD
+          ? 'if the head is the token embedding, set "tie_word_embeddings" to true there'
+          : undefined,
+      );
     if (stored.join() !== shape.join())
       refuse(
         `: "${name}" has the shape ${shownJson(stored)}, config.json asks for ${shownJson(shape)}`,
@@ -70,14 +73,35 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
 
 const startsAtZero = (init: Init): boolean => init.kind === 'constant' && init.value === 0;
 
-const compiled = (path: string): UserError =>
-  new UserError(
+/** Wrappers that prefix the names of all tensors, and how to save the model inside. */
+const WRAPPERS: readonly { readonly prefix: string; readonly by: string; readonly hint: string }[] = [
+  {
+    prefix: '_orig_mod.',
+    by: 'torch.compile',
+    hint: 'save the model inside, model._orig_mod, with its save_pretrained',
+  },
+  {
+    prefix: 'module.',
+    by: 'DataParallel and DistributedDataParallel',
+    hint: 'save the model inside, model.module, with its save_pretrained',
+  },
+  {
+    prefix: 'base_model.model.',
+    by: 'PEFT',
+    hint: 'merge the adapter into the model first: model.merge_and_unload().save_pretrained(...)',
+  },
+];
+
+function refuseWrapped(path: string, tensor: string): void {
+  const wrapper = WRAPPERS.find(({ prefix }) => tensor.startsWith(prefix));
+  if (wrapper === undefined) return;
+  const { prefix, by, hint } = wrapper;
+  throw new UserError(
     'unsupported-format',
-    `${path}: the tensors' names start with "${COMPILED}", which torch.compile adds`,
-    {
-      hint: `save the model inside, model.${COMPILED.slice(0, -1)}, with its save_pretrained`,
-    },
+    `${path}: the tensors' names start with "${prefix}", which ${by} adds`,
+    { hint },
   );
+}
 
 /** Loads all parameters, one after the other. @param into one target per parameter, of its shape */
 export function loadParameters(

@@ -12,6 +12,7 @@ export type SafetensorsProblem =
   | 'bad metadata'
   | 'bad entry'
   | 'unknown dtype'
+  | 'unsupported dtype'
   | 'size does not fit the shape'
   | 'hole or overlap'
   | 'trailing bytes'
@@ -23,6 +24,7 @@ export type SafetensorsProblem =
 const DAMAGED = 'the file is damaged or was not written completely; use another copy';
 const hints: { readonly [P in SafetensorsProblem]?: string } = {
   'newer version': 'update gpt to read it',
+  'unsupported dtype': 'save the model as float32 or bfloat16: model.float().save_pretrained(...)',
   'not finite': 'the training that wrote it diverged; use an earlier checkpoint or another copy',
 };
 
@@ -57,6 +59,8 @@ export const dtypeSizes = {
   BOOL: 1,
 } as const;
 export type Dtype = keyof typeof dtypeSizes;
+/** The other dtypes of the format. */
+const OTHER_DTYPES: readonly unknown[] = ['F8_E4M3', 'F8_E5M2', 'F8_E8M0', 'F6_E2M3', 'F6_E3M2', 'F4', 'C64'];
 
 export interface TensorEntry {
   readonly name: string;
@@ -137,6 +141,8 @@ function checkEntry(name: string, value: unknown, fail: Fail): TensorEntry {
   const shown = shownJson(name);
   if (!isJsonObject(value)) return fail('bad entry', `${shown} is ${shownJson(value)}, not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
+  if (OTHER_DTYPES.includes(dtype))
+    return fail('unsupported dtype', `${shown} is ${String(dtype)}, which is not read`);
   if (typeof dtype !== 'string' || !Object.hasOwn(dtypeSizes, dtype))
     return fail('unknown dtype', `${shown} has the unknown dtype ${shownJson(dtype)}`);
   if (!Array.isArray(shape) || !shape.every(isSize))

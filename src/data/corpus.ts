@@ -1,6 +1,7 @@
 /** Files, folders and stdin as a single text, streamed in chunks, so it may be larger than memory. */
 import { createHash } from 'node:crypto';
-import { statSync, type BigIntStats } from 'node:fs';
+import { existsSync, statSync, type BigIntStats } from 'node:fs';
+import { join } from 'node:path';
 import { UserError, UsageError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { noReport, type Report } from '../reporting.ts';
@@ -172,7 +173,9 @@ function expand(
         'empty-text',
         `the folder ${path} has no text files${describeLeftOut(found.leftOut, '; left out: ')}`,
         {
-          hint: 'name files one by one to read them whatever they are',
+          hint: existsSync(join(path, 'tokens.bin'))
+            ? `its tokens are read from ${join(path, 'tokens.bin')}`
+            : 'name files one by one to read them whatever they are',
         },
       );
     for (const [reason, count] of Object.entries(found.leftOut) as [LeftOutReason, number][])

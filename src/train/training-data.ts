@@ -9,11 +9,11 @@ import { replacementsIn, type Replacements } from '../data/replacements.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
-import { UsageError, UserError } from '../errors.ts';
+import { optionName, UsageError, UserError } from '../errors.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import { shellQuoted } from '../shell-quote.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
@@ -100,6 +100,7 @@ function readText(options: TrainModelOptions, given: Tokenizer | undefined, repo
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
   const { ids, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
+  if (given === undefined) checkTokenLength(corpus.facts.characters, ids.length, tokenizer.kind);
   return {
     corpus: description(corpus),
     tokenizer,
@@ -107,6 +108,24 @@ function readText(options: TrainModelOptions, given: Tokenizer | undefined, repo
     unknown,
     replacements: [replacementsIn(corpus)],
   };
+}
+
+/** A text of so few tokens, each of so many characters on average, is not what its tokenizer is made for. */
+const [FEW_TOKENS, LONG_TOKENS] = [100, 100];
+
+/** @throws UserError if a long text comes to next to nothing with a tokenizer that was made from it */
+function checkTokenLength(characters: number, tokens: number, kind: TokenizerKind): void {
+  if (tokens >= FEW_TOKENS || characters < LONG_TOKENS * tokens) return;
+  throw new UserError(
+    'unsuitable-tokenizer',
+    `${characters} characters make ${tokens} ${tokens === 1 ? 'token' : 'tokens'} with --tokenizer ${kind}`,
+    {
+      hint:
+        kind === 'word'
+          ? 'the text has no spaces between words: use --tokenizer char or bpe'
+          : 'the text repeats itself: use --tokenizer char, or a text with more in it',
+    },
+  );
 }
 
 /** What stays known of a corpus after it has been read. */
@@ -138,6 +157,12 @@ function readTokens(
       hint: `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\` writes both`,
     });
   const tokenizer = readTokenizer(tokenizerPath);
+  if (given === undefined && (options.tokenizer ?? tokenizer.kind) !== tokenizer.kind)
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('tokenizer')} is ${options.tokenizer}, but ${path} has ${tokenizer.kind} tokens`,
+      { hint: `leave ${optionName('tokenizer')} out, or give it to \`gpt tokenize\`` },
+    );
   const isItsOwn = createHash('sha256')
     .update(readFileSync(tokenizerPath))
     .digest()

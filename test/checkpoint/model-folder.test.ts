@@ -120,6 +120,16 @@ describe('a folder that does not fit together is refused by name', () => {
       failure('unsupported-format', '"_orig_mod."', 'torch.compile'),
     ],
     [
+      'names that DistributedDataParallel made',
+      () => rewriteNames((name) => `module.transformer.${name}`),
+      failure('unsupported-format', '"module."', 'DistributedDataParallel'),
+    ],
+    [
+      'names that PEFT made',
+      () => rewriteNames((name) => `base_model.model.transformer.${name}`),
+      failure('unsupported-format', '"base_model.model."', 'PEFT'),
+    ],
+    [
       'a text for a number',
       () => edit('config.json', (c) => (c['n_embd'] = '4')),
       failure('damaged-file', '"n_embd"', '"4"'),

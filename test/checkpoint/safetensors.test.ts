@@ -125,6 +125,7 @@ describe('what is wrong is refused by name', () => {
     ['bad entry', () => raw(`{"x":${entry('[0]')}}`, four)],
     ['unknown dtype', () => raw(`{"x":${entry('[0,4]', '[1]', 'F31')}}`, four)],
     ['unknown dtype', () => raw(`{"x":${entry('[0,4]', '[1]', 'toString')}}`, four)],
+    ['unsupported dtype', () => raw(`{"x":${entry('[0,1]', '[1]', 'F8_E4M3')}}`, new Uint8Array(1))],
     ['size does not fit the shape', () => raw(`{"x":${entry('[0,4]', '[2]')}}`, four)],
     ['size does not fit the shape', () => raw(`{"x":${entry('[0,4]', '[1e10,1e10]')}}`, four)],
     ['hole or overlap', () => raw(`{"x":${entry('[4,8]')}}`, new Uint8Array(8))],

@@ -22,6 +22,8 @@ beforeAll(() => {
     'tokens/empty.bin': '',
     'mark.txt': '\ufeff',
     'one.txt': 'a',
+    'unspaced.txt': 'ไทยภาษา'.repeat(300),
+    'repetitive.txt': 'ab'.repeat(5000),
     'short.txt': 'abc def ghi jkl\n',
     'latin1.txt': Buffer.from('caf\xe9 noir', 'latin1'),
     'utf16.txt': Buffer.from('no mark', 'utf16le'),
@@ -35,9 +37,14 @@ beforeAll(() => {
     'ckpt.pt': Buffer.from('PK\x03\x04ckpt', 'latin1'),
     'adapter/adapter_config.json': '{}',
     'torch/config.json': '{}',
+    'keras/config.json': '{"gpt_trainer_format":1}',
+    'keras/tf_model.h5': 'HDF',
+    'half/config.json': '{"gpt_trainer_format":1}',
+    'half/model.fp16.safetensors': '',
     'torch/pytorch_model.bin': Buffer.from('PK\x03\x04', 'latin1'),
   };
-  for (const folderName of ['pictures', 'nothing', 'adapter', 'torch', 'tokens']) mkdirSync(at(folderName));
+  for (const folderName of ['keras', 'half', 'pictures', 'nothing', 'adapter', 'torch', 'tokens'])
+    mkdirSync(at(folderName));
   for (const [name, content] of Object.entries(files)) writeFileSync(at(name), content);
   writeFileSync(at('sparse.txt'), '');
   truncateSync(at('sparse.txt'), 5e9);
@@ -99,6 +106,20 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     2,
     'text-too-short',
     '14 … --block-size … 16 … 17 … 13',
+  ],
+  [
+    'words of a script without spaces',
+    `train ./unspaced.txt ${TINY} --tokenizer word`,
+    1,
+    'unsuitable-tokenizer',
+    '2100 … --tokenizer word … --tokenizer char',
+  ],
+  [
+    'a text that is a single bpe token',
+    `train ./repetitive.txt ${TINY} --tokenizer bpe`,
+    1,
+    'unsuitable-tokenizer',
+    '10000 … --tokenizer bpe … --tokenizer char',
   ],
   [
     'a validation split of one token',
@@ -471,6 +492,20 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     './ckpt.pt … examples/from_nanogpt.py … docs/bring-a-model.md',
   ],
   ['an adapter', 'sample -m ./adapter', 1, 'unsupported-format', './adapter … PEFT … python'],
+  [
+    'weights of another library',
+    'sample -m ./keras',
+    1,
+    'unsupported-format',
+    './keras … tf_model.h5 … model.safetensors … save_pretrained',
+  ],
+  [
+    'weights under another name',
+    'sample -m ./half',
+    1,
+    'unsupported-format',
+    './half … model.fp16.safetensors … rename it to model.safetensors',
+  ],
   [
     'the tokenizer of an adapter without one',
     'tokenize ./corpus.txt -m ./adapter',

@@ -94,6 +94,11 @@ describe('train', () => {
     const refused = await at('train ids/tokens.bin --vocab-size 9');
     expect(refused.stderr).toContain('a token file has its vocabulary already');
     expect(refused.code).toBe(2);
+    const otherKind = await at('train ids/tokens.bin --tokenizer word');
+    expect(otherKind.stderr).toContain('--tokenizer is word, but ids/tokens.bin has char tokens');
+    expect(otherKind.code).toBe(2);
+    const asFolder = await at('train ids');
+    expect(asFolder.stderr).toContain('hint: its tokens are read from ids/tokens.bin');
   });
 
   test('reads a pipe, words, accumulates gradients and stops early', async () => {
