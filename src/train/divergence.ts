@@ -1,18 +1,17 @@
 /**
- * When a step must not be taken, and when training has gone astray.
+ * Detects steps that must be skipped, and divergence.
  *
- * A step is skipped, parameters and moments untouched, if its loss or gradient is not finite or its loss is a spike: far
- * above what the last steps' losses make likely. One such step is as a rule the fault of its batch. Several in a row mean
- * that the parameters are broken: then training returns to its last good checkpoint and goes on from there with a lower
- * learning rate (as PaLM's did by hand: Chowdhery et al. 2022, section 5.1).
+ * A step is skipped, without changing parameters and moments, if its loss or gradient is not finite or its loss is a spike,
+ * far above the losses of recent steps. A single spike is usually caused by its batch. Several in a row mean that the
+ * parameters are broken: training rolls back to the last good checkpoint and continues with a lower learning rate, as was
+ * done by hand for PaLM (Chowdhery et al. 2022, section 5.1).
  *
- * Everything here is a pure function of losses, and what it remembers is saved with a checkpoint: a run that goes on
- * decides as one that was never stopped.
+ * All functions are pure, and their state is part of a checkpoint: a resumed run decides as an uninterrupted one would.
  */
 
-/** Losses to judge the next one by. */
+/** Recent losses that a new one is compared with. */
 const WINDOW = 64;
-/** Fewer are too few to judge by. */
+/** With fewer losses nothing counts as a spike. */
 const FEWEST = 20;
 /**
  * A spike is this many standard deviations above the median and at least this many nats. Ordinary noise stays far below
@@ -22,29 +21,29 @@ const DEVIATIONS = 12;
 const LEAST_RISE = 1;
 /** The standard deviation of a normal distribution in terms of its median absolute deviation. */
 const SIGMA_OF_MAD = 1.4826;
-/** How long a spike that training got over is remembered, in steps. */
+/** Steps for which a spike that training has recovered from is remembered. */
 const MEMORY = 1000;
-/** Steps skipped one after the other that mean divergence. */
+/** Consecutive skipped steps that count as divergence. */
 export const SKIPS_TO_DIVERGE = 5;
-/** How often training returns to a checkpoint before it gives up, and what the learning rate is multiplied by each time. */
+/** Rollbacks before training gives up, and the factor that each applies to the learning rate. */
 export const MOST_ROLLBACKS = 3;
 const ROLLBACK_FACTOR = 0.5;
 
 export type Fault = 'loss not finite' | 'gradient not finite' | 'loss spike';
 
-/** What is remembered of the course of a training. */
+/** The state of the detection. */
 export interface Health {
-  /** Losses of the last steps that were taken, oldest first. */
+  /** Losses of the most recent steps that were not skipped, oldest first. */
   readonly recent: readonly number[];
   /**
-   * Spikes after which training went on as before. Their batches were hard, nothing was broken: a loss that is no larger
-   * passes from then on, so that rare pieces of a corpus are not left out for ever.
+   * Spikes that training has recovered from. Their batches were hard, nothing was broken: a loss that is no larger is
+   * accepted from then on, so that rare parts of a corpus are not excluded forever.
    */
   readonly overcome: readonly { readonly step: number; readonly loss: number }[];
-  /** Steps skipped one after the other up to now, and the largest loss among them. */
+  /** Consecutive steps skipped up to now, and the largest loss among them. */
   readonly skipped: number;
   readonly skippedLoss: number | undefined;
-  /** Times that training has returned to a checkpoint, and what the schedule's learning rate is multiplied by since. */
+  /** Number of rollbacks, and their combined factor on the learning rate. */
   readonly rollbacks: number;
   readonly learningRateFactor: number;
 }
@@ -58,7 +57,7 @@ export const freshHealth: Health = {
   learningRateFactor: 1,
 };
 
-/** What is wrong with a step, if anything is. @param loss mean, in nats per token */
+/** The fault of a step; undefined if it has none. @param loss mean, in nats per token */
 export function faultOf(health: Health, loss: number, gradNorm: number): Fault | undefined {
   if (!Number.isFinite(loss)) return 'loss not finite';
   if (!Number.isFinite(gradNorm)) return 'gradient not finite';
@@ -67,7 +66,7 @@ export function faultOf(health: Health, loss: number, gradNorm: number): Fault |
 
 function isSpike({ recent, overcome }: Health, loss: number): boolean {
   if (recent.length < FEWEST) return false;
-  // Unless half of the losses are that far below, the median is not: as good as always, and found out without sorting.
+  // If fewer than half of the losses are that far below, so is not the median. This nearly always saves sorting.
   const farBelow = recent.filter((other) => other < loss - LEAST_RISE).length;
   if (2 * farBelow < recent.length) return false;
   const center = median(recent);
@@ -82,7 +81,7 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** After a step that was taken. @param step counted from 1 */
+/** After a step that was not skipped. @param step counted from 1 */
 export function afterStep(health: Health, step: number, loss: number): Health {
   const spike = health.skippedLoss === undefined ? [] : [{ step, loss: health.skippedLoss }];
   const remembered = health.overcome.filter((old) => old.step > step - MEMORY);
@@ -101,7 +100,7 @@ export function afterSkip(health: Health, loss: number): Health {
   return { ...health, skipped: health.skipped + 1, skippedLoss: known };
 }
 
-/** After a return to a checkpoint: what was known there, but for the count and the learning rate. */
+/** After a rollback: the state of the checkpoint, with the number of rollbacks and the learning rate updated. */
 export const afterRollback = (there: Health, { rollbacks, learningRateFactor }: Health): Health => ({
   ...there,
   rollbacks: rollbacks + 1,

@@ -13,7 +13,7 @@ export interface Extension {
   /** Steps in all after it. */
   readonly maxIters: number;
   /**
-   * Whether `maxIters` is an estimate that is corrected as the run proceeds (see run-time.ts). Every schedule then keeps the
+   * `maxIters` is an estimate that is corrected as the run proceeds (see run-time.ts). Every schedule then keeps the
    * peak until the last quarter, since a decay that has started fixes the end: the cool-down at the end of an infinite
    * schedule, also of Ibrahim et al. 2024.
    */
@@ -24,7 +24,7 @@ export interface Extension {
 
 /**
  * Extends a run. If its decay has begun, the learning rate rises linearly from its present value to the peak and decays
- * again to the new end; with the rate it has decayed to, little would be learnt (Ibrahim et al. 2024, "Simple and Scalable
+ * again to the new end; at the rate it has decayed to, little would be learned (Ibrahim et al. 2024, "Simple and Scalable
  * Strategies to Continually Pre-train Large Language Models"). If not, only the end of the decay moves.
  *
  * A decay that --lr-decay-iters planned to end elsewhere than the run is kept, and so is one given with the extension.
@@ -55,7 +55,7 @@ export function extendRun(
       }
     : {};
   const { rewarmStart } = { ...before, ...rewarm };
-  // The plateau is a share of what is ahead if that is all that is known, and of the whole schedule otherwise.
+  // The plateau is a fraction of the remaining steps in a timed run, and of the whole schedule otherwise.
   const origin = isTimed ? step : rewarmStart;
   const chosenStart =
     isTimed || schedule === 'wsd' ? origin + Math.floor((1 - DECAY_SHARE) * (maxIters - origin)) : step;

@@ -6,7 +6,7 @@ import type { Trainer } from './trainer.ts';
 /**
  * The mean loss of all counted targets, in nats per token.
  *
- * @param evaluated told after each batch how many tokens have been predicted so far
+ * @param evaluated called after each batch with the number of tokens predicted so far
  * @returns undefined if it was interrupted
  * @throws UserError if every target is masked, as there is no mean then
  */

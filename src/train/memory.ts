@@ -1,4 +1,4 @@
-/** What a training run needs, looked at before anything is allocated. */
+/** Checks that a training run fits in memory, before anything is allocated. */
 import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
@@ -8,11 +8,11 @@ import { trainingPrograms, type TrainingShape } from './programs.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
-  /** Whose limit it is, as in 'the engine can address'. */
+  /** The start of a sentence about the limit: 'the engine can address'. */
   readonly who: string;
 }
 
-/** The lower of what the engine can address and what the machine, or its container, has. */
+/** The smaller of the engine's address space and the memory of the machine or its container. */
 export function memoryLimit(threads: number): MemoryLimit {
   const engine = { bytes: addressableBytes(threads), who: 'the engine can address' };
   const machine = { bytes: machineMemory(), who: 'this machine has' };

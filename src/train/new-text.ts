@@ -1,6 +1,6 @@
 /**
- * Resuming a run on another text, which takes --force. Losses on the old text are no measure for losses on the new one:
- * compared with them, a harder text looks like divergence, and an easier one like a best model that is never matched.
+ * Resuming a run on another text, which takes --force. Losses on the two texts cannot be compared: a harder text would look
+ * like divergence, and after an easier one no model would count as the best again.
  */
 import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import type { Batch } from '../data/batches.ts';
@@ -38,7 +38,7 @@ export function textChange(
 }
 
 /**
- * The progress of a checkpoint, without what was measured on the old text. Training continues from the same step with
+ * The progress of a checkpoint without measurements on the old text. Training continues from the same step with
  * the same parameters, moments and schedule.
  *
  * @param bestLoss of the best model on the new validation sample, in nats per token
@@ -49,7 +49,7 @@ export function forgetOldText(progress: Progress, change: TextChange, bestLoss: 
   return change === 'text' ? { ...measured, worse: 0, health: freshHealth } : measured;
 }
 
-/** The best model so far, as a run keeps it. */
+/** The best model of a run. */
 interface BestModel {
   /** Overwrites the trainer's parameters with it. */
   load(): void;

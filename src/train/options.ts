@@ -482,7 +482,10 @@ const fieldRow = (field: ConfigField): OptionRow => ({
 
 let built: { readonly fields: object; readonly table: ReadonlyMap<string, OptionRow> } | undefined;
 
-/** All rows by name; the fields of the architectures come last in their group. Built anew when an architecture is registered. */
+/**
+ * All rows by name; the fields of the architectures come last in their group. The table is built once, and again when an
+ * architecture is registered.
+ */
 export function optionTable(): ReadonlyMap<string, OptionRow> {
   const fields = architectureFields();
   if (built?.fields !== fields) built = { fields, table: buildTable(fields) };

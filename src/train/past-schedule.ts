@@ -1,9 +1,9 @@
-/** The record of a schedule that the earlier steps of a run were taken with. */
+/** The record of a schedule that applied to earlier steps of a run. */
 import { isJsonObject } from '../json.ts';
 import { amount, count, oneOf, positive, share, type Rule, type Rules } from '../json-rules.ts';
 import { scheduleNames, type ScheduleName } from './schedule.ts';
 
-/** What decides the learning rate of a step; the options of the same names. */
+/** The options that determine the learning rate of a step. */
 interface ScheduleSettings {
   readonly schedule: ScheduleName;
   readonly learningRate: number;
@@ -17,7 +17,7 @@ interface ScheduleSettings {
   readonly rewarmFrom: number;
 }
 
-/** A schedule that steps before `until` were taken with, counted from 0. */
+/** A schedule that applied to the steps before `until`, counted from 0. */
 export interface PastSchedule extends ScheduleSettings {
   readonly until: number;
 }
@@ -35,7 +35,7 @@ const settingRules: Rules<ScheduleSettings> = {
   rewarmFrom: amount,
 };
 
-/** The names of what decides the learning rate of a step. */
+/** Names of the options that determine the learning rate of a step. */
 export const scheduleSettings = Object.keys(settingRules) as readonly (keyof ScheduleSettings)[];
 
 export const pastSchedule: Rule = {

@@ -9,11 +9,11 @@ import { parameterValues, placeModel, within, type PlacedModel } from '../model/
 import { planGradientSum } from './gradient-sum.ts';
 import { optimizers, type OptimizerName } from './optimizer.ts';
 
-/** What one pass over a batch reads and writes, at fixed places. */
+/** Inputs of a pass over a batch, at fixed places in memory. */
 export interface BatchMemory {
   readonly B: number;
   readonly T: number;
-  /** int32 [B,T]: token ids, their positions, and the ids that follow (−1: not counted). */
+  /** int32 [B,T]: token ids, their positions, and the next ids (−1: not counted). */
   readonly ids: Region;
   readonly positions: Region;
   readonly targets: Region;
@@ -21,7 +21,7 @@ export interface BatchMemory {
   readonly rng: Region;
 }
 
-/** Everything a training run has in engine memory, and the programs that work on it. */
+/** The memory layout of a training run, and its programs. */
 export interface TrainingPrograms {
   readonly model: PlacedModel;
   readonly batch: BatchMemory;
@@ -35,7 +35,7 @@ export interface TrainingPrograms {
   readonly dLosses: Region;
   /** [1]: the global gradient norm of the last optimiser step, before clipping. */
   readonly norm: Region;
-  /** Forward and backward over a micro-batch, overwriting the gradients. `trainingLosses` says where it leaves the losses. */
+  /** Forward and backward over a micro-batch, overwriting the gradients. `trainingLosses` is the offset of the losses. */
   readonly forwardBackward: Program;
   readonly trainingLosses: number;
   /** Adds the micro-batches' gradients: see gradient-sum.ts. */
@@ -43,10 +43,10 @@ export interface TrainingPrograms {
   /** The global gradient norm, and the update that scales the gradient by it. */
   readonly gradientNorm: Program;
   readonly update: Program;
-  /** Forward only, no dropout; `losses` says where the loss of each token is left. */
+  /** Forward only, no dropout; `losses` is the offset of the loss of each token. */
   readonly evaluate: Program;
   readonly losses: number;
-  /** What memory must be reserved, in 4-byte elements. */
+  /** Memory to reserve, in 4-byte elements. */
   readonly end: number;
 }
 

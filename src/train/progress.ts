@@ -88,6 +88,6 @@ export function afterEvaluation(
   return isFinite ? markGood(evaluated) : evaluated;
 }
 
-/** Once the learning rate of an extended run has risen again, the loss stays above that of the decayed model until the new decay. */
+/** In an extended run, the loss stays above that of the decayed model from the re-warm-up until the new decay. */
 const isBeforeNewDecay = (step: number, settings: Settings): boolean =>
   settings.rewarmStart > 0 && step <= decayStartOf(scheduleOptions(settings));

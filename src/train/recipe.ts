@@ -1,6 +1,6 @@
 import { presets, type PresetName } from '../model/config.ts';
 
-/** How long and how fast a preset is trained unless flags say otherwise. */
+/** Default length and hyperparameters of a preset's training. */
 export interface Recipe {
   readonly maxIters: number;
   readonly learningRate: number;
@@ -8,7 +8,10 @@ export interface Recipe {
   readonly warmupIters: number;
 }
 
-/** GPT-3's: 300 billion tokens in batches of so many sequences of 2,048, the first 375 million of them to warm up (Brown et al. 2020, appendix B). */
+/**
+ * GPT-3 (Brown et al. 2020, appendix B): 300 billion tokens, with a warm-up of 375 million, in batches of `batchSize`
+ * sequences of 2,048.
+ */
 const gpt3 = (learningRate: number, batchSize: number): Recipe => ({
   maxIters: Math.round(300e9 / (2048 * batchSize)),
   learningRate,

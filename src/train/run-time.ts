@@ -1,4 +1,4 @@
-/** The length of a run that is given a time: how many steps fit into what is left of it, from what its parts cost. */
+/** The length of a timed run: how many steps fit into the remaining time, given what its parts cost. */
 import { DECAY_SHARE } from './options.ts';
 import { saveInterval } from './save-every.ts';
 import { changeSchedule, settledSteps } from './schedule-history.ts';
@@ -17,7 +17,7 @@ export interface Costs {
 
 type Rhythm = Pick<Settings, 'evalInterval' | 'saveEvery'>;
 
-/** Seconds that a run takes for `steps` more steps after `step`, to its end. Each evaluation is followed by a checkpoint. */
+/** Seconds from step `step` to the end of a run, `steps` steps later. Each evaluation is followed by a checkpoint. */
 export function secondsFor(
   steps: number,
   step: number,
@@ -26,7 +26,7 @@ export function secondsFor(
 ): number {
   const { steps: saveSteps = Infinity, seconds: saveSeconds = Infinity } = saveInterval(saveEvery);
   const end = step + steps;
-  // The last step is evaluated in any case.
+  // The last step is always evaluated.
   const evaluations =
     evalInterval === 0 ? 1 : Math.ceil(end / evalInterval) - Math.floor(step / evalInterval);
   const betweenEvaluations =
@@ -52,32 +52,32 @@ export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs
 }
 
 /**
- * Seconds for a run with everything that belongs to it: those it was given, but at least half of them for what comes before
- * the evaluation of the whole validation split, which a large corpus may make longer than all the rest.
+ * The time limit of a run in seconds, its end included. The evaluation of the whole validation split, which may take longer
+ * than all the rest for a large corpus, gets at most half of `seconds`; beyond that, it extends the limit.
  */
 export const timeForTraining = (seconds: number, last: number): number =>
   Math.max(seconds, seconds / 2 + last);
 
-/** How far the length is corrected at a time, as a share of the steps. */
+/** Interval of corrections, as a fraction of the steps. */
 const REFIT_SHARE = 0.05;
-/** During the decay, a correction of less than this share of the time is not worth another slope. */
+/** Corrections during the decay, as a fraction of the time: a smaller one is not worth another slope. */
 const TOLERANCE = 0.005;
 
 export interface Pace {
-  /** The step the run is at, and how many of them it has taken in this process. */
+  /** Steps done, and how many of them by this process. */
   readonly step: number;
   readonly steps: number;
-  /** Seconds left of the time it has, and that time. */
+  /** Seconds left of the time limit, and the limit. */
   readonly left: number;
   readonly seconds: number;
   readonly costs: Costs;
 }
 
 /**
- * Sets the length of a run anew from the time its parts have taken. Steps that are done keep their learning rates: a decay
- * that is under way continues from where it is, to the new end, and its former course is recorded.
+ * Corrects the length of a run from the time its parts have taken. Steps that are done keep their learning rates: a decay
+ * that has begun continues to the new end from where it is, and the schedule so far is recorded.
  *
- * @returns the settings to continue with, or undefined if the length stays
+ * @returns the settings to continue with; undefined if the length stays the same
  */
 export function refit(settings: Settings, { step, steps, left, seconds, costs }: Pace): Settings | undefined {
   if (steps === 0 || step >= settings.maxIters || step < settledSteps(settings)) return undefined;
@@ -101,5 +101,5 @@ export function refit(settings: Settings, { step, steps, left, seconds, costs }:
   return { ...moved, maxIters: end, lrDecayIters: end, lrDecayStart: decayStart };
 }
 
-/** Steps between two corrections of a run of this many. */
+/** Steps between two corrections. @param steps of the run */
 export const refitInterval = (steps: number): number => Math.max(1, Math.round(REFIT_SHARE * steps));

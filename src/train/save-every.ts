@@ -1,4 +1,4 @@
-/** How often checkpoints are saved between evaluations: a number of steps, or a time. */
+/** The interval of checkpoints between evaluations: a number of steps or a time. */
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { wholeNumber, type Value } from '../values.ts';
@@ -15,7 +15,7 @@ export const saveEvery: Value<SaveEvery> = {
   read: (text) => wholeNumber().read(text) ?? (isSaveEvery(text) ? text : undefined),
 };
 
-/** When to save, as the training loop takes it. @throws UsageError for anything else */
+/** The interval as numbers; empty for none. @throws UsageError for any other value */
 export function saveInterval(every: SaveEvery): { readonly steps?: number; readonly seconds?: number } {
   if (!isSaveEvery(every))
     throw new UsageError('bad-option-value', `${shownJson(every)} is not ${saveEvery.expected}`);

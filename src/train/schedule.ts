@@ -5,13 +5,13 @@ export interface ScheduleOptions {
   readonly schedule: ScheduleName;
   /** The peak. */
   readonly learningRate: number;
-  /** Where the decay ends; unused by `constant`. */
+  /** At the end of the decay; unused by `constant`. */
   readonly minLearningRate: number;
   /** Steps of linear warm-up from almost 0. */
   readonly warmupIters: number;
-  /** The step at which the decay has ended: as a rule the run's length. */
+  /** The step at which the decay has ended, usually the length of the run. */
   readonly decayIters: number;
-  /** The step at which `wsd` starts to decay, and every schedule after a re-warm-up; without one, the others start where the warm-up ends. */
+  /** Start of the decay of `wsd`, and of any schedule after a re-warm-up. Others decay from the end of the warm-up on. */
   readonly decayStart: number;
   /** The step at which the re-warm-up of an extended run starts; 0: there is none. See extension.ts. */
   readonly rewarmStart?: number;
@@ -20,20 +20,19 @@ export interface ScheduleOptions {
   readonly rewarmFrom?: number;
   /** The share of the decay done before `decayStart`, if its end was moved while it was under way; see run-time.ts. */
   readonly decayFrom?: number;
-  /** Schedules of earlier steps, in order: each applies up to step `until`, which is the first of the next. */
+  /** Schedules of earlier steps, in order. Each applies to the steps before `until`. */
   readonly past?: readonly (Omit<ScheduleOptions, 'past'> & { readonly until: number })[];
 }
 
 /**
  * The learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017), a straight
- * line, or nothing. The same formula as nanoGPT's, so that its settings mean the same here.
+ * line, or nothing. The formula is nanoGPT's, so that its settings mean the same here.
  *
  * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It reaches what a cosine does
  * (Hägele et al. 2024), and the run's length need not be known before the decay starts.
  *
- * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). The steps before have schedules
- * in `past`; without one, as in a run extended by an earlier version, they are only taken again after a rollback, and then
- * at `rewarmFrom`.
+ * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). Earlier steps have schedules in
+ * `past`. Runs extended by an earlier version lack them; should a rollback repeat such steps, they use `rewarmFrom`.
  */
 export function learningRateAt(step: number, options: ScheduleOptions): number {
   const past = options.past?.find(({ until }) => step < until);
@@ -51,7 +50,7 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
   return minLearningRate + remaining * (learningRate - minLearningRate);
 }
 
-/** The share of the decay that is done at a step of the present schedule, 0 … 1; always 0 for `constant`. */
+/** The fraction of the decay done at a step of the present schedule, 0 … 1; always 0 for `constant`. */
 export function decayProgress(step: number, options: ScheduleOptions): number {
   const { decayIters, decayFrom = 0 } = options;
   const decayStart = decayStartOf(options);
@@ -64,7 +63,7 @@ export function decayProgress(step: number, options: ScheduleOptions): number {
 const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
   rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
 
-/** Whether the schedule keeps the peak up to `decayStart`. The others decay from the end of the warm-up on. */
+/** The schedule keeps the peak up to `decayStart`. Others decay from the end of the warm-up on. */
 export const hasPlateau = ({ schedule, rewarmStart = 0, decayFrom = 0 }: ScheduleOptions): boolean =>
   schedule === 'wsd' || rewarmStart > 0 || decayFrom > 0;
 

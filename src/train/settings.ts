@@ -1,4 +1,4 @@
-/** What a run can be told, and what it chooses where it is not told. */
+/** The options of a run as they are given, and the settings that result. */
 import { requireEncoding } from '../data/encodings.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -9,7 +9,7 @@ import { optionsOf, optionTable, type ChosenOptions, type GivenOptions } from '.
 import type { PastSchedule } from './past-schedule.ts';
 import type { ScheduleOptions } from './schedule.ts';
 
-/** What may be said about a run; what is not said follows from the corpus and the preset. */
+/** Options of a run. Those that are left out are chosen from the corpus and the preset. */
 export interface TrainModelOptions extends GivenOptions {
   /** Files, folders, or `-`. */
   readonly corpus: readonly string[];
@@ -28,11 +28,11 @@ export interface TrainModelOptions extends GivenOptions {
 export const withCanonicalEncoding = (options: TrainModelOptions): TrainModelOptions =>
   options.encoding === undefined ? options : { ...options, encoding: requireEncoding(options.encoding) };
 
-/** Every stored option with its value: those given, and those chosen. */
+/** The value of every stored option, given or chosen. A plain object that is never changed. */
 export type Settings = ChosenOptions & Pick<TrainModelOptions, 'corpus'>;
 
 /**
- * Fills in what the options leave open.
+ * Completes options with their defaults.
  *
  * @throws UsageError for a value that its option does not accept, or an option that the architecture does not have
  */
@@ -56,7 +56,7 @@ export function resolveOptions(options: TrainModelOptions): Settings {
       );
   }
 
-  // Defaults may depend on other options, in any order: each is chosen when it is first asked for.
+  // Defaults may depend on each other in any order, so each is computed when it is first read.
   const chosen = {} as Record<string, unknown>;
   for (const [name, row] of table) {
     if (row.onResume === 'invocation') continue;

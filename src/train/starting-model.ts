@@ -1,6 +1,6 @@
 /**
- * Fine-tuning: training that starts from a trained model instead of random parameters. The model says what is trained (its
- * shape, its tokenizer), the options say on what and how long.
+ * Fine-tuning: training that starts from a trained model instead of random parameters. Shape and tokenizer are the model's,
+ * the options choose the text and the training.
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
@@ -13,24 +13,24 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface StartingModel {
-  /** The options, with the model's shape in them. */
+  /** The options, completed with the model's shape. */
   readonly options: TrainModelOptions;
   readonly tokenizer: Tokenizer;
   /** Overwrites parameters that have been initialized. */
   load(into: readonly TensorTarget[]): void;
 }
 
-/** What a trained model decides, with the fields of its architecture. */
+/** Options that a trained model determines, besides the fields of its architecture. */
 const SHAPE = ['arch', 'nLayer', 'nHead', 'nEmbd', 'tieWordEmbeddings'] as const;
 const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
 
 /**
  * Opens the model of `initFrom`, if there is one.
  *
- * A `blockSize` below the model's uses the first of its positions. One above it is refused, as the model has learnt no such
- * positions, unless they are sinusoidal, which go on for ever.
+ * A `blockSize` below the model's uses its first positions. One above it is rejected, as the model has no embeddings for
+ * these positions, unless they are sinusoidal and therefore defined for any length.
  *
- * @throws UserError if it cannot be read, UsageError for options that say what it says already, and otherwise
+ * @throws UserError if the model cannot be read, UsageError for options that contradict it
  */
 export function openStartingModel(options: TrainModelOptions): StartingModel | undefined {
   const { initFrom, blockSize, tokenizer: kind } = options;

@@ -1,7 +1,4 @@
-/**
- * The options in a checkpoint: whether they are complete and valid, which may change when the run is resumed, and what the
- * resumed run then trains with.
- */
+/** The options in a checkpoint: their validation, and the options of a run that is resumed from it. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { optionName, UsageError, UserError } from '../errors.ts';
@@ -12,7 +9,7 @@ import type { OnResume } from './option-row.ts';
 import { optionsOf, optionTable, type OptionRow } from './options.ts';
 import type { TrainModelOptions } from './settings.ts';
 
-/** What the options of a checkpoint must be. */
+/** Rules for the options in a checkpoint. */
 function storedRules(arch: string): Record<string, Rule> {
   const stored = [...optionsOf(arch)].filter(([, { onResume }]) => onResume !== 'invocation');
   return {

@@ -1,4 +1,4 @@
-/** Training on random tokens, to be timed. */
+/** Training on random tokens, to measure speed. */
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import type { Device, Timing } from '../engine/device.ts';
@@ -11,7 +11,7 @@ export interface TimedModel {
   readonly batchSize: number;
 }
 
-/** A model that can be trained for some steps at a time. */
+/** A model that is trained for a number of steps at a time. */
 export interface TimedTraining {
   readonly tokensPerStep: number;
   /** Floating-point operations of all matrix products of a step. */

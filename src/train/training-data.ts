@@ -1,4 +1,4 @@
-/** What a run learns from: text files with a new vocabulary, or a token file that `gpt tokenize` has made. */
+/** The tokens that a run trains on: from text files, or from a token file that `gpt tokenize` has written. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -26,15 +26,15 @@ export interface TrainingData {
   readonly corpus: CorpusDescription;
   readonly tokenizer: Tokenizer;
   readonly train: TokenSource;
-  /** Empty if nothing was kept for validation. */
+  /** Empty without a validation split. */
   readonly validation: TokenSource;
-  /** The share of the text kept for validation; 0 with a validation file. */
+  /** Fraction of the text that is the validation split; 0 with a validation file. */
   readonly valFraction: number;
   /** The text of --val-file. */
   readonly validationCorpus: CorpusDescription | undefined;
-  /** SHA-256 of the validation file, if it is one of its own. */
+  /** SHA-256 of the text of --val-file. */
   readonly validationSha256: string | undefined;
-  /** How many tokens are `<unk>`. */
+  /** Number of `<unk>` tokens. */
   readonly unknown: number;
   /** Of the corpus and of the validation file; none of a token file. */
   readonly replacements: readonly Replacements[];
@@ -43,9 +43,9 @@ export interface TrainingData {
 /**
  * Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it.
  *
- * @param tokenizer the one to use instead of a new vocabulary, when a run goes on or starts from a model
- * @param report told how far reading and tokenizing have come
- * @throws UserError for what cannot be read, UsageError for options that do not fit what is given
+ * @param tokenizer used instead of a new vocabulary, if a run is resumed or starts from a model
+ * @param report receives the progress of reading and tokenizing
+ * @throws UserError for files that cannot be read, UsageError for options that do not fit the text
  */
 export function readTrainingData(
   options: TrainModelOptions,
@@ -80,7 +80,7 @@ export function readTrainingData(
   };
 }
 
-/** More tokens make no validation loss better known, but take a while at the end of a run. */
+/** More tokens hardly make the validation loss more accurate, but the end of a run take longer. */
 const MOST_VALIDATION_TOKENS = 500_000;
 const defaultFraction = (tokens: number): number => Math.min(0.1, MOST_VALIDATION_TOKENS / tokens);
 
@@ -110,10 +110,10 @@ function readText(options: TrainModelOptions, given: Tokenizer | undefined, repo
   };
 }
 
-/** A text of so few tokens, each of so many characters on average, is not what its tokenizer is made for. */
+/** Fewer tokens than this, with more characters per token than this: the tokenizer does not suit the text. */
 const [FEW_TOKENS, LONG_TOKENS] = [100, 100];
 
-/** @throws UserError if a long text comes to next to nothing with a tokenizer that was made from it */
+/** @throws UserError if a long text has hardly any tokens, although the vocabulary was built from it */
 function checkTokenLength(characters: number, tokens: number, kind: TokenizerKind): void {
   if (tokens >= FEW_TOKENS || characters < LONG_TOKENS * tokens) return;
   throw new UserError(
@@ -128,7 +128,7 @@ function checkTokenLength(characters: number, tokens: number, kind: TokenizerKin
   );
 }
 
-/** What stays known of a corpus after it has been read. */
+/** The facts about a corpus that are kept after it has been read. */
 const description = ({ facts, paths, files, leftOut }: Corpus): CorpusDescription => ({
   ...facts,
   paths,
@@ -136,7 +136,7 @@ const description = ({ facts, paths, files, leftOut }: Corpus): CorpusDescriptio
   leftOut,
 });
 
-/** A token file is read where it is needed, so it may be larger than memory. Its tokenizer.json stands beside it. */
+/** A token file is read on demand, so it may be larger than memory. Its tokenizer.json is next to it. */
 function readTokens(
   { corpus, ...options }: TrainModelOptions,
   given: Tokenizer | undefined,
@@ -191,7 +191,7 @@ function readTokens(
       characters: undefined,
       sha256: hash.digest('hex'),
       crlf: false,
-      isSorted: false, // `gpt tokenize` has said so
+      isSorted: false, // `gpt tokenize` has warned of it
     },
     tokenizer: given ?? tokenizer,
     ids: file,
@@ -200,7 +200,7 @@ function readTokens(
   };
 }
 
-/** Whether a tokenizer has the same tokens as another, and perhaps ids to spare behind them. */
+/** Whether the tokens of one tokenizer begin with all those of another. */
 const begins = (long: Tokenizer, { kind, vocabulary }: Tokenizer): boolean =>
   long.kind === kind && vocabulary.every((token, id) => token === long.vocabulary[id]);
 

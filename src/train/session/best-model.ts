@@ -20,7 +20,7 @@ export class BestModel {
   readonly #saved: (done: number) => void;
   #unsaved: UnsavedModel | undefined;
 
-  /** @param report told how far writing the model has come */
+  /** @param report receives the progress of writing the model */
   constructor(run: Run, trainer: Trainer, report: Report = noReport) {
     this.#run = run;
     this.#trainer = trainer;

@@ -13,16 +13,16 @@ export function checkResume(
 ): void {
   if (ended !== undefined && state.step >= settings.maxIters)
     throw new UsageError('nothing-to-do', `the run has done its ${state.step} steps`, {
-      hint: 'give a larger --max-iters to go on with it',
+      hint: 'give a larger --max-iters to continue it',
     });
   const { patience } = settings;
   const { evaluations_without_improvement: worse } = state;
   if (ended !== undefined && patience > 0 && worse >= patience && !(force && change === 'text'))
     throw new UsageError('nothing-to-do', `the run has stopped after ${worse} evaluations without progress`, {
-      hint: 'give a larger --patience, or 0, to go on with it',
+      hint: 'give a larger --patience, or 0, to continue it',
     });
   if (force) return;
-  const hint = 'name the same files, or use --force to go on with these';
+  const hint = 'name the same files, or use --force to continue with these';
   const { corpus } = data;
   if (state.corpus_sha256 !== corpus.sha256)
     throw new UserError(

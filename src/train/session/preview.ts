@@ -21,7 +21,7 @@ export interface PreviewSource {
 /**
  * Samples from the model after each evaluation, and logs the text. A sample that is interrupted is discarded.
  *
- * @param show told the text and the step
+ * @param show receives the text and the step
  */
 export function preview(source: PreviewSource, show: (text: string, step: number) => void): EventSink {
   let decoder: Decoder | undefined; // one for all previews, as programs stay loaded in a backend

@@ -1,19 +1,19 @@
-/** Keeps a run to the time it was given: measures what its parts cost, and says when and how its length is corrected. */
+/** Keeps a run to its time limit: measures what its parts cost, and corrects its length. */
 import { evaluationBatchSize } from '../programs.ts';
 import { refit, refitInterval, timeForTraining, type Costs } from '../run-time.ts';
 import type { Settings } from '../settings.ts';
 
-/** The length is corrected at least as often as this share of the time, and near the end of what is left. */
+/** Longest time between corrections, as a fraction of the time limit and of what is left of it. */
 const REFIT_SHARE = 0.05;
 const REFIT_SHARE_OF_REST = 0.25;
-/** Kept in reserve: this share of what comes after the last step, which cannot be corrected any more, up to this share of the time. */
+/** Reserve for what follows the last step, where nothing can be corrected: a fraction of it, and at most one of the limit. */
 const [RESERVE, MOST_RESERVE] = [0.25, 0.08];
-/** Means over the recent past: older steps fade with this time constant, as a share of the run's time. */
+/** Time constant of the moving average over steps, as a fraction of the time limit. */
 const MEMORY = 0.1;
-/** Evaluations and checkpoints are few. */
+/** Evaluations and checkpoints are few, so a median of the latest is used. */
 const MEDIAN_OF = 5;
 
-/** Batches of the whole validation split, divided by those of an evaluation on samples of both splits. */
+/** Ratio of the batches in the whole validation split to those of an evaluation on samples of both splits. */
 export function wholePerSample(
   { batchSize, blockSize, evalIters }: Pick<Settings, 'batchSize' | 'blockSize' | 'evalIters'>,
   tokens: { readonly train: number; readonly validation: number },
@@ -25,12 +25,12 @@ export function wholePerSample(
   return batches(windows(validation)) / (sample(train) + sample(validation > 0 ? validation : train));
 }
 
-/** A mean in which earlier values fade. */
+/** A moving average with exponentially decaying weights. */
 class FadingMean {
   #sum = 0;
   #weight = 0;
 
-  /** @param fade the factor by which everything before counts less */
+  /** @param fade factor applied to the weights of all earlier values */
   add(value: number, fade: number): void {
     this.#sum = fade * this.#sum + value;
     this.#weight = fade * this.#weight + 1;
@@ -43,8 +43,8 @@ class FadingMean {
 }
 
 /**
- * The median of the latest values. One may be many times larger than the others: where a disk or a core is busy for a
- * moment, or because V8 has not compiled the code yet.
+ * The median of the latest values. Single ones may be many times larger than the others, when a disk or core is busy for a
+ * moment or V8 has not compiled the code yet.
  */
 class RecentMedian {
   readonly #recent: number[];
@@ -65,11 +65,11 @@ class RecentMedian {
 }
 
 export interface TimeLimit {
-  /** When the run was asked for, in milliseconds of `performance.now()`: its time is counted from there. */
+  /** When the run was asked for, in milliseconds of `performance.now()`: its time starts there. */
   readonly asked: number;
-  /** The time it has. */
+  /** The limit. */
   readonly seconds: number;
-  /** What its parts cost as long as none of them was measured. */
+  /** Costs of parts that have not been measured yet. */
   readonly expected: Costs;
   /** See the function of this name. */
   readonly wholePerSample: number;
@@ -77,7 +77,7 @@ export interface TimeLimit {
   readonly now?: () => number;
 }
 
-/** Measures the parts of a run by its events. */
+/** Measures the parts of a run between its events. */
 export class TimeBudget {
   readonly #limit: TimeLimit;
   readonly #now: () => number;
@@ -85,16 +85,15 @@ export class TimeBudget {
   readonly #step = new FadingMean();
   readonly #checkpoint: RecentMedian;
   /**
-   * An evaluation with what follows it, and the forward passes of the one at the end, in steps: both become slower where
-   * steps do.
+   * An evaluation with its preview, and the final evaluation, in units of a step: when steps become slower, so do they.
    */
   readonly #evaluation: RecentMedian;
   readonly #last: RecentMedian;
   #steps = 0;
   #marked: number;
-  /** Seconds that the part under way has taken up to its event. */
+  /** Seconds that the current part took up to its event. */
   #pending = 0;
-  /** The step and time at which the length has last been set. */
+  /** Steps and time of the last correction. */
   #fitted: { steps: number; at: number };
 
   constructor(limit: TimeLimit) {
@@ -108,7 +107,7 @@ export class TimeBudget {
     this.#fitted = { steps: 0, at: this.#marked };
   }
 
-  /** The loop has come to an event: the time since the last one is a part's. */
+  /** The time since the previous event belongs to the part that this event ends. */
   eventReached(event: string): void {
     this.#pending = this.#sinceMark();
     if (event === 'step') this.#steps++;
@@ -116,7 +115,7 @@ export class TimeBudget {
       this.#last.add((this.#limit.wholePerSample * this.#pending) / this.#stepSeconds);
   }
 
-  /** What an event has called for is done, which is part of its cost. */
+  /** Acting on the event belongs to the part too. */
   eventHandled(event: string): void {
     const seconds = this.#pending + this.#sinceMark();
     this.#pending = 0;
@@ -136,7 +135,7 @@ export class TimeBudget {
     return (this.#marked - before) / 1000;
   }
 
-  /** The settings with the length set anew, if it is time for that and it changes. */
+  /** The settings with a corrected length; undefined if no correction is due or needed. */
   refitted(settings: Settings, step: number): Settings | undefined {
     const { asked, seconds } = this.#limit;
     const { steps: before, at } = this.#fitted;
@@ -155,7 +154,7 @@ export class TimeBudget {
     return refit(settings, { step, steps: this.#steps, left, seconds, costs });
   }
 
-  /** Of each part in the recent past; of those not yet seen, what was expected. */
+  /** Recent costs of the parts, or those expected where there are none yet. */
   costs(): Costs {
     const step = this.#stepSeconds;
     return {

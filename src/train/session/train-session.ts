@@ -143,7 +143,7 @@ async function trainFrom(
   );
 }
 
-/** The progress to continue with. On a new text, the best model is evaluated again first; interrupted, the run ends as it was. */
+/** The progress to continue with. On a new text, the best model is evaluated again; if that is interrupted, nothing changes. */
 async function forNewText(
   stored: Progress,
   batches: LoopData,
