@@ -20,6 +20,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 def read_model(path):
     """The checkpoint's model as a GPT2LMHeadModel."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if not {"model", "model_args"} <= checkpoint.keys():
+        raise SystemExit(f"{path} is not a nanoGPT checkpoint: it has no model and model_args")
     shape, weights = checkpoint["model_args"], {}
     for name, tensor in checkpoint["model"].items():
         name = name.removeprefix("_orig_mod.")  # left by torch.compile
@@ -76,6 +78,9 @@ def write_char_tokenizer(meta, folder):
 
 
 def main(checkpoint, vocabulary, folder):
+    for path in (checkpoint, vocabulary):
+        if not pathlib.Path(path).exists():
+            raise SystemExit(f"{path}: no such file or folder")
     vocabulary, folder = pathlib.Path(vocabulary), pathlib.Path(folder)
     read_model(checkpoint).save_pretrained(folder)
     if vocabulary.is_dir():

@@ -2,10 +2,12 @@
  * Records what commands show on a terminal and draws it, for the README: docs/pictures/*.svg. Needs tmux, and a machine
  * that has nothing else to do, as speeds are shown.
  *
- *     node scripts/terminal-pictures.js [name…]
+ *     node scripts/terminal-pictures.js
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -15,20 +17,21 @@ const PROMPT = '$ ';
 
 /** What to type, how large the terminal is, and the text whose appearance is the moment of the picture. */
 const pictures = {
+  // The others show the model that this one trains.
   train: {
-    line: 'npx gpt train data/moby-dick.txt --preset nano --max-iters 500 --seed 2 --learning-rate 3e-3 --overwrite -o checkpoints/picture',
+    line: 'npx gpt train data/moby-dick.txt --minutes 1',
     columns: 100,
-    rows: 40,
-    until: /step 450\b/,
+    rows: 46,
+    until: /\n\$ $/,
   },
   sample: {
-    line: 'npx gpt sample -m checkpoints/picture --prompt "The white wha" -n 14 --seed 3 --show-probs',
+    line: 'npx gpt sample -m checkpoints/moby-dick-1 --prompt "The white wha" -n 14 --seed 3 --show-probs',
     columns: 100,
     rows: 40,
     until: /\n\$ $/,
   },
   attention: {
-    line: 'npx gpt inspect checkpoints/picture --attention "The white wha" --layer 1',
+    line: 'npx gpt inspect checkpoints/moby-dick-1 --attention "The white wha" --layer 1',
     columns: 100,
     rows: 48,
     until: /\n\$ $/,
@@ -37,13 +40,23 @@ const pictures = {
 
 const tmux = (...args) => execFileSync('tmux', args, { encoding: 'utf8', cwd: root });
 
+/** A folder like a fresh checkout, so that runs of yours are neither shown nor changed. */
+const folder = mkdtempSync(join(tmpdir(), 'pictures-'));
+symlinkSync(join(root, 'data'), join(folder, 'data'));
+const program = `npx() { shift; GPT_STARTED_AS=node_modules/.bin/gpt '${process.execPath}' '${join(root, 'bin/gpt.js')}' "$@"; }`;
+
 async function record({ line, columns, rows, until }) {
   const shell = `env PS1='${PROMPT}' TERM=tmux-256color bash --norc --noprofile`;
-  tmux('new-session', '-d', '-s', SESSION, '-x', String(columns), '-y', String(rows), shell);
+  tmux('new-session', '-d', '-s', SESSION, '-c', folder, '-x', String(columns), '-y', String(rows), shell);
+  const type = (text) => {
+    tmux('send-keys', '-t', SESSION, '-l', text);
+    tmux('send-keys', '-t', SESSION, 'Enter');
+  };
   try {
     await sleep(500);
-    tmux('send-keys', '-t', SESSION, '-l', line);
-    tmux('send-keys', '-t', SESSION, 'Enter');
+    type(`${program}; clear`);
+    await sleep(500);
+    type(line);
     const end = Date.now() + 15 * 60_000;
     for (;;) {
       await sleep(200);
@@ -154,10 +167,8 @@ ${body.filter((each) => each !== '').join('\n')}
 `;
 }
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(pictures);
 mkdirSync(new URL('../docs/pictures', import.meta.url), { recursive: true });
-for (const name of names) {
-  const picture = pictures[name];
+for (const [name, picture] of Object.entries(pictures)) {
   const svg = draw(await record(picture), picture.columns, `Terminal: ${picture.line}`);
   writeFileSync(new URL(`../docs/pictures/${name}.svg`, import.meta.url), svg);
   process.stdout.write(`docs/pictures/${name}.svg, ${svg.length} bytes\n`);

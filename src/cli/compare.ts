@@ -10,6 +10,7 @@ import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatColumns, formatCount, formatDuration, formatLoss, formatNumber } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { describeSystemError } from './errors.ts';
+import { kebab } from './flag-name.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, type Series } from './line-chart.ts';
 import { modelFolder } from './model-options.ts';
@@ -144,17 +145,21 @@ function resultTable(runs: readonly NamedRun[]): string {
 function settingTable(found: readonly Difference[], runs: number, width: number): string {
   const widest = Math.min(
     WIDEST_SETTING,
-    Math.max(...found.map(({ setting }) => printableLine(setting).length)),
+    Math.max(...found.map(({ setting }) => printableLine(kebab(setting)).length)),
   );
   const room = Math.max(6, Math.floor((width - widest - 2) / runs) - 2);
   return formatColumns(
     ['', ...Array.from({ length: runs }, (_, i) => letterOf(i))],
     found.map(({ setting, values }) => [
-      cut(printableLine(setting), widest),
-      ...values.map((value) => cut(printableLine(value ?? '–'), room)),
+      cut(printableLine(kebab(setting)), widest),
+      ...values.map((value) => cut(printableLine(value === undefined ? '–' : rounded(value)), room)),
     ]),
   );
 }
+
+/** `0.00007000000000000001` → `0.00007`. */
+const rounded = (value: string): string =>
+  /^-?\d+\.\d{7,}/.test(value) ? String(Number(Number(value).toPrecision(6))) : value;
 
 const toJson = (runs: readonly NamedRun[]) => {
   const records: readonly RunRecord[] = runs.map(({ run }) => run);

@@ -28,6 +28,8 @@ const spare = 3;
 export function startProgressBar(settings: {
   /** The unit that is counted: `step`. */
   label: string;
+  /** The counts mean nothing by themselves: only the percentage is shown. */
+  isShare?: boolean;
   total: number;
   /** Initial value of a resumed run. */
   start?: number;
@@ -35,10 +37,12 @@ export function startProgressBar(settings: {
   if (!showsProgress()) return undefined;
   const screen = openScreen(process.stderr);
   let fields: readonly string[] = [];
+  const head = ({ value, total }: Params): string =>
+    settings.isShare === true ? settings.label : countHead(settings.label, value, total);
 
   const options: Options & { terminal: Screen } = {
     terminal: screen,
-    format: (_options, params) => renderLine(settings.label, params, fields, screen.getWidth() - spare),
+    format: (_options, params) => renderLine(head(params), params, fields, screen.getWidth() - spare),
     etaBuffer: 100, // in steps, long enough to include pauses for evaluation
     forceRedraw: true, // its record of the screen is wrong once lines have been printed above
     linewrap: true,
@@ -59,7 +63,7 @@ export function startProgressBar(settings: {
 
 /** Shows the share of a task: a bar on a terminal, otherwise an occasional line if it takes long. */
 export function startShare(label: string): { update: (done: number) => void; stop: () => void } {
-  const bar = startProgressBar({ label, total: 100 });
+  const bar = startProgressBar({ label, total: 100, isShare: true });
   let last = performance.now();
   return {
     update(done) {
@@ -77,9 +81,12 @@ const millisecondsBetweenLines = 10_000;
 const widestBar = 40;
 const narrowestBar = 10;
 
+/** `step 1,234/5,000` */
+export const countHead = (label: string, value: number, total: number): string =>
+  `${label} ${formatNumber(value)}/${formatNumber(total)}`;
+
 /** The line in at most `width` columns: the bar shrinks first, then fields are dropped from the right, then the bar. */
-export function renderLine(label: string, params: Params, fields: readonly string[], width: number): string {
-  const head = `${label} ${formatNumber(params.value)}/${formatNumber(params.total)}`;
+export function renderLine(head: string, params: Params, fields: readonly string[], width: number): string {
   const percent = `${Math.floor(params.progress * 100)}%`.padStart(4);
 
   for (let shown = fields.length; shown >= 0; shown--) {

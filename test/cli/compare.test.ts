@@ -34,7 +34,7 @@ describe('compare', () => {
     expect(stdout).toMatch(/A fast {3}B slow/);
     expect(stdout).toMatch(/^ {2}\d\.\d+ │.*[AB]$/m);
     expect(stdout).toMatch(/^ {2}A +\S+K? +20 +\d\.\d{4} +\d+ +[\d,]+ +\S+$/m);
-    expect(stdout).toMatch(/learningRate +0\.01 +0\.0001/);
+    expect(stdout).toMatch(/learning-rate +0\.01 +0\.0001/);
     expect(stdout).not.toContain('different tokenizers');
     expect(stdout).not.toMatch(/^ +outDir/m);
     expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);

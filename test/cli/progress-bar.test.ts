@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { renderLine } from '../../src/cli/progress-bar.ts';
+import { countHead, renderLine } from '../../src/cli/progress-bar.ts';
 import { hasTerminal, run, throwawayProgram } from './run.ts';
 
 const params = (value: number, total: number, eta = 187) => ({
@@ -14,7 +14,7 @@ const params = (value: number, total: number, eta = 187) => ({
 });
 const fields = ['loss 1.832', '45,210 tok/s'];
 const line = (width: number, at = params(1234, 5000)) =>
-  stripVTControlCharacters(renderLine('step', at, fields, width));
+  stripVTControlCharacters(renderLine(countHead('step', at.value, at.total), at, fields, width));
 
 describe('the line', () => {
   it('shows how far, how well, how fast and how long', () => {
@@ -35,6 +35,11 @@ describe('the line', () => {
     expect(line(30)).toBe('step 1,234/5,000  24%');
     for (let width = 0; width < 120; width++) expect(line(width).length).toBeLessThanOrEqual(width);
   });
+});
+
+it.runIf(hasTerminal)('shows a share as a percentage only', async () => {
+  const { stdout } = await run(['work', '--share'], { script: throwawayProgram, tty: true });
+  expect(stripVTControlCharacters(stdout)).toMatch(/evaluated ━+ 100% {2}in/);
 });
 
 describe('where stderr is no terminal', () => {

@@ -7,7 +7,7 @@ import { onInterrupt } from '../../dist/cli/interrupt.js';
 import { argument, option } from '../../dist/cli/options.js';
 import { choice, filePath, fraction, number, wholeNumber } from '../../dist/values.js';
 import { createProgram } from '../../dist/cli/program.js';
-import { startProgressBar } from '../../dist/cli/progress-bar.js';
+import { startProgressBar, startShare } from '../../dist/cli/progress-bar.js';
 import { run } from '../../dist/cli/run.js';
 import { notice, print, stderrColors, verbose, warn } from '../../dist/cli/terminal.js';
 
@@ -93,8 +93,14 @@ const program = createProgram([
       .addOption(option('--steps <n>', 'how many', wholeNumber(), 20))
       .addOption(option('--every <ms>', 'length of a step', wholeNumber(), 20))
       .option('--announce', 'say when the work starts')
+      .option('--share', 'show how much is evaluated')
       .addOption(option('--fail-at <step>', 'throw there', wholeNumber()))
-      .action(async ({ steps, every, failAt, announce }) => {
+      .action(async ({ steps, every, failAt, announce, share: isShare }) => {
+        if (isShare) {
+          const share = startShare('evaluated');
+          share.update(1);
+          return share.stop();
+        }
         const interrupt = onInterrupt(() => notice('saving, then stopping; once more to stop at once'));
         if (announce) notice('started');
         const bar = startProgressBar({ label: 'step', total: steps });

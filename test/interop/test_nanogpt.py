@@ -112,3 +112,14 @@ def test_a_meta_pkl_cannot_run_code(tmp_path):
     (tmp_path / "meta.pkl").write_bytes(pickle.dumps({"itos": Hostile()}))
     done = convert(tmp_path / "ckpt.pt", tmp_path / "meta.pkl", tmp_path / "model")
     assert done.returncode != 0 and "plain data only" in done.stderr and "run" not in done.stdout
+
+
+def test_other_files_are_refused(tmp_path):
+    other, missing = tmp_path / "other.pt", tmp_path / "meta.pkl"
+    torch.save({"weights": {}}, other)
+    for arguments, message in (
+        ((other, missing, tmp_path / "model"), f"{missing}: no such file or folder\n"),
+        ((other, tmp_path, tmp_path / "model"), f"{other} is not a nanoGPT checkpoint: it has no model and model_args\n"),
+    ):
+        done = convert(*arguments)
+        assert (done.returncode, done.stderr) == (1, message)

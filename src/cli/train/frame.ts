@@ -3,7 +3,7 @@ import type { ChalkInstance } from 'chalk';
 import stringWidth from 'string-width';
 import { formatNumber, formatRate } from '../../format.ts';
 import { chartLegend, lineChart, type Series } from '../line-chart.ts';
-import { renderLine } from '../progress-bar.ts';
+import { countHead, renderLine } from '../progress-bar.ts';
 import type { Point } from './loss-curve.ts';
 
 /** The displayed state of a run. */
@@ -62,7 +62,12 @@ function renderProgress(run: Shown, width: number): string {
     ...(run.loss === undefined ? [] : [`loss ${run.loss.toFixed(3)}`]),
     ...(run.tokensPerSecond > 0 ? [formatRate(run.tokensPerSecond, 'tok')] : []),
   ];
-  return renderLine('step', done ? { ...progress, progress: 1 } : progress, fields, width);
+  return renderLine(
+    countHead('step', run.step, run.maxIters),
+    done ? { ...progress, progress: 1 } : progress,
+    fields,
+    width,
+  );
 }
 
 function renderChart(run: Shown, width: number, rows: number, colors: ChalkInstance): string[] {
