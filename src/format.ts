@@ -1,4 +1,4 @@
-/** Formats numbers and tables as plain text without colors, independent of the locale. */
+/** Formats numbers as plain text, independent of the locale. */
 
 /** 1234567 → `1,234,567`; fractions have `digits` decimals. */
 export function formatNumber(value: number, digits = 0): string {
@@ -63,14 +63,6 @@ export const formatCountOf = (n: number, thing: string): string =>
 
 /** 0.1234 → `12.3%`. */
 export const formatPercent = (fraction: number, digits = 1): string => `${(fraction * 100).toFixed(digits)}%`;
-
-/** Columns with headings: the first left-aligned, the others right-aligned. */
-export function formatColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
-  const line = (cells: readonly string[]): string =>
-    `  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd();
-  return [head, ...rows].map(line).join('\n');
-}
 
 /** Nats per token: `1.7867`, or `≈1.7450` for an estimate. */
 export const formatLoss = ({

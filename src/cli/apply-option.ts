@@ -44,9 +44,9 @@ export const readAll = (taker: Option | Argument, texts: readonly string[]): unk
 /** A value or list of values as text. */
 export const textsOf = (name: string, value: unknown): string[] =>
   (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
-    typeof each === 'string' || typeof each === 'number'
+    typeof each === 'string' || typeof each === 'number' || typeof each === 'boolean'
       ? String(each)
-      : refuseValue(name, value, 'a number or a text'),
+      : refuseValue(name, value, 'a number, a text, true or false'),
   );
 
 function refuseValue(name: string, value: unknown, wanted: string): never {

@@ -6,7 +6,8 @@ import {
   type WritingOptions,
 } from '../evaluate/memorization/memorization.ts';
 import { readTrainingText, type OtherText, type TrainingText } from '../evaluate/training-text.ts';
-import { formatColumns, formatNumber, formatPercent } from '../format.ts';
+import { formatNumber, formatPercent } from '../format.ts';
+import { formatColumns } from './columns.ts';
 import { factTable } from './fact-table.ts';
 import { startActivity, whileReporting, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';

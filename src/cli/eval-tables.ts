@@ -3,7 +3,8 @@ import type { TokenBaseline } from '../evaluate/baselines/baselines.ts';
 import type { Measures } from '../evaluate/measures.ts';
 import { replacementsToJson } from './decoding-options.ts';
 import type { BaselineEvaluation } from './eval-baselines.ts';
-import { formatColumns, formatNumber, formatPercent } from '../format.ts';
+import { formatNumber, formatPercent } from '../format.ts';
+import { formatColumns } from './columns.ts';
 import { factTable } from './fact-table.ts';
 import { printable, stdoutColors } from './terminal.ts';
 

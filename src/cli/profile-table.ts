@@ -1,7 +1,8 @@
 /** The table of `train --profile`: time by kernel. */
 import type { KernelProfile } from '../engine/profile.ts';
 import type { TrainProfile } from '../train/session/step-profile.ts';
-import { formatColumns, formatPercent, formatRate } from '../format.ts';
+import { formatPercent, formatRate } from '../format.ts';
+import { formatColumns } from './columns.ts';
 
 export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainProfile): string {
   const inKernels = kernels.reduce((sum, kernel) => sum + kernel.seconds, 0);

@@ -21,7 +21,7 @@ import { printRunTable } from './train/run-table.ts';
 import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
-import { tellFailures, tellTrouble } from './train/trouble.ts';
+import { saveFailureWarnings, warnOfIncident } from './train/incidents.ts';
 
 export function register(command: Command): void {
   command.addArgument(
@@ -100,14 +100,14 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       event: (event, settings) => {
         if (event.type === 'evaluation') lastEvaluation = event;
         view.event(event, settings);
-        tellTrouble(event);
+        warnOfIncident(event);
         const warning = watch?.(event);
         if (warning !== undefined) warn(warning);
       },
       working: view.working,
       ...(!isQuiet() && { sample: view.sample }),
       interrupted: () => interrupt?.arrived() ?? false,
-      notSaved: tellFailures(),
+      notSaved: saveFailureWarnings(),
     });
   } finally {
     preparation.stop();

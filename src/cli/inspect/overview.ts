@@ -7,7 +7,6 @@ import type { ModelConfig } from '../../model/config.ts';
 import { countParameters, parametersByPart } from '../../model/parameters.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import {
-  formatColumns,
   formatCount,
   formatCountOf,
   formatDuration,
@@ -16,6 +15,7 @@ import {
   formatPercent,
   formatRate,
 } from '../../format.ts';
+import { formatColumns } from '../columns.ts';
 import { factTable } from '../fact-table.ts';
 import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';

@@ -1,13 +1,13 @@
 /** A forecast as tables. */
 import {
   formatBytes,
-  formatColumns,
   formatCount,
   formatDollars,
   formatDuration,
   formatNumber,
   formatPercent,
 } from '../../format.ts';
+import { formatColumns } from '../columns.ts';
 import type { Device, DeviceCost } from '../../forecast/hardware.ts';
 import type { RunForecast } from '../../forecast/run-forecast.ts';
 import { describeCorpus } from '../corpus-summary.ts';

@@ -5,7 +5,7 @@ import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts
 import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
-import type { Request, Requests } from './prompts.ts';
+import type { Request, Requests } from './requests.ts';
 import type { SamplingSettings } from './sampling-settings.ts';
 import type { Model, Output, WriteOptions, Writing } from './write.ts';
 
@@ -30,7 +30,7 @@ export async function searchTexts(
   let index = -1;
   const poll = startPolling(() => interrupted(), SIGNAL_POLL_SECONDS);
   do {
-    for (let request = requests.take(); request !== undefined; request = requests.take()) {
+    for (let request = requests.next(); request !== undefined; request = requests.next()) {
       if (request.index !== index) {
         const { maxTokens } = settings;
         const search = beamSearch(decoder, request.prompt.ids, {
@@ -54,7 +54,7 @@ export async function searchTexts(
       await output.update(writing);
       await output.end(writing);
     }
-  } while (!interrupted() && (await requests.more()));
+  } while (!interrupted() && (await requests.wait()));
 }
 
 /** Whether the last token completes a stop string. */

@@ -18,7 +18,8 @@ import { argument, option } from '../options.ts';
 import { anyText, filePath, number, wholeNumber } from '../../values.ts';
 import { searchTexts } from './beams.ts';
 import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
-import { encode, noticeOfLength, promptLines, readPrompt, severalTexts, type Prompt } from './prompts.ts';
+import { encode, noticeOfLength, readPrompt, type Prompt } from './prompts.ts';
+import { promptLines, severalTexts } from './requests.ts';
 import { addSettings, settingsOf, type SamplingSettings } from './sampling-settings.ts';
 import { writeTexts } from './write.ts';
 

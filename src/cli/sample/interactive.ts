@@ -14,7 +14,8 @@ import { notice, print, printable, printError, printMessage, stderrColors } from
 import { openLineInput, type LineInput } from './line-input.ts';
 import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
-import { encode, readPrompt, severalTexts } from './prompts.ts';
+import { encode, readPrompt } from './prompts.ts';
+import { severalTexts } from './requests.ts';
 import {
   escaped,
   escapedText,

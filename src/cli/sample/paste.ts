@@ -28,7 +28,7 @@ export function createTypedText(): TypedText {
   let isComplete = false;
 
   /** Removes the editor's part from the front of the rest. */
-  const take = (): string => {
+  const nextInput = (): string => {
     let given = '';
     while (rest !== '' && !isComplete) {
       if (isPasting) {
@@ -67,7 +67,7 @@ export function createTypedText(): TypedText {
   return {
     push(text) {
       rest += text;
-      return take();
+      return nextInput();
     },
     nextLine() {
       isComplete = false;

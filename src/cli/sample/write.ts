@@ -5,7 +5,7 @@ import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts
 import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped } from '../../polling.ts';
-import type { Request, Requests } from './prompts.ts';
+import type { Request, Requests } from './requests.ts';
 import type { SamplingSettings } from './sampling-settings.ts';
 
 /** A requested text in progress. */
@@ -59,7 +59,7 @@ export async function writeTexts(
     while (failure === undefined && batch.free > 0 && !interrupted()) {
       let request: Request | undefined;
       try {
-        request = requests.take();
+        request = requests.next();
       } catch (error) {
         failure = error;
       }
@@ -76,7 +76,7 @@ export async function writeTexts(
   for (;;) {
     await takeRequests();
     if (batch.size === 0) {
-      if (failure !== undefined || interrupted() || !(await requests.more())) break;
+      if (failure !== undefined || interrupted() || !(await requests.wait())) break;
       continue;
     }
     for (const { text: writing, id, logits } of batch.draw()) {

@@ -41,7 +41,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
     ),
   );
   warnOfSlowEngine({ name: run.backend, shortfall: run.shortfall }, run.rejected);
-  if (run.startStep > 0) tellResumed({ ...run, settings });
+  if (run.startStep > 0) noticeOfResume({ ...run, settings });
   if (run.textChange !== undefined) notice(startsAnew[run.textChange]);
   for (const repair of run.repairs) warn(printable(repair));
   if (run.otherEngine !== undefined)
@@ -56,7 +56,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   notice();
 }
 
-function tellResumed({
+function noticeOfResume({
   startStep,
   plannedIters,
   settings,

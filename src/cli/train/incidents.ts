@@ -7,7 +7,7 @@ import { formatNumber } from '../../format.ts';
 import { printable, warn } from '../terminal.ts';
 
 /** Warns of skipped steps and rollbacks. */
-export function tellTrouble(event: TrainEvent): void {
+export function warnOfIncident(event: TrainEvent): void {
   if (event.type === 'step' && event.skipped !== undefined) {
     const loss = event.skipped === 'loss spike' ? ` (${event.loss.toFixed(4)})` : '';
     warn(`step ${formatNumber(event.step)}: ${event.skipped}${loss}; the parameters stay as they were`);
@@ -22,7 +22,7 @@ export function tellTrouble(event: TrainEvent): void {
 }
 
 /** Tells of checkpoints that could not be written: in full the first time, in a line as long as the reason stays the same. */
-export function tellFailures(): (failure: SaveFailure) => void {
+export function saveFailureWarnings(): (failure: SaveFailure) => void {
   let told: string | undefined;
   return ({ step, savedStep, error }) => {
     const reason = `${error.code} after ${savedStep}`;

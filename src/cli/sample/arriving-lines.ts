@@ -1,0 +1,71 @@
+import { createReadStream } from 'node:fs';
+import { startDecoding, type DecodingOptions } from '../../data/decode-text.ts';
+import { isSystemError } from '../../errors.ts';
+
+/** Lines of a file or of stdin, available as soon as each has arrived. */
+export interface ArrivingLines {
+  /** Removes the first line that has arrived; undefined if there is none now. @throws if reading has failed */
+  next(): string | undefined;
+  /** Waits for a line; false at the end. @throws if reading has failed */
+  wait(): Promise<boolean>;
+  close(): void;
+}
+
+/** Lines read ahead; the rest stays in the pipe. */
+const AHEAD = 64;
+
+/** @param file `-` for stdin */
+export function openLines(file: string, options: DecodingOptions): ArrivingLines {
+  const stream = file === '-' ? process.stdin : createReadStream(file);
+  const name = file === '-' ? 'stdin' : file;
+  const decoding = startDecoding(name, options);
+  const lines: string[] = [];
+  let rest = '';
+  let hasEnded = false;
+  let failure: unknown;
+  let wake = (): void => {};
+  const end = (error?: unknown): void => {
+    if (isSystemError(error)) error.path ??= name;
+    failure ??= error;
+    hasEnded = true;
+    wake();
+  };
+  const accept = (decode: () => string): void => {
+    try {
+      const pieces = (rest + decode()).split('\n');
+      rest = pieces.pop() ?? '';
+      for (const line of pieces) lines.push(line.replace(/\r$/, ''));
+    } catch (error) {
+      end(error);
+    }
+  };
+  stream.on('data', (chunk: Uint8Array) => {
+    accept(() => decoding.push(chunk));
+    if (lines.length > AHEAD) stream.pause();
+    wake();
+  });
+  stream.on('end', () => {
+    accept(() => decoding.end());
+    if (rest !== '') lines.push(rest);
+    end();
+  });
+  stream.on('error', end);
+  const isWaiting = (): boolean => lines.length === 0 && !hasEnded;
+  return {
+    next() {
+      if (failure !== undefined) throw failure;
+      const line = lines.shift();
+      if (line !== undefined && lines.length < AHEAD && stream.isPaused()) stream.resume();
+      return line;
+    },
+    async wait() {
+      while (isWaiting()) await new Promise<void>((resolve) => (wake = resolve));
+      if (failure !== undefined) throw failure;
+      return lines.length > 0;
+    },
+    close() {
+      stream.destroy();
+      end();
+    },
+  };
+}
