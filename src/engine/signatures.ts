@@ -258,7 +258,11 @@ export const signatures = define({
    */
   targetRank: { logits: 'read', targets: 'ids', ranks: 'write', N: 'size', V: 'size' },
 
-  /** norm[0] = √Σ x², summed in float64 over fixed blocks of NORM_BLOCK elements; partials [2·⌈n/NORM_BLOCK⌉] is scratch (float64 sums). */
+  /**
+   * norm[0] = √Σ x², rounded once to float32: partial sums over fixed blocks of NORM_BLOCK elements, then their sum. Sums are
+   * float64 or, on a device without it, unevaluated sums of two float32 (48 bits); partials [2·⌈n/NORM_BLOCK⌉] is scratch for
+   * either.
+   */
   globalNorm: { x: 'read', partials: 'update', norm: 'write', n: 'size' },
   /**
    * One AdamW step (Loshchilov & Hutter 2019) over n parameters, of which the first `decayed` get weight decay.

@@ -18,6 +18,9 @@ interface Pass {
   readonly instructions: number;
   /** Duration of the last run, pauses included; undefined: not known yet. */
   seconds: number | undefined;
+  /** Inputs on their way to the device, [B,T]. */
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
   /** Where the logits of each text's last token are on the device, and the array into which each run copies them. */
   readonly offset: number;
   readonly logits: Float32Array;
@@ -61,9 +64,6 @@ export class Decoder {
   readonly #steps: Pass[] = [];
   /** Tokens that each cache holds. */
   readonly #lengths: Uint32Array;
-  /** Inputs on their way to the device. */
-  readonly #tokens: Int32Array;
-  readonly #tokenPositions: Int32Array;
 
   /**
    * @param model parameters that are on the device already, such as those of a model in training
@@ -89,8 +89,6 @@ export class Decoder {
     this.#positions = layout.allocate(tokens, 'i32');
     this.#rng = layout.allocate(4, 'i32');
     this.#last = layout.allocate(1, 'i32');
-    this.#tokens = new Int32Array(tokens);
-    this.#tokenPositions = new Int32Array(tokens);
     this.#arena = layout.end;
     this.#lengths = new Uint32Array(this.#scratchCache + 1);
     device.reserve(layout.end);
@@ -148,13 +146,12 @@ export class Decoder {
     const T = count === 1 ? 1 : Math.min(Math.ceil(count / READ_STEP) * READ_STEP, blockSize - before);
     let pass = this.#reads.get(T);
     if (pass === undefined) this.#reads.set(T, (pass = this.#record(1, T, this.#scratchCache)));
-    const [tokens, positions] = [this.#tokens.subarray(0, T), this.#tokenPositions.subarray(0, T)];
     for (let t = 0; t < T; t++) {
-      tokens[t] = t < count ? ids[t] : 0;
-      positions[t] = before + t;
+      pass.ids[t] = t < count ? ids[t] : 0;
+      pass.positions[t] = before + t;
     }
-    this.#device.write(this.#ids.offset, tokens);
-    this.#device.write(this.#positions.offset, positions);
+    this.#device.write(this.#ids.offset, pass.ids);
+    this.#device.write(this.#positions.offset, pass.positions);
     this.#device.write(this.#last.offset, Int32Array.of(count - 1));
     const start = performance.now();
     yield* runInParts(this.#device, pass.loaded, pass.instructions, pass.seconds);
@@ -177,11 +174,11 @@ export class Decoder {
     for (let text = 0; text < B; text++) {
       const before = this.#lengths[text];
       if (before === blockSize) throw new RangeError(`text ${text} fills its block of ${blockSize} already`);
-      this.#tokens[text] = ids[text];
-      this.#tokenPositions[text] = before;
+      pass.ids[text] = ids[text];
+      pass.positions[text] = before;
     }
-    this.#device.write(this.#ids.offset, this.#tokens.subarray(0, B));
-    this.#device.write(this.#positions.offset, this.#tokenPositions.subarray(0, B));
+    this.#device.write(this.#ids.offset, pass.ids);
+    this.#device.write(this.#positions.offset, pass.positions);
     pass.loaded.submit();
     const logits = await this.#device.read(pass.offset, pass.logits);
     for (let text = 0; text < B; text++) this.#lengths[text]++;
@@ -240,6 +237,8 @@ export class Decoder {
       loaded: this.#device.load(program.instructions),
       instructions: program.instructions.length,
       seconds: undefined,
+      ids: new Int32Array(B * T),
+      positions: new Int32Array(B * T),
       offset: program.buffer(logits).offset,
       logits: new Float32Array(B * V),
     };
