@@ -38,8 +38,8 @@ function parse(option: Option, value: unknown): unknown {
 }
 
 /** Parses several texts in turn with an option or argument. */
-export const readAll = (taker: Option | Argument, texts: readonly string[]): unknown =>
-  texts.reduce<unknown>((before, text) => taker.parseArg?.(text, before) ?? text, undefined);
+export const readAll = (target: Option | Argument, texts: readonly string[]): unknown =>
+  texts.reduce<unknown>((before, text) => target.parseArg?.(text, before) ?? text, undefined);
 
 /** A value or list of values as text. */
 export const textsOf = (name: string, value: unknown): string[] =>

@@ -197,7 +197,7 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
       openCorpus([file], decodingOf(flags), (activity, done) => report(activity, done)),
     ),
   }));
-  for (const { file, corpus } of corpora) tellFiles(file, corpus);
+  for (const { file, corpus } of corpora) noticeOfFiles(file, corpus);
   let warned = false; // once, not per model
   return (model, tokenizer) => {
     const texts = corpora.map(({ file, corpus }) => {
@@ -217,7 +217,7 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
 }
 
 /** Reports the files of a folder before they are read. */
-function tellFiles(file: string, { paths, files, leftOut }: Corpus): void {
+function noticeOfFiles(file: string, { paths, files, leftOut }: Corpus): void {
   if (files.length === 1 && files[0] === paths[0]) return;
   notice(`${printable(file)}: ${countFiles(files)}${describeLeftOut(leftOut, '; left out: ')}`);
 }

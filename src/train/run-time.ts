@@ -1,7 +1,7 @@
 /** The length of a timed run: how many steps fit into the remaining time, given what its parts cost. */
 import { DECAY_SHARE } from './options.ts';
 import { saveInterval } from './save-every.ts';
-import { changeSchedule, settledSteps } from './schedule-history.ts';
+import { changeSchedule, recordedSteps } from './schedule-history.ts';
 import { decayProgress, hasPlateau } from './schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
@@ -80,7 +80,7 @@ export interface Pace {
  * @returns the settings to continue with; undefined if the length stays the same
  */
 export function refit(settings: Settings, { step, steps, left, seconds, costs }: Pace): Settings | undefined {
-  if (steps === 0 || step >= settings.maxIters || step < settledSteps(settings)) return undefined;
+  if (steps === 0 || step >= settings.maxIters || step < recordedSteps(settings)) return undefined;
   const ahead = stepsWithin(left, step, settings, costs);
   const maxIters = step + ahead;
   const { schedule, lrDecayIters, lrDecayStart } = settings;

@@ -24,7 +24,7 @@ export function changeSchedule(before: Settings, next: Settings, step: number): 
 }
 
 /** Steps whose schedule is recorded. After a rollback they may be more than are done. */
-export const settledSteps = ({ pastSchedules }: Settings): number => pastSchedules.at(-1)?.until ?? 0;
+export const recordedSteps = ({ pastSchedules }: Settings): number => pastSchedules.at(-1)?.until ?? 0;
 
 const recorded = (settings: Omit<PastSchedule, 'until'>, until: number): PastSchedule =>
   ({

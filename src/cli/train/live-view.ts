@@ -1,4 +1,5 @@
 /** The view of a run on a terminal: a block of lines that is redrawn in place. */
+import type { TrainEvent } from '../../train/events.ts';
 import { startLiveBlock, type LiveBlock } from '../live-block.ts';
 import { printable, stderrColors } from '../terminal.ts';
 import { renderFrame, type Shown } from './frame.ts';
@@ -7,19 +8,22 @@ import { startPace, type Pace } from './pace.ts';
 import type { TrainView } from './view.ts';
 
 const REDRAWS_A_SECOND = 8;
-/** In milliseconds. Work that is done sooner than that is not shown. */
+/** Milliseconds. Shorter work is not shown. */
 const SHOWN_AFTER = 300;
 /** Points of the training curve. */
 const MOST_POINTS = 240;
+
+/** What a frame shows, without the training curve and times. */
+type State = Omit<Shown, 'trainLosses' | 'tokensPerSecond' | 'elapsed' | 'left'>;
 
 export function createLiveView(): TrainView {
   let block: LiveBlock | undefined;
   let pace: Pace | undefined;
   let drawn = 0;
-  /** The work between two steps that is being done, and since when. */
+  /** The current work between two steps, and its start. */
   let begun: { readonly what: string; readonly at: number } | undefined;
   const curve = createLossCurve(MOST_POINTS);
-  let shown: Omit<Shown, 'trainLosses' | 'tokensPerSecond' | 'elapsed' | 'left'> = {
+  let shown: State = {
     step: 0,
     maxIters: 1,
     validationLosses: [],
@@ -49,25 +53,13 @@ export function createLiveView(): TrainView {
     },
     event(event, { maxIters }) {
       begun = undefined;
-      shown = { ...shown, maxIters, activity: undefined };
-      if (event.type === 'step') {
-        pace?.mark(event.step);
-        shown = { ...shown, step: event.step, loss: event.loss };
-        if (event.skipped === undefined) curve.add(event.step, event.loss);
-        if (performance.now() - drawn > 1000 / REDRAWS_A_SECOND) redraw();
-      } else if (event.type === 'evaluation') {
-        const point: Point = [event.step, event.validationLoss];
-        shown = {
-          ...shown,
-          validationLosses: [...shown.validationLosses, point],
-          best: event.best ? point : shown.best,
-        };
-        redraw();
-      } else if (event.type === 'rollback') {
-        curve.rollBack(event.to);
-        const validationLosses = shown.validationLosses.filter(([step]) => step <= event.to);
-        shown = { ...shown, step: event.to, validationLosses };
-      }
+      shown = afterEvent({ ...shown, maxIters, activity: undefined }, event);
+      if (event.type === 'evaluation') redraw();
+      if (event.type === 'rollback') curve.rollBack(event.to);
+      if (event.type !== 'step') return;
+      pace?.mark(event.step);
+      if (event.skipped === undefined) curve.add(event.step, event.loss);
+      if (performance.now() - drawn > 1000 / REDRAWS_A_SECOND) redraw();
     },
     working(what, done) {
       const now = performance.now();
@@ -85,4 +77,25 @@ export function createLiveView(): TrainView {
       block?.stop();
     },
   };
+}
+
+function afterEvent(shown: State, event: TrainEvent): State {
+  switch (event.type) {
+    case 'step':
+      return { ...shown, step: event.step, loss: event.loss };
+    case 'evaluation': {
+      const point: Point = [event.step, event.validationLoss];
+      const validationLosses = [...shown.validationLosses, point];
+      return { ...shown, validationLosses, best: event.best ? point : shown.best };
+    }
+    case 'rollback': {
+      const validationLosses = shown.validationLosses.filter(([step]) => step <= event.to);
+      return { ...shown, step: event.to, validationLosses };
+    }
+    case 'checkpoint':
+    case 'end':
+      return shown;
+    default:
+      return event satisfies never;
+  }
 }
