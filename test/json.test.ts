@@ -7,7 +7,7 @@ const parse = (text: string): unknown =>
     throw new Error(what);
   });
 
-test('reads what JSON.parse reads, if it is an object', () => {
+test('an object is parsed as JSON.parse does', () => {
   assert(
     property(json(), (value) => {
       const text = `{"value":${value},"\\\\":"\\"","a\\"b":"\\\\"}`;

@@ -10,7 +10,7 @@ import { failure } from './fixtures/failure.ts';
 const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
 const path = join(folder, 'file');
 
-test('writes all kinds of pieces, and replaces what was there', () => {
+test('an atomic write takes text and binary pieces, and replaces an existing file', () => {
   writeFileAtomic(path, ['old']);
   writeFileAtomic(path, ['ab', Uint8Array.of(99), Float32Array.of(1)]);
   expect(readFileSync(path)).toEqual(Buffer.from([97, 98, 99, 0, 0, 0x80, 0x3f]));
@@ -26,7 +26,7 @@ test('tells how many bytes have been written', () => {
   expect(told).toEqual([4, 44, 44 + (64 << 20), 45 + (64 << 20)]);
 });
 
-test('a failure on the way leaves the old file and no temporary one', () => {
+test('a failed write leaves the old file and no temporary one', () => {
   writeFileAtomic(path, ['old']);
   const failing = function* (): Generator<string> {
     yield 'new';
@@ -37,7 +37,7 @@ test('a failure on the way leaves the old file and no temporary one', () => {
   expect(readdirSync(folder)).toEqual(['file']);
 });
 
-test('nothing is visible before the commit', () => {
+test('a file is not visible before its commit', () => {
   writeFileAtomic(path, ['old']);
   const file = new AtomicFile(path);
   file.write(Buffer.from('xxnew'));
@@ -77,7 +77,7 @@ test('a killed writer leaves the old file or the new one, never part of one', as
   }
 });
 
-test('a folder is made with those above it, and one that cannot be made is an error, at once', () => {
+test('a folder is created with its parents; one that cannot be created is an error', () => {
   makeFolder(join(folder, 'a/b/c'));
   makeFolder(join(folder, 'a/b/c'));
   expect(readdirSync(join(folder, 'a/b'))).toEqual(['c']);

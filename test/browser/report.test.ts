@@ -81,7 +81,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
     }
   });
 
-  test('shows texts as they are, whatever they hold', async () => {
+  test('shows texts literally, whatever characters they contain', async () => {
     const { page } = await open(page1);
     expect(await textOf(page, 'h1')).toBe('<b>first & "last"');
     const samples = await page.$$eval('.samples pre', (all) => all.map((each) => each.textContent));
@@ -107,7 +107,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
     await page.close();
   });
 
-  test('lets a keyboard walk along the curves', async () => {
+  test('lets the arrow keys move along the curves', async () => {
     const { page } = await open(page1);
     await page.waitForSelector('#chart-loss canvas');
     await page.focus('#chart-loss');
@@ -126,7 +126,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
     await page.close();
   });
 
-  test('names the nearest of a token on the map', async () => {
+  test('names the nearest neighbours of a token on the map', async () => {
     const { page } = await open(page1);
     await page.waitForSelector('#embedding-map text');
     await page.select('#map-token', '1');
@@ -214,7 +214,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
     }
   });
 
-  test('says the same without scripts', async () => {
+  test('shows the same content without scripts', async () => {
     const { page, trouble } = await open(page1, { scripts: false });
     const words1 = await textOf(page, '#main');
     for (const part of ['Validation loss', 'Samples over time', 'not run', 'nLayer', 'token embedding'])

@@ -20,7 +20,7 @@ function foreignLock(changes: Record<string, unknown>): void {
   writeFileSync(path(), JSON.stringify({ ...mine, ...changes }));
 }
 
-test('one holder at a time; letting go leaves nothing behind', () => {
+test('a lock has one holder, and leaves no file when it is released', () => {
   const lock = lockFolder(folder);
   expect(() => lockFolder(folder)).toThrow(failure('folder-in-use', folder, `process ${process.pid}`));
   lock.check();
@@ -29,7 +29,7 @@ test('one holder at a time; letting go leaves nothing behind', () => {
   lockFolder(folder).release();
 });
 
-describe('a lock counts for nothing', () => {
+describe('a lock is ignored', () => {
   test.each([
     ['when its process is gone', () => ({ pid: deadPid() })],
     [
@@ -60,12 +60,12 @@ describe('a lock counts for nothing', () => {
   });
 });
 
-test('a lock of another machine holds, since nobody can tell from here', () => {
+test('a lock from another computer holds, since its process cannot be checked', () => {
   foreignLock({ host: 'another', pid: deadPid() });
   expect(() => lockFolder(folder)).toThrow(failure('folder-in-use', 'another'));
 });
 
-test('of many processes that want the same stale lock at once, one gets it', async () => {
+test('of many processes that take over a stale lock at once, one succeeds', async () => {
   foreignLock({ pid: deadPid() });
   const children = Array.from({ length: 6 }, () => spawnHolder());
   const said = await Promise.all(children.map(({ said: text }) => text));
@@ -73,7 +73,7 @@ test('of many processes that want the same stale lock at once, one gets it', asy
   for (const { child } of children) child.kill('SIGKILL');
 });
 
-test.runIf(process.platform === 'linux')('a dead process that nobody has buried is not running', async () => {
+test.runIf(process.platform === 'linux')('a zombie process does not hold a lock', async () => {
   // The shell starts a child and then becomes a program that never asks for it; only after that may the child die, since
   // the shell itself would bury it.
   const shell = spawn('bash', ['-c', 'sleep 30 & echo $!; exec tail -f /dev/null'], {

@@ -20,7 +20,7 @@ beforeEach(() => {
   write('speed', [{ step: 2, seconds: 0.5, tokens: 100 }]);
 });
 
-test('reads what a run has logged; what was not finite is NaN', () => {
+test('a log is read as it was written, with NaN for what was not finite', () => {
   expect(readLogs(folder)).toEqual({
     steps: [
       { step: 1, loss: 4.5, learningRate: 0.1, gradNorm: 2 },
@@ -34,7 +34,7 @@ test('reads what a run has logged; what was not finite is NaN', () => {
   });
 });
 
-test('of what a rollback took back, only the second time counts', () => {
+test('after a rollback, only the repeated steps count', () => {
   const step = (n: number, loss: number) => ({ step: n, loss, lr: 0.1, grad_norm: 2 });
   write('metrics', [
     step(1, 4),
@@ -64,7 +64,7 @@ test('a folder without logs has empty ones', () => {
   });
 });
 
-test("reads the names of older runs, whose end tells the last step's loss", () => {
+test('logs of older versions are read, with the loss of the last step from their end', () => {
   write('metrics', [
     { step: 2, train_loss: 3, val_loss: 3.5 },
     { step: 2, end: 'finished', validation_loss: 3.4 },
@@ -80,7 +80,7 @@ test('an end without a validation split has no loss', () => {
   expect(readLogs(folder).end).toEqual({ step: 2, best: undefined });
 });
 
-test('leaves out a torn last line, which is no damage, and damaged lines, which are counted', () => {
+test('a torn last line is ignored, and damaged lines are counted', () => {
   const path = logPath(folder, 'metrics');
   appendFileSync(path, '\n{"step":3,"lo');
   expect(readLogs(folder)).toMatchObject({ damage: [] });
@@ -104,7 +104,7 @@ test.each([
   expect(() => readLogs(folder)).toThrow(failure('damaged-file', `${name}.jsonl`, 'step 7'));
 });
 
-test('drops what was logged after a step', () => {
+test('a log is cut after a step', () => {
   appendFileSync(logPath(folder, 'metrics'), '{"step":3,"lo');
   keepLog(logPath(folder, 'metrics'), 1);
   expect(readFileSync(logPath(folder, 'metrics'), 'utf8')).toBe(
@@ -113,7 +113,7 @@ test('drops what was logged after a step', () => {
   keepLog(logPath(folder, 'nothing' as 'speed'), 1);
 });
 
-test('keeps damaged lines, and of the last step all but the end of the run', () => {
+test('cutting a log keeps damaged lines, and the last step without the end of the run', () => {
   const path = logPath(folder, 'metrics');
   appendFileSync(path, 'garbage\n{"step":3}\n');
   const lines = readFileSync(path, 'utf8').split('\n');

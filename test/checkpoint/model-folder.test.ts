@@ -31,7 +31,7 @@ beforeEach(() => {
   writeHostWeights(folder, config, tensors(), { step: '9', ...modelFacts(config, tokenizer) });
 });
 
-test('what is written is read', () => {
+test('a model is read as it was written', () => {
   const model = openModelFolder(folder);
   expect(model.config).toEqual(config);
   expect(model.tokenizer.vocabulary).toEqual(tokenizer.vocabulary);
@@ -53,7 +53,7 @@ test.each([
   expect(fromConfigJson(JSON.stringify(toConfigJson(changed, tokenizer)), 'x').config).toEqual(changed);
 });
 
-describe('a folder that does not fit together is refused by name', () => {
+describe('a folder whose files do not fit together is refused by name', () => {
   const edit = (file: string, change: (json: Record<string, unknown>) => void): void => {
     const path = join(folder, file);
     const json = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
@@ -236,7 +236,7 @@ describe('a folder that does not fit together is refused by name', () => {
     if (expected === undefined) open();
     else expect(open).toThrow(expected);
   });
-  test('no folder at all', () => {
+  test('a folder that does not exist', () => {
     expect(() => openModelFolder(join(root, 'nowhere'))).toThrow(failure('file-not-found'));
   });
 });
@@ -246,7 +246,7 @@ const editConfig = (changes: Record<string, unknown>): void => {
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
 };
 
-test('biases that no layer has are zeros', () => {
+test('biases that are absent from all layers are read as zeros', () => {
   writeHostWeights(
     folder,
     config,
@@ -296,7 +296,7 @@ describe('weights in several files', () => {
     writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
   };
   const wte = 'transformer.wte.weight';
-  test('are read as one', () => {
+  test('are read as one model', () => {
     split();
     const into = empty();
     openModelFolder(folder).load(into);

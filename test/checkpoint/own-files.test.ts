@@ -35,7 +35,7 @@ const startRun = async (): Promise<void> => {
   run.close();
 };
 
-test('sweeping removes half-written files of a run, whoever left them, and nothing else', () => {
+test('the clean-up removes half-written files of a run, and nothing else', () => {
   const { pid } = spawnSync(process.execPath, ['-e', '']);
   mkdirSync(join(folder, `checkpoint-7.${pid}.tmp`), { recursive: true });
   const kept = [`report.html.${process.ppid}.tmp`, 'notes.tmp', `notes.${pid}.tmp`, 'config.json.tmp'];
@@ -50,7 +50,7 @@ test('sweeping removes half-written files of a run, whoever left them, and nothi
   expect(readdirSync(folder).sort()).toEqual(kept.sort());
 });
 
-test('--overwrite removes the run and leaves its owner’s files', async () => {
+test('--overwrite removes the run and leaves other files', async () => {
   await startRun();
   writeFileSync(join(folder, 'report.html'), `<meta name="generator" content="${REPORT_GENERATOR}" />`);
   writeFileSync(join(folder, 'notes.txt'), 'mine');
@@ -69,7 +69,7 @@ test('--overwrite removes the run and leaves its owner’s files', async () => {
   expect(existsSync(join(folder, 'report.html'))).toBe(true);
 });
 
-test('--overwrite works in a folder that is no run, and takes nothing of it', () => {
+test('--overwrite works in a folder that is not a run, and removes nothing from it', () => {
   mkdirSync(join(folder, 'drafts.tmp'), { recursive: true });
   for (const name of ['report.html', 'notes.tmp']) writeFileSync(join(folder, name), 'mine');
   overwrite();

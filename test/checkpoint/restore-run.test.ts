@@ -293,7 +293,7 @@ describe("the output folder of Hugging Face's Trainer", () => {
   const output = join(root, 'output');
   beforeEach(() => rmSync(output, { recursive: true, force: true }));
 
-  test.each([true, false])('is the model that it is, saved at the top: %s', (atTop) => {
+  test.each([true, false])('is read as a model, saved at the top: %s', (atTop) => {
     writeTrainerOutput(output, 3, { atTop });
     writeTrainerOutput(output, 12);
     if (atTop)
@@ -308,7 +308,7 @@ describe("the output folder of Hugging Face's Trainer", () => {
   });
 });
 
-test('says what else is no run', () => {
+test('other folders and files are refused as runs', () => {
   const empty = join(root, 'empty');
   mkdirSync(empty, { recursive: true });
   expect(() => resumeRun(empty)).toThrow(failure('no-checkpoint', empty));

@@ -33,7 +33,7 @@ const checkpoints = () => readdirSync(path).filter((file) => file.startsWith('ch
 const metrics = () => readFileSync(join(path, 'metrics.jsonl'), 'utf8');
 beforeEach(() => rmSync(path, { recursive: true, force: true }));
 
-test('a run has its best model, its log, and checkpoints that are complete', async () => {
+test('a run consists of its best model, its log, and complete checkpoints', async () => {
   const run = createRun(path, config, tokenizer);
   expect(() => openModelFolder(path)).toThrow(failure('no-checkpoint'));
   run.log('metrics', { step: 5 });
@@ -72,7 +72,7 @@ test('a run keeps its latest checkpoint and the last good one', async () => {
   run.close();
 });
 
-test('going back removes what came after', async () => {
+test('a rollback removes what came after', async () => {
   const run = createRun(path, config, tokenizer);
   await save(run, 5, { good_step: 5 });
   await save(run, 7, { good_step: 5 });
@@ -92,7 +92,7 @@ test('going back removes what came after', async () => {
   }
 });
 
-describe('going on', () => {
+describe('resuming', () => {
   test('removes what the process that wrote the checkpoint was killed too early to remove', async () => {
     const run = createRun(path, config, tokenizer);
     await save(run, 5, { good_step: 5 });
@@ -105,7 +105,7 @@ describe('going on', () => {
     again.close();
     expect(checkpoints()).toEqual(['checkpoint-10']);
   });
-  test('puts back the best model and the log as the checkpoint has seen them', async () => {
+  test('restores the best model and the log as of the checkpoint', async () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 5 });
     await run.saveBest(tensors(5), { step: '5' });
@@ -121,7 +121,7 @@ describe('going on', () => {
     expect(metrics()).toBe('{"step":5}\n{"step":6,"again":true}\n');
   });
 
-  test('mends a log that lost its end, and starts another if there is none', async () => {
+  test('continues a log that lost its end, and starts a new one if there is none', async () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 4 });
     run.log('metrics', { step: 5 });
@@ -140,7 +140,7 @@ describe('going on', () => {
     expect(metrics()).toBe('{"step":6}\n');
   });
 
-  test('says what is wrong with a log, and loses none of its lines up to the checkpoint', async () => {
+  test('reports damage of a log, and keeps all its lines up to the checkpoint', async () => {
     const run = createRun(path, config, tokenizer);
     for (const step of [3, 4, 5]) run.log('metrics', { step });
     await save(run, 5);
@@ -162,7 +162,7 @@ describe('going on', () => {
     expect(go()).toEqual([`${log} was missing; it starts again at this checkpoint`]);
   });
 
-  test('takes no half-written or half-removed checkpoint for one, and sweeps them away', async () => {
+  test('ignores half-written and half-removed checkpoints, and removes them', async () => {
     const run = createRun(path, config, tokenizer);
     await save(run, 5);
     run.close();
@@ -175,7 +175,7 @@ describe('going on', () => {
     again.close();
   });
 
-  test('works where the folder was copied or moved to, and its lock was left behind', async () => {
+  test('works after the folder was copied or moved with its lock', async () => {
     const run = createRun(path, config, tokenizer);
     await run.saveBest(tensors(5), { step: '5' });
     await save(run, 5, { best_step: 5 });
@@ -191,7 +191,7 @@ describe('going on', () => {
     resumeRun(join(root, 'moved')).close();
   });
 
-  test('knows how it ended', async () => {
+  test('restores how the run ended', async () => {
     const run = createRun(path, config, tokenizer);
     await save(run, 5);
     run.log('metrics', { step: 5, end: 'finished' });
@@ -207,8 +207,8 @@ describe('going on', () => {
   });
 });
 
-describe('a failure to save', () => {
-  test('leaves the last checkpoint as it is, and the log catches up later', async () => {
+describe('a failed save', () => {
+  test('leaves the last checkpoint intact, and the log is completed later', async () => {
     const run = createRun(path, config, tokenizer);
     await save(run, 5);
     const hidden = join(root, 'hidden');
@@ -229,7 +229,7 @@ describe('a failure to save', () => {
     }
   });
 
-  test('half-way leaves nothing behind', async () => {
+  test('leaves no half-written files behind', async () => {
     const run = createRun(path, config, tokenizer);
     await save(run, 5);
     const broken = tensors().map(({ name, shape }) => ({
@@ -255,7 +255,7 @@ test('a new run does not write over another, unless told to', async () => {
   expect(readdirSync(path)).not.toContain('model.safetensors');
 });
 
-test('a run stops writing when its folder has become another one’s', async () => {
+test('a run stops writing when another process has taken its folder', async () => {
   const run = createRun(path, config, tokenizer);
   await save(run, 5);
   rmSync(join(path, 'run.lock'));

@@ -37,7 +37,7 @@ function readAll(): Record<string, number[]> {
   }
 }
 
-test('what is written is read', () => {
+test('tensors are read as they were written', () => {
   writeFileAtomic(path, safetensorsPieces(tensors, { step: '5', format: 'pt' }));
   expect(readAll()).toEqual({ a: [7], b: [...tensors[0].data], empty: [] });
   const file = openSafetensors(path);
@@ -70,7 +70,7 @@ test('half precision becomes the float32 of the same value', () => {
   }
 });
 
-test('tensors are read into memory there is for them, shared with threads or not', () => {
+test('tensors are read into given memory, shared or not', () => {
   writeFileAtomic(path, safetensorsPieces(tensors, {}));
   const memory = new Float32Array(new SharedArrayBuffer(32), 4, 5);
   const file = openSafetensors(path);
@@ -89,7 +89,7 @@ test('loading reports the share that has been read', () => {
   expect(shares).toEqual([4 / 24, 1]);
 });
 
-describe('what is wrong is refused by name', () => {
+describe('a damaged file is refused by name', () => {
   const entry = (offsets: string, shape = '[1]', dtype = 'F32') =>
     `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
   const four = new Uint8Array(4);
@@ -152,6 +152,9 @@ describe('what is wrong is refused by name', () => {
       }
       expect(caught).toBeInstanceOf(SafetensorsError);
       expect((caught as SafetensorsError).problem).toBe(problem);
+      expect((caught as SafetensorsError).code).toBe(
+        problem === 'newer version' ? 'newer-version' : 'damaged-file',
+      );
       expect((caught as SafetensorsError).message).toContain(path);
     },
   );
@@ -161,7 +164,7 @@ describe('what is wrong is refused by name', () => {
     expect(readAll).toThrow(failure('unsupported-format', 'I64'));
   });
 
-  test('a single changed bit in the weights, two names exchanged, another step noted', () => {
+  test('a changed bit, exchanged names and a changed step are detected by the checksum', () => {
     const shapes = [
       { ...tensors[0], name: 'x' },
       { ...tensors[0], name: 'y', data: new Float32Array(5) },
@@ -258,7 +261,7 @@ describe('what is wrong is refused by name', () => {
     file.close();
   });
 
-  test('a folder, a pipe or a device is no file', () => {
+  test('a folder and a device are refused', () => {
     expect(() => openSafetensors(folder)).toThrow(failure('wrong-file-kind', folder));
     if (existsSync('/dev/zero'))
       expect(() => openSafetensors('/dev/zero')).toThrow(failure('wrong-file-kind', '/dev/zero'));

@@ -91,7 +91,7 @@ describe('where generation starts and ends', () => {
     expect(special).toThrow(failure('damaged-file', 'generation_config.json'));
   });
 
-  test('an id of a row without a token is refused: the tokenizer lacks a token', () => {
+  test('an eos_token_id that the tokenizer lacks is refused', () => {
     write(padded(tokenizer, 300), 300);
     set('generation_config.json', { eos_token_id: 259 });
     expect(special).toThrow(failure('mismatched-files', '"eos_token_id"', '259'));

@@ -31,23 +31,23 @@ test.each<[string, (text: string) => string, unknown]>([
     failure('damaged-file', '"format"', '2'),
   ],
   ['a newer format', (text) => text.replace('"format": 3', '"format": 4'), failure('newer-version')],
-])('refuses a state with %s', (_name, change, expected) => {
+])('a state with %s is refused', (_name, change, expected) => {
   writeFileSync(path, change(trainerStateText(state)));
   expect(() => readTrainerState(path)).toThrow(expected);
 });
 
-test('reads the state of a run that was written before, which has no checksum', () => {
+test('a state of an older version, without a checksum, is read', () => {
   const { files: _files, ...before } = state;
   writeFileSync(legacy, JSON.stringify({ format: 2, ...before }));
   expect(readTrainerState(legacy)).toEqual({ format: 2, ...before });
 });
 
-test("tells the state of Hugging Face's Trainer", () => {
+test("a state of Hugging Face's Trainer is recognized and refused", () => {
   writeFileSync(legacy, JSON.stringify({ epoch: 1, global_step: 500, log_history: [] }));
   expect(() => readTrainerState(legacy)).toThrow(failure('unsupported-format'));
 });
 
-test('is not read through a symbolic link', () => {
+test('a state is not read through a symbolic link', () => {
   const link = join(folder, 'link.json');
   symlinkSync(path, link);
   expect(() => readTrainerState(link)).toThrow(failure('symbolic-link', link));

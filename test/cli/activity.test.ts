@@ -37,7 +37,7 @@ describe('the line', () => {
     setForScript(false);
   });
 
-  test('says how far work has come, once it takes longer than a moment, and at most eight times a second', () => {
+  test('shows the share done once work takes longer than a moment, at most eight times a second', () => {
     const activity = startActivity();
     activity.report('tokenizing', 0.01);
     now += 250;
@@ -62,14 +62,14 @@ describe('the line', () => {
     expect(shown()).toBe('');
   });
 
-  test('is not drawn for work that is soon done', () => {
+  test('is not drawn for short work', () => {
     const activity = startActivity();
     activity.report('tokenizing', 1);
     activity.stop();
     expect(shown()).toBe('');
   });
 
-  test('of work within other work is left out, and takes nothing from the line there is', () => {
+  test('of nested work is left out, and does not disturb the outer one', () => {
     const outer = startActivity('written');
     const inner = startActivity('loading');
     inner.stop();
@@ -78,7 +78,7 @@ describe('the line', () => {
     expect(shown()).toBe('\u001b[1G\u001b[2K');
   });
 
-  test('never wraps: first the time left goes, then the share', () => {
+  test('never wraps: the time left is dropped first, then the share', () => {
     const activity = startActivity('measuring');
     activity.report('tokenizing', 0);
     shown();
@@ -144,6 +144,6 @@ describe.runIf(hasTerminal)('on a terminal', () => {
   });
 });
 
-test('a pipe gets none of it', async () => {
+test('no status line is written to a pipe', async () => {
   expect(await gpt('compare run run', false)).toMatchObject({ stderr: '', code: 0 });
 });

@@ -48,14 +48,14 @@ describe.skipIf(process.platform === 'win32')('streams', () => {
   ])('a closed stdin: %s', async (line, code, message) => {
     expect(await shell(`cd '${folder}'; gpt ${line} <&-`)).toMatchObject({ code, stderr: message });
   });
-  test('a prompt in bytes that are no text', async () => {
+  test('a prompt that is not valid text is refused', async () => {
     const { stderr, code } = await shell(`cd '${folder}'; gpt sample -m model --prompt $'\\xed\\xa0\\x80'`);
-    expect(stderr).toContain('the model does not know "\ufffd" (U+FFFD) at position 1 of the prompt');
+    expect(stderr).toMatch(/^error: .*"\ufffd" \(U\+FFFD\).*position 1/);
     expect(code).toBe(1);
   });
-  test('a prompt of NULs from a pipe', async () => {
+  test('a prompt of NULs from a pipe is refused', async () => {
     const { stderr, code } = await shell(`cd '${folder}'; gpt sample -m model < /dev/zero`);
-    expect(stderr).toContain('error: stdin is not a text file: byte 0 is NUL\n');
+    expect(stderr).toMatch(/^error: stdin .*byte 0 .*NUL/);
     expect(code).toBe(1);
   });
   test.runIf(hasTerminal)('a terminal and nothing else: sample needs no prompt', async () => {
@@ -65,7 +65,7 @@ describe.skipIf(process.platform === 'win32')('streams', () => {
     expect(code).toBe(0);
     expect(stdout.trim().length).toBeGreaterThan(0);
   });
-  test('no terminal anywhere: the same in plain text', async () => {
+  test('without a terminal, output is plain text', async () => {
     const { stdout, stderr } = await run(['train', 'corpus.txt', ...TINY.split(' '), '-o', 'plain'], {
       cwd: folder,
     });
@@ -119,7 +119,7 @@ describe.skipIf(process.platform !== 'linux')('a file that cannot be written or 
     expect({ stderr, code }).toEqual({ stderr: `error: ${message}\n`, code: 1 });
   });
 
-  test('a checkpoint, under its own name and not that of its temporary folder', async () => {
+  test('a checkpoint that cannot be written is named, not its temporary folder', async () => {
     // Weights of 22 kB are within the limit, moments of twice that are not.
     const line = `gpt train corpus.txt ${TINY} -q -o limited`;
     const { stderr, code } = await shell(`cd '${folder}'; ulimit -f 32; ${line}`);
@@ -136,14 +136,14 @@ describe.skipIf(process.platform !== 'linux')('a file that cannot be written or 
 describe('memory', () => {
   const limited = (args: string, bytes: number, stdin?: string) =>
     run(args.split(' '), { cwd: folder, env: machineWith(bytes), ...(stdin === undefined ? {} : { stdin }) });
-  test('a training that needs more than there is', async () => {
+  test('a training that needs more memory than there is, is refused', async () => {
     const { stderr, code } = await limited(`train corpus.txt --threads 1 --preset nano -q -o big`, 30e6);
     expect(stderr).toMatch(
       /^error: this needs \d\d MB of memory; this machine has 30 MB\nhint: try --batch-size \d+ /,
     );
     expect(code).toBe(1);
   });
-  test('a model that needs more than there is', async () => {
+  test('a model that needs more memory than there is, is refused', async () => {
     writeModel(at('large'), 'char', { nEmbd: 256 });
     const { stderr, code } = await limited('sample -m large --threads 1', 5e6);
     expect(stderr).toBe(
@@ -151,7 +151,7 @@ describe('memory', () => {
     );
     expect(code).toBe(1);
   });
-  test('a text from a pipe that has no end', async () => {
+  test('an endless text from a pipe is refused', async () => {
     const { stderr, code } = await shell(
       `cd '${folder}'; export NODE_OPTIONS='${machineWith(400e6).NODE_OPTIONS}'; yes whale | gpt train -`,
     );
@@ -166,7 +166,7 @@ describe('memory', () => {
     'eval sparse.txt -m model',
     'tokenize sparse.txt',
     'tokenize corpus.txt -m sparse.txt',
-  ])('5 GB of nothing are not read: %s', async (line) => {
+  ])('5 GB of zeros are refused without reading them: %s', async (line) => {
     const { stderr, code } = await run(line.split(' '), { cwd: folder, env: measured });
     expect(code).toBe(1);
     expect(Number(/^peak (\d+)$/m.exec(stderr)?.[1])).toBeLessThan(300_000);

@@ -139,7 +139,7 @@ describe('the record of a run', () => {
       await train({ corpus: [], resume: path(name), maxIters: 45 });
     };
 
-    test('trains the same model again, in one run', async () => {
+    test('trains the same model again, as one run', async () => {
       await extend('extended');
       const { stdout, stderr } = await run(['train', '--config', 'extended', '-q', '--json'], {
         cwd: folder,

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
-import { expectRefusal, type Refusal } from './in-process.ts';
-import { hasTerminal, run, type RunOptions } from './run.ts';
+import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
+import { hasTerminal, run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'eval-'));
 const text = whaleText(400);
 const tiny =
   '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 40 --warmup-iters 2 -q';
-const gpt = (args: string, options: RunOptions = {}) => run(args.split(' '), { cwd: folder, ...options });
+const gpt = commandsIn(folder);
 const parse = (lines: string): Record<string, number>[] =>
   lines
     .trimEnd()
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 
 describe('one model on one text', () => {
-  test('is a line for each measure', async () => {
+  test('prints a line for each measure', async () => {
     const { stdout, stderr } = await gpt('eval other.txt -m chars');
     for (const label of ['loss', 'perplexity', 'bits per character', 'bits per byte', 'uniform guessing'])
       expect(stdout).toMatch(new RegExp(`^ {2}${label} +[\\d.]+`, 'm'));
@@ -34,7 +34,7 @@ describe('one model on one text', () => {
     expect(stderr).toBe('');
   });
 
-  test('is an object for a script, the same at any thread count', async () => {
+  test('prints one JSON object, the same at any thread count', async () => {
     const { stdout } = await gpt('eval -m chars --json', { stdin: text });
     const [found] = parse(stdout);
     expect(found).toMatchObject({ model: 'chars', file: 'stdin', stride: 16, characters: text.length });
@@ -45,13 +45,13 @@ describe('one model on one text', () => {
     expect((await gpt('eval -m chars --json --threads 3', { stdin: text })).stdout).toBe(stdout);
   });
 
-  test('gets better with more context', async () => {
+  test('has a lower loss with more context', async () => {
     const loss = async (stride: number) =>
       parse((await gpt(`eval corpus.txt -m chars --json --stride ${stride}`)).stdout)[0]['nats_per_token'];
     expect(await loss(2)).toBeLessThan(await loss(16));
   });
 
-  test('says what unknown tokens cost', async () => {
+  test('reports what unknown tokens cost', async () => {
     const { stdout } = await gpt('eval other.txt -m words');
     expect(stdout).toMatch(
       /unknown tokens +\d+ \([\d.]+%\), spelled out byte by byte for [\d.]+ of the bits/,
@@ -60,7 +60,7 @@ describe('one model on one text', () => {
 });
 
 describe('several models and texts', () => {
-  test('stand side by side', async () => {
+  test('are compared in one table', async () => {
     const { stdout, stderr } = await gpt('eval corpus.txt other.txt -m chars -m words');
     const heads = stdout.split('\n').filter((line) => line.includes('bits/byte'));
     expect(heads.map((line) => line.trim().split(/ +/)[0])).toEqual(['corpus.txt', 'other.txt']);
@@ -69,7 +69,7 @@ describe('several models and texts', () => {
     expect(stderr).toContain('models with different tokenizers compare by bits per byte');
   });
 
-  test('are a line each in JSON, and say the same as each alone', async () => {
+  test('print a JSON line each, the same as each alone', async () => {
     const { stdout } = await gpt('eval corpus.txt other.txt -m chars -m words --json');
     const lines = parse(stdout);
     expect(lines.map(({ model, file }) => `${model} ${file}`)).toEqual([
@@ -84,16 +84,19 @@ describe('several models and texts', () => {
 });
 
 describe('tokens', () => {
-  test.runIf(hasTerminal)('stand on a terminal as text, and no progress bar is drawn over them', async () => {
-    const { stdout, stderr, code } = await run(['eval', 'other.txt', '-m', 'words', '--tokens'], {
-      cwd: folder,
-      tty: true,
-    });
-    expect(code, stderr).toBe(0);
-    const shown = stripVTControlCharacters(stdout + stderr);
-    expect(shown).toContain('Two lines, é.');
-    expect(shown).not.toContain('evaluated');
-  });
+  test.runIf(hasTerminal)(
+    'are printed as text on a terminal, with no progress bar drawn over them',
+    async () => {
+      const { stdout, stderr, code } = await run(['eval', 'other.txt', '-m', 'words', '--tokens'], {
+        cwd: folder,
+        tty: true,
+      });
+      expect(code, stderr).toBe(0);
+      const shown = stripVTControlCharacters(stdout + stderr);
+      expect(shown).toContain('Two lines, é.');
+      expect(shown).not.toContain('evaluated');
+    },
+  );
 
   test('are JSON lines in a pipe that add up to the loss and to the text', async () => {
     const { stdout } = await gpt('eval other.txt -m words --tokens --stride 3');
@@ -125,7 +128,7 @@ describe('tokens', () => {
   });
 });
 
-describe('a part of the own corpus', () => {
+describe("a split of the model's own corpus", () => {
   test('is the split that training kept for validation', async () => {
     const [found] = parse((await gpt('eval --split val -m words --json')).stdout);
     const [whole] = parse((await gpt('eval corpus.txt -m words --json')).stdout);
@@ -136,7 +139,7 @@ describe('a part of the own corpus', () => {
       expect(train[sum] + found[sum]).toBe(whole[sum]);
   });
 
-  test('is recommended to who evaluates on the training text', async () => {
+  test('is recommended when a model is evaluated on its training text', async () => {
     expect((await gpt('eval corpus.txt -m chars --json')).stderr).toContain('--split val');
     expect((await gpt('eval other.txt -m chars --json')).stderr).toBe('');
   });
@@ -147,7 +150,7 @@ describe('baselines', () => {
   const baselinesOf = (lines: string) =>
     (parse(lines)[0] as unknown as { baselines: Record<string, Baseline> }).baselines;
 
-  test('stand below the models, once for each training text and tokenizer', async () => {
+  test('are listed below the models, once for each training text and tokenizer', async () => {
     const { stdout } = await gpt('eval other.txt -m chars -m chars -m words --baselines');
     expect(
       stdout.match(/^ {2}after reading corpus.txt, training split, in the tokens of (chars|words)$/gm),
@@ -156,7 +159,7 @@ describe('baselines', () => {
       expect(stdout.match(new RegExp(`^ {2}${name} .*(\\d\\.\\d{4}|not installed)$`, 'gm'))).toHaveLength(2);
   });
 
-  test('are the better, the longer their context, and cost ln V without any', async () => {
+  test('improve with their context length, and cost ln V without any', async () => {
     const { stdout } = await gpt('eval --split val -m chars --baselines --json');
     const found = baselinesOf(stdout);
     expect(found['uniform'].nats_per_token).toBeCloseTo(parse(stdout)[0]['uniform_nats_per_token'], 12);
@@ -168,16 +171,15 @@ describe('baselines', () => {
   });
 
   test('need the training text, wherever it is now', async () => {
-    const elsewhere = { cwd: join(folder, 'chars') };
+    const elsewhere = join(folder, 'chars');
     const line = `eval ${join('..', 'other.txt')} -m . --baselines --json`;
-    const { stderr, code } = await gpt(line, elsewhere);
-    expect(stderr).toMatch(/what \. was trained on is not there: corpus\.txt\n.*--baseline-text/);
-    expect(code).toBe(1);
-    const moved = await gpt(`${line} --baseline-text ../corpus.txt`, elsewhere);
+    await expectRefusal(line.split(' '), [1, 'text-unavailable', 'corpus.txt … --baseline-text'], elsewhere);
+    const there = commandsIn(elsewhere);
+    const moved = await there(`${line} --baseline-text ../corpus.txt`);
     const here = baselinesOf((await gpt('eval other.txt -m chars --baselines --json')).stdout);
     // The same bytes: so the training split is taken, as in the run.
     expect(baselinesOf(moved.stdout)['kneser_ney_5gram']).toEqual(here['kneser_ney_5gram']);
-    const other = await gpt(`${line} --baseline-text ../other.txt`, elsewhere);
+    const other = await there(`${line} --baseline-text ../other.txt`);
     expect(baselinesOf(other.stdout)['kneser_ney_5gram'].bits_per_byte).toBeLessThan(
       here['kneser_ney_5gram'].bits_per_byte,
     );

@@ -52,14 +52,14 @@ test.each([
   expect(code).toBe(2);
 });
 
-test('a prompt without quotes is told that it needs them', async () => {
+test('an unquoted prompt gets the hint to quote it', async () => {
   const { stderr, code } = await runInProcess(['sample', 'Call', 'me']);
   expect(stderr).toContain("error: too many arguments for 'sample'");
   expect(stderr).toContain('hint: put a text with spaces in quotes; see gpt sample --help');
   expect(code).toBe(2);
 });
 
-test('a flag is suggested only to a command that has it', async () => {
+test('a flag is suggested only for a command that has it', async () => {
   const program = createProgram();
   await registerAll(program);
   for (const command of program.commands) {

@@ -128,7 +128,7 @@ describe('failures', () => {
     expect(stderr).toMatch(/ at .*throwaway-program\.js:\d+/);
   });
 
-  it('cut nothing off from a pipe', async () => {
+  it('do not truncate what was already written to a pipe', async () => {
     const { stdout, stderr, code } = await throwaway('fail', 'after-output');
     expect(stdout).toHaveLength(5_000_000);
     expect(stderr).toBe('error: failed after much output\n');
@@ -137,7 +137,7 @@ describe('failures', () => {
 });
 
 describe('a command in a command', () => {
-  it('works like any other', async () => {
+  it('parses, helps and fails like any other command', async () => {
     expect(await throwaway('nested', 'inner', 'word', '--quiet')).toMatchObject({
       stdout: 'word\n',
       code: 0,

@@ -36,7 +36,7 @@ const printModules = `data:text/javascript,${encodeURIComponent(`
   registerHooks({ load: (url, context, next) => (writeSync(2, url + '\\n'), next(url, context)) });
 `)}`;
 
-it('loads next to nothing for its help: no command, no engine', () => {
+it('loads neither a command nor the engine to print its help', () => {
   const { stderr } = spawnSync(process.execPath, ['--import', printModules, program, '--help'], {
     encoding: 'utf8',
   });

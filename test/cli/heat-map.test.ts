@@ -8,7 +8,7 @@ const even = (T: number) =>
     i % T <= Math.floor(i / T) ? 1 / (Math.floor(i / T) + 1) : 0,
   );
 
-test('labels stand before rows and, written downwards, above columns', () => {
+test('rows have labels before them, columns labels written downwards above them', () => {
   const map = Float64Array.of(1, 0, 0, 0.01, 0.99, 0, 0.3, 0.2, 0.5);
   expect(heatMap(map, ['Call', '␣me', '.'], 80, plain)).toBe(
     [
@@ -36,7 +36,7 @@ test('narrow columns where wide ones do not fit, and bands where even these do n
   }
 });
 
-test('characters that take two columns keep the grid', () => {
+test('wide characters do not break the grid', () => {
   const lines = heatMap(even(3), ['鯨', 'a', '🐋'], 80, plain).split('\n');
   expect(lines).toEqual(['      鯨a 🐋', '  鯨  ██', '   a  ██▓▓'.replace('██▓▓', '████'), '  🐋  ▓▓▓▓▓▓']);
 });

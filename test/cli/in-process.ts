@@ -7,22 +7,24 @@ import { expect, vi } from 'vitest';
 import { describeError, printReport } from '../../src/cli/errors.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { givenCommand } from '../../src/cli/run.ts';
+import { run, type RunOptions, type RunResult } from './run.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface RunInProcess {
-  readonly stdout: string;
-  readonly stderr: string;
-  /** The exit code. */
-  readonly code: number;
-  /** The `code` of the error, if there was one: one of `errorCodes`, or one of the operating system's or of Commander's. */
+export interface RunInProcess extends RunResult {
+  /** The `code` of the error, if there was one: one of `errorCodes`, or the operating system's, or Commander's. */
   readonly errorCode: string | undefined;
 }
 
+/** Output, folder and verbosity belong to the process. */
+let isRunning = false;
+
 /** What the command line prints, without colours, and exits with. @param cwd to run in */
 export async function runInProcess(args: readonly string[], cwd = process.cwd()): Promise<RunInProcess> {
+  if (isRunning) throw new Error('another command is running in this process');
   const home = process.cwd();
   process.chdir(cwd);
+  isRunning = true;
   const written = { stdout: '', stderr: '' };
   const spies = (['stdout', 'stderr'] as const).map((name) =>
     vi.spyOn(process[name], 'write').mockImplementation((text) => {
@@ -44,14 +46,26 @@ export async function runInProcess(args: readonly string[], cwd = process.cwd())
   } finally {
     for (const spy of spies) spy.mockRestore();
     process.chdir(home);
+    isRunning = false;
     // A process that fails ends; what it listened to goes with it.
     for (const signal of signals)
       for (const listener of process.listeners(signal))
         if (!listeners.has(listener)) process.off(signal, listener);
   }
   const [stdout, stderr] = [written.stdout, written.stderr].map(stripVTControlCharacters);
-  return { stdout, stderr, code, errorCode };
+  return { stdout, stderr, code, signal: null, errorCode };
 }
+
+/**
+ * Runs commands in a folder: in the process of the test, or in one of their own if they are given options, such as stdin, a
+ * terminal or an environment.
+ */
+export const commandsIn =
+  (folder: string) =>
+  (line: string | readonly string[], options?: RunOptions): Promise<RunResult> => {
+    const args = typeof line === 'string' ? line.split(' ') : line;
+    return options === undefined ? runInProcess(args, folder) : run(args, { cwd: folder, ...options });
+  };
 
 /** How a command refuses its input. What must be mentioned is separated by ' … ', in any order. */
 export type Refusal = readonly [exitCode: 1 | 2, errorCode: string, ...mentioned: readonly string[]];
@@ -66,7 +80,7 @@ export async function expectRefusal(
   cwd?: string,
 ): Promise<void> {
   const { stderr, ...rest } = await runInProcess(args, cwd);
-  expect(rest, stderr).toEqual({ stdout: '', code: exitCode, errorCode });
+  expect(rest, stderr).toMatchObject({ stdout: '', code: exitCode, errorCode });
   expect(stderr).toMatch(/^(.+\n)?error: .+\n(hint: .+\n)?$/); // perhaps after the name of the model that was chosen
   for (const text of mentioned.flatMap((texts) => texts.split(' … '))) expect(stderr).toContain(text);
 }

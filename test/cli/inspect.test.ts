@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
-import { expectRefusal, type Refusal } from './in-process.ts';
-import { run, type RunOptions } from './run.ts';
+import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'inspect-'));
 const text = whaleText(300);
 const tiny =
   '--n-layer 2 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 30 --eval-interval 10 --warmup-iters 2';
-const gpt = (args: readonly string[], options: RunOptions = {}) => run(args, { cwd: folder, ...options });
+const gpt = commandsIn(folder);
 const train = (flags: string) => gpt(`train corpus.txt ${tiny} ${flags}`.split(' '));
 
 beforeAll(async () => {
@@ -36,7 +35,7 @@ describe('inspect', () => {
     expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
   });
 
-  test('--json has all of it', async () => {
+  test('--json has the same as the text', async () => {
     const { stdout } = await gpt(['inspect', 'words', '--json']);
     const found = JSON.parse(stdout) as {
       parameters: { total: number; by_part: Record<string, number> };
@@ -63,7 +62,7 @@ describe('inspect', () => {
     expect(code).toBe(0);
   });
 
-  test('a model that came without its training', async () => {
+  test('a model without training records is shown without them', async () => {
     cpSync(join(folder, 'words'), join(folder, 'bare'), { recursive: true });
     for (const part of ['metrics.jsonl', 'samples.jsonl', 'speed.jsonl', 'checkpoint-30'])
       rmSync(join(folder, 'bare', part), { recursive: true, force: true });
@@ -91,13 +90,11 @@ describe('inspect --neighbors', () => {
     expect(shown.stdout).toContain('␣and, token');
   });
 
-  test('takes a text that is no token apart, and says if there is nothing of it', async () => {
+  test('splits a text that is not one token, and refuses one without known tokens', async () => {
     const { stdout } = await gpt(['inspect', '--neighbors', 'sea', '--json']);
     const { tokens } = JSON.parse(stdout) as { tokens: { text: string }[] };
     expect(tokens.map((token) => token.text)).toEqual(['s', 'e', 'a']);
-    const refused = await gpt(['inspect', '--neighbors', 'é']);
-    expect(refused.stderr).toContain('error: the model has no token "é"');
-    expect(refused.code).toBe(1);
+    await expectRefusal(['inspect', '--neighbors', 'é'], [1, 'not-in-vocabulary', '"é"'], folder);
   });
 });
 
@@ -133,14 +130,14 @@ describe('inspect --attention', () => {
     expect(await maps('--threads', '1')).toEqual(all);
   });
 
-  test('colours where they are wanted, and never the terminal by a text', async () => {
+  test('uses colours where they are wanted, and never those of a text', async () => {
     const env = { FORCE_COLOR: '1' };
     const { stdout } = await gpt(['inspect', '--attention', 'the sea\n'], { env });
     expect(stdout).toContain('\u001b[31m██\u001b[39m');
     expect(stdout).toContain('↵');
   });
 
-  test('reads stdin, and of a long text as much as fits the block', async () => {
+  test('reads stdin, and as much of a long text as fits the context', async () => {
     const { stdout, stderr } = await gpt(['inspect', '--attention', '-', '--json'], {
       stdin: 'the whale of the sea\n',
     });
@@ -150,7 +147,7 @@ describe('inspect --attention', () => {
 });
 
 describe('inspect --logits', () => {
-  test('shows what is expected and how the guess forms', async () => {
+  test('shows the likeliest next tokens after each layer', async () => {
     const { stdout, code } = await gpt(['inspect', '--logits', 'the whal']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ {2}t +.*h +\d+% (1st|2nd|3rd|\d+th)$/m);

@@ -21,7 +21,7 @@ describe.skipIf(process.platform === 'win32')('a signal', () => {
     },
   );
 
-  it('that comes twice in a moment is one wish', async () => {
+  it('received twice at once counts as one', async () => {
     let sent = false;
     const { stderr, signal } = await run(['work', '--steps', '100000'], {
       script: throwawayProgram,
@@ -37,7 +37,7 @@ describe.skipIf(process.platform === 'win32')('a signal', () => {
     expect(signal).toBe('SIGINT');
   });
 
-  it('that comes again later ends the process on the spot', async () => {
+  it('received again later ends the process at once', async () => {
     let sent = false;
     const { stderr, signal } = await run(['work', '--steps', '100000', '--every', '5000', '--announce'], {
       script: throwawayProgram,

@@ -149,7 +149,7 @@ describe.skipIf(bundledPackage === undefined)('the launcher', () => {
     expect(code).toBe(1);
   });
 
-  it('ends as the program ends', async () => {
+  it('exits with the code or signal of the program', async () => {
     const script = install('ends', 'works');
     const old = pretend('20.20.2');
     expect(await run(['exit', '0'], { script, ...old })).toMatchObject({ code: 0, signal: null });
@@ -159,7 +159,7 @@ describe.skipIf(bundledPackage === undefined)('the launcher', () => {
     }
   });
 
-  it('hands on the signals it is sent', async () => {
+  it('forwards the signals it receives', async () => {
     let step = 0;
     const { stdout, signal } = await run(['wait'], {
       script: install('signals', 'works'),
@@ -180,7 +180,7 @@ describe.skipIf(bundledPackage === undefined)('the launcher', () => {
 });
 
 const oldNode = findOldNode();
-describe.skipIf(oldNode === undefined || bundledPackage === undefined)('a really old Node', () => {
+describe.skipIf(oldNode === undefined || bundledPackage === undefined)('on Node 14, the launcher', () => {
   it('runs the program on the Node that npm installed', async () => {
     const { stdout, code } = await run(['--version'], { node: oldNode ?? '' });
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);

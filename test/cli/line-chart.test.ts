@@ -6,7 +6,7 @@ const plain = new Chalk({ level: 0 });
 const draw = (points: readonly (readonly [number, number])[], size = { width: 20, height: 3 }) =>
   lineChart([{ name: 'a', points, color: (text) => text }], size, plain);
 
-test('a straight line goes from corner to corner, with its extremes beside it', () => {
+test('a straight line is drawn from corner to corner, with its extremes as labels', () => {
   const falling = draw([
     [0, 4],
     [100, 0],
@@ -19,7 +19,7 @@ test('a straight line goes from corner to corner, with its extremes beside it', 
   expect(lines.every((line) => line.length <= 20)).toBe(true);
 });
 
-test('gaps are left out, a level curve has a scale, and nothing gives nothing', () => {
+test('gaps stay empty, a constant curve has a scale, and no points give no chart', () => {
   expect(draw([])).toBe('');
   expect(draw([[1, NaN]])).toBe('');
   const level = draw([
@@ -30,7 +30,7 @@ test('gaps are left out, a level curve has a scale, and nothing gives nothing', 
   expect(level[1]).toMatch(/2\.0+ │⠤+|2\.0+ │⠒+|2\.0+ │⠉+|2\.0+ │⣀+/u);
 });
 
-test('what is drawn last lies on top', () => {
+test('a later curve is drawn over an earlier one', () => {
   const points = [
     [0, 1],
     [9, 1],
@@ -40,7 +40,7 @@ test('what is drawn last lies on top', () => {
   expect(lineChart(series, { width: 30, height: 3 }, plain)).not.toContain('aaaa');
 });
 
-test('curves end in their marks, side by side where they end in one place', () => {
+test('curves end in their marks, side by side where they meet', () => {
   const points = [
     [0, 1],
     [9, 0],

@@ -80,7 +80,7 @@ describe('values', () => {
     [fraction, 'a number from 0 to 1'],
     [tokenizer, 'one of char, word, bpe'],
     [filePath, 'a path'],
-  ])('say what they want: $1', (value, expected) => {
+  ])('describe what is expected: $1', (value, expected) => {
     expect(value.expected).toBe(expected);
   });
 });
@@ -116,7 +116,7 @@ describe('refusals', () => {
     ['a model', ['sample', '--model', 'x'.repeat(1e6)]],
     ['a number', ['train', '--n-layer', '9'.repeat(1e6)]],
     ['a choice', ['train', '--tokenizer', 'x'.repeat(1e6)]],
-  ])('stay short whatever is in them: %s', async (_what, args) => {
+  ])('stay short whatever was typed: %s', async (_what, args) => {
     const { stderr, code } = await runInProcess(args);
     expect(stderr.length).toBeGreaterThan(20);
     expect(stderr.length).toBeLessThan(2200);
@@ -141,7 +141,7 @@ describe('refusals', () => {
     }
   });
 
-  it('leave defaults and good values alone', () => {
+  it('do not touch defaults and valid values', () => {
     expect(parse().opts()).toEqual({ nLayer: 6 });
     expect(parse('--n-layer=12', 'x').opts()).toEqual({ nLayer: 12 });
   });

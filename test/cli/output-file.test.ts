@@ -10,7 +10,7 @@ import { failure } from '../fixtures/failure.ts';
 const folder = mkdtempSync(join(tmpdir(), 'output-file-'));
 const at = (name: string): string => join(folder, name);
 
-test('makes a file, and replaces one', () => {
+test('an output file is created or replaced', () => {
   for (const content of ['old', 'new']) {
     writeOutput(at('page.html'), content);
     expect(readFileSync(at('page.html'), 'utf8')).toBe(content);
@@ -20,7 +20,7 @@ test('makes a file, and replaces one', () => {
 test.each([
   ['a file', 'target'],
   ['no file yet', 'not-yet'],
-])('follows a link to %s, and leaves the link', (_name, target) => {
+])('an output that is a link to %s is written through it', (_name, target) => {
   writeFileSync(at('target'), 'old');
   symlinkSync(target, at(`link-to-${target}`)); // relative, as most links are
   symlinkSync(`link-to-${target}`, at(`link-to-link-to-${target}`));
@@ -30,14 +30,14 @@ test.each([
   expect(readFileSync(at(target), 'utf8')).toBe('new');
 });
 
-test.skipIf(process.platform === 'win32')('writes into a device, which stays one', () => {
+test.skipIf(process.platform === 'win32')('a device is written into, not replaced', () => {
   symlinkSync('/dev/null', at('null'));
   writeOutput(at('null'), 'gone');
   expect(statSync(at('null')).isCharacterDevice()).toBe(true);
   expect(lstatSync(at('null')).isSymbolicLink()).toBe(true);
 });
 
-test.skipIf(process.platform === 'win32')('writes into a named pipe, which stays one', () => {
+test.skipIf(process.platform === 'win32')('a named pipe is written into, not replaced', () => {
   spawnSync('mkfifo', [at('pipe')]);
   const reader = spawnSync('sh', [
     '-c',
@@ -67,6 +67,6 @@ test('an error of the system names the path that was asked for, not the temporar
   expect(() => writeFileAtomic(path, ['x'])).toThrow(expect.objectContaining({ code: 'ENOTDIR', path }));
 });
 
-test('names the path of a folder', () => {
+test('an output that is a folder is refused with its path', () => {
   expect(() => writeOutput(folder, 'x')).toThrow(expect.objectContaining({ code: 'EISDIR', path: folder }));
 });

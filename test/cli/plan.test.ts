@@ -37,7 +37,7 @@ test('GPT-3 on one V100: about 355 years and $4.6 million, with what that assume
   expect(stdout).not.toMatch(/undefined|NaN/);
 });
 
-test('its assumptions can be changed', async () => {
+test('peak, utilization, price and device count of a plan can be changed', async () => {
   const base = '--preset gpt2 --tokens 300e9';
   const [v100] = (await json(`${base} --device v100`)).devices;
   const [changed] = (await json(`${base} --device v100 --peak 56 --utilization 0.25 --price 3 --devices 10`))
@@ -49,7 +49,7 @@ test('its assumptions can be changed', async () => {
   expect(flops / (await json(base)).flops).toBeCloseTo(8 / 6, 12);
 });
 
-test('plans what train then does', async () => {
+test('the plan of a run is what train then does', async () => {
   const flags = 'corpus.txt --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --max-iters 10';
   const { training, model } = await json(flags);
   const trained = await at(`train ${flags} -q -o run`);
@@ -66,7 +66,7 @@ test('plans what train then does', async () => {
   expect(Object.values(model.parts).reduce((a, b) => a + b)).toBe(model.parameters);
 });
 
-test('fits a text to the time there is', async () => {
+test('a plan with --minutes fits the model to the time', async () => {
   const { training, here } = await json('corpus.txt --minutes 0.1');
   expect(training.options).toMatchObject({ schedule: 'wsd', nEmbd: 64 });
   expect(training.steps).toBeGreaterThan(0);

@@ -17,11 +17,11 @@ const line = (width: number, at = params(1234, 5000)) =>
   stripVTControlCharacters(renderLine(countHead('step', at.value, at.total), at, fields, width));
 
 describe('the line', () => {
-  it('shows how far, how well, how fast and how long', () => {
+  it('shows progress, loss, speed and the time left', () => {
     expect(line(79)).toBe('step 1,234/5,000 ━━━━━──────────────  24%  loss 1.832  45,210 tok/s  ETA 3m 07s');
   });
 
-  it('says at the end how long it took', () => {
+  it('shows the total time at the end', () => {
     expect(line(79, params(5000, 5000))).toMatch(/━ 100% {2}loss 1.832 {2}45,210 tok\/s {2}in 8.4s$/);
   });
 
@@ -29,7 +29,7 @@ describe('the line', () => {
     expect(line(79, params(0, 5000, Infinity))).toMatch(/ETA –$/);
   });
 
-  it('gives up the bar first, then fields from the right, and never wraps', () => {
+  it('drops the bar first, then fields from the right, and never wraps', () => {
     expect(line(200)).toContain(` ${'━'.repeat(10)}${'─'.repeat(30)} `);
     expect(line(60)).toBe('step 1,234/5,000 ━━━───────────  24%  loss 1.832  ETA 3m 07s');
     expect(line(30)).toBe('step 1,234/5,000  24%');
@@ -43,7 +43,7 @@ it.runIf(hasTerminal)('shows a share as a percentage only', async () => {
 });
 
 describe('where stderr is no terminal', () => {
-  it('there is no bar, only the lines', async () => {
+  it('there are only lines, without a bar', async () => {
     const { stderr } = await run(['work', '--steps', '20'], { script: throwawayProgram });
     expect(stderr).toBe('step 10: validation loss 0.500\nstep 20: validation loss 0.250\nsaved\n');
   });

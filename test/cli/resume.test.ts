@@ -14,8 +14,8 @@ import { STATE } from '../../src/checkpoint/checkpoint-folders.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
-import { expectRefusal, type Refusal } from './in-process.ts';
-import { run, type RunOptions } from './run.ts';
+import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
+import type { RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'));
 const text = whaleText(300);
@@ -23,8 +23,8 @@ const flags =
   '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 2 --dropout 0.2 ' +
   '--gradient-accumulation-steps 2 --eval-interval 7 --eval-iters 2 --lr-decay-iters 60 --warmup-iters 5 ' +
   '--sample-tokens 0';
-const gpt = (line: string, options: RunOptions = {}) => run(line.split(' '), { cwd: folder, ...options });
-const start = (name: string, more = '', options: RunOptions = {}) =>
+const gpt = commandsIn(folder);
+const start = (name: string, more = '', options?: RunOptions) =>
   gpt(`train corpus.txt ${flags} --max-iters 60 -o ${name} ${more}`.trim(), options);
 const expectSame = (a: string, b: string): void =>
   expect(differences(bytesOf(join(folder, a)), bytesOf(join(folder, b)))).toEqual([]);
@@ -39,7 +39,7 @@ beforeAll(async () => {
   await start('straight', '-q');
 });
 
-describe('a run that was stopped ends with the very same bytes as one that was not', () => {
+describe('a resumed run ends with the same bytes as an uninterrupted one', () => {
   test('killed after an evaluation', async () => {
     let killed = false;
     await start('killed', '', {
@@ -54,7 +54,7 @@ describe('a run that was stopped ends with the very same bytes as one that was n
   });
 
   test.skipIf(process.platform === 'win32').each(['SIGINT', 'SIGTERM'] as const)(
-    'by %s, which saves first',
+    'interrupted by %s, which saves first',
     async (name) => {
       let sent = false;
       const { stderr, signal } = await start(name, '--threads 1', {
@@ -72,27 +72,30 @@ describe('a run that was stopped ends with the very same bytes as one that was n
     },
   );
 
-  test.skipIf(process.platform === 'win32')('in the middle of a step, which leaves no trace', async () => {
-    const name = copy('middle');
-    let sent = false;
-    const { stderr, signal } = await gpt(
-      // Micro-batches without end: the step would take minutes.
-      `train --resume ${name} --max-iters 90 --gradient-accumulation-steps 100000 --force`,
-      {
-        onOutput: (output, send) => {
-          if (!sent && output.includes('Resuming from step 60')) setTimeout(send, 500, 'SIGINT');
-          sent ||= output.includes('Resuming from step 60');
+  test.skipIf(process.platform === 'win32')(
+    'interrupted in the middle of a step, which leaves no trace',
+    async () => {
+      const name = copy('middle');
+      let sent = false;
+      const { stderr, signal } = await gpt(
+        // Micro-batches without end: the step would take minutes.
+        `train --resume ${name} --max-iters 90 --gradient-accumulation-steps 100000 --force`,
+        {
+          onOutput: (output, send) => {
+            if (!sent && output.includes('Resuming from step 60')) setTimeout(send, 500, 'SIGINT');
+            sent ||= output.includes('Resuming from step 60');
+          },
         },
-      },
-    );
-    expect(stderr).toContain('Interrupted after 60 steps');
-    expect(signal).toBe('SIGINT');
-    const weights = (of: string): Uint8Array =>
-      readFileSync(join(folder, of, 'checkpoint-60/model.safetensors'));
-    expect(weights(name)).toEqual(weights('straight'));
-  });
+      );
+      expect(stderr).toContain('Interrupted after 60 steps');
+      expect(signal).toBe('SIGINT');
+      const weights = (of: string): Uint8Array =>
+        readFileSync(join(folder, of, 'checkpoint-60/model.safetensors'));
+      expect(weights(name)).toEqual(weights('straight'));
+    },
+  );
 
-  test('made longer than first planned', async () => {
+  test('extended beyond its first --max-iters', async () => {
     await gpt(`train corpus.txt ${flags} --max-iters 40 -o longer -q`);
     expect(await gpt('train --resume longer --max-iters 60 -q')).toMatchObject({ stderr: '', code: 0 });
     expectSame('longer', 'straight');
@@ -100,7 +103,7 @@ describe('a run that was stopped ends with the very same bytes as one that was n
 });
 
 describe('resuming', () => {
-  test('takes the newest run by default, says where it goes on, and what the schedule does', async () => {
+  test('uses the newest run by default, and says at which step it resumes and what the schedule does', async () => {
     copy('checkpoints/copied');
     const { stderr, code } = await gpt('train --resume --max-iters 65 --lr-decay-iters 60');
     expect(code).toBe(0);
@@ -123,15 +126,17 @@ describe('resuming', () => {
     mkdirSync(join(folder, 'far'));
     renameSync(join(folder, copy('moving')), join(folder, 'far/away'));
     const line = 'train --resume away --max-iters 62 -q';
-    const lost = await gpt(line, { cwd: join(folder, 'far') });
-    expect(lost.stderr).toBe(
-      'error: corpus.txt, a text of this run, is not there\nhint: say where it is now: gpt train path/to/corpus.txt --resume away\n',
+    const far = join(folder, 'far');
+    await expectRefusal(
+      line.split(' '),
+      [1, 'text-unavailable', 'corpus.txt … gpt train path/to/corpus.txt --resume away'],
+      far,
     );
-    const named = await gpt(line.replace('train', 'train ../corpus.txt'), { cwd: join(folder, 'far') });
+    const named = await commandsIn(far)(line.replace('train', 'train ../corpus.txt'));
     expect(named).toMatchObject({ stderr: '', code: 0 });
   });
 
-  test('says so if other kernels computed the run before, which round otherwise', async () => {
+  test('warns if the run was computed by kernels that round differently', async () => {
     const path = join(folder, copy('elsewhere-computed'), 'checkpoint-60/gpt_trainer_state.json');
     const { format: _format, ...state } = readTrainerState(path);
     writeFileSync(path, trainerStateText({ ...state, engine: 'wasm other' }));
@@ -141,12 +146,14 @@ describe('resuming', () => {
     );
   });
 
-  test('a run that read stdin needs its text again', async () => {
+  test('a run that read stdin needs its text on stdin again', async () => {
     const stdin = text;
     await gpt(`train - ${flags} --max-iters 9 -o piped -q`, { stdin });
     const line = 'train --resume piped --max-iters 10 -q';
-    expect((await gpt(line)).stderr).toBe(
-      'error: the text of this run came from stdin\nhint: pipe the same text in again: cat corpus.txt | gpt train - --resume piped\n',
+    await expectRefusal(
+      line.split(' '),
+      [1, 'text-unavailable', 'cat corpus.txt | gpt train - --resume piped'],
+      folder,
     );
     expect(await gpt(line.replace('train', 'train -'), { stdin })).toMatchObject({ stderr: '', code: 0 });
   });
@@ -229,7 +236,7 @@ describe('resuming', () => {
       });
   });
 
-  test('--force goes on with other options and another text', async () => {
+  test('--force resumes with other options and another text', async () => {
     const name = copy('forced');
     const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.002 --force`;
     const { stderr, code } = await gpt(line);
@@ -242,7 +249,7 @@ describe('resuming', () => {
   });
 });
 
-test('a run that diverges says at each step what happens, and ends with what went wrong first', async () => {
+test('a diverging run reports each fault, and ends with the first one', async () => {
   const wild = '--optimizer sgd --learning-rate 1e25 --grad-clip 0 --weight-decay 0 --schedule constant';
   const { stderr, code } = await start('wild', `${wild} --warmup-iters 0`);
   expect(code).toBe(1);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
-import { expectRefusal } from './in-process.ts';
+import { commandsIn, expectRefusal } from './in-process.ts';
 import { hasTerminal, run, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sample-'));
@@ -20,8 +20,9 @@ beforeAll(async () => {
   expect(code, stderr).toBe(0);
 }, 60_000);
 
-const sample = (flags: string, options: RunOptions = {}) =>
-  run(['sample', '-m', model, ...flags.split(' ').filter((flag) => flag !== '')], options);
+const gpt = commandsIn(folder);
+const sample = (flags: string, options?: RunOptions) =>
+  gpt(['sample', '-m', model, ...flags.split(' ').filter((flag) => flag !== '')], options);
 
 interface Line {
   readonly index: number;
@@ -40,8 +41,7 @@ const jsonLines = (stdout: string): Line[] =>
 
 describe('a text', () => {
   test('continues the prompt with the newest model, the same for the same seed', async () => {
-    const prompted = (flags: string) =>
-      run(['sample', '--prompt', 'the wh', ...flags.split(' ')], { cwd: folder });
+    const prompted = (flags: string) => gpt(['sample', '--prompt', 'the wh', ...flags.split(' ')]);
     const first = await prompted('--seed 5 -n 60');
     expect(first.stderr).toBe('Using the newest run, checkpoints/corpus-1\n');
     expect(first.stdout).toMatch(/^the wh[^]{60}\n$/);
@@ -52,32 +52,32 @@ describe('a text', () => {
     );
   });
 
-  test('has its prompt as an argument, and the model by the name of its run', async () => {
-    const named = (args: string[]) =>
-      run(['sample', '-m', 'corpus-1', '--seed', '5', ...args], { cwd: folder });
+  test('takes its prompt as an argument, and the model by the name of its run', async () => {
+    const named = (args: string[]) => gpt(['sample', '-m', 'corpus-1', '--seed', '5', ...args]);
     const { stdout, stderr, code } = await named(['the wh', '-n', '20']);
     expect(stdout).toBe(
-      (await run(['sample', '-m', model, '-p', 'the wh', '-n', '20', '--seed', '5'])).stdout,
+      (await gpt(['sample', '-m', model, '-p', 'the wh', '-n', '20', '--seed', '5'])).stdout,
     );
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
-    expect((await named(['the', '--prompt', 'sea'])).stderr).toContain(
-      'the prompt "the" and --prompt exclude',
+    const sampled = ['sample', '-m', 'corpus-1'];
+    await expectRefusal(
+      [...sampled, 'the', '--prompt', 'sea'],
+      [2, 'conflicting-options', '"the" … --prompt'],
+      folder,
     );
-    const misplaced = await named(['checkpoints/corpus-1']);
-    expect(misplaced.stderr).toContain(
-      '"checkpoints/corpus-1" is a folder, not a prompt\nhint: a model is named',
+    await expectRefusal(
+      [...sampled, 'checkpoints/corpus-1'],
+      [2, 'bad-option-value', '"checkpoints/corpus-1" … --model … --prompt "checkpoints/corpus-1"'],
+      folder,
     );
-    expect(misplaced.code).toBe(2);
-    expect((await named([''])).stderr).toContain('--prompt is empty');
-    expect((await run(['inspect', 'corpus-1'], { cwd: folder })).code).toBe(0);
-    expect((await run(['eval', 'corpus.txt', '-m', 'corpus-1'], { cwd: folder })).code).toBe(0);
-    expect((await run(['report', 'corpus-1', '-o', '-'], { cwd: folder })).code).toBe(0);
-    const missing = await run(['sample', '-m', 'corpus-2', 'the'], { cwd: folder });
-    expect(missing.stderr).toContain('corpus-2');
-    expect(missing.code).toBe(1);
+    await expectRefusal([...sampled, ''], [2, 'empty-text', '--prompt'], folder);
+    expect((await gpt('inspect corpus-1')).code).toBe(0);
+    expect((await gpt('eval corpus.txt -m corpus-1')).code).toBe(0);
+    expect((await gpt('report corpus-1 -o -')).code).toBe(0);
+    await expectRefusal('sample -m corpus-2 the'.split(' '), [1, 'file-not-found', 'corpus-2'], folder);
   });
 
-  test('has its prompt from a pipe or a file, less the line break at its end', async () => {
+  test('takes its prompt from a pipe or a file, without the final line break', async () => {
     const piped = await sample('--num-samples 2 -n 5', { stdin: 'white\n' });
     expect(piped.stdout).toMatch(/^--- sample 1\nwhite[^]{5}\n\n--- sample 2\nwhite[^]{5}\n$/);
     writeFileSync(join(folder, 'prompt.txt'), 'a man\n');
@@ -85,29 +85,29 @@ describe('a text', () => {
     expect(stdout).toMatch(/^a man[^]{5}\n$/);
   });
 
-  test('says which character it does not know, and where; or leaves it out', async () => {
-    const { stderr, code } = await run(['sample', '-m', model, '--prompt', 'the é whale']);
-    expect(stderr).toContain('error: the model does not know "é" (U+00E9) at position 5 of the prompt');
-    expect(stderr).toContain('--unk skip');
-    expect(code).toBe(1);
+  test('an unknown character is refused by name and position, or replaced with --unk', async () => {
+    await expectRefusal(
+      ['sample', '-m', model, '--prompt', 'the é whale'],
+      [1, 'not-in-vocabulary', '"é" … U+00E9 … position 5 … --unk skip'],
+    );
     const skipped = await sample('--prompt é --unk replace -n 3');
     expect(skipped.code).toBe(0);
     expect(skipped.stderr).toContain('1 unknown token was replaced');
   });
 
-  test('sees the end of a long prompt, with a notice', async () => {
+  test('a prompt longer than the context is cut at its start, with a notice', async () => {
     const prompt = 'the whale and the sea.';
-    const { stdout, stderr } = await run(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
+    const { stdout, stderr } = await gpt(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
     expect(stderr).toContain('The prompt has 22 tokens; the model sees the last 16.');
     expect(stdout.startsWith(prompt)).toBe(true);
   });
 
-  test('ends in front of a stop string, wherever tokens end', async () => {
+  test('ends before a stop string, wherever token boundaries are', async () => {
     const long = (await sample('-p the --seed 3 -n 60')).stdout.trimEnd();
     const stop = long.slice(20, 23);
     const end = long.indexOf(stop, 3);
     const escaped = stop.replaceAll('\n', '\\n');
-    const cut = await run([
+    const cut = await gpt([
       'sample',
       '-m',
       model,
@@ -141,16 +141,18 @@ describe('a text', () => {
     expect(await written('--allow-unk')).toContain(unk);
   });
 
-  test('without a model says what to do', async () => {
+  test('without a model, the hint is to train one', async () => {
     mkdirSync(join(folder, 'empty'), { recursive: true });
-    const { stderr, code } = await run(['sample'], { cwd: join(folder, 'empty') });
-    expect(stderr).toContain('there is no trained model under checkpoints/');
-    expect(code).toBe(1);
+    await expectRefusal(
+      ['sample', 'x'],
+      [1, 'file-not-found', 'checkpoints/ … gpt train corpus.txt'],
+      join(folder, 'empty'),
+    );
   });
 });
 
 describe('for programs', () => {
-  test('--json says what the model thought of each token', async () => {
+  test('--json has the probability of each token and its alternatives', async () => {
     const { stdout, stderr } = await sample('-p the -n 8 --seed 4 --json --alternatives 3 --num-samples 2');
     expect(stderr).toBe('');
     const plain = await sample('-p the -n 8 --seed 4');
@@ -173,7 +175,7 @@ describe('for programs', () => {
     }
   });
 
-  test('--prompts answers a line for a line, whatever the other lines are', async () => {
+  test('--prompts writes one result per line, independent of the other lines', async () => {
     const prompts = ['the wh', '', 'a man', 'sea', 'of white'];
     const { stdout, code } = await sample('--prompts - -n 9 --seed 2', { stdin: prompts.join('\r\n') });
     expect(code).toBe(0);
@@ -181,11 +183,11 @@ describe('for programs', () => {
     expect(lines.map(({ prompt, index }) => [index, prompt])).toEqual([...prompts.entries()]);
     const others = await sample('--prompts - -n 9 --seed 2 --threads 1', { stdin: 'a\ne\n\nsea\n' });
     expect(jsonLines(others.stdout)[3]).toEqual(lines[3]);
-    const alone = await run(['sample', '-m', model, '-p', 'the wh', '-n', '9', '--seed', '2']);
+    const alone = await gpt(['sample', '-m', model, '-p', 'the wh', '-n', '9', '--seed', '2']);
     expect(alone.stdout).toBe(`the wh${lines[0].text}\n`);
   });
 
-  test('--prompts draws each text anew, equal prompts and several samples included', async () => {
+  test('--prompts samples each text independently, including equal prompts and several samples', async () => {
     const { stdout } = await sample('--prompts - -n 12 --seed 1 --temperature 2 --num-samples 2', {
       stdin: 'the\n'.repeat(20),
     });
@@ -194,14 +196,13 @@ describe('for programs', () => {
     expect(new Set(texts).size).toBe(40);
   });
 
-  test('--prompts ends with what is wrong, after what was right', async () => {
+  test('--prompts writes the results before a bad line, then the error', async () => {
     const { stdout, stderr, code } = await sample('--prompts - -n 3', { stdin: 'the\nsea\na é\nman\n' });
     expect(jsonLines(stdout).map(({ prompt }) => prompt)).toEqual(['the', 'sea']);
-    expect(stderr).toContain('the model does not know "é" (U+00E9) at position 3 of the prompt in line 3');
+    expect(stderr).toMatch(/^error: .*"é" \(U\+00E9\).*position 3.*line 3\n/);
     expect(code).toBe(1);
-    const binary = await run(['sample', '-m', model, '--prompts', join(model, 'model.safetensors')]);
-    expect(binary.stderr).toContain('model.safetensors is not a text file: byte');
-    expect(binary.code).toBe(1);
+    const binary = join(model, 'model.safetensors');
+    await expectRefusal(['sample', '-m', model, '--prompts', binary], [1, 'not-text', binary]);
   });
 
   test('beam search writes the likeliest first', async () => {
@@ -248,7 +249,7 @@ describe('probabilities', () => {
 describe('the interactive mode', () => {
   const lines = (...typed: string[]): RunOptions => ({ stdin: typed.map((line) => `${line}\n`).join('') });
 
-  test('goes on, tries again, takes back and starts over', async () => {
+  test('continues, retries, undoes and starts over', async () => {
     const typed = ['the', '', '/retry', '/undo', '/show', '/new sea', '/show'];
     const { stdout, stderr, code } = await sample('-i -n 4 --seed 1', lines(...typed));
     expect(stderr).toBe('');
@@ -262,7 +263,7 @@ describe('the interactive mode', () => {
     expect((await sample('-p the -n 4 --seed 1')).stdout).toBe(`the${one}\n`);
   });
 
-  test('changes settings, edits, saves and survives mistakes', async () => {
+  test('changes settings, edits, saves and survives wrong commands', async () => {
     const file = join(folder, 'saved.txt');
     const typed = [
       '/max-tokens 2',
@@ -282,19 +283,19 @@ describe('the interactive mode', () => {
     expect(stdout).toBe('a\nb\n');
     expect(readFileSync(file, 'utf8')).toBe('a\nb');
     expect(stderr).toContain('max-tokens: 2\nstop: "."\n');
-    expect(stderr).toContain('error: top-k: "x" is not a whole number of at least 0');
-    expect(stderr).toContain('error: there is no command /retri\nhint: did you mean /retry?');
+    expect(stderr).toMatch(/^error: top-k.*"x"/m);
+    expect(stderr).toMatch(/^error: .*\/retri\nhint: .*\/retry/m);
     expect(stderr).toContain('corpus.txt exists already');
     expect(stderr).toMatch(/max-tokens +2\n/);
   });
 
-  test('unknown text is an error, and changes nothing', async () => {
+  test('text that the model does not know is an error that changes nothing', async () => {
     const { stdout, stderr } = await sample('-i -n 2', lines('/edit the', 'é', '/show'));
     expect(stderr).toContain('does not know "é"');
     expect(stdout).toBe('the\nthe\n');
   });
 
-  test('--pick lets somebody choose', async () => {
+  test('--pick lets the user choose each token', async () => {
     const { stdout, stderr } = await sample(
       '--pick -p the --seed 1',
       lines('1', '2', '9999', '', 'q', '/show'),

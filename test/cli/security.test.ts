@@ -32,7 +32,7 @@ beforeAll(() => {
   writeFileSync(join(folder, 'ids.txt'), '0 1 2 3 4 5 6 7\n');
 });
 
-describe('in a pipe, text is what it is', () => {
+describe('in a pipe, text is written unchanged', () => {
   test('sample and tokenize --decode', async () => {
     const { stdout } = await run(['sample', '-m', model, '--prompt', '\u001b', '-n', '200', '--seed', '1']);
     expect(stdout).toMatch(STEERS);
@@ -41,7 +41,7 @@ describe('in a pipe, text is what it is', () => {
   });
 });
 
-describe.runIf(hasTerminal)('on a terminal, nothing of a file steers it', () => {
+describe.runIf(hasTerminal)('on a terminal, no control character of a file gets through', () => {
   const bash = (line: string) =>
     run(['-c', `${line} 2>&1`], { node: 'bash', script: '--norc', tty: true, cwd: folder, ...plain });
   const program = `'${process.execPath}' '${gpt}'`;
@@ -182,7 +182,7 @@ const lockedUp = (args: string[]) =>
   );
 const major = Number(process.versions.node.split('.')[0]);
 
-describe.runIf(major >= 25)('a model needs nothing but its folder', () => {
+describe.runIf(major >= 25)("under Node's permission model, a model needs nothing but its folder", () => {
   beforeAll(() => {
     // Names of files elsewhere, wherever Hugging Face's tools write some.
     for (const file of ['config.json', 'tokenizer_config.json', 'generation_config.json']) {
@@ -197,7 +197,7 @@ describe.runIf(major >= 25)('a model needs nothing but its folder', () => {
     }
     writeFileSync(join(model, 'evil.py'), '');
   });
-  test('to write, to judge and to tokenize', async () => {
+  test('to sample, evaluate and tokenize', async () => {
     const sampled = await lockedUp(['sample', '-m', model, '--prompt', 'a', '-n', '20', '--threads', '1']);
     expect(sampled).toMatchObject({ code: 0, stderr: '' });
     const judged = await lockedUp(['eval', 'text.txt', '-m', model, '--json', '--threads', '1']);
@@ -207,7 +207,7 @@ describe.runIf(major >= 25)('a model needs nothing but its folder', () => {
       stderr: '',
     });
   });
-  test('and the lock holds', async () => {
+  test('a file outside is out of reach', async () => {
     const { code, stderr } = await lockedUp(['tokenize', '/etc/hostname']);
     expect(code).toBe(1);
     expect(stderr).toContain('Access to this API has been restricted');

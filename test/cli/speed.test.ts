@@ -29,7 +29,7 @@ describe('train --profile', () => {
     expect(shares.length).toBeGreaterThan(15);
     expect(Math.abs(shares.reduce((a, b) => a + b, 0) - 100)).toBeLessThan(2);
   });
-  test('is part of the JSON', async () => {
+  test('is part of the JSON of train', async () => {
     const { stdout } = await at(`${tiny} --profile --json -q`);
     const { profile } = JSON.parse(stdout) as { profile: { steps: number; kernels: { runs: number }[] } };
     expect(profile.steps).toBe(30);
@@ -50,7 +50,7 @@ test('what does not fit in memory is refused before anything is allocated', asyn
   );
 });
 
-test('bench measures the models asked for', async () => {
+test('bench measures the models given', async () => {
   const { code, stdout } = await at('bench nano --seconds 0.1');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^model +parameters +batch +memory +training +a step +products +sampling\n/);
@@ -59,7 +59,7 @@ test('bench measures the models asked for', async () => {
   );
 });
 
-test('doctor says what runs, what it reaches and what to do', async () => {
+test('doctor reports the engine, its peak rates and advice', async () => {
   const { code, stdout } = await at('doctor --json --seconds 0.1');
   expect(code).toBe(0);
   const found = JSON.parse(stdout) as Record<string, unknown> & {

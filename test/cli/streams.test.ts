@@ -62,7 +62,7 @@ describe('colours', () => {
     expect(await shown([], { tty: true, env: { FORCE_COLOR: '0' } })).toBe(false);
   });
 
-  it.runIf(hasTerminal)('are in the help on a terminal only', async () => {
+  it.runIf(hasTerminal)('appear in the help on a terminal only', async () => {
     expect((await help(true)).stdout).toContain('\u001b[1mModel:\u001b[22m');
     expect((await help(true)).stdout).toContain('\u001b[2m# From a pipe\u001b[22m');
     expect((await help(false)).stdout).not.toContain('\u001b');
@@ -70,13 +70,13 @@ describe('colours', () => {
 });
 
 describe.skipIf(process.platform === 'win32')('a closed stdout', () => {
-  it('ends the program quietly: the reader has what it wanted', async () => {
+  it('ends the program quietly', async () => {
     const { stdout, stderr } = await shell('throwaway flood 1000000 | head -1; echo ${PIPESTATUS[@]}');
     expect(stdout).toBe('line 0\n0 0\n');
     expect(stderr).toBe('');
   });
 
-  it('does not matter to work that only reports on stderr', async () => {
+  it('does not end work that only reports on stderr', async () => {
     const { stdout } = await shell(
       'exec 3>&1; { throwaway work --steps 30 2>&1 >/dev/null; echo "code $?" >&3; } | head -1',
     );

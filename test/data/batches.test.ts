@@ -25,7 +25,7 @@ describe('random batches', () => {
         }
     }
   });
-  test('follow from seed and step alone', () => {
+  test('depend on seed and step alone', () => {
     const at = (seed: number, step: number) => [...randomBatches(source, shape, { seed, step })][0].inputs;
     expect(at(1, 5)).toEqual(at(1, 5));
     expect(at(1, 5)).not.toEqual(at(1, 6));
@@ -43,7 +43,7 @@ describe('random batches', () => {
     const parts = [...randomBatches(source, shape, { seed: 1, step: 2, microBatches: 2 })];
     expect(parts.flatMap(({ inputs }) => [...inputs])).toEqual([...whole.inputs]);
   });
-  test('are made one by one, so that a step may have any number of micro-batches', () => {
+  test('are created one at a time, so that a step may have any number of micro-batches', () => {
     const some = randomBatches(source, shape, { seed: 1, step: 2, microBatches: 2 ** 30 });
     const [first] = randomBatches(source, shape, { seed: 1, step: 2 });
     expect(some.next().value).toEqual(first);
@@ -91,14 +91,14 @@ test('overlapping whole batches predict every token once, in order, with block â
   );
 });
 
-test('a sample is spread over the text and the same each time', () => {
+test('an evaluation sample is spread over the text and always the same', () => {
   const sample = () =>
     [...sampleBatches(source, shape, 6)].flatMap(({ inputs }) => [0, 8, 16].map((i) => inputs[i]));
   expect(sample()).toEqual(sample());
   expect(sample()).toEqual([0, 16, 32, 48, 64, 80]);
 });
 
-test('the last part is for validation', () => {
+test('the validation split is the end of the text', () => {
   const { train, validation } = splitTokens(source, 0.1);
   expect([train.length, validation.length]).toEqual([92, 11]);
   expect(Array.from(validation.slice(0, 2))).toEqual([92, 93]);

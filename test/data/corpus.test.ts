@@ -88,14 +88,14 @@ test('a file with NULs is no text, whatever else is wrong with it', () => {
 const hash = (text: string): number => createHash('sha256').update(text).digest().readUInt32LE();
 
 describe('a corpus', () => {
-  test('joins files as cat would, and knows its facts', () => {
+  test('concatenates files, and counts their bytes and characters', () => {
     const corpus = openCorpus([file('ab\r\n'), file('c🐋')], { encodingErrors: 'strict' });
     expect([...corpus.text()].join('')).toBe('ab\r\nc🐋');
     expect(corpus.facts).toMatchObject({ bytes: 9, characters: 6, crlf: true });
     expect([...corpus.text()].join('')).toBe('ab\r\nc🐋'); // again
     expect(corpus.facts.bytes).toBe(9);
   });
-  test('reports what share of its bytes has been read, and for what', () => {
+  test('reports the share of its bytes that has been read, and in which pass', () => {
     const reports: unknown[] = [];
     const corpus = openCorpus([file('abc'), file('d\n')], { encodingErrors: 'strict' }, (...report) =>
       reports.push(report),
@@ -119,14 +119,14 @@ describe('a corpus', () => {
     for (const _ of whole.text());
     expect(corpus.facts).toEqual(whole.facts);
   });
-  test('refuses an empty one, and a folder without text', () => {
+  test('is refused if it is empty or a folder without text', () => {
     expect(() => read(file(''))).toThrow(failure('empty-text'));
     expect(() => read(file(Buffer.from([0xef, 0xbb, 0xbf])))).toThrow(failure('empty-text'));
     mkdirSync(join(folder, 'none'));
     expect(() => read(join(folder, 'none'))).toThrow(failure('empty-text'));
     expect(() => read(join(folder, 'missing.txt'))).toThrow('ENOENT');
   });
-  test('knows a sorted list', () => {
+  test('detects a sorted list', () => {
     const isSorted = (lines: readonly string[]): boolean => {
       const corpus = openCorpus([file(lines.join('\n'))], { encodingErrors: 'strict' });
       for (const _ of corpus.text());

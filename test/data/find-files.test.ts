@@ -65,7 +65,7 @@ describe('the files of a folder', () => {
     expect([...corpus.text()].join('')).toBe('caf\ufffd noir');
     expect(corpus.leftOut).toEqual({ binary: 1 });
   });
-  test('leave out what is hidden, node_modules, and AppleDouble files', () => {
+  test('leave out hidden files, node_modules, and AppleDouble files', () => {
     write({
       '.git/config': '',
       '.venv/x.py': '',
@@ -146,7 +146,7 @@ describe.skipIf(process.platform === 'win32')('links', () => {
     });
     expect([...openCorpus([folder], { encodingErrors: 'strict' }).text()].join('')).toBe('b\na');
   });
-  test('that lead nowhere are left out', () => {
+  test('that are broken are left out', () => {
     write({ 'a.txt': 'a' });
     symlinkSync('nowhere', at('broken'));
     symlinkSync('loop', at('loop'));

@@ -37,7 +37,7 @@ const flat = (all: Iterable<Uint32Array>): number[] => Array.from(all, (ids) => 
 describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
   const tokenizer = learn(kind);
 
-  test('may be cut where it says', () => {
+  test('may be split at the places it names', () => {
     assert(
       property(lines, lines, (before, after) => {
         const text = before.join('');
@@ -69,7 +69,7 @@ test('a text without lines, larger than a block, is encoded as it comes', () => 
   expect(count).toBe(20 * 2 * (1 << 17) + 1);
 });
 
-test('what is not read to its end stops the threads, and the text', () => {
+test('abandoning the ids stops the threads and the reading of the text', () => {
   let stopped = false;
   function* endless(): Generator<string> {
     try {
@@ -83,7 +83,7 @@ test('what is not read to its end stops the threads, and the text', () => {
   expect(stopped).toBe(true);
 });
 
-test('a special token with a line feed in it is never cut', () => {
+test('a special token that contains a line feed is never split', () => {
   const tokenizer = learn('bpe');
   const file = structuredClone(tokenizer.toJSON()) as { added_tokens: object[] };
   file.added_tokens.push({ id: tokenizer.vocabSize, content: 'x\ny', special: true });

@@ -27,7 +27,7 @@ test.each([
   file.close();
 });
 
-describe('a damaged file is refused by name', () => {
+describe('a damaged token file is refused by name', () => {
   const damage = (change: (bytes: Buffer) => Buffer | void): void => {
     writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash });
     const bytes = readFileSync(path);
@@ -55,13 +55,13 @@ describe('a damaged file is refused by name', () => {
     ['an id', (b) => void (b[65] ^= 1)],
     ['the vocabulary size', (b) => void b.writeUInt32LE(65_535, 16)],
     ['the hash of the tokenizer', (b) => void (b[40] ^= 128)],
-  ])('verifying finds a change of %s', (_name, change) => {
+  ])('verification detects a change of %s', (_name, change) => {
     damage(change);
     const file = openTokenFile(path);
     expect(() => file.verify()).toThrow(failure('damaged-file'));
     file.close();
   });
-  test('an id beyond the vocabulary', () => {
+  test('an id beyond the vocabulary is refused when it is read', () => {
     damage((b) => void b.writeUInt32LE(3, 16));
     const file = openTokenFile(path);
     expect(() => file.slice(1, 4)).toThrow(failure('damaged-file', '3', '2', '3'));

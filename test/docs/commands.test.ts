@@ -51,7 +51,7 @@ describe.skipIf(process.platform === 'win32')('the README', () => {
    * As they are printed, but for three things: trainings are cut short, what is read from a terminal is empty, and the
    * downloaded GPT-2 is a model trained before. \`npm\` is run by the package's tests and by every checkout.
    */
-  test('its commands run one after another', { timeout: 120_000 }, async () => {
+  test('runs command by command', { timeout: 120_000 }, async () => {
     const setUp = `
       set -e
       npx() {
@@ -99,7 +99,7 @@ describe.skipIf(process.platform === 'win32')('the recipes of docs/pipelines.md'
     writeFileSync(join(folder, 'run.json'), JSON.stringify(options));
   });
 
-  test('there are three', () => expect(recipes).toHaveLength(3));
+  test('are three', () => expect(recipes).toHaveLength(3));
 
   test('a training loop over several corpora', async () => {
     const { stderr, code } = await bash(recipes[0], folder);

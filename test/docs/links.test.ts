@@ -12,7 +12,7 @@ const anchor = (heading: string): string =>
 const anchorsOf = (page: string): Set<string> =>
   new Set(Array.from(readPage(page).matchAll(/^#+ (.*)$/gm), ([, heading]) => anchor(heading)));
 
-test.each(pages)('%s: every link leads somewhere', (page) => {
+test.each(pages)('%s: every link has a target', (page) => {
   const text = readPage(page);
   const targets = Array.from(text.matchAll(/\]\(([^)\s]+)\)/g), ([, target]) => target);
   for (const target of targets.filter((each) => !/^[a-z]+:/.test(each))) {
@@ -23,7 +23,7 @@ test.each(pages)('%s: every link leads somewhere', (page) => {
   }
 });
 
-test.each(pages)('%s: every path that it names exists', (page) => {
+test.each(pages)('%s: every path it mentions exists', (page) => {
   const named = readPage(page).matchAll(/`((?:src|test|scripts|bench|examples|docs)\/[^`\s*…<]*)`/g);
   for (const [, path] of named) expect(existsSync(join(root, path)), `${page} names ${path}`).toBe(true);
 });

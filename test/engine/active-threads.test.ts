@@ -42,7 +42,7 @@ test('all threads run while each has a core, without any trial', () => {
 test.each([
   ['decoding', 0.001],
   ['training steps of a second', 1],
-])('one of two threads runs where a core is taken: %s', (_name, runSeconds) => {
+])('one of two threads runs where another program occupies a core: %s', (_name, runSeconds) => {
   const active = new ActiveThreads(2);
   const machine = taken(1, runSeconds);
   const pace = new Pace();
@@ -61,7 +61,7 @@ test('both threads run again soon after the core is free', () => {
   expect(active.settled).toBe(2);
 });
 
-test('threads that wait and still gain time stay, and asking costs little', () => {
+test('threads that wait but still save time stay active, and trials cost little', () => {
   const active = new ActiveThreads(2);
   const halfFree: Machine = (threads) => ({
     seconds: threads === 2 ? 0.0008 : 0.001,
@@ -78,7 +78,7 @@ test.each([15, 8, 3, 1])('of 16 threads about as many run as there are cores lef
   expect(active.settled).toBeGreaterThanOrEqual(cores * 0.75);
 });
 
-test('programs of other lengths are not mistaken for another speed', () => {
+test('programs of different lengths are not mistaken for a change of speed', () => {
   const active = new ActiveThreads(2);
   const [long, short] = [new Pace(), new Pace()];
   for (let i = 0; i < 20_000; i++) {

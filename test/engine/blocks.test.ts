@@ -43,7 +43,7 @@ async function expectedOf(kernel: KernelName, kernelCase: Case, accumulate: bool
   return found;
 }
 
-describe.each([...variants])('%s: shapes that take several blocks', (variant) => {
+describe.each([...variants])('%s: shapes that span several blocks', (variant) => {
   const backends: Device[] = [];
   beforeAll(async () => {
     for (const threads of [1, 2, 5]) backends.push(await createWasmBackend({ threads, variant }));
@@ -72,7 +72,7 @@ describe.each([...variants])('%s: shapes that take several blocks', (variant) =>
     }
   });
 
-  test('a few rows times a matrix beyond the caches, with more threads than slices', async () => {
+  test('GEMV with a matrix larger than the caches, on more threads than slices', async () => {
     backends.push(await createWasmBackend({ threads: 17, variant }));
     for (const [M, N, K] of [
       [1, 1030, 300],

@@ -23,7 +23,7 @@ async function drop(backend: Device, site: number): Promise<Numbers> {
   return y;
 }
 
-test('drops the share it should and scales the rest, another choice at each site', async () => {
+test('dropout zeroes the given fraction and scales the rest, with a different mask at each site', async () => {
   for (const backend of backends) {
     const [one, two] = [await drop(backend, 1), await drop(backend, 2)];
     const share = one.filter((x) => x === 0).length / n;
@@ -34,7 +34,7 @@ test('drops the share it should and scales the rest, another choice at each site
   }
 });
 
-test('element i is lane i mod 4 of counter ⌊i/4⌋, as the instruction set says', async () => {
+test('the mask of element i is lane i mod 4 of Philox counter ⌊i/4⌋', async () => {
   const words = new Uint32Array(4);
   for (const backend of backends) {
     const found = await drop(backend, 5);

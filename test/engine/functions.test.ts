@@ -32,7 +32,7 @@ describe.each([...variants])('in the %s build', (variant) => {
     return dLogits.subarray(1);
   }
 
-  test('exp is right to 2 units in the last place', async () => {
+  test('exp is accurate to 2 ulps', async () => {
     const x = Array.from({ length: 200_001 }, (_, i) => Math.fround(-87.3 + (175.6 * i) / 200_000));
     const y = await exp(x);
     expect(
@@ -43,7 +43,7 @@ describe.each([...variants])('in the %s build', (variant) => {
     );
   });
 
-  test('exp of what is very small, very large or no number', async () => {
+  test('exp of very small and large numbers, infinities and NaN is 0, the largest number, or NaN', async () => {
     const [none, tiny, huge, most, one, nan] = await exp([-Infinity, -88.1, Infinity, 1000, 0, NaN]);
     expect([none, tiny, one, nan]).toEqual([0, 0, 1, NaN]);
     expect(huge).toBe(most);
@@ -51,7 +51,7 @@ describe.each([...variants])('in the %s build', (variant) => {
     expect(huge).toBeLessThan(Infinity);
   });
 
-  test('ln is right to 2 units in the last place, where attention sums 1, 2, 3 … equal scores', async () => {
+  test('ln is accurate to 2 ulps, where attention sums 1, 2, 3 … equal scores', async () => {
     const T = 3000;
     const equal = { q: zeros(T), k: zeros(T), v: zeros(T), starts: null, rng: zeros(4) };
     const shape = { B: 1, T, H: 1, G: 1, D: 1, qStride: 1, kStride: 1, vStride: 1 };
@@ -68,7 +68,7 @@ describe.each([...variants])('in the %s build', (variant) => {
     expect(Math.max(...Array.from(lse.subarray(1), (x, i) => ulps(x, Math.log(i + 2))))).toBeLessThan(2);
   });
 
-  test('the exact GELU is right to 1e-6, relative, from −5 on, and to 2.5e-6 from −10 on', async () => {
+  test('the exact GELU has a relative error below 1e-6 above −5, and below 2.5e-6 above −10', async () => {
     const x = Array.from({ length: 40_001 }, (_, i) => Math.fround(-10 + i / 2000));
     const exact = await exactGelu(createReferenceBackend('float64'), x);
     const errors = Array.from(await exactGelu(backend, x), (y, i) =>

@@ -33,7 +33,7 @@ describe.each([...variants])(
   },
 );
 
-describe('the bits do not depend on the number of threads', () => {
+describe('results are bit-identical on any number of threads', () => {
   const backends: Device[] = [];
   beforeAll(async () => {
     for (const threads of [1, 2, 3, 7]) backends.push(await createWasmBackend({ threads }));

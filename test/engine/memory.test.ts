@@ -33,7 +33,7 @@ const attention = (T: number, D: number): Instruction => ({
   },
 });
 
-test('attention that outgrows the working memory of a thread is refused before it runs', async () => {
+test('attention that needs more scratch memory than a thread has is refused before it runs', async () => {
   const backend = await createWasmBackend({ threads: 1 });
   backend.load([attention(8192, 64)]);
   expect(() => backend.load([attention(12_000, 64)])).toThrow(
@@ -42,7 +42,7 @@ test('attention that outgrows the working memory of a thread is refused before i
   await backend.close();
 });
 
-test('memory beyond what WebAssembly can address is refused, with what to change', async () => {
+test('memory beyond what WebAssembly can address is refused', async () => {
   const backend = await createWasmBackend({ threads: 1 });
   expect(() => backend.reserve(2 ** 31)).toThrow(failure('out-of-memory', '8.59', '4.24'));
   backend.reserve(2 ** 20); // and the backend still works
@@ -50,7 +50,7 @@ test('memory beyond what WebAssembly can address is refused, with what to change
   await backend.close();
 });
 
-test('a backend that is cleared is as new: zeros, and programs run', async () => {
+test('a cleared backend is like new: memory is zero, and programs run', async () => {
   for (const backend of [await createWasmBackend({ threads: 2 }), createReferenceBackend()]) {
     backend.reserve(6);
     backend.load([attention(1, 1)]).submit();
@@ -65,7 +65,7 @@ test('a backend that is cleared is as new: zeros, and programs run', async () =>
   }
 });
 
-test('measuring how fast a model trains leaves no second memory behind', async () => {
+test('measuring training speed leaves no second engine memory behind', async () => {
   const engine = lazyBackend({ threads: 2 });
   const config = { ...gpt2Defaults, nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 8, vocabSize: 10, dropout: 0 };
   const { backend } = await engine.open();

@@ -37,7 +37,7 @@ test('the cost of an instruction follows from its shape', () => {
 });
 
 test.each([1, 3])(
-  'a profiled program says what each kind of instruction took: %i threads',
+  'a profiled program has the time of each kind of instruction: %i threads',
   async (threads) => {
     const backend = await createWasmBackend({ threads, profile: true });
     backend.reserve(65_536);

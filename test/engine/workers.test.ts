@@ -42,20 +42,20 @@ test('the bits are the same when the number of active threads changes from one p
   expect(turn).toBeGreaterThan(250);
 });
 
-test('a worker that cannot be created is done without', async () => {
+test('a worker that cannot be created is left out', async () => {
   const backend = await open({ threads: 3, workers: { create: sourceOf(failing) } });
   expect(backend.threads).toBe(2);
   expect(backend.name).toMatch(/^wasm \w+, 2 threads$/);
   expect(backend.shortfall).toBe('1 of 3 threads could not be started: EAGAIN: no more threads');
 });
 
-test('a worker that never reports is done without', async () => {
+test('a worker that never answers is left out', async () => {
   const backend = await open({ threads: 3, workers: { create: sourceOf(silent), patience: 1500 } });
   expect(backend.threads).toBe(2);
   expect(backend.shortfall).toBe('1 of 3 threads could not be started: no answer within 1.5 s');
 });
 
-test('without any worker the main thread computes alone, with the same kernels', async () => {
+test('without workers, the main thread runs the same kernels alone', async () => {
   const backend = await open({ threads: 2, workers: { create: failing } });
   expect(backend.name).toMatch(/^wasm \w+, 1 thread$/);
   expect(backend.rejected.filter(({ reason }) => reason.includes('EAGAIN'))).toEqual([]);

@@ -122,7 +122,7 @@ describe('measures', () => {
     expect(found.accuracyAt1).toBeUndefined();
   });
 
-  test('count no <unk> as a right guess', () => {
+  test('never count <unk> as a correct guess', () => {
     const ranks = new Float64Array(35).fill(4);
     ranks[0] = 0;
     ranks[1] = 5;
@@ -131,7 +131,7 @@ describe('measures', () => {
     expect(found.accuracyAt5).toBeCloseTo(29 / 35, 12);
   });
 
-  test('refuse a text that was scored in part', () => {
+  test('refuse a text that was only partly scored', () => {
     expect(() => measure(text, 36, [{ first: 1, nats: [1, 2] }])).toThrow('2 of 35');
   });
 

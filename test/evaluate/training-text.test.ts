@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { readTrainingText } from '../../src/evaluate/training-text.ts';
 import { tokenizerOf, writeModel } from '../fuzz/seeds.ts';
 
-test('the name of a training text says what its folder leaves out', () => {
+test('the name of a training text says which files of its folder were left out', () => {
   const root = mkdtempSync(join(tmpdir(), 'training-text-'));
   writeModel(join(root, 'model'), 'char');
   const notes = join(root, 'notes');

@@ -45,28 +45,31 @@ const backends = [
   ]),
 ] as [string, () => Promise<Device>, () => Promise<Device>][];
 
-describe.each(backends)('texts written together are those written alone: %s', (_name, makeOne, makeOther) => {
-  test.each([
-    ['drawn from everything', options],
-    [
-      'filtered and penalised',
-      { ...options, topK: 9, minP: 0.01, repetitionPenalty: 1.2, frequencyPenalty: 0.3 },
-    ],
-  ])('%s', async (_what, settings) => {
-    const [one, other] = await Promise.all([makeOne(), makeOther()]);
-    const decoder = tinyDecoder(one);
-    const alone: number[][] = [];
-    for (const [i, prompt] of prompts.entries()) {
-      const number = { maxTokens: endOf(i), ...numberOf(i) };
-      alone.push(await collect(generate(decoder, prompt, { ...settings, ...number })));
-    }
-    expect(await writeAll(tinyDecoder(one, 3), settings)).toEqual(alone);
-    expect(await writeAll(tinyDecoder(other, MAX_TEXTS), settings)).toEqual(alone);
-    await Promise.all([one.close(), other.close()]);
-  });
-});
+describe.each(backends)(
+  'texts decoded as a batch are bit-identical to those decoded alone: %s',
+  (_name, makeOne, makeOther) => {
+    test.each([
+      ['drawn from everything', options],
+      [
+        'filtered and penalised',
+        { ...options, topK: 9, minP: 0.01, repetitionPenalty: 1.2, frequencyPenalty: 0.3 },
+      ],
+    ])('%s', async (_what, settings) => {
+      const [one, other] = await Promise.all([makeOne(), makeOther()]);
+      const decoder = tinyDecoder(one);
+      const alone: number[][] = [];
+      for (const [i, prompt] of prompts.entries()) {
+        const number = { maxTokens: endOf(i), ...numberOf(i) };
+        alone.push(await collect(generate(decoder, prompt, { ...settings, ...number })));
+      }
+      expect(await writeAll(tinyDecoder(one, 3), settings)).toEqual(alone);
+      expect(await writeAll(tinyDecoder(other, MAX_TEXTS), settings)).toEqual(alone);
+      await Promise.all([one.close(), other.close()]);
+    });
+  },
+);
 
-test('texts of one seed are independent draws: no two of 200 prompts, or of 3 samples each, are alike', async () => {
+test('texts sampled with one seed are independent: no two of 200 prompts, or of 3 samples each, are alike', async () => {
   const decoder = tinyDecoder(createReferenceBackend('float32'));
   const flat = { ...options, temperature: 50, maxTokens: 10 };
   // 31¹⁰ nearly equally likely texts: two alike among 600 happen once in some billion seeds.
@@ -76,7 +79,7 @@ test('texts of one seed are independent draws: no two of 200 prompts, or of 3 sa
   expect(new Set(texts).size).toBe(600);
 });
 
-test('the caches of a large model bound how many texts are written at a time', () => {
+test('the KV caches of a large model limit the batch size', () => {
   const large = {
     ...gpt2Defaults,
     vocabSize: 50_257,

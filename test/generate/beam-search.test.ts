@@ -38,7 +38,7 @@ async function* allTexts(
 }
 
 describe('beam search', () => {
-  test('reads its prompt in parts, so that it can be interrupted there', async () => {
+  test('prefills its prompt in parts, so that it can be interrupted', async () => {
     const steps = beamSearch(tinyDecoder(backend, 2, config), [3, 1], {
       beams: 2,
       maxTokens: 1,
@@ -58,7 +58,7 @@ describe('beam search', () => {
       'long ones preferred',
       { ...endless, lengthPenalty: 3, isEnd: (ids: readonly number[]) => ids.at(-1) === 1 },
     ],
-  ])('with beams enough finds the best of all: %s', async (_name, options) => {
+  ])('with enough beams finds the most probable text: %s', async (_name, options) => {
     const all = await collect(allTexts(tinyDecoder(backend, 1, config), [3, 1], options));
     const best = all.sort((a, b) => b.score - a.score);
     const found = await search(tinyDecoder(backend, 16, config), [3, 1], options);
@@ -69,7 +69,7 @@ describe('beam search', () => {
       expect(found.slice(0, 4).map(({ ids }) => ids)).toEqual(best.slice(0, 4).map(({ ids }) => ids));
   });
 
-  test('with one beam is greedy, past the end of the block too', async () => {
+  test('with one beam is greedy decoding, also past the end of the context', async () => {
     const found = await search(tinyDecoder(backend, 1), [5, 9], {
       beams: 1,
       maxTokens: 30,
@@ -79,7 +79,7 @@ describe('beam search', () => {
     expect(found[0].ids).toEqual(await collect(generate(tinyDecoder(backend), [5, 9], greedy)));
   });
 
-  test('gives each text the probability it has, however the caches were moved', async () => {
+  test('gives each text its probability, however the KV caches were moved', async () => {
     const [decoder, alone] = [tinyDecoder(backend, 6), tinyDecoder(backend)];
     for (const { ids, logprob } of await search(decoder, [4, 8, 15], {
       beams: 6,
@@ -97,14 +97,14 @@ describe('beam search', () => {
     }
   });
 
-  test('finds a likelier text than greedy does', async () => {
+  test('finds a more probable text than greedy decoding', async () => {
     const settings = { maxTokens: 9, lengthPenalty: 0 };
     const best = async (beams: number) =>
       (await search(tinyDecoder(backend, beams), [16], { ...settings, beams }))[0].logprob;
     expect(await best(8)).toBeGreaterThan(await best(1));
   });
 
-  test('goes on past the end of the block with several', async () => {
+  test('continues several beams past the end of the context', async () => {
     const found = await search(tinyDecoder(backend, 3), [5, 9], {
       beams: 3,
       maxTokens: 30,

@@ -23,7 +23,7 @@ afterAll(() => backend.close());
 const makeDecoder = (): Decoder => tinyDecoder(backend);
 
 describe('the decoder', () => {
-  test('expects the same however the tokens are handed to it', async () => {
+  test('gives the same logits however the tokens are split into calls', async () => {
     const decoder = makeDecoder();
     const whole = (await decoder.read(text)).slice();
     for (const cuts of [[1], [5], [11], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [4, 8]]) {
@@ -35,7 +35,7 @@ describe('the decoder', () => {
     }
   });
 
-  test('expects the same of a model that lies in memory as it is trained', async () => {
+  test('gives the same logits for a model stored as in training', async () => {
     const own = (await makeDecoder().read(text)).slice();
     const layout = new Layout();
     const model = placeModel(config, layout);
@@ -48,7 +48,7 @@ describe('the decoder', () => {
     expect(relativeError(await shared.read(text.slice(-1)), own)).toBeLessThan(2e-5);
   });
 
-  test('agrees with the evaluator on what each token costs', async () => {
+  test('agrees with the evaluator on the loss of each token', async () => {
     const decoder = makeDecoder();
     const costs: number[] = [];
     for (const [i, id] of text.slice(1).entries()) {
@@ -66,7 +66,7 @@ describe('the decoder', () => {
     expect(relativeError(costs, losses)).toBeLessThan(2e-5);
   });
 
-  test('refuses more than its block', async () => {
+  test('refuses more tokens than its context', async () => {
     const decoder = makeDecoder();
     await expect(decoder.read([...text, 1])).rejects.toThrow(RangeError);
   });
@@ -75,7 +75,7 @@ describe('the decoder', () => {
 describe('generate', () => {
   const options = { temperature: 1, topK: 0, topP: 1, maxTokens: 40, seed: 1 };
 
-  test('writes past the end of the block, and the same again from the same seed', async () => {
+  test('samples past the end of the context, the same for the same seed', async () => {
     const decoder = makeDecoder();
     const first = await collect(generate(decoder, text.slice(0, 3), options));
     expect(first.length).toBe(40);
@@ -84,7 +84,7 @@ describe('generate', () => {
     expect(await collect(generate(decoder, text.slice(0, 3), { ...options, sample: 1 }))).not.toEqual(first);
   });
 
-  test('takes the end of a prompt that is longer than the block', async () => {
+  test('uses the end of a prompt that is longer than the context', async () => {
     const decoder = makeDecoder();
     const greedy = { ...options, temperature: 0, maxTokens: 5 };
     const long = [...text, ...text.slice(0, 5)];
@@ -93,7 +93,7 @@ describe('generate', () => {
     );
   });
 
-  test('never draws a banned token and ends at a stop token', async () => {
+  test('never samples a banned token and ends at a stop token', async () => {
     const decoder = makeDecoder();
     const drawn = await collect(generate(decoder, [1], options));
     const banned = new Set(drawn.slice(0, 2));

@@ -19,7 +19,7 @@ const golden: { readonly vocabSize: number; readonly cases: readonly GoldenCase[
   readFileSync(new URL('../fixtures/sampling.json', import.meta.url), 'utf8'),
 );
 
-describe('what transformers would draw from', () => {
+describe('the candidates of transformers, for the same logits and filters', () => {
   test.each(
     golden.cases.map((each) => [JSON.stringify({ ...each.options, banned: each.banned }), each] as const),
   )('%s', (_name, { options, banned, logits, prompt, text, probabilities }) => {
@@ -59,7 +59,7 @@ describe('for any logits and filters', () => {
       { numRuns: 300, seed: 1 },
     );
 
-  test('something is left, and the probabilities of what is left add up to 1', () =>
+  test('at least one candidate remains, and the probabilities sum to 1', () =>
     check((logits, options, history) => {
       const found = new Sampler(logits.length, options, new Set([0]), history).candidates(logits);
       expect(found.length).toBeGreaterThan(0);
@@ -70,7 +70,7 @@ describe('for any logits and filters', () => {
       );
     }));
 
-  test('each filter leaves a part of what there is without it', () =>
+  test('each filter leaves a subset of the candidates', () =>
     check((logits, options, history) => {
       const ids = (each: SamplingOptions): Set<number> =>
         new Set(new Sampler(logits.length, each, undefined, history).candidates(logits).map(({ id }) => id));
@@ -80,7 +80,7 @@ describe('for any logits and filters', () => {
       expect([...all].every((id) => wider.has(id))).toBe(true);
     }));
 
-  test('all but typical-p keep the likeliest, and no token while a likelier one goes', () =>
+  test('all filters but typical-p keep the likeliest tokens', () =>
     check((logits, options) => {
       const filters = {
         ...options,
@@ -97,7 +97,7 @@ describe('for any logits and filters', () => {
       );
     }));
 
-  test('what is drawn is one of the candidates', () =>
+  test('the sampled token is one of the candidates', () =>
     check((logits, options, history) => {
       const sampler = new Sampler(logits.length, options, undefined, history);
       const ids = new Set(sampler.candidates(logits).map(({ id }) => id));
@@ -114,11 +114,11 @@ describe('candidates', () => {
     expect(found.map(({ id }) => id)).toEqual([0, 2, 1, 3]);
     found.forEach(({ probability }, i) => expect(probability).toBeCloseTo([0.5, 0.3, 0.1, 0.1][i], 12));
   });
-  test('come likeliest first, of equal ones the smaller id', () => {
+  test('are sorted by probability, ties by id', () => {
     expect(candidates(logits, { ...plain, topK: 3 }).map(({ id }) => id)).toEqual([0, 2, 1]);
     expect(candidates(logits, { ...plain, topP: 0.95 }).map(({ id }) => id)).toEqual([0, 2, 1, 3]);
   });
-  test('are the same as by sorting everything, for any filter', () => {
+  test('are those of a full sort, for any filter', () => {
     const many = Array.from({ length: 600 }, (_, i) => 6 * Math.sin(i * i));
     const sorted = many.map((_, id) => id).sort((a, b) => many[b] - many[a] || a - b);
     for (const k of [1, 2, 7, 100, 300]) {
@@ -154,7 +154,7 @@ describe('candidates', () => {
     expect(candidates(logits, { ...plain, topP: 0.81 }).map(({ id }) => id)).toEqual([0, 2, 1]);
     expect(candidates(logits, { ...plain, topP: 0 }).length).toBe(1);
   });
-  test('banned tokens are never there', () => {
+  test('banned tokens are excluded', () => {
     expect(candidates(logits, plain, new Set([0])).map(({ id }) => id)).toEqual([2, 1, 3]);
     expect(candidates(logits, { ...plain, temperature: 0 }, new Set([0]))[0].id).toBe(2);
   });
@@ -170,7 +170,7 @@ describe('a sampler', () => {
     ['low temperature', { ...plain, temperature: 0.5 }, new Set<number>()],
     ['a banned token', plain, new Set([2])],
     ['greedy', { ...plain, temperature: 0 }, new Set<number>()],
-  ])('takes each candidate as often as it should: %s', (_name, options, banned) => {
+  ])('draws each candidate with its probability: %s', (_name, options, banned) => {
     const sampler = new Sampler(4, options, banned);
     const draws = 10_000;
     const counts = [0, 0, 0, 0];
@@ -179,7 +179,7 @@ describe('a sampler', () => {
     for (const { id, probability } of candidates(logits, options, banned)) expected[id] = draws * probability;
     counts.forEach((count, id) => expect(Math.abs(count - expected[id])).toBeLessThan(1.5));
   });
-  test('draws a token that can be drawn however close to 1 the number is', () => {
+  test('draws a possible token even for a random number close to 1', () => {
     const last = 1 - 2 ** -53;
     expect(new Sampler(4, plain, new Set([3])).draw(logits, last)).toBe(2);
     expect(new Sampler(4, { ...plain, topK: 2 }).draw(logits, last)).toBe(2);

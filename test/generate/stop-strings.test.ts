@@ -11,14 +11,14 @@ function scan(pieces: readonly string[], stops: readonly string[]): { shown: str
 }
 
 describe('stop strings', () => {
-  test('are found across pieces, and not shown', () => {
+  test('are found across pieces, and removed', () => {
     expect(scan(['ab', 'cd', 'ef'], ['cde'])).toEqual({ shown: 'ab', stopped: true });
     expect(scan(['ab', 'cd', 'ef'], ['cdx'])).toEqual({ shown: 'abcdef', stopped: false });
     expect(scan(['a', 'a', 'b'], ['ab'])).toEqual({ shown: 'a', stopped: true });
     expect(scan(['anything'], [])).toEqual({ shown: 'anything', stopped: false });
   });
 
-  test('only what may become one is held back', () => {
+  test('hold back only what may become one', () => {
     const scanner = stopScanner(['\n\n', 'END']);
     expect(scanner.push('one\n')).toBe('one');
     expect(scanner.push('two E')).toBe('\ntwo ');
@@ -30,12 +30,12 @@ describe('stop strings', () => {
     expect(scanner.push('more')).toBe('');
   });
 
-  test('the one that ends first counts, of those that end together the longest', () => {
+  test('match at the first end, the longest of several that end together', () => {
     expect(scan(['xabcy'], ['bc', 'abc'])).toEqual({ shown: 'x', stopped: true });
     expect(scan(['xabcy'], ['abcy', 'b'])).toEqual({ shown: 'xa', stopped: true });
   });
 
-  test('where the text is cut makes no difference', () => {
+  test('match wherever the text is cut', () => {
     const letters = string({ unit: constantFrom('a', 'b', '\n'), maxLength: 4 });
     const stops = array(string({ unit: constantFrom('a', 'b', '\n'), minLength: 1, maxLength: 4 }), {
       maxLength: 3,

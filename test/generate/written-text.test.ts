@@ -8,7 +8,7 @@ const tokenizerOf = (pieces: readonly string[], rest = ''): Tokenizer =>
     decoder: () => ({ push: ([id]: number[]) => pieces[id], end: () => rest }),
   }) as unknown as Tokenizer;
 
-describe('a text that grows', () => {
+describe('a growing text', () => {
   const ends = { maxTokens: 4, stopStrings: ['xy'], stopIds: new Set([9]) };
 
   test('takeNewText returns each part once, and all parts together are the text', () => {

@@ -25,14 +25,14 @@ const write = (config: Gpt2Config) => (targets: readonly TensorTarget[]) => load
 const read = (config: Gpt2Config): Promise<Activations> =>
   readActivations(createReferenceBackend('float32'), config, write(config), ids);
 
-describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into', (norm) => {
+describe.each(['pre', 'post'] as const)('the activations of a model with %s-LayerNorm', (norm) => {
   const config = { ...base, norm };
   let activations: Activations;
   beforeAll(async () => {
     activations = await read(config);
   });
 
-  test('keeps the residual stream and the queries, keys and values of every block', () => {
+  test('include the residual stream and the queries, keys and values of every block', () => {
     expect(activations.residuals.length).toBe(4);
     expect(activations.residuals.every((residual) => residual.length === ids.length * 12)).toBe(true);
     expect(activations.attention.length).toBe(3);
@@ -40,7 +40,7 @@ describe.each(['pre', 'post'] as const)('a model with %s-LayerNorm, looked into'
       for (const rows of [operands.q, operands.k, operands.v]) expect(rows.length).toBe(ids.length * 12);
   });
 
-  test('expects from its last block what the decoder expects, at every position', async () => {
+  test('give the logits of the decoder after the last block, at every position', async () => {
     const decoder = Decoder.create(createReferenceBackend('float32'), config, write(config));
     const ours = await activations.logits(activations.residuals[3]);
     for (const [t, id] of ids.entries()) {
@@ -114,7 +114,7 @@ test('a text longer than the block, or of nothing, is refused', async () => {
 });
 
 describe('the summary of a head', () => {
-  test('tells where it looks', () => {
+  test('measures where the head attends', () => {
     // prettier-ignore
     const map = Float64Array.of(
       1,   0,   0,
@@ -130,7 +130,7 @@ describe('the summary of a head', () => {
     expect(summary.spread).toBeCloseTo((1 + entropy / Math.log(3)) / 2, 12);
   });
 
-  test('of a single position', () => {
+  test('is all on the token itself for a single position', () => {
     expect(summariseHead(Float64Array.of(1), 1)).toEqual({
       self: 1,
       previous: 0,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { nearest } from '../../src/inspect/embeddings.ts';
 import { indicesOfLargest } from '../../src/largest.ts';
 
-test('the largest are those that sorting finds; of equal ones the first', () => {
+test('the k largest are those of a full sort, with ties in order', () => {
   assert(
     property(
       array(oneof(integer({ min: -3, max: 3 }), double())),
@@ -18,7 +18,7 @@ test('the largest are those that sorting finds; of equal ones the first', () => 
   );
 });
 
-test('neighbours are those at the smallest angle, whatever their length', () => {
+test('neighbours have the smallest angle, regardless of length', () => {
   const rows = Float32Array.of(1, 0, 10, 1, 1, 1, -1, 0, 0, 0, 0, 2);
   const found = nearest({ rows, C: 2 }, 0, 9);
   expect(found.map(({ id }) => id)).toEqual([1, 2, 4, 5, 3]);

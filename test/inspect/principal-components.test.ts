@@ -16,7 +16,7 @@ function cloud(n: number, C: number) {
   return { rows, along };
 }
 
-test('finds the two directions in which points differ most', () => {
+test('the two directions of largest variance are found', () => {
   const [n, C] = [300, 24];
   const { rows, along } = cloud(n, C);
   const { points, explained } = projectOntoPlane(rows, C);
@@ -32,7 +32,7 @@ test('finds the two directions in which points differ most', () => {
   expect(Math.abs(sum(([x]) => x))).toBeLessThan(1e-6);
 });
 
-test('gives the same bits every time', () => {
+test('principal components are the same bits every time', () => {
   const { rows } = cloud(50, 7);
   expect(projectOntoPlane(rows, 7)).toEqual(projectOntoPlane(rows.slice(), 7));
 });

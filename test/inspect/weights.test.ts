@@ -4,7 +4,7 @@ import { weightStatistics } from '../../src/inspect/weights.ts';
 const of = (...data: number[]) =>
   weightStatistics({ name: 'w', shape: [data.length], data: Float32Array.from(data) });
 
-test('mean, deviation, range, zeros and norm of a tensor', () => {
+test('statistics of a tensor are its mean, deviation, range, zeros and norm', () => {
   expect(of(0, 2, 4, -2, 0)).toEqual({
     name: 'w',
     shape: [5],
@@ -17,6 +17,6 @@ test('mean, deviation, range, zeros and norm of a tensor', () => {
   });
 });
 
-test('a mean far from zero costs the deviation no digits', () => {
+test('the deviation is accurate even if the mean is far from zero', () => {
   expect(of(1e6 + 1, 1e6 + 3).std).toBe(1);
 });

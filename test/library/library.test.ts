@@ -73,7 +73,7 @@ describe('train', () => {
     await (await load(result.folder)).close();
   });
 
-  test('throws what the command line would say', async () => {
+  test('throws the errors that the command line prints', async () => {
     await expect(train({ corpus: [] })).rejects.toThrow(UsageError);
     await expect(train({ corpus: [corpus], ...tiny, nHead: 3 })).rejects.toThrow(
       failure('bad-option-value', '3', '16'),
@@ -97,7 +97,7 @@ describe('sample', () => {
     expect(new Set(alone).size).toBe(3);
   });
 
-  test('may be left at any time, and begins anew afterwards', async () => {
+  test('can be abandoned at any time, and starts over afterwards', async () => {
     const whole = await write('the', { seed: 1, maxTokens: 20 });
     for await (const piece of sample(model, 'the', { seed: 1, maxTokens: 20 })) {
       expect(whole.startsWith(piece)).toBe(true);
@@ -130,7 +130,7 @@ describe('load', () => {
     await expect(load(join(folder, 'stopped'))).rejects.toThrow(UserError);
   });
 
-  test('gives everything back when it is closed, and says so to who still uses it', async () => {
+  test('frees everything when it is closed; using it afterwards is an error', async () => {
     const other = await load(model.source.folder, { threads: 2 });
     const pieces = sample(other, 'the', { maxTokens: 9 });
     await pieces.next();

@@ -8,7 +8,7 @@ const path = (relative: string): string => fileURLToPath(new URL(relative, impor
 const corpus = path('../../data/moby-dick.txt');
 const build = () => execFileSync(process.execPath, [path('../../scripts/build-corpus.js')]);
 
-it('writes the novel in order, the same bytes everywhere', () => {
+it('the corpus script writes the chapters in order, with the same bytes on every platform', () => {
   build();
   const bytes = readFileSync(corpus);
   // What the published losses and speeds were measured on.
@@ -25,7 +25,7 @@ it('writes the novel in order, the same bytes everywhere', () => {
   expect(text).toMatch(/another orphan\.\n$/);
 });
 
-it('leaves the file alone if it is there', () => {
+it('the corpus script leaves an existing file alone', () => {
   build();
   const before = statSync(corpus).mtimeMs;
   build();

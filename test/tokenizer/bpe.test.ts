@@ -54,7 +54,7 @@ describe('learning', () => {
     expect(tokenizer.special).toMatchObject({ startId: 258, endIds: new Set([258]) });
   });
 
-  test('keeps to its size, 1,024 unless told', () => {
+  test('stops at its vocabulary size, 1,024 by default', () => {
     const long = Array.from({ length: 2000 }, (_, i) => `${i * 7919}`).join(' ');
     expect(learn(long, { maxSize: 257 }).vocabSize).toBe(257);
     expect(learn(long, { maxSize: 300 }).vocabSize).toBe(300);
@@ -119,7 +119,7 @@ describe('GPT-2’s own vocabulary', () => {
     for (const [text, ids] of cases) expect([...encode(again, text)]).toEqual(ids);
   });
 
-  test('a character whose bytes are in several tokens comes out whole, and only then', () => {
+  test('a character whose bytes are in several tokens is decoded when it is complete', () => {
     const decoder = gpt2.decoder();
     const pieces = Array.from(encode(gpt2, 'a🐋b'), (id) => decoder.push([id]));
     expect(pieces).toEqual(['a', '', '', '🐋', 'b']);
@@ -130,7 +130,7 @@ describe('GPT-2’s own vocabulary', () => {
     expect(gpt2.byteLength(12520)).toBe(3);
   });
 
-  test('rows of the embedding that have no token are padding', () => {
+  test('embedding rows without a token are padding', () => {
     const larger = padded(gpt2, 50304);
     expect(larger.vocabSize).toBe(50304);
     expect(larger.decode([15496, 50300, 995])).toBe('Hello world');
@@ -152,7 +152,7 @@ function naively(tokenizer: Tokenizer, piece: string): string[] {
   }
 }
 
-test('short and long pieces are merged as the paper says', () => {
+test('short and long pieces are merged in order of rank', () => {
   const tokenizer = learn('abab abcabc aaaa aaa bcbc cab aabbcc abcabcabc ababab caaab', { maxSize: 290 });
   assert(
     property(array(constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 160 }), (letters) => {
@@ -165,13 +165,13 @@ test('short and long pieces are merged as the paper says', () => {
   );
 });
 
-test('a full cache changes nothing', () => {
+test('a full cache does not change the ids', () => {
   const tokenizer = learn('0 1 2 10 12 100 1000');
   const numbers = Array.from({ length: 140_000 }, (_, i) => ` ${i}`).join('');
   expect(encode(tokenizer, numbers)).toEqual(encode(tokenizer, numbers));
 });
 
-test('of several added tokens the leftmost longest counts, wherever the text is cut', () => {
+test('the leftmost longest of several added tokens matches, wherever the text is cut', () => {
   const file = json(learn('ab'));
   const added = ['<a>', '<a>b', 'x<a>y', '[PAD]'];
   file.added_tokens.push(

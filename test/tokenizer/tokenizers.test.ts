@@ -43,7 +43,7 @@ function learn(kind: (typeof tokenizerKinds)[number], corpus: string, limits = {
 }
 
 describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
-  test('decodes what it encoded, if the vocabulary has it all', () => {
+  test('decodes to the text it encoded, if the vocabulary covers it', () => {
     assert(
       property(text, anyText, (a, b) => {
         const whole = a + b;
@@ -90,7 +90,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     );
   });
 
-  test('survives tokenizer.json', () => {
+  test('is the same after saving and reading tokenizer.json', () => {
     const tokenizer = learn(kind, AWKWARD.join('12 3 3 3 toString __proto__ constructor'));
     const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
     expect(again.kind).toBe(kind);
@@ -99,7 +99,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     expect(encode(again, whole)).toEqual(encode(tokenizer, whole));
   });
 
-  test('is fixed by its text', () => {
+  test('depends on its text alone', () => {
     expect(JSON.stringify(learn(kind, 'so it goes').toJSON())).toBe(
       JSON.stringify(learn(kind, 'so it goes').toJSON()),
     );
@@ -107,7 +107,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
 });
 
 describe.each(['char', 'word'] as const)('the %s tokenizer, whose vocabulary is the text’s,', (kind) => {
-  test('says what it does not know, and where', () => {
+  test('reports unknown text and its position', () => {
     const tokenizer = learn(kind, 'ab ab.');
     const unknown: Unknown[] = [];
     const ids = encode(tokenizer, 'ab 🐋 ab', (found) => unknown.push(found));
@@ -124,11 +124,11 @@ describe.each(['char', 'word'] as const)('the %s tokenizer, whose vocabulary is 
     expect(rare.vocabulary).toEqual(kind === 'char' ? [' ', 'y', UNK] : [' y', UNK]);
   });
 
-  test('refuses limits that leave nothing', () => {
+  test('refuses limits that leave an empty vocabulary', () => {
     expect(() => learn(kind, 'x y z', { minFrequency: 5 })).toThrow(failure('unsuitable-tokenizer', '5'));
   });
 
-  test('makes lone surrogates U+FFFD', () => {
+  test('reads lone surrogates as U+FFFD', () => {
     const tokenizer = learn(kind, 'a\ud800b');
     expect(tokenizer.vocabulary).toContain('\ufffd');
     expect(tokenizer.decode(encode(tokenizer, 'a\udc00b'))).toBe('a\ufffdb');
@@ -187,7 +187,7 @@ describe('words', () => {
     expect(wordsOf(whole)).toEqual(words);
   });
 
-  test('of folders saved before that are cut at marks as they were', () => {
+  test('of older folders are split at combining marks as before', () => {
     const vocab = { e: 0, '\u0301': 1, s: 2, '<unk>': 3 };
     const json = learn('word', 'x').toJSON() as Record<string, Record<string, unknown>>;
     json['pre_tokenizer']['pattern'] = { Regex: WORDS_CUT_AT_MARKS.pattern };
@@ -205,7 +205,7 @@ describe('words', () => {
     ['हिन्दी में नमस्ते दुनिया', undefined],
     ['The word 東京 means eastern capital.', undefined],
     ['123 !?', undefined],
-  ])('a script without spaces is noticed: %s', (whole, script) => {
+  ])('a script without spaces is detected: %s', (whole, script) => {
     expect(unspacedScript(learn('word', whole).vocabulary)).toBe(script);
   });
 

@@ -8,7 +8,7 @@ import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { failure } from '../fixtures/failure.ts';
 
-describe('whether a run is fitted to a time', () => {
+describe('a time budget', () => {
   test.each([
     [{}, 180],
     [{ minutes: 10 }, 600],
@@ -19,14 +19,14 @@ describe('whether a run is fitted to a time', () => {
   ] as const)('%j: %s', (options, seconds) => {
     expect(budgetSeconds({ corpus: [], ...options })).toBe(seconds);
   });
-  test('two lengths are one too many', () => {
+  test('--minutes and --max-iters exclude each other', () => {
     expect(() => budgetSeconds({ corpus: [], minutes: 1, maxIters: 5 })).toThrow(
       failure('conflicting-options'),
     );
   });
 });
 
-describe('the model that is chosen', () => {
+describe('the model chosen for a time budget', () => {
   const parametersOf = (facts: { trainTokens: number; vocabSize: number }, flops: number) =>
     countParameters({ ...gpt2Defaults, vocabSize: facts.vocabSize, ...chooseModel(facts, flops) });
   const text = { trainTokens: 1e6, vocabSize: 65 };
@@ -44,7 +44,7 @@ describe('the model that is chosen', () => {
     expect(chooseModel(small, 1e15).dropout).toBe(0.2);
     expect(chooseModel({ ...text, trainTokens: 1e9 }, 1e13).dropout).toBe(0);
   });
-  test('has a block that fits the text', () => {
+  test('has a context length that fits the text', () => {
     for (const trainTokens of [2, 17, 100, 2000, 30_000])
       expect(chooseModel({ ...text, trainTokens }, 1e13).blockSize).toBeLessThan(trainTokens);
   });
@@ -70,14 +70,14 @@ describe('fitting to a time', () => {
   const fit = (options: object) =>
     fitToBudget({ corpus: ['a.txt'], ...options }, data, { seconds: 2, engine, calibration: 0.02 });
 
-  test('says everything in options and leaves no time in them', async () => {
+  test('turns a time into options that alone reproduce the run', async () => {
     const { options } = await fit({ minutes: 2 / 60 });
     expect(options).not.toHaveProperty('minutes');
     expect(options).toMatchObject({ schedule: 'wsd', nEmbd: 64, evalInterval: expect.any(Number) });
     expect(options.maxIters).toBeGreaterThan(0);
     expect(resolveOptions(options)).toMatchObject(options); // nothing is chosen a second time
   });
-  test('what is given stays, and the rest follows it', async () => {
+  test('options that are given are kept, and the others follow them', async () => {
     const given = { nHead: 3, learningRate: 0.5, schedule: 'cosine', batchSize: 2, evalInterval: 7 };
     const { options } = await fit(given);
     expect(options).toMatchObject(given);
@@ -85,14 +85,14 @@ describe('fitting to a time', () => {
     const { options: other } = await fit({ nEmbd: 40 });
     expect(40 % other.nHead!).toBe(0);
   });
-  test('what cannot be is refused', async () => {
+  test('impossible shapes are refused', async () => {
     await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow(failure('bad-option-value', '3', '10'));
     await expect(fit({ blockSize: 9000 })).rejects.toThrow(failure('text-too-short', '--block-size', '9000'));
     await expect(fit({ nEmbd: 65_536, nHead: 1, nLayer: 100 })).rejects.toThrow(failure('out-of-memory'));
   });
 });
 
-describe('a run that is given more time', () => {
+describe('a schedule that is extended', () => {
   const stored = resolveOptions({ corpus: [], nEmbd: 16, nHead: 1, nLayer: 1, blockSize: 16, maxIters: 100 });
   const more = (options: object) => {
     const before = { ...stored, ...options };

@@ -118,7 +118,7 @@ describe('training', () => {
     expect(state).toMatchObject({ step: 40, updates: 39, good_step: 40 });
   });
 
-  test('takes the update after a skipped one with the bias correction of the updates, not of the steps', async () => {
+  test('corrects the bias of the moments by the number of updates, not of steps', async () => {
     const skipping = await trainWith('skipping', ({ step }, found) =>
       step === 0 ? { ...found, loss: NaN } : found,
     );
@@ -140,7 +140,7 @@ describe('training', () => {
     return found;
   };
 
-  test('returns to the last good checkpoint when the parameters are broken, with half the learning rate', async () => {
+  test('rolls back to the last good checkpoint with half the learning rate when parameters are not finite', async () => {
     const { steps, rollbacks, folder, result } = await trainWith('broken', breakOnce);
     expect(rollbacks).toMatchObject([
       { from: 28, to: 20, cause: { fault: 'loss not finite', tensor: 'wte.weight is not finite' } },
@@ -159,7 +159,7 @@ describe('training', () => {
     expect(result).toMatchObject({ reason: 'finished', progress: { step: 40, health: { rollbacks: 1 } } });
   });
 
-  test('starts again if there is no good checkpoint yet', async () => {
+  test('starts again from step 0 if there is no good checkpoint yet', async () => {
     const { rollbacks, steps } = await trainWith('early', ({ step, health }, found, trainer) => {
       if (step === 3 && health.rollbacks === 0)
         trainer.parameters()[1].write(Float32Array.of(Infinity, Infinity));
@@ -169,7 +169,7 @@ describe('training', () => {
     expect(steps[9]).toMatchObject({ step: 1, loss: steps[0].loss });
   });
 
-  test('does not take a checkpoint for good while steps are being skipped', async () => {
+  test('accepts no checkpoint as good while steps are being skipped', async () => {
     const { rollbacks } = await trainWith('streak', ({ step, health }, found, trainer) => {
       if (step === 17 && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN)); // evaluated at 20
       return found;
@@ -177,7 +177,7 @@ describe('training', () => {
     expect(rollbacks).toMatchObject([{ from: 20, to: 10, cause: { fault: 'evaluation not finite' } }]);
   });
 
-  test('gives up after three returns, keeps what was good, and says what was wrong first', async () => {
+  test('gives up after three rollbacks, keeps the good checkpoint, and reports the first fault', async () => {
     const { result, rollbacks, folder } = await trainWith('hopeless', ({ step }, found, trainer) => {
       if (step === 12) trainer.parameters()[2].write(Float32Array.of(-Infinity), 5);
       return found;
@@ -197,7 +197,7 @@ describe('training', () => {
     expect(again.result).toMatchObject({ reason: 'finished' });
   });
 
-  test('goes on after a stop at any step to the very same bits, through skips and returns', async () => {
+  test('resumes to the same bits from any step, across skipped steps and rollbacks', async () => {
     const faults: Inspect = ({ step, health }, found, trainer) => {
       if (step === 3 || step === 4) return { ...found, loss: NaN };
       return breakOnce({ step, health } as never, found, trainer);
@@ -260,7 +260,7 @@ describe('training', () => {
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-describe('what went wrong first', () => {
+describe('the first fault of a diverged step', () => {
   const config = { ...gpt2Defaults, vocabSize: 9, blockSize: 4, nLayer: 2, nHead: 1, nEmbd: 8, dropout: 0 };
   const batch = { inputs: Int32Array.of(1, 2, 3, 4), targets: Int32Array.of(2, 3, 4, 5) };
   const adamw = {

@@ -16,20 +16,23 @@ function promptOf(
   return examplePrompt({ length: ids.length, slice: (a, b) => ids.subarray(a, b) }, tokenizer);
 }
 
-test.each(['char', 'word', 'bpe'] as const)('is the start of a line, in whole words: %s', (kind) => {
-  const text = 'of the last line.\nCall me Ishmael. Some years ago, never mind how long.\n'.repeat(20);
-  expect(promptOf(text, kind)).toMatch(/^(Call me Ishmael\. Some|of the last line)$/);
-});
-test('passes over what a shell or a terminal would not take plainly', () => {
+test.each(['char', 'word', 'bpe'] as const)(
+  'an example prompt is the start of a line, in whole words: %s',
+  (kind) => {
+    const text = 'of the last line.\nCall me Ishmael. Some years ago, never mind how long.\n'.repeat(20);
+    expect(promptOf(text, kind)).toMatch(/^(Call me Ishmael\. Some|of the last line)$/);
+  },
+);
+test('an example prompt needs no quoting in a shell', () => {
   expect(promptOf('$(rm -rf x)\n\u001b[31mred\n<|endoftext|> a\nfor the sea\n'.repeat(30))).toBe(
     'for the sea',
   );
 });
-test('consists of what the model knows', () => {
+test('an example prompt consists of known tokens', () => {
   const known = 'the sea and the ship\n'.repeat(30);
   expect(promptOf(`zebras graze\n${known}`, 'word', known)).toMatch(/^[aehinpst d]+$/);
 });
-test('there is none in a text without words', () => {
+test('a text without words has no example prompt', () => {
   expect(promptOf('0 1 2 3\n'.repeat(40))).toBeUndefined();
   expect(promptOf('{}\n')).toBeUndefined();
 });

@@ -67,7 +67,7 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
       expect(relativeError(data, model.gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
-  test('logits', async () => {
+  test('logits of a small model', async () => {
     const backend = await make();
     const layout = new Layout();
     const placed = placeModel(config, layout);

@@ -26,27 +26,27 @@ function hintFor(bytes: number, of: TrainingShape = shape): string | undefined {
   return undefined;
 }
 
-describe('what does not fit is refused with what would', () => {
-  test('nothing is said where it fits', () => {
+describe('a run that does not fit in memory is refused with one that would', () => {
+  test('a run that fits is not refused', () => {
     expect(hintFor(needs())).toBeUndefined();
   });
-  test('smaller micro-batches, as many tokens in a step', () => {
+  test('smaller micro-batches with the same tokens per step are suggested first', () => {
     const bytes = needs({ batchSize: 4, microBatches: 8 });
     expect(hintFor(bytes)).toMatch(
       /^try --batch-size 4 --gradient-accumulation-steps 8, which needs [\d.]+ (MB|GB)$/,
     );
     expect(hintFor(bytes - 1)).toMatch(/^try --batch-size 2 --gradient-accumulation-steps 16,/);
   });
-  test('a shorter block where a single sequence is too much', () => {
+  test('a shorter context where a single sequence is too large', () => {
     const bytes = needs({ batchSize: 1, microBatches: 2, config: { ...config, blockSize: 32 } });
     expect(hintFor(bytes)).toMatch(/^try --batch-size 1 --block-size 32, which needs/);
   });
-  test('a smaller model where even that does not help', () => {
+  test('a smaller model where no context length fits', () => {
     expect(hintFor(1000)).toMatch(
       /^use a smaller model: parameters, gradients and the optimiser's moments alone/,
     );
   });
-  test('the message names both sizes and whose limit it is', () => {
+  test('the message names the size needed, the limit, and whose limit it is', () => {
     expect(() => checkMemory(shape, 5e9, { bytes: 4.2e9, who: 'the engine can address' })).toThrow(
       failure('out-of-memory', '5.00', '4.20'),
     );

@@ -77,7 +77,7 @@ describe('the loss of a step is the mean over its counted targets', () => {
     await Promise.all([apart.close(), together.close()]);
   });
 
-  test('in evaluation, too, however the targets are spread over batches', async () => {
+  test('also in evaluation, however the targets are distributed over batches', async () => {
     const backend = await createWasmBackend({ threads: 1 });
     const apart = await trainerOn(backend, {}).evaluate(microBatches);
     const whole = await trainerOn(backend, { B: rows.length }).evaluate([batchOf(rows)]);
@@ -114,17 +114,20 @@ describe('the loss of a step is the mean over its counted targets', () => {
     await backend.close();
   });
 
-  test.each(['adamw', 'sgd'] as const)('without any, %s updates nothing', async (optimizer) => {
-    const backend = await createWasmBackend({ threads: 1 });
-    const trainer = trainerOn(backend, { optimizer });
-    await trainer.step(0, [microBatches[0]], 1e-2); // moments that would move the parameters
-    const before = await state(trainer);
-    expect(await trainer.step(1, [microBatches[1]], 1e-2)).toEqual({ loss: NaN, gradNorm: 0 });
-    expect(await state(trainer)).toEqual(before);
-    await backend.close();
-  });
+  test.each(['adamw', 'sgd'] as const)(
+    'a step without a counted target changes nothing: %s',
+    async (optimizer) => {
+      const backend = await createWasmBackend({ threads: 1 });
+      const trainer = trainerOn(backend, { optimizer });
+      await trainer.step(0, [microBatches[0]], 1e-2); // moments that would move the parameters
+      const before = await state(trainer);
+      expect(await trainer.step(1, [microBatches[1]], 1e-2)).toEqual({ loss: NaN, gradNorm: 0 });
+      expect(await state(trainer)).toEqual(before);
+      await backend.close();
+    },
+  );
 
-  test('the training loop skips steps without any, and does not take them for a divergence', async () => {
+  test('the training loop skips steps without a counted target, and does not treat them as divergence', async () => {
     const backend = await createWasmBackend({ threads: 1 });
     const trainer = trainerOn(backend, {});
     const isEmpty = (step: number): boolean => step >= 2 && step < 9;

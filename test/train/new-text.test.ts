@@ -106,7 +106,7 @@ beforeAll(async () => {
 describe('a run resumed on a harder text', () => {
   const more = { corpus: [at('hard.txt')], maxIters: EASY_STEPS + 40 };
 
-  test('skips no step, does not roll back, and measures the best model again, which is then replaced', async () => {
+  test('skips no step, does not roll back, and measures the best model again, so that it is replaced', async () => {
     const before = stateOf('easy', EASY_STEPS);
     const { events, evaluations, run } = await resumeCopy('harder', more);
     expect(run.textChange).toBe('text');
@@ -171,7 +171,7 @@ test('the same text with some hard lines added: the best model is replaced once 
   expect(stateOf('grown', EASY_STEPS + 40).best_step).toBeGreaterThan(EASY_STEPS);
 });
 
-test('on a text that the kept model predicts best, it stays the best, with its loss on that text', async () => {
+test('the best model stays the best on a text that it predicts best, with its loss on that text', async () => {
   const options = {
     corpus: [at('hard.txt')],
     maxIters: EASY_STEPS + 10,
@@ -204,7 +204,7 @@ test('an interrupted measurement of the best model saves nothing', async () => {
   expect(saved).toEqual([]);
 });
 
-test('a run without an evaluation so far has no best loss to measure', () => {
+test('a run that was never evaluated has no best model to measure again', () => {
   const progress = { ...freshProgress, step: 9, health: { ...freshHealth, recent: [1, 2], rollbacks: 1 } };
   expect(forgetOldText(progress, 'text', Infinity)).toEqual({ ...freshProgress, step: 9 });
 });

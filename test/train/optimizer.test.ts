@@ -48,7 +48,7 @@ describe('an optimizer', () => {
     expect(Object.fromEntries(written.map(([name, slot]) => [name, slots[slot]]))).toEqual(expected);
   });
 
-  test('has a name that --optimizer takes', () => {
+  test('is selected by a name that --optimizer accepts', () => {
     expect(optimizerNames).toEqual(['adamw', 'sgd']);
   });
 });

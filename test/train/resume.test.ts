@@ -64,7 +64,7 @@ function trainTo(
   });
 }
 
-describe('a run in pieces, with 1, 2 and 3 threads, ends with the very same bytes as one in one piece', () => {
+describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same bytes as an uninterrupted one', () => {
   const cases: Record<string, Partial<TrainModelOptions>> = {
     'AdamW, cosine': {},
     'SGD, linear': { optimizer: 'sgd', schedule: 'linear', learningRate: 0.1 },

@@ -7,7 +7,7 @@ import { TimeBudget } from '../../src/train/session/time-budget.ts';
 
 const costs: Costs = { step: 0.1, evaluation: 2, checkpoint: 1, last: 5 };
 
-describe('what steps cost', () => {
+describe('the number of steps for a time', () => {
   test.each([
     ['one at the end', 0, 10, { evalInterval: 0, saveEvery: 0 }, 1 + 3 + 5],
     ['every 5 steps, the last among them', 0, 10, { evalInterval: 5, saveEvery: 0 }, 1 + 2 * 3 + 5],
@@ -17,7 +17,7 @@ describe('what steps cost', () => {
   ] as const)('evaluations: %s', (_name, step, steps, rhythm, seconds) => {
     expect(secondsFor(steps, step, rhythm, costs)).toBeCloseTo(seconds, 9);
   });
-  test.each([0, 1, 7, 250])('as many steps as fit, evaluated every %i', (evalInterval) => {
+  test.each([0, 1, 7, 250])('is what fits with an evaluation every %i steps', (evalInterval) => {
     const rhythm = { evalInterval, saveEvery: 3 };
     for (const seconds of [12, 60, 1000]) {
       const steps = stepsWithin(seconds, 13, rhythm, costs);
@@ -25,7 +25,7 @@ describe('what steps cost', () => {
       expect(secondsFor(steps + 1, 13, rhythm, costs)).toBeGreaterThan(seconds);
     }
   });
-  test('at least one', () => {
+  test('is at least one', () => {
     expect(stepsWithin(0, 0, { evalInterval: 1, saveEvery: 0 }, costs)).toBe(1);
     expect(stepsWithin(-5, 0, { evalInterval: 1, saveEvery: 0 }, costs)).toBe(1);
   });
@@ -69,7 +69,7 @@ function simulate(start: Settings, from: number, seconds: number, real: Real, ex
   return { seconds: now + costsNow().last, settings, rates };
 }
 
-describe('keeping to the time', () => {
+describe('a run with a time budget ends on time', () => {
   const planned = { corpus: [], maxIters: 1000, evalInterval: 50 };
   const wsd = resolveOptions({ ...planned, schedule: 'wsd', lrDecayStart: 750 });
   const free = { step: 0.1, evaluation: 0, checkpoint: 0, last: 0 };
@@ -119,7 +119,7 @@ describe('keeping to the time', () => {
     expect(settings.lrDecayStart).toBeGreaterThanOrEqual(settings.rewarmStart + settings.rewarmIters);
   });
 
-  test('changes no step that is done: the final options alone give the same learning rates', () => {
+  test('the final options alone give the learning rates of every step done', () => {
     const { settings: end } = simulate(wsd, 0, 100, { ...free, step: 0.17 }, free);
     const rate = (step: number, of: Settings): number => learningRateAt(step, scheduleOptions(of));
     for (let step = 0; step <= end.lrDecayStart; step++) expect(rate(step, end)).toBe(rate(step, wsd));
@@ -170,7 +170,7 @@ describe('keeping to the time', () => {
     });
   });
 
-  test('a validation split that takes longer than the time leaves half of it to training', () => {
+  test('a validation split that takes longer than the whole budget leaves half of it for training', () => {
     const { seconds, settings } = simulate(
       wsd,
       0,
@@ -184,10 +184,10 @@ describe('keeping to the time', () => {
   });
 
   const pace = { step: 50, steps: 50, left: 95, seconds: 100, costs: free };
-  test('a run that has done its last step is not made longer', () => {
+  test('a run is not extended after its last step', () => {
     expect(refit({ ...wsd, maxIters: 50, lrDecayIters: 50, lrDecayStart: 50 }, pace)).toBeUndefined();
   });
-  test('in the decay, a change of less than half a percent of the time is not made', () => {
+  test('corrections below half a percent of the time are not made during the decay', () => {
     const cosine = resolveOptions({ ...planned, schedule: 'cosine' });
     expect(refit(cosine, { ...pace, step: 500, left: 50.3, costs: { ...free } })).toBeUndefined();
     expect(refit(cosine, { ...pace, step: 500, left: 51, costs: { ...free } })).toMatchObject({
@@ -196,7 +196,7 @@ describe('keeping to the time', () => {
       pastSchedules: [{ until: 500, lrDecayIters: 1000 }],
     });
   });
-  test('a decay with an end of its own is kept', () => {
+  test('a decay with an explicit end is kept', () => {
     const given = resolveOptions({ ...planned, schedule: 'wsd', lrDecayIters: 700 });
     expect(refit(given, pace)).toEqual({ ...given, maxIters: 50 + 950 });
   });

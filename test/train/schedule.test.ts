@@ -33,7 +33,7 @@ describe('the learning rate', () => {
     expect(learningRateAt(2000, base)).toBe(1e-4);
     expect(learningRateAt(10_000, base)).toBe(1e-4);
   });
-  test('needs no warm-up', () => {
+  test('starts at the peak without a warm-up', () => {
     expect(learningRateAt(0, { ...base, warmupIters: 0 })).toBe(1e-3);
   });
 });

@@ -66,7 +66,7 @@ describe('training', () => {
     for (const run of runs.slice(1)) expect(run.equals(runs[0])).toBe(true);
   });
 
-  test('gives the same bits in one go and in parts', async () => {
+  test('gives the same bits whether a gradient is computed at once or in parts', async () => {
     const backend = await createWasmBackend({ threads: 2 });
     const trainer = makeTrainer(backend, {}, 2);
     const gradients = () => copiesOf(trainer.gradients());
@@ -90,7 +90,7 @@ describe('training', () => {
     await backend.close();
   });
 
-  test('gives the same bits with the two builds that multiply and add in one rounding', async () => {
+  test('gives the same bits with both builds that use fused multiply-add', async () => {
     const runs: Buffer[] = [];
     for (const variant of ['revectorize', 'relaxed'] as const) {
       const backend = await createWasmBackend({ threads: 2, variant });
@@ -106,7 +106,7 @@ describe('training', () => {
     ['GPT-2', {}],
     ['post-LN with ReLU', { norm: 'post', activation: 'relu' }],
     ['sinusoidal positions', { positions: 'sinusoidal' }],
-  ] as const)('learns one batch by heart: %s', async (_name, changes) => {
+  ] as const)('overfits a single batch: %s', async (_name, changes) => {
     const backend = await createWasmBackend({ threads: 2 });
     const trainer = makeTrainer(backend, { ...changes, dropout: 0 });
     const one = batch(1);
@@ -130,7 +130,7 @@ describe('training', () => {
     await backend.close();
   });
 
-  test('ignored targets count for nothing', async () => {
+  test('targets of −1 do not contribute to the loss', async () => {
     const backend = await createWasmBackend({ threads: 1 });
     const trainer = makeTrainer(backend, { dropout: 0 });
     const whole = batch(1);

@@ -13,7 +13,7 @@ const at = (args: readonly string[], env: Readonly<Record<string, string | undef
   run(args, { cwd: folder, env });
 const tiny = '--n-layer 1 --n-head 2 --n-embd 32 --block-size 16 --batch-size 8'.split(' ');
 
-describe('a model that has learnt a short text by heart', () => {
+describe('a model that has memorized a short text', () => {
   // Other words in the validation split than in what is learnt: the best model comes early.
   const learnt = ['train', 'short.txt', ...tiny, '--learning-rate', '0.02', '--max-iters', '60'];
   const evaluated = ['--eval-interval', '10', '--eval-iters', '1', '--seed', '3', '-o', 'run'];
@@ -27,7 +27,7 @@ describe('a model that has learnt a short text by heart', () => {
     ended = await at([...learnt, ...evaluated]);
   });
 
-  test('the last lines give the loss of the model that is kept, and say where the other one is', async () => {
+  test('the last lines give the loss of the model that is kept, and name the checkpoint of the best one', async () => {
     const { best_step: step, val_loss: loss } = (await json('inspect run --json'))['training'] as Record<
       string,
       number
@@ -70,7 +70,7 @@ describe('a model that has learnt a short text by heart', () => {
     });
   });
 
-  test('killed while it is evaluated at the end, the run ends with the same bytes', async () => {
+  test('a run killed during its final evaluation resumes to the same bytes', async () => {
     const copy = join(folder, 'killed');
     cpSync(join(folder, 'run'), copy, { recursive: true });
     const metrics = join(copy, 'metrics.jsonl');
@@ -80,7 +80,7 @@ describe('a model that has learnt a short text by heart', () => {
     expect(differences(bytesOf(copy), bytesOf(join(folder, 'run')))).toEqual([]);
   });
 
-  test('a run that is not finished has an estimate, and no val_loss', async () => {
+  test('an unfinished run has an estimated loss instead of val_loss', async () => {
     const metrics = join(folder, 'again/metrics.jsonl');
     writeFileSync(metrics, readFileSync(metrics, 'utf8').replace(/.*"end".*\n/, ''));
     copyFileSync(
@@ -95,7 +95,7 @@ describe('a model that has learnt a short text by heart', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32')('the lines of advice', () => {
+describe.skipIf(process.platform === 'win32')('the commands suggested at the end', () => {
   /** With a few steps in place of the minutes that the last of them takes. */
   const linesOf = (stderr: string): string[] =>
     Array.from(stderr.matchAll(/^ {2}(?:try it|measure it|train on|resume) +(.*)$/gm), ([, line]) =>
@@ -118,7 +118,7 @@ describe.skipIf(process.platform === 'win32')('the lines of advice', () => {
     }
   });
 
-  test('of a text from a pipe, nothing that would read the pipe again', async () => {
+  test('do not read the pipe again after a text from a pipe', async () => {
     const { stderr } = await run(['train', '-', ...tiny, '--max-iters', '5', '-o', 'piped'], {
       cwd: folder,
       stdin: whaleText(100),
@@ -126,7 +126,7 @@ describe.skipIf(process.platform === 'win32')('the lines of advice', () => {
     expect(linesOf(stderr)).toEqual([expect.stringMatching(/^gpt sample -m piped --prompt ["'\w]/)]);
   });
 
-  test('without a validation split, no evaluation on it', async () => {
+  test('do not evaluate on a validation split that does not exist', async () => {
     const { stderr } = await at([
       'train',
       'short.txt',

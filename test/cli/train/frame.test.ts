@@ -37,14 +37,14 @@ describe('the frame', () => {
     expect(last('evaluating')).toBe('evaluating …');
     expect(last('evaluating the whole validation split', 0.5)).toBe('evaluating the whole validation split');
   });
-  test('has its x axis end where the run will', () => {
+  test('ends its x axis at the last step of the run', () => {
     expect(frame(80, 24).some((line) => /^ +\d+ +1000$/.test(line))).toBe(true);
   });
-  test('names the best step once it is past', () => {
+  test('names the best step once a later one is worse', () => {
     const later = { ...run, validationLosses: [...run.validationLosses, [700, 2.6] as const], step: 700 };
     expect(frame(100, 24, later)[0]).toContain('validation 2.600, best 2.500 at step 600');
   });
-  test('fits every window, and gives up the sample first, then the chart', () => {
+  test('fits every window size, dropping the sample first, then the chart', () => {
     for (let columns = 20; columns <= 200; columns += 7)
       for (let rows = 2; rows <= 60; rows++) {
         const lines = frame(columns, rows);
@@ -59,7 +59,7 @@ describe('the frame', () => {
     const height = (text: string): number => frame(80, 24, { ...run, sample: { step: 1, text } }).length;
     expect(height('a')).toBe(height('a\nb\nc\nd\ne\nf'));
   });
-  test('is only the progress before there is anything to show', () => {
+  test('is only the progress bar before the first evaluation', () => {
     const start = {
       ...run,
       step: 0,
@@ -72,7 +72,7 @@ describe('the frame', () => {
       expect.stringMatching(/^step 0\/1,000 ─+ {3}0% {2}ETA –$/),
     ]);
   });
-  test('says at the end how long it took', () => {
+  test('shows the total time at the end', () => {
     expect(frame(80, 24, { ...run, step: 1000 }).at(-1)).toMatch(/━ 100% .* in 1m 48s$/);
   });
 });

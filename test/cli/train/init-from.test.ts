@@ -6,8 +6,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/model-folder.ts';
 import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
-import { expectRefusal } from '../in-process.ts';
-import { run } from '../run.ts';
+import { expectRefusal, runInProcess } from '../in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'init-from-'));
 const path = (name: string): string => join(folder, name);
@@ -24,7 +23,7 @@ beforeAll(async () => {
 }, 60_000);
 
 async function gpt(line: string) {
-  const result = await run([...line.split(/ +/).filter(Boolean), '--quiet'], { cwd: folder });
+  const result = await runInProcess([...line.split(/ +/).filter(Boolean), '--quiet'], folder);
   expect(result.code, result.stderr).toBe(0);
   return result;
 }
@@ -43,7 +42,7 @@ const metrics = (name: string): { step: number; loss?: number }[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as { step: number; loss?: number });
 
-test('with a learning rate of 0, what comes out is the model that went in', async () => {
+test('with a learning rate of 0, fine-tuning returns the model unchanged', async () => {
   await gpt('train verse.txt --init-from model --learning-rate 0 --min-lr 0 --max-iters 2 -o same');
   expect(weights('same')).toEqual(weights('model'));
   const [one, two] = ['same', 'model'].map((name) => openModelFolder(path(name)));
@@ -51,7 +50,7 @@ test('with a learning rate of 0, what comes out is the model that went in', asyn
   expect(one.tokenizer.toJSON()).toEqual(two.tokenizer.toJSON());
 });
 
-test('it starts where the model is, with a tenth of the learning rate, and gets used to the text', async () => {
+test('fine-tuning starts at the loss of the model, with a tenth of the learning rate, and adapts to the text', async () => {
   await gpt('train verse.txt --max-iters 40 --batch-size 4 --init-from model -o tuned');
   const losses = metrics('tuned').flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
   expect(losses[0]).toBeLessThan(metrics('model')[0].loss! - 0.3);
@@ -73,7 +72,7 @@ test('a shorter block uses the first positions; sinusoidal ones also reach furth
   expect(openModelFolder(path('long')).config.blockSize).toBe(24);
 });
 
-test('the run needs its starting model no more: it goes on to the same bits without it, and from its record', async () => {
+test('a fine-tuned run resumes to the same bits without its starting model, and again from its record', async () => {
   const line = 'train verse.txt --init-from gone --eval-interval 10 --batch-size 4 --dropout 0.1';
   cpSync(path('model'), path('gone'), { recursive: true });
   await gpt(`${line} --max-iters 30 -o straight`);
@@ -88,7 +87,7 @@ test('the run needs its starting model no more: it goes on to the same bits with
   expect(weights('pieces')).toEqual(weights('straight'));
 });
 
-test('the start is a checkpoint, to which training can go back', async () => {
+test('the starting model is saved as a checkpoint for rollbacks', async () => {
   await gpt('train verse.txt --init-from model --max-iters 3 --batch-size 2 --eval-interval 0 -o kept');
   const checkpoints = readdirSync(path('kept')).filter((file) => file.startsWith('checkpoint-'));
   expect(checkpoints).toEqual(['checkpoint-0', 'checkpoint-3']);

@@ -12,7 +12,7 @@ function walk(steps: readonly number[], startStep = 0) {
   return pace;
 }
 
-test('nothing is known before the first step', () => {
+test('there is no estimate before the first step', () => {
   const pace = walk([]);
   expect(pace.tokensPerSecond).toBe(0);
   expect(pace.left(10)).toBe(Infinity);
@@ -33,7 +33,7 @@ test('a machine that gets slower: the last twenty seconds count', () => {
   expect(pace.tokensPerSecond).toBeCloseTo(500, 0);
 });
 
-test('training that goes back to a checkpoint starts to count again', () => {
+test('a rollback restarts the estimate', () => {
   let now = 0;
   const pace = startPace(0, 100, () => now);
   for (let step = 1; step <= 40; step++) {

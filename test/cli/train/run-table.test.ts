@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { printRunTable } from '../../../src/cli/train/run-table.ts';
 import { train, type RunDescription } from '../../../src/index.ts';
 
-test('says what a folder named by --val-file leaves out', async () => {
+test('the plan says what a folder given as --val-file leaves out', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'plan-table-'));
   const text = 'the white whale and the sea.\n'.repeat(20);
   writeFileSync(join(folder, 'corpus.txt'), text);

@@ -24,8 +24,8 @@ const plan = {
 const withSettings = (settings: Partial<Flags['settings']>) => ({
   settings: { ...plan.settings, ...settings },
 });
-describe('before the first step', () => {
-  test('nothing is said about a run as it should be', () => {
+describe('warnings before the first step', () => {
+  test('are absent for a normal run', () => {
     expect(warningsBefore(plan)).toEqual([]);
   });
   test.each([
@@ -87,16 +87,16 @@ describe('before the first step', () => {
     expect(warnings.length).toBe(1);
     expect(warnings[0]).toContain(message);
   });
-  test('a sorted list is no harm where nothing of it is held out', () => {
+  test('ignore a sorted text without a validation split', () => {
     const sorted = { ...plan, corpus: { ...plan.corpus, files: ['names.txt'], isSorted: true } };
     expect(warningsBefore({ ...sorted, ...withSettings({ valFile: 'other.txt' }) })).toEqual([]);
   });
-  test('a large model is no harm where the text is read once or twice', () => {
+  test('ignore a large model that reads the text once or twice', () => {
     expect(warningsBefore({ ...plan, parameters: 10_700_000, epochs: 2 })).toEqual([]);
   });
 });
 
-describe('no warning advises a flag that would be refused, or what is so already', () => {
+describe('never advise a flag that would be refused or changes nothing', () => {
   const overfitted = { parameters: 10_700_000, epochs: 50 };
   const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, parameters: 10 };
   const unknown = { tokens: { ...plan.tokens, unknown: 123_200 } };
@@ -197,18 +197,18 @@ describe('a learning rate that is too high', () => {
       cause: undefined,
     });
   };
-  test('is told where training ends above guessing, with one that works', () => {
+  test('is reported where training ends above the uniform loss, with a rate that works', () => {
     expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toBe(
       'the training loss has ended at 4.600, above the 4.500 of guessing: the model has learnt nothing. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
     );
   });
-  test('or clearly above the start, of a fine-tuned and of a resumed model too', () => {
+  test('is reported where the loss ends clearly above its start, also for fine-tuned and resumed models', () => {
     expect(ended(2, 2.9, withSettings({ initFrom: 'gpt2', learningRate: 0.1 }))).toMatch(
       /above the 2\.000 of its first step.*--learning-rate 0\.0001 helps\.$/,
     );
     expect(ended(2, 2.9, { isResumed: true })).toMatch(/A new run with a lower --learning-rate helps\.$/);
   });
-  test('but not of a run that has learnt, or is too short to', () => {
+  test('is not reported for a run that has learnt, or is too short to learn', () => {
     expect(ended(4.5, 2, withSettings({ learningRate: 3 }))).toBeUndefined();
     expect(ended(4.5, 4.51)).toBeUndefined();
   });
@@ -240,7 +240,7 @@ describe('overfitting', () => {
     [1, 1.85],
     [0.9, 1.9],
   ] as const;
-  test('is told once, with both losses and since when', () => {
+  test('is reported once, with both losses and the step it began', () => {
     const warnings = watched(parting);
     expect(warnings.length).toBe(1);
     expect(warnings[0]).toContain('overfitting since step 300');

@@ -25,7 +25,7 @@ test.skipIf(!hasXz)('xz remembers a training text of any length, gzip only its e
   expect(gzip.afterTraining).toBeGreaterThan(0.9 * gzip.alone);
 });
 
-test('one that is not installed is undefined', () => {
+test('a compressor that is not installed gives undefined', () => {
   const path = process.env['PATH'];
   process.env['PATH'] = '/nowhere';
   try {

@@ -16,7 +16,7 @@ function tokenized(text: string): TokenizedText {
 const line = 'it was the best of times and it was the worst of times for a whale. ';
 const training = tokenized(`${line}nothing else is in here. ${line.replaceAll('e', 'é')}`);
 
-test('counts new n-grams, in tokens and in words', () => {
+test('novel n-grams are counted, in tokens and in words', () => {
   const [{ novel, texts, tokens }] = findCopies([[tokenized('the whale'), tokenized('xyz')]], training);
   expect({ texts, tokens }).toEqual({ texts: 2, tokens: 12 });
   // "the " and "he w" to " wor…": of the 6 + 0 stretches of 4 only "whal" and "hale" and "the ", "he w", " wha" are in the text
@@ -25,7 +25,7 @@ test('counts new n-grams, in tokens and in words', () => {
   expect(novel.words.get(2)).toBe(1); // "the" + " whale": not next to each other
 });
 
-test('finds what is copied, how much of the text it is, and where it stands', () => {
+test('copied stretches are found, with their share of the text and their source', () => {
   const copy = line.slice(3, 63);
   const text = `xxxx ${copy}zz`;
   const [{ longest, copiedShare, characters, novel }] = findCopies([[tokenized(text)]], training);
@@ -35,13 +35,13 @@ test('finds what is copied, how much of the text it is, and where it stands', ()
   expect(novel.words.get(8)).toBeLessThan(0.5);
 });
 
-test('never takes two unknown characters for the same', () => {
+test('two unknown characters never match', () => {
   const unknown = tokenized('it was Ж it was');
   const [found] = findCopies([[unknown]], tokenized('it was Я it was'));
   expect(found.longest[0].text.trim()).toBe('it was');
 });
 
-test('keeps groups apart', () => {
+test('copies are counted per group of texts', () => {
   const [first, second, none] = findCopies(
     [[tokenized(line)], [tokenized('zzzz'), tokenized('é')], []],
     training,

@@ -10,7 +10,7 @@ const source = (ids: readonly number[]) => ({
 const contains = (text: readonly number[], part: readonly number[]): boolean =>
   text.some((_, at) => part.every((id, i) => text[at + i] === id));
 
-test('finds the longest stretch up to each token that the other text contains, and a place where it stands', () => {
+test('the longest match ending at each token is found, with a place in the other text', () => {
   const ids = (max: number, maxLength: number) => array(integer({ min: 0, max }), { maxLength });
   assert(
     property(
@@ -33,7 +33,7 @@ test('finds the longest stretch up to each token that the other text contains, a
   );
 });
 
-test('reads a text that is longer than what it reads at once', () => {
+test('a training text longer than one chunk is searched across chunks', () => {
   let state = 1;
   const other = Array.from({ length: 200_000 }, () => (state = (state * 48_271) % 0x7fffffff) % 251);
   const copied = other.slice(65_500, 65_600); // across the seam of two pieces
