@@ -2,7 +2,8 @@ import type { Device } from '../engine/device.ts';
 import { Layout, type Region } from '../engine/memory.ts';
 import { Philox, Stream } from '../engine/philox.ts';
 import { createReferenceBackend } from '../engine/reference/backend.ts';
-import { differentiate, size, type Value } from './graph.ts';
+import { differentiate } from './gradients.ts';
+import { size, type Value } from './graph.ts';
 import { plan } from './plan.ts';
 import { createTape, type Tape } from './tape.ts';
 

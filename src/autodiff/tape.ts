@@ -1,4 +1,5 @@
-import { Recorder, type Op, type Value } from './graph.ts';
+import type { Value } from './graph.ts';
+import { Recorder, type Op } from './recorder.ts';
 import { add } from './ops/add.ts';
 import { attention } from './ops/attention.ts';
 import { crossEntropy } from './ops/cross-entropy.ts';

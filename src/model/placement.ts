@@ -1,4 +1,5 @@
-import type { Recorder, Value } from '../autodiff/graph.ts';
+import type { Value } from '../autodiff/graph.ts';
+import type { Recorder } from '../autodiff/recorder.ts';
 import type { Device } from '../engine/device.ts';
 import { align, type Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from './config.ts';

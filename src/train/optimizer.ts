@@ -3,7 +3,8 @@
  * hyperparameters it needs. One kernel runs all rules of an optimizer in a single pass over parameters, gradients and
  * moments: the update is bound by memory bandwidth, so a pass for each rule would multiply its time.
  */
-import type { Recorder, Value } from '../autodiff/graph.ts';
+import type { Value } from '../autodiff/graph.ts';
+import type { Recorder } from '../autodiff/recorder.ts';
 import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
 
 /** What stays the same over a run; the learning rate comes from the schedule. */

@@ -1,4 +1,5 @@
-import { differentiate, type Value } from '../autodiff/graph.ts';
+import { differentiate } from '../autodiff/gradients.ts';
+import type { Value } from '../autodiff/graph.ts';
 import { plan, type Program } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
 import { Layout, type Region } from '../engine/memory.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { checkGradients, TOLERANCE, type GradientCase } from '../../src/autodiff/gradcheck.ts';
 import { gradientCases } from '../../src/autodiff/gradcheck-cases.ts';
-import { defineOp, size, type Value } from '../../src/autodiff/graph.ts';
+import { size, type Value } from '../../src/autodiff/graph.ts';
+import { defineOp } from '../../src/autodiff/recorder.ts';
 import { modelGradientCases } from '../../src/model/gradcheck-cases.ts';
 
 describe('the derivative of every op agrees with a numerical one', () => {

@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, ownerOf, type Recorder, type Value } from '../graph.ts';
+import { asMatrix, ownerOf, type Value } from '../graph.ts';
+import { defineOp, type Recorder } from '../recorder.ts';
 import { dropoutArguments, type Randomness } from './dropout.ts';
 
 /** What attention reads: q [B,T,H·D], k and v [B,T,G·D], each a value of its own or a view of one that holds several. */

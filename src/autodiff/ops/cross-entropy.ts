@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, type Value } from '../graph.ts';
+import { asMatrix, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * losses[n] = −log softmax(logits[n,:])[target[n]], in nats, fused with the softmax: log Σ exp − the target's logit.

@@ -1,4 +1,5 @@
-import { defineOp, size, type Value } from '../graph.ts';
+import { size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /** Where random numbers come from: the seed and step in memory, and the probability of dropping. */
 export interface Randomness {

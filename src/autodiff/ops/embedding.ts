@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, size, type Value } from '../graph.ts';
+import { asMatrix, size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * A table look-up: out[n,:] = table[ids[n],:].

@@ -1,4 +1,5 @@
-import { defineOp, size, type Value } from '../graph.ts';
+import { size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * The exact Gaussian error linear unit (Hendrycks & Gimpel 2016, section 2), PyTorch's default and nanoGPT's:

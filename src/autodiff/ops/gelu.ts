@@ -1,4 +1,5 @@
-import { defineOp, size, type Value } from '../graph.ts';
+import { size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * The Gaussian error linear unit in its tanh form, GPT-2's gelu_new (Hendrycks & Gimpel 2016, section 2):

@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, type Value } from '../graph.ts';
+import { asMatrix, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * y = x̂·weight + bias with x̂ = (x − mean)·rstd, over the last axis (Ba, Kiros & Hinton 2016, equation 4).

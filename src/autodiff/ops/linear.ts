@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, type Value } from '../graph.ts';
+import { asMatrix, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * y = x·W + bias, for every row of x. `transposed` says that W is stored [N,K], as the tied output head is.

@@ -1,4 +1,5 @@
-import { defineOp, type Value } from '../graph.ts';
+import type { Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * c = op(a)·op(b) of two matrices, where op transposes or not.

@@ -1,4 +1,5 @@
-import { defineOp, size, type Value } from '../graph.ts';
+import { size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * y = max(x, 0), the activation of the original Transformer (Vaswani et al. 2017, equation 2).

@@ -1,4 +1,5 @@
-import { defineOp, size, type Value } from '../graph.ts';
+import { size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * y = x·rstd·weight with rstd = 1/√(mean(x²) + ε), over groups of `weight.length` adjacent channels (Zhang & Sennrich 2019,

@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, type Recorder, type Value } from '../graph.ts';
+import { asMatrix, type Value } from '../graph.ts';
+import { defineOp, type Recorder } from '../recorder.ts';
 
 /**
  * The cosines and sines that `rotary` turns by: [B,T,D], per position D/2 cosines, then D/2 sines of the angles

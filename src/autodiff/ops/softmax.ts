@@ -1,4 +1,5 @@
-import { asMatrix, defineOp, type Value } from '../graph.ts';
+import { asMatrix, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * y = exp(x − max)/Σ exp(x − max) over the last axis; the maximum is taken off so that nothing overflows.

@@ -1,4 +1,5 @@
-import { defineOp, size, type Value } from '../graph.ts';
+import { size, type Value } from '../graph.ts';
+import { defineOp } from '../recorder.ts';
 
 /**
  * SwiGLU, the gated linear unit with SiLU as its gate (Shazeer 2020, equation 6): y = silu(gate)·up, silu(x) = x·σ(x),

@@ -1,0 +1,115 @@
+/** Recording a forward pass: ops record their kernels, and keep their backward rules for `differentiate`. */
+import type { Region } from '../engine/memory.ts';
+import { strides, type KernelArguments, type KernelName } from '../engine/signatures.ts';
+import { reads, size, writes, type GraphNode, type Value } from './graph.ts';
+
+/**
+ * An operation of the model: records its forward kernels, and the kernels of its derivative. `saved` is what the backward pass
+ * needs from the forward pass. Both are required, so an op without a derivative does not compile.
+ */
+export interface Op<Arguments extends readonly unknown[], Saved> {
+  forward(record: Recorder, ...args: Arguments): { readonly out: Value; readonly saved: Saved };
+  backward(gradients: Gradients, dOut: Value, saved: Saved): void;
+}
+
+export const defineOp = <Arguments extends readonly unknown[], Saved>(
+  op: Op<Arguments, Saved>,
+): Op<Arguments, Saved> => op;
+
+/** An op call, for the backward pass. */
+interface TapeEntry {
+  readonly out: Value;
+  readonly label: string;
+  readonly backward: (gradients: Gradients, dOut: Value) => void;
+}
+
+/** What the backward rule of an op records its derivative with. */
+export interface Gradients {
+  /** Records a kernel that writes, or adds to, the gradient of x. Does nothing if x depends on no parameter. */
+  add(x: Value, emit: (dX: Value) => void): void;
+  /**
+   * As `add`, for operands whose gradients one kernel computes together. Views of a value become views of its gradient. The
+   * kernel writes all of it, so the views must cover the value.
+   */
+  addTogether(xs: readonly Value[], emit: (dXs: Value[]) => void): void;
+  /** Adds dOut itself to the gradient of x: no kernel if it is the first contribution. */
+  pass(x: Value, dOut: Value): void;
+  emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void;
+  /** An operand of the forward pass of which the rule needs all elements. A cheap one is recomputed, so that it is not kept. */
+  operand(x: Value): Value;
+  /** A scratch value for a derivative that is not the gradient of a value. */
+  local(shape: readonly number[]): Value;
+}
+
+/** From this size on, in bytes, a cheap value is recomputed in the backward pass: twice a core's L2 cache. */
+const RECOMPUTED_BYTES = 2 ** 21;
+
+/** Collects graph nodes in execution order. Ops record through it; models use the `Tape` built on it. */
+export class Recorder {
+  readonly nodes: GraphNode[] = [];
+  readonly entries: TapeEntry[] = [];
+  /** Values that are cheap to recompute, and how. */
+  readonly #cheap = new Map<Value, () => Value>();
+  #label = '';
+
+  /** A value in fixed memory: a parameter, an input, a piece of state. */
+  external(name: string, shape: readonly number[], region: Region, needsGradient = false): Value {
+    return { name, shape, dtype: region.dtype, region, base: undefined, needsGradient };
+  }
+
+  /** A value for the planner to place: an activation. */
+  local(shape: readonly number[], name = this.#label): Value {
+    return { name, shape, dtype: 'f32', region: undefined, base: undefined, needsGradient: false };
+  }
+
+  /** Labels everything recorded in `body`; nested labels are joined with dots. */
+  scope<T>(label: string, body: () => T): T {
+    const outer = this.#label;
+    this.#label = outer === '' ? label : `${outer}.${label}`;
+    try {
+      return body();
+    } finally {
+      this.#label = outer;
+    }
+  }
+
+  /** Records one kernel call. Its results need gradients if any of its operands does. */
+  emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void {
+    const node: GraphNode = { kernel, args, label: this.#label };
+    checkViews(node);
+    const needsGradient = reads(node).some((value) => value.needsGradient);
+    for (const value of writes(node)) value.needsGradient ||= needsGradient;
+    this.nodes.push(node);
+  }
+
+  /**
+   * Allows the backward pass to recompute x, as `again` records it, instead of keeping it. Worth it where x is so large that
+   * loading it from memory takes as long; this halves the activations of an MLP.
+   */
+  mayRecompute(x: Value, again: () => Value): void {
+    if (4 * size(x) >= RECOMPUTED_BYTES) this.#cheap.set(x, again);
+  }
+
+  /** x, or a recomputed copy. */
+  recompute(x: Value): Value {
+    return this.#cheap.get(x)?.() ?? x;
+  }
+
+  /** Records an op's forward pass, and keeps its backward rule for `differentiate`. */
+  apply<Arguments extends readonly unknown[], Saved>(op: Op<Arguments, Saved>, ...args: Arguments): Value {
+    const { out, saved } = op.forward(this, ...args);
+    this.entries.push({
+      out,
+      label: this.#label,
+      backward: (gradients, dOut) => op.backward(gradients, dOut, saved),
+    });
+    return out;
+  }
+}
+
+/** @throws Error if a view is passed to a parameter that is read as contiguous */
+function checkViews({ kernel, args }: GraphNode): void {
+  for (const [name, value] of Object.entries(args))
+    if (typeof value === 'object' && value?.view !== undefined && !(name in (strides[kernel] ?? {})))
+      throw new Error(`${kernel}: ${name} cannot be a view of '${value.name}'`);
+}
