@@ -75,10 +75,13 @@ const hasWeights = (files: readonly string[]): boolean => files.includes(WEIGHTS
 /** Hint for a path that does not exist: download the Hugging Face model it names, or name a run. */
 export const hintForMissingModel = (path: string): string => hubHint(path) ?? hintForMissingRun(path);
 
+const HUB_ADDRESS = /^(https?:\/\/)?(www\.)?(huggingface\.co|hf\.co)\//;
+
 /** How to download the Hugging Face model that a path names; undefined if it names none. */
 export function hubHint(path: string): string | undefined {
-  const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path) && !existsSync(dirname(path));
-  const repository = GPT2_NAMES.has(path) ? `openai-community/${path}` : isHubName ? path : undefined;
+  const name = path.replace(HUB_ADDRESS, '');
+  const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name) && !existsSync(dirname(path));
+  const repository = GPT2_NAMES.has(name) ? `openai-community/${name}` : isHubName ? name : undefined;
   if (repository === undefined) return undefined;
   const files = GPT2_NAMES.has(basename(repository))
     ? ' config.json generation_config.json tokenizer.json model.safetensors'

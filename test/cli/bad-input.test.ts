@@ -555,6 +555,13 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     'file-not-found',
     'gpt2 … hf … openai-community/gpt2 … config.json … generation_config.json … tokenizer.json … model.safetensors … --local-dir',
   ],
+  [
+    'the address of a model on the hub',
+    'sample -m https://huggingface.co/distilbert/distilgpt2',
+    1,
+    'file-not-found',
+    'hf download distilbert/distilgpt2 --local-dir distilgpt2',
+  ],
   ['a file for a model', 'sample -m ./corpus.txt', 1, 'wrong-file-kind', './corpus.txt … config.json'],
   [
     'a folder that is no model',

@@ -7,7 +7,16 @@ import { recipes } from '../../train/recipe.ts';
 export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
   readonly settings: Pick<
     RunDescription['settings'],
-    'initFrom' | 'valFile' | 'minFrequency' | 'vocabSize' | 'patience' | 'learningRate' | 'preset'
+    | 'initFrom'
+    | 'valFile'
+    | 'minFrequency'
+    | 'vocabSize'
+    | 'patience'
+    | 'evalInterval'
+    | 'learningRate'
+    | 'minLr'
+    | 'schedule'
+    | 'preset'
   >;
   readonly config: Pick<RunDescription['config'], 'blockSize' | 'dropout'>;
   readonly tokenizer: { readonly kind: string };
@@ -20,7 +29,8 @@ const MOST_DROPOUT = 0.2;
 /** Against memorizing the text. */
 export function againstOverfitting({ isResumed, settings, config, tokens }: Flags): string {
   const mayChangeShape = !isResumed && settings.initFrom === undefined;
-  const patience = settings.patience > 0 || tokens.validation === 0 ? [] : ['--patience 8'];
+  const isWatched = tokens.validation > 0 && settings.evalInterval > 0;
+  const patience = isWatched && settings.patience === 0 ? ['--patience 8'] : [];
   if (isResumed) return sentence(['a shorter run', ...patience]);
   return sentence([
     ...(mayChangeShape ? ['a smaller --n-embd or --n-layer'] : ['a shorter run']),
@@ -57,13 +67,24 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
 
 /** Against a learning rate that is too high. */
 export function againstHighRate(flags: Flags): string {
-  const lower = isAboveUsual(flags) ? `--learning-rate ${usualRate(flags)}` : 'a lower --learning-rate';
+  const lower = endsAbovePeak(flags)
+    ? 'a lower --min-lr'
+    : isAboveUsual(flags)
+      ? `--learning-rate ${usualRate(flags)}`
+      : 'a lower --learning-rate';
   return sentence([flags.isResumed ? `a new run with ${lower}` : lower]);
 }
 
+/** Whether the learning rate rises to --min-lr instead of decaying to it. */
+export const endsAbovePeak = ({ settings: { learningRate, minLr, schedule } }: Flags): boolean =>
+  schedule !== 'constant' && minLr > learningRate;
+
+/** The highest learning rate of the run. */
+export const highestRate = (flags: Flags): number =>
+  endsAbovePeak(flags) ? flags.settings.minLr : flags.settings.learningRate;
+
 /** Whether the learning rate is above what suits similar models. */
-export const isAboveUsual = (flags: Flags): boolean =>
-  flags.settings.learningRate > HIGHEST_USUAL * usualRate(flags);
+export const isAboveUsual = (flags: Flags): boolean => highestRate(flags) > HIGHEST_USUAL * usualRate(flags);
 
 /** The automatic choice goes up to 4 times the preset's rate for the smallest models. */
 const HIGHEST_USUAL = 5;

@@ -6,6 +6,8 @@ import {
   againstOverfitting,
   againstShortValidation,
   againstUnknown,
+  endsAbovePeak,
+  highestRate,
   isAboveUsual,
   type Flags,
 } from './remedies.ts';
@@ -38,6 +40,13 @@ export function warningsBefore(run: Planned): string[] {
       warning(
         `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will memorize the text.`,
         againstOverfitting(run),
+      ),
+    );
+  if (endsAbovePeak(run))
+    warnings.push(
+      warning(
+        `--min-lr ${settings.minLr} is above the learning rate of ${settings.learningRate}, which rises to it.`,
+        run.isResumed ? '' : 'A lower --min-lr helps.',
       ),
     );
   if (tokens.validation === 0)
@@ -150,7 +159,7 @@ function watchFailure(
       ? `above the ${first.toFixed(3)} of its first step`
       : `above the ${run.uniformLoss.toFixed(3)} of guessing`;
     return warning(
-      `the training loss has ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${run.settings.learningRate} is too high.`,
+      `the training loss has ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${highestRate(run)} is too high.`,
       againstHighRate(run),
     );
   };

@@ -16,7 +16,10 @@ const plan = {
     minFrequency: 1,
     vocabSize: Infinity,
     patience: 0,
+    evalInterval: 100,
     learningRate: 1e-3,
+    minLr: 1e-4,
+    schedule: 'cosine',
     preset: 'nano',
   } as Flags['settings'],
   uniformLoss: Math.log(90),
@@ -39,6 +42,16 @@ describe('warnings before the first step', () => {
       'a validation text shorter than a block',
       { tokens: { ...plan.tokens, validation: 128 } },
       'the validation text has 128 tokens, less than a block of 128',
+    ],
+    [
+      'a learning rate that rises to --min-lr',
+      withSettings({ minLr: 1 }),
+      '--min-lr 1 is above the learning rate of 0.001, which rises to it. A lower --min-lr helps.',
+    ],
+    [
+      'too many parameters where nothing is evaluated before the end',
+      { parameters: 10_700_000, ...withSettings({ evalInterval: 0 }) },
+      'A smaller --n-embd or --n-layer, --dropout 0.2 or more text help.',
     ],
     [
       'many unknown words',
@@ -207,6 +220,14 @@ describe('a learning rate that is too high', () => {
       /above the 2\.000 of its first step.*--learning-rate 0\.0001 helps\.$/,
     );
     expect(ended(2, 2.9, { isResumed: true })).toMatch(/A new run with a lower --learning-rate helps\.$/);
+  });
+  test('is not blamed where the rate rises to --min-lr', () => {
+    expect(ended(4.5, 5.6, withSettings({ minLr: 1 }))).toMatch(
+      /The learning rate of 1 is too high\. A lower --min-lr helps\.$/,
+    );
+    expect(ended(4.5, 5.6, withSettings({ minLr: 1, schedule: 'constant' }))).toMatch(
+      /The learning rate of 0\.001 is too high\./,
+    );
   });
   test('is not reported for a run that has learnt, or is too short to learn', () => {
     expect(ended(4.5, 2, withSettings({ learningRate: 3 }))).toBeUndefined();
