@@ -105,8 +105,9 @@ async function withBackend<T>(
   }
 }
 
-const HEAD = ['model', 'parameters', 'batch', 'memory', 'training', 'a step', 'products', 'sampling'];
-const WIDTHS = [6, 10, 8, 9, 15, 10, 13, 14];
+const HEAD = ['model', 'params', 'batch', 'memory', 'training', 'a step', 'products', 'sampling'];
+/** Together with the gaps, within 80 columns. */
+const WIDTHS = [5, 6, 5, 7, 12, 7, 11, 12];
 
 const row = (texts: readonly string[]): string =>
   texts.map((text, i) => (i === 0 ? text.padEnd(WIDTHS[0]) : text.padStart(WIDTHS[i]))).join('  ');
@@ -117,7 +118,7 @@ const cells = (result: Result): string[] => [
   `${result.batchSize}×${result.blockSize}`,
   formatBytes(result.memoryBytes),
   `${formatNumber(result.trainTokensPerSecond)} tok/s`,
-  `${(1000 * result.stepSeconds).toFixed(1)} ms`,
+  `${(1000 * result.stepSeconds).toFixed(result.stepSeconds < 0.1 ? 1 : 0)} ms`,
   `${(result.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`,
   `${formatNumber(result.sampleTokensPerSecond)} tok/s`,
 ];

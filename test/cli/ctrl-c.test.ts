@@ -36,7 +36,7 @@ const endless: readonly (readonly [command: string, begun: string])[] = [
   ['sample -m model -p the -n 1000000000 --beams 4 --verbose', 'model '],
   ['eval large.txt -m model --stride 1 --verbose', 'model '],
   ['eval -m model --memorization --num-samples 9007199254740991 --verbose', 'model '],
-  ['bench nano --seconds 600 --threads 1', 'parameters'],
+  ['bench nano --seconds 600 --threads 1', 'params'],
   ['doctor --threads 1', 'Checking'],
   ['gradcheck --limit 1000000', 'relative error'],
 ];
