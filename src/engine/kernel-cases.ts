@@ -40,6 +40,8 @@ const hyper = (clip: number): Fill => {
   values[HYPER.momentum] = 0.9;
   values[HYPER.oneMinusBeta1] = 1 - 0.9;
   values[HYPER.oneMinusBeta2] = 1 - 0.99;
+  values[HYPER.oneMinusMomentum] = 1 - 0.9;
+  values[HYPER.matrixLearningRate] = 0.02;
   return exact(values.map(Math.fround));
 };
 
@@ -296,4 +298,28 @@ export const kernelCases: {
     n: a * b,
     decayed: Math.min(a * b, a * c),
   }),
+  muonMomentum: (a, b, _c, flag) => ({
+    dX: normal(a * b),
+    m: normal(a * b),
+    u: normal(a * b),
+    hyper: hyper(flag ? 1 : 0),
+    norm: exact([3]),
+    n: a * b,
+  }),
+  normalize: (a, b, _c, flag) => ({
+    x: normal(a * b),
+    norm: exact([flag ? 3 : 0]),
+    y: normal(a * b),
+    n: a * b,
+  }),
+  matrixPolynomial: (M) => ({
+    a: normal(M * M),
+    square: normal(M * M),
+    y: normal(M * M),
+    M,
+    alpha: 3.4445,
+    beta: -4.775,
+    gamma: 2.0315,
+  }),
+  muonUpdate: (a, b) => ({ x: normal(a * b), o: normal(a * b), hyper: hyper(0), n: a * b, scale: 1.5 }),
 };

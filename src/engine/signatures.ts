@@ -280,6 +280,25 @@ export const signatures = define({
   },
   /** One SGD step with momentum: m = momentum·m + (g + weightDecay·x), x −= lr·m; decay on the first `decayed` only. */
   sgd: { x: 'update', dX: 'read', m: 'update', hyper: 'read', norm: 'read', n: 'size', decayed: 'size' },
+  /**
+   * Muon's momentum (Jordan 2024) over n elements: m = μ·m + (1 − μ)·g, and the direction ahead of it, u = (1 − μ)·g + μ·m
+   * (Nesterov). g is the gradient, clipped as for AdamW.
+   */
+  muonMomentum: { dX: 'read', m: 'update', u: 'write', hyper: 'read', norm: 'read', n: 'size' },
+  /** y = x/max(norm[0], 1e-7), n elements. */
+  normalize: { x: 'read', norm: 'read', y: 'write', n: 'size' },
+  /** y = alpha·I + beta·a + gamma·square, all [M,M]. */
+  matrixPolynomial: {
+    a: 'read',
+    square: 'read',
+    y: 'write',
+    M: 'size',
+    alpha: 'scalar',
+    beta: 'scalar',
+    gamma: 'scalar',
+  },
+  /** x = x·(1 − lr·weightDecay) − lr·scale·o with lr the learning rate of matrices, n elements. */
+  muonUpdate: { x: 'update', o: 'read', hyper: 'read', n: 'size', scale: 'scalar' },
 });
 
 export type Signatures = typeof signatures;
@@ -296,6 +315,8 @@ export const inPlace: { readonly [K in KernelName]?: { readonly result: string; 
     geluBackward: { result: 'dX', operand: 'dY' },
     geluErf: { result: 'y', operand: 'x' },
     geluErfBackward: { result: 'dX', operand: 'dY' },
+    normalize: { result: 'y', operand: 'x' },
+    matrixPolynomial: { result: 'y', operand: 'square' },
     relu: { result: 'y', operand: 'x' },
     reluBackward: { result: 'dX', operand: 'dY' },
     swiglu: { result: 'y', operand: 'up' },
@@ -338,6 +359,9 @@ export const HYPER = {
   /** 1 − β₁ and 1 − β₂, rounded once: in float32, 1 − fround(0.999999) is 1.3 % off. */
   oneMinusBeta1: 9,
   oneMinusBeta2: 10,
+  oneMinusMomentum: 11,
+  /** Of the matrices that Muon updates. */
+  matrixLearningRate: 12,
 } as const;
 export const HYPER_SLOTS = 16;
 

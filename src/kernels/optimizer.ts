@@ -36,7 +36,7 @@ export function globalNorm(args: GlobalNormArguments): void {
 }
 
 /** Clipping: the factor that scales the gradient so that its norm is at most hyper.clip; 0 switches clipping off. */
-function clipFactor(hyper: Hyperparameters, norm: f32): f32 {
+export function clipFactor(hyper: Hyperparameters, norm: f32): f32 {
   return hyper.clip > 0 && norm > hyper.clip ? hyper.clip / norm : 1;
 }
 

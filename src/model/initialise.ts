@@ -1,20 +1,24 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import type { ModelConfig } from './config.ts';
 import { elements, parameterTable } from './parameters.ts';
-import type { Parameter } from './parameter.ts';
+import type { Initialization, Parameter } from './parameter.ts';
 import { Scratch, writeTensor, type TensorTarget } from './tensor.ts';
+
+interface InitializeOptions {
+  readonly initialization?: Initialization | undefined;
+  /** Told how many numbers have been written so far. */
+  readonly progress?: (numbers: number) => void;
+}
 
 /**
  * Initializes all parameters. Each has its own random stream (seed, index in the table), so its values do not depend on the
  * order.
- *
- * @param progress told how many numbers have been written so far
  */
 export function initialise(
   config: ModelConfig,
   seed: number,
   targets: readonly TensorTarget[],
-  progress: (numbers: number) => void = () => {},
+  { initialization = 'gpt2', progress = () => {} }: InitializeOptions = {},
 ): void {
   const byName = new Map(targets.map((target) => [target.name, target]));
   const scratch = new Scratch();
@@ -22,7 +26,8 @@ export function initialise(
   for (const [index, parameter] of parameterTable(config).entries()) {
     const data = scratch.take(elements(parameter.shape));
     const random = new Philox(seed, index, Stream.init);
-    fill(parameter, data, random, (numbers) => progress(before + numbers));
+    const init = (initialization === 'fan-in' ? parameter.fanIn : undefined) ?? parameter.init;
+    fill({ ...parameter, init }, data, random, (numbers) => progress(before + numbers));
     writeTensor(byName.get(parameter.name)!, data);
     before += data.length;
     progress(before);

@@ -1,5 +1,12 @@
 /** Parameters as described by architectures. */
 
+/**
+ * Schemes of initial values: `gpt2`, GPT-2's standard deviation of 0.02, or `fan-in`, 1/√C with residual branches that start
+ * at 0, which suits Muon, whose updates are equally large for all matrices.
+ */
+export const initializations = ['gpt2', 'fan-in'] as const;
+export type Initialization = (typeof initializations)[number];
+
 /** Initialization: normal with mean 0, a constant, or the fixed sine table. */
 export type Init =
   | { readonly kind: 'normal'; readonly std: number }
@@ -39,6 +46,8 @@ export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Init;
+  /** Initial values under the scheme `fan-in`, where they differ. */
+  readonly fanIn?: Init;
   readonly role: Role;
   readonly part: Part;
   /** Index of its block, from 0; absent outside of blocks. */
@@ -51,3 +60,7 @@ export interface Parameter {
    */
   readonly kind: string;
 }
+
+/** The parameter is the matrix of a linear layer inside a block, in either layout. */
+export const isLinearWeight = ({ role }: Parameter): boolean =>
+  role === 'linear weight' || role === 'transposed linear weight';

@@ -117,7 +117,7 @@ export async function fitToBudget(
   const shape = { config, batchSize, microBatches, optimizer };
   checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(engine.threads));
 
-  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
+  const { stepSeconds } = await measureSpeed({ config, batchSize, optimizer }, engine, calibration);
   const { step, last } = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const maxIters = stepsIn(left, step);
@@ -154,8 +154,8 @@ export async function fitMore(
   const settings = resolveOptions(untimed);
   const calibration = Math.min(CALIBRATION, RESUMED_CALIBRATION_SHARE * seconds);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
-  const { batchSize } = settings;
-  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, calibration);
+  const { batchSize, optimizer } = settings;
+  const { stepSeconds } = await measureSpeed({ config, batchSize, optimizer }, engine, calibration);
   const costs = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, costs.last) - (performance.now() - asked) / 1000;
   const maxIters = startStep + stepsWithin(left, startStep, settings, costs);

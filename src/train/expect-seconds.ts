@@ -18,7 +18,7 @@ const CALIBRATION = 0.5;
  * @param measuring called before the speed is measured
  */
 export async function expectSeconds(
-  { config, batchSize, microBatches }: TrainingShape,
+  { config, batchSize, microBatches, optimizer }: TrainingShape,
   { forwardBackward }: TrainingPrograms,
   steps: number,
   engine: LazyBackend,
@@ -27,6 +27,6 @@ export async function expectSeconds(
   const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
   measuring?.();
-  const { stepSeconds } = await measureSpeed({ config, batchSize }, engine, CALIBRATION);
+  const { stepSeconds } = await measureSpeed({ config, batchSize, optimizer }, engine, CALIBRATION);
   return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
 }

@@ -3,9 +3,12 @@
  * hyperparameters it needs. One kernel runs all rules of an optimizer in a single pass over parameters, gradients and
  * moments: the update is bound by memory bandwidth, so a pass for each rule would multiply its time.
  */
-import type { Value } from '../autodiff/graph.ts';
+import { size, type Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
+import { align } from '../engine/memory.ts';
 import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
+import { isLinearWeight, type Parameter } from '../model/parameter.ts';
+import { recordMuon } from './muon.ts';
 
 /** What stays the same over a run; the learning rate comes from the schedule. */
 export interface OptimizerOptions {
@@ -15,6 +18,8 @@ export interface OptimizerOptions {
   readonly epsilon: number;
   readonly weightDecay: number;
   readonly momentum: number;
+  /** Learning rate of the matrices that Muon updates, as a multiple of the others'. */
+  readonly matrixRate?: number;
   /** Clip the global gradient norm to this; 0: do not. */
   readonly gradClip: number;
 }
@@ -25,7 +30,7 @@ interface Rule {
   /** State of each parameter, 0 before the first update. */
   readonly moments: readonly string[];
   /** Hyperparameters of update `t`, counted from 1. */
-  readonly hyper: (options: OptimizerOptions, t: number) => Hyperparameters;
+  readonly hyper: (options: OptimizerOptions, t: number, learningRate: number) => Hyperparameters;
 }
 
 /** Scales the gradient so that its global norm is at most `gradClip` (Pascanu et al. 2013). */
@@ -36,6 +41,16 @@ const decay: Rule = { moments: [], hyper: ({ weightDecay }) => ({ weightDecay })
 
 /** Heavy-ball momentum: m = momentum·m + g; x −= lr·m. */
 const momentum: Rule = { moments: ['m'], hyper: (options) => ({ momentum: options.momentum }) };
+
+/** Muon's momentum; it shares the moment m with AdamW, each for its own parameters. See muon.ts. */
+const orthogonalMomentum: Rule = {
+  moments: [],
+  hyper: ({ momentum: mu, matrixRate = 1 }, _t, learningRate) => ({
+    momentum: mu,
+    oneMinusMomentum: 1 - mu,
+    matrixLearningRate: matrixRate * learningRate,
+  }),
+};
 
 /**
  * Adam (Kingma & Ba 2015, algorithm 1), in torch.optim.AdamW's arithmetic. 1 − β is rounded once, from float64, as are the
@@ -67,23 +82,84 @@ export interface OptimizerValues {
   readonly decayed: number;
 }
 
-export interface Optimizer extends Rule {
-  /** Records the update of all trained parameters. */
-  readonly record: (t: Recorder, values: OptimizerValues) => void;
+/** Where the matrix of a linear layer is in those blocks. */
+export interface MatrixPlace {
+  readonly name: string;
+  readonly start: number;
+  readonly length: number;
+  readonly shape: readonly number[];
+  /** Stored [out,in]. */
+  readonly isTransposed: boolean;
 }
 
-const compose = (rules: readonly Rule[], record: Optimizer['record']): Optimizer => ({
+export interface Optimizer extends Rule {
+  /** Records the update of all trained parameters. @param matrices those of linear layers, in order */
+  readonly record: (t: Recorder, values: OptimizerValues, matrices: readonly MatrixPlace[]) => void;
+  /** A parameter uses this moment; the others' are 0 and not saved. */
+  readonly uses: (moment: string, parameter: Parameter) => boolean;
+}
+
+const compose = (
+  rules: readonly Rule[],
+  record: Optimizer['record'],
+  uses: Optimizer['uses'] = () => true,
+): Optimizer => ({
   moments: rules.flatMap(({ moments }) => moments),
-  hyper: (options, t) => Object.assign({}, ...rules.map(({ hyper }) => hyper(options, t))) as Hyperparameters,
+  hyper: (...args) => Object.assign({}, ...rules.map(({ hyper }) => hyper(...args))) as Hyperparameters,
   record,
+  uses,
 });
+
+/** A stretch of a block as a value of its own. */
+const stretch = (t: Recorder, block: Value, start: number, shape: readonly number[]): Value => {
+  const region = { ...block.region!, offset: block.region!.offset + start, length: size({ shape }) };
+  return t.external(block.name, shape, region);
+};
+
+const recordAdamw: Optimizer['record'] = (t, { moments: [m, v], ...values }) =>
+  t.emit('adamw', { ...values, m, v });
+
+/** AdamW for the stretches of the blocks between the matrices, Muon for these. */
+const recordMuonAndAdamw: Optimizer['record'] = (t, values, matrices) => {
+  const { n, decayed, hyper, norm, moments } = values;
+  const others = (start: number, end: number): void => {
+    if (start >= end) return;
+    const part = (block: Value): Value => stretch(t, block, start, [end - start]);
+    recordAdamw(
+      t,
+      {
+        x: part(values.x),
+        dX: part(values.dX),
+        moments: moments.map(part),
+        hyper,
+        norm,
+        n: end - start,
+        decayed: Math.max(0, Math.min(decayed, end) - start),
+      },
+      [],
+    );
+  };
+  let end = 0;
+  for (const matrix of matrices) {
+    others(end, matrix.start);
+    const part = (block: Value): Value => stretch(t, block, matrix.start, matrix.shape);
+    t.scope(matrix.name, () =>
+      recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(moments[0]), hyper, norm }),
+    );
+    end = matrix.start + align(matrix.length);
+  }
+  others(end, n);
+};
 
 /** Moments are stored in optimizer.safetensors under these names, so a rule that is renamed cannot read older runs. */
 const table = {
-  adamw: compose([clip, decay, adam], (t, { moments: [m, v], ...values }) =>
-    t.emit('adamw', { ...values, m, v }),
-  ),
+  adamw: compose([clip, decay, adam], recordAdamw),
   sgd: compose([clip, decay, momentum], (t, { moments: [m], ...values }) => t.emit('sgd', { ...values, m })),
+  muon: compose(
+    [clip, decay, adam, orthogonalMomentum],
+    recordMuonAndAdamw,
+    (moment, parameter) => moment === 'm' || !isLinearWeight(parameter),
+  ),
 };
 export type OptimizerName = keyof typeof table;
 export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = table;
@@ -98,7 +174,7 @@ export const numbersPerParameter = (name: OptimizerName): number => 2 + optimize
 /** The hyperparameters of update `t`, counted from 1, in the slots where the kernels read them. */
 export function hyperparameters(options: OptimizerOptions, t: number, learningRate: number): Float64Array {
   const slots = new Float64Array(HYPER_SLOTS);
-  const hyper = { learningRate, ...optimizers[options.optimizer].hyper(options, t) };
+  const hyper = { learningRate, ...optimizers[options.optimizer].hyper(options, t, learningRate) };
   for (const [slot, value] of Object.entries(hyper)) slots[HYPER[slot as keyof typeof HYPER]] = value;
   return slots;
 }

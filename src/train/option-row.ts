@@ -29,6 +29,7 @@ export interface KnownOptions {
   readonly maxIters: number;
   readonly learningRate: number;
   readonly lrDecayIters: number;
+  readonly optimizer: string;
   readonly schedule: ScheduleName;
 }
 

@@ -13,6 +13,7 @@ import {
   type ArchitectureFields,
 } from '../model/architectures/registry.ts';
 import { presetNames, presets, type PresetName } from '../model/config.ts';
+import { initializations, type Initialization } from '../model/parameter.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
@@ -292,9 +293,30 @@ const rows = {
     group: 'Training',
     value: choice(optimizerNames),
     placeholder: 'name',
-    help: optimizerNames.join(' or '),
+    help: optimizerNames.join(', '),
     default: 'adamw',
     onResume: 'fixed', // the moments of one are not those of another
+  }),
+  initialization: row<Initialization>({
+    group: 'Training',
+    value: choice(initializations),
+    placeholder: 'scheme',
+    help: `initial weights: ${initializations.join(' or ')}`,
+    default: ({ optimizer }) => (optimizer === 'muon' ? 'fan-in' : 'gpt2'),
+    defaultHelp: 'gpt2; fan-in with muon',
+    onResume: 'forced',
+    stored: orAbsent(choice(initializations)),
+  }),
+  /** Of the matrices that Muon updates, at the peak of the schedule. */
+  muonLearningRate: row<number>({
+    group: 'Training',
+    value: nonNegative,
+    placeholder: 'x',
+    help: 'peak learning rate of matrices with muon',
+    default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * 0.02,
+    defaultHelp: '0.02; a tenth of it with --init-from',
+    onResume: 'forced',
+    stored: orAbsent(nonNegative),
   }),
   weightDecay: row<number>({
     group: 'Training',
@@ -325,8 +347,9 @@ const rows = {
     group: 'Training',
     value: belowOne,
     placeholder: 'x',
-    help: 'of SGD',
-    default: 0.9,
+    help: 'of SGD and Muon',
+    default: ({ optimizer }) => (optimizer === 'muon' ? 0.95 : 0.9),
+    defaultHelp: '0.9; 0.95 with muon',
     onResume: 'forced',
   }),
   gradClip: row<number>({

@@ -6,9 +6,10 @@ import { Layout, type Region } from '../engine/memory.ts';
 import { HYPER_SLOTS, NORM_BLOCK } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
+import { isLinearWeight } from '../model/parameter.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
-import { optimizers, type OptimizerName } from './optimizer.ts';
+import { optimizers, type MatrixPlace, type OptimizerName } from './optimizer.ts';
 
 /** Inputs of a pass over a batch, at fixed places in memory. */
 export interface BatchMemory {
@@ -92,7 +93,7 @@ export function trainingPrograms({
   const { tape, losses } = training;
   differentiate(tape, losses, tape.external('dLosses', losses.shape, dLosses), regions);
   const forwardBackward = plan(tape.nodes, start, [losses]);
-  const optimizing = planOptimizer(optimizer, model, {
+  const optimizing = planOptimizer(optimizer, model, start, {
     gradients,
     moments: moments.map((m) => m.region),
     hyper,
@@ -117,7 +118,7 @@ export function trainingPrograms({
     ...optimizing,
     evaluate,
     losses: evaluate.buffer(evaluation.losses).offset,
-    end: Math.max(forwardBackward.end, evaluate.end),
+    end: Math.max(forwardBackward.end, evaluate.end, optimizing.update.end),
   };
 }
 
@@ -168,10 +169,11 @@ interface OptimizerMemory {
   readonly partials: Region;
 }
 
-/** The optimizer's two programs, both over all trained parameters at once. */
+/** The optimizer's two programs. @param start first free element */
 function planOptimizer(
   name: OptimizerName,
   model: PlacedModel,
+  start: number,
   memory: OptimizerMemory,
 ): Pick<TrainingPrograms, 'gradientNorm' | 'update'> {
   const tape = createTape();
@@ -187,6 +189,19 @@ function planOptimizer(
   const updating = createTape();
   const moments = memory.moments.map((region, i) => value(optimizers[name].moments[i], region));
   const values = { x, dX, moments, hyper: value('hyper', memory.hyper), norm, n, decayed };
-  updating.scope('optimizer', () => optimizers[name].record(updating, values));
-  return { gradientNorm, update: plan(updating.nodes, 0) };
+  updating.scope('optimizer', () => optimizers[name].record(updating, values, matricesOf(model)));
+  return { gradientNorm, update: plan(updating.nodes, start) };
+}
+
+/** The matrices of linear layers, in the order of the block. */
+function matricesOf(model: PlacedModel): MatrixPlace[] {
+  return model.block.parameters
+    .filter(({ parameter }) => isLinearWeight(parameter))
+    .map(({ parameter: { role, shape, name }, start, length }) => ({
+      name,
+      start,
+      length,
+      shape,
+      isTransposed: role === 'transposed linear weight',
+    }));
 }

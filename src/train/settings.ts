@@ -4,10 +4,10 @@ import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureNames, checkConfig, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { OptimizerOptions } from './optimizer.ts';
 import { optionsOf, optionTable, type ChosenOptions, type GivenOptions } from './options.ts';
 import type { PastSchedule } from './past-schedule.ts';
 import type { ScheduleOptions } from './schedule.ts';
+import type { TrainerOptions } from './trainer.ts';
 
 /** Options of a run. Those that are left out are chosen from the corpus and the preset. */
 export interface TrainModelOptions extends GivenOptions {
@@ -93,4 +93,8 @@ export function modelConfig(settings: Settings, vocabSize: number): ModelConfig 
   return checkConfig({ ...common, ...fieldsOf(arch, settings) });
 }
 
-export const optimizerOptions = (settings: Settings): OptimizerOptions => ({ ...settings, epsilon: 1e-8 });
+export const trainerOptions = (settings: Settings): TrainerOptions => ({
+  ...settings,
+  epsilon: 1e-8,
+  matrixRate: settings.learningRate > 0 ? settings.muonLearningRate / settings.learningRate : 0,
+});

@@ -3,12 +3,15 @@ import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import type { Device, Timing } from '../engine/device.ts';
 import type { ModelConfig } from '../model/config.ts';
+import type { OptimizerName } from './optimizer.ts';
 import { trainingPrograms } from './programs.ts';
 import { Trainer } from './trainer.ts';
 
 export interface TimedModel {
   readonly config: ModelConfig;
   readonly batchSize: number;
+  /** AdamW if absent. */
+  readonly optimizer?: OptimizerName;
 }
 
 /** A model that is trained for a number of steps at a time. */
@@ -24,10 +27,13 @@ export interface TimedTraining {
 }
 
 /** Lays a model out at the start of the device's memory and initializes it. */
-export function startTraining(device: Device, { config, batchSize }: TimedModel): TimedTraining {
-  const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer: 'adamw' });
+export function startTraining(
+  device: Device,
+  { config, batchSize, optimizer = 'adamw' }: TimedModel,
+): TimedTraining {
+  const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer });
   const options = {
-    optimizer: 'adamw',
+    optimizer,
     beta1: 0.9,
     beta2: 0.99,
     epsilon: 1e-8,

@@ -10,7 +10,8 @@ import { initialise } from '../model/initialise.ts';
 import { tensorsOf } from '../model/placement.ts';
 import { readTensors, type DeviceTensor } from '../model/tensor.ts';
 import { GradientSum } from './gradient-sum.ts';
-import { hyperparameters, type OptimizerOptions } from './optimizer.ts';
+import type { Initialization } from '../model/parameter.ts';
+import { hyperparameters, type OptimizerOptions, optimizers } from './optimizer.ts';
 import { OrderedSum } from './ordered-sum.ts';
 import type { BatchMemory, TrainingPrograms } from './programs.ts';
 
@@ -19,6 +20,11 @@ export interface StepResult {
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
+}
+
+export interface TrainerOptions extends OptimizerOptions {
+  /** GPT-2's if absent. */
+  readonly initialization?: Initialization;
 }
 
 /** How many micro-batches and counted targets a step has: at least 1 of each. */
@@ -35,7 +41,7 @@ export const stepLoss = (losses: OrderedSum, { counted }: StepSize): number =>
 export class Trainer {
   readonly programs: TrainingPrograms;
   readonly #device: Device;
-  readonly #options: OptimizerOptions;
+  readonly #options: TrainerOptions;
   readonly #seed: number;
   readonly #forwardBackward: Loaded;
   readonly #gradientSum: GradientSum;
@@ -56,7 +62,7 @@ export class Trainer {
   constructor(
     device: Device,
     programs: TrainingPrograms,
-    options: OptimizerOptions,
+    options: TrainerOptions,
     seed: number,
     report: Report = noReport,
   ) {
@@ -84,9 +90,10 @@ export class Trainer {
   reset(report: Report = noReport): void {
     const { model, moments } = this.programs;
     const total = model.block.parameters.reduce((sum, { length }) => sum + length, 0);
-    initialise(model.config, this.#seed, this.parameters(), (done) =>
-      report('initializing the parameters', done / total),
-    );
+    initialise(model.config, this.#seed, this.parameters(), {
+      initialization: this.#options.initialization,
+      progress: (done) => report('initializing the parameters', done / total),
+    });
     for (const { region } of moments) this.#device.fill(region.offset, region.length, 0);
   }
 
@@ -241,12 +248,13 @@ export class Trainer {
   /** The optimizer's moments: names like `m.h.0.attn.c_attn.weight`. */
   moments(): DeviceTensor[] {
     const { model, moments } = this.programs;
-    return moments.flatMap(({ name, region }) =>
-      tensorsOf(this.#device, model.block, region, { trainedOnly: true }).map((tensor) => ({
-        ...tensor,
-        name: `${name}.${tensor.name}`,
-      })),
-    );
+    const { uses } = optimizers[this.#options.optimizer];
+    return moments.flatMap(({ name, region }) => {
+      const parameters = model.block.parameters.filter((entry) => uses(name, entry.parameter));
+      return tensorsOf(this.#device, { ...model.block, parameters }, region, { trainedOnly: true }).map(
+        (tensor) => ({ ...tensor, name: `${name}.${tensor.name}` }),
+      );
+    });
   }
 
   /** What the instructions of the steps so far have taken; none if the backend does not measure it. */

@@ -10,6 +10,7 @@ import { readActivations } from '../../src/inspect/activations.ts';
 import { attentionMap } from '../../src/inspect/attention.ts';
 import { checkConfig } from '../../src/model/architectures/registry.ts';
 import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama.ts';
+import type { OptimizerName } from '../../src/train/optimizer.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llama-'));
@@ -23,9 +24,11 @@ const variants = {
     headSize: 6,
     tieWordEmbeddings: true,
   },
+  'qwen3 trained with Muon': { arch: 'qwen3', optimizer: 'muon' },
 } as const;
+type Variant = Partial<LlamaConfig> & { optimizer?: OptimizerName };
 
-describe.each(Object.entries(variants))('%s', (name, variant) => {
+describe.each(Object.entries(variants))('%s', (name, { optimizer = 'adamw', ...shape }: Variant) => {
   const options = {
     corpus: [corpus],
     nLayer: 2,
@@ -38,7 +41,8 @@ describe.each(Object.entries(variants))('%s', (name, variant) => {
     evalInterval: 20,
     learningRate: 1e-2,
     threads: 1,
-    ...variant,
+    optimizer,
+    ...shape,
   };
   const outDir = join(folder, name);
 
@@ -49,7 +53,7 @@ describe.each(Object.entries(variants))('%s', (name, variant) => {
 
   test('is read again as it was trained', () => {
     const { config } = openModelFolder(outDir);
-    expect(config).toMatchObject({ ...llamaDefaults, nLayer: 2, nEmbd: 16, nInner: 64, ...variant });
+    expect(config).toMatchObject({ ...llamaDefaults, nLayer: 2, nEmbd: 16, nInner: 64, ...shape });
   });
 
   test('decoding with a KV cache agrees with the whole context at once, attention with its map', async () => {

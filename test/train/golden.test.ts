@@ -105,6 +105,7 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     ['AdamW', 'adamw', golden.optimizers.adamw],
     ['AdamW, β₂ = 0.999999', 'adamw', golden.optimizers.adamwLongMemory],
     ['SGD', 'sgd', golden.optimizers.sgd],
+    ['Muon beside AdamW', 'muon', golden.optimizers.muon],
   ] as const)('ten steps of %s', async (_name, optimizer, run) => {
     const options = { ...still, ...run, optimizer, gradClip: run.clip };
     const trainer = trainerAt(await make(), options);

@@ -13,6 +13,7 @@ const options = {
   epsilon: 1e-8,
   weightDecay: 0.1,
   momentum: 0.8,
+  matrixRate: 5,
   gradClip: 2,
 };
 
@@ -20,6 +21,7 @@ describe('an optimizer', () => {
   test.each([
     ['adamw', ['m', 'v'], 4],
     ['sgd', ['m'], 3],
+    ['muon', ['m', 'v'], 4],
   ] as const)('%s keeps the moments %j, %i numbers for each parameter', (name, moments, numbers) => {
     expect(optimizers[name].moments).toEqual(moments);
     expect(numbersPerParameter(name)).toBe(numbers);
@@ -42,6 +44,24 @@ describe('an optimizer', () => {
       },
     ],
     ['sgd', { learningRate: 0.01, clip: 2, weightDecay: 0.1, momentum: 0.8 }],
+    [
+      'muon',
+      {
+        learningRate: 0.01,
+        matrixLearningRate: 0.05,
+        clip: 2,
+        weightDecay: 0.1,
+        momentum: 0.8,
+        oneMinusMomentum: 1 - 0.8,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        oneMinusBeta1: 1 - 0.9,
+        oneMinusBeta2: 1 - 0.99,
+        correction1: 1 - 0.9 ** 3,
+        correction2: 1 - 0.99 ** 3,
+      },
+    ],
   ] as const)('%s has the hyperparameters of its rules', (optimizer, expected) => {
     const slots = hyperparameters({ ...options, optimizer }, 3, 0.01);
     const written = Object.entries(HYPER).filter(([, slot]) => slots[slot] !== 0);
@@ -49,6 +69,6 @@ describe('an optimizer', () => {
   });
 
   test('is selected by a name that --optimizer accepts', () => {
-    expect(optimizerNames).toEqual(['adamw', 'sgd']);
+    expect(optimizerNames).toEqual(['adamw', 'sgd', 'muon']);
   });
 });

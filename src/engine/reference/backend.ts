@@ -26,7 +26,15 @@ import {
   softmax,
   softmaxBackward,
 } from './normalisation.ts';
-import { adamw, globalNorm, sgd } from './optimizer.ts';
+import {
+  adamw,
+  globalNorm,
+  matrixPolynomial,
+  muonMomentum,
+  muonUpdate,
+  normalize,
+  sgd,
+} from './optimizer.ts';
 import { rotary, rotaryTable } from './rotary.ts';
 import type { Floats, ReferenceKernel } from './view.ts';
 
@@ -64,6 +72,10 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   globalNorm,
   adamw,
   sgd,
+  muonMomentum,
+  normalize,
+  matrixPolynomial,
+  muonUpdate,
 };
 
 /**

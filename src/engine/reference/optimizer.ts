@@ -34,3 +34,33 @@ export function sgd({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'s
     x[i] -= hyper[HYPER.learningRate] * m[i];
   }
 }
+
+export function muonMomentum({ dX, m, u, hyper, norm, n }: ReferenceArguments<'muonMomentum'>): void {
+  const [momentum, rest] = [hyper[HYPER.momentum], hyper[HYPER.oneMinusMomentum]];
+  const factor = clipFactor(hyper, norm);
+  for (let i = 0; i < n; i++) {
+    const g = dX[i] * factor;
+    m[i] = momentum * m[i] + rest * g;
+    u[i] = rest * g + momentum * m[i];
+  }
+}
+
+export function normalize({ x, norm, y, n }: ReferenceArguments<'normalize'>): void {
+  const length = Math.max(norm[0], 1e-7);
+  for (let i = 0; i < n; i++) y[i] = x[i] / length;
+}
+
+export function matrixPolynomial(args: ReferenceArguments<'matrixPolynomial'>): void {
+  const { a, square, y, M, alpha, beta, gamma } = args;
+  for (let i = 0; i < M; i++)
+    for (let j = 0; j < M; j++) {
+      const at = i * M + j;
+      y[at] = beta * a[at] + gamma * square[at] + (i === j ? alpha : 0);
+    }
+}
+
+export function muonUpdate({ x, o, hyper, n, scale }: ReferenceArguments<'muonUpdate'>): void {
+  const rate = hyper[HYPER.matrixLearningRate];
+  const kept = 1 - rate * hyper[HYPER.weightDecay];
+  for (let i = 0; i < n; i++) x[i] = x[i] * kept - rate * scale * o[i];
+}

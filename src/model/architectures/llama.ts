@@ -125,19 +125,26 @@ function check(config: LlamaConfig): void {
 
 const HEAD = 'lm_head.weight';
 
-/** Weights are stored [out,in], torch.nn.Linear's layout, so y = x·Wᵀ. Initialization is GPT-2's. */
+type Start = Pick<Parameter, 'init' | 'fanIn'>;
+const normal = (std: number): Init => ({ kind: 'normal', std });
+
+/** Weights are stored [out,in], torch.nn.Linear's layout, so y = x·Wᵀ. */
 function parametersOf({ hasQkNorm }: Variant, config: LlamaConfig): Parameter[] {
   const { nLayer: L, nHead: H, nEmbd: C, vocabSize: V } = config;
   const [G, D, F] = [keyValueHeads(config), headSizeOf(config), mlpWidth(config)];
-  const weight: Init = { kind: 'normal', std: 0.02 };
-  const projection: Init = { kind: 'normal', std: 0.02 / Math.sqrt(2 * L) };
+  const init = normal(0.02);
+  const weight: Start = { init, fanIn: normal(1 / Math.sqrt(C)) };
+  const projection: Start = { init: normal(0.02 / Math.sqrt(2 * L)), fanIn: { kind: 'constant', value: 0 } };
+  // Rows of the embedding are read as they are, so they may be large, unless they are the output head as well.
+  const embedding: Start = config.tieWordEmbeddings ? { init } : { init, fanIn: normal(0.8) };
+  const head: Start = { init, fanIn: normal(0.001) };
   const table: Parameter[] = [];
 
-  const add = (kind: string, shape: number[], init: Init, role: Role, part: Part, layer?: number): void => {
+  const add = (kind: string, shape: number[], start: Start, role: Role, part: Part, layer?: number): void => {
     table.push({
       name: layer === undefined ? kind : `layers.${layer}.${kind}`,
       shape,
-      init,
+      ...start,
       role,
       part,
       ...(layer === undefined ? {} : { layer }),
@@ -147,12 +154,12 @@ function parametersOf({ hasQkNorm }: Variant, config: LlamaConfig): Parameter[] 
     });
   };
   const norm = (name: string, size: number, layer?: number): void =>
-    add(`${name}.weight`, [size], { kind: 'constant', value: 1 }, 'vector', 'RMSNorm', layer);
+    add(`${name}.weight`, [size], { init: { kind: 'constant', value: 1 } }, 'vector', 'RMSNorm', layer);
 
-  add('embed_tokens.weight', [V, C], weight, 'token embedding', 'token embedding');
+  add('embed_tokens.weight', [V, C], embedding, 'token embedding', 'token embedding');
   for (let l = 0; l < L; l++) {
-    const linear = (name: string, from: number, to: number, init: Init, part: Part): void =>
-      add(`${name}.weight`, [to, from], init, 'transposed linear weight', part, l);
+    const linear = (name: string, from: number, to: number, start: Start, part: Part): void =>
+      add(`${name}.weight`, [to, from], start, 'transposed linear weight', part, l);
     norm('input_layernorm', C, l);
     linear('self_attn.q_proj', C, H * D, weight, 'attention');
     linear('self_attn.k_proj', C, G * D, weight, 'attention');
@@ -168,7 +175,7 @@ function parametersOf({ hasQkNorm }: Variant, config: LlamaConfig): Parameter[] 
     linear('mlp.down_proj', F, C, projection, 'MLP');
   }
   norm('norm', C);
-  if (!config.tieWordEmbeddings) add(HEAD, [V, C], weight, 'output head', 'output head');
+  if (!config.tieWordEmbeddings) add(HEAD, [V, C], head, 'output head', 'output head');
   return table;
 }
 

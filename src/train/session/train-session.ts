@@ -6,7 +6,7 @@ import type { EventSink, RunEnd } from '../events.ts';
 import { train, type LoopData } from '../loop.ts';
 import { forgetOldText, remeasureBest, textChange } from '../new-text.ts';
 import { freshProgress, type Progress } from '../progress.ts';
-import { optimizerOptions, type TrainModelOptions } from '../settings.ts';
+import { trainerOptions, type TrainModelOptions } from '../settings.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
 import { Trainer } from '../trainer.ts';
 import { BestModel } from './best-model.ts';
@@ -58,7 +58,7 @@ export async function trainSession(
   const trainer = new Trainer(
     chosen.backend,
     programs,
-    optimizerOptions(settings),
+    trainerOptions(settings),
     settings.seed,
     handlers.preparing,
   );
