@@ -13,8 +13,8 @@ function packed(qkv: Value): AttentionOperands {
 const rngInput = { name: 'rng', shape: [4], from: 0, below: 2 ** 31 };
 
 /**
- * One row or more for every op, at shapes that are odd on purpose. The same rows drive `gpt gradcheck`, the gradient
- * tests and the comparison of the two backends; an op without a row does not compile.
+ * At least one row for every op, with deliberately odd shapes. The rows drive `gpt gradcheck`, the gradient tests and the
+ * comparison of the backends. An op without a row does not compile.
  */
 export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } = {
   embedding: [

@@ -3,14 +3,14 @@ import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { inPlace, signatures, type Role } from '../engine/signatures.ts';
 import { ownerOf, reads, size, writes, type GraphNode, type Value } from './graph.ts';
 
-/** A planned program: instructions with addresses, ready for any backend. */
+/** A planned program: instructions with addresses, for any device. */
 export interface Program {
   readonly instructions: readonly Instruction[];
-  /** Where the arena of activations ends; what memory must be reserved, in elements. */
+  /** End of the arena of activations: the memory to reserve, in elements. */
   readonly end: number;
-  /** The place of a value that was asked to be kept, or that has a fixed one. */
+  /** The memory of a kept value, or of one with fixed memory. */
   buffer(value: Value): Buffer;
-  /** Every instruction with its shapes and offsets, one a line. */
+  /** Every instruction with its shapes and offsets, one per line. */
   toString(): string;
 }
 
@@ -23,15 +23,15 @@ interface Storage {
 }
 
 /**
- * Places every activation: values whose lives do not overlap share memory.
+ * Plans the memory of all activations: values with disjoint lifetimes share memory.
  *
- * The life of a value runs from the node that writes it to the last that reads it. A gradient sum takes over the buffer
- * of the sum before it when that one dies there (the usual case: no copy is ever made), and an element-wise result takes
- * over a dying operand's. Buffers are placed largest first, each into the smallest gap that holds it ("greedy by size",
- * Pisarchyk & Lee 2020, within a few percent of optimal there).
+ * The lifetime of a value runs from the node that writes it to the last that reads it. A gradient sum accumulates in the buffer
+ * of the previous sum if that is not read again, as is usual, and an element-wise result overwrites an operand that is not.
+ * Buffers are placed largest first, each into the smallest gap that holds it ("greedy by size", Pisarchyk & Lee 2020, there
+ * within a few percent of the optimum).
  *
- * @param start first free element, behind everything that stays
- * @param keep values that must survive to the end of the program: losses, logits
+ * @param start first element of the arena
+ * @param keep values that must be intact at the end of the program, such as losses and logits
  */
 export function plan(recorded: readonly GraphNode[], start: number, keep: readonly Value[] = []): Program {
   const { nodes, baseOf } = withCopies(recorded, keep);
@@ -72,10 +72,10 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
 type BaseOf = (value: Value) => Value | undefined;
 
 /**
- * A sum that is still needed after something is added to it keeps its buffer: the addition works on a copy.
+ * Inserts a copy where a sum is read again after something has been added to it.
  *
- * @returns the nodes, copies included, and what each gradient adds to in them. The recorded values stay as they are, so
- * that a tape can be planned any number of times.
+ * @returns the nodes with the copies, and the sum that each gradient adds to there. The recorded values do not change, so a tape
+ * can be planned any number of times.
  */
 function withCopies(
   recorded: readonly GraphNode[],
@@ -98,7 +98,7 @@ function withCopies(
   return { nodes, baseOf: (value) => copies.get(value) ?? value.base };
 }
 
-/** Whether a node reads `value` as an operand, and not only as the sum it adds to. */
+/** Whether a node reads `value` as an operand, apart from the sum it adds to. */
 const readsDirectly = (node: GraphNode, value: Value): boolean =>
   Object.entries<Role>(signatures[node.kernel]).some(
     ([name, role]) => (role === 'read' || role === 'optional') && isPartOf(node.args[name], value),
@@ -107,7 +107,7 @@ const readsDirectly = (node: GraphNode, value: Value): boolean =>
 const isPartOf = (arg: Value | number | null, value: Value): boolean =>
   typeof arg === 'object' && arg !== null && ownerOf(arg) === value;
 
-/** The index of the last node that reads each value; kept values are read by "the end". */
+/** The index of the last node that reads each value; for kept values, the number of nodes. */
 function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?: BaseOf): Map<Value, number> {
   const last = new Map<Value, number>();
   nodes.forEach((node, index) => {
@@ -117,7 +117,7 @@ function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?:
   return last;
 }
 
-/** The operand whose buffer the result may take over: one the kernel allows, of the same size, that dies here. */
+/** The operand that the result may overwrite: the one the kernel allows, if it has the same size and is not read again. */
 function dyingOperand(
   node: GraphNode,
   result: Value,

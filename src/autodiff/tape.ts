@@ -16,7 +16,7 @@ import { rotary } from './ops/rotary.ts';
 import { softmax } from './ops/softmax.ts';
 import { swiglu } from './ops/swiglu.ts';
 
-/** Every op of the language models are written in. */
+/** All ops of the model language. */
 export const ops = {
   embedding,
   linear,
@@ -42,7 +42,7 @@ type OpMethods = {
     : never;
 };
 
-/** A recorder with one method per op: `t.gelu(x)` records GELU and remembers its derivative. */
+/** A recorder with one method per op: `t.gelu(x)` records GELU and keeps its backward rule. */
 export type Tape = Recorder & OpMethods;
 
 export function createTape(): Tape {

@@ -1,39 +1,40 @@
 /**
- * How many of the engine's threads take part in the next program.
+ * Chooses the number of engine threads that run the next program.
  *
- * All of them, while each has a core. Where other programs take cores, a thread without one keeps the others waiting at
- * every barrier, and two threads can be many times slower than one. Cores that are taken cannot be counted reliably from
- * inside (containers, virtual machines), so the number of threads is found by trial: the same programs run with another
- * number for some milliseconds, and the faster number stays. The results do not depend on it.
+ * It is all of them while each has a core. Where other programs occupy cores, a thread without one makes the others wait at
+ * every barrier, and two threads can be many times slower than one. The occupied cores cannot be counted reliably from inside
+ * a container or virtual machine, so the number is found by trial: the same programs run with another number of threads for a
+ * few milliseconds, and the faster number is kept. Results do not depend on it.
  *
- * Trials cost time only where there is something to find out: fewer threads are tried if the main thread has slept at
- * barriers for a good part of the time, more threads while not all are active. A trial that lost is not repeated until it has
- * cost less than 2 % of the time since.
+ * Trials are limited to where they may pay: fewer threads are tried if the main thread sleeps at barriers for a considerable
+ * part of the time, more threads while not all are active. A lost trial is not repeated before its cost is below 2 % of the
+ * time since.
  */
 
-/** Running means over the recent past: older runs fade with this time constant, in seconds. */
+/** Time constant of the exponential moving averages, in seconds. */
 const MEMORY = 0.25;
-/** A trial is decided after this many seconds of programs whose expected time is known. */
+/** Seconds of programs with a known expected time that decide a trial. */
 const TRIAL_SECONDS = 0.03;
-/** A trial that is ahead continues for this long: between two time slices of the scheduler, any number of threads looks fast. */
+/** Seconds for which a leading trial continues: within one time slice of the scheduler, any number of threads looks fast. */
 const CONFIRM_SECONDS = 0.1;
-/** A trial that is at this fraction of the expected speed after a third of that time is lost. */
+/** A trial below this fraction of the expected speed is lost after a third of TRIAL_SECONDS. */
 const HOPELESS = 0.5;
-/** How much faster another number of threads has to be to replace the present one. */
+/** Speed-up for which another number of threads is adopted. */
 const GAIN = 1.05;
-/** Seconds between the last change and the next trial, at least. */
+/** Minimum seconds between a change and the next trial. */
 const PAUSE = 0.1;
-/** The pause after a lost trial, as a multiple of the time that it lost. */
+/** The pause after a lost trial, as a multiple of the time lost. */
 const REPAY = 50;
-/** Lost trials of more threads in a row double the pause before the next, up to this many seconds. */
+/** Each consecutive lost trial of more threads doubles the pause before the next, up to this many seconds. */
 const LONGEST_PAUSE = 1.6;
-/** Once even one thread has lost, the time to the next trial of fewer doubles up to this factor, unless waiting gets this much worse. */
+/** Once even a single thread has lost, the pause before the next trial of fewer doubles up to this factor … */
 const MAX_PATIENCE = 64;
+/** … unless the share of time slept grows by this factor. */
 const WORSE = 1.5;
 
-/** The recent speed of one stretch of a program; its runner keeps it. */
+/** Recent speed of one range of a program's instructions. */
 export class Pace {
-  /** Which number of threads it was measured with, see ActiveThreads.#era. */
+  /** The period in which it was measured: see ActiveThreads.#era. */
   era = -1;
   seconds = 0;
   runs = 0;
@@ -41,10 +42,10 @@ export class Pace {
 
 interface Trial {
   readonly count: number;
-  /** Of the runs whose expected time is known: what it is with the present number of threads, and what they took. */
+  /** Seconds of the runs with a known expected time: expected with the present number of threads, and measured. */
   expected: number;
   actual: number;
-  /** Of all runs, in seconds. */
+  /** Seconds of all runs. */
   elapsed: number;
   runs: number;
 }
@@ -52,21 +53,21 @@ interface Trial {
 export class ActiveThreads {
   readonly #most: number;
   #count: number;
-  /** Counts the changes of #count, so that no pace from before a change is compared with one from after it. */
+  /** Number of changes of #count. Paces of different eras are not compared. */
   #era = 0;
   #trial: Trial | undefined;
-  /** Seconds that programs have run in all: the clock of everything below. */
+  /** Total running time of programs, in seconds: the clock of everything below. */
   #clock = 0;
   #nextMore = 0;
   #nextFewer = PAUSE;
-  /** Recent seconds, and how many of them the main thread has slept at barriers. */
+  /** Moving averages of running time, and of the time the main thread slept at barriers. */
   #recent = 0;
   #recentSlept = 0;
-  /** Lost trials of fewer and of more threads in a row, and the share of time slept when the last of fewer began. */
+  /** Consecutive lost trials of fewer and of more threads, and the share of time slept when the last trial of fewer began. */
   #lostFewer = 0;
   #lostMore = 0;
   #tolerated = 0;
-  /** How far from the present number the next trial is: 1, then wider, as dropping one of many threads may change nothing. */
+  /** Distance of the next trial from the present number. It grows, as dropping one of many threads may change nothing. */
   #stride = 1;
 
   /** @param most the threads that have started */
@@ -75,21 +76,21 @@ export class ActiveThreads {
     this.#count = most;
   }
 
-  /** For the next run of a program. */
+  /** Threads for the next run of a program. */
   get count(): number {
     return this.#trial?.count ?? this.#count;
   }
 
-  /** The number that has proved fastest, whatever is being tried. */
+  /** The number that has proved fastest, regardless of a running trial. */
   get settled(): number {
     return this.#count;
   }
 
   /**
-   * Takes note of one run with `count` threads.
+   * Records one run with `count` threads.
    *
    * @param seconds wall time
-   * @param slept seconds of it that the main thread slept at barriers
+   * @param slept the part that the main thread slept at barriers, in seconds
    */
   record(pace: Pace, seconds: number, slept: number): void {
     this.#clock += seconds;
@@ -108,7 +109,7 @@ export class ActiveThreads {
       this.#startTrial(Math.min(this.#most, this.#count + this.#stride));
   }
 
-  /** Of n threads, dropping one that has no core gains time once the others wait for it longer than it helps. */
+  /** Dropping a thread without a core pays once the others wait for it longer than it saves them. */
   #suspectsTakenCores(): boolean {
     if (this.#count === 1 || this.#recent < PAUSE / 2) return false;
     const share = this.#recentSlept / this.#recent;
@@ -125,7 +126,7 @@ export class ActiveThreads {
     trial.elapsed += seconds;
     trial.runs++;
     const isKnown = pace.era === this.#era;
-    // The first run includes waking the threads up; where it is short, it says little else.
+    // The first run includes waking the threads; if it is short, that dominates it.
     const isFirstShort = trial.runs === 1 && seconds < TRIAL_SECONDS / 3;
     if (isKnown && !isFirstShort) {
       trial.expected += pace.seconds / pace.runs;

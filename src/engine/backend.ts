@@ -4,14 +4,13 @@ import { createWasmBackend, NoWasmError, type Rejection, type WasmOptions } from
 
 export interface ChosenBackend {
   readonly backend: Device;
-  /** What would have been faster, and why it does not work here. Empty where all is well. */
+  /** Faster builds that do not work here, and why. */
   readonly rejected: readonly Rejection[];
 }
 
 /**
- * A backend that starts when it is first asked for, and is the same from then on: what a measurement has compiled and
- * reserved serves the run that follows. (The memory of a backend that is closed comes back when V8 collects all garbage, and
- * in a long run that may be never.)
+ * A device that is started on first use and then shared, so that a run reuses what a measurement before it has compiled and
+ * reserved. A closed device's memory is freed only by a full garbage collection, which a long run may never have.
  */
 export interface LazyBackend {
   readonly threads: number;
@@ -28,7 +27,7 @@ export function lazyBackend(options: WasmOptions & { readonly threads: number })
   };
 }
 
-/** The fastest backend that works on this machine: SIMD kernels, or else the plain reference, which always does. */
+/** Starts the fastest backend that works here: SIMD kernels, or else the reference, which always works. */
 export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBackend> {
   try {
     const backend = await createWasmBackend(options);

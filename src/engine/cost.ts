@@ -1,15 +1,15 @@
 import type { Buffer, Instruction } from './instruction.ts';
 import { signatures, type Role } from './signatures.ts';
 
-/** What an instruction has to do at least, whatever the machine. */
+/** The work of one instruction, independent of the device. */
 export interface Cost {
-  /** Floating-point operations of its matrix products, a multiply-add counted as two; 0 for everything else. */
+  /** Floating-point operations of its matrix products, where a multiply-add counts as two; 0 for other kernels. */
   readonly flops: number;
-  /** Bytes it reads and writes if it touches each operand once. */
+  /** Bytes read and written if each operand is touched once. */
   readonly bytes: number;
 }
 
-/** The cost of one run of an instruction, from its shapes. Of attention, the half of the scores that is causal counts, in documents or not. */
+/** The cost of one run of an instruction, from its shapes. Attention counts the causal half of the scores, whether or not there are documents. */
 export function costOf(instruction: Instruction): Cost {
   return { flops: flopsOf(instruction), bytes: bytesOf(instruction) };
 }

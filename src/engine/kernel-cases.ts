@@ -1,17 +1,17 @@
 import { HYPER, HYPER_SLOTS, NORM_BLOCK, type KernelName } from './signatures.ts';
 
-/** A buffer a kernel is tried on: its length and what fills it. */
+/** A buffer of a kernel's test case: its length and contents. */
 export type Fill =
   | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
-  /** Positive numbers, for what is a square or a standard deviation. */
+  /** Positive numbers, for squares and standard deviations. */
   | { readonly length: number; readonly kind: 'positive' }
-  /** Whole numbers in [from, below). */
+  /** Integers in [from, below). */
   | { readonly length: number; readonly kind: 'ids'; readonly from: number; readonly below: number }
   | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] };
 
 export type KernelCase = Readonly<Record<string, Fill | number | null>>;
 
-/** Sizes around which kernels go wrong: 1, odd, around 4 lanes, around the tiles (4, 6, 8 and 16), beyond a block. */
+/** Sizes at which kernels tend to fail: 1, odd ones, around 4 lanes, around the tiles (4, 6, 8 and 16), beyond a block. */
 export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 33, 48, 49, 65];
 
 const normal = (length: number, scale = 1): Fill => ({ length, kind: 'normal', scale });
@@ -85,8 +85,8 @@ export function documentStarts(B: number, T: number): Fill {
 }
 
 /**
- * How to call each kernel for three random sizes and a random switch. A kernel without a line does not compile.
- * lse, mean and rstd only have to be plausible: both backends get the same ones.
+ * The arguments of each kernel for three random sizes and a random switch. A kernel without a line does not compile. lse, mean
+ * and rstd only have to be plausible, as all devices get the same ones.
  */
 export const kernelCases: {
   readonly [K in KernelName]: (a: number, b: number, c: number, flag: boolean) => KernelCase;

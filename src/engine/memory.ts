@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 
-/** A stretch of engine memory, in 4-byte elements. */
+/** A range of a device's memory, in 4-byte elements. */
 export interface Region {
   readonly offset: number;
   readonly length: number;
@@ -12,7 +12,7 @@ export interface Region {
 export const ALIGNMENT = 16;
 export const align = (elements: number): number => Math.ceil(elements / ALIGNMENT) * ALIGNMENT;
 
-/** Hands out memory that stays: parameters, gradients, optimiser state, inputs. Activations come after it, planned. */
+/** Allocates what stays in memory: parameters, gradients, optimizer state, inputs. The arena of activations follows it. */
 export class Layout {
   #end: number;
 
@@ -21,20 +21,20 @@ export class Layout {
     this.#end = start;
   }
 
-  /** Reserves a stretch of `length` elements on a cache line. */
+  /** Allocates `length` elements, aligned to a cache line. */
   allocate(length: number, dtype: Region['dtype'] = 'f32'): Region {
     const region: Region = { offset: this.#end, length, dtype };
     this.#end += align(length);
     return region;
   }
 
-  /** The first element behind everything allocated. */
+  /** The first free element. */
   get end(): number {
     return this.#end;
   }
 }
 
-/** The configuration does not fit the engine's address space or the machine. */
+/** The model needs more memory than the engine can address or the computer has. */
 export class EngineMemoryError extends UserError {
   override readonly name = 'EngineMemoryError';
   constructor(message: string, options: { hint: string; cause?: unknown }) {
@@ -42,7 +42,7 @@ export class EngineMemoryError extends UserError {
   }
 }
 
-/** Looks whether the machine has so many bytes at all, before the system is asked for them: it would promise them, and kill. */
+/** Checks against the physical memory before allocating, since the system may overcommit and kill the process later. */
 export function checkMachineMemory(bytes: number): void {
   const limit = machineMemory();
   if (bytes > limit)

@@ -1,10 +1,9 @@
 /**
  * Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
- * (SC 2011). A pure function: the same 128-bit counter and 64-bit key always give the same four 32-bit words, so
- * randomness has no hidden state, any element can be drawn by any thread, and a resumed run draws what the
- * uninterrupted one would have.
+ * (SC 2011). It is a pure function of a 128-bit counter and a 64-bit key, so there is no hidden state: any thread can compute
+ * any element, and a resumed run gets the numbers of an uninterrupted one.
  *
- * The third and fourth counter words, with the site numbers in `Stream`, keep the uses apart; sampling needs the second, too.
+ * The third and fourth counter words, with the numbers in `Stream`, separate the uses; sampling uses the second as well.
  */
 export function philox4x32(
   counter: readonly [number, number, number, number],
@@ -44,8 +43,8 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /**
- * The fourth counter word of everything drawn outside the training step, so that no two uses share a counter. Dropout
- * has the number of its micro-batch there, which stays far below these.
+ * The fourth counter word of each use outside the training step, so that no two uses share a counter. Dropout has the index of
+ * the micro-batch there, which is far smaller.
  */
 export const Stream = {
   init: 0x494e4954,
@@ -58,8 +57,8 @@ export const Stream = {
 export const seedKey = (seed: number): [number, number] => [seed | 0, Math.floor(seed / 2 ** 32) | 0];
 
 /**
- * Numbers drawn one after the other from stream (key, c1, c2, c3): word i is lane i mod 4 of counter ⌊i/4⌋, whose upper half
- * starts at c1. Streams that differ in c1 alone share no number before word 2³⁴.
+ * Sequential random numbers of stream (key, c1, c2, c3): word i is lane i mod 4 of counter ⌊i/4⌋, whose upper half starts at c1.
+ * Streams that differ only in c1 are disjoint up to word 2³⁴.
  */
 export class Philox {
   readonly #key: readonly [number, number];
@@ -76,7 +75,7 @@ export class Philox {
     this.#c3 = c3;
   }
 
-  /** The next 32 random bits, as an unsigned number. */
+  /** The next 32 random bits, unsigned. */
   uint32(): number {
     const lane = this.#position & 3;
     if (lane === 0) {
@@ -93,7 +92,7 @@ export class Philox {
     return this.uint32() / 2 ** 32;
   }
 
-  /** A whole number in [0, n), every one equally likely (Lemire 2019 without the multiplication: rejection). */
+  /** A uniform integer in [0, n), by rejection. */
   below(n: number): number {
     const limit = Math.floor(2 ** 32 / n) * n;
     let word = this.uint32();

@@ -2,26 +2,26 @@ import { costOf } from './cost.ts';
 import type { Timing } from './device.ts';
 import type { Instruction } from './instruction.ts';
 
-/** What all instructions of one kind have cost; the matrix products of each shape are a kind of their own. */
+/** The cost of all instructions of one kind. Matrix products are a kind for each shape. */
 export interface KernelProfile {
   /** 'layerNorm', 'gemm 768×512×128 A·Bᵀ' */
   readonly name: string;
-  /** How often it ran. */
+  /** Number of runs. */
   readonly runs: number;
   readonly seconds: number;
-  /** The part of `seconds` that threads spent waiting for each other, as a mean over the threads. */
+  /** The part of `seconds` that threads waited for each other, averaged over the threads. */
   readonly waited: number;
   /** Floating-point operations of matrix products; 0 for kernels that have none. */
   readonly flops: number;
-  /** Bytes read and written at least. */
+  /** Bytes read and written if each operand is touched once. */
   readonly bytes: number;
 }
 
 /**
- * Sums what instructions have taken by kind, the costliest first.
+ * Sums timings by kind of instruction, the costliest first.
  *
- * @param since the timings of the same instructions at an earlier moment, to leave out what came before it
- * @param kindOf what counts as one kind
+ * @param since earlier timings of the same instructions, which are subtracted
+ * @param kindOf names the kind of an instruction
  */
 export function profileOf(
   timings: readonly Timing[],

@@ -1,13 +1,13 @@
 /**
- * Starting worker threads. Where the system refuses to start all of them (a limit on processes, a small container), the
- * engine runs on the threads that have reported ready within a timeout.
+ * Starts worker threads. If the system refuses some of them (a process limit, a small container), the engine runs on those that
+ * report within a timeout.
  */
 import { Worker } from 'node:worker_threads';
 
 export interface StartedWorkers {
   /** Threads 1, 2, … of the engine, ready for jobs. They do not keep the process alive. */
   readonly workers: readonly Worker[];
-  /** Why there are fewer than were asked for; undefined if all have started. */
+  /** Why some have not started; undefined if all have. */
   readonly shortfall: string | undefined;
 }
 
@@ -67,7 +67,7 @@ function startWorker(create: () => Worker, patience: number): Promise<Worker | s
       clearTimeout(timer);
       resolve(worker);
     });
-    // Also after it has reported: without a listener, what a kernel throws there would end the process.
+    // Stays registered: without a listener, an exception of a kernel would end the process.
     worker.on('error', (error) => giveUp(messageOf(error)));
   });
 }

@@ -4,23 +4,23 @@ import { Ranking } from './ranking.ts';
 import { logProbabilities } from './token-details.ts';
 
 export interface BeamOptions {
-  /** How many unfinished texts are kept at each step; at most what the decoder can write together. */
+  /** Number of unfinished texts kept at each step; at most the decoder's batch. */
   readonly beams: number;
   readonly maxTokens: number;
-  /** Texts are compared by their log-probability over lengthᵖ, p being this: above 0 it favours longer ones, below 0 shorter. */
+  /** Exponent p of the score, log-probability / lengthᵖ: above 0 favors longer texts, below 0 shorter ones. */
   readonly lengthPenalty: number;
-  /** Ids that are never written. */
+  /** Ids that are never generated. */
   readonly banned?: ReadonlySet<number>;
-  /** Whether a text ends with its last token, which then is a part of it. */
+  /** Whether the last token, which belongs to the text, ends it. */
   readonly isEnd?: (ids: readonly number[]) => boolean;
 }
 
 /** A finished text. */
 export interface Hypothesis {
   readonly ids: readonly number[];
-  /** Natural logarithm of its probability, all tokens together. */
+  /** Natural logarithm of its probability. */
   readonly logprob: number;
-  /** logprob / lengthᵖ, by which hypotheses are compared. */
+  /** logprob / lengthᵖ, the order of hypotheses. */
   readonly score: number;
 }
 
@@ -28,16 +28,16 @@ export interface Hypothesis {
 interface Beam {
   readonly ids: readonly number[];
   readonly logprob: number;
-  /** Which text of the decoder it is; for a new one: that of the text it continues. */
+  /** Its text in the decoder; of a new beam, that of the text it continues. */
   readonly text: number;
 }
 
 /**
- * Beam search: of all continuations of the texts so far, the likeliest `beams` are kept at each step. Ends as transformers'
- * `generate(num_beams=…, early_stopping=False)` does, when `beams` texts are finished and no unfinished one is, at its present
- * length, better than the worst of them; or at the greatest length. With as many beams as there are texts it is exhaustive.
+ * Beam search: keeps the `beams` most likely continuations at each step. It ends as transformers'
+ * `generate(num_beams=…, early_stopping=False)` does: when `beams` texts are finished and no unfinished one scores better at its
+ * present length than the worst of them, or at `maxTokens`. With as many beams as possible texts it is exhaustive.
  *
- * In parts; returns up to `beams` texts, the best first.
+ * In parts; returns up to `beams` texts, best first.
  */
 export async function* beamSearch(
   decoder: Decoder,
@@ -52,7 +52,7 @@ export async function* beamSearch(
   const ranking = new Ranking(beams * V);
   let finished: Hypothesis[] = [];
   let running: Beam[] = [{ ids: [], logprob: 0, text: 0 }];
-  /** Where in prompt and text what the decoder has read starts. */
+  /** Index in prompt and text of the first token in the KV cache. */
   let start = 0;
   decoder.reset();
   let logits = yield* decoder.reading(context);
@@ -65,7 +65,7 @@ export async function* beamSearch(
     });
     ranking.start(everything, running.length * V, sums);
     const next: Beam[] = [];
-    // Only the likeliest `beams` may finish; those behind them are there in case some of these do.
+    // Only the first `beams` may finish; those after them replace the finished ones.
     for (let rank = 0; ranking.size > 0 && next.length < beams; rank++) {
       const best = ranking.next();
       const logprob = sums[best];
@@ -87,7 +87,7 @@ export async function* beamSearch(
     running = [];
     const end = context.length + length;
     if (end - start > blockSize) {
-      // The block is full: each text's younger half is read anew, as in Draft.
+      // The context is full: the last half of each text is prefilled, as in Draft.
       start = end - Math.max(1, Math.floor(blockSize / 2));
       const all = new Float32Array(next.length * V);
       for (const [text, { ids, logprob }] of next.entries()) {
@@ -104,10 +104,10 @@ export async function* beamSearch(
 }
 
 /**
- * Gives each new text a place among the decoder's first ones: that of the text it continues, or else one of which nothing is
- * continued, into which the cache is copied. Returns them in the order of their places.
+ * Assigns each new beam one of the decoder's first texts: that of the beam it continues, or else a free one, to which the KV
+ * cache is copied. Returns the beams in the order of their texts.
  *
- * @param offset where in the cache the texts begin, behind what is left of the prompt; may be negative
+ * @param offset position of the generated tokens in the cache, after what is left of the prompt; may be negative
  */
 function arrange(decoder: Decoder, before: readonly Beam[], next: readonly Beam[], offset: number): Beam[] {
   const placed: Beam[] = [];

@@ -1,10 +1,10 @@
-/** What makes a token less likely because it has been written before. */
+/** Penalties for tokens that have occurred before. */
 export interface PenaltyOptions {
   /** Divides the positive logits, and multiplies the negative ones, of tokens in the prompt or the text (Keskar et al. 2019, CTRL, section 4.1); 1: none. */
   readonly repetitionPenalty?: number;
-  /** Subtracted from a token's logit for each time the text has it already, the prompt not counted; 0: none. */
+  /** Subtracted from a token's logit for each occurrence in the text, without the prompt; 0: none. */
   readonly frequencyPenalty?: number;
-  /** Subtracted once from the logit of every token that the text has already, the prompt not counted; 0: none. */
+  /** Subtracted once from the logit of each token that occurs in the text, without the prompt; 0: none. */
   readonly presencePenalty?: number;
 }
 
@@ -14,12 +14,12 @@ export const hasPenalties = ({
   presencePenalty = 0,
 }: PenaltyOptions): boolean => repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
 
-/** Remembers which tokens have been written, and lowers their logits. Costs nothing for tokens that have not. */
+/** Counts tokens and lowers the logits of those that have occurred; the others cost nothing. */
 export class Penalties {
   readonly #repetition: number;
   readonly #frequency: number;
   readonly #presence: number;
-  /** How often the text has each token; one that only the prompt has: 0. */
+  /** Occurrences of each token in the text; 0 for one that only the prompt has. */
   readonly #counts = new Map<number, number>();
 
   /** @param prompt counts for the repetition penalty alone */
@@ -30,7 +30,7 @@ export class Penalties {
     for (let i = 0; i < prompt.length; i++) this.#counts.set(prompt[i], 0);
   }
 
-  /** Takes note of a token of the text. */
+  /** Counts a token of the text. */
   add(id: number): void {
     this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
   }

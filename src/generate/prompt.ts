@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
 
-/** What becomes of text the vocabulary lacks: an error naming the first of it, nothing, or `<unk>`. */
+/** Handling of text that the vocabulary lacks: an error that names the first of it, omission, or `<unk>`. */
 export const unkChoices = ['error', 'skip', 'replace'] as const;
 export type Unk = (typeof unkChoices)[number];
 
@@ -21,7 +21,7 @@ export function encodePrompt(
   let first: Unknown | undefined;
   const { unkId } = tokenizer;
   const unkText = unkId === undefined ? undefined : tokenizer.vocabulary[unkId];
-  /** Of each `<unk>`, whether it stands for text that the vocabulary lacks; otherwise the prompt asks for it by name. */
+  /** For each `<unk>`, whether it replaces text that the vocabulary lacks; otherwise the prompt contains it literally. */
   const isUnknown: boolean[] = [];
   const all = encode(tokenizer, text, (found) => {
     isUnknown.push(found.text !== unkText);
@@ -42,15 +42,15 @@ export function encodePrompt(
   return { ids, unknown: isUnknown.filter(Boolean).length };
 }
 
-/** ' (U+00E9)' behind a single character: many look alike, or like nothing. */
+/** ' (U+00E9)' after a single character, since many look alike or are invisible. */
 function codePoint(text: string): string {
   if (Array.from(text).length !== 1) return '';
   return ` (U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`;
 }
 
 /**
- * What to continue where there is no prompt: the token that starts texts, as transformers' `generate()` does; without one, a
- * line break, as if a paragraph had just ended; without that, the first token.
+ * The prompt where none is given: the token that starts texts, as in transformers' `generate()`; without one, a line break, as
+ * after a paragraph; without that, the first token.
  */
 export function startOfText(tokenizer: Tokenizer): { ids: Uint32Array; unknown: number } {
   const { special, unkId } = tokenizer;

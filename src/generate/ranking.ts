@@ -1,20 +1,19 @@
 /**
- * Ids by falling key, of equal ones the smaller id first, put in order only as far as somebody asks: a binary heap (Williams
- * 1964). Of a vocabulary of 50,000 a filter needs the first few; sorting all of them for each token would take longer than a
- * small model does.
+ * Ids by decreasing key (ties: smaller id first), sorted lazily with a binary heap (Williams 1964). A filter needs the first few
+ * of perhaps 50,000, and sorting all of them would take longer than a small model's decode step.
  */
 export class Ranking {
   readonly #ids: Uint32Array;
   #keys: Float64Array;
   #size = 0;
 
-  /** @param capacity of how many ids at most */
+  /** @param capacity maximum number of ids */
   constructor(capacity: number) {
     this.#ids = new Uint32Array(capacity);
     this.#keys = new Float64Array(0);
   }
 
-  /** Starts anew with the first `count` of some ids; `keys` [V] must stay as they are until the last has been taken. */
+  /** Restarts with the first `count` ids; `keys` [V] must not change until the last id has been taken. */
   start(ids: Uint32Array, count: number, keys: Float64Array): void {
     for (let i = 0; i < count; i++) this.#ids[i] = ids[i];
     this.#keys = keys;
@@ -22,7 +21,7 @@ export class Ranking {
     for (let i = (count >> 1) - 1; i >= 0; i--) this.#sink(i);
   }
 
-  /** How many ids are left. */
+  /** Number of ids left. */
   get size(): number {
     return this.#size;
   }

@@ -2,27 +2,27 @@ import { hasPenalties, Penalties, type PenaltyOptions } from './penalties.ts';
 import { Ranking } from './ranking.ts';
 
 /**
- * How the next token is drawn from what the model expects: penalties, then temperature, then top-k, top-p, min-p and
- * typical-p, each on what the one before has left. Order and meaning are those of Hugging Face transformers; frequency and
- * presence penalty, which it lacks, are OpenAI's and come behind the repetition penalty.
+ * Sampling parameters: penalties, then temperature, then top-k, top-p, min-p and typical-p, each applied to what the previous
+ * one leaves. Order and meaning are those of Hugging Face transformers; frequency and presence penalties, which it lacks, are
+ * OpenAI's and follow the repetition penalty.
  */
 export interface SamplingOptions extends PenaltyOptions {
-  /** Divides the logits: below 1 bolder towards the likely, above 1 flatter; 0 always takes the likeliest (greedy). */
+  /** Divides the logits: below 1 sharpens the distribution, above 1 flattens it; 0 is greedy. */
   readonly temperature: number;
-  /** Only the k likeliest tokens may be drawn (Fan, Lewis & Dauphin 2018), of equal ones the smaller id; 0: all. */
+  /** Keeps the k most likely tokens (Fan, Lewis & Dauphin 2018; ties: smaller id); 0: all. */
   readonly topK: number;
-  /** Only the smallest set of likeliest tokens whose probabilities reach p (nucleus sampling, Holtzman et al. 2020); 1: all. */
+  /** Keeps the smallest set of most likely tokens whose probabilities reach p (nucleus sampling, Holtzman et al. 2020); 1: all. */
   readonly topP: number;
-  /** Only tokens at least this share as likely as the likeliest (Nguyen et al. 2024); 0: all. */
+  /** Keeps tokens with at least this fraction of the largest probability (Nguyen et al. 2024); 0: all. */
   readonly minP?: number;
   /**
-   * Only the smallest set, reaching this probability, of tokens whose surprisal is nearest to its expected value, the
-   * entropy (locally typical sampling, Meister et al. 2023, equation 10); 1: all.
+   * Keeps the smallest set, reaching this probability, of tokens whose surprisal is closest to its expected value, the entropy
+   * (locally typical sampling, Meister et al. 2023, equation 10); 1: all.
    */
   readonly typicalP?: number;
 }
 
-/** A token that may be drawn, with its probability after all filters. */
+/** A token that may be sampled, with its probability after all filters. */
 export interface Candidate {
   readonly id: number;
   readonly probability: number;
@@ -30,7 +30,7 @@ export interface Candidate {
 
 const nothing: ReadonlySet<number> = new Set();
 
-/** Draws tokens, one after the other, without making anything new for each: a vocabulary may have 50,000 of them. */
+/** Samples tokens without allocating memory for each: a vocabulary may have 50,000 entries. */
 export class Sampler {
   readonly #temperature: number;
   readonly #topK: number;
@@ -40,16 +40,16 @@ export class Sampler {
   readonly #filtered: boolean;
   readonly #penalties: Penalties | undefined;
   readonly #banned: Uint32Array;
-  /** Each token's weight: its probability, up to a factor. */
+  /** Unnormalized probability of each token. */
   readonly #weights: Float64Array;
-  // Working memory of the filters: the ids that are left, and how they rank.
+  // Scratch memory of the filters: the ids left, and their ranking.
   readonly #kept: Uint32Array;
   readonly #typicality: Float64Array;
   readonly #ranking: Ranking;
 
   /**
-   * @param banned ids that are never drawn, `<unk>` for one
-   * @param prompt what the repetition penalty counts besides the text
+   * @param banned ids that are never sampled, such as `<unk>`
+   * @param prompt counted by the repetition penalty, besides the text
    */
   constructor(
     vocabSize: number,
@@ -73,7 +73,7 @@ export class Sampler {
   }
 
   /**
-   * One of the candidates, each as often as its probability says.
+   * Samples one of the candidates by probability.
    *
    * @param logits [V]
    * @param uniform a random number in [0, 1)
@@ -94,12 +94,12 @@ export class Sampler {
     return kept[count - 1]; // rounding: the product is a hair too large
   }
 
-  /** Says that a token has been written, whether drawn or chosen: penalties count it. */
+  /** Adds a token to the text, sampled or not, for the penalties. */
   accept(id: number): void {
     this.#penalties?.add(id);
   }
 
-  /** What may be drawn, the likeliest first, of equal ones the smaller id. */
+  /** The tokens that may be sampled, most likely first (ties: smaller id). */
   candidates(logits: ArrayLike<number>): Candidate[] {
     const weights = this.#weights;
     this.#weigh(logits);
@@ -114,8 +114,8 @@ export class Sampler {
   }
 
   /**
-   * Each token's weight, exp((logit − largest)/temperature) after penalties, 0 for a banned one; at temperature 0 the
-   * likeliest has them all. Returns their sum.
+   * Sets each token's weight: exp((logit − largest)/temperature) after penalties, 0 for a banned one; at temperature 0 the most
+   * likely token has all. Returns their sum.
    */
   #weigh(logits: ArrayLike<number>): number {
     const weights = this.#weights;
@@ -141,7 +141,7 @@ export class Sampler {
     return total;
   }
 
-  /** Leaves the ids that pass all filters in `kept`; returns how many they are. */
+  /** Puts the ids that pass all filters into `kept`; returns their number. */
   #filter(): number {
     const weights = this.#weights;
     const kept = this.#kept;
@@ -160,7 +160,7 @@ export class Sampler {
     return sum;
   }
 
-  /** The first k by falling key, or as many of them as reach the share p of the weights; at least one. */
+  /** The first k by decreasing key, or as few of them as reach the share p of the weights; at least one. */
   #take(count: number, keys: Float64Array, k: number, p: number): number {
     const ranking = this.#ranking;
     const wanted = p * this.#sum(count);
@@ -174,7 +174,7 @@ export class Sampler {
     return taken;
   }
 
-  /** Those at least a share as likely as the likeliest. */
+  /** Those with at least a fraction of the largest probability. */
   #dropUnlikely(count: number): number {
     const weights = this.#weights;
     const kept = this.#kept;
@@ -201,7 +201,7 @@ export class Sampler {
   }
 }
 
-/** The id at which the weights, summed up in order, exceed `target`; the last that has one if rounding hinders that. */
+/** The id at which the cumulative weights exceed `target`; the last with a weight if rounding prevents that. */
 function drawAny(weights: Float64Array, target: number): number {
   let reached = 0;
   let last = 0;

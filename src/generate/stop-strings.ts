@@ -1,10 +1,10 @@
-/** Finds the end of a text that comes in pieces. */
+/** Finds the end of a text that is generated in pieces. */
 export interface StopScanner {
-  /** Takes the next piece; returns what can be shown: all that cannot be part of a stop string any more. */
+  /** Adds the next piece; returns the text that can no longer be part of a stop string. */
   push(text: string): string;
-  /** True once a stop string has been met. Nothing is shown from then on. */
+  /** Whether a stop string has been found. From then on `push` returns nothing. */
   readonly stopped: boolean;
-  /** The rest, when the text ends without a stop string. */
+  /** The rest of a text that ends without a stop string. */
   end(): string;
 }
 
@@ -44,7 +44,7 @@ export function stopScanner(stops: readonly string[]): StopScanner {
   };
 }
 
-/** Where the stop string starts that ends first. */
+/** Start of the stop string that ends first. */
 function firstStop(text: string, stops: readonly string[]): number | undefined {
   let start: number | undefined;
   let end = Infinity;
@@ -60,7 +60,7 @@ function firstStop(text: string, stops: readonly string[]): number | undefined {
   return start;
 }
 
-/** How many characters at the end of a text may be the start of a stop string. */
+/** Number of characters at the end of a text that may begin a stop string. */
 function startOfStop(text: string, stops: readonly string[]): number {
   let longest = 0;
   for (const stop of stops)

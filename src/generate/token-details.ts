@@ -1,10 +1,10 @@
 import { indicesOfLargest } from '../largest.ts';
 
-/** What the model thought of a token: natural logarithms of its own probabilities, before penalties, temperature and filters. */
+/** The model's own log-probabilities (natural logarithms) of a token, before penalties, temperature and filters. */
 export interface TokenDetails {
   readonly id: number;
   readonly logprob: number;
-  /** The likeliest tokens there, the likeliest first. */
+  /** The most likely tokens at its position, most likely first. */
   readonly top: readonly { readonly id: number; readonly logprob: number }[];
 }
 
@@ -21,8 +21,8 @@ export function logProbabilities(logits: ArrayLike<number>): Float64Array {
 }
 
 /**
- * @param logits [V] where the token was drawn
- * @param alternatives how many of the likeliest to name
+ * @param logits [V] at the token's position
+ * @param alternatives number of most likely tokens to include
  */
 export function tokenDetails(logits: ArrayLike<number>, id: number, alternatives: number): TokenDetails {
   const logs = logProbabilities(logits);

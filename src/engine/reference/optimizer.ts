@@ -7,7 +7,7 @@ export function globalNorm({ x, norm, n }: ReferenceArguments<'globalNorm'>): vo
   norm[0] = Math.sqrt(sum);
 }
 
-/** What the gradient is multiplied by so that its global norm is at most the clip value. */
+/** The factor that limits the gradient's global norm to the clip value. */
 const clipFactor = (hyper: Floats, norm: Floats): number =>
   hyper[HYPER.clip] > 0 && norm[0] > hyper[HYPER.clip] ? hyper[HYPER.clip] / norm[0] : 1;
 

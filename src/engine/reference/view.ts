@@ -14,7 +14,7 @@ export function put(sum: Sum, i: number, value: number): void {
   sum.data[i] = sum.accumulate ? sum.data[i] + value : value;
 }
 
-/** What a reference kernel is given for each role. */
+/** The argument of a reference kernel for each role. */
 interface Views extends Record<Role, unknown> {
   read: Floats;
   optional: Floats | null;
