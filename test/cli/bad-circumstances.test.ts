@@ -124,11 +124,8 @@ describe.skipIf(process.platform !== 'linux')('a file that cannot be written or 
     const line = `gpt train corpus.txt ${TINY} -q -o limited`;
     const { stderr, code } = await shell(`cd '${folder}'; ulimit -f 32; ${line}`);
     expect(code).toBe(1);
-    expect(stderr).toBe(
-      'warning: step 1 is not saved: limited/checkpoint-1: larger than ulimit -f or the file system allows.\n' +
-        '  No checkpoint is saved yet; training continues, and the next save tries again\n' +
-        'error: step 1 could not be saved: limited/checkpoint-1: larger than ulimit -f or the file system allows\n' +
-        'hint: no checkpoint was saved; the last model that was is in limited\n',
+    expect(stderr).toMatch(
+      /^warning: step 1 .*: limited\/checkpoint-1: .*ulimit -f[^]*\nerror: step 1 .*: limited\/checkpoint-1: .*ulimit -f.*\nhint: .* limited\n$/,
     );
   });
 });

@@ -155,9 +155,15 @@ describe('a command in a command', () => {
   });
 });
 
-describe('arguments', () => {
-  it('that follow a flag with a value are its value, whatever they look like', async () => {
-    const { stdout } = await throwaway('train', '--quiet', '--a-flag-with-a-long-name', '--verbose', '-');
-    expect(JSON.parse(stdout)).toMatchObject({ corpus: '-', aFlagWithALongName: '--verbose', quiet: true });
+describe('a path behind a flag', () => {
+  it('is refused if it looks like a flag', async () => {
+    const flag = '--a-flag-with-a-long-name';
+    const { stderr, code } = await throwaway('train', flag, '--verbose', '-');
+    expect(stderr).toMatch(/^error: --a-flag-with-a-long-name.*"--verbose".*\nhint: /);
+    expect(code).toBe(2);
+    expect(JSON.parse((await throwaway('train', flag, './--verbose', '-')).stdout)).toMatchObject({
+      corpus: '-',
+      aFlagWithALongName: './--verbose',
+    });
   });
 });
