@@ -92,7 +92,7 @@ describe.runIf(canMount)('a disk', () => {
     mount();
     const { code, stderr } = await start('disk/run', { onOutput: whileStopped('step 50 ', fill) });
     expect(stderr).toMatch(
-      /warning: step \d+ is not saved: .*no space left on the disk\.\n {2}The checkpoint of step \d+ is intact; training continues/,
+      /warning: step \d+ is not saved: .*no space left on the disk\.\s+The checkpoint of step \d+ is intact; training continues/,
     );
     expect(stderr).toMatch(
       /error: step 400 could not be saved: .*no space left on the disk\nhint: the checkpoint of step \d+ is intact: gpt train --resume disk\/run\n$/,
