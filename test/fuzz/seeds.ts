@@ -31,6 +31,7 @@ export const configOf = (tokenizer: Tokenizer): Gpt2Config => ({
   nLayer: 2,
   nHead: 2,
   nEmbd: 8,
+  nInner: 32, // the default, which a model read from its config.json has
   dropout: 0.1,
 });
 
