@@ -15,11 +15,11 @@ const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
 
 const INTRODUCTION = `# Training options
 
-Every option that a run stores, with its name in the library and its flag in \`gpt train\` and \`gpt plan\`. Config files
-take both. [training.md](training.md) says what they are for.
+All options stored with a run: their names in the library and their flags in \`gpt train\` and \`gpt plan\`. Config files
+accept both. [training.md](training.md) explains how they work together.
 
-On \`--resume\`, a **fixed** option keeps its value, a **forced** one changes with \`--force\`, and a **free** one may be given
-anew. \`minutes\` belongs to one invocation and is not stored.
+On \`--resume\`, **fixed** options keep their value, **forced** ones change only with \`--force\`, and **free** ones may
+change. \`minutes\` applies to one invocation and is not stored.
 
 <!-- Written by scripts/options-page.js from src/train/options.ts. -->
 `;
@@ -31,7 +31,7 @@ const MOST_NAMES = 20;
 export async function optionsPage() {
   const sections = groups.map((group) => {
     const rows = [...optionTable()].filter(([, row]) => row.group === group).map(tableRow);
-    const head = ['option', 'flag', 'what it is', 'value', 'default', 'on resume'];
+    const head = ['option', 'flag', 'description', 'value', 'default', 'on resume'];
     return `## ${group}\n\n${[head, head.map(() => '-'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
   });
   const options = await resolveConfig(path);

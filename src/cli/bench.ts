@@ -39,13 +39,13 @@ interface Result {
 export function register(command: Command): void {
   command
     .addArgument(argument('[model...]', `${names.join(', ')}; default: all`, choice(names)))
-    .addOption(option('--seconds <n>', 'how long to measure each figure', number({ min: 0.1, max: 600 }), 2))
+    .addOption(option('--seconds <n>', 'seconds per measurement', number({ min: 0.1, max: 600 }), 2))
     .addOption(threadsOption())
     .option('--json', 'print the results as JSON')
     .action(bench);
   addExamples(command, [
-    ['How fast is this machine?', 'gpt bench'],
-    ['What a second core is worth', 'gpt bench nano --threads 1; gpt bench nano --threads 2'],
+    ['How fast is this computer?', 'gpt bench'],
+    ['What does a second core gain?', 'gpt bench nano --threads 1; gpt bench nano --threads 2'],
   ]);
 }
 

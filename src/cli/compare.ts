@@ -38,7 +38,7 @@ export function register(command: Command): void {
   addExamples(command, [
     ['All runs under checkpoints/', 'gpt compare'],
     ['Two of them', 'gpt compare checkpoints/moby-dick-1 checkpoints/moby-dick-2'],
-    ['As a page with curves to look at', 'gpt compare checkpoints/* --html runs.html'],
+    ['As a page with curves', 'gpt compare checkpoints/* --html runs.html'],
     ['The losses, for a script', "gpt compare --json | jq -r '.runs[] | [.val_loss, .folder] | @tsv'"],
   ]);
 }

@@ -22,7 +22,7 @@ const shells = Object.keys(scripts) as Shell[];
 export function register(command: Command): void {
   command
     .addArgument(argument('[shell]', shells.join(', '), choice(shells)))
-    .option('--json', 'print what can be typed as JSON: commands, flags and what they take')
+    .option('--json', 'print all commands, flags and their values as JSON')
     .action(completion);
   addExamples(command, [
     ['bash: in ~/.bashrc', 'source <(gpt completion bash)'],

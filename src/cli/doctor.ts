@@ -29,9 +29,9 @@ interface Flags {
 
 export function register(command: Command): void {
   command
-    .addOption(option('--seconds <n>', 'how long to measure each figure', number({ min: 0.1, max: 600 }), 1))
+    .addOption(option('--seconds <n>', 'seconds per measurement', number({ min: 0.1, max: 600 }), 1))
     .addOption(threadsOption())
-    .option('--json', 'print what was found as JSON')
+    .option('--json', 'print the results as JSON')
     .action(doctor);
   addExamples(command, [
     ['Is everything as fast as it can be?', 'gpt doctor'],

@@ -45,9 +45,7 @@ interface Flags extends DecodingOptions {
 
 export function register(command: Command): void {
   command
-    .addArgument(
-      argument('[file...]', 'text files or folders, each a text; stdin if there is none', filePath),
-    )
+    .addArgument(argument('[file...]', 'texts, one per file or folder; default: stdin', filePath))
     .addOption(
       orVariable(
         repeatable(
@@ -59,46 +57,43 @@ export function register(command: Command): void {
       ),
     )
     .addOption(
-      option('--split <name>', "a part of the model's own corpus instead: train or val", choice(splits)),
+      option('--split <name>', "evaluate on a split of the model's own corpus: train or val", choice(splits)),
     )
     .addOption(
       option(
         '--stride <n>',
-        'windows start every n tokens, so that each token has at least block size − n of context; default: the block size, which is fastest',
+        'start a window every n tokens, so each has at least block size − n tokens of context; default: the block size, the fastest',
         wholeNumber({ min: 1 }),
       ),
     )
-    .option('--tokens', 'what each token costs: coloured text on a terminal, JSON lines in a pipe')
-    .option(
-      '--baselines',
-      "what it costs n-gram models and compressors that have read the model's training text",
-    )
+    .option('--tokens', 'print the loss of each token: colored text on a terminal, JSON lines in a pipe')
+    .option('--baselines', "add n-gram models and compressors fitted on the model's training split")
     .addOption(
       option(
         '--baseline-text <file>',
-        "the training text for --baselines, where the run's corpus is not at hand",
+        "training text for --baselines, if the run's corpus has moved",
         filePath,
       ),
     )
     .addOption(threadsOption())
     .addOption(encodingOption())
     .addOption(encodingErrorsOption())
-    .option('--json', 'print JSON, a line for each model and text')
+    .option('--json', 'print one line of JSON per model and text')
     .action(evaluate);
-  command.optionsGroup('What the model has by heart:');
+  command.optionsGroup('Memorization:');
   command
-    .option('--memorization', 'let it write, and find what stands verbatim in its training text')
-    .addOption(option('--num-samples <n>', 'how many texts it writes; default: 20', wholeNumber({ min: 1 })))
-    .addOption(option('--max-tokens <n>', 'how long they are; default: 500', wholeNumber({ min: 1 })))
+    .option('--memorization', 'sample from the model and find verbatim copies of its training text')
+    .addOption(option('--num-samples <n>', 'number of samples; default: 20', wholeNumber({ min: 1 })))
+    .addOption(option('--max-tokens <n>', 'tokens per sample; default: 500', wholeNumber({ min: 1 })))
     .addOption(option('--temperature <x>', 'default: 1', number({ min: 0 })))
-    .addOption(option('--seed <n>', 'of the draws; default: 1', seed));
+    .addOption(option('--seed <n>', 'random seed; default: 1', seed));
   addExamples(command, [
     ['The newest model on a file', 'gpt eval chapter.txt'],
-    ['On what it was not trained on, beside honest baselines', 'gpt eval --split val --baselines'],
+    ['On held-out text, next to baselines', 'gpt eval --split val --baselines'],
     ['More context for each token', 'gpt eval chapter.txt --stride 16'],
     ['Two models on two texts', 'gpt eval a.txt b.txt -m checkpoints/one -m checkpoints/two'],
-    ['What surprises the model', 'gpt eval chapter.txt --tokens'],
-    ['How much of what it writes it has by heart', 'gpt eval --memorization'],
+    ['The loss of each token', 'gpt eval chapter.txt --tokens'],
+    ['How much of a sample is copied from the training text', 'gpt eval --memorization'],
     ['From a pipe, for a script', 'cat chapter.txt | gpt eval --json | jq .bits_per_byte'],
   ]);
 }

@@ -20,7 +20,7 @@ export function register(command: Command): void {
   command
     .addOption(option('--seed <n>', 'seed of the random inputs', seed, 1))
     .addOption(
-      option('--limit <n>', 'elements checked in each tensor of a whole model', wholeNumber({ min: 1 }), 50),
+      option('--limit <n>', 'elements checked per tensor of a whole model', wholeNumber({ min: 1 }), 50),
     )
     .option('--json', 'print the results as JSON')
     .action(gradcheck);

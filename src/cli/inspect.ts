@@ -45,25 +45,23 @@ export function register(command: Command): void {
       argument('[model]', 'a model folder or run; default: the newest under checkpoints/', modelFolder),
     )
     .addOption(modelOption('the same as the argument'))
-    .addOption(option('--neighbors <token>', 'the tokens whose embeddings lie nearest', nonEmptyText))
-    .addOption(option('--attention <text>', 'who attends to whom while it reads; -: stdin', nonEmptyText))
+    .addOption(option('--neighbors <token>', 'tokens with the most similar embeddings', nonEmptyText))
+    .addOption(option('--attention <text>', 'attention maps for a text; -: stdin', nonEmptyText))
+    .addOption(option('--logits <text>', 'next-token predictions for a text, layer by layer', nonEmptyText))
+    .addOption(option('--layer <n>', 'for --attention, from 0; default: the mean', wholeNumber()))
+    .addOption(option('--head <n>', 'for --attention, from 0; default: the mean', wholeNumber()))
     .addOption(
-      option('--logits <text>', 'what it expects next, and how the guess forms layer by layer', nonEmptyText),
-    )
-    .addOption(option('--layer <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
-    .addOption(option('--head <n>', 'of --attention, from 0; default: the mean', wholeNumber()))
-    .addOption(
-      option('--top <n>', 'how many neighbors or expected tokens', wholeNumber({ min: 1, max: 100 }), 5),
+      option('--top <n>', 'number of neighbors or predicted tokens', wholeNumber({ min: 1, max: 100 }), 5),
     )
     .addOption(unkOption())
     .addOption(threadsOption())
-    .option('--json', 'print what was found as JSON')
+    .option('--json', 'print the results as JSON')
     .action(inspect);
   addExamples(command, [
     ['Shape, parameters, history, tokenizer, weights', 'gpt inspect checkpoints/moby-dick-1'],
-    ['What the model takes for similar', 'gpt inspect --neighbors whale'],
-    ['Where each head of a layer looks', 'gpt inspect --attention "Call me Ishmael" --layer 1'],
-    ['How a guess forms', 'gpt inspect --logits "Call me Ish"'],
+    ['Similar tokens', 'gpt inspect --neighbors whale'],
+    ['What each head of a layer attends to', 'gpt inspect --attention "Call me Ishmael" --layer 1'],
+    ['How a prediction forms', 'gpt inspect --logits "Call me Ish"'],
     ['For a script', "gpt inspect --logits 'Call me' --json | jq '.positions[-1].layers[-1].top[0]'"],
   ]);
 }

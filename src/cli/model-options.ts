@@ -73,7 +73,7 @@ export const threadsOption = (): Option =>
   );
 
 export const unkOption = (whose = 'text'): Option =>
-  option('--unk <what>', `${whose} the model lacks: error, skip or replace`, choice(unkChoices), 'error');
+  option('--unk <what>', `${whose} outside the vocabulary: error, skip or replace`, choice(unkChoices), 'error');
 
 /** Opens the model and starts the engine. The caller closes the backend. */
 export async function openModel({

@@ -39,13 +39,13 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
 
 export function register(command: Command): void {
   command.addArgument(
-    argument('[corpus...]', 'text to train on, as for gpt train; without one, name a model', filePath),
+    argument('[corpus...]', 'text to train on, as for gpt train; optional if a model is given', filePath),
   );
   addRunOptions(command);
   command.optionsGroup('Cost:');
   command
     .addOption(
-      option('--tokens <n>', 'train on so many tokens', wholeNumber({ min: 1 })).conflicts([
+      option('--tokens <n>', 'number of training tokens', wholeNumber({ min: 1 })).conflicts([
         'maxIters',
         'minutes',
       ]),
@@ -53,25 +53,27 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--flops-per-parameter <n>',
-        'for each token (default: 6, forward 2 and backward 4)',
+        'per token (default: 6, forward 2 and backward 4)',
         number({ above: 0, max: 1e6 }),
       ),
     )
     .addOption(option('--device <name>', `only this one: ${deviceNames.join(', ')}`, choice(deviceNames)))
-    .addOption(option('--devices <n>', 'so many at once', wholeNumber({ min: 1 }), 1))
+    .addOption(option('--devices <n>', 'number of devices', wholeNumber({ min: 1 }), 1))
     .addOption(
       option(
         '--peak <tflops>',
-        'TFLOP/s of a device, instead of those listed',
+        'TFLOP/s per device, instead of the listed peak',
         number({ above: 0, max: 1e9 }),
       ),
     )
-    .addOption(option('--utilization <p>', 'share of the peak that is reached', number({ above: 0, max: 1 })))
-    .addOption(option('--price <dollars>', 'an hour of a device', number({ min: 0 })))
+    .addOption(
+      option('--utilization <p>', 'share of the peak that training reaches', number({ above: 0, max: 1 })),
+    )
+    .addOption(option('--price <dollars>', 'US dollars per device and hour', number({ min: 0 })))
     .option('--json', 'print the plan as JSON')
     .action(showPlan);
   addExamples(command, [
-    ['What gpt train would do with a text', 'gpt plan book.txt --minutes 10'],
+    ['What gpt train would choose for a text', 'gpt plan book.txt --minutes 10'],
     ['GPT-3', 'gpt plan --preset gpt3-175b --tokens 300e9'],
     [
       'On a cluster of your own',

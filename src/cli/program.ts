@@ -28,29 +28,37 @@ export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'Train a model on text', load: () => import('./train.ts') },
   {
     name: 'plan',
-    summary: 'Say what a run would be, take and cost',
+    summary: 'Forecast the model, time, memory and cost of a run',
     load: () => import('./plan.ts'),
   },
-  { name: 'sample', summary: 'Write with a model', load: () => import('./sample/command.ts') },
+  { name: 'sample', summary: 'Generate text with a model', load: () => import('./sample/command.ts') },
   { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
   { name: 'inspect', summary: 'Look inside a model', load: () => import('./inspect.ts') },
   { name: 'compare', summary: 'Compare runs', load: () => import('./compare.ts') },
-  { name: 'report', summary: 'Show a run, or several, in a web page', load: () => import('./report.ts') },
-  { name: 'tokenize', summary: 'Turn text into tokens, and back', load: () => import('./tokenize.ts') },
+  {
+    name: 'report',
+    summary: 'Write a web page about one or several runs',
+    load: () => import('./report.ts'),
+  },
+  {
+    name: 'tokenize',
+    summary: 'Build a tokenizer, encode and decode text',
+    load: () => import('./tokenize.ts'),
+  },
   {
     name: 'bench',
-    summary: 'Measure how fast models train and write here',
+    summary: 'Measure training and sampling speed on this computer',
     load: () => import('./bench.ts'),
   },
   {
     name: 'doctor',
-    summary: 'Check the engine, and what it reaches on this machine',
+    summary: 'Check the engine and its speed on this computer',
     load: () => import('./doctor.ts'),
   },
-  { name: 'gradcheck', summary: 'Check every derivative numerically', load: () => import('./gradcheck.ts') },
+  { name: 'gradcheck', summary: 'Check all gradients numerically', load: () => import('./gradcheck.ts') },
   {
     name: 'completion',
-    summary: 'Print a script by which a shell completes commands',
+    summary: 'Print a shell completion script',
     load: () => import('./completion.ts'),
   },
 ];
@@ -65,7 +73,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     .enablePositionalOptions(); // whatever follows a command belongs to it: `gpt sample --prompt --quiet` has the prompt "--quiet"
   styleHelp(program);
   program
-    .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(globalOptions))
+    .addHelpOption(new Option('-h, --help', 'print this help').helpGroup(globalOptions))
     .helpCommand(false);
   addGlobalOptions(program);
 
@@ -111,7 +119,7 @@ async function registerCommand(command: Command): Promise<void> {
   module.register(command);
   for (const each of withSubcommands(command)) {
     addGlobalOptions(each.optionsGroup(globalOptions));
-    each.addOption(option('--config <file>', 'take options from a JSON file, or from a run', filePath));
+    each.addOption(option('--config <file>', 'read options from a JSON file or a run', filePath));
     each.helpCommand(false);
   }
 }
@@ -124,11 +132,11 @@ export async function registerAll(program: Command): Promise<void> {
 /** Flags of every command, accepted before or after its name. */
 function addGlobalOptions(command: Command): void {
   command
-    .addOption(new Option('-q, --quiet', 'only warnings, errors and results').conflicts('verbose'))
-    .addOption(new Option('--verbose', 'say more about what is being done'))
+    .addOption(new Option('-q, --quiet', 'print only results, warnings and errors').conflicts('verbose'))
+    .addOption(new Option('--verbose', 'print more details'))
     // These two must work while the command line is still being parsed, so terminal.ts and errors.ts look for them in argv.
     .addOption(new Option('--no-color', 'plain text; NO_COLOR in the environment does the same'))
-    .addOption(new Option('--debug', 'show the stack of an error'));
+    .addOption(new Option('--debug', 'print the stack of an error'));
 }
 
 const withSubcommands = (command: Command): Command[] => [

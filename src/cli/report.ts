@@ -49,15 +49,15 @@ export function register(command: Command): void {
         filePath,
       ),
     )
-    .addOption(option('--text <text>', 'what the model reads for its attention maps', nonEmptyText))
+    .addOption(option('--text <text>', 'text for the attention maps', nonEmptyText))
     .addOption(unkOption())
     .addOption(threadsOption())
-    .option('--json', 'print where the page was written, and its size, as JSON')
+    .option('--json', 'print the path and size of the page as JSON')
     .action(report);
   addExamples(command, [
-    ['The newest run, from all sides', 'gpt report'],
-    ['Several over one another', 'gpt report checkpoints/a checkpoints/b -o a-and-b.html'],
-    ['What heads do with a sentence of your own', 'gpt report --text "Call me Ishmael."'],
+    ['The newest run', 'gpt report'],
+    ['A comparison of several runs', 'gpt report checkpoints/a checkpoints/b -o a-and-b.html'],
+    ['Attention maps for a sentence of your own', 'gpt report --text "Call me Ishmael."'],
   ]);
 }
 

@@ -55,25 +55,27 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--min-frequency <n>',
-        'leave rarer tokens out of the vocabulary; bpe: rarer merges',
+        'minimum occurrences of a token; bpe: of a merge',
         wholeNumber({ min: 1 }),
         1,
       ),
     )
-    .addOption(option('--vocab-size <n>', 'at most so many tokens (bpe: 1024)', wholeNumber({ min: 2 })))
-    .addOption(option('-o, --out-dir <folder>', 'write tokenizer.json and tokens.bin there', filePath))
+    .addOption(
+      option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
+    )
+    .addOption(option('-o, --out-dir <folder>', 'folder for tokenizer.json and tokens.bin', filePath))
     .addOption(encodingOption())
     .addOption(encodingErrorsOption())
     .option('--json', 'print the statistics as JSON');
-  command.optionsGroup('As a filter, with a tokenizer that is there already:');
+  command.optionsGroup('As a filter, with an existing tokenizer:');
   command
     .option('--encode', 'text on stdin to ids on stdout')
     .option('--decode', 'ids on stdin to text on stdout')
     .addOption(option('-m, --model <path>', 'a model folder, a run or a tokenizer.json', modelFolder))
     .action(tokenize);
   addExamples(command, [
-    ['What words a text has', 'gpt tokenize book.txt --tokenizer word'],
-    ['A tokenizer and the ids, to keep', 'gpt tokenize book.txt --tokenizer bpe --vocab-size 4096 -o out/'],
+    ['The words of a text', 'gpt tokenize book.txt --tokenizer word'],
+    ['Save a tokenizer and the ids', 'gpt tokenize book.txt --tokenizer bpe --vocab-size 4096 -o out/'],
     ['Text to ids and back', 'echo "Call me" | gpt tokenize --encode -m out | gpt tokenize --decode -m out'],
   ]);
 }

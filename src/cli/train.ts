@@ -25,29 +25,25 @@ import { saveFailureWarnings, warnOfIncident } from './train/incidents.ts';
 
 export function register(command: Command): void {
   command.addArgument(
-    argument(
-      '[corpus...]',
-      'text files or folders to learn from; - for stdin; or the tokens.bin of gpt tokenize',
-      filePath,
-    ),
+    argument('[corpus...]', 'text files or folders; - for stdin; or a tokens.bin of gpt tokenize', filePath),
   );
   addRunOptions(command);
   addGroup(command, 'Evaluation and output');
   command
     .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
     .option('--overwrite', 'replace the run in --out-dir')
-    .option('--resume [run]', 'go on with a run, by default the newest, to the very same bits')
+    .option('--resume [run]', 'continue a run, by default the newest, bit for bit')
     .option('--force', 'resume although options or the corpus have changed')
-    .option('--profile', 'show at the end where the time went, kernel by kernel')
+    .option('--profile', 'print the time per kernel at the end')
     .option('--json', 'print the result as JSON')
     .action(runTraining);
   addExamples(command, [
-    ['A model that suits the text, in three minutes', 'gpt train book.txt'],
+    ['A model that fits the text, in three minutes', 'gpt train book.txt'],
     ['A better one in half an hour', 'gpt train book.txt --minutes 30'],
     ['Words instead of characters', 'gpt train book.txt --tokenizer word --min-frequency 3'],
     ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
     ['Fine-tune a trained model, or GPT-2', 'gpt train poems.txt --init-from gpt2/ --max-iters 200'],
-    ['Go on where it stopped, or for longer', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],
+    ['Continue a run, or extend it', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],
     ['From a pipe', 'cat chapters/*.txt | gpt train - -o checkpoints/novel'],
   ]);
 }

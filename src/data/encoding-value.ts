@@ -28,6 +28,6 @@ function closestName(text: string): string | undefined {
 
 /** Of `--encoding` and `--encoding-errors`, for the help. */
 export const decodingHelp = {
-  encoding: 'of the text: latin1, shift_jis, utf-16le, …',
-  encodingErrors: 'bytes that are not text: strict or replace',
+  encoding: 'encoding of the text: latin1, shift_jis, utf-16le, …',
+  encodingErrors: 'invalid bytes: strict (an error) or replace',
 } as const;

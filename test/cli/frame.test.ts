@@ -10,7 +10,7 @@ describe('help', () => {
     expect(stderr).toBe('');
     expect(stdout).toContain('Usage: gpt <command> [options]\n');
     expect(stdout).toContain('  train          Train a model on a text file\n');
-    expect(stdout).toContain('  -q, --quiet    only warnings, errors and results\n');
+    expect(stdout).toContain('  -q, --quiet    print only results, warnings and errors\n');
     expect(stdout).not.toMatch(/.{81}/);
   });
 
@@ -44,11 +44,11 @@ Optimisation:
                           continued on another line, in its column
 
 Global options:
-  -q, --quiet             only warnings, errors and results
-  --verbose               say more about what is being done
+  -q, --quiet             print only results, warnings and errors
+  --verbose               print more details
   --no-color              plain text; NO_COLOR in the environment does the same
-  --debug                 show the stack of an error
-  --config <file>         take options from a JSON file, or from a run
+  --debug                 print the stack of an error
+  --config <file>         read options from a JSON file or a run
   -h, --help              show this help
 
 Examples:

@@ -46,13 +46,13 @@ interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
 
 export function register(command: Command): void {
   addModelOptions(command);
-  command.addArgument(argument('[prompt]', 'what to continue; the same as --prompt', anyText));
+  command.addArgument(argument('[prompt]', 'text to continue, like --prompt', anyText));
   command.optionsGroup('Prompt:');
   command
-    .addOption(option('-p, --prompt <text>', 'what to continue; - or a pipe: stdin', anyText))
-    .addOption(option('--prompt-file <file>', 'the same from a file', filePath).conflicts('prompt'))
+    .addOption(option('-p, --prompt <text>', 'text to continue; - for stdin', anyText))
+    .addOption(option('--prompt-file <file>', 'read the prompt from a file', filePath).conflicts('prompt'))
     .addOption(
-      option('--prompts <file>', 'one prompt a line, or - for stdin; answers are lines of JSON', filePath)
+      option('--prompts <file>', 'file with one prompt per line, - for stdin; prints JSON lines', filePath)
         .conflicts('prompt')
         .conflicts('promptFile')
         .conflicts('showProbs')
@@ -61,40 +61,38 @@ export function register(command: Command): void {
     )
     .addOption(encodingOption())
     .addOption(unkOption('prompt text'))
-    .addOption(option('--num-samples <n>', 'how many texts after each prompt', wholeNumber({ min: 1 }), 1));
-  command.optionsGroup('Writing, in the order in which it works:');
+    .addOption(option('--num-samples <n>', 'samples per prompt', wholeNumber({ min: 1 }), 1));
+  command.optionsGroup('Sampling parameters, in the order in which they apply:');
   addSettings(command);
   command
-    .option('--greedy', 'always take the likeliest')
-    .option('--ignore-eos', 'continue past the end of a text, such as <|endoftext|>')
-    .option('--allow-unk', 'let the model write <unk>, which it otherwise never does');
-  command.optionsGroup('Instead of drawing:');
+    .option('--greedy', 'always take the likeliest token')
+    .option('--ignore-eos', 'continue past end tokens such as <|endoftext|>')
+    .option('--allow-unk', 'allow <unk> to be sampled');
+  command.optionsGroup('Beam search instead of sampling:');
   command
     .addOption(
-      option('--beams <n>', 'beam search with so many beams', wholeNumber({ min: 1, max: MAX_TEXTS }))
+      option('--beams <n>', 'number of beams', wholeNumber({ min: 1, max: MAX_TEXTS }))
         .conflicts('greedy')
         .conflicts('interactive')
         .conflicts('pick'),
     )
-    .addOption(
-      option('--length-penalty <x>', 'above 0 favours long texts, if some end earlier', number(), 1),
-    );
+    .addOption(option('--length-penalty <x>', 'above 0 favors long texts, if some end earlier', number(), 1));
   command.optionsGroup('Output:');
   command
-    .option('--json', 'a line of JSON for each text, with what the model thought of each token')
-    .addOption(command.createOption('--show-probs', 'colour each token by its probability').conflicts('json'))
+    .option('--json', 'print JSON lines with token ids and log-probabilities')
+    .addOption(command.createOption('--show-probs', 'color each token by its probability').conflicts('json'))
     .addOption(
-      option('--alternatives <n>', 'how many tokens to name with these two', wholeNumber({ max: 100 }), 5),
+      option('--alternatives <n>', 'alternatives per token in these two', wholeNumber({ max: 100 }), 5),
     )
     .addOption(
       command
-        .createOption('-i, --interactive', 'write together, with commands; /help lists them')
+        .createOption('-i, --interactive', 'co-write in turns; /help lists the commands')
         .conflicts('json')
         .conflicts('numSamples'),
     )
     .addOption(
       command
-        .createOption('--pick', 'choose each token yourself among the likeliest; then as -i')
+        .createOption('--pick', 'choose each token among the likeliest, then as -i')
         .conflicts('json')
         .conflicts('numSamples'),
     )
@@ -102,10 +100,10 @@ export function register(command: Command): void {
   addExamples(command, [
     ['Continue a line', 'gpt sample "Call me"'],
     ['The same text again', 'gpt sample "Call me" --seed 1'],
-    ['Three careful ones from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
-    ['A sentence, and how sure the model was', 'gpt sample -p "The sea" --stop . --show-probs'],
-    ['A thousand prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
-    ['Write together with it', 'gpt sample -i'],
+    ['Three conservative samples, from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
+    ['A sentence with its probabilities', 'gpt sample -p "The sea" --stop . --show-probs'],
+    ['Many prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
+    ['Co-write with the model', 'gpt sample -i'],
   ]);
 }
 

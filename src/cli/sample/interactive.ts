@@ -70,9 +70,9 @@ interface CommandEntry {
 }
 
 const commands: Readonly<Record<string, CommandEntry>> = {
-  retry: { summary: 'write the last part again, with other random numbers', run: retry },
+  retry: { summary: 'generate the last part again with new random numbers', run: retry },
   undo: {
-    summary: 'undo the last change: your line together with what the model wrote after it',
+    summary: 'undo the last change: your line and its continuation',
     run: undo,
   },
   edit: { argument: '[text]', summary: 'edit the text; \\n is a line break', run: edit },
@@ -83,11 +83,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'show the settings or change one; without a value: reset it',
     run: set,
   },
-  probs: { summary: 'turn the colouring of tokens by probability on or off', run: toggleProbabilities },
+  probs: { summary: 'toggle coloring tokens by probability', run: toggleProbabilities },
   pick: { summary: 'choose each token among the likeliest', run: pick },
   save: { argument: 'file', summary: 'write the text to a file', run: save },
   help: { summary: 'list the commands', run: help },
-  quit: { summary: 'leave; Ctrl-D does the same', run: () => true },
+  quit: { summary: 'quit, like Ctrl-D', run: () => true },
 };
 
 /** Runs until the input ends or the user quits. */
