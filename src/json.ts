@@ -22,7 +22,7 @@ export function parseJsonObject(text: string, fail: (what: string) => never): Re
   }
   if (!isJsonObject(value)) return fail('is not a JSON object');
   const twice = duplicateKey(text);
-  if (twice !== undefined) return fail(`has the name ${shownJson(twice)} twice in one object`);
+  if (twice !== undefined) return fail(`has the key ${shownJson(twice)} twice in one object`);
   return value;
 }
 

@@ -152,7 +152,7 @@ function checkStep(path: string, metadata: Readonly<Record<string, string>>, ste
   if (metadata['step'] === String(step)) return;
   throw new UserError(
     'mismatched-files',
-    `${path} is of step ${shownJson(metadata['step'])}, its checkpoint of step ${step}`,
+    `${path} belongs to step ${shownJson(metadata['step'])}, its checkpoint to step ${step}`,
     {
       hint: otherCheckpointHint(dirname(path)),
     },

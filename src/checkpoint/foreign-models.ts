@@ -8,7 +8,7 @@ import { hasOwnConfig } from './own-config.ts';
 import { hintForMissingRun } from './runs.ts';
 import { INDEX, WEIGHTS } from './weights.ts';
 
-const COMPLETE = `a model folder has config.json, ${WEIGHTS}, and tokenizer.json or vocab.json and merges.txt`;
+const COMPLETE = `a model folder holds config.json, ${WEIGHTS}, and tokenizer.json (or vocab.json and merges.txt)`;
 
 /** GPT-2's short names on the Hugging Face hub, under openai-community. */
 const GPT2_NAMES: ReadonlySet<string> = new Set(['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl']);
@@ -23,7 +23,7 @@ export function whyNoModel(path: string): UserError | undefined {
     return problem(
       'wrong-file-kind',
       `${path} is a file, not a model folder`,
-      'name the folder that holds config.json',
+      'give the folder that holds config.json',
     );
   const files = readdirSync(path);
   if (!files.includes('config.json'))
@@ -49,7 +49,7 @@ export function foreignModel(path: string): UserError | undefined {
   if (has('config.json') && (has('pytorch_model.bin') || has('pytorch_model.bin.index.json')))
     return problem(
       'unsupported-format',
-      `${path} has its weights in pytorch_model.bin; only safetensors are read`,
+      `${path} has its weights in pytorch_model.bin; only safetensors is supported`,
       toSafetensors(path),
     );
   const other = files.find((name) => /\.(gguf|pt|pth|ckpt)$/i.test(name));
@@ -86,7 +86,7 @@ export function hubHint(path: string): string | undefined {
   const files = GPT2_NAMES.has(basename(repository))
     ? ' config.json generation_config.json tokenizer.json model.safetensors'
     : '';
-  return `download it first, for instance with: hf download ${repository}${files} --local-dir ${basename(repository)}`;
+  return `download it first: hf download ${repository}${files} --local-dir ${basename(repository)}`;
 }
 
 /** `foreignModel` for a file. */
@@ -95,26 +95,26 @@ export function foreignFile(path: string): UserError | undefined {
   if (start === 'GGUF')
     return problem(
       'unsupported-format',
-      `${path} is a GGUF file, llama.cpp's format, which is not read here`,
-      'use the Hugging Face folder that it was converted from',
+      `${path} is a GGUF file (llama.cpp), which is not supported`,
+      'use the Hugging Face folder it was converted from',
     );
   if (extname(path) === '.safetensors')
     return problem(
       'wrong-file-kind',
-      `${path} is a file of weights`,
-      'name its folder, which has config.json and tokenizer.json too',
+      `${path} contains only weights`,
+      'give its folder, with config.json and tokenizer.json',
     );
   // torch.save writes a zip archive, or a pickle before PyTorch 1.6
   if (!start.startsWith('PK\x03\x04') && !start.startsWith('\x80\x02')) return undefined;
   return extname(path) === '.bin'
     ? problem(
         'unsupported-format',
-        `${path} holds weights as PyTorch saves them; only safetensors are read`,
+        `${path} holds PyTorch weights; only safetensors is supported`,
         toSafetensors(dirname(path)),
       )
     : problem(
         'unsupported-format',
-        `${path} is a checkpoint of PyTorch's, which is not read here`,
+        `${path} is a PyTorch checkpoint, which is not supported`,
         'examples/from_nanogpt.py converts a checkpoint of nanoGPT; docs/bring-a-model.md has others',
       );
 }

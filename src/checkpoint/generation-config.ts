@@ -72,8 +72,7 @@ export function withBoundaries(tokenizer: Tokenizer, folder: string): Tokenizer 
   };
 }
 
-const DAMAGED =
-  'the file is damaged; use another copy, or delete it: config.json then says where texts start and end';
+const DAMAGED = 'the file is damaged; use another copy, or delete it to use the ids in config.json';
 
 /** @throws UserError if a generation_config.json is unreadable or its token ids are invalid */
 export function checkGenerationConfig(path: string): void {
@@ -96,7 +95,7 @@ function readIds(json: JsonObject, field: string, path: string): number[] | unde
       'damaged-file',
       `${path}: "${field}" is ${shownJson(value)}, not a token id or a list of them`,
       {
-        hint: 'correct it, or set it to null',
+        hint: 'correct it or set it to null',
       },
     );
   return ids;

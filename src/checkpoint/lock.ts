@@ -48,7 +48,7 @@ export function lockFolder(folder: string): FolderLock {
     const owner = parse(found);
     if (attempt >= 10 || (owner !== undefined && isAlive(owner, mine)))
       throw new UserError('folder-in-use', `${folder} is being written by ${describe(owner, mine)}`, {
-        hint: `wait for it or stop it; if it does not run any more, remove ${path}`,
+        hint: `wait for it or stop it; if it is no longer running, remove ${path}`,
       });
     clear(path, found);
   }
@@ -59,8 +59,8 @@ export function lockFolder(folder: string): FolderLock {
       if (found === undefined) statSync(folder); // if the folder itself is gone, that is the error
       throw new UserError(
         'folder-in-use',
-        `${folder} is not this run's any more: ${found === undefined ? `${LOCK} was removed` : `${describe(parse(found), mine)} writes there now`}`,
-        { hint: 'what was saved before is intact; this run has stopped' },
+        `${folder} no longer belongs to this run: ${found === undefined ? `${LOCK} was removed` : `${describe(parse(found), mine)} is writing there now`}`,
+        { hint: 'earlier checkpoints are intact; this run has stopped' },
       );
     },
     release() {

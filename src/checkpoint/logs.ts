@@ -44,7 +44,7 @@ export function damageOf(path: string, length: number): string | undefined {
   if (length === 0) return undefined;
   if (!existsSync(path)) return `${path} was missing; it starts again at this checkpoint`;
   const seen = readLog(path).subarray(0, length);
-  if (seen.length < length) return `${path} was cut short; its last lines before this checkpoint are lost`;
+  if (seen.length < length) return `${path} was truncated; its last lines before this checkpoint are lost`;
   const { lines, isTorn } = linesOf(seen);
   return unreadable(path, lines) ?? (isTorn ? `${path} was changed since this checkpoint` : undefined);
 }
@@ -81,8 +81,8 @@ function unreadable(path: string, lines: readonly LogLine[]): string | undefined
   const numbers = lines.flatMap(({ text, entry }, i) => (entry === undefined && text !== '' ? [i + 1] : []));
   if (numbers.length === 0) return undefined;
   return numbers.length === 1
-    ? `${path}: line ${numbers[0]} is damaged and left out`
-    : `${path}: ${numbers.length} of ${lines.length} lines are damaged and left out, line ${numbers[0]} the first`;
+    ? `${path}: line ${numbers[0]} is damaged and was skipped`
+    : `${path}: ${numbers.length} of ${lines.length} lines are damaged and were skipped, starting with line ${numbers[0]}`;
 }
 
 /** A training step. A loss that is not finite is NaN. */

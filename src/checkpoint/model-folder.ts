@@ -125,14 +125,14 @@ function checkFacts(
     if (field === FACT_OF_TOKENIZER)
       throw new UserError(
         'mismatched-files',
-        `${folder}: tokenizer.json is not the one that ${WEIGHTS} was trained with`,
+        `${folder}: tokenizer.json is not the one ${WEIGHTS} was trained with`,
         {
           hint,
         },
       );
     throw new UserError(
       'mismatched-files',
-      `${folder}: config.json has the ${field} ${value}, ${WEIGHTS} was trained with ${shownJson(written)}`,
+      `${folder}: "${field}" is ${value} in config.json, but ${WEIGHTS} was trained with ${shownJson(written)}`,
       { hint },
     );
   }
@@ -166,7 +166,7 @@ export function openModelFolder(path: string): ModelFolder {
   if (fitting.vocabSize !== config.vocabSize)
     throw new UserError(
       'mismatched-files',
-      `${folder}: config.json has a vocab_size of ${config.vocabSize}, its tokenizer has ${fitting.vocabSize} tokens`,
+      `${folder}: config.json has a vocab_size of ${config.vocabSize}, but the tokenizer has ${fitting.vocabSize} tokens`,
       { hint: 'the two belong to different models' },
     );
   const tokenizer = withBoundaries(fitting, folder);
@@ -201,7 +201,7 @@ function checkRows(folder: string, { vocabulary, special }: Tokenizer, rows: num
   if (token !== undefined)
     throw new UserError(
       'mismatched-files',
-      `${folder}: the special token ${shownJson(token)} has no row in the embedding: config.json has a vocab_size of ${rows}, its tokenizer has ${vocabulary.length} tokens`,
+      `${folder}: the special token ${shownJson(token)} has no row in the embedding: config.json has a vocab_size of ${rows}, but the tokenizer has ${vocabulary.length} tokens`,
       { hint: 'in transformers, call model.resize_token_embeddings(len(tokenizer)) and save both again' },
     );
 }

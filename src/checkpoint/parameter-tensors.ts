@@ -148,6 +148,6 @@ function checkTiedHead(weights: Weights, names: ReadonlyMap<string, string>, emb
     throw new UserError(
       'mismatched-files',
       `${weights.path}: "${HEAD}" differs from the token embedding, to which config.json ties it`,
-      { hint: 'if the model was trained with a head of its own, set "tie_word_embeddings" to false there' },
+      { hint: 'if the model was trained with an untied head, set "tie_word_embeddings" to false there' },
     );
 }

@@ -125,7 +125,7 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
     'damaged-file',
     `the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`,
     {
-      hint: `the latest one can be trained further as a new run: gpt train ${texts.join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
+      hint: `the latest model can be continued as a new run: gpt train ${texts.join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
     },
   );
 }

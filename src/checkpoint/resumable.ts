@@ -16,7 +16,7 @@ import { LOCK } from './lock.ts';
 import { isRun, RUN_FILES } from './own-files.ts';
 import { hintForMissingRun } from './runs.ts';
 
-const NAME_A_RUN = 'name the folder of a run: the one with checkpoint-… in it';
+const NAME_A_RUN = 'give the folder of a run, which contains checkpoint-…';
 
 /** @throws UserError unless the folder is a run with a checkpoint and nothing in the way */
 export function checkResumable(folder: string): void {
@@ -41,7 +41,7 @@ export function checkResumable(folder: string): void {
     throw new UserError(
       'output-exists',
       `${foreign.folder} is ${isTrainerCheckpoint(foreign.folder) ? "a checkpoint of Hugging Face's Trainer" : 'no complete checkpoint'}`,
-      { hint: 'move it out of the run, which is going to use that name' },
+      { hint: 'move it out of the run, which needs that name' },
     );
 }
 
@@ -49,9 +49,13 @@ export function checkResumable(folder: string): void {
 export function withoutCheckpoint(folder: string): UserError {
   const refused = (code: ErrorCode, message: string, hint: string): UserError =>
     new UserError(code, `${folder} ${message}`, { hint });
-  const asNewRun = `to train its model further in a new run: gpt train corpus.txt --init-from ${shellQuoted(folder)}`;
+  const asNewRun = `to continue its model in a new run: gpt train corpus.txt --init-from ${shellQuoted(folder)}`;
   if (stateFileOf(folder) !== undefined)
-    return refused('wrong-file-kind', 'is a checkpoint, not a run', 'name the run, the folder it is in');
+    return refused(
+      'wrong-file-kind',
+      'is a checkpoint, not a run',
+      'give the run, the folder that contains it',
+    );
   if (isTrainerCheckpoint(folder) || latestTrainerCheckpoint(folder) !== undefined)
     return refused(
       'unsupported-format',

@@ -85,15 +85,15 @@ function readIndex(path: string): Map<string, string> {
 function checkInside(folder: string, name: string, index: string): void {
   const path = join(folder, name);
   if (!existsSync(path))
-    throw new UserError('file-not-found', `${path} is missing, which ${index} names`, {
+    throw new UserError('file-not-found', `${path} is missing, which ${index} lists`, {
       hint: 'download or copy it again',
     });
   const home = dirname(realpathSync(path));
   const snapshots = dirname(realpathSync(folder));
   const isCached = /[\\/]snapshots$/.test(snapshots) && home === join(dirname(snapshots), 'blobs');
   if (home !== realpathSync(folder) && !isCached)
-    throw new UserError('symbolic-link', `${path} is a link out of the model folder`, {
-      hint: 'copy the file itself there',
+    throw new UserError('symbolic-link', `${path} links out of the model folder`, {
+      hint: 'replace it by the file itself',
     });
 }
 

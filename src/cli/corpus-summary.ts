@@ -26,7 +26,7 @@ export const countFiles = ({ length }: readonly string[]): string => formatCount
 
 /** For a corpus that will be split: the validation split is its end, not random lines. */
 export const SORTED =
-  'the lines are in sorted order: the validation split is the end of the list, which may be unlike the rest.';
+  'the lines are sorted, so the validation split, the end of the list, may be unlike the rest.';
 /** A text that was merely written on Windows need not teach a model to end lines in two characters. */
 export function againstCrlf([file, ...others]: Corpus['files']): string {
   const isOneFile = file !== '-' && others.length === 0;
@@ -38,5 +38,5 @@ export function againstCrlf([file, ...others]: Corpus['files']): string {
 /** Suits independent lines such as names; logs and stories must keep their order. */
 export function againstSorted([file, ...others]: Corpus['files']): string {
   const shuffle = file === '-' || others.length > 0 ? 'shuf' : `shuf ${shellQuoted(file)} > shuffled.txt`;
-  return `If the order of the lines means nothing, shuffle them first: ${shuffle}`;
+  return `If the order of the lines does not matter, shuffle them first: ${shuffle}`;
 }

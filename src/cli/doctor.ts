@@ -84,13 +84,13 @@ async function examine(
 ): Promise<Findings> {
   const load = await measureBusyCores();
   const { backend, rejected } = await chooseBackend({ ...options, profile: true });
-  progress('measuring matrix products');
+  progress('measuring GEMM');
   const peakFlops = await gemmPeak(backend, seconds);
-  progress('measuring memory');
+  progress('measuring memory bandwidth');
   const bandwidth = await readBandwidth(backend, seconds);
   await backend.close();
   const { backend: one } = await chooseBackend({ threads: 1 });
-  progress('measuring matrix products with one thread');
+  progress('measuring GEMM with one thread');
   const peakFlopsOneThread = await gemmPeak(one, seconds);
   await one.close();
   const { backend: fresh } = await chooseBackend({ ...options, profile: true });
@@ -151,7 +151,7 @@ function adviceFor(backend: Device, rejected: readonly Rejection[], load: number
   for (const { variant, reason } of rejected) {
     if (/Node \d+ or newer/.test(reason)) advice.push(`use Node 24 or newer: ${reason}`);
     else if (reason.startsWith('gives wrong results'))
-      advice.push(`engine '${variant}' ${reason}: please report this, with the processor and Node version`);
+      advice.push(`engine '${variant}' ${reason}: please report this with the CPU model and Node version`);
     else if (backend.name.startsWith('reference'))
       advice.push(`engine '${variant}' does not work here: ${reason}`);
   }
@@ -160,14 +160,14 @@ function adviceFor(backend: Device, rejected: readonly Rejection[], load: number
       `allow more threads (ulimit -u, the limit on processes of a container): ${backend.shortfall}`,
     );
   else if (backend.threads < availableParallelism())
-    advice.push(`leave --threads out to use all ${availableParallelism()} cores`);
+    advice.push(`omit --threads to use all ${availableParallelism()} cores`);
   if (availableParallelism() < cpus().length)
     advice.push(
       `this process may use ${availableParallelism()} of ${cpus().length} cores (taskset, a container?)`,
     );
   if (load > BUSY)
     advice.push(
-      `close other programs: they keep ${describeCores(load)} busy, and the figures above are too low`,
+      `close other programs: they keep ${describeCores(load)} busy, so these measurements are too low`,
     );
   return advice;
 }
@@ -182,11 +182,11 @@ export function describeThreads({ busyCores, activeThreads, threads, kernels }: 
   const isBusy = busyCores > BUSY;
   if (!isBusy && activeThreads === threads) return [];
   const seen = `before the test, other programs kept ${describeCores(busyCores)} busy`;
-  if (threads === 1) return [seen, 'the engine has one thread and keeps it'];
+  if (threads === 1) return [seen, 'the engine has only one thread'];
   if (activeThreads < threads)
     return [
       seen,
-      `training ran on ${activeThreads} of ${threads} threads: more were slower, as a thread without a core holds up the others`,
+      `training ran on ${activeThreads} of ${threads} threads: more were slower, because a thread without a core delays the others`,
       'the engine tries more threads from time to time and keeps the faster number',
     ];
   const sum = (field: 'seconds' | 'waited') => kernels.reduce((total, kernel) => total + kernel[field], 0);
@@ -210,11 +210,8 @@ function report(found: Findings): string {
       ...found.rejected.map(
         ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
       ),
-      [
-        'peak',
-        `${gflops(found.peakFlops)} in matrix products; ${gflops(found.peakFlopsOneThread)} with one thread`,
-      ],
-      ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s of memory read`],
+      ['peak', `${gflops(found.peakFlops)} GEMM peak; ${gflops(found.peakFlopsOneThread)} with one thread`],
+      ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s read bandwidth`],
     ],
     process.stdout,
   );
@@ -231,7 +228,7 @@ function report(found: Findings): string {
   );
   const verdict =
     found.advice.length === 0
-      ? stdoutColors.green('All is well: this is the fastest engine, on all cores.')
+      ? stdoutColors.green('This is the fastest engine, on all cores.')
       : `To make it faster:\n${found.advice.map((line) => `  - ${printable(line)}`).join('\n')}`;
   return `${facts}\n\nTraining a model of 6 layers and 384 channels:\n${columns}\n\n${verdict}\n`;
 }

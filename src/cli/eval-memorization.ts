@@ -94,8 +94,8 @@ function show(
     ...(Object.keys(NGRAMS) as Unit[]).flatMap((unit) =>
       NGRAMS[unit].map((n) => row(`new ${n}-grams of ${unit}`, ({ novel }) => percent(novel[unit].get(n)))),
     ),
-    row(`in copies of ${COPY_CHARACTERS} characters and more`, ({ copiedShare }) => percent(copiedShare)),
-    row('longest copy, characters', ({ longest }) => formatNumber(longest[0]?.characters ?? 0)),
+    row(`in copies of at least ${COPY_CHARACTERS} characters`, ({ copiedShare }) => percent(copiedShare)),
+    row('longest copy (characters)', ({ longest }) => formatNumber(longest[0]?.characters ?? 0)),
   ];
   const [head, ...lines] = formatColumns(
     ['beside the training text', 'written', 'validation'].slice(0, 1 + columns.length),
@@ -110,9 +110,7 @@ function show(
     '',
     [stdoutColors.dim(head), ...lines].join('\n'),
     '',
-    stdoutColors.dim(
-      '  The longest copies written, in characters, and where they stand in the training text:',
-    ),
+    stdoutColors.dim('  The longest copies: characters, text, and position in the training text:'),
     ...copies,
   ].join('\n');
 }

@@ -82,7 +82,7 @@ export function showMeasures(found: Evaluation): string {
 function showUnknown({ unknown, tokens, spellingBitsPerByte }: Evaluation): string {
   const share = `${formatNumber(unknown)} (${formatPercent(unknown / tokens, 2)})`;
   if (unknown === 0) return share;
-  return `${share}, spelled out byte by byte for ${spellingBitsPerByte.toFixed(4)} of the bits per byte`;
+  return `${share}, whose spelling adds ${spellingBitsPerByte.toFixed(4)} bits per byte`;
 }
 
 const showAccuracy = ({ accuracyAt1, accuracyAt5 }: Measures): string =>
@@ -150,7 +150,7 @@ function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; ro
     ),
   );
   return [...different.values()].map(({ baselines, model }) => ({
-    title: `after reading ${baselines!.trainingText}${different.size > 1 ? `, in the tokens of ${model}` : ''}`,
+    title: `fitted on ${baselines!.trainingText}${different.size > 1 ? `, in the tokens of ${model}` : ''}`,
     rows: [
       ...[...baselines!.tokens].map(([name, measures]) => ({
         name: baselineNames[name],
@@ -191,11 +191,9 @@ export function notes(evaluations: readonly Evaluation[]): string[] {
   const found: string[] = [];
   if (new Set(evaluations.map(({ vocabSize }) => vocabSize)).size > 1)
     found.push(
-      'Loss and perplexity are per token: models with different tokenizers compare by bits per byte.',
+      'Loss and perplexity are per token: compare models with different tokenizers by bits per byte.',
     );
   if (evaluations.some(({ unknown }) => unknown > 0))
-    found.push(
-      'Unknown tokens count as <unk> in loss and perplexity; bits per byte pay for their spelling, too.',
-    );
+    found.push('Unknown tokens count as <unk> in loss and perplexity; bits per byte include their spelling.');
   return found;
 }

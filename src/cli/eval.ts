@@ -134,7 +134,7 @@ function checkUsage(files: readonly string[], flags: Flags): void {
     for (const name of ['split', 'memorization'] as const)
       if (flags[name] !== undefined)
         throw new UsageError('conflicting-options', `--encoding and --${name} exclude each other`, {
-          hint: 'a run notes the encoding of its corpus, which is read in it again',
+          hint: 'a run records the encoding of its corpus',
         });
   if (flags.tokens && flags.baselines)
     throw new UsageError('conflicting-options', '--tokens and --baselines exclude each other');
@@ -145,7 +145,7 @@ function checkUsage(files: readonly string[], flags: Flags): void {
   if (flags.memorization && files.length > 0)
     throw new UsageError(
       'conflicting-options',
-      '--memorization looks at what the model writes; it takes no files',
+      '--memorization examines samples of the model; it takes no files',
     );
   const writing = {
     numSamples: '--num-samples',
@@ -221,7 +221,7 @@ function noticeOfFiles(file: string, { paths, files, leftOut }: Corpus): void {
 function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
   if (recordedHash(model) !== corpus.facts.sha256) return;
   notice(
-    `${printable(model)} was trained on ${printable(file)}; --split val measures the part it has not seen.`,
+    `${printable(model)} was trained on ${printable(file)}; --split val evaluates the part it has not seen.`,
   );
 }
 

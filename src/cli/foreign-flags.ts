@@ -75,21 +75,21 @@ const answers: readonly {
     names: 'epochs epoch num-epochs n-epochs max-epochs num-train-epochs',
     answer: ({ has }) =>
       has('max-iters')
-        ? 'use --max-iters, the number of steps, or --minutes; `gpt plan` with the same flags says how many epochs that is'
+        ? 'use --max-iters (steps) or --minutes; `gpt plan` with the same flags prints the number of epochs'
         : undefined,
   },
   {
     names: 'device gpu gpus cuda mps cpu ngl n-gpu-layers',
     answer: ({ has }) =>
-      has('threads') ? 'it runs on the CPU; --threads sets the number of cores' : undefined,
+      has('threads') ? 'gpt runs on the CPU; --threads sets the number of threads' : undefined,
   },
   {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
-    answer: () => 'everything is computed in float32, compiled beforehand; leave it out',
+    answer: () => 'everything is computed in float32 by compiled kernels; omit it',
   },
   {
     names: 'do-sample',
-    answer: ({ has }) => (has('greedy') ? 'it samples unless --greedy is given; leave it out' : undefined),
+    answer: ({ has }) => (has('greedy') ? 'gpt samples unless --greedy is given; omit it' : undefined),
   },
   {
     names: 'data dataset data-dir data-path corpus train-file train-data input input-file file',

@@ -50,12 +50,14 @@ async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> 
   if (wrong.length > 0)
     throw new UserError(
       'check-failed',
-      `${wrong.length} of ${results.length} gradients are off by more than ${TOLERANCE}`,
+      `${wrong.length} of ${results.length} gradients have a relative error above ${TOLERANCE}`,
       {
         hint: `the first: ${wrong[0].case}, ${wrong[0].input}`,
       },
     );
-  notice(`${results.length} gradients checked, all right; the largest relative error is ${exponent(worst)}.`);
+  notice(
+    `${results.length} gradients checked, all correct; the largest relative error is ${exponent(worst)}.`,
+  );
 }
 
 const isRight = ({ relativeError }: GradientResult): boolean => relativeError < TOLERANCE;

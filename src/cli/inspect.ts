@@ -112,9 +112,7 @@ async function whileReading(
     const all = encodePrompt(tokenizer, given === '-' ? stdinText() : given.toWellFormed(), unk).ids;
     const ids = all.slice(0, config.blockSize);
     if (ids.length < all.length)
-      notice(
-        `The text has ${all.length} tokens; the model reads ${ids.length} at once, and these are the first.`,
-      );
+      notice(`The text has ${all.length} tokens; only the first ${ids.length} fit the context of the model.`);
     const activations = await readActivations(backend, config, (tensors) => folder.load(tensors), ids);
     await look(ids, folder, activations);
   } finally {
@@ -129,7 +127,7 @@ function stdinText(): string {
   const trimmed = text.replace(/\r?\n$/, '');
   if (trimmed === '')
     throw new UserError('empty-text', 'stdin has no text', {
-      hint: 'pipe a text in, or give it in place of -',
+      hint: 'pipe in a text, or give it instead of -',
     });
   return trimmed;
 }

@@ -56,7 +56,7 @@ export function argumentOrModel(
       'conflicting-options',
       `the model is given twice: ${argument} and --model ${model}`,
       {
-        hint: 'leave one of them out',
+        hint: 'omit one of them',
       },
     );
   return argument ?? model;
@@ -73,7 +73,12 @@ export const threadsOption = (): Option =>
   );
 
 export const unkOption = (whose = 'text'): Option =>
-  option('--unk <what>', `${whose} outside the vocabulary: error, skip or replace`, choice(unkChoices), 'error');
+  option(
+    '--unk <what>',
+    `${whose} outside the vocabulary: error, skip or replace`,
+    choice(unkChoices),
+    'error',
+  );
 
 /** Opens the model and starts the engine. The caller closes the backend. */
 export async function openModel({
@@ -110,5 +115,5 @@ export function warnOfSlowEngine(
     verbose(`engine '${variant}' does not work here: ${printable(reason)}`);
   if (shortfall !== undefined) warn(printable(shortfall));
   if (name.startsWith('reference'))
-    warn('no WebAssembly engine works here: this will be about a hundred times slower; --verbose says why');
+    warn('no WebAssembly engine works here: expect about 100 times slower; --verbose shows why');
 }

@@ -29,8 +29,8 @@ export function writeOutput(path: string, content: string): void {
 /** Folders are not created, because a missing one may be a typing error. */
 function refuseMissingFolder(path: string, folder: string): void {
   if (existsSync(folder)) return;
-  throw new UserError('write-failed', `${path} cannot be written: there is no folder ${folder}`, {
-    hint: `make it first: mkdir -p ${shellQuoted(folder)}`,
+  throw new UserError('write-failed', `${path} cannot be written: the folder ${folder} does not exist`, {
+    hint: `create it first: mkdir -p ${shellQuoted(folder)}`,
   });
 }
 

@@ -111,7 +111,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
       flopsPerParameter,
       threads: options.threads ?? defaultThreads(),
       preparing: preparation.report,
-      measuring: () => preparation.update('measuring this machine'),
+      measuring: () => preparation.update('measuring this computer'),
     },
   ).finally(preparation.stop);
   const rows = devicesFor({ device, devices: count, peak, utilization, price } as HardwareFlags).map(

@@ -22,7 +22,7 @@ export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainP
   return [
     formatColumns(['kernel', 'share', 'ms a step', 'runs', 'rate', 'waiting'], rows),
     '',
-    `  ${perStep(seconds / steps)} ms a step over ${steps} steps, ${formatRate((steps * tokensPerStep) / seconds, 'tok')}, ${(flops / seconds / 1e9).toFixed(0)} GFLOP/s;`,
+    `  ${perStep(seconds / steps)} ms per step over ${steps} steps, ${formatRate((steps * tokensPerStep) / seconds, 'tok')}, ${(flops / seconds / 1e9).toFixed(0)} GFLOP/s;`,
     `  threads waited for each other at barriers ${formatPercent(waited / seconds)} of the time`,
   ].join('\n');
 }

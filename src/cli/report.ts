@@ -64,8 +64,8 @@ export function register(command: Command): void {
 async function report(folders: readonly string[], flags: Flags, command: Command): Promise<void> {
   if (folders.length > 1) {
     if (command.getOptionValueSource('model') === 'cli')
-      throw new UsageError('conflicting-options', '--model names one run; several are given as arguments', {
-        hint: 'leave --model out',
+      throw new UsageError('conflicting-options', '--model takes one run; give several as arguments', {
+        hint: 'omit --model',
       });
     const names = namesOf(folders);
     const runs = await whileDoing('reading the runs', () =>

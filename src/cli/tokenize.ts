@@ -254,7 +254,7 @@ async function encodeStdin(tokenizer: Tokenizer, flags: Flags): Promise<void> {
   if (unknown > 0)
     notice(
       unkId === undefined
-        ? `${formatNumber(unknown)} unknown tokens were left out, as there is no <unk>`
+        ? `${formatNumber(unknown)} unknown tokens were skipped, because there is no <unk>`
         : `${formatNumber(unknown)} unknown tokens became <unk>`,
     );
 }

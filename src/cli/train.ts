@@ -84,7 +84,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     result = await trainModel(options, {
       asked: 0, // when the process started
       preparing: preparation.report,
-      measuring: () => preparation.update('measuring this machine'),
+      measuring: () => preparation.update('measuring this computer'),
       start: (made) => {
         preparation.stop();
         run = made;

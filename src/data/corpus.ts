@@ -117,8 +117,8 @@ export function openCorpus(
       }
       if (piece !== '') yield inspected(piece);
       if (characters === 0)
-        throw new UserError('empty-text', `${paths.map(name).join(', ')}: there is no text in it`, {
-          hint: 'give a text that is not empty',
+        throw new UserError('empty-text', `${paths.map(name).join(', ')}: it contains no text`, {
+          hint: 'use a text that is not empty',
         });
       facts = { bytes, characters, replaced, sha256: hash.digest('hex'), crlf, isSorted: lines.isSorted() };
     },
@@ -175,7 +175,7 @@ function expand(
         {
           hint: existsSync(join(path, 'tokens.bin'))
             ? `its tokens are read from ${join(path, 'tokens.bin')}`
-            : 'name files one by one to read them whatever they are',
+            : 'files given by name are read whatever they contain',
         },
       );
     for (const [reason, count] of Object.entries(found.leftOut) as [LeftOutReason, number][])
@@ -203,9 +203,9 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
     if (bytes > limit)
       throw new UserError(
         'file-too-large',
-        `${name(path)} has more than ${formatMemory(limit)}, a quarter of the memory there is`,
+        `${name(path)} has more than ${formatMemory(limit)}, a quarter of the available memory`,
         {
-          hint: 'a text from a pipe is kept in memory: write it to a file, and name that',
+          hint: 'text from a pipe is kept in memory: write it to a file instead',
         },
       );
     chunks.push(chunk);

@@ -74,7 +74,7 @@ const KNOWN =
 /** The hint for an unknown label. */
 export function encodingHint(label: string, similar = similarEncoding(label)): string {
   if (similar !== undefined) return `did you mean ${similar}?`;
-  return `${KNOWN}; convert a text in any other to UTF-8 with iconv`;
+  return `${KNOWN}; convert other encodings to UTF-8 with iconv`;
 }
 
 /** The canonical name behind a label. @throws UsageError for an unknown label */

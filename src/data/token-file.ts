@@ -110,7 +110,7 @@ function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
       'newer-version',
     );
   if (version !== VERSION) fail(`has the version ${version}; this program reads version ${VERSION}`);
-  if (width !== 2 && width !== 4) fail(`claims ${width} bytes per id; there are 2 or 4`);
+  if (width !== 2 && width !== 4) fail(`claims ${width} bytes per id; only 2 and 4 are valid`);
   const length = Number(header.readBigUInt64LE(24));
   if (HEADER_BYTES + length * width !== size)
     fail(`claims ${length} ids of ${width} bytes, but is ${size} bytes long`);

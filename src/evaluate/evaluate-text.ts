@@ -74,7 +74,7 @@ export function openScorer(
   if (stride > config.blockSize)
     throw new UsageError(
       'bad-option-value',
-      `${optionName('stride')} ${stride} is longer than the block of ${folder}, ${config.blockSize}: it would leave tokens out`,
+      `${optionName('stride')} ${stride} exceeds the block size of ${folder}, ${config.blockSize}, and would skip tokens`,
       { hint: `use a stride of 1 to ${config.blockSize}` },
     );
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
@@ -87,8 +87,8 @@ export function openScorer(
     async *scores(text, progress = () => {}) {
       const { ids } = text;
       if (ids.length < 2)
-        throw new UserError('text-too-short', 'the text is a single token; nothing can be predicted', {
-          hint: 'give a longer text',
+        throw new UserError('text-too-short', 'the text is a single token; there is nothing to predict', {
+          hint: 'use a longer text',
         });
       const nats = new Float32Array(B * T);
       const ranks = new Float32Array(B * T);

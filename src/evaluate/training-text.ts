@@ -60,7 +60,7 @@ function knownEncoding(recorded: unknown, stateFile: string): string {
   const name = canonicalEncoding(String(recorded));
   if (name === undefined)
     throw new UserError('damaged-file', `${stateFile}: in "options", "encoding" is ${shownJson(recorded)}`, {
-      hint: 'this Node knows no such encoding: the file is damaged, or from a newer Node',
+      hint: 'this Node does not support it: the file is damaged or from a newer Node',
     });
   return name;
 }
@@ -94,20 +94,20 @@ export function readTrainingText(
   if (record === undefined)
     throw new UserError(
       'not-recorded',
-      `${folder} does not say what it was trained on: it is no run of \`gpt train\``,
+      `${folder} has no record of its training text: it is not a run of \`gpt train\``,
       {
         hint: INSTEAD,
       },
     );
   if (record.files.includes('-'))
-    throw new UserError('text-unavailable', `${folder} was trained on a pipe, which is gone`, {
+    throw new UserError('text-unavailable', `${folder} was trained from a pipe, which cannot be read again`, {
       hint: INSTEAD,
     });
   const files = record.valFile === undefined ? record.files : [...record.files, record.valFile];
   const missing = files.find((file) => !existsSync(file));
   if (missing !== undefined)
-    throw new UserError('text-unavailable', `what ${folder} was trained on is not there: ${missing}`, {
-      hint: `go to the folder it was trained from, or ${INSTEAD}`,
+    throw new UserError('text-unavailable', `the training text of ${folder} is missing: ${missing}`, {
+      hint: `run this in the folder it was trained from, or ${INSTEAD}`,
     });
   const name = record.files.join(', ');
   if (record.files.some((file) => file.endsWith('.bin')))
@@ -151,7 +151,7 @@ function readTokenFile(path: string, { sha256 }: CorpusRecord, tokenizer: Tokeni
   try {
     const ids = Uint32Array.from(file.slice(0, file.length));
     if (tokenizer.unkId !== undefined && ids.includes(tokenizer.unkId))
-      throw new UserError('not-recorded', `${path} does not tell how its unknown tokens are spelled`, {
+      throw new UserError('not-recorded', `${path} does not record the spelling of its unknown tokens`, {
         hint: INSTEAD,
       });
     return { tokenizer, ids, unknown: [] };

@@ -39,7 +39,7 @@ export async function readActivations(
   const { nEmbd: C, vocabSize: V } = config;
   const T = ids.length;
   if (T === 0 || T > config.blockSize)
-    throw new RangeError(`${T} tokens do not fit a block of ${config.blockSize}`);
+    throw new RangeError(`${T} tokens exceed the context length of ${config.blockSize}`);
   const layout = new Layout();
   const model = placeModel(config, layout);
   const [idsAt, positionsAt] = [layout.allocate(T, 'i32'), layout.allocate(T, 'i32')];

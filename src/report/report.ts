@@ -95,7 +95,7 @@ function curveSections(charts: readonly ChartData[], lossTitle: string): Section
       {
         id: 'training',
         title: 'Training',
-        content: html`<p>The folder has no metrics.jsonl, which would tell how it was trained.</p>`,
+        content: html`<p>The folder has no metrics.jsonl with its training history.</p>`,
       },
     ];
   const [loss, ...others] = charts.map((chart): [string, Html] => [

@@ -85,7 +85,7 @@ test('a torn last line is ignored, and damaged lines are counted', () => {
   appendFileSync(path, '\n{"step":3,"lo');
   expect(readLogs(folder)).toMatchObject({ damage: [] });
   write('metrics', [7, { step: 1, loss: 4, lr: 1, grad_norm: 1 }]);
-  expect(readLogs(folder).damage).toEqual([`${path}: line 1 is damaged and left out`]);
+  expect(readLogs(folder).damage).toEqual([`${path}: line 1 is damaged and was skipped`]);
   appendFileSync(path, 'null\n');
   const { steps, damage } = readLogs(folder);
   expect(steps.length).toBe(1);

@@ -154,10 +154,10 @@ describe('resuming', () => {
       return again.repairs;
     };
     writeFileSync(log, metrics().replace('{"step":4}', 'some garbage\n{"step":4}'));
-    expect(go()).toEqual([`${log}: line 2 is damaged and left out`]);
+    expect(go()).toEqual([`${log}: line 2 is damaged and was skipped`]);
     expect(metrics()).toBe('{"step":3}\nsome garbage\n{"step":4}\n{"step":5}\n');
     writeFileSync(log, '{"step":3}\n{"st');
-    expect(go()).toEqual([`${log} was cut short; its last lines before this checkpoint are lost`]);
+    expect(go()).toEqual([`${log} was truncated; its last lines before this checkpoint are lost`]);
     rmSync(log);
     expect(go()).toEqual([`${log} was missing; it starts again at this checkpoint`]);
   });

@@ -123,8 +123,8 @@ beforeAll(async () => {
 
 describe.runIf(hasTerminal)('on a terminal', () => {
   test.each([
-    ['train', `train corpus.txt ${tiny} --minutes 0.01 --overwrite -o timed`, ['measuring this machine']],
-    ['plan', 'plan --preset nano', ['measuring this machine']],
+    ['train', `train corpus.txt ${tiny} --minutes 0.01 --overwrite -o timed`, ['measuring this computer']],
+    ['plan', 'plan --preset nano', ['measuring this computer']],
     ['report', 'report run', ['reading the weights', 'running the model', 'mapping the embeddings']],
     ['compare', 'compare run run', ['reading run, 1 of 2', 'reading run, 2 of 2']],
     ['inspect', 'inspect run', ['reading the weights']],

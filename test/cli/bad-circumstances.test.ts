@@ -43,7 +43,7 @@ describe.skipIf(process.platform === 'win32')('streams', () => {
     [
       'sample -m model --prompt -',
       1,
-      'error: stdin has no text for the prompt\nhint: to write without a prompt, leave --prompt and --prompt-file out\n',
+      'error: stdin has no text for the prompt\nhint: to sample without a prompt, omit --prompt and --prompt-file\n',
     ],
   ])('a closed stdin: %s', async (line, code, message) => {
     expect(await shell(`cd '${folder}'; gpt ${line} <&-`)).toMatchObject({ code, stderr: message });

@@ -11,7 +11,7 @@ test.each([
   ['train', '--n_layer', 'did you mean --n-layer?'],
   ['train', '--nLayer', 'did you mean --n-layer?'],
   ['train', '--n_head=4', 'did you mean --n-head?'],
-  ['train', '--device', 'it runs on the CPU; --threads sets the number of cores'],
+  ['train', '--device', 'gpt runs on the CPU; --threads sets the number of threads'],
   ['train', '--max_steps', 'did you mean --max-iters?'],
   ['train', '--hidden-size', 'did you mean --n-embd?'],
   ['train', '--seq_len', 'did you mean --block-size?'],

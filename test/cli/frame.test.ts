@@ -49,7 +49,7 @@ Global options:
   --no-color              plain text; NO_COLOR in the environment does the same
   --debug                 print the stack of an error
   --config <file>         read options from a JSON file or a run
-  -h, --help              show this help
+  -h, --help              print this help
 
 Examples:
   # A small model with the defaults

@@ -57,7 +57,7 @@ describe('inspect', () => {
     cpSync(join(folder, 'words'), join(folder, 'damaged'), { recursive: true });
     appendFileSync(join(folder, 'damaged/metrics.jsonl'), 'garbage\n');
     const { stdout, stderr, code } = await gpt(['inspect', 'damaged']);
-    expect(stderr).toMatch(/^warning: damaged\/metrics\.jsonl: line \d+ is damaged and left out\n$/);
+    expect(stderr).toMatch(/^warning: damaged\/metrics\.jsonl: line \d+ is damaged and was skipped\n$/);
     expect(stdout).toMatch(/steps +30/);
     expect(code).toBe(0);
   });

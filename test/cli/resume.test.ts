@@ -241,8 +241,8 @@ describe('resuming', () => {
     const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.002 --force`;
     const { stderr, code } = await gpt(line);
     expect(stderr).toContain(
-      'The text differs from the one this run was trained on so far. The best model is evaluated again ' +
-        'on the new validation text; early stopping and the detection of divergence start from scratch.\n',
+      'The text differs from the one this run was trained on. The best model is evaluated again ' +
+        'on the new validation text; early stopping and divergence detection start over.\n',
     );
     expect(code).toBe(0);
     expect((await gpt(`train --resume ${name} --max-iters 63`)).stderr).not.toContain('text differs');

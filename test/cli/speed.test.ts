@@ -22,7 +22,7 @@ describe('train --profile', () => {
     expect(stderr).toMatch(/gemm 64×48×16 A·B +[\d.]+% +\d\.\d{3} +1 +\d+ GFLOP\/s +[\d.]+%/);
     expect(stderr).toMatch(/adamw +[\d.]+% +\d\.\d{3} +1 +[\d.]+ GB\/s +[\d.]+%/);
     expect(stderr).toMatch(/outside the kernels +[\d.]+%/);
-    expect(stderr).toMatch(/[\d.]+ ms a step over 30 steps, [\d,.]+ tok\/s, \d+ GFLOP\/s;/);
+    expect(stderr).toMatch(/[\d.]+ ms per step over 30 steps, [\d,.]+ tok\/s, \d+ GFLOP\/s;/);
     const shares = [...stderr.matchAll(/^ {2}\S.* {2,}([\d.]+)% +\d+\.\d{3}(?: |$)/gm)].map(([, share]) =>
       Number(share),
     );

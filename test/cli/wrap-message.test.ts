@@ -17,7 +17,7 @@ test.each([
   ],
   [
     'a command, which stays whole',
-    'hint: make it first: mkdir -p "no such folder"',
+    'hint: create it first: mkdir -p "no such folder"',
     24,
     'hint: make it first:\n  mkdir -p "no such folder"',
   ],

@@ -50,8 +50,8 @@ function tokensOf(tokenizer: Tokenizer, text: string): number[] {
   const whole = [text, ` ${text}`].map(encoded).filter((ids) => ids.length === 1 && isKnown(ids[0]));
   const ids = [...new Set(whole.length > 0 ? whole.flat() : encoded(text).filter(isKnown))];
   if (ids.length === 0)
-    throw new UserError('not-in-vocabulary', `the model has no token ${shownJson(text)}`, {
-      hint: 'name one that was in the training text',
+    throw new UserError('not-in-vocabulary', `the vocabulary has no token ${shownJson(text)}`, {
+      hint: 'use one from the training text',
     });
   return ids;
 }

@@ -107,7 +107,7 @@ function partsTable(config: ModelConfig): string {
 function history(run: RunRecord, width: number): string {
   const { steps, evaluations } = run.logs;
   if (steps.length === 0 && evaluations.length === 0)
-    return stdoutColors.dim('  The folder has no metrics.jsonl, which would tell how it was trained.');
+    return stdoutColors.dim('  The folder has no metrics.jsonl with its training history.');
   const summary = summariseRun(run);
   const series = [
     {
@@ -172,7 +172,7 @@ function weightsTable(weights: readonly WeightStatistics[]): string {
   );
 }
 
-/** Three significant digits, and at most five characters before the decimal point or exponent. */
+/** A number for a narrow column: `123.4`, `12.34`, `0.041`, `3e-5`. */
 function short(value: number): string {
   const size = Math.abs(value);
   if (!Number.isFinite(value) || value === 0) return String(value);

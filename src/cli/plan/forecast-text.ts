@@ -102,6 +102,6 @@ function deviceColumns(devices: readonly DeviceRow[]): string {
 const SMALL_MODEL = 1e8;
 
 const assumptions = ({ parameters }: RunForecast): string =>
-  '  Peaks are of 16-bit products; the share of them that is reached, and prices, are assumptions:\n' +
+  '  Peaks are for 16-bit GEMM; utilization and prices are assumptions:\n' +
   '  --device, --peak, --utilization, --price and --devices change them.' +
-  (parameters < SMALL_MODEL ? ' A model as small\n  as this keeps no GPU busy, and reaches less.' : '');
+  (parameters < SMALL_MODEL ? ' A model as small\n  as this cannot keep a GPU busy and reaches less.' : '');

@@ -143,7 +143,7 @@ function withPrompt(flags: Flags, prompt: string): Flags {
       );
   if (statSync(resolveRun(prompt), { throwIfNoEntry: false })?.isDirectory() === true)
     throw new UsageError('bad-option-value', `${shownJson(prompt)} is a folder, not a prompt`, {
-      hint: `a model is named with --model; if it is the prompt, say --prompt ${shownJson(prompt)}`,
+      hint: `use --model for a model; if it is the prompt, use --prompt ${shownJson(prompt)}`,
     });
   return { ...flags, prompt };
 }
@@ -214,9 +214,9 @@ function checkBeams(flags: Flags, command: Command): void {
   if (draws !== undefined)
     throw new UsageError(
       'conflicting-options',
-      `--beams draws nothing, so --${kebab(draws)} has no meaning`,
+      `--beams does not sample, so --${kebab(draws)} has no effect`,
       {
-        hint: 'leave one of them out',
+        hint: 'omit one of them',
       },
     );
   if (flags.numSamples > flags.beams)
@@ -224,7 +224,7 @@ function checkBeams(flags: Flags, command: Command): void {
       'bad-option-value',
       `--num-samples ${flags.numSamples} is more than --beams ${flags.beams} can find`,
       {
-        hint: 'beam search finds as many texts as it has beams',
+        hint: 'beam search finds at most one text per beam',
       },
     );
 }

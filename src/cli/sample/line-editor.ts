@@ -58,7 +58,7 @@ export function createLineEditor(words: readonly string[]): LineEditor {
 /** Ctrl-C discards the line. On an empty line it explains how to quit. */
 function clearLine(reader: ReturnType<typeof createInterface>): void {
   process.stderr.write('\n');
-  if (reader.line === '') notice('Ctrl-D or /quit leaves.');
+  if (reader.line === '') notice('Press Ctrl-D or type /quit to leave.');
   else {
     reader.write(null, { ctrl: true, name: 'e' });
     reader.write(null, { ctrl: true, name: 'u' });

@@ -12,7 +12,7 @@ import type { Model } from './write.ts';
 /** One choice per digit key. */
 const PAGE = 9;
 
-const keysHelp = '1–9 choose · Enter draws one · m more · Backspace takes one back · q leaves';
+const keysHelp = '1–9 choose · Enter samples one · m more · Backspace undoes · q quits';
 
 /** Lets the user add tokens; returns the added ids. */
 export async function pickTokens(
@@ -24,7 +24,7 @@ export async function pickTokens(
   const picked: number[] = [];
   let page = 0;
   const screen = openScreen(input.live);
-  notice(stderrColors.dim(input.live ? keysHelp : `${keysHelp.replace('Backspace', 'b')}; one a line`));
+  notice(stderrColors.dim(input.live ? keysHelp : `${keysHelp.replace('Backspace', 'b')}; one per line`));
 
   let draft = new Draft(decoder.config, prompt.ids, options, options);
   let logits = await draft.start(decoder);
@@ -55,7 +55,7 @@ export async function pickTokens(
     } else {
       const chosen: Candidate | undefined = shown[Number(key) - 1];
       if (chosen !== undefined) await take(chosen.id);
-      else if (!input.live) notice(`"${printable(key)}" is none of these`);
+      else if (!input.live) notice(`"${printable(key)}" is not one of these keys`);
     }
   }
   input.endKeys();

@@ -38,7 +38,7 @@ export function alternativesTable(tokenizer: Tokenizer, details: readonly TokenD
   }));
   const width = Math.max('token'.length, ...rows.map(({ token }) => token.length));
   const otherWidth = Math.max(0, ...rows.flatMap(({ others }) => others.map((other) => other.length)));
-  const head = `  ${'token'.padEnd(width)}  ${'drawn'.padStart(6)}  instead of it`;
+  const head = `  ${'token'.padEnd(width)}  ${'prob'.padStart(6)}  alternatives`;
   const lines = rows.map(({ token, probability, others }) => {
     const alternatives = others
       .map((other) => other.padEnd(otherWidth))

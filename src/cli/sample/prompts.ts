@@ -27,7 +27,7 @@ export function readPrompt(flags: {
     return readAll(fileChunks(promptFile), promptFile, decoding) ?? refuseEmpty(promptFile);
   if (prompt !== undefined && prompt !== '-') {
     if (prompt === '')
-      throw new UsageError('empty-text', '--prompt is empty', { hint: 'leave it out to start from nothing' });
+      throw new UsageError('empty-text', '--prompt is empty', { hint: 'omit it to start without a prompt' });
     return prompt.toWellFormed();
   }
   const asked = prompt === '-' || promptFile === '-';
@@ -39,7 +39,7 @@ export function readPrompt(flags: {
 /** An explicitly given empty prompt is more likely a mistake than a request for none. */
 function refuseEmpty(name: string): never {
   throw new UserError('empty-text', `${name} has no text for the prompt`, {
-    hint: 'to write without a prompt, leave --prompt and --prompt-file out',
+    hint: 'to sample without a prompt, omit --prompt and --prompt-file',
   });
 }
 
@@ -56,7 +56,7 @@ export function encode(tokenizer: Tokenizer, text: string, unk: Unk, place = '')
   const { ids, unknown } = encodePrompt(tokenizer, text, unk, place);
   if (unknown > 0)
     notice(
-      `${unknown} unknown ${unknown === 1 ? 'token was' : 'tokens were'} ${unk === 'skip' ? 'left out of' : 'replaced in'} the prompt${place}`,
+      `${unknown} unknown ${unknown === 1 ? 'token was' : 'tokens were'} ${unk === 'skip' ? 'removed from' : 'replaced in'} the prompt${place}`,
     );
   return { text, ids };
 }

@@ -65,7 +65,7 @@ export function promptLines(
       if (prompt !== undefined || (await lines.wait())) return true;
       if (count > 0 || isClosed) return false;
       throw new UserError('empty-text', `${file === '-' ? 'stdin' : file} has no prompts`, {
-        hint: 'give one prompt a line',
+        hint: 'give one prompt per line',
       });
     },
     close() {

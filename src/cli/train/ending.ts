@@ -26,7 +26,7 @@ export function printEnd(result: TrainResult, ending: Ending): void {
     notice(`Interrupted after ${steps}; the model so far is in ${where}`);
     notice();
   } else {
-    const early = reason === 'stopped early' ? ' (stopped early: no progress)' : '';
+    const early = reason === 'stopped early' ? ' (early stopping: no improvement)' : '';
     notice(`\nDone after ${steps} in ${formatDuration(Math.round(ending.seconds))}${early}.`);
     notice(lossLine(result, ending));
     const which = progress.bestStep > 0 ? `of step ${formatNumber(progress.bestStep)}, ` : '';
@@ -42,7 +42,7 @@ export function printEnd(result: TrainResult, ending: Ending): void {
 
 const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
   validationLoss === undefined
-    ? 'Without a validation text, it is not known how well the model predicts text that it has not seen.'
+    ? 'Without a validation split, there is no measure of how well the model predicts unseen text.'
     : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
 
 /** A model that has memorized a short text is not the best by validation loss, but may be the one that is wanted. */

@@ -108,7 +108,7 @@ function renderSample({ sample }: Shown, width: number, colors: ChalkInstance): 
   const lines = foldText(sample.text.trim(), width - 4).slice(0, SAMPLE_LINES);
   const blank = Array.from({ length: SAMPLE_LINES - lines.length }, () => '');
   return [
-    colors.dim(`  what it writes at step ${formatNumber(sample.step)}:`),
+    colors.dim(`  sample at step ${formatNumber(sample.step)}:`),
     ...[...lines, ...blank].map((line) => `  ${colors.dim('│')} ${line}`),
   ];
 }

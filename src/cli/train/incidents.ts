@@ -1,4 +1,4 @@
-/** Warnings about incidents that training survives: skipped steps, rollbacks, checkpoints that could not be written. */
+/** Warnings about incidents that do not end a run: skipped steps, rollbacks, checkpoints that could not be written. */
 import { MOST_ROLLBACKS } from '../../train/divergence.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import type { SaveFailure } from '../../train/session/checkpoint-writer.ts';
@@ -10,10 +10,10 @@ import { printable, warn } from '../terminal.ts';
 export function warnOfIncident(event: TrainEvent): void {
   if (event.type === 'step' && event.skipped !== undefined) {
     const loss = event.skipped === 'loss spike' ? ` (${event.loss.toFixed(4)})` : '';
-    warn(`step ${formatNumber(event.step)}: ${event.skipped}${loss}; the parameters stay as they were`);
+    warn(`step ${formatNumber(event.step)}: ${event.skipped}${loss}; the update was skipped`);
   } else if (event.type === 'rollback') {
     const { rollbacks, learningRateFactor } = event.progress.health;
-    const to = event.to === 0 ? 'Starting again' : `Resuming from step ${formatNumber(event.to)}`;
+    const to = event.to === 0 ? 'Restarting' : `Resuming from step ${formatNumber(event.to)}`;
     warn(
       `diverged at step ${formatNumber(event.from)}: ${event.cause.fault}; ${printable(event.cause.tensor)}. ` +
         `${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
@@ -27,15 +27,15 @@ export function saveFailureWarnings(): (failure: SaveFailure) => void {
   return ({ step, savedStep, error }) => {
     const reason = `${error.code} after ${savedStep}`;
     const what = `step ${formatNumber(step)} is not saved`;
-    if (reason === told) return warn(`${what} either`);
-    told = reason;
+    if (reason === lastReason) return warn(`${what} either`);
+    lastReason = reason;
     const last =
       savedStep === undefined
         ? 'No checkpoint is saved yet'
         : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
     warn(
       `${what}: ${printable(describeSystemError(error))}. ` +
-        `${last}; training continues, and the next save tries again`,
+        `${last}; training continues, and saving will be retried`,
     );
   };
 }

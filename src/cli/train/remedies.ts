@@ -55,9 +55,9 @@ export function againstShortValidation({ isResumed, settings, config, tokens }: 
 /** Against tokens outside the vocabulary. */
 export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags): string {
   if (isResumed || settings.initFrom !== undefined)
-    return 'The vocabulary is that of the trained model: a new model would have one of its own.';
+    return 'The vocabulary is that of the trained model; only a new model can have another.';
   if (corpus.files.some((file) => file.endsWith('.bin')))
-    return 'A token file has its vocabulary already: `gpt tokenize` makes another.';
+    return 'The vocabulary of a token file is fixed; `gpt tokenize` creates another.';
   return sentence([
     ...(settings.minFrequency > 1 ? ['a lower --min-frequency'] : []),
     ...(Number.isFinite(settings.vocabSize) ? ['a larger --vocab-size'] : []),

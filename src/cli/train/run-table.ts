@@ -46,10 +46,10 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   for (const repair of run.repairs) warn(printable(repair));
   if (run.otherEngine !== undefined)
     warn(
-      `this run was computed by ${printable(run.otherEngine)} so far: from here on its results differ in the last digits`,
+      `this run used ${printable(run.otherEngine)} so far; from here on its results differ in the last digits`,
     );
   if (process.platform === 'linux' && run.memoryBytes > process.availableMemory())
-    warn(`only ${formatBytes(process.availableMemory())} of memory are free: it may become very slow`);
+    warn(`only ${formatBytes(process.availableMemory())} of memory are free; training may become very slow`);
   warnOfReplacements(run.replacements, settings.encoding);
   for (const warning of warningsBefore({ ...run, settings, corpus, tokens, config, tokenizer }))
     warn(warning);
@@ -71,7 +71,7 @@ function noticeOfResume({
         `and decays to ${formatRateOf(minLr)} at step ${last}.`,
     );
   else if (maxIters === lrDecayIters)
-    notice(`The decay of the learning rate had not begun; it now ends at step ${last}.`);
+    notice(`The learning-rate decay had not started; it now ends at step ${last}.`);
   else if (maxIters > lrDecayIters)
     notice(
       `The learning rate stays at ${minLr} from step ${formatNumber(lrDecayIters)} on, where its decay ends; ` +
@@ -84,10 +84,9 @@ const formatRateOf = (learningRate: number): string => String(Number(learningRat
 /** Measurements that a resumed run restarts because its text has changed. */
 const startsAnew: Readonly<Record<TextChange, string>> = {
   text:
-    'The text differs from the one this run was trained on so far. The best model is evaluated again ' +
-    'on the new validation text; early stopping and the detection of divergence start from scratch.',
-  sample:
-    'Evaluations use another sample of the validation text than before; the best model is evaluated again on it.',
+    'The text differs from the one this run was trained on. The best model is evaluated again ' +
+    'on the new validation text; early stopping and divergence detection start over.',
+  sample: 'Evaluations now use a different sample of the validation text; the best model is evaluated again.',
 };
 
 /** A folder without the slash that shell completion appends. */

@@ -38,7 +38,7 @@ export function warningsBefore(run: Planned): string[] {
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
       warning(
-        `${formatCount(parameters)} parameters are many for ${formatCount(tokens.train)} tokens read ${formatNumber(epochs)} times: the model will memorize the text.`,
+        `${formatCount(parameters)} parameters are too many for ${formatCount(tokens.train)} tokens and ${formatNumber(epochs)} epochs; the model will memorize the text.`,
         againstOverfitting(run),
       ),
     );
@@ -50,11 +50,11 @@ export function warningsBefore(run: Planned): string[] {
       ),
     );
   if (tokens.validation === 0)
-    warnings.push('there is no validation text; the training text judges the model');
+    warnings.push('there is no validation split; the best model is chosen by its training loss');
   else if (tokens.validation <= config.blockSize)
     warnings.push(
       warning(
-        `the validation text has ${formatNumber(tokens.validation)} tokens, less than a block of ${formatNumber(config.blockSize)}: its loss says little.`,
+        `the validation text has ${formatNumber(tokens.validation)} tokens, fewer than the block size of ${formatNumber(config.blockSize)}; its loss is unreliable.`,
         againstShortValidation(run),
       ),
     );
@@ -72,7 +72,7 @@ export function warningsBefore(run: Planned): string[] {
     warnings.push(
       hasWholeVocabulary(run)
         ? warning(
-            `${formatPercent(unknown)} of the tokens are <unk>, which the text names literally: the model learns it, and writes it only with --allow-unk.`,
+            `${formatPercent(unknown)} of the tokens are <unk>, which occurs literally in the text; the model learns it, but samples it only with --allow-unk.`,
           )
         : warning(
             `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect.`,
@@ -159,7 +159,7 @@ function watchFailure(
       ? `above the ${first.toFixed(3)} of its first step`
       : `above the ${run.uniformLoss.toFixed(3)} of guessing`;
     return warning(
-      `the training loss has ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${highestRate(run)} is too high.`,
+      `the training loss ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${highestRate(run)} is too high.`,
       againstHighRate(run),
     );
   };

@@ -88,7 +88,7 @@ describe('warnings before the first step', () => {
     [
       'a sorted list',
       { corpus: { ...plan.corpus, files: ['names.txt'], isSorted: true } },
-      'the validation split is the end of the list, which may be unlike the rest. If the order of the lines means nothing, shuffle them first: shuf names.txt > shuffled.txt',
+      'the validation split is the end of the list, which may be unlike the rest. If the order of the lines does not matter, shuffle them first: shuf names.txt > shuffled.txt',
     ],
     [
       'words of a script without spaces',
@@ -212,7 +212,7 @@ describe('a learning rate that is too high', () => {
   };
   test('is reported where training ends above the uniform loss, with a rate that works', () => {
     expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toBe(
-      'the training loss has ended at 4.600, above the 4.500 of guessing: the model has learnt nothing. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
+      'the training loss ended at 4.600, above the 4.500 of guessing: the model has learnt nothing. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
     );
   });
   test('is reported where the loss ends clearly above its start, also for fine-tuned and resumed models', () => {
