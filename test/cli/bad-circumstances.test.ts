@@ -38,8 +38,8 @@ describe.skipIf(process.platform === 'win32')('streams', () => {
     expect(stdout.startsWith(start)).toBe(true);
   });
   test.each([
-    ['eval -m model', 1, 'error: stdin: there is no text in it\nhint: give a text that is not empty\n'],
-    ['train -', 1, 'error: stdin: there is no text in it\nhint: give a text that is not empty\n'],
+    ['eval -m model', 1, 'error: stdin: it contains no text\nhint: use a text that is not empty\n'],
+    ['train -', 1, 'error: stdin: it contains no text\nhint: use a text that is not empty\n'],
     [
       'sample -m model --prompt -',
       1,
@@ -153,8 +153,8 @@ describe('memory', () => {
       `cd '${folder}'; export NODE_OPTIONS='${machineWith(400e6).NODE_OPTIONS}'; yes whale | gpt train -`,
     );
     expect(stderr).toBe(
-      'error: stdin has more than 100 MB, a quarter of the memory there is\n' +
-        'hint: a text from a pipe is kept in memory: write it to a file, and name that\n',
+      'error: stdin has more than 100 MB, a quarter of the available memory\n' +
+        'hint: text from a pipe is kept in memory: write it to a file instead\n',
     );
     expect(code).toBe(1);
   });

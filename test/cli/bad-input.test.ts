@@ -481,7 +481,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
         `${line} ./model.gguf`,
         1,
         'unsupported-format',
-        "./model.gguf … GGUF … llama.cpp's",
+        './model.gguf … GGUF … llama.cpp',
       ] as const,
   ),
   [

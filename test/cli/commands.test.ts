@@ -126,7 +126,7 @@ describe('train', () => {
     );
     expect(code).toBe(0);
     expect(stderr).toMatch(/corpus +stdin/);
-    expect(stderr).toMatch(/stopped early: no progress/);
+    expect(stderr).toMatch(/early stopping: no improvement/);
   });
 
   test('Ctrl-C saves and exits with 130', async () => {
@@ -183,6 +183,6 @@ describe('gradcheck', () => {
     expect(code).toBe(0);
     for (const op of ['embedding', 'linear', 'gelu', 'layerNorm', 'attention', 'crossEntropy'])
       expect(stdout).toMatch(new RegExp(`^${op}.* ok$`, 'm'));
-    expect(stderr).toMatch(/\d+ gradients checked, all right/);
+    expect(stderr).toMatch(/\d+ gradients checked, all correct/);
   });
 });

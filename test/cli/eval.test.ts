@@ -53,9 +53,7 @@ describe('one model on one text', () => {
 
   test('reports what unknown tokens cost', async () => {
     const { stdout } = await gpt('eval other.txt -m words');
-    expect(stdout).toMatch(
-      /unknown tokens +\d+ \([\d.]+%\), spelled out byte by byte for [\d.]+ of the bits/,
-    );
+    expect(stdout).toMatch(/unknown tokens +\d+ \([\d.]+%\), whose spelling adds [\d.]+ bits per byte/);
   });
 });
 
@@ -66,7 +64,7 @@ describe('several models and texts', () => {
     expect(heads.map((line) => line.trim().split(/ +/)[0])).toEqual(['corpus.txt', 'other.txt']);
     expect(stdout.match(/^ {2}chars +[\d,]+ .*\d$/gm)).toHaveLength(2);
     expect(stdout.match(/^ {2}words +[\d,]+ .*\d$/gm)).toHaveLength(2);
-    expect(stderr).toContain('models with different tokenizers compare by bits per byte');
+    expect(stderr).toContain('compare models with different tokenizers by bits per byte');
   });
 
   test('print a JSON line each, the same as each alone', async () => {
@@ -153,7 +151,7 @@ describe('baselines', () => {
   test('are listed below the models, once for each training text and tokenizer', async () => {
     const { stdout } = await gpt('eval other.txt -m chars -m chars -m words --baselines');
     expect(
-      stdout.match(/^ {2}after reading corpus.txt, training split, in the tokens of (chars|words)$/gm),
+      stdout.match(/^ {2}fitted on corpus.txt, training split, in the tokens of (chars|words)$/gm),
     ).toHaveLength(2);
     for (const name of ['uniform', 'unigram', 'bigram', 'Kneser–Ney 5-gram', 'gzip', 'xz'])
       expect(stdout.match(new RegExp(`^ {2}${name} .*(\\d\\.\\d{4}|not installed)$`, 'gm'))).toHaveLength(2);

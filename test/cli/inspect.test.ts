@@ -141,7 +141,7 @@ describe('inspect --attention', () => {
     const { stdout, stderr } = await gpt(['inspect', '--attention', '-', '--json'], {
       stdin: 'the whale of the sea\n',
     });
-    expect(stderr).toContain('The text has 20 tokens; the model reads 16 at once');
+    expect(stderr).toContain('The text has 20 tokens; only the first 16 fit the context');
     expect((JSON.parse(stdout) as { tokens: unknown[] }).tokens.length).toBe(16);
   });
 });

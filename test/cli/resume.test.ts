@@ -142,7 +142,7 @@ describe('resuming', () => {
     writeFileSync(path, trainerStateText({ ...state, engine: 'wasm other' }));
     const { stderr } = await gpt('train --resume elsewhere-computed --max-iters 61');
     expect(stderr).toContain(
-      'warning: this run was computed by wasm other so far: from here on its results differ in the last digits\n',
+      'warning: this run used wasm other so far; from here on its results differ in the last digits\n',
     );
   });
 
@@ -253,9 +253,9 @@ test('a diverging run reports each fault, and ends with the first one', async ()
   const wild = '--optimizer sgd --learning-rate 1e25 --grad-clip 0 --weight-decay 0 --schedule constant';
   const { stderr, code } = await start('wild', `${wild} --warmup-iters 0`);
   expect(code).toBe(1);
-  expect(stderr).toContain('warning: step 2: loss not finite; the parameters stay as they were\n');
+  expect(stderr).toContain('warning: step 2: loss not finite; the update was skipped\n');
   expect(stderr).toMatch(
-    /warning: diverged at step 6: loss not finite; .* is not finite\. Starting again with 0\.5 × the learning rate \(1 of 3 times\)\n/,
+    /warning: diverged at step 6: loss not finite; .* is not finite\. Restarting with 0\.5 × the learning rate \(1 of 3 times\)\n/,
   );
   expect(stderr).toMatch(
     /error: training diverged at step 6, after going back 3 times: loss not finite; .* is not finite\nhint: start again with --learning-rate 0.001 or a longer --warmup-iters\n$/,

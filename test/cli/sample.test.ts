@@ -306,7 +306,7 @@ describe('the interactive mode', () => {
     expect(stdout).toContain(tokenOf(choices, 1) + tokenOf(second, 2));
     expect(stdout.trimEnd().split('\n').at(-1)!.length).toBeGreaterThan(0);
     expect(stdout).toContain(`the${tokenOf(choices, 1)}${tokenOf(second, 2)}`);
-    expect(stderr).toContain('"9999" is none of these');
+    expect(stderr).toContain('"9999" is not one of these keys');
   });
 
   test.skipIf(!hasTerminal)(

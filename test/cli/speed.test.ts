@@ -84,7 +84,7 @@ describe('doctor on threads and cores', () => {
   test.each([
     [2, 2, /still ran on all 2 threads, which waited for each other 25\.0% of the time.*tries fewer threads/],
     [1, 2, /ran on 1 of 2 threads: more were slower.*tries more threads/],
-    [1, 1, /has one thread and keeps it/],
+    [1, 1, /has only one thread/],
   ])('beside busy cores, why %i of %i threads ran and what the engine will do', (active, threads, why) => {
     const lines = describeThreads({ busyCores: 1.9, activeThreads: active, threads, kernels });
     expect(lines[0]).toMatch(/^before the test, other programs kept 1\.9 of \d+ cores busy$/);

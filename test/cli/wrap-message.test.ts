@@ -19,7 +19,7 @@ test.each([
     'a command, which stays whole',
     'hint: create it first: mkdir -p "no such folder"',
     24,
-    'hint: make it first:\n  mkdir -p "no such folder"',
+    'hint: create it first:\n  mkdir -p "no such folder"',
   ],
   [
     'a command in front of the pointer to the help',

@@ -139,6 +139,6 @@ describe.skipIf(process.platform === 'win32')('the commands suggested at the end
       'all',
     ]);
     expect(stderr).not.toContain('--split');
-    expect(stderr).toContain('Without a validation text');
+    expect(stderr).toContain('Without a validation split');
   });
 });

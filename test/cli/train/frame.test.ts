@@ -27,7 +27,7 @@ describe('the frame', () => {
     const text = frame(80, 24).join('\n');
     expect(text).toContain('━━ train 2.033   ━━ validation 2.500');
     expect(text).toMatch(/^ {2}\d\.\d+ +│.*[⠀-⣿]/mu);
-    expect(text).toMatch(/what it writes at step 600:\n {2}│ HAMLET:\n {2}│ To be/);
+    expect(text).toMatch(/sample at step 600:\n {2}│ HAMLET:\n {2}│ To be/);
     expect(text).toMatch(/step 600\/1,000 ━+─+ {2}60% {2}loss 2\.030 {2}32,000 tok\/s {2}ETA 1m 12s$/);
   });
   test('shows work between two steps in place of the bar', () => {

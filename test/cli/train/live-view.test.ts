@@ -26,7 +26,7 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     const [last = '', after = ''] = frames.at(-1)!.split(END);
     expect(last).toMatch(/━━.* train \d\.\d{3}.*━━.* validation \d\.\d{3}/);
     expect(last).toMatch(/[⠀-⣿]/u);
-    expect(last).toContain('what it writes at step 60:');
+    expect(last).toContain('sample at step 60:');
     expect(last).toMatch(/step 60\/60 .*100%/);
     expect(after).toMatch(/Done after 60 steps in \d+s\.\r\nValidation loss \d\.\d{4} nats/);
     expect(after).toContain('gpt sample -m live --prompt');

@@ -35,13 +35,13 @@ describe('warnings before the first step', () => {
     [
       'too many parameters',
       { parameters: 10_700_000 },
-      '10.7M parameters are many for 1.00M tokens read 5 times',
+      '10.7M parameters are too many for 1.00M tokens and 5 epochs',
     ],
-    ['no validation text', { tokens: { ...plan.tokens, validation: 0 } }, 'there is no validation text'],
+    ['no validation text', { tokens: { ...plan.tokens, validation: 0 } }, 'there is no validation split'],
     [
       'a validation text shorter than a block',
       { tokens: { ...plan.tokens, validation: 128 } },
-      'the validation text has 128 tokens, less than a block of 128',
+      'the validation text has 128 tokens, fewer than the block size of 128',
     ],
     [
       'a learning rate that rises to --min-lr',
@@ -88,7 +88,7 @@ describe('warnings before the first step', () => {
     [
       'a sorted list',
       { corpus: { ...plan.corpus, files: ['names.txt'], isSorted: true } },
-      'the validation split is the end of the list, which may be unlike the rest. If the order of the lines does not matter, shuffle them first: shuf names.txt > shuffled.txt',
+      'so the validation split, the end of the list, may be unlike the rest. If the order of the lines does not matter, shuffle them first: shuf names.txt > shuffled.txt',
     ],
     [
       'words of a script without spaces',
@@ -170,7 +170,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
       },
       'A --val-file or more text help.',
     ],
-    [{ ...unknown }, 'the model learns it, and writes it only with --allow-unk.'],
+    [{ ...unknown }, 'the model learns it, but samples it only with --allow-unk.'],
     [{ ...unknown, ...withSettings({ valFile: 'val.txt' }) }, '--tokenizer bpe helps.'],
     [
       { ...unknown, ...withSettings({ minFrequency: 5, vocabSize: 200 }) },
@@ -182,7 +182,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
         corpus: { ...plan.corpus, files: ['out/tokens.bin'] },
         ...withSettings({ minFrequency: 2 }),
       },
-      'already: `gpt tokenize` makes another.',
+      'is fixed; `gpt tokenize` creates another.',
     ],
   ])('%j', (change, remedy) => {
     expect(remediesOf(change).endsWith(` ${remedy}`), remediesOf(change)).toBe(true);
@@ -212,7 +212,7 @@ describe('a learning rate that is too high', () => {
   };
   test('is reported where training ends above the uniform loss, with a rate that works', () => {
     expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toBe(
-      'the training loss ended at 4.600, above the 4.500 of guessing: the model has learnt nothing. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
+      'the training loss ended at 4.600, above the 4.500 of guessing: the model has not learned anything. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
     );
   });
   test('is reported where the loss ends clearly above its start, also for fine-tuned and resumed models', () => {
