@@ -64,7 +64,7 @@ describe('warnings before the first step', () => {
         ...withSettings({ minFrequency: 1 }),
         tokens: { ...plan.tokens, unknown: 123_200 },
       },
-      '11.2% of the tokens are <unk>, which the text names literally',
+      '11.2% of the tokens are <unk>, which occurs literally in the text',
     ],
     [
       'unknown words of another text, on which a run is resumed',
