@@ -39,7 +39,7 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     const { stdout, signal } = await train('--max-iters 1000000 --overwrite -o live', {
       tty: true,
       onOutput(output, send) {
-        if (sent || !output.includes('what it writes')) return;
+        if (sent || !output.includes('sample at step')) return;
         sent = true;
         send('SIGINT');
       },
