@@ -21,9 +21,9 @@ export function warnOfIncident(event: TrainEvent): void {
   }
 }
 
-/** Tells of checkpoints that could not be written: in full the first time, in a line as long as the reason stays the same. */
+/** Reports checkpoints that could not be written: in full at first, then briefly while the reason stays the same. */
 export function saveFailureWarnings(): (failure: SaveFailure) => void {
-  let told: string | undefined;
+  let lastReason: string | undefined;
   return ({ step, savedStep, error }) => {
     const reason = `${error.code} after ${savedStep}`;
     const what = `step ${formatNumber(step)} is not saved`;

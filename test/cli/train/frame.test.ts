@@ -51,7 +51,7 @@ describe('the frame', () => {
         expect(lines.length).toBeLessThan(Math.max(rows, 2));
         for (const line of lines) expect(stringWidth(line)).toBeLessThan(columns);
       }
-    expect(frame(80, 18).join('\n')).not.toContain('what it writes');
+    expect(frame(80, 18).join('\n')).not.toContain('sample at step');
     expect(frame(80, 18).join('\n')).toContain('│');
     expect(frame(80, 8).length).toBe(1);
   });
