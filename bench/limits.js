@@ -20,7 +20,7 @@ export async function measureLimits({ rounds, corpus }, log) {
     await gpt('peak', { threads: 2 }),
   ];
   const [pair, single, other, products] = contenders;
-  // What does a second core gain? to programs that share nothing bounds what it is worth to a thread.
+  // What a second core is worth to programs that share nothing bounds what it is worth to a thread.
   const both = {
     async run(steps) {
       const [a, b] = await Promise.all([single.run(steps), other.run(steps)]);
