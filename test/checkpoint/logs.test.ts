@@ -89,7 +89,7 @@ test('a torn last line is ignored, and damaged lines are counted', () => {
   appendFileSync(path, 'null\n');
   const { steps, damage } = readLogs(folder);
   expect(steps.length).toBe(1);
-  expect(damage).toEqual([`${path}: 2 of 3 lines are damaged and left out, line 1 the first`]);
+  expect(damage).toEqual([`${path}: 2 of 3 lines are damaged and were skipped, starting with line 1`]);
 });
 
 test.each([

@@ -159,7 +159,7 @@ function watchFailure(
       ? `above the ${first.toFixed(3)} of its first step`
       : `above the ${run.uniformLoss.toFixed(3)} of guessing`;
     return warning(
-      `the training loss ended at ${last.toFixed(3)}, ${than}: the model has learnt nothing. The learning rate of ${highestRate(run)} is too high.`,
+      `the training loss ended at ${last.toFixed(3)}, ${than}: the model has not learned anything. The learning rate of ${highestRate(run)} is too high.`,
       againstHighRate(run),
     );
   };
