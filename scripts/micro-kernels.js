@@ -35,6 +35,25 @@ function step(MR, NR, number, a, b) {
 
 const at = (pointer, offset) => (offset === 0 ? pointer : `${pointer}, ${offset}`);
 
+/** Stores a tile as `out` says. Of each pair of vectors the upper half is stored first, see src/kernels/elementwise.ts. */
+function storeTile(MR, vectors) {
+  const row = (i) => (i === 0 ? 'c' : `row${i}`);
+  const tile = (line) => range(MR).flatMap((i) => vectors.map((j) => line(i, j)));
+  return [
+    'const stride = out.stride;',
+    ...range(MR - 1).map((i) => `const ${row(i + 1)} = ${row(i)} + stride;`),
+    'const bias = out.bias;',
+    'if (bias) {',
+    ...vectors.map((j) => `const bias${j} = v128.load(${at('bias', 16 * j)});`),
+    ...tile((i, j) => `c${i}${j} = f32x4.add(c${i}${j}, bias${j});`),
+    '}',
+    'if (out.accumulate) {',
+    ...tile((i, j) => `c${i}${j} = f32x4.add(v128.load(${at(row(i), 16 * j)}), c${i}${j});`),
+    '}',
+    ...tile((i, j) => `v128.store(${row(i)}, c${i}${j ^ 1}, ${16 * (j ^ 1)});`),
+  ];
+}
+
 /**
  * One of the micro-kernels, which differ in how A is read.
  *
@@ -58,11 +77,7 @@ function kernel({ MR, NR }, name, { a, start = [], address, first, next }) {
     ]),
     `b += ${4 * NR * STEPS};`,
     '}',
-    'const stride = out.stride;',
-    ...range(MR).flatMap((i) => [
-      `storeRow${NR / 4}(c, out, ${vectors.map((j) => `c${i}${j}`).join(', ')});`,
-      'c += stride;',
-    ]),
+    ...storeTile(MR, vectors),
   ];
   return `export function ${name}(k: i32, ${a}: usize, lda: usize, b: usize, c: usize, out: Output): void {
 ${lines.map((line) => `  ${line}`).join('\n')}
@@ -71,11 +86,11 @@ ${lines.map((line) => `  ${line}`).join('\n')}
 }
 
 export function microKernels(tile) {
-  const { MR, NR } = tile;
+  const { MR } = tile;
   const rows = range(MR);
   const forward = (steps) => rows.map((i) => `a${i} += ${4 * steps};`);
   return `// Written by scripts/micro-kernels.js.
-import { Output, storeRow${NR / 4} } from '../gemm/output';
+import { Output } from '../gemm/output';
 import { madd } from '../vector';
 
 /**

@@ -34,6 +34,8 @@ const ROW: usize = (KEYS << 2) + 64;
 @unmanaged
 class Head {
   args: AttentionBackwardArguments;
+  /** 1/√D. */
+  root: f32;
   /** Counted over all sequences. */
   index: i32;
   /** Whether it is the first head of its group, which packs the keys for all of them. */
@@ -67,6 +69,7 @@ class Head {
 function createHead(T: i32, D: i32): Head {
   prepareTiles();
   const head = changetype<Head>(allocate(offsetof<Head>()));
+  head.root = 1 / squareRoot(f32(D));
   head.toBlock = createOutput(ROW);
   head.toGradient = createOutput(0);
   head.masks = allocate(MASK_BYTES);
@@ -223,17 +226,22 @@ function computeStrip(head: Head, block: i32, key: i32, end: i32, readers: i32):
   const ldk = usize(args.kStride) << 2;
   const ldv = usize(args.vStride) << 2;
   const ldo = (usize(args.H) * D) << 2;
+  const q = head.q;
+  const dOut = head.dOut;
+  const stripK = head.stripK;
+  const stripV = head.stripV;
   const out = head.toBlock;
   const lane = usize(key - block) << 2;
   const P = head.P + lane;
   const dS = head.dS + lane;
-  packRows(head.stripK, head.k + ldk * key, ldk, width, D, NR);
-  packRows(head.stripV, head.v + ldv * key, ldv, width, D, NR);
+  packRows(stripK, head.k + ldk * key, ldk, width, D, NR);
+  packRows(stripV, head.v + ldv * key, ldv, width, D, NR);
+  out.rows = MR;
   for (let t = key; t < end; t += MR) {
     const at = ROW * (t - block);
-    out.rows = min(MR, T - t);
-    microKernelOfRows(D, head.q + ldq * t, ldq, head.stripK, P + at, out);
-    microKernelOfRows(D, head.dOut + ldo * t, ldo, head.stripV, dS + at, out);
+    if (t + MR > T) out.rows = T - t;
+    microKernelOfRows(D, q + ldq * t, ldq, stripK, P + at, out);
+    microKernelOfRows(D, dOut + ldo * t, ldo, stripV, dS + at, out);
   }
   // Tiles of rows or columns that extend beyond the strip also read these queries, which do not attend to its keys.
   clearRows(P, dS, max(block, key - MR + 1) - block, key - block);
@@ -249,7 +257,7 @@ function scoreGradients(head: Head, P: usize, dS: usize, key: i32, end: i32): vo
   const starts = head.starts;
   const corrections = head.corrections;
   const logSums = args.lse + ((usize(head.index) * T) << 2);
-  const root: f32 = 1 / squareRoot(f32(args.D));
+  const root = head.root;
   const rowLength = u32((T + 3) & ~3);
   for (let t = key; t < end; t++) {
     const lse = load<f32>(logSums + (usize(t) << 2));
@@ -311,7 +319,7 @@ function maskEarlier(p: usize, dS: usize, first: i32): void {
   }
 }
 
-/** Dropout on a row of a strip of keys. @param index of its first element in `attention`; a multiple of 4 */
+/** Dropout on a row of a strip of keys. @param index of its first element in `attention`; a multiple of 4 @inline */
 function dropRow(head: Head, row: usize, index: u32): void {
   const args = head.args;
   const masks = head.masks;
@@ -358,21 +366,25 @@ function addQueryGradients(head: Head, block: i32, keys: i32, readers: i32): voi
   const args = head.args;
   const D = args.D;
   const panel = panelStride(NR, args.T);
+  const starts = head.starts;
+  const dS = head.dS;
+  const dQ = head.dQ;
+  const ldq = usize(args.qStride) << 2;
   const out = head.toGradient;
-  out.stride = usize(args.qStride) << 2;
-  out.accumulate = block > 0 || head.starts ? 1 : args.accumulateDQ;
+  out.stride = ldq;
+  out.accumulate = block > 0 || starts ? 1 : args.accumulateDQ;
   for (let c = 0; c < D; c += NR) {
     out.columns = min(NR, D - c);
     for (let t = block; t < readers; t += MR) {
-      const from = max(0, documentStart(head.starts, t) - block); // the tile's first query attends to no key before it
+      const from = max(0, documentStart(starts, t) - block); // the tile's first query attends to no key before it
       const to = min(keys, t + MR - block); // the tile's last query attends to no key after it
       out.rows = min(MR, readers - t);
       tileOfRows(
         to - from,
-        head.dS + ROW * (t - block) + (from << 2),
+        dS + ROW * (t - block) + (from << 2),
         ROW,
         head.packedK + panel * (c / NR) + panelBytes(NR, block + from),
-        head.dQ + out.stride * t + (usize(c) << 2),
+        dQ + ldq * t + (usize(c) << 2),
         out,
       );
     }

@@ -30,6 +30,8 @@ const ROW: usize = NR << 2;
 @unmanaged
 class Head {
   args: AttentionArguments;
+  /** 1/√D. */
+  root: f32;
   /** Counted over all sequences. */
   index: i32;
   /** Addresses of the head's part of the sequence's first row, and of the sequence's document starts. */
@@ -58,6 +60,7 @@ function createHead(args: AttentionArguments): Head {
   prepareTiles();
   const head = changetype<Head>(allocate(offsetof<Head>()));
   head.args = args;
+  head.root = 1 / squareRoot(f32(D));
   head.toStrip = createOutput(ROW);
   head.toOut = createOutput((usize(args.H) * D) << 2);
   head.statistics = allocate(ROW * 2);
@@ -157,13 +160,17 @@ function computeScores(head: Head, i: i32, start: i32, keys: i32): void {
   const D = args.D;
   const ldq = usize(args.qStride) << 2;
   const ldk = usize(args.kStride) << 2;
+  const k = head.k;
+  const packedQ = head.packedQ;
+  const strip = head.strip;
   const out = head.toStrip;
-  packRows(head.packedQ, head.q + ldq * i, ldq, keys - i, D, NR);
+  packRows(packedQ, head.q + ldq * i, ldq, keys - i, D, NR);
+  out.rows = MR;
   for (let j = start; j < keys; j += MR) {
-    out.rows = min(MR, T - j);
-    microKernelOfRows(D, head.k + ldk * j, ldk, head.packedQ, head.strip + ROW * j, out);
+    if (j + MR > T) out.rows = T - j;
+    microKernelOfRows(D, k + ldk * j, ldk, packedQ, strip + ROW * j, out);
   }
-  if (head.starts) maskEarlier(head.strip, head.starts + (usize(i) << 2), keys - i);
+  if (head.starts) maskEarlier(strip, head.starts + (usize(i) << 2), keys - i);
 }
 
 /** Masks keys before the queries' documents, whose starts are at `starts`. */
@@ -193,7 +200,7 @@ function softmaxColumns(head: Head, i: i32, start: i32, keys: i32): void {
   }
   const begin = strip + ROW * start;
   const end = strip + ROW * keys;
-  const factor = f32x4.splat(1 / squareRoot(f32(head.args.D)));
+  const factor = f32x4.splat(head.root);
   for (let l: usize = 0; l < ROW; l += 32) {
     let max0 = none;
     let max1 = none;
@@ -259,27 +266,30 @@ function multiplyValues(head: Head, i: i32, keys: i32): void {
   const D = head.args.D;
   const panelV = panelStride(NR, head.args.T);
   const queries = keys - i;
+  const starts = head.starts;
+  const strip = head.strip;
   const out = head.toOut;
-  const o = head.out + out.stride * i;
+  const ldo = out.stride;
+  const o = head.out + ldo * i;
   for (let c = 0; c < D; c += NR) {
     const panel = head.packedV + panelV * (c / NR);
     out.columns = min(NR, D - c);
     for (let r = 0; r < queries; r += MR) {
-      const from = documentStart(head.starts, i + r); // the tile's first query attends to no key before it
+      const from = documentStart(starts, i + r); // the tile's first query attends to no key before it
       const to = min(keys, i + r + MR); // the tile's last query attends to no key after it
       out.rows = min(MR, queries - r);
       tile(
         to - from,
-        head.strip + ROW * from + (r << 2),
+        strip + ROW * from + (r << 2),
         ROW,
         panel + panelBytes(NR, from),
-        o + out.stride * r + (usize(c) << 2),
+        o + ldo * r + (usize(c) << 2),
         out,
       );
     }
   }
   for (let r = 0; r < queries; r++) {
-    const at = o + out.stride * r;
+    const at = o + ldo * r;
     rowScale(at, at, D, load<f32>(head.statistics + (r << 2)));
   }
 }
