@@ -4,13 +4,19 @@ import { now } from './host';
 
 /** Nanoseconds after which a thread asleep at a barrier checks for a failed worker. */
 const FAILURE_CHECK: i64 = 500_000_000;
+/**
+ * Nanoseconds after which any other sleeping thread reads its control word again. `announce` loses no wake-up: a thread counts
+ * itself as a sleeper before it sleeps, `announce` stores the word before it reads that count, and `atomic.wait` compares the
+ * word once more. But on Node 20 a notified thread was once seen asleep; with the timeout, that costs a second, not the run.
+ */
+export const WAKE_CHECK: i64 = 1_000_000_000;
 
 /** Returns the new value of word `at` once it is no longer `seen`. */
 export function waitForChange(at: usize, seen: i32): i32 {
   let value = atomic.load<i32>(at);
   for (let i = atomic.load<i32>(SPINS); i > 0 && value == seen; i--) value = atomic.load<i32>(at);
   while (value == seen) {
-    sleep(at, seen, -1);
+    sleep(at, seen, WAKE_CHECK);
     value = atomic.load<i32>(at);
   }
   return value;
