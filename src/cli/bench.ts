@@ -12,7 +12,7 @@ import { addExamples } from './help.ts';
 import { threadsOption, warnOfSlowEngine } from './model-options.ts';
 import { argument, option } from './options.ts';
 import { choice, number } from '../values.ts';
-import { printJson } from './json-output.ts';
+import { printJson, snakeCased } from './json-output.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 
 const names = Object.keys(benchModels) as BenchModelName[];
@@ -62,7 +62,7 @@ async function bench(models: readonly BenchModelName[], { seconds, threads, json
     results.push(result);
     if (json === undefined) await print(`${row(cells(result))}\n`);
   }
-  if (json) await printJson(results, 2);
+  if (json) await printJson(snakeCased(results), 2);
 }
 
 async function measure(

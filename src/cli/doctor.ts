@@ -18,7 +18,7 @@ import { number } from '../values.ts';
 import { threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 import { rateOf } from './profile-table.ts';
-import { printJson } from './json-output.ts';
+import { printJson, snakeCased } from './json-output.ts';
 import { notice, print, printable, stdoutColors } from './terminal.ts';
 
 interface Flags {
@@ -35,7 +35,7 @@ export function register(command: Command): void {
     .action(doctor);
   addExamples(command, [
     ['Is everything as fast as it can be?', 'gpt doctor'],
-    ['The peak, for a script', 'gpt doctor --json | jq .peakFlops'],
+    ['The peak, for a script', 'gpt doctor --json | jq .peak_flops'],
   ]);
 }
 
@@ -73,7 +73,7 @@ async function doctor({ seconds, threads, json }: Flags): Promise<void> {
   const findings = await whileDoing('measuring how busy the cores are', (activity) =>
     examine(seconds, threads === undefined ? {} : { threads }, activity.update),
   );
-  if (json) await printJson(findings, 2);
+  if (json) await printJson(snakeCased(findings), 2);
   else await print(report(findings));
 }
 

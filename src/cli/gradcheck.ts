@@ -7,7 +7,7 @@ import { modelGradientCases } from '../model/gradcheck-cases.ts';
 import { addExamples } from './help.ts';
 import { option } from './options.ts';
 import { seed, wholeNumber } from '../values.ts';
-import { printJson } from './json-output.ts';
+import { printJson, snakeCased } from './json-output.ts';
 import { notice, print, stdoutColors } from './terminal.ts';
 
 interface Options {
@@ -26,7 +26,7 @@ export function register(command: Command): void {
     .action(gradcheck);
   addExamples(command, [
     ['Check every op and two small models', 'gpt gradcheck'],
-    ['Only the worst error, for a script', "gpt gradcheck --json | jq '[.[].relativeError] | max'"],
+    ['Only the worst error, for a script', "gpt gradcheck --json | jq '[.[].relative_error] | max'"],
   ]);
 }
 
@@ -43,7 +43,7 @@ async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> 
   if (json === undefined) await print(header());
   await run(Object.values(gradientCases).flat(), Infinity);
   await run(modelGradientCases(), limit);
-  if (json) await printJson(results, 2);
+  if (json) await printJson(snakeCased(results), 2);
 
   const wrong = results.filter((result) => !isRight(result));
   const worst = Math.max(...results.map((result) => result.relativeError));

@@ -85,7 +85,7 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
       folder.config,
       whileReporting((report) => readWeights(folder, (done) => report('reading the weights', done))),
     );
-    await printNeighbors(folder, embedding, neighbors, { top, json });
+    await printNeighbors(folder, embedding, neighbors, { top, json, unk: flags.unk });
   } else if (attention !== undefined) {
     await whileReading(model, attention, flags, (ids, folder, activations) =>
       printAttention(folder.tokenizer, ids, activations, { layer, head, json }),

@@ -1,6 +1,6 @@
 /** Finds the text a model was trained on, so that baselines can be fitted on the same training split. */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { countCharacters, openCorpus } from '../data/corpus.ts';
@@ -11,7 +11,7 @@ import { fileChunks } from '../data/file-chunks.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens } from '../data/token-source.ts';
 import { UserError } from '../errors.ts';
-import type { Report } from '../reporting.ts';
+import { noReport, type Report } from '../reporting.ts';
 import { shownJson } from '../json.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
@@ -111,7 +111,13 @@ export function readTrainingText(
     });
   const name = record.files.join(', ');
   if (record.files.some((file) => file.endsWith('.bin')))
-    return splitAsTrained(name, readTokenFile(record.files[0], record, tokenizer), record, tokenizer, report);
+    return splitAsTrained(
+      name,
+      readTokenFile(record.files[0], record, tokenizer, report),
+      record,
+      tokenizer,
+      report,
+    );
   const corpus = openCorpus(record.files, record, report);
   const text = readTokenizedText(corpus, tokenizer);
   if (corpus.facts.sha256 !== record.sha256) throw changed(name);
@@ -143,9 +149,20 @@ function readInstead(
 }
 
 /** A token file holds only ids, so the spelling of an `<unk>` is lost. */
-function readTokenFile(path: string, { sha256 }: CorpusRecord, tokenizer: Tokenizer): TokenizedText {
+function readTokenFile(
+  path: string,
+  { sha256 }: CorpusRecord,
+  tokenizer: Tokenizer,
+  report: Report = noReport,
+): TokenizedText {
   const hash = createHash('sha256');
-  for (const chunk of fileChunks(path)) hash.update(chunk);
+  const { size } = statSync(path);
+  let read = 0;
+  for (const chunk of fileChunks(path)) {
+    hash.update(chunk);
+    read += chunk.length;
+    report('verifying the token file', Math.min(1, read / size));
+  }
   if (hash.digest('hex') !== sha256) throw changed(path);
   const file = openTokenFile(path);
   try {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { openCorpus, type Corpus, type CorpusFacts } from '../data/corpus.ts';
 import { decodingOf } from '../data/decode-text.ts';
+import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
 import { openTokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
@@ -148,6 +149,14 @@ function readTokens(
     if (options[flag] !== undefined && given === undefined)
       throw new UsageError('conflicting-options', 'a token file has its vocabulary already', {
         hint: 'give --min-frequency and --vocab-size to `gpt tokenize`',
+      });
+  for (const [flag, unset] of [
+    ['encoding', UTF8],
+    ['encodingErrors', 'strict'],
+  ] as const)
+    if (options.resume === undefined && (options[flag] ?? unset) !== unset)
+      throw new UsageError('conflicting-options', `${optionName(flag)} has no effect on a token file`, {
+        hint: 'give it to `gpt tokenize`, which reads the text',
       });
   const [path] = corpus;
   const file = openTokenFile(path);

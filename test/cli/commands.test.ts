@@ -115,6 +115,13 @@ describe('train', () => {
       '--tokenizer … word … ids/tokens.bin … char',
     );
     await refuses('train ids', 1, 'empty-text', 'hint: … ids/tokens.bin');
+    for (const flag of ['--encoding latin1', '--encoding-errors replace'])
+      await refuses(
+        `train ids/tokens.bin ${flag}`,
+        2,
+        'conflicting-options',
+        `${flag.split(' ')[0]} … token file`,
+      );
   });
 
   test('reads a pipe, words, accumulates gradients and stops early', async () => {

@@ -56,6 +56,14 @@ test('--encoding-errors replace reports how many characters it replaced', async 
   expect(await json('eval latin1.txt --encoding-errors replace -m replaced')).toMatchObject(found);
 }, 60_000);
 
+test('a prompt on the command line has no encoding', async () => {
+  for (const prompt of ['--prompt plage', 'plage']) {
+    const { stderr, code } = await at(`sample -m run ${prompt} --encoding latin1`);
+    expect(stderr).toContain('error: --encoding has no effect on a prompt given on the command line');
+    expect(code).toBe(2);
+  }
+});
+
 test('sample --prompts reads UTF-16', async () => {
   const { stdout, code } = await at('sample -m run --prompts prompts.txt -n 1');
   expect(code).toBe(0);

@@ -90,9 +90,22 @@ describe.each(commands.map(({ name }) => name))('%s', (name) => {
     expect(stderr).toBe('');
     expect(code).toBe(0);
     expect(stdout.endsWith('\n')).toBe(true);
-    expect(isJson(stdout) || stdout.trim().split('\n').every(isJson), stdout.slice(0, 500)).toBe(true);
+    const values = isJson(stdout) ? [stdout] : stdout.trim().split('\n');
+    expect(values.every(isJson), stdout.slice(0, 500)).toBe(true);
+    expect(values.flatMap((value) => keysOf(JSON.parse(value))).filter(isCamelCase)).toEqual([]);
   });
 });
+
+/** Of all objects in a value. */
+const keysOf = (value: unknown): string[] =>
+  typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([key, inner]) => [
+        ...(Array.isArray(value) ? [] : [key]),
+        ...keysOf(inner),
+      ])
+    : [];
+/** JSON of all commands has keys in snake_case. */
+const isCamelCase = (key: string): boolean => /^[a-z][a-z0-9]*[A-Z]/.test(key);
 
 function isJson(candidate: string): boolean {
   try {

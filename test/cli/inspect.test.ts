@@ -43,9 +43,9 @@ describe('inspect', () => {
       weights: { name: string; std: number }[];
     };
     expect(found).toMatchObject({
-      config: { nLayer: 2, nEmbd: 16 },
+      config: { n_layer: 2, n_embd: 16 },
       tokenizer: { kind: 'word' },
-      training: { steps: 30, options: { maxIters: 30 } },
+      training: { steps: 30, options: { max_iters: 30 } },
     });
     expect(Object.values(found.parameters.by_part).reduce((a, b) => a + b)).toBe(found.parameters.total);
     expect(found.training.evaluations.length).toBe(3);
@@ -94,7 +94,16 @@ describe('inspect --neighbors', () => {
     const { stdout } = await gpt(['inspect', '--neighbors', 'sea', '--json']);
     const { tokens } = JSON.parse(stdout) as { tokens: { text: string }[] };
     expect(tokens.map((token) => token.text)).toEqual(['s', 'e', 'a']);
-    await expectRefusal(['inspect', '--neighbors', 'é'], [1, 'not-in-vocabulary', '"é"'], folder);
+    for (const unknown of ['é', 'seaé'])
+      await expectRefusal(
+        ['inspect', '--neighbors', unknown],
+        [1, 'not-in-vocabulary', '"é" (U+00E9) … hint: … --unk skip'],
+        folder,
+      );
+    const skipped = await gpt(['inspect', '--neighbors', 'seaé', '--unk', 'skip', '--json']);
+    expect(skipped.stdout).toBe(stdout);
+    const nothing = ['inspect', '--neighbors', 'é', '--unk', 'skip'];
+    await expectRefusal(nothing, [1, 'not-in-vocabulary', 'hint:'], folder);
   });
 });
 

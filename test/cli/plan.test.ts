@@ -61,14 +61,21 @@ test('the plan of a run is what train then does', async () => {
     tokens_seen: number;
   };
   expect(training.tokens).toBe(state.tokens_seen);
-  for (const name of ['nLayer', 'maxIters', 'learningRate', 'batchSize', 'schedule', 'evalInterval'])
-    expect(training.options[name]).toBe(state.options[name]);
+  const { nLayer, maxIters, learningRate, batchSize, schedule, evalInterval } = state.options;
+  expect(training.options).toMatchObject({
+    n_layer: nLayer,
+    max_iters: maxIters,
+    learning_rate: learningRate,
+    batch_size: batchSize,
+    schedule,
+    eval_interval: evalInterval,
+  });
   expect(Object.values(model.parts).reduce((a, b) => a + b)).toBe(model.parameters);
 });
 
 test('a plan with --minutes fits the model to the time', async () => {
   const { training, here } = await json('corpus.txt --minutes 0.1');
-  expect(training.options).toMatchObject({ schedule: 'wsd', nEmbd: 64 });
+  expect(training.options).toMatchObject({ schedule: 'wsd', n_embd: 64 });
   expect(training.steps).toBeGreaterThan(0);
   expect(here.fits).toBe(true);
 });

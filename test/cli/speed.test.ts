@@ -67,13 +67,14 @@ test('doctor reports the engine, its peak rates and advice', async () => {
     kernels: { name: string; seconds: number }[];
   };
   expect(found).toMatchObject({ cores: expect.any(Number), engine: expect.stringMatching(/^wasm /) });
-  expect(found['activeThreads']).toBeGreaterThanOrEqual(1);
-  expect(found['activeThreads']).toBeLessThanOrEqual(found['threads'] as number);
-  expect(found['busyCores']).toBeGreaterThanOrEqual(0);
-  expect(found['peakFlops']).toBeGreaterThan(1e8);
-  expect(found['readBandwidth']).toBeGreaterThan(1e7);
+  expect(found['active_threads']).toBeGreaterThanOrEqual(1);
+  expect(found['active_threads']).toBeLessThanOrEqual(found['threads'] as number);
+  expect(found['busy_cores']).toBeGreaterThanOrEqual(0);
+  expect(found['peak_flops']).toBeGreaterThan(1e8);
+  expect(found['read_bandwidth']).toBeGreaterThan(1e7);
   expect(found.kernels.map(({ name }) => name)).toContain('attentionBackward');
   expect(Array.isArray(found['advice'])).toBe(true);
+  expect(Object.keys(found).filter((key) => /[A-Z]/.test(key))).toEqual([]);
 });
 
 describe('doctor on threads and cores', () => {

@@ -1,7 +1,6 @@
 /** `gpt inspect --neighbors`: tokens with similar embeddings. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
-import { UserError } from '../../errors.ts';
-import { shownJson } from '../../json.ts';
+import { encodePrompt, type Unk } from '../../generate/prompt.ts';
 import { nearest } from '../../inspect/embeddings.ts';
 import { encode, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { printJson } from '../json-output.ts';
@@ -15,9 +14,9 @@ export async function printNeighbors(
   { config, tokenizer }: ModelFolder,
   rows: Float32Array,
   text: string,
-  { top, json }: { readonly top: number; readonly json: boolean },
+  { top, json, unk }: { readonly top: number; readonly json: boolean; readonly unk: Unk },
 ): Promise<void> {
-  const found = tokensOf(tokenizer, text).map((id) => ({
+  const found = tokensOf(tokenizer, text, unk).map((id) => ({
     id,
     text: tokenizer.decode([id]),
     neighbors: nearest({ rows, C: config.nEmbd }, id, top).map((neighbor) => ({
@@ -43,15 +42,13 @@ export async function printNeighbors(
 /**
  * The tokens a text denotes: a single one, also with the leading space that words have; otherwise all tokens of its
  * encoding.
+ *
+ * @throws UserError for text the model does not know, unless --unk says otherwise
  */
-function tokensOf(tokenizer: Tokenizer, text: string): number[] {
+function tokensOf(tokenizer: Tokenizer, text: string, unk: Unk): number[] {
   const encoded = (piece: string): number[] => Array.from(encode(tokenizer, piece.toWellFormed()));
   const isKnown = (id: number): boolean => id !== tokenizer.unkId;
   const whole = [text, ` ${text}`].map(encoded).filter((ids) => ids.length === 1 && isKnown(ids[0]));
-  const ids = [...new Set(whole.length > 0 ? whole.flat() : encoded(text).filter(isKnown))];
-  if (ids.length === 0)
-    throw new UserError('not-in-vocabulary', `the vocabulary has no token ${shownJson(text)}`, {
-      hint: 'use one from the training text',
-    });
-  return ids;
+  const ids = whole.length > 0 ? whole.flat() : encodePrompt(tokenizer, text.toWellFormed(), unk).ids;
+  return [...new Set(ids)];
 }

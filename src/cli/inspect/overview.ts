@@ -20,7 +20,7 @@ import { factTable } from '../fact-table.ts';
 import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart } from '../line-chart.ts';
 import { lossesToJson } from '../run-summary.ts';
-import { printJson } from '../json-output.ts';
+import { printJson, snakeCased } from '../json-output.ts';
 import { runOf } from '../read-run.ts';
 import { print, printableLine, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
@@ -187,7 +187,7 @@ function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
   const { seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
   return {
     folder: model.folder,
-    config,
+    config: snakeCased(config),
     tokenizer: { kind: tokenizer.kind, vocab_size: config.vocabSize },
     parameters: { total: countParameters(config), by_part: parametersByPart(config) },
     training: {
@@ -196,7 +196,7 @@ function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
       seconds: seconds ?? null,
       tokens_per_second: tokensPerSecond ?? null,
       ...lossesToJson(run),
-      options: state?.options ?? null,
+      options: snakeCased(state?.options ?? null),
     },
     weights,
   };

@@ -1,6 +1,7 @@
 /** A forecast for scripts. */
 import type { RunForecast } from '../../forecast/run-forecast.ts';
 import { replacementsToJson } from '../decoding-options.ts';
+import { snakeCased } from '../json-output.ts';
 import type { DeviceRow } from './forecast-text.ts';
 
 const corpusAsJson = (
@@ -13,12 +14,16 @@ export const forecastJson = (forecast: RunForecast, devices: readonly DeviceRow[
     ...corpusAsJson(forecast.corpus, forecast.textTokens),
     ...replacementsToJson(forecast.replacements),
   },
-  model: { ...forecast.config, parameters: forecast.parameters, parts: forecast.parts },
+  model: {
+    ...(snakeCased(forecast.config) as object),
+    parameters: forecast.parameters,
+    parts: forecast.parts,
+  },
   training: {
     steps: forecast.steps,
     tokens_per_step: forecast.tokensPerStep,
     tokens: forecast.tokens,
-    options: forecast.settings,
+    options: snakeCased(forecast.settings),
   },
   flops: forecast.flops,
   flops_per_parameter: forecast.flopsPerParameter,

@@ -110,6 +110,14 @@ export function register(command: Command): void {
 async function sample(argumentPrompt: string | undefined, given: Flags, command: Command): Promise<void> {
   const flags = argumentPrompt === undefined ? given : withPrompt(given, argumentPrompt);
   checkBeams(flags, command);
+  if (flags.encoding !== undefined && flags.prompt !== undefined && flags.prompt !== '-')
+    throw new UsageError(
+      'conflicting-options',
+      '--encoding has no effect on a prompt given on the command line',
+      {
+        hint: 'it applies to --prompt-file, --prompts and stdin',
+      },
+    );
   const { folder: opened, backend } = await openModel(flags);
   try {
     const folder = flags.ignoreEos ? { ...opened, tokenizer: withoutEnds(opened.tokenizer) } : opened;
