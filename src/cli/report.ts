@@ -7,6 +7,7 @@ import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { RunRecord } from '../inspect/run-record.ts';
 import { UsageError } from '../errors.ts';
+import type { Report } from '../reporting.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Device } from '../engine/device.ts';
@@ -53,7 +54,7 @@ export function register(command: Command): void {
     .addOption(unkOption())
     .addOption(threadsOption())
     .option('--json', 'print the path and size of the page as JSON')
-    .action(report);
+    .action(writeReport);
   addExamples(command, [
     ['The newest run', 'gpt report'],
     ['A comparison of several runs', 'gpt report checkpoints/a checkpoints/b -o a-and-b.html'],
@@ -61,7 +62,7 @@ export function register(command: Command): void {
   ]);
 }
 
-async function report(folders: readonly string[], flags: Flags, command: Command): Promise<void> {
+async function writeReport(folders: readonly string[], flags: Flags, command: Command): Promise<void> {
   if (folders.length > 1) {
     if (command.getOptionValueSource('model') === 'cli')
       throw new UsageError('conflicting-options', '--model takes one run; give several as arguments', {
@@ -102,10 +103,12 @@ async function runPage(path: string, flags: Flags): Promise<string> {
   const { model } = run;
   const backend = await startEngine(model, flags.threads);
   try {
-    const ids = await whileDoing('preparing the text', () => textToRead(run, backend, flags));
+    const ids = await whileDoing('preparing the text', ({ report }) =>
+      textToRead(run, backend, flags, report),
+    );
     const shown = ids.slice(0, Math.min(VIEWED_TOKENS, model.config.blockSize));
     return await whileDoing('reading the weights', async (activity) =>
-      runReport(run, await viewModel(model, backend, shown, activity.update), {
+      runReport(run, await viewModel(model, backend, shown, activity.report), {
         hasSample: flags.text === undefined,
       }),
     );
@@ -119,12 +122,15 @@ async function textToRead(
   { model, logs }: RunRecord,
   device: Device,
   { text: given, unk }: Flags,
+  report: Report,
 ): Promise<Uint32Array> {
   const { tokenizer, config } = model;
   if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;
   const sample = logs.samples.at(-1)?.text ?? '';
   if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
-  const decoder = Decoder.create(device, config, (tensors) => model.load(tensors));
+  const decoder = Decoder.create(device, config, (tensors) =>
+    model.load(tensors, { loaded: (done) => report('loading the model', done) }),
+  );
   const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
   const banned = bannedIds(tokenizer);
   const ids: number[] = [];

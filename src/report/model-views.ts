@@ -6,6 +6,7 @@ import { readActivations } from '../inspect/activations.ts';
 import { attentionMap } from '../inspect/attention.ts';
 import { nearest } from '../inspect/embeddings.ts';
 import { logitLens, type Expectation } from '../inspect/logit-lens.ts';
+import { noReport, type Report } from '../reporting.ts';
 import { projectOntoPlane } from '../inspect/principal-components.ts';
 import { visible } from '../inspect/token-text.ts';
 import { readWeights, tokenEmbedding, weightStatistics, type WeightStatistics } from '../inspect/weights.ts';
@@ -28,19 +29,16 @@ const NEIGHBORS = 5;
 /** Longer texts would make the squares of the maps too small. */
 export const VIEWED_TOKENS = 32;
 
-/**
- * @param ids the text, at most T tokens
- * @param progress called before each stage
- */
+/** @param ids the text, at most T tokens */
 export async function viewModel(
   folder: ModelFolder,
   device: Device,
   ids: ArrayLike<number>,
-  progress: (what: string) => void = () => {},
+  report: Report = noReport,
 ): Promise<ModelViews> {
   const { config } = folder;
-  const tensors = readWeights(folder);
-  progress('running the model');
+  const tensors = readWeights(folder, (done) => report('reading the weights', done));
+  report('running the model');
   const activations = await readActivations(
     device,
     config,
@@ -48,15 +46,17 @@ export async function viewModel(
       into.forEach((target) => writeTensor(target, tensors.find(({ name }) => name === target.name)!.data)),
     ids,
   );
-  progress('computing the attention maps');
+  report('computing the attention maps');
   const labels = Array.from(ids, (id) => visible(folder.tokenizer.vocabulary[id]));
   const maps: number[][] = [];
   for (let layer = 0; layer < config.nLayer; layer++)
     for (let head = 0; head < config.nHead; head++)
       maps.push(triangle(attentionMap(activations, layer, head), ids.length));
-  progress('measuring the weights');
-  const weights = tensors.map(weightStatistics);
-  progress('mapping the embeddings');
+  const weights = tensors.map((tensor, i) => {
+    report('measuring the weights', i / tensors.length);
+    return weightStatistics(tensor);
+  });
+  report('mapping the embeddings');
   const map = mapEmbeddings(folder, tokenEmbedding(config, tensors));
   return {
     weights,
