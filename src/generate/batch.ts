@@ -92,7 +92,7 @@ export class Batch<Text> {
     const full = rows.map(({ draft }) => draft.overflows);
     rows.forEach((_, text) => full[text] && this.#decoder.reset(text));
     if (full.includes(false)) {
-      const logits = await this.#decoder.step(rows.map(({ id }) => id));
+      const logits = yield* this.#decoder.stepping(rows.map(({ id }) => id));
       rows.forEach((row, text) => (row.logits = logits.subarray(text * V, (text + 1) * V)));
     }
     for (const [text, row] of rows.entries())

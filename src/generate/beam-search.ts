@@ -98,7 +98,7 @@ export async function* beamSearch(
       logits = all;
     } else {
       running = arrange(decoder, before, next, context.length - start);
-      logits = await decoder.step(running.map(({ ids }) => ids[length - 1]));
+      logits = yield* decoder.stepping(running.map(({ ids }) => ids[length - 1]));
     }
   }
 }

@@ -150,13 +150,8 @@ export class Decoder {
       pass.ids[t] = t < count ? ids[t] : 0;
       pass.positions[t] = before + t;
     }
-    this.#device.write(this.#ids.offset, pass.ids);
-    this.#device.write(this.#positions.offset, pass.positions);
     this.#device.write(this.#last.offset, Int32Array.of(count - 1));
-    const start = performance.now();
-    yield* runInParts(this.#device, pass.loaded, pass.instructions, pass.seconds);
-    const logits = await this.#device.read(pass.offset, pass.logits);
-    pass.seconds = (performance.now() - start) / 1000;
+    const logits = yield* this.#run(pass);
     this.#lengths[this.#scratchCache] = before + count;
     if (text !== this.#scratchCache) this.copy(this.#scratchCache, text, before);
     return logits;
@@ -166,7 +161,12 @@ export class Decoder {
    * Reads one more token of each of the first texts, in one pass; resolves to their logits [ids.length,V], an array that the
    * next call overwrites. The logits of each text are bit-identical to those of reading it alone.
    */
-  async step(ids: ArrayLike<number>): Promise<Float32Array> {
+  step(ids: ArrayLike<number>): Promise<Float32Array> {
+    return allParts(this.stepping(ids));
+  }
+
+  /** `step` in parts of about SIGNAL_POLL_SECONDS. If abandoned, it has no effect. */
+  async *stepping(ids: ArrayLike<number>): InParts<Float32Array> {
     const { blockSize } = this.config;
     const B = ids.length;
     if (B === 0 || B > this.texts) throw new RangeError(`${B} tokens for ${this.texts} texts`);
@@ -177,11 +177,19 @@ export class Decoder {
       pass.ids[text] = ids[text];
       pass.positions[text] = before;
     }
+    const logits = yield* this.#run(pass);
+    for (let text = 0; text < B; text++) this.#lengths[text]++;
+    return logits;
+  }
+
+  /** Runs a pass on its ids and positions, in parts; returns its logits. */
+  async *#run(pass: Pass): InParts<Float32Array> {
     this.#device.write(this.#ids.offset, pass.ids);
     this.#device.write(this.#positions.offset, pass.positions);
-    pass.loaded.submit();
+    const start = performance.now();
+    yield* runInParts(this.#device, pass.loaded, pass.instructions, pass.seconds);
     const logits = await this.#device.read(pass.offset, pass.logits);
-    for (let text = 0; text < B; text++) this.#lengths[text]++;
+    pass.seconds = (performance.now() - start) / 1000;
     return logits;
   }
 

@@ -1,5 +1,5 @@
 import { Philox, Stream } from '../engine/philox.ts';
-import { allParts, type InParts } from '../polling.ts';
+import type { InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
 import { Sampler, type SamplingOptions } from './sampling.ts';
 
@@ -44,12 +44,7 @@ export class Draft {
     this.#blockSize = blockSize;
   }
 
-  /** Prefills the prompt; resolves to the logits [V] of the next token. */
-  start(decoder: Decoder, text = 0): Promise<Float32Array> {
-    return allParts(this.starting(decoder, text));
-  }
-
-  /** The same in parts. */
+  /** Prefills the prompt, in parts; returns the logits [V] of the next token. */
   starting(decoder: Decoder, text = 0): InParts<Float32Array> {
     decoder.reset(text);
     return decoder.reading(this.#context, text);
@@ -66,20 +61,12 @@ export class Draft {
     this.#context.push(id);
   }
 
-  /** Adds the next token and runs a decode step, as the only text or the first; resolves to the logits [V] behind it. */
-  advance(decoder: Decoder, id: number): Promise<Float32Array> {
-    this.append(id);
-    if (this.overflows) return this.restart(decoder);
-    this.#next[0] = id;
-    return decoder.step(this.#next);
-  }
-
-  /** The same in parts. */
+  /** Adds the next token and runs a decode step, as the only text or the first, in parts; returns the logits [V] after it. */
   async *advancing(decoder: Decoder, id: number): InParts<Float32Array> {
     this.append(id);
     if (this.overflows) return yield* this.restarting(decoder);
     this.#next[0] = id;
-    return await decoder.step(this.#next);
+    return yield* decoder.stepping(this.#next);
   }
 
   /** Whether the context is full: the last half has to be read again before the token appended last can be. */
@@ -87,12 +74,7 @@ export class Draft {
     return this.#context.length > this.#blockSize;
   }
 
-  /** Prefills the last half of the context; resolves to the logits [V] of the next token. */
-  restart(decoder: Decoder, text = 0): Promise<Float32Array> {
-    return allParts(this.restarting(decoder, text));
-  }
-
-  /** The same in parts. */
+  /** Prefills the last half of the context, in parts; returns the logits [V] of the next token. */
   restarting(decoder: Decoder, text = 0): InParts<Float32Array> {
     this.#context.splice(0, this.#context.length - Math.max(1, Math.floor(this.#blockSize / 2)));
     return this.starting(decoder, text);

@@ -16,13 +16,22 @@ export async function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number, void, undefined> {
+  for await (const id of generateInParts(decoder, prompt, options)) if (id !== undefined) yield id;
+}
+
+/** `generate` that also yields, without a token, wherever a prefill or a decode step may be abandoned. */
+export async function* generateInParts(
+  decoder: Decoder,
+  prompt: ArrayLike<number>,
+  options: GenerateOptions,
+): AsyncGenerator<number | void, void, void> {
   const draft = new Draft(decoder.config, prompt, options, options);
-  let logits = await draft.start(decoder);
+  let logits = yield* draft.starting(decoder);
   for (let i = 0; i < options.maxTokens; i++) {
     const id = draft.draw(logits);
     if (options.stop?.has(id)) return;
     yield id;
     if (i + 1 === options.maxTokens) return;
-    logits = await draft.advance(decoder, id);
+    logits = yield* draft.advancing(decoder, id);
   }
 }

@@ -38,15 +38,17 @@ async function* allTexts(
 }
 
 describe('beam search', () => {
-  test('prefills its prompt in parts, so that it can be interrupted', async () => {
-    const steps = beamSearch(tinyDecoder(backend, 2, config), [3, 1], {
-      beams: 2,
-      maxTokens: 1,
-      lengthPenalty: 1,
-    });
-    let parts = 0;
-    while ((await steps.next()).done !== true) parts++;
-    expect(parts).toBeGreaterThan(2);
+  test('prefills and decodes in parts, so that it can be interrupted', async () => {
+    const partsOf = async (maxTokens: number): Promise<number> => {
+      const options = { beams: 2, maxTokens, lengthPenalty: 1 };
+      const steps = beamSearch(tinyDecoder(backend, 2, config), [3, 1], options);
+      let parts = 0;
+      while ((await steps.next()).done !== true) parts++;
+      return parts;
+    };
+    const prefill = await partsOf(1);
+    expect(prefill).toBeGreaterThan(2);
+    expect(await partsOf(2)).toBeGreaterThan(prefill + 2);
   });
 
   const endless = { beams: 16, maxTokens: 3, lengthPenalty: 1 };

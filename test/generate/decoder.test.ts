@@ -4,7 +4,7 @@ import { Layout } from '../../src/engine/memory.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { Evaluator } from '../../src/evaluate/evaluator.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
-import { generate } from '../../src/generate/generate.ts';
+import { generate, generateInParts } from '../../src/generate/generate.ts';
 import { placeModel, tensorsOf } from '../../src/model/placement.ts';
 import { relativeError } from '../fixtures/golden.ts';
 import { collect } from '../fixtures/collect.ts';
@@ -82,6 +82,18 @@ describe('generate', () => {
     expect(await collect(generate(decoder, text.slice(0, 3), options))).toEqual(first);
     expect(await collect(generate(decoder, text.slice(0, 3), { ...options, seed: 2 }))).not.toEqual(first);
     expect(await collect(generate(decoder, text.slice(0, 3), { ...options, sample: 1 }))).not.toEqual(first);
+  });
+
+  test('can be abandoned within a prefill or decode step', async () => {
+    const yielded: (number | undefined)[] = [];
+    const generated = generateInParts(makeDecoder(), text.slice(0, 3), { ...options, maxTokens: 20 });
+    for await (const id of generated) yielded.push(id ?? undefined);
+    const [first, second] = yielded.flatMap((id, i) => (id === undefined ? [] : [i]));
+    expect(first).toBeGreaterThan(2);
+    expect(second).toBeGreaterThan(first + 2);
+    expect(yielded.filter((id) => id !== undefined)).toEqual(
+      await collect(generate(makeDecoder(), text.slice(0, 3), { ...options, maxTokens: 20 })),
+    );
   });
 
   test('uses the end of a prompt that is longer than the context', async () => {

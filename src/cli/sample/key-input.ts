@@ -2,8 +2,12 @@ import { emitKeypressEvents, type Key } from 'node:readline';
 
 /** Reads single keys from the terminal. */
 export interface KeyInput {
-  /** The name of the next key. Enters raw mode, in which Ctrl-C is a key instead of a signal. */
+  /** Enters raw mode, in which Ctrl-C is a key instead of a signal. */
+  start(): void;
+  /** The name of the next key; starts if need be. */
   next(): Promise<string>;
+  /** Whether an unread key is Escape or Ctrl-C, which leave at once. Keys arrive when the event loop turns. */
+  hasEscape(): boolean;
   /** Leaves raw mode. Unread keys are discarded. */
   end(): void;
 }
@@ -17,13 +21,17 @@ export function openKeyInput(): KeyInput {
     keys.push(key);
     wake();
   };
+  const start = (): void => {
+    if (isOpen) return;
+    isOpen = true;
+    emitKeypressEvents(stdin);
+    stdin.setRawMode(true).on('keypress', onKey).resume();
+  };
   return {
+    start,
+    hasEscape: () => keys.some((key) => nameOf(key) === 'escape'),
     async next() {
-      if (!isOpen) {
-        isOpen = true;
-        emitKeypressEvents(stdin);
-        stdin.setRawMode(true).on('keypress', onKey).resume();
-      }
+      start();
       while (keys.length === 0) await new Promise<void>((resolve) => (wake = resolve));
       return nameOf(keys.shift()!);
     },

@@ -13,6 +13,10 @@ export interface LineInput {
    * @param start initial content of the line; ignored for a pipe
    */
   line(prompt: string, start?: string): Promise<string | undefined>;
+  /** Reads single keys from now on, of which Ctrl-C is one; no effect for a pipe. */
+  startKeys(): void;
+  /** Whether an unread key leaves at once. */
+  hasEscape(): boolean;
   /** Name of the next key; for a pipe, the next line. Undefined at the end. */
   key(): Promise<string | undefined>;
   /** Stops reading single keys. */
@@ -31,7 +35,15 @@ function pipeInput(): LineInput {
     const { value, done } = await lines.next();
     return done === true ? undefined : value;
   };
-  return { live: false, line: next, key: next, endKeys() {}, close: () => reader.close() };
+  return {
+    live: false,
+    line: next,
+    key: next,
+    startKeys() {},
+    hasEscape: () => false,
+    endKeys() {},
+    close: () => reader.close(),
+  };
 }
 
 function terminalInput(words: readonly string[]): LineInput {
@@ -43,6 +55,8 @@ function terminalInput(words: readonly string[]): LineInput {
       keys.end();
       return editor.line(prompt, start);
     },
+    startKeys: () => keys.start(),
+    hasEscape: () => keys.hasEscape(),
     key: () => keys.next(),
     endKeys: () => keys.end(),
     close: () => keys.end(),

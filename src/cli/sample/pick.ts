@@ -1,8 +1,10 @@
 /** Co-writing token by token: the model proposes tokens and the user chooses. */
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
+import type { Decoder } from '../../generate/decoder.ts';
 import { Draft, type DraftOptions, type TextNumber } from '../../generate/draft.ts';
 import type { Candidate } from '../../generate/sampling.ts';
 import { formatPercent } from '../../format.ts';
+import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
 import { forStdout, notice, print, printable, stderrColors } from '../terminal.ts';
 import type { LineInput } from './line-input.ts';
 import { colored, quoted } from './probability-colors.ts';
@@ -26,15 +28,22 @@ export async function pickTokens(
   const screen = openScreen(input.live);
   notice(stderrColors.dim(input.live ? keysHelp : `${keysHelp.replace('Backspace', 'b')}; one per line`));
 
-  let draft = new Draft(decoder.config, prompt.ids, options, options);
-  let logits = await draft.start(decoder);
-  const take = async (id: number): Promise<void> => {
+  // In raw mode Ctrl-C is a key, which arrives only when the event loop turns.
+  input.startKeys();
+  const poll = startPolling(() => input.hasEscape(), SIGNAL_POLL_SECONDS);
+  const unlessLeft = async (parts: InParts<Float32Array>): Promise<Float32Array | undefined> =>
+    (await unlessStopped(parts, poll))?.value;
+  const newDraft = (): Draft => new Draft(decoder.config, prompt.ids, options, options);
+  let draft = newDraft();
+  const take = async (id: number): Promise<Float32Array | undefined> => {
     picked.push(id);
     page = 0;
-    logits = await draft.advance(decoder, id);
+    const next = await unlessLeft(draft.advancing(decoder, id));
     if (!input.live) await print(forStdout(tokenizer.decode([id])));
+    return next;
   };
-  for (;;) {
+  let logits = await unlessLeft(draft.starting(decoder));
+  while (logits !== undefined) {
     const candidates = draft.sampler.candidates(logits);
     const shown = candidates.slice(page * PAGE, (page + 1) * PAGE);
     const text = prompt.text + tokenizer.decode(picked);
@@ -44,23 +53,32 @@ export async function pickTokens(
     );
     const key = await input.key();
     if (key === undefined || key === 'q' || key === 'escape') break;
-    if (key === '' || key === 'return' || key === 'enter') await take(draft.draw(logits));
+    if (key === '' || key === 'return' || key === 'enter') logits = await take(draft.draw(logits));
     else if (key === 'm') page = (page + 1) * PAGE < candidates.length ? page + 1 : 0;
     else if (key === 'b' || key === 'backspace') {
       picked.pop();
       page = 0;
-      draft = new Draft(decoder.config, prompt.ids, options, options);
-      logits = await draft.start(decoder);
-      for (const id of picked) logits = await draft.advance(decoder, id);
+      draft = newDraft();
+      logits = await unlessLeft(replaying(draft, decoder, picked));
     } else {
       const chosen: Candidate | undefined = shown[Number(key) - 1];
-      if (chosen !== undefined) await take(chosen.id);
+      if (chosen !== undefined) logits = await take(chosen.id);
       else if (!input.live) notice(`"${printable(key)}" is not one of these keys`);
     }
   }
   input.endKeys();
   screen.clear();
   return tokenizer.decode(picked);
+}
+
+/** Reads the prompt and the tokens picked after it, in parts; returns the logits [V] of the next token. */
+async function* replaying(draft: Draft, decoder: Decoder, picked: readonly number[]): InParts<Float32Array> {
+  let logits = yield* draft.starting(decoder);
+  for (const id of picked) {
+    yield;
+    logits = yield* draft.advancing(decoder, id);
+  }
+  return logits;
 }
 
 const entry = (digit: number, token: string, probability: number) => ({

@@ -2,7 +2,7 @@ import type { Run } from '../../checkpoint/run.ts';
 import type { Device } from '../../engine/device.ts';
 import { Layout } from '../../engine/memory.ts';
 import { Decoder } from '../../generate/decoder.ts';
-import { generate } from '../../generate/generate.ts';
+import { generateInParts } from '../../generate/generate.ts';
 import type { Poll } from '../../polling.ts';
 import { bannedIds } from '../../tokenizer/tokenizer.ts';
 import type { EventSink } from '../events.ts';
@@ -45,7 +45,7 @@ async function sampleText(
 ): Promise<string | undefined> {
   const { tokenizer, validation, train } = data;
   const prompt = (validation.length > 0 ? validation : train).slice(0, 1);
-  const sampled = generate(decoder, prompt, {
+  const sampled = generateInParts(decoder, prompt, {
     temperature: 0.8,
     topK: 0,
     topP: 1,
@@ -58,7 +58,7 @@ async function sampleText(
   const ids: number[] = [];
   for await (const id of sampled) {
     if (await poll()) return undefined;
-    ids.push(id);
+    if (id !== undefined) ids.push(id);
   }
   return tokenizer.decode(ids);
 }
