@@ -78,15 +78,15 @@ const PALETTE = [
   '#6b7484 #f08c94 #a9d69a #f0cb86 #8dbcf5 #d8abe6 #84d6d7 #f2f5f9',
 ].flatMap((row) => row.split(' '));
 
-/** One of the 256 colours of xterm: 16 of the palette, a cube of 6×6×6, and 24 greys. */
+/** One of the 256 colors of xterm: 16 of the palette, a cube of 6×6×6, and 24 grays. */
 function indexed(n) {
   if (n < 16) return PALETTE[n];
   const level = (step) => (step === 0 ? 0 : 55 + 40 * step);
   const cube = n - 16;
-  const grey = 8 + 10 * (n - 232);
+  const gray = 8 + 10 * (n - 232);
   const [r, g, b] =
     n >= 232
-      ? [grey, grey, grey]
+      ? [gray, gray, gray]
       : [level(Math.floor(cube / 36)), level(Math.floor(cube / 6) % 6), level(cube % 6)];
   return `rgb(${r},${g},${b})`;
 }

@@ -277,8 +277,8 @@ const [width, height] = [600, 240];
 const maxStep = steps.at(-1).step;
 const X = (step) => (50 + (step / maxStep) * (width - 70)).toFixed(1);
 const Y = (loss) => (20 + ((4.6 - loss) / (4.6 - 1.8)) * (height - 60)).toFixed(1);
-const line = (points, colour, w) =>
-  `<polyline fill="none" stroke="${colour}" stroke-width="${w}" points="${points.join(' ')}"/>`;
+const line = (points, color, w) =>
+  `<polyline fill="none" stroke="${color}" stroke-width="${w}" points="${points.join(' ')}"/>`;
 figure(
   'loss',
   frame(

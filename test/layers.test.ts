@@ -11,12 +11,12 @@ test('every folder of src/ is in a layer, except src/kernels, which is AssemblyS
   expect(LAYERS.flat().toSorted()).toEqual(names.toSorted());
 });
 
-test('the linter refuses imports from higher layers, from neighbours and in circles, of types too', () => {
+test('the linter refuses imports from higher layers, from neighbors and in circles, of types too', () => {
   const importing = (path: string): string => `import type { A } from '${path}';\nexport type B = A | 0;\n`;
   const found = lint({
     'src/data/up.ts': importing('../checkpoint/y.ts'),
     'src/train/deep/up.ts': importing('../../cli/y.ts'),
-    'src/forecast/neighbour.ts': importing('../inspect/y.ts'),
+    'src/forecast/neighbor.ts': importing('../inspect/y.ts'),
     'src/shared.ts': importing('./model/y.ts'),
     'src/model/circle.ts': "import type { B } from './other.ts';\nexport type A = B;\n",
     'src/model/other.ts': importing('./circle.ts'),
@@ -26,7 +26,7 @@ test('the linter refuses imports from higher layers, from neighbours and in circ
   });
   expect(found).toEqual([
     'src/data/up.ts no-restricted-imports',
-    'src/forecast/neighbour.ts no-restricted-imports',
+    'src/forecast/neighbor.ts no-restricted-imports',
     'src/model/circle.ts no-cycle',
     'src/model/other.ts no-cycle',
     'src/shared.ts no-restricted-imports',

@@ -137,13 +137,13 @@ function place(storages: readonly Storage[], start: number): number {
   const placed: Storage[] = [];
   let end = start;
   for (const storage of [...storages].sort((a, b) => b.length - a.length || a.first - b.first)) {
-    const neighbours = placed
+    const neighbors = placed
       .filter((other) => other.first <= storage.last && storage.first <= other.last)
       .sort((a, b) => a.offset - b.offset);
     let best = -1;
     let bestGap = Infinity;
     let gapStart = start;
-    for (const other of neighbours) {
+    for (const other of neighbors) {
       const gap = other.offset - gapStart;
       if (gap >= storage.length && gap < bestGap) {
         best = gapStart;

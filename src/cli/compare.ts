@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { runFolders } from '../checkpoint/runs.ts';
 import { isSystemError, UsageError, UserError } from '../errors.ts';
 import { differences, haveSameTokens, type Difference } from '../inspect/compare-runs.ts';
-import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
 import type { NamedRun } from '../report/charts.ts';
 import { comparisonReport, namesOf } from '../report/report.ts';
@@ -103,7 +103,7 @@ function comparison(runs: readonly NamedRun[]): string {
     stdoutColors.bold('Results'),
     resultTable(runs),
   ];
-  if (runs.some(({ run }) => summariseRun(run).validation?.isEstimate === true))
+  if (runs.some(({ run }) => summarizeRun(run).validation?.isEstimate === true))
     parts.push(
       '',
       '  ≈: an estimate, as the run is not finished; the others are of the whole validation split.',
@@ -128,7 +128,7 @@ function resultTable(runs: readonly NamedRun[]): string {
   return formatColumns(
     ['', 'params', 'steps', 'val loss', 'at step', 'tok/s', 'time'],
     runs.map(({ run }, i) => {
-      const { validation, steps, seconds, tokensPerSecond } = summariseRun(run);
+      const { validation, steps, seconds, tokensPerSecond } = summarizeRun(run);
       return [
         letterOf(i),
         formatCount(countParameters(run.model.config)),
@@ -166,7 +166,7 @@ const toJson = (runs: readonly NamedRun[]) => {
   const records: readonly RunRecord[] = runs.map(({ run }) => run);
   return {
     runs: runs.map(({ name, run }) => {
-      const { steps, seconds, tokensSeen, tokensPerSecond } = summariseRun(run);
+      const { steps, seconds, tokensSeen, tokensPerSecond } = summarizeRun(run);
       return {
         name,
         folder: run.model.folder,

@@ -55,7 +55,7 @@ export function tokenPrinter(
     bits: nats === undefined ? undefined : nats / Math.LN2,
     rank,
   });
-  const { head, line, tail } = stdoutColors.level === 0 || json ? jsonLines(title) : colouredText(title);
+  const { head, line, tail } = stdoutColors.level === 0 || json ? jsonLines(title) : coloredText(title);
   return {
     start: () => head + line(token(0)),
     show({ first, nats, ranks }) {
@@ -96,7 +96,7 @@ function jsonLines({ model, file }: { readonly model: string; readonly file: str
   return { head: '', line, tail: () => '' };
 }
 
-function colouredText({ model, file }: { readonly model: string; readonly file: string }): Form {
+function coloredText({ model, file }: { readonly model: string; readonly file: string }): Form {
   let atLineStart = true;
   const line = ({ text, bits }: Token): string => {
     atLineStart = text.endsWith('\n');

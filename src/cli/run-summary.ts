@@ -1,5 +1,5 @@
 /** Describes models and runs in the same way for every command. */
-import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import type { Settings } from '../train/settings.ts';
 import { formatCount, formatCountOf, formatNumber } from '../format.ts';
@@ -46,7 +46,7 @@ export function describeTraining({
 
 /** Losses of a run for --json; `val_loss` is that of the best model on the whole validation split. */
 export function lossesToJson(run: RunRecord) {
-  const { validation, last } = summariseRun(run);
+  const { validation, last } = summarizeRun(run);
   return {
     best_step: validation?.step ?? null,
     val_loss: validation === undefined || validation.isEstimate ? null : validation.loss,

@@ -9,7 +9,7 @@ const SPACE_IN_COMMAND = '\0';
  * Wraps a line at words. A command is never broken, because copying would then fail: if it does not fit, it starts on its
  * own line, where the terminal wraps it.
  *
- * @param text may contain colours, which take no columns
+ * @param text may contain colors, which take no columns
  * @param width in columns; Chinese characters and emoji take two, combining marks none
  * @param indent of every line but the first
  */

@@ -343,7 +343,7 @@ export const strides: { readonly [K in KernelName]?: Readonly<Record<string, key
   attentionCached: { q: 'qStride', k: 'kStride', v: 'vStride' },
 };
 
-/** Slots of the `hyper` buffer, written by the training loop before each optimiser step. */
+/** Slots of the `hyper` buffer, written by the training loop before each optimizer step. */
 export const HYPER = {
   learningRate: 0,
   beta1: 1,

@@ -57,7 +57,7 @@ export interface HeadSummary {
 }
 
 /** @param map [T,T]; for T = 1 all attention goes to the position itself */
-export function summariseHead(map: AttentionMap, T: number): HeadSummary {
+export function summarizeHead(map: AttentionMap, T: number): HeadSummary {
   if (T === 1) return { self: 1, previous: 0, first: 1, distance: 0, spread: 0 };
   let [self, previous, first, distance, spread] = [0, 0, 0, 0, 0];
   for (let i = 1; i < T; i++) {

@@ -53,7 +53,7 @@ export interface RunSummary {
   readonly tokensPerSecond: number | undefined;
 }
 
-export function summariseRun({ model, state, logs }: RunRecord): RunSummary {
+export function summarizeRun({ model, state, logs }: RunRecord): RunSummary {
   const { steps, evaluations, speed, end } = logs;
   const best = evaluations
     .filter(({ validationLoss }) => Number.isFinite(validationLoss))

@@ -3,7 +3,7 @@ import type { Device } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
-import { initialise } from '../model/initialise.ts';
+import { initialize } from '../model/initialize.ts';
 import { elements } from '../model/parameters.ts';
 import type { TimedModel } from '../train/timed-training.ts';
 
@@ -40,7 +40,7 @@ export interface TimedSampling {
 export function startSampling(device: Device, { config }: TimedModel): TimedSampling {
   let elementCount = 0;
   const decoder = Decoder.create(device, config, (parameters) => {
-    initialise(config, 1, parameters);
+    initialize(config, 1, parameters);
     elementCount = parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
   });
   return {

@@ -2,7 +2,7 @@
 import { formatNumber } from '../format.ts';
 import { basename, resolve } from 'node:path';
 import { differences, haveSameTokens } from '../inspect/compare-runs.ts';
-import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
 import type { ChartData } from './browser/page-data.ts';
 import { chartsOf, type NamedRun } from './charts.ts';
@@ -31,7 +31,7 @@ function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
   const { config, tokenizer, folder } = run.model;
   const name = basename(resolve(folder));
   const charts = chartsOf([{ name, run }]);
-  const { steps } = summariseRun(run);
+  const { steps } = summarizeRun(run);
   const all: Section[] = [
     { id: 'overview', title: 'Overview', content: runSections.tiles(run) },
     ...curveSections(charts, 'Loss'),

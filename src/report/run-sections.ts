@@ -1,7 +1,7 @@
 /** Sections of a report about training: key figures, curves with descriptions, samples, settings. */
 import { formatLoss, formatNumber } from '../format.ts';
 import { settingsOf, type Difference } from '../inspect/compare-runs.ts';
-import { summariseRun, type RunRecord } from '../inspect/run-record.ts';
+import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
 import type { ChartData } from './browser/page-data.ts';
 import { LINE_COLORS, type NamedRun } from './charts.ts';
@@ -11,7 +11,7 @@ import { rough, timeSpan } from './numbers.ts';
 /** Key figures. */
 export function tiles(run: RunRecord): Html {
   const { config } = run.model;
-  const { validation, last, steps, tokensSeen, seconds, tokensPerSecond } = summariseRun(run);
+  const { validation, last, steps, tokensSeen, seconds, tokensPerSecond } = summarizeRun(run);
   const facts: (readonly [string, string, string])[] = [
     [
       'Parameters',
@@ -194,7 +194,7 @@ export function results(runs: readonly NamedRun[], sameTokens: boolean): Html {
         </thead>
         <tbody>
           ${runs.map(({ name, run }, i) => {
-            const { validation, steps, seconds, tokensPerSecond } = summariseRun(run);
+            const { validation, steps, seconds, tokensPerSecond } = summarizeRun(run);
             return html`<tr>
               <th scope="row"><span class="swatch line-${(i % LINE_COLORS) + 1}"></span>${name}</th>
               <td>${rough(countParameters(run.model.config))}</td>

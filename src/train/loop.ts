@@ -189,7 +189,7 @@ class TrainingLoop {
    */
   async #explain(fault: DivergenceCause['fault'], step: number): Promise<DivergenceCause | undefined> {
     const { trainer, data } = this.#parts;
-    const found = await unlessStopped(trainer.findingFault(step, data.stepData(step)), this.#clock.poll);
+    const found = await unlessStopped(trainer.findFault(step, data.stepData(step)), this.#clock.poll);
     return found && { fault, tensor: found.value };
   }
 

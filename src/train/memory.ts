@@ -47,5 +47,5 @@ function whatFits(shape: TrainingShape, limit: number): string {
     if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatMemory(bytes)}`;
   }
   const least = 4 * numbersPerParameter(optimizer) * countParameters(config);
-  return `use a smaller model: parameters, gradients and the optimiser's moments alone take ${formatMemory(least)}`;
+  return `use a smaller model: parameters, gradients and the optimizer's moments alone take ${formatMemory(least)}`;
 }

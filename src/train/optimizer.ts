@@ -1,6 +1,6 @@
 /**
  * The optimizers, by name. An optimizer is composed of rules; each says which state it keeps for a parameter and which
- * hyperparameters it needs. One kernel runs all rules of an optimizer in a single pass over parameters, gradients and
+ * hyperparameters it needs. For AdamW and SGD, one kernel runs all rules in a single pass over parameters, gradients and
  * moments: the update is bound by memory bandwidth, so a pass for each rule would multiply its time.
  */
 import { size, type Value } from '../autodiff/graph.ts';

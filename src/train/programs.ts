@@ -35,7 +35,7 @@ export interface TrainingPrograms {
   readonly hyper: Region;
   /** [B·T]: the derivative of a step's loss by that of each token: 1/counted targets of the step. */
   readonly dLosses: Region;
-  /** [1]: the global gradient norm of the last optimiser step, before clipping. */
+  /** [1]: the global gradient norm of the last optimizer step, before clipping. */
   readonly norm: Region;
   /** Forward and backward over a micro-batch, overwriting the gradients. `trainingLosses` is the offset of the losses. */
   readonly forwardBackward: Program;

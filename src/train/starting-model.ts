@@ -16,7 +16,7 @@ export interface StartingModel {
   /** The options, completed with the model's shape. */
   readonly options: TrainModelOptions;
   readonly tokenizer: Tokenizer;
-  /** Overwrites parameters that have been initialized. */
+  /** Overwrites all trained parameters. */
   load(into: readonly TensorTarget[]): void;
 }
 

@@ -42,6 +42,7 @@ export function startTraining(
     gradClip: 1,
   } as const;
   const trainer = new Trainer(device, programs, options, 1);
+  trainer.initialize();
   const length = batchSize * config.blockSize;
   const random = (): Int32Array =>
     Int32Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize));
@@ -61,7 +62,7 @@ export function startTraining(
 }
 
 export interface Speed {
-  /** The median of an optimiser step without gradient accumulation: what a run will need if the machine stays as busy. */
+  /** The median of an optimizer step without gradient accumulation: what a run will need if the machine stays as busy. */
   readonly stepSeconds: number;
   /** Floating-point operations of matrix products a second in the fastest step: what the machine can do. */
   readonly flopsPerSecond: number;

@@ -6,7 +6,8 @@ import { runInParts } from '../engine/run-in-parts.ts';
 import { allParts, type InParts } from '../polling.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
-import { initialise } from '../model/initialise.ts';
+import { initialize } from '../model/initialize.ts';
+import { elements } from '../model/parameters.ts';
 import { tensorsOf } from '../model/placement.ts';
 import { readTensors, type DeviceTensor } from '../model/tensor.ts';
 import { GradientSum } from './gradient-sum.ts';
@@ -55,17 +56,11 @@ export class Trainer {
   readonly #norm = new Float64Array(1);
 
   /**
-   * Reserves memory, loads the programs and initializes the parameters from `seed`.
+   * Reserves memory and loads the programs. Parameters and moments are 0 until they are initialized or loaded.
    *
-   * @param report told how far the initialization has come; for GPT-2 124M it takes seconds
+   * @param seed of all random numbers: initial parameters and dropout
    */
-  constructor(
-    device: Device,
-    programs: TrainingPrograms,
-    options: TrainerOptions,
-    seed: number,
-    report: Report = noReport,
-  ) {
+  constructor(device: Device, programs: TrainingPrograms, options: TrainerOptions, seed: number) {
     this.programs = programs;
     this.#device = device;
     this.#options = options;
@@ -78,7 +73,6 @@ export class Trainer {
     this.#evaluate = device.load(programs.evaluate.instructions);
     this.#losses = new Float64Array(programs.batch.B * programs.batch.T);
     this.#evaluationLosses = new Float64Array(programs.evaluationBatch.B * programs.evaluationBatch.T);
-    this.reset(report);
     for (const { positions, T } of [programs.batch, programs.evaluationBatch])
       device.write(
         positions.offset,
@@ -86,11 +80,29 @@ export class Trainer {
       );
   }
 
-  /** Back to the start: initial parameters, moments of 0. */
-  reset(report: Report = noReport): void {
+  /**
+   * The state before the first step: parameters initialized from the seed, moments of 0.
+   *
+   * @param report told how far the initialization has come; for GPT-2 124M it takes seconds
+   */
+  initialize(report: Report = noReport): void {
+    this.#initialize(this.parameters(), report);
+  }
+
+  /** As `initialize`, for a model whose trained parameters are loaded next: they are left as they are. */
+  initializeUntrained(): void {
+    const untrained = this.programs.model.block.parameters.filter(({ parameter }) => !parameter.isTrained);
+    const names = new Set(untrained.map(({ parameter }) => parameter.name));
+    this.#initialize(
+      this.parameters().filter(({ name }) => names.has(name)),
+      noReport,
+    );
+  }
+
+  #initialize(targets: readonly DeviceTensor[], report: Report): void {
     const { model, moments } = this.programs;
-    const total = model.block.parameters.reduce((sum, { length }) => sum + length, 0);
-    initialise(model.config, this.#seed, this.parameters(), {
+    const total = targets.reduce((sum, { shape }) => sum + elements(shape), 0);
+    initialize(model.config, this.#seed, targets, {
       initialization: this.#options.initialization,
       progress: (done) => report('initializing the parameters', done / total),
     });
@@ -183,7 +195,7 @@ export class Trainer {
    *
    * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
    */
-  async *findingFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
+  async *findFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
     for (const { parameter, start, length } of this.programs.model.block.parameters) {
       const offset = this.programs.model.region.offset + start;
       if (!(await this.#isFinite({ offset, length }))) return `${parameter.name} is not finite`;

@@ -1,4 +1,4 @@
-/** Reports in a real browser: drawn, usable by keyboard, legible in both colour schemes and on a phone, safe. */
+/** Reports in a real browser: drawn, usable by keyboard, legible in both color schemes and on a phone, safe. */
 import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -126,7 +126,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
     await page.close();
   });
 
-  test('names the nearest neighbours of a token on the map', async () => {
+  test('names the nearest neighbors of a token on the map', async () => {
     const { page } = await open(page1);
     await page.waitForSelector('#embedding-map text');
     await page.select('#map-token', '1');

@@ -117,7 +117,7 @@ describe('tokens', () => {
     expect(bits / (tokens.length - 1)).toBeCloseTo(whole['nats_per_token'] / Math.LN2, 3);
   });
 
-  test('are coloured text under a legend where colours are wanted', async () => {
+  test('are colored text under a legend where colors are wanted', async () => {
     const { stdout } = await gpt('eval other.txt -m chars --tokens', { env: { FORCE_COLOR: '1' } });
     expect(stdout).toContain('Surprisal in bits: ');
     const plain = stripVTControlCharacters(stdout).replaceAll('·', ' ').replaceAll('↵', '');

@@ -19,7 +19,7 @@ export interface RunInProcess extends RunResult {
 /** Output, folder and verbosity belong to the process. */
 let isRunning = false;
 
-/** What the command line prints, without colours, and exits with. @param cwd to run in */
+/** What the command line prints, without colors, and exits with. @param cwd to run in */
 export async function runInProcess(args: readonly string[], cwd = process.cwd()): Promise<RunInProcess> {
   if (isRunning) throw new Error('another command is running in this process');
   const home = process.cwd();

@@ -139,7 +139,7 @@ describe('inspect --attention', () => {
     expect(await maps('--threads', '1')).toEqual(all);
   });
 
-  test('uses colours where they are wanted, and never those of a text', async () => {
+  test('uses colors where they are wanted, and never those of a text', async () => {
     const env = { FORCE_COLOR: '1' };
     const { stdout } = await gpt(['inspect', '--attention', 'the sea\n'], { env });
     expect(stdout).toContain('\u001b[31m██\u001b[39m');

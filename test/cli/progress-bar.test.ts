@@ -86,7 +86,7 @@ describe.runIf(hasTerminal)('on a terminal', () => {
   });
 });
 
-/** The rows a terminal shows after `output`, for the few things the bar does: to column 1, clear from here, colours. */
+/** The rows a terminal shows after `output`, for the few things the bar does: to column 1, clear from here, colors. */
 function display(output: string): string[] {
   const rows = [''];
   let column = 0;

@@ -230,14 +230,14 @@ describe('for programs', () => {
 
 describe('probabilities', () => {
   const flags = '-p the -n 6 --seed 1 --show-probs --alternatives 2';
-  test('without colours are a table', async () => {
+  test('without colors are a table', async () => {
     const { stdout } = await sample(flags);
     const [, ...rows] = stdout.slice(stdout.indexOf('  token')).trimEnd().split('\n');
     expect(stdout).not.toContain('\x1b');
     expect(rows.length).toBe(6);
     for (const row of rows) expect(row).toMatch(/^ {2}"[^]+" +[\d.]+% {2}"/);
   });
-  test('with colours have a legend', async () => {
+  test('with colors have a legend', async () => {
     const { stdout } = await sample(flags, { env: { FORCE_COLOR: '1' } });
     expect(stdout).toContain('less than 1%');
     expect(stripVTControlCharacters(stdout)).toContain(

@@ -20,7 +20,7 @@ const STEERS = /[^\P{Cc}\n\t]|\p{Bidi_Control}/u;
 const folder = mkdtempSync(join(tmpdir(), 'security-'));
 const model = join(folder, 'model');
 const text = `${HOSTILE.join('')}]0;owned${HOSTILE.join('')}[2J\n`.repeat(20);
-/** Without colours and redrawn lines, so that every control character on the terminal would be the file's. */
+/** Without colors and redrawn lines, so that every control character on the terminal would be the file's. */
 const plain = { env: { NO_COLOR: '1', TERM: 'dumb' } };
 
 beforeAll(() => {

@@ -39,11 +39,11 @@ describe.runIf(hasTerminal)('messages on a terminal', () => {
   });
 });
 
-describe('colours', () => {
-  const coloured = '\u001b[33mwarning:\u001b[39m a warning';
+describe('colors', () => {
+  const colored = '\u001b[33mwarning:\u001b[39m a warning';
   const shown = async (args: string[], options: RunOptions) => {
     const { stdout, stderr } = await say(args, options);
-    return (stdout + stderr).includes(coloured);
+    return (stdout + stderr).includes(colored);
   };
 
   it('stay out of pipes unless FORCE_COLOR asks for them', async () => {

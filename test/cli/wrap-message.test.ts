@@ -36,7 +36,7 @@ test.each([
   ['wide characters by their columns', 'error: 白鲸记 白鲸记 gone', 14, 'error: 白鲸记\n  白鲸记 gone'],
   ['marks that take no column', `error: ${'e\u0301'.repeat(7)} x`, 16, `error: ${'e\u0301'.repeat(7)} x`],
   [
-    'colours that take no column',
+    'colors that take no column',
     '\u001b[33mwarning:\u001b[39m all well',
     17,
     '\u001b[33mwarning:\u001b[39m all well',

@@ -13,7 +13,7 @@ const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   'attention.md': ['9,744', '7,243'], // bench/growth.md
   'block.md': ['0.044715', '99.6%'], // GELU's constant; gpt plan --preset gpt3-175b
   'gradient-descent.md': ['4.50', '3.06', '0.1'], // ln 90; gpt eval --baselines; the weight decay
-  'embeddings.md': ['0.02'], // the standard deviation of the initialisation
+  'embeddings.md': ['0.02'], // the standard deviation of the initialization
   'positions.md': ['0.02'],
   'sampling.md': ['1.01', '2.75', '0.498', '0.5', '0.9', '0.99'], // differences and settings
   'reverse-mode.md': ['5.9'], // gpt gradcheck

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { readActivations, type Activations } from '../../src/inspect/activations.ts';
-import { attentionMap, meanMap, summariseHead } from '../../src/inspect/attention.ts';
+import { attentionMap, meanMap, summarizeHead } from '../../src/inspect/attention.ts';
 import { logitLens } from '../../src/inspect/logit-lens.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import { parameterTable } from '../../src/model/parameters.ts';
@@ -76,7 +76,7 @@ describe.each(['pre', 'post'] as const)('the activations of a model with %s-Laye
   });
 
   test('attention times values is what the block adds, after its projection', async () => {
-    if (norm === 'post') return; // its sum is normalised before it is kept
+    if (norm === 'post') return; // its sum is normalized before it is kept
     // Without an MLP (its projection is zero), the first block adds P·v·W + b to the embedding and nothing else.
     const parameters = parameterTable(config).map(hostTensor);
     write(config)(parameters);
@@ -121,7 +121,7 @@ describe('the summary of a head', () => {
       0.5, 0.5, 0,
       0.2, 0.7, 0.1,
     );
-    const summary = summariseHead(map, 3);
+    const summary = summarizeHead(map, 3);
     expect(summary.self).toBeCloseTo((0.5 + 0.1) / 2, 12);
     expect(summary.previous).toBeCloseTo((0.5 + 0.7) / 2, 12);
     expect(summary.first).toBeCloseTo((0.5 + 0.2) / 2, 12);
@@ -131,7 +131,7 @@ describe('the summary of a head', () => {
   });
 
   test('is all on the token itself for a single position', () => {
-    expect(summariseHead(Float64Array.of(1), 1)).toEqual({
+    expect(summarizeHead(Float64Array.of(1), 1)).toEqual({
       self: 1,
       previous: 0,
       first: 1,

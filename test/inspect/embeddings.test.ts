@@ -18,7 +18,7 @@ test('the k largest are those of a full sort, with ties in order', () => {
   );
 });
 
-test('neighbours have the smallest angle, regardless of length', () => {
+test('neighbors have the smallest angle, regardless of length', () => {
   const rows = Float32Array.of(1, 0, 10, 1, 1, 1, -1, 0, 0, 0, 0, 2);
   const found = nearest({ rows, C: 2 }, 0, 9);
   expect(found.map(({ id }) => id)).toEqual([1, 2, 4, 5, 3]);

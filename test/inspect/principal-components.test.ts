@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Philox, Stream } from '../../src/engine/philox.ts';
 import { projectOntoPlane } from '../../src/inspect/principal-components.ts';
 
-/** Points that differ most along two known directions, a little along all, around a centre far from zero. */
+/** Points that differ most along two known directions, a little along all, around a center far from zero. */
 function cloud(n: number, C: number) {
   const random = new Philox(1, 0, Stream.sampling);
   const even = () => random.uniform() - 0.5;

@@ -175,10 +175,11 @@ test('what broke a step is found', async () => {
     const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'sgd' });
     const rules = { ...sgd, beta1: 0, beta2: 0, epsilon: 0 };
     const trainer = new Trainer(device, programs, rules, 1);
-    const faults = [await allParts(trainer.findingFault(0, stepOf([batch])))];
+    trainer.initialize();
+    const faults = [await allParts(trainer.findFault(0, stepOf([batch])))];
     const { write, shape } = trainer.parameters().find(({ name }) => name === 'h.1.mlp.c_fc.weight')!;
     write(Float32Array.from({ length: elements(shape) }, (_, i) => (i % 3 === 0 ? 3e38 : -3e38)));
-    faults.push(await allParts(trainer.findingFault(0, stepOf([batch]))));
+    faults.push(await allParts(trainer.findFault(0, stepOf([batch]))));
     return faults;
   });
   expect(delayed).toEqual(atOnce);

@@ -238,7 +238,7 @@ describe('training', () => {
         { ...options, outDir: folder },
         {
           inspect(before, found, trainer) {
-            trainer.findingFault = async function* () {
+            trainer.findFault = async function* () {
               isSearching = true;
               const start = performance.now();
               while (performance.now() - start < 1000 * SIGNAL_POLL_SECONDS);
@@ -281,9 +281,10 @@ describe('the first fault of a diverged step', () => {
     const backend = await createWasmBackend({ threads: 1 });
     const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'adamw' });
     const trainer = new Trainer(backend, programs, adamw, 1);
+    trainer.initialize();
     const { write, shape } = trainer.parameters().find(({ name }) => name === tensor)!;
     write(new Float32Array(elements(shape)).fill(value));
-    expect(await allParts(trainer.findingFault(0, stepOf([batch])))).toContain(expected);
+    expect(await allParts(trainer.findFault(0, stepOf([batch])))).toContain(expected);
     await backend.close();
   });
 });

@@ -30,7 +30,9 @@ interface Setup {
 function trainerOn(backend: Device, { B = 2, microBatches = 1, dropout = 0, optimizer = 'adamw' }: Setup) {
   const programs = trainingPrograms({ config: { ...shape, dropout }, batchSize: B, microBatches, optimizer });
   const moments = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, momentum: 0.9 };
-  return new Trainer(backend, programs, { ...moments, optimizer, weightDecay: 0.1, gradClip: 1 }, 7);
+  const trainer = new Trainer(backend, programs, { ...moments, optimizer, weightDecay: 0.1, gradClip: 1 }, 7);
+  trainer.initialize();
+  return trainer;
 }
 
 /** Row `row` of the data: T tokens, and those of its targets that count where `counts` says so. */

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { readTrainerState, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import type { Batch } from '../../src/data/batches.ts';
-import { readRun, summariseRun } from '../../src/inspect/run-record.ts';
+import { readRun, summarizeRun } from '../../src/inspect/run-record.ts';
 import type { InParts } from '../../src/polling.ts';
 import { freshHealth } from '../../src/train/divergence.ts';
 import { freshProgress } from '../../src/train/progress.ts';
@@ -239,6 +239,6 @@ test.each<[string, Partial<TrainModelOptions>, string | undefined]>([
   expect(after.best_step).toBe(before.best_step);
   expect(after.best_loss === before.best_loss).toBe(change === undefined);
   expect(after.health.recent_losses.length).toBe(change === 'text' ? 1 : 64);
-  const { validation } = summariseRun(readRun(at(name)));
+  const { validation } = summarizeRun(readRun(at(name)));
   expect(validation).toEqual({ step: after.best_step, loss: after.best_loss, isEstimate: true });
 });

@@ -50,7 +50,9 @@ function makeTrainer(backend: Device, changes: Partial<Gpt2Config> = {}, microBa
     microBatches,
     optimizer: options.optimizer,
   });
-  return new Trainer(backend, programs, options, 42);
+  const trainer = new Trainer(backend, programs, options, 42);
+  trainer.initialize();
+  return trainer;
 }
 
 describe('training', () => {

@@ -7,7 +7,7 @@ import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
 import { measureScored } from '../../src/evaluate/measures.ts';
 import { readSplit } from '../../src/evaluate/training-text.ts';
-import { readRun, summariseRun } from '../../src/inspect/run-record.ts';
+import { readRun, summarizeRun } from '../../src/inspect/run-record.ts';
 import { trainModel } from '../../src/train/train-model.ts';
 
 const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
@@ -50,5 +50,5 @@ test.each([
   } finally {
     await backend.close();
   }
-  expect(summariseRun(readRun(run)).validation).toMatchObject({ loss: validationLoss, isEstimate: false });
+  expect(summarizeRun(readRun(run)).validation).toMatchObject({ loss: validationLoss, isEstimate: false });
 });

@@ -1,6 +1,6 @@
 /** `gpt inspect --attention`: heat maps and statistics of heads. */
 import type { Activations } from '../../inspect/activations.ts';
-import { attentionMap, meanMap, summariseHead, type AttentionMap } from '../../inspect/attention.ts';
+import { attentionMap, meanMap, summarizeHead, type AttentionMap } from '../../inspect/attention.ts';
 import { UsageError } from '../../errors.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { formatCountOf, formatPercent } from '../../format.ts';
@@ -68,7 +68,7 @@ function chosen(flag: string, index: number | undefined, n: number, things: stri
 
 function headTable(maps: readonly HeadMap[], T: number): string {
   const rows = maps.map(({ layer, head, map }) => {
-    const { self, previous, first, distance, spread } = summariseHead(map, T);
+    const { self, previous, first, distance, spread } = summarizeHead(map, T);
     return [
       `layer ${layer}, head ${head}`,
       formatPercent(self, 0),
@@ -89,7 +89,7 @@ const toJson = (ids: Uint32Array, tokens: readonly string[], maps: readonly Head
   maps: maps.map(({ layer, head, map }) => ({
     layer,
     head,
-    ...summariseHead(map, ids.length),
+    ...summarizeHead(map, ids.length),
     /** Row i holds the attention of token i to tokens 0 … i. */
     weights: tokens.map((_, i) => Array.from(map.subarray(i * ids.length, i * ids.length + i + 1))),
   })),

@@ -1,6 +1,6 @@
 /** `gpt inspect` without further flags: an overview of the model. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
-import { summariseRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
+import { summarizeRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
 import { readWeights, weightStatistics, type WeightStatistics } from '../../inspect/weights.ts';
 import { architectureOf } from '../../model/architectures/registry.ts';
 import type { ModelConfig } from '../../model/config.ts';
@@ -108,7 +108,7 @@ function history(run: RunRecord, width: number): string {
   const { steps, evaluations } = run.logs;
   if (steps.length === 0 && evaluations.length === 0)
     return stdoutColors.dim('  The folder has no metrics.jsonl with its training history.');
-  const summary = summariseRun(run);
+  const summary = summarizeRun(run);
   const series = [
     {
       name: 'loss of the steps',
@@ -184,7 +184,7 @@ function short(value: number): string {
 function toJson(run: RunRecord, weights: readonly WeightStatistics[]) {
   const { model, state } = run;
   const { config, tokenizer } = model;
-  const { seconds, steps, tokensSeen, tokensPerSecond } = summariseRun(run);
+  const { seconds, steps, tokensSeen, tokensPerSecond } = summarizeRun(run);
   return {
     folder: model.folder,
     config: snakeCased(config),

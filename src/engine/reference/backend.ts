@@ -25,7 +25,7 @@ import {
   rmsNormBackward,
   softmax,
   softmaxBackward,
-} from './normalisation.ts';
+} from './normalization.ts';
 import {
   adamw,
   globalNorm,

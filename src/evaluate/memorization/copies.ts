@@ -50,7 +50,7 @@ export function findCopies(groups: readonly (readonly TokenizedText[])[], traini
   let start = 0;
   return groups.map((group) => {
     const range = [start, (start += group.length)] as const;
-    return summarise(group, tokenMatches.slice(...range), wordMatches.slice(...range));
+    return summarize(group, tokenMatches.slice(...range), wordMatches.slice(...range));
   });
 }
 
@@ -67,7 +67,7 @@ function matchWords(texts: readonly string[], training: string): Matches[] {
   );
 }
 
-function summarise(
+function summarize(
   texts: readonly TokenizedText[],
   tokenMatches: readonly Matches[],
   wordMatches: readonly Matches[],

@@ -1,5 +1,5 @@
 /**
- * Prefetching. The rows of a head are short pieces far from each other, which hardware prefetchers do not recognise, so a kernel
+ * Prefetching. The rows of a head are short pieces far from each other, which hardware prefetchers do not recognize, so a kernel
  * would wait for memory at each of them. Reading them in order beforehand keeps many cache lines in flight.
  */
 import { CACHE_LINE } from '../generated/constants';

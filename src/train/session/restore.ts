@@ -1,20 +1,27 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { noReport, type Report } from '../../reporting.ts';
 import { freshProgress, type Progress } from '../progress.ts';
+import type { StartingModel } from '../starting-model.ts';
 import { checkStoredOptions } from '../stored-options.ts';
 import { progressFromState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
 
-/** Restores parameters and moments from a checkpoint, or their initial values without one. */
-export function restore(
+/** The state of a new run: the parameters of its starting model, or else initial ones. */
+export function start(
   trainer: Trainer,
-  checkpoint: Checkpoint | undefined,
+  model: StartingModel | undefined,
   report: Report = noReport,
 ): Progress {
-  if (checkpoint === undefined) {
-    trainer.reset();
-    return freshProgress;
+  if (model === undefined) trainer.initialize(report);
+  else {
+    trainer.initializeUntrained();
+    model.load(trainer.parameters());
   }
+  return freshProgress;
+}
+
+/** Restores parameters and moments from a checkpoint. */
+export function restore(trainer: Trainer, checkpoint: Checkpoint, report: Report = noReport): Progress {
   checkStoredOptions(checkpoint);
   // A run may have been stopped while it diverged. Resumed, it rolls back as it would have done without the stop.
   const blocks = 1 + trainer.programs.moments.length; // each of the size of the parameters

@@ -5,7 +5,7 @@ import { noReport } from '../../reporting.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import { train, type LoopData } from '../loop.ts';
 import { forgetOldText, remeasureBest, textChange } from '../new-text.ts';
-import { freshProgress, type Progress } from '../progress.ts';
+import type { Progress } from '../progress.ts';
 import { trainerOptions, type TrainModelOptions } from '../settings.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
 import { Trainer } from '../trainer.ts';
@@ -17,7 +17,7 @@ import { buildOf } from './kernel-build.ts';
 import { loopData } from './loop-data.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import { preview } from './preview.ts';
-import { restore } from './restore.ts';
+import { restore, start } from './restore.ts';
 import { localClock, type RunClock } from './run-clock.ts';
 import { runLog } from './run-log.ts';
 import { stepProfile, type StepProfile, type TrainProfile } from './step-profile.ts';
@@ -55,17 +55,10 @@ export async function trainSession(
   asked: number,
 ): Promise<SessionEnd> {
   const { origin, programs, settings } = prepared;
-  const trainer = new Trainer(
-    chosen.backend,
-    programs,
-    trainerOptions(settings),
-    settings.seed,
-    handlers.preparing,
-  );
-  if (origin.resumed === undefined) origin.start?.load(trainer.parameters());
+  const trainer = new Trainer(chosen.backend, programs, trainerOptions(settings), settings.seed);
   const stored =
     origin.resumed === undefined
-      ? freshProgress
+      ? start(trainer, origin.start, handlers.preparing)
       : restore(trainer, origin.resumed.checkpoint, handlers.preparing);
   const run = openRun(prepared, given);
   try {
@@ -160,9 +153,11 @@ async function forNewText(
 }
 
 /** Restores the last checkpoint up to a step. One from before the text changed has its losses on the old text forgotten. */
-function rollBack(step: number, { run, trainer, prepared: { data, settings } }: Session): Progress {
+function rollBack(step: number, { run, trainer, prepared: { origin, data, settings } }: Session): Progress {
   const checkpoint = run.rollBack(step);
+  if (checkpoint === undefined)
+    return start(trainer, origin.resumed === undefined ? origin.start : undefined);
   const progress = restore(trainer, checkpoint);
-  const change = checkpoint && textChange(checkpoint.state, data, settings);
+  const change = textChange(checkpoint.state, data, settings);
   return change === undefined ? progress : forgetOldText(progress, change, progress.bestLoss);
 }

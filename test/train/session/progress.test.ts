@@ -45,3 +45,18 @@ test('initializing, evaluating and saving are reported; so is loading a checkpoi
   expect(isRising(loaded)).toBe(true);
   expect(loaded[0]).toBeLessThan(1 / 3);
 });
+
+test('parameters that are loaded are not initialized before', async () => {
+  const first = join(folder, 'first');
+  await reported({ corpus: [corpus], ...shape, maxIters: 1, evalIters: 1, outDir: first });
+  const resumed = await reported({ corpus: [], resume: first, maxIters: 2 });
+  expect(resumed).not.toHaveProperty('initializing the parameters');
+  const tuned = {
+    corpus: [corpus],
+    initFrom: first,
+    maxIters: 1,
+    evalIters: 1,
+    outDir: join(folder, 'tuned'),
+  };
+  expect(await reported(tuned)).not.toHaveProperty('initializing the parameters');
+});

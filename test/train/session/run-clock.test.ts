@@ -29,6 +29,7 @@ async function trainWith(clock: RunClock, chosen: Settings = settings) {
   const adam = { optimizer: 'adamw', beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } as const;
   const options = { ...adam, weightDecay: 0.1, momentum: 0, gradClip: 1 };
   const trainer = new Trainer(backend, trainingPrograms(shape), options, 1);
+  trainer.initialize();
   const events: TrainEvent[] = [];
   const data = {
     stepData: () => stepOf([batch]),

@@ -54,23 +54,23 @@ export function layerNormBackward({
   N,
   C,
 }: ReferenceArguments<'layerNormBackward'>): void {
-  const normalised = (n: number, c: number) => (x[n * C + c] - mean[n]) * rstd[n];
+  const normalized = (n: number, c: number) => (x[n * C + c] - mean[n]) * rstd[n];
   for (let n = 0; n < N; n++) {
     let meanD = 0; // mean of dX̂
     let meanDX = 0; // mean of dX̂·x̂
     for (let c = 0; c < C; c++) {
       const d = dY[n * C + c] * weight[c];
       meanD += d / C;
-      meanDX += (d * normalised(n, c)) / C;
+      meanDX += (d * normalized(n, c)) / C;
     }
     for (let c = 0; c < C; c++)
-      put(dX, n * C + c, rstd[n] * (dY[n * C + c] * weight[c] - meanD - normalised(n, c) * meanDX));
+      put(dX, n * C + c, rstd[n] * (dY[n * C + c] * weight[c] - meanD - normalized(n, c) * meanDX));
   }
   for (let c = 0; c < C; c++) {
     let weightSum = 0;
     let biasSum = 0;
     for (let n = 0; n < N; n++) {
-      weightSum += dY[n * C + c] * normalised(n, c);
+      weightSum += dY[n * C + c] * normalized(n, c);
       biasSum += dY[n * C + c];
     }
     put(dWeight, c, weightSum);

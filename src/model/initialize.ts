@@ -11,10 +11,10 @@ interface InitializeOptions {
 }
 
 /**
- * Initializes all parameters. Each has its own random stream (seed, index in the table), so its values do not depend on the
- * order.
+ * Initializes parameters. Each has its own random stream (seed, index in the table), so its values do not depend on which
+ * others are initialized.
  */
-export function initialise(
+export function initialize(
   config: ModelConfig,
   seed: number,
   targets: readonly TensorTarget[],
@@ -24,11 +24,13 @@ export function initialise(
   const scratch = new Scratch();
   let before = 0;
   for (const [index, parameter] of parameterTable(config).entries()) {
+    const target = byName.get(parameter.name);
+    if (target === undefined) continue;
     const data = scratch.take(elements(parameter.shape));
     const random = new Philox(seed, index, Stream.init);
     const init = (initialization === 'fan-in' ? parameter.fanIn : undefined) ?? parameter.init;
     fill({ ...parameter, init }, data, random, (numbers) => progress(before + numbers));
-    writeTensor(byName.get(parameter.name)!, data);
+    writeTensor(target, data);
     before += data.length;
     progress(before);
   }
