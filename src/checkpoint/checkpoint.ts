@@ -18,7 +18,14 @@ import { elements } from '../model/parameters.ts';
 import type { TensorSource, TensorTarget } from '../model/tensor.ts';
 import { readWholeFile, refuseLink } from '../read-file.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { linkFile, streamFileFlushed, syncFolder, writeFileFlushed } from '../write-file.ts';
+import {
+  linkAtomic,
+  linkFile,
+  streamFileFlushed,
+  syncFolder,
+  writeFileAtomic,
+  writeFileFlushed,
+} from '../write-file.ts';
 import {
   checkpointName,
   OPTIMIZER,
@@ -89,13 +96,36 @@ export async function writeCheckpoint(
     share(model, Math.min(bytes, optimizer)),
   );
   if (best !== undefined) linkFile(best, join(into, BEST));
-  const files = Object.fromEntries(
-    readdirSync(into)
-      .toSorted()
-      .map((file) => [file, fingerprint(join(into, file))]),
-  );
-  writeFileFlushed(join(into, STATE), [trainerStateText({ ...state, files })]);
+  writeFileFlushed(join(into, STATE), [stateText(into, best, state)]);
   syncFolder(into);
+}
+
+/**
+ * Adds the outcome of an evaluation to the checkpoint of its step: parameters and moments stay as they are. The state is
+ * replaced before the copy of the best model: after a crash in between, resuming restores the copy from the best model.
+ */
+export function addEvaluation(
+  folder: string,
+  { best, state }: Pick<CheckpointContent, 'best' | 'state'>,
+): void {
+  writeFileAtomic(join(folder, STATE), [stateText(folder, best, state)]);
+  if (best !== undefined) linkAtomic(best, join(folder, BEST));
+}
+
+/** The state with the fingerprints of the other files. @param best of which the checkpoint has, or gets, a copy */
+function stateText(
+  folder: string,
+  best: CheckpointContent['best'],
+  state: CheckpointContent['state'],
+): string {
+  const paths = new Map(readdirSync(folder).map((file) => [file, join(folder, file)]));
+  paths.delete(STATE);
+  if (best !== undefined) paths.set(BEST, best);
+  const files = [...paths.keys()].toSorted();
+  return trainerStateText({
+    ...state,
+    files: Object.fromEntries(files.map((file) => [file, fingerprint(paths.get(file)!)])),
+  });
 }
 
 /**

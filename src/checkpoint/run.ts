@@ -14,7 +14,14 @@ import type { ModelConfig } from '../model/config.ts';
 import type { TensorSource } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, syncFolder } from '../write-file.ts';
-import { bytesOf, openCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts';
+import {
+  addEvaluation,
+  bytesOf,
+  openCheckpoint,
+  writeCheckpoint,
+  type Checkpoint,
+  type CheckpointContent,
+} from './checkpoint.ts';
 import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
@@ -37,7 +44,8 @@ export interface Run {
     saved?: (done: number) => void,
   ): Promise<void>;
   /**
-   * Writes a checkpoint, unless there is one of this step, and removes all others but that of `good_step`.
+   * Writes a checkpoint and removes all others but that of `good_step`. If there is one of this step, it only gets the
+   * outcome of the evaluation that was due.
    *
    * @param saved called with the share written, 0 … 1
    * @throws a system error if that fails; earlier checkpoints are then unchanged
@@ -71,7 +79,9 @@ export function createRun(
 ): Run {
   if (existsSync(folder)) {
     if (!statSync(folder).isDirectory())
-      throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`);
+      throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`, {
+        hint: 'name another --out-dir',
+      });
     if (!overwrite && readdirSync(folder).some((file) => file !== LOCK))
       throw new UserError('output-exists', `${folder} exists and is not empty`, {
         hint:
@@ -91,7 +101,7 @@ export function createRun(
   }
   const writer = (name: LogName): LogWriter => new LogWriter(logPath(folder, name));
   const logs = { metrics: writer('metrics'), samples: writer('samples'), speed: writer('speed') };
-  return runIn(folder, config, tokenizer, { lock, logs, savedStep: undefined });
+  return runIn(folder, config, tokenizer, { lock, logs, saved: undefined });
 }
 
 /** A run about to be resumed: its latest checkpoint, and its folder, locked by this process. */
@@ -153,7 +163,7 @@ export function resumeRun(folder: string): ResumedRun {
           speed: cutAtStep(logPath(folder, 'speed')), // its length differs from run to run, so it is not part of a checkpoint
         };
         if (!isDeepStrictEqual(config, model.config)) writeModelDescription(folder, config, model.tokenizer);
-        return runIn(folder, config, model.tokenizer, { lock, logs, savedStep: state.step });
+        return runIn(folder, config, model.tokenizer, { lock, logs, saved: state });
       },
       close: () => lock.release(),
     };
@@ -166,7 +176,8 @@ export function resumeRun(folder: string): ResumedRun {
 interface Writing {
   readonly lock: FolderLock;
   readonly logs: Readonly<Record<LogName, LogWriter>>;
-  savedStep: number | undefined;
+  /** Of the latest checkpoint, if there is one. */
+  saved: Pick<TrainerState, 'step' | 'evaluation_due'> | undefined;
 }
 
 /** The writer for an existing folder. */
@@ -181,7 +192,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
   return {
     folder,
     get savedStep() {
-      return writing.savedStep;
+      return writing.saved?.step;
     },
     async saveBest(tensors, metadata, saved) {
       lock.check();
@@ -190,25 +201,20 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       await writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
     },
     async saveCheckpoint(parameters, moments, state, saved) {
-      if (state.step === writing.savedStep) return; // the end of a run may coincide with an evaluation
+      const { saved: last } = writing;
+      const isSaved = state.step === last?.step; // the end of a run may coincide with an evaluation
+      if (isSaved && (last.evaluation_due !== true || state.evaluation_due === true)) return;
       lock.check();
       const { metrics, samples } = flush();
       const complete = join(folder, checkpointName(state.step));
-      const temporary = `${complete}.${process.pid}.tmp`;
-      try {
-        const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
-        const whole = { ...state, log_bytes: { metrics, samples } };
-        await namingAsync(complete, async () => {
-          const content = { config, tokenizer, parameters, moments, best, state: whole };
-          await writeCheckpoint(temporary, content, saved);
-          renameSync(temporary, complete);
-        });
-      } catch (error) {
-        removeIfPossible(temporary); // if this fails too, the next resume removes it
-        throw error;
-      }
+      const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
+      const content = { best, state: { ...state, log_bytes: { metrics, samples } } };
+      await namingAsync(complete, async () => {
+        if (isSaved) addEvaluation(complete, content);
+        else await writeRenamed(complete, { config, tokenizer, parameters, moments, ...content }, saved);
+      });
       syncFolder(folder);
-      writing.savedStep = state.step;
+      writing.saved = state;
       retireBefore(folder, state);
     },
     log: (name, entry) => logs[name].append(entry),
@@ -221,11 +227,27 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       const good = checkpointUpTo(folder, step);
       const opened = good && openCheckpoint(good);
       retire(folder, (other) => other > (good?.step ?? -1));
-      writing.savedStep = good?.step;
+      writing.saved = opened?.state;
       return opened;
     },
     close: () => lock.release(),
   };
+}
+
+/** Writes a checkpoint under a temporary name and renames it when it is complete. */
+async function writeRenamed(
+  complete: string,
+  content: CheckpointContent,
+  saved?: (done: number) => void,
+): Promise<void> {
+  const temporary = `${complete}.${process.pid}.tmp`;
+  try {
+    await writeCheckpoint(temporary, content, saved);
+    renameSync(temporary, complete);
+  } catch (error) {
+    removeIfPossible(temporary); // if this fails too, the next resume removes it
+    throw error;
+  }
 }
 
 /** Removes checkpoints other than this one and that of `good_step`. */

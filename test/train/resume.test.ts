@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
+import { readTrainerState, trainerStateText, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import { writeTokenFile } from '../../src/data/token-file.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { encode } from '../../src/tokenizer/tokenizer.ts';
@@ -103,6 +103,25 @@ describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same byt
       differing.filter((file) => changes.patience === undefined || !file.endsWith('gpt_trainer_state.json')),
     ).toEqual([]);
   });
+});
+
+test('a run interrupted at an evaluation that it later rolls back to ends with the same bytes', async () => {
+  // One parameter breaks at step 14, once; the last good checkpoint is that of step 10.
+  const inspect: TrainHandlers['inspect'] = ({ step, health }, found, trainer) => {
+    if (step === 13 && health.rollbacks === 0) trainer.parameters()[3].write(Float32Array.of(NaN), 7);
+    return found;
+  };
+  const [straight, pieces] = [at('rolled back, straight'), at('rolled back, pieces')];
+  await trainModel({ ...base, outDir: straight }, { inspect });
+  await trainTo(10, { ...base, outDir: pieces }, { inspect });
+  const state = (): TrainerState => readTrainerState(join(pieces, 'checkpoint-10', 'gpt_trainer_state.json'));
+  expect(state()).toMatchObject({ evaluation_due: true, good_step: 5 });
+  await trainTo(12, { corpus: [], resume: pieces }, { inspect });
+  expect(state()).toMatchObject({ good_step: 10 });
+  expect(state().evaluation_due).toBeUndefined();
+  await trainModel({ corpus: [], resume: pieces }, { inspect });
+  expect(bytesOf(straight).get('metrics.jsonl')).toContain('"rollback_to":10');
+  expect(differences(bytesOf(pieces), bytesOf(straight))).toEqual([]);
 });
 
 describe('a run that is extended after its end', () => {
