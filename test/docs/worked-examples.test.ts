@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { gpt } from '../cli/run.ts';
+import { printedNumbers, staleNumbers } from './numbers.ts';
 import { readPage, root } from './pages.ts';
 
 /** Numbers of a page that come from elsewhere: constants of formulas, other commands, measurements. */
@@ -20,13 +21,6 @@ const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   'one-derivative-each.md': [],
 };
 const pages = Object.keys(fromElsewhere);
-
-/** Numbers with a decimal point or thousands separators, percent signs included; blocks of code are left out. */
-const numbersOf = (page: string): string[] =>
-  Array.from(
-    page.replaceAll(/^```[^]*?^```$/gm, '').matchAll(/(?<![\w.,/-])\d+(?:\.\d+|(?:,\d{3})+)%?(?![\w])/g),
-    ([text]) => text,
-  );
 
 describe('worked examples', async () => {
   const backend = await createWasmBackend({ threads: 1 });
@@ -46,21 +40,11 @@ describe('worked examples', async () => {
       execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
     node(gpt, ...line[1].split(' '), '--sample-tokens', '0', '-o', model);
     output = node('scripts/worked-examples.js', model, '--no-figures').replaceAll('−', '-');
-    // Both 5.882e-5 and its mantissa: pages write 0.0000588, or 5.88 · 10⁻⁵.
-    printed = Array.from(output.matchAll(/\d+(?:\.\d+)?(?:e[+-]\d+)?/g), ([text]) => text).flatMap((text) => [
-      Number(text),
-      Number(text.split('e')[0]),
-    ]);
+    printed = printedNumbers(output);
   }, 180_000);
 
   test.skipIf(!isFused).each(pages)('%s has the numbers that the script prints', (page) => {
-    const numbers = numbersOf(readPage(`docs/understanding/${page}`));
-    const stale = numbers.filter((text) => {
-      if (fromElsewhere[page].includes(text)) return false;
-      const plain = text.replaceAll(/[,%]/g, '');
-      const digits = plain.split('.')[1]?.length ?? 0;
-      return !printed.some((value) => value.toFixed(digits) === plain);
-    });
+    const stale = staleNumbers(readPage(`docs/understanding/${page}`), printed, fromElsewhere[page]);
     expect(stale).toEqual([]);
   });
 

@@ -1,0 +1,39 @@
+/** Pages whose numbers need no trained model have those that scripts/small-examples.js prints; what they quote is in the source. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { printedNumbers, staleNumbers } from './numbers.ts';
+import { pages, readPage, root } from './pages.ts';
+
+/** Numbers of a page that come from elsewhere: other papers, settings, measurements. */
+const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
+  'rms-norm-and-swiglu.md': [],
+  'rotary.md': ['0.01'], // the speed of pair 1 in a head of 4
+  'grouped-queries.md': ['1,024'], // channels of Qwen3-0.6B
+  'muon.md': ['0.95', '1,991', '1.557', '1.579', '0.8'], // the default momentum; a measured run; the standard deviation of the embedding
+};
+
+const output = execFileSync(process.execPath, ['scripts/small-examples.js'], { cwd: root, encoding: 'utf8' });
+
+test.each(Object.keys(fromElsewhere))('%s has the numbers that the script prints', (page) => {
+  const printed = printedNumbers(output);
+  expect(staleNumbers(readPage(`docs/understanding/${page}`), printed, fromElsewhere[page])).toEqual([]);
+});
+
+const unindented = (text: string): string => text.replaceAll(/^ +/gm, '').trim();
+
+test.each(pages.filter((page) => page.startsWith(join('docs', 'understanding'))))(
+  '%s quotes code of the files that it links to',
+  (page) => {
+    const text = readPage(page);
+    const linked = Array.from(text.matchAll(/\]\(\.\.\/\.\.\/(src\/[^)]*\.ts)\)/g), ([, file]) =>
+      unindented(readFileSync(join(root, file), 'utf8')),
+    );
+    for (const [, quoted] of text.matchAll(/^```ts\n([^]*?)^```$/gm))
+      expect(
+        linked.filter((source) => source.includes(unindented(quoted))),
+        quoted,
+      ).not.toEqual([]);
+  },
+);
