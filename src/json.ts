@@ -34,6 +34,7 @@ const LONGEST = 60;
 
 /** An untrusted value for a message: JSON on one line, truncated; `missing` for undefined. */
 export function shownJson(value: unknown): string {
+  if (typeof value === 'number') return String(value); // 1e999 in a file is Infinity, which JSON.stringify turns to null
   if (typeof value === 'string' && value.length > LONGEST)
     return JSON.stringify(`${value.slice(0, LONGEST).toWellFormed()}…`);
   const text = JSON.stringify(value) ?? 'missing';

@@ -23,9 +23,9 @@ test.each([
   ['{"a":"', 'is not JSON'],
   ['[]', 'is not a JSON object'],
   ['null', 'is not a JSON object'],
-  ['{"a":1,"a":2}', 'has the name "a" twice in one object'],
-  ['{"a":1,"\\u0061":2}', 'has the name "a" twice in one object'],
-  ['{"x":[{"\\"":1, "\\"" :2}]}', 'has the name "\\"" twice in one object'],
+  ['{"a":1,"a":2}', 'has the key "a" twice in one object'],
+  ['{"a":1,"\\u0061":2}', 'has the key "a" twice in one object'],
+  ['{"x":[{"\\"":1, "\\"" :2}]}', 'has the key "\\"" twice in one object'],
   ['{"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}],"c":"a"}', undefined],
   [`{"a":${'['.repeat(99)}${']'.repeat(99)}}`, undefined],
   [`{"a":${'['.repeat(100)}${']'.repeat(100)}}`, 'is JSON nested more than 100 deep'],
@@ -44,6 +44,7 @@ test('values are shown on one line, and not in full if they are long', () => {
     '[1,2]',
     '{}',
   ]);
+  expect(shownJson(JSON.parse('1e999'))).toBe('Infinity');
   expect(shownJson('🐋'.repeat(100))).toBe(JSON.stringify(`${'🐋'.repeat(30)}…`));
   expect(shownJson(`${'x'.repeat(58)}🐋`).isWellFormed()).toBe(true);
 });

@@ -11,8 +11,8 @@ export type Group = (typeof groups)[number];
 /**
  * What a resumed run may do with an option:
  *
- * - `fixed`: it decides which tensors there are or what a token id means. Another value would need another model, so it is
- *   refused even with --force.
+ * - `fixed`: it decides which tensors there are, what they start from or what a token id means. Another value would need
+ *   another model, so it is refused even with --force.
  * - `forced`: another value continues with the same parameters and moments, but with other results than an uninterrupted
  *   run. It needs --force.
  * - `free`: it changes nothing that has been computed.

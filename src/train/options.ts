@@ -52,7 +52,7 @@ const rows = {
     placeholder: 'folder',
     help: 'fine-tune this model, keeping its shape and tokenizer',
     onResume: 'fixed',
-    conflicts: ['preset', 'vocabSize', 'minFrequency'],
+    conflicts: ['preset', 'vocabSize', 'minFrequency', 'initialization'],
   }),
   /** The name of the model's architecture, one of model/architectures/registry.ts. */
   arch: row<string>({
@@ -304,7 +304,7 @@ const rows = {
     help: `initial weights: ${initializations.join(' or ')}`,
     default: ({ optimizer }) => (optimizer === 'muon' ? 'fan-in' : 'gpt2'),
     defaultHelp: 'gpt2; fan-in with muon',
-    onResume: 'forced',
+    onResume: 'fixed', // a resumed run has its weights
     stored: orAbsent(choice(initializations)),
   }),
   /** Of the matrices that Muon updates, at the peak of the schedule. */

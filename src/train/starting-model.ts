@@ -69,6 +69,14 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
           hint: 'leave it out',
         },
       );
+  if (options.initialization !== undefined)
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('initialization')}: ${initFrom} has its weights already`,
+      {
+        hint: 'leave it out',
+      },
+    );
   if (kind !== undefined && kind !== tokenizer.kind)
     throw new UsageError(
       'conflicting-options',

@@ -94,26 +94,25 @@ export function optionsFromJson(stored: Readonly<Record<string, unknown>>): Trai
  * The options of a resumed run: those it was started with, and what may be changed of those given now.
  *
  * @param stored as `checkStoredOptions` has accepted them
+ * @param values every option of the run, including the defaults that a checkpoint leaves out: giving one of them again
+ *   changes nothing
  * @throws UsageError naming each option that differs and is fixed, or needs `force` and does not have it
  */
 export function resumedOptions(
   stored: Readonly<Record<string, unknown>>,
   given: TrainModelOptions,
+  values: Readonly<Record<string, unknown>>,
 ): TrainModelOptions {
   const before: Record<string, unknown> = { ...optionsFromJson(stored) };
-  if (before['valFile'] !== undefined) delete before['valFraction']; // nothing of the corpus was split off
+  const had: Record<string, unknown> = { ...values };
+  if (had['valFile'] !== undefined) for (const options of [before, had]) delete options['valFraction']; // nothing of the corpus was split off
   const now = Object.entries(given).filter(
     ([name, value]) => value !== undefined && !(name === 'corpus' && given.corpus.length === 0),
   );
   const differs = (kind: OnResume): string[] =>
     now
-      .filter(
-        ([name, value]) => onResume(name) === kind && !isDeepStrictEqual(value, storedValue(before, name)),
-      )
-      .map(
-        ([name, value]) =>
-          `${optionName(name)} is ${String(value)}, but the run has ${shown(storedValue(before, name))}`,
-      );
+      .filter(([name, value]) => onResume(name) === kind && !isDeepStrictEqual(value, had[name]))
+      .map(([name, value]) => `${optionName(name)} is ${String(value)}, but the run has ${shown(had[name])}`);
 
   const impossible = differs('fixed');
   if (impossible.length > 0)

@@ -347,6 +347,13 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     '--threads … "100" … 64 … --help',
   ],
   [
+    'an initialization of weights that are read',
+    'train ./corpus.txt --init-from ./model --initialization fan-in',
+    2,
+    'commander.conflictingOption',
+    '--initialization … --init-from',
+  ],
+  [
     'a block longer than the trained one',
     'train ./corpus.txt --init-from ./model --block-size 9',
     2,

@@ -205,6 +205,8 @@ describe('resuming', () => {
     '--preset baby',
     '--init-from straight',
     '--optimizer sgd',
+    '--n-inner 512',
+    '--initialization fan-in',
   ])('refuses %s even with --force, and changes no file', async (flag) => {
     const before = bytesOf(join(folder, 'straight'));
     await expectRefusal(

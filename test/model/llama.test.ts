@@ -8,7 +8,8 @@ import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { load, train } from '../../src/index.ts';
 import { readActivations } from '../../src/inspect/activations.ts';
 import { attentionMap } from '../../src/inspect/attention.ts';
-import { checkConfig } from '../../src/model/architectures/registry.ts';
+import { architectureOf, checkConfig } from '../../src/model/architectures/registry.ts';
+import { ConfigReader } from '../../src/model/config-reader.ts';
 import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama.ts';
 import type { OptimizerName } from '../../src/train/optimizer.ts';
 import { countParameters } from '../../src/model/parameters.ts';
@@ -116,6 +117,17 @@ test.each([
   ['heads that do not divide the channels', { nHead: 3 }, /nHead 3 does not divide nEmbd 128/],
   ['heads with an odd number of channels', { headSize: 7 }, /7 channels.* even/],
   ['a rotary base that is too small', { ropeTheta: 1 }, /ropeTheta is 1/],
+  ['a rotary base that is not finite', { ropeTheta: Infinity }, /ropeTheta is Infinity/],
 ])('%s are refused', (_, change, message) => {
   expect(() => checkConfig({ ...small, ...change })).toThrow(message);
+});
+
+test('a rotary base that overflows in config.json is refused by name', () => {
+  const { huggingFace } = architectureOf({ arch: 'llama' });
+  const json = JSON.parse(
+    JSON.stringify(huggingFace.toConfigJson(small)).replaceAll('"rope_theta":10000', '"rope_theta":1e999'),
+  ) as Record<string, unknown>;
+  expect(() => huggingFace.fromConfigJson(new ConfigReader(json, 'config.json'))).toThrow(
+    '"rope_theta" is Infinity; it must be a number above 1',
+  );
 });

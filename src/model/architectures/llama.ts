@@ -8,6 +8,7 @@ import { rotaryTable } from '../../autodiff/ops/rotary.ts';
 import type { Value } from '../../autodiff/graph.ts';
 import type { Tape } from '../../autodiff/tape.ts';
 import { optionName, UsageError } from '../../errors.ts';
+import { shownJson } from '../../json.ts';
 import { number, wholeNumber } from '../../values.ts';
 import type {
   Architecture,
@@ -111,10 +112,10 @@ function check(config: LlamaConfig): void {
         hint: `change ${optionName('nHead')}, ${optionName('nEmbd')} or ${optionName('headSize')}`,
       },
     );
-  if (!(config.ropeTheta > 1))
+  if (!fields.ropeTheta.value.is(config.ropeTheta))
     throw new UsageError(
       'bad-option-value',
-      `${optionName('ropeTheta')} is ${config.ropeTheta}; it must be above 1`,
+      `${optionName('ropeTheta')} is ${config.ropeTheta}; it must be ${fields.ropeTheta.value.expected}`,
     );
   if (!(config.rmsNormEpsilon > 0 && config.rmsNormEpsilon < 1))
     throw new UsageError(
@@ -329,8 +330,8 @@ function readTheta(json: ConfigReader): number {
   }
   const nested = (Object(parameters) as Record<string, unknown>)['rope_theta'];
   const theta = nested ?? json.get('rope_theta') ?? 10_000;
-  if (typeof theta === 'number' && theta > 1) return theta;
-  return json.fail(`"rope_theta" is ${JSON.stringify(theta)}; it must be a number above 1`);
+  if (fields.ropeTheta.value.is(theta)) return theta as number;
+  return json.fail(`"rope_theta" is ${shownJson(theta)}; it must be ${fields.ropeTheta.value.expected}`);
 }
 
 /** What models of the family have unless told otherwise, but for their size. */

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import type { ResumedRun } from '../../checkpoint/run.ts';
 import { isSystemError, UserError } from '../../errors.ts';
+import { fieldsOf } from '../../model/architectures/registry.ts';
 import type { Report } from '../../reporting.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -36,11 +37,10 @@ export function originOf(given: TrainModelOptions, resumed: ResumedRun | undefin
   const { checkpoint } = resumed;
   checkStoredOptions(checkpoint);
   const { options } = checkpoint.state;
-  return {
-    resumed,
-    options: resumedOptions(options, given),
-    before: resolveOptions(optionsFromJson(options)),
-  };
+  const { config } = checkpoint.model;
+  const before = resolveOptions(optionsFromJson(options));
+  const values = { ...before, ...fieldsOf(config.arch, config) };
+  return { resumed, options: resumedOptions(options, given, values), before };
 }
 
 /** The text of a run as tokens. @param isNamed whether the command names the text; a resumed run knows its own */
