@@ -86,7 +86,7 @@ function unreadable(path: string, lines: readonly LogLine[]): string | undefined
 }
 
 /** A training step. A loss that is not finite is NaN. */
-export interface StepMetrics {
+interface StepMetrics {
   readonly step: number;
   /** Nats per token, over the step's batch. */
   readonly loss: number;
@@ -110,13 +110,13 @@ export interface EndMetrics {
 }
 
 /** A sample generated after a step. */
-export interface LoggedSample {
+interface LoggedSample {
   readonly step: number;
   readonly text: string;
 }
 
 /** Duration of the steps since the previous entry. */
-export interface SpeedEntry {
+interface SpeedEntry {
   readonly step: number;
   readonly seconds: number;
   readonly tokens: number;

@@ -60,11 +60,11 @@ export function writeModelDescription(
     'tokenizer_config.json': toTokenizerConfigJson(config, tokenizer),
     'generation_config.json': toGenerationConfigJson(config, tokenizer),
   };
-  for (const [file, content] of Object.entries(files)) writeJson(join(folder, file), content, write);
+  for (const [file, content] of Object.entries(files)) write(join(folder, file), [jsonText(content)]);
 }
 
-export const writeJson = (path: string, content: unknown, write: FileWriter = writeFileAtomic): void =>
-  write(path, [`${JSON.stringify(content, undefined, 2)}\n`]);
+/** The content of a JSON file. */
+export const jsonText = (content: unknown): string => `${JSON.stringify(content, undefined, 2)}\n`;
 
 /**
  * Writes or replaces the weights.

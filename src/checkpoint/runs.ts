@@ -8,7 +8,7 @@ import { makeFolder } from '../write-file.ts';
 import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folders.ts';
 import { WEIGHTS } from './weights.ts';
 
-export const RUNS = 'checkpoints';
+const RUNS = 'checkpoints';
 
 /**
  * Creates a folder for a new run under checkpoints/, named after the corpus with the first free number: `moby-dick-1`.

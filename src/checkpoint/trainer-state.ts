@@ -10,6 +10,7 @@ import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 import {
   checkFields,
   count,
+  flag,
   listOf,
   number,
   object,
@@ -58,7 +59,7 @@ export interface TrainerState {
 }
 
 /** State of the divergence detection; see src/train/divergence.ts. */
-export interface StoredHealth {
+interface StoredHealth {
   readonly recent_losses: readonly number[];
   readonly overcome_spikes: readonly { readonly step: number; readonly loss: number }[];
   readonly skipped_in_a_row: number;
@@ -84,7 +85,7 @@ const stateRules: Rules<TrainerState> = {
   best_loss: orNull(number),
   evaluations_without_improvement: count,
   good_step: count,
-  evaluation_due: optional({ is: (value) => typeof value === 'boolean', expected: 'true or false' }),
+  evaluation_due: optional(flag),
   health: object,
   tokens_seen: count,
   seed: count,

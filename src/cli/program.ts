@@ -18,7 +18,7 @@ export interface CommandEntry {
 }
 
 /** What a command's module exports: `register` adds arguments, options, examples and an action. */
-export interface CommandModule {
+interface CommandModule {
   register(command: Command): void;
 }
 

@@ -11,7 +11,7 @@ import cliProgress, { type Options, type Params } from 'cli-progress';
 import { formatDuration, formatNumber, formatPercent } from '../format.ts';
 import { endLiveLine, notice, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
 
-export interface ProgressBar {
+interface ProgressBar {
   /**
    * Redraws the bar for `value` of the total. `fields` are short texts such as `loss 1.832`; the last are dropped first if
    * space is short.

@@ -11,7 +11,7 @@ import { wrapMessage } from './wrap-message.ts';
  * Whether to color a stream, in order of precedence: the flag, FORCE_COLOR, NO_COLOR (in Node's own order), and whether the
  * stream is a terminal with colors.
  */
-export function wantsColor(
+function wantsColor(
   stream: { readonly isTTY?: boolean },
   env: Readonly<Record<string, string | undefined>>,
   args: readonly string[],

@@ -1,10 +1,10 @@
 /** `gpt tokenize`: builds a tokenizer, shows how it splits text, and encodes or decodes in a pipe. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { makeFolder } from '../write-file.ts';
-import { WEIGHTS, writeJson } from '../checkpoint/model-folder.ts';
+import { makeFolder, writeFileAtomic } from '../write-file.ts';
+import { jsonText, WEIGHTS } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { countCharacters, openCorpus, type Corpus } from '../data/corpus.ts';
 import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../data/decode-text.ts';
@@ -168,12 +168,19 @@ function refuseModel(folder: string): void {
   );
 }
 
+/** The ids come first: if a text cannot be read, no tokenizer is left that a second attempt would have to replace. */
 function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>): void {
+  const isNew = !existsSync(folder);
   makeFolder(folder);
-  const path = join(folder, 'tokenizer.json');
-  writeJson(path, tokenizer.toJSON());
-  const tokenizerHash = createHash('sha256').update(readFileSync(path)).digest();
-  writeTokenFile(join(folder, 'tokens.bin'), ids, { vocabSize: tokenizer.vocabSize, tokenizerHash });
+  try {
+    const json = jsonText(tokenizer.toJSON());
+    const tokenizerHash = createHash('sha256').update(json).digest();
+    writeTokenFile(join(folder, 'tokens.bin'), ids, { vocabSize: tokenizer.vocabSize, tokenizerHash });
+    writeFileAtomic(join(folder, 'tokenizer.json'), [json]);
+  } catch (error) {
+    if (isNew) rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 function table(

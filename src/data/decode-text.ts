@@ -1,6 +1,7 @@
 /** Streaming decoder for UTF-8, UTF-16 with a byte order mark, and encodings that the user names. */
 import { UserError } from '../errors.ts';
 import { isMultibyte, UTF8 } from './encodings.ts';
+import { isTokenFile } from './token-file.ts';
 import { isUnicode, occurrences, REPLACEMENT, unicodeDecoder, type UnicodeEncoding } from './unicode.ts';
 
 export type EncodingErrors = 'strict' | 'replace';
@@ -128,7 +129,7 @@ function unicodeDecoding(
       // A NUL anywhere explains the error best.
     }
     const nul = nulAt(bytes, text);
-    if (nul >= 0) throw binaryFile(name, offset + nul, options);
+    if (nul >= 0) throw binaryFile(name, offset + nul, bytes, options);
     if (text !== undefined) return text;
     const at = offset + firstInvalid(bytes);
     throw notInEncoding(`${name}: byte ${at} is not valid ${encoding.toUpperCase()}`, options);
@@ -171,7 +172,7 @@ function legacyDecoding(encoding: string, name: string, options: DecodingOptions
   };
   const strict = (text: string, bytes: Uint8Array): string => {
     const nul = bytes.indexOf(0);
-    if (nul >= 0) throw binaryFile(name, offset + nul, options);
+    if (nul >= 0) throw binaryFile(name, offset + nul, bytes, options);
     const invalid = text.indexOf(REPLACEMENT);
     if (invalid >= 0) {
       // Only single-byte encodings map a position in the text to one in the file.
@@ -208,7 +209,18 @@ const notInEncoding = (message: string, { encoding, encodingErrors }: DecodingOp
   return new NotText(message, { isBinary: false, hint: ways.join(', or ') });
 };
 
-const binaryFile = (name: string, offset: number, { encoding, encodingErrors }: DecodingOptions): NotText => {
+/** @param chunk of the file that has the NUL at `offset` */
+function binaryFile(
+  name: string,
+  offset: number,
+  chunk: Uint8Array,
+  { encoding, encodingErrors }: DecodingOptions,
+): NotText {
+  if (isTokenFile(chunk))
+    return new NotText(`${name} is a token file, not a text`, {
+      isBinary: true,
+      hint: 'name the text that it was made from; only `gpt train` reads token ids',
+    });
   const ways = [
     encoding === undefined
       ? 'if it is UTF-16, save it with a byte order mark or as UTF-8'
@@ -221,4 +233,4 @@ const binaryFile = (name: string, offset: number, { encoding, encodingErrors }: 
     isBinary: true,
     hint: ways.join('; or '),
   });
-};
+}

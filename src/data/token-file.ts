@@ -80,6 +80,10 @@ export interface TokenFile extends TokenSource {
   close(): void;
 }
 
+/** @param start first bytes of a file */
+export const isTokenFile = (start: Uint8Array): boolean =>
+  Buffer.from(start.subarray(0, MAGIC.length)).toString('latin1') === MAGIC;
+
 /** @throws UserError if the header shows that the file is damaged or not a token file */
 export function openTokenFile(path: string): TokenFile {
   const file = openRegularFile(path);
@@ -101,7 +105,7 @@ function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
   };
   const header = Buffer.alloc(HEADER_BYTES);
   if (size >= HEADER_BYTES) readInto(fd, path, header, 0);
-  if (header.toString('latin1', 0, 8) !== MAGIC) fail('is not a token file', undefined, 'wrong-file-kind');
+  if (!isTokenFile(header)) fail('is not a token file', undefined, 'wrong-file-kind');
   const [version, width, vocabSize, checksum] = [8, 12, 16, CHECKSUM_AT].map((at) => header.readUInt32LE(at));
   if (version > VERSION)
     fail(

@@ -9,7 +9,7 @@ export interface TokenSource {
 }
 
 /** A view of part of a source. */
-export const part = (source: TokenSource, from: number, to: number): TokenSource => ({
+const part = (source: TokenSource, from: number, to: number): TokenSource => ({
   length: to - from,
   slice: (start, end) => source.slice(from + start, from + end),
 });

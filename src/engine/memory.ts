@@ -9,7 +9,7 @@ export interface Region {
 }
 
 /** Buffers start on cache lines: 16 elements of 4 bytes. */
-export const ALIGNMENT = 16;
+const ALIGNMENT = 16;
 export const align = (elements: number): number => Math.ceil(elements / ALIGNMENT) * ALIGNMENT;
 
 /** Allocates what stays in memory: parameters, gradients, optimizer state, inputs. The arena of activations follows it. */

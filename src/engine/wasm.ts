@@ -12,7 +12,7 @@ import {
 } from './wasm/builds.ts';
 import { WasmDevice, type WasmDeviceOptions } from './wasm/device.ts';
 
-export { variants, type Rejection, type Variant } from './wasm/builds.ts';
+export { variants, type Rejection } from './wasm/builds.ts';
 export type { WasmDevice as WasmBackend } from './wasm/device.ts';
 
 export interface WasmOptions extends WasmDeviceOptions {

@@ -31,7 +31,7 @@ export function describeRun(model: ModelFolder): RunRecord {
 }
 
 /** In nats per token. */
-export interface ValidationLoss {
+interface ValidationLoss {
   readonly loss: number;
   /** Step of the model it was measured on. */
   readonly step: number;

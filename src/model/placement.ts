@@ -25,7 +25,7 @@ export interface BlockLayout {
   readonly decayed: number;
 }
 
-export function blockLayout(config: ModelConfig): BlockLayout {
+function blockLayout(config: ModelConfig): BlockLayout {
   const table = parameterTable(config);
   const groups = [
     table.filter((p) => p.isDecayed),

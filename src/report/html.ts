@@ -28,7 +28,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** Escapes text for use between tags and in quoted attributes. NUL, which HTML cannot contain, becomes U+FFFD. */
-export const escapeHtml = (text: string): string =>
+const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character]).replaceAll('\0', '\uFFFD');
 
 /** Data for a page's scripts. No text in it can end the element or start a comment. */

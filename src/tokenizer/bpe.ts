@@ -34,7 +34,7 @@ export { isBpeJson } from './bpe-json.ts';
 /** Default vocabulary size, enough for a book. */
 const DEFAULT_SIZE = 1024;
 
-export function createBpeTokenizer(model: BpeModel): Tokenizer {
+function createBpeTokenizer(model: BpeModel): Tokenizer {
   const { tokens, merges, added, special, addPrefixSpace, firstId } = model;
   const bytes = tokens.map((token, id) => (added.has(id) ? Buffer.from(token) : bytesOfToken(token)!));
   const decoder = (): TokenDecoder => bytesDecoder(bytes);

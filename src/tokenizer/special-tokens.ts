@@ -83,7 +83,7 @@ function joined(parts: readonly Uint32Array[]): Uint32Array {
 }
 
 /** Ordinary text and the special token that follows it, if any. */
-export interface Stretch {
+interface Stretch {
   readonly text: string;
   readonly special: string | undefined;
 }

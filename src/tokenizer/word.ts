@@ -21,7 +21,7 @@ import { isWordLevel, newWordLevel, readWordLevel, type WordLevelModel } from '.
 import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './word-level.ts';
 import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 
-export const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
+const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
   wordTokenizer(newWordLevel(vocabulary), WORDS);
 
 /** @param rule the pre-tokenization rule with which the vocabulary was built */

@@ -18,7 +18,7 @@ import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
 /** Minutes of a run without a length, and without a preset, which has one of its own. */
-export const DEFAULT_MINUTES = 3;
+const DEFAULT_MINUTES = 3;
 
 /** Seconds that a new run is fitted to; undefined if it has a number of steps. */
 export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions): number | undefined {

@@ -70,7 +70,7 @@ const adam: Rule = {
 };
 
 /** What an update works on: blocks that are laid out alike, of `n` elements, the first `decayed` of them matrices. */
-export interface OptimizerValues {
+interface OptimizerValues {
   readonly x: Value;
   readonly dX: Value;
   /** In the order of `Optimizer.moments`. */

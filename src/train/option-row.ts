@@ -21,7 +21,7 @@ export type Group = (typeof groups)[number];
 export type OnResume = 'fixed' | 'forced' | 'free' | 'invocation';
 
 /** Options that the defaults of others depend on. */
-export interface KnownOptions {
+interface KnownOptions {
   readonly arch: string;
   readonly preset: PresetName;
   readonly initFrom: string | undefined;

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -173,6 +173,24 @@ describe('tokenize', () => {
     expect(stdout).toMatch(/tokens +[\d,]+\n.*vocabulary +\d+/);
     expect(stderr).toContain('Wrote out/tokenizer.json and out/tokens.bin');
     expect(readdirSync(join(folder, 'out')).sort()).toEqual(['tokenizer.json', 'tokens.bin']);
+  });
+
+  test('a text that cannot be read leaves no folder, and nothing in one that exists', async () => {
+    writeFileSync(join(folder, 'bad.txt'), 'Call me\0');
+    mkdirSync(join(folder, 'there'));
+    for (const outDir of ['new', 'there'])
+      await expectRefusal(
+        ['tokenize', 'corpus.txt', 'bad.txt', '-m', 'out', '-o', outDir],
+        [1, 'not-text', 'bad.txt'],
+        folder,
+      );
+    expect(existsSync(join(folder, 'new'))).toBe(false);
+    expect(readdirSync(join(folder, 'there'))).toEqual([]);
+  });
+
+  test('its token file is not read as text', async () => {
+    for (const line of ['tokenize out/tokens.bin', 'tokenize corpus.txt out/tokens.bin'])
+      await expectRefusal(line.split(' '), [1, 'not-text', 'out/tokens.bin … gpt train'], folder);
   });
 
   test('is a lossless pair of filters', async () => {

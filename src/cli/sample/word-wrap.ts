@@ -1,7 +1,7 @@
 /** Wraps streamed text at words. */
 import stringWidth from 'string-width';
 
-export type Style = (text: string) => string;
+type Style = (text: string) => string;
 
 export interface WordWrap {
   /**

@@ -13,7 +13,7 @@ export type Unit = keyof typeof NGRAMS;
 export const COPY_CHARACTERS = 50;
 
 /** A passage that occurs verbatim in the training text. */
-export interface Copy {
+interface Copy {
   readonly text: string;
   readonly characters: number;
   readonly tokens: number;

@@ -21,8 +21,8 @@ import { checkHeads, checkWholeNumber, type ModelConfig } from '../config.ts';
 import type { Init, Parameter, Part, Role } from '../parameter.ts';
 import { innerWidth } from './inner-width.ts';
 
-export const activations = ['gelu_new', 'gelu', 'relu'] as const;
-export type Activation = (typeof activations)[number];
+const activations = ['gelu_new', 'gelu', 'relu'] as const;
+type Activation = (typeof activations)[number];
 
 export interface Gpt2Config extends ModelConfig {
   /** gelu_new is GPT-2's tanh approximation, gelu the exact form used by nanoGPT, relu that of the original Transformer. */

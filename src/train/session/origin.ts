@@ -20,7 +20,7 @@ interface NewRun {
   readonly start: StartingModel | undefined;
 }
 
-export interface ContinuedRun {
+interface ContinuedRun {
   readonly resumed: ResumedRun;
   /** The options of the run, with the changes given now. */
   readonly options: TrainModelOptions;
