@@ -18,6 +18,8 @@ import { countParameters, elements } from '../dist/model/parameters.js';
 import { encode } from '../dist/tokenizer/tokenizer.js';
 import { trainingPrograms } from '../dist/train/programs.js';
 import { Trainer } from '../dist/train/trainer.js';
+import { singularValues } from './singular-values.js';
+import { course } from './small-examples/newton-schulz.js';
 
 const drawsFigures = !process.argv.includes('--no-figures');
 const [folder = 'checkpoints/docs', chosenHead = '0'] = process.argv
@@ -195,6 +197,22 @@ pass.stream.forEach((x, s) => {
 });
 for (const x of [-3, -1, -0.5, 0, 0.5, 1, 3]) out(`gelu(${fixed(x, 1)}) = ${fixed(gelu(x), 4)}`);
 
+title('RMSNorm');
+pass.stream.forEach((stream, s) => {
+  const x = stream[last];
+  const average = x.reduce((a, b) => a + b) / C;
+  const rms = norm(x) / Math.sqrt(C);
+  out(
+    `${s}: mean ${fixed(average)}, root mean square ${fixed(rms)}; cosine of LayerNorm and RMSNorm ${fixed(
+      cosine(
+        x,
+        x.map((each) => each - average),
+      ),
+      4,
+    )}`,
+  );
+});
+
 title('Softmax and sampling');
 const logits = pass.logits[last];
 for (const temperature of [0.5, 1, 2]) {
@@ -362,6 +380,47 @@ for (const j of [0, 1, 2]) {
     `h.0.mlp.c_fc.weight[0,${j}]: gradient ${slope[at][j].toExponential(6)}, (L(w+h) − L(w−h))/2h ${((above - below) / (2 * h)).toExponential(6)}`,
   );
 }
+
+title('Muon');
+// The gradient of twelve windows, spread over the text.
+await after(0);
+const windows = 12;
+const total = slope.map((each) => new Float64Array(each.length));
+for (let w = 0; w < windows; w++) {
+  const first = Math.floor((w * text.length) / windows);
+  const ofWindow = ids(text.slice(first, first + T + 1));
+  await trainer.accumulate(
+    0,
+    0,
+    { microBatches: 1, counted: T },
+    { inputs: Int32Array.from(ofWindow.slice(0, T)), targets: Int32Array.from(ofWindow.slice(1)) },
+  );
+  for (const [i, gradient] of (await numbersOf(trainer.gradients())).entries())
+    gradient.forEach((x, j) => (total[i][j] += x / windows));
+}
+for (const name of [
+  'h.0.attn.c_attn',
+  'h.0.attn.c_proj',
+  'h.0.mlp.c_fc',
+  'h.1.attn.c_attn',
+  'h.1.attn.c_proj',
+  'h.1.mlp.c_fc',
+]) {
+  const index = parameters.findIndex((each) => each.name === `${name}.weight`);
+  const length = norm(total[index]);
+  const before = singularValues(
+    total[index].map((x) => x / length),
+    parameters[index].shape,
+  );
+  const updated = before.map((s) => course(s).at(-1));
+  const share = (xs) => percent(dot(xs.slice(0, 10), xs.slice(0, 10)) / dot(xs, xs));
+  const three = (xs) => [0, 9, 63].map((i) => fixed(xs[i], 4)).join(', ');
+  out(
+    `${name}: singular values 1, 10 and 64 of the gradient ${three(before)}, after five iterations ${three(updated)}; share of the first 10 in the squares ${share(before)}, then ${share(updated)}`,
+  );
+}
+
+title('Instructions');
 for (const name of ['nano', 'gpt2', 'gpt2-xl']) {
   const { nLayer, nHead, nEmbd, blockSize } = presets[name];
   const shape = { nLayer, nHead, nEmbd, blockSize };

@@ -10,10 +10,8 @@ import { elements, parameterTable } from '../../dist/model/parameters.js';
 import { recordMuon } from '../../dist/train/muon.js';
 import { trainingPrograms } from '../../dist/train/programs.js';
 import { out, title, fixed, list, sum, norm, rms, zeros, ones, agree, small } from './common.js';
+import { ALPHA, BETA, course, GAMMA, polynomial } from './newton-schulz.js';
 
-const [ALPHA, BETA, GAMMA] = [3.4445, -4.775, 2.0315];
-/** What an iteration makes of a singular value. */
-const polynomial = (s) => ALPHA * s + BETA * s ** 3 + GAMMA * s ** 5;
 /** Products of 2×2 matrices [a, b, c, d]. */
 const times = ([a, b, c, d], [e, f, g, h]) => [a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h];
 const transposed = ([a, b, c, d]) => [a, c, b, d];
@@ -91,16 +89,11 @@ title('Muon');
   );
   out(`first step from 0 at 0.02: ${list(step, 4)}`);
 
-  for (const s of [1, 0.5, 0.1, 0.01, 0.001]) {
-    const course = [s];
-    for (let i = 0; i < 5; i++) course.push(polynomial(course.at(-1)));
-    out(`singular value ${s}: ${list(course.slice(1))}`);
-  }
+  for (const s of [1, 0.5, 0.1, 0.01, 0.001]) out(`singular value ${s}: ${list(course(s))}`);
   let [least, most] = [Infinity, 0];
   for (let s = 0.01; s <= 1; s += 1e-5) {
-    let y = s;
-    for (let i = 0; i < 5; i++) y = polynomial(y);
-    [least, most] = [Math.min(least, y), Math.max(most, y)];
+    const end = course(s).at(-1);
+    [least, most] = [Math.min(least, end), Math.max(most, end)];
   }
   out(`five iterations move 0.01 … 1 into ${fixed(least, 2)} … ${fixed(most, 2)}`);
 

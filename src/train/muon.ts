@@ -18,7 +18,7 @@ export interface Matrix {
   readonly norm: Value;
 }
 
-/** Coefficients of the polynomial, tuned so that five iterations move singular values to about 1, within [0.7, 1.2]. */
+/** Coefficients of the polynomial, tuned so that five iterations move singular values in [0.01, 1] to [0.68, 1.13]. */
 const NEWTON_SCHULZ = { iterations: 5, alpha: 3.4445, beta: -4.775, gamma: 2.0315 } as const;
 
 /** Records the update of one matrix, in torch.optim.Muon's arithmetic, but in float32. */

@@ -6,12 +6,10 @@ import { expect, test } from 'vitest';
 import { printedNumbers, staleNumbers } from './numbers.ts';
 import { pages, readPage, root } from './pages.ts';
 
-/** Numbers of a page that come from elsewhere: other papers, settings, measurements. */
+/** Numbers of a page that come from elsewhere: papers and settings. */
 const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
-  'rms-norm-and-swiglu.md': [],
   'rotary.md': ['0.01'], // the speed of pair 1 in a head of 4
   'grouped-queries.md': ['1,024'], // channels of Qwen3-0.6B
-  'muon.md': ['0.95', '1,991', '1.557', '1.579', '0.8'], // the default momentum; a measured run; the standard deviation of the embedding
 };
 
 const output = execFileSync(process.execPath, ['scripts/small-examples.js'], { cwd: root, encoding: 'utf8' });
