@@ -87,7 +87,7 @@ export async function* beamSearch(
     running = [];
     const end = context.length + length;
     if (end - start > blockSize) {
-      // The context is full: the last half of each text is prefilled, as in Draft.
+      // The context is full: the last half of each text is prefilled, as in Sequence.
       start = end - Math.max(1, Math.floor(blockSize / 2));
       const all = new Float32Array(next.length * V);
       for (const [text, { ids, logprob }] of next.entries()) {

@@ -1,7 +1,7 @@
 import type { Decoder } from './decoder.ts';
-import { Draft, type DraftOptions, type TextNumber } from './draft.ts';
+import { Sequence, type SequenceOptions, type TextNumber } from './sequence.ts';
 
-export interface GenerateOptions extends DraftOptions, TextNumber {
+export interface GenerateOptions extends SequenceOptions, TextNumber {
   readonly maxTokens: number;
   /** Ids that end the text and are not part of it. */
   readonly stop?: ReadonlySet<number>;
@@ -25,13 +25,13 @@ export async function* generateInParts(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number | void, void, void> {
-  const draft = new Draft(decoder.config, prompt, options, options);
-  let logits = yield* draft.starting(decoder);
+  const sequence = new Sequence(decoder.config, prompt, options, options);
+  let logits = yield* sequence.starting(decoder);
   for (let i = 0; i < options.maxTokens; i++) {
-    const id = draft.draw(logits);
+    const id = sequence.draw(logits);
     if (options.stop?.has(id)) return;
     yield id;
     if (i + 1 === options.maxTokens) return;
-    logits = yield* draft.advancing(decoder, id);
+    logits = yield* sequence.advancing(decoder, id);
   }
 }

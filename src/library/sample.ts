@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { TextNumber } from '../generate/draft.ts';
+import type { TextNumber } from '../generate/sequence.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';

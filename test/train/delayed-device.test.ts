@@ -9,7 +9,7 @@ import type { ChosenBackend } from '../../src/engine/backend.ts';
 import type { Device } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { checkDevice } from '../../src/engine/try-kernel.ts';
-import { Batch } from '../../src/generate/batch.ts';
+import { SequenceBatch } from '../../src/generate/sequence-batch.ts';
 import { beamSearch } from '../../src/generate/beam-search.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { readActivations } from '../../src/inspect/activations.ts';
@@ -136,7 +136,7 @@ describe('a trained model', () => {
     const model = openModelFolder(at('at-once'));
     const [atOnce, delayed] = await onBoth(async (device) => {
       const decoder = Decoder.create(device, model.config, (targets) => model.load(targets), 4);
-      const batch = new Batch<number>(decoder, { temperature: 1, topK: 0, topP: 1, seed: 5 });
+      const batch = new SequenceBatch<number>(decoder, { temperature: 1, topK: 0, topP: 1, seed: 5 });
       const texts: number[][] = [[], [], [], []];
       for (const i of texts.keys()) await batch.add(i, [i + 1, 2, 3], { sample: i });
       while (batch.size > 0) {

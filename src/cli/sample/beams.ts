@@ -1,6 +1,6 @@
 /** `--beams`: prints the likeliest texts found by beam search instead of samples. */
 import { beamSearch, type Hypothesis } from '../../generate/beam-search.ts';
-import { Draft } from '../../generate/draft.ts';
+import { Sequence } from '../../generate/sequence.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -81,12 +81,12 @@ async function* retelling(
   for (const id of ids) written.push(id);
   const details: TokenDetails[] = [];
   if (alternatives !== undefined) {
-    const draft = new Draft(decoder.config, request.prompt.ids, settings);
-    let logits = yield* draft.starting(decoder);
+    const sequence = new Sequence(decoder.config, request.prompt.ids, settings);
+    let logits = yield* sequence.starting(decoder);
     for (const id of written.ids) {
       details.push(tokenDetails(logits, id, alternatives));
       yield;
-      logits = yield* draft.advancing(decoder, id);
+      logits = yield* sequence.advancing(decoder, id);
     }
   }
   return { request, written, details };

@@ -1,7 +1,7 @@
 /** Co-writing token by token: the model proposes tokens and the user chooses. */
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import type { Decoder } from '../../generate/decoder.ts';
-import { Draft, type DraftOptions, type TextNumber } from '../../generate/draft.ts';
+import { Sequence, type SequenceOptions, type TextNumber } from '../../generate/sequence.ts';
 import type { Candidate } from '../../generate/sampling.ts';
 import { formatPercent } from '../../format.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
@@ -20,7 +20,7 @@ const keysHelp = '1–9 choose · Enter samples one · m more · Backspace undoe
 export async function pickTokens(
   { decoder, tokenizer }: Model,
   prompt: Prompt,
-  options: DraftOptions & TextNumber,
+  options: SequenceOptions & TextNumber,
   input: LineInput,
 ): Promise<string> {
   const picked: number[] = [];
@@ -33,18 +33,18 @@ export async function pickTokens(
   const poll = startPolling(() => input.hasEscape(), SIGNAL_POLL_SECONDS);
   const unlessLeft = async (parts: InParts<Float32Array>): Promise<Float32Array | undefined> =>
     (await unlessStopped(parts, poll))?.value;
-  const newDraft = (): Draft => new Draft(decoder.config, prompt.ids, options, options);
-  let draft = newDraft();
+  const newSequence = (): Sequence => new Sequence(decoder.config, prompt.ids, options, options);
+  let sequence = newSequence();
   const take = async (id: number): Promise<Float32Array | undefined> => {
     picked.push(id);
     page = 0;
-    const next = await unlessLeft(draft.advancing(decoder, id));
+    const next = await unlessLeft(sequence.advancing(decoder, id));
     if (!input.live) await print(forStdout(tokenizer.decode([id])));
     return next;
   };
-  let logits = await unlessLeft(draft.starting(decoder));
+  let logits = await unlessLeft(sequence.starting(decoder));
   while (logits !== undefined) {
-    const candidates = draft.sampler.candidates(logits);
+    const candidates = sequence.sampler.candidates(logits);
     const shown = candidates.slice(page * PAGE, (page + 1) * PAGE);
     const text = prompt.text + tokenizer.decode(picked);
     screen.show(
@@ -53,13 +53,13 @@ export async function pickTokens(
     );
     const key = await input.key();
     if (key === undefined || key === 'q' || key === 'escape') break;
-    if (key === '' || key === 'return' || key === 'enter') logits = await take(draft.draw(logits));
+    if (key === '' || key === 'return' || key === 'enter') logits = await take(sequence.draw(logits));
     else if (key === 'm') page = (page + 1) * PAGE < candidates.length ? page + 1 : 0;
     else if (key === 'b' || key === 'backspace') {
       picked.pop();
       page = 0;
-      draft = newDraft();
-      logits = await unlessLeft(replaying(draft, decoder, picked));
+      sequence = newSequence();
+      logits = await unlessLeft(replaying(sequence, decoder, picked));
     } else {
       const chosen: Candidate | undefined = shown[Number(key) - 1];
       if (chosen !== undefined) logits = await take(chosen.id);
@@ -72,11 +72,15 @@ export async function pickTokens(
 }
 
 /** Reads the prompt and the tokens picked after it, in parts; returns the logits [V] of the next token. */
-async function* replaying(draft: Draft, decoder: Decoder, picked: readonly number[]): InParts<Float32Array> {
-  let logits = yield* draft.starting(decoder);
+async function* replaying(
+  sequence: Sequence,
+  decoder: Decoder,
+  picked: readonly number[],
+): InParts<Float32Array> {
+  let logits = yield* sequence.starting(decoder);
   for (const id of picked) {
     yield;
-    logits = yield* draft.advancing(decoder, id);
+    logits = yield* sequence.advancing(decoder, id);
   }
   return logits;
 }

@@ -1,5 +1,5 @@
 /** Samples all requested texts as a batch and passes them to an output as they grow. */
-import { Batch } from '../../generate/batch.ts';
+import { SequenceBatch } from '../../generate/sequence-batch.ts';
 import type { Decoder } from '../../generate/decoder.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
@@ -45,7 +45,7 @@ export async function writeTexts(
   { settings, banned, alternatives, interrupted }: WriteOptions,
   output: Output,
 ): Promise<void> {
-  const batch = new Batch<Writing>(decoder, { ...settings, banned });
+  const batch = new SequenceBatch<Writing>(decoder, { ...settings, banned });
   const ends = {
     maxTokens: settings.maxTokens,
     stopStrings: settings.stop,

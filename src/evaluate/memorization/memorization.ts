@@ -1,7 +1,7 @@
 /** Measures how much of a model's output is copied from its training text, compared with unseen text. */
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import type { Device } from '../../engine/device.ts';
-import { Batch } from '../../generate/batch.ts';
+import { SequenceBatch } from '../../generate/sequence-batch.ts';
 import { Decoder, textsAtOnce } from '../../generate/decoder.ts';
 import { startOfText } from '../../generate/prompt.ts';
 import { bannedIds } from '../../tokenizer/tokenizer.ts';
@@ -59,7 +59,12 @@ async function writeTexts(
     (tensors) => folder.load(tensors),
     textsAtOnce(config, numSamples),
   );
-  const batch = new Batch<number[]>(decoder, { ...options, topK: 0, topP: 1, banned: bannedIds(tokenizer) });
+  const batch = new SequenceBatch<number[]>(decoder, {
+    ...options,
+    topK: 0,
+    topP: 1,
+    banned: bannedIds(tokenizer),
+  });
   const start = startOfText(tokenizer).ids;
   const stop = tokenizer.special.endIds;
   const texts: number[][] = [];

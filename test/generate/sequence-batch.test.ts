@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Batch } from '../../src/generate/batch.ts';
+import { SequenceBatch } from '../../src/generate/sequence-batch.ts';
 import { MAX_TEXTS, textsAtOnce, type Decoder } from '../../src/generate/decoder.ts';
 import { generate, type GenerateOptions } from '../../src/generate/generate.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
@@ -21,7 +21,7 @@ const numberOf = (i: number) => ({ promptIndex: Math.floor(i / 3), sample: i % 3
 /** Writes a text after each prompt, text i with `endOf(i)` tokens, as many together as the decoder can. */
 async function writeAll(decoder: Decoder, settings: GenerateOptions): Promise<number[][]> {
   const written: number[][] = prompts.map(() => []);
-  const batch = new Batch<number>(decoder, settings);
+  const batch = new SequenceBatch<number>(decoder, settings);
   let next = 0;
   while (next < prompts.length || batch.size > 0) {
     for (; batch.free > 0 && next < prompts.length; next++)

@@ -3,7 +3,7 @@ import type { InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
 import { Sampler, type SamplingOptions } from './sampling.ts';
 
-export interface DraftOptions extends SamplingOptions {
+export interface SequenceOptions extends SamplingOptions {
   readonly seed: number;
   /** Ids that are never sampled. */
   readonly banned?: ReadonlySet<number>;
@@ -18,13 +18,13 @@ export interface TextNumber {
 }
 
 /**
- * A text in generation: the context that the model sees, and the sampling of the next token.
+ * A sequence in generation: the context that the model sees, and the sampling of the next token.
  *
  * When the context fills the block size T, its last half is read again from position 0. Learned positions cannot slide with a
  * KV cache, and a prefill of T/2 tokens every T/2 tokens costs little, while nanoGPT's prefill for every token would make the
  * cache pointless.
  */
-export class Draft {
+export class Sequence {
   readonly sampler: Sampler;
   /** The last tokens of prompt and text. */
   readonly #context: number[];
@@ -35,7 +35,7 @@ export class Draft {
   constructor(
     { blockSize, vocabSize }: { blockSize: number; vocabSize: number },
     prompt: ArrayLike<number>,
-    options: DraftOptions,
+    options: SequenceOptions,
     { promptIndex = 0, sample = 0 }: TextNumber = {},
   ) {
     this.sampler = new Sampler(vocabSize, options, options.banned, prompt);

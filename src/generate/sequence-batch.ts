@@ -1,6 +1,6 @@
 import { allParts, type InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
-import { Draft, type DraftOptions, type TextNumber } from './draft.ts';
+import { Sequence, type SequenceOptions, type TextNumber } from './sequence.ts';
 
 /** The next token of one text. */
 export interface Drawn<Text> {
@@ -13,7 +13,7 @@ export interface Drawn<Text> {
 
 interface Row<Text> {
   readonly text: Text;
-  readonly draft: Draft;
+  readonly sequence: Sequence;
   /** [V]; the row of the last decode step, or a copy of its own after a prefill. */
   logits: Float32Array;
   id: number;
@@ -30,13 +30,13 @@ interface Row<Text> {
  *       await batch.advance();
  *     }
  */
-export class Batch<Text> {
+export class SequenceBatch<Text> {
   readonly #decoder: Decoder;
-  readonly #options: DraftOptions;
+  readonly #options: SequenceOptions;
   /** Row i is text i of the decoder. */
   readonly #rows: Row<Text>[] = [];
 
-  constructor(decoder: Decoder, options: DraftOptions) {
+  constructor(decoder: Decoder, options: SequenceOptions) {
     this.#decoder = decoder;
     this.#options = options;
   }
@@ -58,15 +58,15 @@ export class Batch<Text> {
 
   /** `add` in parts. If abandoned, the text has not been added. */
   async *adding(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): InParts<void> {
-    const draft = new Draft(this.#decoder.config, prompt, this.#options, number);
-    const logits = (yield* draft.starting(this.#decoder, this.#rows.length)).slice();
-    this.#rows.push({ text, draft, logits, id: 0, ended: false });
+    const sequence = new Sequence(this.#decoder.config, prompt, this.#options, number);
+    const logits = (yield* sequence.starting(this.#decoder, this.#rows.length)).slice();
+    this.#rows.push({ text, sequence, logits, id: 0, ended: false });
   }
 
   /** Samples the next token of each text. */
   *draw(): Generator<Drawn<Text>> {
     for (const row of this.#rows) {
-      row.id = row.draft.draw(row.logits);
+      row.id = row.sequence.draw(row.logits);
       yield { text: row.text, id: row.id, logits: row.logits };
     }
   }
@@ -87,16 +87,16 @@ export class Batch<Text> {
     const rows = this.#rows;
     if (rows.length === 0) return;
     const V = this.#decoder.config.vocabSize;
-    for (const { draft, id } of rows) draft.append(id);
+    for (const { sequence, id } of rows) sequence.append(id);
     // A text whose context is full sits out this step: its row is computed in vain, and prefilled afterwards.
-    const full = rows.map(({ draft }) => draft.overflows);
+    const full = rows.map(({ sequence }) => sequence.overflows);
     rows.forEach((_, text) => full[text] && this.#decoder.reset(text));
     if (full.includes(false)) {
       const logits = yield* this.#decoder.stepping(rows.map(({ id }) => id));
       rows.forEach((row, text) => (row.logits = logits.subarray(text * V, (text + 1) * V)));
     }
     for (const [text, row] of rows.entries())
-      if (full[text]) row.logits = (yield* row.draft.restarting(this.#decoder, text)).slice();
+      if (full[text]) row.logits = (yield* row.sequence.restarting(this.#decoder, text)).slice();
   }
 
   /** Moves the last rows to the places of those that end. */
