@@ -72,26 +72,13 @@ export function openCorpus(
     report,
     *text(activity = 'reading the text') {
       const expected = facts?.bytes ?? total;
-      const hash = createHash('sha256');
-      const lines = sortedLines();
-      let bytes = 0;
-      let characters = 0;
-      let crlf = false;
+      const gathering = new FactGathering(options);
       let replaced = 0;
-      let pairs = options.encoding !== undefined && isMultibyte(options.encoding);
       let piece = '';
       let last = ''; // end of the text so far
       const count = (chunk: Uint8Array): void => {
-        hash.update(chunk);
-        bytes += chunk.length;
-        pairs ||= mayHavePairs(chunk);
+        const bytes = gathering.addBytes(chunk);
         report(activity, expected && bytes / expected);
-      };
-      const inspected = (text: string): string => {
-        characters += pairs ? countCharacters(text) : text.length;
-        crlf ||= text.includes('\r\n');
-        lines.push(text);
-        return text;
       };
       for (const { path, isStream } of files) {
         if (last !== '' && !last.endsWith('\n') && !last.endsWith('\r')) {
@@ -110,17 +97,18 @@ export function openCorpus(
           piece += text;
           last = text;
           if (piece.length < PIECE) continue;
-          yield inspected(piece);
+          yield gathering.addText(piece);
           piece = '';
         }
         replaced += decoding.replaced;
       }
-      if (piece !== '') yield inspected(piece);
-      if (characters === 0)
+      if (piece !== '') yield gathering.addText(piece);
+      const gathered = gathering.facts(replaced);
+      if (gathered.characters === 0)
         throw new UserError('empty-text', `${paths.map(name).join(', ')}: it contains no text`, {
           hint: 'use a text that is not empty',
         });
-      facts = { bytes, characters, replaced, sha256: hash.digest('hex'), crlf, isSorted: lines.isSorted() };
+      facts = gathered;
     },
     get facts() {
       if (facts === undefined) throw new Error('the corpus has not been read to its end');
@@ -212,6 +200,47 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
     yield chunk;
   }
   kept.set(path, chunks);
+}
+
+/** The facts of a text, gathered while it is read: its bytes as they come, and each piece after the bytes it is from. */
+class FactGathering {
+  readonly #hash = createHash('sha256');
+  readonly #lines = sortedLines();
+  #bytes = 0;
+  #characters = 0;
+  #crlf = false;
+  #mayHavePairs: boolean;
+
+  constructor({ encoding }: DecodingOptions) {
+    this.#mayHavePairs = encoding !== undefined && isMultibyte(encoding);
+  }
+
+  /** @returns the number of bytes so far */
+  addBytes(chunk: Uint8Array): number {
+    this.#hash.update(chunk);
+    this.#mayHavePairs ||= mayHavePairs(chunk);
+    return (this.#bytes += chunk.length);
+  }
+
+  /** @returns the text */
+  addText(text: string): string {
+    this.#characters += this.#mayHavePairs ? countCharacters(text) : text.length;
+    this.#crlf ||= text.includes('\r\n');
+    this.#lines.push(text);
+    return text;
+  }
+
+  /** After the last byte. @param replaced of CorpusFacts */
+  facts(replaced: number): CorpusFacts {
+    return {
+      bytes: this.#bytes,
+      characters: this.#characters,
+      replaced,
+      sha256: this.#hash.digest('hex'),
+      crlf: this.#crlf,
+      isSorted: this.#lines.isSorted(),
+    };
+  }
 }
 
 /** Bytes of which each surrogate pair contains at least one: F0 … F4 in UTF-8, D8 … DB in UTF-16. */
