@@ -43,6 +43,9 @@ export const DECAY_SHARE = 0.25;
 /** Learning rate for fine-tuning, as a fraction of the pre-training one. */
 export const FINE_TUNING = 0.1;
 
+/** Architecture of a new model. */
+export const DEFAULT_ARCHITECTURE = 'gpt2';
+
 /** In the order of the help. */
 const rows = {
   /** Start from the trained model in this folder; see starting-model.ts. */
@@ -60,7 +63,7 @@ const rows = {
     value: architecture,
     placeholder: 'name',
     help: architectureNames().join(', '),
-    default: 'gpt2',
+    default: DEFAULT_ARCHITECTURE,
     onResume: 'fixed',
     stored: orAbsent(architecture),
   }),

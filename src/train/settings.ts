@@ -4,7 +4,13 @@ import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureNames, checkConfig, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { optionsOf, optionTable, type ChosenOptions, type GivenOptions } from './options.ts';
+import {
+  DEFAULT_ARCHITECTURE,
+  optionsOf,
+  optionTable,
+  type ChosenOptions,
+  type GivenOptions,
+} from './options.ts';
 import type { PastSchedule } from './past-schedule.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { TrainerOptions } from './trainer.ts';
@@ -38,7 +44,7 @@ export type Settings = ChosenOptions & Pick<TrainModelOptions, 'corpus'>;
  */
 export function resolveOptions(options: TrainModelOptions): Settings {
   const given = options as unknown as Readonly<Record<string, unknown>>;
-  const { arch = 'gpt2' } = options;
+  const { arch = DEFAULT_ARCHITECTURE } = options;
   if (!architectureNames().includes(arch))
     throw new UsageError(
       'bad-option-value',
