@@ -243,7 +243,9 @@ export function linkAtomic(from: string, to: string): void {
 export function makeFolder(path: string): void {
   const existing = statSync(path, { throwIfNoEntry: false });
   if (existing?.isDirectory() === false)
-    throw new UserError('wrong-file-kind', `${path} is a file, not a folder`);
+    throw new UserError('wrong-file-kind', `${path} is a file, not a folder`, {
+      hint: 'name another folder',
+    });
   if (existing !== undefined) return;
   const parent = dirname(path);
   if (parent !== path) makeFolder(parent);

@@ -30,7 +30,9 @@ export function whyNoModel(path: string): UserError | undefined {
     return problem('file-not-found', `${path} has no config.json`, COMPLETE);
   if (hasWeights(files)) return undefined;
   return hasOwnConfig(path)
-    ? new UserError('no-checkpoint', `${path} has no ${WEIGHTS}: its training has not saved one yet`)
+    ? new UserError('no-checkpoint', `${path} has no ${WEIGHTS}: its training has not saved one yet`, {
+        hint: 'the first evaluation of a run saves its model',
+      })
     : problem('file-not-found', `${path} has no ${WEIGHTS}`, COMPLETE);
 }
 

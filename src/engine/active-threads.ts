@@ -82,7 +82,7 @@ export class ActiveThreads {
   }
 
   /** The number that has proved fastest, regardless of a running trial. */
-  get settled(): number {
+  get fastest(): number {
     return this.#count;
   }
 

@@ -82,7 +82,7 @@ export class WasmDevice implements Device {
   }
 
   get activeThreads(): number {
-    return this.#runner.active.settled;
+    return this.#runner.active.fastest;
   }
 
   get size(): number {
