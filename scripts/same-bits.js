@@ -35,6 +35,14 @@ const runs = {
   'accumulation of 5, exact GELU, SGD, bpe':
     '--gradient-accumulation-steps 5 --activation gelu --optimizer sgd --grad-clip 0.5 --tokenizer bpe ' +
     '--vocab-size 300 --n-layer 1 --n-head 2 --n-embd 40 --block-size 20 --batch-size 2 --max-iters 10',
+  'llama, grouped queries, odd MLP, AdamW, char':
+    '--arch llama --n-layer 2 --n-head 6 --n-kv-head 2 --head-size 10 --n-inner 37 --n-embd 30 --block-size 29 ' +
+    '--batch-size 5 --max-iters 10',
+  'qwen3, tied head, accumulation of 3, dropout, Muon, bpe':
+    '--arch qwen3 --optimizer muon --tie-word-embeddings true --gradient-accumulation-steps 3 --dropout 0.1 ' +
+    '--tokenizer bpe --vocab-size 300 --n-layer 2 --n-head 2 --n-embd 36 --block-size 33 --batch-size 3 --max-iters 10',
+  'GPT-2, Muon, char':
+    '--optimizer muon --n-layer 2 --n-head 3 --n-embd 36 --block-size 29 --batch-size 5 --max-iters 10',
   'large activations, AdamW, char':
     '--n-layer 2 --n-head 2 --n-embd 64 --block-size 128 --batch-size 16 --max-iters 4 --eval-iters 2',
 };

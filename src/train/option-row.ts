@@ -20,8 +20,8 @@ export type Group = (typeof groups)[number];
  */
 export type OnResume = 'fixed' | 'forced' | 'free' | 'invocation';
 
-/** Options that the defaults of others depend on. */
-interface KnownOptions {
+/** Options that the defaults or the effect of others depend on. */
+export interface KnownOptions {
   readonly arch: string;
   readonly preset: PresetName;
   readonly initFrom: string | undefined;
@@ -31,6 +31,9 @@ interface KnownOptions {
   readonly lrDecayIters: number;
   readonly optimizer: string;
   readonly schedule: ScheduleName;
+  readonly evalInterval: number;
+  readonly rewarmStart: number;
+  readonly lrDecayFrom: number;
 }
 
 export interface Row<T> {
@@ -50,11 +53,30 @@ export interface Row<T> {
   readonly onResume: OnResume;
   /** What a checkpoint may hold, where that is more than the flag accepts. */
   readonly stored?: Rule;
+  /** Why a given value does not do what its help says beside the other options: the rest of a sentence about the flag. */
+  caution?(value: T, chosen: KnownOptions): string | undefined;
   /** Options that cannot be given together with this one. */
   readonly conflicts?: readonly string[];
   /** What evaluations use if the value changes: another validation text, or another sample of it. See new-text.ts. */
   readonly changes?: 'text' | 'sample';
 }
+
+/** A caution about options that others make ineffective. @param isEffective whether the option is used */
+export const unused =
+  (isEffective: (chosen: KnownOptions) => boolean, where: (chosen: KnownOptions) => string) =>
+  (_value: unknown, chosen: KnownOptions): string | undefined =>
+    isEffective(chosen) ? undefined : `has no effect ${where(chosen)}`;
+
+export const withOptimizer = (...names: readonly string[]) =>
+  unused(
+    ({ optimizer }) => names.includes(optimizer),
+    ({ optimizer }) => `with the optimizer ${optimizer}`,
+  );
+
+export const withDecay = unused(
+  ({ schedule }) => schedule !== 'constant',
+  () => 'on a constant learning rate',
+);
 
 export const row = <T>(made: Row<T>): Row<T> => made;
 

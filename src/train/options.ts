@@ -17,7 +17,7 @@ import { initializations, type Initialization } from '../model/parameter.ts';
 import { tokenizerKinds } from '../tokenizer/registry.ts';
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
-import { groups, optional, orAbsent, row, type Row } from './option-row.ts';
+import { groups, optional, orAbsent, row, unused, withDecay, withOptimizer, type Row } from './option-row.ts';
 import {
   architecture,
   belowOne,
@@ -36,7 +36,7 @@ import type { ForcedChange } from './forced-change.ts';
 import type { PastSchedule } from './past-schedule.ts';
 import { recipes } from './recipe.ts';
 import { saveEvery, type SaveEvery } from './save-every.ts';
-import { scheduleNames, type ScheduleName } from './schedule.ts';
+import { hasPlateau, scheduleNames, type ScheduleName } from './schedule.ts';
 
 /** Decay of a `wsd` schedule, as a fraction of its steps. */
 export const DECAY_SHARE = 0.25;
@@ -45,6 +45,9 @@ export const FINE_TUNING = 0.1;
 
 /** Architecture of a new model. */
 export const DEFAULT_ARCHITECTURE = 'gpt2';
+
+/** Peak learning rate of the matrices that Muon updates. */
+export const MUON_LEARNING_RATE = 0.02;
 
 /** In the order of the help. */
 const rows = {
@@ -254,6 +257,7 @@ const rows = {
     help: 'final learning rate',
     default: ({ learningRate, schedule }) => learningRate / (schedule === 'wsd' ? 50 : 10),
     defaultHelp: 'a tenth of the peak, wsd: a fiftieth',
+    caution: withDecay,
     onResume: 'forced',
   }),
   warmupIters: row<number>({
@@ -263,6 +267,10 @@ const rows = {
     help: 'steps of linear warm-up',
     default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
     defaultHelp: "the preset's, at most a tenth of the run",
+    caution: (value, { maxIters }) =>
+      value < maxIters
+        ? undefined
+        : `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`,
     onResume: 'forced',
   }),
   lrDecayIters: row<number>({
@@ -272,6 +280,7 @@ const rows = {
     help: 'step at which the decay ends',
     default: ({ maxIters }) => maxIters,
     defaultHelp: 'max-iters',
+    caution: withDecay,
     onResume: 'forced',
   }),
   lrDecayStart: row<number>({
@@ -281,6 +290,10 @@ const rows = {
     help: 'step at which the decay of wsd starts',
     default: ({ lrDecayIters }) => Math.floor((1 - DECAY_SHARE) * lrDecayIters),
     defaultHelp: '3/4',
+    caution: unused(
+      (chosen) => hasPlateau({ ...chosen, decayFrom: chosen.lrDecayFrom }),
+      ({ schedule }) => `with the ${schedule} schedule, only with wsd`,
+    ),
     onResume: 'forced',
   }),
   schedule: row<ScheduleName>({
@@ -316,8 +329,11 @@ const rows = {
     value: nonNegative,
     placeholder: 'x',
     help: 'peak learning rate of matrices with muon',
-    default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * 0.02,
-    defaultHelp: '0.02; a tenth of it with --init-from',
+    default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * MUON_LEARNING_RATE,
+    defaultHelp: `${MUON_LEARNING_RATE}; a tenth of it with --init-from`,
+    caution: (value, chosen) =>
+      withOptimizer('muon')(value, chosen) ??
+      (chosen.learningRate > 0 || value === 0 ? undefined : 'has no effect on a learning rate of 0'),
     onResume: 'forced',
     stored: orAbsent(nonNegative),
   }),
@@ -335,6 +351,7 @@ const rows = {
     placeholder: 'x',
     help: 'of AdamW',
     default: 0.9,
+    caution: withOptimizer('adamw', 'muon'),
     onResume: 'forced',
   }),
   beta2: row<number>({
@@ -344,6 +361,7 @@ const rows = {
     help: 'of AdamW',
     default: ({ preset }) => recipes[preset].beta2,
     defaultHelp: '0.99, gpt2: 0.95',
+    caution: withOptimizer('adamw', 'muon'),
     onResume: 'forced',
   }),
   momentum: row<number>({
@@ -353,6 +371,7 @@ const rows = {
     help: 'of SGD and Muon',
     default: ({ optimizer }) => (optimizer === 'muon' ? 0.95 : 0.9),
     defaultHelp: '0.9; 0.95 with muon',
+    caution: withOptimizer('sgd', 'muon'),
     onResume: 'forced',
   }),
   gradClip: row<number>({
@@ -462,6 +481,8 @@ const rows = {
     placeholder: 'n',
     help: 'stop after n evaluations without improvement; 0: never',
     default: 0,
+    caution: (value, { evalInterval }) =>
+      value === 0 || evalInterval > 0 ? undefined : 'has no effect where the only evaluation is the last',
     onResume: 'free',
   }),
   /** Checkpoints between evaluations: every n steps, or at an interval such as '10m'; 0: none. */

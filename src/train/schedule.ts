@@ -64,7 +64,11 @@ const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: Schedule
   rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
 
 /** The schedule keeps the peak up to `decayStart`. Others decay from the end of the warm-up on. */
-export const hasPlateau = ({ schedule, rewarmStart = 0, decayFrom = 0 }: ScheduleOptions): boolean =>
+export const hasPlateau = ({
+  schedule,
+  rewarmStart = 0,
+  decayFrom = 0,
+}: Pick<ScheduleOptions, 'schedule' | 'rewarmStart' | 'decayFrom'>): boolean =>
   schedule === 'wsd' || rewarmStart > 0 || decayFrom > 0;
 
 /** The last step at the peak learning rate: the decay follows. Infinity for `constant`. */

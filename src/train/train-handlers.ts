@@ -4,6 +4,7 @@ import type { Rejection } from '../engine/wasm.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Caution } from './cautions.ts';
 import type { TrainEvent } from './events.ts';
 import type { InspectStep } from './loop.ts';
 import type { TextChange } from './new-text.ts';
@@ -40,6 +41,8 @@ export interface RunDescription {
   readonly backend: string;
   /** The kernels that computed a resumed run so far, if those of `backend` round differently. */
   readonly otherEngine: string | undefined;
+  /** Options given now that have no effect, or not the usual one. */
+  readonly cautions: readonly Caution[];
   /** How the text differs from the one a resumed run was trained on so far; see new-text.ts. */
   readonly textChange: TextChange | undefined;
   /** Files of a resumed run that were missing or damaged, and what became of them. */

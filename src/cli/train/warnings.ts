@@ -11,13 +11,14 @@ import {
   isAboveUsual,
   type Flags,
 } from './remedies.ts';
+import { flagOf } from '../flag-name.ts';
 import { againstCrlf, againstSorted, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
 import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &
-  Pick<RunDescription, 'parameters' | 'epochs'> & {
+  Pick<RunDescription, 'parameters' | 'epochs' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
@@ -34,7 +35,7 @@ const MOST_UNKNOWN = 0.05;
 /** Warnings before a run starts. */
 export function warningsBefore(run: Planned): string[] {
   const { settings, parameters, tokens, epochs, config, tokenizer } = run;
-  const warnings: string[] = [];
+  const warnings = run.cautions.map(({ option, why }) => `${flagOf(option)} ${why}`);
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
       warning(

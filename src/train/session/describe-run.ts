@@ -33,6 +33,7 @@ export function describeRun(
     expectedSeconds: prepared.expectedSeconds,
     backend: backend.name,
     otherEngine: isSameEngine ? undefined : formerBuild,
+    cautions: prepared.cautions,
     textChange: prepared.change,
     repairs: resumed?.repairs ?? [],
     rejected,

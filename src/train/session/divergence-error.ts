@@ -2,6 +2,7 @@ import { UserError } from '../../errors.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import type { DivergenceCause } from '../events.ts';
 import type { Progress } from '../progress.ts';
+import { MUON_LEARNING_RATE } from '../options.ts';
 import { recipes } from '../recipe.ts';
 import type { Settings } from '../settings.ts';
 
@@ -13,10 +14,14 @@ export function divergenceError(
   folder: string,
   { step, bestStep, goodStep, health }: Progress,
   { fault, tensor }: DivergenceCause,
-  { learningRate, preset }: Settings,
+  { learningRate, preset, optimizer, muonLearningRate }: Settings,
 ): UserError {
-  const rate = Math.min(AFTER_DIVERGENCE * learningRate, recipes[preset].learningRate);
-  const lower = `--learning-rate ${Number(rate.toPrecision(2))}`;
+  const lowered = (rate: number, usual: number): number =>
+    Number(Math.min(AFTER_DIVERGENCE * rate, usual).toPrecision(2));
+  // The matrices that Muon updates have a peak of their own, which --learning-rate does not lower.
+  const lower =
+    `--learning-rate ${lowered(learningRate, recipes[preset].learningRate)}` +
+    (optimizer === 'muon' ? ` --muon-learning-rate ${lowered(muonLearningRate, MUON_LEARNING_RATE)}` : '');
   const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
   const next =
     goodStep > 0

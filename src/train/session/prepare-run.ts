@@ -4,6 +4,7 @@ import type { LazyBackend } from '../../engine/backend.ts';
 import { UsageError } from '../../errors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { budgetSeconds, fitMore, fitToBudget, moreSeconds, type Fitted } from '../budget.ts';
+import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
 import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
@@ -25,6 +26,8 @@ export interface PreparedRun {
   readonly config: ModelConfig;
   readonly programs: TrainingPrograms;
   readonly tokensPerStep: number;
+  /** Options given now that have no effect, or not the usual one. */
+  readonly cautions: readonly Caution[];
   /** How the text differs from the one that a resumed run was trained on so far. */
   readonly change: TextChange | undefined;
   /** Of a run that is fitted to a time: its seconds, and what its parts are expected to cost. */
@@ -65,7 +68,8 @@ export async function prepareRun(origin: Origin, preparation: Preparation): Prom
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
       : timeForTraining(time.seconds, time.costs.last);
   const tokensPerStep = batchSize * config.blockSize * microBatches;
-  return { origin, data, settings, config, programs, tokensPerStep, change, time, expectedSeconds };
+  const cautions = cautionsAbout(given, settings);
+  return { origin, data, settings, config, programs, tokensPerStep, cautions, change, time, expectedSeconds };
 }
 
 /** The options with the length of the run in them, which may be fitted to a time or extended. */

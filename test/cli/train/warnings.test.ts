@@ -8,6 +8,7 @@ const plan = {
   parameters: 800_000,
   epochs: 5,
   isResumed: false,
+  cautions: [],
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
   config: { blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
@@ -42,6 +43,11 @@ describe('warnings before the first step', () => {
       'a validation text shorter than a block',
       { tokens: { ...plan.tokens, validation: 128 } },
       'the validation text has 128 tokens, fewer than the block size of 128',
+    ],
+    [
+      'an option without effect',
+      { cautions: [{ option: 'beta1', why: 'has no effect with the optimizer sgd' }] },
+      '--beta1 has no effect with the optimizer sgd',
     ],
     [
       'a learning rate that rises to --min-lr',

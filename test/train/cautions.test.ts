@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { cautionsAbout } from '../../src/train/cautions.ts';
+import type { GivenOptions } from '../../src/train/options.ts';
+import { resolveOptions } from '../../src/train/settings.ts';
+
+const cautions = (given: GivenOptions) =>
+  cautionsAbout(given, resolveOptions({ corpus: ['book.txt'], maxIters: 100, ...given })).map(
+    ({ option, why }) => `${option} ${why}`,
+  );
+
+test.each<[GivenOptions, string]>([
+  [{ optimizer: 'sgd', beta1: 0.8 }, 'beta1 has no effect with the optimizer sgd'],
+  [{ optimizer: 'sgd', beta2: 0.8 }, 'beta2 has no effect with the optimizer sgd'],
+  [{ momentum: 0.8 }, 'momentum has no effect with the optimizer adamw'],
+  [{ muonLearningRate: 0.1 }, 'muonLearningRate has no effect with the optimizer adamw'],
+  [
+    { optimizer: 'muon', learningRate: 0, muonLearningRate: 0.1 },
+    'muonLearningRate has no effect on a learning rate of 0',
+  ],
+  [{ patience: 3, evalInterval: 0 }, 'patience has no effect where the only evaluation is the last'],
+  [{ lrDecayStart: 50 }, 'lrDecayStart has no effect with the cosine schedule, only with wsd'],
+  [{ schedule: 'constant', minLr: 1e-5 }, 'minLr has no effect on a constant learning rate'],
+  [{ schedule: 'constant', lrDecayIters: 50 }, 'lrDecayIters has no effect on a constant learning rate'],
+  [
+    { warmupIters: 100 },
+    "warmupIters 100 is not below the run's 100 steps: the learning rate does not reach its peak",
+  ],
+])('%o is warned of', (given, message) => {
+  expect(cautions(given)).toEqual([message]);
+});
+
+test.each<GivenOptions>([
+  {},
+  { optimizer: 'sgd', momentum: 0.8 },
+  { optimizer: 'muon', momentum: 0.9, beta1: 0.8, beta2: 0.9, muonLearningRate: 0.1 },
+  { beta1: 0.8, beta2: 0.9 },
+  { patience: 0, evalInterval: 0 },
+  { patience: 3 },
+  { schedule: 'wsd', lrDecayStart: 50, minLr: 0, lrDecayIters: 80 },
+  { warmupIters: 99 },
+])('%o is not', (given) => {
+  expect(cautions(given)).toEqual([]);
+});
