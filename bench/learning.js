@@ -1,0 +1,92 @@
+/**
+ * What a recipe learns: trains every recipe below with several seeds on a text and prints the loss over the whole validation
+ * split, in nats per token. All of them see the same number of tokens; time is not compared. Runs use one thread each, as many
+ * at a time as there are cores, which changes no result.
+ *
+ *     npm run build && node bench/learning.js TEXT [--seeds 1,2,3] [--only NAME] [--max-iters 1991]
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { markdown } from './common.js';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seeds: { type: 'string', default: '1,2,3' },
+    only: { type: 'string', default: '' },
+    'max-iters': { type: 'string', default: '1991' },
+  },
+});
+if (positionals.length !== 1) {
+  process.stderr.write('usage: node bench/learning.js TEXT [--seeds 1,2,3] [--only NAME] [--max-iters N]\n');
+  process.exit(2);
+}
+const steps = Number(values['max-iters']);
+
+/** Adam's warm-up is long and its decay short, Muon's the other way round (Jordan et al. 2024). */
+const adamw = ['--optimizer', 'adamw', '--warmup-iters', '100', '--min-lr', '0'];
+const muon = [
+  ...['--optimizer', 'muon', '--warmup-iters', '20', '--min-lr', '6e-5'],
+  ...['--lr-decay-start', String(Math.floor(steps / 2))],
+];
+const recipes = {
+  'GPT-2, AdamW': ['--arch', 'gpt2', ...adamw],
+  'GPT-2, Muon': ['--arch', 'gpt2', ...muon],
+  'Qwen3, AdamW': ['--arch', 'qwen3', ...adamw],
+  'Llama, Muon': ['--arch', 'llama', ...muon],
+  'Qwen3, Muon': ['--arch', 'qwen3', ...muon],
+  "Qwen3, Muon, GPT-2's initialization": ['--arch', 'qwen3', ...muon, '--initialization', 'gpt2'],
+};
+/** 4 layers of 128 channels, 768 tokens a step. */
+const shared =
+  '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --schedule wsd --learning-rate 3e-3 --weight-decay 0.1 ' +
+  '--eval-interval 0 --sample-tokens 0 --threads 1 --quiet --json';
+
+const gpt = fileURLToPath(new URL('../bin/gpt.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'learning-'));
+
+/** The validation loss of a run. */
+async function train(name, seed) {
+  const out = join(folder, `${Object.keys(recipes).indexOf(name)}-${seed}`);
+  const flags = [
+    ...recipes[name],
+    ...shared.split(' '),
+    '--max-iters',
+    String(steps),
+    '--seed',
+    String(seed),
+  ];
+  const child = spawn(process.execPath, [gpt, 'train', positionals[0], ...flags, '-o', out], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let lines = '';
+  for await (const chunk of child.stdout) lines += chunk;
+  rmSync(out, { recursive: true, force: true });
+  return JSON.parse(lines.trim().split('\n').at(-1)).val_loss;
+}
+
+const jobs = Object.keys(recipes)
+  .filter((name) => name.includes(values.only))
+  .flatMap((name) => values.seeds.split(',').map((seed) => ({ name, seed: Number(seed) })));
+const losses = new Map();
+const workers = Array.from({ length: availableParallelism() }, async () => {
+  for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+    const loss = await train(job.name, job.seed);
+    losses.set(job.name, [...(losses.get(job.name) ?? []), { ...job, loss }]);
+    process.stderr.write(`${job.name}, seed ${job.seed}: ${loss.toFixed(4)}\n`);
+  }
+});
+await Promise.all(workers);
+rmSync(folder, { recursive: true, force: true });
+
+const rows = [...losses].map(([name, runs]) => {
+  const sorted = runs.sort((a, b) => a.seed - b.seed).map(({ loss }) => loss);
+  const mean = sorted.reduce((a, b) => a + b) / sorted.length;
+  return [name, ...sorted.map((loss) => loss.toFixed(3)), mean.toFixed(3)];
+});
+const seeds = values.seeds.split(',').map((seed) => `seed ${seed}`);
+process.stdout.write(`${markdown(['recipe', ...seeds, 'mean'], rows)}\n`);
