@@ -3,16 +3,11 @@ import { availableParallelism } from 'node:os';
 import { MAX_THREADS } from './address-space.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { checkDevice } from './try-kernel.ts';
-import {
-  enableRevectorization,
-  variants,
-  whyNoWideVectors,
-  type Rejection,
-  type Variant,
-} from './wasm/builds.ts';
+import { enableRevectorization, whyNoWideVectors } from './wasm/builds.ts';
 import { WasmDevice, type WasmDeviceOptions } from './wasm/device.ts';
+import { variants, type Rejection, type Variant } from './wasm/variants.ts';
 
-export { variants, type Rejection } from './wasm/builds.ts';
+export { variants, type Rejection } from './wasm/variants.ts';
 export type { WasmDevice as WasmBackend } from './wasm/device.ts';
 
 export interface WasmOptions extends WasmDeviceOptions {

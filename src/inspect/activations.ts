@@ -38,7 +38,8 @@ export async function readActivations(
 ): Promise<Activations> {
   const { nEmbd: C, vocabSize: V } = config;
   const T = ids.length;
-  if (T === 0 || T > config.blockSize)
+  if (T === 0) throw new RangeError('there are no tokens to read');
+  if (T > config.blockSize)
     throw new RangeError(`${T} tokens exceed the context length of ${config.blockSize}`);
   const layout = new Layout();
   const model = placeModel(config, layout);

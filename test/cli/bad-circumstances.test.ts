@@ -141,7 +141,7 @@ describe('memory', () => {
     expect(code).toBe(1);
   });
   test('a model that needs more memory than there is, is refused', async () => {
-    writeModel(at('large'), 'char', { nEmbd: 256 });
+    writeModel(at('large'), 'char', { nEmbd: 256, nInner: 1024 });
     const { stderr, code } = await limited('sample -m large --threads 1', 5e6);
     expect(stderr).toBe(
       'error: this needs 6 MB of memory; this machine has 5 MB\nhint: use a smaller model\n',

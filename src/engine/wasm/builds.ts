@@ -2,16 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { MAX_PAGES } from '../address-space.ts';
-
-/** Fastest first. scripts/micro-kernels.js says how they differ. */
-export const variants = ['revectorize', 'relaxed', 'simd'] as const;
-export type Variant = (typeof variants)[number];
-
-/** Why a faster build was passed over: for `gpt doctor` and --verbose. */
-export interface Rejection {
-  readonly variant: Variant;
-  readonly reason: string;
-}
+import type { Variant } from './variants.ts';
 
 /** What an instance of a build exports: src/kernels/main.ts. */
 export interface Kernels {
