@@ -10,14 +10,16 @@ export interface Caution {
 }
 
 /**
- * @param given what was asked for explicitly: defaults are never warned about
+ * @param given what was asked for explicitly. A value that would have been chosen anyway is never warned about: the record of
+ *   a run, given with --config, has every option
  * @param settings the values of all options
  */
 export function cautionsAbout(given: GivenOptions, settings: KnownOptions): Caution[] {
   const values: Readonly<Record<string, unknown>> = { ...given };
   return [...optionTable()].flatMap(([option, row]) => {
     const value = values[option];
-    const why = value === undefined ? undefined : row.caution?.(value, settings);
+    const usual = typeof row.default === 'function' ? row.default(settings) : row.default;
+    const why = value === undefined || value === usual ? undefined : row.caution?.(value, settings);
     return why === undefined ? [] : [{ option, why }];
   });
 }
