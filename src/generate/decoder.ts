@@ -10,7 +10,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { parameterValues, placeModel, type PlacedModel } from '../model/placement.ts';
 import type { TensorTarget } from '../model/tensor.ts';
 import { transposed, transposingTargets } from '../model/transposition.ts';
-import { allParts, type InParts } from '../polling.ts';
+import { allParts, SIGNAL_POLL_SECONDS, type InParts } from '../polling.ts';
 
 /** A recorded forward pass. */
 interface Pass {
@@ -161,12 +161,33 @@ export class Decoder {
    * Reads one more token of each of the first texts, in one pass; resolves to their logits [ids.length,V], an array that the
    * next call overwrites. The logits of each text are bit-identical to those of reading it alone.
    */
-  step(ids: ArrayLike<number>): Promise<Float32Array> {
-    return allParts(this.stepping(ids));
+  async step(ids: ArrayLike<number>): Promise<Float32Array> {
+    const pass = this.#fillStep(ids);
+    this.#device.write(this.#ids.offset, pass.ids);
+    this.#device.write(this.#positions.offset, pass.positions);
+    const start = performance.now();
+    pass.loaded.submit();
+    const logits = await this.#device.read(pass.offset, pass.logits);
+    pass.seconds = (performance.now() - start) / 1000;
+    for (let text = 0; text < ids.length; text++) this.#lengths[text]++;
+    return logits;
+  }
+
+  /** A step of this many texts takes less than SIGNAL_POLL_SECONDS, so it needs no parts, whose generators cost some µs. */
+  isStepShort(texts: number): boolean {
+    const seconds = this.#steps[texts]?.seconds;
+    return seconds !== undefined && seconds < SIGNAL_POLL_SECONDS;
   }
 
   /** `step` in parts of about SIGNAL_POLL_SECONDS. If abandoned, it has no effect. */
   async *stepping(ids: ArrayLike<number>): InParts<Float32Array> {
+    const logits = yield* this.#run(this.#fillStep(ids));
+    for (let text = 0; text < ids.length; text++) this.#lengths[text]++;
+    return logits;
+  }
+
+  /** The pass of a step, with its ids and positions. */
+  #fillStep(ids: ArrayLike<number>): Pass {
     const { blockSize } = this.config;
     const B = ids.length;
     if (B === 0 || B > this.texts) throw new RangeError(`${B} tokens for ${this.texts} texts`);
@@ -177,9 +198,7 @@ export class Decoder {
       pass.ids[text] = ids[text];
       pass.positions[text] = before;
     }
-    const logits = yield* this.#run(pass);
-    for (let text = 0; text < B; text++) this.#lengths[text]++;
-    return logits;
+    return pass;
   }
 
   /** Runs a pass on its ids and positions, in parts; returns its logits. */

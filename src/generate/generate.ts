@@ -32,6 +32,8 @@ export async function* generateInParts(
     if (options.stop?.has(id)) return;
     yield id;
     if (i + 1 === options.maxTokens) return;
-    logits = yield* sequence.advancing(decoder, id);
+    logits = sequence.canAdvanceAtOnce(decoder)
+      ? await sequence.advance(decoder, id)
+      : yield* sequence.advancing(decoder, id);
   }
 }

@@ -86,17 +86,29 @@ export class SequenceBatch<Text> {
     this.#removeEnded();
     const rows = this.#rows;
     if (rows.length === 0) return;
-    const V = this.#decoder.config.vocabSize;
     for (const { sequence, id } of rows) sequence.append(id);
     // A text whose context is full sits out this step: its row is computed in vain, and prefilled afterwards.
     const full = rows.map(({ sequence }) => sequence.overflows);
     rows.forEach((_, text) => full[text] && this.#decoder.reset(text));
-    if (full.includes(false)) {
-      const logits = yield* this.#decoder.stepping(rows.map(({ id }) => id));
-      rows.forEach((row, text) => (row.logits = logits.subarray(text * V, (text + 1) * V)));
-    }
+    if (full.includes(false)) this.#keepLogits(yield* this.#decoder.stepping(rows.map(({ id }) => id)));
     for (const [text, row] of rows.entries())
       if (full[text]) row.logits = (yield* row.sequence.restarting(this.#decoder, text)).slice();
+  }
+
+  /** `advance` without parts if the step is too short to need any; resolves to false, and does nothing, otherwise. */
+  async advanceAtOnce(): Promise<boolean> {
+    this.#removeEnded();
+    const rows = this.#rows;
+    if (!this.#decoder.isStepShort(rows.length) || rows.some(({ sequence }) => sequence.isFull)) return false;
+    for (const { sequence, id } of rows) sequence.append(id);
+    this.#keepLogits(await this.#decoder.step(rows.map(({ id }) => id)));
+    return true;
+  }
+
+  /** @param logits [rows,V] */
+  #keepLogits(logits: Float32Array): void {
+    const V = this.#decoder.config.vocabSize;
+    this.#rows.forEach((row, text) => (row.logits = logits.subarray(text * V, (text + 1) * V)));
   }
 
   /** Moves the last rows to the places of those that end. */

@@ -69,7 +69,24 @@ export class Sequence {
     return yield* decoder.stepping(this.#next);
   }
 
-  /** Whether the context is full: the last half has to be read again before the token appended last can be. */
+  /** A decode step is so short that it needs no parts. */
+  canAdvanceAtOnce(decoder: Decoder): boolean {
+    return !this.isFull && decoder.isStepShort(1);
+  }
+
+  /** `advancing` without parts, see canAdvanceAtOnce. */
+  advance(decoder: Decoder, id: number): Promise<Float32Array> {
+    this.append(id);
+    this.#next[0] = id;
+    return decoder.step(this.#next);
+  }
+
+  /** One more token makes the context overflow. */
+  get isFull(): boolean {
+    return this.#context.length >= this.#blockSize;
+  }
+
+  /** The context has overflowed: its last half has to be read again before the token appended last can be. */
   get overflows(): boolean {
     return this.#context.length > this.#blockSize;
   }

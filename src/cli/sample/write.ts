@@ -91,7 +91,8 @@ export async function writeTexts(
     else await showFinished(queue, output);
     // Delivers signals, keys and closed pipes. A turn of the event loop costs 2 % of a nano token, so not after each.
     if (await poll()) break;
-    if ((await unlessStopped(batch.advancing(), poll)) === undefined) break;
+    const isDone = await batch.advanceAtOnce();
+    if (!isDone && (await unlessStopped(batch.advancing(), poll)) === undefined) break;
   }
   for (const [i, writing] of queue.entries()) {
     if (i > 0) await output.start(writing);
