@@ -163,12 +163,9 @@ export class Decoder {
    */
   async step(ids: ArrayLike<number>): Promise<Float32Array> {
     const pass = this.#fillStep(ids);
-    this.#device.write(this.#ids.offset, pass.ids);
-    this.#device.write(this.#positions.offset, pass.positions);
-    const start = performance.now();
+    const start = this.#begin(pass);
     pass.loaded.submit();
-    const logits = await this.#device.read(pass.offset, pass.logits);
-    pass.seconds = (performance.now() - start) / 1000;
+    const logits = await this.#end(pass, start);
     for (let text = 0; text < ids.length; text++) this.#lengths[text]++;
     return logits;
   }
@@ -203,10 +200,20 @@ export class Decoder {
 
   /** Runs a pass on its ids and positions, in parts; returns its logits. */
   async *#run(pass: Pass): InParts<Float32Array> {
+    const start = this.#begin(pass);
+    yield* runInParts(this.#device, pass.loaded, pass.instructions, pass.seconds);
+    return this.#end(pass, start);
+  }
+
+  /** Sends a pass its ids and positions; returns the time, in milliseconds. */
+  #begin(pass: Pass): number {
     this.#device.write(this.#ids.offset, pass.ids);
     this.#device.write(this.#positions.offset, pass.positions);
-    const start = performance.now();
-    yield* runInParts(this.#device, pass.loaded, pass.instructions, pass.seconds);
+    return performance.now();
+  }
+
+  /** Resolves to the logits of a submitted pass. @param start as returned by `#begin` */
+  async #end(pass: Pass, start: number): Promise<Float32Array> {
     const logits = await this.#device.read(pass.offset, pass.logits);
     pass.seconds = (performance.now() - start) / 1000;
     return logits;

@@ -7,16 +7,14 @@
  */
 import { LayerNormBackwardArguments } from './generated/arguments';
 import { allocate } from './scratch';
+import { rowsPerBlock } from './rows';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, madd, putPart, sumLanes } from './vector';
-
-/** Bytes of x and dY in a block of rows: a quarter of Zen 3's L2. */
-const BLOCK = 1 << 17;
 
 export function layerNormBackward(args: LayerNormBackwardArguments): void {
   const N = args.N;
   const C = args.C;
-  const rows = max(16, BLOCK / (C << 3));
+  const rows = rowsPerBlock(C);
   const firstChannel = sliceStart(C, FLOATS_PER_LINE);
   const channels = sliceEnd(C, FLOATS_PER_LINE) - firstChannel;
   const sumBytes = usize(channels + 15) << 2; // sums are stored in whole vectors

@@ -1,6 +1,6 @@
 /** RMSNorm, over rows, which the threads split. */
 import { RmsNormArguments, RmsNormBackwardArguments } from './generated/arguments';
-import { rowDot } from './rows';
+import { rowDot, rowsPerBlock } from './rows';
 import { allocate } from './scratch';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, madd, putPart, squareRoot, storePart, sumLanes } from './vector';
@@ -31,9 +31,6 @@ export function rmsNorm(args: RmsNormArguments): void {
   }
 }
 
-/** Bytes of x and dY per block of rows: a quarter of a 512 KB L2. */
-const BLOCK = 1 << 17;
-
 /**
  * dX = rstd·(dX̂ − x̂·mean(dX̂·x̂)) with dX̂ = dY·weight; dWeight = Σ_n dY·x̂.
  *
@@ -43,7 +40,7 @@ const BLOCK = 1 << 17;
 export function rmsNormBackward(args: RmsNormBackwardArguments): void {
   const N = args.N;
   const C = args.C;
-  const rows = max(16, BLOCK / (C << 3));
+  const rows = rowsPerBlock(C);
   const channel = sliceStart(C, FLOATS_PER_LINE);
   const channels = sliceEnd(C, FLOATS_PER_LINE) - channel;
   const sumBytes = usize(channels + 15) << 2; // sums are stored in whole vectors

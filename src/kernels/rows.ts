@@ -59,3 +59,11 @@ export function rowDot(x: usize, y: usize, C: i32): f32 {
   for (; c < C; c += 4) even = madd(loadPart(x + (c << 2), C - c), loadPart(y + (c << 2), C - c), even);
   return sumLanes(f32x4.add(even, odd));
 }
+
+/** Bytes of x and dY in a block of rows: a quarter of a 512 KB L2. */
+const BLOCK = 1 << 17;
+
+/** Rows whose x and dY [rows,C] stay in L2 while a norm's backward pass reads them twice. */
+export function rowsPerBlock(C: i32): i32 {
+  return max(16, BLOCK / (C << 3));
+}

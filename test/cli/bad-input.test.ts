@@ -653,7 +653,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     'damaged-file',
     'sparse/model.safetensors … 8160 … 4999997224',
   ],
-  ['a run to go on with that is none', 'train --resume ./pictures', 1, 'no-checkpoint', './pictures'],
+  ['a folder to resume that is not a run', 'train --resume ./pictures', 1, 'no-checkpoint', './pictures'],
   [
     'a name of the hub to resume',
     'train --resume distilbert/distilgpt2',

@@ -6,11 +6,10 @@ import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { checkGradients, TOLERANCE } from '../../src/autodiff/gradcheck.ts';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { printOverview } from '../../src/cli/inspect/overview.ts';
-import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { evaluate, load, sample, train, UsageError } from '../../src/index.ts';
-import { readActivations } from '../../src/inspect/activations.ts';
 import { register } from '../../src/model/architectures/registry.ts';
 import { modelGradientCases } from '../../src/model/gradcheck-cases.ts';
+import { expectDecodingAgrees } from '../fixtures/decoding.ts';
 import { parallelGpt2 } from './parallel-gpt2.ts';
 
 register(parallelGpt2);
@@ -61,21 +60,7 @@ test('it has learned, and samples', async () => {
 });
 
 test('decoding with a KV cache agrees with the whole context at once', async () => {
-  const ids = [1, 4, 2, 7, 3, 5];
-  const source = openModelFolder(outDir);
-  const whole = await readActivations(
-    createReferenceBackend(),
-    source.config,
-    (into) => source.load(into),
-    ids,
-  );
-  const V = source.config.vocabSize;
-  const expected = (await whole.logits(whole.residuals.at(-1)!)).slice((ids.length - 1) * V);
-  await using model = await load(outDir, { threads: 1 });
-  const decoder = await model.borrow();
-  for (const id of ids.slice(0, -1)) await decoder.read([id]);
-  const logits = await decoder.read([ids.at(-1)!]);
-  logits.forEach((x, i) => expect(x).toBeCloseTo(expected[i], 4));
+  await expectDecodingAgrees(outDir, [1, 4, 2, 7, 3, 5]);
 });
 
 test('a resumed run ends with the same bytes', async () => {

@@ -4,15 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
-import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
-import { load, train } from '../../src/index.ts';
-import { readActivations } from '../../src/inspect/activations.ts';
+import { train } from '../../src/index.ts';
 import { attentionMap } from '../../src/inspect/attention.ts';
 import { architectureOf, checkConfig } from '../../src/model/architectures/registry.ts';
 import { ConfigReader } from '../../src/model/config-reader.ts';
 import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama.ts';
 import type { OptimizerName } from '../../src/train/optimizer.ts';
 import { countParameters } from '../../src/model/parameters.ts';
+import { expectDecodingAgrees } from '../fixtures/decoding.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llama-'));
 const corpus = join(folder, 'corpus.txt');
@@ -59,19 +58,7 @@ describe.each(Object.entries(variants))('%s', (name, { optimizer = 'adamw', ...s
 
   test('decoding with a KV cache agrees with the whole context at once, attention with its map', async () => {
     const ids = [1, 4, 2, 7, 3, 5];
-    const source = openModelFolder(outDir);
-    const whole = await readActivations(
-      createReferenceBackend(),
-      source.config,
-      (into) => source.load(into),
-      ids,
-    );
-    const V = source.config.vocabSize;
-    const expected = (await whole.logits(whole.residuals.at(-1)!)).slice((ids.length - 1) * V);
-    await using model = await load(outDir, { threads: 1 });
-    const decoder = await model.borrow();
-    for (const id of ids.slice(0, -1)) await decoder.read([id]);
-    (await decoder.read([ids.at(-1)!])).forEach((x, i) => expect(x).toBeCloseTo(expected[i], 4));
+    const whole = await expectDecodingAgrees(outDir, ids);
     const map = attentionMap(whole, 1, options.nHead - 1);
     for (let i = 0; i < ids.length; i++) {
       const row = map.subarray(i * ids.length, (i + 1) * ids.length);
