@@ -1,5 +1,5 @@
 /**
- * Writes docs/options.md, the reference of all training options, from the table in src/train/options.ts. A test fails while
+ * Writes docs/options.md, the reference of all training options, from the table in src/train/options/. A test fails while
  * the page is out of date.
  *
  *     npm run build && node scripts/options-page.js
@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { kebab } from '../dist/cli/flag-name.js';
-import { groups } from '../dist/train/option-row.js';
+import { groups } from '../dist/train/options/row.js';
 import { optionTable } from '../dist/train/options.js';
 
 const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
@@ -21,7 +21,7 @@ accept both. [training.md](training.md) explains how they work together.
 On \`--resume\`, **fixed** options keep their value, **forced** ones change only with \`--force\`, and **free** ones may
 change. \`minutes\` applies to one invocation and is not stored.
 
-<!-- Written by scripts/options-page.js from src/train/options.ts. -->
+<!-- Written by scripts/options-page.js from src/train/options/. -->
 `;
 
 /** The most names that a cell lists. */

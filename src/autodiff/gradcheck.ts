@@ -3,7 +3,7 @@ import { Layout, type Region } from '../engine/memory.ts';
 import { Philox, Stream } from '../engine/philox.ts';
 import { createReferenceBackend } from '../engine/reference/backend.ts';
 import { differentiate } from './gradients.ts';
-import { size, type Value } from './graph.ts';
+import { size, type PlacedValue, type Value } from './graph.ts';
 import { plan } from './plan.ts';
 import { createTape, type Tape } from './tape.ts';
 
@@ -58,7 +58,7 @@ export async function checkGradients(
   device.reserve(Math.max(forward.end, backward.end));
   const inputs = check.inputs.map((input, i) => {
     const numbers = numbersOf(input, new Philox(seed, i, Stream.gradcheck));
-    device.write(values[input.name].region!.offset, numbers);
+    device.write(values[input.name].region.offset, numbers);
     return numbers;
   });
   const random = new Philox(seed, check.inputs.length, Stream.gradcheck);
@@ -94,7 +94,7 @@ export async function checkGradients(
 function planCheck(check: GradientCase) {
   const layout = new Layout();
   const tape = createTape();
-  const values: Record<string, Value> = {};
+  const values: Record<string, PlacedValue> = {};
   const parameters: { value: Value; input: number; region: Region; gradient: Region }[] = [];
   for (const [i, input] of check.inputs.entries()) {
     const length = size(input);

@@ -17,6 +17,11 @@ export interface Value {
   readonly view?: { readonly of: Value; readonly first: number };
 }
 
+/** A value in fixed memory. */
+export interface PlacedValue extends Value {
+  readonly region: Region;
+}
+
 /** One kernel call on values: an Instruction before memory is planned. */
 export interface GraphNode {
   readonly kernel: KernelName;

@@ -1,7 +1,7 @@
 /** Recording a forward pass: ops record their kernels, and keep their backward rules for `differentiate`. */
 import type { Region } from '../engine/memory.ts';
 import { strides, type KernelArguments, type KernelName } from '../engine/signatures.ts';
-import { reads, size, writes, type GraphNode, type Value } from './graph.ts';
+import { reads, size, writes, type GraphNode, type PlacedValue, type Value } from './graph.ts';
 
 /**
  * An operation of the model: records its forward kernels, and the kernels of its derivative. `saved` is what the backward pass
@@ -53,7 +53,7 @@ export class Recorder {
   #label = '';
 
   /** A value in fixed memory: a parameter, an input, a piece of state. */
-  external(name: string, shape: readonly number[], region: Region, needsGradient = false): Value {
+  external(name: string, shape: readonly number[], region: Region, needsGradient = false): PlacedValue {
     return { name, shape, dtype: region.dtype, region, base: undefined, needsGradient };
   }
 

@@ -1,6 +1,6 @@
 /** Flags of `train` and `plan`, generated from the table of options. */
 import type { Command, Option } from 'commander';
-import { groups, type Group } from '../train/option-row.ts';
+import { groups, type Group } from '../train/options/row.ts';
 import { optionTable, type OptionRow } from '../train/options.ts';
 import { flagOf } from './flag-name.ts';
 import { modelFolder, threadsOption } from './model-options.ts';

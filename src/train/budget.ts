@@ -10,7 +10,7 @@ import { chooseModel, withHeads } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
-import { DECAY_SHARE } from './options.ts';
+import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
 import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
 import { modelConfig, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';

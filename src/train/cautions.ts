@@ -1,5 +1,5 @@
 /** Options that do not do what their help says, because of other options of the run. */
-import type { KnownOptions } from './option-row.ts';
+import type { KnownOptions } from './options/row.ts';
 import { optionTable, type GivenOptions } from './options.ts';
 
 export interface Caution {

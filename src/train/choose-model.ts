@@ -1,7 +1,7 @@
 /** The choice of a model and its recipe for a corpus and an amount of computation. */
 import { countParameters } from '../model/parameters.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
-import { FINE_TUNING } from './options.ts';
+import { FINE_TUNING } from './options/learning-rate.ts';
 import { modelConfig, resolveOptions, type TrainModelOptions } from './settings.ts';
 
 /** Sizes to choose from: layers, heads, channels. From one to the next, the parameters of the blocks grow about twofold. */

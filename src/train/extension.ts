@@ -1,5 +1,5 @@
 /** The learning rate schedule of a run that is resumed for more steps than it was planned for. */
-import { DECAY_SHARE } from './options.ts';
+import { DECAY_SHARE } from './options/learning-rate.ts';
 import { decayProgress, learningRateAt } from './schedule.ts';
 import { scheduleOptions, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';
 

@@ -3,12 +3,9 @@
  * hyperparameters it needs. For AdamW and SGD, one kernel runs all rules in a single pass over parameters, gradients and
  * moments: the update is bound by memory bandwidth, so a pass for each rule would multiply its time.
  */
-import { size, type Value } from '../autodiff/graph.ts';
-import type { Recorder } from '../autodiff/recorder.ts';
-import { align } from '../engine/memory.ts';
 import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
 import { isLinearWeight, type Parameter } from '../model/parameter.ts';
-import { recordMuon } from './muon.ts';
+import { recordAdamw, recordMuonAndAdamw, recordSgd, type RecordUpdate } from './record-update.ts';
 
 /** What stays the same over a run; the learning rate comes from the schedule. */
 export interface OptimizerOptions {
@@ -69,39 +66,15 @@ const adam: Rule = {
   }),
 };
 
-/** What an update works on: blocks that are laid out alike, of `n` elements, the first `decayed` of them matrices. */
-interface OptimizerValues {
-  readonly x: Value;
-  readonly dX: Value;
-  /** In the order of `Optimizer.moments`. */
-  readonly moments: readonly Value[];
-  readonly hyper: Value;
-  /** [1]: the global gradient norm. */
-  readonly norm: Value;
-  readonly n: number;
-  readonly decayed: number;
-}
-
-/** Where the matrix of a linear layer is in those blocks. */
-export interface MatrixPlace {
-  readonly name: string;
-  readonly start: number;
-  readonly length: number;
-  readonly shape: readonly number[];
-  /** Stored [out,in]. */
-  readonly isTransposed: boolean;
-}
-
 export interface Optimizer extends Rule {
-  /** Records the update of all trained parameters. @param matrices those of linear layers, in order */
-  readonly record: (t: Recorder, values: OptimizerValues, matrices: readonly MatrixPlace[]) => void;
+  readonly record: RecordUpdate;
   /** A parameter uses this moment; the others' are 0 and not saved. */
   readonly uses: (moment: string, parameter: Parameter) => boolean;
 }
 
 const compose = (
   rules: readonly Rule[],
-  record: Optimizer['record'],
+  record: RecordUpdate,
   uses: Optimizer['uses'] = () => true,
 ): Optimizer => ({
   moments: rules.flatMap(({ moments }) => moments),
@@ -110,51 +83,10 @@ const compose = (
   uses,
 });
 
-/** A stretch of a block as a value of its own. */
-const stretch = (t: Recorder, block: Value, start: number, shape: readonly number[]): Value => {
-  const region = { ...block.region!, offset: block.region!.offset + start, length: size({ shape }) };
-  return t.external(block.name, shape, region);
-};
-
-const recordAdamw: Optimizer['record'] = (t, { moments: [m, v], ...values }) =>
-  t.emit('adamw', { ...values, m, v });
-
-/** AdamW for the stretches of the blocks between the matrices, Muon for these. */
-const recordMuonAndAdamw: Optimizer['record'] = (t, values, matrices) => {
-  const { n, decayed, hyper, norm, moments } = values;
-  const others = (start: number, end: number): void => {
-    if (start >= end) return;
-    const part = (block: Value): Value => stretch(t, block, start, [end - start]);
-    recordAdamw(
-      t,
-      {
-        x: part(values.x),
-        dX: part(values.dX),
-        moments: moments.map(part),
-        hyper,
-        norm,
-        n: end - start,
-        decayed: Math.max(0, Math.min(decayed, end) - start),
-      },
-      [],
-    );
-  };
-  let end = 0;
-  for (const matrix of matrices) {
-    others(end, matrix.start);
-    const part = (block: Value): Value => stretch(t, block, matrix.start, matrix.shape);
-    t.scope(matrix.name, () =>
-      recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(moments[0]), hyper, norm }),
-    );
-    end = matrix.start + align(matrix.length);
-  }
-  others(end, n);
-};
-
 /** Moments are stored in optimizer.safetensors under these names, so a rule that is renamed cannot read older runs. */
 const table = {
   adamw: compose([clip, decay, adam], recordAdamw),
-  sgd: compose([clip, decay, momentum], (t, { moments: [m], ...values }) => t.emit('sgd', { ...values, m })),
+  sgd: compose([clip, decay, momentum], recordSgd),
   muon: compose(
     [clip, decay, adam, orthogonalMomentum],
     recordMuonAndAdamw,

@@ -9,7 +9,8 @@ import { architectureOf } from '../model/architectures/registry.ts';
 import { isLinearWeight } from '../model/parameter.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
-import { optimizers, type MatrixPlace, type OptimizerName } from './optimizer.ts';
+import { optimizers, type OptimizerName } from './optimizer.ts';
+import type { MatrixPlace } from './record-update.ts';
 
 /** Inputs of a pass over a batch, at fixed places in memory. */
 export interface BatchMemory {

@@ -1,5 +1,5 @@
 /** The length of a timed run: how many steps fit into the remaining time, given what its parts cost. */
-import { DECAY_SHARE } from './options.ts';
+import { DECAY_SHARE } from './options/learning-rate.ts';
 import { saveInterval } from './save-every.ts';
 import { changeSchedule, recordedSteps } from './schedule-history.ts';
 import { decayProgress, hasPlateau } from './schedule.ts';

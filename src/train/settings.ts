@@ -4,13 +4,8 @@ import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureNames, checkConfig, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import {
-  DEFAULT_ARCHITECTURE,
-  optionsOf,
-  optionTable,
-  type ChosenOptions,
-  type GivenOptions,
-} from './options.ts';
+import { DEFAULT_ARCHITECTURE } from './options/model.ts';
+import { optionsOf, optionTable, type ChosenOptions, type GivenOptions } from './options.ts';
 import type { PastSchedule } from './past-schedule.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { TrainerOptions } from './trainer.ts';

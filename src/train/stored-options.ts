@@ -5,7 +5,7 @@ import { optionName, UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { checkFields, listOf, text, type Rule } from '../json-rules.ts';
-import type { OnResume } from './option-row.ts';
+import type { OnResume } from './options/row.ts';
 import { optionsOf, optionTable, type OptionRow } from './options.ts';
 import type { TrainModelOptions } from './settings.ts';
 

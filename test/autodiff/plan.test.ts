@@ -70,7 +70,7 @@ describe('the planner', () => {
 
   test('lets values whose lives do not overlap share memory', () => {
     const graph = new Graph();
-    let x = graph.input('x', [64]);
+    let x: Value = graph.input('x', [64]);
     for (let i = 0; i < 10; i++) x = graph.t.softmax(x);
     expect(graph.plan([x]).end - graph.layout.end).toBe(2 * 64);
   });

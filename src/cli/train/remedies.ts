@@ -1,6 +1,6 @@
 /** Remedies for problems of a run. None suggests a flag that the run would reject. */
 import type { RunDescription } from '../../train/train-handlers.ts';
-import { FINE_TUNING } from '../../train/options.ts';
+import { FINE_TUNING } from '../../train/options/learning-rate.ts';
 import { recipes } from '../../train/recipe.ts';
 
 /** The parts of a run's description that determine which flags can be suggested. */

@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import type { DivergenceCause } from '../events.ts';
 import type { Progress } from '../progress.ts';
-import { MUON_LEARNING_RATE } from '../options.ts';
+import { MUON_LEARNING_RATE } from '../options/optimizer.ts';
 import { recipes } from '../recipe.ts';
 import type { Settings } from '../settings.ts';
 

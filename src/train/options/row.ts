@@ -1,8 +1,8 @@
-/** The form of a row in the table of options (options.ts). */
-import type { Rule } from '../json-rules.ts';
-import type { PresetName } from '../model/config.ts';
-import type { Value } from '../values.ts';
-import type { ScheduleName } from './schedule.ts';
+/** The form of a row in the table of options (../options.ts). */
+import type { Rule } from '../../json-rules.ts';
+import type { PresetName } from '../../model/config.ts';
+import type { Value } from '../../values.ts';
+import type { ScheduleName } from '../schedule.ts';
 
 /** The headings of `gpt train --help`. */
 export const groups = ['Model', 'Data', 'Training', 'Evaluation and output'] as const;

@@ -1,0 +1,84 @@
+/** Options of the corpus: how it is decoded, tokenized and split. */
+import type { EncodingErrors } from '../../data/decode-text.ts';
+import { decodingHelp, encodingErrorsName, encodingName } from '../../data/encoding-value.ts';
+import { UTF8 } from '../../data/encodings.ts';
+import { tokenizerKinds } from '../../tokenizer/registry.ts';
+import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
+import { choice, filePath, wholeNumber, type Value } from '../../values.ts';
+import { optional, orAbsent, row } from './row.ts';
+import { belowOne, positive } from './values.ts';
+
+const atLeastTwo = wholeNumber({ min: 2 });
+/** Infinity stands for no limit. */
+const vocabularySize: Value<number> = {
+  ...atLeastTwo,
+  is: (value) => value === Infinity || atLeastTwo.is(value),
+};
+
+export const dataRows = {
+  tokenizer: row<TokenizerKind>({
+    group: 'Data',
+    value: choice(tokenizerKinds),
+    placeholder: 'kind',
+    help: 'char, word or bpe',
+    default: 'char',
+    onResume: 'fixed',
+  }),
+  minFrequency: row<number>({
+    group: 'Data',
+    value: positive,
+    placeholder: 'n',
+    help: 'minimum occurrences of a token; bpe: of a merge',
+    default: 1,
+    onResume: 'fixed',
+  }),
+  vocabSize: row<number>({
+    group: 'Data',
+    value: vocabularySize,
+    placeholder: 'n',
+    help: 'maximum number of tokens',
+    default: Infinity,
+    defaultHelp: 'all; bpe: 1024',
+    onResume: 'fixed',
+    stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
+  }),
+  valFraction: row<number>({
+    group: 'Data',
+    value: belowOne,
+    placeholder: 'p',
+    help: 'share of the text held out for validation, at its end',
+    default: ({ valFile }) => (valFile === undefined ? 0.1 : 0),
+    defaultHelp: '0.1, up to 500,000 tokens',
+    onResume: 'forced',
+    changes: 'text',
+  }),
+  valFile: optional<string>({
+    group: 'Data',
+    value: filePath,
+    placeholder: 'file',
+    help: 'validate on this text instead',
+    onResume: 'free', // files may move: their contents count, and are compared by hash
+    conflicts: ['valFraction'],
+  }),
+  /** Encoding of the text and the validation text. A byte order mark takes precedence. */
+  encoding: row<string>({
+    group: 'Data',
+    value: encodingName,
+    placeholder: 'name',
+    help: decodingHelp.encoding,
+    default: UTF8,
+    onResume: 'forced',
+    stored: orAbsent({ ...encodingName, expected: 'the canonical name of an encoding that this Node knows' }),
+    changes: 'text',
+  }),
+  /** Bytes that are not text in that encoding: an error, or U+FFFD. */
+  encodingErrors: row<EncodingErrors>({
+    group: 'Data',
+    value: encodingErrorsName,
+    placeholder: 'what',
+    help: decodingHelp.encodingErrors,
+    default: 'strict',
+    onResume: 'forced',
+    changes: 'text',
+  }),
+};

@@ -1,0 +1,55 @@
+/** Options of evaluations, checkpoints and previews. */
+import { wholeNumber } from '../../values.ts';
+import { saveEvery, type SaveEvery } from '../save-every.ts';
+import { row } from './row.ts';
+import { positive } from './values.ts';
+
+export const evaluationRows = {
+  evalInterval: row<number>({
+    group: 'Evaluation and output',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'steps between evaluations; 0: only at the end',
+    default: ({ maxIters }) => Math.max(1, Math.min(250, Math.ceil(maxIters / 10))),
+    defaultHelp: 'a tenth of the run, at most 250',
+    onResume: 'forced',
+  }),
+  evalIters: row<number>({
+    group: 'Evaluation and output',
+    value: positive,
+    placeholder: 'n',
+    help: 'batches per split in an evaluation',
+    default: 20,
+    onResume: 'forced',
+    changes: 'sample',
+  }),
+  patience: row<number>({
+    group: 'Evaluation and output',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'stop after n evaluations without improvement; 0: never',
+    default: 0,
+    caution: (value, { evalInterval }) =>
+      value === 0 || evalInterval > 0 ? undefined : 'has no effect where the only evaluation is the last',
+    onResume: 'free',
+  }),
+  /** Checkpoints between evaluations: every n steps, or at an interval such as '10m'; 0: none. */
+  saveEvery: row<SaveEvery>({
+    group: 'Evaluation and output',
+    value: saveEvery,
+    placeholder: 'when',
+    help: 'checkpoint every n steps, or minutes as in 10m; 0: never',
+    default: '10m',
+    onResume: 'free',
+  }),
+  /** Tokens of the preview written at each evaluation; 0: none. */
+  sampleTokens: row<number>({
+    group: 'Evaluation and output',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'tokens of the sample after each evaluation; 0: none',
+    default: 0,
+    flagDefault: 120,
+    onResume: 'free',
+  }),
+};

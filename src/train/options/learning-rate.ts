@@ -1,0 +1,79 @@
+/** Options of the learning rate's schedule; ../schedule.ts computes it. */
+import { choice, wholeNumber } from '../../values.ts';
+import { recipes } from '../recipe.ts';
+import { hasPlateau, scheduleNames, type ScheduleName } from '../schedule.ts';
+import { row, unused, withDecay } from './row.ts';
+import { nonNegative, positive } from './values.ts';
+
+/** Decay of a `wsd` schedule, as a fraction of its steps. */
+export const DECAY_SHARE = 0.25;
+/** Learning rate for fine-tuning, as a fraction of the pre-training one. */
+export const FINE_TUNING = 0.1;
+
+export const learningRateRows = {
+  learningRate: row<number>({
+    group: 'Training',
+    value: nonNegative,
+    placeholder: 'x',
+    help: 'peak learning rate',
+    default: ({ preset, initFrom }) =>
+      (initFrom === undefined ? 1 : FINE_TUNING) * recipes[preset].learningRate,
+    defaultHelp: "the preset's; a tenth of it with --init-from",
+    onResume: 'forced',
+  }),
+  minLr: row<number>({
+    group: 'Training',
+    value: nonNegative,
+    placeholder: 'x',
+    help: 'final learning rate',
+    default: ({ learningRate, schedule }) => learningRate / (schedule === 'wsd' ? 50 : 10),
+    defaultHelp: 'a tenth of the peak, wsd: a fiftieth',
+    caution: withDecay,
+    onResume: 'forced',
+  }),
+  warmupIters: row<number>({
+    group: 'Training',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'steps of linear warm-up',
+    default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
+    defaultHelp: "the preset's, at most a tenth of the run",
+    caution: (value, { maxIters }) =>
+      value < maxIters
+        ? undefined
+        : `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`,
+    onResume: 'forced',
+  }),
+  lrDecayIters: row<number>({
+    group: 'Training',
+    value: positive,
+    placeholder: 'n',
+    help: 'step at which the decay ends',
+    default: ({ maxIters }) => maxIters,
+    defaultHelp: 'max-iters',
+    caution: withDecay,
+    onResume: 'forced',
+  }),
+  lrDecayStart: row<number>({
+    group: 'Training',
+    value: wholeNumber(),
+    placeholder: 'n',
+    help: 'step at which the decay of wsd starts',
+    default: ({ lrDecayIters }) => Math.floor((1 - DECAY_SHARE) * lrDecayIters),
+    defaultHelp: '3/4',
+    caution: unused(
+      (chosen) => hasPlateau({ ...chosen, decayFrom: chosen.lrDecayFrom }),
+      ({ schedule }) => `with the ${schedule} schedule, only with wsd`,
+    ),
+    onResume: 'forced',
+  }),
+  schedule: row<ScheduleName>({
+    group: 'Training',
+    value: choice(scheduleNames),
+    placeholder: 'name',
+    help: scheduleNames.join(', '),
+    default: 'cosine',
+    defaultHelp: 'cosine, with --minutes wsd',
+    onResume: 'forced',
+  }),
+};

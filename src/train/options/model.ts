@@ -1,0 +1,104 @@
+/** Options that decide the model's shape, and where its weights come from. */
+import { architectureNames, architectureOf } from '../../model/architectures/registry.ts';
+import { presetNames, presets, type PresetName } from '../../model/config.ts';
+import { choice, filePath, type Value } from '../../values.ts';
+import { optional, orAbsent, row } from './row.ts';
+import { belowOne, positive, trueOrFalse } from './values.ts';
+
+/** Architecture of a new model. */
+export const DEFAULT_ARCHITECTURE = 'gpt2';
+
+const architecture: Value<string> = {
+  expected: 'an architecture',
+  is: (name) => architectureNames().includes(name as string),
+  read: (text) => (architectureNames().includes(text) ? text : undefined),
+};
+
+/** The fields of the architectures follow these in the table; see ../options.ts. */
+export const modelRows = {
+  /** Start from the trained model in this folder; see starting-model.ts. */
+  initFrom: optional<string>({
+    group: 'Model',
+    value: filePath,
+    placeholder: 'folder',
+    help: 'fine-tune this model, keeping its shape and tokenizer',
+    onResume: 'fixed',
+    conflicts: ['preset', 'vocabSize', 'minFrequency', 'initialization'],
+  }),
+  /** The name of the model's architecture, one of model/architectures/registry.ts. */
+  arch: row<string>({
+    group: 'Model',
+    value: architecture,
+    placeholder: 'name',
+    help: architectureNames().join(', '),
+    default: DEFAULT_ARCHITECTURE,
+    onResume: 'fixed',
+    stored: orAbsent(architecture),
+  }),
+  /** A well-known model and its training; nano where neither a preset nor a time is given. */
+  preset: row<PresetName>({
+    group: 'Model',
+    value: choice(presetNames),
+    placeholder: 'name',
+    help: presetNames.join(', '),
+    default: 'nano',
+    defaultHelp: 'what suits corpus and time',
+    onResume: 'fixed',
+  }),
+  nLayer: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'transformer blocks',
+    default: ({ preset }) => presets[preset].nLayer,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  nHead: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'attention heads',
+    default: ({ preset }) => presets[preset].nHead,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  nEmbd: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'channels of the residual stream',
+    default: ({ preset }) => presets[preset].nEmbd,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  blockSize: row<number>({
+    group: 'Model',
+    value: positive,
+    placeholder: 'n',
+    help: 'context length, in tokens',
+    default: ({ preset }) => presets[preset].blockSize,
+    defaultHelp: "the preset's",
+    onResume: 'fixed',
+  }),
+  /** Whether the output head is the token embedding. */
+  tieWordEmbeddings: row<boolean>({
+    group: 'Model',
+    value: trueOrFalse,
+    placeholder: 'answer',
+    help: 'true: the output head is the token embedding',
+    defaultHelp: "the architecture's",
+    default: ({ arch }) => architectureOf({ arch }).tieWordEmbeddings,
+    onResume: 'fixed',
+    stored: orAbsent(trueOrFalse),
+  }),
+  dropout: row<number>({
+    group: 'Model',
+    value: belowOne,
+    placeholder: 'p',
+    help: 'dropout probability',
+    default: ({ preset }) => presets[preset].dropout,
+    defaultHelp: "the preset's",
+    onResume: 'forced',
+  }),
+};

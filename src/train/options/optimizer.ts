@@ -1,0 +1,91 @@
+/** Options of the optimizer, and of the initial weights, whose scheme depends on it. */
+import { initializations, type Initialization } from '../../model/parameter.ts';
+import { choice } from '../../values.ts';
+import { optimizerNames, type OptimizerName } from '../optimizer.ts';
+import { recipes } from '../recipe.ts';
+import { FINE_TUNING } from './learning-rate.ts';
+import { orAbsent, row, withOptimizer } from './row.ts';
+import { belowOne, nonNegative } from './values.ts';
+
+/** Peak learning rate of the matrices that Muon updates. */
+export const MUON_LEARNING_RATE = 0.02;
+
+export const optimizerRows = {
+  optimizer: row<OptimizerName>({
+    group: 'Training',
+    value: choice(optimizerNames),
+    placeholder: 'name',
+    help: optimizerNames.join(', '),
+    default: 'adamw',
+    onResume: 'fixed', // the moments of one are not those of another
+  }),
+  initialization: row<Initialization>({
+    group: 'Training',
+    value: choice(initializations),
+    placeholder: 'scheme',
+    help: `initial weights: ${initializations.join(' or ')}`,
+    default: ({ optimizer }) => (optimizer === 'muon' ? 'fan-in' : 'gpt2'),
+    defaultHelp: 'gpt2; fan-in with muon',
+    onResume: 'fixed', // a resumed run has its weights
+    stored: orAbsent(choice(initializations)),
+  }),
+  /** Of the matrices that Muon updates, at the peak of the schedule. */
+  muonLearningRate: row<number>({
+    group: 'Training',
+    value: nonNegative,
+    placeholder: 'x',
+    help: 'peak learning rate of matrices with muon',
+    default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * MUON_LEARNING_RATE,
+    defaultHelp: `${MUON_LEARNING_RATE}; a tenth of it with --init-from`,
+    caution: (value, chosen) =>
+      withOptimizer('muon')(value, chosen) ??
+      (chosen.learningRate > 0 || value === 0 ? undefined : 'has no effect on a learning rate of 0'),
+    onResume: 'forced',
+    stored: orAbsent(nonNegative),
+  }),
+  weightDecay: row<number>({
+    group: 'Training',
+    value: nonNegative,
+    placeholder: 'x',
+    help: 'applied to matrices only',
+    default: 0.1,
+    onResume: 'forced',
+  }),
+  beta1: row<number>({
+    group: 'Training',
+    value: belowOne,
+    placeholder: 'x',
+    help: 'of AdamW',
+    default: 0.9,
+    caution: withOptimizer('adamw', 'muon'),
+    onResume: 'forced',
+  }),
+  beta2: row<number>({
+    group: 'Training',
+    value: belowOne,
+    placeholder: 'x',
+    help: 'of AdamW',
+    default: ({ preset }) => recipes[preset].beta2,
+    defaultHelp: '0.99, gpt2: 0.95',
+    caution: withOptimizer('adamw', 'muon'),
+    onResume: 'forced',
+  }),
+  momentum: row<number>({
+    group: 'Training',
+    value: belowOne,
+    placeholder: 'x',
+    help: 'of SGD and Muon',
+    default: ({ optimizer }) => (optimizer === 'muon' ? 0.95 : 0.9),
+    defaultHelp: '0.9; 0.95 with muon',
+    caution: withOptimizer('sgd', 'muon'),
+    onResume: 'forced',
+  }),
+  gradClip: row<number>({
+    group: 'Training',
+    value: nonNegative,
+    placeholder: 'x',
+    help: 'maximum gradient norm; 0: unlimited',
+    default: 1,
+    onResume: 'forced',
+  }),
+};

@@ -1,0 +1,67 @@
+/** Options of training: its length, its batches, and those of the files named below. */
+import { presets } from '../../model/config.ts';
+import { number, seed, wholeNumber } from '../../values.ts';
+import { recipes } from '../recipe.ts';
+import { historyRows } from './history.ts';
+import { learningRateRows } from './learning-rate.ts';
+import { optimizerRows } from './optimizer.ts';
+import { optional, row } from './row.ts';
+import { positive } from './values.ts';
+
+/** About twenty years. */
+const MOST_MINUTES = 1e7;
+/** The index of a step is one word of the random streams' counters. */
+const MOST_STEPS = 2 ** 32;
+/** The index of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
+const MOST_MICRO_BATCHES = 2 ** 30;
+
+export const trainingRows = {
+  /** How long the run may take in all, instead of maxIters; see budget.ts. */
+  minutes: optional<number>({
+    group: 'Training',
+    value: number({ above: 0, max: MOST_MINUTES }),
+    placeholder: 'n',
+    help: 'total time in minutes',
+    defaultHelp: '3, without --max-iters or --preset',
+    onResume: 'invocation',
+    conflicts: ['maxIters'],
+  }),
+  maxIters: row<number>({
+    group: 'Training',
+    value: wholeNumber({ min: 1, max: MOST_STEPS }),
+    placeholder: 'n',
+    help: 'optimizer steps',
+    default: ({ preset }) => recipes[preset].maxIters,
+    defaultHelp: "the preset's",
+    onResume: 'free',
+  }),
+  batchSize: row<number>({
+    group: 'Training',
+    value: positive,
+    placeholder: 'n',
+    help: 'sequences per micro-batch',
+    default: ({ preset }) => presets[preset].batchSize,
+    defaultHelp: "the preset's",
+    onResume: 'forced',
+    changes: 'sample',
+  }),
+  gradientAccumulationSteps: row<number>({
+    group: 'Training',
+    value: wholeNumber({ min: 1, max: MOST_MICRO_BATCHES }),
+    placeholder: 'n',
+    help: 'micro-batches per step',
+    default: 1,
+    onResume: 'forced',
+  }),
+  ...learningRateRows,
+  ...optimizerRows,
+  ...historyRows,
+  seed: row<number>({
+    group: 'Training',
+    value: seed,
+    placeholder: 'n',
+    help: 'seed of all random numbers',
+    default: 1337,
+    onResume: 'forced',
+  }),
+};

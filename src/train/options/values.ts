@@ -1,0 +1,12 @@
+/** Types of values that training options share, besides those of values.ts. */
+import { number, wholeNumber, type Value } from '../../values.ts';
+
+export const positive = wholeNumber({ min: 1 });
+export const belowOne = number({ min: 0, below: 1 });
+export const nonNegative = number({ min: 0 });
+
+export const trueOrFalse: Value<boolean> = {
+  expected: 'true or false',
+  is: (value) => typeof value === 'boolean',
+  read: (text) => ({ true: true, false: false })[text],
+};
