@@ -23,6 +23,7 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   'block-size':
     'context context-length context-size ctx ctx-size n-ctx n-positions seq-len seq-length max-seq-len max-length',
   'batch-size': 'batch bs train-batch-size per-device-train-batch-size micro-batch-size',
+  'batch-sampling': 'train-sampling-strategy sampling sampler shuffle replacement',
   'gradient-accumulation-steps':
     'grad-accum grad-accum-steps grad-accumulation-steps accumulation-steps accumulate-grad-batches',
   'n-layer': 'layers num-layers n-layers num-hidden-layers depth',

@@ -15,6 +15,15 @@ export interface Batch {
 export const countTargets = ({ targets }: Batch): number =>
   targets.reduce((count, target) => count + (target < 0 ? 0 : 1), 0);
 
+/**
+ * Which sequences the steps of a run train on:
+ *
+ * - `random`: windows at random positions, with replacement (nanoGPT)
+ * - `epochs`: without replacement, in another random order each epoch; see epochs.ts
+ */
+export const batchSamplings = ['random', 'epochs'] as const;
+export type BatchSampling = (typeof batchSamplings)[number];
+
 /** The data of one training step. */
 export interface StepData {
   readonly microBatches: number;
@@ -36,38 +45,44 @@ export interface BatchShape {
   readonly T: number;
 }
 
-/** A step of random batches, in which every target counts. */
+/**
+ * A step of random windows, sampled with replacement as in nanoGPT's `get_batch`. Micro-batches continue one random stream,
+ * so 4 of 3 rows hold the windows of one batch of 12.
+ *
+ * @param step from 0, below 2³²
+ * @throws UsageError if the source is shorter than T + 1 tokens
+ */
 export function randomStep(
   source: TokenSource,
   shape: BatchShape,
   { seed, step, microBatches }: { seed: number; step: number; microBatches: number },
 ): StepData {
-  const batches = randomBatches(source, shape, { seed, step, microBatches });
-  return { microBatches, counted: microBatches * shape.B * shape.T, batches };
+  const random = new Philox(seed, step, Stream.batches);
+  return stepOfWindows(source, shape, microBatches, () => below(source.length - shape.T, random));
 }
 
 /**
- * The micro-batches of a training step: windows at random positions, sampled with replacement, as in nanoGPT's `get_batch`.
- * Micro-batches continue one random stream, so 4 of 3 rows hold the windows of one batch of 12.
+ * A step of windows of T tokens, in which every target counts.
  *
- * @param step from 0, below 2³²
+ * @param nextStart where the next window starts
  * @throws UsageError if the source is shorter than T + 1 tokens
  */
-export function* randomBatches(
+export function stepOfWindows(
   source: TokenSource,
   { B, T }: BatchShape,
-  { seed, step, microBatches = 1 }: { seed: number; step: number; microBatches?: number },
-): Generator<Batch> {
+  microBatches: number,
+  nextStart: () => number,
+): StepData {
   checkLength(source, T);
-  const random = new Philox(seed, step, Stream.batches);
-  for (let micro = 0; micro < microBatches; micro++) {
-    const starts = Array.from({ length: B }, () => below(source.length - T, random));
-    yield windows(source, starts, { B, T });
+  function* batches(): Generator<Batch> {
+    for (let micro = 0; micro < microBatches; micro++)
+      yield windows(source, Array.from({ length: B }, nextStart), { B, T });
   }
+  return { microBatches, counted: microBatches * B * T, batches: batches() };
 }
 
 /** A uniform integer in [0, n), n ≤ 2⁵³. */
-function below(n: number, random: Philox): number {
+export function below(n: number, random: Philox): number {
   const limit = Math.floor(2 ** 53 / n) * n;
   for (;;) {
     const value = (random.uint32() >>> 11) * 2 ** 32 + random.uint32(); // 53 bits

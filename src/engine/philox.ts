@@ -49,6 +49,8 @@ function multiplyHigh(a: number, b: number): number {
 export const Stream = {
   init: 0x494e4954,
   batches: 0x42415443,
+  epochs: 0x45504f43,
+  permutation: 0x5045524d,
   sampling: 0x53414d50,
   gradcheck: 0x47524144,
 } as const;

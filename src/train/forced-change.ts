@@ -1,15 +1,28 @@
 /** The record of a change that --force made to a run that was resumed. */
 import { isJsonObject } from '../json.ts';
-import { count, type Rule } from '../json-rules.ts';
+import { count, positive, type Rule } from '../json-rules.ts';
 
 export interface ForcedChange {
   /** The steps before it were taken with the earlier values. */
   readonly step: number;
   /** The earlier values of what changed; null for none. `corpus` is among them if the text was another. */
-  readonly before: Readonly<Record<string, unknown>>;
+  readonly before: Readonly<Record<string, unknown>> & StepSize;
 }
 
+/** How many sequences a step had; sequences.ts counts with it. */
+interface StepSize {
+  readonly batchSize?: number;
+  readonly gradientAccumulationSteps?: number;
+}
+
+const isStepSize = ({ batchSize = 1, gradientAccumulationSteps = 1 }: Readonly<Record<string, unknown>>) =>
+  positive.is(batchSize) && positive.is(gradientAccumulationSteps);
+
 export const forcedChange: Rule = {
-  is: (value) => isJsonObject(value) && count.is(value['step']) && isJsonObject(value['before']),
+  is: (value) =>
+    isJsonObject(value) &&
+    count.is(value['step']) &&
+    isJsonObject(value['before']) &&
+    isStepSize(value['before']),
   expected: 'a step and earlier values of options',
 };

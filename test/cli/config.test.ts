@@ -186,14 +186,20 @@ describe('the record of a run', () => {
     writeFileSync(path('other.txt'), 'The whale and the sea.\n'.repeat(300));
     const resumed = { resume: path('forced'), force: true };
     await train({ corpus: [], ...resumed, maxIters: 24, dropout: 0, batchSize: 2, patience: 9 });
-    await train({ corpus: [path('other.txt')], ...resumed, maxIters: 28, learningRate: 1e-3 });
+    let trained: number | undefined;
+    await train(
+      { corpus: [path('other.txt')], ...resumed, maxIters: 28, learningRate: 1e-3 },
+      { start: ({ epochs, tokens }) => (trained = epochs * tokens.train) },
+    );
     const { stderr, code } = await run(['train', '--config', 'forced', '--json'], { cwd: folder });
     expect(code).toBe(0);
     expect(stderr).toContain(
       'forced changed --dropout, --batch-size, and the text with --force after step 20 and 24:\n' +
         'the new run has the later values from its start, and ends with another model.',
     );
-    const { options } = readTrainerState(path('forced/checkpoint-28/gpt_trainer_state.json'));
+    const { options, tokens_seen } = readTrainerState(path('forced/checkpoint-28/gpt_trainer_state.json'));
+    expect(tokens_seen).toBe((20 * 4 + 8 * 2) * 16);
+    expect(trained).toBeCloseTo(tokens_seen, 6);
     expect(options['forcedChanges']).toEqual([
       { step: 20, before: { dropout: 0.1, batchSize: 4 } },
       { step: 24, before: { corpus: [path('corpus.txt')] } },

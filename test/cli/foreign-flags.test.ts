@@ -17,6 +17,7 @@ test.each([
   ['train', '--seq_len', 'did you mean --block-size?'],
   ['train', '--dataset', 'name the text without a flag: gpt train book.txt'],
   ['train', '-m', 'did you mean --init-from?'],
+  ['train', '--shuffle', 'did you mean --batch-sampling?'],
   ['train', '-v', 'did you mean --verbose?'],
   ['plan', '--model', 'did you mean --init-from?'],
   ['compare', '-o', 'did you mean --html?'],

@@ -75,6 +75,12 @@ describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same byt
     'early stopping, at a rate too high': { patience: 3, learningRate: 3, evalInterval: 3, gradClip: 0 },
     'a validation file': { valFile: at('other.txt') },
     'a token file': { corpus: [at('ids/tokens.bin')] },
+    'epochs of a token file, accumulated': {
+      corpus: [at('ids/tokens.bin')],
+      batchSampling: 'epochs',
+      batchSize: 5,
+      gradientAccumulationSteps: 3, // the epoch ends within a step
+    },
     'words, no validation text': { tokenizer: 'word', valFraction: 0 },
     'no evaluations, saved at steps': { evalInterval: 0, saveEvery: 7 },
     samples: { sampleTokens: 5 },

@@ -1,11 +1,12 @@
 /** Options of training: its length, its batches, and those of the files named below. */
+import { batchSamplings, type BatchSampling } from '../../data/batches.ts';
 import { presets } from '../../model/config.ts';
-import { number, seed, wholeNumber } from '../../values.ts';
+import { choice, number, seed, wholeNumber } from '../../values.ts';
 import { recipes } from '../recipe.ts';
 import { historyRows } from './history.ts';
 import { learningRateRows } from './learning-rate.ts';
 import { optimizerRows } from './optimizer.ts';
-import { optional, row } from './row.ts';
+import { optional, orAbsent, row } from './row.ts';
 import { positive } from './values.ts';
 
 /** About twenty years. */
@@ -52,6 +53,15 @@ export const trainingRows = {
     help: 'micro-batches per step',
     default: 1,
     onResume: 'forced',
+  }),
+  batchSampling: row<BatchSampling>({
+    group: 'Training',
+    value: choice(batchSamplings),
+    placeholder: 'how',
+    help: 'random windows, or epochs without replacement',
+    default: 'random',
+    onResume: 'forced',
+    stored: orAbsent(choice(batchSamplings)),
   }),
   ...learningRateRows,
   ...optimizerRows,

@@ -7,6 +7,7 @@ import type { Report } from '../../reporting.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
+import { sequencesBefore } from '../sequences.ts';
 import type { Settings } from '../settings.ts';
 import { progressToState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
@@ -27,7 +28,6 @@ export interface CheckpointSource {
   readonly trainer: Trainer;
   readonly best: BestModel;
   readonly data: Pick<TrainingData, 'corpus' | 'validation' | 'validationSha256'>;
-  readonly tokensPerStep: number;
   /** The kernels that compute the run. */
   readonly engine: string;
   /** Told how far writing a checkpoint has come. */
@@ -76,14 +76,14 @@ export function checkpointWriter(
 }
 
 async function saveCheckpoint(
-  { run, trainer, best, data, tokensPerStep, engine, report }: CheckpointSource,
+  { run, trainer, best, data, engine, report }: CheckpointSource,
   progress: Progress,
   settings: Settings,
 ): Promise<void> {
   await best.retry();
   const state = {
     ...progressToState(progress),
-    tokens_seen: progress.step * tokensPerStep,
+    tokens_seen: sequencesBefore(progress.step, settings) * settings.blockSize,
     seed: settings.seed,
     corpus_sha256: data.corpus.sha256,
     validation_sha256: data.validationSha256 ?? null,

@@ -1,6 +1,7 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
 import { countParameters } from '../../model/parameters.ts';
+import { sequencesBefore } from '../sequences.ts';
 import type { RunDescription } from '../train-handlers.ts';
 import { buildOf, hasSameBits } from './kernel-build.ts';
 import type { PreparedRun } from './prepare-run.ts';
@@ -29,7 +30,7 @@ export function describeRun(
     parameters: countParameters(config),
     memoryBytes: 4 * programs.end,
     tokensPerStep,
-    epochs: (settings.maxIters * tokensPerStep) / data.train.length,
+    epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
     backend: backend.name,
     otherEngine: isSameEngine ? undefined : formerBuild,
