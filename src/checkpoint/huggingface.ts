@@ -2,11 +2,17 @@
  * config.json in Hugging Face's format: the fields common to all architectures. Each architecture adds its own
  * (model/architectures/).
  */
+import { UsageError } from '../errors.ts';
 import { parseJsonObject } from '../json.ts';
 import type { DescribedModel } from '../model/architecture.ts';
-import { architectureOf, architectureOfType, modelTypes } from '../model/architectures/registry.ts';
+import {
+  architectureOf,
+  architectureOfType,
+  checkConfig,
+  modelTypes,
+} from '../model/architectures/registry.ts';
 import { ConfigReader } from '../model/config-reader.ts';
-import { MOST_LAYERS, type ModelConfig } from '../model/config.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { SpecialTokens } from '../tokenizer/tokenizer.ts';
 import { boundaryIds } from './generation-config.ts';
 
@@ -46,8 +52,21 @@ export function fromConfigJson(text: string, file: string): DescribedModel {
     );
   json.oneOf('gpt_trainer_format', [FORMAT]);
   const modelType = json.oneOf('model_type', modelTypes());
-  const described = architectureOfType(modelType)!.huggingFace.fromConfigJson(json);
-  const { nLayer } = described.config;
-  if (nLayer > MOST_LAYERS) json.fail(`"n_layer" is ${nLayer}; at most ${MOST_LAYERS} are supported`);
-  return described;
+  const { huggingFace } = architectureOfType(modelType)!;
+  const described = huggingFace.fromConfigJson(json);
+  return { ...described, config: checkNamed(described.config, huggingFace.configNames, json) };
+}
+
+/** Checks and completes a config; errors name the fields as config.json does. @throws UserError */
+function checkNamed(
+  config: ModelConfig,
+  names: Readonly<Record<string, string>>,
+  json: ConfigReader,
+): ModelConfig {
+  try {
+    return checkConfig(config);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return json.fail(error.withNames((name) => `"${names[name] ?? name}"`).message);
+  }
 }

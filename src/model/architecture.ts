@@ -58,7 +58,9 @@ export interface HuggingFaceFormat<Config extends ModelConfig> {
   toOwnFields(config: Config): Record<string, unknown>;
   /** Fields of config.json that tensor shapes do not determine. They are repeated in the metadata of the weights. */
   readonly factFields: readonly string[];
-  /** @throws UserError naming the field, if the model is not supported */
+  /** The names in config.json of the fields that errors of `check` are about. */
+  readonly configNames: { readonly [Field in keyof Config]?: string };
+  /** Reads single fields; `checkConfig` then checks the config. @throws UserError naming the field */
   fromConfigJson(json: ConfigReader): DescribedModel<Config>;
   /** Maps a parameter's name to its tensor name in the class with a language-model head, and back. */
   readonly toTensorName: (parameter: string) => string;
@@ -83,7 +85,7 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readonly tieWordEmbeddings: boolean;
   /** Fills in the fields that follow from others, unless they are given. */
   complete(config: Config): Config;
-  /** @throws UsageError naming the field, its value and a way out */
+  /** Checks how fields fit together; each by itself is valid. @throws UsageError naming field, value and a way out */
   check(config: Config): void;
   /** The model works beyond the context length it was trained with. */
   isUnboundedInLength(config: Config): boolean;

@@ -3,15 +3,16 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
 import { train } from '../../src/index.ts';
 import { attentionMap } from '../../src/inspect/attention.ts';
 import { architectureOf, checkConfig } from '../../src/model/architectures/registry.ts';
-import { ConfigReader } from '../../src/model/config-reader.ts';
-import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama.ts';
+import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama-config.ts';
 import type { OptimizerName } from '../../src/train/optimizer.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { expectDecodingAgrees } from '../fixtures/decoding.ts';
+import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llama-'));
 const corpus = join(folder, 'corpus.txt');
@@ -109,12 +110,32 @@ test.each([
   expect(() => checkConfig({ ...small, ...change })).toThrow(message);
 });
 
-test('a rotary base that overflows in config.json is refused by name', () => {
-  const { huggingFace } = architectureOf({ arch: 'llama' });
-  const json = JSON.parse(
-    JSON.stringify(huggingFace.toConfigJson(small)).replaceAll('"rope_theta":10000', '"rope_theta":1e999'),
-  ) as Record<string, unknown>;
-  expect(() => huggingFace.fromConfigJson(new ConfigReader(json, 'config.json'))).toThrow(
-    '"rope_theta" is Infinity; it must be a number above 1',
+const configText = (change: object = {}): string =>
+  JSON.stringify({ ...architectureOf(small).huggingFace.toConfigJson(small), ...change });
+
+test.each([
+  [
+    'heads that do not divide the channels',
+    { num_attention_heads: 3, head_dim: null },
+    ['"num_attention_heads"', '"hidden_size"'],
+  ],
+  [
+    'key/value heads that do not divide',
+    { num_key_value_heads: 3 },
+    ['"num_key_value_heads"', '"num_attention_heads"'],
+  ],
+  ['heads with an odd number of channels', { head_dim: 7 }, ['"head_dim"', '7']],
+  ['more layers than are supported', { num_hidden_layers: 1001 }, ['"num_hidden_layers"', '1001']],
+  ['an epsilon of 0', { rms_norm_eps: 0 }, ['"rms_norm_eps"', '0']],
+])('%s are refused in config.json, under its names', (_, change, words) => {
+  expect(() => fromConfigJson(configText(change), 'config.json')).toThrow(
+    failure('unsupported-format', 'config.json', ...words),
+  );
+});
+
+test.each(['1e999', '"10000"', '1'])('a rotary base of %s in config.json is refused by name', (theta) => {
+  const text = configText().replaceAll('"rope_theta":10000', `"rope_theta":${theta}`);
+  expect(() => fromConfigJson(text, 'config.json')).toThrow(
+    failure('unsupported-format', '"rope_theta"', 'above 1'),
   );
 });

@@ -5,7 +5,6 @@
 import { splitChannels, type Value } from '../../autodiff/graph.ts';
 import { cachedAttention, type AttentionOperands } from '../../autodiff/ops/attention.ts';
 import type { Tape } from '../../autodiff/tape.ts';
-import { UsageError } from '../../errors.ts';
 import { choice, number } from '../../values.ts';
 import type {
   Architecture,
@@ -17,7 +16,7 @@ import type {
   ParameterLookup,
 } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
-import { checkHeads, checkWholeNumber, type ModelConfig } from '../config.ts';
+import { checkHeads, type ModelConfig } from '../config.ts';
 import type { Init, Parameter, Part, Role } from '../parameter.ts';
 import { innerWidth } from './inner-width.ts';
 
@@ -79,16 +78,6 @@ export const gpt2Defaults = {
 const mlpWidth = ({ nInner, nEmbd }: Gpt2Config): number => nInner ?? 4 * nEmbd;
 
 const complete = (config: Gpt2Config): Gpt2Config => ({ ...config, nInner: mlpWidth(config) });
-
-function check(config: Gpt2Config): void {
-  checkWholeNumber('nInner', mlpWidth(config));
-  checkHeads(config);
-  if (!(config.layerNormEpsilon > 0 && config.layerNormEpsilon < 1))
-    throw new UsageError(
-      'bad-option-value',
-      `the LayerNorm epsilon is ${config.layerNormEpsilon}; it must be above 0 and below 1`,
-    );
-}
 
 /**
  * Weights are stored as [in,out] (Conv1D), so y = x·W + b. Weight decay applies to matrices only: embeddings and weights,
@@ -232,8 +221,24 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
 const POST_NORM = { modelType: 'gpt-trainer', class: 'PostNormGPT' };
 const PREFIX = 'transformer.';
 
+const configNames = {
+  vocabSize: 'vocab_size',
+  blockSize: 'n_positions',
+  nLayer: 'n_layer',
+  nHead: 'n_head',
+  nEmbd: 'n_embd',
+  nInner: 'n_inner',
+  dropout: 'resid_pdrop',
+  activation: 'activation_function',
+  layerNormEpsilon: 'layer_norm_epsilon',
+  positions: 'position_embedding',
+  norm: 'norm_position',
+  tieWordEmbeddings: 'tie_word_embeddings',
+} as const;
+
 const huggingFace: HuggingFaceFormat<Gpt2Config> = {
   modelTypes: ['gpt2', POST_NORM.modelType],
+  configNames,
   toConfigJson: (config) => ({
     architectures: [config.norm === 'pre' ? 'GPT2LMHeadModel' : POST_NORM.class],
     model_type: config.norm === 'pre' ? 'gpt2' : POST_NORM.modelType,
@@ -264,44 +269,41 @@ const huggingFace: HuggingFaceFormat<Gpt2Config> = {
 
 /** Accepts options of `GPT2Config` that compute the same function in a different way. */
 function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
-  const activation = ACTIVATIONS[json.oneOf('activation_function', Object.keys(ACTIVATIONS))];
-  const positions = json.oneOf('position_embedding', ['learned', 'sinusoidal'] as const);
-  const norm = json.oneOf('norm_position', ['pre', 'post'] as const);
+  const activation = ACTIVATIONS[json.oneOf(configNames.activation, Object.keys(ACTIVATIONS))];
+  const positions = json.oneOf(configNames.positions, ['learned', 'sinusoidal'] as const);
+  const norm = json.oneOf(configNames.norm, ['pre', 'post'] as const);
   const isScaled = json.oneOf('scale_attn_weights', [true, false]);
   const isScaledByLayer = json.oneOf('scale_attn_by_inverse_layer_idx', [false, true]);
   json.oneOf('reorder_and_upcast_attn', [false, true]); // only changes the order of operations, that is rounding
   json.oneOf('add_cross_attention', [false]);
-  const tieWordEmbeddings = json.oneOf('tie_word_embeddings', [true, false]);
+  const tieWordEmbeddings = json.oneOf(configNames.tieWordEmbeddings, [true, false]);
   const config: Gpt2Config = {
     arch: gpt2Defaults.arch,
-    vocabSize: json.wholeNumber('vocab_size'),
-    blockSize: json.wholeNumber('n_positions'),
-    nLayer: json.wholeNumber('n_layer'),
-    nHead: json.wholeNumber('n_head'),
-    nEmbd: json.wholeNumber('n_embd'),
-    dropout: json.share('resid_pdrop', 0),
-    layerNormEpsilon: json.share('layer_norm_epsilon', 1e-5),
+    vocabSize: json.wholeNumber(configNames.vocabSize),
+    blockSize: json.wholeNumber(configNames.blockSize),
+    nLayer: json.wholeNumber(configNames.nLayer),
+    nHead: json.wholeNumber(configNames.nHead),
+    nEmbd: json.wholeNumber(configNames.nEmbd),
+    dropout: json.share(configNames.dropout, 0),
+    layerNormEpsilon: json.share(configNames.layerNormEpsilon, 1e-5),
     activation,
     tieWordEmbeddings,
     positions,
     norm,
-    nInner: json.get('n_inner') === undefined ? undefined : json.wholeNumber('n_inner'),
+    nInner: json.get(configNames.nInner) === undefined ? undefined : json.wholeNumber(configNames.nInner),
   };
-  const { nHead, nEmbd } = config;
-  if (nEmbd % nHead !== 0) json.fail(`"n_head" is ${nHead}, which does not divide "n_embd", ${nEmbd}`);
-  if (config.layerNormEpsilon === 0) json.fail('"layer_norm_epsilon" is 0; it must be above 0');
   const modelType = json.get('model_type') ?? 'gpt2';
   if ((norm === 'post') !== (modelType === POST_NORM.modelType))
     json.fail(`"model_type" is ${JSON.stringify(modelType)}, but "norm_position" is "${norm}"`);
 
   // Scores are always scaled by 1/√D; another scale is folded into the queries.
-  const unscaled = isScaled ? 1 : Math.sqrt(nEmbd / nHead);
+  const unscaled = isScaled ? 1 : Math.sqrt(config.nEmbd / config.nHead);
   return {
-    config: complete(config),
+    config,
     conversionOf({ kind, layer = 0 }) {
       const factor = isScaledByLayer ? unscaled / (layer + 1) : unscaled;
       if (factor === 1 || !kind.startsWith('attn.c_attn.')) return undefined;
-      return (data) => scaleQueries(data, nEmbd, factor);
+      return (data) => scaleQueries(data, config.nEmbd, factor);
     },
   };
 }
@@ -326,7 +328,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   fields,
   tieWordEmbeddings: gpt2Defaults.tieWordEmbeddings,
   complete,
-  check,
+  check: checkHeads,
   isUnboundedInLength: ({ positions }) => positions === 'sinusoidal',
   describe: ({ positions, norm, activation }) => `${positions} positions, ${norm}-LayerNorm, ${activation}`,
   parameters,

@@ -7,130 +7,26 @@ import { cachedAttention } from '../../autodiff/ops/attention.ts';
 import { rotaryTable } from '../../autodiff/ops/rotary.ts';
 import type { Value } from '../../autodiff/graph.ts';
 import type { Tape } from '../../autodiff/tape.ts';
-import { optionName, UsageError } from '../../errors.ts';
-import { shownJson } from '../../json.ts';
-import { number, wholeNumber } from '../../values.ts';
-import type {
-  Architecture,
-  ConfigField,
-  DescribedModel,
-  ForwardInputs,
-  ForwardPass,
-  ParameterLookup,
-} from '../architecture.ts';
-import type { ConfigReader } from '../config-reader.ts';
-import { checkHeads, checkWholeNumber, type ModelConfig } from '../config.ts';
+import type { Architecture, ForwardInputs, ForwardPass, ParameterLookup } from '../architecture.ts';
 import type { Init, Parameter, Part, Role } from '../parameter.ts';
-import { innerWidth } from './inner-width.ts';
-
-export interface LlamaConfig extends ModelConfig {
-  /** G: heads of keys and values, each read by H/G query heads; H, one each, where absent. */
-  readonly nKvHead?: number | undefined;
-  /** D: channels per head; C/H where absent. */
-  readonly headSize?: number | undefined;
-  /** F: hidden channels of the MLP; see `mlpWidth` where absent. */
-  readonly nInner?: number | undefined;
-  /** θ: channel pair i of a head turns by θ^(−2i/D) radians per position. */
-  readonly ropeTheta: number;
-  /** ε under the root of RMSNorm. */
-  readonly rmsNormEpsilon: number;
-}
-
-const fields = {
-  nKvHead: {
-    value: wholeNumber({ min: 1 }),
-    default: undefined,
-    placeholder: 'n',
-    help: 'key/value heads (llama, qwen3)',
-    defaultHelp: 'one per query head',
-  },
-  headSize: {
-    value: wholeNumber({ min: 2 }),
-    default: undefined,
-    placeholder: 'n',
-    help: 'channels per head (llama, qwen3)',
-    defaultHelp: 'n-embd/n-head',
-  },
-  nInner: innerWidth,
-  ropeTheta: {
-    value: number({ above: 1 }),
-    default: 10_000,
-    placeholder: 'x',
-    help: 'base of the rotary frequencies (llama, qwen3)',
-  },
-  rmsNormEpsilon: {
-    value: number({ above: 0, below: 1 }),
-    default: 1e-6,
-    placeholder: 'x',
-    help: 'ε under the root of RMSNorm',
-    hasFlag: false,
-  },
-} as const satisfies Record<Exclude<keyof LlamaConfig, keyof ModelConfig>, ConfigField>;
-
-/** What distinguishes the members of the family. */
-interface Variant {
-  readonly name: string;
-  /** The class of `transformers`. */
-  readonly class: string;
-  /** Whether queries and keys are normalized per head before they are rotated, with weights [D] of their own (QK-norm). */
-  readonly hasQkNorm: boolean;
-  /** What an absent "num_key_value_heads" and "head_dim" in config.json mean. */
-  readonly configDefaults: { readonly keyValueHeads?: number; readonly headDim?: number };
-}
-
-/** Three matrices instead of GPT-2's two, each 2/3 as wide, make an MLP of equal size; rounded up to whole SIMD panels. */
-const mlpWidth = ({ nInner, nEmbd }: LlamaConfig): number => nInner ?? Math.ceil((8 * nEmbd) / 3 / 32) * 32;
-
-const keyValueHeads = ({ nKvHead, nHead }: LlamaConfig): number => nKvHead ?? nHead;
-const headSizeOf = ({ headSize, nEmbd, nHead }: LlamaConfig): number => headSize ?? nEmbd / nHead;
-
-const complete = (config: LlamaConfig): LlamaConfig => ({
-  ...config,
-  nKvHead: keyValueHeads(config),
-  headSize: headSizeOf(config),
-  nInner: mlpWidth(config),
-});
-
-function check(config: LlamaConfig): void {
-  if (config.headSize === undefined) checkHeads(config);
-  checkWholeNumber('nInner', mlpWidth(config));
-  const [H, G, D] = [config.nHead, keyValueHeads(config), headSizeOf(config)];
-  checkWholeNumber('nKvHead', G);
-  if (H % G !== 0)
-    throw new UsageError(
-      'bad-option-value',
-      `${optionName('nKvHead')} ${G} does not divide ${optionName('nHead')} ${H}`,
-      {
-        hint: 'each key/value head is read by the same number of query heads',
-      },
-    );
-  if (D % 2 !== 0)
-    throw new UsageError(
-      'bad-option-value',
-      `a head has ${D} channels; rotary positions need an even number`,
-      {
-        hint: `change ${optionName('nHead')}, ${optionName('nEmbd')} or ${optionName('headSize')}`,
-      },
-    );
-  if (!fields.ropeTheta.value.is(config.ropeTheta))
-    throw new UsageError(
-      'bad-option-value',
-      `${optionName('ropeTheta')} is ${config.ropeTheta}; it must be ${fields.ropeTheta.value.expected}`,
-    );
-  if (!(config.rmsNormEpsilon > 0 && config.rmsNormEpsilon < 1))
-    throw new UsageError(
-      'bad-option-value',
-      `the RMSNorm epsilon is ${config.rmsNormEpsilon}; it must be above 0 and below 1`,
-    );
-}
-
-const HEAD = 'lm_head.weight';
+import {
+  check,
+  complete,
+  fields,
+  headSizeOf,
+  keyValueHeads,
+  llamaDefaults,
+  mlpWidth,
+  type FamilyMember,
+  type LlamaConfig,
+} from './llama-config.ts';
+import { HEAD, huggingFaceFormat } from './llama-hugging-face.ts';
 
 type Start = Pick<Parameter, 'init' | 'fanIn'>;
 const normal = (std: number): Init => ({ kind: 'normal', std });
 
 /** Weights are stored [out,in], torch.nn.Linear's layout, so y = x·Wᵀ. */
-function parametersOf({ hasQkNorm }: Variant, config: LlamaConfig): Parameter[] {
+function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Parameter[] {
   const { nLayer: L, nHead: H, nEmbd: C, vocabSize: V } = config;
   const [G, D, F] = [keyValueHeads(config), headSizeOf(config), mlpWidth(config)];
   const init = normal(0.02);
@@ -182,7 +78,7 @@ function parametersOf({ hasQkNorm }: Variant, config: LlamaConfig): Parameter[] 
 
 /** GPT-2's pre-norm block with other parts: x + attention(norm(x)), then x + mlp(norm(x)). */
 function forward(
-  { hasQkNorm }: Variant,
+  { hasQkNorm }: FamilyMember,
   t: Tape,
   config: LlamaConfig,
   p: ParameterLookup,
@@ -251,101 +147,11 @@ const head = (t: Tape, { tieWordEmbeddings }: LlamaConfig, p: ParameterLookup, h
     t.linear(hidden, p(tieWordEmbeddings ? 'embed_tokens.weight' : HEAD), null, { transposed: true }),
   );
 
-const PREFIX = 'model.';
-
-/** `rope_theta` is where transformers 4 and llama.cpp look for it, `rope_parameters` where transformers 5 does. */
-const toConfigJson = (variant: Variant, config: LlamaConfig): Record<string, unknown> => ({
-  architectures: [variant.class],
-  model_type: variant.name,
-  vocab_size: config.vocabSize,
-  max_position_embeddings: config.blockSize,
-  hidden_size: config.nEmbd,
-  intermediate_size: mlpWidth(config),
-  num_hidden_layers: config.nLayer,
-  num_attention_heads: config.nHead,
-  num_key_value_heads: keyValueHeads(config),
-  head_dim: headSizeOf(config),
-  hidden_act: 'silu',
-  rms_norm_eps: config.rmsNormEpsilon,
-  rope_theta: config.ropeTheta,
-  rope_parameters: { rope_type: 'default', rope_theta: config.ropeTheta },
-  attention_bias: false,
-  mlp_bias: false,
-  attention_dropout: config.dropout,
-  initializer_range: 0.02,
-  tie_word_embeddings: config.tieWordEmbeddings,
-  use_cache: true,
-});
-
-/** Options of the family's classes that compute another function are refused by name. */
-function fromConfigJson(variant: Variant, json: ConfigReader): DescribedModel<LlamaConfig> {
-  json.oneOf('hidden_act', ['silu', 'swish']);
-  json.oneOf('attention_bias', [false]);
-  json.oneOf('mlp_bias', [false]);
-  json.oneOf('use_sliding_window', [false]);
-  const nHead = json.wholeNumber('num_attention_heads');
-  const nEmbd = json.wholeNumber('hidden_size');
-  const orDefault = (field: string, value: number): number =>
-    json.get(field) === undefined ? value : json.wholeNumber(field);
-  const { configDefaults } = variant;
-  const headSize = orDefault('head_dim', configDefaults.headDim ?? nEmbd / nHead);
-  const nKvHead = orDefault('num_key_value_heads', configDefaults.keyValueHeads ?? nHead);
-  if (!Number.isInteger(headSize))
-    json.fail(`"num_attention_heads" is ${nHead}, which does not divide "hidden_size", ${nEmbd}`);
-  if (headSize % 2 !== 0) json.fail(`"head_dim" is ${headSize}; rotary positions need an even number`);
-  if (nHead % nKvHead !== 0)
-    json.fail(`"num_key_value_heads" is ${nKvHead}, which does not divide "num_attention_heads", ${nHead}`);
-  const rmsNormEpsilon = json.share('rms_norm_eps', 1e-6);
-  if (rmsNormEpsilon === 0) json.fail('"rms_norm_eps" is 0; it must be above 0');
-  return {
-    config: {
-      arch: variant.name,
-      vocabSize: json.wholeNumber('vocab_size'),
-      blockSize: json.wholeNumber('max_position_embeddings'),
-      nLayer: json.wholeNumber('num_hidden_layers'),
-      nHead,
-      nEmbd,
-      dropout: json.share('attention_dropout', 0),
-      tieWordEmbeddings: json.oneOf('tie_word_embeddings', [false, true]),
-      nInner: json.wholeNumber('intermediate_size'),
-      ropeTheta: readTheta(json),
-      rmsNormEpsilon,
-      nKvHead,
-      headSize,
-    },
-  };
-}
-
-/** transformers 5 keeps θ in "rope_parameters", transformers 4 in "rope_theta", beside "rope_scaling" for stretched contexts. */
-function readTheta(json: ConfigReader): number {
-  const parameters = json.get('rope_parameters');
-  for (const [field, value] of [
-    ['rope_parameters', parameters],
-    ['rope_scaling', json.get('rope_scaling')],
-  ] as const) {
-    if (value === undefined) continue;
-    const { rope_type: type = 'default', type: older = type } = Object(value) as Record<string, unknown>;
-    if (typeof value !== 'object' || older !== 'default')
-      json.fail(`"${field}" scales the rotary positions, which is not supported`);
-  }
-  const nested = (Object(parameters) as Record<string, unknown>)['rope_theta'];
-  const theta = nested ?? json.get('rope_theta') ?? 10_000;
-  if (fields.ropeTheta.value.is(theta)) return theta as number;
-  return json.fail(`"rope_theta" is ${shownJson(theta)}; it must be ${fields.ropeTheta.value.expected}`);
-}
-
-/** What models of the family have unless told otherwise, but for their size. */
-export const llamaDefaults = {
-  tieWordEmbeddings: false,
-  ropeTheta: fields.ropeTheta.default,
-  rmsNormEpsilon: fields.rmsNormEpsilon.default,
-} as const satisfies Partial<LlamaConfig>;
-
 /** An architecture of the family. */
-export function llamaLike(variant: Variant): Architecture<LlamaConfig> {
+export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
   const tiny: LlamaConfig = {
     ...llamaDefaults,
-    arch: variant.name,
+    arch: member.name,
     vocabSize: 11,
     blockSize: 6,
     nLayer: 2,
@@ -355,7 +161,7 @@ export function llamaLike(variant: Variant): Architecture<LlamaConfig> {
     dropout: 0.2,
   };
   return {
-    name: variant.name,
+    name: member.name,
     fields,
     tieWordEmbeddings: llamaDefaults.tieWordEmbeddings,
     complete,
@@ -366,38 +172,22 @@ export function llamaLike(variant: Variant): Architecture<LlamaConfig> {
         'rotary positions',
         'RMSNorm',
         'SwiGLU',
-        ...(variant.hasQkNorm ? ['QK-norm'] : []),
+        ...(member.hasQkNorm ? ['QK-norm'] : []),
         ...(keyValueHeads(config) === config.nHead ? [] : [`${keyValueHeads(config)} key/value heads`]),
       ].join(', '),
-    parameters: (config) => parametersOf(variant, config),
-    forward: (t, config, p, inputs) => forward(variant, t, config, p, inputs),
+    parameters: (config) => parametersOf(member, config),
+    forward: (t, config, p, inputs) => forward(member, t, config, p, inputs),
     finalNorm,
     head,
     cache: (config) => ({ heads: keyValueHeads(config), headSize: headSizeOf(config) }),
     // As for GPT-2: 3 · 2 · 2·L·T·H·D, of which the causal mask leaves half. Shared keys and values save memory, no FLOPs.
     attentionFlopsPerToken: (config) =>
       6 * config.nLayer * config.blockSize * config.nHead * headSizeOf(config),
-    huggingFace: {
-      modelTypes: [variant.name],
-      toConfigJson: (config) => toConfigJson(variant, config),
-      toOwnFields: () => ({}),
-      factFields: [
-        'num_attention_heads',
-        'num_key_value_heads',
-        'head_dim',
-        'hidden_act',
-        'rms_norm_eps',
-        'rope_theta',
-      ],
-      fromConfigJson: (json) => fromConfigJson(variant, json),
-      toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
-      fromTensorName: (name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name),
-      isBuffer: (name) => name.endsWith('.rotary_emb.inv_freq'),
-    },
+    huggingFace: huggingFaceFormat(member),
     gradientExamples: [
-      { name: `${variant.name} architecture`, config: tiny },
+      { name: `${member.name} architecture`, config: tiny },
       {
-        name: `${variant.name}, grouped queries, wide heads, tied head`,
+        name: `${member.name}, grouped queries, wide heads, tied head`,
         config: { ...tiny, nHead: 4, nKvHead: 2, headSize: 4, tieWordEmbeddings: true, dropout: 0 },
       },
     ],

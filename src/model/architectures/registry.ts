@@ -1,8 +1,11 @@
 /** All architectures. A new one is a file in this folder and a line here. */
+import { optionName, UsageError } from '../../errors.ts';
+import { shownJson } from '../../json.ts';
 import type { Architecture, ConfigField } from '../architecture.ts';
 import { checkCommonFields, type ModelConfig } from '../config.ts';
 import { gpt2, type Gpt2Config } from './gpt2.ts';
-import { llama, type LlamaConfig } from './llama.ts';
+import { llama } from './llama.ts';
+import type { LlamaConfig } from './llama-config.ts';
 import { qwen3 } from './qwen3.ts';
 
 const architectures = new Map<string, Architecture>();
@@ -61,6 +64,19 @@ export const architectureFields = (): Readonly<Record<string, ConfigField>> =>
 export function checkConfig<Config extends ModelConfig>(config: Config): Config {
   checkCommonFields(config);
   const architecture = architectureOf(config);
+  checkOwnFields(config, architecture.fields);
   architecture.check(config);
   return architecture.complete(config) as Config;
+}
+
+/** @throws UsageError unless the fields of its architecture have valid values; those without a default may be absent */
+function checkOwnFields(config: ModelConfig, fields: Readonly<Record<string, ConfigField>>): void {
+  for (const [name, { value: rule, default: fallback }] of Object.entries(fields)) {
+    const value = (config as unknown as Readonly<Record<string, unknown>>)[name];
+    if ((value === undefined && fallback === undefined) || rule.is(value)) continue;
+    throw new UsageError(
+      'bad-option-value',
+      `${optionName(name)} is ${shownJson(value)}; it must be ${rule.expected}`,
+    );
+  }
 }

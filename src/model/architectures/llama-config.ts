@@ -1,0 +1,104 @@
+/** The config of the Llama family: its fields, what follows from them, and which combinations are valid. */
+import { optionName, UsageError } from '../../errors.ts';
+import { number, wholeNumber } from '../../values.ts';
+import type { ConfigField } from '../architecture.ts';
+import { checkHeads, type ModelConfig } from '../config.ts';
+import { innerWidth } from './inner-width.ts';
+
+export interface LlamaConfig extends ModelConfig {
+  /** G: heads of keys and values, each read by H/G query heads; H, one each, where absent. */
+  readonly nKvHead?: number | undefined;
+  /** D: channels per head; C/H where absent. */
+  readonly headSize?: number | undefined;
+  /** F: hidden channels of the MLP; see `mlpWidth` where absent. */
+  readonly nInner?: number | undefined;
+  /** θ: channel pair i of a head turns by θ^(−2i/D) radians per position. */
+  readonly ropeTheta: number;
+  /** ε under the root of RMSNorm. */
+  readonly rmsNormEpsilon: number;
+}
+
+export const fields = {
+  nKvHead: {
+    value: wholeNumber({ min: 1 }),
+    default: undefined,
+    placeholder: 'n',
+    help: 'key/value heads (llama, qwen3)',
+    defaultHelp: 'one per query head',
+  },
+  headSize: {
+    value: wholeNumber({ min: 2 }),
+    default: undefined,
+    placeholder: 'n',
+    help: 'channels per head (llama, qwen3)',
+    defaultHelp: 'n-embd/n-head',
+  },
+  nInner: innerWidth,
+  ropeTheta: {
+    value: number({ above: 1 }),
+    default: 10_000,
+    placeholder: 'x',
+    help: 'base of the rotary frequencies (llama, qwen3)',
+  },
+  rmsNormEpsilon: {
+    value: number({ above: 0, below: 1 }),
+    default: 1e-6,
+    placeholder: 'x',
+    help: 'ε under the root of RMSNorm',
+    hasFlag: false,
+  },
+} as const satisfies Record<Exclude<keyof LlamaConfig, keyof ModelConfig>, ConfigField>;
+
+/** What models of the family have unless told otherwise, but for their size. */
+export const llamaDefaults = {
+  tieWordEmbeddings: false,
+  ropeTheta: fields.ropeTheta.default,
+  rmsNormEpsilon: fields.rmsNormEpsilon.default,
+} as const satisfies Partial<LlamaConfig>;
+
+/** What distinguishes the members of the family. */
+export interface FamilyMember {
+  readonly name: string;
+  /** The class of `transformers`. */
+  readonly class: string;
+  /** Whether queries and keys are normalized per head before they are rotated, with weights [D] of their own (QK-norm). */
+  readonly hasQkNorm: boolean;
+  /** What an absent "num_key_value_heads" and "head_dim" in config.json mean. */
+  readonly configDefaults: { readonly keyValueHeads?: number; readonly headDim?: number };
+}
+
+/** Three matrices instead of GPT-2's two, each 2/3 as wide, make an MLP of equal size; rounded up to whole SIMD panels. */
+export const mlpWidth = ({ nInner, nEmbd }: LlamaConfig): number =>
+  nInner ?? Math.ceil((8 * nEmbd) / 3 / 32) * 32;
+
+export const keyValueHeads = ({ nKvHead, nHead }: LlamaConfig): number => nKvHead ?? nHead;
+export const headSizeOf = ({ headSize, nEmbd, nHead }: LlamaConfig): number => headSize ?? nEmbd / nHead;
+
+export const complete = (config: LlamaConfig): LlamaConfig => ({
+  ...config,
+  nKvHead: keyValueHeads(config),
+  headSize: headSizeOf(config),
+  nInner: mlpWidth(config),
+});
+
+/** @throws UsageError unless the heads divide the channels, and one another, and have an even width */
+export function check(config: LlamaConfig): void {
+  if (config.headSize === undefined) checkHeads(config);
+  const [H, G, D] = [config.nHead, keyValueHeads(config), headSizeOf(config)];
+  if (H % G !== 0)
+    throw new UsageError(
+      'bad-option-value',
+      `${optionName('nKvHead')} ${G} does not divide ${optionName('nHead')} ${H}`,
+      {
+        hint: 'each key/value head is read by the same number of query heads',
+      },
+    );
+  if (D % 2 !== 0)
+    throw new UsageError(
+      'bad-option-value',
+      `a head has ${D} channels (${optionName('headSize')}); rotary positions need an even number`,
+      {
+        hint: `change ${optionName('nHead')}, ${optionName('nEmbd')} or ${optionName('headSize')}`,
+      },
+    );
+}
