@@ -222,5 +222,13 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
       ],
       record: (t, { logits, targets }) => t.crossEntropy(logits, targets),
     },
+    {
+      name: 'crossEntropy, label smoothing 0.1 [5,7]',
+      inputs: [
+        { name: 'logits', shape: [5, 7], scale: 2 },
+        { name: 'targets', shape: [5], from: -1, below: 7 },
+      ],
+      record: (t, { logits, targets }) => t.crossEntropy(logits, targets, 0.1),
+    },
   ],
 };

@@ -35,6 +35,8 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   'grad-clip': 'clip clip-grad clip-grad-norm max-grad-norm max-norm gradient-clip gradient-clip-val',
   beta1: 'adam-beta1',
   beta2: 'adam-beta2',
+  epsilon: 'eps adam-epsilon adam-eps',
+  'label-smoothing': 'label-smoothing-factor smoothing',
   optimizer: 'optim',
   'eval-interval': 'eval-steps eval-every eval-freq evaluation-steps val-check-interval',
   'save-every': 'save-steps save-interval checkpoint-interval checkpoint-every',

@@ -249,15 +249,16 @@ export const kernelCases: {
       capacity,
     };
   },
-  crossEntropy: (N, V) => ({
+  crossEntropy: (N, V, _, flag) => ({
     logits: normal(N * V, 3),
     targets: ids(N, -1, V),
     losses: normal(N),
     lse: normal(N),
     N,
     V,
+    smoothing: flag ? 0.1 : 0,
   }),
-  crossEntropyBackward: (N, V) => ({
+  crossEntropyBackward: (N, V, _, flag) => ({
     logits: normal(N * V, 2),
     targets: ids(N, -1, V),
     lse: positive(N),
@@ -265,6 +266,7 @@ export const kernelCases: {
     dLogits: normal(N * V),
     N,
     V,
+    smoothing: flag ? 0.1 : 0,
   }),
   targetRank: (N, V) => ({
     logits: normal(N * V),

@@ -238,11 +238,19 @@ export const signatures = define({
   },
 
   /**
-   * losses[n] = lse[n] − logits[n, targets[n]] with lse[n] = log Σ_v exp(logits[n,v]); nats; logits [N,V].
-   * A target below 0 is ignored: its loss is 0.
+   * losses[n] = lse[n] − Σ_v q[v]·logits[n,v] with lse[n] = log Σ_v exp(logits[n,v]) and q = (1 − smoothing)·onehot(targets[n])
+   * + smoothing/V; nats; logits [N,V]. A target below 0 is ignored: its loss is 0.
    */
-  crossEntropy: { logits: 'read', targets: 'ids', losses: 'write', lse: 'write', N: 'size', V: 'size' },
-  /** dLogits (+)= (softmax(logits) − onehot(target))·dLosses[n]; 0 where the target is below 0. */
+  crossEntropy: {
+    logits: 'read',
+    targets: 'ids',
+    losses: 'write',
+    lse: 'write',
+    N: 'size',
+    V: 'size',
+    smoothing: 'scalar',
+  },
+  /** dLogits (+)= (softmax(logits) − q)·dLosses[n]; 0 where the target is below 0. */
   crossEntropyBackward: {
     logits: 'read',
     targets: 'ids',
@@ -251,6 +259,7 @@ export const signatures = define({
     dLogits: 'accumulate',
     N: 'size',
     V: 'size',
+    smoothing: 'scalar',
   },
   /**
    * ranks[n] = how many tokens are likelier than the target: 0 if it is the first guess. Of equal logits the smaller id comes

@@ -15,6 +15,7 @@ import { openStartingModel } from '../train/starting-model.ts';
 import {
   modelConfig,
   resolveOptions,
+  trainingShape,
   withCanonicalEncoding,
   type Settings,
   type TrainModelOptions,
@@ -101,8 +102,8 @@ async function forecastOn(
       ? await forText(options, engine, start?.tokenizer, wanted)
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
-  const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
-  const shape = { config, batchSize, microBatches, optimizer };
+  const shape = trainingShape(settings, config);
+  const { batchSize, microBatches, optimizer } = shape;
   const tokensPerStep = batchSize * config.blockSize * microBatches;
   const steps = wanted.tokens === undefined ? settings.maxIters : Math.ceil(wanted.tokens / tokensPerStep);
   const tokens = wanted.tokens ?? steps * tokensPerStep;

@@ -5,12 +5,13 @@ import {
   CrossEntropyBackwardArguments,
   TargetRankArguments,
 } from './generated/arguments';
-import { rowExp, rowMax } from './rows';
+import { rowExp, rowMax, rowSum } from './rows';
 import { sliceEnd, sliceStart } from './threads';
 import { loadPart, putPart } from './vector';
 
 export function crossEntropy(args: CrossEntropyArguments): void {
   const V = args.V;
+  const smoothing = args.smoothing;
   const end = sliceEnd(args.N, 1);
   for (let n = sliceStart(args.N, 1); n < end; n++) {
     const row = args.logits + ((usize(n) * V) << 2);
@@ -18,7 +19,11 @@ export function crossEntropy(args: CrossEntropyArguments): void {
     const logSum = f32Log(rowExp(row, 0, V, largest, 1));
     const target = load<i32>(args.targets + (usize(n) << 2));
     let loss: f32 = 0;
-    if (target >= 0) loss = largest - load<f32>(row + (usize(target) << 2)) + logSum;
+    if (target >= 0) {
+      const logit = load<f32>(row + (usize(target) << 2));
+      loss = largest - logit + logSum;
+      if (smoothing > 0) loss += smoothing * (logit - rowSum(row, V) / f32(V));
+    }
     store<f32>(args.losses + (usize(n) << 2), loss);
     store<f32>(args.lse + (usize(n) << 2), largest + logSum);
   }
@@ -27,6 +32,7 @@ export function crossEntropy(args: CrossEntropyArguments): void {
 export function crossEntropyBackward(args: CrossEntropyBackwardArguments): void {
   const V = args.V;
   const accumulate = args.accumulateDLogits;
+  const smoothing = args.smoothing;
   const end = sliceEnd(args.N, 1);
   for (let n = sliceStart(args.N, 1); n < end; n++) {
     const logits = args.logits + ((usize(n) * V) << 2);
@@ -34,6 +40,7 @@ export function crossEntropyBackward(args: CrossEntropyBackwardArguments): void 
     const target = load<i32>(args.targets + (usize(n) << 2));
     const d: f32 = target < 0 ? 0 : load<f32>(args.dLosses + (usize(n) << 2));
     const scale = f32x4.splat(d);
+    const uniform = f32x4.splat((d * smoothing) / f32(V));
     const shift = f32x4.splat(load<f32>(args.lse + (usize(n) << 2)));
     const pairsEnd = accumulate ? 0 : V;
     let v = 0;
@@ -41,17 +48,17 @@ export function crossEntropyBackward(args: CrossEntropyBackwardArguments): void 
       const p = usize(v) << 2;
       const low = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p), shift)), scale);
       const high = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p, 16), shift)), scale);
-      v128.store(dLogits + p, high, 16);
-      v128.store(dLogits + p, low);
+      v128.store(dLogits + p, f32x4.sub(high, uniform), 16);
+      v128.store(dLogits + p, f32x4.sub(low, uniform));
     }
     for (; v < V; v += 4) {
       const p = usize(v) << 2;
       const probability = exp4(f32x4.sub(loadPart(logits + p, V - v), shift));
-      putPart(dLogits + p, f32x4.mul(probability, scale), V - v, accumulate);
+      putPart(dLogits + p, f32x4.sub(f32x4.mul(probability, scale), uniform), V - v, accumulate);
     }
     if (target >= 0) {
       const p = dLogits + (usize(target) << 2);
-      store<f32>(p, load<f32>(p) - d);
+      store<f32>(p, load<f32>(p) - d * (1 - smoothing));
     }
   }
 }

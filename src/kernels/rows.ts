@@ -46,6 +46,13 @@ export function rowScale(x: usize, y: usize, C: i32, factor: f32): void {
   for (let c = 0; c < C; c += 4) storePart(y + (c << 2), f32x4.mul(loadPart(x + (c << 2), C - c), f), C - c);
 }
 
+/** Σ x over a row. */
+export function rowSum(x: usize, C: i32): f32 {
+  let sum = f32x4.splat(0);
+  for (let c = 0; c < C; c += 4) sum = f32x4.add(sum, loadPart(x + (c << 2), C - c));
+  return sumLanes(sum);
+}
+
 /** Σ x·y over a row. */
 export function rowDot(x: usize, y: usize, C: i32): f32 {
   let even = f32x4.splat(0);

@@ -13,7 +13,7 @@ import { checkMemory, memoryLimit } from './memory.ts';
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
 import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
-import { modelConfig, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';
+import { modelConfig, resolveOptions, trainingShape, type Settings, type TrainModelOptions } from './settings.ts';
 import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
@@ -113,11 +113,10 @@ export async function fitToBudget(
   const settings = resolveOptions(chosen);
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);
-  const { batchSize, gradientAccumulationSteps: microBatches, optimizer } = settings;
-  const shape = { config, batchSize, microBatches, optimizer };
+  const shape = trainingShape(settings, config);
   checkMemory(shape, 4 * trainingPrograms(shape).end, memoryLimit(engine.threads));
 
-  const { stepSeconds } = await measureSpeed({ config, batchSize, optimizer }, engine, calibration);
+  const { stepSeconds } = await measureSpeed(shape, engine, calibration);
   const { step, last } = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const maxIters = stepsIn(left, step);

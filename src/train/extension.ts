@@ -1,6 +1,6 @@
 /** The learning rate schedule of a run that is resumed for more steps than it was planned for. */
 import { DECAY_SHARE } from './options/learning-rate.ts';
-import { decayProgress, learningRateAt } from './schedule.ts';
+import { decayProgress, hasDecayEnd, learningRateAt } from './schedule.ts';
 import { scheduleOptions, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';
 
 /** Steps of a re-warm-up, as a share of the extension, and the upper limit unless the run's own warm-up is longer. */
@@ -40,7 +40,7 @@ export function extendRun(
   const longer = { ...options, maxIters };
   const { schedule, warmupIters } = resolveOptions(longer);
   const isDecayKept = given.lrDecayIters !== undefined || before.lrDecayIters !== before.maxIters;
-  if (schedule === 'constant' || isDecayKept) return longer;
+  if (!hasDecayEnd(schedule) || isDecayKept) return longer;
 
   const hasDecayed = decayProgress(step, scheduleOptions(before)) > 0;
   const rewarm = hasDecayed

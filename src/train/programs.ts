@@ -38,7 +38,10 @@ export interface TrainingPrograms {
   readonly dLosses: Region;
   /** [1]: the global gradient norm of the last optimizer step, before clipping. */
   readonly norm: Region;
-  /** Forward and backward over a micro-batch, overwriting the gradients. `trainingLosses` is the offset of the losses. */
+  /**
+   * Forward and backward over a micro-batch, overwriting the gradients. `trainingLosses` is the offset of the losses, which are
+   * those without label smoothing: comparable with the validation loss and with other runs.
+   */
   readonly forwardBackward: Program;
   readonly trainingLosses: number;
   /** Adds the micro-batches' gradients: see gradient-sum.ts. */
@@ -58,6 +61,8 @@ export interface TrainingShape {
   readonly batchSize: number;
   readonly microBatches: number;
   readonly optimizer: OptimizerName;
+  /** 0 if absent. */
+  readonly labelSmoothing?: number;
 }
 
 /** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
@@ -66,6 +71,7 @@ export function trainingPrograms({
   batchSize,
   microBatches,
   optimizer,
+  labelSmoothing = 0,
 }: TrainingShape): TrainingPrograms {
   const layout = new Layout();
   const model = placeModel(config, layout);
@@ -91,8 +97,12 @@ export function trainingPrograms({
   for (const entry of model.block.parameters)
     if (entry.parameter.isTrained)
       regions.set(training.lookup(entry.parameter.name), within(gradients, entry));
-  const { tape, losses } = training;
-  differentiate(tape, losses, tape.external('dLosses', losses.shape, dLosses), regions);
+  const { tape, logits, targets, losses } = training;
+  const objective =
+    labelSmoothing > 0
+      ? tape.scope('loss', () => tape.crossEntropy(logits, targets, labelSmoothing))
+      : losses;
+  differentiate(tape, objective, tape.external('dLosses', losses.shape, dLosses), regions);
   const forwardBackward = plan(tape.nodes, start, [losses]);
   const optimizing = planOptimizer(optimizer, model, start, {
     gradients,

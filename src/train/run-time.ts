@@ -2,7 +2,7 @@
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { saveInterval } from './save-every.ts';
 import { changeSchedule, recordedSteps } from './schedule-history.ts';
-import { decayProgress, hasPlateau } from './schedule.ts';
+import { decayProgress, hasDecayEnd, hasPlateau } from './schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
 /** Seconds that each part of a run takes. */
@@ -84,7 +84,7 @@ export function refit(settings: Settings, { step, steps, left, seconds, costs }:
   const ahead = stepsWithin(left, step, settings, costs);
   const maxIters = step + ahead;
   const { schedule, lrDecayIters, lrDecayStart } = settings;
-  if (schedule === 'constant' || lrDecayIters !== settings.maxIters) return { ...settings, maxIters };
+  if (!hasDecayEnd(schedule) || lrDecayIters !== settings.maxIters) return { ...settings, maxIters };
   const moved = { ...settings, maxIters, lrDecayIters: maxIters };
   const done = decayProgress(step, scheduleOptions(settings));
   if (done > 0) {

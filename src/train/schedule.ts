@@ -1,17 +1,21 @@
-export const scheduleNames = ['cosine', 'linear', 'wsd', 'constant'] as const;
+export const scheduleNames = ['cosine', 'linear', 'wsd', 'inverse-sqrt', 'constant'] as const;
 export type ScheduleName = (typeof scheduleNames)[number];
+
+/** Whether a schedule decays to `minLearningRate` at `decayIters`. Others do not depend on the length of the run. */
+export const hasDecayEnd = (schedule: ScheduleName): boolean =>
+  schedule !== 'constant' && schedule !== 'inverse-sqrt';
 
 export interface ScheduleOptions {
   readonly schedule: ScheduleName;
   /** The peak. */
   readonly learningRate: number;
-  /** At the end of the decay; unused by `constant`. */
+  /** At the end of the decay; unused by a schedule without one. */
   readonly minLearningRate: number;
   /** Steps of linear warm-up from almost 0. */
   readonly warmupIters: number;
   /** The step at which the decay has ended, usually the length of the run. */
   readonly decayIters: number;
-  /** Start of the decay of `wsd`, and of any schedule after a re-warm-up. Others decay from the end of the warm-up on. */
+  /** Start of the decay of `wsd`, and of others after a re-warm-up, which otherwise decay from the end of the warm-up on. */
   readonly decayStart: number;
   /** The step at which the re-warm-up of an extended run starts; 0: there is none. See extension.ts. */
   readonly rewarmStart?: number;
@@ -28,6 +32,9 @@ export interface ScheduleOptions {
  * The learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017), a straight
  * line, or nothing. The formula is nanoGPT's, so that its settings mean the same here.
  *
+ * `inverse-sqrt` (Vaswani et al. 2017, equation 3, "Noam") falls as 1/√t from the peak at the end of the warm-up. With
+ * t = step + 1 and w = warmupIters + 1, the whole schedule is peak·min(t/w, √(w/t)).
+ *
  * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It reaches what a cosine does
  * (Hägele et al. 2024), and the run's length need not be known before the decay starts.
  *
@@ -43,6 +50,7 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
   if (step < start) return from;
   if (step < warmupEnd) return from + ((learningRate - from) * (step - start + 1)) / (warmupEnd - start + 1);
   if (schedule === 'constant') return learningRate;
+  if (schedule === 'inverse-sqrt') return learningRate * Math.sqrt((warmupEnd + 1) / (step + 1));
   if (step >= decayIters) return minLearningRate;
   if (step < decayStartOf(options)) return learningRate;
   const progress = decayProgress(step, options);
@@ -50,7 +58,7 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
   return minLearningRate + remaining * (learningRate - minLearningRate);
 }
 
-/** The fraction of the decay done at a step of the present schedule, 0 … 1; always 0 for `constant`. */
+/** The fraction of the decay done at a step of the present schedule, 0 … 1; 0 for a decay without an end. */
 export function decayProgress(step: number, options: ScheduleOptions): number {
   const { decayIters, decayFrom = 0 } = options;
   const decayStart = decayStartOf(options);
@@ -63,17 +71,17 @@ export function decayProgress(step: number, options: ScheduleOptions): number {
 const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
   rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
 
-/** The schedule keeps the peak up to `decayStart`. Others decay from the end of the warm-up on. */
+/** Whether the schedule keeps the peak up to `decayStart`. Others decay from the end of the warm-up on. */
 export const hasPlateau = ({
   schedule,
   rewarmStart = 0,
   decayFrom = 0,
 }: Pick<ScheduleOptions, 'schedule' | 'rewarmStart' | 'decayFrom'>): boolean =>
-  schedule === 'wsd' || rewarmStart > 0 || decayFrom > 0;
+  hasDecayEnd(schedule) && (schedule === 'wsd' || rewarmStart > 0 || decayFrom > 0);
 
-/** The last step at the peak learning rate: the decay follows. Infinity for `constant`. */
+/** The last step at the peak learning rate: the decay follows. Infinity without a decay that ends. */
 export function decayStartOf(options: ScheduleOptions): number {
-  if (options.schedule === 'constant') return Infinity;
+  if (!hasDecayEnd(options.schedule)) return Infinity;
   const warmupEnd = warmupEndOf(options);
   return hasPlateau(options) ? Math.max(options.decayStart, warmupEnd) : warmupEnd;
 }

@@ -7,6 +7,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { DEFAULT_ARCHITECTURE } from './options/model.ts';
 import { optionsOf, optionTable, type ChosenOptions, type GivenOptions } from './options.ts';
 import type { PastSchedule } from './past-schedule.ts';
+import type { TrainingShape } from './programs.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { TrainerOptions } from './trainer.ts';
 
@@ -94,8 +95,13 @@ export function modelConfig(settings: Settings, vocabSize: number): ModelConfig 
   return checkConfig({ ...common, ...fieldsOf(arch, settings) });
 }
 
+/** The layout of a run in memory. */
+export function trainingShape(settings: Settings, config: ModelConfig): TrainingShape {
+  const { batchSize, gradientAccumulationSteps: microBatches, optimizer, labelSmoothing } = settings;
+  return { config, batchSize, microBatches, optimizer, labelSmoothing };
+}
+
 export const trainerOptions = (settings: Settings): TrainerOptions => ({
   ...settings,
-  epsilon: 1e-8,
   matrixRate: settings.learningRate > 0 ? settings.muonLearningRate / settings.learningRate : 0,
 });

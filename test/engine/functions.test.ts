@@ -28,6 +28,7 @@ describe.each([...variants])('in the %s build', (variant) => {
       dLogits: zeros(V),
       N: 1,
       V,
+      smoothing: 0,
     });
     return dLogits.subarray(1);
   }

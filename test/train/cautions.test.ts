@@ -19,6 +19,23 @@ test.each<[GivenOptions, string]>([
   ],
   [{ patience: 3, evalInterval: 0 }, 'patience has no effect where the only evaluation is the last'],
   [{ lrDecayStart: 50 }, 'lrDecayStart has no effect with the cosine schedule, only with wsd'],
+  [{ optimizer: 'sgd', epsilon: 1e-9 }, 'epsilon has no effect with the optimizer sgd'],
+  [
+    { schedule: 'inverse-sqrt', minLr: 1e-5 },
+    'minLr has no effect with the inverse-sqrt schedule, whose decay has no end',
+  ],
+  [
+    { schedule: 'inverse-sqrt', lrDecayIters: 50 },
+    'lrDecayIters has no effect with the inverse-sqrt schedule, whose decay has no end',
+  ],
+  [
+    { schedule: 'inverse-sqrt', lrDecayStart: 50 },
+    'lrDecayStart has no effect with the inverse-sqrt schedule, only with wsd',
+  ],
+  [
+    { schedule: 'inverse-sqrt', warmupIters: 0 },
+    'warmupIters 0 makes the inverse-sqrt schedule start at its peak: after 100 steps, the learning rate is a tenth of it',
+  ],
   [{ schedule: 'constant', minLr: 1e-5 }, 'minLr has no effect on a constant learning rate'],
   [{ schedule: 'constant', lrDecayIters: 50 }, 'lrDecayIters has no effect on a constant learning rate'],
   [
@@ -38,6 +55,9 @@ test.each<GivenOptions>([
   { patience: 3 },
   { schedule: 'wsd', lrDecayStart: 50, minLr: 0, lrDecayIters: 80 },
   { warmupIters: 99 },
+  { warmupIters: 0 },
+  { schedule: 'inverse-sqrt', warmupIters: 50 },
+  { epsilon: 1e-9, labelSmoothing: 0.1 },
 ])('%o is not', (given) => {
   expect(cautions(given)).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { extendRun, type Extension } from '../../src/train/extension.ts';
-import { learningRateAt, scheduleNames } from '../../src/train/schedule.ts';
+import { hasDecayEnd, learningRateAt, scheduleNames } from '../../src/train/schedule.ts';
 import { scheduleOptions, resolveOptions, type TrainModelOptions } from '../../src/train/settings.ts';
 
 const planned: TrainModelOptions = { corpus: [], maxIters: 400, warmupIters: 20, learningRate: 1e-3 };
@@ -16,7 +16,7 @@ function extend(options: Partial<TrainModelOptions>, extension: Partial<Extensio
   return { before, after, rate };
 }
 
-const decaying = scheduleNames.filter((name) => name !== 'constant');
+const decaying = scheduleNames.filter(hasDecayEnd);
 const cases = decaying.flatMap((schedule) =>
   [5, 20, 150, 350, 400].flatMap((step) =>
     [false, true].map((isTimed) => [schedule, step, isTimed] as const),
@@ -78,6 +78,7 @@ describe('an extended run', () => {
 
   test.each([
     ['a constant rate', { schedule: 'constant' as const }, {}],
+    ['a decay without an end', { schedule: 'inverse-sqrt' as const }, {}],
     ['--lr-decay-iters of the run', { lrDecayIters: 700 }, {}],
     ['--lr-decay-iters given with the extension', {}, { lrDecayIters: 400 }],
   ])('%s: only the number of steps changes', (_name, options, given) => {

@@ -72,6 +72,12 @@ describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same byt
     dropout: { dropout: 0.3 },
     'accumulated gradients, with dropout': { gradientAccumulationSteps: 3, dropout: 0.1 },
     'the original Transformer’s pieces': { norm: 'post', positions: 'sinusoidal', activation: 'relu' },
+    'the original Transformer’s training': {
+      schedule: 'inverse-sqrt',
+      beta2: 0.98,
+      epsilon: 1e-9,
+      labelSmoothing: 0.1,
+    },
     'early stopping, at a rate too high': { patience: 3, learningRate: 3, evalInterval: 3, gradClip: 0 },
     'a validation file': { valFile: at('other.txt') },
     'a token file': { corpus: [at('ids/tokens.bin')] },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { learningRateAt, scheduleNames, type ScheduleOptions } from '../../src/train/schedule.ts';
+import { hasDecayEnd, learningRateAt, scheduleNames, type ScheduleOptions } from '../../src/train/schedule.ts';
 
 const base: ScheduleOptions = {
   schedule: 'cosine',
@@ -21,6 +21,9 @@ describe('the learning rate', () => {
     ['cosine', 575, 1e-4 + 9e-4 * 0.5 * (1 + Math.SQRT1_2)],
     ['linear', 575, 7.75e-4],
     ['constant', 1999, 1e-3],
+    ['inverse-sqrt', 100, 1e-3],
+    ['inverse-sqrt', 403, 5e-4],
+    ['inverse-sqrt', 2524, 2e-4],
     ['wsd', 100, 1e-3],
     ['wsd', 1600, 1e-3],
     ['wsd', 1800, 5.5e-4],
@@ -33,8 +36,14 @@ describe('the learning rate', () => {
     expect(learningRateAt(2000, base)).toBe(1e-4);
     expect(learningRateAt(10_000, base)).toBe(1e-4);
   });
-  test('starts at the peak without a warm-up', () => {
-    expect(learningRateAt(0, { ...base, warmupIters: 0 })).toBe(1e-3);
+  test.each(scheduleNames)('%s: starts at the peak without a warm-up', (schedule) => {
+    expect(learningRateAt(0, { ...base, schedule, warmupIters: 0 })).toBe(1e-3);
+  });
+  test('inverse-sqrt is the schedule of the Transformer, d⁻¹ᐟ²·min(t⁻¹ᐟ², t·w⁻³ᐟ²) with d = 512, w = 4000, t from 1', () => {
+    const noam = (t: number): number => 512 ** -0.5 * Math.min(t ** -0.5, t * 4000 ** -1.5);
+    const options = { ...base, schedule: 'inverse-sqrt', warmupIters: 3999, learningRate: noam(4000) } as const;
+    for (const t of [1, 2, 3999, 4000, 4001, 100_000])
+      expect(learningRateAt(t - 1, options) / noam(t)).toBeCloseTo(1, 12);
   });
 });
 
@@ -47,7 +56,7 @@ describe('the learning rate of an extended run', () => {
     rewarmIters: 50,
     rewarmFrom: 1e-4,
   };
-  const decaying = scheduleNames.filter((name) => name !== 'constant');
+  const decaying = scheduleNames.filter(hasDecayEnd);
   test.each(decaying)('%s: rises linearly to the peak and decays to the new end', (schedule) => {
     const rate = (step: number): number => learningRateAt(step, { ...extended, schedule });
     expect(rate(2000)).toBeCloseTo(1e-4 + 9e-4 / 51, 15);

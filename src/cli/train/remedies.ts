@@ -2,6 +2,7 @@
 import type { RunDescription } from '../../train/train-handlers.ts';
 import { FINE_TUNING } from '../../train/options/learning-rate.ts';
 import { recipes } from '../../train/recipe.ts';
+import { hasDecayEnd } from '../../train/schedule.ts';
 
 /** The parts of a run's description that determine which flags can be suggested. */
 export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
@@ -77,7 +78,7 @@ export function againstHighRate(flags: Flags): string {
 
 /** Whether the learning rate rises to --min-lr instead of decaying to it. */
 export const endsAbovePeak = ({ settings: { learningRate, minLr, schedule } }: Flags): boolean =>
-  schedule !== 'constant' && minLr > learningRate;
+  hasDecayEnd(schedule) && minLr > learningRate;
 
 /** The highest learning rate of the run. */
 export const highestRate = (flags: Flags): number =>

@@ -1,5 +1,6 @@
 /** The table of a run, and notices and warnings before the first step. */
 import type { TextChange } from '../../train/new-text.ts';
+import { hasDecayEnd } from '../../train/schedule.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import { formatBytes, formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
@@ -63,7 +64,7 @@ function noticeOfResume({
 }: Pick<RunDescription, 'startStep' | 'plannedIters' | 'settings'>): void {
   notice(`Resuming from step ${formatNumber(startStep)}.`);
   const { maxIters, lrDecayIters, schedule, learningRate, minLr } = settings;
-  if (schedule === 'constant' || maxIters <= plannedIters) return;
+  if (!hasDecayEnd(schedule) || maxIters <= plannedIters) return;
   const last = formatNumber(maxIters);
   if (settings.rewarmStart === startStep)
     notice(

@@ -7,6 +7,7 @@ export function crossEntropy({
   lse,
   N,
   V,
+  smoothing,
 }: ReferenceArguments<'crossEntropy'>): void {
   for (let n = 0; n < N; n++) {
     let max = -Infinity;
@@ -14,7 +15,9 @@ export function crossEntropy({
     let sum = 0;
     for (let v = 0; v < V; v++) sum += Math.exp(logits[n * V + v] - max);
     lse[n] = max + Math.log(sum);
-    losses[n] = targets[n] < 0 ? 0 : max - logits[n * V + targets[n]] + Math.log(sum);
+    let expected = (1 - smoothing) * logits[n * V + targets[n]];
+    if (smoothing > 0) for (let v = 0; v < V; v++) expected += (smoothing / V) * logits[n * V + v];
+    losses[n] = targets[n] < 0 ? 0 : max - expected + Math.log(sum);
   }
 }
 
@@ -26,12 +29,13 @@ export function crossEntropyBackward({
   dLogits,
   N,
   V,
+  smoothing,
 }: ReferenceArguments<'crossEntropyBackward'>): void {
   for (let n = 0; n < N; n++) {
     const d = targets[n] < 0 ? 0 : dLosses[n];
     for (let v = 0; v < V; v++) {
-      const onehot = v === targets[n] ? 1 : 0;
-      put(dLogits, n * V + v, (Math.exp(logits[n * V + v] - lse[n]) - onehot) * d);
+      const q = (v === targets[n] ? 1 - smoothing : 0) + smoothing / V;
+      put(dLogits, n * V + v, (Math.exp(logits[n * V + v] - lse[n]) - q) * d);
     }
   }
 }

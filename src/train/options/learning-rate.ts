@@ -1,5 +1,5 @@
 /** Options of the learning rate's schedule; ../schedule.ts computes it. */
-import { choice, wholeNumber } from '../../values.ts';
+import { choice, wholeNumber, type Value } from '../../values.ts';
 import { recipes } from '../recipe.ts';
 import { hasPlateau, scheduleNames, type ScheduleName } from '../schedule.ts';
 import { row, unused, withDecay } from './row.ts';
@@ -9,6 +9,13 @@ import { nonNegative, positive } from './values.ts';
 export const DECAY_SHARE = 0.25;
 /** Learning rate for fine-tuning, as a fraction of the pre-training one. */
 export const FINE_TUNING = 0.1;
+
+/** Elsewhere `inverse-sqrt` is called inverse_sqrt (fairseq, transformers) or noam, after an author (OpenNMT). */
+const scheduleName: Value<ScheduleName> = {
+  ...choice(scheduleNames),
+  read: (text) =>
+    scheduleNames.find((name) => name === (text === 'noam' ? 'inverse-sqrt' : text.replaceAll('_', '-'))),
+};
 
 export const learningRateRows = {
   learningRate: row<number>({
@@ -38,10 +45,13 @@ export const learningRateRows = {
     help: 'steps of linear warm-up',
     default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
     defaultHelp: "the preset's, at most a tenth of the run",
-    caution: (value, { maxIters }) =>
-      value < maxIters
-        ? undefined
-        : `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`,
+    caution: (value, { maxIters, schedule }) => {
+      if (value >= maxIters)
+        return `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`;
+      if (value === 0 && schedule === 'inverse-sqrt')
+        return '0 makes the inverse-sqrt schedule start at its peak: after 100 steps, the learning rate is a tenth of it';
+      return undefined;
+    },
     onResume: 'forced',
   }),
   lrDecayIters: row<number>({
@@ -69,7 +79,7 @@ export const learningRateRows = {
   }),
   schedule: row<ScheduleName>({
     group: 'Training',
-    value: choice(scheduleNames),
+    value: scheduleName,
     placeholder: 'name',
     help: scheduleNames.join(', '),
     default: 'cosine',

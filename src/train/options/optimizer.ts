@@ -5,7 +5,7 @@ import { optimizerNames, type OptimizerName } from '../optimizer.ts';
 import { recipes } from '../recipe.ts';
 import { FINE_TUNING } from './learning-rate.ts';
 import { orAbsent, row, withOptimizer } from './row.ts';
-import { belowOne, nonNegative } from './values.ts';
+import { aboveZero, belowOne, nonNegative } from './values.ts';
 
 /** Peak learning rate of the matrices that Muon updates. */
 export const MUON_LEARNING_RATE = 0.02;
@@ -69,6 +69,16 @@ export const optimizerRows = {
     defaultHelp: '0.99, gpt2: 0.95',
     caution: withOptimizer('adamw', 'muon'),
     onResume: 'forced',
+  }),
+  epsilon: row<number>({
+    group: 'Training',
+    value: aboveZero,
+    placeholder: 'x',
+    help: 'of AdamW',
+    default: 1e-8,
+    caution: withOptimizer('adamw', 'muon'),
+    onResume: 'forced',
+    stored: orAbsent(aboveZero),
   }),
   momentum: row<number>({
     group: 'Training',

@@ -2,7 +2,7 @@
 import type { Rule } from '../../json-rules.ts';
 import type { PresetName } from '../../model/config.ts';
 import type { Value } from '../../values.ts';
-import type { ScheduleName } from '../schedule.ts';
+import { hasDecayEnd, type ScheduleName } from '../schedule.ts';
 
 /** The headings of `gpt train --help`. */
 export const groups = ['Model', 'Data', 'Training', 'Evaluation and output'] as const;
@@ -74,8 +74,11 @@ export const withOptimizer = (...names: readonly string[]) =>
   );
 
 export const withDecay = unused(
-  ({ schedule }) => schedule !== 'constant',
-  () => 'on a constant learning rate',
+  ({ schedule }) => hasDecayEnd(schedule),
+  ({ schedule }) =>
+    schedule === 'constant'
+      ? 'on a constant learning rate'
+      : `with the ${schedule} schedule, whose decay has no end`,
 );
 
 export const row = <T>(made: Row<T>): Row<T> => made;

@@ -7,7 +7,7 @@ import { historyRows } from './history.ts';
 import { learningRateRows } from './learning-rate.ts';
 import { optimizerRows } from './optimizer.ts';
 import { optional, orAbsent, row } from './row.ts';
-import { positive } from './values.ts';
+import { belowOne, positive } from './values.ts';
 
 /** About twenty years. */
 const MOST_MINUTES = 1e7;
@@ -62,6 +62,15 @@ export const trainingRows = {
     default: 'random',
     onResume: 'forced',
     stored: orAbsent(choice(batchSamplings)),
+  }),
+  labelSmoothing: row<number>({
+    group: 'Training',
+    value: belowOne,
+    placeholder: 'x',
+    help: 'label smoothing; the losses shown are without it',
+    default: 0,
+    onResume: 'forced',
+    stored: orAbsent(belowOne),
   }),
   ...learningRateRows,
   ...optimizerRows,

@@ -4,6 +4,7 @@ import { number, wholeNumber, type Value } from '../../values.ts';
 export const positive = wholeNumber({ min: 1 });
 export const belowOne = number({ min: 0, below: 1 });
 export const nonNegative = number({ min: 0 });
+export const aboveZero = number({ above: 0 });
 
 export const trueOrFalse: Value<boolean> = {
   expected: 'true or false',

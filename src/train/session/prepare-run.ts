@@ -10,10 +10,16 @@ import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
 import { checkMemory, memoryLimit } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
-import { trainingPrograms, type TrainingPrograms, type TrainingShape } from '../programs.ts';
+import { trainingPrograms, type TrainingPrograms } from '../programs.ts';
 import { timeForTraining, type Costs } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
-import { modelConfig, resolveOptions, type Settings, type TrainModelOptions } from '../settings.ts';
+import {
+  modelConfig,
+  resolveOptions,
+  trainingShape,
+  type Settings,
+  type TrainModelOptions,
+} from '../settings.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
 import type { TrainingData } from '../training-data.ts';
 import { checkResume } from './check-resume.ts';
@@ -58,16 +64,15 @@ export async function prepareRun(origin: Origin, preparation: Preparation): Prom
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkSplits(data, settings, config);
 
-  const { batchSize, gradientAccumulationSteps: microBatches, optimizer, maxIters } = settings;
-  const shape: TrainingShape = { config, batchSize, microBatches, optimizer };
+  const shape = trainingShape(settings, config);
   const programs = trainingPrograms(shape);
   checkMemory(shape, 4 * programs.end, memoryLimit(engine.threads));
-  const steps = maxIters - (origin.resumed?.checkpoint.state.step ?? 0);
+  const steps = settings.maxIters - (origin.resumed?.checkpoint.state.step ?? 0);
   const expectedSeconds =
     time === undefined
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
       : timeForTraining(time.seconds, time.costs.last);
-  const tokensPerStep = batchSize * config.blockSize * microBatches;
+  const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
   const cautions = cautionsAbout(given, settings);
   return { origin, data, settings, config, programs, tokensPerStep, cautions, change, time, expectedSeconds };
 }
