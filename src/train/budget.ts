@@ -13,7 +13,13 @@ import { checkMemory, memoryLimit } from './memory.ts';
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
 import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
-import { modelConfig, resolveOptions, trainingShape, type Settings, type TrainModelOptions } from './settings.ts';
+import {
+  modelConfig,
+  resolveOptions,
+  trainingShape,
+  type Settings,
+  type TrainModelOptions,
+} from './settings.ts';
 import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 

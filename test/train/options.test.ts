@@ -12,3 +12,7 @@ test('the table is built once, and has the fields of an architecture that is reg
   expect([...optionTable().keys()]).toEqual(expect.arrayContaining([...table.keys(), 'nNewField']));
   expect(optionTable()).toBe(optionTable());
 });
+
+test.each(['inverse-sqrt', 'inverse_sqrt', 'noam'])('the schedule %s is inverse-sqrt', (name) => {
+  expect(optionTable().get('schedule')?.value.read(name)).toBe('inverse-sqrt');
+});

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { hasDecayEnd, learningRateAt, scheduleNames, type ScheduleOptions } from '../../src/train/schedule.ts';
+import {
+  hasDecayEnd,
+  learningRateAt,
+  scheduleNames,
+  type ScheduleOptions,
+} from '../../src/train/schedule.ts';
 
 const base: ScheduleOptions = {
   schedule: 'cosine',
@@ -41,7 +46,12 @@ describe('the learning rate', () => {
   });
   test('inverse-sqrt is the schedule of the Transformer, d⁻¹ᐟ²·min(t⁻¹ᐟ², t·w⁻³ᐟ²) with d = 512, w = 4000, t from 1', () => {
     const noam = (t: number): number => 512 ** -0.5 * Math.min(t ** -0.5, t * 4000 ** -1.5);
-    const options = { ...base, schedule: 'inverse-sqrt', warmupIters: 3999, learningRate: noam(4000) } as const;
+    const options = {
+      ...base,
+      schedule: 'inverse-sqrt',
+      warmupIters: 3999,
+      learningRate: noam(4000),
+    } as const;
     for (const t of [1, 2, 3999, 4000, 4001, 100_000])
       expect(learningRateAt(t - 1, options) / noam(t)).toBeCloseTo(1, 12);
   });
