@@ -1,5 +1,5 @@
 /**
- * All measurements, as one table of this machine: `npm run bench`. Writes bench/results.md and bench/results.json.
+ * All measurements, as one table: `npm run bench`. Writes bench/results.md and bench/results.json.
  *
  *     npm run bench [-- --rounds 5 --corpus data/moby-dick.txt --python .venv/bin/python]
  *

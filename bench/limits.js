@@ -1,5 +1,5 @@
 /**
- * Against the machine itself: what a second thread is worth, and a second process beside it; how much of the peak a whole
+ * The limits of this computer: what a second thread is worth, and a second process beside it; how much of the peak a whole
  * training step reaches; and how soon a run takes its first step.
  *
  *     npm run build && node bench/limits.js [--rounds 5] [--corpus data/moby-dick.txt]

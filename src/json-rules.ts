@@ -28,7 +28,7 @@ export const positive: Rule = {
   is: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
   expected: 'a whole number of at least 1',
 };
-export const text: Rule = { is: (value) => typeof value === 'string', expected: 'a text' };
+export const text: Rule = { is: (value) => typeof value === 'string', expected: 'a string' };
 export const flag: Rule = { is: (value) => typeof value === 'boolean', expected: 'true or false' };
 export const object: Rule = { is: isJsonObject, expected: 'an object' };
 
@@ -46,7 +46,7 @@ export const optional = ({ is, expected }: Rule): Rule => ({
 });
 export const listOf = ({ is, expected }: Rule): Rule => ({
   is: (value) => Array.isArray(value) && value.every(is),
-  expected: `a list, each of it ${expected}`,
+  expected: `a list in which each entry is ${expected}`,
 });
 
 /** @param fail throws; receives a message such as '"step" is -1, not a whole number' */

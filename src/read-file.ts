@@ -64,7 +64,10 @@ export function readInto(fd: number, path: string, bytes: Uint8Array, position: 
   while (done < bytes.length) {
     const length = Math.min(READ_CHUNK, bytes.length - done);
     const count = naming(path, () => readSync(fd, bytes, done, length, position + done));
-    if (count === 0) throw new UserError('damaged-file', `${path} became shorter while it was read`);
+    if (count === 0)
+      throw new UserError('damaged-file', `${path} became shorter while it was being read`, {
+        hint: 'another program may be writing it: try again when it has finished',
+      });
     done += count;
   }
 }
@@ -80,7 +83,7 @@ export function readWholeFile(path: string, limit: number, opening: Opening = {}
   try {
     if (size > limit)
       throw new UserError('file-too-large', `${path} has ${size} bytes; at most ${limit} are read`, {
-        hint: 'this is no file of that kind; use another copy',
+        hint: 'it is far larger than such a file can be: use another copy',
       });
     const bytes = Buffer.alloc(size);
     readInto(fd, path, bytes, 0);
@@ -96,6 +99,9 @@ export function readTextFile(path: string, limit: number, opening: Opening = {})
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new UserError('not-text', `${path} is not UTF-8 text`, { cause });
+    throw new UserError('not-text', `${path} is not UTF-8 text`, {
+      cause,
+      hint: 'save it as UTF-8, or use another copy',
+    });
   }
 }

@@ -78,7 +78,7 @@ const isText = (value: unknown): boolean => typeof value === 'string';
 export const anyText: Value<string> = { expected: 'text', is: isText, read: (text) => text };
 
 export const nonEmptyText: Value<string> = {
-  expected: 'a text of at least one character',
+  expected: 'non-empty text',
   is: (value) => isText(value) && value !== '',
   read: (text) => (text === '' ? undefined : text),
 };

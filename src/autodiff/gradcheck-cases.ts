@@ -4,7 +4,7 @@ import type { AttentionOperands } from './ops/attention.ts';
 import { rotaryTable } from './ops/rotary.ts';
 import type { OpName } from './tape.ts';
 
-/** Queries, keys and values of as many heads each, side by side. */
+/** Queries, keys and values with equal numbers of heads, packed side by side. */
 function packed(qkv: Value): AttentionOperands {
   const [q, k, v] = splitChannels(qkv, 3);
   return { q, k, v };
@@ -14,7 +14,7 @@ const rngInput = { name: 'rng', shape: [4], from: 0, below: 2 ** 31 };
 
 /**
  * At least one row for every op, with deliberately odd shapes. The rows drive `gpt gradcheck`, the gradient tests and the
- * comparison of the backends. An op without a row does not compile.
+ * comparison of backends. An op without a row is a compile error.
  */
 export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } = {
   embedding: [

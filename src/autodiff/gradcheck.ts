@@ -18,12 +18,12 @@ export type CheckInput =
     }
   | { readonly name: string; readonly shape: readonly number[]; readonly ids: readonly number[] };
 
-/** Integers have no derivative. */
+/** An input without a derivative: integers. */
 export const isInteger = (input: CheckInput): boolean => 'below' in input || 'ids' in input;
 
 /** A function whose hand-written derivative is compared with a numerical one. */
 export interface GradientCase {
-  /** For the table: the op and its shapes. */
+  /** Op and shapes, for the table. */
   readonly name: string;
   readonly inputs: readonly CheckInput[];
   readonly record: (t: Tape, values: Readonly<Record<string, Value>>) => Value;

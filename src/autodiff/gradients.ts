@@ -24,7 +24,7 @@ class GradientSums implements Gradients {
     return this.#sums.get(x);
   }
 
-  /** Starts from dX as the gradient of x. */
+  /** Sets the gradient of x to dX. */
   seed(x: Value, dX: Value): void {
     this.#sums.set(x, dX);
   }
@@ -54,7 +54,7 @@ class GradientSums implements Gradients {
     for (const [value, gradient] of gradients) if (value.needsGradient) this.#sums.set(value, gradient);
   }
 
-  /** The value that holds the gradient of x after the next contribution. */
+  /** A new value for the gradient of x, including the next contribution. */
   #nextSum(x: Value): Value {
     return {
       name: `d ${x.name}`,
@@ -87,8 +87,8 @@ class GradientSums implements Gradients {
 }
 
 /**
- * Appends the backward pass of everything recorded: the op calls are visited from the last to the first, and each whose result
- * has a gradient records the kernels of its derivative.
+ * Appends the backward pass: op calls are visited in reverse, and each whose result has a gradient records the kernels of its
+ * derivative.
  *
  * @param dLoss the gradient to start from, of `loss`'s shape
  * @param regions the memory of each parameter's gradient, which is overwritten
@@ -108,7 +108,7 @@ export function differentiate(
   return gradients;
 }
 
-/** @throws Error unless the views among `xs` show each channel of the value once */
+/** @throws Error unless the views among `xs` cover each channel of the value exactly once */
 function checkCovered(value: Value, xs: readonly Value[]): void {
   const { columns } = asMatrix(value);
   const parts = xs

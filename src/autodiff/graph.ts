@@ -1,4 +1,4 @@
-/** The graph that a forward pass is recorded as: values and kernel calls on them. */
+/** A recorded computation: values and the kernel calls that produce them. */
 import type { Region } from '../engine/memory.ts';
 import { signatures, WRITE_ROLES, type KernelName, type Role } from '../engine/signatures.ts';
 
@@ -11,9 +11,9 @@ export interface Value {
   readonly region: Region | undefined;
   /** Set on a gradient that adds to an earlier sum: this value is `base` plus what its kernel computes. */
   readonly base: Value | undefined;
-  /** Whether it depends on a parameter. */
+  /** It depends on a parameter. */
   needsGradient: boolean;
-  /** Set on a view: some channels of another value, from `first` on in each row, without memory of its own. */
+  /** Set on a view: channels of another value, starting at `first` in each row, without memory of its own. */
   readonly view?: { readonly of: Value; readonly first: number };
 }
 

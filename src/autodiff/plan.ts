@@ -25,10 +25,10 @@ interface Storage {
 /**
  * Plans the memory of all activations: values with disjoint lifetimes share memory.
  *
- * The lifetime of a value runs from the node that writes it to the last that reads it. A gradient sum accumulates in the buffer
- * of the previous sum if that is not read again, as is usual, and an element-wise result overwrites an operand that is not.
- * Buffers are placed largest first, each into the smallest gap that holds it ("greedy by size", Pisarchyk & Lee 2020, there
- * within a few percent of the optimum).
+ * A value lives from the node that writes it to the last that reads it. A gradient sum accumulates in the buffer of the previous
+ * sum unless that is read again, which is rare, and an element-wise result overwrites an operand that is not read again.
+ * Buffers are placed largest first, each into the smallest gap that holds it ("greedy by size", which Pisarchyk & Lee 2020 found
+ * to be within a few percent of the optimum).
  *
  * @param start first element of the arena
  * @param keep values that must be intact at the end of the program, such as losses and logits

@@ -1,11 +1,11 @@
-/** Recording a forward pass: ops record their kernels, and keep their backward rules for `differentiate`. */
+/** Records a forward pass: ops emit their kernels and keep their backward rules for `differentiate`. */
 import type { Region } from '../engine/memory.ts';
 import { strides, type KernelArguments, type KernelName } from '../engine/signatures.ts';
 import { reads, size, writes, type GraphNode, type PlacedValue, type Value } from './graph.ts';
 
 /**
- * An operation of the model: records its forward kernels, and the kernels of its derivative. `saved` is what the backward pass
- * needs from the forward pass. Both are required, so an op without a derivative does not compile.
+ * An op of the model: `forward` records its kernels, `backward` those of its derivative, which may use what `forward` saved.
+ * Both are required, so an op without a derivative is a compile error.
  */
 export interface Op<Arguments extends readonly unknown[], Saved> {
   forward(record: Recorder, ...args: Arguments): { readonly out: Value; readonly saved: Saved };
@@ -23,25 +23,25 @@ interface TapeEntry {
   readonly backward: (gradients: Gradients, dOut: Value) => void;
 }
 
-/** What the backward rule of an op records its derivative with. */
+/** Passed to a backward rule to record the derivative. */
 export interface Gradients {
   /** Records a kernel that writes, or adds to, the gradient of x. Does nothing if x depends on no parameter. */
   add(x: Value, emit: (dX: Value) => void): void;
   /**
-   * As `add`, for operands whose gradients one kernel computes together. Views of a value become views of its gradient. The
-   * kernel writes all of it, so the views must cover the value.
+   * As `add`, for operands whose gradients are computed by one kernel. Views of a value become views of its gradient, which
+   * the kernel writes as a whole, so the views must cover the value.
    */
   addTogether(xs: readonly Value[], emit: (dXs: Value[]) => void): void;
   /** Adds dOut itself to the gradient of x: no kernel if it is the first contribution. */
   pass(x: Value, dOut: Value): void;
   emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void;
-  /** An operand of the forward pass of which the rule needs all elements. A cheap one is recomputed, so that it is not kept. */
+  /** An operand saved from the forward pass, or recomputed if that is cheap. */
   operand(x: Value): Value;
   /** A scratch value for a derivative that is not the gradient of a value. */
   local(shape: readonly number[]): Value;
 }
 
-/** From this size on, in bytes, a cheap value is recomputed in the backward pass: twice a core's L2 cache. */
+/** Cheap values of at least this size, in bytes, are recomputed in the backward pass: twice a core's L2 cache. */
 const RECOMPUTED_BYTES = 2 ** 21;
 
 /** Collects graph nodes in execution order. Ops record through it; models use the `Tape` built on it. */
@@ -52,7 +52,7 @@ export class Recorder {
   readonly #cheap = new Map<Value, () => Value>();
   #label = '';
 
-  /** A value in fixed memory: a parameter, an input, a piece of state. */
+  /** A value in fixed memory: a parameter, an input or optimizer state. */
   external(name: string, shape: readonly number[], region: Region, needsGradient = false): PlacedValue {
     return { name, shape, dtype: region.dtype, region, base: undefined, needsGradient };
   }
@@ -83,8 +83,8 @@ export class Recorder {
   }
 
   /**
-   * Allows the backward pass to recompute x, as `again` records it, instead of keeping it. Worth it where x is so large that
-   * loading it from memory takes as long; this halves the activations of an MLP.
+   * Allows the backward pass to recompute x by `again` instead of keeping it. This pays off where x exceeds the caches, since
+   * loading it from memory takes as long; it halves the activations of an MLP.
    */
   mayRecompute(x: Value, again: () => Value): void {
     if (4 * size(x) >= RECOMPUTED_BYTES) this.#cheap.set(x, again);
@@ -95,7 +95,7 @@ export class Recorder {
     return this.#cheap.get(x)?.() ?? x;
   }
 
-  /** Records an op's forward pass, and keeps its backward rule for `differentiate`. */
+  /** Records an op's forward pass and keeps its backward rule for `differentiate`. */
   apply<Arguments extends readonly unknown[], Saved>(op: Op<Arguments, Saved>, ...args: Arguments): Value {
     const { out, saved } = op.forward(this, ...args);
     this.entries.push({

@@ -16,7 +16,7 @@ import { rotary } from './ops/rotary.ts';
 import { softmax } from './ops/softmax.ts';
 import { swiglu } from './ops/swiglu.ts';
 
-/** All ops of the model language. */
+/** All ops that models are built from. */
 export const ops = {
   embedding,
   linear,

@@ -140,7 +140,7 @@ export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
   const state = readTrainerState(stateFile);
   if (state.step !== step)
     throw new UserError('mismatched-files', `${folder} is the checkpoint of step ${state.step}`, {
-      hint: `it was renamed: call it ${checkpointName(state.step)} again`,
+      hint: `it was renamed: change its name back to ${checkpointName(state.step)}`,
     });
   for (const [file, expected] of Object.entries(state.files ?? {}))
     if (file !== BEST) checkFile(folder, file, expected);
@@ -169,7 +169,7 @@ function checkFile(folder: string, file: string, expected: string): void {
     isMissing ? 'file-not-found' : 'damaged-file',
     isMissing
       ? `${path} is missing`
-      : `${path} is damaged: its checksum is not the one in ${join(folder, STATE)}`,
+      : `${path} is damaged: its checksum does not match ${join(folder, STATE)}`,
     { hint: hasCopy ? `copy ${copy} over it` : otherCheckpointHint(folder) },
   );
 }

@@ -65,7 +65,7 @@ function otherWeights(path: string, files: readonly string[]): UserError | undef
   if (file === undefined) return undefined;
   return problem(
     'unsupported-format',
-    `${path} has its weights in ${file}; only ${WEIGHTS} is read`,
+    `${path} has its weights in ${file}; only ${WEIGHTS} can be read`,
     file.endsWith('.safetensors')
       ? `if that is the whole model, rename it to ${WEIGHTS}`
       : `save the model with save_pretrained of transformers, which writes ${WEIGHTS}`,

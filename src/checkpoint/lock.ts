@@ -60,7 +60,7 @@ export function lockFolder(folder: string): FolderLock {
       throw new UserError(
         'folder-in-use',
         `${folder} no longer belongs to this run: ${found === undefined ? `${LOCK} was removed` : `${describe(parse(found), mine)} is writing there now`}`,
-        { hint: 'earlier checkpoints are intact; this run has stopped' },
+        { hint: 'this run has stopped; its earlier checkpoints are intact' },
       );
     },
     release() {

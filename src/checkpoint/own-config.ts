@@ -11,7 +11,9 @@ export const hasOwnConfig = (folder: string): boolean =>
   holds(() => {
     const path = join(folder, 'config.json');
     const config = parseJsonObject(readTextFile(path, LARGEST), (what) => {
-      throw new UserError('damaged-file', `${path} ${what}`);
+      throw new UserError('damaged-file', `${path} ${what}`, {
+        hint: 'the file is damaged; use another copy',
+      });
     });
     return config['gpt_trainer_format'] !== undefined;
   });

@@ -142,7 +142,7 @@ function checkEntry(name: string, value: unknown, fail: Fail): TensorEntry {
   if (!isJsonObject(value)) return fail('bad entry', `${shown} is ${shownJson(value)}, not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (OTHER_DTYPES.includes(dtype))
-    return fail('unsupported dtype', `${shown} is ${String(dtype)}, which is not read`);
+    return fail('unsupported dtype', `${shown} is ${String(dtype)}, which is not supported`);
   if (typeof dtype !== 'string' || !Object.hasOwn(dtypeSizes, dtype))
     return fail('unknown dtype', `${shown} has the unknown dtype ${shownJson(dtype)}`);
   if (!Array.isArray(shape) || !shape.every(isSize))

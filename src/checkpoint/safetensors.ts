@@ -170,7 +170,9 @@ export function openSafetensors(path: string): SafetensorsFile {
       read(name) {
         const tensor = header.tensors.get(name);
         if (tensor === undefined)
-          throw new UserError('file-not-found', `${path} has no tensor ${shownJson(name)}`);
+          throw new UserError('file-not-found', `${path} has no tensor ${shownJson(name)}`, {
+            hint: 'use a name among the keys of `tensors`',
+          });
         checkIsWeight(path, tensor);
         const values = new Float32Array((tensor.end - tensor.start) / dtypeSizes[tensor.dtype]);
         readTensor(reader, tensor, 0, ({ numbers, first }) => values.set(numbers, first));

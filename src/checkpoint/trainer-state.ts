@@ -135,7 +135,7 @@ export function readTrainerState(path: string): TrainerState {
   const { format } = state;
   if (format === undefined && 'global_step' in state)
     fail(
-      "is the state of a training by Hugging Face's Trainer",
+      "was written by Hugging Face's Trainer",
       `its model can be used: gpt train corpus.txt --init-from ${shellQuoted(dirname(path))}`,
       'unsupported-format',
     );
@@ -147,11 +147,11 @@ export function readTrainerState(path: string): TrainerState {
     );
   const isLegacy = format === LEGACY_FORMAT && basename(path) !== STATE;
   if (!isLegacy && format !== STATE_FORMAT)
-    fail(`"format" is ${shownJson(format)}; this program reads ${STATE_FORMAT}`);
+    fail(`"format" is ${shownJson(format)}; only ${STATE_FORMAT} can be read`);
   if (!isLegacy) {
     if (typeof digest !== 'string' || !DIGEST.test(digest)) return fail(`"sha256" is ${shownJson(digest)}`);
     if (sha256(content.replace(`"sha256": "${digest}"`, `"sha256": "${NO_DIGEST}"`)) !== digest)
-      fail('its checksum differs: this is not what was written');
+      fail('its content does not match its checksum');
     if (state['files'] === undefined) fail('"files" is missing');
   }
   checkFields(state, stateRules, fail);

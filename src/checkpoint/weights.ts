@@ -93,7 +93,7 @@ function checkInside(folder: string, name: string, index: string): void {
   const isCached = /[\\/]snapshots$/.test(snapshots) && home === join(dirname(snapshots), 'blobs');
   if (home !== realpathSync(folder) && !isCached)
     throw new UserError('symbolic-link', `${path} links out of the model folder`, {
-      hint: 'replace it by the file itself',
+      hint: 'replace the link with the file itself',
     });
 }
 

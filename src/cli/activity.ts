@@ -1,7 +1,7 @@
 /**
  * A status line at the bottom of the terminal for slow work before anything else is shown:
  *
- *     measuring this machine …
+ *     measuring this computer …
  *     tokenizing … 45%, 4s left
  *
  * It is erased afterwards. Each redraw is a single write, which avoids flicker. No signal handler is installed, so Ctrl-C

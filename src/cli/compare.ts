@@ -55,8 +55,8 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
     throw new UsageError(
       'missing-argument',
       given.length === 0
-        ? `there are ${found.length === 0 ? 'no runs' : 'no two runs'} under checkpoints/ to compare`
-        : 'one run alone cannot be compared',
+        ? `there ${found.length === 0 ? 'are no runs' : 'is only one run'} to compare under checkpoints/`
+        : 'a comparison takes at least two runs',
       { hint: 'name two or more run folders; gpt inspect shows a single one' },
     );
   const names = namesOf(found.map(({ model }) => model.folder));
@@ -106,7 +106,7 @@ function comparison(runs: readonly NamedRun[]): string {
   if (runs.some(({ run }) => summarizeRun(run).validation?.isEstimate === true))
     parts.push(
       '',
-      '  ≈: an estimate, as the run is not finished; the others are of the whole validation split.',
+      '  ≈: an estimate, because the run is unfinished; the others are on the whole validation split.',
     );
   if (!haveSameTokens(records))
     parts.push(

@@ -77,7 +77,7 @@ function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): vo
   const steps = changes.map(({ step }) => String(step));
   notice(
     `${printable(path)} changed ${printable(listed(shown))} with --force after step ${listed(steps)}:\n` +
-      'the new run has the later values from its start, and ends with another model.',
+      'the new run uses the later values from the start, so its model will differ.',
   );
 }
 
@@ -90,8 +90,8 @@ function applyRecordedSchedule(
   const { rewarmStart = 0, pastSchedules = [] } = entries;
   if (rewarmStart !== 0 && (pastSchedules as readonly unknown[]).length === 0)
     return notice(
-      `${printable(path)} was extended after step ${String(rewarmStart)} by a version that did not record the schedule before: ` +
-        'the new run decays once, at its end, and comes to another model.',
+      `${printable(path)} was extended after step ${String(rewarmStart)} by a version that did not record the earlier schedule: ` +
+        'the new run decays once, at its end, so its model will differ.',
     );
   for (const name of recordedSchedule)
     if (entries[name] !== undefined) command.setOptionValueWithSource(name, entries[name], 'config');
@@ -112,7 +112,7 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
   if (statSync(path).isDirectory()) {
     const stateFile = stateFileOf(path) ?? stateFileOf(latestCheckpoint(path)?.folder ?? path);
     if (stateFile === undefined)
-      throw new UserError('no-checkpoint', `${path} has no checkpoint, and so no record of its options`, {
+      throw new UserError('no-checkpoint', `${path} has no checkpoint and so no record of its options`, {
         hint: 'name the folder of a run, or a JSON file like { "max-iters": 500 }',
       });
     return { entries: readTrainerState(stateFile).options, recorded: true };

@@ -156,18 +156,16 @@ function adviceFor(backend: Device, rejected: readonly Rejection[], load: number
       advice.push(`engine '${variant}' does not work here: ${reason}`);
   }
   if (backend.shortfall !== undefined)
-    advice.push(
-      `allow more threads (ulimit -u, the limit on processes of a container): ${backend.shortfall}`,
-    );
+    advice.push(`allow more threads (ulimit -u, or the container's process limit): ${backend.shortfall}`);
   else if (backend.threads < availableParallelism())
     advice.push(`omit --threads to use all ${availableParallelism()} cores`);
   if (availableParallelism() < cpus().length)
     advice.push(
-      `this process may use ${availableParallelism()} of ${cpus().length} cores (taskset, a container?)`,
+      `this process may use ${availableParallelism()} of ${cpus().length} cores (taskset, or a container's limit?)`,
     );
   if (load > BUSY)
     advice.push(
-      `close other programs: they keep ${describeCores(load)} busy, so these measurements are too low`,
+      `close other programs: they keep ${describeCores(load)} busy, so the rates above are too low`,
     );
   return advice;
 }

@@ -126,26 +126,25 @@ const WRITING = { numSamples: 20, maxTokens: 500, temperature: 1, seed: 1 };
 
 function checkUsage(files: readonly string[], flags: Flags): void {
   if (flags.split !== undefined && files.length > 0)
-    throw new UsageError(
-      'conflicting-options',
-      "--split takes the text from the model's own corpus; leave the files out, or --split",
-    );
+    throw new UsageError('conflicting-options', "--split takes the text from the model's own corpus", {
+      hint: 'omit the files, or --split',
+    });
   if (flags.encoding !== undefined && flags.baselineText === undefined)
     for (const name of ['split', 'memorization'] as const)
       if (flags[name] !== undefined)
-        throw new UsageError('conflicting-options', `--encoding and --${name} exclude each other`, {
+        throw new UsageError('conflicting-options', `--encoding and --${name} cannot be combined`, {
           hint: 'a run records the encoding of its corpus',
         });
   if (flags.tokens && flags.baselines)
-    throw new UsageError('conflicting-options', '--tokens and --baselines exclude each other');
+    throw new UsageError('conflicting-options', '--tokens and --baselines cannot be combined');
   const measures = ['split', 'stride', 'tokens', 'baselines'] as const;
   for (const name of measures)
     if (flags.memorization && flags[name] !== undefined)
-      throw new UsageError('conflicting-options', `--memorization and --${name} exclude each other`);
+      throw new UsageError('conflicting-options', `--memorization and --${name} cannot be combined`);
   if (flags.memorization && files.length > 0)
     throw new UsageError(
       'conflicting-options',
-      '--memorization examines samples of the model; it takes no files',
+      '--memorization examines samples from the model; it takes no files',
     );
   const writing = {
     numSamples: '--num-samples',
@@ -155,7 +154,7 @@ function checkUsage(files: readonly string[], flags: Flags): void {
   } as const;
   for (const [name, flag] of Object.entries(writing))
     if (!flags.memorization && flags[name as keyof typeof writing] !== undefined)
-      throw new UsageError('conflicting-options', `${flag} is for --memorization`);
+      throw new UsageError('conflicting-options', `${flag} has no effect without --memorization`);
   if (
     flags.baselineText !== undefined &&
     !flags.baselines &&
@@ -164,7 +163,7 @@ function checkUsage(files: readonly string[], flags: Flags): void {
   )
     throw new UsageError(
       'conflicting-options',
-      '--baseline-text is for --baselines, --memorization and --split',
+      '--baseline-text has no effect without --baselines, --memorization or --split',
     );
 }
 

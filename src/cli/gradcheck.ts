@@ -31,7 +31,7 @@ export function register(command: Command): void {
 }
 
 async function gradcheck({ seed: chosen, limit, json }: Options): Promise<void> {
-  notice('Each derivative against (L(x + h) − L(x − h)) / 2h, h = 1e-5, in float64.');
+  notice('Compares each derivative with (L(x + h) − L(x − h)) / 2h, h = 1e-5, in float64.');
   const results: GradientResult[] = [];
   const run = async (checks: readonly GradientCase[], bound: number): Promise<void> => {
     for (const check of checks) {

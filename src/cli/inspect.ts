@@ -69,7 +69,7 @@ export function register(command: Command): void {
 async function inspect(argumentModel: string | undefined, flags: Flags, command: Command): Promise<void> {
   const asked = (['neighbors', 'attention', 'logits'] as const).filter((name) => flags[name] !== undefined);
   if (asked.length > 1)
-    throw new UsageError('conflicting-options', `--${asked[0]} and --${asked[1]} cannot be used together`, {
+    throw new UsageError('conflicting-options', `--${asked[0]} and --${asked[1]} cannot be combined`, {
       hint: 'ask for one at a time',
     });
   if (asked[0] !== 'attention' && (flags.layer !== undefined || flags.head !== undefined))

@@ -58,7 +58,7 @@ export const variableOf = (made: Option): string | undefined => environment.get(
 function refuseFlag(name: string, text: string): void {
   if (!/^-./.test(text)) return;
   throw new UsageError('bad-option-value', `${name}: ${shownJson(text)} starts with a dash, as flags do`, {
-    hint: `is the path behind ${name} missing? One that starts with a dash is written ./${text}`,
+    hint: `is the path after ${name} missing? Write a path that starts with a dash as ./${text}`,
   });
 }
 

@@ -82,7 +82,7 @@ export function register(command: Command): void {
 
 async function tokenize(paths: string[], flags: Flags): Promise<void> {
   if (flags.encode && flags.decode)
-    throw new UsageError('conflicting-options', '--encode and --decode exclude each other');
+    throw new UsageError('conflicting-options', '--encode and --decode cannot be combined');
   if (flags.encode || flags.decode) {
     if (paths.length > 0)
       throw new UsageError('conflicting-options', '--encode and --decode read stdin; they take no files');
@@ -161,7 +161,7 @@ function refuseModel(folder: string): void {
   if (!isModel && (!has('tokenizer.json') || has('tokens.bin'))) return;
   throw new UserError(
     'output-exists',
-    `${folder} has ${isModel ? 'a model' : 'a tokenizer.json'}, which would get another tokenizer`,
+    `${folder} has ${isModel ? 'a model' : 'a tokenizer.json'}, whose tokenizer would be replaced`,
     {
       hint: 'name another folder with -o',
     },

@@ -88,7 +88,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       start: (made) => {
         preparation.stop();
         run = made;
-        interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to stop at once.'));
+        interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to quit at once.'));
         watch = watchTraining(made);
         printRunTable(made);
         view.start(made);

@@ -106,7 +106,7 @@ export function openCorpus(
       const gathered = gathering.facts(replaced);
       if (gathered.characters === 0)
         throw new UserError('empty-text', `${paths.map(name).join(', ')}: it contains no text`, {
-          hint: 'use a text that is not empty',
+          hint: 'use a text with some content',
         });
       facts = gathered;
     },
@@ -123,7 +123,7 @@ const name = (file: string): string => (file === '-' ? 'stdin' : file);
 
 interface TextFile {
   readonly path: string;
-  /** Can be read only once: stdin, a pipe, a terminal or a device. */
+  /** A path that can be read only once: stdin, a pipe, a terminal or a device. */
   readonly isStream: boolean;
 }
 
@@ -162,8 +162,8 @@ function expand(
         `the folder ${path} has no text files${describeLeftOut(found.leftOut, '; left out: ')}`,
         {
           hint: existsSync(join(path, 'tokens.bin'))
-            ? `its tokens are read from ${join(path, 'tokens.bin')}`
-            : 'files given by name are read whatever they contain',
+            ? `to train on its tokens, name ${join(path, 'tokens.bin')}`
+            : 'to read a file whatever it looks like, give its own name',
         },
       );
     for (const [reason, count] of Object.entries(found.leftOut) as [LeftOutReason, number][])
@@ -202,7 +202,7 @@ function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): 
   kept.set(path, chunks);
 }
 
-/** The facts of a text, gathered while it is read: its bytes as they come, and each piece after the bytes it is from. */
+/** Gathers facts while a text is read: receives its bytes in order, and each piece of text after its bytes. */
 class FactGathering {
   readonly #hash = createHash('sha256');
   readonly #lines = sortedLines();

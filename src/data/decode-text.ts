@@ -219,7 +219,7 @@ function binaryFile(
   if (isTokenFile(chunk))
     return new NotText(`${name} is a token file, not a text`, {
       isBinary: true,
-      hint: 'name the text that it was made from; only `gpt train` reads token ids',
+      hint: 'name the text it was made from; only `gpt train` reads token ids',
     });
   const ways = [
     encoding === undefined

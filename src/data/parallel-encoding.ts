@@ -13,7 +13,7 @@ const WORTH_A_THREAD = 4 << 20;
 const LARGEST_BLOCK = 16 << 20;
 /** Blocks per thread: one in progress and one queued. */
 const JOBS = 2;
-/** In milliseconds. A thread that takes longer for a block is taken to be dead, and the main thread encodes the block. */
+/** In milliseconds. A thread that takes longer for a block is presumed dead, and the main thread encodes the block. */
 const LONGEST_WAIT = 60_000;
 
 /** Indices of the control words shared with the main thread. */

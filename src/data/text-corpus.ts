@@ -6,7 +6,7 @@ import type { Corpus } from './corpus.ts';
 /** A corpus from a string. @throws UserError if it is empty */
 export function textCorpus(text: string): Corpus {
   if (text === '')
-    throw new UserError('empty-text', 'there is no text', { hint: 'use a text that is not empty' });
+    throw new UserError('empty-text', 'there is no text', { hint: 'use a text with some content' });
   const wellFormed = text.toWellFormed();
   return {
     paths: [],

@@ -74,13 +74,13 @@ export interface TokenFile extends TokenSource {
    * Reads the whole file and compares its checksum.
    *
    * @param each receives all bytes, in order
-   * @throws UserError if the ids are not those that were written
+   * @throws UserError if the checksum does not match
    */
   verify(each?: (bytes: Uint8Array) => void): void;
   close(): void;
 }
 
-/** @param start first bytes of a file */
+/** @param start the first bytes of a file */
 export const isTokenFile = (start: Uint8Array): boolean =>
   Buffer.from(start.subarray(0, MAGIC.length)).toString('latin1') === MAGIC;
 
@@ -98,7 +98,7 @@ export function openTokenFile(path: string): TokenFile {
 function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
   const fail = (
     what: string,
-    hint = `make it again with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
+    hint = `recreate it with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
     code: ErrorCode = 'damaged-file',
   ): never => {
     throw new UserError(code, `${path}: ${what}`, { hint });
@@ -113,7 +113,7 @@ function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
       'update gpt to read it',
       'newer-version',
     );
-  if (version !== VERSION) fail(`has the version ${version}; this program reads version ${VERSION}`);
+  if (version !== VERSION) fail(`has version ${version}; only version ${VERSION} can be read`);
   if (width !== 2 && width !== 4) fail(`claims ${width} bytes per id; only 2 and 4 are valid`);
   const length = Number(header.readBigUInt64LE(24));
   if (HEADER_BYTES + length * width !== size)
@@ -151,8 +151,7 @@ function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
         each?.(bytes);
       }
       const blank = Buffer.from(header).fill(0, CHECKSUM_AT, CHECKSUM_AT + 4);
-      if (crc32(blank, sum) !== checksum)
-        fail('its ids are not those that were written (the checksum differs)');
+      if (crc32(blank, sum) !== checksum) fail('its ids do not match its checksum');
     },
     close: () => closeSync(fd),
   };

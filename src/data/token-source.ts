@@ -29,7 +29,7 @@ export function splitTokens(source: TokenSource, fraction: number): Split {
   if (!(fraction >= 0 && fraction < 1))
     throw new UsageError(
       'bad-option-value',
-      `the validation share is ${fraction}; it must be at least 0 and less than 1`,
+      `the validation fraction is ${fraction}; it must be at least 0 and less than 1`,
     );
   const cut = Math.floor(source.length * (1 - fraction));
   return { train: part(source, 0, cut), validation: part(source, cut, source.length) };

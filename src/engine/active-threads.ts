@@ -1,19 +1,19 @@
 /**
- * Chooses the number of engine threads that run the next program.
+ * Chooses the number of active threads for the next program.
  *
- * It is all of them while each has a core. Where other programs occupy cores, a thread without one makes the others wait at
- * every barrier, and two threads can be many times slower than one. The occupied cores cannot be counted reliably from inside
+ * All threads are active as long as each has a core. If other programs occupy cores, a thread without one makes the others
+ * wait at every barrier, and two threads can be many times slower than one. The occupied cores cannot be counted reliably from inside
  * a container or virtual machine, so the number is found by trial: the same programs run with another number of threads for a
- * few milliseconds, and the faster number is kept. Results do not depend on it.
+ * few milliseconds, and the faster number is kept. Results do not depend on the number.
  *
- * Trials are limited to where they may pay: fewer threads are tried if the main thread sleeps at barriers for a considerable
- * part of the time, more threads while not all are active. A lost trial is not repeated before its cost is below 2 % of the
+ * Trials are made only where they may pay off: with fewer threads if the main thread sleeps at barriers for a considerable
+ * part of the time, with more while not all are active. A lost trial is not repeated until its cost is below 2 % of the
  * time since.
  */
 
 /** Time constant of the exponential moving averages, in seconds. */
 const MEMORY = 0.25;
-/** Seconds of programs with a known expected time that decide a trial. */
+/** Length of a trial: seconds of programs whose expected time is known. */
 const TRIAL_SECONDS = 0.03;
 /** Seconds for which a leading trial continues: within one time slice of the scheduler, any number of threads looks fast. */
 const CONFIRM_SECONDS = 0.1;
@@ -34,7 +34,7 @@ const WORSE = 1.5;
 
 /** Recent speed of one range of a program's instructions. */
 export class Pace {
-  /** The period in which it was measured: see ActiveThreads.#era. */
+  /** The era of the measurement; see ActiveThreads.#era. */
   era = -1;
   seconds = 0;
   runs = 0;

@@ -1,29 +1,30 @@
 /**
  * The memory map of WebAssembly memory, in bytes: control words, static data of the kernels, their scratch memory, encoded
- * programs, then engine memory, which alone grows. scripts/build-kernels.js hands it to the kernels (generated/constants.ts).
+ * programs, then engine memory, the only part that grows. scripts/build-kernels.js generates constants for the kernels from it
+ * (generated/constants.ts).
  */
 
 export const CACHE_LINE = 64;
-/** The control words below have room for this many threads. */
+/** Maximum number of threads, for which the control words have room. */
 export const MAX_THREADS = 64;
 
 /**
- * Control words: what threads tell each other. Words written at different times are at least a cache line apart, so that a
- * store does not take from other threads a line that they poll.
+ * Control words, by which threads communicate. Words written at different times are at least a cache line apart, so that a
+ * store does not invalidate a line that other threads poll.
  */
 export const CONTROL = {
-  /** Threads asleep at a barrier or waiting for the next job: without any, no thread has to be notified. */
+  /** Number of threads asleep at a barrier or between jobs; if 0, nobody needs to be notified. */
   SLEEPERS: 1152,
   /** Spin-wait iterations before a thread sleeps; set by the host. */
   SPINS: 1216,
-  /** The job that the main thread publishes: words on one cache line, which travels as a whole. */
+  /** The job that the main thread publishes: words on a single cache line. */
   JOB: 1280,
   JOB_FROM: 1284,
   JOB_TO: 1288,
   JOB_STOP: 1292,
   JOB_TIMES: 1296,
   JOB_TIMES_STRIDE: 1300,
-  /** Barriers that the main thread had passed when the job started. */
+  /** Number of barriers the main thread had passed when the job started. */
   JOB_BARRIERS: 1304,
   /** Number of active threads; parked threads sleep on it. */
   ACTIVE: 1408,
@@ -37,15 +38,15 @@ export const CONTROL = {
 /** Static data of the kernels: tables of constants. */
 export const STATIC_DATA = 4096;
 
-/** Profiling keeps three float64 numbers for each instruction and thread: milliseconds in all, milliseconds waited, runs. */
+/** Profiling keeps three float64 numbers per instruction and thread: total milliseconds, milliseconds waited, runs. */
 export const TIME_RECORD = 24;
 
 export const SCRATCH_BASE = 2 ** 20;
-/** Scratch memory shared by the threads: operands that they pack together, in two halves. */
+/** Scratch memory shared by the threads: jointly packed operands, in two halves. */
 export const SHARED_SCRATCH = 6.5 * 2 ** 20;
-/** Scratch memory of each thread: blocks that it packs for itself; a head and its strips in attention. */
+/** Scratch memory of each thread: its own packed blocks; in attention, a head and its strips. */
 export const THREAD_SCRATCH = 16 * 2 ** 20;
-/** Room for programs, about 70 bytes an instruction. The system commits only what is used. */
+/** Memory for programs, about 70 bytes per instruction. The system commits only the pages used. */
 const PROGRAM_BYTES = 32 * 2 ** 20;
 export const PAGE = 2 ** 16;
 export const MAX_PAGES = 2 ** 16;
@@ -55,5 +56,5 @@ export const programsStart = (threads: number): number =>
   SCRATCH_BASE + SHARED_SCRATCH + threads * THREAD_SCRATCH;
 /** Start of engine memory. */
 export const engineStart = (threads: number): number => programsStart(threads) + PROGRAM_BYTES;
-/** Most bytes that engine memory can have: what 32-bit addresses reach, less everything before it. */
+/** Maximum size of engine memory in bytes: the range of 32-bit addresses, less everything before it. */
 export const addressableBytes = (threads: number): number => MAX_PAGES * PAGE - engineStart(threads);

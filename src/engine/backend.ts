@@ -4,13 +4,13 @@ import { createWasmBackend, NoWasmError, type Rejection, type WasmOptions } from
 
 export interface ChosenBackend {
   readonly backend: Device;
-  /** Faster builds that do not work here, and why. */
+  /** Faster builds that do not work here, with the reasons. */
   readonly rejected: readonly Rejection[];
 }
 
 /**
- * A device that is started on first use and then shared, so that a run reuses what a measurement before it has compiled and
- * reserved. A closed device's memory is freed only by a full garbage collection, which a long run may never have.
+ * A device that is started on first use and then shared, so that a run reuses the kernels and memory of an earlier
+ * measurement. A closed device's memory is freed only by a full garbage collection, which a long run may never have.
  */
 export interface LazyBackend {
   readonly threads: number;
@@ -27,7 +27,7 @@ export function lazyBackend(options: WasmOptions & { readonly threads: number })
   };
 }
 
-/** Starts the fastest backend that works here: SIMD kernels, or else the reference, which always works. */
+/** Starts the fastest backend that works here: SIMD kernels, or else the reference backend. */
 export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBackend> {
   try {
     const backend = await createWasmBackend(options);

@@ -7,12 +7,12 @@ import type { KernelArguments, KernelName } from './signatures.ts';
 export interface Buffer {
   readonly offset: number;
   readonly length: number;
-  /** Set on a strided view: the number of elements among `length` that belong to it. */
+  /** Set on a strided view: the number of elements within `length` that belong to it. */
   readonly viewed?: number;
   readonly accumulate?: boolean;
 }
 
-/** One kernel call on fixed buffers: what every device runs. */
+/** One kernel call on fixed buffers. */
 export type Instruction = {
   [K in KernelName]: {
     readonly kernel: K;

@@ -46,8 +46,8 @@ const hyper = (clip: number): Fill => {
 };
 
 /**
- * Shapes of attention with T positions and heads of D: one to three key/value heads, read by one to three query heads each, in
- * rows as of a packed qkv or, with `gaps`, of three lengths.
+ * Attention shapes with T positions and heads of D channels: one to three key/value heads, each shared by one to three query
+ * heads, packed as qkv or, with `gaps`, with three row strides.
  */
 const heads = (T: number, D: number, b: number, gaps: boolean) => {
   const [B, G] = [1 + (b % 2), 1 + (b % 3)];
@@ -70,7 +70,7 @@ const qkv = (shape: Heads, scale = 1) => ({
 
 const DOCUMENT_LENGTHS = [5, 1, 20, 2, 13, 70, 40, 3];
 
-/** Where the document of each position begins, in B rows that are cut at different places; some begin inside a block. */
+/** Document start of each position in B rows with different boundaries, some of them inside a block. */
 export function documentStarts(B: number, T: number): Fill {
   const starts: number[] = [];
   for (let b = 0; b < B; b++)
@@ -85,8 +85,8 @@ export function documentStarts(B: number, T: number): Fill {
 }
 
 /**
- * The arguments of each kernel for three random sizes and a random switch. A kernel without a line does not compile. lse, mean
- * and rstd only have to be plausible, as all devices get the same ones.
+ * The arguments of each kernel for three random sizes and a random switch. A kernel without a line is a compile error. lse, mean
+ * and rstd need only be plausible, since all devices get the same values.
  */
 export const kernelCases: {
   readonly [K in KernelName]: (a: number, b: number, c: number, flag: boolean) => KernelCase;

@@ -12,7 +12,7 @@ export interface Region {
 const ALIGNMENT = 16;
 export const align = (elements: number): number => Math.ceil(elements / ALIGNMENT) * ALIGNMENT;
 
-/** Allocates what stays in memory: parameters, gradients, optimizer state, inputs. The arena of activations follows it. */
+/** Allocates permanent buffers: parameters, gradients, optimizer state, inputs. The arena of activations follows them. */
 export class Layout {
   #end: number;
 
@@ -47,7 +47,7 @@ export function checkMachineMemory(bytes: number): void {
   const limit = machineMemory();
   if (bytes > limit)
     throw new EngineMemoryError(
-      `this needs ${formatMemory(bytes)} of memory; this machine has ${formatMemory(limit)}`,
+      `this needs ${formatMemory(bytes)} of memory; this computer has ${formatMemory(limit)}`,
       { hint: 'use a smaller model' },
     );
 }

@@ -36,7 +36,7 @@ function multiplyHigh(a: number, b: number): number {
   const aHigh = a >>> 16;
   const bLow = b & 0xffff;
   const bHigh = b >>> 16;
-  const middle = Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16); // can pass 2³¹: unsigned from here on
+  const middle = Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16); // may exceed 2³¹: unsigned from here on
   const carry = (middle >>> 0) & 0xffff;
   const cross = (Math.imul(aLow, bHigh) >>> 0) + carry;
   return (Math.imul(aHigh, bHigh) + (middle >>> 16) + Math.floor(cross / 65536)) | 0;

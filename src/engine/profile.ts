@@ -9,7 +9,7 @@ export interface KernelProfile {
   /** Number of runs. */
   readonly runs: number;
   readonly seconds: number;
-  /** The part of `seconds` that threads waited for each other, averaged over the threads. */
+  /** The part of `seconds` spent waiting at barriers, averaged over the threads. */
   readonly waited: number;
   /** Floating-point operations of matrix products; 0 for kernels that have none. */
   readonly flops: number;
@@ -18,7 +18,7 @@ export interface KernelProfile {
 }
 
 /**
- * Sums timings by kind of instruction, the costliest first.
+ * Sums timings by kind of instruction, in descending order of cost.
  *
  * @param since earlier timings of the same instructions, which are subtracted
  * @param kindOf names the kind of an instruction
@@ -47,7 +47,7 @@ export function profileOf(
     });
   });
   return [...kinds.values()]
-    .map((kind) => ({ ...kind, waited: Math.min(kind.waited, kind.seconds) })) // other threads may start to wait earlier
+    .map((kind) => ({ ...kind, waited: Math.min(kind.waited, kind.seconds) })) // other threads may begin to wait earlier
     .toSorted((a, b) => b.seconds - a.seconds);
 }
 

@@ -2,11 +2,11 @@ import { SIGNAL_POLL_SECONDS, type InParts } from '../polling.ts';
 import type { Device, Loaded } from './device.ts';
 
 /**
- * Runs a program in equal parts: as many as it takes to stay interruptible, at most one for each instruction. The last part
- * may still be running in the end.
+ * Runs a program in equal parts: as many as needed to stay interruptible, at most one per instruction. The last part may
+ * still be running at the end.
  *
- * @param count how many instructions it has
- * @param seconds how long it is expected to take; undefined: not known yet
+ * @param count number of instructions
+ * @param seconds expected duration; undefined: not known yet
  */
 export async function* runInParts(
   device: Device,

@@ -4,9 +4,9 @@
  * This one table types the instructions that the autodiff planner emits, the reference kernels in
  * `engine/reference/` and, through the classes and the dispatcher generated from it (scripts/kernel-dispatch.js), the
  * AssemblyScript kernels in `kernels/`.
- * A kernel that is listed here and missing in a backend does not compile.
+ * A kernel that is listed here but missing in a backend is a compile error.
  *
- * A parameter's role says what the kernel does with it:
+ * The role of a parameter:
  *   read        float32 buffer, only read
  *   optional    as `read`, and may be absent (null: no bias)
  *   write       float32 buffer, overwritten, every element
@@ -22,7 +22,7 @@
 export type Role =
   'read' | 'optional' | 'write' | 'accumulate' | 'update' | 'ids' | 'optionalIds' | 'size' | 'scalar';
 
-/** The roles of what a kernel changes. */
+/** Roles of buffers that a kernel changes. */
 export const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
 
 const define = <const S extends Record<string, Record<string, Role>>>(signatures: S): S => signatures;
@@ -159,10 +159,10 @@ export const signatures = define({
    * q holds H heads for each of the B·T positions, k and v hold G, and query head h reads key/value head ⌊h·G/H⌋
    * (grouped-query attention, Ainslie et al. 2023; G divides H). Each of the three is a view: the heads of a position are
    * adjacent, rows are `qStride`, `kStride` and `vStride` elements apart.
-   * starts [B,T] is where the document of each position begins, non-decreasing along T; null: at 0.
+   * starts [B,T] is the start of each position's document, non-decreasing along T; null: all 0.
    * Saves lse [B,H,T], the log-sum-exp of each row of scaled scores, from which backward recomputes the probabilities.
-   * Probabilities are dropped as `dropout` does, element index ((b·H + h)·T + i)·T' + j with T' = T rounded up to a
-   * multiple of 4; threshold 0 switches it off.
+   * Dropout of probabilities as in `dropout`, with element index ((b·H + h)·T + i)·T' + j, where T' is T rounded up to a
+   * multiple of 4; threshold 0 disables it.
    */
   attention: {
     q: 'read',
@@ -262,7 +262,7 @@ export const signatures = define({
     smoothing: 'scalar',
   },
   /**
-   * ranks[n] = how many tokens are likelier than the target: 0 if it is the first guess. Of equal logits the smaller id comes
+   * ranks[n] = number of tokens likelier than the target: 0 if it is the top prediction. Among equal logits, smaller ids come
    * first. −1 where the target is below 0. logits [N,V].
    */
   targetRank: { logits: 'read', targets: 'ids', ranks: 'write', N: 'size', V: 'size' },
@@ -290,8 +290,7 @@ export const signatures = define({
   /** One SGD step with momentum: m = momentum·m + (g + weightDecay·x), x −= lr·m; decay on the first `decayed` only. */
   sgd: { x: 'update', dX: 'read', m: 'update', hyper: 'read', norm: 'read', n: 'size', decayed: 'size' },
   /**
-   * Muon's momentum (Jordan 2024) over n elements: m = μ·m + (1 − μ)·g, and the direction ahead of it, u = (1 − μ)·g + μ·m
-   * (Nesterov). g is the gradient, clipped as for AdamW.
+   * Muon's Nesterov momentum (Jordan 2024) over n elements: m = μ·m + (1 − μ)·g, and the update direction u = (1 − μ)·g + μ·m. g is the gradient, clipped as for AdamW.
    */
   muonMomentum: { dX: 'read', m: 'update', u: 'write', hyper: 'read', norm: 'read', n: 'size' },
   /** y = x/max(norm[0], 1e-7), n elements. */
@@ -315,7 +314,7 @@ export type KernelName = keyof Signatures;
 
 /**
  * Kernels that may write their result over this operand: element i of the result depends on no other element of it
- * (crossEntropyBackward: of its row's saved lse; rotary: of its pair, which is read before either is written). The planner then lets the two share one buffer if the operand dies.
+ * (crossEntropyBackward: of its row's saved lse; rotary: of its pair, which is read before either is written). The planner then lets the two share a buffer if the operand is not read again.
  */
 export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } =
   {
@@ -362,14 +361,14 @@ export const HYPER = {
   /** 1 − β₁ᵗ and 1 − β₂ᵗ, the bias corrections of step t. */
   correction1: 5,
   correction2: 6,
-  /** Clip the global gradient norm to this; 0 switches clipping off. */
+  /** Maximum global gradient norm; 0 disables clipping. */
   clip: 7,
   momentum: 8,
   /** 1 − β₁ and 1 − β₂, rounded once: in float32, 1 − fround(0.999999) is 1.3 % off. */
   oneMinusBeta1: 9,
   oneMinusBeta2: 10,
   oneMinusMomentum: 11,
-  /** Of the matrices that Muon updates. */
+  /** Learning rate of the matrices that Muon updates. */
   matrixLearningRate: 12,
 } as const;
 export const HYPER_SLOTS = 16;
@@ -378,14 +377,14 @@ export const HYPER_SLOTS = 16;
 export const NORM_BLOCK = 4096;
 
 /**
- * Up to this many rows times a transposed matrix are computed row by row, so that a row of the result has the same bits
- * whatever other rows there are. Batched decoding relies on it.
+ * Products of up to this many rows with a transposed matrix are computed row by row, so that the bits of a row do not depend
+ * on other rows. Batched decoding relies on this.
  */
 export const GEMV_ROWS = 16;
 
 type OptionalRole = 'optional' | 'optionalIds';
 type BufferRole = Exclude<Role, 'size' | 'scalar' | OptionalRole>;
-/** The arguments of kernel K: a B for each buffer (or null where it may be absent), a number for each size and scalar. */
+/** Arguments of kernel K: a B for each buffer (null for an absent optional one), a number for each size and scalar. */
 export type KernelArguments<K extends KernelName, B> = {
   [P in keyof Signatures[K]]: Signatures[K][P] extends BufferRole
     ? B

@@ -5,7 +5,7 @@ import { Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
 import { signatures, WRITE_ROLES, type KernelName, type Role } from './signatures.ts';
 
-/** A pattern that no kernel computes, before and after every buffer; as a float it is a NaN. */
+/** Guard pattern before and after every buffer, which no kernel computes; as a float it is a NaN. */
 const GUARD = 0x7fc0dead;
 const GUARD_LENGTH = 16;
 
@@ -104,7 +104,7 @@ export async function compareKernel(
   return firstDifference(kernel, a, e);
 }
 
-/** The first number of a kernel's results that is off by more than rounding, or undefined. */
+/** The first result of a kernel that differs by more than rounding, or undefined. */
 export function firstDifference(
   kernel: KernelName,
   actual: KernelResults,

@@ -20,7 +20,7 @@ export interface WasmOptions extends WasmDeviceOptions {
 /** The cores this process may use. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
 
-/** No build of the kernels works on this machine; `rejected` says why not. */
+/** No build of the kernels works here; `rejected` has the reasons. */
 export class NoWasmError extends Error {
   override readonly name = 'NoWasmError';
   readonly rejected: readonly Rejection[];
@@ -50,7 +50,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       const device = await WasmDevice.start({ variant, rejected, threads }, options);
       const wrong = await checkDevice(device, createReferenceBackend('float32'));
       if (wrong === undefined) {
-        device.fill(0, device.size, 0); // what the check left behind
+        device.fill(0, device.size, 0); // clears the buffers of the check
         return device;
       }
       await device.close();

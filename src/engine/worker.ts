@@ -16,7 +16,7 @@ parentPort?.once('message', (thread: number) => {
   try {
     kernels.work(thread); // returns when the backend is closed
   } catch (error) {
-    kernels.fail(); // the other threads wait for this one at a barrier, where no event could reach them
+    kernels.fail(); // the other threads are waiting at a barrier, where no event can reach them
     throw error;
   }
 });

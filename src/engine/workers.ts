@@ -7,14 +7,14 @@ import { Worker } from 'node:worker_threads';
 export interface StartedWorkers {
   /** Threads 1, 2, … of the engine, ready for jobs. They do not keep the process alive. */
   readonly workers: readonly Worker[];
-  /** Why some have not started; undefined if all have. */
+  /** Why some could not be started; undefined if all were. */
   readonly shortfall: string | undefined;
 }
 
 export interface WorkerSource {
   /** Creates one worker; the default runs worker.js. */
   readonly create?: (data: unknown) => Worker;
-  /** How long a worker may take to report, in milliseconds. */
+  /** Timeout for a worker to report, in milliseconds. */
   readonly patience?: number;
 }
 
@@ -23,10 +23,10 @@ const START_PATIENCE = 20_000;
 /**
  * Starts `count` workers and gives those that report thread indices from 1 on. Never rejects.
  *
- * @param data the module and the memory of which each worker makes an instance, see worker.ts
+ * @param data the module and the memory that each worker instantiates, see worker.ts
  */
 export async function startWorkers(
-  data: unknown, // the declarations of WebAssembly are not part of the package's types
+  data: unknown, // the package's own types cannot refer to WebAssembly's
   count: number,
   { create = createWorker, patience = START_PATIENCE }: WorkerSource = {},
 ): Promise<StartedWorkers> {
@@ -46,7 +46,7 @@ export async function startWorkers(
 const createWorker = (workerData: unknown): Worker =>
   new Worker(new URL('../../dist/engine/worker.js', import.meta.url), { workerData });
 
-/** Resolves to the worker when it reports, or to the reason why it does not. */
+/** Resolves to the worker when it reports, or to the reason for its failure. */
 function startWorker(create: () => Worker, patience: number): Promise<Worker | string> {
   return new Promise((resolve) => {
     let worker: Worker;

@@ -74,7 +74,7 @@ export function openScorer(
   if (stride > config.blockSize)
     throw new UsageError(
       'bad-option-value',
-      `${optionName('stride')} ${stride} exceeds the block size of ${folder}, ${config.blockSize}, and would skip tokens`,
+      `${optionName('stride')} ${stride} exceeds the block size of ${folder}, ${config.blockSize}: tokens would be skipped`,
       { hint: `use a stride of 1 to ${config.blockSize}` },
     );
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));

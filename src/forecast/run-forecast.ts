@@ -179,9 +179,13 @@ async function forText(
 
 function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned {
   if (options.minutes !== undefined)
-    throw new UsageError('missing-argument', 'a run can be fitted to --minutes only if its text is known', {
-      hint: 'name the text, or say how long with --tokens or --max-iters',
-    });
+    throw new UsageError(
+      'missing-argument',
+      '--minutes needs a text, since model and batch size are chosen for it',
+      {
+        hint: 'name the text, or give the length with --tokens or --max-iters',
+      },
+    );
   if (options.preset === undefined && options.nLayer === undefined)
     throw new UsageError('missing-argument', 'there is nothing to plan', {
       hint: `name a text, a --preset (${Object.keys(presets).slice(0, 3).join(', ')} …), or --n-layer, --n-head and --n-embd`,

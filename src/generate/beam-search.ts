@@ -28,7 +28,7 @@ export interface Hypothesis {
 interface Beam {
   readonly ids: readonly number[];
   readonly logprob: number;
-  /** Its text in the decoder; of a new beam, that of the text it continues. */
+  /** Its row in the decoder; for a new beam, that of the beam it continues. */
   readonly text: number;
 }
 
@@ -65,7 +65,7 @@ export async function* beamSearch(
     });
     ranking.start(everything, running.length * V, sums);
     const next: Beam[] = [];
-    // Only the first `beams` may finish; those after them replace the finished ones.
+    // Only the first `beams` may finish; the following ones replace them.
     for (let rank = 0; ranking.size > 0 && next.length < beams; rank++) {
       const best = ranking.next();
       const logprob = sums[best];

@@ -18,33 +18,33 @@ interface Pass {
   readonly instructions: number;
   /** Duration of the last run, pauses included; undefined: not known yet. */
   seconds: number | undefined;
-  /** Inputs on their way to the device, [B,T]. */
+  /** Host copies of the inputs, [B,T]. */
   readonly ids: Int32Array;
   readonly positions: Int32Array;
-  /** Where the logits of each text's last token are on the device, and the array into which each run copies them. */
+  /** Device memory of the logits of each text's last token, and the array that each run copies them to. */
   readonly offset: number;
   readonly logits: Float32Array;
 }
 
-/** Sequences decoded in one batch, at most: with more rows, GEMM sums in another order, and bits would depend on the batch. */
+/** Maximum batch size: with more rows, GEMM sums in another order, and bits would depend on the batch. */
 export const MAX_TEXTS = GEMV_ROWS;
 
-/** The limit for the KV caches of all texts together, if more than one is wanted. */
+/** Memory limit for the KV caches of all texts together, where there is more than one. */
 const CACHE_BYTES = 2 ** 30;
 
-/** The number of texts that a decoder of this model should decode as a batch, at most `wanted`. */
+/** The batch size for a decoder of this model, at most `wanted`. */
 export function textsAtOnce(config: ModelConfig, wanted: number): number {
   const { heads, headSize } = architectureOf(config).cache(config);
   const bytes = 4 * 2 * config.nLayer * heads * headSize * config.blockSize;
   return Math.max(1, Math.min(wanted, MAX_TEXTS, Math.floor(CACHE_BYTES / bytes) - 1));
 }
 
-/** Prefill lengths are rounded up to a multiple of this, so that few passes are recorded whatever the prompts' lengths. */
+/** Prefill lengths are rounded up to a multiple of this, so that prompts of any length need few recorded passes. */
 const READ_STEP = 16;
 
 /**
- * A model that reads tokens and predicts the next one, for one text or several. Each text has a KV cache, so each token is
- * computed once: a prefill pass reads any number of tokens of one text, a decode step one more token of each text.
+ * A model for decoding one text or several. Each text has a KV cache, so each token is computed once: a prefill processes
+ * any number of tokens of one text, a decode step one token of each text.
  */
 export class Decoder {
   readonly config: ModelConfig;
@@ -58,23 +58,24 @@ export class Decoder {
   readonly #rng: Region;
   readonly #last: Region;
   readonly #arena: number;
-  /** The cache that prefill works on: that of the only text, or one besides those of several. */
+  /** The cache for prefills: that of the only text, or an additional one besides those of several texts. */
   readonly #scratchCache: number;
   readonly #reads = new Map<number, Pass>();
   readonly #steps: Pass[] = [];
-  /** Tokens that each cache holds. */
+  /** Number of tokens in each cache. */
   readonly #lengths: Uint32Array;
 
   /**
-   * @param model parameters that are on the device already, such as those of a model in training
+   * @param model parameters already on the device, such as those of a model in training
    * @param layout where memory is free
    * @param texts decoded as a batch, at most MAX_TEXTS
    */
   constructor(device: Device, model: PlacedModel, layout: Layout, texts = 1) {
     const { config } = model;
     if (texts < 1 || texts > MAX_TEXTS)
-      throw new RangeError(`${texts} texts at a time, not 1 to ${MAX_TEXTS}`);
-    if (texts > 1 && !model.transposed) throw new Error('several texts need a model laid out for decoding');
+      throw new RangeError(`a decoder holds 1 to ${MAX_TEXTS} texts, not ${texts}`);
+    if (texts > 1 && !model.transposed)
+      throw new Error('decoding several texts needs a model loaded with transposed weights');
     this.config = config;
     this.texts = texts;
     this.#device = device;
@@ -95,9 +96,9 @@ export class Decoder {
   }
 
   /**
-   * A decoder with a model of its own at the start of memory, laid out for speed.
+   * A decoder with its own copy of a model at the start of memory, laid out for speed.
    *
-   * @param load loads all parameters, one after the other
+   * @param load loads all parameters, one after another
    */
   static create(
     device: Device,
@@ -112,7 +113,7 @@ export class Decoder {
     return new Decoder(device, transposed(model), layout, texts);
   }
 
-  /** Tokens of the (first) text that have been read; at most the model's block size. */
+  /** Tokens of the (first) text in the cache; at most the model's context length. */
   get length(): number {
     return this.lengthOf(0);
   }
@@ -127,22 +128,22 @@ export class Decoder {
   }
 
   /**
-   * Reads tokens of one text after those read before; resolves to the logits [V] of the next token, an array that the next
-   * call overwrites. All tokens together must fit in the block size.
+   * Prefills further tokens of one text; resolves to the logits [V] of the next token, an array that the next call overwrites.
+   * All tokens together must fit in the context length.
    */
   read(ids: ArrayLike<number>, text = 0): Promise<Float32Array> {
     return allParts(this.reading(ids, text));
   }
 
-  /** `read` in parts of about SIGNAL_POLL_SECONDS: a long prompt takes a large model seconds. If abandoned, it has no effect. */
+  /** `read` in parts of about SIGNAL_POLL_SECONDS: a long prompt may take seconds. If abandoned, it has no effect. */
   async *reading(ids: ArrayLike<number>, text = 0): InParts<Float32Array> {
     const { blockSize } = this.config;
     const before = this.#lengths[text];
     const count = ids.length;
     if (count === 0 || before + count > blockSize)
-      throw new RangeError(`${count} tokens after ${before} do not fit a block of ${blockSize}`);
+      throw new RangeError(`${count} tokens after ${before} exceed the context length of ${blockSize}`);
     if (text !== this.#scratchCache) this.copy(text, this.#scratchCache);
-    // Padding behind the last token: no token before it sees its keys and values, and later tokens overwrite them first.
+    // Padding after the last token: earlier tokens do not attend to it, and later tokens overwrite its keys and values first.
     const T = count === 1 ? 1 : Math.min(Math.ceil(count / READ_STEP) * READ_STEP, blockSize - before);
     let pass = this.#reads.get(T);
     if (pass === undefined) this.#reads.set(T, (pass = this.#record(1, T, this.#scratchCache)));
@@ -158,8 +159,8 @@ export class Decoder {
   }
 
   /**
-   * Reads one more token of each of the first texts, in one pass; resolves to their logits [ids.length,V], an array that the
-   * next call overwrites. The logits of each text are bit-identical to those of reading it alone.
+   * Decodes one more token of each of the first texts in one pass; resolves to their logits [ids.length,V], an array that the
+   * next call overwrites. The logits of each text are bit-identical to those of decoding it alone.
    */
   async step(ids: ArrayLike<number>): Promise<Float32Array> {
     const pass = this.#fillStep(ids);
@@ -170,7 +171,7 @@ export class Decoder {
     return logits;
   }
 
-  /** A step of this many texts takes less than SIGNAL_POLL_SECONDS, so it needs no parts, whose generators cost some µs. */
+  /** A step of this many texts takes less than SIGNAL_POLL_SECONDS, so it is not divided: generators cost a few µs. */
   isStepShort(texts: number): boolean {
     const seconds = this.#steps[texts]?.seconds;
     return seconds !== undefined && seconds < SIGNAL_POLL_SECONDS;
@@ -183,7 +184,7 @@ export class Decoder {
     return logits;
   }
 
-  /** The pass of a step, with its ids and positions. */
+  /** The recorded pass of a step, with its ids and positions set. */
   #fillStep(ids: ArrayLike<number>): Pass {
     const { blockSize } = this.config;
     const B = ids.length;
@@ -191,7 +192,8 @@ export class Decoder {
     const pass = (this.#steps[B] ??= this.#record(B, 1, 0));
     for (let text = 0; text < B; text++) {
       const before = this.#lengths[text];
-      if (before === blockSize) throw new RangeError(`text ${text} fills its block of ${blockSize} already`);
+      if (before === blockSize)
+        throw new RangeError(`text ${text} has already filled the context length of ${blockSize}`);
       pass.ids[text] = ids[text];
       pass.positions[text] = before;
     }
@@ -205,7 +207,7 @@ export class Decoder {
     return this.#end(pass, start);
   }
 
-  /** Sends a pass its ids and positions; returns the time, in milliseconds. */
+  /** Writes ids and positions to the device; returns the time, in milliseconds. */
   #begin(pass: Pass): number {
     this.#device.write(this.#ids.offset, pass.ids);
     this.#device.write(this.#positions.offset, pass.positions);
@@ -222,7 +224,7 @@ export class Decoder {
   /**
    * Copies the KV cache of one text to another.
    *
-   * @param start the first position to copy; before it the two are alike already
+   * @param start first position to copy; up to it the two are equal
    */
   copy(from: number, to: number, start = 0): void {
     const { blockSize } = this.config;
@@ -262,7 +264,7 @@ export class Decoder {
         values: t.external(`h.${l}.values`, cacheShape, place(values)),
       })),
     }); // [B,T,C]
-    // The head is the largest matrix of a small model, and only the last position needs it.
+    // The head, the largest matrix of a small model, is applied to the last position only.
     const last = T === 1 ? hidden : t.embedding(t.external('last', [1], this.#last), hidden);
     const logits = this.#architecture.head(t, config, lookup, last);
     const program = plan(t.nodes, this.#arena, [logits]);

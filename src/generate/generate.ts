@@ -19,7 +19,7 @@ export async function* generate(
   for await (const id of generateInParts(decoder, prompt, options)) if (id !== undefined) yield id;
 }
 
-/** `generate` that also yields, without a token, wherever a prefill or a decode step may be abandoned. */
+/** `generate` that also yields undefined wherever a prefill or a decode step may be abandoned. */
 export async function* generateInParts(
   decoder: Decoder,
   prompt: ArrayLike<number>,

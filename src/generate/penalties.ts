@@ -14,7 +14,7 @@ export const hasPenalties = ({
   presencePenalty = 0,
 }: PenaltyOptions): boolean => repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
 
-/** Counts tokens and lowers the logits of those that have occurred; the others cost nothing. */
+/** Counts tokens and lowers the logits of those that have occurred. */
 export class Penalties {
   readonly #repetition: number;
   readonly #frequency: number;
@@ -22,7 +22,7 @@ export class Penalties {
   /** Occurrences of each token in the text; 0 for one that only the prompt has. */
   readonly #counts = new Map<number, number>();
 
-  /** @param prompt counts for the repetition penalty alone */
+  /** @param prompt counts only for the repetition penalty */
   constructor(options: PenaltyOptions, prompt: ArrayLike<number>) {
     this.#repetition = options.repetitionPenalty ?? 1;
     this.#frequency = options.frequencyPenalty ?? 0;

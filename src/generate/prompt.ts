@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
 
-/** Handling of text that the vocabulary lacks: an error that names the first of it, omission, or `<unk>`. */
+/** Handling of text outside the vocabulary: an error that names its first occurrence, omission, or `<unk>`. */
 export const unkChoices = ['error', 'skip', 'replace'] as const;
 export type Unk = (typeof unkChoices)[number];
 
@@ -10,7 +10,7 @@ export type Unk = (typeof unkChoices)[number];
  * The ids of a prompt.
  *
  * @param place where the prompt is, for messages: ' in line 3'
- * @throws UserError if there is such text and `unk` is 'error', or if nothing is left
+ * @throws UserError for text outside the vocabulary if `unk` is 'error', or if nothing is left
  */
 export function encodePrompt(
   tokenizer: Tokenizer,
@@ -21,7 +21,7 @@ export function encodePrompt(
   let first: Unknown | undefined;
   const { unkId } = tokenizer;
   const unkText = unkId === undefined ? undefined : tokenizer.vocabulary[unkId];
-  /** For each `<unk>`, whether it replaces text that the vocabulary lacks; otherwise the prompt contains it literally. */
+  /** For each `<unk>`, whether it replaces unknown text; otherwise the prompt contains it literally. */
   const isUnknown: boolean[] = [];
   const all = encode(tokenizer, text, (found) => {
     isUnknown.push(found.text !== unkText);
@@ -30,13 +30,13 @@ export function encodePrompt(
   if (first !== undefined && unk === 'error')
     throw new UserError(
       'not-in-vocabulary',
-      `the model does not know ${shownJson(first.text)}${codePoint(first.text)} at position ${first.position + 1} of the prompt${place}`,
-      { hint: 'it was not in the training text; leave it out, or use --unk skip or --unk replace' },
+      `the model's vocabulary lacks ${shownJson(first.text)}${codePoint(first.text)}, at position ${first.position + 1} of the prompt${place}`,
+      { hint: 'omit it, or use --unk skip or --unk replace' },
     );
   let seen = 0;
   const ids = unk === 'skip' ? all.filter((id) => id !== unkId || !isUnknown[seen++]) : all;
   if (ids.length === 0)
-    throw new UserError('not-in-vocabulary', `nothing of the prompt${place} is known to the model`, {
+    throw new UserError('not-in-vocabulary', `the model's vocabulary has no token of the prompt${place}`, {
       hint: 'use another prompt',
     });
   return { ids, unknown: isUnknown.filter(Boolean).length };

@@ -42,7 +42,7 @@ export class Sampler {
   readonly #banned: Uint32Array;
   /** Unnormalized probability of each token. */
   readonly #weights: Float64Array;
-  // Scratch memory of the filters: the ids left, and their ranking.
+  // Scratch memory of the filters: the remaining ids and their ranking.
   readonly #kept: Uint32Array;
   readonly #typicality: Float64Array;
   readonly #ranking: Ranking;
@@ -91,10 +91,10 @@ export class Sampler {
       reached += weights[kept[i]];
       if (uniform * sum < reached) return kept[i];
     }
-    return kept[count - 1]; // rounding: the product is a hair too large
+    return kept[count - 1]; // rounding: the target is slightly too large
   }
 
-  /** Adds a token to the text, sampled or not, for the penalties. */
+  /** Counts a token for the penalties, whether it was sampled or not. */
   accept(id: number): void {
     this.#penalties?.add(id);
   }
@@ -114,8 +114,8 @@ export class Sampler {
   }
 
   /**
-   * Sets each token's weight: exp((logit − largest)/temperature) after penalties, 0 for a banned one; at temperature 0 the most
-   * likely token has all. Returns their sum.
+   * Sets each token's weight: exp((logit − largest)/temperature) after penalties, 0 for a banned one; at temperature 0 only
+   * the most likely token has a weight. Returns the sum.
    */
   #weigh(logits: ArrayLike<number>): number {
     const weights = this.#weights;
@@ -160,7 +160,7 @@ export class Sampler {
     return sum;
   }
 
-  /** The first k by decreasing key, or as few of them as reach the share p of the weights; at least one. */
+  /** The first k by decreasing key, or the fewest of them that reach the fraction p of all weights; at least one. */
   #take(count: number, keys: Float64Array, k: number, p: number): number {
     const ranking = this.#ranking;
     const wanted = p * this.#sum(count);
@@ -174,7 +174,7 @@ export class Sampler {
     return taken;
   }
 
-  /** Those with at least a fraction of the largest probability. */
+  /** The ids with at least a fraction of the largest probability. */
   #dropUnlikely(count: number): number {
     const weights = this.#weights;
     const kept = this.#kept;

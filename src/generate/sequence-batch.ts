@@ -4,7 +4,7 @@ import { Sequence, type SequenceOptions, type TextNumber } from './sequence.ts';
 
 /** The next token of one text. */
 export interface Drawn<Text> {
-  /** As passed to `add`. */
+  /** The text, as passed to `add`. */
   readonly text: Text;
   readonly id: number;
   /** The logits [V] it was sampled from; valid until `advance`. */
@@ -22,7 +22,7 @@ interface Row<Text> {
 
 /**
  * Decodes several texts as a batch: one decode step for all of them, which reads the weights from memory once. Each text is
- * bit-identical to the same text decoded alone. Texts can be added and ended between two tokens:
+ * bit-identical to the same text decoded alone. Texts may join and leave between two tokens:
  *
  *     await batch.add('first', ids);
  *     while (batch.size > 0) {
@@ -41,12 +41,12 @@ export class SequenceBatch<Text> {
     this.#options = options;
   }
 
-  /** Texts in the batch. */
+  /** Number of texts in the batch. */
   get size(): number {
     return this.#rows.length;
   }
 
-  /** Texts that can still be added. */
+  /** Number of texts that can still be added. */
   get free(): number {
     return this.#decoder.texts - this.#rows.length;
   }
@@ -87,7 +87,7 @@ export class SequenceBatch<Text> {
     const rows = this.#rows;
     if (rows.length === 0) return;
     for (const { sequence, id } of rows) sequence.append(id);
-    // A text whose context is full sits out this step: its row is computed in vain, and prefilled afterwards.
+    // A text whose context is full skips this step: the result of its row is discarded, and it is prefilled afterwards.
     const full = rows.map(({ sequence }) => sequence.overflows);
     rows.forEach((_, text) => full[text] && this.#decoder.reset(text));
     if (full.includes(false)) this.#keepLogits(yield* this.#decoder.stepping(rows.map(({ id }) => id)));
@@ -111,7 +111,7 @@ export class SequenceBatch<Text> {
     this.#rows.forEach((row, text) => (row.logits = logits.subarray(text * V, (text + 1) * V)));
   }
 
-  /** Moves the last rows to the places of those that end. */
+  /** Fills the rows of ended texts with the last rows. */
   #removeEnded(): void {
     const rows = this.#rows;
     for (let i = rows.length - 1; i >= 0; i--) {

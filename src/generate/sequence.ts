@@ -9,7 +9,7 @@ export interface SequenceOptions extends SamplingOptions {
   readonly banned?: ReadonlySet<number>;
 }
 
-/** Selects a text's random stream under a seed, so that its tokens do not depend on the rest of the batch. */
+/** Selects a text's random stream, so that its tokens do not depend on the rest of the batch. */
 export interface TextNumber {
   /** Index of its prompt among several, from 0. */
   readonly promptIndex?: number;
@@ -18,15 +18,15 @@ export interface TextNumber {
 }
 
 /**
- * A sequence in generation: the context that the model sees, and the sampling of the next token.
+ * A sequence being generated: its context, and the sampling of the next token.
  *
- * When the context fills the block size T, its last half is read again from position 0. Learned positions cannot slide with a
- * KV cache, and a prefill of T/2 tokens every T/2 tokens costs little, while nanoGPT's prefill for every token would make the
- * cache pointless.
+ * When the context is full (T tokens), its last half is prefilled again from position 0. A KV cache cannot slide under learned
+ * positions, and a prefill of T/2 tokens every T/2 tokens costs little, whereas nanoGPT's prefill for every token would defeat
+ * the cache.
  */
 export class Sequence {
   readonly sampler: Sampler;
-  /** The last tokens of prompt and text. */
+  /** The most recent tokens of prompt and text. */
   readonly #context: number[];
   readonly #random: Philox;
   readonly #blockSize: number;
@@ -55,13 +55,13 @@ export class Sequence {
     return this.sampler.draw(logits, this.#random.uniform());
   }
 
-  /** Adds the next token to the text, sampled or not. */
+  /** Appends the next token, whether it was sampled or not. */
   append(id: number): void {
     this.sampler.accept(id);
     this.#context.push(id);
   }
 
-  /** Adds the next token and runs a decode step, as the only text or the first, in parts; returns the logits [V] after it. */
+  /** Appends the next token and runs a decode step for the (first) text, in parts; returns the logits [V] after it. */
   async *advancing(decoder: Decoder, id: number): InParts<Float32Array> {
     this.append(id);
     if (this.overflows) return yield* this.restarting(decoder);
@@ -86,7 +86,7 @@ export class Sequence {
     return this.#context.length >= this.#blockSize;
   }
 
-  /** The context has overflowed: its last half has to be read again before the token appended last can be. */
+  /** The context has overflowed: its last half must be prefilled again. */
   get overflows(): boolean {
     return this.#context.length > this.#blockSize;
   }

@@ -1,4 +1,4 @@
-/** Finds the end of a text that is generated in pieces. */
+/** Detects stop strings in a text that is generated in pieces. */
 export interface StopScanner {
   /** Adds the next piece; returns the text that can no longer be part of a stop string. */
   push(text: string): string;
@@ -9,8 +9,8 @@ export interface StopScanner {
 }
 
 /**
- * Cuts a text off in front of the stop string that is complete first, of several that end together the longest; how the text
- * is cut into pieces makes no difference.
+ * Truncates a text before the stop string that is completed first (of several that end together, the longest), however the
+ * text is divided into pieces.
  *
  * @param stops none of them empty
  */

@@ -1,21 +1,21 @@
 import type { TokenDecoder, Tokenizer } from '../tokenizer/tokenizer.ts';
 import { stopScanner, type StopScanner } from './stop-strings.ts';
 
-/** Why a text ends: it has all the tokens it may have, or it came to a stop string or to the end of a document. */
+/** Why a text ends: the maximum number of tokens, a stop string, or an end token. */
 export type FinishReason = 'length' | 'stop';
 
 export interface EndOptions {
   readonly maxTokens: number;
-  /** Texts that end it; they are not part of it. */
+  /** Stop strings, which are not part of the text. */
   readonly stopStrings: readonly string[];
-  /** Ids that end it; they are not part of it. */
+  /** End tokens, which are not part of the text. */
   readonly stopIds: ReadonlySet<number>;
 }
 
-/** A text that grows by tokens: what can be shown of it so far, and whether it is finished. */
+/** A text that grows token by token: the part that can be displayed so far, and whether it is finished. */
 export class WrittenText {
   readonly ids: number[] = [];
-  /** What each token adds to the text: nothing, for one that ends within a character. */
+  /** Text added by each token; empty for a token that ends within a character. */
   readonly pieces: string[] = [];
   readonly #options: EndOptions;
   readonly #decoder: TokenDecoder;
@@ -31,14 +31,13 @@ export class WrittenText {
     this.#scanner = stopScanner(options.stopStrings);
   }
 
-  /** All that can be shown: what may become a stop string is held back. */
+  /** The text that can be displayed: a possible start of a stop string is held back. */
   get text(): string {
     return this.#text;
   }
 
   /**
-   * What can be shown in addition since the last call. For showing a text as it grows: slicing it out of `text` would copy
-   * the whole text for every token.
+   * The text added since the last call, for streaming: slicing `text` would copy the whole text for every token.
    */
   takeNewText(): string {
     const text = this.#newText;
@@ -51,7 +50,7 @@ export class WrittenText {
     return this.#finishReason;
   }
 
-  /** Adds a token; returns what can be shown in addition. */
+  /** Adds a token; returns the additional text that can be displayed. */
   push(id: number): string {
     if (this.#options.stopIds.has(id)) {
       this.#finishReason = 'stop';
@@ -70,7 +69,7 @@ export class WrittenText {
     return shown;
   }
 
-  /** Shows the rest, if no more tokens come. */
+  /** Releases the rest when no more tokens follow. */
   end(): string {
     const last = this.#decoder.end();
     if (last !== '' && this.pieces.length > 0) this.pieces[this.pieces.length - 1] += last;

@@ -16,7 +16,7 @@ export interface ForwardInputs {
   readonly ids: Value;
   /** Positions in the context, int32 [B,T]. */
   readonly positions: Value;
-  /** State of the random generator, int32 [4], and the dropout probability, which is 0 outside training. */
+  /** State of the random generator, int32 [4], and the dropout probability, 0 outside training. */
   readonly rng: Value;
   readonly dropout: number;
   /** Parameters of the role `linear weight` are stored as [out,in], see `transposeWeights`. */

@@ -6,7 +6,7 @@ import { Scratch, writeTensor, type TensorTarget } from './tensor.ts';
 
 interface InitializeOptions {
   readonly initialization?: Initialization | undefined;
-  /** Told how many numbers have been written so far. */
+  /** Receives the number of elements written so far. */
   readonly progress?: (numbers: number) => void;
 }
 

@@ -14,17 +14,17 @@ export interface NamedTensor extends Named {
   readonly data: Float32Array;
 }
 
-/** A tensor on a device. `start` is the element from which it is written or read; default: 0. */
+/** A tensor on a device. Writes and reads begin at element `start`; default: 0. */
 export interface DeviceTensor extends Named {
-  /** Copies numbers to it. */
+  /** Copies numbers to the device. */
   readonly write: (numbers: Floats, start?: number) => void;
-  /** Copies numbers from it into an array, as many as that has. */
+  /** Fills an array from the device. */
   readonly read: <T extends Floats>(into: T, start?: number) => Promise<T>;
   /** See Device.firstNonFinite. */
   readonly firstNonFinite?: ((start: number, length: number) => number) | undefined;
 }
 
-/** What a tensor is loaded to. */
+/** Destination of a tensor that is loaded. */
 export type TensorTarget =
   | NamedTensor
   | (Named & {
@@ -32,7 +32,7 @@ export type TensorTarget =
       readonly firstNonFinite?: DeviceTensor['firstNonFinite'];
     });
 
-/** What a tensor is saved from. */
+/** Source of a tensor that is saved. */
 export type TensorSource = NamedTensor | Pick<DeviceTensor, 'name' | 'shape' | 'read'>;
 
 /** @param offset of its first element in the device's memory */
@@ -58,7 +58,7 @@ export function writeTensor(target: TensorTarget, numbers: Float32Array, start =
   else target.write(numbers, start);
 }
 
-/** The numbers of tensors in order, in pieces of at most `length`; each is valid until the next is asked for. */
+/** The numbers of tensors in order, in chunks of at most `length`; each is valid until the next one is requested. */
 export async function* piecesOf(
   tensors: readonly TensorSource[],
   length: number,
@@ -83,7 +83,7 @@ export const readTensors = (tensors: readonly DeviceTensor[]): Promise<NamedTens
     })),
   );
 
-/** Memory that is allocated once and reused; each `take` invalidates the one before. */
+/** Memory that is allocated once and reused; each `take` invalidates the previous one. */
 export class Scratch {
   #memory = new Float32Array(0);
 

@@ -32,7 +32,9 @@ export function embeddingMap(
           ${labels.map((label, i) => html`<option value="${i}">${label}</option>`)}
         </select></label
       >
-      <output id="map-reading" for="map-token">Choose a token, or point at one, to see its nearest.</output>
+      <output id="map-reading" for="map-token"
+        >Choose a token, or point at one, to see its nearest neighbors.</output
+      >
     </div>
     <div
       id="embedding-map"
@@ -74,9 +76,9 @@ export function attentionMaps(nLayer: number, nHead: number, hasPage: boolean): 
     ...Array.from({ length: n }, (_, i) => html`<option value="${i}">${name} ${i}</option>`),
   ];
   return html`<p>
-      Where each head looks while the model reads ${hasPage ? 'its last sample' : 'this text'}: a row is a
-      token, its shades say how much it takes from each token before it. Choose a token to see its row in the
-      text.
+      What each head attends to while the model reads ${hasPage ? 'its last sample' : 'this text'}: each row
+      is a token, and its shades show how much it takes from each earlier token. Choose a token to see its row
+      in the text.
     </p>
     <div id="attention">
       <div class="controls">
@@ -99,7 +101,7 @@ export function attentionMaps(nLayer: number, nHead: number, hasPage: boolean): 
         id="attention-tokens"
         class="tokens"
         role="group"
-        aria-label="The text; choose a token to see where it looks"
+        aria-label="The text; choose a token to see what it attends to"
       ></p>
       <p class="reading" id="attention-reading" aria-live="polite"></p>
       <div class="scroll" tabindex="0" role="group" aria-label="Attention map">
@@ -131,10 +133,10 @@ export function guesses(
       }
     </td>`;
   return html`<p>
-      The output head reads what every layer leaves behind (the “logit lens”). Framed guesses are right: they
-      are the token that comes next.
+      The output head applied after each layer (the “logit lens”). Framed predictions are right: they are the
+      token that comes next.
     </p>
-    <div class="scroll" tabindex="0" role="group" aria-label="Guesses of every layer">
+    <div class="scroll" tabindex="0" role="group" aria-label="Predictions after every layer">
       <table class="guesses">
         <thead>
           <tr>

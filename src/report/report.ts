@@ -48,7 +48,7 @@ function runPage(run: RunRecord, views: ModelViews, hasSample: boolean): Page {
     },
     {
       id: 'guesses',
-      title: 'How guesses form',
+      title: 'How predictions form',
       content: modelSections.guesses(views.ids, views.expectations, tokenizer.vocabulary),
     },
     { id: 'parameters', title: 'Parameters', content: modelSections.parameters(config, views.weights) },

@@ -59,7 +59,7 @@ export function chart({ id, unit, digits, height, series }: ChartData, title: st
     const known = values.filter((value) => value !== null);
     const [first, last] = [known[0], known.at(-1)];
     const label = name === '' ? title : name;
-    if (first === undefined || last === undefined) return `${label}: nothing but what is not finite.`;
+    if (first === undefined || last === undefined) return `${label}: no finite values.`;
     return `${label}: from ${first.toFixed(digits)} to ${last.toFixed(digits)}, between ${Math.min(...known).toFixed(digits)} and ${Math.max(...known).toFixed(digits)}, over steps ${steps[0]} to ${steps.at(-1)}.`;
   });
   return html`<figure class="chart">

@@ -9,7 +9,7 @@ export interface AddedToken {
   /** `decode(…, skip_special_tokens=True)` omits special tokens. */
   readonly special: boolean;
   /**
-   * Matched in a second pass, in the text between the tokens that are not. (The name is from `tokenizers`, which normalizes
+   * Matched in a second pass, in the text between the other added tokens. (The name is from `tokenizers`, which normalizes
    * the text before that pass.) Where tokens overlap, the passes decide which is found.
    */
   readonly normalized: boolean;
@@ -74,7 +74,7 @@ export function addTokens(vocab: Map<string, unknown>, added: readonly AddedToke
     const { content, id = vocab.get(content) ?? vocab.size } = token;
     if (vocab.has(content) && vocab.get(content) !== id)
       fail(
-        `${shownJson(content)} has the id ${shownJson(vocab.get(content))}, as an added token ${shownJson(id)}`,
+        `${shownJson(content)} has the id ${shownJson(vocab.get(content))} in the vocabulary, but ${shownJson(id)} as an added token`,
       );
     vocab.set(content, id);
     const known = ids.get(id as number);

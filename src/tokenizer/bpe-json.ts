@@ -141,17 +141,17 @@ function bpeModel(
   const addedIds = addTokens(ids, [...added, ...settings.added], failOfVocab);
   const tokens = tokensInOrder([...ids], 'model.vocab', failOfVocab);
   const firstId = first === undefined ? undefined : tokens.indexOf(first);
-  if (firstId === -1) failOfVocab(`${shownJson(first)}, which starts each text, is no token`);
+  if (firstId === -1) failOfVocab(`${shownJson(first)}, which starts each text, is not a token`);
   tokens.forEach((token, id) => {
     if (!addedIds.has(id) && (token === '' || bytesOfToken(token) === undefined))
-      failOfVocab(`"model.vocab" has ${shownJson(token)}, which is not written in GPT-2's alphabet of bytes`);
+      failOfVocab(`"model.vocab" has ${shownJson(token)}, which is not written in GPT-2's byte alphabet`);
   });
   const missing = byteAlphabet.find((character) => {
     const id = ids.get(character);
     return id === undefined || addedIds.has(id as number);
   });
   if (missing !== undefined)
-    failOfVocab(`"model.vocab" lacks ${shownJson(missing)}; all 256 bytes have to be tokens`);
+    failOfVocab(`"model.vocab" lacks ${shownJson(missing)}; each of the 256 bytes must be a token`);
   return {
     tokens,
     merges: readMerges(merges, ids, fail),
@@ -167,7 +167,7 @@ function readMerges(list: readonly unknown[], ids: ReadonlyMap<string, unknown>,
   return list.map((item, i) => {
     const merge = readMerge(item, i, ids, fail);
     if (pairs.add(merge.left, merge.right) < i)
-      fail(`merge ${i + 1} is ${shownJson(item)}, as one before it`);
+      fail(`merge ${i + 1} repeats an earlier one, ${shownJson(item)}`);
     return merge;
   });
 }
@@ -181,7 +181,7 @@ function readMerge(merge: unknown, i: number, ids: ReadonlyMap<string, unknown>,
   const idOf = (token: string): number => {
     const id = ids.get(token);
     return id === undefined
-      ? fail(`merge ${i + 1} has ${shownJson(token)}, which is no token`)
+      ? fail(`merge ${i + 1} has ${shownJson(token)}, which is not a token`)
       : (id as number);
   };
   return { left: idOf(left), right: idOf(right), joined: idOf(left + right) };

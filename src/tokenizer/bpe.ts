@@ -107,8 +107,8 @@ export function bpeVocabulary({
 }: VocabularyOptions): VocabularyBuilder {
   const most = maxSize - 1;
   if (most < byteAlphabet.length)
-    throw new UsageError('bad-option-value', `a bpe vocabulary cannot have only ${maxSize} tokens`, {
-      hint: 'it has at least 257: the 256 bytes and <|endoftext|>',
+    throw new UsageError('bad-option-value', `a bpe vocabulary of ${maxSize} tokens is too small`, {
+      hint: 'use at least 257: the 256 bytes and <|endoftext|>',
     });
   const split = specialTokenSplitter([END_OF_TEXT]);
   const counter = new PieceCounter(gpt2Starts);

@@ -93,7 +93,7 @@ export function pieceCutter(
     if (kept > longest)
       throw new UserError(
         'unsuitable-tokenizer',
-        `the text has ${formatNumber(longest)} characters without a place to cut`,
+        `the text has ${formatNumber(longest)} characters in a row that cannot be divided`,
         {
           hint: 'it is not written in words: use --tokenizer char',
         },

@@ -15,7 +15,7 @@ export function firstToken(postProcessor: unknown, fail: Refuse): string | undef
   const [first, second, ...others] = templateParts(postProcessor) ?? [];
   const { id } = asObject(asObject(first)['SpecialToken']);
   if (typeof id === 'string' && asObject(second)['Sequence'] !== undefined && others.length === 0) return id;
-  return fail('"post_processor" adds tokens to each text, other than one in front of it');
+  return fail('"post_processor" adds tokens to each text other than one at its start');
 }
 
 /** The template for a single text, alone or after a ByteLevel. */

@@ -88,7 +88,7 @@ interface Stretch {
   readonly special: string | undefined;
 }
 
-/** Splits a text that comes in pieces; the last stretch of a piece is without a special token. */
+/** Splits a text that arrives in chunks; the last stretch of a chunk has no special token. */
 export type Splitter = (piece: string, final: boolean) => Stretch[];
 
 /**
@@ -127,7 +127,7 @@ export function specialTokenSplitter(tokens: readonly string[]): Splitter {
   };
 }
 
-/** `specialTokenSplitter` in two passes: the tokens of `second` are looked for in the text between all others. */
+/** `specialTokenSplitter` in two passes: tokens of `second` are matched in the text between all others. */
 function twoPassSplitter(tokens: readonly string[], second: ReadonlySet<string>): Splitter {
   const outer = specialTokenSplitter(tokens.filter((token) => !second.has(token)));
   const inner = specialTokenSplitter([...second]);

@@ -15,7 +15,7 @@ export interface TokenizerSettings {
   readonly addPrefixSpace: boolean | undefined;
   /** Prepend the bos_token to each text; undefined: as in tokenizer.json. */
   readonly addBosToken: boolean | undefined;
-  /** Tokens that are only implied do not get ids from here on. 0 without a model. */
+  /** Tokens that are only implied get no id from here on. 0 without a model. */
   readonly embeddingRows: number;
 }
 

@@ -180,7 +180,7 @@ export function selectVocabulary(
   if (entries.length === 0 && counts.size > 0)
     throw new UserError(
       'unsuitable-tokenizer',
-      `nothing in the text occurs ${minFrequency} times, as --min-frequency asks`,
+      `no token occurs ${minFrequency} times in the text, which --min-frequency requires`,
       {
         hint: 'use a smaller --min-frequency or a longer text',
       },

@@ -1,6 +1,6 @@
 /**
- * Runs that are given a time instead of a number of steps: everything else, from the model to the number of steps, is chosen
- * from the corpus, the speed of the machine and the time. It all ends up in the options, which reproduce the run.
+ * Runs with a time limit instead of a number of steps: everything else, from the model to the number of steps, is chosen from
+ * the corpus, the speed of this computer and the time. The choices become options, which reproduce the run.
  */
 import { checkLength } from '../data/batches.ts';
 import type { LazyBackend } from '../engine/backend.ts';
@@ -23,31 +23,31 @@ import {
 import { measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
-/** Minutes of a run without a length, and without a preset, which has one of its own. */
+/** Default time of a run without a length and without a preset, which would have one. */
 const DEFAULT_MINUTES = 3;
 
-/** Seconds that a new run is fitted to; undefined if it has a number of steps. */
+/** Time limit of a new run in seconds; undefined if it has a number of steps. */
 export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions): number | undefined {
   if (minutes !== undefined && maxIters !== undefined)
     throw new UsageError(
       'conflicting-options',
-      `${optionName('minutes')} and ${optionName('maxIters')} both say how long to train`,
+      `${optionName('minutes')} and ${optionName('maxIters')} both set the length of the run`,
       {
-        hint: 'give one of them',
+        hint: 'use only one of them',
       },
     );
   if (minutes !== undefined) return 60 * minutes;
   return maxIters === undefined && preset === undefined ? 60 * DEFAULT_MINUTES : undefined;
 }
 
-/** Seconds that a resumed run has from now on; undefined if it was given none. */
+/** Time limit of a resumed run in seconds, from now on; undefined if none is given. */
 export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined =>
   minutes === undefined ? undefined : 60 * minutes;
 
-/** Evaluations in a run that is fitted to a time. */
+/** Evaluations in a run with a time limit. */
 const EVALUATIONS = 20;
 
-/** The options that follow from the number of steps. */
+/** Options derived from the number of steps. */
 function rhythm(
   maxIters: number,
 ): Pick<Settings, 'evalInterval' | 'evalIters' | 'warmupIters' | 'lrDecayStart'> {
@@ -66,7 +66,7 @@ const stepsIn = (seconds: number, stepSeconds: number): number =>
   Math.max(1, Math.floor((seconds * (1 - EVALUATION_SHARE)) / stepSeconds));
 
 export interface Fitted {
-  /** The options of the run, with a number of steps instead of a time. */
+  /** The options of the run, with a number of steps instead of a time limit. */
   readonly options: TrainModelOptions;
   readonly costs: Costs;
 }
@@ -81,7 +81,7 @@ export const referenceModel: TimedModel = {
   batchSize: 6,
 };
 
-/** Floating-point operations of training in `seconds` on this machine. */
+/** Floating-point operations of training that fit into `seconds` on this computer. */
 async function flopsIn(seconds: number, engine: LazyBackend, calibration: number): Promise<number> {
   const { flopsPerSecond } = await measureSpeed(referenceModel, engine, calibration);
   return flopsPerSecond * seconds * (1 - EVALUATION_SHARE);
@@ -89,15 +89,15 @@ async function flopsIn(seconds: number, engine: LazyBackend, calibration: number
 
 interface TimeToFit {
   readonly seconds: number;
-  /** When the run was asked for, in milliseconds of `performance.now()`: its time starts there. */
+  /** Start of the run's time, in milliseconds of `performance.now()`. */
   readonly asked: number;
   readonly engine: LazyBackend;
 }
 
 /**
- * Chooses what the options leave open so that the run takes `seconds` on this machine.
+ * Completes the options so that the run takes `seconds` on this computer.
  *
- * @throws UsageError if the options do not fit each other or the text, EngineMemoryError if the model does not fit memory
+ * @throws UsageError for options that conflict with each other or the text, EngineMemoryError if memory is insufficient
  */
 export async function fitToBudget(
   options: TrainModelOptions,
@@ -130,14 +130,14 @@ export async function fitToBudget(
   return { options: fitted, costs: expectedCosts(resolveOptions(fitted), data, stepSeconds) };
 }
 
-/** The limit for a resumed run, whose model is known. */
+/** Upper limit of the measurement of a resumed run, whose model is known. */
 const RESUMED_CALIBRATION_SHARE = 0.02;
 
 /**
- * Extends a resumed run by `seconds`, which include everything until its end.
+ * Extends a resumed run by `seconds`, including its final evaluation.
  *
- * @param before the run as it was stored
- * @param given the options given now
+ * @param before the stored settings
+ * @param given the options of this invocation
  */
 export async function fitMore(
   options: TrainModelOptions,

@@ -1,4 +1,4 @@
-/** Options that do not do what their help says, because of other options of the run. */
+/** Warnings about options that other options make ineffective. */
 import type { KnownOptions } from './options/row.ts';
 import { optionTable, type GivenOptions } from './options.ts';
 
@@ -10,8 +10,8 @@ export interface Caution {
 }
 
 /**
- * @param given what was asked for explicitly. A value that would have been chosen anyway is never warned about: the record of
- *   a run, given with --config, has every option
+ * @param given options set explicitly. A value that equals the default is never warned about: a recorded run, given with
+ *   --config, has every option
  * @param settings the values of all options
  */
 export function cautionsAbout(given: GivenOptions, settings: KnownOptions): Caution[] {

@@ -1,6 +1,6 @@
 /**
- * What --force has changed in a run. Unlike its schedules, these changes are not repeated by a run that is given the options
- * of this one: it has the last values from its start. The record is what tells that it ends with another model.
+ * Changes made to a run with --force. Unlike schedules, they are not reproduced by a run with the same options, which uses
+ * the last values from the start; the record serves to warn of that.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { TextChange } from './new-text.ts';
@@ -9,9 +9,9 @@ import { scheduleSettings } from './past-schedule.ts';
 import type { Settings } from './settings.ts';
 
 /**
- * Adds what a resumed run changes to its record.
+ * Adds the changes of a resumed run to its record.
  *
- * @param step steps done; at step 0 nothing was trained with the earlier values
+ * @param step steps done; at step 0 the earlier values have not been used
  */
 export function recordForcedChanges(
   before: Settings,

@@ -1,10 +1,10 @@
-/** The choice of a model and its recipe for a corpus and an amount of computation. */
+/** Chooses a model and its recipe for a corpus and a compute budget. */
 import { countParameters } from '../model/parameters.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { FINE_TUNING } from './options/learning-rate.ts';
 import { modelConfig, resolveOptions, type TrainModelOptions } from './settings.ts';
 
-/** Sizes to choose from: layers, heads, channels. From one to the next, the parameters of the blocks grow about twofold. */
+/** Candidate sizes: layers, heads, channels. The blocks' parameters roughly double from one to the next. */
 const sizes = [
   [2, 2, 64],
   [3, 3, 96],
@@ -22,7 +22,7 @@ type Shape = Required<Pick<TrainModelOptions, 'nLayer' | 'nHead' | 'nEmbd' | 'bl
 const isShape = (options: TrainModelOptions): options is TrainModelOptions & Shape =>
   (['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const).every((name) => options[name] !== undefined);
 
-/** What the choice knows about the corpus. */
+/** Facts about the corpus that the choice depends on. */
 export interface TextFacts {
   readonly trainTokens: number;
   readonly vocabSize: number;
@@ -35,7 +35,7 @@ export type ChosenRecipe = Required<
   >
 >;
 
-/** With fewer tokens per parameter than this, a smaller model learns more, as it sees more tokens in the same time. */
+/** With fewer tokens per parameter than this, a smaller model learns more, because it sees more tokens in the same time. */
 const TOKENS_PER_PARAMETER = 1.5;
 /** With more parameters per token of text than this, a model memorizes the text. */
 const PARAMETERS_PER_TOKEN = 4;
@@ -43,11 +43,11 @@ const PARAMETERS_PER_TOKEN = 4;
 const [FEWEST_IN_STEP, MOST_IN_STEP] = [768, 16_384];
 
 /**
- * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would bear: in
- * minutes, the number of steps is what counts. docs/recipe.md has the experiments.
+ * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would tolerate: in
+ * a run of minutes, the number of steps matters most. docs/recipe.md has the experiments.
  *
  * @param flops floating-point operations of the whole run
- * @param given options that are set. Of a complete shape among them only the recipe is chosen
+ * @param given options that are set. If they include a complete shape, only the recipe is chosen
  */
 export function chooseModel(
   { trainTokens, vocabSize }: TextFacts,
@@ -81,7 +81,7 @@ export function chooseModel(
   };
 }
 
-/** The shapes to choose from, smallest first. A short text gets a shorter context. */
+/** Candidate shapes, smallest first. A short text gets a shorter context. */
 function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Shape[] {
   if (isShape(given)) {
     const { nLayer, nHead, nEmbd, blockSize } = given;
@@ -91,7 +91,7 @@ function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Shap
   return sizes.map(([nLayer, nHead, nEmbd]) => ({ nLayer, nHead, nEmbd, blockSize }));
 }
 
-/** Makes heads divide the channels, where one of the two was given and the other chosen. */
+/** Makes the heads divide the channels where only one of the two was given. */
 export function withHeads(chosen: TrainModelOptions, given: TrainModelOptions): TrainModelOptions {
   const { nHead, nEmbd } = chosen;
   if (nHead === undefined || nEmbd === undefined || nEmbd % nHead === 0) return chosen;

@@ -9,9 +9,9 @@
  * All functions are pure, and their state is part of a checkpoint: a resumed run decides as an uninterrupted one would.
  */
 
-/** Recent losses that a new one is compared with. */
+/** Number of recent losses that a new one is compared with. */
 const WINDOW = 64;
-/** With fewer losses nothing counts as a spike. */
+/** Minimum number of losses for spike detection. */
 const FEWEST = 20;
 /**
  * A spike is this many standard deviations above the median and at least this many nats. Ordinary noise stays far below
@@ -36,11 +36,11 @@ export interface Health {
   /** Losses of the most recent steps that were not skipped, oldest first. */
   readonly recent: readonly number[];
   /**
-   * Spikes that training has recovered from. Their batches were hard, nothing was broken: a loss that is no larger is
-   * accepted from then on, so that rare parts of a corpus are not excluded forever.
+   * Spikes that training has recovered from. Their batches were merely hard: losses up to that size are accepted from
+   * then on, so that rare parts of a corpus are not excluded forever.
    */
   readonly overcome: readonly { readonly step: number; readonly loss: number }[];
-  /** Consecutive steps skipped up to now, and the largest loss among them. */
+  /** Current number of consecutive skipped steps, and their largest loss. */
   readonly skipped: number;
   readonly skippedLoss: number | undefined;
   /** Number of rollbacks, and their combined factor on the learning rate. */
@@ -66,7 +66,7 @@ export function faultOf(health: Health, loss: number, gradNorm: number): Fault |
 
 function isSpike({ recent, overcome }: Health, loss: number): boolean {
   if (recent.length < FEWEST) return false;
-  // If fewer than half of the losses are that far below, so is not the median. This nearly always saves sorting.
+  // Unless at least half of the losses are that far below, the median is not either. This nearly always avoids sorting.
   const farBelow = recent.filter((other) => other < loss - LEAST_RISE).length;
   if (2 * farBelow < recent.length) return false;
   const center = median(recent);

@@ -1,4 +1,4 @@
-/** What a run reports while it trains. */
+/** Events of a training run. */
 import type { Fault } from './divergence.ts';
 import type { Progress, Skipped } from './progress.ts';
 import type { Settings } from './settings.ts';
@@ -6,14 +6,14 @@ import type { Settings } from './settings.ts';
 export type TrainEvent =
   | {
       readonly type: 'step';
-      /** Steps done, this one included. */
+      /** Steps done, including this one. */
       readonly step: number;
       /** Mean loss of the counted targets in nats, before the update; NaN if the step has none. */
       readonly loss: number;
       /** Global norm of the gradient, before clipping. */
       readonly gradNorm: number;
       readonly learningRate: number;
-      /** Why the parameters were left as they are; undefined if they were updated. */
+      /** Why the update was skipped; undefined if it was not. */
       readonly skipped: Skipped | undefined;
       /** Wall time of the step. */
       readonly seconds: number;
@@ -34,7 +34,7 @@ export type TrainEvent =
       readonly progress: Progress;
     }
   | {
-      /** Training has returned to the checkpoint of an earlier step. */
+      /** Training has rolled back to the checkpoint of an earlier step. */
       readonly type: 'rollback';
       readonly from: number;
       readonly to: number;
@@ -46,28 +46,28 @@ export type TrainEvent =
       readonly reason: EndReason;
       readonly progress: Progress;
       /**
-       * Of the best model, which is the one that is kept, over the whole validation split, in nats per token. Undefined if
-       * the end was not reached or there is no such split.
+       * Loss of the best model on the whole validation split, in nats per token. Undefined if the end was not reached or
+       * there is no such split.
        */
       readonly validationLoss: number | undefined;
-      /** Of a run that diverged. */
+      /** Set if the run diverged. */
       readonly cause: DivergenceCause | undefined;
     };
 
 export type RunEnd = TrainEvent & { readonly type: 'end' };
 export type EndReason = 'finished' | 'stopped early' | 'interrupted' | 'diverged';
 
-/** What was wrong when training diverged. */
+/** The cause of a divergence. */
 export interface DivergenceCause {
   readonly fault: Fault | 'evaluation not finite';
-  /** Which tensor is at fault and what is wrong with it, in words. */
+  /** The faulty tensor and its fault, in words. */
   readonly tensor: string;
 }
 
 /**
- * Acts on the events of a run, such as by saving or showing them. Training continues when it has returned or its promise
- * has resolved.
+ * Handles the events of a run, for example by saving or displaying them. Training continues when it has returned or its
+ * promise has resolved.
  *
- * @param settings of the run at this event: the length of a run that is fitted to a time changes on the way
+ * @param settings of the run at this event: the length of a run with a time limit changes over time
  */
 export type EventSink = (event: TrainEvent, settings: Settings) => void | Promise<void>;

@@ -3,20 +3,20 @@ import type { TokenSource } from '../data/token-source.ts';
 import { UserError } from '../errors.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
-/** Number of places in the text that are tried, and tokens read at each. */
+/** Number of places tried in the text, and tokens read at each. */
 const [PLACES, TOKENS] = [32, 64];
 const [SHORTEST, LONGEST] = [3, 24];
 
 /**
- * A few words of a text as a prompt to try a model with: preferably the start of a line, printable, and in the model's
- * vocabulary. Undefined if there are none.
+ * A few words of a text as an example prompt: preferably the start of a line, printable, and in the model's vocabulary.
+ * Undefined if there are none.
  */
 export function examplePrompt(text: TokenSource, tokenizer: Tokenizer): string | undefined {
   const last = Math.max(0, text.length - TOKENS);
   for (let i = 0; i < PLACES; i++) {
     const start = Math.floor((last * i) / (PLACES - 1));
     const read = tokenizer.decode(Array.from(text.slice(start, Math.min(text.length, start + TOKENS))));
-    // The first and last word may be cut.
+    // The first and last words may be truncated.
     const [first, ...lines] = read.replace(/\s\S*$/u, '').split(/\r?\n/);
     const prompt = [...lines, first.replace(/^\S*\s+/, '')]
       .map(firstWords)

@@ -5,15 +5,15 @@ import type { TrainingPrograms, TrainingShape } from './programs.ts';
 import { measureSpeed } from './timed-training.ts';
 
 /**
- * Runs of fewer FLOPs than this, about ten minutes on two cores, show their remaining time after the first steps. Measuring
- * it before would more than double the time until the first step.
+ * Runs of fewer FLOPs than this, about ten minutes on two cores, show their remaining time only after the first steps:
+ * measuring it beforehand would more than double the time to the first step.
  */
 const SHORT_RUN = 1e14;
-/** Of the measurement, in seconds. */
+/** Duration of the measurement, in seconds. */
 const CALIBRATION = 0.5;
 
 /**
- * The time that `steps` steps are going to take, in seconds; undefined for a short run.
+ * The expected time of `steps` steps, in seconds; undefined for a short run.
  *
  * @param measuring called before the speed is measured
  */

@@ -1,4 +1,4 @@
-/** What the parts of a run are expected to cost, before they have been measured. */
+/** Estimated costs of a run's parts, used until they have been measured. */
 import { countParameters } from '../model/parameters.ts';
 import { numbersPerParameter } from './optimizer.ts';
 import type { Costs } from './run-time.ts';

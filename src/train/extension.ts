@@ -1,24 +1,24 @@
-/** The learning rate schedule of a run that is resumed for more steps than it was planned for. */
+/** The learning rate schedule of a run that is extended beyond its planned number of steps. */
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { decayProgress, hasDecayEnd, learningRateAt } from './schedule.ts';
 import { scheduleOptions, resolveOptions, type Settings, type TrainModelOptions } from './settings.ts';
 
-/** Steps of a re-warm-up, as a share of the extension, and the upper limit unless the run's own warm-up is longer. */
+/** Length of a re-warm-up: a fraction of the extension, and an upper limit in steps unless the run's own warm-up is longer. */
 const REWARM_SHARE = 0.05;
 const MOST_REWARM_ITERS = 100;
 
 export interface Extension {
-  /** Steps done before it. */
+  /** Steps before the extension. */
   readonly step: number;
-  /** Steps in all after it. */
+  /** Total steps after the extension. */
   readonly maxIters: number;
   /**
-   * `maxIters` is an estimate that is corrected as the run proceeds (see run-time.ts). Every schedule then keeps the
-   * peak until the last quarter, since a decay that has started fixes the end: the cool-down at the end of an infinite
-   * schedule, also of Ibrahim et al. 2024.
+   * `maxIters` is an estimate, corrected as the run proceeds (see run-time.ts). Every schedule then keeps the peak until
+   * the last quarter, since a decay that has started fixes the end (the cool-down of an infinite schedule, Ibrahim et al.
+   * 2024).
    */
   readonly isTimed: boolean;
-  /** The options given with it: a decay among them is kept. */
+  /** Options given with the extension; a decay among them is kept. */
   readonly given: Pick<TrainModelOptions, 'lrDecayIters' | 'lrDecayStart'>;
 }
 
@@ -27,10 +27,10 @@ export interface Extension {
  * again to the new end; at the rate it has decayed to, little would be learned (Ibrahim et al. 2024, "Simple and Scalable
  * Strategies to Continually Pre-train Large Language Models"). If not, only the end of the decay moves.
  *
- * A decay that --lr-decay-iters planned to end elsewhere than the run is kept, and so is one given with the extension.
+ * A decay that --lr-decay-iters lets end elsewhere than the run is kept, as is one given with the extension.
  *
  * @param options of the resumed run
- * @param before as the run was stored
+ * @param before the stored settings
  */
 export function extendRun(
   options: TrainModelOptions,

@@ -1,11 +1,11 @@
-/** The record of a change that --force made to a run that was resumed. */
+/** The record of a change made with --force when a run was resumed. */
 import { isJsonObject } from '../json.ts';
 import { count, positive, type Rule } from '../json-rules.ts';
 
 export interface ForcedChange {
-  /** The steps before it were taken with the earlier values. */
+  /** Steps before this one used the earlier values. */
   readonly step: number;
-  /** The earlier values of what changed; null for none. `corpus` is among them if the text was another. */
+  /** The earlier values of what changed; null for none. Includes `corpus` if the text differed. */
   readonly before: Readonly<Record<string, unknown>> & StepSize;
 }
 

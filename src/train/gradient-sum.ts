@@ -9,10 +9,10 @@ import { additionsAfter, mostPending, pendingBefore } from './ordered-sum.ts';
 const INSTRUCTIONS = ['store', 'add to it', 'add it'] as const;
 
 /**
- * Reserves memory for the partial sums that wait, each as large as the gradients, and plans the additions.
+ * Reserves memory for the pending partial sums, each as large as the gradients, and plans the additions.
  *
- * @param gradients where each micro-batch leaves its gradient, and the last one the sum
- * @param terms the most micro-batches of a step
+ * @param gradients where each micro-batch writes its gradient; holds the sum after the last one
+ * @param terms maximum number of micro-batches in a step
  */
 export function planGradientSum(layout: Layout, gradients: Region, terms: number): Program {
   const n = gradients.length;
@@ -29,7 +29,7 @@ export function planGradientSum(layout: Layout, gradients: Region, terms: number
   return plan(tape.nodes, 0);
 }
 
-/** Sums gradients up. A sum that was given up needs no cleaning: the first micro-batch of the next step starts anew. */
+/** Sums gradients. An abandoned sum needs no cleanup: the first micro-batch of the next step starts over. */
 export class GradientSum {
   readonly loaded: Loaded;
 
@@ -38,8 +38,8 @@ export class GradientSum {
   }
 
   /**
-   * Adds the gradient of micro-batch `index` of `terms`, which was computed last; after the last micro-batch, the sum is
-   * where that was.
+   * Adds the gradient of micro-batch `index` of `terms`, which was computed last; after the last micro-batch, the sum is in
+   * `gradients`.
    */
   add(index: number, terms: number): void {
     const isLast = index + 1 === terms;

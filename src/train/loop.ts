@@ -21,7 +21,7 @@ import { scheduleOptions, type Settings } from './settings.ts';
 import { stepGradient } from './step-gradient.ts';
 import type { StepResult, Trainer } from './trainer.ts';
 
-/** The data of a run as functions, so that the loop does not depend on where tokens come from. */
+/** The data of a run as functions, which makes the loop independent of the token source. */
 export interface LoopData {
   /** The micro-batches of step `step`, counted from 0; a pure function of it. */
   readonly stepData: (step: number) => StepData;
@@ -32,7 +32,7 @@ export interface LoopData {
   readonly wholeValidation: (() => Iterable<Batch>) | undefined;
 }
 
-/** What a run is made of. The loop itself prints and saves nothing. */
+/** The parts of a run. The loop itself prints and saves nothing. */
 export interface LoopParts {
   readonly trainer: Trainer;
   readonly data: LoopData;
@@ -44,9 +44,9 @@ export interface LoopParts {
   /** Overwrites the parameters with those of the best model, to evaluate it at the end of a run. */
   readonly loadBest?: () => void;
   /**
-   * Called after each batch of an evaluation with the tokens predicted so far.
+   * Called after each evaluation batch with the number of tokens predicted so far.
    *
-   * @param what is evaluated: a sample of a split, or the whole validation split at the end
+   * @param what a sample of a split, or the whole validation split at the end
    */
   readonly evaluated?: (tokens: number, what: 'sample' | 'whole') => void;
   /** See `InspectStep`. */
@@ -54,9 +54,9 @@ export interface LoopParts {
 }
 
 /**
- * Sees the loss and gradient norm of a step before they are judged, and may replace them: tests inject faults here.
+ * May replace the loss and gradient norm of a step before they are checked: tests inject faults here.
  *
- * @param before the progress without the step
+ * @param before progress before the step
  */
 export type InspectStep = (before: Progress, found: StepResult, trainer: Trainer) => StepResult;
 
@@ -90,7 +90,7 @@ class TrainingLoop {
 
   async #untilEnd(): Promise<Pick<RunEnd, 'reason' | 'cause'>> {
     for (;;) {
-      await nextTurn(); // signals are delivered only between synchronous stretches
+      await nextTurn(); // signals are delivered only when the event loop turns
       if (await this.#clock.isInterrupted()) {
         await this.#checkpoint();
         return { reason: 'interrupted', cause: undefined };
@@ -101,12 +101,12 @@ class TrainingLoop {
       const outcome = await this.#perform(activity);
       if (outcome === 'done' && activity === 'final evaluation')
         return { reason: 'finished', cause: undefined };
-      if (outcome === 'done' || outcome === 'interrupted') continue; // the clock is asked again above
+      if (outcome === 'done' || outcome === 'interrupted') continue; // the clock is consulted again at the top
       if (!(await this.#rollBack(outcome))) return { reason: 'diverged', cause: outcome };
     }
   }
 
-  /** A step or an evaluation, with the checkpoint that belongs to it. */
+  /** A step or an evaluation, followed by its checkpoint. */
   async #perform(activity: Exclude<Activity, 'finished' | 'stopped early'>): Promise<Outcome> {
     if (activity === 'final evaluation') return this.#evaluateAtEnd();
     const outcome = activity === 'step' ? await this.#step() : await this.#evaluate();
@@ -115,7 +115,7 @@ class TrainingLoop {
     return outcome;
   }
 
-  /** It belongs to this end of the run. The checkpoint does not include it, since the run may be extended. */
+  /** Evaluates the last step. Not part of the checkpoint, since the run may be extended. */
   async #evaluateAtEnd(): Promise<Outcome> {
     await this.#checkpoint();
     const saved = this.#progress;
@@ -181,10 +181,9 @@ class TrainingLoop {
   }
 
   /**
-   * Finds the cause of a fault before the step or evaluation that showed it counts, so that it is repeated if the search is
-   * interrupted.
+   * Finds the cause of a fault. Progress is not updated until then, so that an interrupted search is repeated on resuming.
    *
-   * @param step the last one that was taken or tried, counted from 0
+   * @param step the last step attempted, counted from 0
    * @returns undefined if it was interrupted
    */
   async #explain(fault: DivergenceCause['fault'], step: number): Promise<DivergenceCause | undefined> {
@@ -193,7 +192,7 @@ class TrainingLoop {
     return found && { fault, tensor: found.value };
   }
 
-  /** Returns to the last good checkpoint, unless that has been done too often. */
+  /** Rolls back to the last good checkpoint; returns false after too many rollbacks. */
   async #rollBack(cause: DivergenceCause): Promise<boolean> {
     const { restore } = this.#parts;
     const { step: from, bestLoss, bestStep, goodStep, health } = this.#progress;
@@ -205,7 +204,7 @@ class TrainingLoop {
     return true;
   }
 
-  /** Whether a step is followed by a checkpoint. An evaluation is followed by one anyway. */
+  /** The step needs a checkpoint of its own; evaluations always have one. */
   async #isCheckpointDue(): Promise<boolean> {
     const { step, goodStep, evaluationDue } = this.#progress;
     if (evaluationDue) return false;
@@ -223,7 +222,7 @@ class TrainingLoop {
     const end = { type: 'end', progress: this.#progress, cause } as const;
     if (data.wholeValidation === undefined || (reason !== 'finished' && reason !== 'stopped early'))
       return { ...end, reason, validationLoss: undefined };
-    loadBest?.(); // the last checkpoint is written, so the parameters in memory are not needed any more
+    loadBest?.(); // after the last checkpoint, the parameters in memory are no longer needed
     const validationLoss = await meanLoss(trainer, data.wholeValidation(), this.#clock.poll, (tokens) =>
       evaluated?.(tokens, 'whole'),
     );

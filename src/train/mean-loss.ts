@@ -7,8 +7,8 @@ import type { Trainer } from './trainer.ts';
  * The mean loss of all counted targets, in nats per token.
  *
  * @param evaluated called after each batch with the number of tokens predicted so far
- * @returns undefined if it was interrupted
- * @throws UserError if every target is masked, as there is no mean then
+ * @returns undefined if interrupted
+ * @throws UserError if every target is masked
  */
 export async function meanLoss(
   trainer: Trainer,

@@ -8,19 +8,19 @@ import { trainingPrograms, type TrainingShape } from './programs.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
-  /** The start of a sentence about the limit: 'the engine can address'. */
+  /** Subject and verb for messages about the limit: 'the engine can address'. */
   readonly who: string;
 }
 
-/** The smaller of the engine's address space and the memory of the machine or its container. */
+/** The smaller of the engine's address space and the RAM of this computer or its container. */
 export function memoryLimit(threads: number): MemoryLimit {
   const engine = { bytes: addressableBytes(threads), who: 'the engine can address' };
-  const machine = { bytes: machineMemory(), who: 'this machine has' };
+  const machine = { bytes: machineMemory(), who: 'this computer has' };
   return machine.bytes < engine.bytes ? machine : engine;
 }
 
 /**
- * @param bytes what the run needs
+ * @param bytes needed by the run
  * @throws EngineMemoryError if that is more than the limit, saying what would fit
  */
 export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLimit): void {

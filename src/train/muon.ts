@@ -6,7 +6,7 @@ import type { Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
 import { NORM_BLOCK } from '../engine/signatures.ts';
 
-/** A matrix of a linear layer with what its update reads and changes. */
+/** A linear layer's matrix with the operands of its update. */
 export interface Matrix {
   readonly x: Value;
   readonly dX: Value;

@@ -1,6 +1,6 @@
 /**
- * Resuming a run on another text, which takes --force. Losses on the two texts cannot be compared: a harder text would look
- * like divergence, and after an easier one no model would count as the best again.
+ * Resuming a run on another text, which takes --force. Losses on the two texts are not comparable: a harder text would look
+ * like divergence, and after an easier one no later model could become the best.
  */
 import type { TrainerState } from '../checkpoint/trainer-state.ts';
 import type { Batch } from '../data/batches.ts';
@@ -16,7 +16,7 @@ import type { TrainingData } from './training-data.ts';
 
 /**
  * - `text`: other files, or other tokens of the same files in the training or validation split.
- * - `sample`: the same validation split, but evaluations look at another sample of it.
+ * - `sample`: the same validation split, but evaluations use another sample of it.
  */
 export type TextChange = 'text' | 'sample';
 
@@ -44,7 +44,7 @@ export function textChange(
  * @param bestLoss of the best model on the new validation sample, in nats per token
  */
 export function forgetOldText(progress: Progress, change: TextChange, bestLoss: number): Progress {
-  // A loss that is not finite would never be beaten if it is NaN.
+  // No loss compares less than NaN.
   const measured = { ...progress, bestLoss: Number.isFinite(bestLoss) ? bestLoss : Infinity };
   return change === 'text' ? { ...measured, worse: 0, health: freshHealth } : measured;
 }
@@ -58,10 +58,10 @@ interface BestModel {
 }
 
 /**
- * Evaluates the best model on the new validation sample, and returns the progress to continue with. The parameters in the
- * trainer are the best model's afterwards.
+ * Evaluates the best model on the new validation sample and returns the progress to continue with. Afterwards, the
+ * trainer holds the parameters of the best model.
  *
- * @returns undefined if it was interrupted; nothing has been saved then
+ * @returns undefined if interrupted, with nothing saved
  */
 export async function remeasureBest(
   trainer: Trainer,

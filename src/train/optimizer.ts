@@ -1,13 +1,13 @@
 /**
- * The optimizers, by name. An optimizer is composed of rules; each says which state it keeps for a parameter and which
- * hyperparameters it needs. For AdamW and SGD, one kernel runs all rules in a single pass over parameters, gradients and
- * moments: the update is bound by memory bandwidth, so a pass for each rule would multiply its time.
+ * The optimizers, by name. An optimizer is composed of rules, each of which declares its moments and
+ * hyperparameters. For AdamW and SGD, one fused kernel applies all rules in a single pass over parameters, gradients and
+ * moments: the update is bound by memory bandwidth, so a pass per rule would multiply its time.
  */
 import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
 import { isLinearWeight, type Parameter } from '../model/parameter.ts';
 import { recordAdamw, recordMuonAndAdamw, recordSgd, type RecordUpdate } from './record-update.ts';
 
-/** What stays the same over a run; the learning rate comes from the schedule. */
+/** Options that are constant over a run; the learning rate comes from the schedule. */
 export interface OptimizerOptions {
   readonly optimizer: OptimizerName;
   readonly beta1: number;
@@ -17,14 +17,14 @@ export interface OptimizerOptions {
   readonly momentum: number;
   /** Learning rate of the matrices that Muon updates, as a multiple of the others'. */
   readonly matrixRate?: number;
-  /** Clip the global gradient norm to this; 0: do not. */
+  /** Maximum global gradient norm; 0: no clipping. */
   readonly gradClip: number;
 }
 
 type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
 
 interface Rule {
-  /** State of each parameter, 0 before the first update. */
+  /** Names of the moments, which are 0 before the first update. */
   readonly moments: readonly string[];
   /** Hyperparameters of update `t`, counted from 1. */
   readonly hyper: (options: OptimizerOptions, t: number, learningRate: number) => Hyperparameters;
@@ -33,13 +33,13 @@ interface Rule {
 /** Scales the gradient so that its global norm is at most `gradClip` (Pascanu et al. 2013). */
 const clip: Rule = { moments: [], hyper: ({ gradClip }) => ({ clip: gradClip }) };
 
-/** Pulls matrices towards 0: in AdamW decoupled from the gradient, in SGD as a part of it. */
+/** Weight decay of matrices: decoupled in AdamW, added to the gradient in SGD. */
 const decay: Rule = { moments: [], hyper: ({ weightDecay }) => ({ weightDecay }) };
 
 /** Heavy-ball momentum: m = momentum·m + g; x −= lr·m. */
 const momentum: Rule = { moments: ['m'], hyper: (options) => ({ momentum: options.momentum }) };
 
-/** Muon's momentum; it shares the moment m with AdamW, each for its own parameters. See muon.ts. */
+/** Muon's momentum. Muon and AdamW both use the moment m, each for its own parameters. See muon.ts. */
 const orthogonalMomentum: Rule = {
   moments: [],
   hyper: ({ momentum: mu, matrixRate = 1 }, _t, learningRate) => ({
@@ -50,8 +50,8 @@ const orthogonalMomentum: Rule = {
 };
 
 /**
- * Adam (Kingma & Ba 2015, algorithm 1), in torch.optim.AdamW's arithmetic. 1 − β is rounded once, from float64, as are the
- * bias corrections, which have to match it; they undo the moments' start at 0.
+ * Adam (Kingma & Ba 2015, algorithm 1), in torch.optim.AdamW's arithmetic. 1 − β is rounded once, from float64, and so are the
+ * bias corrections, which must match it.
  */
 const adam: Rule = {
   moments: ['m', 'v'],
@@ -68,7 +68,7 @@ const adam: Rule = {
 
 export interface Optimizer extends Rule {
   readonly record: RecordUpdate;
-  /** A parameter uses this moment; the others' are 0 and not saved. */
+  /** The parameter uses this moment; otherwise it stays 0 and is not saved. */
   readonly uses: (moment: string, parameter: Parameter) => boolean;
 }
 
@@ -83,7 +83,7 @@ const compose = (
   uses,
 });
 
-/** Moments are stored in optimizer.safetensors under these names, so a rule that is renamed cannot read older runs. */
+/** Moments are stored in optimizer.safetensors under these names: renaming one would break older runs. */
 const table = {
   adamw: compose([clip, decay, adam], recordAdamw),
   sgd: compose([clip, decay, momentum], recordSgd),
@@ -98,12 +98,12 @@ export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = table;
 export const optimizerNames = Object.keys(table) as readonly OptimizerName[];
 
 /**
- * Numbers of 4 bytes a parameter takes while it is trained: itself, its gradient and its moments. AdamW's 16 bytes are those
- * of mixed precision, too: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
+ * 4-byte elements per trained parameter: itself, its gradient and its moments. AdamW's 16 bytes are the same as in mixed
+ * precision: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
  */
 export const numbersPerParameter = (name: OptimizerName): number => 2 + optimizers[name].moments.length;
 
-/** The hyperparameters of update `t`, counted from 1, in the slots where the kernels read them. */
+/** The hyperparameters of update `t`, counted from 1, in the kernels' slots. */
 export function hyperparameters(options: OptimizerOptions, t: number, learningRate: number): Float64Array {
   const slots = new Float64Array(HYPER_SLOTS);
   const hyper = { learningRate, ...optimizers[options.optimizer].hyper(options, t, learningRate) };

@@ -21,13 +21,13 @@ type Rows = typeof rows;
 type TypeOf<R> = R extends Row<infer T> ? T : never;
 type Values = { readonly [Name in keyof Rows]: TypeOf<Rows[Name]> };
 
-/** The options of the table as they may be given. */
+/** The options of the table, as given: all optional. */
 export type GivenOptions = Partial<Values & ArchitectureFields>;
 
-/** The options of the table as a checkpoint has them: those given, and those chosen. */
+/** The options of the table as stored in a checkpoint: given or chosen. */
 export type ChosenOptions = Omit<Values, 'minutes'> & Partial<ArchitectureFields>;
 
-/** A row without its type: those of the table, and the fields of the architectures. */
+/** An untyped row: an option of the table or a field of an architecture. */
 export type OptionRow = Row<unknown>;
 
 /** A field of an architecture's config as an option. */

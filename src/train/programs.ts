@@ -28,13 +28,13 @@ export interface BatchMemory {
 export interface TrainingPrograms {
   readonly model: PlacedModel;
   readonly batch: BatchMemory;
-  /** The same for an evaluation: the same places, unless it takes more sequences at a time (evaluationBatchSize). */
+  /** Inputs of an evaluation batch: the same memory, unless its batch is larger (evaluationBatchSize). */
   readonly evaluationBatch: BatchMemory;
   readonly gradients: Region;
   /** The optimizer's moments, each laid out like the trained parameters. */
   readonly moments: readonly { readonly name: string; readonly region: Region }[];
   readonly hyper: Region;
-  /** [B·T]: the derivative of a step's loss by that of each token: 1/counted targets of the step. */
+  /** [B·T]: derivative of the step's loss with respect to each token's: 1/counted targets of the step. */
   readonly dLosses: Region;
   /** [1]: the global gradient norm of the last optimizer step, before clipping. */
   readonly norm: Region;
@@ -49,7 +49,7 @@ export interface TrainingPrograms {
   /** The global gradient norm, and the update that scales the gradient by it. */
   readonly gradientNorm: Program;
   readonly update: Program;
-  /** Forward only, no dropout; `losses` is the offset of the loss of each token. */
+  /** Forward pass without dropout; `losses` is the offset of the loss of each token. */
   readonly evaluate: Program;
   readonly losses: number;
   /** Memory to reserve, in 4-byte elements. */
@@ -133,12 +133,12 @@ export function trainingPrograms({
   };
 }
 
-/** The engine multiplies up to 16 rows by a transposed matrix with a kernel of its own (kernels/gemm/gemm.ts). */
+/** Up to this many rows, a product with a transposed matrix uses another kernel (kernels/gemm/gemm.ts). */
 const FEWEST_TOKENS_EVALUATED = 17;
 
 /**
- * Sequences in an evaluation batch, at least `batchSize`. A loss has to have the same bits however a text is cut into
- * batches, but the kernel for few rows, which computes the logits of a batch of 16 tokens or fewer, rounds differently.
+ * Sequences in an evaluation batch, at least `batchSize`. A loss must have the same bits however a text is divided
+ * into batches, but the kernel for the logits of up to 16 tokens rounds differently.
  */
 export const evaluationBatchSize = (batchSize: number, blockSize: number): number =>
   Math.max(batchSize, Math.ceil(FEWEST_TOKENS_EVALUATED / blockSize));

@@ -1,9 +1,9 @@
-/** Where a run is, and how steps and evaluations move it. Everything here is a pure function of plain data. */
+/** The progress of a run, and how steps and evaluations change it. Everything here is a pure function of plain data. */
 import { afterSkip, afterStep, freshHealth, type Fault, type Health } from './divergence.ts';
 import { decayStartOf } from './schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
-/** What a checkpoint holds besides the settings and the numbers in memory. */
+/** The state of a run besides its settings, parameters and moments. */
 export interface Progress {
   /** Steps done. */
   readonly step: number;
@@ -14,7 +14,7 @@ export interface Progress {
   readonly bestStep: number;
   /** Evaluations since the best one. */
   readonly worse: number;
-  /** The step that training returns to if it diverges: that of a checkpoint from before anything went wrong, or 0. */
+  /** The step that training rolls back to if it diverges: that of the last good checkpoint, or 0. */
   readonly goodStep: number;
   /** The evaluation after `step` was interrupted, or is about to start. */
   readonly evaluationDue: boolean;
@@ -32,7 +32,7 @@ export const freshProgress: Progress = {
   health: freshHealth,
 };
 
-/** What a run does next; the last two end it. */
+/** The next activity of a run; the last two end it. */
 export type Activity = 'step' | 'evaluation' | 'final evaluation' | 'finished' | 'stopped early';
 
 export function nextActivity({ step, worse, evaluationDue }: Progress, settings: Settings): Activity {
@@ -58,17 +58,17 @@ export function afterOptimizerStep(progress: Progress, loss: number, skipped: Sk
   return { ...progress, step, health: skipped === 'no counted target' ? health : afterSkip(health, loss) };
 }
 
-/** Steps between good checkpoints if the run is not evaluated on the way. */
+/** Steps between good checkpoints in a run without intermediate evaluations. */
 const GOOD_INTERVAL = 250;
 
-/** Says whether the step is followed by an evaluation, and whether its checkpoint is one to return to. */
+/** Updates `evaluationDue` and `goodStep` after a step. */
 export function scheduled(progress: Progress, settings: Settings): Progress {
   const isGood = settings.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0;
   const marked = isGood ? markGood(progress) : progress;
   return { ...marked, evaluationDue: isEvaluated(progress.step, settings) };
 }
 
-/** While steps are being skipped, the parameters are those of the last good step, which may be what broke them. */
+/** While steps are being skipped, the parameters are those of the last step taken, which may itself be the fault. */
 const markGood = (progress: Progress): Progress =>
   progress.health.skipped === 0 ? { ...progress, goodStep: progress.step } : progress;
 

@@ -21,8 +21,8 @@ const gpt3 = (learningRate: number, batchSize: number): Recipe => ({
 
 /**
  * `nano` and `baby` have nanoGPT's settings, from config/train_shakespeare_char.py and its README's advice for CPUs; `gpt2…`
- * those of config/train_gpt2.py, with the learning rates of GPT-3's table 2.1 for the larger ones; `gpt3…` that table's. The
- * second moment's β₂ is 0.99 for small models, whose batches hold few tokens.
+ * those of config/train_gpt2.py, with the learning rates of GPT-3's table 2.1 for the larger ones; `gpt3…` that table's. β₂ is
+ * 0.99 for small models, whose batches have few tokens.
  */
 export const recipes: { readonly [P in PresetName]: Recipe } = {
   nano: { maxIters: 2000, learningRate: 1e-3, beta2: 0.99, warmupIters: 100 },

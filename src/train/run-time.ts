@@ -1,11 +1,11 @@
-/** The length of a timed run: how many steps fit into the remaining time, given what its parts cost. */
+/** The length of a timed run: how many steps fit into the remaining time, given the costs of its parts. */
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { saveInterval } from './save-every.ts';
 import { changeSchedule, recordedSteps } from './schedule-history.ts';
 import { decayProgress, hasDecayEnd, hasPlateau } from './schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
-/** Seconds that each part of a run takes. */
+/** Duration of each part of a run, in seconds. */
 export interface Costs {
   readonly step: number;
   /** An evaluation on samples of both splits, with its preview. */
@@ -39,7 +39,7 @@ export function secondsFor(
   );
 }
 
-/** The most steps after `step` that fit into `seconds`, evaluations and checkpoints included; at least 1. */
+/** Maximum number of steps after `step` that fit into `seconds` with evaluations and checkpoints; at least 1. */
 export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs: Costs): number {
   let fits = 1;
   let tooMany = Math.max(2, Math.ceil(seconds / costs.step) + 1);
@@ -52,19 +52,19 @@ export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs
 }
 
 /**
- * The time limit of a run in seconds, its end included. The evaluation of the whole validation split, which may take longer
- * than all the rest for a large corpus, gets at most half of `seconds`; beyond that, it extends the limit.
+ * The time limit of a run in seconds, including its end. The evaluation of the whole validation split, which may dominate
+ * for a large corpus, gets at most half of `seconds`; beyond that, it extends the limit.
  */
 export const timeForTraining = (seconds: number, last: number): number =>
   Math.max(seconds, seconds / 2 + last);
 
 /** Interval of corrections, as a fraction of the steps. */
 const REFIT_SHARE = 0.05;
-/** Corrections during the decay, as a fraction of the time: a smaller one is not worth another slope. */
+/** Smallest correction during the decay, as a fraction of the time: a smaller one is not worth changing the slope. */
 const TOLERANCE = 0.005;
 
 export interface Pace {
-  /** Steps done, and how many of them by this process. */
+  /** Steps done in all, and by this process. */
   readonly step: number;
   readonly steps: number;
   /** Seconds left of the time limit, and the limit. */
@@ -74,8 +74,8 @@ export interface Pace {
 }
 
 /**
- * Corrects the length of a run from the time its parts have taken. Steps that are done keep their learning rates: a decay
- * that has begun continues to the new end from where it is, and the schedule so far is recorded.
+ * Corrects the length of a run from the measured costs of its parts. Completed steps keep their learning rates: a decay
+ * that has begun continues from its present value to the new end, and the schedule so far is recorded.
  *
  * @returns the settings to continue with; undefined if the length stays the same
  */

@@ -1,14 +1,14 @@
 /**
- * The schedules of a run's earlier steps. They are part of its options, so that a run whose schedule was changed on the way,
- * by an extension or to keep to its time limit, can be reproduced from its options alone.
+ * The schedules of a run's earlier steps. They are among its options, so that a run whose schedule changed, by an
+ * extension or to meet its time limit, can be reproduced from its options alone.
  */
 import { learningRateAt } from './schedule.ts';
 import { scheduleSettings, type PastSchedule } from './past-schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
 /**
- * Changes the schedule of a run from a step on. The earlier schedule is recorded if the new one would give any earlier step
- * another learning rate.
+ * Changes the schedule of a run from the next step on. The previous schedule is recorded if the new one would give any
+ * earlier step another learning rate.
  *
  * @param step steps done
  */
@@ -23,7 +23,7 @@ export function changeSchedule(before: Settings, next: Settings, step: number): 
   return { ...next, pastSchedules: past };
 }
 
-/** Steps whose schedule is recorded. After a rollback they may be more than are done. */
+/** Steps whose schedule is recorded. After a rollback they may exceed the steps done. */
 export const recordedSteps = ({ pastSchedules }: Settings): number => pastSchedules.at(-1)?.until ?? 0;
 
 const recorded = (settings: Omit<PastSchedule, 'until'>, until: number): PastSchedule =>

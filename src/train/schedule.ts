@@ -22,24 +22,24 @@ export interface ScheduleOptions {
   readonly rewarmIters?: number;
   /** The learning rate that the re-warm-up starts from. */
   readonly rewarmFrom?: number;
-  /** The share of the decay done before `decayStart`, if its end was moved while it was under way; see run-time.ts. */
+  /** The share of the decay done before `decayStart`, if its end was moved during the decay; see run-time.ts. */
   readonly decayFrom?: number;
   /** Schedules of earlier steps, in order. Each applies to the steps before `until`. */
   readonly past?: readonly (Omit<ScheduleOptions, 'past'> & { readonly until: number })[];
 }
 
 /**
- * The learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017), a straight
- * line, or nothing. The formula is nanoGPT's, so that its settings mean the same here.
+ * The learning rate of a step, counted from 0: linear warm-up, then cosine decay (Loshchilov & Hutter 2017), linear
+ * decay, or none. The formula is nanoGPT's, so that its settings mean the same here.
  *
  * `inverse-sqrt` (Vaswani et al. 2017, equation 3, "Noam") falls as 1/√t from the peak at the end of the warm-up. With
  * t = step + 1 and w = warmupIters + 1, the whole schedule is peak·min(t/w, √(w/t)).
  *
- * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It reaches what a cosine does
- * (Hägele et al. 2024), and the run's length need not be known before the decay starts.
+ * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It matches the loss of a cosine schedule
+ * (Hägele et al. 2024), and the length of the run need not be known before the decay starts.
  *
  * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). Earlier steps have schedules in
- * `past`. Runs extended by an earlier version lack them; should a rollback repeat such steps, they use `rewarmFrom`.
+ * `past`. Runs extended by an earlier version lack them; if a rollback repeats such steps, they use `rewarmFrom`.
  */
 export function learningRateAt(step: number, options: ScheduleOptions): number {
   const past = options.past?.find(({ until }) => step < until);
@@ -71,7 +71,7 @@ export function decayProgress(step: number, options: ScheduleOptions): number {
 const warmupEndOf = ({ warmupIters, rewarmStart = 0, rewarmIters = 0 }: ScheduleOptions): number =>
   rewarmStart > 0 ? rewarmStart + rewarmIters : warmupIters;
 
-/** Whether the schedule keeps the peak up to `decayStart`. Others decay from the end of the warm-up on. */
+/** Whether the schedule keeps the peak up to `decayStart`. Others decay from the end of the warm-up. */
 export const hasPlateau = ({
   schedule,
   rewarmStart = 0,

@@ -1,4 +1,4 @@
-/** The options of a run as they are given, and the settings that result. */
+/** The options given for a run, and the resulting settings. */
 import { requireEncoding } from '../data/encodings.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -11,7 +11,7 @@ import type { TrainingShape } from './programs.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { TrainerOptions } from './trainer.ts';
 
-/** Options of a run. Those that are left out are chosen from the corpus and the preset. */
+/** Options of a run. Omitted ones are chosen from the corpus and the preset. */
 export interface TrainModelOptions extends GivenOptions {
   /** Files, folders, or `-`. */
   readonly corpus: readonly string[];
@@ -22,21 +22,21 @@ export interface TrainModelOptions extends GivenOptions {
   readonly force?: boolean;
   readonly overwrite?: boolean;
   readonly threads?: number;
-  /** Measure what each kernel takes; see TrainResult.profile. */
+  /** Measure the time of each kernel; see TrainResult.profile. */
   readonly profile?: boolean;
 }
 
-/** Options with the encoding under its canonical name, so that labels of the same one are equal. @throws UsageError */
+/** Options with the canonical name of the encoding, so that different labels compare equal. @throws UsageError */
 export const withCanonicalEncoding = (options: TrainModelOptions): TrainModelOptions =>
   options.encoding === undefined ? options : { ...options, encoding: requireEncoding(options.encoding) };
 
-/** The value of every stored option, given or chosen. A plain object that is never changed. */
+/** The value of every stored option, given or chosen. Plain and immutable. */
 export type Settings = ChosenOptions & Pick<TrainModelOptions, 'corpus'>;
 
 /**
  * Completes options with their defaults.
  *
- * @throws UsageError for a value that its option does not accept, or an option that the architecture does not have
+ * @throws UsageError for a value that its option does not accept, or an option that does not apply to the architecture
  */
 export function resolveOptions(options: TrainModelOptions): Settings {
   const given = options as unknown as Readonly<Record<string, unknown>>;
@@ -50,7 +50,7 @@ export function resolveOptions(options: TrainModelOptions): Settings {
   for (const [name, { value }] of optionTable()) {
     if (given[name] === undefined) continue;
     if (!table.has(name))
-      throw new UsageError('unknown-name', `models of the architecture ${arch} have no ${optionName(name)}`);
+      throw new UsageError('unknown-name', `${optionName(name)} does not apply to the architecture ${arch}`);
     if (!value.is(given[name]))
       throw new UsageError(
         'bad-option-value',
@@ -58,7 +58,7 @@ export function resolveOptions(options: TrainModelOptions): Settings {
       );
   }
 
-  // Defaults may depend on each other in any order, so each is computed when it is first read.
+  // Defaults may depend on one another in any order, so each is computed on first access.
   const chosen = {} as Record<string, unknown>;
   for (const [name, row] of table) {
     if (row.onResume === 'invocation') continue;

@@ -1,6 +1,6 @@
 /**
- * Fine-tuning: training that starts from a trained model instead of random parameters. Shape and tokenizer are the model's,
- * the options choose the text and the training.
+ * Fine-tuning: training that starts from a trained model instead of random parameters. Shape and tokenizer are the
+ * model's; the options choose the text and the training.
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
@@ -27,8 +27,8 @@ const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
 /**
  * Opens the model of `initFrom`, if there is one.
  *
- * A `blockSize` below the model's uses its first positions. One above it is rejected, as the model has no embeddings for
- * these positions, unless they are sinusoidal and therefore defined for any length.
+ * A `blockSize` below the model's uses its first positions. One above it is rejected, because the model has no
+ * embeddings for those positions, unless they are sinusoidal and thus defined for any length.
  *
  * @throws UserError if the model cannot be read, UsageError for options that contradict it
  */
@@ -38,9 +38,9 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   if (options.preset !== undefined)
     throw new UsageError(
       'conflicting-options',
-      `${optionName('preset')} and ${optionName('initFrom')} both say what the model is`,
+      `${optionName('preset')} and ${optionName('initFrom')} both determine the model`,
       {
-        hint: 'give one of them',
+        hint: 'use only one of them',
       },
     );
   const model = openModelFolder(resolveRun(initFrom));
@@ -56,7 +56,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
         'conflicting-options',
         `${optionName(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
         {
-          hint: 'leave it out: the model says what its shape is',
+          hint: 'omit it: the shape comes from the model',
         },
       );
   }
@@ -64,25 +64,25 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
     if (options[name] !== undefined)
       throw new UsageError(
         'conflicting-options',
-        `${optionName(name)}: ${initFrom} has its vocabulary already`,
+        `${optionName(name)} has no effect: ${initFrom} already has a vocabulary`,
         {
-          hint: 'leave it out',
+          hint: 'omit it',
         },
       );
   if (options.initialization !== undefined)
     throw new UsageError(
       'conflicting-options',
-      `${optionName('initialization')}: ${initFrom} has its weights already`,
+      `${optionName('initialization')} has no effect: ${initFrom} already has weights`,
       {
-        hint: 'leave it out',
+        hint: 'omit it',
       },
     );
   if (kind !== undefined && kind !== tokenizer.kind)
     throw new UsageError(
       'conflicting-options',
-      `${optionName('tokenizer')} is ${kind}, but ${initFrom} reads ${tokenizer.kind}`,
+      `${optionName('tokenizer')} is ${kind}, but ${initFrom} uses ${tokenizer.kind}`,
       {
-        hint: 'leave it out: a model can only read with its own',
+        hint: 'omit it: a model works only with its own tokenizer',
       },
     );
   const isUnbounded = architectureOf(config).isUnboundedInLength(config);
@@ -90,7 +90,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
     throw new UsageError(
       'bad-option-value',
       `${optionName('blockSize')} ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
-      { hint: `leave it out, or give at most ${config.blockSize}` },
+      { hint: `omit it, or use at most ${config.blockSize}` },
     );
   return {
     options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
@@ -99,7 +99,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   };
 }
 
-/** Only the table of positions may have another size: shorter, or sinusoidal, which is the same for every model. */
+/** Only the position table may differ in size: a shorter one, or a sinusoidal one, which is the same for every model. */
 function loadInto(model: ModelFolder, into: readonly TensorTarget[]): void {
   const targets = new Map(into.map((target) => [target.name, target]));
   model.load(
@@ -110,7 +110,7 @@ function loadInto(model: ModelFolder, into: readonly TensorTarget[]): void {
   );
 }
 
-/** A target for the rows of a table that another has room for; a table with fewer rows leaves it as it is. */
+/** A target for as many rows of a table as fit into another; if the table has fewer rows, the rest are unchanged. */
 function clipped(target: TensorTarget, shape: readonly number[]): TensorTarget {
   const room = elements(shape) < elements(target.shape) ? 0 : elements(target.shape);
   return {

@@ -7,8 +7,8 @@ import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from './trai
  * Forward and backward pass over the micro-batches of a step, polling for an interruption.
  *
  * @param step counted from 0
- * @param lastSeconds how long the last step took; undefined if that is not known yet
- * @returns undefined if it was interrupted; the gradients are then incomplete, parameters and moments as before
+ * @param lastSeconds duration of the last step; undefined if not known yet
+ * @returns undefined if interrupted: the gradients are then incomplete, parameters and moments unchanged
  */
 export async function stepGradient(
   trainer: Trainer,

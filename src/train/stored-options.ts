@@ -20,7 +20,7 @@ function storedRules(arch: string): Record<string, Rule> {
 
 const storedRule = ({ stored, value }: OptionRow): Rule => stored ?? value;
 
-/** The schedule options that no flag sets: how the learning rate of an extended or timed run has come about. */
+/** Schedule options that no flag sets: the history of the learning rate of an extended or timed run. */
 export const recordedSchedule = [
   'rewarmStart',
   'rewarmIters',
@@ -30,9 +30,9 @@ export const recordedSchedule = [
 ] as const;
 
 /**
- * Checks what a run has recorded of its own course: `recordedSchedule` and `forcedChanges`.
+ * Checks the recorded history of a run: `recordedSchedule` and `forcedChanges`.
  *
- * @param fail throws, told what is wrong
+ * @param fail throws; receives the fault
  */
 export function checkRecordedCourse(
   options: Readonly<Record<string, unknown>>,
@@ -43,11 +43,11 @@ export function checkRecordedCourse(
   checkFields(options, Object.fromEntries(names.map((name) => [name, storedRule(table.get(name)!)])), fail);
 }
 
-/** Options that the weights depend on and config.json states too, with the fields of the architecture. */
+/** Options that config.json repeats, besides the fields of the architecture. */
 const STATED_BY_MODEL = ['arch', 'nLayer', 'nHead', 'nEmbd', 'blockSize'] as const;
 
 /**
- * Checks that a checkpoint's options are complete, valid, and those of the model it holds.
+ * Checks that a checkpoint's options are complete, valid and consistent with its model.
  *
  * @throws UserError naming the option and its value
  */
@@ -66,22 +66,22 @@ export function checkStoredOptions({ stateFile, state: { options }, model }: Che
   const resolved: Readonly<Record<string, unknown>> = { ...architecture.complete({ ...config, ...stored }) };
   for (const name of names)
     if (resolved[name] !== stated[name])
-      fail(`"${name}" is ${shownJson(stored[name])}, but config.json beside it says ${shown(stated[name])}`);
+      fail(`"${name}" is ${shownJson(stored[name])}, but config.json next to it has ${shown(stated[name])}`);
   if (options['tokenizer'] !== tokenizer.kind)
     fail(
-      `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json beside it is ${tokenizer.kind}`,
+      `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json next to it is ${tokenizer.kind}`,
     );
 }
 
-/** The value of an option in a checkpoint. Runs from before an option existed have its default. */
+/** The value of an option in a checkpoint; its default if the run is older than the option. */
 export function storedValue(options: Readonly<Record<string, unknown>>, name: string): unknown {
   const usual = optionTable().get(name)?.default;
   return options[name] ?? (typeof usual === 'function' ? undefined : usual);
 }
 
 /**
- * The options as they were given to the run. JSON has no infinity: null stands for a vocabulary without a limit. Runs from
- * before --encoding existed were trained on UTF-8.
+ * The options of a checkpoint. JSON has no infinity: null stands for an unlimited vocabulary. Runs older than --encoding were
+ * trained on UTF-8.
  */
 export function optionsFromJson(stored: Readonly<Record<string, unknown>>): TrainModelOptions {
   const options = Object.fromEntries(
@@ -91,11 +91,10 @@ export function optionsFromJson(stored: Readonly<Record<string, unknown>>): Trai
 }
 
 /**
- * The options of a resumed run: those it was started with, and what may be changed of those given now.
+ * The options of a resumed run: its own, with the changes of this invocation that are allowed.
  *
- * @param stored as `checkStoredOptions` has accepted them
- * @param values every option of the run, including the defaults that a checkpoint leaves out: giving one of them again
- *   changes nothing
+ * @param stored options that have passed `checkStoredOptions`
+ * @param values every option of the run, including defaults that a checkpoint omits: repeating one of them changes nothing
  * @throws UsageError naming each option that differs and is fixed, or needs `force` and does not have it
  */
 export function resumedOptions(
@@ -105,7 +104,7 @@ export function resumedOptions(
 ): TrainModelOptions {
   const before: Record<string, unknown> = { ...optionsFromJson(stored) };
   const had: Record<string, unknown> = { ...values };
-  if (had['valFile'] !== undefined) for (const options of [before, had]) delete options['valFraction']; // nothing of the corpus was split off
+  if (had['valFile'] !== undefined) for (const options of [before, had]) delete options['valFraction']; // the corpus was not split
   const now = Object.entries(given).filter(
     ([name, value]) => value !== undefined && !(name === 'corpus' && given.corpus.length === 0),
   );
@@ -117,12 +116,12 @@ export function resumedOptions(
   const impossible = differs('fixed');
   if (impossible.length > 0)
     throw new UsageError('conflicting-options', impossible.join('; '), {
-      hint: 'a run keeps its model, tokenizer and optimizer: leave this out, or train a new model without --resume',
+      hint: "a run's model, tokenizer and optimizer are fixed: omit this, or start a new run without --resume",
     });
   const unforced = given.force === true ? [] : differs('forced');
   if (unforced.length > 0)
     throw new UsageError('conflicting-options', unforced.join('; '), {
-      hint: 'leave this out to continue as before, or add --force to change it from here on',
+      hint: 'omit this to continue unchanged, or add --force to change it from this step on',
     });
   if (given.valFraction !== undefined) delete before['valFile'];
   if (given.lrDecayStart !== undefined) delete before['lrDecayFrom']; // a decay that starts there starts from the peak

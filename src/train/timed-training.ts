@@ -14,13 +14,13 @@ export interface TimedModel {
   readonly optimizer?: OptimizerName;
 }
 
-/** A model that is trained for a number of steps at a time. */
+/** Trains a model a number of steps at a time. */
 export interface TimedTraining {
   readonly tokensPerStep: number;
   /** Floating-point operations of all matrix products of a step. */
   readonly flopsPerStep: number;
   readonly memoryBytes: number;
-  /** Trains for some steps; returns how many seconds they took. */
+  /** Trains for a number of steps; returns the seconds they took. */
   readonly run: (steps: number) => Promise<number>;
   /** See Trainer.timings. */
   readonly timings: () => Promise<Timing[]>;
@@ -62,18 +62,18 @@ export function startTraining(
 }
 
 export interface Speed {
-  /** The median of an optimizer step without gradient accumulation: what a run will need if the machine stays as busy. */
+  /** The median of an optimizer step without gradient accumulation: what a run takes if the CPU stays as busy. */
   readonly stepSeconds: number;
-  /** Floating-point operations of matrix products a second in the fastest step: what the machine can do. */
+  /** Floating-point operations of matrix products a second in the fastest step: what this CPU can reach. */
   readonly flopsPerSecond: number;
 }
 
 /**
- * How fast a model trains here. Half of the time goes to warming up: V8 compiles the kernels while they run, and until it
- * has, they are many times slower. Steps that take longer than the time are run twice.
+ * Measures how fast a model trains here. Half of the time is warm-up: V8 compiles the kernels while they run, and until
+ * then they are many times slower. Steps that take longer than the given time are run twice.
  *
- * @param engine nothing else may be in its memory; it is cleared in the end
- * @param seconds to spend, in all
+ * @param engine its memory must be unused; it is cleared afterwards
+ * @param seconds total duration
  */
 export async function measureSpeed(model: TimedModel, engine: LazyBackend, seconds: number): Promise<Speed> {
   const { backend: device } = await engine.open();

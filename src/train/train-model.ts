@@ -20,17 +20,17 @@ export interface TrainResult {
   readonly progress: Progress;
   /** Of the best model, over the whole validation split, in nats per token; undefined without such a split. */
   readonly validationLoss: number | undefined;
-  /** A few words of the text, to prompt the model with; undefined if it has none that the model knows. */
+  /** A few words of the text as an example prompt; undefined if none are in the vocabulary. */
   readonly examplePrompt: string | undefined;
-  /** Where the time of the steps went, if TrainModelOptions.profile asked for it. */
+  /** Time per kernel, if TrainModelOptions.profile is set. */
   readonly profile: TrainProfile | undefined;
 }
 
 /**
  * Trains a model on text and saves it in a model folder.
  *
- * @throws UserError, UsageError for what the user can mend: no text, options that do not fit each other, a folder that is
- * in use; UserError if training diverges or its end cannot be saved
+ * @throws UserError, UsageError for what the user can fix: a missing text, conflicting options, a folder in use; UserError
+ * if training diverges or its result cannot be saved
  */
 export async function trainModel(
   given: TrainModelOptions,
@@ -63,11 +63,11 @@ export async function trainModel(
   }
 }
 
-/** @throws UsageError if a run is to be resumed in another folder, or to replace what it continues */
+/** @throws UsageError for options that `resume` excludes: another folder, or replacing the run */
 function checkFolderOptions({ resume, outDir, overwrite }: TrainModelOptions): void {
   if (resume === undefined || (outDir === undefined && overwrite !== true)) return;
   const other = optionName(outDir === undefined ? 'overwrite' : 'outDir');
   throw new UsageError('conflicting-options', `${other} does not go with ${optionName('resume')}`, {
-    hint: 'a run is resumed in its own folder; to keep what is there, resume a copy of it',
+    hint: 'a run is resumed in its own folder; to keep its current state, resume a copy',
   });
 }

@@ -28,17 +28,17 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly initialization?: Initialization;
 }
 
-/** How many micro-batches and counted targets a step has: at least 1 of each. */
+/** Numbers of micro-batches and counted targets in a step, each at least 1. */
 type StepSize = Pick<StepData, 'microBatches' | 'counted'>;
 
-/** A step of masked targets only: there is nothing to learn from. */
+/** All targets of the step are masked. */
 export const NOTHING_COUNTED: StepResult = { loss: NaN, gradNorm: 0 };
 
-/** The mean loss of a step's counted targets, of sums of its micro-batches. In float32, as metrics.jsonl has always had it. */
+/** Mean loss of a step's counted targets, from the sums of its micro-batches. Rounded to float32, the precision of metrics.jsonl. */
 export const stepLoss = (losses: OrderedSum, { counted }: StepSize): number =>
   Math.fround(losses.total / counted);
 
-/** A model in the engine's memory together with what it takes to improve it by one step. */
+/** A model in engine memory, with the programs and moments for optimizer steps. */
 export class Trainer {
   readonly programs: TrainingPrograms;
   readonly #device: Device;
@@ -50,7 +50,7 @@ export class Trainer {
   readonly #update: Loaded;
   readonly #evaluate: Loaded;
 
-  /** Copies of what is read after every micro-batch or evaluation batch. */
+  /** Host copies of the results read after every micro-batch or evaluation batch. */
   readonly #losses: Float64Array;
   readonly #evaluationLosses: Float64Array;
   readonly #norm = new Float64Array(1);
@@ -83,13 +83,13 @@ export class Trainer {
   /**
    * The state before the first step: parameters initialized from the seed, moments of 0.
    *
-   * @param report told how far the initialization has come; for GPT-2 124M it takes seconds
+   * @param report receives the progress; GPT-2 124M takes seconds
    */
   initialize(report: Report = noReport): void {
     this.#initialize(this.parameters(), report);
   }
 
-  /** As `initialize`, for a model whose trained parameters are loaded next: they are left as they are. */
+  /** As `initialize`, except the trained parameters, which are loaded next. */
   initializeUntrained(): void {
     const untrained = this.programs.model.block.parameters.filter(({ parameter }) => !parameter.isTrained);
     const names = new Set(untrained.map(({ parameter }) => parameter.name));
@@ -110,10 +110,10 @@ export class Trainer {
   }
 
   /**
-   * One optimizer step: forward and backward over each micro-batch, the sum of their gradients, the update. Without a
-   * counted target there is no update, so that momentum and weight decay change nothing.
+   * One optimizer step: forward and backward pass over each micro-batch, the sum of their gradients, the update. Without
+   * counted targets the update is skipped, so momentum and weight decay have no effect either.
    *
-   * @param step counted from 0; with the seed it fixes every random number of the step
+   * @param step counted from 0; together with the seed it determines all random numbers of the step
    */
   async step(step: number, batches: readonly Batch[], learningRate: number): Promise<StepResult> {
     const data = stepOf(batches);
@@ -127,10 +127,10 @@ export class Trainer {
   }
 
   /**
-   * Forward and backward over one micro-batch, whose gradient is added to those of the micro-batches before it. They are
-   * given in order, from 0; after the last one, `gradients` are those of the step.
+   * Forward and backward pass over one micro-batch, whose gradient is added to those of the previous ones. Micro-batches are
+   * passed in order, from 0; after the last one, `gradients` are those of the step.
    *
-   * @param micro which micro-batch of the step it is, counted from 0
+   * @param micro index of the micro-batch in the step
    * @returns the sum of the losses of its counted targets, in nats
    */
   accumulate(step: number, micro: number, data: StepSize, batch: Batch): Promise<number> {
@@ -138,9 +138,9 @@ export class Trainer {
   }
 
   /**
-   * The same in parts. Given up, the gradients are incomplete; parameters and moments are as before.
+   * `accumulate` in parts. If abandoned, the gradients are incomplete; parameters and moments are unchanged.
    *
-   * @param seconds how long it is expected to take; undefined: not known yet
+   * @param seconds expected duration; undefined: not known yet
    */
   async *accumulating(
     step: number,
@@ -155,8 +155,8 @@ export class Trainer {
   }
 
   /**
-   * Forward and backward over one micro-batch alone, in parts: `gradients` are then its own, of the sum of its losses over
-   * the counted targets of the whole step. They do not depend on what other micro-batches there are.
+   * Forward and backward pass over one micro-batch alone, in parts: `gradients` are then those of its summed losses divided
+   * by the counted targets of the whole step. They do not depend on other micro-batches.
    *
    * @returns as `accumulate`
    */
@@ -181,7 +181,7 @@ export class Trainer {
     return norm;
   }
 
-  /** Takes the step that the gradients and their norm call for. @param updates how many were taken before */
+  /** Runs the optimizer update. @param updates number of earlier updates */
   update(updates: number, learningRate: number): Promise<void> {
     const { hyper } = this.programs;
     this.#device.write(hyper.offset, hyperparameters(this.#options, updates + 1, learningRate));
@@ -190,10 +190,10 @@ export class Trainer {
   }
 
   /**
-   * Looks for where a step goes wrong: in the parameters, or else by running its passes again, instruction by instruction.
-   * In parts, since it takes longer than the step itself. If abandoned, only the gradients have changed.
+   * Finds where a step goes wrong: in the parameters, or else by repeating its passes instruction by instruction. In
+   * parts, since it takes longer than the step itself. If abandoned, only the gradients have changed.
    *
-   * @returns in words, the first tensor that holds something infinite or NaN; if none does, the one with the largest gradient
+   * @returns in words, the first tensor that is not finite; if all are, the one with the largest gradient
    */
   async *findFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
     for (const { parameter, start, length } of this.programs.model.block.parameters) {
@@ -208,14 +208,14 @@ export class Trainer {
         this.#forwardBackward.submit(i, i + 1);
         for (const buffer of writtenBy(instruction))
           if (!(await this.#isFinite(buffer)))
-            return `what ${instruction.label} (${instruction.kernel}) computes is not finite`;
+            return `the output of ${instruction.label} (${instruction.kernel}) is not finite`;
         yield;
       }
       this.#gradientSum.add(micro++, microBatches);
     }
     const gradients = await readTensors(this.gradients());
     const norms = gradients.map(({ name, data }) => ({ name, norm: norm(data) }));
-    return `all is finite; ${norms.reduce((a, b) => (b.norm > a.norm ? b : a)).name} has the largest gradient`;
+    return `all values are finite; ${norms.reduce((a, b) => (b.norm > a.norm ? b : a)).name} has the largest gradient`;
   }
 
   /**
@@ -233,7 +233,7 @@ export class Trainer {
     return allParts(this.addingLosses(batch, total, 0));
   }
 
-  /** The same in parts. @param seconds how long it is expected to take; undefined: not known yet */
+  /** `addLosses` in parts. @param seconds expected duration; undefined: not known yet */
   async *addingLosses(
     batch: Batch,
     total: { sum: number; count: number },
@@ -245,7 +245,7 @@ export class Trainer {
     addCounted(batch, await this.#device.read(this.programs.losses, this.#evaluationLosses), total);
   }
 
-  /** All parameters, the fixed ones included. */
+  /** All parameters, including fixed ones. */
   parameters(): DeviceTensor[] {
     const { block, region } = this.programs.model;
     return tensorsOf(this.#device, block, region);
@@ -269,7 +269,7 @@ export class Trainer {
     });
   }
 
-  /** What the instructions of the steps so far have taken; none if the backend does not measure it. */
+  /** Time per instruction over the steps so far; empty if the backend does not measure it. */
   async timings(): Promise<Timing[]> {
     const programs = [this.#forwardBackward, this.#gradientSum.loaded, this.#gradientNorm, this.#update];
     const timings: Timing[] = [];
@@ -289,7 +289,7 @@ export class Trainer {
     this.#device.write(memory.targets.offset, targets);
   }
 
-  /** Reads a buffer in pieces, since activations may be larger than what the host has to spare. */
+  /** Reads a buffer in chunks, since the host may lack memory for a copy of large activations. */
   async #isFinite({ offset, length }: Pick<Buffer, 'offset' | 'length'>): Promise<boolean> {
     const scratch = new Float32Array(Math.min(length, READ_ELEMENTS));
     for (let at = 0; at < length; at += READ_ELEMENTS) {
@@ -303,7 +303,7 @@ export class Trainer {
 /** Numbers read at a time in the search for one that is not finite. */
 const READ_ELEMENTS = 2 ** 18;
 
-/** Adds the losses of the targets that count, and their number. Summed in float64, in order. */
+/** Adds up the losses of counted targets, and their number. Summed in float64, in order. */
 function addCounted<Total extends { sum: number; count: number }>(
   { targets }: Batch,
   losses: Float64Array,

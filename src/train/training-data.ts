@@ -37,14 +37,14 @@ export interface TrainingData {
   readonly validationSha256: string | undefined;
   /** Number of `<unk>` tokens. */
   readonly unknown: number;
-  /** Of the corpus and of the validation file; none of a token file. */
+  /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];
 }
 
 /**
- * Text → vocabulary → ids → splits. The vocabulary comes from the training files; a validation file only uses it.
+ * Text → vocabulary → ids → splits. The vocabulary is built from the training files only.
  *
- * @param tokenizer used instead of a new vocabulary, if a run is resumed or starts from a model
+ * @param tokenizer of a resumed run or a starting model, instead of a new vocabulary
  * @param report receives the progress of reading and tokenizing
  * @throws UserError for files that cannot be read, UsageError for options that do not fit the text
  */
@@ -81,7 +81,7 @@ export function readTrainingData(
   };
 }
 
-/** More tokens hardly make the validation loss more accurate, but the end of a run take longer. */
+/** More tokens would lengthen the final evaluation with hardly any gain in accuracy. */
 const MOST_VALIDATION_TOKENS = 500_000;
 const defaultFraction = (tokens: number): number => Math.min(0.1, MOST_VALIDATION_TOKENS / tokens);
 
@@ -111,7 +111,7 @@ function readText(options: TrainModelOptions, given: Tokenizer | undefined, repo
   };
 }
 
-/** Fewer tokens than this, with more characters per token than this: the tokenizer does not suit the text. */
+/** With fewer tokens and more characters per token than this, the tokenizer does not suit the text. */
 const [FEW_TOKENS, LONG_TOKENS] = [100, 100];
 
 /** @throws UserError if a long text has hardly any tokens, although the vocabulary was built from it */
@@ -124,7 +124,7 @@ function checkTokenLength(characters: number, tokens: number, kind: TokenizerKin
       hint:
         kind === 'word'
           ? 'the text has no spaces between words: use --tokenizer char or bpe'
-          : 'the text repeats itself: use --tokenizer char, or a text with more in it',
+          : 'the text is too repetitive: use --tokenizer char, or more varied text',
     },
   );
 }
@@ -144,25 +144,31 @@ function readTokens(
   report: Report,
 ): Tokens {
   if (corpus.length > 1)
-    throw new UsageError('conflicting-options', 'a token file is the whole corpus; name it alone');
+    throw new UsageError('conflicting-options', 'a token file cannot be combined with other texts', {
+      hint: 'name the token file alone',
+    });
   for (const flag of ['minFrequency', 'vocabSize'] as const)
     if (options[flag] !== undefined && given === undefined)
-      throw new UsageError('conflicting-options', 'a token file has its vocabulary already', {
-        hint: 'give --min-frequency and --vocab-size to `gpt tokenize`',
-      });
+      throw new UsageError(
+        'conflicting-options',
+        `${optionName(flag)} has no effect: a token file already has a vocabulary`,
+        {
+          hint: 'pass it to `gpt tokenize` instead',
+        },
+      );
   for (const [flag, unset] of [
     ['encoding', UTF8],
     ['encodingErrors', 'strict'],
   ] as const)
     if (options.resume === undefined && (options[flag] ?? unset) !== unset)
       throw new UsageError('conflicting-options', `${optionName(flag)} has no effect on a token file`, {
-        hint: 'give it to `gpt tokenize`, which reads the text',
+        hint: 'pass it to `gpt tokenize`, which reads the text',
       });
   const [path] = corpus;
   const file = openTokenFile(path);
   const tokenizerPath = join(dirname(path), 'tokenizer.json');
   if (!existsSync(tokenizerPath))
-    throw new UserError('mismatched-files', `${path} needs its tokenizer.json beside it`, {
+    throw new UserError('mismatched-files', `${path} has no tokenizer.json next to it`, {
       hint: `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\` writes both`,
     });
   const tokenizer = readTokenizer(tokenizerPath);
@@ -170,19 +176,19 @@ function readTokens(
     throw new UsageError(
       'conflicting-options',
       `${optionName('tokenizer')} is ${options.tokenizer}, but ${path} has ${tokenizer.kind} tokens`,
-      { hint: `leave ${optionName('tokenizer')} out, or give it to \`gpt tokenize\`` },
+      { hint: `omit ${optionName('tokenizer')}, or pass it to \`gpt tokenize\`` },
     );
   const isItsOwn = createHash('sha256')
     .update(readFileSync(tokenizerPath))
     .digest()
     .equals(file.tokenizerHash);
   if (!isItsOwn || tokenizer.vocabSize !== file.vocabSize)
-    throw new UserError('mismatched-files', `${path} was not made with ${tokenizerPath}`, {
-      hint: `make both again with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
+    throw new UserError('mismatched-files', `${path} was not encoded with ${tokenizerPath}`, {
+      hint: `recreate both with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
     });
   if (given !== undefined && !begins(given, tokenizer))
-    throw new UserError('mismatched-files', `${path} was made with another vocabulary than the model's`, {
-      hint: `make another: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
+    throw new UserError('mismatched-files', `${path} was encoded with a vocabulary other than the model's`, {
+      hint: `encode the text again: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
     });
   const hash = createHash('sha256');
   let verified = 0;
@@ -209,7 +215,7 @@ function readTokens(
   };
 }
 
-/** Whether the tokens of one tokenizer begin with all those of another. */
+/** Whether one vocabulary is a prefix of the other. */
 const begins = (long: Tokenizer, { kind, vocabulary }: Tokenizer): boolean =>
   long.kind === kind && vocabulary.every((token, id) => token === long.vocabulary[id]);
 

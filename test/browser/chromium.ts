@@ -1,4 +1,4 @@
-/** Finds a Chromium or Chrome on this machine, and starts it as tests need it. */
+/** Finds an installed Chromium or Chrome and starts it for tests. */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { launch, type Browser } from 'puppeteer-core';

@@ -38,8 +38,8 @@ describe.skipIf(process.platform === 'win32')('streams', () => {
     expect(stdout.startsWith(start)).toBe(true);
   });
   test.each([
-    ['eval -m model', 1, 'error: stdin: it contains no text\nhint: use a text that is not empty\n'],
-    ['train -', 1, 'error: stdin: it contains no text\nhint: use a text that is not empty\n'],
+    ['eval -m model', 1, 'error: stdin: it contains no text\nhint: use a text with some content\n'],
+    ['train -', 1, 'error: stdin: it contains no text\nhint: use a text with some content\n'],
     [
       'sample -m model --prompt -',
       1,
@@ -136,7 +136,7 @@ describe('memory', () => {
   test('a training that needs more memory than there is, is refused', async () => {
     const { stderr, code } = await limited(`train corpus.txt --threads 1 --preset nano -q -o big`, 30e6);
     expect(stderr).toMatch(
-      /^error: this needs \d\d MB of memory; this machine has 30 MB\nhint: try --batch-size \d+ /,
+      /^error: this needs \d\d MB of memory; this computer has 30 MB\nhint: try --batch-size \d+ /,
     );
     expect(code).toBe(1);
   });
@@ -144,7 +144,7 @@ describe('memory', () => {
     writeModel(at('large'), 'char', { nEmbd: 256, nInner: 1024 });
     const { stderr, code } = await limited('sample -m large --threads 1', 5e6);
     expect(stderr).toBe(
-      'error: this needs 6 MB of memory; this machine has 5 MB\nhint: use a smaller model\n',
+      'error: this needs 6 MB of memory; this computer has 5 MB\nhint: use a smaller model\n',
     );
     expect(code).toBe(1);
   });

@@ -195,7 +195,7 @@ describe('the record of a run', () => {
     expect(code).toBe(0);
     expect(stderr).toContain(
       'forced changed --dropout, --batch-size, and the text with --force after step 20 and 24:\n' +
-        'the new run has the later values from its start, and ends with another model.',
+        'the new run uses the later values from the start, so its model will differ.',
     );
     const { options, tokens_seen } = readTrainerState(path('forced/checkpoint-28/gpt_trainer_state.json'));
     expect(tokens_seen).toBe((20 * 4 + 8 * 2) * 16);

@@ -1,7 +1,7 @@
 /**
  * The launcher in installations made up for the purpose: bin/gpt.js, a program that reports on itself, and a bundled Node
  * that is a link to the Node of these tests. The Node that starts the launcher pretends to be an older one; the last
- * tests use a real one where the machine has it.
+ * tests use a real one where it is installed.
  */
 import { execFileSync } from 'node:child_process';
 import {

@@ -64,7 +64,7 @@ describe('a resumed run ends with the same bytes as an uninterrupted one', () =>
           send(name);
         },
       });
-      expect(stderr).toMatch(/Saving; press Ctrl-C again to stop at once\.\n/);
+      expect(stderr).toMatch(/Saving; press Ctrl-C again to quit at once\.\n/);
       expect(stderr).toMatch(/Interrupted after \d+ steps?; [^]*gpt train --resume SIG/);
       expect(signal).toBe(name);
       expect(await gpt(`train --resume ${name} --threads 3 -q`)).toMatchObject({ stderr: '', code: 0 });
@@ -257,9 +257,9 @@ test('a diverging run reports each fault, and ends with the first one', async ()
   expect(code).toBe(1);
   expect(stderr).toContain('warning: step 2: loss not finite; the update was skipped\n');
   expect(stderr).toMatch(
-    /warning: diverged at step 6: loss not finite; .* is not finite\. Restarting with 0\.5 × the learning rate \(1 of 3 times\)\n/,
+    /warning: diverged at step 6: loss not finite; .* is not finite\. Restarting with 0\.5 × the learning rate \(rollback 1 of 3\)\n/,
   );
   expect(stderr).toMatch(
-    /error: training diverged at step 6, after going back 3 times: loss not finite; .* is not finite\nhint: start again with --learning-rate 0.001 or a longer --warmup-iters\n$/,
+    /error: training diverged at step 6, after 3 rollbacks: loss not finite; .* is not finite\nhint: start again with --learning-rate 0.001 or a longer --warmup-iters\n$/,
   );
 });

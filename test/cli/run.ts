@@ -36,7 +36,7 @@ export interface RunResult {
   signal: NodeJS.Signals | null;
 }
 
-/** True if this machine can give a process a terminal: that takes Python's pty module. */
+/** Pseudo-terminals are available, which takes Python's pty module. */
 export const hasTerminal = spawnSync('python3', ['-c', 'import pty']).status === 0;
 
 export function run(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {

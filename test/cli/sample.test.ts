@@ -291,7 +291,7 @@ describe('the interactive mode', () => {
 
   test('text that the model does not know is an error that changes nothing', async () => {
     const { stdout, stderr } = await sample('-i -n 2', lines('/edit the', 'é', '/show'));
-    expect(stderr).toContain('does not know "é"');
+    expect(stderr).toContain('vocabulary lacks "é"');
     expect(stdout).toBe('the\nthe\n');
   });
 

@@ -66,7 +66,7 @@ describe.runIf(hasTerminal)('on a terminal, no control character of a file gets 
     [
       'a character it does not know',
       `${program} sample -m model --prompt $'\\u0090'`,
-      'the model does not know "\\x90" (U+0090)',
+      'the model\'s vocabulary lacks "\\x90" (U+0090)',
     ],
     ['the name of a tensor', `${program} sample -m tensors`, 'has the tensor "\\u001b[2J\\x9b", which this'],
     ['a field of a config', `${program} sample -m config`, '"model_type" is "\\u001b[2J\\u202e"'],

@@ -46,7 +46,7 @@ test('what does not fit in memory is refused before anything is allocated', asyn
   const { code, stderr } = await at('train corpus.txt --preset gpt2 --batch-size 64 --block-size 512');
   expect(code).toBe(1);
   expect(stderr).toMatch(
-    /^error: this needs [\d.]+ GB of memory; (the engine can address|this machine has) [\d.]+ GB\nhint: try --batch-size \d+ --gradient-accumulation-steps \d+, which needs [\d.]+ GB\n$/,
+    /^error: this needs [\d.]+ GB of memory; (the engine can address|this computer has) [\d.]+ GB\nhint: try --batch-size \d+ --gradient-accumulation-steps \d+, which needs [\d.]+ GB\n$/,
   );
 });
 

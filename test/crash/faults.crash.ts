@@ -92,7 +92,7 @@ describe.runIf(canMount)('a disk', () => {
     mount();
     const { code, stderr } = await start('disk/run', { onOutput: whileStopped('step 50 ', fill) });
     expect(stderr).toMatch(
-      /warning: step \d+ is not saved: .*no space left on the disk\.\s+The checkpoint of step \d+ is intact; training continues/,
+      /warning: step \d+ could not be saved: .*no space left on the disk\.\s+The checkpoint of step \d+ is intact; training continues/,
     );
     expect(stderr).toMatch(
       /error: step 400 could not be saved: .*no space left on the disk\nhint: the checkpoint of step \d+ is intact: gpt train --resume disk\/run\n$/,
@@ -114,7 +114,7 @@ describe.runIf(canMount)('a disk', () => {
           filled = true;
           fill();
         }
-        if (filled && output.includes('is not saved')) rmSync(ballast, { force: true });
+        if (filled && output.includes('could not be saved')) rmSync(ballast, { force: true });
       },
     });
     expect(stderr).toContain('no space left on the disk');
@@ -135,7 +135,7 @@ describe.runIf(canMount)('a disk', () => {
         }
       }),
     });
-    expect(stderr).toMatch(/is not saved: .*the file system is read-only/);
+    expect(stderr).toMatch(/warning: step \d+ could not be saved: .*the file system is read-only/);
     expect(stderr).toMatch(/error: step 400 could not be saved: .*the file system is read-only/);
     expect(code).toBe(1);
     const refused = await start('disk/other');
@@ -156,7 +156,7 @@ test('a folder that vanishes: training goes on, says so, and can be resumed when
   const { code, stderr } = await start('vanishing', {
     onOutput: whileStopped('step 50 ', () => renameSync(join(root, 'vanishing'), away)),
   });
-  expect(stderr).toMatch(/warning: step \d+ is not saved: .*vanishing.*: no such file or folder/);
+  expect(stderr).toMatch(/warning: step \d+ could not be saved: .*vanishing.*: no such file or folder/);
   expect(stderr).toMatch(/error: step 400 could not be saved: .*vanishing: no such file or folder/);
   expect(code).toBe(1);
   expect(existsSync(join(root, 'vanishing'))).toBe(false);

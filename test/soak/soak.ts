@@ -23,7 +23,7 @@ if (process.platform !== 'linux')
 const root = mkdtempSync(join(tmpdir(), 'soak-'));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const EVAL_INTERVAL = 20;
-/** The model that `gpt train data/moby-dick.txt --minutes 60 --threads 1` chose on the machine of the README. */
+/** The model that `gpt train data/moby-dick.txt --minutes 60 --threads 1` chose on the computer of the README's measurements. */
 const model =
   '--n-layer 6 --n-head 6 --n-embd 192 --block-size 128 --batch-size 11 --dropout 0.1 --threads 1';
 const flags = (steps: number): string[] => [
@@ -100,7 +100,7 @@ async function inPieces(steps: number): Promise<number> {
     const timer = setTimeout(() => child.kill(signal), (1000 * 60 * minutes) / 6);
     const end = await ended;
     clearTimeout(timer);
-    if (end.code === 0 || end.stderr.includes('the run has done its')) return pieces;
+    if (end.code === 0 || end.stderr.includes('the run has already completed its')) return pieces;
     if (end.signal !== signal) throw new Error(`a piece failed: ${end.stderr}`);
   }
 }

@@ -183,7 +183,7 @@ test('what broke a step is found', async () => {
     return faults;
   });
   expect(delayed).toEqual(atOnce);
-  expect(delayed[1]).toMatch(/^what .* computes is not finite$/);
+  expect(delayed[1]).toMatch(/^the output of .* is not finite$/);
 });
 
 test('every kernel is checked, and a failure is heard at the next read', async () => {

@@ -185,7 +185,7 @@ describe('training', () => {
     expect(rollbacks).toHaveLength(3);
     expect(result).toBeInstanceOf(Error);
     expect((result as Error).message).toBe(
-      'training diverged at step 18, after going back 3 times: loss not finite; h.0.attn.c_attn.weight is not finite',
+      'training diverged at step 18, after 3 rollbacks: loss not finite; h.0.attn.c_attn.weight is not finite',
     );
     expect(readdirSync(folder)).toContain('checkpoint-10');
     expect(readdirSync(folder)).not.toContain('run.lock');
@@ -275,8 +275,8 @@ describe('the first fault of a diverged step', () => {
 
   test.each([
     ['a parameter', 'h.1.ln_1.bias', NaN, 'h.1.ln_1.bias is not finite'],
-    ['a result', 'h.1.mlp.c_fc.weight', 3e38, 'what h.1.mlp.c_fc (gemm) computes is not finite'],
-    ['a gradient', 'h.0.ln_2.weight', 1e-30, 'all is finite; '],
+    ['a result', 'h.1.mlp.c_fc.weight', 3e38, 'the output of h.1.mlp.c_fc (gemm) is not finite'],
+    ['a gradient', 'h.0.ln_2.weight', 1e-30, 'all values are finite; '],
   ])('is named: %s', async (_name, tensor, value, expected) => {
     const backend = await createWasmBackend({ threads: 1 });
     const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'adamw' });

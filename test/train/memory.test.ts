@@ -19,7 +19,7 @@ const needs = (change: Partial<TrainingShape> = {}): number =>
 
 function hintFor(bytes: number, of: TrainingShape = shape): string | undefined {
   try {
-    checkMemory(of, 4 * trainingPrograms(of).end, { bytes, who: 'this machine has' });
+    checkMemory(of, 4 * trainingPrograms(of).end, { bytes, who: 'this computer has' });
   } catch (error) {
     return (error as { hint: string }).hint;
   }

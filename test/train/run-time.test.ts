@@ -126,7 +126,7 @@ describe('a run with a time budget ends on time', () => {
     expect(rate(end.maxIters, end)).toBe(end.minLr);
   });
 
-  describe.each(['cosine', 'linear', 'wsd'] as const)('%s, while the machine', (schedule) => {
+  describe.each(['cosine', 'linear', 'wsd'] as const)('%s, while the computer', (schedule) => {
     const usual = { step: 0.02, evaluation: 0.3, checkpoint: 0.2, last: 2 };
     const times = (of: Costs, factor: number): Costs => ({
       step: factor * of.step,

@@ -4,8 +4,8 @@ import { defineOp } from '../recorder.ts';
 /**
  * y = a + b, element by element: the residual connection.
  *
- * Derivative: dA = dY and dB = dY, which costs nothing: both names share dY's buffer until something is added to one.
- * Shapes: all alike. Saved: nothing. Threads split the elements.
+ * Derivative: dA = dY and dB = dY, at no cost: both share dY's buffer until something is added to one of them.
+ * Shapes: all equal. Saved: nothing. Threads split the elements.
  */
 export const add = defineOp({
   forward(t, a: Value, b: Value) {

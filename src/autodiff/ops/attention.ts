@@ -2,14 +2,14 @@ import { asMatrix, ownerOf, type Value } from '../graph.ts';
 import { defineOp, type Recorder } from '../recorder.ts';
 import { dropoutArguments, type Randomness } from './dropout.ts';
 
-/** What attention reads: q [B,T,H·D], k and v [B,T,G·D], each a value of its own or a view of one that holds several. */
+/** Queries [B,T,H·D], keys and values [B,T,G·D], each a separate value or a view of a packed one. */
 export interface AttentionOperands {
   readonly q: Value;
   readonly k: Value;
   readonly v: Value;
   /**
-   * Where the document of each position begins, int32 [B,T]: position t attends to positions starts[t] … t. At most t, and
-   * non-decreasing along T. Without it a row is one document.
+   * Start of each position's document, int32 [B,T]: position t attends to positions starts[t] … t. At most t, and
+   * non-decreasing along T. Without it, a row is one document.
    */
   readonly starts?: Value | undefined;
 }
@@ -30,7 +30,7 @@ function shapesOf({ q, k, v }: AttentionOperands, D: number) {
 /**
  * Causal self-attention (Vaswani et al. 2017, equation 1): per head P = softmax(q·kᵀ/√D) over starts[i] ≤ j ≤ i, out = P·v.
  * Groups of H/G query heads share a key/value head (Ainslie et al. 2023); multi-head attention has G = H.
- * During training, probabilities are dropped before they meet the values.
+ * During training, dropout is applied to the probabilities.
  *
  * Derivative, per head, with S = q·kᵀ/√D: dV = Pᵀ·dOut, dP = dOut·vᵀ, dS = P ⊙ (dP − Σ_j dP·P), dQ = dS·k/√D,
  * dK = dSᵀ·q/√D, the last two summed over the query heads of a group. Only the log-sum-exp of each row is saved; P is
@@ -73,13 +73,13 @@ export const attention = defineOp({
   },
 });
 
-/** Keys and values of every position so far, each [B,G,capacity,D]. */
+/** The KV cache: keys and values of all positions so far, each [B,G,capacity,D]. */
 export interface LayerCache {
   readonly keys: Value;
   readonly values: Value;
 }
 
-/** Attention for generation: appends the new keys and values to the cache and attends to all of it. Has no derivative. */
+/** Attention for decoding: appends the new keys and values to the cache and attends to all of it. No derivative. */
 export function cachedAttention(
   t: Recorder,
   { q, k, v, starts }: AttentionOperands,

@@ -1,14 +1,14 @@
 import { size, type Value } from '../graph.ts';
 import { defineOp } from '../recorder.ts';
 
-/** Where random numbers come from: the seed and step in memory, and the probability of dropping. */
+/** Source of the random numbers, and the dropout probability. */
 export interface Randomness {
   /** int32 [4]: two key words (the seed) and two counter words (the step, the micro-batch). */
   readonly rng: Value;
   readonly probability: number;
 }
 
-/** The kernels' view of a dropout: the site tells the draws of one op from those of another. */
+/** Arguments of the kernel; the site gives each op its own random stream. */
 export const dropoutArguments = (probability: number, site: number) => ({
   site,
   threshold: Math.min(2 ** 32 - 1, Math.round(probability * 2 ** 32)) | 0,
@@ -16,11 +16,11 @@ export const dropoutArguments = (probability: number, site: number) => ({
 });
 
 /**
- * y = x·mask/(1 − p): each element is zeroed with probability p (Srivastava et al. 2014; "inverted", so that evaluation
- * does nothing at all).
+ * y = x·mask/(1 − p): each element is zeroed with probability p (Srivastava et al. 2014; "inverted" dropout, which
+ * leaves evaluation unchanged).
  *
- * Derivative: dX = dY·mask/(1 − p). The mask is not saved: a counter-based generator draws it again.
- * Shapes: all alike. Saved: nothing. Threads split the elements.
+ * Derivative: dX = dY·mask/(1 − p). The mask is not saved: a counter-based generator reproduces it.
+ * Shapes: all equal. Saved: nothing. Threads split the elements.
  */
 export const dropout = defineOp({
   forward(t, x: Value, { rng, probability }: Randomness, site: number) {

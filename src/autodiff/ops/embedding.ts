@@ -4,8 +4,8 @@ import { defineOp } from '../recorder.ts';
 /**
  * A table look-up: out[n,:] = table[ids[n],:].
  *
- * Derivative: a row of the table collects the gradients of all places it was used in, dTable[v,:] = Σ_{n: ids[n]=v} dOut[n,:].
- * Shapes: ids [...], table [V,C] → [...,C]. Saved: ids. Threads split the channels, so sums run in the order of n.
+ * Derivative: each row of the table sums the gradients of all its uses, dTable[v,:] = Σ_{n: ids[n]=v} dOut[n,:].
+ * Shapes: ids [...], table [V,C] → [...,C]. Saved: ids. Threads split the channels, so each sum is in order of n.
  */
 export const embedding = defineOp({
   forward(t, ids: Value, table: Value) {

@@ -6,7 +6,7 @@ import { defineOp } from '../recorder.ts';
  *   y = x·Φ(x), Φ(x) = ½(1 + erf(x/√2)).
  *
  * Derivative: dX = dY·(Φ(x) + x·φ(x)), φ(x) = e^(−x²/2)/√(2π).
- * Shapes: all alike. Saved: x. Threads split the elements.
+ * Shapes: all equal. Saved: x. Threads split the elements.
  */
 export const geluErf = defineOp({
   forward(t, x: Value) {

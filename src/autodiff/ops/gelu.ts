@@ -6,7 +6,7 @@ import { defineOp } from '../recorder.ts';
  *   y = ½x(1 + tanh u), u = √(2/π)(x + 0.044715x³).
  *
  * Derivative: dX = dY·(½(1 + tanh u) + ½x(1 − tanh² u)·√(2/π)(1 + 3·0.044715x²)).
- * Shapes: all alike. Saved: x. Threads split the elements.
+ * Shapes: all equal. Saved: x. Threads split the elements.
  */
 export const gelu = defineOp({
   forward(t, x: Value) {

@@ -6,8 +6,8 @@ import { defineOp } from '../recorder.ts';
  *
  * Derivative: with dX̂ = dY·weight, dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)); dWeight = Σ over rows of dY·x̂,
  * dBias = Σ over rows of dY.
- * Shapes: x [...,C], weight [C], bias [C] → [...,C]. Saved: x, mean and rstd (one each a row).
- * Threads split the rows, for the gradients of the two parameters the channels.
+ * Shapes: x [...,C], weight [C], bias [C] → [...,C]. Saved: x, and mean and rstd of each row.
+ * Threads split the rows; for the gradients of weight and bias, the channels.
  */
 export const layerNorm = defineOp({
   forward(t, x: Value, weight: Value, bias: Value, epsilon: number) {

@@ -6,7 +6,7 @@ import { defineOp } from '../recorder.ts';
  *
  * Derivative: dX = dY·Wᵀ, dW = xᵀ·dY (dWᵀ = dYᵀ·x where stored transposed), dBias = Σ over rows of dY.
  * Shapes: x [...,K], W [K,N] or [N,K], bias [N] or null → [...,N]. Saved: x, W.
- * A bias is trained together with its W, and not where W is transposed (a decoder has both, and trains neither).
+ * A bias can be trained only together with its W, stored [K,N]; a decoder may have a bias with a transposed W.
  * Threads split the rows and columns of the result, never the sum over K.
  */
 export const linear = defineOp({

@@ -2,10 +2,10 @@ import type { Value } from '../graph.ts';
 import { defineOp } from '../recorder.ts';
 
 /**
- * c = op(a)·op(b) of two matrices, where op transposes or not.
+ * c = op(a)·op(b) for matrices, where op transposes or not.
  *
  * Derivative: with A = op(a) and B = op(b), dA = dC·Bᵀ and dB = Aᵀ·dC; of a transposed operand, the transpose of that.
- * So every derivative is again one matrix product, in another transposition.
+ * Each derivative is again a single matrix product.
  * Shapes: op(a) [M,K], op(b) [K,N] → [M,N]. Saved: a, b. Threads split the rows and columns of the result, never K.
  */
 export const matmul = defineOp({

@@ -4,8 +4,8 @@ import { defineOp } from '../recorder.ts';
 /**
  * y = max(x, 0), the activation of the original Transformer (Vaswani et al. 2017, equation 2).
  *
- * Derivative: dX = dY where x > 0, else 0 (at 0 too, as PyTorch has it).
- * Shapes: all alike. Saved: x. Threads split the elements.
+ * Derivative: dX = dY where x > 0, else 0 (also at 0, as in PyTorch).
+ * Shapes: all equal. Saved: x. Threads split the elements.
  */
 export const relu = defineOp({
   forward(t, x: Value) {

@@ -3,11 +3,11 @@ import { defineOp } from '../recorder.ts';
 
 /**
  * y = x·rstd·weight with rstd = 1/√(mean(x²) + ε), over groups of `weight.length` adjacent channels (Zhang & Sennrich 2019,
- * equation 4). A weight of C channels normalizes whole rows, one of D channels each head by itself (QK-norm).
+ * equation 4). A weight of C channels normalizes whole rows, one of D channels each head separately (QK-norm).
  *
  * Derivative: with dX̂ = dY·weight and x̂ = x·rstd, dX = rstd·(dX̂ − x̂·mean(dX̂·x̂)); dWeight = Σ over groups of dY·x̂.
- * Shapes: x [...,k·C], weight [C] → [...,k·C]. Saved: x and rstd (one a group).
- * Threads split the groups, for the gradient of the weight the channels.
+ * Shapes: x [...,k·C], weight [C] → [...,k·C]. Saved: x, and rstd of each group.
+ * Threads split the groups; for the gradient of the weight, the channels.
  */
 export const rmsNorm = defineOp({
   forward(t, x: Value, weight: Value, epsilon: number) {

@@ -2,7 +2,7 @@ import { asMatrix, type Value } from '../graph.ts';
 import { defineOp, type Recorder } from '../recorder.ts';
 
 /**
- * The cosines and sines that `rotary` turns by: [B,T,D], per position D/2 cosines, then D/2 sines of the angles
+ * The cosines and sines of `rotary`: [B,T,D], per position D/2 cosines, then D/2 sines of the angles
  * position·θ^(−2i/D), i < D/2. They depend on no parameter, so one table serves every layer and has no derivative.
  */
 export function rotaryTable(t: Recorder, positions: Value, headSize: number, theta: number): Value {
@@ -15,10 +15,10 @@ export function rotaryTable(t: Recorder, positions: Value, headSize: number, the
 
 /**
  * Rotary position embedding (Su et al. 2021, equation 34) in the half-split layout of `transformers`: in each head, channels i
- * and i + D/2 are a point of the plane, which is rotated by its angle.
+ * and i + D/2 are the coordinates of a point in the plane, which is rotated.
  *   y[i] = x[i]·cos − x[i + D/2]·sin,  y[i + D/2] = x[i + D/2]·cos + x[i]·sin
  *
- * Derivative: rotation back by the same angle, dX = Rᵀ·dY. Nothing of x is saved.
+ * Derivative: rotation back by the same angle, dX = Rᵀ·dY. Saved: nothing.
  * Shapes: x [B,T,H·D], table [B,T,D] → [B,T,H·D]. Threads split the rows.
  */
 export const rotary = defineOp({

@@ -2,10 +2,10 @@ import { asMatrix, type Value } from '../graph.ts';
 import { defineOp } from '../recorder.ts';
 
 /**
- * y = exp(x − max)/Σ exp(x − max) over the last axis; the maximum is taken off so that nothing overflows.
+ * y = exp(x − max)/Σ exp(x − max) over the last axis; subtracting the maximum prevents overflow.
  *
- * Derivative: dX = y ⊙ (dY − Σ dY·y), as ∂y_i/∂x_j = y_i(δ_ij − y_j).
- * Shapes: all alike. Saved: y. Threads split the rows.
+ * Derivative: dX = y ⊙ (dY − Σ dY·y), since ∂y_i/∂x_j = y_i(δ_ij − y_j).
+ * Shapes: all equal. Saved: y. Threads split the rows.
  */
 export const softmax = defineOp({
   forward(t, x: Value) {

@@ -6,7 +6,7 @@ import { defineOp } from '../recorder.ts';
  * σ(x) = 1/(1 + e^(−x)).
  *
  * Derivative: dUp = dY·silu(gate), dGate = dY·up·σ(gate)·(1 + gate·(1 − σ(gate))).
- * Shapes: all alike. Saved: gate, up. Threads split the elements.
+ * Shapes: all equal. Saved: gate, up. Threads split the elements.
  */
 export const swiglu = defineOp({
   forward(t, gate: Value, up: Value) {

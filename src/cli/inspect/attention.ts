@@ -49,7 +49,7 @@ export async function printAttention(
       : `head ${head}`,
   ].join(', ');
   await print(
-    `  ${stdoutColors.bold(`Attention, ${of}`)}\n  Each row is a token, and shows where it looks.\n\n`,
+    `  ${stdoutColors.bold(`Attention, ${of}`)}\n  Each row shows which tokens one token attends to.\n\n`,
   );
   await print(`${heatMap(meanMap(maps.map(({ map }) => map)), labels, width, stdoutColors)}\n\n`);
   await print(`  ${shadeLegend(stdoutColors)}\n`);
@@ -61,7 +61,7 @@ function chosen(flag: string, index: number | undefined, n: number, things: stri
   if (index === undefined) return Array.from({ length: n }, (_, i) => i);
   if (index >= n)
     throw new UsageError('bad-option-value', `${flag} is ${index}, but the model has ${n} ${things}`, {
-      hint: `they are counted from 0: use 0 … ${n - 1}`,
+      hint: `${things} are numbered from 0 to ${n - 1}`,
     });
   return [index];
 }
@@ -78,10 +78,7 @@ function headTable(maps: readonly HeadMap[], T: number): string {
       formatPercent(spread, 0),
     ];
   });
-  return formatColumns(
-    ['where it looks', 'itself', 'one before', 'the first', 'tokens back', 'spread'],
-    rows,
-  );
+  return formatColumns(['attention to', 'itself', 'previous', 'first', 'distance', 'spread'], rows);
 }
 
 const toJson = (ids: Uint32Array, tokens: readonly string[], maps: readonly HeadMap[]) => ({

@@ -42,7 +42,7 @@ export async function printExpectations(
     ].join('\n');
 
   const shownTop = Math.min(top, fitting - 1 || 1);
-  const head = ['expects', ...Array.from({ length: shownTop - 1 }, () => ''), 'next'];
+  const head = ['predicted', ...Array.from({ length: shownTop - 1 }, () => ''), 'next'];
   const expected = positions.map((layers, t) => {
     const { top: guesses, next } = layers[layers.length - 1];
     const shown = guesses.slice(0, shownTop).map((each) => guess(each, ids[t + 1]));
@@ -54,14 +54,14 @@ export async function printExpectations(
       `${shaded(comes, next.probability, stdoutColors)} ${stdoutColors.dim(ordinal(next.rank + 1))}`,
     ];
   });
-  await print(`  ${stdoutColors.bold('What it expects after each token')}; * is what comes.\n\n`);
+  await print(`  ${stdoutColors.bold('Predictions after each token')}; * marks the token that follows.\n\n`);
   await print(`${table(head, expected)}\n\n`);
 
   const depths = spread(positions[0].length, fitting);
   const names = depths.map((depth) => (depth === 0 ? 'embedding' : `layer ${depth - 1}`));
   const lens = positions.map((layers, t) => depths.map((depth) => guess(layers[depth].top[0], ids[t + 1])));
   await print(
-    `  ${stdoutColors.bold('How the guess forms')}: the output head reads what each layer leaves behind.\n\n`,
+    `  ${stdoutColors.bold('How the prediction forms')}: the output head applied after each layer.\n\n`,
   );
   await print(`${table(names, lens)}\n\n`);
   await print(`  ${shadeLegend(stdoutColors)}\n`);

@@ -144,9 +144,9 @@ function withPrompt(flags: Flags, prompt: string): Flags {
     if (flags[name] !== undefined)
       throw new UsageError(
         'conflicting-options',
-        `the prompt ${shownJson(prompt)} and --${kebab(name)} exclude each other`,
+        `the prompt ${shownJson(prompt)} and --${kebab(name)} cannot be combined`,
         {
-          hint: 'give one of them',
+          hint: 'use only one of them',
         },
       );
   if (statSync(resolveRun(prompt), { throwIfNoEntry: false })?.isDirectory() === true)
@@ -203,7 +203,7 @@ function checkBeams(flags: Flags, command: Command): void {
     !['default', undefined].includes(command.getOptionValueSource(name));
   if (flags.beams === undefined) {
     if (given('lengthPenalty'))
-      throw new UsageError('conflicting-options', '--length-penalty is for beam search', {
+      throw new UsageError('conflicting-options', '--length-penalty has no effect without --beams', {
         hint: 'add --beams 4',
       });
     return;

@@ -275,7 +275,7 @@ async function pick(session: Session): Promise<void> {
 }
 
 function save(session: Session, file: string): void {
-  if (file === '') throw new UsageError('missing-argument', '/save needs the name of a file');
+  if (file === '') throw new UsageError('missing-argument', '/save needs a file name');
   const path = resolve(file);
   if (existsSync(path) && !session.saved.has(path))
     throw new UserError('output-exists', `${file} exists already`, {

@@ -70,7 +70,7 @@ function adviceAfter(
     sample,
     ...(run.tokens.validation > 0 ? ([['measure it', `${gpt} eval --split val -m ${model}`]] as const) : []),
     ...(reason === 'finished' && !isOverfitted(progress, lastEvaluation)
-      ? ([['train on', `${gpt} train --resume ${model} --minutes ${minutesToTrainOn(seconds)}`]] as const)
+      ? ([['train more', `${gpt} train --resume ${model} --minutes ${minutesToTrainOn(seconds)}`]] as const)
       : []),
   ];
 }

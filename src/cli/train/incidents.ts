@@ -16,7 +16,7 @@ export function warnOfIncident(event: TrainEvent): void {
     const to = event.to === 0 ? 'Restarting' : `Resuming from step ${formatNumber(event.to)}`;
     warn(
       `diverged at step ${formatNumber(event.from)}: ${event.cause.fault}; ${printable(event.cause.tensor)}. ` +
-        `${to} with ${learningRateFactor} × the learning rate (${rollbacks} of ${MOST_ROLLBACKS} times)`,
+        `${to} with ${learningRateFactor} × the learning rate (rollback ${rollbacks} of ${MOST_ROLLBACKS})`,
     );
   }
 }
@@ -26,12 +26,12 @@ export function saveFailureWarnings(): (failure: SaveFailure) => void {
   let lastReason: string | undefined;
   return ({ step, savedStep, error }) => {
     const reason = `${error.code} after ${savedStep}`;
-    const what = `step ${formatNumber(step)} is not saved`;
+    const what = `step ${formatNumber(step)} could not be saved`;
     if (reason === lastReason) return warn(`${what} either`);
     lastReason = reason;
     const last =
       savedStep === undefined
-        ? 'No checkpoint is saved yet'
+        ? 'No checkpoint has been saved yet'
         : `The checkpoint of step ${formatNumber(savedStep)} is intact`;
     warn(
       `${what}: ${printable(describeSystemError(error))}. ` +

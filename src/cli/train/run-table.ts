@@ -47,10 +47,10 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   for (const repair of run.repairs) warn(printable(repair));
   if (run.otherEngine !== undefined)
     warn(
-      `this run used ${printable(run.otherEngine)} so far; from here on its results differ in the last digits`,
+      `this run used ${printable(run.otherEngine)} so far; from here on, results differ in the last digits`,
     );
   if (process.platform === 'linux' && run.memoryBytes > process.availableMemory())
-    warn(`only ${formatBytes(process.availableMemory())} of memory are free; training may become very slow`);
+    warn(`only ${formatBytes(process.availableMemory())} of memory is free; training may become very slow`);
   warnOfReplacements(run.replacements, settings.encoding);
   for (const warning of warningsBefore({ ...run, settings, corpus, tokens, config, tokenizer }))
     warn(warning);
@@ -87,7 +87,7 @@ const startsAnew: Readonly<Record<TextChange, string>> = {
   text:
     'The text differs from the one this run was trained on. The best model is evaluated again ' +
     'on the new validation text; early stopping and divergence detection start over.',
-  sample: 'Evaluations now use a different sample of the validation text; the best model is evaluated again.',
+  sample: 'Evaluations now use another sample of the validation text; the best model is evaluated again.',
 };
 
 /** A folder without the slash that shell completion appends. */

@@ -7,7 +7,7 @@ function dot(x: Floats, i: number, y: Floats, j: number, D: number): number {
   return sum;
 }
 
-/** p[first … last] = softmax of the scores there; returns their log-sum-exp. */
+/** p[first … last] = softmax of the scores in that range; returns their log-sum-exp. */
 function softmax(p: Float64Array, first: number, last: number): number {
   let max = -Infinity;
   for (let j = first; j <= last; j++) max = Math.max(max, p[j]);
@@ -17,7 +17,7 @@ function softmax(p: Float64Array, first: number, last: number): number {
   return max + Math.log(sum);
 }
 
-/** Calls `visit` for each query head h, the key/value head g that it reads, and each row b·T + i. */
+/** Calls `visit` for each query head h with its key/value head g, and each row b·T + i. */
 function forEachQuery(
   { B, T, H, G }: { B: number; T: number; H: number; G: number },
   visit: (b: number, h: number, g: number, i: number) => void,
@@ -47,7 +47,7 @@ export function attention(args: ReferenceArguments<'attention'>): void {
   });
 }
 
-/** Sets the first `channels` of each row of a gradient to 0, unless it is added to. */
+/** Zeros the first `channels` of each row of a gradient, unless it accumulates. */
 function clear({ data, accumulate }: Sum, rows: number, stride: number, channels: number): Sum {
   if (!accumulate) for (let row = 0; row < rows; row++) data.fill(0, row * stride, row * stride + channels);
   return { data, accumulate: true };

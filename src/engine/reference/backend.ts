@@ -38,7 +38,7 @@ import {
 import { rotary, rotaryTable } from './rotary.ts';
 import type { Floats, ReferenceKernel } from './view.ts';
 
-/** Every kernel in plain loops, written to be read. One that is missing does not compile. */
+/** Every kernel as plain loops, written to be read. A missing one is a compile error. */
 const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   embedding,
   embeddingBackward,
@@ -79,8 +79,8 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
 };
 
 /**
- * The reference: one thread, plain TypeScript. In float64 it is the oracle of the gradient checks; in float32 it is what the
- * SIMD kernels are compared with, and the fallback where WebAssembly SIMD does not run.
+ * The reference backend: one thread, plain TypeScript. In float64 it is the oracle of the gradient checks, in float32 that of
+ * the SIMD kernels, and the fallback where WebAssembly SIMD is not available.
  */
 export function createReferenceBackend(precision: 'float32' | 'float64' = 'float32'): Device {
   let floats: Floats = precision === 'float64' ? new Float64Array(0) : new Float32Array(0);

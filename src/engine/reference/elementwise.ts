@@ -50,7 +50,7 @@ export function swigluBackward({ gate, up, dY, dGate, dUp, n }: ReferenceArgumen
   }
 }
 
-/** The random words of one op in one step; words of one counter are drawn together and kept. */
+/** The random words of one op in one step. Philox yields four per counter, which are cached. */
 export function maskWords(rng: Int32Array, site: number): (index: number) => number {
   const words = new Uint32Array(4);
   let drawn = -1;

@@ -1,6 +1,6 @@
 import { put, type ReferenceArguments } from './view.ts';
 
-/** GEMM by its definition, summed in float64 in both precisions. */
+/** GEMM by definition, summed in float64 in both precisions. */
 export function gemm({ a, b, bias, c, M, N, K, transA, transB }: ReferenceArguments<'gemm'>): void {
   for (let m = 0; m < M; m++) {
     for (let n = 0; n < N; n++) {

@@ -3,7 +3,7 @@ import type { KernelName, Role, Signatures } from '../signatures.ts';
 /** Float32Array in normal use; Float64Array as the oracle of gradient checks. */
 export type Floats = Float32Array | Float64Array;
 
-/** A result that is either overwritten or added to. */
+/** An output that is overwritten or accumulated into. */
 export interface Sum {
   readonly data: Floats;
   readonly accumulate: boolean;

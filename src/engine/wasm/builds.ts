@@ -1,10 +1,10 @@
-/** The builds of the kernels, and which of them this machine and its Node can run fast. */
+/** The builds of the kernels, and which of them this CPU and this Node run fast. */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { MAX_PAGES } from '../address-space.ts';
 import type { Variant } from './variants.ts';
 
-/** What an instance of a build exports: src/kernels/main.ts. */
+/** Exports of a build: src/kernels/main.ts. */
 export interface Kernels {
   run(from: number, to: number, threads: number, times: number, stride: number): void;
   lateness(): number;
@@ -31,14 +31,14 @@ export function enableRevectorization(): void {
 }
 
 /**
- * Why V8 cannot combine pairs of 128-bit operations into 256-bit ones here; undefined if it can. The build made for it would
- * run all the same, but with more values than registers.
+ * Why V8 cannot combine pairs of 128-bit operations into 256-bit ones here; undefined if it can. The build that relies on it
+ * would still run, but run out of registers.
  */
 export function whyNoWideVectors(): string | undefined {
   if (process.arch !== 'x64') return `it needs 256-bit vectors, which ${process.arch} does not have`;
   if (nodeMajor < 24) return `it needs Node 24 or newer; this is ${process.versions.node}`;
   const memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES, shared: true });
   const kernels = instantiate(readModule('relaxed'), memory);
-  if (!kernels.fusesMultiplyAdd(1 + 2 ** -12, -1 - 2 ** -11)) return 'it needs a processor with AVX2 and FMA';
+  if (!kernels.fusesMultiplyAdd(1 + 2 ** -12, -1 - 2 ** -11)) return 'it needs a CPU with AVX2 and FMA';
   return undefined;
 }

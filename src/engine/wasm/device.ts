@@ -12,25 +12,25 @@ import { loadedProgram, placeProgram } from './program.ts';
 import { Runner } from './runner.ts';
 
 export interface WasmDeviceOptions {
-  /** How many of the threads take part in the next run of a program; default: as ActiveThreads finds fastest. */
+  /** Number of active threads for the next run of a program; default: chosen by ActiveThreads. */
   readonly activeThreads?: () => number;
-  /** Where worker threads come from. */
+  /** Creates worker threads. */
   readonly workers?: WorkerSource;
-  /** Measure the time of each instruction, see Loaded.timings; costs well under a microsecond an instruction. */
+  /** Measure the time of each instruction, see Loaded.timings; costs well under a microsecond per instruction. */
   readonly profile?: boolean;
 }
 
-/** What `WasmDevice.start` is asked for. */
+/** Options of `WasmDevice.start`. */
 interface Wanted {
   readonly variant: Variant;
   readonly rejected: readonly Rejection[];
-  /** The main thread included. */
+  /** Including the main thread. */
   readonly threads: number;
 }
 
 const done = Promise.resolve();
 
-/** One build of the kernels on one shared memory. Every command is done when its call returns. */
+/** One build of the kernels on one shared memory. Every command has completed when its call returns. */
 export class WasmDevice implements Device {
   readonly variant: Variant;
   readonly threads: number;
@@ -43,7 +43,7 @@ export class WasmDevice implements Device {
   readonly #memory: DeviceMemory;
   readonly #runner: Runner;
   readonly #profile: boolean;
-  /** In bytes: where programs start, where the next one goes, where the device's memory starts. */
+  /** Byte addresses of the first program, the next program, and the device's memory. */
   readonly #programs: number;
   #programEnd: number;
   readonly #base: number;
@@ -68,7 +68,7 @@ export class WasmDevice implements Device {
     this.#profile = profile;
   }
 
-  /** Compiles a build and starts its threads, or as many of them as the system allows. */
+  /** Compiles a build and starts its threads, as many as the system allows. */
   static async start(wanted: Wanted, options: WasmDeviceOptions): Promise<WasmDevice> {
     const module = readModule(wanted.variant);
     const initial = engineStart(wanted.threads) / PAGE;
@@ -147,14 +147,14 @@ export class WasmDevice implements Device {
   }
 }
 
-/** Attention keeps a head in the scratch memory of its thread. @throws EngineMemoryError if it does not fit */
+/** Attention keeps a head in its thread's scratch memory. @throws EngineMemoryError if it does not fit */
 function checkScratch(kernels: Kernels, { kernel, args }: Instruction): void {
   if (kernel !== 'attention' && kernel !== 'attentionBackward') return;
   const { T, D } = args;
   const bytes = kernels.attentionScratch(T, D);
   if (bytes <= THREAD_SCRATCH) return;
   throw new EngineMemoryError(
-    `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB a thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)}`,
+    `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB of scratch memory per thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)} MB`,
     { hint: 'use a smaller --block-size' },
   );
 }

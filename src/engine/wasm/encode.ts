@@ -6,11 +6,11 @@ const opcodes = new Map(Object.keys(signatures).map((kernel, opcode) => [kernel 
 
 export interface EncodedProgram {
   readonly words: Int32Array;
-  /** Index of each instruction's first word, and at the end the number of words. */
+  /** Index of each instruction's first word, followed by the total number of words. */
   readonly starts: readonly number[];
 }
 
-/** @param base where the device's memory starts, in bytes */
+/** @param base start of the device's memory, in bytes */
 export function encode(program: readonly Instruction[], base: number): EncodedProgram {
   const words: number[] = [];
   const starts: number[] = [];

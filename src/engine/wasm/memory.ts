@@ -4,8 +4,8 @@ import type { Numbers } from '../device.ts';
 import { checkMachineMemory, EngineMemoryError } from '../memory.ts';
 
 /**
- * The device's memory: the part of a WebAssembly memory from byte `base` on, in elements of 4 bytes. Views of it stay in this
- * class, because growing the memory replaces them.
+ * The device's memory: a WebAssembly memory from byte `base` on, in elements of 4 bytes. Views stay private to this class,
+ * because growing the memory replaces them.
  */
 export class DeviceMemory {
   readonly #memory: WebAssembly.Memory;
@@ -40,10 +40,13 @@ export class DeviceMemory {
     try {
       this.#memory.grow(pages - buffer.byteLength / PAGE);
     } catch (cause) {
-      throw new EngineMemoryError(`the system has no ${formatMemory(4 * elements)} of memory for this`, {
-        hint: 'close other programs or use a smaller model',
-        cause,
-      });
+      throw new EngineMemoryError(
+        `the system cannot provide the ${formatMemory(4 * elements)} of memory this needs`,
+        {
+          hint: 'close other programs or use a smaller model',
+          cause,
+        },
+      );
     }
     this.#floats = new Float32Array(this.#memory.buffer, this.#base);
     this.#ints = new Int32Array(this.#memory.buffer, this.#base);
@@ -70,5 +73,5 @@ export class DeviceMemory {
   }
 }
 
-/** Up to this many elements, a loop is faster than making a view and calling `set`: 0.3 µs a view for each token sampled. */
+/** Up to this many elements, a loop is faster than a view and `set`, which cost 0.3 µs per sampled token. */
 const SHORT = 128;

@@ -5,15 +5,15 @@ import type { Instruction } from '../instruction.ts';
 import type { EncodedProgram } from './encode.ts';
 import type { Runner } from './runner.ts';
 
-/** Where a program is in WebAssembly memory, in bytes. */
+/** Addresses of a program in WebAssembly memory, in bytes. */
 export interface ProgramPlace {
   readonly start: number;
-  /** Where its timings are; 0 if it is not profiled. */
+  /** Address of its timings; 0 if it is not profiled. */
   readonly times: number;
   readonly end: number;
 }
 
-/** Lays out a program's words from `start` on, and its timings behind them. */
+/** Lays out a program's words from `start`, followed by its timings. */
 export function placeProgram(
   { words, starts }: EncodedProgram,
   { start, threads, profile }: { start: number; threads: number; profile: boolean },
@@ -25,7 +25,7 @@ export function placeProgram(
   return { start, times, end: times + TIME_RECORD * instructions * threads };
 }
 
-/** A program whose words have been written to their place. */
+/** A program whose words are in memory. */
 export function loadedProgram(
   program: readonly Instruction[],
   starts: readonly number[],
@@ -44,7 +44,7 @@ export function loadedProgram(
   return { submit, timings: () => Promise.resolve(readTimings(memory, program, times, threads)) };
 }
 
-/** The recent speed of a program as a whole, and of each range of its instructions that has been run alone. */
+/** Recent speed of a program as a whole, and of each range of instructions that has been run separately. */
 class Paces {
   readonly #length: number;
   readonly #whole = new Pace();

@@ -1,4 +1,4 @@
-/** Runs encoded programs on the engine's threads, as many of them as ActiveThreads finds fastest. */
+/** Runs encoded programs on as many threads as ActiveThreads finds fastest. */
 import { isAscii } from 'node:buffer';
 import { availableParallelism } from 'node:os';
 import { ActiveThreads, type Pace } from '../active-threads.ts';
@@ -13,8 +13,8 @@ export class Runner {
   readonly #chosen: (() => number) | undefined;
 
   /**
-   * @param threads that have started
-   * @param chosen how many of them take part in the next run; default: as ActiveThreads decides
+   * @param threads number of threads started
+   * @param chosen number of active threads for the next run; default: chosen by ActiveThreads
    */
   constructor(kernels: Kernels, memory: WebAssembly.Memory, threads: number, chosen?: () => number) {
     this.#kernels = kernels;
@@ -27,9 +27,9 @@ export class Runner {
   /**
    * Runs the instructions between two addresses.
    *
-   * @param times where the first of them accumulates its timings, 0: nowhere
+   * @param times address of the first instruction's timings; 0: none
    * @param stride bytes between the timings of two threads
-   * @param pace the recent speed of these instructions
+   * @param pace recent speed of these instructions
    */
   run(
     from: number,
@@ -45,7 +45,7 @@ export class Runner {
       this.active.record(pace, (performance.now() - start) / 1000, this.#kernels.lateness() / 1000);
   }
 
-  /** @throws Error if a kernel traps, in this thread or in a worker, for which the others would wait at the next barrier */
+  /** @throws Error if a kernel traps in any thread, since the others would wait for it at the next barrier */
   #call(...job: Parameters<Kernels['run']>): void {
     try {
       this.#kernels.run(...job);
@@ -65,7 +65,7 @@ function spinsOf(memory: WebAssembly.Memory): (threads: number) => void {
   const cores = availableParallelism();
   return (threads) => {
     const spins = threads <= cores ? 100_000 : 0;
-    // Written only when it changes: a write takes the cache line from the threads that read it at every barrier.
+    // Written only when it changes, since a write invalidates a cache line that all threads read at every barrier.
     if (words[CONTROL.SPINS / 4] !== spins) words[CONTROL.SPINS / 4] = spins;
   };
 }
@@ -73,9 +73,8 @@ function spinsOf(memory: WebAssembly.Memory): (threads: number) => void {
 const someBytes = new Uint8Array(64);
 
 /**
- * V8's 256-bit operations leave the upper halves of vector registers in use, and from then on every SSE instruction of
- * compiled C++, such as those of Math.exp, waits for the one before it: the exponentials of 65 logits took 10 µs instead of
- * 0.5. AVX code from a compiler ends with VZEROUPPER, and simdutf, which answers Node's isAscii, is such code; the call takes
- * 30 ns.
+ * Clears the upper halves of the vector registers. V8's 256-bit operations leave them dirty, which makes every later SSE
+ * instruction of compiled C++, such as Math.exp, depend on the previous one: the exponentials of 65 logits took 10 µs instead
+ * of 0.5. Compiled AVX code ends with VZEROUPPER; Node's isAscii calls such code (simdutf) and takes 30 ns.
  */
 const leaveWideVectors = (): void => void isAscii(someBytes);

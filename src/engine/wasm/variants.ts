@@ -1,10 +1,10 @@
-/** The builds of the kernels by name. Apart from builds.ts, whose WebAssembly types the package's own types cannot refer to. */
+/** The builds of the kernels by name. Separate from builds.ts, because the package's own types cannot refer to WebAssembly's. */
 
-/** Fastest first. scripts/micro-kernels.js says how they differ. */
+/** Fastest first. scripts/micro-kernels.js describes the differences. */
 export const variants = ['revectorize', 'relaxed', 'simd'] as const;
 export type Variant = (typeof variants)[number];
 
-/** Why a faster build was passed over: for `gpt doctor` and --verbose. */
+/** Why a faster build is not used, for `gpt doctor` and --verbose. */
 export interface Rejection {
   readonly variant: Variant;
   readonly reason: string;

@@ -19,7 +19,10 @@ export const compressors: Readonly<Record<'gzip' | 'xz', Compressor>> = {
     });
     if (error !== undefined && 'code' in error && error.code === 'ENOENT') return undefined;
     if (error !== undefined) throw error;
-    if (status !== 0) throw new UserError('tool-failed', `xz failed: ${stderr.toString().trim()}`);
+    if (status !== 0)
+      throw new UserError('tool-failed', `xz failed: ${stderr.toString().trim()}`, {
+        hint: 'check that `xz -9e` works in a shell; without xz in PATH its baseline is omitted',
+      });
     return stdout.length;
   },
 };

@@ -1,7 +1,7 @@
 import { wholeNumber } from '../../values.ts';
 import type { ConfigField } from '../architecture.ts';
 
-/** `nInner`, the hidden channels of the MLP: the one field of configs that both families have. */
+/** `nInner`, the hidden channels of the MLP: the one optional config field that GPT-2 and Llama share. */
 export const innerWidth = {
   value: wholeNumber({ min: 1 }),
   default: undefined,

@@ -6,13 +6,13 @@ import { checkHeads, type ModelConfig } from '../config.ts';
 import { innerWidth } from './inner-width.ts';
 
 export interface LlamaConfig extends ModelConfig {
-  /** G: heads of keys and values, each read by H/G query heads; H, one each, where absent. */
+  /** G: key/value heads, each shared by H/G query heads; default H. */
   readonly nKvHead?: number | undefined;
-  /** D: channels per head; C/H where absent. */
+  /** D: channels per head; default C/H. */
   readonly headSize?: number | undefined;
-  /** F: hidden channels of the MLP; see `mlpWidth` where absent. */
+  /** F: hidden channels of the MLP; default: see `mlpWidth`. */
   readonly nInner?: number | undefined;
-  /** θ: channel pair i of a head turns by θ^(−2i/D) radians per position. */
+  /** θ: channel pair i of a head rotates by θ^(−2i/D) radians per position. */
   readonly ropeTheta: number;
   /** ε under the root of RMSNorm. */
   readonly rmsNormEpsilon: number;
@@ -49,25 +49,25 @@ export const fields = {
   },
 } as const satisfies Record<Exclude<keyof LlamaConfig, keyof ModelConfig>, ConfigField>;
 
-/** What models of the family have unless told otherwise, but for their size. */
+/** Default settings of the family, except the size. */
 export const llamaDefaults = {
   tieWordEmbeddings: false,
   ropeTheta: fields.ropeTheta.default,
   rmsNormEpsilon: fields.rmsNormEpsilon.default,
 } as const satisfies Partial<LlamaConfig>;
 
-/** What distinguishes the members of the family. */
+/** The differences between members of the family. */
 export interface FamilyMember {
   readonly name: string;
   /** The class of `transformers`. */
   readonly class: string;
-  /** Whether queries and keys are normalized per head before they are rotated, with weights [D] of their own (QK-norm). */
+  /** QK-norm: queries and keys are normalized per head, with weights [D], before rotation. */
   readonly hasQkNorm: boolean;
-  /** What an absent "num_key_value_heads" and "head_dim" in config.json mean. */
+  /** Defaults of "num_key_value_heads" and "head_dim" in config.json. */
   readonly configDefaults: { readonly keyValueHeads?: number; readonly headDim?: number };
 }
 
-/** Three matrices instead of GPT-2's two, each 2/3 as wide, make an MLP of equal size; rounded up to whole SIMD panels. */
+/** Three matrices 2/3 as wide as GPT-2's two make an MLP of equal size; rounded up to whole SIMD panels. */
 export const mlpWidth = ({ nInner, nEmbd }: LlamaConfig): number =>
   nInner ?? Math.ceil((8 * nEmbd) / 3 / 32) * 32;
 

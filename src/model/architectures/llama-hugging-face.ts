@@ -48,7 +48,7 @@ const configNames = {
   tieWordEmbeddings: 'tie_word_embeddings',
 } as const;
 
-/** `rope_theta` is where transformers 4 and llama.cpp look for it, `rope_parameters` where transformers 5 does. */
+/** transformers 4 and llama.cpp read θ from "rope_theta", transformers 5 from "rope_parameters". */
 const toConfigJson = (member: FamilyMember, config: LlamaConfig): Record<string, unknown> => ({
   architectures: [member.class],
   model_type: member.name,
@@ -72,7 +72,7 @@ const toConfigJson = (member: FamilyMember, config: LlamaConfig): Record<string,
   use_cache: true,
 });
 
-/** Options of the family's classes that compute another function are refused by name. */
+/** Config options that change the function and are not implemented are rejected by name. */
 function fromConfigJson(member: FamilyMember, json: ConfigReader): DescribedModel<LlamaConfig> {
   json.oneOf('hidden_act', ['silu', 'swish']);
   json.oneOf('attention_bias', [false]);
@@ -100,7 +100,7 @@ function fromConfigJson(member: FamilyMember, json: ConfigReader): DescribedMode
   };
 }
 
-/** transformers 5 keeps θ in "rope_parameters", transformers 4 in "rope_theta", beside "rope_scaling" for stretched contexts. */
+/** θ is in "rope_parameters" (transformers 5) or "rope_theta" (transformers 4, with "rope_scaling" for extended contexts). */
 function readTheta(json: ConfigReader): number {
   const parameters = json.get('rope_parameters');
   for (const [field, value] of [

@@ -1,6 +1,6 @@
 /**
- * The decoder of today's open models, as Llama (Touvron et al. 2023) made it common. Against GPT-2: RMSNorm instead of
- * LayerNorm, rotary positions in every attention instead of learned ones at the start, SwiGLU instead of GELU, fewer key/value
+ * The decoder of most current open models, popularized by Llama (Touvron et al. 2023). Compared with GPT-2: RMSNorm instead of
+ * LayerNorm, rotary positions in every attention layer instead of learned ones at the input, SwiGLU instead of GELU, fewer key/value
  * heads than query heads (grouped queries), and no biases.
  */
 import { cachedAttention } from '../../autodiff/ops/attention.ts';
@@ -32,7 +32,7 @@ function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Paramet
   const init = normal(0.02);
   const weight: Start = { init, fanIn: normal(1 / Math.sqrt(C)) };
   const projection: Start = { init: normal(0.02 / Math.sqrt(2 * L)), fanIn: { kind: 'constant', value: 0 } };
-  // Rows of the embedding are read as they are, so they may be large, unless they are the output head as well.
+  // Embedding rows are used without a matrix product, so they may be large, unless they are also the output head.
   const embedding: Start = config.tieWordEmbeddings ? { init } : { init, fanIn: normal(0.8) };
   const head: Start = { init, fanIn: normal(0.001) };
   const table: Parameter[] = [];
@@ -87,7 +87,7 @@ function forward(
   const { nLayer, ropeTheta, rmsNormEpsilon } = config;
   const D = headSizeOf(config);
   const randomness = { rng: inputs.rng, probability: inputs.dropout };
-  let sites = 0; // every dropout draws from its own site
+  let sites = 0; // each dropout has its own random stream
   const dropout = (x: Value): Value => {
     const site = sites++;
     return inputs.dropout > 0 ? t.scope('dropout', () => t.dropout(x, randomness, site)) : x;
@@ -180,7 +180,7 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
     finalNorm,
     head,
     cache: (config) => ({ heads: keyValueHeads(config), headSize: headSizeOf(config) }),
-    // As for GPT-2: 3 · 2 · 2·L·T·H·D, of which the causal mask leaves half. Shared keys and values save memory, no FLOPs.
+    // As for GPT-2: 3 · 2 · 2·L·T·H·D, halved by the causal mask. Grouped queries save memory, but no FLOPs.
     attentionFlopsPerToken: (config) =>
       6 * config.nLayer * config.blockSize * config.nHead * headSizeOf(config),
     huggingFace: huggingFaceFormat(member),

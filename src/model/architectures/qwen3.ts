@@ -1,5 +1,5 @@
 /**
- * Qwen3 (Yang et al. 2025): Llama with queries and keys normalized per head before they are rotated (QK-norm, Henry et al.
+ * Qwen3 (Yang et al. 2025): Llama with queries and keys normalized per head before rotation (QK-norm, Henry et al.
  * 2020), which bounds attention scores and so allows higher learning rates.
  */
 import { llamaLike } from './llama.ts';

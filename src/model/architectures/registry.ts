@@ -40,7 +40,7 @@ export const architectureOfType = (modelType: unknown): Architecture | undefined
 export const modelTypes = (): string[] =>
   [...architectures.values()].flatMap(({ huggingFace }) => huggingFace.modelTypes);
 
-/** Picks the fields of an architecture from an object that may have others too. */
+/** The fields of an architecture, picked from an object that may have others too. */
 export const fieldsOf = (arch: string, from: object): Record<string, unknown> =>
   Object.fromEntries(
     Object.keys(architectureOf({ arch }).fields).map((name) => [
@@ -50,7 +50,7 @@ export const fieldsOf = (arch: string, from: object): Record<string, unknown> =>
   );
 
 /**
- * The fields of all architectures. A name shared by several means the same in each.
+ * The fields of all architectures. A name used by several means the same in each.
  *
  * @returns the same object until another architecture is registered
  */

@@ -136,7 +136,7 @@
       .map((label, j) => ({ label, percent: map[at(row, j)] }))
       .sort((a, b) => b.percent - a.percent)
       .slice(0, 3);
-    return `“${labels[row]}” looks at ${strongest.map(({ label, percent }) => `“${label}” ${percent.toFixed(0)}%`).join(', ')}`;
+    return `“${labels[row]}” attends to ${strongest.map(({ label, percent }) => `“${label}” ${percent.toFixed(0)}%`).join(', ')}`;
   }
 
   const { attention } = JSON.parse(elementOf('page-data').textContent) as PageData;

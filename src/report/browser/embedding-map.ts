@@ -18,7 +18,7 @@
       choice.value = token < 0 ? '' : String(token);
       reading.textContent =
         token < 0
-          ? 'Choose a token, or point at one, to see its nearest.'
+          ? 'Choose a token, or point at one, to see its nearest neighbors.'
           : `nearest: ${map.nearest[token].map((i) => map.labels[i]).join('  ')}`;
       redraw();
     };

@@ -57,7 +57,7 @@ export const dataRows = {
     value: filePath,
     placeholder: 'file',
     help: 'validate on this text instead',
-    onResume: 'free', // files may move: their contents count, and are compared by hash
+    onResume: 'free', // files may move; their contents are compared by hash
     conflicts: ['valFraction'],
   }),
   /** Encoding of the text and the validation text. A byte order mark takes precedence. */
@@ -71,7 +71,7 @@ export const dataRows = {
     stored: orAbsent({ ...encodingName, expected: 'the canonical name of an encoding that this Node knows' }),
     changes: 'text',
   }),
-  /** Bytes that are not text in that encoding: an error, or U+FFFD. */
+  /** Treatment of invalid bytes: an error, or U+FFFD. */
   encodingErrors: row<EncodingErrors>({
     group: 'Data',
     value: encodingErrorsName,

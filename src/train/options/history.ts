@@ -6,7 +6,7 @@ import { pastSchedule, type PastSchedule } from '../past-schedule.ts';
 import { orAbsent, row } from './row.ts';
 import { belowOne, nonNegative } from './values.ts';
 
-/** A list that no flag sets, so that there is no text to read. */
+/** A list that no flag sets, so it cannot be parsed from text. */
 const recordOf = <T>(rule: Rule): Value<readonly T[]> => ({ ...listOf(rule), read: () => undefined });
 const pastSchedules = recordOf<PastSchedule>(pastSchedule);
 const forcedChanges = recordOf<ForcedChange>(forcedChange);

@@ -81,7 +81,7 @@ export const modelRows = {
     defaultHelp: "the preset's",
     onResume: 'fixed',
   }),
-  /** Whether the output head is the token embedding. */
+  /** Ties the output head to the token embedding. */
   tieWordEmbeddings: row<boolean>({
     group: 'Model',
     value: trueOrFalse,

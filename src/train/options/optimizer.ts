@@ -17,7 +17,7 @@ export const optimizerRows = {
     placeholder: 'name',
     help: optimizerNames.join(', '),
     default: 'adamw',
-    onResume: 'fixed', // the moments of one are not those of another
+    onResume: 'fixed', // optimizers do not share moments
   }),
   initialization: row<Initialization>({
     group: 'Training',
@@ -26,10 +26,10 @@ export const optimizerRows = {
     help: `initial weights: ${initializations.join(' or ')}`,
     default: ({ optimizer }) => (optimizer === 'muon' ? 'fan-in' : 'gpt2'),
     defaultHelp: 'gpt2; fan-in with muon',
-    onResume: 'fixed', // a resumed run has its weights
+    onResume: 'fixed', // a resumed run already has weights
     stored: orAbsent(choice(initializations)),
   }),
-  /** Of the matrices that Muon updates, at the peak of the schedule. */
+  /** Peak learning rate of the matrices that Muon updates. */
   muonLearningRate: row<number>({
     group: 'Training',
     value: nonNegative,

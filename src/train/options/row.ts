@@ -9,18 +9,17 @@ export const groups = ['Model', 'Data', 'Training', 'Evaluation and output'] as 
 export type Group = (typeof groups)[number];
 
 /**
- * What a resumed run may do with an option:
+ * Whether a resumed run may change an option:
  *
- * - `fixed`: it decides which tensors there are, what they start from or what a token id means. Another value would need
- *   another model, so it is refused even with --force.
- * - `forced`: another value continues with the same parameters and moments, but with other results than an uninterrupted
- *   run. It needs --force.
- * - `free`: it changes nothing that has been computed.
+ * - `fixed`: it determines tensors, initial values or the meaning of token ids. Another value would require another model,
+ *   so it is refused even with --force.
+ * - `forced`: parameters and moments remain valid, but results differ from those of an uninterrupted run. Requires --force.
+ * - `free`: it affects nothing computed so far.
  * - `invocation`: it affects one invocation only, and is not stored in a checkpoint.
  */
 export type OnResume = 'fixed' | 'forced' | 'free' | 'invocation';
 
-/** Options that the defaults or the effect of others depend on. */
+/** Options on which the defaults or effects of others depend. */
 export interface KnownOptions {
   readonly arch: string;
   readonly preset: PresetName;
@@ -51,17 +50,17 @@ export interface Row<T> {
   /** Describes a default that is computed. */
   readonly defaultHelp?: string;
   readonly onResume: OnResume;
-  /** What a checkpoint may hold, where that is more than the flag accepts. */
+  /** Check for stored values, if it accepts more than the flag does. */
   readonly stored?: Rule;
-  /** Why a given value does not do what its help says beside the other options: the rest of a sentence about the flag. */
+  /** Why a given value has no effect next to the other options, as the rest of a sentence about the flag. */
   caution?(value: T, chosen: KnownOptions): string | undefined;
   /** Options that cannot be given together with this one. */
   readonly conflicts?: readonly string[];
-  /** What evaluations use if the value changes: another validation text, or another sample of it. See new-text.ts. */
+  /** Consequence of a change for evaluations: another validation text, or another sample of it. See new-text.ts. */
   readonly changes?: 'text' | 'sample';
 }
 
-/** A caution about options that others make ineffective. @param isEffective whether the option is used */
+/** Warns of an option that others make ineffective. @param isEffective whether the option is used */
 export const unused =
   (isEffective: (chosen: KnownOptions) => boolean, where: (chosen: KnownOptions) => string) =>
   (_value: unknown, chosen: KnownOptions): string | undefined =>

@@ -17,7 +17,7 @@ const MOST_STEPS = 2 ** 32;
 const MOST_MICRO_BATCHES = 2 ** 30;
 
 export const trainingRows = {
-  /** How long the run may take in all, instead of maxIters; see budget.ts. */
+  /** Total time of the run, instead of maxIters; see budget.ts. */
   minutes: optional<number>({
     group: 'Training',
     value: number({ above: 0, max: MOST_MINUTES }),

@@ -1,4 +1,4 @@
-/** Types of values that training options share, besides those of values.ts. */
+/** Value types of training options, besides those of values.ts. */
 import { number, wholeNumber, type Value } from '../../values.ts';
 
 export const positive = wholeNumber({ min: 1 });

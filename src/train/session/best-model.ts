@@ -11,8 +11,8 @@ interface UnsavedModel {
 }
 
 /**
- * The best model of a run, which its folder holds. A disk may be full for a while: a model that cannot be written is kept
- * in memory, and the next checkpoint tries again.
+ * The best model of a run, saved in the run's folder. Since a full disk may be temporary, a model that cannot be written is
+ * kept in memory, and the next checkpoint tries again.
  */
 export class BestModel {
   readonly #run: Run;
@@ -27,7 +27,7 @@ export class BestModel {
     this.#saved = (done) => report('saving the best model', done);
   }
 
-  /** Saves the parameters in the trainer. @param metadata of the weights file, besides the step */
+  /** Saves the trainer's parameters. @param metadata for the weights file, besides the step */
   async save(step: number, metadata: Readonly<Record<string, string>>): Promise<void> {
     const tensors = this.#trainer.parameters();
     const whole = { step: String(step), ...metadata };
@@ -48,14 +48,14 @@ export class BestModel {
     return this.save(step, { [ESTIMATED_LOSS]: String(loss) });
   }
 
-  /** Writes what could not be written before. @throws the system's error if that fails again */
+  /** Writes a model that could not be written before. @throws the system error if that fails again */
   async retry(): Promise<void> {
     if (this.#unsaved === undefined) return;
     await this.#run.saveBest(this.#unsaved.tensors, this.#unsaved.metadata, this.#saved);
     this.#unsaved = undefined;
   }
 
-  /** Overwrites the parameters in the trainer. */
+  /** Loads the best model into the trainer. */
   load(): void {
     const parameters = this.#trainer.parameters();
     if (this.#unsaved === undefined) return openModelFolder(this.#run.folder).load(parameters);

@@ -12,33 +12,39 @@ export function checkResume(
   { force, change }: { readonly force: boolean; readonly change: TextChange | undefined },
 ): void {
   if (ended !== undefined && state.step >= settings.maxIters)
-    throw new UsageError('nothing-to-do', `the run has done its ${state.step} steps`, {
-      hint: 'give a larger --max-iters to continue it',
+    throw new UsageError('nothing-to-do', `the run has already completed its ${state.step} steps`, {
+      hint: 'use a larger --max-iters to continue',
     });
   const { patience } = settings;
   const { evaluations_without_improvement: worse } = state;
   if (ended !== undefined && patience > 0 && worse >= patience && !(force && change === 'text'))
-    throw new UsageError('nothing-to-do', `the run has stopped after ${worse} evaluations without progress`, {
-      hint: 'give a larger --patience, or 0, to continue it',
-    });
+    throw new UsageError(
+      'nothing-to-do',
+      `the run stopped early, after ${worse} evaluations without improvement`,
+      {
+        hint: 'to continue, use a larger --patience, or --patience 0 for no limit',
+      },
+    );
   if (force) return;
-  const hint = 'name the same files, or use --force to continue with these';
+  const hint = 'name the original files, or add --force to continue with these';
   const { corpus } = data;
   if (state.corpus_sha256 !== corpus.sha256)
     throw new UserError(
       'text-changed',
-      `${corpus.paths.join(', ')} is not the text the run was started with`,
+      `${corpus.paths.join(', ')} is not the text this run was trained on`,
       {
         hint:
           corpus.files.length === 1
             ? hint
-            : `${hint}; earlier versions read folders in another order, and put no line break between files`,
+            : `${hint}; earlier versions read folders in a different order and put no line break between files`,
       },
     );
   if (state.validation_sha256 !== (data.validationSha256 ?? null))
     throw new UserError(
       'text-changed',
-      `${settings.valFile ?? 'no --val-file'} is not what the run was validated on before`,
+      settings.valFile === undefined
+        ? 'this run was validated on a --val-file, but none is given'
+        : `${settings.valFile} is not the text this run was validated on`,
       { hint },
     );
 }

@@ -14,7 +14,7 @@ import type { Trainer } from '../trainer.ts';
 import type { TrainingData } from '../training-data.ts';
 import type { BestModel } from './best-model.ts';
 
-/** A checkpoint that could not be written. Training continues, and the next one is tried when it is due. */
+/** A checkpoint that could not be written. Training continues, and the next checkpoint is attempted when due. */
 export interface SaveFailure {
   readonly step: number;
   /** The step of the last checkpoint that was written, which is intact; undefined if there is none. */
@@ -22,23 +22,23 @@ export interface SaveFailure {
   readonly error: SystemError;
 }
 
-/** What checkpoints are written from. */
+/** Sources of a checkpoint. */
 export interface CheckpointSource {
   readonly run: Run;
   readonly trainer: Trainer;
   readonly best: BestModel;
   readonly data: Pick<TrainingData, 'corpus' | 'validation' | 'validationSha256'>;
-  /** The kernels that compute the run. */
+  /** The build of the kernels. */
   readonly engine: string;
-  /** Told how far writing a checkpoint has come. */
+  /** Receives the progress of writing a checkpoint. */
   readonly report: Report;
 }
 
 /**
  * Writes the best model, checkpoints, and the end of the run.
  *
- * @param onFailure told of a checkpoint that could not be written: the disk may be full for a while only. At the end of the
- * run there is nothing to wait for, so the failure is thrown.
+ * @param onFailure called for a checkpoint that could not be written, since a full disk may be temporary. At the end of the
+ * run the failure is thrown.
  */
 export function checkpointWriter(
   source: CheckpointSource,
@@ -106,7 +106,7 @@ async function saveEnd(
       [VALIDATION_LOSS]: String(validationLoss),
       [VALIDATION_TOKENS]: String(data.validation.length - 1),
     });
-  else if (bestStep === 0) await best.save(step, {}); // never evaluated, so the last model is the best one
+  else if (bestStep === 0) await best.save(step, {}); // never evaluated, so the last model counts as the best
   await best.retry();
   if (reason !== 'interrupted')
     run.log('metrics', { step, end: reason, best_step: bestStep, val_loss: validationLoss ?? null });
@@ -119,7 +119,7 @@ const unsavedEnd = ({ folder }: Run, { step, savedStep, error }: SaveFailure): U
     hint:
       savedStep === undefined
         ? existsSync(join(folder, WEIGHTS))
-          ? `no checkpoint was saved; the last model that was is in ${folder}`
-          : 'nothing was saved before'
+          ? `no checkpoint was saved; the last saved model is in ${folder}`
+          : 'nothing has been saved; free some space or choose another --out-dir'
         : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${shellQuoted(folder)}`,
   });

@@ -6,10 +6,10 @@ import { MUON_LEARNING_RATE } from '../options/optimizer.ts';
 import { recipes } from '../recipe.ts';
 import type { Settings } from '../settings.ts';
 
-/** The rate to try next, as a fraction of the one that failed. Each rollback has halved the rate, so half is not enough. */
+/** Suggested learning rate, as a fraction of the one that failed. Rollbacks have halved it already, so half is not enough. */
 const AFTER_DIVERGENCE = 0.1;
 
-/** The error that ends a run which diverged: what was wrong, and how to continue. */
+/** The error that ends a diverged run: the fault, and how to continue. */
 export function divergenceError(
   folder: string,
   { step, bestStep, goodStep, health }: Progress,
@@ -18,18 +18,18 @@ export function divergenceError(
 ): UserError {
   const lowered = (rate: number, usual: number): number =>
     Number(Math.min(AFTER_DIVERGENCE * rate, usual).toPrecision(2));
-  // The matrices that Muon updates have a peak of their own, which --learning-rate does not lower.
+  // --learning-rate does not affect the matrices that Muon updates.
   const lower =
     `--learning-rate ${lowered(learningRate, recipes[preset].learningRate)}` +
     (optimizer === 'muon' ? ` --muon-learning-rate ${lowered(muonLearningRate, MUON_LEARNING_RATE)}` : '');
-  const best = bestStep > 0 ? `the best model, of step ${bestStep}, is in ${folder}; ` : '';
+  const best = bestStep > 0 ? `the best model, from step ${bestStep}, is in ${folder}; ` : '';
   const next =
     goodStep > 0
-      ? `resume from step ${goodStep} at a lower rate: gpt train --resume ${shellQuoted(folder)} --force ${lower}`
+      ? `resume from step ${goodStep} with a lower learning rate: gpt train --resume ${shellQuoted(folder)} --force ${lower}`
       : `start again with ${lower} or a longer --warmup-iters`;
   return new UserError(
     'training-diverged',
-    `training diverged at step ${step}, after going back ${health.rollbacks} times: ${fault}; ${tensor}`,
+    `training diverged at step ${step}, after ${health.rollbacks} rollbacks: ${fault}; ${tensor}`,
     { hint: best + next },
   );
 }

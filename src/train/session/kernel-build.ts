@@ -1,8 +1,8 @@
-/** The build of the kernels, which decides the bits of a run; the number of threads does not: 'wasm revectorize'. */
+/** The build of the kernels, such as 'wasm revectorize'. It determines the bits of a run; the number of threads does not. */
 export const buildOf = (backend: string): string => backend.replace(/,.*/, '');
 
-/** Builds that multiply and add with a single rounding. test/train/trainer.test.ts compares their results. */
+/** Builds with fused multiply-add, whose results are equal (test/train/trainer.test.ts). */
 const FUSED: ReadonlySet<string> = new Set(['wasm revectorize', 'wasm relaxed']);
 
-/** Whether two builds compute the same bits. */
+/** Whether two builds are bit-identical. */
 export const hasSameBits = (a: string, b: string): boolean => a === b || (FUSED.has(a) && FUSED.has(b));

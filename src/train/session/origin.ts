@@ -10,25 +10,25 @@ import { openStartingModel, type StartingModel } from '../starting-model.ts';
 import { checkStoredOptions, optionsFromJson, resumedOptions } from '../stored-options.ts';
 import { readTrainingData, type TrainingData } from '../training-data.ts';
 
-/** Where a run comes from: random parameters or those of a trained model, or the checkpoint of an earlier run. */
+/** The origin of a run: random parameters, a trained model, or a checkpoint. */
 export type Origin = NewRun | ContinuedRun;
 
 interface NewRun {
   readonly resumed?: undefined;
-  /** The options given, completed by the starting model. */
+  /** The given options, completed by the starting model. */
   readonly options: TrainModelOptions;
   readonly start: StartingModel | undefined;
 }
 
 interface ContinuedRun {
   readonly resumed: ResumedRun;
-  /** The options of the run, with the changes given now. */
+  /** The stored options of the run, with the changes of this invocation. */
   readonly options: TrainModelOptions;
-  /** As the run was stored. */
+  /** The stored settings. */
   readonly before: Settings;
 }
 
-/** @throws UserError, UsageError if checkpoint, starting model and options do not fit each other */
+/** @throws UserError, UsageError if checkpoint, starting model and options conflict */
 export function originOf(given: TrainModelOptions, resumed: ResumedRun | undefined): Origin {
   if (resumed === undefined) {
     const start = openStartingModel(given);
@@ -43,7 +43,7 @@ export function originOf(given: TrainModelOptions, resumed: ResumedRun | undefin
   return { resumed, options: resumedOptions(options, given, values), before };
 }
 
-/** The text of a run as tokens. @param isNamed whether the command names the text; a resumed run knows its own */
+/** The text of a run as tokens. @param isNamed the command names the text; otherwise a resumed run uses the recorded paths */
 export function readText(origin: Origin, isNamed: boolean, report: Report | undefined): TrainingData {
   const { options } = origin;
   return origin.resumed === undefined
@@ -51,7 +51,7 @@ export function readText(origin: Origin, isNamed: boolean, report: Report | unde
     : readTextAgain(options, origin.resumed.checkpoint.model.tokenizer, isNamed, report);
 }
 
-/** @throws UserError that says how to name the files of a run if they are not where they were */
+/** @throws UserError with the command to use if the files of a run have moved */
 function readTextAgain(
   options: TrainModelOptions,
   tokenizer: Tokenizer,
@@ -66,9 +66,13 @@ function readTextAgain(
     return readTrainingData(options, tokenizer, report);
   } catch (error) {
     if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
-    throw new UserError('text-unavailable', `${error.path ?? 'a file'}, a text of this run, is not there`, {
-      hint: `say where it is now: ${withTextMoved(options, error.path)}`,
-    });
+    throw new UserError(
+      'text-unavailable',
+      `${error.path ?? 'a file'}, part of this run's text, is missing`,
+      {
+        hint: `if it has moved, give its new path: ${withTextMoved(options, error.path)}`,
+      },
+    );
   }
 }
 

@@ -32,26 +32,26 @@ export interface PreparedRun {
   readonly config: ModelConfig;
   readonly programs: TrainingPrograms;
   readonly tokensPerStep: number;
-  /** Options given now that have no effect, or not the usual one. */
+  /** Options given in this invocation that have no effect or an unusual one. */
   readonly cautions: readonly Caution[];
-  /** How the text differs from the one that a resumed run was trained on so far. */
+  /** How the text differs from the one a resumed run has been trained on. */
   readonly change: TextChange | undefined;
-  /** Of a run that is fitted to a time: its seconds, and what its parts are expected to cost. */
+  /** For a run with a time limit: its seconds, and the expected costs of its parts. */
   readonly time: { readonly seconds: number; readonly costs: Costs } | undefined;
-  /** Undefined if the run is too short for a measurement to be worth its time. */
+  /** Undefined if the run is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;
 }
 
 interface Preparation {
-  /** The options given now. */
+  /** The options of this invocation. */
   readonly given: TrainModelOptions;
   readonly handlers: TrainHandlers;
   readonly engine: LazyBackend;
-  /** When the run was asked for, in milliseconds of `performance.now()`. */
+  /** Time of the request, in milliseconds of `performance.now()`. */
   readonly asked: number;
 }
 
-/** @throws UserError, UsageError if text and options make no run; EngineMemoryError if it does not fit in memory */
+/** @throws UserError, UsageError for unsuitable text or options; EngineMemoryError if the run does not fit in memory */
 export async function prepareRun(origin: Origin, preparation: Preparation): Promise<PreparedRun> {
   const { given, handlers, engine } = preparation;
   const data = readText(origin, given.corpus.length > 0, handlers.preparing);
@@ -77,7 +77,7 @@ export async function prepareRun(origin: Origin, preparation: Preparation): Prom
   return { origin, data, settings, config, programs, tokensPerStep, cautions, change, time, expectedSeconds };
 }
 
-/** The options with the length of the run in them, which may be fitted to a time or extended. */
+/** The options with the length of the run, which may be fitted to a time limit or extended. */
 async function chooseLength(
   origin: Origin,
   data: TrainingData,

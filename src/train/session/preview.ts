@@ -19,12 +19,12 @@ export interface PreviewSource {
 }
 
 /**
- * Samples from the model after each evaluation, and logs the text. A sample that is interrupted is discarded.
+ * Samples from the model after each evaluation and logs the text. An interrupted sample is discarded.
  *
  * @param show receives the text and the step
  */
 export function preview(source: PreviewSource, show: (text: string, step: number) => void): EventSink {
-  let decoder: Decoder | undefined; // one for all previews, as programs stay loaded in a backend
+  let decoder: Decoder | undefined; // shared by all previews, since programs stay loaded in a backend
   return async (event, settings) => {
     if (event.type !== 'evaluation' || settings.sampleTokens === 0) return;
     const { run, backend, programs } = source;

@@ -6,7 +6,7 @@ import { checkStoredOptions } from '../stored-options.ts';
 import { progressFromState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
 
-/** The state of a new run: the parameters of its starting model, or else initial ones. */
+/** The initial state of a new run: the parameters of its starting model, or random ones. */
 export function start(
   trainer: Trainer,
   model: StartingModel | undefined,
@@ -23,8 +23,8 @@ export function start(
 /** Restores parameters and moments from a checkpoint. */
 export function restore(trainer: Trainer, checkpoint: Checkpoint, report: Report = noReport): Progress {
   checkStoredOptions(checkpoint);
-  // A run may have been stopped while it diverged. Resumed, it rolls back as it would have done without the stop.
-  const blocks = 1 + trainer.programs.moments.length; // each of the size of the parameters
+  // A run may have been stopped while it diverged: a resumed run rolls back as an uninterrupted one would.
+  const blocks = 1 + trainer.programs.moments.length; // each the size of the parameters
   const loaded = (before: number, size: number) => (done: number) =>
     report('loading the checkpoint', (before + done * size) / blocks);
   checkpoint.model.load(trainer.parameters(), { allowNonFinite: true, loaded: loaded(0, 1) });

@@ -2,8 +2,8 @@
  * The decisions of a run that depend on the wall clock or on signals.
  *
  * Everything else in the training loop is a pure function of settings, data and progress, so processes that get the same
- * answers here take the same steps. Where several ranks train one model, one of them asks its own clock and broadcasts the
- * answers; the others wait for them.
+ * answers here take the same steps. If several ranks train one model, one of them consults its clock and broadcasts the
+ * answers.
  */
 import { SIGNAL_POLL_SECONDS, startPolling, type Poll } from '../../polling.ts';
 import type { TrainEvent } from '../events.ts';
@@ -13,20 +13,20 @@ import type { TimeBudget } from './time-budget.ts';
 
 type EventType = TrainEvent['type'];
 
-/** Each answer may be a promise: another process may have to be asked. */
+/** Answers may be promises, since they may come from another process. */
 export interface RunClock {
   /** Whether to save and end the run. Asked before each step and each evaluation. */
   readonly isInterrupted: () => boolean | Promise<boolean>;
   /**
-   * Polled within a computation, at intervals that differ from process to process: true abandons it. Abandoned work is
-   * repeated when the run is resumed, so ranks that have to do the same may answer false here and stop at the next step.
+   * Polled within a computation, at intervals that differ between processes; true abandons the computation. Abandoned work is
+   * repeated on resuming, so ranks that must stay in step may answer false here and stop at the next step.
    */
   readonly poll: Poll;
-  /** Whether to write a checkpoint after a step because the last one is old. Asked where no other reason calls for one. */
+  /** Whether a step needs a checkpoint because the last one is old. Asked only if none is due for another reason. */
   readonly isCheckpointOld: (settings: Settings) => boolean | Promise<boolean>;
-  /** The settings to continue with after `step` steps; the same ones unless the run is fitted to a time. */
+  /** The settings to continue with after `step` steps; unchanged unless the run has a time limit. */
   readonly adjustLength: (settings: Settings, step: number) => Settings | Promise<Settings>;
-  /** Told when an event occurs, before `adjustLength`, and when all sinks have acted on it. */
+  /** Called when an event occurs, before `adjustLength`, and after all sinks have handled it. */
   readonly eventReached: (type: EventType) => void;
   readonly eventHandled: (type: EventType) => void;
 }
@@ -34,8 +34,8 @@ export interface RunClock {
 /**
  * The clock of a run in one process.
  *
- * @param interrupted whether a signal has arrived; once it says yes, the run ends
- * @param budget of a run that is fitted to a time
+ * @param interrupted whether a signal has arrived, which ends the run
+ * @param budget of a run with a time limit
  */
 export function localClock(
   interrupted: () => boolean | Promise<boolean> = () => false,

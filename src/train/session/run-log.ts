@@ -42,10 +42,10 @@ export function runLog(run: Run, settings: Settings, tokensPerStep: number): Eve
   };
 }
 
-/** Lines of the speed log in a run, about. */
+/** Approximate number of lines in the speed log of a run. */
 const SPEED_LINES = 200;
 
-/** Times have a log of their own: all other files of a run are bit-identical whenever it is repeated. */
+/** Times have a separate log, so that all other files of a repeated run are bit-identical. */
 function speedLog(run: Run, { maxIters: planned }: Settings, tokensPerStep: number) {
   const interval = Math.ceil(planned / SPEED_LINES);
   let seconds = 0;

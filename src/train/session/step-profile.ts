@@ -2,7 +2,7 @@ import { profileOf, type KernelProfile } from '../../engine/profile.ts';
 import type { EventSink } from '../events.ts';
 import type { Trainer } from '../trainer.ts';
 
-/** Where the time of a run's steps went. */
+/** Time of a run's steps, per kernel. */
 export interface TrainProfile {
   readonly steps: number;
   readonly tokensPerStep: number;
@@ -13,11 +13,11 @@ export interface TrainProfile {
 
 export interface StepProfile {
   readonly sink: EventSink;
-  /** Of the steps so far; without kernels if the backend does not measure them. */
+  /** The profile so far; without kernels if the backend does not measure them. */
   readonly profile: () => Promise<TrainProfile>;
 }
 
-/** Sums up the wall time of the steps of a run. */
+/** Sums the wall time of a run's steps. */
 export function stepProfile(trainer: Trainer, tokensPerStep: number): StepProfile {
   let steps = 0;
   let seconds = 0;

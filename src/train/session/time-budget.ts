@@ -1,16 +1,16 @@
-/** Keeps a run to its time limit: measures what its parts cost, and corrects its length. */
+/** Keeps a run within its time limit: measures the cost of its parts and corrects its length. */
 import { evaluationBatchSize } from '../programs.ts';
 import { refit, refitInterval, timeForTraining, type Costs } from '../run-time.ts';
 import type { Settings } from '../settings.ts';
 
-/** Longest time between corrections, as a fraction of the time limit and of what is left of it. */
+/** Longest time between corrections, as a fraction of the time limit and of the time left. */
 const REFIT_SHARE = 0.05;
 const REFIT_SHARE_OF_REST = 0.25;
-/** Reserve for what follows the last step, where nothing can be corrected: a fraction of it, and at most one of the limit. */
+/** Reserve for the work after the last step, which cannot be corrected: a fraction of it, and at most one of the limit. */
 const [RESERVE, MOST_RESERVE] = [0.25, 0.08];
 /** Time constant of the moving average over steps, as a fraction of the time limit. */
 const MEMORY = 0.1;
-/** Evaluations and checkpoints are few, so a median of the latest is used. */
+/** Number of recent evaluations and checkpoints whose median is used. */
 const MEDIAN_OF = 5;
 
 /** Ratio of the batches in the whole validation split to those of an evaluation on samples of both splits. */
@@ -43,8 +43,8 @@ class FadingMean {
 }
 
 /**
- * The median of the latest values. Single ones may be many times larger than the others, when a disk or core is busy for a
- * moment or V8 has not compiled the code yet.
+ * The median of the latest values. Outliers are large: a disk or core is busy for a moment, or V8 has not compiled the code
+ * yet.
  */
 class RecentMedian {
   readonly #recent: number[];
@@ -65,11 +65,11 @@ class RecentMedian {
 }
 
 export interface TimeLimit {
-  /** When the run was asked for, in milliseconds of `performance.now()`: its time starts there. */
+  /** Start of the run's time, in milliseconds of `performance.now()`. */
   readonly asked: number;
   /** The limit. */
   readonly seconds: number;
-  /** Costs of parts that have not been measured yet. */
+  /** Estimated costs of parts not measured yet. */
   readonly expected: Costs;
   /** See the function of this name. */
   readonly wholePerSample: number;
@@ -85,7 +85,7 @@ export class TimeBudget {
   readonly #step = new FadingMean();
   readonly #checkpoint: RecentMedian;
   /**
-   * An evaluation with its preview, and the final evaluation, in units of a step: when steps become slower, so do they.
+   * Costs of an evaluation with its preview and of the final evaluation, in units of a step, since all slow down together.
    */
   readonly #evaluation: RecentMedian;
   readonly #last: RecentMedian;
@@ -115,7 +115,7 @@ export class TimeBudget {
       this.#last.add((this.#limit.wholePerSample * this.#pending) / this.#stepSeconds);
   }
 
-  /** Acting on the event belongs to the part too. */
+  /** The handling of the event belongs to the part too. */
   eventHandled(event: string): void {
     const seconds = this.#pending + this.#sinceMark();
     this.#pending = 0;
@@ -154,7 +154,7 @@ export class TimeBudget {
     return refit(settings, { step, steps: this.#steps, left, seconds, costs });
   }
 
-  /** Recent costs of the parts, or those expected where there are none yet. */
+  /** Recent costs of the parts; the expected ones where none have been measured. */
   costs(): Costs {
     const step = this.#stepSeconds;
     return {

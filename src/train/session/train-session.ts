@@ -23,7 +23,7 @@ import { runLog } from './run-log.ts';
 import { stepProfile, type StepProfile, type TrainProfile } from './step-profile.ts';
 import { TimeBudget, wholePerSample } from './time-budget.ts';
 
-/** A run that is being trained: what was prepared, in memory and on the disk. */
+/** A run in training: the prepared run, its trainer and its folder. */
 interface Session {
   readonly prepared: PreparedRun;
   readonly handlers: TrainHandlers;
@@ -43,9 +43,9 @@ export interface SessionEnd {
 /**
  * Trains a prepared run to its end.
  *
- * @param given the options given now
- * @param asked when the run was asked for, in milliseconds of `performance.now()`
- * @throws UserError if training diverges or the end of the run cannot be saved
+ * @param given the options of this invocation
+ * @param asked time of the request, in milliseconds of `performance.now()`
+ * @throws UserError if training diverges or its result cannot be saved
  */
 export async function trainSession(
   prepared: PreparedRun,
@@ -75,7 +75,7 @@ export async function trainSession(
   }
 }
 
-/** Continues the run that is resumed, or creates the folder of a new one. */
+/** Opens the resumed run, or creates the folder of a new one. */
 function openRun(
   { origin, config, data }: PreparedRun,
   { outDir, corpus, overwrite }: TrainModelOptions,
@@ -136,7 +136,7 @@ async function trainFrom(
   );
 }
 
-/** The progress to continue with. On a new text, the best model is evaluated again; if that is interrupted, nothing changes. */
+/** The progress to continue with. On a new text the best model is evaluated again; an interruption leaves everything unchanged. */
 async function forNewText(
   stored: Progress,
   batches: LoopData,
@@ -152,7 +152,7 @@ async function forNewText(
   return progress ?? stored;
 }
 
-/** Restores the last checkpoint up to a step. One from before the text changed has its losses on the old text forgotten. */
+/** Restores the last checkpoint up to a step, without its losses if they were measured on an earlier text. */
 function rollBack(step: number, { run, trainer, prepared: { origin, data, settings } }: Session): Progress {
   const checkpoint = run.rollBack(step);
   if (checkpoint === undefined)

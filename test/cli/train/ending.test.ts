@@ -41,7 +41,7 @@ describe('a model that has memorized a short text', () => {
     expect(ended.stderr).toMatch(
       /The model of the last step is in run\/checkpoint-60\/: training loss about 0\.\d{4}/,
     );
-    expect(ended.stderr).not.toContain('  train on ');
+    expect(ended.stderr).not.toContain('  train more ');
   });
 
   test('train, inspect, compare, report, eval, the log and the weights agree to the last digit', async () => {
@@ -98,7 +98,7 @@ describe('a model that has memorized a short text', () => {
 describe.skipIf(process.platform === 'win32')('the commands suggested at the end', () => {
   /** With a few steps in place of the minutes that the last of them takes. */
   const linesOf = (stderr: string): string[] =>
-    Array.from(stderr.matchAll(/^ {2}(?:try it|measure it|train on|resume) +(.*)$/gm), ([, line]) =>
+    Array.from(stderr.matchAll(/^ {2}(?:try it|measure it|train more|resume) +(.*)$/gm), ([, line]) =>
       line.replace(/--minutes \d+/, '--max-iters 25'),
     );
 
