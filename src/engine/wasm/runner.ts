@@ -57,7 +57,7 @@ export class Runner {
 
 /**
  * Sets the spin-wait iterations for a number of threads: about 0.1 ms, longer than the main thread takes between two
- * programs, for example to sample a token. More threads than cores would keep each other from running by spinning: they sleep
+ * programs, for example to sample a token. With more threads than cores, spinning would only delay the others: threads sleep
  * at once.
  */
 function spinsOf(memory: WebAssembly.Memory): (threads: number) => void {
