@@ -20,7 +20,7 @@ const MAX_ROUNDS = 500;
  */
 export function projectOntoPlane(rows: Float32Array, C: number): PlaneProjection {
   const n = rows.length / C;
-  const X = centred(rows, n, C);
+  const X = centered(rows, n, C);
   let variance = 0;
   for (const x of X) variance += x * x;
   const k = Math.min(DIRECTIONS, C);
@@ -51,7 +51,7 @@ export function projectOntoPlane(rows: Float32Array, C: number): PlaneProjection
   return { points, explained: [share(0), share(1)] };
 }
 
-function centred(rows: Float32Array, n: number, C: number): Float64Array {
+function centered(rows: Float32Array, n: number, C: number): Float64Array {
   const means = new Float64Array(C);
   rows.forEach((x, i) => (means[i % C] += x / n));
   return Float64Array.from(rows, (x, i) => x - means[i % C]);

@@ -42,7 +42,7 @@ export function embeddingMap(
       role="img"
       aria-label="Map of ${labels.length} token embeddings. The list of tokens above and the table below say the same in words."
     ></div>
-    <ul class="legend" aria-label="Colours of the map">
+    <ul class="legend" aria-label="Colors of the map">
       ${kinds.map((kind, i) => html`<li><span class="swatch kind-${i}"></span>${kind}</li>`)}
     </ul>
     <details>

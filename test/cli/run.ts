@@ -13,7 +13,7 @@ export interface RunOptions {
   /** The script to run; the real `gpt` if not given. */
   script?: string;
   stdin?: string;
-  /** Added to the environment; undefined takes a variable out. Colours are at their defaults unless asked for here. */
+  /** Added to the environment; undefined takes a variable out. Colors are at their defaults unless asked for here. */
   env?: Readonly<Record<string, string | undefined>>;
   /** The Node to run on; the one that runs the tests if not given. */
   node?: string;

@@ -98,7 +98,7 @@ describe.runIf(hasTerminal)('on a terminal, no control character of a file gets 
 
 describe('an untrusted run', () => {
   const RUNS = ['a', 'b'];
-  /** Colour, title, C1, bidirectional override: what must not come through from any field. */
+  /** Color, title, C1, bidirectional override: what must not come through from any field. */
   const STEER = '\u001b[31m\u001b]0;owned\u0007\u009b2J\u202e\u007f';
   beforeAll(async () => {
     for (const name of RUNS) {

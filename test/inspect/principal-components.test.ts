@@ -26,7 +26,7 @@ test('the two directions of largest variance are found', () => {
     expect(distance(points[i], points[0])).toBeCloseTo(distance(along[i], along[0]), 3);
   expect(explained[0] + explained[1]).toBeGreaterThan(0.99999);
   expect(explained[0]).toBeGreaterThan(3 * explained[1]);
-  // Principal components are uncorrelated, and centred.
+  // Principal components are uncorrelated, and centered.
   const sum = (f: (p: readonly [number, number]) => number) => points.reduce((total, p) => total + f(p), 0);
   expect(Math.abs(sum(([x, y]) => x * y)) / sum(([x]) => x * x)).toBeLessThan(1e-6);
   expect(Math.abs(sum(([x]) => x))).toBeLessThan(1e-6);
