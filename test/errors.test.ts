@@ -14,12 +14,12 @@ describe('a UserError', () => {
     });
   });
 
-  test('is told apart by its code, which a UsageError has as well', () => {
+  test('is identified by its code, which a UsageError has as well', () => {
     expect(new UserError('file-not-found', 'x').code).toBe('file-not-found');
     expect(new UsageError('missing-argument', 'x')).toMatchObject({ code: 'missing-argument' });
   });
 
-  test('stands for a failed attempt, where a bug is thrown on', () => {
+  test('makes `attempt` return undefined, while a bug is rethrown', () => {
     const failing = (error: Error) => () => {
       throw error;
     };

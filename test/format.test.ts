@@ -21,7 +21,7 @@ describe('formatNumber', () => {
     [1234.5678, 3, '1,234.568'],
     [0.5, 2, '0.50'],
     [NaN, 0, 'NaN'],
-  ])('%d with %d places: %s', (value, digits, expected) => {
+  ])('%d with %d decimals: %s', (value, digits, expected) => {
     expect(formatNumber(value, digits)).toBe(expected);
   });
 });
@@ -89,7 +89,7 @@ describe('formatDuration', () => {
   });
 });
 
-it('formats rates with as many digits as say something', () => {
+it('formats rates with a meaningful number of digits', () => {
   expect(formatRate(45_210.4, 'tok')).toBe('45,210 tok/s');
   expect(formatRate(45.21, 'tok')).toBe('45.2 tok/s');
   expect(formatRate(3.271, 'tok')).toBe('3.27 tok/s');

@@ -7,7 +7,7 @@ const parse = (text: string): unknown =>
     throw new Error(what);
   });
 
-test('an object is parsed as JSON.parse does', () => {
+test('an object is parsed as by JSON.parse', () => {
   assert(
     property(json(), (value) => {
       const text = `{"value":${value},"\\\\":"\\"","a\\"b":"\\\\"}`;
@@ -36,7 +36,7 @@ test.each([
   else expect(() => parse(text)).toThrow(new Error(message));
 });
 
-test('values are shown on one line, and not in full if they are long', () => {
+test('values are shown on one line, truncated if long', () => {
   expect([undefined, null, 'a\nb', [1, 2], {}].map(shownJson)).toEqual([
     'missing',
     'null',

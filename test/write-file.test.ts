@@ -10,7 +10,7 @@ import { failure } from './fixtures/failure.ts';
 const folder = mkdtempSync(join(tmpdir(), 'atomic-'));
 const path = join(folder, 'file');
 
-test('an atomic write takes text and binary pieces, and replaces an existing file', () => {
+test('an atomic write accepts text and binary chunks, and replaces an existing file', () => {
   writeFileAtomic(path, ['old']);
   writeFileAtomic(path, ['ab', Uint8Array.of(99), Float32Array.of(1)]);
   expect(readFileSync(path)).toEqual(Buffer.from([97, 98, 99, 0, 0, 0x80, 0x3f]));
@@ -19,7 +19,7 @@ test('an atomic write takes text and binary pieces, and replaces an existing fil
   expect(new Float32Array(Uint8Array.from(readFileSync(path)).buffer)[0]).toBe(2);
 });
 
-test('tells how many bytes have been written', () => {
+test('reports how many bytes have been written', () => {
   const told: number[] = [];
   const pieces = ['four', new Float32Array(10), '', new Uint8Array((64 << 20) + 1)];
   writeFileAtomic(path, pieces, (bytes) => told.push(bytes));

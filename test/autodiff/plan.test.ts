@@ -68,7 +68,7 @@ describe('the planner', () => {
     );
   });
 
-  test('lets values whose lives do not overlap share memory', () => {
+  test('lets values with disjoint lifetimes share memory', () => {
     const graph = new Graph();
     let x: Value = graph.input('x', [64]);
     for (let i = 0; i < 10; i++) x = graph.t.softmax(x);
@@ -97,7 +97,7 @@ describe('the planner', () => {
 test.each([
   ['a transposed W', true, true],
   ['a W that is not trained', false, false],
-])('a bias beside %s cannot be trained', (_, transposed, trained) => {
+])('a bias next to %s cannot be trained', (_, transposed, trained) => {
   const graph = new Graph();
   const W = trained ? graph.parameter('W', [3, 3]) : graph.input('W', [3, 3]);
   const y = graph.t.linear(graph.input('x', [2, 3]), W, graph.parameter('bias', [3]), { transposed });

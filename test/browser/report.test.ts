@@ -71,7 +71,7 @@ const textOf = (page: Page, selector: string): Promise<string> =>
   page.$eval(selector, (element) => element.textContent ?? '');
 
 describe.skipIf(chromiumPath === undefined)('a report', () => {
-  test('runs its own scripts and no others, and asks the network for nothing', async () => {
+  test('runs no scripts but its own, and makes no network requests', async () => {
     for (const path of [page1, page2]) {
       const { page, trouble } = await open(path);
       await page.waitForSelector('#chart-loss canvas');
@@ -144,7 +144,7 @@ describe.skipIf(chromiumPath === undefined)('a report', () => {
     await page.close();
   });
 
-  test('steps through the heads, and shows where a token looks', async () => {
+  test('steps through the heads, and shows what a token attends to', async () => {
     const { page } = await open(page1);
     await page.waitForSelector('#attention-map td');
     const shown = async () => [

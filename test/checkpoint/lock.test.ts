@@ -20,7 +20,7 @@ function foreignLock(changes: Record<string, unknown>): void {
   writeFileSync(path(), JSON.stringify({ ...mine, ...changes }));
 }
 
-test('a lock has one holder, and leaves no file when it is released', () => {
+test('a lock has one holder, and its file is removed on release', () => {
   const lock = lockFolder(folder);
   expect(() => lockFolder(folder)).toThrow(failure('folder-in-use', folder, `process ${process.pid}`));
   lock.check();
@@ -65,7 +65,7 @@ test('a lock from another computer holds, since its process cannot be checked', 
   expect(() => lockFolder(folder)).toThrow(failure('folder-in-use', 'another'));
 });
 
-test('of many processes that take over a stale lock at once, one succeeds', async () => {
+test('only one of many processes takes over a stale lock', async () => {
   foreignLock({ pid: deadPid() });
   const children = Array.from({ length: 6 }, () => spawnHolder());
   const said = await Promise.all(children.map(({ said: text }) => text));

@@ -20,7 +20,7 @@ beforeEach(() => {
   write('speed', [{ step: 2, seconds: 0.5, tokens: 100 }]);
 });
 
-test('a log is read as it was written, with NaN for what was not finite', () => {
+test('a log round-trips, with NaN for values that were not finite', () => {
   expect(readLogs(folder)).toEqual({
     steps: [
       { step: 1, loss: 4.5, learningRate: 0.1, gradNorm: 2 },
@@ -64,7 +64,7 @@ test('a folder without logs has empty ones', () => {
   });
 });
 
-test('logs of older versions are read, with the loss of the last step from their end', () => {
+test('logs of older versions are read, with the loss of their last step', () => {
   write('metrics', [
     { step: 2, train_loss: 3, val_loss: 3.5 },
     { step: 2, end: 'finished', validation_loss: 3.4 },
@@ -75,7 +75,7 @@ test('logs of older versions are read, with the loss of the last step from their
   });
 });
 
-test('an end without a validation split has no loss', () => {
+test('the end of a run without a validation split has no loss', () => {
   write('metrics', [{ step: 2, end: 'finished', best_step: 2, val_loss: null }]);
   expect(readLogs(folder).end).toEqual({ step: 2, best: undefined });
 });
@@ -104,7 +104,7 @@ test.each([
   expect(() => readLogs(folder)).toThrow(failure('damaged-file', `${name}.jsonl`, 'step 7'));
 });
 
-test('a log is cut after a step', () => {
+test('a log is truncated after a step', () => {
   appendFileSync(logPath(folder, 'metrics'), '{"step":3,"lo');
   keepLog(logPath(folder, 'metrics'), 1);
   expect(readFileSync(logPath(folder, 'metrics'), 'utf8')).toBe(
@@ -113,7 +113,7 @@ test('a log is cut after a step', () => {
   keepLog(logPath(folder, 'nothing' as 'speed'), 1);
 });
 
-test('cutting a log keeps damaged lines, and the last step without the end of the run', () => {
+test('truncating a log keeps damaged lines and the last step, but not the end of the run', () => {
   const path = logPath(folder, 'metrics');
   appendFileSync(path, 'garbage\n{"step":3}\n');
   const lines = readFileSync(path, 'utf8').split('\n');

@@ -31,7 +31,7 @@ beforeEach(() => {
   writeHostWeights(folder, config, tensors(), { step: '9', ...modelFacts(config, tokenizer) });
 });
 
-test('a model is read as it was written', () => {
+test('a model round-trips', () => {
   const model = openModelFolder(folder);
   expect(model.config).toEqual(config);
   expect(model.tokenizer.vocabulary).toEqual(tokenizer.vocabulary);
@@ -53,7 +53,7 @@ test.each([
   expect(fromConfigJson(JSON.stringify(toConfigJson(changed, tokenizer)), 'x').config).toEqual(changed);
 });
 
-describe('a folder whose files do not fit together is refused by name', () => {
+describe('a folder with mismatched files is refused, and the file is named', () => {
   const edit = (file: string, change: (json: Record<string, unknown>) => void): void => {
     const path = join(folder, file);
     const json = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
@@ -259,7 +259,7 @@ test('biases that are absent from all layers are read as zeros', () => {
     expect(data, name).toEqual(name.endsWith('.bias') ? data.map(() => 0) : tensors()[i].data);
 });
 
-test('attention scores that are not divided by √D are, with queries √D times as large', () => {
+test('unscaled attention scores are read as scaled ones with queries √D times as large', () => {
   writeHostWeights(folder, config, tensors(), {});
   editConfig({ scale_attn_weights: false, reorder_and_upcast_attn: true });
   const into = empty();

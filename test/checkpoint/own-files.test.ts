@@ -69,7 +69,7 @@ test('--overwrite removes the run and leaves other files', async () => {
   expect(existsSync(join(folder, 'report.html'))).toBe(true);
 });
 
-test('--overwrite works in a folder that is not a run, and removes nothing from it', () => {
+test('--overwrite accepts a folder that is not a run, and removes nothing from it', () => {
   mkdirSync(join(folder, 'drafts.tmp'), { recursive: true });
   for (const name of ['report.html', 'notes.tmp']) writeFileSync(join(folder, name), 'mine');
   overwrite();
@@ -91,7 +91,7 @@ test.each<[string, () => void, string]>([
   expect(readdirSync(folder, { recursive: true, encoding: 'utf8' })).toEqual(before);
 });
 
-test('a run is told from a model that transformers saved again under the mark of its config', () => {
+test('a model that transformers saved with the config of a run is not taken for a run', () => {
   writeModelDescription(folder, config, tokenizer);
   expect(isRun(folder)).toBe(true); // a run that was killed before its first checkpoint
   writeTrainerOutput(folder, 3);

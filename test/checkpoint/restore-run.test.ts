@@ -150,7 +150,7 @@ describe('repairs', () => {
     expect(readFileSync(best).equals(whole)).toBe(true);
   });
 
-  test('a damaged model.safetensors of the run silently: the checkpoint’s copy replaces it on every resume', () => {
+  test('a damaged model.safetensors of the run, silently: every resume replaces it with the checkpoint’s copy', () => {
     unlinkFrom(weights);
     damage(weights);
     expect(resume()).toEqual([]);
@@ -264,7 +264,7 @@ test('a log that becomes a link while the run writes is not followed', () => {
   expect(readFileSync(target, 'utf8')).toBe('untouched');
 });
 
-test('a run that was written before, without checksums, resumes; what can be verified is', () => {
+test('a run of an older version, without checksums, resumes; the rest is verified', () => {
   const asBefore = (folder: string): void => {
     const state = join(folder, 'gpt_trainer_state.json');
     const {

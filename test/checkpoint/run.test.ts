@@ -72,7 +72,7 @@ test('a run keeps its latest checkpoint and the last good one', async () => {
   run.close();
 });
 
-test('a rollback removes what came after', async () => {
+test('a rollback removes later checkpoints', async () => {
   const run = createRun(path, config, tokenizer);
   await save(run, 5, { good_step: 5 });
   await save(run, 7, { good_step: 5 });
@@ -93,7 +93,7 @@ test('a rollback removes what came after', async () => {
 });
 
 describe('resuming', () => {
-  test('removes what the process that wrote the checkpoint was killed too early to remove', async () => {
+  test('removes old checkpoints that a killed process left behind', async () => {
     const run = createRun(path, config, tokenizer);
     await save(run, 5, { good_step: 5 });
     cpSync(join(path, 'checkpoint-5'), join(root, 'not-removed'), { recursive: true });
@@ -121,7 +121,7 @@ describe('resuming', () => {
     expect(metrics()).toBe('{"step":5}\n{"step":6,"again":true}\n');
   });
 
-  test('continues a log that lost its end, and starts a new one if there is none', async () => {
+  test('continues a truncated log, and starts a new one if it is missing', async () => {
     const run = createRun(path, config, tokenizer);
     run.log('metrics', { step: 4 });
     run.log('metrics', { step: 5 });
@@ -245,7 +245,7 @@ describe('a failed save', () => {
   });
 });
 
-test('a new run does not write over another, unless told to', async () => {
+test('a new run does not overwrite another without --overwrite', async () => {
   const run = createRun(path, config, tokenizer);
   await run.saveBest(tensors(), {});
   expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(failure('folder-in-use'));

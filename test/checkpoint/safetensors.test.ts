@@ -37,7 +37,7 @@ function readAll(): Record<string, number[]> {
   }
 }
 
-test('tensors are read as they were written', () => {
+test('tensors round-trip', () => {
   writeFileAtomic(path, safetensorsPieces(tensors, { step: '5', format: 'pt' }));
   expect(readAll()).toEqual({ a: [7], b: [...tensors[0].data], empty: [] });
   const file = openSafetensors(path);
@@ -48,7 +48,7 @@ test('tensors are read as they were written', () => {
   file.close();
 });
 
-test('half precision becomes the float32 of the same value', () => {
+test('half precision converts exactly to float32', () => {
   const bytes = (array: { buffer: ArrayBufferLike }) => new Uint8Array(array.buffer);
   const cases: [string, Uint8Array, number[]][] = [
     ['BF16', bytes(Uint16Array.of(0x3f80, 0xc000, 0x0001)), [1, -2, 2 ** -133]],
@@ -89,7 +89,7 @@ test('loading reports the share that has been read', () => {
   expect(shares).toEqual([4 / 24, 1]);
 });
 
-describe('a damaged file is refused by name', () => {
+describe('a damaged file is refused, and its problem is named', () => {
   const entry = (offsets: string, shape = '[1]', dtype = 'F32') =>
     `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
   const four = new Uint8Array(4);
@@ -197,7 +197,7 @@ describe('a damaged file is refused by name', () => {
     ],
     ['F16', halves(0x3c00, 0xfc00), failure('damaged-file', path, '"x"', '-Infinity', 'element 1')],
     ['BF16', halves(0x7f80, 0x3f80), failure('damaged-file', path, '"x"', 'Infinity', 'element 0')],
-  ])('a number that float32 does not hold is refused on loading: %s', (dtype, data, expected) => {
+  ])('a number that float32 cannot represent is refused on loading: %s', (dtype, data, expected) => {
     raw(`{"x":${entry(`[0,${data.length}]`, '[2]', dtype)}}`, data);
     const file = openSafetensors(path);
     expect(() => file.load(new Map([['x', vector(new Float32Array(2))]]))).toThrow(expected);
@@ -205,7 +205,7 @@ describe('a damaged file is refused by name', () => {
     file.close();
   });
 
-  test('the first NaN or infinity is found wherever it is; the largest and smallest numbers are neither', () => {
+  test('the first NaN or infinity is found at any position; the largest and smallest finite numbers pass', () => {
     const finite = [0, -0, 1e-45, -1e-45, 3.4028234663852886e38, -3.4028234663852886e38];
     const values = Float32Array.from({ length: 40_003 }, (_, i) => finite[i % finite.length]);
     expect(firstNonFinite(values)).toBe(-1);
@@ -222,7 +222,7 @@ describe('a damaged file is refused by name', () => {
       }
   });
 
-  test('a NaN in a later chunk of a large tensor is named by its place in the tensor, whoever searches', () => {
+  test('a NaN in a later chunk of a large tensor is reported with its index in the tensor, on host and device', () => {
     const data = new Float32Array(200_000);
     data[150_001] = NaN;
     writeFileAtomic(path, safetensorsPieces([{ name: 'x', shape: [200_000], data }], {}));
@@ -249,7 +249,7 @@ describe('a damaged file is refused by name', () => {
     file.close();
   });
 
-  test('damage that made a number infinite is reported as damage', () => {
+  test('damage that makes a number infinite is reported as damage', () => {
     writeFileAtomic(path, safetensorsPieces([{ name: 'x', shape: [1], data: Float32Array.of(1.5) }], {}));
     const bytes = readFileSync(path);
     bytes[bytes.length - 1] ^= 0x40; // 1.5 becomes NaN

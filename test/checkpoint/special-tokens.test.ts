@@ -49,7 +49,7 @@ describe('where generation starts and ends', () => {
     expect(withoutEnds(tokenizer).special).toMatchObject({ startId: 258, endIds: new Set() });
   });
 
-  test('a char model starts at a line break and has no end, although <unk> plays the roles', () => {
+  test('a char model starts at a line break and has no end token, although <unk> has the roles', () => {
     const char = createCharTokenizer(['a', '\n', 'b', '<unk>']);
     write(char);
     expect(special()).toMatchObject({ startId: undefined, endIds: new Set() });
@@ -164,7 +164,7 @@ test('a model folder with vocab.json and merges.txt instead of tokenizer.json ha
 describe('a literal <unk>', () => {
   const char = createCharTokenizer(['a', 'b', '<unk>']);
 
-  test('is the token in a prompt, and no unknown text', () => {
+  test('is that token in a prompt, not unknown text', () => {
     expect(encodePrompt(char, 'a<unk>b', 'error')).toEqual({ ids: Uint32Array.of(0, 2, 1), unknown: 0 });
     expect(encodePrompt(char, 'a<unk>xb', 'skip')).toEqual({ ids: Uint32Array.of(0, 2, 1), unknown: 1 });
     expect(() => encodePrompt(char, 'a<unk>xb', 'error')).toThrow(
@@ -172,14 +172,14 @@ describe('a literal <unk>', () => {
     );
   });
 
-  test('in folders from before it was an added token, is the characters it looks like', () => {
+  test('is five characters in folders older than the added token', () => {
     write(createCharTokenizer(['<', '>', 'a', 'k', 'n', 'u', '<unk>']));
     set('tokenizer.json', { added_tokens: [] });
     set('tokenizer_config.json', { bos_token: undefined, eos_token: undefined });
     expect([...encode(openModelFolder(folder).tokenizer, 'a<unk>')]).toEqual([2, 0, 5, 4, 3, 1]);
   });
 
-  test('a vocabulary without <unk> takes the text it covers, and names what it lacks', () => {
+  test('a vocabulary without <unk> encodes the text it covers, and names what it lacks', () => {
     write(createCharTokenizer(['a', 'b', '<unk>']), 3);
     const json = JSON.parse(readFileSync(join(folder, 'tokenizer.json'), 'utf8')) as {
       model: Record<string, unknown>;

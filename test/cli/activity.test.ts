@@ -37,7 +37,7 @@ describe('the line', () => {
     setForScript(false);
   });
 
-  test('shows the share done once work takes longer than a moment, at most eight times a second', () => {
+  test('shows the progress of work that takes longer than a moment, at most eight times a second', () => {
     const activity = startActivity();
     activity.report('tokenizing', 0.01);
     now += 250;
@@ -69,7 +69,7 @@ describe('the line', () => {
     expect(shown()).toBe('');
   });
 
-  test('of nested work is left out, and does not disturb the outer one', () => {
+  test('is not shown for nested work, which leaves the outer line alone', () => {
     const outer = startActivity('written');
     const inner = startActivity('loading');
     inner.stop();
@@ -101,7 +101,7 @@ describe('the line', () => {
     ['--quiet', () => setVerbosity('quiet')],
     ['--json', () => setForScript(true)],
     ['a pipe', () => Object.assign(stderr, { isTTY: false })],
-  ])('is not there with %s', (_name, ask) => {
+  ])('is not shown with %s', (_name, ask) => {
     ask();
     const activity = startActivity('measuring');
     now += 1000;

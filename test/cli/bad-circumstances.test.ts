@@ -133,14 +133,14 @@ describe.skipIf(process.platform !== 'linux')('a file that cannot be written or 
 describe('memory', () => {
   const limited = (args: string, bytes: number, stdin?: string) =>
     run(args.split(' '), { cwd: folder, env: machineWith(bytes), ...(stdin === undefined ? {} : { stdin }) });
-  test('a training that needs more memory than there is, is refused', async () => {
+  test('a training that needs more memory than available is refused', async () => {
     const { stderr, code } = await limited(`train corpus.txt --threads 1 --preset nano -q -o big`, 30e6);
     expect(stderr).toMatch(
       /^error: this needs \d\d MB of memory; this computer has 30 MB\nhint: try --batch-size \d+ /,
     );
     expect(code).toBe(1);
   });
-  test('a model that needs more memory than there is, is refused', async () => {
+  test('a model that needs more memory than available is refused', async () => {
     writeModel(at('large'), 'char', { nEmbd: 256, nInner: 1024 });
     const { stderr, code } = await limited('sample -m large --threads 1', 5e6);
     expect(stderr).toBe(

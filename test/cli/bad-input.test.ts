@@ -687,7 +687,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
   ['one token to judge', 'eval ./one.txt -m ./model', 1, 'text-too-short'],
 ];
 
-describe('refused, with what is wrong, where, and what to do', () => {
+describe('is refused with the fault, its place and a remedy', () => {
   test.each(table.map(([name, line, ...refusal]) => ({ name, line, refusal })))(
     '$name: $line',
     async ({ line, refusal }) => {

@@ -54,7 +54,7 @@ describe.skipIf(process.platform === 'win32')('the command is named as it was st
   });
 });
 
-test('only command lines are written anew, not words that look like them', () => {
+test('only command lines are rewritten, not words that look like them', () => {
   // In this process nobody has said how it was started.
   expect(asStarted('gpt train x; a gpt sample; `gpt eval`')).toBe('gpt train x; a gpt sample; `gpt eval`');
   expect(asStarted('checkpoints/gpt train')).toBe('checkpoints/gpt train');

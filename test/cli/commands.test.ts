@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 
 describe('train', () => {
-  test('shows a plan, the first loss beside ln V, progress and what to do next', () => {
+  test('shows a plan, the first loss next to ln V, progress and the next commands', () => {
     const { stdout, stderr, code } = trained;
     expect(code).toBe(0);
     expect(stdout).toBe('checkpoints/corpus-1\n');

@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 
 describe('compare', () => {
-  test('overlays runs, and tells losses, speed and the settings that differ', async () => {
+  test('overlays runs, and shows losses, speed and the settings that differ', async () => {
     const { stdout, stderr, code } = await gpt('compare');
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -54,7 +54,7 @@ describe('compare', () => {
     expect((await gpt('compare words checkpoints/fast')).stdout).toContain('different tokenizers');
   });
 
-  test('leaves out what cannot be read under checkpoints/, and says so', async () => {
+  test('skips unreadable runs under checkpoints/ with a warning', async () => {
     const elsewhere = { cwd: mkdtempSync(join(tmpdir(), 'compare-damaged-')) };
     cpSync(join(folder, 'checkpoints'), join(elsewhere.cwd, 'checkpoints'), { recursive: true });
     const inside = (name: string): string => join(elsewhere.cwd, 'checkpoints', name);
@@ -117,14 +117,14 @@ describe('report', () => {
     expect((await gpt('report checkpoints/slow -o -')).stdout).toBe(page);
   });
 
-  test('of a run without samples shows fresh samples, the same every time', async () => {
+  test('of a run without samples shows new samples, the same every time', async () => {
     const { stdout: page } = await gpt('report checkpoints/fast -o - --threads 1');
     expect(page).toContain('No samples were kept');
     expect((await gpt('report checkpoints/fast -o - --threads 3')).stdout).toBe(page);
     expect(existsSync(join(folder, 'checkpoints/fast/report.html'))).toBe(false);
   });
 
-  test('escapes what comes from files, and refers to nothing outside', async () => {
+  test('escapes text from files, and has no external references', async () => {
     const { stdout: page } = await run(['report', 'checkpoints/slow', '--text', '& <sea>', '-o', '-'], {
       cwd: folder,
     });

@@ -43,7 +43,7 @@ describe('--config', () => {
     expect(options).not.toHaveProperty('valFile');
   });
 
-  test('gives way to flags and arguments, also to those that exclude it', async () => {
+  test('is overridden by flags and arguments, including conflicting ones', async () => {
     const { args, options } = await given('train mine.txt --n-layer 7 --val-file v.txt', {
       corpus: 'other.txt',
       nLayer: 2,
@@ -80,7 +80,7 @@ describe('--config', () => {
 });
 
 describe('the environment', () => {
-  test('gives way to flags and has precedence over the file', async () => {
+  test('is overridden by flags and overrides the file', async () => {
     vi.stubEnv('GPT_THREADS', '3');
     vi.stubEnv('GPT_MODEL', 'some/model');
     expect((await given('sample', { threads: 2 })).options).toMatchObject({
@@ -158,7 +158,7 @@ describe('the record of a run', () => {
       expect(options['pastSchedules']).toMatchObject([{ until: 20, lrDecayIters: 20 }]);
     });
 
-    test('gives way to a schedule from flags', async () => {
+    test('is overridden by a schedule from flags', async () => {
       await extend('other');
       const { parse } = await recordingProgram();
       const options = async (line: string) => (await parse(line.split(' '))).options;
@@ -168,7 +168,7 @@ describe('the record of a run', () => {
       expect(await options(`plan ${config}`)).not.toHaveProperty('rewarmStart');
     });
 
-    test('by an earlier version: a notice says that the model will be another', async () => {
+    test('by an earlier version: a notice says that the model will differ', async () => {
       await extend('old');
       const file = path('old/checkpoint-45/gpt_trainer_state.json');
       const { format: _, ...state } = readTrainerState(file);

@@ -80,7 +80,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C ends', () => {
     expect(signal, stderr.slice(0, 500)).toBe('SIGINT');
   });
 
-  test('a training in the middle of a step, leaving the checkpoint before that step', () => {
+  test('a training within a step, keeping the checkpoint before that step', () => {
     expect(existsSync(join(cwd, 'accumulating/checkpoint-0'))).toBe(true);
     expect(existsSync(join(cwd, 'sampling/checkpoint-1'))).toBe(true);
   });

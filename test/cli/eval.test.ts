@@ -117,7 +117,7 @@ describe('tokens', () => {
     expect(bits / (tokens.length - 1)).toBeCloseTo(whole['nats_per_token'] / Math.LN2, 3);
   });
 
-  test('are colored text under a legend where colors are wanted', async () => {
+  test('are colored text under a legend if colors are enabled', async () => {
     const { stdout } = await gpt('eval other.txt -m chars --tokens', { env: { FORCE_COLOR: '1' } });
     expect(stdout).toContain('Surprisal in bits: ');
     const plain = stripVTControlCharacters(stdout).replaceAll('·', ' ').replaceAll('↵', '');
@@ -168,7 +168,7 @@ describe('baselines', () => {
     expect(found['gzip'].bits_per_byte).toBeLessThan(found['gzip'].bits_per_byte_alone);
   });
 
-  test('need the training text, wherever it is now', async () => {
+  test('need the training text, which --baseline-text may name', async () => {
     const elsewhere = join(folder, 'chars');
     const line = `eval ${join('..', 'other.txt')} -m . --baselines --json`;
     await expectRefusal(line.split(' '), [1, 'text-unavailable', 'corpus.txt … --baseline-text'], elsewhere);
@@ -185,7 +185,7 @@ describe('baselines', () => {
 });
 
 describe('memorization', () => {
-  test('compares what the model writes with its training text, the same for the same seed', async () => {
+  test('compares samples of the model with its training text, reproducibly for a seed', async () => {
     const line = 'eval --memorization -m chars --num-samples 3 --max-tokens 60';
     const { stdout, code } = await gpt(line);
     expect(code).toBe(0);

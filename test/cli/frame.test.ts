@@ -14,7 +14,7 @@ describe('help', () => {
     expect(stdout).not.toMatch(/.{81}/);
   });
 
-  it('goes to stderr, with exit code 2, where a command was needed', async () => {
+  it('goes to stderr, with exit code 2, if a command is missing', async () => {
     const { stdout, stderr, code } = await throwaway();
     expect(code).toBe(2);
     expect(stdout).toBe('');
@@ -60,7 +60,7 @@ Examples:
 `);
   });
 
-  it('is there as a command too', async () => {
+  it('is also a command', async () => {
     expect(await throwaway('help')).toEqual(await throwaway('--help'));
     expect(await throwaway('help', 'train')).toEqual(await throwaway('train', '--help'));
     expect((await throwaway('help', 'trian')).stderr).toContain("unknown command 'trian'");
@@ -155,7 +155,7 @@ describe('a command in a command', () => {
   });
 });
 
-describe('a path behind a flag', () => {
+describe('a path after a flag', () => {
   it('is refused if it looks like a flag', async () => {
     const flag = '--a-flag-with-a-long-name';
     const { stderr, code } = await throwaway('train', flag, '--verbose', '-');

@@ -8,7 +8,7 @@ const even = (T: number) =>
     i % T <= Math.floor(i / T) ? 1 / (Math.floor(i / T) + 1) : 0,
   );
 
-test('rows have labels before them, columns labels written downwards above them', () => {
+test('row labels are on the left, column labels are written downwards above', () => {
   const map = Float64Array.of(1, 0, 0, 0.01, 0.99, 0, 0.3, 0.2, 0.5);
   expect(heatMap(map, ['Call', '␣me', '.'], 80, plain)).toBe(
     [
@@ -23,7 +23,7 @@ test('rows have labels before them, columns labels written downwards above them'
   );
 });
 
-test('narrow columns where wide ones do not fit, and bands where even these do not', () => {
+test('columns become narrow if wide ones do not fit, and continue in bands if narrow ones do not', () => {
   const labels = Array.from({ length: 100 }, (_, i) => String(i % 10));
   for (const [T, bands] of [
     [30, 1],

@@ -73,7 +73,7 @@ describe('inspect', () => {
 });
 
 describe('inspect --neighbors', () => {
-  test('lists the nearest tokens of a word, also of that with a space before it', async () => {
+  test('lists the nearest tokens of a word, and of the word with a leading space', async () => {
     const { stdout } = await gpt(['inspect', 'words', '--neighbors', 'and', '--top', '3', '--json']);
     const { tokens } = JSON.parse(stdout) as {
       tokens: { text: string; neighbors: { id: number; text: string; cosine: number }[] }[];
@@ -139,14 +139,14 @@ describe('inspect --attention', () => {
     expect(await maps('--threads', '1')).toEqual(all);
   });
 
-  test('uses colors where they are wanted, and never those of a text', async () => {
+  test('uses colors if enabled, and never those of a text', async () => {
     const env = { FORCE_COLOR: '1' };
     const { stdout } = await gpt(['inspect', '--attention', 'the sea\n'], { env });
     expect(stdout).toContain('\u001b[31m██\u001b[39m');
     expect(stdout).toContain('↵');
   });
 
-  test('reads stdin, and as much of a long text as fits the context', async () => {
+  test('reads stdin, and truncates a long text to the context length', async () => {
     const { stdout, stderr } = await gpt(['inspect', '--attention', '-', '--json'], {
       stdin: 'the whale of the sea\n',
     });

@@ -54,7 +54,7 @@ describe.skipIf(process.platform === 'win32')('a signal', () => {
 });
 
 describe.runIf(hasTerminal)('on a terminal', () => {
-  it('Ctrl-C saves and leaves cursor and line wrap as they were', async () => {
+  it('Ctrl-C saves and leaves cursor and line wrap unchanged', async () => {
     const { stdout, signal } = await run(['work', '--steps', '100000'], {
       script: throwawayProgram,
       tty: true,

@@ -119,7 +119,7 @@ describe.skipIf(bundledPackage === undefined)('the launcher', () => {
     ['is missing', '22.12.0'],
     ['does not start', '22.12.0'],
     ['is missing', '26.10.0'],
-  ])('makes do with its own Node if the bundled one %s and it is %s', async (bundled, version) => {
+  ])('falls back to its own Node if the bundled one %s and it is %s', async (bundled, version) => {
     expect(await report(install(`${bundled}-${version}`, bundled), pretend(version))).toBe('own');
   });
 

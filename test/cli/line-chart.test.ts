@@ -19,7 +19,7 @@ test('a straight line is drawn from corner to corner, with its extremes as label
   expect(lines.every((line) => line.length <= 20)).toBe(true);
 });
 
-test('gaps stay empty, a constant curve has a scale, and no points give no chart', () => {
+test('gaps stay empty, a constant curve has a scale, and without points there is no chart', () => {
   expect(draw([])).toBe('');
   expect(draw([[1, NaN]])).toBe('');
   const level = draw([

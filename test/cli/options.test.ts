@@ -101,7 +101,7 @@ describe('refusals', () => {
     expect(() => parse('')).toThrow(failure('bad-option-value', 'corpus', '""'));
   });
 
-  it('show control characters as escapes and cut what is long', () => {
+  it('escape control characters and truncate long values', () => {
     expect(() => parse('--n-layer', '\u001b[31m')).toThrow(failure('bad-option-value', '"\\u001b[31m"'));
     expect(() => parse('--n-layer', '9'.repeat(5000))).toThrow(
       failure('bad-option-value', `"${'9'.repeat(60)}…"`),
@@ -116,7 +116,7 @@ describe('refusals', () => {
     ['a model', ['sample', '--model', 'x'.repeat(1e6)]],
     ['a number', ['train', '--n-layer', '9'.repeat(1e6)]],
     ['a choice', ['train', '--tokenizer', 'x'.repeat(1e6)]],
-  ])('stay short whatever was typed: %s', async (_what, args) => {
+  ])('stay short for any input: %s', async (_what, args) => {
     const { stderr, code } = await runInProcess(args);
     expect(stderr.length).toBeGreaterThan(20);
     expect(stderr.length).toBeLessThan(2200);
@@ -128,20 +128,20 @@ describe('refusals', () => {
     ['train a.txt --val-file -q', '--val-file: "-q"'],
     ['sample -m --json', '--model: "--json"'],
     ['compare a b --html --json', '--html: "--json"'],
-  ])('a flag is no path: %s', async (line, message) => {
+  ])('a flag is not a path: %s', async (line, message) => {
     const { stderr, code } = await runInProcess(line.split(' '));
     expect(stderr).toContain(`error: ${message} starts with a dash, as flags do`);
     expect(code).toBe(2);
   });
 
-  it('- is a path, and so is what starts with a dash behind ./', async () => {
+  it('- is a path, and so is ./ before a name that starts with a dash', async () => {
     for (const path of ['-', './--overwrite']) {
       const { stderr } = await runInProcess(['sample', '-m', path]);
       expect(stderr).not.toContain('starts with a dash');
     }
   });
 
-  it('do not touch defaults and valid values', () => {
+  it('do not affect defaults and valid values', () => {
     expect(parse().opts()).toEqual({ nLayer: 6 });
     expect(parse('--n-layer=12', 'x').opts()).toEqual({ nLayer: 12 });
   });

@@ -49,7 +49,7 @@ test('peak, utilization, price and device count of a plan can be changed', async
   expect(flops / (await json(base)).flops).toBeCloseTo(8 / 6, 12);
 });
 
-test('the plan of a run is what train then does', async () => {
+test('train follows the plan', async () => {
   const flags = 'corpus.txt --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --max-iters 10';
   const { training, model } = await json(flags);
   const trained = await at(`train ${flags} -q -o run`);
@@ -80,7 +80,7 @@ test('a plan with --minutes fits the model to the time', async () => {
   expect(here.fits).toBe(true);
 });
 
-test('the largest model is planned without the memory it would take', async () => {
+test('the largest model is planned without allocating its memory', async () => {
   const before = process.resourceUsage().maxRSS;
   const { memoryBytes } = await forecastRun({ corpus: [], preset: 'gpt3-175b' }, { threads: 1 });
   expect(memoryBytes).toBeGreaterThan(2.7e12);

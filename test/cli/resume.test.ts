@@ -103,7 +103,7 @@ describe('a resumed run ends with the same bytes as an uninterrupted one', () =>
 });
 
 describe('resuming', () => {
-  test('uses the newest run by default, and says at which step it resumes and what the schedule does', async () => {
+  test('uses the newest run by default, and reports the step and the schedule', async () => {
     copy('checkpoints/copied');
     const { stderr, code } = await gpt('train --resume --max-iters 65 --lr-decay-iters 60');
     expect(code).toBe(0);
@@ -217,7 +217,7 @@ describe('resuming', () => {
     expect(differences(bytesOf(join(folder, 'straight')), before)).toEqual([]);
   });
 
-  test('refuses a checkpoint whose options are not those of its model', async () => {
+  test('refuses a checkpoint whose options contradict its model', async () => {
     const name = copy('other-shape');
     const path = join(folder, name, 'checkpoint-60', STATE);
     const { options, ...state } = readTrainerState(path);
@@ -229,7 +229,7 @@ describe('resuming', () => {
     );
   });
 
-  test('with another dropout: config.json says what the model is trained with from then on', async () => {
+  test('with another dropout: config.json has the new value from then on', async () => {
     const name = copy('less-dropout');
     await gpt(`train --resume ${name} --max-iters 61 --dropout 0.1 --force -q`);
     for (const of of ['', 'checkpoint-61'])

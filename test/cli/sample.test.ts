@@ -95,7 +95,7 @@ describe('a text', () => {
     expect(skipped.stderr).toContain('1 unknown token was replaced');
   });
 
-  test('a prompt longer than the context is cut at its start, with a notice', async () => {
+  test('a prompt longer than the context loses its start, with a notice', async () => {
     const prompt = 'the whale and the sea.';
     const { stdout, stderr } = await gpt(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
     expect(stderr).toContain('The prompt has 22 tokens; the model sees the last 16.');
@@ -125,7 +125,7 @@ describe('a text', () => {
     expect(cut.stdout).toBe(`${long.slice(0, end)}\n`);
   });
 
-  test('<unk> is only written when asked for', async () => {
+  test('<unk> is sampled only with --allow-unk', async () => {
     const written = async (flags: string): Promise<number[]> => {
       const { stdout } = await sample(
         `-p the --seed 1 -n 400 --temperature 50 --json --alternatives 0 ${flags}`,
@@ -205,7 +205,7 @@ describe('for programs', () => {
     await expectRefusal(['sample', '-m', model, '--prompts', binary], [1, 'not-text', binary]);
   });
 
-  test('beam search writes the likeliest first', async () => {
+  test('beam search prints the likeliest text first', async () => {
     const { stdout } = await sample('-p the -n 6 --beams 4 --num-samples 3 --json');
     const found = jsonLines(stdout);
     expect(found.length).toBe(3);
@@ -289,7 +289,7 @@ describe('the interactive mode', () => {
     expect(stderr).toMatch(/max-tokens +2\n/);
   });
 
-  test('text that the model does not know is an error that changes nothing', async () => {
+  test('text outside the vocabulary is an error that changes nothing', async () => {
     const { stdout, stderr } = await sample('-i -n 2', lines('/edit the', 'é', '/show'));
     expect(stderr).toContain('vocabulary lacks "é"');
     expect(stdout).toBe('the\nthe\n');

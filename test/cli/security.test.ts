@@ -139,7 +139,7 @@ describe('an untrusted run', () => {
     expect(stderr).toContain('engine \\x1b[31m\\x1b]0;owned\\x07\\x9b2J\\u202e\\x7f');
     expect(stderr).not.toMatch(STEERS);
   });
-  test('--json escapes what a terminal obeys, and reads back as what it was', async () => {
+  test('--json escapes control characters, and parses back to the original text', async () => {
     const { stdout } = await run(['inspect', model, '--logits', '\u009b\u202e\u007f', '--json'], {
       cwd: folder,
     });

@@ -35,14 +35,14 @@ describe('train --profile', () => {
     expect(profile.steps).toBe(30);
     expect(profile.kernels.every(({ runs }) => runs % 30 === 0)).toBe(true);
   });
-  test('changes nothing but the time: the same bytes', async () => {
+  test('changes no byte of the result', async () => {
     const loss = async (flags: string) =>
       (JSON.parse((await at(`${tiny} --json -q ${flags}`)).stdout) as { val_loss: number }).val_loss;
     expect(await loss('--profile')).toBe(await loss('--threads 1'));
   });
 });
 
-test('what does not fit in memory is refused before anything is allocated', async () => {
+test('a run that does not fit in memory is refused before anything is allocated', async () => {
   const { code, stderr } = await at('train corpus.txt --preset gpt2 --batch-size 64 --block-size 512');
   expect(code).toBe(1);
   expect(stderr).toMatch(
@@ -86,9 +86,12 @@ describe('doctor on threads and cores', () => {
     [2, 2, /still ran on all 2 threads, which waited for each other 25\.0% of the time.*tries fewer threads/],
     [1, 2, /ran on 1 of 2 threads: more were slower.*tries more threads/],
     [1, 1, /has only one thread/],
-  ])('beside busy cores, why %i of %i threads ran and what the engine will do', (active, threads, why) => {
-    const lines = describeThreads({ busyCores: 1.9, activeThreads: active, threads, kernels });
-    expect(lines[0]).toMatch(/^before the test, other programs kept 1\.9 of \d+ cores busy$/);
-    expect(lines.slice(1).join('; ')).toMatch(why);
-  });
+  ])(
+    'next to busy cores, explains why %i of %i threads ran and how the engine adapts',
+    (active, threads, why) => {
+      const lines = describeThreads({ busyCores: 1.9, activeThreads: active, threads, kernels });
+      expect(lines[0]).toMatch(/^before the test, other programs kept 1\.9 of \d+ cores busy$/);
+      expect(lines.slice(1).join('; ')).toMatch(why);
+    },
+  );
 });

@@ -14,7 +14,7 @@ describe('streams', () => {
     expect(stderr).toBe('a notice\nwarning: a warning\n');
   });
 
-  it('say less with --quiet, more with --verbose, before or after the command', async () => {
+  it('carry less with --quiet, more with --verbose, given before or after the command', async () => {
     expect((await say(['--quiet'])).stderr).toBe('warning: a warning\n');
     expect((await say(['--verbose'])).stderr).toBe('a notice\na detail\nwarning: a warning\n');
     expect((await shell('throwaway say --quiet')).stderr).toBe('warning: a warning\n');

@@ -88,7 +88,7 @@ describe.runIf(canMount)('a disk', () => {
     }
   };
 
-  test('that is full at the end: the last checkpoint is intact, and the run can go on from it', async () => {
+  test('that is full at the end: the last checkpoint is intact, and the run can be resumed', async () => {
     mount();
     const { code, stderr } = await start('disk/run', { onOutput: whileStopped('step 50 ', fill) });
     expect(stderr).toMatch(
@@ -105,7 +105,7 @@ describe.runIf(canMount)('a disk', () => {
     unmount();
   });
 
-  test('that is full for a while: training goes on, and nothing is missing in the end', async () => {
+  test('that is full for a while: training continues, and nothing is missing at the end', async () => {
     mount();
     let filled = false;
     const { code, stderr } = await start('disk/run', {
@@ -151,7 +151,7 @@ describe.runIf(canMount)('a disk', () => {
   });
 });
 
-test('a folder that vanishes: training goes on, says so, and can be resumed when it is back', async () => {
+test('a folder that vanishes: training continues with a warning, and can be resumed once it is back', async () => {
   const away = join(root, 'away');
   const { code, stderr } = await start('vanishing', {
     onOutput: whileStopped('step 50 ', () => renameSync(join(root, 'vanishing'), away)),
@@ -164,7 +164,7 @@ test('a folder that vanishes: training goes on, says so, and can be resumed when
   expectUndisturbed('away');
 });
 
-test('of two processes that want the same run, the second is refused and the first is not disturbed', async () => {
+test('a second process that opens the same run is refused, without disturbing the first', async () => {
   const seconds: RunResult[] = [];
   const first = await start('wanted', {
     onOutput: whileStopped('step 50 ', async () => {
@@ -180,7 +180,7 @@ test('of two processes that want the same run, the second is refused and the fir
   expectUndisturbed('wanted');
 });
 
-test('a copy made while the run was being written goes on by itself, beside it', async () => {
+test('a copy made while the run was being written can be trained independently', async () => {
   let copied: RunResult | undefined;
   const first = await start('original', {
     onOutput: whileStopped('step 50 ', async () => {

@@ -18,7 +18,7 @@ describe('random batches', () => {
   const at = (seed: number, step: number, { B = 3, microBatches = 1 } = {}) =>
     randomStep(source, { B, T: 8 }, { seed, step, microBatches }).batches;
 
-  test('are windows of the text, targets one further', () => {
+  test('are windows of the text, with targets one token ahead', () => {
     for (const { inputs, targets } of at(1, 0)) {
       for (let b = 0; b < 3; b++)
         for (let t = 0; t < 8; t++) {
@@ -32,7 +32,7 @@ describe('random batches', () => {
     expect([...at(1, 5)]).not.toEqual([...at(1, 6)]);
     expect([...at(1, 5)]).not.toEqual([...at(2, 5)]);
   });
-  test('reach every window, the first and the last included', () => {
+  test('reach every window, including the first and the last', () => {
     const starts = new Set<number>();
     for (let step = 0; step < 400; step++)
       for (const { inputs } of at(1, step)) for (let b = 0; b < 3; b++) starts.add(inputs[b * 8]);
@@ -63,7 +63,7 @@ test('whole batches predict every token but the first exactly once', () => {
   expect(seen).toEqual(Array.from({ length: 102 }, (_, i) => [i, i + 1]));
 });
 
-test('overlapping whole batches predict every token once, in order, with block − stride tokens of context', () => {
+test('overlapping whole batches predict every token once, in order, with at least block − stride tokens of context', () => {
   assert(
     property(
       integer({ min: 2, max: 60 }),

@@ -79,7 +79,7 @@ describe('decoding', () => {
   });
 });
 
-test('a file with NULs is no text, whatever else is wrong with it', () => {
+test('a file with NULs is not text, whatever else is wrong with it', () => {
   const image = Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1');
   expect(() => read(file(image))).toThrow(failure('not-text', 'byte 8'));
 });

@@ -75,7 +75,7 @@ test('a line is complete with its last byte: only a possible byte order mark is 
 describe('replaced characters', () => {
   const replace = (bytes: Uint8Array, encoding?: string) =>
     decode(bytes, { encoding, encodingErrors: 'replace' });
-  test('are counted, those that the text has itself are not', () => {
+  test('are counted, except U+FFFD in the text itself', () => {
     expect(replace(Buffer.from('caf\xe9 \xe9', 'latin1'))).toMatchObject({ replaced: 2 });
     expect(replace(Buffer.from('\ufffd café'))).toEqual({ text: '\ufffd café', replaced: 0 });
     expect(replace(Buffer.from('a\0b'))).toEqual({ text: 'a\ufffdb', replaced: 1 });
@@ -156,7 +156,7 @@ describe('labels', () => {
     ['shift-jis-2', undefined],
     ['cp437', undefined],
     ['cp850', undefined],
-  ])('%s is unknown; what is meant is %s', (label, meant) => {
+  ])('%s is unknown; %s is suggested', (label, meant) => {
     expect(similarEncoding(label)).toBe(meant);
     const hint = meant === undefined ? /^known are utf-8, .* iconv$/ : `did you mean ${meant}?`;
     expect(() => requireEncoding(label)).toThrow(failure('bad-option-value', `"${label}"`));

@@ -28,7 +28,7 @@ const epoch = (length: number, T: number, number: number, seed = 1): number[] =>
 };
 
 describe('an epoch', () => {
-  test('has each token of its part of the text as a target once, all but less than two windows', () => {
+  test('covers all but less than two windows of the text, each token once as a target', () => {
     const texts = record({ extra: integer({ min: 1, max: 300 }), T: integer({ min: 1, max: 20 }) });
     assert(
       property(
@@ -48,7 +48,7 @@ describe('an epoch', () => {
     );
   });
 
-  test('starts at another offset and has another order than the one before', () => {
+  test('starts at another offset and has another order than the previous one', () => {
     const orders = Array.from({ length: 40 }, (_, number) =>
       sequences(103, 8, number * 11, 11).map(([a]) => a),
     );

@@ -91,7 +91,7 @@ describe('the files of a folder', () => {
 });
 
 describe('.gitignore', () => {
-  test('holds for its folder and those below, where the nearest decides', () => {
+  test('applies to its folder and those below, where the nearest decides', () => {
     write({
       '.gitignore': '*.log\n/build\nlogs/*\n!keep.log\nCase.txt\n',
       'a.log': '',
@@ -110,7 +110,7 @@ describe('.gitignore', () => {
       leftOut: { hidden: 2, ignored: 4 },
     });
   });
-  test('of the folders above holds up to the root of the repository', () => {
+  test('of the folders above applies up to the root of the repository', () => {
     write({ 'sub/a.txt': '', 'sub/a.log': '' });
     writeFileSync(join(top, '.gitignore'), '*.log\n');
     expect(found(at('sub')).files).toEqual(['sub/a.log', 'sub/a.txt']);
@@ -119,7 +119,7 @@ describe('.gitignore', () => {
     mkdirSync(at('.git'));
     expect(found(at('sub')).files).toEqual(['sub/a.log', 'sub/a.txt']);
   });
-  test('does not hold for a folder or file that is named in spite of it', () => {
+  test('does not apply to a folder or file that is named explicitly', () => {
     write({ 'sub/a.txt': '', 'sub/b.txt': '' });
     mkdirSync(join(top, '.git'));
     writeFileSync(join(top, '.gitignore'), 'books/\n');

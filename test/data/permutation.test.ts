@@ -5,7 +5,7 @@ import { permuted } from '../../src/data/permutation.ts';
 const all = (size: number, seed: number, number: number): number[] =>
   Array.from({ length: size }, (_, i) => permuted(i, size, seed, number));
 
-test('every index has a place of its own', () => {
+test('maps indices one to one', () => {
   assert(
     property(integer({ min: 1, max: 300 }), integer({ min: -3, max: 2 ** 31 - 1 }), (size, number) => {
       expect(all(size, 1, number).sort((a, b) => a - b)).toEqual(Array.from({ length: size }, (_, i) => i));
@@ -14,7 +14,7 @@ test('every index has a place of its own', () => {
   );
 });
 
-test('each seed and each number has an order of its own', () => {
+test('each seed and each number yields a different order', () => {
   expect(all(100, 1, 0)).toEqual(all(100, 1, 0));
   expect(all(100, 1, 0)).not.toEqual(all(100, 1, 1));
   expect(all(100, 1, 0)).not.toEqual(all(100, 2, 0));

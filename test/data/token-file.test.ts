@@ -27,7 +27,7 @@ test.each([
   file.close();
 });
 
-describe('a damaged token file is refused by name', () => {
+describe('a damaged token file is refused, and the file is named', () => {
   const damage = (change: (bytes: Buffer) => Buffer | void): void => {
     writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash });
     const bytes = readFileSync(path);

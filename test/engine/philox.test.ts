@@ -23,7 +23,7 @@ const draw = (seed: number, c2: number, c1 = 0): number[] => {
   return Array.from({ length: 6 }, () => random.uint32());
 };
 
-test('a stream depends on its seed and place alone, and seeds beyond 32 bits are used in full', () => {
+test('a stream depends only on seed and position, and seeds beyond 32 bits are used in full', () => {
   expect(draw(1, 0)).toEqual(draw(1, 0));
   expect(draw(1, 0)).not.toEqual(draw(1, 1));
   expect(draw(1, 0, 1)).not.toEqual(draw(1, 0));

@@ -75,13 +75,13 @@ describe('scores', () => {
     expect(next).toBe(text.ids.length);
   });
 
-  test('do not depend on what else the scorer is made for', async () => {
+  test('do not depend on the other texts of the scorer', async () => {
     const scorer = openScorer(folder, createReferenceBackend('float64'), 500);
     const costs = await natsOf(scorer.scores(text));
     (await oneByOne(8)).forEach(({ nats }, i) => expect(costs[i]).toBeCloseTo(nats, 5));
   });
 
-  test('of a short text are bit-identical alone and beside a longer one', async () => {
+  test('of a short text are bit-identical alone and next to a longer one', async () => {
     const backend = await createWasmBackend({ threads: 1 });
     const costs = async (tokens: number): Promise<number[][]> => {
       const all: number[][] = [];
@@ -109,7 +109,7 @@ describe('scores', () => {
 describe('measures', () => {
   const twoBits = { first: 1, nats: new Float64Array(text.ids.length - 1).fill(2 * Math.LN2) };
 
-  test('pay for the spelling of unknown tokens: each byte and an end', () => {
+  test('include the spelling of unknown tokens: each byte and an end', () => {
     expect(text.unknown).toEqual(['x', 'y', 'l', 'o', '🐋']);
     const found = measure(text, 36, [twoBits]);
     const spelling = (4 * 2 + 5) * SPELLING_BITS;

@@ -81,7 +81,7 @@ describe('beam search', () => {
     expect(found[0].ids).toEqual(await collect(generate(tinyDecoder(backend), [5, 9], greedy)));
   });
 
-  test('gives each text its probability, however the KV caches were moved', async () => {
+  test('reports the probability of each text, however KV caches were copied', async () => {
     const [decoder, alone] = [tinyDecoder(backend, 6), tinyDecoder(backend)];
     for (const { ids, logprob } of await search(decoder, [4, 8, 15], {
       beams: 6,

@@ -35,7 +35,7 @@ describe('the decoder', () => {
     }
   });
 
-  test('gives the same logits for a model stored as in training', async () => {
+  test('gives the same logits for a model in the layout of training', async () => {
     const own = (await makeDecoder().read(text)).slice();
     const layout = new Layout();
     const model = placeModel(config, layout);

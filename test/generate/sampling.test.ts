@@ -170,7 +170,7 @@ describe('a sampler', () => {
     ['low temperature', { ...plain, temperature: 0.5 }, new Set<number>()],
     ['a banned token', plain, new Set([2])],
     ['greedy', { ...plain, temperature: 0 }, new Set<number>()],
-  ])('draws each candidate with its probability: %s', (_name, options, banned) => {
+  ])('samples each candidate with its probability: %s', (_name, options, banned) => {
     const sampler = new Sampler(4, options, banned);
     const draws = 10_000;
     const counts = [0, 0, 0, 0];
@@ -179,7 +179,7 @@ describe('a sampler', () => {
     for (const { id, probability } of candidates(logits, options, banned)) expected[id] = draws * probability;
     counts.forEach((count, id) => expect(Math.abs(count - expected[id])).toBeLessThan(1.5));
   });
-  test('draws a possible token even for a random number close to 1', () => {
+  test('samples a valid token even for a random number close to 1', () => {
     const last = 1 - 2 ** -53;
     expect(new Sampler(4, plain, new Set([3])).draw(logits, last)).toBe(2);
     expect(new Sampler(4, { ...plain, topK: 2 }).draw(logits, last)).toBe(2);

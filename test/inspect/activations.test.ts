@@ -49,7 +49,7 @@ describe.each(['pre', 'post'] as const)('the activations of a model with %s-Laye
     }
   });
 
-  test('the lens names the likeliest tokens and judges the one that comes', async () => {
+  test('the logit lens has the likeliest tokens and the rank of the next one', async () => {
     const positions = await logitLens(activations, ids, 4);
     expect(positions.map((layers) => layers.length)).toEqual(ids.map(() => 4));
     const logits = (await activations.logits(activations.residuals[3])).slice(0, 23);
@@ -75,7 +75,7 @@ describe.each(['pre', 'post'] as const)('the activations of a model with %s-Laye
       }
   });
 
-  test('attention times values is what the block adds, after its projection', async () => {
+  test('attention times values, projected, is what the block adds to the stream', async () => {
     if (norm === 'post') return; // its sum is normalized before it is kept
     // Without an MLP (its projection is zero), the first block adds P·v·W + b to the embedding and nothing else.
     const parameters = parameterTable(config).map(hostTensor);
@@ -106,7 +106,7 @@ describe.each(['pre', 'post'] as const)('the activations of a model with %s-Laye
   });
 });
 
-test('a text longer than the block, or of nothing, is refused', async () => {
+test('an empty text and one longer than the context are refused', async () => {
   const backend = createReferenceBackend('float32');
   const refused = (text: number[]) => expect(readActivations(backend, base, write(base), text)).rejects;
   await refused(Array(11).fill(0)).toThrow('11 tokens exceed the context length');

@@ -32,7 +32,7 @@ test('the two directions of largest variance are found', () => {
   expect(Math.abs(sum(([x]) => x))).toBeLessThan(1e-6);
 });
 
-test('principal components are the same bits every time', () => {
+test('principal components are bit-identical on every call', () => {
   const { rows } = cloud(50, 7);
   expect(projectOntoPlane(rows, 7)).toEqual(projectOntoPlane(rows.slice(), 7));
 });

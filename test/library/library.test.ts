@@ -60,7 +60,7 @@ describe('train', () => {
     expect(events.at(-1)).toMatchObject({ type: 'end', reason: 'finished' });
   });
 
-  test('stops when asked to, and saves', async () => {
+  test('saves and stops when interrupted', async () => {
     const stop = new AbortController();
     const result = await train(
       { corpus: [corpus], outDir: join(folder, 'stopped'), ...tiny },
@@ -88,7 +88,7 @@ describe('sample', () => {
     expect(stdout).toBe(`the${await write('the', { seed: 7, maxTokens: 40, temperature: 0.7 })}\n`);
   });
 
-  test('writes several texts at the same time as it writes them alone', async () => {
+  test('writes the same texts concurrently as one by one', async () => {
     const seeds = [1, 2, 3];
     const alone = [];
     for (const seed of seeds) alone.push(await write('the', { seed, maxTokens: 40 }));
@@ -97,7 +97,7 @@ describe('sample', () => {
     expect(new Set(alone).size).toBe(3);
   });
 
-  test('can be abandoned at any time, and starts over afterwards', async () => {
+  test('can be abandoned at any time and then starts over', async () => {
     const whole = await write('the', { seed: 1, maxTokens: 20 });
     for await (const piece of sample(model, 'the', { seed: 1, maxTokens: 20 })) {
       expect(whole.startsWith(piece)).toBe(true);
@@ -106,7 +106,7 @@ describe('sample', () => {
     expect(await write('the', { seed: 1, maxTokens: 20 })).toBe(whole);
   });
 
-  test('refuses what the vocabulary lacks, unless told what to do', async () => {
+  test('refuses text outside the vocabulary by default', async () => {
     await expect(write('é', { maxTokens: 1 })).rejects.toThrow(failure('not-in-vocabulary', '"é"'));
     expect(await write('the é', { maxTokens: 3, unk: 'skip' })).toHaveLength(3);
     expect(await write('', { maxTokens: 3 })).toHaveLength(3);
@@ -123,7 +123,7 @@ describe('evaluate', () => {
 });
 
 describe('load', () => {
-  test('says what is wrong with a folder', async () => {
+  test('reports what is wrong with a folder', async () => {
     await expect(load(join(folder, 'nowhere'))).rejects.toThrow(failure('file-not-found'));
     const damaged = join(folder, 'stopped', 'config.json');
     writeFileSync(damaged, readFileSync(damaged, 'utf8').slice(1));

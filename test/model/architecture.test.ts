@@ -41,7 +41,7 @@ test('its gradients agree with numerical ones', async () => {
     expect(relativeError, input).toBeLessThan(TOLERANCE);
 });
 
-test('it is saved under its own name and read again', () => {
+test('it is saved under its own name and loaded again', () => {
   const { config } = openModelFolder(outDir);
   expect(config).toMatchObject({ arch: 'parallel-gpt2', nLayer: 2, nEmbd: 16 });
   expect(JSON.parse(readFileSync(join(outDir, 'config.json'), 'utf8'))).toMatchObject({
@@ -59,7 +59,7 @@ test('it has learned, and samples', async () => {
   expect(text).toHaveLength(30);
 });
 
-test('decoding with a KV cache agrees with the whole context at once', async () => {
+test('decoding with a KV cache agrees with a full forward pass', async () => {
   await expectDecodingAgrees(outDir, [1, 4, 2, 7, 3, 5]);
 });
 

@@ -52,12 +52,12 @@ describe.each(Object.entries(variants))('%s', (name, { optimizer = 'adamw', ...s
     await train({ ...options, outDir });
   });
 
-  test('is read again as it was trained', () => {
+  test('round-trips through its folder', () => {
     const { config } = openModelFolder(outDir);
     expect(config).toMatchObject({ ...llamaDefaults, nLayer: 2, nEmbd: 16, nInner: 64, ...shape });
   });
 
-  test('decoding with a KV cache agrees with the whole context at once, attention with its map', async () => {
+  test('decoding with a KV cache agrees with a full forward pass, and attention with its map', async () => {
     const ids = [1, 4, 2, 7, 3, 5];
     const whole = await expectDecodingAgrees(outDir, ids);
     const map = attentionMap(whole, 1, options.nHead - 1);

@@ -110,7 +110,7 @@ describe('GPT-2’s own vocabulary', () => {
     expect(gpt2.decode(ids)).toBe(text);
   });
 
-  test('is the same again through tokenizer.json, with merges as strings or pairs', () => {
+  test('survives a round trip through tokenizer.json, with merges as strings or pairs', () => {
     const written = json(gpt2);
     expect(tokenizerFromJson(JSON.stringify(written)).vocabulary).toEqual(gpt2.vocabulary);
     written.model.merges = written.model.merges.map((merge) => (merge as string).split(' '));
@@ -171,7 +171,7 @@ test('a full cache does not change the ids', () => {
   expect(encode(tokenizer, numbers)).toEqual(encode(tokenizer, numbers));
 });
 
-test('the leftmost longest of several added tokens matches, wherever the text is cut', () => {
+test('the leftmost, longest added token matches, however the text is divided', () => {
   const file = json(learn('ab'));
   const added = ['<a>', '<a>b', 'x<a>y', '[PAD]'];
   file.added_tokens.push(
@@ -211,7 +211,7 @@ test('a Sequence of one ByteLevel is that ByteLevel, and a Sequence of no normal
   );
 });
 
-describe('a tokenizer.json that cannot be used is refused by name', () => {
+describe('an unsupported tokenizer.json is refused, and the field is named', () => {
   test.each<[string, (file: BpeJson) => void, unknown]>([
     [
       'another cut',
@@ -272,7 +272,7 @@ describe('a tokenizer.json that cannot be used is refused by name', () => {
   });
 });
 
-test('characters without a space take time and memory in proportion to their number', () => {
+test('time and memory are linear in the length of a text without spaces', () => {
   // Pieces of random hexadecimal digits, so that merges are many; the tokenizer is learned from the same run.
   let state = 1;
   const digits = Array.from({ length: 400_000 }, () => {

@@ -56,7 +56,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     );
   });
 
-  test('gives the same ids and the same vocabulary however a text is cut', () => {
+  test('gives the same ids and the same vocabulary however a text is divided', () => {
     assert(
       property(text, anyText, array(nat(60), { maxLength: 6 }), (a, b, cuts) => {
         const whole = a + b;
@@ -74,7 +74,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     );
   });
 
-  test('decodes to the same text however the ids are cut, and knows the bytes of each', () => {
+  test('decodes to the same text however the ids are divided, and reports the bytes of each token', () => {
     assert(
       property(text, anyText, (a, b) => {
         const whole = a + b;
@@ -90,7 +90,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     );
   });
 
-  test('is the same after saving and reading tokenizer.json', () => {
+  test('survives a round trip through tokenizer.json', () => {
     const tokenizer = learn(kind, AWKWARD.join('12 3 3 3 toString __proto__ constructor'));
     const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
     expect(again.kind).toBe(kind);
@@ -99,7 +99,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     expect(encode(again, whole)).toEqual(encode(tokenizer, whole));
   });
 
-  test('depends on its text alone', () => {
+  test('depends only on its text', () => {
     expect(JSON.stringify(learn(kind, 'so it goes').toJSON())).toBe(
       JSON.stringify(learn(kind, 'so it goes').toJSON()),
     );
@@ -116,7 +116,7 @@ describe.each(['char', 'word'] as const)('the %s tokenizer, whose vocabulary is 
     expect(tokenizer.decode(ids)).toBe(kind === 'char' ? `ab ${UNK} ab` : `ab${UNK} ab`);
   });
 
-  test('keeps to its limits: the most frequent tokens, ties in order', () => {
+  test('respects its limits: the most frequent tokens, ties in order', () => {
     expect(learn(kind, 'c b b a a', { maxSize: 4 }).vocabulary).toEqual(
       kind === 'char' ? [' ', 'a', 'b', UNK] : [' a', ' b', 'c', UNK],
     );
@@ -135,7 +135,7 @@ describe.each(['char', 'word'] as const)('the %s tokenizer, whose vocabulary is 
   });
 });
 
-test('characters get the ids nanoGPT gives them: in the order of code points, <unk> behind', () => {
+test('characters have the ids of nanoGPT: in code-point order, followed by <unk>', () => {
   expect(learn('char', 'hello\nWorld!').vocabulary).toEqual([
     '\n',
     '!',
@@ -154,7 +154,7 @@ test.each([
   ['words', WORDS.pattern, WORDS.starts],
   ['words of older folders', WORDS_CUT_AT_MARKS.pattern, WORDS_CUT_AT_MARKS.starts],
   ["GPT-2's pieces", GPT2_PATTERN, gpt2Starts],
-])('%s are cut as their pattern says', (_name, source, rule) => {
+])('%s are split as by their pattern', (_name, source, rule) => {
   const pattern = new RegExp(source, 'gu');
   assert(
     property(text, anyText, (a, b) => {
@@ -209,7 +209,7 @@ describe('words', () => {
     expect(unspacedScript(learn('word', whole).vocabulary)).toBe(script);
   });
 
-  test('as long as a text are refused', () => {
+  test('that are too long are refused', () => {
     expect(() => learn('word', 'x'.repeat(1e6 + 1))).toThrow(failure('unsuitable-tokenizer', '1,000,000'));
   });
 });
@@ -236,7 +236,7 @@ describe.each(tokenizerKinds)('added tokens that overlap: %s', (kind) => {
     expect(tokenizer.decode(ids)).toBe('aab');
   });
 
-  test('in pieces, and after a round trip, the ids are the same', () => {
+  test('the ids are the same in chunks and after a round trip', () => {
     const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
     for (const whole of ['aab', 'aaab aab', 'a aabab\nb', 'aa']) {
       const encoder = again.encoder(() => {});
@@ -257,7 +257,7 @@ test.each(tokenizerKinds)('%s: the padding and truncation of the last call in Py
   expect(ids).toEqual(encode(learned, 'ab ab'));
 });
 
-describe('a tokenizer.json that cannot be used is refused by name', () => {
+describe('an unsupported tokenizer.json is refused, and the field is named', () => {
   const good = () => JSON.parse(JSON.stringify(learn('char', 'ab').toJSON())) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any
   test.each([
     ['not JSON', () => 'x', failure('unsupported-format', 'JSON')],

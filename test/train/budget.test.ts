@@ -19,7 +19,7 @@ describe('a time budget', () => {
   ] as const)('%j: %s', (options, seconds) => {
     expect(budgetSeconds({ corpus: [], ...options })).toBe(seconds);
   });
-  test('--minutes and --max-iters exclude each other', () => {
+  test('--minutes and --max-iters cannot be combined', () => {
     expect(() => budgetSeconds({ corpus: [], minutes: 1, maxIters: 5 })).toThrow(
       failure('conflicting-options'),
     );
@@ -38,7 +38,7 @@ describe('the model chosen for a time budget', () => {
     expect(sizes[5]).toBe(sizes[4]);
     expect(sizes[5]).toBeLessThan(4e6);
   });
-  test('is small for a small text, and has dropout when it reads it often', () => {
+  test('is small for a small text, and has dropout over many epochs', () => {
     const small = { trainTokens: 50_000, vocabSize: 65 };
     expect(parametersOf(small, 1e15)).toBeLessThan(200_000);
     expect(chooseModel(small, 1e15).dropout).toBe(0.2);
@@ -70,14 +70,14 @@ describe('fitting to a time', () => {
   const fit = (options: object) =>
     fitToBudget({ corpus: ['a.txt'], ...options }, data, { seconds: 2, engine, calibration: 0.02 });
 
-  test('turns a time into options that alone reproduce the run', async () => {
+  test('turns a time into options that reproduce the run', async () => {
     const { options } = await fit({ minutes: 2 / 60 });
     expect(options).not.toHaveProperty('minutes');
     expect(options).toMatchObject({ schedule: 'wsd', nEmbd: 64, evalInterval: expect.any(Number) });
     expect(options.maxIters).toBeGreaterThan(0);
     expect(resolveOptions(options)).toMatchObject(options); // nothing is chosen a second time
   });
-  test('options that are given are kept, and the others follow them', async () => {
+  test('explicit options are kept, and the others adapt to them', async () => {
     const given = { nHead: 3, learningRate: 0.5, schedule: 'cosine', batchSize: 2, evalInterval: 7 };
     const { options } = await fit(given);
     expect(options).toMatchObject(given);

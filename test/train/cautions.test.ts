@@ -42,7 +42,7 @@ test.each<[GivenOptions, string]>([
     { warmupIters: 100 },
     "warmupIters 100 is not below the run's 100 steps: the learning rate does not reach its peak",
   ],
-])('%o is warned of', (given, message) => {
+])('a warning names %o', (given, message) => {
   expect(cautions(given)).toEqual([message]);
 });
 
@@ -58,6 +58,6 @@ test.each<GivenOptions>([
   { warmupIters: 0 },
   { schedule: 'inverse-sqrt', warmupIters: 50 },
   { epsilon: 1e-9, labelSmoothing: 0.1 },
-])('%o is not', (given) => {
+])('no warning names %o', (given) => {
   expect(cautions(given)).toEqual([]);
 });

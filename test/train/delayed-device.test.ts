@@ -117,7 +117,7 @@ describe('a trained model', () => {
     expect(differences(bytesOf(at('tuned')), bytesOf(at('tuned at once')))).toEqual([]);
   });
 
-  test('evaluates and writes through the library', async () => {
+  test('evaluates and samples through the library', async () => {
     const found: unknown[] = [];
     for (const make of [makers.atOnce, makers.delayed]) {
       engine.make = make;
@@ -167,7 +167,7 @@ describe('a trained model', () => {
   });
 });
 
-test('what broke a step is found', async () => {
+test('the faulty instruction of a step is found', async () => {
   const config = { ...gpt2Defaults, vocabSize: 9, blockSize: 4, nLayer: 2, nHead: 1, nEmbd: 8, dropout: 0 };
   const batch = { inputs: Int32Array.of(1, 2, 3, 4), targets: Int32Array.of(2, 3, 4, 5) };
   const sgd = { optimizer: 'sgd', weightDecay: 0, momentum: 0, gradClip: 0 } as const;
@@ -186,14 +186,14 @@ test('what broke a step is found', async () => {
   expect(delayed[1]).toMatch(/^the output of .* is not finite$/);
 });
 
-test('every kernel is checked, and a failure is heard at the next read', async () => {
+test('every kernel is checked, and a failure is reported by the next read', async () => {
   expect(await checkDevice(new DelayedDevice(), createReferenceBackend('float32'))).toBeUndefined();
   const device = new DelayedDevice();
   device.write(100, Float32Array.of(1)); // beyond the end of memory
   await expect(device.read(0, new Float32Array(0))).rejects.toThrow(RangeError);
 });
 
-test('sums in pairs of float32 give the gradient norm that sums in float64 give', () => {
+test('the gradient norm is the same with pairs of float32 as with float64', () => {
   let state = 1;
   const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
   for (const [length, scale] of [

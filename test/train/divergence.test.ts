@@ -36,18 +36,18 @@ describe('a step is faulty', () => {
     expect(faultOf(after(ordinary), loss, gradNorm)).toBe(fault);
   });
 
-  test('by a spike only where the noise is small enough to tell', () => {
+  test('by a spike, only where noise is small enough', () => {
     const noisy = ordinary.map((loss) => 3 + 5 * (loss - 3));
     expect(faultOf(after(noisy), 5, 1)).toBeUndefined();
     expect(faultOf(after(ordinary.slice(0, 19)), 100, 1)).toBeUndefined();
     expect(faultOf(after(ordinary.slice(0, 20)), 100, 1)).toBe('loss spike');
   });
 
-  test('but not by a few outliers among the losses before, which a mean would follow', () => {
+  test('but not by a few outliers among earlier losses, which would shift a mean', () => {
     expect(faultOf(after([...ordinary.slice(10), 9, 9, 9, 9]), 5, 1)).toBe('loss spike');
   });
 
-  test('by a spike, but not by another as large if training got over the first', () => {
+  test('by a spike, but not by another as large after training has recovered from the first', () => {
     const spike = afterSkip(after(ordinary), 7);
     expect(faultOf(spike, 7, 1)).toBe('loss spike'); // it goes on
     const over = afterStep(spike, 66, 3);
@@ -169,7 +169,7 @@ describe('training', () => {
     expect(steps[9]).toMatchObject({ step: 1, loss: steps[0].loss });
   });
 
-  test('accepts no checkpoint as good while steps are being skipped', async () => {
+  test('marks no checkpoint as good while steps are being skipped', async () => {
     const { rollbacks } = await trainWith('streak', ({ step, health }, found, trainer) => {
       if (step === 17 && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN)); // evaluated at 20
       return found;
@@ -224,37 +224,34 @@ describe('training', () => {
   test.each([
     ['step', 22, 27], // five steps are skipped
     ['evaluation', 17, 20],
-  ])(
-    'repeats a faulty %s after an interruption of the search for what broke it',
-    async (name, broken, saved) => {
-      const breakAt: Inspect = ({ step, health }, found, trainer) => {
-        if (step === broken && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN));
-        return found;
-      };
-      const straight = await trainWith(`searched ${name}`, breakAt);
-      const folder = join(root, `searching ${name}`);
-      let isSearching = false;
-      const { reason, progress } = await trainModel(
-        { ...options, outDir: folder },
-        {
-          inspect(before, found, trainer) {
-            trainer.findFault = async function* () {
-              isSearching = true;
-              const start = performance.now();
-              while (performance.now() - start < 1000 * SIGNAL_POLL_SECONDS);
-              yield;
-              throw new Error('the search was not abandoned');
-            };
-            return breakAt(before, found, trainer);
-          },
-          interrupted: () => isSearching,
+  ])('repeats a faulty %s if the search for its cause is interrupted', async (name, broken, saved) => {
+    const breakAt: Inspect = ({ step, health }, found, trainer) => {
+      if (step === broken && health.rollbacks === 0) trainer.parameters()[0].write(Float32Array.of(NaN));
+      return found;
+    };
+    const straight = await trainWith(`searched ${name}`, breakAt);
+    const folder = join(root, `searching ${name}`);
+    let isSearching = false;
+    const { reason, progress } = await trainModel(
+      { ...options, outDir: folder },
+      {
+        inspect(before, found, trainer) {
+          trainer.findFault = async function* () {
+            isSearching = true;
+            const start = performance.now();
+            while (performance.now() - start < 1000 * SIGNAL_POLL_SECONDS);
+            yield;
+            throw new Error('the search was not abandoned');
+          };
+          return breakAt(before, found, trainer);
         },
-      );
-      expect({ reason, step: progress.step }).toEqual({ reason: 'interrupted', step: saved });
-      await trainModel({ corpus: [], resume: folder, threads: 1 }, { inspect: breakAt });
-      expect(differences(bytesOf(folder), bytesOf(straight.folder))).toEqual([]);
-    },
-  );
+        interrupted: () => isSearching,
+      },
+    );
+    expect({ reason, step: progress.step }).toEqual({ reason: 'interrupted', step: saved });
+    await trainModel({ corpus: [], resume: folder, threads: 1 }, { inspect: breakAt });
+    expect(differences(bytesOf(folder), bytesOf(straight.folder))).toEqual([]);
+  });
 });
 
 const range = (from: number, to: number): number[] =>

@@ -62,7 +62,7 @@ describe('an extended run', () => {
     expect(rates(after)).toEqual(rates(long));
   });
 
-  test('a second time: warms up again from where the first extension has come to', () => {
+  test('a second time: warms up again from the learning rate of the first extension', () => {
     const { after: once } = extend({}, { step: 400 });
     const twice = resolveOptions(
       extendRun(once, once, { step: 900, maxIters: 1500, isTimed: false, given: {} }),

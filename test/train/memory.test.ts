@@ -26,7 +26,7 @@ function hintFor(bytes: number, of: TrainingShape = shape): string | undefined {
   return undefined;
 }
 
-describe('a run that does not fit in memory is refused with one that would', () => {
+describe('a run that does not fit in memory is refused, with a suggestion that fits', () => {
   test('a run that fits is not refused', () => {
     expect(hintFor(needs())).toBeUndefined();
   });

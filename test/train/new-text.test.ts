@@ -106,7 +106,7 @@ beforeAll(async () => {
 describe('a run resumed on a harder text', () => {
   const more = { corpus: [at('hard.txt')], maxIters: EASY_STEPS + 40 };
 
-  test('skips no step, does not roll back, and measures the best model again, so that it is replaced', async () => {
+  test('skips no step, does not roll back, and evaluates the best model again, so that it can be replaced', async () => {
     const before = stateOf('easy', EASY_STEPS);
     const { events, evaluations, run } = await resumeCopy('harder', more);
     expect(run.textChange).toBe('text');
@@ -130,7 +130,7 @@ describe('a run resumed on a harder text', () => {
     expect(evaluations[0].best).toBe(true);
   });
 
-  test('resumed again without --force ends with the bytes of one that was not interrupted', async () => {
+  test('resumed again without --force ends with the bytes of an uninterrupted one', async () => {
     await resumeCopy('straight', more);
     let done = 0;
     await resumeCopy('pieces', more, {
@@ -204,12 +204,12 @@ test('an interrupted measurement of the best model saves nothing', async () => {
   expect(saved).toEqual([]);
 });
 
-test('a run that was never evaluated has no best model to measure again', () => {
+test('a run that was never evaluated has no best model to evaluate again', () => {
   const progress = { ...freshProgress, step: 9, health: { ...freshHealth, recent: [1, 2], rollbacks: 1 } };
   expect(forgetOldText(progress, 'text', Infinity)).toEqual({ ...freshProgress, step: 9 });
 });
 
-test('a best model whose loss on the new text is not finite is replaced by any that has a finite one', () => {
+test('a best model with a non-finite loss on the new text is replaced by any with a finite one', () => {
   expect(forgetOldText({ ...freshProgress, bestLoss: 1 }, 'sample', NaN).bestLoss).toBe(Infinity);
 });
 

@@ -81,7 +81,7 @@ describe('the learning rate of an extended run', () => {
     expect(rate(2800)).toBe(1e-3);
     expect(rate(2900)).toBeCloseTo(5.5e-4, 12);
   });
-  test('a step before the re-warm-up, taken again after a rollback, is at the rate it starts from', () => {
+  test('a step before the re-warm-up, repeated after a rollback, has the learning rate the re-warm-up starts from', () => {
     expect(learningRateAt(1990, extended)).toBe(1e-4);
   });
 });

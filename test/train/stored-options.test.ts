@@ -23,7 +23,7 @@ test('a run from before --encoding existed was trained on UTF-8', () => {
   expect(textChange(state, data, { ...settings, encoding: 'koi8-r' })).toBe('text');
 });
 
-describe('a default that a checkpoint does not spell out', () => {
+describe('a default that a checkpoint omits', () => {
   const settings = resolveOptions({ corpus: ['book.txt'], nEmbd: 16, nHead: 2 });
   const {
     initialization: _initialization,

@@ -78,7 +78,7 @@ describe.each(Object.entries(backends))('%s', (_, make) => {
     expect(interleaved).toEqual([...packed.gradients[0]]);
   });
 
-  test('a document gives the same bits in a row of several as alone', async () => {
+  test('a document gives the same bits alone and packed in a row with others', async () => {
     const backend = await make();
     const [H, G, D] = [4, 2, 24];
     const lengths = [3, 40, 1, 65, 20];

@@ -4,7 +4,7 @@ import type { Writing } from '../../../src/cli/sample/write.ts';
 import { WrittenText } from '../../../src/generate/written-text.ts';
 import type { Tokenizer } from '../../../src/tokenizer/tokenizer.ts';
 
-test('each part of a text has the probability of its token, the end of an interrupted one included', async () => {
+test('each part of a text has the probability of its token, including the end of an interrupted text', async () => {
   const pieces = ['a', '', 'bx', 'cd'];
   const tokenizer = {
     decoder: () => ({ push: ([id]: number[]) => pieces[id], end: () => '\ufffd' }),

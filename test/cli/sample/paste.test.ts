@@ -21,7 +21,7 @@ function lines(...reads: string[]): string[] {
 const paste = (text: string): string => `\u001b[200~${text}\u001b[201~`;
 
 describe('typed text', () => {
-  test('passes as it is, keys included', () => {
+  test('passes unchanged, including keys', () => {
     expect(lines('a', '\u001b[A', '\u001b', 'b\t', '\u0003', '\r')).toEqual(['a\u001b[A\u001bb\t\u0003\r']);
   });
   test('typed ahead on a terminal that was not in raw mode is line by line', () => {
@@ -33,7 +33,7 @@ describe('typed text', () => {
 });
 
 describe('a marked paste', () => {
-  test('becomes what would have to be typed for it, and waits for Enter', () => {
+  test('becomes the equivalent typed line, and waits for Enter', () => {
     expect(lines(paste('a\rb\r\nc\nd\te\\n\u001b[31m\r'), '\r')).toEqual(['a\\nb\\nc\\nd\\te\\\\n[31m\\n\r']);
   });
   test('is the same wherever reads end', () => {
@@ -41,7 +41,7 @@ describe('a marked paste', () => {
     for (let at = 1; at < whole.length; at++)
       expect(lines(whole.slice(0, at), whole.slice(at)).join('')).toBe('xone\\ntwo\\nthreey\rfour\\n');
   });
-  test('behind a typed line end belongs to the next line', () => {
+  test('after a typed line end belongs to the next line', () => {
     expect(lines(`a\r${paste('b\rc')}`, 'd\r')).toEqual(['a\r', 'b\\ncd\r']);
   });
 });

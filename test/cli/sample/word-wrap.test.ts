@@ -27,7 +27,7 @@ describe('streamed text', () => {
   test('cuts words that are longer than a line', () => {
     expect(screen(6, ['ab cdefghijk l'])).toEqual(['ab', 'cdefg', 'hijk', 'l']);
   });
-  test('counts wide characters twice and marks not at all', () => {
+  test('counts wide characters as two columns and combining marks as none', () => {
     expect(screen(6, ['鯨鯨 鯨鯨 é́ à a a'])).toEqual(['鯨鯨', '鯨鯨', 'é́ à a', 'a']);
   });
   test('is written with each piece in its style, rewritten words included', () => {

@@ -23,7 +23,7 @@ function checkpoint(name: string) {
   return { state, weights: Buffer.concat([file('model.safetensors'), file('optimizer.safetensors')]) };
 }
 
-test('a run with --minutes records the options it chose, which alone reproduce its bits', async () => {
+test('a run with --minutes records its options, which alone reproduce its bits', async () => {
   const { stderr, code } = await at('train corpus.txt --minutes 0.05 --patience 0 -o timed');
   expect(code).toBe(0);
   expect(stderr).toMatch(/time +about 3s/);

@@ -19,7 +19,7 @@ const BEGIN = '\u001b[?2026h';
 const END = '\u001b[?2026l';
 
 describe.runIf(hasTerminal)('on a terminal', () => {
-  it('draws curves, a sample and progress in place, and leaves the last of it', async () => {
+  it('draws curves, a sample and progress in place, and leaves the last frame', async () => {
     const { stdout, code } = await train('--max-iters 60 --overwrite -o live', { tty: true });
     expect(code).toBe(0);
     const frames = stdout.split(BEGIN).slice(1);

@@ -28,7 +28,7 @@ test('a steady run', () => {
   expect(pace.elapsed).toBeCloseTo(1, 6);
 });
 
-test('a machine that gets slower: the last twenty seconds count', () => {
+test('a CPU that gets slower: only the last twenty seconds count', () => {
   const pace = walk([...Array.from({ length: 1000 }, () => 20), ...Array.from({ length: 300 }, () => 200)]);
   expect(pace.tokensPerSecond).toBeCloseTo(500, 0);
 });

@@ -235,7 +235,7 @@ describe('a learning rate that is too high', () => {
       /The learning rate of 0\.001 is too high\./,
     );
   });
-  test('is not reported for a run that has learnt, or is too short to learn', () => {
+  test('is not reported for a run that has learned, or is too short to learn', () => {
     expect(ended(4.5, 2, withSettings({ learningRate: 3 }))).toBeUndefined();
     expect(ended(4.5, 4.51)).toBeUndefined();
   });

@@ -6,7 +6,7 @@ import { compressors, trainCompressor } from '../../../src/evaluate/baselines/co
 const text = Buffer.from(Array.from({ length: 3000 }, (_, i) => `${(i * i) % 977} whales`).join(' '));
 const hasXz = spawnSync('xz', ['--version']).status === 0;
 
-test('gzip gives the size of what gunzip reads back', () => {
+test('gzip returns the size of data that gunzip restores', () => {
   const compressed = gzipSync(text, { level: 9 });
   expect(gunzipSync(compressed).equals(text)).toBe(true);
   expect(trainCompressor('gzip', Buffer.alloc(0))(text)?.alone).toBeCloseTo(

@@ -104,7 +104,7 @@ describe('the n-gram model', () => {
     expect(model.probability([2], 1)).toBeCloseTo(unigram[1], 14); // nothing has followed c
   });
 
-  test('scores a text token by token, wherever it is cut', () => {
+  test('gives a text the same scores however it is divided', () => {
     const random = (n: number, below: number) =>
       Array.from({ length: n }, (_, i) => (i * i * 7 + i * 3 + (i >> 5)) % below);
     const training = random(5000, 17);
@@ -145,7 +145,7 @@ describe('discounts', () => {
     estimateDiscounts(level).forEach((discount, i) => expect(discount).toBeCloseTo(expected[i], 14));
   });
 
-  test('fall back where there is nothing to estimate from', () => {
+  test('fall back where there are no counts to estimate from', () => {
     const [level] = countNgrams(source([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), 3, 1).levels;
     expect(estimateDiscounts(level)).toEqual([0.5, 1, 1.5]);
   });

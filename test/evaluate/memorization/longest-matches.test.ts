@@ -10,7 +10,7 @@ const source = (ids: readonly number[]) => ({
 const contains = (text: readonly number[], part: readonly number[]): boolean =>
   text.some((_, at) => part.every((id, i) => text[at + i] === id));
 
-test('the longest match ending at each token is found, with a place in the other text', () => {
+test('the longest match ending at each token is found, with its position in the other text', () => {
   const ids = (max: number, maxLength: number) => array(integer({ min: 0, max }), { maxLength });
   assert(
     property(

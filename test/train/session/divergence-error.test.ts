@@ -10,11 +10,11 @@ const hint = (options: Partial<TrainModelOptions>): string | undefined => {
   return divergenceError('run', freshProgress, cause, settings).hint;
 };
 
-test('a diverged run is told a tenth of its learning rate', () => {
+test('the hint for a diverged run has a tenth of its learning rate', () => {
   expect(hint({ learningRate: 1e-3 })).toContain('--learning-rate 0.0001 or');
 });
 
-test("with Muon, a tenth of the matrices' as well, which --learning-rate does not lower", () => {
+test("with Muon, it also has a tenth of the matrices' learning rate", () => {
   expect(hint({ optimizer: 'muon', learningRate: 1e-3, muonLearningRate: 0.05 })).toContain(
     '--learning-rate 0.0001 --muon-learning-rate 0.005 or',
   );

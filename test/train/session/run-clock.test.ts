@@ -44,8 +44,8 @@ async function trainWith(clock: RunClock, chosen: Settings = settings) {
   };
 }
 
-describe('the loop decides by the clock alone what depends on time', () => {
-  test('a process that is told the answers of another takes the same steps, to the same bits', async () => {
+describe('the clock alone makes all decisions of the loop that depend on time', () => {
+  test('a process that receives the answers of another takes bit-identical steps', async () => {
     const answers: unknown[] = [];
     const record = <T>(answer: T): T => {
       answers.push(answer);
