@@ -3,7 +3,7 @@
  * the corpus, the speed of this computer and the time. The choices become options, which reproduce the run.
  */
 import { checkLength } from '../data/batches.ts';
-import type { LazyBackend } from '../engine/backend.ts';
+import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { chooseModel, withHeads } from './choose-model.ts';
@@ -47,17 +47,21 @@ export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined 
 /** Evaluations in a run with a time limit. */
 const EVALUATIONS = 20;
 
-/** Options derived from the number of steps. */
+/** Steps of warm-up: AdamW's second moment needs some to settle, Muon's matrices have none. */
+const WARMUP = { muon: 20, others: 100 } as const;
+
+/** The options that follow from the number of steps. */
 function rhythm(
   maxIters: number,
-): Pick<Settings, 'evalInterval' | 'evalIters' | 'warmupIters' | 'lrDecayStart'> {
+  { optimizer, schedule }: Pick<Settings, 'optimizer' | 'schedule'>,
+): Pick<TrainModelOptions, 'evalInterval' | 'evalIters' | 'warmupIters' | 'lrDecayStart'> {
   const evalInterval = Math.max(1, Math.round(maxIters / EVALUATIONS));
   const evalIters = Math.round((EVALUATION_SHARE * evalInterval) / FORWARD_SHARE / 2);
   return {
     evalInterval,
     evalIters: Math.min(Math.max(evalIters, 2), 50),
-    warmupIters: Math.min(100, Math.ceil(maxIters / 20)),
-    lrDecayStart: Math.floor((1 - DECAY_SHARE) * maxIters),
+    warmupIters: Math.min(WARMUP[optimizer === 'muon' ? 'muon' : 'others'], Math.ceil(maxIters / 20)),
+    ...(schedule === 'wsd' && { lrDecayStart: Math.floor((1 - DECAY_SHARE) * maxIters) }),
   };
 }
 
@@ -81,10 +85,24 @@ export const referenceModel: TimedModel = {
   batchSize: 6,
 };
 
-/** Floating-point operations of training that fit into `seconds` on this computer. */
-async function flopsIn(seconds: number, engine: LazyBackend, calibration: number): Promise<number> {
-  const { flopsPerSecond } = await measureSpeed(referenceModel, engine, calibration);
-  return flopsPerSecond * seconds * (1 - EVALUATION_SHARE);
+/** FLOP/s at which a core of a present-day processor trains a small model. */
+const CORE_SPEED = 64e9;
+/** A step of a few milliseconds: some of them run undisturbed even where other programs keep every core busy. */
+const shortStep: TimedModel = { config: { ...referenceModel.config, blockSize: 64 }, batchSize: 1 };
+
+/**
+ * Floating-point operations of training in `seconds` on a computer of this kind. The model should not depend on what else the
+ * computer is doing, so only a core that is four times slower than usual counts as another kind.
+ */
+async function flopsIn(seconds: number, threads: number, calibration: number): Promise<number> {
+  const oneCore = lazyBackend({ threads: 1 });
+  try {
+    const { flopsPerSecond } = await measureSpeed(shortStep, oneCore, calibration);
+    const timesFour = Math.max(0, Math.floor(Math.log2(CORE_SPEED / flopsPerSecond) / 2));
+    return (CORE_SPEED / 4 ** timesFour) * threads * seconds * (1 - EVALUATION_SHARE);
+  } finally {
+    await oneCore.close();
+  }
 }
 
 interface TimeToFit {
@@ -113,7 +131,7 @@ export async function fitToBudget(
   const given = withoutTime(options);
   const choice =
     options.preset === undefined
-      ? chooseModel(facts, await flopsIn(seconds, engine, calibration), given)
+      ? chooseModel(facts, await flopsIn(seconds, engine.threads, calibration), given)
       : { schedule: 'wsd' as const };
   const chosen = withHeads({ ...choice, ...given }, given);
   const settings = resolveOptions(chosen);
@@ -126,7 +144,7 @@ export async function fitToBudget(
   const { step, last } = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const maxIters = stepsIn(left, step);
-  const fitted = { ...rhythm(maxIters), ...chosen, maxIters };
+  const fitted = { ...rhythm(maxIters, settings), ...chosen, maxIters };
   return { options: fitted, costs: expectedCosts(resolveOptions(fitted), data, stepSeconds) };
 }
 

@@ -5,6 +5,7 @@
 import type { Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
 import { NORM_BLOCK } from '../engine/signatures.ts';
+import { isLinearWeight, type Parameter } from '../model/parameter.ts';
 
 /** A linear layer's matrix with the operands of its update. */
 export interface Matrix {
@@ -20,6 +21,13 @@ export interface Matrix {
 
 /** Coefficients of the polynomial, tuned so that five iterations move singular values in [0.01, 1] to [0.68, 1.13]. */
 const NEWTON_SCHULZ = { iterations: 5, alpha: 3.4445, beta: -4.775, gamma: 2.0315 } as const;
+
+/** Floating-point operations of the orthogonalizations of an update. */
+export const updateFlops = (parameters: readonly Parameter[]): number =>
+  parameters.filter(isLinearWeight).reduce((sum, { shape: [rows, columns] }) => {
+    const M = Math.min(rows, columns);
+    return sum + NEWTON_SCHULZ.iterations * (4 * M * rows * columns + 2 * M ** 3);
+  }, 0);
 
 /** Records the update of one matrix, in torch.optim.Muon's arithmetic, but in float32. */
 export function recordMuon(t: Recorder, { x, dX, m, shape, isTransposed, hyper, norm }: Matrix): void {

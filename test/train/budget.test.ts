@@ -50,12 +50,31 @@ describe('the model chosen for a time budget', () => {
   });
 });
 
-test('the recipe for a given shape counts the parameters that its architecture has', () => {
-  const shape = { corpus: [], nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 64 };
-  const batchOf = (options: object): number =>
-    chooseModel({ trainTokens: 1e7, vocabSize: 50_000 }, 1e15, { ...shape, ...options }).batchSize;
-  // A head of its own doubles the parameters, so the same computation trains on half the tokens, in smaller batches.
-  expect(batchOf({ tieWordEmbeddings: false })).toBeLessThan(0.8 * batchOf({}));
+test('the recipe for a given shape counts what its model computes', () => {
+  const shape = { corpus: [], arch: 'gpt2', nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 64 };
+  const batchOf = (options: object, vocabSize = 50_000): number =>
+    chooseModel({ trainTokens: 1e7, vocabSize }, 1e15, { ...shape, ...options }).batchSize;
+  expect(batchOf({}, 100_000)).toBeLessThan(0.8 * batchOf({}));
+  // Embeddings are looked up: with a head of its own, a model has more parameters but computes the same.
+  expect(batchOf({ tieWordEmbeddings: false })).toBe(batchOf({ tieWordEmbeddings: true }));
+});
+
+describe('the architecture of a new model', () => {
+  const chosen = (options: object) =>
+    chooseModel({ trainTokens: 1e6, vocabSize: 65 }, 1e13, { corpus: [], ...options });
+  test('is Qwen3, trained with Muon', () => {
+    expect(chosen({})).toMatchObject({ arch: 'qwen3', optimizer: 'muon', schedule: 'linear', minLr: 0 });
+  });
+  test.each([
+    [{ norm: 'post' }, 'gpt2'],
+    [{ nKvHead: 1 }, 'qwen3'],
+    [{ arch: 'llama' }, 'llama'],
+  ])('has the options that were given: %j: %s', (options, arch) => {
+    expect(chosen(options).arch).toBe(arch);
+  });
+  test('a trained model is fine-tuned with AdamW', () => {
+    expect(chosen({ initFrom: 'gpt2' }).optimizer).toBe('adamw');
+  });
 });
 
 const builder = tokenizers.char.vocabulary({ minFrequency: 1, maxSize: Infinity });
@@ -73,7 +92,7 @@ describe('fitting to a time', () => {
   test('turns a time into options that reproduce the run', async () => {
     const { options } = await fit({ minutes: 2 / 60 });
     expect(options).not.toHaveProperty('minutes');
-    expect(options).toMatchObject({ schedule: 'wsd', nEmbd: 64, evalInterval: expect.any(Number) });
+    expect(options).toMatchObject({ schedule: 'linear', nEmbd: 64, evalInterval: expect.any(Number) });
     expect(options.maxIters).toBeGreaterThan(0);
     expect(resolveOptions(options)).toMatchObject(options); // nothing is chosen a second time
   });
