@@ -31,6 +31,7 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   'n-embd': 'embd n-embed embed-dim embedding-dim embedding-size hidden-size hidden-dim d-model dim width',
   'warmup-iters': 'warmup warmup-steps num-warmup-steps',
   schedule: 'scheduler lr-schedule lr-scheduler lr-scheduler-type decay-lr',
+  'lr-decay-type': 'decay-type',
   'weight-decay': 'wd',
   'grad-clip': 'clip clip-grad clip-grad-norm max-grad-norm max-norm gradient-clip gradient-clip-val',
   beta1: 'adam-beta1',

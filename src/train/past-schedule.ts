@@ -1,7 +1,7 @@
 /** The record of a schedule that applied to earlier steps of a run. */
 import { isJsonObject } from '../json.ts';
-import { amount, count, oneOf, positive, share, type Rule, type Rules } from '../json-rules.ts';
-import { scheduleNames, type ScheduleName } from './schedule.ts';
+import { amount, count, oneOf, optional, positive, share, type Rule, type Rules } from '../json-rules.ts';
+import { decayTypes, scheduleNames, type DecayType, type ScheduleName } from './schedule.ts';
 
 /** The options that determine the learning rate of a step. */
 interface ScheduleSettings {
@@ -12,6 +12,8 @@ interface ScheduleSettings {
   readonly lrDecayIters: number;
   readonly lrDecayStart: number;
   readonly lrDecayFrom: number;
+  /** Absent in older records: linear. */
+  readonly lrDecayType?: DecayType;
   readonly rewarmStart: number;
   readonly rewarmIters: number;
   readonly rewarmFrom: number;
@@ -30,6 +32,7 @@ const settingRules: Rules<ScheduleSettings> = {
   lrDecayIters: positive,
   lrDecayStart: count,
   lrDecayFrom: share,
+  lrDecayType: optional(oneOf(decayTypes)),
   rewarmStart: count,
   rewarmIters: count,
   rewarmFrom: amount,

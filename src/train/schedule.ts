@@ -5,6 +5,13 @@ export type ScheduleName = (typeof scheduleNames)[number];
 export const hasDecayEnd = (schedule: ScheduleName): boolean =>
   schedule !== 'constant' && schedule !== 'inverse-sqrt';
 
+/**
+ * The shape of the decay of `wsd`, under the names of transformers' `get_wsd_schedule`: `1-sqrt` falls fast at first
+ * (Hägele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", section 3).
+ */
+export const decayTypes = ['linear', '1-sqrt'] as const;
+export type DecayType = (typeof decayTypes)[number];
+
 export interface ScheduleOptions {
   readonly schedule: ScheduleName;
   /** The peak. */
@@ -17,6 +24,8 @@ export interface ScheduleOptions {
   readonly decayIters: number;
   /** Start of the decay of `wsd`, and of others after a re-warm-up, which otherwise decay from the end of the warm-up on. */
   readonly decayStart: number;
+  /** Of `wsd`; linear if absent. */
+  readonly decayType?: DecayType | undefined;
   /** The step at which the re-warm-up of an extended run starts; 0: there is none. See extension.ts. */
   readonly rewarmStart?: number;
   readonly rewarmIters?: number;
@@ -35,7 +44,7 @@ export interface ScheduleOptions {
  * `inverse-sqrt` (Vaswani et al. 2017, equation 3, "Noam") falls as 1/√t from the peak at the end of the warm-up. With
  * t = step + 1 and w = warmupIters + 1, the whole schedule is peak·min(t/w, √(w/t)).
  *
- * `wsd` (warm-up, stable, decay) keeps the peak and decays linearly at the end. It matches the loss of a cosine schedule
+ * `wsd` (warm-up, stable, decay) keeps the peak and decays at the end. It matches the loss of a cosine schedule
  * (Hägele et al. 2024), and the length of the run need not be known before the decay starts.
  *
  * An extended run warms up a second time, linearly from `rewarmFrom` (Ibrahim et al. 2024). Earlier steps have schedules in
@@ -53,9 +62,14 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
   if (schedule === 'inverse-sqrt') return learningRate * Math.sqrt((warmupEnd + 1) / (step + 1));
   if (step >= decayIters) return minLearningRate;
   if (step < decayStartOf(options)) return learningRate;
-  const progress = decayProgress(step, options);
-  const remaining = schedule === 'cosine' ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
+  const remaining = remainingRate(decayProgress(step, options), options);
   return minLearningRate + remaining * (learningRate - minLearningRate);
+}
+
+/** The share of the range between peak and minimum that is left when the decay has come to `progress`. */
+function remainingRate(progress: number, { schedule, decayType }: ScheduleOptions): number {
+  if (schedule === 'cosine') return 0.5 * (1 + Math.cos(Math.PI * progress));
+  return schedule === 'wsd' && decayType === '1-sqrt' ? 1 - Math.sqrt(progress) : 1 - progress;
 }
 
 /** The fraction of the decay done at a step of the present schedule, 0 … 1; 0 for a decay without an end. */

@@ -86,6 +86,7 @@ const scheduleOf = (settings: Omit<PastSchedule, 'until'>): Omit<ScheduleOptions
   decayIters: settings.lrDecayIters,
   decayStart: settings.lrDecayStart,
   decayFrom: settings.lrDecayFrom,
+  decayType: settings.lrDecayType,
 });
 
 /** The model that a run trains. */

@@ -18,6 +18,7 @@ test.each([
   ['train', '--dataset', 'name the text without a flag: gpt train book.txt'],
   ['train', '-m', 'did you mean --init-from?'],
   ['train', '--shuffle', 'did you mean --batch-sampling?'],
+  ['train', '--decay_type', 'did you mean --lr-decay-type?'],
   ['train', '-v', 'did you mean --verbose?'],
   ['plan', '--model', 'did you mean --init-from?'],
   ['compare', '-o', 'did you mean --html?'],

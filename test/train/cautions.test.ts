@@ -36,6 +36,7 @@ test.each<[GivenOptions, string]>([
     { schedule: 'inverse-sqrt', warmupIters: 0 },
     'warmupIters 0 makes the inverse-sqrt schedule start at its peak: after 100 steps, the learning rate is a tenth of it',
   ],
+  [{ lrDecayType: '1-sqrt' }, 'lrDecayType has no effect with the cosine schedule, only with wsd'],
   [{ schedule: 'constant', minLr: 1e-5 }, 'minLr has no effect on a constant learning rate'],
   [{ schedule: 'constant', lrDecayIters: 50 }, 'lrDecayIters has no effect on a constant learning rate'],
   [
@@ -53,7 +54,7 @@ test.each<GivenOptions>([
   { beta1: 0.8, beta2: 0.9 },
   { patience: 0, evalInterval: 0 },
   { patience: 3 },
-  { schedule: 'wsd', lrDecayStart: 50, minLr: 0, lrDecayIters: 80 },
+  { schedule: 'wsd', lrDecayStart: 50, minLr: 0, lrDecayIters: 80, lrDecayType: '1-sqrt' },
   { warmupIters: 99 },
   { warmupIters: 0 },
   { schedule: 'inverse-sqrt', warmupIters: 50 },

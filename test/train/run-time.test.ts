@@ -126,7 +126,12 @@ describe('a run with a time budget ends on time', () => {
     expect(rate(end.maxIters, end)).toBe(end.minLr);
   });
 
-  describe.each(['cosine', 'linear', 'wsd'] as const)('%s, while the computer', (schedule) => {
+  describe.each([
+    { schedule: 'cosine', lrDecayType: 'linear' },
+    { schedule: 'linear', lrDecayType: 'linear' },
+    { schedule: 'wsd', lrDecayType: 'linear' },
+    { schedule: 'wsd', lrDecayType: '1-sqrt' },
+  ] as const)('$schedule ($lrDecayType), while the computer', (shape) => {
     const usual = { step: 0.02, evaluation: 0.3, checkpoint: 0.2, last: 2 };
     const times = (of: Costs, factor: number): Costs => ({
       step: factor * of.step,
@@ -134,7 +139,7 @@ describe('a run with a time budget ends on time', () => {
       checkpoint: factor * of.checkpoint,
       last: factor * of.last,
     });
-    const settings = resolveOptions({ ...planned, schedule, maxIters: 2000, evalInterval: 100 });
+    const settings = resolveOptions({ ...planned, ...shape, maxIters: 2000, evalInterval: 100 });
     const extended = resolveOptions(
       extendRun(settings, settings, { step: 2000, maxIters: 4500, isTimed: true, given: {} }),
     );

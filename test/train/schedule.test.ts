@@ -36,6 +36,19 @@ describe('the learning rate', () => {
   ] as const)('%s at step %i', (schedule, step, expected) => {
     expect(learningRateAt(step, { ...base, schedule })).toBeCloseTo(expected, 12);
   });
+  test.each([
+    [1600, 1e-3],
+    [1601, 1e-4 + 9e-4 * 0.95],
+    [1700, 5.5e-4],
+    [1900, 1e-4 + 9e-4 * (1 - Math.sqrt(0.75))],
+    [2000, 1e-4],
+  ])('a 1-sqrt decay of wsd at step %i', (step, expected) => {
+    const decayed = { ...base, schedule: 'wsd', decayType: '1-sqrt' } as const;
+    expect(learningRateAt(step, decayed)).toBeCloseTo(expected, 12);
+    expect(learningRateAt(step, { ...decayed, schedule: 'linear' })).toBe(
+      learningRateAt(step, { ...base, schedule: 'linear' }),
+    );
+  });
   test('peaks after the warm-up and stays at its minimum after the decay', () => {
     expect(learningRateAt(100, base)).toBe(1e-3);
     expect(learningRateAt(2000, base)).toBe(1e-4);

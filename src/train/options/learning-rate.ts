@@ -1,8 +1,8 @@
 /** Options of the learning rate's schedule; ../schedule.ts computes it. */
 import { choice, wholeNumber, type Value } from '../../values.ts';
 import { recipes } from '../recipe.ts';
-import { hasPlateau, scheduleNames, type ScheduleName } from '../schedule.ts';
-import { row, unused, withDecay } from './row.ts';
+import { decayTypes, hasPlateau, scheduleNames, type DecayType, type ScheduleName } from '../schedule.ts';
+import { orAbsent, row, unused, withDecay } from './row.ts';
 import { nonNegative, positive } from './values.ts';
 
 /** Decay of a `wsd` schedule, as a fraction of its steps. */
@@ -76,6 +76,19 @@ export const learningRateRows = {
       ({ schedule }) => `with the ${schedule} schedule, only with wsd`,
     ),
     onResume: 'forced',
+  }),
+  lrDecayType: row<DecayType>({
+    group: 'Training',
+    value: choice(decayTypes),
+    placeholder: 'shape',
+    help: 'shape of the decay of wsd: linear or 1-sqrt',
+    default: 'linear',
+    caution: unused(
+      ({ schedule }) => schedule === 'wsd',
+      ({ schedule }) => `with the ${schedule} schedule, only with wsd`,
+    ),
+    onResume: 'forced',
+    stored: orAbsent(choice(decayTypes)),
   }),
   schedule: row<ScheduleName>({
     group: 'Training',
