@@ -4,7 +4,7 @@ import { plan } from '../../dist/autodiff/plan.js';
 import { createTape } from '../../dist/autodiff/tape.js';
 import { Layout } from '../../dist/engine/memory.js';
 import { createReferenceBackend } from '../../dist/engine/reference/backend.js';
-import { llamaDefaults } from '../../dist/model/architectures/llama.js';
+import { llamaDefaults } from '../../dist/model/architectures/llama-config.js';
 import { elements } from '../../dist/model/parameters.js';
 
 export const out = (text = '') => process.stdout.write(`${text}\n`);
