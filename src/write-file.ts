@@ -51,7 +51,7 @@ export class AtomicFile {
     naming(this.#path, () => writeAll(this.#fd, bytes, position));
   }
 
-  /** Appends chunks. @param written told how many bytes of them have been written so far */
+  /** Appends chunks. @param written receives the number of bytes written so far */
   appending(written?: Written): (chunk: Bytes | string) => void {
     const chunks = new ChunkWriter(this.#fd, written);
     return (chunk) => naming(this.#path, () => chunks.write(chunk));
@@ -149,8 +149,8 @@ export const streamFileFlushed: FileStreamer = async (path, pieces, written) => 
 };
 
 /**
- * Writes chunks one behind the other. A slow disk's page cache would take all of them within a second and leave the time to
- * the flush at the end; flushing in between makes `written` count what is on the disk.
+ * Writes chunks in order. The page cache of a slow disk would absorb all of them within a second and leave the waiting to the
+ * final flush; flushing in between makes `written` count bytes that are on disk.
  */
 class ChunkWriter {
   readonly #fd: number;

@@ -1,4 +1,4 @@
-/** The numbers of a safetensors file: from its dtypes to float32, and the search for what is not finite. */
+/** Converts the dtypes of safetensors to float32, and searches for NaN and infinity. */
 import type { Dtype } from './safetensors-header.ts';
 
 type Converter = (bytes: Uint8Array, values: Float32Array, from: number) => void;
@@ -45,7 +45,7 @@ export function firstNonFinite(values: Float32Array): number {
   return -1;
 }
 
-/** Numbers looked at in one call of `anyNonFinite`: 64 KB. */
+/** Numbers per call of `anyNonFinite`: 64 KB. */
 const BLOCK = 16_384;
 const EXPONENT = 0x7f80_0000;
 /** Added to an exponent that is all ones, and to no other, it carries into the sign bit. */
@@ -53,8 +53,8 @@ const CARRY = 0x0080_0000;
 
 /**
  * Whether any of these float32 is NaN or infinite, that is, has an exponent of all ones. Small and called often, so V8
- * optimizes it after a few blocks, not in the middle of one long loop; without branches, and with four sums that do not wait
- * for each other, its speed is the same in the first load of a process and in later ones.
+ * optimizes it after a few blocks instead of within one long loop; without branches and with four independent sums, it is as
+ * fast in the first load of a process as in later ones.
  */
 function anyNonFinite(bits: Int32Array): boolean {
   let a = 0;

@@ -238,7 +238,7 @@ function expectedChecksum(
   return checksum;
 }
 
-/** Bytes per read, few enough for checksum, conversion and NaN search to find them in L2. */
+/** Bytes per read, which checksum, conversion and NaN search then find in L2. */
 const CHUNK = 256 << 10;
 
 /** An open file, and memory to read it through. */

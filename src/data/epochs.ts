@@ -1,10 +1,10 @@
 /**
- * Training windows without replacement. An epoch cuts the text into adjacent windows, starting at a random offset, and visits
- * them in random order; the next one has another offset and another order. The text is read evenly, and windows still start
- * anywhere in it, as random ones do.
+ * Training windows sampled without replacement. An epoch divides the text into adjacent windows, starting at a random offset,
+ * and visits them in random order; the next epoch has another offset and another order. The text is covered evenly, yet
+ * windows may start anywhere, as random ones do.
  *
- * Where sequence n of a run starts is a pure function of the text's length, the seed and n. Resuming needs no state but n;
- * batch size and gradient accumulation only group the sequences, and each of several processes can take a share of them.
+ * The start of sequence n is a pure function of the text's length, the seed and n. Resuming needs no state but n; batch size
+ * and gradient accumulation only group the sequences, and several processes can divide them.
  */
 import { Philox, Stream } from '../engine/philox.ts';
 import { below, stepOfWindows, type BatchShape, type StepData } from './batches.ts';
@@ -14,7 +14,7 @@ import type { TokenSource } from './token-source.ts';
 /**
  * A step of consecutive sequences, in which every target counts.
  *
- * @param first the index of its first sequence: how many the run has taken before
+ * @param first index of the first sequence: the number of sequences in earlier steps
  * @throws UsageError if the source is shorter than T + 1 tokens
  */
 export function epochStep(
@@ -26,7 +26,7 @@ export function epochStep(
   return stepOfWindows(source, shape, microBatches, () => windowStart(source.length, shape.T, seed, n++));
 }
 
-/** Where the window of sequence `n` starts in a text of `length` tokens. */
+/** Start of the window of sequence `n` in a text of `length` tokens. */
 function windowStart(length: number, T: number, seed: number, n: number): number {
   const count = windowsPerEpoch(length, T);
   const epoch = Math.floor(n / count);
@@ -36,9 +36,9 @@ function windowStart(length: number, T: number, seed: number, n: number): number
 }
 
 /**
- * One window fewer than would fit, so that the offset has more than T values whatever the length. Between T and 2T tokens,
- * before the first window and after the last, are not in the epoch: as with random windows, the ends are read less often. A
- * text of less than two windows has one, at a random position.
+ * One window fewer than would fit, so that the offset has more than T values for any length. T to 2T tokens before the first
+ * and after the last window are not in the epoch: as with random windows, the ends are read less often. A text shorter than
+ * two windows has a single one, at a random position.
  */
 export const windowsPerEpoch = (length: number, T: number): number =>
   Math.max(1, Math.floor((length - 1) / T) - 1);

@@ -1,6 +1,6 @@
 /**
- * A pseudorandom permutation that is evaluated at one index at a time. There is no table as long as the range, and a resumed
- * run, a thread or another process evaluates it where it needs to.
+ * A pseudorandom permutation that is evaluated at one index at a time. It needs no table, so a
+ * resumed run, a thread or another process can evaluate it anywhere.
  *
  * A Feistel network is a bijection on an even number of bits, whatever its round function. Applied again until the result is
  * in range ("cycle walking"), it permutes a range of any size; at most four applications are expected, since the network
@@ -8,15 +8,15 @@
  */
 import { philox4x32, seedKey, Stream } from '../engine/philox.ts';
 
-/** Four make a Feistel network of random functions pseudorandom on large ranges; small ones take more. */
+/** Four make a Feistel network of random functions pseudorandom on large ranges; small ranges need more. */
 const ROUNDS = 6;
 
 /**
- * Where a permutation of 0 … size − 1 puts `index`. Each seed and number has a permutation of its own.
+ * The image of `index` under a permutation of 0 … size − 1. Each seed and number selects another permutation.
  *
  * @param index 0 … size − 1
  * @param size from 1, below 2⁵²
- * @param number which of the seed's permutations, an integer; numbers that differ by a multiple of 2³² share one
+ * @param number index of the seed's permutation, modulo 2³²
  */
 export function permuted(index: number, size: number, seed: number, number: number): number {
   const half = halfRange(size);

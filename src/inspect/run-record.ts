@@ -1,4 +1,4 @@
-/** Collects what a run's folder records about its training and its model. */
+/** Collects the records of a run's training and its model. */
 import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
 import {
   ESTIMATED_LOSS,

@@ -1,6 +1,6 @@
 /**
- * The barrier between instructions, and work stealing between two barriers. All active threads walk the same instructions
- * and meet at the same barriers.
+ * The barrier between instructions, and work stealing between two barriers. All active threads run the same instructions
+ * and pass the same barriers.
  */
 import { CACHE_LINE, CLAIMED, FLAGS, MAX_THREADS } from './generated/constants';
 import { now } from './host';
@@ -43,8 +43,8 @@ export function barrier(): void {
 /**
  * A dissemination barrier (Hensgen, Finkel & Manber 1988): in round r each thread signals the thread 2^r after it, modulo the
  * number of threads, and waits for its own signal; after ⌈log₂ threads⌉ rounds each has heard of all. A flag has one writer
- * and one reader, so two threads meet in the time a cache line takes from core to core; a shared counter would go back and
- * forth.
+ * and one reader, so two threads synchronize in the time of one cache-line transfer; a shared counter would bounce between
+ * cores.
  */
 function meet(): void {
   for (let round = 0, distance = 1; distance < threads; round++, distance <<= 1) {

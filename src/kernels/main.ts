@@ -49,8 +49,8 @@ function walk(from: usize, to: usize): void {
 }
 
 /**
- * The same with a clock: adds to the record of each instruction how many milliseconds it took, with the barrier after it, how
- * many of them this thread waited at barriers, and 1.
+ * The same while profiling: adds to each instruction's record its milliseconds, including the barrier after it, the part spent
+ * waiting at barriers, and 1 run.
  */
 function walkTimed(from: usize, to: usize, times: usize): void {
   for (let at = from; at < to; times += TIME_RECORD) {
@@ -75,7 +75,7 @@ function runJob(count: i32): void {
 }
 
 /**
- * Main thread: runs a stretch of a program with the first `count` threads; returns when all are done.
+ * Main thread: runs a range of a program with the first `count` threads; returns when all have finished.
  *
  * @param times 0, or the address of the main thread's time records; each thread's are `stride` bytes after those before it
  */
@@ -87,7 +87,7 @@ export function run(from: usize, to: usize, count: i32, times: usize, stride: us
   store<i32>(JOB_BARRIERS, barriersPassed());
   const active = atomic.load<i32>(ACTIVE);
   if (count != active) {
-    // With another number of threads a flag has another writer, which must not overtake the last signal of the former one.
+    // With another number of threads, a flag has another writer, which must not overtake the last signal of the previous one.
     if (active > 1) waitUntilLeft(load<i32>(JOB), active);
     clearClaimed(active, count);
     atomic.store<i32>(ACTIVE, count);
@@ -141,7 +141,7 @@ export function stop(): void {
   announce(JOB, nextJob(0));
 }
 
-/** Worker threads: a kernel has trapped here. Threads that wait at a barrier trap, too, instead of waiting forever. */
+/** Worker threads: a kernel has trapped here. Threads waiting at a barrier then trap too, instead of waiting forever. */
 export function fail(): void {
   atomic.store<i32>(FAILED, 1);
 }

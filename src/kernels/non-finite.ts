@@ -3,7 +3,7 @@
 /** float32 without its sign bit. As an integer, what is left is at least INFINITY exactly if the number is infinite or NaN. */
 const MAGNITUDE: i32 = 0x7fff_ffff;
 const INFINITY: i32 = 0x7f80_0000;
-/** Elements between two looks at the result. */
+/** Elements between two checks of the result. */
 const BLOCK: i32 = 64;
 
 /** The index of the first of n float32 that is NaN or infinite, or −1. */

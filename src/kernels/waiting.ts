@@ -1,4 +1,4 @@
-/** Waiting for another thread to change a control word: spin first, as waking a thread takes about 50 µs, then sleep. */
+/** Waits for another thread to change a control word: spins first, since waking a thread takes about 50 µs, then sleeps. */
 import { FAILED, SLEEPERS, SPINS } from './generated/constants';
 import { now } from './host';
 

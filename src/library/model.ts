@@ -78,7 +78,7 @@ export class Model implements AsyncDisposable {
 }
 
 /**
- * Loads a trained model: a run of `train`, a checkpoint, or a Hugging Face GPT-2 folder.
+ * Loads a trained model: a run of `train`, a checkpoint, or a Hugging Face folder of a GPT-2, Llama or Qwen3.
  *
  * @param folder path, or name of a run under `checkpoints/` in the current folder; default: the newest run there
  * @throws UserError naming the file that is missing, damaged, or inconsistent with the others

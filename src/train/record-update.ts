@@ -1,4 +1,4 @@
-/** The graphs of the optimizers' updates: one kernel for all parameters, or for Muon a few kernels for each matrix. */
+/** Records the optimizer updates: one kernel for all parameters or, for Muon, a few kernels per matrix. */
 import { size, type PlacedValue, type Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
 import { align } from '../engine/memory.ts';
@@ -17,7 +17,7 @@ interface UpdateValues {
   readonly decayed: number;
 }
 
-/** The place of a linear layer's matrix in those blocks. */
+/** A linear layer's matrix within those blocks. */
 export interface MatrixPlace {
   readonly name: string;
   readonly start: number;
@@ -35,7 +35,7 @@ export const recordAdamw: RecordUpdate = (t, { moments: [m, v], ...values }) =>
 
 export const recordSgd: RecordUpdate = (t, { moments: [m], ...values }) => t.emit('sgd', { ...values, m });
 
-/** Muon for the matrices of linear layers, AdamW for the stretches of the block between them. */
+/** Muon for the matrices of linear layers, AdamW for the ranges between them. */
 export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
   const { n, decayed, hyper, norm, moments } = values;
   const recordOthers = (start: number, end: number): void => {
@@ -67,7 +67,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
   recordOthers(end, n);
 };
 
-/** The elements of a block from `start` on as a value of the given shape. */
+/** The elements of a block from `start` on, as a value of the given shape. */
 function stretch(t: Recorder, block: PlacedValue, start: number, shape: readonly number[]): PlacedValue {
   const { offset, dtype } = block.region;
   return t.external(block.name, shape, { offset: offset + start, length: size({ shape }), dtype });

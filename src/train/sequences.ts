@@ -3,11 +3,11 @@ import type { Settings } from './settings.ts';
 type StepSize = Pick<Settings, 'batchSize' | 'gradientAccumulationSteps'>;
 
 /**
- * Sequences in the steps before `step`, in all micro-batches. Steps before a change of the batch size with --force count with
- * the earlier size, so that an epoch continues where it was.
+ * Number of sequences in the steps before `step`, over all micro-batches. Steps before a change of the batch size with --force
+ * count with the earlier size, so that the epoch continues where it was.
  *
  * After a rollback to before such a change, steps are repeated with the new size. The count then runs backwards from the
- * change at that size, to below 0 if need be: epochs have negative numbers as well.
+ * change at that size, possibly below 0: epochs may have negative numbers.
  */
 export function sequencesBefore(step: number, settings: StepSize & Pick<Settings, 'forcedChanges'>): number {
   let size: StepSize = settings;

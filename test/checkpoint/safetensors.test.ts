@@ -70,6 +70,16 @@ test('half precision converts exactly to float32', () => {
   }
 });
 
+test('a tensor that the file lacks is named, with a way to list the others', () => {
+  writeFileAtomic(path, safetensorsPieces(tensors, {}));
+  const file = openSafetensors(path);
+  expect(() => file.read('c')).toThrow(failure('file-not-found', path, '"c"'));
+  expect(() => file.read('c')).toThrow(
+    expect.objectContaining({ hint: expect.stringContaining('tensors') as string }),
+  );
+  file.close();
+});
+
 test('tensors are read into given memory, shared or not', () => {
   writeFileAtomic(path, safetensorsPieces(tensors, {}));
   const memory = new Float32Array(new SharedArrayBuffer(32), 4, 5);

@@ -176,7 +176,7 @@ describe('the record of a run', () => {
       writeFileSync(file, trainerStateText({ ...state, options }));
       const { stderr } = await run(['train', '--config', 'old'], { cwd: folder });
       expect(stderr).toContain(
-        'old was extended after step 20 by a version that did not record the schedule',
+        'old was extended after step 20 by a version that did not record the earlier schedule',
       );
     });
   });

@@ -142,7 +142,7 @@ describe('resuming', () => {
     writeFileSync(path, trainerStateText({ ...state, engine: 'wasm other' }));
     const { stderr } = await gpt('train --resume elsewhere-computed --max-iters 61');
     expect(stderr).toContain(
-      'warning: this run used wasm other so far; from here on its results differ in the last digits\n',
+      'warning: this run used wasm other so far; from here on, results differ in the last digits\n',
     );
   });
 

@@ -1,4 +1,4 @@
-/** The texts that `gpt sample` is asked for. */
+/** The texts requested from `gpt sample`. */
 import type { DecodingOptions } from '../../data/decode-text.ts';
 import { UserError } from '../../errors.ts';
 import { noticeIfTyped } from '../typed-input.ts';

@@ -1,6 +1,6 @@
 /**
- * Prefetching. The rows of a head are short pieces far from each other, which hardware prefetchers do not recognize, so a kernel
- * would wait for memory at each of them. Reading them in order beforehand keeps many cache lines in flight.
+ * Prefetching. The rows of a head are short and far apart, which hardware prefetchers do not recognize, so a kernel would stall on
+ * each of them. Reading them in order beforehand keeps many cache lines in flight.
  */
 import { CACHE_LINE } from '../generated/constants';
 

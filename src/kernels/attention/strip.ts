@@ -1,4 +1,4 @@
-/** What the forward and the backward pass share: document starts, masks, dropout. */
+/** Shared by the forward and the backward pass: document starts, masks, dropout. */
 
 /**
  * Four lanes of a row of a strip, the first of which is lane `lane` of the row: lanes of the row before `from` become `fill`.

@@ -1,11 +1,10 @@
 /**
  * GEMM with few rows, as in decoding one token of one or several sequences. Every number of B is used only a few times, so the
- * time is that of reading B from memory. Nothing is packed, and each thread reads B in long contiguous streams, which hardware
+ * kernel is bound by reading B from memory. Nothing is packed, and each thread reads B in long contiguous streams, which hardware
  * prefetchers follow: with columns split over two threads, each jumping from row to row, a matrix larger than the caches took
  * 1.4 times as long.
  *
- * A row of the result has the same bits whatever other rows there are: decoding a sequence in a batch is bit-identical to
- * decoding it alone.
+ * The bits of a row do not depend on other rows: decoding a sequence in a batch is bit-identical to decoding it alone.
  */
 import { barrier } from '../barrier';
 import { GemmArguments } from '../generated/arguments';

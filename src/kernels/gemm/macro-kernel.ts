@@ -5,8 +5,8 @@ import { Block, Product } from './product';
 import { tile } from './tile';
 
 /**
- * Adds A·B to a block of C, for packed A (panels of MR rows) and B (panels of NR columns). A panel of B stays in L1 while all
- * panels of A, which stay in L2, pass by it. The first stretch of k also applies the bias, and overwrites C unless the product
+ * Adds A·B to a block of C, for packed A (panels of MR rows) and B (panels of NR columns). A panel of B stays in L1 while it is multiplied
+ * with all panels of A, which stay in L2. The first block of k also applies the bias, and overwrites C unless the product
  * accumulates.
  */
 export function macroKernel(product: Product, block: Block, a: usize, b: usize): void {

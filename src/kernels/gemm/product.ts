@@ -1,4 +1,4 @@
-/** What a GEMM computes, as structures in scratch memory. */
+/** Descriptions of a GEMM, as structures in scratch memory. */
 import { MR, NR } from '../generated/constants';
 import { allocate } from '../scratch';
 import { packColumns, packRows } from './pack';
@@ -6,7 +6,7 @@ import { Output } from './output';
 
 /**
  * An operand as packing sees it: the rows of op(A), which go into panels of MR, or the columns of op(B), which go into panels
- * of NR. Each is a vector along k. A transposed matrix is one whose strides have changed places.
+ * of NR. Each is a vector along k. A transposed matrix has its strides swapped.
  */
 @unmanaged
 export class Operand {
@@ -90,7 +90,7 @@ export class Block {
   k: i32;
 }
 
-/** What the threads pack together between two barriers: some vectors of the shared operand, over some blocks of k. */
+/** The part that threads pack jointly between two barriers: some vectors of the shared operand, over some blocks of k. */
 @unmanaged
 export class Round {
   first: i32;

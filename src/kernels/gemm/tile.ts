@@ -1,11 +1,11 @@
-/** MR×NR tiles of C. The micro-kernels compute whole tiles; a tile that extends beyond C is computed aside and copied. */
+/** MR×NR tiles of C. The micro-kernels compute whole tiles; a tile that extends beyond C is computed in scratch memory and copied. */
 import { MR, NR } from '../generated/constants';
 import { microKernel, microKernelOfRows } from '../generated/micro-kernels';
 import { allocate } from '../scratch';
 import { loadPart, putPart } from '../vector';
 import { createOutput, Output } from './output';
 
-/** Bytes of a row of the tile that is computed aside. */
+/** Bytes of a row of the tile in scratch memory. */
 const ROW: usize = NR << 2;
 
 /** Where tiles that extend beyond C are computed. */

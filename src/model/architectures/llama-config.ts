@@ -1,4 +1,4 @@
-/** The config of the Llama family: its fields, what follows from them, and which combinations are valid. */
+/** The config of the Llama family: its fields, derived values and checks. */
 import { optionName, UsageError } from '../../errors.ts';
 import { number, wholeNumber } from '../../values.ts';
 import type { ConfigField } from '../architecture.ts';
@@ -81,7 +81,7 @@ export const complete = (config: LlamaConfig): LlamaConfig => ({
   nInner: mlpWidth(config),
 });
 
-/** @throws UsageError unless the heads divide the channels, and one another, and have an even width */
+/** @throws UsageError unless the head counts divide the channels and each other, and heads have an even width */
 export function check(config: LlamaConfig): void {
   if (config.headSize === undefined) checkHeads(config);
   const [H, G, D] = [config.nHead, keyValueHeads(config), headSizeOf(config)];

@@ -10,7 +10,7 @@ import {
   type LlamaConfig,
 } from './llama-config.ts';
 
-/** The output head, whose name has no prefix in the class with a language-model head. */
+/** The output head, the only tensor without the prefix in the class with a language-model head. */
 export const HEAD = 'lm_head.weight';
 const PREFIX = 'model.';
 

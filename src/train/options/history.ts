@@ -1,4 +1,4 @@
-/** What extending, timing and forced changes record about a run. These options have no flags. */
+/** Options without flags, in which extensions, time limits and forced changes are recorded. */
 import { listOf, type Rule } from '../../json-rules.ts';
 import { wholeNumber, type Value } from '../../values.ts';
 import { forcedChange, type ForcedChange } from '../forced-change.ts';

@@ -1,4 +1,4 @@
-/** Options of the learning rate's schedule; ../schedule.ts computes it. */
+/** Options of the learning rate schedule, which ../schedule.ts computes. */
 import { choice, wholeNumber, type Value } from '../../values.ts';
 import { recipes } from '../recipe.ts';
 import { decayTypes, hasPlateau, scheduleNames, type DecayType, type ScheduleName } from '../schedule.ts';

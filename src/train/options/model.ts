@@ -1,4 +1,4 @@
-/** Options that decide the model's shape, and where its weights come from. */
+/** Options for the model's shape and the origin of its weights. */
 import { architectureNames, architectureOf } from '../../model/architectures/registry.ts';
 import { presetNames, presets, type PresetName } from '../../model/config.ts';
 import { choice, filePath, type Value } from '../../values.ts';

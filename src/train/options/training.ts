@@ -1,4 +1,4 @@
-/** Options of training: its length, its batches, and those of the files named below. */
+/** Options of training: length, batches, and those of the modules imported here. */
 import { batchSamplings, type BatchSampling } from '../../data/batches.ts';
 import { presets } from '../../model/config.ts';
 import { choice, number, seed, wholeNumber } from '../../values.ts';

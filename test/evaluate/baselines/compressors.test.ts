@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { compressors, trainCompressor } from '../../../src/evaluate/baselines/compressors.ts';
+import { failure } from '../../fixtures/failure.ts';
 
 const text = Buffer.from(Array.from({ length: 3000 }, (_, i) => `${(i * i) % 977} whales`).join(' '));
 const hasXz = spawnSync('xz', ['--version']).status === 0;
@@ -31,6 +35,21 @@ test('a compressor that is not installed gives undefined', () => {
   try {
     expect(compressors.xz(text)).toBeUndefined();
     expect(trainCompressor('xz', text)(text)).toBeUndefined();
+  } finally {
+    process.env['PATH'] = path;
+  }
+});
+
+test.skipIf(process.platform === 'win32')('a failing xz is reported with a way out', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'xz-'));
+  writeFileSync(join(folder, 'xz'), '#!/bin/sh\necho out of memory >&2\nexit 1\n', { mode: 0o755 });
+  const path = process.env['PATH'];
+  process.env['PATH'] = `${folder}:${path}`;
+  try {
+    expect(() => compressors.xz(text)).toThrow(failure('tool-failed', 'xz', 'out of memory'));
+    expect(() => compressors.xz(text)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('xz') as string }),
+    );
   } finally {
     process.env['PATH'] = path;
   }
