@@ -72,38 +72,9 @@ export function openCorpus(
     report,
     *text(activity = 'reading the text') {
       const expected = facts?.bytes ?? total;
-      const gathering = new FactGathering(options);
-      let replaced = 0;
-      let piece = '';
-      let last = ''; // end of the text so far
-      const count = (chunk: Uint8Array): void => {
-        const bytes = gathering.addBytes(chunk);
-        report(activity, expected && bytes / expected);
-      };
-      for (const { path, isStream } of files) {
-        if (last !== '' && !last.endsWith('\n') && !last.endsWith('\r')) {
-          count(LINE_BREAK);
-          piece += '\n';
-          last = '\n';
-        }
-        const counted = function* (): Generator<Uint8Array> {
-          for (const chunk of isStream ? streamChunks(path, kept) : fileChunks(path)) {
-            count(chunk);
-            yield chunk;
-          }
-        };
-        const decoding = startDecoding(name(path), options);
-        for (const text of decodeText(counted(), decoding)) {
-          piece += text;
-          last = text;
-          if (piece.length < PIECE) continue;
-          yield gathering.addText(piece);
-          piece = '';
-        }
-        replaced += decoding.replaced;
-      }
-      if (piece !== '') yield gathering.addText(piece);
-      const gathered = gathering.facts(replaced);
+      const gathered = yield* readText(files, kept, options, (bytes) =>
+        report(activity, expected && bytes / expected),
+      );
       if (gathered.characters === 0)
         throw new UserError('empty-text', `${paths.map(name).join(', ')}: it contains no text`, {
           hint: 'use a text with some content',
@@ -115,6 +86,48 @@ export function openCorpus(
       return facts;
     },
   };
+}
+
+/**
+ * Streams the text of all files, and returns its facts.
+ *
+ * @param kept chunks of streams that have been read before
+ * @param progress receives the number of bytes so far
+ */
+function* readText(
+  files: readonly TextFile[],
+  kept: Map<string, readonly Uint8Array[]>,
+  options: DecodingOptions,
+  progress: (bytes: number) => void,
+): Generator<string, CorpusFacts> {
+  const gathering = new FactGathering(options);
+  let replaced = 0;
+  let piece = '';
+  let last = ''; // end of the text so far
+  for (const { path, isStream } of files) {
+    if (last !== '' && !last.endsWith('\n') && !last.endsWith('\r')) {
+      progress(gathering.addBytes(LINE_BREAK));
+      piece += '\n';
+      last = '\n';
+    }
+    const counted = function* (): Generator<Uint8Array> {
+      for (const chunk of isStream ? streamChunks(path, kept) : fileChunks(path)) {
+        progress(gathering.addBytes(chunk));
+        yield chunk;
+      }
+    };
+    const decoding = startDecoding(name(path), options);
+    for (const text of decodeText(counted(), decoding)) {
+      piece += text;
+      last = text;
+      if (piece.length < PIECE) continue;
+      yield gathering.addText(piece);
+      piece = '';
+    }
+    replaced += decoding.replaced;
+  }
+  if (piece !== '') yield gathering.addText(piece);
+  return gathering.facts(replaced);
 }
 
 const LINE_BREAK = Buffer.from('\n');

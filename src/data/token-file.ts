@@ -95,14 +95,21 @@ export function openTokenFile(path: string): TokenFile {
   }
 }
 
-function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
-  const fail = (
-    what: string,
+type Fail = (what: string, hint?: string, code?: ErrorCode) => never;
+
+/** Throws errors that name the file. */
+const failing =
+  (path: string): Fail =>
+  (
+    what,
     hint = `recreate it with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
-    code: ErrorCode = 'damaged-file',
-  ): never => {
+    code = 'damaged-file',
+  ) => {
     throw new UserError(code, `${path}: ${what}`, { hint });
   };
+
+/** Reads and checks the header. */
+function readHeader({ fd, size }: OpenFile, path: string, fail: Fail) {
   const header = Buffer.alloc(HEADER_BYTES);
   if (size >= HEADER_BYTES) readInto(fd, path, header, 0);
   if (!isTokenFile(header)) fail('is not a token file', undefined, 'wrong-file-kind');
@@ -118,7 +125,13 @@ function readTokenFile({ fd, size }: OpenFile, path: string): TokenFile {
   const length = Number(header.readBigUInt64LE(24));
   if (HEADER_BYTES + length * width !== size)
     fail(`claims ${length} ids of ${width} bytes, but is ${size} bytes long`);
+  return { header, width, vocabSize, checksum, length };
+}
 
+function readTokenFile(file: OpenFile, path: string): TokenFile {
+  const { fd, size } = file;
+  const fail = failing(path);
+  const { header, width, vocabSize, checksum, length } = readHeader(file, path, fail);
   const checked = (bytes: Uint8Array<ArrayBuffer>, from: number): Uint16Array | Uint32Array => {
     const ids = new (width === 2 ? Uint16Array : Uint32Array)(
       bytes.buffer,

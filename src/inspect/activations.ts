@@ -1,5 +1,5 @@
 import { asMatrix, ownerOf, type Value } from '../autodiff/graph.ts';
-import { plan } from '../autodiff/plan.ts';
+import { plan, type Program } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
 import type { Device } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
@@ -36,70 +36,84 @@ export async function readActivations(
   load: (targets: TensorTarget[]) => void,
   ids: ArrayLike<number>,
 ): Promise<Activations> {
-  const { nEmbd: C, vocabSize: V } = config;
   const T = ids.length;
   if (T === 0) throw new RangeError('there are no tokens to read');
   if (T > config.blockSize)
     throw new RangeError(`${T} tokens exceed the context length of ${config.blockSize}`);
-  const layout = new Layout();
-  const model = placeModel(config, layout);
-  const [idsAt, positionsAt] = [layout.allocate(T, 'i32'), layout.allocate(T, 'i32')];
-  const rngAt = layout.allocate(4, 'i32');
-  const residualAt = layout.allocate(T * C);
-  const arena = layout.end;
-
-  const reading = createTape();
-  const { lookup } = parameterValues(reading, model);
-  const architecture = architectureOf(config);
-  const { residuals, attention } = architecture.forward(reading, config, lookup, {
-    ids: reading.external('ids', [1, T], idsAt),
-    positions: reading.external('positions', [1, T], positionsAt),
-    rng: reading.external('rng', [4], rngAt),
-    dropout: 0,
-  });
-  const program = plan(reading.nodes, arena, [
-    ...residuals,
-    ...attention.flatMap(({ q, k, v }) => [q, k, v]),
-  ]);
-
-  const ending = createTape();
-  const p = parameterValues(ending, model).lookup;
-  const x = ending.external('residual', [1, T, C], residualAt);
-  const logits = architecture.head(ending, config, p, architecture.finalNorm(ending, config, p, x)); // [1,T,V]
-  const headProgram = plan(ending.nodes, arena, [logits]);
-
-  device.reserve(Math.max(program.end, headProgram.end));
+  const { model, inputs, forward, head } = planReading(config, T);
+  device.reserve(Math.max(forward.program.end, head.program.end));
   load(tensorsOf(device, model.block, model.region));
-  device.write(idsAt.offset, Int32Array.from(ids));
+  device.write(inputs.ids.offset, Int32Array.from(ids));
   device.write(
-    positionsAt.offset,
+    inputs.positions.offset,
     Int32Array.from({ length: T }, (_, t) => t),
   );
-  device.load(program.instructions).submit();
-  /** The rows of a value, of which a view shows some channels. */
-  const copyOf = async (value: Value): Promise<Float32Array> => {
-    const { offset } = program.buffer(value);
-    const { rows, columns } = asMatrix(value);
-    const stride = asMatrix(ownerOf(value)).columns;
-    const copy = new Float32Array(rows * columns);
-    for (let row = 0; row < rows; row++)
-      await device.read(offset + row * stride, copy.subarray(row * columns, (row + 1) * columns));
-    return copy;
-  };
-  const loadedHead = device.load(headProgram.instructions);
-  const logitsAt = headProgram.buffer(logits).offset;
-  const logitsRead = new Float32Array(T * V);
+  device.load(forward.program.instructions).submit();
+  const copyOf = (value: Value): Promise<Float32Array> => readRows(device, forward.program, value);
+  const loadedHead = device.load(head.program.instructions);
+  const logitsAt = head.program.buffer(head.logits).offset;
+  const logitsRead = new Float32Array(T * config.vocabSize);
   return {
     config,
     T,
-    residuals: await Promise.all(residuals.map(copyOf)),
+    residuals: await Promise.all(forward.residuals.map(copyOf)),
     attention: await Promise.all(
-      attention.map(async ({ q, k, v }) => ({ q: await copyOf(q), k: await copyOf(k), v: await copyOf(v) })),
+      forward.attention.map(async ({ q, k, v }) => ({
+        q: await copyOf(q),
+        k: await copyOf(k),
+        v: await copyOf(v),
+      })),
     ),
     logits(residual) {
-      device.write(residualAt.offset, residual);
+      device.write(inputs.residual.offset, residual);
       loadedHead.submit();
       return device.read(logitsAt, logitsRead);
     },
   };
+}
+
+/** Records and plans two programs: the forward pass for T tokens, and the output head for any residual stream. */
+function planReading(config: ModelConfig, T: number) {
+  const layout = new Layout();
+  const model = placeModel(config, layout);
+  const inputs = {
+    ids: layout.allocate(T, 'i32'),
+    positions: layout.allocate(T, 'i32'),
+    rng: layout.allocate(4, 'i32'),
+    residual: layout.allocate(T * config.nEmbd),
+  };
+  const arena = layout.end;
+  const architecture = architectureOf(config);
+
+  const reading = createTape();
+  const { lookup } = parameterValues(reading, model);
+  const { residuals, attention } = architecture.forward(reading, config, lookup, {
+    ids: reading.external('ids', [1, T], inputs.ids),
+    positions: reading.external('positions', [1, T], inputs.positions),
+    rng: reading.external('rng', [4], inputs.rng),
+    dropout: 0,
+  });
+  const kept = [...residuals, ...attention.flatMap(({ q, k, v }) => [q, k, v])];
+
+  const ending = createTape();
+  const p = parameterValues(ending, model).lookup;
+  const x = ending.external('residual', [1, T, config.nEmbd], inputs.residual);
+  const logits = architecture.head(ending, config, p, architecture.finalNorm(ending, config, p, x)); // [1,T,V]
+  return {
+    model,
+    inputs,
+    forward: { residuals, attention, program: plan(reading.nodes, arena, kept) },
+    head: { logits, program: plan(ending.nodes, arena, [logits]) },
+  };
+}
+
+/** Copies the rows of a value, of which a view has some channels. */
+async function readRows(device: Device, program: Program, value: Value): Promise<Float32Array> {
+  const { offset } = program.buffer(value);
+  const { rows, columns } = asMatrix(value);
+  const stride = asMatrix(ownerOf(value)).columns;
+  const copy = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++)
+    await device.read(offset + row * stride, copy.subarray(row * columns, (row + 1) * columns));
+  return copy;
 }

@@ -7,6 +7,7 @@ import { resolveRun } from '../checkpoint/runs.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import { writeTensor, type TensorTarget } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -33,70 +34,75 @@ const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
  * @throws UserError if the model cannot be read, UsageError for options that contradict it
  */
 export function openStartingModel(options: TrainModelOptions): StartingModel | undefined {
-  const { initFrom, blockSize, tokenizer: kind } = options;
+  const { initFrom, blockSize } = options;
   if (initFrom === undefined) return undefined;
   if (options.preset !== undefined)
-    throw new UsageError(
-      'conflicting-options',
+    throw conflict(
       `${optionName('preset')} and ${optionName('initFrom')} both determine the model`,
-      {
-        hint: 'use only one of them',
-      },
+      'use only one of them',
     );
   const model = openModelFolder(resolveRun(initFrom));
   const { config, tokenizer } = model;
-  const shape: Readonly<Record<string, unknown>> = {
+  const shape = {
     ...Object.fromEntries(SHAPE.map((name) => [name, config[name]])),
     ...fieldsOf(config.arch, config),
   };
-  for (const [name, value] of Object.entries(shape)) {
-    const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
-    if (given !== undefined && given !== value)
-      throw new UsageError(
-        'conflicting-options',
-        `${optionName(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
-        {
-          hint: 'omit it: the shape comes from the model',
-        },
-      );
-  }
-  for (const name of VOCABULARY)
-    if (options[name] !== undefined)
-      throw new UsageError(
-        'conflicting-options',
-        `${optionName(name)} has no effect: ${initFrom} already has a vocabulary`,
-        {
-          hint: 'omit it',
-        },
-      );
-  if (options.initialization !== undefined)
-    throw new UsageError(
-      'conflicting-options',
-      `${optionName('initialization')} has no effect: ${initFrom} already has weights`,
-      {
-        hint: 'omit it',
-      },
-    );
-  if (kind !== undefined && kind !== tokenizer.kind)
-    throw new UsageError(
-      'conflicting-options',
-      `${optionName('tokenizer')} is ${kind}, but ${initFrom} uses ${tokenizer.kind}`,
-      {
-        hint: 'omit it: a model works only with its own tokenizer',
-      },
-    );
-  const isUnbounded = architectureOf(config).isUnboundedInLength(config);
-  if (blockSize !== undefined && blockSize > config.blockSize && !isUnbounded)
-    throw new UsageError(
-      'bad-option-value',
-      `${optionName('blockSize')} ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
-      { hint: `omit it, or use at most ${config.blockSize}` },
-    );
+  checkShape(options, initFrom, shape);
+  checkOrigin(options, initFrom, tokenizer);
+  checkLength(options, initFrom, config);
   return {
     options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
     tokenizer,
     load: (into) => loadInto(model, into),
   };
+}
+
+const conflict = (message: string, hint: string): UsageError =>
+  new UsageError('conflicting-options', message, { hint });
+
+/** @throws UsageError for an option that gives the model another shape */
+function checkShape(
+  options: TrainModelOptions,
+  initFrom: string,
+  shape: Readonly<Record<string, unknown>>,
+): void {
+  for (const [name, value] of Object.entries(shape)) {
+    const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
+    if (given !== undefined && given !== value)
+      throw conflict(
+        `${optionName(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
+        'omit it: the shape comes from the model',
+      );
+  }
+}
+
+/** @throws UsageError for an option about a new vocabulary, another tokenizer or new weights */
+function checkOrigin(options: TrainModelOptions, initFrom: string, tokenizer: Tokenizer): void {
+  for (const name of VOCABULARY)
+    if (options[name] !== undefined)
+      throw conflict(`${optionName(name)} has no effect: ${initFrom} already has a vocabulary`, 'omit it');
+  if (options.initialization !== undefined)
+    throw conflict(
+      `${optionName('initialization')} has no effect: ${initFrom} already has weights`,
+      'omit it',
+    );
+  const { tokenizer: kind = tokenizer.kind } = options;
+  if (kind !== tokenizer.kind)
+    throw conflict(
+      `${optionName('tokenizer')} is ${kind}, but ${initFrom} uses ${tokenizer.kind}`,
+      'omit it: a model works only with its own tokenizer',
+    );
+}
+
+/** @throws UsageError for a context that is longer than the model's positions */
+function checkLength({ blockSize }: TrainModelOptions, initFrom: string, config: ModelConfig): void {
+  if (blockSize === undefined || blockSize <= config.blockSize) return;
+  if (architectureOf(config).isUnboundedInLength(config)) return;
+  throw new UsageError(
+    'bad-option-value',
+    `${optionName('blockSize')} ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
+    { hint: `omit it, or use at most ${config.blockSize}` },
+  );
 }
 
 /** Only the position table may differ in size: a shorter one, or a sinusoidal one, which is the same for every model. */

@@ -7,7 +7,7 @@ import { openCorpus, type Corpus, type CorpusFacts } from '../data/corpus.ts';
 import { decodingOf } from '../data/decode-text.ts';
 import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
-import { openTokenFile } from '../data/token-file.ts';
+import { openTokenFile, type TokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
 import { optionName, UsageError, UserError } from '../errors.ts';
@@ -119,12 +119,12 @@ function checkTokenLength(characters: number, tokens: number, kind: TokenizerKin
   if (tokens >= FEW_TOKENS || characters < LONG_TOKENS * tokens) return;
   throw new UserError(
     'unsuitable-tokenizer',
-    `${characters} characters make ${tokens} ${tokens === 1 ? 'token' : 'tokens'} with --tokenizer ${kind}`,
+    `${characters} characters make ${tokens} ${tokens === 1 ? 'token' : 'tokens'} with ${optionName('tokenizer')} ${kind}`,
     {
       hint:
         kind === 'word'
-          ? 'the text has no spaces between words: use --tokenizer char or bpe'
-          : 'the text is too repetitive: use --tokenizer char, or more varied text',
+          ? `the text has no spaces between words: use ${optionName('tokenizer')} char or bpe`
+          : `the text is too repetitive: use ${optionName('tokenizer')} char, or more varied text`,
     },
   );
 }
@@ -138,17 +138,47 @@ const description = ({ facts, paths, files, leftOut }: Corpus): CorpusDescriptio
 });
 
 /** A token file is read on demand, so it may be larger than memory. Its tokenizer.json is next to it. */
-function readTokens(
-  { corpus, ...options }: TrainModelOptions,
-  given: Tokenizer | undefined,
-  report: Report,
-): Tokens {
+function readTokens(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
+  checkTokenFileOptions(options, given !== undefined);
+  const [path] = options.corpus;
+  const file = openTokenFile(path);
+  const tokenizer = readTokenizerBeside(path, file);
+  if (given === undefined && (options.tokenizer ?? tokenizer.kind) !== tokenizer.kind)
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('tokenizer')} is ${options.tokenizer}, but ${path} has ${tokenizer.kind} tokens`,
+      { hint: `omit ${optionName('tokenizer')}, or pass it to \`gpt tokenize\`` },
+    );
+  if (given !== undefined && !begins(given, tokenizer))
+    throw new UserError('mismatched-files', `${path} was encoded with a vocabulary other than the model's`, {
+      hint: `encode the text again: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
+    });
+  return {
+    corpus: {
+      paths: [path],
+      files: [path],
+      leftOut: {},
+      bytes: file.bytes,
+      characters: undefined,
+      sha256: verify(file, report),
+      crlf: false,
+      isSorted: false, // `gpt tokenize` has warned of it
+    },
+    tokenizer: given ?? tokenizer,
+    ids: file,
+    unknown: 0,
+    replacements: [],
+  };
+}
+
+/** @throws UsageError for options that `gpt tokenize` has applied */
+function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTokenizer: boolean): void {
   if (corpus.length > 1)
     throw new UsageError('conflicting-options', 'a token file cannot be combined with other texts', {
       hint: 'name the token file alone',
     });
   for (const flag of ['minFrequency', 'vocabSize'] as const)
-    if (options[flag] !== undefined && given === undefined)
+    if (options[flag] !== undefined && !hasTokenizer)
       throw new UsageError(
         'conflicting-options',
         `${optionName(flag)} has no effect: a token file already has a vocabulary`,
@@ -164,32 +194,27 @@ function readTokens(
       throw new UsageError('conflicting-options', `${optionName(flag)} has no effect on a token file`, {
         hint: 'pass it to `gpt tokenize`, which reads the text',
       });
-  const [path] = corpus;
-  const file = openTokenFile(path);
+}
+
+/** @throws UserError unless the tokenizer.json next to a token file is the one that made it */
+function readTokenizerBeside(path: string, { tokenizerHash, vocabSize }: TokenFile): Tokenizer {
   const tokenizerPath = join(dirname(path), 'tokenizer.json');
+  const command = `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``;
   if (!existsSync(tokenizerPath))
     throw new UserError('mismatched-files', `${path} has no tokenizer.json next to it`, {
-      hint: `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\` writes both`,
+      hint: `${command} writes both`,
     });
   const tokenizer = readTokenizer(tokenizerPath);
-  if (given === undefined && (options.tokenizer ?? tokenizer.kind) !== tokenizer.kind)
-    throw new UsageError(
-      'conflicting-options',
-      `${optionName('tokenizer')} is ${options.tokenizer}, but ${path} has ${tokenizer.kind} tokens`,
-      { hint: `omit ${optionName('tokenizer')}, or pass it to \`gpt tokenize\`` },
-    );
-  const isItsOwn = createHash('sha256')
-    .update(readFileSync(tokenizerPath))
-    .digest()
-    .equals(file.tokenizerHash);
-  if (!isItsOwn || tokenizer.vocabSize !== file.vocabSize)
+  const hash = createHash('sha256').update(readFileSync(tokenizerPath)).digest();
+  if (!hash.equals(tokenizerHash) || tokenizer.vocabSize !== vocabSize)
     throw new UserError('mismatched-files', `${path} was not encoded with ${tokenizerPath}`, {
-      hint: `recreate both with \`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``,
+      hint: `recreate both with ${command}`,
     });
-  if (given !== undefined && !begins(given, tokenizer))
-    throw new UserError('mismatched-files', `${path} was encoded with a vocabulary other than the model's`, {
-      hint: `encode the text again: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
-    });
+  return tokenizer;
+}
+
+/** Verifies the checksum of a token file. @returns its SHA-256, in hexadecimal */
+function verify(file: TokenFile, report: Report): string {
   const hash = createHash('sha256');
   let verified = 0;
   file.verify((bytes) => {
@@ -197,22 +222,7 @@ function readTokens(
     verified += bytes.length;
     report('verifying the token file', verified / file.bytes);
   });
-  return {
-    corpus: {
-      paths: [path],
-      files: [path],
-      leftOut: {},
-      bytes: file.bytes,
-      characters: undefined,
-      sha256: hash.digest('hex'),
-      crlf: false,
-      isSorted: false, // `gpt tokenize` has warned of it
-    },
-    tokenizer: given ?? tokenizer,
-    ids: file,
-    unknown: 0,
-    replacements: [],
-  };
+  return hash.digest('hex');
 }
 
 /** Whether one vocabulary is a prefix of the other. */

@@ -47,6 +47,27 @@ interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
 export function register(command: Command): void {
   addModelOptions(command);
   command.addArgument(argument('[prompt]', 'text to continue, like --prompt', anyText));
+  addPromptOptions(command);
+  command.optionsGroup('Sampling parameters, in the order in which they apply:');
+  addSettings(command);
+  command
+    .option('--greedy', 'always take the likeliest token')
+    .option('--ignore-eos', 'continue past end tokens such as <|endoftext|>')
+    .option('--allow-unk', 'allow <unk> to be sampled');
+  addBeamOptions(command);
+  addOutputOptions(command);
+  addExamples(command, [
+    ['Continue a line', 'gpt sample "Call me"'],
+    ['The same text again', 'gpt sample "Call me" --seed 1'],
+    ['Three conservative samples, from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
+    ['A sentence with its probabilities', 'gpt sample -p "The sea" --stop . --show-probs'],
+    ['Many prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
+    ['Co-write with the model', 'gpt sample -i'],
+  ]);
+  command.action(sample);
+}
+
+function addPromptOptions(command: Command): void {
   command.optionsGroup('Prompt:');
   command
     .addOption(option('-p, --prompt <text>', 'text to continue; - for stdin', anyText))
@@ -62,12 +83,9 @@ export function register(command: Command): void {
     .addOption(encodingOption())
     .addOption(unkOption('prompt text'))
     .addOption(option('--num-samples <n>', 'samples per prompt', wholeNumber({ min: 1 }), 1));
-  command.optionsGroup('Sampling parameters, in the order in which they apply:');
-  addSettings(command);
-  command
-    .option('--greedy', 'always take the likeliest token')
-    .option('--ignore-eos', 'continue past end tokens such as <|endoftext|>')
-    .option('--allow-unk', 'allow <unk> to be sampled');
+}
+
+function addBeamOptions(command: Command): void {
   command.optionsGroup('Beam search instead of sampling:');
   command
     .addOption(
@@ -77,6 +95,9 @@ export function register(command: Command): void {
         .conflicts('pick'),
     )
     .addOption(option('--length-penalty <x>', 'above 0 favors long texts, if some end earlier', number(), 1));
+}
+
+function addOutputOptions(command: Command): void {
   command.optionsGroup('Output:');
   command
     .option('--json', 'print JSON lines with token ids and log-probabilities')
@@ -95,16 +116,7 @@ export function register(command: Command): void {
         .createOption('--pick', 'choose each token among the likeliest, then as -i')
         .conflicts('json')
         .conflicts('numSamples'),
-    )
-    .action(sample);
-  addExamples(command, [
-    ['Continue a line', 'gpt sample "Call me"'],
-    ['The same text again', 'gpt sample "Call me" --seed 1'],
-    ['Three conservative samples, from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
-    ['A sentence with its probabilities', 'gpt sample -p "The sea" --stop . --show-probs'],
-    ['Many prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
-    ['Co-write with the model', 'gpt sample -i'],
-  ]);
+    );
 }
 
 async function sample(argumentPrompt: string | undefined, given: Flags, command: Command): Promise<void> {
