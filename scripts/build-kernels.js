@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
-import * as memoryMap from '../dist/engine/address-space.js';
+import * as memoryMap from '../dist/engine/wasm/address-space.js';
 import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures } from '../dist/engine/signatures.js';
 import { argumentClasses, constantDeclarations, dispatcher, kernelsIn } from './kernel-dispatch.js';
 import { microKernels } from './micro-kernels.js';
@@ -47,7 +47,7 @@ const variants = {
   revectorize: { RELAXED: 1, MR: 6, NR: 16 },
 };
 
-/** What the host declares and the kernels use, see engine/address-space.ts and engine/signatures.ts. */
+/** What the host declares and the kernels use, see engine/wasm/address-space.ts and engine/signatures.ts. */
 const { CACHE_LINE, CONTROL, MAX_THREADS, SCRATCH_BASE, SHARED_SCRATCH, TIME_RECORD, THREAD_SCRATCH } =
   memoryMap;
 const shared = {

@@ -12,7 +12,7 @@ export type Rules<T> = { readonly [F in keyof Required<T>]: Rule };
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
 
 export const number: Rule = { is: isNumber, expected: 'a number' };
-export const share: Rule = {
+export const belowOne: Rule = {
   is: (value) => isNumber(value) && value >= 0 && value < 1,
   expected: 'a number of at least 0 and below 1',
 };

@@ -1,12 +1,12 @@
 /**
- * Types of option values. A `Value` parses text from a flag, validates JSON from a file, and describes what it accepts, so
- * that every error is a sentence:
+ * Types of option values. An `OptionType` parses text from a flag, validates JSON from a file, and describes what it accepts,
+ * so that every error is a sentence:
  *
  *     --n-layer: "abc" is not a whole number of at least 1
  */
 import type { Rule } from './json-rules.ts';
 
-export interface Value<T> extends Rule {
+export interface OptionType<T> extends Rule {
   /** The value, or undefined if the text is invalid. */
   read(text: string): T | undefined;
   /** Shell completion: one of these words, or a path. */
@@ -16,7 +16,7 @@ export interface Value<T> extends Rule {
 }
 
 /** 1000, 1_000 or 1e3, up to 2⁵³ − 1, the largest safe integer. */
-export function wholeNumber(range: { min?: number; max?: number } = {}): Value<number> {
+export function wholeNumber(range: { min?: number; max?: number } = {}): OptionType<number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;
   const is = (value: unknown): value is number =>
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
@@ -29,7 +29,7 @@ export function wholeNumber(range: { min?: number; max?: number } = {}): Value<n
 /** A finite number such as 0.1, 6e-4 or 1_000.5. `above` is an exclusive bound, `min` and `max` are inclusive. */
 export function number(
   range: { min?: number; above?: number; max?: number; below?: number } = {},
-): Value<number> {
+): OptionType<number> {
   const { min = -Infinity, above = -Infinity, max = Infinity, below = Infinity } = range;
   const bounds = [
     range.min !== undefined && `of at least ${min}`,
@@ -47,7 +47,7 @@ export function number(
   return numeric(is, ['a number', bounds.join(' and ')].join(' ').trimEnd());
 }
 
-const numeric = (is: (value: unknown) => value is number, expected: string): Value<number> => ({
+const numeric = (is: (value: unknown) => value is number, expected: string): OptionType<number> => ({
   is,
   expected,
   read(text) {
@@ -57,13 +57,16 @@ const numeric = (is: (value: unknown) => value is number, expected: string): Val
 });
 
 /** A number in [0, 1]. */
-export const fraction: Value<number> = { ...number({ min: 0, max: 1 }), expected: 'a number from 0 to 1' };
+export const fraction: OptionType<number> = {
+  ...number({ min: 0, max: 1 }),
+  expected: 'a number from 0 to 1',
+};
 
 /** Seed of all random numbers. */
-export const seed: Value<number> = wholeNumber({ min: 0 });
+export const seed: OptionType<number> = wholeNumber({ min: 0 });
 
 /** One of several words. */
-export function choice<const T extends string>(words: readonly T[]): Value<T> {
+export function choice<const T extends string>(words: readonly T[]): OptionType<T> {
   return {
     expected: `one of ${words.join(', ')}`,
     is: (value) => words.includes(value as T),
@@ -75,9 +78,9 @@ export function choice<const T extends string>(words: readonly T[]): Value<T> {
 const isText = (value: unknown): boolean => typeof value === 'string';
 
 /** Any text, including an empty one. */
-export const anyText: Value<string> = { expected: 'text', is: isText, read: (text) => text };
+export const anyText: OptionType<string> = { expected: 'text', is: isText, read: (text) => text };
 
-export const nonEmptyText: Value<string> = {
+export const nonEmptyText: OptionType<string> = {
   expected: 'non-empty text',
   is: (value) => isText(value) && value !== '',
   read: (text) => (text === '' ? undefined : text),
@@ -86,7 +89,7 @@ export const nonEmptyText: Value<string> = {
 const isPath = (text: string): boolean => text !== '' && !text.includes('\0');
 
 /** Path of a file or folder. Whether it exists shows when it is used; checking first would be a race. */
-export const filePath: Value<string> = {
+export const filePath: OptionType<string> = {
   expected: 'a path',
   is: (value) => typeof value === 'string' && isPath(value),
   read: (text) => (isPath(text) ? text : undefined),

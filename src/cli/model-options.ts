@@ -3,14 +3,14 @@ import type { Command, Option } from 'commander';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
-import { MAX_THREADS } from '../engine/address-space.ts';
+import { MAX_THREADS } from '../engine/wasm/address-space.ts';
 import type { Device } from '../engine/device.ts';
 import type { Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices } from '../generate/prompt.ts';
 import { whileReporting } from './activity.ts';
 import { option, orVariable } from './options.ts';
-import { choice, filePath, wholeNumber, type Value } from '../values.ts';
+import { choice, filePath, wholeNumber, type OptionType } from '../values.ts';
 import { notice, printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
@@ -19,7 +19,7 @@ export interface ModelFlags {
 }
 
 /** A model folder: a path, or the name of a run under checkpoints/. */
-export const modelFolder: Value<string> = {
+export const modelFolder: OptionType<string> = {
   ...filePath,
   expected: 'a model folder',
   read: (text) => (filePath.read(text) === undefined ? undefined : resolveRun(text)),

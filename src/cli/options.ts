@@ -2,15 +2,20 @@
 import { Argument, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
-import type { Value } from '../values.ts';
+import type { OptionType } from '../values.ts';
 
-const values = new WeakMap<Option | Argument, Value<unknown>>();
+const values = new WeakMap<Option | Argument, OptionType<unknown>>();
 
-/** The `Value` of an option or argument created here. */
-export const valueOf = (made: Option | Argument): Value<unknown> | undefined => values.get(made);
+/** The `OptionType` of an option or argument created here. */
+export const valueOf = (made: Option | Argument): OptionType<unknown> | undefined => values.get(made);
 
 /** An option with a value: `option('--n-layer <n>', 'number of blocks', wholeNumber({ min: 1 }), 6)`. */
-export function option<T>(flags: string, description: string, value: Value<T>, defaultValue?: T): Option {
+export function option<T>(
+  flags: string,
+  description: string,
+  value: OptionType<T>,
+  defaultValue?: T,
+): Option {
   const made = new Option(flags, description);
   const name = made.long ?? flags;
   values.set(made, value);
@@ -23,7 +28,7 @@ export function option<T>(flags: string, description: string, value: Value<T>, d
 }
 
 /** An option that may be repeated; its values in order. */
-export function repeatable<T>(flags: string, description: string, value: Value<T>): Option {
+export function repeatable<T>(flags: string, description: string, value: OptionType<T>): Option {
   const made = new Option(flags, description);
   const name = made.long ?? flags;
   values.set(made, value);
@@ -34,7 +39,7 @@ export function repeatable<T>(flags: string, description: string, value: Value<T
 }
 
 /** A positional argument: `argument('<corpus>', 'text to train on', filePath)`; `<corpus...>` accepts several. */
-export function argument<T>(name: string, description: string, value: Value<T>): Argument {
+export function argument<T>(name: string, description: string, value: OptionType<T>): Argument {
   const made = new Argument(name, description);
   values.set(made, value);
   return made.argParser((text: string, previous: unknown): unknown => {
@@ -62,7 +67,7 @@ function refuseFlag(name: string, text: string): void {
   });
 }
 
-function readValue<T>(name: string, value: Value<T>, text: string): T {
+function readValue<T>(name: string, value: OptionType<T>, text: string): T {
   const result = value.read(text);
   if (result === undefined) {
     const hint = value.hint?.(text);

@@ -1,7 +1,7 @@
 /** `gpt plan`: forecasts a run without starting it. */
 import type { Command } from 'commander';
 import { defaultThreads } from '../engine/wasm.ts';
-import { costOn, deviceNames, devices, type Device } from '../forecast/hardware.ts';
+import { costOn, acceleratorNames, accelerators, type Accelerator } from '../forecast/hardware.ts';
 import { forecastRun } from '../forecast/run-forecast.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import { startActivity } from './activity.ts';
@@ -17,7 +17,7 @@ import { print } from './terminal.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
 
 interface HardwareFlags {
-  readonly device?: keyof typeof devices;
+  readonly device?: keyof typeof accelerators;
   readonly devices: number;
   readonly peak?: number;
   readonly utilization?: number;
@@ -57,7 +57,9 @@ export function register(command: Command): void {
         number({ above: 0, max: 1e6 }),
       ),
     )
-    .addOption(option('--device <name>', `only this one: ${deviceNames.join(', ')}`, choice(deviceNames)))
+    .addOption(
+      option('--device <name>', `only this one: ${acceleratorNames.join(', ')}`, choice(acceleratorNames)),
+    )
     .addOption(option('--devices <n>', 'number of devices', wholeNumber({ min: 1 }), 1))
     .addOption(
       option(
@@ -126,7 +128,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
 }
 
 /** The devices of the table, or the requested one, with the assumptions set by flags. */
-function devicesFor({ device, peak, utilization, price }: HardwareFlags): Device[] {
+function devicesFor({ device, peak, utilization, price }: HardwareFlags): Accelerator[] {
   const said = {
     ...(peak !== undefined && { peakFlops: peak * 1e12 }),
     ...(utilization !== undefined && { utilization }),
@@ -136,6 +138,6 @@ function devicesFor({ device, peak, utilization, price }: HardwareFlags): Device
     return [
       { name: 'yours', utilization: 0.4, dollarsPerHour: 0, memoryBytes: Infinity, peakFlops: 0, ...said },
     ];
-  const names = device === undefined ? deviceNames : [device];
-  return names.map((name) => ({ ...devices[name], ...said }));
+  const names = device === undefined ? acceleratorNames : [device];
+  return names.map((name) => ({ ...accelerators[name], ...said }));
 }

@@ -1,4 +1,4 @@
-import { describeRun, readRun, type RunRecord } from '../inspect/run-record.ts';
+import { runRecordOf, readRun, type RunRecord } from '../inspect/run-record.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { printable, warn } from './terminal.ts';
 
@@ -6,7 +6,7 @@ import { printable, warn } from './terminal.ts';
 export const openRun = (folder: string): RunRecord => warned(readRun(folder));
 
 /** The same for a run whose model is open. */
-export const runOf = (model: ModelFolder): RunRecord => warned(describeRun(model));
+export const runOf = (model: ModelFolder): RunRecord => warned(runRecordOf(model));
 
 function warned(run: RunRecord): RunRecord {
   for (const what of run.logs.damage) warn(printable(what));

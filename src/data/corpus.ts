@@ -72,7 +72,7 @@ export function openCorpus(
     report,
     *text(activity = 'reading the text') {
       const expected = facts?.bytes ?? total;
-      const gathered = yield* readText(files, kept, options, (bytes) =>
+      const gathered = yield* streamText(files, kept, options, (bytes) =>
         report(activity, expected && bytes / expected),
       );
       if (gathered.characters === 0)
@@ -94,7 +94,7 @@ export function openCorpus(
  * @param kept chunks of streams that have been read before
  * @param progress receives the number of bytes so far
  */
-function* readText(
+function* streamText(
   files: readonly TextFile[],
   kept: Map<string, readonly Uint8Array[]>,
   options: DecodingOptions,

@@ -1,11 +1,11 @@
 /** Option values for encodings and for the treatment of invalid bytes. */
 import { closest } from '../suggest.ts';
-import { choice, type Value } from '../values.ts';
+import { choice, type OptionType } from '../values.ts';
 import type { EncodingErrors } from './decode-text.ts';
 import { canonicalEncoding, encodingHint, encodingNames, similarEncoding } from './encodings.ts';
 
 /** An encoding's canonical name, given any of its labels. */
-export const encodingName: Value<string> = {
+export const encodingName: OptionType<string> = {
   expected: 'a known encoding',
   is: (value) => typeof value === 'string' && canonicalEncoding(value) === value,
   read: canonicalEncoding,
@@ -15,7 +15,7 @@ export const encodingName: Value<string> = {
   hint: (text) => encodingHint(text, similarEncoding(text) ?? closestName(text)),
 };
 
-export const encodingErrorsName: Value<EncodingErrors> = choice(['strict', 'replace']);
+export const encodingErrorsName: OptionType<EncodingErrors> = choice(['strict', 'replace']);
 
 /** The likely intended name. Numbers must match, since utf-32 is not a misspelled utf-16. */
 function closestName(text: string): string | undefined {

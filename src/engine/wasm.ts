@@ -1,6 +1,6 @@
 /** The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. */
 import { availableParallelism } from 'node:os';
-import { MAX_THREADS } from './address-space.ts';
+import { MAX_THREADS } from './wasm/address-space.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { checkDevice } from './try-kernel.ts';
 import { enableRevectorization, whyNoWideVectors } from './wasm/builds.ts';

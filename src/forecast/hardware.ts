@@ -1,6 +1,6 @@
-/** Well-known devices, and the time and cost of training on them. */
+/** Well-known accelerators, and the time and cost of training on them. */
 
-export interface Device {
+export interface Accelerator {
   readonly name: string;
   /** Peak FLOP/s of dense 16-bit GEMM with 32-bit accumulation, from the data sheet. */
   readonly peakFlops: number;
@@ -17,7 +17,7 @@ export interface Device {
  * GPT-3, 355 years and $4.6 million (Li 2020). Other prices are rounded on-demand rates of March 2026; they vary by a
  * factor of two with place and time, so flags can change them.
  */
-export const devices = {
+export const accelerators = {
   v100: { name: 'V100', peakFlops: 112e12, utilization: 0.25, dollarsPerHour: 1.5, memoryBytes: 32e9 },
   a100: { name: 'A100', peakFlops: 312e12, utilization: 0.4, dollarsPerHour: 1.4, memoryBytes: 80e9 },
   h100: { name: 'H100', peakFlops: 989e12, utilization: 0.4, dollarsPerHour: 2.7, memoryBytes: 80e9 },
@@ -37,11 +37,11 @@ export const devices = {
     dollarsPerHour: 3.2,
     memoryBytes: 32e9,
   },
-} as const satisfies Record<string, Device>;
-export type DeviceName = keyof typeof devices;
-export const deviceNames = Object.keys(devices) as DeviceName[];
+} as const satisfies Record<string, Accelerator>;
+export type AcceleratorName = keyof typeof accelerators;
+export const acceleratorNames = Object.keys(accelerators) as AcceleratorName[];
 
-export interface DeviceCost {
+export interface AcceleratorCost {
   /** With `count` devices in parallel. */
   readonly seconds: number;
   readonly dollars: number;
@@ -51,9 +51,9 @@ export interface DeviceCost {
 
 /** Assumes perfect scaling: twice the devices take half the time, at the same price. */
 export function costOn(
-  device: Device,
+  device: Accelerator,
   { flops, stateBytes, count = 1 }: { flops: number; stateBytes: number; count?: number },
-): DeviceCost {
+): AcceleratorCost {
   const deviceSeconds = flops / (device.peakFlops * device.utilization);
   return {
     seconds: deviceSeconds / count,

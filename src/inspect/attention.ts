@@ -1,5 +1,6 @@
 /** Attention probabilities, recomputed from queries and keys in float64, because the engine's kernel never stores them. */
 import { architectureOf } from '../model/architectures/registry.ts';
+import { softmaxInPlace } from '../softmax.ts';
 import type { Activations } from './activations.ts';
 
 /** Attention probabilities [T,T] by rows: row i sums to 1 over j ≤ i and is 0 beyond. */
@@ -22,17 +23,13 @@ export function attentionMap(
   const P = new Float64Array(T * T);
   for (let i = 0; i < T; i++) {
     const q = (i * H + head) * D;
-    let max = -Infinity;
     for (let j = 0; j <= i; j++) {
       const k = (j * G + group) * D;
       let score = 0;
       for (let d = 0; d < D; d++) score += queries[q + d] * keys[k + d];
       P[i * T + j] = score / Math.sqrt(D);
-      max = Math.max(max, P[i * T + j]);
     }
-    let sum = 0;
-    for (let j = 0; j <= i; j++) sum += P[i * T + j] = Math.exp(P[i * T + j] - max);
-    for (let j = 0; j <= i; j++) P[i * T + j] /= sum;
+    softmaxInPlace(P, i * T, i * T + i);
   }
   return P;
 }

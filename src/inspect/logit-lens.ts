@@ -1,5 +1,6 @@
 import type { Activations } from './activations.ts';
 import { indicesOfLargest } from '../largest.ts';
+import { softmaxInPlace } from '../softmax.ts';
 
 /** A predicted token and its probability. */
 export interface Guess {
@@ -33,7 +34,7 @@ export async function logitLens(
   for (const residual of residuals) {
     const all = await logits(residual);
     positions.forEach((expectations, t) => {
-      const probabilities = softmax(all.subarray(t * V, (t + 1) * V));
+      const probabilities = probabilitiesOf(all.subarray(t * V, (t + 1) * V));
       const top = indicesOfLargest(probabilities, k).map((id) => ({ id, probability: probabilities[id] }));
       expectations.push({ top, next: t + 1 < T ? judge(probabilities, ids[t + 1]) : undefined });
     });
@@ -48,12 +49,8 @@ function judge(probabilities: Float64Array, id: number): NonNullable<Expectation
   return { probability, rank };
 }
 
-/** exp(x − max)/Σ exp(x − max), in float64. */
-function softmax(logits: Float32Array): Float64Array {
-  let max = -Infinity;
-  for (const x of logits) max = Math.max(max, x);
-  const exps = Float64Array.from(logits, (x) => Math.exp(x - max));
-  let sum = 0;
-  for (const x of exps) sum += x;
-  return exps.map((x) => x / sum);
+function probabilitiesOf(logits: Float32Array): Float64Array {
+  const p = Float64Array.from(logits);
+  softmaxInPlace(p);
+  return p;
 }

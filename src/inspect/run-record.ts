@@ -18,9 +18,9 @@ export interface RunRecord {
 }
 
 /** @throws UserError if the folder holds no model or is damaged */
-export const readRun = (folder: string): RunRecord => describeRun(openModelFolder(folder));
+export const readRun = (folder: string): RunRecord => runRecordOf(openModelFolder(folder));
 
-export function describeRun(model: ModelFolder): RunRecord {
+export function runRecordOf(model: ModelFolder): RunRecord {
   const checkpoint = latestCheckpoint(model.folder);
   const stateFile = checkpoint && stateFileOf(checkpoint.folder);
   return {

@@ -1,5 +1,5 @@
 /**
- * Scratch memory of the kernels: one region shared by all threads and one for each thread (engine/address-space.ts). A kernel
+ * Scratch memory of the kernels: one region shared by all threads and one for each thread (engine/wasm/address-space.ts). A kernel
  * allocates from its thread's region; the next instruction starts with all of it free.
  */
 import { CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from './generated/constants';

@@ -1,10 +1,5 @@
 /** Measures rates by repetition. */
-
-export function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+import { median } from '../median.ts';
 
 /**
  * Median rate over at least three rounds of about a tenth of `seconds` each, after a warm-up of the same length: V8

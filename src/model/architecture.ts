@@ -4,7 +4,7 @@ import type { AttentionOperands, LayerCache } from '../autodiff/ops/attention.ts
 import type { Tape } from '../autodiff/tape.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { ModelConfig } from './config.ts';
-import type { Value as OptionValue } from '../values.ts';
+import type { OptionType } from '../values.ts';
 import type { Parameter } from './parameter.ts';
 
 /** Looks up a parameter by its name in the parameter table. */
@@ -37,7 +37,7 @@ export interface ForwardPass {
 
 /** A config field specific to some architectures. */
 export interface ConfigField {
-  readonly value: OptionValue<unknown>;
+  readonly value: OptionType<unknown>;
   /** undefined if the field is optional. */
   readonly default: unknown;
   /** One line of `gpt train --help`, and the placeholder of the flag's value. */

@@ -43,7 +43,7 @@ export class ConfigReader {
   }
 
   /** A number in [0, 1). */
-  share(field: string, fallback: number): number {
+  belowOne(field: string, fallback: number): number {
     const value = this.get(field) ?? fallback;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;
     return this.fail(

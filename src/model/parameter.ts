@@ -33,7 +33,7 @@ export type Part = (typeof parts)[number];
  * - `transposed linear weight`: [out,in] of a linear layer, the layout of torch.nn.Linear; used as it is for decoding
  * - `vector`: everything else, such as biases and norm weights
  */
-export type Role =
+export type ParameterRole =
   | 'token embedding'
   | 'position embedding'
   | 'output head'
@@ -48,7 +48,7 @@ export interface Parameter {
   readonly init: Init;
   /** Initial values under the scheme `fan-in`, where they differ. */
   readonly fanIn?: Init;
-  readonly role: Role;
+  readonly role: ParameterRole;
   readonly part: Part;
   /** Index of its block, from 0; absent outside of blocks. */
   readonly layer?: number;

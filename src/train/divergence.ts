@@ -9,6 +9,8 @@
  * All functions are pure, and their state is part of a checkpoint: a resumed run decides as an uninterrupted one would.
  */
 
+import { median } from '../median.ts';
+
 /** Number of recent losses that a new one is compared with. */
 const WINDOW = 64;
 /** Minimum number of losses for spike detection. */
@@ -73,12 +75,6 @@ function isSpike({ recent, overcome }: Health, loss: number): boolean {
   const deviation = SIGMA_OF_MAD * median(recent.map((other) => Math.abs(other - center)));
   const limit = center + Math.max(LEAST_RISE, DEVIATIONS * deviation);
   return loss > Math.max(limit, ...overcome.map((spike) => spike.loss));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** After a step that was not skipped. @param step counted from 1 */

@@ -8,9 +8,9 @@ import {
   afterEvaluation,
   afterOptimizerStep,
   freshProgress,
-  nextActivity,
+  nextPhase,
   scheduled,
-  type Activity,
+  type Phase,
   type Progress,
   type Skipped,
 } from './progress.ts';
@@ -95,22 +95,20 @@ class TrainingLoop {
         await this.#checkpoint();
         return { reason: 'interrupted', cause: undefined };
       }
-      const activity = nextActivity(this.#progress, this.#settings);
-      if (activity === 'finished' || activity === 'stopped early')
-        return { reason: activity, cause: undefined };
-      const outcome = await this.#perform(activity);
-      if (outcome === 'done' && activity === 'final evaluation')
-        return { reason: 'finished', cause: undefined };
+      const phase = nextPhase(this.#progress, this.#settings);
+      if (phase === 'finished' || phase === 'stopped early') return { reason: phase, cause: undefined };
+      const outcome = await this.#perform(phase);
+      if (outcome === 'done' && phase === 'final evaluation') return { reason: 'finished', cause: undefined };
       if (outcome === 'done' || outcome === 'interrupted') continue; // the clock is consulted again at the top
       if (!(await this.#rollBack(outcome))) return { reason: 'diverged', cause: outcome };
     }
   }
 
   /** A step or an evaluation, followed by its checkpoint. */
-  async #perform(activity: Exclude<Activity, 'finished' | 'stopped early'>): Promise<Outcome> {
-    if (activity === 'final evaluation') return this.#evaluateAtEnd();
-    const outcome = activity === 'step' ? await this.#step() : await this.#evaluate();
-    if (outcome === 'done' && (activity === 'evaluation' || (await this.#isCheckpointDue())))
+  async #perform(phase: Exclude<Phase, 'finished' | 'stopped early'>): Promise<Outcome> {
+    if (phase === 'final evaluation') return this.#evaluateAtEnd();
+    const outcome = phase === 'step' ? await this.#step() : await this.#evaluate();
+    if (outcome === 'done' && (phase === 'evaluation' || (await this.#isCheckpointDue())))
       await this.#checkpoint();
     return outcome;
   }

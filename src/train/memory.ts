@@ -1,6 +1,6 @@
 /** Checks that a training run fits in memory, before anything is allocated. */
 import { EngineMemoryError } from '../engine/memory.ts';
-import { addressableBytes } from '../engine/address-space.ts';
+import { addressableBytes } from '../engine/wasm/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { countParameters } from '../model/parameters.ts';
 import { numbersPerParameter } from './optimizer.ts';

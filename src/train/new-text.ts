@@ -9,6 +9,7 @@ import { freshHealth } from './divergence.ts';
 import { meanLoss } from './mean-loss.ts';
 import { optionTable } from './options.ts';
 import type { Progress } from './progress.ts';
+import type { BestModel } from './session/best-model.ts';
 import type { Settings } from './settings.ts';
 import { storedValue } from './stored-options.ts';
 import type { Trainer } from './trainer.ts';
@@ -49,14 +50,6 @@ export function forgetOldText(progress: Progress, change: TextChange, bestLoss: 
   return change === 'text' ? { ...measured, worse: 0, health: freshHealth } : measured;
 }
 
-/** The best model of a run. */
-interface BestModel {
-  /** Overwrites the trainer's parameters with it. */
-  load(): void;
-  /** Saves the trainer's parameters as the best model, with this loss on the new validation sample. */
-  saveEstimated(step: number, loss: number): Promise<void>;
-}
-
 /**
  * Evaluates the best model on the new validation sample and returns the progress to continue with. Afterwards, the
  * trainer holds the parameters of the best model.
@@ -71,7 +64,11 @@ export async function remeasureBest(
     best,
     validationSample,
     poll,
-  }: { readonly best: BestModel; readonly validationSample: Iterable<Batch>; readonly poll: Poll },
+  }: {
+    readonly best: Pick<BestModel, 'load' | 'saveEstimated'>;
+    readonly validationSample: Iterable<Batch>;
+    readonly poll: Poll;
+  },
 ): Promise<Progress | undefined> {
   if (progress.bestStep === 0) return forgetOldText(progress, change, Infinity);
   best.load();

@@ -23,7 +23,7 @@ export interface OptimizerOptions {
 
 type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
 
-interface Rule {
+interface UpdateRule {
   /** Names of the moments, which are 0 before the first update. */
   readonly moments: readonly string[];
   /** Hyperparameters of update `t`, counted from 1. */
@@ -31,16 +31,16 @@ interface Rule {
 }
 
 /** Scales the gradient so that its global norm is at most `gradClip` (Pascanu et al. 2013). */
-const clip: Rule = { moments: [], hyper: ({ gradClip }) => ({ clip: gradClip }) };
+const clip: UpdateRule = { moments: [], hyper: ({ gradClip }) => ({ clip: gradClip }) };
 
 /** Weight decay of matrices: decoupled in AdamW, added to the gradient in SGD. */
-const decay: Rule = { moments: [], hyper: ({ weightDecay }) => ({ weightDecay }) };
+const decay: UpdateRule = { moments: [], hyper: ({ weightDecay }) => ({ weightDecay }) };
 
 /** Heavy-ball momentum: m = momentum·m + g; x −= lr·m. */
-const momentum: Rule = { moments: ['m'], hyper: (options) => ({ momentum: options.momentum }) };
+const momentum: UpdateRule = { moments: ['m'], hyper: (options) => ({ momentum: options.momentum }) };
 
 /** Muon's momentum. Muon and AdamW both use the moment m, each for its own parameters. See muon.ts. */
-const orthogonalMomentum: Rule = {
+const orthogonalMomentum: UpdateRule = {
   moments: [],
   hyper: ({ momentum: mu, matrixRate = 1 }, _t, learningRate) => ({
     momentum: mu,
@@ -53,7 +53,7 @@ const orthogonalMomentum: Rule = {
  * Adam (Kingma & Ba 2015, algorithm 1), in torch.optim.AdamW's arithmetic. 1 − β is rounded once, from float64, and so are the
  * bias corrections, which must match it.
  */
-const adam: Rule = {
+const adam: UpdateRule = {
   moments: ['m', 'v'],
   hyper: ({ beta1, beta2, epsilon }, t) => ({
     beta1,
@@ -66,14 +66,14 @@ const adam: Rule = {
   }),
 };
 
-export interface Optimizer extends Rule {
+export interface Optimizer extends UpdateRule {
   readonly record: RecordUpdate;
   /** The parameter uses this moment; otherwise it stays 0 and is not saved. */
   readonly uses: (moment: string, parameter: Parameter) => boolean;
 }
 
 const compose = (
-  rules: readonly Rule[],
+  rules: readonly UpdateRule[],
   record: RecordUpdate,
   uses: Optimizer['uses'] = () => true,
 ): Optimizer => ({

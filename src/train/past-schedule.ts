@@ -1,6 +1,6 @@
 /** The record of a schedule that applied to earlier steps of a run. */
 import { isJsonObject } from '../json.ts';
-import { amount, count, oneOf, optional, positive, share, type Rule, type Rules } from '../json-rules.ts';
+import { amount, belowOne, count, oneOf, optional, positive, type Rule, type Rules } from '../json-rules.ts';
 import { decayTypes, scheduleNames, type DecayType, type ScheduleName } from './schedule.ts';
 
 /** The options that determine the learning rate of a step. */
@@ -31,7 +31,7 @@ const settingRules: Rules<ScheduleSettings> = {
   warmupIters: count,
   lrDecayIters: positive,
   lrDecayStart: count,
-  lrDecayFrom: share,
+  lrDecayFrom: belowOne,
   lrDecayType: optional(oneOf(decayTypes)),
   rewarmStart: count,
   rewarmIters: count,

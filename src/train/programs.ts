@@ -66,13 +66,8 @@ export interface TrainingShape {
 }
 
 /** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
-export function trainingPrograms({
-  config,
-  batchSize,
-  microBatches,
-  optimizer,
-  labelSmoothing = 0,
-}: TrainingShape): TrainingPrograms {
+export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
+  const { config, batchSize, microBatches, optimizer } = shape;
   const layout = new Layout();
   const model = placeModel(config, layout);
   const n = model.block.trained;
@@ -92,18 +87,7 @@ export function trainingPrograms({
   const gradientSum = planGradientSum(layout, gradients, microBatches);
   const start = layout.end;
 
-  const training = recordLoss(model, batch, config.dropout);
-  const regions = new Map<Value, Region>();
-  for (const entry of model.block.parameters)
-    if (entry.parameter.isTrained)
-      regions.set(training.lookup(entry.parameter.name), within(gradients, entry));
-  const { tape, logits, targets, losses } = training;
-  const objective =
-    labelSmoothing > 0
-      ? tape.scope('loss', () => tape.crossEntropy(logits, targets, labelSmoothing))
-      : losses;
-  differentiate(tape, objective, tape.external('dLosses', losses.shape, dLosses), regions);
-  const forwardBackward = plan(tape.nodes, start, [losses]);
+  const training = planTraining(shape, model, batch, { gradients, dLosses, start });
   const optimizing = planOptimizer(optimizer, model, start, {
     gradients,
     moments: moments.map((m) => m.region),
@@ -123,14 +107,33 @@ export function trainingPrograms({
     hyper,
     dLosses,
     norm,
-    forwardBackward,
-    trainingLosses: forwardBackward.buffer(losses).offset,
+    ...training,
     gradientSum,
     ...optimizing,
     evaluate,
     losses: evaluate.buffer(evaluation.losses).offset,
-    end: Math.max(forwardBackward.end, evaluate.end, optimizing.update.end),
+    end: Math.max(training.forwardBackward.end, evaluate.end, optimizing.update.end),
   };
+}
+
+/** Records, differentiates and plans a micro-batch. */
+function planTraining(
+  { config, labelSmoothing = 0 }: TrainingShape,
+  model: PlacedModel,
+  batch: BatchMemory,
+  { gradients, dLosses, start }: { gradients: Region; dLosses: Region; start: number },
+): Pick<TrainingPrograms, 'forwardBackward' | 'trainingLosses'> {
+  const { tape, lookup, logits, targets, losses } = recordLoss(model, batch, config.dropout);
+  const regions = new Map<Value, Region>();
+  for (const entry of model.block.parameters)
+    if (entry.parameter.isTrained) regions.set(lookup(entry.parameter.name), within(gradients, entry));
+  const objective =
+    labelSmoothing > 0
+      ? tape.scope('loss', () => tape.crossEntropy(logits, targets, labelSmoothing))
+      : losses;
+  differentiate(tape, objective, tape.external('dLosses', losses.shape, dLosses), regions);
+  const forwardBackward = plan(tape.nodes, start, [losses]);
+  return { forwardBackward, trainingLosses: forwardBackward.buffer(losses).offset };
 }
 
 /** Up to this many rows, a product with a transposed matrix uses another kernel (kernels/gemm/gemm.ts). */

@@ -32,10 +32,10 @@ export const freshProgress: Progress = {
   health: freshHealth,
 };
 
-/** The next activity of a run; the last two end it. */
-export type Activity = 'step' | 'evaluation' | 'final evaluation' | 'finished' | 'stopped early';
+/** The next phase of a run; the last two end it. */
+export type Phase = 'step' | 'evaluation' | 'final evaluation' | 'finished' | 'stopped early';
 
-export function nextActivity({ step, worse, evaluationDue }: Progress, settings: Settings): Activity {
+export function nextPhase({ step, worse, evaluationDue }: Progress, settings: Settings): Phase {
   const { maxIters, patience } = settings;
   if (evaluationDue) return 'evaluation';
   if (step < maxIters) return patience > 0 && worse >= patience ? 'stopped early' : 'step';

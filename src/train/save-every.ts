@@ -1,7 +1,7 @@
 /** The interval of checkpoints between evaluations: a number of steps or a time. */
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
-import { wholeNumber, type Value } from '../values.ts';
+import { wholeNumber, type OptionType } from '../values.ts';
 
 /** Steps, or seconds, minutes or hours. */
 export type SaveEvery = number | `${number}${'s' | 'm' | 'h'}`;
@@ -9,7 +9,7 @@ export type SaveEvery = number | `${number}${'s' | 'm' | 'h'}`;
 const isSaveEvery = (value: unknown): value is SaveEvery =>
   /^\d{1,16}$|^\d{1,9}(\.\d{1,9})?[smh]$/.test(String(value));
 
-export const saveEvery: Value<SaveEvery> = {
+export const saveEvery: OptionType<SaveEvery> = {
   expected: 'a number of steps, or a time such as 30s, 10m or 1h',
   is: isSaveEvery,
   read: (text) => wholeNumber().read(text) ?? (isSaveEvery(text) ? text : undefined),

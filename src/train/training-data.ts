@@ -55,7 +55,7 @@ export function readTrainingData(
 ): TrainingData {
   const source = options.corpus.some((path) => path.endsWith('.bin'))
     ? readTokens(options, tokenizer, report)
-    : readText(options, tokenizer, report);
+    : tokenizeText(options, tokenizer, report);
   const { ids, ...found } = source;
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
@@ -93,7 +93,7 @@ interface Tokens {
   readonly replacements: readonly Replacements[];
 }
 
-function readText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
+function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
   const corpus = openCorpus(options.corpus, decodingOf(options), report);
   const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
     minFrequency: options.minFrequency ?? 1,

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { runInProcess } from './in-process.ts';
 import { UsageError } from '../../src/errors.ts';
 import { argument, option } from '../../src/cli/options.ts';
-import { choice, filePath, fraction, number, seed, type Value, wholeNumber } from '../../src/values.ts';
+import { choice, filePath, fraction, number, seed, type OptionType, wholeNumber } from '../../src/values.ts';
 import { failure } from '../fixtures/failure.ts';
 
 const tokenizer = choice(['char', 'word', 'bpe']);
 
 describe('values', () => {
-  it.each<[Value<unknown>, string, unknown]>([
+  it.each<[OptionType<unknown>, string, unknown]>([
     [wholeNumber(), '0', 0],
     [wholeNumber(), '+12', 12],
     [wholeNumber({ min: 1 }), '1_000_000', 1e6],
@@ -50,7 +50,7 @@ describe('values', () => {
     expect(wholeNumber().read(text)).toBeUndefined();
   });
 
-  it.each<[Value<unknown>, string]>([
+  it.each<[OptionType<unknown>, string]>([
     [wholeNumber(), '-1'],
     [wholeNumber(), '1.5'],
     [wholeNumber(), '9007199254740992'],
@@ -71,7 +71,7 @@ describe('values', () => {
     expect(value.read(text)).toBeUndefined();
   });
 
-  it.each<[Value<unknown>, string]>([
+  it.each<[OptionType<unknown>, string]>([
     [wholeNumber({ min: 1 }), 'a whole number of at least 1'],
     [wholeNumber({ min: 1, max: 8 }), 'a whole number from 1 to 8'],
     [number(), 'a number'],

@@ -3,7 +3,7 @@ import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { checkConfig } from '../../src/model/architectures/registry.ts';
 import { presets, type PresetName } from '../../src/model/config.ts';
 import { countParameters, parametersByPart } from '../../src/model/parameters.ts';
-import { costOn, devices } from '../../src/forecast/hardware.ts';
+import { costOn, accelerators } from '../../src/forecast/hardware.ts';
 import { trainingFlops } from '../../src/forecast/model-cost.ts';
 import { numbersPerParameter } from '../../src/train/optimizer.ts';
 import { recipes } from '../../src/train/recipe.ts';
@@ -57,8 +57,8 @@ describe.each(paper)('%s is GPT-3 %s', (preset, _name, L, C, headSize, batch, ra
 test('GPT-3 175B takes about 355 years and $4.6 million on one V100', () => {
   const parameters = countParameters(configOf('gpt3-175b'));
   const flops = trainingFlops(parameters, 300e9);
-  expect(devices.v100.peakFlops * devices.v100.utilization).toBe(28e12);
-  const { seconds, dollars, leastDevices } = costOn(devices.v100, {
+  expect(accelerators.v100.peakFlops * accelerators.v100.utilization).toBe(28e12);
+  const { seconds, dollars, leastDevices } = costOn(accelerators.v100, {
     flops,
     stateBytes: 4 * numbersPerParameter('adamw') * parameters,
   });

@@ -16,7 +16,7 @@ JSON
 npm install --silent --no-audit --no-fund --omit=optional "./$tarball"
 
 # Nothing is missing and nothing is there by mistake.
-for file in bin/gpt.js dist/index.js dist/index.d.ts dist/engine/worker.js dist/kernels/simd.wasm README.md LICENSE; do
+for file in bin/gpt.js dist/index.js dist/index.d.ts dist/engine/wasm/worker.js dist/kernels/simd.wasm README.md LICENSE; do
   [[ -f node_modules/gpt-trainer/$file ]] || { echo "the package lacks $file"; exit 1; }
 done
 for file in test data checkpoints bench node_modules/gpt-trainer; do

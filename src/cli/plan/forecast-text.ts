@@ -8,7 +8,7 @@ import {
   formatPercent,
 } from '../../format.ts';
 import { formatColumns } from '../columns.ts';
-import type { Device, DeviceCost } from '../../forecast/hardware.ts';
+import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
 import type { RunForecast } from '../../forecast/run-forecast.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { factTable } from '../fact-table.ts';
@@ -16,7 +16,7 @@ import { describeModel, describeTraining } from '../run-summary.ts';
 import { stdoutColors } from '../terminal.ts';
 
 /** A device with what the run costs on it. */
-export type DeviceRow = Device & DeviceCost;
+export type DeviceRow = Accelerator & AcceleratorCost;
 
 /** @param count of devices that share the run */
 export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[], count: number): string {

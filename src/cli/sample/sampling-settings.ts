@@ -3,7 +3,7 @@ import type { Command, Option } from 'commander';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import { kebab } from '../flag-name.ts';
 import { option } from '../options.ts';
-import { fraction, nonEmptyText, number, seed, wholeNumber, type Value } from '../../values.ts';
+import { fraction, nonEmptyText, number, seed, wholeNumber, type OptionType } from '../../values.ts';
 
 export interface SamplingSettings extends Required<SamplingOptions> {
   readonly maxTokens: number;
@@ -16,14 +16,14 @@ interface Setting<T> {
   readonly short?: string;
   readonly placeholder: string;
   readonly description: string;
-  readonly value: Value<T>;
+  readonly value: OptionType<T>;
   readonly initial?: T;
 }
 
 const setting = <T>(made: Setting<T>): Setting<T> => made;
 
 /** Command-line text with escapes: `\n`, `\t`, `\r` and `\\`. */
-export const escapedText: Value<string> = {
+export const escapedText: OptionType<string> = {
   ...nonEmptyText,
   read: (text) =>
     text === ''

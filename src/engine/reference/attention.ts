@@ -1,3 +1,4 @@
+import { softmaxInPlace } from '../../softmax.ts';
 import { maskWords } from './elementwise.ts';
 import { put, type Floats, type ReferenceArguments, type Sum } from './view.ts';
 
@@ -5,16 +6,6 @@ function dot(x: Floats, i: number, y: Floats, j: number, D: number): number {
   let sum = 0;
   for (let d = 0; d < D; d++) sum += x[i + d] * y[j + d];
   return sum;
-}
-
-/** p[first … last] = softmax of the scores in that range; returns their log-sum-exp. */
-function softmax(p: Float64Array, first: number, last: number): number {
-  let max = -Infinity;
-  for (let j = first; j <= last; j++) max = Math.max(max, p[j]);
-  let sum = 0;
-  for (let j = first; j <= last; j++) sum += p[j] = Math.exp(p[j] - max);
-  for (let j = first; j <= last; j++) p[j] /= sum;
-  return max + Math.log(sum);
 }
 
 /** Calls `visit` for each query head h with its key/value head g, and each row b·T + i. */
@@ -36,7 +27,7 @@ export function attention(args: ReferenceArguments<'attention'>): void {
     const first = starts?.[b * T + i] ?? 0;
     const query = (b * T + i) * qStride + h * D;
     for (let j = first; j <= i; j++) p[j] = dot(q, query, k, (b * T + j) * kStride + g * D, D) / Math.sqrt(D);
-    lse[row] = softmax(p, first, i);
+    lse[row] = softmaxInPlace(p, first, i);
     for (let j = first; j <= i; j++)
       p[j] = word(row * rowLength + j) >= args.threshold >>> 0 ? p[j] * args.scale : 0;
     for (let d = 0; d < D; d++) {
@@ -92,7 +83,7 @@ export function attentionCached(args: ReferenceArguments<'attentionCached'>): vo
     const query = (b * T + t) * qStride + h * D;
     const [first, last] = [starts?.[b * T + t] ?? 0, positions[b * T + t]];
     for (let j = first; j <= last; j++) p[j] = dot(q, query, keys, (cache + j) * D, D) / Math.sqrt(D);
-    softmax(p, first, last);
+    softmaxInPlace(p, first, last);
     for (let d = 0; d < D; d++) {
       let o = 0;
       for (let j = first; j <= last; j++) o += p[j] * values[(cache + j) * D + d];

@@ -1,12 +1,12 @@
+import { softmaxInPlace } from '../../softmax.ts';
 import { put, type ReferenceArguments } from './view.ts';
 
 export function softmax({ x, y, N, C }: ReferenceArguments<'softmax'>): void {
+  const p = new Float64Array(C);
   for (let n = 0; n < N; n++) {
-    let max = -Infinity;
-    for (let c = 0; c < C; c++) max = Math.max(max, x[n * C + c]);
-    let sum = 0;
-    for (let c = 0; c < C; c++) sum += Math.exp(x[n * C + c] - max);
-    for (let c = 0; c < C; c++) y[n * C + c] = Math.exp(x[n * C + c] - max) / sum;
+    for (let c = 0; c < C; c++) p[c] = x[n * C + c];
+    softmaxInPlace(p);
+    for (let c = 0; c < C; c++) y[n * C + c] = p[c];
   }
 }
 

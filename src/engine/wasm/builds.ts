@@ -1,7 +1,7 @@
 /** The builds of the kernels, and which of them this CPU and this Node run fast. */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
-import { MAX_PAGES } from '../address-space.ts';
+import { MAX_PAGES } from './address-space.ts';
 import type { Variant } from './variants.ts';
 
 /** Exports of a build: src/kernels/main.ts. */

@@ -1,9 +1,9 @@
 import type { Worker } from 'node:worker_threads';
-import { engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from '../address-space.ts';
+import { engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
 import type { Device, Loaded, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { EngineMemoryError } from '../memory.ts';
-import { startWorkers, type StartedWorkers, type WorkerSource } from '../workers.ts';
+import { startWorkers, type StartedWorkers, type WorkerSource } from './workers.ts';
 import { instantiate, readModule, type Kernels } from './builds.ts';
 import type { Rejection, Variant } from './variants.ts';
 import { encode } from './encode.ts';

@@ -1,5 +1,5 @@
 import { formatMemory } from '../../machine-memory.ts';
-import { MAX_PAGES, PAGE } from '../address-space.ts';
+import { MAX_PAGES, PAGE } from './address-space.ts';
 import type { Numbers } from '../device.ts';
 import { checkMachineMemory, EngineMemoryError } from '../memory.ts';
 

@@ -1,5 +1,5 @@
-import { Pace } from '../active-threads.ts';
-import { TIME_RECORD } from '../address-space.ts';
+import { Pace } from './active-threads.ts';
+import { TIME_RECORD } from './address-space.ts';
 import type { Loaded, Timing } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import type { EncodedProgram } from './encode.ts';

@@ -1,8 +1,8 @@
 /** Runs encoded programs on as many threads as ActiveThreads finds fastest. */
 import { isAscii } from 'node:buffer';
 import { availableParallelism } from 'node:os';
-import { ActiveThreads, type Pace } from '../active-threads.ts';
-import { CONTROL, PAGE } from '../address-space.ts';
+import { ActiveThreads, type Pace } from './active-threads.ts';
+import { CONTROL, PAGE } from './address-space.ts';
 import type { Kernels } from './builds.ts';
 
 export class Runner {

@@ -17,7 +17,7 @@ import type {
 } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { checkHeads, type ModelConfig } from '../config.ts';
-import type { Init, Parameter, Part, Role } from '../parameter.ts';
+import type { Init, Parameter, Part, ParameterRole } from '../parameter.ts';
 import { innerWidth } from './inner-width.ts';
 
 const activations = ['gelu_new', 'gelu', 'relu'] as const;
@@ -93,7 +93,14 @@ function parameters(config: Gpt2Config): Parameter[] {
   const projection: Init = { kind: 'normal', std: 0.02 / Math.sqrt(2 * L) };
   const table: Parameter[] = [];
 
-  const add = (kind: string, shape: number[], init: Init, role: Role, part: Part, layer?: number): void => {
+  const add = (
+    kind: string,
+    shape: number[],
+    init: Init,
+    role: ParameterRole,
+    part: Part,
+    layer?: number,
+  ): void => {
     const isTrained = init.kind !== 'sinusoidal';
     table.push({
       name: layer === undefined ? kind : `h.${layer}.${kind}`,
@@ -284,8 +291,8 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
     nLayer: json.wholeNumber(configNames.nLayer),
     nHead: json.wholeNumber(configNames.nHead),
     nEmbd: json.wholeNumber(configNames.nEmbd),
-    dropout: json.share(configNames.dropout, 0),
-    layerNormEpsilon: json.share(configNames.layerNormEpsilon, 1e-5),
+    dropout: json.belowOne(configNames.dropout, 0),
+    layerNormEpsilon: json.belowOne(configNames.layerNormEpsilon, 1e-5),
     activation,
     tieWordEmbeddings,
     positions,

@@ -8,7 +8,7 @@ import { rotaryTable } from '../../autodiff/ops/rotary.ts';
 import type { Value } from '../../autodiff/graph.ts';
 import type { Tape } from '../../autodiff/tape.ts';
 import type { Architecture, ForwardInputs, ForwardPass, ParameterLookup } from '../architecture.ts';
-import type { Init, Parameter, Part, Role } from '../parameter.ts';
+import type { Init, Parameter, Part, ParameterRole } from '../parameter.ts';
 import {
   check,
   complete,
@@ -37,7 +37,14 @@ function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Paramet
   const head: Start = { init, fanIn: normal(0.001) };
   const table: Parameter[] = [];
 
-  const add = (kind: string, shape: number[], start: Start, role: Role, part: Part, layer?: number): void => {
+  const add = (
+    kind: string,
+    shape: number[],
+    start: Start,
+    role: ParameterRole,
+    part: Part,
+    layer?: number,
+  ): void => {
     table.push({
       name: layer === undefined ? kind : `layers.${layer}.${kind}`,
       shape,

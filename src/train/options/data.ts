@@ -4,13 +4,13 @@ import { decodingHelp, encodingErrorsName, encodingName } from '../../data/encod
 import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
-import { choice, filePath, wholeNumber, type Value } from '../../values.ts';
+import { choice, filePath, wholeNumber, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row } from './row.ts';
 import { belowOne, positive } from './values.ts';
 
 const atLeastTwo = wholeNumber({ min: 2 });
 /** Infinity stands for no limit. */
-const vocabularySize: Value<number> = {
+const vocabularySize: OptionType<number> = {
   ...atLeastTwo,
   is: (value) => value === Infinity || atLeastTwo.is(value),
 };

@@ -1,13 +1,13 @@
 /** Options without flags, in which extensions, time limits and forced changes are recorded. */
 import { listOf, type Rule } from '../../json-rules.ts';
-import { wholeNumber, type Value } from '../../values.ts';
+import { wholeNumber, type OptionType } from '../../values.ts';
 import { forcedChange, type ForcedChange } from '../forced-change.ts';
 import { pastSchedule, type PastSchedule } from '../past-schedule.ts';
 import { orAbsent, row } from './row.ts';
 import { belowOne, nonNegative } from './values.ts';
 
 /** A list that no flag sets, so it cannot be parsed from text. */
-const recordOf = <T>(rule: Rule): Value<readonly T[]> => ({ ...listOf(rule), read: () => undefined });
+const recordOf = <T>(rule: Rule): OptionType<readonly T[]> => ({ ...listOf(rule), read: () => undefined });
 const pastSchedules = recordOf<PastSchedule>(pastSchedule);
 const forcedChanges = recordOf<ForcedChange>(forcedChange);
 

@@ -1,5 +1,5 @@
 /** Options of the learning rate schedule, which ../schedule.ts computes. */
-import { choice, wholeNumber, type Value } from '../../values.ts';
+import { choice, wholeNumber, type OptionType } from '../../values.ts';
 import { recipes } from '../recipe.ts';
 import { decayTypes, hasPlateau, scheduleNames, type DecayType, type ScheduleName } from '../schedule.ts';
 import { orAbsent, row, unused, withDecay } from './row.ts';
@@ -11,7 +11,7 @@ export const DECAY_SHARE = 0.25;
 export const FINE_TUNING = 0.1;
 
 /** Elsewhere `inverse-sqrt` is called inverse_sqrt (fairseq, transformers) or noam, after an author (OpenNMT). */
-const scheduleName: Value<ScheduleName> = {
+const scheduleName: OptionType<ScheduleName> = {
   ...choice(scheduleNames),
   read: (text) =>
     scheduleNames.find((name) => name === (text === 'noam' ? 'inverse-sqrt' : text.replaceAll('_', '-'))),

@@ -1,14 +1,14 @@
 /** Options for the model's shape and the origin of its weights. */
 import { architectureNames, architectureOf } from '../../model/architectures/registry.ts';
 import { presetNames, presets, type PresetName } from '../../model/config.ts';
-import { choice, filePath, type Value } from '../../values.ts';
+import { choice, filePath, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row } from './row.ts';
 import { belowOne, positive, trueOrFalse } from './values.ts';
 
 /** Architecture of a new model. */
 export const DEFAULT_ARCHITECTURE = 'gpt2';
 
-const architecture: Value<string> = {
+const architecture: OptionType<string> = {
   expected: 'an architecture',
   is: (name) => architectureNames().includes(name as string),
   read: (text) => (architectureNames().includes(text) ? text : undefined),

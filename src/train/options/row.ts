@@ -1,7 +1,7 @@
 /** The form of a row in the table of options (../options.ts). */
 import type { Rule } from '../../json-rules.ts';
 import type { PresetName } from '../../model/config.ts';
-import type { Value } from '../../values.ts';
+import type { OptionType } from '../../values.ts';
 import { hasDecayEnd, type ScheduleName } from '../schedule.ts';
 
 /** The headings of `gpt train --help`. */
@@ -37,7 +37,7 @@ export interface KnownOptions {
 
 export interface Row<T> {
   readonly group: Group;
-  readonly value: Value<T>;
+  readonly value: OptionType<T>;
   /** Name of the flag's value in the help. */
   readonly placeholder: string;
   /** Description in the help; it fits on one line. */

@@ -44,7 +44,7 @@ export function originOf(given: TrainModelOptions, resumed: ResumedRun | undefin
 }
 
 /** The text of a run as tokens. @param isNamed the command names the text; otherwise a resumed run uses the recorded paths */
-export function readText(origin: Origin, isNamed: boolean, report: Report | undefined): TrainingData {
+export function readRunText(origin: Origin, isNamed: boolean, report: Report | undefined): TrainingData {
   const { options } = origin;
   return origin.resumed === undefined
     ? readTrainingData(options, origin.start?.tokenizer, report)

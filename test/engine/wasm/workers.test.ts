@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
-import type { Instruction } from '../../src/engine/instruction.ts';
-import { kernelCases } from '../../src/engine/kernel-cases.ts';
-import type { KernelName } from '../../src/engine/signatures.ts';
-import { resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
-import { createWasmBackend, type WasmBackend, type WasmOptions } from '../../src/engine/wasm.ts';
-import { memoryLength } from '../fixtures/memory.ts';
+import type { Instruction } from '../../../src/engine/instruction.ts';
+import { kernelCases } from '../../../src/engine/kernel-cases.ts';
+import type { KernelName } from '../../../src/engine/signatures.ts';
+import { resultsOf, tryKernel } from '../../../src/engine/try-kernel.ts';
+import { createWasmBackend, type WasmBackend, type WasmOptions } from '../../../src/engine/wasm.ts';
+import { memoryLength } from '../../fixtures/memory.ts';
 
 const opened: WasmBackend[] = [];
 async function open(options: WasmOptions): Promise<WasmBackend> {
@@ -15,7 +15,7 @@ async function open(options: WasmOptions): Promise<WasmBackend> {
 }
 afterEach(() => Promise.all(opened.splice(0).map((backend) => backend.close())));
 
-const script = new URL('../../dist/engine/worker.js', import.meta.url);
+const script = new URL('../../../dist/engine/wasm/worker.js', import.meta.url);
 const silent = (): Worker => new Worker('setInterval(() => {}, 1000)', { eval: true });
 const failing = (): Worker => {
   throw new Error('EAGAIN: no more threads');

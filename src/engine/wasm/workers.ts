@@ -44,7 +44,7 @@ export async function startWorkers(
 }
 
 const createWorker = (workerData: unknown): Worker =>
-  new Worker(new URL('../../dist/engine/worker.js', import.meta.url), { workerData });
+  new Worker(new URL('../../../dist/engine/wasm/worker.js', import.meta.url), { workerData });
 
 /** Resolves to the worker when it reports, or to the reason for its failure. */
 function startWorker(create: () => Worker, patience: number): Promise<Worker | string> {

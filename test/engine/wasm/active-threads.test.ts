@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ActiveThreads, Pace } from '../../src/engine/active-threads.ts';
+import { ActiveThreads, Pace } from '../../../src/engine/wasm/active-threads.ts';
 
 /** What a run of a program takes with a number of threads, and how much of that the main thread sleeps; in seconds. */
 type Machine = (threads: number) => { seconds: number; slept: number };
