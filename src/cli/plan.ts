@@ -13,7 +13,8 @@ import { addRunOptions } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { forecastJson } from './plan/forecast-json.ts';
 import { forecastText } from './plan/forecast-text.ts';
-import { print } from './terminal.ts';
+import { print, warn } from './terminal.ts';
+import { cautionWarning } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
 
 interface HardwareFlags {
@@ -122,6 +123,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
       ...costOn(each, { flops: forecast.flops, stateBytes: forecast.stateBytes, count }),
     }),
   );
+  for (const caution of forecast.cautions) warn(cautionWarning(caution));
   warnOfReplacements(forecast.replacements, forecast.settings.encoding);
   if (json) await printJson(forecastJson(forecast, rows, count), 2);
   else await print(forecastText(forecast, rows, count));

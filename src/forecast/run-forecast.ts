@@ -5,6 +5,7 @@ import { presets, type ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { countParameters, parametersByPart } from '../model/parameters.ts';
 import type { Part } from '../model/parameter.ts';
+import { cautionsAbout, type Caution } from '../train/cautions.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import { numbersPerParameter } from '../train/optimizer.ts';
@@ -47,6 +48,8 @@ export interface RunForecast {
   /** Of the corpus and of the validation file; empty for token files. */
   readonly replacements: readonly Replacements[];
   readonly settings: Settings;
+  /** Options given that do not do what their help says. */
+  readonly cautions: readonly Caution[];
   readonly config: ModelConfig;
   readonly parameters: number;
   readonly parts: Readonly<Partial<Record<Part, number>>>;
@@ -122,6 +125,7 @@ async function forecastOn(
     textTokens,
     replacements,
     settings,
+    cautions: cautionsAbout(given, settings),
     config,
     parameters,
     parts: parametersByPart(config),

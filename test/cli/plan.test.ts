@@ -49,6 +49,12 @@ test('peak, utilization, price and device count of a plan can be changed', async
   expect(flops / (await json(base)).flops).toBeCloseTo(8 / 6, 12);
 });
 
+test('a plan warns of options without effect, as train does', async () => {
+  const { stderr, code } = await at('plan --preset nano --tokens 1e6 --optimizer sgd --beta1 0.8');
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/--beta1 has no effect with the optimizer sgd/);
+});
+
 test('train follows the plan', async () => {
   const flags = 'corpus.txt --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --max-iters 10';
   const { training, model } = await json(flags);

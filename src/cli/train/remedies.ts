@@ -1,6 +1,7 @@
 /** Remedies for problems of a run. None suggests a flag that the run would reject. */
 import type { RunDescription } from '../../train/train-handlers.ts';
 import { FINE_TUNING } from '../../train/options/learning-rate.ts';
+import { MUON_LEARNING_RATE } from '../../train/options/optimizer.ts';
 import { recipes } from '../../train/recipe.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 
@@ -18,6 +19,8 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
     | 'minLr'
     | 'schedule'
     | 'preset'
+    | 'optimizer'
+    | 'muonLearningRate'
   >;
   readonly config: Pick<RunDescription['config'], 'blockSize' | 'dropout'>;
   readonly tokenizer: { readonly kind: string };
@@ -68,11 +71,8 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
 
 /** Against a learning rate that is too high. */
 export function againstHighRate(flags: Flags): string {
-  const lower = endsAbovePeak(flags)
-    ? 'a lower --min-lr'
-    : isAboveUsual(flags)
-      ? `--learning-rate ${usualRate(flags)}`
-      : 'a lower --learning-rate';
+  const { flag, usual } = highestRate(flags);
+  const lower = isAboveUsual(flags) && !endsAbovePeak(flags) ? `${flag} ${usual}` : `a lower ${flag}`;
   return sentence([flags.isResumed ? `a new run with ${lower}` : lower]);
 }
 
@@ -80,18 +80,40 @@ export function againstHighRate(flags: Flags): string {
 export const endsAbovePeak = ({ settings: { learningRate, minLr, schedule } }: Flags): boolean =>
   hasDecayEnd(schedule) && minLr > learningRate;
 
-/** The highest learning rate of the run. */
-export const highestRate = (flags: Flags): number =>
-  endsAbovePeak(flags) ? flags.settings.minLr : flags.settings.learningRate;
+interface HighestRate {
+  readonly rate: number;
+  /** What suits similar models. */
+  readonly usual: number;
+  /** The flag that sets it. */
+  readonly flag: string;
+  /** What it applies to, for messages. */
+  readonly scope: '' | ' for matrices';
+}
+
+/** The highest learning rate of the run; with Muon, that of matrices or of the rest, whichever is further above the usual. */
+export function highestRate(flags: Flags): HighestRate {
+  const { preset, initFrom, learningRate, minLr, optimizer, muonLearningRate } = flags.settings;
+  const factor = initFrom === undefined ? 1 : FINE_TUNING;
+  const usual = recipes[preset].learningRate * factor;
+  if (endsAbovePeak(flags)) return { rate: minLr, usual, flag: '--min-lr', scope: '' };
+  const common = { rate: learningRate, usual, flag: '--learning-rate', scope: '' } as const;
+  if (optimizer !== 'muon') return common;
+  const matrices = {
+    rate: muonLearningRate,
+    usual: MUON_LEARNING_RATE * factor,
+    flag: '--muon-learning-rate',
+    scope: ' for matrices',
+  } as const;
+  return timesUsual(matrices) > timesUsual(common) ? matrices : common;
+}
+
+const timesUsual = ({ rate, usual }: HighestRate): number => rate / usual;
 
 /** Whether the learning rate is above what suits similar models. */
-export const isAboveUsual = (flags: Flags): boolean => highestRate(flags) > HIGHEST_USUAL * usualRate(flags);
+export const isAboveUsual = (flags: Flags): boolean => timesUsual(highestRate(flags)) > HIGHEST_USUAL;
 
 /** The automatic choice goes up to 4 times the preset's rate for the smallest models. */
 const HIGHEST_USUAL = 5;
-
-const usualRate = ({ settings: { preset, initFrom } }: Flags): number =>
-  recipes[preset].learningRate * (initFrom === undefined ? 1 : FINE_TUNING);
 
 /** `A, b or c help.` */
 function sentence(remedies: readonly string[]): string {

@@ -1,4 +1,5 @@
 /** Warnings about common problems, before the first step and during training. */
+import type { Caution } from '../../train/cautions.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import {
@@ -32,10 +33,13 @@ const MOST_PARAMETERS_PER_TOKEN = 8;
 const HARMLESS_EPOCHS = 4;
 const MOST_UNKNOWN = 0.05;
 
+/** The warning about an option that does not do what its help says. */
+export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(option)} ${why}`;
+
 /** Warnings before a run starts. */
 export function warningsBefore(run: Planned): string[] {
   const { settings, parameters, tokens, epochs, config, tokenizer } = run;
-  const warnings = run.cautions.map(({ option, why }) => `${flagOf(option)} ${why}`);
+  const warnings = run.cautions.map(cautionWarning);
   if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
       warning(
@@ -159,8 +163,9 @@ function watchFailure(
     const than = isWorse
       ? `above the ${first.toFixed(3)} of its first step`
       : `above the ${run.uniformLoss.toFixed(3)} of guessing`;
+    const { rate, scope } = highestRate(run);
     return warning(
-      `the training loss ended at ${last.toFixed(3)}, ${than}: the model has not learned anything. The learning rate of ${highestRate(run)} is too high.`,
+      `the training loss ended at ${last.toFixed(3)}, ${than}: the model has not learned anything. The learning rate of ${rate}${scope} is too high.`,
       againstHighRate(run),
     );
   };

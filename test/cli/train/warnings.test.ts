@@ -216,6 +216,25 @@ describe('a learning rate that is too high', () => {
       cause: undefined,
     });
   };
+  test.each([
+    [
+      'of matrices',
+      { muonLearningRate: 1 },
+      'of 1 for matrices is too high. --muon-learning-rate 0.02 helps.',
+    ],
+    [
+      'of the rest',
+      { learningRate: 3, muonLearningRate: 0.02 },
+      'of 3 is too high. --learning-rate 0.001 helps.',
+    ],
+    [
+      'of matrices, in fine-tuning',
+      { muonLearningRate: 1, learningRate: 1e-4, minLr: 0, initFrom: 'gpt2' },
+      'of 1 for matrices is too high. --muon-learning-rate 0.002 helps.',
+    ],
+  ])('with Muon is the one furthest above the usual: %s', (_, settings, message) => {
+    expect(ended(4.5, 4.6, withSettings({ optimizer: 'muon', ...settings }))).toContain(message);
+  });
   test('is reported where training ends above the uniform loss, with a rate that works', () => {
     expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toBe(
       'the training loss ended at 4.600, above the 4.500 of guessing: the model has not learned anything. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
