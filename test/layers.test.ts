@@ -34,6 +34,24 @@ test('the linter refuses imports from higher layers, from neighbors and in circl
   ]);
 });
 
+test('the linter refuses functions of more than 60 lines, and kernels with more than six parameters', () => {
+  const lines = (count: number): string => `export function f(): void {\n${'  g();\n'.repeat(count - 2)}}\n`;
+  const parameters = (count: number): string =>
+    `export function f(${Array.from({ length: count }, (_, i) => `p${i}: number`).join(', ')}): void {}\n`;
+  const found = lint({
+    'src/train/long.ts': lines(61),
+    'src/train/short.ts': lines(60),
+    'src/kernels/long.ts': lines(61),
+    'src/kernels/many.ts': parameters(7),
+    'src/kernels/few.ts': parameters(6),
+  });
+  expect(found.filter((text) => text.includes('max-'))).toEqual([
+    'src/kernels/long.ts max-lines-per-function',
+    'src/kernels/many.ts max-params',
+    'src/train/long.ts max-lines-per-function',
+  ]);
+});
+
 /** What the linter finds in these files with the project's configuration: each file with the rule it breaks. */
 function lint(files: Readonly<Record<string, string>>): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'layers-'));
