@@ -11,3 +11,4 @@ await import('./small-examples/rms-norm-and-swiglu.js');
 await import('./small-examples/rotary.js');
 await import('./small-examples/grouped-queries.js');
 await import('./small-examples/muon.js');
+await import('./small-examples/averaging.js');

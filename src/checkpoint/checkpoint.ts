@@ -3,6 +3,7 @@
  *
  *     config.json, …, model.safetensors   a model folder
  *     optimizer.safetensors               the optimizer's moments
+ *     average.safetensors                 the moving average of the parameters, if one is kept
  *     best.safetensors                    the best model at that step
  *     gpt_trainer_state.json              step, losses, seed, all options, checksums; see trainer-state.ts
  *
@@ -25,6 +26,7 @@ import {
   syncFolder,
   writeFileAtomic,
   writeFileFlushed,
+  type Written,
 } from '../write-file.ts';
 import {
   checkpointName,
@@ -34,6 +36,7 @@ import {
   type CheckpointFolder,
 } from './checkpoint-folders.ts';
 import {
+  IS_AVERAGE,
   modelFacts,
   openModelFolder,
   WEIGHTS,
@@ -45,6 +48,7 @@ import { openSafetensors, streamSafetensors, type LoadOptions } from './safetens
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
 
 export const BEST = 'best.safetensors';
+export const AVERAGE = 'average.safetensors';
 
 /** A checkpoint opened for reading. */
 export interface Checkpoint {
@@ -56,14 +60,23 @@ export interface Checkpoint {
   readonly model: ModelFolder;
   /** Loads the optimizer's moments, one tensor after the other. */
   loadMoments(into: readonly TensorTarget[], options?: LoadOptions): void;
+  /** The model of which the parameters are the moving average; undefined if none was kept. */
+  readonly average: ModelFolder | undefined;
+}
+
+/** The numbers that training changes. */
+export interface TrainedTensors {
+  readonly parameters: readonly TensorSource[];
+  readonly moments: readonly TensorSource[];
+  /** The moving average of the parameters, if one is kept. */
+  readonly average?: readonly TensorSource[] | undefined;
 }
 
 /** Content of a new checkpoint. */
 export interface CheckpointContent {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly parameters: readonly TensorSource[];
-  readonly moments: readonly TensorSource[];
+  readonly trained: TrainedTensors;
   /** Path of the best model so far, if any. */
   readonly best: string | undefined;
   readonly state: Omit<TrainerState, 'format' | 'files'>;
@@ -72,29 +85,38 @@ export interface CheckpointContent {
 /**
  * Writes a checkpoint into a new folder and flushes it to disk. The caller renames the folder.
  *
- * @param saved called with the share of parameters and moments written, 0 … 1
+ * @param saved called with the share of the tensors written, 0 … 1
  */
 export async function writeCheckpoint(
   into: string,
   content: CheckpointContent,
   saved?: (done: number) => void,
 ): Promise<void> {
-  const { config, tokenizer, parameters, moments, best, state } = content;
+  const { config, tokenizer, trained, best, state } = content;
+  const { parameters, moments, average = [] } = trained;
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into);
   const metadata = { step: String(state.step) };
   writeModelDescription(into, config, tokenizer, writeFileFlushed);
   const facts = { ...metadata, ...modelFacts(config, tokenizer) };
-  const [model, optimizer] = [parameters, moments].map(bytesOf);
-  /** Headers are not counted: `bytes` is at most what the tensors of this file take. */
-  const share = (before: number, bytes: number): void => saved?.((before + bytes) / (model + optimizer));
-  await writeWeights(into, config, parameters, facts, {
+  const total = bytesOf([...parameters, ...moments, ...average]);
+  let before = 0;
+  /** Reports the progress of the next file, of which the header is not counted. */
+  const progressOf = (tensors: readonly TensorSource[]): Written => {
+    const [start, size] = [before, bytesOf(tensors)];
+    before += size;
+    return (bytes) => saved?.((start + Math.min(bytes, size)) / total);
+  };
+  const writing = (tensors: readonly TensorSource[]) => ({
     write: streamFileFlushed,
-    written: (bytes) => share(0, Math.min(bytes, model)),
+    written: progressOf(tensors),
   });
-  await streamFileFlushed(join(into, OPTIMIZER), streamSafetensors(moments, metadata), (bytes) =>
-    share(model, Math.min(bytes, optimizer)),
-  );
+  await writeWeights(into, config, parameters, facts, writing(parameters));
+  await streamFileFlushed(join(into, OPTIMIZER), streamSafetensors(moments, metadata), progressOf(moments));
+  if (trained.average !== undefined) {
+    const averageFacts = { ...facts, [IS_AVERAGE]: 'true' };
+    await writeWeights(into, config, average, averageFacts, { ...writing(average), file: AVERAGE });
+  }
   if (best !== undefined) linkFile(best, join(into, BEST));
   writeFileFlushed(join(into, STATE), [stateText(into, best, state)]);
   syncFolder(into);
@@ -146,12 +168,15 @@ export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
     if (file !== BEST) checkFile(folder, file, expected);
   const model = openModelFolder(folder);
   checkStep(join(folder, WEIGHTS), model.metadata, step);
+  const average = existsSync(join(folder, AVERAGE)) ? openModelFolder(folder, AVERAGE) : undefined;
+  if (average !== undefined) checkStep(join(folder, AVERAGE), average.metadata, step);
   return {
     folder,
     stateFile,
     state,
     model,
     loadMoments: (into, options) => loadMoments(join(folder, OPTIMIZER), step, into, options),
+    average,
   };
 }
 

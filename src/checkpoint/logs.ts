@@ -2,10 +2,12 @@
  * The logs of a run, appended during training as JSON Lines:
  *
  *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, with "skipped" if the update was skipped;
- *                     {"step","train_loss_estimate","val_loss_estimate"} for each evaluation, on a sample of each split;
+ *                     {"step","train_loss_estimate","val_loss_estimate"} for each evaluation, on a sample of each split; with
+ *                     an average of the weights, val_loss_estimate is the lower of the two that follow it then,
+ *                     "weights_val_loss_estimate" and "average_val_loss_estimate";
  *                     {"step","rollback_to","rollbacks","fault","tensor"} for each rollback;
  *                     {"step","end","best_step","val_loss"} at the end: loss of the best model on the whole validation
- *                     split, null without one
+ *                     split, null without one; "best_is_average" if that model is the average of the weights
  *     samples.jsonl   {"step","text"}: a sample after an evaluation
  *     speed.jsonl     {"step","seconds","tokens"}: duration of the steps since the previous line
  *
@@ -100,6 +102,8 @@ export interface EvaluationMetrics {
   readonly step: number;
   readonly trainLoss: number;
   readonly validationLoss: number;
+  /** Of the weights and of their average, of which `validationLoss` is the lower; undefined without an average. */
+  readonly averaging: { readonly weightsLoss: number; readonly averageLoss: number } | undefined;
 }
 
 /** The end of a run. In older runs, `step` may not be that of the best model. */
@@ -178,6 +182,12 @@ function evaluationOf(line: LogReader): EvaluationMetrics[] {
       step: line.step,
       trainLoss: line.number(`train_loss${suffix}`),
       validationLoss: line.number(`val_loss${suffix}`),
+      averaging: line.has('average_val_loss_estimate')
+        ? {
+            weightsLoss: line.number('weights_val_loss_estimate'),
+            averageLoss: line.number('average_val_loss_estimate'),
+          }
+        : undefined,
     },
   ];
 }

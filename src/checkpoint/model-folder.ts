@@ -42,6 +42,8 @@ export const VALIDATION_LOSS = 'val_loss';
 export const VALIDATION_TOKENS = 'val_tokens';
 /** Metadata of weights that may still be replaced: estimated loss. */
 export const ESTIMATED_LOSS = 'val_loss_estimate';
+/** Metadata of weights that are the moving average of those that were trained: "true". */
+export const IS_AVERAGE = 'is_average';
 
 /** In bytes. A config.json has a few kilobytes. */
 const LARGEST_CONFIG = 1e6;
@@ -76,10 +78,14 @@ export function writeWeights(
   config: ModelConfig,
   tensors: readonly TensorSource[],
   metadata: Readonly<Record<string, string>>,
-  { write = streamFileAtomic, written }: { readonly write?: FileStreamer; readonly written?: Written } = {},
+  {
+    file = WEIGHTS,
+    write = streamFileAtomic,
+    written,
+  }: { readonly file?: string; readonly write?: FileStreamer; readonly written?: Written } = {},
 ): Promise<void> {
   const stored = storedTensors(config, tensors);
-  return write(join(folder, WEIGHTS), streamSafetensors(stored, { ...metadata, ...CONVENTIONS }), written);
+  return write(join(folder, file), streamSafetensors(stored, { ...metadata, ...CONVENTIONS }), written);
 }
 
 /** The content of a weights file, in chunks. */
@@ -149,8 +155,11 @@ export interface ModelFolder {
   load(into: readonly TensorTarget[], options?: LoadOptions): void;
 }
 
-/** @throws UserError naming the file that is missing, damaged, or inconsistent with the others */
-export function openModelFolder(path: string): ModelFolder {
+/**
+ * @param file the weights; a checkpoint has others beside its own
+ * @throws UserError naming the file that is missing, damaged, or inconsistent with the others
+ */
+export function openModelFolder(path: string, file = WEIGHTS): ModelFolder {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   const folder = isFolder ? modelLocation(path) : path;
   const problem = whyNoModel(folder);
@@ -170,7 +179,7 @@ export function openModelFolder(path: string): ModelFolder {
       { hint: 'the two belong to different models' },
     );
   const tokenizer = withBoundaries(fitting, folder);
-  const weights = openWeights(folder);
+  const weights = openWeights(folder, file);
   const { metadata } = weights;
   try {
     matchTensors(weights, config);
@@ -184,7 +193,7 @@ export function openModelFolder(path: string): ModelFolder {
     tokenizer,
     metadata,
     load(into, options) {
-      const opened = openWeights(folder);
+      const opened = openWeights(folder, file);
       try {
         loadParameters(opened, described, into, options);
       } finally {

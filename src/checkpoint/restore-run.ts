@@ -11,12 +11,13 @@ import { hostTensor } from '../model/tensor.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { linkAtomic, writeFileAtomic } from '../write-file.ts';
-import { BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { AVERAGE, BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { checkpointsOf } from './checkpoint-folders.ts';
 import { checkGenerationConfig } from './generation-config.ts';
 import { fromConfigJson } from './huggingface.ts';
 import {
   ESTIMATED_LOSS,
+  IS_AVERAGE,
   modelFacts,
   openModelFolder,
   WEIGHTS,
@@ -91,26 +92,29 @@ function succeeds(path: string, read: (path: string) => unknown): boolean {
 
 /** Restores the best model from the checkpoint's copy, or from one that equals it. */
 function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
-  const { best_step: step, files } = checkpoint.state;
+  const { best_step: step, best_is_average: isAverage, files } = checkpoint.state;
   if (step === 0) return [];
   const [best, own] = [join(checkpoint.folder, BEST), join(run, WEIGHTS)];
   const isBest = (path: string): boolean => isIntact(path, step, files?.[BEST]);
   if (isBest(best)) return [{ apply: () => linkAtomic(best, own) }];
   const what = `${best} was ${isThere(best) ? 'damaged' : 'missing'}`;
   if (isBest(own)) return [{ repair: `${what}; restored from ${own}`, apply: () => linkAtomic(own, best) }];
-  const models = [
-    () => openModelFolder(run),
+  const copies = [
+    { path: own, open: (): ModelFolder | undefined => openModelFolder(run) },
     ...checkpointsOf(run)
       .filter((found) => found.step === step)
-      .map((found) => () => openCheckpoint(found).model),
+      .map((found) => ({
+        path: join(found.folder, isAverage === true ? AVERAGE : WEIGHTS),
+        open: () => openCheckpoint(found)[isAverage === true ? 'average' : 'model'],
+      })),
   ];
-  for (const open of models) {
+  for (const { path, open } of copies) {
     const source = attempt(open);
     const pieces = source && attempt(() => rebuiltBest(source, checkpoint.state));
     if (pieces === undefined) continue;
     return [
       {
-        repair: `${what}; restored from ${join(source!.folder, WEIGHTS)}`,
+        repair: `${what}; restored from ${path}`,
         apply: () => {
           writeFileAtomic(own, pieces);
           linkAtomic(own, best);
@@ -131,13 +135,17 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
 }
 
 /** Rebuilds the best model's file from its parameters; undefined if it is not the one the checkpoint knows. */
-function rebuiltBest(source: ModelFolder, { best_step, best_loss, files }: TrainerState): Pieces | undefined {
+function rebuiltBest(
+  source: ModelFolder,
+  { best_step, best_loss, best_is_average, files }: TrainerState,
+): Pieces | undefined {
   if (source.metadata['step'] !== String(best_step)) return undefined;
   const tensors = parameterTable(source.config).map(hostTensor);
   source.load(tensors);
   const pieces = weightsPieces(source.config, tensors, {
     step: String(best_step),
     [ESTIMATED_LOSS]: String(best_loss),
+    ...(best_is_average === true && { [IS_AVERAGE]: 'true' }),
     ...modelFacts(source.config, source.tokenizer),
   });
   const expected = files?.[BEST];

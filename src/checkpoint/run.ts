@@ -21,6 +21,7 @@ import {
   writeCheckpoint,
   type Checkpoint,
   type CheckpointContent,
+  type TrainedTensors,
 } from './checkpoint.ts';
 import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
@@ -51,8 +52,7 @@ export interface Run {
    * @throws a system error if that fails; earlier checkpoints are then unchanged
    */
   saveCheckpoint(
-    parameters: readonly TensorSource[],
-    moments: readonly TensorSource[],
+    trained: TrainedTensors,
     state: Omit<TrainerState, 'format' | 'files' | 'log_bytes'>,
     saved?: (done: number) => void,
   ): Promise<void>;
@@ -200,7 +200,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       const written = (bytes: number): void => saved?.(Math.min(1, bytes / total));
       await writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
     },
-    async saveCheckpoint(parameters, moments, state, saved) {
+    async saveCheckpoint(trained, state, saved) {
       const { saved: last } = writing;
       const isSaved = state.step === last?.step; // the end of a run may coincide with an evaluation
       if (isSaved && (last.evaluation_due !== true || state.evaluation_due === true)) return;
@@ -211,7 +211,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       const content = { best, state: { ...state, log_bytes: { metrics, samples } } };
       await namingAsync(complete, async () => {
         if (isSaved) addEvaluation(complete, content);
-        else await writeRenamed(complete, { config, tokenizer, parameters, moments, ...content }, saved);
+        else await writeRenamed(complete, { config, tokenizer, trained, ...content }, saved);
       });
       syncFolder(folder);
       writing.saved = state;

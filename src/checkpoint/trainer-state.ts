@@ -37,6 +37,8 @@ export interface TrainerState {
   readonly best_step: number;
   /** Nats per token; null before the first evaluation. */
   readonly best_loss: number | null;
+  /** The best model is an average of the weights. Absent means false. */
+  readonly best_is_average?: boolean;
   readonly evaluations_without_improvement: number;
   /** Step of the checkpoint to roll back to after divergence; 0 is the start. */
   readonly good_step: number;
@@ -83,6 +85,7 @@ const stateRules: Rules<TrainerState> = {
   updates: count,
   best_step: count,
   best_loss: orNull(number),
+  best_is_average: optional(flag),
   evaluations_without_improvement: count,
   good_step: count,
   evaluation_due: optional(flag),

@@ -24,11 +24,15 @@ export interface Weights extends Omit<SafetensorsFile, 'dataStart' | 'checksum'>
   readonly path: string;
 }
 
-/** @throws UserError if the shards contradict the index; SafetensorsError or a system error if a file cannot be read */
-export function openWeights(folder: string): Weights {
-  const path = join(folder, WEIGHTS);
+/**
+ * @param file the weights of a checkpoint have others beside them, such as their average
+ * @throws UserError if the shards contradict the index; SafetensorsError or a system error if a file cannot be read
+ */
+export function openWeights(folder: string, file = WEIGHTS): Weights {
+  const path = join(folder, file);
   // transformers prefers the single file, too
-  if (existsSync(path) || !existsSync(join(folder, INDEX))) return { ...openSafetensors(path), path };
+  if (file !== WEIGHTS || existsSync(path) || !existsSync(join(folder, INDEX)))
+    return { ...openSafetensors(path), path };
   return openShards(folder, join(folder, INDEX));
 }
 

@@ -39,6 +39,7 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   epsilon: 'eps adam-epsilon adam-eps',
   'label-smoothing': 'label-smoothing-factor smoothing',
   optimizer: 'optim',
+  'ema-decay': 'ema use-ema ema-rate model-ema model-ema-decay swa average-weights',
   'eval-interval': 'eval-steps eval-every eval-freq evaluation-steps val-check-interval',
   'save-every': 'save-steps save-interval checkpoint-interval checkpoint-every',
   'out-dir': 'out output output-dir save-dir save-path',

@@ -49,13 +49,18 @@ export function lossesToJson(run: RunRecord) {
   const { validation, last } = summarizeRun(run);
   return {
     best_step: validation?.step ?? null,
+    best_is_average: validation?.isAverage ?? false,
     val_loss: validation === undefined || validation.isEstimate ? null : validation.loss,
     last_train_loss_estimate: last?.trainLoss ?? null,
     last_val_loss_estimate: last?.validationLoss ?? null,
-    evaluations: run.logs.evaluations.map(({ step, trainLoss, validationLoss }) => ({
+    evaluations: run.logs.evaluations.map(({ step, trainLoss, validationLoss, averaging }) => ({
       step,
       train_loss_estimate: trainLoss,
       val_loss_estimate: validationLoss,
+      ...(averaging !== undefined && {
+        weights_val_loss_estimate: averaging.weightsLoss,
+        average_val_loss_estimate: averaging.averageLoss,
+      }),
     })),
   };
 }

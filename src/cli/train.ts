@@ -147,6 +147,7 @@ const summary = (
   reason,
   steps: progress.step,
   best_step: progress.bestStep,
+  best_is_average: progress.isBestAverage,
   val_loss: validationLoss ?? null,
   ...replacementsToJson(replacements),
   ...(profile && { profile }),

@@ -42,6 +42,7 @@ const hyper = (clip: number): Fill => {
   values[HYPER.oneMinusBeta2] = 1 - 0.99;
   values[HYPER.oneMinusMomentum] = 1 - 0.9;
   values[HYPER.matrixLearningRate] = 0.02;
+  values[HYPER.averageRate] = 0.05;
   return exact(values.map(Math.fround));
 };
 
@@ -324,4 +325,5 @@ export const kernelCases: {
     gamma: 2.0315,
   }),
   muonUpdate: (a, b) => ({ x: normal(a * b), o: normal(a * b), hyper: hyper(0), n: a * b, scale: 1.5 }),
+  movingAverage: (a, b) => ({ x: normal(a * b), average: normal(a * b), hyper: hyper(0), n: a * b }),
 };

@@ -307,6 +307,8 @@ export const signatures = define({
   },
   /** x = x·(1 − lr·weightDecay) − lr·scale·o with lr the learning rate of matrices, n elements. */
   muonUpdate: { x: 'update', o: 'read', hyper: 'read', n: 'size', scale: 'scalar' },
+  /** average += averageRate·(x − average), n elements: an exponential moving average over updates. */
+  movingAverage: { x: 'read', average: 'update', hyper: 'read', n: 'size' },
 });
 
 export type Signatures = typeof signatures;
@@ -370,6 +372,8 @@ export const HYPER = {
   oneMinusMomentum: 11,
   /** Learning rate of the matrices that Muon updates. */
   matrixLearningRate: 12,
+  /** Weight of the newest parameters in their moving average. */
+  averageRate: 13,
 } as const;
 export const HYPER_SLOTS = 16;
 

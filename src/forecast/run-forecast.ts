@@ -8,8 +8,7 @@ import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
-import { numbersPerParameter } from '../train/optimizer.ts';
-import { trainingPrograms } from '../train/programs.ts';
+import { stateBytes, trainingPrograms } from '../train/programs.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
@@ -106,7 +105,7 @@ async function forecastOn(
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const shape = trainingShape(settings, config);
-  const { batchSize, microBatches, optimizer } = shape;
+  const { batchSize, microBatches } = shape;
   const tokensPerStep = batchSize * config.blockSize * microBatches;
   const steps = wanted.tokens === undefined ? settings.maxIters : Math.ceil(wanted.tokens / tokensPerStep);
   const tokens = wanted.tokens ?? steps * tokensPerStep;
@@ -135,7 +134,7 @@ async function forecastOn(
     flopsPerParameter,
     flops,
     attentionFlops,
-    stateBytes: 4 * numbersPerParameter(optimizer) * parameters,
+    stateBytes: stateBytes(shape),
     memoryBytes,
     memoryLimit: memoryLimit(engine.threads),
     here: {

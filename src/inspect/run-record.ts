@@ -2,6 +2,7 @@
 import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
 import {
   ESTIMATED_LOSS,
+  IS_AVERAGE,
   openModelFolder,
   VALIDATION_LOSS,
   VALIDATION_TOKENS,
@@ -37,6 +38,8 @@ interface ValidationLoss {
   readonly step: number;
   /** Measured on a sample of the validation split, as during training. */
   readonly isEstimate: boolean;
+  /** That model is the moving average of the weights. */
+  readonly isAverage: boolean;
 }
 
 /** Key figures of a run; undefined where its logs do not have them. */
@@ -87,13 +90,14 @@ function keptLoss(
   end: EndMetrics | undefined,
 ): ValidationLoss | undefined {
   const { [VALIDATION_LOSS]: loss, [VALIDATION_TOKENS]: tokens, [ESTIMATED_LOSS]: estimate, step } = metadata;
+  const isAverage = metadata[IS_AVERAGE] === 'true';
   if (loss !== undefined && tokens !== undefined)
-    return { loss: Number(loss), step: Number(step), isEstimate: false };
+    return { loss: Number(loss), step: Number(step), isEstimate: false, isAverage };
   const kept = estimate === undefined ? best : { step: Number(step), validationLoss: Number(estimate) };
   if (kept === undefined) return undefined;
   if (end?.best?.step === kept.step)
-    return { loss: end.best.validationLoss, step: kept.step, isEstimate: false };
-  return { loss: kept.validationLoss, step: kept.step, isEstimate: true };
+    return { loss: end.best.validationLoss, step: kept.step, isEstimate: false, isAverage };
+  return { loss: kept.validationLoss, step: kept.step, isEstimate: true, isAverage };
 }
 
 /** Reduces a curve to at most `limit` points by averaging ranges of steps. */

@@ -24,6 +24,7 @@ export function chartsOf(runs: readonly NamedRun[]): ChartData[] {
         series('each step', 0, stepCurve(runs[0].run.logs, 'loss')),
         series('training text', 1, evaluationCurve(runs[0].run.logs, 'trainLoss')),
         series('validation text', 2, evaluationCurve(runs[0].run.logs, 'validationLoss')),
+        series('validation text, without averaging the weights', 3, weightsCurve(runs[0].run.logs)),
       ]
     : each((logs) => evaluationCurve(logs, 'validationLoss'));
   const charts: ChartData[] = [
@@ -64,6 +65,12 @@ const stepCurve = ({ steps }: RunLogs, field: 'loss' | 'learningRate' | 'gradNor
 
 const evaluationCurve = ({ evaluations }: RunLogs, field: 'trainLoss' | 'validationLoss'): Curve =>
   evaluations.map((each) => ({ step: each.step, value: each[field] }));
+
+/** Validation losses of the weights themselves, where their average was evaluated too. */
+const weightsCurve = ({ evaluations }: RunLogs): Curve =>
+  evaluations.flatMap(({ step, averaging }) =>
+    averaging === undefined ? [] : [{ step, value: averaging.weightsLoss }],
+  );
 
 const series = (name: string, color: number, curve: Curve): ChartSeries => ({
   name,

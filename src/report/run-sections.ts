@@ -23,7 +23,7 @@ export function tiles(run: RunRecord): Html {
     facts.unshift([
       'Validation loss',
       formatLoss(validation),
-      `${validation.isEstimate ? 'an estimate, ' : ''}at step ${formatNumber(validation.step)}; guessing costs ${Math.log(config.vocabSize).toFixed(2)}`,
+      `${validation.isEstimate ? 'an estimate, ' : ''}${validation.isAverage ? 'average of the weights ' : ''}at step ${formatNumber(validation.step)}; guessing costs ${Math.log(config.vocabSize).toFixed(2)}`,
     ]);
   if (last !== undefined)
     facts.push([

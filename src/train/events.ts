@@ -1,6 +1,6 @@
 /** Events of a training run. */
 import type { Fault } from './divergence.ts';
-import type { Progress, Skipped } from './progress.ts';
+import type { Averaging, Progress, Skipped } from './progress.ts';
 import type { Settings } from './settings.ts';
 
 export type TrainEvent =
@@ -23,7 +23,10 @@ export type TrainEvent =
       readonly step: number;
       /** Estimates in nats per token: means over a sample of each split. */
       readonly trainLoss: number;
+      /** Of the better of the weights and their average, if one is kept. */
       readonly validationLoss: number;
+      /** Validation losses of both; undefined without an average. */
+      readonly averaging: Averaging | undefined;
       /** The lowest validation loss so far. */
       readonly best: boolean;
       readonly progress: Progress;

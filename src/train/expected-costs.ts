@@ -1,8 +1,7 @@
 /** Estimated costs of a run's parts, used until they have been measured. */
-import { countParameters } from '../model/parameters.ts';
-import { numbersPerParameter } from './optimizer.ts';
+import { stateBytes } from './programs.ts';
 import type { Costs } from './run-time.ts';
-import { modelConfig, type Settings } from './settings.ts';
+import { modelConfig, trainingShape, type Settings } from './settings.ts';
 import type { TrainingData } from './training-data.ts';
 
 /** A forward pass takes about this fraction of a step. */
@@ -24,11 +23,13 @@ export function expectedCosts(
   const config = modelConfig(settings, tokenizer.vocabSize);
   const forward = FORWARD_SHARE * stepSeconds;
   const token = (DECODING_FACTOR * forward) / (batchSize * blockSize);
-  // Parameters, moments and the best model.
-  const bytes = 4 * numbersPerParameter(settings.optimizer) * countParameters(config);
+  // Parameters, moments, their average and the best model: as many bytes as training keeps, gradients included.
+  const shape = trainingShape(settings, config);
+  const bytes = stateBytes(shape);
+  const passes = shape.hasAverage === true ? 3 : 2; // on both samples, and of the average on that of the validation split
   return {
     step: stepSeconds * microBatches,
-    evaluation: 2 * settings.evalIters * forward + settings.sampleTokens * token,
+    evaluation: passes * settings.evalIters * forward + settings.sampleTokens * token,
     checkpoint: CHECKPOINT_SECONDS + bytes / DISK_SPEED,
     last: forward * Math.ceil(validation.length / (batchSize * blockSize)),
   };

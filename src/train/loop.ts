@@ -3,13 +3,15 @@ import type { Batch, StepData } from '../data/batches.ts';
 import { unlessStopped } from '../polling.ts';
 import { afterRollback, faultOf, MOST_ROLLBACKS, SKIPS_TO_DIVERGE } from './divergence.ts';
 import type { DivergenceCause, EventSink, RunEnd, TrainEvent } from './events.ts';
-import { meanLoss } from './mean-loss.ts';
+import { meanLoss, type EvaluatedModel } from './mean-loss.ts';
 import {
   afterEvaluation,
   afterOptimizerStep,
   freshProgress,
+  isAverageBetter,
   nextPhase,
   scheduled,
+  type EvaluationLosses,
   type Phase,
   type Progress,
   type Skipped,
@@ -158,24 +160,39 @@ class TrainingLoop {
 
   async #evaluate(): Promise<Outcome> {
     const { trainer, data, evaluated } = this.#parts;
-    const { poll } = this.#clock;
-    const progress = (tokens: number): void => evaluated?.(tokens, 'sample');
-    const trainLoss = await meanLoss(trainer, data.trainSample(), poll, progress);
+    const trainLoss = await meanLoss(trainer, data.trainSample(), this.#clock.poll, (tokens) =>
+      evaluated?.(tokens, 'sample'),
+    );
     if (trainLoss === undefined) return 'interrupted';
-    const validationLoss = await meanLoss(trainer, data.validationSample(), poll, progress);
-    if (validationLoss === undefined) return 'interrupted';
+    const validation = await this.#validationLosses();
+    if (validation === undefined) return 'interrupted';
+    const { validationLoss } = validation;
     const before = this.#progress;
     let cause: DivergenceCause | undefined;
     if (!Number.isFinite(trainLoss) || !Number.isFinite(validationLoss)) {
       cause = await this.#explain('evaluation not finite', before.step - 1);
       if (cause === undefined) return 'interrupted';
     }
-    const after = afterEvaluation(before, { trainLoss, validationLoss }, this.#settings);
+    const losses = { trainLoss, ...validation };
+    const after = afterEvaluation(before, losses, this.#settings);
     const best = after.bestLoss < before.bestLoss;
     this.#progress = after;
-    const { step } = after;
-    await this.#emit({ type: 'evaluation', step, trainLoss, validationLoss, best, progress: after });
+    await this.#emit({ type: 'evaluation', step: after.step, ...losses, best, progress: after });
     return cause ?? 'done';
+  }
+
+  /** On the sample; undefined if the evaluation was interrupted. */
+  async #validationLosses(): Promise<Omit<EvaluationLosses, 'trainLoss'> | undefined> {
+    const { trainer, data, evaluated } = this.#parts;
+    const lossOf = (model: EvaluatedModel): Promise<number | undefined> =>
+      meanLoss(model, data.validationSample(), this.#clock.poll, (tokens) => evaluated?.(tokens, 'sample'));
+    const weightsLoss = await lossOf(trainer);
+    if (weightsLoss === undefined) return undefined;
+    if (trainer.average === undefined) return { validationLoss: weightsLoss, averaging: undefined };
+    const averageLoss = await lossOf(trainer.average);
+    if (averageLoss === undefined) return undefined;
+    const averaging = { weightsLoss, averageLoss };
+    return { validationLoss: isAverageBetter(averaging) ? averageLoss : weightsLoss, averaging };
   }
 
   /**
@@ -193,10 +210,11 @@ class TrainingLoop {
   /** Rolls back to the last good checkpoint; returns false after too many rollbacks. */
   async #rollBack(cause: DivergenceCause): Promise<boolean> {
     const { restore } = this.#parts;
-    const { step: from, bestLoss, bestStep, goodStep, health } = this.#progress;
+    const { step: from, bestLoss, bestStep, isBestAverage, goodStep, health } = this.#progress;
     if (restore === undefined || health.rollbacks >= MOST_ROLLBACKS) return false;
     const restored = restore(goodStep);
-    const progress = { ...restored, bestLoss, bestStep, health: afterRollback(restored.health, health) };
+    const best = { bestLoss, bestStep, isBestAverage };
+    const progress = { ...restored, ...best, health: afterRollback(restored.health, health) };
     this.#progress = progress;
     await this.#emit({ type: 'rollback', from, to: progress.step, cause, progress });
     return true;

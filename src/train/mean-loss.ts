@@ -1,7 +1,10 @@
 import type { Batch } from '../data/batches.ts';
 import { UserError } from '../errors.ts';
 import { unlessStopped, type Poll } from '../polling.ts';
-import type { Trainer } from './trainer.ts';
+import type { EvaluationPass } from './evaluation-pass.ts';
+
+/** The current parameters of a trainer, or their average. */
+export type EvaluatedModel = Pick<EvaluationPass, 'addingLosses'>;
 
 /**
  * The mean loss of all counted targets, in nats per token.
@@ -11,7 +14,7 @@ import type { Trainer } from './trainer.ts';
  * @throws UserError if every target is masked
  */
 export async function meanLoss(
-  trainer: Trainer,
+  model: EvaluatedModel,
   batches: Iterable<Batch>,
   poll: Poll,
   evaluated?: (tokens: number) => void,
@@ -20,7 +23,7 @@ export async function meanLoss(
   let seconds: number | undefined;
   for (const batch of batches) {
     const start = performance.now();
-    if ((await unlessStopped(trainer.addingLosses(batch, total, seconds), poll)) === undefined)
+    if ((await unlessStopped(model.addingLosses(batch, total, seconds), poll)) === undefined)
       return undefined;
     seconds = (performance.now() - start) / 1000;
     evaluated?.(total.count);

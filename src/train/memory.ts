@@ -2,9 +2,7 @@
 import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/wasm/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
-import { countParameters } from '../model/parameters.ts';
-import { numbersPerParameter } from './optimizer.ts';
-import { trainingPrograms, type TrainingShape } from './programs.ts';
+import { stateBytes, trainingPrograms, type TrainingShape } from './programs.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
@@ -34,7 +32,7 @@ export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLi
 }
 
 function whatFits(shape: TrainingShape, limit: number): string {
-  const { config, batchSize, microBatches, optimizer } = shape;
+  const { config, batchSize, microBatches } = shape;
   const needs = (change: Partial<TrainingShape>): number => 4 * trainingPrograms({ ...shape, ...change }).end;
   for (let size = Math.floor(batchSize / 2); size >= 1; size = Math.floor(size / 2)) {
     const steps = Math.ceil(batchSize / size) * microBatches;
@@ -46,6 +44,5 @@ function whatFits(shape: TrainingShape, limit: number): string {
     const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
     if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatMemory(bytes)}`;
   }
-  const least = 4 * numbersPerParameter(optimizer) * countParameters(config);
-  return `use a smaller model: parameters, gradients and the optimizer's moments alone take ${formatMemory(least)}`;
+  return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(stateBytes(shape))}`;
 }

@@ -74,6 +74,6 @@ export async function remeasureBest(
   best.load();
   const loss = await meanLoss(trainer, validationSample, poll);
   if (loss === undefined) return undefined;
-  await best.saveEstimated(progress.bestStep, loss);
+  await best.saveEstimated(progress, loss);
   return forgetOldText(progress, change, loss);
 }

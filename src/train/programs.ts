@@ -7,10 +7,11 @@ import { HYPER_SLOTS, NORM_BLOCK } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { isLinearWeight } from '../model/parameter.ts';
+import { countParameters } from '../model/parameters.ts';
 import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
-import { optimizers, type OptimizerName } from './optimizer.ts';
-import type { MatrixPlace } from './record-update.ts';
+import { numbersPerParameter, optimizers, type OptimizerName } from './optimizer.ts';
+import { recordAverage, type MatrixPlace } from './record-update.ts';
 
 /** Inputs of a pass over a batch, at fixed places in memory. */
 export interface BatchMemory {
@@ -24,6 +25,12 @@ export interface BatchMemory {
   readonly rng: Region;
 }
 
+/** Forward only, no dropout; `losses` is the offset of the loss of each token. */
+export interface EvaluationProgram {
+  readonly program: Program;
+  readonly losses: number;
+}
+
 /** The memory layout of a training run, and its programs. */
 export interface TrainingPrograms {
   readonly model: PlacedModel;
@@ -33,6 +40,8 @@ export interface TrainingPrograms {
   readonly gradients: Region;
   /** The optimizer's moments, each laid out like the trained parameters. */
   readonly moments: readonly { readonly name: string; readonly region: Region }[];
+  /** The moving average of the parameters, a model of its own; undefined if none is kept. See weight-average.ts. */
+  readonly average: { readonly model: PlacedModel; readonly evaluation: EvaluationProgram } | undefined;
   readonly hyper: Region;
   /** [B·T]: derivative of the step's loss with respect to each token's: 1/counted targets of the step. */
   readonly dLosses: Region;
@@ -49,9 +58,7 @@ export interface TrainingPrograms {
   /** The global gradient norm, and the update that scales the gradient by it. */
   readonly gradientNorm: Program;
   readonly update: Program;
-  /** Forward pass without dropout; `losses` is the offset of the loss of each token. */
-  readonly evaluate: Program;
-  readonly losses: number;
+  readonly evaluation: EvaluationProgram;
   /** Memory to reserve, in 4-byte elements. */
   readonly end: number;
 }
@@ -63,11 +70,17 @@ export interface TrainingShape {
   readonly optimizer: OptimizerName;
   /** 0 if absent. */
   readonly labelSmoothing?: number;
+  /** Whether a moving average of the parameters is kept. */
+  readonly hasAverage?: boolean;
 }
+
+/** Bytes of the parameters, their gradients, the optimizer's moments and, if it is kept, the average of the parameters. */
+export const stateBytes = ({ config, optimizer, hasAverage = false }: TrainingShape): number =>
+  4 * (numbersPerParameter(optimizer) + Number(hasAverage)) * countParameters(config);
 
 /** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
-  const { config, batchSize, microBatches, optimizer } = shape;
+  const { config, batchSize, microBatches, optimizer, hasAverage = false } = shape;
   const layout = new Layout();
   const model = placeModel(config, layout);
   const n = model.block.trained;
@@ -76,6 +89,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
     name,
     region: layout.allocate(n),
   }));
+  const averaged = hasAverage ? placeModel(config, layout) : undefined;
   const hyper = layout.allocate(HYPER_SLOTS);
   const norm = layout.allocate(1);
   // globalNorm's float64 partial sums take two elements each.
@@ -94,9 +108,10 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
     hyper,
     norm,
     partials,
+    average: averaged?.region,
   });
-  const evaluation = recordLoss(model, evaluationBatch, 0);
-  const evaluate = plan(evaluation.tape.nodes, start, [evaluation.losses]);
+  const evaluationOf = (placed: PlacedModel) => planEvaluation(placed, evaluationBatch, start);
+  const evaluation = evaluationOf(model);
 
   return {
     model,
@@ -104,15 +119,15 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
     evaluationBatch,
     gradients,
     moments,
+    average: averaged && { model: averaged, evaluation: evaluationOf(averaged) },
     hyper,
     dLosses,
     norm,
     ...training,
     gradientSum,
     ...optimizing,
-    evaluate,
-    losses: evaluate.buffer(evaluation.losses).offset,
-    end: Math.max(training.forwardBackward.end, evaluate.end, optimizing.update.end),
+    evaluation,
+    end: Math.max(training.forwardBackward.end, evaluation.program.end, optimizing.update.end),
   };
 }
 
@@ -175,12 +190,20 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, dropout: numb
   return { tape, lookup, logits, losses, targets };
 }
 
+/** @param start first free element */
+function planEvaluation(model: PlacedModel, batch: BatchMemory, start: number): EvaluationProgram {
+  const { tape, losses } = recordLoss(model, batch, 0);
+  const program = plan(tape.nodes, start, [losses]);
+  return { program, losses: program.buffer(losses).offset };
+}
+
 interface OptimizerMemory {
   readonly gradients: Region;
   readonly moments: readonly Region[];
   readonly hyper: Region;
   readonly norm: Region;
   readonly partials: Region;
+  readonly average: Region | undefined;
 }
 
 /** The optimizer's two programs. @param start first free element */
@@ -202,8 +225,14 @@ function planOptimizer(
 
   const updating = createTape();
   const moments = memory.moments.map((region, i) => value(optimizers[name].moments[i], region));
-  const values = { x, dX, moments, hyper: value('hyper', memory.hyper), norm, n, decayed };
-  updating.scope('optimizer', () => optimizers[name].record(updating, values, matricesOf(model)));
+  const hyper = value('hyper', memory.hyper);
+  const values = { x, dX, moments, hyper, norm, n, decayed };
+  updating.scope('optimizer', () => {
+    optimizers[name].record(updating, values, matricesOf(model));
+    if (memory.average === undefined) return;
+    // All parameters: those that are not trained stay what they are.
+    recordAverage(updating, value('parameters', model.region), value('average', memory.average), hyper);
+  });
   return { gradientNorm, update: plan(updating.nodes, start) };
 }
 

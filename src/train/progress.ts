@@ -12,6 +12,8 @@ export interface Progress {
   /** The lowest validation loss so far, in nats per token, and its step. Infinity and 0 before the first evaluation. */
   readonly bestLoss: number;
   readonly bestStep: number;
+  /** Whether the best model is an average of the weights. */
+  readonly isBestAverage: boolean;
   /** Evaluations since the best one. */
   readonly worse: number;
   /** The step that training rolls back to if it diverges: that of the last good checkpoint, or 0. */
@@ -26,6 +28,7 @@ export const freshProgress: Progress = {
   updates: 0,
   bestLoss: Infinity,
   bestStep: 0,
+  isBestAverage: false,
   worse: 0,
   goodStep: 0,
   evaluationDue: false,
@@ -72,17 +75,35 @@ export function scheduled(progress: Progress, settings: Settings): Progress {
 const markGood = (progress: Progress): Progress =>
   progress.health.skipped === 0 ? { ...progress, goodStep: progress.step } : progress;
 
-/** @param losses of an evaluation, in nats per token */
+/** The losses of an evaluation, in nats per token. */
+export interface EvaluationLosses {
+  readonly trainLoss: number;
+  /** Of the better of the weights and their average. */
+  readonly validationLoss: number;
+  /** Validation losses of both; undefined if no average is kept. */
+  readonly averaging: Averaging | undefined;
+}
+
+export interface Averaging {
+  readonly weightsLoss: number;
+  readonly averageLoss: number;
+}
+
+/** False as well if the loss of the average is not finite, which is no fault: weights that are finite will be its future. */
+export const isAverageBetter = (averaging: Averaging | undefined): boolean =>
+  averaging !== undefined && averaging.averageLoss < averaging.weightsLoss;
+
 export function afterEvaluation(
   progress: Progress,
-  { trainLoss, validationLoss }: { readonly trainLoss: number; readonly validationLoss: number },
+  { trainLoss, validationLoss, averaging }: EvaluationLosses,
   settings: Settings,
 ): Progress {
   const isFinite = Number.isFinite(trainLoss) && Number.isFinite(validationLoss);
   const { step, bestLoss } = progress;
+  const best = { bestLoss: validationLoss, bestStep: step, isBestAverage: isAverageBetter(averaging) };
   const judged: Progress =
     isFinite && validationLoss < bestLoss
-      ? { ...progress, bestLoss: validationLoss, bestStep: step, worse: 0 }
+      ? { ...progress, ...best, worse: 0 }
       : { ...progress, worse: isBeforeNewDecay(step, settings) ? 0 : progress.worse + 1 };
   const evaluated = { ...judged, evaluationDue: false };
   return isFinite ? markGood(evaluated) : evaluated;

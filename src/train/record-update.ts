@@ -67,6 +67,10 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
   recordOthers(end, n);
 };
 
+/** Records the change of the parameters' moving average, which follows their update; see weight-average.ts. */
+export const recordAverage = (t: Recorder, x: Value, average: Value, hyper: Value): void =>
+  t.emit('movingAverage', { x, average, hyper, n: size(x) });
+
 /** The elements of a block from `start` on, as a value of the given shape. */
 function stretch(t: Recorder, block: PlacedValue, start: number, shape: readonly number[]): PlacedValue {
   const { offset, dtype } = block.region;

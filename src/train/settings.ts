@@ -98,8 +98,14 @@ export function modelConfig(settings: Settings, vocabSize: number): ModelConfig 
 
 /** The layout of a run in memory. */
 export function trainingShape(settings: Settings, config: ModelConfig): TrainingShape {
-  const { batchSize, gradientAccumulationSteps: microBatches, optimizer, labelSmoothing } = settings;
-  return { config, batchSize, microBatches, optimizer, labelSmoothing };
+  const {
+    batchSize,
+    gradientAccumulationSteps: microBatches,
+    optimizer,
+    labelSmoothing,
+    emaDecay,
+  } = settings;
+  return { config, batchSize, microBatches, optimizer, labelSmoothing, hasAverage: emaDecay > 0 };
 }
 
 export const trainerOptions = (settings: Settings): TrainerOptions => ({

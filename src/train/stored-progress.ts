@@ -4,12 +4,14 @@ import type { Progress } from './progress.ts';
 
 /** JSON has no infinity: the best loss is null before the first evaluation. */
 export function progressToState(progress: Progress) {
-  const { step, updates, bestStep, bestLoss, worse, goodStep, evaluationDue, health } = progress;
+  const { step, updates, bestStep, bestLoss, isBestAverage, worse, goodStep, evaluationDue, health } =
+    progress;
   return {
     step,
     updates,
     best_step: bestStep,
     best_loss: Number.isFinite(bestLoss) ? bestLoss : null,
+    ...(isBestAverage && { best_is_average: true }),
     evaluations_without_improvement: worse,
     good_step: goodStep,
     ...(evaluationDue && { evaluation_due: true }),
@@ -31,6 +33,7 @@ export function progressFromState({ health, ...state }: TrainerState): Progress 
     updates: state.updates,
     bestStep: state.best_step,
     bestLoss: state.best_loss ?? Infinity,
+    isBestAverage: state.best_is_average === true,
     worse: state.evaluations_without_improvement,
     goodStep: state.good_step,
     evaluationDue: state.evaluation_due === true,

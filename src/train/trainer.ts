@@ -5,16 +5,18 @@ import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { allParts, type InParts } from '../polling.ts';
 import { noReport, type Report } from '../reporting.ts';
-import { signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
+import { HYPER, signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
 import { initialize } from '../model/initialize.ts';
 import { elements } from '../model/parameters.ts';
 import { tensorsOf } from '../model/placement.ts';
 import { readTensors, type DeviceTensor } from '../model/tensor.ts';
+import { addCounted, EvaluationPass, writeBatch, type LossTotal } from './evaluation-pass.ts';
 import { GradientSum } from './gradient-sum.ts';
 import type { Initialization } from '../model/parameter.ts';
 import { hyperparameters, type OptimizerOptions, optimizers } from './optimizer.ts';
 import { OrderedSum } from './ordered-sum.ts';
-import type { BatchMemory, TrainingPrograms } from './programs.ts';
+import type { TrainingPrograms } from './programs.ts';
+import { averageRate, WeightAverage } from './weight-average.ts';
 
 export interface StepResult {
   /** Mean loss of the step's counted targets in nats, before the update; NaN if there are none. */
@@ -26,6 +28,8 @@ export interface StepResult {
 export interface TrainerOptions extends OptimizerOptions {
   /** GPT-2's if absent. */
   readonly initialization?: Initialization;
+  /** Decay of the moving average of the parameters, if the programs have one. */
+  readonly emaDecay?: number;
 }
 
 /** Numbers of micro-batches and counted targets in a step, each at least 1. */
@@ -48,11 +52,12 @@ export class Trainer {
   readonly #gradientSum: GradientSum;
   readonly #gradientNorm: Loaded;
   readonly #update: Loaded;
-  readonly #evaluate: Loaded;
+  readonly #evaluation: EvaluationPass;
+  /** Undefined if no average is kept. */
+  readonly average: WeightAverage | undefined;
 
-  /** Host copies of the results read after every micro-batch or evaluation batch. */
+  /** Host copies of the results read after every micro-batch. */
   readonly #losses: Float64Array;
-  readonly #evaluationLosses: Float64Array;
   readonly #norm = new Float64Array(1);
 
   /**
@@ -70,9 +75,9 @@ export class Trainer {
     this.#gradientSum = new GradientSum(device, programs.gradientSum);
     this.#gradientNorm = device.load(programs.gradientNorm.instructions);
     this.#update = device.load(programs.update.instructions);
-    this.#evaluate = device.load(programs.evaluate.instructions);
+    this.#evaluation = new EvaluationPass(device, programs.evaluation, programs.evaluationBatch);
+    this.average = WeightAverage.of(device, programs);
     this.#losses = new Float64Array(programs.batch.B * programs.batch.T);
-    this.#evaluationLosses = new Float64Array(programs.evaluationBatch.B * programs.evaluationBatch.T);
     for (const { positions, T } of [programs.batch, programs.evaluationBatch])
       device.write(
         positions.offset,
@@ -183,8 +188,9 @@ export class Trainer {
 
   /** Runs the optimizer update. @param updates number of earlier updates */
   update(updates: number, learningRate: number): Promise<void> {
-    const { hyper } = this.programs;
-    this.#device.write(hyper.offset, hyperparameters(this.#options, updates + 1, learningRate));
+    const slots = hyperparameters(this.#options, updates + 1, learningRate);
+    slots[HYPER.averageRate] = averageRate(this.#options.emaDecay ?? 0, updates + 1);
+    this.#device.write(this.programs.hyper.offset, slots);
     this.#update.submit();
     return this.#device.finish();
   }
@@ -229,20 +235,13 @@ export class Trainer {
   }
 
   /** Adds the losses of a batch's counted targets, in nats, and their number. */
-  addLosses(batch: Batch, total: { sum: number; count: number }): Promise<void> {
+  addLosses(batch: Batch, total: LossTotal): Promise<void> {
     return allParts(this.addingLosses(batch, total, 0));
   }
 
   /** `addLosses` in parts. @param seconds expected duration; undefined: not known yet */
-  async *addingLosses(
-    batch: Batch,
-    total: { sum: number; count: number },
-    seconds: number | undefined,
-  ): InParts<void> {
-    this.#fill(batch, this.programs.evaluationBatch);
-    const { instructions } = this.programs.evaluate;
-    yield* runInParts(this.#device, this.#evaluate, instructions.length, seconds);
-    addCounted(batch, await this.#device.read(this.programs.losses, this.#evaluationLosses), total);
+  addingLosses(batch: Batch, total: LossTotal, seconds: number | undefined): InParts<void> {
+    return this.#evaluation.addingLosses(batch, total, seconds);
   }
 
   /** All parameters, including fixed ones. */
@@ -280,13 +279,8 @@ export class Trainer {
   #prepare(step: number, micro: number, counted: number, batch: Batch): void {
     const { dLosses, batch: memory } = this.programs;
     this.#device.fill(dLosses.offset, dLosses.length, 1 / counted);
-    this.#fill(batch, memory);
+    writeBatch(this.#device, batch, memory);
     this.#device.write(memory.rng.offset, Int32Array.of(...seedKey(this.#seed), step, micro));
-  }
-
-  #fill({ inputs, targets }: Batch, memory: BatchMemory): void {
-    this.#device.write(memory.ids.offset, inputs);
-    this.#device.write(memory.targets.offset, targets);
   }
 
   /** Reads a buffer in chunks, since the host may lack memory for a copy of large activations. */
@@ -302,20 +296,6 @@ export class Trainer {
 
 /** Numbers read at a time in the search for one that is not finite. */
 const READ_ELEMENTS = 2 ** 18;
-
-/** Adds up the losses of counted targets, and their number. Summed in float64, in order. */
-function addCounted<Total extends { sum: number; count: number }>(
-  { targets }: Batch,
-  losses: Float64Array,
-  total: Total,
-): Total {
-  for (let i = 0; i < targets.length; i++) {
-    if (targets[i] < 0) continue;
-    total.sum += losses[i];
-    total.count++;
-  }
-  return total;
-}
 
 /** The buffers that an instruction changes. */
 function writtenBy({ kernel, args }: Instruction): Buffer[] {

@@ -20,6 +20,7 @@ import { modelFacts, openModelFolder } from '../../src/checkpoint/model-folder.t
 import { createRun, resumeRun } from '../../src/checkpoint/run.ts';
 import { saveCheckpoint, tensors, writeTrainerOutput } from './run-fixtures.ts';
 import { config, tokenizer } from './tiny-model.ts';
+import type { ErrorCode } from '../../src/errors.ts';
 import { failure } from '../fixtures/failure.ts';
 import { writeHostWeights } from '../fixtures/host-weights.ts';
 
@@ -74,6 +75,50 @@ const inRun = (file: string): string => join(run, file);
 test('an undamaged run needs no repair', () => {
   expect(resume()).toEqual([]);
   expect(valueOf(run)).toBe(5);
+});
+
+describe('a best model that is an average of the weights', () => {
+  const average = join(latest, 'average.safetensors');
+
+  beforeEach(async () => {
+    rmSync(run, { recursive: true });
+    const writer = createRun(run, config, tokenizer);
+    writer.log('metrics', { step: 5 });
+    await writer.saveBest(tensors(6), { step: '5', val_loss_estimate: '2.5', is_average: 'true' });
+    const at5 = { best_step: 5, best_loss: 2.5, best_is_average: true, good_step: 5 };
+    await saveCheckpoint(writer, 5, at5, 6);
+    await saveCheckpoint(writer, 8, at5, 9);
+    writer.close();
+  });
+
+  test('is restored from the average in the checkpoint of its step', () => {
+    const whole = readFileSync(best);
+    damage(best);
+    const copy = inRun('checkpoint-5/average.safetensors');
+    expect(resume()).toEqual([`${best} was damaged; restored from ${copy}`]);
+    expect(readFileSync(best).equals(whole)).toBe(true);
+    expect(valueOf(run)).toBe(6);
+  });
+
+  test('leaves the average of the latest checkpoint as it was', () => {
+    const resumed = resumeRun(run);
+    const into = tensors();
+    resumed.checkpoint.average!.load(into);
+    resumed.close();
+    expect(into[0].data[0]).toBe(9);
+  });
+
+  test.each<[string, () => void, ErrorCode]>([
+    ['missing', () => rmSync(average), 'file-not-found'],
+    [
+      'of another step',
+      () => copyFileSync(inRun('checkpoint-5/average.safetensors'), average),
+      'damaged-file',
+    ],
+  ])('a latest average that is %s is an error that names it', (_name, harm, code) => {
+    harm();
+    expect(resume).toThrow(failure(code, average));
+  });
 });
 
 describe('repairs', () => {

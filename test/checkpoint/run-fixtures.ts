@@ -38,9 +38,21 @@ export const stateOf = (
   ...changes,
 });
 
-/** A checkpoint whose parameters are all `step` and whose moments are all `−step`. */
-export const saveCheckpoint = (run: Run, step: number, changes: Partial<TrainerState> = {}): Promise<void> =>
-  run.saveCheckpoint(tensors(step), tensors(-step), stateOf(step, changes));
+/** A checkpoint whose parameters are all `step` and whose moments are all `−step`. @param average of its average, if it has one */
+export const saveCheckpoint = (
+  run: Run,
+  step: number,
+  changes: Partial<TrainerState> = {},
+  average?: number,
+): Promise<void> =>
+  run.saveCheckpoint(
+    {
+      parameters: tensors(step),
+      moments: tensors(-step),
+      average: average === undefined ? undefined : tensors(average),
+    },
+    stateOf(step, changes),
+  );
 
 /** The output folder of Hugging Face's Trainer with one checkpoint, as transformers 5 leaves it. */
 export function writeTrainerOutput(folder: string, step: number, { atTop = false } = {}): void {

@@ -239,7 +239,9 @@ describe('a failed save', () => {
         throw new Error('no more');
       },
     }));
-    await expect(run.saveCheckpoint(tensors(), broken, state(6))).rejects.toThrow('no more');
+    await expect(run.saveCheckpoint({ parameters: tensors(), moments: broken }, state(6))).rejects.toThrow(
+      'no more',
+    );
     expect(checkpoints()).toEqual(['checkpoint-5']);
     run.close();
   });

@@ -37,8 +37,8 @@ export const scenarios: readonly Scenario[] = [
     'corpus.txt --max-iters 40 --save-every 1 --eval-interval 4 --dropout 0.2 --gradient-accumulation-steps 2',
   ),
   cli(
-    'SGD, a validation file, an end between evaluations',
-    'corpus.txt --val-file other.txt --max-iters 41 --save-every 2 --eval-interval 3 --optimizer sgd --schedule linear',
+    'SGD, an average of the weights, a validation file, an end between evaluations',
+    'corpus.txt --val-file other.txt --max-iters 41 --save-every 2 --eval-interval 3 --optimizer sgd --schedule linear --ema-decay 0.9',
   ),
   cli('words, no evaluations', 'corpus.txt --tokenizer word --max-iters 40 --save-every 1 --eval-interval 0'),
   {

@@ -10,6 +10,14 @@ import { pages, readPage, root } from './pages.ts';
 const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   'rotary.md': ['0.01'], // the speed of pair 1 in a head of 4
   'grouped-queries.md': ['1,024'], // channels of Qwen3-0.6B
+  // Settings, and losses of runs that take minutes: of the command on the page, and of recipe.md's with these options.
+  'averaging.md': [
+    ...'0.98 0.995 0.998 0.02 1,991 1,600'.split(' '),
+    ...'2.6035 2.5969 2.4977 2.4697 2.4559 2.4070 2.2792 2.2682 2.1983 2.1356 2.0937 2.0417 2.1038'.split(
+      ' ',
+    ),
+    ...'1.755 1.658 1.644 1.642 1.574 1.569 1.567 0.11 0.007 1.668 1.591 1.600'.split(' '),
+  ],
 };
 
 const output = execFileSync(process.execPath, ['scripts/small-examples.js'], { cwd: root, encoding: 'utf8' });

@@ -298,7 +298,7 @@ const resumedRun: ReaderCase = {
     run.log('metrics', { step: 40 });
     await run.saveBest(tensors, { step: '20', val_loss_estimate: '2.5' });
     const { files: _files, log_bytes: _logBytes, ...state } = exampleState;
-    await run.saveCheckpoint(tensors, tensors, state);
+    await run.saveCheckpoint({ parameters: tensors, moments: tensors, average: tensors }, state);
     run.close();
   },
   files: [
@@ -313,6 +313,7 @@ const resumedRun: ReaderCase = {
     'checkpoint-40/tokenizer.json',
     'checkpoint-40/model.safetensors',
     'checkpoint-40/optimizer.safetensors',
+    'checkpoint-40/average.safetensors',
     'checkpoint-40/best.safetensors',
   ],
   read(folder) {
@@ -325,13 +326,15 @@ const resumedRun: ReaderCase = {
       checkpoint.loadMoments(moments);
       const parameters = blank(written);
       checkpoint.model.load(parameters);
+      const average = blank(written);
+      checkpoint.average!.load(average);
       resumed.continue();
       const best = openModelFolder(folder);
       assert.deepEqual({ ...best.config, dropout: written.dropout }, written);
       assert.equal(best.metadata['step'], '20');
       const bestTensors = blank(written);
       best.load(bestTensors);
-      for (const read of [moments, parameters, bestTensors])
+      for (const read of [moments, parameters, average, bestTensors])
         read.forEach(({ name, data }, i) =>
           assert(bytesOf(data).equals(bytesOf(exampleRun.tensors[i].data)), name),
         );

@@ -5,9 +5,8 @@ import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { plan } from '../../src/autodiff/plan.ts';
 import { placeModel, within } from '../../src/model/placement.ts';
-import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { placeBatch, recordLoss, trainingPrograms } from '../../src/train/programs.ts';
-import { Trainer } from '../../src/train/trainer.ts';
+import { Trainer, type TrainerOptions } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
 import { runProgram } from '../fixtures/graph.ts';
@@ -20,7 +19,7 @@ const batches: Batch[] = model.ids.map((ids, i) => ({
   inputs: Int32Array.from(ids),
   targets: Int32Array.from(model.targets[i]),
 }));
-const still: OptimizerOptions = {
+const still: TrainerOptions = {
   optimizer: 'adamw',
   beta1: 0.9,
   beta2: 0.99,
@@ -30,12 +29,13 @@ const still: OptimizerOptions = {
   gradClip: 0,
 };
 
-function trainerAt(backend: Device, options: OptimizerOptions, microBatches = 1): Trainer {
+function trainerAt(backend: Device, options: TrainerOptions, microBatches = 1): Trainer {
   const programs = trainingPrograms({
     config,
     batchSize: model.batchSize,
     microBatches,
     optimizer: options.optimizer,
+    hasAverage: options.emaDecay !== undefined,
   });
   const trainer = new Trainer(backend, programs, options, 1);
   writeTensors(trainer.parameters(), model.parameters);
@@ -106,7 +106,7 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     ['AdamW, β₂ = 0.999999', 'adamw', golden.optimizers.adamwLongMemory],
     ['SGD', 'sgd', golden.optimizers.sgd],
     ['Muon beside AdamW', 'muon', golden.optimizers.muon],
-  ] as const)('ten steps of %s', async (_name, optimizer, run) => {
+  ] as const)('ten steps of %s, and the moving average of the parameters', async (_name, optimizer, run) => {
     const options = { ...still, ...run, optimizer, gradClip: run.clip };
     const trainer = trainerAt(await make(), options);
     for (const [step, batch] of batches.entries()) {
@@ -116,11 +116,14 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
         exact ? 1e-5 : 1e-3,
       );
     }
-    for (const { name: parameter, data } of await copiesOf(trainer.parameters())) {
-      const known = withoutKeyBias(parameter);
-      expect(relativeError(known(data), known(run.parameters[parameter])), parameter).toBeLessThan(
-        exact ? 1e-6 : 1e-4,
-      );
-    }
+    const found = { parameters: trainer.parameters(), average: trainer.average!.parameters() };
+    for (const which of ['parameters', 'average'] as const)
+      for (const { name: parameter, data } of await copiesOf(found[which])) {
+        const known = withoutKeyBias(parameter);
+        expect(
+          relativeError(known(data), known(run[which][parameter])),
+          `${which}: ${parameter}`,
+        ).toBeLessThan(exact ? 1e-6 : 1e-4);
+      }
   });
 });

@@ -43,7 +43,7 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
   });
   test('a smaller model where no context length fits', () => {
     expect(hintFor(1000)).toMatch(
-      /^use a smaller model: parameters, gradients and the optimizer's moments alone/,
+      /^use a smaller model: parameters, gradients and the optimizer's state alone/,
     );
   });
   test('the message names the size needed, the limit, and whose limit it is', () => {

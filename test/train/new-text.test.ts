@@ -195,7 +195,7 @@ test('an interrupted measurement of the best model saves nothing', async () => {
     { ...freshProgress, step: 9, bestStep: 5, bestLoss: 1 },
     'text',
     {
-      best: { load: () => {}, saveEstimated: (step) => Promise.resolve(void saved.push(step)) },
+      best: { load: () => {}, saveEstimated: ({ bestStep }) => Promise.resolve(void saved.push(bestStep)) },
       validationSample: [{} as Batch],
       poll: () => Promise.resolve(true),
     },
@@ -240,5 +240,10 @@ test.each<[string, Partial<TrainModelOptions>, string | undefined]>([
   expect(after.best_loss === before.best_loss).toBe(change === undefined);
   expect(after.health.recent_losses.length).toBe(change === 'text' ? 1 : 64);
   const { validation } = summarizeRun(readRun(at(name)));
-  expect(validation).toEqual({ step: after.best_step, loss: after.best_loss, isEstimate: true });
+  expect(validation).toEqual({
+    step: after.best_step,
+    loss: after.best_loss,
+    isEstimate: true,
+    isAverage: false,
+  });
 });

@@ -69,6 +69,7 @@ describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same byt
     'AdamW, cosine': {},
     'SGD, linear': { optimizer: 'sgd', schedule: 'linear', learningRate: 0.1 },
     'constant rate, no clipping, another seed': { schedule: 'constant', gradClip: 0, seed: 2 ** 40 + 7 },
+    'Muon, an average of the weights': { optimizer: 'muon', emaDecay: 0.8, evalInterval: 3 },
     dropout: { dropout: 0.3 },
     'accumulated gradients, with dropout': { gradientAccumulationSteps: 3, dropout: 0.1 },
     'the original Transformer’s pieces': { norm: 'post', positions: 'sinusoidal', activation: 'relu' },
@@ -124,8 +125,9 @@ test('a run interrupted at an evaluation that it later rolls back to ends with t
     return found;
   };
   const [straight, pieces] = [at('rolled back, straight'), at('rolled back, pieces')];
-  await trainModel({ ...base, outDir: straight }, { inspect });
-  await trainTo(10, { ...base, outDir: pieces }, { inspect });
+  const options = { ...base, emaDecay: 0.8 };
+  await trainModel({ ...options, outDir: straight }, { inspect });
+  await trainTo(10, { ...options, outDir: pieces }, { inspect });
   const state = (): TrainerState => readTrainerState(join(pieces, 'checkpoint-10', 'gpt_trainer_state.json'));
   expect(state()).toMatchObject({ evaluation_due: true, good_step: 5 });
   await trainTo(12, { corpus: [], resume: pieces }, { inspect });

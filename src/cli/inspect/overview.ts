@@ -1,5 +1,5 @@
 /** `gpt inspect` without further flags: an overview of the model. */
-import type { ModelFolder } from '../../checkpoint/model-folder.ts';
+import { IS_AVERAGE, type ModelFolder } from '../../checkpoint/model-folder.ts';
 import { summarizeRun, thinned, type RunRecord } from '../../inspect/run-record.ts';
 import { readWeights, weightStatistics, type WeightStatistics } from '../../inspect/weights.ts';
 import { architectureOf } from '../../model/architectures/registry.ts';
@@ -67,7 +67,11 @@ function modelTable({ model, state }: RunRecord, width: number): string {
     ['tokenizer', `${tokenizer.kind}, ${formatNumber(config.vocabSize)} tokens`],
     ['', stdoutColors.dim(someTokens(tokenizer, value))],
   ];
-  if (metadata['step'] !== undefined) rows.push(['weights', `of step ${printableLine(metadata['step'])}`]);
+  if (metadata['step'] !== undefined)
+    rows.push([
+      'weights',
+      `${metadata[IS_AVERAGE] === 'true' ? 'moving average at' : 'of'} step ${printableLine(metadata['step'])}`,
+    ]);
   if (state !== undefined) {
     const { options } = state;
     const corpus = Array.isArray(options['corpus']) ? options['corpus'].join(', ') : '';

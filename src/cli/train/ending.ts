@@ -29,8 +29,7 @@ export function printEnd(result: TrainResult, ending: Ending): void {
     const early = reason === 'stopped early' ? ' (early stopping: no improvement)' : '';
     notice(`\nDone after ${steps} in ${formatDuration(Math.round(ending.seconds))}${early}.`);
     notice(lossLine(result, ending));
-    const which = progress.bestStep > 0 ? `of step ${formatNumber(progress.bestStep)}, ` : '';
-    notice(`The best model, ${which}is in ${where}`);
+    notice(`The best model, ${describeBest(progress)}is in ${where}`);
     const last = lastWeightsLine(result, ending);
     if (last !== undefined) notice(last);
     notice();
@@ -40,6 +39,11 @@ export function printEnd(result: TrainResult, ending: Ending): void {
   notice(factTable(rows, {})); // commands are copied, so they stay whole
 }
 
+function describeBest({ bestStep, isBestAverage }: TrainResult['progress']): string {
+  if (bestStep === 0) return '';
+  return `${isBestAverage ? 'the average of the weights at' : 'of'} step ${formatNumber(bestStep)}, `;
+}
+
 const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
   validationLoss === undefined
     ? 'Without a validation split, there is no measure of how well the model predicts unseen text.'
@@ -47,9 +51,11 @@ const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
 
 /** A model that has memorized a short text is not the best by validation loss, but may be the one that is wanted. */
 function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: Ending): string | undefined {
-  const { step, bestStep } = progress;
-  if (bestStep === 0 || bestStep === step || lastEvaluation === undefined) return undefined;
-  const { trainLoss, validationLoss } = lastEvaluation;
+  const { step, bestStep, isBestAverage } = progress;
+  const isLast = bestStep === step && !isBestAverage;
+  if (bestStep === 0 || isLast || lastEvaluation === undefined) return undefined;
+  const { trainLoss, averaging } = lastEvaluation;
+  const validationLoss = averaging?.weightsLoss ?? lastEvaluation.validationLoss;
   return `The model of the last step is in ${printable(shown(folder))}/checkpoint-${step}/: training loss about ${trainLoss.toFixed(4)}, validation loss about ${validationLoss.toFixed(4)}.`;
 }
 

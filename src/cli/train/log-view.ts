@@ -1,5 +1,6 @@
 /** The view of a run in a file or pipe: an occasional line. */
 import { formatDuration, formatNumber, formatPercent, formatRate } from '../../format.ts';
+import { isAverageBetter, type Averaging } from '../../train/progress.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { foldText } from './frame.ts';
 import { startPace, type Pace } from './pace.ts';
@@ -7,6 +8,15 @@ import type { TrainView } from './view.ts';
 
 const SECONDS_BETWEEN_LINES = 5;
 const WIDTH = 95;
+
+/** Which of the weights and their average has the validation loss, and the loss of the other. */
+function comparison(averaging: Averaging | undefined): string {
+  if (averaging === undefined) return '';
+  const { weightsLoss, averageLoss } = averaging;
+  return isAverageBetter(averaging)
+    ? ` (average; weights ${weightsLoss.toFixed(4)})`
+    : ` (weights; average ${averageLoss.toFixed(4)})`;
+}
 
 export function createLogView(): TrainView {
   let pace: Pace | undefined;
@@ -46,7 +56,7 @@ export function createLogView(): TrainView {
       } else if (event.type === 'evaluation') {
         const mark = event.best ? stderrColors.green(' best') : '';
         notice(
-          `${stderrColors.bold(`step ${formatNumber(event.step)}`)}  train ${event.trainLoss.toFixed(4)}  val ${event.validationLoss.toFixed(4)}${mark}`,
+          `${stderrColors.bold(`step ${formatNumber(event.step)}`)}  train ${event.trainLoss.toFixed(4)}  val ${event.validationLoss.toFixed(4)}${comparison(event.averaging)}${mark}`,
         );
       }
     },

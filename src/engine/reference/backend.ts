@@ -18,6 +18,7 @@ import { geluErf, geluErfBackward } from './gelu-erf.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
 import { crossEntropy, crossEntropyBackward, targetRank } from './loss.ts';
 import { gemm, linearParametersBackward } from './matrix.ts';
+import { movingAverage } from './moving-average.ts';
 import {
   layerNorm,
   layerNormBackward,
@@ -76,6 +77,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   normalize,
   matrixPolynomial,
   muonUpdate,
+  movingAverage,
 };
 
 /**

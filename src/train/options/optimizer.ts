@@ -1,4 +1,4 @@
-/** Options of the optimizer, and of the initial weights, whose scheme depends on it. */
+/** Options of the optimizer, of the initial weights, whose scheme depends on it, and of the average of the weights. */
 import { initializations, type Initialization } from '../../model/parameter.ts';
 import { choice } from '../../values.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
@@ -97,5 +97,15 @@ export const optimizerRows = {
     help: 'maximum gradient norm; 0: unlimited',
     default: 1,
     onResume: 'forced',
+  }),
+  /** See weight-average.ts. */
+  emaDecay: row<number>({
+    group: 'Training',
+    value: belowOne,
+    placeholder: 'x',
+    help: 'decay of a moving average of the weights; 0: none',
+    default: 0,
+    onResume: 'forced',
+    stored: orAbsent(belowOne),
   }),
 };

@@ -1,14 +1,18 @@
-import { ESTIMATED_LOSS, openModelFolder } from '../../checkpoint/model-folder.ts';
+import { ESTIMATED_LOSS, IS_AVERAGE, openModelFolder } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError } from '../../errors.ts';
 import { readTensors, writeTensor, type NamedTensor } from '../../model/tensor.ts';
 import { noReport, type Report } from '../../reporting.ts';
+import type { Progress } from '../progress.ts';
 import type { Trainer } from '../trainer.ts';
 
 interface UnsavedModel {
   readonly tensors: readonly NamedTensor[];
   readonly metadata: Readonly<Record<string, string>>;
 }
+
+/** Which model the best one is. */
+type Best = Pick<Progress, 'bestStep' | 'isBestAverage'>;
 
 /**
  * The best model of a run, saved in the run's folder. Since a full disk may be temporary, a model that cannot be written is
@@ -27,10 +31,13 @@ export class BestModel {
     this.#saved = (done) => report('saving the best model', done);
   }
 
-  /** Saves the trainer's parameters. @param metadata for the weights file, besides the step */
-  async save(step: number, metadata: Readonly<Record<string, string>>): Promise<void> {
-    const tensors = this.#trainer.parameters();
-    const whole = { step: String(step), ...metadata };
+  /** Saves the trainer's parameters, or other tensors. @param metadata for the weights file, besides the step */
+  async save(
+    { bestStep, isBestAverage }: Best,
+    metadata: Readonly<Record<string, string>>,
+    tensors = this.#trainer.parameters(),
+  ): Promise<void> {
+    const whole = { step: String(bestStep), ...metadata, ...(isBestAverage && { [IS_AVERAGE]: 'true' }) };
     try {
       await this.#run.saveBest(tensors, whole, this.#saved);
       this.#unsaved = undefined;
@@ -40,12 +47,18 @@ export class BestModel {
     }
   }
 
+  /** Saves the parameters in the trainer with their loss on the validation sample, in nats per token. */
+  saveEstimated(best: Best, loss: number): Promise<void> {
+    return this.save(best, { [ESTIMATED_LOSS]: String(loss) });
+  }
+
   /**
-   * Saves them with their loss on the validation sample, in nats per token. A best model that was lost is recovered from
-   * the checkpoint of its step, whose weights are the same.
+   * After an evaluation that found a new best model: saves the parameters in the trainer or their average. One that is lost is
+   * recovered from the checkpoint of its step, whose weights are the same.
    */
-  saveEstimated(step: number, loss: number): Promise<void> {
-    return this.save(step, { [ESTIMATED_LOSS]: String(loss) });
+  saveEvaluated({ bestLoss, ...best }: Best & Pick<Progress, 'bestLoss'>): Promise<void> {
+    const average = best.isBestAverage ? this.#trainer.average?.parameters() : undefined;
+    return this.save(best, { [ESTIMATED_LOSS]: String(bestLoss) }, average);
   }
 
   /** Writes a model that could not be written before. @throws the system error if that fails again */

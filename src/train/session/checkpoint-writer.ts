@@ -58,7 +58,7 @@ export function checkpointWriter(
   return async (event, settings) => {
     switch (event.type) {
       case 'evaluation':
-        if (event.best) await best.saveEstimated(event.step, event.validationLoss);
+        if (event.best) await best.saveEvaluated(event.progress);
         return;
       case 'checkpoint':
         await attempt(event.progress.step, () => saveCheckpoint(source, event.progress, settings));
@@ -90,9 +90,12 @@ async function saveCheckpoint(
     engine,
     options: { ...settings },
   };
-  await run.saveCheckpoint(trainer.parameters(), trainer.moments(), state, (done) =>
-    report('saving a checkpoint', done),
-  );
+  const trained = {
+    parameters: trainer.parameters(),
+    moments: trainer.moments(),
+    average: trainer.average?.parameters(),
+  };
+  await run.saveCheckpoint(trained, state, (done) => report('saving a checkpoint', done));
 }
 
 /** The weights come before the line that ends the run: a run killed between the two ends again when it is resumed. */
@@ -100,16 +103,23 @@ async function saveEnd(
   { run, best, data }: CheckpointSource,
   { reason, progress, validationLoss }: RunEnd,
 ): Promise<void> {
-  const { step, bestStep } = progress;
+  const { step, bestStep, isBestAverage } = progress;
   if (validationLoss !== undefined)
-    await best.save(bestStep, {
+    await best.save(progress, {
       [VALIDATION_LOSS]: String(validationLoss),
       [VALIDATION_TOKENS]: String(data.validation.length - 1),
     });
-  else if (bestStep === 0) await best.save(step, {}); // never evaluated, so the last model counts as the best
+  // Never evaluated, so the last model counts as the best.
+  else if (bestStep === 0) await best.save({ bestStep: step, isBestAverage }, {});
   await best.retry();
   if (reason !== 'interrupted')
-    run.log('metrics', { step, end: reason, best_step: bestStep, val_loss: validationLoss ?? null });
+    run.log('metrics', {
+      step,
+      end: reason,
+      best_step: bestStep,
+      ...(isBestAverage && { best_is_average: true }),
+      val_loss: validationLoss ?? null,
+    });
   run.flushLog();
 }
 

@@ -3,9 +3,11 @@ import type { Device } from '../../engine/device.ts';
 import { Layout } from '../../engine/memory.ts';
 import { Decoder } from '../../generate/decoder.ts';
 import { generateInParts } from '../../generate/generate.ts';
+import type { PlacedModel } from '../../model/placement.ts';
 import type { Poll } from '../../polling.ts';
 import { bannedIds } from '../../tokenizer/tokenizer.ts';
 import type { EventSink } from '../events.ts';
+import { isAverageBetter } from '../progress.ts';
 import type { TrainingPrograms } from '../programs.ts';
 import type { Settings } from '../settings.ts';
 import type { TrainingData } from '../training-data.ts';
@@ -19,16 +21,24 @@ export interface PreviewSource {
 }
 
 /**
- * Samples from the model after each evaluation and logs the text. An interrupted sample is discarded.
+ * Samples from the model after each evaluation, or from the average of its weights if that is better, and logs the text. An
+ * interrupted sample is discarded.
  *
  * @param show receives the text and the step
  */
 export function preview(source: PreviewSource, show: (text: string, step: number) => void): EventSink {
-  let decoder: Decoder | undefined; // shared by all previews, since programs stay loaded in a backend
+  const decoders = new Map<PlacedModel, Decoder>(); // shared by all previews, since programs stay loaded in a backend
+  const decoderOf = (model: PlacedModel): Decoder => {
+    const { backend, programs } = source;
+    const made = decoders.get(model) ?? new Decoder(backend, model, new Layout(programs.end));
+    decoders.set(model, made);
+    return made;
+  };
   return async (event, settings) => {
     if (event.type !== 'evaluation' || settings.sampleTokens === 0) return;
-    const { run, backend, programs } = source;
-    decoder ??= new Decoder(backend, programs.model, new Layout(programs.end));
+    const { run, programs } = source;
+    const average = isAverageBetter(event.averaging) ? programs.average : undefined;
+    const decoder = decoderOf((average ?? programs).model);
     const text = await sampleText(decoder, event.step, settings, source);
     if (text === undefined) return;
     run.log('samples', { step: event.step, text });

@@ -1,4 +1,5 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { LoadOptions } from '../../checkpoint/safetensors.ts';
 import { noReport, type Report } from '../../reporting.ts';
 import { freshProgress, type Progress } from '../progress.ts';
 import type { StartingModel } from '../starting-model.ts';
@@ -17,17 +18,25 @@ export function start(
     trainer.initializeUntrained();
     model.load(trainer.parameters());
   }
+  trainer.average?.restart();
   return freshProgress;
 }
 
-/** Restores parameters and moments from a checkpoint. */
+/** Restores parameters, moments and average from a checkpoint. An average that it does not have starts at its parameters. */
 export function restore(trainer: Trainer, checkpoint: Checkpoint, report: Report = noReport): Progress {
   checkStoredOptions(checkpoint);
   // A run may have been stopped while it diverged: a resumed run rolls back as an uninterrupted one would.
-  const blocks = 1 + trainer.programs.moments.length; // each the size of the parameters
-  const loaded = (before: number, size: number) => (done: number) =>
-    report('loading the checkpoint', (before + done * size) / blocks);
-  checkpoint.model.load(trainer.parameters(), { allowNonFinite: true, loaded: loaded(0, 1) });
-  checkpoint.loadMoments(trainer.moments(), { allowNonFinite: true, loaded: loaded(1, blocks - 1) });
+  const { average } = trainer;
+  const moments = trainer.programs.moments.length;
+  const blocks = 1 + moments + Number(average !== undefined); // each the size of the parameters
+  const options = (before: number, size: number): LoadOptions => ({
+    allowNonFinite: true,
+    loaded: (done) => report('loading the checkpoint', (before + done * size) / blocks),
+  });
+  checkpoint.model.load(trainer.parameters(), options(0, 1));
+  checkpoint.loadMoments(trainer.moments(), options(1, moments));
+  if (average !== undefined && checkpoint.average !== undefined)
+    checkpoint.average.load(average.parameters(), options(1 + moments, 1));
+  else average?.restart();
   return progressFromState(checkpoint.state);
 }

@@ -25,6 +25,10 @@ export function runLog(run: Run, settings: Settings, tokensPerStep: number): Eve
           step: event.step,
           train_loss_estimate: event.trainLoss,
           val_loss_estimate: event.validationLoss,
+          ...(event.averaging !== undefined && {
+            weights_val_loss_estimate: event.averaging.weightsLoss,
+            average_val_loss_estimate: event.averaging.averageLoss,
+          }),
         });
         return;
       case 'rollback':

@@ -13,16 +13,26 @@ const MEMORY = 0.1;
 /** Number of recent evaluations and checkpoints whose median is used. */
 const MEDIAN_OF = 5;
 
-/** Ratio of the batches in the whole validation split to those of an evaluation on samples of both splits. */
+/**
+ * Ratio of the batches in the whole validation split to those of an evaluation on samples of both splits, where an average of
+ * the weights is evaluated on that of the validation split too.
+ */
 export function wholePerSample(
-  { batchSize, blockSize, evalIters }: Pick<Settings, 'batchSize' | 'blockSize' | 'evalIters'>,
+  {
+    batchSize,
+    blockSize,
+    evalIters,
+    emaDecay,
+  }: Pick<Settings, 'batchSize' | 'blockSize' | 'evalIters' | 'emaDecay'>,
   tokens: { readonly train: number; readonly validation: number },
 ): number {
   const windows = (length: number): number => Math.ceil(Math.max(0, length - 1) / blockSize);
   const batches = (count: number): number => Math.ceil(count / evaluationBatchSize(batchSize, blockSize));
   const sample = (length: number): number => batches(Math.min(windows(length), evalIters * batchSize));
   const { train, validation } = tokens;
-  return batches(windows(validation)) / (sample(train) + sample(validation > 0 ? validation : train));
+  const models = emaDecay > 0 ? 2 : 1;
+  const sampled = sample(train) + models * sample(validation > 0 ? validation : train);
+  return batches(windows(validation)) / sampled;
 }
 
 /** A moving average with exponentially decaying weights. */

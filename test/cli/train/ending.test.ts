@@ -142,3 +142,26 @@ describe.skipIf(process.platform === 'win32')('the commands suggested at the end
     expect(stderr).toContain('Without a validation split');
   });
 });
+
+test('the average of the weights, where it is the better model, is named by every command', async () => {
+  writeFileSync(join(folder, 'whale.txt'), whaleText(200));
+  const averaged = ['--schedule', 'constant', '--learning-rate', '0.03', '--ema-decay', '0.95'];
+  const options = [...tiny, ...averaged, '--max-iters', '60', '--eval-interval', '20', '--seed', '3'];
+  const { stderr } = await at(['train', 'whale.txt', ...options, '-o', 'averaged']);
+  expect(stderr).toMatch(
+    /^step 60 {2}train \d\.\d{4} {2}val \d\.\d{4} \(average; weights \d\.\d{4}\) best$/m,
+  );
+  expect(stderr).toContain('The best model, the average of the weights at step 60, is in averaged/');
+  expect(stderr).toContain('The model of the last step is in averaged/checkpoint-60/');
+  expect((await at(['inspect', 'averaged'])).stdout).toMatch(/weights +moving average at step 60/);
+  const { training } = JSON.parse((await at(['inspect', 'averaged', '--json'])).stdout) as {
+    training: Record<string, unknown> & { evaluations: Record<string, number>[] };
+  };
+  expect(training).toMatchObject({ best_is_average: true, best_step: 60 });
+  const last = training.evaluations.at(-1)!;
+  expect(last['val_loss_estimate']).toBe(last['average_val_loss_estimate']);
+  expect(last['average_val_loss_estimate']).toBeLessThan(last['weights_val_loss_estimate']);
+  const page = (await at(['report', 'averaged', '-o', '-'])).stdout;
+  expect(page).toContain('average of the weights at step 60');
+  expect(page).toContain('validation text, without averaging the weights');
+});

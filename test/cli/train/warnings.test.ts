@@ -205,6 +205,7 @@ describe('a learning rate that is too high', () => {
       step: 9,
       trainLoss: last,
       validationLoss: last,
+      averaging: undefined,
       best: true,
       progress: freshProgress,
     });
@@ -270,6 +271,7 @@ describe('overfitting', () => {
         step: 100 * (i + 1),
         trainLoss,
         validationLoss,
+        averaging: undefined,
         best: validationLoss < best,
         progress: freshProgress,
       };

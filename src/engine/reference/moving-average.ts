@@ -1,0 +1,7 @@
+import { HYPER } from '../signatures.ts';
+import type { ReferenceArguments } from './view.ts';
+
+export function movingAverage({ x, average, hyper, n }: ReferenceArguments<'movingAverage'>): void {
+  const rate = hyper[HYPER.averageRate];
+  for (let i = 0; i < n; i++) average[i] += rate * (x[i] - average[i]);
+}

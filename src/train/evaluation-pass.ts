@@ -1,0 +1,56 @@
+import type { Batch } from '../data/batches.ts';
+import type { Device, Loaded } from '../engine/device.ts';
+import { runInParts } from '../engine/run-in-parts.ts';
+import type { InParts } from '../polling.ts';
+import type { BatchMemory, EvaluationProgram } from './programs.ts';
+
+/** Losses in nats, and how many: those of the targets that count. */
+export interface LossTotal {
+  sum: number;
+  count: number;
+}
+
+/** Forward passes over batches, without dropout, with the parameters at one place in memory. */
+export class EvaluationPass {
+  readonly #device: Device;
+  readonly #planned: EvaluationProgram;
+  readonly #loaded: Loaded;
+  readonly #memory: BatchMemory;
+  /** A copy of the last batch's losses. */
+  readonly #losses: Float64Array;
+
+  constructor(device: Device, planned: EvaluationProgram, memory: BatchMemory) {
+    this.#device = device;
+    this.#planned = planned;
+    this.#loaded = device.load(planned.program.instructions);
+    this.#memory = memory;
+    this.#losses = new Float64Array(memory.B * memory.T);
+  }
+
+  /**
+   * Adds the losses of a batch's counted targets, in parts.
+   *
+   * @param seconds how long it is expected to take; undefined: not known yet
+   */
+  async *addingLosses(batch: Batch, total: LossTotal, seconds: number | undefined): InParts<void> {
+    writeBatch(this.#device, batch, this.#memory);
+    const { program, losses } = this.#planned;
+    yield* runInParts(this.#device, this.#loaded, program.instructions.length, seconds);
+    addCounted(batch, await this.#device.read(losses, this.#losses), total);
+  }
+}
+
+export function writeBatch(device: Device, { inputs, targets }: Batch, memory: BatchMemory): void {
+  device.write(memory.ids.offset, inputs);
+  device.write(memory.targets.offset, targets);
+}
+
+/** Adds the losses of the targets that count, and their number. Summed in float64, in order. */
+export function addCounted({ targets }: Batch, losses: Float64Array, total: LossTotal): LossTotal {
+  for (let i = 0; i < targets.length; i++) {
+    if (targets[i] < 0) continue;
+    total.sum += losses[i];
+    total.count++;
+  }
+  return total;
+}
