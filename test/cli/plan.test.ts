@@ -81,7 +81,12 @@ test('train follows the plan', async () => {
 
 test('a plan with --minutes fits the model to the time', async () => {
   const { training, here } = await json('corpus.txt --minutes 0.1');
-  expect(training.options).toMatchObject({ arch: 'qwen3', optimizer: 'muon', schedule: 'linear', n_embd: 64 });
+  expect(training.options).toMatchObject({
+    arch: 'qwen3',
+    optimizer: 'muon',
+    schedule: 'linear',
+    n_embd: 64,
+  });
   expect(training.steps).toBeGreaterThan(0);
   expect(here.fits).toBe(true);
 });
