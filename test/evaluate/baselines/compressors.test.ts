@@ -42,7 +42,9 @@ test('a compressor that is not installed gives undefined', () => {
 
 test.skipIf(process.platform === 'win32')('a failing xz is reported with a way out', () => {
   const folder = mkdtempSync(join(tmpdir(), 'xz-'));
-  writeFileSync(join(folder, 'xz'), '#!/bin/sh\necho out of memory >&2\nexit 1\n', { mode: 0o755 });
+  writeFileSync(join(folder, 'xz'), '#!/bin/sh\ncat > /dev/null\necho out of memory >&2\nexit 1\n', {
+    mode: 0o755,
+  });
   const path = process.env['PATH'];
   process.env['PATH'] = `${folder}:${path}`;
   try {
