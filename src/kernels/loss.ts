@@ -5,7 +5,7 @@ import {
   CrossEntropyBackwardArguments,
   TargetRankArguments,
 } from './generated/arguments';
-import { rowExp, rowMax, rowSum } from './rows';
+import { rowAdd, rowExp, rowMax, rowSum } from './rows';
 import { sliceEnd, sliceStart } from './threads';
 import { loadPart, putPart } from './vector';
 
@@ -40,7 +40,6 @@ export function crossEntropyBackward(args: CrossEntropyBackwardArguments): void 
     const target = load<i32>(args.targets + (usize(n) << 2));
     const d: f32 = target < 0 ? 0 : load<f32>(args.dLosses + (usize(n) << 2));
     const scale = f32x4.splat(d);
-    const uniform = f32x4.splat((d * smoothing) / f32(V));
     const shift = f32x4.splat(load<f32>(args.lse + (usize(n) << 2)));
     const pairsEnd = accumulate ? 0 : V;
     let v = 0;
@@ -48,14 +47,15 @@ export function crossEntropyBackward(args: CrossEntropyBackwardArguments): void 
       const p = usize(v) << 2;
       const low = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p), shift)), scale);
       const high = f32x4.mul(exp4(f32x4.sub(v128.load(logits + p, 16), shift)), scale);
-      v128.store(dLogits + p, f32x4.sub(high, uniform), 16);
-      v128.store(dLogits + p, f32x4.sub(low, uniform));
+      v128.store(dLogits + p, high, 16);
+      v128.store(dLogits + p, low);
     }
     for (; v < V; v += 4) {
       const p = usize(v) << 2;
       const probability = exp4(f32x4.sub(loadPart(logits + p, V - v), shift));
-      putPart(dLogits + p, f32x4.sub(f32x4.mul(probability, scale), uniform), V - v, accumulate);
+      putPart(dLogits + p, f32x4.mul(probability, scale), V - v, accumulate);
     }
+    if (smoothing > 0) rowAdd(dLogits, V, (-d * smoothing) / f32(V));
     if (target >= 0) {
       const p = dLogits + (usize(target) << 2);
       store<f32>(p, load<f32>(p) - d * (1 - smoothing));

@@ -1,6 +1,6 @@
 /** Maximum, sums and scaling of a row of C contiguous elements. */
 import { exp4 } from './exp-log';
-import { keepLanes, loadPart, madd, maxLanes, storePart, sumLanes } from './vector';
+import { keepLanes, loadPart, madd, maxLanes, putPart, storePart, sumLanes } from './vector';
 
 /** The largest element of a row. */
 export function rowMax(x: usize, C: i32): f32 {
@@ -44,6 +44,12 @@ export function rowExp(x: usize, y: usize, C: i32, shift: f32, factor: f32): f32
 export function rowScale(x: usize, y: usize, C: i32, factor: f32): void {
   const f = f32x4.splat(factor);
   for (let c = 0; c < C; c += 4) storePart(y + (c << 2), f32x4.mul(loadPart(x + (c << 2), C - c), f), C - c);
+}
+
+/** x += shift over a row. */
+export function rowAdd(x: usize, C: i32, shift: f32): void {
+  const by = f32x4.splat(shift);
+  for (let c = 0; c < C; c += 4) putPart(x + (c << 2), by, C - c, 1);
 }
 
 /** Σ x over a row. */
