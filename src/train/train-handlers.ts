@@ -1,5 +1,6 @@
 /** Callbacks of a training run. */
 import type { Replacements } from '../data/replacements.ts';
+import type { Split } from '../data/token-source.ts';
 import type { Rejection } from '../engine/wasm.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Report } from '../reporting.ts';
@@ -21,6 +22,8 @@ export interface RunDescription {
   /** The text of --val-file, if given. */
   readonly validationCorpus: CorpusDescription | undefined;
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
+  /** The tokens of both splits; they can still be read after the run. */
+  readonly split: Split;
   /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];
   readonly tokenizer: Tokenizer;

@@ -6,8 +6,10 @@ import { formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import { factTable } from '../fact-table.ts';
 import { commandName } from '../command-name.ts';
+import { baselineAhead } from '../../evaluate/baselines/simplest.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { shown } from './run-table.ts';
+import { againstCounting } from './remedies.ts';
 import { WORSE_BY } from './warnings.ts';
 
 export interface Ending {
@@ -29,6 +31,8 @@ export function printEnd(result: TrainResult, ending: Ending): void {
     const early = reason === 'stopped early' ? ' (early stopping: no improvement)' : '';
     notice(`\nDone after ${steps} in ${formatDuration(Math.round(ending.seconds))}${early}.`);
     notice(lossLine(result, ending));
+    const behind = baselineLine(result, ending);
+    if (behind !== undefined) notice(behind);
     notice(`The best model, ${describeBest(progress)}is in ${where}`);
     const last = lastWeightsLine(result, ending);
     if (last !== undefined) notice(last);
@@ -48,6 +52,19 @@ const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
   validationLoss === undefined
     ? 'Without a validation split, there is no measure of how well the model predicts unseen text.'
     : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
+
+/** What the loss does not show: that counting would have done as well. Usual for a short text, or a short run. */
+function baselineLine(
+  { validationLoss, progress }: TrainResult,
+  { run, lastEvaluation }: Ending,
+): string | undefined {
+  if (validationLoss === undefined) return undefined;
+  const ahead = baselineAhead(validationLoss, run.split, run.config.vocabSize);
+  if (ahead === undefined) return undefined;
+  const counted = { unigram: 'counts tokens', bigram: 'counts pairs of tokens' }[ahead.name];
+  const remedy = againstCounting(run, isOverfitted(progress, lastEvaluation));
+  return `The ${ahead.name} baseline, which only ${counted}, is not worse: ${ahead.loss.toFixed(4)} on the same split. ${remedy}`;
+}
 
 /** A model that has memorized a short text is not the best by validation loss, but may be the one that is wanted. */
 function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: Ending): string | undefined {

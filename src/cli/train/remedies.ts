@@ -44,6 +44,10 @@ export function againstOverfitting({ isResumed, settings, config, tokens }: Flag
   ]);
 }
 
+/** Against a model that predicts no better than counting. @param isOverfitted whether more training made it worse */
+export const againstCounting = (flags: Flags, isOverfitted: boolean): string =>
+  isOverfitted ? againstOverfitting(flags) : sentence(['a longer run', 'more text']);
+
 /** Against a validation text shorter than the context length. */
 export function againstShortValidation({ isResumed, settings, config, tokens }: Flags): string {
   if (isResumed) return '';

@@ -21,6 +21,7 @@ export function describeRun(
     corpus: data.corpus,
     validationCorpus: data.validationCorpus,
     tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+    split: { train: data.train, validation: data.validation },
     replacements: data.replacements,
     tokenizer: data.tokenizer,
     config,

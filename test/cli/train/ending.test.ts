@@ -44,6 +44,18 @@ describe('a model that has memorized a short text', () => {
     expect(ended.stderr).not.toContain('  train more ');
   });
 
+  test('the last lines name a baseline that does as well, with its loss as `gpt eval` gives it', async () => {
+    const { baselines } = await json('eval --split val -m run --baselines --json');
+    const { nats_per_token: loss } = (baselines as Record<string, { nats_per_token: number }>)['unigram'];
+    expect(ended.stderr).toContain(
+      `The unigram baseline, which only counts tokens, is not worse: ${loss.toFixed(4)} on`,
+    );
+    expect(ended.stderr).toMatch(/smaller --n-embd or --n-layer, .* or more text help\.$/m);
+    const regular = ['train', 'regular.txt', ...tiny, '--learning-rate', '0.02', '--max-iters', '60'];
+    writeFileSync(join(folder, 'regular.txt'), 'the whale and the sea\n'.repeat(60));
+    expect((await at([...regular, '-o', 'regular'])).stderr).not.toContain('baseline');
+  });
+
   test('train, inspect, compare, report, eval, the log and the weights agree to the last digit', async () => {
     const loss = (await json('inspect run --json'))['training'] as Record<string, number>;
     const { val_loss: expected, best_step: step } = loss;

@@ -1,0 +1,41 @@
+/** Whether a model predicts its validation split better than counting the tokens of its training split does. */
+import type { Split, TokenSource } from '../../data/token-source.ts';
+import { countNgrams, createNgramModel } from './kneser-ney.ts';
+
+export interface SimpleBaseline {
+  readonly name: 'unigram' | 'bigram';
+  /** On the validation split, in nats per token. */
+  readonly loss: number;
+}
+
+/** More training tokens are not counted: it would take over about half a second, and they rarely leave a model behind. */
+const MOST_TOKENS = 2_000_000;
+
+/**
+ * The simplest baseline that a model does not beat. The baselines are those of `trainBaselines`.
+ *
+ * @param loss of the model on the validation split, in nats per token
+ * @returns undefined if it beats both, or the training split is too long to count
+ */
+export function baselineAhead(
+  loss: number,
+  { train, validation }: Split,
+  vocabSize: number,
+): SimpleBaseline | undefined {
+  if (train.length > MOST_TOKENS) return undefined;
+  for (const [name, order] of [
+    ['unigram', 1],
+    ['bigram', 2],
+  ] as const) {
+    const baseline = ngramLoss(train, validation, vocabSize, order);
+    if (loss >= baseline) return { name, loss: baseline };
+  }
+  return undefined;
+}
+
+function ngramLoss(train: TokenSource, validation: TokenSource, vocabSize: number, order: number): number {
+  const model = createNgramModel(countNgrams(train, vocabSize, order));
+  let sum = 0;
+  for (const { nats } of model.scores(validation)) for (let i = 0; i < nats.length; i++) sum += nats[i];
+  return sum / (validation.length - 1);
+}
