@@ -18,7 +18,8 @@ export const compressors: Readonly<Record<'gzip' | 'xz', Compressor>> = {
       maxBuffer: bytes.length + 2 ** 20,
     });
     if (error !== undefined && 'code' in error && error.code === 'ENOENT') return undefined;
-    if (error !== undefined) throw error;
+    // A program that fails before it has read its input leaves EPIPE; its status says why.
+    if (error !== undefined && !('code' in error && error.code === 'EPIPE')) throw error;
     if (status !== 0)
       throw new UserError('tool-failed', `xz failed: ${stderr.toString().trim()}`, {
         hint: 'check that `xz -9e` works in a shell; without xz in PATH its baseline is omitted',
