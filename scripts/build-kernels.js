@@ -1,13 +1,15 @@
 /**
- * Compiles the AssemblyScript kernels, once for each mode a JavaScript engine may offer, into dist/kernels/. Runs after the
- * TypeScript build, whose table of instructions it turns into AssemblyScript (kernel-dispatch.js): a kernel that the table names and
- * src/kernels/ lacks is a compile error.
+ * Compiles the AssemblyScript kernels, once for each mode a JavaScript engine may offer, into dist/kernels/. The table of
+ * instructions is turned into AssemblyScript first (kernel-dispatch.js): a kernel that it names and src/kernels/ lacks is a
+ * compile error.
+ *
+ * --sources: only writes src/kernels/generated/, which type-checking the kernels needs.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
-import * as memoryMap from '../dist/engine/wasm/address-space.js';
-import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures } from '../dist/engine/signatures.js';
+import * as memoryMap from '../src/engine/wasm/address-space.ts';
+import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures } from '../src/engine/signatures.ts';
 import { argumentClasses, constantDeclarations, dispatcher, kernelsIn } from './kernel-dispatch.js';
 import { microKernels } from './micro-kernels.js';
 
@@ -70,6 +72,7 @@ for (const [name, variant] of Object.entries(variants)) {
   const constants = constantDeclarations({ ...shared, i32: { ...shared.i32, ...variant } });
   writeFileSync(new URL('generated/constants.ts', sources), constants);
   writeFileSync(new URL('generated/micro-kernels.ts', sources), microKernels(variant));
+  if (process.argv.includes('--sources')) break;
   const files = ['src/kernels/main.ts', '--baseDir', root, '--outFile', `dist/kernels/${name}.wasm`];
   const { error } = await compile([...files, ...options], {
     stderr: process.stderr,

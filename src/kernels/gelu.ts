@@ -13,8 +13,13 @@ import {
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, putPart, storePart } from './vector';
 
+interface Gelu {
+  value4(x: v128): v128;
+  derivative4(x: v128): v128;
+}
+
 /** @inline */
-function forward<F>(x: usize, y: usize, n: i32): void {
+function forward<F extends Gelu>(x: usize, y: usize, n: i32): void {
   const end = sliceEnd(n, FLOATS_PER_LINE);
   let i = sliceStart(n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {
@@ -29,7 +34,7 @@ function forward<F>(x: usize, y: usize, n: i32): void {
 }
 
 /** @inline */
-function backward<F>(x: usize, dY: usize, dX: usize, accumulate: i32, n: i32): void {
+function backward<F extends Gelu>(x: usize, dY: usize, dX: usize, accumulate: i32, n: i32): void {
   const end = sliceEnd(n, FLOATS_PER_LINE);
   const pairsEnd = accumulate ? 0 : end;
   let i = sliceStart(n, FLOATS_PER_LINE);

@@ -8,6 +8,7 @@
  */
 import { barrier } from '../barrier';
 import { GemmArguments } from '../generated/arguments';
+import { SHARED_SCRATCH } from '../generated/constants';
 import { allocate, sharedScratch } from '../scratch';
 import { sliceEnd, sliceStart, thread, threads } from '../threads';
 import { FLOATS_PER_LINE, loadPart, madd, putPart } from '../vector';
@@ -19,6 +20,8 @@ const LARGE = 1 << 18;
 const SLICES = 8;
 /** Columns that are summed at a time: their sums stay in L1. */
 const WIDTH = 2048;
+/** Columns of a large B that are summed at a time: all of them, unless their sums exceed the shared scratch memory. */
+const SLICED_WIDTH: i32 = i32(SHARED_SCRATCH / (SLICES * sizeof<f32>()));
 
 export function matrixTimesFewRows(args: GemmArguments): void {
   const N = args.N;
@@ -35,10 +38,13 @@ export function matrixTimesFewRows(args: GemmArguments): void {
     const a = args.a + ((usize(m) * K) << 2);
     const c = args.c + ((usize(m) * N) << 2);
     if (isLarge) {
-      if (m > 0) barrier(); // all threads have read the partial sums of the previous row
-      sumSlices(args, a);
-      barrier();
-      addSlices(args, c, from, to);
+      for (let start = 0; start < N; start += SLICED_WIDTH) {
+        const width = min(SLICED_WIDTH, N - start);
+        if (m > 0 || start > 0) barrier(); // all threads have read the previous sums
+        sumSlices(args, a, start, width);
+        barrier();
+        addSlices(args, c, start, width);
+      }
     } else if (from < to) weightedRows(args, a, c, from, to, sums);
   }
 }
@@ -106,31 +112,32 @@ function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, 
 }
 
 /**
- * The sums over each slice of rows of B, one slice after the other in shared scratch memory. More threads than slices split
- * each slice by columns.
+ * The sums over each slice of rows of B, for columns start … start + width − 1, one slice after the other in shared scratch
+ * memory. More threads than slices split each slice by columns.
  */
-function sumSlices(args: GemmArguments, a: usize): void {
-  const N = args.N;
+function sumSlices(args: GemmArguments, a: usize, start: i32, width: i32): void {
   const K = args.K;
+  const ld = usize(args.N) << 2;
+  const b = args.b + (usize(start) << 2);
   const team = max(1, threads / SLICES); // threads for each slice
   const teams = min(threads, SLICES);
   const index = thread / team;
   if (index >= teams) return;
-  const from = sliceStart(N, FLOATS_PER_LINE, thread % team, team);
-  const to = sliceEnd(N, FLOATS_PER_LINE, thread % team, team);
+  const from = sliceStart(width, FLOATS_PER_LINE, thread % team, team);
+  const to = sliceEnd(width, FLOATS_PER_LINE, thread % team, team);
   const last = sliceEnd(SLICES, 1, index, teams);
   for (let slice = sliceStart(SLICES, 1, index, teams); slice < last; slice++) {
-    const sums = sharedScratch() + sliceBytes(N) * slice;
+    const sums = sharedScratch() + sliceBytes(width) * slice;
     memory.fill(sums + (usize(from) << 2), 0, usize(to - from) << 2);
     const end = sliceEnd(K, 1, slice, SLICES);
     for (let k = sliceStart(K, 1, slice, SLICES); k < end; k++)
-      addRow(load<f32>(a + (usize(k) << 2)), args.b + ((usize(k) * N) << 2), sums, from, to);
+      addRow(load<f32>(a + (usize(k) << 2)), b + ld * k, sums, from, to);
   }
 }
 
 /** Bytes of the sums of a slice. @inline */
-function sliceBytes(N: i32): usize {
-  return usize((N + 15) & ~15) << 2;
+function sliceBytes(width: i32): usize {
+  return usize((width + 15) & ~15) << 2;
 }
 
 /** sums[n] += factor·row[n] for n in [from, to). */
@@ -155,15 +162,18 @@ function addRow(factor: f32, row: usize, sums: usize, from: i32, to: i32): void 
   }
 }
 
-/** c[n] (+)= Σ of the slices + bias[n] for n in [from, to). */
-function addSlices(args: GemmArguments, c: usize, from: i32, to: i32): void {
-  const bytes = sliceBytes(args.N);
-  const bias = args.bias;
+/** c[start + n] (+)= Σ of the slices + bias[start + n] for n in this thread's slice of `width` columns. */
+function addSlices(args: GemmArguments, c: usize, start: i32, width: i32): void {
+  const from = sliceStart(width, FLOATS_PER_LINE);
+  const to = sliceEnd(width, FLOATS_PER_LINE);
+  const bytes = sliceBytes(width);
+  const y = c + (usize(start) << 2);
+  const bias = args.bias ? args.bias + (usize(start) << 2) : 0;
   for (let n = from; n < to; n += 4) {
     const at = sharedScratch() + (usize(n) << 2);
     let sum = v128.load(at);
     for (let slice = 1; slice < SLICES; slice++) sum = f32x4.add(sum, v128.load(at + bytes * slice));
     if (bias) sum = f32x4.add(sum, loadPart(bias + (usize(n) << 2), to - n));
-    putPart(c + (usize(n) << 2), sum, to - n, args.accumulateC);
+    putPart(y + (usize(n) << 2), sum, to - n, args.accumulateC);
   }
 }
