@@ -135,7 +135,7 @@ title('Muon');
     microBatches: 1,
     optimizer: 'muon',
   });
-  const gemms = update.instructions.filter(({ kernel }) => kernel === 'gemm');
+  const gemms = update.instructions.filter(({ kernel }) => kernel.startsWith('gemm'));
   const [spent, step768] = [flops(gemms), flops(forwardBackward.instructions)];
   out(
     `${gemms.length} GEMMs of ${fixed(spent / 1e9, 2)} GFLOP in an update, forward and backward over 768 tokens ${fixed(step768 / 1e9, 2)} GFLOP: ${fixed(spent / step768, 2)}`,

@@ -16,6 +16,7 @@ export function costOf(instruction: Instruction): Cost {
 
 function flopsOf({ kernel, args }: Instruction): number {
   if (kernel === 'gemm' || kernel === 'linearParametersBackward') return 2 * args.M * args.N * args.K;
+  if (kernel === 'gemmSymmetric') return args.M * (args.M + 1) * args.K;
   // Forward q·kᵀ and P·v; backward q·kᵀ again, dOut·vᵀ, and dV, dQ and dK: each over the T(T + 1)/2 pairs.
   if (kernel === 'attention') return 2 * 2 * args.B * args.H * args.D * pairs(args.T);
   if (kernel === 'attentionBackward') return 5 * 2 * args.B * args.H * args.D * pairs(args.T);

@@ -112,6 +112,15 @@ export const kernelCases: {
     transA: (M + K) & 1,
     transB: (N + K) & 1,
   }),
+  gemmSymmetric: (M, _b, K, flag) => ({
+    a: normal(M * K),
+    b: normal(K * M),
+    c: normal(M * M),
+    M,
+    K,
+    transA: Number(flag),
+    transB: (M + K) & 1,
+  }),
   linearParametersBackward: (M, N, K) => ({
     x: normal(M * K),
     dY: normal(M * N),
@@ -293,6 +302,15 @@ export const kernelCases: {
     decayed: Math.min(a * b, a * c),
   }),
   sgd: (a, b, c, flag) => ({
+    x: normal(a * b),
+    dX: normal(a * b),
+    m: normal(a * b),
+    hyper: hyper(flag ? 1 : 0),
+    norm: exact([3]),
+    n: a * b,
+    decayed: Math.min(a * b, a * c),
+  }),
+  lion: (a, b, c, flag) => ({
     x: normal(a * b),
     dX: normal(a * b),
     m: normal(a * b),

@@ -53,7 +53,16 @@ export function profileOf(
 
 function kernelAndShape({ kernel, args }: Instruction): string {
   if (kernel === 'linearParametersBackward') return `gemm ${args.K}×${args.N}×${args.M} Aᵀ·B, sums of B`;
-  if (kernel !== 'gemm') return kernel;
-  const { M, N, K, transA, transB } = args;
-  return `gemm ${M}×${N}×${K} A${transA ? 'ᵀ' : ''}·B${transB ? 'ᵀ' : ''}`;
+  if (kernel === 'gemmSymmetric') return `${shapeOf({ ...args, N: args.M })}, half`;
+  return kernel === 'gemm' ? shapeOf(args) : kernel;
 }
+
+/** 'gemm 768×512×128 A·Bᵀ' */
+const shapeOf = ({
+  M,
+  N,
+  K,
+  transA,
+  transB,
+}: Record<'M' | 'N' | 'K' | 'transA' | 'transB', number>): string =>
+  `gemm ${M}×${N}×${K} A${transA ? 'ᵀ' : ''}·B${transB ? 'ᵀ' : ''}`;

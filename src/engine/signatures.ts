@@ -45,6 +45,19 @@ export const signatures = define({
     transA: 'size',
     transB: 'size',
   },
+  /**
+   * c[M,M] = op(a)·op(b) where that is symmetric, as for a·aᵀ or products of polynomials of one symmetric matrix: the lower
+   * triangle is computed and mirrored. op(a) is [M,K], op(b) [K,M], stored as for `gemm`.
+   */
+  gemmSymmetric: {
+    a: 'read',
+    b: 'read',
+    c: 'write',
+    M: 'size',
+    K: 'size',
+    transA: 'size',
+    transB: 'size',
+  },
   /** dWeight[K,N] (+)= xᵀ·dY, dBias[N] (+)= Σ_m dY[m,:]; x [M,K], dY [M,N]. */
   linearParametersBackward: {
     x: 'read',
@@ -289,6 +302,11 @@ export const signatures = define({
   },
   /** One SGD step with momentum: m = momentum·m + (g + weightDecay·x), x −= lr·m; decay on the first `decayed` only. */
   sgd: { x: 'update', dX: 'read', m: 'update', hyper: 'read', norm: 'read', n: 'size', decayed: 'size' },
+  /**
+   * Lion (Chen et al. 2023): x = x·(1 − lr·weightDecay) − lr·sign(β₁·m + (1 − β₁)·g), then m = β₂·m + (1 − β₂)·g; sign(0) = 0,
+   * decay on the first `decayed` only. g is the gradient, clipped as for AdamW.
+   */
+  lion: { x: 'update', dX: 'read', m: 'update', hyper: 'read', norm: 'read', n: 'size', decayed: 'size' },
   /**
    * Muon's Nesterov momentum (Jordan 2024) over n elements: m = μ·m + (1 − μ)·g, and the update direction u = (1 − μ)·g + μ·m. g is the gradient, clipped as for AdamW.
    */

@@ -1,9 +1,15 @@
 /**
- * The gradient's norm, AdamW and SGD: linear passes over the flat parameter block, which the threads split at cache lines.
+ * The gradient's norm, AdamW, SGD and Lion: linear passes over the flat parameter block, which the threads split at cache lines.
  * Each optimizer fuses the rules it is composed of (src/train/optimizer.ts): clipping, weight decay and moments.
  */
 import { barrier } from './barrier';
-import { AdamwArguments, GlobalNormArguments, Hyperparameters, SgdArguments } from './generated/arguments';
+import {
+  AdamwArguments,
+  GlobalNormArguments,
+  Hyperparameters,
+  LionArguments,
+  SgdArguments,
+} from './generated/arguments';
 import { NORM_BLOCK } from './generated/constants';
 import { sliceEnd, sliceStart, thread } from './threads';
 import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
@@ -128,5 +134,36 @@ export function sgd(args: SgdArguments): void {
     const newM = f32x4.add(f32x4.mul(loadPart(m + at, rest), momentum), g);
     storePart(m + at, newM, rest);
     storePart(x + at, f32x4.sub(old, f32x4.mul(rate, newM)), rest);
+  }
+}
+
+export function lion(args: LionArguments): void {
+  const x = args.x;
+  const dX = args.dX;
+  const m = args.m;
+  const decayed = args.decayed;
+  const hyper = changetype<Hyperparameters>(args.hyper);
+  const rate = f32x4.splat(hyper.learningRate);
+  const factor = f32x4.splat(clipFactor(hyper, load<f32>(args.norm)));
+  const beta1 = f32x4.splat(hyper.beta1);
+  const beta2 = f32x4.splat(hyper.beta2);
+  const rest1 = f32x4.splat(hyper.oneMinusBeta1);
+  const rest2 = f32x4.splat(hyper.oneMinusBeta2);
+  const shrink = f32x4.splat(1 - hyper.learningRate * hyper.weightDecay);
+  const one = f32x4.splat(1);
+  const zero = f32x4.splat(0);
+
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
+    const at = usize(i) << 2;
+    const rest = end - i;
+    const g = f32x4.mul(loadPart(dX + at, rest), factor);
+    const old = loadPart(m + at, rest);
+    const c = averaged(old, g, beta1, rest1);
+    const isAbove = v128.and(f32x4.gt(c, zero), rate);
+    const isBelow = v128.and(f32x4.lt(c, zero), rate);
+    const kept = f32x4.mul(loadPart(x + at, rest), decayOf(i, decayed, shrink, one));
+    storePart(x + at, f32x4.add(f32x4.sub(kept, isAbove), isBelow), rest);
+    storePart(m + at, averaged(old, g, beta2, rest2), rest);
   }
 }

@@ -13,6 +13,12 @@ export type Init =
   | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'sinusoidal' };
 
+export const normal = (std: number): Init => ({ kind: 'normal', std });
+export const constant = (value: number): Init => ({ kind: 'constant', value });
+
+/** Initial values under both schemes. */
+export type Start = Pick<Parameter, 'init' | 'fanIn'>;
+
 /** Parts of a model listed in reports. */
 export const parts = [
   'token embedding',

@@ -46,6 +46,23 @@ function blockLayout(config: ModelConfig): BlockLayout {
   return { parameters, decayed: ends[0], trained: ends[1], total: end };
 }
 
+type BlockEntry = BlockLayout['parameters'][number];
+
+/** The layout of a block that holds some of the trained parameters only, in the same order. */
+export function partialLayout(
+  block: BlockLayout,
+  keeps: (parameter: Parameter) => boolean,
+): { readonly parameters: readonly BlockEntry[]; readonly length: number } {
+  let length = 0;
+  const parameters: BlockEntry[] = [];
+  for (const entry of block.parameters) {
+    if (!entry.parameter.isTrained || !keeps(entry.parameter)) continue;
+    parameters.push({ ...entry, start: length });
+    length += align(entry.length);
+  }
+  return { parameters, length };
+}
+
 /** Parameters at an address in engine memory. */
 export interface PlacedModel {
   readonly config: ModelConfig;
@@ -93,7 +110,7 @@ export function parameterValues(
 /** The tensors of a block: parameters, gradients or moments. */
 export const tensorsOf = (
   device: Device,
-  block: BlockLayout,
+  block: Pick<BlockLayout, 'parameters'>,
   region: Region,
   { trainedOnly = false } = {},
 ): DeviceTensor[] =>

@@ -4,7 +4,8 @@ import { architectureFields, architectureOf } from '../model/architectures/regis
 import type { ModelConfig } from '../model/config.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
-import { FINE_TUNING } from './options/learning-rate.ts';
+import { FINE_TUNING, LION_DIVISOR } from './options/learning-rate.ts';
+import { WEIGHT_DECAY } from './options/optimizer.ts';
 import { modelConfig, resolveOptions, type TrainModelOptions } from './settings.ts';
 
 /** Sizes to choose from: layers, heads, channels. */
@@ -75,7 +76,9 @@ export function chooseModel(
         each.parameters <= PARAMETERS_PER_TOKEN * trainTokens,
     ) ?? candidates[0];
   const epochs = tokens / trainTokens;
-  const learningRate = rounded(3e-3 * Math.sqrt(128 / shape.nEmbd));
+  // Lion's rate is lower and its weight decay higher, so that their product is the same.
+  const lion = optimizer === 'lion' ? LION_DIVISOR : 1;
+  const learningRate = rounded((3e-3 * Math.sqrt(128 / shape.nEmbd)) / lion);
   return {
     arch,
     ...shape,
@@ -84,7 +87,7 @@ export function chooseModel(
     dropout: epochs < 5 ? 0 : epochs < 20 ? 0.1 : 0.2,
     learningRate: isNew ? learningRate : rounded(FINE_TUNING * learningRate),
     beta2: 0.99,
-    weightDecay: 0.1,
+    weightDecay: lion * WEIGHT_DECAY,
     schedule: 'linear',
     minLr: 0,
     patience: 8,

@@ -17,7 +17,7 @@ import {
   type Skipped,
 } from './progress.ts';
 import { saveInterval } from './save-every.ts';
-import { learningRateAt } from './schedule.ts';
+import { learningRateAt, learningRateAtPeak } from './schedule.ts';
 import { localClock, type RunClock } from './session/run-clock.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 import { stepGradient } from './step-gradient.ts';
@@ -133,11 +133,14 @@ class TrainingLoop {
     if (found === undefined) return 'interrupted';
     const { loss, gradNorm } = inspect?.(before, found, trainer) ?? found;
 
-    const learningRate =
-      before.health.learningRateFactor * learningRateAt(before.step, scheduleOptions(this.#settings));
+    const schedule = scheduleOptions(this.#settings);
+    const { learningRateFactor } = before.health;
+    const learningRate = learningRateFactor * learningRateAt(before.step, schedule);
+    const matrixLearningRate =
+      learningRateFactor * learningRateAtPeak(this.#settings.muonLearningRate, before.step, schedule);
     const skipped: Skipped | undefined =
       stepData.counted === 0 ? 'no counted target' : faultOf(before.health, loss, gradNorm);
-    if (skipped === undefined) await trainer.update(before.updates, learningRate);
+    if (skipped === undefined) await trainer.update(before.updates, learningRate, matrixLearningRate);
     const seconds = (performance.now() - start) / 1000;
     this.#stepSeconds = seconds;
 

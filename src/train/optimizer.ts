@@ -4,8 +4,16 @@
  * moments: the update is bound by memory bandwidth, so a pass per rule would multiply its time.
  */
 import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { isLinearWeight, type Parameter } from '../model/parameter.ts';
-import { recordAdamw, recordMuonAndAdamw, recordSgd, type RecordUpdate } from './record-update.ts';
+import { elements, parameterTable } from '../model/parameters.ts';
+import {
+  recordAdamw,
+  recordLion,
+  recordMuonAndAdamw,
+  recordSgd,
+  type RecordUpdate,
+} from './record-update.ts';
 
 /** Options that are constant over a run; the learning rate comes from the schedule. */
 export interface OptimizerOptions {
@@ -15,10 +23,15 @@ export interface OptimizerOptions {
   readonly epsilon: number;
   readonly weightDecay: number;
   readonly momentum: number;
-  /** Learning rate of the matrices that Muon updates, as a multiple of the others'. */
-  readonly matrixRate?: number;
   /** Maximum global gradient norm; 0: no clipping. */
   readonly gradClip: number;
+}
+
+/** The learning rates of one update. */
+interface LearningRates {
+  readonly learningRate: number;
+  /** Of the matrices that Muon updates. */
+  readonly matrixLearningRate: number;
 }
 
 type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
@@ -27,7 +40,7 @@ interface UpdateRule {
   /** Names of the moments, which are 0 before the first update. */
   readonly moments: readonly string[];
   /** Hyperparameters of update `t`, counted from 1. */
-  readonly hyper: (options: OptimizerOptions, t: number, learningRate: number) => Hyperparameters;
+  readonly hyper: (options: OptimizerOptions, t: number, rates: LearningRates) => Hyperparameters;
 }
 
 /** Scales the gradient so that its global norm is at most `gradClip` (Pascanu et al. 2013). */
@@ -42,10 +55,10 @@ const momentum: UpdateRule = { moments: ['m'], hyper: (options) => ({ momentum: 
 /** Muon's momentum. Muon and AdamW both use the moment m, each for its own parameters. See muon.ts. */
 const orthogonalMomentum: UpdateRule = {
   moments: [],
-  hyper: ({ momentum: mu, matrixRate = 1 }, _t, learningRate) => ({
+  hyper: ({ momentum: mu }, _t, { matrixLearningRate }) => ({
     momentum: mu,
     oneMinusMomentum: 1 - mu,
-    matrixLearningRate: matrixRate * learningRate,
+    matrixLearningRate,
   }),
 };
 
@@ -66,9 +79,23 @@ const adam: UpdateRule = {
   }),
 };
 
+/**
+ * Lion (Chen et al. 2023, algorithm 2): a step of equal size for every parameter, along the sign of c = β₁·m + (1 − β₁)·g. The
+ * moment follows with another β: m = β₂·m + (1 − β₂)·g.
+ */
+const signMomentum: UpdateRule = {
+  moments: ['m'],
+  hyper: ({ beta1, beta2 }) => ({
+    beta1,
+    beta2,
+    oneMinusBeta1: 1 - beta1,
+    oneMinusBeta2: 1 - beta2,
+  }),
+};
+
 export interface Optimizer extends UpdateRule {
   readonly record: RecordUpdate;
-  /** The parameter uses this moment; otherwise it stays 0 and is not saved. */
+  /** A trained parameter has this moment. */
   readonly uses: (moment: string, parameter: Parameter) => boolean;
 }
 
@@ -87,6 +114,7 @@ const compose = (
 const table = {
   adamw: compose([clip, decay, adam], recordAdamw),
   sgd: compose([clip, decay, momentum], recordSgd),
+  lion: compose([clip, decay, signMomentum], recordLion),
   muon: compose(
     [clip, decay, adam, orthogonalMomentum],
     recordMuonAndAdamw,
@@ -98,15 +126,25 @@ export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = table;
 export const optimizerNames = Object.keys(table) as readonly OptimizerName[];
 
 /**
- * 4-byte elements per trained parameter: itself, its gradient and its moments. AdamW's 16 bytes are the same as in mixed
- * precision: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
+ * Numbers of 4 bytes of a model's trained parameters, their gradients and moments. AdamW's 16 bytes per parameter are those of mixed
+ * precision, too: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
  */
-export const numbersPerParameter = (name: OptimizerName): number => 2 + optimizers[name].moments.length;
+export function stateNumbers(name: OptimizerName, config: ModelConfig): number {
+  const { moments, uses } = optimizers[name];
+  const numbers = (parameter: Parameter): number =>
+    2 + moments.filter((moment) => uses(moment, parameter)).length;
+  return parameterTable(config)
+    .filter(({ isTrained }) => isTrained)
+    .reduce((sum, parameter) => sum + numbers(parameter) * elements(parameter.shape), 0);
+}
 
 /** The hyperparameters of update `t`, counted from 1, in the kernels' slots. */
-export function hyperparameters(options: OptimizerOptions, t: number, learningRate: number): Float64Array {
+export function hyperparameters(options: OptimizerOptions, t: number, rates: LearningRates): Float64Array {
   const slots = new Float64Array(HYPER_SLOTS);
-  const hyper = { learningRate, ...optimizers[options.optimizer].hyper(options, t, learningRate) };
+  const hyper = {
+    learningRate: rates.learningRate,
+    ...optimizers[options.optimizer].hyper(options, t, rates),
+  };
   for (const [slot, value] of Object.entries(hyper)) slots[HYPER[slot as keyof typeof HYPER]] = value;
   return slots;
 }

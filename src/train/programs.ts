@@ -8,9 +8,9 @@ import type { ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { isLinearWeight } from '../model/parameter.ts';
 import { countParameters } from '../model/parameters.ts';
-import { parameterValues, placeModel, within, type PlacedModel } from '../model/placement.ts';
+import { parameterValues, partialLayout, placeModel, within, type PlacedModel } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
-import { numbersPerParameter, optimizers, type OptimizerName } from './optimizer.ts';
+import { stateNumbers, optimizers, type OptimizerName } from './optimizer.ts';
 import { recordAverage, type MatrixPlace } from './record-update.ts';
 
 /** Inputs of a pass over a batch, at fixed places in memory. */
@@ -23,6 +23,14 @@ export interface BatchMemory {
   readonly targets: Region;
   /** int32 [4]: seed (2 words), step, micro-batch. */
   readonly rng: Region;
+}
+
+/** A moment of the optimizer, for the trained parameters that have it. */
+interface Moment {
+  readonly name: string;
+  readonly region: Region;
+  /** Their places in the region. */
+  readonly parameters: PlacedModel['block']['parameters'];
 }
 
 /** Forward only, no dropout; `losses` is the offset of the loss of each token. */
@@ -38,8 +46,7 @@ export interface TrainingPrograms {
   /** Inputs of an evaluation batch: the same memory, unless its batch is larger (evaluationBatchSize). */
   readonly evaluationBatch: BatchMemory;
   readonly gradients: Region;
-  /** The optimizer's moments, each laid out like the trained parameters. */
-  readonly moments: readonly { readonly name: string; readonly region: Region }[];
+  readonly moments: readonly Moment[];
   /** The moving average of the parameters, a model of its own; undefined if none is kept. See weight-average.ts. */
   readonly average: { readonly model: PlacedModel; readonly evaluation: EvaluationProgram } | undefined;
   readonly hyper: Region;
@@ -76,7 +83,7 @@ export interface TrainingShape {
 
 /** Bytes of the parameters, their gradients, the optimizer's moments and, if it is kept, the average of the parameters. */
 export const stateBytes = ({ config, optimizer, hasAverage = false }: TrainingShape): number =>
-  4 * (numbersPerParameter(optimizer) + Number(hasAverage)) * countParameters(config);
+  4 * (stateNumbers(optimizer, config) + (hasAverage ? countParameters(config) : 0));
 
 /** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
@@ -85,10 +92,11 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const model = placeModel(config, layout);
   const n = model.block.trained;
   const gradients = layout.allocate(n);
-  const moments = optimizers[optimizer].moments.map((name) => ({
-    name,
-    region: layout.allocate(n),
-  }));
+  const { moments: names, uses } = optimizers[optimizer];
+  const moments = names.map((name): Moment => {
+    const { parameters, length } = partialLayout(model.block, (parameter) => uses(name, parameter));
+    return { name, region: layout.allocate(length), parameters };
+  });
   const averaged = hasAverage ? placeModel(config, layout) : undefined;
   const hyper = layout.allocate(HYPER_SLOTS);
   const norm = layout.allocate(1);

@@ -4,7 +4,10 @@ import type { Recorder } from '../autodiff/recorder.ts';
 import { align } from '../engine/memory.ts';
 import { recordMuon } from './muon.ts';
 
-/** Operands of an update: blocks of one layout and of `n` elements, the first `decayed` of which belong to matrices. */
+/**
+ * Operands of an update: blocks of one layout and of `n` elements, the first `decayed` of which belong to matrices. A moment
+ * that only some parameters have is a block without the others.
+ */
 interface UpdateValues {
   readonly x: PlacedValue;
   readonly dX: PlacedValue;
@@ -33,11 +36,21 @@ export type RecordUpdate = (t: Recorder, values: UpdateValues, matrices: readonl
 export const recordAdamw: RecordUpdate = (t, { moments: [m, v], ...values }) =>
   t.emit('adamw', { ...values, m, v });
 
+export const recordLion: RecordUpdate = (t, { moments: [m], ...values }) => t.emit('lion', { ...values, m });
+
 export const recordSgd: RecordUpdate = (t, { moments: [m], ...values }) => t.emit('sgd', { ...values, m });
 
 /** Muon for the matrices of linear layers, AdamW for the ranges between them. */
 export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
-  const { n, decayed, hyper, norm, moments } = values;
+  const {
+    n,
+    decayed,
+    hyper,
+    norm,
+    moments: [m, v],
+  } = values;
+  /** Elements of the matrices so far, which v does not have. */
+  let skipped = 0;
   const recordOthers = (start: number, end: number): void => {
     if (start >= end) return;
     const part = (block: PlacedValue): PlacedValue => stretch(t, block, start, [end - start]);
@@ -46,7 +59,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
       {
         x: part(values.x),
         dX: part(values.dX),
-        moments: moments.map(part),
+        moments: [part(m), stretch(t, v, start - skipped, [end - start])],
         hyper,
         norm,
         n: end - start,
@@ -60,9 +73,10 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
     recordOthers(end, matrix.start);
     const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
     t.scope(matrix.name, () =>
-      recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(moments[0]), hyper, norm }),
+      recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm }),
     );
     end = matrix.start + align(matrix.length);
+    skipped += align(matrix.length);
   }
   recordOthers(end, n);
 };

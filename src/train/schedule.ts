@@ -72,6 +72,21 @@ function remainingRate(progress: number, { schedule, decayType }: ScheduleOption
   return schedule === 'wsd' && decayType === '1-sqrt' ? 1 - Math.sqrt(progress) : 1 - progress;
 }
 
+/** The peak learning rate, as a multiple of the usual rate at the end of the decay. */
+export const usualDecay = (schedule: ScheduleName): number => (schedule === 'wsd' ? 50 : 10);
+
+/**
+ * The learning rate of a step for parameters with a peak of their own: the same shape at another height. A peak of 0 has no
+ * shape, so the usual decay takes its place.
+ */
+export function learningRateAtPeak(peak: number, step: number, options: ScheduleOptions): number {
+  const past = options.past?.find(({ until }) => step < until);
+  if (past !== undefined) return learningRateAtPeak(peak, step, past);
+  if (options.learningRate > 0) return (peak / options.learningRate) * learningRateAt(step, options);
+  const minLearningRate = peak / usualDecay(options.schedule);
+  return learningRateAt(step, { ...options, learningRate: peak, minLearningRate });
+}
+
 /** The fraction of the decay done at a step of the present schedule, 0 … 1; 0 for a decay without an end. */
 export function decayProgress(step: number, options: ScheduleOptions): number {
   const { decayIters, decayFrom = 0 } = options;

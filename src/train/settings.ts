@@ -110,5 +110,4 @@ export function trainingShape(settings: Settings, config: ModelConfig): Training
 
 export const trainerOptions = (settings: Settings): TrainerOptions => ({
   ...settings,
-  matrixRate: settings.learningRate > 0 ? settings.muonLearningRate / settings.learningRate : 0,
 });

@@ -13,7 +13,7 @@ import { readTensors, type DeviceTensor } from '../model/tensor.ts';
 import { addCounted, EvaluationPass, writeBatch, type LossTotal } from './evaluation-pass.ts';
 import { GradientSum } from './gradient-sum.ts';
 import type { Initialization } from '../model/parameter.ts';
-import { hyperparameters, type OptimizerOptions, optimizers } from './optimizer.ts';
+import { hyperparameters, type OptimizerOptions } from './optimizer.ts';
 import { OrderedSum } from './ordered-sum.ts';
 import type { TrainingPrograms } from './programs.ts';
 import { averageRate, WeightAverage } from './weight-average.ts';
@@ -120,14 +120,19 @@ export class Trainer {
    *
    * @param step counted from 0; together with the seed it determines all random numbers of the step
    */
-  async step(step: number, batches: readonly Batch[], learningRate: number): Promise<StepResult> {
+  async step(
+    step: number,
+    batches: readonly Batch[],
+    learningRate: number,
+    matrixLearningRate = learningRate,
+  ): Promise<StepResult> {
     const data = stepOf(batches);
     if (data.counted === 0) return NOTHING_COUNTED;
     const losses = new OrderedSum(data.microBatches);
     for (const [micro, batch] of batches.entries())
       losses.add(await this.accumulate(step, micro, data, batch));
     const gradNorm = await this.gradNorm();
-    await this.update(step, learningRate);
+    await this.update(step, learningRate, matrixLearningRate);
     return { loss: stepLoss(losses, data), gradNorm };
   }
 
@@ -186,9 +191,14 @@ export class Trainer {
     return norm;
   }
 
-  /** Runs the optimizer update. @param updates number of earlier updates */
-  update(updates: number, learningRate: number): Promise<void> {
-    const slots = hyperparameters(this.#options, updates + 1, learningRate);
+  /**
+   * Runs the optimizer update.
+   *
+   * @param updates number of earlier updates
+   * @param matrixLearningRate of the matrices that Muon updates
+   */
+  update(updates: number, learningRate: number, matrixLearningRate = learningRate): Promise<void> {
+    const slots = hyperparameters(this.#options, updates + 1, { learningRate, matrixLearningRate });
     slots[HYPER.averageRate] = averageRate(this.#options.emaDecay ?? 0, updates + 1);
     this.#device.write(this.programs.hyper.offset, slots);
     this.#update.submit();
@@ -258,14 +268,12 @@ export class Trainer {
 
   /** The optimizer's moments: names like `m.h.0.attn.c_attn.weight`. */
   moments(): DeviceTensor[] {
-    const { model, moments } = this.programs;
-    const { uses } = optimizers[this.#options.optimizer];
-    return moments.flatMap(({ name, region }) => {
-      const parameters = model.block.parameters.filter((entry) => uses(name, entry.parameter));
-      return tensorsOf(this.#device, { ...model.block, parameters }, region, { trainedOnly: true }).map(
-        (tensor) => ({ ...tensor, name: `${name}.${tensor.name}` }),
-      );
-    });
+    return this.programs.moments.flatMap(({ name, region, parameters }) =>
+      tensorsOf(this.#device, { parameters }, region).map((tensor) => ({
+        ...tensor,
+        name: `${name}.${tensor.name}`,
+      })),
+    );
   }
 
   /** Time per instruction over the steps so far; empty if the backend does not measure it. */

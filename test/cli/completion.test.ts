@@ -38,7 +38,7 @@ const cases: readonly (readonly [words: string[], expected: string[]])[] = [
   ],
   [
     ['gpt', '-q', 'train', '--optimizer', ''],
-    ['adamw', 'muon', 'sgd'],
+    ['adamw', 'lion', 'muon', 'sgd'],
   ],
   [['gpt', 'train', '--max-iters', ''], []],
   [
@@ -70,7 +70,7 @@ describe.runIf(has('bash'))('bash', () => {
     expect(complete('gpt', 'train', '-o', 'b')).toEqual(['books']);
     expect(complete('gpt', 'train', '--resume', '')).toEqual(['checkpoints/bible-1', 'checkpoints/moby-1']);
     expect(complete('gpt', 'train', '--schedule', '=', 'lin')).toEqual(['linear']);
-    expect(complete('gpt', 'train', '--optimizer', '=')).toEqual(['adamw', 'muon', 'sgd']);
+    expect(complete('gpt', 'train', '--optimizer', '=')).toEqual(['adamw', 'lion', 'muon', 'sgd']);
   });
 });
 
@@ -121,7 +121,7 @@ describe.runIf(has('zsh') && hasTerminal)('zsh', () => {
     });
     expect(stdout).toContain('gpt train');
     expect(stdout).toMatch(/--schedule=.*\n.*constant +cosine +linear/s);
-    expect(stdout).toMatch(/adamw +muon +sgd/);
+    expect(stdout).toMatch(/adamw +lion +muon +sgd/);
     expect(stdout).toContain('checkpoints/moby-1');
     expect(stdout).toContain('a\\ file');
   });

@@ -20,7 +20,8 @@ const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   'reverse-mode.md': ['5.9'], // gpt gradcheck
   'one-derivative-each.md': [],
   'rms-norm-and-swiglu.md': [],
-  'muon.md': ['0.95', '0.8', '1,991', '1.557', '1.579'], // the momentum; the embedding's standard deviation; a measured run
+  // The momentum; the embedding's standard deviation; measured runs; the operations of another form.
+  'muon.md': ['0.95', '0.8', '1,991', '1.557', '1.579', '400', '0.001', '1.843', '1.856', '1.873', '2.64'],
 };
 const pages = Object.keys(fromElsewhere);
 /** Pages that have numbers of scripts/small-examples.js as well. */

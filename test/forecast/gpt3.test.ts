@@ -5,7 +5,7 @@ import { presets, type PresetName } from '../../src/model/config.ts';
 import { countParameters, parametersByPart } from '../../src/model/parameters.ts';
 import { costOn, accelerators } from '../../src/forecast/hardware.ts';
 import { trainingFlops } from '../../src/forecast/model-cost.ts';
-import { numbersPerParameter } from '../../src/train/optimizer.ts';
+import { stateNumbers } from '../../src/train/optimizer.ts';
 import { recipes } from '../../src/train/recipe.ts';
 
 // Brown et al. 2020. Table 2.1: n_params as named, n_layers, d_model, d_head, batch size in tokens, learning rate. Table D.1:
@@ -60,7 +60,7 @@ test('GPT-3 175B takes about 355 years and $4.6 million on one V100', () => {
   expect(accelerators.v100.peakFlops * accelerators.v100.utilization).toBe(28e12);
   const { seconds, dollars, leastDevices } = costOn(accelerators.v100, {
     flops,
-    stateBytes: 4 * numbersPerParameter('adamw') * parameters,
+    stateBytes: 4 * stateNumbers('adamw', configOf('gpt3-175b')),
   });
   expect(Math.floor(seconds / (365.25 * 86_400))).toBe(355);
   expect(dollars / 1e6).toBeCloseTo(4.68, 2); // 4.6 in the estimate, which cuts where this rounds

@@ -13,10 +13,6 @@ test.each<[GivenOptions, string]>([
   [{ optimizer: 'sgd', beta2: 0.8 }, 'beta2 has no effect with the optimizer sgd'],
   [{ momentum: 0.8 }, 'momentum has no effect with the optimizer adamw'],
   [{ muonLearningRate: 0.1 }, 'muonLearningRate has no effect with the optimizer adamw'],
-  [
-    { optimizer: 'muon', learningRate: 0, muonLearningRate: 0.1 },
-    'muonLearningRate has no effect on a learning rate of 0',
-  ],
   [{ patience: 3, evalInterval: 0 }, 'patience has no effect where the only evaluation is the last'],
   [{ lrDecayStart: 50 }, 'lrDecayStart has no effect with the cosine schedule, only with wsd'],
   [{ optimizer: 'sgd', epsilon: 1e-9 }, 'epsilon has no effect with the optimizer sgd'],
@@ -50,6 +46,8 @@ test.each<[GivenOptions, string]>([
 test.each<GivenOptions>([
   {},
   { optimizer: 'sgd', momentum: 0.8 },
+  { optimizer: 'lion', beta1: 0.8, beta2: 0.9 },
+  { optimizer: 'muon', learningRate: 0, muonLearningRate: 0.1 },
   { optimizer: 'muon', momentum: 0.9, beta1: 0.8, beta2: 0.9, muonLearningRate: 0.1 },
   { beta1: 0.8, beta2: 0.9 },
   { patience: 0, evalInterval: 0 },

@@ -105,12 +105,14 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     ['AdamW', 'adamw', golden.optimizers.adamw],
     ['AdamW, β₂ = 0.999999', 'adamw', golden.optimizers.adamwLongMemory],
     ['SGD', 'sgd', golden.optimizers.sgd],
+    ['Lion', 'lion', golden.optimizers.lion],
     ['Muon beside AdamW', 'muon', golden.optimizers.muon],
   ] as const)('ten steps of %s, and the moving average of the parameters', async (_name, optimizer, run) => {
     const options = { ...still, ...run, optimizer, gradClip: run.clip };
+    const matrixLearningRate = 'matrixLearningRate' in run ? run.matrixLearningRate : undefined;
     const trainer = trainerAt(await make(), options);
     for (const [step, batch] of batches.entries()) {
-      const { loss, gradNorm } = await trainer.step(step, [batch], run.learningRate);
+      const { loss, gradNorm } = await trainer.step(step, [batch], run.learningRate, matrixLearningRate);
       expect(Math.abs(loss / run.losses[step] - 1), `loss of step ${step}`).toBeLessThan(exact ? 1e-7 : 1e-4);
       expect(Math.abs(gradNorm / run.gradNorms[step] - 1), `norm of step ${step}`).toBeLessThan(
         exact ? 1e-5 : 1e-3,

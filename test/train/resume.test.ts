@@ -68,6 +68,8 @@ describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same byt
   const cases: Record<string, Partial<TrainModelOptions>> = {
     'AdamW, cosine': {},
     'SGD, linear': { optimizer: 'sgd', schedule: 'linear', learningRate: 0.1 },
+    'Lion, wsd': { optimizer: 'lion', schedule: 'wsd', gradientAccumulationSteps: 2 },
+    'Muon beside AdamW': { optimizer: 'muon', initialization: 'fan-in' },
     'constant rate, no clipping, another seed': { schedule: 'constant', gradClip: 0, seed: 2 ** 40 + 7 },
     'Muon, an average of the weights': { optimizer: 'muon', emaDecay: 0.8, evalInterval: 3 },
     dropout: { dropout: 0.3 },

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   hasDecayEnd,
   learningRateAt,
+  learningRateAtPeak,
   scheduleNames,
   type ScheduleOptions,
 } from '../../src/train/schedule.ts';
@@ -67,6 +68,26 @@ describe('the learning rate', () => {
     } as const;
     for (const t of [1, 2, 3999, 4000, 4001, 100_000])
       expect(learningRateAt(t - 1, options) / noam(t)).toBeCloseTo(1, 12);
+  });
+});
+
+describe('the learning rate of parameters with a peak of their own', () => {
+  const steps = [0, 50, 100, 1050, 1800, 2000];
+  test.each(scheduleNames)('%s: is the same multiple at every step', (schedule) => {
+    const past = [{ ...base, learningRate: 2e-3, until: 40 }];
+    const options = { ...base, schedule, past };
+    expect(learningRateAtPeak(0.02, 0, options)).toBeCloseTo(10 * learningRateAt(0, options), 15);
+    for (const step of steps.slice(1))
+      expect(learningRateAtPeak(0.02, step, options)).toBeCloseTo(20 * learningRateAt(step, options), 15);
+  });
+  test.each(scheduleNames)('%s: keeps its shape beside a peak of 0', (schedule) => {
+    const minLearningRate = schedule === 'wsd' ? 1e-3 / 50 : 1e-3 / 10;
+    const still = { ...base, schedule, learningRate: 0, minLearningRate: 0 };
+    for (const step of steps)
+      expect(learningRateAtPeak(0.02, step, still)).toBeCloseTo(
+        20 * learningRateAt(step, { ...base, schedule, minLearningRate }),
+        15,
+      );
   });
 });
 

@@ -1,8 +1,7 @@
 /** Remedies for problems of a run. None suggests a flag that the run would reject. */
 import type { RunDescription } from '../../train/train-handlers.ts';
-import { FINE_TUNING } from '../../train/options/learning-rate.ts';
+import { FINE_TUNING, usualPeak } from '../../train/options/learning-rate.ts';
 import { MUON_LEARNING_RATE } from '../../train/options/optimizer.ts';
-import { recipes } from '../../train/recipe.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 
 /** The parts of a run's description that determine which flags can be suggested. */
@@ -98,7 +97,7 @@ interface HighestRate {
 export function highestRate(flags: Flags): HighestRate {
   const { preset, initFrom, learningRate, minLr, optimizer, muonLearningRate } = flags.settings;
   const factor = initFrom === undefined ? 1 : FINE_TUNING;
-  const usual = recipes[preset].learningRate * factor;
+  const usual = usualPeak({ preset, initFrom, optimizer });
   if (endsAbovePeak(flags)) return { rate: minLr, usual, flag: '--min-lr', scope: '' };
   const common = { rate: learningRate, usual, flag: '--learning-rate', scope: '' } as const;
   if (optimizer !== 'muon') return common;

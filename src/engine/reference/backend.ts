@@ -17,7 +17,7 @@ import {
 import { geluErf, geluErfBackward } from './gelu-erf.ts';
 import { embedding, embeddingBackward } from './embedding.ts';
 import { crossEntropy, crossEntropyBackward, targetRank } from './loss.ts';
-import { gemm, linearParametersBackward } from './matrix.ts';
+import { gemm, gemmSymmetric, linearParametersBackward } from './matrix.ts';
 import { movingAverage } from './moving-average.ts';
 import {
   layerNorm,
@@ -30,6 +30,7 @@ import {
 import {
   adamw,
   globalNorm,
+  lion,
   matrixPolynomial,
   muonMomentum,
   muonUpdate,
@@ -44,6 +45,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   embedding,
   embeddingBackward,
   gemm,
+  gemmSymmetric,
   linearParametersBackward,
   add,
   copy,
@@ -73,6 +75,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   globalNorm,
   adamw,
   sgd,
+  lion,
   muonMomentum,
   normalize,
   matrixPolynomial,

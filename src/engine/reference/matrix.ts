@@ -12,6 +12,18 @@ export function gemm({ a, b, bias, c, M, N, K, transA, transB }: ReferenceArgume
   }
 }
 
+export function gemmSymmetric({ a, b, c, M, K, transA, transB }: ReferenceArguments<'gemmSymmetric'>): void {
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n <= m; n++) {
+      let sum = 0;
+      for (let k = 0; k < K; k++)
+        sum += a[transA ? k * M + m : m * K + k] * b[transB ? n * K + k : k * M + n];
+      c[m * M + n] = sum;
+      c[n * M + m] = sum;
+    }
+  }
+}
+
 export function linearParametersBackward({
   x,
   dY,

@@ -35,6 +35,18 @@ export function sgd({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'s
   }
 }
 
+export function lion({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'lion'>): void {
+  const lr = hyper[HYPER.learningRate];
+  const factor = clipFactor(hyper, norm);
+  for (let i = 0; i < n; i++) {
+    const g = dX[i] * factor;
+    const direction = Math.sign(hyper[HYPER.beta1] * m[i] + hyper[HYPER.oneMinusBeta1] * g);
+    const shrunk = i < decayed ? x[i] * (1 - lr * hyper[HYPER.weightDecay]) : x[i];
+    x[i] = shrunk - lr * direction;
+    m[i] = hyper[HYPER.beta2] * m[i] + hyper[HYPER.oneMinusBeta2] * g;
+  }
+}
+
 export function muonMomentum({ dX, m, u, hyper, norm, n }: ReferenceArguments<'muonMomentum'>): void {
   const [momentum, rest] = [hyper[HYPER.momentum], hyper[HYPER.oneMinusMomentum]];
   const factor = clipFactor(hyper, norm);

@@ -9,7 +9,11 @@
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { barrier, nextChunk } from '../barrier';
-import { GemmArguments, LinearParametersBackwardArguments } from '../generated/arguments';
+import {
+  GemmArguments,
+  GemmSymmetricArguments,
+  LinearParametersBackwardArguments,
+} from '../generated/arguments';
 import { GEMV_ROWS, MR, NR } from '../generated/constants';
 import { allocate, SHARED_HALF, sharedHalf } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
@@ -19,6 +23,7 @@ import { macroKernel } from './macro-kernel';
 import { createOutput } from './output';
 import { panels, panelStride } from './pack';
 import { Block, Operand, operandA, operandB, pack, Product, Round } from './product';
+import { mirrorLower } from './mirror';
 import { prepareTiles } from './tile';
 
 /** Depth of a block: a panel of B, KC·NR·4 B = 24 KiB, is half of Zen 5's L1, three quarters of Zen 3's. */
@@ -29,6 +34,8 @@ const MC = 48;
 const MC_TRANSPOSED = 72;
 /** Columns in a block of B that a thread packs for itself: 96 KiB. */
 const NC = 64;
+/** The same below the diagonal, where the first columns are the longest: small enough to divide the work evenly. */
+const NC_LOWER = 2 * NR;
 /** Columns of B, or rows of A, that are packed together. */
 const TOGETHER = 2048;
 /** Up to this many rows, packing B costs more than it saves, as each number of B is used only a few times. */
@@ -47,6 +54,18 @@ export function gemm(args: GemmArguments): void {
   product.accumulate = args.accumulateC;
   product.bias = args.bias;
   multiply(product);
+}
+
+export function gemmSymmetric(args: GemmSymmetricArguments): void {
+  const M = args.M;
+  const K = args.K;
+  const product = createProduct(operandA(args.a, M, K, args.transA), operandB(args.b, M, K, args.transB), K);
+  product.c = args.c;
+  product.accumulate = 0;
+  product.isLower = true;
+  multiply(product);
+  barrier();
+  mirrorLower(args.c, M);
 }
 
 /** dWeight = xᵀ·dY; the columns of dY are added up to dBias as they are packed. */
@@ -68,6 +87,7 @@ function createProduct(a: Operand, b: Operand, K: i32): Product {
   product.blockDepth = blockDepth(K);
   product.bias = 0;
   product.sums = 0;
+  product.isLower = false;
   product.output = createOutput(usize(b.count) << 2);
   product.block = changetype<Block>(allocate(offsetof<Block>()));
   const own = product.own;
@@ -126,7 +146,11 @@ function multiplyShared(product: Product, round: Round): void {
     const owner = ownerInTurn(turn);
     const start = sliceStart(own.count, own.width, owner);
     const end = sliceEnd(own.count, own.width, owner);
-    const chunk = product.sharesB ? evenHeight(end - start, own.depthStride == 4 ? MC : MC_TRANSPOSED) : NC;
+    const chunk = product.sharesB
+      ? evenHeight(end - start, own.depthStride == 4 ? MC : MC_TRANSPOSED)
+      : product.isLower
+        ? NC_LOWER
+        : NC;
     for (let i = start + chunk * nextChunk(owner); i < end; i = start + chunk * nextChunk(owner))
       multiplyChunk(product, round, i, min(chunk, end - i));
   }

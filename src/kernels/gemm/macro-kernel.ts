@@ -25,8 +25,10 @@ export function macroKernel(product: Product, block: Block, a: usize, b: usize):
     const panelB = b + strideB * (j / NR);
     out.bias = bias ? bias + (usize(j) << 2) : 0;
     out.columns = min(NR, columns - j);
-    let panelA = a;
-    for (let i = 0; i < rows; i += MR) {
+    // Row of the first tile that reaches the diagonal: others have all their columns above it.
+    const above = product.isLower ? max(0, block.column + j - block.row) / MR : 0;
+    let panelA = a + strideA * above;
+    for (let i = above * MR; i < rows; i += MR) {
       out.rows = min(MR, rows - i);
       tile(k, panelA, MR << 2, panelB, c + ldc * i + (usize(j) << 2), out);
       panelA += strideA;

@@ -62,6 +62,8 @@ export class Product {
   bias: usize;
   sums: usize;
   accumulateSums: i32;
+  /** Only tiles that reach the diagonal or are below it are computed. */
+  isLower: bool;
   /** Working memory. */
   output: Output;
   block: Block;

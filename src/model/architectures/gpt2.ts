@@ -17,7 +17,7 @@ import type {
 } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { checkHeads, type ModelConfig } from '../config.ts';
-import type { Init, Parameter, Part, ParameterRole } from '../parameter.ts';
+import { constant, normal, type Parameter, type ParameterRole, type Part, type Start } from '../parameter.ts';
 import { innerWidth } from './inner-width.ts';
 
 const activations = ['gelu_new', 'gelu', 'relu'] as const;
@@ -75,6 +75,9 @@ export const gpt2Defaults = {
   layerNormEpsilon: fields.layerNormEpsilon.default,
 } as const satisfies Partial<Gpt2Config>;
 
+const zeros: Start = { init: constant(0) };
+const ones: Start = { init: constant(1) };
+
 const mlpWidth = ({ nInner, nEmbd }: Gpt2Config): number => nInner ?? 4 * nEmbd;
 
 const complete = (config: Gpt2Config): Gpt2Config => ({ ...config, nInner: mlpWidth(config) });
@@ -84,28 +87,31 @@ const complete = (config: Gpt2Config): Gpt2Config => ({ ...config, nInner: mlpWi
  * not biases or LayerNorm.
  *
  * Initialization is GPT-2's: normal with std 0.02, and 0.02/√(2L) for the projections that end a residual branch, so that
- * the variance of the residual stream does not grow with depth (section 2.3).
+ * the variance of the residual stream does not grow with depth (section 2.3). The scheme `fan-in` is that of llama.ts.
  */
 function parameters(config: Gpt2Config): Parameter[] {
   const { nLayer: L, nEmbd: C, vocabSize: V, blockSize: T } = config;
   const F = mlpWidth(config);
-  const weight: Init = { kind: 'normal', std: 0.02 };
-  const projection: Init = { kind: 'normal', std: 0.02 / Math.sqrt(2 * L) };
+  const init = normal(0.02);
+  const weight: Start = { init, fanIn: normal(1 / Math.sqrt(C)) };
+  const projection: Start = { init: normal(0.02 / Math.sqrt(2 * L)), fanIn: constant(0) };
+  const embedding: Start = config.tieWordEmbeddings ? { init } : { init, fanIn: normal(0.8) };
+  const head: Start = { init, fanIn: normal(0.001) };
   const table: Parameter[] = [];
 
   const add = (
     kind: string,
     shape: number[],
-    init: Init,
+    start: Start,
     role: ParameterRole,
     part: Part,
     layer?: number,
   ): void => {
-    const isTrained = init.kind !== 'sinusoidal';
+    const isTrained = start.init.kind !== 'sinusoidal';
     table.push({
       name: layer === undefined ? kind : `h.${layer}.${kind}`,
       shape,
-      init,
+      ...start,
       role,
       part,
       ...(layer === undefined ? {} : { layer }),
@@ -114,17 +120,17 @@ function parameters(config: Gpt2Config): Parameter[] {
       kind,
     });
   };
-  const linear = (name: string, from: number, to: number, init: Init, part: Part, layer: number): void => {
-    add(`${name}.weight`, [from, to], init, 'linear weight', part, layer);
-    add(`${name}.bias`, [to], { kind: 'constant', value: 0 }, 'vector', part, layer);
+  const linear = (name: string, from: number, to: number, start: Start, part: Part, layer: number): void => {
+    add(`${name}.weight`, [from, to], start, 'linear weight', part, layer);
+    add(`${name}.bias`, [to], zeros, 'vector', part, layer);
   };
   const layerNorm = (name: string, layer?: number): void => {
-    add(`${name}.weight`, [C], { kind: 'constant', value: 1 }, 'vector', 'LayerNorm', layer);
-    add(`${name}.bias`, [C], { kind: 'constant', value: 0 }, 'vector', 'LayerNorm', layer);
+    add(`${name}.weight`, [C], ones, 'vector', 'LayerNorm', layer);
+    add(`${name}.bias`, [C], zeros, 'vector', 'LayerNorm', layer);
   };
 
-  add('wte.weight', [V, C], weight, 'token embedding', 'token embedding');
-  const positions: Init = config.positions === 'learned' ? weight : { kind: 'sinusoidal' };
+  add('wte.weight', [V, C], embedding, 'token embedding', 'token embedding');
+  const positions: Start = config.positions === 'learned' ? { init } : { init: { kind: 'sinusoidal' } };
   add('wpe.weight', [T, C], positions, 'position embedding', 'positions');
   for (let l = 0; l < L; l++) {
     layerNorm('ln_1', l);
@@ -135,7 +141,7 @@ function parameters(config: Gpt2Config): Parameter[] {
     linear('mlp.c_proj', F, C, projection, 'MLP', l);
   }
   if (config.norm === 'pre') layerNorm('ln_f'); // post-LN blocks end normalized
-  if (!config.tieWordEmbeddings) add(HEAD, [V, C], weight, 'output head', 'output head');
+  if (!config.tieWordEmbeddings) add(HEAD, [V, C], head, 'output head', 'output head');
   return table;
 }
 

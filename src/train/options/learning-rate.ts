@@ -1,8 +1,15 @@
 /** Options of the learning rate schedule, which ../schedule.ts computes. */
 import { choice, wholeNumber, type OptionType } from '../../values.ts';
 import { recipes } from '../recipe.ts';
-import { decayTypes, hasPlateau, scheduleNames, type DecayType, type ScheduleName } from '../schedule.ts';
-import { orAbsent, row, unused, withDecay } from './row.ts';
+import {
+  decayTypes,
+  hasPlateau,
+  scheduleNames,
+  usualDecay,
+  type DecayType,
+  type ScheduleName,
+} from '../schedule.ts';
+import { orAbsent, row, unused, withDecay, type KnownOptions } from './row.ts';
 import { nonNegative, positive } from './values.ts';
 
 /** Decay of a `wsd` schedule, as a fraction of its steps. */
@@ -17,15 +24,27 @@ const scheduleName: OptionType<ScheduleName> = {
     scheduleNames.find((name) => name === (text === 'noam' ? 'inverse-sqrt' : text.replaceAll('_', '-'))),
 };
 
+/** Peak learning rate with Lion: that of AdamW divided by this. Chen et al. 2023, section 5, recommend 3 to 10. */
+export const LION_DIVISOR = 5;
+
+/** The peak learning rate of runs that do not set it. */
+export function usualPeak({
+  preset,
+  initFrom,
+  optimizer,
+}: Pick<KnownOptions, 'preset' | 'initFrom' | 'optimizer'>): number {
+  const peak = (initFrom === undefined ? 1 : FINE_TUNING) * recipes[preset].learningRate;
+  return optimizer === 'lion' ? Number((peak / LION_DIVISOR).toPrecision(3)) : peak;
+}
+
 export const learningRateRows = {
   learningRate: row<number>({
     group: 'Training',
     value: nonNegative,
     placeholder: 'x',
     help: 'peak learning rate',
-    default: ({ preset, initFrom }) =>
-      (initFrom === undefined ? 1 : FINE_TUNING) * recipes[preset].learningRate,
-    defaultHelp: "the preset's; a tenth of it with --init-from",
+    default: usualPeak,
+    defaultHelp: "the preset's, lion: a fifth; a tenth with --init-from",
     onResume: 'forced',
   }),
   minLr: row<number>({
@@ -33,7 +52,7 @@ export const learningRateRows = {
     value: nonNegative,
     placeholder: 'x',
     help: 'final learning rate',
-    default: ({ learningRate, schedule }) => learningRate / (schedule === 'wsd' ? 50 : 10),
+    default: ({ learningRate, schedule }) => learningRate / usualDecay(schedule),
     defaultHelp: 'a tenth of the peak, wsd: a fiftieth',
     caution: withDecay,
     onResume: 'forced',

@@ -3,12 +3,15 @@ import { initializations, type Initialization } from '../../model/parameter.ts';
 import { choice } from '../../values.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
 import { recipes } from '../recipe.ts';
-import { FINE_TUNING } from './learning-rate.ts';
+import { FINE_TUNING, LION_DIVISOR } from './learning-rate.ts';
 import { orAbsent, row, withOptimizer } from './row.ts';
 import { aboveZero, belowOne, nonNegative } from './values.ts';
 
 /** Peak learning rate of the matrices that Muon updates. */
 export const MUON_LEARNING_RATE = 0.02;
+
+/** Lion's is larger by the factor by which its learning rate is smaller, as it is their product that shrinks a weight. */
+export const WEIGHT_DECAY = 0.1;
 
 export const optimizerRows = {
   optimizer: row<OptimizerName>({
@@ -24,8 +27,8 @@ export const optimizerRows = {
     value: choice(initializations),
     placeholder: 'scheme',
     help: `initial weights: ${initializations.join(' or ')}`,
-    default: ({ optimizer }) => (optimizer === 'muon' ? 'fan-in' : 'gpt2'),
-    defaultHelp: 'gpt2; fan-in with muon',
+    default: ({ optimizer, arch }) => (optimizer === 'muon' && arch !== 'gpt2' ? 'fan-in' : 'gpt2'),
+    defaultHelp: 'gpt2; llama, qwen3 with muon: fan-in',
     onResume: 'fixed', // a resumed run already has weights
     stored: orAbsent(choice(initializations)),
   }),
@@ -37,9 +40,7 @@ export const optimizerRows = {
     help: 'peak learning rate of matrices with muon',
     default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * MUON_LEARNING_RATE,
     defaultHelp: `${MUON_LEARNING_RATE}; a tenth of it with --init-from`,
-    caution: (value, chosen) =>
-      withOptimizer('muon')(value, chosen) ??
-      (chosen.learningRate > 0 || value === 0 ? undefined : 'has no effect on a learning rate of 0'),
+    caution: withOptimizer('muon'),
     onResume: 'forced',
     stored: orAbsent(nonNegative),
   }),
@@ -48,26 +49,27 @@ export const optimizerRows = {
     value: nonNegative,
     placeholder: 'x',
     help: 'applied to matrices only',
-    default: 0.1,
+    default: ({ optimizer }) => (optimizer === 'lion' ? LION_DIVISOR : 1) * WEIGHT_DECAY,
+    defaultHelp: `${WEIGHT_DECAY}; ${LION_DIVISOR * WEIGHT_DECAY} with lion`,
     onResume: 'forced',
   }),
   beta1: row<number>({
     group: 'Training',
     value: belowOne,
     placeholder: 'x',
-    help: 'of AdamW',
+    help: 'of AdamW and Lion',
     default: 0.9,
-    caution: withOptimizer('adamw', 'muon'),
+    caution: withOptimizer('adamw', 'lion', 'muon'),
     onResume: 'forced',
   }),
   beta2: row<number>({
     group: 'Training',
     value: belowOne,
     placeholder: 'x',
-    help: 'of AdamW',
-    default: ({ preset }) => recipes[preset].beta2,
-    defaultHelp: '0.99, gpt2: 0.95',
-    caution: withOptimizer('adamw', 'muon'),
+    help: 'of AdamW and Lion',
+    default: ({ preset, optimizer }) => (optimizer === 'lion' ? 0.99 : recipes[preset].beta2),
+    defaultHelp: '0.99, gpt2: 0.95 unless with lion',
+    caution: withOptimizer('adamw', 'lion', 'muon'),
     onResume: 'forced',
   }),
   epsilon: row<number>({

@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { plan } from '../../src/autodiff/plan.ts';
+import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
+import { initialize } from '../../src/model/initialize.ts';
+import { elements, parameterTable } from '../../src/model/parameters.ts';
+import { orthogonalize } from '../../src/train/muon.ts';
+import { trainingPrograms } from '../../src/train/programs.ts';
+import { Trainer } from '../../src/train/trainer.ts';
+import { backends } from '../fixtures/backends.ts';
+import { Graph } from '../fixtures/graph.ts';
+import { relativeError } from '../fixtures/golden.ts';
+import { copiesOf } from '../fixtures/tensors.ts';
+
+/** Five iterations with the coefficients of Jordan et al. 2024, on a singular value. */
+const afterIterations = (s: number): number => {
+  for (let i = 0; i < 5; i++) s = 3.4445 * s - 4.775 * s ** 3 + 2.0315 * s ** 5;
+  return s;
+};
+
+describe.each(Object.entries(backends))('%s', (name, make) => {
+  test.each([
+    [40, 90],
+    [90, 40],
+    [40, 50],
+    [31, 31],
+    [1, 9],
+  ])('a matrix [%i,%i] becomes one with the same singular vectors', async (rows, columns) => {
+    // Singular values 1 to 10⁻³ between the vectors of two discrete cosine transforms.
+    const basis = (n: number, i: number, k: number): number =>
+      Math.sqrt((k === 0 ? 1 : 2) / n) * Math.cos((Math.PI * (i + 0.5) * k) / n);
+    const M = Math.min(rows, columns);
+    const values = Array.from({ length: M }, (_, k) => 10 ** ((-3 * k) / M));
+    const norm = Math.hypot(...values);
+    const matrix = (each: (s: number) => number): number[] =>
+      Array.from({ length: rows * columns }, (_, at) =>
+        values.reduce(
+          (sum, s, k) =>
+            sum + each(s) * basis(rows, Math.floor(at / columns), k) * basis(columns, at % columns, k),
+          0,
+        ),
+      );
+    const graph = new Graph();
+    const x = graph.input('x', [rows, columns]);
+    const result = orthogonalize(graph.t, x);
+    const { valueOf } = await graph.run(await make(), [[x, matrix((s) => s)]], [result]);
+    const expected = matrix((s) => afterIterations(s / norm));
+    // A Gram matrix has the squares of the singular values, 1 to 10⁻⁶, of which float32 keeps one digit at the lower end.
+    expect(relativeError(await valueOf(result), expected)).toBeLessThan(
+      name === 'reference float64' ? 1e-6 : 5e-4,
+    );
+  });
+
+  test('the learning rate of matrices is independent of the other', async () => {
+    const config = { ...gpt2Defaults, vocabSize: 8, blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0 };
+    const options = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0, momentum: 0.9, gradClip: 0 };
+    const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'muon' });
+    const ids = Int32Array.from({ length: 8 }, (_, i) => (i * 3) % 8);
+    const changedBy = async (learningRate: number, matrixLearningRate: number): Promise<string[]> => {
+      const trainer = new Trainer(await make(), programs, { ...options, optimizer: 'muon' }, 1);
+      trainer.initialize();
+      const before = await copiesOf(trainer.parameters());
+      await trainer.step(0, [{ inputs: ids, targets: ids.toReversed() }], learningRate, matrixLearningRate);
+      const after = await copiesOf(trainer.parameters());
+      return before
+        .filter(({ data }, i) => data.some((value, at) => value !== after[i].data[at]))
+        .map((tensor) => tensor.name);
+    };
+    const matrices = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'].map((at) => `h.0.${at}.weight`);
+    expect((await changedBy(0, 0.02)).toSorted()).toEqual(matrices);
+    const others = await changedBy(1e-3, 0);
+    expect(others).toContain('wte.weight');
+    expect(others.filter((parameter) => matrices.includes(parameter))).toEqual([]);
+  });
+});
+
+test.each([[[128, 352]], [[352, 128]]])('a matrix %j itself is in two GEMMs only', (shape) => {
+  const graph = new Graph();
+  orthogonalize(graph.t, graph.input('x', shape));
+  const { instructions } = plan(graph.t.nodes, graph.layout.end);
+  const large = instructions.filter(
+    ({ kernel, args }) =>
+      (kernel === 'gemm' && Math.max(args.M, args.N, args.K) > 128) ||
+      (kernel === 'gemmSymmetric' && args.K > 128),
+  );
+  expect(large).toHaveLength(2);
+});
+
+test('the scheme fan-in applies to GPT-2: matrices of 1/√C, residual branches that start at 0', () => {
+  const config = { ...gpt2Defaults, vocabSize: 8, blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 64, dropout: 0 };
+  const spread = (name: string): number => {
+    let squares = 0;
+    const targets = parameterTable(config)
+      .filter((parameter) => parameter.name === name)
+      .map((parameter) => ({
+        ...parameter,
+        write: (data: ArrayLike<number>) => {
+          squares += Array.from(data).reduce((sum, x) => sum + x * x, 0);
+        },
+      }));
+    initialize(config, 1, targets, { initialization: 'fan-in' });
+    return Math.sqrt(squares / elements(targets[0].shape));
+  };
+  expect(spread('h.0.attn.c_attn.weight')).toBeCloseTo(1 / 8, 2);
+  expect(spread('h.0.mlp.c_fc.weight')).toBeCloseTo(1 / 8, 2);
+  expect(spread('h.0.attn.c_proj.weight')).toBe(0);
+  expect(spread('h.0.mlp.c_proj.weight')).toBe(0);
+  expect(spread('wte.weight')).toBeCloseTo(0.02, 2); // it is the output head as well
+});
