@@ -8,6 +8,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
+import { blockFields } from '../src/engine/native/argument-block.ts';
+import { PANEL_COLUMNS, PANEL_ROWS } from '../src/engine/native/micro-kernel.ts';
 import * as memoryMap from '../src/engine/wasm/address-space.ts';
 import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures } from '../src/engine/signatures.ts';
 import { argumentClasses, constantDeclarations, dispatcher, kernelsIn } from './kernel-dispatch.js';
@@ -30,8 +32,9 @@ function findKernels() {
 }
 
 /**
- * Reads a source for the compiler. A function or method whose documentation has the tag `@inline` gets AssemblyScript's decorator
- * of that name: decorators of functions are not TypeScript, so with the tag Prettier and the linter can read src/kernels/.
+ * Reads a source for the compiler. A function or method whose documentation has the tag `@inline` gets AssemblyScript's
+ * decorator of that name: decorators of functions are not TypeScript, so with the tag Prettier and the linter can read
+ * src/kernels/.
  */
 function readSource(file) {
   const path = new URL(file, `file://${root}`);
@@ -42,11 +45,14 @@ function readSource(file) {
   );
 }
 
-/** The tile of the micro-kernel and whether multiply-add is fused, see micro-kernels.js. */
+/**
+ * The tile of the micro-kernel and whether multiply-add is fused, see micro-kernels.js; whether GEMM may run in machine code,
+ * which reads the panels of that build (engine/native/micro-kernel.ts).
+ */
 const variants = {
-  simd: { RELAXED: 0, MR: 4, NR: 8 },
-  relaxed: { RELAXED: 1, MR: 6, NR: 8 },
-  revectorize: { RELAXED: 1, MR: 6, NR: 16 },
+  simd: { RELAXED: 0, MR: 4, NR: 8, MAY_USE_NATIVE: 0 },
+  relaxed: { RELAXED: 1, MR: 6, NR: 8, MAY_USE_NATIVE: 0 },
+  revectorize: { RELAXED: 1, MR: PANEL_ROWS, NR: PANEL_COLUMNS, MAY_USE_NATIVE: 1 },
 };
 
 /** What the host declares and the kernels use, see engine/wasm/address-space.ts and engine/signatures.ts. */
@@ -65,7 +71,7 @@ const options = [
 ].flatMap((line) => line.split(' '));
 
 mkdirSync(new URL('generated/', sources), { recursive: true });
-writeFileSync(new URL('generated/arguments.ts', sources), argumentClasses(signatures, HYPER));
+writeFileSync(new URL('generated/arguments.ts', sources), argumentClasses(signatures, HYPER, blockFields));
 writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher(signatures, findKernels()));
 
 for (const [name, variant] of Object.entries(variants)) {

@@ -11,8 +11,8 @@ const capitalized = (name) => name[0].toUpperCase() + name.slice(1);
 const className = (kernel) => `${capitalized(kernel)}Arguments`;
 
 /**
- * The 32-bit words of an instruction after its opcode, as engine/wasm/encode.ts encodes them. The argument `y` of role `accumulate`
- * takes two: its address, and the flag `accumulateY`.
+ * The 32-bit words of an instruction after its opcode, as engine/wasm/encode.ts encodes them. The argument `y` of role
+ * `accumulate` takes two: its address, and the flag `accumulateY`.
  */
 function fieldsOf(parameters) {
   return Object.entries(parameters).flatMap(([name, role]) => {
@@ -30,11 +30,13 @@ const structure = (name, fields) =>
   `\n@unmanaged\nexport class ${name} {\n${fields.map((field) => `  ${field.name}: ${field.type};\n`).join('')}}\n`;
 
 /**
- * generated/arguments.ts: a class for each instruction, and one for the hyperparameters of an optimizer.
+ * generated/arguments.ts: a class for each instruction, one for the hyperparameters of an optimizer, and one for the argument
+ * block of machine code.
  *
  * @param hyper the slot of each hyperparameter; slots are numbered without gaps
+ * @param blockFields the block's fields and their types, in order
  */
-export function argumentClasses(signatures, hyper) {
+export function argumentClasses(signatures, hyper, blockFields) {
   const instructions = Object.entries(signatures).map(([kernel, parameters]) =>
     structure(className(kernel), [{ name: 'opcode', type: 'i32' }, ...fieldsOf(parameters)]),
   );
@@ -42,7 +44,10 @@ export function argumentClasses(signatures, hyper) {
     if (slot !== i) throw new Error(`hyperparameter ${name} is in slot ${slot}, not ${i}`);
     return { name, type: 'f32' };
   });
-  return header + [...instructions, structure('Hyperparameters', slots)].join('');
+  const block = Object.entries(blockFields).map(([name, type]) => ({ name, type }));
+  return (
+    header + [...instructions, structure('Hyperparameters', slots), structure('NativeBlock', block)].join('')
+  );
 }
 
 /** generated/constants.ts. @param constants by type: { usize: { SPINS: 1216, … }, … } */

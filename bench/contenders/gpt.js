@@ -1,7 +1,7 @@
 /**
  * This program as a contender, see bench/common.js.
  *
- *     node bench/contenders/gpt.js train|peak --model nano [--threads 2]
+ *     node bench/contenders/gpt.js train|peak --model nano [--threads 2] [--variant relaxed]
  *     node bench/contenders/gpt.js sample --model nano --tokens 63
  *     node bench/contenders/gpt.js tokenize --file text.txt --tokenizer tokenizer.json
  */
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
   options: {
     model: { type: 'string', default: 'nano' },
     threads: { type: 'string', default: String(defaultThreads()) },
+    variant: { type: 'string' },
     layers: { type: 'string' },
     heads: { type: 'string' },
     channels: { type: 'string' },
@@ -49,6 +50,8 @@ function modelOf() {
   };
 }
 
+const startBackend = () => createWasmBackend({ threads: Number(values.threads), variant: values.variant });
+
 /** V8 compiles kernels in the background; until it has, they are many times slower. */
 async function warmUp(run) {
   const until = performance.now() + 3000;
@@ -57,7 +60,7 @@ async function warmUp(run) {
 
 const work = {
   async train() {
-    const backend = await createWasmBackend({ threads: Number(values.threads) });
+    const backend = await startBackend();
     const training = startTraining(backend, modelOf());
     await warmUp(() => training.run(1));
     const { tokensPerStep, flopsPerStep, memoryBytes } = training;
@@ -65,7 +68,7 @@ const work = {
     return [facts, async (steps) => ({ seconds: await training.run(steps) })];
   },
   async sample() {
-    const backend = await createWasmBackend({ threads: Number(values.threads) });
+    const backend = await startBackend();
     const sampling = startSampling(backend, modelOf());
     await warmUp(() => sampling.run(16));
     const facts = { engine: backend.name, bytesPerToken: sampling.bytesPerToken };
@@ -80,7 +83,7 @@ const work = {
     ];
   },
   async peak() {
-    const backend = await createWasmBackend({ threads: Number(values.threads) });
+    const backend = await startBackend();
     await gemmPeak(backend, 2);
     await readBandwidth(backend, 1);
     const measure = async (seconds) => ({

@@ -149,8 +149,9 @@ async function profileTraining(backend: Device, seconds: number): Promise<Kernel
 function adviceFor(backend: Device, rejected: readonly Rejection[], load: number): string[] {
   const advice: string[] = [];
   for (const { variant, reason } of rejected) {
-    if (/Node \d+ or newer/.test(reason)) advice.push(`use Node 24 or newer: ${reason}`);
-    else if (reason.startsWith('gives wrong results'))
+    const node = /Node [\d.]+ or newer/.exec(reason)?.[0];
+    if (node !== undefined) advice.push(`use ${node}, which the faster engine '${variant}' needs`);
+    else if (reason.startsWith('gives '))
       advice.push(`engine '${variant}' ${reason}: please report this with the CPU model and Node version`);
     else if (backend.name.startsWith('reference'))
       advice.push(`engine '${variant}' does not work here: ${reason}`);

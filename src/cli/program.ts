@@ -85,6 +85,8 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
   program.hook('preAction', async (_program, command) => {
     const { applyEnvironment } = await import('./environment.ts');
     applyEnvironment(command, process.env);
+    const { GPT_ENGINE: engine } = process.env;
+    if (engine) (await import('./engine-variable.ts')).applyEngineVariable(engine);
     const { config } = command.opts<{ config?: string }>();
     if (config !== undefined) (await import('./config.ts')).applyConfigFile(command, config);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();

@@ -1,6 +1,7 @@
+import { UserError } from '../errors.ts';
 import type { Device } from './device.ts';
 import { createReferenceBackend } from './reference/backend.ts';
-import { createWasmBackend, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
+import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
 
 export interface ChosenBackend {
   readonly backend: Device;
@@ -34,6 +35,16 @@ export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBa
     return { backend, rejected: backend.rejected };
   } catch (error) {
     if (!(error instanceof NoWasmError)) throw error;
+    const forced = options.variant ?? forcedVariant();
+    if (forced !== undefined)
+      throw new UserError(
+        'engine-unavailable',
+        `the engine '${forced}' does not work here: ${error.rejected[0].reason}`,
+        {
+          hint: 'without GPT_ENGINE, the fastest engine that works is used',
+          cause: error,
+        },
+      );
     return { backend: createReferenceBackend('float32'), rejected: error.rejected };
   }
 }

@@ -2,25 +2,26 @@
 import { availableParallelism } from 'node:os';
 import { MAX_THREADS } from './wasm/address-space.ts';
 import { createReferenceBackend } from './reference/backend.ts';
+import { whyNotNative } from './native/trial.ts';
 import { checkDevice } from './try-kernel.ts';
 import { enableRevectorization, whyNoWideVectors } from './wasm/builds.ts';
 import { WasmDevice, type WasmDeviceOptions } from './wasm/device.ts';
 import { variants, type Rejection, type Variant } from './wasm/variants.ts';
 
-export { variants, type Rejection } from './wasm/variants.ts';
+export { builds, variants, type Rejection } from './wasm/variants.ts';
 export type { WasmDevice as WasmBackend } from './wasm/device.ts';
 
 export interface WasmOptions extends WasmDeviceOptions {
   /** Threads to start, 1 … 64; default: the cores this process may use. */
   readonly threads?: number;
-  /** Only this build, instead of the fastest that works. */
+  /** Only this one, instead of the fastest that works. */
   readonly variant?: Variant;
 }
 
 /** The cores this process may use. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
 
-/** No build of the kernels works here; `rejected` has the reasons. */
+/** No variant of the engine works here; `rejected` has the reasons. */
 export class NoWasmError extends Error {
   override readonly name = 'NoWasmError';
   readonly rejected: readonly Rejection[];
@@ -30,14 +31,24 @@ export class NoWasmError extends Error {
   }
 }
 
+/** The only variant that is started, unless the options name one; see `forceVariant`. */
+let forced: Variant | undefined;
+
+/** From now on this process starts one variant only; undefined: again the fastest that works. */
+export function forceVariant(variant: Variant | undefined): void {
+  forced = variant;
+}
+
+export const forcedVariant = (): Variant | undefined => forced;
+
 /**
- * Starts the fastest build of the kernels that this JavaScript engine compiles and that agrees with the reference on every
- * kernel.
+ * Starts the fastest variant that works here: that this JavaScript engine and this processor run, and that agrees with the
+ * reference on every kernel.
  *
  * @throws NoWasmError if there is none
  */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmDevice> {
-  const { threads = defaultThreads(), variant: only } = options;
+  const { threads = defaultThreads(), variant: only = forced } = options;
   const rejected: Rejection[] = [];
   enableRevectorization();
   for (const variant of only === undefined ? variants : [only]) {
@@ -48,13 +59,21 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
         continue;
       }
       const device = await WasmDevice.start({ variant, rejected, threads }, options);
+      if (variant === 'avx512') {
+        const reason = await whyNotNative(device, { mayBeSlower: only !== undefined });
+        if (reason !== undefined) {
+          rejected.push({ variant, reason });
+          device.useNative(false);
+        }
+      }
       const wrong = await checkDevice(device, createReferenceBackend('float32'));
-      if (wrong === undefined) {
-        device.fill(0, device.size, 0); // clears the buffers of the check
+      if (wrong === undefined && (only === undefined || device.variant === only)) {
+        device.fill(0, device.size, 0); // clears the buffers of the checks
         return device;
       }
       await device.close();
-      rejected.push({ variant, reason: `gives wrong results here: ${wrong}` });
+      if (wrong !== undefined)
+        rejected.push({ variant: device.variant, reason: `gives wrong results here: ${wrong}` });
     } catch (error) {
       rejected.push({ variant, reason: error instanceof Error ? error.message : String(error) });
     }

@@ -10,7 +10,13 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
   class Instance {
-    constructor(module: Module, imports: { env: { memory: Memory }; host: { now: () => number } });
+    constructor(
+      module: Module,
+      imports: {
+        env: { memory: Memory };
+        host: { now: () => number; multiplyPanels: (thread: number) => void };
+      },
+    );
     readonly exports: Record<string, unknown>;
   }
 }

@@ -2,3 +2,6 @@
 
 /** The host's clock in milliseconds; read while profiling, and when a thread falls asleep at a barrier. */
 export declare function now(): f64;
+
+/** Runs the macro-kernel in machine code on the argument block of a thread; see engine/native/. */
+export declare function multiplyPanels(thread: i32): void;

@@ -162,4 +162,5 @@ export function fusesMultiplyAdd(a: f32, c: f32): bool {
 }
 
 export { attentionScratch } from './attention/backward';
+export { nativeLoaded } from './gemm/native';
 export { firstNonFinite } from './non-finite';

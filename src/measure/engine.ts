@@ -1,7 +1,7 @@
 /** Peak rates of the engine on this CPU, the bounds that other measurements are compared with. */
 import type { Device } from '../engine/device.ts';
 import type { Instruction } from '../engine/instruction.ts';
-import { align } from '../engine/memory.ts';
+import { timedProduct } from '../engine/timed-product.ts';
 
 /** The shortest time of an instruction, in seconds. Disturbances can only make it longer. */
 async function shortestRun(device: Device, instruction: Instruction, seconds: number): Promise<number> {
@@ -17,37 +17,17 @@ async function shortestRun(device: Device, instruction: Instruction, seconds: nu
   return shortest / 1000;
 }
 
-/** GEMM c = a·b of row-major matrices at the start of memory; b may be transposed. */
-function product(device: Device, M: number, N: number, K: number, transB: 0 | 1): Instruction {
-  const b = align(M * K);
-  const c = b + align(K * N);
-  device.reserve(c + M * N);
-  device.fill(0, c, 0.5);
-  const args = {
-    a: { offset: 0, length: M * K },
-    b: { offset: b, length: K * N },
-    bias: null,
-    c: { offset: c, length: M * N },
-    M,
-    N,
-    K,
-    transA: 0,
-    transB,
-  };
-  return { kernel: 'gemm', label: 'measure', args };
-}
-
 /**
  * Peak GEMM rate in FLOP/s, with blocks that stay in cache and are reused so often that packing is negligible. Overwrites
  * engine memory.
  */
 export async function gemmPeak(device: Device, seconds = 1): Promise<number> {
   const [M, N, K] = [192 * device.threads, 1536, 384];
-  return (2 * M * N * K) / (await shortestRun(device, product(device, M, N, K, 0), seconds));
+  return (2 * M * N * K) / (await shortestRun(device, timedProduct(device, M, N, K, 0), seconds));
 }
 
 /** Read bandwidth of all threads together, in bytes/s, from a GEMV over a 268 MB matrix. Overwrites engine memory. */
 export async function readBandwidth(device: Device, seconds = 1): Promise<number> {
   const [N, K] = [65_536, 1024];
-  return (4 * N * K) / (await shortestRun(device, product(device, 1, N, K, 1), seconds));
+  return (4 * N * K) / (await shortestRun(device, timedProduct(device, 1, N, K, 1), seconds));
 }

@@ -100,6 +100,11 @@ describe('the environment', () => {
     await expect(given('train a.txt', {})).rejects.toThrow(
       failure('bad-option-value', 'GPT_THREADS', '--threads', '"all"'),
     );
+    vi.unstubAllEnvs();
+    vi.stubEnv('GPT_ENGINE', 'fastest');
+    await expect(given('train a.txt', {})).rejects.toThrow(
+      failure('bad-option-value', 'GPT_ENGINE', '"fastest"', 'avx512'),
+    );
   });
 });
 

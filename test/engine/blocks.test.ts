@@ -4,7 +4,7 @@ import { documentStarts, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
 import { firstDifference, resultsOf, tryKernel, type KernelResults } from '../../src/engine/try-kernel.ts';
-import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+import { createWasmBackend, builds } from '../../src/engine/wasm.ts';
 
 /** [M, N, K] that need every loop of src/kernels/gemm/gemm.ts more than once, with rests in each. */
 const products = [
@@ -43,7 +43,7 @@ async function expectedOf(kernel: KernelName, kernelCase: Case, accumulate: bool
   return found;
 }
 
-describe.each([...variants])('%s: shapes that span several blocks', (variant) => {
+describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
   const backends: Device[] = [];
   beforeAll(async () => {
     for (const threads of [1, 2, 5]) backends.push(await createWasmBackend({ threads, variant }));

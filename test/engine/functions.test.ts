@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Device } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
-import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+import { createWasmBackend, builds } from '../../src/engine/wasm.ts';
 import { runKernel, zeros, type Numbers } from '../fixtures/memory.ts';
 
 /** Distance of a float32 from the exact value, in units in the last place. */
@@ -10,7 +10,7 @@ function ulps(actual: number, exact: number): number {
   return Math.abs(actual - exact) / unit;
 }
 
-describe.each([...variants])('in the %s build', (variant) => {
+describe.each([...builds])('in the %s build', (variant) => {
   let backend: Device;
   beforeAll(async () => {
     backend = await createWasmBackend({ threads: 1, variant });

@@ -5,13 +5,13 @@ import { AWKWARD, kernelCases } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
 import { compareKernel, resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
-import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+import { createWasmBackend, builds } from '../../src/engine/wasm.ts';
 
 const kernels = Object.keys(kernelCases) as KernelName[];
 const size = constantFrom(...AWKWARD);
 const smallSize = constantFrom(...AWKWARD.filter((n) => n <= 17));
 
-describe.each([...variants])(
+describe.each([...builds])(
   'wasm %s agrees with the reference, on any shape, inside its buffers',
   (variant) => {
     let wasm: Device;

@@ -5,7 +5,7 @@ import { generate, type GenerateOptions } from '../../src/generate/generate.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import type { Device } from '../../src/engine/device.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
-import { createWasmBackend, variants } from '../../src/engine/wasm.ts';
+import { createWasmBackend, builds } from '../../src/engine/wasm.ts';
 import { tinyConfig, tinyDecoder } from './tiny-model.ts';
 import { collect } from '../fixtures/collect.ts';
 
@@ -38,7 +38,7 @@ async function writeAll(decoder: Decoder, settings: GenerateOptions): Promise<nu
 const reference = () => Promise.resolve(createReferenceBackend('float32'));
 const backends = [
   ['reference', reference, reference],
-  ...variants.map((variant) => [
+  ...builds.map((variant) => [
     variant,
     () => createWasmBackend({ threads: 1, variant }),
     () => createWasmBackend({ threads: 2, variant }),

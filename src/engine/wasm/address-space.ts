@@ -34,7 +34,13 @@ export const CONTROL = {
   FLAGS: 2 ** 16,
   /** The work-stealing counters: 8 for each thread, two cache lines apart. */
   CLAIMED: 2 ** 17,
+  /** 1 while GEMM runs in machine code, on threads that have it (engine/native/); set by the host. */
+  USE_NATIVE: 1536,
+  /** Each thread's argument block for machine code, two cache lines apart. */
+  NATIVE_BLOCKS: 3 * 2 ** 16,
 } as const;
+/** Where a thread's argument block is. */
+export const nativeBlock = (thread: number): number => CONTROL.NATIVE_BLOCKS + 2 * CACHE_LINE * thread;
 /** Static data of the kernels: tables of constants. */
 export const STATIC_DATA = 4096;
 

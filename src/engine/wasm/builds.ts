@@ -1,8 +1,9 @@
 /** The builds of the kernels, and which of them this CPU and this Node run fast. */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
+import type { MacroKernel } from '../native/load.ts';
 import { MAX_PAGES } from './address-space.ts';
-import type { Variant } from './variants.ts';
+import type { Build } from './variants.ts';
 
 /** Exports of a build: src/kernels/main.ts. */
 export interface Kernels {
@@ -10,20 +11,35 @@ export interface Kernels {
   lateness(): number;
   hasFailed(): number;
   stop(): void;
+  work(thread: number): void;
+  fail(): void;
   fusesMultiplyAdd(a: number, c: number): number;
   firstNonFinite(values: number, n: number): number;
+  nativeLoaded(): void;
   /** Bytes of scratch memory that each thread needs for attention over T positions with heads of D channels. */
   attentionScratch(T: number, D: number): number;
 }
 
 const nodeMajor = Number(process.versions.node.split('.')[0]);
 
-export const readModule = (variant: Variant): WebAssembly.Module =>
-  new WebAssembly.Module(readFileSync(new URL(`../../../dist/kernels/${variant}.wasm`, import.meta.url)));
+export const readModule = (build: Build): WebAssembly.Module =>
+  new WebAssembly.Module(readFileSync(new URL(`../../../dist/kernels/${build}.wasm`, import.meta.url)));
 
-export const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels =>
-  new WebAssembly.Instance(module, { env: { memory }, host: { now: () => performance.now() } })
-    .exports as unknown as Kernels;
+/** @param multiplyPanels the macro-kernel in machine code, if it is to be used */
+export function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  multiplyPanels?: MacroKernel,
+): Kernels {
+  const host = { now: () => performance.now(), multiplyPanels: multiplyPanels ?? unavailable };
+  const kernels = new WebAssembly.Instance(module, { env: { memory }, host }).exports as unknown as Kernels;
+  if (multiplyPanels !== undefined) kernels.nativeLoaded();
+  return kernels;
+}
+
+const unavailable = (): never => {
+  throw new Error('this thread has not loaded the machine code');
+};
 
 /** Sets a V8 switch for modules compiled from now on. Before Node 24 it makes them slower. */
 export function enableRevectorization(): void {

@@ -1,11 +1,12 @@
 import type { Worker } from 'node:worker_threads';
-import { engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
 import type { Device, Loaded, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { EngineMemoryError } from '../memory.ts';
+import { loadMacroKernel } from '../native/load.ts';
+import { CONTROL, engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
 import { startWorkers, type StartedWorkers, type WorkerSource } from './workers.ts';
 import { instantiate, readModule, type Kernels } from './builds.ts';
-import type { Rejection, Variant } from './variants.ts';
+import { buildOf, type Rejection, type Variant } from './variants.ts';
 import { encode } from './encode.ts';
 import { DeviceMemory } from './memory.ts';
 import { loadedProgram, placeProgram } from './program.ts';
@@ -32,11 +33,11 @@ const done = Promise.resolve();
 
 /** One build of the kernels on one shared memory. Every command has completed when its call returns. */
 export class WasmDevice implements Device {
-  readonly variant: Variant;
   readonly threads: number;
   readonly shortfall: string | undefined;
   /** Faster builds that do not work here. */
   readonly rejected: readonly Rejection[];
+  #variant: Variant;
   readonly #kernels: Kernels;
   readonly #wasm: WebAssembly.Memory;
   readonly #workers: readonly Worker[];
@@ -54,7 +55,7 @@ export class WasmDevice implements Device {
     { workers, shortfall }: StartedWorkers,
     { activeThreads, profile = false }: WasmDeviceOptions,
   ) {
-    this.variant = variant;
+    this.#variant = variant;
     this.rejected = rejected;
     this.threads = workers.length + 1;
     this.shortfall = shortfall;
@@ -66,16 +67,33 @@ export class WasmDevice implements Device {
     this.#memory = new DeviceMemory(wasm.memory, this.#base);
     this.#runner = new Runner(wasm.kernels, wasm.memory, this.threads, activeThreads);
     this.#profile = profile;
+    if (variant === 'avx512') this.useNative(true);
   }
 
-  /** Compiles a build and starts its threads, as many as the system allows. */
+  /**
+   * Compiles a build and starts its threads, as many as the system allows.
+   *
+   * @throws Error that says why this variant does not work here
+   */
   static async start(wanted: Wanted, options: WasmDeviceOptions): Promise<WasmDevice> {
-    const module = readModule(wanted.variant);
     const initial = engineStart(wanted.threads) / PAGE;
     const memory = new WebAssembly.Memory({ initial, maximum: MAX_PAGES, shared: true });
-    const kernels = instantiate(module, memory);
-    const started = await startWorkers({ module, memory }, wanted.threads - 1, options.workers);
+    const native = wanted.variant === 'avx512';
+    const multiplyPanels = native ? loadMacroKernel(memory) : undefined;
+    const module = readModule(buildOf(wanted.variant));
+    const kernels = instantiate(module, memory, multiplyPanels);
+    const started = await startWorkers({ module, memory, native }, wanted.threads - 1, options.workers);
     return new WasmDevice(wanted, { kernels, memory }, started, options);
+  }
+
+  get variant(): Variant {
+    return this.#variant;
+  }
+
+  /** Switches between `avx512` and the build it consists of; only on a device that was started as `avx512`. */
+  useNative(on: boolean): void {
+    new Int32Array(this.#wasm.buffer)[CONTROL.USE_NATIVE / 4] = on ? 1 : 0;
+    this.#variant = on ? 'avx512' : buildOf('avx512');
   }
 
   get name(): string {

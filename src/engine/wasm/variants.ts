@@ -1,10 +1,16 @@
 /** The builds of the kernels by name. Separate from builds.ts, because the package's own types cannot refer to WebAssembly's. */
 
-/** Fastest first. scripts/micro-kernels.js describes the differences. */
-export const variants = ['revectorize', 'relaxed', 'simd'] as const;
+/** Builds of the WebAssembly kernels, fastest first. scripts/micro-kernels.js describes the differences. */
+export const builds = ['revectorize', 'relaxed', 'simd'] as const;
+export type Build = (typeof builds)[number];
+
+/** Fastest first. `avx512` is the build `revectorize` with GEMM in machine code (engine/native/). */
+export const variants = ['avx512', ...builds] as const;
 export type Variant = (typeof variants)[number];
 
-/** Why a faster build is not used, for `gpt doctor` and --verbose. */
+export const buildOf = (variant: Variant): Build => (variant === 'avx512' ? 'revectorize' : variant);
+
+/** Why a faster variant is not used, for `gpt doctor` and --verbose. */
 export interface Rejection {
   readonly variant: Variant;
   readonly reason: string;

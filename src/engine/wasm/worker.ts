@@ -1,16 +1,27 @@
 /** A worker thread of the WebAssembly backend: an instance of the same module on the same memory. See workers.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { loadMacroKernel, type MacroKernel } from '../native/load.ts';
+import { instantiate } from './builds.ts';
 
 interface WorkerData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
+  /** Whether GEMM may run in machine code. */
+  readonly native: boolean;
 }
-const { module, memory } = workerData as WorkerData;
-const instance = new WebAssembly.Instance(module, {
-  env: { memory },
-  host: { now: () => performance.now() },
-});
-const kernels = instance.exports as { work(thread: number): void; fail(): void };
+const { module, memory, native } = workerData as WorkerData;
+
+/** A thread that cannot load the machine code runs WebAssembly's macro-kernel, which gives the same bits. */
+function macroKernel(): MacroKernel | undefined {
+  if (!native) return undefined;
+  try {
+    return loadMacroKernel(memory);
+  } catch {
+    return undefined;
+  }
+}
+
+const kernels = instantiate(module, memory, macroKernel());
 
 parentPort?.once('message', (thread: number) => {
   try {

@@ -1,5 +1,6 @@
 /** The loops around a tile, for packed operands. */
 import { MR, NR } from '../generated/constants';
+import { nativeMacroKernel, usesNative } from './native';
 import { panelStride } from './pack';
 import { Block, Product } from './product';
 import { tile } from './tile';
@@ -21,6 +22,10 @@ export function macroKernel(product: Product, block: Block, a: usize, b: usize):
   const bias = isFirst && product.bias ? product.bias + (usize(block.column) << 2) : 0;
   const c = product.c + ldc * block.row + (usize(block.column) << 2);
   out.accumulate = isFirst ? product.accumulate : 1;
+  if (usesNative()) {
+    nativeMacroKernel(block, out, a, b, c, bias);
+    return;
+  }
   for (let j = 0; j < columns; j += NR) {
     const panelB = b + strideB * (j / NR);
     out.bias = bias ? bias + (usize(j) << 2) : 0;

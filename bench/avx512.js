@@ -1,0 +1,101 @@
+/**
+ * AVX-512 machine code against WebAssembly's kernels of 256 bits: matrix products, and training. Both take turns.
+ *
+ *     npm run build && node bench/avx512.js [nano|baby|gpt2 …] [--rounds 5]
+ */
+import { align } from '../dist/engine/memory.js';
+import { createWasmBackend } from '../dist/engine/wasm.js';
+import { alternate, gpt, machine, markdown, medianOf, readArguments, times } from './common.js';
+import { titles } from './training.js';
+
+const { rounds, models } = readArguments();
+const steps = { nano: 60, baby: 2, gpt2: 1 };
+/** [M, N, K, transA, transB]: squares, then a layer's products in a step of nano and of 6/6/384: forward, dX, dW. */
+const products = [
+  [256, 256, 256, 0, 0],
+  [512, 512, 512, 0, 0],
+  [1024, 1024, 1024, 0, 0],
+  [768, 512, 128, 0, 0],
+  [768, 128, 512, 0, 1],
+  [128, 512, 768, 1, 0],
+  [2048, 1536, 384, 0, 0],
+  [2048, 384, 1536, 0, 1],
+  [384, 1536, 2048, 1, 0],
+];
+/** How long each side of a product runs in a round, in milliseconds. */
+const TURN = 30;
+
+function load(device, [M, N, K, transA, transB]) {
+  const b = align(M * K);
+  const c = b + align(K * N);
+  device.reserve(c + M * N);
+  device.fill(0, c, 0.5);
+  const args = {
+    a: { offset: 0, length: M * K },
+    b: { offset: b, length: K * N },
+    bias: null,
+    c: { offset: c, length: M * N },
+    M,
+    N,
+    K,
+    transA,
+    transB,
+  };
+  return device.load([{ kernel: 'gemm', label: 'product', args }]);
+}
+
+/** The shortest time of a run within a turn, in seconds. */
+function shortest(loaded) {
+  let best = Infinity;
+  for (const until = performance.now() + TURN; performance.now() < until;) {
+    const start = performance.now();
+    loaded.submit();
+    best = Math.min(best, performance.now() - start);
+  }
+  return best / 1000;
+}
+
+async function measureProducts() {
+  const device = await createWasmBackend({ variant: 'avx512' });
+  const rows = [];
+  for (const product of products) {
+    const [M, N, K, transA, transB] = product;
+    const loaded = load(device, product);
+    const seconds = { native: [], wasm: [] };
+    for (let round = -1; round < rounds; round++)
+      for (const kind of ['wasm', 'native']) {
+        device.useNative(kind === 'native');
+        const time = shortest(loaded);
+        if (round >= 0) seconds[kind].push({ time }); // the first round is for V8's compiler
+      }
+    const [native, wasm] = [seconds.native, seconds.wasm].map((each) => medianOf(each, 'time'));
+    const rate = (time) => `${((2 * M * N * K) / time / 1e9).toFixed(0)} GFLOP/s`;
+    const name = `${transA ? 'Aᵀ' : 'A'}·${transB ? 'Bᵀ' : 'B'} ${M}×${N}×${K}`;
+    rows.push([name, rate(native), rate(wasm), times(wasm / native)]);
+  }
+  await device.close();
+  return rows;
+}
+
+async function measureTraining(model) {
+  const variants = ['avx512', 'revectorize'];
+  const contenders = [];
+  for (const variant of variants) contenders.push(await gpt('train', { model, variant }));
+  const answers = await alternate(contenders, [steps[model], steps[model]], rounds);
+  for (const contender of contenders) await contender.close();
+  const [native, wasm] = answers.map((each) => medianOf(each, 'seconds') / steps[model]);
+  const least = answers.map((each) => Math.min(...each.map(({ seconds }) => seconds)));
+  const ms = (seconds) => `${(1000 * seconds).toFixed(1)} ms a step`;
+  return [
+    `training ${titles[model]}`,
+    ms(native),
+    ms(wasm),
+    `${times(wasm / native)} (shortest: ${times(least[1] / least[0])})`,
+  ];
+}
+
+const rows = await measureProducts();
+for (const model of models.length > 0 ? models : ['nano', 'baby']) rows.push(await measureTraining(model));
+const { processor, cores, node } = machine();
+process.stdout.write(`${processor}, ${cores} cores, Node ${node}; medians of ${rounds} rounds\n\n`);
+process.stdout.write(`${markdown(['work', 'AVX-512', 'WebAssembly', 'ratio'], rows)}\n`);

@@ -1,0 +1,83 @@
+/**
+ * Loads the library of machine code through node:ffi. Each thread loads it for itself and gets the same image. Where it cannot
+ * be used, an error says why, and WebAssembly does the work.
+ */
+import { hash } from 'node:crypto';
+import type { DynamicLibrary } from 'node:ffi';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { MAX_THREADS, nativeBlock } from '../wasm/address-space.ts';
+import { blockOffset } from './argument-block.ts';
+import { LIBRARY_SHA256 } from './library-hash.ts';
+import { ProcessorAnswer } from './processor.ts';
+
+const LIBRARY = fileURLToPath(new URL('../../../dist/kernels/avx512.so', import.meta.url));
+
+/** What this thread has loaded; kept, because a library that is collected as garbage may be unloaded with its functions. */
+let library: DynamicLibrary | undefined;
+
+/** Runs the macro-kernel on the argument block of a thread. */
+export type MacroKernel = (thread: number) => void;
+
+/**
+ * @param memory the WebAssembly memory, whose address does not change when it grows
+ * @param path the library, if it is not the one of this installation
+ * @throws Error that says why machine code cannot be used here
+ */
+export function loadMacroKernel(memory: WebAssembly.Memory, path = LIBRARY): MacroKernel {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    throw new Error(`it needs Linux on x86-64; this is ${process.platform} on ${process.arch}`);
+  const ffi = loadFfi();
+  checkLibrary(path);
+  library ??= new ffi.DynamicLibrary(path);
+  const answer = library.getFunction('processorCheck', { arguments: [], return: 'uint32' })();
+  if (answer === ProcessorAnswer.lacksAvx512) throw new Error(NO_AVX512);
+  if (answer !== ProcessorAnswer.usable)
+    throw new Error('the operating system does not save the registers of AVX-512');
+  const macroKernel = library.getFunction('macroKernel', { arguments: ['pointer'], return: 'void' });
+  const blocks = prepareBlocks(memory, ffi.getRawPointer(new Uint8Array(memory.buffer)));
+  return (thread) => macroKernel(blocks[thread]);
+}
+
+/**
+ * Tells the blocks of all threads where the memory is. Returns their addresses: made once, as every BigInt is an allocation.
+ */
+function prepareBlocks(memory: WebAssembly.Memory, base: bigint): bigint[] {
+  const view = new DataView(memory.buffer);
+  return Array.from({ length: MAX_THREADS }, (_, thread) => {
+    const block = nativeBlock(thread);
+    view.setBigUint64(block + blockOffset('base'), base, true);
+    return base + BigInt(block);
+  });
+}
+
+/** @throws Error if Node has no node:ffi, or does not allow it */
+function loadFfi(): typeof import('node:ffi') {
+  const permission = process.permission as typeof process.permission | undefined;
+  if (permission !== undefined && !permission.has('ffi'))
+    throw new Error("Node's permission model does not allow it without --allow-ffi");
+  const emitWarning = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
+  process.emitWarning = () => {}; // Node says in every thread that node:ffi is experimental
+  try {
+    const ffi = process.getBuiltinModule('node:ffi');
+    if (ffi !== undefined) return ffi;
+  } finally {
+    Object.defineProperty(process, 'emitWarning', emitWarning);
+  }
+  // The library itself cannot be asked, and a newer Node would not help every processor.
+  if (!/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))) throw new Error(NO_AVX512);
+  throw new Error(`it needs Node 26.9 or newer; this is ${process.versions.node}`);
+}
+
+const NO_AVX512 = 'it needs a processor with AVX-512';
+
+/**
+ * Compares the library with the hash in the program: a file that is cut off would kill the process when it is loaded.
+ *
+ * @throws Error if it is missing or not the one this program was built with
+ */
+function checkLibrary(path: string): void {
+  const actual = hash('sha256', readFileSync(path));
+  if (actual !== LIBRARY_SHA256)
+    throw new Error(`${path} is not the library that this version was built with`);
+}
