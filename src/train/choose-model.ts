@@ -78,7 +78,8 @@ export function chooseModel(
   const epochs = tokens / trainTokens;
   // Lion's rate is lower and its weight decay higher, so that their product is the same.
   const lion = optimizer === 'lion' ? LION_DIVISOR : 1;
-  const learningRate = rounded((3e-3 * Math.sqrt(128 / shape.nEmbd)) / lion);
+  const usualRate = optimizer === 'muon' ? 5.2e-3 : 3e-3;
+  const learningRate = rounded((usualRate * Math.sqrt(128 / shape.nEmbd)) / lion);
   return {
     arch,
     ...shape,
