@@ -5,13 +5,12 @@
  *
  *     npm run build && node bench/learning.js TEXT [--seeds 1,2,3] [--only NAME] [--max-iters 1991]
  */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { markdown } from './common.js';
+import { mean, thisGpt, trainGpt } from './runs.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,29 +41,18 @@ const recipes = {
 /** 4 layers of 128 channels, 768 tokens a step. */
 const shared =
   '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --schedule wsd --learning-rate 3e-3 --weight-decay 0.1 ' +
-  '--eval-interval 0 --sample-tokens 0 --threads 1 --quiet --json';
+  '--eval-interval 0 --sample-tokens 0 --threads 1';
 
-const gpt = fileURLToPath(new URL('../bin/gpt.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'learning-'));
 
 /** The validation loss of a run. */
 async function train(name, seed) {
   const out = join(folder, `${Object.keys(recipes).indexOf(name)}-${seed}`);
-  const flags = [
-    ...recipes[name],
-    ...shared.split(' '),
-    '--max-iters',
-    String(steps),
-    '--seed',
-    String(seed),
-  ];
-  const child = spawn(process.execPath, [gpt, 'train', positionals[0], ...flags, '-o', out], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let lines = '';
-  for await (const chunk of child.stdout) lines += chunk;
+  const length = ['--max-iters', String(steps), '--seed', String(seed)];
+  const flags = [positionals[0], ...recipes[name], ...shared.split(' '), ...length];
+  const { val_loss: loss } = await trainGpt(thisGpt, flags, out);
   rmSync(out, { recursive: true, force: true });
-  return JSON.parse(lines.trim().split('\n').at(-1)).val_loss;
+  return loss;
 }
 
 const jobs = Object.keys(recipes)
@@ -83,8 +71,7 @@ rmSync(folder, { recursive: true, force: true });
 
 const rows = [...losses].map(([name, runs]) => {
   const sorted = runs.sort((a, b) => a.seed - b.seed).map(({ loss }) => loss);
-  const mean = sorted.reduce((a, b) => a + b) / sorted.length;
-  return [name, ...sorted.map((loss) => loss.toFixed(3)), mean.toFixed(3)];
+  return [name, ...sorted.map((loss) => loss.toFixed(3)), mean(sorted).toFixed(3)];
 });
 const seeds = values.seeds.split(',').map((seed) => `seed ${seed}`);
 process.stdout.write(`${markdown(['recipe', ...seeds, 'mean'], rows)}\n`);
