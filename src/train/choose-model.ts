@@ -78,14 +78,14 @@ export function chooseModel(
   const epochs = tokens / trainTokens;
   // Lion's rate is lower and its weight decay higher, so that their product is the same.
   const lion = optimizer === 'lion' ? LION_DIVISOR : 1;
-  const usualRate = optimizer === 'muon' ? 5.2e-3 : 3e-3;
+  const usualRate = optimizer === 'muon' ? 2.6e-3 : 3e-3;
   const learningRate = rounded((usualRate * Math.sqrt(128 / shape.nEmbd)) / lion);
   return {
     arch,
     ...shape,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: epochs < 5 ? 0 : epochs < 20 ? 0.1 : 0.2,
+    dropout: epochs < 10 ? 0 : epochs < 30 ? 0.1 : 0.2,
     learningRate: isNew ? learningRate : rounded(FINE_TUNING * learningRate),
     beta2: 0.99,
     weightDecay: lion * WEIGHT_DECAY,

@@ -25,11 +25,16 @@ def blocks(section, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)
 
 
-@pytest.fixture(scope="module", params=SIZES)
+RECIPES = {"qwen3": ("--optimizer", "muon"), "gpt2": ()}
+
+
+@pytest.fixture(scope="module", params=[(tokenizer, "qwen3") for tokenizer in SIZES] + [("bpe", "gpt2")], ids="-".join)
 def trained(request, corpus, tmp_path_factory):
     """A run whose context is as long as the page's examples need."""
-    folder = tmp_path_factory.mktemp("trained") / request.param
-    gpt("train", corpus, "-o", folder, "--tokenizer", request.param, *SIZES[request.param], *TINY, "--block-size", 48)
+    tokenizer, arch = request.param
+    folder = tmp_path_factory.mktemp("trained") / tokenizer
+    options = [*SIZES[tokenizer], *TINY, "--arch", arch, *RECIPES[arch], "--block-size", 48]
+    gpt("train", corpus, "-o", folder, "--tokenizer", tokenizer, *options)
     return folder
 
 

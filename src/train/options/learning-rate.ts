@@ -53,7 +53,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'final learning rate',
     default: ({ learningRate, schedule }) => learningRate / usualDecay(schedule),
-    defaultHelp: 'a tenth of the peak, wsd: a fiftieth',
+    defaultHelp: 'a tenth of the peak, wsd: a fiftieth, with --minutes: 0',
     caution: withDecay,
     onResume: 'forced',
   }),
@@ -115,7 +115,7 @@ export const learningRateRows = {
     placeholder: 'name',
     help: scheduleNames.join(', '),
     default: 'cosine',
-    defaultHelp: 'cosine, with --minutes wsd',
+    defaultHelp: 'cosine; with --minutes linear, or wsd with a preset',
     onResume: 'forced',
   }),
 };

@@ -32,6 +32,7 @@ export const modelRows = {
     placeholder: 'name',
     help: architectureNames().join(', '),
     default: DEFAULT_ARCHITECTURE,
+    defaultHelp: 'qwen3; gpt2 with a preset or --max-iters',
     onResume: 'fixed',
     stored: orAbsent(architecture),
   }),
