@@ -6,7 +6,7 @@ import { checkLength } from '../data/batches.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { optionName, UsageError } from '../errors.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
-import { chooseModel, withHeads } from './choose-model.ts';
+import { chooseModel } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
@@ -133,7 +133,7 @@ export async function fitToBudget(
     options.preset === undefined
       ? chooseModel(facts, await flopsIn(seconds, engine.threads, calibration), given)
       : { schedule: 'wsd' as const };
-  const chosen = withHeads({ ...choice, ...given }, given);
+  const chosen = { ...choice, ...given };
   const settings = resolveOptions(chosen);
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);

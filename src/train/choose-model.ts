@@ -2,6 +2,7 @@
 import { countParameters, elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
+import { UsageError } from '../errors.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
 import { FINE_TUNING, LION_DIVISOR } from './options/learning-rate.ts';
@@ -25,9 +26,6 @@ const sizes = [
 const preferred = ['qwen3', 'gpt2'] as const;
 
 type Shape = Required<Pick<TrainModelOptions, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>>;
-
-const isShape = (options: TrainModelOptions): options is TrainModelOptions & Shape =>
-  (['nLayer', 'nHead', 'nEmbd', 'blockSize'] as const).every((name) => options[name] !== undefined);
 
 /** Facts about the corpus that the choice depends on. */
 export interface TextFacts {
@@ -56,7 +54,8 @@ const USUAL_TOKENS = 4e6;
  * minutes, the number of steps is what counts.
  *
  * @param flops floating-point operations of the whole run
- * @param given options that are set. If they include a complete shape, only the recipe is chosen
+ * @param given options that are set; what they leave open is chosen
+ * @throws UsageError if they do not fit each other
  */
 export function chooseModel(
   { trainTokens, vocabSize }: TextFacts,
@@ -65,16 +64,20 @@ export function chooseModel(
 ): Shape & ChosenRecipe {
   const isNew = given.initFrom === undefined;
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
-  const candidates = shapesFor(trainTokens, given).map((shape) => {
+  const lengthFor = (shape: Shape) => {
     const config = modelConfig(resolveOptions({ ...given, arch, optimizer, ...shape }), vocabSize);
     return { shape, parameters: countParameters(config), ...lengthOf(config, optimizer, flops) };
-  });
+  };
+  const shapes = shapesFor(trainTokens, given);
+  const candidates = shapes.flatMap((shape) => ifPossible(() => lengthFor(shape)) ?? []);
   const { shape, tokens, inStep } =
     candidates.findLast(
       (each) =>
         each.tokens >= TOKENS_PER_PARAMETER * each.parameters &&
         each.parameters <= PARAMETERS_PER_TOKEN * trainTokens,
-    ) ?? candidates[0];
+    ) ??
+    candidates[0] ??
+    lengthFor(shapes[0]); // says why none is possible
   const epochs = tokens / trainTokens;
   // Lion's rate is lower and its weight decay higher, so that their product is the same.
   const lion = optimizer === 'lion' ? LION_DIVISOR : 1;
@@ -119,28 +122,42 @@ function lengthOf(
   return { tokens: flops / (ofToken + ofUpdate / inStep), inStep };
 }
 
-/** The shapes to choose from, smallest first. A short text gets a shorter context. */
-function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Shape[] {
-  if (isShape(given)) {
-    const { nLayer, nHead, nEmbd, blockSize } = given;
-    return [{ nLayer, nHead, nEmbd, blockSize }];
+/** Undefined where options that are given do not fit a shape. */
+function ifPossible<T>(compute: () => T): T | undefined {
+  try {
+    return compute();
+  } catch (error) {
+    if (error instanceof UsageError) return undefined;
+    throw error;
   }
-  const blockSize = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
-  return sizes.map(([nLayer, nHead, nEmbd]) => ({ nLayer, nHead, nEmbd, blockSize }));
 }
 
-/** Makes heads divide the channels, where one of the two was given and the other chosen: rotary positions pair channels. */
-export function withHeads(chosen: TrainModelOptions, given: TrainModelOptions): TrainModelOptions {
-  const { nHead, nEmbd } = chosen;
-  if (nHead === undefined || nEmbd === undefined || nEmbd % (2 * nHead) === 0) return chosen;
+/** The shapes to choose from, smallest first, with what is given. A short text gets a shorter context. */
+function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Shape[] {
+  const usual = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
+  return sizes.map(([layers, heads, channels]) => {
+    const { nLayer = layers, blockSize = usual } = given;
+    return { nLayer, blockSize, ...withHeads({ nHead: heads, nEmbd: channels }, given) };
+  });
+}
+
+/**
+ * Makes heads divide the channels, where one of the two is given and the other chosen. Rotary positions need heads of an even
+ * number of channels.
+ */
+function withHeads(
+  chosen: Pick<Shape, 'nHead' | 'nEmbd'>,
+  given: TrainModelOptions,
+): Pick<Shape, 'nHead' | 'nEmbd'> {
+  const { nHead = chosen.nHead, nEmbd = chosen.nEmbd } = given;
+  if (nEmbd % (2 * nHead) === 0) return { nHead, nEmbd };
   if (given.nHead === undefined) {
     const heads = Array.from({ length: Math.ceil(nEmbd / 32) }, (_, i) => i + 1);
-    return { ...chosen, nHead: heads.findLast((n) => nEmbd % (2 * n) === 0) ?? 1 };
+    const even = heads.findLast((n) => nEmbd % (2 * n) === 0);
+    return { nHead: even ?? heads.findLast((n) => nEmbd % n === 0) ?? 1, nEmbd };
   }
   const pairs = 2 * nHead;
-  return given.nEmbd === undefined
-    ? { ...chosen, nEmbd: pairs * Math.round(nEmbd / pairs) || pairs }
-    : chosen;
+  return { nHead, nEmbd: given.nEmbd ?? (pairs * Math.round(nEmbd / pairs) || pairs) };
 }
 
 const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);

@@ -77,14 +77,24 @@ export const usualDecay = (schedule: ScheduleName): number => (schedule === 'wsd
 
 /**
  * The learning rate of a step for parameters with a peak of their own: the same shape at another height. A peak of 0 has no
- * shape, so the usual decay takes its place.
+ * shape, so the usual decay takes its place. Rates that are given as such, at the end of the decay and before a re-warm-up,
+ * count as shares of the peak they belong to: `learningRate` may have been lowered since.
  */
 export function learningRateAtPeak(peak: number, step: number, options: ScheduleOptions): number {
-  const past = options.past?.find(({ until }) => step < until);
-  if (past !== undefined) return learningRateAtPeak(peak, step, past);
-  if (options.learningRate > 0) return (peak / options.learningRate) * learningRateAt(step, options);
-  const minLearningRate = peak / usualDecay(options.schedule);
-  return learningRateAt(step, { ...options, learningRate: peak, minLearningRate });
+  const { past = [], learningRate, minLearningRate, rewarmFrom = 0 } = options;
+  const earlier = past.find(({ until }) => step < until);
+  if (earlier !== undefined) return learningRateAtPeak(peak, step, earlier);
+  if (learningRate === 0) {
+    const least = peak / usualDecay(options.schedule);
+    return learningRateAt(step, { ...options, learningRate: peak, minLearningRate: least });
+  }
+  const peakBefore = past.at(-1)?.learningRate || learningRate;
+  const shape = {
+    ...options,
+    minLearningRate: Math.min(minLearningRate, learningRate),
+    rewarmFrom: learningRate * Math.min(rewarmFrom / peakBefore, 1),
+  };
+  return (peak / learningRate) * learningRateAt(step, shape);
 }
 
 /** The fraction of the decay done at a step of the present schedule, 0 … 1; 0 for a decay without an end. */

@@ -20,5 +20,11 @@ export function sequencesBefore(step: number, settings: StepSize & Pick<Settings
   return count;
 }
 
+/** The tokens that have been trained on before `step`, as checkpoints record them: at least 0, also after such a rollback. */
+export const tokensBefore = (
+  step: number,
+  settings: StepSize & Pick<Settings, 'forcedChanges' | 'blockSize'>,
+): number => Math.max(0, sequencesBefore(step, settings)) * settings.blockSize;
+
 const perStep = ({ batchSize, gradientAccumulationSteps }: StepSize): number =>
   batchSize * gradientAccumulationSteps;

@@ -72,6 +72,15 @@ describe('the architecture of a new model', () => {
   ])('has the options that were given: %j: %s', (options, arch) => {
     expect(chosen(options).arch).toBe(arch);
   });
+  test('key/value heads that are given divide the heads that are chosen', () => {
+    expect(chosen({ nKvHead: 2 }).nHead % 2).toBe(0);
+    expect(chosen({ nHead: 4, nEmbd: 128, nKvHead: 2 })).toMatchObject({ nHead: 4, nEmbd: 128 });
+    expect(() => chosen({ nKvHead: 7 })).toThrow(failure('bad-option-value', '7'));
+  });
+  test('the recipe is that of the shape that is given in part', () => {
+    expect(chosen({ nEmbd: 1024 }).learningRate).toBeLessThan(chosen({}).learningRate / 2);
+    expect(chosen({ blockSize: 1024 }).batchSize).toBeLessThan(chosen({}).batchSize / 4);
+  });
   test('a trained model is fine-tuned with AdamW', () => {
     expect(chosen({ initFrom: 'gpt2' }).optimizer).toBe('adamw');
   });

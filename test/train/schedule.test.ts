@@ -91,6 +91,18 @@ describe('the learning rate of parameters with a peak of their own', () => {
   });
 });
 
+test('a peak that is lowered with --force does not raise the rate of parameters with a peak of their own', () => {
+  const before = { ...base, schedule: 'linear', until: 1000 } as const;
+  const from = learningRateAt(999, before);
+  const rewarm = { rewarmStart: 1000, rewarmIters: 50, rewarmFrom: from, decayIters: 3000, decayStart: 1050 };
+  for (const learningRate of [1e-5, 1e-4, 1e-3, 2e-3]) {
+    const options = { ...base, schedule: 'linear', learningRate, past: [before], ...rewarm } as const;
+    const rate = (step: number): number => learningRateAtPeak(0.02, step, options);
+    expect(rate(1000) / rate(999)).toBeCloseTo(1, 1);
+    for (let step = 1000; step < 3100; step += 10) expect(rate(step)).toBeLessThanOrEqual(0.02 + 1e-12);
+  }
+});
+
 describe('the learning rate of an extended run', () => {
   const extended: ScheduleOptions = {
     ...base,

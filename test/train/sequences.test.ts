@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { forcedChange } from '../../src/train/forced-change.ts';
-import { sequencesBefore } from '../../src/train/sequences.ts';
+import { sequencesBefore, tokensBefore } from '../../src/train/sequences.ts';
 
 const settings = { batchSize: 6, gradientAccumulationSteps: 2, forcedChanges: [] };
 
@@ -23,6 +23,8 @@ test('after a rollback to before the change, successive steps have successive se
   const forcedChanges = [{ step: 3, before: { batchSize: 1, gradientAccumulationSteps: 1 } }];
   const counts = [0, 1, 2, 3, 4].map((step) => sequencesBefore(step, { ...settings, forcedChanges }));
   expect(counts).toEqual([-33, -21, -9, 3, 15]);
+  const tokens = [1, 3].map((step) => tokensBefore(step, { ...settings, forcedChanges, blockSize: 10 }));
+  expect(tokens).toEqual([0, 30]);
 });
 
 test('a recorded change whose batch size is not a count is refused', () => {

@@ -22,7 +22,8 @@ export function macroKernel(product: Product, block: Block, a: usize, b: usize):
   const bias = isFirst && product.bias ? product.bias + (usize(block.column) << 2) : 0;
   const c = product.c + ldc * block.row + (usize(block.column) << 2);
   out.accumulate = isFirst ? product.accumulate : 1;
-  if (usesNative()) {
+  // Machine code computes whole blocks, where half of one is enough for a symmetric product.
+  if (usesNative() && !product.isLower) {
     nativeMacroKernel(block, out, a, b, c, bias);
     return;
   }

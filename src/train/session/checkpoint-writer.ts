@@ -7,7 +7,7 @@ import type { Report } from '../../reporting.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
-import { sequencesBefore } from '../sequences.ts';
+import { tokensBefore } from '../sequences.ts';
 import type { Settings } from '../settings.ts';
 import { progressToState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
@@ -83,7 +83,7 @@ async function saveCheckpoint(
   await best.retry();
   const state = {
     ...progressToState(progress),
-    tokens_seen: sequencesBefore(progress.step, settings) * settings.blockSize,
+    tokens_seen: tokensBefore(progress.step, settings),
     seed: settings.seed,
     corpus_sha256: data.corpus.sha256,
     validation_sha256: data.validationSha256 ?? null,
