@@ -1,5 +1,5 @@
 /**
- * AVX-512 machine code against WebAssembly's kernels of 256 bits: matrix products, and training. Both take turns.
+ * Compares AVX-512 machine code with the 256-bit WebAssembly kernels, in GEMM and in training. The two alternate.
  *
  *     npm run build && node bench/avx512.js [nano|baby|gpt2 …] [--rounds 5]
  */
@@ -22,7 +22,7 @@ const products = [
   [2048, 384, 1536, 0, 1],
   [384, 1536, 2048, 1, 0],
 ];
-/** How long each side of a product runs in a round, in milliseconds. */
+/** Duration of each variant per shape and round, in milliseconds. */
 const TURN = 30;
 
 function load(device, [M, N, K, transA, transB]) {
@@ -66,7 +66,7 @@ async function measureProducts() {
       for (const kind of ['wasm', 'native']) {
         device.useNative(kind === 'native');
         const time = shortest(loaded);
-        if (round >= 0) seconds[kind].push({ time }); // the first round is for V8's compiler
+        if (round >= 0) seconds[kind].push({ time }); // the first round is a warm-up: V8 compiles
       }
     const [native, wasm] = [seconds.native, seconds.wasm].map((each) => medianOf(each, 'time'));
     const rate = (time) => `${((2 * M * N * K) / time / 1e9).toFixed(0)} GFLOP/s`;

@@ -1,20 +1,20 @@
 /**
- * What a text teaches in a number of minutes: `gpt train TEXT --minutes M` beside PyTorch with nanoGPT's CPU recipe and PyTorch
- * with the best recipe found for GPT-2 and AdamW. All train by characters, one after the other, on all cores, and all losses are
- * those of the whole validation split in adjacent windows, as `gpt eval --split val` computes them.
+ * Validation loss after a number of minutes: `gpt train TEXT --minutes M` beside PyTorch with nanoGPT's CPU recipe and PyTorch
+ * with the best recipe found for GPT-2 and AdamW. All train on characters, one after the other, on all cores. Losses are over
+ * the whole validation split in adjacent windows, as in `gpt eval --split val`.
  *
  *     npm run build && node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]
  *       [--gpt-flags '--arch qwen3'] [--pytorch-flags '--learning-rate 4e-3'] [--python .venv/bin/python] [--gpt bin/gpt.js]
  *
- * Time counts from process start. That of `gpt` includes its evaluations, checkpoints and the final evaluation of the whole
- * split; PyTorch's clock stands still while it evaluates, so it trains a little longer. PyTorch's loss is the lowest of 50
- * evaluations of the whole split, as if its best checkpoint were known; that of `gpt` is the model that it saved.
+ * Time counts from process start. For `gpt` it includes evaluations, checkpoints and the final evaluation of the whole split;
+ * PyTorch's clock is stopped during evaluations, so it trains a little longer. PyTorch's loss is the lowest of 50 evaluations
+ * of the whole split, as if its best checkpoint were known; that of `gpt` is the loss of the saved model.
  *
- * With --target, the time until that loss is first reached, without any evaluation: start-up and steps. The losses of `gpt` on
- * the way come from a repetition of its run, which has the same bits, with 50 evaluations of the whole split. Of all lengths in
- * --minutes, the fastest run counts, since the schedule depends on the length.
+ * With --target, also the time until that loss is first reached: start-up and steps, without evaluations. Intermediate losses
+ * of `gpt` come from a bit-identical repetition of its run with 50 evaluations of the whole split. Since the schedule depends
+ * on the length of the run, the fastest run of all lengths in --minutes counts.
  *
- * Takes minutes × seeds × 3 (× 4 with --target), and up to a minute more per run of PyTorch for its evaluations. --only gpt
+ * Takes minutes × seeds × 3 (× 4 with --target), plus up to a minute per run of PyTorch for its evaluations. --only gpt
  * needs no Python. --gpt-flags and --pytorch-flags (of the tuned recipe) are added to the commands, to try a recipe.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -35,16 +35,17 @@ import {
   WrongUsage,
 } from './runs.js';
 
-/** Evaluations of a run of `gpt` that is repeated to find when it reached the target. PyTorch makes as many. */
+/** Number of evaluations in a PyTorch run, and in the repetition of a `gpt` run that finds when it reached the target. */
 const EVALUATIONS = 50;
 
-/** nanoGPT's README, for CPUs: 4 layers, no biases, cosine over the whole run to a tenth. */
+/** nanoGPT's README, for CPUs: 4 layers, no biases, cosine decay to a tenth over the whole run. */
 const nanoGpt =
   '--layers 4 --heads 4 --channels 128 --block 64 --batch 12 --learning-rate 1e-3 --min-lr 1e-4';
 
 /**
  * GPT-2 and AdamW, by minutes. The first row is the best of the experiments in docs/recipe.md: three times the learning rate,
- * twice the context, a constant rate that decays to 0. Larger models follow the sizes and rates by which `gpt train` chose GPT-2s.
+ * twice the context, a constant rate that decays to 0. Larger models have the sizes and learning rates that `gpt train` chose
+ * for GPT-2.
  */
 const tunedFrom = [
   [0, '--layers 4 --heads 4 --channels 128 --batch 6 --learning-rate 3e-3'],
@@ -103,12 +104,12 @@ async function runGpt({ text, gpt, target, 'gpt-flags': flags }, { minutes, seed
   return { loss, bits_per_byte: bits, steps, reached };
 }
 
-/** Repeats a run with evaluations of the whole split until one is at most `target`: the seconds of the run until there. */
+/** Repeats a run with evaluations of the whole split until one is at most `target`; returns the run's seconds until then. */
 async function timeOfGpt(gpt, { run, steps, firstStep, tokens, target }) {
   const again = `${run}-again`;
   const state = readFileSync(join(run, `checkpoint-${steps}`, 'gpt_trainer_state.json'), 'utf8');
   const { batchSize, blockSize } = JSON.parse(state).options;
-  // So many batches that the sample of an evaluation is the whole split.
+  // Enough batches for the evaluation sample to be the whole split.
   const batches = Math.ceil((tokens - 1) / blockSize / batchSize);
   const interval = Math.max(1, Math.round(steps / EVALUATIONS));
   const flags = `--eval-interval ${interval} --eval-iters ${batches} --patience 0 --save-every 0 --sample-tokens 0`;

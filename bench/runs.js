@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 /** The launcher of this checkout. */
 export const thisGpt = fileURLToPath(new URL('../bin/gpt.js', import.meta.url));
 
-/** Milliseconds between two looks at a running process. */
+/** Polling interval of a running process, in milliseconds. */
 const WATCH_INTERVAL = 20;
 
 /**
- * Runs a process to its end and returns its lines of JSON on stdout.
+ * Runs a process to its end and returns the JSON lines of its stdout.
  *
  * @param watch called every 20 ms while it runs; returns true to end it
  */
@@ -68,12 +68,12 @@ export async function evaluateGpt(gpt, model, flags) {
 export const readLog = (run, name) => {
   const path = join(run, `${name}.jsonl`);
   if (!existsSync(path)) return [];
-  // The last line may still be incomplete while the run is going.
+  // The last line may be incomplete while the run is in progress.
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line));
 };
 
-/** Seconds that the steps of a run took, by step: the times of speed.jsonl, interpolated. Evaluations are not in them. */
+/** Cumulative time of a run's steps in seconds, interpolated from speed.jsonl. Evaluations are not included. */
 export function stepClock(run) {
   const points = [{ step: 0, seconds: 0 }];
   for (const { step, seconds } of readLog(run, 'speed')) {
@@ -111,7 +111,7 @@ export function torchVersion(python) {
   }
 }
 
-/** Trains with contenders/pytorch_minutes.py, and returns the line it ends with. */
+/** Trains with contenders/pytorch_minutes.py, and returns its last line. */
 export async function trainPytorch(python, corpus, flags) {
   const script = fileURLToPath(new URL('contenders/pytorch_minutes.py', import.meta.url));
   return (await jsonLines('pytorch_minutes.py', python, [script, corpus, ...flags])).at(-1);
@@ -119,7 +119,7 @@ export async function trainPytorch(python, corpus, flags) {
 
 export class WrongUsage extends Error {}
 
-/** Ends a benchmark that cannot run: the message on stderr, and the exit code, 2 for wrong usage. */
+/** Reports on stderr why a benchmark cannot run and sets the exit code: 2 for wrong usage. */
 export function fail(error) {
   process.stderr.write(`error: ${error.message}\n`);
   process.exitCode = error instanceof WrongUsage ? 2 : 1;

@@ -1,7 +1,7 @@
 /**
- * Writes the library of AVX-512 machine code to dist/kernels/. Its bytes follow from src/engine/native/ alone, and their hash
- * is part of the program, which checks it before it loads the library: a change of the kernels changes
- * src/engine/native/library-hash.ts too.
+ * Writes the library of AVX-512 machine code to dist/kernels/. Its bytes depend on src/engine/native/ alone. The program
+ * verifies their hash before it loads the library, so a change to these kernels requires a change to
+ * src/engine/native/library-hash.ts.
  */
 import { hash } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ if (actual === LIBRARY_SHA256) {
   renameSync(`${path}.${process.pid}`, path);
 } else {
   process.stderr.write(
-    `error: the assembled library has another hash than the program expects\nhint: if src/engine/native/ was changed on purpose, set LIBRARY_SHA256 in library-hash.ts to ${actual}\n`,
+    `error: the assembled library does not have the expected hash\nhint: if src/engine/native/ was changed on purpose, set LIBRARY_SHA256 in library-hash.ts to ${actual}\n`,
   );
   process.exitCode = 1;
 }

@@ -31,7 +31,7 @@ export const errorCodes = {
   'write-failed': 'A result or checkpoint could not be written.',
   'out-of-memory': 'More memory is needed than there is, or than the engine can address.',
   'training-diverged': 'The loss became infinite or NaN, again and again.',
-  'engine-unavailable': 'The engine that was asked for does not work on this computer.',
+  'engine-unavailable': 'The requested engine does not work on this computer.',
   'check-failed': 'A self-check found wrong results.',
   'tool-failed': 'Another program that was called has failed.',
 } as const;

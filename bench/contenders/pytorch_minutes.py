@@ -2,7 +2,7 @@
 
     python pytorch_minutes.py TEXT --minutes 3 --seed 1 [--target 1.88] [shape and recipe]
 
-The time covers imports, the choice of the number of threads and every training step; the clock stands still during
+The time covers imports, the choice of the number of threads and every training step; the clock is stopped during
 evaluations. The learning rate follows the share of the time that has passed. Prints lines of JSON: an evaluation of the whole
 validation split each { seconds, step, loss }, and a last one { steps, threads, version, loss, bits_per_byte, … }, whose loss is
 the lowest of them, since nanoGPT keeps that checkpoint.
@@ -14,7 +14,7 @@ import math
 import os
 import time
 
-# Seconds that the interpreter took before this line are part of the time.
+# The interpreter's start-up before this line counts towards the time.
 STARTED = time.monotonic() - time.process_time()
 
 import torch  # noqa: E402
@@ -39,7 +39,7 @@ parser.add_argument("--threads", type=int, default=0, help="0: the faster of one
 parser.add_argument("--evaluations", type=int, default=50)
 a = parser.parse_args()
 
-# `gpt train` splits in the same way: by its characters, and with at most 500,000 of them held out.
+# The same split as in `gpt train`: by characters, with at most 500,000 of them held out.
 text = open(a.text, encoding="utf-8", newline="").read()
 characters = sorted(set(text))
 index = {character: i for i, character in enumerate(characters)}
@@ -118,7 +118,7 @@ def choose_threads(step):
     rates = {}
     for threads in {1, cores}:
         torch.set_num_threads(threads)
-        first = train_until(0, step)  # not timed: threads start, and the first step of all allocates
+        first = train_until(0, step)  # warm-up, not timed: starts threads, allocates memory
         start = elapsed()
         step = train_until(start + 0.01 * total, first)
         rates[threads] = (step - first) / (elapsed() - start)

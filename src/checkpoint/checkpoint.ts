@@ -60,7 +60,7 @@ export interface Checkpoint {
   readonly model: ModelFolder;
   /** Loads the optimizer's moments, one tensor after the other. */
   loadMoments(into: readonly TensorTarget[], options?: LoadOptions): void;
-  /** The model of which the parameters are the moving average; undefined if none was kept. */
+  /** The model whose parameters are the moving average; undefined if none was kept. */
   readonly average: ModelFolder | undefined;
 }
 
@@ -85,7 +85,7 @@ export interface CheckpointContent {
 /**
  * Writes a checkpoint into a new folder and flushes it to disk. The caller renames the folder.
  *
- * @param saved called with the share of the tensors written, 0 … 1
+ * @param saved called with the fraction of the tensors written, 0 … 1
  */
 export async function writeCheckpoint(
   into: string,
@@ -101,7 +101,7 @@ export async function writeCheckpoint(
   const facts = { ...metadata, ...modelFacts(config, tokenizer) };
   const total = bytesOf([...parameters, ...moments, ...average]);
   let before = 0;
-  /** Reports the progress of the next file, of which the header is not counted. */
+  /** Reports the progress of the next file, not counting its header. */
   const progressOf = (tensors: readonly TensorSource[]): Written => {
     const [start, size] = [before, bytesOf(tensors)];
     before += size;

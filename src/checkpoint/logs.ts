@@ -3,7 +3,7 @@
  *
  *     metrics.jsonl   {"step","loss","lr","grad_norm"} for each step, with "skipped" if the update was skipped;
  *                     {"step","train_loss_estimate","val_loss_estimate"} for each evaluation, on a sample of each split; with
- *                     an average of the weights, val_loss_estimate is the lower of the two that follow it then,
+ *                     an average of the weights, val_loss_estimate is the lower of two more fields,
  *                     "weights_val_loss_estimate" and "average_val_loss_estimate";
  *                     {"step","rollback_to","rollbacks","fault","tensor"} for each rollback;
  *                     {"step","end","best_step","val_loss"} at the end: loss of the best model on the whole validation

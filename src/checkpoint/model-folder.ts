@@ -42,7 +42,7 @@ export const VALIDATION_LOSS = 'val_loss';
 export const VALIDATION_TOKENS = 'val_tokens';
 /** Metadata of weights that may still be replaced: estimated loss. */
 export const ESTIMATED_LOSS = 'val_loss_estimate';
-/** Metadata of weights that are the moving average of those that were trained: "true". */
+/** Metadata key, "true" for weights that are a moving average of the trained ones. */
 export const IS_AVERAGE = 'is_average';
 
 /** In bytes. A config.json has a few kilobytes. */
@@ -156,7 +156,7 @@ export interface ModelFolder {
 }
 
 /**
- * @param file the weights; a checkpoint has others beside its own
+ * @param file name of the weights file: a checkpoint may have others, such as the average
  * @throws UserError naming the file that is missing, damaged, or inconsistent with the others
  */
 export function openModelFolder(path: string, file = WEIGHTS): ModelFolder {

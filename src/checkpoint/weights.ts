@@ -25,7 +25,7 @@ export interface Weights extends Omit<SafetensorsFile, 'dataStart' | 'checksum'>
 }
 
 /**
- * @param file the weights of a checkpoint have others beside them, such as their average
+ * @param file name of the weights file: a checkpoint may have others, such as the average
  * @throws UserError if the shards contradict the index; SafetensorsError or a system error if a file cannot be read
  */
 export function openWeights(folder: string, file = WEIGHTS): Weights {

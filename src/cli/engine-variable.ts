@@ -1,4 +1,4 @@
-/** The environment variable GPT_ENGINE: one variant of the engine instead of the fastest. */
+/** The environment variable GPT_ENGINE: selects a variant of the engine instead of the fastest. */
 import { forceVariant, variants } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';

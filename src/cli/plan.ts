@@ -59,7 +59,11 @@ export function register(command: Command): void {
       ),
     )
     .addOption(
-      option('--device <name>', `only this one: ${acceleratorNames.join(', ')}`, choice(acceleratorNames)),
+      option(
+        '--device <name>',
+        `a single accelerator: ${acceleratorNames.join(', ')}`,
+        choice(acceleratorNames),
+      ),
     )
     .addOption(option('--devices <n>', 'number of devices', wholeNumber({ min: 1 }), 1))
     .addOption(

@@ -16,10 +16,10 @@ export const countTargets = ({ targets }: Batch): number =>
   targets.reduce((count, target) => count + (target < 0 ? 0 : 1), 0);
 
 /**
- * Which sequences the steps of a run train on:
+ * How training sequences are sampled:
  *
  * - `random`: windows at random positions, with replacement (nanoGPT)
- * - `epochs`: without replacement, in another random order each epoch; see epochs.ts
+ * - `epochs`: without replacement, in a new random order each epoch; see epochs.ts
  */
 export const batchSamplings = ['random', 'epochs'] as const;
 export type BatchSampling = (typeof batchSamplings)[number];
@@ -46,8 +46,8 @@ export interface BatchShape {
 }
 
 /**
- * A step of random windows, sampled with replacement as in nanoGPT's `get_batch`. Micro-batches continue one random stream,
- * so 4 of 3 rows hold the windows of one batch of 12.
+ * The batch of a step: random windows, sampled with replacement as in nanoGPT's `get_batch`. Micro-batches share one random
+ * stream, so 4 micro-batches of 3 rows hold the same windows as one batch of 12.
  *
  * @param step from 0, below 2³²
  * @throws UsageError if the source is shorter than T + 1 tokens
@@ -62,9 +62,9 @@ export function randomStep(
 }
 
 /**
- * A step of windows of T tokens, in which every target counts.
+ * The batch of a step: windows of T tokens without masked targets.
  *
- * @param nextStart where the next window starts
+ * @param nextStart returns the start of the next window
  * @throws UsageError if the source is shorter than T + 1 tokens
  */
 export function stepOfWindows(

@@ -176,7 +176,7 @@ function expand(
         {
           hint: existsSync(join(path, 'tokens.bin'))
             ? `to train on its tokens, name ${join(path, 'tokens.bin')}`
-            : 'to read a file whatever it looks like, give its own name',
+            : 'to read a file regardless of its type, name the file itself',
         },
       );
     for (const [reason, count] of Object.entries(found.leftOut) as [LeftOutReason, number][])

@@ -1,6 +1,6 @@
 /**
- * A pseudorandom permutation that is evaluated at one index at a time. It needs no table, so a
- * resumed run, a thread or another process can evaluate it anywhere.
+ * A pseudorandom permutation that can be evaluated at any single index. It needs no table or state, so a resumed run, another
+ * thread or another process can evaluate it independently.
  *
  * A Feistel network is a bijection on an even number of bits, whatever its round function. Applied again until the result is
  * in range ("cycle walking"), it permutes a range of any size; at most four applications are expected, since the network
@@ -8,15 +8,15 @@
  */
 import { philox4x32, seedKey, Stream } from '../engine/philox.ts';
 
-/** Four make a Feistel network of random functions pseudorandom on large ranges; small ranges need more. */
+/** With random round functions, four rounds are pseudorandom on large ranges; small ranges need more. */
 const ROUNDS = 6;
 
 /**
- * The image of `index` under a permutation of 0 … size − 1. Each seed and number selects another permutation.
+ * The image of `index` under a permutation of 0 … size − 1. Every pair of seed and number selects a different permutation.
  *
  * @param index 0 … size − 1
  * @param size from 1, below 2⁵²
- * @param number index of the seed's permutation, modulo 2³²
+ * @param number selects one of the seed's permutations, modulo 2³²
  */
 export function permuted(index: number, size: number, seed: number, number: number): number {
   const half = halfRange(size);

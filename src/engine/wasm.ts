@@ -34,7 +34,7 @@ export class NoWasmError extends Error {
 /** The only variant that is started, unless the options name one; see `forceVariant`. */
 let forced: Variant | undefined;
 
-/** From now on this process starts one variant only; undefined: again the fastest that works. */
+/** Restricts this process to one variant; undefined lifts the restriction. */
 export function forceVariant(variant: Variant | undefined): void {
   forced = variant;
 }
@@ -42,7 +42,7 @@ export function forceVariant(variant: Variant | undefined): void {
 export const forcedVariant = (): Variant | undefined => forced;
 
 /**
- * Starts the fastest variant that works here: that this JavaScript engine and this processor run, and that agrees with the
+ * Starts the fastest variant that works here: one that this JavaScript engine and this CPU support, and that agrees with the
  * reference on every kernel.
  *
  * @throws NoWasmError if there is none

@@ -107,7 +107,7 @@ function planReading(config: ModelConfig, T: number) {
   };
 }
 
-/** Copies the rows of a value, of which a view has some channels. */
+/** Copies the rows of a value; the rows of a view are strided. */
 async function readRows(device: Device, program: Program, value: Value): Promise<Float32Array> {
   const { offset } = program.buffer(value);
   const { rows, columns } = asMatrix(value);

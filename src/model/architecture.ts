@@ -85,7 +85,7 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readonly tieWordEmbeddings: boolean;
   /** Fills in the fields that follow from others, unless they are given. */
   complete(config: Config): Config;
-  /** Checks how fields fit together; each by itself is valid. @throws UsageError naming field, value and a way out */
+  /** Checks how fields fit together; each by itself is valid. @throws UsageError naming field, value and a remedy */
   check(config: Config): void;
   /** The model works beyond the context length it was trained with. */
   isUnboundedInLength(config: Config): boolean;

@@ -82,7 +82,7 @@ export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
   );
 }
 
-/** Validates the fields all architectures share. @throws UsageError naming the field, its value and a way out */
+/** Validates the fields all architectures share. @throws UsageError naming the field, its value and a remedy */
 export function checkCommonFields(config: ModelConfig): void {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const)
     checkWholeNumber(field, config[field]);

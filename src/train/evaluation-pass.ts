@@ -4,13 +4,13 @@ import { runInParts } from '../engine/run-in-parts.ts';
 import type { InParts } from '../polling.ts';
 import type { BatchMemory, EvaluationProgram } from './programs.ts';
 
-/** Losses in nats, and how many: those of the targets that count. */
+/** Sum of the losses of unmasked targets, in nats, and their number. */
 export interface LossTotal {
   sum: number;
   count: number;
 }
 
-/** Forward passes over batches, without dropout, with the parameters at one place in memory. */
+/** Forward passes over batches, without dropout, with the parameters at one location in memory. */
 export class EvaluationPass {
   readonly #device: Device;
   readonly #planned: EvaluationProgram;
@@ -30,7 +30,7 @@ export class EvaluationPass {
   /**
    * Adds the losses of a batch's counted targets, in parts.
    *
-   * @param seconds how long it is expected to take; undefined: not known yet
+   * @param seconds expected duration; undefined: not known yet
    */
   async *addingLosses(batch: Batch, total: LossTotal, seconds: number | undefined): InParts<void> {
     writeBatch(this.#device, batch, this.#memory);

@@ -23,7 +23,7 @@ export type TrainEvent =
       readonly step: number;
       /** Estimates in nats per token: means over a sample of each split. */
       readonly trainLoss: number;
-      /** Of the better of the weights and their average, if one is kept. */
+      /** Of the weights or, if one is kept, their average, whichever is lower. */
       readonly validationLoss: number;
       /** Validation losses of both; undefined without an average. */
       readonly averaging: Averaging | undefined;

@@ -9,7 +9,7 @@ export interface ForcedChange {
   readonly before: Readonly<Record<string, unknown>> & StepSize;
 }
 
-/** How many sequences a step had; sequences.ts counts with it. */
+/** Determines the number of sequences in a step; see sequences.ts. */
 interface StepSize {
   readonly batchSize?: number;
   readonly gradientAccumulationSteps?: number;

@@ -22,7 +22,7 @@ export interface Matrix {
 /** Coefficients of the polynomial, tuned so that five iterations move singular values in [0.01, 1] to [0.68, 1.13]. */
 const NEWTON_SCHULZ = { iterations: 5, alpha: 3.4445, beta: -4.775, gamma: 2.0315 } as const;
 
-/** From this ratio of its sides on, iterating on the Gram matrix of x alone takes less time. */
+/** Ratio of the sides from which iterating on the Gram matrix of x alone is faster. */
 const GRAM_RATIO = 1.25;
 
 const isElongated = ([rows, columns]: readonly number[]): boolean =>
@@ -86,8 +86,9 @@ function factor(t: Recorder, a: Value): Value {
 }
 
 /**
- * The product of the P of all iterations, from the first A: the next one is P·A·P. All of these matrices are polynomials of the
- * first A, so they commute, and their products are symmetric. X itself, which is larger, is multiplied only once.
+ * The product of the factors P of all iterations, computed from the first A alone: the next A is P·A·P. All of these matrices
+ * are polynomials of the first A, so they commute, and their products are symmetric. X itself, which is larger, is multiplied
+ * only once.
  */
 function composedFactor(t: Recorder, first: Value): Value {
   const commuting = (b: Value, c: Value): Value => symmetricProduct(t, [b, false], [c, false]);

@@ -29,11 +29,11 @@ export interface BatchMemory {
 interface Moment {
   readonly name: string;
   readonly region: Region;
-  /** Their places in the region. */
+  /** Their placement in the region. */
   readonly parameters: PlacedModel['block']['parameters'];
 }
 
-/** Forward only, no dropout; `losses` is the offset of the loss of each token. */
+/** Forward pass only, without dropout; `losses` is the offset of the per-token losses. */
 export interface EvaluationProgram {
   readonly program: Program;
   readonly losses: number;
@@ -163,7 +163,7 @@ function planTraining(
 const FEWEST_TOKENS_EVALUATED = 17;
 
 /**
- * Sequences in an evaluation batch, at least `batchSize`. A loss must have the same bits however a text is divided
+ * Sequences in an evaluation batch, at least `batchSize`. A loss must be bit-identical however a text is divided
  * into batches, but the kernel for the logits of up to 16 tokens rounds differently.
  */
 export const evaluationBatchSize = (batchSize: number, blockSize: number): number =>
@@ -238,7 +238,7 @@ function planOptimizer(
   updating.scope('optimizer', () => {
     optimizers[name].record(updating, values, matricesOf(model));
     if (memory.average === undefined) return;
-    // All parameters: those that are not trained stay what they are.
+    // All parameters, including those that are not trained, which never change.
     recordAverage(updating, value('parameters', model.region), value('average', memory.average), hyper);
   });
   return { gradientNorm, update: plan(updating.nodes, start) };

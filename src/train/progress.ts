@@ -78,7 +78,7 @@ const markGood = (progress: Progress): Progress =>
 /** The losses of an evaluation, in nats per token. */
 export interface EvaluationLosses {
   readonly trainLoss: number;
-  /** Of the better of the weights and their average. */
+  /** Of the weights or their average, whichever is lower. */
   readonly validationLoss: number;
   /** Validation losses of both; undefined if no average is kept. */
   readonly averaging: Averaging | undefined;
@@ -89,7 +89,7 @@ export interface Averaging {
   readonly averageLoss: number;
 }
 
-/** False as well if the loss of the average is not finite, which is no fault: weights that are finite will be its future. */
+/** Also false if only the average's loss is not finite. That is not a fault: the average will follow the weights. */
 export const isAverageBetter = (averaging: Averaging | undefined): boolean =>
   averaging !== undefined && averaging.averageLoss < averaging.weightsLoss;
 

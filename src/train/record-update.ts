@@ -6,7 +6,7 @@ import { recordMuon } from './muon.ts';
 
 /**
  * Operands of an update: blocks of one layout and of `n` elements, the first `decayed` of which belong to matrices. A moment
- * that only some parameters have is a block without the others.
+ * that only some parameters have is a block of those alone.
  */
 interface UpdateValues {
   readonly x: PlacedValue;
@@ -49,7 +49,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
     norm,
     moments: [m, v],
   } = values;
-  /** Elements of the matrices so far, which v does not have. */
+  /** Elements of the matrices so far, for which v has no entries. */
   let skipped = 0;
   const recordOthers = (start: number, end: number): void => {
     if (start >= end) return;
@@ -81,7 +81,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
   recordOthers(end, n);
 };
 
-/** Records the change of the parameters' moving average, which follows their update; see weight-average.ts. */
+/** Records the update of the parameters' moving average, which comes after their own; see weight-average.ts. */
 export const recordAverage = (t: Recorder, x: Value, average: Value, hyper: Value): void =>
   t.emit('movingAverage', { x, average, hyper, n: size(x) });
 

@@ -66,19 +66,19 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
   return minLearningRate + remaining * (learningRate - minLearningRate);
 }
 
-/** The share of the range between peak and minimum that is left when the decay has come to `progress`. */
+/** The fraction of the range between minimum and peak that remains at `progress` of the decay. */
 function remainingRate(progress: number, { schedule, decayType }: ScheduleOptions): number {
   if (schedule === 'cosine') return 0.5 * (1 + Math.cos(Math.PI * progress));
   return schedule === 'wsd' && decayType === '1-sqrt' ? 1 - Math.sqrt(progress) : 1 - progress;
 }
 
-/** The peak learning rate, as a multiple of the usual rate at the end of the decay. */
+/** The usual ratio of the peak learning rate to the one at the end of the decay. */
 export const usualDecay = (schedule: ScheduleName): number => (schedule === 'wsd' ? 50 : 10);
 
 /**
- * The learning rate of a step for parameters with a peak of their own: the same shape at another height. A peak of 0 has no
- * shape, so the usual decay takes its place. Rates that are given as such, at the end of the decay and before a re-warm-up,
- * count as shares of the peak they belong to: `learningRate` may have been lowered since.
+ * The learning rate of a step for parameters with their own peak: the same schedule, scaled. A schedule with a peak of 0 cannot
+ * be scaled, so the usual decay replaces it. The final rate and that before a re-warm-up are scaled as shares of the peak they
+ * belong to, because `learningRate` may have been lowered since.
  */
 export function learningRateAtPeak(peak: number, step: number, options: ScheduleOptions): number {
   const { past = [], learningRate, minLearningRate, rewarmFrom = 0 } = options;

@@ -4,10 +4,10 @@ type StepSize = Pick<Settings, 'batchSize' | 'gradientAccumulationSteps'>;
 
 /**
  * Number of sequences in the steps before `step`, over all micro-batches. Steps before a change of the batch size with --force
- * count with the earlier size, so that the epoch continues where it was.
+ * count with the earlier size, so that the epoch continues at the same sequence.
  *
  * After a rollback to before such a change, steps are repeated with the new size. The count then runs backwards from the
- * change at that size, possibly below 0: epochs may have negative numbers.
+ * change at that size, possibly below 0: epoch numbers may be negative.
  */
 export function sequencesBefore(step: number, settings: StepSize & Pick<Settings, 'forcedChanges'>): number {
   let size: StepSize = settings;

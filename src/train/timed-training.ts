@@ -64,7 +64,7 @@ export function startTraining(
 export interface Speed {
   /** The median of an optimizer step without gradient accumulation: what a run takes if the CPU stays as busy. */
   readonly stepSeconds: number;
-  /** Floating-point operations of matrix products a second in the fastest step: what this CPU can reach. */
+  /** GEMM FLOP/s in the fastest step: what this CPU can reach. */
   readonly flopsPerSecond: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The exponential moving average of the parameters (Polyak & Juditsky 1992, averaged uniformly). At a learning rate that keeps
- * the parameters in motion, they jump around a better point, and their average is close to it.
+ * The exponential moving average of the parameters (Polyak & Juditsky 1992, averaged uniformly). At a high learning rate, the
+ * parameters bounce around a better point, and their average is close to it.
  *
  *     average ← average + (1 − d)·(parameters − average)     d = min(decay, (t − 1)/(t + 8)) at update t = 1, 2, …
  *
@@ -47,12 +47,12 @@ export class WeightAverage {
     this.#evaluation = evaluation;
   }
 
-  /** The averages of all parameters, under their names. */
+  /** The averages of all parameters, under the parameters' names. */
   parameters(): DeviceTensor[] {
     return tensorsOf(this.#device, this.#average.block, this.#average.region);
   }
 
-  /** Starts anew from the current parameters. */
+  /** Restarts the average from the current parameters. */
   restart(): void {
     const { offset, length } = this.#parameters.region;
     this.#device.copy(offset, this.#average.region.offset, length);

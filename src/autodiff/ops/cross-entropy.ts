@@ -5,7 +5,7 @@ import { defineOp } from '../recorder.ts';
  * losses[n] = −log softmax(logits[n,:])[target[n]], in nats, fused with the softmax: log Σ exp − the target's logit.
  * A target below 0 is ignored.
  *
- * With label smoothing ε (Szegedy et al. 2016), the cross-entropy with q = (1 − ε)·onehot(target) + ε/V, as of
+ * With label smoothing ε (Szegedy et al. 2016), the cross-entropy with q = (1 − ε)·onehot(target) + ε/V, as in
  * `torch.nn.functional.cross_entropy`: log Σ exp − Σ q·logits.
  *
  * Derivative: dLogits = (softmax(logits) − q)·dLoss: the softmax's derivative and the logarithm's cancel.

@@ -53,7 +53,7 @@ const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
     ? 'Without a validation split, there is no measure of how well the model predicts unseen text.'
     : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
 
-/** What the loss does not show: that counting would have done as well. Usual for a short text, or a short run. */
+/** A note if an n-gram baseline does as well as the model, which is common for short texts and short runs. */
 function baselineLine(
   { validationLoss, progress }: TrainResult,
   { run, lastEvaluation }: Ending,

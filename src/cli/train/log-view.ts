@@ -9,7 +9,7 @@ import type { TrainView } from './view.ts';
 const SECONDS_BETWEEN_LINES = 5;
 const WIDTH = 95;
 
-/** Which of the weights and their average has the validation loss, and the loss of the other. */
+/** Whether the validation loss is that of the weights or of their average, and the loss of the other. */
 function comparison(averaging: Averaging | undefined): string {
   if (averaging === undefined) return '';
   const { weightsLoss, averageLoss } = averaging;

@@ -43,7 +43,7 @@ export function againstOverfitting({ isResumed, settings, config, tokens }: Flag
   ]);
 }
 
-/** Against a model that predicts no better than counting. @param isOverfitted whether more training made it worse */
+/** Remedies for a model no better than an n-gram baseline. @param isOverfitted whether more training made it worse */
 export const againstCounting = (flags: Flags, isOverfitted: boolean): string =>
   isOverfitted ? againstOverfitting(flags) : sentence(['a longer run', 'more text']);
 
@@ -85,7 +85,7 @@ export const endsAbovePeak = ({ settings: { learningRate, minLr, schedule } }: F
 
 interface HighestRate {
   readonly rate: number;
-  /** What suits similar models. */
+  /** The usual value for similar models. */
   readonly usual: number;
   /** The flag that sets it. */
   readonly flag: string;
@@ -93,7 +93,7 @@ interface HighestRate {
   readonly scope: '' | ' for matrices';
 }
 
-/** The highest learning rate of the run; with Muon, that of matrices or of the rest, whichever is further above the usual. */
+/** The run's peak learning rate; with Muon, of the matrices or of the rest, whichever exceeds its usual value by more. */
 export function highestRate(flags: Flags): HighestRate {
   const { preset, initFrom, learningRate, minLr, optimizer, muonLearningRate } = flags.settings;
   const factor = initFrom === undefined ? 1 : FINE_TUNING;

@@ -1,19 +1,19 @@
 /**
- * The argument block of the macro-kernel: where the WebAssembly kernels write what the machine code reads. Every thread has one
- * in the control words (engine/wasm/address-space.ts). A call passes one pointer and takes about 0.1 µs.
+ * The argument block of the macro-kernel: written by the WebAssembly kernels, read by the machine code. Each thread has its own
+ * among the control words (engine/wasm/address-space.ts). A call thus passes a single pointer and takes about 0.1 µs.
  */
 
-/** The fields in order, with the types that they have in AssemblyScript. Addresses are relative to `base`. */
+/** The fields in order, with their AssemblyScript types. Addresses are relative to `base`. */
 export const blockFields = {
   /** Address of the WebAssembly memory in the process; written once, by the host. */
   base: 'u64',
-  /** The first panel of packed A, and of packed B, and the block of C. */
+  /** The first panels of packed A and packed B, and the block of C. */
   a: 'usize',
   b: 'usize',
   c: 'usize',
   /** Bias of the first column, or 0. */
   bias: 'usize',
-  /** Bytes from one panel of A, or of B, to the next, and from one row of C to the next. */
+  /** Strides in bytes: from panel to panel of A and of B, and from row to row of C. */
   strideA: 'usize',
   strideB: 'usize',
   strideC: 'usize',
@@ -22,7 +22,7 @@ export const blockFields = {
   columns: 'i32',
   /** Depth of the panels. */
   k: 'i32',
-  /** Whether the product is added to C. */
+  /** Nonzero to add the product to C instead of overwriting it. */
   accumulate: 'i32',
 } as const;
 
@@ -30,7 +30,7 @@ export type BlockField = keyof typeof blockFields;
 
 const sizes = { u64: 8, usize: 4, i32: 4 } as const;
 
-/** Where a field is in the block, in bytes. */
+/** Offset of a field in the block, in bytes. */
 export function blockOffset(field: BlockField): number {
   let offset = 0;
   for (const [name, type] of Object.entries(blockFields)) {

@@ -17,7 +17,7 @@ import {
 } from './encoding.ts';
 import type { General, Mask, Memory, Vector } from './operands.ts';
 
-/** The conditions of jumps and conditional moves, for signed numbers, by their code. */
+/** Condition codes of jumps and conditional moves, for signed comparisons. */
 const conditions = { equal: 4, notEqual: 5, less: 12, lessOrEqual: 14, greater: 15 } as const;
 export type Condition = keyof typeof conditions;
 
@@ -29,7 +29,7 @@ export interface Label {
 export class Assembler {
   readonly #bytes: number[] = [];
   readonly #places = new Map<Label, number>();
-  /** Where the distances of jumps are in the code; they are filled in once all labels are placed. */
+  /** Offsets of the jumps' displacements, which are filled in once all labels are placed. */
   readonly #jumps: { at: number; to: Label }[] = [];
 
   /** Length of the code so far, in bytes. */
@@ -41,7 +41,7 @@ export class Assembler {
     return { kind: 'label' };
   }
 
-  /** The next instruction is the one that a label refers to. */
+  /** Places a label at the next instruction. */
   place(label: Label): void {
     if (this.#places.has(label)) throw new Error('the label has been placed before');
     this.#places.set(label, this.length);
@@ -54,17 +54,17 @@ export class Assembler {
     return label;
   }
 
-  /** Fills the code up with one-byte NOPs to a multiple of `bytes`. */
+  /** Pads the code with one-byte NOPs to a multiple of `bytes`. */
   align(bytes: number): void {
     while (this.length % bytes !== 0) this.#emit([0x90]);
   }
 
-  /** The code, all jumps resolved. @throws Error if a label has not been placed */
+  /** The code with all jumps resolved. @throws Error if a label has not been placed */
   finish(): Uint8Array {
     const code = Uint8Array.from(this.#bytes);
     for (const { at, to } of this.#jumps) {
       const target = this.#places.get(to);
-      if (target === undefined) throw new Error('a jump leads to a label that has not been placed');
+      if (target === undefined) throw new Error('a jump targets a label that has not been placed');
       code.set(int32(target - (at + 4)), at); // relative to the end of the jump
     }
     return code;
@@ -84,12 +84,12 @@ export class Assembler {
     this.#emit(int32(0));
   }
 
-  // General registers, 64 bits wide. Immediates are signed numbers of 32 bits.
+  // 64-bit general-purpose registers. Immediates are signed 32-bit numbers.
 
   mov(to: General, from: General | Memory): void {
     this.#general(true, [0x8b], to.number, from);
   }
-  /** Loads 32 bits; the upper half becomes 0. */
+  /** Loads 32 bits, zero-extended. */
   mov32(to: General, from: General | Memory): void {
     this.#general(false, [0x8b], to.number, from);
   }
@@ -116,7 +116,7 @@ export class Assembler {
     this.#general(true, [0x81], 4, to);
     this.#emit(int32(value));
   }
-  /** Shifts right, zeros coming in. */
+  /** Logical right shift. */
   shr(to: General, count: number): void {
     this.#general(true, [0xc1], 5, to);
     this.#emit([count]);
@@ -137,12 +137,12 @@ export class Assembler {
     this.#emit(vex(opcode, to.number, count.number, from));
   }
 
-  // Control flow, stack, processor.
+  // Control flow, stack, CPU identification.
 
   jmp(to: Label): void {
     this.#jump([0xe9], to);
   }
-  /** Jumps if the last comparison, test or arithmetic instruction ended so. */
+  /** Jumps if the flags satisfy the condition. */
   jumpIf(condition: Condition, to: Label): void {
     this.#jump([0x0f, 0x80 | conditions[condition]], to);
   }
@@ -155,34 +155,34 @@ export class Assembler {
   ret(): void {
     this.#emit([0xc3]);
   }
-  /** Describes the processor: leaf in eax and ecx, answer in eax, ebx, ecx and edx. */
+  /** Identifies the CPU: leaf in eax, subleaf in ecx; result in eax, ebx, ecx and edx. */
   cpuid(): void {
     this.#emit([0x0f, 0xa2]);
   }
-  /** Reads the extended control register whose number is in ecx; answer in eax and edx. */
+  /** Reads the extended control register whose number is in ecx; result in eax and edx. */
   xgetbv(): void {
     this.#emit([0x0f, 0x01, 0xd0]);
   }
-  /** Asks for a cache line. Never faults. */
+  /** Prefetches a cache line. Never faults. */
   prefetcht0(place: Memory): void {
     this.#general(false, [0x0f, 0x18], 1, place);
   }
 
   // Vectors of 16 float32. Needs AVX512F.
 
-  /** The lowest 16 bits of a general register become a mask. */
+  /** Sets a mask from the lowest 16 bits of a general-purpose register. */
   kmovw(to: Mask, from: General): void {
     this.#emit(vex({ map: MAP_0F, prefix: NO_PREFIX, opcode: 0x92 }, to.number, 0, from));
   }
-  /** Loads a vector. Lanes that a mask leaves out are not read. */
+  /** Loads a vector. Masked-off lanes are not read. */
   vmovups(to: Vector, from: Memory, masking?: Masking): void {
     this.#emit(evex({ map: MAP_0F, prefix: NO_PREFIX, opcode: 0x10 }, to.number, 0, from, masking));
   }
-  /** Stores a vector. Lanes that a mask leaves out are not written. */
+  /** Stores a vector. Masked-off lanes are not written. */
   vmovupsStore(to: Memory, from: Vector, masking?: Masking): void {
     this.#emit(evex({ map: MAP_0F, prefix: NO_PREFIX, opcode: 0x11 }, from.number, 0, to, masking));
   }
-  /** Loads one number into all lanes. */
+  /** Broadcasts one number from memory to all lanes. */
   vbroadcastss(to: Vector, from: Memory): void {
     this.#emit(evex({ map: MAP_0F38, prefix: PREFIX_66, opcode: 0x18 }, to.number, 0, from, { unit: 4 }));
   }
@@ -194,11 +194,11 @@ export class Assembler {
   vaddps(to: Vector, a: Vector, b: Vector | Memory, masking?: Masking): void {
     this.#emit(evex({ map: MAP_0F, prefix: NO_PREFIX, opcode: 0x58 }, to.number, a.number, b, masking));
   }
-  /** `to` = `a` XOR `b`; of a register with itself: 0. */
+  /** `to` = `a` XOR `b`; a register XOR itself is 0. */
   vpxord(to: Vector, a: Vector, b: Vector): void {
     this.#emit(evex({ map: MAP_0F, prefix: PREFIX_66, opcode: 0xef }, to.number, a.number, b));
   }
-  /** Clears the upper parts of the vector registers, without which SSE code that follows would be slow. */
+  /** Clears the upper parts of the vector registers, which would slow down subsequent SSE code. */
   vzeroupper(): void {
     this.#emit([0xc5, 0xf8, 0x77]);
   }

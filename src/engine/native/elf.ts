@@ -26,12 +26,12 @@ const DT = { HASH: 4, STRTAB: 5, SYMTAB: 6, STRSZ: 10, SYMENT: 11, NULL: 0 } as 
 
 const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
-/** @param functions the offset of each function in the code, by its name */
+/** @param functions offset of each function in the code, by name */
 export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<string, number>>): Uint8Array {
   const names = Object.keys(functions);
   const strings = new TextEncoder().encode(`\0${names.map((name) => `${name}\0`).join('')}`);
   const headers = 4;
-  // Addresses are relative to where the library is loaded, and equal to the positions in the file.
+  // Addresses are relative to the load address and equal the file offsets.
   const hash = HEADER + PROGRAM_HEADER * headers;
   const symbols = alignUp(hash + 4 * (3 + names.length + 1), 8);
   const stringTable = symbols + SYMBOL * (names.length + 1);
@@ -61,7 +61,7 @@ export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<strin
     const symbol = symbols + SYMBOL * (i + 1);
     file.uint32(symbol, nameOffset(names, i));
     file.uint8(symbol + 4, 0x12); // a global function
-    file.uint16(symbol + 6, 1); // of any section: 0 would mean that it is not in this library
+    file.uint16(symbol + 6, 1); // any section index but 0, which marks an undefined symbol
     file.uint64(symbol + 8, text + functions[name]);
   });
   file.bytes.set(strings, stringTable);
@@ -73,11 +73,11 @@ export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<strin
   return file.bytes;
 }
 
-/** Where name `i` is in the string table, which begins with an empty name; each ends with a zero. */
+/** Offset of name `i` in the string table, which begins with an empty name. Names are null-terminated. */
 const nameOffset = (names: readonly string[], i: number): number =>
   names.slice(0, i).reduce((sum, name) => sum + name.length + 1, 1);
 
-/** Little-endian numbers at positions of a file. */
+/** Writes little-endian numbers at offsets of a file. */
 class FileWriter {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
@@ -106,7 +106,7 @@ function writeHeader(file: FileWriter, programHeaders: number): void {
   file.uint16(16, 3); // a shared library
   file.uint16(18, 62); // for x86-64
   file.uint32(20, 1); // version
-  file.uint64(32, HEADER); // where the program headers are
+  file.uint64(32, HEADER); // offset of the program headers
   file.uint16(52, HEADER);
   file.uint16(54, PROGRAM_HEADER);
   file.uint16(56, programHeaders);
@@ -126,16 +126,16 @@ function writeProgramHeaders(file: FileWriter, headers: readonly ProgramHeader[]
     const header = HEADER + PROGRAM_HEADER * i;
     file.uint32(header, type);
     file.uint32(header + 4, flags);
-    file.uint64(header + 8, at); // position in the file
+    file.uint64(header + 8, at); // file offset
     file.uint64(header + 16, at); // address
     file.uint64(header + 24, at); // physical address, unused
-    file.uint64(header + 32, bytes); // in the file
-    file.uint64(header + 40, bytes); // in memory
+    file.uint64(header + 32, bytes); // size in the file
+    file.uint64(header + 40, bytes); // size in memory
     file.uint64(header + 48, align);
   });
 }
 
-/** A hash table with a single bucket: a list of all symbols. Symbol 0 is the undefined one that every table begins with. */
+/** A hash table whose single bucket chains all symbols. Symbol 0 is the undefined one that every symbol table begins with. */
 function writeHashTable(file: FileWriter, at: number, count: number): void {
   file.uint32(at, 1); // buckets
   file.uint32(at + 4, count + 1); // symbols

@@ -4,7 +4,7 @@ import { sharedLibrary } from './elf.ts';
 import { macroKernel } from './macro-kernel.ts';
 import { processorCheck } from './processor.ts';
 
-/** Assembles all functions. The bytes follow from the sources alone: they are the same on every computer. */
+/** Assembles all functions. The result is reproducible: the same bytes on every computer. */
 export function assembleLibrary(): Uint8Array {
   const asm = new Assembler();
   const functions: Record<string, number> = {};

@@ -1,6 +1,6 @@
 /**
- * Loads the library of machine code through node:ffi. Each thread loads it for itself and gets the same image. Where it cannot
- * be used, an error says why, and WebAssembly does the work.
+ * Loads the library of machine code through node:ffi. Each thread opens it separately and gets the same image. Where it cannot
+ * be used, an error gives the reason and GEMM stays in WebAssembly.
  */
 import { hash } from 'node:crypto';
 import type { DynamicLibrary } from 'node:ffi';
@@ -13,7 +13,7 @@ import { ProcessorAnswer } from './processor.ts';
 
 const LIBRARY = fileURLToPath(new URL('../../../dist/kernels/avx512.so', import.meta.url));
 
-/** What this thread has loaded; kept, because a library that is collected as garbage may be unloaded with its functions. */
+/** The library of this thread. Referenced here because garbage collection of the handle may unload its functions. */
 let library: DynamicLibrary | undefined;
 
 /** Runs the macro-kernel on the argument block of a thread. */
@@ -21,7 +21,7 @@ export type MacroKernel = (thread: number) => void;
 
 /**
  * @param memory the WebAssembly memory, whose address does not change when it grows
- * @param path the library, if it is not the one of this installation
+ * @param path default: the library of this installation
  * @throws Error that says why machine code cannot be used here
  */
 export function loadMacroKernel(memory: WebAssembly.Memory, path = LIBRARY): MacroKernel {
@@ -40,7 +40,8 @@ export function loadMacroKernel(memory: WebAssembly.Memory, path = LIBRARY): Mac
 }
 
 /**
- * Tells the blocks of all threads where the memory is. Returns their addresses: made once, as every BigInt is an allocation.
+ * Writes the address of the memory to all threads' argument blocks. Returns the addresses of the blocks, precomputed because
+ * every BigInt is an allocation.
  */
 function prepareBlocks(memory: WebAssembly.Memory, base: bigint): bigint[] {
   const view = new DataView(memory.buffer);
@@ -57,14 +58,14 @@ function loadFfi(): typeof import('node:ffi') {
   if (permission !== undefined && !permission.has('ffi'))
     throw new Error("Node's permission model does not allow it without --allow-ffi");
   const emitWarning = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
-  process.emitWarning = () => {}; // Node says in every thread that node:ffi is experimental
+  process.emitWarning = () => {}; // node:ffi warns in every thread that it is experimental
   try {
     const ffi = process.getBuiltinModule('node:ffi');
     if (ffi !== undefined) return ffi;
   } finally {
     Object.defineProperty(process, 'emitWarning', emitWarning);
   }
-  // The library itself cannot be asked, and a newer Node would not help every processor.
+  // Without node:ffi the library cannot check the CPU. A newer Node helps only if the CPU has AVX-512.
   if (!/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))) throw new Error(NO_AVX512);
   throw new Error(`it needs Node 26.9 or newer; this is ${process.versions.node}`);
 }
@@ -72,7 +73,7 @@ function loadFfi(): typeof import('node:ffi') {
 const NO_AVX512 = 'it needs a processor with AVX-512';
 
 /**
- * Compares the library with the hash in the program: a file that is cut off would kill the process when it is loaded.
+ * Verifies the library's hash, since loading a truncated file would crash the process.
  *
  * @throws Error if it is missing or not the one this program was built with
  */

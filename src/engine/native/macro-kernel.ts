@@ -1,9 +1,9 @@
 /**
- * The AVX-512 macro-kernel: C (+)= A·B + bias for packed A and B, the same as src/kernels/gemm/macro-kernel.ts, which writes
- * its argument block. A pair of panels of B stays in cache while all panels of A pass by it.
+ * The AVX-512 macro-kernel: C (+)= A·B + bias for packed A and B, the counterpart of src/kernels/gemm/macro-kernel.ts, which
+ * fills in its argument block. A pair of panels of B stays in cache while it is multiplied with all panels of A.
  *
- * It is called as a function with one argument in rdi, the address of the block, and returns nothing (System V calling
- * convention: rbx, rbp and r12 to r15 belong to the caller).
+ * A function that takes the address of the block in rdi and returns nothing (System V calling convention:
+ * rbx, rbp and r12 to r15 are callee-saved).
  */
 import type { Assembler, Label } from './assembler.ts';
 import { blockOffset, type BlockField } from './argument-block.ts';
@@ -22,10 +22,10 @@ const ROWS = TILE_PANELS * PANEL_ROWS;
 const COLUMNS = TILE_PANELS * PANEL_COLUMNS;
 const TILE_BYTES = 4 * COLUMNS;
 
-/** Registers of the loops, besides those that the micro-kernels read. */
+/** Registers of the loops, in addition to those that the micro-kernels read. */
 const columnsLeft = r9;
 const rowsLeft = r12;
-/** C at the present columns, in the first row. */
+/** The first row of C at the current columns. */
 const columnC = rdx;
 
 const { block, panelA, panelB, tileC, strideC, bias } = registers;
@@ -57,7 +57,7 @@ export function macroKernel(asm: Assembler): void {
   asm.ret();
 }
 
-/** Loads a field that is an address. Overwrites rax. */
+/** Loads an address field. Clobbers rax. */
 function loadAddress(asm: Assembler, to: General, field: BlockField): void {
   asm.mov32(to, at(block, blockOffset(field)));
   asm.add(to, at(block, blockOffset('base')));
@@ -87,7 +87,7 @@ function startColumns(asm: Assembler): void {
   asm.mov32(rowsLeft, at(block, blockOffset('rows')));
 }
 
-/** Moves on by a pair of panels of B. Ends with the comparison of the columns left with 0. */
+/** Advances by a pair of panels of B. Leaves the flags of comparing the remaining columns with 0. */
 function nextColumns(asm: Assembler): void {
   addField(asm, panelB, 'strideB', TILE_PANELS);
   asm.addImmediate(columnC, TILE_BYTES);
@@ -99,7 +99,7 @@ function nextColumns(asm: Assembler): void {
   asm.addImmediate(columnsLeft, -COLUMNS);
 }
 
-/** `to` += field · factor. Overwrites rax. */
+/** `to` += field · factor. Clobbers rax. */
 function addField(asm: Assembler, to: General, field: BlockField, factor: number): void {
   asm.mov32(rax, at(block, blockOffset(field)));
   asm.imulImmediate(rax, rax, factor);
@@ -107,8 +107,8 @@ function addField(asm: Assembler, to: General, field: BlockField, factor: number
 }
 
 /**
- * The tiles of one or two panels of B, from the first row to the last: whole ones, then what is left with a micro-kernel of its
- * own.
+ * Computes the tiles of one or two panels of B from the first row to the last: full tiles, then the remaining rows with a
+ * micro-kernel of that height.
  */
 function forEachTile(asm: Assembler, vectors: 1 | 2): void {
   const rest = asm.label();

@@ -1,11 +1,10 @@
 /**
- * The AVX-512 micro-kernel: a tile of C of up to 12 rows and 32 columns, which stays in 24 vector registers while k numbers of
- * each row of A and column of B pass by. A step of k loads two vectors of B, broadcasts 12 numbers of A and multiplies and adds
- * 24 times.
+ * The AVX-512 micro-kernel: a tile of C of up to 12 rows and 32 columns, accumulated over k in 24 vector registers. Each step
+ * of k loads two vectors of B, broadcasts 12 elements of A and executes 24 fused multiply-adds.
  *
- * The panels are those that the WebAssembly kernels pack, of 6 rows and of 16 columns (scripts/build-kernels.js): a tile reads
- * two of each. Every element of C is summed in order of k, each product added with one rounding: the bits are those of
- * WebAssembly's fused multiply-add.
+ * It reads the panels packed by the WebAssembly kernels, of 6 rows and of 16 columns (scripts/build-kernels.js), two of each
+ * per tile. Every element of C is summed in order of k with one rounding per multiply-add, so results are bit-identical to
+ * those of the fused WebAssembly builds.
  */
 import type { Assembler } from './assembler.ts';
 import { blockOffset } from './argument-block.ts';
@@ -15,14 +14,14 @@ import type { Vector } from './operands.ts';
 /** Rows in a panel of A, columns in a panel of B: MR and NR of the WebAssembly build that packs them. */
 export const PANEL_ROWS = 6;
 export const PANEL_COLUMNS = 16;
-/** Panels of each in a whole tile. */
+/** Panels of A, and of B, in a full tile. */
 export const TILE_PANELS = 2;
 
 const FLOAT = 4;
 const VECTOR = 64;
-/** Steps of k for each turn of the loop. */
+/** Steps of k per iteration of the unrolled loop. */
 const UNROLL = 4;
-/** How far ahead B is fetched into L1, in steps of k: a pair of panels is 48 KiB, more than L1 has room for beside A. */
+/** Distance of prefetching B into L1, in steps of k: a pair of panels is 48 KiB, which does not fit in L1 next to A. */
 const PREFETCH_STEPS = 8;
 
 export interface Tile {
@@ -31,13 +30,13 @@ export interface Tile {
   readonly vectors: number;
 }
 
-/** What the registers hold when a micro-kernel starts; the macro-kernel sets them. */
+/** Registers that the macro-kernel sets for a micro-kernel. */
 export const registers = {
   block: rdi,
   /** The tile's first panels of A and B. */
   panelA: r14,
   panelB: rsi,
-  /** The tile's first element in C, and bytes from one row to the next. */
+  /** The tile's first element in C, and the row stride in bytes. */
   tileC: r13,
   strideC: rcx,
   /** Bias of the tile's first column, or 0. */
@@ -45,18 +44,18 @@ export const registers = {
   k: r10,
 } as const;
 
-/** Where the micro-kernel is in each panel. */
+/** The current position in each panel. */
 const panelsA = [rbx, r15] as const;
 const panelsB = [rbp, r11] as const;
-/** Counts steps, and later walks along the rows of C. */
+/** Step counter; after the loop over k, the current row of C. */
 const scratch = rax;
 
-/** Masks of the columns that are part of C, for each vector. */
+/** For each vector, the mask of the columns within C. */
 export const columnMask = (vector: number) => k(vector + 1);
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-/** Appends the code for one size of tile. Keeps all `registers`. */
+/** Appends the code for one tile size. Preserves all `registers`. */
 export function microKernel(asm: Assembler, tile: Tile): void {
   const sum = (row: number, vector: number): Vector => zmm(row * tile.vectors + vector);
   for (const i of range(tile.rows * tile.vectors)) asm.vpxord(zmm(i), zmm(i), zmm(i));
@@ -66,7 +65,7 @@ export function microKernel(asm: Assembler, tile: Tile): void {
   storeTile(asm, tile, sum);
 }
 
-/** Asks for the tile of C, which is written when the loop is done. */
+/** Prefetches the tile of C, which is stored after the loop. */
 function fetchTile(asm: Assembler, { rows, vectors }: Tile): void {
   forEachRow(asm, rows, () => {
     for (const v of range(vectors)) asm.prefetcht0(at(scratch, VECTOR * v));
@@ -99,7 +98,7 @@ function startPanels(asm: Assembler, { rows, vectors }: Tile): void {
 function multiply(asm: Assembler, tile: Tile, sum: (row: number, vector: number) => Vector): void {
   const { rows, vectors } = tile;
   const columnsOf = (v: number): Vector => zmm(31 - v);
-  // The registers left over take turns, so that a broadcast need not wait for the multiplications before it.
+  // The remaining registers are used in rotation, so that a broadcast need not wait for earlier multiplications.
   const free = range(32 - rows * vectors - vectors).map((i) => zmm(rows * vectors + i));
   let turn = 0;
   const step = (s: number): void => {

@@ -1,6 +1,6 @@
-/** Operands of x86-64 instructions: registers, masks and places in memory. Numbers are those of the encoding. */
+/** Operands of x86-64 instructions: registers, masks and memory operands. Registers are numbered as in the encoding. */
 
-/** A 64-bit general register. */
+/** A 64-bit general-purpose register. */
 export interface General {
   readonly kind: 'general';
   readonly number: number;
@@ -12,13 +12,13 @@ export interface Vector {
   readonly number: number;
 }
 
-/** A mask register, k1 … k7: bit i says whether lane i of a vector takes part. (k0 in an instruction means "no mask".) */
+/** A mask register, k1 … k7: bit i enables lane i of a vector. (k0 in an instruction means "no mask".) */
 export interface Mask {
   readonly kind: 'mask';
   readonly number: number;
 }
 
-/** The bytes from `base` + `displacement` on. */
+/** Memory from address `base` + `displacement` on. */
 export interface Memory {
   readonly kind: 'memory';
   readonly base: General;

@@ -1,11 +1,11 @@
 /**
- * The function that says whether this processor can run the others. It uses only instructions that every x86-64 processor has,
- * and is called before anything else in the library (Intel SDM, volume 1, section 15.2).
+ * CPU feature detection: a function that checks whether this processor can run the others. It uses baseline x86-64 instructions
+ * only, and is called before anything else in the library (Intel SDM, volume 1, section 15.2).
  */
 import type { Assembler, Label } from './assembler.ts';
 import { rax, rbx, rcx, type General } from './operands.ts';
 
-/** What the function returns. */
+/** Return values of the function. */
 export const ProcessorAnswer = { usable: 0, lacksAvx512: 1, registersNotSaved: 2 } as const;
 
 /** CPUID leaf 1, ecx: XGETBV works. */
@@ -21,7 +21,7 @@ export function processorCheck(asm: Assembler): void {
   const lacking = asm.label();
   const unsaved = asm.label();
   const end = asm.label();
-  asm.push(rbx); // CPUID overwrites it, and it belongs to the caller
+  asm.push(rbx); // callee-saved, and clobbered by CPUID
   askProcessor(asm, 0);
   asm.cmpImmediate(rax, 7); // the highest leaf
   asm.jumpIf('less', lacking);
@@ -46,7 +46,7 @@ export function processorCheck(asm: Assembler): void {
 
 function askProcessor(asm: Assembler, leaf: number): void {
   asm.movImmediate(rax, leaf);
-  asm.movImmediate(rcx, 0); // the first part of the leaf
+  asm.movImmediate(rcx, 0); // subleaf 0
   asm.cpuid();
 }
 

@@ -1,41 +1,41 @@
 /**
- * Decides at start whether GEMM runs in machine code: only if it gives the bits of the WebAssembly kernels and is faster here.
- * Both are tried on one device, whose threads switch from one to the other.
+ * Decides at startup whether GEMM runs in machine code: only if it is bit-identical to the WebAssembly kernels and faster on
+ * this computer. Both are tried on one device, whose threads switch between them.
  */
 import { kernelCases } from '../kernel-cases.ts';
 import { timedProduct } from '../timed-product.ts';
 import { resultsOf, tryKernel } from '../try-kernel.ts';
 import type { WasmDevice } from '../wasm/device.ts';
 
-/** Shapes whose tiles and panels are cut off at each edge, in two blocks of k. */
+/** Shapes with partial tiles and panels at every edge, and two blocks of k. */
 const CHECKED = [
   [29, 71, 400],
   [71, 29, 13],
 ] as const;
-/** Machine code is not worth less than this speed-up: nothing confines it to the engine's memory. */
+/** Minimum speed-up: machine code, unlike WebAssembly, is not confined to the engine's memory, so it has to pay off. */
 const GAIN = 1.05;
-/** Milliseconds without a shorter time after which V8's optimized code is taken to be in use. */
+/** After this many milliseconds without a new minimum, V8's optimized code is assumed to be in use. */
 const SETTLED = 10;
 const ROUNDS = 10;
 
 /**
  * Why a device that was started as `avx512` should not use its machine code; undefined if it should. Overwrites its memory.
  *
- * @param mayBeSlower whether the speed does not matter
+ * @param mayBeSlower accept machine code that is not faster
  */
 export async function whyNotNative(
   device: WasmDevice,
   { mayBeSlower }: { mayBeSlower: boolean },
 ): Promise<string | undefined> {
   for (const [M, N, K] of CHECKED)
-    if (!(await givesSameBits(device, M, N, K))) return 'gives other bits than WebAssembly here';
+    if (!(await givesSameBits(device, M, N, K))) return 'is not bit-identical to WebAssembly here';
   if (mayBeSlower) return undefined;
   const { native, wasm } = measureBoth(device);
   if (GAIN * native <= wasm) return undefined;
   return `it is not much faster here: GEMM takes ${((100 * native) / wasm).toFixed(0)} % of WebAssembly's time`;
 }
 
-/** Compares a product with bias that is added to C. */
+/** Compares a GEMM with bias, accumulated into C. */
 async function givesSameBits(device: WasmDevice, M: number, N: number, K: number): Promise<boolean> {
   const kernelCase = { ...kernelCases.gemm(M, N, K, true), transB: 1 };
   const results = [];
@@ -48,9 +48,9 @@ async function givesSameBits(device: WasmDevice, M: number, N: number, K: number
   return resultsOf('gemm').every((name) => native[name].every((x, i) => Object.is(x, wasm[name][i])));
 }
 
-/** The shortest times of a product in cache, in milliseconds: disturbances can only make them longer. */
+/** The minimum times of a GEMM in cache, in milliseconds: noise can only lengthen them. */
 function measureBoth(device: WasmDevice): { native: number; wasm: number } {
-  // Takes each thread about 0.2 ms.
+  // About 0.2 ms per thread.
   const loaded = device.load([timedProduct(device, 96, 256 * device.threads, 384, 0)]);
   const best = { native: Infinity, wasm: Infinity };
   const run = (kind: keyof typeof best): boolean => {
@@ -62,7 +62,7 @@ function measureBoth(device: WasmDevice): { native: number; wasm: number } {
     best[kind] = Math.min(best[kind], time);
     return isBetter;
   };
-  // V8 compiles the kernels anew in the background; until it has, they are many times slower.
+  // V8 optimizes the kernels in the background; until then they are many times slower.
   for (let settled = performance.now() + SETTLED; performance.now() < settled;)
     if (run('wasm')) settled = performance.now() + SETTLED;
   for (let round = 0; round < ROUNDS; round++) {

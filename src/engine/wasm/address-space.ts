@@ -39,7 +39,7 @@ export const CONTROL = {
   /** Each thread's argument block for machine code, two cache lines apart. */
   NATIVE_BLOCKS: 3 * 2 ** 16,
 } as const;
-/** Where a thread's argument block is. */
+/** Address of a thread's argument block. */
 export const nativeBlock = (thread: number): number => CONTROL.NATIVE_BLOCKS + 2 * CACHE_LINE * thread;
 /** Static data of the kernels: tables of constants. */
 export const STATIC_DATA = 4096;

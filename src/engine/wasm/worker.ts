@@ -11,7 +11,7 @@ interface WorkerData {
 }
 const { module, memory, native } = workerData as WorkerData;
 
-/** A thread that cannot load the machine code runs WebAssembly's macro-kernel, which gives the same bits. */
+/** A thread that cannot load the machine code runs WebAssembly's macro-kernel, which is bit-identical. */
 function macroKernel(): MacroKernel | undefined {
   if (!native) return undefined;
   try {

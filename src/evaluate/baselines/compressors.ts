@@ -18,7 +18,7 @@ export const compressors: Readonly<Record<'gzip' | 'xz', Compressor>> = {
       maxBuffer: bytes.length + 2 ** 20,
     });
     if (error !== undefined && 'code' in error && error.code === 'ENOENT') return undefined;
-    // A program that fails before it has read its input leaves EPIPE; its status says why.
+    // A program that exits before it has read its input causes EPIPE; its exit status gives the reason.
     if (error !== undefined && !('code' in error && error.code === 'EPIPE')) throw error;
     if (status !== 0)
       throw new UserError('tool-failed', `xz failed: ${stderr.toString().trim()}`, {

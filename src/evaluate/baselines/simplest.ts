@@ -1,4 +1,4 @@
-/** Whether a model predicts its validation split better than counting the tokens of its training split does. */
+/** Compares a model's validation loss with the simplest n-gram baselines, fitted on its training split. */
 import type { Split, TokenSource } from '../../data/token-source.ts';
 import { countNgrams, createNgramModel } from './kneser-ney.ts';
 
@@ -8,7 +8,7 @@ export interface SimpleBaseline {
   readonly loss: number;
 }
 
-/** Longer splits are not counted: it would take over about half a second, and a model of a long text is rarely behind. */
+/** Longer splits are skipped: counting takes over half a second, and a baseline rarely matches the model there. */
 const MOST_TOKENS = 2_000_000;
 
 /**

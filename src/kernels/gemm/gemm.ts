@@ -34,7 +34,7 @@ const MC = 48;
 const MC_TRANSPOSED = 72;
 /** Columns in a block of B that a thread packs for itself: 96 KiB. */
 const NC = 64;
-/** The same below the diagonal, where the first columns are the longest: small enough to divide the work evenly. */
+/** The same for a lower triangle, whose first columns are the longest: small enough to balance the threads. */
 const NC_LOWER = 2 * NR;
 /** Columns of B, or rows of A, that are packed together. */
 const TOGETHER = 2048;

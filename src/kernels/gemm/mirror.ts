@@ -2,7 +2,7 @@
 import { thread, threads } from '../threads';
 import { transpose8, transposeAny } from './transpose';
 
-/** Rows that are transposed together. */
+/** Rows in a block that is transposed at once. */
 const ROWS = 8;
 
 /** c [M,M]; the threads take blocks of rows in turn. */

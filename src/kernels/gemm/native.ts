@@ -7,7 +7,7 @@ import { Output } from './output';
 import { panelStride } from './pack';
 import { Block } from './product';
 
-/** Whether the host has loaded the machine code for this thread. */
+/** True once the host has loaded the machine code in this thread. */
 let isLoaded: bool = false;
 
 /** Called by the host once `host.multiplyPanels` works in this thread. */

@@ -62,7 +62,7 @@ export class Product {
   bias: usize;
   sums: usize;
   accumulateSums: i32;
-  /** Only tiles that reach the diagonal or are below it are computed. */
+  /** Only tiles on or below the diagonal are computed. */
   isLower: bool;
   /** Working memory. */
   output: Output;

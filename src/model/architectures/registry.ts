@@ -60,7 +60,7 @@ export const architectureFields = (): Readonly<Record<string, ConfigField>> =>
     ConfigField
   >);
 
-/** Validates a config and completes it. @throws UsageError naming the field, its value and a way out */
+/** Validates a config and completes it. @throws UsageError naming the field, its value and a remedy */
 export function checkConfig<Config extends ModelConfig>(config: Config): Config {
   checkCommonFields(config);
   const architecture = architectureOf(config);

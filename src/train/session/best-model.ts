@@ -11,7 +11,7 @@ interface UnsavedModel {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Which model the best one is. */
+/** Identifies the best model. */
 type Best = Pick<Progress, 'bestStep' | 'isBestAverage'>;
 
 /**

@@ -14,8 +14,8 @@ const MEMORY = 0.1;
 const MEDIAN_OF = 5;
 
 /**
- * Ratio of the batches in the whole validation split to those of an evaluation on samples of both splits, where an average of
- * the weights is evaluated on that of the validation split too.
+ * Ratio of the batches in the whole validation split to those of an evaluation, which covers a sample of each split, and that
+ * of the validation split once more for an average of the weights.
  */
 export function wholePerSample(
   {
