@@ -88,7 +88,7 @@ export function chooseModel(
     ...shape,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: epochs < 10 ? 0 : epochs < 30 ? 0.1 : 0.2,
+    dropout: epochs < 5 ? 0 : epochs < 20 ? 0.1 : 0.2,
     learningRate: isNew ? learningRate : rounded(FINE_TUNING * learningRate),
     beta2: 0.99,
     weightDecay: lion * WEIGHT_DECAY,

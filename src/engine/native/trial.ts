@@ -13,7 +13,7 @@ const CHECKED = [
   [71, 29, 13],
 ] as const;
 /** Minimum speed-up: machine code, unlike WebAssembly, is not confined to the engine's memory, so it has to pay off. */
-const GAIN = 1.05;
+const GAIN = 1.15;
 /** After this many milliseconds without a new minimum, V8's optimized code is assumed to be in use. */
 const SETTLED = 10;
 const ROUNDS = 10;

@@ -69,7 +69,7 @@ describe('the trial at start', () => {
     const either = disguised(() => device, {
       useNative: (on: boolean) => (device = on ? fused : unfused),
     });
-    expect(await whyNotNative(either, { mayBeSlower: true })).toMatch(/^gives other bits/);
+    expect(await whyNotNative(either, { mayBeSlower: true })).toMatch(/^is not bit-identical/);
   });
 
   test('refuses machine code that is slower, unless it is asked for', async () => {
