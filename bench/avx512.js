@@ -1,9 +1,9 @@
 /**
  * Compares AVX-512 machine code with the 256-bit WebAssembly kernels, in GEMM and in training. The two alternate.
  *
- *     npm run build && node bench/avx512.js [nano|baby|gpt2 …] [--rounds 5]
+ *     npm run build && node_modules/.bin/node bench/avx512.js [nano|baby|gpt2 …] [--rounds 5]
  */
-import { align } from '../dist/engine/memory.js';
+import { timedProduct } from '../dist/engine/timed-product.js';
 import { createWasmBackend } from '../dist/engine/wasm.js';
 import { alternate, gpt, machine, markdown, medianOf, readArguments, times } from './common.js';
 import { titles } from './training.js';
@@ -25,24 +25,8 @@ const products = [
 /** Duration of each variant per shape and round, in milliseconds. */
 const TURN = 30;
 
-function load(device, [M, N, K, transA, transB]) {
-  const b = align(M * K);
-  const c = b + align(K * N);
-  device.reserve(c + M * N);
-  device.fill(0, c, 0.5);
-  const args = {
-    a: { offset: 0, length: M * K },
-    b: { offset: b, length: K * N },
-    bias: null,
-    c: { offset: c, length: M * N },
-    M,
-    N,
-    K,
-    transA,
-    transB,
-  };
-  return device.load([{ kernel: 'gemm', label: 'product', args }]);
-}
+const load = (device, [M, N, K, transA, transB]) =>
+  device.load([timedProduct(device, M, N, K, transB, transA)]);
 
 /** The shortest time of a run within a turn, in seconds. */
 function shortest(loaded) {

@@ -85,6 +85,17 @@ export function documentStarts(B: number, T: number): Fill {
   return exact(starts);
 }
 
+/** An optimizer that keeps one moment. */
+const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase => ({
+  x: normal(a * b),
+  dX: normal(a * b),
+  m: normal(a * b),
+  hyper: hyper(flag ? 1 : 0),
+  norm: exact([3]),
+  n: a * b,
+  decayed: Math.min(a * b, a * c),
+});
+
 /**
  * The arguments of each kernel for three random sizes and a random switch. A kernel without a line is a compile error. lse, mean
  * and rstd need only be plausible, since all devices get the same values.
@@ -301,24 +312,8 @@ export const kernelCases: {
     n: a * b,
     decayed: Math.min(a * b, a * c),
   }),
-  sgd: (a, b, c, flag) => ({
-    x: normal(a * b),
-    dX: normal(a * b),
-    m: normal(a * b),
-    hyper: hyper(flag ? 1 : 0),
-    norm: exact([3]),
-    n: a * b,
-    decayed: Math.min(a * b, a * c),
-  }),
-  lion: (a, b, c, flag) => ({
-    x: normal(a * b),
-    dX: normal(a * b),
-    m: normal(a * b),
-    hyper: hyper(flag ? 1 : 0),
-    norm: exact([3]),
-    n: a * b,
-    decayed: Math.min(a * b, a * c),
-  }),
+  sgd: oneMoment,
+  lion: oneMoment,
   muonMomentum: (a, b, _c, flag) => ({
     dX: normal(a * b),
     m: normal(a * b),

@@ -2,8 +2,15 @@ import type { Device } from './device.ts';
 import type { Instruction } from './instruction.ts';
 import { align } from './memory.ts';
 
-/** GEMM c = a·b of row-major matrices at the start of memory, to measure its speed; b may be transposed. */
-export function timedProduct(device: Device, M: number, N: number, K: number, transB: 0 | 1): Instruction {
+/** GEMM c = a·b of row-major matrices at the start of memory, to measure its speed; either may be transposed. */
+export function timedProduct(
+  device: Device,
+  M: number,
+  N: number,
+  K: number,
+  transB: 0 | 1,
+  transA: 0 | 1 = 0,
+): Instruction {
   const b = align(M * K);
   const c = b + align(K * N);
   device.reserve(c + M * N);
@@ -16,7 +23,7 @@ export function timedProduct(device: Device, M: number, N: number, K: number, tr
     M,
     N,
     K,
-    transA: 0,
+    transA,
     transB,
   };
   return { kernel: 'gemm', label: 'measure', args };

@@ -1,4 +1,4 @@
-/** The moving average of the weights: what it is, and that the better of the two becomes the model. */
+/** The moving average of the weights, and the choice between it and the weights as the model. */
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
