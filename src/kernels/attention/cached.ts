@@ -64,8 +64,9 @@ function attend(args: AttentionCachedArguments, index: i32, scores: usize): void
 /** The dot product of a query with a key; `dotFour` is that with four consecutive keys, each summed in the same order. */
 function dot(query: usize, key: usize, D: i32): f32 {
   let sum = f32x4.splat(0);
-  for (let d = 0; d < D; d += 4)
-    sum = madd(loadPart(query + (d << 2), D - d), loadPart(key + (d << 2), D - d), sum);
+  let d = 0;
+  for (; d + 4 <= D; d += 4) sum = madd(v128.load(query + (d << 2)), v128.load(key + (d << 2)), sum);
+  if (d < D) sum = madd(loadPart(query + (d << 2), D - d), loadPart(key + (d << 2), D - d), sum);
   return sumLanes(sum);
 }
 
@@ -75,7 +76,16 @@ function dotFour(query: usize, key: usize, D: i32): v128 {
   let s1 = f32x4.splat(0);
   let s2 = f32x4.splat(0);
   let s3 = f32x4.splat(0);
-  for (let d = 0; d < D; d += 4) {
+  let d = 0;
+  for (; d + 4 <= D; d += 4) {
+    const p = key + (d << 2);
+    const q = v128.load(query + (d << 2));
+    s0 = madd(q, v128.load(p), s0);
+    s1 = madd(q, v128.load(p + stride), s1);
+    s2 = madd(q, v128.load(p + stride * 2), s2);
+    s3 = madd(q, v128.load(p + stride * 3), s3);
+  }
+  if (d < D) {
     const p = key + (d << 2);
     const q = loadPart(query + (d << 2), D - d);
     s0 = madd(q, loadPart(p, D - d), s0);
