@@ -60,6 +60,7 @@ export function asMatrix(value: Value): { rows: number; columns: number } {
   return { rows: size(value) / columns, columns };
 }
 
+/** The values that a node takes in parameters of the given roles; for a view, the value it is a view of. */
 const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
   const found: Value[] = [];
   for (const [name, role] of Object.entries<Role>(signatures[node.kernel])) {
@@ -70,7 +71,7 @@ const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
 };
 const READ_ROLES: ReadonlySet<Role> = new Set<Role>(['read', 'optional', 'update', 'ids', 'optionalIds']);
 
-/** The values a node reads, including sums that it adds to. */
+/** The values a node reads, including sums that it adds to. @param baseOf the sum that a value adds to, if not the recorded one */
 export const reads = (node: GraphNode, baseOf = (value: Value): Value | undefined => value.base): Value[] => [
   ...byRole(node, READ_ROLES),
   ...writes(node).flatMap((value) => baseOf(value) ?? []),

@@ -1,3 +1,4 @@
+/** The memory planner: turns recorded nodes into instructions with addresses. */
 import { align } from '../engine/memory.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { inPlace, signatures, type Role } from '../engine/signatures.ts';
@@ -17,6 +18,7 @@ export interface Program {
 /** One buffer of the arena, shared by the values of a chain of sums and by in-place results. */
 interface Storage {
   readonly length: number;
+  /** Lifetime: indices of the first node that writes it and the last that reads it. */
   first: number;
   last: number;
   offset: number;
@@ -42,6 +44,7 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
   nodes.forEach((node, index) => {
     for (const value of writes(node)) {
       if (value.region !== undefined || storages.has(value)) continue;
+      // The value whose buffer this one takes over: the sum it adds to, or an operand it may overwrite.
       const donor = baseOf(value) ?? dyingOperand(node, value, lastRead, index);
       let storage = donor && storages.get(donor);
       if (storage === undefined) {
@@ -88,6 +91,7 @@ function withCopies(
     for (const value of writes(node)) {
       const { base } = value;
       if (base === undefined || value.region !== undefined) continue;
+      // No copy if this node is the last to use the earlier sum, and uses it only to add to it.
       if (base.region === undefined && lastRead.get(base) === index && !readsDirectly(node, base)) continue;
       const copy: Value = { ...value, base: undefined };
       copies.set(value, copy);
@@ -158,6 +162,7 @@ function place(storages: readonly Storage[], start: number): number {
   return end;
 }
 
+/** The instruction of a node: its values replaced by their addresses. */
 function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction {
   const args: Record<string, Buffer | number | null> = {};
   for (const [name, role] of Object.entries<Role>(signatures[node.kernel])) {
@@ -177,6 +182,7 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
   return { kernel: node.kernel, args, label: node.label } as Instruction;
 }
 
+/** The listing of a program, as `String(program)` prints it. */
 function print(nodes: readonly GraphNode[], instructions: readonly Instruction[]): string {
   return nodes
     .map((node, index) => {

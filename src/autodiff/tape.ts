@@ -1,3 +1,4 @@
+/** The ops of the model language, and the tape: a recorder with a method for each of them. */
 import type { Value } from './graph.ts';
 import { Recorder, type Op } from './recorder.ts';
 import { add } from './ops/add.ts';
@@ -36,10 +37,9 @@ export const ops = {
 };
 export type OpName = keyof typeof ops;
 
+/** Each op as a function of its arguments, without the recorder. */
 type OpMethods = {
-  [K in OpName]: (typeof ops)[K] extends Op<infer Arguments, never> | Op<infer Arguments, infer _>
-    ? (...args: Arguments) => Value
-    : never;
+  [K in OpName]: (typeof ops)[K] extends Op<infer Arguments, infer _> ? (...args: Arguments) => Value : never;
 };
 
 /** A recorder with one method per op: `t.gelu(x)` records GELU and keeps its backward rule. */

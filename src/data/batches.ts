@@ -81,7 +81,7 @@ export function stepOfWindows(
   return { microBatches, counted: microBatches * B * T, batches: batches() };
 }
 
-/** A uniform integer in [0, n), n ≤ 2⁵³. */
+/** A uniform integer in [0, n), n ≤ 2⁵³. Numbers beyond the last whole multiple of n are rejected, as they would favor small results. */
 export function below(n: number, random: Philox): number {
   const limit = Math.floor(2 ** 53 / n) * n;
   for (;;) {
@@ -91,9 +91,9 @@ export function below(n: number, random: Philox): number {
 }
 
 /**
- * Windows that contain every token except the first as a target exactly once, in order. Windows start `stride` tokens
- * apart. Targets in the overlap with the previous window are masked, so each target outside the first window has at least T
- * − stride tokens of context. The end of the last window and batch is padded with masked targets.
+ * Batches for evaluating a whole text: windows that contain every token except the first as a target exactly once, in order.
+ * Windows start `stride` tokens apart. Targets in the overlap with the previous window are masked, so each target outside the
+ * first window has at least T − stride tokens of context. The end of the last window and batch is padded with masked targets.
  *
  * @param stride 1 … T; T gives adjacent windows
  */

@@ -1,3 +1,4 @@
+/** From logits to the next token: penalties, temperature, filters, one random number. */
 import { hasPenalties, Penalties, type PenaltyOptions } from './penalties.ts';
 import { Ranking } from './ranking.ts';
 

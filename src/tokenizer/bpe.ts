@@ -51,7 +51,7 @@ function createBpeTokenizer(model: BpeModel): Tokenizer {
     special,
     vocabulary: bytes.map((each) => Buffer.from(each).toString()),
     encoder: () => encoderAround(() => bpeEncoder(pieces), { ids, secondPass, firstId, addPrefixSpace }),
-    // A prefix of the whole text would be added to each part.
+    // Parts of a text are encoded in parallel. Each would get the first token or space that only the whole text gets.
     cut: firstId !== undefined || addPrefixSpace ? () => 0 : cutAround(ids),
     decode,
     decoder,
@@ -60,6 +60,7 @@ function createBpeTokenizer(model: BpeModel): Tokenizer {
   };
 }
 
+/** The id of each byte value: GPT-2's vocabulary is not in byte order. */
 function idsOfBytes({ tokens, added }: BpeModel): Int32Array {
   const ids = new Int32Array(256);
   tokens.forEach((token, id) => {
@@ -69,6 +70,7 @@ function idsOfBytes({ tokens, added }: BpeModel): Int32Array {
   return ids;
 }
 
+/** Decodes UTF-8 in chunks; a character whose bytes belong to several tokens appears with the last of them. */
 function bytesDecoder(bytes: readonly Uint8Array[]): TokenDecoder {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true }); // keep a U+FEFF, which belongs to the text
   const none = new Uint8Array(0);
@@ -79,15 +81,15 @@ function bytesDecoder(bytes: readonly Uint8Array[]): TokenDecoder {
   };
 }
 
+/** Encodes the text between special tokens: cuts it into pieces and looks up the tokens of each. */
 function bpeEncoder(pieces: PieceCache): OrdinaryEncoder {
   const cut = pieceCutter(gpt2Starts);
   let ids = new Uint32Array(0);
   return {
-    position: 0, // no text is unknown
+    position: 0, // not needed: no text is unknown
     encode(text, final) {
       const { units, starts, count } = cut(text, final);
-      // At most one token per byte, and three bytes per UTF-16 unit.
-      const most = 3 * starts[count];
+      const most = 3 * starts[count]; // a UTF-16 unit has at most three bytes, and a byte is at least one token
       if (most > ids.length) ids = new Uint32Array(2 * most);
       let length = 0;
       for (let i = 0; i < count; i++) length = pieces.encode(units, starts[i], starts[i + 1], ids, length);

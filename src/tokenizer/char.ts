@@ -41,6 +41,7 @@ function charTokenizer(model: WordLevelModel): Tokenizer {
   });
 }
 
+/** Encodes the text between special tokens; without `<unk>`, unknown characters are an error or are left out (`knownIds`). */
 function charEncoder(
   table: Int32Array,
   others: ReadonlyMap<number, number>,
@@ -66,7 +67,7 @@ function charEncoder(
           id = others.get(point) ?? unknownId;
           if (id === unknownId)
             onUnknown?.({ text: String.fromCodePoint(point), position: position + count });
-          if (point > 0xffff) i++;
+          if (point > 0xffff) i++; // its low surrogate
         }
         ids[count++] = id;
       }
@@ -77,7 +78,10 @@ function charEncoder(
   };
 }
 
-/** Joins chunks into whole characters: a high surrogate at the end of a chunk waits for the low one. */
+/**
+ * Joins chunks into whole characters: a high surrogate at the end of a chunk waits for the low one. A surrogate without its
+ * other half becomes U+FFFD.
+ */
 function characterJoiner(): (piece: string, final: boolean) => string {
   let carried = '';
   return (piece, final) => {
@@ -96,6 +100,7 @@ const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc
 export const charVocabulary = (options: VocabularyOptions): VocabularyBuilder =>
   wordLevelVocabulary(characterCounter(), options, 'code point', createCharTokenizer);
 
+/** Counts the characters of a text, to choose a vocabulary. */
 function characterCounter(): TokenCounter {
   const table = new Float64Array(0x10000);
   const others = new Map<number, number>();
@@ -107,7 +112,7 @@ function characterCounter(): TokenCounter {
         const point = text.codePointAt(i)!;
         if (point > 0xffff) {
           others.set(point, (others.get(point) ?? 0) + 1);
-          i++;
+          i++; // its low surrogate
         } else table[point]++;
       }
     },

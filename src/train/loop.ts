@@ -1,3 +1,4 @@
+/** The training loop: steps, evaluations, checkpoints, rollbacks and early stopping, from the first step to the last. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Batch, StepData } from '../data/batches.ts';
 import { unlessStopped } from '../polling.ts';
@@ -124,6 +125,10 @@ class TrainingLoop {
     return outcome;
   }
 
+  /**
+   * The gradient, then the update unless the loss or the gradient is at fault. Progress changes only at the end, so that an
+   * interrupted step has not happened.
+   */
   async #step(): Promise<Outcome> {
     const { trainer, data, inspect } = this.#parts;
     const before = this.#progress;
@@ -161,6 +166,7 @@ class TrainingLoop {
     return 'done';
   }
 
+  /** Losses on samples of both splits; the better of weights and average becomes the best model if it beats the last one. */
   async #evaluate(): Promise<Outcome> {
     const { trainer, data, evaluated } = this.#parts;
     const trainLoss = await meanLoss(trainer, data.trainSample(), this.#clock.poll, (tokens) =>
@@ -184,7 +190,7 @@ class TrainingLoop {
     return cause ?? 'done';
   }
 
-  /** On the sample; undefined if the evaluation was interrupted. */
+  /** Losses of the weights and of their average on the validation sample; undefined if the evaluation was interrupted. */
   async #validationLosses(): Promise<Omit<EvaluationLosses, 'trainLoss'> | undefined> {
     const { trainer, data, evaluated } = this.#parts;
     const lossOf = (model: EvaluatedModel): Promise<number | undefined> =>
@@ -248,6 +254,7 @@ class TrainingLoop {
     return { ...end, reason: validationLoss === undefined ? 'interrupted' : reason, validationLoss };
   }
 
+  /** Passes an event to all sinks. After steps and evaluations, a run with a time limit adjusts its length. */
   async #emit(event: TrainEvent): Promise<void> {
     this.#clock.eventReached(event.type);
     if (event.type === 'step' || event.type === 'evaluation')

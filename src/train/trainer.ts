@@ -1,3 +1,4 @@
+/** The optimizer step: forward and backward pass of each micro-batch, the sum of their gradients, the update. */
 import { stepOf, type Batch, type StepData } from '../data/batches.ts';
 import type { Device, Loaded, Timing } from '../engine/device.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
@@ -115,7 +116,7 @@ export class Trainer {
   }
 
   /**
-   * One optimizer step: forward and backward pass over each micro-batch, the sum of their gradients, the update. Without
+   * One whole optimizer step. The training loop runs its parts one by one, to skip a faulty update. Without
    * counted targets the update is skipped, so momentum and weight decay have no effect either.
    *
    * @param step counted from 0; together with the seed it determines all random numbers of the step
@@ -284,6 +285,7 @@ export class Trainer {
     return timings;
   }
 
+  /** Writes what a micro-batch's program reads: the batch, the key of its random numbers, the derivative of the step's mean loss. */
   #prepare(step: number, micro: number, counted: number, batch: Batch): void {
     const { dLosses, batch: memory } = this.programs;
     this.#device.fill(dLosses.offset, dLosses.length, 1 / counted);

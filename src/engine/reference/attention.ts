@@ -1,3 +1,4 @@
+/** Causal attention, by its definition: forward, backward, and over a KV cache. Formulas: autodiff/ops/attention.ts. */
 import { softmaxInPlace } from '../../softmax.ts';
 import { maskWords } from './elementwise.ts';
 import { put, type Floats, type ReferenceArguments, type Sum } from './view.ts';
@@ -8,7 +9,7 @@ function dot(x: Floats, i: number, y: Floats, j: number, D: number): number {
   return sum;
 }
 
-/** Calls `visit` for each query head h with its key/value head g, and each row b·T + i. */
+/** Calls `visit` for each sequence b, each query head h with its key/value head g, and each position i. */
 function forEachQuery(
   { B, T, H, G }: { B: number; T: number; H: number; G: number },
   visit: (b: number, h: number, g: number, i: number) => void,
@@ -20,7 +21,7 @@ function forEachQuery(
 export function attention(args: ReferenceArguments<'attention'>): void {
   const { q, k, v, starts, rng, out, lse, T, H, D, qStride, kStride, vStride } = args;
   const word = maskWords(rng, args.site);
-  const rowLength = Math.ceil(T / 4) * 4;
+  const rowLength = Math.ceil(T / 4) * 4; // dropout takes four random numbers at a time, so a row starts at a multiple of 4
   const p = new Float64Array(T);
   forEachQuery(args, (b, h, g, i) => {
     const row = (b * H + h) * T + i;
@@ -28,6 +29,7 @@ export function attention(args: ReferenceArguments<'attention'>): void {
     const query = (b * T + i) * qStride + h * D;
     for (let j = first; j <= i; j++) p[j] = dot(q, query, k, (b * T + j) * kStride + g * D, D) / Math.sqrt(D);
     lse[row] = softmaxInPlace(p, first, i);
+    // Dropout. Integers are signed in memory; `>>> 0` makes the threshold unsigned again.
     for (let j = first; j <= i; j++)
       p[j] = word(row * rowLength + j) >= args.threshold >>> 0 ? p[j] * args.scale : 0;
     for (let d = 0; d < D; d++) {

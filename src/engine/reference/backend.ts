@@ -1,3 +1,4 @@
+/** The reference device: runs a program instruction by instruction, each kernel as plain loops. */
 import type { Device, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';

@@ -1,3 +1,4 @@
+/** Kernels that compute each element by itself. Formulas: the ops of the same names in autodiff/ops/. */
 import { philox4x32 } from '../philox.ts';
 import { put, type ReferenceArguments } from './view.ts';
 
@@ -50,7 +51,12 @@ export function swigluBackward({ gate, up, dY, dGate, dUp, n }: ReferenceArgumen
   }
 }
 
-/** The random words of one op in one step. Philox yields four per counter, which are cached. */
+/**
+ * The random 32-bit words of one dropout in one micro-batch: an element is kept if its word is at least the threshold. Philox
+ * yields four words per counter, which are cached.
+ *
+ * @param rng two words of the key, two of the counter: seed, step and micro-batch
+ */
 export function maskWords(rng: Int32Array, site: number): (index: number) => number {
   const words = new Uint32Array(4);
   let drawn = -1;

@@ -1,3 +1,4 @@
+/** The look-up of token and position embeddings, and its gradient. */
 import { put, type ReferenceArguments } from './view.ts';
 
 export function embedding({ ids, table, out, N, C }: ReferenceArguments<'embedding'>): void {

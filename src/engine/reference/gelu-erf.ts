@@ -1,3 +1,4 @@
+/** The exact GELU. JavaScript has no erf, so the normal distribution is computed here, to float64 precision. */
 import { put, type ReferenceArguments } from './view.ts';
 
 export function geluErf({ x, y, n }: ReferenceArguments<'geluErf'>): void {

@@ -1,3 +1,4 @@
+/** Cross-entropy, its gradient, and the rank of the target among the logits. Formulas: autodiff/ops/cross-entropy.ts. */
 import { put, type ReferenceArguments } from './view.ts';
 
 export function crossEntropy({
@@ -15,6 +16,7 @@ export function crossEntropy({
     let sum = 0;
     for (let v = 0; v < V; v++) sum += Math.exp(logits[n * V + v] - max);
     lse[n] = max + Math.log(sum);
+    // Σ q·logits for q = (1 − ε)·onehot(target) + ε/V
     let expected = (1 - smoothing) * logits[n * V + targets[n]];
     if (smoothing > 0) for (let v = 0; v < V; v++) expected += (smoothing / V) * logits[n * V + v];
     losses[n] = targets[n] < 0 ? 0 : max - expected + Math.log(sum);

@@ -1,3 +1,4 @@
+/** Matrix products by their definition. */
 import { put, type ReferenceArguments } from './view.ts';
 
 /** GEMM by definition, summed in float64 in both precisions. */
@@ -12,6 +13,7 @@ export function gemm({ a, b, bias, c, M, N, K, transA, transB }: ReferenceArgume
   }
 }
 
+/** A product known to be symmetric, as X·Xᵀ is; the fast kernel computes one half. */
 export function gemmSymmetric({ a, b, c, M, K, transA, transB }: ReferenceArguments<'gemmSymmetric'>): void {
   for (let m = 0; m < M; m++) {
     for (let n = 0; n <= m; n++) {
@@ -24,6 +26,7 @@ export function gemmSymmetric({ a, b, c, M, K, transA, transB }: ReferenceArgume
   }
 }
 
+/** Gradients of a linear layer's weight and bias in one kernel, which reads dY once: dW = xᵀ·dY, dBias = Σ over rows of dY. */
 export function linearParametersBackward({
   x,
   dY,

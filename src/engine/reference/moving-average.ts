@@ -1,3 +1,4 @@
+/** The moving average of the parameters. Formula: train/weight-average.ts. */
 import { HYPER } from '../signatures.ts';
 import type { ReferenceArguments } from './view.ts';
 

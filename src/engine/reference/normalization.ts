@@ -1,3 +1,4 @@
+/** Softmax, LayerNorm and RMSNorm over rows, with their gradients. Formulas: the ops of the same names in autodiff/ops/. */
 import { softmaxInPlace } from '../../softmax.ts';
 import { put, type ReferenceArguments } from './view.ts';
 

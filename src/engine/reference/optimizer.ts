@@ -1,3 +1,4 @@
+/** The gradient norm and the optimizer updates, element by element. Formulas and sources: train/optimizer.ts, train/muon.ts. */
 import { HYPER } from '../signatures.ts';
 import type { Floats, ReferenceArguments } from './view.ts';
 

@@ -1,3 +1,4 @@
+/** Rotary position embeddings. Formulas: autodiff/ops/rotary.ts. Angles are rounded to float32 where `transformers` rounds them. */
 import { put, type ReferenceArguments } from './view.ts';
 
 export function rotaryTable({ positions, table, B, T, D, theta }: ReferenceArguments<'rotaryTable'>): void {

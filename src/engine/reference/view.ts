@@ -1,3 +1,4 @@
+/** The types of the reference kernels, derived from engine/signatures.ts: the argument of each role. */
 import type { KernelName, Role, Signatures } from '../signatures.ts';
 
 /** Float32Array in normal use; Float64Array as the oracle of gradient checks. */

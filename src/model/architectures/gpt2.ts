@@ -99,6 +99,7 @@ function parameters(config: Gpt2Config): Parameter[] {
   const head: Start = { init, fanIn: normal(0.001) };
   const table: Parameter[] = [];
 
+  /** @param kind name of the parameter within its layer */
   const add = (
     kind: string,
     shape: number[],
@@ -157,7 +158,7 @@ const activationOps = { gelu_new: 'gelu', gelu: 'geluErf', relu: 'relu' } as con
 function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: ForwardInputs): ForwardPass {
   const { nLayer, nHead, nEmbd, norm, layerNormEpsilon } = config;
   const randomness = { rng: inputs.rng, probability: inputs.dropout };
-  let sites = 0; // each dropout has its own random stream
+  let sites = 0; // numbers the dropouts: each has its own random stream
   const dropout = (x: Value): Value => {
     const site = sites++;
     return inputs.dropout > 0 ? t.scope('dropout', () => t.dropout(x, randomness, site)) : x;
@@ -167,7 +168,7 @@ function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: Forwar
   const layerNorm = (x: Value, name: string): Value =>
     t.scope(name, () => t.layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), layerNormEpsilon));
 
-  const operands: AttentionOperands[] = [];
+  const operands: AttentionOperands[] = []; // q, k and v of each layer, for `gpt inspect`
   const attention = (x: Value, l: number): Value => {
     const qkv = linear(x, `h.${l}.attn.c_attn`); // [B,T,3C]
     const [q, k, v] = splitChannels(qkv, 3); // each [B,T,C]
@@ -205,11 +206,13 @@ function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: Forwar
   return { hidden: finalNorm(t, config, p, x), residuals, attention: operands };
 }
 
+/** LayerNorm before the output head; also applied to the residual stream of any layer by the logit lens. */
 const finalNorm = (t: Tape, { norm, layerNormEpsilon }: Gpt2Config, p: ParameterLookup, x: Value): Value =>
   norm === 'pre'
     ? t.scope('ln_f', () => t.layerNorm(x, p('ln_f.weight'), p('ln_f.bias'), layerNormEpsilon))
     : x;
 
+/** Logits [B,T,V]. */
 const head = (t: Tape, { tieWordEmbeddings }: Gpt2Config, p: ParameterLookup, hidden: Value): Value =>
   t.scope('lm_head', () =>
     t.linear(hidden, p(tieWordEmbeddings ? 'wte.weight' : HEAD), null, { transposed: true }),
