@@ -23,7 +23,7 @@ const axes = {
 async function measure({ blockSize, nEmbd, nLayer, batchSize }) {
   const config = { ...benchModels.nano.config, blockSize, nEmbd, nLayer, nHead: nEmbd / HEAD_SIZE };
   const backend = await createWasmBackend();
-  const training = startTraining(backend, { config, batchSize });
+  const training = startTraining(backend, { config, batchSize, optimizer: 'adamw' });
   const rate = await medianRate(training.run, 1);
   await backend.close();
   return { step: 1 / rate, tokens: rate * training.tokensPerStep, memory: training.memoryBytes };

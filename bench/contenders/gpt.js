@@ -36,7 +36,7 @@ const { values, positionals } = parseArgs({
 
 /** A well-known shape, or that with some of its numbers changed. */
 function modelOf() {
-  const { config, batchSize } = benchModels[values.model];
+  const { config, batchSize, optimizer } = benchModels[values.model];
   const chosen = {
     nLayer: values.layers,
     nHead: values.heads,
@@ -47,6 +47,7 @@ function modelOf() {
   return {
     config: { ...config, ...Object.fromEntries(given.map(([name, value]) => [name, Number(value)])) },
     batchSize: Number(values.batch ?? batchSize),
+    optimizer,
   };
 }
 

@@ -117,7 +117,7 @@ async function forecastOn(
   const stepFlops = (flops + attentionFlops) / steps / microBatches;
   const measured = memoryBytes < MEASURED_BYTES && stepFlops < MEASURED_FLOPS;
   wanted.measuring?.();
-  const speed = await measureSpeed(measured ? { config, batchSize } : referenceModel, engine, CALIBRATION);
+  const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION);
   return {
     corpus,
     validationCorpus,

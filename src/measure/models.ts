@@ -15,6 +15,7 @@ const model = (
 ): TimedModel => ({
   config: { ...gpt2Defaults, nLayer, nHead, nEmbd, vocabSize, blockSize, dropout: 0 },
   batchSize,
+  optimizer: 'adamw',
 });
 
 /**
@@ -37,7 +38,7 @@ export interface TimedSampling {
 }
 
 /** Allocates and initializes a model at the start of the device's memory. */
-export function startSampling(device: Device, { config }: TimedModel): TimedSampling {
+export function startSampling(device: Device, { config }: Pick<TimedModel, 'config'>): TimedSampling {
   let elementCount = 0;
   const decoder = Decoder.create(device, config, (parameters) => {
     initialize(config, 1, parameters);

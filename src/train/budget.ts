@@ -83,12 +83,17 @@ const [CALIBRATION, CALIBRATION_SHARE] = [0.5, 0.05];
 export const referenceModel: TimedModel = {
   config: { ...gpt2Defaults, nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128, vocabSize: 96, dropout: 0 },
   batchSize: 6,
+  optimizer: 'adamw',
 };
 
 /** FLOP/s at which a core of a present-day processor trains a small model. */
 const CORE_SPEED = 64e9;
 /** A step of a few milliseconds: some of them run undisturbed even where other programs keep every core busy. */
-const shortStep: TimedModel = { config: { ...referenceModel.config, blockSize: 64 }, batchSize: 1 };
+const shortStep: TimedModel = {
+  ...referenceModel,
+  config: { ...referenceModel.config, blockSize: 64 },
+  batchSize: 1,
+};
 
 /**
  * Floating-point operations of training in `seconds` on a computer of this kind. The model should not depend on what else the
@@ -177,8 +182,8 @@ export async function fitMore(
   const settings = resolveOptions(untimed);
   const calibration = Math.min(CALIBRATION, RESUMED_CALIBRATION_SHARE * seconds);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
-  const { batchSize, optimizer } = settings;
-  const { stepSeconds } = await measureSpeed({ config, batchSize, optimizer }, engine, calibration);
+  const shape = trainingShape(settings, config);
+  const { stepSeconds } = await measureSpeed(shape, engine, calibration);
   const costs = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, costs.last) - (performance.now() - asked) / 1000;
   const maxIters = startStep + stepsWithin(left, startStep, settings, costs);

@@ -18,15 +18,16 @@ const CALIBRATION = 0.5;
  * @param measuring called before the speed is measured
  */
 export async function expectSeconds(
-  { config, batchSize, microBatches, optimizer }: TrainingShape,
+  shape: TrainingShape,
   { forwardBackward }: TrainingPrograms,
   steps: number,
   engine: LazyBackend,
   measuring?: () => void,
 ): Promise<number | undefined> {
   const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
+  const { microBatches } = shape;
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
   measuring?.();
-  const { stepSeconds } = await measureSpeed({ config, batchSize, optimizer }, engine, CALIBRATION);
+  const { stepSeconds } = await measureSpeed(shape, engine, CALIBRATION);
   return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
 }

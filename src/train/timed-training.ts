@@ -2,17 +2,11 @@
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import type { Device, Timing } from '../engine/device.ts';
-import type { ModelConfig } from '../model/config.ts';
-import type { OptimizerName } from './optimizer.ts';
-import { trainingPrograms } from './programs.ts';
+import { trainingPrograms, type TrainingShape } from './programs.ts';
 import { Trainer } from './trainer.ts';
 
-export interface TimedModel {
-  readonly config: ModelConfig;
-  readonly batchSize: number;
-  /** AdamW if absent. */
-  readonly optimizer?: OptimizerName;
-}
+/** What decides the time of a step without gradient accumulation. */
+export type TimedModel = Omit<TrainingShape, 'microBatches'>;
 
 /** Trains a model a number of steps at a time. */
 export interface TimedTraining {
@@ -27,11 +21,9 @@ export interface TimedTraining {
 }
 
 /** Lays a model out at the start of the device's memory and initializes it. */
-export function startTraining(
-  device: Device,
-  { config, batchSize, optimizer = 'adamw' }: TimedModel,
-): TimedTraining {
-  const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer });
+export function startTraining(device: Device, model: TimedModel): TimedTraining {
+  const { config, batchSize, optimizer } = model;
+  const programs = trainingPrograms({ ...model, microBatches: 1 });
   const options = {
     optimizer,
     beta1: 0.9,
