@@ -11,7 +11,7 @@ export const evaluationRows = {
     placeholder: 'n',
     help: 'steps between evaluations; 0: only at the end',
     default: ({ maxIters }) => Math.max(1, Math.min(250, Math.ceil(maxIters / 10))),
-    defaultHelp: 'a tenth of the run, at most 250',
+    defaultHelp: 'a tenth of the run, at most 250; with --minutes a twentieth',
     onResume: 'forced',
   }),
   evalIters: row<number>({
@@ -20,6 +20,7 @@ export const evaluationRows = {
     placeholder: 'n',
     help: 'batches per split in an evaluation',
     default: 20,
+    defaultHelp: '20; with --minutes 2 to 50',
     onResume: 'forced',
     changes: 'sample',
   }),
@@ -29,6 +30,7 @@ export const evaluationRows = {
     placeholder: 'n',
     help: 'stop after n evaluations without improvement; 0: never',
     default: 0,
+    defaultHelp: '8; 0 with a preset or --max-iters',
     caution: (value, { evalInterval }) =>
       value === 0 || evalInterval > 0 ? undefined : 'has no effect where the only evaluation is the last',
     onResume: 'free',

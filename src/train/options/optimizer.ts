@@ -20,7 +20,7 @@ export const optimizerRows = {
     placeholder: 'name',
     help: optimizerNames.join(', '),
     default: 'adamw',
-    defaultHelp: 'muon; adamw with a preset or --max-iters',
+    defaultHelp: 'muon; adamw with a preset, --max-iters or --init-from',
     onResume: 'fixed', // optimizers do not share moments
   }),
   initialization: row<Initialization>({
