@@ -4,6 +4,7 @@ import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, fitMore, fitToBudget } from '../../src/train/budget.ts';
 import { chooseModel } from '../../src/train/choose-model.ts';
+import { optionTable } from '../../src/train/options.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { failure } from '../fixtures/failure.ts';
@@ -104,6 +105,20 @@ describe('fitting to a time', () => {
     expect(options).toMatchObject({ schedule: 'linear', nEmbd: 64, evalInterval: expect.any(Number) });
     expect(options.maxIters).toBeGreaterThan(0);
     expect(resolveOptions(options)).toMatchObject(options); // nothing is chosen a second time
+  });
+  test('chooses what the help gives as defaults with --minutes', async () => {
+    const help = (name: string): string => optionTable().get(name)!.defaultHelp!;
+    const { options } = await fit({ minutes: 2 / 60 });
+    const { maxIters, evalInterval, evalIters, warmupIters, patience, optimizer } = resolveOptions(options);
+    expect(help('patience')).toMatch(new RegExp(`^${patience};`));
+    expect(help('optimizer')).toMatch(new RegExp(`^${optimizer};`));
+    expect(help('evalInterval')).toContain('with --minutes a twentieth');
+    expect(Math.abs(evalInterval - maxIters / 20)).toBeLessThanOrEqual(0.5);
+    expect(help('evalIters')).toContain('with --minutes 2 to 50');
+    expect(evalIters).toBeGreaterThanOrEqual(2);
+    expect(evalIters).toBeLessThanOrEqual(50);
+    expect(help('warmupIters')).toContain('with --minutes a twentieth');
+    expect(warmupIters).toBeLessThanOrEqual(Math.ceil(maxIters / 20));
   });
   test('explicit options are kept, and the others adapt to them', async () => {
     const given = { nHead: 3, learningRate: 0.5, schedule: 'cosine', batchSize: 2, evalInterval: 7 };
