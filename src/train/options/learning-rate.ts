@@ -53,7 +53,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'final learning rate',
     default: ({ learningRate, schedule }) => learningRate / usualDecay(schedule),
-    defaultHelp: 'a tenth of the peak, wsd: a fiftieth, with --minutes: 0',
+    defaultHelp: 'a tenth of the peak, wsd: a fiftieth; 0 with --minutes and no preset',
     caution: withDecay,
     onResume: 'forced',
   }),
