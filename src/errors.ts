@@ -1,3 +1,5 @@
+import { inTerms, libraryTerms, type Terms } from './messages.ts';
+
 /**
  * Codes of errors, which programs and tests rely on. Messages may be reworded, codes may not. `docs/library.md` has this
  * table.
@@ -38,17 +40,6 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 /**
- * Marks the name of an option within a message. It cannot occur in other text: paths do not contain it, and everything else
- * is quoted as JSON.
- */
-const MARK = '\0';
-
-/** An option's name in an error message: `nHead` for users of the library, `--n-head` on the command line. */
-export const optionName = (name: string): string => MARK + name + MARK;
-
-const withoutMarks = (text: string): string => text.replaceAll(MARK, '');
-
-/**
  * An error the user can fix: `message` says what happened and where, `hint` what to do. The command line prints both
  * without a stack. Any other exception is a bug.
  */
@@ -60,24 +51,16 @@ export class UserError extends Error {
   readonly hint: string | undefined;
   readonly #marked: { readonly message: string; readonly hint: string | undefined };
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
-    super(withoutMarks(message), options.cause === undefined ? undefined : { cause: options.cause });
+    super(inTerms(message, libraryTerms), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options.hint === undefined ? undefined : withoutMarks(options.hint);
+    this.hint = options.hint === undefined ? undefined : inTerms(options.hint, libraryTerms);
     this.#marked = { message, hint: options.hint };
   }
 
-  /** Message and hint with every option name replaced. */
-  withNames(replace: (name: string) => string): {
-    readonly message: string;
-    readonly hint: string | undefined;
-  } {
-    const named = (text: string): string =>
-      text
-        .split(MARK)
-        .map((part, i) => (i % 2 === 1 ? replace(part) : part))
-        .join('');
+  /** Message and hint in the terms of whoever shows them; `message` and `hint` are in those of the library. */
+  in(terms: Terms): { readonly message: string; readonly hint: string | undefined } {
     const { message, hint } = this.#marked;
-    return { message: named(message), hint: hint === undefined ? undefined : named(hint) };
+    return { message: inTerms(message, terms), hint: hint === undefined ? undefined : inTerms(hint, terms) };
   }
 }
 

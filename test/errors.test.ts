@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { attempt, errorCodes, optionName, UsageError, UserError } from '../src/errors.ts';
+import { attempt, errorCodes, UsageError, UserError } from '../src/errors.ts';
+import { libraryTerms, optionName } from '../src/messages.ts';
 import { readPage } from './docs/pages.ts';
 
 describe('a UserError', () => {
@@ -8,7 +9,7 @@ describe('a UserError', () => {
       hint: `give a larger ${optionName('nHead')}`,
     });
     expect(error).toMatchObject({ message: 'nHead is 0', hint: 'give a larger nHead' });
-    expect(error.withNames(() => '--n-head')).toEqual({
+    expect(error.in({ ...libraryTerms, option: () => '--n-head' })).toEqual({
       message: '--n-head is 0',
       hint: 'give a larger --n-head',
     });

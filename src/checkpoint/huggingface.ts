@@ -4,6 +4,7 @@
  */
 import { UsageError } from '../errors.ts';
 import { parseJsonObject } from '../json.ts';
+import { libraryTerms } from '../messages.ts';
 import type { DescribedModel } from '../model/architecture.ts';
 import {
   architectureOf,
@@ -67,6 +68,6 @@ function checkNamed(
     return checkConfig(config);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    return json.fail(error.withNames((name) => `"${names[name] ?? name}"`).message);
+    return json.fail(error.in({ ...libraryTerms, option: (name) => `"${names[name] ?? name}"` }).message);
   }
 }

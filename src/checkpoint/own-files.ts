@@ -5,6 +5,7 @@
 import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { holds, UserError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import { openRegularFile, readInto } from '../read-file.ts';
 import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
 import { isRunning, LOCK } from './lock.ts';
@@ -66,13 +67,9 @@ export function removeRun(folder: string): void {
     foreignCheckpoints(folder)[0]?.folder ??
     (isOwn ? undefined : RUN_FILES.map((file) => join(folder, file)).find((path) => existsSync(path)));
   if (inTheWay !== undefined)
-    throw new UserError(
-      'output-exists',
-      `${inTheWay} is not part of a run of gpt train, so it is not replaced`,
-      {
-        hint: 'name another --out-dir, or move it away',
-      },
-    );
+    throw new UserError('output-exists', `${inTheWay} is not part of a run, so it is not replaced`, {
+      hint: `name another ${optionName('outDir')}, or move it away`,
+    });
   for (const { folder: checkpoint } of checkpointsOf(folder)) rmSync(checkpoint, { recursive: true });
   for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
   if (isReport(join(folder, REPORT))) rmSync(join(folder, REPORT));

@@ -6,10 +6,10 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { attempt, holds, UserError } from '../errors.ts';
+import { trainCall } from '../messages.ts';
 import { parameterTable } from '../model/parameters.ts';
 import { hostTensor } from '../model/tensor.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
-import { shellQuoted } from '../shell-quote.ts';
 import { linkAtomic, writeFileAtomic } from '../write-file.ts';
 import { AVERAGE, BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { checkpointsOf } from './checkpoint-folders.ts';
@@ -124,12 +124,12 @@ function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
   }
   // Options are validated later; a damaged state may hold anything.
   const { corpus } = checkpoint.state.options;
-  const texts = (Array.isArray(corpus) ? corpus : ['corpus.txt']).map((path) => shellQuoted(String(path)));
+  const texts = (Array.isArray(corpus) ? corpus : ['corpus.txt']).map(String);
   throw new UserError(
     'damaged-file',
     `the best model, of step ${step}, is lost: ${what.replace(' was ', ' is ')}`,
     {
-      hint: `the latest model can be continued as a new run: gpt train ${texts.join(' ')} --init-from ${shellQuoted(checkpoint.folder)}`,
+      hint: `the latest model can be continued as a new run: ${trainCall(texts, { initFrom: checkpoint.folder })}`,
     },
   );
 }

@@ -2,8 +2,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, type ErrorCode } from '../errors.ts';
+import { optionName, trainCall } from '../messages.ts';
 import { refuseLink } from '../read-file.ts';
-import { shellQuoted } from '../shell-quote.ts';
 import {
   foreignCheckpoints,
   isTrainerCheckpoint,
@@ -25,7 +25,7 @@ export function checkResumable(folder: string): void {
     const hint =
       download === undefined
         ? hintForMissingRun(folder)
-        : `${download}; then train it in a new run with --init-from`;
+        : `${download}; then train it in a new run with ${optionName('initFrom')}`;
     throw new UserError('file-not-found', `there is no run ${folder}`, { hint });
   }
   if (!statSync(folder).isDirectory())
@@ -49,7 +49,7 @@ export function checkResumable(folder: string): void {
 export function withoutCheckpoint(folder: string): UserError {
   const refused = (code: ErrorCode, message: string, hint: string): UserError =>
     new UserError(code, `${folder} ${message}`, { hint });
-  const asNewRun = `to continue its model in a new run: gpt train corpus.txt --init-from ${shellQuoted(folder)}`;
+  const asNewRun = `to continue its model in a new run: ${trainCall(['corpus.txt'], { initFrom: folder })}`;
   if (stateFileOf(folder) !== undefined)
     return refused(
       'wrong-file-kind',
@@ -69,6 +69,6 @@ export function withoutCheckpoint(folder: string): UserError {
   return refused(
     'no-checkpoint',
     'has no checkpoint to resume from',
-    isRun(folder) ? 'start it again with --overwrite' : NAME_A_RUN,
+    isRun(folder) ? `start it again with ${optionName('overwrite')}` : NAME_A_RUN,
   );
 }

@@ -10,6 +10,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { namingAsync, UserError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { TensorSource } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -80,14 +81,14 @@ export function createRun(
   if (existsSync(folder)) {
     if (!statSync(folder).isDirectory())
       throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`, {
-        hint: 'name another --out-dir',
+        hint: `name another ${optionName('outDir')}`,
       });
     if (!overwrite && readdirSync(folder).some((file) => file !== LOCK))
       throw new UserError('output-exists', `${folder} exists and is not empty`, {
         hint:
           isVacant(folder) || isRun(folder)
-            ? 'name another --out-dir, continue it with --resume, or replace it with --overwrite'
-            : 'name another --out-dir',
+            ? `name another ${optionName('outDir')}, continue it with ${optionName('resume')}, or replace it with ${optionName('overwrite')}`
+            : `name another ${optionName('outDir')}`,
       });
   }
   makeFolder(folder);

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
+import { optionName, trainCall } from '../messages.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { closest } from '../suggest.ts';
 import { makeFolder } from '../write-file.ts';
@@ -9,6 +10,8 @@ import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folde
 import { WEIGHTS } from './weights.ts';
 
 const RUNS = 'checkpoints';
+
+const TRAIN_ONE = trainCall(['corpus.txt'], {});
 
 /**
  * Creates a folder for a new run under checkpoints/, named after the corpus with the first free number: `moby-dick-1`.
@@ -45,8 +48,7 @@ const MOST_NAMED = 5;
 /** Hint for a path that is neither a model nor a run: runs with a similar name, all runs, or how to train one. */
 export function hintForMissingRun(path: string): string {
   const names = (readable(runFolders) ?? []).map((folder) => basename(folder));
-  if (names.length === 0)
-    return `there is no model under ${RUNS}/ yet; train one with \`gpt train corpus.txt\``;
+  if (names.length === 0) return `there is no model under ${RUNS}/ yet; train one with \`${TRAIN_ONE}\``;
   const typed = basename(path);
   const longer = names.filter((name) => name.startsWith(typed));
   const similar = longer.length > 0 ? longer : [closest(typed, names)].filter((name) => name !== undefined);
@@ -62,7 +64,7 @@ export function newestRun(): string {
   const newest = newestUnder(RUNS, weightsOf);
   if (newest === undefined)
     throw new UserError('file-not-found', `there is no trained model under ${RUNS}/`, {
-      hint: 'train one with `gpt train corpus.txt`, or name a model folder with --model',
+      hint: `train one with \`${TRAIN_ONE}\`, or name the folder of a model`,
     });
   return newest;
 }
@@ -75,7 +77,7 @@ export function newestResumable(): string {
   });
   if (newest === undefined)
     throw new UserError('file-not-found', `there is no run under ${RUNS}/ to resume`, {
-      hint: 'start one with `gpt train corpus.txt`, or name the folder of one with --resume',
+      hint: `start one with \`${TRAIN_ONE}\`, or name the folder of one with ${optionName('resume')}`,
     });
   return newest;
 }

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { UserError, type ErrorCode } from '../errors.ts';
-import { shellQuoted } from '../shell-quote.ts';
 import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 import {
   checkFields,
@@ -20,6 +19,7 @@ import {
   type Rule,
   type Rules,
 } from '../json-rules.ts';
+import { trainCall } from '../messages.ts';
 import { FILE_OF_RUN, readTextFile } from '../read-file.ts';
 import { STATE } from './checkpoint-folders.ts';
 
@@ -48,7 +48,7 @@ export interface TrainerState {
   readonly tokens_seen: number;
   readonly seed: number;
   readonly corpus_sha256: string;
-  /** Of --val-file; null without one. */
+  /** Of the validation file; null without one. */
   readonly validation_sha256: string | null;
   /** Build of the kernels, as builds differ in rounding. */
   readonly engine: string;
@@ -139,7 +139,7 @@ export function readTrainerState(path: string): TrainerState {
   if (format === undefined && 'global_step' in state)
     fail(
       "was written by Hugging Face's Trainer",
-      `its model can be used: gpt train corpus.txt --init-from ${shellQuoted(dirname(path))}`,
+      `its model can be used: ${trainCall(['corpus.txt'], { initFrom: dirname(path) })}`,
       'unsupported-format',
     );
   if (typeof format === 'number' && format > STATE_FORMAT)

@@ -2,6 +2,7 @@
 import type { Argument, Command, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { commandLineTerms } from './command-line-terms.ts';
 
 /** @throws UsageError if the option does not accept the value, even if a flag overrides it */
 export function applyOption(
@@ -59,10 +60,7 @@ export function naming(source: string, apply: () => void): void {
     apply();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(
-      error.code,
-      `${source}: ${error.message}`,
-      error.hint === undefined ? {} : { hint: error.hint },
-    );
+    const { message, hint } = error.in(commandLineTerms);
+    throw new UsageError(error.code, `${source}: ${message}`, hint === undefined ? {} : { hint });
   }
 }

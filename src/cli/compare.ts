@@ -10,6 +10,7 @@ import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatCount, formatDuration, formatLoss, formatNumber } from '../format.ts';
 import { formatColumns } from './columns.ts';
 import { whileDoing } from './activity.ts';
+import { commandLineTerms } from './command-line-terms.ts';
 import { describeSystemError } from './errors.ts';
 import { kebab } from './flag-name.ts';
 import { addExamples } from './help.ts';
@@ -71,9 +72,9 @@ function readIfPossible(folder: string): RunRecord[] {
   try {
     return [openRun(folder)];
   } catch (error) {
-    const reason = isSystemError(error) ? describeSystemError(error) : error;
-    if (typeof reason !== 'string' && !(reason instanceof UserError)) throw error;
-    warn(`left out ${printableLine(typeof reason === 'string' ? reason : reason.message)}`);
+    if (!isSystemError(error) && !(error instanceof UserError)) throw error;
+    const reason = isSystemError(error) ? describeSystemError(error) : error.in(commandLineTerms).message;
+    warn(`left out ${printableLine(reason)}`);
     return [];
   }
 }

@@ -2,10 +2,10 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { isSystemError, UsageError, UserError, type SystemError } from '../errors.ts';
+import { commandLineTerms } from './command-line-terms.ts';
 import { asStarted } from './command-name.ts';
 import { commandFor } from './foreign-commands.ts';
 import { hintForFlag, type GivenCommand } from './foreign-flags.ts';
-import { flagOf } from './flag-name.ts';
 import { printable, printableLine, printError, printMessage, stderrColors } from './terminal.ts';
 
 export interface Report {
@@ -23,7 +23,7 @@ export function describeError(error: unknown, command: GivenCommand): Report {
   const { line: commandLine } = command;
   if (error instanceof CommanderError) return describeCommanderError(error, command);
   if (error instanceof UserError) {
-    const { message, hint } = error.withNames(flagOf);
+    const { message, hint } = error.in(commandLineTerms);
     if (error instanceof UsageError) return { exitCode: 2, message, hint: hint ?? seeHelp(commandLine) };
     const cause = isSystemError(error.cause) ? `: ${describeSystemError(error.cause)}` : '';
     return { exitCode: 1, message: message + cause, hint };

@@ -17,10 +17,10 @@ import { shownJson } from '../json.ts';
 import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
-import { unspacedNotice } from '../tokenizer/unspaced-scripts.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
 import { whileReporting } from './activity.ts';
+import { unspacedNotice } from './unspaced-notice.ts';
 import { againstSorted, describeCorpus, SORTED } from './corpus-summary.ts';
 import {
   encodingErrorsOption,

@@ -4,6 +4,7 @@
  */
 import { Philox, Stream } from '../engine/philox.ts';
 import { UsageError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** Input ids and next-token targets, both [B,T]. A target of −1 is masked and does not count in the loss. */
@@ -128,12 +129,12 @@ export function checkLength(source: TokenSource, T: number, name = 'the training
   if (source.length > T) return;
   throw new UsageError(
     'text-too-short',
-    `${name} has ${source.length} tokens; a --block-size of ${T} needs at least ${T + 1}`,
+    `${name} has ${source.length} tokens; a ${optionName('blockSize')} of ${T} needs at least ${T + 1}`,
     {
       hint:
         source.length < 2
           ? 'use a longer text'
-          : `use a longer text, or a --block-size of at most ${source.length - 1}`,
+          : `use a longer text, or a ${optionName('blockSize')} of at most ${source.length - 1}`,
     },
   );
 }

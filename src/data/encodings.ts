@@ -2,8 +2,9 @@
  * Names of character encodings: the labels of the WHATWG Encoding Standard (encoding.spec.whatwg.org), which `TextDecoder`
  * accepts.
  */
-import { optionName, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { optionName } from '../messages.ts';
 
 /** The default. UTF-16 is detected by its byte order mark. */
 export const UTF8 = 'utf-8';

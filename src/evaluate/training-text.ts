@@ -13,6 +13,7 @@ import { splitTokens } from '../data/token-source.ts';
 import { UserError } from '../errors.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { shownJson } from '../json.ts';
+import { optionName } from '../messages.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
 
@@ -70,7 +71,7 @@ export interface OtherText extends DecodingOptions {
   readonly path: string;
 }
 
-const INSTEAD = 'name the text with --baseline-text';
+const INSTEAD = `name the text with ${optionName('baselineText')}`;
 
 const changed = (file: string): UserError =>
   new UserError('text-changed', `${file} has changed since the model was trained on it`, { hint: INSTEAD });
@@ -92,13 +93,9 @@ export function readTrainingText(
   const record = corpusRecord(folder);
   if (instead !== undefined) return readInstead(instead, record, tokenizer, report);
   if (record === undefined)
-    throw new UserError(
-      'not-recorded',
-      `${folder} has no record of its training text: it is not a run of \`gpt train\``,
-      {
-        hint: INSTEAD,
-      },
-    );
+    throw new UserError('not-recorded', `${folder} has no record of its training text: it is not a run`, {
+      hint: INSTEAD,
+    });
   if (record.files.includes('-'))
     throw new UserError('text-unavailable', `${folder} was trained from a pipe, which cannot be read again`, {
       hint: INSTEAD,
@@ -219,7 +216,7 @@ export function readSplit(
   const text = split === 'train' ? train : validation;
   if (text.ids.length < 2)
     throw new UserError('not-recorded', `${folder} was trained without a validation split`, {
-      hint: 'name a text instead of --split',
+      hint: `name a text instead of ${optionName('split')}`,
     });
   return {
     file: `${split === 'train' ? 'training' : 'validation'} split of ${folder}`,

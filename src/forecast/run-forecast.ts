@@ -21,6 +21,7 @@ import {
   type TrainModelOptions,
 } from '../train/settings.ts';
 import type { Replacements } from '../data/replacements.ts';
+import { optionName } from '../messages.ts';
 import { measureSpeed } from '../train/timed-training.ts';
 import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
@@ -39,7 +40,7 @@ export interface ForecastOptions {
 export interface RunForecast {
   /** Undefined without a text. */
   readonly corpus: CorpusDescription | undefined;
-  /** The text of --val-file. */
+  /** The text of the validation file. */
   readonly validationCorpus: CorpusDescription | undefined;
   /** Tokens of the text: for training, for validation, and unknown ones in both. */
   readonly textTokens:
@@ -184,14 +185,14 @@ function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned
   if (options.minutes !== undefined)
     throw new UsageError(
       'missing-argument',
-      '--minutes needs a text, since model and batch size are chosen for it',
+      `${optionName('minutes')} needs a text, since model and batch size are chosen for it`,
       {
-        hint: 'name the text, or give the length with --tokens or --max-iters',
+        hint: `name the text, or give the length with ${optionName('tokens')} or ${optionName('maxIters')}`,
       },
     );
   if (options.preset === undefined && options.nLayer === undefined)
     throw new UsageError('missing-argument', 'there is nothing to plan', {
-      hint: `name a text, a --preset (${Object.keys(presets).slice(0, 3).join(', ')} …), or --n-layer, --n-head and --n-embd`,
+      hint: `name a text, a ${optionName('preset')} (${Object.keys(presets).slice(0, 3).join(', ')} …), or ${optionName('nLayer')}, ${optionName('nHead')} and ${optionName('nEmbd')}`,
     });
   const { vocabSize = tokenizer?.vocabSize ?? GPT2_VOCABULARY } = options;
   return {

@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { optionName } from '../messages.ts';
 import { encode, type Tokenizer, type Unknown } from '../tokenizer/tokenizer.ts';
 
 /** Handling of text outside the vocabulary: an error that names its first occurrence, omission, or `<unk>`. */
@@ -31,7 +32,7 @@ export function encodePrompt(
     throw new UserError(
       'not-in-vocabulary',
       `the model's vocabulary lacks ${shownJson(first.text)}${codePoint(first.text)}, at position ${first.position + 1} of the prompt${place}`,
-      { hint: 'omit it, or use --unk skip or --unk replace' },
+      { hint: `omit it, or use ${optionName('unk')} skip or replace` },
     );
   let seen = 0;
   const ids = unk === 'skip' ? all.filter((id) => id !== unkId || !isUnknown[seen++]) : all;

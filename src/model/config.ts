@@ -1,4 +1,5 @@
-import { optionName, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 
 /**
  * Shape and arithmetic of a model: the fields all architectures share, under nanoGPT's names. config.json has their Hugging

@@ -1,6 +1,7 @@
 /** Pre-tokenization independent of the rule: character classes, and text that arrives in chunks. */
 import { UserError } from '../errors.ts';
 import { formatNumber } from '../format.ts';
+import { optionName } from '../messages.ts';
 import { PieceTable } from './piece-table.ts';
 import { UnitReader, type TextUnits } from './text-units.ts';
 
@@ -95,7 +96,7 @@ export function pieceCutter(
         'unsuitable-tokenizer',
         `the text has ${formatNumber(longest)} characters in a row that cannot be divided`,
         {
-          hint: 'it is not written in words: use --tokenizer char',
+          hint: `it is not written in words: use ${optionName('tokenizer')} char`,
         },
       );
     reader.keep(starts[count]);
@@ -126,7 +127,7 @@ export class PieceCounter {
     }
     if (table.size > MOST_PIECES)
       throw new UserError('unsuitable-tokenizer', `the text has more than ${MOST_PIECES} different words`, {
-        hint: 'it is not written in words: use --tokenizer char',
+        hint: `it is not written in words: use ${optionName('tokenizer')} char`,
       });
   }
 }

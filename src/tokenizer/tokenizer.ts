@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 
 /** Text that is not in the vocabulary. */
 export interface Unknown {
@@ -180,9 +181,9 @@ export function selectVocabulary(
   if (entries.length === 0 && counts.size > 0)
     throw new UserError(
       'unsuitable-tokenizer',
-      `no token occurs ${minFrequency} times in the text, which --min-frequency requires`,
+      `no token occurs ${minFrequency} times in the text, which ${optionName('minFrequency')} requires`,
       {
-        hint: 'use a smaller --min-frequency or a longer text',
+        hint: `use a smaller ${optionName('minFrequency')} or a longer text`,
       },
     );
   entries.sort(([a, countA], [b, countB]) => countB - countA || byText(a, b));

@@ -24,17 +24,3 @@ export function unspacedScript(words: Iterable<string>): string | undefined {
 }
 
 const PATTERNS = SCRIPTS.map((script) => new RegExp(`\\p{Script=${script}}`, 'u'));
-
-/** Warning for a word tokenizer whose text has no spaces between words; undefined otherwise. */
-export function unspacedNotice({
-  kind,
-  vocabulary,
-}: {
-  readonly kind: string;
-  readonly vocabulary: readonly string[];
-}): string | undefined {
-  const script = kind === 'word' ? unspacedScript(vocabulary) : undefined;
-  return script === undefined
-    ? undefined
-    : `most of the text is in ${script} script, which has no spaces between words: tokens are whole clauses.\n  Use --tokenizer char, or bpe.`;
-}

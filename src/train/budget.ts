@@ -4,7 +4,8 @@
  */
 import { checkLength } from '../data/batches.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
-import { optionName, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { chooseModel } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';

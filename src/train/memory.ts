@@ -2,6 +2,7 @@
 import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/wasm/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
+import { optionValues } from '../messages.ts';
 import { stateBytes, trainingPrograms, type TrainingShape } from './programs.ts';
 
 export interface MemoryLimit {
@@ -38,11 +39,12 @@ function whatFits(shape: TrainingShape, limit: number): string {
     const steps = Math.ceil(batchSize / size) * microBatches;
     const bytes = needs({ batchSize: size, microBatches: steps });
     if (bytes <= limit)
-      return `try --batch-size ${size} --gradient-accumulation-steps ${steps}, which needs ${formatMemory(bytes)}`;
+      return `try ${optionValues({ batchSize: size, gradientAccumulationSteps: steps })}, which needs ${formatMemory(bytes)}`;
   }
   for (let T = Math.floor(config.blockSize / 2); T >= 8; T = Math.floor(T / 2)) {
     const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
-    if (bytes <= limit) return `try --batch-size 1 --block-size ${T}, which needs ${formatMemory(bytes)}`;
+    if (bytes <= limit)
+      return `try ${optionValues({ batchSize: 1, blockSize: T })}, which needs ${formatMemory(bytes)}`;
   }
   return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(stateBytes(shape))}`;
 }

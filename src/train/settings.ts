@@ -1,7 +1,8 @@
 /** The options given for a run, and the resulting settings. */
 import { requireEncoding } from '../data/encodings.ts';
-import { optionName, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { optionName } from '../messages.ts';
 import { architectureNames, checkConfig, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { DEFAULT_ARCHITECTURE } from './options/model.ts';

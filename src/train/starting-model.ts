@@ -4,8 +4,9 @@
  */
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
-import { optionName, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { optionName } from '../messages.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';

@@ -1,10 +1,11 @@
 /** The options in a checkpoint: their validation, and the options of a run that is resumed from it. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { optionName, UsageError, UserError } from '../errors.ts';
+import { UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { checkFields, listOf, text, type Rule } from '../json-rules.ts';
+import { optionName } from '../messages.ts';
 import type { OnResume } from './options/row.ts';
 import { optionsOf, optionTable, type OptionRow } from './options.ts';
 import type { TrainModelOptions } from './settings.ts';
@@ -116,12 +117,12 @@ export function resumedOptions(
   const impossible = differs('fixed');
   if (impossible.length > 0)
     throw new UsageError('conflicting-options', impossible.join('; '), {
-      hint: "a run's model, tokenizer and optimizer are fixed: omit this, or start a new run without --resume",
+      hint: `a run's model, tokenizer and optimizer are fixed: omit this, or start a new run without ${optionName('resume')}`,
     });
   const unforced = given.force === true ? [] : differs('forced');
   if (unforced.length > 0)
     throw new UsageError('conflicting-options', unforced.join('; '), {
-      hint: 'omit this to continue unchanged, or add --force to change it from this step on',
+      hint: `omit this to continue unchanged, or use ${optionName('force')} to change it from this step on`,
     });
   if (given.valFraction !== undefined) delete before['valFile'];
   if (given.lrDecayStart !== undefined) delete before['lrDecayFrom']; // a decay that starts there starts from the peak

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { hintForMissingRun } from '../../src/checkpoint/runs.ts';
+import { commandLineTerms } from '../../src/cli/command-line-terms.ts';
 import { load, train } from '../../src/index.ts';
+import { inTerms } from '../../src/messages.ts';
 import { writeModel } from '../fuzz/seeds.ts';
 import { expectRefusal } from './in-process.ts';
 import { recordingProgram } from './definitions.ts';
@@ -90,12 +92,14 @@ describe('the hint', () => {
       'runs that begin with names: names-1, names-2, names-3, names-4, names-5, … (7 in all)',
     );
     for (let i = 2; i <= 7; i++) rmSync(`checkpoints/names-${i}`, { recursive: true });
-    expect(hintForMissingRun('poems')).toBe('runs under checkpoints/: names-1, "whale song-1"');
+    expect(inTerms(hintForMissingRun('poems'), commandLineTerms)).toBe(
+      'runs under checkpoints/: names-1, "whale song-1"',
+    );
   });
 
   test('without a run says how to train one', () => {
     rmSync('checkpoints', { recursive: true });
-    expect(hintForMissingRun('poems')).toBe(
+    expect(inTerms(hintForMissingRun('poems'), commandLineTerms)).toBe(
       'there is no model under checkpoints/ yet; train one with `gpt train corpus.txt`',
     );
   });

@@ -104,7 +104,5 @@ test('the validation split is the end of the text', () => {
 });
 
 test('a text shorter than a block is refused with both numbers', () => {
-  expect(() => checkLength(source, 103)).toThrow(
-    failure('text-too-short', '103', '--block-size', '103', '104'),
-  );
+  expect(() => checkLength(source, 103)).toThrow(failure('text-too-short', '103', 'blockSize', '103', '104'));
 });

@@ -114,5 +114,5 @@ test('only the windows of a text are read, however long it is', () => {
 
 test('a text shorter than a window is refused', () => {
   const make = () => epochStep(numbered(8), { B: 1, T: 8 }, { seed: 1, first: 0, microBatches: 1 });
-  expect(make).toThrow(failure('text-too-short', '8', '--block-size'));
+  expect(make).toThrow(failure('text-too-short', '8', 'blockSize'));
 });

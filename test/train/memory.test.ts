@@ -33,13 +33,13 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
   test('smaller micro-batches with the same tokens per step are suggested first', () => {
     const bytes = needs({ batchSize: 4, microBatches: 8 });
     expect(hintFor(bytes)).toMatch(
-      /^try --batch-size 4 --gradient-accumulation-steps 8, which needs [\d.]+ (MB|GB)$/,
+      /^try batchSize: 4, gradientAccumulationSteps: 8, which needs [\d.]+ (MB|GB)$/,
     );
-    expect(hintFor(bytes - 1)).toMatch(/^try --batch-size 2 --gradient-accumulation-steps 16,/);
+    expect(hintFor(bytes - 1)).toMatch(/^try batchSize: 2, gradientAccumulationSteps: 16,/);
   });
   test('a shorter context where a single sequence is too large', () => {
     const bytes = needs({ batchSize: 1, microBatches: 2, config: { ...config, blockSize: 32 } });
-    expect(hintFor(bytes)).toMatch(/^try --batch-size 1 --block-size 32, which needs/);
+    expect(hintFor(bytes)).toMatch(/^try batchSize: 1, blockSize: 32, which needs/);
   });
   test('a smaller model where no context length fits', () => {
     expect(hintFor(1000)).toMatch(

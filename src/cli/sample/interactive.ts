@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { shownJson } from '../../json.ts';
+import { commandLineTerms } from '../command-line-terms.ts';
 import { factTable } from '../fact-table.ts';
 import { printFailure } from '../errors.ts';
 import { onInterrupt } from '../interrupt.ts';
@@ -137,7 +138,7 @@ async function oneTurn(session: Session): Promise<boolean> {
     await letModelWrite(session, session.state.text + added, added);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    printFailure(error);
+    printFailure(error.in(commandLineTerms));
   }
   return false;
 }

@@ -15,7 +15,7 @@ import {
 import { flagOf } from '../flag-name.ts';
 import { againstCrlf, againstSorted, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
-import { unspacedNotice } from '../../tokenizer/unspaced-scripts.ts';
+import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &

@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import { optionName } from '../../messages.ts';
 import type { Device, Loaded, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { EngineMemoryError } from '../memory.ts';
@@ -173,6 +174,6 @@ function checkScratch(kernels: Kernels, { kernel, args }: Instruction): void {
   if (bytes <= THREAD_SCRATCH) return;
   throw new EngineMemoryError(
     `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB of scratch memory per thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)} MB`,
-    { hint: 'use a smaller --block-size' },
+    { hint: `use a smaller ${optionName('blockSize')}` },
   );
 }

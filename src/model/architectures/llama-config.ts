@@ -1,5 +1,6 @@
 /** The config of the Llama family: its fields, derived values and checks. */
-import { optionName, UsageError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
+import { optionName } from '../../messages.ts';
 import { number, wholeNumber } from '../../values.ts';
 import type { ConfigField } from '../architecture.ts';
 import { checkHeads, type ModelConfig } from '../config.ts';

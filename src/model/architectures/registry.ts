@@ -1,6 +1,7 @@
 /** All architectures. A new one is a file in this folder and a line here. */
-import { optionName, UsageError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
+import { optionName } from '../../messages.ts';
 import type { Architecture, ConfigField } from '../architecture.ts';
 import { checkCommonFields, type ModelConfig } from '../config.ts';
 import { gpt2, type Gpt2Config } from './gpt2.ts';

@@ -1,5 +1,6 @@
 import type { ResumedRun } from '../../checkpoint/run.ts';
 import { UsageError, UserError } from '../../errors.ts';
+import { optionName } from '../../messages.ts';
 import type { TextChange } from '../new-text.ts';
 import type { Settings } from '../settings.ts';
 import type { TrainingData } from '../training-data.ts';
@@ -13,7 +14,7 @@ export function checkResume(
 ): void {
   if (ended !== undefined && state.step >= settings.maxIters)
     throw new UsageError('nothing-to-do', `the run has already completed its ${state.step} steps`, {
-      hint: 'use a larger --max-iters to continue',
+      hint: `use a larger ${optionName('maxIters')} to continue`,
     });
   const { patience } = settings;
   const { evaluations_without_improvement: worse } = state;
@@ -22,11 +23,11 @@ export function checkResume(
       'nothing-to-do',
       `the run stopped early, after ${worse} evaluations without improvement`,
       {
-        hint: 'to continue, use a larger --patience, or --patience 0 for no limit',
+        hint: `to continue, use a larger ${optionName('patience')}, or ${optionName('patience')} 0 for no limit`,
       },
     );
   if (force) return;
-  const hint = 'name the original files, or add --force to continue with these';
+  const hint = `name the original files, or use ${optionName('force')} to continue with these`;
   const { corpus } = data;
   if (state.corpus_sha256 !== corpus.sha256)
     throw new UserError(
@@ -43,7 +44,7 @@ export function checkResume(
     throw new UserError(
       'text-changed',
       settings.valFile === undefined
-        ? 'this run was validated on a --val-file, but none is given'
+        ? `this run was validated on a ${optionName('valFile')}, but none is given`
         : `${settings.valFile} is not the text this run was validated on`,
       { hint },
     );

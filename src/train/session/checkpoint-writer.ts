@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { VALIDATION_LOSS, VALIDATION_TOKENS, WEIGHTS } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError, UserError, type SystemError } from '../../errors.ts';
+import { optionName, trainCall } from '../../messages.ts';
 import type { Report } from '../../reporting.ts';
-import { shellQuoted } from '../../shell-quote.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
 import { tokensBefore } from '../sequences.ts';
@@ -130,6 +130,6 @@ const unsavedEnd = ({ folder }: Run, { step, savedStep, error }: SaveFailure): U
       savedStep === undefined
         ? existsSync(join(folder, WEIGHTS))
           ? `no checkpoint was saved; the last saved model is in ${folder}`
-          : 'nothing has been saved; free some space or choose another --out-dir'
-        : `the checkpoint of step ${savedStep} is intact: gpt train --resume ${shellQuoted(folder)}`,
+          : `nothing has been saved; free some space or choose another ${optionName('outDir')}`
+        : `the checkpoint of step ${savedStep} is intact: ${trainCall([], { resume: folder })}`,
   });

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import { shellQuoted } from '../../shell-quote.ts';
+import { optionName, optionValues, trainCall } from '../../messages.ts';
 import type { DivergenceCause } from '../events.ts';
 import type { Progress } from '../progress.ts';
 import { MUON_LEARNING_RATE } from '../options/optimizer.ts';
@@ -18,15 +18,16 @@ export function divergenceError(
 ): UserError {
   const lowered = (rate: number, usual: number): number =>
     Number(Math.min(AFTER_DIVERGENCE * rate, usual).toPrecision(2));
-  // --learning-rate does not affect the matrices that Muon updates.
-  const lower =
-    `--learning-rate ${lowered(learningRate, recipes[preset].learningRate)}` +
-    (optimizer === 'muon' ? ` --muon-learning-rate ${lowered(muonLearningRate, MUON_LEARNING_RATE)}` : '');
+  const lower = {
+    learningRate: lowered(learningRate, recipes[preset].learningRate),
+    // The matrices that Muon updates have a rate of their own.
+    ...(optimizer === 'muon' && { muonLearningRate: lowered(muonLearningRate, MUON_LEARNING_RATE) }),
+  };
   const best = bestStep > 0 ? `the best model, from step ${bestStep}, is in ${folder}; ` : '';
   const next =
     goodStep > 0
-      ? `resume from step ${goodStep} with a lower learning rate: gpt train --resume ${shellQuoted(folder)} --force ${lower}`
-      : `start again with ${lower} or a longer --warmup-iters`;
+      ? `resume from step ${goodStep} with a lower learning rate: ${trainCall([], { resume: folder, force: true, ...lower })}`
+      : `start again with ${optionValues(lower)} or a longer ${optionName('warmupIters')}`;
   return new UserError(
     'training-diverged',
     `training diverged at step ${step}, after ${health.rollbacks} rollbacks: ${fault}; ${tensor}`,

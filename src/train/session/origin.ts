@@ -1,9 +1,9 @@
 import { basename, join } from 'node:path';
 import type { ResumedRun } from '../../checkpoint/run.ts';
 import { isSystemError, UserError } from '../../errors.ts';
+import { trainCall } from '../../messages.ts';
 import { fieldsOf } from '../../model/architectures/registry.ts';
 import type { Report } from '../../reporting.ts';
-import { shellQuoted } from '../../shell-quote.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { resolveOptions, type Settings, type TrainModelOptions } from '../settings.ts';
 import { openStartingModel, type StartingModel } from '../starting-model.ts';
@@ -51,7 +51,7 @@ export function readRunText(origin: Origin, isNamed: boolean, report: Report | u
     : readTextAgain(options, origin.resumed.checkpoint.model.tokenizer, isNamed, report);
 }
 
-/** @throws UserError with the command to use if the files of a run have moved */
+/** @throws UserError with the call to use if the files of a run have moved */
 function readTextAgain(
   options: TrainModelOptions,
   tokenizer: Tokenizer,
@@ -60,7 +60,7 @@ function readTextAgain(
 ): TrainingData {
   if (!isNamed && options.corpus.includes('-'))
     throw new UserError('text-unavailable', 'the text of this run came from stdin', {
-      hint: `pipe the same text in again: cat corpus.txt | gpt train - --resume ${shellQuoted(options.resume!)}`,
+      hint: `pipe the same text in again: ${trainCall(['-'], { resume: options.resume! })}`,
     });
   try {
     return readTrainingData(options, tokenizer, report);
@@ -76,12 +76,10 @@ function readTextAgain(
   }
 }
 
-/** The command that resumes a run whose text has moved, with a placeholder for its new folder. */
+/** The call that resumes a run whose text has moved, with a placeholder for its new folder. */
 function withTextMoved({ corpus, valFile, resume }: TrainModelOptions, missing: string | undefined): string {
-  const found = (path: string): string =>
-    shellQuoted(path === missing ? join('path', 'to', basename(path)) : path);
-  const run = `--resume ${shellQuoted(resume!)}`;
+  const found = (path: string): string => (path === missing ? join('path', 'to', basename(path)) : path);
   return valFile !== undefined && valFile === missing
-    ? `gpt train ${run} --val-file ${found(valFile)}`
-    : `gpt train ${corpus.map(found).join(' ')} ${run}`;
+    ? trainCall([], { resume: resume!, valFile: found(valFile) })
+    : trainCall(corpus.map(found), { resume: resume! });
 }

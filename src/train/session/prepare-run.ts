@@ -2,6 +2,7 @@
 import { checkLength } from '../../data/batches.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UsageError } from '../../errors.ts';
+import { optionName } from '../../messages.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { budgetSeconds, fitMore, fitToBudget, moreSeconds, type Fitted } from '../budget.ts';
 import { cautionsAbout, type Caution } from '../cautions.ts';
@@ -130,9 +131,9 @@ function checkSplits({ train, validation }: TrainingData, settings: Settings, co
   throw new UsageError('text-too-short', 'the validation text is a single token', {
     hint:
       settings.valFile !== undefined
-        ? 'use a longer --val-file'
+        ? `use a longer ${optionName('valFile')}`
         : train.length - 1 > config.blockSize
-          ? 'use a larger --val-fraction'
-          : 'use a longer text, or --val-fraction 0 to train on all of it',
+          ? `use a larger ${optionName('valFraction')}`
+          : `use a longer text, or ${optionName('valFraction')} 0 to train on all of it`,
   });
 }

@@ -11,11 +11,11 @@ const hint = (options: Partial<TrainModelOptions>): string | undefined => {
 };
 
 test('the hint for a diverged run has a tenth of its learning rate', () => {
-  expect(hint({ learningRate: 1e-3 })).toContain('--learning-rate 0.0001 or');
+  expect(hint({ learningRate: 1e-3 })).toContain('learningRate: 0.0001 or');
 });
 
 test("with Muon, it also has a tenth of the matrices' learning rate", () => {
   expect(hint({ optimizer: 'muon', learningRate: 1e-3, muonLearningRate: 0.05 })).toContain(
-    '--learning-rate 0.0001 --muon-learning-rate 0.005 or',
+    'learningRate: 0.0001, muonLearningRate: 0.005 or',
   );
 });
