@@ -7,6 +7,8 @@ import type { Tokenizer, TokenizerKind, VocabularyBuilder, VocabularyOptions } f
 import { isWordJson, wordFromJson, wordVocabulary } from './word.ts';
 
 interface TokenizerEntry {
+  /** What its tokens are: `characters`. */
+  readonly tokens: string;
   /** Starts building a tokenizer from text. */
   readonly vocabulary: (options: VocabularyOptions) => VocabularyBuilder;
   /** Detects the kind of a tokenizer.json. */
@@ -16,9 +18,9 @@ interface TokenizerEntry {
 }
 
 export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
-  char: { vocabulary: charVocabulary, isJson: isCharJson, fromJson: charFromJson },
-  word: { vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
-  bpe: { vocabulary: bpeVocabulary, isJson: isBpeJson, fromJson: bpeFromJson },
+  char: { tokens: 'characters', vocabulary: charVocabulary, isJson: isCharJson, fromJson: charFromJson },
+  word: { tokens: 'words', vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
+  bpe: { tokens: 'byte-level tokens', vocabulary: bpeVocabulary, isJson: isBpeJson, fromJson: bpeFromJson },
 };
 export const tokenizerKinds = Object.keys(tokenizers) as TokenizerKind[];
 

@@ -34,40 +34,63 @@ interface LearningRates {
   readonly matrixLearningRate: number;
 }
 
+/** An option that only some optimizers use, or all of them. */
+export type UsedOption = Exclude<keyof OptimizerOptions, 'optimizer'> | 'muonLearningRate';
+
 type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
 
 interface UpdateRule {
   /** Names of the moments, which are 0 before the first update. */
   readonly moments: readonly string[];
+  /** The options it uses; others have no effect, of which a run is warned. */
+  readonly options: readonly UsedOption[];
   /** Hyperparameters of update `t`, counted from 1. */
   readonly hyper: (options: OptimizerOptions, t: number, rates: LearningRates) => Hyperparameters;
 }
 
+/** Defines a rule, whose hyperparameters can depend only on the options it names. */
+const rule = <Used extends UsedOption>(
+  made: Omit<UpdateRule, 'options' | 'hyper'> & {
+    readonly options: readonly Used[];
+    readonly hyper: (
+      options: Pick<OptimizerOptions, Used & keyof OptimizerOptions>,
+      t: number,
+      rates: LearningRates,
+    ) => Hyperparameters;
+  },
+): UpdateRule => made;
+
 /** Scales the gradient so that its global norm is at most `gradClip` (Pascanu et al. 2013). */
-const clip: UpdateRule = { moments: [], hyper: ({ gradClip }) => ({ clip: gradClip }) };
+const clip = rule({ moments: [], options: ['gradClip'], hyper: ({ gradClip }) => ({ clip: gradClip }) });
 
 /** Weight decay of matrices: decoupled in AdamW, added to the gradient in SGD. */
-const decay: UpdateRule = { moments: [], hyper: ({ weightDecay }) => ({ weightDecay }) };
+const decay = rule({ moments: [], options: ['weightDecay'], hyper: ({ weightDecay }) => ({ weightDecay }) });
 
 /** Heavy-ball momentum: m = momentum·m + g; x −= lr·m. */
-const momentum: UpdateRule = { moments: ['m'], hyper: (options) => ({ momentum: options.momentum }) };
+const momentum = rule({
+  moments: ['m'],
+  options: ['momentum'],
+  hyper: (options) => ({ momentum: options.momentum }),
+});
 
 /** Muon's momentum. Muon and AdamW both use the moment m, each for its own parameters. See muon.ts. */
-const orthogonalMomentum: UpdateRule = {
+const orthogonalMomentum = rule({
   moments: [],
+  options: ['momentum', 'muonLearningRate'],
   hyper: ({ momentum: mu }, _t, { matrixLearningRate }) => ({
     momentum: mu,
     oneMinusMomentum: 1 - mu,
     matrixLearningRate,
   }),
-};
+});
 
 /**
  * Adam (Kingma & Ba 2015, algorithm 1), in torch.optim.AdamW's arithmetic. 1 − β is rounded once, from float64, and so are the
  * bias corrections, which must match it.
  */
-const adam: UpdateRule = {
+const adam = rule({
   moments: ['m', 'v'],
+  options: ['beta1', 'beta2', 'epsilon'],
   hyper: ({ beta1, beta2, epsilon }, t) => ({
     beta1,
     beta2,
@@ -77,21 +100,22 @@ const adam: UpdateRule = {
     correction1: 1 - beta1 ** t,
     correction2: 1 - beta2 ** t,
   }),
-};
+});
 
 /**
  * Lion (Chen et al. 2023, algorithm 2): a step of equal size for every parameter, along the sign of c = β₁·m + (1 − β₁)·g. The
  * moment follows with another β: m = β₂·m + (1 − β₂)·g.
  */
-const signMomentum: UpdateRule = {
+const signMomentum = rule({
   moments: ['m'],
+  options: ['beta1', 'beta2'],
   hyper: ({ beta1, beta2 }) => ({
     beta1,
     beta2,
     oneMinusBeta1: 1 - beta1,
     oneMinusBeta2: 1 - beta2,
   }),
-};
+});
 
 export interface Optimizer extends UpdateRule {
   readonly record: RecordUpdate;
@@ -105,6 +129,7 @@ const compose = (
   uses: Optimizer['uses'] = () => true,
 ): Optimizer => ({
   moments: rules.flatMap(({ moments }) => moments),
+  options: rules.flatMap(({ options }) => options),
   hyper: (...args) => Object.assign({}, ...rules.map(({ hyper }) => hyper(...args))) as Hyperparameters,
   record,
   uses,

@@ -8,6 +8,7 @@ import { fishScript } from '../../src/cli/completion/fish.ts';
 import { specOf, type CommandSpec } from '../../src/cli/completion/spec.ts';
 import { zshScript } from '../../src/cli/completion/zsh.ts';
 import { commands } from '../../src/cli/program.ts';
+import { optimizerNames } from '../../src/train/optimizer.ts';
 import { recordingProgram } from './definitions.ts';
 import { hasTerminal, run } from './run.ts';
 
@@ -36,10 +37,7 @@ const cases: readonly (readonly [words: string[], expected: string[]])[] = [
     ['gpt', 'train', '--schedule', 'c'],
     ['constant', 'cosine'],
   ],
-  [
-    ['gpt', '-q', 'train', '--optimizer', ''],
-    ['adamw', 'lion', 'muon', 'sgd'],
-  ],
+  [['gpt', '-q', 'train', '--optimizer', ''], optimizerNames.toSorted()],
   [['gpt', 'train', '--max-iters', ''], []],
   [
     ['gpt', 'completion', ''],
@@ -70,7 +68,7 @@ describe.runIf(has('bash'))('bash', () => {
     expect(complete('gpt', 'train', '-o', 'b')).toEqual(['books']);
     expect(complete('gpt', 'train', '--resume', '')).toEqual(['checkpoints/bible-1', 'checkpoints/moby-1']);
     expect(complete('gpt', 'train', '--schedule', '=', 'lin')).toEqual(['linear']);
-    expect(complete('gpt', 'train', '--optimizer', '=')).toEqual(['adamw', 'lion', 'muon', 'sgd']);
+    expect(complete('gpt', 'train', '--optimizer', '=')).toEqual(optimizerNames.toSorted());
   });
 });
 

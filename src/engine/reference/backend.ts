@@ -3,85 +3,30 @@ import type { Device, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
-import { attention, attentionBackward, attentionCached } from './attention.ts';
-import {
-  add,
-  copy,
-  dropout,
-  gelu,
-  geluBackward,
-  relu,
-  reluBackward,
-  swiglu,
-  swigluBackward,
-} from './elementwise.ts';
-import { geluErf, geluErfBackward } from './gelu-erf.ts';
-import { embedding, embeddingBackward } from './embedding.ts';
-import { crossEntropy, crossEntropyBackward, targetRank } from './loss.ts';
-import { gemm, gemmSymmetric, linearParametersBackward } from './matrix.ts';
-import { movingAverage } from './moving-average.ts';
-import {
-  layerNorm,
-  layerNormBackward,
-  rmsNorm,
-  rmsNormBackward,
-  softmax,
-  softmaxBackward,
-} from './normalization.ts';
-import {
-  adamw,
-  globalNorm,
-  lion,
-  matrixPolynomial,
-  muonMomentum,
-  muonUpdate,
-  normalize,
-  sgd,
-} from './optimizer.ts';
-import { rotary, rotaryTable } from './rotary.ts';
+import * as attention from './attention.ts';
+import * as elementwise from './elementwise.ts';
+import * as embedding from './embedding.ts';
+import * as geluErf from './gelu-erf.ts';
+import * as loss from './loss.ts';
+import * as matrix from './matrix.ts';
+import * as movingAverage from './moving-average.ts';
+import * as normalization from './normalization.ts';
+import * as optimizer from './optimizer.ts';
+import * as rotary from './rotary.ts';
 import type { Floats, ReferenceKernel } from './view.ts';
 
-/** Every kernel as plain loops, written to be read. A missing one is a compile error. */
+/** Every kernel as plain loops, written to be read; each file exports its own. A missing one is a compile error. */
 const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
-  embedding,
-  embeddingBackward,
-  gemm,
-  gemmSymmetric,
-  linearParametersBackward,
-  add,
-  copy,
-  gelu,
-  geluBackward,
-  geluErf,
-  geluErfBackward,
-  relu,
-  reluBackward,
-  swiglu,
-  swigluBackward,
-  dropout,
-  softmax,
-  softmaxBackward,
-  layerNorm,
-  layerNormBackward,
-  rmsNorm,
-  rmsNormBackward,
-  rotaryTable,
-  rotary,
-  attention,
-  attentionBackward,
-  attentionCached,
-  crossEntropy,
-  crossEntropyBackward,
-  targetRank,
-  globalNorm,
-  adamw,
-  sgd,
-  lion,
-  muonMomentum,
-  normalize,
-  matrixPolynomial,
-  muonUpdate,
-  movingAverage,
+  ...attention,
+  ...elementwise,
+  ...embedding,
+  ...geluErf,
+  ...loss,
+  ...matrix,
+  ...movingAverage,
+  ...normalization,
+  ...optimizer,
+  ...rotary,
 };
 
 /**

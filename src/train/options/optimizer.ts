@@ -4,7 +4,7 @@ import { choice } from '../../values.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
 import { recipes } from '../recipe.ts';
 import { FINE_TUNING, LION_DIVISOR } from './learning-rate.ts';
-import { orAbsent, row, withOptimizer } from './row.ts';
+import { ofOptimizer, orAbsent, row } from './row.ts';
 import { aboveZero, belowOne, nonNegative } from './values.ts';
 
 /** Peak learning rate of the matrices that Muon updates. */
@@ -41,7 +41,7 @@ export const optimizerRows = {
     help: 'peak learning rate of matrices with muon',
     default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * MUON_LEARNING_RATE,
     defaultHelp: `${MUON_LEARNING_RATE}; a tenth of it with --init-from`,
-    caution: withOptimizer('muon'),
+    caution: ofOptimizer('muonLearningRate'),
     onResume: 'forced',
     stored: orAbsent(nonNegative),
   }),
@@ -60,7 +60,7 @@ export const optimizerRows = {
     placeholder: 'x',
     help: 'of AdamW and Lion',
     default: 0.9,
-    caution: withOptimizer('adamw', 'lion', 'muon'),
+    caution: ofOptimizer('beta1'),
     onResume: 'forced',
   }),
   beta2: row<number>({
@@ -70,7 +70,7 @@ export const optimizerRows = {
     help: 'of AdamW and Lion',
     default: ({ preset, optimizer }) => (optimizer === 'lion' ? 0.99 : recipes[preset].beta2),
     defaultHelp: '0.99, gpt2: 0.95 unless with lion',
-    caution: withOptimizer('adamw', 'lion', 'muon'),
+    caution: ofOptimizer('beta2'),
     onResume: 'forced',
   }),
   epsilon: row<number>({
@@ -79,7 +79,7 @@ export const optimizerRows = {
     placeholder: 'x',
     help: 'of AdamW',
     default: 1e-8,
-    caution: withOptimizer('adamw', 'muon'),
+    caution: ofOptimizer('epsilon'),
     onResume: 'forced',
     stored: orAbsent(aboveZero),
   }),
@@ -90,7 +90,7 @@ export const optimizerRows = {
     help: 'of SGD and Muon',
     default: ({ optimizer }) => (optimizer === 'muon' ? 0.95 : 0.9),
     defaultHelp: '0.9; 0.95 with muon',
-    caution: withOptimizer('sgd', 'muon'),
+    caution: ofOptimizer('momentum'),
     onResume: 'forced',
   }),
   gradClip: row<number>({

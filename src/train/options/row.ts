@@ -2,6 +2,7 @@
 import type { Rule } from '../../json-rules.ts';
 import type { PresetName } from '../../model/config.ts';
 import type { OptionType } from '../../values.ts';
+import { optimizers, type OptimizerName, type UsedOption } from '../optimizer.ts';
 import { hasDecayEnd, type ScheduleName } from '../schedule.ts';
 
 /** The headings of `gpt train --help`. */
@@ -28,7 +29,7 @@ export interface KnownOptions {
   readonly maxIters: number;
   readonly learningRate: number;
   readonly lrDecayIters: number;
-  readonly optimizer: string;
+  readonly optimizer: OptimizerName;
   readonly schedule: ScheduleName;
   readonly evalInterval: number;
   readonly rewarmStart: number;
@@ -66,9 +67,10 @@ export const unused =
   (_value: unknown, chosen: KnownOptions): string | undefined =>
     isEffective(chosen) ? undefined : `has no effect ${where(chosen)}`;
 
-export const withOptimizer = (...names: readonly string[]) =>
+/** Warns of an option that the run's optimizer does not use. */
+export const ofOptimizer = (name: UsedOption) =>
   unused(
-    ({ optimizer }) => names.includes(optimizer),
+    ({ optimizer }) => optimizers[optimizer].options.includes(name),
     ({ optimizer }) => `with the optimizer ${optimizer}`,
   );
 
