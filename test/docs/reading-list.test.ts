@@ -25,7 +25,7 @@ describe('the reading list of the README', () => {
   test('covers the path from text to text', () => expect(rows).toHaveLength(8));
 
   test.each(rows)('$lines lines: $files', ({ files, lines }) => {
-    expect(Math.abs(linesOf(files) - lines)).toBeLessThan(0.05 * lines);
+    expect(Math.abs(linesOf(files) - lines)).toBeLessThan(0.1 * lines);
   });
 
   test('gives the sum of them', () => {
