@@ -1,4 +1,7 @@
-/** The training loop: steps, evaluations, checkpoints, rollbacks and early stopping, from the first step to the last. */
+/**
+ * The training loop: steps, evaluations, checkpoints, rollbacks and early stopping, from the first step to the last. Its state is
+ * a `Progress` (progress.ts), from which `nextPhase` tells what to do next; everything that happens is an event for the sinks.
+ */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Batch, StepData } from '../data/batches.ts';
 import { unlessStopped } from '../polling.ts';

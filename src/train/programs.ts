@@ -1,3 +1,7 @@
+/**
+ * Where a training run keeps its numbers, and the programs that compute them: forward and backward pass, sum of gradients,
+ * gradient norm, update, evaluation. They are recorded and planned once, before step 0.
+ */
 import { differentiate } from '../autodiff/gradients.ts';
 import type { Value } from '../autodiff/graph.ts';
 import { plan, type Program } from '../autodiff/plan.ts';
@@ -85,7 +89,7 @@ export interface TrainingShape {
 export const stateBytes = ({ config, optimizer, hasAverage = false }: TrainingShape): number =>
   4 * (stateNumbers(optimizer, config) + (hasAverage ? countParameters(config) : 0));
 
-/** Lays out memory and records, differentiates and plans the programs of a training run: once, before step 0. */
+/** Lays out memory, then records, differentiates and plans the programs of a training run. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const { config, batchSize, microBatches, optimizer, hasAverage = false } = shape;
   const layout = new Layout();
@@ -150,6 +154,7 @@ function planTraining(
   const regions = new Map<Value, Region>();
   for (const entry of model.block.parameters)
     if (entry.parameter.isTrained) regions.set(lookup(entry.parameter.name), within(gradients, entry));
+  // Label smoothing changes what is differentiated, not the loss that is shown.
   const objective =
     labelSmoothing > 0
       ? tape.scope('loss', () => tape.crossEntropy(logits, targets, labelSmoothing))
@@ -229,7 +234,7 @@ function planOptimizer(
   const norm = value('norm', memory.norm);
   const partials = value('partials', memory.partials);
   tape.scope('optimizer', () => tape.emit('globalNorm', { x: dX, partials, norm, n }));
-  const gradientNorm = plan(tape.nodes, 0);
+  const gradientNorm = plan(tape.nodes, 0); // has no activations to place
 
   const updating = createTape();
   const moments = memory.moments.map((region, i) => value(optimizers[name].moments[i], region));

@@ -43,7 +43,11 @@ export const NOTHING_COUNTED: StepResult = { loss: NaN, gradNorm: 0 };
 export const stepLoss = (losses: OrderedSum, { counted }: StepSize): number =>
   Math.fround(losses.total / counted);
 
-/** A model in engine memory, with the programs and moments for optimizer steps. */
+/**
+ * A model in engine memory, with the programs and moments for optimizer steps.
+ *
+ * Methods in parts (`InParts`, polling.ts) yield between instructions, where an interrupt can end them.
+ */
 export class Trainer {
   readonly programs: TrainingPrograms;
   readonly #device: Device;

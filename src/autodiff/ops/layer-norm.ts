@@ -21,6 +21,7 @@ export const layerNorm = defineOp({
     t.mayRecompute(y, () => compute().y);
     return { out: y, saved: { x, weight, bias, mean, rstd, N, C } };
   },
+  // One kernel computes all three gradients: weight and bias of a norm are always trained.
   backward(g, dY, { x, weight, bias, mean, rstd, N, C }) {
     g.add(weight, (dWeight) =>
       g.add(bias, (dBias) =>

@@ -22,6 +22,7 @@ export const rmsNorm = defineOp({
     t.mayRecompute(y, () => compute().y);
     return { out: y, saved: { x, weight, rstd, N, C } };
   },
+  // One kernel computes both gradients: the weight of a norm is always trained.
   backward(g, dY, { x, weight, rstd, N, C }) {
     g.add(weight, (dWeight) =>
       g.add(x, (dX) => g.emit('rmsNormBackward', { x, weight, rstd, dY, dX, dWeight, N, C })),

@@ -1,4 +1,7 @@
-/** The gradient norm and the optimizer updates, element by element. Formulas and sources: train/optimizer.ts, train/muon.ts. */
+/**
+ * The gradient norm and the optimizer updates, element by element. Formulas and sources: train/optimizer.ts, train/muon.ts.
+ * `hyper` holds the learning rate and its like in the slots of HYPER; the first `decayed` elements are those of matrices.
+ */
 import { HYPER } from '../signatures.ts';
 import type { Floats, ReferenceArguments } from './view.ts';
 
