@@ -60,7 +60,7 @@ export const presetNames = Object.keys(presets) as PresetName[];
  * The depth of the deepest published Transformer (DeepNet, Wang et al. 2022). Programs are recorded layer by layer, so
  * depth must be limited.
  */
-export const MOST_LAYERS = 1000;
+export const MAX_LAYERS = 1000;
 
 /** @throws UsageError unless the value is an integer of at least 1 */
 export function checkWholeNumber(field: string, value: number): void {
@@ -87,10 +87,10 @@ export function checkHeads({ nHead, nEmbd }: ModelConfig): void {
 export function checkCommonFields(config: ModelConfig): void {
   for (const field of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const)
     checkWholeNumber(field, config[field]);
-  if (config.nLayer > MOST_LAYERS)
+  if (config.nLayer > MAX_LAYERS)
     throw new UsageError(
       'bad-option-value',
-      `${optionName('nLayer')} is ${config.nLayer}; at most ${MOST_LAYERS} are supported`,
+      `${optionName('nLayer')} is ${config.nLayer}; at most ${MAX_LAYERS} are supported`,
     );
   if (!(config.dropout >= 0 && config.dropout < 1))
     throw new UsageError(

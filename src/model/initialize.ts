@@ -1,7 +1,7 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import type { ModelConfig } from './config.ts';
 import { elements, parameterTable } from './parameters.ts';
-import type { Initialization, Parameter } from './parameter.ts';
+import { INITIALIZER_RANGE, type Initialization, type Parameter } from './parameter.ts';
 import { Scratch, writeTensor, type TensorTarget } from './tensor.ts';
 
 interface InitializeOptions {
@@ -73,11 +73,11 @@ function fillNormal(data: Float32Array, std: number, random: Philox): void {
 
 /**
  * PE[t, 2i] = sin(t/10000^(2i/C)), PE[t, 2i+1] = cos(same) (Vaswani et al. 2017, section 3.5), T positions, C channels.
- * Token embeddings start with std 0.02, so the waves are scaled to match; at amplitude 1 they would drown the tokens. (The
+ * The waves are scaled to the std of the token embeddings; at amplitude 1 they would drown the tokens. (The
  * original multiplies the token embeddings by √C instead, which a tied GPT-2 head cannot.)
  */
 function sinusoids(data: Float32Array, T: number, C: number): void {
-  const scale = 0.02 * Math.SQRT2; // a sine of amplitude √2·σ has standard deviation σ
+  const scale = INITIALIZER_RANGE * Math.SQRT2; // a sine of amplitude √2·σ has standard deviation σ
   for (let t = 0; t < T; t++)
     for (let c = 0; c < C; c++) {
       const angle = t / 10000 ** ((c - (c % 2)) / C);

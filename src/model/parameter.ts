@@ -7,6 +7,9 @@
 export const initializations = ['gpt2', 'fan-in'] as const;
 export type Initialization = (typeof initializations)[number];
 
+/** GPT-2's standard deviation; "initializer_range" in config.json. */
+export const INITIALIZER_RANGE = 0.02;
+
 /** Initialization: normal with mean 0, a constant, or the fixed sine table. */
 export type Init =
   | { readonly kind: 'normal'; readonly std: number }

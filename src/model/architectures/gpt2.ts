@@ -17,7 +17,16 @@ import type {
 } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { checkHeads, type ModelConfig } from '../config.ts';
-import { constant, normal, type Parameter, type ParameterRole, type Part, type Start } from '../parameter.ts';
+import {
+  constant,
+  INITIALIZER_RANGE,
+  type Parameter,
+  type ParameterRole,
+  type Part,
+  type Start,
+} from '../parameter.ts';
+import { readCommonFields } from './common-fields.ts';
+import { initialWeights } from './initial-weights.ts';
 import { innerWidth } from './inner-width.ts';
 
 const activations = ['gelu_new', 'gelu', 'relu'] as const;
@@ -85,18 +94,11 @@ const complete = (config: Gpt2Config): Gpt2Config => ({ ...config, nInner: mlpWi
 /**
  * Weights are stored as [in,out] (Conv1D), so y = x·W + b. Weight decay applies to matrices only: embeddings and weights,
  * not biases or LayerNorm.
- *
- * Initialization is GPT-2's: normal with std 0.02, and 0.02/√(2L) for the projections that end a residual branch, so that
- * the variance of the residual stream does not grow with depth (section 2.3). The scheme `fan-in` is that of llama.ts.
  */
 function parameters(config: Gpt2Config): Parameter[] {
   const { nLayer: L, nEmbd: C, vocabSize: V, blockSize: T } = config;
   const F = mlpWidth(config);
-  const init = normal(0.02);
-  const weight: Start = { init, fanIn: normal(1 / Math.sqrt(C)) };
-  const projection: Start = { init: normal(0.02 / Math.sqrt(2 * L)), fanIn: constant(0) };
-  const embedding: Start = config.tieWordEmbeddings ? { init } : { init, fanIn: normal(0.8) };
-  const head: Start = { init, fanIn: normal(0.001) };
+  const { weight, projection, tokenEmbedding, positionEmbedding, head } = initialWeights(config);
   const table: Parameter[] = [];
 
   /** @param kind name of the parameter within its layer */
@@ -130,8 +132,9 @@ function parameters(config: Gpt2Config): Parameter[] {
     add(`${name}.bias`, [C], zeros, 'vector', 'LayerNorm', layer);
   };
 
-  add('wte.weight', [V, C], embedding, 'token embedding', 'token embedding');
-  const positions: Start = config.positions === 'learned' ? { init } : { init: { kind: 'sinusoidal' } };
+  add('wte.weight', [V, C], tokenEmbedding, 'token embedding', 'token embedding');
+  const positions: Start =
+    config.positions === 'learned' ? positionEmbedding : { init: { kind: 'sinusoidal' } };
   add('wpe.weight', [T, C], positions, 'position embedding', 'positions');
   for (let l = 0; l < L; l++) {
     layerNorm('ln_1', l);
@@ -270,7 +273,7 @@ const huggingFace: HuggingFaceFormat<Gpt2Config> = {
     embd_pdrop: config.dropout,
     attn_pdrop: config.dropout,
     layer_norm_epsilon: config.layerNormEpsilon,
-    initializer_range: 0.02,
+    initializer_range: INITIALIZER_RANGE,
     scale_attn_weights: true,
     tie_word_embeddings: config.tieWordEmbeddings,
     use_cache: true,
@@ -292,18 +295,11 @@ function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
   const isScaledByLayer = json.oneOf('scale_attn_by_inverse_layer_idx', [false, true]);
   json.oneOf('reorder_and_upcast_attn', [false, true]); // only changes the order of operations, that is rounding
   json.oneOf('add_cross_attention', [false]);
-  const tieWordEmbeddings = json.oneOf(configNames.tieWordEmbeddings, [true, false]);
   const config: Gpt2Config = {
     arch: gpt2Defaults.arch,
-    vocabSize: json.wholeNumber(configNames.vocabSize),
-    blockSize: json.wholeNumber(configNames.blockSize),
-    nLayer: json.wholeNumber(configNames.nLayer),
-    nHead: json.wholeNumber(configNames.nHead),
-    nEmbd: json.wholeNumber(configNames.nEmbd),
-    dropout: json.belowOne(configNames.dropout, 0),
+    ...readCommonFields(json, configNames, gpt2Defaults.tieWordEmbeddings),
     layerNormEpsilon: json.belowOne(configNames.layerNormEpsilon, 1e-5),
     activation,
-    tieWordEmbeddings,
     positions,
     norm,
     nInner: json.get(configNames.nInner) === undefined ? undefined : json.wholeNumber(configNames.nInner),

@@ -1,10 +1,13 @@
 /** Models of the Llama family as Hugging Face folders. */
 import type { DescribedModel, HuggingFaceFormat } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
+import { INITIALIZER_RANGE } from '../parameter.ts';
+import { readCommonFields } from './common-fields.ts';
 import {
   fields,
   headSizeOf,
   keyValueHeads,
+  llamaDefaults,
   mlpWidth,
   type FamilyMember,
   type LlamaConfig,
@@ -67,7 +70,7 @@ const toConfigJson = (member: FamilyMember, config: LlamaConfig): Record<string,
   attention_bias: false,
   mlp_bias: false,
   attention_dropout: config.dropout,
-  initializer_range: 0.02,
+  initializer_range: INITIALIZER_RANGE,
   tie_word_embeddings: config.tieWordEmbeddings,
   use_cache: true,
 });
@@ -84,13 +87,7 @@ function fromConfigJson(member: FamilyMember, json: ConfigReader): DescribedMode
   return {
     config: {
       arch: member.name,
-      vocabSize: json.wholeNumber(configNames.vocabSize),
-      blockSize: json.wholeNumber(configNames.blockSize),
-      nLayer: json.wholeNumber(configNames.nLayer),
-      nHead: json.wholeNumber(configNames.nHead),
-      nEmbd: json.wholeNumber(configNames.nEmbd),
-      dropout: json.belowOne(configNames.dropout, 0),
-      tieWordEmbeddings: json.oneOf(configNames.tieWordEmbeddings, [false, true]),
+      ...readCommonFields(json, configNames, llamaDefaults.tieWordEmbeddings),
       nInner: json.wholeNumber(configNames.nInner),
       ropeTheta: readTheta(json),
       rmsNormEpsilon: json.belowOne(configNames.rmsNormEpsilon, 1e-6),

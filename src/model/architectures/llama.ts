@@ -8,7 +8,8 @@ import { rotaryTable } from '../../autodiff/ops/rotary.ts';
 import type { Value } from '../../autodiff/graph.ts';
 import type { Tape } from '../../autodiff/tape.ts';
 import type { Architecture, ForwardInputs, ForwardPass, ParameterLookup } from '../architecture.ts';
-import { constant, normal, type Parameter, type ParameterRole, type Part, type Start } from '../parameter.ts';
+import { constant, type Parameter, type ParameterRole, type Part, type Start } from '../parameter.ts';
+import { initialWeights } from './initial-weights.ts';
 import {
   check,
   complete,
@@ -26,12 +27,7 @@ import { HEAD, huggingFaceFormat } from './llama-hugging-face.ts';
 function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Parameter[] {
   const { nLayer: L, nHead: H, nEmbd: C, vocabSize: V } = config;
   const [G, D, F] = [keyValueHeads(config), headSizeOf(config), mlpWidth(config)];
-  const init = normal(0.02);
-  const weight: Start = { init, fanIn: normal(1 / Math.sqrt(C)) };
-  const projection: Start = { init: normal(0.02 / Math.sqrt(2 * L)), fanIn: constant(0) };
-  // Embedding rows are used without a matrix product, so they may be large, unless they are also the output head.
-  const embedding: Start = config.tieWordEmbeddings ? { init } : { init, fanIn: normal(0.8) };
-  const head: Start = { init, fanIn: normal(0.001) };
+  const { weight, projection, tokenEmbedding, head } = initialWeights(config);
   const table: Parameter[] = [];
 
   const add = (
@@ -57,7 +53,7 @@ function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Paramet
   const norm = (name: string, size: number, layer?: number): void =>
     add(`${name}.weight`, [size], { init: constant(1) }, 'vector', 'RMSNorm', layer);
 
-  add('embed_tokens.weight', [V, C], embedding, 'token embedding', 'token embedding');
+  add('embed_tokens.weight', [V, C], tokenEmbedding, 'token embedding', 'token embedding');
   for (let l = 0; l < L; l++) {
     const linear = (name: string, from: number, to: number, start: Start, part: Part): void =>
       add(`${name}.weight`, [to, from], start, 'transposed linear weight', part, l);
