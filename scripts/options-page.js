@@ -25,7 +25,7 @@ change. \`minutes\` applies to one invocation and is not stored.
 `;
 
 /** The most names that a cell lists. */
-const MOST_NAMES = 20;
+const MAX_NAMES = 20;
 
 /** The page as it should be. */
 export async function optionsPage() {
@@ -42,7 +42,7 @@ function tableRow([name, row]) {
   const { value, help, onResume, hasFlag, defaultHelp, default: usual } = row;
   // Long lists are left to the help; that of encodings depends on the Node that runs this.
   const names =
-    Array.isArray(value.completes) && value.completes.length <= MOST_NAMES ? value.completes : undefined;
+    Array.isArray(value.completes) && value.completes.length <= MAX_NAMES ? value.completes : undefined;
   const words = names?.map((word) => `\`${word}\``).join(', ');
   return [
     `\`${name}\``,

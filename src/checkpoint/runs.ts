@@ -43,7 +43,7 @@ export function resolveRun(name: string): string {
 }
 
 /** Maximum number of names in a one-line hint. */
-const MOST_NAMED = 5;
+const MAX_NAMED = 5;
 
 /** Hint for a path that is neither a model nor a run: runs with a similar name, all runs, or how to train one. */
 export function hintForMissingRun(path: string): string {
@@ -55,8 +55,8 @@ export function hintForMissingRun(path: string): string {
   if (similar.length === 1) return `did you mean ${shellQuoted(similar[0])}?`;
   const [which, listed] =
     similar.length > 0 ? [`that begin with ${shellQuoted(typed)}`, similar] : [`under ${RUNS}/`, names];
-  const more = listed.length > MOST_NAMED ? `, … (${listed.length} in all)` : '';
-  return `runs ${which}: ${listed.slice(0, MOST_NAMED).map(shellQuoted).join(', ')}${more}`;
+  const more = listed.length > MAX_NAMED ? `, … (${listed.length} in all)` : '';
+  return `runs ${which}: ${listed.slice(0, MAX_NAMED).map(shellQuoted).join(', ')}${more}`;
 }
 
 /** The run under checkpoints/ whose model was written last. @throws UserError if there is none */

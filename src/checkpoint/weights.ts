@@ -16,7 +16,7 @@ export const INDEX = 'model.safetensors.index.json';
 
 /** In bytes. A model of 1,000 layers has 12,000 tensors, one per line. */
 const LARGEST_INDEX = 16e6;
-const MOST_SHARDS = 200;
+const MAX_SHARDS = 200;
 
 /** Open weights; the caller closes them. */
 export interface Weights extends Omit<SafetensorsFile, 'dataStart' | 'checksum'> {
@@ -78,7 +78,7 @@ function readIndex(path: string): Map<string, string> {
       fail(`gives ${shownJson(tensor)} the file ${shownJson(shard)}, not a safetensors file beside it`);
   const shardOf = new Map(Object.entries(map as Record<string, string>));
   const count = new Set(shardOf.values()).size;
-  if (count > MOST_SHARDS) fail(`names ${count} files; at most ${MOST_SHARDS} are read`);
+  if (count > MAX_SHARDS) fail(`names ${count} files; at most ${MAX_SHARDS} are read`);
   return shardOf;
 }
 

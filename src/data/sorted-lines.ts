@@ -1,7 +1,7 @@
 /** Detects sorted lists. Their end is unlike the rest, so as a validation split it misjudges the model. */
 
 /** Shorter lists may be in order by chance. */
-const FEWEST_LINES = 100;
+const MIN_LINES = 100;
 /** Share of adjacent lines in order that makes a list sorted; different collations disagree about a few. */
 const IN_ORDER = 0.99;
 /** Number of inversions beyond those IN_ORDER allows after which the text counts as unsorted and is no longer examined. */
@@ -60,7 +60,7 @@ export function sortedLines(): SortedLines {
       held = '';
       const hasNames = withLetter > (pairs + 1) / 2;
       return (
-        hasNames && pairs + 1 >= FEWEST_LINES && orders.some(({ wrong }) => wrong <= (1 - IN_ORDER) * pairs)
+        hasNames && pairs + 1 >= MIN_LINES && orders.some(({ wrong }) => wrong <= (1 - IN_ORDER) * pairs)
       );
     },
   };

@@ -61,7 +61,7 @@ export interface Pieces {
 /** In UTF-16 units. A word of this length means text without words; a merged piece beyond 2²⁶ would exhaust memory. */
 export const LONGEST_WORD = 1e6;
 const LONGEST_PIECE = 2 ** 26;
-const MOST_PIECES = 2 ** 24 - 1; // the capacity of a Map
+const MAX_PIECES = 2 ** 24 - 1; // the capacity of a Map
 
 /** A pending piece of this length is scanned again only after the text has doubled, which keeps the total time linear. */
 const LONG_PIECE = 1 << 16;
@@ -125,8 +125,8 @@ export class PieceCounter {
       const id = table.add(units, starts[i], starts[i + 1]);
       counts[id] = (counts[id] ?? 0) + 1;
     }
-    if (table.size > MOST_PIECES)
-      throw new UserError('unsuitable-tokenizer', `the text has more than ${MOST_PIECES} different words`, {
+    if (table.size > MAX_PIECES)
+      throw new UserError('unsuitable-tokenizer', `the text has more than ${MAX_PIECES} different words`, {
         hint: `it is not written in words: use ${optionName('tokenizer')} char`,
       });
   }

@@ -14,7 +14,7 @@ import { median } from '../median.ts';
 /** Number of recent losses that a new one is compared with. */
 const WINDOW = 64;
 /** Minimum number of losses for spike detection. */
-const FEWEST = 20;
+const MIN_LOSSES = 20;
 /**
  * A spike is this many standard deviations above the median and at least this many nats. Ordinary noise stays far below
  * both; see docs/speed.md.
@@ -28,7 +28,7 @@ const MEMORY = 1000;
 /** Consecutive skipped steps that count as divergence. */
 export const SKIPS_TO_DIVERGE = 5;
 /** Rollbacks before training gives up, and the factor that each applies to the learning rate. */
-export const MOST_ROLLBACKS = 3;
+export const MAX_ROLLBACKS = 3;
 const ROLLBACK_FACTOR = 0.5;
 
 export type Fault = 'loss not finite' | 'gradient not finite' | 'loss spike';
@@ -67,7 +67,7 @@ export function faultOf(health: Health, loss: number, gradNorm: number): Fault |
 }
 
 function isSpike({ recent, overcome }: Health, loss: number): boolean {
-  if (recent.length < FEWEST) return false;
+  if (recent.length < MIN_LOSSES) return false;
   // Unless at least half of the losses are that far below, the median is not either. This nearly always avoids sorting.
   const farBelow = recent.filter((other) => other < loss - LEAST_RISE).length;
   if (2 * farBelow < recent.length) return false;

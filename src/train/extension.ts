@@ -5,7 +5,7 @@ import { scheduleOptions, resolveOptions, type Settings, type TrainModelOptions 
 
 /** Length of a re-warm-up: a fraction of the extension, and an upper limit in steps unless the run's own warm-up is longer. */
 const REWARM_SHARE = 0.05;
-const MOST_REWARM_ITERS = 100;
+const MAX_REWARM_ITERS = 100;
 
 export interface Extension {
   /** Steps before the extension. */
@@ -47,7 +47,7 @@ export function extendRun(
     ? {
         rewarmStart: step,
         rewarmIters: Math.min(
-          Math.max(MOST_REWARM_ITERS, warmupIters),
+          Math.max(MAX_REWARM_ITERS, warmupIters),
           Math.ceil(REWARM_SHARE * (maxIters - step)),
         ),
         rewarmFrom: learningRateAt(step, scheduleOptions(before)),

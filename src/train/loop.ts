@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Batch, StepData } from '../data/batches.ts';
 import { unlessStopped } from '../polling.ts';
-import { afterRollback, faultOf, MOST_ROLLBACKS, SKIPS_TO_DIVERGE } from './divergence.ts';
+import { afterRollback, faultOf, MAX_ROLLBACKS, SKIPS_TO_DIVERGE } from './divergence.ts';
 import type { DivergenceCause, EventSink, RunEnd, TrainEvent } from './events.ts';
 import { meanLoss, type EvaluatedModel } from './mean-loss.ts';
 import {
@@ -223,7 +223,7 @@ class TrainingLoop {
   async #rollBack(cause: DivergenceCause): Promise<boolean> {
     const { restore } = this.#parts;
     const { step: from, bestLoss, bestStep, isBestAverage, goodStep, health } = this.#progress;
-    if (restore === undefined || health.rollbacks >= MOST_ROLLBACKS) return false;
+    if (restore === undefined || health.rollbacks >= MAX_ROLLBACKS) return false;
     const restored = restore(goodStep);
     const best = { bestLoss, bestStep, isBestAverage };
     const progress = { ...restored, ...best, health: afterRollback(restored.health, health) };

@@ -165,14 +165,14 @@ function planTraining(
 }
 
 /** Up to this many rows, a product with a transposed matrix uses another kernel (kernels/gemm/gemm.ts). */
-const FEWEST_TOKENS_EVALUATED = 17;
+const MIN_TOKENS_EVALUATED = 17;
 
 /**
  * Sequences in an evaluation batch, at least `batchSize`. A loss must be bit-identical however a text is divided
  * into batches, but the kernel for the logits of up to 16 tokens rounds differently.
  */
 export const evaluationBatchSize = (batchSize: number, blockSize: number): number =>
-  Math.max(batchSize, Math.ceil(FEWEST_TOKENS_EVALUATED / blockSize));
+  Math.max(batchSize, Math.ceil(MIN_TOKENS_EVALUATED / blockSize));
 
 /** Reserves the inputs of a pass over B sequences of T tokens. */
 export function placeBatch(layout: Layout, B: number, T: number): BatchMemory {

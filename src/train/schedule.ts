@@ -73,19 +73,19 @@ function remainingRate(progress: number, { schedule, decayType }: ScheduleOption
 }
 
 /** The usual ratio of the peak learning rate to the one at the end of the decay. */
-export const usualDecay = (schedule: ScheduleName): number => (schedule === 'wsd' ? 50 : 10);
+export const usualPeakRatio = (schedule: ScheduleName): number => (schedule === 'wsd' ? 50 : 10);
 
 /**
  * The learning rate of a step for parameters with their own peak: the same schedule, scaled. A schedule with a peak of 0 cannot
- * be scaled, so the usual decay replaces it. The final rate and that before a re-warm-up are scaled as shares of the peak they
- * belong to, because `learningRate` may have been lowered since.
+ * be scaled, so these parameters decay to the usual fraction of their peak. The final rate and that before a re-warm-up are
+ * scaled as shares of the peak they belong to, because `learningRate` may have been lowered since.
  */
 export function learningRateAtPeak(peak: number, step: number, options: ScheduleOptions): number {
   const { past = [], learningRate, minLearningRate, rewarmFrom = 0 } = options;
   const earlier = past.find(({ until }) => step < until);
   if (earlier !== undefined) return learningRateAtPeak(peak, step, earlier);
   if (learningRate === 0) {
-    const least = peak / usualDecay(options.schedule);
+    const least = peak / usualPeakRatio(options.schedule);
     return learningRateAt(step, { ...options, learningRate: peak, minLearningRate: least });
   }
   const peakBefore = past.at(-1)?.learningRate || learningRate;

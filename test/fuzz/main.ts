@@ -18,7 +18,7 @@ import { contents } from './seeds.ts';
 /** A reader of files of some kilobytes that needs longer, in seconds, hangs. */
 const PATIENCE = 60;
 /** What reading a file of some kilobytes may take, in bytes; buffers that the collector has not taken yet are in it. */
-const MOST_MEMORY = 64e6;
+const MAX_MEMORY = 64e6;
 const HEAP_MB = 512;
 
 interface Job {
@@ -126,7 +126,7 @@ function isAccepted(reader: ReaderCase, place: string, file: string, content: Bu
   const before = memory();
   const accepted = tryToRead(reader, place);
   const taken = memory() - before;
-  if (taken > MOST_MEMORY)
+  if (taken > MAX_MEMORY)
     throw new AssertionError({ message: `${taken} bytes of memory for a file of ${content.length}` });
   return accepted;
 }

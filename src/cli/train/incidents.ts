@@ -1,5 +1,5 @@
 /** Warnings about incidents that do not end a run: skipped steps, rollbacks, checkpoints that could not be written. */
-import { MOST_ROLLBACKS } from '../../train/divergence.ts';
+import { MAX_ROLLBACKS } from '../../train/divergence.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import type { SaveFailure } from '../../train/session/checkpoint-writer.ts';
 import { describeSystemError } from '../errors.ts';
@@ -16,7 +16,7 @@ export function warnOfIncident(event: TrainEvent): void {
     const to = event.to === 0 ? 'Restarting' : `Resuming from step ${formatNumber(event.to)}`;
     warn(
       `diverged at step ${formatNumber(event.from)}: ${event.cause.fault}; ${printable(event.cause.tensor)}. ` +
-        `${to} with ${learningRateFactor} × the learning rate (rollback ${rollbacks} of ${MOST_ROLLBACKS})`,
+        `${to} with ${learningRateFactor} × the learning rate (rollback ${rollbacks} of ${MAX_ROLLBACKS})`,
     );
   }
 }

@@ -11,7 +11,7 @@ const REDRAWS_A_SECOND = 8;
 /** Milliseconds. Shorter work is not shown. */
 const SHOWN_AFTER = 300;
 /** Points of the training curve. */
-const MOST_POINTS = 240;
+const MAX_POINTS = 240;
 
 /** What a frame shows, without the training curve and times. */
 type State = Omit<Shown, 'trainLosses' | 'tokensPerSecond' | 'elapsed' | 'left'>;
@@ -22,7 +22,7 @@ export function createLiveView(): TrainView {
   let drawn = 0;
   /** The current work between two steps, and its start. */
   let begun: { readonly what: string; readonly at: number } | undefined;
-  const curve = createLossCurve(MOST_POINTS);
+  const curve = createLossCurve(MAX_POINTS);
   let shown: State = {
     step: 0,
     maxIters: 1,

@@ -27,7 +27,7 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
 };
 
 /** More dropout tends to make a small model underfit. */
-const MOST_DROPOUT = 0.2;
+const MAX_DROPOUT = 0.2;
 
 /** Against memorizing the text. */
 export function againstOverfitting({ isResumed, settings, config, tokens }: Flags): string {
@@ -37,7 +37,7 @@ export function againstOverfitting({ isResumed, settings, config, tokens }: Flag
   if (isResumed) return sentence(['a shorter run', ...patience]);
   return sentence([
     ...(mayChangeShape ? ['a smaller --n-embd or --n-layer'] : ['a shorter run']),
-    ...(config.dropout < MOST_DROPOUT ? [`--dropout ${MOST_DROPOUT}`] : []),
+    ...(config.dropout < MAX_DROPOUT ? [`--dropout ${MAX_DROPOUT}`] : []),
     ...patience,
     'more text',
   ]);

@@ -25,13 +25,13 @@ type Planned = Flags &
   };
 
 /** Parameters per token of text above which a model is likely to memorize it. */
-const MOST_PARAMETERS_PER_TOKEN = 8;
+const MAX_PARAMETERS_PER_TOKEN = 8;
 /**
  * Epochs that do little harm: the first four teach about as much as new text, and from sixteen on little is gained
  * (Muennighoff et al. 2023).
  */
 const HARMLESS_EPOCHS = 4;
-const MOST_UNKNOWN = 0.05;
+const MAX_UNKNOWN = 0.05;
 
 /** The warning about an option that does not do what its help says. */
 export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(option)} ${why}`;
@@ -40,7 +40,7 @@ export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(op
 export function warningsBefore(run: Planned): string[] {
   const { settings, parameters, tokens, epochs, config, tokenizer } = run;
   const warnings = run.cautions.map(cautionWarning);
-  if (parameters > MOST_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
+  if (parameters > MAX_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
     warnings.push(
       warning(
         `${formatCount(parameters)} parameters are too many for ${formatCount(tokens.train)} tokens and ${formatNumber(epochs)} epochs; the model will memorize the text.`,
@@ -73,7 +73,7 @@ export function warningsBefore(run: Planned): string[] {
   if (run.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
     warnings.push(warning(SORTED, printable(againstSorted(run.corpus.files))));
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
-  if (unknown > MOST_UNKNOWN)
+  if (unknown > MAX_UNKNOWN)
     warnings.push(
       hasWholeVocabulary(run)
         ? warning(

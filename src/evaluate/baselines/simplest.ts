@@ -9,7 +9,7 @@ export interface SimpleBaseline {
 }
 
 /** Longer splits are skipped: counting takes over half a second, and a baseline rarely matches the model there. */
-const MOST_TOKENS = 2_000_000;
+const MAX_TOKENS = 2_000_000;
 
 /**
  * The simplest baseline that a model does not beat. The baselines are those of `trainBaselines`.
@@ -22,7 +22,7 @@ export function baselineAhead(
   { train, validation }: Split,
   vocabSize: number,
 ): SimpleBaseline | undefined {
-  if (Math.max(train.length, validation.length) > MOST_TOKENS) return undefined;
+  if (Math.max(train.length, validation.length) > MAX_TOKENS) return undefined;
   for (const [name, order] of [
     ['unigram', 1],
     ['bigram', 2],

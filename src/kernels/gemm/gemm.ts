@@ -36,8 +36,8 @@ const MC_TRANSPOSED = 72;
 const NC = 64;
 /** The same for a lower triangle, whose first columns are the longest: small enough to balance the threads. */
 const NC_LOWER = 2 * NR;
-/** Columns of B, or rows of A, that are packed together. */
-const TOGETHER = 2048;
+/** Columns of B, or rows of A, that are packed between two barriers. */
+const PACK_CHUNK = 2048;
 /** Up to this many rows, packing B costs more than it saves, as each number of B is used only a few times. */
 const FEW_ROWS = 4;
 
@@ -103,9 +103,9 @@ function multiply(product: Product): void {
   const round = changetype<Round>(allocate(offsetof<Round>()));
   prepareTiles();
   let rounds = 0;
-  for (let first = 0; first < shared.count; first += TOGETHER) {
+  for (let first = 0; first < shared.count; first += PACK_CHUNK) {
     round.first = first;
-    round.count = min(TOGETHER, shared.count - first);
+    round.count = min(PACK_CHUNK, shared.count - first);
     round.blockBytes = panelStride(shared.width, product.blockDepth) * panels(round.count, shared.width);
     const depth = roundDepth(product, round.blockBytes);
     for (let from = 0; from < K; from += depth) {
@@ -217,8 +217,8 @@ function blockDepth(K: i32): i32 {
  */
 function roundDepth(product: Product, blockBytes: usize): i32 {
   // A block has at most KC numbers of each vector, and up to 128 bytes between two panels of MR ≥ 4 vectors.
-  if (i32(SHARED_HALF) < TOGETHER * (KC * 4 + 32))
-    ERROR('SHARED_SCRATCH does not hold a block of TOGETHER vectors of KC numbers');
+  if (i32(SHARED_HALF) < PACK_CHUNK * (KC * 4 + 32))
+    ERROR('SHARED_SCRATCH does not hold a block of PACK_CHUNK vectors of KC numbers');
   const blocks = product.sharesB && product.a.depthStride == 4 ? i32(SHARED_HALF / blockBytes) : 1;
   return product.blockDepth * blocks;
 }

@@ -5,7 +5,7 @@ import {
   decayTypes,
   hasPlateau,
   scheduleNames,
-  usualDecay,
+  usualPeakRatio,
   type DecayType,
   type ScheduleName,
 } from '../schedule.ts';
@@ -52,7 +52,7 @@ export const learningRateRows = {
     value: nonNegative,
     placeholder: 'x',
     help: 'final learning rate',
-    default: ({ learningRate, schedule }) => learningRate / usualDecay(schedule),
+    default: ({ learningRate, schedule }) => learningRate / usualPeakRatio(schedule),
     defaultHelp: 'a tenth of the peak, wsd: a fiftieth; 0 with --minutes and no preset',
     caution: withDecay,
     onResume: 'forced',

@@ -10,17 +10,17 @@ import { optional, orAbsent, row } from './row.ts';
 import { belowOne, positive } from './values.ts';
 
 /** About twenty years. */
-const MOST_MINUTES = 1e7;
+const MAX_MINUTES = 1e7;
 /** The index of a step is one word of the random streams' counters. */
-const MOST_STEPS = 2 ** 32;
+const MAX_STEPS = 2 ** 32;
 /** The index of a micro-batch is a word of the dropout masks' counters, below those of `Stream` in engine/philox.ts. */
-const MOST_MICRO_BATCHES = 2 ** 30;
+const MAX_MICRO_BATCHES = 2 ** 30;
 
 export const trainingRows = {
   /** Total time of the run, instead of maxIters; see budget.ts. */
   minutes: optional<number>({
     group: 'Training',
-    value: number({ above: 0, max: MOST_MINUTES }),
+    value: number({ above: 0, max: MAX_MINUTES }),
     placeholder: 'n',
     help: 'total time in minutes',
     defaultHelp: '3, without --max-iters or --preset',
@@ -29,7 +29,7 @@ export const trainingRows = {
   }),
   maxIters: row<number>({
     group: 'Training',
-    value: wholeNumber({ min: 1, max: MOST_STEPS }),
+    value: wholeNumber({ min: 1, max: MAX_STEPS }),
     placeholder: 'n',
     help: 'optimizer steps',
     default: ({ preset }) => recipes[preset].maxIters,
@@ -48,7 +48,7 @@ export const trainingRows = {
   }),
   gradientAccumulationSteps: row<number>({
     group: 'Training',
-    value: wholeNumber({ min: 1, max: MOST_MICRO_BATCHES }),
+    value: wholeNumber({ min: 1, max: MAX_MICRO_BATCHES }),
     placeholder: 'n',
     help: 'micro-batches per step',
     default: 1,
