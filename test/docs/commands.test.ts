@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { commands } from '../../src/cli/program.ts';
 import { gptCalls, recordingProgram } from '../cli/definitions.ts';
 import { gpt, run } from '../cli/run.ts';
 import { pages, readPage, root } from './pages.ts';
@@ -18,6 +19,10 @@ function shellOf(page: string): string {
 const calls = pages.flatMap((page) =>
   gptCalls(shellOf(page)).map((words) => [page, words.join(' '), words] as const),
 );
+
+test.each(commands.map(({ name }) => name))('docs/commands.md has or names the section of gpt %s', (name) => {
+  expect(readPage('docs/commands.md')).toMatch(new RegExp(`^## .*gpt ${name}\\b|\`gpt ${name}\``, 'm'));
+});
 
 test('the pages have commands', () => expect(calls.length).toBeGreaterThan(20));
 
