@@ -7,7 +7,7 @@ import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
-import { chooseModel } from './choose-model.ts';
+import { chooseModel, mostSteps } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
@@ -74,6 +74,8 @@ export interface Fitted {
   /** The options of the run, with a number of steps instead of a time limit. */
   readonly options: TrainModelOptions;
   readonly costs: Costs;
+  /** See Pace. */
+  readonly mostSteps: number;
 }
 
 /**
@@ -149,9 +151,11 @@ export async function fitToBudget(
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);
   const { step, last } = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
-  const maxIters = stepsIn(left, step);
+  const most = mostSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
+  const maxIters = Math.min(stepsIn(left, step), most);
   const fitted = { ...rhythm(maxIters, settings), ...chosen, maxIters };
-  return { options: fitted, costs: expectedCosts(resolveOptions(fitted), data, stepSeconds) };
+  const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds);
+  return { options: fitted, costs, mostSteps: most };
 }
 
 /** Upper limit of the measurement of a resumed run, whose model is known. */
@@ -191,6 +195,7 @@ export async function fitMore(
   return {
     options: extendRun(untimed, before, { step: startStep, maxIters, isTimed: true, given }),
     costs,
+    mostSteps: Infinity,
   };
 }
 

@@ -45,9 +45,19 @@ export type ChosenRecipe = Required<
 const TOKENS_PER_PARAMETER = 3;
 /** With more parameters per token of text than this, a model memorizes the text. */
 const PARAMETERS_PER_TOKEN = 4;
+/** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
+export const MOST_EPOCHS = 80;
 /** Tokens in a step: of a run over four million tokens, and the limits. */
-const [USUAL_IN_STEP, FEWEST_IN_STEP, MOST_IN_STEP] = [3072, 768, 16_384];
+const [USUAL_IN_STEP, FEWEST_IN_STEP, MOST_IN_STEP] = [3072, 128, 16_384];
 const USUAL_TOKENS = 4e6;
+
+/**
+ * The number of steps after which a run with a time limit ends, even if there is time left.
+ *
+ * @param tokensPerStep of all micro-batches
+ */
+export const mostSteps = (trainTokens: number, tokensPerStep: number): number =>
+  Math.ceil((MOST_EPOCHS * trainTokens) / tokensPerStep);
 
 /**
  * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would bear: in
@@ -66,7 +76,11 @@ export function chooseModel(
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
   const lengthFor = (shape: Shape) => {
     const config = modelConfig(resolveOptions({ ...given, arch, optimizer, ...shape }), vocabSize);
-    return { shape, parameters: countParameters(config), ...lengthOf(config, optimizer, flops) };
+    return {
+      shape,
+      parameters: countParameters(config),
+      ...lengthOf(config, optimizer, { flops, mostTokens: MOST_EPOCHS * trainTokens }),
+    };
   };
   const shapes = shapesFor(trainTokens, given);
   const candidates = shapes.flatMap((shape) => ifPossible(() => lengthFor(shape)) ?? []);
@@ -107,19 +121,19 @@ function architectureFor(given: TrainModelOptions): string {
   return preferred.find(hasAll) ?? preferred[0];
 }
 
-/** How many tokens `flops` floating-point operations train on, and how many of them are a step. */
+/** How many tokens `flops` floating-point operations train on, at most `mostTokens`, and how many of them are a step. */
 function lengthOf(
   config: ModelConfig,
   optimizer: OptimizerName,
-  flops: number,
+  { flops, mostTokens }: { readonly flops: number; readonly mostTokens: number },
 ): { readonly tokens: number; readonly inStep: number } {
   const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
   const multiplied = countParameters(config) - lookedUp;
   const ofToken = 6 * multiplied + architectureOf(config).attentionFlopsPerToken(config);
   const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
-  const atMost = flops / ofToken;
+  const atMost = Math.min(flops / ofToken, mostTokens);
   const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), FEWEST_IN_STEP, MOST_IN_STEP);
-  return { tokens: flops / (ofToken + ofUpdate / inStep), inStep };
+  return { tokens: Math.min(flops / (ofToken + ofUpdate / inStep), mostTokens), inStep };
 }
 
 /** Undefined where options that are given do not fit a shape. */

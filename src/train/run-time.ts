@@ -71,6 +71,8 @@ export interface Pace {
   readonly left: number;
   readonly seconds: number;
   readonly costs: Costs;
+  /** Steps of the whole run that it may have at most, however much time is left. */
+  readonly mostSteps: number;
 }
 
 /**
@@ -79,9 +81,12 @@ export interface Pace {
  *
  * @returns the settings to continue with; undefined if the length stays the same
  */
-export function refit(settings: Settings, { step, steps, left, seconds, costs }: Pace): Settings | undefined {
+export function refit(
+  settings: Settings,
+  { step, steps, left, seconds, costs, mostSteps }: Pace,
+): Settings | undefined {
   if (steps === 0 || step >= settings.maxIters || step < recordedSteps(settings)) return undefined;
-  const ahead = stepsWithin(left, step, settings, costs);
+  const ahead = Math.min(stepsWithin(left, step, settings, costs), mostSteps - step);
   const maxIters = step + ahead;
   const { schedule, lrDecayIters, lrDecayStart } = settings;
   if (!hasDecayEnd(schedule) || lrDecayIters !== settings.maxIters) return { ...settings, maxIters };

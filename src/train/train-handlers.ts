@@ -40,6 +40,8 @@ export interface RunDescription {
   readonly epochs: number;
   /** Expected time of the run, in seconds; undefined if it is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;
+  /** The run has a time limit, and ends before it, after MOST_EPOCHS: the text is short. */
+  readonly isLimitedByText: boolean;
   /** The backend, such as 'wasm revectorize, 2 threads'. */
   readonly backend: string;
   /** The build of the kernels used so far by a resumed run, if that of `backend` rounds differently. */

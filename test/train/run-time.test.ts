@@ -38,14 +38,28 @@ type Real = Costs | ((now: number) => Costs);
  * Runs a training with these costs by a clock of its own: when it ends, the settings it ends with, and the learning rate of
  * each step.
  */
-function simulate(start: Settings, from: number, seconds: number, real: Real, expected: Costs) {
+function simulate(
+  start: Settings,
+  from: number,
+  seconds: number,
+  real: Real,
+  expected: Costs,
+  mostSteps = Infinity,
+) {
   let now = 0;
   let settings = start;
   let step = from;
   const costsNow = (): Costs => (typeof real === 'function' ? real(now) : real);
   const { evaluation, last } = costsNow();
   const wholePerSample = evaluation === 0 ? 0 : last / (evaluation / 2);
-  const budget = new TimeBudget({ asked: 0, seconds, expected, wholePerSample, now: () => 1000 * now });
+  const budget = new TimeBudget({
+    asked: 0,
+    seconds,
+    expected,
+    mostSteps,
+    wholePerSample,
+    now: () => 1000 * now,
+  });
   const event = (name: 'step' | 'evaluation' | 'checkpoint', before: number, after = 0): void => {
     now += before;
     budget.eventReached(name);
@@ -188,9 +202,14 @@ describe('a run with a time budget ends on time', () => {
     expect(settings.maxIters).toBeGreaterThan(200);
   });
 
-  const pace = { step: 50, steps: 50, left: 95, seconds: 100, costs: free };
+  const pace = { step: 50, steps: 50, left: 95, seconds: 100, costs: free, mostSteps: Infinity };
   test('a run is not extended after its last step', () => {
     expect(refit({ ...wsd, maxIters: 50, lrDecayIters: 50, lrDecayStart: 50 }, pace)).toBeUndefined();
+  });
+  test('a short text ends a run before its time limit', () => {
+    const linear = resolveOptions({ ...planned, schedule: 'linear' });
+    expect(refit(linear, { ...pace, mostSteps: 400 })).toMatchObject({ maxIters: 400, lrDecayIters: 400 });
+    expect(refit(linear, { ...pace, left: 20, mostSteps: 400 })).toMatchObject({ maxIters: 250 });
   });
   test('corrections below half a percent of the time are not made during the decay', () => {
     const cosine = resolveOptions({ ...planned, schedule: 'cosine' });

@@ -1,4 +1,5 @@
 /** The table of a run, and notices and warnings before the first step. */
+import { MOST_EPOCHS } from '../../train/choose-model.ts';
 import type { TextChange } from '../../train/new-text.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
@@ -33,7 +34,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
         ['training', describeTraining({ ...run, settings, steps: settings.maxIters })],
         ...(run.expectedSeconds === undefined
           ? []
-          : [['time', `about ${formatDuration(Math.round(run.expectedSeconds))}`] as const]),
+          : [['time', describeTime(run.expectedSeconds, run.isLimitedByText)] as const]),
         ['memory', formatBytes(run.memoryBytes)],
         ['engine', run.backend],
         ['folder', printable(shown(run.folder))],
@@ -55,6 +56,11 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   for (const warning of warningsBefore({ ...run, settings, corpus, tokens, config, tokenizer }))
     warn(warning);
   notice();
+}
+
+function describeTime(seconds: number, isLimitedByText: boolean): string {
+  const duration = `about ${formatDuration(Math.round(seconds))}`;
+  return isLimitedByText ? `${duration}; more than ${MOST_EPOCHS} epochs would memorize the text` : duration;
 }
 
 function noticeOfResume({

@@ -19,7 +19,7 @@ import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type Planned = Flags &
-  Pick<RunDescription, 'parameters' | 'epochs' | 'cautions'> & {
+  Pick<RunDescription, 'parameters' | 'epochs' | 'isLimitedByText' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
@@ -40,7 +40,8 @@ export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(op
 export function warningsBefore(run: Planned): string[] {
   const { settings, parameters, tokens, epochs, config, tokenizer } = run;
   const warnings = run.cautions.map(cautionWarning);
-  if (parameters > MAX_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS)
+  const isTooLarge = parameters > MAX_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS;
+  if (isTooLarge && !run.isLimitedByText)
     warnings.push(
       warning(
         `${formatCount(parameters)} parameters are too many for ${formatCount(tokens.train)} tokens and ${formatNumber(epochs)} epochs; the model will memorize the text.`,

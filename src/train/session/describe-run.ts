@@ -33,6 +33,7 @@ export function describeRun(
     tokensPerStep,
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
+    isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.mostSteps,
     backend: backend.name,
     otherEngine: isSameEngine ? undefined : formerBuild,
     cautions: prepared.cautions,

@@ -12,7 +12,7 @@ import { extendRun } from '../extension.ts';
 import { checkMemory, memoryLimit } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
 import { trainingPrograms, type TrainingPrograms } from '../programs.ts';
-import { timeForTraining, type Costs } from '../run-time.ts';
+import { secondsFor, timeForTraining } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
 import {
   modelConfig,
@@ -37,11 +37,14 @@ export interface PreparedRun {
   readonly cautions: readonly Caution[];
   /** How the text differs from the one a resumed run has been trained on. */
   readonly change: TextChange | undefined;
-  /** For a run with a time limit: its seconds, and the expected costs of its parts. */
-  readonly time: { readonly seconds: number; readonly costs: Costs } | undefined;
+  /** For a run with a time limit. */
+  readonly time: TimeLimit | undefined;
   /** Undefined if the run is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;
 }
+
+/** The seconds, with what was found for them. */
+type TimeLimit = Omit<Fitted, 'options'> & { readonly seconds: number };
 
 interface Preparation {
   /** The options of this invocation. */
@@ -72,10 +75,16 @@ export async function prepareRun(origin: Origin, preparation: Preparation): Prom
   const expectedSeconds =
     time === undefined
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
-      : timeForTraining(time.seconds, time.costs.last);
+      : timeNeeded(time, settings);
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
   const cautions = cautionsAbout(given, settings);
   return { origin, data, settings, config, programs, tokensPerStep, cautions, change, time, expectedSeconds };
+}
+
+/** In seconds: the limit, or less if the run has all the steps it may have. */
+function timeNeeded({ seconds, costs, mostSteps }: TimeLimit, settings: Settings): number {
+  const limit = timeForTraining(seconds, costs.last);
+  return Math.min(limit, secondsFor(Math.min(settings.maxIters, mostSteps), 0, settings, costs));
 }
 
 /** The options with the length of the run, which may be fitted to a time limit or extended. */
@@ -88,8 +97,8 @@ async function chooseLength(
   const seconds = origin.resumed === undefined ? budgetSeconds(options) : moreSeconds(given);
   if (seconds !== undefined) {
     handlers.measuring?.();
-    const fitted = await fit(origin, data, { given, engine, asked, seconds });
-    return { options: fitted.options, time: { seconds, costs: fitted.costs } };
+    const { options: fitted, ...found } = await fit(origin, data, { given, engine, asked, seconds });
+    return { options: fitted, time: { seconds, ...found } };
   }
   const { maxIters = 0 } = given;
   if (origin.resumed === undefined || maxIters <= origin.before.maxIters) return { options, time: undefined };

@@ -81,6 +81,8 @@ export interface TimeLimit {
   readonly seconds: number;
   /** Estimated costs of parts not measured yet. */
   readonly expected: Costs;
+  /** See Pace. */
+  readonly mostSteps: number;
   /** See the function of this name. */
   readonly wholePerSample: number;
   /** In milliseconds. */
@@ -147,7 +149,7 @@ export class TimeBudget {
 
   /** The settings with a corrected length; undefined if no correction is due or needed. */
   refitted(settings: Settings, step: number): Settings | undefined {
-    const { asked, seconds } = this.#limit;
+    const { asked, seconds, mostSteps } = this.#limit;
     const { steps: before, at } = this.#fitted;
     const now = this.#now();
     const end = asked + 1000 * seconds;
@@ -161,7 +163,7 @@ export class TimeBudget {
     const rest = costs.evaluation + costs.checkpoint + costs.last;
     const reserve = Math.min(RESERVE * rest, MOST_RESERVE * seconds);
     const left = timeForTraining(seconds, costs.last) - (now - asked) / 1000 - reserve;
-    return refit(settings, { step, steps: this.#steps, left, seconds, costs });
+    return refit(settings, { step, steps: this.#steps, left, seconds, costs, mostSteps });
   }
 
   /** Recent costs of the parts; the expected ones where none have been measured. */

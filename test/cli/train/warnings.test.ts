@@ -13,6 +13,7 @@ const plan = {
   config: { blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
   corpus: { files: ['book.txt'], crlf: false, isSorted: false },
+  isLimitedByText: false,
   settings: {
     minFrequency: 1,
     vocabSize: Infinity,
@@ -112,6 +113,10 @@ describe('warnings before the first step', () => {
   });
   test('ignore a large model that reads the text once or twice', () => {
     expect(warningsBefore({ ...plan, parameters: 10_700_000, epochs: 2 })).toEqual([]);
+  });
+  test('ignore a size and number of steps that were chosen for a short text', () => {
+    const large = { ...plan, parameters: 10_700_000, epochs: 80 };
+    expect(warningsBefore({ ...large, isLimitedByText: true })).toEqual([]);
   });
 });
 
