@@ -5,7 +5,7 @@ import type { TextUnits } from './text-units.ts';
 /** Longest piece that is cached, in UTF-16 units; longer ones rarely occur twice. */
 const LONGEST = 32;
 /** Largest number of pieces. A full cache is emptied; frequent pieces soon return. */
-const MOST = 1 << 17;
+const MAX_PIECES = 1 << 17;
 
 /** Caches the ids of encoded pieces. In most text nearly every piece has occurred before. */
 export class PieceCache {
@@ -13,7 +13,7 @@ export class PieceCache {
   #table = new PieceTable();
   /** Ids of all pieces, concatenated, and the end of each piece's ids. */
   #ids = new Uint32Array(1 << 12);
-  readonly #ends = new Uint32Array(MOST);
+  readonly #ends = new Uint32Array(MAX_PIECES);
 
   constructor(encoder: PieceEncoder) {
     this.#encoder = encoder;
@@ -42,7 +42,7 @@ export class PieceCache {
   }
 
   #keep(units: TextUnits, start: number, end: number, ids: Int32Array): void {
-    if (this.#table.size === MOST) this.#table = new PieceTable();
+    if (this.#table.size === MAX_PIECES) this.#table = new PieceTable();
     const piece = this.#table.add(units, start, end);
     const from = piece === 0 ? 0 : this.#ends[piece - 1];
     const to = from + ids.length;

@@ -7,7 +7,7 @@ import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
-import { chooseModel, mostSteps } from './choose-model.ts';
+import { chooseModel, maxSteps } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
 import { checkMemory, memoryLimit } from './memory.ts';
@@ -75,7 +75,7 @@ export interface Fitted {
   readonly options: TrainModelOptions;
   readonly costs: Costs;
   /** See Pace. */
-  readonly mostSteps: number;
+  readonly maxSteps: number;
 }
 
 /**
@@ -151,11 +151,11 @@ export async function fitToBudget(
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);
   const { step, last } = expectedCosts(settings, data, stepSeconds);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
-  const most = mostSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
-  const maxIters = Math.min(stepsIn(left, step), most);
+  const max = maxSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
+  const maxIters = Math.min(stepsIn(left, step), max);
   const fitted = { ...rhythm(maxIters, settings), ...chosen, maxIters };
   const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds);
-  return { options: fitted, costs, mostSteps: most };
+  return { options: fitted, costs, maxSteps: max };
 }
 
 /** Upper limit of the measurement of a resumed run, whose model is known. */
@@ -195,7 +195,7 @@ export async function fitMore(
   return {
     options: extendRun(untimed, before, { step: startStep, maxIters, isTimed: true, given }),
     costs,
-    mostSteps: Infinity,
+    maxSteps: Infinity,
   };
 }
 

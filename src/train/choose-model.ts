@@ -46,9 +46,9 @@ const TOKENS_PER_PARAMETER = 3;
 /** With more parameters per token of text than this, a model memorizes the text. */
 const PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
-export const MOST_EPOCHS = 80;
+export const MAX_EPOCHS = 80;
 /** Tokens in a step: of a run over four million tokens, and the limits. */
-const [USUAL_IN_STEP, FEWEST_IN_STEP, MOST_IN_STEP] = [3072, 128, 16_384];
+const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [3072, 128, 16_384];
 const USUAL_TOKENS = 4e6;
 
 /**
@@ -56,8 +56,8 @@ const USUAL_TOKENS = 4e6;
  *
  * @param tokensPerStep of all micro-batches
  */
-export const mostSteps = (trainTokens: number, tokensPerStep: number): number =>
-  Math.ceil((MOST_EPOCHS * trainTokens) / tokensPerStep);
+export const maxSteps = (trainTokens: number, tokensPerStep: number): number =>
+  Math.ceil((MAX_EPOCHS * trainTokens) / tokensPerStep);
 
 /**
  * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would bear: in
@@ -79,7 +79,7 @@ export function chooseModel(
     return {
       shape,
       parameters: countParameters(config),
-      ...lengthOf(config, optimizer, { flops, mostTokens: MOST_EPOCHS * trainTokens }),
+      ...lengthOf(config, optimizer, { flops, maxTokens: MAX_EPOCHS * trainTokens }),
     };
   };
   const shapes = shapesFor(trainTokens, given);
@@ -121,19 +121,19 @@ function architectureFor(given: TrainModelOptions): string {
   return preferred.find(hasAll) ?? preferred[0];
 }
 
-/** How many tokens `flops` floating-point operations train on, at most `mostTokens`, and how many of them are a step. */
+/** How many tokens `flops` floating-point operations train on, at most `maxTokens`, and how many of them are a step. */
 function lengthOf(
   config: ModelConfig,
   optimizer: OptimizerName,
-  { flops, mostTokens }: { readonly flops: number; readonly mostTokens: number },
+  { flops, maxTokens }: { readonly flops: number; readonly maxTokens: number },
 ): { readonly tokens: number; readonly inStep: number } {
   const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
   const multiplied = countParameters(config) - lookedUp;
   const ofToken = 6 * multiplied + architectureOf(config).attentionFlopsPerToken(config);
   const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
-  const atMost = Math.min(flops / ofToken, mostTokens);
-  const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), FEWEST_IN_STEP, MOST_IN_STEP);
-  return { tokens: Math.min(flops / (ofToken + ofUpdate / inStep), mostTokens), inStep };
+  const atMost = Math.min(flops / ofToken, maxTokens);
+  const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), MIN_IN_STEP, MAX_IN_STEP);
+  return { tokens: Math.min(flops / (ofToken + ofUpdate / inStep), maxTokens), inStep };
 }
 
 /** Undefined where options that are given do not fit a shape. */

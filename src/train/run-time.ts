@@ -72,7 +72,7 @@ export interface Pace {
   readonly seconds: number;
   readonly costs: Costs;
   /** Steps of the whole run that it may have at most, however much time is left. */
-  readonly mostSteps: number;
+  readonly maxSteps: number;
 }
 
 /**
@@ -83,10 +83,10 @@ export interface Pace {
  */
 export function refit(
   settings: Settings,
-  { step, steps, left, seconds, costs, mostSteps }: Pace,
+  { step, steps, left, seconds, costs, maxSteps }: Pace,
 ): Settings | undefined {
   if (steps === 0 || step >= settings.maxIters || step < recordedSteps(settings)) return undefined;
-  const ahead = Math.min(stepsWithin(left, step, settings, costs), mostSteps - step);
+  const ahead = Math.min(stepsWithin(left, step, settings, costs), maxSteps - step);
   const maxIters = step + ahead;
   const { schedule, lrDecayIters, lrDecayStart } = settings;
   if (!hasDecayEnd(schedule) || lrDecayIters !== settings.maxIters) return { ...settings, maxIters };

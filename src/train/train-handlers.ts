@@ -40,7 +40,7 @@ export interface RunDescription {
   readonly epochs: number;
   /** Expected time of the run, in seconds; undefined if it is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;
-  /** The run has a time limit, and ends before it, after MOST_EPOCHS: the text is short. */
+  /** The run has a time limit, and ends before it, after MAX_EPOCHS: the text is short. */
   readonly isLimitedByText: boolean;
   /** The backend, such as 'wasm revectorize, 2 threads'. */
   readonly backend: string;

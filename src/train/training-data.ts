@@ -83,8 +83,8 @@ export function readTrainingData(
 }
 
 /** More tokens would lengthen the final evaluation with hardly any gain in accuracy. */
-const MOST_VALIDATION_TOKENS = 500_000;
-const defaultFraction = (tokens: number): number => Math.min(0.1, MOST_VALIDATION_TOKENS / tokens);
+const MAX_VALIDATION_TOKENS = 500_000;
+const defaultFraction = (tokens: number): number => Math.min(0.1, MAX_VALIDATION_TOKENS / tokens);
 
 interface Tokens {
   readonly corpus: CorpusDescription;

@@ -3,7 +3,7 @@ import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, fitMore, fitToBudget } from '../../src/train/budget.ts';
-import { chooseModel, mostSteps } from '../../src/train/choose-model.ts';
+import { chooseModel, maxSteps } from '../../src/train/choose-model.ts';
 import { optionTable } from '../../src/train/options.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
@@ -49,7 +49,7 @@ describe('the model chosen for a time budget', () => {
     const { batchSize, blockSize } = chooseModel({ trainTokens: 9000, vocabSize: 65 }, 1e14);
     const tokensPerStep = batchSize * blockSize;
     expect(tokensPerStep).toBeLessThan(3072 / 2);
-    expect(mostSteps(9000, tokensPerStep)).toBe(Math.ceil((80 * 9000) / tokensPerStep));
+    expect(maxSteps(9000, tokensPerStep)).toBe(Math.ceil((80 * 9000) / tokensPerStep));
   });
   test('has a context length that fits the text', () => {
     for (const trainTokens of [2, 17, 100, 2000, 30_000])

@@ -44,7 +44,7 @@ function simulate(
   seconds: number,
   real: Real,
   expected: Costs,
-  mostSteps = Infinity,
+  maxSteps = Infinity,
 ) {
   let now = 0;
   let settings = start;
@@ -56,7 +56,7 @@ function simulate(
     asked: 0,
     seconds,
     expected,
-    mostSteps,
+    maxSteps,
     wholePerSample,
     now: () => 1000 * now,
   });
@@ -202,14 +202,14 @@ describe('a run with a time budget ends on time', () => {
     expect(settings.maxIters).toBeGreaterThan(200);
   });
 
-  const pace = { step: 50, steps: 50, left: 95, seconds: 100, costs: free, mostSteps: Infinity };
+  const pace = { step: 50, steps: 50, left: 95, seconds: 100, costs: free, maxSteps: Infinity };
   test('a run is not extended after its last step', () => {
     expect(refit({ ...wsd, maxIters: 50, lrDecayIters: 50, lrDecayStart: 50 }, pace)).toBeUndefined();
   });
   test('a short text ends a run before its time limit', () => {
     const linear = resolveOptions({ ...planned, schedule: 'linear' });
-    expect(refit(linear, { ...pace, mostSteps: 400 })).toMatchObject({ maxIters: 400, lrDecayIters: 400 });
-    expect(refit(linear, { ...pace, left: 20, mostSteps: 400 })).toMatchObject({ maxIters: 250 });
+    expect(refit(linear, { ...pace, maxSteps: 400 })).toMatchObject({ maxIters: 400, lrDecayIters: 400 });
+    expect(refit(linear, { ...pace, left: 20, maxSteps: 400 })).toMatchObject({ maxIters: 250 });
   });
   test('corrections below half a percent of the time are not made during the decay', () => {
     const cosine = resolveOptions({ ...planned, schedule: 'cosine' });

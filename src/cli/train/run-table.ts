@@ -1,5 +1,5 @@
 /** The table of a run, and notices and warnings before the first step. */
-import { MOST_EPOCHS } from '../../train/choose-model.ts';
+import { MAX_EPOCHS } from '../../train/choose-model.ts';
 import type { TextChange } from '../../train/new-text.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
@@ -60,7 +60,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
 
 function describeTime(seconds: number, isLimitedByText: boolean): string {
   const duration = `about ${formatDuration(Math.round(seconds))}`;
-  return isLimitedByText ? `${duration}; more than ${MOST_EPOCHS} epochs would memorize the text` : duration;
+  return isLimitedByText ? `${duration}; more than ${MAX_EPOCHS} epochs would memorize the text` : duration;
 }
 
 function noticeOfResume({

@@ -33,7 +33,7 @@ export function describeRun(
     tokensPerStep,
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
-    isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.mostSteps,
+    isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
     otherEngine: isSameEngine ? undefined : formerBuild,
     cautions: prepared.cautions,

@@ -82,9 +82,9 @@ export async function prepareRun(origin: Origin, preparation: Preparation): Prom
 }
 
 /** In seconds: the limit, or less if the run has all the steps it may have. */
-function timeNeeded({ seconds, costs, mostSteps }: TimeLimit, settings: Settings): number {
+function timeNeeded({ seconds, costs, maxSteps }: TimeLimit, settings: Settings): number {
   const limit = timeForTraining(seconds, costs.last);
-  return Math.min(limit, secondsFor(Math.min(settings.maxIters, mostSteps), 0, settings, costs));
+  return Math.min(limit, secondsFor(Math.min(settings.maxIters, maxSteps), 0, settings, costs));
 }
 
 /** The options with the length of the run, which may be fitted to a time limit or extended. */

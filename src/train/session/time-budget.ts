@@ -7,7 +7,7 @@ import type { Settings } from '../settings.ts';
 const REFIT_SHARE = 0.05;
 const REFIT_SHARE_OF_REST = 0.25;
 /** Reserve for the work after the last step, which cannot be corrected: a fraction of it, and at most one of the limit. */
-const [RESERVE, MOST_RESERVE] = [0.25, 0.08];
+const [RESERVE, MAX_RESERVE] = [0.25, 0.08];
 /** Time constant of the moving average over steps, as a fraction of the time limit. */
 const MEMORY = 0.1;
 /** Number of recent evaluations and checkpoints whose median is used. */
@@ -82,7 +82,7 @@ export interface TimeLimit {
   /** Estimated costs of parts not measured yet. */
   readonly expected: Costs;
   /** See Pace. */
-  readonly mostSteps: number;
+  readonly maxSteps: number;
   /** See the function of this name. */
   readonly wholePerSample: number;
   /** In milliseconds. */
@@ -149,7 +149,7 @@ export class TimeBudget {
 
   /** The settings with a corrected length; undefined if no correction is due or needed. */
   refitted(settings: Settings, step: number): Settings | undefined {
-    const { asked, seconds, mostSteps } = this.#limit;
+    const { asked, seconds, maxSteps } = this.#limit;
     const { steps: before, at } = this.#fitted;
     const now = this.#now();
     const end = asked + 1000 * seconds;
@@ -161,9 +161,9 @@ export class TimeBudget {
     this.#fitted = { steps: this.#steps, at: now };
     const costs = this.costs();
     const rest = costs.evaluation + costs.checkpoint + costs.last;
-    const reserve = Math.min(RESERVE * rest, MOST_RESERVE * seconds);
+    const reserve = Math.min(RESERVE * rest, MAX_RESERVE * seconds);
     const left = timeForTraining(seconds, costs.last) - (now - asked) / 1000 - reserve;
-    return refit(settings, { step, steps: this.#steps, left, seconds, costs, mostSteps });
+    return refit(settings, { step, steps: this.#steps, left, seconds, costs, maxSteps });
   }
 
   /** Recent costs of the parts; the expected ones where none have been measured. */

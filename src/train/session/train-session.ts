@@ -92,7 +92,7 @@ function timeBudget({ time, settings, data }: PreparedRun, asked: number): TimeB
     asked,
     seconds: time.seconds,
     expected: time.costs,
-    mostSteps: time.mostSteps,
+    maxSteps: time.maxSteps,
     wholePerSample: wholePerSample(settings, tokens),
   });
 }
