@@ -1,6 +1,7 @@
 /**
  * Do two versions of the program compute the same bits? Trains small models with the older one on a single thread and with
- * the newer one on 1, 2 and 3, and compares every byte of the model, the optimizer's moments, the losses and the samples.
+ * the newer one on 1, 2 and 3, and compares every byte of the model, the optimizer's moments, the losses and the samples. Runs
+ * with options that the older version lacks are compared with themselves on one thread.
  *
  *     git worktree add ../before HEAD~1 && (cd ../before && npm ci)
  *     npm run build && node scripts/same-bits.js ../before [CHECKOUT]
@@ -58,6 +59,16 @@ function gpt(checkout, cwd, command) {
   return result.stdout;
 }
 
+/** The result to compare with; undefined if the older version does not know an option or its value. */
+function expectedFrom(checkout, flags) {
+  try {
+    return train(checkout, flags, 1);
+  } catch (error) {
+    if (/unknown option|is not one of/.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
 /** Trains a model and samples from it. @returns what is compared, by name */
 function train(checkout, flags, threads) {
   const folder = join(work, 'run');
@@ -101,12 +112,13 @@ try {
   line(['run', 'threads', ...columns]);
   line(['---', '---', ...columns.map(() => '---')]);
   for (const [name, flags] of Object.entries(runs)) {
-    const expected = train(before, flags, 1);
+    const old = expectedFrom(before, flags);
+    const expected = old ?? train(after, flags, 1);
     for (const threads of THREADS) {
       const found = train(after, flags, threads);
       const cells = columns.map((part) => compared(part, expected[part], found[part]));
       differing += cells.filter((cell) => cell !== 'same').length;
-      line([name, threads, ...cells]);
+      line([old === undefined ? `${name} (new)` : name, threads, ...cells]);
     }
   }
 } finally {
