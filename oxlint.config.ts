@@ -10,7 +10,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['model', 'data'],
   ['generate', 'checkpoint'],
   ['train'],
-  ['evaluate', 'inspect', 'measure', 'forecast'],
+  ['evaluate', 'inspect', 'measure', 'forecast', 'export'],
   ['report'],
   ['cli', 'library'],
 ];

@@ -29,7 +29,7 @@ import { modelLocation } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
-import { loadParameters, matchTensors } from './parameter-tensors.ts';
+import { loadParameters, matchTensors, parameterReader, type ParameterReader } from './parameter-tensors.ts';
 import { safetensorsPieces, streamSafetensors, type LoadOptions } from './safetensors.ts';
 import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
@@ -153,6 +153,8 @@ export interface ModelFolder {
   readonly metadata: Readonly<Record<string, string>>;
   /** Loads the weights, one tensor after the other, verifying their checksum and that they are finite. */
   load(into: readonly TensorTarget[], options?: LoadOptions): void;
+  /** Opens the weights to read one parameter at a time. The file's checksum is verified first. */
+  open(options?: LoadOptions): ParameterReader;
 }
 
 /**
@@ -198,6 +200,16 @@ export function openModelFolder(path: string, file = WEIGHTS): ModelFolder {
         loadParameters(opened, described, into, options);
       } finally {
         opened.close();
+      }
+    },
+    open(options) {
+      const opened = openWeights(folder, file);
+      try {
+        opened.load(new Map(), options);
+        return parameterReader(opened, described);
+      } catch (error) {
+        opened.close();
+        throw error;
       }
     },
   };

@@ -7,6 +7,8 @@ import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import type { Init } from '../model/parameter.ts';
 import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tensor.ts';
+import { firstNonFinite } from './safetensors-dtypes.ts';
+import { SafetensorsError } from './safetensors-header.ts';
 import type { LoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
@@ -125,6 +127,42 @@ export function loadParameters(
   }
   weights.load(targets, options);
   if (config.tieWordEmbeddings) checkTiedHead(weights, names, parameterOf(config, 'token embedding').name);
+}
+
+/** Reads single parameters of an open weights file. */
+export interface ParameterReader {
+  /** A parameter by its name in the parameter table, in the conventions of this program. @throws if a value is not finite */
+  read(name: string): Float32Array;
+  close(): void;
+}
+
+/** @param weights closed by the reader */
+export function parameterReader(weights: Weights, { config, conversionOf }: DescribedModel): ParameterReader {
+  const names = matchTensors(weights, config);
+  if (config.tieWordEmbeddings) checkTiedHead(weights, names, parameterOf(config, 'token embedding').name);
+  const parameters = new Map(parameterTable(config).map((parameter) => [parameter.name, parameter]));
+  return {
+    read(name) {
+      const parameter = parameters.get(name)!;
+      const stored = names.get(name);
+      if (stored === undefined) return new Float32Array(elements(parameter.shape));
+      const values = weights.read(stored);
+      refuseNonFinite(weights.path, stored, values);
+      conversionOf?.(parameter)?.(values);
+      return values;
+    },
+    close: () => weights.close(),
+  };
+}
+
+function refuseNonFinite(path: string, tensor: string, values: Float32Array): void {
+  const index = firstNonFinite(values);
+  if (index < 0) return;
+  throw new SafetensorsError(
+    path,
+    'not finite',
+    `${shownJson(tensor)} holds ${values[index]} (element ${index} of ${values.length})`,
+  );
 }
 
 /** A target that receives what `convert` makes of a tensor. */

@@ -11,6 +11,7 @@ const namesElsewhere: Readonly<Record<string, string>> = {
   inspect: 'info show describe analyze attention',
   report: 'plot visualize dashboard',
   compare: 'diff runs',
+  export: 'convert gguf quantize save',
   plan: 'estimate forecast',
   bench: 'benchmark speed',
 };

@@ -41,6 +41,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./report.ts'),
   },
   {
+    name: 'export',
+    summary: 'Write a model for llama.cpp, LM Studio or Ollama',
+    load: () => import('./export.ts'),
+  },
+  {
     name: 'tokenize',
     summary: 'Build a tokenizer, encode and decode text',
     load: () => import('./tokenize.ts'),

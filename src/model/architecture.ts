@@ -69,6 +69,22 @@ export interface HuggingFaceFormat<Config extends ModelConfig> {
   readonly isBuffer: (tensor: string) => boolean;
 }
 
+/** How llama.cpp knows models of an architecture: what a GGUF file says of them. */
+export interface GgufFormat<Config extends ModelConfig> {
+  /** "general.architecture", and the prefix of the other keys. */
+  readonly architecture: string;
+  /** @throws UserError naming the field whose value llama.cpp does not implement: it would compute something else */
+  check(config: Config): void;
+  /** Metadata under their keys without the prefix; those of type uint32. */
+  integers(config: Config): Readonly<Record<string, number>>;
+  /** Those of type float32. */
+  floats(config: Config): Readonly<Record<string, number>>;
+  /** A parameter's tensor name. Weights of the role `linear weight` are transposed, so that all are [out,in]. */
+  tensorName(parameter: Parameter): string;
+  /** The order of rows that llama.cpp expects, if it is another: row i of the tensor is row `order[i]` of the parameter. */
+  rowOrder?(config: Config, parameter: Parameter): Uint32Array | undefined;
+}
+
 /** A model as described by its config.json. */
 export interface DescribedModel<Config extends ModelConfig = ModelConfig> {
   readonly config: Config;
@@ -106,6 +122,8 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   /** Training FLOPs per token that the number of parameters does not account for: attention scores and weighted sums. */
   attentionFlopsPerToken(config: Config): number;
   readonly huggingFace: HuggingFaceFormat<Config>;
+  /** Undefined if llama.cpp does not know the architecture. */
+  readonly gguf?: GgufFormat<Config>;
   /** Small models for the gradient checks. */
   readonly gradientExamples: readonly { readonly name: string; readonly config: Config }[];
 }

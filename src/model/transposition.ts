@@ -25,7 +25,7 @@ export function transposingTargets(device: Device, model: PlacedModel): TensorTa
 }
 
 /** Writes x [rows,columns] to y [columns,rows], in squares small enough for both to stay in the L1 cache. */
-function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
+export function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
   const side = 16;
   for (let top = 0; top < rows; top += side)
     for (let left = 0; left < columns; left += side)

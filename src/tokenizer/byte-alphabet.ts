@@ -37,3 +37,7 @@ export function bytesOfToken(token: string): Uint8Array | undefined {
   }
   return bytes;
 }
+
+/** Bytes written in the byte alphabet. */
+export const tokenOfBytes = (bytes: Iterable<number>): string =>
+  Array.from(bytes, (byte) => characterOf[byte]).join('');

@@ -26,6 +26,7 @@ const calls: Readonly<Record<string, { readonly args: string; readonly stdin?: s
   inspect: { args: 'inspect' },
   compare: { args: 'compare checkpoints/corpus-1 checkpoints/corpus-1' },
   report: { args: 'report checkpoints/corpus-1 -o report.html' },
+  export: { args: 'export checkpoints/corpus-1 --force' },
   gradcheck: { args: 'gradcheck --limit 1' },
   completion: { args: 'completion' },
 };

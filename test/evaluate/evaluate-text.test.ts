@@ -29,6 +29,7 @@ const folder: ModelFolder = {
   tokenizer,
   metadata: {},
   load: (targets) => loadRandom(config, targets),
+  open: () => expect.unreachable('an evaluation loads all weights'),
 };
 
 function tokenized(text: string): TokenizedText {

@@ -5,91 +5,18 @@
 import { splitChannels, type Value } from '../../autodiff/graph.ts';
 import { cachedAttention, type AttentionOperands } from '../../autodiff/ops/attention.ts';
 import type { Tape } from '../../autodiff/tape.ts';
-import { choice, number } from '../../values.ts';
-import type {
-  Architecture,
-  ConfigField,
-  DescribedModel,
-  ForwardInputs,
-  ForwardPass,
-  HuggingFaceFormat,
-  ParameterLookup,
-} from '../architecture.ts';
-import type { ConfigReader } from '../config-reader.ts';
-import { checkHeads, type ModelConfig } from '../config.ts';
-import {
-  constant,
-  INITIALIZER_RANGE,
-  type Parameter,
-  type ParameterRole,
-  type Part,
-  type Start,
-} from '../parameter.ts';
-import { readCommonFields } from './common-fields.ts';
+import type { Architecture, ForwardInputs, ForwardPass, ParameterLookup } from '../architecture.ts';
+import { checkHeads } from '../config.ts';
+import { constant, type Parameter, type ParameterRole, type Part, type Start } from '../parameter.ts';
+import { complete, fields, gpt2Defaults, mlpWidth, type Activation, type Gpt2Config } from './gpt2-config.ts';
+import { gguf } from './gpt2-gguf.ts';
+import { HEAD, huggingFace } from './gpt2-hugging-face.ts';
 import { initialWeights } from './initial-weights.ts';
-import { innerWidth } from './inner-width.ts';
 
-const activations = ['gelu_new', 'gelu', 'relu'] as const;
-type Activation = (typeof activations)[number];
-
-export interface Gpt2Config extends ModelConfig {
-  /** gelu_new is GPT-2's tanh approximation, gelu the exact form used by nanoGPT, relu that of the original Transformer. */
-  readonly activation: Activation;
-  /** F: hidden channels of the MLP; default 4C, as in GPT-2. */
-  readonly nInner?: number | undefined;
-  /** learned in GPT-2, fixed sine waves in the original Transformer. */
-  readonly positions: 'learned' | 'sinusoidal';
-  /** LayerNorm before each sublayer (GPT-2) or after each residual addition (original Transformer). */
-  readonly norm: 'pre' | 'post';
-  /** ε in 1/√(variance + ε). */
-  readonly layerNormEpsilon: number;
-}
-
-const fields = {
-  activation: {
-    value: choice(activations),
-    default: 'gelu_new',
-    placeholder: 'name',
-    help: 'gelu_new, gelu (exact) or relu',
-  },
-  nInner: innerWidth,
-  positions: {
-    value: choice(['learned', 'sinusoidal']),
-    default: 'learned',
-    placeholder: 'kind',
-    help: 'learned or sinusoidal',
-  },
-  norm: {
-    value: choice(['pre', 'post']),
-    default: 'pre',
-    placeholder: 'where',
-    help: 'LayerNorm pre or post',
-  },
-  layerNormEpsilon: {
-    value: number({ above: 0, below: 1 }),
-    default: 1e-5,
-    placeholder: 'x',
-    help: 'ε under the root of LayerNorm',
-    hasFlag: false,
-  },
-} as const satisfies Record<Exclude<keyof Gpt2Config, keyof ModelConfig>, ConfigField>;
-
-/** GPT-2's settings except its size. */
-export const gpt2Defaults = {
-  arch: 'gpt2',
-  tieWordEmbeddings: true,
-  activation: fields.activation.default,
-  positions: fields.positions.default,
-  norm: fields.norm.default,
-  layerNormEpsilon: fields.layerNormEpsilon.default,
-} as const satisfies Partial<Gpt2Config>;
+export { gpt2Defaults, type Gpt2Config } from './gpt2-config.ts';
 
 const zeros: Start = { init: constant(0) };
 const ones: Start = { init: constant(1) };
-
-const mlpWidth = ({ nInner, nEmbd }: Gpt2Config): number => nInner ?? 4 * nEmbd;
-
-const complete = (config: Gpt2Config): Gpt2Config => ({ ...config, nInner: mlpWidth(config) });
 
 /**
  * Weights are stored as [in,out] (Conv1D), so y = x·W + b. Weight decay applies to matrices only: embeddings and weights,
@@ -148,8 +75,6 @@ function parameters(config: Gpt2Config): Parameter[] {
   if (!config.tieWordEmbeddings) add(HEAD, [V, C], head, 'output head', 'output head');
   return table;
 }
-
-const HEAD = 'lm_head.weight';
 
 /** Op of each activation. */
 const activationOps = { gelu_new: 'gelu', gelu: 'geluErf', relu: 'relu' } as const satisfies Record<
@@ -221,110 +146,6 @@ const head = (t: Tape, { tieWordEmbeddings }: Gpt2Config, p: ParameterLookup, hi
     t.linear(hidden, p(tieWordEmbeddings ? 'wte.weight' : HEAD), null, { transposed: true }),
   );
 
-/** Activation by its name in `transformers`, which has several names for one function. */
-const ACTIVATIONS: Readonly<Record<string, Activation>> = {
-  gelu_new: 'gelu_new',
-  gelu_pytorch_tanh: 'gelu_new',
-  gelu_python_tanh: 'gelu_new',
-  gelu_fast: 'gelu_new',
-  gelu_accurate: 'gelu_new',
-  gelu: 'gelu',
-  gelu_python: 'gelu',
-  relu: 'relu',
-};
-
-/**
- * `transformers` has no class for post-LN models. A separate model_type makes it reject them instead of computing something
- * else.
- */
-const POST_NORM = { modelType: 'gpt-trainer', class: 'PostNormGPT' };
-const PREFIX = 'transformer.';
-
-const configNames = {
-  vocabSize: 'vocab_size',
-  blockSize: 'n_positions',
-  nLayer: 'n_layer',
-  nHead: 'n_head',
-  nEmbd: 'n_embd',
-  nInner: 'n_inner',
-  dropout: 'resid_pdrop',
-  activation: 'activation_function',
-  layerNormEpsilon: 'layer_norm_epsilon',
-  positions: 'position_embedding',
-  norm: 'norm_position',
-  tieWordEmbeddings: 'tie_word_embeddings',
-} as const;
-
-const huggingFace: HuggingFaceFormat<Gpt2Config> = {
-  modelTypes: ['gpt2', POST_NORM.modelType],
-  configNames,
-  toConfigJson: (config) => ({
-    architectures: [config.norm === 'pre' ? 'GPT2LMHeadModel' : POST_NORM.class],
-    model_type: config.norm === 'pre' ? 'gpt2' : POST_NORM.modelType,
-    vocab_size: config.vocabSize,
-    n_positions: config.blockSize,
-    n_ctx: config.blockSize,
-    n_embd: config.nEmbd,
-    n_layer: config.nLayer,
-    n_head: config.nHead,
-    n_inner: mlpWidth(config) === 4 * config.nEmbd ? null : mlpWidth(config), // null: 4·n_embd
-    activation_function: config.activation,
-    resid_pdrop: config.dropout,
-    embd_pdrop: config.dropout,
-    attn_pdrop: config.dropout,
-    layer_norm_epsilon: config.layerNormEpsilon,
-    initializer_range: INITIALIZER_RANGE,
-    scale_attn_weights: true,
-    tie_word_embeddings: config.tieWordEmbeddings,
-    use_cache: true,
-  }),
-  toOwnFields: ({ positions, norm }) => ({ position_embedding: positions, norm_position: norm }), // the position table is stored in either case
-  factFields: ['n_head', 'activation_function', 'layer_norm_epsilon', 'position_embedding', 'norm_position'],
-  fromConfigJson,
-  toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
-  fromTensorName: (name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name),
-  isBuffer: (name) => /\.attn\.(bias|masked_bias)$/.test(name), // causal masks
-};
-
-/** Accepts options of `GPT2Config` that compute the same function in a different way. */
-function fromConfigJson(json: ConfigReader): DescribedModel<Gpt2Config> {
-  const activation = ACTIVATIONS[json.oneOf(configNames.activation, Object.keys(ACTIVATIONS))];
-  const positions = json.oneOf(configNames.positions, ['learned', 'sinusoidal'] as const);
-  const norm = json.oneOf(configNames.norm, ['pre', 'post'] as const);
-  const isScaled = json.oneOf('scale_attn_weights', [true, false]);
-  const isScaledByLayer = json.oneOf('scale_attn_by_inverse_layer_idx', [false, true]);
-  json.oneOf('reorder_and_upcast_attn', [false, true]); // only changes the order of operations, that is rounding
-  json.oneOf('add_cross_attention', [false]);
-  const config: Gpt2Config = {
-    arch: gpt2Defaults.arch,
-    ...readCommonFields(json, configNames, gpt2Defaults.tieWordEmbeddings),
-    layerNormEpsilon: json.belowOne(configNames.layerNormEpsilon, 1e-5),
-    activation,
-    positions,
-    norm,
-    nInner: json.get(configNames.nInner) === undefined ? undefined : json.wholeNumber(configNames.nInner),
-  };
-  const modelType = json.get('model_type') ?? 'gpt2';
-  if ((norm === 'post') !== (modelType === POST_NORM.modelType))
-    json.fail(`"model_type" is ${JSON.stringify(modelType)}, but "norm_position" is "${norm}"`);
-
-  // Scores are always scaled by 1/√D; another scale is folded into the queries.
-  const unscaled = isScaled ? 1 : Math.sqrt(config.nEmbd / config.nHead);
-  return {
-    config,
-    conversionOf({ kind, layer = 0 }) {
-      const factor = isScaledByLayer ? unscaled / (layer + 1) : unscaled;
-      if (factor === 1 || !kind.startsWith('attn.c_attn.')) return undefined;
-      return (data) => scaleQueries(data, config.nEmbd, factor);
-    },
-  };
-}
-
-/** Scales the q columns of [q | k | v], in c_attn's weight [C,3C] or bias [3C]. */
-function scaleQueries(data: Float32Array, C: number, factor: number): void {
-  for (let row = 0; row < data.length; row += 3 * C) for (let c = 0; c < C; c++) data[row + c] *= factor;
-}
-
 const tiny: Gpt2Config = {
   ...gpt2Defaults,
   vocabSize: 11,
@@ -351,6 +172,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   // Scores and weighted sums, forward and backward: 3 · 2 · 2·L·T·C, halved by the causal mask.
   attentionFlopsPerToken: ({ nLayer: L, blockSize: T, nEmbd: C }) => 6 * L * T * C,
   huggingFace,
+  gguf,
   gradientExamples: [
     { name: 'GPT-2 architecture', config: tiny },
     { name: 'post-LN, ReLU', config: { ...tiny, norm: 'post', activation: 'relu' } },

@@ -64,6 +64,8 @@ export interface FamilyMember {
   readonly class: string;
   /** QK-norm: queries and keys are normalized per head, with weights [D], before rotation. */
   readonly hasQkNorm: boolean;
+  /** llama.cpp rotates neighboring channels, not halves of a head; see llama-gguf.ts. */
+  readonly rotatesNeighborsInGguf: boolean;
   /** Defaults of "num_key_value_heads" and "head_dim" in config.json. */
   readonly configDefaults: { readonly keyValueHeads?: number; readonly headDim?: number };
 }

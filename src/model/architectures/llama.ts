@@ -21,6 +21,7 @@ import {
   type FamilyMember,
   type LlamaConfig,
 } from './llama-config.ts';
+import { ggufFormat } from './llama-gguf.ts';
 import { HEAD, huggingFaceFormat } from './llama-hugging-face.ts';
 
 /** Weights are stored [out,in], torch.nn.Linear's layout, so y = x·Wᵀ. */
@@ -184,6 +185,7 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
     attentionFlopsPerToken: (config) =>
       6 * config.nLayer * config.blockSize * config.nHead * headSizeOf(config),
     huggingFace: huggingFaceFormat(member),
+    gguf: ggufFormat(member),
     gradientExamples: [
       { name: `${member.name} architecture`, config: tiny },
       {
@@ -198,5 +200,6 @@ export const llama = llamaLike({
   name: 'llama',
   class: 'LlamaForCausalLM',
   hasQkNorm: false,
+  rotatesNeighborsInGguf: true,
   configDefaults: {},
 });

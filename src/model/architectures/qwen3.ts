@@ -8,5 +8,6 @@ export const qwen3 = llamaLike({
   name: 'qwen3',
   class: 'Qwen3ForCausalLM',
   hasQkNorm: true,
+  rotatesNeighborsInGguf: false,
   configDefaults: { keyValueHeads: 32, headDim: 128 },
 });

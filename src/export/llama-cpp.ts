@@ -1,0 +1,170 @@
+/** A model as a GGUF file for llama.cpp. */
+import type { ParameterReader } from '../checkpoint/parameter-tensors.ts';
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { UserError } from '../errors.ts';
+import { firstBeyondFloat16 } from '../half-precision.ts';
+import { shownJson } from '../json.ts';
+import type { GgufFormat } from '../model/architecture.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { Parameter } from '../model/parameter.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { transpose } from '../model/transposition.ts';
+import { bannedIds } from '../tokenizer/tokenizer.ts';
+import type { GgufTensor, GgufValue } from './gguf.ts';
+import { llamaVocabulary } from './llama-vocabulary.ts';
+import { suppressRows } from './output-head.ts';
+import { BLOCK, isQuantized, type GgufDtype } from './quantization.ts';
+
+/** Values of "general.file_type". */
+const fileTypes: { readonly [D in GgufDtype]: number } = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 };
+/** Version of the quantized formats. */
+const QUANTIZATION_VERSION = 2;
+
+export interface GgufModel {
+  readonly metadata: Readonly<Record<string, GgufValue>>;
+  readonly tensors: readonly GgufTensor[];
+  /** What llama.cpp does differently, a line each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @param name for programs to show
+ * @param dtype of all matrices but those whose rows are not whole blocks (f16) and the position embedding (f32). Vectors are
+ *   f32. With q4_0, token embedding and output head are q8_0.
+ * @param weights read while the file is written; may be opened later
+ * @throws UserError naming what llama.cpp cannot represent
+ */
+export function ggufModel(
+  { config, tokenizer }: Pick<ModelFolder, 'config' | 'tokenizer'>,
+  { name, dtype, weights }: { name: string; dtype: GgufDtype; weights: Pick<ParameterReader, 'read'> },
+): GgufModel {
+  const format = formatOf(config);
+  const { metadata: vocabulary, warnings } = llamaVocabulary(tokenizer);
+  const table = parameterTable(config);
+  const unaligned = table.filter((parameter) => isUnaligned(parameter, dtype));
+  return {
+    metadata: {
+      'general.architecture': format.architecture,
+      'general.type': 'model',
+      'general.name': name,
+      'general.file_type': { uint32: fileTypes[dtype] },
+      'general.quantization_version': { uint32: QUANTIZATION_VERSION },
+      ...prefixed(format.architecture, format.integers(config), (value) => ({ uint32: value })),
+      ...prefixed(format.architecture, format.floats(config), (value) => ({ float32: value })),
+      ...vocabulary,
+    },
+    tensors: tensorsOf(table, { config, format, dtype, weights, banned: bannedIds(tokenizer) }),
+    warnings: [
+      ...warnings,
+      ...(unaligned.length === 0
+        ? []
+        : [
+            `${unaligned.length} matrices have rows that are no multiple of ${BLOCK} long, which ${dtype} needs; they are f16`,
+          ]),
+    ],
+  };
+}
+
+function formatOf(config: ModelConfig): GgufFormat<ModelConfig> {
+  const { gguf } = architectureOf(config);
+  if (gguf === undefined)
+    throw new UserError('unsupported-format', `llama.cpp does not know the architecture "${config.arch}"`, {
+      hint: 'such a model runs in gpt only',
+    });
+  gguf.check(config);
+  return gguf;
+}
+
+const prefixed = (
+  prefix: string,
+  values: Readonly<Record<string, number>>,
+  typed: (value: number) => GgufValue,
+): Record<string, GgufValue> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}.${key}`, typed(value)]));
+
+interface Source {
+  readonly config: ModelConfig;
+  readonly format: GgufFormat<ModelConfig>;
+  readonly dtype: GgufDtype;
+  readonly weights: Pick<ParameterReader, 'read'>;
+  /** Tokens that are never generated. */
+  readonly banned: ReadonlySet<number>;
+}
+
+/** A tied head is not stored, unless some of its rows differ from the token embedding. */
+function tensorsOf(table: readonly Parameter[], source: Source): GgufTensor[] {
+  const { banned, config } = source;
+  const tensors = table.map((parameter) => tensorOf(parameter, source));
+  if (banned.size === 0) return tensors;
+  const embedding = table.findIndex(({ role }) => role === 'token embedding');
+  const own = table.findIndex(({ role }) => role === 'output head');
+  const { read, ...head } = tensors[own < 0 ? embedding : own];
+  const suppressed = (): Float32Array => {
+    const rows = read();
+    suppressRows(rows, config.vocabSize, banned);
+    return rows;
+  };
+  return [...tensors.filter((_, i) => i !== own), { ...head, name: HEAD, read: suppressed }];
+}
+
+/** Name of the output head in all architectures. */
+const HEAD = 'output.weight';
+
+function tensorOf(parameter: Parameter, { config, format, dtype, weights }: Source): GgufTensor {
+  const shape = shapeOf(parameter);
+  const own = dtypeOf(parameter, dtype);
+  const order = format.rowOrder?.(config, parameter);
+  return {
+    name: format.tensorName(parameter),
+    shape,
+    dtype: own,
+    read() {
+      const stored = weights.read(parameter.name);
+      if (own === 'f16') refuseTooLarge(parameter.name, stored);
+      const values = parameter.role === 'linear weight' ? transposed(stored, parameter.shape) : stored;
+      return order === undefined ? values : reordered(values, order);
+    },
+  };
+}
+
+/** As llama.cpp has it: [out,in] for all linear layers. */
+const shapeOf = ({ role, shape }: Parameter): readonly number[] =>
+  role === 'linear weight' ? shape.toReversed() : shape;
+
+/** The dtypes of llama.cpp's own converter and, for q4_0, of a more exact embedding. */
+function dtypeOf(parameter: Parameter, dtype: GgufDtype): GgufDtype {
+  const { role } = parameter;
+  if (role === 'vector' || role === 'position embedding') return 'f32';
+  if (isUnaligned(parameter, dtype)) return 'f16';
+  return dtype === 'q4_0' && (role === 'token embedding' || role === 'output head') ? 'q8_0' : dtype;
+}
+
+const isUnaligned = (parameter: Parameter, dtype: GgufDtype): boolean =>
+  isQuantized(dtype) &&
+  parameter.role !== 'vector' &&
+  parameter.role !== 'position embedding' &&
+  shapeOf(parameter).at(-1)! % BLOCK !== 0;
+
+function refuseTooLarge(name: string, values: Float32Array): void {
+  const index = firstBeyondFloat16(values);
+  if (index < 0) return;
+  throw new UserError(
+    'unsupported-format',
+    `${shownJson(name)} holds ${values[index]}, which is too large for f16 (65504 at most)`,
+    { hint: 'use --dtype bf16 or f32' },
+  );
+}
+
+function transposed(values: Float32Array, [rows, columns]: readonly number[]): Float32Array {
+  const result = new Float32Array(values.length);
+  transpose(values, rows, columns, result);
+  return result;
+}
+
+function reordered(values: Float32Array, order: Uint32Array): Float32Array {
+  const width = values.length / order.length;
+  const result = new Float32Array(values.length);
+  order.forEach((from, row) => result.set(values.subarray(from * width, (from + 1) * width), row * width));
+  return result;
+}

@@ -1,0 +1,37 @@
+/** A model as a folder that `ollama create` reads: a GGUF file and a Modelfile. */
+import { UserError } from '../errors.ts';
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+
+export const MODELFILE = 'Modelfile';
+export const MODEL = 'model.gguf';
+
+/**
+ * Sampling parameters of `gpt sample`, where Ollama's defaults differ. The template is the prompt alone: the model continues
+ * a text, it does not chat. A text ends at the context length, since a char or word model has no end token.
+ */
+export const modelfile = ({ config: { blockSize } }: Pick<ModelFolder, 'config'>): string => `FROM ./${MODEL}
+TEMPLATE """{{ .Prompt }}"""
+PARAMETER num_ctx ${blockSize}
+PARAMETER num_predict ${blockSize}
+PARAMETER temperature 0.8
+PARAMETER top_k 0
+PARAMETER top_p 1
+PARAMETER min_p 0
+PARAMETER repeat_penalty 1
+`;
+
+/**
+ * Ollama runs Qwen3 models with an engine of its own, which splits text by Qwen's rule whatever the file says and needs
+ * merges to be built of tokens. GPT-2 and Llama run on llama.cpp.
+ *
+ * @returns what it does differently, a line each
+ * @throws UserError for a model that would get other token ids
+ */
+export function checkOllama({ config, tokenizer }: Pick<ModelFolder, 'config' | 'tokenizer'>): string[] {
+  if (config.arch !== 'qwen3' || tokenizer.kind === 'char') return [];
+  if (tokenizer.kind === 'word')
+    throw new UserError('unsupported-format', 'Ollama does not read word tokenizers of Qwen3 models', {
+      hint: 'use --format gguf with llama.cpp, or train with --arch llama or --tokenizer bpe',
+    });
+  return ['Ollama splits the text for Qwen3 models by a rule of its own: numbers become single digits'];
+}

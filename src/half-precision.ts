@@ -1,0 +1,48 @@
+/** float32 to the two 16-bit formats of weights, rounded to the nearest value, ties to even, as PyTorch and numpy round. */
+
+/** Halfway from the largest float16, 65,504, to 2¹⁶: from here on, numbers round to infinity. */
+const FLOAT16_OVERFLOW = 65_520;
+
+const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length);
+
+const number = new Float32Array(1);
+const numberBits = bitsOf(number);
+/** Adding 0.5 to a float32 below 2⁻¹⁴ leaves it as a multiple of 2⁻²⁴, the step of float16's subnormals, in the low bits. */
+const HALF_BITS = 0x3f00_0000;
+
+/** The bits of x as IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. */
+export function float16Bits(x: number): number {
+  number[0] = x;
+  const sign = (numberBits[0] >>> 16) & 0x8000;
+  const magnitude = numberBits[0] & 0x7fff_ffff;
+  if (magnitude > 0x7f80_0000) return sign | 0x7e00; // NaN
+  if (magnitude >= 0x4780_0000) return sign | 0x7c00; // 2¹⁶ and above
+  if (magnitude < 0x3880_0000) {
+    number[0] = Math.abs(x) + 0.5;
+    return sign | (numberBits[0] - HALF_BITS);
+  }
+  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((rounded >>> 13) - (112 << 10)); // exponents are biased by 127 in float32, by 15 here
+}
+
+export function toFloat16(values: Float32Array): Uint16Array {
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) halves[i] = float16Bits(values[i]);
+  return halves;
+}
+
+/** The index of the first finite number that is too large for float16, or −1. */
+export const firstBeyondFloat16 = (values: Float32Array): number =>
+  values.findIndex((x) => Math.abs(x) >= FLOAT16_OVERFLOW && Math.abs(x) < Infinity);
+
+/** The upper half of a float32. */
+export function toBfloat16(values: Float32Array): Uint16Array {
+  const bits = bitsOf(values);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const isNaN = (bits[i] & 0x7fff_ffff) > 0x7f80_0000;
+    halves[i] = isNaN ? (bits[i] >>> 16) | 64 : (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16;
+  }
+  return halves;
+}
