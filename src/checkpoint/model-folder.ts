@@ -56,14 +56,18 @@ export function writeModelDescription(
   write: FileWriter = writeFileAtomic,
 ): void {
   makeFolder(folder);
-  const files: Record<string, unknown> = {
-    'config.json': toConfigJson(config, tokenizer),
-    'tokenizer.json': tokenizer.toJSON(),
-    'tokenizer_config.json': toTokenizerConfigJson(config, tokenizer),
-    'generation_config.json': toGenerationConfigJson(config, tokenizer),
+  const files: Record<string, string> = {
+    'config.json': jsonText(toConfigJson(config, tokenizer)),
+    'tokenizer.json': tokenizerText(tokenizer),
+    'tokenizer_config.json': jsonText(toTokenizerConfigJson(config, tokenizer)),
+    'generation_config.json': jsonText(toGenerationConfigJson(config, tokenizer)),
   };
-  for (const [file, content] of Object.entries(files)) write(join(folder, file), [jsonText(content)]);
+  for (const [file, content] of Object.entries(files)) write(join(folder, file), [content]);
 }
+
+/** The content of tokenizer.json: the file that was read, byte for byte, or a new one. */
+export const tokenizerText = (tokenizer: Tokenizer): string =>
+  tokenizer.source ?? jsonText(tokenizer.toJSON());
 
 /** The content of a JSON file. */
 export const jsonText = (content: unknown): string => `${JSON.stringify(content, undefined, 2)}\n`;

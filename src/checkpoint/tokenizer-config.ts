@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
-import { readAddedToken, type AddedToken } from '../tokenizer/added-tokens.ts';
+import { readAddedToken, SPECIAL, type AddedToken } from '../tokenizer/added-tokens.ts';
 import { END_OF_TEXT } from '../tokenizer/bpe-json.ts';
 import { asObject, type JsonObject, type Refuse } from '../tokenizer/tokenizer-json.ts';
 import { noSettings, type TokenizerSettings } from '../tokenizer/tokenizer-settings.ts';
@@ -67,10 +67,7 @@ export function readTokenizerSettings(folder: string, embeddingRows: number): To
   const isGpt2 = isGpt2Tokenizer(config['tokenizer_class']) || !hasJson;
   const isAlone = given === undefined && !existsSync(join(folder, 'config.json'));
   return {
-    added: [
-      ...(listed ?? olderTokens),
-      ...names.map((content) => ({ content, id: undefined, special: true, normalized: false })),
-    ],
+    added: [...(listed ?? olderTokens), ...names.map((content) => ({ content, id: undefined, ...SPECIAL }))],
     roles: named.roles,
     extra: [...named.extra],
     defaultToken: isGpt2 ? END_OF_TEXT : undefined,

@@ -4,7 +4,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { makeFolder, writeFileAtomic } from '../write-file.ts';
-import { jsonText, WEIGHTS } from '../checkpoint/model-folder.ts';
+import { tokenizerText, WEIGHTS } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { countCharacters, openCorpus, type Corpus } from '../data/corpus.ts';
 import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../data/decode-text.ts';
@@ -173,7 +173,7 @@ function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>)
   const isNew = !existsSync(folder);
   makeFolder(folder);
   try {
-    const json = jsonText(tokenizer.toJSON());
+    const json = tokenizerText(tokenizer);
     const tokenizerHash = createHash('sha256').update(json).digest();
     writeTokenFile(join(folder, 'tokens.bin'), ids, { vocabSize: tokenizer.vocabSize, tokenizerHash });
     writeFileAtomic(join(folder, 'tokenizer.json'), [json]);

@@ -2,10 +2,10 @@
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
 import { encodeWhole } from '../tokenizer/tokenizer.ts';
-import { DONE, POSTED, READY, type EncodingWorkerData } from './parallel-encoding.ts';
+import { DONE, POSTED, READY, WITHIN, type EncodingWorkerData } from './parallel-encoding.ts';
 
 const { tokenizer: json, control, port } = workerData as EncodingWorkerData;
-const encoder = tokenizerFromJson(json).encoder();
+const encoder = tokenizerFromJson(json).encoder(undefined, WITHIN);
 Atomics.store(control, READY, 1);
 for (let done = 0; ;) {
   Atomics.wait(control, POSTED, done);

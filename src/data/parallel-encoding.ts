@@ -5,7 +5,7 @@
  * Everything is synchronous, like all readers of a corpus: threads wait on shared memory, and messages are polled.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
-import { encodeWhole, type Encoder, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { encode, encodeWhole, type Encoder, type TextPart, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** In UTF-16 units. Starting a thread takes as long as encoding a few million units. */
 const WORTH_A_THREAD = 4 << 20;
@@ -13,6 +13,9 @@ const WORTH_A_THREAD = 4 << 20;
 const LARGEST_BLOCK = 16 << 20;
 /** Blocks per thread: one in progress and one queued. */
 const JOBS = 2;
+/** A block between the first and the last of a text. */
+export const WITHIN: TextPart = { isFirst: false, isLast: false };
+
 /** In milliseconds. A thread that takes longer for a block is presumed dead, and the main thread encodes the block. */
 const LONGEST_WAIT = 60_000;
 
@@ -40,7 +43,8 @@ export function* encodeInParallel(
   tokenizer: Tokenizer,
   { threads, from = WORTH_A_THREAD }: { threads: number; from?: number },
 ): Generator<Uint32Array> {
-  const encoder = tokenizer.encoder();
+  const encoder = tokenizer.encoder(undefined, WITHIN);
+  let isFirst = true; // nothing is encoded yet
   let helpers: Helper[] | undefined;
   const blocks: (() => Uint32Array)[] = []; // blocks given to workers, in order
   let seen = 0;
@@ -57,6 +61,11 @@ export function* encodeInParallel(
       }
       const block = held.slice(0, end);
       held = held.slice(end);
+      if (isFirst) {
+        yield encode(tokenizer, block, undefined, { isFirst: true, isLast: false });
+        isFirst = false;
+        continue;
+      }
       if (seen > from) helpers ??= startHelpers(tokenizer, encoder, threads - 1);
       const helper = helpers?.find((each) => each.isFree());
       if (helper !== undefined) {
@@ -68,9 +77,10 @@ export function* encodeInParallel(
       yield ids;
     }
     while (blocks.length > 0) yield blocks.shift()!();
-    yield encoder.push(held);
-    for (let next = rest.next(); next.done !== true; next = rest.next()) yield encoder.push(next.value);
-    yield encoder.end();
+    const last = tokenizer.encoder(undefined, { isFirst, isLast: true });
+    yield last.push(held);
+    for (let next = rest.next(); next.done !== true; next = rest.next()) yield last.push(next.value);
+    yield last.end();
   } finally {
     rest.return?.();
     helpers?.forEach((helper) => helper.stop());
@@ -85,7 +95,7 @@ interface Helper {
 }
 
 function startHelpers(tokenizer: Tokenizer, encoder: Encoder, count: number): Helper[] {
-  const json = JSON.stringify(tokenizer.toJSON());
+  const json = tokenizer.source ?? JSON.stringify(tokenizer.toJSON());
   return Array.from({ length: count }, () => startHelper(json, encoder));
 }
 

@@ -2,7 +2,7 @@
 import type { Corpus } from '../data/corpus.ts';
 import type { TokenSource } from '../data/token-source.ts';
 import { tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { decodeContinuation, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface TokenizedText {
   readonly tokenizer: Tokenizer;
@@ -49,12 +49,16 @@ export function partOfText(text: TokenizedText, from: number, to: number): Token
 export function textOf({ tokenizer, ids, unknown }: TokenizedText): string {
   let text = '';
   let start = 0;
+  const decode = (end?: number): string =>
+    start === 0
+      ? tokenizer.decode(ids.subarray(0, end))
+      : decodeContinuation(tokenizer, ids.subarray(start, end));
   for (const spelling of unknown) {
     const at = ids.indexOf(tokenizer.unkId!, start);
-    text += tokenizer.decode(ids.subarray(start, at)) + spelling;
+    text += decode(at) + spelling;
     start = at + 1;
   }
-  return text + tokenizer.decode(ids.subarray(start));
+  return text + decode();
 }
 
 /**

@@ -24,10 +24,12 @@ export function encodePrompt(
   const unkText = unkId === undefined ? undefined : tokenizer.vocabulary[unkId];
   /** For each `<unk>`, whether it replaces unknown text; otherwise the prompt contains it literally. */
   const isUnknown: boolean[] = [];
-  const all = encode(tokenizer, text, (found) => {
+  const onUnknown = (found: Unknown): void => {
     isUnknown.push(found.text !== unkText);
     if (found.text !== unkText) first ??= found;
-  });
+  };
+  // A token that some tokenizers put after each text would end the text that is to be continued.
+  const all = encode(tokenizer, text, onUnknown, { isFirst: true, isLast: false });
   if (first !== undefined && unk === 'error')
     throw new UserError(
       'not-in-vocabulary',
@@ -55,6 +57,6 @@ function codePoint(text: string): string {
  */
 export function startOfText(tokenizer: Tokenizer): { ids: Uint32Array; unknown: number } {
   const { special, unkId } = tokenizer;
-  const lineBreak = encode(tokenizer, '\n', () => {}).at(-1) ?? 0;
+  const lineBreak = encode(tokenizer, '\n', () => {}, { isFirst: false, isLast: false }).at(-1) ?? 0;
   return { ids: Uint32Array.of(special.startId ?? (lineBreak === unkId ? 0 : lineBreak)), unknown: 0 };
 }

@@ -25,9 +25,10 @@ export class WrittenText {
   #newText = '';
   #finishReason: FinishReason | undefined;
 
-  constructor(tokenizer: Tokenizer, options: EndOptions) {
+  /** @param isContinued whether the text continues a prompt */
+  constructor(tokenizer: Tokenizer, options: EndOptions, isContinued = true) {
     this.#options = options;
-    this.#decoder = tokenizer.decoder();
+    this.#decoder = tokenizer.decoder(isContinued);
     this.#scanner = stopScanner(options.stopStrings);
   }
 

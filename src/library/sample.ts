@@ -49,7 +49,7 @@ export async function* sample(
       banned: bannedIds(tokenizer),
       stop: ignoreEos ? new Set() : tokenizer.special.endIds,
     });
-    const decoding = tokenizer.decoder(); // a token may hold part of a character
+    const decoding = tokenizer.decoder(prompt !== ''); // a token may hold part of a character
     for await (const id of drawn) {
       const text = decoding.push([id]);
       if (text !== '') yield text;

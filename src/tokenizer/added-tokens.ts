@@ -13,10 +13,27 @@ export interface AddedToken {
    * the text before that pass.) Where tokens overlap, the passes decide which is found.
    */
   readonly normalized: boolean;
+  /** Matched only where no letter, digit or underscore is next to it. */
+  readonly singleWord: boolean;
+  /** White space before or after the token belongs to it. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
 }
 
+/** How a token is matched and written. */
+export type AddedFlags = Omit<AddedToken, 'content' | 'id'>;
+
 /** Added tokens by id. */
-export type AddedIds = ReadonlyMap<number, Pick<AddedToken, 'special' | 'normalized'>>;
+export type AddedIds = ReadonlyMap<number, AddedFlags>;
+
+/** Flags of a special token that a file only names. */
+export const SPECIAL: AddedFlags = {
+  special: true,
+  normalized: false,
+  singleWord: false,
+  lstrip: false,
+  rstrip: false,
+};
 
 /**
  * Reads an added token from JSON: a string, or an object with `content`.
@@ -29,9 +46,14 @@ export function readAddedToken(value: unknown, field: string, fail: Refuse): Omi
   const special = flag === true;
   if (typeof content !== 'string' || content === '' || !content.isWellFormed())
     return fail(`"${field}" has a token whose content is ${shownJson(content)}`);
-  if (single_word || lstrip || rstrip)
-    fail(`"${field}" has ${shownJson(content)} with single_word, lstrip or rstrip, which are not supported`);
-  return { content, special, normalized: normalized === undefined ? !special : normalized === true };
+  return {
+    content,
+    special,
+    normalized: normalized === undefined ? !special : normalized === true,
+    singleWord: single_word === true,
+    lstrip: lstrip === true,
+    rstrip: rstrip === true,
+  };
 }
 
 /** The field `added_tokens` of tokenizer.json. */
@@ -48,12 +70,12 @@ export function readAddedTokens(list: unknown, fail: Refuse): AddedToken[] {
 export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unknown[] =>
   [...added]
     .sort(([a], [b]) => a - b)
-    .map(([id, { special, normalized }]) => ({
+    .map(([id, { special, normalized, singleWord, lstrip, rstrip }]) => ({
       id,
       content: tokens[id],
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
+      single_word: singleWord,
+      lstrip,
+      rstrip,
       normalized,
       special,
     }));
@@ -65,32 +87,24 @@ export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unk
  * @param vocab token → id; extended in place
  */
 export function addTokens(vocab: Map<string, unknown>, added: readonly AddedToken[], fail: Refuse): AddedIds {
-  const ids = new Map<number, Pick<AddedToken, 'special' | 'normalized'>>();
+  const ids = new Map<number, AddedFlags>();
   const withIdsFirst = [
     ...added.filter(({ id }) => id !== undefined),
     ...added.filter(({ id }) => id === undefined),
   ];
   for (const token of withIdsFirst) {
-    const { content, id = vocab.get(content) ?? vocab.size } = token;
+    const { content, id = vocab.get(content) ?? vocab.size, ...flags } = token;
     if (vocab.has(content) && vocab.get(content) !== id)
       fail(
         `${shownJson(content)} has the id ${shownJson(vocab.get(content))} in the vocabulary, but ${shownJson(id)} as an added token`,
       );
     vocab.set(content, id);
     const known = ids.get(id as number);
+    const isNamed = token.id === undefined && known !== undefined; // its flags are those it was listed with
     ids.set(id as number, {
+      ...(isNamed ? known : flags),
       special: token.special || known?.special === true,
-      normalized: token.id === undefined && known !== undefined ? known.normalized : token.normalized,
     });
   }
   return ids;
 }
-
-/** What `encoderAround` needs of added tokens. */
-export const addedEncoding = (
-  tokens: readonly string[],
-  added: AddedIds,
-): { readonly ids: ReadonlyMap<string, number>; readonly secondPass: ReadonlySet<string> } => ({
-  ids: new Map(Array.from(added.keys(), (id) => [tokens[id], id])),
-  secondPass: new Set([...added].filter(([, { normalized }]) => normalized).map(([id]) => tokens[id])),
-});

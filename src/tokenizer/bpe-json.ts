@@ -1,7 +1,9 @@
-/** Byte-level BPE as GPT-2's tokenizer.json, or in the older form of vocab.json and merges.txt. */
+/** BPE in tokenizer.json, or in the older form of GPT-2's vocab.json and merges.txt. */
+import { isDeepStrictEqual } from 'node:util';
 import { shownJson } from '../json.ts';
 import type { Merge } from './bpe-merging.ts';
-import { byteAlphabet, bytesOfToken } from './byte-alphabet.ts';
+import { gpt2Pipeline, type BpeModel, type Pipeline } from './bpe-tokenizer.ts';
+import { byteAlphabet } from './byte-alphabet.ts';
 import { PairTable } from '../pair-table.ts';
 import {
   addedTokensJson,
@@ -10,25 +12,12 @@ import {
   type AddedIds,
   type AddedToken,
 } from './added-tokens.ts';
-import { firstToken, templateWithFirst } from './post-processor.ts';
-import { asObject, onlyStep, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
+import { readPipeline } from './pipeline/read-pipeline.ts';
+import { templateWithFirst } from './post-processor.ts';
+import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { specialTokensOf, withDefaultToken, type TokenizerSettings } from './tokenizer-settings.ts';
-import type { SpecialTokens } from './tokenizer.ts';
 
 export const END_OF_TEXT = '<|endoftext|>';
-
-export interface BpeModel {
-  /** By id, written in the byte alphabet, except added tokens. */
-  readonly tokens: readonly string[];
-  /** In the order in which they are applied. */
-  readonly merges: readonly Merge[];
-  readonly added: AddedIds;
-  readonly special: SpecialTokens;
-  /** Prepend a space to a text, or to text after a special token, that starts without one. */
-  readonly addPrefixSpace: boolean;
-  /** Token prepended to each text. */
-  readonly firstId: number | undefined;
-}
 
 /** Roles of `<|endoftext|>` in GPT-2, and in a new tokenizer, where it is the only special token. */
 export const endOfTextRoles = {
@@ -37,8 +26,24 @@ export const endOfTextRoles = {
   unk_token: END_OF_TEXT,
 };
 
+/** A tokenizer like GPT-2's. */
+export interface Gpt2Parts extends Pick<BpeModel, 'tokens' | 'merges' | 'added' | 'special'> {
+  /** Prepend a space to a text, or to text after a special token, that starts without one. */
+  readonly addPrefixSpace: boolean;
+  /** Token prepended to each text. */
+  readonly firstId: number | undefined;
+}
+
+export const gpt2Model = (parts: Gpt2Parts): BpeModel => ({
+  ...parts,
+  modelIds: new Set([...parts.tokens.keys()].filter((id) => !parts.added.has(id))),
+  pipeline: gpt2Pipeline(parts.addPrefixSpace, parts.firstId),
+  toJSON: () => gpt2Json(parts),
+  source: undefined,
+});
+
 /** The content of tokenizer.json. */
-export const bpeJson = ({ tokens, merges, added, addPrefixSpace, firstId }: BpeModel): unknown => ({
+const gpt2Json = ({ tokens, merges, added, addPrefixSpace, firstId }: Gpt2Parts): unknown => ({
   version: '1.0',
   truncation: null,
   padding: null,
@@ -70,34 +75,65 @@ export function isBpeJson(json: JsonObject): boolean {
   return type === 'BPE' || (type === undefined && merges !== undefined);
 }
 
-/** Reads tokenizer.json and checks everything in it that affects ids or text. */
-export function readBpe(json: JsonObject, fail: Refuse, settings: TokenizerSettings): BpeModel {
-  if (onlyStep(json, 'normalizer') !== undefined) fail('"normalizer" is set, which is not supported');
-  const cut = asObject(onlyStep(json, 'pre_tokenizer'));
-  if (cut['type'] !== 'ByteLevel') fail('"pre_tokenizer" is not of type ByteLevel');
-  const spaced = cut['add_prefix_space'];
-  if (typeof spaced !== 'boolean') return fail('"pre_tokenizer.add_prefix_space" is not true or false');
-  if ((cut['use_regex'] ?? true) !== true) fail('"pre_tokenizer.use_regex" is not true');
-  if (asObject(onlyStep(json, 'decoder'))['type'] !== 'ByteLevel') fail('"decoder" is not of type ByteLevel');
-  const first = firstToken(json['post_processor'], fail);
+/**
+ * Reads tokenizer.json and checks everything in it that affects ids or text.
+ *
+ * @param text of the file
+ */
+export function readBpe(json: JsonObject, fail: Refuse, given: TokenizerSettings, text: string): BpeModel {
   const model = asObject(json['model']);
-  for (const field of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'])
-    if (model[field]) fail(`"model.${field}" is ${shownJson(model[field])}, which is not supported`);
-  for (const field of ['byte_fallback', 'ignore_merges'])
-    if (model[field]) fail(`"model.${field}" is set, which is not supported`);
   const merges = model['merges'];
   if (!Array.isArray(merges)) return fail('"model.merges" is not a list');
-  return bpeModel(
+  const listed = readAddedTokens(json['added_tokens'], fail);
+  const isGpt2 = isLikeGpt2(json);
+  const parts = readParts(
     {
       vocab: asObject(model['vocab']),
       merges,
-      added: readAddedTokens(json['added_tokens'], fail),
-      addPrefixSpace: settings.addPrefixSpace ?? spaced,
-      first,
+      listed,
+      given: isGpt2 ? given : { ...given, defaultToken: undefined },
     },
-    settings,
     fail,
   );
+  const read = readPipeline(json, parts.ids, fail);
+  const prefix = isGpt2 ? withPrefix(read, given.addPrefixSpace) : read;
+  if (read.preTokenization.isByteLevel) checkBytes(parts, fail);
+  const isKept =
+    prefix === read &&
+    listed.length === parts.added.size &&
+    listed.every((token) => isListed(token, parts.added));
+  return {
+    ...parts,
+    pipeline: prefix,
+    source: isKept ? text : undefined,
+    toJSON: () => {
+      const file = JSON.parse(text) as JsonObject;
+      if (isKept) return file;
+      const [cut, spaced] = [asObject(file['pre_tokenizer']), prefix.preTokenization.prefix !== undefined];
+      return {
+        ...file,
+        added_tokens: addedTokensJson(parts.tokens, parts.added),
+        pre_tokenizer: prefix === read ? file['pre_tokenizer'] : { ...cut, add_prefix_space: spaced },
+      };
+    },
+  };
+}
+
+const isListed = ({ content: _content, id, ...flags }: AddedToken, added: AddedIds): boolean =>
+  isDeepStrictEqual(flags, added.get(id as number));
+
+/** Whether it is a tokenizer as GPT-2's, which other files of the folder may change. */
+function isLikeGpt2(json: JsonObject): boolean {
+  const { type, use_regex } = asObject(json['pre_tokenizer']);
+  return type === 'ByteLevel' && (use_regex ?? true) === true && (json['normalizer'] ?? null) === null;
+}
+
+/** The pipeline with or without a space before texts; undefined: as it is. */
+function withPrefix(pipeline: Pipeline, isWanted: boolean | undefined): Pipeline {
+  const { preTokenization } = pipeline;
+  if (isWanted === undefined || isWanted === (preTokenization.prefix !== undefined)) return pipeline;
+  const prefix = isWanted ? { text: ' ', onlyFirst: false } : undefined;
+  return { ...pipeline, preTokenization: { ...preTokenization, prefix } };
 }
 
 /** Reads vocab.json and merges.txt, the format in which GPT-2 was published. */
@@ -111,55 +147,54 @@ export function readVocabAndMerges(
   const merges = mergesText
     .split(/\r?\n/)
     .filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')));
+  const parts = readParts({ vocab, merges, listed: [], given: settings }, failOfMerges, failOfVocab);
+  checkBytes(parts, failOfVocab);
   const first =
     settings.addBosToken === true ? (settings.roles['bos_token'] ?? settings.defaultToken) : undefined;
-  const addPrefixSpace = settings.addPrefixSpace ?? false;
-  return bpeModel({ vocab, merges, added: [], addPrefixSpace, first }, settings, failOfMerges, failOfVocab);
+  const firstId = first === undefined ? undefined : parts.tokens.indexOf(first);
+  if (firstId === -1) failOfVocab(`${shownJson(first)}, which starts each text, is not a token`);
+  return gpt2Model({ ...parts, addPrefixSpace: settings.addPrefixSpace ?? false, firstId });
 }
 
-interface BpeParts {
+interface Written {
   readonly vocab: JsonObject;
   readonly merges: readonly unknown[];
-  readonly added: readonly AddedToken[];
-  readonly addPrefixSpace: boolean;
-  /** Token prepended to each text. */
-  readonly first: string | undefined;
+  readonly listed: readonly AddedToken[];
+  readonly given: TokenizerSettings;
 }
 
-function bpeModel(
-  { vocab, merges, added, addPrefixSpace, first }: BpeParts,
-  given: TokenizerSettings,
-  fail: Refuse,
-  failOfVocab = fail,
-): BpeModel {
+/** What a tokenizer knows besides its steps. */
+interface Parts extends Pick<BpeModel, 'tokens' | 'merges' | 'modelIds' | 'added' | 'special'> {
+  readonly ids: ReadonlyMap<string, unknown>;
+}
+
+function readParts({ vocab, merges, listed, given }: Written, fail: Refuse, failOfVocab = fail): Parts {
   const ids = new Map(Object.entries(vocab));
-  for (const { content, id } of added) if (!ids.has(content)) ids.set(content, id);
+  const modelIds = new Set(ids.values() as Iterable<number>);
+  for (const { content, id } of listed) if (!ids.has(content)) ids.set(content, id);
   // Without a model folder, only the tokens listed in tokenizer.json are special, as no other file declares any.
   const known =
-    added.length > 0 && given.embeddingRows === 0 ? added.map(({ content }) => content) : ids.keys();
+    listed.length > 0 && given.embeddingRows === 0 ? listed.map(({ content }) => content) : ids.keys();
   const settings = withDefaultToken(given, new Set(known), ids.size);
-  const addedIds = addTokens(ids, [...added, ...settings.added], failOfVocab);
+  const added = addTokens(ids, [...listed, ...settings.added], failOfVocab);
   const tokens = tokensInOrder([...ids], 'model.vocab', failOfVocab);
-  const firstId = first === undefined ? undefined : tokens.indexOf(first);
-  if (firstId === -1) failOfVocab(`${shownJson(first)}, which starts each text, is not a token`);
-  tokens.forEach((token, id) => {
-    if (!addedIds.has(id) && (token === '' || bytesOfToken(token) === undefined))
-      failOfVocab(`"model.vocab" has ${shownJson(token)}, which is not written in GPT-2's byte alphabet`);
-  });
-  const missing = byteAlphabet.find((character) => {
-    const id = ids.get(character);
-    return id === undefined || addedIds.has(id as number);
-  });
-  if (missing !== undefined)
-    failOfVocab(`"model.vocab" lacks ${shownJson(missing)}; each of the 256 bytes must be a token`);
+  const empty = tokens.indexOf('');
+  if (empty >= 0) failOfVocab(`"model.vocab" has an empty token, ${empty}`);
   return {
+    ids,
     tokens,
+    modelIds,
     merges: readMerges(merges, ids, fail),
-    added: addedIds,
+    added,
     special: specialTokensOf(settings, tokens, undefined),
-    addPrefixSpace,
-    firstId,
   };
+}
+
+function checkBytes({ tokens, modelIds }: Pick<BpeModel, 'tokens' | 'modelIds'>, fail: Refuse): void {
+  const known = new Set(Array.from(modelIds, (id) => tokens[id]));
+  const missing = byteAlphabet.find((character) => !known.has(character));
+  if (missing !== undefined)
+    fail(`"model.vocab" lacks ${shownJson(missing)}; each of the 256 bytes must be a token`);
 }
 
 function readMerges(list: readonly unknown[], ids: ReadonlyMap<string, unknown>, fail: Refuse): Merge[] {

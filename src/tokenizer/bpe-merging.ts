@@ -18,20 +18,27 @@ const LONG = 64;
 /** Rank of a pair that never merges. */
 const NEVER = 0x7fffffff;
 
+/**
+ * Writes the tokens that a piece consists of before any merge.
+ *
+ * @param ids has room for three tokens per unit
+ * @returns number of tokens
+ */
+export type SymbolReader = (units: TextUnits, start: number, end: number, ids: Int32Array) => number;
+
 export class PieceEncoder {
   /** `encode` leaves its result at the start of this array. */
   ids = new Int32Array(256);
   readonly #ranks = new Int32Array(LONG);
-  /** Token id of each byte. */
-  readonly #byteIds: Int32Array;
+  readonly #readSymbols: SymbolReader;
   /** A pair's number is its rank: how many merges were learned before it. */
   readonly #pairs = new PairTable();
   /** Merged token by rank. */
   readonly #joined: Int32Array;
 
   /** @param merges distinct pairs */
-  constructor(byteIds: Int32Array, merges: readonly Merge[]) {
-    this.#byteIds = byteIds;
+  constructor(readSymbols: SymbolReader, merges: readonly Merge[]) {
+    this.#readSymbols = readSymbols;
     this.#joined = Int32Array.from(merges, ({ joined }) => joined);
     for (const { left, right } of merges) this.#pairs.add(left, right);
   }
@@ -40,33 +47,8 @@ export class PieceEncoder {
   encode(units: TextUnits, start: number, end: number): number {
     const most = 3 * (end - start);
     if (most > this.ids.length) this.ids = new Int32Array(2 * most);
-    const length = this.#bytes(units, start, end);
+    const length = this.#readSymbols(units, start, end, this.ids);
     return length < LONG ? this.#mergeShort(length) : this.#mergeLong(length);
-  }
-
-  /** Writes the ids of the UTF-8 bytes. */
-  #bytes(units: TextUnits, start: number, end: number): number {
-    const ids = this.ids;
-    const byteIds = this.#byteIds;
-    let n = 0;
-    for (let i = start; i < end; i++) {
-      let point = units.getUint16(2 * i, true);
-      if (point < 0x80) {
-        ids[n++] = byteIds[point];
-        continue;
-      }
-      if (point < 0x800) ids[n++] = byteIds[0xc0 | (point >> 6)];
-      else {
-        if ((point & 0xfc00) === 0xd800) {
-          point = 0x10000 + ((point & 0x3ff) << 10) + (units.getUint16(2 * ++i, true) & 0x3ff);
-          ids[n++] = byteIds[0xf0 | (point >> 18)];
-          ids[n++] = byteIds[0x80 | ((point >> 12) & 0x3f)];
-        } else ids[n++] = byteIds[0xe0 | (point >> 12)];
-        ids[n++] = byteIds[0x80 | ((point >> 6) & 0x3f)];
-      }
-      ids[n++] = byteIds[0x80 | (point & 0x3f)];
-    }
-    return n;
   }
 
   #rank(left: number, right: number): number {

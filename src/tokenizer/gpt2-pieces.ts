@@ -8,11 +8,14 @@
  */
 import { pairAt, unitClasses, WHITE_SPACE } from './pieces.ts';
 import type { TextUnits } from './text-units.ts';
+import { propertyClass } from './unicode-versions.ts';
 
-/** The same rule as a regular expression, for tokenizer.json. */
+/** The same rule as a regular expression for Oniguruma. */
 export const GPT2_PATTERN =
-  `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${WHITE_SPACE}\\p{L}\\p{N}]+` +
-  `|[${WHITE_SPACE}]+(?![^${WHITE_SPACE}])|[${WHITE_SPACE}]+`;
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+const LETTERS = new RegExp(propertyClass('L')!, 'v');
+const NUMBERS = new RegExp(propertyClass('N')!, 'v');
 
 /** Character classes. */
 const OTHER = 0;
@@ -29,8 +32,8 @@ let classes: Uint8Array | undefined;
 const classTable = (): Uint8Array =>
   (classes ??= unitClasses(
     [
-      [LETTER, /\p{L}/u],
-      [NUMBER, /\p{N}/u],
+      [LETTER, LETTERS],
+      [NUMBER, NUMBERS],
       [WHITE, new RegExp(`[${WHITE_SPACE}]`)],
       [SPACE, / /],
       [APOSTROPHE, /'/],
@@ -49,22 +52,29 @@ const STARTS = Uint8Array.from({ length: 512 }, (_, key) => {
 });
 
 /** Implements `PieceRule`. */
-export function gpt2Starts(units: TextUnits, length: number, final: boolean, starts: Uint32Array): number {
+export function gpt2Starts(
+  units: TextUnits,
+  from: number,
+  length: number,
+  final: boolean,
+  starts: Uint32Array,
+  first: number,
+): number {
   const table = classTable();
   let end = length;
   // Hold back a high surrogate at the end.
-  if (!final && end > 0 && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
-  let count = 0;
-  let at = 0; // the character decided once its successor is known
+  if (!final && end > from && table[units.getUint16(2 * end - 2, true)] === HALF) end--;
+  let count = first;
+  let at = from; // the character decided once its successor is known
   let key = (OVER << 3) | OVER; // classes of the last three characters, the latest in the low bits
-  starts[0] = 0;
-  for (let i = 0; i < end; i++) {
+  starts[count] = from;
+  for (let i = from; i < end; i++) {
     let kind = table[units.getUint16(2 * i, true)];
     let next = i;
     if (kind >= APOSTROPHE) {
       if (kind === HALF) {
         const pair = pairAt(units, next++);
-        kind = /\p{L}/u.test(pair) ? LETTER : /\p{N}/u.test(pair) ? NUMBER : OTHER;
+        kind = LETTERS.test(pair) ? LETTER : NUMBERS.test(pair) ? NUMBER : OTHER;
       } else {
         const before = key & 7;
         // After a space or another symbol, an apostrophe does not start a contraction.
@@ -90,7 +100,7 @@ export function gpt2Starts(units: TextUnits, length: number, final: boolean, sta
     at = i;
     i = next;
   }
-  if (!final) return count === 0 ? 0 : count - 1; // the last piece may continue
+  if (!final) return count === first ? first : count - 1; // the last piece may continue
   starts[count] = at;
   count += STARTS[((key << 3) | WHITE) & 511];
   starts[count] = end;

@@ -1,6 +1,6 @@
 import type { PieceEncoder } from './bpe-merging.ts';
 import { PieceTable } from './piece-table.ts';
-import type { TextUnits } from './text-units.ts';
+import { textOf, type TextUnits } from './text-units.ts';
 
 /** Longest piece that is cached, in UTF-16 units; longer ones rarely occur twice. */
 const LONGEST = 32;
@@ -10,13 +10,16 @@ const MAX_PIECES = 1 << 17;
 /** Caches the ids of encoded pieces. In most text nearly every piece has occurred before. */
 export class PieceCache {
   readonly #encoder: PieceEncoder;
+  readonly #words: ReadonlyMap<string, number> | undefined;
   #table = new PieceTable();
   /** Ids of all pieces, concatenated, and the end of each piece's ids. */
   #ids = new Uint32Array(1 << 12);
   readonly #ends = new Uint32Array(MAX_PIECES);
 
-  constructor(encoder: PieceEncoder) {
+  /** @param words pieces that are a token each, even if no merges make it (`ignore_merges`) */
+  constructor(encoder: PieceEncoder, words?: ReadonlyMap<string, number>) {
     this.#encoder = encoder;
+    this.#words = words;
   }
 
   /**
@@ -34,8 +37,10 @@ export class PieceCache {
   }
 
   #encodeNew(units: TextUnits, start: number, end: number, to: Uint32Array, at: number): number {
-    const count = this.#encoder.encode(units, start, end);
+    const word = this.#words?.get(textOf(units, start, end));
+    const count = word === undefined ? this.#encoder.encode(units, start, end) : 1;
     const ids = this.#encoder.ids.subarray(0, count);
+    if (word !== undefined) ids[0] = word;
     to.set(ids, at);
     if (end - start <= LONGEST) this.#keep(units, start, end, ids);
     return at + count;

@@ -43,15 +43,31 @@ export function lastLineEnd(text: string): number {
 }
 
 /**
- * A pre-tokenization rule: finds where pieces start. The text is well-formed but may end anywhere; unless `final`, a last
- * piece that may continue is left out.
+ * A pre-tokenization rule: finds where pieces start in units `from` to `end` (exclusive). The text is well-formed but may
+ * end anywhere; unless `final`, a last piece that may continue is left out.
  *
  * @param starts receives the boundaries (length + 1 entries at most): piece i is `starts[i]` … `starts[i + 1] - 1`
- * @returns number of pieces
+ * @param at number of the first piece
+ * @returns number of the piece that would be next
  */
-export type PieceRule = (units: TextUnits, length: number, final: boolean, starts: Uint32Array) => number;
+export type PieceRule = (
+  units: TextUnits,
+  from: number,
+  end: number,
+  final: boolean,
+  starts: Uint32Array,
+  at: number,
+) => number;
 
-/** A chunk of text and its piece boundaries, valid until the next chunk. Piece i ends where piece i + 1 starts. */
+/** Added to the start of a piece that is not tokenized but removed from the text. */
+export const REMOVED = 2 ** 31;
+/** The start without that mark. */
+export const startOf = (start: number): number => start & (REMOVED - 1);
+
+/**
+ * A chunk of text and its piece boundaries, valid until the next chunk. Piece i ends where piece i + 1 starts. Only rules
+ * out of tokenizer.json mark pieces as `REMOVED`.
+ */
 export interface Pieces {
   readonly units: TextUnits;
   readonly starts: Uint32Array;
@@ -89,8 +105,9 @@ export function pieceCutter(
     const { units, length } = reader.read(waiting, final);
     waiting = '';
     if (length >= starts.length) starts = new Uint32Array(2 * length + 1);
-    const count = rule(units, length, final, starts);
-    kept = length - starts[count];
+    const count = rule(units, 0, length, final, starts, 0);
+    const end = startOf(starts[count]);
+    kept = length - end;
     if (kept > longest)
       throw new UserError(
         'unsuitable-tokenizer',
@@ -99,7 +116,7 @@ export function pieceCutter(
           hint: `it is not written in words: use ${optionName('tokenizer')} char`,
         },
       );
-    reader.keep(starts[count]);
+    reader.keep(end);
     return { units, starts, count };
   };
 }

@@ -1,5 +1,5 @@
 /** The post-processor of tokenizer.json, which may add special tokens around each text. */
-import { asObject, type Refuse } from './tokenizer-json.ts';
+import { asObject } from './tokenizer-json.ts';
 
 /** Whether a post-processor leaves the ids unchanged. ByteLevel adjusts only offsets, which are not used here. */
 export function addsNothing(postProcessor: unknown): boolean {
@@ -7,15 +7,6 @@ export function addsNothing(postProcessor: unknown): boolean {
   if (type === undefined || type === 'ByteLevel') return true;
   const parts = templateParts(postProcessor);
   return parts?.length === 1 && asObject(parts[0])['Sequence'] !== undefined;
-}
-
-/** The token a post-processor prepends to each text; undefined if it adds nothing. Fails if it does anything else. */
-export function firstToken(postProcessor: unknown, fail: Refuse): string | undefined {
-  if (addsNothing(postProcessor)) return undefined;
-  const [first, second, ...others] = templateParts(postProcessor) ?? [];
-  const { id } = asObject(asObject(first)['SpecialToken']);
-  if (typeof id === 'string' && asObject(second)['Sequence'] !== undefined && others.length === 0) return id;
-  return fail('"post_processor" adds tokens to each text other than one at its start');
 }
 
 /** The template for a single text, alone or after a ByteLevel. */

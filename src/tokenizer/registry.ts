@@ -13,8 +13,8 @@ interface TokenizerEntry {
   readonly vocabulary: (options: VocabularyOptions) => VocabularyBuilder;
   /** Detects the kind of a tokenizer.json. */
   readonly isJson: (json: JsonObject) => boolean;
-  /** Reads and validates it. */
-  readonly fromJson: (json: JsonObject, fail: Refuse, settings: TokenizerSettings) => Tokenizer;
+  /** Reads and validates it. @param text of the file */
+  readonly fromJson: (json: JsonObject, fail: Refuse, settings: TokenizerSettings, text: string) => Tokenizer;
 }
 
 export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
@@ -36,7 +36,7 @@ export function tokenizerFromJson(
   const fail = refuse(file);
   const json = parseJsonObject(text, fail);
   const kind = tokenizerKinds.find((each) => tokenizers[each].isJson(json));
-  if (kind !== undefined) return tokenizers[kind].fromJson(json, fail, settings);
+  if (kind !== undefined) return tokenizers[kind].fromJson(json, fail, settings, text);
   const type = asObject(json['model'])['type'];
   return type === 'WordLevel'
     ? fail('"pre_tokenizer.pattern" is neither that of characters nor that of words')

@@ -1,5 +1,16 @@
+/** Encodes texts with added tokens, which are found before anything else. */
+import type { AddedIds } from './added-tokens.ts';
+import {
+  flaggedTokenSplitter,
+  type Splitter,
+  type Stretch,
+  type TokenMatch,
+} from './added-token-splitter.ts';
 import { lastLineEnd } from './pieces.ts';
-import type { Encoder, Unknown } from './tokenizer.ts';
+import type { Prefix } from './pipeline/pre-tokenizers.ts';
+import type { Normalizer } from './pipeline/normalizers.ts';
+import { noTemplate, type Template } from './pipeline/template.ts';
+import type { Encoder, TextPart, Unknown } from './tokenizer.ts';
 
 /** Encodes the text between special tokens. */
 export interface OrdinaryEncoder {
@@ -9,18 +20,25 @@ export interface OrdinaryEncoder {
   readonly position: number;
 }
 
+/** An added token as it is found in a text. */
+interface Found extends TokenMatch {
+  readonly id: number;
+}
+
 export interface SpecialEncoding {
-  /** Ids of special tokens by text. */
-  readonly ids: ReadonlyMap<string, number>;
-  /** Those of them that are matched only in the text between the others; see `AddedToken.normalized`. */
-  readonly secondPass: ReadonlySet<string>;
-  /** Prepended to each text. */
-  readonly firstId?: number | undefined;
-  /** Prepend a space to ordinary text that starts without one, also after a special token. */
-  readonly addPrefixSpace?: boolean;
+  /** Added tokens, and the tokens by id. */
+  readonly added: AddedIds;
+  readonly tokens: readonly string[];
+  readonly template?: Template;
+  readonly normalizer?: Normalizer | undefined;
+  readonly prefix?: Prefix | undefined;
   readonly unkId?: number | undefined;
   readonly onUnknown?: ((unknown: Unknown) => void) | undefined;
+  /** The text that is encoded is part of a longer one. */
+  readonly part?: TextPart | undefined;
 }
+
+const WHOLE: TextPart = { isFirst: true, isLast: true };
 
 /**
  * Adds special tokens to an encoder of ordinary text.
@@ -29,30 +47,30 @@ export interface SpecialEncoding {
  */
 export function encoderAround(
   makeOrdinary: (onUnknown?: (unknown: Unknown) => void) => OrdinaryEncoder,
-  { ids, secondPass, firstId, addPrefixSpace = false, unkId, onUnknown }: SpecialEncoding,
+  { part = WHOLE, template = noTemplate, prefix, unkId, onUnknown, ...encoding }: SpecialEncoding,
 ): Encoder {
-  const split = twoPassSplitter([...ids.keys()], secondPass);
-  let isStart = true; // of the text
-  let needsSpace = addPrefixSpace;
+  const splitter = new AddedTokenSplitter(encoding, !part.isFirst);
+  let isStart = part.isFirst; // of the text
+  let needsPrefix = part.isFirst;
   let specialLength = 0; // in characters
   const ordinary = makeOrdinary(
     onUnknown && (({ text, position }) => onUnknown({ text, position: position + specialLength })),
   );
   const encode = (piece: string, final: boolean): Uint32Array => {
     const parts: Uint32Array[] = [];
-    if (isStart && firstId !== undefined) parts.push(Uint32Array.of(firstId));
+    if (isStart) parts.push(Uint32Array.from(template.before));
     isStart = false;
-    for (const { text, special } of split(piece, final)) {
-      const spaced = needsSpace && text !== '' && !text.startsWith(' ') ? ` ${text}` : text;
-      if (text !== '') needsSpace = false;
-      const encoded = ordinary.encode(spaced, final || special !== undefined);
+    for (const { text, special, matched } of splitter.split(piece, final)) {
+      const isPrefixed = needsPrefix && prefix !== undefined && text !== '' && !hasPrefix(text, prefix);
+      if (text !== '') needsPrefix = false;
+      const encoded = ordinary.encode(isPrefixed ? prefix.text + text : text, final || special !== undefined);
       if (encoded.length > 0) parts.push(encoded);
       if (special === undefined) continue;
-      const id = ids.get(special)!;
-      if (id === unkId) onUnknown?.({ text: special, position: ordinary.position + specialLength });
-      specialLength += Array.from(special).length;
-      parts.push(Uint32Array.of(id));
-      needsSpace = addPrefixSpace;
+      if (special.id === unkId)
+        onUnknown?.({ text: encoding.tokens[special.id], position: ordinary.position + specialLength });
+      specialLength += Array.from(matched).length;
+      parts.push(Uint32Array.of(special.id));
+      needsPrefix = prefix?.onlyFirst === false;
     }
     return joined(parts);
   };
@@ -60,16 +78,27 @@ export function encoderAround(
     push: (text) => encode(text, false),
     end() {
       const rest = encode('', true);
-      isStart = true;
-      needsSpace = addPrefixSpace;
-      return rest;
+      splitter.restart();
+      isStart = needsPrefix = part.isFirst;
+      return part.isLast && template.after.length > 0
+        ? joined([rest, Uint32Array.from(template.after)])
+        : rest;
     },
   };
 }
 
+const hasPrefix = (text: string, { text: prefix, alternative }: Prefix): boolean =>
+  text.startsWith(prefix) || (alternative !== undefined && text.startsWith(alternative));
+
 /** `Tokenizer.cut` for a text with special tokens, which may contain a line feed and must not be split. */
-export const cutAround = (ids: ReadonlyMap<string, number>): ((text: string) => number) =>
-  [...ids.keys()].some((token) => token.includes('\n')) ? () => 0 : lastLineEnd;
+export const cutAround = (
+  tokens: readonly string[],
+  added: AddedIds,
+  cut: (text: string) => number = lastLineEnd,
+): ((text: string) => number) =>
+  [...added].some(([id, { lstrip, rstrip }]) => lstrip || rstrip || tokens[id].includes('\n'))
+    ? () => 0
+    : cut;
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
   if (parts.length === 1) return parts[0];
@@ -82,62 +111,56 @@ function joined(parts: readonly Uint32Array[]): Uint32Array {
   return whole;
 }
 
-/** Ordinary text and the special token that follows it, if any. */
-interface Stretch {
-  readonly text: string;
-  readonly special: string | undefined;
-}
-
-/** Splits a text that arrives in chunks; the last stretch of a chunk has no special token. */
-export type Splitter = (piece: string, final: boolean) => Stretch[];
-
 /**
- * Finds special tokens such as `<|endoftext|>` in a text that arrives in chunks: leftmost first, and the longest of those
- * that start at the same position. A possible prefix of one at the end is held back for the next chunk.
- *
- * @param tokens not empty strings
+ * Finds added tokens in two passes: first those that are not normalized, in the text as it is, then the others in the
+ * normalized text between them.
  */
-export function specialTokenSplitter(tokens: readonly string[]): Splitter {
-  if (tokens.length === 0) return (text) => [{ text, special: undefined }];
-  const longestFirst = tokens.toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map((token) => escape(token)).join('|'), 'g');
-  /** Earliest position from which the end of the text may be an incomplete special token. */
-  const openEnd = (text: string, from: number): number => {
-    for (let i = Math.max(from, text.length - longestFirst[0].length + 1); i < text.length; i++) {
-      const rest = text.slice(i);
-      if (tokens.some((token) => token.length > rest.length && token.startsWith(rest))) return i;
-    }
-    return text.length;
-  };
-  let held = '';
-  return (piece, final) => {
-    const text = held + piece;
-    const stretches: Stretch[] = [];
-    let from = 0;
-    let end = final ? text.length : openEnd(text, 0);
-    for (const { 0: special, index } of text.matchAll(pattern)) {
-      if (index >= end) break;
-      stretches.push({ text: text.slice(from, index), special });
-      from = index + special.length;
-      if (from > end) end = openEnd(text, from);
-    }
-    stretches.push({ text: text.slice(from, end), special: undefined });
-    held = text.slice(end);
-    return stretches;
-  };
-}
+class AddedTokenSplitter {
+  readonly #first: ReadonlyMap<string, Found>;
+  readonly #second: ReadonlyMap<string, Found>;
+  readonly #normalizer: Normalizer | undefined;
+  readonly #isContinued: boolean;
+  #outer!: Splitter;
+  #inner!: Splitter;
+  #normalize: ((text: string, final: boolean) => string) | undefined;
 
-/** `specialTokenSplitter` in two passes: tokens of `second` are matched in the text between all others. */
-function twoPassSplitter(tokens: readonly string[], second: ReadonlySet<string>): Splitter {
-  const outer = specialTokenSplitter(tokens.filter((token) => !second.has(token)));
-  const inner = specialTokenSplitter([...second]);
-  return (piece, final) =>
-    outer(piece, final).flatMap(({ text, special }) => {
-      const stretches = inner(text, final || special !== undefined);
+  constructor(
+    { added, tokens, normalizer }: Pick<SpecialEncoding, 'added' | 'tokens' | 'normalizer'>,
+    isContinued: boolean,
+  ) {
+    const found = [...added].map(([id, flags]) => ({ content: tokens[id], id, ...flags }));
+    const byText = (list: typeof found, change: (content: string) => string): Map<string, Found> =>
+      new Map(
+        list.map((each): [string, Found] => [change(each.content), each]).filter(([text]) => text !== ''),
+      );
+    this.#first = byText(
+      found.filter(({ normalized }) => !normalized),
+      (content) => content,
+    );
+    this.#second = byText(found.filter(({ normalized }) => normalized), (content) => normalizer?.(false)(content, true) ?? content); // prettier-ignore
+    this.#normalizer = normalizer;
+    this.#isContinued = isContinued;
+    this.restart();
+  }
+
+  /** Another text follows. */
+  restart(): void {
+    this.#outer = flaggedTokenSplitter(this.#first);
+    this.#inner = flaggedTokenSplitter(this.#second);
+    this.#normalize = this.#normalizer?.(this.#isContinued);
+  }
+
+  /** The last stretch has no token. */
+  split(piece: string, final: boolean): (Omit<Stretch, 'special'> & { special: Found | undefined })[] {
+    return this.#outer(piece, final).flatMap(({ text, special, matched }) => {
+      const isEnd = final || special !== undefined;
+      const inner = this.#inner(this.#normalize?.(text, isEnd) ?? text, isEnd).map((stretch) => ({
+        ...stretch,
+        special: stretch.special === undefined ? undefined : this.#second.get(stretch.special),
+      }));
       return special === undefined
-        ? stretches
-        : [...stretches.slice(0, -1), { ...stretches.at(-1)!, special }];
+        ? inner
+        : [...inner.slice(0, -1), { ...inner.at(-1)!, special: this.#first.get(special)!, matched }];
     });
+  }
 }
-
-const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

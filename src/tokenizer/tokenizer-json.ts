@@ -15,7 +15,7 @@ export const refuse =
   (file: string): Refuse =>
   (what) => {
     throw new UserError('unsupported-format', `${file}: ${what}`, {
-      hint: 'char and word tokenizers of `gpt` and byte-level BPE, as GPT-2 has it, can be read',
+      hint: 'docs/open-models.md says which tokenizers are read',
     });
   };
 

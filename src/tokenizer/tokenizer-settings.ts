@@ -1,5 +1,5 @@
 /** Settings of a tokenizer from the other files of its folder, such as tokenizer_config.json. */
-import type { AddedToken } from './added-tokens.ts';
+import { SPECIAL, type AddedToken } from './added-tokens.ts';
 import type { SpecialTokens } from './tokenizer.ts';
 
 export interface TokenizerSettings {
@@ -46,7 +46,7 @@ export function withDefaultToken(
   const { defaultToken: content, roles, embeddingRows } = settings;
   const open = BOUNDARIES.filter((role) => roles[role] === undefined);
   if (content === undefined || open.length === 0) return settings;
-  const added = [...settings.added, { content, id: undefined, special: true, normalized: false }];
+  const added = [...settings.added, { content, id: undefined, ...SPECIAL }];
   const isKnown = known.has(content) || settings.added.some((token) => token.content === content);
   if (!isKnown && size >= embeddingRows) return settings;
   return {

@@ -15,27 +15,40 @@ export interface Tokenizer {
   /** Id of `<unk>`, which replaces unknown text; undefined if there is none. */
   readonly unkId: number | undefined;
   readonly special: SpecialTokens;
-  /** Text of each token when decoded alone. */
+  /** Text of each token within a longer text. */
   readonly vocabulary: readonly string[];
   /**
    * Starts encoding a text that arrives in chunks.
    *
    * @param onUnknown called for each unknown token
+   * @param part if only part of a text is encoded
    */
-  encoder(onUnknown?: (unknown: Unknown) => void): Encoder;
+  encoder(onUnknown?: (unknown: Unknown) => void, part?: TextPart): Encoder;
   /**
-   * The last position at which a text can be split so that its halves, encoded separately, yield the ids of the whole,
+   * The last position at which a text can be split so that its halves, encoded as parts, yield the ids of the whole,
    * whatever text follows. Only line ends are considered; 0 if there is none.
    */
   cut(text: string): number;
-  /** Concatenates the tokens' text. Invalid UTF-8 becomes U+FFFD. */
+  /** The text of a sequence of tokens. Invalid UTF-8 becomes U+FFFD. */
   decode(ids: Iterable<number>): string;
-  /** Starts decoding ids that arrive one by one; a token may hold part of a character. */
-  decoder(): TokenDecoder;
+  /**
+   * Starts decoding ids that arrive one by one; a token may hold part of a character.
+   *
+   * @param isContinued whether the ids continue a text; some tokenizers put a space before a text, which decoding removes
+   */
+  decoder(isContinued?: boolean): TokenDecoder;
   /** Length of a token in UTF-8 bytes. */
   byteLength(id: number): number;
   /** The content of tokenizer.json. */
   toJSON(): unknown;
+  /** The text of tokenizer.json, if it was read and is to be kept as it was. */
+  readonly source?: string | undefined;
+}
+
+/** Which part of a text is encoded: only the first has what comes before a text, and only the last what comes after it. */
+export interface TextPart {
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
 }
 
 /** Tokens with a role, and those that start and end generated text. */
@@ -84,13 +97,14 @@ export interface VocabularyOptions {
 
 export const UNK = '<unk>';
 
-/** Encodes a whole text. */
+/** Encodes a whole text, or a part of one. */
 export function encode(
   tokenizer: Tokenizer,
   text: string,
   onUnknown?: (unknown: Unknown) => void,
+  part?: TextPart,
 ): Uint32Array {
-  return encodeWhole(tokenizer.encoder(onUnknown), text);
+  return encodeWhole(tokenizer.encoder(onUnknown, part), text);
 }
 
 /** Encodes a whole text, reusing the encoder's buffers. */
@@ -101,6 +115,12 @@ export function encodeWhole(encoder: Encoder, text: string): Uint32Array {
   ids.set(start);
   ids.set(rest, start.length);
   return ids;
+}
+
+/** The text of tokens that continue a text. */
+export function decodeContinuation(tokenizer: Tokenizer, ids: Iterable<number>): string {
+  const decoder = tokenizer.decoder(true);
+  return decoder.push(ids) + decoder.end();
 }
 
 /** Ids that are not sampled by default: `<unk>`, and the padding of `padded`. */

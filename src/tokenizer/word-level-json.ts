@@ -2,7 +2,7 @@
  * Character and word tokenizers in tokenizer.json: a WordLevel model with a Split pre-tokenizer. Only the pattern differs.
  * The Fuse decoder concatenates tokens without spaces.
  */
-import { addedTokensJson, addTokens, readAddedTokens, type AddedIds } from './added-tokens.ts';
+import { addedTokensJson, addTokens, readAddedTokens, SPECIAL, type AddedIds } from './added-tokens.ts';
 import { addsNothing } from './post-processor.ts';
 import { asObject, onlyStep, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
@@ -27,7 +27,7 @@ export function newWordLevel(tokens: readonly string[]): WordLevelModel {
   return {
     tokens,
     unkId,
-    added: new Map([[unkId, { special: true, normalized: false }]]),
+    added: new Map([[unkId, SPECIAL]]),
     special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
   };
 }

@@ -1,6 +1,6 @@
 /** The shared part of character and word tokenizers: special tokens around ordinary encoding, and vocabulary counts. */
-import { addedEncoding } from './added-tokens.ts';
-import { cutAround, encoderAround, specialTokenSplitter, type OrdinaryEncoder } from './special-tokens.ts';
+import { specialTokenSplitter } from './added-token-splitter.ts';
+import { cutAround, encoderAround, type OrdinaryEncoder } from './special-tokens.ts';
 import {
   selectVocabulary,
   textOfTokens,
@@ -28,15 +28,14 @@ export function wordLevelTokenizer(
   { kind, pattern, ordinary }: WordLevelKind,
 ): Tokenizer {
   const { tokens, unkId, added, special } = model;
-  const { ids, secondPass } = addedEncoding(tokens, added);
   return {
     kind,
     vocabSize: tokens.length,
     unkId,
     special,
     vocabulary: tokens,
-    encoder: (onUnknown) => encoderAround(ordinary, { ids, secondPass, unkId, onUnknown }),
-    cut: cutAround(ids),
+    encoder: (onUnknown, part) => encoderAround(ordinary, { tokens, added, unkId, onUnknown, part }),
+    cut: cutAround(tokens, added),
     ...textOfTokens(tokens),
     toJSON: () => wordLevelJson(model, pattern),
   };

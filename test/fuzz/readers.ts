@@ -36,6 +36,7 @@ import {
   configOf,
   tensorsOf,
   TEXT,
+  openTokenizer,
   tokenizerOf,
   writeForeignTensors,
   writeModel,
@@ -141,6 +142,23 @@ const tokenizerFiles = tokenizerKinds.map((kind): ReaderCase => ({
     checkTokenizer(readTokenizer(join(folder, 'tokenizer.json')));
   },
   weight: 2,
+}));
+
+/** Tokenizers of other projects; a damaged pattern or step must not take long either. */
+const openTokenizerFiles = [
+  'llama3',
+  'deepseek',
+  'llama2',
+  'mistral',
+  'flags of added tokens, lower case',
+].map((name): ReaderCase => ({
+  name: `tokenizer.json like ${name}`,
+  write: (folder) => writeFileSync(join(folder, 'tokenizer.json'), openTokenizer(name)),
+  files: ['tokenizer.json'],
+  read(folder) {
+    checkTokenizer(readTokenizer(join(folder, 'tokenizer.json')));
+  },
+  weight: 1,
 }));
 
 /** What has been read must work, and be the same after it has been written. */
@@ -419,6 +437,7 @@ export const readerCases: readonly ReaderCase[] = [
   foreignTensors,
   config,
   ...tokenizerFiles,
+  ...openTokenizerFiles,
   vocabAndMerges,
   tokenFile,
   trainerState,

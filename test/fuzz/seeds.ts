@@ -119,3 +119,14 @@ export const contents = (folder: string): Map<string, Buffer> =>
       .filter((file) => statSync(join(folder, file)).isFile())
       .map((file) => [file, readFileSync(join(folder, file))]),
   );
+
+/** A tokenizer.json of test/fixtures/open_tokenizers.py. */
+export function openTokenizer(name: string): string {
+  const path = new URL('../fixtures/open_tokenizers.json', import.meta.url);
+  const { models, shapes } = JSON.parse(readFileSync(path, 'utf8')) as {
+    models: Record<string, object>;
+    shapes: { name: string; model: string; steps: object; options: object }[];
+  };
+  const { model, steps, options } = shapes.find((shape) => shape.name === name)!;
+  return JSON.stringify({ ...steps, model: { ...options, ...models[model] } });
+}

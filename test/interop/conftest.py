@@ -38,6 +38,15 @@ def our_logits(folder, ids):
     return json.loads(node("test/interop/logits.js", folder, json.dumps(ids)))
 
 
+def pytest_addoption(parser):
+    parser.addoption("--tokenizer-lines", type=int, default=20_000, help="lines for each real tokenizer")
+
+
+@pytest.fixture(scope="session")
+def tokenizer_lines(request):
+    return request.config.getoption("--tokenizer-lines")
+
+
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     path = tmp_path_factory.mktemp("corpus") / "text.txt"

@@ -207,7 +207,7 @@ test('a Sequence of one ByteLevel is that ByteLevel, and a Sequence of no normal
   expect([...encode(read, ' ab ba')]).toEqual([...encode(tokenizer, ' ab ba')]);
   const two = { type: 'Sequence', pretokenizers: [file.pre_tokenizer, { type: 'Digits' }] };
   expect(() => tokenizerFromJson(JSON.stringify({ ...file, pre_tokenizer: two }), 'tokenizer.json')).toThrow(
-    failure('unsupported-format', '"pre_tokenizer"'),
+    failure('unsupported-format', '"pre_tokenizer.pretokenizers[0].type"'),
   );
 });
 
@@ -216,26 +216,26 @@ describe('an unsupported tokenizer.json is refused, and the field is named', () 
     [
       'another cut',
       (f) => (f.pre_tokenizer['type'] = 'Whitespace'),
-      failure('unsupported-format', '"pre_tokenizer"'),
+      failure('unsupported-format', '"pre_tokenizer.type"', '"Whitespace"'),
     ],
     [
       'a space in front, perhaps',
       (f) => (f.pre_tokenizer['add_prefix_space'] = 'yes'),
       failure('unsupported-format', 'add_prefix_space'),
     ],
-    ['no cut', (f) => (f.pre_tokenizer['use_regex'] = false), failure('unsupported-format', 'use_regex')],
-    ['another decoder', (f) => (f.decoder = null), failure('unsupported-format', '"decoder"')],
+    ['a cut, perhaps', (f) => (f.pre_tokenizer['use_regex'] = 1), failure('unsupported-format', 'use_regex')],
+    ['no decoder', (f) => (f.decoder = null), failure('unsupported-format', '"decoder.type"')],
     [
       'a template',
       (f) =>
         (f.post_processor = { type: 'TemplateProcessing', single: [{ SpecialToken: {} }, { Sequence: {} }] }),
-      failure('unsupported-format', '"post_processor"'),
+      failure('unsupported-format', '"post_processor.single"'),
     ],
     ['dropout', (f) => (f.model['dropout'] = 0.1), failure('unsupported-format', '"model.dropout"', '0.1')],
     [
-      'ignored merges',
-      (f) => (f.model['ignore_merges'] = true),
-      failure('unsupported-format', '"model.ignore_merges"'),
+      'merges ignored, perhaps',
+      (f) => (f.model['ignore_merges'] = 'yes'),
+      failure('unsupported-format', '"model.ignore_merges"', '"yes"'),
     ],
     ['no merges', (f) => (f.model.merges = {} as unknown[]), failure('unsupported-format', '"model.merges"')],
     ['half a merge', (f) => f.model.merges.push('a'), failure('unsupported-format', '3', '"a"')],
@@ -251,7 +251,10 @@ describe('an unsupported tokenizer.json is refused, and the field is named', () 
     ],
     [
       'a missing byte',
-      (f) => (f.added_tokens[0] = { id: f.model.vocab['!'], content: '!' }),
+      (f) => {
+        f.model.vocab['!!'] = f.model.vocab['!'];
+        delete f.model.vocab['!'];
+      },
       failure('unsupported-format', '"model.vocab"', '"!"'),
     ],
     [
@@ -259,9 +262,7 @@ describe('an unsupported tokenizer.json is refused, and the field is named', () 
       (f) => f.added_tokens.push({ id: 259, content: '' }),
       failure('unsupported-format', '"added_tokens"', '""'),
     ],
-    ['stripping', (f) => (f.added_tokens[0]['lstrip'] = true), failure('unsupported-format', 'single_word')],
     ['two ids', (f) => (f.added_tokens[0]['id'] = 3), failure('unsupported-format', '258', '3')],
-    ['another alphabet', (f) => (f.model.vocab['€'] = 259), failure('unsupported-format')],
   ])('%s', (_name, change, expected) => {
     const file = json(learn('ab ab'));
     change(file);

@@ -35,7 +35,7 @@ export async function printAttention(
   const maps = layers.flatMap((l) =>
     heads.map((h): HeadMap => ({ layer: l, head: h, map: attentionMap(activations, l, h) })),
   );
-  const tokens = Array.from(ids, (id) => tokenizer.decode([id]));
+  const tokens = Array.from(ids, (id) => tokenizer.vocabulary[id]);
   if (json) {
     await printJson(toJson(ids, tokens, maps));
     return;

@@ -23,7 +23,7 @@ export async function printExpectations(
     await printJson(toJson(tokenizer, ids, positions));
     return;
   }
-  const label = (id: number): string => tokenLabel(tokenizer.decode([id]));
+  const label = (id: number): string => tokenLabel(tokenizer.vocabulary[id]);
   const width = process.stdout.columns ?? 80;
   const labelWidth = Math.min(LABEL, Math.max(...Array.from(ids, (id) => label(id).length), 4));
   const guess = ({ id, probability }: Guess, next: number | undefined): string => {
@@ -81,7 +81,7 @@ function ordinal(n: number): string {
 }
 
 function toJson(tokenizer: Tokenizer, ids: Uint32Array, positions: readonly (readonly Expectation[])[]) {
-  const token = (id: number) => ({ id, text: tokenizer.decode([id]) });
+  const token = (id: number) => ({ id, text: tokenizer.vocabulary[id] });
   return {
     positions: positions.map((layers, t) => ({
       ...token(ids[t]),

@@ -18,10 +18,10 @@ export async function printNeighbors(
 ): Promise<void> {
   const found = tokensOf(tokenizer, text, unk).map((id) => ({
     id,
-    text: tokenizer.decode([id]),
+    text: tokenizer.vocabulary[id],
     neighbors: nearest({ rows, C: config.nEmbd }, id, top).map((neighbor) => ({
       ...neighbor,
-      text: tokenizer.decode([neighbor.id]),
+      text: tokenizer.vocabulary[neighbor.id],
     })),
   }));
   if (json) {
@@ -39,6 +39,9 @@ export async function printNeighbors(
   await print(`${lists.join('\n\n')}\n`);
 }
 
+/** A text that is not encoded as a whole one, which some tokenizers start and end with special tokens. */
+const WITHIN = { isFirst: false, isLast: false };
+
 /**
  * The tokens a text denotes: a single one, also with the leading space that words have; otherwise all tokens of its
  * encoding.
@@ -46,7 +49,8 @@ export async function printNeighbors(
  * @throws UserError for text the model does not know, unless --unk says otherwise
  */
 function tokensOf(tokenizer: Tokenizer, text: string, unk: Unk): number[] {
-  const encoded = (piece: string): number[] => Array.from(encode(tokenizer, piece.toWellFormed()));
+  const encoded = (piece: string): number[] =>
+    Array.from(encode(tokenizer, piece.toWellFormed(), undefined, WITHIN));
   const isKnown = (id: number): boolean => id !== tokenizer.unkId;
   const whole = [text, ` ${text}`].map(encoded).filter((ids) => ids.length === 1 && isKnown(ids[0]));
   const ids = whole.length > 0 ? whole.flat() : encodePrompt(tokenizer, text.toWellFormed(), unk).ids;

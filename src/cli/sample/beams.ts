@@ -3,7 +3,7 @@ import { beamSearch, type Hypothesis } from '../../generate/beam-search.ts';
 import { Sequence } from '../../generate/sequence.ts';
 import { tokenDetails, type TokenDetails } from '../../generate/token-details.ts';
 import { WrittenText } from '../../generate/written-text.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { decodeContinuation, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
 import type { Request, Requests } from './requests.ts';
 import type { SamplingSettings } from './sampling-settings.ts';
@@ -60,7 +60,7 @@ export async function searchTexts(
 /** Whether the last token completes a stop string. */
 function endsWithStop(tokenizer: Tokenizer, ids: readonly number[], stops: readonly string[]): boolean {
   if (stops.length === 0) return false;
-  const text = tokenizer.decode(ids);
+  const text = decodeContinuation(tokenizer, ids);
   return stops.some((stop) => text.includes(stop));
 }
 
@@ -77,7 +77,7 @@ async function* retelling(
     stopStrings: settings.stop,
     stopIds: tokenizer.special.endIds,
   };
-  const written = new WrittenText(tokenizer, ends);
+  const written = new WrittenText(tokenizer, ends, request.prompt.text !== '');
   for (const id of ids) written.push(id);
   const details: TokenDetails[] = [];
   if (alternatives !== undefined) {

@@ -5,6 +5,7 @@ import { Sequence, type SequenceOptions, type TextNumber } from '../../generate/
 import type { Candidate } from '../../generate/sampling.ts';
 import { formatPercent } from '../../format.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
+import { decodeContinuation } from '../../tokenizer/tokenizer.ts';
 import { forStdout, notice, print, printable, stderrColors } from '../terminal.ts';
 import type { LineInput } from './line-input.ts';
 import { colored, quoted } from './probability-colors.ts';
@@ -39,14 +40,14 @@ export async function pickTokens(
     picked.push(id);
     page = 0;
     const next = await unlessLeft(sequence.advancing(decoder, id));
-    if (!input.live) await print(forStdout(tokenizer.decode([id])));
+    if (!input.live) await print(forStdout(tokenizer.vocabulary[id]));
     return next;
   };
   let logits = await unlessLeft(sequence.starting(decoder));
   while (logits !== undefined) {
     const candidates = sequence.sampler.candidates(logits);
     const shown = candidates.slice(page * PAGE, (page + 1) * PAGE);
-    const text = prompt.text + tokenizer.decode(picked);
+    const text = prompt.text + decodeContinuation(tokenizer, picked);
     screen.show(
       text,
       shown.map(({ id, probability }, i) => entry(i + 1, quoted(tokenizer, id), probability)),
@@ -68,7 +69,7 @@ export async function pickTokens(
   }
   input.endKeys();
   screen.clear();
-  return tokenizer.decode(picked);
+  return decodeContinuation(tokenizer, picked);
 }
 
 /** Reads the prompt and the tokens picked after it, in parts; returns the logits [V] of the next token. */

@@ -64,7 +64,8 @@ export async function writeTexts(
         failure = error;
       }
       if (request === undefined) return;
-      const writing = { request, written: new WrittenText(tokenizer, ends), details: [] };
+      const isContinued = request.prompt.text !== '';
+      const writing = { request, written: new WrittenText(tokenizer, ends, isContinued), details: [] };
       const number = { promptIndex: request.index, sample: request.sample };
       const started = await unlessStopped(batch.adding(writing, request.prompt.ids, number), poll);
       if (started === undefined) return;

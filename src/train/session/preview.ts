@@ -5,7 +5,7 @@ import { Decoder } from '../../generate/decoder.ts';
 import { generateInParts } from '../../generate/generate.ts';
 import type { PlacedModel } from '../../model/placement.ts';
 import type { Poll } from '../../polling.ts';
-import { bannedIds } from '../../tokenizer/tokenizer.ts';
+import { bannedIds, decodeContinuation } from '../../tokenizer/tokenizer.ts';
 import type { EventSink } from '../events.ts';
 import { isAverageBetter } from '../progress.ts';
 import type { TrainingPrograms } from '../programs.ts';
@@ -70,5 +70,5 @@ async function sampleText(
     if (await poll()) return undefined;
     if (id !== undefined) ids.push(id);
   }
-  return tokenizer.decode(ids);
+  return decodeContinuation(tokenizer, ids);
 }

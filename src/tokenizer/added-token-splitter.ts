@@ -1,0 +1,153 @@
+/** Finds added tokens such as `<|endoftext|>` in a text that arrives in chunks. */
+import { WHITE_SPACE } from './pieces.ts';
+
+/** How one token is found. */
+export interface TokenMatch {
+  readonly singleWord: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+}
+
+/** Ordinary text and the token that follows it, if any. */
+export interface Stretch {
+  readonly text: string;
+  readonly special: string | undefined;
+  /** The token as it is in the text, with the white space that belongs to it. */
+  readonly matched: string;
+}
+
+/** Splits a text that arrives in chunks; the last stretch of a chunk has no token. */
+export type Splitter = (piece: string, final: boolean) => Stretch[];
+
+const plain = (text: string): Stretch => ({ text, special: undefined, matched: '' });
+
+/**
+ * Leftmost first, and the longest of those that start at the same position. A possible prefix of a token at the end is held
+ * back for the next chunk.
+ *
+ * @param tokens not empty strings
+ */
+export function specialTokenSplitter(tokens: readonly string[]): Splitter {
+  if (tokens.length === 0) return (text) => [plain(text)];
+  const finder = new TokenFinder(tokens);
+  let held = '';
+  return (piece, final) => {
+    const text = held + piece;
+    const stretches: Stretch[] = [];
+    let from = 0;
+    let end = final ? text.length : finder.openEnd(text, 0);
+    for (const { 0: special, index } of text.matchAll(finder.pattern)) {
+      if (index >= end) break;
+      stretches.push({ text: text.slice(from, index), special, matched: special });
+      from = index + special.length;
+      if (from > end) end = finder.openEnd(text, from);
+    }
+    stretches.push(plain(text.slice(from, end)));
+    held = text.slice(end);
+    return stretches;
+  };
+}
+
+class TokenFinder {
+  readonly pattern: RegExp;
+  readonly #tokens: readonly string[];
+  readonly #longest: number;
+
+  constructor(tokens: readonly string[]) {
+    const longestFirst = tokens.toSorted((a, b) => b.length - a.length);
+    this.pattern = new RegExp(longestFirst.map((token) => escape(token)).join('|'), 'g');
+    this.#tokens = tokens;
+    this.#longest = longestFirst[0].length;
+  }
+
+  /** Earliest position from which the end of the text may be an incomplete token. */
+  openEnd(text: string, from: number): number {
+    for (let i = Math.max(from, text.length - this.#longest + 1); i < text.length; i++) {
+      const rest = text.slice(i);
+      if (this.#tokens.some((token) => token.length > rest.length && token.startsWith(rest))) return i;
+    }
+    return text.length;
+  }
+}
+
+const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+
+/** Rust's `\w`. */
+const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+
+/** `specialTokenSplitter` for tokens of which some have flags. White space is held back for as long as it may belong to one. */
+export function flaggedTokenSplitter(tokens: ReadonlyMap<string, TokenMatch>): Splitter {
+  const matches = [...tokens.values()];
+  if (!matches.some(({ singleWord, lstrip, rstrip }) => singleWord || lstrip || rstrip))
+    return specialTokenSplitter([...tokens.keys()]);
+  return new FlaggedSplitter(tokens).split;
+}
+
+class FlaggedSplitter {
+  readonly #tokens: ReadonlyMap<string, TokenMatch>;
+  readonly #finder: TokenFinder;
+  readonly #holdsSpace: boolean;
+  #held = '';
+  /** The character before the held text, or nothing. */
+  #before = '';
+  /** Whether white space at the start belongs to the token before. */
+  #isStripping = false;
+
+  constructor(tokens: ReadonlyMap<string, TokenMatch>) {
+    this.#tokens = tokens;
+    this.#finder = new TokenFinder([...tokens.keys()]);
+    this.#holdsSpace = [...tokens.values()].some(({ lstrip }) => lstrip);
+  }
+
+  readonly split: Splitter = (piece, final) => {
+    const text = this.#held + piece;
+    let from = this.#isStripping ? spaceEnd(text, 0) : 0;
+    this.#isStripping &&= from === text.length;
+    const stretches: Stretch[] = [];
+    let limit = final ? text.length : this.#finder.openEnd(text, from);
+    for (const { 0: special, index } of text.matchAll(this.#finder.pattern)) {
+      if (index >= limit) break;
+      if (index < from) continue;
+      const { singleWord, lstrip, rstrip } = this.#tokens.get(special)!;
+      const end = index + special.length;
+      if (end > limit) limit = final ? text.length : this.#finder.openEnd(text, end);
+      if (singleWord) {
+        if (isOpen(text, end) && !final) {
+          limit = index;
+          break;
+        }
+        const before = index === 0 ? this.#before : text.slice(Math.max(0, index - 2), index);
+        if (WORD_BEFORE.test(before) || WORD_AFTER.test(text.slice(end, end + 2))) continue;
+      }
+      const start = lstrip ? Math.max(from, spaceStart(text, index)) : index;
+      const stop = rstrip ? spaceEnd(text, end) : end;
+      stretches.push({ text: text.slice(from, start), special, matched: text.slice(start, stop) });
+      from = stop;
+      this.#isStripping = rstrip && stop === text.length && !final;
+    }
+    if (!final && this.#holdsSpace) limit = Math.max(from, spaceStart(text, limit));
+    limit = Math.max(from, limit);
+    stretches.push(plain(text.slice(from, limit)));
+    this.#before = final ? '' : limit > 0 ? text.slice(Math.max(0, limit - 2), limit) : this.#before;
+    this.#held = text.slice(limit);
+    if (final) this.#isStripping = false;
+    return stretches;
+  };
+}
+
+/** Whether the character at a position may still change. */
+const isOpen = (text: string, at: number): boolean =>
+  at === text.length || (at + 1 === text.length && (text.charCodeAt(at) & 0xfc00) === 0xd800);
+
+function spaceStart(text: string, end: number): number {
+  let i = end;
+  while (i > 0 && WHITE_SPACE.includes(text[i - 1])) i--;
+  return i;
+}
+
+function spaceEnd(text: string, start: number): number {
+  let i = start;
+  while (i < text.length && WHITE_SPACE.includes(text[i])) i++;
+  return i;
+}

@@ -1,0 +1,107 @@
+/** Numbers the characters that a set of classes cannot tell apart, so that an automaton needs one column for each. */
+import type { CharacterClass } from './pattern-syntax.ts';
+
+export interface Alphabet {
+  /** Column of each code point. */
+  readonly columns: Uint8Array;
+  /** Number of columns. The last one is the end of the text. */
+  readonly size: number;
+  /** By class: whether it contains the characters of a column. */
+  readonly contains: readonly (readonly boolean[])[];
+}
+
+const POINTS = 0x110000;
+const MOST_COLUMNS = 255;
+/** Planes that have assigned characters. All others are alike to any class of properties. */
+const PLANES = [0, 1, 2, 3, 14];
+
+/** Characters of each plane as one text, without surrogates. */
+let planes: readonly { readonly start: number; readonly text: string }[] | undefined;
+const planeTexts = (): typeof planes & object =>
+  (planes ??= PLANES.flatMap((plane) => {
+    const start = plane << 16;
+    // Surrogates divide the first plane, so that a run of characters is a run of code points.
+    const parts: [number, number][] = plane === 0 ? [[0, 0xd800], [0xe000, 0x10000]] : [[start, start + 0x10000]]; // prettier-ignore
+    return parts.map(([from, to]) => {
+      const units = new Uint16Array(plane === 0 ? to - from : 2 * (to - from));
+      for (let point = from, at = 0; point < to; point++) {
+        if (plane > 0) units[at++] = 0xd7c0 + (point >> 10);
+        units[at++] = plane > 0 ? 0xdc00 | (point & 0x3ff) : point;
+      }
+      return { start: from, text: Buffer.from(units.buffer).toString('utf16le') };
+    });
+  }));
+
+/** Ranges of a class, by class: most patterns have the same few. */
+const known = new Map<CharacterClass, readonly Range[]>();
+const MOST_KNOWN = 100;
+
+/** Code points `from` to `to` (exclusive). */
+type Range = readonly [from: number, to: number];
+
+const LISTED = /^\[(?:\\u\{[0-9a-f]+\}(?:-\\u\{[0-9a-f]+\})?)+\]$/;
+
+function rangesOf(of: CharacterClass): readonly Range[] {
+  const cached = known.get(of);
+  if (cached !== undefined) return cached;
+  const ranges = LISTED.test(of) ? listedRanges(of) : foundRanges(of);
+  if (known.size === MOST_KNOWN) known.clear();
+  known.set(of, ranges);
+  return ranges;
+}
+
+/** Of a class that lists its characters. */
+const listedRanges = (of: CharacterClass): Range[] =>
+  Array.from(of.matchAll(/\\u\{(\w+)\}(?:-\\u\{(\w+)\})?/g), ([, first, last]) => [
+    Number.parseInt(first, 16),
+    Number.parseInt(last ?? first, 16) + 1,
+  ]);
+
+function foundRanges(of: CharacterClass): Range[] {
+  const run = new RegExp(`${of}+`, 'gv');
+  return planeTexts().flatMap(({ start, text }) => {
+    const width = start >= 0x10000 ? 2 : 1;
+    return Array.from(text.matchAll(run), ({ 0: found, index }): Range => {
+      const from = start + index / width;
+      return [from, from + found.length / width];
+    });
+  });
+}
+
+/** @returns undefined if the classes tell more than 254 kinds of characters apart */
+export function alphabetOf(classes: readonly CharacterClass[]): Alphabet | undefined {
+  const columns = new Uint8Array(POINTS);
+  let members: boolean[][] = [[]]; // by column, the classes seen so far
+  const counts = [POINTS]; // characters by column
+  for (const each of classes) {
+    const inside = new Map<number, number>(); // column → the column of its characters in the class
+    // The ranges of a class are disjoint, except where it lists a character twice.
+    const others = new Set<number>();
+    for (const [from, to] of rangesOf(each))
+      for (let point = from; point < to; point++) {
+        const column = columns[point];
+        if (others.has(column)) continue;
+        let other = inside.get(column);
+        if (other === undefined) {
+          inside.set(column, (other = members.length + inside.size));
+          others.add(other);
+          counts[other] = 0;
+        }
+        columns[point] = other;
+        counts[column]--;
+        counts[other]++;
+      }
+    const added = Array.from(inside.keys(), (column) => [...members[column], true]);
+    members = [...members.map((before) => [...before, false]), ...added];
+    if (members.length > MOST_COLUMNS) return undefined;
+  }
+  const used = counts.flatMap((count, column) => (count > 0 ? [column] : []));
+  const numbers = new Uint8Array(MOST_COLUMNS + 1);
+  used.forEach((column, i) => (numbers[column] = i));
+  for (let point = 0; point < POINTS; point++) columns[point] = numbers[columns[point]];
+  return {
+    columns,
+    size: used.length + 1,
+    contains: classes.map((_, i) => [...used.map((column) => members[column][i]), false]),
+  };
+}
