@@ -133,8 +133,17 @@ function ruleOf(json: Record<string, unknown>): string {
   const step = asObject(onlyStep(json, 'pre_tokenizer'));
   if (step['add_prefix_space'] === true)
     throw unsupported('starts each text with a space ("add_prefix_space"), which llama.cpp does not');
-  if (json['normalizer'] !== null || step['type'] !== 'ByteLevel')
+  const isSplit = step['type'] === 'ByteLevel' && (step['use_regex'] ?? true) === true;
+  if (onlyStep(json, 'normalizer') !== undefined || !isSplit)
     throw unsupported('normalizes or splits text in a way that has no name in llama.cpp');
+  if (asObject(json['model'])['ignore_merges'] === true)
+    throw unsupported('has "ignore_merges", which llama.cpp does not have with this splitting rule');
+  const added = (json['added_tokens'] ?? []) as readonly Record<string, unknown>[];
+  const flag = ['single_word', 'lstrip', 'rstrip'].find((name) =>
+    added.some((token) => token[name] === true),
+  );
+  if (flag !== undefined)
+    throw unsupported(`has an added token with "${flag}", which llama.cpp does not have`);
   return GPT2_RULE;
 }
 
@@ -176,7 +185,8 @@ function warningsOf({ vocabulary, unkId }: Tokenizer): string[] {
  */
 function boundaries(tokenizer: Tokenizer): Record<string, GgufValue> {
   const { special, unkId, vocabSize } = tokenizer;
-  const [firstId] = encode(tokenizer, '');
+  const [firstId, ...further] = encode(tokenizer, '');
+  if (further.length > 0) throw unsupported('adds more than one token to each text');
   const [end = unkId, ...others] = special.endIds;
   if (end === undefined && vocabSize > 11)
     throw unsupported('has neither an end token nor <unk>, and llama.cpp needs one of them');

@@ -15,7 +15,7 @@ export const refuse =
   (file: string): Refuse =>
   (what) => {
     throw new UserError('unsupported-format', `${file}: ${what}`, {
-      hint: 'docs/open-models.md says which tokenizers are read',
+      hint: 'char, word and BPE tokenizers like those of GPT-2, Llama and Qwen are read: see docs/bring-a-model.md',
     });
   };
 

@@ -1,4 +1,5 @@
 import { array, assert, constantFrom, property } from 'fast-check';
+import { SPECIAL } from '../../src/tokenizer/added-tokens.ts';
 import { describe, expect, test } from 'vitest';
 import { ByteMerges } from '../../src/export/byte-merges.ts';
 import { llamaVocabulary } from '../../src/export/llama-vocabulary.ts';
@@ -7,6 +8,7 @@ import { bpeFromVocabAndMerges } from '../../src/tokenizer/bpe.ts';
 import { byteAlphabet, tokenOfBytes } from '../../src/tokenizer/byte-alphabet.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, padded, type Tokenizer, type TokenizerKind } from '../../src/tokenizer/tokenizer.ts';
+import { tokenizerFromJson } from '../../src/tokenizer/registry.ts';
 import { noSettings } from '../../src/tokenizer/tokenizer-settings.ts';
 import { failure } from '../fixtures/failure.ts';
 
@@ -144,13 +146,43 @@ describe('what llama.cpp does not have is refused:', () => {
     expect(() => llamaVocabulary(bpe({}))).toThrow(failure('unsupported-format', 'end token'));
   });
 
+  test.each([
+    [{ normalizer: { type: 'NFC' } }, 'normalizes'],
+    [{ pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: false } }, 'splits'],
+    [{ added_tokens: [{ id: 256, content: '<s>', lstrip: true, special: true }] }, 'lstrip'],
+    [
+      {
+        post_processor: {
+          type: 'TemplateProcessing',
+          single: [{ SpecialToken: { id: 'a' } }, { Sequence: { id: 'A' } }, { SpecialToken: { id: 'a' } }],
+          special_tokens: { a: { ids: [0] } },
+        },
+      },
+      'more than one token',
+    ],
+  ])('%j', (change, reason) => {
+    const file = bpe({
+      added: [{ content: '<s>', id: 256, ...SPECIAL }],
+      roles: { eos_token: '<s>' },
+    }).toJSON();
+    const tokenizer = tokenizerFromJson(
+      JSON.stringify({ ...(file as object), ...change }),
+      'tokenizer.json',
+      {
+        ...noSettings,
+        roles: { eos_token: '<s>' },
+      },
+    );
+    expect(() => llamaVocabulary(tokenizer)).toThrow(failure('unsupported-format', reason));
+  });
+
   test('a word of thousands of bytes', () => {
     const tokenizer = learn('word', `a ${'b'.repeat(3000)}`);
     expect(() => llamaVocabulary(tokenizer)).toThrow(failure('unsupported-format', '3001'));
   });
 
   test('two tokens of the same text', () => {
-    const added = [{ content: '[PAD258]', id: 256, special: true, normalized: false }];
+    const added = [{ content: '[PAD258]', id: 256, ...SPECIAL }];
     const tokenizer = padded(bpe({ added, roles: { eos_token: '[PAD258]' } }), 259);
     expect(() => llamaVocabulary(tokenizer)).toThrow(failure('unsupported-format', '[PAD258]'));
   });

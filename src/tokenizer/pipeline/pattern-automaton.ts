@@ -69,20 +69,19 @@ class Program {
 
   /** Adds a pattern that continues at `next`. @returns its entry */
   add(pattern: Pattern, next: number): number {
-    switch (pattern.kind) {
-      case 'character':
-        return this.push({ op: 'character', of: this.#classes.indexOf(pattern.of), next });
-      case 'lookahead':
-        return this.push({ ...pattern, op: 'lookahead', of: this.#classes.indexOf(pattern.of), next });
-      case 'sequence':
-        return pattern.items.reduceRight((entry, item) => this.add(item, entry), next);
-      case 'choice':
-        return pattern.options
-          .map((option) => this.add(option, next))
-          .reduceRight((second, first) => this.push({ op: 'either', first, second }));
-      case 'repeat':
-        return this.#repeat(pattern, next);
+    if (pattern.kind === 'character')
+      return this.push({ op: 'character', of: this.#classes.indexOf(pattern.of), next });
+    if (pattern.kind === 'lookahead') {
+      const { isNegative, of } = pattern;
+      return this.push({ op: 'lookahead', of: this.#classes.indexOf(of), isNegative, next });
     }
+    if (pattern.kind === 'sequence')
+      return pattern.items.reduceRight((entry, item) => this.add(item, entry), next);
+    if (pattern.kind === 'choice')
+      return pattern.options
+        .map((option) => this.add(option, next))
+        .reduceRight((second, first) => this.push({ op: 'either', first, second }));
+    return this.#repeat(pattern, next);
   }
 
   #repeat(pattern: Pattern & { kind: 'repeat' }, next: number): number {

@@ -229,7 +229,7 @@ const codeIn = (item: string): number => Number.parseInt(item.slice(3, -1), 16);
 
 /** Characters that equal an ASCII character if case is ignored; among them the Kelvin sign and the long s. */
 function bothCases(character: string): CharacterClass {
-  const others = { k: '\u212a', s: '\u017f' }[character.toLowerCase()] ?? '';
+  const others = { k: ['\u212a'], s: ['\u017f'] }[character.toLowerCase()] ?? [];
   const all = new Set([character.toLowerCase(), character.toUpperCase(), ...others]);
   return `[${Array.from(all, escaped).join('')}]`;
 }
