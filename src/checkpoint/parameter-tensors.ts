@@ -5,15 +5,12 @@ import type { DescribedModel } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterOf, parameterTable } from '../model/parameters.ts';
-import type { Init } from '../model/parameter.ts';
+import type { Init, ParameterRole } from '../model/parameter.ts';
 import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tensor.ts';
 import { firstNonFinite } from './safetensors-dtypes.ts';
 import { SafetensorsError } from './safetensors-header.ts';
 import type { LoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
-
-/** Tensor of the output head, which a file may contain even if the head is tied. */
-const HEAD = 'lm_head.weight';
 
 /**
  * Maps parameters to names in the file, after checking that every parameter is present with its shape, and nothing else.
@@ -22,7 +19,7 @@ const HEAD = 'lm_head.weight';
  * @throws UserError naming the tensor
  */
 export function matchTensors({ tensors, path }: Weights, config: ModelConfig): Map<string, string> {
-  const { fromTensorName, isBuffer } = architectureOf(config).huggingFace;
+  const { fromTensorName, isBuffer, head } = architectureOf(config).huggingFace;
   const names = new Map<string, string>();
   const refuse = (
     what: string,
@@ -48,30 +45,36 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
     refuse(` has ${tensors.size} tensors, config.json asks for ${config.nLayer} layers`);
   const table = parameterTable(config);
   const kinds = new Set(table.filter(({ name }) => names.has(name)).map(({ kind }) => kind));
-  for (const { name, shape, kind, init } of table) {
+  for (const { name, shape, kind, init, role } of table) {
     const stored = tensors.get(names.get(name) ?? '')?.shape;
     if (stored === undefined && startsAtZero(init) && !kinds.has(kind)) continue;
     if (stored === undefined)
       return refuse(
         ` lacks the tensor "${name}" that config.json asks for`,
-        name === HEAD
+        name === head
           ? 'if the head is the token embedding, set "tie_word_embeddings" to true there'
           : undefined,
       );
     if (stored.join() !== shape.join())
       refuse(
         `: "${name}" has the shape ${shownJson(stored)}, config.json asks for ${shownJson(shape)}`,
-        stored.join() === shape.toReversed().join()
-          ? 'GPT-2 stores weights as [in, out]; those of torch.nn.Linear must be transposed'
-          : undefined,
+        stored.join() === shape.toReversed().join() ? transposedHint(role) : undefined,
       );
   }
   const expected = new Set(table.map(({ name }) => name));
   for (const name of names.keys())
-    if (!expected.has(name) && name !== HEAD)
+    if (!expected.has(name) && name !== head)
       refuse(` has the tensor ${shownJson(name)}, which this model does not`);
   return names;
 }
+
+/** For a weight that is stored in the other layout. */
+const transposedHint = (role: ParameterRole): string | undefined =>
+  role === 'linear weight'
+    ? 'this model stores weights as [in, out]; those of torch.nn.Linear must be transposed'
+    : role === 'transposed linear weight'
+      ? 'this model stores weights as [out, in], as torch.nn.Linear does; those of Conv1D must be transposed'
+      : undefined;
 
 const startsAtZero = (init: Init): boolean => init.kind === 'constant' && init.value === 0;
 
@@ -126,7 +129,7 @@ export function loadParameters(
     targets.set(stored, convert === undefined ? target : converted(target, scratch, convert));
   }
   weights.load(targets, options);
-  if (config.tieWordEmbeddings) checkTiedHead(weights, names, parameterOf(config, 'token embedding').name);
+  if (config.tieWordEmbeddings) checkTiedHead(weights, config, names);
 }
 
 /** Reads single parameters of an open weights file. */
@@ -177,15 +180,16 @@ const converted = (
   });
 
 /** A tied output head is the token embedding; if the file has a copy, the two must agree. */
-function checkTiedHead(weights: Weights, names: ReadonlyMap<string, string>, embedding: string): void {
-  const name = names.get(HEAD);
+function checkTiedHead(weights: Weights, config: ModelConfig, names: ReadonlyMap<string, string>): void {
+  const name = names.get(architectureOf(config).huggingFace.head);
   if (name === undefined) return;
+  const embedding = parameterOf(config, 'token embedding').name;
   const bits = (tensor: string): Uint32Array => new Uint32Array(weights.read(tensor).buffer);
   const [head, tied] = [bits(name), bits(names.get(embedding)!)];
   if (head.length !== tied.length || head.some((x, i) => x !== tied[i]))
     throw new UserError(
       'mismatched-files',
-      `${weights.path}: "${HEAD}" differs from the token embedding, to which config.json ties it`,
+      `${weights.path}: "${name}" differs from the token embedding, to which config.json ties it`,
       { hint: 'if the model was trained with an untied head, set "tie_word_embeddings" to false there' },
     );
 }

@@ -4,7 +4,8 @@ import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { initialize } from '../model/initialize.ts';
-import { elements } from '../model/parameters.ts';
+import { elements, parameterTable } from '../model/parameters.ts';
+import type { Parameter } from '../model/parameter.ts';
 import type { TimedModel } from '../train/timed-training.ts';
 
 const model = (
@@ -31,7 +32,7 @@ export type BenchModelName = keyof typeof benchModels;
 
 /** A model whose decoding can be timed. */
 export interface TimedSampling {
-  /** Bytes of weights read per token: all parameters except the rows of embeddings that are not used. */
+  /** Bytes of weights read per token: all parameters except embeddings, of which a token needs one row. */
   readonly bytesPerToken: number;
   /** Samples a number of tokens after a prompt of one; resolves to the time in seconds. */
   readonly run: (tokens: number) => Promise<number>;
@@ -39,13 +40,13 @@ export interface TimedSampling {
 
 /** Allocates and initializes a model at the start of the device's memory. */
 export function startSampling(device: Device, { config }: Pick<TimedModel, 'config'>): TimedSampling {
-  let elementCount = 0;
-  const decoder = Decoder.create(device, config, (parameters) => {
-    initialize(config, 1, parameters);
-    elementCount = parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
-  });
+  const decoder = Decoder.create(device, config, (parameters) => initialize(config, 1, parameters));
+  const isRead = ({ role }: Parameter): boolean =>
+    role !== 'position embedding' && (role !== 'token embedding' || config.tieWordEmbeddings);
   return {
-    bytesPerToken: 4 * (elementCount - config.blockSize * config.nEmbd),
+    bytesPerToken: parameterTable(config)
+      .filter(isRead)
+      .reduce((bytes, { shape }) => bytes + 4 * elements(shape), 0),
     async run(tokens) {
       const options = { maxTokens: tokens, seed: 1, temperature: 1, topK: 0, topP: 1 };
       const start = performance.now();

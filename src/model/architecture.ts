@@ -5,7 +5,7 @@ import type { Tape } from '../autodiff/tape.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { ModelConfig } from './config.ts';
 import type { OptionType } from '../values.ts';
-import type { Parameter } from './parameter.ts';
+import type { Initialization, Parameter } from './parameter.ts';
 
 /** Looks up a parameter by its name in the parameter table. */
 export type ParameterLookup = (name: string) => Value;
@@ -19,7 +19,7 @@ export interface ForwardInputs {
   /** State of the random generator, int32 [4], and the dropout probability, 0 outside training. */
   readonly rng: Value;
   readonly dropout: number;
-  /** Parameters of the role `linear weight` are stored as [out,in], see `transposeWeights`. */
+  /** Parameters of the role `linear weight` are stored as [out,in], see transposition.ts. */
   readonly transposed?: boolean;
   /** One KV cache per layer, for decoding. Without caches, every position attends within [B,T]. */
   readonly caches?: readonly LayerCache[];
@@ -65,6 +65,8 @@ export interface HuggingFaceFormat<Config extends ModelConfig> {
   /** Maps a parameter's name to its tensor name in the class with a language-model head, and back. */
   readonly toTensorName: (parameter: string) => string;
   readonly fromTensorName: (tensor: string) => string;
+  /** Name of the output head among the parameters. A file may contain a copy of it even if the head is tied. */
+  readonly head: string;
   /** Tensors without parameters, such as a causal mask saved as a buffer. */
   readonly isBuffer: (tensor: string) => boolean;
 }
@@ -99,6 +101,8 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readonly fields: Readonly<Record<string, ConfigField>>;
   /** Default of `ModelConfig.tieWordEmbeddings`. */
   readonly tieWordEmbeddings: boolean;
+  /** Initial weights of a new model that is trained with Muon; `gpt2` with other optimizers. */
+  readonly initializationForMuon: Initialization;
   /** Fills in the fields that follow from others, unless they are given. */
   complete(config: Config): Config;
   /** Checks how fields fit together; each by itself is valid. @throws UsageError naming field, value and a remedy */

@@ -20,7 +20,7 @@ export interface ModelConfig {
   readonly nEmbd: number;
   /** Dropout probability after the embeddings, on attention probabilities, and on both residual branches. Training only. */
   readonly dropout: number;
-  /** The output head is the token embedding, as in GPT-2, instead of a separate `lm_head.weight`. */
+  /** The output head is the token embedding, as in GPT-2, instead of a matrix of its own. */
   readonly tieWordEmbeddings: boolean;
 }
 

@@ -1,5 +1,5 @@
 /** A new architecture is one file, parallel-gpt2.ts, and one line, `register(parallelGpt2)`; everything else works with it. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -9,8 +9,12 @@ import { printOverview } from '../../src/cli/inspect/overview.ts';
 import { evaluate, load, sample, train, UsageError } from '../../src/index.ts';
 import { register } from '../../src/model/architectures/registry.ts';
 import { modelGradientCases } from '../../src/model/gradcheck-cases.ts';
+import { parameterTable } from '../../src/model/parameters.ts';
+import { hostTensor } from '../../src/model/tensor.ts';
 import { expectDecodingAgrees } from '../fixtures/decoding.ts';
-import { parallelGpt2 } from './parallel-gpt2.ts';
+import { failure } from '../fixtures/failure.ts';
+import { writeHostWeights } from '../fixtures/host-weights.ts';
+import { HEAD, parallelGpt2 } from './parallel-gpt2.ts';
 
 register(parallelGpt2);
 
@@ -48,6 +52,21 @@ test('it is saved under its own name and loaded again', () => {
     architectures: ['ParallelGPT2'],
     model_type: 'parallel-gpt2',
   });
+});
+
+test('a file may contain the tied output head under its own name, if it is the token embedding', async () => {
+  const { config, load: loadInto } = openModelFolder(outDir);
+  const tensors = parameterTable(config).map(hostTensor);
+  loadInto(tensors);
+  const [embedding] = tensors;
+  const copied = join(folder, 'copied');
+  cpSync(outDir, copied, { recursive: true });
+  const loadWith = (data: Float32Array): void => {
+    writeHostWeights(copied, config, [...tensors, { ...embedding, name: HEAD, data }], {});
+    openModelFolder(copied).load(parameterTable(config).map(hostTensor));
+  };
+  loadWith(embedding.data);
+  expect(() => loadWith(embedding.data.map((x) => x + 1))).toThrow(failure('mismatched-files', HEAD));
 });
 
 test('it has learned, and samples', async () => {

@@ -8,6 +8,8 @@ import type { Architecture } from '../../src/model/architecture.ts';
 import { gpt2, gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 
 const NAME = 'parallel-gpt2';
+/** Of the output head in a file; the model itself has none, as it is tied. */
+export const HEAD = 'embed_out.weight';
 
 export const parallelGpt2: Architecture<Gpt2Config> = {
   ...gpt2,
@@ -40,6 +42,7 @@ export const parallelGpt2: Architecture<Gpt2Config> = {
 
   huggingFace: {
     ...gpt2.huggingFace,
+    head: HEAD,
     modelTypes: [NAME],
     toConfigJson: (config) => ({
       ...gpt2.huggingFace.toConfigJson(config),

@@ -70,6 +70,7 @@ export const huggingFace: HuggingFaceFormat<Gpt2Config> = {
   fromConfigJson,
   toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
   fromTensorName: (name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name),
+  head: HEAD,
   isBuffer: (name) => /\.attn\.(bias|masked_bias)$/.test(name), // causal masks
 };
 

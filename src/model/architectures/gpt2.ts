@@ -160,6 +160,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   name: gpt2Defaults.arch,
   fields,
   tieWordEmbeddings: gpt2Defaults.tieWordEmbeddings,
+  initializationForMuon: 'gpt2',
   complete,
   check: checkHeads,
   isUnboundedInLength: ({ positions }) => positions === 'sinusoidal',

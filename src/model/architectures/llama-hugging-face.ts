@@ -33,6 +33,7 @@ export const huggingFaceFormat = (member: FamilyMember): HuggingFaceFormat<Llama
   fromConfigJson: (json) => fromConfigJson(member, json),
   toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
   fromTensorName: (name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name),
+  head: HEAD,
   isBuffer: (name) => name.endsWith('.rotary_emb.inv_freq'),
 });
 

@@ -165,6 +165,7 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
     name: member.name,
     fields,
     tieWordEmbeddings: llamaDefaults.tieWordEmbeddings,
+    initializationForMuon: 'fan-in',
     complete,
     check,
     isUnboundedInLength: () => true,

@@ -1,4 +1,5 @@
 /** Options of the optimizer, of the initial weights, whose scheme depends on it, and of the average of the weights. */
+import { allArchitectures, architectureOf } from '../../model/architectures/registry.ts';
 import { initializations, type Initialization } from '../../model/parameter.ts';
 import { choice } from '../../values.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
@@ -12,6 +13,10 @@ export const MUON_LEARNING_RATE = 0.02;
 
 /** Lion's is larger by the factor by which its learning rate is smaller, as it is their product that shrinks a weight. */
 export const WEIGHT_DECAY = 0.1;
+
+const startingFromFanIn = allArchitectures()
+  .filter(({ initializationForMuon }) => initializationForMuon === 'fan-in')
+  .map(({ name }) => name);
 
 export const optimizerRows = {
   optimizer: row<OptimizerName>({
@@ -28,8 +33,9 @@ export const optimizerRows = {
     value: choice(initializations),
     placeholder: 'scheme',
     help: `initial weights: ${initializations.join(' or ')}`,
-    default: ({ optimizer, arch }) => (optimizer === 'muon' && arch !== 'gpt2' ? 'fan-in' : 'gpt2'),
-    defaultHelp: 'gpt2; llama, qwen3 with muon: fan-in',
+    default: ({ optimizer, arch }) =>
+      optimizer === 'muon' ? architectureOf({ arch }).initializationForMuon : 'gpt2',
+    defaultHelp: `gpt2; ${startingFromFanIn.join(', ')} with muon: fan-in`,
     onResume: 'fixed', // a resumed run already has weights
     stored: orAbsent(choice(initializations)),
   }),
