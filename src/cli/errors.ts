@@ -8,7 +8,7 @@ import { commandFor } from './foreign-commands.ts';
 import { hintForFlag, type GivenCommand } from './foreign-flags.ts';
 import { printable, printableLine, printError, printMessage, stderrColors } from './terminal.ts';
 
-export interface Report {
+export interface ErrorReport {
   readonly exitCode: number;
   readonly message: string;
   readonly hint: string | undefined;
@@ -19,7 +19,7 @@ export interface Report {
  *
  * @param command that was running
  */
-export function describeError(error: unknown, command: GivenCommand): Report {
+export function describeError(error: unknown, command: GivenCommand): ErrorReport {
   const { line: commandLine } = command;
   if (error instanceof CommanderError) return describeCommanderError(error, command);
   if (error instanceof UserError) {
@@ -40,13 +40,13 @@ export function describeError(error: unknown, command: GivenCommand): Report {
 }
 
 /** Prints the error and its hint; with --debug, also the stack. */
-export function printReport(report: Report, error: unknown): void {
+export function printReport(report: ErrorReport, error: unknown): void {
   printFailure(report);
   if (process.argv.includes('--debug')) printError(printable(inspect(error)));
 }
 
 /** Prints an error and its hint. */
-export function printFailure({ message, hint }: Pick<Report, 'message' | 'hint'>): void {
+export function printFailure({ message, hint }: Pick<ErrorReport, 'message' | 'hint'>): void {
   printMessage(`${stderrColors.red('error:')} ${printableLine(abridge(message))}`);
   if (hint !== undefined)
     printMessage(`${stderrColors.cyan('hint:')} ${printableLine(abridge(asStarted(hint)))}`);
@@ -63,7 +63,7 @@ const abridge = (text: string): string =>
 
 const seeHelp = (commandLine: string): string => `see ${commandLine} --help`;
 
-function describeCommanderError(error: CommanderError, command: GivenCommand): Report {
+function describeCommanderError(error: CommanderError, command: GivenCommand): ErrorReport {
   const { line } = command;
   const [first = '', suggestion] = error.message.split('\n');
   const unknown = /^error: unknown option '(.+)'$/s.exec(first)?.[1];

@@ -7,7 +7,13 @@ import { replacementsIn } from '../data/replacements.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measureScored } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
-import { corpusRecord, readSplit, splits, type OtherText, type Split } from '../evaluate/training-text.ts';
+import {
+  corpusRecord,
+  readSplit,
+  splits,
+  type OtherText,
+  type SplitName,
+} from '../evaluate/training-text.ts';
 import { noReport } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { baselineReader, type BaselineReader } from './eval-baselines.ts';
@@ -30,7 +36,7 @@ import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 interface Flags extends DecodingOptions {
   readonly model?: readonly string[];
   readonly threads?: number;
-  readonly split?: Split;
+  readonly split?: SplitName;
   readonly stride?: number;
   readonly tokens?: true;
   readonly baselines?: true;
@@ -239,7 +245,7 @@ const baselineText = ({ baselineText: path, ...flags }: Flags): OtherText | unde
 
 /** A split of each model's own corpus. */
 const splitText =
-  (name: Split, flags: Flags): TextReader =>
+  (name: SplitName, flags: Flags): TextReader =>
   (model, tokenizer) => [
     whileReporting((report) => readSplit(model, tokenizer, name, baselineText(flags), report)),
   ];

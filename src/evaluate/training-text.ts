@@ -198,13 +198,13 @@ function splitAsTrained(
 }
 
 export const splits = ['train', 'val'] as const;
-export type Split = (typeof splits)[number];
+export type SplitName = (typeof splits)[number];
 
 /** One split of a model's corpus. @throws UserError like readTrainingText, or if the split is empty */
 export function readSplit(
   folder: string,
   tokenizer: Tokenizer,
-  split: Split,
+  split: SplitName,
   instead?: OtherText,
   report?: Report,
 ): {

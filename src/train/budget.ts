@@ -74,7 +74,7 @@ export interface Fitted {
   /** The options of the run, with a number of steps instead of a time limit. */
   readonly options: TrainModelOptions;
   readonly costs: Costs;
-  /** See Pace. */
+  /** Steps that the whole run may have at most, however much time is left. */
   readonly maxSteps: number;
 }
 

@@ -63,7 +63,8 @@ const REFIT_SHARE = 0.05;
 /** Smallest correction during the decay, as a fraction of the time: a smaller one is not worth changing the slope. */
 const TOLERANCE = 0.005;
 
-export interface Pace {
+/** How far a timed run has come, and the time it has left. */
+interface TimedProgress {
   /** Steps done in all, and by this process. */
   readonly step: number;
   readonly steps: number;
@@ -83,7 +84,7 @@ export interface Pace {
  */
 export function refit(
   settings: Settings,
-  { step, steps, left, seconds, costs, maxSteps }: Pace,
+  { step, steps, left, seconds, costs, maxSteps }: TimedProgress,
 ): Settings | undefined {
   if (steps === 0 || step >= settings.maxIters || step < recordedSteps(settings)) return undefined;
   const ahead = Math.min(stepsWithin(left, step, settings, costs), maxSteps - step);

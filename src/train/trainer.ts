@@ -34,13 +34,13 @@ export interface TrainerOptions extends OptimizerOptions {
 }
 
 /** Numbers of micro-batches and counted targets in a step, each at least 1. */
-type StepSize = Pick<StepData, 'microBatches' | 'counted'>;
+type StepCounts = Pick<StepData, 'microBatches' | 'counted'>;
 
 /** All targets of the step are masked. */
 export const NOTHING_COUNTED: StepResult = { loss: NaN, gradNorm: 0 };
 
 /** Mean loss of a step's counted targets, from the sums of its micro-batches. Rounded to float32, the precision of metrics.jsonl. */
-export const stepLoss = (losses: OrderedSum, { counted }: StepSize): number =>
+export const stepLoss = (losses: OrderedSum, { counted }: StepCounts): number =>
   Math.fround(losses.total / counted);
 
 /**
@@ -148,7 +148,7 @@ export class Trainer {
    * @param micro index of the micro-batch in the step
    * @returns the sum of the losses of its counted targets, in nats
    */
-  accumulate(step: number, micro: number, data: StepSize, batch: Batch): Promise<number> {
+  accumulate(step: number, micro: number, data: StepCounts, batch: Batch): Promise<number> {
     return allParts(this.accumulating(step, micro, data, batch, 0));
   }
 
@@ -160,7 +160,7 @@ export class Trainer {
   async *accumulating(
     step: number,
     micro: number,
-    data: StepSize,
+    data: StepCounts,
     batch: Batch,
     seconds: number | undefined,
   ): InParts<number> {

@@ -6,7 +6,7 @@ import { whyNoMachineCode } from '../fixtures/machine-code.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
 import type { OptimizerOptions } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
-import { SIGNAL_POLL_SECONDS, unlessStopped } from '../../src/polling.ts';
+import { allParts, SIGNAL_POLL_SECONDS, unlessStopped } from '../../src/polling.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { bytesOfTensors, copiesOf } from '../fixtures/tensors.ts';
 
@@ -131,6 +131,17 @@ describe('training', () => {
     expect(new Set([...losses, plain]).size).toBe(4); // another mask each step
     const again = await makeTrainer(backend, { dropout: 0.5 }).step(0, [batch(1)], 0);
     expect(again.loss).toBe(losses[0]);
+    await backend.close();
+  });
+
+  test('each micro-batch of a step has its own dropout mask', async () => {
+    const backend = await createWasmBackend({ threads: 1 });
+    const trainer = makeTrainer(backend, { dropout: 0.5 });
+    const { counted } = stepOf([batch(1), batch(1)]);
+    const lossOf = (micro: number) => allParts(trainer.differentiating(0, micro, counted, batch(1), 0));
+    const [first, second, again] = [await lossOf(0), await lossOf(1), await lossOf(0)];
+    expect(second).not.toBe(first);
+    expect(again).toBe(first);
     await backend.close();
   });
 

@@ -74,14 +74,14 @@ class RecentMedian {
   }
 }
 
-export interface TimeLimit {
+export interface TimeBudgetOptions {
   /** Start of the run's time, in milliseconds of `performance.now()`. */
   readonly asked: number;
   /** The limit. */
   readonly seconds: number;
   /** Estimated costs of parts not measured yet. */
   readonly expected: Costs;
-  /** See Pace. */
+  /** Steps that the whole run may have at most, however much time is left. */
   readonly maxSteps: number;
   /** See the function of this name. */
   readonly wholePerSample: number;
@@ -91,7 +91,7 @@ export interface TimeLimit {
 
 /** Measures the parts of a run between its events. */
 export class TimeBudget {
-  readonly #limit: TimeLimit;
+  readonly #limit: TimeBudgetOptions;
   readonly #now: () => number;
   /** In seconds. */
   readonly #step = new FadingMean();
@@ -108,7 +108,7 @@ export class TimeBudget {
   /** Steps and time of the last correction. */
   #fitted: { steps: number; at: number };
 
-  constructor(limit: TimeLimit) {
+  constructor(limit: TimeBudgetOptions) {
     this.#limit = limit;
     const { expected } = limit;
     this.#checkpoint = new RecentMedian(expected.checkpoint);
