@@ -142,7 +142,7 @@ export interface ParameterReader {
 /** @param weights closed by the reader */
 export function parameterReader(weights: Weights, { config, conversionOf }: DescribedModel): ParameterReader {
   const names = matchTensors(weights, config);
-  if (config.tieWordEmbeddings) checkTiedHead(weights, names, parameterOf(config, 'token embedding').name);
+  if (config.tieWordEmbeddings) checkTiedHead(weights, config, names);
   const parameters = new Map(parameterTable(config).map((parameter) => [parameter.name, parameter]));
   return {
     read(name) {
