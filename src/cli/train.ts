@@ -16,7 +16,8 @@ import { formatProfile } from './profile-table.ts';
 import { addGroup, addRunOptions } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
-import { printEnd } from './train/ending.ts';
+import type { SimpleBaseline } from '../evaluate/baselines/simplest.ts';
+import { printEnd, simplestAhead } from './train/ending.ts';
 import { printRunTable } from './train/run-table.ts';
 import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
@@ -78,6 +79,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const started = performance.now();
   let run: RunDescription;
   let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
+  let ahead: SimpleBaseline | undefined;
   let result: TrainResult;
   const preparation = startActivity();
   try {
@@ -96,6 +98,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       event: (event, settings) => {
         if (event.type === 'evaluation') lastEvaluation = event;
         view.event(event, settings);
+        if (event.type === 'end' && !json) ahead = simplestAhead(event, run);
         warnOfIncident(event);
         const warning = watch?.(event);
         if (warning !== undefined) warn(warning);
@@ -111,7 +114,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   }
   const seconds = (performance.now() - started) / 1000;
   if (json) await printJson(summary(result, run!));
-  else printEnd(result, { seconds, run: run!, lastEvaluation });
+  else printEnd(result, { seconds, run: run!, lastEvaluation, ahead });
   // For m=$(gpt train book.txt). On a terminal, the lines above name the folder.
   if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
   if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);

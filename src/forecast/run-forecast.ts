@@ -23,7 +23,7 @@ import {
 import type { Replacements } from '../data/replacements.ts';
 import { optionName } from '../messages.ts';
 import { measureSpeed } from '../train/timed-training.ts';
-import { readTrainingData, type CorpusDescription } from '../train/training-data.ts';
+import { readTrainingData, type CorpusDescription, type TrainingData } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface ForecastOptions {
@@ -164,6 +164,19 @@ async function forText(
   { preparing, measuring }: ForecastOptions,
 ): Promise<Planned> {
   const data = readTrainingData(options, tokenizer, preparing);
+  try {
+    return await forData(options, data, engine, measuring);
+  } finally {
+    data.close();
+  }
+}
+
+async function forData(
+  options: TrainModelOptions,
+  data: TrainingData,
+  engine: LazyBackend,
+  measuring: ForecastOptions['measuring'],
+): Promise<Planned> {
   const seconds = budgetSeconds(options);
   if (seconds !== undefined) measuring?.();
   const fitted =

@@ -19,10 +19,10 @@ export interface RunDescription {
   /** The folder of the run. */
   readonly folder: string;
   readonly corpus: CorpusDescription;
-  /** The text of --val-file, if given. */
+  /** The text of the validation file, if given. */
   readonly validationCorpus: CorpusDescription | undefined;
   readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
-  /** The tokens of both splits; they can still be read after the run. */
+  /** The tokens of both splits, which can be read until the run has ended: until `trainModel` returns. */
   readonly split: Split;
   /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];

@@ -8,7 +8,7 @@ import { optionName } from '../messages.ts';
 import type { EndReason } from './events.ts';
 import { examplePrompt } from './example-prompt.ts';
 import type { Progress } from './progress.ts';
-import { originOf } from './session/origin.ts';
+import { originOf, readRunText } from './session/origin.ts';
 import { prepareRun } from './session/prepare-run.ts';
 import type { TrainProfile } from './session/step-profile.ts';
 import { trainSession } from './session/train-session.ts';
@@ -47,17 +47,22 @@ export async function trainModel(
   });
   try {
     const origin = originOf(options, resumed);
-    const prepared = await prepareRun(origin, { given: options, handlers, engine, asked });
-    const session = await trainSession(prepared, await engine.open(), options, handlers, asked);
-    const { train, validation, tokenizer } = prepared.data;
-    return {
-      folder: session.folder,
-      reason: session.end.reason,
-      progress: session.end.progress,
-      validationLoss: session.end.validationLoss,
-      examplePrompt: examplePrompt(validation.length > 0 ? validation : train, tokenizer),
-      profile: session.profile,
-    };
+    const data = readRunText(origin, options.corpus.length > 0, handlers.preparing);
+    try {
+      const prepared = await prepareRun(origin, data, { given: options, handlers, engine, asked });
+      const session = await trainSession(prepared, await engine.open(), options, handlers, asked);
+      const { train, validation, tokenizer } = data;
+      return {
+        folder: session.folder,
+        reason: session.end.reason,
+        progress: session.end.progress,
+        validationLoss: session.end.validationLoss,
+        examplePrompt: examplePrompt(validation.length > 0 ? validation : train, tokenizer),
+        profile: session.profile,
+      };
+    } finally {
+      data.close();
+    }
   } finally {
     resumed?.close();
     await engine.close();

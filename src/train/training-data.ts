@@ -32,14 +32,16 @@ export interface TrainingData {
   readonly validation: TokenSource;
   /** Fraction of the text that is the validation split; 0 with a validation file. */
   readonly valFraction: number;
-  /** The text of --val-file. */
+  /** The text of the validation file. */
   readonly validationCorpus: CorpusDescription | undefined;
-  /** SHA-256 of the text of --val-file. */
+  /** SHA-256 of the text of the validation file. */
   readonly validationSha256: string | undefined;
   /** Number of `<unk>` tokens. */
   readonly unknown: number;
   /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];
+  /** Closes a token file. */
+  close(): void;
 }
 
 /**
@@ -47,6 +49,7 @@ export interface TrainingData {
  *
  * @param tokenizer of a resumed run or a starting model, instead of a new vocabulary
  * @param report receives the progress of reading and tokenizing
+ * @returns data that must be closed
  * @throws UserError for files that cannot be read, UsageError for options that do not fit the text
  */
 export function readTrainingData(
@@ -57,7 +60,10 @@ export function readTrainingData(
   const source = options.corpus.some((path) => path.endsWith('.bin'))
     ? readTokens(options, tokenizer, report)
     : tokenizeText(options, tokenizer, report);
-  const { ids, ...found } = source;
+  return closingOnError(source, () => split(source, options, report));
+}
+
+function split({ ids, ...found }: Tokens, options: TrainModelOptions, report: Report): TrainingData {
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
     return {
@@ -92,6 +98,17 @@ interface Tokens {
   readonly ids: TokenSource;
   readonly unknown: number;
   readonly replacements: readonly Replacements[];
+  close(): void;
+}
+
+/** The result of a call; `opened` is closed if it throws. */
+function closingOnError<T>(opened: { close(): void }, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
 }
 
 function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
@@ -109,6 +126,7 @@ function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, 
     ids: inMemory(ids),
     unknown,
     replacements: [replacementsIn(corpus)],
+    close: () => {},
   };
 }
 
@@ -143,6 +161,15 @@ function readTokens(options: TrainModelOptions, given: Tokenizer | undefined, re
   checkTokenFileOptions(options, given !== undefined);
   const [path] = options.corpus;
   const file = openTokenFile(path);
+  return closingOnError(file, () => tokensOf(file, path, options, { given, report }));
+}
+
+function tokensOf(
+  file: TokenFile,
+  path: string,
+  options: TrainModelOptions,
+  { given, report }: { readonly given: Tokenizer | undefined; readonly report: Report },
+): Tokens {
   const tokenizer = readTokenizerBeside(path, file);
   if (given === undefined && (options.tokenizer ?? tokenizer.kind) !== tokenizer.kind)
     throw new UsageError(
@@ -169,6 +196,7 @@ function readTokens(options: TrainModelOptions, given: Tokenizer | undefined, re
     ids: file,
     unknown: 0,
     replacements: [],
+    close: () => file.close(),
   };
 }
 

@@ -250,9 +250,14 @@ const tokenFile: ReaderCase = {
   write: writeTokens,
   files: ['tokens.bin', 'tokenizer.json'],
   read(folder) {
-    const { train, tokenizer } = readTrainingData({ corpus: [join(folder, 'tokens.bin')], valFraction: 0 });
-    assert.deepEqual(Array.from(train.slice(0, train.length)), [...encode(tokenizerOf('char'), TEXT)]);
-    assert.equal(tokenizer.vocabSize, tokenizerOf('char').vocabSize);
+    const data = readTrainingData({ corpus: [join(folder, 'tokens.bin')], valFraction: 0 });
+    const { train, tokenizer } = data;
+    try {
+      assert.deepEqual(Array.from(train.slice(0, train.length)), [...encode(tokenizerOf('char'), TEXT)]);
+      assert.equal(tokenizer.vocabSize, tokenizerOf('char').vocabSize);
+    } finally {
+      data.close();
+    }
   },
   weight: 3,
 };

@@ -1,12 +1,12 @@
 /** Messages after the last step. */
-import type { TrainEvent } from '../../train/events.ts';
+import type { RunEnd, TrainEvent } from '../../train/events.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import type { TrainResult } from '../../train/train-model.ts';
 import { formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { shellQuoted } from '../../shell-quote.ts';
 import { factTable } from '../fact-table.ts';
 import { commandName } from '../command-name.ts';
-import { baselineAhead } from '../../evaluate/baselines/simplest.ts';
+import { baselineAhead, type SimpleBaseline } from '../../evaluate/baselines/simplest.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { shown } from './run-table.ts';
 import { againstCounting } from './remedies.ts';
@@ -17,7 +17,18 @@ export interface Ending {
   readonly seconds: number;
   readonly run: RunDescription;
   readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
+  /** See `simplestAhead`. */
+  readonly ahead: SimpleBaseline | undefined;
 }
+
+/** The simplest baseline that a run's model does not beat; to be called before the run closes its text. */
+export const simplestAhead = (
+  { reason, validationLoss }: RunEnd,
+  { split, config }: RunDescription,
+): SimpleBaseline | undefined =>
+  reason === 'interrupted' || validationLoss === undefined
+    ? undefined
+    : baselineAhead(validationLoss, split, config.vocabSize);
 
 /** Prints the result, where the model is, and what to do with it. */
 export function printEnd(result: TrainResult, ending: Ending): void {
@@ -54,12 +65,7 @@ const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
     : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
 
 /** A note if an n-gram baseline does as well as the model, which is common for short texts and short runs. */
-function baselineLine(
-  { validationLoss, progress }: TrainResult,
-  { run, lastEvaluation }: Ending,
-): string | undefined {
-  if (validationLoss === undefined) return undefined;
-  const ahead = baselineAhead(validationLoss, run.split, run.config.vocabSize);
+function baselineLine({ progress }: TrainResult, { run, lastEvaluation, ahead }: Ending): string | undefined {
   if (ahead === undefined) return undefined;
   const counted = { unigram: 'counts tokens', bigram: 'counts pairs of tokens' }[ahead.name];
   const remedy = againstCounting(run, isOverfitted(progress, lastEvaluation));

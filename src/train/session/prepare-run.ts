@@ -24,7 +24,7 @@ import {
 import type { TrainHandlers } from '../train-handlers.ts';
 import type { TrainingData } from '../training-data.ts';
 import { checkResume } from './check-resume.ts';
-import { readRunText, type Origin } from './origin.ts';
+import type { Origin } from './origin.ts';
 
 export interface PreparedRun {
   readonly origin: Origin;
@@ -56,9 +56,12 @@ interface Preparation {
 }
 
 /** @throws UserError, UsageError for unsuitable text or options; EngineMemoryError if the run does not fit in memory */
-export async function prepareRun(origin: Origin, preparation: Preparation): Promise<PreparedRun> {
+export async function prepareRun(
+  origin: Origin,
+  data: TrainingData,
+  preparation: Preparation,
+): Promise<PreparedRun> {
   const { given, handlers, engine } = preparation;
-  const data = readRunText(origin, given.corpus.length > 0, handlers.preparing);
   const { options, time } = await chooseLength(origin, data, preparation);
   const chosen = settingsOf(origin, options, data);
   const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, chosen);
