@@ -42,7 +42,7 @@ export type ChosenRecipe = Required<
   Required<Pick<TrainModelOptions, 'arch' | 'optimizer'>>;
 
 /** With fewer tokens per parameter than this, a smaller model learns more, as it sees more tokens in the same time. */
-const TOKENS_PER_PARAMETER = 3;
+const TOKENS_PER_PARAMETER = 4;
 /** With more parameters per token of text than this, a model memorizes the text. */
 const PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
@@ -50,6 +50,8 @@ export const MAX_EPOCHS = 80;
 /** Tokens in a step: of a run over four million tokens, and the limits. */
 const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [3072, 128, 16_384];
 const USUAL_TOKENS = 4e6;
+/** With at least this many tokens, the run has time to learn from a context of twice the length. */
+const LONG_RUN = 8e6;
 
 /**
  * The number of steps after which a run with a time limit ends, even if there is time left.
@@ -84,7 +86,7 @@ export function chooseModel(
   };
   const shapes = shapesFor(trainTokens, given);
   const candidates = shapes.flatMap((shape) => ifPossible(() => lengthFor(shape)) ?? []);
-  const { shape, tokens, inStep } =
+  const chosen =
     candidates.findLast(
       (each) =>
         each.tokens >= TOKENS_PER_PARAMETER * each.parameters &&
@@ -92,17 +94,22 @@ export function chooseModel(
     ) ??
     candidates[0] ??
     lengthFor(shapes[0]); // says why none is possible
+  const isLong = chosen.tokens >= LONG_RUN && given.blockSize === undefined;
+  const { shape, tokens, inStep } = isLong
+    ? lengthFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
+    : chosen;
   const epochs = tokens / trainTokens;
   // Lion's rate is lower and its weight decay higher, so that their product is the same.
   const lion = optimizer === 'lion' ? LION_DIVISOR : 1;
   const usualRate = optimizer === 'muon' ? 2.6e-3 : 3e-3;
-  const learningRate = rounded((usualRate * Math.sqrt(128 / shape.nEmbd)) / lion);
+  const forLength = Math.min(1, Math.sqrt(USUAL_TOKENS / tokens));
+  const learningRate = rounded((usualRate * forLength * Math.sqrt(128 / shape.nEmbd)) / lion);
   return {
     arch,
     ...shape,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: epochs < 5 ? 0 : epochs < 20 ? 0.1 : 0.2,
+    dropout: epochs < 8 ? 0 : epochs < 20 ? 0.1 : 0.2,
     learningRate: isNew ? learningRate : rounded(FINE_TUNING * learningRate),
     beta2: 0.99,
     weightDecay: lion * WEIGHT_DECAY,

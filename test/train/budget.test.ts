@@ -51,6 +51,13 @@ describe('the model chosen for a time budget', () => {
     expect(tokensPerStep).toBeLessThan(3072 / 2);
     expect(maxSteps(9000, tokensPerStep)).toBe(Math.ceil((80 * 9000) / tokensPerStep));
   });
+  test('has a longer context, dropout and a lower learning rate in a long run', () => {
+    const [short, long] = [2e13, 8e13].map((flops) => chooseModel(text, flops));
+    expect(short).toMatchObject({ blockSize: 128, dropout: 0 });
+    expect(long).toMatchObject({ nEmbd: short.nEmbd, blockSize: 256, dropout: 0.1 });
+    expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
+    expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
+  });
   test('has a context length that fits the text', () => {
     for (const trainTokens of [2, 17, 100, 2000, 30_000])
       expect(chooseModel({ ...text, trainTokens }, 1e13).blockSize).toBeLessThan(trainTokens);
