@@ -46,7 +46,7 @@ def rate(length):
 encode(10_000, limit=1_000_000)
 best = max((1_000, 10_000, 100_000), key=rate)
 with open(a.file, encoding="utf-8", newline="") as file:
-    ids = tokenizer.encode(file.read(100_000), add_special_tokens=False).ids
+    ids = tokenizer.encode(file.read(100_000)).ids
 digest = hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()
 print(json.dumps({"ready": {"version": tokenizers.__version__, "piece": best, "hash": digest}}), flush=True)
 for line in sys.stdin:

@@ -114,7 +114,7 @@ const FACT_OF_TOKENIZER = 'tokenizer_sha256';
 export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<string, string> {
   const json = toConfigJson(config, tokenizer);
   const fields = architectureOf(config).huggingFace.factFields;
-  const { model } = tokenizer.toJSON() as { model: unknown };
+  const model = tokenizer.modelJson?.() ?? (tokenizer.toJSON() as { model: unknown }).model;
   const hash = createHash('sha256').update(JSON.stringify([tokenizer.kind, model]));
   return {
     ...Object.fromEntries(fields.map((field) => [field, String(json[field])])),

@@ -39,6 +39,7 @@ export const gpt2Model = (parts: Gpt2Parts): BpeModel => ({
   modelIds: new Set([...parts.tokens.keys()].filter((id) => !parts.added.has(id))),
   pipeline: gpt2Pipeline(parts.addPrefixSpace, parts.firstId),
   toJSON: () => gpt2Json(parts),
+  modelJson: () => modelJson(parts),
   source: undefined,
 });
 
@@ -55,18 +56,25 @@ const gpt2Json = ({ tokens, merges, added, addPrefixSpace, firstId }: Gpt2Parts)
       ? { type: 'ByteLevel', add_prefix_space: true, trim_offsets: false, use_regex: true }
       : templateWithFirst(tokens[firstId], firstId),
   decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-  model: {
-    type: 'BPE',
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: '',
-    end_of_word_suffix: '',
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-    merges: merges.map(({ left, right }) => `${tokens[left]} ${tokens[right]}`),
-  },
+  model: modelJson({ tokens, merges }),
+});
+
+/** The field `model` of tokenizer.json. @param options those that differ from GPT-2's */
+const modelJson = (
+  { tokens, merges }: Pick<BpeModel, 'tokens' | 'merges'>,
+  options: JsonObject = {},
+): unknown => ({
+  type: 'BPE',
+  dropout: null,
+  unk_token: null,
+  continuing_subword_prefix: '',
+  end_of_word_suffix: '',
+  fuse_unk: false,
+  byte_fallback: false,
+  ignore_merges: false,
+  ...options,
+  vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+  merges: merges.map(({ left, right }) => `${tokens[left]} ${tokens[right]}`),
 });
 
 /** Older files do not have "model.type". */
@@ -106,6 +114,12 @@ export function readBpe(json: JsonObject, fail: Refuse, given: TokenizerSettings
     ...parts,
     pipeline: prefix,
     source: isKept ? text : undefined,
+    modelJson: () => {
+      const { ignoresMerges, unknown } = read;
+      const unk_token = unknown.unkId === undefined ? null : parts.tokens[unknown.unkId];
+      const [fuse_unk, byte_fallback] = [unknown.fusesUnknown, unknown.hasByteFallback];
+      return modelJson(parts, { unk_token, fuse_unk, byte_fallback, ignore_merges: ignoresMerges });
+    },
     toJSON: () => {
       const file = JSON.parse(text) as JsonObject;
       if (isKept) return file;

@@ -63,12 +63,13 @@ export interface BpeModel {
   readonly special: SpecialTokens;
   readonly pipeline: Pipeline;
   readonly toJSON: () => unknown;
+  readonly modelJson: () => unknown;
   /** The text of tokenizer.json, if it is to be kept. */
   readonly source: string | undefined;
 }
 
 export function createBpeTokenizer(model: BpeModel): Tokenizer {
-  const { tokens, added, special, pipeline, toJSON, source } = model;
+  const { tokens, added, special, pipeline, toJSON, modelJson, source } = model;
   const { normalization, preTokenization, template, decoder } = pipeline;
   const { prefix } = preTokenization;
   const decoding =
@@ -95,6 +96,7 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     cut: cutAround(tokens, added, (text) => lastCut(text, cuts)),
     ...decoding,
     toJSON,
+    modelJson,
     source,
   };
 }

@@ -41,6 +41,8 @@ export interface Tokenizer {
   byteLength(id: number): number;
   /** The content of tokenizer.json. */
   toJSON(): unknown;
+  /** The "model" of tokenizer.json, the same however the file writes it; absent if `toJSON` writes it in one way only. */
+  readonly modelJson?: (() => unknown) | undefined;
   /** The text of tokenizer.json, if it was read and is to be kept as it was. */
   readonly source?: string | undefined;
 }

@@ -129,6 +129,35 @@ describe('tokenizer_config.json', () => {
     expect([...encoder.push('b')].concat([...encoder.end()])[0]).toBe(258);
   });
 
+  test('a tokenizer.json is saved byte for byte, unless another file changes what it means', () => {
+    const path = join(folder, 'tokenizer.json');
+    const text = ` ${readFileSync(path, 'utf8')}`;
+    writeFileSync(path, text);
+    write(openModelFolder(folder).tokenizer);
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    set('tokenizer_config.json', { tokenizer_class: 'GPT2Tokenizer', add_prefix_space: true });
+    write(openModelFolder(folder).tokenizer);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
+      pre_tokenizer: { add_prefix_space: true },
+    });
+    set('tokenizer_config.json', { pad_token: 'ab' });
+    write(openModelFolder(folder).tokenizer);
+    const written = JSON.parse(readFileSync(path, 'utf8')) as { added_tokens: unknown[] };
+    expect(written.added_tokens.at(-1)).toMatchObject({ content: '<|endoftext|>' });
+    expect(written.added_tokens[0]).toMatchObject({ content: 'ab', special: true });
+  });
+
+  test('weights belong to their tokenizer also after transformers has written it in another form', () => {
+    const { model } = JSON.parse(readFileSync(join(folder, 'tokenizer.json'), 'utf8')) as {
+      model: { merges: string[]; unk_token?: unknown };
+    };
+    const { unk_token: _absent, ...rest } = model;
+    set('tokenizer.json', { model: { ...rest, merges: model.merges.map((merge) => merge.split(' ')) } });
+    expect(openModelFolder(folder).tokenizer.vocabSize).toBe(259);
+    set('tokenizer.json', { model: { ...model, merges: model.merges.slice(1) } });
+    expect(() => openModelFolder(folder)).toThrow(failure('mismatched-files', 'tokenizer.json'));
+  });
+
   test.each<[Record<string, unknown>, unknown]>([
     [{ add_prefix_space: 'no' }, failure('unsupported-format', '"add_prefix_space"', '"no"')],
     [{ split_special_tokens: true }, failure('unsupported-format', '"split_special_tokens"')],
