@@ -120,24 +120,26 @@ class AddedTokenSplitter {
   readonly #second: ReadonlyMap<string, Found>;
   readonly #normalizer: Normalizer | undefined;
   readonly #isContinued: boolean;
-  #outer!: Splitter;
-  #inner!: Splitter;
+  readonly #outer: Splitter;
+  readonly #inner: Splitter;
   #normalize: ((text: string, final: boolean) => string) | undefined;
 
   constructor(
     { added, tokens, normalizer }: Pick<SpecialEncoding, 'added' | 'tokens' | 'normalizer'>,
     isContinued: boolean,
   ) {
-    const found = [...added].map(([id, flags]) => ({ content: tokens[id], id, ...flags }));
-    const byText = (list: typeof found, change: (content: string) => string): Map<string, Found> =>
-      new Map(
-        list.map((each): [string, Found] => [change(each.content), each]).filter(([text]) => text !== ''),
-      );
-    this.#first = byText(
-      found.filter(({ normalized }) => !normalized),
-      (content) => content,
-    );
-    this.#second = byText(found.filter(({ normalized }) => normalized), (content) => normalizer?.(false)(content, true) ?? content); // prettier-ignore
+    const first = new Map<string, Found>();
+    const second = new Map<string, Found>();
+    for (const [id, flags] of added)
+      if (!flags.normalized) first.set(tokens[id], { id, ...flags });
+      else {
+        const text = normalizer?.(false)(tokens[id], true) ?? tokens[id];
+        if (text !== '') second.set(text, { id, ...flags });
+      }
+    this.#first = first;
+    this.#second = second;
+    this.#outer = flaggedTokenSplitter(first);
+    this.#inner = flaggedTokenSplitter(second);
     this.#normalizer = normalizer;
     this.#isContinued = isContinued;
     this.restart();
@@ -145,8 +147,6 @@ class AddedTokenSplitter {
 
   /** Another text follows. */
   restart(): void {
-    this.#outer = flaggedTokenSplitter(this.#first);
-    this.#inner = flaggedTokenSplitter(this.#second);
     this.#normalize = this.#normalizer?.(this.#isContinued);
   }
 

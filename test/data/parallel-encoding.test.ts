@@ -2,6 +2,7 @@ import { array, assert, constantFrom, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeInParallel } from '../../src/data/parallel-encoding.ts';
 import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
+import { openTokenizer } from '../fuzz/seeds.ts';
 import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 
 const LINES = [
@@ -60,6 +61,20 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     expect(flat(encodeInParallel(pieces, tokenizer, { threads: 1 }))).toEqual(whole);
   });
 });
+
+test.each(['llama2', 'llama3', 'bos and eos', 'mistral', 'gpt2 with a space before texts'])(
+  'a tokenizer like %s gives the same ids on several threads, with what comes before and after a text',
+  (name) => {
+    const tokenizer = tokenizerFromJson(openTokenizer(name));
+    const pieces = Array.from(
+      { length: 60 },
+      (_, i) => `${LINES[(i * 7) % LINES.length]}<s>${LINES[i % 3]}x\ny`,
+    );
+    const whole = [...encode(tokenizer, pieces.join(''))];
+    expect(flat(encodeInParallel(slowly(pieces, 5), tokenizer, { threads: 3, from: 0 }))).toEqual(whole);
+    expect(flat(encodeInParallel(pieces, tokenizer, { threads: 1 }))).toEqual(whole);
+  },
+);
 
 test('a text without lines, larger than a block, is encoded as it comes', () => {
   const tokenizer = learn('word');

@@ -11,9 +11,10 @@ import sys
 import tarfile
 
 import pytest
-from conftest import ROOT
+import torch
+from conftest import ROOT, gpt
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from varied_text import lines
 
 sys.path.insert(0, str(ROOT / "test/fixtures"))
@@ -103,3 +104,23 @@ def test_a_folder_gives_the_ids_of_AutoTokenizer(ours, real, name):
     texts = list(lines(200, seed=4))
     for text, (ids, _) in zip(texts, ours(real(name), texts), strict=True):
         assert ids == theirs(text).input_ids, ascii(text)
+
+
+@pytest.mark.parametrize("name", ["llama2", "llama3", "qwen2"])
+def test_fine_tuning_keeps_the_tokenizer(ours, corpus, tmp_path, name):
+    """The file is the same byte for byte, and AutoTokenizer reads the folder as its tokenizer.json alone."""
+    model, _, shape = next(each for each in SHAPES if each[1] == name)
+    path = tmp_path / "base/tokenizer.json"
+    torch.manual_seed(1)
+    sizes = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=64)
+    size = len(TRAINED[model]["vocab"]) + (2 if model == "bytes" else 0)
+    LlamaForCausalLM(LlamaConfig(vocab_size=size, **sizes)).save_pretrained(path.parent)
+    path.write_text(json.dumps(tokenizer_json(shape, TRAINED[model]), indent=1))
+    (tmp_path / "base/tokenizer_config.json").write_text(json.dumps(dict(tokenizer_class="PreTrainedTokenizerFast")))
+    gpt("train", corpus, "--init-from", path.parent, "--max-iters", 1, "--batch-size", 1, "--quiet", "-o", tmp_path / "tuned")
+    assert (tmp_path / "tuned/tokenizer.json").read_bytes() == path.read_bytes()
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "tuned")
+    texts = list(lines(200, seed=5))
+    for text, (ids, _) in zip(texts, ours(tmp_path / "tuned", texts), strict=True):
+        assert ids == theirs(text).input_ids, ascii(text)
+    assert gpt("sample", "-m", tmp_path / "tuned", "--prompt", "the sea", "-n", 5, "--seed", 1).startswith(b"the sea")

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { encodePrompt, startOfText } from '../../src/generate/prompt.ts';
 import { tokenizerFromJson } from '../../src/tokenizer/registry.ts';
 import { encode, encodeWhole, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { failure } from '../fixtures/failure.ts';
@@ -221,6 +222,19 @@ describe('the time for a pattern is bounded', () => {
     for (const name of ['gpt4', 'gpt4o', 'llama3', 'qwen2', 'deepseek', 'smollm'])
       expect(encode(read(shapes.find((shape) => shape.name === name)!), blank).length).toBeGreaterThan(10);
   });
+});
+
+test('a prompt has what comes before a text, but not what ends it', () => {
+  const tokenizer = read(shapes.find(({ name }) => name === 'bos and eos')!);
+  const [first, ...rest] = encode(tokenizer, 'the');
+  expect(tokenizer.decode([first])).toBe('<s>');
+  expect(tokenizer.decode(rest)).toBe('the</s>');
+  expect([...encodePrompt(tokenizer, 'the', 'error').ids]).toEqual([first, ...rest.slice(0, -1)]);
+  expect(
+    tokenizer.decode(
+      startOfText({ ...tokenizer, special: { ...tokenizer.special, startId: undefined } }).ids,
+    ),
+  ).toBe('\n');
 });
 
 test('unknown text is reported with its position, once for each unknown token', () => {

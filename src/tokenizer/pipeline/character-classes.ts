@@ -12,24 +12,27 @@ export interface Alphabet {
 
 const POINTS = 0x110000;
 const MOST_COLUMNS = 255;
-/** Planes that have assigned characters. All others are alike to any class of properties. */
-const PLANES = [0, 1, 2, 3, 14];
+/** Blocks of code points that have assigned characters; all others are alike to any class. Surrogates are left out. */
+const BLOCKS: readonly Range[] = [
+  [0, 0xd800],
+  [0xe000, 0x10000],
+  [0x10000, 0x20000],
+  [0x20000, 0x30000],
+  [0x30000, 0x40000],
+  [0xe0000, 0xf0000],
+];
 
-/** Characters of each plane as one text, without surrogates. */
-let planes: readonly { readonly start: number; readonly text: string }[] | undefined;
-const planeTexts = (): typeof planes & object =>
-  (planes ??= PLANES.flatMap((plane) => {
-    const start = plane << 16;
-    // Surrogates divide the first plane, so that a run of characters is a run of code points.
-    const parts: [number, number][] = plane === 0 ? [[0, 0xd800], [0xe000, 0x10000]] : [[start, start + 0x10000]]; // prettier-ignore
-    return parts.map(([from, to]) => {
-      const units = new Uint16Array(plane === 0 ? to - from : 2 * (to - from));
-      for (let point = from, at = 0; point < to; point++) {
-        if (plane > 0) units[at++] = 0xd7c0 + (point >> 10);
-        units[at++] = plane > 0 ? 0xdc00 | (point & 0x3ff) : point;
-      }
-      return { start: from, text: Buffer.from(units.buffer).toString('utf16le') };
-    });
+/** The characters of each block as one text. */
+let blocks: readonly { readonly start: number; readonly text: string }[] | undefined;
+const blockTexts = (): NonNullable<typeof blocks> =>
+  (blocks ??= BLOCKS.map(([start, end]) => {
+    const width = start >= 0x10000 ? 2 : 1;
+    const units = new Uint16Array(width * (end - start));
+    for (let point = start, at = 0; point < end; point++) {
+      if (width === 2) units[at++] = 0xd7c0 + (point >> 10);
+      units[at++] = width === 2 ? 0xdc00 | (point & 0x3ff) : point;
+    }
+    return { start, text: Buffer.from(units.buffer).toString('utf16le') };
   }));
 
 /** Ranges of a class, by class: most patterns have the same few. */
@@ -59,7 +62,7 @@ const listedRanges = (of: CharacterClass): Range[] =>
 
 function foundRanges(of: CharacterClass): Range[] {
   const run = new RegExp(`${of}+`, 'gv');
-  return planeTexts().flatMap(({ start, text }) => {
+  return blockTexts().flatMap(({ start, text }) => {
     const width = start >= 0x10000 ? 2 : 1;
     return Array.from(text.matchAll(run), ({ 0: found, index }): Range => {
       const from = start + index / width;
