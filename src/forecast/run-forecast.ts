@@ -8,7 +8,8 @@ import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
-import { stateBytes, trainingPrograms } from '../train/programs.ts';
+import { stateBytes, trainingPrograms, type TrainingShape } from '../train/programs.ts';
+import { secondsFor, timeForTraining, type Costs } from '../train/run-time.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
@@ -66,13 +67,17 @@ export interface RunForecast {
   readonly stateBytes: number;
   readonly memoryBytes: number;
   readonly memoryLimit: MemoryLimit;
-  /** Training speed and time on this computer. */
-  readonly here: {
-    readonly flopsPerSecond: number;
-    readonly seconds: number;
-    /** True if this model was timed, false if a small one was in its place. */
-    readonly measured: boolean;
-  };
+  readonly here: TimeHere;
+}
+
+/** Training speed and time on this computer. */
+interface TimeHere {
+  /** Of training, with the FLOPs of `flops` and `attentionFlops`. */
+  readonly flopsPerSecond: number;
+  /** Of the whole run if it has a time limit, with its evaluations and checkpoints; otherwise of its steps. */
+  readonly seconds: number;
+  /** True if this model was timed, false if a small one was in its place. */
+  readonly measured: boolean;
 }
 
 /** GPT-2's vocabulary, the default without a text. */
@@ -100,25 +105,20 @@ async function forecastOn(
   const { flopsPerParameter = FLOPS_PER_PARAMETER } = wanted;
   const start = openStartingModel(given);
   const options = start?.options ?? given;
-  const { corpus, validationCorpus, textTokens, replacements, settings, vocabSize } =
+  const { corpus, validationCorpus, textTokens, replacements, settings, vocabSize, timed } =
     options.corpus.length > 0
       ? await forText(options, engine, start?.tokenizer, wanted)
       : withoutText(options, start?.tokenizer);
   const config = modelConfig(settings, vocabSize);
   const shape = trainingShape(settings, config);
-  const { batchSize, microBatches } = shape;
-  const tokensPerStep = batchSize * config.blockSize * microBatches;
+  const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
   const steps = wanted.tokens === undefined ? settings.maxIters : Math.ceil(wanted.tokens / tokensPerStep);
   const tokens = wanted.tokens ?? steps * tokensPerStep;
   const parameters = countParameters(config);
   const flops = trainingFlops(parameters, tokens, flopsPerParameter);
   const attentionFlops = architectureOf(config).attentionFlopsPerToken(config) * tokens;
-  const memoryBytes = 4 * trainingPrograms(shape).end;
+  const allFlops = flops + attentionFlops;
 
-  const stepFlops = (flops + attentionFlops) / steps / microBatches;
-  const measured = memoryBytes < MEASURED_BYTES && stepFlops < MEASURED_FLOPS;
-  wanted.measuring?.();
-  const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION);
   return {
     corpus,
     validationCorpus,
@@ -136,16 +136,37 @@ async function forecastOn(
     flops,
     attentionFlops,
     stateBytes: stateBytes(shape),
-    memoryBytes,
+    memoryBytes: memoryBytes(shape),
     memoryLimit: memoryLimit(engine.threads),
-    here: {
-      flopsPerSecond: speed.flopsPerSecond,
-      seconds: measured
-        ? steps * microBatches * speed.stepSeconds
-        : (flops + attentionFlops) / speed.flopsPerSecond,
-      measured,
-    },
+    here:
+      timed !== undefined && wanted.tokens === undefined
+        ? {
+            flopsPerSecond: allFlops / (steps * timed.costs.step),
+            seconds: Math.min(
+              secondsFor(steps, 0, settings, timed.costs),
+              timeForTraining(timed.seconds, timed.costs.last),
+            ),
+            measured: true,
+          }
+        : await timeHere(shape, { flops: allFlops, steps }, engine, wanted.measuring),
   };
+}
+
+/** Bytes of a run on this computer. */
+const memoryBytes = (shape: TrainingShape): number => 4 * trainingPrograms(shape).end;
+
+/** Measures how long `steps` steps of `flops` floating-point operations in all take. */
+async function timeHere(
+  shape: TrainingShape,
+  { flops, steps }: { readonly flops: number; readonly steps: number },
+  engine: LazyBackend,
+  measuring: ForecastOptions['measuring'],
+): Promise<TimeHere> {
+  const measured = memoryBytes(shape) < MEASURED_BYTES && flops / steps / shape.microBatches < MEASURED_FLOPS;
+  measuring?.();
+  const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION);
+  const seconds = measured ? steps * shape.microBatches * speed.stepSeconds : flops / speed.flopsPerSecond;
+  return { flopsPerSecond: flops / seconds, seconds, measured };
 }
 
 interface Planned {
@@ -155,6 +176,8 @@ interface Planned {
   readonly replacements: RunForecast['replacements'];
   readonly settings: Settings;
   readonly vocabSize: number;
+  /** Of a run with a time limit: the limit in seconds, and what its parts take. */
+  readonly timed?: { readonly seconds: number; readonly costs: Costs };
 }
 
 async function forText(
@@ -179,8 +202,10 @@ async function forData(
 ): Promise<Planned> {
   const seconds = budgetSeconds(options);
   if (seconds !== undefined) measuring?.();
-  const fitted =
-    seconds === undefined ? options : (await fitToBudget(options, data, { seconds, engine })).options;
+  const { options: fitted, costs } =
+    seconds === undefined
+      ? { options, costs: undefined }
+      : await fitToBudget(options, data, { seconds, engine });
   return {
     corpus: data.corpus,
     validationCorpus: data.validationCorpus,
@@ -191,6 +216,7 @@ async function forData(
       tokenizer: data.tokenizer.kind,
     },
     vocabSize: data.tokenizer.vocabSize,
+    ...(seconds !== undefined && costs && { timed: { seconds, costs } }),
   };
 }
 

@@ -1,4 +1,7 @@
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { forecastRun } from '../../src/forecast/run-forecast.ts';
 import type { OptimizerName } from '../../src/train/optimizer.ts';
 import type { TimedModel } from '../../src/train/timed-training.ts';
@@ -12,6 +15,8 @@ vi.mock(import('../../src/train/timed-training.ts'), () => ({
   },
 }));
 
+const root = mkdtempSync(join(tmpdir(), 'timed-model-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
 beforeEach(() => void timed.splice(0));
 
 describe('the model that a forecast times', () => {
@@ -23,4 +28,18 @@ describe('the model that a forecast times', () => {
       expect(timed).toMatchObject([{ optimizer, labelSmoothing: 0.1, hasAverage: true }]);
     },
   );
+
+  test('is the one of a run with a time limit, timed once for steps and time', async () => {
+    const text = join(root, 'text.txt');
+    writeFileSync(text, 'To be, or not to be, that is the question:\n'.repeat(10_000));
+    const { steps, here, flops, attentionFlops } = await forecastRun(
+      { corpus: [text], minutes: 1 },
+      { threads: 1 },
+    );
+    expect(timed).toHaveLength(2); // a small one, from which the size is chosen
+    expect(here.seconds).toBeLessThanOrEqual(60);
+    expect(here.seconds).toBeGreaterThan(55);
+    expect(steps).toBeGreaterThan(5000); // of 10 ms
+    expect((flops + attentionFlops) / here.flopsPerSecond).toBeCloseTo(0.01 * steps);
+  });
 });
