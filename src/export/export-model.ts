@@ -5,6 +5,7 @@ import { checkpointsOf } from '../checkpoint/checkpoint-folders.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import type { ParameterReader } from '../checkpoint/parameter-tensors.ts';
 import { UserError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import type { Report } from '../reporting.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { makeFolder, writeFileAtomic } from '../write-file.ts';
@@ -84,7 +85,7 @@ function prepareFolder(model: ModelFolder, output: string, force: boolean): void
   if (isThere && !force && readdirSync(output).length > 0) throw exists(output);
   if (isThere && (realpathSync(output) === realpathSync(model.folder) || checkpointsOf(output).length > 0))
     throw new UserError('output-exists', `${output} is a run, whose files are not replaced`, {
-      hint: 'name another --output',
+      hint: `name another ${optionName('output')}`,
     });
   refuseMissingParent(output);
   makeFolder(output);
@@ -92,7 +93,7 @@ function prepareFolder(model: ModelFolder, output: string, force: boolean): void
 
 const exists = (output: string): UserError =>
   new UserError('output-exists', `${output} exists already`, {
-    hint: 'name another --output, or replace it with --force',
+    hint: `name another ${optionName('output')}, or replace it with ${optionName('force')}`,
   });
 
 /** A missing folder may be a typing error. */

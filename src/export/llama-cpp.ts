@@ -4,6 +4,7 @@ import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { UserError } from '../errors.ts';
 import { firstBeyondFloat16 } from '../half-precision.ts';
 import { shownJson } from '../json.ts';
+import { optionValues } from '../messages.ts';
 import type { GgufFormat } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -152,7 +153,7 @@ function refuseTooLarge(name: string, values: Float32Array): void {
   throw new UserError(
     'unsupported-format',
     `${shownJson(name)} holds ${values[index]}, which is too large for f16 (65504 at most)`,
-    { hint: 'use --dtype bf16 or f32' },
+    { hint: `use ${optionValues({ dtype: 'bf16' })} or ${optionValues({ dtype: 'f32' })}` },
   );
 }
 

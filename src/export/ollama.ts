@@ -1,5 +1,6 @@
 /** A model as a folder that `ollama create` reads: a GGUF file and a Modelfile. */
 import { UserError } from '../errors.ts';
+import { optionValues } from '../messages.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 
 export const MODELFILE = 'Modelfile';
@@ -31,7 +32,7 @@ export function checkOllama({ config, tokenizer }: Pick<ModelFolder, 'config' | 
   if (config.arch !== 'qwen3' || tokenizer.kind === 'char') return [];
   if (tokenizer.kind === 'word')
     throw new UserError('unsupported-format', 'Ollama does not read word tokenizers of Qwen3 models', {
-      hint: 'use --format gguf with llama.cpp, or train with --arch llama or --tokenizer bpe',
+      hint: `use ${optionValues({ format: 'gguf' })} with llama.cpp, or train with ${optionValues({ arch: 'llama' })} or ${optionValues({ tokenizer: 'bpe' })}`,
     });
   return ['Ollama splits the text for Qwen3 models by a rule of its own: numbers become single digits'];
 }
