@@ -19,7 +19,8 @@ All options stored with a run: their names in the library and their flags in \`g
 accept both. [training.md](training.md) explains how they work together.
 
 On \`--resume\`, **fixed** options keep their value, **forced** ones change only with \`--force\`, and **free** ones may
-change. \`minutes\` applies to one invocation and is not stored.
+change. \`minutes\` applies to one invocation and is not stored. Without preset and number of steps, \`gpt train\` chooses
+model, batch size and learning rate for the text and the time ([recipe.md](recipe.md)).
 
 <!-- Written by scripts/options-page.js from src/train/options/. -->
 `;
@@ -39,7 +40,7 @@ export async function optionsPage() {
 }
 
 function tableRow([name, row]) {
-  const { value, help, onResume, hasFlag, defaultHelp, default: usual } = row;
+  const { value, help, onResume, hasFlag, defaultHelp, default: usual, flagDefault } = row;
   // Long lists are left to the help; that of encodings depends on the Node that runs this.
   const names =
     Array.isArray(value.completes) && value.completes.length <= MAX_NAMES ? value.completes : undefined;
@@ -49,9 +50,15 @@ function tableRow([name, row]) {
     hasFlag === false ? '' : `\`--${kebab(name)}\``,
     words === undefined ? help : '',
     words ?? value.expected,
-    defaultHelp ?? (typeof usual === 'function' || usual === undefined ? '' : String(usual)),
+    defaultHelp ?? constantDefault(usual, flagDefault),
     onResume,
   ];
+}
+
+/** Empty for a default that is computed. */
+function constantDefault(usual, flagDefault) {
+  if (typeof usual === 'function' || usual === undefined) return '';
+  return flagDefault === undefined ? String(usual) : `${flagDefault}; ${usual} in the library`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(path, await optionsPage());

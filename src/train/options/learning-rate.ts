@@ -9,7 +9,7 @@ import {
   type DecayType,
   type ScheduleName,
 } from '../schedule.ts';
-import { orAbsent, row, unused, withDecay, type KnownOptions } from './row.ts';
+import { orAbsent, PRESET_OR_CHOSEN, row, unused, withDecay, type KnownOptions } from './row.ts';
 import { nonNegative, positive } from './values.ts';
 
 /** Decay of a `wsd` schedule, as a fraction of its steps. */
@@ -44,7 +44,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'peak learning rate',
     default: usualPeak,
-    defaultHelp: "the preset's, lion: a fifth; a tenth with --init-from",
+    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion, a tenth with --init-from`,
     onResume: 'forced',
   }),
   minLr: row<number>({
@@ -53,7 +53,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'final learning rate',
     default: ({ learningRate, schedule }) => learningRate / usualPeakRatio(schedule),
-    defaultHelp: 'a tenth of the peak, wsd: a fiftieth; 0 with --minutes and no preset',
+    defaultHelp: 'a tenth of the peak, a fiftieth with wsd; 0 with --minutes and no preset',
     caution: withDecay,
     onResume: 'forced',
   }),
@@ -63,7 +63,7 @@ export const learningRateRows = {
     placeholder: 'n',
     help: 'steps of linear warm-up',
     default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
-    defaultHelp: "the preset's, at most a tenth of the run; with --minutes a twentieth",
+    defaultHelp: "the preset's, at most a tenth of the run; with --minutes a twentieth, at most 100, muon: 20",
     caution: (value, { maxIters, schedule }) => {
       if (value >= maxIters)
         return `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`;
@@ -89,7 +89,7 @@ export const learningRateRows = {
     placeholder: 'n',
     help: 'step at which the decay of wsd starts',
     default: ({ lrDecayIters }) => Math.floor((1 - DECAY_SHARE) * lrDecayIters),
-    defaultHelp: '3/4',
+    defaultHelp: '3/4 of lr-decay-iters',
     caution: unused(
       (chosen) => hasPlateau({ ...chosen, decayFrom: chosen.lrDecayFrom }),
       ({ schedule }) => `with the ${schedule} schedule, only with wsd`,

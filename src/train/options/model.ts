@@ -2,7 +2,7 @@
 import { architectureNames, architectureOf } from '../../model/architectures/registry.ts';
 import { presetNames, presets, type PresetName } from '../../model/config.ts';
 import { choice, filePath, type OptionType } from '../../values.ts';
-import { optional, orAbsent, row } from './row.ts';
+import { optional, orAbsent, PRESET_OR_CHOSEN, row } from './row.ts';
 import { belowOne, positive, trueOrFalse } from './values.ts';
 
 /** Architecture of a new model. */
@@ -43,7 +43,7 @@ export const modelRows = {
     placeholder: 'name',
     help: presetNames.join(', '),
     default: 'nano',
-    defaultHelp: 'what suits corpus and time',
+    defaultHelp: 'nano with --max-iters; otherwise chosen for text and time',
     onResume: 'fixed',
   }),
   nLayer: row<number>({
@@ -52,7 +52,7 @@ export const modelRows = {
     placeholder: 'n',
     help: 'transformer blocks',
     default: ({ preset }) => presets[preset].nLayer,
-    defaultHelp: "the preset's",
+    defaultHelp: PRESET_OR_CHOSEN,
     onResume: 'fixed',
   }),
   nHead: row<number>({
@@ -61,7 +61,7 @@ export const modelRows = {
     placeholder: 'n',
     help: 'attention heads',
     default: ({ preset }) => presets[preset].nHead,
-    defaultHelp: "the preset's",
+    defaultHelp: PRESET_OR_CHOSEN,
     onResume: 'fixed',
   }),
   nEmbd: row<number>({
@@ -70,7 +70,7 @@ export const modelRows = {
     placeholder: 'n',
     help: 'channels of the residual stream',
     default: ({ preset }) => presets[preset].nEmbd,
-    defaultHelp: "the preset's",
+    defaultHelp: PRESET_OR_CHOSEN,
     onResume: 'fixed',
   }),
   blockSize: row<number>({
@@ -79,14 +79,14 @@ export const modelRows = {
     placeholder: 'n',
     help: 'context length, in tokens',
     default: ({ preset }) => presets[preset].blockSize,
-    defaultHelp: "the preset's",
+    defaultHelp: PRESET_OR_CHOSEN,
     onResume: 'fixed',
   }),
   /** Ties the output head to the token embedding. */
   tieWordEmbeddings: row<boolean>({
     group: 'Model',
     value: trueOrFalse,
-    placeholder: 'answer',
+    placeholder: 'boolean',
     help: 'true: the output head is the token embedding',
     defaultHelp: "the architecture's",
     default: ({ arch }) => architectureOf({ arch }).tieWordEmbeddings,
@@ -99,7 +99,7 @@ export const modelRows = {
     placeholder: 'p',
     help: 'dropout probability',
     default: ({ preset }) => presets[preset].dropout,
-    defaultHelp: "the preset's",
+    defaultHelp: PRESET_OR_CHOSEN,
     onResume: 'forced',
   }),
 };

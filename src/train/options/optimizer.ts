@@ -75,7 +75,7 @@ export const optimizerRows = {
     placeholder: 'x',
     help: 'of AdamW and Lion',
     default: ({ preset, optimizer }) => (optimizer === 'lion' ? 0.99 : recipes[preset].beta2),
-    defaultHelp: '0.99, gpt2: 0.95 unless with lion',
+    defaultHelp: '0.99; 0.95 with preset gpt2 and larger, unless with lion',
     caution: ofOptimizer('beta2'),
     onResume: 'forced',
   }),

@@ -82,6 +82,9 @@ export const withDecay = unused(
       : `with the ${schedule} schedule, whose decay has no end`,
 );
 
+/** Default of options that a preset sets. Without one, a run with a time limit chooses them; see ../choose-model.ts. */
+export const PRESET_OR_CHOSEN = "the preset's, or chosen";
+
 export const row = <T>(made: Row<T>): Row<T> => made;
 
 /** An option that has no value unless it is given. */

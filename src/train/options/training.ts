@@ -6,7 +6,7 @@ import { recipes } from '../recipe.ts';
 import { historyRows } from './history.ts';
 import { learningRateRows } from './learning-rate.ts';
 import { optimizerRows } from './optimizer.ts';
-import { optional, orAbsent, row } from './row.ts';
+import { optional, orAbsent, PRESET_OR_CHOSEN, row } from './row.ts';
 import { belowOne, positive } from './values.ts';
 
 /** About twenty years. */
@@ -33,7 +33,7 @@ export const trainingRows = {
     placeholder: 'n',
     help: 'optimizer steps',
     default: ({ preset }) => recipes[preset].maxIters,
-    defaultHelp: "the preset's",
+    defaultHelp: "the preset's, or as many as the time allows",
     onResume: 'free',
   }),
   batchSize: row<number>({
@@ -42,7 +42,7 @@ export const trainingRows = {
     placeholder: 'n',
     help: 'sequences per micro-batch',
     default: ({ preset }) => presets[preset].batchSize,
-    defaultHelp: "the preset's",
+    defaultHelp: PRESET_OR_CHOSEN,
     onResume: 'forced',
     changes: 'sample',
   }),
