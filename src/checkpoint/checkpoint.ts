@@ -44,7 +44,7 @@ import {
   writeWeights,
   type ModelFolder,
 } from './model-folder.ts';
-import { openSafetensors, streamSafetensors, type LoadOptions } from './safetensors.ts';
+import { openSafetensors, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
 
 export const BEST = 'best.safetensors';
@@ -59,7 +59,7 @@ export interface Checkpoint {
   /** Its model; `model.load` reads the parameters. */
   readonly model: ModelFolder;
   /** Loads the optimizer's moments, one tensor after the other. */
-  loadMoments(into: readonly TensorTarget[], options?: LoadOptions): void;
+  loadMoments(into: readonly TensorTarget[], options?: TensorLoadOptions): void;
   /** The model whose parameters are the moving average; undefined if none was kept. */
   readonly average: ModelFolder | undefined;
 }
@@ -214,7 +214,12 @@ function checkStep(path: string, metadata: Readonly<Record<string, string>>, ste
   );
 }
 
-function loadMoments(path: string, step: number, into: readonly TensorTarget[], options?: LoadOptions): void {
+function loadMoments(
+  path: string,
+  step: number,
+  into: readonly TensorTarget[],
+  options?: TensorLoadOptions,
+): void {
   const file = openSafetensors(path);
   try {
     checkStep(path, file.metadata, step);

@@ -30,7 +30,7 @@ import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { loadParameters, matchTensors, parameterReader, type ParameterReader } from './parameter-tensors.ts';
-import { safetensorsPieces, streamSafetensors, type LoadOptions } from './safetensors.ts';
+import { safetensorsPieces, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
 import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 import { openWeights, WEIGHTS } from './weights.ts';
@@ -156,9 +156,9 @@ export interface ModelFolder {
   /** Metadata of the weights: strings such as the step. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Loads the weights, one tensor after the other, verifying their checksum and that they are finite. */
-  load(into: readonly TensorTarget[], options?: LoadOptions): void;
+  load(into: readonly TensorTarget[], options?: TensorLoadOptions): void;
   /** Opens the weights to read one parameter at a time. The file's checksum is verified first. */
-  open(options?: LoadOptions): ParameterReader;
+  open(options?: TensorLoadOptions): ParameterReader;
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Init, ParameterRole } from '../model/parameter.ts';
 import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tensor.ts';
 import { firstNonFinite } from './safetensors-dtypes.ts';
 import { SafetensorsError } from './safetensors-header.ts';
-import type { LoadOptions } from './safetensors.ts';
+import type { TensorLoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
 /**
@@ -113,7 +113,7 @@ export function loadParameters(
   weights: Weights,
   { config, conversionOf }: DescribedModel,
   into: readonly TensorTarget[],
-  options?: LoadOptions,
+  options?: TensorLoadOptions,
 ): void {
   const names = matchTensors(weights, config);
   const parameters = new Map(parameterTable(config).map((parameter) => [parameter.name, parameter]));

@@ -174,7 +174,7 @@ export function resumeRun(folder: string): ResumedRun {
   }
 }
 
-interface Writing {
+interface WriterState {
   readonly lock: FolderLock;
   readonly logs: Readonly<Record<LogName, LogWriter>>;
   /** Of the latest checkpoint, if there is one. */
@@ -182,8 +182,8 @@ interface Writing {
 }
 
 /** The writer for an existing folder. */
-function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writing: Writing): Run {
-  const { lock, logs } = writing;
+function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer: WriterState): Run {
+  const { lock, logs } = writer;
   const facts = modelFacts(config, tokenizer);
   const flush = () => ({
     metrics: logs.metrics.flush(),
@@ -193,7 +193,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
   return {
     folder,
     get savedStep() {
-      return writing.saved?.step;
+      return writer.saved?.step;
     },
     async saveBest(tensors, metadata, saved) {
       lock.check();
@@ -202,7 +202,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       await writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
     },
     async saveCheckpoint(trained, state, saved) {
-      const { saved: last } = writing;
+      const { saved: last } = writer;
       const isSaved = state.step === last?.step; // the end of a run may coincide with an evaluation
       if (isSaved && (last.evaluation_due !== true || state.evaluation_due === true)) return;
       lock.check();
@@ -215,7 +215,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
         else await writeRenamed(complete, { config, tokenizer, trained, ...content }, saved);
       });
       syncFolder(folder);
-      writing.saved = state;
+      writer.saved = state;
       retireBefore(folder, state);
     },
     log: (name, entry) => logs[name].append(entry),
@@ -228,7 +228,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writin
       const good = checkpointUpTo(folder, step);
       const opened = good && openCheckpoint(good);
       retire(folder, (other) => other > (good?.step ?? -1));
-      writing.saved = opened?.state;
+      writer.saved = opened?.state;
       return opened;
     },
     close: () => lock.release(),

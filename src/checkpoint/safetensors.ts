@@ -121,7 +121,7 @@ function headerSum(tensors: Iterable<TensorEntry>, metadata: Readonly<Record<str
 
 const shownSum = (sum: number): string => sum.toString(16).padStart(8, '0');
 
-export interface LoadOptions {
+export interface TensorLoadOptions {
   /**
    * Accept NaN and infinity, for checkpoints of a run that was stopped while diverging: after resuming, it rolls back by
    * itself (train/divergence.ts).
@@ -144,7 +144,7 @@ export interface SafetensorsFile extends SafetensorsHeader {
    * @param into by tensor name; each array has the tensor's length
    * @throws SafetensorsError if the checksum does not match, or a value is NaN or infinite
    */
-  load(into: ReadonlyMap<string, TensorTarget>, options?: LoadOptions): void;
+  load(into: ReadonlyMap<string, TensorTarget>, options?: TensorLoadOptions): void;
   close(): void;
 }
 

@@ -12,7 +12,15 @@ import stringWidth from 'string-width';
 import { formatDuration, formatPercent } from '../format.ts';
 import type { Report } from '../reporting.ts';
 import { isAwaited } from './typed-input.ts';
-import { endLiveLine, hasLiveLine, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
+import {
+  CLEAR_RIGHT,
+  endLiveLine,
+  hasLiveLine,
+  showsProgress,
+  SPARE_COLUMNS,
+  startLiveLine,
+  stderrColors,
+} from './terminal.ts';
 
 export interface Activity {
   /** Shows an activity at once, since the work may block the event loop. */
@@ -25,14 +33,11 @@ export interface Activity {
 
 const NONE: Activity = { update() {}, report() {}, stop() {} };
 
-const CLEAR_RIGHT = '\u001b[K';
 /** In milliseconds; shorter work is not shown. */
-const SHOWN_AFTER = 300;
+export const SHOWN_AFTER = 300;
 const BETWEEN_REDRAWS = 125;
 /** In milliseconds; before that, no time left is estimated. */
 const ESTIMATED_FROM = 1000;
-/** Columns left free for the cursor and the ^C that terminals echo. */
-const SPARE = 3;
 
 /**
  * Creates the status line, on a terminal without --quiet or --json. A nested activity does not get a second line.
@@ -54,7 +59,9 @@ export function startActivity(what?: string): Activity {
   const draw = (): void => {
     if (shown === undefined) return;
     drawn = performance.now();
-    stream.write(`\r${stderrColors.dim(describe(shown, drawn, stream.columns - SPARE))}${CLEAR_RIGHT}`);
+    stream.write(
+      `\r${stderrColors.dim(describe(shown, drawn, stream.columns - SPARE_COLUMNS))}${CLEAR_RIGHT}`,
+    );
   };
   const update = (activity: string): void => {
     shown = { activity, since: performance.now(), done: undefined };

@@ -6,7 +6,7 @@ import { realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join, relative, resolve, sep } from 'node:path';
 import { shellQuoted } from '../shell-quote.ts';
 
-export interface Start {
+export interface Invocation {
   /** The script that was started, from the launcher's environment variable or this process. */
   readonly script: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -14,7 +14,7 @@ export interface Start {
 }
 
 /** Start of a command line: `gpt`, `npx gpt`, `node bin/gpt.js`, `npm run dev --`. */
-export function commandNameOf({ script, environment, cwd }: Start): string {
+export function commandNameOf({ script, environment, cwd }: Invocation): string {
   const name = basename(script ?? 'gpt').replace(/\.(cmd|ps1)$/, '');
   if (script === undefined || script === name) return name; // found through the PATH
   if (name === 'gpt' || name === 'gpt-trainer') {

@@ -14,7 +14,7 @@ import { commandLineTerms } from './command-line-terms.ts';
 import { describeSystemError } from './errors.ts';
 import { kebab } from './flag-name.ts';
 import { addExamples } from './help.ts';
-import { chartLegend, lineChart, type Series } from './line-chart.ts';
+import { chartLegend, lineChart, MAX_CHART_WIDTH, type Series } from './line-chart.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, option } from './options.ts';
 import { filePath } from '../values.ts';
@@ -81,13 +81,12 @@ function readIfPossible(folder: string): RunRecord[] {
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
-const WIDEST = 100;
 const CHART_HEIGHT = 12;
 /** In characters. The longest option has 25, but an untrusted file may name any. */
 const WIDEST_SETTING = 40;
 
 function comparison(runs: readonly NamedRun[]): string {
-  const width = Math.min(process.stdout.columns ?? 80, WIDEST);
+  const width = Math.min(process.stdout.columns ?? 80, MAX_CHART_WIDTH);
   const records = runs.map(({ run }) => run);
   const series = runs.map(({ name, run }, i): Series => ({
     name: printableLine(name),

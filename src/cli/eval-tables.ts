@@ -91,7 +91,7 @@ const showAccuracy = ({ accuracyAt1, accuracyAt5 }: Measures): string =>
     : `${formatPercent(accuracyAt1)} first guess, ${formatPercent(accuracyAt5)} among the first five`;
 
 /** A row of the comparison. */
-interface Row {
+interface ComparisonRow {
   readonly name: string;
   readonly measures: Partial<Measures>;
   /** In place of bits per byte. */
@@ -114,7 +114,7 @@ export function showComparison(evaluations: readonly Evaluation[]): string {
 }
 
 function showText(file: string, evaluations: readonly Evaluation[], withUnknown: boolean): string {
-  const models: Row[] = evaluations.map((found) => ({
+  const models: ComparisonRow[] = evaluations.map((found) => ({
     name: printable(found.model),
     measures: found,
   }));
@@ -143,7 +143,7 @@ const baselineNames: Readonly<Record<TokenBaseline, string>> = {
 };
 
 /** Baselines, grouped by training text and tokenizer. */
-function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; rows: Row[] }[] {
+function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; rows: ComparisonRow[] }[] {
   const different = new Map(
     evaluations.flatMap((found) =>
       found.baselines === undefined ? [] : [[found.baselines.key, found] as const],
@@ -156,7 +156,7 @@ function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; ro
         name: baselineNames[name],
         measures,
       })),
-      ...[...baselines!.compressors].flatMap(([name, found]): Row[] =>
+      ...[...baselines!.compressors].flatMap(([name, found]): ComparisonRow[] =>
         found === undefined
           ? [{ name, measures: {}, note: 'not installed' }]
           : [
@@ -171,7 +171,7 @@ function baselineBlocks(evaluations: readonly Evaluation[]): { title: string; ro
   }));
 }
 
-function cells({ name, measures, note }: Row, withUnknown: boolean): string[] {
+function cells({ name, measures, note }: ComparisonRow, withUnknown: boolean): string[] {
   const show = (value: number | undefined, format: (value: number) => string, none = ''): string =>
     value === undefined ? none : format(value);
   return [

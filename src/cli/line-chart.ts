@@ -19,6 +19,9 @@ export interface ChartSize {
   readonly xMax?: number;
 }
 
+/** Curves that are wider, in columns, show nothing more. */
+export const MAX_CHART_WIDTH = 100;
+
 const DOTS = [
   [0x01, 0x08],
   [0x02, 0x10],

@@ -3,7 +3,7 @@
  * flicker. Cursor and line wrap stay enabled, so even a killed process leaves the terminal usable.
  */
 import stringWidth from 'string-width';
-import { endLiveLine, startLiveLine } from './terminal.ts';
+import { CLEAR_RIGHT, endLiveLine, startLiveLine } from './terminal.ts';
 
 export interface LiveBlock {
   /** Redraws the block. */
@@ -15,7 +15,6 @@ export interface LiveBlock {
 // Synchronized output: terminals that support it show what is between these two at once; others ignore them.
 const BEGIN = '\u001b[?2026h';
 const END = '\u001b[?2026l';
-const CLEAR_RIGHT = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 
 /**

@@ -9,7 +9,14 @@ import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 import cliProgress, { type Options, type Params } from 'cli-progress';
 import { formatDuration, formatNumber, formatPercent } from '../format.ts';
-import { endLiveLine, notice, showsProgress, startLiveLine, stderrColors } from './terminal.ts';
+import {
+  endLiveLine,
+  notice,
+  showsProgress,
+  SPARE_COLUMNS,
+  startLiveLine,
+  stderrColors,
+} from './terminal.ts';
 
 interface ProgressBar {
   /**
@@ -20,9 +27,6 @@ interface ProgressBar {
   /** Leaves the bar on its own line. */
   stop(): void;
 }
-
-// Columns left free for the cursor and the ^C that terminals echo.
-const spare = 3;
 
 /** Starts a bar on stderr. Undefined for a file, a pipe, --quiet or --json: print occasional lines instead. */
 export function startProgressBar(settings: {
@@ -42,7 +46,7 @@ export function startProgressBar(settings: {
 
   const options: Options & { terminal: Screen } = {
     terminal: screen,
-    format: (_options, params) => renderLine(head(params), params, fields, screen.getWidth() - spare),
+    format: (_options, params) => renderLine(head(params), params, fields, screen.getWidth() - SPARE_COLUMNS),
     etaBuffer: 100, // in steps, long enough to include pauses for evaluation
     forceRedraw: true, // its record of the screen is wrong once lines have been printed above
     linewrap: true,

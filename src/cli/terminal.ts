@@ -34,6 +34,11 @@ export const stdoutColors: ChalkInstance = paletteFor(process.stdout);
 /** Colors for stderr. */
 export const stderrColors: ChalkInstance = paletteFor(process.stderr);
 
+/** Columns of a redrawn line left free for the cursor and the ^C that terminals echo. */
+export const SPARE_COLUMNS = 3;
+/** Control sequence: clears the line from the cursor on. */
+export const CLEAR_RIGHT = '\u001b[K';
+
 /** Whether stderr is a terminal that can be redrawn. Plain text and logs of continuous integration get lines that stay. */
 export const canRedraw = (): boolean =>
   process.stderr.isTTY &&

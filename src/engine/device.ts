@@ -53,7 +53,9 @@ export interface Device {
  * Arrays copied in or out. An Int32Array holds integers, the others floats: a Float64Array is exact on the float64
  * reference, and converted from or to float32 on other devices.
  */
-export type Numbers = Float32Array | Float64Array | Int32Array;
+export type Numbers = Floats | Int32Array;
+/** Float64Array only as the oracle of gradient checks. */
+export type Floats = Float32Array | Float64Array;
 
 /** A program loaded by a device. */
 export interface Loaded {

@@ -23,7 +23,7 @@ import {
 } from '../train/settings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { optionName } from '../messages.ts';
-import { measureSpeed } from '../train/timed-training.ts';
+import { CALIBRATION_SECONDS, measureSpeed } from '../train/timed-training.ts';
 import { readTrainingData, type CorpusDescription, type TrainingData } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
@@ -84,8 +84,6 @@ interface TimeHere {
 const GPT2_VOCABULARY = 50_257;
 /** Models up to this size, with steps up to this many FLOPs, are timed themselves. */
 const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
-/** Seconds. */
-const CALIBRATION = 0.5;
 
 /** @throws UserError for everything trainModel rejects, except too little memory */
 export async function forecastRun(given: TrainModelOptions, wanted: ForecastOptions): Promise<RunForecast> {
@@ -164,12 +162,12 @@ async function timeHere(
 ): Promise<TimeHere> {
   const measured = memoryBytes(shape) < MEASURED_BYTES && flops / steps / shape.microBatches < MEASURED_FLOPS;
   measuring?.();
-  const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION);
+  const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION_SECONDS);
   const seconds = measured ? steps * shape.microBatches * speed.stepSeconds : flops / speed.flopsPerSecond;
   return { flopsPerSecond: flops / seconds, seconds, measured };
 }
 
-interface Planned {
+interface ForecastBasis {
   readonly corpus: CorpusDescription | undefined;
   readonly validationCorpus: CorpusDescription | undefined;
   readonly textTokens: RunForecast['textTokens'];
@@ -185,7 +183,7 @@ async function forText(
   engine: LazyBackend,
   tokenizer: Tokenizer | undefined,
   { preparing, measuring }: ForecastOptions,
-): Promise<Planned> {
+): Promise<ForecastBasis> {
   const data = readTrainingData(options, tokenizer, preparing);
   try {
     return await forData(options, data, engine, measuring);
@@ -199,7 +197,7 @@ async function forData(
   data: TrainingData,
   engine: LazyBackend,
   measuring: ForecastOptions['measuring'],
-): Promise<Planned> {
+): Promise<ForecastBasis> {
   const seconds = budgetSeconds(options);
   if (seconds !== undefined) measuring?.();
   const { options: fitted, costs } =
@@ -220,7 +218,7 @@ async function forData(
   };
 }
 
-function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Planned {
+function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): ForecastBasis {
   if (options.minutes !== undefined)
     throw new UsageError(
       'missing-argument',

@@ -11,7 +11,7 @@ export interface Drawn<Text> {
   readonly logits: Float32Array;
 }
 
-interface Row<Text> {
+interface BatchRow<Text> {
   readonly text: Text;
   readonly sequence: Sequence;
   /** [V]; the row of the last decode step, or a copy of its own after a prefill. */
@@ -34,7 +34,7 @@ export class SequenceBatch<Text> {
   readonly #decoder: Decoder;
   readonly #options: SequenceOptions;
   /** Row i is text i of the decoder. */
-  readonly #rows: Row<Text>[] = [];
+  readonly #rows: BatchRow<Text>[] = [];
 
   constructor(decoder: Decoder, options: SequenceOptions) {
     this.#decoder = decoder;

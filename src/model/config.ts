@@ -24,8 +24,8 @@ export interface ModelConfig {
   readonly tieWordEmbeddings: boolean;
 }
 
-type Shape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>;
-export interface Preset extends Shape {
+export type ModelShape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>;
+export interface Preset extends ModelShape {
   readonly dropout: number;
   /** Sequences per step in the source of the preset. */
   readonly batchSize: number;

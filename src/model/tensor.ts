@@ -1,8 +1,6 @@
 /** The tensors of a model or an optimizer by name, on the host or on a device. */
-import type { Device } from '../engine/device.ts';
+import type { Device, Floats } from '../engine/device.ts';
 import { elements } from './parameters.ts';
-
-type Floats = Float32Array | Float64Array;
 
 interface Named {
   readonly name: string;

@@ -21,7 +21,7 @@ export interface Words {
   readonly counts: readonly number[];
 }
 
-interface Candidate {
+interface MergeCandidate {
   readonly pair: number;
   readonly left: number;
   readonly right: number;
@@ -30,7 +30,7 @@ interface Candidate {
   readonly places: number[];
 }
 
-const isBefore = (a: Candidate, b: Candidate): boolean =>
+const isBefore = (a: MergeCandidate, b: MergeCandidate): boolean =>
   a.count !== b.count ? a.count > b.count : a.left !== b.left ? a.left < b.left : a.right < b.right;
 
 /**
@@ -56,7 +56,7 @@ export function learnMerges(
   const pairs = new PairCounts();
   for (let i = 0; i < text.ids.length; i++)
     if (text.next[i] >= 0) pairs.change(text.ids[i], text.ids[text.next[i]], text.countAt(i), i);
-  const heap = new Heap<Candidate>(isBefore);
+  const heap = new Heap<MergeCandidate>(isBefore);
   for (const candidate of pairs.takeRisen()) heap.push(candidate);
 
   const merges: Merge[] = [];
@@ -134,7 +134,7 @@ class PairCounts {
   /** By pair number. */
   readonly counts: number[] = [];
   readonly #pairs = new PairTable();
-  #risen = new Map<number, Candidate>();
+  #risen = new Map<number, MergeCandidate>();
 
   change(left: number, right: number, count: number, place: number): void {
     const pair = this.#pairs.add(left, right);
@@ -146,7 +146,7 @@ class PairCounts {
   }
 
   /** Pairs that have appeared since the last call, with their new positions and present counts. */
-  takeRisen(): Candidate[] {
+  takeRisen(): MergeCandidate[] {
     const risen = [...this.#risen.values()];
     this.#risen = new Map();
     for (const candidate of risen) candidate.count = this.counts[candidate.pair];

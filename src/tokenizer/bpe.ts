@@ -72,8 +72,8 @@ export function bpeVocabulary({
  * @param settings from the other files of the folder
  */
 export function bpeFromVocabAndMerges(
-  vocab: TextFile,
-  merges: TextFile,
+  vocab: NamedText,
+  merges: NamedText,
   settings: TokenizerSettings = noSettings,
 ): Tokenizer {
   const fail = refuse(vocab.file);
@@ -81,7 +81,7 @@ export function bpeFromVocabAndMerges(
   return createBpeTokenizer(readVocabAndMerges(json, merges.text, settings, fail, refuse(merges.file)));
 }
 
-interface TextFile {
+interface NamedText {
   readonly file: string;
   readonly text: string;
 }

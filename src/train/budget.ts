@@ -21,7 +21,7 @@ import {
   type Settings,
   type TrainModelOptions,
 } from './settings.ts';
-import { measureSpeed, type TimedModel } from './timed-training.ts';
+import { CALIBRATION_SECONDS, measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
 /** Default time of a run without a length and without a preset, which would have one. */
@@ -79,10 +79,10 @@ export interface Fitted {
 }
 
 /**
- * Seconds of a measurement, and its upper limit as a fraction of the run's time. A new run makes two: of a small model, from
- * which the size is chosen, and of the model that was chosen.
+ * Upper limit of a measurement, as a fraction of the run's time. A new run makes two: of a small model, from which the size
+ * is chosen, and of the model that was chosen.
  */
-const [CALIBRATION, CALIBRATION_SHARE] = [0.5, 0.05];
+const CALIBRATION_SHARE = 0.05;
 export const referenceModel: TimedModel = {
   config: { ...gpt2Defaults, nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128, vocabSize: 96, dropout: 0 },
   batchSize: 6,
@@ -132,7 +132,7 @@ export async function fitToBudget(
     seconds,
     engine,
     asked = performance.now(),
-    calibration = Math.min(CALIBRATION, CALIBRATION_SHARE * seconds),
+    calibration = Math.min(CALIBRATION_SECONDS, CALIBRATION_SHARE * seconds),
   }: Omit<TimeToFit, 'asked'> & { readonly asked?: number; readonly calibration?: number },
 ): Promise<Fitted> {
   const facts = { trainTokens: data.train.length, vocabSize: data.tokenizer.vocabSize };
@@ -185,7 +185,7 @@ export async function fitMore(
 ): Promise<Fitted> {
   const untimed = withoutTime(options);
   const settings = resolveOptions(untimed);
-  const calibration = Math.min(CALIBRATION, RESUMED_CALIBRATION_SHARE * seconds);
+  const calibration = Math.min(CALIBRATION_SECONDS, RESUMED_CALIBRATION_SHARE * seconds);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   const shape = trainingShape(settings, config);
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);

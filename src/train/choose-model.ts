@@ -1,7 +1,7 @@
 /** The choice of a model and its recipe for a corpus and an amount of computation. docs/recipe.md has the experiments. */
 import { countParameters, elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
-import type { ModelConfig } from '../model/config.ts';
+import type { ModelConfig, ModelShape } from '../model/config.ts';
 import { UsageError } from '../errors.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
@@ -24,8 +24,6 @@ const sizes = [
 
 /** Architectures of new models, the best first. */
 const preferred = ['qwen3', 'gpt2'] as const;
-
-type Shape = Required<Pick<TrainModelOptions, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>>;
 
 /** Facts about the corpus that the choice depends on. */
 export interface TextFacts {
@@ -73,10 +71,10 @@ export function chooseModel(
   { trainTokens, vocabSize }: TextFacts,
   flops: number,
   given: TrainModelOptions = { corpus: [] },
-): Shape & ChosenRecipe {
+): ModelShape & ChosenRecipe {
   const isNew = given.initFrom === undefined;
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
-  const lengthFor = (shape: Shape) => {
+  const lengthFor = (shape: ModelShape) => {
     const config = modelConfig(resolveOptions({ ...given, arch, optimizer, ...shape }), vocabSize);
     return {
       shape,
@@ -154,7 +152,7 @@ function ifPossible<T>(compute: () => T): T | undefined {
 }
 
 /** The shapes to choose from, smallest first, with what is given. A short text gets a shorter context. */
-function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Shape[] {
+function shapesFor(trainTokens: number, given: TrainModelOptions): readonly ModelShape[] {
   const usual = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
   return sizes.map(([layers, heads, channels]) => {
     const { nLayer = layers, blockSize = usual } = given;
@@ -167,9 +165,9 @@ function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Shap
  * number of channels.
  */
 function withHeads(
-  chosen: Pick<Shape, 'nHead' | 'nEmbd'>,
+  chosen: Pick<ModelShape, 'nHead' | 'nEmbd'>,
   given: TrainModelOptions,
-): Pick<Shape, 'nHead' | 'nEmbd'> {
+): Pick<ModelShape, 'nHead' | 'nEmbd'> {
   const { nHead = chosen.nHead, nEmbd = chosen.nEmbd } = given;
   if (nEmbd % (2 * nHead) === 0) return { nHead, nEmbd };
   if (given.nHead === undefined) {

@@ -2,15 +2,13 @@ import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import { EVALUATION_SHARE } from './expected-costs.ts';
 import type { TrainingPrograms, TrainingShape } from './programs.ts';
-import { measureSpeed } from './timed-training.ts';
+import { CALIBRATION_SECONDS, measureSpeed } from './timed-training.ts';
 
 /**
  * Runs of fewer FLOPs than this, about ten minutes on two cores, show their remaining time only after the first steps:
  * measuring it beforehand would more than double the time to the first step.
  */
 const SHORT_RUN = 1e14;
-/** Duration of the measurement, in seconds. */
-const CALIBRATION = 0.5;
 
 /**
  * The expected time of `steps` steps, in seconds; undefined for a short run.
@@ -28,6 +26,6 @@ export async function expectSeconds(
   const { microBatches } = shape;
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
   measuring?.();
-  const { stepSeconds } = await measureSpeed(shape, engine, CALIBRATION);
+  const { stepSeconds } = await measureSpeed(shape, engine, CALIBRATION_SECONDS);
   return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
 }

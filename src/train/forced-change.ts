@@ -6,13 +6,13 @@ export interface ForcedChange {
   /** Steps before this one used the earlier values. */
   readonly step: number;
   /** The earlier values of what changed; null for none. Includes `corpus` if the text differed. */
-  readonly before: Readonly<Record<string, unknown>> & StepSize;
+  readonly before: Readonly<Record<string, unknown>> & Partial<StepSize>;
 }
 
 /** Determines the number of sequences in a step; see sequences.ts. */
-interface StepSize {
-  readonly batchSize?: number;
-  readonly gradientAccumulationSteps?: number;
+export interface StepSize {
+  readonly batchSize: number;
+  readonly gradientAccumulationSteps: number;
 }
 
 const isStepSize = ({ batchSize = 1, gradientAccumulationSteps = 1 }: Readonly<Record<string, unknown>>) =>

@@ -58,8 +58,8 @@ export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs
 export const timeForTraining = (seconds: number, last: number): number =>
   Math.max(seconds, seconds / 2 + last);
 
-/** Interval of corrections, as a fraction of the steps. */
-const REFIT_SHARE = 0.05;
+/** Longest interval of corrections, as a fraction of the steps and of the time limit. */
+export const REFIT_SHARE = 0.05;
 /** Smallest correction during the decay, as a fraction of the time: a smaller one is not worth changing the slope. */
 const TOLERANCE = 0.005;
 

@@ -1,6 +1,5 @@
+import type { StepSize } from './forced-change.ts';
 import type { Settings } from './settings.ts';
-
-type StepSize = Pick<Settings, 'batchSize' | 'gradientAccumulationSteps'>;
 
 /**
  * Number of sequences in the steps before `step`, over all micro-batches. Steps before a change of the batch size with --force

@@ -5,6 +5,9 @@ import type { Device, Timing } from '../engine/device.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';
 import { Trainer } from './trainer.ts';
 
+/** Usual total duration of a measurement, in seconds. */
+export const CALIBRATION_SECONDS = 0.5;
+
 /** What decides the time of a step without gradient accumulation. */
 export type TimedModel = Omit<TrainingShape, 'microBatches'>;
 

@@ -18,14 +18,13 @@ import {
 import { formatColumns } from '../columns.ts';
 import { factTable } from '../fact-table.ts';
 import { whileDoing } from '../activity.ts';
-import { chartLegend, lineChart } from '../line-chart.ts';
+import { chartLegend, lineChart, MAX_CHART_WIDTH } from '../line-chart.ts';
 import { lossesToJson } from '../run-summary.ts';
 import { printJson, snakeCased } from '../json-output.ts';
 import { runOf } from '../read-run.ts';
 import { print, printableLine, stdoutColors } from '../terminal.ts';
 import { columnsOf, cut, tokenLabel } from '../token-label.ts';
 
-const WIDEST = 100;
 const CHART_HEIGHT = 8;
 const CHART_POINTS = 300;
 
@@ -45,7 +44,7 @@ export async function printOverview(
     await printJson(toJson(run, weights), 2);
     return;
   }
-  const width = Math.min(process.stdout.columns ?? 80, WIDEST);
+  const width = Math.min(process.stdout.columns ?? 80, MAX_CHART_WIDTH);
   const title = (text: string): string => `\n${stdoutColors.bold(text)}\n`;
   await print(`${modelTable(run, width)}\n`);
   await print(`${title('Parameters')}${partsTable(folder.config)}\n`);

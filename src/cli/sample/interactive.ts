@@ -45,7 +45,7 @@ interface TextState {
 }
 
 /** State that commands change. */
-interface Session {
+interface InteractiveSession {
   readonly model: Model;
   readonly banned: ReadonlySet<number>;
   readonly flags: InteractiveFlags;
@@ -62,15 +62,15 @@ interface Session {
   readonly saved: Set<string>;
 }
 
-interface CommandEntry {
+interface SlashCommand {
   /** Placeholder for /help. */
   readonly argument?: string;
   readonly summary: string;
   /** Returns true to end the session. */
-  run(session: Session, argument: string): Promise<boolean | void> | boolean | void;
+  run(session: InteractiveSession, argument: string): Promise<boolean | void> | boolean | void;
 }
 
-const commands: Readonly<Record<string, CommandEntry>> = {
+const commands: Readonly<Record<string, SlashCommand>> = {
   retry: { summary: 'generate the last part again with new random numbers', run: retry },
   undo: {
     summary: 'undo the last change: your line and its continuation',
@@ -101,7 +101,7 @@ export async function interact(
   const words = [...Object.keys(commands), ...settingNames.map(kebab)].map((name) => `/${name} `);
   // Stdin provides the lines, so only a flag can give a prompt.
   const start = flags.prompt === undefined && flags.promptFile === undefined ? undefined : readPrompt(flags);
-  const session: Session = {
+  const session: InteractiveSession = {
     model,
     banned,
     flags,
@@ -129,7 +129,7 @@ export async function interact(
 }
 
 /** Reads and executes a line; true if it was the last. A user error is printed and does not end the session. */
-async function oneTurn(session: Session): Promise<boolean> {
+async function oneTurn(session: InteractiveSession): Promise<boolean> {
   const line = await session.input.line(stderrColors.cyan('> '));
   if (line === undefined) return true;
   try {
@@ -143,7 +143,7 @@ async function oneTurn(session: Session): Promise<boolean> {
   return false;
 }
 
-async function runCommand(session: Session, line: string): Promise<boolean | void> {
+async function runCommand(session: InteractiveSession, line: string): Promise<boolean | void> {
   const [, name, argument] = /^\/(\S*)\s*(.*)$/.exec(line)!;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command !== undefined) return command.run(session, argument);
@@ -155,7 +155,7 @@ async function runCommand(session: Session, line: string): Promise<boolean | voi
 }
 
 /** A change that /undo reverts as a whole. @param turn the text that the model's last part continues */
-function change(session: Session, text: string, turn = text): void {
+function change(session: InteractiveSession, text: string, turn = text): void {
   session.history.push(session.state);
   session.state = { text, turn };
 }
@@ -165,7 +165,7 @@ function change(session: Session, text: string, turn = text): void {
  *
  * @param shown end of the text, printed again before the new part
  */
-async function letModelWrite(session: Session, text: string, shown: string): Promise<void> {
+async function letModelWrite(session: InteractiveSession, text: string, shown: string): Promise<void> {
   const { model, settings, banned, flags } = session;
   const { tokenizer } = model;
   const prompt = encode(tokenizer, text, flags.unk);
@@ -192,7 +192,7 @@ async function letModelWrite(session: Session, text: string, shown: string): Pro
   else interrupt.end();
 }
 
-async function retry(session: Session): Promise<void> {
+async function retry(session: InteractiveSession): Promise<void> {
   const { turn } = session.state;
   await letModelWrite(session, turn, lastLine(turn));
 }
@@ -200,14 +200,14 @@ async function retry(session: Session): Promise<void> {
 /** The last line of a text, printed again before the part that continues it. */
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1);
 
-async function undo(session: Session): Promise<void> {
+async function undo(session: InteractiveSession): Promise<void> {
   const before = session.history.pop();
   if (before === undefined) throw new UsageError('nothing-to-do', 'there is nothing to undo');
   session.state = before;
   await show(session);
 }
 
-async function edit(session: Session, argument: string): Promise<void> {
+async function edit(session: InteractiveSession, argument: string): Promise<void> {
   const line =
     argument !== '' || !session.input.live
       ? argument
@@ -217,18 +217,18 @@ async function edit(session: Session, argument: string): Promise<void> {
   if (!session.input.live) await show(session);
 }
 
-async function startOver(session: Session, argument: string): Promise<void> {
+async function startOver(session: InteractiveSession, argument: string): Promise<void> {
   const text = escapedText.read(argument) ?? '';
   if (text !== '') return letModelWrite(session, text, text);
   change(session, '');
 }
 
-async function show(session: Session): Promise<void> {
+async function show(session: InteractiveSession): Promise<void> {
   await showWrapped()(session.state.text);
   await print('\n');
 }
 
-function set(session: Session, argument: string): void {
+function set(session: InteractiveSession, argument: string): void {
   const [, name, given] = /^(\S*)\s*(.*?)$/.exec(argument)!;
   if (name === '') {
     const rows = settingNames.map((each) => [kebab(each), describe(session.settings, each)] as const);
@@ -255,12 +255,12 @@ function describe(settings: SamplingSettings, name: SettingName): string {
   return value.length === 0 ? 'none' : value.map((each) => `"${escaped(each)}"`).join(' ');
 }
 
-function toggleProbabilities(session: Session): void {
+function toggleProbabilities(session: InteractiveSession): void {
   session.showProbs = !session.showProbs;
   notice(`Tokens are ${session.showProbs ? '' : 'not '}shown with their probabilities.`);
 }
 
-async function pick(session: Session): Promise<void> {
+async function pick(session: InteractiveSession): Promise<void> {
   const { model, settings, banned, flags } = session;
   const prompt = encode(model.tokenizer, session.state.text, flags.unk);
   const added = await pickTokens(
@@ -275,7 +275,7 @@ async function pick(session: Session): Promise<void> {
   else await print('\n');
 }
 
-function save(session: Session, file: string): void {
+function save(session: InteractiveSession, file: string): void {
   if (file === '') throw new UsageError('missing-argument', '/save needs a file name');
   const path = resolve(file);
   if (existsSync(path) && !session.saved.has(path))

@@ -2,8 +2,9 @@
 import type { ChalkInstance } from 'chalk';
 import stringWidth from 'string-width';
 import { formatNumber, formatRate } from '../../format.ts';
-import { chartLegend, lineChart, type Series } from '../line-chart.ts';
+import { chartLegend, lineChart, MAX_CHART_WIDTH, type Series } from '../line-chart.ts';
 import { countHead, renderLine } from '../progress-bar.ts';
+import { SPARE_COLUMNS } from '../terminal.ts';
 import type { Point } from './loss-curve.ts';
 
 /** The displayed state of a run. */
@@ -25,22 +26,18 @@ export interface Shown {
   readonly sample: { readonly step: number; readonly text: string } | undefined;
 }
 
-/** Columns left free for the cursor and the ^C that terminals echo. */
-const SPARE = 3;
-/** Wider curves show nothing more. */
-const WIDEST = 100;
 const SAMPLE_LINES = 4;
 /** Minimum rows for the sample and for the chart, and minimum columns for either. */
 const [ROWS_FOR_SAMPLE, ROWS_FOR_CHART] = [20, 12];
 const NARROWEST = 40;
 
 export function renderFrame(run: Shown, columns: number, rows: number, colors: ChalkInstance): string[] {
-  const width = Math.min(columns - 1, WIDEST);
+  const width = Math.min(columns - 1, MAX_CHART_WIDTH);
   const isWide = width >= NARROWEST;
   const chart = isWide && rows >= ROWS_FOR_CHART ? renderChart(run, width, rows, colors) : [];
   const sample = isWide && rows >= ROWS_FOR_SAMPLE ? renderSample(run, width, colors) : [];
   const above = [...chart, ...sample];
-  return [...above, ...(above.length > 0 ? [''] : []), renderProgress(run, columns - SPARE)];
+  return [...above, ...(above.length > 0 ? [''] : []), renderProgress(run, columns - SPARE_COLUMNS)];
 }
 
 function renderProgress(run: Shown, width: number): string {

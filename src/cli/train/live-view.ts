@@ -1,15 +1,14 @@
 /** The view of a run on a terminal: a block of lines that is redrawn in place. */
 import type { TrainEvent } from '../../train/events.ts';
+import { SHOWN_AFTER } from '../activity.ts';
 import { startLiveBlock, type LiveBlock } from '../live-block.ts';
 import { printable, stderrColors } from '../terminal.ts';
 import { renderFrame, type Shown } from './frame.ts';
 import { createLossCurve, type Point } from './loss-curve.ts';
-import { startPace, type Pace } from './pace.ts';
+import { startStepTimer, type StepTimer } from './step-timer.ts';
 import type { TrainView } from './view.ts';
 
 const REDRAWS_A_SECOND = 8;
-/** Milliseconds. Shorter work is not shown. */
-const SHOWN_AFTER = 300;
 /** Points of the training curve. */
 const MAX_POINTS = 240;
 
@@ -18,7 +17,7 @@ type State = Omit<Shown, 'trainLosses' | 'tokensPerSecond' | 'elapsed' | 'left'>
 
 export function createLiveView(): TrainView {
   let block: LiveBlock | undefined;
-  let pace: Pace | undefined;
+  let timer: StepTimer | undefined;
   let drawn = 0;
   /** The current work between two steps, and its start. */
   let begun: { readonly what: string; readonly at: number } | undefined;
@@ -36,9 +35,9 @@ export function createLiveView(): TrainView {
   const current = (): Shown => ({
     ...shown,
     trainLosses: curve.points,
-    tokensPerSecond: pace?.tokensPerSecond ?? 0,
-    elapsed: pace?.elapsed ?? 0,
-    left: pace?.left(shown.maxIters) ?? Infinity,
+    tokensPerSecond: timer?.tokensPerSecond ?? 0,
+    elapsed: timer?.elapsed ?? 0,
+    left: timer?.left(shown.maxIters) ?? Infinity,
   });
   const redraw = (): void => {
     drawn = performance.now();
@@ -47,7 +46,7 @@ export function createLiveView(): TrainView {
 
   return {
     start(run) {
-      pace = startPace(run.startStep, run.tokensPerStep);
+      timer = startStepTimer(run.startStep, run.tokensPerStep);
       shown = { ...shown, step: run.startStep, maxIters: run.settings.maxIters };
       block = startLiveBlock((columns, rows) => renderFrame(current(), columns, rows, stderrColors));
     },
@@ -57,7 +56,7 @@ export function createLiveView(): TrainView {
       if (event.type === 'evaluation') redraw();
       if (event.type === 'rollback') curve.rollBack(event.to);
       if (event.type !== 'step') return;
-      pace?.mark(event.step);
+      timer?.mark(event.step);
       if (event.skipped === undefined) curve.add(event.step, event.loss);
       if (performance.now() - drawn > 1000 / REDRAWS_A_SECOND) redraw();
     },

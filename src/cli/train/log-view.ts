@@ -3,7 +3,7 @@ import { formatDuration, formatNumber, formatPercent, formatRate } from '../../f
 import { isAverageBetter, type Averaging } from '../../train/progress.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
 import { foldText } from './frame.ts';
-import { startPace, type Pace } from './pace.ts';
+import { startStepTimer, type StepTimer } from './step-timer.ts';
 import type { TrainView } from './view.ts';
 
 const SECONDS_BETWEEN_LINES = 5;
@@ -19,7 +19,7 @@ function comparison(averaging: Averaging | undefined): string {
 }
 
 export function createLogView(): TrainView {
-  let pace: Pace | undefined;
+  let timer: StepTimer | undefined;
   let uniformLoss = 0;
   let printed = 0;
   /** The work between two steps that is being done, and since when. */
@@ -34,14 +34,14 @@ export function createLogView(): TrainView {
 
   return {
     start(run) {
-      pace = startPace(run.startStep, run.tokensPerStep);
+      timer = startStepTimer(run.startStep, run.tokensPerStep);
       ({ uniformLoss } = run);
       printed = performance.now();
     },
     event(event, { maxIters }) {
       begun = undefined;
       if (event.type === 'step') {
-        pace!.mark(event.step);
+        timer!.mark(event.step);
         if (event.step === 1)
           // a resumed run has no first loss
           notice(
@@ -50,8 +50,8 @@ export function createLogView(): TrainView {
             ),
           );
         if (!isTimeForLine(event.step)) return;
-        const rate = formatRate(pace!.tokensPerSecond, 'tok');
-        const left = formatDuration(Math.ceil(pace!.left(maxIters)));
+        const rate = formatRate(timer!.tokensPerSecond, 'tok');
+        const left = formatDuration(Math.ceil(timer!.left(maxIters)));
         notice(`step ${event.step}/${maxIters}  loss ${event.loss.toFixed(4)}  ${rate}  ETA ${left}`);
       } else if (event.type === 'evaluation') {
         const mark = event.best ? stderrColors.green(' best') : '';

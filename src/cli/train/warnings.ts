@@ -18,7 +18,7 @@ import { printable } from '../terminal.ts';
 import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
-type Planned = Flags &
+type UpcomingRun = Flags &
   Pick<RunDescription, 'parameters' | 'epochs' | 'isLimitedByText' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
@@ -37,7 +37,7 @@ const MAX_UNKNOWN = 0.05;
 export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(option)} ${why}`;
 
 /** Warnings before a run starts. */
-export function warningsBefore(run: Planned): string[] {
+export function warningsBefore(run: UpcomingRun): string[] {
   const { settings, parameters, tokens, epochs, config, tokenizer } = run;
   const warnings = run.cautions.map(cautionWarning);
   const isTooLarge = parameters > MAX_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS;
@@ -91,7 +91,7 @@ export function warningsBefore(run: Planned): string[] {
 }
 
 /** Whether the vocabulary is known to cover the text. A resumed run may have another text. */
-function hasWholeVocabulary({ isResumed, settings }: Planned): boolean {
+function hasWholeVocabulary({ isResumed, settings }: UpcomingRun): boolean {
   const { minFrequency, vocabSize, initFrom, valFile } = settings;
   const isComplete = minFrequency === 1 && vocabSize === Infinity;
   return isComplete && !isResumed && initFrom === undefined && valFile === undefined;

@@ -47,7 +47,7 @@ export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<strin
   ];
   const dynamicBytes = DYNAMIC_ENTRY * dynamicEntries.length;
 
-  const file = new FileWriter(dynamic + dynamicBytes);
+  const file = new ByteWriter(dynamic + dynamicBytes);
   writeHeader(file, headers);
   const all = READABLE | WRITABLE;
   writeProgramHeaders(file, [
@@ -78,7 +78,7 @@ const nameOffset = (names: readonly string[], i: number): number =>
   names.slice(0, i).reduce((sum, name) => sum + name.length + 1, 1);
 
 /** Writes little-endian numbers at offsets of a file. */
-class FileWriter {
+class ByteWriter {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
 
@@ -100,7 +100,7 @@ class FileWriter {
   }
 }
 
-function writeHeader(file: FileWriter, programHeaders: number): void {
+function writeHeader(file: ByteWriter, programHeaders: number): void {
   // 7F "ELF", 64 bits, little-endian, version 1, System V
   file.bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0]);
   file.uint16(16, 3); // a shared library
@@ -121,7 +121,7 @@ interface ProgramHeader {
   readonly align: number;
 }
 
-function writeProgramHeaders(file: FileWriter, headers: readonly ProgramHeader[]): void {
+function writeProgramHeaders(file: ByteWriter, headers: readonly ProgramHeader[]): void {
   headers.forEach(({ type, flags, at, bytes, align }, i) => {
     const header = HEADER + PROGRAM_HEADER * i;
     file.uint32(header, type);
@@ -136,7 +136,7 @@ function writeProgramHeaders(file: FileWriter, headers: readonly ProgramHeader[]
 }
 
 /** A hash table whose single bucket chains all symbols. Symbol 0 is the undefined one that every symbol table begins with. */
-function writeHashTable(file: FileWriter, at: number, count: number): void {
+function writeHashTable(file: ByteWriter, at: number, count: number): void {
   file.uint32(at, 1); // buckets
   file.uint32(at + 4, count + 1); // symbols
   file.uint32(at + 8, 1); // the bucket's first symbol

@@ -1,7 +1,8 @@
 /** Causal attention, by its definition: forward, backward, and over a KV cache. Formulas: autodiff/ops/attention.ts. */
 import { softmaxInPlace } from '../../softmax.ts';
 import { maskWords } from './elementwise.ts';
-import { put, type Floats, type ReferenceArguments, type Sum } from './view.ts';
+import type { Floats } from '../device.ts';
+import { put, type ReferenceArguments, type Sum } from './view.ts';
 
 function dot(x: Floats, i: number, y: Floats, j: number, D: number): number {
   let sum = 0;

@@ -1,5 +1,5 @@
 /** The reference device: runs a program instruction by instruction, each kernel as plain loops. */
-import type { Device, Numbers } from '../device.ts';
+import type { Device, Floats, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
 import { signatures, type KernelName, type Role } from '../signatures.ts';
@@ -13,7 +13,7 @@ import * as movingAverage from './moving-average.ts';
 import * as normalization from './normalization.ts';
 import * as optimizer from './optimizer.ts';
 import * as rotary from './rotary.ts';
-import type { Floats, ReferenceKernel } from './view.ts';
+import type { ReferenceKernel } from './view.ts';
 
 /** Every kernel as plain loops, written to be read; each file exports its own. A missing one is a compile error. */
 const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {

@@ -2,8 +2,9 @@
  * The gradient norm and the optimizer updates, element by element. Formulas and sources: train/optimizer.ts, train/muon.ts.
  * `hyper` holds the learning rate and its like in the slots of HYPER; the first `decayed` elements are those of matrices.
  */
+import type { Floats } from '../device.ts';
 import { HYPER } from '../signatures.ts';
-import type { Floats, ReferenceArguments } from './view.ts';
+import type { ReferenceArguments } from './view.ts';
 
 export function globalNorm({ x, norm, n }: ReferenceArguments<'globalNorm'>): void {
   let sum = 0;

@@ -1,8 +1,6 @@
 /** The types of the reference kernels, derived from engine/signatures.ts: the argument of each role. */
+import type { Floats } from '../device.ts';
 import type { KernelName, Role, Signatures } from '../signatures.ts';
-
-/** Float32Array in normal use; Float64Array as the oracle of gradient checks. */
-export type Floats = Float32Array | Float64Array;
 
 /** An output that is overwritten or accumulated into. */
 export interface Sum {

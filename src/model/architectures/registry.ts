@@ -4,10 +4,11 @@ import { shownJson } from '../../json.ts';
 import { optionName } from '../../messages.ts';
 import type { Architecture, ConfigField } from '../architecture.ts';
 import { checkCommonFields, type ModelConfig } from '../config.ts';
-import { gpt2, type Gpt2Config } from './gpt2.ts';
+import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
-import type { LlamaConfig } from './llama-config.ts';
 import { qwen3 } from './qwen3.ts';
+
+const builtIn = [gpt2, llama, qwen3];
 
 const architectures = new Map<string, Architecture>();
 let allFields: Readonly<Record<string, ConfigField>> | undefined;
@@ -18,10 +19,17 @@ export function register(architecture: Architecture): void {
   allFields = undefined;
 }
 
-for (const architecture of [gpt2, llama, qwen3]) register(architecture);
+for (const architecture of builtIn) register(architecture);
 
+type ConfigOf<A> = A extends Architecture<infer Config> ? Config : never;
+/** A | B → A & B: parameters are inferred contravariantly. */
+type Intersection<Union> = (Union extends unknown ? (of: Union) => void : never) extends (
+  of: infer All,
+) => void
+  ? All
+  : never;
 /** Config fields that only some architectures have. */
-export type ArchitectureFields = Omit<Gpt2Config & LlamaConfig, keyof ModelConfig>;
+export type ArchitectureFields = Omit<Intersection<ConfigOf<(typeof builtIn)[number]>>, keyof ModelConfig>;
 
 export const allArchitectures = (): Architecture[] => [...architectures.values()];
 export const architectureNames = (): string[] => [...architectures.keys()];

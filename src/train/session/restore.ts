@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import type { LoadOptions } from '../../checkpoint/safetensors.ts';
+import type { TensorLoadOptions } from '../../checkpoint/safetensors.ts';
 import { noReport, type Report } from '../../reporting.ts';
 import { freshProgress, type Progress } from '../progress.ts';
 import type { StartingModel } from '../starting-model.ts';
@@ -29,7 +29,7 @@ export function restore(trainer: Trainer, checkpoint: Checkpoint, report: Report
   const { average } = trainer;
   const moments = trainer.programs.moments.length;
   const blocks = 1 + moments + Number(average !== undefined); // each the size of the parameters
-  const options = (before: number, size: number): LoadOptions => ({
+  const options = (before: number, size: number): TensorLoadOptions => ({
     allowNonFinite: true,
     loaded: (done) => report('loading the checkpoint', (before + done * size) / blocks),
   });

@@ -1,10 +1,9 @@
 /** Keeps a run within its time limit: measures the cost of its parts and corrects its length. */
 import { evaluationBatchSize } from '../programs.ts';
-import { refit, refitInterval, timeForTraining, type Costs } from '../run-time.ts';
+import { refit, REFIT_SHARE, refitInterval, timeForTraining, type Costs } from '../run-time.ts';
 import type { Settings } from '../settings.ts';
 
-/** Longest time between corrections, as a fraction of the time limit and of the time left. */
-const REFIT_SHARE = 0.05;
+/** Longest time between corrections, as a fraction of the time left. */
 const REFIT_SHARE_OF_REST = 0.25;
 /** Reserve for the work after the last step, which cannot be corrected: a fraction of it, and at most one of the limit. */
 const [RESERVE, MAX_RESERVE] = [0.25, 0.08];

@@ -1,6 +1,6 @@
 /** Estimates the time left from the completion times of steps. */
 
-export interface Pace {
+export interface StepTimer {
   /** Records that a number of steps are done. */
   mark(step: number): void;
   readonly tokensPerSecond: number;
@@ -15,11 +15,11 @@ const WINDOW_SECONDS = 20;
 const MARKS_A_SECOND = 5;
 
 /** @param now in milliseconds */
-export function startPace(
+export function startStepTimer(
   startStep: number,
   tokensPerStep: number,
   now: () => number = () => performance.now(),
-): Pace {
+): StepTimer {
   const start = now();
   let marks = [{ at: start, step: startStep }];
   let last = marks[0];
