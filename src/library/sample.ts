@@ -54,7 +54,7 @@ export async function* sample(
       const text = decoding.push([id]);
       if (text !== '') yield text;
       await nextTurn(); // let the event loop turn between tokens
-      if (model.closed) throw new Error('the model was closed during sampling');
+      if (model.closed) throw new Error(`the model ${model.source.folder} was closed during sampling`);
     }
     const rest = decoding.end();
     if (rest !== '') yield rest;

@@ -101,5 +101,5 @@ test.each([
   const graph = new Graph();
   const W = trained ? graph.parameter('W', [3, 3]) : graph.input('W', [3, 3]);
   const y = graph.t.linear(graph.input('x', [2, 3]), W, graph.parameter('bias', [3]), { transposed });
-  expect(() => graph.differentiate(y)).toThrow('linear: a bias is trained with a W that is');
+  expect(() => graph.differentiate(y)).toThrow(/linear: .*bias.*\bW\b/);
 });

@@ -86,7 +86,7 @@ test('tensors are read into given memory, shared or not', () => {
   const file = openSafetensors(path);
   file.load(new Map([['b', vector(memory)]]));
   expect([...memory]).toEqual([...tensors[0].data]);
-  expect(() => file.load(new Map([['b', vector(new Float32Array(4))]]))).toThrow('room for 4 numbers');
+  expect(() => file.load(new Map([['b', vector(new Float32Array(4))]]))).toThrow(/\b4\b/);
   file.close();
 });
 
@@ -249,7 +249,7 @@ describe('a damaged file is refused, and its problem is named', () => {
       firstNonFinite(read.subarray(start, start + length));
     for (const into of [vector(read), target(), target(search)])
       expect(() => file.load(new Map([['x', into]]))).toThrow(
-        `${path}: "x" holds NaN (element 150001 of 200000)`,
+        failure('damaged-file', path, '"x"', 'NaN', '150001'),
       );
     expect(searched[0]).toEqual([0, searched[1][0]]); // chunk after chunk, once it has been written
     searched.length = 0;

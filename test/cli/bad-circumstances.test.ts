@@ -135,27 +135,20 @@ describe('memory', () => {
     run(args.split(' '), { cwd: folder, env: machineWith(bytes), ...(stdin === undefined ? {} : { stdin }) });
   test('a training that needs more memory than available is refused', async () => {
     const { stderr, code } = await limited(`train corpus.txt --threads 1 --preset nano -q -o big`, 30e6);
-    expect(stderr).toMatch(
-      /^error: this needs \d\d MB of memory; this computer has 30 MB\nhint: try --batch-size \d+ /,
-    );
+    expect(stderr).toMatch(/^error: .*\b\d\d MB.*\b30 MB\nhint: .*--batch-size \d+/);
     expect(code).toBe(1);
   });
   test('a model that needs more memory than available is refused', async () => {
     writeModel(at('large'), 'char', { nEmbd: 256, nInner: 1024 });
     const { stderr, code } = await limited('sample -m large --threads 1', 5e6);
-    expect(stderr).toBe(
-      'error: this needs 6 MB of memory; this computer has 5 MB\nhint: use a smaller model\n',
-    );
+    expect(stderr).toMatch(/^error: .*\b6 MB.*\b5 MB\nhint: .*smaller model\n$/);
     expect(code).toBe(1);
   });
   test('an endless text from a pipe is refused', async () => {
     const { stderr, code } = await shell(
       `cd '${folder}'; export NODE_OPTIONS='${machineWith(400e6).NODE_OPTIONS}'; yes whale | gpt train -`,
     );
-    expect(stderr).toBe(
-      'error: stdin has more than 100 MB, a quarter of the available memory\n' +
-        'hint: text from a pipe is kept in memory: write it to a file instead\n',
-    );
+    expect(stderr).toMatch(/^error: stdin .*\b100 MB.*\nhint: .*file.*\n$/);
     expect(code).toBe(1);
   });
   test.each([

@@ -63,7 +63,7 @@ describe('compare', () => {
     writeFileSync(join(inside('cut'), 'config.json'), '{"n_layer":');
     const compared = await run(['compare'], elsewhere);
     expect(compared.stdout).toMatch(/A fast {3}B slow/);
-    expect(compared.stderr).toMatch(/^warning: left out checkpoints\/cut\/config\.json.*is not JSON\n$/);
+    expect(compared.stderr).toMatch(/^warning: .*checkpoints\/cut\/config\.json.*JSON\n$/);
     rmSync(inside('cut'), { recursive: true });
     const inspected = await run(['inspect', '--json', '-q'], elsewhere);
     expect(inspected).toMatchObject({ code: 0, stderr: '' });
@@ -109,7 +109,7 @@ describe('report', () => {
   test('writes report.html into the run, or where it is told to', async () => {
     const { stdout, stderr, code } = await gpt('report checkpoints/slow');
     expect([stdout, code]).toEqual(['', 0]);
-    expect(stderr).toMatch(/Wrote checkpoints\/slow\/report\.html, \d+ kB; open it in a browser\./);
+    expect(stderr).toMatch(/checkpoints\/slow\/report\.html, \d+ kB/);
     const page = readFileSync(join(folder, 'checkpoints/slow/report.html'), 'utf8');
     expect(page).toContain('<h1>slow</h1>');
     await gpt('report checkpoints/slow -o elsewhere.html -q');

@@ -64,7 +64,7 @@ describe('several models and texts', () => {
     expect(heads.map((line) => line.trim().split(/ +/)[0])).toEqual(['corpus.txt', 'other.txt']);
     expect(stdout.match(/^ {2}chars +[\d,]+ .*\d$/gm)).toHaveLength(2);
     expect(stdout.match(/^ {2}words +[\d,]+ .*\d$/gm)).toHaveLength(2);
-    expect(stderr).toContain('compare models with different tokenizers by bits per byte');
+    expect(stderr).toContain('bits per byte');
   });
 
   test('print a JSON line each, the same as each alone', async () => {

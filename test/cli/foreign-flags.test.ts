@@ -56,8 +56,8 @@ test.each([
 
 test('an unquoted prompt gets the hint to quote it', async () => {
   const { stderr, code } = await runInProcess(['sample', 'Call', 'me']);
-  expect(stderr).toContain("error: too many arguments for 'sample'");
-  expect(stderr).toContain('hint: put a text with spaces in quotes; see gpt sample --help');
+  expect(stderr).toMatch(/^error: .*'sample'/);
+  expect(stderr).toMatch(/\nhint: .*quotes.*gpt sample --help\n$/);
   expect(code).toBe(2);
 });
 

@@ -126,26 +126,21 @@ describe.skipIf(bundledPackage === undefined)('the launcher', () => {
   it('says which Node is needed if there is none', async () => {
     const script = install('none', 'is missing');
     const { stderr, code } = await run([], { script, ...pretend('22.11.0') });
-    expect(stderr).toBe(
-      `error: gpt needs Node 22.12 or newer, and this is Node 22.11.0\n` +
-        `hint: none came with gpt for ${process.platform} on ${process.arch}; install a newer Node, from https://nodejs.org for example\n`,
-    );
+    expect(stderr).toMatch(/^error: .*Node 22\.12 .*Node 22\.11\.0\nhint: .*newer Node.*\n$/);
+    expect(stderr).toContain(`${process.platform} on ${process.arch}`);
     expect(code).toBe(1);
   });
 
   it('says which Node is needed if the bundled one does not start', async () => {
     const script = install('broken', 'does not start');
     const { stderr, code } = await run([], { script, ...pretend('20.20.2') });
-    expect(stderr).toBe(
-      `error: gpt needs Node 22.12 or newer, and this is Node 20.20.2\n` +
-        `hint: the one that came with gpt does not start on this system (ENOENT); install a newer Node, from https://nodejs.org for example\n`,
-    );
+    expect(stderr).toMatch(/^error: .*Node 22\.12 .*Node 20\.20\.2\nhint: .*ENOENT.*newer Node.*\n$/);
     expect(code).toBe(1);
   });
 
   it('says how to build a fresh checkout', async () => {
     const { stderr, code } = await run([], { script: install('unbuilt', 'works', false) });
-    expect(stderr).toMatch(/^error: gpt has not been built yet\nhint: run `npm ci` in .*gpt-trainer\n$/);
+    expect(stderr).toMatch(/^error: .*built.*\nhint: .*`npm ci` in .*gpt-trainer\n$/);
     expect(code).toBe(1);
   });
 
@@ -192,7 +187,7 @@ describe.skipIf(oldNode === undefined || bundledPackage === undefined)('on Node 
       node: oldNode ?? '',
       script: install('really-old', 'is missing'),
     });
-    expect(stderr).toMatch(/^error: gpt needs Node 22\.12 or newer, and this is Node \d/);
+    expect(stderr).toMatch(/^error: .*Node 22\.12 .*Node \d/);
     expect(code).toBe(1);
   });
 });

@@ -52,7 +52,7 @@ test('peak, utilization, price and device count of a plan can be changed', async
 test('a plan warns of options without effect, as train does', async () => {
   const { stderr, code } = await at('plan --preset nano --tokens 1e6 --optimizer sgd --beta1 0.8');
   expect(code).toBe(0);
-  expect(stderr).toMatch(/--beta1 has no effect with the optimizer sgd/);
+  expect(stderr).toMatch(/--beta1 .*\bsgd\b/);
 });
 
 test('train follows the plan', async () => {

@@ -64,7 +64,7 @@ describe('a resumed run ends with the same bytes as an uninterrupted one', () =>
           send(name);
         },
       });
-      expect(stderr).toMatch(/Saving; press Ctrl-C again to quit at once\.\n/);
+      expect(stderr).toMatch(/Ctrl-C again.*\n/);
       expect(stderr).toMatch(/Interrupted after \d+ steps?; [^]*gpt train --resume SIG/);
       expect(signal).toBe(name);
       expect(await gpt(`train --resume ${name} --threads 3 -q`)).toMatchObject({ stderr: '', code: 0 });
@@ -107,19 +107,15 @@ describe('resuming', () => {
     copy('checkpoints/copied');
     const { stderr, code } = await gpt('train --resume --max-iters 65 --lr-decay-iters 60');
     expect(code).toBe(0);
-    expect(stderr).toContain('Resuming from step 60.');
-    expect(stderr).toContain(
-      'The learning rate stays at 0.0001 from step 60 on, where its decay ends; --lr-decay-iters 65 --force makes the decay longer.',
-    );
+    expect(stderr).toMatch(/^Resuming .*step 60\b/m);
+    expect(stderr).toMatch(/\b0\.0001 .*step 60\b.*--lr-decay-iters 65 --force/);
     expect(readdirSync(join(folder, 'checkpoints/copied'))).toContain('checkpoint-65');
   });
 
   test('says how the learning rate of an extended run rises and decays again', async () => {
     const { stderr, code } = await gpt(`train --resume ${copy('extended')} --max-iters 100`);
     expect(code).toBe(0);
-    expect(stderr).toContain(
-      'The learning rate warms up again, from 0.0001 to 0.001 over 2 steps, and decays to 0.0001 at step 100.\n',
-    );
+    expect(stderr).toMatch(/warms up again, from 0\.0001 to 0\.001\b.*\b2 steps.*to 0\.0001 at step 100\b/);
   });
 
   test('a run that was moved, with its text elsewhere', async () => {
@@ -141,9 +137,7 @@ describe('resuming', () => {
     const { format: _format, ...state } = readTrainerState(path);
     writeFileSync(path, trainerStateText({ ...state, engine: 'wasm other' }));
     const { stderr } = await gpt('train --resume elsewhere-computed --max-iters 61');
-    expect(stderr).toContain(
-      'warning: this run used wasm other so far; from here on, results differ in the last digits\n',
-    );
+    expect(stderr).toMatch(/^warning: .*wasm other\b/m);
   });
 
   test('a run that read stdin needs its text on stdin again', async () => {
@@ -242,10 +236,7 @@ describe('resuming', () => {
     const name = copy('forced');
     const line = `train other.txt --resume ${name} --max-iters 62 --learning-rate 0.002 --force`;
     const { stderr, code } = await gpt(line);
-    expect(stderr).toContain(
-      'The text differs from the one this run was trained on. The best model is evaluated again ' +
-        'on the new validation text; early stopping and divergence detection start over.\n',
-    );
+    expect(stderr).toMatch(/text differs .*evaluated again.*early stopping/);
     expect(code).toBe(0);
     expect((await gpt(`train --resume ${name} --max-iters 63`)).stderr).not.toContain('text differs');
   });
@@ -255,11 +246,9 @@ test('a diverging run reports each fault, and ends with the first one', async ()
   const wild = '--optimizer sgd --learning-rate 1e25 --grad-clip 0 --weight-decay 0 --schedule constant';
   const { stderr, code } = await start('wild', `${wild} --warmup-iters 0`);
   expect(code).toBe(1);
-  expect(stderr).toContain('warning: step 2: loss not finite; the update was skipped\n');
+  expect(stderr).toMatch(/^warning: step 2: .*not finite.*\n/m);
+  expect(stderr).toMatch(/^warning: .*step 6: .*not finite.*\b0\.5 ×.*\b1 of 3\b/m);
   expect(stderr).toMatch(
-    /warning: diverged at step 6: loss not finite; .* is not finite\. Restarting with 0\.5 × the learning rate \(rollback 1 of 3\)\n/,
-  );
-  expect(stderr).toMatch(
-    /error: training diverged at step 6, after 3 rollbacks: loss not finite; .* is not finite\nhint: start again with --learning-rate 0.001 or a longer --warmup-iters\n$/,
+    /^error: .*step 6\b.*\b3 rollbacks: .*not finite\nhint: .*--learning-rate 0\.001\b.*--warmup-iters\n$/m,
   );
 });

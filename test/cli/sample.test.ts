@@ -43,7 +43,7 @@ describe('a text', () => {
   test('continues the prompt with the newest model, the same for the same seed', async () => {
     const prompted = (flags: string) => gpt(['sample', '--prompt', 'the wh', ...flags.split(' ')]);
     const first = await prompted('--seed 5 -n 60');
-    expect(first.stderr).toBe('Using the newest run, checkpoints/corpus-1\n');
+    expect(first.stderr).toMatch(/^.*newest.* checkpoints\/corpus-1\n$/);
     expect(first.stdout).toMatch(/^the wh[^]{60}\n$/);
     expect((await prompted('--seed 5 -n 60 --threads 1')).stdout).toBe(first.stdout);
     expect((await prompted('--seed 6 -n 60')).stdout).not.toBe(first.stdout);
@@ -92,13 +92,13 @@ describe('a text', () => {
     );
     const skipped = await sample('--prompt é --unk replace -n 3');
     expect(skipped.code).toBe(0);
-    expect(skipped.stderr).toContain('1 unknown token was replaced');
+    expect(skipped.stderr).toMatch(/^.*\b1 unknown token\b/m);
   });
 
   test('a prompt longer than the context loses its start, with a notice', async () => {
     const prompt = 'the whale and the sea.';
     const { stdout, stderr } = await gpt(['sample', '-m', model, '--prompt', prompt, '-n', '3']);
-    expect(stderr).toContain('The prompt has 22 tokens; the model sees the last 16.');
+    expect(stderr).toMatch(/\b22 tokens.*\b16\b/);
     expect(stdout.startsWith(prompt)).toBe(true);
   });
 
@@ -285,7 +285,7 @@ describe('the interactive mode', () => {
     expect(stderr).toContain('max-tokens: 2\nstop: "."\n');
     expect(stderr).toMatch(/^error: top-k.*"x"/m);
     expect(stderr).toMatch(/^error: .*\/retri\nhint: .*\/retry/m);
-    expect(stderr).toContain('corpus.txt exists already');
+    expect(stderr).toMatch(/^error: .*corpus\.txt\b/m);
     expect(stderr).toMatch(/max-tokens +2\n/);
   });
 

@@ -109,7 +109,7 @@ describe.each(['pre', 'post'] as const)('the activations of a model with %s-Laye
 test('an empty text and one longer than the context are refused', async () => {
   const backend = createReferenceBackend('float32');
   const refused = (text: number[]) => expect(readActivations(backend, base, write(base), text)).rejects;
-  await refused(Array(11).fill(0)).toThrow('11 tokens exceed the context length');
+  await refused(Array(11).fill(0)).toThrow(/\b11\b.*context length/);
   await refused([]).toThrow('no tokens');
 });
 

@@ -135,8 +135,8 @@ describe('load', () => {
     const pieces = sample(other, 'the', { maxTokens: 9 });
     await pieces.next();
     await other[Symbol.asyncDispose]();
-    await expect(pieces.next()).rejects.toThrow('was closed');
-    await expect(write('the', {}, other)).rejects.toThrow('is closed');
+    await expect(pieces.next()).rejects.toThrow(other.source.folder);
+    await expect(write('the', {}, other)).rejects.toThrow(other.source.folder);
   });
 });
 

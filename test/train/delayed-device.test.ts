@@ -183,7 +183,7 @@ test('the faulty instruction of a step is found', async () => {
     return faults;
   });
   expect(delayed).toEqual(atOnce);
-  expect(delayed[1]).toMatch(/^the output of .* is not finite$/);
+  expect(delayed[1]).toMatch(/output of .*not finite/);
 });
 
 test('every kernel is checked, and a failure is reported by the next read', async () => {

@@ -184,9 +184,7 @@ describe('training', () => {
     });
     expect(rollbacks).toHaveLength(3);
     expect(result).toBeInstanceOf(Error);
-    expect((result as Error).message).toBe(
-      'training diverged at step 18, after 3 rollbacks: loss not finite; h.0.attn.c_attn.weight is not finite',
-    );
+    expect((result as Error).message).toMatch(/step 18\b.*\b3\b.*not finite.*h\.0\.attn\.c_attn\.weight/);
     expect(readdirSync(folder)).toContain('checkpoint-10');
     expect(readdirSync(folder)).not.toContain('run.lock');
     const again = await trainWith('hopeless', (_, found) => found, {

@@ -42,9 +42,7 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
     expect(hintFor(bytes)).toMatch(/^try batchSize: 1, blockSize: 32, which needs/);
   });
   test('a smaller model where no context length fits', () => {
-    expect(hintFor(1000)).toMatch(
-      /^use a smaller model: parameters, gradients and the optimizer's state alone/,
-    );
+    expect(hintFor(1000)).toContain('smaller model');
   });
   test('the message names the size needed, the limit, and whose limit it is', () => {
     expect(() => checkMemory(shape, 5e9, { bytes: 4.2e9, who: 'the engine can address' })).toThrow(

@@ -163,14 +163,12 @@ describe('attention refuses', () => {
     const { graph, q: qkv, dropout } = operands({ q: 14, k: 4, v: 4 });
     const [q, k, v] = [channels(qkv, 0, 4), channels(qkv, 4, 4), channels(qkv, 8, 4)];
     const out = graph.t.attention({ q, k, v }, 4, dropout, 0);
-    expect(() => graph.differentiate(out)).toThrow(
-      "the operands do not show each of the 14 channels of 'q' once",
-    );
+    expect(() => graph.differentiate(out)).toThrow(/\b14\b.*'q'/);
   });
 });
 
 test('a kernel that reads contiguous operands refuses a view', () => {
   const graph = new Graph();
   const [x] = splitChannels(graph.parameter('qkv', [1, 4, 12]), 3);
-  expect(() => graph.t.gelu(x)).toThrow("gelu: x cannot be a view of 'qkv'");
+  expect(() => graph.t.gelu(x)).toThrow(/gelu: x .*'qkv'/);
 });

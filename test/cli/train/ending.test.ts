@@ -34,23 +34,19 @@ describe('a model that has memorized a short text', () => {
     >;
     expect(step).toBeGreaterThan(0);
     expect(step).toBeLessThan(60);
-    expect(ended.stderr).toContain(
-      `Validation loss ${loss.toFixed(4)} nats per token, on the whole validation split`,
-    );
-    expect(ended.stderr).toContain(`The best model, of step ${step}, is in run/`);
     expect(ended.stderr).toMatch(
-      /The model of the last step is in run\/checkpoint-60\/: training loss about 0\.\d{4}/,
+      new RegExp(`^Validation loss ${loss.toFixed(4)} .*whole validation split`, 'm'),
     );
+    expect(ended.stderr).toMatch(new RegExp(`best model.*\\b${step}\\b.* run/`));
+    expect(ended.stderr).toMatch(/last step.* run\/checkpoint-60\/.*\b0\.\d{4}/);
     expect(ended.stderr).not.toContain('  train more ');
   });
 
   test('the last lines name a baseline that does as well, with its loss as `gpt eval` gives it', async () => {
     const { baselines } = await json('eval --split val -m run --baselines --json');
     const { nats_per_token: loss } = (baselines as Record<string, { nats_per_token: number }>)['unigram'];
-    expect(ended.stderr).toContain(
-      `The unigram baseline, which only counts tokens, is not worse: ${loss.toFixed(4)} on`,
-    );
-    expect(ended.stderr).toMatch(/smaller --n-embd or --n-layer, .* or more text help\.$/m);
+    expect(ended.stderr).toMatch(new RegExp(`unigram baseline.*${loss.toFixed(4)}`));
+    expect(ended.stderr).toMatch(/--n-embd.*--n-layer.*more text/);
     const regular = ['train', 'regular.txt', ...tiny, '--learning-rate', '0.02', '--max-iters', '60'];
     writeFileSync(join(folder, 'regular.txt'), 'the whale and the sea\n'.repeat(60));
     expect((await at([...regular, '-o', 'regular'])).stderr).not.toContain('baseline');
@@ -151,7 +147,7 @@ describe.skipIf(process.platform === 'win32')('the commands suggested at the end
       'all',
     ]);
     expect(stderr).not.toContain('--split');
-    expect(stderr).toContain('Without a validation split');
+    expect(stderr).toMatch(/without a validation split/i);
   });
 });
 
@@ -163,8 +159,8 @@ test('the average of the weights, where it is the better model, is named by ever
   expect(stderr).toMatch(
     /^step 60 {2}train \d\.\d{4} {2}val \d\.\d{4} \(average; weights \d\.\d{4}\) best$/m,
   );
-  expect(stderr).toContain('The best model, the average of the weights at step 60, is in averaged/');
-  expect(stderr).toContain('The model of the last step is in averaged/checkpoint-60/');
+  expect(stderr).toMatch(/best model.*average.*step 60.* averaged\//);
+  expect(stderr).toMatch(/last step.* averaged\/checkpoint-60\//);
   expect((await at(['inspect', 'averaged'])).stdout).toMatch(/weights +moving average at step 60/);
   const { training } = JSON.parse((await at(['inspect', 'averaged', '--json'])).stdout) as {
     training: Record<string, unknown> & { evaluations: Record<string, number>[] };

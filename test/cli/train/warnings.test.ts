@@ -242,22 +242,20 @@ describe('a learning rate that is too high', () => {
     expect(ended(4.5, 4.6, withSettings({ optimizer: 'muon', ...settings }))).toContain(message);
   });
   test('is reported where training ends above the uniform loss, with a rate that works', () => {
-    expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toBe(
-      'the training loss ended at 4.600, above the 4.500 of guessing: the model has not learned anything. The learning rate of 3 is too high. --learning-rate 0.001 helps.',
+    expect(ended(4.5, 4.6, withSettings({ learningRate: 3 }))).toMatch(
+      /\b4\.600\b.*\b4\.500 .*learning rate of 3\b.*--learning-rate 0\.001\b/,
     );
   });
   test('is reported where the loss ends clearly above its start, also for fine-tuned and resumed models', () => {
     expect(ended(2, 2.9, withSettings({ initFrom: 'gpt2', learningRate: 0.1 }))).toMatch(
-      /above the 2\.000 of its first step.*--learning-rate 0\.0001 helps\.$/,
+      /\b2\.000 .*--learning-rate 0\.0001\b/,
     );
-    expect(ended(2, 2.9, { isResumed: true })).toMatch(/A new run with a lower --learning-rate helps\.$/);
+    expect(ended(2, 2.9, { isResumed: true })).toMatch(/new run.*--learning-rate/);
   });
   test('is not blamed where the rate rises to --min-lr', () => {
-    expect(ended(4.5, 5.6, withSettings({ minLr: 1 }))).toMatch(
-      /The learning rate of 1 is too high\. A lower --min-lr helps\.$/,
-    );
+    expect(ended(4.5, 5.6, withSettings({ minLr: 1 }))).toMatch(/learning rate of 1 .*--min-lr\b/);
     expect(ended(4.5, 5.6, withSettings({ minLr: 1, schedule: 'constant' }))).toMatch(
-      /The learning rate of 0\.001 is too high\./,
+      /learning rate of 0\.001 /,
     );
   });
   test('is not reported for a run that has learned, or is too short to learn', () => {

@@ -165,7 +165,7 @@ test('a jump to a label without a place, and a label with two, are errors', () =
   const asm = new Assembler();
   const label = asm.label();
   asm.jmp(label);
-  expect(() => asm.finish()).toThrow('has not been placed');
+  expect(() => asm.finish()).toThrow('not been placed');
   asm.place(label);
   expect(() => asm.place(label)).toThrow('placed before');
 });

@@ -36,7 +36,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('without 
     const library = readFileSync(new URL('../../../dist/kernels/avx512.so', import.meta.url));
     writeFileSync(path, library.subarray(0, 5000));
     const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
-    expect(() => loadMacroKernel(memory, path)).toThrow('is not the library');
+    expect(() => loadMacroKernel(memory, path)).toThrow(path);
   });
 });
 
@@ -69,7 +69,7 @@ describe('the trial at start', () => {
     const either = disguised(() => device, {
       useNative: (on: boolean) => (device = on ? fused : unfused),
     });
-    expect(await whyNotNative(either, { mayBeSlower: true })).toMatch(/^is not bit-identical/);
+    expect(await whyNotNative(either, { mayBeSlower: true })).toMatch(/bit-identical/);
   });
 
   test('refuses machine code that is slower, unless it is asked for', async () => {
@@ -86,7 +86,7 @@ describe('the trial at start', () => {
         return { submit };
       },
     });
-    expect(await whyNotNative(slow, { mayBeSlower: false })).toMatch(/^it is not much faster here/);
+    expect(await whyNotNative(slow, { mayBeSlower: false })).toMatch(/faster/);
     expect(await whyNotNative(slow, { mayBeSlower: true })).toBeUndefined();
   });
 });

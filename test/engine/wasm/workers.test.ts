@@ -46,13 +46,13 @@ test('a worker that cannot be created is left out', async () => {
   const backend = await open({ threads: 3, workers: { create: sourceOf(failing) } });
   expect(backend.threads).toBe(2);
   expect(backend.name).toMatch(/^wasm \w+, 2 threads$/);
-  expect(backend.shortfall).toBe('1 of 3 threads could not be started: EAGAIN: no more threads');
+  expect(backend.shortfall).toMatch(/1 of 3 .*EAGAIN/);
 });
 
 test('a worker that never answers is left out', async () => {
   const backend = await open({ threads: 3, workers: { create: sourceOf(silent), patience: 1500 } });
   expect(backend.threads).toBe(2);
-  expect(backend.shortfall).toBe('1 of 3 threads could not be started: no answer within 1.5 s');
+  expect(backend.shortfall).toMatch(/1 of 3 .*1\.5 s/);
 });
 
 test('without workers, the main thread runs the same kernels alone', async () => {
@@ -78,5 +78,5 @@ test('a kernel that traps in a worker ends the run with an error, in the main th
     },
   };
   const program = backend.load([add]);
-  expect(() => program.submit()).toThrow('a kernel failed in a worker thread');
+  expect(() => program.submit()).toThrow('worker thread');
 });
