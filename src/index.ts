@@ -1,5 +1,5 @@
 /**
- * The library: the functions of the command line without a terminal. Nothing here prints, exits or reads the environment.
+ * The library: training, sampling and evaluation without a terminal. Nothing here prints, exits or reads the environment.
  *
  *     import { train, load, sample } from 'gpt-trainer';
  *

@@ -173,7 +173,7 @@ export function readLogs(folder: string): RunLogs {
   };
 }
 
-/** Before version 0.2 the estimates were called `train_loss` and `val_loss`. */
+/** In older logs the estimates are called `train_loss` and `val_loss`. */
 function evaluationOf(line: LogReader): EvaluationMetrics[] {
   const suffix = line.has('val_loss_estimate') ? '_estimate' : '';
   if (line.has('end') || !line.has(`val_loss${suffix}`)) return [];
@@ -192,7 +192,7 @@ function evaluationOf(line: LogReader): EvaluationMetrics[] {
   ];
 }
 
-/** Before version 0.2, `validation_loss` was that of the last step's model, not necessarily the best one. */
+/** In older logs, `validation_loss` is that of the last step's model, not necessarily the best one. */
 function endOfRun(line: LogReader): EndMetrics {
   const { step } = line;
   if (line.has('validation_loss'))
