@@ -63,7 +63,8 @@ export const learningRateRows = {
     placeholder: 'n',
     help: 'steps of linear warm-up',
     default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
-    defaultHelp: "the preset's, at most a tenth of the run; with --minutes a twentieth, at most 100, muon: 20",
+    defaultHelp:
+      "the preset's, at most a tenth of the run; with --minutes a twentieth, at most 100, muon: 20",
     caution: (value, { maxIters, schedule }) => {
       if (value >= maxIters)
         return `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`;
