@@ -2,6 +2,8 @@
 
 /** Halfway from the largest float16, 65,504, to 2¹⁶: from here on, numbers round to infinity. */
 const FLOAT16_OVERFLOW = 65_520;
+/** The same for bfloat16: halfway from (2 − 2⁻⁷)·2¹²⁷ to 2¹²⁸. */
+const BFLOAT16_OVERFLOW = (2 - 2 ** -8) * 2 ** 127;
 
 const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
   new Uint32Array(buffer, byteOffset, length);
@@ -32,9 +34,12 @@ export function toFloat16(values: Float32Array): Uint16Array {
   return halves;
 }
 
-/** The index of the first finite number that is too large for float16, or −1. */
-export const firstBeyondFloat16 = (values: Float32Array): number =>
-  values.findIndex((x) => Math.abs(x) >= FLOAT16_OVERFLOW && Math.abs(x) < Infinity);
+/** The index of the first finite number that would round to infinity, or −1. */
+export const firstBeyondFloat16 = (values: Float32Array): number => firstBeyond(values, FLOAT16_OVERFLOW);
+export const firstBeyondBfloat16 = (values: Float32Array): number => firstBeyond(values, BFLOAT16_OVERFLOW);
+
+const firstBeyond = (values: Float32Array, overflow: number): number =>
+  values.findIndex((x) => Math.abs(x) >= overflow && Math.abs(x) < Infinity);
 
 /** The upper half of a float32. */
 export function toBfloat16(values: Float32Array): Uint16Array {

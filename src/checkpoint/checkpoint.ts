@@ -97,7 +97,7 @@ export async function writeCheckpoint(
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into);
   const metadata = { step: String(state.step) };
-  writeModelDescription(into, config, tokenizer, writeFileFlushed);
+  writeModelDescription(into, config, tokenizer, { write: writeFileFlushed });
   const facts = { ...metadata, ...modelFacts(config, tokenizer) };
   const total = bytesOf([...parameters, ...moments, ...average]);
   let before = 0;

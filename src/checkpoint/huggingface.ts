@@ -20,16 +20,20 @@ import { boundaryIds } from './generation-config.ts';
 /** Version of the fields specific to this program. */
 const FORMAT = 1;
 
+/** Values of "torch_dtype": the dtype of the weights, in which `transformers` loads them. */
+export type TorchDtype = 'float32' | 'float16' | 'bfloat16';
+
 /** The content of config.json. */
 export function toConfigJson(
   config: ModelConfig,
   tokenizer: { readonly special: SpecialTokens },
+  dtype: TorchDtype = 'float32',
 ): Record<string, unknown> {
   const { huggingFace } = architectureOf(config);
   return {
     ...huggingFace.toConfigJson(config),
     ...boundaryIds(tokenizer),
-    torch_dtype: 'float32',
+    torch_dtype: dtype,
     gpt_trainer_format: FORMAT, // transformers ignores the fields from here on
     ...huggingFace.toOwnFields(config),
   };

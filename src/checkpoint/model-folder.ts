@@ -27,10 +27,17 @@ import {
 } from '../write-file.ts';
 import { modelLocation } from './checkpoint-folders.ts';
 import { whyNoModel } from './foreign-models.ts';
-import { fromConfigJson, toConfigJson } from './huggingface.ts';
+import { fromConfigJson, toConfigJson, type TorchDtype } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { loadParameters, matchTensors, parameterReader, type ParameterReader } from './parameter-tensors.ts';
-import { safetensorsPieces, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
+import type { WeightDtype } from './safetensors-dtypes.ts';
+import {
+  encodedSafetensors,
+  safetensorsPieces,
+  streamSafetensors,
+  type LazyTensor,
+  type TensorLoadOptions,
+} from './safetensors.ts';
 import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
 import { openWeights, WEIGHTS } from './weights.ts';
@@ -48,16 +55,24 @@ export const IS_AVERAGE = 'is_average';
 /** In bytes. A config.json has a few kilobytes. */
 const LARGEST_CONFIG = 1e6;
 
-/** Writes everything but the weights. @param write writes one file, on its own or as part of a new folder */
+/**
+ * Writes everything but the weights.
+ *
+ * @param write writes one file, on its own or as part of a new folder
+ * @param dtype of the weights
+ */
 export function writeModelDescription(
   folder: string,
   config: ModelConfig,
   tokenizer: Tokenizer,
-  write: FileWriter = writeFileAtomic,
+  {
+    write = writeFileAtomic,
+    dtype = 'float32',
+  }: { readonly write?: FileWriter; readonly dtype?: TorchDtype } = {},
 ): void {
   makeFolder(folder);
   const files: Record<string, string> = {
-    'config.json': jsonText(toConfigJson(config, tokenizer)),
+    'config.json': jsonText(toConfigJson(config, tokenizer, dtype)),
     'tokenizer.json': tokenizerText(tokenizer),
     'tokenizer_config.json': jsonText(toTokenizerConfigJson(config, tokenizer)),
     'generation_config.json': jsonText(toGenerationConfigJson(config, tokenizer)),
@@ -99,11 +114,20 @@ export const weightsPieces = (
   metadata: Readonly<Record<string, string>>,
 ): Bytes[] => safetensorsPieces(storedTensors(config, tensors), { ...metadata, ...CONVENTIONS });
 
+/** The same for parameters that are read one at a time, all of one dtype. */
+export const encodedWeights = (
+  config: ModelConfig,
+  parameters: readonly LazyTensor[],
+  metadata: Readonly<Record<string, string>>,
+  dtype: WeightDtype,
+): Generator<Uint8Array> =>
+  encodedSafetensors(storedTensors(config, parameters), { ...metadata, ...CONVENTIONS }, dtype);
+
 /** transformers loads a file only if it names the library whose conventions it follows. */
 const CONVENTIONS = { format: 'pt' };
 
 /** The tensors under their names in a file. */
-function storedTensors<T extends TensorSource>(config: ModelConfig, tensors: readonly T[]): T[] {
+function storedTensors<T extends { readonly name: string }>(config: ModelConfig, tensors: readonly T[]): T[] {
   const { toTensorName } = architectureOf(config).huggingFace;
   return tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
 }

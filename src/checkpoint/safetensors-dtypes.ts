@@ -1,4 +1,5 @@
-/** Converts the dtypes of safetensors to float32, and searches for NaN and infinity. */
+/** Converts the dtypes of safetensors to and from float32, and searches for NaN and infinity. */
+import { toBfloat16, toFloat16 } from '../half-precision.ts';
 import type { Dtype } from './safetensors-header.ts';
 
 type Converter = (bytes: Uint8Array, values: Float32Array, from: number) => void;
@@ -19,6 +20,19 @@ export const converters: { readonly [D in Dtype]?: Converter } = {
     for (let i = 0; i < halves.length; i++) bits[from + i] = halves[i] << 16;
   },
 };
+
+/** The dtypes in which weights are written. */
+export type WeightDtype = 'F32' | 'F16' | 'BF16';
+
+/** The bytes of numbers in a dtype, rounded to the nearest value. */
+export const encoders: { readonly [D in WeightDtype]: (values: Float32Array) => Uint8Array } = {
+  F32: (values) => bytesOf(values),
+  F16: (values) => bytesOf(toFloat16(values)),
+  BF16: (values) => bytesOf(toBfloat16(values)),
+};
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** The float32 of each of the 65,536 half-precision numbers. */
 let halves: Float32Array | undefined;

@@ -25,7 +25,7 @@ import {
 } from '../model/tensor.ts';
 import { openRegularFile, readInto, type OpenFile } from '../read-file.ts';
 import type { Bytes } from '../write-file.ts';
-import { converters, firstNonFinite } from './safetensors-dtypes.ts';
+import { converters, encoders, firstNonFinite, type WeightDtype } from './safetensors-dtypes.ts';
 import {
   dtypeSizes,
   METADATA,
@@ -67,14 +67,46 @@ export async function* streamSafetensors(
   yield* piecesOf(sorted, WRITE_CHUNK);
 }
 
+/** A tensor whose numbers are requested when they are needed. */
+export interface LazyTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly read: () => Float32Array;
+}
+
+/** The same for tensors that are read one at a time, all of one dtype. Each is read twice here, too. */
+export function* encodedSafetensors(
+  tensors: readonly LazyTensor[],
+  metadata: Metadata,
+  dtype: WeightDtype,
+): Generator<Uint8Array> {
+  const { sorted, entries, facts } = layOut(tensors, metadata, dtype);
+  let sum = headerSum(entries, facts);
+  for (const bytes of encodedTensors(sorted, dtype)) sum = crc32(bytes, sum);
+  yield headerBytes(entries, facts, sum);
+  yield* encodedTensors(sorted, dtype);
+}
+
+function* encodedTensors(tensors: readonly LazyTensor[], dtype: WeightDtype): Generator<Uint8Array> {
+  for (const { read } of tensors) {
+    const values = read();
+    for (let at = 0; at < values.length; at += WRITE_CHUNK)
+      yield encoders[dtype](values.subarray(at, at + WRITE_CHUNK));
+  }
+}
+
 /** The order of tensors in a file, their entries in the header, and the metadata without the checksum. */
-function layOut<T extends TensorSource>(tensors: readonly T[], metadata: Metadata) {
+function layOut<T extends Omit<LazyTensor, 'read'>>(
+  tensors: readonly T[],
+  metadata: Metadata,
+  dtype: WeightDtype = 'F32',
+) {
   const sorted = tensors.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   let offset = 0;
   const entries = sorted.map(({ name, shape }): TensorEntry => {
     const start = offset;
-    offset += 4 * elements(shape);
-    return { name, dtype: 'F32', shape, start, end: offset };
+    offset += dtypeSizes[dtype] * elements(shape);
+    return { name, dtype, shape, start, end: offset };
   });
   return { sorted, entries, facts: { ...metadata, [FORMAT_KEY]: String(FORMAT) } };
 }

@@ -1,7 +1,16 @@
 /** `gpt export`: a model in the formats of other programs. */
 import type { Command } from 'commander';
-import { openModelFolder } from '../checkpoint/model-folder.ts';
-import { exportGguf, exportOllama, nameOf } from '../export/export-model.ts';
+import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { UsageError } from '../errors.ts';
+import {
+  exportGguf,
+  exportHuggingFace,
+  exportOllama,
+  nameOf,
+  type Exported,
+  type Target,
+} from '../export/export-model.ts';
+import { folderDtypes, type FolderDtype } from '../export/hugging-face.ts';
 import { ggufDtypes, type GgufDtype } from '../export/quantization.ts';
 import { formatBytes } from '../format.ts';
 import { choice, filePath } from '../values.ts';
@@ -12,7 +21,7 @@ import { argumentOrModel, chosenModel, modelFolder, modelOption, type ModelFlags
 import { argument, option } from './options.ts';
 import { notice, printable, stderrColors, warn } from './terminal.ts';
 
-const formats = ['gguf', 'ollama'] as const;
+const formats = ['gguf', 'ollama', 'safetensors'] as const;
 type Format = (typeof formats)[number];
 
 interface Flags extends ModelFlags {
@@ -32,7 +41,7 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--format <format>',
-        'gguf: for llama.cpp and LM Studio; ollama: with a Modelfile',
+        'gguf: for llama.cpp and LM Studio; ollama: with a Modelfile; safetensors: for transformers',
         choice(formats),
         'gguf',
       ),
@@ -40,14 +49,14 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--dtype <type>',
-        'of the weights: f32, f16, bf16, q8_0 or q4_0; default: f16',
+        'of the weights: f32, f16, bf16 or, except for safetensors, q8_0, q4_0; default: f16, for safetensors bf16',
         choice(ggufDtypes),
       ),
     )
     .addOption(
       option(
         '-o, --output <path>',
-        'file or, for ollama, folder to write; default: in this folder',
+        'file to write, for ollama and safetensors a folder; default: in this folder',
         filePath,
       ),
     )
@@ -58,42 +67,67 @@ export function register(command: Command): void {
     ['The newest run for llama.cpp and LM Studio', 'gpt export'],
     ['A quarter of the size', 'gpt export checkpoints/moby-dick-1 --dtype q8_0 -o whale.gguf'],
     ['For Ollama', 'gpt export checkpoints/moby-dick-1 --format ollama -o whale'],
+    ['For transformers, in half the size', 'gpt export checkpoints/moby-dick-1 --format safetensors'],
   ]);
 }
 
-interface FormatEntry {
-  readonly dtype: GgufDtype;
-  readonly outputName: (name: string, dtype: GgufDtype) => string;
-  readonly write: typeof exportGguf;
+interface FormatEntry<Dtype> {
+  readonly dtypes: readonly Dtype[];
+  /** Used without --dtype. */
+  readonly dtype: Dtype;
+  readonly outputName: (name: string, dtype: Dtype) => string;
+  readonly write: (model: ModelFolder, target: Target<Dtype>) => Exported;
   /** What to do with the result, for the final notice. */
   readonly use: (output: string) => string;
 }
 
-const entries: { readonly [F in Format]: FormatEntry } = {
-  gguf: {
-    dtype: 'f16',
-    outputName: (name, dtype) => `${name}-${dtype}.gguf`,
-    write: exportGguf,
-    use: (output) => `llama-completion -m ${output} -p "…"`,
-  },
-  ollama: {
-    dtype: 'f16',
-    outputName: (name) => `${name}-ollama`,
-    write: exportOllama,
-    use: (output) => `ollama create my-model -f ${output}/Modelfile && ollama run my-model`,
-  },
+const gguf: FormatEntry<GgufDtype> = {
+  dtypes: ggufDtypes,
+  dtype: 'f16',
+  outputName: (name, dtype) => `${name}-${dtype}.gguf`,
+  write: exportGguf,
+  use: (output) => `llama-completion -m ${output} -p "…"`,
+};
+
+const ollama: FormatEntry<GgufDtype> = {
+  ...gguf,
+  outputName: (name) => `${name}-ollama`,
+  write: exportOllama,
+  use: (output) => `ollama create my-model -f ${output}/Modelfile && ollama run my-model`,
+};
+
+const safetensors: FormatEntry<FolderDtype> = {
+  dtypes: folderDtypes,
+  dtype: 'bf16',
+  outputName: (name, dtype) => `${name}-${dtype}`,
+  write: exportHuggingFace,
+  use: (output) => `AutoModelForCausalLM.from_pretrained(${JSON.stringify(output)})`,
 };
 
 async function exportModel(named: string | undefined, flags: Flags, command: Command): Promise<void> {
   const model = openModelFolder(chosenModel(argumentOrModel(named, flags, command)));
-  const { force = false, json } = flags;
-  const { outputName, write, use, ...defaults } = entries[flags.format];
+  if (flags.format === 'safetensors') await exportAs(safetensors, model, flags);
+  else await exportAs(flags.format === 'gguf' ? gguf : ollama, model, flags);
+}
+
+async function exportAs<Dtype extends string>(
+  { dtypes, outputName, write, use, ...defaults }: FormatEntry<Dtype>,
+  model: ModelFolder,
+  { format, force, json, ...flags }: Flags,
+): Promise<void> {
   const { dtype = defaults.dtype } = flags;
+  if (!includes(dtypes, dtype))
+    throw new UsageError('conflicting-options', `--format ${format} has no --dtype ${dtype}`, {
+      hint: `use ${dtypes.join(', ')}`,
+    });
   const { output = outputName(nameOf(model), dtype) } = flags;
-  const exported = whileReporting((report) => write(model, { dtype, output, force, report }));
+  const exported = whileReporting((report) => write(model, { dtype, output, force: force === true, report }));
   for (const warning of exported.warnings) warn(printable(warning));
-  if (json) return printJson({ format: flags.format, dtype, ...exported });
+  if (json) return printJson({ format, dtype, ...exported });
   notice(
     `Wrote ${stderrColors.bold(printable(output))}, ${formatBytes(exported.bytes)}.\n  ${use(printable(output))}`,
   );
 }
+
+const includes = <T extends string>(all: readonly T[], one: string): one is T =>
+  (all as readonly string[]).includes(one);

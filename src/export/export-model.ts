@@ -1,17 +1,15 @@
 /** Writes a model for other programs. */
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { checkpointsOf } from '../checkpoint/checkpoint-folders.ts';
-import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { WEIGHTS, type ModelFolder } from '../checkpoint/model-folder.ts';
 import type { ParameterReader } from '../checkpoint/parameter-tensors.ts';
-import { UserError } from '../errors.ts';
-import { optionName } from '../messages.ts';
 import type { Report } from '../reporting.ts';
-import { shellQuoted } from '../shell-quote.ts';
-import { makeFolder, writeFileAtomic } from '../write-file.ts';
+import { writeFileAtomic, writeFileFlushed } from '../write-file.ts';
 import { ggufDataSize, ggufPieces } from './gguf.ts';
 import { ggufModel } from './llama-cpp.ts';
+import { writeHuggingFaceFolder, type FolderDtype } from './hugging-face.ts';
 import { checkOllama, MODEL, MODELFILE, modelfile } from './ollama.ts';
+import { outputExists, refuseMissingParent, sweepTemporaries, writeFolder } from './output-folder.ts';
 import type { GgufDtype } from './quantization.ts';
 
 export interface Exported {
@@ -23,7 +21,7 @@ export interface Exported {
   readonly warnings: readonly string[];
 }
 
-interface Target<Dtype> {
+export interface Target<Dtype> {
   readonly dtype: Dtype;
   /** File or folder to write. */
   readonly output: string;
@@ -37,9 +35,10 @@ export function exportGguf(
   model: ModelFolder,
   { dtype, output, force, report }: Target<GgufDtype>,
 ): Exported {
-  if (!force && existsSync(output)) throw exists(output);
+  if (!force && existsSync(output)) throw outputExists(output);
   refuseMissingParent(output);
-  return writeGguf(model, { dtype, output, report });
+  sweepTemporaries(output);
+  return { files: [output], ...writeGguf(model, { dtype, output, report }) };
 }
 
 /** The same as a folder with a Modelfile. */
@@ -48,17 +47,33 @@ export function exportOllama(
   { dtype, output, force, report }: Target<GgufDtype>,
 ): Exported {
   const differences = checkOllama(model);
-  prepareFolder(model, output, force);
-  const { files, bytes, warnings } = writeGguf(model, { dtype, output: join(output, MODEL), report });
-  const file = join(output, MODELFILE);
-  writeFileAtomic(file, [modelfile(model)]);
-  return { files: [...files, file], bytes, warnings: [...warnings, ...differences] };
+  let written: Omit<Exported, 'files'> | undefined;
+  const files = writeFolder({ output, force, source: model.folder }, (folder) => {
+    written = writeGguf(model, { dtype, output: join(folder, MODEL), report });
+    writeFileFlushed(join(folder, MODELFILE), [modelfile(model)]);
+    return [MODELFILE, MODEL];
+  });
+  const { bytes, warnings } = written!;
+  return { files, bytes, warnings: [...warnings, ...differences] };
+}
+
+/** A Hugging Face folder in a precision. */
+export function exportHuggingFace(
+  model: ModelFolder,
+  { dtype, output, force, report }: Target<FolderDtype>,
+): Exported {
+  let bytes = 0;
+  const files = writeFolder({ output, force, source: model.folder }, (folder) => {
+    bytes = writeHuggingFaceFolder(folder, model, dtype, report);
+    return readdirSync(folder).toSorted((a, b) => Number(a === WEIGHTS) - Number(b === WEIGHTS));
+  });
+  return { files, bytes, warnings: [] };
 }
 
 function writeGguf(
   model: ModelFolder,
   { dtype, output, report }: Omit<Target<GgufDtype>, 'force'>,
-): Exported {
+): Omit<Exported, 'files'> {
   let reader: ParameterReader;
   const weights = { read: (name: string) => reader.read(name) };
   const { metadata, tensors, warnings } = ggufModel(model, { name: nameOf(model), dtype, weights });
@@ -70,7 +85,7 @@ function writeGguf(
       bytes = written;
       report('writing the model', Math.min(1, written / size));
     });
-    return { files: [output], bytes, warnings };
+    return { bytes, warnings };
   } finally {
     reader.close();
   }
@@ -78,29 +93,3 @@ function writeGguf(
 
 /** Name of a model: that of its folder. */
 export const nameOf = ({ folder }: Pick<ModelFolder, 'folder'>): string => basename(resolve(folder));
-
-/** Creates the output folder. @throws UserError if it must not be written to */
-function prepareFolder(model: ModelFolder, output: string, force: boolean): void {
-  const isThere = existsSync(output);
-  if (isThere && !force && readdirSync(output).length > 0) throw exists(output);
-  if (isThere && (realpathSync(output) === realpathSync(model.folder) || checkpointsOf(output).length > 0))
-    throw new UserError('output-exists', `${output} is a run, whose files are not replaced`, {
-      hint: `name another ${optionName('output')}`,
-    });
-  refuseMissingParent(output);
-  makeFolder(output);
-}
-
-const exists = (output: string): UserError =>
-  new UserError('output-exists', `${output} exists already`, {
-    hint: `name another ${optionName('output')}, or replace it with ${optionName('force')}`,
-  });
-
-/** A missing folder may be a typing error. */
-function refuseMissingParent(output: string): void {
-  const folder = dirname(output);
-  if (existsSync(folder)) return;
-  throw new UserError('write-failed', `${output} cannot be written: the folder ${folder} does not exist`, {
-    hint: `create it first: mkdir -p ${shellQuoted(folder)}`,
-  });
-}

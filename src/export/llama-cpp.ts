@@ -2,9 +2,6 @@
 import type { ParameterReader } from '../checkpoint/parameter-tensors.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { UserError } from '../errors.ts';
-import { firstBeyondFloat16 } from '../half-precision.ts';
-import { shownJson } from '../json.ts';
-import { optionValues } from '../messages.ts';
 import type { GgufFormat } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -15,6 +12,7 @@ import { bannedIds } from '../tokenizer/tokenizer.ts';
 import type { GgufTensor, GgufValue } from './gguf.ts';
 import { llamaVocabulary } from './llama-vocabulary.ts';
 import { suppressRows } from './output-head.ts';
+import { refuseOverflow } from './overflow.ts';
 import { BLOCK, isQuantized, type GgufDtype } from './quantization.ts';
 
 /** Values of "general.file_type". */
@@ -122,7 +120,7 @@ function tensorOf(parameter: Parameter, { config, format, dtype, weights }: Sour
     dtype: own,
     read() {
       const stored = weights.read(parameter.name);
-      if (own === 'f16') refuseTooLarge(parameter.name, stored);
+      refuseOverflow(parameter.name, stored, own);
       const values = parameter.role === 'linear weight' ? transposed(stored, parameter.shape) : stored;
       return order === undefined ? values : reordered(values, order);
     },
@@ -146,16 +144,6 @@ const isUnaligned = (parameter: Parameter, dtype: GgufDtype): boolean =>
   parameter.role !== 'vector' &&
   parameter.role !== 'position embedding' &&
   shapeOf(parameter).at(-1)! % BLOCK !== 0;
-
-function refuseTooLarge(name: string, values: Float32Array): void {
-  const index = firstBeyondFloat16(values);
-  if (index < 0) return;
-  throw new UserError(
-    'unsupported-format',
-    `${shownJson(name)} holds ${values[index]}, which is too large for f16 (65504 at most)`,
-    { hint: `use ${optionValues({ dtype: 'bf16' })} or ${optionValues({ dtype: 'f32' })}` },
-  );
-}
 
 function transposed(values: Float32Array, [rows, columns]: readonly number[]): Float32Array {
   const result = new Float32Array(values.length);

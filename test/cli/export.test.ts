@@ -20,6 +20,18 @@ test('the newest run becomes a float16 GGUF file, named after it', async () => {
   expect(readGguf(at('whale-1-f16.gguf')).metadata['general.name']).toBe('whale-1');
 });
 
+test('--format safetensors writes a folder in half the size', async () => {
+  const args = ['export', 'whale-1', '--format', 'safetensors'];
+  const { code, stderr } = await runInProcess(args, folder);
+  expect({ code, stderr }).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('whale-1-bf16') as string,
+  });
+  const { stdout } = await runInProcess(['inspect', 'whale-1-bf16', '--json'], folder);
+  expect(stdout).toContain('"vocab_size"');
+  await expectRefusal(args, [1, 'output-exists', 'whale-1-bf16 … --force'], folder);
+});
+
 test('--json prints what was written', async () => {
   const args = ['export', 'whale-1', '--dtype', 'q8_0', '-o', 'small.gguf', '--json'];
   const { stdout, stderr } = await runInProcess(args, folder);
@@ -44,6 +56,10 @@ test.each([
   [
     ['--dtype', 'q5_0'],
     [2, 'bad-option-value', '--dtype … q5_0 … q4_0'],
+  ],
+  [
+    ['--format', 'safetensors', '--dtype', 'q8_0'],
+    [2, 'conflicting-options', 'safetensors … q8_0 … bf16'],
   ],
   [
     ['-o', 'no/where.gguf'],
