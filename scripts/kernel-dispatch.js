@@ -12,7 +12,7 @@ const className = (kernel) => `${capitalized(kernel)}Arguments`;
 
 /**
  * The 32-bit words of an instruction after its opcode, as engine/wasm/encode.ts encodes them. The argument `y` of role
- * `accumulate` takes two: its address, and the flag `accumulateY`.
+ * `accumulate` takes two: its address, and the flag `accumulateY`. Constants take the address of the first one.
  */
 function fieldsOf(parameters) {
   return Object.entries(parameters).flatMap(([name, role]) => {

@@ -56,6 +56,12 @@ const numeric = (is: (value: unknown) => value is number, expected: string): Opt
   },
 });
 
+export const trueOrFalse: OptionType<boolean> = {
+  expected: 'true or false',
+  is: (value) => typeof value === 'boolean',
+  read: (text) => ({ true: true, false: false })[text],
+};
+
 /** A number in [0, 1]. */
 export const fraction: OptionType<number> = {
   ...number({ min: 0, max: 1 }),

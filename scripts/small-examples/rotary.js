@@ -1,5 +1,5 @@
 /** The numbers of docs/understanding/rotary.md. */
-import { rotaryTable } from '../../dist/autodiff/ops/rotary.js';
+import { rotaryFrequencies, rotaryTable } from '../../dist/autodiff/ops/rotary.js';
 import {
   out,
   title,
@@ -31,7 +31,7 @@ const rotate = (x, position) => {
 };
 const rotaryOp = (x, position, dOut) =>
   runOp(
-    (t, v) => t.rotary(v.x, rotaryTable(t, v.positions, x.length, small.ropeTheta)),
+    (t, v) => t.rotary(v.x, rotaryTable(t, v.positions, rotaryFrequencies(x.length, small.ropeTheta))),
     { x: [[1, 1, x.length], x], positions: [[1, 1], [position]] },
     { dOut, integers: ['positions'] },
   );

@@ -1,7 +1,7 @@
 import type { GradientCase } from './gradcheck.ts';
 import { channels, splitChannels, type Value } from './graph.ts';
 import type { AttentionOperands } from './ops/attention.ts';
-import { rotaryTable } from './ops/rotary.ts';
+import { rotaryFrequencies, rotaryTable } from './ops/rotary.ts';
 import type { OpName } from './tape.ts';
 
 /** Queries, keys and values with equal numbers of heads, packed side by side. */
@@ -52,6 +52,15 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
         { name: 'W', shape: [4, 5] },
       ],
       record: (t, { x, W }) => t.linear(x, W, null, { transposed: true }),
+    },
+    {
+      name: 'linear [2,3,5]·[4,5]ᵀ + bias',
+      inputs: [
+        { name: 'x', shape: [2, 3, 5] },
+        { name: 'W', shape: [4, 5] },
+        { name: 'bias', shape: [4] },
+      ],
+      record: (t, { x, W, bias }) => t.linear(x, W, bias, { transposed: true }),
     },
   ],
   matmul: [false, true].flatMap(
@@ -159,7 +168,8 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
         { name: 'x', shape: [2, 5, 18] },
         { name: 'positions', shape: [2, 5], ids: [0, 1, 2, 3, 4, 7, 8, 9, 100, 1000] },
       ],
-      record: (t, { x, positions }) => t.rotary(x, rotaryTable(t, positions, 6, 10_000)),
+      record: (t, { x, positions }) =>
+        t.rotary(x, rotaryTable(t, positions, rotaryFrequencies(6, 10_000), 1.25)),
     },
   ],
   attention: [

@@ -1,6 +1,13 @@
 /** A recorded computation: values and the kernel calls that produce them. */
 import type { Region } from '../engine/memory.ts';
-import { signatures, WRITE_ROLES, type KernelName, type Role } from '../engine/signatures.ts';
+import {
+  isBuffer,
+  signatures,
+  WRITE_ROLES,
+  type Argument,
+  type KernelName,
+  type Role,
+} from '../engine/signatures.ts';
 
 /** A tensor of a recorded graph: a name and a shape, no numbers. Each is written once (static single assignment). */
 export interface Value {
@@ -25,7 +32,7 @@ export interface PlacedValue extends Value {
 /** One kernel call on values: an Instruction before memory is planned. */
 export interface GraphNode {
   readonly kernel: KernelName;
-  readonly args: Readonly<Record<string, Value | number | null>>;
+  readonly args: Readonly<Record<string, Argument<Value>>>;
   /** The scope in which it was recorded: 'h.0.attn.c_attn', with the suffix ' backward' in the backward pass. */
   readonly label: string;
 }
@@ -65,7 +72,7 @@ const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
   const found: Value[] = [];
   for (const [name, role] of Object.entries<Role>(signatures[node.kernel])) {
     const value = node.args[name];
-    if (roles.has(role) && typeof value === 'object' && value !== null) found.push(ownerOf(value));
+    if (roles.has(role) && isBuffer(value)) found.push(ownerOf(value));
   }
   return found;
 };

@@ -1,7 +1,7 @@
 /** The memory planner: turns recorded nodes into instructions with addresses. */
 import { align } from '../engine/memory.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
-import { inPlace, signatures, type Role } from '../engine/signatures.ts';
+import { inPlace, isBuffer, signatures, type Argument, type Role } from '../engine/signatures.ts';
 import { ownerOf, reads, size, writes, type GraphNode, type Value } from './graph.ts';
 
 /** A planned program: instructions with addresses, for any device. */
@@ -108,8 +108,8 @@ const readsDirectly = (node: GraphNode, value: Value): boolean =>
     ([name, role]) => (role === 'read' || role === 'optional') && isPartOf(node.args[name], value),
   );
 
-const isPartOf = (arg: Value | number | null, value: Value): boolean =>
-  typeof arg === 'object' && arg !== null && ownerOf(arg) === value;
+const isPartOf = (arg: Argument<Value> | undefined, value: Value): boolean =>
+  isBuffer(arg) && ownerOf(arg) === value;
 
 /** The index of the last node that reads each value; for kept values, the number of nodes. */
 function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?: BaseOf): Map<Value, number> {
@@ -131,7 +131,7 @@ function dyingOperand(
   const pair = inPlace[node.kernel];
   if (pair === undefined || node.args[pair.result] !== result) return undefined;
   const operand = node.args[pair.operand];
-  if (typeof operand !== 'object' || operand === null || operand.region !== undefined) return undefined;
+  if (!isBuffer(operand) || operand.region !== undefined) return undefined;
   const readOnce = reads(node).filter((value) => value === operand).length === 1;
   return readOnce && lastRead.get(operand) === index && size(operand) === size(result) ? operand : undefined;
 }
@@ -164,11 +164,11 @@ function place(storages: readonly Storage[], start: number): number {
 
 /** The instruction of a node: its values replaced by their addresses. */
 function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction {
-  const args: Record<string, Buffer | number | null> = {};
+  const args: Record<string, Argument<Buffer>> = {};
   for (const [name, role] of Object.entries<Role>(signatures[node.kernel])) {
     const value = node.args[name];
     if (value === undefined) throw new Error(`${node.kernel} (${node.label}) lacks its argument '${name}'`);
-    if (typeof value !== 'object' || value === null) args[name] = value;
+    if (!isBuffer(value)) args[name] = value;
     else {
       const { offset, length, viewed } = buffer(value);
       args[name] = {
@@ -186,10 +186,11 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
 function print(nodes: readonly GraphNode[], instructions: readonly Instruction[]): string {
   return nodes
     .map((node, index) => {
-      const args = Object.entries<Buffer | number | null>(instructions[index].args).map(([name, arg]) => {
+      const args = Object.entries<Argument<Buffer>>(instructions[index].args).map(([name, arg]) => {
         const value = node.args[name];
         if (typeof arg === 'number') return `${name}=${arg}`;
-        if (arg === null || typeof value !== 'object' || value === null) return `${name}=none`;
+        if (arg instanceof Float32Array) return `${name}=[${arg.length}]`;
+        if (arg === null || !isBuffer(value)) return `${name}=none`;
         return `${name}${arg.accumulate ? '+' : ''}=[${value.shape.join(',')}]@${arg.offset}`;
       });
       return `${String(index).padStart(4)}  ${node.kernel.padEnd(26)} ${node.label.padEnd(28)} ${args.join(' ')}`;

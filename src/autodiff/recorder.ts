@@ -1,6 +1,6 @@
 /** Records a forward pass: ops emit their kernels and keep their backward rules for `differentiate`. */
 import type { Region } from '../engine/memory.ts';
-import { strides, type KernelArguments, type KernelName } from '../engine/signatures.ts';
+import { isBuffer, strides, type KernelArguments, type KernelName } from '../engine/signatures.ts';
 import { reads, size, writes, type GraphNode, type PlacedValue, type Value } from './graph.ts';
 
 /**
@@ -110,6 +110,6 @@ export class Recorder {
 /** @throws Error if a view is passed to a parameter that is read as contiguous */
 function checkViews({ kernel, args }: GraphNode): void {
   for (const [name, value] of Object.entries(args))
-    if (typeof value === 'object' && value?.view !== undefined && !(name in (strides[kernel] ?? {})))
+    if (isBuffer(value) && value.view !== undefined && !(name in (strides[kernel] ?? {})))
       throw new Error(`${kernel}: ${name} cannot be a view of '${value.name}'`);
 }

@@ -141,10 +141,14 @@ export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<st
   const model = tokenizer.modelJson?.() ?? (tokenizer.toJSON() as { model: unknown }).model;
   const hash = createHash('sha256').update(JSON.stringify([tokenizer.kind, model]));
   return {
-    ...Object.fromEntries(fields.map((field) => [field, String(json[field])])),
+    ...Object.fromEntries(fields.map((field) => [field, factText(json[field])])),
     [FACT_OF_TOKENIZER]: hash.digest('hex'),
   };
 }
+
+/** A field of config.json as text. */
+const factText = (value: unknown): string =>
+  typeof value === 'string' ? value : JSON.stringify(value ?? null);
 
 /** Verifies that the files of a folder belong to one model. */
 function checkFacts(

@@ -1,5 +1,5 @@
 import type { Buffer, Instruction } from './instruction.ts';
-import { signatures, type Role } from './signatures.ts';
+import { isBuffer, signatures, type Argument, type Role } from './signatures.ts';
 
 /** The work of one instruction, independent of the device. */
 export interface Cost {
@@ -28,8 +28,8 @@ const pairs = (T: number): number => (T * (T + 1)) / 2;
 function bytesOf({ kernel, args }: Instruction): number {
   let bytes = 0;
   for (const [name, role] of Object.entries<Role>(signatures[kernel])) {
-    const arg = (args as Record<string, Buffer | number | null>)[name];
-    if (typeof arg !== 'object' || arg === null) continue;
+    const arg = (args as Record<string, Argument<Buffer>>)[name];
+    if (!isBuffer(arg)) continue;
     const times = role === 'update' || arg.accumulate === true ? 2 : 1;
     bytes += 4 * (arg.viewed ?? arg.length) * times;
   }

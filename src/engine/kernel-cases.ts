@@ -1,4 +1,4 @@
-import { HYPER, HYPER_SLOTS, NORM_BLOCK, type KernelName } from './signatures.ts';
+import { HYPER, HYPER_SLOTS, NORM_BLOCK, type Argument, type KernelName } from './signatures.ts';
 
 /** A buffer of a kernel's test case: its length and contents. */
 export type Fill =
@@ -9,7 +9,7 @@ export type Fill =
   | { readonly length: number; readonly kind: 'ids'; readonly from: number; readonly below: number }
   | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] };
 
-export type KernelCase = Readonly<Record<string, Fill | number | null>>;
+export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 
 /** Sizes at which kernels tend to fail: 1, odd ones, around 4 lanes, around the tiles (4, 6, 8 and 16), beyond a block. */
 export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 33, 48, 49, 65];
@@ -141,6 +141,7 @@ export const kernelCases: {
     N,
     K,
   }),
+  columnSums: (M, N) => ({ x: normal(M * N), sums: normal(N), M, N }),
   add: (a, b) => ({ a: normal(a * b), b: normal(a * b), y: normal(a * b), n: a * b }),
   copy: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b }),
   gelu: (a, b) => ({ x: normal(a * b, 3), y: normal(a * b), n: a * b }),
@@ -210,11 +211,12 @@ export const kernelCases: {
   }),
   rotaryTable: (T, half, B) => ({
     positions: ids(B * T, 0, 5000),
+    frequencies: Float32Array.from({ length: half }, (_, i) => 10_000 ** (-i / half)),
     table: normal(2 * B * T * half),
     B,
     T,
     D: 2 * half,
-    theta: 10_000,
+    scale: 1.25,
   }),
   rotary: (N, half, H, flag) => ({
     x: normal(2 * N * H * half),

@@ -16,11 +16,21 @@
  *   optionalIds as `ids`, and may be absent (null)
  *   size        integer that does not change between runs: a shape, a site number, a switch
  *   scalar      float that does not change between runs
+ *   constants   floats that do not change between runs, stored with the program
  *
  * Shapes: N rows, C channels, V vocabulary, B batch, T time, H query heads, G key/value heads, D head size; all row-major.
  */
 export type Role =
-  'read' | 'optional' | 'write' | 'accumulate' | 'update' | 'ids' | 'optionalIds' | 'size' | 'scalar';
+  | 'read'
+  | 'optional'
+  | 'write'
+  | 'accumulate'
+  | 'update'
+  | 'ids'
+  | 'optionalIds'
+  | 'size'
+  | 'scalar'
+  | 'constants';
 
 /** Roles of buffers that a kernel changes. */
 export const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
@@ -68,6 +78,9 @@ export const signatures = define({
     N: 'size',
     K: 'size',
   },
+
+  /** sums[N] (+)= Σ_m x[m,:], in order of m; x [M,N]. */
+  columnSums: { x: 'read', sums: 'accumulate', M: 'size', N: 'size' },
 
   /** y = a + b, n elements. */
   add: { a: 'read', b: 'read', y: 'write', n: 'size' },
@@ -157,10 +170,18 @@ export const signatures = define({
   },
 
   /**
-   * Per position p of [B,T] a row of table [B,T,D]: cos(p·f[i]) for i < D/2, then sin(p·f[i]), f[i] = theta^(−2i/D). f and
-   * p·f are rounded to float32 as `transformers` rounds them, which moves the angles of late positions.
+   * Per position p of [B,T] a row of table [B,T,D]: scale·cos(p·f[i]) for i < D/2, then scale·sin(p·f[i]), f the frequencies
+   * [D/2]. p·f is rounded to float32 as `transformers` rounds it, which moves the angles of late positions.
    */
-  rotaryTable: { positions: 'ids', table: 'write', B: 'size', T: 'size', D: 'size', theta: 'scalar' },
+  rotaryTable: {
+    positions: 'ids',
+    frequencies: 'constants',
+    table: 'write',
+    B: 'size',
+    T: 'size',
+    D: 'size',
+    scale: 'scalar',
+  },
   /**
    * y (+)= x [N,H·D] with channels i and i + D/2 of each head rotated by the angles of its row of table [N,D];
    * inverse 1 rotates back, which is the derivative.
@@ -405,12 +426,24 @@ export const NORM_BLOCK = 4096;
 export const GEMV_ROWS = 16;
 
 type OptionalRole = 'optional' | 'optionalIds';
-type BufferRole = Exclude<Role, 'size' | 'scalar' | OptionalRole>;
-/** Arguments of kernel K: a B for each buffer (null for an absent optional one), a number for each size and scalar. */
+type BufferRole = Exclude<Role, 'size' | 'scalar' | 'constants' | OptionalRole>;
+/**
+ * Arguments of kernel K: a B for each buffer (null for an absent optional one), a number for each size and scalar, an array for
+ * constants.
+ */
 export type KernelArguments<K extends KernelName, B> = {
   [P in keyof Signatures[K]]: Signatures[K][P] extends BufferRole
     ? B
     : Signatures[K][P] extends OptionalRole
       ? B | null
-      : number;
+      : Signatures[K][P] extends 'constants'
+        ? Float32Array
+        : number;
 };
+
+/** An argument of any kernel. */
+export type Argument<B> = B | Float32Array | number | null;
+
+/** Whether an argument is a buffer. */
+export const isBuffer = <B extends object>(arg: Argument<B> | undefined): arg is B =>
+  typeof arg === 'object' && arg !== null && !(arg instanceof Float32Array);

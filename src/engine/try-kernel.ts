@@ -3,7 +3,14 @@ import type { Buffer, Instruction } from './instruction.ts';
 import { kernelCases, type Fill, type KernelCase } from './kernel-cases.ts';
 import { Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
-import { signatures, WRITE_ROLES, type KernelName, type Role } from './signatures.ts';
+import {
+  isBuffer,
+  signatures,
+  WRITE_ROLES,
+  type Argument,
+  type KernelName,
+  type Role,
+} from './signatures.ts';
 
 /** Guard pattern before and after every buffer, which no kernel computes; as a float it is a NaN. */
 const GUARD = 0x7fc0dead;
@@ -27,11 +34,13 @@ export async function tryKernel(
   const layout = new Layout();
   const regions: Record<string, { offset: number; length: number }> = {};
   const guards: { offset: number; length: number }[] = [layout.allocate(GUARD_LENGTH)];
-  const args: Record<string, Buffer | number | null> = {};
+  const args: Record<string, Argument<Buffer>> = {};
   const roles: Record<string, Role> = signatures[kernel];
   for (const [name, value] of Object.entries(kernelCase)) {
-    args[name] = typeof value === 'number' ? value : null;
-    if (typeof value === 'number' || value === null) continue;
+    if (!isBuffer(value)) {
+      args[name] = value;
+      continue;
+    }
     const { offset, length } = layout.allocate(value.length);
     regions[name] = { offset, length };
     guards.push({ offset: offset + length, length: layout.end - offset - length });

@@ -51,9 +51,18 @@ export function ggufModel(
       'general.quantization_version': { uint32: QUANTIZATION_VERSION },
       ...prefixed(format.architecture, format.integers(config), (value) => ({ uint32: value })),
       ...prefixed(format.architecture, format.floats(config), (value) => ({ float32: value })),
+      ...prefixed(format.architecture, format.strings?.(config) ?? {}, (value) => value),
       ...vocabulary,
     },
-    tensors: tensorsOf(table, { config, format, dtype, weights, banned: bannedIds(tokenizer) }),
+    tensors: [
+      ...tensorsOf(table, { config, format, dtype, weights, banned: bannedIds(tokenizer) }),
+      ...Object.entries(format.vectors?.(config) ?? {}).map(([vector, values]) => ({
+        name: vector,
+        shape: [values.length],
+        dtype: 'f32' as const,
+        read: () => values,
+      })),
+    ],
     warnings: [
       ...warnings,
       ...(unaligned.length === 0
@@ -75,10 +84,10 @@ function formatOf(config: ModelConfig): GgufFormat<ModelConfig> {
   return gguf;
 }
 
-const prefixed = (
+const prefixed = <T>(
   prefix: string,
-  values: Readonly<Record<string, number>>,
-  typed: (value: number) => GgufValue,
+  values: Readonly<Record<string, T>>,
+  typed: (value: T) => GgufValue,
 ): Record<string, GgufValue> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}.${key}`, typed(value)]));
 

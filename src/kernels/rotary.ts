@@ -11,11 +11,10 @@ export function rotaryTable(args: RotaryTableArguments): void {
   const T = args.T;
   const D = args.D;
   const half = D >> 1;
+  const scale = f64(args.scale);
   const end = sliceEnd(T, 1);
   for (let i = 0; i < half; i++) {
-    // Rounded as in `transformers`, see engine/signatures.ts.
-    const power = f32(NativeMath.pow(f64(args.theta), f64(f32(i + i) / f32(D))));
-    const frequency: f32 = 1 / power;
+    const frequency = load<f32>(args.frequencies + (usize(i) << 2));
     for (let t = sliceStart(T, 1); t < end; t++) {
       for (let b = 0; b < args.B; b++) {
         const n = b * T + t;
@@ -27,8 +26,8 @@ export function rotaryTable(args: RotaryTableArguments): void {
           store<f32>(at + (half << 2), load<f32>(above + (half << 2)));
         } else {
           const angle: f32 = f32(position) * frequency;
-          store<f32>(at, f32(NativeMath.cos(f64(angle))));
-          store<f32>(at + (half << 2), f32(NativeMath.sin(f64(angle))));
+          store<f32>(at, f32(scale * NativeMath.cos(f64(angle))));
+          store<f32>(at + (half << 2), f32(scale * NativeMath.sin(f64(angle))));
         }
       }
     }

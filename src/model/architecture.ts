@@ -81,6 +81,10 @@ export interface GgufFormat<Config extends ModelConfig> {
   integers(config: Config): Readonly<Record<string, number>>;
   /** Those of type float32. */
   floats(config: Config): Readonly<Record<string, number>>;
+  /** Those of type string. */
+  strings?(config: Config): Readonly<Record<string, string>>;
+  /** Vectors that llama.cpp reads from the file, but that follow from the config, by tensor name. */
+  vectors?(config: Config): Readonly<Record<string, Float32Array>>;
   /** A parameter's tensor name. Weights of the role `linear weight` are transposed, so that all are [out,in]. */
   tensorName(parameter: Parameter): string;
   /** The order of rows that llama.cpp expects, if it is another: row i of the tensor is row `order[i]` of the parameter. */

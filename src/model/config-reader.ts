@@ -26,6 +26,11 @@ export class ConfigReader {
     return this.#json[field] ?? undefined;
   }
 
+  /** The file has the field; its value may be null. */
+  has(field: string): boolean {
+    return Object.hasOwn(this.#json, field);
+  }
+
   /** One of several values; the first is the default. */
   oneOf<T>(field: string, wanted: readonly T[]): T {
     const value = (this.get(field) ?? wanted[0]) as T;
@@ -40,6 +45,12 @@ export class ConfigReader {
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
     const shown = shownJson(this.#json[field]);
     return this.fail(`"${field}" is ${shown}, not a whole number of at least 1`, WRONG_TYPE, 'damaged-file');
+  }
+
+  /** The same, or undefined where the field is null. @param fallback where the field is absent */
+  optionalWholeNumber(field: string, fallback?: number): number | undefined {
+    if (!this.has(field)) return fallback;
+    return this.get(field) === undefined ? undefined : this.wholeNumber(field);
   }
 
   /** A number in [0, 1). */

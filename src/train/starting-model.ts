@@ -2,6 +2,7 @@
  * Fine-tuning: training that starts from a trained model instead of random parameters. Shape and tokenizer are the
  * model's; the options choose the text and the training.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
@@ -69,7 +70,7 @@ function checkShape(
 ): void {
   for (const [name, value] of Object.entries(shape)) {
     const given = (options as unknown as Readonly<Record<string, unknown>>)[name];
-    if (given !== undefined && given !== value)
+    if (given !== undefined && !isDeepStrictEqual(given, value))
       throw conflict(
         `${optionName(name)} is ${shownJson(given)}, but ${initFrom} has ${shownJson(value)}`,
         'omit it: the shape comes from the model',

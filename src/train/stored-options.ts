@@ -66,7 +66,7 @@ export function checkStoredOptions({ stateFile, state: { options }, model }: Che
   const stored = Object.fromEntries(names.map((name) => [name, storedValue(options, name)]));
   const resolved: Readonly<Record<string, unknown>> = { ...architecture.complete({ ...config, ...stored }) };
   for (const name of names)
-    if (resolved[name] !== stated[name])
+    if (!isDeepStrictEqual(resolved[name], stated[name]))
       fail(`"${name}" is ${shownJson(stored[name])}, but config.json next to it has ${shown(stated[name])}`);
   if (options['tokenizer'] !== tokenizer.kind)
     fail(

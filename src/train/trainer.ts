@@ -6,7 +6,7 @@ import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { allParts, type InParts } from '../polling.ts';
 import { noReport, type Report } from '../reporting.ts';
-import { HYPER, signatures, WRITE_ROLES, type Role } from '../engine/signatures.ts';
+import { HYPER, isBuffer, signatures, WRITE_ROLES, type Argument, type Role } from '../engine/signatures.ts';
 import { initialize } from '../model/initialize.ts';
 import { elements } from '../model/parameters.ts';
 import { tensorsOf } from '../model/placement.ts';
@@ -313,10 +313,10 @@ const READ_ELEMENTS = 2 ** 18;
 
 /** The buffers that an instruction changes. */
 function writtenBy({ kernel, args }: Instruction): Buffer[] {
-  const buffers = args as Readonly<Record<string, Buffer | number | null>>;
+  const buffers = args as Readonly<Record<string, Argument<Buffer>>>;
   return Object.entries<Role>(signatures[kernel]).flatMap(([name, role]) => {
     const buffer = buffers[name];
-    return WRITE_ROLES.has(role) && typeof buffer === 'object' && buffer !== null ? [buffer] : [];
+    return WRITE_ROLES.has(role) && isBuffer(buffer) ? [buffer] : [];
   });
 }
 

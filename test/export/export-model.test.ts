@@ -13,6 +13,7 @@ import { hostTensor, type NamedTensor } from '../../src/model/tensor.ts';
 import { noReport } from '../../src/reporting.ts';
 import { failure } from '../fixtures/failure.ts';
 import { writeHostWeights } from '../fixtures/host-weights.ts';
+import { openModels, writeOpenModel } from '../fixtures/open-models.ts';
 import { tokenizerOf, writeModel } from '../fuzz/seeds.ts';
 import { floatsOf, readGguf, type GgufFile } from './read-gguf.ts';
 
@@ -134,6 +135,75 @@ describe('the Llama family', () => {
       });
       expect(file.tensors.has('blk.0.attn_q_norm.weight')).toBe(arch === 'qwen3');
     }
+  });
+});
+
+describe('open models', () => {
+  const written = (name: string, changes: object = {}): string => {
+    const model = join(folder, `open-${files++}`);
+    writeOpenModel(model, { ...openModels.models[name].config, ...changes });
+    return model;
+  };
+
+  test('Mistral is a Llama to llama.cpp', () => {
+    const { metadata, tensors } = exported(written('mistral'));
+    expect(metadata).toMatchObject({ 'general.architecture': 'llama', 'llama.attention.head_count_kv': 1 });
+    expect(tensors.has('rope_freqs.weight')).toBe(false);
+  });
+
+  test('biases of queries and keys are in the order of their rows', () => {
+    const model = written('llama, biases, wide heads');
+    const file = exported(model);
+    const stored = parametersOf(model);
+    const bias = stored.get('layers.0.self_attn.k_proj.bias')!;
+    expect(floatsOf(file, 'blk.0.attn_k.bias').slice(0, 6)).toEqual(
+      Float32Array.from([0, 3, 1, 4, 2, 5], (i) => bias[i]),
+    );
+    expect(floatsOf(file, 'blk.0.ffn_down.bias')).toEqual(stored.get('layers.0.mlp.down_proj.bias'));
+    const qwen2 = written('qwen2');
+    const own = parametersOf(qwen2).get('layers.1.self_attn.q_proj.bias');
+    expect(floatsOf(exported(qwen2), 'blk.1.attn_q.bias')).toEqual(own);
+  });
+
+  test('scaled rotary positions', () => {
+    expect(exported(written('llama, linear scaling, transformers 4')).metadata).toMatchObject({
+      'llama.rope.scaling.type': 'linear',
+      'llama.rope.scaling.factor': 2.5,
+    });
+    expect(
+      exported(
+        written('qwen2', {
+          rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 8 },
+        }),
+      ).metadata,
+    ).toMatchObject({
+      'qwen2.rope.scaling.type': 'yarn',
+      'qwen2.rope.scaling.factor': 4,
+      'qwen2.rope.scaling.original_context_length': 8,
+    });
+    // As llama.cpp's converter computes them: 1 for high frequencies, `factor` for low ones.
+    const llama3 = exported(written('llama, llama3 scaling, transformers 4'));
+    const divisors = floatsOf(llama3, 'rope_freqs.weight');
+    expect(divisors).toHaveLength(4);
+    const frequencies = [0, 1, 2, 3].map((i) => 500 ** (-i / 4));
+    frequencies.forEach((frequency, i) => {
+      const length = (2 * Math.PI) / frequency;
+      const kept = (16 / length - 1) / 3;
+      expect(divisors[i]).toBeCloseTo(length < 4 ? 1 : length > 16 ? 8 : 1 / ((1 - kept) / 8 + kept), 5);
+    });
+  });
+
+  test.each([
+    ['qwen3, biases, yarn with an attention factor', {}, 'attention_bias'],
+    ['qwen3, biases, yarn with an attention factor', { attention_bias: false }, 'attention_factor'],
+    ['qwen2, yarn', {}, 'beta_fast'],
+    [
+      'qwen2',
+      { rope_scaling: { type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 } },
+      'llama3',
+    ],
+  ])('%s %j is refused, as llama.cpp would compute something else', (name, changes, field) => {
+    expect(() => exported(written(name, changes))).toThrow(failure('unsupported-format', field));
   });
 });
 

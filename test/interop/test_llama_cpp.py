@@ -19,7 +19,8 @@ BINARIES = {
 }
 PROMPT = "Call me Ishmael. Some years"
 COUNT = 100
-KINDS = [*((arch, kind) for arch in ("gpt2", "qwen3") for kind in ("char", "word", "bpe")), ("llama", "char")]
+KINDS = [*((arch, kind) for arch in ("gpt2", "qwen3") for kind in ("char", "word", "bpe"))]
+KINDS += [(arch, "char") for arch in ("llama", "mistral", "qwen2")]
 # Tokens occur at least twice, so that there are unknown ones, which gpt never generates.
 TRAINING = (
     "--n-layer 2 --n-head 2 --n-embd 32 --block-size 128 --batch-size 4 --max-iters 150 --warmup-iters 5 --learning-rate 5e-3 "

@@ -6,7 +6,6 @@ import { defineOp } from '../recorder.ts';
  *
  * Derivative: dX = dY·Wᵀ, dW = xᵀ·dY (dWᵀ = dYᵀ·x where stored transposed), dBias = Σ over rows of dY.
  * Shapes: x [...,K], W [K,N] or [N,K], bias [N] or null → [...,N]. Saved: x, W.
- * A bias can be trained only together with its W, stored [K,N]; a decoder may have a bias with a transposed W.
  * Threads split the rows and columns of the result, never the sum over K.
  */
 export const linear = defineOp({
@@ -19,19 +18,20 @@ export const linear = defineOp({
     return { out: y, saved: { x, W, bias, transposed, M, N, K } };
   },
   backward(g, dY, { x, W, bias, transposed, M, N, K }) {
-    if (bias?.needsGradient && (transposed || !W.needsGradient))
-      throw new Error('linear: a bias is trained with a W that is, stored [K,N]');
+    // Both gradients of a W stored [K,N] come from one kernel, which reads dY once.
+    const isFused = !transposed && W.needsGradient && bias?.needsGradient === true;
     g.add(W, (c) => {
       const input = g.operand(x);
       if (transposed)
         g.emit('gemm', { a: dY, b: input, bias: null, c, M: N, N: K, K: M, transA: 1, transB: 0 });
-      else if (!bias?.needsGradient)
+      else if (!isFused)
         g.emit('gemm', { a: input, b: dY, bias: null, c, M: K, N, K: M, transA: 1, transB: 0 });
       else
         g.add(bias, (dBias) =>
           g.emit('linearParametersBackward', { x: input, dY, dWeight: c, dBias, M, N, K }),
         );
     });
+    if (bias !== null && !isFused) g.add(bias, (sums) => g.emit('columnSums', { x: dY, sums, M, N }));
     g.add(x, (c) =>
       g.emit('gemm', { a: dY, b: W, bias: null, c, M, N: K, K: N, transA: 0, transB: Number(!transposed) }),
     );

@@ -2,14 +2,30 @@ import { asMatrix, type Value } from '../graph.ts';
 import { defineOp, type Recorder } from '../recorder.ts';
 
 /**
- * The cosines and sines of `rotary`: [B,T,D], per position D/2 cosines, then D/2 sines of the angles
- * position·θ^(−2i/D), i < D/2. They depend on no parameter, so one table serves every layer and has no derivative.
+ * Radians per position by which the pairs of channels of a head rotate: θ^(−2i/D), i < D/2, rounded to float32 where
+ * `transformers` rounds them.
  */
-export function rotaryTable(t: Recorder, positions: Value, headSize: number, theta: number): Value {
+export function rotaryFrequencies(headSize: number, theta: number): Float32Array {
   if (headSize % 2 !== 0) throw new Error(`rotary positions turn pairs of channels; a head has ${headSize}`);
+  const { fround } = Math;
+  return Float32Array.from(
+    { length: headSize / 2 },
+    (_, i) => 1 / fround(theta ** fround((2 * i) / headSize)),
+  );
+}
+
+/**
+ * The cosines and sines of `rotary`: [B,T,D], per position D/2 cosines, then D/2 sines of the angles
+ * position·frequency. They depend on no parameter, so one table serves every layer and has no derivative.
+ *
+ * @param frequencies in radians per position, [D/2]
+ * @param scale of all cosines and sines
+ */
+export function rotaryTable(t: Recorder, positions: Value, frequencies: Float32Array, scale = 1): Value {
   const [B, T] = positions.shape;
-  const table = t.local([B, T, headSize], 'rotary table');
-  t.emit('rotaryTable', { positions, table, B, T, D: headSize, theta });
+  const D = 2 * frequencies.length;
+  const table = t.local([B, T, D], 'rotary table');
+  t.emit('rotaryTable', { positions, frequencies, table, B, T, D, scale });
   return table;
 }
 
@@ -18,7 +34,7 @@ export function rotaryTable(t: Recorder, positions: Value, headSize: number, the
  * and i + D/2 are the coordinates of a point in the plane, which is rotated.
  *   y[i] = x[i]·cos − x[i + D/2]·sin,  y[i + D/2] = x[i + D/2]·cos + x[i]·sin
  *
- * Derivative: rotation back by the same angle, dX = Rᵀ·dY. Saved: nothing.
+ * Derivative: rotation back by the same angle, dX = Rᵀ·dY; a scale of the table is one of both. Saved: nothing.
  * Shapes: x [B,T,H·D], table [B,T,D] → [B,T,H·D]. Threads split the rows.
  */
 export const rotary = defineOp({

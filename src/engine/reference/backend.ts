@@ -2,7 +2,7 @@
 import type { Device, Floats, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
-import { signatures, type KernelName, type Role } from '../signatures.ts';
+import { isBuffer, signatures, type Argument, type KernelName, type Role } from '../signatures.ts';
 import * as attention from './attention.ts';
 import * as elementwise from './elementwise.ts';
 import * as embedding from './embedding.ts';
@@ -87,8 +87,8 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
 function execute(instruction: Instruction, floats: Floats, ints: Int32Array): void {
   const args: Record<string, unknown> = {};
   for (const [name, role] of Object.entries<Role>(signatures[instruction.kernel])) {
-    const arg = (instruction.args as Record<string, Buffer | number | null>)[name];
-    if (typeof arg !== 'object' || arg === null) args[name] = arg;
+    const arg = (instruction.args as Record<string, Argument<Buffer>>)[name];
+    if (!isBuffer(arg)) args[name] = arg;
     else {
       const isInteger = role === 'ids' || role === 'optionalIds';
       const data = (isInteger ? ints : floats).subarray(arg.offset, arg.offset + arg.length);

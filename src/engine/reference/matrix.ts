@@ -26,6 +26,15 @@ export function gemmSymmetric({ a, b, c, M, K, transA, transB }: ReferenceArgume
   }
 }
 
+/** The gradient of a bias: Σ over rows of x. */
+export function columnSums({ x, sums, M, N }: ReferenceArguments<'columnSums'>): void {
+  for (let n = 0; n < N; n++) {
+    let sum = 0;
+    for (let m = 0; m < M; m++) sum += x[m * N + n];
+    put(sums, n, sum);
+  }
+}
+
 /** Gradients of a linear layer's weight and bias in one kernel, which reads dY once: dW = xᵀ·dY, dBias = Σ over rows of dY. */
 export function linearParametersBackward({
   x,
@@ -37,9 +46,5 @@ export function linearParametersBackward({
   K,
 }: ReferenceArguments<'linearParametersBackward'>): void {
   gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N, K: M, transA: 1, transB: 0 });
-  for (let n = 0; n < N; n++) {
-    let sum = 0;
-    for (let m = 0; m < M; m++) sum += dY[m * N + n];
-    put(dBias, n, sum);
-  }
+  columnSums({ x: dY, sums: dBias, M, N });
 }

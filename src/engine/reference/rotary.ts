@@ -1,16 +1,21 @@
 /** Rotary position embeddings. Formulas: autodiff/ops/rotary.ts. Angles are rounded to float32 where `transformers` rounds them. */
 import { put, type ReferenceArguments } from './view.ts';
 
-export function rotaryTable({ positions, table, B, T, D, theta }: ReferenceArguments<'rotaryTable'>): void {
+export function rotaryTable({
+  positions,
+  frequencies,
+  table,
+  B,
+  T,
+  D,
+  scale,
+}: ReferenceArguments<'rotaryTable'>): void {
   const half = D / 2;
-  const frequencies = Array.from({ length: half }, (_, i) =>
-    Math.fround(1 / Math.fround(theta ** Math.fround((2 * i) / D))),
-  );
   for (let n = 0; n < B * T; n++)
     for (let i = 0; i < half; i++) {
       const angle = Math.fround(positions[n] * frequencies[i]);
-      table[n * D + i] = Math.cos(angle);
-      table[n * D + half + i] = Math.sin(angle);
+      table[n * D + i] = scale * Math.cos(angle);
+      table[n * D + half + i] = scale * Math.sin(angle);
     }
 }
 

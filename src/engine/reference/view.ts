@@ -24,6 +24,7 @@ interface Views extends Record<Role, unknown> {
   optionalIds: Int32Array | null;
   size: number;
   scalar: number;
+  constants: Float32Array;
 }
 
 export type ReferenceArguments<K extends KernelName> = {

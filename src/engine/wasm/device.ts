@@ -135,7 +135,7 @@ export class WasmDevice implements Device {
 
   load(program: readonly Instruction[]): Loaded {
     for (const instruction of program) checkScratch(this.#kernels, instruction);
-    const encoded = encode(program, this.#base);
+    const encoded = encode(program, this.#programEnd, this.#base);
     const place = placeProgram(encoded, {
       start: this.#programEnd,
       threads: this.threads,

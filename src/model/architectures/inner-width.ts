@@ -7,5 +7,5 @@ export const innerWidth = {
   default: undefined,
   placeholder: 'n',
   help: 'hidden channels of the MLP',
-  defaultHelp: '4·n-embd; 8/3·n-embd for llama, qwen3',
+  defaultHelp: '4·n-embd for gpt2, 8/3·n-embd for others',
 } as const satisfies ConfigField;

@@ -1,4 +1,5 @@
 /** Models of the Llama family as Hugging Face folders. */
+import { shownJson } from '../../json.ts';
 import type { DescribedModel, HuggingFaceFormat } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { INITIALIZER_RANGE } from '../parameter.ts';
@@ -12,6 +13,7 @@ import {
   type FamilyMember,
   type LlamaConfig,
 } from './llama-config.ts';
+import { readRope } from './rope-scaling.ts';
 
 /** The output head, the only tensor without the prefix in the class with a language-model head. */
 export const HEAD = 'lm_head.weight';
@@ -29,6 +31,7 @@ export const huggingFaceFormat = (member: FamilyMember): HuggingFaceFormat<Llama
     'hidden_act',
     'rms_norm_eps',
     'rope_theta',
+    'rope_scaling',
   ],
   fromConfigJson: (json) => fromConfigJson(member, json),
   toTensorName: (name) => (name === HEAD ? name : PREFIX + name),
@@ -48,11 +51,14 @@ const configNames = {
   headSize: 'head_dim',
   rmsNormEpsilon: 'rms_norm_eps',
   ropeTheta: 'rope_theta',
+  ropeScaling: 'rope_scaling',
+  attentionBias: 'attention_bias',
+  mlpBias: 'mlp_bias',
   dropout: 'attention_dropout',
   tieWordEmbeddings: 'tie_word_embeddings',
 } as const;
 
-/** transformers 4 and llama.cpp read θ from "rope_theta", transformers 5 from "rope_parameters". */
+/** transformers 4 and llama.cpp read "rope_theta" and "rope_scaling", transformers 5 "rope_parameters". */
 const toConfigJson = (member: FamilyMember, config: LlamaConfig): Record<string, unknown> => ({
   architectures: [member.class],
   model_type: member.name,
@@ -67,49 +73,51 @@ const toConfigJson = (member: FamilyMember, config: LlamaConfig): Record<string,
   hidden_act: 'silu',
   rms_norm_eps: config.rmsNormEpsilon,
   rope_theta: config.ropeTheta,
-  rope_parameters: { rope_type: 'default', rope_theta: config.ropeTheta },
-  attention_bias: false,
-  mlp_bias: false,
+  ...(config.ropeScaling && { rope_scaling: config.ropeScaling }),
+  rope_parameters: { rope_type: 'default', rope_theta: config.ropeTheta, ...config.ropeScaling },
+  ...Object.fromEntries(member.biasFields.map((name) => [configNames[name], config[name] ?? false])),
   attention_dropout: config.dropout,
   initializer_range: INITIALIZER_RANGE,
   tie_word_embeddings: config.tieWordEmbeddings,
   use_cache: true,
+  ...member.ownFields,
 });
 
 /** Config options that change the function and are not implemented are rejected by name. */
 function fromConfigJson(member: FamilyMember, json: ConfigReader): DescribedModel<LlamaConfig> {
   json.oneOf('hidden_act', ['silu', 'swish']);
-  json.oneOf('attention_bias', [false]);
-  json.oneOf('mlp_bias', [false]);
-  json.oneOf('use_sliding_window', [false]);
-  const optional = (field: string): number | undefined =>
-    json.get(field) === undefined ? undefined : json.wholeNumber(field);
-  const { configDefaults } = member;
+  const { keyValueHeads: defaultHeads, headDim } = member.configDefaults;
+  const common = readCommonFields(json, configNames, llamaDefaults.tieWordEmbeddings);
+  refuseWindows(member, json, common.blockSize);
+  const { theta, scaling } = readRope(json, common.blockSize);
   return {
     config: {
       arch: member.name,
-      ...readCommonFields(json, configNames, llamaDefaults.tieWordEmbeddings),
+      ...common,
       nInner: json.wholeNumber(configNames.nInner),
-      ropeTheta: readTheta(json),
+      ropeTheta: (theta ?? fields.ropeTheta.default) as number, // checked with the whole config
+      ropeScaling: scaling,
       rmsNormEpsilon: json.belowOne(configNames.rmsNormEpsilon, 1e-6),
-      nKvHead: optional(configNames.nKvHead) ?? configDefaults.keyValueHeads,
-      headSize: optional(configNames.headSize) ?? configDefaults.headDim,
+      nKvHead: json.optionalWholeNumber(configNames.nKvHead, defaultHeads),
+      headSize: json.optionalWholeNumber(configNames.headSize, headDim),
+      ...Object.fromEntries(
+        member.biasFields.map((name) => [name, json.oneOf(configNames[name], [false, true])]),
+      ),
     },
   };
 }
 
-/** θ is in "rope_parameters" (transformers 5) or "rope_theta" (transformers 4, with "rope_scaling" for extended contexts). */
-function readTheta(json: ConfigReader): number {
-  const parameters = json.get('rope_parameters');
-  for (const [field, value] of [
-    ['rope_parameters', parameters],
-    ['rope_scaling', json.get('rope_scaling')],
-  ] as const) {
-    if (value === undefined) continue;
-    const { rope_type: type = 'default', type: older = type } = Object(value) as Record<string, unknown>;
-    if (typeof value !== 'object' || older !== 'default')
-      json.fail(`"${field}" scales the rotary positions, which is not supported`);
-  }
-  const nested = (Object(parameters) as Record<string, unknown>)['rope_theta'];
-  return (nested ?? json.get(configNames.ropeTheta) ?? fields.ropeTheta.default) as number; // checked with the whole config
+/** Each position must attend to all before it. A window that is no smaller than the context has no effect. */
+function refuseWindows({ configDefaults }: FamilyMember, json: ConfigReader, blockSize: number): void {
+  json.oneOf('use_sliding_window', [false]);
+  const types = json.get('layer_types');
+  if (types !== undefined && !(Array.isArray(types) && types.every((type) => type === 'full_attention')))
+    json.fail(`"layer_types" is ${shownJson(types)}; only "full_attention" is supported`);
+  if (configDefaults.slidingWindow === undefined) return;
+  const window = json.optionalWholeNumber('sliding_window', configDefaults.slidingWindow) ?? Infinity;
+  if (window < blockSize)
+    json.fail(
+      `"sliding_window" is ${window}, below the "${configNames.blockSize}" of ${blockSize}: attention within a window is not supported`,
+      `to use the model with a shorter context, set "${configNames.blockSize}" to ${window} there`,
+    );
 }

@@ -1,7 +1,7 @@
 /**
  * The decoder of most current open models, popularized by Llama (Touvron et al. 2023). Compared with GPT-2: RMSNorm instead of
  * LayerNorm, rotary positions in every attention layer instead of learned ones at the input, SwiGLU instead of GELU, fewer key/value
- * heads than query heads (grouped queries), and no biases.
+ * heads than query heads (grouped queries), and usually no biases.
  */
 import { cachedAttention } from '../../autodiff/ops/attention.ts';
 import { rotaryTable } from '../../autodiff/ops/rotary.ts';
@@ -13,11 +13,13 @@ import { initialWeights } from './initial-weights.ts';
 import {
   check,
   complete,
-  fields,
+  fieldsOf,
+  hasBias,
   headSizeOf,
   keyValueHeads,
   llamaDefaults,
   mlpWidth,
+  rotation,
   type FamilyMember,
   type LlamaConfig,
 } from './llama-config.ts';
@@ -25,7 +27,7 @@ import { ggufFormat } from './llama-gguf.ts';
 import { HEAD, huggingFaceFormat } from './llama-hugging-face.ts';
 
 /** Weights are stored [out,in], torch.nn.Linear's layout, so y = x·Wᵀ. */
-function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Parameter[] {
+function parametersOf(member: FamilyMember, config: LlamaConfig): Parameter[] {
   const { nLayer: L, nHead: H, nEmbd: C, vocabSize: V } = config;
   const [G, D, F] = [keyValueHeads(config), headSizeOf(config), mlpWidth(config)];
   const { weight, projection, tokenEmbedding, head } = initialWeights(config);
@@ -56,13 +58,15 @@ function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Paramet
 
   add('embed_tokens.weight', [V, C], tokenEmbedding, 'token embedding', 'token embedding');
   for (let l = 0; l < L; l++) {
-    const linear = (name: string, from: number, to: number, start: Start, part: Part): void =>
+    const linear = (name: string, from: number, to: number, start: Start, part: Part): void => {
       add(`${name}.weight`, [to, from], start, 'transposed linear weight', part, l);
+      if (hasBias(member, config, name)) add(`${name}.bias`, [to], { init: constant(0) }, 'vector', part, l);
+    };
     norm('input_layernorm', C, l);
     linear('self_attn.q_proj', C, H * D, weight, 'attention');
     linear('self_attn.k_proj', C, G * D, weight, 'attention');
     linear('self_attn.v_proj', C, G * D, weight, 'attention');
-    if (hasQkNorm) {
+    if (member.hasQkNorm) {
       norm('self_attn.q_norm', D, l);
       norm('self_attn.k_norm', D, l);
     }
@@ -79,13 +83,13 @@ function parametersOf({ hasQkNorm }: FamilyMember, config: LlamaConfig): Paramet
 
 /** GPT-2's pre-norm block with other parts: x + attention(norm(x)), then x + mlp(norm(x)). */
 function forward(
-  { hasQkNorm }: FamilyMember,
+  member: FamilyMember,
   t: Tape,
   config: LlamaConfig,
   p: ParameterLookup,
   inputs: ForwardInputs,
 ): ForwardPass {
-  const { nLayer, ropeTheta, rmsNormEpsilon } = config;
+  const { nLayer, rmsNormEpsilon } = config;
   const D = headSizeOf(config);
   const randomness = { rng: inputs.rng, probability: inputs.dropout };
   let sites = 0; // each dropout has its own random stream
@@ -93,24 +97,28 @@ function forward(
     const site = sites++;
     return inputs.dropout > 0 ? t.scope('dropout', () => t.dropout(x, randomness, site)) : x;
   };
-  const linear = (x: Value, name: string): Value =>
-    t.scope(name, () => t.linear(x, p(`${name}.weight`), null, { transposed: true }));
+  const linear = (x: Value, l: number, name: string): Value => {
+    const full = `layers.${l}.${name}`;
+    const bias = hasBias(member, config, name) ? p(`${full}.bias`) : null;
+    return t.scope(full, () => t.linear(x, p(`${full}.weight`), bias, { transposed: true }));
+  };
   const norm = (x: Value, name: string): Value =>
     t.scope(name, () => t.rmsNorm(x, p(`${name}.weight`), rmsNormEpsilon));
 
-  const angles = t.scope('rotary', () => rotaryTable(t, inputs.positions, D, ropeTheta)); // [B,T,D]
+  const { frequencies, scale } = rotation(config);
+  const angles = t.scope('rotary', () => rotaryTable(t, inputs.positions, frequencies, scale)); // [B,T,D]
   const rotate = (x: Value, name: string): Value => t.scope(`${name}.rotary`, () => t.rotary(x, angles));
 
   const operands: { q: Value; k: Value; v: Value }[] = [];
   const attention = (x: Value, l: number): Value => {
     const name = `layers.${l}.self_attn`;
     const project = (which: 'q' | 'k'): Value => {
-      const y = linear(x, `${name}.${which}_proj`);
-      return rotate(hasQkNorm ? norm(y, `${name}.${which}_norm`) : y, `${name}.${which}`);
+      const y = linear(x, l, `self_attn.${which}_proj`);
+      return rotate(member.hasQkNorm ? norm(y, `${name}.${which}_norm`) : y, `${name}.${which}`);
     };
     const q = project('q'); // [B,T,H·D]
     const k = project('k'); // [B,T,G·D]
-    const v = linear(x, `${name}.v_proj`); // [B,T,G·D]
+    const v = linear(x, l, 'self_attn.v_proj'); // [B,T,G·D]
     operands.push({ q, k, v });
     const cache = inputs.caches?.[l];
     const y = t.scope(name, () =>
@@ -118,14 +126,13 @@ function forward(
         ? t.attention({ q, k, v }, D, randomness, sites++)
         : cachedAttention(t, { q, k, v }, inputs.positions, cache),
     ); // [B,T,H·D]
-    return dropout(linear(y, `${name}.o_proj`)); // [B,T,C]
+    return dropout(linear(y, l, 'self_attn.o_proj')); // [B,T,C]
   };
   const mlp = (x: Value, l: number): Value => {
-    const name = `layers.${l}.mlp`;
-    const gate = linear(x, `${name}.gate_proj`); // [B,T,F]
-    const up = linear(x, `${name}.up_proj`); // [B,T,F]
-    const hidden = t.scope(name, () => t.swiglu(gate, up));
-    return dropout(linear(hidden, `${name}.down_proj`)); // [B,T,C]
+    const gate = linear(x, l, 'mlp.gate_proj'); // [B,T,F]
+    const up = linear(x, l, 'mlp.up_proj'); // [B,T,F]
+    const hidden = t.scope(`layers.${l}.mlp`, () => t.swiglu(gate, up));
+    return dropout(linear(hidden, l, 'mlp.down_proj')); // [B,T,C]
   };
   const residual = (x: Value, y: Value, l: number): Value =>
     t.scope(`layers.${l}.residual`, () => t.add(x, y));
@@ -163,10 +170,10 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
   };
   return {
     name: member.name,
-    fields,
+    fields: fieldsOf(member),
     tieWordEmbeddings: llamaDefaults.tieWordEmbeddings,
     initializationForMuon: 'fan-in',
-    complete,
+    complete: (config) => complete(member, config),
     check,
     isUnboundedInLength: () => true,
     describe: (config) =>
@@ -175,6 +182,7 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
         'RMSNorm',
         'SwiGLU',
         ...(member.hasQkNorm ? ['QK-norm'] : []),
+        ...(config.ropeScaling === undefined ? [] : [`${config.ropeScaling.rope_type} rotary scaling`]),
         ...(keyValueHeads(config) === config.nHead ? [] : [`${keyValueHeads(config)} key/value heads`]),
       ].join(', '),
     parameters: (config) => parametersOf(member, config),
@@ -193,6 +201,22 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
         name: `${member.name}, grouped queries, wide heads, tied head`,
         config: { ...tiny, nHead: 4, nKvHead: 2, headSize: 4, tieWordEmbeddings: true, dropout: 0 },
       },
+      ...(member.biasFields.length === 0
+        ? []
+        : [
+            {
+              name: `${member.name}, biases, scaled rotary positions`,
+              config: {
+                ...tiny,
+                ...Object.fromEntries(member.biasFields.map((name) => [name, true])),
+                ropeScaling: {
+                  rope_type: 'yarn' as const,
+                  factor: 4,
+                  original_max_position_embeddings: 6,
+                },
+              },
+            },
+          ]),
     ],
   };
 }
@@ -201,6 +225,9 @@ export const llama = llamaLike({
   name: 'llama',
   class: 'LlamaForCausalLM',
   hasQkNorm: false,
+  hasQkvBias: false,
+  biasFields: ['attentionBias', 'mlpBias'],
   rotatesNeighborsInGguf: true,
   configDefaults: {},
+  ownFields: {},
 });

@@ -8,6 +8,9 @@ export const qwen3 = llamaLike({
   name: 'qwen3',
   class: 'Qwen3ForCausalLM',
   hasQkNorm: true,
+  hasQkvBias: false,
+  biasFields: ['attentionBias'],
   rotatesNeighborsInGguf: false,
   configDefaults: { keyValueHeads: 32, headDim: 128 },
+  ownFields: { use_sliding_window: false },
 });

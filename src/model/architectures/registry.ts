@@ -6,9 +6,11 @@ import type { Architecture, ConfigField } from '../architecture.ts';
 import { checkCommonFields, type ModelConfig } from '../config.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
+import { mistral } from './mistral.ts';
+import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
-const builtIn = [gpt2, llama, qwen3];
+const builtIn = [gpt2, llama, mistral, qwen2, qwen3];
 
 const architectures = new Map<string, Architecture>();
 let allFields: Readonly<Record<string, ConfigField>> | undefined;

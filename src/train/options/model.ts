@@ -1,9 +1,9 @@
 /** Options for the model's shape and the origin of its weights. */
 import { architectureNames, architectureOf } from '../../model/architectures/registry.ts';
 import { presetNames, presets, type PresetName } from '../../model/config.ts';
-import { choice, filePath, type OptionType } from '../../values.ts';
+import { choice, filePath, trueOrFalse, type OptionType } from '../../values.ts';
 import { optional, orAbsent, PRESET_OR_CHOSEN, row } from './row.ts';
-import { belowOne, positive, trueOrFalse } from './values.ts';
+import { belowOne, positive } from './values.ts';
 
 /** Architecture of a new model. */
 export const DEFAULT_ARCHITECTURE = 'gpt2';

@@ -1,13 +1,7 @@
 /** Value types of training options, besides those of values.ts. */
-import { number, wholeNumber, type OptionType } from '../../values.ts';
+import { number, wholeNumber } from '../../values.ts';
 
 export const positive = wholeNumber({ min: 1 });
 export const belowOne = number({ min: 0, below: 1 });
 export const nonNegative = number({ min: 0 });
 export const aboveZero = number({ above: 0 });
-
-export const trueOrFalse: OptionType<boolean> = {
-  expected: 'true or false',
-  is: (value) => typeof value === 'boolean',
-  read: (text) => ({ true: true, false: false })[text],
-};

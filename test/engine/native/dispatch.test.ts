@@ -32,7 +32,7 @@ test('once switched on, GEMM calls the macro-kernel with a block that says what 
       transB: 0,
     },
   };
-  const { words } = encode([gemm], engineStart(1));
+  const { words } = encode([gemm], programsStart(1), engineStart(1));
   new Int32Array(memory.buffer, programsStart(1)).set(words);
   const run = (): void => kernels.run(programsStart(1), programsStart(1) + 4 * words.length, 1, 0, 0);
 
