@@ -31,7 +31,11 @@ const rotate = (x, position) => {
 };
 const rotaryOp = (x, position, dOut) =>
   runOp(
-    (t, v) => t.rotary(v.x, rotaryTable(t, v.positions, rotaryFrequencies(x.length, small.ropeTheta))),
+    (t, v) =>
+      t.rotary(
+        v.x,
+        rotaryTable(t, v.positions, { frequencies: rotaryFrequencies(x.length, small.ropeTheta), scale: 1 }),
+      ),
     { x: [[1, 1, x.length], x], positions: [[1, 1], [position]] },
     { dOut, integers: ['positions'] },
   );

@@ -169,7 +169,7 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
         { name: 'positions', shape: [2, 5], ids: [0, 1, 2, 3, 4, 7, 8, 9, 100, 1000] },
       ],
       record: (t, { x, positions }) =>
-        t.rotary(x, rotaryTable(t, positions, rotaryFrequencies(6, 10_000), 1.25)),
+        t.rotary(x, rotaryTable(t, positions, { frequencies: rotaryFrequencies(6, 10_000), scale: 1.25 })),
     },
   ],
   attention: [

@@ -14,14 +14,19 @@ export function rotaryFrequencies(headSize: number, theta: number): Float32Array
   );
 }
 
+/** The rotation of a head per position. */
+export interface Rotation {
+  /** Of the pairs of channels, in radians per position, [D/2]. */
+  readonly frequencies: Float32Array;
+  /** A factor of all cosines and sines. */
+  readonly scale: number;
+}
+
 /**
  * The cosines and sines of `rotary`: [B,T,D], per position D/2 cosines, then D/2 sines of the angles
  * position·frequency. They depend on no parameter, so one table serves every layer and has no derivative.
- *
- * @param frequencies in radians per position, [D/2]
- * @param scale of all cosines and sines
  */
-export function rotaryTable(t: Recorder, positions: Value, frequencies: Float32Array, scale = 1): Value {
+export function rotaryTable(t: Recorder, positions: Value, { frequencies, scale }: Rotation): Value {
   const [B, T] = positions.shape;
   const D = 2 * frequencies.length;
   const table = t.local([B, T, D], 'rotary table');

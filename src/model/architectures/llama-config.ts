@@ -1,11 +1,12 @@
 /** The config of the Llama family: its fields, derived values and checks. */
+import type { Rotation } from '../../autodiff/ops/rotary.ts';
 import { UsageError } from '../../errors.ts';
 import { optionName } from '../../messages.ts';
 import { number, trueOrFalse, wholeNumber } from '../../values.ts';
 import type { ConfigField } from '../architecture.ts';
 import { checkHeads, type ModelConfig } from '../config.ts';
 import { innerWidth } from './inner-width.ts';
-import { ropeScalingValue, rotationOf, type RopeScaling, type Rotation } from './rope-scaling.ts';
+import { ropeScalingValue, rotationOf, type RopeScaling } from './rope-scaling.ts';
 
 export interface LlamaConfig extends ModelConfig {
   /** G: key/value heads, each shared by H/G query heads; default H. */

@@ -105,8 +105,7 @@ function forward(
   const norm = (x: Value, name: string): Value =>
     t.scope(name, () => t.rmsNorm(x, p(`${name}.weight`), rmsNormEpsilon));
 
-  const { frequencies, scale } = rotation(config);
-  const angles = t.scope('rotary', () => rotaryTable(t, inputs.positions, frequencies, scale)); // [B,T,D]
+  const angles = t.scope('rotary', () => rotaryTable(t, inputs.positions, rotation(config))); // [B,T,D]
   const rotate = (x: Value, name: string): Value => t.scope(`${name}.rotary`, () => t.rotary(x, angles));
 
   const operands: { q: Value; k: Value; v: Value }[] = [];
@@ -155,11 +154,10 @@ const head = (t: Tape, { tieWordEmbeddings }: LlamaConfig, p: ParameterLookup, h
     t.linear(hidden, p(tieWordEmbeddings ? 'embed_tokens.weight' : HEAD), null, { transposed: true }),
   );
 
-/** An architecture of the family. */
-export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
+function gradientExamples({ name, biasFields }: FamilyMember): Architecture<LlamaConfig>['gradientExamples'] {
   const tiny: LlamaConfig = {
     ...llamaDefaults,
-    arch: member.name,
+    arch: name,
     vocabSize: 11,
     blockSize: 6,
     nLayer: 2,
@@ -168,6 +166,20 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
     nInner: 10,
     dropout: 0.2,
   };
+  const biases = Object.fromEntries(biasFields.map((field) => [field, true]));
+  const ropeScaling = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 6 } as const;
+  return [
+    { name: `${name} architecture`, config: tiny },
+    {
+      name: `${name}, grouped queries, wide heads, tied head`,
+      config: { ...tiny, nHead: 4, nKvHead: 2, headSize: 4, tieWordEmbeddings: true, dropout: 0 },
+    },
+    { name: `${name}, biases, scaled rotary positions`, config: { ...tiny, ...biases, ropeScaling } },
+  ];
+}
+
+/** An architecture of the family. */
+export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
   return {
     name: member.name,
     fields: fieldsOf(member),
@@ -195,29 +207,7 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
       6 * config.nLayer * config.blockSize * config.nHead * headSizeOf(config),
     huggingFace: huggingFaceFormat(member),
     gguf: ggufFormat(member),
-    gradientExamples: [
-      { name: `${member.name} architecture`, config: tiny },
-      {
-        name: `${member.name}, grouped queries, wide heads, tied head`,
-        config: { ...tiny, nHead: 4, nKvHead: 2, headSize: 4, tieWordEmbeddings: true, dropout: 0 },
-      },
-      ...(member.biasFields.length === 0
-        ? []
-        : [
-            {
-              name: `${member.name}, biases, scaled rotary positions`,
-              config: {
-                ...tiny,
-                ...Object.fromEntries(member.biasFields.map((name) => [name, true])),
-                ropeScaling: {
-                  rope_type: 'yarn' as const,
-                  factor: 4,
-                  original_max_position_embeddings: 6,
-                },
-              },
-            },
-          ]),
-    ],
+    gradientExamples: gradientExamples(member),
   };
 }
 

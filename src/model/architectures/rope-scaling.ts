@@ -2,7 +2,7 @@
  * Scaled rotary positions, by which a model reads contexts longer than those it was pre-trained on. Formulas, field names and
  * defaults are those of modeling_rope_utils.py in `transformers`.
  */
-import { rotaryFrequencies } from '../../autodiff/ops/rotary.ts';
+import { rotaryFrequencies, type Rotation } from '../../autodiff/ops/rotary.ts';
 import { isJsonObject, shownJson } from '../../json.ts';
 import { flag, type Rule } from '../../json-rules.ts';
 import { number, type OptionType } from '../../values.ts';
@@ -134,12 +134,6 @@ function completed(
   fields['original_max_position_embeddings'] = original;
   if (type === 'yarn') fields['factor'] ??= blockSize / Number(original);
   return fields;
-}
-
-/** Frequencies of the pairs of channels of a head [D/2], in radians per position, and a factor of all cosines and sines. */
-export interface Rotation {
-  readonly frequencies: Float32Array;
-  readonly scale: number;
 }
 
 export function rotationOf(headSize: number, theta: number, scaling: RopeScaling | undefined): Rotation {
