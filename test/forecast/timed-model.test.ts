@@ -7,8 +7,8 @@ import type { OptimizerName } from '../../src/train/optimizer.ts';
 import type { TimedModel } from '../../src/train/timed-training.ts';
 
 const timed = vi.hoisted(() => [] as TimedModel[]);
-vi.mock(import('../../src/train/timed-training.ts'), () => ({
-  startTraining: vi.fn<() => never>(),
+vi.mock(import('../../src/train/timed-training.ts'), async (original) => ({
+  ...(await original()),
   measureSpeed: (model: TimedModel) => {
     timed.push(model);
     return Promise.resolve({ stepSeconds: 0.01, flopsPerSecond: 64e9 });
