@@ -5,9 +5,12 @@
  * @param numbers [rows, columns], row by row; rows ≤ columns
  */
 export function singularValues(numbers, [rows, columns]) {
-  const row = (i) => numbers.subarray(i * columns, (i + 1) * columns);
   const A = Array.from({ length: rows }, (_, i) =>
-    Float64Array.from({ length: rows }, (_j, j) => row(i).reduce((sum, x, c) => sum + x * row(j)[c], 0)),
+    Float64Array.from({ length: rows }, (_j, j) => {
+      let sum = 0;
+      for (let c = 0; c < columns; c++) sum += numbers[i * columns + c] * numbers[j * columns + c];
+      return sum;
+    }),
   );
   const offDiagonal = () =>
     A.reduce((sum, each, i) => sum + each.reduce((s, x, j) => s + (i === j ? 0 : x * x), 0), 0);
@@ -20,9 +23,17 @@ export function singularValues(numbers, [rows, columns]) {
         const t = (tau < 0 ? -1 : 1) / (Math.abs(tau) + Math.hypot(1, tau));
         const c = 1 / Math.hypot(1, t);
         const s = t * c;
-        for (const each of A) [each[p], each[q]] = [c * each[p] - s * each[q], s * each[p] + c * each[q]];
-        for (let k = 0; k < rows; k++)
-          [A[p][k], A[q][k]] = [c * A[p][k] - s * A[q][k], s * A[p][k] + c * A[q][k]];
+        for (const each of A) {
+          const [x, y] = [each[p], each[q]];
+          each[p] = c * x - s * y;
+          each[q] = s * x + c * y;
+        }
+        const [P, Q] = [A[p], A[q]];
+        for (let k = 0; k < rows; k++) {
+          const [x, y] = [P[k], Q[k]];
+          P[k] = c * x - s * y;
+          Q[k] = s * x + c * y;
+        }
       }
   return A.map((each, i) => Math.sqrt(Math.max(0, each[i]))).toSorted((a, b) => b - a);
 }

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { train } from '../../src/index.ts';
 import { recordingProgram } from './definitions.ts';
-import { run } from './run.ts';
+import { runInProcess } from './in-process.ts';
 import { failure } from '../fixtures/failure.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 
@@ -126,9 +126,10 @@ describe('the record of a run', () => {
   test.each(['first', 'first/checkpoint-20/gpt_trainer_state.json'])(
     'trains the same model again, in a folder of its own: %s',
     async (record) => {
-      const { stdout, stderr, code } = await run(['train', '--config', record, '-q', '--json'], {
-        cwd: folder,
-      });
+      const { stdout, stderr, code } = await runInProcess(
+        ['train', '--config', record, '-q', '--json'],
+        folder,
+      );
       expect(stderr).toBe('');
       expect(code).toBe(0);
       const { folder: again } = JSON.parse(stdout) as { folder: string };
@@ -146,9 +147,10 @@ describe('the record of a run', () => {
 
     test('trains the same model again, as one run', async () => {
       await extend('extended');
-      const { stdout, stderr } = await run(['train', '--config', 'extended', '-q', '--json'], {
-        cwd: folder,
-      });
+      const { stdout, stderr } = await runInProcess(
+        ['train', '--config', 'extended', '-q', '--json'],
+        folder,
+      );
       expect(stderr).toBe('');
       const { folder: again } = JSON.parse(stdout) as { folder: string };
       for (const file of [
@@ -179,7 +181,7 @@ describe('the record of a run', () => {
       const { format: _, ...state } = readTrainerState(file);
       const { pastSchedules: _past, lrDecayFrom: _from, ...options } = state.options;
       writeFileSync(file, trainerStateText({ ...state, options }));
-      const { stderr } = await run(['train', '--config', 'old'], { cwd: folder });
+      const { stderr } = await runInProcess(['train', '--config', 'old'], folder);
       expect(stderr).toMatch(/\bold .*step 20\b/);
     });
   });
@@ -194,7 +196,7 @@ describe('the record of a run', () => {
       { corpus: [path('other.txt')], ...resumed, maxIters: 28, learningRate: 1e-3 },
       { start: ({ epochs, tokens }) => (trained = epochs * tokens.train) },
     );
-    const { stderr, code } = await run(['train', '--config', 'forced', '--json'], { cwd: folder });
+    const { stderr, code } = await runInProcess(['train', '--config', 'forced', '--json'], folder);
     expect(code).toBe(0);
     expect(stderr).toMatch(/forced .*--dropout, --batch-size, .*text.* step 20 and 24\b/);
     const { options, tokens_seen } = readTrainerState(path('forced/checkpoint-28/gpt_trainer_state.json'));

@@ -14,6 +14,8 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export interface RunInProcess extends RunResult {
   /** The `code` of the error, if there was one: one of `errorCodes`, or the operating system's, or Commander's. */
   readonly errorCode: string | undefined;
+  /** All that it prints, as it is. */
+  readonly raw: string;
 }
 
 /** Output, folder and verbosity belong to the process. */
@@ -53,7 +55,7 @@ export async function runInProcess(args: readonly string[], cwd = process.cwd())
         if (!listeners.has(listener)) process.off(signal, listener);
   }
   const [stdout, stderr] = [written.stdout, written.stderr].map(stripVTControlCharacters);
-  return { stdout, stderr, code, signal: null, errorCode };
+  return { stdout, stderr, code, signal: null, errorCode, raw: written.stdout + written.stderr };
 }
 
 /**

@@ -3,15 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { forecastRun } from '../../src/forecast/run-forecast.ts';
-import { expectRefusal } from './in-process.ts';
-import { run } from './run.ts';
+import { commandsIn, expectRefusal } from './in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'plan-'));
 writeFileSync(
   join(folder, 'corpus.txt'),
   'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
 );
-const at = (args: string) => run(args.split(' '), { cwd: folder });
+const at = commandsIn(folder);
 
 interface Plan {
   model: { parameters: number; parts: Record<string, number> };

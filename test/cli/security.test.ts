@@ -3,15 +3,22 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { writeFileAtomic } from '../../src/write-file.ts';
 import { modelFacts, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { safetensorsPieces } from '../../src/checkpoint/safetensors.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
 import { configOf, tensorsOf } from '../fuzz/seeds.ts';
+import { runInProcess } from './in-process.ts';
 import { gpt, hasTerminal, run } from './run.ts';
 import { writeHostWeights } from '../fixtures/host-weights.ts';
+
+/** For commands in the process of the test: colors are control sequences as well. */
+vi.hoisted(() => {
+  process.env['NO_COLOR'] = '1';
+  delete process.env['FORCE_COLOR'];
+});
 
 /** Escape, bell, carriage return, the one-byte escape sequence of C1, right-to-left override, delete. */
 const HOSTILE = ['\u0007', '\r', '\u001b', ' ', 'a', '\u007f', '\u009b', '\u202e'];
@@ -103,7 +110,7 @@ describe('an untrusted run', () => {
   beforeAll(async () => {
     for (const name of RUNS) {
       const flags = '--n-layer 1 --n-head 1 --n-embd 4 --block-size 8 --batch-size 2 --max-iters 2 -q -o';
-      await run(['train', 'text.txt', ...flags.split(' '), name], { cwd: folder });
+      await runInProcess(['train', 'text.txt', ...flags.split(' '), name], folder);
       const path = join(folder, name, 'checkpoint-2/gpt_trainer_state.json');
       const { format: _format, ...state } = readTrainerState(path);
       const options = {
@@ -124,10 +131,11 @@ describe('an untrusted run', () => {
     'train text.txt --resume a --max-iters 3',
     'eval --split val -m a',
     'train --config a -o other',
-    'sample -m a -n 3 --json',
+    'sample -m a -p a -n 3 --json',
   ])('gpt %s: no control character reaches a terminal, in a pipe as well', async (line) => {
-    const { stdout, stderr } = await run(line.split(' '), { cwd: folder, ...plain });
-    expect(stdout + stderr).not.toMatch(STEERS);
+    const { raw } = await runInProcess(line.split(' '), folder);
+    expect(raw).not.toBe('');
+    expect(raw).not.toMatch(STEERS);
   });
   test('the engine and the other kernels’ warning are shown with escapes', async () => {
     const path = join(folder, 'b/checkpoint-2/gpt_trainer_state.json');
@@ -135,18 +143,19 @@ describe('an untrusted run', () => {
     const { [`option ${STEER}`]: _option, ...options } = state.options;
     const known = { ...options, schedule: 'cosine', corpus: ['text.txt'] };
     writeFileSync(path, trainerStateText({ ...state, options: known }));
-    const { stderr } = await run(['train', '--resume', 'b', '--max-iters', '3'], { cwd: folder, ...plain });
-    expect(stderr).toContain('engine \\x1b[31m\\x1b]0;owned\\x07\\x9b2J\\u202e\\x7f');
-    expect(stderr).not.toMatch(STEERS);
+    const { raw } = await runInProcess(['train', '--resume', 'b', '--max-iters', '3'], folder);
+    expect(raw).toContain('engine \\x1b[31m\\x1b]0;owned\\x07\\x9b2J\\u202e\\x7f');
+    expect(raw).not.toMatch(STEERS);
   });
   test('--json escapes control characters, and parses back to the original text', async () => {
-    const { stdout } = await run(['inspect', model, '--logits', '\u009b\u202e\u007f', '--json'], {
-      cwd: folder,
-    });
-    expect(stdout).not.toMatch(STEERS);
-    const { stdout: sampled } = await run(
+    const { raw } = await runInProcess(
+      ['inspect', model, '--logits', '\u009b\u202e\u007f', '--json'],
+      folder,
+    );
+    expect(raw).not.toMatch(STEERS);
+    const { stdout: sampled } = await runInProcess(
       ['sample', '-m', model, '--prompt', '\u009b\u202e\u007f', '-n', '50', '--json'],
-      { cwd: folder },
+      folder,
     );
     expect(sampled).toContain('\\u009b\\u202e\\u007f');
     expect(JSON.parse(sampled)).toMatchObject({ prompt: '\u009b\u202e\u007f' });
@@ -157,12 +166,12 @@ test('a link among the logs of a run is not followed', async () => {
   const cwd = mkdtempSync(join(tmpdir(), 'linked-log-'));
   writeFileSync(join(cwd, 'text.txt'), text);
   const flags = '--n-layer 1 --n-head 1 --n-embd 4 --block-size 8 --batch-size 2 -q';
-  await run(['train', 'text.txt', ...flags.split(' '), '--max-iters', '2', '-o', 'run'], { cwd });
+  await runInProcess(['train', 'text.txt', ...flags.split(' '), '--max-iters', '2', '-o', 'run'], cwd);
   writeFileSync(join(cwd, 'precious'), 'mine\n'.repeat(100));
   rmSync(join(cwd, 'run/metrics.jsonl'));
   symlinkSync('../precious', join(cwd, 'run/metrics.jsonl'));
   for (const line of ['train --resume run --max-iters 3', 'inspect run', 'report run'])
-    expect(await run(line.split(' '), { cwd })).toMatchObject({
+    expect(await runInProcess(line.split(' '), cwd)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^error: run\/metrics\.jsonl .*symbolic link/m) as string,
     });

@@ -63,7 +63,7 @@ describe.skipIf(process.platform === 'win32')('the README', () => {
         shift
         case "$*" in
           train*--minutes*) program "$@" --minutes 0.01 ;;
-          train*) program "$@" --max-iters 5 ;;
+          train*) program "$@" --max-iters 5 --eval-iters 1 ;;
           *) program "$@" </dev/null ;;
         esac || { echo "failed: gpt $*" >&2; exit 1; }
       }

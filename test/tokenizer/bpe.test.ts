@@ -165,10 +165,14 @@ test('short and long pieces are merged in order of rank', () => {
   );
 });
 
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint32Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
+
 test('a full cache does not change the ids', () => {
   const tokenizer = learn('0 1 2 10 12 100 1000');
   const numbers = Array.from({ length: 140_000 }, (_, i) => ` ${i}`).join('');
-  expect(encode(tokenizer, numbers)).toEqual(encode(tokenizer, numbers));
+  const [once, again] = [1, 2].map(() => encode(tokenizer, numbers));
+  expect(Buffer.compare(bytesOf(once), bytesOf(again))).toBe(0); // `toEqual` takes seconds for so many
 });
 
 test('the leftmost, longest added token matches, however the text is divided', () => {
@@ -276,7 +280,7 @@ describe('an unsupported tokenizer.json is refused, and the field is named', () 
 test('time and memory are linear in the length of a text without spaces', () => {
   // Pieces of random hexadecimal digits, so that merges are many; the tokenizer is learned from the same run.
   let state = 1;
-  const digits = Array.from({ length: 400_000 }, () => {
+  const digits = Array.from({ length: 100_000 }, () => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
     return 'abcdefghijklmnop'[state >>> 28];
   }).join('');
@@ -287,7 +291,7 @@ test('time and memory are linear in the length of a text without spaces', () => 
   for (let i = 0; i < digits.length; i += 1000)
     for (const id of encoder.push(digits.slice(i, i + 1000))) ids.push(id);
   for (const id of encoder.end()) ids.push(id);
-  expect(performance.now() - started).toBeLessThan(30_000); // quadratic: many minutes
+  expect(performance.now() - started).toBeLessThan(10_000); // quadratic: minutes
   expect(tokenizer.decode(ids)).toBe(digits);
   expect(ids.length).toBeLessThan(0.6 * digits.length);
 });

@@ -218,7 +218,7 @@ describe('the time for a pattern is bounded', () => {
   });
 
   test('a run of white space is no such text for the patterns of known tokenizers', () => {
-    const blank = `\n${' '.repeat(300_000)}`.repeat(3);
+    const blank = `\n${' '.repeat(20_000)}`.repeat(3);
     for (const name of ['gpt4', 'gpt4o', 'llama3', 'qwen2', 'deepseek', 'smollm'])
       expect(encode(read(shapes.find((shape) => shape.name === name)!), blank).length).toBeGreaterThan(10);
   });

@@ -59,10 +59,10 @@ function makeTrainer(backend: Device, changes: Partial<Gpt2Config> = {}, microBa
 describe('training', () => {
   test('gives the same bits with any number of threads', async () => {
     const runs: Buffer[] = [];
-    for (const threads of [1, 2, 5, 64]) {
+    for (const threads of [1, 2, 5, 20]) {
       const backend = await createWasmBackend({ threads });
       const trainer = makeTrainer(backend, {}, 2);
-      for (let step = 0; step < 5; step++) await trainer.step(step, [batch(step), batch(step + 100)], 1e-2);
+      for (let step = 0; step < 2; step++) await trainer.step(step, [batch(step), batch(step + 100)], 1e-2);
       runs.push(await bytesOfTensors([...trainer.parameters(), ...trainer.moments()]));
       await backend.close();
     }

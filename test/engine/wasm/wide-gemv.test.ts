@@ -7,11 +7,11 @@ test.each([1, 2])(
   'GEMV sums blocks of columns if all do not fit in the scratch memory, on %i threads',
   async (threads) => {
     const [M, N, K] = [2, 800_003, 9];
-    const a = Float32Array.from({ length: M * K }, (_, i) => (i % 5) - 2);
-    const b = Float32Array.from({ length: K * N }, (_, i) => (i % 11) - 5);
-    const bias = Float32Array.from({ length: N }, (_, n) => n % 3);
+    const a = new Float32Array(M * K).map((_, i) => (i % 5) - 2);
+    const b = new Float32Array(K * N).map((_, i) => (i % 11) - 5);
+    const bias = new Float32Array(N).map((_, n) => n % 3);
     // Small integers, so every order of summation gives the same result.
-    const expected = Float32Array.from({ length: M * N }, (_, i) => {
+    const expected = new Float32Array(M * N).map((_, i) => {
       const [m, n] = [Math.floor(i / N), i % N];
       let sum = bias[n];
       for (let k = 0; k < K; k++) sum += a[m * K + k] * b[k * N + n];
