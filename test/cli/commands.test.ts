@@ -1,10 +1,14 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, runInProcess, type Refusal } from './in-process.ts';
 import { run } from './run.ts';
+
+vi.mock(import('../../src/engine/backend.ts'), async (original) =>
+  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'commands-'));
 const corpus = join(folder, 'corpus.txt');

@@ -2,10 +2,14 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
 import { hasTerminal, run } from './run.ts';
+
+vi.mock(import('../../src/engine/backend.ts'), async (original) =>
+  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'eval-'));
 const text = whaleText(400);

@@ -9,13 +9,17 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { STATE } from '../../src/checkpoint/checkpoint-folders.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
 import type { RunOptions } from './run.ts';
+
+vi.mock(import('../../src/engine/backend.ts'), async (original) =>
+  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'));
 const text = whaleText(300);

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeThreads } from '../../src/cli/doctor.ts';
-import { run } from './run.ts';
+import { commandsIn } from './in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'speed-'));
 writeFileSync(
   join(folder, 'corpus.txt'),
   'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
 );
-const at = (args: string) => run(args.split(' '), { cwd: folder });
+const at = commandsIn(folder);
 const tiny =
   'train corpus.txt --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 30';
 

@@ -2,15 +2,19 @@
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/model-folder.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { whaleText } from '../../fixtures/whale-text.ts';
+import { runInProcess } from '../in-process.ts';
 import { gpt, run } from '../run.ts';
 
+vi.mock(import('../../../src/engine/backend.ts'), async (original) =>
+  (await import('../../fixtures/pooled-engines.ts')).pooledEngines(await original()),
+);
+
 const folder = mkdtempSync(join(tmpdir(), 'ending-'));
-const at = (args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) =>
-  run(args, { cwd: folder, env });
+const at = (args: readonly string[]) => runInProcess(args, folder);
 const tiny = '--n-layer 1 --n-head 2 --n-embd 32 --block-size 16 --batch-size 8'.split(' ');
 
 describe('a model that has memorized a short text', () => {
@@ -112,9 +116,9 @@ describe.skipIf(process.platform === 'win32')('the commands suggested at the end
 
   test('run as they are, whatever the folder is called', async () => {
     writeFileSync(join(folder, "it's $HOME.txt"), whaleText(200));
-    const { stderr, stdout } = await at(
+    const { stderr, stdout } = await run(
       ['train', "it's $HOME.txt", ...tiny, '--max-iters', '20', '-o', "a `b` isn't $c"],
-      { GPT_STARTED_AS: undefined },
+      { cwd: folder, env: { GPT_STARTED_AS: undefined } },
     );
     expect(stdout).toBe("a `b` isn't $c\n");
     const lines = linesOf(stderr);

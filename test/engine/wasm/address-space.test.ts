@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import {
+  CACHE_LINE,
+  CONTROL,
+  MAX_THREADS,
+  nativeBlock,
+  SCRATCH_BASE,
+} from '../../../src/engine/wasm/address-space.ts';
+
+test('the control words have room for the maximum number of threads', () => {
+  const eightForEach = 8 * 2 * CACHE_LINE * MAX_THREADS;
+  expect(CONTROL.FLAGS + eightForEach).toBeLessThanOrEqual(CONTROL.CLAIMED);
+  expect(CONTROL.CLAIMED + eightForEach).toBeLessThanOrEqual(CONTROL.NATIVE_BLOCKS);
+  expect(nativeBlock(MAX_THREADS)).toBeLessThanOrEqual(SCRATCH_BASE);
+});
