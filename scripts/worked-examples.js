@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { costOf } from '../dist/engine/cost.js';
 import { createReferenceBackend } from '../dist/engine/reference/backend.js';
-import { openModelFolder } from '../dist/checkpoint/model-folder.js';
+import { openModelFolder } from '../dist/checkpoint/open-model.js';
 import { openSafetensors } from '../dist/checkpoint/safetensors.js';
 import { Decoder } from '../dist/generate/decoder.js';
 import { gpt2Defaults } from '../dist/model/architectures/gpt2.js';

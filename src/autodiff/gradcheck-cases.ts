@@ -62,6 +62,17 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
       ],
       record: (t, { x, W, bias }) => t.linear(x, W, bias, { transposed: true }),
     },
+    {
+      name: 'linear [3,5]·[4,5]ᵀ + [3,4]·[4,4]',
+      inputs: [
+        { name: 'x', shape: [3, 5] },
+        { name: 'W', shape: [4, 5] },
+        { name: 'z', shape: [3, 4] },
+        { name: 'B', shape: [4, 4] },
+      ],
+      record: (t, { x, W, z, B }) =>
+        t.linear(x, W, null, { transposed: true, addTo: t.linear(z, B, null) }),
+    },
   ],
   matmul: [false, true].flatMap(
     (transA) =>
@@ -74,6 +85,18 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
         record: (t, { a, b }) => t.matmul(a, b, { transA, transB }),
       })) satisfies GradientCase[],
   ),
+  scale: [
+    {
+      name: 'scale [3,5]',
+      inputs: [{ name: 'x', shape: [3, 5] }],
+      record: (t, { x }) => t.scale(x, 1.75),
+    },
+    {
+      name: 'scale x + 2x',
+      inputs: [{ name: 'x', shape: [3, 5] }],
+      record: (t, { x }) => t.add(x, t.scale(x, 2)),
+    },
+  ],
   add: [
     {
       name: 'add [3,5]',

@@ -14,6 +14,7 @@ import { matmul } from './ops/matmul.ts';
 import { relu } from './ops/relu.ts';
 import { rmsNorm } from './ops/rms-norm.ts';
 import { rotary } from './ops/rotary.ts';
+import { scale } from './ops/scale.ts';
 import { softmax } from './ops/softmax.ts';
 import { swiglu } from './ops/swiglu.ts';
 
@@ -23,6 +24,7 @@ export const ops = {
   linear,
   matmul,
   add,
+  scale,
   gelu,
   geluErf,
   relu,

@@ -4,6 +4,8 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ADAPTER_CONFIG } from './adapter-config.ts';
+import { INDEX, WEIGHTS } from './weights.ts';
 
 /** The training state of a checkpoint; see trainer-state.ts. */
 export const STATE = 'gpt_trainer_state.json';
@@ -41,7 +43,16 @@ export const latestTrainerCheckpoint = (folder: string): CheckpointFolder | unde
  * `save_model()`, its latest checkpoint.
  */
 export const modelLocation = (folder: string): string =>
-  existsSync(join(folder, 'config.json')) ? folder : (latestTrainerCheckpoint(folder)?.folder ?? folder);
+  ['config.json', ADAPTER_CONFIG].some((file) => existsSync(join(folder, file)))
+    ? folder
+    : (latestTrainerCheckpoint(folder)?.folder ?? folder);
+
+/** Whether a folder has a model's description and weights, besides which it may have an adapter's. */
+export const isWholeModel = (folder: string): boolean =>
+  existsSync(join(folder, 'config.json')) && [WEIGHTS, INDEX].some((file) => existsSync(join(folder, file)));
+
+export const isAdapterFolder = (folder: string): boolean =>
+  existsSync(join(folder, ADAPTER_CONFIG)) && !isWholeModel(folder);
 
 export const isTrainerCheckpoint = (folder: string): boolean =>
   stateFileOf(folder) === undefined && existsSync(join(folder, LEGACY_STATE));

@@ -1,7 +1,7 @@
 /**
  * A checkpoint: a folder with everything training resumes from.
  *
- *     config.json, …, model.safetensors   a model folder
+ *     config.json, …, model.safetensors   a model folder or, with adapters, that of an adapter
  *     optimizer.safetensors               the optimizer's moments
  *     average.safetensors                 the moving average of the parameters, if one is kept
  *     best.safetensors                    the best model at that step
@@ -28,6 +28,7 @@ import {
   writeFileFlushed,
   type Written,
 } from '../write-file.ts';
+import { checkBase, type AdapterOpening } from './adapter-folder.ts';
 import {
   checkpointName,
   OPTIMIZER,
@@ -38,12 +39,13 @@ import {
 import {
   IS_AVERAGE,
   modelFacts,
-  openModelFolder,
-  WEIGHTS,
+  savedTensors,
+  weightsFile,
   writeModelDescription,
   writeWeights,
   type ModelFolder,
 } from './model-folder.ts';
+import { openModelFolder } from './open-model.ts';
 import { openSafetensors, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
 
@@ -72,6 +74,9 @@ export interface TrainedTensors {
   readonly average?: readonly TensorSource[] | undefined;
 }
 
+/** Where the base of an adapter is. */
+export type BaseOpening = Pick<AdapterOpening, 'base'>;
+
 /** Content of a new checkpoint. */
 export interface CheckpointContent {
   readonly config: ModelConfig;
@@ -93,7 +98,9 @@ export async function writeCheckpoint(
   saved?: (done: number) => void,
 ): Promise<void> {
   const { config, tokenizer, trained, best, state } = content;
-  const { parameters, moments, average = [] } = trained;
+  const parameters = savedTensors(config, trained.parameters);
+  const average = savedTensors(config, trained.average ?? []);
+  const { moments } = trained;
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into);
   const metadata = { step: String(state.step) };
@@ -154,9 +161,10 @@ function stateText(
  * Opens a checkpoint and verifies the fingerprints of its files. Tensor data is verified when it is loaded, and
  * best.safetensors, which is replaceable, when it is restored (restore-run.ts).
  *
+ * @param base of an adapter, if it is not where adapter_config.json says
  * @throws UserError naming the file and how to repair it
  */
-export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
+export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: BaseOpening = {}): Checkpoint {
   for (const file of readdirSync(folder)) refuseLink(join(folder, file));
   const stateFile = stateFileOf(folder) ?? join(folder, STATE);
   const state = readTrainerState(stateFile);
@@ -166,9 +174,14 @@ export function openCheckpoint({ step, folder }: CheckpointFolder): Checkpoint {
     });
   for (const [file, expected] of Object.entries(state.files ?? {}))
     if (file !== BEST) checkFile(folder, file, expected);
-  const model = openModelFolder(folder);
-  checkStep(join(folder, WEIGHTS), model.metadata, step);
-  const average = existsSync(join(folder, AVERAGE)) ? openModelFolder(folder, AVERAGE) : undefined;
+  const model = openModelFolder(folder, { base });
+  const weights = join(folder, weightsFile(model.config));
+  checkStep(weights, model.metadata, step);
+  // Another base would not continue to the same bits, so not even a given one is accepted.
+  if (model.base !== undefined) checkBase(weights, model.base, model.config.lora!);
+  const average = existsSync(join(folder, AVERAGE))
+    ? openModelFolder(folder, { base, file: AVERAGE })
+    : undefined;
   if (average !== undefined) checkStep(join(folder, AVERAGE), average.metadata, step);
   return {
     folder,

@@ -42,12 +42,6 @@ export function foreignModel(path: string): UserError | undefined {
   const files = readdirSync(path);
   const has = (name: string): boolean => files.includes(name);
   if (has('config.json') && hasWeights(files)) return undefined;
-  if (has('adapter_config.json'))
-    return problem(
-      'unsupported-format',
-      `${path} is a PEFT adapter, not a whole model`,
-      `merge it into its base model: ${python(`from peft import AutoPeftModelForCausalLM as M; M.from_pretrained(sys.argv[1]).merge_and_unload().save_pretrained('merged')`, path)}, and copy the base model's tokenizer files there`,
-    );
   if (has('config.json') && (has('pytorch_model.bin') || has('pytorch_model.bin.index.json')))
     return problem(
       'unsupported-format',

@@ -16,9 +16,7 @@ import { ConfigReader } from '../model/config-reader.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { SpecialTokens } from '../tokenizer/tokenizer.ts';
 import { boundaryIds } from './generation-config.ts';
-
-/** Version of the fields specific to this program. */
-const FORMAT = 1;
+import { OWN_FORMAT, OWN_MARK } from './own-config.ts';
 
 /** Values of "torch_dtype": the dtype of the weights, in which `transformers` loads them. */
 export type TorchDtype = 'float32' | 'float16' | 'bfloat16';
@@ -34,7 +32,7 @@ export function toConfigJson(
     ...huggingFace.toConfigJson(config),
     ...boundaryIds(tokenizer),
     torch_dtype: dtype,
-    gpt_trainer_format: FORMAT, // transformers ignores the fields from here on
+    ...OWN_MARK, // transformers ignores the fields from here on
     ...huggingFace.toOwnFields(config),
   };
 }
@@ -49,13 +47,13 @@ export function fromConfigJson(text: string, file: string): DescribedModel {
     new ConfigReader({}, file).fail(what, 'the file is damaged; use another copy', 'damaged-file');
   const json = new ConfigReader(parseJsonObject(text, fail), file);
   const format = json.get('gpt_trainer_format');
-  if (typeof format === 'number' && format > FORMAT)
+  if (typeof format === 'number' && format > OWN_FORMAT)
     json.fail(
-      `is from a newer version of gpt (format ${format}; this one reads ${FORMAT})`,
+      `is from a newer version of gpt (format ${format}; this one reads ${OWN_FORMAT})`,
       'update gpt to read it',
       'newer-version',
     );
-  json.oneOf('gpt_trainer_format', [FORMAT]);
+  json.oneOf('gpt_trainer_format', [OWN_FORMAT]);
   const modelType = json.oneOf('model_type', modelTypes());
   const { huggingFace } = architectureOfType(modelType)!;
   const described = huggingFace.fromConfigJson(json);

@@ -7,12 +7,13 @@
  * Weights are written last and atomically, so a folder that has them is complete.
  */
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
+import { isAdapter } from '../model/parameter.ts';
+import { parameterTable } from '../model/parameters.ts';
 import type { NamedTensor, TensorSource, TensorTarget } from '../model/tensor.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -25,10 +26,11 @@ import {
   type FileWriter,
   type Written,
 } from '../write-file.ts';
-import { modelLocation } from './checkpoint-folders.ts';
+import { ADAPTER_CONFIG, toAdapterConfigJson } from './adapter-config.ts';
 import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson, type TorchDtype } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
+import { OWN_MARK } from './own-config.ts';
 import { loadParameters, matchTensors, parameterReader, type ParameterReader } from './parameter-tensors.ts';
 import type { WeightDtype } from './safetensors-dtypes.ts';
 import {
@@ -40,7 +42,7 @@ import {
 } from './safetensors.ts';
 import { toTokenizerConfigJson } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
-import { openWeights, WEIGHTS } from './weights.ts';
+import { ADAPTER_WEIGHTS, openWeights, WEIGHTS } from './weights.ts';
 
 export { WEIGHTS } from './weights.ts';
 
@@ -72,10 +74,15 @@ export function writeModelDescription(
 ): void {
   makeFolder(folder);
   const files: Record<string, string> = {
-    'config.json': jsonText(toConfigJson(config, tokenizer, dtype)),
+    ...(config.lora === undefined
+      ? { 'config.json': jsonText(toConfigJson(config, tokenizer, dtype)) }
+      : { [ADAPTER_CONFIG]: jsonText(toAdapterConfigJson(config, config.lora)) }),
     'tokenizer.json': tokenizerText(tokenizer),
     'tokenizer_config.json': jsonText(toTokenizerConfigJson(config, tokenizer)),
-    'generation_config.json': jsonText(toGenerationConfigJson(config, tokenizer)),
+    'generation_config.json': jsonText({
+      ...toGenerationConfigJson(config, tokenizer),
+      ...(config.lora !== undefined && OWN_MARK), // PEFT warns of unknown fields in adapter_config.json
+    }),
   };
   for (const [file, content] of Object.entries(files)) write(join(folder, file), [content]);
 }
@@ -98,7 +105,7 @@ export function writeWeights(
   tensors: readonly TensorSource[],
   metadata: Readonly<Record<string, string>>,
   {
-    file = WEIGHTS,
+    file = weightsFile(config),
     write = streamFileAtomic,
     written,
   }: { readonly file?: string; readonly write?: FileStreamer; readonly written?: Written } = {},
@@ -127,12 +134,34 @@ export const encodedWeights = (
 const CONVENTIONS = { format: 'pt' };
 
 /** The tensors under their names in a file. */
-function storedTensors<T extends { readonly name: string }>(config: ModelConfig, tensors: readonly T[]): T[] {
-  const { toTensorName } = architectureOf(config).huggingFace;
-  return tensors.map((tensor) => ({ ...tensor, name: toTensorName(tensor.name) }));
+const storedTensors = <T extends { readonly name: string }>(config: ModelConfig, tensors: readonly T[]): T[] =>
+  savedTensors(config, tensors).map((tensor) => ({ ...tensor, name: toFileName(config, tensor.name) }));
+
+/** A parameter's tensor name in a weights file. PEFT's names are those in its wrapper of the model. */
+export const toFileName = (config: ModelConfig, parameter: string): string =>
+  `${config.lora === undefined ? '' : 'base_model.model.'}${architectureOf(config).huggingFace.toTensorName(parameter)}`;
+
+/** The tensors that a weights file holds, among all of a model: those of its adapters, if it has any. */
+export function savedTensors<T extends { readonly name: string }>(
+  config: ModelConfig,
+  tensors: readonly T[],
+): readonly T[] {
+  if (config.lora === undefined) return tensors;
+  const saved = new Set(
+    parameterTable(config)
+      .filter(isAdapter)
+      .map(({ name }) => name),
+  );
+  return tensors.filter(({ name }) => saved.has(name));
 }
 
-const FACT_OF_TOKENIZER = 'tokenizer_sha256';
+/** Name of the file with a model's weights or, if it has adapters, with those alone. */
+export const weightsFile = ({ lora }: Pick<ModelConfig, 'lora'>): string =>
+  lora === undefined ? WEIGHTS : ADAPTER_WEIGHTS;
+
+/** Metadata key of an adapter's weights: identifies the weights of its base. */
+export const BASE_FINGERPRINT = 'base_fingerprint';
+export const FACT_OF_TOKENIZER = 'tokenizer_sha256';
 
 /** Settings that tensor shapes do not determine, as strings for the metadata of the weights. */
 export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<string, string> {
@@ -143,6 +172,7 @@ export function modelFacts(config: ModelConfig, tokenizer: Tokenizer): Record<st
   return {
     ...Object.fromEntries(fields.map((field) => [field, factText(json[field])])),
     [FACT_OF_TOKENIZER]: hash.digest('hex'),
+    ...(config.lora?.base.fingerprint !== undefined && { [BASE_FINGERPRINT]: config.lora.base.fingerprint }),
   };
 }
 
@@ -151,11 +181,12 @@ const factText = (value: unknown): string =>
   typeof value === 'string' ? value : JSON.stringify(value ?? null);
 
 /** Verifies that the files of a folder belong to one model. */
-function checkFacts(
+export function checkFacts(
   folder: string,
   metadata: Readonly<Record<string, string>>,
   facts: Record<string, string>,
-) {
+  file: string,
+): void {
   for (const [field, value] of Object.entries(facts)) {
     const written = metadata[field];
     if (written === undefined || written === value) continue;
@@ -163,14 +194,14 @@ function checkFacts(
     if (field === FACT_OF_TOKENIZER)
       throw new UserError(
         'mismatched-files',
-        `${folder}: tokenizer.json is not the one ${WEIGHTS} was trained with`,
+        `${folder}: tokenizer.json is not the one ${file} was trained with`,
         {
           hint,
         },
       );
     throw new UserError(
       'mismatched-files',
-      `${folder}: "${field}" is ${value} in config.json, but ${WEIGHTS} was trained with ${shownJson(written)}`,
+      `${folder}: "${field}" is ${value} in config.json, but ${file} was trained with ${shownJson(written)}`,
       { hint },
     );
   }
@@ -183,41 +214,51 @@ export interface ModelFolder {
   readonly tokenizer: Tokenizer;
   /** Metadata of the weights: strings such as the step. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** The frozen model below adapters. */
+  readonly base?: ModelFolder;
   /** Loads the weights, one tensor after the other, verifying their checksum and that they are finite. */
   load(into: readonly TensorTarget[], options?: TensorLoadOptions): void;
   /** Opens the weights to read one parameter at a time. The file's checksum is verified first. */
   open(options?: TensorLoadOptions): ParameterReader;
 }
 
+/** Reads the tokenizer of a folder and checks that it is that of the model. @throws UserError naming the file */
+export function readFittingTokenizer(
+  folder: string,
+  { vocabSize }: Pick<ModelConfig, 'vocabSize'>,
+): Tokenizer {
+  const found = readTokenizer(folder, vocabSize);
+  // Embeddings are often padded to a round size, such as 50,304 for 50,257 tokens, but not to an arbitrary one.
+  const mayBePadded = found.kind === 'bpe' && vocabSize < 2 * found.vocabSize;
+  const fitting = mayBePadded ? padded(found, vocabSize) : found;
+  checkRows(folder, fitting, vocabSize);
+  if (fitting.vocabSize !== vocabSize)
+    throw new UserError(
+      'mismatched-files',
+      `${folder}: config.json has a vocab_size of ${vocabSize}, but the tokenizer has ${fitting.vocabSize} tokens`,
+      { hint: 'the two belong to different models' },
+    );
+  return withBoundaries(fitting, folder);
+}
+
 /**
+ * Opens a model folder that is not an adapter.
+ *
  * @param file name of the weights file: a checkpoint may have others, such as the average
  * @throws UserError naming the file that is missing, damaged, or inconsistent with the others
  */
-export function openModelFolder(path: string, file = WEIGHTS): ModelFolder {
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  const folder = isFolder ? modelLocation(path) : path;
+export function openWholeModel(folder: string, file = WEIGHTS): ModelFolder {
   const problem = whyNoModel(folder);
   if (problem !== undefined) throw problem;
   const configPath = join(folder, 'config.json');
   const described = fromConfigJson(readTextFile(configPath, LARGEST_CONFIG), configPath);
   const { config } = described;
-  const found = readTokenizer(folder, config.vocabSize);
-  // Embeddings are often padded to a round size, such as 50,304 for 50,257 tokens, but not to an arbitrary one.
-  const mayBePadded = found.kind === 'bpe' && config.vocabSize < 2 * found.vocabSize;
-  const fitting = mayBePadded ? padded(found, config.vocabSize) : found;
-  checkRows(folder, fitting, config.vocabSize);
-  if (fitting.vocabSize !== config.vocabSize)
-    throw new UserError(
-      'mismatched-files',
-      `${folder}: config.json has a vocab_size of ${config.vocabSize}, but the tokenizer has ${fitting.vocabSize} tokens`,
-      { hint: 'the two belong to different models' },
-    );
-  const tokenizer = withBoundaries(fitting, folder);
+  const tokenizer = readFittingTokenizer(folder, config);
   const weights = openWeights(folder, file);
   const { metadata } = weights;
   try {
     matchTensors(weights, config);
-    if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer));
+    if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer), file);
   } finally {
     weights.close();
   }

@@ -6,10 +6,19 @@ import { readTextFile } from '../read-file.ts';
 /** In bytes. */
 const LARGEST = 1e6;
 
-/** Whether `gpt train` wrote the config.json of a folder. transformers preserves the mark when it saves the model. */
+/** Version of the fields specific to this program; their presence marks a folder that `gpt train` wrote. */
+export const OWN_FORMAT = 1;
+export const OWN_MARK = { gpt_trainer_format: OWN_FORMAT };
+
+/**
+ * Whether `gpt train` wrote the description of a folder: config.json or, beside an adapter, generation_config.json.
+ * transformers preserves the mark when it saves the model.
+ */
 export const hasOwnConfig = (folder: string): boolean =>
+  ['config.json', 'generation_config.json'].some((file) => hasMark(join(folder, file)));
+
+const hasMark = (path: string): boolean =>
   holds(() => {
-    const path = join(folder, 'config.json');
     const config = parseJsonObject(readTextFile(path, LARGEST), (what) => {
       throw new UserError('damaged-file', `${path} ${what}`, {
         hint: 'the file is damaged; use another copy',

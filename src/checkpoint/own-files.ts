@@ -7,18 +7,26 @@ import { join } from 'node:path';
 import { holds, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { openRegularFile, readInto } from '../read-file.ts';
+import { ADAPTER_CONFIG } from './adapter-config.ts';
 import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
 import { isRunning, LOCK } from './lock.ts';
 import { logNames, logPath } from './logs.ts';
 import { hasOwnConfig } from './own-config.ts';
 import { openSafetensors } from './safetensors.ts';
-import { WEIGHTS } from './weights.ts';
+import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
-const DESCRIPTION = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json'];
+const DESCRIPTION = [
+  'config.json',
+  ADAPTER_CONFIG,
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'generation_config.json',
+];
 /** Files a run writes directly into its folder, except the lock. */
 export const RUN_FILES: readonly string[] = [
   ...DESCRIPTION,
   WEIGHTS,
+  ADAPTER_WEIGHTS,
   ...logNames.map((name) => logPath('', name)),
 ];
 /** Default output of `gpt report`. */
@@ -42,15 +50,17 @@ export function isRun(folder: string): boolean {
   return hasOwnConfig(folder) && hasOwnWeights(folder) && foreignCheckpoints(folder).length === 0;
 }
 
-function hasOwnWeights(folder: string): boolean {
-  const path = join(folder, WEIGHTS);
-  if (!existsSync(path)) return true;
-  return holds(() => {
-    const weights = openSafetensors(path);
-    weights.close();
-    return weights.checksum !== undefined;
-  });
-}
+const hasOwnWeights = (folder: string): boolean =>
+  [WEIGHTS, ADAPTER_WEIGHTS]
+    .map((file) => join(folder, file))
+    .filter((path) => existsSync(path))
+    .every((path) =>
+      holds(() => {
+        const weights = openSafetensors(path);
+        weights.close();
+        return weights.checksum !== undefined;
+      }),
+    );
 
 /** Empty except for temporary files of killed processes. */
 export const isVacant = (folder: string): boolean =>

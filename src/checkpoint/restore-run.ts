@@ -11,6 +11,7 @@ import { parameterTable } from '../model/parameters.ts';
 import { hostTensor } from '../model/tensor.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
 import { linkAtomic, writeFileAtomic } from '../write-file.ts';
+import { ADAPTER_CONFIG, readAdapterConfig } from './adapter-config.ts';
 import { AVERAGE, BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { checkpointsOf } from './checkpoint-folders.ts';
 import { checkGenerationConfig } from './generation-config.ts';
@@ -19,11 +20,12 @@ import {
   ESTIMATED_LOSS,
   IS_AVERAGE,
   modelFacts,
-  openModelFolder,
-  WEIGHTS,
+  savedTensors,
+  weightsFile,
   weightsPieces,
   type ModelFolder,
 } from './model-folder.ts';
+import { openModelFolder } from './open-model.ts';
 import { checksumOf, openSafetensors } from './safetensors.ts';
 import { readTokenizerSettings } from './tokenizer-config.ts';
 import { readTokenizer } from './tokenizer-files.ts';
@@ -63,8 +65,15 @@ const LARGEST = 256e6;
 /** Restores config.json and its siblings from the checkpoint, unless they describe the same model. */
 function restoreDescription(run: string, { folder, model }: Checkpoint): RestoreStep[] {
   const isGood: Readonly<Record<string, (path: string) => boolean>> = {
-    'config.json': (path) =>
-      isDeepStrictEqual(fromConfigJson(readTextFile(path, LARGEST), path).config, model.config),
+    ...(model.config.lora === undefined
+      ? {
+          'config.json': (path) =>
+            isDeepStrictEqual(fromConfigJson(readTextFile(path, LARGEST), path).config, model.config),
+        }
+      : {
+          [ADAPTER_CONFIG]: (path) =>
+            isDeepStrictEqual(readAdapterConfig(path), readAdapterConfig(join(folder, ADAPTER_CONFIG))),
+        }),
     'tokenizer.json': () => isDeepStrictEqual(tokenizerOf(run), tokenizerOf(folder)),
     'tokenizer_config.json': (path) =>
       succeeds(path, () => readTokenizerSettings(run, model.config.vocabSize)),
@@ -94,18 +103,20 @@ function succeeds(path: string, read: (path: string) => unknown): boolean {
 function restoreBest(run: string, checkpoint: Checkpoint): RestoreStep[] {
   const { best_step: step, best_is_average: isAverage, files } = checkpoint.state;
   if (step === 0) return [];
-  const [best, own] = [join(checkpoint.folder, BEST), join(run, WEIGHTS)];
+  const weights = weightsFile(checkpoint.model.config);
+  const [best, own] = [join(checkpoint.folder, BEST), join(run, weights)];
   const isBest = (path: string): boolean => isIntact(path, step, files?.[BEST]);
   if (isBest(best)) return [{ apply: () => linkAtomic(best, own) }];
   const what = `${best} was ${isThere(best) ? 'damaged' : 'missing'}`;
   if (isBest(own)) return [{ repair: `${what}; restored from ${own}`, apply: () => linkAtomic(own, best) }];
+  const base = checkpoint.model.base?.folder;
   const copies = [
-    { path: own, open: (): ModelFolder | undefined => openModelFolder(run) },
+    { path: own, open: (): ModelFolder | undefined => openModelFolder(run, { base }) },
     ...checkpointsOf(run)
       .filter((found) => found.step === step)
       .map((found) => ({
-        path: join(found.folder, isAverage === true ? AVERAGE : WEIGHTS),
-        open: () => openCheckpoint(found)[isAverage === true ? 'average' : 'model'],
+        path: join(found.folder, isAverage === true ? AVERAGE : weights),
+        open: () => openCheckpoint(found, { base })[isAverage === true ? 'average' : 'model'],
       })),
   ];
   for (const { path, open } of copies) {
@@ -140,7 +151,7 @@ function rebuiltBest(
   { best_step, best_loss, best_is_average, files }: TrainerState,
 ): Pieces | undefined {
   if (source.metadata['step'] !== String(best_step)) return undefined;
-  const tensors = parameterTable(source.config).map(hostTensor);
+  const tensors = savedTensors(source.config, parameterTable(source.config)).map(hostTensor);
   source.load(tensors);
   const pieces = weightsPieces(source.config, tensors, {
     step: String(best_step),

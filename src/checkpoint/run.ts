@@ -20,6 +20,7 @@ import {
   bytesOf,
   openCheckpoint,
   writeCheckpoint,
+  type BaseOpening,
   type Checkpoint,
   type CheckpointContent,
   type TrainedTensors,
@@ -28,7 +29,15 @@ import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from 
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
 import { endOf, LogWriter, resumeLog } from './log-writer.ts';
 import { damageOf, keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
-import { modelFacts, WEIGHTS, writeModelDescription, writeWeights } from './model-folder.ts';
+import {
+  modelFacts,
+  savedTensors,
+  weightsFile,
+  writeModelDescription,
+  writeWeights,
+  type ModelFolder,
+} from './model-folder.ts';
+import { openModelFolder } from './open-model.ts';
 import { isRun, isVacant, removeRun, sweepTemporaries } from './own-files.ts';
 import { planRestoration } from './restore-run.ts';
 import { checkResumable, withoutCheckpoint } from './resumable.ts';
@@ -37,6 +46,8 @@ import type { TrainerState } from './trainer-state.ts';
 /** A run open for writing, by this process only. */
 export interface Run {
   readonly folder: string;
+  /** Opens the best model. */
+  openBest(): ModelFolder;
   /** Step of the latest checkpoint; undefined if there is none. */
   readonly savedStep: number | undefined;
   /** Replaces the best model. @param saved called with the share written, 0 … 1 */
@@ -102,7 +113,7 @@ export function createRun(
   }
   const writer = (name: LogName): LogWriter => new LogWriter(logPath(folder, name));
   const logs = { metrics: writer('metrics'), samples: writer('samples'), speed: writer('speed') };
-  return runIn(folder, config, tokenizer, { lock, logs, saved: undefined });
+  return runIn(folder, config, tokenizer, { lock, logs, saved: undefined, base: undefined });
 }
 
 /** A run about to be resumed: its latest checkpoint, and its folder, locked by this process. */
@@ -125,15 +136,16 @@ export interface ResumedRun {
 /**
  * Opens a run to resume it and verifies everything that will be restored.
  *
+ * @param base of an adapter, if it is not where adapter_config.json says
  * @throws UserError if it has no checkpoint, is damaged beyond repair, or is locked
  */
-export function resumeRun(folder: string): ResumedRun {
+export function resumeRun(folder: string, { base }: BaseOpening = {}): ResumedRun {
   checkResumable(folder);
   const lock = lockFolder(folder);
   try {
     const latest = latestCheckpoint(folder);
     if (latest === undefined) throw withoutCheckpoint(folder); // removed before the lock was taken
-    const checkpoint = openCheckpoint(latest);
+    const checkpoint = openCheckpoint(latest, { base });
     const { state, model } = checkpoint;
     const restoration = planRestoration(folder, checkpoint);
     const logBytes = state.log_bytes;
@@ -164,7 +176,7 @@ export function resumeRun(folder: string): ResumedRun {
           speed: cutAtStep(logPath(folder, 'speed')), // its length differs from run to run, so it is not part of a checkpoint
         };
         if (!isDeepStrictEqual(config, model.config)) writeModelDescription(folder, config, model.tokenizer);
-        return runIn(folder, config, model.tokenizer, { lock, logs, saved: state });
+        return runIn(folder, config, model.tokenizer, { lock, logs, saved: state, base: model.base?.folder });
       },
       close: () => lock.release(),
     };
@@ -179,11 +191,13 @@ interface WriterState {
   readonly logs: Readonly<Record<LogName, LogWriter>>;
   /** Of the latest checkpoint, if there is one. */
   saved: Pick<TrainerState, 'step' | 'evaluation_due'> | undefined;
+  /** Of an adapter, if it is not where adapter_config.json says. */
+  readonly base: string | undefined;
 }
 
 /** The writer for an existing folder. */
 function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer: WriterState): Run {
-  const { lock, logs } = writer;
+  const { lock, logs, base } = writer;
   const facts = modelFacts(config, tokenizer);
   const flush = () => ({
     metrics: logs.metrics.flush(),
@@ -192,12 +206,13 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer
   });
   return {
     folder,
+    openBest: () => openModelFolder(folder, { base }),
     get savedStep() {
       return writer.saved?.step;
     },
     async saveBest(tensors, metadata, saved) {
       lock.check();
-      const total = bytesOf(tensors);
+      const total = bytesOf(savedTensors(config, tensors));
       const written = (bytes: number): void => saved?.(Math.min(1, bytes / total));
       await writeWeights(folder, config, tensors, { ...metadata, ...facts }, { written });
     },
@@ -208,7 +223,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer
       lock.check();
       const { metrics, samples } = flush();
       const complete = join(folder, checkpointName(state.step));
-      const best = state.best_step > 0 ? join(folder, WEIGHTS) : undefined;
+      const best = state.best_step > 0 ? join(folder, weightsFile(config)) : undefined;
       const content = { best, state: { ...state, log_bytes: { metrics, samples } } };
       await namingAsync(complete, async () => {
         if (isSaved) addEvaluation(complete, content);
@@ -226,7 +241,7 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer
     rollBack(step) {
       lock.check();
       const good = checkpointUpTo(folder, step);
-      const opened = good && openCheckpoint(good);
+      const opened = good && openCheckpoint(good, { base });
       retire(folder, (other) => other > (good?.step ?? -1));
       writer.saved = opened?.state;
       return opened;

@@ -7,7 +7,7 @@ import { shellQuoted } from '../shell-quote.ts';
 import { closest } from '../suggest.ts';
 import { makeFolder } from '../write-file.ts';
 import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folders.ts';
-import { WEIGHTS } from './weights.ts';
+import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
 const RUNS = 'checkpoints';
 
@@ -86,7 +86,12 @@ export function newestResumable(): string {
 export const runFolders = (): string[] =>
   foldersIn(RUNS).filter((folder) => readable(() => existsSync(weightsOf(folder))));
 
-const weightsOf = (folder: string): string => join(modelLocation(folder), WEIGHTS);
+/** The weights of a model or adapter. */
+export function weightsOf(folder: string): string {
+  const location = modelLocation(folder);
+  const adapter = join(location, ADAPTER_WEIGHTS);
+  return existsSync(adapter) ? adapter : join(location, WEIGHTS);
+}
 
 /** The folder in `parent` whose file `fileOf(folder)` is the newest. */
 function newestUnder(parent: string, fileOf: (folder: string) => string | undefined): string | undefined {

@@ -12,6 +12,8 @@ import type { TensorEntry } from './safetensors-header.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors.ts';
 
 export const WEIGHTS = 'model.safetensors';
+/** The weights of an adapter. */
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 export const INDEX = 'model.safetensors.index.json';
 
 /** In bytes. A model of 1,000 layers has 12,000 tensors, one per line. */

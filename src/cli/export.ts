@@ -1,6 +1,7 @@
 /** `gpt export`: a model in the formats of other programs. */
 import type { Command } from 'commander';
-import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { openModelFolder } from '../checkpoint/open-model.ts';
 import { UsageError } from '../errors.ts';
 import {
   exportGguf,

@@ -1,6 +1,7 @@
 /** `gpt inspect`: parameters and activations of a model. */
 import type { Command } from 'commander';
-import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { type ModelFolder } from '../checkpoint/model-folder.ts';
+import { openModelFolder } from '../checkpoint/open-model.ts';
 import { stdinChunks } from '../data/file-chunks.ts';
 import { decodeText, startDecoding } from '../data/decode-text.ts';
 import { UsageError, UserError } from '../errors.ts';

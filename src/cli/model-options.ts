@@ -1,6 +1,7 @@
 /** Options shared by commands that read a model: the model and the number of threads. */
 import type { Command, Option } from 'commander';
-import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { type ModelFolder } from '../checkpoint/model-folder.ts';
+import { openModelFolder } from '../checkpoint/open-model.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import { MAX_THREADS } from '../engine/wasm/address-space.ts';

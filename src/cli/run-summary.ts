@@ -1,10 +1,14 @@
 /** Describes models and runs in the same way for every command. */
 import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
+import { countTrained } from '../model/parameters.ts';
 import type { Settings } from '../train/settings.ts';
 import { formatCount, formatCountOf, formatNumber } from '../format.ts';
 
-/** `nano: 4 layers, 4 heads, 128 channels, block 64; 813K parameters` */
+/**
+ * `nano: 4 layers, 4 heads, 128 channels, block 64; 813K parameters`, and with adapters `, of which 12K in adapters of rank 8
+ * are trained`
+ */
 export function describeModel({
   settings,
   config,
@@ -19,8 +23,13 @@ export function describeModel({
     (field) => presets[settings.preset][field] === config[field],
   );
   const shape = `${formatCountOf(nLayer, 'layer')}, ${formatCountOf(nHead, 'head')}, ${formatCountOf(nEmbd, 'channel')}, block ${blockSize}`;
-  return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}; ${formatCount(parameters)} parameters`;
+  return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}; ${formatCount(parameters)} parameters${describeAdapters(config)}`;
 }
+
+const describeAdapters = (config: ModelConfig): string =>
+  config.lora === undefined
+    ? ''
+    : `, of which ${formatCount(countTrained(config))} in adapters of rank ${config.lora.rank} are trained`;
 
 /** `12 epochs`, `0.4 epochs`, or `1.2% of an epoch` where one decimal is too coarse. */
 export const formatEpochs = (epochs: number): string =>

@@ -143,6 +143,7 @@ export const kernelCases: {
   }),
   columnSums: (M, N) => ({ x: normal(M * N), sums: normal(N), M, N }),
   add: (a, b) => ({ a: normal(a * b), b: normal(a * b), y: normal(a * b), n: a * b }),
+  scale: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b, factor: 0.75 }),
   copy: (a, b) => ({ x: normal(a * b), y: normal(a * b), n: a * b }),
   gelu: (a, b) => ({ x: normal(a * b, 3), y: normal(a * b), n: a * b }),
   geluBackward: (a, b) => ({ x: normal(a * b, 3), dY: normal(a * b), dX: normal(a * b), n: a * b }),

@@ -84,6 +84,8 @@ export const signatures = define({
 
   /** y = a + b, n elements. */
   add: { a: 'read', b: 'read', y: 'write', n: 'size' },
+  /** y (+)= factor·x, n elements. */
+  scale: { x: 'read', y: 'accumulate', n: 'size', factor: 'scalar' },
   /** y (+)= x, n elements. */
   copy: { x: 'read', y: 'accumulate', n: 'size' },
   /** y = ½x(1 + tanh(√(2/π)(x + 0.044715x³))), GPT-2's gelu_new. */
@@ -360,6 +362,7 @@ export type KernelName = keyof Signatures;
 export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } =
   {
     add: { result: 'y', operand: 'a' },
+    scale: { result: 'y', operand: 'x' },
     gelu: { result: 'y', operand: 'x' },
     geluBackward: { result: 'dX', operand: 'dY' },
     geluErf: { result: 'y', operand: 'x' },

@@ -26,7 +26,7 @@ export class Evaluator {
     const layout = new Layout();
     this.#model = placeModel(config, layout);
     this.batch = placeBatch(layout, B, T);
-    const { tape, logits, losses, targets } = recordLoss(this.#model, this.batch, 0);
+    const { tape, logits, losses, targets } = recordLoss(this.#model, this.batch);
     const ranks = tape.local([B * T], 'ranks');
     tape.scope('rank', () =>
       tape.emit('targetRank', { logits, targets, ranks, N: B * T, V: config.vocabSize }),

@@ -3,7 +3,7 @@ import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
-import { countParameters, parametersByPart } from '../model/parameters.ts';
+import { costlyParameters, countParameters, parametersByPart } from '../model/parameters.ts';
 import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
 import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
@@ -113,7 +113,7 @@ async function forecastOn(
   const steps = wanted.tokens === undefined ? settings.maxIters : Math.ceil(wanted.tokens / tokensPerStep);
   const tokens = wanted.tokens ?? steps * tokensPerStep;
   const parameters = countParameters(config);
-  const flops = trainingFlops(parameters, tokens, flopsPerParameter);
+  const flops = trainingFlops(costlyParameters(config), tokens, flopsPerParameter);
   const attentionFlops = architectureOf(config).attentionFlopsPerToken(config) * tokens;
   const allFlops = flops + attentionFlops;
 

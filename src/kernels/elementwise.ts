@@ -4,7 +4,13 @@
  * everywhere, the upper half is stored first: otherwise V8 keeps the store of the lower half besides that of both, which cost
  * 2 to 5 % of a training step.
  */
-import { AddArguments, CopyArguments, ReluArguments, ReluBackwardArguments } from './generated/arguments';
+import {
+  AddArguments,
+  CopyArguments,
+  ReluArguments,
+  ReluBackwardArguments,
+  ScaleArguments,
+} from './generated/arguments';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, putPart, storePart } from './vector';
 
@@ -24,6 +30,18 @@ export function add(args: AddArguments): void {
   for (; i < end; i += 4) {
     const at = i << 2;
     storePart(y + at, f32x4.add(loadPart(a + at, end - i), loadPart(b + at, end - i)), end - i);
+  }
+}
+
+export function scale(args: ScaleArguments): void {
+  const x = args.x;
+  const y = args.y;
+  const accumulate = args.accumulateY;
+  const factor = f32x4.splat(args.factor);
+  const end = sliceEnd(args.n, FLOATS_PER_LINE);
+  for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
+    const at = i << 2;
+    putPart(y + at, f32x4.mul(loadPart(x + at, end - i), factor), end - i, accumulate);
   }
 }
 

@@ -1,4 +1,5 @@
-import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { type ModelFolder } from '../checkpoint/model-folder.ts';
+import { openModelFolder } from '../checkpoint/open-model.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Device } from '../engine/device.ts';

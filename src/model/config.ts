@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
+import type { LoraConfig } from './lora.ts';
 
 /**
  * Shape and arithmetic of a model: the fields all architectures share, under nanoGPT's names. config.json has their Hugging
@@ -22,6 +23,8 @@ export interface ModelConfig {
   readonly dropout: number;
   /** The output head is the token embedding, as in GPT-2, instead of a matrix of its own. */
   readonly tieWordEmbeddings: boolean;
+  /** Low-rank adapters, which alone are trained. */
+  readonly lora?: LoraConfig | undefined;
 }
 
 export type ModelShape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd' | 'blockSize'>;

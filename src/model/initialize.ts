@@ -55,6 +55,9 @@ function fill(
         progress(Math.min(start + REPORT_EVERY, data.length));
       }
       return;
+    case 'uniform':
+      for (let i = 0; i < data.length; i++) data[i] = init.bound * (2 * random.uniform() - 1);
+      return;
     case 'sinusoidal':
       sinusoids(data, shape[0], shape[1]);
       return;

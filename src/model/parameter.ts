@@ -10,9 +10,10 @@ export type Initialization = (typeof initializations)[number];
 /** GPT-2's standard deviation; "initializer_range" in config.json. */
 export const INITIALIZER_RANGE = 0.02;
 
-/** Initialization: normal with mean 0, a constant, or the fixed sine table. */
+/** Initialization: normal with mean 0, uniform in ±bound, a constant, or the fixed sine table. */
 export type Init =
   | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'sinusoidal' };
 
@@ -31,6 +32,7 @@ export const parts = [
   'LayerNorm',
   'RMSNorm',
   'output head',
+  'adapters',
 ] as const;
 export type Part = (typeof parts)[number];
 
@@ -40,6 +42,7 @@ export type Part = (typeof parts)[number];
  * - `output head`: [V,C], if it is not tied to the token embedding
  * - `linear weight`: [in,out] of a linear layer; transposed for decoding
  * - `transposed linear weight`: [out,in] of a linear layer, the layout of torch.nn.Linear; used as it is for decoding
+ * - `adapter`: [r,in] or [out,r], a factor of a low-rank adapter; see lora.ts
  * - `vector`: everything else, such as biases and norm weights
  */
 export type ParameterRole =
@@ -48,6 +51,7 @@ export type ParameterRole =
   | 'output head'
   | 'linear weight'
   | 'transposed linear weight'
+  | 'adapter'
   | 'vector';
 
 export interface Parameter {
@@ -73,3 +77,9 @@ export interface Parameter {
 /** The parameter is the matrix of a linear layer inside a block, in either layout. */
 export const isLinearWeight = ({ role }: Parameter): boolean =>
   role === 'linear weight' || role === 'transposed linear weight';
+
+/** Never trained: computed instead of learned. */
+export const isFixed = ({ init }: Parameter): boolean => init.kind === 'sinusoidal';
+
+/** A factor of a low-rank adapter. */
+export const isAdapter = ({ role }: Parameter): boolean => role === 'adapter';

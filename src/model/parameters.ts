@@ -1,24 +1,42 @@
 import { architectureOf } from './architectures/registry.ts';
 import type { ModelConfig } from './config.ts';
-import { parts, type Parameter, type Part } from './parameter.ts';
+import { withAdapters } from './lora.ts';
+import { isFixed, parts, type Parameter, type Part } from './parameter.ts';
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** All parameters of a model, in checkpoint order. */
-export const parameterTable = (config: ModelConfig): Parameter[] => architectureOf(config).parameters(config);
+export function parameterTable(config: ModelConfig): Parameter[] {
+  const { huggingFace, parameters } = architectureOf(config);
+  const table = parameters(config);
+  return config.lora === undefined ? table : withAdapters(table, config.lora, huggingFace);
+}
 
 /** The parameter of a role that every model has exactly once. */
 export const parameterOf = (config: ModelConfig, role: 'token embedding'): Parameter =>
   parameterTable(config).find((parameter) => parameter.role === role)!;
 
-/** Number of trained parameters, including position embeddings, which nanoGPT and some papers leave out. */
+/** Number of parameters, including position embeddings, which nanoGPT and some papers leave out, but not those of a fixed table. */
 export const countParameters = (config: ModelConfig): number =>
+  parameterTable(config).reduce((sum, p) => sum + (isFixed(p) ? 0 : elements(p.shape)), 0);
+
+/** Number of trained parameters: fewer in a model with adapters. */
+export const countTrained = (config: ModelConfig): number =>
   parameterTable(config).reduce((sum, p) => sum + (p.isTrained ? elements(p.shape) : 0), 0);
 
-/** Trained parameters by part; they add up to the total. A tied output head counts as token embedding. */
+/**
+ * The number of parameters from which the FLOPs of training follow, six for each and token. A frozen one counts as two thirds:
+ * its product is computed forward and for the gradient of its input, but not for its own.
+ */
+export const costlyParameters = (config: ModelConfig): number =>
+  (2 * countParameters(config) + countTrained(config)) / 3;
+
+/** Parameters by part; they add up to the total. A tied output head counts as token embedding. */
 export function parametersByPart(config: ModelConfig): Partial<Record<Part, number>> {
   const counts = new Map<Part, number>();
-  for (const { part, shape, isTrained } of parameterTable(config))
-    counts.set(part, (counts.get(part) ?? 0) + (isTrained ? elements(shape) : 0));
+  for (const parameter of parameterTable(config)) {
+    const { part, shape } = parameter;
+    counts.set(part, (counts.get(part) ?? 0) + (isFixed(parameter) ? 0 : elements(shape)));
+  }
   return Object.fromEntries(parts.filter((part) => counts.has(part)).map((part) => [part, counts.get(part)]));
 }

@@ -1,9 +1,11 @@
 import type { Value } from '../autodiff/graph.ts';
-import type { Recorder } from '../autodiff/recorder.ts';
+import type { Randomness } from '../autodiff/ops/dropout.ts';
+import type { Tape } from '../autodiff/tape.ts';
 import type { Device } from '../engine/device.ts';
 import { align, type Layout, type Region } from '../engine/memory.ts';
 import type { ModelConfig } from './config.ts';
 import type { ParameterLookup } from './architecture.ts';
+import { adaptLinearLayers } from './lora-linear.ts';
 import { elements, parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
 import { deviceTensor, type DeviceTensor } from './tensor.ts';
@@ -88,17 +90,24 @@ export const within = (
   dtype: 'f32',
 });
 
-/** The parameters as graph values. */
+/**
+ * The parameters as graph values. The tape adds a model's adapters to its linear layers from here on.
+ *
+ * @param randomness of the adapters' dropout; absent outside training
+ */
 export function parameterValues(
-  record: Recorder,
+  t: Tape,
   model: PlacedModel,
+  randomness?: Randomness,
 ): { values: Map<string, Value>; lookup: ParameterLookup } {
   const values = new Map<string, Value>();
   for (const entry of model.block.parameters) {
     const { name, shape, role, isTrained } = entry.parameter;
     const stored = model.transposed && role === 'linear weight' ? shape.toReversed() : shape;
-    values.set(name, record.external(name, stored, within(model.region, entry), isTrained));
+    values.set(name, t.external(name, stored, within(model.region, entry), isTrained));
   }
+  const { lora } = model.config;
+  if (lora !== undefined) adaptLinearLayers(t, lora, values, randomness);
   const lookup: ParameterLookup = (name) => {
     const value = values.get(name);
     if (value === undefined) throw new Error(`no parameter is called '${name}'`);

@@ -116,3 +116,15 @@ export function gathered(
     },
   };
 }
+
+/** A target for as many rows of a table as fit into another; if the table has fewer rows, the rest are unchanged. */
+export function clipped(target: TensorTarget, shape: readonly number[]): TensorTarget {
+  const room = elements(shape) < elements(target.shape) ? 0 : elements(target.shape);
+  return {
+    name: target.name,
+    shape,
+    write(numbers, start = 0) {
+      if (start < room) writeTensor(target, numbers.subarray(0, room - start), start);
+    },
+  };
+}

@@ -1,11 +1,18 @@
 /** The choice of a model and its recipe for a corpus and an amount of computation. docs/recipe.md has the experiments. */
-import { countParameters, elements, parameterOf, parameterTable } from '../model/parameters.ts';
+import {
+  costlyParameters,
+  countParameters,
+  elements,
+  parameterOf,
+  parameterTable,
+} from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig, ModelShape } from '../model/config.ts';
 import { UsageError } from '../errors.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
 import { FINE_TUNING, LION_DIVISOR } from './options/learning-rate.ts';
+import { LORA_LEARNING_RATE, LORA_WEIGHT_DECAY } from './options/lora.ts';
 import { WEIGHT_DECAY } from './options/optimizer.ts';
 import { modelConfig, resolveOptions, type TrainModelOptions } from './settings.ts';
 
@@ -73,6 +80,7 @@ export function chooseModel(
   given: TrainModelOptions = { corpus: [] },
 ): ModelShape & ChosenRecipe {
   const isNew = given.initFrom === undefined;
+  const hasAdapters = given.loraRank !== undefined;
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
   const lengthFor = (shape: ModelShape) => {
     const config = modelConfig(resolveOptions({ ...given, arch, optimizer, ...shape }), vocabSize);
@@ -107,10 +115,14 @@ export function chooseModel(
     ...shape,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: epochs < 8 ? 0 : epochs < 20 ? 0.1 : 0.2,
-    learningRate: isNew ? learningRate : rounded(FINE_TUNING * learningRate),
+    dropout: epochs < 8 || hasAdapters ? 0 : epochs < 20 ? 0.1 : 0.2,
+    learningRate: hasAdapters
+      ? rounded(LORA_LEARNING_RATE / lion)
+      : isNew
+        ? learningRate
+        : rounded(FINE_TUNING * learningRate),
     beta2: 0.99,
-    weightDecay: lion * WEIGHT_DECAY,
+    weightDecay: lion * (hasAdapters ? LORA_WEIGHT_DECAY : WEIGHT_DECAY),
     schedule: 'linear',
     minLr: 0,
     patience: 8,
@@ -133,7 +145,7 @@ function lengthOf(
   { flops, maxTokens }: { readonly flops: number; readonly maxTokens: number },
 ): { readonly tokens: number; readonly inStep: number } {
   const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
-  const multiplied = countParameters(config) - lookedUp;
+  const multiplied = costlyParameters(config) - lookedUp;
   const ofToken = 6 * multiplied + architectureOf(config).attentionFlopsPerToken(config);
   const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
   const atMost = Math.min(flops / ofToken, maxTokens);

@@ -5,7 +5,7 @@
  */
 import { HYPER, HYPER_SLOTS } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { isLinearWeight, type Parameter } from '../model/parameter.ts';
+import { isFixed, isLinearWeight, type Parameter } from '../model/parameter.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import {
   recordAdamw,
@@ -151,15 +151,15 @@ export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = table;
 export const optimizerNames = Object.keys(table) as readonly OptimizerName[];
 
 /**
- * Numbers of 4 bytes of a model's trained parameters, their gradients and moments. AdamW's 16 bytes per parameter are those of mixed
+ * Numbers of 4 bytes of a model's parameters and, of the trained ones, gradients and moments. AdamW's 16 bytes per parameter are those of mixed
  * precision, too: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
  */
 export function stateNumbers(name: OptimizerName, config: ModelConfig): number {
   const { moments, uses } = optimizers[name];
   const numbers = (parameter: Parameter): number =>
-    2 + moments.filter((moment) => uses(moment, parameter)).length;
+    parameter.isTrained ? 2 + moments.filter((moment) => uses(moment, parameter)).length : 1;
   return parameterTable(config)
-    .filter(({ isTrained }) => isTrained)
+    .filter((parameter) => !isFixed(parameter))
     .reduce((sum, parameter) => sum + numbers(parameter) * elements(parameter.shape), 0);
 }
 

@@ -10,12 +10,13 @@ import {
 } from '../model/architectures/registry.ts';
 import { dataRows } from './options/data.ts';
 import { evaluationRows } from './options/evaluation.ts';
+import { loraRows } from './options/lora.ts';
 import { modelRows } from './options/model.ts';
 import { groups, orAbsent, type Row } from './options/row.ts';
 import { trainingRows } from './options/training.ts';
 
 /** In the order of the help. */
-const rows = { ...modelRows, ...dataRows, ...trainingRows, ...evaluationRows };
+const rows = { ...modelRows, ...loraRows, ...dataRows, ...trainingRows, ...evaluationRows };
 
 type Rows = typeof rows;
 type TypeOf<R> = R extends Row<infer T> ? T : never;
@@ -25,7 +26,7 @@ type Values = { readonly [Name in keyof Rows]: TypeOf<Rows[Name]> };
 export type GivenOptions = Partial<Values & ArchitectureFields>;
 
 /** The options of the table as stored in a checkpoint: given or chosen. */
-export type ChosenOptions = Omit<Values, 'minutes'> & Partial<ArchitectureFields>;
+export type ChosenOptions = Omit<Values, 'minutes' | 'base'> & Partial<ArchitectureFields>;
 
 /** An untyped row: an option of the table or a field of an architecture. */
 export type OptionRow = Row<unknown>;

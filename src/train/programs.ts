@@ -145,12 +145,12 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
 
 /** Records, differentiates and plans a micro-batch. */
 function planTraining(
-  { config, labelSmoothing = 0 }: TrainingShape,
+  { labelSmoothing = 0 }: TrainingShape,
   model: PlacedModel,
   batch: BatchMemory,
   { gradients, dLosses, start }: { gradients: Region; dLosses: Region; start: number },
 ): Pick<TrainingPrograms, 'forwardBackward' | 'trainingLosses'> {
-  const { tape, lookup, logits, targets, losses } = recordLoss(model, batch, config.dropout);
+  const { tape, lookup, logits, targets, losses } = recordLoss(model, batch, { isTraining: true });
   const regions = new Map<Value, Region>();
   for (const entry of model.block.parameters)
     if (entry.parameter.isTrained) regions.set(lookup(entry.parameter.name), within(gradients, entry));
@@ -186,17 +186,22 @@ export function placeBatch(layout: Layout, B: number, T: number): BatchMemory {
   };
 }
 
-/** Records the model and the loss of each token of a batch. */
-export function recordLoss(model: PlacedModel, batch: BatchMemory, dropout: number) {
+/** Records the model and the loss of each token of a batch, with dropout in training. */
+export function recordLoss(model: PlacedModel, batch: BatchMemory, { isTraining = false } = {}) {
   const { B, T } = batch;
   const tape = createTape();
-  const { lookup } = parameterValues(tape, model);
+  const { config } = model;
   const ids = tape.external('ids', [B, T], batch.ids);
   const positions = tape.external('positions', [B, T], batch.positions);
   const targets = tape.external('targets', [B, T], batch.targets);
   const rng = tape.external('rng', [4], batch.rng);
-  const { config } = model;
+  const { lookup } = parameterValues(
+    tape,
+    model,
+    isTraining ? { rng, probability: config.lora?.dropout ?? 0 } : undefined,
+  );
   const architecture = architectureOf(config);
+  const dropout = isTraining ? config.dropout : 0;
   const { hidden } = architecture.forward(tape, config, lookup, { ids, positions, rng, dropout });
   const logits = architecture.head(tape, config, lookup, hidden); // [B,T,V]
   const losses = tape.scope('loss', () => tape.crossEntropy(logits, targets)); // [B·T]
@@ -205,7 +210,7 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, dropout: numb
 
 /** @param start first free element */
 function planEvaluation(model: PlacedModel, batch: BatchMemory, start: number): EvaluationProgram {
-  const { tape, losses } = recordLoss(model, batch, 0);
+  const { tape, losses } = recordLoss(model, batch);
   const program = plan(tape.nodes, start, [losses]);
   return { program, losses: program.buffer(losses).offset };
 }
@@ -252,7 +257,7 @@ function planOptimizer(
 /** The matrices of linear layers, in the order of the block. */
 function matricesOf(model: PlacedModel): MatrixPlace[] {
   return model.block.parameters
-    .filter(({ parameter }) => isLinearWeight(parameter))
+    .filter(({ parameter }) => parameter.isTrained && isLinearWeight(parameter))
     .map(({ parameter: { role, shape, name }, start, length }) => ({
       name,
       start,

@@ -5,6 +5,7 @@ import { shownJson } from '../json.ts';
 import { optionName } from '../messages.ts';
 import { architectureNames, checkConfig, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
+import type { LoraConfig } from '../model/lora.ts';
 import { DEFAULT_ARCHITECTURE } from './options/model.ts';
 import { optionsOf, optionTable, type ChosenOptions, type GivenOptions } from './options.ts';
 import type { PastSchedule } from './past-schedule.ts';
@@ -94,8 +95,27 @@ const scheduleOf = (settings: Omit<PastSchedule, 'until'>): Omit<ScheduleOptions
 export function modelConfig(settings: Settings, vocabSize: number): ModelConfig {
   const { arch, nLayer, nHead, nEmbd, blockSize, dropout, tieWordEmbeddings } = settings;
   const common = { arch, vocabSize, blockSize, nLayer, nHead, nEmbd, dropout, tieWordEmbeddings };
-  return checkConfig({ ...common, ...fieldsOf(arch, settings) });
+  const lora = loraConfig(settings);
+  return checkConfig({ ...common, ...fieldsOf(arch, settings), ...(lora !== undefined && { lora }) });
 }
+
+/** The adapters that a run trains; undefined if it trains the whole model. */
+export const loraConfig = (
+  settings: Pick<
+    Settings,
+    'loraRank' | 'loraAlpha' | 'loraDropout' | 'loraTargets' | 'useRslora' | 'loraBase'
+  >,
+): LoraConfig | undefined =>
+  settings.loraRank === undefined
+    ? undefined
+    : {
+        rank: settings.loraRank,
+        alpha: settings.loraAlpha!,
+        dropout: settings.loraDropout!,
+        targets: settings.loraTargets!.split(','),
+        isRankStabilized: settings.useRslora!,
+        base: settings.loraBase!,
+      };
 
 /** The layout of a run in memory. */
 export function trainingShape(settings: Settings, config: ModelConfig): TrainingShape {

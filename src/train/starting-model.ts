@@ -3,15 +3,19 @@
  * model's; the options choose the text and the training.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { openModelFolder, type ModelFolder } from '../checkpoint/model-folder.ts';
+import { type ModelFolder } from '../checkpoint/model-folder.ts';
+import { openModelFolder } from '../checkpoint/open-model.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { optionName } from '../messages.ts';
+import { baseFingerprint } from '../checkpoint/base-fingerprint.ts';
+import { checkTargets, linearLayers } from '../model/lora.ts';
+import { isFixed } from '../model/parameter.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
-import { writeTensor, type TensorTarget } from '../model/tensor.ts';
+import { clipped, type TensorTarget } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
@@ -19,7 +23,8 @@ export interface StartingModel {
   /** The options, completed with the model's shape. */
   readonly options: TrainModelOptions;
   readonly tokenizer: Tokenizer;
-  /** Overwrites all trained parameters. */
+  /** Names of the parameters that `load` overwrites; a fixed table may be among them or not. */
+  readonly loaded: ReadonlySet<string>;
   load(into: readonly TensorTarget[]): void;
 }
 
@@ -36,27 +41,93 @@ const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
  * @throws UserError if the model cannot be read, UsageError for options that contradict it
  */
 export function openStartingModel(options: TrainModelOptions): StartingModel | undefined {
-  const { initFrom, blockSize } = options;
-  if (initFrom === undefined) return undefined;
+  const { initFrom } = options;
+  if (initFrom === undefined) return withoutModel(options);
   if (options.preset !== undefined)
     throw conflict(
       `${optionName('preset')} and ${optionName('initFrom')} both determine the model`,
       'use only one of them',
     );
-  const model = openModelFolder(resolveRun(initFrom));
+  const model = openModelFolder(resolveRun(initFrom), { base: options.base });
   const { config, tokenizer } = model;
   const shape = {
     ...Object.fromEntries(SHAPE.map((name) => [name, config[name]])),
     ...fieldsOf(config.arch, config),
+    ...adapterShape(config),
   };
   checkShape(options, initFrom, shape);
   checkOrigin(options, initFrom, tokenizer);
   checkLength(options, initFrom, config);
+  const adapters =
+    config.lora === undefined ? newAdapters(options, model) : continuedAdapters(options, model);
+  const hasAdapters = adapters.loraRank !== undefined;
+  const { blockSize = Math.min(config.blockSize, hasAdapters ? MAX_ADAPTER_BLOCK : Infinity) } = options;
   return {
-    options: { ...options, ...shape, blockSize: blockSize ?? config.blockSize, tokenizer: tokenizer.kind },
+    options: { ...options, ...shape, ...adapters, blockSize, tokenizer: tokenizer.kind },
     tokenizer,
+    loaded: new Set(
+      parameterTable(config)
+        .filter((parameter) => !isFixed(parameter))
+        .map(({ name }) => name),
+    ),
     load: (into) => loadInto(model, into),
   };
+}
+
+/** Context length of training adapters, unless it is set: open models have contexts of which a step takes minutes on a CPU. */
+const MAX_ADAPTER_BLOCK = 512;
+
+/** @throws UsageError for adapters of no model */
+function withoutModel({ loraRank }: TrainModelOptions): undefined {
+  if (loraRank === undefined) return undefined;
+  throw conflict(
+    `${optionName('loraRank')} needs ${optionName('initFrom')}`,
+    'adapters belong to a trained model: name its folder, or omit them to train a new model',
+  );
+}
+
+/** The options of an adapter that is trained further. */
+function adapterShape({ lora }: ModelConfig): Record<string, unknown> {
+  if (lora === undefined) return {};
+  const { rank, alpha, targets, isRankStabilized } = lora;
+  return { loraRank: rank, loraAlpha: alpha, loraTargets: targets.join(','), useRslora: isRankStabilized };
+}
+
+type AdapterOptions = Pick<TrainModelOptions, 'loraRank' | 'loraDropout' | 'loraTargets' | 'loraBase'>;
+
+/** The options that new adapters need besides the given ones. */
+function newAdapters(options: TrainModelOptions, { folder, config }: ModelFolder): AdapterOptions {
+  const { loraRank, loraTargets = 'all-linear' } = options;
+  if (loraRank === undefined) return {};
+  checkOptimizer(options);
+  const table = parameterTable(config);
+  const targets = loraTargets === 'all-linear' ? linearLayers(table) : loraTargets.split(',');
+  checkTargets(table, targets, architectureOf(config).huggingFace);
+  return {
+    loraRank,
+    loraTargets: targets.join(','),
+    loraBase: { path: folder, fingerprint: baseFingerprint(folder) },
+  };
+}
+
+function continuedAdapters(options: TrainModelOptions, { config, base }: ModelFolder): AdapterOptions {
+  checkOptimizer(options);
+  const { rank, dropout } = config.lora!;
+  const { folder } = base!;
+  return {
+    loraRank: rank,
+    loraDropout: options.loraDropout ?? dropout,
+    loraBase: { path: folder, fingerprint: baseFingerprint(folder) },
+  };
+}
+
+/** @throws UsageError for an optimizer of whole matrices */
+function checkOptimizer({ optimizer }: TrainModelOptions): void {
+  if (optimizer === 'muon')
+    throw conflict(
+      `${optionName('optimizer')} muon updates the matrices of linear layers, which adapters leave frozen`,
+      `use ${optionName('optimizer')} adamw, the default`,
+    );
 }
 
 const conflict = (message: string, hint: string): UsageError =>
@@ -116,16 +187,4 @@ function loadInto(model: ModelFolder, into: readonly TensorTarget[]): void {
       return elements(shape) === elements(target.shape) ? target : clipped(target, shape);
     }),
   );
-}
-
-/** A target for as many rows of a table as fit into another; if the table has fewer rows, the rest are unchanged. */
-function clipped(target: TensorTarget, shape: readonly number[]): TensorTarget {
-  const room = elements(shape) < elements(target.shape) ? 0 : elements(target.shape);
-  return {
-    name: target.name,
-    shape,
-    write(numbers, start = 0) {
-      if (start < room) writeTensor(target, numbers.subarray(0, room - start), start);
-    },
-  };
 }

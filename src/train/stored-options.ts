@@ -4,6 +4,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { checkFields, listOf, text, type Rule } from '../json-rules.ts';
 import { optionName } from '../messages.ts';
 import type { OnResume } from './options/row.ts';
@@ -61,17 +62,41 @@ export function checkStoredOptions({ stateFile, state: { options }, model }: Che
   const { config, tokenizer } = model;
   checkFields(options, storedRules(config.arch), fail);
   const architecture = architectureOf(config);
-  const names = [...STATED_BY_MODEL, ...Object.keys(architecture.fields)];
+  const names = [...STATED_BY_MODEL, ...Object.keys(architecture.fields)].filter(
+    // Adapters may be trained with a shorter context than their base has.
+    (name) => config.lora === undefined || name !== 'blockSize',
+  );
   const stated: Readonly<Record<string, unknown>> = { ...config };
   const stored = Object.fromEntries(names.map((name) => [name, storedValue(options, name)]));
   const resolved: Readonly<Record<string, unknown>> = { ...architecture.complete({ ...config, ...stored }) };
   for (const name of names)
     if (!isDeepStrictEqual(resolved[name], stated[name]))
       fail(`"${name}" is ${shownJson(stored[name])}, but config.json next to it has ${shown(stated[name])}`);
+  checkAdapterOptions(options, config, fail);
   if (options['tokenizer'] !== tokenizer.kind)
     fail(
       `"tokenizer" is ${shownJson(options['tokenizer'])}, but tokenizer.json next to it is ${tokenizer.kind}`,
     );
+}
+
+/** @param fail throws; receives an option that contradicts adapter_config.json */
+function checkAdapterOptions(
+  options: Readonly<Record<string, unknown>>,
+  { lora }: ModelConfig,
+  fail: (what: string) => never,
+): void {
+  const stated: Readonly<Record<string, unknown>> = {
+    loraRank: lora?.rank,
+    loraAlpha: lora?.alpha,
+    loraTargets: lora?.targets.join(','),
+    useRslora: lora?.isRankStabilized,
+  };
+  for (const [name, value] of Object.entries(stated))
+    if (options[name] !== value)
+      fail(
+        `"${name}" is ${shownJson(options[name])}, but adapter_config.json next to it has ${shown(value)}`,
+      );
+  if (lora !== undefined && options['loraBase'] === undefined) fail('"loraBase" is missing');
 }
 
 /** The value of an option in a checkpoint; its default if the run is older than the option. */

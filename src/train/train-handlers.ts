@@ -35,6 +35,8 @@ export interface RunDescription {
   /** Planned steps before this invocation: fewer than in `settings` if the run is being extended. */
   readonly plannedIters: number;
   readonly parameters: number;
+  /** Those that training changes: with adapters, far fewer. */
+  readonly trainedParameters: number;
   readonly memoryBytes: number;
   readonly tokensPerStep: number;
   readonly epochs: number;

@@ -40,7 +40,8 @@ export async function trainModel(
   const { asked = performance.now() } = handlers;
   const options = withCanonicalEncoding(given);
   checkFolderOptions(options);
-  const resumed = options.resume === undefined ? undefined : resumeRun(resolveRun(options.resume));
+  const resumed =
+    options.resume === undefined ? undefined : resumeRun(resolveRun(options.resume), { base: options.base });
   const engine = lazyBackend({
     threads: options.threads ?? defaultThreads(),
     profile: options.profile === true,

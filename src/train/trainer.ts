@@ -99,12 +99,10 @@ export class Trainer {
     this.#initialize(this.parameters(), report);
   }
 
-  /** As `initialize`, except the trained parameters, which are loaded next. */
-  initializeUntrained(): void {
-    const untrained = this.programs.model.block.parameters.filter(({ parameter }) => !parameter.isTrained);
-    const names = new Set(untrained.map(({ parameter }) => parameter.name));
+  /** As `initialize`, except for parameters that are loaded next. */
+  initializeExcept(loaded: ReadonlySet<string>): void {
     this.#initialize(
-      this.parameters().filter(({ name }) => names.has(name)),
+      this.parameters().filter(({ name }) => !loaded.has(name)),
       noReport,
     );
   }

@@ -16,7 +16,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { modelFacts, openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { modelFacts } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { createRun, resumeRun } from '../../src/checkpoint/run.ts';
 import { saveCheckpoint, tensors, writeTrainerOutput } from './run-fixtures.ts';
 import { config, tokenizer } from './tiny-model.ts';

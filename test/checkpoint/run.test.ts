@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { createRun, resumeRun, type Run } from '../../src/checkpoint/run.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { saveCheckpoint as save, stateOf as state, tensors } from './run-fixtures.ts';

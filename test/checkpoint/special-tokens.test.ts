@@ -2,7 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { modelFacts, openModelFolder, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { readTokenizer } from '../../src/checkpoint/tokenizer-files.ts';
 import { encodePrompt, startOfText } from '../../src/generate/prompt.ts';
 import { parameterTable } from '../../src/model/parameters.ts';

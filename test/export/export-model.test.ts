@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { modelFacts, openModelFolder, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
+import { modelFacts, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { exportGguf, exportOllama } from '../../src/export/export-model.ts';
 import { suppressRows } from '../../src/export/output-head.ts';
 import type { GgufDtype } from '../../src/export/quantization.ts';

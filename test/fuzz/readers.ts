@@ -12,7 +12,7 @@ import { register } from '../../src/cli/train.ts';
 import { INDEX } from '../../src/checkpoint/weights.ts';
 import { LOCK, lockFolder } from '../../src/checkpoint/lock.ts';
 import { readLogs } from '../../src/checkpoint/logs.ts';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { readTokenizer } from '../../src/checkpoint/tokenizer-files.ts';

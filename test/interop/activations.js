@@ -1,5 +1,5 @@
 /** Prints what our model attends to and expects while it reads, as JSON: `node activations.js FOLDER '[1,2,3]'`. */
-import { openModelFolder } from '../../dist/checkpoint/model-folder.js';
+import { openModelFolder } from '../../dist/checkpoint/open-model.js';
 import { createWasmBackend } from '../../dist/engine/wasm.js';
 import { readActivations } from '../../dist/inspect/activations.js';
 import { attentionMap } from '../../dist/inspect/attention.js';

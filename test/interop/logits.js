@@ -1,5 +1,5 @@
 /** Prints the logits of a model after each token of a sequence, as JSON: `node logits.js FOLDER '[1,2,3]'`. */
-import { openModelFolder } from '../../dist/checkpoint/model-folder.js';
+import { openModelFolder } from '../../dist/checkpoint/open-model.js';
 import { createWasmBackend } from '../../dist/engine/wasm.js';
 import { Decoder } from '../../dist/generate/decoder.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { checkGradients, TOLERANCE } from '../../src/autodiff/gradcheck.ts';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { printOverview } from '../../src/cli/inspect/overview.ts';
 import { evaluate, load, sample, train, UsageError } from '../../src/index.ts';
 import { register } from '../../src/model/architectures/registry.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { stepOf } from '../../src/data/batches.ts';
 import type { ChosenBackend } from '../../src/engine/backend.ts';
 import type { Device } from '../../src/engine/device.ts';

@@ -72,7 +72,7 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     const layout = new Layout();
     const placed = placeModel(config, layout);
     const batch = placeBatch(layout, model.batchSize, config.blockSize);
-    const { tape, logits } = recordLoss(placed, batch, 0);
+    const { tape, logits } = recordLoss(placed, batch);
     const program = plan(tape.nodes, layout.end, [logits]);
     const positions = model.ids[0].map((_, i) => i % config.blockSize);
     const parameters = placed.block.parameters.map(

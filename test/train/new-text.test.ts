@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { readTrainerState, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import type { Batch } from '../../src/data/batches.ts';
 import { readRun, summarizeRun } from '../../src/inspect/run-record.ts';

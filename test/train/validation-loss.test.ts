@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
 import { measureScored } from '../../src/evaluate/measures.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readLogs } from '../../src/checkpoint/logs.ts';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { readTrainerState } from '../../src/checkpoint/trainer-state.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
@@ -151,7 +151,7 @@ describe('a run', () => {
   const stateAt = (run: string, step: number) =>
     readTrainerState(join(run, `checkpoint-${step}/gpt_trainer_state.json`));
   const weightsOf = (folder: string, file?: string): Float32Array[] => {
-    const model = openModelFolder(folder, file);
+    const model = openModelFolder(folder, { file });
     const tensors = parameterTable(model.config).map(hostTensor);
     model.load(tensors);
     return tensors.map(({ data }) => data);

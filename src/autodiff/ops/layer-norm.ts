@@ -21,14 +21,10 @@ export const layerNorm = defineOp({
     t.mayRecompute(y, () => compute().y);
     return { out: y, saved: { x, weight, bias, mean, rstd, N, C } };
   },
-  // One kernel computes all three gradients: weight and bias of a norm are always trained.
+  // One kernel computes all three gradients; those of a frozen weight and bias are discarded.
   backward(g, dY, { x, weight, bias, mean, rstd, N, C }) {
-    g.add(weight, (dWeight) =>
-      g.add(bias, (dBias) =>
-        g.add(x, (dX) =>
-          g.emit('layerNormBackward', { x, weight, mean, rstd, dY, dX, dWeight, dBias, N, C }),
-        ),
-      ),
+    g.addTogether([x, weight, bias], ([dX, dWeight, dBias]) =>
+      g.emit('layerNormBackward', { x, weight, mean, rstd, dY, dX, dWeight, dBias, N, C }),
     );
   },
 });

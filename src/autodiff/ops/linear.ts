@@ -2,22 +2,24 @@ import { asMatrix, type Value } from '../graph.ts';
 import { defineOp } from '../recorder.ts';
 
 /**
- * y = x·W + bias, for every row of x. `transposed` says that W is stored [N,K], as the tied output head is.
+ * y = x·W + bias, for every row of x. `transposed` says that W is stored [N,K], as the tied output head is. The result may be
+ * added to a value that nothing else reads, `addTo`: y = addTo + x·W.
  *
  * Derivative: dX = dY·Wᵀ, dW = xᵀ·dY (dWᵀ = dYᵀ·x where stored transposed), dBias = Σ over rows of dY.
  * Shapes: x [...,K], W [K,N] or [N,K], bias [N] or null → [...,N]. Saved: x, W.
  * Threads split the rows and columns of the result, never the sum over K.
  */
 export const linear = defineOp({
-  forward(t, x: Value, W: Value, bias: Value | null, { transposed = false }: { transposed?: boolean } = {}) {
+  forward(t, x: Value, W: Value, bias: Value | null, { transposed = false, addTo }: LinearOptions = {}) {
     const { rows: M, columns: K } = asMatrix(x);
     const [K2, N] = transposed ? [W.shape[1], W.shape[0]] : W.shape;
     if (K !== K2) throw new Error(`linear: x has ${K} columns, ${W.name} takes ${K2}`);
-    const y = t.local([...x.shape.slice(0, -1), N]);
+    const y = { ...t.local([...x.shape.slice(0, -1), N]), base: addTo };
     t.emit('gemm', { a: x, b: W, bias, c: y, M, N, K, transA: 0, transB: Number(transposed) });
-    return { out: y, saved: { x, W, bias, transposed, M, N, K } };
+    return { out: y, saved: { x, W, bias, addTo, transposed, M, N, K } };
   },
-  backward(g, dY, { x, W, bias, transposed, M, N, K }) {
+  backward(g, dY, { x, W, bias, addTo, transposed, M, N, K }) {
+    if (addTo !== undefined) g.pass(addTo, dY);
     // Both gradients of a W stored [K,N] come from one kernel, which reads dY once.
     const isFused = !transposed && W.needsGradient && bias?.needsGradient === true;
     g.add(W, (c) => {
@@ -37,3 +39,8 @@ export const linear = defineOp({
     );
   },
 });
+
+export interface LinearOptions {
+  readonly transposed?: boolean;
+  readonly addTo?: Value;
+}

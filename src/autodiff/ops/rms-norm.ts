@@ -22,10 +22,10 @@ export const rmsNorm = defineOp({
     t.mayRecompute(y, () => compute().y);
     return { out: y, saved: { x, weight, rstd, N, C } };
   },
-  // One kernel computes both gradients: the weight of a norm is always trained.
+  // One kernel computes both gradients; that of a frozen weight is discarded.
   backward(g, dY, { x, weight, rstd, N, C }) {
-    g.add(weight, (dWeight) =>
-      g.add(x, (dX) => g.emit('rmsNormBackward', { x, weight, rstd, dY, dX, dWeight, N, C })),
+    g.addTogether([x, weight], ([dX, dWeight]) =>
+      g.emit('rmsNormBackward', { x, weight, rstd, dY, dX, dWeight, N, C }),
     );
   },
 });

@@ -9,6 +9,8 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
   readonly settings: Pick<
     RunDescription['settings'],
     | 'initFrom'
+    | 'loraRank'
+    | 'loraDropout'
     | 'valFile'
     | 'minFrequency'
     | 'vocabSize'
@@ -37,10 +39,19 @@ export function againstOverfitting({ isResumed, settings, config, tokens }: Flag
   if (isResumed) return sentence(['a shorter run', ...patience]);
   return sentence([
     ...(mayChangeShape ? ['a smaller --n-embd or --n-layer'] : ['a shorter run']),
-    ...(config.dropout < MAX_DROPOUT ? [`--dropout ${MAX_DROPOUT}`] : []),
+    ...moreDropout(settings, config),
     ...patience,
     'more text',
   ]);
+}
+
+/** Adapters have a dropout of their own. */
+function moreDropout(
+  { loraRank, loraDropout = 0 }: Flags['settings'],
+  { dropout }: Flags['config'],
+): string[] {
+  const [flag, value] = loraRank === undefined ? ['--dropout', dropout] : ['--lora-dropout', loraDropout];
+  return value < MAX_DROPOUT ? [`${flag} ${MAX_DROPOUT}`] : [];
 }
 
 /** Remedies for a model no better than an n-gram baseline. @param isOverfitted whether more training made it worse */
@@ -95,9 +106,9 @@ interface HighestRate {
 
 /** The run's peak learning rate; with Muon, of the matrices or of the rest, whichever exceeds its usual value by more. */
 export function highestRate(flags: Flags): HighestRate {
-  const { preset, initFrom, learningRate, minLr, optimizer, muonLearningRate } = flags.settings;
+  const { preset, initFrom, loraRank, learningRate, minLr, optimizer, muonLearningRate } = flags.settings;
   const factor = initFrom === undefined ? 1 : FINE_TUNING;
-  const usual = usualPeak({ preset, initFrom, optimizer });
+  const usual = usualPeak({ preset, initFrom, loraRank, optimizer });
   if (endsAbovePeak(flags)) return { rate: minLr, usual, flag: '--min-lr', scope: '' };
   const common = { rate: learningRate, usual, flag: '--learning-rate', scope: '' } as const;
   if (optimizer !== 'muon') return common;

@@ -19,7 +19,7 @@ import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
 
 type UpcomingRun = Flags &
-  Pick<RunDescription, 'parameters' | 'epochs' | 'isLimitedByText' | 'cautions'> & {
+  Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isLimitedByText' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
@@ -38,7 +38,7 @@ export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(op
 
 /** Warnings before a run starts. */
 export function warningsBefore(run: UpcomingRun): string[] {
-  const { settings, parameters, tokens, epochs, config, tokenizer } = run;
+  const { settings, trainedParameters: parameters, tokens, epochs, config, tokenizer } = run;
   const warnings = run.cautions.map(cautionWarning);
   const isTooLarge = parameters > MAX_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS;
   if (isTooLarge && !run.isLimitedByText)

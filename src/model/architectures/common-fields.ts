@@ -1,7 +1,7 @@
 import type { ConfigReader } from '../config-reader.ts';
 import type { ModelConfig } from '../config.ts';
 
-type CommonFields = Omit<ModelConfig, 'arch'>;
+type CommonFields = Omit<ModelConfig, 'arch' | 'lora'>;
 
 /**
  * The fields of config.json that all architectures share.

@@ -4,6 +4,7 @@ import { shownJson } from '../../json.ts';
 import { optionName } from '../../messages.ts';
 import type { Architecture, ConfigField } from '../architecture.ts';
 import { checkCommonFields, type ModelConfig } from '../config.ts';
+import { checkTargets } from '../lora.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
 import { mistral } from './mistral.ts';
@@ -77,7 +78,10 @@ export function checkConfig<Config extends ModelConfig>(config: Config): Config 
   const architecture = architectureOf(config);
   checkOwnFields(config, architecture.fields);
   architecture.check(config);
-  return architecture.complete(config) as Config;
+  const complete = architecture.complete(config) as Config;
+  if (config.lora !== undefined)
+    checkTargets(architecture.parameters(complete), config.lora.targets, architecture.huggingFace);
+  return complete;
 }
 
 /** @throws UsageError unless the fields of its architecture have valid values; those without a default may be absent */

@@ -9,6 +9,7 @@ import {
   type DecayType,
   type ScheduleName,
 } from '../schedule.ts';
+import { LORA_LEARNING_RATE } from './lora.ts';
 import { orAbsent, PRESET_OR_CHOSEN, row, unused, withDecay, type KnownOptions } from './row.ts';
 import { nonNegative, positive } from './values.ts';
 
@@ -31,9 +32,11 @@ export const LION_DIVISOR = 5;
 export function usualPeak({
   preset,
   initFrom,
+  loraRank,
   optimizer,
-}: Pick<KnownOptions, 'preset' | 'initFrom' | 'optimizer'>): number {
-  const peak = (initFrom === undefined ? 1 : FINE_TUNING) * recipes[preset].learningRate;
+}: Pick<KnownOptions, 'preset' | 'initFrom' | 'loraRank' | 'optimizer'>): number {
+  const fineTuning = initFrom === undefined ? 1 : FINE_TUNING;
+  const peak = loraRank === undefined ? fineTuning * recipes[preset].learningRate : LORA_LEARNING_RATE;
   return optimizer === 'lion' ? Number((peak / LION_DIVISOR).toPrecision(3)) : peak;
 }
 
@@ -44,7 +47,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'peak learning rate',
     default: usualPeak,
-    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion, a tenth with --init-from`,
+    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion, a tenth with --init-from, ${LORA_LEARNING_RATE} with --lora-rank`,
     onResume: 'forced',
   }),
   minLr: row<number>({

@@ -5,6 +5,7 @@ import { choice } from '../../values.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
 import { recipes } from '../recipe.ts';
 import { FINE_TUNING, LION_DIVISOR } from './learning-rate.ts';
+import { LORA_WEIGHT_DECAY } from './lora.ts';
 import { ofOptimizer, orAbsent, row } from './row.ts';
 import { aboveZero, belowOne, nonNegative } from './values.ts';
 
@@ -56,8 +57,9 @@ export const optimizerRows = {
     value: nonNegative,
     placeholder: 'x',
     help: 'applied to matrices only',
-    default: ({ optimizer }) => (optimizer === 'lion' ? LION_DIVISOR : 1) * WEIGHT_DECAY,
-    defaultHelp: `${WEIGHT_DECAY}; ${LION_DIVISOR * WEIGHT_DECAY} with lion`,
+    default: ({ optimizer, loraRank }) =>
+      (optimizer === 'lion' ? LION_DIVISOR : 1) * (loraRank === undefined ? WEIGHT_DECAY : LORA_WEIGHT_DECAY),
+    defaultHelp: `${WEIGHT_DECAY}, with --lora-rank ${LORA_WEIGHT_DECAY}; lion: ${LION_DIVISOR} times that`,
     onResume: 'forced',
   }),
   beta1: row<number>({

@@ -6,7 +6,7 @@ import { optimizers, type OptimizerName, type UsedOption } from '../optimizer.ts
 import { hasDecayEnd, type ScheduleName } from '../schedule.ts';
 
 /** The headings of `gpt train --help`. */
-export const groups = ['Model', 'Data', 'Training', 'Evaluation and output'] as const;
+export const groups = ['Model', 'Adapters (LoRA)', 'Data', 'Training', 'Evaluation and output'] as const;
 export type Group = (typeof groups)[number];
 
 /**
@@ -25,6 +25,7 @@ export interface KnownOptions {
   readonly arch: string;
   readonly preset: PresetName;
   readonly initFrom: string | undefined;
+  readonly loraRank: number | undefined;
   readonly valFile: string | undefined;
   readonly maxIters: number;
   readonly learningRate: number;

@@ -1,7 +1,7 @@
-import { ESTIMATED_LOSS, IS_AVERAGE, openModelFolder } from '../../checkpoint/model-folder.ts';
+import { ESTIMATED_LOSS, IS_AVERAGE, savedTensors } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { isSystemError } from '../../errors.ts';
-import { readTensors, writeTensor, type NamedTensor } from '../../model/tensor.ts';
+import { readTensors, writeTensor, type DeviceTensor, type NamedTensor } from '../../model/tensor.ts';
 import { noReport, type Report } from '../../reporting.ts';
 import type { Progress } from '../progress.ts';
 import type { Trainer } from '../trainer.ts';
@@ -35,7 +35,7 @@ export class BestModel {
   async save(
     { bestStep, isBestAverage }: Best,
     metadata: Readonly<Record<string, string>>,
-    tensors = this.#trainer.parameters(),
+    tensors: readonly DeviceTensor[] = this.#trainer.parameters(),
   ): Promise<void> {
     const whole = { step: String(bestStep), ...metadata, ...(isBestAverage && { [IS_AVERAGE]: 'true' }) };
     try {
@@ -43,7 +43,7 @@ export class BestModel {
       this.#unsaved = undefined;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      this.#unsaved = { tensors: await readTensors(tensors), metadata: whole };
+      this.#unsaved = { tensors: await readTensors(this.#savedAmong(tensors)), metadata: whole };
     }
   }
 
@@ -70,9 +70,14 @@ export class BestModel {
 
   /** Loads the best model into the trainer. */
   load(): void {
-    const parameters = this.#trainer.parameters();
-    if (this.#unsaved === undefined) return openModelFolder(this.#run.folder).load(parameters);
+    const parameters = this.#savedAmong(this.#trainer.parameters());
+    if (this.#unsaved === undefined) return this.#run.openBest().load(parameters);
     const saved = new Map(this.#unsaved.tensors.map((tensor) => [tensor.name, tensor.data]));
     for (const tensor of parameters) writeTensor(tensor, saved.get(tensor.name)!);
+  }
+
+  /** Frozen parameters never change. */
+  #savedAmong(tensors: readonly DeviceTensor[]): readonly DeviceTensor[] {
+    return savedTensors(this.#trainer.programs.model.config, tensors);
   }
 }

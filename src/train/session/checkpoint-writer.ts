@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { VALIDATION_LOSS, VALIDATION_TOKENS, WEIGHTS } from '../../checkpoint/model-folder.ts';
+import { VALIDATION_LOSS, VALIDATION_TOKENS } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
+import { weightsOf } from '../../checkpoint/runs.ts';
 import { isSystemError, UserError, type SystemError } from '../../errors.ts';
 import { optionName, trainCall } from '../../messages.ts';
 import type { Report } from '../../reporting.ts';
@@ -128,7 +128,7 @@ const unsavedEnd = ({ folder }: Run, { step, savedStep, error }: SaveFailure): U
     cause: error,
     hint:
       savedStep === undefined
-        ? existsSync(join(folder, WEIGHTS))
+        ? existsSync(weightsOf(folder))
           ? `no checkpoint was saved; the last saved model is in ${folder}`
           : `nothing has been saved; free some space or choose another ${optionName('outDir')}`
         : `the checkpoint of step ${savedStep} is intact: ${trainCall([], { resume: folder })}`,

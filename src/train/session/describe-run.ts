@@ -1,6 +1,6 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
-import { countParameters } from '../../model/parameters.ts';
+import { countParameters, countTrained } from '../../model/parameters.ts';
 import { sequencesBefore } from '../sequences.ts';
 import type { RunDescription } from '../train-handlers.ts';
 import { buildOf, hasSameBits } from './kernel-build.ts';
@@ -29,6 +29,7 @@ export function describeRun(
     startStep: resumed?.checkpoint.state.step ?? 0,
     plannedIters: (origin.resumed === undefined ? settings : origin.before).maxIters,
     parameters: countParameters(config),
+    trainedParameters: countTrained(config),
     memoryBytes: 4 * programs.end,
     tokensPerStep,
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,

@@ -15,7 +15,7 @@ export function start(
 ): Progress {
   if (model === undefined) trainer.initialize(report);
   else {
-    trainer.initializeUntrained();
+    trainer.initializeExcept(model.loaded);
     model.load(trainer.parameters());
   }
   trainer.average?.restart();

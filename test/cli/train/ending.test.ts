@@ -3,7 +3,7 @@ import { copyFileSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { openModelFolder } from '../../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../../src/checkpoint/open-model.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { whaleText } from '../../fixtures/whale-text.ts';
 import { runInProcess } from '../in-process.ts';

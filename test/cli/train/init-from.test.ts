@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
-import { openModelFolder } from '../../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../../src/checkpoint/open-model.ts';
 import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { expectRefusal, runInProcess } from '../in-process.ts';

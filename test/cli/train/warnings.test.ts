@@ -5,7 +5,7 @@ import { freshProgress } from '../../../src/train/progress.ts';
 import type { TrainEvent } from '../../../src/train/events.ts';
 
 const plan = {
-  parameters: 800_000,
+  trainedParameters: 800_000,
   epochs: 5,
   isResumed: false,
   cautions: [],
@@ -36,7 +36,7 @@ describe('warnings before the first step', () => {
   test.each([
     [
       'too many parameters',
-      { parameters: 10_700_000 },
+      { trainedParameters: 10_700_000 },
       '10.7M parameters are too many for 1.00M tokens and 5 epochs',
     ],
     ['no validation text', { tokens: { ...plan.tokens, validation: 0 } }, 'there is no validation split'],
@@ -57,7 +57,7 @@ describe('warnings before the first step', () => {
     ],
     [
       'too many parameters where nothing is evaluated before the end',
-      { parameters: 10_700_000, ...withSettings({ evalInterval: 0 }) },
+      { trainedParameters: 10_700_000, ...withSettings({ evalInterval: 0 }) },
       'A smaller --n-embd or --n-layer, --dropout 0.2 or more text help.',
     ],
     [
@@ -112,17 +112,17 @@ describe('warnings before the first step', () => {
     expect(warningsBefore({ ...sorted, ...withSettings({ valFile: 'other.txt' }) })).toEqual([]);
   });
   test('ignore a large model that reads the text once or twice', () => {
-    expect(warningsBefore({ ...plan, parameters: 10_700_000, epochs: 2 })).toEqual([]);
+    expect(warningsBefore({ ...plan, trainedParameters: 10_700_000, epochs: 2 })).toEqual([]);
   });
   test('ignore a size and number of steps that were chosen for a short text', () => {
-    const large = { ...plan, parameters: 10_700_000, epochs: 80 };
+    const large = { ...plan, trainedParameters: 10_700_000, epochs: 80 };
     expect(warningsBefore({ ...large, isLimitedByText: true })).toEqual([]);
   });
 });
 
 describe('never advise a flag that would be refused or changes nothing', () => {
-  const overfitted = { parameters: 10_700_000, epochs: 50 };
-  const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, parameters: 10 };
+  const overfitted = { trainedParameters: 10_700_000, epochs: 50 };
+  const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, trainedParameters: 10 };
   const unknown = { tokens: { ...plan.tokens, unknown: 123_200 } };
   const words = { tokenizer: { kind: 'word', vocabulary: ['話'] } };
   /** What --init-from says itself, and what a resumed run keeps. */
@@ -176,7 +176,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
     [
       {
         tokens: { train: 4, validation: 1, unknown: 0 },
-        parameters: 1,
+        trainedParameters: 1,
         config: { blockSize: 2, dropout: 0 },
       },
       'A --val-file or more text help.',
