@@ -70,8 +70,7 @@ export const gradientCases: { readonly [K in OpName]: readonly GradientCase[] } 
         { name: 'z', shape: [3, 4] },
         { name: 'B', shape: [4, 4] },
       ],
-      record: (t, { x, W, z, B }) =>
-        t.linear(x, W, null, { transposed: true, addTo: t.linear(z, B, null) }),
+      record: (t, { x, W, z, B }) => t.linear(x, W, null, { transposed: true, addTo: t.linear(z, B, null) }),
     },
   ],
   matmul: [false, true].flatMap(

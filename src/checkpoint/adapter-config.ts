@@ -103,7 +103,7 @@ const MERGE_FIRST = 'merge the adapter into its base with PEFT: model.merge_and_
 const isUnset = (value: unknown): boolean =>
   value === null ||
   value === false ||
-  (typeof value === 'object' && Object.keys(value as object).length === 0);
+  (typeof value === 'object' && Object.keys(value).length === 0);
 
 function readTargets(json: ConfigReader): AdapterDescription['targets'] {
   const value = json.get('target_modules');
@@ -113,12 +113,11 @@ function readTargets(json: ConfigReader): AdapterDescription['targets'] {
       `"target_modules" is the pattern ${shownJson(value)}; only a list of names or "all-linear" is supported`,
       'save the adapter again with a list of names',
     );
-  const isList = Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string');
-  if (!isList)
-    return json.fail(
-      `"target_modules" is ${shownJson(value)}, not a list of names`,
-      'correct the file, or use another copy',
-      'damaged-file',
-    );
-  return value as string[];
+  if (Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string'))
+    return value;
+  return json.fail(
+    `"target_modules" is ${shownJson(value)}, not a list of names`,
+    'correct the file, or use another copy',
+    'damaged-file',
+  );
 }

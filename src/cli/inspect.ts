@@ -14,6 +14,7 @@ import { whileReporting } from './activity.ts';
 import { addExamples } from './help.ts';
 import {
   argumentOrModel,
+  baseOption,
   chosenModel,
   modelFolder,
   modelOption,
@@ -46,6 +47,7 @@ export function register(command: Command): void {
       argument('[model]', 'a model folder or run; default: the newest under checkpoints/', modelFolder),
     )
     .addOption(modelOption('the same as the argument'))
+    .addOption(baseOption())
     .addOption(option('--neighbors <token>', 'tokens with the most similar embeddings', nonEmptyText))
     .addOption(option('--attention <text>', 'attention maps for a text; -: stdin', nonEmptyText))
     .addOption(option('--logits <text>', 'next-token predictions for a text, layer by layer', nonEmptyText))
@@ -78,10 +80,10 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
       hint: 'add --attention "some text"',
     });
   const model = chosenModel(argumentOrModel(argumentModel, flags, command));
-  const { layer, head, top, neighbors, attention, logits } = flags;
+  const { base, layer, head, top, neighbors, attention, logits } = flags;
   const json = flags.json === true;
   if (neighbors !== undefined) {
-    const folder = openModelFolder(model);
+    const folder = openModelFolder(model, { base });
     const embedding = tokenEmbedding(
       folder.config,
       whileReporting((report) => readWeights(folder, (done) => report('reading the weights', done))),
@@ -96,7 +98,7 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
       printExpectations(folder.tokenizer, ids, activations, { top, json }),
     );
   } else {
-    await printOverview(openModelFolder(model), { json });
+    await printOverview(openModelFolder(model, { base }), { json });
   }
 }
 
@@ -104,10 +106,14 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
 async function whileReading(
   model: string,
   given: string,
-  { unk, threads }: Flags,
+  { unk, base, threads }: Flags,
   look: (ids: Uint32Array, folder: ModelFolder, activations: Activations) => Promise<void>,
 ): Promise<void> {
-  const { folder, backend } = await openModel({ model, ...(threads === undefined ? {} : { threads }) });
+  const { folder, backend } = await openModel({
+    model,
+    ...(base !== undefined && { base }),
+    ...(threads !== undefined && { threads }),
+  });
   try {
     const { config, tokenizer } = folder;
     const all = encodePrompt(tokenizer, given === '-' ? stdinText() : given.toWellFormed(), unk).ids;

@@ -16,6 +16,7 @@ import { notice, printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
   readonly model?: string;
+  readonly base?: string;
   readonly threads?: number;
 }
 
@@ -37,7 +38,12 @@ export function chosenModel(named: string | undefined): string {
 export const addModelOptions = (command: Command): Command =>
   command
     .addOption(modelOption('or the name of a run; default: the newest under checkpoints/'))
+    .addOption(baseOption())
     .addOption(threadsOption());
+
+/** The frozen model below an adapter. */
+export const baseOption = (): Option =>
+  option('--base <folder>', "an adapter's base model, if it has moved", modelFolder);
 
 export const modelOption = (description: string): Option =>
   orVariable(option('-m, --model <folder>', description, modelFolder), 'GPT_MODEL');
@@ -84,9 +90,10 @@ export const unkOption = (whose = 'text'): Option =>
 /** Opens the model and starts the engine. The caller closes the backend. */
 export async function openModel({
   model,
+  base,
   threads,
 }: ModelFlags): Promise<{ folder: ModelFolder; backend: Device }> {
-  const folder = withLoadingShown(openModelFolder(chosenModel(model)));
+  const folder = withLoadingShown(openModelFolder(chosenModel(model), { base }));
   return { folder, backend: await startEngine(folder, threads) };
 }
 

@@ -1,6 +1,12 @@
 /** Collects the records of a run's training and its model. */
 import { readLogs, type EndMetrics, type EvaluationMetrics, type RunLogs } from '../checkpoint/logs.ts';
-import { ESTIMATED_LOSS, IS_AVERAGE, VALIDATION_LOSS, VALIDATION_TOKENS, type ModelFolder } from '../checkpoint/model-folder.ts';
+import {
+  ESTIMATED_LOSS,
+  IS_AVERAGE,
+  VALIDATION_LOSS,
+  VALIDATION_TOKENS,
+  type ModelFolder,
+} from '../checkpoint/model-folder.ts';
 import { openModelFolder } from '../checkpoint/open-model.ts';
 import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { readTrainerState, type TrainerState } from '../checkpoint/trainer-state.ts';

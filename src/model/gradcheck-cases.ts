@@ -10,14 +10,12 @@ import { parameterTable } from './parameters.ts';
 export const modelGradientCases = (): GradientCase[] =>
   allArchitectures().flatMap((architecture) => [
     ...architecture.gradientExamples.map(({ name, config }) => modelCase(architecture, name, config)),
-    ...architecture.gradientExamples
-      .slice(0, 1)
-      .map(({ name, config }) =>
-        modelCase(architecture, `${name} with adapters`, {
-          ...config,
-          lora: tinyAdapters(architecture, config),
-        }),
-      ),
+    ...architecture.gradientExamples.slice(0, 1).map(({ name, config }) =>
+      modelCase(architecture, `${name} with adapters`, {
+        ...config,
+        lora: tinyAdapters(architecture, config),
+      }),
+    ),
   ]);
 
 const tinyAdapters = (architecture: Architecture, config: ModelConfig): LoraConfig => ({

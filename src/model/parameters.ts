@@ -7,9 +7,9 @@ export const elements = (shape: readonly number[]): number => shape.reduce((a, b
 
 /** All parameters of a model, in checkpoint order. */
 export function parameterTable(config: ModelConfig): Parameter[] {
-  const { huggingFace, parameters } = architectureOf(config);
-  const table = parameters(config);
-  return config.lora === undefined ? table : withAdapters(table, config.lora, huggingFace);
+  const architecture = architectureOf(config);
+  const table = architecture.parameters(config);
+  return config.lora === undefined ? table : withAdapters(table, config.lora, architecture.huggingFace);
 }
 
 /** The parameter of a role that every model has exactly once. */

@@ -13,6 +13,7 @@ import * as movingAverage from './moving-average.ts';
 import * as normalization from './normalization.ts';
 import * as optimizer from './optimizer.ts';
 import * as rotary from './rotary.ts';
+import * as scale from './scale.ts';
 import type { ReferenceKernel } from './view.ts';
 
 /** Every kernel as plain loops, written to be read; each file exports its own. A missing one is a compile error. */
@@ -27,6 +28,7 @@ const kernels: { readonly [K in KernelName]: ReferenceKernel<K> } = {
   ...normalization,
   ...optimizer,
   ...rotary,
+  ...scale,
 };
 
 /**

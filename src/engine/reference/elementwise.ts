@@ -6,10 +6,6 @@ export function add({ a, b, y, n }: ReferenceArguments<'add'>): void {
   for (let i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
 
-export function scale({ x, y, n, factor }: ReferenceArguments<'scale'>): void {
-  for (let i = 0; i < n; i++) put(y, i, factor * x[i]);
-}
-
 export function copy({ x, y, n }: ReferenceArguments<'copy'>): void {
   for (let i = 0; i < n; i++) put(y, i, x[i]);
 }
