@@ -101,9 +101,7 @@ export function readAdapterConfig(file: string): AdapterDescription {
 const MERGE_FIRST = 'merge the adapter into its base with PEFT: model.merge_and_unload().save_pretrained(…)';
 
 const isUnset = (value: unknown): boolean =>
-  value === null ||
-  value === false ||
-  (typeof value === 'object' && Object.keys(value).length === 0);
+  value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
 
 function readTargets(json: ConfigReader): AdapterDescription['targets'] {
   const value = json.get('target_modules');

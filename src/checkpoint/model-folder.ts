@@ -134,7 +134,10 @@ export const encodedWeights = (
 const CONVENTIONS = { format: 'pt' };
 
 /** The tensors under their names in a file. */
-const storedTensors = <T extends { readonly name: string }>(config: ModelConfig, tensors: readonly T[]): T[] =>
+const storedTensors = <T extends { readonly name: string }>(
+  config: ModelConfig,
+  tensors: readonly T[],
+): T[] =>
   savedTensors(config, tensors).map((tensor) => ({ ...tensor, name: toFileName(config, tensor.name) }));
 
 /** A parameter's tensor name in a weights file. PEFT's names are those in its wrapper of the model. */

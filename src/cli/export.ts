@@ -11,6 +11,7 @@ import {
   type Exported,
   type Target,
 } from '../export/export-model.ts';
+import { mergedModel } from '../export/merged-model.ts';
 import { folderDtypes, type FolderDtype } from '../export/hugging-face.ts';
 import { ggufDtypes, type GgufDtype } from '../export/quantization.ts';
 import { formatBytes } from '../format.ts';
@@ -18,7 +19,14 @@ import { choice, filePath } from '../values.ts';
 import { whileReporting } from './activity.ts';
 import { addExamples } from './help.ts';
 import { printJson } from './json-output.ts';
-import { argumentOrModel, chosenModel, modelFolder, modelOption, type ModelFlags } from './model-options.ts';
+import {
+  argumentOrModel,
+  baseOption,
+  chosenModel,
+  modelFolder,
+  modelOption,
+  type ModelFlags,
+} from './model-options.ts';
 import { argument, option } from './options.ts';
 import { notice, printable, stderrColors, warn } from './terminal.ts';
 
@@ -26,7 +34,8 @@ const formats = ['gguf', 'ollama', 'safetensors'] as const;
 type Format = (typeof formats)[number];
 
 interface Flags extends ModelFlags {
-  readonly format: Format;
+  readonly format?: Format;
+  readonly merge?: true;
   readonly dtype?: GgufDtype;
   readonly output?: string;
   readonly force?: true;
@@ -44,9 +53,10 @@ export function register(command: Command): void {
         '--format <format>',
         'gguf: for llama.cpp and LM Studio; ollama: with a Modelfile; safetensors: for transformers',
         choice(formats),
-        'gguf',
-      ),
+      ).default(undefined, 'gguf; safetensors with --merge'),
     )
+    .option('--merge', 'write an adapter and its base as one model, as every format does')
+    .addOption(baseOption())
     .addOption(
       option(
         '--dtype <type>',
@@ -68,6 +78,7 @@ export function register(command: Command): void {
     ['The newest run for llama.cpp and LM Studio', 'gpt export'],
     ['A quarter of the size', 'gpt export checkpoints/moby-dick-1 --dtype q8_0 -o whale.gguf'],
     ['For Ollama', 'gpt export checkpoints/moby-dick-1 --format ollama -o whale'],
+    ['An adapter and its base as one model', 'gpt export checkpoints/poems-1 --merge -o poems'],
     ['For transformers, in half the size', 'gpt export checkpoints/moby-dick-1 --format safetensors'],
   ]);
 }
@@ -106,15 +117,21 @@ const safetensors: FormatEntry<FolderDtype> = {
 };
 
 async function exportModel(named: string | undefined, flags: Flags, command: Command): Promise<void> {
-  const model = openModelFolder(chosenModel(argumentOrModel(named, flags, command)));
-  if (flags.format === 'safetensors') await exportAs(safetensors, model, flags);
-  else await exportAs(flags.format === 'gguf' ? gguf : ollama, model, flags);
+  const { base, merge, format = merge === true ? 'safetensors' : 'gguf' } = flags;
+  const model = openModelFolder(chosenModel(argumentOrModel(named, flags, command)), { base });
+  if (merge === true && model.config.lora === undefined)
+    throw new UsageError('conflicting-options', `--merge has no effect: ${model.folder} is not an adapter`, {
+      hint: 'omit it, and choose a --format',
+    });
+  const whole = mergedModel(model);
+  if (format === 'safetensors') await exportAs(safetensors, whole, { ...flags, format });
+  else await exportAs(format === 'gguf' ? gguf : ollama, whole, { ...flags, format });
 }
 
 async function exportAs<Dtype extends string>(
   { dtypes, outputName, write, use, ...defaults }: FormatEntry<Dtype>,
   model: ModelFolder,
-  { format, force, json, ...flags }: Flags,
+  { format, force, json, ...flags }: Flags & { readonly format: Format },
 ): Promise<void> {
   const { dtype = defaults.dtype } = flags;
   if (!includes(dtypes, dtype))

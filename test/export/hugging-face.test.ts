@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { exportHuggingFace } from '../../src/export/export-model.ts';
 import type { FolderDtype } from '../../src/export/hugging-face.ts';
