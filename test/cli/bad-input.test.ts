@@ -498,7 +498,13 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     'unsupported-format',
     './ckpt.pt … examples/from_nanogpt.py … docs/bring-a-model.md',
   ],
-  ['an adapter', 'sample -m ./adapter', 1, 'unsupported-format', './adapter … PEFT … python'],
+  [
+    'an adapter without its settings',
+    'sample -m ./adapter',
+    1,
+    'damaged-file',
+    'adapter_config.json … peft_type',
+  ],
   [
     'weights of another library',
     'sample -m ./keras',
@@ -517,8 +523,8 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     'the tokenizer of an adapter without one',
     'tokenize ./corpus.txt -m ./adapter',
     1,
-    'unsupported-format',
-    './adapter … PEFT … python',
+    'file-not-found',
+    './adapter … tokenizer.json',
   ],
   [
     'a config.json with a wrong type',
@@ -669,7 +675,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     './nowhere … checkpoints/ … gpt train corpus.txt',
   ],
   ['a file to resume', 'train --resume ./corpus.txt', 1, 'wrong-file-kind', './corpus.txt'],
-  ['an adapter to resume', 'train --resume ./adapter', 1, 'unsupported-format', './adapter … PEFT … python'],
+  ['an adapter to resume', 'train --resume ./adapter', 1, 'no-checkpoint', './adapter'],
   [
     'a model without a checkpoint to resume',
     'train --resume ./model',
