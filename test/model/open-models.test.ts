@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
-import { openModelFolder } from '../../src/checkpoint/model-folder.ts';
+import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { Decoder } from '../../src/generate/decoder.ts';
 import { train } from '../../src/index.ts';
 import { readActivations } from '../../src/inspect/activations.ts';
