@@ -11,7 +11,7 @@ import { main as compile } from 'assemblyscript/asc';
 import { blockFields } from '../src/engine/native/argument-block.ts';
 import { PANEL_COLUMNS, PANEL_ROWS } from '../src/engine/native/micro-kernel.ts';
 import * as memoryMap from '../src/engine/wasm/address-space.ts';
-import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures } from '../src/engine/signatures.ts';
+import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures, STORAGE } from '../src/engine/signatures.ts';
 import { argumentClasses, constantDeclarations, dispatcher, kernelsIn } from './kernel-dispatch.js';
 import { microKernels } from './micro-kernels.js';
 
@@ -60,7 +60,7 @@ const { CACHE_LINE, CONTROL, MAX_THREADS, SCRATCH_BASE, SHARED_SCRATCH, TIME_REC
   memoryMap;
 const shared = {
   usize: { ...CONTROL, CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH, TIME_RECORD },
-  i32: { MAX_THREADS, GEMV_ROWS, NORM_BLOCK },
+  i32: { MAX_THREADS, GEMV_ROWS, NORM_BLOCK, F32: STORAGE.f32, BF16: STORAGE.bf16, F16: STORAGE.f16 },
 };
 
 const options = [

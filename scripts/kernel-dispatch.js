@@ -12,13 +12,15 @@ const className = (kernel) => `${capitalized(kernel)}Arguments`;
 
 /**
  * The 32-bit words of an instruction after its opcode, as engine/wasm/encode.ts encodes them. The argument `y` of role
- * `accumulate` takes two: its address, and the flag `accumulateY`. Constants take the address of the first one.
+ * `accumulate` takes two: its address, and the flag `accumulateY`. `weights` too: address, and storage type
+ * `yType`. Constants take the address of the first one.
  */
 function fieldsOf(parameters) {
   return Object.entries(parameters).flatMap(([name, role]) => {
     if (role === 'size') return [{ name, type: 'i32' }];
     if (role === 'scalar') return [{ name, type: 'f32' }];
     const address = { name, type: 'usize' };
+    if (role === 'weights') return [address, { name: `${name}Type`, type: 'i32' }];
     return role === 'accumulate'
       ? [address, { name: `accumulate${capitalized(name)}`, type: 'i32' }]
       : [address];

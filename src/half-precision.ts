@@ -1,4 +1,7 @@
-/** float32 to the two 16-bit formats of weights, rounded to the nearest value, ties to even, as PyTorch and numpy round. */
+/**
+ * The two 16-bit formats of weights. float32 is rounded to the nearest value, ties to even, as PyTorch and numpy round; the
+ * other direction is exact.
+ */
 
 /** Halfway from the largest float16, 65,504, to 2¹⁶: from here on, numbers round to infinity. */
 const FLOAT16_OVERFLOW = 65_520;
@@ -51,3 +54,39 @@ export function toBfloat16(values: Float32Array): Uint16Array {
   }
   return halves;
 }
+
+/** The float32 of each of the 65,536 half-precision numbers. */
+let table: Float32Array | undefined;
+
+/** @param into as long as `halves` */
+export function fromFloat16(
+  halves: Uint16Array,
+  into: Float32Array = new Float32Array(halves.length),
+): Float32Array {
+  table ??= Float32Array.from({ length: 0x10000 }, (_, bits) => fromFloat16Bits(bits));
+  for (let i = 0; i < halves.length; i++) into[i] = table[halves[i]];
+  return into;
+}
+
+function fromFloat16Bits(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/** @param into as long as `halves` */
+export function fromBfloat16(
+  halves: Uint16Array,
+  into: Float32Array = new Float32Array(halves.length),
+): Float32Array {
+  const bits = bitsOf(into);
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i] << 16;
+  return into;
+}
+
+/** Numbers of either type as float32. */
+export const widened = (halves: Uint16Array, storage: 'bf16' | 'f16'): Float32Array =>
+  storage === 'bf16' ? fromBfloat16(halves) : fromFloat16(halves);

@@ -5,7 +5,7 @@ import { firstBeyondFloat16, float16Bits, toBfloat16, toFloat16 } from '../src/h
 const all = Uint16Array.from({ length: 0x10000 }, (_, bits) => bits);
 const widened = (dtype: 'F16' | 'BF16'): Float32Array => {
   const values = new Float32Array(all.length);
-  converters[dtype]!(new Uint8Array(all.buffer), values, 0);
+  converters[dtype]!(new Uint8Array(all.buffer), values);
   return values;
 };
 

@@ -13,7 +13,7 @@ import {
 export interface Value {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly dtype: 'f32' | 'i32';
+  readonly dtype: Region['dtype'];
   /** Its fixed memory, for parameters, gradients, inputs and state; undefined for activations, which the planner places. */
   readonly region: Region | undefined;
   /** Set on a gradient that adds to an earlier sum: this value is `base` plus what its kernel computes. */
@@ -76,7 +76,14 @@ const byRole = (node: GraphNode, roles: ReadonlySet<Role>): Value[] => {
   }
   return found;
 };
-const READ_ROLES: ReadonlySet<Role> = new Set<Role>(['read', 'optional', 'update', 'ids', 'optionalIds']);
+const READ_ROLES: ReadonlySet<Role> = new Set<Role>([
+  'read',
+  'optional',
+  'weights',
+  'update',
+  'ids',
+  'optionalIds',
+]);
 
 /** The values a node reads, including sums that it adds to. @param baseOf the sum that a value adds to, if not the recorded one */
 export const reads = (node: GraphNode, baseOf = (value: Value): Value | undefined => value.base): Value[] => [

@@ -1,5 +1,5 @@
 /** The memory planner: turns recorded nodes into instructions with addresses. */
-import { align } from '../engine/memory.ts';
+import { align, isHalf } from '../engine/memory.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { inPlace, isBuffer, signatures, type Argument, type Role } from '../engine/signatures.ts';
 import { ownerOf, reads, size, writes, type GraphNode, type Value } from './graph.ts';
@@ -105,7 +105,8 @@ function withCopies(
 /** Whether a node reads `value` as an operand, apart from the sum it adds to. */
 const readsDirectly = (node: GraphNode, value: Value): boolean =>
   Object.entries<Role>(signatures[node.kernel]).some(
-    ([name, role]) => (role === 'read' || role === 'optional') && isPartOf(node.args[name], value),
+    ([name, role]) =>
+      (role === 'read' || role === 'optional' || role === 'weights') && isPartOf(node.args[name], value),
   );
 
 const isPartOf = (arg: Argument<Value> | undefined, value: Value): boolean =>
@@ -171,10 +172,14 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
     if (!isBuffer(value)) args[name] = value;
     else {
       const { offset, length, viewed } = buffer(value);
+      const { dtype } = value;
+      if (isHalf(dtype) && role !== 'weights')
+        throw new Error(`${node.kernel} (${node.label}) cannot read '${value.name}', which is ${dtype}`);
       args[name] = {
         offset,
         length,
         ...(viewed !== undefined && { viewed }),
+        ...(isHalf(dtype) && { storage: dtype }),
         ...(role === 'accumulate' && { accumulate: ownerOf(value).base !== undefined }),
       };
     }

@@ -14,6 +14,7 @@ import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { isAdapter } from '../model/parameter.ts';
 import { parameterTable } from '../model/parameters.ts';
+import type { StorageOf } from '../model/placement.ts';
 import type { NamedTensor, TensorSource, TensorTarget } from '../model/tensor.ts';
 import { readTextFile } from '../read-file.ts';
 import { padded, type Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -31,7 +32,7 @@ import { whyNoModel } from './foreign-models.ts';
 import { fromConfigJson, toConfigJson, type TorchDtype } from './huggingface.ts';
 import { toGenerationConfigJson, withBoundaries } from './generation-config.ts';
 import { OWN_MARK } from './own-config.ts';
-import { loadParameters, matchTensors, parameterReader, type ParameterReader } from './parameter-tensors.ts';
+import { loadParameters, parameterReader, storageIn, type ParameterReader } from './parameter-tensors.ts';
 import type { WeightDtype } from './safetensors-dtypes.ts';
 import {
   encodedSafetensors,
@@ -219,6 +220,8 @@ export interface ModelFolder {
   readonly metadata: Readonly<Record<string, string>>;
   /** The frozen model below adapters. */
   readonly base?: ModelFolder;
+  /** How parameters are stored in memory if they are only read: in the precision of the file. */
+  readonly storageOf: StorageOf;
   /** Loads the weights, one tensor after the other, verifying their checksum and that they are finite. */
   load(into: readonly TensorTarget[], options?: TensorLoadOptions): void;
   /** Opens the weights to read one parameter at a time. The file's checksum is verified first. */
@@ -259,8 +262,9 @@ export function openWholeModel(folder: string, file = WEIGHTS): ModelFolder {
   const tokenizer = readFittingTokenizer(folder, config);
   const weights = openWeights(folder, file);
   const { metadata } = weights;
+  let storageOf: StorageOf;
   try {
-    matchTensors(weights, config);
+    storageOf = storageIn(weights, described);
     if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer), file);
   } finally {
     weights.close();
@@ -270,6 +274,7 @@ export function openWholeModel(folder: string, file = WEIGHTS): ModelFolder {
     config,
     tokenizer,
     metadata,
+    storageOf,
     load(into, options) {
       const opened = openWeights(folder, file);
       try {

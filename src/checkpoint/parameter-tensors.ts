@@ -7,7 +7,8 @@ import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import type { Init, ParameterRole } from '../model/parameter.ts';
 import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tensor.ts';
-import { firstNonFinite } from './safetensors-dtypes.ts';
+import type { StorageOf } from '../model/placement.ts';
+import { firstNonFinite, halfStorageOf } from './safetensors-dtypes.ts';
 import { SafetensorsError } from './safetensors-header.ts';
 import type { TensorLoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
@@ -106,6 +107,22 @@ function refuseWrapped(path: string, tensor: string): void {
     `${path}: the tensors' names start with "${prefix}", which ${by} adds`,
     { hint },
   );
+}
+
+/**
+ * How the parameters of a model that is only read are stored in memory: matrices in the type of the file. Those that are
+ * converted or transposed on loading, and the small rest, are float32.
+ */
+export function storageIn(weights: Weights, { config, conversionOf }: DescribedModel): StorageOf {
+  const names = matchTensors(weights, config);
+  return (parameter) => {
+    const { role, name } = parameter;
+    const stored = weights.tensors.get(names.get(name) ?? '');
+    const isKept =
+      role === 'token embedding' || role === 'output head' || role === 'transposed linear weight';
+    if (!isKept || stored === undefined || conversionOf?.(parameter) !== undefined) return 'f32';
+    return halfStorageOf(stored.dtype) ?? 'f32';
+  };
 }
 
 /** Loads all parameters, one after the other. @param into one target per parameter, of its shape */

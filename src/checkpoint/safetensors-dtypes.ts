@@ -1,24 +1,15 @@
 /** Converts the dtypes of safetensors to and from float32, and searches for NaN and infinity. */
-import { toBfloat16, toFloat16 } from '../half-precision.ts';
+import type { HalfStorage } from '../engine/signatures.ts';
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../half-precision.ts';
 import type { Dtype } from './safetensors-header.ts';
 
-type Converter = (bytes: Uint8Array, values: Float32Array, from: number) => void;
+type Converter = (bytes: Uint8Array, values: Float32Array) => void;
 
-/** Converts the bytes of one dtype to `values[from…]`. Absent for dtypes that no weights are stored in; F32 needs none. */
+/** Converts the bytes of one dtype to as many float32. Absent for dtypes that no weights are stored in; F32 needs none. */
 export const converters: { readonly [D in Dtype]?: Converter } = {
-  F64: (bytes, values, from) =>
-    values.set(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), from),
-  F16: (bytes, values, from) => {
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-    const table = halfTable();
-    for (let i = 0; i < halves.length; i++) values[from + i] = table[halves[i]];
-  },
-  // The upper half of a float32.
-  BF16: (bytes, values, from) => {
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    for (let i = 0; i < halves.length; i++) bits[from + i] = halves[i] << 16;
-  },
+  F64: (bytes, values) => values.set(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8)),
+  F16: (bytes, values) => fromFloat16(halvesOf(bytes), values),
+  BF16: (bytes, values) => fromBfloat16(halvesOf(bytes), values),
 };
 
 /** The dtypes in which weights are written. */
@@ -34,19 +25,35 @@ export const encoders: { readonly [D in WeightDtype]: (values: Float32Array) => 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-/** The float32 of each of the 65,536 half-precision numbers. */
-let halves: Float32Array | undefined;
-const halfTable = (): Float32Array =>
-  (halves ??= Float32Array.from({ length: 0x10000 }, (_, bits) => fromHalf(bits)));
+/** Bytes as 16-bit words. */
+export const halvesOf = ({ buffer, byteOffset, length }: Uint8Array): Uint16Array =>
+  new Uint16Array(buffer, byteOffset, length / 2);
 
-/** IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+/** How weights of a dtype can be kept in memory without conversion. */
+export const halfStorageOf = (dtype: Dtype): HalfStorage | undefined =>
+  dtype === 'BF16' ? 'bf16' : dtype === 'F16' ? 'f16' : undefined;
+
+/** Exponents of all ones, in the two numbers of a 32-bit word: NaN and infinity. */
+const HALF_EXPONENTS: { readonly [S in HalfStorage]: number } = { bf16: 0x7f80_7f80, f16: 0x7c00_7c00 };
+
+/** The index of the first NaN or infinity among numbers of a 16-bit type, or −1. */
+export function firstNonFiniteHalf(halves: Uint16Array, storage: HalfStorage): number {
+  const exponent = HALF_EXPONENTS[storage] & 0xffff;
+  const words = new Int32Array(halves.buffer, halves.byteOffset, halves.length >> 1);
+  const isOdd = halves.length % 2 === 1 && (halves[halves.length - 1] & exponent) === exponent;
+  if (!anyAllOnes(words, HALF_EXPONENTS[storage]) && !isOdd) return -1;
+  return halves.findIndex((half) => (half & exponent) === exponent);
+}
+
+/**
+ * Whether a 16-bit number has an exponent of all ones. Added to such an exponent, its lowest bit carries into the sign, and
+ * never beyond it.
+ */
+function anyAllOnes(words: Int32Array, exponents: number): boolean {
+  const lowest = exponents & ~(exponents << 1);
+  let carries = 0;
+  for (let i = 0; i < words.length; i++) carries |= (words[i] & exponents) + lowest;
+  return (carries & 0x8000_8000) !== 0;
 }
 
 /** The index of the first NaN or infinity, or −1. About 0.07 s for 124M numbers. */

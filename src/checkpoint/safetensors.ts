@@ -13,9 +13,11 @@
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { UserError } from '../errors.ts';
+import { widened } from '../half-precision.ts';
 import { shownJson } from '../json.ts';
 import { elements } from '../model/parameters.ts';
 import {
+  halfTargetOf,
   piecesOf,
   Scratch,
   writeTensor,
@@ -25,7 +27,15 @@ import {
 } from '../model/tensor.ts';
 import { openRegularFile, readInto, type OpenFile } from '../read-file.ts';
 import type { Bytes } from '../write-file.ts';
-import { converters, encoders, firstNonFinite, type WeightDtype } from './safetensors-dtypes.ts';
+import {
+  converters,
+  encoders,
+  firstNonFinite,
+  firstNonFiniteHalf,
+  halfStorageOf,
+  halvesOf,
+  type WeightDtype,
+} from './safetensors-dtypes.ts';
 import {
   dtypeSizes,
   METADATA,
@@ -218,12 +228,15 @@ export function openSafetensors(path: string): SafetensorsFile {
           const target = into.get(tensor.name);
           if (target !== undefined) checkTarget(path, tensor, target);
           else if (checksum === undefined) continue;
-          sum = readTensor(reader, tensor, sum, (chunk) => {
+          const half = target && halfTargetOf(target);
+          const use = (chunk: Chunk): void => {
             loaded?.((tensor.start + chunk.bytesDone) / bytes);
             if (target === undefined) return;
-            writeTensor(target, chunk.numbers, chunk.first);
+            if (half === undefined) writeTensor(target, chunk.numbers, chunk.first);
+            else half.write(halvesOf(chunk.bytes), chunk.first);
             if (!allowNonFinite) notFinite ??= findNonFinite(tensor, target, chunk);
-          });
+          };
+          sum = readTensor(reader, tensor, sum, use, half !== undefined);
         }
         if (checksum !== undefined && shownSum(sum) !== checksum)
           fail(
@@ -286,6 +299,8 @@ interface TensorReader {
 interface Chunk {
   /** Empty for a dtype that is not converted. */
   readonly numbers: Float32Array;
+  /** The same as they are in the file. */
+  readonly bytes: Uint8Array;
   /** Index of the first of them in the tensor. */
   readonly first: number;
   /** Bytes of the tensor that have been read so far. */
@@ -296,6 +311,7 @@ interface Chunk {
  * Reads one tensor in chunks and converts it to float32.
  *
  * @param sum the checksum of everything before it
+ * @param keepsBits 16-bit numbers are not converted
  * @returns the checksum, continued with the tensor's bytes
  */
 function readTensor(
@@ -303,6 +319,7 @@ function readTensor(
   { dtype, start, end }: TensorEntry,
   sum: number,
   use: (chunk: Chunk) => void,
+  keepsBits = false,
 ): number {
   const size = dtypeSizes[dtype];
   for (let at = 0; at < end - start; at += CHUNK) {
@@ -311,11 +328,11 @@ function readTensor(
     const bytes = bytesOf(floats).subarray(0, length);
     readInto(fd, path, bytes, dataStart + start + at);
     sum = crc32(bytes, sum);
-    const convert = converters[dtype];
+    const convert = keepsBits ? undefined : converters[dtype];
     const numbers =
       dtype === 'F32' ? floats.subarray(0, length / 4) : converted.take(convert ? length / size : 0);
-    convert?.(bytes, numbers, 0);
-    use({ numbers, first: at / size, bytesDone: at + length });
+    convert?.(bytes, numbers);
+    use({ numbers, bytes, first: at / size, bytesDone: at + length });
   }
   return sum;
 }
@@ -324,19 +341,30 @@ function readTensor(
 function findNonFinite(
   { name }: TensorEntry,
   target: TensorTarget,
-  { numbers, first }: Chunk,
+  { numbers, bytes, first }: Chunk,
 ): string | undefined {
+  const half = halfTargetOf(target);
   const search = 'data' in target ? undefined : target.firstNonFinite;
-  const index = search?.(first, numbers.length) ?? firstNonFinite(numbers);
+  const index =
+    half === undefined
+      ? (search?.(first, numbers.length) ?? firstNonFinite(numbers))
+      : firstNonFiniteHalf(halvesOf(bytes), half.storage);
   if (index < 0) return undefined;
+  const value =
+    half === undefined
+      ? numbers[index]
+      : widened(halvesOf(bytes).subarray(index, index + 1), half.storage)[0];
   const length = elements(target.shape);
-  return `${shownJson(name)} holds ${numbers[index]} (element ${first + index} of ${length})`;
+  return `${shownJson(name)} holds ${value} (element ${first + index} of ${length})`;
 }
 
 /** @throws UserError if the tensor's dtype is not one of weights */
 function checkTarget(path: string, tensor: TensorEntry, target: TensorTarget): void {
   checkIsWeight(path, tensor);
   const { name, dtype, start, end } = tensor;
+  const storage = halfTargetOf(target)?.storage;
+  if (storage !== undefined && storage !== halfStorageOf(dtype))
+    throw new Error(`"${name}" is ${dtype}, but there is memory for ${storage}`);
   const room = 'data' in target ? target.data.length : elements(target.shape);
   if (room !== (end - start) / dtypeSizes[dtype])
     throw new RangeError(`"${name}" has ${end - start} bytes of ${dtype}, and room for ${room} numbers`);

@@ -6,6 +6,7 @@ import { stdinChunks } from '../data/file-chunks.ts';
 import { decodeText, startDecoding } from '../data/decode-text.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { encodePrompt, type Unk } from '../generate/prompt.ts';
+import type { TensorTarget } from '../model/tensor.ts';
 import { readActivations, type Activations } from '../inspect/activations.ts';
 import { readWeights, tokenEmbedding } from '../inspect/weights.ts';
 import { printAttention } from './inspect/attention.ts';
@@ -120,7 +121,8 @@ async function whileReading(
     const ids = all.slice(0, config.blockSize);
     if (ids.length < all.length)
       notice(`The text has ${all.length} tokens; only the first ${ids.length} fit the context of the model.`);
-    const activations = await readActivations(backend, config, (tensors) => folder.load(tensors), ids);
+    const load = (tensors: TensorTarget[]): void => folder.load(tensors);
+    const activations = await readActivations(backend, config, load, ids, folder.storageOf);
     await look(ids, folder, activations);
   } finally {
     await backend.close();

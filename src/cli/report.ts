@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../write-file.ts';
 import { Decoder } from '../generate/decoder.ts';
+import type { TensorTarget } from '../model/tensor.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { RunRecord } from '../inspect/run-record.ts';
@@ -128,9 +129,9 @@ async function textToRead(
   if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;
   const sample = logs.samples.at(-1)?.text ?? '';
   if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
-  const decoder = Decoder.create(device, config, (tensors) =>
-    model.load(tensors, { loaded: (done) => report('loading the model', done) }),
-  );
+  const load = (tensors: TensorTarget[]): void =>
+    model.load(tensors, { loaded: (done) => report('loading the model', done) });
+  const decoder = Decoder.create(device, config, load, 1, model.storageOf);
   const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
   const banned = bannedIds(tokenizer);
   const ids: number[] = [];

@@ -31,7 +31,7 @@ function bytesOf({ kernel, args }: Instruction): number {
     const arg = (args as Record<string, Argument<Buffer>>)[name];
     if (!isBuffer(arg)) continue;
     const times = role === 'update' || arg.accumulate === true ? 2 : 1;
-    bytes += 4 * (arg.viewed ?? arg.length) * times;
+    bytes += (arg.storage === undefined ? 4 : 2) * (arg.viewed ?? arg.length) * times;
   }
   return bytes;
 }

@@ -1,7 +1,8 @@
 import type { Instruction } from './instruction.ts';
 
 /**
- * A device runs programs: it has memory and kernels. Memory is one address space of 4-byte elements, each a float32 or int32.
+ * A device runs programs: it has memory and kernels. Memory is one address space of 4-byte elements, each a float32 or int32,
+ * or two 16-bit floats, which are only read.
  *
  * There are no views of the memory outside of the device; numbers are copied in and out. Commands take effect in the order
  * in which they are issued, but possibly later, as in the queue of a GPU: `write`, `fill`, `copy` and `submit` return at once, `read` and
@@ -26,8 +27,11 @@ export interface Device {
    * @throws EngineMemoryError if memory is insufficient
    */
   reserve(elements: number): void;
-  /** Copies numbers into memory from element `offset` on. The array may be reused as soon as this returns. */
-  write(offset: number, numbers: Numbers): void;
+  /**
+   * Copies numbers into memory from element `offset` on. The array may be reused as soon as this returns. A Uint16Array holds
+   * the bits of a 16-bit type, two numbers to an element.
+   */
+  write(offset: number, numbers: Numbers | Uint16Array): void;
   /** Fills a range with a float; 0 also zeros integers. */
   fill(offset: number, length: number, value: number): void;
   /** Copies `length` floats within memory; source and target may overlap. */

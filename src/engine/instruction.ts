@@ -1,7 +1,7 @@
-import type { KernelArguments, KernelName } from './signatures.ts';
+import type { KernelArguments, KernelName, HalfStorage } from './signatures.ts';
 
 /**
- * A range of a device's memory: `offset` and `length` in 4-byte elements (float32 or int32).
+ * A range of a device's memory: `offset` in 4-byte elements, `length` in numbers.
  * `accumulate` is set on arguments of that role: the kernel adds to the buffer's contents instead of overwriting them.
  */
 export interface Buffer {
@@ -10,6 +10,8 @@ export interface Buffer {
   /** Set on a strided view: the number of elements within `length` that belong to it. */
   readonly viewed?: number;
   readonly accumulate?: boolean;
+  /** Set on arguments of the role `weights` that are not float32. Two 16-bit numbers take one element of memory. */
+  readonly storage?: HalfStorage;
 }
 
 /** One kernel call on fixed buffers. */

@@ -1,13 +1,21 @@
-import { HYPER, HYPER_SLOTS, NORM_BLOCK, type Argument, type KernelName } from './signatures.ts';
+import {
+  HYPER,
+  HYPER_SLOTS,
+  NORM_BLOCK,
+  type Argument,
+  type HalfStorage,
+  type KernelName,
+} from './signatures.ts';
 
-/** A buffer of a kernel's test case: its length and contents. */
-export type Fill =
+/** A buffer of a kernel's test case: its length and contents, rounded if it is stored in 16 bits. */
+export type Fill = { readonly storage?: HalfStorage } & (
   | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
   /** Positive numbers, for squares and standard deviations. */
   | { readonly length: number; readonly kind: 'positive' }
   /** Integers in [from, below). */
   | { readonly length: number; readonly kind: 'ids'; readonly from: number; readonly below: number }
-  | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] };
+  | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] }
+);
 
 export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 
@@ -15,6 +23,11 @@ export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 33, 48, 49, 65];
 
 const normal = (length: number, scale = 1): Fill => ({ length, kind: 'normal', scale });
+/** Weights of one of the types, chosen by a number. */
+const weights = (length: number, choice: number): Fill => ({
+  ...normal(length),
+  ...([{}, { storage: 'bf16' }, { storage: 'f16' }][choice % 3] as { storage?: HalfStorage }),
+});
 const positive = (length: number): Fill => ({ length, kind: 'positive' });
 const ids = (length: number, from: number, below: number): Fill => ({ length, kind: 'ids', from, below });
 const exact = (values: readonly number[]): Fill => ({ length: values.length, kind: 'exact', values });
@@ -103,7 +116,7 @@ const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase =
 export const kernelCases: {
   readonly [K in KernelName]: (a: number, b: number, c: number, flag: boolean) => KernelCase;
 } = {
-  embedding: (N, C, V) => ({ ids: ids(N, 0, V), table: normal(V * C), out: normal(N * C), N, C }),
+  embedding: (N, C, V) => ({ ids: ids(N, 0, V), table: weights(V * C, N + V), out: normal(N * C), N, C }),
   embeddingBackward: (N, C, V) => ({
     ids: ids(N, 0, V),
     dOut: normal(N * C),
@@ -114,7 +127,7 @@ export const kernelCases: {
   }),
   gemm: (M, N, K, flag) => ({
     a: normal(M * K),
-    b: normal(K * N),
+    b: weights(K * N, M + K),
     bias: flag ? normal(N) : null,
     c: normal(M * N),
     M,

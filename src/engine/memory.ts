@@ -1,12 +1,22 @@
 import { UserError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
+import type { HalfStorage, Storage } from './signatures.ts';
 
-/** A range of a device's memory, in 4-byte elements. */
+/**
+ * A range of a device's memory. `offset` is in 4-byte elements, `length` in numbers; two numbers of a 16-bit type share an
+ * element.
+ */
 export interface Region {
   readonly offset: number;
   readonly length: number;
-  readonly dtype: 'f32' | 'i32';
+  readonly dtype: Storage | 'i32';
 }
+
+export const isHalf = (dtype: Region['dtype']): dtype is HalfStorage => dtype === 'bf16' || dtype === 'f16';
+
+/** Elements of memory that numbers of a type take. */
+export const elementsOf = (length: number, dtype: Region['dtype']): number =>
+  isHalf(dtype) ? Math.ceil(length / 2) : length;
 
 /** Buffers start on cache lines: 16 elements of 4 bytes. */
 const ALIGNMENT = 16;
@@ -21,10 +31,10 @@ export class Layout {
     this.#end = start;
   }
 
-  /** Allocates `length` elements, aligned to a cache line. */
+  /** Allocates memory for `length` numbers, aligned to a cache line. */
   allocate(length: number, dtype: Region['dtype'] = 'f32'): Region {
     const region: Region = { offset: this.#end, length, dtype };
-    this.#end += align(length);
+    this.#end += align(elementsOf(length, dtype));
     return region;
   }
 

@@ -9,6 +9,7 @@
  * The role of a parameter:
  *   read        float32 buffer, only read
  *   optional    as `read`, and may be absent (null: no bias)
+ *   weights     as `read`, and may be stored as bfloat16 or float16, which the kernel widens to float32
  *   write       float32 buffer, overwritten, every element
  *   accumulate  float32 buffer and a flag: overwritten (0) or added to (1); the planner decides which
  *   update      float32 buffer, read and rewritten in place
@@ -23,6 +24,7 @@
 export type Role =
   | 'read'
   | 'optional'
+  | 'weights'
   | 'write'
   | 'accumulate'
   | 'update'
@@ -32,6 +34,11 @@ export type Role =
   | 'scalar'
   | 'constants';
 
+/** How numbers are stored in memory, and the code of each type in an instruction. 16-bit types are only read. */
+export const STORAGE = { f32: 0, bf16: 1, f16: 2 } as const;
+export type Storage = keyof typeof STORAGE;
+export type HalfStorage = Exclude<Storage, 'f32'>;
+
 /** Roles of buffers that a kernel changes. */
 export const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
 
@@ -39,14 +46,14 @@ const define = <const S extends Record<string, Record<string, Role>>>(signatures
 
 export const signatures = define({
   /** out[n,:] = table[ids[n],:]; ids [N], table [V,C], out [N,C]. */
-  embedding: { ids: 'ids', table: 'read', out: 'write', N: 'size', C: 'size' },
+  embedding: { ids: 'ids', table: 'weights', out: 'write', N: 'size', C: 'size' },
   /** dTable[v,:] (+)= Σ_{n: ids[n]=v} dOut[n,:], in order of n. Overwriting also clears the unused rows. */
   embeddingBackward: { ids: 'ids', dOut: 'read', dTable: 'accumulate', N: 'size', C: 'size', V: 'size' },
 
   /** c[M,N] (+)= op(a) · op(b) + bias[N]; op(a) is [M,K], stored [K,M] if transA; op(b) is [K,N], stored [N,K] if transB. */
   gemm: {
     a: 'read',
-    b: 'read',
+    b: 'weights',
     bias: 'optional',
     c: 'accumulate',
     M: 'size',

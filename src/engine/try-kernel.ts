@@ -1,7 +1,8 @@
 import type { Device } from './device.ts';
 import type { Buffer, Instruction } from './instruction.ts';
 import { kernelCases, type Fill, type KernelCase } from './kernel-cases.ts';
-import { Layout } from './memory.ts';
+import { toBfloat16, toFloat16 } from '../half-precision.ts';
+import { elementsOf, Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
 import {
   isBuffer,
@@ -41,17 +42,29 @@ export async function tryKernel(
       args[name] = value;
       continue;
     }
-    const { offset, length } = layout.allocate(value.length);
+    const { storage } = value;
+    const { offset } = layout.allocate(value.length, storage);
+    const length = elementsOf(value.length, storage ?? 'f32');
     regions[name] = { offset, length };
     guards.push({ offset: offset + length, length: layout.end - offset - length });
     guards.push(layout.allocate(GUARD_LENGTH));
-    args[name] = { offset, length, ...(roles[name] === 'accumulate' && { accumulate }) };
+    args[name] = {
+      offset,
+      length: value.length,
+      ...(storage && { storage }),
+      ...(roles[name] === 'accumulate' && { accumulate }),
+    };
   }
   device.reserve(layout.end);
   for (const { offset, length } of guards) device.write(offset, new Int32Array(length).fill(GUARD));
   Object.entries(regions).forEach(([name, { offset }], i) => {
     const isInteger = roles[name] === 'ids' || roles[name] === 'optionalIds';
-    const numbers = valuesOf(kernelCase[name] as Fill, i);
+    const fill = kernelCase[name] as Fill;
+    const numbers = valuesOf(fill, i);
+    if (fill.storage !== undefined) {
+      device.write(offset, toStorage[fill.storage](Float32Array.from(numbers)));
+      return;
+    }
     device.write(offset, isInteger ? Int32Array.from(numbers) : Float64Array.from(numbers));
   });
   device.load([{ kernel, args, label: 'alone' } as unknown as Instruction]).submit();
@@ -64,6 +77,8 @@ export async function tryKernel(
     results[name] = await device.read(offset, new Float64Array(length));
   return results;
 }
+
+const toStorage = { bf16: toBfloat16, f16: toFloat16 } as const;
 
 /** The numbers of each buffer, computed once for all devices that are compared. */
 const made = new WeakMap<Fill, readonly number[]>();

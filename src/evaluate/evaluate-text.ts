@@ -81,7 +81,7 @@ export function openScorer(
   const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
   const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
-  const evaluator = new Evaluator(device, config, B, T);
+  const evaluator = new Evaluator(device, config, B, T, model.storageOf);
   model.load(evaluator.parameters());
   return {
     stride,

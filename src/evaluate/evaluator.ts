@@ -4,7 +4,7 @@ import type { Batch } from '../data/batches.ts';
 import type { Device, Loaded } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { placeModel, tensorsOf, type PlacedModel } from '../model/placement.ts';
+import { placeModel, tensorsOf, type PlacedModel, type StorageOf } from '../model/placement.ts';
 import type { DeviceTensor } from '../model/tensor.ts';
 import { placeBatch, recordLoss, type BatchMemory } from '../train/programs.ts';
 
@@ -20,11 +20,11 @@ export class Evaluator {
   readonly #ranks: Result;
 
   /** Allocates a model for batches [B,T]. The caller then loads the weights to `parameters()`. */
-  constructor(device: Device, config: ModelConfig, B: number, T: number) {
+  constructor(device: Device, config: ModelConfig, B: number, T: number, storageOf?: StorageOf) {
     this.config = config;
     this.#device = device;
     const layout = new Layout();
-    this.#model = placeModel(config, layout);
+    this.#model = placeModel(config, layout, storageOf);
     this.batch = placeBatch(layout, B, T);
     const { tape, logits, losses, targets } = recordLoss(this.#model, this.batch);
     const ranks = tape.local([B * T], 'ranks');

@@ -7,7 +7,8 @@ import { GEMV_ROWS } from '../engine/signatures.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { parameterValues, placeModel, type PlacedModel } from '../model/placement.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { parameterValues, placeModel, type PlacedModel, type StorageOf } from '../model/placement.ts';
 import type { TensorTarget } from '../model/tensor.ts';
 import { transposed, transposingTargets } from '../model/transposition.ts';
 import { allParts, SIGNAL_POLL_SECONDS, type InParts } from '../polling.ts';
@@ -29,14 +30,29 @@ interface Pass {
 /** Maximum batch size: with more rows, GEMM sums in another order, and bits would depend on the batch. */
 export const MAX_TEXTS = GEMV_ROWS;
 
-/** Memory limit for the KV caches of all texts together, where there is more than one. */
+/** Memory limit for the KV caches of all texts together. */
 const CACHE_BYTES = 2 ** 30;
 
 /** The batch size for a decoder of this model, at most `wanted`. */
 export function textsAtOnce(config: ModelConfig, wanted: number): number {
-  const { heads, headSize } = architectureOf(config).cache(config);
-  const bytes = 4 * 2 * config.nLayer * heads * headSize * config.blockSize;
+  const bytes = cacheBytes(config) * decodedContext(config);
   return Math.max(1, Math.min(wanted, MAX_TEXTS, Math.floor(CACHE_BYTES / bytes) - 1));
+}
+
+/** Size of the KV cache of a position. */
+function cacheBytes(config: ModelConfig): number {
+  const { heads, headSize } = architectureOf(config).cache(config);
+  return 4 * 2 * config.nLayer * heads * headSize;
+}
+
+/**
+ * The context length of a decoder: the model's, or as much of it as a KV cache of CACHE_BYTES holds. Models with a table of
+ * positions have short contexts, and keep theirs.
+ */
+export function decodedContext(config: ModelConfig): number {
+  if (parameterTable(config).some(({ role }) => role === 'position embedding')) return config.blockSize;
+  const fitting = Math.floor(CACHE_BYTES / cacheBytes(config) / READ_STEP) * READ_STEP;
+  return Math.min(config.blockSize, Math.max(READ_STEP, fitting));
 }
 
 /** Prefill lengths are rounded up to a multiple of this, so that prompts of any length need few recorded passes. */
@@ -96,21 +112,24 @@ export class Decoder {
   }
 
   /**
-   * A decoder with its own copy of a model at the start of memory, laid out for speed.
+   * A decoder with its own copy of a model at the start of memory, laid out for speed. Its context length is that of
+   * `decodedContext`.
    *
    * @param load loads all parameters, one after another
+   * @param storageOf that of the folder they are loaded from; default: float32
    */
   static create(
     device: Device,
     config: ModelConfig,
     load: (targets: TensorTarget[]) => void,
     texts = 1,
+    storageOf?: StorageOf,
   ): Decoder {
     const layout = new Layout();
-    const model = placeModel(config, layout);
-    device.reserve(layout.end);
+    const model = placeModel({ ...config, blockSize: decodedContext(config) }, layout, storageOf);
+    const decoder = new Decoder(device, transposed(model), layout, texts); // fails before loading if it needs too much memory
     load(transposingTargets(device, model));
-    return new Decoder(device, transposed(model), layout, texts);
+    return decoder;
   }
 
   /** Tokens of the (first) text in the cache; at most the model's context length. */

@@ -5,7 +5,7 @@ import type { Device } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { parameterValues, placeModel, tensorsOf } from '../model/placement.ts';
+import { parameterValues, placeModel, tensorsOf, type StorageOf } from '../model/placement.ts';
 import type { TensorTarget } from '../model/tensor.ts';
 
 /** Activations of a model for a prompt of T tokens. */
@@ -35,12 +35,13 @@ export async function readActivations(
   config: ModelConfig,
   load: (targets: TensorTarget[]) => void,
   ids: ArrayLike<number>,
+  storageOf?: StorageOf,
 ): Promise<Activations> {
   const T = ids.length;
   if (T === 0) throw new RangeError('there are no tokens to read');
   if (T > config.blockSize)
     throw new RangeError(`${T} tokens exceed the context length of ${config.blockSize}`);
-  const { model, inputs, forward, head } = planReading(config, T);
+  const { model, inputs, forward, head } = planReading(config, T, storageOf);
   device.reserve(Math.max(forward.program.end, head.program.end));
   load(tensorsOf(device, model.block, model.region));
   device.write(inputs.ids.offset, Int32Array.from(ids));
@@ -73,9 +74,9 @@ export async function readActivations(
 }
 
 /** Records and plans two programs: the forward pass for T tokens, and the output head for any residual stream. */
-function planReading(config: ModelConfig, T: number) {
+function planReading(config: ModelConfig, T: number, storageOf: StorageOf | undefined) {
   const layout = new Layout();
-  const model = placeModel(config, layout);
+  const model = placeModel(config, layout, storageOf);
   const inputs = {
     ids: layout.allocate(T, 'i32'),
     positions: layout.allocate(T, 'i32'),

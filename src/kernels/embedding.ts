@@ -3,14 +3,22 @@
  * several n may add to the same table row, and each sum must be computed in order of n, by one thread.
  */
 import { EmbeddingArguments, EmbeddingBackwardArguments } from './generated/arguments';
+import { F32 } from './generated/constants';
+import { shiftOf, widen } from './storage';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
 
 export function embedding(args: EmbeddingArguments): void {
   const end = sliceEnd(args.N, 1);
   const bytes = usize(args.C) << 2;
-  for (let n = sliceStart(args.N, 1); n < end; n++)
-    memory.copy(args.out + usize(n) * bytes, args.table + usize(idAt(args.ids, n)) * bytes, bytes);
+  const type = args.tableType;
+  const rowBytes = usize(args.C) << shiftOf(type);
+  for (let n = sliceStart(args.N, 1); n < end; n++) {
+    const row = args.table + usize(idAt(args.ids, n)) * rowBytes;
+    const target = args.out + usize(n) * bytes;
+    if (type == F32) memory.copy(target, row, bytes);
+    else widen(target, row, args.C, type);
+  }
 }
 
 export function embeddingBackward(args: EmbeddingBackwardArguments): void {

@@ -59,7 +59,8 @@ export class Model implements AsyncDisposable {
     if (idle !== undefined) return idle;
     const backend = await this.startBackend();
     this.#backends.push(backend);
-    return Decoder.create(backend, this.config, (tensors) => this.source.load(tensors));
+    const { config, source } = this;
+    return Decoder.create(backend, config, (tensors) => source.load(tensors), 1, source.storageOf);
   }
 
   giveBack(decoder: Decoder): void {

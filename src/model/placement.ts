@@ -2,13 +2,14 @@ import type { Value } from '../autodiff/graph.ts';
 import type { Randomness } from '../autodiff/ops/dropout.ts';
 import type { Tape } from '../autodiff/tape.ts';
 import type { Device } from '../engine/device.ts';
-import { align, type Layout, type Region } from '../engine/memory.ts';
+import { align, elementsOf, type Layout, type Region } from '../engine/memory.ts';
+import type { Storage } from '../engine/signatures.ts';
 import type { ModelConfig } from './config.ts';
 import type { ParameterLookup } from './architecture.ts';
 import { adaptLinearLayers } from './lora-linear.ts';
 import { elements, parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
-import { deviceTensor, type DeviceTensor } from './tensor.ts';
+import { deviceTensor, halfTensor, type DeviceTensor } from './tensor.ts';
 
 /**
  * Layout of all parameters in one contiguous block: those with weight decay first, then the other trained ones, then the
@@ -18,16 +19,24 @@ import { deviceTensor, type DeviceTensor } from './tensor.ts';
 export interface BlockLayout {
   readonly parameters: readonly {
     readonly parameter: Parameter;
+    /** First element of memory within the block. */
     readonly start: number;
+    /** Numbers, of type `storage`. */
     readonly length: number;
+    readonly storage: Storage;
   }[];
-  /** Lengths, in elements, of the whole block and of two prefixes: the trained and the decayed parameters. */
+  /** Lengths, in elements of memory, of the whole block and of two prefixes: the trained and the decayed parameters. */
   readonly total: number;
   readonly trained: number;
   readonly decayed: number;
 }
 
-function blockLayout(config: ModelConfig): BlockLayout {
+/** How a parameter is stored in memory: float32 if it is trained. */
+export type StorageOf = (parameter: Parameter) => Storage;
+
+const inFloat32: StorageOf = () => 'f32';
+
+function blockLayout(config: ModelConfig, storageOf: StorageOf): BlockLayout {
   const table = parameterTable(config);
   const groups = [
     table.filter((p) => p.isDecayed),
@@ -36,12 +45,13 @@ function blockLayout(config: ModelConfig): BlockLayout {
   ];
   let end = 0;
   const ends: number[] = [];
-  const parameters: { parameter: Parameter; start: number; length: number }[] = [];
+  const parameters: { parameter: Parameter; start: number; length: number; storage: Storage }[] = [];
   for (const group of groups) {
     for (const parameter of group) {
       const length = elements(parameter.shape);
-      parameters.push({ parameter, start: end, length });
-      end += align(length);
+      const storage = storageOf(parameter);
+      parameters.push({ parameter, start: end, length, storage });
+      end += align(elementsOf(length, storage));
     }
     ends.push(end);
   }
@@ -75,19 +85,24 @@ export interface PlacedModel {
   readonly transposed: boolean;
 }
 
-export function placeModel(config: ModelConfig, layout: Layout): PlacedModel {
-  const block = blockLayout(config);
+/** @param storageOf for a model that is only read */
+export function placeModel(
+  config: ModelConfig,
+  layout: Layout,
+  storageOf: StorageOf = inFloat32,
+): PlacedModel {
+  const block = blockLayout(config, storageOf);
   return { config, block, region: layout.allocate(block.total), transposed: false };
 }
 
 /** The part of a block (parameters, gradients or moments) that belongs to one tensor. */
 export const within = (
   block: Region,
-  entry: { readonly start: number; readonly length: number },
+  entry: { readonly start: number; readonly length: number; readonly storage?: Storage },
 ): Region => ({
   offset: block.offset + entry.start,
   length: entry.length,
-  dtype: 'f32',
+  dtype: entry.storage ?? 'f32',
 });
 
 /**
@@ -125,4 +140,10 @@ export const tensorsOf = (
 ): DeviceTensor[] =>
   block.parameters
     .filter(({ parameter }) => parameter.isTrained || !trainedOnly)
-    .map((entry) => deviceTensor(device, entry.parameter, within(region, entry).offset));
+    .map((entry) => {
+      const { parameter, storage } = entry;
+      const { offset } = within(region, entry);
+      return storage === 'f32'
+        ? deviceTensor(device, parameter, offset)
+        : halfTensor(device, parameter, { offset, storage });
+    });

@@ -1,5 +1,6 @@
 /** The tensors of a model or an optimizer by name, on the host or on a device. */
 import type { Device, Floats } from '../engine/device.ts';
+import type { HalfStorage } from '../engine/signatures.ts';
 import { elements } from './parameters.ts';
 
 interface Named {
@@ -18,8 +19,17 @@ export interface DeviceTensor extends Named {
   readonly write: (numbers: Floats, start?: number) => void;
   /** Fills an array from the device. */
   readonly read: <T extends Floats>(into: T, start?: number) => Promise<T>;
+  /** Set if it is stored in 16 bits; it can then only be loaded. */
+  readonly half?: HalfTarget | undefined;
   /** See Device.firstNonFinite. */
   readonly firstNonFinite?: ((start: number, length: number) => number) | undefined;
+}
+
+/** Memory for a tensor in the 16-bit type of its file. */
+export interface HalfTarget {
+  readonly storage: HalfStorage;
+  /** Copies bits to the device. `start` is even. */
+  readonly write: (bits: Uint16Array, start: number) => void;
 }
 
 /** Destination of a tensor that is loaded. */
@@ -28,10 +38,28 @@ export type TensorTarget =
   | (Named & {
       readonly write: (numbers: Float32Array, start?: number) => void;
       readonly firstNonFinite?: DeviceTensor['firstNonFinite'];
+      /** Set if only this can be written. */
+      readonly half?: HalfTarget | undefined;
     });
+
+export const halfTargetOf = (target: TensorTarget): HalfTarget | undefined =>
+  'data' in target ? undefined : target.half;
 
 /** Source of a tensor that is saved. */
 export type TensorSource = NamedTensor | Pick<DeviceTensor, 'name' | 'shape' | 'read'>;
+
+/** A tensor in a 16-bit type. @param offset of its first element in the device's memory */
+export function halfTensor(
+  device: Device,
+  { name, shape }: Named,
+  { offset, storage }: { readonly offset: number; readonly storage: HalfStorage },
+): DeviceTensor {
+  const refuse = (): never => {
+    throw new Error(`'${name}' is stored as ${storage}; it can only be loaded from a file of that type`);
+  };
+  const write = (bits: Uint16Array, start: number): void => device.write(offset + start / 2, bits);
+  return { name, shape, write: refuse, read: refuse, half: { storage, write } };
+}
 
 /** @param offset of its first element in the device's memory */
 export const deviceTensor = (device: Device, { name, shape }: Named, offset: number): DeviceTensor => ({

@@ -1,7 +1,6 @@
 /** Computes what a report shows of a model: an embedding map, attention maps, predictions. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import type { Device } from '../engine/device.ts';
-import { writeTensor } from '../model/tensor.ts';
 import { readActivations } from '../inspect/activations.ts';
 import { attentionMap } from '../inspect/attention.ts';
 import { nearest } from '../inspect/embeddings.ts';
@@ -42,9 +41,9 @@ export async function viewModel(
   const activations = await readActivations(
     device,
     config,
-    (into) =>
-      into.forEach((target) => writeTensor(target, tensors.find(({ name }) => name === target.name)!.data)),
+    (into) => folder.load(into), // again, since tensors on the host are float32
     ids,
+    folder.storageOf,
   );
   report('computing the attention maps');
   const labels = Array.from(ids, (id) => visible(folder.tokenizer.vocabulary[id]));

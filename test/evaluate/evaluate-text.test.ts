@@ -28,6 +28,7 @@ const folder: ModelFolder = {
   config,
   tokenizer,
   metadata: {},
+  storageOf: () => 'f32',
   load: (targets) => loadRandom(config, targets),
   open: () => expect.unreachable('an evaluation loads all weights'),
 };

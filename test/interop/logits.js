@@ -6,7 +6,7 @@ import { Decoder } from '../../dist/generate/decoder.js';
 const [folder, ids] = process.argv.slice(2);
 const model = openModelFolder(folder);
 const backend = await createWasmBackend();
-const decoder = Decoder.create(backend, model.config, (tensors) => model.load(tensors));
+const decoder = Decoder.create(backend, model.config, (tensors) => model.load(tensors), 1, model.storageOf);
 const logits = [];
 for (const id of JSON.parse(ids)) logits.push(Array.from(await decoder.read([id])));
 process.stdout.write(JSON.stringify(logits));

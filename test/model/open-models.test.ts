@@ -1,15 +1,21 @@
 /** Models of the open families as `transformers` computes them (test/fixtures/open_models.py). */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openModelFolder } from '../../src/checkpoint/open-model.ts';
-import { Decoder } from '../../src/generate/decoder.ts';
+import { Layout } from '../../src/engine/memory.ts';
+import { openScorer } from '../../src/evaluate/evaluate-text.ts';
+import { Decoder, decodedContext, textsAtOnce } from '../../src/generate/decoder.ts';
 import { train } from '../../src/index.ts';
 import { readActivations } from '../../src/inspect/activations.ts';
+import { readWeights } from '../../src/inspect/weights.ts';
 import { architectureOf } from '../../src/model/architectures/registry.ts';
 import { rotation, type LlamaConfig } from '../../src/model/architectures/llama-config.ts';
+import { elements, parameterTable } from '../../src/model/parameters.ts';
+import { placeModel } from '../../src/model/placement.ts';
+import type { TensorTarget } from '../../src/model/tensor.ts';
 import { backends } from '../fixtures/backends.ts';
 import { failure } from '../fixtures/failure.ts';
 import { openModels, writeOpenModel } from '../fixtures/open-models.ts';
@@ -47,6 +53,102 @@ describe.each(['reference float32', 'wasm simd'])('on %s', (backend) => {
     for (const id of ids.slice(20, -1)) await decoder.step([id]);
     expect(difference(await decoder.step([ids.at(-1)!]), last)).toBeLessThan(1e-5);
   });
+});
+
+describe.each(['F16', 'BF16'] as const)('weights in %s', (dtype) => {
+  const written = (name: string): string => {
+    const folder = join(root, `${name} ${dtype}`);
+    writeOpenModel(folder, models[name].config, dtype);
+    return folder;
+  };
+
+  test.each(['llama, biases, wide heads', 'qwen3'])(
+    'are kept as they are by a model that is only read, with the same results: %s',
+    async (name) => {
+      writeOpenModel(join(root, name), models[name].config);
+      const results: Float32Array[][] = [];
+      const sizes: number[] = [];
+      for (const folder of [join(root, name), written(name)]) {
+        const model = openModelFolder(folder);
+        const { config, storageOf } = model;
+        const load = (into: readonly TensorTarget[]): void => model.load(into);
+        const device = await backends['wasm relaxed']();
+        const decoder = Decoder.create(device, config, load, 3, storageOf);
+        const decoded = [...(await decoder.read(ids.slice(0, 20))), ...(await decoder.step([1, 2, 3]))];
+        const { logits, residuals } = await readActivations(device, config, load, ids, storageOf);
+        const scorer = openScorer(model, device, ids.length);
+        const nats: number[] = [];
+        const text = { tokenizer: model.tokenizer, ids: Uint32Array.from(ids), unknown: [] };
+        for await (const chunk of scorer.scores(text)) nats.push(...Array.from(chunk.nats));
+        results.push([
+          Float32Array.from(decoded),
+          (await logits(residuals.at(-1)!)).slice(),
+          Float32Array.from(nats),
+        ]);
+        sizes.push(4 * placeModel(config, new Layout(), storageOf).region.length);
+        expect(4 * placeModel(config, new Layout()).region.length).toBe(sizes[0]);
+      }
+      expect(results[1]).toEqual(results[0]);
+      const { config } = openModelFolder(written(name));
+      const matrices = parameterTable(config).filter(({ shape }) => shape.length === 2);
+      const saved = 2 * matrices.reduce((sum, { shape }) => sum + elements(shape), 0);
+      expect(Math.abs(sizes[0] - sizes[1] - saved)).toBeLessThan(64 * matrices.length);
+    },
+  );
+
+  test('must be finite', async () => {
+    const file = join(written('mistral'), 'model.safetensors');
+    const bytes = readFileSync(file);
+    bytes.writeUInt16LE(dtype === 'F16' ? 0xfc00 : 0xff80, bytes.length - 2); // the last number of the output head
+    writeFileSync(file, bytes);
+    const model = openModelFolder(join(root, `mistral ${dtype}`));
+    const device = await backends['wasm simd']();
+    const load = (into: readonly TensorTarget[]): void => model.load(into);
+    expect(() => Decoder.create(device, model.config, load, 1, model.storageOf)).toThrow(
+      failure('damaged-file', '"lm_head.weight"', '-Infinity', 'element 191 of 192'),
+    );
+  });
+
+  test('are widened for training', async () => {
+    const run = join(root, `run ${dtype}`);
+    const corpus = [join(root, 'text.txt')];
+    writeFileSync(corpus[0], 'abcabcabcabcabca');
+    const options = {
+      optimizer: 'sgd',
+      momentum: 0,
+      weightDecay: 0,
+      learningRate: 1e-30,
+      warmupIters: 0,
+    } as const;
+    await train({
+      corpus, initFrom: written('qwen2'), outDir: run, blockSize: 4, batchSize: 1, threads: 1,
+      maxIters: 1, evalInterval: 0, valFraction: 0, ...options,
+    }); // prettier-ignore
+    const [before, after] = [written('qwen2'), run].map((folder) => readWeights(openModelFolder(folder)));
+    for (const [i, { data }] of before.entries())
+      data.forEach((x, k) => expect(Math.abs(after[i].data[k] - x)).toBeLessThan(1e-20));
+  });
+});
+
+test('a model that is too large is refused before it is loaded', async () => {
+  const config = { ...configOf(models['llama'].config), vocabSize: 2 ** 21, nEmbd: 1024, headSize: 8 };
+  const device = await backends['wasm simd']();
+  const load = (): void => expect.unreachable('it does not fit in memory');
+  expect(() => Decoder.create(device, config, load)).toThrow(failure('out-of-memory'));
+});
+
+test('a context whose KV cache would take more than 1 GiB is cut for decoding', () => {
+  const config = configOf({
+    ...models['qwen3'].config,
+    num_hidden_layers: 28,
+    num_key_value_heads: 8,
+    num_attention_heads: 16,
+    head_dim: 128,
+    max_position_embeddings: 40_960,
+  });
+  expect(decodedContext(config)).toBe(4672); // 224 KiB for each position
+  expect(decodedContext({ ...config, blockSize: 4000 })).toBe(4000);
+  expect(textsAtOnce(config, 4)).toBe(1);
 });
 
 test.each(names)('the config of %s survives being written', (name) => {

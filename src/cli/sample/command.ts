@@ -6,7 +6,7 @@ import { resolveRun } from '../../checkpoint/runs.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { UsageError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
-import { Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
+import { decodedContext, Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { bannedIds, withoutEnds } from '../../tokenizer/tokenizer.ts';
 import { encodingOption } from '../decoding-options.ts';
@@ -136,7 +136,7 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
     const { tokenizer, config } = folder;
     const banned = flags.allowUnk ? new Set<number>() : bannedIds(tokenizer);
     const makeDecoder = (texts: number): Decoder =>
-      Decoder.create(backend, config, (tensors) => folder.load(tensors), texts);
+      Decoder.create(backend, config, (tensors) => folder.load(tensors), texts, folder.storageOf);
     const settings = settingsOf(flags);
     if (flags.interactive || flags.pick) {
       const { interact } = await import('./interactive.ts');
@@ -179,7 +179,7 @@ async function writeAll(
   const { prompts, numSamples, unk, encoding = UTF8 } = flags;
   const read = (line: string, place = ''): Prompt => {
     const prompt = encode(tokenizer, line, unk, place);
-    noticeOfLength(prompt, config.blockSize, place);
+    noticeOfLength(prompt, decodedContext(config), place);
     return prompt;
   };
   const lines =

@@ -2,6 +2,7 @@
 import type { Device, Floats, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
 import { checkMachineMemory } from '../memory.ts';
+import { widened } from '../../half-precision.ts';
 import { isBuffer, signatures, type Argument, type KernelName, type Role } from '../signatures.ts';
 import * as attention from './attention.ts';
 import * as elementwise from './elementwise.ts';
@@ -62,7 +63,10 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
         ints = new Int32Array(floats.buffer);
       }
     },
-    write: (offset, numbers) => memoryOf(numbers).set(numbers, offset),
+    write(offset, numbers) {
+      if (numbers instanceof Uint16Array) new Uint16Array(ints.buffer, 4 * offset).set(numbers);
+      else memoryOf(numbers).set(numbers, offset);
+    },
     fill(offset, length, value) {
       floats.fill(value, offset, offset + length);
       if (precision === 'float64' && value === 0) ints.fill(0, offset, offset + length);
@@ -91,6 +95,8 @@ function execute(instruction: Instruction, floats: Floats, ints: Int32Array): vo
   for (const [name, role] of Object.entries<Role>(signatures[instruction.kernel])) {
     const arg = (instruction.args as Record<string, Argument<Buffer>>)[name];
     if (!isBuffer(arg)) args[name] = arg;
+    else if (arg.storage !== undefined)
+      args[name] = widened(new Uint16Array(ints.buffer, 4 * arg.offset, arg.length), arg.storage);
     else {
       const isInteger = role === 'ids' || role === 'optionalIds';
       const data = (isInteger ? ints : floats).subarray(arg.offset, arg.offset + arg.length);

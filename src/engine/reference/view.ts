@@ -17,6 +17,7 @@ export function put(sum: Sum, i: number, value: number): void {
 interface Views extends Record<Role, unknown> {
   read: Floats;
   optional: Floats | null;
+  weights: Floats;
   write: Floats;
   accumulate: Sum;
   update: Floats;

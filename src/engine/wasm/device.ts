@@ -116,7 +116,7 @@ export class WasmDevice implements Device {
     this.#memory.reserve(elements);
   }
 
-  write(offset: number, numbers: Numbers): void {
+  write(offset: number, numbers: Numbers | Uint16Array): void {
     this.#memory.write(offset, numbers);
   }
 

@@ -1,6 +1,6 @@
 /** Instructions as 32-bit words, as the generated dispatcher reads them (scripts/kernel-dispatch.js). */
 import type { Buffer, Instruction } from '../instruction.ts';
-import { signatures, type Argument, type KernelName, type Role } from '../signatures.ts';
+import { signatures, STORAGE, type Argument, type KernelName, type Role } from '../signatures.ts';
 
 const opcodes = new Map(Object.keys(signatures).map((kernel, opcode) => [kernel as KernelName, opcode]));
 
@@ -36,6 +36,7 @@ export function encode(program: readonly Instruction[], at: number, base: number
         words.push(0);
       } else {
         words.push(arg === null ? 0 : base + 4 * arg.offset);
+        if (role === 'weights') words.push(STORAGE[arg?.storage ?? 'f32']);
         if (role === 'accumulate') words.push(arg?.accumulate === true ? 1 : 0);
       }
     }

@@ -52,7 +52,11 @@ export class DeviceMemory {
     this.#ints = new Int32Array(this.#memory.buffer, this.#base);
   }
 
-  write(offset: number, numbers: Numbers): void {
+  write(offset: number, numbers: Numbers | Uint16Array): void {
+    if (numbers instanceof Uint16Array) {
+      new Uint16Array(this.#memory.buffer, this.#base + 4 * offset, numbers.length).set(numbers);
+      return;
+    }
     const target = numbers instanceof Int32Array ? this.#ints : this.#floats;
     if (numbers.length > SHORT || offset + numbers.length > target.length) target.set(numbers, offset);
     else for (let i = 0; i < numbers.length; i++) target[offset + i] = numbers[i];

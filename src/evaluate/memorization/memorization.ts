@@ -58,6 +58,7 @@ async function writeTexts(
     config,
     (tensors) => folder.load(tensors),
     textsAtOnce(config, numSamples),
+    folder.storageOf,
   );
   const batch = new SequenceBatch<number[]>(decoder, {
     ...options,

@@ -14,7 +14,7 @@ import {
   GemmSymmetricArguments,
   LinearParametersBackwardArguments,
 } from '../generated/arguments';
-import { GEMV_ROWS, MR, NR } from '../generated/constants';
+import { F32, GEMV_ROWS, MR, NR } from '../generated/constants';
 import { allocate, SHARED_HALF, sharedHalf } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
 import { loadPart, storePart } from '../vector';
@@ -22,7 +22,7 @@ import { matrixTimesFewRows } from './gemv';
 import { macroKernel } from './macro-kernel';
 import { createOutput } from './output';
 import { panels, panelStride } from './pack';
-import { Block, Operand, operandA, operandB, pack, Product, Round } from './product';
+import { Block, Operand, operandA, operandB, pack, prepareWidening, Product, Round } from './product';
 import { mirrorLower } from './mirror';
 import { prepareTiles } from './tile';
 
@@ -49,7 +49,8 @@ export function gemm(args: GemmArguments): void {
     matrixTimesFewRows(args);
     return;
   }
-  const product = createProduct(operandA(args.a, M, K, args.transA), operandB(args.b, N, K, args.transB), K);
+  const b = operandB(args.b, args.bType, N, K, args.transB);
+  const product = createProduct(operandA(args.a, M, K, args.transA), b, K);
   product.c = args.c;
   product.accumulate = args.accumulateC;
   product.bias = args.bias;
@@ -59,7 +60,8 @@ export function gemm(args: GemmArguments): void {
 export function gemmSymmetric(args: GemmSymmetricArguments): void {
   const M = args.M;
   const K = args.K;
-  const product = createProduct(operandA(args.a, M, K, args.transA), operandB(args.b, M, K, args.transB), K);
+  const b = operandB(args.b, F32, M, K, args.transB);
+  const product = createProduct(operandA(args.a, M, K, args.transA), b, K);
   product.c = args.c;
   product.accumulate = 0;
   product.isLower = true;
@@ -71,7 +73,7 @@ export function gemmSymmetric(args: GemmSymmetricArguments): void {
 /** dWeight = xᵀ·dY; the columns of dY are added up to dBias as they are packed. */
 export function linearParametersBackward(args: LinearParametersBackwardArguments): void {
   const M = args.M;
-  const product = createProduct(operandA(args.x, args.K, M, 1), operandB(args.dY, args.N, M, 0), M);
+  const product = createProduct(operandA(args.x, args.K, M, 1), operandB(args.dY, F32, args.N, M, 0), M);
   product.c = args.dWeight;
   product.accumulate = args.accumulateDWeight;
   product.sums = args.dBias;
@@ -85,6 +87,7 @@ function createProduct(a: Operand, b: Operand, K: i32): Product {
   product.b = b;
   product.K = K;
   product.blockDepth = blockDepth(K);
+  prepareWidening(b, product.blockDepth);
   product.bias = 0;
   product.sums = 0;
   product.isLower = false;
@@ -147,7 +150,7 @@ function multiplyShared(product: Product, round: Round): void {
     const start = sliceStart(own.count, own.width, owner);
     const end = sliceEnd(own.count, own.width, owner);
     const chunk = product.sharesB
-      ? evenHeight(end - start, own.depthStride == 4 ? MC : MC_TRANSPOSED)
+      ? evenHeight(end - start, own.isContiguous ? MC : MC_TRANSPOSED)
       : product.isLower
         ? NC_LOWER
         : NC;
@@ -219,7 +222,7 @@ function roundDepth(product: Product, blockBytes: usize): i32 {
   // A block has at most KC numbers of each vector, and up to 128 bytes between two panels of MR ≥ 4 vectors.
   if (i32(SHARED_HALF) < PACK_CHUNK * (KC * 4 + 32))
     ERROR('SHARED_SCRATCH does not hold a block of PACK_CHUNK vectors of KC numbers');
-  const blocks = product.sharesB && product.a.depthStride == 4 ? i32(SHARED_HALF / blockBytes) : 1;
+  const blocks = product.sharesB && product.a.isContiguous ? i32(SHARED_HALF / blockBytes) : 1;
   return product.blockDepth * blocks;
 }
 

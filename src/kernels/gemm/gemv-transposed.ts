@@ -4,8 +4,10 @@
  * prefetchers. (Streams that end with each row of 384 numbers reached 0.6 times the speed, a single stream 0.8 times.)
  */
 import { GemmArguments } from '../generated/arguments';
+import { BF16, F32, F16 } from '../generated/constants';
 import { rowDot } from '../rows';
 import { allocate } from '../scratch';
+import { loadFour, loadNextFour, loadPartOf, shiftOf, widen } from '../storage';
 import { loadPart, madd, putPart, sumFour } from '../vector';
 
 /** Bytes of the sums of a row of A with four rows of one stream: a pair of vectors for each, as in `rowDot`. */
@@ -22,13 +24,21 @@ export function rowsTimesTransposed(args: GemmArguments, from: i32, to: i32): vo
   fourStreams(args, rest, (to - rest) >> 2, sums);
   const K = args.K;
   const ld = usize(K) << 2;
-  for (let n = to - ((to - rest) & 3); n < to; n++)
+  const type = args.bType;
+  const wide: usize = type == F32 ? 0 : allocate(ld);
+  for (let n = to - ((to - rest) & 3); n < to; n++) {
+    let row = args.b + (usize(K) << shiftOf(type)) * n;
+    if (type != F32) {
+      widen(wide, row, K, type);
+      row = wide;
+    }
     for (let m = 0; m < args.M; m++) {
-      let value = rowDot(args.a + ld * m, args.b + ld * n, K);
+      let value = rowDot(args.a + ld * m, row, K);
       if (args.bias) value += load<f32>(args.bias + (usize(n) << 2));
       const at = args.c + ((usize(m) * args.N + n) << 2);
       store<f32>(at, args.accumulateC ? load<f32>(at) + value : value);
     }
+  }
 }
 
 /**
@@ -39,18 +49,21 @@ function fourStreams(args: GemmArguments, from: i32, length: i32, sums: usize): 
   const K = args.K;
   const M = args.M;
   const ld = usize(K) << 2;
-  const apart = ld * length;
+  const type = args.bType;
+  const rowBytes = usize(K) << shiftOf(type);
+  const apart = rowBytes * length;
   for (let i = 0; i < length; i += 4) {
     const count = min(4, length - i);
-    const rows = args.b + ld * (from + i);
+    const rows = args.b + rowBytes * (from + i);
     let m = 0;
     for (; m + 2 <= M; m += 2) {
       const a = args.a + ld * m;
       for (let r = 0; r < count; r++) {
-        dotTwoByFour(a, ld, rows + ld * r, apart, K, sums + (r << 5));
+        const b = rows + rowBytes * r;
+        dotTwoByFour(a, ld, b, apart, K, sums + (r << 5), type);
         if (K & 7) {
-          dotRest(a, rows + ld * r, apart, K, sums + (r << 5));
-          dotRest(a + ld, rows + ld * r, apart, K, sums + (r << 5) + SUMS);
+          dotRest(a, b, apart, K, sums + (r << 5), type);
+          dotRest(a + ld, b, apart, K, sums + (r << 5) + SUMS, type);
         }
       }
       putSums(args, sums, m, from + i, length, count);
@@ -59,8 +72,9 @@ function fourStreams(args: GemmArguments, from: i32, length: i32, sums: usize): 
     if (m < M) {
       const a = args.a + ld * m;
       for (let r = 0; r < count; r++) {
-        dotOneByFour(a, rows + ld * r, apart, K, sums + (r << 5));
-        if (K & 7) dotRest(a, rows + ld * r, apart, K, sums + (r << 5));
+        const b = rows + rowBytes * r;
+        dotOneByFour(a, b, apart, K, sums + (r << 5), type);
+        if (K & 7) dotRest(a, b, apart, K, sums + (r << 5), type);
       }
       putSums(args, sums, m, from + i, length, count);
     }
@@ -71,8 +85,9 @@ function fourStreams(args: GemmArguments, from: i32, length: i32, sums: usize): 
  * The dot products of a row with a row of each stream, `apart` bytes from one to the next, over the multiple of 8 in K. The
  * sums go to memory, and nothing else is done here: V8 makes 256-bit operations only of vectors that go straight from a loop to
  * adjacent stores.
+ * @inline
  */
-function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+function oneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
   let e0 = f32x4.splat(0),
     o0 = f32x4.splat(0);
   let e1 = f32x4.splat(0),
@@ -84,16 +99,16 @@ function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize): vo
   for (let k = K >> 3; k > 0; k--) {
     const even = v128.load(a);
     const odd = v128.load(a, 16);
-    e0 = madd(even, v128.load(b), e0);
-    o0 = madd(odd, v128.load(b, 16), o0);
-    e1 = madd(even, v128.load(b + apart), e1);
-    o1 = madd(odd, v128.load(b + apart, 16), o1);
-    e2 = madd(even, v128.load(b + apart * 2), e2);
-    o2 = madd(odd, v128.load(b + apart * 2, 16), o2);
-    e3 = madd(even, v128.load(b + apart * 3), e3);
-    o3 = madd(odd, v128.load(b + apart * 3, 16), o3);
+    e0 = madd(even, loadFour(b, type), e0);
+    o0 = madd(odd, loadNextFour(b, type), o0);
+    e1 = madd(even, loadFour(b + apart, type), e1);
+    o1 = madd(odd, loadNextFour(b + apart, type), o1);
+    e2 = madd(even, loadFour(b + apart * 2, type), e2);
+    o2 = madd(odd, loadNextFour(b + apart * 2, type), o2);
+    e3 = madd(even, loadFour(b + apart * 3, type), e3);
+    o3 = madd(odd, loadNextFour(b + apart * 3, type), o3);
     a += 32;
-    b += 32;
+    b += 8 << shiftOf(type);
   }
   storePair(sums, e0, o0);
   storePair(sums + STREAM * 1, e1, o1);
@@ -101,8 +116,12 @@ function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize): vo
   storePair(sums + STREAM * 3, e3, o3);
 }
 
-/** The same for two rows of A, `ld` bytes apart. Sums and operands fill the 16 vector registers. */
-function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+/**
+ * The same for two rows of A, `ld` bytes apart. Sums and operands fill the 16 vector registers. Inlined into one function for
+ * each type, so it is a constant in the loop; a seventh parameter costs nothing there.
+ * @inline
+ */
+function twoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
   let e0 = f32x4.splat(0),
     o0 = f32x4.splat(0);
   let e1 = f32x4.splat(0),
@@ -124,32 +143,32 @@ function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums:
     const a1 = v128.load(a, 16);
     const a2 = v128.load(a + ld);
     const a3 = v128.load(a + ld, 16);
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
+    const b0 = loadFour(b, type);
+    const b1 = loadNextFour(b, type);
     e0 = madd(a0, b0, e0);
     o0 = madd(a1, b1, o0);
     f0 = madd(a2, b0, f0);
     p0 = madd(a3, b1, p0);
-    const b2 = v128.load(b + apart);
-    const b3 = v128.load(b + apart, 16);
+    const b2 = loadFour(b + apart, type);
+    const b3 = loadNextFour(b + apart, type);
     e1 = madd(a0, b2, e1);
     o1 = madd(a1, b3, o1);
     f1 = madd(a2, b2, f1);
     p1 = madd(a3, b3, p1);
-    const b4 = v128.load(b + apart * 2);
-    const b5 = v128.load(b + apart * 2, 16);
+    const b4 = loadFour(b + apart * 2, type);
+    const b5 = loadNextFour(b + apart * 2, type);
     e2 = madd(a0, b4, e2);
     o2 = madd(a1, b5, o2);
     f2 = madd(a2, b4, f2);
     p2 = madd(a3, b5, p2);
-    const b6 = v128.load(b + apart * 3);
-    const b7 = v128.load(b + apart * 3, 16);
+    const b6 = loadFour(b + apart * 3, type);
+    const b7 = loadNextFour(b + apart * 3, type);
     e3 = madd(a0, b6, e3);
     o3 = madd(a1, b7, o3);
     f3 = madd(a2, b6, f3);
     p3 = madd(a3, b7, p3);
     a += 32;
-    b += 32;
+    b += 8 << shiftOf(type);
   }
   storePair(sums, e0, o0);
   storePair(sums + STREAM * 1, e1, o1);
@@ -161,6 +180,45 @@ function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums:
   storePair(sums + (SUMS + STREAM * 3), f3, p3);
 }
 
+/** Each type in a function of its own: as calls in one function, Binaryen would fold them into one that tests the type. */
+function oneByFourF32(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  oneByFour(a, b, apart, K, sums, F32);
+}
+
+function oneByFourBf16(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  oneByFour(a, b, apart, K, sums, BF16);
+}
+
+function oneByFourF16(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  oneByFour(a, b, apart, K, sums, F16);
+}
+
+function twoByFourF32(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  twoByFour(a, ld, b, apart, K, sums, F32);
+}
+
+function twoByFourBf16(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  twoByFour(a, ld, b, apart, K, sums, BF16);
+}
+
+function twoByFourF16(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  twoByFour(a, ld, b, apart, K, sums, F16);
+}
+
+/** @inline */
+function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
+  if (type == F32) oneByFourF32(a, b, apart, K, sums);
+  else if (type == BF16) oneByFourBf16(a, b, apart, K, sums);
+  else oneByFourF16(a, b, apart, K, sums);
+}
+
+/** @inline */
+function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
+  if (type == F32) twoByFourF32(a, ld, b, apart, K, sums);
+  else if (type == BF16) twoByFourBf16(a, ld, b, apart, K, sums);
+  else twoByFourF16(a, ld, b, apart, K, sums);
+}
+
 /** @inline */
 function storePair(sums: usize, even: v128, odd: v128): void {
   v128.store(sums, odd, 16);
@@ -168,12 +226,13 @@ function storePair(sums: usize, even: v128, odd: v128): void {
 }
 
 /** Adds the last K mod 8 products to the even sums of a row with a row of each stream. */
-function dotRest(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+function dotRest(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
   for (let k = K & ~7; k < K; k += 4) {
     const x = loadPart(a + (usize(k) << 2), K - k);
     for (let r: usize = 0; r < 4; r++) {
       const sum = sums + STREAM * r;
-      v128.store(sum, madd(x, loadPart(b + apart * r + (usize(k) << 2), K - k), v128.load(sum)));
+      const y = loadPartOf(b + apart * r + (usize(k) << shiftOf(type)), K - k, type);
+      v128.store(sum, madd(x, y, v128.load(sum)));
     }
   }
 }

@@ -8,8 +8,9 @@
  */
 import { barrier } from '../barrier';
 import { GemmArguments } from '../generated/arguments';
-import { SHARED_SCRATCH } from '../generated/constants';
+import { F32, SHARED_SCRATCH } from '../generated/constants';
 import { allocate, sharedScratch } from '../scratch';
+import { shiftOf, widen } from '../storage';
 import { sliceEnd, sliceStart, thread, threads } from '../threads';
 import { FLOATS_PER_LINE, loadPart, madd, putPart } from '../vector';
 import { rowsTimesTransposed } from './gemv-transposed';
@@ -23,6 +24,9 @@ const WIDTH = 2048;
 /** Columns of a large B that are summed at a time: all of them, unless their sums exceed the shared scratch memory. */
 const SLICED_WIDTH: i32 = i32(SHARED_SCRATCH / (SLICES * sizeof<f32>()));
 
+/** Rows of a B of 16 bits, widened. */
+let wideRows: usize = 0;
+
 export function matrixTimesFewRows(args: GemmArguments): void {
   const N = args.N;
   const K = args.K;
@@ -34,6 +38,7 @@ export function matrixTimesFewRows(args: GemmArguments): void {
   }
   const isLarge = i64(N) * K >= LARGE;
   const sums = allocate((WIDTH + 4) << 2);
+  wideRows = args.bType == F32 ? 0 : allocate(max(4 * WIDTH, SLICED_WIDTH) << 2);
   for (let m = 0; m < args.M; m++) {
     const a = args.a + ((usize(m) * K) << 2);
     const c = args.c + ((usize(m) * N) << 2);
@@ -66,15 +71,22 @@ function weightedRows(args: GemmArguments, a: usize, c: usize, from: i32, to: i3
 /** sums[n] += Σ_k a[k]·b[k, start + n] for n < width. */
 function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, sums: usize): void {
   const K = args.K;
-  const ld = usize(args.N) << 2;
-  const b = args.b + (usize(start) << 2);
+  const type = args.bType;
+  const shift = shiftOf(type);
+  const rowBytes = usize(args.N) << shift;
+  const ld = type == F32 ? rowBytes : usize(WIDTH) << 2;
+  const b = args.b + (usize(start) << shift);
   let k = 0;
   for (; k + 4 <= K; k += 4) {
     const a0 = v128.load32_splat(a + (usize(k) << 2));
     const a1 = v128.load32_splat(a + (usize(k) << 2), 4);
     const a2 = v128.load32_splat(a + (usize(k) << 2), 8);
     const a3 = v128.load32_splat(a + (usize(k) << 2), 12);
-    const row = b + ld * k;
+    let row = b + rowBytes * k;
+    if (type != F32) {
+      for (let r = 0; r < 4; r++) widen(wideRows + ld * r, row + rowBytes * r, width, type);
+      row = wideRows;
+    }
     let n = 0;
     for (; n + 8 <= width; n += 8) {
       const p = row + (n << 2);
@@ -103,7 +115,11 @@ function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, 
   }
   for (; k < K; k++) {
     const weight = v128.load32_splat(a + (usize(k) << 2));
-    const row = b + ld * k;
+    let row = b + rowBytes * k;
+    if (type != F32) {
+      widen(wideRows, row, width, type);
+      row = wideRows;
+    }
     for (let n = 0; n < width; n += 4) {
       const sum = madd(weight, loadPart(row + (n << 2), width - n), v128.load(sums + (n << 2)));
       v128.store(sums + (n << 2), sum);
@@ -117,8 +133,9 @@ function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, 
  */
 function sumSlices(args: GemmArguments, a: usize, start: i32, width: i32): void {
   const K = args.K;
-  const ld = usize(args.N) << 2;
-  const b = args.b + (usize(start) << 2);
+  const type = args.bType;
+  const ld = usize(args.N) << shiftOf(type);
+  const b = args.b + (usize(start) << shiftOf(type));
   const team = max(1, threads / SLICES); // threads for each slice
   const teams = min(threads, SLICES);
   const index = thread / team;
@@ -130,8 +147,14 @@ function sumSlices(args: GemmArguments, a: usize, start: i32, width: i32): void 
     const sums = sharedScratch() + sliceBytes(width) * slice;
     memory.fill(sums + (usize(from) << 2), 0, usize(to - from) << 2);
     const end = sliceEnd(K, 1, slice, SLICES);
-    for (let k = sliceStart(K, 1, slice, SLICES); k < end; k++)
-      addRow(load<f32>(a + (usize(k) << 2)), b + ld * k, sums, from, to);
+    for (let k = sliceStart(K, 1, slice, SLICES); k < end; k++) {
+      let row = b + ld * k;
+      if (type != F32 && from < to) {
+        widen(wideRows + (usize(from) << 2), row + (usize(from) << 1), to - from, type);
+        row = wideRows;
+      }
+      addRow(load<f32>(a + (usize(k) << 2)), row, sums, from, to);
+    }
   }
 }
 

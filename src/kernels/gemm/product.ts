@@ -1,7 +1,8 @@
 /** Descriptions of a GEMM, as structures in scratch memory. */
-import { MR, NR } from '../generated/constants';
+import { F32, MR, NR } from '../generated/constants';
 import { allocate } from '../scratch';
-import { packColumns, packRows } from './pack';
+import { shiftOf, widen } from '../storage';
+import { packColumns, packRows, panelStride } from './pack';
 import { Output } from './output';
 
 /**
@@ -15,37 +16,75 @@ export class Operand {
   count: i32;
   /** Vectors in a panel. */
   width: i32;
-  /** Bytes from one vector to the next, and from one k to the next. One of them is 4. */
+  /** Bytes from one vector to the next, and from one k to the next. One of them is the size of a number. */
   stride: usize;
   depthStride: usize;
+  /** Whether a vector is contiguous in memory. */
+  isContiguous: bool;
+  /** How the numbers are stored. */
+  type: i32;
+  /** Working memory for WIDENED vectors of the depth of a block; 0 for float32. */
+  wide: usize;
 }
+
+/** Vectors of a 16-bit type that are widened before they are packed: whole panels, which stay in L2. */
+const WIDENED = 64;
 
 /** op(A) [M,K], stored row-major, or [K,M] if `transposed`. */
 export function operandA(data: usize, M: i32, K: i32, transposed: i32): Operand {
-  return operand(data, M, MR, K, transposed);
+  return operand(data, F32, M, MR, K, transposed);
 }
 
 /** op(B) [K,N], stored row-major, or [N,K] if `transposed`. */
-export function operandB(data: usize, N: i32, K: i32, transposed: i32): Operand {
-  return operand(data, N, NR, K, transposed ? 0 : 1);
+export function operandB(data: usize, type: i32, N: i32, K: i32, transposed: i32): Operand {
+  return operand(data, type, N, NR, K, transposed ? 0 : 1);
 }
 
 /** @param runsAcross whether the matrix is stored with k as its row index, so that its rows run across the vectors */
-function operand(data: usize, count: i32, width: i32, K: i32, runsAcross: i32): Operand {
+function operand(data: usize, type: i32, count: i32, width: i32, K: i32, runsAcross: i32): Operand {
   const view = changetype<Operand>(allocate(offsetof<Operand>()));
   view.data = data;
   view.count = count;
   view.width = width;
-  view.stride = (runsAcross ? 1 : usize(K)) << 2;
-  view.depthStride = (runsAcross ? usize(count) : 1) << 2;
+  view.stride = (runsAcross ? 1 : usize(K)) << shiftOf(type);
+  view.depthStride = (runsAcross ? usize(count) : 1) << shiftOf(type);
+  view.isContiguous = !runsAcross;
+  view.type = type;
+  view.wide = 0;
   return view;
 }
 
 /** Packs `n` vectors from `first` on, numbers `p` … `p` + `k` − 1 of each. This is all that transposition changes. */
 export function pack(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i32): void {
   const src = view.data + view.stride * first + view.depthStride * p;
-  if (view.depthStride == 4) packRows(dst, src, view.stride, n, k, view.width);
+  if (view.type != F32) packWidened(dst, view, src, n, k);
+  else if (view.isContiguous) packRows(dst, src, view.stride, n, k, view.width);
   else packColumns(dst, src, view.depthStride, n, k, view.width);
+}
+
+/** Allocates what packing a 16-bit type needs. @param depth of a block */
+export function prepareWidening(view: Operand, depth: i32): void {
+  if (view.type != F32) view.wide = allocate(u64(WIDENED * 4) * depth);
+}
+
+/** The same for a 16-bit type: some vectors at a time are widened, then packed. */
+function packWidened(dst: usize, view: Operand, src: usize, n: i32, k: i32): void {
+  const wide = view.wide;
+  const width = view.width;
+  for (let i = 0; i < n; i += WIDENED) {
+    const count = min(WIDENED, n - i);
+    const to = dst + panelStride(width, k) * (i / width);
+    const from = src + view.stride * i;
+    if (view.isContiguous) {
+      const ld = usize(k) << 2;
+      for (let r = 0; r < count; r++) widen(wide + ld * r, from + view.stride * r, k, view.type);
+      packRows(to, wide, ld, count, k, width);
+    } else {
+      const ld = usize(count) << 2;
+      for (let r = 0; r < k; r++) widen(wide + ld * r, from + view.depthStride * r, count, view.type);
+      packColumns(to, wide, ld, count, k, width);
+    }
+  }
 }
 
 /** C[M,N] (+)= op(A)·op(B) + bias[N]; sums[N] (+)= Σ_k op(B)[k,:]. */
