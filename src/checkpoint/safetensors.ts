@@ -228,15 +228,14 @@ export function openSafetensors(path: string): SafetensorsFile {
           const target = into.get(tensor.name);
           if (target !== undefined) checkTarget(path, tensor, target);
           else if (checksum === undefined) continue;
-          const half = target && halfTargetOf(target);
           const use = (chunk: Chunk): void => {
             loaded?.((tensor.start + chunk.bytesDone) / bytes);
             if (target === undefined) return;
-            if (half === undefined) writeTensor(target, chunk.numbers, chunk.first);
-            else half.write(halvesOf(chunk.bytes), chunk.first);
+            writeChunk(target, chunk);
             if (!allowNonFinite) notFinite ??= findNonFinite(tensor, target, chunk);
           };
-          sum = readTensor(reader, tensor, sum, use, half !== undefined);
+          const keepsBits = target !== undefined && halfTargetOf(target) !== undefined;
+          sum = readTensor(reader, tensor, sum, use, keepsBits);
         }
         if (checksum !== undefined && shownSum(sum) !== checksum)
           fail(
@@ -335,6 +334,12 @@ function readTensor(
     use({ numbers, bytes, first: at / size, bytesDone: at + length });
   }
   return sum;
+}
+
+function writeChunk(target: TensorTarget, { numbers, bytes, first }: Chunk): void {
+  const half = halfTargetOf(target);
+  if (half === undefined) writeTensor(target, numbers, first);
+  else half.write(halvesOf(bytes), first);
 }
 
 /** Describes the first NaN or infinity of a chunk that has been written to its target. */

@@ -60,7 +60,7 @@ function fourStreams(args: GemmArguments, from: i32, length: i32, sums: usize): 
       const a = args.a + ld * m;
       for (let r = 0; r < count; r++) {
         const b = rows + rowBytes * r;
-        dotTwoByFour(a, ld, b, apart, K, sums + (r << 5), type);
+        dotTwoByFour(a, b, apart, K, sums + (r << 5), type);
         if (K & 7) {
           dotRest(a, b, apart, K, sums + (r << 5), type);
           dotRest(a + ld, b, apart, K, sums + (r << 5) + SUMS, type);
@@ -116,12 +116,9 @@ function oneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: 
   storePair(sums + STREAM * 3, e3, o3);
 }
 
-/**
- * The same for two rows of A, `ld` bytes apart. Sums and operands fill the 16 vector registers. Inlined into one function for
- * each type, so it is a constant in the loop; a seventh parameter costs nothing there.
- * @inline
- */
-function twoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
+/** The same for two rows of A. Sums and operands fill the 16 vector registers. @inline */
+function twoByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
+  const ld = usize(K) << 2;
   let e0 = f32x4.splat(0),
     o0 = f32x4.splat(0);
   let e1 = f32x4.splat(0),
@@ -193,16 +190,16 @@ function oneByFourF16(a: usize, b: usize, apart: usize, K: i32, sums: usize): vo
   oneByFour(a, b, apart, K, sums, F16);
 }
 
-function twoByFourF32(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
-  twoByFour(a, ld, b, apart, K, sums, F32);
+function twoByFourF32(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  twoByFour(a, b, apart, K, sums, F32);
 }
 
-function twoByFourBf16(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
-  twoByFour(a, ld, b, apart, K, sums, BF16);
+function twoByFourBf16(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  twoByFour(a, b, apart, K, sums, BF16);
 }
 
-function twoByFourF16(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize): void {
-  twoByFour(a, ld, b, apart, K, sums, F16);
+function twoByFourF16(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
+  twoByFour(a, b, apart, K, sums, F16);
 }
 
 /** @inline */
@@ -213,10 +210,10 @@ function dotOneByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, typ
 }
 
 /** @inline */
-function dotTwoByFour(a: usize, ld: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
-  if (type == F32) twoByFourF32(a, ld, b, apart, K, sums);
-  else if (type == BF16) twoByFourBf16(a, ld, b, apart, K, sums);
-  else twoByFourF16(a, ld, b, apart, K, sums);
+function dotTwoByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: i32): void {
+  if (type == F32) twoByFourF32(a, b, apart, K, sums);
+  else if (type == BF16) twoByFourBf16(a, b, apart, K, sums);
+  else twoByFourF16(a, b, apart, K, sums);
 }
 
 /** @inline */
