@@ -65,6 +65,7 @@ export function openAdapter(folder: string, { base, file = ADAPTER_WEIGHTS }: Ad
       tokenizer,
       metadata,
       base: model,
+      storageOf: (parameter) => (isAdapter(parameter) ? 'f32' : model.storageOf(parameter)),
       load: (into, options) => load(path, config, model, into, options),
       open: (options) => openReader(path, config, model, options),
     };
