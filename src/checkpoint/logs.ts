@@ -148,7 +148,7 @@ export function readLogs(folder: string): RunLogs {
     damage.push(...[unreadable(path, lines)].filter((what) => what !== undefined));
     return lines.flatMap(({ entry }) => (entry === undefined ? [] : [new LogReader(path, entry)]));
   };
-  const metrics = withoutTakenBack(read('metrics'));
+  const metrics = withoutRolledBack(read('metrics'));
   return {
     steps: metrics
       .filter((line) => line.has('loss'))
@@ -202,7 +202,7 @@ function endOfRun(line: LogReader): EndMetrics {
 }
 
 /** Removes entries undone by a later rollback. */
-function withoutTakenBack(lines: readonly LogReader[]): LogReader[] {
+function withoutRolledBack(lines: readonly LogReader[]): LogReader[] {
   const kept: LogReader[] = [];
   for (const line of lines) {
     const to = line.has('rollback_to') ? line.number('rollback_to') : Infinity;

@@ -5,9 +5,13 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, test } from 'vitest';
+import { beforeAll, describe, test, vi } from 'vitest';
 import { writeModel } from '../fuzz/seeds.ts';
 import { expectRefusal, type Refusal } from './in-process.ts';
+
+vi.mock(import('../../src/engine/backend.ts'), async (original) =>
+  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
 const at = (name: string): string => join(folder, name);

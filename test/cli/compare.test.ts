@@ -10,9 +10,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
 import { run } from './run.ts';
+
+vi.mock(import('../../src/engine/backend.ts'), async (original) =>
+  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'compare-'));
 const text = Array.from({ length: 300 }, (_, i) => `whale ${i % 7} & <sea> ${(i * i) % 5}.\n`).join('');
