@@ -32,8 +32,15 @@ export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLi
   );
 }
 
+/** The same for parameters, gradients and moments alone: recording the programs of a model far too large would fail. */
+export const checkStateMemory = (shape: TrainingShape, limit: MemoryLimit): void =>
+  checkMemory(shape, stateBytes(shape), limit);
+
 function whatFits(shape: TrainingShape, limit: number): string {
   const { config, batchSize, microBatches } = shape;
+  const state = stateBytes(shape);
+  if (state > limit)
+    return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(state)}`;
   const needs = (change: Partial<TrainingShape>): number => 4 * trainingPrograms({ ...shape, ...change }).end;
   for (let size = Math.floor(batchSize / 2); size >= 1; size = Math.floor(size / 2)) {
     const steps = Math.ceil(batchSize / size) * microBatches;
@@ -46,5 +53,5 @@ function whatFits(shape: TrainingShape, limit: number): string {
     if (bytes <= limit)
       return `try ${optionValues({ batchSize: 1, blockSize: T })}, which needs ${formatMemory(bytes)}`;
   }
-  return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(stateBytes(shape))}`;
+  return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(state)}`;
 }

@@ -334,7 +334,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     'train ./corpus.txt --threads 1 --n-head 1 --n-embd 1e12',
     1,
     'out-of-memory',
-    '3.19e+17 … 4.24',
+    '2.88e+17 … 4.24',
   ],
   [
     'a billion sequences',

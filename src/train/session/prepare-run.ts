@@ -9,7 +9,7 @@ import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
 import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
-import { checkMemory, memoryLimit } from '../memory.ts';
+import { checkMemory, checkStateMemory, memoryLimit } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
 import { trainingPrograms, type TrainingPrograms } from '../programs.ts';
 import { secondsFor, timeForTraining } from '../run-time.ts';
@@ -72,8 +72,10 @@ export async function prepareRun(
   checkSplits(data, settings, config);
 
   const shape = trainingShape(settings, config);
+  const limit = memoryLimit(engine.threads);
+  checkStateMemory(shape, limit);
   const programs = trainingPrograms(shape);
-  checkMemory(shape, 4 * programs.end, memoryLimit(engine.threads));
+  checkMemory(shape, 4 * programs.end, limit);
   const steps = settings.maxIters - (origin.resumed?.checkpoint.state.step ?? 0);
   const expectedSeconds =
     time === undefined
