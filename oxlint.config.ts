@@ -9,6 +9,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['autodiff'],
   ['model', 'data'],
   ['generate', 'checkpoint'],
+  ['card'],
   ['train'],
   ['evaluate', 'inspect', 'measure', 'forecast', 'export'],
   ['report'],

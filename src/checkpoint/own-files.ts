@@ -8,6 +8,7 @@ import { holds, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { openRegularFile, readInto } from '../read-file.ts';
 import { ADAPTER_CONFIG } from './adapter-config.ts';
+import { CARD, isOwnCard } from './card-file.ts';
 import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
 import { isRunning, LOCK } from './lock.ts';
 import { logNames, logPath } from './logs.ts';
@@ -38,7 +39,7 @@ const REPORT_HEAD = 4096;
 
 /** Temporary name of a file or checkpoint being written: its final name and the process id. */
 const TEMPORARY = new RegExp(
-  `^(checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
+  `^(checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT, CARD].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
 );
 
 /**
@@ -82,6 +83,7 @@ export function removeRun(folder: string): void {
     });
   for (const { folder: checkpoint } of checkpointsOf(folder)) rmSync(checkpoint, { recursive: true });
   for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
+  if (isOwnCard(join(folder, CARD))) rmSync(join(folder, CARD));
   if (isReport(join(folder, REPORT))) rmSync(join(folder, REPORT));
   sweepTemporaries(folder);
 }

@@ -15,6 +15,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { TensorSource } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { makeFolder, syncFolder } from '../write-file.ts';
+import { writeCard } from './card-file.ts';
 import {
   addEvaluation,
   bytesOf,
@@ -68,6 +69,8 @@ export interface Run {
     state: Omit<TrainerState, 'format' | 'files' | 'log_bytes'>,
     saved?: (done: number) => void,
   ): Promise<void>;
+  /** Writes the model card, unless the folder has a README.md that is not ours. */
+  saveCard(text: string): void;
   /** Appends a line to a log. If that fails, the next checkpoint retries. */
   log(name: LogName, entry: LogEntry): void;
   /** Flushes all logs to disk. @throws a system error if that fails */
@@ -232,6 +235,10 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer
       syncFolder(folder);
       writer.saved = state;
       retireBefore(folder, state);
+    },
+    saveCard(text) {
+      lock.check();
+      writeCard(folder, text);
     },
     log: (name, entry) => logs[name].append(entry),
     flushLog() {

@@ -1,7 +1,7 @@
 /** How messages of the library are written on the command line: options as flags, calls as commands. */
 import type { Terms } from '../messages.ts';
 import { shellQuoted } from '../shell-quote.ts';
-import { flagOf } from './flag-name.ts';
+import { flagOf } from '../flag-name.ts';
 
 const flags: Terms['values'] = (values) =>
   Object.entries(values)

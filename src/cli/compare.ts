@@ -12,7 +12,7 @@ import { formatColumns } from './columns.ts';
 import { whileDoing } from './activity.ts';
 import { commandLineTerms } from './command-line-terms.ts';
 import { describeSystemError } from './errors.ts';
-import { kebab } from './flag-name.ts';
+import { kebab } from '../flag-name.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, MAX_CHART_WIDTH, type Series } from './line-chart.ts';
 import { modelFolder } from './model-options.ts';

@@ -21,7 +21,7 @@ import { scheduleSettings } from '../train/past-schedule.ts';
 import { checkRecordedCourse, recordedSchedule } from '../train/stored-options.ts';
 import { closest } from '../suggest.ts';
 import { applyOption, naming, readAll, textsOf } from './apply-option.ts';
-import { flagOf } from './flag-name.ts';
+import { flagOf } from '../flag-name.ts';
 import { notice, printable } from './terminal.ts';
 
 /**

@@ -2,7 +2,7 @@
 import type { Command, Option } from 'commander';
 import { groups, type Group } from '../train/options/row.ts';
 import { optionTable, type OptionRow } from '../train/options.ts';
-import { flagOf } from './flag-name.ts';
+import { flagOf } from '../flag-name.ts';
 import { modelFolder, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 

@@ -1,6 +1,8 @@
 /** Writes a model for other programs. */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { forOllama, modelCard, withPrecision } from '../card/model-card.ts';
+import { CARD, isOwnCard, readCard, writeCard } from '../checkpoint/card-file.ts';
 import { WEIGHTS, type ModelFolder } from '../checkpoint/model-folder.ts';
 import type { ParameterReader } from '../checkpoint/parameter-tensors.ts';
 import type { Report } from '../reporting.ts';
@@ -51,7 +53,8 @@ export function exportOllama(
   const files = writeFolder({ output, force, source: model.folder }, (folder) => {
     written = writeGguf(model, { dtype, output: join(folder, MODEL), report });
     writeFileFlushed(join(folder, MODELFILE), [modelfile(model)]);
-    return [MODELFILE, MODEL];
+    writeCard(folder, forOllama(cardOf(model, dtype)), writeFileFlushed);
+    return [MODELFILE, ...movedCard(output), MODEL];
   });
   const { bytes, warnings } = written!;
   return { files, bytes, warnings: [...warnings, ...differences] };
@@ -65,10 +68,23 @@ export function exportHuggingFace(
   let bytes = 0;
   const files = writeFolder({ output, force, source: model.folder }, (folder) => {
     bytes = writeHuggingFaceFolder(folder, model, dtype, report);
-    return readdirSync(folder).toSorted((a, b) => Number(a === WEIGHTS) - Number(b === WEIGHTS));
+    writeCard(folder, cardOf(model, dtype), writeFileFlushed);
+    const others = readdirSync(folder).filter((name) => name !== WEIGHTS && name !== CARD);
+    return [...others, ...movedCard(output), WEIGHTS];
   });
   return { files, bytes, warnings: [] };
 }
+
+/** The card of the model's folder, with what was added to it; a new one if it has none that was written here. */
+function cardOf(model: ModelFolder, dtype: string): string {
+  const { folder, config, tokenizer } = model;
+  const card = readCard(folder) ?? modelCard({ name: nameOf(model), config, tokenizer, training: undefined });
+  return dtype === 'f32' ? card : withPrecision(card, dtype);
+}
+
+/** The name of the card, unless the output has a README.md that is not ours. */
+const movedCard = (output: string): string[] =>
+  !existsSync(join(output, CARD)) || isOwnCard(join(output, CARD)) ? [CARD] : [];
 
 function writeGguf(
   model: ModelFolder,

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { writeCard } from '../../src/checkpoint/card-file.ts';
 import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { isRun, REPORT_GENERATOR, sweepTemporaries } from '../../src/checkpoint/own-files.ts';
 import { createRun } from '../../src/checkpoint/run.ts';
@@ -42,6 +43,7 @@ test('the clean-up removes half-written files of a run, and nothing else', () =>
   for (const name of [
     `model.safetensors.${pid}.tmp`,
     `config.json.${process.ppid}.tmp`,
+    `README.md.${pid}.tmp`,
     `run.lock.${pid}.stale.tmp`,
     ...kept,
   ])
@@ -53,6 +55,7 @@ test('the clean-up removes half-written files of a run, and nothing else', () =>
 test('--overwrite removes the run and leaves other files', async () => {
   await startRun();
   writeFileSync(join(folder, 'report.html'), `<meta name="generator" content="${REPORT_GENERATOR}" />`);
+  writeCard(folder, '# whale\n');
   writeFileSync(join(folder, 'notes.txt'), 'mine');
   mkdirSync(join(folder, 'drafts.tmp'));
   overwrite();
@@ -71,8 +74,9 @@ test('--overwrite removes the run and leaves other files', async () => {
 
 test('--overwrite accepts a folder that is not a run, and removes nothing from it', () => {
   mkdirSync(join(folder, 'drafts.tmp'), { recursive: true });
-  for (const name of ['report.html', 'notes.tmp']) writeFileSync(join(folder, name), 'mine');
+  for (const name of ['report.html', 'README.md', 'notes.tmp']) writeFileSync(join(folder, name), 'mine');
   overwrite();
+  expect(readFileSync(join(folder, 'README.md'), 'utf8')).toBe('mine');
   expect(readFileSync(join(folder, 'report.html'), 'utf8')).toBe('mine');
   expect(readdirSync(folder)).toEqual(expect.arrayContaining(['drafts.tmp', 'notes.tmp', 'config.json']));
 });

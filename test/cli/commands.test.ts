@@ -44,6 +44,7 @@ describe('train', () => {
 
   test('leaves a Hugging Face model folder, a checkpoint and its metrics', () => {
     expect(readdirSync(model).sort()).toEqual([
+      'README.md',
       'checkpoint-40',
       'config.json',
       'generation_config.json',

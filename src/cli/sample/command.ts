@@ -13,7 +13,7 @@ import { encodingOption } from '../decoding-options.ts';
 import { addExamples } from '../help.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { addModelOptions, openModel, unkOption, type ModelFlags } from '../model-options.ts';
-import { kebab } from '../flag-name.ts';
+import { kebab } from '../../flag-name.ts';
 import { argument, option } from '../options.ts';
 import { anyText, filePath, number, wholeNumber } from '../../values.ts';
 import { searchTexts } from './beams.ts';

@@ -1,5 +1,5 @@
 /** `gpt sample -i`: co-writing in turns. */
-import { kebab } from '../flag-name.ts';
+import { kebab } from '../../flag-name.ts';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UsageError, UserError } from '../../errors.ts';

@@ -1,7 +1,7 @@
 /** Sampling parameters, shared by flags and interactive mode. */
 import type { Command, Option } from 'commander';
 import type { SamplingOptions } from '../../generate/sampling.ts';
-import { kebab } from '../flag-name.ts';
+import { kebab } from '../../flag-name.ts';
 import { option } from '../options.ts';
 import { fraction, nonEmptyText, number, seed, wholeNumber, type OptionType } from '../../values.ts';
 

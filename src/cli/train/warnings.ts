@@ -12,7 +12,7 @@ import {
   isAboveUsual,
   type Flags,
 } from './remedies.ts';
-import { flagOf } from '../flag-name.ts';
+import { flagOf } from '../../flag-name.ts';
 import { againstCrlf, againstSorted, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
 import { unspacedNotice } from '../unspaced-notice.ts';

@@ -4,6 +4,7 @@ import type { Run } from '../../checkpoint/run.ts';
 import { weightsOf } from '../../checkpoint/runs.ts';
 import { isSystemError, UserError, type SystemError } from '../../errors.ts';
 import { optionName, trainCall } from '../../messages.ts';
+import type { ModelConfig } from '../../model/config.ts';
 import type { Report } from '../../reporting.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
@@ -13,6 +14,7 @@ import { progressToState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
 import type { TrainingData } from '../training-data.ts';
 import type { BestModel } from './best-model.ts';
+import { cardOf } from './run-card.ts';
 
 /** A checkpoint that could not be written. Training continues, and the next checkpoint is attempted when due. */
 export interface SaveFailure {
@@ -27,7 +29,8 @@ export interface CheckpointSource {
   readonly run: Run;
   readonly trainer: Trainer;
   readonly best: BestModel;
-  readonly data: Pick<TrainingData, 'corpus' | 'validation' | 'validationSha256'>;
+  readonly config: ModelConfig;
+  readonly data: TrainingData;
   /** The build of the kernels. */
   readonly engine: string;
   /** Receives the progress of writing a checkpoint. */
@@ -63,10 +66,11 @@ export function checkpointWriter(
       case 'checkpoint':
         await attempt(event.progress.step, () => saveCheckpoint(source, event.progress, settings));
         if (failure !== undefined) onFailure(failure);
+        else saveCardIfPossible(source, event.progress, settings);
         return;
       case 'end':
         if (event.reason === 'diverged') return;
-        if (failure === undefined) await attempt(event.progress.step, () => saveEnd(source, event));
+        if (failure === undefined) await attempt(event.progress.step, () => saveEnd(source, event, settings));
         if (failure !== undefined) throw unsavedEnd(run, failure);
         return;
       case 'step':
@@ -98,11 +102,26 @@ async function saveCheckpoint(
   await run.saveCheckpoint(trained, state, (done) => report('saving a checkpoint', done));
 }
 
+/** The next checkpoint, or the end of the run, writes the card again. */
+function saveCardIfPossible(
+  { run, data, config }: CheckpointSource,
+  progress: Progress,
+  settings: Settings,
+): void {
+  try {
+    run.saveCard(cardOf({ data, config, settings, progress, validationLoss: undefined }));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
+}
+
 /** The weights come before the line that ends the run: a run killed between the two ends again when it is resumed. */
 async function saveEnd(
-  { run, best, data }: CheckpointSource,
+  source: CheckpointSource,
   { reason, progress, validationLoss }: RunEnd,
+  settings: Settings,
 ): Promise<void> {
+  const { run, best, data } = source;
   const { step, bestStep, isBestAverage } = progress;
   if (validationLoss !== undefined)
     await best.save(progress, {
@@ -112,6 +131,7 @@ async function saveEnd(
   // Never evaluated, so the last model counts as the best.
   else if (bestStep === 0) await best.save({ bestStep: step, isBestAverage }, {});
   await best.retry();
+  run.saveCard(cardOf({ data, config: source.config, settings, progress, validationLoss }));
   if (reason !== 'interrupted')
     run.log('metrics', {
       step,

@@ -103,9 +103,9 @@ async function trainFrom(
   profile: StepProfile | undefined,
 ): Promise<RunEnd> {
   const { prepared, handlers, chosen, trainer, run, best, clock } = session;
-  const { origin, data, programs, settings, tokensPerStep } = prepared;
+  const { origin, data, programs, settings, config, tokensPerStep } = prepared;
   const report = handlers.working ?? noReport;
-  const source = { run, trainer, best, data, engine: buildOf(chosen.backend.name), report };
+  const source = { run, trainer, best, data, config, engine: buildOf(chosen.backend.name), report };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));
   const sinks: EventSink[] = [runLog(run, settings, tokensPerStep), writer];
   if (profile !== undefined) sinks.push(profile.sink);
