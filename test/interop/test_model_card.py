@@ -11,7 +11,7 @@ NAMES = ["book.txt", '---.txt', "a: [b] # {c}.txt", '"\'`|*<b>.txt', "no", "Ã¼ðŸ
 
 
 def trained(folder, name, *flags):
-    (folder / name).write_text(TEXT)
+    (folder / name).write_text(TEXT.replace("<unk>", ""))  # an unknown token has no length in bytes
     gpt("train", f"./{name}", "-o", "run", *TINY, "--max-iters", "4", *flags, cwd=folder)
     return ModelCard.load(folder / "run/README.md")
 
