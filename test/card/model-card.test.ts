@@ -86,7 +86,7 @@ describe('the text', () => {
       '`book.txt`: 25.0 kB',
       '2,500, 2.50 epochs',
       '2.0000 nats per token',
-      `${((2 * 100) / Math.LN2 / 150).toFixed(4)}`,
+      ((2 * 100) / Math.LN2 / 150).toFixed(4),
       'all of the last 10% of the text, 100 tokens',
       'step 40',
       training.command,
