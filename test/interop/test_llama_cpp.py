@@ -7,8 +7,18 @@ import subprocess
 import gguf
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, TEXT, gpt, node
 from safetensors.numpy import load_file
+from test_llama import save_with_our_tokenizer
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 VERSION = "3.22.1"
 # Packages with llama.cpp's binaries for the CPU; without one of them, npm would install all, 700 MB.
@@ -77,6 +87,44 @@ def test_llama_cpp_reads_and_writes_the_same_tokens(llama_cpp, trained):
     for dtype, found in zip(("f32", "f16"), run_llama_cpp(llama_cpp, tasks)):
         assert found["ids"] == our_ids(trained, PROMPT), dtype
         assert found["greedy"] == greedy, dtype
+
+
+LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
+SCALED = {
+    "llama3": (LlamaForCausalLM, LlamaConfig, {"rope_type": "llama3", "rope_theta": 500.0, **LLAMA3}),
+    "linear": (MistralForCausalLM, MistralConfig, {"rope_type": "linear", "rope_theta": 500.0, "factor": 3.0}),
+    "yarn": (
+        LlamaForCausalLM,
+        LlamaConfig,
+        {"rope_type": "yarn", "rope_theta": 5000.0, "factor": 4.0, "original_max_position_embeddings": 64},
+    ),
+}
+
+
+@pytest.mark.parametrize("trained", [("llama", "char")], ids="-".join, indirect=True)
+@pytest.mark.parametrize("name", SCALED)
+def test_scaled_rotary_positions_are_those_of_llama_cpp(llama_cpp, trained, tmp_path, name):
+    model_class, config_class, rope = SCALED[name]
+    torch.manual_seed(5)
+    config = config_class(
+        vocab_size=json.loads((trained / "config.json").read_text())["vocab_size"],
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        sliding_window=None,
+        initializer_range=0.2,
+        bos_token_id=None,
+        eos_token_id=None,
+        rope_parameters=rope,
+    )
+    model = tmp_path / "model"
+    save_with_our_tokenizer(model_class(config), trained, model)
+    sampled = json.loads(gpt("sample", "-m", model, "-p", PROMPT, "--greedy", "--ignore-eos", "-n", COUNT, "--json"))
+    (found,) = run_llama_cpp(llama_cpp, [{"file": str(export(model, "f32")), "prompt": PROMPT, "count": COUNT}])
+    assert found["greedy"] == [token["id"] for token in sampled["tokens"]]
 
 
 def test_llama_cpp_tokenizes_awkward_text_as_we_do(llama_cpp, trained):
