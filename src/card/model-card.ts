@@ -89,9 +89,13 @@ function metadata(facts: CardFacts): Record<string, YamlValue> {
   const { config, tokenizer, training } = facts;
   const { base, validation } = training ?? {};
   return {
-    library_name: isKnown(facts) ? 'transformers' : 'gpt-trainer',
+    library_name: !isKnown(facts) ? 'gpt-trainer' : config.lora === undefined ? 'transformers' : 'peft',
     pipeline_tag: 'text-generation',
-    tags: [String(toConfigJson(config, tokenizer)['model_type']), 'gpt-trainer'],
+    tags: [
+      String(toConfigJson(config, tokenizer)['model_type']),
+      'gpt-trainer',
+      ...(config.lora === undefined ? [] : ['lora']),
+    ],
     ...(base?.hubId !== undefined && { base_model: base.hubId }),
     ...(validation !== undefined && { 'model-index': [index(facts, validation)] }),
   };
@@ -126,7 +130,9 @@ const bitsPerByte = ({
   bytes === undefined || bytes === 0 ? undefined : (loss * tokens) / Math.LN2 / bytes;
 
 function introduction({ config, training }: CardFacts): string {
-  const size = `A language model with ${formatNumber(countParameters(config))} parameters that continues a text`;
+  const { lora, ...whole } = config;
+  const model = `language model with ${formatNumber(countParameters(whole))} parameters that continues a text`;
+  const size = lora === undefined ? `A ${model}` : `A LoRA adapter of rank ${lora.rank} for a ${model}`;
   if (training === undefined)
     return `${size}. The folder that it was exported from has no record of its training.\n`;
   const { base, texts } = training;
@@ -206,11 +212,18 @@ function use(prompt: string, isKnownThere: boolean): string {
 
 /** A card for the same model in 16 bits, with a note before the first section. What the user has added to it stays. */
 export const withPrecision = (card: string, dtype: string): string =>
-  card.replace(
-    /^## /m,
-    () =>
-      `The weights in this folder are rounded to ${dtype}. Losses below are those of the float32 weights.\n\n## `,
+  withNote(
+    card,
+    `The weights in this folder are rounded to ${dtype}. Losses below are those of the float32 weights.`,
   );
+
+/** The card of an adapter, for the model that it makes of its base. */
+export const withMergedAdapter = (card: string): string =>
+  withNote(card, 'In this folder, the adapter is merged into the weights.')
+    .replace(/^library_name: "peft"$/m, 'library_name: "transformers"')
+    .replace(/^ *- "lora"\n/m, '');
+
+const withNote = (card: string, note: string): string => card.replace(/^## /m, () => `${note}\n\n## `);
 
 /** A card for a folder that Ollama reads. */
 export function forOllama(card: string): string {

@@ -1,7 +1,8 @@
 /** Writes a model for other programs. */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { forOllama, modelCard, withPrecision } from '../card/model-card.ts';
+import { forOllama, modelCard, withMergedAdapter, withPrecision } from '../card/model-card.ts';
+import { ADAPTER_CONFIG } from '../checkpoint/adapter-config.ts';
 import { CARD, isOwnCard, readCard, writeCard } from '../checkpoint/card-file.ts';
 import { WEIGHTS, type ModelFolder } from '../checkpoint/model-folder.ts';
 import type { ParameterReader } from '../checkpoint/parameter-tensors.ts';
@@ -78,7 +79,9 @@ export function exportHuggingFace(
 /** The card of the model's folder, with what was added to it; a new one if it has none that was written here. */
 function cardOf(model: ModelFolder, dtype: string): string {
   const { folder, config, tokenizer } = model;
-  const card = readCard(folder) ?? modelCard({ name: nameOf(model), config, tokenizer, training: undefined });
+  const stored =
+    readCard(folder) ?? modelCard({ name: nameOf(model), config, tokenizer, training: undefined });
+  const card = existsSync(join(folder, ADAPTER_CONFIG)) ? withMergedAdapter(stored) : stored;
   return dtype === 'f32' ? card : withPrecision(card, dtype);
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   forOllama,
   modelCard,
+  withMergedAdapter,
   withPrecision,
   type CardFacts,
   type TrainingFacts,
@@ -124,6 +125,31 @@ describe('the text', () => {
     const text = card({}, { training: undefined });
     expect(text).toContain('no record of its training');
     expect(text).not.toContain('## Training');
+  });
+});
+
+describe('the card of an adapter', () => {
+  const lora = {
+    rank: 4,
+    alpha: 8,
+    dropout: 0,
+    targets: ['c_attn'],
+    isRankStabilized: false,
+    base: { path: 'base' },
+  };
+  const text = card({ base: { name: 'base', hubId: undefined } }, { config: { ...config, lora } });
+
+  test('names peft, the rank, and the size of the base', () => {
+    expect(metadataOf(text)).toEqual(expect.arrayContaining(['library_name: peft', '- lora']));
+    const [, size] = /with ([\d,]+) parameters/.exec(card())!;
+    expect(text).toContain(`A LoRA adapter of rank 4 for a language model with ${size} parameters`);
+  });
+
+  test('becomes that of a model when it is merged', () => {
+    const merged = withMergedAdapter(text);
+    expect(metadataOf(merged)).toContain('library_name: transformers');
+    expect(metadataOf(merged)).not.toContain('- lora');
+    expect(merged).toMatch(/is merged into the weights[^]*## Model/);
   });
 });
 

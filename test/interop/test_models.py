@@ -17,7 +17,7 @@ def relative_error(ours, theirs):
 
 def check_logits(folder, model=None):
     model = (model or AutoModelForCausalLM.from_pretrained(folder)).eval()
-    T, V = model.config.n_positions, model.config.vocab_size
+    T, V = model.config.max_position_embeddings, model.config.vocab_size  # n_positions, for a GPT-2
     ids = [(i * 37 + 11) % V for i in range(T)]
     with torch.no_grad():
         theirs = model(torch.tensor([ids])).logits[0].numpy()

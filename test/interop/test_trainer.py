@@ -16,23 +16,41 @@ from transformers import (
 STEPS = 3
 
 
-def test_model_trained_by_trainer_comes_back(model, corpus, tmp_path):
+def trainer_of(model, output, steps):
+    """A Trainer that continues a model of ours."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     theirs = AutoModelForCausalLM.from_pretrained(model)
-    T = theirs.config.n_positions
+    T = context_of(theirs)
     ids = torch.tensor(tokenizer(TEXT).input_ids)
     windows = ids[: len(ids) // T * T].view(-1, T)
-    output = tmp_path / "output"
-    trainer = Trainer(
+    return Trainer(
         model=theirs,
         args=TrainingArguments(
-            output_dir=output, max_steps=STEPS, save_steps=STEPS, per_device_train_batch_size=4,
+            output_dir=output, max_steps=steps, save_steps=steps, per_device_train_batch_size=4,
             learning_rate=1e-3, use_cpu=True, report_to=[], disable_tqdm=True,
         ),
         train_dataset=[{"input_ids": window, "labels": window} for window in windows],
         data_collator=default_data_collator,
         processing_class=tokenizer,
     )
+
+
+def context_of(model):
+    """`n_positions` of GPT-2 is `max_position_embeddings` elsewhere."""
+    return model.config.max_position_embeddings
+
+
+def train_there(model, output):
+    trainer = trainer_of(model, output, 30)
+    trainer.train()
+    trainer.save_model(output)
+    return output
+
+
+def test_model_trained_by_trainer_comes_back(model, corpus, tmp_path):
+    output = tmp_path / "output"
+    trainer = trainer_of(model, output, STEPS)
+    theirs, ids = trainer.model, trainer.processing_class(TEXT).input_ids
     trainer.train()
 
     # Before save_model(), the model is in the Trainer's checkpoint; the output folder stands for it.
