@@ -43,7 +43,7 @@ function tableRow([name, row]) {
   const { value, help, onResume, hasFlag, defaultHelp, default: usual, flagDefault } = row;
   // Long lists are left to the help; that of encodings depends on the Node that runs this.
   const names =
-    Array.isArray(value.completes) && value.completes.length <= MAX_NAMES ? value.completes : undefined;
+    value.expected.startsWith('one of ') && value.completes.length <= MAX_NAMES ? value.completes : undefined;
   const words = names?.map((word) => `\`${word}\``).join(', ');
   return [
     `\`${name}\``,

@@ -8,7 +8,7 @@ import { UserError } from '../errors.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import { readAddedToken, SPECIAL, type AddedToken } from '../tokenizer/added-tokens.ts';
-import { END_OF_TEXT } from '../tokenizer/bpe-json.ts';
+import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import { asObject, type JsonObject, type Refuse } from '../tokenizer/tokenizer-json.ts';
 import { noSettings, type TokenizerSettings } from '../tokenizer/tokenizer-settings.ts';
 import type { SpecialTokens } from '../tokenizer/tokenizer.ts';

@@ -1,26 +1,53 @@
 /** One-line description of a corpus. */
-import type { Corpus } from '../data/corpus.ts';
+import type { Corpus, CorpusFacts } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import { formatBytes, formatCountOf } from '../format.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { printable } from './terminal.ts';
 
-type Description = Pick<Corpus, 'paths' | 'files' | 'leftOut'> & {
-  readonly bytes: number;
-  readonly characters: number | undefined;
-};
+type Division = Pick<Corpus, 'documents'> & Pick<CorpusFacts, 'documentCount' | 'badLines'>;
+
+type Description = Pick<Corpus, 'paths' | 'files' | 'leftOut'> &
+  Division & {
+    readonly bytes: number;
+    readonly characters: number | undefined;
+  };
 
 /** For example 'chapters/, 12 files, 1.20 MB, 1,200,100 characters; left out: 3 binary, 1 hidden'. */
-export function describeCorpus({ paths, files, leftOut, bytes, characters }: Description): string {
+export function describeCorpus({
+  paths,
+  files,
+  leftOut,
+  bytes,
+  characters,
+  ...division
+}: Description): string {
   const isFile = files.length === 1 && files[0] === paths[0];
   const parts = [
     ...(paths.length === 1 ? [paths[0] === '-' ? 'stdin' : printable(paths[0])] : []),
     ...(isFile ? [] : [countFiles(files)]),
     formatBytes(bytes),
     ...(characters === undefined ? [] : [formatCountOf(characters, 'character')]),
+    ...describeDocuments(division),
   ];
   return parts.join(', ') + describeLeftOut(leftOut, '; left out: ');
 }
+
+/** For example '4,000 documents (lines)' and '2 lines that are none'. */
+function describeDocuments({ documents, documentCount, badLines }: Division): string[] {
+  if (documentCount === undefined) return [];
+  return [
+    `${formatCountOf(documentCount, 'document')} (${printable(documents)})`,
+    ...(badLines === 0 ? [] : [`${formatCountOf(badLines, 'bad line')} left out`]),
+  ];
+}
+
+/** The same for `--json`. */
+export const documentsJson = ({ documents, documentCount, badLines }: Division) => ({
+  documents,
+  document_count: documentCount ?? null,
+  bad_lines: badLines,
+});
 
 export const countFiles = ({ length }: readonly string[]): string => formatCountOf(length, 'file');
 

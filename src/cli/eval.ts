@@ -2,18 +2,12 @@
 import type { Command } from 'commander';
 import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { describeLeftOut } from '../data/find-files.ts';
-import { UsageError, UserError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { replacementsIn } from '../data/replacements.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measureScored } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
-import {
-  corpusRecord,
-  readSplit,
-  splits,
-  type OtherText,
-  type SplitName,
-} from '../evaluate/training-text.ts';
+import { knownRecord, readSplit, splits, type OtherText, type SplitName } from '../evaluate/training-text.ts';
 import { noReport } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { baselineReader, type BaselineReader } from './eval-baselines.ts';
@@ -24,6 +18,7 @@ import { whileDoing, whileReporting } from './activity.ts';
 import { decodingOf, type DecodingOptions } from '../data/decode-text.ts';
 import { countFiles } from './corpus-summary.ts';
 import { encodingErrorsOption, encodingOption, warnOfReplacements } from './decoding-options.ts';
+import { documentsFor, documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
 import { addExamples } from './help.ts';
 import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
 import { argument, option, orVariable, repeatable } from './options.ts';
@@ -33,7 +28,7 @@ import { printJson } from './json-output.ts';
 import { notice, print, printable } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 
-interface Flags extends DecodingOptions {
+interface Flags extends DecodingOptions, DocumentFlags {
   readonly model?: readonly string[];
   readonly threads?: number;
   readonly split?: SplitName;
@@ -82,6 +77,8 @@ export function register(command: Command): void {
       ),
     )
     .addOption(threadsOption())
+    .addOption(documentsOption('by the file, or as in training'))
+    .addOption(skipBadLinesOption())
     .addOption(encodingOption())
     .addOption(encodingErrorsOption())
     .option('--json', 'print one line of JSON per model and text')
@@ -191,27 +188,28 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
       report = shown;
       return work();
     });
-  const corpora = (files.length === 0 ? ['-'] : files).map((file) => ({
-    file: file === '-' ? 'stdin' : file,
-    corpus: reporting(() =>
-      openCorpus([file], decodingOf(flags), (activity, done) => report(activity, done)),
-    ),
-  }));
-  for (const { file, corpus } of corpora) noticeOfFiles(file, corpus);
+  const opened = new Map<string, Corpus>(); // the same for all models that read it in the same way
+  const open = (file: string, model: string, tokenizer: Tokenizer): Corpus => {
+    const options = { ...decodingOf(flags), ...documentsFor(file, model, tokenizer, flags) };
+    const key = JSON.stringify([file, options]);
+    const corpus =
+      opened.get(key) ??
+      reporting(() => openCorpus([file], options, (activity, done) => report(activity, done)));
+    if (!opened.has(key)) noticeOfFiles(file, corpus);
+    opened.set(key, corpus);
+    return corpus;
+  };
   let warned = false; // once, not per model
   return (model, tokenizer) => {
-    const texts = corpora.map(({ file, corpus }) => {
+    const texts = (files.length === 0 ? ['-'] : files).map((file) => {
+      const corpus = open(file, model, tokenizer);
       const text = reporting(() => readTokenizedText(corpus, tokenizer));
       const { characters, replaced } = corpus.facts;
-      return { file, text, characters, replaced };
+      warnOfTrainingText(model, file, corpus);
+      return { file: file === '-' ? 'stdin' : file, text, characters, replaced };
     });
-    if (!warned)
-      warnOfReplacements(
-        corpora.map((each) => replacementsIn(each.corpus)),
-        flags.encoding,
-      );
+    if (!warned) warnOfReplacements([...opened.values()].map(replacementsIn), flags.encoding);
     warned = true;
-    for (const { file, corpus } of corpora) warnOfTrainingText(model, file, corpus);
     return texts;
   };
 }
@@ -224,20 +222,10 @@ function noticeOfFiles(file: string, { paths, files, leftOut }: Corpus): void {
 
 /** Warns if a model was trained on the text, which makes the comparison unfair. */
 function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
-  if (recordedHash(model) !== corpus.facts.sha256) return;
+  if (knownRecord(model)?.sha256 !== corpus.facts.sha256) return;
   notice(
     `${printable(model)} was trained on ${printable(file)}; --split val evaluates the part it has not seen.`,
   );
-}
-
-/** Undefined if the record is unreadable, which does not prevent an evaluation. */
-function recordedHash(model: string): string | undefined {
-  try {
-    return corpusRecord(model)?.sha256;
-  } catch (error) {
-    if (error instanceof UserError) return undefined;
-    throw error;
-  }
 }
 
 const baselineText = ({ baselineText: path, ...flags }: Flags): OtherText | undefined =>

@@ -1,5 +1,5 @@
 /** Flags of `train` and `plan`, generated from the table of options. */
-import type { Command, Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { groups, type Group } from '../train/options/row.ts';
 import { optionTable, type OptionRow } from '../train/options.ts';
 import { flagOf } from '../flag-name.ts';
@@ -23,8 +23,10 @@ export function addGroup(command: Command, group: Group): void {
 function optionOf(name: string, row: OptionRow): Option {
   const { help, placeholder, value, conflicts = [], defaultHelp, flagDefault } = row;
   const usual = defaultHelp ?? (typeof row.default === 'function' ? undefined : row.default);
-  const isShown = usual !== undefined && flagDefault === undefined; // commander prints its own
+  const isSwitch = placeholder === undefined;
+  const isShown = usual !== undefined && flagDefault === undefined && !isSwitch; // commander prints its own
   const description = isShown ? `${help} (default: ${usual as string | number})` : help;
+  if (isSwitch) return new Option(flagOf(name), description).conflicts([...conflicts]);
   const flags = `${flagOf(name)} <${placeholder}>`;
   const accepted = name === 'initFrom' ? modelFolder : value; // also the name of a run under checkpoints/
   return option(flags, description, accepted, flagDefault).conflicts([...conflicts]);

@@ -11,23 +11,25 @@ import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../
 import { stdinChunks } from '../data/file-chunks.ts';
 import { replacementsIn } from '../data/replacements.ts';
 import { writeTokenFile } from '../data/token-file.ts';
-import { buildVocabulary, tokenIds } from '../data/tokenize.ts';
+import { shuffledIds } from '../data/documents/order.ts';
+import { buildVocabulary, tokenIds, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
-import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
 import { whileReporting } from './activity.ts';
 import { unspacedNotice } from './unspaced-notice.ts';
-import { againstSorted, describeCorpus, SORTED } from './corpus-summary.ts';
+import { againstSorted, describeCorpus, documentsJson, SORTED } from './corpus-summary.ts';
 import {
   encodingErrorsOption,
   encodingOption,
   replacementsToJson,
   warnOfReplacements,
 } from './decoding-options.ts';
+import { documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
 import { addExamples } from './help.ts';
 import { modelFolder } from './model-options.ts';
 import { argument, option } from './options.ts';
@@ -37,7 +39,7 @@ import { forStdout, notice, print, printable, warn } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 import { describeVocabulary } from './vocabulary-summary.ts';
 
-interface Flags extends DecodingOptions {
+interface Flags extends DecodingOptions, DocumentFlags {
   readonly tokenizer: TokenizerKind;
   readonly minFrequency: number;
   readonly vocabSize?: number;
@@ -64,6 +66,8 @@ export function register(command: Command): void {
       option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
     )
     .addOption(option('-o, --out-dir <folder>', 'folder for tokenizer.json and tokens.bin', filePath))
+    .addOption(documentsOption('whole'))
+    .addOption(skipBadLinesOption())
     .addOption(encodingOption())
     .addOption(encodingErrorsOption())
     .option('--json', 'print the statistics as JSON');
@@ -99,12 +103,13 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   noticeIfTextTyped(paths);
   const { corpus, tokenizer, counts } = whileReporting((report) => tokenizeAll(paths, flags, report));
   const total = counts.reduce((a, b) => a + b, 0);
-  const { isSorted, replaced: _replaced, ...facts } = corpus.facts;
+  const { isSorted, replaced: _replaced, documentCount, badLines, ...facts } = corpus.facts;
   const statistics = {
     files: corpus.files.length,
     left_out: corpus.leftOut,
     ...facts,
     is_sorted: isSorted,
+    ...documentsJson({ documents: corpus.documents, documentCount, badLines }),
     ...replacementsToJson([corpus.facts]),
     tokens: total,
     vocabulary: tokenizer.vocabSize,
@@ -135,16 +140,19 @@ function tokenizeAll(
   flags: Flags,
   report: Report,
 ): { readonly corpus: Corpus; readonly tokenizer: Tokenizer; readonly counts: Float64Array } {
-  const { model, outDir, minFrequency, vocabSize: maxSize } = flags;
-  const corpus = openCorpus(paths, decodingOf(flags), report);
+  const { model, outDir, minFrequency, vocabSize: maxSize, documents, skipBadLines } = flags;
+  const given = model === undefined ? undefined : givenTokenizer(model);
+  const endOfText = given && endOfTextToken(given);
+  if (given !== undefined && endOfText === undefined && (documents ?? 'whole') !== 'whole')
+    throw new UsageError('unsuitable-tokenizer', `${printable(model!)} has no token that ends a document`, {
+      hint: 'omit --documents',
+    });
+  const corpus = openCorpus(paths, { ...decodingOf(flags), documents, skipBadLines, endOfText }, report);
   const { vocabulary } = tokenizers[flags.tokenizer];
-  const tokenizer =
-    model === undefined
-      ? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize }))
-      : givenTokenizer(model);
+  const tokenizer = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize }));
   const counts = new Float64Array(tokenizer.vocabSize);
   const counted = function* (): Generator<Uint32Array> {
-    for (const ids of tokenIds(corpus, tokenizer)) {
+    for (const ids of idsOf(corpus, tokenizer)) {
       for (const id of ids) counts[id]++;
       yield ids;
     }
@@ -152,6 +160,13 @@ function tokenizeAll(
   if (outDir === undefined) for (const _ of counted());
   else write(outDir, tokenizer, counted());
   return { corpus, tokenizer, counts };
+}
+
+/** The ids of a text in the order in which runs train on them: documents are shuffled, in memory. */
+function* idsOf(corpus: Corpus, tokenizer: Tokenizer): Generator<Uint32Array> {
+  const endId = endOfTextId(tokenizer);
+  if (corpus.documents === 'whole' || endId === undefined) yield* tokenIds(corpus, tokenizer);
+  else yield Uint32Array.from(shuffledIds(tokenizeCorpus(corpus, tokenizer).ids, endId).ids);
 }
 
 /** @throws UserError if the folder's tokenizer belongs to a model, whose weights another tokenizer would make useless */

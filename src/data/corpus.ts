@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { UserError, UsageError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { noReport, type Report } from '../reporting.ts';
+import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import { decodeText, startDecoding, type DecodingOptions } from './decode-text.ts';
 import { isMultibyte } from './encodings.ts';
+import { documentFormat, impliedDocuments } from './documents/format.ts';
+import { SeparatedText } from './documents/separated-text.ts';
 import { fileChunks, stdinChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
 import { sortedLines } from './sorted-lines.ts';
@@ -24,16 +27,34 @@ export interface CorpusFacts {
   readonly sha256: string;
   /** Some lines end in \r\n. They are kept. */
   readonly crlf: boolean;
-  /** The lines are in sorted order, so the end of the text is unlike the rest. */
+  /** The lines are in sorted order, so the end of the text is unlike the rest. Documents are shuffled, so theirs is not. */
   readonly isSorted: boolean;
+  /** Number of documents; undefined for a text that is not divided. */
+  readonly documentCount: number | undefined;
+  /** Lines left out because they are not documents. */
+  readonly badLines: number;
 }
+
+export interface CorpusOptions extends DecodingOptions {
+  /** How the text is divided, as `--documents` (documents/format.ts); default: not at all. `IMPLIED`: as its files imply. */
+  readonly documents?: string | undefined;
+  /** Text of the token that ends a document; default `<|endoftext|>`. */
+  readonly endOfText?: string | undefined;
+  /** Leave out lines that are not documents instead of failing; default false. */
+  readonly skipBadLines?: boolean | undefined;
+}
+
+/** Value of `CorpusOptions.documents`. */
+export const IMPLIED = 'implied';
 
 /** A text that can be read from start to end any number of times. */
 export interface Corpus {
   /** The paths given: files, folders, or `-` for stdin. */
   readonly paths: readonly string[];
-  /** All files, in order. Adjacent files are separated by a line break, added where one is missing. */
+  /** All files, in order. In a text that is not divided, a line break separates them, added where one is missing. */
   readonly files: readonly string[];
+  /** How the text is divided into documents: a value of `--documents`. */
+  readonly documents: string;
   /** Files and folders that were skipped. */
   readonly leftOut: LeftOut;
   /**
@@ -55,7 +76,7 @@ export interface Corpus {
  */
 export function openCorpus(
   paths: readonly string[],
-  options: DecodingOptions,
+  options: CorpusOptions,
   report: Report = noReport,
 ): Corpus {
   if (paths.length === 0)
@@ -63,22 +84,28 @@ export function openCorpus(
       hint: 'name a file, a folder, or - for stdin',
     });
   const { files, leftOut, bytes: total } = expand(paths, options, report);
+  const names = files.map(({ path }) => path);
+  const { documents: asked = 'whole' } = options;
+  const documents = asked === IMPLIED ? impliedDocuments(names) : asked;
   const kept = new Map<string, readonly Uint8Array[]>();
   let facts: CorpusFacts | undefined;
   return {
     paths,
-    files: files.map(({ path }) => path),
+    files: names,
+    documents,
     leftOut,
     report,
     *text(activity = 'reading the text') {
       const expected = facts?.bytes ?? total;
-      const gathered = yield* streamText(files, kept, options, (bytes) =>
+      const gathered = yield* streamText(files, kept, { ...options, documents }, (bytes) =>
         report(activity, expected && bytes / expected),
       );
       if (gathered.characters === 0)
-        throw new UserError('empty-text', `${paths.map(name).join(', ')}: it contains no text`, {
-          hint: 'use a text with some content',
-        });
+        throw new UserError(
+          'empty-text',
+          `${paths.map(name).join(', ')}: it contains no ${documents === 'whole' ? 'text' : 'documents'}`,
+          { hint: 'use a text with some content' },
+        );
       facts = gathered;
     },
     get facts() {
@@ -97,19 +124,15 @@ export function openCorpus(
 function* streamText(
   files: readonly TextFile[],
   kept: Map<string, readonly Uint8Array[]>,
-  options: DecodingOptions,
+  options: CorpusOptions & { readonly documents: string },
   progress: (bytes: number) => void,
 ): Generator<string, CorpusFacts> {
   const gathering = new FactGathering(options);
+  const join = options.documents === 'whole' ? adjoin(gathering, progress) : separate(options);
   let replaced = 0;
   let piece = '';
-  let last = ''; // end of the text so far
   for (const { path, isStream } of files) {
-    if (last !== '' && !last.endsWith('\n') && !last.endsWith('\r')) {
-      progress(gathering.addBytes(LINE_BREAK));
-      piece += '\n';
-      last = '\n';
-    }
+    const file = join.open(name(path));
     const counted = function* (): Generator<Uint8Array> {
       for (const chunk of isStream ? streamChunks(path, kept) : fileChunks(path)) {
         progress(gathering.addBytes(chunk));
@@ -118,16 +141,65 @@ function* streamText(
     };
     const decoding = startDecoding(name(path), options);
     for (const text of decodeText(counted(), decoding)) {
-      piece += text;
-      last = text;
+      piece += file.push(text);
       if (piece.length < PIECE) continue;
       yield gathering.addText(piece);
       piece = '';
     }
+    piece += file.end();
     replaced += decoding.replaced;
   }
   if (piece !== '') yield gathering.addText(piece);
-  return gathering.facts(replaced);
+  return gathering.facts({ replaced, ...join.facts() });
+}
+
+/** Joins the texts of files. */
+interface Joining {
+  open(file: string): { push(text: string): string; end(): string };
+  facts(): Pick<CorpusFacts, 'documentCount' | 'badLines'> & {
+    /** Characters that are not of the files. */
+    readonly added: number;
+  };
+}
+
+/** Separates files by a line break, added where one is missing. */
+function adjoin(gathering: FactGathering, progress: (bytes: number) => void): Joining {
+  let last = ''; // end of the text so far
+  return {
+    open() {
+      let text = '';
+      if (last !== '' && !last.endsWith('\n') && !last.endsWith('\r')) {
+        progress(gathering.addBytes(LINE_BREAK));
+        last = text = '\n';
+      }
+      const take = (): string => {
+        const taken = text;
+        text = '';
+        return taken;
+      };
+      return {
+        push(chunk) {
+          if (chunk !== '') last = chunk;
+          return take() + chunk;
+        },
+        end: take,
+      };
+    },
+    facts: () => ({ documentCount: undefined, badLines: 0, added: 0 }),
+  };
+}
+
+/** Ends each document with the token that ends a text. */
+function separate({
+  documents,
+  endOfText = END_OF_TEXT,
+  skipBadLines = false,
+}: CorpusOptions & { readonly documents: string }): Joining {
+  const text = new SeparatedText({ format: documentFormat(documents), endOfText, skipBadLines });
+  return {
+    open: (file) => text.open(file),
+    facts: () => ({ documentCount: text.documents, badLines: text.badLines, added: text.added }),
+  };
 }
 
 const LINE_BREAK = Buffer.from('\n');
@@ -243,15 +315,15 @@ class FactGathering {
     return text;
   }
 
-  /** After the last byte. @param replaced of CorpusFacts */
-  facts(replaced: number): CorpusFacts {
+  /** After the last byte. */
+  facts({ added, ...others }: Pick<CorpusFacts, 'replaced'> & ReturnType<Joining['facts']>): CorpusFacts {
     return {
       bytes: this.#bytes,
-      characters: this.#characters,
-      replaced,
+      characters: this.#characters - added,
       sha256: this.#hash.digest('hex'),
       crlf: this.#crlf,
-      isSorted: this.#lines.isSorted(),
+      isSorted: others.documentCount === undefined && this.#lines.isSorted(),
+      ...others,
     };
   }
 }

@@ -11,6 +11,7 @@ export function textCorpus(text: string): Corpus {
   return {
     paths: [],
     files: [],
+    documents: 'whole',
     leftOut: {},
     report: noReport,
     *text() {
@@ -23,6 +24,8 @@ export function textCorpus(text: string): Corpus {
       sha256: createHash('sha256').update(wellFormed).digest('hex'),
       crlf: wellFormed.includes('\r\n'),
       isSorted: false, // irrelevant without a validation split
+      documentCount: undefined,
+      badLines: 0,
     },
   };
 }

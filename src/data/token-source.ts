@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts';
+import { documentCut, type DocumentIds } from './documents/order.ts';
 
 /** Random access to a sequence of token ids: a Uint16Array, a Uint32Array, or a token file larger than memory. */
 export interface TokenSource {
@@ -21,16 +22,18 @@ export interface Split {
 
 /**
  * Holds out the last `fraction` of the tokens for validation, as nanoGPT does. Adjacent text is similar, so splitting at
- * one place separates the two better than random windows would.
+ * one place separates the two better than random windows would. Documents are split between two of them.
  *
  * @param fraction in [0, 1)
  */
-export function splitTokens(source: TokenSource, fraction: number): Split {
+export function splitTokens(source: TokenSource, fraction: number, documents?: DocumentIds): Split {
   if (!(fraction >= 0 && fraction < 1))
     throw new UsageError(
       'bad-option-value',
       `the validation fraction is ${fraction}; it must be at least 0 and less than 1`,
     );
   const cut = Math.floor(source.length * (1 - fraction));
-  return { train: part(source, 0, cut), validation: part(source, cut, source.length) };
+  const { train, validation } =
+    documents === undefined ? { train: cut, validation: cut } : documentCut(documents, cut);
+  return { train: part(source, 0, train), validation: part(source, validation, source.length) };
 }

@@ -113,9 +113,9 @@ class Measurement {
   }
 }
 
-function countBytes({ ids, tokenizer, unknown }: TokenizedText): number {
+function countBytes({ ids, tokenizer, unknown, endId }: TokenizedText): number {
   const lengths = Uint32Array.from({ length: tokenizer.vocabSize }, (_, id) =>
-    id === tokenizer.unkId ? 0 : tokenizer.byteLength(id),
+    id === tokenizer.unkId || id === endId ? 0 : tokenizer.byteLength(id),
   );
   let bytes = 0;
   for (const id of ids) bytes += lengths[id];

@@ -2,17 +2,44 @@
 import type { Corpus } from '../data/corpus.ts';
 import type { TokenSource } from '../data/token-source.ts';
 import { tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
-import { decodeContinuation, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { shuffledDocuments, shuffledIds } from '../data/documents/order.ts';
+import { decodeContinuation, endOfTextId, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface TokenizedText {
   readonly tokenizer: Tokenizer;
   readonly ids: TokenIds;
   /** The text of each `<unk>`, in order. */
   readonly unknown: readonly string[];
+  /** The token that ends a document, in a text that is divided into documents. It stands for no text. */
+  readonly endId?: number | undefined;
 }
 
-/** Reads a corpus; twice if it has unknown tokens. */
+/** Reads a corpus, with its documents in the order in which runs train on them; twice if it has unknown tokens. */
 export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
+  const text = readInOrder(corpus, tokenizer);
+  if (corpus.documents === 'whole') return text;
+  const endId = endOfTextId(tokenizer);
+  if (endId === undefined) throw new Error('the tokenizer has no token that ends a document');
+  return withDocumentsShuffled({ ...text, endId });
+}
+
+function withDocumentsShuffled(text: TokenizedText & { readonly endId: number }): TokenizedText {
+  const { ids } = shuffledIds(text.ids, text.endId);
+  if (text.unknown.length === 0) return { ...text, ids };
+  // The spellings follow their documents.
+  const found: number[] = []; // index of each <unk>
+  text.ids.forEach((id, i) => id === text.tokenizer.unkId && found.push(i));
+  const firstFrom = (at: number): number => {
+    const next = found.findIndex((index) => index >= at);
+    return next < 0 ? found.length : next;
+  };
+  const unknown = shuffledDocuments(text).flatMap(({ start, end }) =>
+    text.unknown.slice(firstFrom(start), firstFrom(end)),
+  );
+  return { ...text, ids, unknown };
+}
+
+function readInOrder(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
   const { ids, unknown: count } = tokenizeCorpus(corpus, tokenizer);
   const unknown: string[] = [];
   if (count > 0) {
@@ -39,14 +66,15 @@ export function partOfText(text: TokenizedText, from: number, to: number): Token
   };
   const before = count(0, from);
   return {
-    tokenizer,
+    ...text,
     ids: ids.subarray(from, to),
     unknown: unknown.slice(before, before + count(from, to)),
   };
 }
 
-/** The original text, including unknown tokens. */
-export function textOf({ tokenizer, ids, unknown }: TokenizedText): string {
+/** The original text, including unknown tokens; documents follow each other without a separator. */
+export function textOf({ tokenizer, ids: all, unknown, endId }: TokenizedText): string {
+  const ids = endId === undefined ? all : all.filter((id) => id !== endId);
   let text = '';
   let start = 0;
   const decode = (end?: number): string =>

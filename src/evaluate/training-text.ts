@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
-import { countCharacters, openCorpus } from '../data/corpus.ts';
+import { countCharacters, openCorpus, type CorpusOptions } from '../data/corpus.ts';
+import { documentsValue } from '../data/documents/format.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import type { DecodingOptions } from '../data/decode-text.ts';
 import { canonicalEncoding, UTF8 } from '../data/encodings.ts';
@@ -14,7 +15,7 @@ import { UserError } from '../errors.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { shownJson } from '../json.ts';
 import { optionName } from '../messages.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { partOfText, readTokenizedText, sourceOf, textOf, type TokenizedText } from './tokenized-text.ts';
 
 /** A run's text in its model's tokens. */
@@ -29,7 +30,7 @@ export interface TrainingText {
 }
 
 /** The corpus as recorded by a run. */
-export interface CorpusRecord extends DecodingOptions {
+export interface CorpusRecord extends CorpusOptions {
   readonly files: readonly string[];
   readonly sha256: string;
   readonly valFraction: number;
@@ -45,7 +46,7 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
   const stateFile = stateFileOf(folder) ?? stateFileOf(latestCheckpoint(folder)?.folder ?? folder);
   if (stateFile === undefined) return undefined;
   const state = readTrainerState(stateFile);
-  const { corpus, valFraction, valFile, encoding, encodingErrors } = state.options;
+  const { corpus, valFraction, valFile, encoding, encodingErrors, documents, skipBadLines } = state.options;
   return {
     files: (corpus as readonly string[] | undefined) ?? [],
     sha256: state.corpus_sha256,
@@ -54,7 +55,26 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
     valFileSha256: state.validation_sha256,
     encoding: knownEncoding(encoding ?? UTF8, stateFile),
     encodingErrors: encodingErrors === 'replace' ? 'replace' : 'strict',
+    documents: knownDocuments(documents ?? 'whole', stateFile),
+    skipBadLines: skipBadLines === true,
   };
+}
+
+/** The record of a run; undefined if it is unreadable, too. */
+export function knownRecord(folder: string): CorpusRecord | undefined {
+  try {
+    return corpusRecord(folder);
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+function knownDocuments(recorded: unknown, stateFile: string): string {
+  if (documentsValue.is(recorded)) return recorded as string;
+  throw new UserError('damaged-file', `${stateFile}: in "options", "documents" is ${shownJson(recorded)}`, {
+    hint: 'the checkpoint is damaged or was changed by hand',
+  });
 }
 
 function knownEncoding(recorded: unknown, stateFile: string): string {
@@ -115,7 +135,7 @@ export function readTrainingText(
       tokenizer,
       report,
     );
-  const corpus = openCorpus(record.files, record, report);
+  const corpus = openCorpus(record.files, { ...record, endOfText: endOfTextToken(tokenizer) }, report);
   const text = readTokenizedText(corpus, tokenizer);
   if (corpus.facts.sha256 !== record.sha256) throw changed(name);
   return splitAsTrained(name, text, record, tokenizer, report);
@@ -130,7 +150,12 @@ function readInstead(
   const encoding = given.encoding ?? record?.encoding ?? UTF8;
   const encodingErrors =
     given.encodingErrors === 'replace' ? 'replace' : (record?.encodingErrors ?? 'strict');
-  const corpus = openCorpus([path], { encoding, encodingErrors }, report);
+  const { documents, skipBadLines } = record ?? {};
+  const corpus = openCorpus(
+    [path],
+    { encoding, encodingErrors, documents, skipBadLines, endOfText: endOfTextToken(tokenizer) },
+    report,
+  );
   const text = readTokenizedText(corpus, tokenizer);
   const { sha256 } = corpus.facts;
   const leftOut = describeLeftOut(corpus.leftOut, 'left out: ');
@@ -183,16 +208,22 @@ function splitAsTrained(
 ): TrainingText {
   const { valFile, valFileSha256, valFraction, sha256, encoding } = record;
   if (valFile !== undefined) {
-    const corpus = openCorpus([valFile], record, report);
+    const corpus = openCorpus([valFile], { ...record, endOfText: endOfTextToken(tokenizer) }, report);
     const validation = readTokenizedText(corpus, tokenizer);
     if (corpus.facts.sha256 !== valFileSha256) throw changed(valFile);
     return { name, train: text, validation, key: `${sha256} ${encoding} ${valFileSha256}` };
   }
-  const cut = splitTokens(sourceOf(text), valFraction).train.length;
+  const { ids, endId } = text;
+  const { train, validation } = splitTokens(
+    sourceOf(text),
+    valFraction,
+    endId === undefined ? undefined : { ids, endId },
+  );
+  const cut = train.length;
   return {
-    name: cut < text.ids.length ? `${name}, training split` : name,
+    name: cut < ids.length ? `${name}, training split` : name,
     train: partOfText(text, 0, cut),
-    validation: partOfText(text, cut, text.ids.length),
+    validation: partOfText(text, ids.length - validation.length, ids.length),
     key: `${sha256} ${encoding} ${cut}`,
   };
 }

@@ -210,7 +210,11 @@ async function forData(
     textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
     replacements: data.replacements,
     settings: {
-      ...resolveOptions({ ...fitted, valFraction: data.valFraction }),
+      ...resolveOptions({
+        ...fitted,
+        valFraction: data.valFraction,
+        documents: data.corpus.documents,
+      }),
       tokenizer: data.tokenizer.kind,
     },
     vocabSize: data.tokenizer.vocabSize,

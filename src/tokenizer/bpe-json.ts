@@ -16,8 +16,7 @@ import { readPipeline } from './pipeline/read-pipeline.ts';
 import { templateWithFirst } from './post-processor.ts';
 import { asObject, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { specialTokensOf, withDefaultToken, type TokenizerSettings } from './tokenizer-settings.ts';
-
-export const END_OF_TEXT = '<|endoftext|>';
+import { END_OF_TEXT } from './tokenizer.ts';
 
 /** Roles of `<|endoftext|>` in GPT-2, and in a new tokenizer, where it is the only special token. */
 export const endOfTextRoles = {

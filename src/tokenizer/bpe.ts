@@ -11,7 +11,7 @@ import { parseJsonObject } from '../json.ts';
 import { UsageError } from '../errors.ts';
 import { SPECIAL } from './added-tokens.ts';
 import { specialTokenSplitter } from './added-token-splitter.ts';
-import { END_OF_TEXT, endOfTextRoles, gpt2Model, readBpe, readVocabAndMerges } from './bpe-json.ts';
+import { endOfTextRoles, gpt2Model, readBpe, readVocabAndMerges } from './bpe-json.ts';
 import { learnMerges, type Words } from './bpe-learning.ts';
 import { createBpeTokenizer } from './bpe-tokenizer.ts';
 import { byteAlphabet, byteOfToken } from './byte-alphabet.ts';
@@ -19,7 +19,7 @@ import { gpt2Starts } from './gpt2-pieces.ts';
 import { PieceCounter } from './pieces.ts';
 import { refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { noSettings, specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
-import type { Tokenizer, VocabularyBuilder, VocabularyOptions } from './tokenizer.ts';
+import { END_OF_TEXT, type Tokenizer, type VocabularyBuilder, type VocabularyOptions } from './tokenizer.ts';
 
 export { isBpeJson } from './bpe-json.ts';
 

@@ -98,6 +98,8 @@ export interface VocabularyOptions {
 }
 
 export const UNK = '<unk>';
+/** Ends a document, and precedes the first. */
+export const END_OF_TEXT = '<|endoftext|>';
 
 /** Encodes a whole text, or a part of one. */
 export function encode(
@@ -187,9 +189,23 @@ export function textOfTokens(
   };
 }
 
+/** The token that ends a text; undefined if there is none. */
+export function endOfTextId({ special, vocabulary, unkId }: Tokenizer): number | undefined {
+  const { eos_token: end } = special.roles;
+  const id = end === undefined ? -1 : vocabulary.indexOf(end);
+  if (id >= 0 && id !== unkId) return id;
+  const [first] = special.endIds;
+  return first;
+}
+
+export function endOfTextToken(tokenizer: Tokenizer): string | undefined {
+  const id = endOfTextId(tokenizer);
+  return id === undefined ? undefined : tokenizer.vocabulary[id];
+}
+
 /**
- * Selects the tokens with at least `minFrequency` occurrences, at most `maxSize − 1` of them (ties go to the token that
- * sorts first), sorts them by `order`, and appends `<unk>`.
+ * Selects the tokens with at least `minFrequency` occurrences, at most `maxSize` with the others (ties go to the token that
+ * sorts first), sorts them by `order`, and appends `special`.
  *
  * @throws UserError if no token is frequent enough
  */
@@ -197,6 +213,7 @@ export function selectVocabulary(
   counts: ReadonlyMap<string, number>,
   { minFrequency, maxSize = Infinity }: VocabularyOptions,
   order: 'code point' | 'frequency',
+  special: readonly string[] = [UNK],
 ): string[] {
   const byText = (a: string, b: string): number => (a < b ? -1 : 1);
   let entries = [...counts].filter(([, count]) => count >= minFrequency);
@@ -209,8 +226,8 @@ export function selectVocabulary(
       },
     );
   entries.sort(([a, countA], [b, countB]) => countB - countA || byText(a, b));
-  entries = entries.slice(0, Math.max(0, maxSize - 1));
+  entries = entries.slice(0, Math.max(0, maxSize - special.length));
   const tokens = entries.map(([token]) => token);
   if (order === 'code point') tokens.sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
-  return [...tokens, UNK];
+  return [...tokens, ...special];
 }

@@ -6,7 +6,7 @@ import { addedTokensJson, addTokens, readAddedTokens, SPECIAL, type AddedIds } f
 import { addsNothing } from './post-processor.ts';
 import { asObject, onlyStep, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
-import { UNK, type SpecialTokens } from './tokenizer.ts';
+import { END_OF_TEXT, UNK, type SpecialTokens } from './tokenizer.ts';
 
 export interface WordLevelModel {
   /** By id. */
@@ -18,21 +18,26 @@ export interface WordLevelModel {
 }
 
 /**
- * A new vocabulary with `<unk>` last. `<unk>` has all roles, because CTranslate2 and lm-eval require a token for each, but
- * starts and ends no text.
+ * A new vocabulary with `<unk>` last, before it perhaps `<|endoftext|>`. Without that, `<unk>` has all roles, because
+ * CTranslate2 and lm-eval require a token for each, but starts and ends no text.
  */
 export function newWordLevel(tokens: readonly string[]): WordLevelModel {
   const unkId = tokens.length - 1;
-  const roles = allPlayedBy(UNK);
+  const endId = tokens.indexOf(END_OF_TEXT);
+  const ids = endId < 0 ? [unkId] : [endId, unkId];
+  const roles = rolesOf(UNK, endId >= 0);
   return {
     tokens,
     unkId,
-    added: new Map([[unkId, SPECIAL]]),
+    added: new Map(ids.map((id) => [id, SPECIAL])),
     special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
   };
 }
 
-const allPlayedBy = (token: string) => ({ bos_token: token, eos_token: token, unk_token: token });
+const rolesOf = (unknown: string, hasEnds: boolean): Readonly<Record<string, string>> => {
+  const boundary = hasEnds ? END_OF_TEXT : unknown;
+  return { bos_token: boundary, eos_token: boundary, unk_token: unknown };
+};
 
 /** The content of tokenizer.json. `<unk>` is listed as an added token because AutoTokenizer makes it one in any case. */
 export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern: string): unknown => ({
@@ -77,6 +82,7 @@ export function readWordLevel(json: JsonObject, fail: Refuse, settings: Tokenize
   const added = addTokens(vocab, [...listed, ...others], fail);
   const tokens = tokensInOrder([...vocab], 'model.vocab', fail);
   const { extra, roles: named } = settings;
-  const roles = Object.keys(named).length > 0 || unkId === undefined ? named : allPlayedBy(unknown);
+  const hasEnds = [...added.keys()].some((id) => tokens[id] === END_OF_TEXT);
+  const roles = Object.keys(named).length > 0 || unkId === undefined ? named : rolesOf(unknown, hasEnds);
   return { tokens, unkId, added, special: specialTokensOf({ roles, extra }, tokens, unkId) };
 }

@@ -2,6 +2,7 @@
 import { specialTokenSplitter } from './added-token-splitter.ts';
 import { cutAround, encoderAround, type OrdinaryEncoder } from './special-tokens.ts';
 import {
+  END_OF_TEXT,
   selectVocabulary,
   textOfTokens,
   UNK,
@@ -49,22 +50,30 @@ export interface TokenCounter {
   counts(): ReadonlyMap<string, number>;
 }
 
-/** Builds a tokenizer from the token counts of a text. A literal `<unk>` is not counted. */
+/**
+ * Builds a tokenizer from the token counts of a text. Literal special tokens are not counted; `<|endoftext|>` is in the
+ * vocabulary if the text has it.
+ */
 export function wordLevelVocabulary(
   counter: TokenCounter,
   options: VocabularyOptions,
   order: 'code point' | 'frequency',
   create: (vocabulary: readonly string[]) => Tokenizer,
 ): VocabularyBuilder {
-  const split = specialTokenSplitter([UNK]);
+  const split = specialTokenSplitter([UNK, END_OF_TEXT]);
+  let hasEnds = false;
   const count = (piece: string, final: boolean): void => {
-    for (const { text, special } of split(piece, final)) counter.add(text, final || special !== undefined);
+    for (const { text, special } of split(piece, final)) {
+      counter.add(text, final || special !== undefined);
+      hasEnds ||= special === END_OF_TEXT;
+    }
   };
   return {
     push: (text) => count(text, false),
     end() {
       count('', true);
-      return create(selectVocabulary(counter.counts(), options, order));
+      const special = hasEnds ? [END_OF_TEXT, UNK] : [UNK];
+      return create(selectVocabulary(counter.counts(), options, order, special));
     },
   };
 }

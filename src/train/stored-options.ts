@@ -106,14 +106,15 @@ export function storedValue(options: Readonly<Record<string, unknown>>, name: st
 }
 
 /**
- * The options of a checkpoint. JSON has no infinity: null stands for an unlimited vocabulary. Runs older than --encoding were
- * trained on UTF-8.
+ * The options of a checkpoint. JSON has no infinity: null stands for an unlimited vocabulary. Runs older
+ * than `encoding` and `documents` were trained on UTF-8 and an undivided text.
  */
 export function optionsFromJson(stored: Readonly<Record<string, unknown>>): TrainModelOptions {
   const options = Object.fromEntries(
     Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null),
   );
-  return { encoding: storedValue(stored, 'encoding'), ...options } as unknown as TrainModelOptions;
+  const usual = ['encoding', 'documents'].map((name) => [name, storedValue(stored, name)]);
+  return { ...Object.fromEntries(usual), ...options } as unknown as TrainModelOptions;
 }
 
 /**

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { openCorpus, type Corpus, type CorpusFacts } from '../data/corpus.ts';
+import { IMPLIED, openCorpus, type Corpus, type CorpusFacts, type CorpusOptions } from '../data/corpus.ts';
+import { shuffledIds, type DocumentIds } from '../data/documents/order.ts';
 import { decodingOf } from '../data/decode-text.ts';
 import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
@@ -11,15 +12,17 @@ import { openTokenFile, type TokenFile } from '../data/token-file.ts';
 import { splitTokens, type TokenSource } from '../data/token-source.ts';
 import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
-import { optionName } from '../messages.ts';
+import { optionName, optionValues } from '../messages.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import { shellQuoted } from '../shell-quote.ts';
-import type { Tokenizer, TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
-  extends Omit<CorpusFacts, 'characters' | 'replaced'>, Pick<Corpus, 'paths' | 'files' | 'leftOut'> {
+  extends
+    Omit<CorpusFacts, 'characters' | 'replaced'>,
+    Pick<Corpus, 'paths' | 'files' | 'leftOut' | 'documents'> {
   /** Unknown for a token file. */
   readonly characters: number | undefined;
 }
@@ -63,18 +66,26 @@ export function readTrainingData(
   return closingOnError(source, () => split(source, options, report));
 }
 
-function split({ ids, ...found }: Tokens, options: TrainModelOptions, report: Report): TrainingData {
+function split(
+  { ids, documents, ...found }: Tokens,
+  options: TrainModelOptions,
+  report: Report,
+): TrainingData {
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
     return {
       ...found,
-      ...splitTokens(ids, valFraction),
+      ...splitTokens(ids, valFraction, documents),
       valFraction,
       validationCorpus: undefined,
       validationSha256: undefined,
     };
   }
-  const corpus = openCorpus([options.valFile], decodingOf(options), report);
+  const corpus = openCorpus(
+    [options.valFile],
+    { ...corpusOptions(options, found.tokenizer), documents: found.corpus.documents },
+    report,
+  );
   const validation = tokenizeCorpus(corpus, found.tokenizer, options.threads);
   return {
     ...found,
@@ -96,6 +107,8 @@ interface Tokens {
   readonly corpus: CorpusDescription;
   readonly tokenizer: Tokenizer;
   readonly ids: TokenSource;
+  /** Of a text that is divided into documents. */
+  readonly documents?: DocumentIds | undefined;
   readonly unknown: number;
   readonly replacements: readonly Replacements[];
   close(): void;
@@ -112,22 +125,47 @@ function closingOnError<T>(opened: { close(): void }, call: () => T): T {
 }
 
 function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
-  const corpus = openCorpus(options.corpus, decodingOf(options), report);
+  const corpus = openText(options, given, report);
   const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
     minFrequency: options.minFrequency ?? 1,
     maxSize: options.vocabSize,
   });
   const tokenizer = given ?? buildVocabulary(corpus, builder);
-  const { ids, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
+  const { ids: read, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
+  const documents = corpus.documents === 'whole' ? undefined : shuffledIds(read, endOfTextId(tokenizer)!);
+  const ids = documents?.ids ?? read;
   if (given === undefined) checkTokenLength(corpus.facts.characters, ids.length, tokenizer.kind);
   return {
     corpus: description(corpus),
     tokenizer,
     ids: inMemory(ids),
+    documents,
     unknown,
     replacements: [replacementsIn(corpus)],
     close: () => {},
   };
+}
+
+/** How the text of these options is read. @param tokenizer undefined before it has been built */
+const corpusOptions = (options: TrainModelOptions, tokenizer: Tokenizer | undefined): CorpusOptions => ({
+  ...decodingOf(options),
+  documents: options.documents ?? IMPLIED,
+  skipBadLines: options.skipBadLines,
+  ...(tokenizer && { endOfText: endOfTextToken(tokenizer) }),
+});
+
+/** @throws UsageError for documents that the given tokenizer cannot separate */
+function openText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Corpus {
+  const corpus = openCorpus(options.corpus, corpusOptions(options, given), report);
+  if (corpus.documents === 'whole' || given === undefined || endOfTextToken(given) !== undefined)
+    return corpus;
+  if (options.documents === undefined && corpus.documents === 'files')
+    return openCorpus(options.corpus, { ...corpusOptions(options, given), documents: 'whole' }, report);
+  throw new UsageError(
+    'unsuitable-tokenizer',
+    `documents (${corpus.documents}) need a token that ends a text, which the model's tokenizer lacks`,
+    { hint: `read the text as one with ${optionValues({ documents: 'whole' })}, or train a new model` },
+  );
 }
 
 /** With fewer tokens and more characters per token than this, the tokenizer does not suit the text. */
@@ -149,10 +187,11 @@ function checkTokenLength(characters: number, tokens: number, kind: TokenizerKin
 }
 
 /** The facts about a corpus that are kept after it has been read. */
-const description = ({ facts, paths, files, leftOut }: Corpus): CorpusDescription => ({
+const description = ({ facts, paths, files, documents, leftOut }: Corpus): CorpusDescription => ({
   ...facts,
   paths,
   files,
+  documents,
   leftOut,
 });
 
@@ -191,6 +230,9 @@ function tokensOf(
       sha256: verify(file, report),
       crlf: false,
       isSorted: false, // `gpt tokenize` has warned of it
+      documents: 'whole',
+      documentCount: undefined,
+      badLines: 0,
     },
     tokenizer: given ?? tokenizer,
     ids: file,

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
 import { describeCorpus } from '../../src/cli/corpus-summary.ts';
 
-const text = { bytes: 1_200_000, characters: 1_190_000, leftOut: {} };
+const text = {
+  bytes: 1_200_000,
+  characters: 1_190_000,
+  leftOut: {},
+  documents: 'whole',
+  documentCount: undefined,
+  badLines: 0,
+};
 
 test.each([
   [
@@ -30,6 +37,11 @@ test.each([
     'several files',
     { paths: ['a', 'b'], files: ['a', 'b'], ...text },
     '2 files, 1.20 MB, 1,190,000 characters',
+  ],
+  [
+    'documents',
+    { paths: ['names'], files: ['names'], ...text, documents: 'lines', documentCount: 4000, badLines: 1 },
+    'names, 1.20 MB, 1,190,000 characters, 4,000 documents (lines), 1 bad line left out',
   ],
 ])('the line about %s', (_name, corpus, line) => {
   expect(describeCorpus(corpus)).toBe(line);

@@ -1,13 +1,33 @@
 /** A forecast for scripts. */
 import type { RunForecast } from '../../forecast/run-forecast.ts';
 import { replacementsToJson } from '../decoding-options.ts';
+import { documentsJson } from '../corpus-summary.ts';
 import { snakeCased } from '../json-output.ts';
 import type { DeviceRow } from './forecast-text.ts';
 
 const corpusAsJson = (
-  { files, bytes, characters, sha256, crlf, isSorted, leftOut }: NonNullable<RunForecast['corpus']>,
+  {
+    files,
+    bytes,
+    characters,
+    sha256,
+    crlf,
+    isSorted,
+    leftOut,
+    ...division
+  }: NonNullable<RunForecast['corpus']>,
   tokens: RunForecast['textTokens'],
-) => ({ files, left_out: leftOut, bytes, characters, sha256, crlf, is_sorted: isSorted, tokens });
+) => ({
+  files,
+  left_out: leftOut,
+  bytes,
+  characters,
+  sha256,
+  crlf,
+  is_sorted: isSorted,
+  ...documentsJson(division),
+  tokens,
+});
 
 export const forecastJson = (forecast: RunForecast, devices: readonly DeviceRow[], count: number) => ({
   corpus: forecast.corpus && {

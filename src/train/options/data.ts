@@ -1,12 +1,13 @@
 /** Options of the corpus: how it is decoded, tokenized and split. */
 import type { EncodingErrors } from '../../data/decode-text.ts';
 import { decodingHelp, encodingErrorsName, encodingName } from '../../data/encoding-value.ts';
+import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
 import { choice, filePath, wholeNumber, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row } from './row.ts';
-import { belowOne, positive } from './values.ts';
+import { belowOne, positive, trueOrFalse } from './values.ts';
 
 const atLeastTwo = wholeNumber({ min: 2 });
 /** Infinity stands for no limit. */
@@ -59,6 +60,27 @@ export const dataRows = {
     help: 'validate on this text instead',
     onResume: 'free', // files may move; their contents are compared by hash
     conflicts: ['valFraction'],
+  }),
+  /** How the text and the validation text are divided into documents, which are shuffled and split as wholes. */
+  documents: row<string>({
+    group: 'Data',
+    value: documentsValue,
+    placeholder: 'kind',
+    help: 'whole, files, lines, paragraphs, jsonl[:field], csv[:column] or a separator',
+    default: 'whole',
+    defaultHelp: 'by the files: jsonl, csv, files; whole for one text',
+    onResume: 'forced',
+    stored: orAbsent(documentsValue),
+    changes: 'text',
+  }),
+  skipBadLines: row<boolean>({
+    group: 'Data',
+    value: trueOrFalse,
+    help: 'leave out lines of jsonl and csv that are not documents',
+    default: false,
+    onResume: 'forced',
+    stored: orAbsent(trueOrFalse),
+    changes: 'text',
   }),
   /** Encoding of the text and the validation text. A byte order mark takes precedence. */
   encoding: row<string>({

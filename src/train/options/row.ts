@@ -40,8 +40,8 @@ export interface KnownOptions {
 export interface Row<T> {
   readonly group: Group;
   readonly value: OptionType<T>;
-  /** Name of the flag's value in the help. */
-  readonly placeholder: string;
+  /** Name of the flag's value in the help; absent for a switch. */
+  readonly placeholder?: string;
   /** Description in the help; it fits on one line. */
   readonly help: string;
   /** Set on options without a flag. */

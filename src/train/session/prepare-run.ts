@@ -125,9 +125,9 @@ function fit(
 function settingsOf(
   origin: Origin,
   options: TrainModelOptions,
-  { valFraction, tokenizer }: TrainingData,
+  { valFraction, tokenizer, corpus: { documents } }: TrainingData,
 ): Settings {
-  const chosen = { ...resolveOptions({ ...options, valFraction }), tokenizer: tokenizer.kind };
+  const chosen = { ...resolveOptions({ ...options, valFraction, documents }), tokenizer: tokenizer.kind };
   return origin.resumed === undefined
     ? chosen
     : changeSchedule(origin.before, chosen, origin.resumed.checkpoint.state.step);

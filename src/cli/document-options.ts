@@ -1,0 +1,45 @@
+/** `--documents` and `--skip-bad-lines`, and what they mean for a text that a model evaluates. */
+import { Option } from 'commander';
+import type { CorpusOptions } from '../data/corpus.ts';
+import { documentsValue, impliedDocuments } from '../data/documents/format.ts';
+import { UsageError } from '../errors.ts';
+import { knownRecord } from '../evaluate/training-text.ts';
+import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { dataRows } from '../train/options/data.ts';
+import { option } from './options.ts';
+import { printable } from './terminal.ts';
+
+export interface DocumentFlags {
+  readonly documents?: string;
+  readonly skipBadLines?: true;
+}
+
+export const documentsOption = (usual: string): Option =>
+  option('--documents <kind>', `${dataRows.documents.help} (default: ${usual})`, documentsValue);
+
+export const skipBadLinesOption = (): Option => new Option('--skip-bad-lines', dataRows.skipBadLines.help);
+
+/**
+ * How a file is divided into documents: as asked, as its extension says, or as the text that the model was trained on.
+ *
+ * @throws UsageError if the tokenizer cannot separate documents
+ */
+export function documentsFor(
+  file: string,
+  model: string,
+  tokenizer: Tokenizer,
+  { documents: asked, skipBadLines }: DocumentFlags,
+): CorpusOptions {
+  const endOfText = endOfTextToken(tokenizer);
+  if (endOfText === undefined) {
+    if (asked === undefined || asked === 'whole') return {};
+    throw new UsageError('unsuitable-tokenizer', `${printable(model)} has no token that ends a document`, {
+      hint: 'evaluate the text as one: --documents whole',
+    });
+  }
+  const implied = impliedDocuments([file]);
+  const trained = knownRecord(model)?.documents;
+  const isOfFile = trained !== undefined && !/^(jsonl|csv)\b/u.test(trained);
+  const documents = asked ?? (implied !== 'whole' || !isOfFile ? implied : trained);
+  return { documents, endOfText, skipBadLines };
+}

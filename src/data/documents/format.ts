@@ -1,0 +1,55 @@
+/**
+ * How a text is divided into documents: `--documents`. The value is a keyword, with the name of a field or column after a
+ * colon, or the text that separates documents.
+ */
+import type { OptionType } from '../../values.ts';
+
+/** @see formatOf for the values */
+export type DocumentFormat =
+  | { readonly kind: 'whole' | 'files' | 'lines' | 'paragraphs' }
+  | { readonly kind: 'jsonl'; readonly field: string }
+  | { readonly kind: 'csv'; readonly column: string }
+  | { readonly kind: 'separator'; readonly text: string };
+
+const KEYWORDS = ['whole', 'files', 'lines', 'paragraphs'] as const;
+/** Field or column of the text, unless another is named. */
+const TEXT = 'text';
+
+export const documentsValue: OptionType<string> = {
+  expected:
+    'whole, files, lines, paragraphs, jsonl[:FIELD], csv[:COLUMN], or a separator with a character other than letters',
+  is: (value) => typeof value === 'string' && formatOf(value) !== undefined,
+  read: (text) => (formatOf(text) === undefined ? undefined : text),
+  completes: [...KEYWORDS, 'jsonl', 'csv'],
+};
+
+/** Undefined for text that is no value of the option. A separator may contain \n and \t; a mistyped keyword is none. */
+function formatOf(value: string): DocumentFormat | undefined {
+  const keyword = KEYWORDS.find((word) => word === value);
+  if (keyword !== undefined) return { kind: keyword };
+  const [, kind, name = TEXT] = /^(jsonl|csv)(?::(.+))?$/su.exec(value) ?? [];
+  if (kind === 'jsonl') return { kind, field: name };
+  if (kind === 'csv') return { kind, column: name };
+  if (/^[\p{L}\p{M}]*:?$/u.test(value) || !value.isWellFormed() || value.includes('\0')) return undefined;
+  return { kind: 'separator', text: value.replaceAll(String.raw`\n`, '\n').replaceAll(String.raw`\t`, '\t') };
+}
+
+/** @param value accepted by `documentsValue` */
+export function documentFormat(value: string): DocumentFormat {
+  const format = formatOf(value);
+  if (format === undefined) throw new Error(`not a format of documents: ${value}`);
+  return format;
+}
+
+/** Formats by the extension of files. */
+const byExtension: readonly (readonly [extension: RegExp, documents: string])[] = [
+  [/\.(jsonl|ndjson)$/iu, 'jsonl'],
+  [/\.(csv|tsv)$/iu, 'csv'],
+];
+
+/** The format that the files of a corpus imply: their extension where all have the same, else a file per document. */
+export function impliedDocuments(files: readonly string[]): string {
+  const known = byExtension.find(([extension]) => files.every((file) => extension.test(file)));
+  if (known !== undefined) return known[1];
+  return files.length > 1 ? 'files' : 'whole';
+}

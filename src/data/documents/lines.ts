@@ -1,0 +1,28 @@
+/** Lines of a text that arrives in chunks, without their line breaks (\n or \r\n). */
+export interface LineReader {
+  push(text: string): void;
+  /** After the last chunk. */
+  end(): void;
+}
+
+/** @param onLine receives each line with its number, from 1 */
+export function lineReader(onLine: (line: string, number: number) => void): LineReader {
+  let carried: string[] = []; // parts of a line that is not complete, joined once
+  let number = 0;
+  const accept = (line: string): void => onLine(line.endsWith('\r') ? line.slice(0, -1) : line, ++number);
+  return {
+    push(text) {
+      let start = 0;
+      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+        accept([...carried, text.slice(start, end)].join(''));
+        carried = [];
+        start = end + 1;
+      }
+      if (start < text.length) carried.push(text.slice(start));
+    },
+    end() {
+      if (carried.length > 0) accept(carried.join(''));
+      carried = [];
+    },
+  };
+}

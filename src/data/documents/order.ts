@@ -1,0 +1,70 @@
+/**
+ * Documents in tokens: each ends with the token that ends a text. They are shuffled, so that the validation split is like the
+ * rest, and the split is between documents. Their order does not depend on the seed of a run, so that runs with different
+ * seeds are evaluated on the same documents.
+ */
+import { permuted } from '../permutation.ts';
+
+/** The ids of a text that is divided into documents. */
+export interface DocumentIds {
+  readonly ids: Uint16Array | Uint32Array;
+  /** The token that ends a document. */
+  readonly endId: number;
+}
+
+/** Tokens `start` to `end` (exclusive) of a text. */
+export interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Seed and number of the permutation (permutation.ts). Epochs have other numbers: there are fewer than 2³¹. */
+const [SEED, NUMBER] = [0, 0x8000_0000];
+
+/**
+ * A shuffled text as stretches of the original one. What precedes the first document stays in front: at least the token that
+ * ends a text, after which every document begins.
+ */
+export function shuffledDocuments({ ids, endId }: DocumentIds): Stretch[] {
+  const stretches: Stretch[] = [];
+  let start = 0;
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] !== endId && i + 1 < ids.length) continue;
+    stretches.push({ start, end: i + 1 });
+    start = i + 1;
+  }
+  const [front, ...documents] = stretches;
+  const count = documents.length;
+  return [front, ...documents.map((_, i) => documents[permuted(i, count, SEED, NUMBER)])];
+}
+
+/** The ids with their documents shuffled. */
+export function shuffledIds(ids: DocumentIds['ids'], endId: number): DocumentIds {
+  const shuffled = ids.slice();
+  let length = 0;
+  for (const { start, end } of shuffledDocuments({ ids, endId })) {
+    shuffled.set(ids.subarray(start, end), length);
+    length += end - start;
+  }
+  return { ids: shuffled, endId };
+}
+
+/** The validation split may be smaller or larger than asked for by this share, if that keeps documents whole. */
+const TOLERANCE = 0.5;
+
+/**
+ * Where a text is split: between two documents, if a border is near enough, else within one. The validation split begins with
+ * the token that ends the document before, which the training split has, too.
+ *
+ * @param wanted where the validation split would begin
+ */
+export function documentCut(
+  { ids, endId }: DocumentIds,
+  wanted: number,
+): { readonly train: number; readonly validation: number } {
+  const most = TOLERANCE * (ids.length - wanted);
+  for (let distance = 0; distance < most; distance++)
+    for (const cut of [wanted - distance, wanted + distance])
+      if (cut > 1 && cut < ids.length && ids[cut - 1] === endId) return { train: cut, validation: cut - 1 };
+  return { train: wanted, validation: wanted };
+}

@@ -1,0 +1,89 @@
+/** The documents of files as one text, in which a token ends each document. */
+import { UserError } from '../../errors.ts';
+import { optionName } from '../../messages.ts';
+import type { DocumentFormat } from './format.ts';
+import { documentReader } from './readers.ts';
+
+export interface SeparatedTextOptions {
+  readonly format: DocumentFormat;
+  /** Text of the token that ends a document. */
+  readonly endOfText: string;
+  /** Leave out lines that are not documents instead of failing. */
+  readonly skipBadLines: boolean;
+}
+
+/** Reads one file after the other, in chunks of any size. */
+export class SeparatedText {
+  readonly #options: SeparatedTextOptions;
+  #text: string; // not taken yet
+  #isOpen = false; // a document has begun
+  #documents = 0;
+  #badLines = 0;
+
+  constructor(options: SeparatedTextOptions) {
+    this.#options = options;
+    this.#text = options.endOfText; // the first document begins after one, as all others
+  }
+
+  /** Starts a file. @param file for messages */
+  open(file: string): { push(text: string): string; end(): string } {
+    const reader = documentReader(this.#options.format, file, {
+      document: (text) => {
+        this.#part(text);
+        this.#finish();
+      },
+      part: (text) => this.#part(text),
+      finish: () => this.#finish(),
+      bad: (line, why) => this.#bad(`${file}:${line}: ${why}`),
+    });
+    return {
+      push: (text) => {
+        reader.push(text);
+        return this.#take();
+      },
+      end: () => {
+        reader.end();
+        return this.#take();
+      },
+    };
+  }
+
+  get documents(): number {
+    return this.#documents;
+  }
+
+  get badLines(): number {
+    return this.#badLines;
+  }
+
+  /** Characters that were added to the text. */
+  get added(): number {
+    return (this.#documents + 1) * this.#options.endOfText.length;
+  }
+
+  #part(text: string): void {
+    this.#text += text;
+    this.#isOpen ||= text !== '';
+  }
+
+  #finish(): void {
+    if (!this.#isOpen) return;
+    this.#text += this.#options.endOfText;
+    this.#isOpen = false;
+    this.#documents++;
+  }
+
+  #bad(message: string): void {
+    if (!this.#options.skipBadLines)
+      throw new UserError('damaged-file', message, {
+        hint: `correct the line, or leave out such lines with ${optionName('skipBadLines')}`,
+      });
+    this.#badLines++;
+  }
+
+  #take(): string {
+    const text = this.#text;
+    this.#text = '';
+    return text;
+  }
+}
