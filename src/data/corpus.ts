@@ -57,6 +57,8 @@ export interface Corpus {
   readonly documents: string;
   /** Files and folders that were skipped. */
   readonly leftOut: LeftOut;
+  /** Size of the files; undefined if one of them is a stream. */
+  readonly bytes: number | undefined;
   /**
    * Streams the text in chunks. @throws UserError for bytes that are not text
    *
@@ -94,6 +96,7 @@ export function openCorpus(
     files: names,
     documents,
     leftOut,
+    bytes: total,
     report,
     *text(activity = 'reading the text') {
       const expected = facts?.bytes ?? total;
@@ -128,11 +131,11 @@ function* streamText(
   progress: (bytes: number) => void,
 ): Generator<string, CorpusFacts> {
   const gathering = new FactGathering(options);
-  const join = options.documents === 'whole' ? adjoin(gathering, progress) : separate(options);
+  const joining = options.documents === 'whole' ? adjoin(gathering, progress) : separate(options);
   let replaced = 0;
   let piece = '';
   for (const { path, isStream } of files) {
-    const file = join.open(name(path));
+    const file = joining.open(name(path));
     const counted = function* (): Generator<Uint8Array> {
       for (const chunk of isStream ? streamChunks(path, kept) : fileChunks(path)) {
         progress(gathering.addBytes(chunk));
@@ -150,7 +153,7 @@ function* streamText(
     replaced += decoding.replaced;
   }
   if (piece !== '') yield gathering.addText(piece);
-  return gathering.facts({ replaced, ...join.facts() });
+  return gathering.facts({ replaced, ...joining.facts() });
 }
 
 /** Joins the texts of files. */

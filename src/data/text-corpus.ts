@@ -13,6 +13,7 @@ export function textCorpus(text: string): Corpus {
     files: [],
     documents: 'whole',
     leftOut: {},
+    bytes: undefined,
     report: noReport,
     *text() {
       yield wellFormed;

@@ -114,7 +114,8 @@ export function optionsFromJson(stored: Readonly<Record<string, unknown>>): Trai
     Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null),
   );
   const usual = ['encoding', 'documents'].map((name) => [name, storedValue(stored, name)]);
-  return { ...Object.fromEntries(usual), ...options } as unknown as TrainModelOptions;
+  const completed: unknown = { ...Object.fromEntries(usual), ...options };
+  return completed as TrainModelOptions;
 }
 
 /**

@@ -5,6 +5,8 @@ import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { resolveRun } from '../../checkpoint/runs.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { UsageError } from '../../errors.ts';
+import { knownDocuments } from '../../evaluate/known-documents.ts';
+import { formatCountOf, formatNumber } from '../../format.ts';
 import { shownJson } from '../../json.ts';
 import { decodedContext, Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
@@ -17,10 +19,11 @@ import { kebab } from '../../flag-name.ts';
 import { argument, option } from '../options.ts';
 import { anyText, filePath, number, wholeNumber } from '../../values.ts';
 import { searchTexts } from './beams.ts';
-import { jsonOutput, plainOutput, probabilityOutput } from './output.ts';
+import { documentOutput, jsonOutput, plainOutput, probabilityOutput } from './output.ts';
 import { encode, noticeOfLength, readPrompt, type Prompt } from './prompts.ts';
 import { promptLines, severalTexts } from './requests.ts';
 import { addSettings, settingsOf, type SamplingSettings } from './sampling-settings.ts';
+import { notice } from '../terminal.ts';
 import { writeTexts } from './write.ts';
 
 interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
@@ -37,6 +40,7 @@ interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
   readonly unk: Unk;
   readonly allowUnk?: true;
   readonly ignoreEos?: true;
+  readonly documents?: true;
   readonly json?: true;
   readonly showProbs?: true;
   readonly alternatives: number;
@@ -62,6 +66,7 @@ export function register(command: Command): void {
     ['Three conservative samples, from a pipe', 'echo "Whales are" | gpt sample --num-samples 3 --top-p 0.9'],
     ['A sentence with its probabilities', 'gpt sample -p "The sea" --stop . --show-probs'],
     ['Many prompts, for a script', 'gpt sample --prompts lines.txt -n 40 | jq -r .text'],
+    ['Twenty names from a model of names', 'gpt sample --documents --num-samples 20'],
     ['Co-write with the model', 'gpt sample -i'],
   ]);
   command.action(sample);
@@ -100,6 +105,14 @@ function addBeamOptions(command: Command): void {
 function addOutputOptions(command: Command): void {
   command.optionsGroup('Output:');
   command
+    .addOption(
+      command
+        .createOption(
+          '--documents',
+          'list whole documents, and count those that are not in the training text',
+        )
+        .conflicts(['json', 'showProbs', 'interactive', 'pick', 'prompts', 'ignoreEos']),
+    )
     .option('--json', 'print JSON lines with token ids and log-probabilities')
     .addOption(command.createOption('--show-probs', 'color each token by its probability').conflicts('json'))
     .addOption(
@@ -134,6 +147,10 @@ async function sample(argumentPrompt: string | undefined, given: Flags, command:
   try {
     const folder = flags.ignoreEos ? { ...opened, tokenizer: withoutEnds(opened.tokenizer) } : opened;
     const { tokenizer, config } = folder;
+    if (flags.documents && tokenizer.special.endIds.size === 0)
+      throw new UsageError('unsuitable-tokenizer', 'the model has no token that ends a document', {
+        hint: 'train one with gpt train --documents lines, for example',
+      });
     const banned = flags.allowUnk ? new Set<number>() : bannedIds(tokenizer);
     const makeDecoder = (texts: number): Decoder =>
       Decoder.create(backend, config, (tensors) => folder.load(tensors), texts, folder.storageOf);
@@ -173,7 +190,7 @@ async function writeAll(
   flags: Flags,
   settings: SamplingSettings,
   banned: ReadonlySet<number>,
-  { tokenizer, config }: ModelFolder,
+  { tokenizer, config, folder }: ModelFolder,
   makeDecoder: (texts: number) => Decoder,
 ): Promise<void> {
   const { prompts, numSamples, unk, encoding = UTF8 } = flags;
@@ -196,17 +213,31 @@ async function writeAll(
     alternatives: flags.json || flags.showProbs ? flags.alternatives : undefined,
     interrupted: () => interrupt.signal !== undefined,
   };
+  const documents: string[] = [];
   const titled = numSamples > 1;
   const output =
     flags.json || lines !== undefined
       ? jsonOutput(tokenizer, settings.seed, flags.json === true)
       : flags.showProbs
         ? probabilityOutput(titled, tokenizer)
-        : plainOutput(titled);
+        : flags.documents
+          ? documentOutput((document) => documents.push(document))
+          : plainOutput(titled);
   const { beams, lengthPenalty } = flags;
   if (beams === undefined) await writeTexts(model, requests, options, output);
   else await searchTexts(model, requests, options, { beams, lengthPenalty }, output);
   interrupt.end();
+  if (flags.documents) noticeOfCopies(folder, documents);
+}
+
+/** How many documents are the model's own; nothing where the text of the run cannot be read again. */
+function noticeOfCopies(model: string, documents: readonly string[]): void {
+  const known = knownDocuments(model, documents);
+  if (known === undefined || documents.length === 0) return;
+  const own = documents.filter((document) => !known.has(document)).length;
+  notice(
+    `${formatNumber(own)} of ${formatCountOf(documents.length, 'document')} are not in the training text`,
+  );
 }
 
 /** Sampling parameters have no effect with beams. */

@@ -34,6 +34,24 @@ export function plainOutput(titled: boolean, show: Show = asItIs): Output {
   };
 }
 
+/**
+ * A list of documents: one a line, or with a blank line after each that has several.
+ *
+ * @param onEnd receives every document that the model has ended
+ */
+export function documentOutput(onEnd: (document: string) => void, show: Show = asItIs): Output {
+  const plain = plainOutput(false, show);
+  return {
+    ...plain,
+    async end(writing) {
+      const { text, finishReason } = writing.written;
+      if (finishReason === 'stop') onEnd(writing.request.prompt.text + text);
+      await plain.end(writing);
+      if (text.trimEnd().includes('\n')) await print('\n');
+    },
+  };
+}
+
 const heading = (sample: number, titled: boolean): string =>
   titled ? `${sample > 0 ? '\n' : ''}${stdoutColors.dim(`--- sample ${sample + 1}`)}\n` : '';
 

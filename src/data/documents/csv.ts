@@ -6,7 +6,7 @@ import Papa, { type ParseError } from 'papaparse';
 import { UserError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
 import { optionName } from '../../messages.ts';
-import type { DocumentSink, FileReader } from './readers.ts';
+import type { DocumentSink, FileReader } from './document-sink.ts';
 
 const DELIMITERS = [',', '\t', ';', '|'] as const;
 

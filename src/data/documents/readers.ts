@@ -1,25 +1,9 @@
 /** Divides the text of a file into documents, in chunks of any size. */
 import { parseJsonObject, shownJson } from '../../json.ts';
 import { csvReader } from './csv.ts';
+import type { DocumentSink, FileReader } from './document-sink.ts';
 import type { DocumentFormat } from './format.ts';
 import { lineReader } from './lines.ts';
-
-/** Receives what a file contains. */
-export interface DocumentSink {
-  /** A whole document; an empty one counts as none. */
-  document(text: string): void;
-  /** Part of a document that may be larger than memory; `finish` ends it. */
-  part(text: string): void;
-  finish(): void;
-  /** A line, numbered from 1, that is no document. */
-  bad(line: number, why: string): void;
-}
-
-export interface FileReader {
-  push(text: string): void;
-  /** After the last chunk. */
-  end(): void;
-}
 
 /** @param file for messages */
 export function documentReader(format: DocumentFormat, file: string, sink: DocumentSink): FileReader {
@@ -34,9 +18,10 @@ export function documentReader(format: DocumentFormat, file: string, sink: Docum
       return csvReader(format.column, file, sink);
     case 'separator':
       return separatedReader(format.text, sink);
-    default:
-      return { push: (text) => sink.part(text), end: () => sink.finish() };
+    case 'whole':
+    case 'files':
   }
+  return { push: (text) => sink.part(text), end: () => sink.finish() };
 }
 
 /** Lines between blank ones. */

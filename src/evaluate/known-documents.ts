@@ -1,0 +1,34 @@
+/** Which documents a model has copied: those that are in the text that it was trained on. */
+import { openCorpus } from '../data/corpus.ts';
+import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
+import { knownRecord } from './training-text.ts';
+
+/** Larger texts take too long to read for a note. */
+const MAX_BYTES = 100e6;
+
+/**
+ * The documents that occur in a run's text.
+ *
+ * @param folder of the model
+ * @returns undefined unless the model was trained on documents that can be read again
+ */
+export function knownDocuments(folder: string, documents: readonly string[]): Set<string> | undefined {
+  const record = knownRecord(folder);
+  const cannot = (file: string): boolean => file === '-' || file.endsWith('.bin');
+  if (record === undefined || record.documents === 'whole' || record.files.some(cannot)) return undefined;
+  const wanted = new Set(documents);
+  const known = new Set<string>();
+  let rest = '';
+  try {
+    const corpus = openCorpus(record.files, { ...record, endOfText: END_OF_TEXT });
+    if (corpus.bytes === undefined || corpus.bytes > MAX_BYTES) return undefined;
+    for (const piece of corpus.text()) {
+      const parts = (rest + piece).split(END_OF_TEXT);
+      rest = parts.pop()!;
+      for (const part of parts) if (wanted.has(part)) known.add(part);
+    }
+    return corpus.facts.sha256 === record.sha256 ? known : undefined;
+  } catch {
+    return undefined; // the text has moved or changed
+  }
+}

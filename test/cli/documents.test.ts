@@ -1,0 +1,168 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'documents-'));
+const gpt = commandsIn(root);
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Names in order: their end is unlike the rest. */
+const names = ['a', 'b', 'c', 'd', 'e'].flatMap((first) =>
+  ['la', 'ra', 'lo', 'ro', 'mi', 'no', 'na', 'li'].flatMap((middle) => [
+    `${first}${middle}n`,
+    `${first}${middle}s`,
+  ]),
+);
+const SMALL =
+  '--n-layer 1 --n-head 1 --n-embd 16 --block-size 8 --batch-size 4 --sample-tokens 0 --threads 1 --seed 1';
+
+beforeAll(async () => {
+  writeFileSync(join(root, 'names.txt'), `${names.join('\n')}\n`);
+  const { code, stderr } = await gpt(
+    `train names.txt --documents lines ${SMALL} --max-iters 300 --learning-rate 1e-2 -o run`,
+  );
+  expect(code, stderr).toBe(0);
+}, 60_000);
+
+interface State {
+  readonly options: { readonly documents: string };
+}
+const stateOf = (run: string, step: number): State =>
+  JSON.parse(readFileSync(join(root, run, `checkpoint-${step}`, 'gpt_trainer_state.json'), 'utf8')) as State;
+
+describe('a model of documents', () => {
+  test('writes a list of them, each to its end', async () => {
+    const { stdout, stderr } = await gpt('sample -m run --documents --num-samples 12 --seed 1', { stdin: '' });
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(12);
+    for (const line of lines) expect(line).toMatch(/^[a-e][a-z]{0,7}$/);
+    const own = lines.filter((line) => !names.includes(line)).length;
+    expect(own).toBeLessThan(12); // some are of the list
+    expect(stderr).toContain(`${own} of 12 documents`);
+  });
+
+  test('has a token that ends a text, in the files of its folder', () => {
+    const read = (file: string): unknown => JSON.parse(readFileSync(join(root, 'run', file), 'utf8'));
+    expect(read('tokenizer_config.json')).toMatchObject({
+      bos_token: '<|endoftext|>',
+      eos_token: '<|endoftext|>',
+      unk_token: '<unk>',
+    });
+    const { bos_token_id: start, eos_token_id: end } = read('generation_config.json') as Record<
+      string,
+      number
+    >;
+    const { model } = read('tokenizer.json') as {
+      readonly model: { readonly vocab: Record<string, number> };
+    };
+    expect([start, end]).toEqual([model.vocab['<|endoftext|>'], model.vocab['<|endoftext|>']]);
+  });
+
+  test('is validated on whole documents from all over the list', async () => {
+    const { stdout } = await gpt('eval --split val -m run --tokens --json');
+    const tokens = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly text: string });
+    const found = tokens
+      .map(({ text }) => text)
+      .join('')
+      .split('<|endoftext|>')
+      .slice(1, -1);
+    expect(found.length).toBeGreaterThanOrEqual(names.length / 15);
+    expect(names).toEqual(expect.arrayContaining(found));
+    expect(new Set(found.map(([first]) => first)).size).toBeGreaterThan(2);
+  });
+
+  test('reads another text in the same way, and counts its end tokens as no bytes', async () => {
+    writeFileSync(join(root, 'other.txt'), 'alan\n\nbros\n');
+    const { stdout } = await gpt('eval other.txt -m run --json');
+    expect(JSON.parse(stdout)).toMatchObject({ tokens: 11, characters: 8, bytes: 8 });
+  });
+
+  test('resumes with its documents, without being told again', async () => {
+    cpSync(join(root, 'run'), join(root, 'resumed'), { recursive: true });
+    const { code, stderr } = await gpt('train --resume resumed --max-iters 310');
+    expect(code, stderr).toBe(0);
+    expect(stateOf('resumed', 310).options.documents).toBe('lines');
+  });
+});
+
+describe('without --documents', () => {
+  test('a text is one document, also for runs that do not know the option', async () => {
+    expect((await gpt(`train names.txt ${SMALL} --max-iters 2 -o whole`)).code).toBe(0);
+    const file = join(root, 'whole', 'checkpoint-2', 'gpt_trainer_state.json');
+    const state = JSON.parse(readFileSync(file, 'utf8')) as { options: Record<string, unknown> };
+    expect(state.options['documents']).toBe('whole');
+    expect(readFileSync(join(root, 'whole', 'tokenizer.json'), 'utf8')).not.toContain('endoftext');
+  });
+
+  test.each<[name: string, files: Readonly<Record<string, string>>, documents: string, count: number]>([
+    ['a folder is files', { 'a.txt': 'ab\n', 'b.txt': 'abc\n', 'c.txt': 'abcd\n' }, 'files', 3],
+    ['.jsonl is JSON lines', { 'a.jsonl': '{"text":"ab"}\n{"text":"abc"}\n' }, 'jsonl', 2],
+    ['.csv is a column', { 'a.csv': 'id,text\n1,ab\n2,"a,b"\n' }, 'csv', 2],
+  ])('%s', async (_name, files, documents, count) => {
+    const folder = join(root, `implied-${documents}`);
+    mkdirSync(folder, { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    const { stdout, stderr } = await gpt([
+      'plan',
+      folder,
+      '--max-iters',
+      '1',
+      '--block-size',
+      '2',
+      '--val-fraction',
+      '0',
+      '--json',
+    ]);
+    expect(JSON.parse(stdout || stderr)).toMatchObject({
+      corpus: { documents, document_count: count, bad_lines: 0 },
+      training: { options: { documents } },
+    });
+  });
+});
+
+describe('bad lines', () => {
+  beforeAll(() => {
+    writeFileSync(join(root, 'bad.jsonl'), `{"text":"${'ab'.repeat(30)}"}\n{"text":}\n{"body":"x"}\n`);
+    writeFileSync(join(root, 'bad.csv'), 'id,body\n1,x\n');
+    writeFileSync(join(root, 'empty.jsonl'), '\n\n');
+  });
+
+  test.each<[args: string, refusal: Refusal]>([
+    ['train bad.jsonl', [1, 'damaged-file', 'bad.jsonl:2 … --skip-bad-lines']],
+    ['tokenize bad.jsonl --documents jsonl', [1, 'damaged-file', 'bad.jsonl:2 … --skip-bad-lines']],
+    ['train bad.csv', [1, 'damaged-file', 'bad.csv … "text" … "body" … --documents csv:']],
+    ['train empty.jsonl', [1, 'empty-text', 'empty.jsonl … documents']],
+    ['train names.txt --documents line', [2, 'bad-option-value', '--documents … "line" … lines']],
+    ['eval bad.jsonl -m run', [1, 'damaged-file', 'bad.jsonl:2']],
+    ['sample -m whole --documents', [2, 'unsuitable-tokenizer', '--documents lines']],
+    ['eval names.txt -m whole --documents lines', [2, 'unsuitable-tokenizer', 'whole … --documents whole']],
+    ['train bad.jsonl --init-from whole', [2, 'unsuitable-tokenizer', 'jsonl … --documents whole']],
+  ])('gpt %s', async (args, refusal) => {
+    await expectRefusal(args.split(' '), refusal, root);
+  });
+
+  test('are left out and counted with --skip-bad-lines', async () => {
+    const { stdout } = await gpt('tokenize bad.jsonl --documents jsonl --skip-bad-lines --json');
+    expect(JSON.parse(stdout)).toMatchObject({ documents: 'jsonl', document_count: 1, bad_lines: 2 });
+  });
+});
+
+test('gpt tokenize writes documents in the order in which a run trains on them', async () => {
+  const { code } = await gpt('tokenize names.txt --documents lines -o tokens');
+  expect(code).toBe(0);
+  const bytes = Uint8Array.from(readFileSync(join(root, 'tokens', 'tokens.bin')).subarray(64));
+  const { stdout } = await gpt('tokenize --decode -m tokens', {
+    stdin: new Uint16Array(bytes.buffer).join('\n'),
+  });
+  const found = stdout
+    .trim()
+    .split('<|endoftext|>')
+    .filter((text) => text !== '');
+  expect(found.toSorted()).toEqual(names.toSorted());
+  expect(found).not.toEqual(names);
+});
