@@ -63,7 +63,5 @@ export function againstCrlf([file, ...others]: Corpus['files']): string {
 }
 
 /** Suits independent lines such as names; logs and stories must keep their order. */
-export function againstSorted([file, ...others]: Corpus['files']): string {
-  const shuffle = file === '-' || others.length > 0 ? 'shuf' : `shuf ${shellQuoted(file)} > shuffled.txt`;
-  return `If the order of the lines does not matter, shuffle them first: ${shuffle}`;
-}
+export const AGAINST_SORTED =
+  'If the order of the lines does not matter, they are documents, which are shuffled: --documents lines';

@@ -22,7 +22,7 @@ import { formatNumber, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
 import { whileReporting } from './activity.ts';
 import { unspacedNotice } from './unspaced-notice.ts';
-import { againstSorted, describeCorpus, documentsJson, SORTED } from './corpus-summary.ts';
+import { AGAINST_SORTED, describeCorpus, documentsJson, SORTED } from './corpus-summary.ts';
 import {
   encodingErrorsOption,
   encodingOption,
@@ -126,8 +126,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   const unspaced = unspacedNotice(tokenizer);
   if (unspaced !== undefined) warn(unspaced);
   if (corpus.facts.crlf) notice('The text has Windows line ends (\\r\\n), which are kept.');
-  if (flags.outDir !== undefined && corpus.facts.isSorted)
-    warn(`${SORTED} ${printable(againstSorted(corpus.files))}`);
+  if (flags.outDir !== undefined && corpus.facts.isSorted) warn(`${SORTED} ${AGAINST_SORTED}`);
   if (flags.outDir !== undefined)
     notice(
       `Wrote ${printable(join(flags.outDir, 'tokenizer.json'))} and ${printable(join(flags.outDir, 'tokens.bin'))}`,

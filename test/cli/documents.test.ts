@@ -34,7 +34,9 @@ const stateOf = (run: string, step: number): State =>
 
 describe('a model of documents', () => {
   test('writes a list of them, each to its end', async () => {
-    const { stdout, stderr } = await gpt('sample -m run --documents --num-samples 12 --seed 1', { stdin: '' });
+    const { stdout, stderr } = await gpt('sample -m run --documents --num-samples 12 --seed 1', {
+      stdin: '',
+    });
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(12);
     for (const line of lines) expect(line).toMatch(/^[a-e][a-z]{0,7}$/);

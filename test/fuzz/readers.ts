@@ -24,13 +24,13 @@ import {
   trainerStateText,
   type TrainerState,
 } from '../../src/checkpoint/trainer-state.ts';
-import { openCorpus } from '../../src/data/corpus.ts';
+import { IMPLIED, openCorpus } from '../../src/data/corpus.ts';
 import { checkConfig } from '../../src/model/architectures/registry.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { hostTensor, type NamedTensor } from '../../src/model/tensor.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizerFromJson, tokenizerKinds } from '../../src/tokenizer/registry.ts';
-import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+import { encode, END_OF_TEXT, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { readTrainingData } from '../../src/train/training-data.ts';
 import {
   configOf,
@@ -436,6 +436,34 @@ function encodedAlike(text: string, bytes: Buffer): boolean {
   );
 }
 
+const lines = TEXT.split('\n').slice(0, 40);
+const documentFiles = {
+  'a.jsonl': lines.map((text, n) => JSON.stringify({ n, text })).join('\n'),
+  'a.csv': ['n,text', ...lines.map((text, n) => `${n},"${text.replaceAll('"', '""')}"`)].join('\n'),
+};
+
+const documents: ReaderCase = {
+  name: 'documents',
+  write(folder) {
+    for (const [name, text] of Object.entries(documentFiles)) writeFileSync(join(folder, name), text);
+  },
+  files: Object.keys(documentFiles),
+  read(folder) {
+    for (const file of Object.keys(documentFiles)) {
+      const corpus = openCorpus([join(folder, file)], {
+        encodingErrors: 'replace',
+        documents: IMPLIED,
+        skipBadLines: true,
+      });
+      const parts = [...corpus.text()].join('').split(END_OF_TEXT);
+      assert.equal(parts[0], '');
+      assert.equal(parts.at(-1), '');
+      assert(parts.every((part) => part.isWellFormed() && !part.includes('\0')));
+    }
+  },
+  weight: 2,
+};
+
 export const readerCases: readonly ReaderCase[] = [
   ...modelFolders,
   shardedModel,
@@ -452,4 +480,5 @@ export const readerCases: readonly ReaderCase[] = [
   lock,
   configFile,
   corpus,
+  documents,
 ];

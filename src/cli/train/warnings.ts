@@ -13,7 +13,7 @@ import {
   type Flags,
 } from './remedies.ts';
 import { flagOf } from '../../flag-name.ts';
-import { againstCrlf, againstSorted, SORTED } from '../corpus-summary.ts';
+import { againstCrlf, AGAINST_SORTED, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
 import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatNumber, formatPercent } from '../../format.ts';
@@ -72,7 +72,7 @@ export function warningsBefore(run: UpcomingRun): string[] {
       ),
     );
   if (run.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
-    warnings.push(warning(SORTED, printable(againstSorted(run.corpus.files))));
+    warnings.push(warning(SORTED, AGAINST_SORTED));
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown > MAX_UNKNOWN)
     warnings.push(

@@ -5,9 +5,9 @@ import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
-import { choice, filePath, wholeNumber, type OptionType } from '../../values.ts';
+import { choice, filePath, trueOrFalse, wholeNumber, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row } from './row.ts';
-import { belowOne, positive, trueOrFalse } from './values.ts';
+import { belowOne, positive } from './values.ts';
 
 const atLeastTwo = wholeNumber({ min: 2 });
 /** Infinity stands for no limit. */

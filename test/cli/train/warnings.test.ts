@@ -95,7 +95,7 @@ describe('warnings before the first step', () => {
     [
       'a sorted list',
       { corpus: { ...plan.corpus, files: ['names.txt'], isSorted: true } },
-      'so the validation split, the end of the list, may be unlike the rest. If the order of the lines does not matter, shuffle them first: shuf names.txt > shuffled.txt',
+      'so the validation split, the end of the list, may be unlike the rest. If the order of the lines does not matter, they are documents, which are shuffled: --documents lines',
     ],
     [
       'words of a script without spaces',
