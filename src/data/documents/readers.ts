@@ -88,7 +88,8 @@ function fieldOf(line: string, field: string): string | { readonly why: string }
       throw new Error(why);
     });
     const value = object[field];
-    if (typeof value === 'string') return value.toWellFormed();
+    if (typeof value === 'string')
+      return value.includes('\0') ? { why: 'its text has a NUL character' } : value.toWellFormed();
     return { why: `its ${shownJson(field)} is ${shownJson(value)}, not text` };
   } catch (error) {
     if (refused.length > 0) return refused[0];

@@ -107,6 +107,7 @@ describe('a bad line', () => {
     ['that is not JSON', 'jsonl', '{"text":"a"}\n\n{"text"', ['f0:3:', 'JSON']],
     ['without the field', 'jsonl:body', '{"text":"a"}', ['f0:1:', '"body"', 'missing']],
     ['whose field is not text', 'jsonl', '{"text":5}', ['f0:1:', '"text"', '5']],
+    ['with a NUL, which no text contains', 'jsonl', String.raw`{"text":"a\u0000b"}`, ['f0:1:', 'NUL']],
     ['with too few fields', 'csv', 'a,text\n1,"x\ny"\n2\n', ['f0:4:', '1 fields', '"text"']],
     ['with an open quote', 'csv', 'a,text\n1,x\n2,"y\nz\n', ['f0:3:', 'quote']],
   ])('%s is named by file and number, or left out', (_name, documents, text, mentioned) => {
