@@ -10,6 +10,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf, checkConfig } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -83,11 +84,13 @@ function openBase(folder: string, { basePath }: AdapterDescription, given: strin
     throw new UserError(
       'file-not-found',
       `${file}: "base_model_name_or_path" is ${shownJson(basePath ?? null)}, and there is no such folder`,
-      { hint: `${(basePath && hubHint(basePath)) ?? 'get the base model first'}; then name it with --base` },
+      {
+        hint: `${(basePath && hubHint(basePath)) ?? 'get the base model first'}; then name it with ${optionName('base')}`,
+      },
     );
   if (existsSync(join(found, ADAPTER_CONFIG)) && !isWholeModel(found))
     throw new UserError('unsupported-format', `${found}, the base of ${folder}, is itself an adapter`, {
-      hint: 'merge that one first: gpt export ADAPTER --merge -o FOLDER; then name the result with --base',
+      hint: `merge that one first, and name the result with ${optionName('base')}`,
     });
   return openWholeModel(found);
 }
@@ -113,7 +116,7 @@ function checkAdapted(file: string, config: ModelConfig): ModelConfig {
     throw new UserError(
       'mismatched-files',
       `${file}: "target_modules" names layers that the base model does not have: ${shownJson(lora?.targets)}`,
-      { hint: 'the adapter belongs to another base model; name the right one with --base' },
+      { hint: `the adapter belongs to another base model; name the right one with ${optionName('base')}` },
     );
   }
 }
@@ -152,7 +155,7 @@ export function checkBase(path: string, base: ModelFolder, { base: { fingerprint
     'mismatched-files',
     `${path} was trained on other weights than those in ${base.folder}`,
     {
-      hint: 'the base model has changed since: name the one it was trained on with --base',
+      hint: `the base model has changed since: name the one it was trained on with ${optionName('base')}`,
     },
   );
 }

@@ -1,13 +1,14 @@
 /** Options of low-rank adapters (../../model/lora.ts), named as in PEFT. */
 import { object } from '../../json-rules.ts';
 import type { BaseModel } from '../../model/lora.ts';
+import { optionName } from '../../messages.ts';
 import { filePath, nonEmptyText, trueOrFalse } from '../../values.ts';
 import { optional, orAbsent, row, unused } from './row.ts';
 import { aboveZero, belowOne, positive } from './values.ts';
 
 const withRank = unused(
   ({ loraRank }) => loraRank !== undefined,
-  () => 'without --lora-rank',
+  () => `without ${optionName('loraRank')}`,
 );
 
 const GROUP = 'Adapters (LoRA)';
