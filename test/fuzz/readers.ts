@@ -450,12 +450,12 @@ const documents: ReaderCase = {
   files: Object.keys(documentFiles),
   read(folder) {
     for (const file of Object.keys(documentFiles)) {
-      const corpus = openCorpus([join(folder, file)], {
+      const opened = openCorpus([join(folder, file)], {
         encodingErrors: 'replace',
         documents: IMPLIED,
         skipBadLines: true,
       });
-      const parts = [...corpus.text()].join('').split(END_OF_TEXT);
+      const parts = [...opened.text()].join('').split(END_OF_TEXT);
       assert.equal(parts[0], '');
       assert.equal(parts.at(-1), '');
       assert(parts.every((part) => part.isWellFormed() && !part.includes('\0')));
