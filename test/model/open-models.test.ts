@@ -1,5 +1,5 @@
 /** Models of the open families as `transformers` computes them (test/fixtures/open_models.py). */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { architectureOf } from '../../src/model/architectures/registry.ts';
 import { rotation, type LlamaConfig } from '../../src/model/architectures/llama-config.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { placeModel } from '../../src/model/placement.ts';
-import type { TensorTarget } from '../../src/model/tensor.ts';
+import { hostTensor, type TensorTarget } from '../../src/model/tensor.ts';
 import { backends } from '../fixtures/backends.ts';
 import { failure } from '../fixtures/failure.ts';
 import { openModels, writeOpenModel } from '../fixtures/open-models.ts';
@@ -127,6 +127,50 @@ describe.each(['F16', 'BF16'] as const)('weights in %s', (dtype) => {
     const [before, after] = [written('qwen2'), run].map((folder) => readWeights(openModelFolder(folder)));
     for (const [i, { data }] of before.entries())
       data.forEach((x, k) => expect(Math.abs(after[i].data[k] - x)).toBeLessThan(1e-20));
+  });
+});
+
+describe('a model in shards', () => {
+  const name = 'qwen3';
+  const folder = join(root, 'sharded');
+  const rewrite = (changes: object = {}): void => {
+    writeOpenModel(folder, models[name].config, 'BF16', 3);
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...models[name].config, ...changes }));
+  };
+
+  test('in bfloat16 has the logits of transformers', async () => {
+    rewrite();
+    const model = openModelFolder(folder);
+    const { config, storageOf } = model;
+    const device = await backends['wasm relaxed']();
+    const decoder = Decoder.create(device, config, (into) => model.load(into), 1, storageOf);
+    const last = models[name].logits.slice(-config.vocabSize);
+    expect(difference(await decoder.read(ids), last)).toBeLessThan(1e-5);
+  });
+
+  test('without one of them is refused by its name', () => {
+    rewrite();
+    rmSync(join(folder, 'model-00002-of-00003.safetensors'));
+    expect(() => openModelFolder(folder)).toThrow(
+      failure('file-not-found', 'model-00002-of-00003.safetensors', 'index.json'),
+    );
+  });
+
+  test.each([
+    ['a vocabulary larger than the embedding', { vocab_size: 13 }, ['vocab_size', '13', '12']],
+    ['a vocabulary smaller than the embedding', { vocab_size: 11 }, ['vocab_size', '11', '12']],
+    [
+      'another width',
+      { intermediate_size: 25 },
+      ['index.json', '"layers.0.mlp.gate_proj.weight"', '[24,16]', '[25,16]'],
+    ],
+    ['more layers', { num_hidden_layers: 3 }, ['index.json', '"layers.2.']],
+    ['a tied head', { tie_word_embeddings: true, vocab_size: 12 }, ['lm_head.weight', 'tie']],
+  ])('with %s in config.json is refused by name', (_, changes, words) => {
+    rewrite(changes);
+    expect(() =>
+      openModelFolder(folder).load(parameterTable(configOf(models[name].config)).map(hostTensor)),
+    ).toThrow(failure('mismatched-files', ...words));
   });
 });
 
