@@ -2,6 +2,7 @@
  * This program as a contender, see bench/common.js.
  *
  *     node bench/contenders/gpt.js train|peak --model nano [--threads 2] [--variant relaxed]
+ *     node bench/contenders/gpt.js lora --layers 30 --heads 9 --kv 3 --channels 576 --inner 1536 --vocab 49152 --block 256 --batch 4 --rank 16
  *     node bench/contenders/gpt.js sample --model nano --tokens 63
  *     node bench/contenders/gpt.js tokenize --file text.txt --tokenizer tokenizer.json
  */
@@ -13,6 +14,10 @@ import { openCorpus } from '../../dist/data/corpus.js';
 import { tokenIds } from '../../dist/data/tokenize.js';
 import { createWasmBackend, defaultThreads } from '../../dist/engine/wasm.js';
 import { gemmPeak, readBandwidth } from '../../dist/measure/engine.js';
+import { llamaDefaults } from '../../dist/model/architectures/llama-config.js';
+import { checkConfig } from '../../dist/model/architectures/registry.js';
+import { linearLayers } from '../../dist/model/lora.js';
+import { parameterTable } from '../../dist/model/parameters.js';
 import { benchModels, startSampling } from '../../dist/measure/models.js';
 import { startTraining } from '../../dist/train/timed-training.js';
 import { tokenizerFromJson } from '../../dist/tokenizer/registry.js';
@@ -28,6 +33,10 @@ const { values, positionals } = parseArgs({
     channels: { type: 'string' },
     block: { type: 'string' },
     batch: { type: 'string' },
+    vocab: { type: 'string' },
+    kv: { type: 'string' },
+    inner: { type: 'string' },
+    rank: { type: 'string' },
     tokens: { type: 'string', default: '16' },
     file: { type: 'string' },
     tokenizer: { type: 'string' },
@@ -51,6 +60,28 @@ function modelOf() {
   };
 }
 
+/** Adapters on every linear layer of a Llama with random weights. */
+function adaptedLlama() {
+  const [vocabSize, blockSize, nLayer, nHead, nKvHead, nEmbd, nInner, batchSize, rank] = [
+    'vocab',
+    'block',
+    'layers',
+    'heads',
+    'kv',
+    'channels',
+    'inner',
+    'batch',
+    'rank',
+  ].map((name) => Number(values[name]));
+  const config = checkConfig({
+    ...{ ...llamaDefaults, arch: 'llama', vocabSize, blockSize, nLayer, nHead, nKvHead, nEmbd, nInner },
+    ...{ tieWordEmbeddings: true, dropout: 0 },
+  });
+  const targets = linearLayers(parameterTable(config));
+  const lora = { rank, alpha: 2 * rank, dropout: 0, targets, isRankStabilized: false, base: { path: '' } };
+  return { config: { ...config, lora }, batchSize, optimizer: 'adamw' };
+}
+
 const startBackend = () => createWasmBackend({ threads: Number(values.threads), variant: values.variant });
 
 /** V8 compiles kernels in the background; until it has, they are many times slower. */
@@ -59,15 +90,18 @@ async function warmUp(run) {
   while (performance.now() < until) await run();
 }
 
+async function trainingOf(model) {
+  const backend = await startBackend();
+  const training = startTraining(backend, model);
+  await warmUp(() => training.run(1));
+  const { tokensPerStep, flopsPerStep, memoryBytes } = training;
+  const facts = { engine: backend.name, tokensPerStep, flopsPerStep, memoryBytes };
+  return [facts, async (steps) => ({ seconds: await training.run(steps) })];
+}
+
 const work = {
-  async train() {
-    const backend = await startBackend();
-    const training = startTraining(backend, modelOf());
-    await warmUp(() => training.run(1));
-    const { tokensPerStep, flopsPerStep, memoryBytes } = training;
-    const facts = { engine: backend.name, tokensPerStep, flopsPerStep, memoryBytes };
-    return [facts, async (steps) => ({ seconds: await training.run(steps) })];
-  },
+  train: () => trainingOf(modelOf()),
+  lora: () => trainingOf(adaptedLlama()),
   async sample() {
     const backend = await startBackend();
     const sampling = startSampling(backend, modelOf());
