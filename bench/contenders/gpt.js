@@ -74,8 +74,17 @@ function adaptedLlama() {
     'rank',
   ].map((name) => Number(values[name]));
   const config = checkConfig({
-    ...{ ...llamaDefaults, arch: 'llama', vocabSize, blockSize, nLayer, nHead, nKvHead, nEmbd, nInner },
-    ...{ tieWordEmbeddings: true, dropout: 0 },
+    ...llamaDefaults,
+    arch: 'llama',
+    vocabSize,
+    blockSize,
+    nLayer,
+    nHead,
+    nKvHead,
+    nEmbd,
+    nInner,
+    tieWordEmbeddings: true,
+    dropout: 0,
   });
   const targets = linearLayers(parameterTable(config));
   const lora = { rank, alpha: 2 * rank, dropout: 0, targets, isRankStabilized: false, base: { path: '' } };
