@@ -75,8 +75,8 @@ describe('a run with --lora-rank', () => {
   });
 
   test('resumes to the same bytes, on any number of threads', async () => {
-    const run = `train verse.txt --init-from base --lora-rank 4 --learning-rate 1e-2 ${TRAINING}`;
-    await gpt(`${run} --max-iters 10 --threads 2 -o halves`);
+    const training = `train verse.txt --init-from base --lora-rank 4 --learning-rate 1e-2 ${TRAINING}`;
+    await gpt(`${training} --max-iters 10 --threads 2 -o halves`);
     await gpt('train --resume halves --max-iters 20 --threads 3');
     for (const file of FILES) expect(bytes('halves', file).equals(bytes('adapter', file)), file).toBe(true);
   });

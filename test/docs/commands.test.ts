@@ -139,7 +139,7 @@ describe.skipIf(process.platform === 'win32')('the section on LoRA of docs/open-
   test('runs from training to the exported model', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lora-docs-'));
     writeFileSync(join(folder, 'poems.txt'), 'The sea, the stars, the rain.\n'.repeat(80));
-    const [commands] = /```sh\n[^]*?```/.exec(
+    const [block] = /```sh\n[^]*?```/.exec(
       readPage('docs/open-models.md').split('## Fine-tune with LoRA')[1],
     )!;
     const setUp = `
@@ -153,7 +153,7 @@ describe.skipIf(process.platform === 'win32')('the section on LoRA of docs/open-
         esac || { echo "failed: gpt $*" >&2; exit 1; }
       }
       program train poems.txt --arch llama --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --max-iters 3 -q -o base`;
-    const { stderr, code } = await bash(commands.replaceAll(/```(sh)?/g, ''), folder, setUp);
+    const { stderr, code } = await bash(block.replaceAll(/```(sh)?/g, ''), folder, setUp);
     expect(stderr).not.toContain('failed:');
     expect(code, stderr).toBe(0);
     expect(readFileSync(join(folder, 'poems-merged/config.json'), 'utf8')).toContain('LlamaForCausalLM');
