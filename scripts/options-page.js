@@ -7,7 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { kebab } from '../dist/cli/flag-name.js';
+import { kebab } from '../dist/flag-name.js';
 import { groups } from '../dist/train/options/row.js';
 import { optionTable } from '../dist/train/options.js';
 

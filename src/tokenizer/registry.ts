@@ -22,6 +22,9 @@ export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
   word: { tokens: 'words', vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
   bpe: { tokens: 'byte-level tokens', vocabulary: bpeVocabulary, isJson: isBpeJson, fromJson: bpeFromJson },
 };
+/** The only version that Hugging Face's `tokenizers` reads. */
+const VERSION = '1.0';
+
 export const tokenizerKinds = Object.keys(tokenizers) as TokenizerKind[];
 
 /**
@@ -35,6 +38,8 @@ export function tokenizerFromJson(
 ): Tokenizer {
   const fail = refuse(file);
   const json = parseJsonObject(text, fail);
+  const { version = VERSION } = json;
+  if (version !== VERSION) fail(`"version" is ${shownJson(version)}, not ${shownJson(VERSION)}`);
   const kind = tokenizerKinds.find((each) => tokenizers[each].isJson(json));
   if (kind !== undefined) return tokenizers[kind].fromJson(json, fail, settings, text);
   const type = asObject(json['model'])['type'];

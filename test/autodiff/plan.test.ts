@@ -93,13 +93,3 @@ describe('the planner', () => {
     expect(String(graph.plan([y]))).toMatch(/0 {2}gelu +h\.0 +x=\[2,3\]@0 y=\[2,3\]@16 n=6/);
   });
 });
-
-test.each([
-  ['a transposed W', true, true],
-  ['a W that is not trained', false, false],
-])('a bias next to %s cannot be trained', (_, transposed, trained) => {
-  const graph = new Graph();
-  const W = trained ? graph.parameter('W', [3, 3]) : graph.input('W', [3, 3]);
-  const y = graph.t.linear(graph.input('x', [2, 3]), W, graph.parameter('bias', [3]), { transposed });
-  expect(() => graph.differentiate(y)).toThrow(/linear: .*bias.*\bW\b/);
-});

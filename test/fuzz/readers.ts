@@ -82,13 +82,18 @@ const modelFolders = tokenizerKinds.map((kind): ReaderCase => {
       model.load(into);
       if (!isOurs(model.metadata)) return;
       assert.deepEqual({ ...model.config, dropout: config.dropout }, config);
-      assert.deepEqual(model.tokenizer.toJSON(), tokenizer.toJSON());
+      assert.deepEqual(modelOf(model.tokenizer), modelOf(tokenizer));
+      assert.deepEqual(model.tokenizer.vocabulary, tokenizer.vocabulary);
       into.forEach(({ name, data }, i) => assert(bytesOf(data).equals(bytesOf(tensors[i].data)), name));
       assert.equal(model.metadata['step'], '9');
     },
     weight: 4,
   };
 });
+
+/** What the weights record of their tokenizer: Python's libraries write the rest of tokenizer.json anew. */
+const modelOf = (tokenizer: Tokenizer): unknown =>
+  tokenizer.modelJson?.() ?? (tokenizer.toJSON() as { readonly model: unknown }).model;
 
 /** A model as transformers splits a large one; these files have no checksum. */
 const shardedModel: ReaderCase = {
