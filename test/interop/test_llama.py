@@ -97,9 +97,8 @@ def test_their_model_is_read(folder, tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"attention_bias": True}, "attention_bias"),
         ({"hidden_act": "gelu"}, "hidden_act"),
-        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "rope_parameters"),
+        ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}, "rope_parameters"),
     ],
 )
 def test_what_would_compute_something_else_is_refused(folder, tmp_path, change, field):

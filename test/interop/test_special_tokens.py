@@ -55,15 +55,26 @@ def test_generation_needs_no_arguments(model):
     assert theirs.generate(ids).shape[1] <= 16
 
 
-def test_only_bpe_texts_have_an_end(model):
+def test_the_token_that_ends_a_text_has_its_roles(model):
+    """The corpus has a literal <|endoftext|>, so all vocabularies have the token."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     theirs = AutoModelForCausalLM.from_pretrained(model)
-    has_end = "<|endoftext|>" in tokenizer.get_vocab()
-    end = tokenizer.convert_tokens_to_ids("<|endoftext|>") if has_end else None
+    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
     assert theirs.generation_config.eos_token_id == theirs.config.eos_token_id == end
     assert theirs.generation_config.bos_token_id == end
+    assert tokenizer.bos_token == tokenizer.eos_token == "<|endoftext|>"
+    assert tokenizer.unk_token == ("<unk>" if "<unk>" in tokenizer.get_vocab() else "<|endoftext|>")
+
+
+def test_a_text_without_an_end_has_no_end_token(tmp_path):
+    (tmp_path / "text.txt").write_text("the white whale and the sea.\n" * 40)
+    gpt("train", tmp_path / "text.txt", "-o", tmp_path / "run", *TINY)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run")
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "run")
+    assert theirs.generation_config.eos_token_id is None
+    assert theirs.config.eos_token_id is None
     # Programs that need somebody in each role find somebody.
-    assert tokenizer.bos_token == tokenizer.eos_token == tokenizer.unk_token == ("<|endoftext|>" if has_end else "<unk>")
+    assert tokenizer.bos_token == tokenizer.eos_token == tokenizer.unk_token == "<unk>"
 
 
 def test_a_tokenizer_saved_again_by_transformers_loads(model, tmp_path):
@@ -77,7 +88,7 @@ def test_a_tokenizer_saved_again_by_transformers_loads(model, tmp_path):
 
 
 def test_a_folder_that_trainer_wrote_loads(model, tmp_path):
-    """Trainer gives the model the tokenizer's start and end; in char and word models `<unk>` plays both, which ends no text."""
+    """Trainer gives the model the tokenizer's start and end; in models of a text without an end `<unk>` plays both, which ends no text."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     theirs = AutoModelForCausalLM.from_pretrained(model)
     align_special_tokens(theirs, tokenizer)
