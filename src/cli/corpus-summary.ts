@@ -33,7 +33,7 @@ export function describeCorpus({
   return parts.join(', ') + describeLeftOut(leftOut, '; left out: ');
 }
 
-/** For example '4,000 documents (lines)' and '2 lines that are none'. */
+/** For example '4,000 documents (jsonl)' and '1 bad line left out'. */
 function describeDocuments({ documents, documentCount, badLines }: Division): string[] {
   if (documentCount === undefined) return [];
   return [

@@ -39,7 +39,8 @@ export function documentsFor(
   }
   const implied = impliedDocuments([file]);
   const trained = knownRecord(model)?.documents;
-  const isOfFile = trained !== undefined && !/^(jsonl|csv)\b/u.test(trained);
-  const documents = asked ?? (implied !== 'whole' || !isOfFile ? implied : trained);
+  const isRecords = trained !== undefined && /^(jsonl|csv)\b/u.test(trained); // which a text is not
+  const usual = implied === 'whole' && !isRecords ? trained : implied;
+  const documents = asked ?? usual;
   return { documents, endOfText, skipBadLines };
 }

@@ -205,8 +205,9 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
       const corpus = open(file, model, tokenizer);
       const text = reporting(() => readTokenizedText(corpus, tokenizer));
       const { characters, replaced } = corpus.facts;
-      warnOfTrainingText(model, file, corpus);
-      return { file: file === '-' ? 'stdin' : file, text, characters, replaced };
+      const name = file === '-' ? 'stdin' : file;
+      warnOfTrainingText(model, name, corpus);
+      return { file: name, text, characters, replaced };
     });
     if (!warned) warnOfReplacements([...opened.values()].map(replacementsIn), flags.encoding);
     warned = true;

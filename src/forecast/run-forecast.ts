@@ -116,6 +116,7 @@ async function forecastOn(
   const flops = trainingFlops(costlyParameters(config), tokens, flopsPerParameter);
   const attentionFlops = architectureOf(config).attentionFlopsPerToken(config) * tokens;
   const allFlops = flops + attentionFlops;
+  const memoryBytes = 4 * trainingPrograms(shape).end;
 
   return {
     corpus,
@@ -134,7 +135,7 @@ async function forecastOn(
     flops,
     attentionFlops,
     stateBytes: stateBytes(shape),
-    memoryBytes: memoryBytes(shape),
+    memoryBytes,
     memoryLimit: memoryLimit(engine.threads),
     here:
       timed !== undefined && wanted.tokens === undefined
@@ -146,21 +147,18 @@ async function forecastOn(
             ),
             measured: true,
           }
-        : await timeHere(shape, { flops: allFlops, steps }, engine, wanted.measuring),
+        : await timeHere(shape, { flops: allFlops, steps, memoryBytes }, engine, wanted.measuring),
   };
 }
-
-/** Bytes of a run on this computer. */
-const memoryBytes = (shape: TrainingShape): number => 4 * trainingPrograms(shape).end;
 
 /** Measures how long `steps` steps of `flops` floating-point operations in all take. */
 async function timeHere(
   shape: TrainingShape,
-  { flops, steps }: { readonly flops: number; readonly steps: number },
+  { flops, steps, memoryBytes }: Readonly<Record<'flops' | 'steps' | 'memoryBytes', number>>,
   engine: LazyBackend,
   measuring: ForecastOptions['measuring'],
 ): Promise<TimeHere> {
-  const measured = memoryBytes(shape) < MEASURED_BYTES && flops / steps / shape.microBatches < MEASURED_FLOPS;
+  const measured = memoryBytes < MEASURED_BYTES && flops / steps / shape.microBatches < MEASURED_FLOPS;
   measuring?.();
   const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION_SECONDS);
   const seconds = measured ? steps * shape.microBatches * speed.stepSeconds : flops / speed.flopsPerSecond;

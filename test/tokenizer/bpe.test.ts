@@ -172,7 +172,7 @@ test('a full cache does not change the ids', () => {
   const tokenizer = learn('0 1 2 10 12 100 1000');
   const numbers = Array.from({ length: 140_000 }, (_, i) => ` ${i}`).join('');
   const [once, again] = [1, 2].map(() => encode(tokenizer, numbers));
-  expect(Buffer.compare(bytesOf(once), bytesOf(again))).toBe(0); // `toEqual` takes seconds for so many
+  expect(Buffer.compare(bytesOf(once), bytesOf(again))).toBe(0); // `toEqual` takes seconds for this length
 });
 
 test('the leftmost, longest added token matches, however the text is divided', () => {

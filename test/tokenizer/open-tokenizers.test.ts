@@ -54,7 +54,7 @@ describe.each(shapes.map((shape) => [shape.name, shape] as const))('%s', (_name,
     for (let rest = whole; rest !== '';) {
       const end = tokenizer.cut(rest) || rest.length;
       const first = rest.slice(0, end);
-      // Any part of the text is as long as the last cut in it allows, and the text goes on.
+      // A part may end at the last cut of any prefix, whatever text follows.
       const at = tokenizer.cut(first.slice(0, Math.ceil(first.length / 2))) || end;
       parts.push(rest.slice(0, at));
       rest = rest.slice(at);

@@ -165,7 +165,7 @@ function llama3Frequency(frequency: number, scaling: Llama3Scaling): number {
 function yarnFrequencies(frequencies: Float32Array, theta: number, scaling: YarnScaling): Float32Array {
   const { factor, original_max_position_embeddings: original, truncate = true } = scaling;
   const D = 2 * frequencies.length;
-  /** The pair, as a real number, that rotates so many times in the original context. */
+  /** Index of the pair, as a real number, that completes this number of rotations in the original context. */
   const pairOf = (periods: number): number =>
     (D * Math.log(original / (periods * 2 * Math.PI))) / (2 * Math.log(theta));
   const [first, last] = [pairOf(scaling.beta_fast ?? 32), pairOf(scaling.beta_slow ?? 1)];

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { startStepTimer } from '../../../src/cli/train/step-timer.ts';
 
-/** A timer whose clock moves by so many milliseconds a step. */
+/** A timer whose clock advances by a number of milliseconds per step. */
 function walk(steps: readonly number[], startStep = 0) {
   let now = 1000;
   const timer = startStepTimer(startStep, 100, () => now);
