@@ -6,7 +6,7 @@ import { WrittenText } from '../../generate/written-text.ts';
 import { decodeContinuation, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
 import type { Request, Requests } from './requests.ts';
-import type { SamplingSettings } from './sampling-settings.ts';
+import type { SamplingSettings } from '../sampling-settings.ts';
 import type { Model, Output, WriteOptions, Writing } from './write.ts';
 
 interface BeamFlags {

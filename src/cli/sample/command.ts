@@ -22,7 +22,7 @@ import { searchTexts } from './beams.ts';
 import { documentOutput, jsonOutput, plainOutput, probabilityOutput } from './output.ts';
 import { encode, noticeOfLength, readPrompt, type Prompt } from './prompts.ts';
 import { promptLines, severalTexts } from './requests.ts';
-import { addSettings, settingsOf, type SamplingSettings } from './sampling-settings.ts';
+import { addSettings, settingsOf, type SamplingSettings } from '../sampling-settings.ts';
 import { notice } from '../terminal.ts';
 import { writeTexts } from './write.ts';
 

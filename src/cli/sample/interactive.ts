@@ -1,33 +1,27 @@
 /** `gpt sample -i`: co-writing in turns. */
-import { kebab } from '../../flag-name.ts';
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { UsageError, UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
-import { shownJson } from '../../json.ts';
 import { commandLineTerms } from '../command-line-terms.ts';
-import { factTable } from '../fact-table.ts';
 import { printFailure } from '../errors.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { closest } from '../../suggest.ts';
-import { writeOutput } from '../output-file.ts';
-import { notice, print, printable, printError, printMessage, stderrColors } from '../terminal.ts';
-import { openLineInput, type LineInput } from './line-input.ts';
+import { openLineInput, type LineInput } from '../interactive/line-input.ts';
+import {
+  printSlashHelp,
+  runSlashCommand,
+  saveNewFile,
+  setCommand,
+  slashWords,
+  type SettingsSession,
+  type SlashCommands,
+} from '../interactive/slash-commands.ts';
+import { showWrapped } from '../interactive/wrapped-output.ts';
+import { escaped, escapedText, type SamplingSettings } from '../sampling-settings.ts';
+import { notice, print, stderrColors } from '../terminal.ts';
 import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt } from './prompts.ts';
 import { severalTexts } from './requests.ts';
-import {
-  escaped,
-  escapedText,
-  randomSeed,
-  settingNames,
-  settings as known,
-  type SettingName,
-  type SamplingSettings,
-} from './sampling-settings.ts';
 import { writeTexts, type Model } from './write.ts';
-import { showWrapped } from './wrapped-output.ts';
 
 export interface InteractiveFlags {
   readonly prompt?: string;
@@ -45,32 +39,21 @@ interface TextState {
 }
 
 /** State that commands change. */
-interface InteractiveSession {
+interface InteractiveSession extends SettingsSession {
   readonly model: Model;
   readonly banned: ReadonlySet<number>;
   readonly flags: InteractiveFlags;
   readonly input: LineInput;
-  settings: SamplingSettings;
   /** The text, and what the model's last part continues. */
   state: TextState;
   /** Earlier states, for /undo. */
   readonly history: TextState[];
-  /** Index of the next sample with this seed, so that no two are equal. */
-  sample: number;
   showProbs: boolean;
   /** Files saved in this session, which may be overwritten. */
   readonly saved: Set<string>;
 }
 
-interface SlashCommand {
-  /** Placeholder for /help. */
-  readonly argument?: string;
-  readonly summary: string;
-  /** Returns true to end the session. */
-  run(session: InteractiveSession, argument: string): Promise<boolean | void> | boolean | void;
-}
-
-const commands: Readonly<Record<string, SlashCommand>> = {
+const commands: SlashCommands<InteractiveSession> = {
   retry: { summary: 'generate the last part again with new random numbers', run: retry },
   undo: {
     summary: 'undo the last change: your line and its continuation',
@@ -79,11 +62,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   edit: { argument: '[text]', summary: 'edit the text; \\n is a line break', run: edit },
   new: { argument: '[text]', summary: 'start over', run: startOver },
   show: { summary: 'show the whole text', run: show },
-  set: {
-    argument: '[name [value]]',
-    summary: 'show the settings or change one; without a value: reset it',
-    run: set,
-  },
+  set: setCommand,
   probs: { summary: 'toggle coloring tokens by probability', run: toggleProbabilities },
   pick: { summary: 'choose each token among the likeliest', run: pick },
   save: { argument: 'file', summary: 'write the text to a file', run: save },
@@ -98,14 +77,13 @@ export async function interact(
   banned: ReadonlySet<number>,
   flags: InteractiveFlags,
 ): Promise<void> {
-  const words = [...Object.keys(commands), ...settingNames.map(kebab)].map((name) => `/${name} `);
   // Stdin provides the lines, so only a flag can give a prompt.
   const start = flags.prompt === undefined && flags.promptFile === undefined ? undefined : readPrompt(flags);
   const session: InteractiveSession = {
     model,
     banned,
     flags,
-    input: openLineInput(words),
+    input: openLineInput(slashWords(commands)),
     settings,
     state: { text: start ?? '', turn: start ?? '' },
     history: [],
@@ -133,7 +111,7 @@ async function oneTurn(session: InteractiveSession): Promise<boolean> {
   const line = await session.input.line(stderrColors.cyan('> '));
   if (line === undefined) return true;
   try {
-    if (line.startsWith('/')) return (await runCommand(session, line)) === true;
+    if (line.startsWith('/')) return (await runSlashCommand(commands, session, line)) === true;
     const added = escapedText.read(line) ?? '';
     await letModelWrite(session, session.state.text + added, added);
   } catch (error) {
@@ -141,17 +119,6 @@ async function oneTurn(session: InteractiveSession): Promise<boolean> {
     printFailure(error.in(commandLineTerms));
   }
   return false;
-}
-
-async function runCommand(session: InteractiveSession, line: string): Promise<boolean | void> {
-  const [, name, argument] = /^\/(\S*)\s*(.*)$/.exec(line)!;
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command !== undefined) return command.run(session, argument);
-  if (settingNames.some((setting) => kebab(setting) === name)) return set(session, `${name} ${argument}`);
-  const near = closest(name, [...Object.keys(commands), ...settingNames.map(kebab)]);
-  throw new UsageError('unknown-name', `there is no command /${name}`, {
-    hint: `${near === undefined ? '' : `did you mean /${near}? `}/help lists the commands`,
-  });
 }
 
 /** A change that /undo reverts as a whole. @param turn the text that the model's last part continues */
@@ -228,33 +195,6 @@ async function show(session: InteractiveSession): Promise<void> {
   await print('\n');
 }
 
-function set(session: InteractiveSession, argument: string): void {
-  const [, name, given] = /^(\S*)\s*(.*?)$/.exec(argument)!;
-  if (name === '') {
-    const rows = settingNames.map((each) => [kebab(each), describe(session.settings, each)] as const);
-    printError(printable(factTable(rows, process.stderr)));
-    return;
-  }
-  const setting = settingNames.find((each) => kebab(each) === name);
-  if (setting === undefined)
-    throw new UsageError('unknown-name', `there is no setting ${shownJson(name)}`, {
-      hint: '/set lists them',
-    });
-  const { value, initial } = known[setting];
-  const read = given === '' ? (initial ?? (setting === 'stop' ? [] : randomSeed())) : value.read(given);
-  if (read === undefined)
-    throw new UsageError('bad-option-value', `${name}: ${shownJson(given)} is not ${value.expected}`);
-  session.settings = { ...session.settings, [setting]: setting === 'stop' ? [read].flat() : read };
-  if (setting === 'seed') session.sample = 0;
-  notice(printable(`${name}: ${describe(session.settings, setting)}`));
-}
-
-function describe(settings: SamplingSettings, name: SettingName): string {
-  const value = settings[name];
-  if (typeof value === 'number') return String(value);
-  return value.length === 0 ? 'none' : value.map((each) => `"${escaped(each)}"`).join(' ');
-}
-
 function toggleProbabilities(session: InteractiveSession): void {
   session.showProbs = !session.showProbs;
   notice(`Tokens are ${session.showProbs ? '' : 'not '}shown with their probabilities.`);
@@ -276,26 +216,13 @@ async function pick(session: InteractiveSession): Promise<void> {
 }
 
 function save(session: InteractiveSession, file: string): void {
-  if (file === '') throw new UsageError('missing-argument', '/save needs a file name');
-  const path = resolve(file);
-  if (existsSync(path) && !session.saved.has(path))
-    throw new UserError('output-exists', `${file} exists already`, {
-      hint: 'name another file, or remove it first',
-    });
-  writeOutput(file, session.state.text);
-  session.saved.add(path);
-  notice(`Wrote ${printable(file)}`);
+  saveNewFile(session.saved, file, session.state.text);
 }
 
 function help(): void {
-  const rows = Object.entries(commands).map(
-    ([name, { argument = '', summary }]) => [`/${name} ${argument}`.trimEnd(), summary] as const,
-  );
-  printMessage(
-    [
-      'A line of text is appended and the model continues; \\n is a line break. Enter alone: the model continues.',
-      factTable(rows, process.stderr),
-      'Ctrl-C stops the model. A setting can also be changed by its name: /temperature 0.5',
-    ].join('\n'),
+  printSlashHelp(
+    commands,
+    'A line of text is appended and the model continues; \\n is a line break. Enter alone: the model continues.',
+    'Ctrl-C stops the model.',
   );
 }

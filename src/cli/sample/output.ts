@@ -1,15 +1,10 @@
 /** Output formats of samples: plain, colored by probability, or JSON lines. */
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { printJson } from '../json-output.ts';
-import { forStdout, print, stdoutColors } from '../terminal.ts';
+import { asItIs, type Show } from '../show.ts';
+import { print, stdoutColors } from '../terminal.ts';
 import { alternativesTable, colored, legend } from './probability-colors.ts';
 import type { Output, Writing } from './write.ts';
-
-/** Prints part of a text. */
-export type Show = (text: string, style?: (text: string) => string) => Promise<void>;
-
-export const asItIs: Show = (text, style = String) =>
-  text === '' ? Promise.resolve() : print(style(forStdout(text)));
 
 /**
  * Texts as they are generated.

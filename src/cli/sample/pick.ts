@@ -7,7 +7,7 @@ import { formatPercent } from '../../format.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
 import { decodeContinuation } from '../../tokenizer/tokenizer.ts';
 import { forStdout, notice, print, printable, stderrColors } from '../terminal.ts';
-import type { LineInput } from './line-input.ts';
+import type { LineInput } from '../interactive/line-input.ts';
 import { colored, quoted } from './probability-colors.ts';
 import type { Prompt } from './prompts.ts';
 import type { Model } from './write.ts';

@@ -6,7 +6,7 @@ import { WrittenText } from '../../generate/written-text.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped } from '../../polling.ts';
 import type { Request, Requests } from './requests.ts';
-import type { SamplingSettings } from './sampling-settings.ts';
+import type { SamplingSettings } from '../sampling-settings.ts';
 
 /** A requested text in progress. */
 export interface Writing {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { LineInput } from '../../../src/cli/sample/line-input.ts';
+import type { LineInput } from '../../../src/cli/interactive/line-input.ts';
 import { pickTokens } from '../../../src/cli/sample/pick.ts';
 import type { Decoder } from '../../../src/generate/decoder.ts';
 import type { InParts } from '../../../src/polling.ts';

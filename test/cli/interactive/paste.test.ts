@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createTypedText } from '../../../src/cli/sample/paste.ts';
+import { createTypedText } from '../../../src/cli/interactive/paste.ts';
 
 /** What the editor is given, line by line, of input that comes in some reads. */
 function lines(...reads: string[]): string[] {

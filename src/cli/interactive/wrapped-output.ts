@@ -1,6 +1,6 @@
 /** Word-wrapped output for interactive use. A separate module because measuring text width loads slowly. */
 import { forStdout, printDrawn } from '../terminal.ts';
-import { asItIs, type Show } from './output.ts';
+import { asItIs, type Show } from '../show.ts';
 import { createWordWrap } from './word-wrap.ts';
 
 /** Starts at the first column; wraps only on a terminal. */

@@ -82,7 +82,7 @@ function partOf(mark: string, text: string): number {
   return 0;
 }
 
-/** Pasted text as it would be typed on one line: see escapedText in settings.ts. Control characters are removed. */
+/** Pasted text as it would be typed on one line: see escapedText in sampling-settings.ts. Control characters are removed. */
 const asTyped = (text: string): string =>
   text
     .replaceAll('\\', '\\\\')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nameOf } from '../../../src/cli/sample/key-input.ts';
+import { nameOf } from '../../../src/cli/interactive/key-input.ts';
 
 test.each([
   ['a letter', { name: 'm', sequence: 'm' }, 'm'],

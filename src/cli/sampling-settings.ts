@@ -1,9 +1,9 @@
 /** Sampling parameters, shared by flags and interactive mode. */
 import type { Command, Option } from 'commander';
-import type { SamplingOptions } from '../../generate/sampling.ts';
-import { kebab } from '../../flag-name.ts';
-import { option } from '../options.ts';
-import { fraction, nonEmptyText, number, seed, wholeNumber, type OptionType } from '../../values.ts';
+import type { SamplingOptions } from '../generate/sampling.ts';
+import { kebab } from '../flag-name.ts';
+import { option } from './options.ts';
+import { fraction, nonEmptyText, number, seed, wholeNumber, type OptionType } from '../values.ts';
 
 export interface SamplingSettings extends Required<SamplingOptions> {
   readonly maxTokens: number;

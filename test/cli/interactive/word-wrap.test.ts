@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createWordWrap } from '../../../src/cli/sample/word-wrap.ts';
+import { createWordWrap } from '../../../src/cli/interactive/word-wrap.ts';
 
 /** What a terminal shows of pieces: the erasing done, without what is left of blanks at line ends. */
 function screen(columns: number, pieces: readonly string[], style?: (text: string) => string): string[] {
