@@ -6,7 +6,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint';
  */
 export const LAYERS: readonly (readonly string[])[] = [
   ['engine', 'tokenizer'],
-  ['autodiff'],
+  ['autodiff', 'chat'],
   ['model', 'data'],
   ['generate', 'checkpoint'],
   ['card'],

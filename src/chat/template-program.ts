@@ -1,0 +1,144 @@
+/**
+ * Parses and renders templates of chats (Jinja) as transformers does. Neither is bounded in time or memory: templates of
+ * other projects run in a worker (chat-template.ts).
+ */
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import type { Conversation } from './conversation.ts';
+import { strftime } from './strftime.ts';
+
+/** What a template is rendered with. */
+export interface Rendering {
+  readonly messages: Conversation;
+  /** End with what precedes the assistant's answer. */
+  readonly addGenerationPrompt: boolean;
+}
+
+export interface Rendered {
+  readonly text: string;
+  /**
+   * Start and end of each stretch between `{% generation %}` and `{% endgeneration %}`, in UTF-16 units. Templates mark the
+   * text of the assistant with them.
+   */
+  readonly generated: readonly (readonly [start: number, end: number])[];
+}
+
+/** A rendering that has failed. */
+export interface Failure {
+  readonly problem: string;
+}
+
+export interface TemplateSettings {
+  /** Special tokens by role (`bos_token`, …): variables of the template. */
+  readonly tokens: Readonly<Record<string, string>>;
+  /** For `strftime_now`, in milliseconds since 1970; default: now. */
+  readonly time?: number | undefined;
+}
+
+export interface TemplateProgram {
+  /** Whether the template has `{% generation %}`. */
+  readonly marksGeneration: boolean;
+  render(rendering: Rendering): Rendered | Failure;
+}
+
+const GENERATION_TAG = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/gu;
+/** transformers turns these tags into a call with a body, too. */
+const PRELUDE =
+  '{%- macro generation_block() -%}{{ generation_start }}{{ caller() }}{{ generation_end }}{%- endmacro %}\n';
+
+/** A template renders to at most this many UTF-16 units, and this many for each one of the messages. */
+const [MOST_TEXT, MOST_TEXT_PER_UNIT] = [1e6, 64];
+
+/** @throws Error that says what is wrong with the template */
+export function templateProgram(source: string, { tokens, time }: TemplateSettings): TemplateProgram {
+  const marked = source.replace(GENERATION_TAG, (_, left: string, end: string | undefined, right: string) =>
+    end === undefined ? `{%${left} call generation_block() ${right}%}` : `{%${left} endcall ${right}%}`,
+  );
+  const marksGeneration = marked !== source;
+  const program = parse(
+    tokenize(marksGeneration ? PRELUDE + marked : source, { lstrip_blocks: true, trim_blocks: true }),
+  );
+  return {
+    marksGeneration,
+    render({ messages, addGenerationPrompt }) {
+      const [generation_start, generation_end] = marks(messages);
+      const environment = new Environment();
+      const variables = {
+        ...GLOBALS,
+        strftime_now: (format: string) => strftime(new Date(time ?? Date.now()), format),
+        ...tokens,
+        messages: messages.map(({ role, content }) => ({ role, content })),
+        add_generation_prompt: addGenerationPrompt,
+        tools: null,
+        documents: null,
+        generation_start,
+        generation_end,
+      };
+      try {
+        for (const [name, value] of Object.entries(variables)) environment.set(name, value);
+        const text = String(new Interpreter(environment).run(program).value);
+        const given = messages.reduce((sum, { content }) => sum + content.length, 0);
+        const most = MOST_TEXT + MOST_TEXT_PER_UNIT * given;
+        if (text.length > most)
+          return { problem: `it makes ${text.length} characters of ${given}, more than a template should` };
+        return marksGeneration
+          ? withoutMarks(text, generation_start, generation_end)
+          : { text, generated: [] };
+      } catch (error) {
+        return { problem: error instanceof Raised ? error.message : `it fails: ${whyOf(error)}` };
+      }
+    },
+  };
+}
+
+/** Thrown by `raise_exception`. */
+class Raised extends Error {}
+
+const GLOBALS = {
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  range: (start: number, stop?: number, step = 1) => {
+    const [from, to] = stop === undefined ? [0, start] : [start, stop];
+    if (step === 0) throw new Error('range() has a step of 0');
+    return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
+  },
+  raise_exception: (message: unknown) => {
+    throw new Raised(String(message));
+  },
+};
+
+/** The reason of an error of the interpreter, on one line. */
+export function whyOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [line] = message.split('\n', 1);
+  return error instanceof RangeError && line.includes('call stack')
+    ? 'it is nested too deep'
+    : line.slice(0, 200);
+}
+
+/** Two noncharacters of Unicode that are in no message. */
+function marks(messages: Conversation): [string, string] {
+  const free: string[] = [];
+  for (let point = 0xfdd0; point <= 0xfdef && free.length < 2; point++) {
+    const mark = String.fromCharCode(point);
+    if (!messages.some(({ content }) => content.includes(mark))) free.push(mark);
+  }
+  return [free[0] ?? '', free[1] ?? ''];
+}
+
+function withoutMarks(marked: string, start: string, end: string): Rendered {
+  const generated: [number, number][] = [];
+  let text = '';
+  let from = 0;
+  for (let at = 0; start !== '' && at < marked.length; at++) {
+    if (marked[at] !== start && marked[at] !== end) continue;
+    text += marked.slice(from, at);
+    from = at + 1;
+    if (marked[at] === start) generated.push([text.length, text.length]);
+    else if (generated.length > 0) generated.at(-1)![1] = text.length;
+  }
+  return { text: text + marked.slice(from), generated };
+}

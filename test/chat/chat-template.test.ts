@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import { ChatTemplate } from '../../src/chat/chat-template.ts';
+import { CHATML } from '../../src/chat/chatml.ts';
+import type { Conversation } from '../../src/chat/conversation.ts';
+import { failure } from '../fixtures/failure.ts';
+
+const DIALOGUE: Conversation = [
+  { role: 'system', content: 'Be brief.' },
+  { role: 'user', content: 'Hi' },
+  { role: 'assistant', content: 'Hello!' },
+];
+const TOKENS = { bos_token: '<s>', eos_token: '</s>' };
+
+const template = (source: string, options: { time?: number; timeout?: number } = {}): ChatTemplate =>
+  new ChatTemplate(source, { name: 'T', tokens: TOKENS, ...options });
+const render = (source: string): string => template(source).render(DIALOGUE);
+
+describe('a template', () => {
+  test('makes ChatML', () => {
+    const chatml = template(CHATML);
+    const text =
+      '<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello!<|im_end|>\n';
+    expect(chatml.render(DIALOGUE)).toBe(text);
+    expect(chatml.render(DIALOGUE, { addGenerationPrompt: true })).toBe(`${text}<|im_start|>assistant\n`);
+  });
+
+  test('is rendered the same in the worker as in the process', () => {
+    const inWorker = template(`${CHATML} `).render(DIALOGUE);
+    expect(inWorker).toBe(`${template(CHATML).render(DIALOGUE)} `);
+  });
+
+  test('has the tokens, no tools and no documents as variables', () => {
+    expect(
+      render(
+        '{{ bos_token }}{{ eos_token }}{{ tools is none }}{{ documents is none }}{{ pad_token is defined }}',
+      ),
+    ).toBe('<s></s>truetruefalse');
+  });
+
+  test('has blocks of which white space is removed as in transformers', () => {
+    expect(
+      render(
+        '{% for m in messages %}\n  {% if m.role == "user" %}\n{{ m.content }}\n  {% endif %}\n{% endfor %}\n',
+      ),
+    ).toBe('Hi\n');
+  });
+
+  test('has the time of the settings', () => {
+    const time = new Date(2024, 6, 26, 15, 4, 5).getTime();
+    const source = '{{ strftime_now("%d %b %Y, %A %B %I:%M:%S %p, %y %m %H %a %% %Q") }}';
+    expect(template(source, { time }).render(DIALOGUE)).toBe(
+      '26 Jul 2024, Friday July 03:04:05 PM, 24 07 15 Fri % %Q',
+    );
+  });
+
+  test('marks what the assistant says', () => {
+    const marking = template(
+      '{% for m in messages %}[{{ m.role }}]{% if m.role == "assistant" %}{% generation %}\n{{ m.content }}.{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}',
+    );
+    const [rendered] = marking.renderAll([{ messages: DIALOGUE, addGenerationPrompt: false }]);
+    const text = '[system]Be brief.[user]Hi[assistant]Hello!.';
+    expect(marking.marksGeneration).toBe(true);
+    expect(rendered).toEqual({ text, generated: [[text.indexOf('Hello'), text.length]] });
+  });
+
+  test('marks texts that have the marks of the program in them', () => {
+    const marking = template('{% generation %}{{ messages[0].content }}{% endgeneration %}!');
+    const content = Array.from({ length: 30 }, (_, i) => String.fromCharCode(0xfdd0 + i)).join('');
+    const [rendered] = marking.renderAll([
+      { messages: [{ role: 'user', content }], addGenerationPrompt: false },
+    ]);
+    expect(rendered).toEqual({ text: `${content}!`, generated: [[0, content.length]] });
+  });
+
+  test('gets many conversations at once, in order', () => {
+    const renderings = Array.from({ length: 1000 }, (_, i) => ({
+      messages: [{ role: 'user', content: `${i}` } as const],
+      addGenerationPrompt: false,
+    }));
+    const rendered = template('{{ messages[0].content }};').renderAll(renderings);
+    expect(rendered.map((each) => ('text' in each ? each.text : each.problem))).toEqual(
+      renderings.map((_, i) => `${i};`),
+    );
+  });
+});
+
+describe('a template is an error', () => {
+  test.each([
+    '{% for m in messages %}',
+    '{{ messages | }}',
+    '{% if %}',
+    '{{ "a }}',
+    `{{ ${'('.repeat(50_000)} }}`,
+  ])('if it is not Jinja: %#', (source) => {
+    expect(() => template(source)).toThrow(failure('bad-template', 'T', 'not a Jinja template'));
+  });
+
+  test('if it raises an exception, whose text it is', () => {
+    expect(() => render("{{ raise_exception('No system messages, please') }}")).toThrow(
+      failure('bad-template', 'T: No system messages, please'),
+    );
+  });
+
+  test.each([
+    ['calls what does not exist', '{{ missing() }}'],
+    ['recurs for ever', '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}'],
+    ['divides a text', '{{ "a" / 2 }}'],
+    ['has a step of 0', '{% for i in range(1, 5, 0) %}{% endfor %}'],
+  ])('if it %s', (_, source) => {
+    expect(() => render(source)).toThrow(failure('bad-template', 'T: it fails'));
+  });
+
+  test('if it makes a text much longer than the messages', () => {
+    const source =
+      '{% set n = namespace(s="0123456789") %}{% for i in range(20) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}';
+    expect(() => render(source)).toThrow(failure('bad-template', 'T: it makes 10485760 characters'));
+  });
+
+  test('if it is long', () => {
+    expect(() => template('x'.repeat(1_000_001))).toThrow(failure('bad-template', '1000001'));
+  });
+
+  test.each([
+    ['runs for ever', '{% for i in range(1000000) %}{% for j in range(1000000) %}{% endfor %}{% endfor %}'],
+    [
+      'doubles a list',
+      '{% set n = namespace(a=[1]) %}{% for i in range(64) %}{% set n.a = n.a + n.a %}{% endfor %}',
+    ],
+    [
+      'nests lists',
+      '{% set n = namespace(a=[1]) %}{% for i in range(64) %}{% set n.a = [n.a, n.a] %}{% endfor %}{{ n.a }}',
+    ],
+  ])('if it %s, and the process goes on', (_, source) => {
+    const endless = template(source, { timeout: 1 });
+    const start = performance.now();
+    expect(() => endless.render(DIALOGUE)).toThrow(failure('bad-template', 'T'));
+    expect(() => endless.render(DIALOGUE)).toThrow(failure('bad-template', 'T'));
+    expect(performance.now() - start).toBeLessThan(8000);
+    expect(render('{{ messages|length }}')).toBe('3');
+  });
+});
