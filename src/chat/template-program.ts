@@ -37,7 +37,7 @@ export interface TemplateSettings {
 export interface TemplateProgram {
   /** Whether the template has `{% generation %}`. */
   readonly marksGeneration: boolean;
-  render(rendering: Rendering): Rendered | Failure;
+  readonly render: (rendering: Rendering) => Rendered | Failure;
 }
 
 const GENERATION_TAG = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/gu;
@@ -133,7 +133,7 @@ function withoutMarks(marked: string, start: string, end: string): Rendered {
   const generated: [number, number][] = [];
   let text = '';
   let from = 0;
-  for (let at = 0; start !== '' && at < marked.length; at++) {
+  for (let at = 0; at < marked.length; at++) {
     if (marked[at] !== start && marked[at] !== end) continue;
     text += marked.slice(from, at);
     from = at + 1;
