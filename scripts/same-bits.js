@@ -78,7 +78,7 @@ function train(checkout, flags, threads) {
   return {
     model: readFileSync(join(folder, 'model.safetensors')),
     optimizer: readFileSync(join(folder, moments, 'optimizer.safetensors')),
-    losses: readFileSync(join(folder, 'metrics.jsonl')),
+    losses: lossesIn(join(folder, 'metrics.jsonl')),
     samples: Buffer.concat([
       readFileSync(join(folder, 'samples.jsonl')),
       gpt(checkout, work, `sample ${sampled} --prompts prompts.txt --num-samples 2 -n 40 --seed 1`),
@@ -86,6 +86,12 @@ function train(checkout, flags, threads) {
     ]),
   };
 }
+
+/** The lines of a log without times, nor the tokens that follow from the step and that older versions lack. */
+const lossesIn = (path) =>
+  Buffer.from(
+    readFileSync(path, 'utf8').replaceAll(/,"tokens_seen":\d+,"elapsed_seconds":[ \d.]+(?=}$)/gm, ''),
+  );
 
 /** Equal, or how far: a safetensors file may differ in its header alone. */
 function compared(name, before, after) {

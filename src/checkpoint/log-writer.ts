@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { naming } from '../errors.ts';
+import { isJsonObject } from '../json.ts';
 import { FILE_OF_RUN, openRegularFile, readInto } from '../read-file.ts';
 import { writeAll } from '../write-file.ts';
 
@@ -19,9 +20,14 @@ export class LogWriter {
     this.#length = length;
   }
 
-  /** Appends a line. If writing fails, the line is kept and `flush` reports the error. */
-  append(entry: Readonly<Record<string, unknown>>): void {
-    this.#pending += `${JSON.stringify(entry)}\n`;
+  /**
+   * Appends a line. If writing fails, the line is kept and `flush` reports the error.
+   *
+   * @param elapsed seconds, added as the field `elapsed_seconds`
+   */
+  append(entry: Readonly<Record<string, unknown>>, elapsed?: number): void {
+    const line = JSON.stringify(entry);
+    this.#pending += `${elapsed === undefined ? line : withElapsed(line, elapsed)}\n`;
     try {
       this.#write(false);
     } catch {
@@ -59,6 +65,16 @@ export class LogWriter {
   }
 }
 
+/**
+ * The time is padded to a fixed width: checkpoints record the log's length, which must not depend on how long steps take if
+ * repeated runs are to have identical checkpoints.
+ */
+const withElapsed = (line: string, seconds: number): string =>
+  `${line.slice(0, -1)},"elapsed_seconds":${seconds.toFixed(3).padStart(ELAPSED_WIDTH)}}`;
+
+/** Room for 99,999,999.999 seconds, which is three years. */
+const ELAPSED_WIDTH = 12;
+
 /** In bytes; far more than the longest line of a log. */
 const LONGEST_LINE = 1 << 16;
 
@@ -94,14 +110,26 @@ function endOfLastLine(fd: number, path: string, size: number): number {
 
 /** How a run ended, from the last line of its metrics if that comes after the checkpoint's part of the file. */
 export function endOf(path: string, checkpointLength: number): string | undefined {
+  const end = lastLine(path, checkpointLength)?.['end'];
+  return typeof end === 'string' ? end : undefined;
+}
+
+/** The `elapsed_seconds` of the last line; undefined if it has none, as in older logs. */
+export function elapsedOf(path: string): number | undefined {
+  const elapsed = lastLine(path)?.['elapsed_seconds'];
+  return typeof elapsed === 'number' ? elapsed : undefined;
+}
+
+/** The last line of a log; undefined if it is not a JSON object, or if there is none after the first `from` bytes. */
+function lastLine(path: string, from = 0): Readonly<Record<string, unknown>> | undefined {
   if (!existsSync(path)) return undefined;
   const { fd, size } = openRegularFile(path, FILE_OF_RUN);
   try {
-    const start = Math.max(checkpointLength, size - LONGEST_LINE);
+    const start = Math.max(from, size - LONGEST_LINE);
     const tail = Buffer.alloc(Math.max(0, size - start));
     readInto(fd, path, tail, start);
-    const last = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '') as { end?: unknown } | null;
-    return typeof last?.end === 'string' ? last.end : undefined;
+    const last: unknown = JSON.parse(tail.toString().trimEnd().split('\n').at(-1) ?? '');
+    return isJsonObject(last) ? last : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined; // no line or an incomplete one
     throw error;

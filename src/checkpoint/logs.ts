@@ -11,6 +11,9 @@
  *     samples.jsonl   {"step","text"}: a sample after an evaluation
  *     speed.jsonl     {"step","seconds","tokens"}: duration of the steps since the previous line
  *
+ * Each line of metrics.jsonl ends with "tokens_seen", the tokens trained on so far, and "elapsed_seconds", the wall time of
+ * the run so far in all invocations. The times in this file and in speed.jsonl are all that differs between repeated runs.
+ *
  * Readers must tolerate an incomplete last line: the writer may have been killed, or be writing.
  */
 import { existsSync } from 'node:fs';
@@ -87,8 +90,16 @@ function unreadable(path: string, lines: readonly LogLine[]): string | undefined
     : `${path}: ${numbers.length} of ${lines.length} lines are damaged and were skipped, starting with line ${numbers[0]}`;
 }
 
+/** The cost of a run up to a line of its metrics; undefined in older logs. */
+interface Spent {
+  /** Tokens trained on. */
+  readonly tokensSeen: number | undefined;
+  /** Wall time in all invocations, with evaluations, samples and checkpoints. */
+  readonly elapsedSeconds: number | undefined;
+}
+
 /** A training step. A loss that is not finite is NaN. */
-interface StepMetrics {
+export interface StepMetrics extends Spent {
   readonly step: number;
   /** Nats per token, over the step's batch. */
   readonly loss: number;
@@ -98,7 +109,7 @@ interface StepMetrics {
 }
 
 /** An evaluation on a sample of each split, in nats per token. */
-export interface EvaluationMetrics {
+export interface EvaluationMetrics extends Spent {
   readonly step: number;
   readonly trainLoss: number;
   readonly validationLoss: number;
@@ -157,6 +168,7 @@ export function readLogs(folder: string): RunLogs {
         loss: line.number('loss'),
         learningRate: line.number('lr'),
         gradNorm: line.number('grad_norm'),
+        ...spentBefore(line),
       })),
     evaluations: metrics.flatMap(evaluationOf),
     end: metrics
@@ -171,6 +183,14 @@ export function readLogs(folder: string): RunLogs {
     })),
     damage,
   };
+}
+
+/** Total time of the steps in a speed log; 0 without one. Lines that cannot be read do not count. */
+export function secondsOfSteps(path: string): number {
+  if (!existsSync(path)) return 0;
+  return linesOf(readLog(path))
+    .lines.map(({ entry }) => entry?.['seconds'])
+    .reduce<number>((sum, seconds) => sum + (typeof seconds === 'number' ? seconds : 0), 0);
 }
 
 /** In older logs the estimates are called `train_loss` and `val_loss`. */
@@ -188,9 +208,15 @@ function evaluationOf(line: LogReader): EvaluationMetrics[] {
             averageLoss: line.number('average_val_loss_estimate'),
           }
         : undefined,
+      ...spentBefore(line),
     },
   ];
 }
+
+const spentBefore = (line: LogReader): Spent => ({
+  tokensSeen: line.has('tokens_seen') ? line.number('tokens_seen') : undefined,
+  elapsedSeconds: line.has('elapsed_seconds') ? line.number('elapsed_seconds') : undefined,
+});
 
 /** In older logs, `validation_loss` is that of the last step's model, not necessarily the best one. */
 function endOfRun(line: LogReader): EndMetrics {

@@ -28,8 +28,8 @@ import {
 } from './checkpoint.ts';
 import { checkpointName, checkpointsOf, checkpointUpTo, latestCheckpoint } from './checkpoint-folders.ts';
 import { LOCK, lockFolder, type FolderLock } from './lock.ts';
-import { endOf, LogWriter, resumeLog } from './log-writer.ts';
-import { damageOf, keepLog, logPath, type LogEntry, type LogName } from './logs.ts';
+import { elapsedOf, endOf, LogWriter, resumeLog } from './log-writer.ts';
+import { damageOf, keepLog, logPath, secondsOfSteps, type LogEntry, type LogName } from './logs.ts';
 import {
   modelFacts,
   savedTensors,
@@ -71,8 +71,14 @@ export interface Run {
   ): Promise<void>;
   /** Writes the model card, unless the folder has a README.md that is not ours. */
   saveCard(text: string): void;
-  /** Appends a line to a log. If that fails, the next checkpoint retries. */
-  log(name: LogName, entry: LogEntry): void;
+  /** Wall time of the run's earlier invocations, in seconds. */
+  readonly elapsedBefore: number;
+  /**
+   * Appends a line to a log. If that fails, the next checkpoint retries.
+   *
+   * @param elapsed seconds, added as the field `elapsed_seconds`
+   */
+  log(name: LogName, entry: LogEntry, elapsed?: number): void;
   /** Flushes all logs to disk. @throws a system error if that fails */
   flushLog(): void;
   /**
@@ -179,7 +185,13 @@ export function resumeRun(folder: string, { base }: BaseOpening = {}): ResumedRu
           speed: cutAtStep(logPath(folder, 'speed')), // its length differs from run to run, so it is not part of a checkpoint
         };
         if (!isDeepStrictEqual(config, model.config)) writeModelDescription(folder, config, model.tokenizer);
-        return runIn(folder, config, model.tokenizer, { lock, logs, saved: state, base: model.base?.folder });
+        return runIn(folder, config, model.tokenizer, {
+          lock,
+          logs,
+          saved: state,
+          base: model.base?.folder,
+          elapsedBefore: elapsedSoFar(folder),
+        });
       },
       close: () => lock.release(),
     };
@@ -196,11 +208,16 @@ interface WriterState {
   saved: Pick<TrainerState, 'step' | 'evaluation_due'> | undefined;
   /** Of an adapter, if it is not where adapter_config.json says. */
   readonly base: string | undefined;
+  readonly elapsedBefore?: number;
 }
+
+/** Wall time of a run by its logs, in seconds. Older ones have only the time of the steps. */
+const elapsedSoFar = (folder: string): number =>
+  elapsedOf(logPath(folder, 'metrics')) ?? secondsOfSteps(logPath(folder, 'speed'));
 
 /** The writer for an existing folder. */
 function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer: WriterState): Run {
-  const { lock, logs, base } = writer;
+  const { lock, logs, base, elapsedBefore = 0 } = writer;
   const facts = modelFacts(config, tokenizer);
   const flush = () => ({
     metrics: logs.metrics.flush(),
@@ -240,7 +257,8 @@ function runIn(folder: string, config: ModelConfig, tokenizer: Tokenizer, writer
       lock.check();
       writeCard(folder, text);
     },
-    log: (name, entry) => logs[name].append(entry),
+    elapsedBefore,
+    log: (name, entry, elapsed) => logs[name].append(entry, elapsed),
     flushLog() {
       lock.check();
       flush();

@@ -1,6 +1,6 @@
-/** `gpt report`: one or several runs as an HTML file. */
+/** `gpt report`: one or several runs as an HTML file, or their metrics as CSV. */
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { writeFileAtomic } from '../write-file.ts';
 import { Decoder } from '../generate/decoder.ts';
 import type { TensorTarget } from '../model/tensor.ts';
@@ -9,6 +9,7 @@ import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { RunRecord } from '../inspect/run-record.ts';
 import { UsageError } from '../errors.ts';
 import type { Report } from '../reporting.ts';
+import { metricsCsv } from '../report/metrics-csv.ts';
 import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
 import { comparisonReport, namesOf, runReport } from '../report/report.ts';
 import type { Device } from '../engine/device.ts';
@@ -30,11 +31,12 @@ import { argument, option } from './options.ts';
 import { filePath, nonEmptyText } from '../values.ts';
 import { printJson } from './json-output.ts';
 import { writeOutput } from './output-file.ts';
-import { openRun } from './read-run.ts';
+import { openLogs, openRun } from './read-run.ts';
 import { notice, print, printable, stderrColors } from './terminal.ts';
 
 interface Flags extends ModelFlags {
   readonly output?: string;
+  readonly csv?: true;
   readonly text?: string;
   readonly unk: Unk;
   readonly json?: true;
@@ -51,6 +53,9 @@ export function register(command: Command): void {
         filePath,
       ),
     )
+    .addOption(
+      new Option('--csv', 'the metrics as CSV instead, to stdout or --output').conflicts(['text', 'json']),
+    )
     .addOption(option('--text <text>', 'text for the attention maps', nonEmptyText))
     .addOption(unkOption())
     .addOption(threadsOption())
@@ -60,15 +65,14 @@ export function register(command: Command): void {
     ['The newest run', 'gpt report'],
     ['A comparison of several runs', 'gpt report checkpoints/a checkpoints/b -o a-and-b.html'],
     ['Attention maps for a sentence of your own', 'gpt report --text "Call me Ishmael."'],
+    ['The metrics, for a spreadsheet or pandas', 'gpt report checkpoints/a --csv -o a.csv'],
   ]);
 }
 
 async function writeReport(folders: readonly string[], flags: Flags, command: Command): Promise<void> {
   if (folders.length > 1) {
-    if (command.getOptionValueSource('model') === 'cli')
-      throw new UsageError('conflicting-options', '--model takes one run; give several as arguments', {
-        hint: 'omit --model',
-      });
+    refuseModelToo(command);
+    if (flags.csv) return writeCsv(folders, flags.output);
     const names = namesOf(folders);
     const runs = await whileDoing('reading the runs', () =>
       folders.map((folder, i) => ({ name: names[i], run: openRun(folder) })),
@@ -76,10 +80,30 @@ async function writeReport(folders: readonly string[], flags: Flags, command: Co
     await writePage(comparisonReport(runs), flags.output ?? 'report.html', { json: flags.json });
   } else {
     const folder = chosenModel(argumentOrModel(folders[0], flags, command));
+    if (flags.csv) return writeCsv([folder], flags.output);
     const page = await runPage(folder, flags);
     if (flags.output !== undefined) await writePage(page, flags.output, { json: flags.json });
     else await writePage(page, join(folder, 'report.html'), { json: flags.json, write: writeInRun });
   }
+}
+
+function refuseModelToo(command: Command): void {
+  if (command.getOptionValueSource('model') === 'cli')
+    throw new UsageError('conflicting-options', '--model takes one run; give several as arguments', {
+      hint: 'omit --model',
+    });
+}
+
+/** Needs no model, so that a run can be watched from its first step on. */
+async function writeCsv(folders: readonly string[], output = '-'): Promise<void> {
+  const names = namesOf(folders);
+  const runs = await whileDoing('reading the runs', () =>
+    folders.map((folder, i) => ({ name: names[i], logs: openLogs(folder) })),
+  );
+  const csv = metricsCsv(runs);
+  if (output === '-') return print(csv);
+  writeOutput(output, csv);
+  notice(`Wrote ${stderrColors.bold(printable(output))}, ${formatBytes(Buffer.byteLength(csv))}.`);
 }
 
 /** A run may come from someone else: a link in it is replaced, not followed. */

@@ -34,6 +34,22 @@ test('a log round-trips, with NaN for values that were not finite', () => {
   });
 });
 
+test('lines tell the tokens and the time so far; those of older versions do not', () => {
+  write('metrics', [
+    { step: 1, loss: 4.5, lr: 0.1, grad_norm: 2 },
+    { step: 2, loss: 4, lr: 0.1, grad_norm: 2, tokens_seen: 64, elapsed_seconds: 0.25 },
+    { step: 2, train_loss_estimate: 3, val_loss_estimate: 3.5, tokens_seen: 64, elapsed_seconds: 0.5 },
+  ]);
+  const { steps, evaluations } = readLogs(folder);
+  expect([...steps, ...evaluations].map((line) => [line.tokensSeen, line.elapsedSeconds])).toEqual([
+    [undefined, undefined],
+    [64, 0.25],
+    [64, 0.5],
+  ]);
+  write('metrics', [{ step: 7, loss: 4, lr: 1, grad_norm: 1, tokens_seen: '64' }]);
+  expect(() => readLogs(folder)).toThrow(failure('damaged-file', '"tokens_seen"', '"64"'));
+});
+
 test('after a rollback, only the repeated steps count', () => {
   const step = (n: number, loss: number) => ({ step: n, loss, lr: 0.1, grad_norm: 2 });
   write('metrics', [

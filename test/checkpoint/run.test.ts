@@ -140,6 +140,36 @@ describe('resuming', () => {
     expect(metrics()).toBe('{"step":6}\n');
   });
 
+  test('counts the time of earlier invocations, whatever a killed one did after the checkpoint', async () => {
+    const run = createRun(path, config, tokenizer);
+    expect(run.elapsedBefore).toBe(0);
+    run.log('metrics', { step: 5 }, 12.5);
+    run.log('metrics', { step: 5, val_loss_estimate: 3 }, 9_999_999.1234);
+    await save(run, 5);
+    run.log('metrics', { step: 6 }, 12_345_678);
+    run.close();
+    const lines = metrics().split('\n');
+    expect(lines.slice(0, 2)).toEqual([
+      '{"step":5,"elapsed_seconds":      12.500}',
+      '{"step":5,"val_loss_estimate":3,"elapsed_seconds": 9999999.123}',
+    ]);
+    expect(elapsedBefore()).toBe(9_999_999.123);
+    // A log of an older version: the time of its steps is all there is.
+    writeFileSync(join(path, 'metrics.jsonl'), metrics().replaceAll(/,"elapsed_seconds":[ \d.]+/g, ''));
+    writeFileSync(
+      join(path, 'speed.jsonl'),
+      '{"step":4,"seconds":1.5,"tokens":8}\n{"step":5,"seconds":2}\n{"step":6,"seconds":4}\n',
+    );
+    expect(elapsedBefore()).toBe(3.5);
+
+    function elapsedBefore(): number {
+      const again = resumeRun(path);
+      const { elapsedBefore: found } = again.continue();
+      again.close();
+      return found;
+    }
+  });
+
   test('reports damage of a log, and keeps all its lines up to the checkpoint', async () => {
     const run = createRun(path, config, tokenizer);
     for (const step of [3, 4, 5]) run.log('metrics', { step });

@@ -159,6 +159,8 @@ describe('training', () => {
       rollbacks: 1,
       fault: 'loss not finite',
       tensor: 'wte.weight is not finite',
+      tokens_seen: expect.any(Number),
+      elapsed_seconds: expect.any(Number),
     });
     expect(result).toMatchObject({ reason: 'finished', progress: { step: 40, health: { rollbacks: 1 } } });
   });

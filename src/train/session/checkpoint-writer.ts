@@ -14,6 +14,7 @@ import { progressToState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
 import type { TrainingData } from '../training-data.ts';
 import type { BestModel } from './best-model.ts';
+import type { MetricsLog } from './metrics-log.ts';
 import { cardOf } from './run-card.ts';
 
 /** A checkpoint that could not be written. Training continues, and the next checkpoint is attempted when due. */
@@ -27,6 +28,7 @@ export interface SaveFailure {
 /** Sources of a checkpoint. */
 export interface CheckpointSource {
   readonly run: Run;
+  readonly log: MetricsLog;
   readonly trainer: Trainer;
   readonly best: BestModel;
   readonly config: ModelConfig;
@@ -133,13 +135,16 @@ async function saveEnd(
   await best.retry();
   run.saveCard(cardOf({ data, config: source.config, settings, progress, validationLoss }));
   if (reason !== 'interrupted')
-    run.log('metrics', {
-      step,
-      end: reason,
-      best_step: bestStep,
-      ...(isBestAverage && { best_is_average: true }),
-      val_loss: validationLoss ?? null,
-    });
+    source.log(
+      {
+        step,
+        end: reason,
+        best_step: bestStep,
+        ...(isBestAverage && { best_is_average: true }),
+        val_loss: validationLoss ?? null,
+      },
+      settings,
+    );
   run.flushLog();
 }
 

@@ -1,44 +1,54 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { EventSink, TrainEvent } from '../events.ts';
 import type { Settings } from '../settings.ts';
+import type { MetricsLog } from './metrics-log.ts';
 
 /**
  * Logs steps, evaluations and rollbacks; checkpoint/logs.ts describes the lines. The line that ends a run is written with
  * the final model, by checkpoint-writer.ts.
  */
-export function runLog(run: Run, settings: Settings, tokensPerStep: number): EventSink {
+export function runLog(run: Run, log: MetricsLog, settings: Settings, tokensPerStep: number): EventSink {
   const logSpeed = speedLog(run, settings, tokensPerStep);
   return (event, current) => {
     switch (event.type) {
       case 'step':
         logSpeed(event, current);
-        run.log('metrics', {
-          step: event.step,
-          loss: event.loss,
-          lr: event.learningRate,
-          grad_norm: event.gradNorm,
-          ...(event.skipped !== undefined && { skipped: event.skipped }),
-        });
+        log(
+          {
+            step: event.step,
+            loss: event.loss,
+            lr: event.learningRate,
+            grad_norm: event.gradNorm,
+            ...(event.skipped !== undefined && { skipped: event.skipped }),
+          },
+          current,
+        );
         return;
       case 'evaluation':
-        run.log('metrics', {
-          step: event.step,
-          train_loss_estimate: event.trainLoss,
-          val_loss_estimate: event.validationLoss,
-          ...(event.averaging !== undefined && {
-            weights_val_loss_estimate: event.averaging.weightsLoss,
-            average_val_loss_estimate: event.averaging.averageLoss,
-          }),
-        });
+        log(
+          {
+            step: event.step,
+            train_loss_estimate: event.trainLoss,
+            val_loss_estimate: event.validationLoss,
+            ...(event.averaging !== undefined && {
+              weights_val_loss_estimate: event.averaging.weightsLoss,
+              average_val_loss_estimate: event.averaging.averageLoss,
+            }),
+          },
+          current,
+        );
         return;
       case 'rollback':
-        run.log('metrics', {
-          step: event.from,
-          rollback_to: event.to,
-          rollbacks: event.progress.health.rollbacks,
-          fault: event.cause.fault,
-          tensor: event.cause.tensor,
-        });
+        log(
+          {
+            step: event.from,
+            rollback_to: event.to,
+            rollbacks: event.progress.health.rollbacks,
+            fault: event.cause.fault,
+            tensor: event.cause.tensor,
+          },
+          current,
+        );
         return;
       case 'checkpoint':
       case 'end':
@@ -49,7 +59,7 @@ export function runLog(run: Run, settings: Settings, tokensPerStep: number): Eve
 /** Approximate number of lines in the speed log of a run. */
 const SPEED_LINES = 200;
 
-/** Times have a separate log, so that all other files of a repeated run are bit-identical. */
+/** Times of the steps alone, for the speed of training; see speed.jsonl in checkpoint/logs.ts. */
 function speedLog(run: Run, { maxIters: planned }: Settings, tokensPerStep: number) {
   const interval = Math.ceil(planned / SPEED_LINES);
   let seconds = 0;

@@ -16,6 +16,7 @@ import { divergenceError } from './divergence-error.ts';
 import { buildOf } from './kernel-build.ts';
 import { loopData } from './loop-data.ts';
 import type { PreparedRun } from './prepare-run.ts';
+import { metricsLog } from './metrics-log.ts';
 import { preview } from './preview.ts';
 import { restore, start } from './restore.ts';
 import { localClock, type RunClock } from './run-clock.ts';
@@ -105,9 +106,10 @@ async function trainFrom(
   const { prepared, handlers, chosen, trainer, run, best, clock } = session;
   const { origin, data, programs, settings, config, tokensPerStep } = prepared;
   const report = handlers.working ?? noReport;
-  const source = { run, trainer, best, data, config, engine: buildOf(chosen.backend.name), report };
+  const log = metricsLog(run);
+  const source = { run, log, trainer, best, data, config, engine: buildOf(chosen.backend.name), report };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));
-  const sinks: EventSink[] = [runLog(run, settings, tokensPerStep), writer];
+  const sinks: EventSink[] = [runLog(run, log, settings, tokensPerStep), writer];
   if (profile !== undefined) sinks.push(profile.sink);
   if (handlers.event !== undefined) sinks.push(handlers.event);
   if (handlers.sample !== undefined)

@@ -79,6 +79,8 @@ describe('a model that has memorized a short text', () => {
       end: 'finished',
       best_step: step,
       val_loss: expected,
+      tokens_seen: expect.any(Number),
+      elapsed_seconds: expect.any(Number),
     });
   });
 
