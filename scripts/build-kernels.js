@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
 import { blockFields } from '../src/engine/native/argument-block.ts';
 import { PANEL_COLUMNS, PANEL_ROWS } from '../src/engine/native/micro-kernel.ts';
+import { Q8_BLOCK, Q8_BLOCK_BYTES } from '../src/engine/q8.ts';
 import * as memoryMap from '../src/engine/wasm/address-space.ts';
 import { GEMV_ROWS, HYPER, NORM_BLOCK, signatures, STORAGE } from '../src/engine/signatures.ts';
 import { argumentClasses, constantDeclarations, dispatcher, kernelsIn } from './kernel-dispatch.js';
@@ -60,7 +61,17 @@ const { CACHE_LINE, CONTROL, MAX_THREADS, SCRATCH_BASE, SHARED_SCRATCH, TIME_REC
   memoryMap;
 const shared = {
   usize: { ...CONTROL, CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH, TIME_RECORD },
-  i32: { MAX_THREADS, GEMV_ROWS, NORM_BLOCK, F32: STORAGE.f32, BF16: STORAGE.bf16, F16: STORAGE.f16 },
+  i32: {
+    MAX_THREADS,
+    GEMV_ROWS,
+    NORM_BLOCK,
+    F32: STORAGE.f32,
+    BF16: STORAGE.bf16,
+    F16: STORAGE.f16,
+    Q8: STORAGE.q8,
+    Q8_BLOCK,
+    Q8_BLOCK_BYTES,
+  },
 };
 
 const options = [

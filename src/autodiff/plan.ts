@@ -1,5 +1,5 @@
 /** The memory planner: turns recorded nodes into instructions with addresses. */
-import { align, isHalf } from '../engine/memory.ts';
+import { align, isNarrow } from '../engine/memory.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { inPlace, isBuffer, signatures, type Argument, type Role } from '../engine/signatures.ts';
 import { ownerOf, reads, size, writes, type GraphNode, type Value } from './graph.ts';
@@ -173,13 +173,13 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
     else {
       const { offset, length, viewed } = buffer(value);
       const { dtype } = value;
-      if (isHalf(dtype) && role !== 'weights')
+      if (isNarrow(dtype) && role !== 'weights')
         throw new Error(`${node.kernel} (${node.label}) cannot read '${value.name}', which is ${dtype}`);
       args[name] = {
         offset,
         length,
         ...(viewed !== undefined && { viewed }),
-        ...(isHalf(dtype) && { storage: dtype }),
+        ...(isNarrow(dtype) && { storage: dtype }),
         ...(role === 'accumulate' && { accumulate: ownerOf(value).base !== undefined }),
       };
     }

@@ -20,7 +20,7 @@ import { countFiles } from './corpus-summary.ts';
 import { encodingErrorsOption, encodingOption, warnOfReplacements } from './decoding-options.ts';
 import { documentsFor, documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
 import { addExamples } from './help.ts';
-import { chosenModel, modelFolder, openModel, threadsOption } from './model-options.ts';
+import { chosenModel, modelFolder, openModel, threadsOption, weightsOption } from './model-options.ts';
 import { argument, option, orVariable, repeatable } from './options.ts';
 import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
 import { startShare } from './progress-bar.ts';
@@ -77,6 +77,7 @@ export function register(command: Command): void {
       ),
     )
     .addOption(threadsOption())
+    .addOption(weightsOption())
     .addOption(documentsOption('by the file, or as in training'))
     .addOption(skipBadLinesOption())
     .addOption(encodingOption())

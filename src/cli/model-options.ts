@@ -12,13 +12,20 @@ import { unkChoices } from '../generate/prompt.ts';
 import { whileReporting } from './activity.ts';
 import { option, orVariable } from './options.ts';
 import { choice, filePath, wholeNumber, type OptionType } from '../values.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { inQ8 } from '../model/q8-weights.ts';
 import { notice, printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
   readonly model?: string;
   readonly base?: string;
   readonly threads?: number;
+  readonly weights?: WeightsInMemory;
 }
+
+/** As they are stored in the file, or quantized. */
+const weightsInMemory = ['stored', 'q8'] as const;
+type WeightsInMemory = (typeof weightsInMemory)[number];
 
 /** A model folder: a path, or the name of a run under checkpoints/. */
 export const modelFolder: OptionType<string> = {
@@ -39,7 +46,8 @@ export const addModelOptions = (command: Command): Command =>
   command
     .addOption(modelOption('or the name of a run; default: the newest under checkpoints/'))
     .addOption(baseOption())
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .addOption(weightsOption());
 
 /** The frozen model below an adapter. */
 export const baseOption = (): Option =>
@@ -87,14 +95,33 @@ export const unkOption = (whose = 'text'): Option =>
     'error',
   );
 
+/** Of a command that only reads a model. */
+export const weightsOption = (): Option =>
+  option(
+    '--weights <type>',
+    'in memory as stored in the file, or q8: 8 bits, less memory and time, slightly less exact',
+    choice(weightsInMemory),
+    'stored',
+  );
+
 /** Opens the model and starts the engine. The caller closes the backend. */
 export async function openModel({
   model,
   base,
   threads,
+  weights,
 }: ModelFlags): Promise<{ folder: ModelFolder; backend: Device }> {
-  const folder = withLoadingShown(openModelFolder(chosenModel(model), { base }));
+  const opened = withLoadingShown(openModelFolder(chosenModel(model), { base }));
+  const folder = weights === 'q8' ? quantized(opened) : opened;
   return { folder, backend: await startEngine(folder, threads) };
+}
+
+/** The model with its matrices in q8; a warning if none can be. */
+function quantized(model: ModelFolder): ModelFolder {
+  const storageOf = inQ8(model.storageOf);
+  if (!parameterTable(model.config).some((parameter) => storageOf(parameter) === 'q8'))
+    warn('--weights q8 has no effect on this model: no matrix has rows of a multiple of 32 numbers');
+  return { ...model, storageOf };
 }
 
 /** Shows progress on a terminal while the model is loaded. */

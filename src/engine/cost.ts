@@ -1,4 +1,5 @@
 import type { Buffer, Instruction } from './instruction.ts';
+import { bytesOf as bytesIn } from './memory.ts';
 import { isBuffer, signatures, type Argument, type Role } from './signatures.ts';
 
 /** The work of one instruction, independent of the device. */
@@ -31,7 +32,7 @@ function bytesOf({ kernel, args }: Instruction): number {
     const arg = (args as Record<string, Argument<Buffer>>)[name];
     if (!isBuffer(arg)) continue;
     const times = role === 'update' || arg.accumulate === true ? 2 : 1;
-    bytes += (arg.storage === undefined ? 4 : 2) * (arg.viewed ?? arg.length) * times;
+    bytes += bytesIn(arg.viewed ?? arg.length, arg.storage ?? 'f32') * times;
   }
   return bytes;
 }

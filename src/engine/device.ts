@@ -29,9 +29,9 @@ export interface Device {
   reserve(elements: number): void;
   /**
    * Copies numbers into memory from element `offset` on. The array may be reused as soon as this returns. A Uint16Array holds
-   * the bits of a 16-bit type, two numbers to an element.
+   * the bits of a 16-bit type, two numbers to an element, a Uint8Array blocks of q8.
    */
-  write(offset: number, numbers: Numbers | Uint16Array): void;
+  write(offset: number, numbers: Numbers | NarrowNumbers): void;
   /** Fills a range with a float; 0 also zeros integers. */
   fill(offset: number, length: number, value: number): void;
   /** Copies `length` floats within memory; source and target may overlap. */
@@ -58,6 +58,8 @@ export interface Device {
  * reference, and converted from or to float32 on other devices.
  */
 export type Numbers = Floats | Int32Array;
+/** Bits of a type that kernels only read. */
+export type NarrowNumbers = Uint16Array | Uint8Array;
 /** Float64Array only as the oracle of gradient checks. */
 export type Floats = Float32Array | Float64Array;
 

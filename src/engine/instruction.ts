@@ -1,4 +1,4 @@
-import type { KernelArguments, KernelName, HalfStorage } from './signatures.ts';
+import type { KernelArguments, KernelName, NarrowStorage } from './signatures.ts';
 
 /**
  * A range of a device's memory: `offset` in 4-byte elements, `length` in numbers.
@@ -10,8 +10,8 @@ export interface Buffer {
   /** Set on a strided view: the number of elements within `length` that belong to it. */
   readonly viewed?: number;
   readonly accumulate?: boolean;
-  /** Set on arguments of the role `weights` that are not float32. Two 16-bit numbers take one element of memory. */
-  readonly storage?: HalfStorage;
+  /** Set on arguments of the role `weights` that are not float32. */
+  readonly storage?: NarrowStorage;
 }
 
 /** One kernel call on fixed buffers. */

@@ -1,14 +1,15 @@
+import { Q8_BLOCK } from './q8.ts';
 import {
   HYPER,
   HYPER_SLOTS,
   NORM_BLOCK,
   type Argument,
-  type HalfStorage,
+  type NarrowStorage,
   type KernelName,
 } from './signatures.ts';
 
-/** A buffer of a kernel's test case: its length and contents, rounded if it is stored in 16 bits. */
-export type Fill = { readonly storage?: HalfStorage } & (
+/** A buffer of a kernel's test case: its length and contents, rounded if it is stored in a narrow type. */
+export type Fill = { readonly storage?: NarrowStorage } & (
   | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
   /** Positive numbers, for squares and standard deviations. */
   | { readonly length: number; readonly kind: 'positive' }
@@ -19,15 +20,16 @@ export type Fill = { readonly storage?: HalfStorage } & (
 
 export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 
-/** Sizes at which kernels tend to fail: 1, odd ones, around 4 lanes, around the tiles (4, 6, 8 and 16), beyond a block. */
-export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 33, 48, 49, 65];
+/** Sizes at which kernels tend to fail: 1, odd ones, around 4 lanes, around the tiles (4, 6, 8 and 16), beyond a block; 32 for blocks of q8. */
+export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 32, 33, 48, 49, 65];
 
 const normal = (length: number, scale = 1): Fill => ({ length, kind: 'normal', scale });
-/** Weights of one of the types, chosen by a number. */
-const weights = (length: number, choice: number): Fill => ({
-  ...normal(length),
-  ...([{}, { storage: 'bf16' }, { storage: 'f16' }][choice % 3] as { storage?: HalfStorage }),
-});
+/** Weights of one of the types, chosen by a number; of q8 only where rows of C numbers consist of whole blocks. */
+function weights(length: number, C: number, choice: number): Fill {
+  const types = C % Q8_BLOCK === 0 ? (['q8'] as const) : ([undefined, 'bf16', 'f16'] as const);
+  const storage = types[choice % types.length];
+  return { ...normal(length), ...(storage && { storage }) };
+}
 const positive = (length: number): Fill => ({ length, kind: 'positive' });
 const ids = (length: number, from: number, below: number): Fill => ({ length, kind: 'ids', from, below });
 const exact = (values: readonly number[]): Fill => ({ length: values.length, kind: 'exact', values });
@@ -116,7 +118,7 @@ const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase =
 export const kernelCases: {
   readonly [K in KernelName]: (a: number, b: number, c: number, flag: boolean) => KernelCase;
 } = {
-  embedding: (N, C, V) => ({ ids: ids(N, 0, V), table: weights(V * C, N + V), out: normal(N * C), N, C }),
+  embedding: (N, C, V) => ({ ids: ids(N, 0, V), table: weights(V * C, C, N + V), out: normal(N * C), N, C }),
   embeddingBackward: (N, C, V) => ({
     ids: ids(N, 0, V),
     dOut: normal(N * C),
@@ -127,7 +129,7 @@ export const kernelCases: {
   }),
   gemm: (M, N, K, flag) => ({
     a: normal(M * K),
-    b: weights(K * N, M + K),
+    b: weights(K * N, ((N + K) & 1) === 1 ? K : N, M + K),
     bias: flag ? normal(N) : null,
     c: normal(M * N),
     M,

@@ -1,10 +1,11 @@
 import { UserError } from '../errors.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
-import type { HalfStorage, Storage } from './signatures.ts';
+import { Q8_BLOCK, Q8_BLOCK_BYTES } from './q8.ts';
+import type { NarrowStorage, Storage } from './signatures.ts';
 
 /**
- * A range of a device's memory. `offset` is in 4-byte elements, `length` in numbers; two numbers of a 16-bit type share an
- * element.
+ * A range of a device's memory. `offset` is in 4-byte elements, `length` in numbers, of which an
+ * element holds several if they are of a narrow type.
  */
 export interface Region {
   readonly offset: number;
@@ -12,11 +13,18 @@ export interface Region {
   readonly dtype: Storage | 'i32';
 }
 
-export const isHalf = (dtype: Region['dtype']): dtype is HalfStorage => dtype === 'bf16' || dtype === 'f16';
+export const isNarrow = (dtype: Region['dtype']): dtype is NarrowStorage =>
+  dtype !== 'f32' && dtype !== 'i32';
+
+/** Bytes of memory that numbers of a type take. For q8 they are whole blocks. */
+export function bytesOf(length: number, dtype: Region['dtype']): number {
+  if (dtype === 'q8') return (length / Q8_BLOCK) * Q8_BLOCK_BYTES;
+  return isNarrow(dtype) ? 2 * length : 4 * length;
+}
 
 /** Elements of memory that numbers of a type take. */
 export const elementsOf = (length: number, dtype: Region['dtype']): number =>
-  isHalf(dtype) ? Math.ceil(length / 2) : length;
+  Math.ceil(bytesOf(length, dtype) / 4);
 
 /** Buffers start on cache lines: 16 elements of 4 bytes. */
 const ALIGNMENT = 16;

@@ -9,7 +9,7 @@
  * The role of a parameter:
  *   read        float32 buffer, only read
  *   optional    as `read`, and may be absent (null: no bias)
- *   weights     as `read`, and may be stored as bfloat16 or float16, which the kernel widens to float32
+ *   weights     as `read`, and may be stored in one of the narrower types of STORAGE, which the kernel widens to float32
  *   write       float32 buffer, overwritten, every element
  *   accumulate  float32 buffer and a flag: overwritten (0) or added to (1); the planner decides which
  *   update      float32 buffer, read and rewritten in place
@@ -34,10 +34,13 @@ export type Role =
   | 'scalar'
   | 'constants';
 
-/** How numbers are stored in memory, and the code of each type in an instruction. 16-bit types are only read. */
-export const STORAGE = { f32: 0, bf16: 1, f16: 2 } as const;
+/** How numbers are stored in memory, and the code of each type in an instruction. For q8 see q8.ts. */
+export const STORAGE = { f32: 0, bf16: 1, f16: 2, q8: 3 } as const;
 export type Storage = keyof typeof STORAGE;
-export type HalfStorage = Exclude<Storage, 'f32'>;
+/** Types that kernels only read. */
+export type NarrowStorage = Exclude<Storage, 'f32'>;
+/** Types of two bytes a number, which float32 includes. */
+export type HalfStorage = Exclude<NarrowStorage, 'q8'>;
 
 /** Roles of buffers that a kernel changes. */
 export const WRITE_ROLES: ReadonlySet<Role> = new Set<Role>(['write', 'accumulate', 'update']);
@@ -50,7 +53,10 @@ export const signatures = define({
   /** dTable[v,:] (+)= Σ_{n: ids[n]=v} dOut[n,:], in order of n. Overwriting also clears the unused rows. */
   embeddingBackward: { ids: 'ids', dOut: 'read', dTable: 'accumulate', N: 'size', C: 'size', V: 'size' },
 
-  /** c[M,N] (+)= op(a) · op(b) + bias[N]; op(a) is [M,K], stored [K,M] if transA; op(b) is [K,N], stored [N,K] if transB. */
+  /**
+   * c[M,N] (+)= op(a) · op(b) + bias[N]; op(a) is [M,K], stored [K,M] if transA; op(b) is [K,N], stored [N,K] if transB. With
+   * up to GEMV_ROWS rows and a transposed b in q8, a is rounded to 16 bits (kernels/gemm/gemv-blocks.ts).
+   */
   gemm: {
     a: 'read',
     b: 'weights',

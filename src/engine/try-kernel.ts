@@ -4,6 +4,7 @@ import { kernelCases, type Fill, type KernelCase } from './kernel-cases.ts';
 import { toBfloat16, toFloat16 } from '../half-precision.ts';
 import { elementsOf, Layout } from './memory.ts';
 import { Philox, Stream } from './philox.ts';
+import { toQ8 } from './q8.ts';
 import {
   isBuffer,
   signatures,
@@ -78,7 +79,7 @@ export async function tryKernel(
   return results;
 }
 
-const toStorage = { bf16: toBfloat16, f16: toFloat16 } as const;
+const toStorage = { bf16: toBfloat16, f16: toFloat16, q8: toQ8 } as const;
 
 /** The numbers of each buffer, computed once for all devices that are compared. */
 const made = new WeakMap<Fill, readonly number[]>();
@@ -114,6 +115,8 @@ export const resultsOf = (kernel: KernelName): string[] =>
 
 /** Allowed difference between orders of float32 arithmetic, relative to the tensor's largest number (at least 1). */
 const TOLERANCE = 2e-5;
+/** The same with weights in q8, where a kernel may round the other operand to 16 bits. */
+const Q8_TOLERANCE = 6e-5;
 
 /** Compares a kernel on two devices. Resolves to the first difference, or undefined. */
 export async function compareKernel(
@@ -125,7 +128,8 @@ export async function compareKernel(
   const [a, e] = await Promise.all(
     [actual, expected].map((device) => tryKernel(device, kernel, kernelCase, accumulate)),
   );
-  return firstDifference(kernel, a, e);
+  const hasQ8 = Object.values(kernelCase).some((value) => isBuffer(value) && value.storage === 'q8');
+  return firstDifference(kernel, a, e, hasQ8 ? Q8_TOLERANCE : TOLERANCE);
 }
 
 /** The first result of a kernel that differs by more than rounding, or undefined. */
@@ -133,11 +137,12 @@ export function firstDifference(
   kernel: KernelName,
   actual: KernelResults,
   expected: KernelResults,
+  tolerance = TOLERANCE,
 ): string | undefined {
   for (const name of resultsOf(kernel)) {
     let largest = 1;
     for (const x of expected[name]) largest = Math.max(largest, Math.abs(x));
-    const off = actual[name].findIndex((x, i) => !(Math.abs(x - expected[name][i]) <= TOLERANCE * largest));
+    const off = actual[name].findIndex((x, i) => !(Math.abs(x - expected[name][i]) <= tolerance * largest));
     if (off >= 0) return `${kernel}: ${name}[${off}] is ${actual[name][off]}, not ${expected[name][off]}`;
   }
   return undefined;

@@ -82,7 +82,7 @@ export function openScorer(
   const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
   const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
   const evaluator = new Evaluator(device, config, B, T, model.storageOf);
-  model.load(evaluator.parameters());
+  model.load(evaluator.targets());
   return {
     stride,
     async *scores(text, progress = () => {}) {

@@ -5,7 +5,8 @@ import type { Device, Loaded } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { placeModel, tensorsOf, type PlacedModel, type StorageOf } from '../model/placement.ts';
-import type { DeviceTensor } from '../model/tensor.ts';
+import type { TensorTarget } from '../model/tensor.ts';
+import { asStored, transposingTargets } from '../model/transposition.ts';
 import { placeBatch, recordLoss, type BatchMemory } from '../train/programs.ts';
 
 /** A trained model on a device that computes the loss of each token. It has no gradients and no optimizer. */
@@ -19,12 +20,12 @@ export class Evaluator {
   readonly #losses: Result;
   readonly #ranks: Result;
 
-  /** Allocates a model for batches [B,T]. The caller then loads the weights to `parameters()`. */
+  /** Allocates a model for batches [B,T]. The caller then loads the weights to `targets()`. */
   constructor(device: Device, config: ModelConfig, B: number, T: number, storageOf?: StorageOf) {
     this.config = config;
     this.#device = device;
     const layout = new Layout();
-    this.#model = placeModel(config, layout, storageOf);
+    this.#model = asStored(placeModel(config, layout, storageOf));
     this.batch = placeBatch(layout, B, T);
     const { tape, logits, losses, targets } = recordLoss(this.#model, this.batch);
     const ranks = tape.local([B * T], 'ranks');
@@ -46,9 +47,11 @@ export class Evaluator {
     );
   }
 
-  /** All parameters, to load weights to. */
-  parameters(): DeviceTensor[] {
-    return tensorsOf(this.#device, this.#model.block, this.#model.region);
+  /** Where to load all parameters to, one after the other. */
+  targets(): TensorTarget[] {
+    return this.#model.transposed
+      ? transposingTargets(this.#device, this.#model)
+      : tensorsOf(this.#device, this.#model.block, this.#model.region);
   }
 
   /**

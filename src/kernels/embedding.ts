@@ -4,7 +4,7 @@
  */
 import { EmbeddingArguments, EmbeddingBackwardArguments } from './generated/arguments';
 import { F32 } from './generated/constants';
-import { shiftOf, widen } from './storage';
+import { rowBytesOf, widen } from './storage';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
 
@@ -12,12 +12,12 @@ export function embedding(args: EmbeddingArguments): void {
   const end = sliceEnd(args.N, 1);
   const bytes = usize(args.C) << 2;
   const type = args.tableType;
-  const rowBytes = usize(args.C) << shiftOf(type);
+  const rowBytes = rowBytesOf(args.C, type);
   for (let n = sliceStart(args.N, 1); n < end; n++) {
     const row = args.table + usize(idAt(args.ids, n)) * rowBytes;
     const target = args.out + usize(n) * bytes;
     if (type == F32) memory.copy(target, row, bytes);
-    else widen(target, row, args.C, type);
+    else widen(target, row, 0, args.C, type);
   }
 }
 

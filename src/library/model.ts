@@ -4,12 +4,15 @@ import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Device } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
+import { inQ8 } from '../model/q8-weights.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface LoadOptions {
   /** 1 … 64; default: the cores available to this process. Results do not depend on it. */
   readonly threads?: number;
+  /** How weights are held in memory: as stored in the file (default), or in 8 bits. */
+  readonly weights?: 'stored' | 'q8';
 }
 
 /** A loaded model. Close it to free its threads and memory. */
@@ -28,7 +31,12 @@ export class Model implements AsyncDisposable {
 
   /** See `load`. */
   static async open(folder: string, options: LoadOptions): Promise<Model> {
-    const model = new Model(openModelFolder(folder), options);
+    const source = openModelFolder(folder);
+    const { storageOf } = source;
+    const model = new Model(
+      options.weights === 'q8' ? { ...source, storageOf: inQ8(storageOf) } : source,
+      options,
+    );
     model.giveBack(await model.borrow());
     return model;
   }

@@ -9,7 +9,7 @@ import type { ParameterLookup } from './architecture.ts';
 import { adaptLinearLayers } from './lora-linear.ts';
 import { elements, parameterTable } from './parameters.ts';
 import type { Parameter } from './parameter.ts';
-import { deviceTensor, halfTensor, type DeviceTensor } from './tensor.ts';
+import { deviceTensor, halfTensor, q8Tensor, type DeviceTensor } from './tensor.ts';
 
 /**
  * Layout of all parameters in one contiguous block: those with weight decay first, then the other trained ones, then the
@@ -81,7 +81,7 @@ export interface PlacedModel {
   readonly block: BlockLayout;
   /** All parameters; training changes the first `block.trained` elements. */
   readonly region: Region;
-  /** Linear weights are stored as [out,in] instead of [in,out]; see transposition.ts. */
+  /** Linear weights are stored as [out,in] instead of [in,out]; see transposition.ts. In q8 they have to be. */
   readonly transposed: boolean;
 }
 
@@ -143,7 +143,7 @@ export const tensorsOf = (
     .map((entry) => {
       const { parameter, storage } = entry;
       const { offset } = within(region, entry);
-      return storage === 'f32'
-        ? deviceTensor(device, parameter, offset)
-        : halfTensor(device, parameter, { offset, storage });
+      if (storage === 'f32') return deviceTensor(device, parameter, offset);
+      if (storage === 'q8') return q8Tensor(device, parameter, offset);
+      return halfTensor(device, parameter, { offset, storage });
     });

@@ -1,5 +1,7 @@
 /** The tensors of a model or an optimizer by name, on the host or on a device. */
 import type { Device, Floats } from '../engine/device.ts';
+import { elementsOf } from '../engine/memory.ts';
+import { toQ8 } from '../engine/q8.ts';
 import type { HalfStorage } from '../engine/signatures.ts';
 import { elements } from './parameters.ts';
 
@@ -59,6 +61,21 @@ export function halfTensor(
   };
   const write = (bits: Uint16Array, start: number): void => device.write(offset + start / 2, bits);
   return { name, shape, write: refuse, read: refuse, half: { storage, write } };
+}
+
+/** A tensor in q8, which is quantized as it is written, whole blocks at a time. @param offset as of `deviceTensor` */
+export function q8Tensor(device: Device, { name, shape }: Named, offset: number): DeviceTensor {
+  return {
+    name,
+    shape,
+    write(numbers, start = 0) {
+      if (!(numbers instanceof Float32Array)) throw new Error(`'${name}' is quantized from float32 only`);
+      device.write(offset + elementsOf(start, 'q8'), toQ8(numbers));
+    },
+    read() {
+      throw new Error(`'${name}' is stored as q8; it can only be written`);
+    },
+  };
 }
 
 /** @param offset of its first element in the device's memory */

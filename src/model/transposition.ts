@@ -10,6 +10,14 @@ import { gathered, Scratch, type TensorTarget } from './tensor.ts';
 /** A model as `transposingTargets` leaves it in memory. */
 export const transposed = (model: PlacedModel): PlacedModel => ({ ...model, transposed: true });
 
+/** A model with linear weights in q8 is stored transposed: the blocks of q8 are along [in]. */
+export const asStored = (model: PlacedModel): PlacedModel =>
+  model.block.parameters.some(
+    ({ parameter, storage }) => parameter.role === 'linear weight' && storage === 'q8',
+  )
+    ? transposed(model)
+    : model;
+
 /** Where the parameters of a model are loaded to, one after the other; linear layers' weights are transposed on the way. */
 export function transposingTargets(device: Device, model: PlacedModel): TensorTarget[] {
   const [whole, result] = [new Scratch(), new Scratch()];

@@ -202,7 +202,8 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, { isTraining 
   );
   const architecture = architectureOf(config);
   const dropout = isTraining ? config.dropout : 0;
-  const { hidden } = architecture.forward(tape, config, lookup, { ids, positions, rng, dropout });
+  const { transposed } = model;
+  const { hidden } = architecture.forward(tape, config, lookup, { ids, positions, rng, dropout, transposed });
   const logits = architecture.head(tape, config, lookup, hidden); // [B,T,V]
   const losses = tape.scope('loss', () => tape.crossEntropy(logits, targets)); // [B·T]
   return { tape, lookup, logits, losses, targets };

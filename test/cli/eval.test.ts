@@ -49,6 +49,22 @@ describe('one model on one text', () => {
     expect((await gpt('eval -m chars --json --threads 3', { stdin: text })).stdout).toBe(stdout);
   });
 
+  test('with weights in q8: nearly the same loss, and a warning where no matrix can be quantized', async () => {
+    await gpt(`train corpus.txt ${tiny} --n-embd 32 -o wide`);
+    const lossOf = async (flags: string) =>
+      parse((await gpt(`eval other.txt -m wide --json ${flags}`)).stdout)[0]['nats_per_token'];
+    const stored = await lossOf('--weights stored');
+    const quantized = await lossOf('--weights q8');
+    expect(quantized).not.toBe(stored);
+    expect(Math.abs(quantized - stored)).toBeLessThan(0.01 * stored);
+    expect(await lossOf('--weights q8 --threads 1')).toBe(quantized);
+
+    await gpt(`train corpus.txt ${tiny} --n-embd 20 -o odd`);
+    const { stdout, stderr } = await gpt('eval other.txt -m odd --json --weights q8');
+    expect(stderr).toContain('--weights q8');
+    expect(stdout).toBe((await gpt('eval other.txt -m odd --json')).stdout);
+  });
+
   test('has a lower loss with more context', async () => {
     const loss = async (stride: number) =>
       parse((await gpt(`eval corpus.txt -m chars --json --stride ${stride}`)).stdout)[0]['nats_per_token'];

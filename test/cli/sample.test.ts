@@ -56,6 +56,16 @@ describe('a text', () => {
     );
   });
 
+  test('is the same for the same seed with weights in q8, whatever the number of threads', async () => {
+    const wide = '--n-layer 1 --n-head 2 --n-embd 32 --block-size 16 --batch-size 4 --max-iters 20';
+    await gpt(`train corpus.txt -q --warmup-iters 2 ${wide} -o wide`.split(' '));
+    const written = async (flags: string) =>
+      (await gpt(`sample the -m wide --seed 5 -n 60 --weights q8 ${flags}`.split(' '))).stdout;
+    const first = await written('--num-samples 3');
+    expect(first).toBe(await written('--num-samples 3 --threads 1'));
+    expect(first).toContain((await written('--num-samples 1')).trimEnd());
+  });
+
   test('takes its prompt as an argument, and the model by the name of its run', async () => {
     const named = (args: string[]) => gpt(['sample', '-m', 'corpus-1', '--seed', '5', ...args]);
     const { stdout, stderr, code } = await named(['the wh', '-n', '20']);

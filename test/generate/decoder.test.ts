@@ -58,7 +58,7 @@ describe('the decoder', () => {
     }
     const reference = createReferenceBackend('float64');
     const evaluator = new Evaluator(reference, config, 1, text.length - 1);
-    loadRandom(config, evaluator.parameters());
+    loadRandom(config, evaluator.targets());
     const { losses } = await evaluator.score({
       inputs: Int32Array.from(text.slice(0, -1)),
       targets: Int32Array.from(text.slice(1)),

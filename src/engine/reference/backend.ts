@@ -1,9 +1,17 @@
 /** The reference device: runs a program instruction by instruction, each kernel as plain loops. */
 import type { Device, Floats, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
-import { checkMachineMemory } from '../memory.ts';
+import { bytesOf, checkMachineMemory } from '../memory.ts';
 import { widened } from '../../half-precision.ts';
-import { isBuffer, signatures, type Argument, type KernelName, type Role } from '../signatures.ts';
+import { fromQ8 } from '../q8.ts';
+import {
+  isBuffer,
+  signatures,
+  type Argument,
+  type KernelName,
+  type NarrowStorage,
+  type Role,
+} from '../signatures.ts';
 import * as attention from './attention.ts';
 import * as elementwise from './elementwise.ts';
 import * as embedding from './embedding.ts';
@@ -64,8 +72,10 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
       }
     },
     write(offset, numbers) {
-      if (numbers instanceof Uint16Array) new Uint16Array(ints.buffer, 4 * offset).set(numbers);
-      else memoryOf(numbers).set(numbers, offset);
+      if (numbers instanceof Uint16Array || numbers instanceof Uint8Array) {
+        const { buffer, byteOffset, byteLength } = numbers;
+        new Uint8Array(ints.buffer, 4 * offset).set(new Uint8Array(buffer, byteOffset, byteLength));
+      } else memoryOf(numbers).set(numbers, offset);
     },
     fill(offset, length, value) {
       floats.fill(value, offset, offset + length);
@@ -90,13 +100,23 @@ export function createReferenceBackend(precision: 'float32' | 'float64' = 'float
   };
 }
 
+/** Weights of a narrow type as float32. */
+function weightsAt(
+  memory: ArrayBufferLike,
+  { offset, length }: Pick<Buffer, 'offset' | 'length'>,
+  storage: NarrowStorage,
+): Float32Array {
+  if (storage === 'q8') return fromQ8(new Uint8Array(memory, 4 * offset, bytesOf(length, 'q8')));
+  return widened(new Uint16Array(memory, 4 * offset, length), storage);
+}
+
 function execute(instruction: Instruction, floats: Floats, ints: Int32Array): void {
   const args: Record<string, unknown> = {};
   for (const [name, role] of Object.entries<Role>(signatures[instruction.kernel])) {
     const arg = (instruction.args as Record<string, Argument<Buffer>>)[name];
     if (!isBuffer(arg)) args[name] = arg;
     else if (arg.storage !== undefined)
-      args[name] = widened(new Uint16Array(ints.buffer, 4 * arg.offset, arg.length), arg.storage);
+      args[name] = weightsAt(ints.buffer, arg, arg.storage);
     else {
       const isInteger = role === 'ids' || role === 'optionalIds';
       const data = (isInteger ? ints : floats).subarray(arg.offset, arg.offset + arg.length);

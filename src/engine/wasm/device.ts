@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { optionName } from '../../messages.ts';
-import type { Device, Loaded, Numbers } from '../device.ts';
+import type { Device, Loaded, NarrowNumbers, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { EngineMemoryError } from '../memory.ts';
 import { loadMacroKernel } from '../native/load.ts';
@@ -116,7 +116,7 @@ export class WasmDevice implements Device {
     this.#memory.reserve(elements);
   }
 
-  write(offset: number, numbers: Numbers | Uint16Array): void {
+  write(offset: number, numbers: Numbers | NarrowNumbers): void {
     this.#memory.write(offset, numbers);
   }
 

@@ -1,6 +1,6 @@
 import { formatMemory } from '../../machine-memory.ts';
 import { MAX_PAGES, PAGE } from './address-space.ts';
-import type { Numbers } from '../device.ts';
+import type { NarrowNumbers, Numbers } from '../device.ts';
 import { checkMachineMemory, EngineMemoryError } from '../memory.ts';
 
 /**
@@ -52,9 +52,11 @@ export class DeviceMemory {
     this.#ints = new Int32Array(this.#memory.buffer, this.#base);
   }
 
-  write(offset: number, numbers: Numbers | Uint16Array): void {
-    if (numbers instanceof Uint16Array) {
-      new Uint16Array(this.#memory.buffer, this.#base + 4 * offset, numbers.length).set(numbers);
+  write(offset: number, numbers: Numbers | NarrowNumbers): void {
+    if (numbers instanceof Uint16Array || numbers instanceof Uint8Array) {
+      const { buffer, byteOffset, byteLength } = numbers;
+      const at = this.#base + 4 * offset;
+      new Uint8Array(this.#memory.buffer, at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
       return;
     }
     const target = numbers instanceof Int32Array ? this.#ints : this.#floats;

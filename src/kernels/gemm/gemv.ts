@@ -10,7 +10,7 @@ import { barrier } from '../barrier';
 import { GemmArguments } from '../generated/arguments';
 import { F32, SHARED_SCRATCH } from '../generated/constants';
 import { allocate, sharedScratch } from '../scratch';
-import { shiftOf, widen } from '../storage';
+import { rowBytesOf, widen } from '../storage';
 import { sliceEnd, sliceStart, thread, threads } from '../threads';
 import { FLOATS_PER_LINE, loadPart, madd, putPart } from '../vector';
 import { rowsTimesTransposed } from './gemv-transposed';
@@ -24,7 +24,7 @@ const WIDTH = 2048;
 /** Columns of a large B that are summed at a time: all of them, unless their sums exceed the shared scratch memory. */
 const SLICED_WIDTH: i32 = i32(SHARED_SCRATCH / (SLICES * sizeof<f32>()));
 
-/** Rows of a B of 16 bits, widened. */
+/** Rows of a B that is not float32, widened. */
 let wideRows: usize = 0;
 
 export function matrixTimesFewRows(args: GemmArguments): void {
@@ -72,19 +72,18 @@ function weightedRows(args: GemmArguments, a: usize, c: usize, from: i32, to: i3
 function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, sums: usize): void {
   const K = args.K;
   const type = args.bType;
-  const shift = shiftOf(type);
-  const rowBytes = usize(args.N) << shift;
+  const rowBytes = rowBytesOf(args.N, type);
   const ld = type == F32 ? rowBytes : usize(WIDTH) << 2;
-  const b = args.b + (usize(start) << shift);
   let k = 0;
   for (; k + 4 <= K; k += 4) {
     const a0 = v128.load32_splat(a + (usize(k) << 2));
     const a1 = v128.load32_splat(a + (usize(k) << 2), 4);
     const a2 = v128.load32_splat(a + (usize(k) << 2), 8);
     const a3 = v128.load32_splat(a + (usize(k) << 2), 12);
-    let row = b + rowBytes * k;
-    if (type != F32) {
-      for (let r = 0; r < 4; r++) widen(wideRows + ld * r, row + rowBytes * r, width, type);
+    let row = args.b + rowBytes * k;
+    if (type == F32) row += usize(start) << 2;
+    else {
+      for (let r = 0; r < 4; r++) widen(wideRows + ld * r, row + rowBytes * r, start, width, type);
       row = wideRows;
     }
     let n = 0;
@@ -115,9 +114,10 @@ function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, 
   }
   for (; k < K; k++) {
     const weight = v128.load32_splat(a + (usize(k) << 2));
-    let row = b + rowBytes * k;
-    if (type != F32) {
-      widen(wideRows, row, width, type);
+    let row = args.b + rowBytes * k;
+    if (type == F32) row += usize(start) << 2;
+    else {
+      widen(wideRows, row, start, width, type);
       row = wideRows;
     }
     for (let n = 0; n < width; n += 4) {
@@ -134,8 +134,7 @@ function addWeightedRows(args: GemmArguments, a: usize, start: i32, width: i32, 
 function sumSlices(args: GemmArguments, a: usize, start: i32, width: i32): void {
   const K = args.K;
   const type = args.bType;
-  const ld = usize(args.N) << shiftOf(type);
-  const b = args.b + (usize(start) << shiftOf(type));
+  const ld = rowBytesOf(args.N, type);
   const team = max(1, threads / SLICES); // threads for each slice
   const teams = min(threads, SLICES);
   const index = thread / team;
@@ -148,9 +147,10 @@ function sumSlices(args: GemmArguments, a: usize, start: i32, width: i32): void 
     memory.fill(sums + (usize(from) << 2), 0, usize(to - from) << 2);
     const end = sliceEnd(K, 1, slice, SLICES);
     for (let k = sliceStart(K, 1, slice, SLICES); k < end; k++) {
-      let row = b + ld * k;
-      if (type != F32 && from < to) {
-        widen(wideRows + (usize(from) << 2), row + (usize(from) << 1), to - from, type);
+      let row = args.b + ld * k;
+      if (type == F32) row += usize(start) << 2;
+      else {
+        if (from < to) widen(wideRows + (usize(from) << 2), row, start + from, to - from, type);
         row = wideRows;
       }
       addRow(load<f32>(a + (usize(k) << 2)), row, sums, from, to);

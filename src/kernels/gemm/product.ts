@@ -1,7 +1,7 @@
 /** Descriptions of a GEMM, as structures in scratch memory. */
 import { F32, MR, NR } from '../generated/constants';
 import { allocate } from '../scratch';
-import { shiftOf, widen } from '../storage';
+import { rowBytesOf, widen } from '../storage';
 import { packColumns, packRows, panelStride } from './pack';
 import { Output } from './output';
 
@@ -16,18 +16,18 @@ export class Operand {
   count: i32;
   /** Vectors in a panel. */
   width: i32;
-  /** Bytes from one vector to the next, and from one k to the next. One of them is the size of a number. */
+  /** Bytes from one vector to the next, and from one k to the next: those of a row, and 4, the size of a float32. */
   stride: usize;
   depthStride: usize;
   /** Whether a vector is contiguous in memory. */
   isContiguous: bool;
   /** How the numbers are stored. */
   type: i32;
-  /** Working memory for WIDENED vectors of the depth of a block; 0 for float32. */
+  /** Working memory for WIDENED vectors of the depth of a block; 0 for float32, which is packed from where it is. */
   wide: usize;
 }
 
-/** Vectors of a 16-bit type that are widened before they are packed: whole panels, which stay in L2. */
+/** Vectors of another type that are widened before they are packed: whole panels, which stay in L2. */
 const WIDENED = 64;
 
 /** op(A) [M,K], stored row-major, or [K,M] if `transposed`. */
@@ -46,8 +46,8 @@ function operand(data: usize, type: i32, count: i32, width: i32, K: i32, runsAcr
   view.data = data;
   view.count = count;
   view.width = width;
-  view.stride = (runsAcross ? 1 : usize(K)) << shiftOf(type);
-  view.depthStride = (runsAcross ? usize(count) : 1) << shiftOf(type);
+  view.stride = runsAcross ? 4 : rowBytesOf(K, type);
+  view.depthStride = runsAcross ? rowBytesOf(count, type) : 4;
   view.isContiguous = !runsAcross;
   view.type = type;
   view.wide = 0;
@@ -56,32 +56,37 @@ function operand(data: usize, type: i32, count: i32, width: i32, K: i32, runsAcr
 
 /** Packs `n` vectors from `first` on, numbers `p` … `p` + `k` − 1 of each. This is all that transposition changes. */
 export function pack(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i32): void {
+  if (view.type != F32) {
+    packWidened(dst, view, first, n, p, k);
+    return;
+  }
   const src = view.data + view.stride * first + view.depthStride * p;
-  if (view.type != F32) packWidened(dst, view, src, n, k);
-  else if (view.isContiguous) packRows(dst, src, view.stride, n, k, view.width);
+  if (view.isContiguous) packRows(dst, src, view.stride, n, k, view.width);
   else packColumns(dst, src, view.depthStride, n, k, view.width);
 }
 
-/** Allocates what packing a 16-bit type needs. @param depth of a block */
+/** Allocates what packing another type than float32 needs. @param depth of a block */
 export function prepareWidening(view: Operand, depth: i32): void {
   if (view.type != F32) view.wide = allocate(u64(WIDENED * 4) * depth);
 }
 
-/** The same for a 16-bit type: some vectors at a time are widened, then packed. */
-function packWidened(dst: usize, view: Operand, src: usize, n: i32, k: i32): void {
+/** The same for another type than float32: some vectors at a time are widened, then packed. */
+function packWidened(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i32): void {
   const wide = view.wide;
   const width = view.width;
   for (let i = 0; i < n; i += WIDENED) {
     const count = min(WIDENED, n - i);
     const to = dst + panelStride(width, k) * (i / width);
-    const from = src + view.stride * i;
+    const from = first + i;
     if (view.isContiguous) {
       const ld = usize(k) << 2;
-      for (let r = 0; r < count; r++) widen(wide + ld * r, from + view.stride * r, k, view.type);
+      for (let r = 0; r < count; r++)
+        widen(wide + ld * r, view.data + view.stride * (from + r), p, k, view.type);
       packRows(to, wide, ld, count, k, width);
     } else {
       const ld = usize(count) << 2;
-      for (let r = 0; r < k; r++) widen(wide + ld * r, from + view.depthStride * r, count, view.type);
+      for (let r = 0; r < k; r++)
+        widen(wide + ld * r, view.data + view.depthStride * (p + r), from, count, view.type);
       packColumns(to, wide, ld, count, k, width);
     }
   }
