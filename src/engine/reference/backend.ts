@@ -115,8 +115,7 @@ function execute(instruction: Instruction, floats: Floats, ints: Int32Array): vo
   for (const [name, role] of Object.entries<Role>(signatures[instruction.kernel])) {
     const arg = (instruction.args as Record<string, Argument<Buffer>>)[name];
     if (!isBuffer(arg)) args[name] = arg;
-    else if (arg.storage !== undefined)
-      args[name] = weightsAt(ints.buffer, arg, arg.storage);
+    else if (arg.storage !== undefined) args[name] = weightsAt(ints.buffer, arg, arg.storage);
     else {
       const isInteger = role === 'ids' || role === 'optionalIds';
       const data = (isInteger ? ints : floats).subarray(arg.offset, arg.offset + arg.length);
