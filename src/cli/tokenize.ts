@@ -6,7 +6,14 @@ import type { Command } from 'commander';
 import { makeFolder, writeFileAtomic } from '../write-file.ts';
 import { tokenizerText, WEIGHTS } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { countCharacters, openCorpus, type Corpus } from '../data/corpus.ts';
+import {
+  checkSkipping,
+  countCharacters,
+  IMPLIED,
+  openCorpus,
+  type Corpus,
+  type CorpusOptions,
+} from '../data/corpus.ts';
 import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../data/decode-text.ts';
 import { stdinChunks } from '../data/file-chunks.ts';
 import { replacementsIn } from '../data/replacements.ts';
@@ -66,7 +73,7 @@ export function register(command: Command): void {
       option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
     )
     .addOption(option('-o, --out-dir <folder>', 'folder for tokenizer.json and tokens.bin', filePath))
-    .addOption(documentsOption('whole'))
+    .addOption(documentsOption('by the files: jsonl, csv; else whole'))
     .addOption(skipBadLinesOption())
     .addOption(encodingOption())
     .addOption(encodingErrorsOption())
@@ -142,11 +149,13 @@ function tokenizeAll(
   const { model, outDir, minFrequency, vocabSize: maxSize, documents, skipBadLines } = flags;
   const given = model === undefined ? undefined : givenTokenizer(model);
   const endOfText = given && endOfTextToken(given);
-  if (given !== undefined && endOfText === undefined && (documents ?? 'whole') !== 'whole')
+  const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText };
+  const corpus = openText(paths, reading, report);
+  checkSkipping(corpus, reading);
+  if (given !== undefined && endOfText === undefined && corpus.documents !== 'whole')
     throw new UsageError('unsuitable-tokenizer', `${printable(model!)} has no token that ends a document`, {
-      hint: 'omit --documents',
+      hint: 'read the text as one: --documents whole',
     });
-  const corpus = openCorpus(paths, { ...decodingOf(flags), documents, skipBadLines, endOfText }, report);
   const { vocabulary } = tokenizers[flags.tokenizer];
   const tokenizer = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize }));
   const counts = new Float64Array(tokenizer.vocabSize);
@@ -159,6 +168,15 @@ function tokenizeAll(
   if (outDir === undefined) for (const _ of counted());
   else write(outDir, tokenizer, counted());
   return { corpus, tokenizer, counts };
+}
+
+/** Without `documents`, JSON lines and CSV are divided; several files are not, so that a text larger than memory streams. */
+function openText(paths: readonly string[], options: CorpusOptions, report: Report): Corpus {
+  const { documents = IMPLIED } = options;
+  const corpus = openCorpus(paths, { ...options, documents }, report);
+  return documents === IMPLIED && corpus.documents === 'files'
+    ? openCorpus(paths, { ...options, documents: 'whole' }, report)
+    : corpus;
 }
 
 /** The ids of a text in the order in which runs train on them: documents are shuffled, in memory. */

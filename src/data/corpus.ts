@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, UsageError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
@@ -46,6 +47,19 @@ export interface CorpusOptions extends DecodingOptions {
 
 /** Value of `CorpusOptions.documents`. */
 export const IMPLIED = 'implied';
+
+/** @throws UsageError for `skipBadLines` on a text in which no line is bad */
+export function checkSkipping({ documents }: Corpus, { skipBadLines }: CorpusOptions): void {
+  const { kind } = documentFormat(documents);
+  if (skipBadLines !== true || kind === 'jsonl' || kind === 'csv') return;
+  throw new UsageError(
+    'conflicting-options',
+    `${optionName('skipBadLines')} has no effect: the text is read as ${documents}`,
+    {
+      hint: `omit it, or read JSON lines or CSV with ${optionName('documents')} jsonl or csv`,
+    },
+  );
+}
 
 /** A text that can be read from start to end any number of times. */
 export interface Corpus {
@@ -299,8 +313,9 @@ class FactGathering {
   #crlf = false;
   #mayHavePairs: boolean;
 
-  constructor({ encoding }: DecodingOptions) {
-    this.#mayHavePairs = encoding !== undefined && isMultibyte(encoding);
+  constructor({ encoding, documents }: DecodingOptions & { readonly documents: string }) {
+    const hasEscapes = documentFormat(documents).kind === 'jsonl'; // "\ud83d\ude00" in ASCII
+    this.#mayHavePairs = hasEscapes || (encoding !== undefined && isMultibyte(encoding));
   }
 
   /** @returns the number of bytes so far */

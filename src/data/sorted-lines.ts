@@ -7,6 +7,9 @@ const IN_ORDER = 0.99;
 /** Number of inversions beyond those IN_ORDER allows after which the text counts as unsorted and is no longer examined. */
 const PATIENCE = 50;
 
+/** Lines are compared by at least this many of their first UTF-16 units; a whole text may be one line. */
+const COMPARED = 4096;
+
 interface Order {
   readonly compare: (a: string, b: string) => number;
   wrong: number;
@@ -53,7 +56,7 @@ export function sortedLines(): SortedLines {
         held = '';
         start = end + 1;
       }
-      held += piece.slice(start);
+      if (held.length < COMPARED) held += piece.slice(start);
     },
     isSorted() {
       pushLine(held);

@@ -3,7 +3,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { IMPLIED, openCorpus, type Corpus, type CorpusFacts, type CorpusOptions } from '../data/corpus.ts';
+import {
+  checkSkipping,
+  IMPLIED,
+  openCorpus,
+  type Corpus,
+  type CorpusFacts,
+  type CorpusOptions,
+} from '../data/corpus.ts';
 import { shuffledIds, type DocumentIds } from '../data/documents/order.ts';
 import { decodingOf } from '../data/decode-text.ts';
 import { UTF8 } from '../data/encodings.ts';
@@ -157,6 +164,7 @@ const corpusOptions = (options: TrainModelOptions, tokenizer: Tokenizer | undefi
 /** @throws UsageError for documents that the given tokenizer cannot separate */
 function openText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Corpus {
   const corpus = openCorpus(options.corpus, corpusOptions(options, given), report);
+  if (options.resume === undefined) checkSkipping(corpus, options);
   if (corpus.documents === 'whole' || given === undefined || endOfTextToken(given) !== undefined)
     return corpus;
   if (options.documents === undefined && corpus.documents === 'files')
@@ -260,6 +268,8 @@ function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTok
   for (const [flag, unset] of [
     ['encoding', UTF8],
     ['encodingErrors', 'strict'],
+    ['documents', 'whole'],
+    ['skipBadLines', false],
   ] as const)
     if (options.resume === undefined && (options[flag] ?? unset) !== unset)
       throw new UsageError('conflicting-options', `${optionName(flag)} has no effect on a token file`, {

@@ -120,7 +120,12 @@ describe('train', () => {
       '--tokenizer … word … ids/tokens.bin … char',
     );
     await refuses('train ids', 1, 'empty-text', 'hint: … ids/tokens.bin');
-    for (const flag of ['--encoding latin1', '--encoding-errors replace'])
+    for (const flag of [
+      '--encoding latin1',
+      '--encoding-errors replace',
+      '--documents lines',
+      '--skip-bad-lines',
+    ])
       await refuses(
         `train ids/tokens.bin ${flag}`,
         2,

@@ -132,12 +132,19 @@ describe('bad lines', () => {
     writeFileSync(join(root, 'bad.jsonl'), `{"text":"${'ab'.repeat(30)}"}\n{"text":}\n{"body":"x"}\n`);
     writeFileSync(join(root, 'bad.csv'), 'id,body\n1,x\n');
     writeFileSync(join(root, 'empty.jsonl'), '\n\n');
+    writeFileSync(join(root, 'empty.csv'), '');
   });
 
   test.each<[args: string, refusal: Refusal]>([
     ['train bad.jsonl', [1, 'damaged-file', 'bad.jsonl:2 … --skip-bad-lines']],
-    ['tokenize bad.jsonl --documents jsonl', [1, 'damaged-file', 'bad.jsonl:2 … --skip-bad-lines']],
+    ['tokenize bad.jsonl', [1, 'damaged-file', 'bad.jsonl:2 … --skip-bad-lines']],
     ['train bad.csv', [1, 'damaged-file', 'bad.csv … "text" … "body" … --documents csv:']],
+    ['train empty.csv', [1, 'empty-text', 'empty.csv … documents']],
+    ['train names.txt --skip-bad-lines', [2, 'conflicting-options', '--skip-bad-lines … whole']],
+    [
+      'tokenize names.txt --documents lines --skip-bad-lines',
+      [2, 'conflicting-options', '--skip-bad-lines … lines'],
+    ],
     ['train empty.jsonl', [1, 'empty-text', 'empty.jsonl … documents']],
     ['train names.txt --documents line', [2, 'bad-option-value', '--documents … "line" … lines']],
     ['eval bad.jsonl -m run', [1, 'damaged-file', 'bad.jsonl:2']],

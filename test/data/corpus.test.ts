@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { openCorpus } from '../../src/data/corpus.ts';
 import { decodeText, startDecoding } from '../../src/data/decode-text.ts';
+import { sortedLines } from '../../src/data/sorted-lines.ts';
 import { failure } from '../fixtures/failure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
@@ -94,6 +95,17 @@ describe('a corpus', () => {
     expect(corpus.facts).toMatchObject({ bytes: 9, characters: 6, crlf: true });
     expect([...corpus.text()].join('')).toBe('ab\r\nc🐋'); // again
     expect(corpus.facts.bytes).toBe(9);
+  });
+  test('counts characters, however a JSON line writes them', () => {
+    const corpus = openCorpus([file('{"text":"a\\ud83d\\udc0b"}\n{"text":"b🐋"}')], { documents: 'jsonl' });
+    for (const _ of corpus.text());
+    expect(corpus.facts).toMatchObject({ characters: 4, documentCount: 2 });
+  });
+  test('may be one line that no string can hold', () => {
+    const lines = sortedLines();
+    const piece = 'a'.repeat(2 ** 20);
+    for (let i = 0; i < 600; i++) lines.push(piece);
+    expect(lines.isSorted()).toBe(false);
   });
   test('reports the share of its bytes that has been read, and in which pass', () => {
     const reports: unknown[] = [];

@@ -236,7 +236,7 @@ function noticeOfCopies(model: string, documents: readonly string[]): void {
   if (known === undefined || documents.length === 0) return;
   const own = documents.filter((document) => !known.has(document)).length;
   notice(
-    `${formatNumber(own)} of ${formatCountOf(documents.length, 'document')} are not in the training text`,
+    `${formatNumber(own)} of ${formatCountOf(documents.length, 'document')} ${own === 1 ? 'is' : 'are'} not in the training text`,
   );
 }
 

@@ -1,4 +1,7 @@
 /** What readers of documents receive and produce. */
+import { UserError } from '../../errors.ts';
+import { formatNumber } from '../../format.ts';
+import { optionName } from '../../messages.ts';
 
 /** Receives what a file contains. */
 export interface DocumentSink {
@@ -7,12 +10,27 @@ export interface DocumentSink {
   /** Part of a document that may be larger than memory; `finish` ends it. */
   part(text: string): void;
   finish(): void;
-  /** A line, numbered from 1, that is no document. */
-  bad(line: number, why: string): void;
+  /** Lines that are no document: the number of the first, from 1, and their count. */
+  bad(line: number, why: string, count?: number): void;
 }
 
 export interface FileReader {
   push(text: string): void;
   /** After the last chunk. */
   end(): void;
+}
+
+/** In UTF-16 units. A JavaScript string has at most 2²⁹ − 24, and a document is joined with others. */
+const LONGEST = 2 ** 28;
+
+/** @throws UserError if a document, or the line that holds it, has more units than a string can have */
+export function checkLength(units: number, where: string): void {
+  if (units <= LONGEST) return;
+  throw new UserError(
+    'file-too-large',
+    `${where}: a document has more than ${formatNumber(LONGEST)} characters`,
+    {
+      hint: `see whether ${optionName('documents')} fits the file, and in CSV, whether a quote is not closed`,
+    },
+  );
 }

@@ -1,7 +1,7 @@
 /** Divides the text of a file into documents, in chunks of any size. */
 import { parseJsonObject, shownJson } from '../../json.ts';
 import { csvReader } from './csv.ts';
-import type { DocumentSink, FileReader } from './document-sink.ts';
+import { checkLength, type DocumentSink, type FileReader } from './document-sink.ts';
 import type { DocumentFormat } from './format.ts';
 import { lineReader } from './lines.ts';
 
@@ -9,15 +9,15 @@ import { lineReader } from './lines.ts';
 export function documentReader(format: DocumentFormat, file: string, sink: DocumentSink): FileReader {
   switch (format.kind) {
     case 'lines':
-      return lineReader((line) => sink.document(line.trim() === '' ? '' : line));
+      return lineReader(file, (line) => sink.document(line.trim() === '' ? '' : line));
     case 'paragraphs':
-      return paragraphReader(sink);
+      return paragraphReader(file, sink);
     case 'jsonl':
-      return jsonReader(format.field, sink);
+      return jsonReader(format.field, file, sink);
     case 'csv':
       return csvReader(format.column, file, sink);
     case 'separator':
-      return separatedReader(format.text, sink);
+      return separatedReader(format.text, file, sink);
     case 'whole':
     case 'files':
   }
@@ -25,15 +25,18 @@ export function documentReader(format: DocumentFormat, file: string, sink: Docum
 }
 
 /** Lines between blank ones. */
-function paragraphReader(sink: DocumentSink): FileReader {
+function paragraphReader(file: string, sink: DocumentSink): FileReader {
   let paragraph: string[] = [];
+  let units = 0;
   const finish = (): void => {
     sink.document(paragraph.join('\n'));
     paragraph = [];
+    units = 0;
   };
-  const lines = lineReader((line) => {
-    if (line.trim() === '') finish();
-    else paragraph.push(line);
+  const lines = lineReader(file, (line, number) => {
+    if (line.trim() === '') return finish();
+    paragraph.push(line);
+    checkLength((units += line.length + 1), `${file}:${number}`);
   });
   return {
     push: (text) => lines.push(text),
@@ -45,34 +48,51 @@ function paragraphReader(sink: DocumentSink): FileReader {
 }
 
 /** Text between separators, without the line breaks around it. */
-function separatedReader(separator: string, sink: DocumentSink): FileReader {
-  let text = '';
-  let searched = 0; // no separator starts before
-  const finish = (document: string): void => sink.document(document.replace(/^[\r\n]+|[\r\n]+$/gu, ''));
+function separatedReader(separator: string, file: string, sink: DocumentSink): FileReader {
+  let parts: string[] = []; // of the document, joined once
+  let units = 0;
+  let tail = ''; // end of the text so far, in which a separator may begin
+  const keep = (part: string): void => {
+    parts.push(part);
+    checkLength((units += part.length), file);
+  };
+  const finish = (): void => {
+    sink.document(withoutLineBreaksAround(parts.join('')));
+    parts = [];
+    units = 0;
+  };
   return {
     push(chunk) {
-      text += chunk;
-      const parts: string[] = [];
+      const text = tail + chunk;
       let start = 0;
-      for (
-        let at = text.indexOf(separator, searched);
-        at >= 0;
-        at = text.indexOf(separator, Math.max(start, searched))
-      ) {
-        parts.push(text.slice(start, at));
+      for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, start)) {
+        keep(text.slice(start, at));
+        finish();
         start = at + separator.length;
       }
-      parts.forEach(finish);
-      text = text.slice(start);
-      searched = Math.max(0, text.length - separator.length + 1);
+      const end = Math.max(start, text.length - separator.length + 1);
+      keep(text.slice(start, end));
+      tail = text.slice(end);
     },
-    end: () => finish(text),
+    end() {
+      keep(tail);
+      finish();
+    },
   };
 }
 
+/** In linear time, which a regular expression would not take of line breaks inside. */
+function withoutLineBreaksAround(text: string): string {
+  const isBreak = (at: number): boolean => text[at] === '\n' || text[at] === '\r';
+  let [start, end] = [0, text.length];
+  while (start < end && isBreak(start)) start++;
+  while (end > start && isBreak(end - 1)) end--;
+  return text.slice(start, end);
+}
+
 /** A JSON object a line. */
-function jsonReader(field: string, sink: DocumentSink): FileReader {
-  return lineReader((line, number) => {
+function jsonReader(field: string, file: string, sink: DocumentSink): FileReader {
+  return lineReader(file, (line, number) => {
     if (line.trim() === '') return;
     const text = fieldOf(line, field);
     if (typeof text === 'string') sink.document(text);

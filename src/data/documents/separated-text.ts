@@ -34,7 +34,7 @@ export class SeparatedText {
       },
       part: (text) => this.#part(text),
       finish: () => this.#finish(),
-      bad: (line, why) => this.#bad(`${file}:${line}: ${why}`),
+      bad: (line, why, count = 1) => this.#bad(`${file}:${line}: ${why}`, count),
     });
     return {
       push: (text) => {
@@ -73,12 +73,12 @@ export class SeparatedText {
     this.#documents++;
   }
 
-  #bad(message: string): void {
+  #bad(message: string, count: number): void {
     if (!this.#options.skipBadLines)
       throw new UserError('damaged-file', message, {
         hint: `correct the line, or leave out such lines with ${optionName('skipBadLines')}`,
       });
-    this.#badLines++;
+    this.#badLines += count;
   }
 
   #take(): string {

@@ -55,6 +55,16 @@ describe('documents of', () => {
     ['a field of JSON lines', 'jsonl:body of it', '{"text":"a","body of it":"b"}', ['b']],
     ['CSV', 'csv', 'id,text\n1,a\n2,"b, ""c""\nd"\n\n3,\n4,e\n', ['a', 'b, "c"\nd', 'e']],
     ['CSV with Windows line ends', 'csv', 'id,text\r\n1,a\r\n2,"b\r\nc"\r\n', ['a', 'b\r\nc']],
+    [
+      'CSV whose rows end in one way and another',
+      'csv',
+      'n,text\r\n1,a\n2,"b"\r3,c\r\n4,"d\r"\n',
+      ['a', 'b', 'c', 'd\r'],
+    ],
+    ['CSV of old Macs', 'csv', 'n,text\r1,a\r2,b', ['a', 'b']],
+    ['CSV of no rows', 'csv', '', []],
+    ['a separator at the end', '---', 'a\n---\n', ['a']],
+    ['a separator that begins twice', 'a%%', 'xa%a%%y', ['xa%', 'y']],
     ['a column of TSV', 'csv:b c', 'a\tb c\n1\tx, y\n', ['x, y']],
     ['CSV with semicolons', 'csv', 'a;text\n1,5;x\n', ['x']],
     ['CSV without quotes around a quote', 'csv', 'n,text\n1,5" pipe\n2,b\n', ['5" pipe', 'b']],
@@ -71,7 +81,7 @@ describe('documents of', () => {
   test.each(['lines', 'paragraphs', 'files', '--', 'jsonl', 'csv'])(
     '%s are the same wherever the text is cut',
     (documents) => {
-      const piece = constantFrom('a', 'b ', '\n', '\r\n', '-', '"', ',', 'text', '{"text":"x"}', '{');
+      const piece = constantFrom('a', 'b ', '\n', '\r\n', '\r', '-', '"', ',', 'text', '{"text":"x"}', '{');
       assert(
         property(array(piece, { maxLength: 30 }), array(nat(60), { maxLength: 5 }), (pieces, cuts) => {
           const text = (documents === 'csv' ? 'n,text\n' : '') + pieces.join('');
@@ -112,16 +122,44 @@ describe('a bad line', () => {
     ['with an open quote', 'csv', 'a,text\n1,x\n2,"y\nz\n', ['f0:3:', 'quote']],
   ])('%s is named by file and number, or left out', (_name, documents, text, mentioned) => {
     expect(() => documentsOf(documents, text)).toThrow(failure('damaged-file', ...mentioned));
-    expect(readChunks(documents, [[text]], { skipBadLines: true }).badLines).toBe(1);
+    expect(readChunks(documents, [[text]], { skipBadLines: true }).badLines).toBeGreaterThan(0);
+  });
+
+  test('with a quote that is never closed takes the rest of the file with it, which the count tells', () => {
+    const csv = 'a,text\n1,x\n2,"y\n3,z\n4,z\n';
+    const { documents, badLines } = readChunks('csv', [[csv]], { skipBadLines: true });
+    expect([documents, badLines]).toEqual([['x'], 3]);
   });
 
   test.each([
     ['without the column', 'a,b\n1,2\n', ['f0', '"text"']],
-    ['without any row', '', ['f0', '"text"']],
+    ['with two such columns', 'text,text\n1,2\n', ['f0', 'several', '"text"']],
   ])('does not excuse a CSV file %s', (_name, text, mentioned) => {
     expect(() => readChunks('csv', [[text]], { skipBadLines: true })).toThrow(
       failure('damaged-file', ...mentioned),
     );
+  });
+});
+
+describe('a document that no string can hold', () => {
+  test.each(['lines', 'paragraphs', 'jsonl', 'csv', '---'])('is an error (%s)', (documents) => {
+    const text = new SeparatedText({
+      format: documentFormat(documents),
+      endOfText: END,
+      skipBadLines: true,
+    });
+    const file = text.open('f0');
+    const chunk = 'a '.repeat(2 ** 19);
+    const push = (): void => {
+      file.push('n,text\n1,"');
+      for (let i = 0; i < 600; i++) file.push(chunk);
+    };
+    expect(push).toThrow(failure('file-too-large', 'f0', '268,435,456'));
+  });
+
+  test('is divided in linear time', () => {
+    const lines = '\n'.repeat(2 ** 20);
+    expect(documentsOf('---', `a${lines}b---`)).toEqual([`a${lines}b`]);
   });
 });
 
