@@ -46,6 +46,7 @@ import {
   type ModelFolder,
 } from './model-folder.ts';
 import { openModelFolder } from './open-model.ts';
+import { prunedError } from './resumable.ts';
 import { openSafetensors, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
 
@@ -168,6 +169,7 @@ export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: Bas
   for (const file of readdirSync(folder)) refuseLink(join(folder, file));
   const stateFile = stateFileOf(folder) ?? join(folder, STATE);
   const state = readTrainerState(stateFile);
+  if (state.pruned === true) throw prunedError(dirname(folder));
   if (state.step !== step)
     throw new UserError('mismatched-files', `${folder} is the checkpoint of step ${state.step}`, {
       hint: `it was renamed: change its name back to ${checkpointName(state.step)}`,

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { UserError, type ErrorCode } from '../errors.ts';
 import { openRegularFile } from '../read-file.ts';
 import { shellQuoted } from '../shell-quote.ts';
+import { stateFileOf } from './checkpoint-folders.ts';
 import { hasOwnConfig } from './own-config.ts';
 import { hintForMissingRun } from './runs.ts';
 import { INDEX, WEIGHTS } from './weights.ts';
@@ -26,6 +27,12 @@ export function whyNoModel(path: string): UserError | undefined {
       'give the folder that holds config.json',
     );
   const files = readdirSync(path);
+  if (!files.includes('config.json') && stateFileOf(path) !== undefined)
+    return problem(
+      'no-checkpoint',
+      `${path} was pruned: only its state is left`,
+      `the best model of the run is in ${dirname(path)}`,
+    );
   if (!files.includes('config.json'))
     return problem('file-not-found', `${path} has no config.json`, COMPLETE);
   if (hasWeights(files)) return undefined;

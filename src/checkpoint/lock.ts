@@ -35,12 +35,7 @@ interface Owner {
  */
 export function lockFolder(folder: string): FolderLock {
   const path = join(folder, LOCK);
-  const mine: Owner = {
-    pid: process.pid,
-    host: hostname(),
-    started: startOf(process.pid) ?? null,
-    folder: identityOf(folder),
-  };
+  const mine = ownerHere(folder);
   const text = `${JSON.stringify(mine)}\n`;
   for (let attempt = 0; !place(path, text); attempt++) {
     const found = read(path);
@@ -72,6 +67,22 @@ export function lockFolder(folder: string): FolderLock {
     },
   };
 }
+
+/** Describes the process that is writing to a folder; undefined if there is none. */
+export function holderOf(folder: string): string | undefined {
+  const found = read(join(folder, LOCK));
+  const owner = found === undefined ? undefined : parse(found);
+  if (owner === undefined) return undefined;
+  const mine = ownerHere(folder);
+  return isAlive(owner, mine) ? describe(owner, mine) : undefined;
+}
+
+const ownerHere = (folder: string): Owner => ({
+  pid: process.pid,
+  host: hostname(),
+  started: startOf(process.pid) ?? null,
+  folder: identityOf(folder),
+});
 
 /** Creates the lock atomically with its content; false if there is one. */
 function place(path: string, text: string): boolean {

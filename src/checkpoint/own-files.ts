@@ -3,7 +3,7 @@
  * and names such as `checkpoint-7` or `report.html` prove nothing.
  */
 import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { holds, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { openRegularFile, readInto } from '../read-file.ts';
@@ -66,6 +66,26 @@ const hasOwnWeights = (folder: string): boolean =>
 /** Empty except for temporary files of killed processes. */
 export const isVacant = (folder: string): boolean =>
   readdirSync(folder).every((file) => file === LOCK || TEMPORARY.test(file));
+
+/** Files that file managers leave in every folder. */
+const CLUTTER: ReadonlySet<string> = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
+
+/** Names in a run's folder that do not belong to the run. */
+export function foreignEntries(folder: string): string[] {
+  const checkpoints = new Set(checkpointsOf(folder).map((checkpoint) => basename(checkpoint.folder)));
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => {
+      const { name } = entry;
+      if (TEMPORARY.test(name)) return false;
+      if (entry.isDirectory()) return !checkpoints.has(name);
+      return !(RUN_FILES.includes(name) || name === LOCK || CLUTTER.has(name) || isOwnPage(folder, name));
+    })
+    .map(({ name }) => name);
+}
+
+/** Whether a file is the run's card or a report, as it was written. */
+const isOwnPage = (folder: string, name: string): boolean =>
+  (name === CARD && isOwnCard(join(folder, CARD))) || (name === REPORT && isReport(join(folder, REPORT)));
 
 /**
  * Removes the run in a folder, and nothing else, to make room for a new one.

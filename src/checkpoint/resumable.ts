@@ -72,3 +72,13 @@ export function withoutCheckpoint(folder: string): UserError {
     isRun(folder) ? `start it again with ${optionName('overwrite')}` : NAME_A_RUN,
   );
 }
+
+/** The error for a run that was to be resumed. */
+export const prunedError = (run: string): UserError =>
+  new UserError(
+    'no-checkpoint',
+    `${run} was pruned: its optimizer state was deleted, so it cannot be resumed`,
+    {
+      hint: `to continue its model in a new run: ${trainCall(['corpus.txt'], { initFrom: run })}`,
+    },
+  );

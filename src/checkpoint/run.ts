@@ -301,7 +301,7 @@ function retireBefore(folder: string, { step, good_step }: Pick<TrainerState, 's
  * Removes checkpoints: renames them first, so that a partly removed one never counts as complete. Failures are retried
  * after the next checkpoint.
  */
-function retire(folder: string, isRetired: (step: number) => boolean): void {
+export function retire(folder: string, isRetired: (step: number) => boolean): void {
   for (const { step, folder: old } of checkpointsOf(folder)) {
     if (!isRetired(step)) continue;
     const aside = `${old}.old.${process.pid}.tmp`;

@@ -6,10 +6,10 @@ import { optionName, trainCall } from '../messages.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { closest } from '../suggest.ts';
 import { makeFolder } from '../write-file.ts';
-import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folders.ts';
+import { latestCheckpoint, modelLocation, OPTIMIZER, stateFileOf } from './checkpoint-folders.ts';
 import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
-const RUNS = 'checkpoints';
+export const RUNS = 'checkpoints';
 
 const TRAIN_ONE = trainCall(['corpus.txt'], {});
 
@@ -73,7 +73,8 @@ export function newestRun(): string {
 export function newestResumable(): string {
   const newest = newestUnder(RUNS, (folder) => {
     const latest = latestCheckpoint(folder);
-    return latest && stateFileOf(latest.folder);
+    const isPruned = latest === undefined || !existsSync(join(latest.folder, OPTIMIZER));
+    return isPruned ? undefined : stateFileOf(latest.folder);
   });
   if (newest === undefined)
     throw new UserError('file-not-found', `there is no run under ${RUNS}/ to resume`, {
@@ -105,10 +106,11 @@ function newestUnder(parent: string, fileOf: (folder: string) => string | undefi
   return times.toSorted((a, b) => b.time - a.time)[0]?.folder;
 }
 
-/** Folders, and links to folders, by name. */
-function foldersIn(parent: string): string[] {
+/** Folders, and links to folders, by name. Hidden ones are not for people; delete-run.ts makes some. */
+export function foldersIn(parent: string): string[] {
   if (!existsSync(parent)) return [];
   return readdirSync(parent)
+    .filter((name) => !name.startsWith('.'))
     .map((name) => join(parent, name))
     .filter((path) => readable(() => statSync(path).isDirectory()))
     .toSorted();

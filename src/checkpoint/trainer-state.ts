@@ -44,6 +44,8 @@ export interface TrainerState {
   readonly good_step: number;
   /** The evaluation at this step was interrupted and comes first after resuming. Absent means false. */
   readonly evaluation_due?: boolean;
+  /** Everything else of the checkpoint has been deleted; see prune-run.ts. Absent means false. */
+  readonly pruned?: boolean;
   readonly health: StoredHealth;
   readonly tokens_seen: number;
   readonly seed: number;
@@ -89,6 +91,7 @@ const stateRules: Rules<TrainerState> = {
   evaluations_without_improvement: count,
   good_step: count,
   evaluation_due: optional(flag),
+  pruned: optional(flag),
   health: object,
   tokens_seen: count,
   seed: count,

@@ -1,7 +1,21 @@
-/** Columns with headings: the first left-aligned, the others right-aligned. */
-export function formatColumns(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
-  const line = (cells: readonly string[]): string =>
-    `  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd();
-  return [head, ...rows].map(line).join('\n');
+import stringWidth from 'string-width';
+
+/**
+ * Columns with headings, right-aligned but for the first and those of `left`.
+ *
+ * @param left indices of further columns that are left-aligned
+ */
+export function formatColumns(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  left: readonly number[] = [],
+): string {
+  const widths = head.map((title, i) =>
+    Math.max(stringWidth(title), ...rows.map((row) => stringWidth(row[i]))),
+  );
+  const aligned = (cell: string, i: number): string => {
+    const padding = ' '.repeat(widths[i] - stringWidth(cell));
+    return i === 0 || left.includes(i) ? `${cell}${padding}` : `${padding}${cell}`;
+  };
+  return [head, ...rows].map((cells) => `  ${cells.map(aligned).join('  ')}`.trimEnd()).join('\n');
 }

@@ -40,6 +40,13 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Write a web page about one or several runs',
     load: () => import('./report.ts'),
   },
+  { name: 'list', summary: 'List runs: size, loss, age and origin', load: () => import('./runs/list.ts') },
+  { name: 'rm', summary: 'Delete runs', load: () => import('./runs/rm.ts') },
+  {
+    name: 'prune',
+    summary: 'Delete the checkpoints of finished runs, and keep their models',
+    load: () => import('./runs/prune.ts'),
+  },
   {
     name: 'export',
     summary: 'Write a model for llama.cpp, LM Studio or Ollama',

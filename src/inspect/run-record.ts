@@ -32,7 +32,7 @@ export function runRecordOf(model: ModelFolder): RunRecord {
 }
 
 /** In nats per token. */
-interface ValidationLoss {
+export interface ValidationLoss {
   readonly loss: number;
   /** Step of the model it was measured on. */
   readonly step: number;
@@ -58,22 +58,41 @@ export interface RunSummary {
 
 export function summarizeRun({ model, state, logs }: RunRecord): RunSummary {
   const { steps, evaluations, speed, end } = logs;
-  const best = evaluations
-    .filter(({ validationLoss }) => Number.isFinite(validationLoss))
-    .reduce<EvaluationMetrics | undefined>(
-      (found, each) => (found === undefined || each.validationLoss < found.validationLoss ? each : found),
-      undefined,
-    );
+  const best = lowestOf(evaluations);
   const seconds = speed.reduce((sum, entry) => sum + entry.seconds, 0);
   const timed = speed.reduce((sum, entry) => sum + entry.tokens, 0);
   return {
     steps: steps.at(-1)?.step ?? state?.step,
     tokensSeen: state?.tokens_seen,
-    validation: hasValidation(state) ? keptLoss(model, best, end) : undefined,
+    validation: hasValidation(state) ? keptLoss(model.metadata, best, end) : undefined,
     last: evaluations.at(-1),
     seconds: speed.length > 0 ? seconds : undefined,
     tokensPerSecond: seconds > 0 ? timed / seconds : undefined,
   };
+}
+
+const lowestOf = (evaluations: readonly EvaluationMetrics[]): EvaluationMetrics | undefined =>
+  evaluations
+    .filter(({ validationLoss }) => Number.isFinite(validationLoss))
+    .reduce<EvaluationMetrics | undefined>(
+      (found, each) => (found === undefined || each.validationLoss < found.validationLoss ? each : found),
+      undefined,
+    );
+
+/**
+ * The validation loss of the best model by the metadata of its weights. The logs are read only where older weights do not
+ * have it.
+ */
+export function validationLossOf(
+  folder: string,
+  metadata: ModelFolder['metadata'],
+  state: TrainerState | undefined,
+): ValidationLoss | undefined {
+  if (!hasValidation(state)) return undefined;
+  if (VALIDATION_LOSS in metadata && VALIDATION_TOKENS in metadata)
+    return keptLoss(metadata, undefined, undefined);
+  const { evaluations, end } = readLogs(folder);
+  return keptLoss(metadata, lowestOf(evaluations), end);
 }
 
 /** Without a validation split, evaluations cover the training split only. */
@@ -85,7 +104,7 @@ const hasValidation = (state: TrainerState | undefined): boolean =>
  * theirs: evaluations before a change of the text used another one.
  */
 function keptLoss(
-  { metadata }: ModelFolder,
+  metadata: ModelFolder['metadata'],
   best: EvaluationMetrics | undefined,
   end: EndMetrics | undefined,
 ): ValidationLoss | undefined {

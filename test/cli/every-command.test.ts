@@ -1,5 +1,5 @@
 /** What holds for every command, also for one that is added tomorrow: it needs a line in `calls` below. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -26,6 +26,9 @@ const calls: Readonly<Record<string, { readonly args: string; readonly stdin?: s
   inspect: { args: 'inspect' },
   compare: { args: 'compare checkpoints/corpus-1 checkpoints/corpus-1' },
   report: { args: 'report checkpoints/corpus-1 -o report.html' },
+  list: { args: 'list' },
+  rm: { args: 'rm checkpoints/spare-1 --yes' },
+  prune: { args: 'prune checkpoints/spare-2 --yes' },
   export: { args: 'export checkpoints/corpus-1 --force' },
   gradcheck: { args: 'gradcheck --limit 1' },
   completion: { args: 'completion' },
@@ -44,6 +47,8 @@ beforeAll(async () => {
     outDir: join(folder, 'checkpoints/corpus-1'),
     ...tiny,
   });
+  for (const spare of ['spare-1', 'spare-2'])
+    cpSync(join(folder, 'checkpoints/corpus-1'), join(folder, 'checkpoints', spare), { recursive: true });
 });
 
 const find = (name: string): Command => program.commands.find((command) => command.name() === name)!;

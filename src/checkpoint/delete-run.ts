@@ -1,0 +1,118 @@
+/**
+ * Deletes runs. The folder is renamed first and then removed, so that a process killed in between leaves a folder that no
+ * command takes for a run; the next deletion removes it.
+ */
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { naming, UserError } from '../errors.ts';
+import { shellQuoted } from '../shell-quote.ts';
+import { stateFileOf } from './checkpoint-folders.ts';
+import { diskUse } from './disk-use.ts';
+import { holderOf, isRunning, lockFolder } from './lock.ts';
+import { foreignEntries, isRun, isVacant } from './own-files.ts';
+import { hintForMissingRun, RUNS } from './runs.ts';
+
+/** A run that can be deleted. */
+export interface Deletion {
+  readonly folder: string;
+  /** Bytes that this frees. */
+  readonly freed: number;
+}
+
+/** @throws UserError unless the folder is a run, with nothing else in it, that nobody is training */
+export function planDeletion(folder: string): Deletion {
+  checkRunFolder(folder);
+  refuseHeld(folder);
+  refuseForeign(folder);
+  return { folder, freed: diskUse([folder]).freed };
+}
+
+/** @throws UserError if something in the folder does not belong to the run */
+function refuseForeign(folder: string): void {
+  const foreign = foreignEntries(folder);
+  if (foreign.length > 0)
+    throw new UserError(
+      'output-exists',
+      `${folder} has ${foreign.length === 1 ? 'an entry' : `${foreign.length} entries`} that gpt did not write there: ${listed(foreign)}`,
+      {
+        hint: `move them out first, or delete the folder with all that is in it: rm -r ${shellQuoted(folder)}`,
+      },
+    );
+}
+
+const listed = (names: readonly string[]): string =>
+  `${names.slice(0, 3).map(shellQuoted).join(', ')}${names.length > 3 ? ', …' : ''}`;
+
+/**
+ * @throws UserError unless the path is a run's folder. A link is refused, since what it points to may be anywhere.
+ */
+export function checkRunFolder(path: string): void {
+  const folder = path.replace(/(?<=.)[/\\]+$/, '');
+  const refused = (message: string, hint: string): UserError =>
+    new UserError('wrong-file-kind', `${folder} ${message}`, { hint });
+  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  if (stats === undefined)
+    throw new UserError('file-not-found', `there is no run ${folder}`, { hint: hintForMissingRun(folder) });
+  if (stats.isSymbolicLink())
+    throw new UserError('symbolic-link', `${folder} is a symbolic link, which is not followed here`, {
+      hint: 'name the folder that it points to',
+    });
+  if (!stats.isDirectory()) throw refused('is a file, not a run', 'name the folder of a run');
+  if (stateFileOf(folder) !== undefined)
+    throw refused('is a checkpoint, not a run', 'name the run, the folder that contains it');
+  const isNew = isVacant(folder) && resolve(dirname(folder)) === resolve(RUNS); // killed before it wrote anything
+  if (!isRun(folder) && !isNew)
+    throw refused('is not the folder of a run', 'gpt list shows the runs under checkpoints/');
+}
+
+/** @throws UserError if another process is writing to the run */
+export function refuseHeld(folder: string): void {
+  const holder = holderOf(folder);
+  if (holder !== undefined)
+    throw new UserError('folder-in-use', `${folder} is being written by ${holder}`, {
+      hint: 'wait until its training has ended, or stop it',
+    });
+}
+
+/** @throws UserError, or a system error, if the run cannot be deleted; it is then unchanged */
+export function deleteRun(folder: string): void {
+  const lock = lockFolder(folder);
+  let aside: string;
+  try {
+    checkRunFolder(folder); // it may have changed since the user was asked
+    refuseForeign(folder);
+    aside = asideOf(folder);
+    naming(folder, () => renameSync(resolve(folder), aside));
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  rmSync(aside, { recursive: true, force: true });
+}
+
+/** Name of a run being deleted: hidden, its own name, and the process id. */
+const ASIDE = /^[.].*[.](\d+)[.]gpt-deleted$/;
+
+function asideOf(folder: string): string {
+  const path = resolve(folder);
+  const name = (n: number): string =>
+    join(dirname(path), `.${basename(path)}${n === 0 ? '' : `-${n}`}.${process.pid}.gpt-deleted`);
+  let n = 0;
+  while (existsSync(name(n))) n++;
+  return name(n);
+}
+
+/** Removes what killed processes left of deleted runs in a folder. @returns the bytes that this freed */
+export function sweepDeleted(parent: string): number {
+  if (!existsSync(parent)) return 0;
+  const left = readdirSync(parent, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .filter(({ name }) => {
+      const pid = Number(ASIDE.exec(name)?.[1]);
+      return pid === process.pid || (pid > 0 && !isRunning(pid));
+    })
+    .map(({ name }) => join(parent, name));
+  const { freed } = diskUse(left);
+  for (const folder of left) rmSync(folder, { recursive: true, force: true });
+  return freed;
+}

@@ -1,0 +1,128 @@
+/**
+ * Prunes runs: deletes the checkpoints, which only --resume needs, and keeps the best model, the logs and the state of the
+ * last checkpoint, which tells the options, the text and its split.
+ *
+ * The state is marked before anything is deleted, so that a process killed in between leaves a run that is pruned; pruning
+ * it again deletes the rest.
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { trainCall } from '../messages.ts';
+import { syncFolder, writeFileAtomic } from '../write-file.ts';
+import { ADAPTER_CONFIG } from './adapter-config.ts';
+import { AVERAGE, BEST } from './checkpoint.ts';
+import { checkpointsOf, LEGACY_STATE, OPTIMIZER, STATE, stateFileOf } from './checkpoint-folders.ts';
+import { checkRunFolder, refuseHeld } from './delete-run.ts';
+import { diskUse } from './disk-use.ts';
+import { lockFolder } from './lock.ts';
+import { endOf } from './log-writer.ts';
+import { logPath } from './logs.ts';
+import { sweepTemporaries } from './own-files.ts';
+import { retire } from './run.ts';
+import { weightsOf } from './runs.ts';
+import { openSafetensors } from './safetensors.ts';
+import { readTrainerState, trainerStateText } from './trainer-state.ts';
+import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
+
+/** Files of a checkpoint that are deleted: all but its state. Moments first, as they are the largest. */
+const DELETED = [
+  OPTIMIZER,
+  AVERAGE,
+  BEST,
+  WEIGHTS,
+  ADAPTER_WEIGHTS,
+  ADAPTER_CONFIG,
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+];
+
+/** A run that can be pruned. */
+export interface Pruning {
+  readonly folder: string;
+  /** Step of its last checkpoint. */
+  readonly step: number;
+  /** How its training ended; undefined if it has not, so that it could be resumed without more steps. */
+  readonly ended: string | undefined;
+  /** Bytes that this frees. */
+  readonly freed: number;
+}
+
+/**
+ * @returns undefined if the run has been pruned already
+ * @throws UserError unless the folder is a run with a checkpoint and an intact model besides, and nobody is training it
+ */
+export function planPruning(folder: string): Pruning | undefined {
+  checkRunFolder(folder);
+  refuseHeld(folder);
+  const checkpoints = checkpointsOf(folder);
+  const latest = checkpoints.at(-1);
+  if (latest === undefined)
+    throw new UserError('no-checkpoint', `${folder} has no checkpoint to prune`, {
+      hint: 'gpt list shows the runs that have one',
+    });
+  readTrainerState(stateFileOf(latest.folder)!); // is kept, so it must not be damaged
+  checkModel(folder);
+  const paths = [...checkpoints.slice(0, -1).map((each) => each.folder), ...prunedFiles(latest.folder)];
+  const { freed } = diskUse(paths);
+  if (paths.length === 0) return undefined;
+  return { folder, step: latest.step, ended: endOf(logPath(folder, 'metrics'), 0), freed };
+}
+
+/** The files of a checkpoint that are deleted, with what a process killed while pruning it has left. */
+function prunedFiles(checkpoint: string): string[] {
+  const isLegacy = basename(stateFileOf(checkpoint)!) === LEGACY_STATE;
+  const deleted = [...DELETED, ...(isLegacy ? [LEGACY_STATE] : [])];
+  const files = readdirSync(checkpoint);
+  return [
+    ...deleted.filter((file) => files.includes(file)),
+    ...files.filter((file) => file.startsWith(`${STATE}.`) && file.endsWith('.tmp')),
+  ].map((file) => join(checkpoint, file));
+}
+
+/** @throws UserError unless the model outside the checkpoints is intact, as it will be the only one */
+function checkModel(folder: string): void {
+  const path = weightsOf(folder);
+  try {
+    const weights = openSafetensors(path);
+    try {
+      weights.load(new Map());
+    } finally {
+      weights.close();
+    }
+  } catch (error) {
+    throw new UserError(
+      'no-checkpoint',
+      `${folder} cannot be pruned: it has no intact model but its checkpoint`,
+      {
+        hint: `resume it first, which saves or restores one: ${trainCall([], { resume: folder })}`,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** @throws UserError, or a system error, if the run cannot be pruned */
+export function pruneRun(folder: string): void {
+  const lock = lockFolder(folder);
+  try {
+    const latest = checkpointsOf(folder).at(-1);
+    if (latest === undefined) return;
+    checkModel(folder);
+    // The format is that of this version, and a legacy state has no files.
+    const { format: _format, ...state } = readTrainerState(stateFileOf(latest.folder)!);
+    const files = prunedFiles(latest.folder);
+    if (state.pruned !== true)
+      writeFileAtomic(join(latest.folder, STATE), [
+        trainerStateText({ ...state, files: state.files ?? {}, pruned: true }),
+      ]);
+    for (const file of files) rmSync(file, { force: true });
+    syncFolder(latest.folder);
+    retire(folder, (step) => step !== latest.step);
+    sweepTemporaries(folder);
+  } finally {
+    lock.release();
+  }
+}
