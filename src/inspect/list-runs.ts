@@ -119,9 +119,9 @@ function statusOf(folder: string, state: TrainerState | undefined, hasModel: boo
 }
 
 function metadataOf(path: string): Readonly<Record<string, string>> {
-  const { metadata, close } = openSafetensors(path);
-  close();
-  return metadata;
+  const weights = openSafetensors(path);
+  weights.close();
+  return weights.metadata;
 }
 
 /** In bytes. */
