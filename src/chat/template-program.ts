@@ -5,6 +5,7 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { Conversation } from './conversation.ts';
 import { strftime } from './strftime.ts';
+import { replaceStripCalls, stripGlobals } from './strip-calls.ts';
 
 /** What a template is rendered with. */
 export interface Rendering {
@@ -57,6 +58,7 @@ export function templateProgram(source: string, { tokens, time }: TemplateSettin
   const program = parse(
     tokenize(marksGeneration ? PRELUDE + marked : source, { lstrip_blocks: true, trim_blocks: true }),
   );
+  replaceStripCalls(program);
   return {
     marksGeneration,
     render({ messages, addGenerationPrompt }) {
@@ -64,6 +66,7 @@ export function templateProgram(source: string, { tokens, time }: TemplateSettin
       const environment = new Environment();
       const variables = {
         ...GLOBALS,
+        ...stripGlobals,
         strftime_now: (format: string) => strftime(new Date(time ?? Date.now()), format),
         ...tokens,
         messages: messages.map(({ role, content }) => ({ role, content })),

@@ -11,7 +11,7 @@ import { readAddedToken, SPECIAL, type AddedToken } from '../tokenizer/added-tok
 import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import { asObject, type JsonObject, type Refuse } from '../tokenizer/tokenizer-json.ts';
 import { noSettings, type TokenizerSettings } from '../tokenizer/tokenizer-settings.ts';
-import type { SpecialTokens } from '../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 const TOKENIZER_CONFIG = 'tokenizer_config.json';
 const SPECIAL_TOKENS_MAP = 'special_tokens_map.json';
@@ -23,13 +23,14 @@ const LARGEST = 64e6;
 /** The content of tokenizer_config.json. */
 export const toTokenizerConfigJson = (
   { blockSize }: { readonly blockSize: number },
-  { special: { roles, extra } }: { readonly special: SpecialTokens },
+  { special: { roles, extra }, chatTemplate }: Pick<Tokenizer, 'special' | 'chatTemplate'>,
 ): Record<string, unknown> => ({
   tokenizer_class: 'PreTrainedTokenizerFast',
   ...roles,
   ...(extra.length > 0 && { additional_special_tokens: extra }),
   model_max_length: blockSize,
   clean_up_tokenization_spaces: false,
+  ...(chatTemplate !== undefined && { chat_template: chatTemplate }),
 });
 
 /**

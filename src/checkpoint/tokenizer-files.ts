@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readTextFile } from '../read-file.ts';
+import { readChatTemplate } from './chat-template-file.ts';
 import { foreignFile, foreignModel, hintForMissingModel } from './foreign-models.ts';
 import { bpeFromVocabAndMerges } from '../tokenizer/bpe.ts';
 import { tokenizerFromJson } from '../tokenizer/registry.ts';
@@ -31,12 +32,17 @@ export function readTokenizer(path: string, embeddingRows = 0): Tokenizer {
     join(path, name),
   );
   const settings = readTokenizerSettings(path, embeddingRows);
-  if (existsSync(json)) return tokenizerFromJson(readTextFile(json, LARGEST), json, settings);
+  const chatTemplate = readChatTemplate(path);
+  const withTemplate = (tokenizer: Tokenizer): Tokenizer =>
+    chatTemplate === undefined ? tokenizer : { ...tokenizer, chatTemplate };
+  if (existsSync(json)) return withTemplate(tokenizerFromJson(readTextFile(json, LARGEST), json, settings));
   if (existsSync(vocab) && existsSync(merges))
-    return bpeFromVocabAndMerges(
-      { file: vocab, text: readTextFile(vocab, LARGEST) },
-      { file: merges, text: readTextFile(merges, LARGEST) },
-      settings,
+    return withTemplate(
+      bpeFromVocabAndMerges(
+        { file: vocab, text: readTextFile(vocab, LARGEST) },
+        { file: merges, text: readTextFile(merges, LARGEST) },
+        settings,
+      ),
     );
   const foreign = foreignModel(path);
   if (foreign !== undefined) throw foreign;

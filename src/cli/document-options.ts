@@ -1,7 +1,8 @@
 /** `--documents` and `--skip-bad-lines`, and what they mean for a text that a model evaluates. */
 import { Option } from 'commander';
+import { chatFormOf } from '../chat/chat-form.ts';
 import type { CorpusOptions } from '../data/corpus.ts';
-import { documentsValue, impliedDocuments } from '../data/documents/format.ts';
+import { CHAT, documentsValue, impliedDocuments } from '../data/documents/format.ts';
 import { UsageError } from '../errors.ts';
 import { knownRecord } from '../evaluate/training-text.ts';
 import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -31,15 +32,17 @@ export function documentsFor(
   { documents: asked, skipBadLines }: DocumentFlags,
 ): CorpusOptions {
   const endOfText = endOfTextToken(tokenizer);
+  const implied = impliedDocuments([file]);
+  if ((asked ?? implied) === CHAT)
+    return { documents: CHAT, skipBadLines, chat: () => chatFormOf(tokenizer, printable(model)) };
   if (endOfText === undefined) {
     if (asked === undefined || asked === 'whole') return {};
     throw new UsageError('unsuitable-tokenizer', `${printable(model)} has no token that ends a document`, {
       hint: 'evaluate the text as one: --documents whole',
     });
   }
-  const implied = impliedDocuments([file]);
   const trained = knownRecord(model)?.documents;
-  const isRecords = trained !== undefined && /^(jsonl|csv)\b/u.test(trained); // which a text is not
+  const isRecords = trained !== undefined && /^(jsonl|csv|chat)\b/u.test(trained); // which a text is not
   const usual = implied === 'whole' && !isRecords ? trained : implied;
   const documents = asked ?? usual;
   return { documents, endOfText, skipBadLines };

@@ -24,6 +24,7 @@ export const toJson = (found: Evaluation) => ({
   file: found.file,
   stride: found.stride,
   tokens: found.tokens,
+  counted_tokens: found.counted,
   characters: found.characters,
   bytes: found.bytes,
   ...(found.replaced !== undefined &&
@@ -66,6 +67,9 @@ export function showMeasures(found: Evaluation): string {
   return factTable(
     [
       ['text', `${formatNumber(found.tokens)} tokens, ${formatNumber(found.characters)} characters`],
+      ...(found.counted < found.tokens - 1
+        ? [['counted', `${formatNumber(found.counted)} tokens, which the assistant writes`] as const]
+        : []),
       ['unknown tokens', showUnknown(found)],
       ['loss', stdoutColors.bold(nats(found.natsPerToken))],
       ['perplexity', found.perplexity.toFixed(3)],

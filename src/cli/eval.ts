@@ -192,7 +192,7 @@ function namedTexts(files: readonly string[], flags: Flags): TextReader {
   const opened = new Map<string, Corpus>(); // the same for all models that read it in the same way
   const open = (file: string, model: string, tokenizer: Tokenizer): Corpus => {
     const options = { ...decodingOf(flags), ...documentsFor(file, model, tokenizer, flags) };
-    const key = JSON.stringify([file, options]);
+    const key = JSON.stringify([file, options, options.chat && model]); // each has a template of its own
     const corpus =
       opened.get(key) ??
       reporting(() => openCorpus([file], options, (activity, done) => report(activity, done)));

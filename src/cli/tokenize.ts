@@ -3,12 +3,15 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { chatFormOf, withChatml } from '../chat/chat-form.ts';
+import { CHATML_TOKENS } from '../chat/chatml.ts';
 import { makeFolder, writeFileAtomic } from '../write-file.ts';
 import { tokenizerText, WEIGHTS } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import {
   checkSkipping,
   countCharacters,
+  endIdOf,
   IMPLIED,
   openCorpus,
   type Corpus,
@@ -18,13 +21,15 @@ import { decodingOf, decodeText, startDecoding, type DecodingOptions } from '../
 import { stdinChunks } from '../data/file-chunks.ts';
 import { replacementsIn } from '../data/replacements.ts';
 import { writeTokenFile } from '../data/token-file.ts';
+import { CHAT } from '../data/documents/format.ts';
 import { shuffledIds } from '../data/documents/order.ts';
 import { buildVocabulary, tokenIds, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
-import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
 import { whileReporting } from './activity.ts';
@@ -73,7 +78,7 @@ export function register(command: Command): void {
       option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
     )
     .addOption(option('-o, --out-dir <folder>', 'folder for tokenizer.json and tokens.bin', filePath))
-    .addOption(documentsOption('by the files: jsonl, csv; else whole'))
+    .addOption(documentsOption('by the files: jsonl, chat, csv; else whole'))
     .addOption(skipBadLinesOption())
     .addOption(encodingOption())
     .addOption(encodingErrorsOption())
@@ -149,15 +154,27 @@ function tokenizeAll(
   const { model, outDir, minFrequency, vocabSize: maxSize, documents, skipBadLines } = flags;
   const given = model === undefined ? undefined : givenTokenizer(model);
   const endOfText = given && endOfTextToken(given);
-  const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText };
+  const chat = given && (() => chatFormOf(given, printable(model!)));
+  const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText, chat };
   const corpus = openText(paths, reading, report);
   checkSkipping(corpus, reading);
-  if (given !== undefined && endOfText === undefined && corpus.documents !== 'whole')
+  const isChat = corpus.documents === CHAT;
+  if (given !== undefined && endOfText === undefined && corpus.documents !== 'whole' && !isChat)
     throw new UsageError('unsuitable-tokenizer', `${printable(model!)} has no token that ends a document`, {
       hint: 'read the text as one: --documents whole',
     });
+  if (isChat && outDir !== undefined)
+    throw new UsageError(
+      'conflicting-options',
+      'a token file does not say which tokens of conversations count',
+      {
+        hint: `train on the conversations themselves: gpt train ${paths.map((path) => shellQuoted(path)).join(' ')}`,
+      },
+    );
   const { vocabulary } = tokenizers[flags.tokenizer];
-  const tokenizer = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize }));
+  const specialTokens = isChat ? CHATML_TOKENS : undefined;
+  const built = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize, specialTokens }));
+  const tokenizer = isChat && given === undefined ? withChatml(built) : built;
   const counts = new Float64Array(tokenizer.vocabSize);
   const counted = function* (): Generator<Uint32Array> {
     for (const ids of idsOf(corpus, tokenizer)) {
@@ -181,9 +198,9 @@ function openText(paths: readonly string[], options: CorpusOptions, report: Repo
 
 /** The ids of a text in the order in which runs train on them: documents are shuffled, in memory. */
 function* idsOf(corpus: Corpus, tokenizer: Tokenizer): Generator<Uint32Array> {
-  const endId = endOfTextId(tokenizer);
-  if (corpus.documents === 'whole' || endId === undefined) yield* tokenIds(corpus, tokenizer);
-  else yield Uint32Array.from(shuffledIds(tokenizeCorpus(corpus, tokenizer).ids, endId).ids);
+  const endId = endIdOf(corpus, tokenizer);
+  if (corpus.documents === 'whole' || endId < 0) yield* tokenIds(corpus, tokenizer);
+  else yield Uint32Array.from(shuffledIds({ ids: tokenizeCorpus(corpus, tokenizer).ids, endId }).ids);
 }
 
 /** @throws UserError if the folder's tokenizer belongs to a model, whose weights another tokenizer would make useless */

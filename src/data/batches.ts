@@ -63,7 +63,7 @@ export function randomStep(
 }
 
 /**
- * The batch of a step: windows of T tokens without masked targets.
+ * The batch of a step: windows of T tokens.
  *
  * @param nextStart returns the start of the next window
  * @throws UsageError if the source is shorter than T + 1 tokens
@@ -79,6 +79,7 @@ export function stepOfWindows(
     for (let micro = 0; micro < microBatches; micro++)
       yield windows(source, Array.from({ length: B }, nextStart), { B, T });
   }
+  if (source.counted !== undefined) return stepOf([...batches()]);
   return { microBatches, counted: microBatches * B * T, batches: batches() };
 }
 
@@ -108,21 +109,33 @@ export function* wholeBatches(source: TokenSource, { B, T }: BatchShape, stride 
   }
 }
 
-/** A fixed, evenly spaced sample of at most `size` adjacent windows. */
+/** A fixed, evenly spaced sample of at most `size` of the adjacent windows that have a counted target. */
 export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, size: number): Generator<Batch> {
-  const count = windowCount(source, T);
+  const windowAt = countedWindows(source, T);
+  const count = windowAt?.length ?? windowCount(source, T);
   const wanted = Math.min(count, size);
   for (let first = 0; first < wanted; first += B) {
-    const starts = Array.from(
-      { length: Math.min(B, wanted - first) },
-      (_, b) => Math.floor(((first + b) * count) / wanted) * T,
-    );
+    const starts = Array.from({ length: Math.min(B, wanted - first) }, (_, b) => {
+      const window = Math.floor(((first + b) * count) / wanted);
+      return (windowAt?.[window] ?? window) * T;
+    });
     yield windows(source, starts, { B, T });
   }
 }
 
 /** Number of adjacent windows of T tokens that cover all targets. */
 const windowCount = (source: TokenSource, T: number): number => Math.ceil((source.length - 1) / T);
+
+/** Numbers of the adjacent windows with a counted target; undefined if all targets count. */
+function countedWindows(source: TokenSource, T: number): number[] | undefined {
+  if (source.counted === undefined) return undefined;
+  const found: number[] = [];
+  for (let window = 0; window < windowCount(source, T); window++) {
+    const counted = source.counted(window * T + 1, Math.min(window * T + 1 + T, source.length));
+    if (Array.prototype.includes.call(counted, 1)) found.push(window);
+  }
+  return found;
+}
 
 /** @throws UsageError if the source is shorter than T + 1 tokens */
 export function checkLength(source: TokenSource, T: number, name = 'the training text'): void {
@@ -139,15 +152,17 @@ export function checkLength(source: TokenSource, T: number, name = 'the training
   );
 }
 
-/** One row per start. Rows without a start, and tokens beyond the end of the source, have masked targets. */
+/** One row per start. Rows without a start, tokens beyond the end of the source and those not counted have masked targets. */
 function windows(source: TokenSource, starts: readonly number[], { B, T }: BatchShape): Batch {
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(-1);
   starts.forEach((start, b) => {
-    const ids = source.slice(start, Math.min(start + T + 1, source.length));
+    const end = Math.min(start + T + 1, source.length);
+    const ids = source.slice(start, end);
+    const counted = source.counted?.(start, end);
     for (let t = 0; t + 1 < ids.length; t++) {
       inputs[b * T + t] = ids[t];
-      targets[b * T + t] = ids[t + 1];
+      if (counted?.[t + 1] !== 0) targets[b * T + t] = ids[t + 1];
     }
   });
   return { inputs, targets };

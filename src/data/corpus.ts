@@ -2,15 +2,17 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
+import { chatmlForm, type ChatForm } from '../chat/chat-form.ts';
+import type { ChatText } from '../chat/chat-renderer.ts';
 import { UserError, UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { noReport, type Report } from '../reporting.ts';
-import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
+import { END_OF_TEXT, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { decodeText, startDecoding, type DecodingOptions } from './decode-text.ts';
 import { isMultibyte } from './encodings.ts';
-import { documentFormat, impliedDocuments } from './documents/format.ts';
-import { SeparatedText } from './documents/separated-text.ts';
+import { CHAT, documentFormat, impliedDocuments } from './documents/format.ts';
+import { SeparatedText, type SeparatedTextOptions } from './documents/separated-text.ts';
 import { fileChunks, stdinChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
 import { sortedLines } from './sorted-lines.ts';
@@ -43,6 +45,8 @@ export interface CorpusOptions extends DecodingOptions {
   readonly endOfText?: string | undefined;
   /** Leave out lines that are not documents instead of failing; default false. */
   readonly skipBadLines?: boolean | undefined;
+  /** How conversations become text; default ChatML, with documents that end with `<|endoftext|>`. */
+  readonly chat?: (() => ChatForm) | undefined;
 }
 
 /** Value of `CorpusOptions.documents`. */
@@ -51,7 +55,7 @@ export const IMPLIED = 'implied';
 /** @throws UsageError for `skipBadLines` on a text in which no line is bad */
 export function checkSkipping({ documents }: Corpus, { skipBadLines }: CorpusOptions): void {
   const { kind } = documentFormat(documents);
-  if (skipBadLines !== true || kind === 'jsonl' || kind === 'csv') return;
+  if (skipBadLines !== true || ['jsonl', 'chat', 'csv'].includes(kind)) return;
   throw new UsageError(
     'conflicting-options',
     `${optionName('skipBadLines')} has no effect: the text is read as ${documents}`,
@@ -79,6 +83,10 @@ export interface Corpus {
    * @param activity shown as progress
    */
   text(activity?: string): Generator<string>;
+  /** Streams conversations; their text is that of `text`. */
+  chats(activity?: string): Generator<ChatText>;
+  /** Text of the token that ends each document. */
+  readonly endOfText: string;
   /** Available once the text has been read to its end. */
   readonly facts: CorpusFacts;
   /** Receives progress of whatever reads the text. */
@@ -103,8 +111,24 @@ export function openCorpus(
   const names = files.map(({ path }) => path);
   const { documents: asked = 'whole' } = options;
   const documents = asked === IMPLIED ? impliedDocuments(names) : asked;
+  const form = documents === CHAT ? (options.chat ?? chatmlForm)() : undefined;
+  const endOfText = form?.separator ?? options.endOfText ?? END_OF_TEXT;
   const kept = new Map<string, readonly Uint8Array[]>();
   let facts: CorpusFacts | undefined;
+  function* read(activity: string, onChat?: (text: ChatText) => void): Generator<string> {
+    const expected = facts?.bytes ?? total;
+    const reading: Reading = { ...options, documents, endOfText, renderer: () => form!.renderer, onChat };
+    const gathered = yield* streamText(files, kept, reading, (bytes) =>
+      report(activity, expected && bytes / expected),
+    );
+    if (gathered.characters === 0)
+      throw new UserError(
+        'empty-text',
+        `${paths.map(name).join(', ')}: it contains no ${documents === 'whole' ? 'text' : 'documents'}`,
+        { hint: 'use a text with some content' },
+      );
+    facts = gathered;
+  }
   return {
     paths,
     files: names,
@@ -112,24 +136,25 @@ export function openCorpus(
     leftOut,
     bytes: total,
     report,
-    *text(activity = 'reading the text') {
-      const expected = facts?.bytes ?? total;
-      const gathered = yield* streamText(files, kept, { ...options, documents }, (bytes) =>
-        report(activity, expected && bytes / expected),
-      );
-      if (gathered.characters === 0)
-        throw new UserError(
-          'empty-text',
-          `${paths.map(name).join(', ')}: it contains no ${documents === 'whole' ? 'text' : 'documents'}`,
-          { hint: 'use a text with some content' },
-        );
-      facts = gathered;
+    endOfText,
+    text: (activity = 'reading the text') => read(activity),
+    *chats(activity = 'reading the conversations') {
+      let found: ChatText[] = [];
+      for (const _ of read(activity, (text) => found.push(text))) {
+        yield* found;
+        found = [];
+      }
     },
     get facts() {
       if (facts === undefined) throw new Error('the corpus has not been read to its end');
       return facts;
     },
   };
+}
+
+interface Reading extends CorpusOptions, Pick<SeparatedTextOptions, 'endOfText' | 'renderer' | 'onChat'> {
+  readonly documents: string;
+  readonly endOfText: string;
 }
 
 /**
@@ -141,7 +166,7 @@ export function openCorpus(
 function* streamText(
   files: readonly TextFile[],
   kept: Map<string, readonly Uint8Array[]>,
-  options: CorpusOptions & { readonly documents: string },
+  options: Reading,
   progress: (bytes: number) => void,
 ): Generator<string, CorpusFacts> {
   const gathering = new FactGathering(options);
@@ -169,6 +194,10 @@ function* streamText(
   if (piece !== '') yield gathering.addText(piece);
   return gathering.facts({ replaced, ...joining.facts() });
 }
+
+/** The token that ends each document of a text that is divided. */
+export const endIdOf = ({ endOfText }: Corpus, { vocabulary }: Tokenizer): number =>
+  vocabulary.lastIndexOf(endOfText);
 
 /** Joins the texts of files. */
 interface Joining {
@@ -207,12 +236,8 @@ function adjoin(gathering: FactGathering, progress: (bytes: number) => void): Jo
 }
 
 /** Ends each document with the token that ends a text. */
-function separate({
-  documents,
-  endOfText = END_OF_TEXT,
-  skipBadLines = false,
-}: CorpusOptions & { readonly documents: string }): Joining {
-  const text = new SeparatedText({ format: documentFormat(documents), endOfText, skipBadLines });
+function separate({ documents, skipBadLines = false, ...reading }: Reading): Joining {
+  const text = new SeparatedText({ format: documentFormat(documents), skipBadLines, ...reading });
   return {
     open: (file) => text.open(file),
     facts: () => ({ documentCount: text.documents, badLines: text.badLines, added: text.added }),
@@ -314,7 +339,7 @@ class FactGathering {
   #mayHavePairs: boolean;
 
   constructor({ encoding, documents }: DecodingOptions & { readonly documents: string }) {
-    const hasEscapes = documentFormat(documents).kind === 'jsonl'; // "\ud83d\ude00" in ASCII
+    const hasEscapes = ['jsonl', CHAT].includes(documentFormat(documents).kind); // "\ud83d\ude00" in ASCII
     this.#mayHavePairs = hasEscapes || (encoding !== undefined && isMultibyte(encoding));
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../errors.ts';
 import { noReport } from '../reporting.ts';
+import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import type { Corpus } from './corpus.ts';
 
 /** A corpus from a string. @throws UserError if it is empty */
@@ -15,6 +16,8 @@ export function textCorpus(text: string): Corpus {
     leftOut: {},
     bytes: undefined,
     report: noReport,
+    endOfText: END_OF_TEXT,
+    *chats() {},
     *text() {
       yield wellFormed;
     },

@@ -7,13 +7,39 @@ export interface TokenSource {
   readonly length: number;
   /** Ids from `start` to `end` (exclusive), both within 0 … length. */
   slice(start: number, end: number): ArrayLike<number>;
+  /** 1 for each of these tokens that counts in the loss as a target, 0 for others. Absent: all count. */
+  counted?(start: number, end: number): ArrayLike<number>;
 }
+
+/** Tokens in memory. */
+export const inMemory = (ids: Uint16Array | Uint32Array, counted?: Uint8Array): TokenSource => ({
+  length: ids.length,
+  slice: (start, end) => ids.subarray(start, end),
+  ...(counted !== undefined && { counted: (start: number, end: number) => counted.subarray(start, end) }),
+});
 
 /** A view of part of a source. */
 const part = (source: TokenSource, from: number, to: number): TokenSource => ({
   length: to - from,
   slice: (start, end) => source.slice(from + start, from + end),
+  ...(source.counted !== undefined && {
+    counted: (start: number, end: number) => source.counted!(from + start, from + end),
+  }),
 });
+
+/** Number of targets in a whole source: all tokens but the first, or those of them that count. */
+export function targetCount(source: TokenSource): number {
+  if (source.counted === undefined) return Math.max(0, source.length - 1);
+  let count = 0;
+  for (let start = 1; start < source.length; start += CHUNK) {
+    const counted = source.counted(start, Math.min(start + CHUNK, source.length));
+    for (let i = 0; i < counted.length; i++) count += counted[i];
+  }
+  return count;
+}
+
+/** In tokens. */
+const CHUNK = 65_536;
 
 export interface Split {
   readonly train: TokenSource;

@@ -1,7 +1,9 @@
 /** Tokenizes a corpus in memory. */
 import { availableParallelism } from 'node:os';
-import type { Tokenizer, VocabularyBuilder } from '../tokenizer/tokenizer.ts';
-import type { Corpus } from './corpus.ts';
+import { ChatEncoder } from '../chat/chat-encoder.ts';
+import type { Tokenizer, Unknown, VocabularyBuilder } from '../tokenizer/tokenizer.ts';
+import { endIdOf, type Corpus } from './corpus.ts';
+import { CHAT } from './documents/format.ts';
 import { encodeInParallel } from './parallel-encoding.ts';
 
 /** 16 bits per id if the vocabulary allows, else 32. */
@@ -11,6 +13,8 @@ export interface TokenizedCorpus {
   readonly ids: TokenIds;
   /** Number of tokens that are `<unk>`. */
   readonly unknown: number;
+  /** Of conversations: 1 for tokens that count in the loss, 0 for others. */
+  readonly counted?: Uint8Array | undefined;
 }
 
 /** Builds a vocabulary in one pass over a corpus. */
@@ -27,20 +31,56 @@ export const tokenIds = (
 ): Generator<Uint32Array> => encodeInParallel(corpus.text('tokenizing'), tokenizer, { threads });
 
 export function tokenizeCorpus(corpus: Corpus, tokenizer: Tokenizer, threads?: number): TokenizedCorpus {
-  const small = tokenizer.vocabSize <= 2 ** 16;
-  let ids: TokenIds = small ? new Uint16Array(1 << 16) : new Uint32Array(1 << 16);
-  let length = 0;
+  if (corpus.documents === CHAT) return tokenizeChats(corpus, tokenizer);
+  const ids = idCollector(tokenizer);
   let unknown = 0;
   for (const piece of tokenIds(corpus, tokenizer, threads)) {
-    if (length + piece.length > ids.length) {
-      const larger = Math.max(2 * ids.length, length + piece.length);
-      const grown: TokenIds = small ? new Uint16Array(larger) : new Uint32Array(larger);
-      grown.set(ids);
-      ids = grown;
-    }
-    ids.set(piece, length);
-    length += piece.length;
+    ids.add(piece);
     for (const id of piece) if (id === tokenizer.unkId) unknown++;
   }
-  return { ids: ids.slice(0, length), unknown };
+  return { ids: ids.all(), unknown };
+}
+
+/** Conversations between separators, which do not count. @param onUnknown called for each unknown token */
+export function tokenizeChats(
+  corpus: Corpus,
+  tokenizer: Tokenizer,
+  onUnknown: (unknown: Unknown) => void = () => {},
+): TokenizedCorpus {
+  const encoder = new ChatEncoder(tokenizer);
+  const separator = Uint32Array.of(endIdOf(corpus, tokenizer));
+  const ids = idCollector(tokenizer);
+  const counted: Uint8Array[] = [Uint8Array.of(0)];
+  let unknown = 0;
+  ids.add(separator);
+  for (const text of corpus.chats('tokenizing')) {
+    const chat = encoder.encode(text, (found) => {
+      unknown++;
+      onUnknown(found);
+    });
+    ids.add(chat.ids);
+    ids.add(separator);
+    counted.push(chat.counted, Uint8Array.of(0));
+  }
+  return { ids: ids.all(), unknown, counted: new Uint8Array(Buffer.concat(counted)) };
+}
+
+/** Collects ids, with 16 bits each if the vocabulary allows. */
+function idCollector({ vocabSize }: Tokenizer): { add(ids: Uint32Array): void; all(): TokenIds } {
+  const small = vocabSize <= 2 ** 16;
+  let ids: TokenIds = small ? new Uint16Array(1 << 16) : new Uint32Array(1 << 16);
+  let length = 0;
+  return {
+    add(piece) {
+      if (length + piece.length > ids.length) {
+        const larger = Math.max(2 * ids.length, length + piece.length);
+        const grown: TokenIds = small ? new Uint16Array(larger) : new Uint32Array(larger);
+        grown.set(ids);
+        ids = grown;
+      }
+      ids.set(piece, length);
+      length += piece.length;
+    },
+    all: () => ids.slice(0, length),
+  };
 }

@@ -1,5 +1,6 @@
 /** Which documents a model has copied: those that are in the text that it was trained on. */
 import { openCorpus } from '../data/corpus.ts';
+import { CHAT } from '../data/documents/format.ts';
 import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import { knownRecord } from './training-text.ts';
 
@@ -15,7 +16,12 @@ const MAX_BYTES = 100e6;
 export function knownDocuments(folder: string, documents: readonly string[]): Set<string> | undefined {
   const record = knownRecord(folder);
   const cannot = (file: string): boolean => file === '-' || file.endsWith('.bin');
-  if (record === undefined || record.documents === 'whole' || record.files.some(cannot)) return undefined;
+  if (
+    record === undefined ||
+    ['whole', CHAT].includes(record.documents ?? 'whole') ||
+    record.files.some(cannot)
+  )
+    return undefined;
   const wanted = new Set(documents);
   const known = new Set<string>();
   let rest = '';

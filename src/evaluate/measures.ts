@@ -1,5 +1,7 @@
 /** Aggregates the losses of tokens into measures that compare models and tokenizers. */
-import { textOf, partOfText, type TokenizedText } from './tokenized-text.ts';
+import { countCharacters } from '../data/corpus.ts';
+import { UserError } from '../errors.ts';
+import { predictedPart, textOf, partOfText, type TokenizedText } from './tokenized-text.ts';
 
 /** Scores of consecutive tokens of a text. */
 export interface TokenScores {
@@ -13,6 +15,8 @@ export interface TokenScores {
 
 export interface Measures {
   readonly tokens: number;
+  /** Tokens whose loss counts: all but the first, or those that the assistant writes in conversations. */
+  readonly counted: number;
   /** Of the text, and thus independent of the tokenizer. */
   readonly characters: number;
   /** In UTF-8. */
@@ -66,6 +70,7 @@ class Measurement {
   readonly #text: TokenizedText;
   #nats = 0;
   #scored = 0;
+  #counted = 0;
   #hasRanks = true;
   /** Tokens that were the first guess, or among the first five. */
   #first = 0;
@@ -76,10 +81,12 @@ class Measurement {
   }
 
   add({ first, nats, ranks }: TokenScores): void {
-    const { ids, tokenizer } = this.#text;
+    const { ids, tokenizer, counted } = this.#text;
     this.#scored += nats.length;
     this.#hasRanks &&= ranks !== undefined;
     for (let i = 0; i < nats.length; i++) {
+      if (counted?.[first + i] === 0) continue;
+      this.#counted++;
       this.#nats += nats[i];
       if (ranks === undefined || ids[first + i] === tokenizer.unkId) continue;
       if (ranks[i] < 1) this.#first++;
@@ -92,24 +99,38 @@ class Measurement {
     const { ids } = text;
     const scored = this.#scored;
     if (scored !== ids.length - 1) throw new Error(`${scored} of ${ids.length - 1} tokens were scored`);
-    const bytes = countBytes(text);
-    const first = partOfText(text, 0, 1);
-    const predictedBytes = bytes - countBytes(first);
-    const spelling = spellingBits(text);
+    const counted = this.#counted;
+    if (counted === 0)
+      throw new UserError(
+        'text-too-short',
+        'none of the tokens counts: the text has no answer of an assistant',
+        {
+          hint: 'use a longer text',
+        },
+      );
+    const predicted = predictedPart(text);
+    const spelling = spellingBits(predicted);
     const bits = this.#nats / Math.LN2 + spelling;
     return {
       tokens: ids.length,
+      counted,
       characters,
-      bytes,
+      bytes: countBytes(text),
       unknown: text.unknown.length,
-      natsPerToken: this.#nats / scored,
-      perplexity: Math.exp(this.#nats / scored),
-      accuracyAt1: this.#hasRanks ? this.#first / scored : undefined,
-      accuracyAt5: this.#hasRanks ? this.#five / scored : undefined,
-      bitsPerCharacter: bits / (characters - Array.from(textOf(first)).length),
-      bitsPerByte: bits / predictedBytes,
-      spellingBitsPerByte: spelling / predictedBytes,
+      natsPerToken: this.#nats / counted,
+      perplexity: Math.exp(this.#nats / counted),
+      accuracyAt1: this.#hasRanks ? this.#first / counted : undefined,
+      accuracyAt5: this.#hasRanks ? this.#five / counted : undefined,
+      bitsPerCharacter: bits / this.#predictedCharacters(predicted, characters),
+      bitsPerByte: bits / countBytes(predicted),
+      spellingBitsPerByte: spelling / countBytes(predicted),
     };
+  }
+
+  #predictedCharacters(predicted: TokenizedText, characters: number): number {
+    const text = this.#text;
+    if (text.counted !== undefined) return countCharacters(textOf(predicted));
+    return characters - countCharacters(textOf(partOfText(text, 0, 1)));
   }
 }
 
@@ -123,10 +144,9 @@ function countBytes({ ids, tokenizer, unknown, endId }: TokenizedText): number {
   return bytes;
 }
 
-/** Total for all unknown tokens, except a first token, which is not predicted. */
-function spellingBits({ ids, tokenizer, unknown }: TokenizedText): number {
+/** Total for all unknown tokens. */
+function spellingBits({ unknown }: TokenizedText): number {
   let bits = 0;
-  for (const spelling of unknown.slice(ids[0] === tokenizer.unkId ? 1 : 0))
-    bits += (Buffer.byteLength(spelling) + 1) * SPELLING_BITS;
+  for (const spelling of unknown) bits += (Buffer.byteLength(spelling) + 1) * SPELLING_BITS;
   return bits;
 }

@@ -1,9 +1,10 @@
 /** A text as tokens, with the spelling of unknown ones, which their ids do not preserve. */
-import type { Corpus } from '../data/corpus.ts';
-import type { TokenSource } from '../data/token-source.ts';
-import { tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
+import { endIdOf, type Corpus } from '../data/corpus.ts';
+import { CHAT } from '../data/documents/format.ts';
+import { inMemory, type TokenSource } from '../data/token-source.ts';
+import { tokenizeChats, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
 import { shuffledDocuments, shuffledIds } from '../data/documents/order.ts';
-import { decodeContinuation, endOfTextId, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { decodeContinuation, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface TokenizedText {
   readonly tokenizer: Tokenizer;
@@ -12,20 +13,22 @@ export interface TokenizedText {
   readonly unknown: readonly string[];
   /** The token that ends a document, in a text that is divided into documents. It stands for no text. */
   readonly endId?: number | undefined;
+  /** Of conversations: 1 for tokens that count in the loss, 0 for others. */
+  readonly counted?: Uint8Array | undefined;
 }
 
 /** Reads a corpus, with its documents in the order in which runs train on them; twice if it has unknown tokens. */
 export function readTokenizedText(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
   const text = readInOrder(corpus, tokenizer);
   if (corpus.documents === 'whole') return text;
-  const endId = endOfTextId(tokenizer);
-  if (endId === undefined) throw new Error('the tokenizer has no token that ends a document');
+  const endId = endIdOf(corpus, tokenizer);
+  if (endId < 0) throw new Error('the tokenizer has no token that ends a document');
   return withDocumentsShuffled({ ...text, endId });
 }
 
 function withDocumentsShuffled(text: TokenizedText & { readonly endId: number }): TokenizedText {
-  const { ids } = shuffledIds(text.ids, text.endId);
-  if (text.unknown.length === 0) return { ...text, ids };
+  const { ids, counted } = shuffledIds(text);
+  if (text.unknown.length === 0) return { ...text, ids, counted };
   // The spellings follow their documents.
   const found: number[] = []; // index of each <unk>
   text.ids.forEach((id, i) => id === text.tokenizer.unkId && found.push(i));
@@ -36,12 +39,16 @@ function withDocumentsShuffled(text: TokenizedText & { readonly endId: number })
   const unknown = shuffledDocuments(text).flatMap(({ start, end }) =>
     text.unknown.slice(firstFrom(start), firstFrom(end)),
   );
-  return { ...text, ids, unknown };
+  return { ...text, ids, counted, unknown };
 }
 
 function readInOrder(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
-  const { ids, unknown: count } = tokenizeCorpus(corpus, tokenizer);
   const unknown: string[] = [];
+  if (corpus.documents === CHAT) {
+    const { ids, counted } = tokenizeChats(corpus, tokenizer, ({ text }) => unknown.push(text));
+    return { tokenizer, ids, counted, unknown };
+  }
+  const { ids, unknown: count } = tokenizeCorpus(corpus, tokenizer);
   if (count > 0) {
     const encoder = tokenizer.encoder(({ text }) => unknown.push(text));
     for (const piece of corpus.text('reading unknown tokens')) encoder.push(piece);
@@ -51,10 +58,7 @@ function readInOrder(corpus: Corpus, tokenizer: Tokenizer): TokenizedText {
 }
 
 /** Only the ids. */
-export const sourceOf = ({ ids }: TokenizedText): TokenSource => ({
-  length: ids.length,
-  slice: (start, end) => ids.subarray(start, end),
-});
+export const sourceOf = ({ ids }: TokenizedText): TokenSource => inMemory(ids);
 
 /** Tokens `from` to `to` (exclusive); the ids are a view. */
 export function partOfText(text: TokenizedText, from: number, to: number): TokenizedText {
@@ -68,7 +72,27 @@ export function partOfText(text: TokenizedText, from: number, to: number): Token
   return {
     ...text,
     ids: ids.subarray(from, to),
+    counted: text.counted?.subarray(from, to),
     unknown: unknown.slice(before, before + count(from, to)),
+  };
+}
+
+/**
+ * The tokens whose text is predicted: all but the first. In conversations, those that count, without special tokens, which
+ * stand for no text.
+ */
+export function predictedPart(text: TokenizedText): TokenizedText {
+  const { tokenizer, ids, counted, unknown } = text;
+  if (counted === undefined) return partOfText(text, 1, ids.length);
+  const special = new Set(tokenizer.specialTexts.map((token) => tokenizer.vocabulary.lastIndexOf(token)));
+  const isText = (id: number, i: number): boolean =>
+    counted[i] === 1 && (id === tokenizer.unkId || !special.has(id));
+  let spelled = 0;
+  const spellings = Array.from(ids, (id) => (id === tokenizer.unkId ? unknown[spelled++] : undefined));
+  return {
+    ...text,
+    ids: ids.filter(isText),
+    unknown: spellings.filter((spelling, i) => spelling !== undefined && isText(ids[i], i)) as string[],
   };
 }
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { latestCheckpoint, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
+import { chatFormOf, type ChatForm } from '../chat/chat-form.ts';
 import { countCharacters, openCorpus, type CorpusOptions } from '../data/corpus.ts';
 import { documentsValue } from '../data/documents/format.ts';
 import { describeLeftOut } from '../data/find-files.ts';
@@ -135,11 +136,20 @@ export function readTrainingText(
       tokenizer,
       report,
     );
-  const corpus = openCorpus(record.files, { ...record, endOfText: endOfTextToken(tokenizer) }, report);
+  const corpus = openCorpus(record.files, { ...record, ...separatorsOf(tokenizer, folder) }, report);
   const text = readTokenizedText(corpus, tokenizer);
   if (corpus.facts.sha256 !== record.sha256) throw changed(name);
   return splitAsTrained(name, text, record, tokenizer, report);
 }
+
+/** @param name of the model, for messages */
+const separatorsOf = (
+  tokenizer: Tokenizer,
+  name: string,
+): { readonly endOfText: string | undefined; readonly chat: () => ChatForm } => ({
+  endOfText: endOfTextToken(tokenizer),
+  chat: () => chatFormOf(tokenizer, name),
+});
 
 function readInstead(
   { path, ...given }: OtherText,
@@ -153,7 +163,7 @@ function readInstead(
   const { documents, skipBadLines } = record ?? {};
   const corpus = openCorpus(
     [path],
-    { encoding, encodingErrors, documents, skipBadLines, endOfText: endOfTextToken(tokenizer) },
+    { encoding, encodingErrors, documents, skipBadLines, ...separatorsOf(tokenizer, path) },
     report,
   );
   const text = readTokenizedText(corpus, tokenizer);
@@ -208,7 +218,7 @@ function splitAsTrained(
 ): TrainingText {
   const { valFile, valFileSha256, valFraction, sha256, encoding } = record;
   if (valFile !== undefined) {
-    const corpus = openCorpus([valFile], { ...record, endOfText: endOfTextToken(tokenizer) }, report);
+    const corpus = openCorpus([valFile], { ...record, ...separatorsOf(tokenizer, name) }, report);
     const validation = readTokenizedText(corpus, tokenizer);
     if (corpus.facts.sha256 !== valFileSha256) throw changed(valFile);
     return { name, train: text, validation, key: `${sha256} ${encoding} ${valFileSha256}` };

@@ -61,6 +61,7 @@ export function llamaVocabulary(tokenizer: Tokenizer): LlamaVocabulary {
       'tokenizer.ggml.token_type': { int32s: types },
       'tokenizer.ggml.merges': merges,
       ...boundaries(tokenizer),
+      ...(tokenizer.chatTemplate !== undefined && { 'tokenizer.chat_template': tokenizer.chatTemplate }),
     },
     warnings,
   };

@@ -1,18 +1,37 @@
 /** A model as a folder that `ollama create` reads: a GGUF file and a Modelfile. */
+import { CHATML, IM_END, IM_START } from '../chat/chatml.ts';
 import { UserError } from '../errors.ts';
 import { optionValues } from '../messages.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export const MODELFILE = 'Modelfile';
 export const MODEL = 'model.gguf';
 
+/** ChatML in Ollama's template language. */
+const CHATML_TEMPLATE = `{{- range .Messages }}${IM_START}{{ .Role }}
+{{ .Content }}${IM_END}
+{{ end }}${IM_START}assistant
+`;
+
 /**
- * Sampling parameters of `gpt sample`, where Ollama's defaults differ. The template is the prompt alone: the model continues
- * a text, it does not chat. A text ends at the context length, since a char or word model has no end token.
+ * The template of a model that does not chat is the prompt alone. Ollama knows the templates of well-known models by the one
+ * in the GGUF file.
  */
-export const modelfile = ({ config: { blockSize } }: Pick<ModelFolder, 'config'>): string => `FROM ./${MODEL}
-TEMPLATE """{{ .Prompt }}"""
-PARAMETER num_ctx ${blockSize}
+const templateLine = ({ chatTemplate }: Tokenizer): string => {
+  if (chatTemplate !== undefined && chatTemplate !== CHATML) return '';
+  return `TEMPLATE """${chatTemplate === undefined ? '{{ .Prompt }}' : CHATML_TEMPLATE}"""\n`;
+};
+
+/**
+ * Sampling parameters of `gpt sample`, where Ollama's defaults differ. A text ends at the context length, since a char or
+ * word model may have no end token.
+ */
+export const modelfile = ({
+  config: { blockSize },
+  tokenizer,
+}: Pick<ModelFolder, 'config' | 'tokenizer'>): string => `FROM ./${MODEL}
+${templateLine(tokenizer)}PARAMETER num_ctx ${blockSize}
 PARAMETER num_predict ${blockSize}
 PARAMETER temperature 0.8
 PARAMETER top_k 0

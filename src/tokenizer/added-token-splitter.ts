@@ -54,10 +54,9 @@ class TokenFinder {
   readonly #longest: number;
 
   constructor(tokens: readonly string[]) {
-    const longestFirst = tokens.toSorted((a, b) => b.length - a.length);
-    this.pattern = new RegExp(longestFirst.map((token) => escape(token)).join('|'), 'g');
+    this.pattern = tokenPattern(tokens);
     this.#tokens = tokens;
-    this.#longest = longestFirst[0].length;
+    this.#longest = Math.max(...tokens.map(({ length }) => length));
   }
 
   /** Earliest position from which the end of the text may be an incomplete token. */
@@ -69,6 +68,16 @@ class TokenFinder {
     return text.length;
   }
 }
+
+/** Matches any of the tokens, the longest of those that start at the same position. @param tokens at least one */
+export const tokenPattern = (tokens: readonly string[]): RegExp =>
+  new RegExp(
+    tokens
+      .toSorted((a, b) => b.length - a.length)
+      .map((token) => escape(token))
+      .join('|'),
+    'g',
+  );
 
 const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 

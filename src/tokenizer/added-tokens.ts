@@ -80,6 +80,10 @@ export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unk
       special,
     }));
 
+/** The texts of those that are special. */
+export const specialTextsOf = (tokens: readonly string[], added: AddedIds): string[] =>
+  [...added].flatMap(([id, { special }]) => (special ? [tokens[id]] : []));
+
 /**
  * Adds tokens to a vocabulary by the rules of `transformers`: a token already in it keeps its id, a token without an id
  * gets the next.

@@ -1,5 +1,5 @@
 /** A BPE tokenizer from its vocabulary, its merges and the steps around them. */
-import type { AddedIds } from './added-tokens.ts';
+import { specialTextsOf, type AddedIds } from './added-tokens.ts';
 import { PieceEncoder, type Merge } from './bpe-merging.ts';
 import { byteOfToken, bytesOfToken } from './byte-alphabet.ts';
 import { byteSymbols } from './byte-symbols.ts';
@@ -82,6 +82,7 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     vocabSize: tokens.length,
     unkId,
     special,
+    specialTexts: specialTextsOf(tokens, added),
     encoder: (onUnknown, part) =>
       encoderAround((found) => pieceEncoder(pieces, preTokenization.spaceMark, found), {
         added,

@@ -27,20 +27,23 @@ export { isBpeJson } from './bpe-json.ts';
 const DEFAULT_SIZE = 1024;
 
 /**
- * Ids are laid out as in GPT-2: the 256 bytes in the order of the byte alphabet, then the merges, then `<|endoftext|>`.
+ * Ids are laid out as in GPT-2: the 256 bytes in the order of the byte alphabet, then the merges, then `<|endoftext|>` and
+ * other special tokens.
  *
- * @throws UsageError if `maxSize` is below 257
+ * @throws UsageError if `maxSize` leaves no room for 256 bytes and the special tokens
  */
 export function bpeVocabulary({
   minFrequency,
   maxSize = DEFAULT_SIZE,
+  specialTokens = [],
 }: VocabularyOptions): VocabularyBuilder {
-  const most = maxSize - 1;
+  const added = [END_OF_TEXT, ...specialTokens];
+  const most = maxSize - added.length;
   if (most < byteAlphabet.length)
     throw new UsageError('bad-option-value', `a bpe vocabulary of ${maxSize} tokens is too small`, {
-      hint: 'use at least 257: the 256 bytes and <|endoftext|>',
+      hint: `use at least ${byteAlphabet.length + added.length}: the 256 bytes and ${added.join(', ')}`,
     });
-  const split = specialTokenSplitter([END_OF_TEXT]);
+  const split = specialTokenSplitter(added);
   const counter = new PieceCounter(gpt2Starts);
   const count = (text: string, final: boolean): void => {
     for (const { text: stretch, special } of split(text, final))
@@ -52,11 +55,11 @@ export function bpeVocabulary({
       count('', true);
       const tokens = [...byteAlphabet];
       const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency, learned });
-      const all = [...tokens, END_OF_TEXT];
+      const all = [...tokens, ...added];
       const model = gpt2Model({
         tokens: all,
         merges,
-        added: new Map([[tokens.length, SPECIAL]]),
+        added: new Map(added.map((_, i) => [tokens.length + i, SPECIAL])),
         special: specialTokensOf({ roles: endOfTextRoles, extra: [] }, all, undefined),
         addPrefixSpace: false,
         firstId: undefined,

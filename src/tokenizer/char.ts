@@ -20,8 +20,8 @@ import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './wo
 /** One character, including line breaks, which `.` does not match. */
 const CHAR_PATTERN = '[\\s\\S]';
 
-export const createCharTokenizer = (vocabulary: readonly string[]): Tokenizer =>
-  charTokenizer(newWordLevel(vocabulary));
+export const createCharTokenizer = (vocabulary: readonly string[], special?: readonly string[]): Tokenizer =>
+  charTokenizer(newWordLevel(vocabulary, special));
 
 function charTokenizer(model: WordLevelModel): Tokenizer {
   const { tokens, unkId } = model;

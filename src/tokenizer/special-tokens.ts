@@ -58,9 +58,10 @@ export function encoderAround(
   );
   const encode = (piece: string, final: boolean): Uint32Array => {
     const parts: Uint32Array[] = [];
-    if (isStart) parts.push(Uint32Array.from(template.before));
+    if (isStart && part.isTemplated !== true) parts.push(Uint32Array.from(template.before));
     isStart = false;
-    for (const { text, special, matched } of splitter.split(piece, final)) {
+    for (const { text: found, special, matched } of splitter.split(piece, final)) {
+      const text = part.mark === undefined ? found : found.replaceAll(part.mark, '');
       const isPrefixed = needsPrefix && prefix !== undefined && text !== '' && !hasPrefix(text, prefix);
       if (text !== '') needsPrefix = false;
       const encoded = ordinary.encode(isPrefixed ? prefix.text + text : text, final || special !== undefined);
@@ -80,7 +81,7 @@ export function encoderAround(
       const rest = encode('', true);
       splitter.restart();
       isStart = needsPrefix = part.isFirst;
-      return part.isLast && template.after.length > 0
+      return part.isLast && part.isTemplated !== true && template.after.length > 0
         ? joined([rest, Uint32Array.from(template.after)])
         : rest;
     },

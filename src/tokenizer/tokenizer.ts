@@ -15,6 +15,10 @@ export interface Tokenizer {
   /** Id of `<unk>`, which replaces unknown text; undefined if there is none. */
   readonly unkId: number | undefined;
   readonly special: SpecialTokens;
+  /** Special tokens as they are found in a text, where they have their ids. */
+  readonly specialTexts: readonly string[];
+  /** How the messages of a chat become text: a Jinja template; absent if the model does not chat. */
+  readonly chatTemplate?: string | undefined;
   /** Text of each token within a longer text. */
   readonly vocabulary: readonly string[];
   /**
@@ -51,6 +55,10 @@ export interface Tokenizer {
 export interface TextPart {
   readonly isFirst: boolean;
   readonly isLast: boolean;
+  /** Tokens that begin and end every text are not added: a chat template writes its own. */
+  readonly isTemplated?: boolean;
+  /** A character that is removed once special tokens have been found. Within the text of one, it makes it ordinary text. */
+  readonly mark?: string;
 }
 
 /** Tokens with a role, and those that start and end generated text. */
@@ -95,6 +103,8 @@ export interface VocabularyOptions {
   readonly minFrequency: number;
   /** Maximum number of tokens, including special ones; the default depends on the kind. */
   readonly maxSize?: number | undefined;
+  /** Special tokens besides `<unk>` and `<|endoftext|>`. */
+  readonly specialTokens?: readonly string[] | undefined;
 }
 
 export const UNK = '<unk>';

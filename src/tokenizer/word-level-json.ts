@@ -18,18 +18,21 @@ export interface WordLevelModel {
 }
 
 /**
- * A new vocabulary with `<unk>` last, before it perhaps `<|endoftext|>`. Without that, `<unk>` has all roles, because
+ * A new vocabulary with `<unk>` last, before it perhaps `<|endoftext|>` and other special tokens. Without an end, `<unk>` has all roles, because
  * CTranslate2 and lm-eval require a token for each, but starts and ends no text.
  */
-export function newWordLevel(tokens: readonly string[]): WordLevelModel {
+export function newWordLevel(
+  tokens: readonly string[],
+  special: readonly string[] = [END_OF_TEXT],
+): WordLevelModel {
   const unkId = tokens.length - 1;
-  const endId = tokens.indexOf(END_OF_TEXT);
-  const ids = endId < 0 ? [unkId] : [endId, unkId];
-  const roles = rolesOf(UNK, endId >= 0);
+  const hasEnds = tokens.includes(END_OF_TEXT);
+  const ids = new Set([...special.map((token) => tokens.indexOf(token)).filter((id) => id >= 0), unkId]);
+  const roles = rolesOf(UNK, hasEnds);
   return {
     tokens,
     unkId,
-    added: new Map(ids.map((id) => [id, SPECIAL])),
+    added: new Map([...ids].map((id) => [id, SPECIAL])),
     special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
   };
 }

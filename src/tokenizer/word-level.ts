@@ -1,4 +1,5 @@
 /** The shared part of character and word tokenizers: special tokens around ordinary encoding, and vocabulary counts. */
+import { specialTextsOf } from './added-tokens.ts';
 import { specialTokenSplitter } from './added-token-splitter.ts';
 import { cutAround, encoderAround, type OrdinaryEncoder } from './special-tokens.ts';
 import {
@@ -34,6 +35,7 @@ export function wordLevelTokenizer(
     vocabSize: tokens.length,
     unkId,
     special,
+    specialTexts: specialTextsOf(tokens, added),
     vocabulary: tokens,
     encoder: (onUnknown, part) => encoderAround(ordinary, { tokens, added, unkId, onUnknown, part }),
     cut: cutAround(tokens, added),
@@ -58,9 +60,10 @@ export function wordLevelVocabulary(
   counter: TokenCounter,
   options: VocabularyOptions,
   order: 'code point' | 'frequency',
-  create: (vocabulary: readonly string[]) => Tokenizer,
+  create: (vocabulary: readonly string[], special: readonly string[]) => Tokenizer,
 ): VocabularyBuilder {
-  const split = specialTokenSplitter([UNK, END_OF_TEXT]);
+  const { specialTokens = [] } = options;
+  const split = specialTokenSplitter([...new Set([UNK, END_OF_TEXT, ...specialTokens])]);
   let hasEnds = false;
   const count = (piece: string, final: boolean): void => {
     for (const { text, special } of split(piece, final)) {
@@ -72,8 +75,8 @@ export function wordLevelVocabulary(
     push: (text) => count(text, false),
     end() {
       count('', true);
-      const special = hasEnds ? [END_OF_TEXT, UNK] : [UNK];
-      return create(selectVocabulary(counter.counts(), options, order, special));
+      const special = [...specialTokens, ...(hasEnds ? [END_OF_TEXT] : []), UNK];
+      return create(selectVocabulary(counter.counts(), options, order, special), special);
     },
   };
 }

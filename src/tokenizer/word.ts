@@ -21,8 +21,8 @@ import { isWordLevel, newWordLevel, readWordLevel, type WordLevelModel } from '.
 import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './word-level.ts';
 import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 
-const createWordTokenizer = (vocabulary: readonly string[]): Tokenizer =>
-  wordTokenizer(newWordLevel(vocabulary), WORDS);
+const createWordTokenizer = (vocabulary: readonly string[], special?: readonly string[]): Tokenizer =>
+  wordTokenizer(newWordLevel(vocabulary, special), WORDS);
 
 /** @param rule the pre-tokenization rule with which the vocabulary was built */
 function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {

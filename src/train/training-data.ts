@@ -3,27 +3,31 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
+import { chatFormOf, withChatml, withForm } from '../chat/chat-form.ts';
+import { CHATML_TOKENS } from '../chat/chatml.ts';
 import {
   checkSkipping,
+  endIdOf,
   IMPLIED,
   openCorpus,
   type Corpus,
   type CorpusFacts,
   type CorpusOptions,
 } from '../data/corpus.ts';
+import { CHAT } from '../data/documents/format.ts';
 import { shuffledIds, type DocumentIds } from '../data/documents/order.ts';
 import { decodingOf } from '../data/decode-text.ts';
 import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
 import { openTokenFile, type TokenFile } from '../data/token-file.ts';
-import { splitTokens, type TokenSource } from '../data/token-source.ts';
-import { buildVocabulary, tokenizeCorpus, type TokenIds } from '../data/tokenize.ts';
+import { inMemory, splitTokens, type TokenSource } from '../data/token-source.ts';
+import { buildVocabulary, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { optionName, optionValues } from '../messages.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import { shellQuoted } from '../shell-quote.ts';
-import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
@@ -99,7 +103,7 @@ function split(
     unknown: found.unknown + validation.unknown,
     replacements: [...found.replacements, replacementsIn(corpus)],
     train: ids,
-    validation: inMemory(validation.ids),
+    validation: inMemory(validation.ids, validation.counted),
     valFraction: 0,
     validationCorpus: description(corpus),
     validationSha256: corpus.facts.sha256,
@@ -133,19 +137,21 @@ function closingOnError<T>(opened: { close(): void }, call: () => T): T {
 
 function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
   const corpus = openText(options, given, report);
-  const builder = tokenizers[options.tokenizer ?? 'char'].vocabulary({
-    minFrequency: options.minFrequency ?? 1,
-    maxSize: options.vocabSize,
-  });
-  const tokenizer = given ?? buildVocabulary(corpus, builder);
-  const { ids: read, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
-  const documents = corpus.documents === 'whole' ? undefined : shuffledIds(read, endOfTextId(tokenizer)!);
+  const tokenizer =
+    corpus.documents === CHAT
+      ? chatTokenizer(corpus, options, given)
+      : (given ?? newTokenizer(corpus, options));
+  const { ids: read, counted, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
+  const documents =
+    corpus.documents === 'whole'
+      ? undefined
+      : shuffledIds({ ids: read, counted, endId: endIdOf(corpus, tokenizer) });
   const ids = documents?.ids ?? read;
   if (given === undefined) checkTokenLength(corpus.facts.characters, ids.length, tokenizer.kind);
   return {
     corpus: description(corpus),
     tokenizer,
-    ids: inMemory(ids),
+    ids: inMemory(ids, documents?.counted),
     documents,
     unknown,
     replacements: [replacementsIn(corpus)],
@@ -153,19 +159,52 @@ function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, 
   };
 }
 
+const newTokenizer = (
+  corpus: Corpus,
+  options: TrainModelOptions,
+  specialTokens?: readonly string[],
+): Tokenizer =>
+  buildVocabulary(
+    corpus,
+    tokenizers[options.tokenizer ?? 'char'].vocabulary({
+      minFrequency: options.minFrequency ?? 1,
+      maxSize: options.vocabSize,
+      specialTokens,
+    }),
+  );
+
+const chatTokenizer = (
+  corpus: Corpus,
+  options: TrainModelOptions,
+  given: Tokenizer | undefined,
+): Tokenizer =>
+  given === undefined
+    ? withChatml(newTokenizer(corpus, options, CHATML_TOKENS))
+    : withForm(given, chatFormOf(given, nameOf(options)));
+
+/** Of the model whose tokenizer is given, for messages. */
+const nameOf = ({ initFrom, resume }: TrainModelOptions): string => initFrom ?? resume ?? 'the model';
+
 /** How the text of these options is read. @param tokenizer undefined before it has been built */
 const corpusOptions = (options: TrainModelOptions, tokenizer: Tokenizer | undefined): CorpusOptions => ({
   ...decodingOf(options),
   documents: options.documents ?? IMPLIED,
   skipBadLines: options.skipBadLines,
-  ...(tokenizer && { endOfText: endOfTextToken(tokenizer) }),
+  ...(tokenizer && {
+    endOfText: endOfTextToken(tokenizer),
+    chat: () => chatFormOf(tokenizer, nameOf(options)),
+  }),
 });
 
 /** @throws UsageError for documents that the given tokenizer cannot separate */
 function openText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Corpus {
   const corpus = openCorpus(options.corpus, corpusOptions(options, given), report);
   if (options.resume === undefined) checkSkipping(corpus, options);
-  if (corpus.documents === 'whole' || given === undefined || endOfTextToken(given) !== undefined)
+  if (
+    ['whole', CHAT].includes(corpus.documents) ||
+    given === undefined ||
+    endOfTextToken(given) !== undefined
+  )
     return corpus;
   if (options.documents === undefined && corpus.documents === 'files')
     return openCorpus(options.corpus, { ...corpusOptions(options, given), documents: 'whole' }, report);
@@ -309,8 +348,3 @@ function verify(file: TokenFile, report: Report): string {
 /** Whether one vocabulary is a prefix of the other. */
 const begins = (long: Tokenizer, { kind, vocabulary }: Tokenizer): boolean =>
   long.kind === kind && vocabulary.every((token, id) => token === long.vocabulary[id]);
-
-const inMemory = (ids: TokenIds): TokenSource => ({
-  length: ids.length,
-  slice: (start, end) => ids.subarray(start, end),
-});

@@ -45,6 +45,19 @@ describe('a template', () => {
     ).toBe('Hi\n');
   });
 
+  test('strips what Python strips', () => {
+    const stripped = (call: string): string =>
+      template(`[{{ messages[0].content${call} }}]`).render([
+        { role: 'user', content: '\n\n xabx \u0085\ufeff\n' },
+      ]);
+    expect(stripped('.strip()')).toBe('[xabx \u0085\ufeff]');
+    expect(stripped('|trim')).toBe('[xabx \u0085\ufeff]');
+    expect(stripped(".lstrip('\\n')")).toBe('[ xabx \u0085\ufeff\n]');
+    expect(stripped(".rstrip('\\n').rstrip('\ufeff').rstrip()")).toBe('[\n\n xabx]');
+    expect(stripped(".strip().strip('\ufeff').strip().strip('xa')")).toBe('[b]');
+    expect(stripped('|trim|length')).toBe('[7]');
+  });
+
   test('has the time of the settings', () => {
     const time = new Date(2024, 6, 26, 15, 4, 5).getTime();
     const source = '{{ strftime_now("%d %b %Y, %A %B %I:%M:%S %p, %y %m %H %a %% %Q") }}';

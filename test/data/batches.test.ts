@@ -6,8 +6,9 @@ import {
   randomStep,
   sampleBatches,
   wholeBatches,
+  type Batch,
 } from '../../src/data/batches.ts';
-import { splitTokens } from '../../src/data/token-source.ts';
+import { inMemory, splitTokens } from '../../src/data/token-source.ts';
 import { failure } from '../fixtures/failure.ts';
 
 const ids = Uint16Array.from({ length: 103 }, (_, i) => i);
@@ -105,4 +106,46 @@ test('the validation split is the end of the text', () => {
 
 test('a text shorter than a block is refused with both numbers', () => {
   expect(() => checkLength(source, 103)).toThrow(failure('text-too-short', '103', 'blockSize', '103', '104'));
+});
+
+describe('tokens that do not count', () => {
+  const counted = Uint8Array.from(ids, (id) => (id % 3 === 0 || (id > 40 && id < 60) ? 0 : 1));
+  const masked = inMemory(ids, counted);
+  const isMasked = ({ inputs, targets }: Batch, i: number): boolean =>
+    targets[i] < 0 && counted[inputs[i] + 1] === 0;
+
+  test('are masked targets of training, and the step knows how many others there are', () => {
+    for (let step = 0; step < 20; step++) {
+      const data = randomStep(masked, shape, { seed: 1, step, microBatches: 2 });
+      const [batches, all] = [
+        [...data.batches],
+        [...randomStep(source, shape, { seed: 1, step, microBatches: 2 }).batches],
+      ];
+      expect(data.counted).toBe(batches.reduce((sum, batch) => sum + countTargets(batch), 0));
+      batches.forEach((batch, b) => {
+        expect(batch.inputs).toEqual(all[b].inputs);
+        batch.targets.forEach((target, i) => {
+          if (counted[all[b].targets[i]] === 1) expect(target).toBe(all[b].targets[i]);
+          else expect(isMasked(batch, i)).toBe(true);
+        });
+      });
+    }
+  });
+
+  test('are masked in epochs and in evaluations of a whole split', () => {
+    const targetsOf = (batches: Iterable<Batch>): number[] =>
+      [...batches].flatMap(({ targets }) => [...targets].filter((target) => target >= 0));
+    const expected = [...ids].slice(1).filter((id) => counted[id] === 1);
+    expect(targetsOf(wholeBatches(masked, shape))).toEqual(expected);
+    const { train, validation } = splitTokens(masked, 0.3);
+    expect([...targetsOf(wholeBatches(train, shape)), ...targetsOf(wholeBatches(validation, shape))]).toEqual(
+      expected.filter((id) => id !== train.length),
+    );
+  });
+
+  test('leave windows without a counted target out of a sample', () => {
+    const batches = [...sampleBatches(masked, { B: 1, T: 8 }, 100)];
+    expect(batches).toHaveLength(Math.ceil(102 / 8) - 2);
+    expect(batches.every((batch) => countTargets(batch) > 0)).toBe(true);
+  });
 });

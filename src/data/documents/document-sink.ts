@@ -2,6 +2,7 @@
 import { UserError } from '../../errors.ts';
 import { formatNumber } from '../../format.ts';
 import { optionName } from '../../messages.ts';
+import type { ChatText } from '../../chat/chat-renderer.ts';
 
 /** Receives what a file contains. */
 export interface DocumentSink {
@@ -10,6 +11,8 @@ export interface DocumentSink {
   /** Part of a document that may be larger than memory; `finish` ends it. */
   part(text: string): void;
   finish(): void;
+  /** A conversation, which is a document. */
+  chat(text: ChatText): void;
   /** Lines that are no document: the number of the first, from 1, and their count. */
   bad(line: number, why: string, count?: number): void;
 }

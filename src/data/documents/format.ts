@@ -3,21 +3,22 @@
  * colon, or the text that separates documents.
  */
 import type { OptionType } from '../../values.ts';
+import { isChatFile } from './chat-file.ts';
 
 /** @see formatOf for the values */
 export type DocumentFormat =
-  | { readonly kind: 'whole' | 'files' | 'lines' | 'paragraphs' }
+  | { readonly kind: 'whole' | 'files' | 'lines' | 'paragraphs' | 'chat' }
   | { readonly kind: 'jsonl'; readonly field: string }
   | { readonly kind: 'csv'; readonly column: string }
   | { readonly kind: 'separator'; readonly text: string };
 
-const KEYWORDS = ['whole', 'files', 'lines', 'paragraphs'] as const;
+const KEYWORDS = ['whole', 'files', 'lines', 'paragraphs', 'chat'] as const;
 /** Field or column of the text, unless another is named. */
 const TEXT = 'text';
 
 export const documentsValue: OptionType<string> = {
   expected:
-    'whole, files, lines, paragraphs, jsonl[:FIELD], csv[:COLUMN], or a separator with a character other than letters',
+    'whole, files, lines, paragraphs, chat, jsonl[:FIELD], csv[:COLUMN], or a separator with a character other than letters',
   is: (value) => typeof value === 'string' && formatOf(value) !== undefined,
   read: (text) => (formatOf(text) === undefined ? undefined : text),
   completes: [...KEYWORDS, 'jsonl', 'csv'],
@@ -41,15 +42,21 @@ export function documentFormat(value: string): DocumentFormat {
   return format;
 }
 
+/** Conversations (chat/conversation.ts). */
+export const CHAT = 'chat';
+
 /** Formats by the extension of files. */
 const byExtension: readonly (readonly [extension: RegExp, documents: string])[] = [
   [/\.(jsonl|ndjson)$/iu, 'jsonl'],
   [/\.(csv|tsv)$/iu, 'csv'],
 ];
 
-/** The format that the files of a corpus imply: their extension where all have the same, else a file per document. */
+/**
+ * The format that the files of a corpus imply: their extension where all have the same, else a file per document. JSON lines
+ * are conversations if the first one is.
+ */
 export function impliedDocuments(files: readonly string[]): string {
   const known = byExtension.find(([extension]) => files.every((file) => extension.test(file)));
-  if (known !== undefined) return known[1];
+  if (known !== undefined) return known[1] === 'jsonl' && isChatFile(files[0]) ? CHAT : known[1];
   return files.length > 1 ? 'files' : 'whole';
 }

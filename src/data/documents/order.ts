@@ -10,6 +10,8 @@ export interface DocumentIds {
   readonly ids: Uint16Array | Uint32Array;
   /** The token that ends a document. */
   readonly endId: number;
+  /** 1 for tokens that count in the loss, 0 for others; undefined: all count. */
+  readonly counted?: Uint8Array | undefined;
 }
 
 /** Tokens `start` to `end` (exclusive) of a text. */
@@ -39,14 +41,16 @@ export function shuffledDocuments({ ids, endId }: DocumentIds): Stretch[] {
 }
 
 /** The ids with their documents shuffled. */
-export function shuffledIds(ids: DocumentIds['ids'], endId: number): DocumentIds {
+export function shuffledIds({ ids, endId, counted }: DocumentIds): DocumentIds {
   const shuffled = ids.slice();
+  const shuffledCounted = counted?.slice();
   let length = 0;
   for (const { start, end } of shuffledDocuments({ ids, endId })) {
     shuffled.set(ids.subarray(start, end), length);
+    if (counted !== undefined) shuffledCounted!.set(counted.subarray(start, end), length);
     length += end - start;
   }
-  return { ids: shuffled, endId };
+  return { ids: shuffled, endId, counted: shuffledCounted };
 }
 
 /** The validation split may be smaller or larger than asked for by this share, if that keeps documents whole. */

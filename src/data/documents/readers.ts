@@ -1,12 +1,22 @@
 /** Divides the text of a file into documents, in chunks of any size. */
+import type { ChatRenderer, ChatText } from '../../chat/chat-renderer.ts';
+import { readConversation } from '../../chat/conversation.ts';
 import { parseJsonObject, shownJson } from '../../json.ts';
 import { csvReader } from './csv.ts';
 import { checkLength, type DocumentSink, type FileReader } from './document-sink.ts';
 import type { DocumentFormat } from './format.ts';
 import { lineReader } from './lines.ts';
 
-/** @param file for messages */
-export function documentReader(format: DocumentFormat, file: string, sink: DocumentSink): FileReader {
+/**
+ * @param file for messages
+ * @param renderer of conversations
+ */
+export function documentReader(
+  format: DocumentFormat,
+  file: string,
+  sink: DocumentSink,
+  renderer: () => ChatRenderer,
+): FileReader {
   switch (format.kind) {
     case 'lines':
       return lineReader(file, (line) => sink.document(line.trim() === '' ? '' : line));
@@ -14,6 +24,8 @@ export function documentReader(format: DocumentFormat, file: string, sink: Docum
       return paragraphReader(file, sink);
     case 'jsonl':
       return jsonReader(format.field, file, sink);
+    case 'chat':
+      return chatReader(renderer(), file, sink);
     case 'csv':
       return csvReader(format.column, file, sink);
     case 'separator':
@@ -91,28 +103,45 @@ function withoutLineBreaksAround(text: string): string {
 }
 
 /** A JSON object a line. */
-function jsonReader(field: string, file: string, sink: DocumentSink): FileReader {
+const jsonReader = (field: string, file: string, sink: DocumentSink): FileReader =>
+  recordReader(file, sink, (record, fail) => {
+    const value = record[field];
+    if (typeof value !== 'string') fail(`its ${shownJson(field)} is ${shownJson(value)}, not text`);
+    else if (value.includes('\0')) fail('its text has a NUL character');
+    else sink.document(value.toWellFormed());
+  });
+
+/** A conversation a line. */
+const chatReader = (renderer: ChatRenderer, file: string, sink: DocumentSink): FileReader =>
+  recordReader(file, sink, (record, fail) => {
+    const texts = renderer.texts(readConversation(record, (what) => fail(`it ${what}`)));
+    if ('problem' in texts) fail(`${renderer.template.name}: ${texts.problem}`);
+    else if (texts.every(({ answers }: ChatText) => answers.length === 0))
+      fail('it has no answer of the assistant');
+    else texts.forEach((text) => sink.chat(text));
+  });
+
+/** @param accept receives the object of each line, and a function that refuses it with a reason */
+function recordReader(
+  file: string,
+  sink: DocumentSink,
+  accept: (record: Readonly<Record<string, unknown>>, fail: (why: string) => never) => void,
+): FileReader {
   return lineReader(file, (line, number) => {
     if (line.trim() === '') return;
-    const text = fieldOf(line, field);
-    if (typeof text === 'string') sink.document(text);
-    else sink.bad(number, text.why);
-  });
-}
-
-function fieldOf(line: string, field: string): string | { readonly why: string } {
-  const refused: { why: string }[] = [];
-  try {
-    const object = parseJsonObject(line, (why) => {
-      refused.push({ why: `it ${why}` });
+    const refused: string[] = [];
+    const fail = (why: string): never => {
+      refused.push(why);
       throw new Error(why);
-    });
-    const value = object[field];
-    if (typeof value === 'string')
-      return value.includes('\0') ? { why: 'its text has a NUL character' } : value.toWellFormed();
-    return { why: `its ${shownJson(field)} is ${shownJson(value)}, not text` };
-  } catch (error) {
-    if (refused.length > 0) return refused[0];
-    throw error;
-  }
+    };
+    try {
+      accept(
+        parseJsonObject(line, (why) => fail(`it ${why}`)),
+        fail,
+      );
+    } catch (error) {
+      if (refused.length === 0) throw error;
+      sink.bad(number, refused[0]);
+    }
+  });
 }

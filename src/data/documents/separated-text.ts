@@ -1,6 +1,8 @@
 /** The documents of files as one text, in which a token ends each document. */
+import { chatmlRenderer, withoutMark, type ChatRenderer, type ChatText } from '../../chat/chat-renderer.ts';
 import { UserError } from '../../errors.ts';
 import { optionName } from '../../messages.ts';
+import type { DocumentSink } from './document-sink.ts';
 import type { DocumentFormat } from './format.ts';
 import { documentReader } from './readers.ts';
 
@@ -10,6 +12,10 @@ export interface SeparatedTextOptions {
   readonly endOfText: string;
   /** Leave out lines that are not documents instead of failing. */
   readonly skipBadLines: boolean;
+  /** For conversations. */
+  readonly renderer?: (() => ChatRenderer) | undefined;
+  /** Receives each conversation. */
+  readonly onChat?: ((text: ChatText) => void) | undefined;
 }
 
 /** Reads one file after the other, in chunks of any size. */
@@ -27,15 +33,22 @@ export class SeparatedText {
 
   /** Starts a file. @param file for messages */
   open(file: string): { push(text: string): string; end(): string } {
-    const reader = documentReader(this.#options.format, file, {
+    const { format, renderer = chatmlRenderer, onChat } = this.#options;
+    const sink: DocumentSink = {
       document: (text) => {
         this.#part(text);
         this.#finish();
       },
       part: (text) => this.#part(text),
       finish: () => this.#finish(),
+      chat: (text) => {
+        onChat?.(text);
+        this.#part(withoutMark(text));
+        this.#finish();
+      },
       bad: (line, why, count = 1) => this.#bad(`${file}:${line}: ${why}`, count),
-    });
+    };
+    const reader = documentReader(format, file, sink, renderer);
     return {
       push: (text) => {
         reader.push(text);

@@ -35,7 +35,14 @@ export function baselineAhead(
 
 function ngramLoss(train: TokenSource, validation: TokenSource, vocabSize: number, order: number): number {
   const model = createNgramModel(countNgrams(train, vocabSize, order));
-  let sum = 0;
-  for (const { nats } of model.scores(validation)) for (let i = 0; i < nats.length; i++) sum += nats[i];
-  return sum / (validation.length - 1);
+  let [sum, count] = [0, 0];
+  for (const { first, nats } of model.scores(validation)) {
+    const counted = validation.counted?.(first, first + nats.length);
+    for (let i = 0; i < nats.length; i++) {
+      if (counted?.[i] === 0) continue;
+      sum += nats[i];
+      count++;
+    }
+  }
+  return sum / count;
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { targetCount } from '../../data/token-source.ts';
 import { VALIDATION_LOSS, VALIDATION_TOKENS } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { weightsOf } from '../../checkpoint/runs.ts';
@@ -128,7 +129,7 @@ async function saveEnd(
   if (validationLoss !== undefined)
     await best.save(progress, {
       [VALIDATION_LOSS]: String(validationLoss),
-      [VALIDATION_TOKENS]: String(data.validation.length - 1),
+      [VALIDATION_TOKENS]: String(targetCount(data.validation)),
     });
   // Never evaluated, so the last model counts as the best.
   else if (bestStep === 0) await best.save({ bestStep: step, isBestAverage }, {});

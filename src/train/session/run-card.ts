@@ -105,8 +105,7 @@ function validationOf(
       valFile === undefined
         ? `the last ${formatPercent(valFraction)} of the text`
         : code(basename(resolve(valFile))),
-    tokens: validation.length - 1,
-    bytes: bytesOf(validation, tokenizer),
+    ...countedSize(validation, tokenizer),
     isEstimate: wholeLoss === undefined,
     step: bestStep > 0 ? bestStep : step,
     isAverage: isBestAverage,
@@ -115,16 +114,28 @@ function validationOf(
 
 const CHUNK = 65_536;
 
-/** Bytes of all tokens but the first; undefined if some are unknown, whose text is not in the tokens. */
-function bytesOf(tokens: TokenSource, tokenizer: Tokenizer): number | undefined {
+/**
+ * Of the tokens that are counted targets. Bytes are undefined if some are unknown, whose text is not in the tokens; special
+ * tokens of conversations stand for no text.
+ */
+function countedSize(
+  source: TokenSource,
+  tokenizer: Tokenizer,
+): { readonly tokens: number; readonly bytes: number | undefined } {
   const lengths = Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.byteLength(id));
-  let bytes = 0;
-  for (let start = 1; start < tokens.length; start += CHUNK) {
-    const ids = tokens.slice(start, Math.min(start + CHUNK, tokens.length));
+  if (source.counted !== undefined)
+    for (const token of tokenizer.specialTexts) lengths[tokenizer.vocabulary.lastIndexOf(token)] = 0;
+  let [tokens, bytes, unknown] = [0, 0, 0];
+  for (let start = 1; start < source.length; start += CHUNK) {
+    const end = Math.min(start + CHUNK, source.length);
+    const ids = source.slice(start, end);
+    const counted = source.counted?.(start, end);
     for (let i = 0; i < ids.length; i++) {
-      if (ids[i] === tokenizer.unkId) return undefined;
+      if (counted?.[i] === 0) continue;
+      tokens++;
       bytes += lengths[ids[i]];
+      if (ids[i] === tokenizer.unkId) unknown++;
     }
   }
-  return bytes;
+  return { tokens, bytes: unknown > 0 ? undefined : bytes };
 }

@@ -1,5 +1,6 @@
 import { createRun, type Run } from '../../checkpoint/run.ts';
 import { makeRunFolder } from '../../checkpoint/runs.ts';
+import { targetCount } from '../../data/token-source.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
 import { noReport } from '../../reporting.ts';
 import type { EventSink, RunEnd } from '../events.ts';
@@ -119,6 +120,7 @@ async function trainFrom(
   if (origin.resumed === undefined && origin.start !== undefined)
     await writer({ type: 'checkpoint', progress: stored }, settings);
   const batches = loopData(data, settings);
+  const validationTargets = targetCount(data.validation);
   const progress = await forNewText(stored, batches, session);
   return train(
     {
@@ -131,7 +133,7 @@ async function trainFrom(
       evaluated: (tokens, what) =>
         what === 'sample'
           ? report('evaluating')
-          : report('evaluating the whole validation split', tokens / (data.validation.length - 1)),
+          : report('evaluating the whole validation split', tokens / validationTargets),
       inspect: handlers.inspect,
     },
     settings,

@@ -23,17 +23,17 @@ const split = (ids: ArrayLike<number>): string[] =>
 describe('shuffled documents', () => {
   test('are the same documents in another order, after the same start', () => {
     const ids = documents(100);
-    const { ids: shuffled } = shuffledIds(ids, END);
+    const { ids: shuffled } = shuffledIds({ ids, endId: END });
     expect(shuffled[0]).toBe(END);
     expect(split(shuffled)).not.toEqual(split(ids));
     expect(split(shuffled).toSorted()).toEqual(split(ids).toSorted());
-    expect(shuffledIds(ids, END).ids).toEqual(shuffled);
+    expect(shuffledIds({ ids, endId: END }).ids).toEqual(shuffled);
   });
 
   test('are a permutation of the tokens, whatever these are', () => {
     assert(
       property(array(constantFrom(1, 2, END), { minLength: 1, maxLength: 40 }), (tokens) => {
-        const { ids } = shuffledIds(Uint16Array.from(tokens), END);
+        const { ids } = shuffledIds({ ids: Uint16Array.from(tokens), endId: END });
         expect(sorted(ids)).toEqual(sorted(tokens));
       }),
       { numRuns: 300, seed: 1 },

@@ -1,0 +1,32 @@
+/** Tells files of conversations from other JSON lines. */
+import { isConversation } from '../../chat/conversation.ts';
+import { statSync } from 'node:fs';
+import { attempt } from '../../errors.ts';
+import { isJsonObject } from '../../json.ts';
+import { fileChunks } from '../file-chunks.ts';
+
+/** In bytes. A longer first line is taken for another record. */
+const LONGEST_LINE = 4e6;
+
+/** Whether the first record of a file is a conversation. */
+export function isChatFile(path: string): boolean {
+  const line = attempt(() => (statSync(path).isFile() ? firstLine(path) : undefined)); // a pipe is read once
+  if (line === undefined) return false;
+  try {
+    const record: unknown = JSON.parse(line);
+    return isJsonObject(record) && isConversation(record);
+  } catch {
+    return false;
+  }
+}
+
+/** The first line that is not empty, or as much of it as is looked at. */
+function firstLine(path: string): string {
+  const decoder = new TextDecoder();
+  let text = '';
+  for (const chunk of fileChunks(path)) {
+    text = (text + decoder.decode(chunk, { stream: true })).trimStart();
+    if (text.includes('\n') || text.length > LONGEST_LINE) break;
+  }
+  return text.split('\n', 1)[0];
+}
