@@ -56,7 +56,7 @@ export function openAdapter(folder: string, { base, file = ADAPTER_WEIGHTS }: Ad
     const lora = loraOf(described, model, metadata);
     const config = checkAdapted(configFile, { ...model.config, lora });
     const hasTokenizer = existsSync(join(folder, 'tokenizer.json'));
-    const tokenizer = hasTokenizer ? readFittingTokenizer(folder, config) : model.tokenizer;
+    const tokenizer = hasTokenizer ? readFittingTokenizer(folder, config, model.folder) : model.tokenizer;
     matchAdapters(path, weights, config, model);
     if (FACT_OF_TOKENIZER in metadata) checkFacts(folder, metadata, modelFacts(config, tokenizer), file);
     if (base === undefined) checkBase(path, model, lora);
@@ -83,7 +83,7 @@ function openBase(folder: string, { basePath }: AdapterDescription, given: strin
   if (found === undefined)
     throw new UserError(
       'file-not-found',
-      `${file}: "base_model_name_or_path" is ${shownJson(basePath ?? null)}, and there is no such folder`,
+      `${file}: "base_model_name_or_path" ${basePath === undefined ? 'names no model' : `is ${shownJson(basePath)}, and there is no such folder`}`,
       {
         hint: `${(basePath && hubHint(basePath)) ?? 'get the base model first'}; then name it with ${optionName('base')}`,
       },
@@ -145,7 +145,10 @@ function matchAdapters(path: string, { tensors }: SafetensorsFile, config: Model
       );
   }
   for (const name of tensors.keys())
-    if (!stored.has(name)) refuse(` has the tensor ${shownJson(name)}, which this adapter does not`);
+    if (!stored.has(name))
+      refuse(
+        ` has the tensor ${shownJson(name)}, which ${ADAPTER_CONFIG} and the base model do not account for`,
+      );
 }
 
 /** @throws UserError if the base model's weights are not those the adapter was trained on */

@@ -232,6 +232,7 @@ export interface ModelFolder {
 export function readFittingTokenizer(
   folder: string,
   { vocabSize }: Pick<ModelConfig, 'vocabSize'>,
+  configFolder = folder,
 ): Tokenizer {
   const found = readTokenizer(folder, vocabSize);
   // Embeddings are often padded to a round size, such as 50,304 for 50,257 tokens, but not to an arbitrary one.
@@ -241,7 +242,7 @@ export function readFittingTokenizer(
   if (fitting.vocabSize !== vocabSize)
     throw new UserError(
       'mismatched-files',
-      `${folder}: config.json has a vocab_size of ${vocabSize}, but the tokenizer has ${fitting.vocabSize} tokens`,
+      `${join(configFolder, 'config.json')} has a vocab_size of ${vocabSize}, but the tokenizer of ${folder} has ${fitting.vocabSize} tokens`,
       { hint: 'the two belong to different models' },
     );
   return withBoundaries(fitting, folder);

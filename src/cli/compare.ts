@@ -1,5 +1,6 @@
 /** `gpt compare`: curves of several runs and the settings in which they differ. */
 import type { Command } from 'commander';
+import { baseOf } from '../checkpoint/open-model.ts';
 import { runFolders } from '../checkpoint/runs.ts';
 import { isSystemError, UsageError, UserError } from '../errors.ts';
 import { differences, haveSameTokens, type Difference } from '../inspect/compare-runs.ts';
@@ -15,7 +16,7 @@ import { describeSystemError } from './errors.ts';
 import { kebab } from '../flag-name.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, MAX_CHART_WIDTH, type Series } from './line-chart.ts';
-import { modelFolder } from './model-options.ts';
+import { baseOption, modelFolder } from './model-options.ts';
 import { argument, option } from './options.ts';
 import { filePath } from '../values.ts';
 import { writePage } from './report.ts';
@@ -26,6 +27,7 @@ import { print, printableLine, stdoutColors, warn } from './terminal.ts';
 import { cut } from './token-label.ts';
 
 interface Flags {
+  readonly base?: string;
   readonly html?: string;
   readonly json?: true;
 }
@@ -34,6 +36,7 @@ export function register(command: Command): void {
   command
     .addArgument(argument('[run...]', 'run folders; default: all under checkpoints/', modelFolder))
     .addOption(option('--html <file>', 'write the comparison as a web page; -: to stdout', filePath))
+    .addOption(baseOption())
     .option('--json', 'print the comparison as JSON')
     .action(compare);
   addExamples(command, [
@@ -44,12 +47,12 @@ export function register(command: Command): void {
   ]);
 }
 
-async function compare(given: readonly string[], { html, json }: Flags): Promise<void> {
+async function compare(given: readonly string[], { html, json, base }: Flags): Promise<void> {
   const folders = given.length > 0 ? given : runFolders();
   const found = await whileDoing('reading the runs', (activity) =>
     folders.flatMap((folder, i) => {
       activity.update(`reading ${printableLine(folder)}, ${i + 1} of ${folders.length}`);
-      return given.length > 0 ? [openRun(folder)] : readIfPossible(folder);
+      return given.length > 0 ? [openRun(folder, baseOf(folder, base))] : readIfPossible(folder, base);
     }),
   );
   if (found.length < 2)
@@ -68,9 +71,9 @@ async function compare(given: readonly string[], { html, json }: Flags): Promise
 }
 
 /** Empty, after a warning, if the run is unreadable, so that the others are still compared. */
-function readIfPossible(folder: string): RunRecord[] {
+function readIfPossible(folder: string, base: string | undefined): RunRecord[] {
   try {
-    return [openRun(folder)];
+    return [openRun(folder, baseOf(folder, base))];
   } catch (error) {
     if (!isSystemError(error) && !(error instanceof UserError)) throw error;
     const reason = isSystemError(error) ? describeSystemError(error) : error.in(commandLineTerms).message;

@@ -16,11 +16,19 @@ import { notes, showComparison, showMeasures, toJson, type Evaluation } from './
 import { tokenPrinter } from './eval-tokens.ts';
 import { whileDoing, whileReporting } from './activity.ts';
 import { decodingOf, type DecodingOptions } from '../data/decode-text.ts';
+import { baseOf } from '../checkpoint/open-model.ts';
 import { countFiles } from './corpus-summary.ts';
 import { encodingErrorsOption, encodingOption, warnOfReplacements } from './decoding-options.ts';
 import { documentsFor, documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
 import { addExamples } from './help.ts';
-import { chosenModel, modelFolder, openModel, threadsOption, weightsOption } from './model-options.ts';
+import {
+  baseOption,
+  chosenModel,
+  modelFolder,
+  openModel,
+  threadsOption,
+  weightsOption,
+} from './model-options.ts';
 import { argument, option, orVariable, repeatable } from './options.ts';
 import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
 import { startShare } from './progress-bar.ts';
@@ -30,6 +38,7 @@ import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 
 interface Flags extends DecodingOptions, DocumentFlags {
   readonly model?: readonly string[];
+  readonly base?: string;
   readonly threads?: number;
   readonly split?: SplitName;
   readonly stride?: number;
@@ -76,6 +85,7 @@ export function register(command: Command): void {
         filePath,
       ),
     )
+    .addOption(baseOption())
     .addOption(threadsOption())
     .addOption(weightsOption())
     .addOption(documentsOption('by the file, or as in training'))
@@ -247,7 +257,7 @@ async function* evaluateModel(
   baselines: BaselineReader | undefined,
   flags: Flags,
 ): AsyncGenerator<Evaluation> {
-  const { folder, backend } = await openModel({ ...flags, model });
+  const { folder, backend } = await openModel({ ...flags, model, base: baseOf(model, flags.base) });
   try {
     const texts = readTexts(model, folder.tokenizer);
     const trained = baselines?.(model, folder.tokenizer);

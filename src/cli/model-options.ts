@@ -18,7 +18,7 @@ import { notice, printable, verbose, warn } from './terminal.ts';
 
 export interface ModelFlags {
   readonly model?: string;
-  readonly base?: string;
+  readonly base?: string | undefined;
   readonly threads?: number;
   readonly weights?: WeightsInMemory;
 }

@@ -7,7 +7,7 @@ import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import { printable, warn } from './terminal.ts';
 
 /** Reads the record of a run and warns of logs with damaged lines. */
-export const openRun = (folder: string): RunRecord => warned(readRun(folder));
+export const openRun = (folder: string, base?: string): RunRecord => warned(readRun(folder, base));
 
 /** The same for a run whose model is open. */
 export const runOf = (model: ModelFolder): RunRecord => warned(runRecordOf(model));

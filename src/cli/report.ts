@@ -1,6 +1,7 @@
 /** `gpt report`: one or several runs as an HTML file, or their metrics as CSV. */
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
+import { baseOf } from '../checkpoint/open-model.ts';
 import { writeFileAtomic } from '../write-file.ts';
 import { Decoder } from '../generate/decoder.ts';
 import type { TensorTarget } from '../model/tensor.ts';
@@ -19,6 +20,7 @@ import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import {
   argumentOrModel,
+  baseOption,
   chosenModel,
   modelFolder,
   modelOption,
@@ -58,6 +60,7 @@ export function register(command: Command): void {
     )
     .addOption(option('--text <text>', 'text for the attention maps', nonEmptyText))
     .addOption(unkOption())
+    .addOption(baseOption())
     .addOption(threadsOption())
     .option('--json', 'print the path and size of the page as JSON')
     .action(writeReport);
@@ -75,7 +78,7 @@ async function writeReport(folders: readonly string[], flags: Flags, command: Co
     if (flags.csv) return writeCsv(folders, flags.output);
     const names = namesOf(folders);
     const runs = await whileDoing('reading the runs', () =>
-      folders.map((folder, i) => ({ name: names[i], run: openRun(folder) })),
+      folders.map((folder, i) => ({ name: names[i], run: openRun(folder, baseOf(folder, flags.base)) })),
     );
     await writePage(comparisonReport(runs), flags.output ?? 'report.html', { json: flags.json });
   } else {
@@ -124,7 +127,7 @@ export async function writePage(
 }
 
 async function runPage(path: string, flags: Flags): Promise<string> {
-  const run = openRun(path);
+  const run = openRun(path, flags.base);
   const { model } = run;
   const backend = await startEngine(model, flags.threads);
   try {

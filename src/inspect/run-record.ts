@@ -18,8 +18,12 @@ export interface RunRecord {
   readonly logs: RunLogs;
 }
 
-/** @throws UserError if the folder holds no model or is damaged */
-export const readRun = (folder: string): RunRecord => runRecordOf(openModelFolder(folder));
+/**
+ * @param base an adapter's base model, if it has moved
+ * @throws UserError if the folder holds no model or is damaged
+ */
+export const readRun = (folder: string, base?: string): RunRecord =>
+  runRecordOf(openModelFolder(folder, { base }));
 
 export function runRecordOf(model: ModelFolder): RunRecord {
   const checkpoint = latestCheckpoint(model.folder);

@@ -101,7 +101,7 @@ function newAdapters(options: TrainModelOptions, { folder, config }: ModelFolder
   if (loraRank === undefined) return {};
   checkOptimizer(options);
   const table = parameterTable(config);
-  const targets = loraTargets === 'all-linear' ? linearLayers(table) : loraTargets.split(',');
+  const targets = loraTargets === 'all-linear' ? linearLayers(table) : [...new Set(loraTargets.split(','))];
   checkTargets(table, targets, architectureOf(config).huggingFace);
   return {
     loraRank,

@@ -127,6 +127,32 @@ describe('an adapter with its base', () => {
     expect((await sample('-m adapter -n 3', moved)).code).toBe(0);
   });
 
+  test('is compared and reported with its base, wherever that is', async () => {
+    rmSync(path('away'), { recursive: true, force: true });
+    mkdirSync(path('away'));
+    cpSync(path('adapter'), path('away/adapter'), { recursive: true });
+    cpSync(path('base'), path('away/moved'), { recursive: true });
+    const away = async (line: string) => {
+      const result = await runInProcess(line.split(' '), path('away'));
+      expect(result.code, result.stderr).toBe(0);
+      return result.stdout;
+    };
+    await away('report adapter --base moved --threads 1 -o page.html -q');
+    expect(bytes('away/page.html').toString()).toContain('lora_A');
+    await away('report adapter moved --base moved -o both.html -q');
+    const compared = JSON.parse(await away('compare adapter moved --base moved --json')) as {
+      readonly runs: readonly { readonly folder: string }[];
+    };
+    expect(compared.runs.map((each) => each.folder)).toEqual(['adapter', 'moved']);
+    writeFileSync(path('away/verse.txt'), bytes('verse.txt'));
+    const lines = await away('eval verse.txt -m adapter -m moved --base moved --json -q --threads 1');
+    const [adapted, base] = lines
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { readonly nats_per_token: number }).nats_per_token);
+    expect(adapted).toBeLessThan(base);
+  });
+
   test('becomes one model that computes the same', async () => {
     await gpt('export adapter --merge --dtype f32 -o merged');
     const { nats_per_token: loss } = JSON.parse((await gpt('eval verse.txt -m adapter --json')).stdout) as {
@@ -176,6 +202,13 @@ describe('options that do not fit are refused', () => {
       'conflicting-options',
       '--optimizer … muon',
     ],
+    [
+      '--base for a model that is no adapter',
+      `${train} --init-from base --lora-rank 4 --base other`,
+      'conflicting-options',
+      '--base … base is not an adapter',
+    ],
+    ['--base for a whole model', 'inspect base --base other', 'conflicting-options', '--base … base'],
     ['--merge of a whole model', 'export base --merge', 'conflicting-options', '--merge … base'],
   ] as const)('%s', (_what, line, code, mentioned) =>
     expectRefusal(line.split(' '), [2, code, mentioned], folder),

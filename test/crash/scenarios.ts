@@ -40,7 +40,14 @@ export const scenarios: readonly Scenario[] = [
     'SGD, an average of the weights, a validation file, an end between evaluations',
     'corpus.txt --val-file other.txt --max-iters 41 --save-every 2 --eval-interval 3 --optimizer sgd --schedule linear --ema-decay 0.9',
   ),
-  cli('words, no evaluations', 'corpus.txt --tokenizer word --max-iters 40 --save-every 1 --eval-interval 0'),
+  cli(
+    'low-rank adapters of a finished run',
+    `corpus.txt --init-from ${FINISHED} --lora-rank 2 --lora-dropout 0.1 --max-iters 40 --save-every 1 --eval-interval 4`,
+  ),
+  cli(
+    'words of documents, no evaluations',
+    'corpus.txt --documents lines --tokenizer word --max-iters 40 --save-every 1 --eval-interval 0',
+  ),
   {
     ...cli('an extension: re-warm-up, plateau and decay', ''),
     isExtension: true,

@@ -38,6 +38,7 @@ import {
   TEXT,
   openTokenizer,
   tokenizerOf,
+  writeAdapter,
   writeForeignTensors,
   writeModel,
   writeShardedModel,
@@ -106,6 +107,24 @@ const shardedModel: ReaderCase = {
     model.load(into);
     for (const { name, data } of into) assert(data.every(Number.isFinite), name);
     for (const id of model.tokenizer.special.endIds) assert(id < model.tokenizer.vocabSize);
+  },
+  weight: 3,
+};
+
+/** Low-rank adapters in PEFT's layout; their base is in a folder inside. */
+const adapter: ReaderCase = {
+  name: 'adapter',
+  write: writeAdapter,
+  files: ['adapter_config.json', 'adapter_model.safetensors', 'tokenizer.json', 'tokenizer_config.json'],
+  read(folder) {
+    const model = openModelFolder(folder);
+    const into = blank(model.config);
+    model.load(into);
+    for (const { name, data } of into) assert(data.every(Number.isFinite), name);
+    if (!isOurs(model.metadata)) return;
+    const expected = tensorsOf(model.config).filter(({ name }) => name.includes('.lora_'));
+    const found = into.filter(({ name }) => name.includes('.lora_'));
+    found.forEach(({ name, data }, i) => assert(bytesOf(data).equals(bytesOf(expected[i].data)), name));
   },
   weight: 3,
 };
@@ -472,6 +491,7 @@ const documents: ReaderCase = {
 export const readerCases: readonly ReaderCase[] = [
   ...modelFolders,
   shardedModel,
+  adapter,
   foreignTensors,
   config,
   ...tokenizerFiles,

@@ -13,6 +13,9 @@ import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
 import { encode, type Tokenizer, type TokenizerKind } from '../../src/tokenizer/tokenizer.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import type { LoraConfig } from '../../src/model/lora.ts';
+import { baseFingerprint } from '../../src/checkpoint/base-fingerprint.ts';
 import { writeHostWeights } from '../fixtures/host-weights.ts';
 
 export const TEXT =
@@ -36,7 +39,7 @@ export const configOf = (tokenizer: Tokenizer): Gpt2Config => ({
 });
 
 /** Numbers that differ everywhere, so that no exchange of any two goes unseen. */
-export function tensorsOf(config: Gpt2Config): NamedTensor[] {
+export function tensorsOf(config: ModelConfig): NamedTensor[] {
   let k = 0;
   return parameterTable(config).map(({ name, shape }) => ({
     name,
@@ -59,6 +62,29 @@ export function writeModel(
   writeModelDescription(folder, config, tokenizer);
   writeHostWeights(folder, config, tensors, { step: '9', ...modelFacts(config, tokenizer) });
 }
+
+/** An adapter, and the folder of its base in it. */
+export function writeAdapter(folder: string): void {
+  const base = join(folder, 'base');
+  mkdirSync(base);
+  writeModel(base, 'char');
+  const tokenizer = tokenizerOf('char');
+  const config = {
+    ...configOf(tokenizer),
+    lora: loraOf({ path: 'base', fingerprint: baseFingerprint(base) }),
+  };
+  writeModelDescription(folder, config, tokenizer);
+  writeHostWeights(folder, config, tensorsOf(config), { step: '9', ...modelFacts(config, tokenizer) });
+}
+
+export const loraOf = (base: LoraConfig['base']): LoraConfig => ({
+  rank: 2,
+  alpha: 4,
+  dropout: 0,
+  targets: ['c_attn', 'mlp.c_proj'],
+  isRankStabilized: false,
+  base,
+});
 
 /** A model folder whose weights are in two files, without the marks of a model of ours. */
 export function writeShardedModel(folder: string): void {
