@@ -1,25 +1,28 @@
 /** `gpt eval`: measures how well models predict texts. */
 import type { Command } from 'commander';
-import { openCorpus, type Corpus } from '../data/corpus.ts';
-import { describeLeftOut } from '../data/find-files.ts';
 import { UsageError } from '../errors.ts';
-import { replacementsIn } from '../data/replacements.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measureScored } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
 import { knownRecord, readSplit, splits, type OtherText, type SplitName } from '../evaluate/training-text.ts';
-import { noReport } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { kebab } from '../flag-name.ts';
 import { baselineReader, type BaselineReader } from './eval-baselines.ts';
+import { fileReader } from './eval-corpora.ts';
+import {
+  documentsOfFiles,
+  documentsOfText,
+  printEachDocument,
+  type DocumentReader,
+} from './eval-documents.ts';
 import { evaluateMemorization } from './eval-memorization.ts';
 import { notes, showComparison, showMeasures, toJson, type Evaluation } from './eval-tables.ts';
 import { tokenPrinter } from './eval-tokens.ts';
 import { whileDoing, whileReporting } from './activity.ts';
-import { decodingOf, type DecodingOptions } from '../data/decode-text.ts';
+import type { DecodingOptions } from '../data/decode-text.ts';
 import { baseOf } from '../checkpoint/open-model.ts';
-import { countFiles } from './corpus-summary.ts';
-import { encodingErrorsOption, encodingOption, warnOfReplacements } from './decoding-options.ts';
-import { documentsFor, documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
+import { encodingErrorsOption, encodingOption } from './decoding-options.ts';
+import { documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
 import { addExamples } from './help.ts';
 import {
   baseOption,
@@ -33,7 +36,7 @@ import { argument, option, orVariable, repeatable } from './options.ts';
 import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
 import { startShare } from './progress-bar.ts';
 import { printJson } from './json-output.ts';
-import { notice, print, printable } from './terminal.ts';
+import { notice, print } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
 
 interface Flags extends DecodingOptions, DocumentFlags {
@@ -43,6 +46,7 @@ interface Flags extends DecodingOptions, DocumentFlags {
   readonly split?: SplitName;
   readonly stride?: number;
   readonly tokens?: true;
+  readonly perDocument?: true;
   readonly baselines?: true;
   readonly baselineText?: string;
   readonly memorization?: true;
@@ -77,6 +81,7 @@ export function register(command: Command): void {
       ),
     )
     .option('--tokens', 'print the loss of each token: colored text on a terminal, JSON lines in a pipe')
+    .option('--per-document', 'print the loss of each document from its own start, as JSON lines')
     .option('--baselines', "add n-gram models and compressors fitted on the model's training split")
     .addOption(
       option(
@@ -107,6 +112,7 @@ export function register(command: Command): void {
     ['More context for each token', 'gpt eval chapter.txt --stride 16'],
     ['Two models on two texts', 'gpt eval a.txt b.txt -m checkpoints/one -m checkpoints/two'],
     ['The loss of each token', 'gpt eval chapter.txt --tokens'],
+    ['The loss of each line', 'gpt eval names.txt --documents lines --per-document'],
     ['How much of a sample is copied from the training text', 'gpt eval --memorization'],
     ['From a pipe, for a script', 'cat chapter.txt | gpt eval --json | jq .bits_per_byte'],
   ]);
@@ -122,7 +128,17 @@ async function evaluate(files: string[], flags: Flags): Promise<void> {
   if (files.length === 0 && flags.split === undefined)
     noticeIfTyped('the text', '--split val takes it from the corpus of the model.');
   else noticeIfTextTyped([...files, flags.baselineText]);
-  const texts = flags.split === undefined ? namedTexts(files, flags) : splitText(flags.split, flags);
+  const { split } = flags;
+  if (flags.perDocument) {
+    const documents: DocumentReader =
+      split === undefined
+        ? documentsOfFiles(files, flags)
+        : (...model) =>
+            splitText(split, flags)(...model).map(({ file, text }) => documentsOfText(file, text));
+    await printEachDocument(models, documents, flags);
+    return;
+  }
+  const texts = split === undefined ? namedTexts(files, flags) : splitText(split, flags);
   const baselines = flags.baselines ? baselineReader(baselineText(flags)) : undefined;
   const evaluations: Evaluation[] = [];
   for (const model of models)
@@ -151,10 +167,13 @@ function checkUsage(files: readonly string[], flags: Flags): void {
         });
   if (flags.tokens && flags.baselines)
     throw new UsageError('conflicting-options', '--tokens and --baselines cannot be combined');
-  const measures = ['split', 'stride', 'tokens', 'baselines'] as const;
+  for (const name of ['tokens', 'baselines'] as const)
+    if (flags.perDocument && flags[name])
+      throw new UsageError('conflicting-options', `--per-document and --${name} cannot be combined`);
+  const measures = ['split', 'stride', 'tokens', 'perDocument', 'baselines'] as const;
   for (const name of measures)
     if (flags.memorization && flags[name] !== undefined)
-      throw new UsageError('conflicting-options', `--memorization and --${name} cannot be combined`);
+      throw new UsageError('conflicting-options', `--memorization and --${kebab(name)} cannot be combined`);
   if (flags.memorization && files.length > 0)
     throw new UsageError(
       'conflicting-options',
@@ -193,51 +212,16 @@ type TextReader = (model: string, tokenizer: Tokenizer) => ModelText[];
 
 /** The texts given on the command line, the same for every model. */
 function namedTexts(files: readonly string[], flags: Flags): TextReader {
-  let report = noReport;
-  const reporting = <T>(work: () => T): T =>
-    whileReporting((shown) => {
-      report = shown;
-      return work();
-    });
-  const opened = new Map<string, Corpus>(); // the same for all models that read it in the same way
-  const open = (file: string, model: string, tokenizer: Tokenizer): Corpus => {
-    const options = { ...decodingOf(flags), ...documentsFor(file, model, tokenizer, flags) };
-    const key = JSON.stringify([file, options, options.chat && model]); // each has a template of its own
-    const corpus =
-      opened.get(key) ??
-      reporting(() => openCorpus([file], options, (activity, done) => report(activity, done)));
-    if (!opened.has(key)) noticeOfFiles(file, corpus);
-    opened.set(key, corpus);
-    return corpus;
-  };
-  let warned = false; // once, not per model
-  return (model, tokenizer) => {
-    const texts = (files.length === 0 ? ['-'] : files).map((file) => {
-      const corpus = open(file, model, tokenizer);
-      const text = reporting(() => readTokenizedText(corpus, tokenizer));
-      const { characters, replaced } = corpus.facts;
-      const name = file === '-' ? 'stdin' : file;
-      warnOfTrainingText(model, name, corpus);
-      return { file: name, text, characters, replaced };
-    });
-    if (!warned) warnOfReplacements([...opened.values()].map(replacementsIn), flags.encoding);
-    warned = true;
-    return texts;
-  };
-}
-
-/** Reports the files of a folder before they are read. */
-function noticeOfFiles(file: string, { paths, files, leftOut }: Corpus): void {
-  if (files.length === 1 && files[0] === paths[0]) return;
-  notice(`${printable(file)}: ${countFiles(files)}${describeLeftOut(leftOut, '; left out: ')}`);
-}
-
-/** Warns if a model was trained on the text, which makes the comparison unfair. */
-function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
-  if (knownRecord(model)?.sha256 !== corpus.facts.sha256) return;
-  notice(
-    `${printable(model)} was trained on ${printable(file)}; --split val evaluates the part it has not seen.`,
-  );
+  const read = fileReader(files, flags);
+  return (model, tokenizer) =>
+    read(model, tokenizer, (corpus) => readTokenizedText(corpus, tokenizer)).map(
+      ({ file, corpus: { facts }, found }) => ({
+        file,
+        text: found,
+        characters: facts.characters,
+        replaced: facts.replaced,
+      }),
+    );
 }
 
 const baselineText = ({ baselineText: path, ...flags }: Flags): OtherText | undefined =>
@@ -271,7 +255,8 @@ async function* evaluateModel(
     const lengths = texts.map(({ text }) => text.ids.length);
     const total = lengths.reduce((sum, length) => sum + length, 0);
     let before = 0;
-    const scorer = openScorer(folder, backend, Math.max(...lengths), flags);
+    const documentMask = knownRecord(model)?.documentMask === true;
+    const scorer = openScorer(folder, backend, Math.max(...lengths), { ...flags, documentMask });
     // On a terminal the tokens themselves show progress, and a bar would overwrite them.
     const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
     for (const [i, { file, text, characters, replaced }] of texts.entries()) {

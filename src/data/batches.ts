@@ -5,12 +5,15 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
+import type { DocumentRows } from './documents/document-rows.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** Input ids and next-token targets, both [B,T]. A target of −1 is masked and does not count in the loss. */
 export interface Batch {
   readonly inputs: Int32Array;
   readonly targets: Int32Array;
+  /** Where documents begin in the rows, for a model that attends within documents; see document-rows.ts. */
+  readonly rows?: DocumentRows;
 }
 
 export const countTargets = ({ targets }: Batch): number =>

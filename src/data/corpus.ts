@@ -11,6 +11,8 @@ import { noReport, type Report } from '../reporting.ts';
 import { END_OF_TEXT, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { decodeText, startDecoding, type DecodingOptions } from './decode-text.ts';
 import { isMultibyte } from './encodings.ts';
+import { checkLength } from './documents/document-sink.ts';
+import { documentTexts, type DocumentText } from './documents/document-texts.ts';
 import { CHAT, documentFormat, impliedDocuments } from './documents/format.ts';
 import { SeparatedText, type SeparatedTextOptions } from './documents/separated-text.ts';
 import { fileChunks, stdinChunks } from './file-chunks.ts';
@@ -87,6 +89,8 @@ export interface Corpus {
   chats(activity?: string): Generator<ChatText>;
   /** Text of the token that ends each document. */
   readonly endOfText: string;
+  /** Streams the documents, which are not conversations; a text that is not divided is one. */
+  documentTexts(): Generator<DocumentText>;
   /** Available once the text has been read to its end. */
   readonly facts: CorpusFacts;
   /** Receives progress of whatever reads the text. */
@@ -145,6 +149,10 @@ export function openCorpus(
         found = [];
       }
     },
+    *documentTexts() {
+      if (documents === 'whole') yield wholeText(read('reading the text'), names);
+      else yield* streamDocuments(files, kept, { ...options, documents });
+    },
     get facts() {
       if (facts === undefined) throw new Error('the corpus has not been read to its end');
       return facts;
@@ -173,15 +181,15 @@ function* streamText(
   const joining = options.documents === 'whole' ? adjoin(gathering, progress) : separate(options);
   let replaced = 0;
   let piece = '';
-  for (const { path, isStream } of files) {
-    const file = joining.open(name(path));
+  for (const each of files) {
+    const file = joining.open(name(each.path));
     const counted = function* (): Generator<Uint8Array> {
-      for (const chunk of isStream ? streamChunks(path, kept) : fileChunks(path)) {
+      for (const chunk of bytesOf(each, kept)) {
         progress(gathering.addBytes(chunk));
         yield chunk;
       }
     };
-    const decoding = startDecoding(name(path), options);
+    const decoding = startDecoding(name(each.path), options);
     for (const text of decodeText(counted(), decoding)) {
       piece += file.push(text);
       if (piece.length < PIECE) continue;
@@ -198,6 +206,26 @@ function* streamText(
 /** The token that ends each document of a text that is divided. */
 export const endIdOf = ({ endOfText }: Corpus, { vocabulary }: Tokenizer): number =>
   vocabulary.lastIndexOf(endOfText);
+
+/** A text that is not divided. */
+function wholeText(pieces: Iterable<string>, files: readonly string[]): DocumentText {
+  let text = '';
+  for (const piece of pieces) checkLength((text += piece).length, files.map(name).join(', '));
+  return { text, file: files.length === 1 ? name(files[0]) : undefined, line: undefined };
+}
+
+/** The documents of all files, one after the other. */
+function* streamDocuments(
+  files: readonly TextFile[],
+  kept: Map<string, readonly Uint8Array[]>,
+  { documents, skipBadLines = false, ...options }: CorpusOptions & { readonly documents: string },
+): Generator<DocumentText> {
+  const format = documentFormat(documents);
+  for (const file of files) {
+    const decoded = decodeText(bytesOf(file, kept), startDecoding(name(file.path), options));
+    yield* documentTexts(decoded, name(file.path), { format, skipBadLines });
+  }
+}
 
 /** Joins the texts of files. */
 interface Joining {
@@ -302,6 +330,11 @@ function expand(
 
 /** Share of RAM that text from streams may take; tokens and the model need the rest. */
 const SHARE_FOR_STREAMS = 0.25;
+
+const bytesOf = (
+  { path, isStream }: TextFile,
+  kept: Map<string, readonly Uint8Array[]>,
+): Generator<Uint8Array> => (isStream ? streamChunks(path, kept) : fileChunks(path));
 
 /** The bytes of a stream, or its copy in memory if it has been read. */
 function* streamChunks(path: string, kept: Map<string, readonly Uint8Array[]>): Generator<Uint8Array> {

@@ -21,6 +21,9 @@ export function textCorpus(text: string): Corpus {
     *text() {
       yield wellFormed;
     },
+    *documentTexts() {
+      yield { text: wellFormed, file: undefined, line: undefined };
+    },
     facts: {
       bytes: Buffer.byteLength(wellFormed),
       characters: Array.from(wellFormed).length,

@@ -1,12 +1,14 @@
 /** Scores texts with a trained model. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
-import { wholeBatches } from '../data/batches.ts';
+import { wholeBatches, type BatchShape } from '../data/batches.ts';
 import type { Corpus } from '../data/corpus.ts';
+import { dividedRows } from '../data/documents/document-rows.ts';
 import type { Device } from '../engine/device.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { evaluationBatchSize } from '../train/programs.ts';
-import { Evaluator } from './evaluator.ts';
+import { endOfTextId } from '../tokenizer/tokenizer.ts';
+import { Evaluator, type EvaluatorOptions } from './evaluator.ts';
 import { measureScored, type Measures, type TokenScores } from './measures.ts';
 import { readTokenizedText, sourceOf, type TokenizedText } from './tokenized-text.ts';
 
@@ -16,6 +18,8 @@ export interface EvaluationOptions {
    * of context. Default T, the context length: adjacent windows, the fastest.
    */
   readonly stride?: number;
+  /** Tokens attend only within their document, as in the model's training; see `CorpusRecord`. Default false. */
+  readonly documentMask?: boolean;
   /** Called with the share done, 0 … 1. */
   readonly progress?: (done: number) => void;
 }
@@ -68,21 +72,10 @@ export function openScorer(
   model: ModelFolder,
   device: Device,
   tokens: number,
-  options: Pick<EvaluationOptions, 'stride'> = {},
+  options: Pick<EvaluationOptions, 'stride' | 'documentMask'> = {},
 ): Scorer {
-  const { config, folder } = model;
-  const { stride = config.blockSize } = options;
-  if (stride > config.blockSize)
-    throw new UsageError(
-      'bad-option-value',
-      `${optionName('stride')} ${stride} exceeds the block size of ${folder}, ${config.blockSize}: tokens would be skipped`,
-      { hint: `use a stride of 1 to ${config.blockSize}` },
-    );
-  const T = Math.max(1, Math.min(config.blockSize, tokens - 1));
-  const windows = Math.ceil((tokens - 1) / Math.min(stride, T));
-  const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
-  const evaluator = new Evaluator(device, config, B, T, model.storageOf);
-  model.load(evaluator.targets());
+  const { stride, B, T } = batchShape(model, tokens - 1, options.stride);
+  const evaluator = loadedEvaluator(model, device, { B, T }, { hasDocuments: options.documentMask });
   return {
     stride,
     async *scores(text, progress = () => {}) {
@@ -94,7 +87,9 @@ export function openScorer(
       const nats = new Float32Array(B * T);
       const ranks = new Float32Array(B * T);
       let first = 1;
-      for (const batch of wholeBatches(sourceOf(text), { B, T }, Math.min(stride, T))) {
+      const batches = wholeBatches(sourceOf(text), { B, T }, Math.min(stride, T));
+      const endId = text.endId ?? endOfTextId(text.tokenizer);
+      for (const batch of options.documentMask ? dividedRows(batches, T, endId) : batches) {
         const scored = await evaluator.score(batch);
         let count = 0;
         batch.targets.forEach((target, i) => {
@@ -113,4 +108,38 @@ export function openScorer(
       }
     },
   };
+}
+
+/**
+ * Batches for a number of targets, and the stride of windows.
+ *
+ * @throws UsageError if the stride exceeds the context length
+ */
+export function batchShape(
+  { config, folder }: ModelFolder,
+  targets: number,
+  stride = config.blockSize,
+): BatchShape & { readonly stride: number } {
+  if (stride > config.blockSize)
+    throw new UsageError(
+      'bad-option-value',
+      `${optionName('stride')} ${stride} exceeds the block size of ${folder}, ${config.blockSize}: tokens would be skipped`,
+      { hint: `use a stride of 1 to ${config.blockSize}` },
+    );
+  const T = Math.max(1, Math.min(config.blockSize, targets));
+  const windows = Math.ceil(targets / Math.min(stride, T));
+  const B = evaluationBatchSize(Math.min(Math.floor(TOKENS_AT_ONCE / T), windows), T);
+  return { stride, B, T };
+}
+
+/** A model in engine memory. */
+export function loadedEvaluator(
+  model: ModelFolder,
+  device: Device,
+  shape: BatchShape,
+  options: Omit<EvaluatorOptions, 'storageOf'> = {},
+): Evaluator {
+  const evaluator = new Evaluator(device, model.config, shape, { ...options, storageOf: model.storageOf });
+  model.load(evaluator.targets());
+  return evaluator;
 }

@@ -1,13 +1,19 @@
 import type { Value } from '../autodiff/graph.ts';
 import { plan } from '../autodiff/plan.ts';
-import type { Batch } from '../data/batches.ts';
+import type { Batch, BatchShape } from '../data/batches.ts';
 import type { Device, Loaded } from '../engine/device.ts';
 import { Layout } from '../engine/memory.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { placeModel, tensorsOf, type PlacedModel, type StorageOf } from '../model/placement.ts';
 import type { TensorTarget } from '../model/tensor.ts';
 import { asStored, transposingTargets } from '../model/transposition.ts';
+import { writeBatch, writePositions } from '../train/evaluation-pass.ts';
 import { placeBatch, recordLoss, type BatchMemory } from '../train/programs.ts';
+
+export interface EvaluatorOptions {
+  readonly storageOf?: StorageOf | undefined;
+  readonly hasDocuments?: boolean | undefined;
+}
 
 /** A trained model on a device that computes the loss of each token. It has no gradients and no optimizer. */
 export class Evaluator {
@@ -20,13 +26,22 @@ export class Evaluator {
   readonly #losses: Result;
   readonly #ranks: Result;
 
-  /** Allocates a model for batches [B,T]. The caller then loads the weights to `targets()`. */
-  constructor(device: Device, config: ModelConfig, B: number, T: number, storageOf?: StorageOf) {
+  /**
+   * Allocates a model for batches [B,T]. The caller then loads the weights to `targets()`.
+   *
+   * @param hasDocuments the rows of its batches are divided into documents
+   */
+  constructor(
+    device: Device,
+    config: ModelConfig,
+    { B, T }: BatchShape,
+    { storageOf, hasDocuments = false }: EvaluatorOptions = {},
+  ) {
     this.config = config;
     this.#device = device;
     const layout = new Layout();
     this.#model = asStored(placeModel(config, layout, storageOf));
-    this.batch = placeBatch(layout, B, T);
+    this.batch = placeBatch(layout, B, T, hasDocuments);
     const { tape, logits, losses, targets } = recordLoss(this.#model, this.batch);
     const ranks = tape.local([B * T], 'ranks');
     tape.scope('rank', () =>
@@ -41,10 +56,7 @@ export class Evaluator {
     });
     this.#losses = result(losses);
     this.#ranks = result(ranks);
-    device.write(
-      this.batch.positions.offset,
-      Int32Array.from({ length: B * T }, (_, i) => i % T),
-    );
+    writePositions(device, this.batch);
   }
 
   /** Where to load all parameters to, one after the other. */
@@ -58,12 +70,8 @@ export class Evaluator {
    * Loss in nats and rank of each target, both [B·T]. The rank is the number of tokens with a higher probability. Masked
    * targets have loss 0 and rank −1. The next call overwrites both arrays.
    */
-  async score({
-    inputs,
-    targets,
-  }: Batch): Promise<{ readonly losses: Float32Array; readonly ranks: Float32Array }> {
-    this.#device.write(this.batch.ids.offset, inputs);
-    this.#device.write(this.batch.targets.offset, targets);
+  async score(batch: Batch): Promise<{ readonly losses: Float32Array; readonly ranks: Float32Array }> {
+    writeBatch(this.#device, batch, this.batch);
     this.#program.submit();
     const [losses, ranks] = await Promise.all(
       [this.#losses, this.#ranks].map(({ offset, numbers }) => this.#device.read(offset, numbers)),

@@ -37,6 +37,8 @@ export interface CorpusRecord extends CorpusOptions {
   readonly valFraction: number;
   readonly valFile: string | undefined;
   readonly valFileSha256: string | null;
+  /** Tokens attended only within their document. */
+  readonly documentMask: boolean;
 }
 
 /**
@@ -58,6 +60,7 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
     encodingErrors: encodingErrors === 'replace' ? 'replace' : 'strict',
     documents: knownDocuments(documents ?? 'whole', stateFile),
     skipBadLines: skipBadLines === true,
+    documentMask: state.options['documentMask'] === true,
   };
 }
 

@@ -16,6 +16,8 @@ export interface ForwardInputs {
   readonly ids: Value;
   /** Positions in the context, int32 [B,T]. */
   readonly positions: Value;
+  /** Start of each position's document in its row, int32 [B,T]; see `AttentionOperands`. Without it, a row is one document. */
+  readonly starts?: Value | undefined;
   /** State of the random generator, int32 [4], and the dropout probability, 0 outside training. */
   readonly rng: Value;
   readonly dropout: number;

@@ -40,9 +40,22 @@ export class EvaluationPass {
   }
 }
 
-export function writeBatch(device: Device, { inputs, targets }: Batch, memory: BatchMemory): void {
+/** Writes a batch to the inputs of a program. Without document starts, positions never change: see `writePositions`. */
+export function writeBatch(device: Device, { inputs, targets, rows }: Batch, memory: BatchMemory): void {
   device.write(memory.ids.offset, inputs);
   device.write(memory.targets.offset, targets);
+  if (memory.starts === undefined) return;
+  if (rows === undefined) throw new Error('the batch does not say where documents begin');
+  device.write(memory.positions.offset, rows.positions);
+  device.write(memory.starts.offset, rows.starts);
+}
+
+/** Writes the positions of rows that are one document each. */
+export function writePositions(device: Device, { positions, T }: BatchMemory): void {
+  device.write(
+    positions.offset,
+    Int32Array.from({ length: positions.length }, (_, i) => i % T),
+  );
 }
 
 /** Adds the losses of the targets that count, and their number. Summed in float64, in order. */

@@ -17,7 +17,7 @@ import type { TrainingData } from './training-data.ts';
 
 /**
  * - `text`: other files, or other tokens of the same files in the training or validation split.
- * - `sample`: the same validation split, but evaluations use another sample of it.
+ * - `sample`: the same validation split, but evaluations use another sample of it, or another context for its tokens.
  */
 export type TextChange = 'text' | 'sample';
 

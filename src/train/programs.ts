@@ -25,6 +25,8 @@ export interface BatchMemory {
   readonly ids: Region;
   readonly positions: Region;
   readonly targets: Region;
+  /** int32 [B,T]: the start of each position's document in its row; undefined if a row is one document. */
+  readonly starts: Region | undefined;
   /** int32 [4]: seed (2 words), step, micro-batch. */
   readonly rng: Region;
 }
@@ -83,6 +85,8 @@ export interface TrainingShape {
   readonly labelSmoothing?: number;
   /** Whether a moving average of the parameters is kept. */
   readonly hasAverage?: boolean;
+  /** Whether tokens attend only within their document. */
+  readonly hasDocumentMask?: boolean;
 }
 
 /** Bytes of the parameters, their gradients, the optimizer's moments and, if it is kept, the average of the parameters. */
@@ -91,7 +95,7 @@ export const stateBytes = ({ config, optimizer, hasAverage = false }: TrainingSh
 
 /** Lays out memory, then records, differentiates and plans the programs of a training run. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
-  const { config, batchSize, microBatches, optimizer, hasAverage = false } = shape;
+  const { config, batchSize, microBatches, optimizer, hasAverage = false, hasDocumentMask } = shape;
   const layout = new Layout();
   const model = placeModel(config, layout);
   const n = model.block.trained;
@@ -106,9 +110,10 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const norm = layout.allocate(1);
   // globalNorm's float64 partial sums take two elements each.
   const partials = layout.allocate(2 * Math.ceil(n / NORM_BLOCK));
-  const batch = placeBatch(layout, batchSize, config.blockSize);
+  const place = (B: number): BatchMemory => placeBatch(layout, B, config.blockSize, hasDocumentMask);
+  const batch = place(batchSize);
   const evaluated = evaluationBatchSize(batchSize, config.blockSize);
-  const evaluationBatch = evaluated === batchSize ? batch : placeBatch(layout, evaluated, config.blockSize);
+  const evaluationBatch = evaluated === batchSize ? batch : place(evaluated);
   const dLosses = layout.allocate(batchSize * config.blockSize);
   const gradientSum = planGradientSum(layout, gradients, microBatches);
   const start = layout.end;
@@ -174,14 +179,15 @@ const MIN_TOKENS_EVALUATED = 17;
 export const evaluationBatchSize = (batchSize: number, blockSize: number): number =>
   Math.max(batchSize, Math.ceil(MIN_TOKENS_EVALUATED / blockSize));
 
-/** Reserves the inputs of a pass over B sequences of T tokens. */
-export function placeBatch(layout: Layout, B: number, T: number): BatchMemory {
+/** Reserves the inputs of a pass over B sequences of T tokens. @param hasDocuments rows are divided into documents */
+export function placeBatch(layout: Layout, B: number, T: number, hasDocuments = false): BatchMemory {
   return {
     B,
     T,
     ids: layout.allocate(B * T, 'i32'),
     positions: layout.allocate(B * T, 'i32'),
     targets: layout.allocate(B * T, 'i32'),
+    starts: hasDocuments ? layout.allocate(B * T, 'i32') : undefined,
     rng: layout.allocate(4, 'i32'),
   };
 }
@@ -194,6 +200,7 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, { isTraining 
   const ids = tape.external('ids', [B, T], batch.ids);
   const positions = tape.external('positions', [B, T], batch.positions);
   const targets = tape.external('targets', [B, T], batch.targets);
+  const starts = batch.starts && tape.external('starts', [B, T], batch.starts);
   const rng = tape.external('rng', [4], batch.rng);
   const { lookup } = parameterValues(
     tape,
@@ -203,7 +210,8 @@ export function recordLoss(model: PlacedModel, batch: BatchMemory, { isTraining 
   const architecture = architectureOf(config);
   const dropout = isTraining ? config.dropout : 0;
   const { transposed } = model;
-  const { hidden } = architecture.forward(tape, config, lookup, { ids, positions, rng, dropout, transposed });
+  const inputs = { ids, positions, starts, rng, dropout, transposed };
+  const { hidden } = architecture.forward(tape, config, lookup, inputs);
   const logits = architecture.head(tape, config, lookup, hidden); // [B,T,V]
   const losses = tape.scope('loss', () => tape.crossEntropy(logits, targets)); // [B·T]
   return { tape, lookup, logits, losses, targets };

@@ -125,8 +125,17 @@ export function trainingShape(settings: Settings, config: ModelConfig): Training
     optimizer,
     labelSmoothing,
     emaDecay,
+    documentMask: hasDocumentMask,
   } = settings;
-  return { config, batchSize, microBatches, optimizer, labelSmoothing, hasAverage: emaDecay > 0 };
+  return {
+    config,
+    batchSize,
+    microBatches,
+    optimizer,
+    labelSmoothing,
+    hasAverage: emaDecay > 0,
+    hasDocumentMask,
+  };
 }
 
 export const trainerOptions = (settings: Settings): TrainerOptions => ({

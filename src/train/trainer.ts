@@ -11,7 +11,7 @@ import { initialize } from '../model/initialize.ts';
 import { elements } from '../model/parameters.ts';
 import { tensorsOf } from '../model/placement.ts';
 import { readTensors, type DeviceTensor } from '../model/tensor.ts';
-import { addCounted, EvaluationPass, writeBatch, type LossTotal } from './evaluation-pass.ts';
+import { addCounted, EvaluationPass, writeBatch, writePositions, type LossTotal } from './evaluation-pass.ts';
 import { GradientSum } from './gradient-sum.ts';
 import type { Initialization } from '../model/parameter.ts';
 import { hyperparameters, type OptimizerOptions } from './optimizer.ts';
@@ -83,11 +83,7 @@ export class Trainer {
     this.#evaluation = new EvaluationPass(device, programs.evaluation, programs.evaluationBatch);
     this.average = WeightAverage.of(device, programs);
     this.#losses = new Float64Array(programs.batch.B * programs.batch.T);
-    for (const { positions, T } of [programs.batch, programs.evaluationBatch])
-      device.write(
-        positions.offset,
-        Int32Array.from({ length: positions.length }, (_, i) => i % T),
-      );
+    for (const memory of [programs.batch, programs.evaluationBatch]) writePositions(device, memory);
   }
 
   /**

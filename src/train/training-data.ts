@@ -27,7 +27,7 @@ import { optionName, optionValues } from '../messages.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import { shellQuoted } from '../shell-quote.ts';
-import { endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
@@ -41,6 +41,8 @@ export interface CorpusDescription
 export interface TrainingData {
   readonly corpus: CorpusDescription;
   readonly tokenizer: Tokenizer;
+  /** The token that ends documents, if the vocabulary has one. */
+  readonly endId: number | undefined;
   readonly train: TokenSource;
   /** Empty without a validation split. */
   readonly validation: TokenSource;
@@ -78,10 +80,11 @@ export function readTrainingData(
 }
 
 function split(
-  { ids, documents, ...found }: Tokens,
+  { ids, documents, ...read }: Tokens,
   options: TrainModelOptions,
   report: Report,
 ): TrainingData {
+  const found = { ...read, endId: documents?.endId ?? endOfTextId(read.tokenizer) };
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
     return {

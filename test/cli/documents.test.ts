@@ -92,6 +92,96 @@ describe('a model of documents', () => {
   });
 });
 
+describe('the loss of each document', () => {
+  interface Line {
+    readonly file: string;
+    readonly document: number;
+    readonly line?: number;
+    readonly tokens: number;
+    readonly bytes: number;
+    readonly nats: number;
+    readonly bits_per_byte: number;
+  }
+  const perDocument = async (args: string): Promise<Line[]> => {
+    const { code, stdout, stderr } = await gpt(`eval -m run --per-document ${args}`);
+    expect(code, stderr).toBe(0);
+    return stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line);
+  };
+
+  test('tells where it is from, and does not depend on those before', async () => {
+    writeFileSync(join(root, 'three.txt'), 'alan\n\nbros\nxelan\n');
+    writeFileSync(join(root, 'one.txt'), 'bros\n');
+    const found = await perDocument('three.txt one.txt');
+    expect(
+      found.map(({ file, document, line, tokens, bytes }) => [file, document, line, tokens, bytes]),
+    ).toEqual([
+      ['three.txt', 1, 1, 5, 4],
+      ['three.txt', 2, 3, 5, 4],
+      ['three.txt', 3, 4, 6, 5],
+      ['one.txt', 1, 1, 5, 4],
+    ]);
+    const [first, second, third, alone] = found;
+    expect(alone.nats).toBe(second.nats);
+    expect(first.nats).toBeLessThan(third.nats); // x does not occur in names
+    expect(first.bits_per_byte).toBeCloseTo(first.nats / Math.LN2 / 4, 10);
+    expect(third.bits_per_byte).toBeGreaterThan(third.nats / Math.LN2 / 5); // the spelling of x is added
+  });
+
+  test.each<[kind: string, file: string, text: string, lines: (number | undefined)[]]>([
+    ['paragraphs', 'p.txt', '\n\nalan\nbros\n\n\nalin\n', [3, 7]],
+    ['jsonl', 'p.jsonl', '{"text":"alan"}\n\n{"text":"bros"}\n', [1, 3]],
+    ['csv', 'p.csv', 'id,text\n1,"al\nan"\n2,bros\n', [2, 4]],
+    ['--', 'p2.txt', 'alan\nalis\n--\n\nbros\n--\nalin', [1, 5, 7]],
+    ['files', 'p3.txt', 'alan\nbros\n', [undefined]],
+  ])('of %s is found by its line', async (kind, file, text, lines) => {
+    writeFileSync(join(root, file), text);
+    const found = await perDocument(`${file} --documents=${kind}`);
+    expect(found.map(({ line }) => line)).toEqual(lines);
+  });
+
+  test('of the validation split add up to all of them', async () => {
+    const found = await perDocument('--split val');
+    const { stdout } = await gpt('eval -m run --split val --json');
+    const whole = JSON.parse(stdout) as { readonly tokens: number; readonly bytes: number };
+    expect(found.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(whole.tokens - 1);
+    expect(found.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(whole.bytes);
+  });
+});
+
+describe('a run with a document mask', () => {
+  beforeAll(async () => {
+    const { code, stderr } = await gpt(
+      `train names.txt --documents lines --document-mask ${SMALL} --block-size 24 --max-iters 60 -o masked`,
+    );
+    expect(code, stderr).toBe(0);
+  }, 60_000);
+
+  test('is evaluated with it: each document as if it were alone', async () => {
+    const whole = JSON.parse((await gpt('eval -m masked --split val --json --stride 12')).stdout) as {
+      readonly tokens: number;
+      readonly nats_per_token: number;
+    };
+    const { stdout } = await gpt('eval -m masked --split val --per-document');
+    const nats = stdout
+      .trimEnd()
+      .split('\n')
+      .reduce((sum, line) => sum + (JSON.parse(line) as { readonly nats: number }).nats, 0);
+    // No name is longer than what a window of 24 tokens keeps of the one before, 12.
+    expect(whole.nats_per_token).toBeCloseTo(nats / (whole.tokens - 1), 6);
+  });
+
+  test('is its own: a run without one does not change to it unless forced', async () => {
+    await expectRefusal(
+      'train --resume run --max-iters 310 --document-mask'.split(' '),
+      [2, 'conflicting-options', '--document-mask … true … false … --force'],
+      root,
+    );
+  });
+});
+
 describe('without --documents', () => {
   test('a text is one document, also for runs that do not know the option', async () => {
     expect((await gpt(`train names.txt ${SMALL} --max-iters 2 -o whole`)).code).toBe(0);
@@ -150,6 +240,19 @@ describe('bad lines', () => {
     ['eval bad.jsonl -m run', [1, 'damaged-file', 'bad.jsonl:2']],
     ['sample -m whole --documents', [2, 'unsuitable-tokenizer', '--documents lines']],
     ['eval names.txt -m whole --documents lines', [2, 'unsuitable-tokenizer', 'whole … --documents whole']],
+    [
+      'train names.txt --document-mask --max-iters 1',
+      [2, 'conflicting-options', '--document-mask … --documents'],
+    ],
+    [
+      'eval names.txt -m run --per-document --tokens',
+      [2, 'conflicting-options', '--per-document … --tokens'],
+    ],
+    [
+      'eval -m run --memorization --per-document',
+      [2, 'conflicting-options', '--memorization … --per-document'],
+    ],
+    ['eval bad.jsonl -m run --per-document', [1, 'damaged-file', 'bad.jsonl:2 … --skip-bad-lines']],
     ['train bad.jsonl --init-from whole', [2, 'unsuitable-tokenizer', 'jsonl … --documents whole']],
   ])('gpt %s', async (args, refusal) => {
     await expectRefusal(args.split(' '), refusal, root);

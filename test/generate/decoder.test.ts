@@ -57,7 +57,7 @@ describe('the decoder', () => {
       costs.push(max + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - max), 0)) - logits[id]);
     }
     const reference = createReferenceBackend('float64');
-    const evaluator = new Evaluator(reference, config, 1, text.length - 1);
+    const evaluator = new Evaluator(reference, config, { B: 1, T: text.length - 1 });
     loadRandom(config, evaluator.targets());
     const { losses } = await evaluator.score({
       inputs: Int32Array.from(text.slice(0, -1)),

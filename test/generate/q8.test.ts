@@ -79,7 +79,7 @@ test.each([
   const unquantized = await logitsOf(config, (targets) => loadRandom(config, targets));
   expect(relativeError(stored[0], unquantized[0])).toBeGreaterThan(1e-3); // it is quantized at all
 
-  const evaluator = new Evaluator(backend, config, 1, text.length - 1, storageOf);
+  const evaluator = new Evaluator(backend, config, { B: 1, T: text.length - 1 }, { storageOf });
   loadRandom(config, evaluator.targets());
   const { losses } = await evaluator.score({
     inputs: Int32Array.from(text.slice(0, -1)),

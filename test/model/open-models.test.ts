@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openModelFolder } from '../../src/checkpoint/open-model.ts';
+import { plan } from '../../src/autodiff/plan.ts';
+import type { ModelFolder } from '../../src/checkpoint/model-folder.ts';
+import type { Device } from '../../src/engine/device.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
 import { Decoder, decodedContext, textsAtOnce } from '../../src/generate/decoder.ts';
@@ -14,14 +17,16 @@ import { readWeights } from '../../src/inspect/weights.ts';
 import { architectureOf } from '../../src/model/architectures/registry.ts';
 import { rotation, type LlamaConfig } from '../../src/model/architectures/llama-config.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
-import { placeModel } from '../../src/model/placement.ts';
+import { placeModel, tensorsOf } from '../../src/model/placement.ts';
 import { hostTensor, type TensorTarget } from '../../src/model/tensor.ts';
+import { writeBatch } from '../../src/train/evaluation-pass.ts';
+import { placeBatch, recordLoss } from '../../src/train/programs.ts';
 import { backends } from '../fixtures/backends.ts';
 import { failure } from '../fixtures/failure.ts';
 import { openModels, writeOpenModel } from '../fixtures/open-models.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'open-models-'));
-const { ids, models, scalings } = openModels;
+const { ids, starts, models, scalings } = openModels;
 const names = Object.keys(models);
 
 const configOf = (fields: object): LlamaConfig =>
@@ -32,6 +37,25 @@ function difference(ours: ArrayLike<number>, theirs: readonly number[]): number 
   expect(ours).toHaveLength(theirs.length);
   const largest = Math.max(...theirs.map(Math.abs));
   return Math.max(...theirs.map((x, i) => Math.abs(x - ours[i]))) / largest;
+}
+
+/** The logits of the ids as a row of documents. */
+async function documentLogits(
+  device: Device,
+  { config, load, storageOf }: ModelFolder,
+): Promise<Float32Array> {
+  const layout = new Layout();
+  const placed = placeModel(config, layout, storageOf);
+  const batch = placeBatch(layout, 1, ids.length, true);
+  const { tape, logits } = recordLoss(placed, batch);
+  const program = plan(tape.nodes, layout.end, [logits]);
+  device.reserve(program.end);
+  load(tensorsOf(device, placed.block, placed.region));
+  const positions = Int32Array.from(starts, (start, i) => i - start);
+  const rows = { starts: Int32Array.from(starts), positions };
+  writeBatch(device, { inputs: Int32Array.from(ids), targets: Int32Array.from(ids), rows }, batch);
+  device.load(program.instructions).submit();
+  return device.read(program.buffer(logits).offset, new Float32Array(ids.length * config.vocabSize));
 }
 
 describe.each(['reference float32', 'wasm simd'])('on %s', (backend) => {
@@ -47,6 +71,8 @@ describe.each(['reference float32', 'wasm simd'])('on %s', (backend) => {
       ids,
     );
     expect(difference(await logits(residuals.at(-1)!), models[name].logits)).toBeLessThan(1e-5);
+    const within = await documentLogits(await backends[backend](), model);
+    expect(difference(within, models[name].documentLogits)).toBeLessThan(1e-5);
     const decoder = Decoder.create(await backends[backend](), model.config, (into) => model.load(into));
     const last = models[name].logits.slice(-model.config.vocabSize);
     await decoder.read(ids.slice(0, 20));

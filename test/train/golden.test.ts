@@ -29,13 +29,19 @@ const still: TrainerOptions = {
   gradClip: 0,
 };
 
-function trainerAt(backend: Device, options: TrainerOptions, microBatches = 1): Trainer {
+function trainerAt(
+  backend: Device,
+  options: TrainerOptions,
+  microBatches = 1,
+  hasDocumentMask = false,
+): Trainer {
   const programs = trainingPrograms({
     config,
     batchSize: model.batchSize,
     microBatches,
     optimizer: options.optimizer,
     hasAverage: options.emaDecay !== undefined,
+    hasDocumentMask,
   });
   const trainer = new Trainer(backend, programs, options, 1);
   writeTensors(trainer.parameters(), model.parameters);
@@ -65,6 +71,18 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     expect(Math.abs(loss / model.loss - 1)).toBeLessThan(1e-6);
     for (const { name: parameter, data } of await copiesOf(trainer.gradients()))
       expect(relativeError(data, model.gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
+  });
+
+  test('loss and every gradient in rows of several documents', async () => {
+    const { starts, loss: expected, gradients } = golden.documents;
+    const trainer = trainerAt(await make(), still, 1, true);
+    const positions = Int32Array.from(starts, (start, i) => (i % config.blockSize) - start);
+    const batch = { ...batches[0], rows: { starts: Int32Array.from(starts), positions } };
+    expect(Math.abs((await trainer.evaluate([batch])) / expected - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
+    const { loss } = await trainer.step(0, [batch], 0);
+    expect(Math.abs(loss / expected - 1)).toBeLessThan(1e-6);
+    for (const { name: parameter, data } of await copiesOf(trainer.gradients()))
+      expect(relativeError(data, gradients[parameter]), parameter).toBeLessThan(exact ? 1e-8 : 1e-5);
   });
 
   test('logits of a small model', async () => {

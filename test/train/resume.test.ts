@@ -96,6 +96,7 @@ describe('a run interrupted twice, on 1, 2 and 3 threads, ends with the same byt
     },
     'words, no validation text': { tokenizer: 'word', valFraction: 0 },
     'no evaluations, saved at steps': { evalInterval: 0, saveEvery: 7 },
+    'documents, attended to one by one': { documents: 'lines', documentMask: true, dropout: 0.1 },
     samples: { sampleTokens: 5 },
   };
   const handlers: TrainHandlers = { sample: () => {} };

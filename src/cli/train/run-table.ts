@@ -93,7 +93,8 @@ const startsAnew: Readonly<Record<TextChange, string>> = {
   text:
     'The text differs from the one this run was trained on. The best model is evaluated again ' +
     'on the new validation text; early stopping and divergence detection start over.',
-  sample: 'Evaluations now use another sample of the validation text; the best model is evaluated again.',
+  sample:
+    'Losses on the validation text are no longer comparable with those before; the best model is evaluated again.',
 };
 
 /** A folder without the slash that shell completion appends. */

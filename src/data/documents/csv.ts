@@ -31,7 +31,7 @@ export function csvReader(column: string, file: string, sink: DocumentSink): Fil
       sink.bad(line, 'a field has a quote that is not closed or not doubled', lines);
     else if (fields.length <= index)
       sink.bad(line, `it has ${fields.length} fields, and ${shownJson(column)} is field ${index + 1}`);
-    else sink.document(fields[index]);
+    else sink.document(fields[index], line);
   };
   return rowReader(file, accept);
 }

@@ -6,8 +6,8 @@ import type { ChatText } from '../../chat/chat-renderer.ts';
 
 /** Receives what a file contains. */
 export interface DocumentSink {
-  /** A whole document; an empty one counts as none. */
-  document(text: string): void;
+  /** A whole document; an empty one counts as none. @param line number of its first line, from 1 */
+  document(text: string, line: number): void;
   /** Part of a document that may be larger than memory; `finish` ends it. */
   part(text: string): void;
   finish(): void;

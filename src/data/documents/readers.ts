@@ -19,7 +19,7 @@ export function documentReader(
 ): FileReader {
   switch (format.kind) {
     case 'lines':
-      return lineReader(file, (line) => sink.document(line.trim() === '' ? '' : line));
+      return lineReader(file, (line, number) => sink.document(line.trim() === '' ? '' : line, number));
     case 'paragraphs':
       return paragraphReader(file, sink);
     case 'jsonl':
@@ -40,14 +40,15 @@ export function documentReader(
 function paragraphReader(file: string, sink: DocumentSink): FileReader {
   let paragraph: string[] = [];
   let units = 0;
+  let first = 1;
   const finish = (): void => {
-    sink.document(paragraph.join('\n'));
+    sink.document(paragraph.join('\n'), first);
     paragraph = [];
     units = 0;
   };
   const lines = lineReader(file, (line, number) => {
     if (line.trim() === '') return finish();
-    paragraph.push(line);
+    if (paragraph.push(line) === 1) first = number;
     checkLength((units += line.length + 1), `${file}:${number}`);
   });
   return {
@@ -64,12 +65,16 @@ function separatedReader(separator: string, file: string, sink: DocumentSink): F
   let parts: string[] = []; // of the document, joined once
   let units = 0;
   let tail = ''; // end of the text so far, in which a separator may begin
+  let line = 1; // number of the first line of the parts
   const keep = (part: string): void => {
     parts.push(part);
     checkLength((units += part.length), file);
   };
   const finish = (): void => {
-    sink.document(withoutLineBreaksAround(parts.join('')));
+    const text = parts.join('');
+    const document = withoutLineBreaksAround(text);
+    sink.document(document, line + lineBreaks(text.slice(0, text.indexOf(document))));
+    line += lineBreaks(text) + lineBreaks(separator);
     parts = [];
     units = 0;
   };
@@ -102,13 +107,15 @@ function withoutLineBreaksAround(text: string): string {
   return text.slice(start, end);
 }
 
+const lineBreaks = (text: string): number => text.split('\n').length - 1;
+
 /** A JSON object a line. */
 const jsonReader = (field: string, file: string, sink: DocumentSink): FileReader =>
-  recordReader(file, sink, (record, fail) => {
+  recordReader(file, sink, (record, fail, line) => {
     const value = record[field];
     if (typeof value !== 'string') fail(`its ${shownJson(field)} is ${shownJson(value)}, not text`);
     else if (value.includes('\0')) fail('its text has a NUL character');
-    else sink.document(value.toWellFormed());
+    else sink.document(value.toWellFormed(), line);
   });
 
 /** A conversation a line. */
@@ -121,11 +128,11 @@ const chatReader = (renderer: ChatRenderer, file: string, sink: DocumentSink): F
     else texts.forEach((text) => sink.chat(text));
   });
 
-/** @param accept receives the object of each line, and a function that refuses it with a reason */
+/** @param accept receives the object of each line, a function that refuses it with a reason, and its number */
 function recordReader(
   file: string,
   sink: DocumentSink,
-  accept: (record: Readonly<Record<string, unknown>>, fail: (why: string) => never) => void,
+  accept: (record: Readonly<Record<string, unknown>>, fail: (why: string) => never, line: number) => void,
 ): FileReader {
   return lineReader(file, (line, number) => {
     if (line.trim() === '') return;
@@ -138,6 +145,7 @@ function recordReader(
       accept(
         parseJsonObject(line, (why) => fail(`it ${why}`)),
         fail,
+        number,
       );
     } catch (error) {
       if (refused.length === 0) throw error;

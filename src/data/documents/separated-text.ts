@@ -18,6 +18,13 @@ export interface SeparatedTextOptions {
   readonly onChat?: ((text: ChatText) => void) | undefined;
 }
 
+/** @param message names file and line */
+export function refuseBadLine(message: string): never {
+  throw new UserError('damaged-file', message, {
+    hint: `correct the line, or leave out such lines with ${optionName('skipBadLines')}`,
+  });
+}
+
 /** Reads one file after the other, in chunks of any size. */
 export class SeparatedText {
   readonly #options: SeparatedTextOptions;
@@ -87,10 +94,7 @@ export class SeparatedText {
   }
 
   #bad(message: string, count: number): void {
-    if (!this.#options.skipBadLines)
-      throw new UserError('damaged-file', message, {
-        hint: `correct the line, or leave out such lines with ${optionName('skipBadLines')}`,
-      });
+    if (!this.#options.skipBadLines) refuseBadLine(message);
     this.#badLines += count;
   }
 

@@ -104,7 +104,7 @@ function forward(t: Tape, config: Gpt2Config, p: ParameterLookup, inputs: Forwar
     const cache = inputs.caches?.[l];
     const y = t.scope(`h.${l}.attn`, () =>
       cache === undefined
-        ? t.attention({ q, k, v }, nEmbd / nHead, randomness, sites++)
+        ? t.attention({ q, k, v, starts: inputs.starts }, nEmbd / nHead, randomness, sites++)
         : cachedAttention(t, { q, k, v }, inputs.positions, cache),
     ); // [B,T,C]
     return dropout(linear(y, `h.${l}.attn.c_proj`)); // [B,T,C]

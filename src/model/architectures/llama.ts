@@ -122,7 +122,7 @@ function forward(
     const cache = inputs.caches?.[l];
     const y = t.scope(name, () =>
       cache === undefined
-        ? t.attention({ q, k, v }, D, randomness, sites++)
+        ? t.attention({ q, k, v, starts: inputs.starts }, D, randomness, sites++)
         : cachedAttention(t, { q, k, v }, inputs.positions, cache),
     ); // [B,T,H·D]
     return dropout(linear(y, l, 'self_attn.o_proj')); // [B,T,C]

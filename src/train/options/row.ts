@@ -58,7 +58,7 @@ export interface Row<T> {
   caution?(value: T, chosen: KnownOptions): string | undefined;
   /** Options that cannot be given together with this one. */
   readonly conflicts?: readonly string[];
-  /** Consequence of a change for evaluations: another validation text, or another sample of it. See new-text.ts. */
+  /** Consequence of a change for evaluations: another validation text, or losses of it that are not comparable. See new-text.ts. */
   readonly changes?: 'text' | 'sample';
 }
 

@@ -1,7 +1,7 @@
 /** Options of training: length, batches, and those of the modules imported here. */
 import { batchSamplings, type BatchSampling } from '../../data/batches.ts';
 import { presets } from '../../model/config.ts';
-import { choice, number, seed, wholeNumber } from '../../values.ts';
+import { choice, number, seed, trueOrFalse, wholeNumber } from '../../values.ts';
 import { recipes } from '../recipe.ts';
 import { historyRows } from './history.ts';
 import { learningRateRows } from './learning-rate.ts';
@@ -62,6 +62,16 @@ export const trainingRows = {
     default: 'random',
     onResume: 'forced',
     stored: orAbsent(choice(batchSamplings)),
+  }),
+  /** Tokens attend only within their document, whose positions begin at 0. */
+  documentMask: row<boolean>({
+    group: 'Training',
+    value: trueOrFalse,
+    help: 'keep attention within a document, whose positions begin at 0',
+    default: false,
+    onResume: 'forced',
+    stored: orAbsent(trueOrFalse),
+    changes: 'sample',
   }),
   labelSmoothing: row<number>({
     group: 'Training',

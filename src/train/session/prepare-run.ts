@@ -138,9 +138,19 @@ const withChangesRecorded = (origin: Origin, chosen: Settings, change: TextChang
     ? chosen
     : recordForcedChanges(origin.before, chosen, { step: origin.resumed.checkpoint.state.step, change });
 
-/** @throws UsageError if a split is too short to train on or to evaluate on */
-function checkSplits({ train, validation }: TrainingData, settings: Settings, config: ModelConfig): void {
+/** @throws UsageError if a split is too short to train on or to evaluate on, or has no documents to mask */
+function checkSplits(
+  { train, validation, endId }: TrainingData,
+  settings: Settings,
+  config: ModelConfig,
+): void {
   checkLength(train, config.blockSize);
+  if (settings.documentMask && endId === undefined)
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('documentMask')} needs documents, but the text is not divided`,
+      { hint: `divide it with ${optionName('documents')}` },
+    );
   if (validation.length !== 1) return;
   throw new UsageError('text-too-short', 'the validation text is a single token', {
     hint:

@@ -119,7 +119,7 @@ async function trainFrom(
   // A rollback before the next checkpoint returns to the starting model, whose folder may be gone by then.
   if (origin.resumed === undefined && origin.start !== undefined)
     await writer({ type: 'checkpoint', progress: stored }, settings);
-  const batches = loopData(data, settings);
+  const batches = loopData(data, settings, data.endId);
   const validationTargets = targetCount(data.validation);
   const progress = await forNewText(stored, batches, session);
   return train(
