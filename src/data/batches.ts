@@ -5,8 +5,13 @@
 import { Philox, Stream } from '../engine/philox.ts';
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
-import type { DocumentRows } from './documents/document-rows.ts';
 import type { TokenSource } from './token-source.ts';
+
+/** For each position of a batch [B,T], the start of its document in the row, and its distance from there. */
+export interface DocumentRows {
+  readonly starts: Int32Array;
+  readonly positions: Int32Array;
+}
 
 /** Input ids and next-token targets, both [B,T]. A target of −1 is masked and does not count in the loss. */
 export interface Batch {

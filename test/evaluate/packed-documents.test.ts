@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, integer, property, record } from 'fast-check';
 import { expect, test } from 'vitest';
 import { packedDocuments } from '../../src/evaluate/packed-documents.ts';
 
@@ -17,16 +17,16 @@ test('short documents share a row; a long one is divided as the windows of a tex
   expect([...second.targets]).toEqual([-1, -1, 2006, 2007, -1, -1, -1, -1, -1, -1]);
 });
 
-const shapes = fc.record({
-  lengths: fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 20 }),
-  B: fc.integer({ min: 1, max: 4 }),
-  T: fc.integer({ min: 1, max: 12 }),
-  overlap: fc.integer({ min: 0, max: 11 }),
+const shapes = record({
+  lengths: array(integer({ min: 0, max: 40 }), { maxLength: 20 }),
+  B: integer({ min: 1, max: 4 }),
+  T: integer({ min: 1, max: 12 }),
+  overlap: integer({ min: 0, max: 11 }),
 });
 
 test('each token except the first of its document is a target once, in order, after the tokens before it', () => {
-  fc.assert(
-    fc.property(shapes, ({ lengths, B, T, overlap }) => {
+  assert(
+    property(shapes, ({ lengths, B, T, overlap }) => {
       const stride = Math.max(1, T - overlap);
       const found: number[] = [];
       for (const { inputs, targets, rows } of packedDocuments(documentsOf(lengths), { B, T }, stride))

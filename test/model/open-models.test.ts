@@ -40,17 +40,15 @@ function difference(ours: ArrayLike<number>, theirs: readonly number[]): number 
 }
 
 /** The logits of the ids as a row of documents. */
-async function documentLogits(
-  device: Device,
-  { config, load, storageOf }: ModelFolder,
-): Promise<Float32Array> {
+async function documentLogits(device: Device, model: ModelFolder): Promise<Float32Array> {
   const layout = new Layout();
+  const { config, storageOf } = model;
   const placed = placeModel(config, layout, storageOf);
   const batch = placeBatch(layout, 1, ids.length, true);
   const { tape, logits } = recordLoss(placed, batch);
   const program = plan(tape.nodes, layout.end, [logits]);
   device.reserve(program.end);
-  load(tensorsOf(device, placed.block, placed.region));
+  model.load(tensorsOf(device, placed.block, placed.region));
   const positions = Int32Array.from(starts, (start, i) => i - start);
   const rows = { starts: Int32Array.from(starts), positions };
   writeBatch(device, { inputs: Int32Array.from(ids), targets: Int32Array.from(ids), rows }, batch);

@@ -2,13 +2,7 @@
  * Rows of a batch that are divided into documents: tokens attend only within their document, and its positions begin at 0
  * ("intra-document masking", Zhao et al. 2024).
  */
-import type { Batch } from '../batches.ts';
-
-/** For each position of a batch [B,T], the start of its document in the row, and its distance from there. */
-export interface DocumentRows {
-  readonly starts: Int32Array;
-  readonly positions: Int32Array;
-}
+import type { Batch, DocumentRows } from '../batches.ts';
 
 /**
  * Divides rows of ids at the token that ends documents. It precedes each document, so it is the first of its tokens:

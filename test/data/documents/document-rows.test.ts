@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, constant, integer, property, tuple } from 'fast-check';
 import { expect, test } from 'vitest';
 import { documentRows } from '../../../src/data/documents/document-rows.ts';
 
@@ -17,16 +17,11 @@ test('without a token that ends documents, a row is one', () => {
 });
 
 test('starts do not decrease along a row, and only a start may be an end token', () => {
-  const rows = fc
-    .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 5 }))
-    .chain(([T, B]) =>
-      fc.tuple(
-        fc.constant(T),
-        fc.array(fc.integer({ min: 5, max: END }), { minLength: T * B, maxLength: T * B }),
-      ),
-    );
-  fc.assert(
-    fc.property(rows, ([T, ids]) => {
+  const rows = tuple(integer({ min: 1, max: 9 }), integer({ min: 1, max: 5 })).chain(([T, B]) =>
+    tuple(constant(T), array(integer({ min: 5, max: END }), { minLength: T * B, maxLength: T * B })),
+  );
+  assert(
+    property(rows, ([T, ids]) => {
       const { starts, positions } = documentRows(ids, T, END);
       ids.forEach((id, i) => {
         const t = i % T;
