@@ -3,21 +3,15 @@
  * after the lines the checkpoint has seen.
  */
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync } from 'node:fs';
-import { naming } from '../errors.ts';
 import { isJsonObject } from '../json.ts';
 import { FILE_OF_RUN, openRegularFile, readInto } from '../read-file.ts';
-import { writeAll } from '../write-file.ts';
+import { GrowingFile } from './growing-file.ts';
 
 export class LogWriter {
-  readonly #path: string;
-  /** Bytes written successfully. */
-  #length: number;
-  /** Lines not written yet, for example because the disk was full. */
-  #pending = '';
+  readonly #file: GrowingFile;
 
   constructor(path: string, length = 0) {
-    this.#path = path;
-    this.#length = length;
+    this.#file = new GrowingFile(path, length);
   }
 
   /**
@@ -27,9 +21,9 @@ export class LogWriter {
    */
   append(entry: Readonly<Record<string, unknown>>, elapsed?: number): void {
     const line = JSON.stringify(entry);
-    this.#pending += `${elapsed === undefined ? line : withElapsed(line, elapsed)}\n`;
+    this.#file.add(Buffer.from(`${elapsed === undefined ? line : withElapsed(line, elapsed)}\n`));
     try {
-      this.#write(false);
+      this.#file.write(false);
     } catch {
       // the next flush retries and reports it
     }
@@ -42,26 +36,8 @@ export class LogWriter {
    * @throws a system error if that fails
    */
   flush(): number {
-    this.#write(true);
-    return this.#length;
-  }
-
-  #write(flush: boolean): void {
-    if (this.#pending === '' && (!flush || !existsSync(this.#path))) return;
-    const flags = constants.O_RDWR | constants.O_CREAT;
-    const { fd, size } = openRegularFile(this.#path, { ...FILE_OF_RUN, flags });
-    try {
-      const start = Math.min(this.#length, size); // another program may have truncated it
-      const bytes = Buffer.from(this.#pending);
-      naming(this.#path, () => {
-        writeAll(fd, bytes, start); // overwrites what a failed attempt left
-        if (flush) fsyncSync(fd);
-      });
-      this.#length = start + bytes.length;
-      this.#pending = '';
-    } finally {
-      closeSync(fd);
-    }
+    this.#file.write(true);
+    return this.#file.length;
   }
 }
 

@@ -10,6 +10,7 @@ import { openRegularFile, readInto } from '../read-file.ts';
 import { ADAPTER_CONFIG } from './adapter-config.ts';
 import { CARD, isOwnCard } from './card-file.ts';
 import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
+import { EVENT_WRITER } from './event-file.ts';
 import { isRunning, LOCK } from './lock.ts';
 import { logNames, logPath } from './logs.ts';
 import { hasOwnConfig } from './own-config.ts';
@@ -34,8 +35,8 @@ export const RUN_FILES: readonly string[] = [
 const REPORT = 'report.html';
 /** The generator named in pages of `gpt report`, which identifies them. */
 export const REPORT_GENERATOR = 'gpt report';
-/** In bytes; the generator is in the head of the page. */
-const REPORT_HEAD = 4096;
+/** In bytes: the part of a page with its generator, and of an event file with its first record. */
+const HEAD = 4096;
 
 /** Temporary name of a file or checkpoint being written: its final name and the process id. */
 const TEMPORARY = new RegExp(
@@ -78,14 +79,20 @@ export function foreignEntries(folder: string): string[] {
       const { name } = entry;
       if (TEMPORARY.test(name)) return false;
       if (entry.isDirectory()) return !checkpoints.has(name);
-      return !(RUN_FILES.includes(name) || name === LOCK || CLUTTER.has(name) || isOwnPage(folder, name));
+      return !(RUN_FILES.includes(name) || name === LOCK || CLUTTER.has(name) || isRecognized(folder, name));
     })
     .map(({ name }) => name);
 }
 
-/** Whether a file is the run's card or a report, as it was written. */
-const isOwnPage = (folder: string, name: string): boolean =>
-  (name === CARD && isOwnCard(join(folder, CARD))) || (name === REPORT && isReport(join(folder, REPORT)));
+/** Whether a file is one that the run, or a report of it, may have written, and it did. */
+const isRecognized = (folder: string, name: string): boolean =>
+  (name === CARD && isOwnCard(join(folder, CARD))) ||
+  (name === REPORT && isReport(join(folder, REPORT))) ||
+  isOwnEventFile(folder, name);
+
+/** The names of TensorBoard's files say nothing about who wrote them; their first record does. */
+const isOwnEventFile = (folder: string, name: string): boolean =>
+  name.startsWith('events.out.tfevents.') && hasInHead(join(folder, name), EVENT_WRITER);
 
 /**
  * Removes the run in a folder, and nothing else, to make room for a new one.
@@ -103,18 +110,19 @@ export function removeRun(folder: string): void {
     });
   for (const { folder: checkpoint } of checkpointsOf(folder)) rmSync(checkpoint, { recursive: true });
   for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
-  if (isOwnCard(join(folder, CARD))) rmSync(join(folder, CARD));
-  if (isReport(join(folder, REPORT))) rmSync(join(folder, REPORT));
+  for (const file of readdirSync(folder)) if (isRecognized(folder, file)) rmSync(join(folder, file));
   sweepTemporaries(folder);
 }
 
-const isReport = (path: string): boolean =>
+const isReport = (path: string): boolean => hasInHead(path, `name="generator" content="${REPORT_GENERATOR}"`);
+
+const hasInHead = (path: string, mark: string): boolean =>
   holds(() => {
     const { fd, size } = openRegularFile(path);
     try {
-      const head = Buffer.alloc(Math.min(size, REPORT_HEAD));
+      const head = Buffer.alloc(Math.min(size, HEAD));
       readInto(fd, path, head, 0);
-      return head.includes(`name="generator" content="${REPORT_GENERATOR}"`);
+      return head.includes(mark);
     } finally {
       closeSync(fd);
     }

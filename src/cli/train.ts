@@ -1,11 +1,11 @@
 /** `gpt train`: trains a model on text. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
 import { UsageError } from '../errors.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/events.ts';
 import { trainModel, type TrainResult } from '../train/train-model.ts';
-import type { RunDescription } from '../train/train-handlers.ts';
+import type { RunDescription, TrainHandlers } from '../train/train-handlers.ts';
 import { startActivity } from './activity.ts';
 import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
@@ -17,7 +17,8 @@ import { addGroup, addRunOptions } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import type { SimpleBaseline } from '../evaluate/baselines/simplest.ts';
-import { printEnd, simplestAhead } from './train/ending.ts';
+import { printEnd, simplestAhead, type Ending } from './train/ending.ts';
+import { createEventStream, type EventStream } from './train/event-stream.ts';
 import { printRunTable } from './train/run-table.ts';
 import { createView } from './train/create-view.ts';
 import { watchTraining } from './train/warnings.ts';
@@ -37,6 +38,7 @@ export function register(command: Command): void {
     .option('--force', 'resume although options or the corpus have changed')
     .option('--profile', 'print the time per kernel at the end')
     .option('--json', 'print the result as JSON')
+    .addOption(jsonEventsOption())
     .action(runTraining);
   addExamples(command, [
     ['A model that fits the text, in three minutes', 'gpt train book.txt'],
@@ -45,12 +47,21 @@ export function register(command: Command): void {
     ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
     ['Fine-tune a trained model, or GPT-2', 'gpt train poems.txt --init-from gpt2/ --max-iters 200'],
     ['Continue a run, or extend it', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],
+    ['Its losses, as they come', 'gpt train book.txt --json=events | jq -c \'select(.event == "eval")\''],
     ['From a pipe', 'cat chapters/*.txt | gpt train - -o checkpoints/novel'],
   ]);
 }
 
+/** Not an optional value of --json, which would take the text in `gpt train --json book.txt` for one. */
+function jsonEventsOption(): Option {
+  const made = new Option('--json=events', 'print each event as JSON, one a line, as it happens');
+  made.attributeName = () => 'jsonEvents';
+  return made.implies({ json: true });
+}
+
 type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
   readonly json?: true;
+  readonly jsonEvents?: true;
   readonly resume?: string | true;
   // A global flag, not an option of a run.
   readonly quiet?: true;
@@ -63,6 +74,7 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
   const {
     json,
+    jsonEvents,
     quiet: _quiet,
     verbose: _verbose,
     debug: _debug,
@@ -70,6 +82,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     color: _color,
     ...flags
   } = all;
+  const stream = jsonEvents ? createEventStream() : undefined;
   const options = optionsFor(corpus, flags, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
   // While the text is read and speed is measured, there is nothing to save, and a signal ends the process.
@@ -83,7 +96,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   let result: TrainResult;
   const preparation = startActivity();
   try {
-    result = await trainModel(options, {
+    const handlers: TrainHandlers = {
       asked: 0, // when the process started
       preparing: preparation.report,
       measuring: () => preparation.update('measuring this computer'),
@@ -107,24 +120,37 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       ...(!isQuiet() && { sample: view.sample }),
       interrupted: () => interrupt?.arrived() ?? false,
       notSaved: saveFailureWarnings(),
-    });
+    };
+    result = await trainModel(options, stream?.following(handlers) ?? handlers);
   } finally {
     preparation.stop();
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;
-  if (json) await printJson(summary(result, run!));
-  else printEnd(result, { seconds, run: run!, lastEvaluation, ahead });
-  // For m=$(gpt train book.txt). On a terminal, the lines above name the folder.
-  if (!json && !process.stdout.isTTY) await print(`${result.folder}\n`);
-  if (result.profile !== undefined && !json) printError(`\n${formatProfile(result.profile)}`);
+  await printResult(result, { run: run!, seconds, lastEvaluation, ahead }, { json, stream });
   interrupt?.end();
+}
+
+async function printResult(
+  result: TrainResult,
+  ending: Ending,
+  { json, stream }: { readonly json: true | undefined; readonly stream: EventStream | undefined },
+): Promise<void> {
+  if (stream !== undefined) return stream.end(summary(result, ending.run));
+  if (json) return printJson(summary(result, ending.run));
+  printEnd(result, ending);
+  // For m=$(gpt train book.txt). On a terminal, the lines above name the folder.
+  if (!process.stdout.isTTY) await print(`${result.folder}\n`);
+  if (result.profile !== undefined) printError(`\n${formatProfile(result.profile)}`);
 }
 
 /** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(
   corpus: readonly string[],
-  { resume, ...flags }: Omit<Flags, 'json' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color'>,
+  {
+    resume,
+    ...flags
+  }: Omit<Flags, 'json' | 'jsonEvents' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color'>,
   command: Command,
 ): TrainModelOptions {
   if (resume === undefined) {

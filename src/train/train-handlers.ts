@@ -73,10 +73,10 @@ export interface TrainHandlers {
   readonly measuring?: () => void;
   /** Called once, before step 0. */
   readonly start?: (run: RunDescription) => void;
-  /** Called for each event of the run, after it has been saved. */
-  readonly event?: (event: TrainEvent, settings: Settings) => void;
+  /** Called for each event of the run, after it has been saved. If it returns a promise, training waits for it. */
+  readonly event?: (event: TrainEvent, settings: Settings) => unknown;
   /** A text sampled from the model after an evaluation. */
-  readonly sample?: (text: string, step: number) => void;
+  readonly sample?: (text: string, step: number) => unknown;
   /** A checkpoint could not be written; training continues. */
   readonly notSaved?: (failure: SaveFailure) => void;
   /** Progress of the work between steps: evaluating, saving. */

@@ -33,7 +33,9 @@ if [[ $funcstack[1] == _gpt ]]; then _gpt "$@"; else compdef _gpt gpt gpt-traine
 `;
 
 function block({ name, options, argument: rest }: CommandSpec): string {
-  const lines = options.map((option) => `        ${argument(option)}`);
+  const lines = options
+    .filter((option) => !options.some((other) => isAttached(other, option)))
+    .map((option) => `        ${argument(option)}`);
   if (rest !== undefined) lines.push(`        ${quote(`*:argument:${action(rest)}`)}`);
   return `    ${name})
       _arguments \\
@@ -41,8 +43,14 @@ ${lines.join(' \\\n')}
       ;;`;
 }
 
+/** Whether `other` is the option with a value that must be attached: `--json=events` for `--json`. */
+const isAttached = (other: OptionSpec, option: OptionSpec): boolean =>
+  other.flags[0].startsWith(`${option.flags[0]}=`);
+
 /** `'(-o --out-dir)'{-o+,--out-dir=}'[description]:value:_files -/'`: either flag, its value separate or attached. */
 function argument({ flags, description, value, optional }: OptionSpec): string {
+  const [, name, word] = /^(--.+)=(.+)$/.exec(flags[0]) ?? [];
+  if (word !== undefined) return `${name}=-${quote(`[${description}]::value:(${word})`)}`;
   const colon = optional ? '::' : ':';
   const rest = quote(
     `[${description.replace(/[[\]\\:]/g, '\\$&')}]${value === undefined ? '' : `${colon}value:${action(value)}`}`,

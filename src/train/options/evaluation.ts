@@ -1,8 +1,10 @@
 /** Options of evaluations, checkpoints and previews. */
-import { wholeNumber } from '../../values.ts';
+import { choice, wholeNumber } from '../../values.ts';
 import { saveEvery, type SaveEvery } from '../save-every.ts';
-import { row } from './row.ts';
+import { orAbsent, row } from './row.ts';
 import { positive } from './values.ts';
+
+const LOGS = ['none', 'tensorboard'] as const;
 
 export const evaluationRows = {
   evalInterval: row<number>({
@@ -43,6 +45,16 @@ export const evaluationRows = {
     help: 'checkpoint every n steps, or minutes as in 10m; 0: never',
     default: '10m',
     onResume: 'free',
+  }),
+  /** Where the metrics go besides metrics.jsonl. */
+  log: row<(typeof LOGS)[number]>({
+    group: 'Evaluation and output',
+    value: choice(LOGS),
+    placeholder: 'format',
+    help: 'tensorboard: also write event files for TensorBoard',
+    default: 'none',
+    onResume: 'free',
+    stored: orAbsent(choice(LOGS)),
   }),
   /** Tokens of the preview written at each evaluation; 0: none. */
   sampleTokens: row<number>({

@@ -26,7 +26,7 @@ export interface PreviewSource {
  *
  * @param show receives the text and the step
  */
-export function preview(source: PreviewSource, show: (text: string, step: number) => void): EventSink {
+export function preview(source: PreviewSource, show: (text: string, step: number) => unknown): EventSink {
   const decoders = new Map<PlacedModel, Decoder>(); // shared by all previews, since programs stay loaded in a backend
   const decoderOf = (model: PlacedModel): Decoder => {
     const { backend, programs } = source;
@@ -42,7 +42,7 @@ export function preview(source: PreviewSource, show: (text: string, step: number
     const text = await sampleText(decoder, event.step, settings, source);
     if (text === undefined) return;
     run.log('samples', { step: event.step, text });
-    show(text, event.step);
+    await show(text, event.step);
   };
 }
 

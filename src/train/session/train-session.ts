@@ -23,6 +23,7 @@ import { restore, start } from './restore.ts';
 import { localClock, type RunClock } from './run-clock.ts';
 import { runLog } from './run-log.ts';
 import { stepProfile, type StepProfile, type TrainProfile } from './step-profile.ts';
+import { tensorboardLog } from './tensorboard-log.ts';
 import { TimeBudget, wholePerSample } from './time-budget.ts';
 
 /** A run in training: the prepared run, its trainer and its folder. */
@@ -111,8 +112,10 @@ async function trainFrom(
   const source = { run, log, trainer, best, data, config, engine: buildOf(chosen.backend.name), report };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));
   const sinks: EventSink[] = [runLog(run, log, settings, tokensPerStep), writer];
+  if (settings.log === 'tensorboard') sinks.push(tensorboardLog(run.folder, stored.step, tokensPerStep));
   if (profile !== undefined) sinks.push(profile.sink);
-  if (handlers.event !== undefined) sinks.push(handlers.event);
+  const { event: handle } = handlers;
+  if (handle !== undefined) sinks.push(async (event, current) => void (await handle(event, current)));
   if (handlers.sample !== undefined)
     sinks.push(preview({ run, backend: chosen.backend, programs, data, poll: clock.poll }, handlers.sample));
 
