@@ -87,7 +87,7 @@ export function templateProgram(source: string, { tokens, time }: TemplateSettin
           ? withoutMarks(text, generation_start, generation_end)
           : { text, generated: [] };
       } catch (error) {
-        return { problem: error instanceof Raised ? error.message : `it fails: ${whyOf(error)}` };
+        return { problem: `${error instanceof Raised ? '' : 'it fails: '}${whyOf(error)}` };
       }
     },
   };
@@ -113,13 +113,15 @@ const GLOBALS = {
   },
 };
 
-/** The reason of an error of the interpreter, on one line. */
+/** In UTF-16 units. */
+const LONGEST_REASON = 200;
+
+/** The reason of an error of the interpreter or of a template, on one line. */
 export function whyOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const [line] = message.split('\n', 1);
-  return error instanceof RangeError && line.includes('call stack')
-    ? 'it is nested too deep'
-    : line.slice(0, 200);
+  if (error instanceof RangeError && message.includes('call stack')) return 'it is nested too deep';
+  const line = message.replaceAll(/\s+/gu, ' ').trim();
+  return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON).toWellFormed()}…` : line;
 }
 
 /** Two noncharacters of Unicode that are in no message. */

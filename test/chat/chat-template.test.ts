@@ -114,6 +114,12 @@ describe('a template is an error', () => {
     );
   });
 
+  test('if it raises an exception of many lines, on one', () => {
+    expect(() => render("{{ raise_exception('a\\nb' ~ range(1000)|join(' ')) }}")).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^T: a b0 1 .{0,200}…$/) as string }) as Error,
+    );
+  });
+
   test.each([
     ['calls what does not exist', '{{ missing() }}'],
     ['recurs for ever', '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}'],

@@ -466,6 +466,33 @@ const documentFiles = {
   'a.csv': ['n,text', ...lines.map((text, n) => `${n},"${text.replaceAll('"', '""')}"`)].join('\n'),
 };
 
+const chats = lines
+  .filter((line) => line !== '')
+  .map((content, n) => ({
+    messages: [
+      { role: 'user', content: `${n}` },
+      { role: 'assistant', content },
+    ],
+  }));
+
+const conversations: ReaderCase = {
+  name: 'conversations',
+  write: (folder) =>
+    writeFileSync(join(folder, 'a.jsonl'), chats.map((each) => JSON.stringify(each)).join('\n')),
+  files: ['a.jsonl'],
+  read(folder) {
+    const opened = openCorpus([join(folder, 'a.jsonl')], {
+      encodingErrors: 'replace',
+      documents: 'chat',
+      skipBadLines: true,
+    });
+    for (const { text, answers } of opened.chats())
+      for (const [start, end] of answers) assert(text.slice(start, end).endsWith('<|im_end|>'));
+    assert((opened.facts.documentCount ?? 0) <= chats.length + 1);
+  },
+  weight: 2,
+};
+
 const documents: ReaderCase = {
   name: 'documents',
   write(folder) {
@@ -506,4 +533,5 @@ export const readerCases: readonly ReaderCase[] = [
   configFile,
   corpus,
   documents,
+  conversations,
 ];
