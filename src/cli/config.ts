@@ -98,7 +98,7 @@ function applyRecordedSchedule(
 }
 
 /** Recorded settings that conflict with starting from a model. */
-const SAID_BY_MODEL: ReadonlySet<string> = new Set(['preset', 'minFrequency', 'vocabSize']);
+const SAID_BY_MODEL: ReadonlySet<string> = new Set(['preset', 'minFrequency', 'vocabSize', 'specialTokens']);
 
 /** In bytes. */
 const LARGEST = 1e6;

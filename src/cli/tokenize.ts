@@ -29,7 +29,9 @@ import { shownJson } from '../json.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
+import { specialTokenList, specialTokensValue } from '../tokenizer/special-token-list.ts';
 import { endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
+import { dataRows } from '../train/options/data.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
 import { whileReporting } from './activity.ts';
@@ -55,6 +57,7 @@ interface Flags extends DecodingOptions, DocumentFlags {
   readonly tokenizer: TokenizerKind;
   readonly minFrequency: number;
   readonly vocabSize?: number;
+  readonly specialTokens?: string;
   readonly outDir?: string;
   readonly encode?: true;
   readonly decode?: true;
@@ -77,6 +80,7 @@ export function register(command: Command): void {
     .addOption(
       option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
     )
+    .addOption(option('--special-tokens <list>', dataRows.specialTokens.help, specialTokensValue))
     .addOption(option('-o, --out-dir <folder>', 'folder for tokenizer.json and tokens.bin', filePath))
     .addOption(documentsOption('by the files: jsonl, chat, csv; else whole'))
     .addOption(skipBadLinesOption())
@@ -154,6 +158,12 @@ function tokenizeAll(
   const { model, outDir, minFrequency, vocabSize: maxSize, documents, skipBadLines } = flags;
   const given = model === undefined ? undefined : givenTokenizer(model);
   const endOfText = given && endOfTextToken(given);
+  if (given !== undefined && flags.specialTokens !== undefined)
+    throw new UsageError(
+      'conflicting-options',
+      '--special-tokens has no effect with --model, which has a vocabulary',
+      { hint: 'omit one of them' },
+    );
   const chat = given && (() => chatFormOf(given, printable(model!)));
   const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText, chat };
   const corpus = openText(paths, reading, report);
@@ -172,7 +182,8 @@ function tokenizeAll(
       },
     );
   const { vocabulary } = tokenizers[flags.tokenizer];
-  const specialTokens = isChat ? CHATML_TOKENS : undefined;
+  const own = specialTokenList(flags.specialTokens);
+  const specialTokens = [...new Set([...own, ...(isChat ? CHATML_TOKENS : [])])];
   const built = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize, specialTokens }));
   const tokenizer = isChat && given === undefined ? withChatml(built) : built;
   const counts = new Float64Array(tokenizer.vocabSize);

@@ -7,7 +7,7 @@
  * A literal `<|endoftext|>` in a text is that token, as in Hugging Face's tokenizers, so a corpus can separate its
  * documents. It decodes to the same thirteen characters.
  */
-import { parseJsonObject } from '../json.ts';
+import { parseJsonObject, shownJson } from '../json.ts';
 import { UsageError } from '../errors.ts';
 import { SPECIAL } from './added-tokens.ts';
 import { specialTokenSplitter } from './added-token-splitter.ts';
@@ -56,6 +56,7 @@ export function bpeVocabulary({
       const tokens = [...byteAlphabet];
       const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency, learned });
       const all = [...tokens, ...added];
+      checkDistinct(all, tokens.length);
       const model = gpt2Model({
         tokens: all,
         merges,
@@ -82,6 +83,16 @@ export function bpeFromVocabAndMerges(
   const fail = refuse(vocab.file);
   const json = parseJsonObject(vocab.text, fail);
   return createBpeTokenizer(readVocabAndMerges(json, merges.text, settings, fail, refuse(merges.file)));
+}
+
+/** @throws UsageError if a special token reads like a learned one */
+function checkDistinct(all: readonly string[], from: number): void {
+  const learned = new Set(all.slice(0, from));
+  const twice = all.slice(from).find((token) => learned.has(token));
+  if (twice === undefined) return;
+  throw new UsageError('bad-option-value', `${shownJson(twice)} is already a token of the vocabulary`, {
+    hint: 'choose another text for the special token, such as <|name|>',
+  });
 }
 
 interface NamedText {

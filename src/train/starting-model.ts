@@ -30,7 +30,7 @@ export interface StartingModel {
 
 /** Options that a trained model determines, besides the fields of its architecture. */
 const SHAPE = ['arch', 'nLayer', 'nHead', 'nEmbd', 'tieWordEmbeddings'] as const;
-const VOCABULARY = ['vocabSize', 'minFrequency'] as const;
+const VOCABULARY = ['vocabSize', 'minFrequency', 'specialTokens'] as const;
 
 /**
  * Opens the model of `initFrom`, if there is one.

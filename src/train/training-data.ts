@@ -27,6 +27,7 @@ import { optionName, optionValues } from '../messages.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import { shellQuoted } from '../shell-quote.ts';
+import { specialTokenList } from '../tokenizer/special-token-list.ts';
 import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
@@ -165,14 +166,14 @@ function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, 
 const newTokenizer = (
   corpus: Corpus,
   options: TrainModelOptions,
-  specialTokens?: readonly string[],
+  ofTemplate: readonly string[] = [],
 ): Tokenizer =>
   buildVocabulary(
     corpus,
     tokenizers[options.tokenizer ?? 'char'].vocabulary({
       minFrequency: options.minFrequency ?? 1,
       maxSize: options.vocabSize,
-      specialTokens,
+      specialTokens: [...new Set([...specialTokenList(options.specialTokens), ...ofTemplate])],
     }),
   );
 
@@ -298,7 +299,7 @@ function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTok
     throw new UsageError('conflicting-options', 'a token file cannot be combined with other texts', {
       hint: 'name the token file alone',
     });
-  for (const flag of ['minFrequency', 'vocabSize'] as const)
+  for (const flag of ['minFrequency', 'vocabSize', 'specialTokens'] as const)
     if (options[flag] !== undefined && !hasTokenizer)
       throw new UsageError(
         'conflicting-options',

@@ -217,6 +217,48 @@ describe('without --documents', () => {
   });
 });
 
+describe('special tokens of one’s own', () => {
+  const vocabularyOf = (folder: string): Record<string, number> => {
+    const json = readFileSync(join(root, folder, 'tokenizer.json'), 'utf8');
+    return (JSON.parse(json) as { readonly model: { readonly vocab: Record<string, number> } }).model.vocab;
+  };
+
+  test('are in the tokenizer of a run, which resumes with them, and of gpt tokenize', async () => {
+    writeFileSync(join(root, 'turns.txt'), '<|a|>alan<|b|>bros\n'.repeat(20));
+    const tokens = '<|a|>,<|b|>,<|c|>';
+    expect((await gpt(`train turns.txt --special-tokens ${tokens} ${SMALL} --max-iters 2 -o own`)).code).toBe(
+      0,
+    );
+    expect((await gpt('train --resume own --max-iters 3')).code).toBe(0);
+    expect((await gpt(`tokenize turns.txt --special-tokens ${tokens} -o own-ids`)).code).toBe(0);
+    for (const folder of ['own', 'own-ids']) {
+      const vocabulary = vocabularyOf(folder);
+      expect(Object.keys(vocabulary)).toEqual(expect.arrayContaining(tokens.split(',')));
+      expect(Object.keys(vocabulary)).not.toContain('<');
+    }
+  });
+
+  test.each<[args: string, refusal: Refusal]>([
+    [
+      'train names.txt --special-tokens a',
+      [2, 'bad-option-value', '--special-tokens … "a" … two characters'],
+    ],
+    [
+      'train names.txt --special-tokens <|a|> --init-from run',
+      [2, 'conflicting-options', '--special-tokens … run'],
+    ],
+    [
+      'tokenize names.txt --special-tokens <|a|> -m run',
+      [2, 'conflicting-options', '--special-tokens … --model'],
+    ],
+    ['train tokens/tokens.bin --special-tokens <|a|>', [2, 'conflicting-options', '--special-tokens']],
+  ])('gpt %s', async (args, refusal) => {
+    if (args.includes('tokens.bin')) await gpt('tokenize names.txt -o tokens');
+    await expectRefusal(args.split(' '), refusal, root);
+    rmSync(join(root, 'tokens'), { recursive: true, force: true });
+  });
+});
+
 describe('bad lines', () => {
   beforeAll(() => {
     writeFileSync(join(root, 'bad.jsonl'), `{"text":"${'ab'.repeat(30)}"}\n{"text":}\n{"body":"x"}\n`);

@@ -3,6 +3,7 @@
 import pytest
 from conftest import TEXT, gpt
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
 MARKS = "हिन्दी में क्षत्रिय น้ำตก cafe\u0301s \u0301 \n\u0301x ☠️1 می‌خواهم 👩‍👩‍👧 𑀓𑀺 a\u20e3b\n"
 OTHER = "Moby-Dick; or, THE WHALE.\n\nUnknown: ж Ж ǅ 🦑 東西  \n" + TEXT[:400]
@@ -47,3 +48,20 @@ def test_token_file_holds_the_same_ids(folder):
     ids = np.frombuffer(raw[64:], dtype="<u2")
     assert ids.tolist() == theirs.encode(TEXT).ids
     assert int.from_bytes(raw[24:32], "little") == len(ids)
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "bpe"])
+def test_special_tokens_of_ones_own(kind, tmp_path):
+    text = "<|user|>how are you?<|bot|>fine, and you?\n" * 20
+    (tmp_path / "chat.txt").write_text(text)
+    gpt(
+        "train", tmp_path / "chat.txt", "--tokenizer", kind, "--special-tokens", "<|user|>,<|bot|>,<|pause|>",
+        "--n-layer", "1", "--n-head", "1", "--n-embd", "16", "--block-size", "8", "--max-iters", "2", "-o", tmp_path / "run", "--quiet",
+    )  # fmt: skip
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "run")
+    ids = [int(word) for word in gpt("tokenize", "--encode", "-m", tmp_path / "run", stdin=text.encode()).split()]
+    assert ids == theirs(text)["input_ids"]
+    for token in ["<|user|>", "<|bot|>", "<|pause|>"]:
+        assert len(theirs(token)["input_ids"]) == 1
+    assert theirs.decode(ids) == text
+    assert theirs.decode(ids, skip_special_tokens=True) == text.replace("<|user|>", "").replace("<|bot|>", "")

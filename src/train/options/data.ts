@@ -4,6 +4,7 @@ import { decodingHelp, encodingErrorsName, encodingName } from '../../data/encod
 import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
+import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
 import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
 import { choice, filePath, trueOrFalse, wholeNumber, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row } from './row.ts';
@@ -42,6 +43,14 @@ export const dataRows = {
     defaultHelp: 'all; bpe: 1024',
     onResume: 'fixed',
     stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
+  }),
+  /** Special tokens of a new vocabulary, separated by commas: each is one token wherever it is in a text. */
+  specialTokens: optional<string>({
+    group: 'Data',
+    value: specialTokensValue,
+    placeholder: 'list',
+    help: 'tokens of your own, kept whole: <|user|>,<|bot|>',
+    onResume: 'fixed',
   }),
   valFraction: row<number>({
     group: 'Data',

@@ -1,0 +1,27 @@
+/** Special tokens of one's own: the value of `--special-tokens`. */
+import type { OptionType } from '../values.ts';
+import { END_OF_TEXT, UNK } from './tokenizer.ts';
+
+export const specialTokensValue: OptionType<string> = {
+  expected: `different texts of at least two characters, separated by commas; other than ${UNK} and ${END_OF_TEXT}, which every tokenizer knows`,
+  is: (value) => typeof value === 'string' && tokensOf(value) !== undefined,
+  read: (text) => (tokensOf(text) === undefined ? undefined : text),
+};
+
+function tokensOf(value: string): string[] | undefined {
+  const tokens = value.split(',');
+  // A single character is a token of char vocabularies, and a single byte of bpe, which would then have it twice.
+  const isToken = (token: string): boolean =>
+    Array.from(token).length > 1 && token === token.trim() && token.isWellFormed() && !token.includes('\0');
+  const isOwn = (token: string): boolean => token !== UNK && token !== END_OF_TEXT;
+  const isNew = new Set(tokens).size === tokens.length;
+  return isNew && tokens.every((token) => isToken(token) && isOwn(token)) ? tokens : undefined;
+}
+
+/** @param value accepted by `specialTokensValue`; undefined: none */
+export function specialTokenList(value: string | undefined): readonly string[] {
+  if (value === undefined) return [];
+  const tokens = tokensOf(value);
+  if (tokens === undefined) throw new Error(`not a list of special tokens: ${value}`);
+  return tokens;
+}
