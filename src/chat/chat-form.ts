@@ -10,8 +10,11 @@ export interface ChatForm {
   readonly separator: string;
 }
 
-/** ChatML, for new models. */
-export const chatmlForm = (): ChatForm => ({ renderer: chatmlRenderer(), separator: END_OF_TEXT });
+/** ChatML, for new models. @param own special tokens besides those of every such model */
+export const chatmlForm = (own?: readonly string[]): ChatForm => ({
+  renderer: chatmlRenderer(own),
+  separator: END_OF_TEXT,
+});
 
 /**
  * The form of a model's conversations.

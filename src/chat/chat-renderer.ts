@@ -129,9 +129,10 @@ const NONCHARACTERS = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0
  */
 const DATE = new Date(2024, 6, 26, 12).getTime();
 
-/** For new models. */
-export const chatmlRenderer = (): ChatRenderer =>
+/** For new models. @param own special tokens besides those of every such model */
+export const chatmlRenderer = (own: readonly string[] = []): ChatRenderer =>
   new ChatRenderer(new ChatTemplate(CHATML, { name: 'ChatML', tokens: {} }), [
+    ...own,
     ...CHATML_TOKENS,
     END_OF_TEXT,
     UNK,

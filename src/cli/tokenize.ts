@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { chatFormOf, withChatml } from '../chat/chat-form.ts';
+import { chatFormOf, chatmlForm, withChatml } from '../chat/chat-form.ts';
 import { CHATML_TOKENS } from '../chat/chatml.ts';
 import { makeFolder, writeFileAtomic } from '../write-file.ts';
 import { tokenizerText, WEIGHTS } from '../checkpoint/model-folder.ts';
@@ -164,7 +164,8 @@ function tokenizeAll(
       '--special-tokens has no effect with --model, which has a vocabulary',
       { hint: 'omit one of them' },
     );
-  const chat = given && (() => chatFormOf(given, printable(model!)));
+  const own = specialTokenList(flags.specialTokens);
+  const chat = () => (given === undefined ? chatmlForm(own) : chatFormOf(given, printable(model!)));
   const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText, chat };
   const corpus = openText(paths, reading, report);
   checkSkipping(corpus, reading);
@@ -182,7 +183,6 @@ function tokenizeAll(
       },
     );
   const { vocabulary } = tokenizers[flags.tokenizer];
-  const own = specialTokenList(flags.specialTokens);
   const specialTokens = [...new Set([...own, ...(isChat ? CHATML_TOKENS : [])])];
   const built = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize, specialTokens }));
   const tokenizer = isChat && given === undefined ? withChatml(built) : built;

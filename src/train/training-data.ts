@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { chatFormOf, withChatml, withForm } from '../chat/chat-form.ts';
+import { chatFormOf, chatmlForm, withChatml, withForm } from '../chat/chat-form.ts';
 import { CHATML_TOKENS } from '../chat/chatml.ts';
 import {
   checkSkipping,
@@ -194,10 +194,12 @@ const corpusOptions = (options: TrainModelOptions, tokenizer: Tokenizer | undefi
   ...decodingOf(options),
   documents: options.documents ?? IMPLIED,
   skipBadLines: options.skipBadLines,
-  ...(tokenizer && {
-    endOfText: endOfTextToken(tokenizer),
-    chat: () => chatFormOf(tokenizer, nameOf(options)),
-  }),
+  ...(tokenizer === undefined
+    ? { chat: () => chatmlForm(specialTokenList(options.specialTokens)) }
+    : {
+        endOfText: endOfTextToken(tokenizer),
+        chat: () => chatFormOf(tokenizer, nameOf(options)),
+      }),
 });
 
 /** @throws UsageError for documents that the given tokenizer cannot separate */

@@ -136,6 +136,22 @@ describe('a model of conversations', () => {
     }
   });
 
+  test('reads special tokens of its own in messages as text, in a new run as in one that goes on from it', async () => {
+    const said = dialogues.map(({ messages }) => ({
+      messages: messages.map(({ role, content }) => ({ role, content: `${content}<|x|>` })),
+    }));
+    writeFileSync(at('said.jsonl'), lines(said));
+    const { code, stderr } = await gpt(
+      `train said.jsonl ${SMALL} --special-tokens <|x|> --max-iters 2 -o own-tokens`,
+    );
+    expect(code, stderr).toBe(0);
+    const { val_loss: loss, val_tokens: tokens } = metadataOf('own-tokens');
+    const { stdout } = await gpt('eval --split val -m own-tokens --json');
+    const found = JSON.parse(stdout) as Record<string, number>;
+    expect(found['counted_tokens']).toBe(Number(tokens));
+    expect(found['nats_per_token']).toBeCloseTo(Number(loss), 5);
+  });
+
   test('is described by gpt tokenize', async () => {
     const { stdout } = await gpt('tokenize chat.jsonl --documents chat --json');
     expect(JSON.parse(stdout)).toMatchObject({ documents: 'chat', document_count: 20, unknown_tokens: 0 });

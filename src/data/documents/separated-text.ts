@@ -40,7 +40,7 @@ export class SeparatedText {
 
   /** Starts a file. @param file for messages */
   open(file: string): { push(text: string): string; end(): string } {
-    const { format, renderer = chatmlRenderer, onChat } = this.#options;
+    const { format, renderer = () => chatmlRenderer(), onChat } = this.#options;
     const sink: DocumentSink = {
       document: (text) => {
         this.#part(text);
