@@ -182,6 +182,57 @@ describe('a run with a document mask', () => {
   });
 });
 
+describe('gpt sample --few-shot', () => {
+  interface Sample {
+    readonly text: string;
+    readonly finish_reason: string;
+  }
+  const sample = async (args: string): Promise<{ samples: Sample[]; stderr: string }> => {
+    const { code, stdout, stderr } = await gpt(`sample ${args} --json --seed 1 --max-tokens 40`, {
+      stdin: '',
+    });
+    expect(code, stderr).toBe(0);
+    const lines = stdout.trimEnd().split('\n');
+    return { samples: lines.map((line) => JSON.parse(line) as Sample), stderr };
+  };
+
+  beforeAll(() => {
+    writeFileSync(join(root, 'examples.txt'), 'alan\nbros\nclas\n');
+    writeFileSync(join(root, 'examples.jsonl'), '{"text":"alan"}\n{"text":"bros"}\n');
+    writeFileSync(join(root, 'few.txt'), 'a\nb\n');
+  });
+
+  // Of a context of 24 tokens, 12 are for examples and prompt: each name of four letters takes five, the first end one.
+  test.each<[prompt: string, count: number, all: string]>([
+    ['c', 2, '<|endoftext|>alan<|endoftext|>bros<|endoftext|>c'],
+    ['cl', 1, '<|endoftext|>alan<|endoftext|>cl'],
+  ])('puts as many examples before %j as fit: %s', async (prompt, count, all) => {
+    for (const file of ['examples.txt', 'examples.jsonl']) {
+      const { samples, stderr } = await sample(`-m masked --few-shot ${file} --prompt ${prompt}`);
+      expect(stderr).toContain(`${count} example`);
+      expect(samples).toHaveLength(1);
+      expect(samples[0].text).toBe((await sample(`-m masked --prompt ${all}`)).samples[0].text);
+    }
+  });
+
+  test('separates them by a blank line for a model of undivided text, and stops at the next', async () => {
+    expect((await gpt(`train names.txt ${SMALL} --max-iters 2 -o undivided`)).code).toBe(0);
+    const { samples, stderr } = await sample('-m undivided --few-shot few.txt --num-samples 12');
+    expect(stderr).toContain('1 example');
+    for (const { text } of samples) expect(text).not.toContain('\n\n');
+  });
+
+  test.each<[args: string, refusal: Refusal]>([
+    ['sample -m run --few-shot examples.txt --prompt a', [1, 'text-too-short', 'examples.txt … 4 of 8']],
+    ['sample -m masked --few-shot gone.txt --prompt a', [1, 'file-not-found', 'gone.txt']],
+    ['sample -m masked --few-shot bad.jsonl --prompt a', [1, 'damaged-file', 'bad.jsonl:1']],
+    ['sample -m masked --few-shot examples.txt -i', [2, 'commander.conflictingOption', '--few-shot … --interactive']],
+  ])('gpt %s', async (args, refusal) => {
+    writeFileSync(join(root, 'bad.jsonl'), '{"text":}\n');
+    await expectRefusal(args.split(' '), refusal, root);
+  });
+});
+
 describe('without --documents', () => {
   test('a text is one document, also for runs that do not know the option', async () => {
     expect((await gpt(`train names.txt ${SMALL} --max-iters 2 -o whole`)).code).toBe(0);

@@ -20,6 +20,7 @@ import { argument, option } from '../options.ts';
 import { anyText, filePath, number, wholeNumber } from '../../values.ts';
 import { searchTexts } from './beams.ts';
 import { documentOutput, jsonOutput, plainOutput, probabilityOutput } from './output.ts';
+import { readExamples } from './few-shot.ts';
 import { encode, noticeOfLength, readPrompt, type Prompt } from './prompts.ts';
 import { promptLines, severalTexts } from './requests.ts';
 import { addSettings, settingsOf, type SamplingSettings } from '../sampling-settings.ts';
@@ -30,6 +31,7 @@ interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly prompts?: string;
+  readonly fewShot?: string;
   readonly encoding?: string;
   readonly numSamples: number;
   readonly stop?: readonly string[];
@@ -82,6 +84,15 @@ function addPromptOptions(command: Command): void {
         .conflicts('prompt')
         .conflicts('promptFile')
         .conflicts('showProbs')
+        .conflicts('interactive')
+        .conflicts('pick'),
+    )
+    .addOption(
+      option(
+        '--few-shot <file>',
+        'put as many of its documents before the prompt as fit, as examples',
+        filePath,
+      )
         .conflicts('interactive')
         .conflicts('pick'),
     )
@@ -188,15 +199,22 @@ function withPrompt(flags: Flags, prompt: string): Flags {
 /** Samples everything requested. */
 async function writeAll(
   flags: Flags,
-  settings: SamplingSettings,
+  asked: SamplingSettings,
   banned: ReadonlySet<number>,
   { tokenizer, config, folder }: ModelFolder,
   makeDecoder: (texts: number) => Decoder,
 ): Promise<void> {
   const { prompts, numSamples, unk, encoding = UTF8 } = flags;
+  const context = decodedContext(config);
+  const { maxTokens } = asked;
+  const examples =
+    flags.fewShot === undefined
+      ? undefined
+      : readExamples(flags.fewShot, { model: folder, tokenizer, unk, context, maxTokens, encoding });
+  const settings = { ...asked, stop: [...asked.stop, ...(examples?.stop ?? [])] };
   const read = (line: string, place = ''): Prompt => {
-    const prompt = encode(tokenizer, line, unk, place);
-    noticeOfLength(prompt, decodedContext(config), place);
+    const prompt = examples?.before(line, place) ?? encode(tokenizer, line, unk, place);
+    noticeOfLength(prompt, context, place);
     return prompt;
   };
   const lines =

@@ -1,0 +1,87 @@
+/**
+ * `--few-shot`: examples before the prompt. They are the first documents of a file that fit, with the prompt, in the context and
+ * leave room for the text to be written: all of `maxTokens`, but at most half of the context.
+ */
+import { openCorpus } from '../../data/corpus.ts';
+import type { DecodingOptions } from '../../data/decode-text.ts';
+import { impliedDocuments } from '../../data/documents/format.ts';
+import { UserError } from '../../errors.ts';
+import { knownRecord } from '../../evaluate/training-text.ts';
+import { formatCountOf, formatNumber } from '../../format.ts';
+import { encodePrompt, type Unk } from '../../generate/prompt.ts';
+import { endOfTextToken, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { notice, printable } from '../terminal.ts';
+import { encode, type Prompt } from './prompts.ts';
+
+export interface Examples {
+  /** Ends an example, in models that know no end of documents: a text stops there. */
+  readonly stop: readonly string[];
+  /** The prompt after the examples, which its text does not show. */
+  before(prompt: string, place: string): Prompt;
+}
+
+interface ExampleOptions extends DecodingOptions {
+  readonly model: string;
+  readonly tokenizer: Tokenizer;
+  readonly unk: Unk;
+  readonly context: number;
+  readonly maxTokens: number;
+}
+
+const BLANK_LINE = '\n\n';
+
+export function readExamples(file: string, options: ExampleOptions): Examples {
+  const { model, tokenizer, unk, context, maxTokens } = options;
+  const end = (knownRecord(model)?.documents ?? 'whole') === 'whole' ? undefined : endOfTextToken(tokenizer);
+  const examples = documentsOf(file, options).slice(0, context); // each takes a token at least
+  const textOf = (count: number, prompt: string): string => {
+    const chosen = examples.slice(0, count);
+    return end === undefined
+      ? [...chosen, prompt].join(BLANK_LINE)
+      : [end, ...chosen.flatMap((example) => [example, end]), prompt].join('');
+  };
+  const room = context - Math.min(maxTokens, Math.floor(context / 2));
+  let told = false; // once, not per prompt
+  return {
+    stop: end === undefined ? [BLANK_LINE] : [],
+    before(prompt, place) {
+      const count = mostThatFit(
+        examples.length,
+        (n) => encodePrompt(tokenizer, textOf(n, prompt), unk, place).ids.length <= room,
+      );
+      if (count === 0)
+        throw new UserError(
+          'text-too-short',
+          `no example of ${file} fits: with the prompt${place}, ${formatNumber(room)} of ${formatNumber(context)} tokens of context are left for them`,
+          { hint: 'use shorter examples, a shorter prompt or a model with a longer context' },
+        );
+      if (!told) notice(`${formatCountOf(count, 'example')} of ${printable(file)} before the prompt`);
+      told = true;
+      return { ...encode(tokenizer, textOf(count, prompt), unk, place), text: prompt };
+    },
+  };
+}
+
+/** The largest count for which `fits`, which holds for all smaller ones; 0 if it does not hold for 1. */
+function mostThatFit(max: number, fits: (count: number) => boolean): number {
+  let [fitting, over] = [0, max + 1];
+  while (over - fitting > 1) {
+    const middle = Math.floor((fitting + over) / 2);
+    if (fits(middle)) fitting = middle;
+    else over = middle;
+  }
+  return fitting;
+}
+
+/** Documents by the file's extension; of a text, those between blank lines, or else its lines. */
+function documentsOf(file: string, decoding: DecodingOptions): string[] {
+  const read = (documents: string): string[] => {
+    const corpus = openCorpus([file], { encoding: decoding.encoding, documents });
+    return [...corpus.documentTexts()].map(({ text }) => text);
+  };
+  const implied = impliedDocuments([file]);
+  const found = implied === 'whole' ? read('paragraphs') : read(implied);
+  const documents = implied === 'whole' && found.length < 2 ? read('lines') : found;
+  if (documents.length > 0) return documents;
+  throw new UserError('empty-text', `${file} has no examples`, { hint: 'use a file with some content' });
+}
