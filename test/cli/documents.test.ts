@@ -224,9 +224,12 @@ describe('gpt sample --few-shot', () => {
 
   test.each<[args: string, refusal: Refusal]>([
     ['sample -m run --few-shot examples.txt --prompt a', [1, 'text-too-short', 'examples.txt … 4 of 8']],
-    ['sample -m masked --few-shot gone.txt --prompt a', [1, 'file-not-found', 'gone.txt']],
+    ['sample -m masked --few-shot gone.txt --prompt a', [1, 'ENOENT', 'gone.txt']],
     ['sample -m masked --few-shot bad.jsonl --prompt a', [1, 'damaged-file', 'bad.jsonl:1']],
-    ['sample -m masked --few-shot examples.txt -i', [2, 'commander.conflictingOption', '--few-shot … --interactive']],
+    [
+      'sample -m masked --few-shot examples.txt -i',
+      [2, 'commander.conflictingOption', '--few-shot … --interactive'],
+    ],
   ])('gpt %s', async (args, refusal) => {
     writeFileSync(join(root, 'bad.jsonl'), '{"text":}\n');
     await expectRefusal(args.split(' '), refusal, root);
