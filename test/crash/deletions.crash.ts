@@ -48,20 +48,32 @@ beforeAll(async () => {
     for (let i = 0; i < FILES; i++) writeFileSync(join(original, name, `file-${i}`), '');
 });
 
-/** Starts a command and kills it some time after something has changed in the folder. @returns whether it was killed */
-async function killed(args: readonly string[], milliseconds: number): Promise<boolean> {
+/** Where the first change is made: the folder of the run is renamed; the state of its checkpoint is replaced. */
+const changed = { rm: parent, prune: join(run, 'checkpoint-2') };
+
+/**
+ * Starts a command and kills it some time after its first change.
+ *
+ * @param isWritten only when the change is complete: temporary files do not count
+ * @returns whether it was killed
+ */
+async function killed(
+  command: keyof typeof changed,
+  milliseconds: number,
+  isWritten: boolean,
+): Promise<boolean> {
+  const args = [command, 'checkpoints/whale'];
   const child = spawn(process.execPath, [gpt, ...args, '--yes', '-q'], { cwd: root, stdio: 'ignore' });
   const ended = new Promise<NodeJS.Signals | null>((resolve) =>
     child.on('close', (_code, signal) => resolve(signal)),
   );
-  const watchers = [parent, run].map((folder) =>
-    watch(folder, () => {
-      for (const watcher of watchers) watcher.close();
-      void sleep(milliseconds).then(() => child.kill('SIGKILL'));
-    }),
-  );
+  const watcher = watch(changed[command], (_, name) => {
+    if (isWritten && name?.endsWith('.tmp') === true) return;
+    watcher.close();
+    void sleep(milliseconds).then(() => child.kill('SIGKILL'));
+  });
   const signal = await ended;
-  for (const watcher of watchers) watcher.close();
+  watcher.close();
   return signal === 'SIGKILL';
 }
 
@@ -77,7 +89,7 @@ function expectModel(): void {
   model.load(parameterTable(model.config).map(hostTensor));
 }
 
-test.each(['rm', 'prune'])(
+test.each(['rm', 'prune'] as const)(
   `gpt %s, killed ${KILLS} times, leaves a run that works or none`,
   async (command) => {
     const numbers = new Philox(command.length, 0, 0);
@@ -87,7 +99,7 @@ test.each(['rm', 'prune'])(
       rmSync(parent, { recursive: true, force: true });
       mkdirSync(parent);
       cpSync(original, run, { recursive: true });
-      const isKilled = await killed([command, 'checkpoints/whale'], (15 * numbers.uint32()) / 2 ** 32);
+      const isKilled = await killed(command, (15 * numbers.uint32()) / 2 ** 32, i % 2 === 0);
       kills += Number(isKilled);
       const entries = readdirSync(parent);
       if (isKilled && command === 'rm' && !existsSync(run)) began++;
