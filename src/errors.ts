@@ -23,6 +23,7 @@ export const errorCodes = {
   'not-text': 'Bytes that are not text in the encoding they are read in.',
   'empty-text': 'There is no text in a file, a folder or a pipe.',
   'text-too-short': 'The text has fewer tokens than training or evaluation needs.',
+  'context-exceeded': 'Messages have more tokens than the context length of the model.',
   'text-changed': 'The text is not the one that the model was trained on.',
   'text-unavailable': 'The text that the model was trained on is gone, or has moved.',
   'not-recorded': 'The model does not say how it was trained.',

@@ -8,7 +8,7 @@ import { MAX_THREADS } from '../engine/wasm/address-space.ts';
 import type { Device } from '../engine/device.ts';
 import type { Rejection } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
-import { unkChoices } from '../generate/prompt.ts';
+import { unkChoices, type Unk } from '../generate/prompt.ts';
 import { whileReporting } from './activity.ts';
 import { option, orVariable } from './options.ts';
 import { choice, filePath, wholeNumber, type OptionType } from '../values.ts';
@@ -87,12 +87,12 @@ export const threadsOption = (): Option =>
     'GPT_THREADS',
   );
 
-export const unkOption = (whose = 'text'): Option =>
+export const unkOption = (whose = 'text', initial: Unk = 'error'): Option =>
   option(
     '--unk <what>',
     `${whose} outside the vocabulary: error, skip or replace`,
     choice(unkChoices),
-    'error',
+    initial,
   );
 
 /** Of a command that only reads a model. */

@@ -32,6 +32,7 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./plan.ts'),
   },
   { name: 'sample', summary: 'Generate text with a model', load: () => import('./sample/command.ts') },
+  { name: 'chat', summary: 'Talk to a model', load: () => import('./chat/command.ts') },
   { name: 'eval', summary: 'Measure how well a model predicts a text', load: () => import('./eval.ts') },
   { name: 'inspect', summary: 'Look inside a model', load: () => import('./inspect.ts') },
   { name: 'compare', summary: 'Compare runs', load: () => import('./compare.ts') },

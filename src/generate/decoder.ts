@@ -143,7 +143,14 @@ export class Decoder {
 
   /** Empties the KV cache of a text. */
   reset(text = 0): void {
-    this.#lengths[text] = 0;
+    this.truncate(0, text);
+  }
+
+  /** Removes all but the first tokens of a text from its KV cache. */
+  truncate(length: number, text = 0): void {
+    if (length > this.#lengths[text])
+      throw new RangeError(`the cache has ${this.#lengths[text]} tokens, fewer than ${length}`);
+    this.#lengths[text] = length;
   }
 
   /**

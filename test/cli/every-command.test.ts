@@ -21,6 +21,7 @@ const calls: Readonly<Record<string, { readonly args: string; readonly stdin?: s
   train: { args: 'train corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 2 -o other' },
   plan: { args: 'plan corpus.txt --preset nano --max-iters 10' },
   sample: { args: 'sample -n 3 --seed 1', stdin: 'The' },
+  chat: { args: 'chat chatter --max-tokens 3 --seed 1', stdin: 'The whale' },
   eval: { args: 'eval', stdin: text },
   tokenize: { args: 'tokenize -', stdin: text },
   inspect: { args: 'inspect' },
@@ -46,6 +47,19 @@ beforeAll(async () => {
     corpus: [join(folder, 'corpus.txt')],
     outDir: join(folder, 'checkpoints/corpus-1'),
     ...tiny,
+  });
+  const dialogue = {
+    messages: [
+      { role: 'user', content: 'The whale' },
+      { role: 'assistant', content: 'The sea' },
+    ],
+  };
+  writeFileSync(join(folder, 'dialogues.jsonl'), `${JSON.stringify(dialogue)}\n`.repeat(50));
+  await train({
+    ...tiny,
+    corpus: [join(folder, 'dialogues.jsonl')],
+    outDir: join(folder, 'chatter'),
+    blockSize: 32,
   });
   for (const spare of ['spare-1', 'spare-2'])
     cpSync(join(folder, 'checkpoints/corpus-1'), join(folder, 'checkpoints', spare), { recursive: true });

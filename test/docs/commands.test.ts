@@ -1,5 +1,5 @@
 /** The commands in the pages: all of them parse; those of the README and the recipes of docs/pipelines.md run. */
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -48,6 +48,15 @@ describe.skipIf(process.platform === 'win32')('the README', () => {
 
   beforeAll(() => {
     mkdirSync(join(folder, 'data'));
+    const dialogue = {
+      messages: [
+        { role: 'user', content: 'Hi.' },
+        { role: 'assistant', content: 'Hello.' },
+      ],
+    };
+    writeFileSync(join(folder, 'data/dialogues.jsonl'), `${JSON.stringify(dialogue)}\n`.repeat(400));
+    mkdirSync(join(folder, 'examples'));
+    copyFileSync(join(root, 'examples/dialogues.json'), join(folder, 'examples/dialogues.json'));
     for (const file of ['data/moby-dick.txt', 'book.txt', 'poems.txt', 'README.md'])
       writeFileSync(join(folder, file), text);
   });

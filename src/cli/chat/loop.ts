@@ -1,0 +1,68 @@
+/** The loop of `gpt chat`: a line is a message or a command, and each message is answered. */
+import { isSystemError, UserError, type SystemError } from '../../errors.ts';
+import { commandLineTerms } from '../command-line-terms.ts';
+import { describeSystemError, printFailure } from '../errors.ts';
+import { openLineInput } from '../interactive/line-input.ts';
+import { runSlashCommand, slashWords } from '../interactive/slash-commands.ts';
+import { printJson } from '../json-output.ts';
+import { escapedText, type SamplingSettings } from '../sampling-settings.ts';
+import { notice, stderrColors } from '../terminal.ts';
+import type { ChatModel } from './answer.ts';
+import { commands } from './commands.ts';
+import { answer, withSystem, type ChatSession } from './session.ts';
+
+/** Runs until the input ends or the user quits. */
+export async function chat(
+  model: ChatModel,
+  settings: SamplingSettings,
+  { system, json }: { readonly system: string | undefined; readonly json: boolean },
+): Promise<void> {
+  const session: ChatSession = {
+    model,
+    settings,
+    json,
+    input: openLineInput(slashWords(commands)),
+    state: { messages: withSystem([], system), dropped: 0 },
+    history: [],
+    sample: 0,
+    saved: new Set(),
+  };
+  try {
+    if (session.input.live)
+      notice(stderrColors.dim('Type a message and the model answers. /help lists the commands.'));
+    while (!(await oneLine(session)));
+  } finally {
+    session.input.close();
+  }
+}
+
+/** Reads and executes a line; true if it was the last. A user error is printed and does not end the session. */
+async function oneLine(session: ChatSession): Promise<boolean> {
+  const line = await session.input.line(stderrColors.cyan('> '));
+  if (line === undefined) return true;
+  const text = line.trim();
+  if (text === '') return false;
+  try {
+    if (line.startsWith('/')) return (await runSlashCommand(commands, session, line)) === true;
+    await answer(session, [...session.state.messages, { role: 'user', content: escapedText.read(text)! }]);
+  } catch (error) {
+    if (!(error instanceof UserError || isSystemError(error))) throw error;
+    await reportFailure(session, line, error);
+  }
+  return false;
+}
+
+/** A program that waits for a line of JSON gets one; a pipe with a line that failed ends with exit code 1. */
+async function reportFailure(
+  { json, input }: ChatSession,
+  line: string,
+  error: UserError | SystemError,
+): Promise<void> {
+  const { message, hint } =
+    error instanceof UserError
+      ? error.in(commandLineTerms)
+      : { message: describeSystemError(error), hint: undefined };
+  if (json) await printJson({ input: line, error: { code: error.code, message, hint } });
+  else printFailure({ message, hint });
+  if (!input.live) process.exitCode = 1;
+}
