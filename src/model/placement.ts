@@ -85,7 +85,7 @@ export interface PlacedModel {
   readonly transposed: boolean;
 }
 
-/** @param storageOf for a model that is only read */
+/** @param storageOf for a model that is only read, or whose frozen parameters are */
 export function placeModel(
   config: ModelConfig,
   layout: Layout,

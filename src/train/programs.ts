@@ -6,13 +6,20 @@ import { differentiate } from '../autodiff/gradients.ts';
 import type { Value } from '../autodiff/graph.ts';
 import { plan, type Program } from '../autodiff/plan.ts';
 import { createTape } from '../autodiff/tape.ts';
-import { Layout, type Region } from '../engine/memory.ts';
+import { elementsOf, Layout, type Region } from '../engine/memory.ts';
 import { HYPER_SLOTS, NORM_BLOCK } from '../engine/signatures.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
-import { isLinearWeight } from '../model/parameter.ts';
-import { countParameters } from '../model/parameters.ts';
-import { parameterValues, partialLayout, placeModel, within, type PlacedModel } from '../model/placement.ts';
+import { isFixed, isLinearWeight } from '../model/parameter.ts';
+import { countParameters, elements, parameterTable } from '../model/parameters.ts';
+import {
+  parameterValues,
+  partialLayout,
+  placeModel,
+  within,
+  type PlacedModel,
+  type StorageOf,
+} from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
 import { stateNumbers, optimizers, type OptimizerName } from './optimizer.ts';
 import { recordAverage, type MatrixPlace } from './record-update.ts';
@@ -87,17 +94,37 @@ export interface TrainingShape {
   readonly hasAverage?: boolean;
   /** Whether tokens attend only within their document. */
   readonly hasDocumentMask?: boolean;
+  /** How frozen parameters are stored: with adapters, in the precision of the base model's file. Absent: float32. */
+  readonly frozenStorage?: StorageOf | undefined;
+}
+
+/** The storage of each parameter. An average covers frozen ones too, in float32. */
+function storageIn({ hasAverage = false, frozenStorage }: TrainingShape): StorageOf {
+  if (hasAverage || frozenStorage === undefined) return () => 'f32';
+  return (parameter) => (parameter.isTrained ? 'f32' : frozenStorage(parameter));
+}
+
+/** Bytes that narrower types of frozen parameters save. */
+function savedBytes(shape: TrainingShape): number {
+  const storageOf = storageIn(shape);
+  return parameterTable(shape.config)
+    .filter((parameter) => !isFixed(parameter))
+    .map((parameter) => ({ length: elements(parameter.shape), storage: storageOf(parameter) }))
+    .reduce((sum, { length, storage }) => sum + 4 * (length - elementsOf(length, storage)), 0);
 }
 
 /** Bytes of the parameters, their gradients, the optimizer's moments and, if it is kept, the average of the parameters. */
-export const stateBytes = ({ config, optimizer, hasAverage = false }: TrainingShape): number =>
-  4 * (stateNumbers(optimizer, config) + (hasAverage ? countParameters(config) : 0));
+export function stateBytes(shape: TrainingShape): number {
+  const { config, optimizer, hasAverage = false } = shape;
+  const numbers = stateNumbers(optimizer, config) + (hasAverage ? countParameters(config) : 0);
+  return 4 * numbers - savedBytes(shape);
+}
 
 /** Lays out memory, then records, differentiates and plans the programs of a training run. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const { config, batchSize, microBatches, optimizer, hasAverage = false, hasDocumentMask } = shape;
   const layout = new Layout();
-  const model = placeModel(config, layout);
+  const model = placeModel(config, layout, storageIn(shape));
   const n = model.block.trained;
   const gradients = layout.allocate(n);
   const { moments: names, uses } = optimizers[optimizer];

@@ -15,6 +15,7 @@ import { isFixed } from '../model/parameter.ts';
 import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
+import type { StorageOf } from '../model/placement.ts';
 import { clipped, type TensorTarget } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
@@ -25,6 +26,8 @@ export interface StartingModel {
   readonly tokenizer: Tokenizer;
   /** Names of the parameters that `load` overwrites; a fixed table may be among them or not. */
   readonly loaded: ReadonlySet<string>;
+  /** How its files store parameters. */
+  readonly storageOf: StorageOf;
   load(into: readonly TensorTarget[]): void;
 }
 
@@ -70,6 +73,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
         .filter((parameter) => !isFixed(parameter))
         .map(({ name }) => name),
     ),
+    storageOf: model.storageOf,
     load: (into) => loadInto(model, into),
   };
 }

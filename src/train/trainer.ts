@@ -211,7 +211,8 @@ export class Trainer {
    * @returns in words, the first tensor that is not finite; if all are, the one with the largest gradient
    */
   async *findFault(step: number, { counted, microBatches, batches }: StepData): InParts<string> {
-    for (const { parameter, start, length } of this.programs.model.block.parameters) {
+    for (const { parameter, start, length, storage } of this.programs.model.block.parameters) {
+      if (storage !== 'f32') continue; // frozen, and finite since it was loaded
       const offset = this.programs.model.region.offset + start;
       if (!(await this.#isFinite({ offset, length }))) return `${parameter.name} is not finite`;
       yield;

@@ -83,6 +83,25 @@ describe('a run with --lora-rank', () => {
     for (const file of FILES) expect(halves.get(file) === whole.get(file), file).toBe(true);
   });
 
+  test('is bit-identical with a base in 16 bits and the same base in float32', async () => {
+    await gpt('export base --format safetensors --dtype bf16 -o narrow');
+    await gpt('export narrow --format safetensors --dtype f32 -o wide');
+    const training = `train verse.txt --lora-rank 4 --learning-rate 1e-2 ${TRAINING}`;
+    await gpt(`${training} --init-from wide --max-iters 10 -o of-wide`);
+    await gpt(`${training} --init-from narrow --max-iters 6 -o of-narrow`);
+    await gpt('train --resume of-narrow --max-iters 10');
+    const [wide, narrow] = ['wide', 'narrow'].map((name) => {
+      const log = bytes(`of-${name}/metrics.jsonl`).toString().trim().split('\n');
+      const reader = openModelFolder(path(`of-${name}`), { base: path(name) }).open();
+      const B = reader.read('layers.1.self_attn.v_proj.lora_B.weight');
+      reader.close();
+      return { B, log: log.map((line) => ({ ...(JSON.parse(line) as object), elapsed_seconds: 0 })) };
+    });
+    expect(narrow.B).toEqual(wide.B);
+    expect(narrow.log).toEqual(expect.arrayContaining(wide.log.slice(0, 6)));
+    expect(narrow.log.at(-1)).toEqual(wide.log.at(-1));
+  });
+
   test('continues as another run, with its rank and targets', async () => {
     await gpt('train verse.txt --init-from adapter --learning-rate 0 --min-lr 0 --max-iters 1 -o further');
     const [before, after] = ['adapter', 'further'].map((name) => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { linearLayers } from '../../src/model/lora.ts';
+import type { Parameter } from '../../src/model/parameter.ts';
 import { parameterTable } from '../../src/model/parameters.ts';
-import { trainingPrograms } from '../../src/train/programs.ts';
+import { stateBytes, trainingPrograms } from '../../src/train/programs.ts';
 import { Trainer, type TrainerOptions } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
@@ -70,6 +71,24 @@ describe('training adapters', () => {
     expect(trained.map(({ parameter }) => parameter.role)).toEqual(trained.map(() => 'adapter'));
     expect(programs.gradients.length).toBe(programs.model.block.trained);
     for (const { region } of programs.moments) expect(region.length).toBe(programs.model.block.trained);
+  });
+
+  test('stores frozen weights as the file of the base model does', () => {
+    const isNarrow = ({ role }: Parameter): boolean => role === 'linear weight';
+    const inHalf = {
+      ...shape,
+      config,
+      frozenStorage: (parameter: Parameter) => (isNarrow(parameter) ? ('bf16' as const) : 'f32'),
+    };
+    const { model: placed } = trainingPrograms(inHalf);
+    for (const { parameter, storage } of placed.block.parameters)
+      expect(storage, parameter.name).toBe(isNarrow(parameter) ? 'bf16' : 'f32');
+    const narrowed = parameterTable(base)
+      .filter(isNarrow)
+      .reduce((sum, { shape: [rows, columns] }) => sum + rows * columns, 0);
+    expect(stateBytes({ ...shape, config }) - stateBytes(inHalf)).toBe(2 * narrowed);
+    const averaged = trainingPrograms({ ...inHalf, hasAverage: true });
+    for (const { storage } of averaged.model.block.parameters) expect(storage).toBe('f32');
   });
 
   test('records no gradient of a frozen weight, nor of anything before the first adapter', () => {

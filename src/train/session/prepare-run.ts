@@ -3,6 +3,7 @@ import { checkLength } from '../../data/batches.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UsageError } from '../../errors.ts';
 import { optionName } from '../../messages.ts';
+import type { StorageOf } from '../../model/placement.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { budgetSeconds, fitMore, fitToBudget, moreSeconds, type Fitted } from '../budget.ts';
 import { cautionsAbout, type Caution } from '../cautions.ts';
@@ -71,7 +72,7 @@ export async function prepareRun(
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkSplits(data, settings, config);
 
-  const shape = trainingShape(settings, config);
+  const shape = { ...trainingShape(settings, config), frozenStorage: frozenStorage(origin, config) };
   const limit = memoryLimit(engine.threads);
   checkStateMemory(shape, limit);
   const programs = trainingPrograms(shape);
@@ -85,6 +86,12 @@ export async function prepareRun(
   const cautions = cautionsAbout(given, settings);
   return { origin, data, settings, config, programs, tokensPerStep, cautions, change, time, expectedSeconds };
 }
+
+/** Frozen weights keep the precision of the base model's file, which changes no bit of the results. */
+const frozenStorage = (origin: Origin, { lora }: ModelConfig): StorageOf | undefined =>
+  lora === undefined
+    ? undefined
+    : (origin.resumed === undefined ? origin.start : origin.resumed.checkpoint.model)?.storageOf;
 
 /** In seconds: the limit, or less if the run has all the steps it may have. */
 function timeNeeded({ seconds, costs, maxSteps }: TimeLimit, settings: Settings): number {
