@@ -2,7 +2,8 @@
 import { EngineMemoryError } from '../engine/memory.ts';
 import { addressableBytes } from '../engine/wasm/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
-import { optionValues } from '../messages.ts';
+import { optionName, optionValues } from '../messages.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { stateBytes, trainingPrograms, type TrainingShape } from './programs.ts';
 
 export interface MemoryLimit {
@@ -39,8 +40,7 @@ export const checkStateMemory = (shape: TrainingShape, limit: MemoryLimit): void
 function whatFits(shape: TrainingShape, limit: number): string {
   const { config, batchSize, microBatches } = shape;
   const state = stateBytes(shape);
-  if (state > limit)
-    return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(state)}`;
+  if (state > limit) return useLess(config, state);
   const needs = (change: Partial<TrainingShape>): number => 4 * trainingPrograms({ ...shape, ...change }).end;
   for (let size = Math.floor(batchSize / 2); size >= 1; size = Math.floor(size / 2)) {
     const steps = Math.ceil(batchSize / size) * microBatches;
@@ -53,5 +53,14 @@ function whatFits(shape: TrainingShape, limit: number): string {
     if (bytes <= limit)
       return `try ${optionValues({ batchSize: 1, blockSize: T })}, which needs ${formatMemory(bytes)}`;
   }
-  return `use a smaller model: parameters, gradients and the optimizer's state alone take ${formatMemory(state)}`;
+  return useLess(config, state);
+}
+
+/** @param state bytes that no shorter context and no smaller batch saves */
+function useLess({ lora }: ModelConfig, state: number): string {
+  const what =
+    lora === undefined
+      ? `a smaller model, or adapters of a trained one with ${optionName('loraRank')}`
+      : `a smaller base model or a lower ${optionName('loraRank')}`;
+  return `use ${what}: parameters, gradients and the optimizer's state alone take ${formatMemory(state)}`;
 }

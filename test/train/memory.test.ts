@@ -42,7 +42,16 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
     expect(hintFor(bytes)).toMatch(/^try batchSize: 1, blockSize: 32, which needs/);
   });
   test('a smaller model where no context length fits', () => {
-    expect(hintFor(1000)).toContain('smaller model');
+    expect(hintFor(1000)).toMatch(/smaller model.*loraRank/);
+    const lora = {
+      rank: 4,
+      alpha: 8,
+      dropout: 0,
+      targets: ['c_attn'],
+      isRankStabilized: false,
+      base: { path: 'base' },
+    };
+    expect(hintFor(1000, { ...shape, config: { ...config, lora } })).toMatch(/smaller base.*lower loraRank/);
   });
   test('the message names the size needed, the limit, and whose limit it is', () => {
     expect(() => checkMemory(shape, 5e9, { bytes: 4.2e9, who: 'the engine can address' })).toThrow(
