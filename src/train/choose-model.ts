@@ -1,13 +1,8 @@
 /** The choice of a model and its recipe for a corpus and an amount of computation. docs/recipe.md has the experiments. */
-import {
-  costlyParameters,
-  countParameters,
-  elements,
-  parameterOf,
-  parameterTable,
-} from '../model/parameters.ts';
+import { costlyParameters, elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig, ModelShape } from '../model/config.ts';
+import type { ParameterRole } from '../model/parameter.ts';
 import { UsageError } from '../errors.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
@@ -46,9 +41,12 @@ export type ChosenRecipe = Required<
 > &
   Required<Pick<TrainModelOptions, 'arch' | 'optimizer'>>;
 
-/** With fewer tokens per parameter than this, a smaller model learns more, as it sees more tokens in the same time. */
-const TOKENS_PER_PARAMETER = 4;
-/** With more parameters per token of text than this, a model memorizes the text. */
+/**
+ * With fewer tokens per parameter of the layers than this, a smaller model learns more, as it sees more tokens in the same time.
+ * Embedding and output head do not count: with tens of thousands of words they would leave only the smallest layers.
+ */
+const TOKENS_PER_PARAMETER = 4.5;
+/** With more parameters of the layers per token of text than this, a model memorizes the text. */
 const PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
@@ -86,7 +84,7 @@ export function chooseModel(
     const config = modelConfig(resolveOptions({ ...given, arch, optimizer, ...shape }), vocabSize);
     return {
       shape,
-      parameters: countParameters(config),
+      parameters: parametersOfLayers(config),
       ...lengthOf(config, optimizer, { flops, maxTokens: MAX_EPOCHS * trainTokens }),
     };
   };
@@ -128,6 +126,19 @@ export function chooseModel(
     patience: 8,
   };
 }
+
+/** Parameters without embeddings and output head: those that do not grow with the vocabulary or the context. */
+const parametersOfLayers = (config: ModelConfig): number =>
+  parameterTable(config).reduce(
+    (sum, { shape, role }) => sum + (outsideLayers.has(role) ? 0 : elements(shape)),
+    0,
+  );
+
+const outsideLayers: ReadonlySet<ParameterRole> = new Set([
+  'token embedding',
+  'position embedding',
+  'output head',
+]);
 
 /** The preferred architecture among those that have all the given options. */
 function architectureFor(given: TrainModelOptions): string {
