@@ -10,6 +10,7 @@ import {
 import { formatColumns } from '../columns.ts';
 import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
 import type { RunForecast } from '../../forecast/run-forecast.ts';
+import { gainsOverChar, type TokenizerGain } from '../../forecast/tokenizer-sweep.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
@@ -35,7 +36,7 @@ export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[
 type Fact = [label: string, value: string];
 
 /** About the text, if there is one. */
-function textFacts({ corpus, validationCorpus, textTokens }: RunForecast): Fact[] {
+function textFacts({ corpus, validationCorpus, textTokens, settings }: RunForecast): Fact[] {
   if (corpus === undefined || textTokens === undefined) return [];
   const described = (text: typeof corpus): string => describeCorpus({ ...text, characters: undefined });
   const { train, validation } = textTokens;
@@ -43,6 +44,20 @@ function textFacts({ corpus, validationCorpus, textTokens }: RunForecast): Fact[
     ['corpus', described(corpus)],
     ...(validationCorpus === undefined ? [] : [['validation', described(validationCorpus)] satisfies Fact]),
     ['tokens', `${formatNumber(train)} to train on, ${formatNumber(validation)} to validate`],
+    ...(settings.tokenizer === 'char' ? tokenizerFacts(gainsOverChar(corpus.bytes)) : []),
+  ];
+}
+
+/** What other tokenizers were worth, where it was measured. */
+function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
+  if (gains.length === 0) return [];
+  const percent = (share: number): string => formatPercent(Math.abs(share), 0);
+  const described = gains.map(({ kind, least, most }) => {
+    const [low, high] = [percent(least), percent(most)];
+    return `${low === high ? low : `${high} to ${low}`} ${most > 0 ? 'more' : 'fewer'} with --tokenizer ${kind}`;
+  });
+  return [
+    ['tokenizer', `char; bits per byte in three minutes on texts of this size: ${described.join(', ')}`],
   ];
 }
 

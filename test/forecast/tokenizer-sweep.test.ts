@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { gainsOverChar } from '../../src/forecast/tokenizer-sweep.ts';
+
+test('texts of a megabyte: bpe is worth up to 4 %, words cost 23 %', () => {
+  const [bpe, word] = gainsOverChar(1.2e6);
+  expect(bpe).toEqual({ kind: 'bpe', least: expect.closeTo(-0.036, 3), most: expect.closeTo(-0.0014, 4) });
+  expect(word).toEqual({ kind: 'word', least: expect.closeTo(0.2275, 3), most: expect.closeTo(0.2275, 3) });
+});
+
+test('texts of four megabytes: bpe is worth 8 %, and words were not measured', () => {
+  expect(gainsOverChar(5e6)).toEqual([
+    { kind: 'bpe', least: expect.closeTo(-0.0753, 3), most: expect.closeTo(-0.0753, 3) },
+  ]);
+});
+
+test.each([1e3, 2e5, 1e8])('nothing is said of texts of %i bytes', (bytes) => {
+  expect(gainsOverChar(bytes)).toEqual([]);
+});
