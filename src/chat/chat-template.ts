@@ -195,7 +195,7 @@ function startWorker(workerData: TemplateWorkerData): Worker {
       'bad-template',
       'a template of another project runs in a worker thread, which is forbidden here',
       {
-        hint: 'allow it with --allow-worker',
+        hint: "allow worker threads in Node's permission model",
       },
     );
   }

@@ -62,7 +62,7 @@ export function checkRunFolder(path: string): void {
     throw refused('is a checkpoint, not a run', 'name the run, the folder that contains it');
   const isNew = isVacant(folder) && resolve(dirname(folder)) === resolve(RUNS); // killed before it wrote anything
   if (!isRun(folder) && !isNew)
-    throw refused('is not the folder of a run', 'gpt list shows the runs under checkpoints/');
+    throw refused('is not the folder of a run', 'name a run, such as those under checkpoints/');
 }
 
 /** @throws UserError if another process is writing to the run */

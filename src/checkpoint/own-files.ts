@@ -138,10 +138,17 @@ const UNLOCKED: ReadonlySet<string> = new Set([LOCK, REPORT]);
  * stay.
  */
 export function sweepTemporaries(folder: string): void {
-  for (const file of readdirSync(folder)) {
+  for (const path of temporariesOf(folder)) rmSync(path, { recursive: true, force: true });
+}
+
+/** Paths of the temporary files and folders that `sweepTemporaries` removes. */
+export function temporariesOf(folder: string): string[] {
+  const isLeft = (file: string): boolean => {
     const [, name, pid] = TEMPORARY.exec(file) ?? [];
-    if (name === undefined) continue;
-    const isBeingWritten = UNLOCKED.has(name) && Number(pid) !== process.pid && isRunning(Number(pid));
-    if (!isBeingWritten) rmSync(join(folder, file), { recursive: true, force: true });
-  }
+    if (name === undefined) return false;
+    return !UNLOCKED.has(name) || Number(pid) === process.pid || !isRunning(Number(pid));
+  };
+  return readdirSync(folder)
+    .filter(isLeft)
+    .map((file) => join(folder, file));
 }

@@ -18,7 +18,7 @@ import { diskUse } from './disk-use.ts';
 import { lockFolder } from './lock.ts';
 import { endOf } from './log-writer.ts';
 import { logPath } from './logs.ts';
-import { sweepTemporaries } from './own-files.ts';
+import { sweepTemporaries, temporariesOf } from './own-files.ts';
 import { retire } from './run.ts';
 import { weightsOf } from './runs.ts';
 import { openSafetensors } from './safetensors.ts';
@@ -61,11 +61,15 @@ export function planPruning(folder: string): Pruning | undefined {
   const latest = checkpoints.at(-1);
   if (latest === undefined)
     throw new UserError('no-checkpoint', `${folder} has no checkpoint to prune`, {
-      hint: 'gpt list shows the runs that have one',
+      hint: 'there is nothing that could be deleted without deleting the model',
     });
   readTrainerState(stateFileOf(latest.folder)!); // is kept, so it must not be damaged
   checkModel(folder);
-  const paths = [...checkpoints.slice(0, -1).map((each) => each.folder), ...prunedFiles(latest.folder)];
+  const paths = [
+    ...checkpoints.slice(0, -1).map((each) => each.folder),
+    ...prunedFiles(latest.folder),
+    ...temporariesOf(folder), // of a process that was killed while it pruned
+  ];
   const { freed } = diskUse(paths);
   if (paths.length === 0) return undefined;
   return { folder, step: latest.step, ended: endOf(logPath(folder, 'metrics'), 0), freed };

@@ -24,10 +24,11 @@ export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 32, 33, 48, 49, 65];
 
 const normal = (length: number, scale = 1): Fill => ({ length, kind: 'normal', scale });
-/** Weights of one of the types, chosen by a number; of q8 only where rows of C numbers consist of whole blocks. */
-function weights(length: number, C: number, choice: number): Fill {
-  const types = C % Q8_BLOCK === 0 ? (['q8'] as const) : ([undefined, 'bf16', 'f16'] as const);
-  const storage = types[choice % types.length];
+/** Weights of one of the types, chosen by a number; of q8 only if every row, as `dividing` says, consists of whole blocks. */
+function weights(length: number, dividing: readonly number[], choice: number): Fill {
+  const types = [undefined, 'bf16', 'f16', 'q8'] as const;
+  const isWhole = dividing.every((n) => n % Q8_BLOCK === 0);
+  const storage = types[choice % (isWhole ? types.length : types.length - 1)];
   return { ...normal(length), ...(storage && { storage }) };
 }
 const positive = (length: number): Fill => ({ length, kind: 'positive' });
@@ -118,7 +119,13 @@ const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase =
 export const kernelCases: {
   readonly [K in KernelName]: (a: number, b: number, c: number, flag: boolean) => KernelCase;
 } = {
-  embedding: (N, C, V) => ({ ids: ids(N, 0, V), table: weights(V * C, C, N + V), out: normal(N * C), N, C }),
+  embedding: (N, C, V) => ({
+    ids: ids(N, 0, V),
+    table: weights(V * C, [C], N + V),
+    out: normal(N * C),
+    N,
+    C,
+  }),
   embeddingBackward: (N, C, V) => ({
     ids: ids(N, 0, V),
     dOut: normal(N * C),
@@ -129,7 +136,7 @@ export const kernelCases: {
   }),
   gemm: (M, N, K, flag) => ({
     a: normal(M * K),
-    b: weights(K * N, ((N + K) & 1) === 1 ? K : N, M + K),
+    b: weights(K * N, [N, K], M + K),
     bias: flag ? normal(N) : null,
     c: normal(M * N),
     M,

@@ -26,7 +26,7 @@ export function register(command: Command): void {
   addExamples(command, [
     ['The runs under checkpoints/, newest first', 'gpt list'],
     ['Those in another folder', 'gpt list models/'],
-    ['The largest ones', "gpt list --json | jq -r '.runs | sort_by(-.bytes)[] | [.bytes, .folder] | @tsv'"],
+    ['The largest one', "gpt list --json | jq -r '.runs | max_by(.bytes).folder'"],
   ]);
 }
 

@@ -26,7 +26,7 @@ function checkpoint(name: string) {
 test('a run with --minutes records its options, which alone reproduce its bits', async () => {
   const { stderr, code } = await at('train corpus.txt --minutes 0.05 --patience 0 -o timed');
   expect(code).toBe(0);
-  expect(stderr).toMatch(/time +about 3s/);
+  expect(stderr).toMatch(/time +about \d+s/);
   const { state, weights } = checkpoint('timed');
   expect(state.options).not.toHaveProperty('minutes');
   expect(state.options).toMatchObject({ maxIters: state.step, schedule: 'linear' });
