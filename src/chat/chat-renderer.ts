@@ -153,7 +153,7 @@ export function chatRendererOf(
   const hasChatml = CHATML_TOKENS.every((token) => specialTexts.includes(token));
   if (chatTemplate === undefined && !hasChatml)
     throw new UserError('unsuitable-tokenizer', `${name} has no template of chats ("chat_template")`, {
-      hint: `use a model that chats, or read the text in another way, such as ${optionValues({ documents: 'jsonl:text' })}`,
+      hint: `train a new model on the conversations, fine-tune one that chats, or read the text in another way, such as ${optionValues({ documents: 'lines' })}`,
     });
   const template = new ChatTemplate(chatTemplate ?? CHATML, {
     name: `the chat template of ${name}`,

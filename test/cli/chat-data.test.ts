@@ -40,6 +40,16 @@ beforeAll(async () => {
   expect(stderr).toContain('20 documents (chat)');
 }, 60_000);
 
+test('a model of conversations is tried with gpt chat', async () => {
+  const { stderr } = await gpt(`train chat.jsonl ${SMALL} --max-iters 1 -o tried`);
+  expect(stderr).toMatch(/^ {2}try it +\S.* chat tried$/m);
+});
+
+test('examples before a prompt are texts, not conversations', async () => {
+  const refusal: Refusal = [2, 'bad-option-value', '--few-shot chat.jsonl'];
+  await expectRefusal(['sample', '-m', 'run', '--few-shot', 'chat.jsonl', '--prompt', 'a'], refusal, root);
+});
+
 describe('a model of conversations', () => {
   test('has ChatML as its template, and its tokens as special ones', () => {
     expect(json('run', 'tokenizer_config.json')).toMatchObject({

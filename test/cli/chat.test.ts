@@ -289,7 +289,7 @@ describe('a model', () => {
       [
         1,
         'unsuitable-tokenizer',
-        'checkpoints/plain … chat_template … --init-from checkpoints/plain … --chat-template',
+        'checkpoints/plain … chat_template … train dialogues.jsonl … --chat-template',
       ],
       folder,
     );

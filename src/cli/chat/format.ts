@@ -48,7 +48,7 @@ function ownRenderer(tokenizer: Tokenizer, folder: string): ChatRenderer {
       'unsuitable-tokenizer',
       `${folder} has no chat_template: it continues texts and does not answer`,
       {
-        hint: `train it on conversations, ${trainCall(['dialogues.jsonl'], { initFrom: folder })}, or co-write with gpt sample -i; ${optionName('chatTemplate')} chatml or a file supplies a template`,
+        hint: `train a new model on conversations, ${trainCall(['dialogues.jsonl'], {})}, or co-write with gpt sample -i; ${optionName('chatTemplate')} chatml or a file supplies a template`,
       },
     );
   return chatRendererOf(tokenizer, folder, { isToday: true });

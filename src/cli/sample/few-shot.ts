@@ -4,8 +4,8 @@
  */
 import { openCorpus } from '../../data/corpus.ts';
 import type { DecodingOptions } from '../../data/decode-text.ts';
-import { impliedDocuments } from '../../data/documents/format.ts';
-import { UserError } from '../../errors.ts';
+import { CHAT, impliedDocuments } from '../../data/documents/format.ts';
+import { UsageError, UserError } from '../../errors.ts';
 import { knownRecord } from '../../evaluate/training-text.ts';
 import { formatCountOf, formatNumber } from '../../format.ts';
 import { encodePrompt, type Unk } from '../../generate/prompt.ts';
@@ -80,6 +80,14 @@ function documentsOf(file: string, decoding: DecodingOptions): string[] {
     return [...corpus.documentTexts()].map(({ text }) => text);
   };
   const implied = impliedDocuments([file]);
+  if (implied === CHAT)
+    throw new UsageError(
+      'bad-option-value',
+      `--few-shot ${file}: it has conversations, not examples of text`,
+      {
+        hint: 'use a file of texts, such as one with an example per line',
+      },
+    );
   const found = implied === 'whole' ? read('paragraphs') : read(implied);
   const documents = implied === 'whole' && found.length < 2 ? read('lines') : found;
   if (documents.length > 0) return documents;

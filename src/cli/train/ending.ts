@@ -1,4 +1,5 @@
 /** Messages after the last step. */
+import { CHAT } from '../../data/documents/format.ts';
 import type { RunEnd, TrainEvent } from '../../train/events.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import type { TrainResult } from '../../train/train-model.ts';
@@ -90,7 +91,8 @@ function adviceAfter(
   const gpt = commandName();
   const model = shellQuoted(shown(folder));
   const prompt = examplePrompt === undefined ? '' : ` --prompt ${shellQuoted(examplePrompt)}`;
-  const sample = ['try it', `${gpt} sample -m ${model}${prompt}`] as const;
+  const isChat = run.settings.documents === CHAT;
+  const sample = ['try it', isChat ? `${gpt} chat ${model}` : `${gpt} sample -m ${model}${prompt}`] as const;
   // A pipe cannot be read again, neither to evaluate its validation split nor to resume.
   const isPipe = run.corpus.files.includes('-') || run.settings.valFile === '-';
   if (isPipe) return [sample];
