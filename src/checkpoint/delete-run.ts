@@ -50,7 +50,7 @@ export function checkRunFolder(path: string): void {
   const folder = path.replace(/(?<=.)[/\\]+$/, '');
   const refused = (message: string, hint: string): UserError =>
     new UserError('wrong-file-kind', `${folder} ${message}`, { hint });
-  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  const stats = lstatSync(resolve(folder), { throwIfNoEntry: false }); // `link/.` names the link, too
   if (stats === undefined)
     throw new UserError('file-not-found', `there is no run ${folder}`, { hint: hintForMissingRun(folder) });
   if (stats.isSymbolicLink())

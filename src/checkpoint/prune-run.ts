@@ -5,17 +5,26 @@
  * The state is marked before anything is deleted, so that a process killed in between leaves a run that is pruned; pruning
  * it again deletes the rest.
  */
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { trainCall } from '../messages.ts';
 import { syncFolder, writeFileAtomic } from '../write-file.ts';
+import { readTextFile } from '../read-file.ts';
 import { ADAPTER_CONFIG } from './adapter-config.ts';
 import { AVERAGE, BEST } from './checkpoint.ts';
-import { checkpointsOf, LEGACY_STATE, OPTIMIZER, STATE, stateFileOf } from './checkpoint-folders.ts';
+import {
+  checkpointsOf,
+  isAdapterFolder,
+  LEGACY_STATE,
+  OPTIMIZER,
+  STATE,
+  stateFileOf,
+} from './checkpoint-folders.ts';
 import { checkRunFolder, refuseHeld } from './delete-run.ts';
 import { diskUse } from './disk-use.ts';
 import { lockFolder } from './lock.ts';
+import { openWholeModel } from './model-folder.ts';
 import { endOf } from './log-writer.ts';
 import { logPath } from './logs.ts';
 import { sweepTemporaries, temporariesOf } from './own-files.ts';
@@ -39,12 +48,26 @@ const DELETED = [
   'tokenizer_config.json',
 ];
 
+/** Those that describe a model. The copies outside the checkpoints must be intact before the last others are deleted. */
+const DESCRIPTION = [
+  ADAPTER_CONFIG,
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+];
+/** In bytes. */
+const LARGEST_DESCRIPTION = 1e9;
+
+/** How a run ends that is not meant to be resumed. One that diverged is resumed from before. */
+const ENDS: ReadonlySet<string | undefined> = new Set(['finished', 'stopped early']);
+
 /** A run that can be pruned. */
 export interface Pruning {
   readonly folder: string;
   /** Step of its last checkpoint. */
   readonly step: number;
-  /** How its training ended; undefined if it has not, so that it could be resumed without more steps. */
+  /** How its training ended; undefined if it has not, or diverged, so that it could be resumed without more steps. */
   readonly ended: string | undefined;
   /** Bytes that this frees. */
   readonly freed: number;
@@ -64,7 +87,7 @@ export function planPruning(folder: string): Pruning | undefined {
       hint: 'there is nothing that could be deleted without deleting the model',
     });
   readTrainerState(stateFileOf(latest.folder)!); // is kept, so it must not be damaged
-  checkModel(folder);
+  checkModel(folder, latest.folder);
   const paths = [
     ...checkpoints.slice(0, -1).map((each) => each.folder),
     ...prunedFiles(latest.folder),
@@ -72,7 +95,8 @@ export function planPruning(folder: string): Pruning | undefined {
   ];
   const { freed } = diskUse(paths);
   if (paths.length === 0) return undefined;
-  return { folder, step: latest.step, ended: endOf(logPath(folder, 'metrics'), 0), freed };
+  const ended = endOf(logPath(folder, 'metrics'), 0);
+  return { folder, step: latest.step, ended: ENDS.has(ended) ? ended : undefined, freed };
 }
 
 /** The files of a checkpoint that are deleted, with what a process killed while pruning it has left. */
@@ -87,9 +111,13 @@ function prunedFiles(checkpoint: string): string[] {
 }
 
 /** @throws UserError unless the model outside the checkpoints is intact, as it will be the only one */
-function checkModel(folder: string): void {
+function checkModel(folder: string, checkpoint: string): void {
   const path = weightsOf(folder);
   try {
+    for (const file of DESCRIPTION)
+      if (existsSync(join(checkpoint, file)))
+        JSON.parse(readTextFile(join(folder, file), LARGEST_DESCRIPTION));
+    if (!isAdapterFolder(folder)) openWholeModel(folder);
     const weights = openSafetensors(path);
     try {
       weights.load(new Map());
@@ -114,7 +142,7 @@ export function pruneRun(folder: string): void {
   try {
     const latest = checkpointsOf(folder).at(-1);
     if (latest === undefined) return;
-    checkModel(folder);
+    checkModel(folder, latest.folder);
     // The format is that of this version, and a legacy state has no files.
     const { format: _format, ...state } = readTrainerState(stateFileOf(latest.folder)!);
     const files = prunedFiles(latest.folder);

@@ -371,6 +371,14 @@ describe('gpt prune', () => {
     expect(await gpt('sample -m stopped --prompt The -n 3 -q --json')).toMatchObject({ code: 0 });
   });
 
+  test('a link is not followed, however it is named', async () => {
+    symlinkSync(at('checkpoints/first'), at('checkpoints/link'));
+    for (const command of ['rm', 'prune'])
+      for (const name of ['link', 'link/', 'link/.'])
+        await expectRefusal([command, `checkpoints/${name}`, '--yes'], [1, 'symbolic-link'], folder);
+    rmSync(at('checkpoints/link'));
+  });
+
   test('never deletes the last intact model', async () => {
     const weights = model();
     weights[weights.length - 1] ^= 1;
@@ -378,6 +386,20 @@ describe('gpt prune', () => {
     const before = content(at('checkpoints/first'));
     await expectRefusal(['prune', 'first', '--yes'], [1, 'no-checkpoint', 'first … --resume'], folder);
     expect(content(at('checkpoints/first'))).toEqual(before);
+  });
+
+  test.each(['config.json', 'tokenizer.json'])('never deletes the last intact %s', async (file) => {
+    rmSync(at('checkpoints/first', file));
+    const before = content(at('checkpoints/first'));
+    await expectRefusal(['prune', 'first', '--yes'], [1, 'no-checkpoint', 'first … --resume'], folder);
+    expect(content(at('checkpoints/first'))).toEqual(before);
+  });
+
+  test('a run that diverged is pruned by name only', async () => {
+    const log = at('checkpoints/first/metrics.jsonl');
+    writeFileSync(log, readFileSync(log, 'utf8').replace('"end":"finished"', '"end":"diverged"'));
+    expect((await gpt('prune --yes --json')).stdout).not.toContain('checkpoints/first');
+    expect((await gpt('prune first --yes')).stderr).toContain('has not finished');
   });
 
   test('a run that was killed while it was pruned counts as pruned, and pruning it again deletes the rest', async () => {

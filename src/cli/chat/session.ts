@@ -48,13 +48,19 @@ export async function answer(session: ChatSession, asked: Conversation): Promise
   const { model, settings, json, input, state } = session;
   const show: Show = json ? () => Promise.resolve() : showWrapped();
   const interrupt = onInterrupt();
-  const given = await answerTo(asked, model, {
-    settings,
-    sample: session.sample++,
-    dropped: Math.min(state.dropped, turnStarts(asked).length - 1),
-    interrupted: () => interrupt.signal !== undefined,
-    show,
-  });
+  let given: Answer;
+  try {
+    given = await answerTo(asked, model, {
+      settings,
+      sample: session.sample++,
+      dropped: Math.min(state.dropped, turnStarts(asked).length - 1),
+      interrupted: () => interrupt.signal !== undefined,
+      show,
+    });
+  } catch (error) {
+    interrupt.end(); // the conversation goes on after a message that cannot be answered
+    throw error;
+  }
   // An answer that was stopped before it started is none.
   const isEmpty = given.finishReason === 'interrupted' && given.text === '';
   if (!isEmpty) change(session, [...asked, { role: 'assistant', content: given.text }], given.dropped);
