@@ -16,7 +16,7 @@ export const errorCodes = {
   'newer-version': 'The file was written by a newer version of `gpt`.',
   'damaged-file':
     'The content of a file fails a check: it is incomplete, changed, or not what its format allows.',
-  'bad-template': 'A template of chats is broken, fails, or refuses a conversation.',
+  'bad-template': 'A chat template is broken, fails, or refuses a conversation.',
   'mismatched-files': 'Files that are sound by themselves belong to different models or runs.',
   'symbolic-link': 'A link where none is followed.',
   'file-too-large': 'A file, or a text from a pipe, beyond what is read.',

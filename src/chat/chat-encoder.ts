@@ -33,7 +33,7 @@ export class ChatEncoder {
     return encode(this.#tokenizer, text, onUnknown, partOf(mark));
   }
 
-  /** Those are counted that follow the prompt of an answer, as the prompt alone is encoded. */
+  /** The loss mask counts an answer's tokens: those after the tokens of its prompt, encoded alone. */
   encode({ text, mark, answers }: ChatText, onUnknown?: (unknown: Unknown) => void): ChatIds {
     const { ids, anchors } = this.#withAnchors(text, this.#tokenizer.encoder(onUnknown, partOf(mark)));
     const counted = new Uint8Array(ids.length);

@@ -76,7 +76,8 @@ export class ChatRenderer {
     const pairs = answered.map((_, i) => ({ prompt: rest[2 * i].text, answered: rest[2 * i + 1].text }));
     if (!pairs.every(({ prompt, answered: full }) => full.startsWith(prompt)))
       return {
-        problem: 'its prompts are not how answered conversations begin, so answers cannot be told apart',
+        problem:
+          'its generation prompt is not how a rendered answer begins, so the tokens of the answer cannot be located',
       };
     if (pairs.every(({ answered: full }) => text.startsWith(full)))
       return [
@@ -138,6 +139,10 @@ export const chatmlRenderer = (own: readonly string[] = []): ChatRenderer =>
     UNK,
   ]);
 
+/** Whether a model has a template of its own, or ChatML's tokens in its vocabulary. */
+export const isChatModel = ({ chatTemplate, specialTexts }: Tokenizer): boolean =>
+  chatTemplate !== undefined || CHATML_TOKENS.every((token) => specialTexts.includes(token));
+
 /**
  * For a model: its own template, or ChatML if its vocabulary has the tokens.
  *
@@ -145,14 +150,10 @@ export const chatmlRenderer = (own: readonly string[] = []): ChatRenderer =>
  * @param isToday `strftime_now` is the time at which it is called, not a fixed date
  * @throws UserError if it has neither
  */
-export function chatRendererOf(
-  { chatTemplate, special, specialTexts }: Tokenizer,
-  name: string,
-  { isToday = false } = {},
-): ChatRenderer {
-  const hasChatml = CHATML_TOKENS.every((token) => specialTexts.includes(token));
-  if (chatTemplate === undefined && !hasChatml)
-    throw new UserError('unsuitable-tokenizer', `${name} has no template of chats ("chat_template")`, {
+export function chatRendererOf(tokenizer: Tokenizer, name: string, { isToday = false } = {}): ChatRenderer {
+  const { chatTemplate, special, specialTexts } = tokenizer;
+  if (!isChatModel(tokenizer))
+    throw new UserError('unsuitable-tokenizer', `${name} has no chat template ("chat_template")`, {
       hint: `train a new model on the conversations, fine-tune one that chats, or read the text in another way, such as ${optionValues({ documents: 'lines' })}`,
     });
   const template = new ChatTemplate(chatTemplate ?? CHATML, {

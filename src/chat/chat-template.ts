@@ -1,6 +1,6 @@
 /**
- * Templates of chats: how a model's messages become text. They are Jinja, and come from strangers with a model. So they run in
- * a worker thread of limited memory, which is ended if it takes too long; nothing of the process is within a template's reach.
+ * Chat templates: how a model's messages become text. They are Jinja, untrusted code that is shipped with a model. So they run
+ * in a worker thread of limited memory, which is ended if it takes too long; nothing of the process is within a template's reach.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
@@ -193,9 +193,9 @@ function startWorker(workerData: TemplateWorkerData): Worker {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;
     throw new UserError(
       'bad-template',
-      'a template of another project runs in a worker thread, which is forbidden here',
+      "the chat template of a model folder runs in a worker thread, which Node's permission model denies",
       {
-        hint: "allow worker threads in Node's permission model",
+        hint: 'allow worker threads',
       },
     );
   }

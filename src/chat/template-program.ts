@@ -1,5 +1,5 @@
 /**
- * Parses and renders templates of chats (Jinja) as transformers does. Neither is bounded in time or memory: templates of
+ * Parses and renders chat templates (Jinja) as transformers does. Neither is bounded in time or memory: templates of
  * other projects run in a worker (chat-template.ts).
  */
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';

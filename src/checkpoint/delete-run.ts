@@ -102,17 +102,14 @@ function asideOf(folder: string): string {
   return name(n);
 }
 
-/** Removes what killed processes left of deleted runs in a folder. @returns the bytes that this freed */
-export function sweepDeleted(parent: string): number {
-  if (!existsSync(parent)) return 0;
-  const left = readdirSync(parent, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .filter(({ name }) => {
-      const pid = Number(ASIDE.exec(name)?.[1]);
-      return pid === process.pid || (pid > 0 && !isRunning(pid));
-    })
-    .map(({ name }) => join(parent, name));
-  const { freed } = diskUse(left);
-  for (const folder of left) rmSync(folder, { recursive: true, force: true });
-  return freed;
+/** Removes what killed processes left of deleted runs, under checkpoints/ and beside the given runs. */
+export function sweepDeleted(runs: readonly { readonly folder: string }[]): void {
+  for (const parent of new Set([RUNS, ...runs.map(({ folder }) => dirname(folder))])) {
+    if (!existsSync(parent)) continue;
+    for (const entry of readdirSync(parent, { withFileTypes: true })) {
+      const pid = Number(ASIDE.exec(entry.name)?.[1]);
+      const isLeft = entry.isDirectory() && (pid === process.pid || (pid > 0 && !isRunning(pid)));
+      if (isLeft) rmSync(join(parent, entry.name), { recursive: true, force: true });
+    }
+  }
 }

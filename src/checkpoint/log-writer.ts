@@ -90,6 +90,12 @@ export function endOf(path: string, checkpointLength: number): string | undefine
   return typeof end === 'string' ? end : undefined;
 }
 
+/** How a run ended that is complete; undefined if it goes on, was interrupted or diverged. @param path of its metrics */
+export function completionOf(path: string): 'finished' | 'stopped early' | undefined {
+  const end = endOf(path, 0);
+  return end === 'finished' || end === 'stopped early' ? end : undefined;
+}
+
 /** The `elapsed_seconds` of the last line; undefined if it has none, as in older logs. */
 export function elapsedOf(path: string): number | undefined {
   const elapsed = lastLine(path)?.['elapsed_seconds'];

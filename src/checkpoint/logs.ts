@@ -117,6 +117,22 @@ export interface EvaluationMetrics extends Spent {
   readonly averaging: { readonly weightsLoss: number; readonly averageLoss: number } | undefined;
 }
 
+/** An evaluation as in metrics.jsonl, which other output follows. */
+export const evaluationFields = ({
+  step,
+  trainLoss,
+  validationLoss,
+  averaging,
+}: Pick<EvaluationMetrics, 'step' | 'trainLoss' | 'validationLoss' | 'averaging'>) => ({
+  step,
+  train_loss_estimate: trainLoss,
+  val_loss_estimate: validationLoss,
+  ...(averaging !== undefined && {
+    weights_val_loss_estimate: averaging.weightsLoss,
+    average_val_loss_estimate: averaging.averageLoss,
+  }),
+});
+
 /** The end of a run. In older runs, `step` may not be that of the best model. */
 export interface EndMetrics {
   readonly step: number;

@@ -25,7 +25,7 @@ import { checkRunFolder, refuseHeld } from './delete-run.ts';
 import { diskUse } from './disk-use.ts';
 import { lockFolder } from './lock.ts';
 import { openWholeModel } from './model-folder.ts';
-import { endOf } from './log-writer.ts';
+import { completionOf } from './log-writer.ts';
 import { logPath } from './logs.ts';
 import { sweepTemporaries, temporariesOf } from './own-files.ts';
 import { retire } from './run.ts';
@@ -59,16 +59,13 @@ const DESCRIPTION = [
 /** In bytes. */
 const LARGEST_DESCRIPTION = 1e9;
 
-/** How a run ends that is not meant to be resumed. One that diverged is resumed from before. */
-const ENDS: ReadonlySet<string | undefined> = new Set(['finished', 'stopped early']);
-
 /** A run that can be pruned. */
 export interface Pruning {
   readonly folder: string;
   /** Step of its last checkpoint. */
   readonly step: number;
-  /** How its training ended; undefined if it has not, or diverged, so that it could be resumed without more steps. */
-  readonly ended: string | undefined;
+  /** It has no steps left that resuming would take. */
+  readonly isComplete: boolean;
   /** Bytes that this frees. */
   readonly freed: number;
 }
@@ -95,8 +92,8 @@ export function planPruning(folder: string): Pruning | undefined {
   ];
   const { freed } = diskUse(paths);
   if (paths.length === 0) return undefined;
-  const ended = endOf(logPath(folder, 'metrics'), 0);
-  return { folder, step: latest.step, ended: ENDS.has(ended) ? ended : undefined, freed };
+  const isComplete = completionOf(logPath(folder, 'metrics')) !== undefined;
+  return { folder, step: latest.step, isComplete, freed };
 }
 
 /** The files of a checkpoint that are deleted, with what a process killed while pruning it has left. */

@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import { chatFormOf } from '../chat/chat-form.ts';
 import type { CorpusOptions } from '../data/corpus.ts';
-import { CHAT, documentsValue, impliedDocuments } from '../data/documents/format.ts';
+import { CHAT, documentsValue, impliedDocuments, isOfRecords } from '../data/documents/format.ts';
 import { UsageError } from '../errors.ts';
 import { knownRecord } from '../evaluate/training-text.ts';
 import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -42,8 +42,8 @@ export function documentsFor(
     });
   }
   const trained = knownRecord(model)?.documents;
-  const isRecords = trained !== undefined && /^(jsonl|csv|chat)\b/u.test(trained); // which a text is not
-  const usual = implied === 'whole' && !isRecords ? trained : implied;
+  const fitsText = implied === 'whole' && (trained === undefined || !isOfRecords(trained));
+  const usual = fitsText ? trained : implied;
   const documents = asked ?? usual;
   return { documents, endOfText, skipBadLines };
 }

@@ -1,4 +1,5 @@
 /** Describes models and runs in the same way for every command. */
+import { evaluationFields } from '../checkpoint/logs.ts';
 import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import { countTrained } from '../model/parameters.ts';
@@ -62,14 +63,6 @@ export function lossesToJson(run: RunRecord) {
     val_loss: validation === undefined || validation.isEstimate ? null : validation.loss,
     last_train_loss_estimate: last?.trainLoss ?? null,
     last_val_loss_estimate: last?.validationLoss ?? null,
-    evaluations: run.logs.evaluations.map(({ step, trainLoss, validationLoss, averaging }) => ({
-      step,
-      train_loss_estimate: trainLoss,
-      val_loss_estimate: validationLoss,
-      ...(averaging !== undefined && {
-        weights_val_loss_estimate: averaging.weightsLoss,
-        average_val_loss_estimate: averaging.averageLoss,
-      }),
-    })),
+    evaluations: run.logs.evaluations.map(evaluationFields),
   };
 }

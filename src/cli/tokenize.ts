@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { chatFormOf, chatmlForm, withChatml } from '../chat/chat-form.ts';
-import { CHATML_TOKENS } from '../chat/chatml.ts';
+import { chatFormOf, chatmlForm } from '../chat/chat-form.ts';
 import { makeFolder, writeFileAtomic } from '../write-file.ts';
 import { tokenizerText, WEIGHTS } from '../checkpoint/model-folder.ts';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
@@ -23,7 +22,7 @@ import { replacementsIn } from '../data/replacements.ts';
 import { writeTokenFile } from '../data/token-file.ts';
 import { CHAT } from '../data/documents/format.ts';
 import { shuffledIds } from '../data/documents/order.ts';
-import { buildVocabulary, tokenIds, tokenizeCorpus } from '../data/tokenize.ts';
+import { newTokenizer, tokenIds, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { shellQuoted } from '../shell-quote.ts';
@@ -183,9 +182,9 @@ function tokenizeAll(
       },
     );
   const { vocabulary } = tokenizers[flags.tokenizer];
-  const specialTokens = [...new Set([...own, ...(isChat ? CHATML_TOKENS : [])])];
-  const built = given ?? buildVocabulary(corpus, vocabulary({ minFrequency, maxSize, specialTokens }));
-  const tokenizer = isChat && given === undefined ? withChatml(built) : built;
+  const tokenizer =
+    given ??
+    newTokenizer(corpus, (specialTokens) => vocabulary({ minFrequency, maxSize, specialTokens }), own);
   const counts = new Float64Array(tokenizer.vocabSize);
   const counted = function* (): Generator<Uint32Array> {
     for (const ids of idsOf(corpus, tokenizer)) {

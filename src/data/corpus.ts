@@ -13,7 +13,7 @@ import { decodeText, startDecoding, type DecodingOptions } from './decode-text.t
 import { isMultibyte } from './encodings.ts';
 import { checkLength } from './documents/document-sink.ts';
 import { documentTexts, type DocumentText } from './documents/document-texts.ts';
-import { CHAT, documentFormat, impliedDocuments } from './documents/format.ts';
+import { CHAT, documentFormat, impliedDocuments, isOfRecords } from './documents/format.ts';
 import { SeparatedText, type SeparatedTextOptions } from './documents/separated-text.ts';
 import { fileChunks, stdinChunks } from './file-chunks.ts';
 import { describeLeftOut, findTextFiles, type LeftOut, type LeftOutReason } from './find-files.ts';
@@ -56,8 +56,7 @@ export const IMPLIED = 'implied';
 
 /** @throws UsageError for `skipBadLines` on a text in which no line is bad */
 export function checkSkipping({ documents }: Corpus, { skipBadLines }: CorpusOptions): void {
-  const { kind } = documentFormat(documents);
-  if (skipBadLines !== true || ['jsonl', 'chat', 'csv'].includes(kind)) return;
+  if (skipBadLines !== true || isOfRecords(documents)) return;
   throw new UsageError(
     'conflicting-options',
     `${optionName('skipBadLines')} has no effect: the text is read as ${documents}`,

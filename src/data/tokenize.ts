@@ -1,6 +1,8 @@
 /** Tokenizes a corpus in memory. */
 import { availableParallelism } from 'node:os';
 import { ChatEncoder } from '../chat/chat-encoder.ts';
+import { withChatml } from '../chat/chat-form.ts';
+import { CHATML_TOKENS } from '../chat/chatml.ts';
 import type { Tokenizer, Unknown, VocabularyBuilder } from '../tokenizer/tokenizer.ts';
 import { endIdOf, type Corpus } from './corpus.ts';
 import { CHAT } from './documents/format.ts';
@@ -21,6 +23,25 @@ export interface TokenizedCorpus {
 export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tokenizer {
   for (const piece of corpus.text('collecting the vocabulary')) builder.push(piece);
   return builder.end((learned) => corpus.report('learning merges', learned));
+}
+
+/**
+ * A new tokenizer for a corpus. That of conversations knows ChatML.
+ *
+ * @param vocabulary starts a vocabulary with special tokens
+ * @param own special tokens of one's own
+ */
+export function newTokenizer(
+  corpus: Corpus,
+  vocabulary: (specialTokens: readonly string[]) => VocabularyBuilder,
+  own: readonly string[],
+): Tokenizer {
+  const isChat = corpus.documents === CHAT;
+  const tokenizer = buildVocabulary(
+    corpus,
+    vocabulary([...new Set([...own, ...(isChat ? CHATML_TOKENS : [])])]),
+  );
+  return isChat ? withChatml(tokenizer) : tokenizer;
 }
 
 /** Streams the ids of a corpus; a large one is encoded on several threads. */

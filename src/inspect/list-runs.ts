@@ -14,7 +14,7 @@ import {
 import { diskUse } from '../checkpoint/disk-use.ts';
 import { whyNoModel } from '../checkpoint/foreign-models.ts';
 import { holderOf, LOCK } from '../checkpoint/lock.ts';
-import { endOf } from '../checkpoint/log-writer.ts';
+import { completionOf } from '../checkpoint/log-writer.ts';
 import { logPath } from '../checkpoint/logs.ts';
 import { isRun } from '../checkpoint/own-files.ts';
 import { foldersIn, weightsOf } from '../checkpoint/runs.ts';
@@ -111,8 +111,8 @@ function described(folder: string): Partial<ListedRun> & Pick<ListedRun, 'status
 
 function statusOf(folder: string, state: TrainerState | undefined, hasModel: boolean): RunStatus {
   if (holderOf(folder) !== undefined) return 'training';
-  const ended = endOf(logPath(folder, 'metrics'), 0);
-  if (ended === 'finished' || ended === 'stopped early') return ended;
+  const completion = completionOf(logPath(folder, 'metrics'));
+  if (completion !== undefined) return completion;
   if (state !== undefined) return 'unfinished';
   if (!hasModel) return 'no model yet';
   return 'model';

@@ -1,6 +1,11 @@
 /** The metrics of runs as CSV, for spreadsheets, pandas and R: a row per step, with the evaluation after it. */
 import Papa from 'papaparse';
-import type { EvaluationMetrics, RunLogs, StepMetrics } from '../checkpoint/logs.ts';
+import {
+  evaluationFields,
+  type EvaluationMetrics,
+  type RunLogs,
+  type StepMetrics,
+} from '../checkpoint/logs.ts';
 
 /** The fields of metrics.jsonl, and the speed of the steps. */
 const COLUMNS = [
@@ -67,12 +72,7 @@ const stepRow = (entry: StepMetrics): Row => ({
 
 const evaluationRow = (entry: EvaluationMetrics): Row => ({
   ...spent(entry),
-  train_loss_estimate: entry.trainLoss,
-  val_loss_estimate: entry.validationLoss,
-  ...(entry.averaging !== undefined && {
-    weights_val_loss_estimate: entry.averaging.weightsLoss,
-    average_val_loss_estimate: entry.averaging.averageLoss,
-  }),
+  ...evaluationFields(entry),
 });
 
 /** Tokens per second at a step, to be called in the order of steps: an entry of the log is the mean of the steps up to it. */

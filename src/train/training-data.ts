@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
-import { chatFormOf, chatmlForm, withChatml, withForm } from '../chat/chat-form.ts';
-import { CHATML_TOKENS } from '../chat/chatml.ts';
+import { chatFormOf, chatmlForm, withForm } from '../chat/chat-form.ts';
 import {
   checkSkipping,
   endIdOf,
@@ -21,14 +20,20 @@ import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
 import { openTokenFile, type TokenFile } from '../data/token-file.ts';
 import { inMemory, splitTokens, type TokenSource } from '../data/token-source.ts';
-import { buildVocabulary, tokenizeCorpus } from '../data/tokenize.ts';
+import { newTokenizer, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { optionName, optionValues } from '../messages.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { specialTokenList } from '../tokenizer/special-token-list.ts';
-import { endOfTextId, endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
+import {
+  endOfTextId,
+  endOfTextToken,
+  type Tokenizer,
+  type TokenizerKind,
+  type VocabularyBuilder,
+} from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
@@ -142,9 +147,15 @@ function closingOnError<T>(opened: { close(): void }, call: () => T): T {
 function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
   const corpus = openText(options, given, report);
   const tokenizer =
-    corpus.documents === CHAT
-      ? chatTokenizer(corpus, options, given)
-      : (given ?? newTokenizer(corpus, options));
+    given === undefined
+      ? newTokenizer(
+          corpus,
+          (special) => vocabularyFor(options, special),
+          specialTokenList(options.specialTokens),
+        )
+      : corpus.documents === CHAT
+        ? withForm(given, chatFormOf(given, nameOf(options)))
+        : given;
   const { ids: read, counted, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
   const documents =
     corpus.documents === 'whole'
@@ -163,28 +174,12 @@ function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, 
   };
 }
 
-const newTokenizer = (
-  corpus: Corpus,
-  options: TrainModelOptions,
-  ofTemplate: readonly string[] = [],
-): Tokenizer =>
-  buildVocabulary(
-    corpus,
-    tokenizers[options.tokenizer ?? 'char'].vocabulary({
-      minFrequency: options.minFrequency ?? 1,
-      maxSize: options.vocabSize,
-      specialTokens: [...new Set([...specialTokenList(options.specialTokens), ...ofTemplate])],
-    }),
-  );
-
-const chatTokenizer = (
-  corpus: Corpus,
-  options: TrainModelOptions,
-  given: Tokenizer | undefined,
-): Tokenizer =>
-  given === undefined
-    ? withChatml(newTokenizer(corpus, options, CHATML_TOKENS))
-    : withForm(given, chatFormOf(given, nameOf(options)));
+const vocabularyFor = (options: TrainModelOptions, specialTokens: readonly string[]): VocabularyBuilder =>
+  tokenizers[options.tokenizer ?? 'char'].vocabulary({
+    minFrequency: options.minFrequency ?? 1,
+    maxSize: options.vocabSize,
+    specialTokens,
+  });
 
 /** Of the model whose tokenizer is given, for messages. */
 const nameOf = ({ initFrom, resume }: TrainModelOptions): string => initFrom ?? resume ?? 'the model';

@@ -1,8 +1,8 @@
 /** How conversations are written for a model: by its own template, or by one that is given. */
 import { ChatEncoder } from '../../chat/chat-encoder.ts';
-import { ChatRenderer, chatRendererOf } from '../../chat/chat-renderer.ts';
+import { ChatRenderer, chatRendererOf, isChatModel } from '../../chat/chat-renderer.ts';
 import { ChatTemplate } from '../../chat/chat-template.ts';
-import { CHATML, CHATML_TOKENS } from '../../chat/chatml.ts';
+import { CHATML } from '../../chat/chatml.ts';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { UserError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
@@ -42,8 +42,7 @@ export function chatFormat(
 }
 
 function ownRenderer(tokenizer: Tokenizer, folder: string): ChatRenderer {
-  const { chatTemplate, specialTexts } = tokenizer;
-  if (chatTemplate === undefined && !CHATML_TOKENS.every((token) => specialTexts.includes(token)))
+  if (!isChatModel(tokenizer))
     throw new UserError(
       'unsuitable-tokenizer',
       `${folder} has no chat_template: it continues texts and does not answer`,

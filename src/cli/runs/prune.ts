@@ -1,6 +1,5 @@
-/** `gpt prune`: deletes what only --resume needs of runs that have ended. */
+/** `gpt prune`: deletes what only --resume needs of finished runs. */
 import { lstatSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { sweepDeleted } from '../../checkpoint/delete-run.ts';
 import { holderOf } from '../../checkpoint/lock.ts';
@@ -53,7 +52,7 @@ async function prune(given: readonly string[], { yes, dryRun, json }: Flags): Pr
     const question = `Prune ${what} and free ${formatBytes(freed)}? The models stay; training cannot be resumed.`;
     const isMeant = yes ?? (await confirm(question, 'pruning'));
     if (!isMeant) return printMessage('Nothing was deleted.');
-    for (const parent of new Set([RUNS, ...runs.map(({ folder }) => dirname(folder))])) sweepDeleted(parent);
+    sweepDeleted(runs);
     for (const { folder } of runs) pruneRun(folder);
   }
   if (json)
@@ -71,7 +70,7 @@ async function prune(given: readonly string[], { yes, dryRun, json }: Flags): Pr
 }
 
 /**
- * All runs that have ended; others are pruned only by name. A run that cannot be pruned does not keep the others from it, and
+ * All runs that are complete; others are pruned only by name. A run that cannot be pruned is skipped with a warning, and
  * links are not followed.
  */
 const finishedRuns = (): Pruning[] =>
@@ -80,7 +79,7 @@ const finishedRuns = (): Pruning[] =>
     .flatMap((folder) => {
       try {
         const run = isRun(folder) && holderOf(folder) === undefined ? planPruning(folder) : undefined;
-        return run?.ended === undefined ? [] : [run];
+        return run?.isComplete === true ? [run] : [];
       } catch (error) {
         if (!(error instanceof UserError) && !isSystemError(error)) throw error;
         const reason = isSystemError(error) ? describeSystemError(error) : error.in(commandLineTerms).message;
@@ -90,5 +89,5 @@ const finishedRuns = (): Pruning[] =>
       }
     });
 
-const describe = ({ folder, step, ended, freed }: Pruning): string =>
-  `${printableLine(folder)}  ${formatBytes(freed)}: the checkpoint of step ${formatNumber(step)}${ended === undefined ? ', of a run that has not finished' : ''}`;
+const describe = ({ folder, step, isComplete, freed }: Pruning): string =>
+  `${printableLine(folder)}  ${formatBytes(freed)}: the checkpoint of step ${formatNumber(step)}${isComplete ? '' : ', of a run that has not finished'}`;

@@ -1,6 +1,6 @@
 /** `gpt rm`: deletes runs. */
 import { realpathSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ADAPTER_CONFIG, readAdapterConfig } from '../../checkpoint/adapter-config.ts';
 import { isAdapterFolder } from '../../checkpoint/checkpoint-folders.ts';
@@ -45,7 +45,7 @@ async function remove(given: readonly string[], { yes, json }: Flags): Promise<v
   const what = runs.length === 1 ? 'this run' : `these ${formatCountOf(runs.length, 'run')}`;
   const isMeant = yes ?? (await confirm(`Delete ${what} and free ${formatBytes(freed)}?`, 'deleting runs'));
   if (!isMeant) return printMessage('Nothing was deleted.');
-  for (const parent of new Set([RUNS, ...runs.map(({ folder }) => dirname(folder))])) sweepDeleted(parent);
+  sweepDeleted(runs);
   for (const { folder } of runs) deleteRun(folder);
   if (json)
     return printJson({

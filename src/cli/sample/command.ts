@@ -5,7 +5,6 @@ import type { ModelFolder } from '../../checkpoint/model-folder.ts';
 import { resolveRun } from '../../checkpoint/runs.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { UsageError } from '../../errors.ts';
-import { knownDocuments } from '../../evaluate/known-documents.ts';
 import { formatCountOf, formatNumber } from '../../format.ts';
 import { shownJson } from '../../json.ts';
 import { decodedContext, Decoder, MAX_TEXTS, textsAtOnce } from '../../generate/decoder.ts';
@@ -20,7 +19,6 @@ import { argument, option } from '../options.ts';
 import { anyText, filePath, number, wholeNumber } from '../../values.ts';
 import { searchTexts } from './beams.ts';
 import { documentOutput, jsonOutput, plainOutput, probabilityOutput } from './output.ts';
-import { readExamples } from './few-shot.ts';
 import { encode, noticeOfLength, readPrompt, type Prompt } from './prompts.ts';
 import { promptLines, severalTexts } from './requests.ts';
 import { addSettings, settingsOf, type SamplingSettings } from '../sampling-settings.ts';
@@ -210,7 +208,14 @@ async function writeAll(
   const examples =
     flags.fewShot === undefined
       ? undefined
-      : readExamples(flags.fewShot, { model: folder, tokenizer, unk, context, maxTokens, encoding });
+      : (await import('./few-shot.ts')).readExamples(flags.fewShot, {
+          model: folder,
+          tokenizer,
+          unk,
+          context,
+          maxTokens,
+          encoding,
+        });
   const settings = { ...asked, stop: [...asked.stop, ...(examples?.stop ?? [])] };
   const read = (line: string, place = ''): Prompt => {
     const prompt = examples?.before(line, place) ?? encode(tokenizer, line, unk, place);
@@ -245,11 +250,13 @@ async function writeAll(
   if (beams === undefined) await writeTexts(model, requests, options, output);
   else await searchTexts(model, requests, options, { beams, lengthPenalty }, output);
   interrupt.end();
-  if (flags.documents) noticeOfCopies(folder, documents);
+  if (flags.documents) await noticeOfCopies(folder, documents);
 }
 
 /** How many documents are the model's own; nothing where the text of the run cannot be read again. */
-function noticeOfCopies(model: string, documents: readonly string[]): void {
+async function noticeOfCopies(model: string, documents: readonly string[]): Promise<void> {
+  // What reads texts is loaded only if it is needed: it would delay every sample.
+  const { knownDocuments } = await import('../../evaluate/known-documents.ts');
   const known = knownDocuments(model, documents);
   if (known === undefined || documents.length === 0) return;
   const own = documents.filter((document) => !known.has(document)).length;

@@ -2,6 +2,7 @@
  * The lines of `gpt train --json=events`: an object for each event, as it happens. Fields have the names of metrics.jsonl; see
  * docs/pipelines.md.
  */
+import { evaluationFields } from '../../checkpoint/logs.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import { tokensBefore } from '../../train/sequences.ts';
 import type { Settings } from '../../train/settings.ts';
@@ -57,7 +58,10 @@ function fieldsOf(event: TrainEvent, settings: Settings): [name: string, fields:
     case 'step':
       return ['step', stepFields(event, settings)];
     case 'evaluation':
-      return ['eval', evaluationFields(event, settings)];
+      return [
+        'eval',
+        { ...evaluationFields(event), best: event.best, tokens_seen: tokensBefore(event.step, settings) },
+      ];
     case 'checkpoint':
       return ['checkpoint', { step: event.progress.step }];
     case 'rollback':
@@ -97,19 +101,4 @@ const stepFields = (
   seconds,
   tokens_seen: tokensBefore(step, settings),
   ...(skipped !== undefined && { skipped }),
-});
-
-const evaluationFields = (
-  { step, trainLoss, validationLoss, averaging, best }: TrainEvent & { type: 'evaluation' },
-  settings: Settings,
-): Fields => ({
-  step,
-  train_loss_estimate: trainLoss,
-  val_loss_estimate: validationLoss,
-  ...(averaging !== undefined && {
-    weights_val_loss_estimate: averaging.weightsLoss,
-    average_val_loss_estimate: averaging.averageLoss,
-  }),
-  best,
-  tokens_seen: tokensBefore(step, settings),
 });

@@ -8,6 +8,7 @@ import { shownJson } from '../../json.ts';
 import { optionName } from '../../messages.ts';
 import { checkLength, type DocumentSink, type FileReader } from './document-sink.ts';
 import { uniformRowEnds } from './csv-row-ends.ts';
+import { lineBreaks } from './lines.ts';
 
 /** One character each, without a meaning in a character class. */
 const DELIMITERS = [',', '\t', ';', '|'] as const;
@@ -100,10 +101,4 @@ function delimiterOf(text: string): string {
   const [first] = text.split(/[\r\n]/u, 1);
   const counts = DELIMITERS.map((delimiter) => first.split(delimiter).length);
   return DELIMITERS[counts.indexOf(Math.max(...counts))];
-}
-
-function lineBreaks(text: string, from: number, to: number): number {
-  let count = 0;
-  for (let at = text.indexOf('\n', from); at >= 0 && at < to; at = text.indexOf('\n', at + 1)) count++;
-  return count;
 }

@@ -45,6 +45,10 @@ export function documentFormat(value: string): DocumentFormat {
 /** Conversations (chat/conversation.ts). */
 export const CHAT = 'chat';
 
+/** Whether a file consists of records, as JSON lines and rows of CSV are: each may be bad, and other text has none. */
+export const isOfRecords = (documents: string): boolean =>
+  ['jsonl', 'csv', CHAT].includes(documentFormat(documents).kind);
+
 /** Formats by the extension of files. */
 const byExtension: readonly (readonly [extension: RegExp, documents: string])[] = [
   [/\.(jsonl|ndjson)$/iu, 'jsonl'],

@@ -35,3 +35,10 @@ export function lineReader(file: string, onLine: (line: string, number: number) 
     },
   };
 }
+
+/** Number of line breaks, \n, in a part of a text. */
+export function lineBreaks(text: string, from = 0, to = text.length): number {
+  let count = 0;
+  for (let at = text.indexOf('\n', from); at >= 0 && at < to; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}

@@ -5,7 +5,7 @@ import { parseJsonObject, shownJson } from '../../json.ts';
 import { csvReader } from './csv.ts';
 import { checkLength, type DocumentSink, type FileReader } from './document-sink.ts';
 import type { DocumentFormat } from './format.ts';
-import { lineReader } from './lines.ts';
+import { lineBreaks, lineReader } from './lines.ts';
 
 /**
  * @param file for messages
@@ -73,7 +73,7 @@ function separatedReader(separator: string, file: string, sink: DocumentSink): F
   const finish = (): void => {
     const text = parts.join('');
     const document = withoutLineBreaksAround(text);
-    sink.document(document, line + lineBreaks(text.slice(0, text.indexOf(document))));
+    sink.document(document, line + lineBreaks(text, 0, text.indexOf(document)));
     line += lineBreaks(text) + lineBreaks(separator);
     parts = [];
     units = 0;
@@ -106,8 +106,6 @@ function withoutLineBreaksAround(text: string): string {
   while (end > start && isBreak(end - 1)) end--;
   return text.slice(start, end);
 }
-
-const lineBreaks = (text: string): number => text.split('\n').length - 1;
 
 /** A JSON object a line. */
 const jsonReader = (field: string, file: string, sink: DocumentSink): FileReader =>

@@ -1,3 +1,4 @@
+import { evaluationFields } from '../../checkpoint/logs.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import type { EventSink, TrainEvent } from '../events.ts';
 import type { Settings } from '../settings.ts';
@@ -25,18 +26,7 @@ export function runLog(run: Run, log: MetricsLog, settings: Settings, tokensPerS
         );
         return;
       case 'evaluation':
-        log(
-          {
-            step: event.step,
-            train_loss_estimate: event.trainLoss,
-            val_loss_estimate: event.validationLoss,
-            ...(event.averaging !== undefined && {
-              weights_val_loss_estimate: event.averaging.weightsLoss,
-              average_val_loss_estimate: event.averaging.averageLoss,
-            }),
-          },
-          current,
-        );
+        log(evaluationFields(event), current);
         return;
       case 'rollback':
         log(
