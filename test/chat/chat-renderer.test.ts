@@ -83,7 +83,7 @@ describe('a template', () => {
   test('is refused if a prompt is not how the answered conversation begins', () => {
     const source = '{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}';
     expect(renderer(source).texts(dialogue('a', 'b'))).toEqual({
-      problem: expect.stringContaining('prompts') as string,
+      problem: expect.stringContaining('generation prompt') as string,
     });
   });
 
