@@ -12,6 +12,10 @@ export const STATE = 'gpt_trainer_state.json';
 /** Its name before format 3. Hugging Face's Trainer writes a file of the same name. */
 export const LEGACY_STATE = 'trainer_state.json';
 export const OPTIMIZER = 'optimizer.safetensors';
+/** The best model at that step. */
+export const BEST = 'best.safetensors';
+/** The moving average of the parameters. */
+export const AVERAGE = 'average.safetensors';
 
 export interface CheckpointFolder {
   readonly step: number;

@@ -30,6 +30,8 @@ import {
 } from '../write-file.ts';
 import { checkBase, type AdapterOpening } from './adapter-folder.ts';
 import {
+  AVERAGE,
+  BEST,
   checkpointName,
   OPTIMIZER,
   STATE,
@@ -49,9 +51,6 @@ import { openModelFolder } from './open-model.ts';
 import { prunedError } from './resumable.ts';
 import { openSafetensors, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
-
-export const BEST = 'best.safetensors';
-export const AVERAGE = 'average.safetensors';
 
 /** A checkpoint opened for reading. */
 export interface Checkpoint {

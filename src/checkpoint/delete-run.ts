@@ -4,11 +4,11 @@
  */
 import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { naming, UserError } from '../errors.ts';
+import { attempt, naming, UserError } from '../errors.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { stateFileOf } from './checkpoint-folders.ts';
 import { diskUse } from './disk-use.ts';
-import { holderOf, isRunning, lockFolder } from './lock.ts';
+import { isRunning, lockFolder, refuseHeld } from './lock.ts';
 import { foreignEntries, isRun, isVacant } from './own-files.ts';
 import { hintForMissingRun, RUNS } from './runs.ts';
 
@@ -65,16 +65,10 @@ export function checkRunFolder(path: string): void {
     throw refused('is not the folder of a run', 'name a run, such as those under checkpoints/');
 }
 
-/** @throws UserError if another process is writing to the run */
-export function refuseHeld(folder: string): void {
-  const holder = holderOf(folder);
-  if (holder !== undefined)
-    throw new UserError('folder-in-use', `${folder} is being written by ${holder}`, {
-      hint: 'wait until its training has ended, or stop it',
-    });
-}
-
-/** @throws UserError, or a system error, if the run cannot be deleted; it is then unchanged */
+/**
+ * @throws UserError or a system error if the run cannot be deleted. It is then unchanged, or it is gone and the error says
+ *   where the files are that could not be removed
+ */
 export function deleteRun(folder: string): void {
   const lock = lockFolder(folder);
   let aside: string;
@@ -87,7 +81,14 @@ export function deleteRun(folder: string): void {
     lock.release();
     throw error;
   }
-  rmSync(aside, { recursive: true, force: true });
+  try {
+    rmSync(aside, { recursive: true, force: true });
+  } catch (error) {
+    throw new UserError('write-failed', `${folder} is deleted, but not all of its files could be removed`, {
+      hint: `once that is possible, remove the rest: rm -r ${shellQuoted(aside)}`,
+      cause: error,
+    });
+  }
 }
 
 /** Name of a run being deleted: hidden, its own name, and the process id. */
@@ -102,14 +103,17 @@ function asideOf(folder: string): string {
   return name(n);
 }
 
-/** Removes what killed processes left of deleted runs, under checkpoints/ and beside the given runs. */
+/**
+ * Removes what killed processes left of deleted runs, under checkpoints/ and beside the given runs, except what cannot be
+ * removed.
+ */
 export function sweepDeleted(runs: readonly { readonly folder: string }[]): void {
   for (const parent of new Set([RUNS, ...runs.map(({ folder }) => dirname(folder))])) {
     if (!existsSync(parent)) continue;
     for (const entry of readdirSync(parent, { withFileTypes: true })) {
       const pid = Number(ASIDE.exec(entry.name)?.[1]);
       const isLeft = entry.isDirectory() && (pid === process.pid || (pid > 0 && !isRunning(pid)));
-      if (isLeft) rmSync(join(parent, entry.name), { recursive: true, force: true });
+      if (isLeft) attempt(() => rmSync(join(parent, entry.name), { recursive: true, force: true }));
     }
   }
 }

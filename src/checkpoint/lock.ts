@@ -77,6 +77,15 @@ export function holderOf(folder: string): string | undefined {
   return isAlive(owner, mine) ? describe(owner, mine) : undefined;
 }
 
+/** @throws UserError if another process is writing to the run */
+export function refuseHeld(folder: string): void {
+  const holder = holderOf(folder);
+  if (holder !== undefined)
+    throw new UserError('folder-in-use', `${folder} is being written by ${holder}`, {
+      hint: 'wait until its training has ended, or stop it',
+    });
+}
+
 const ownerHere = (folder: string): Owner => ({
   pid: process.pid,
   host: hostname(),

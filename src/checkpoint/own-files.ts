@@ -2,14 +2,22 @@
  * Decides which files of a folder belong to a run and may be replaced or removed. The folder may hold the user's own files,
  * and names such as `checkpoint-7` or `report.html` prove nothing.
  */
-import { closeSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { holds, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { openRegularFile, readInto } from '../read-file.ts';
 import { ADAPTER_CONFIG } from './adapter-config.ts';
 import { CARD, isOwnCard } from './card-file.ts';
-import { checkpointsOf, foreignCheckpoints } from './checkpoint-folders.ts';
+import {
+  AVERAGE,
+  BEST,
+  checkpointsOf,
+  foreignCheckpoints,
+  LEGACY_STATE,
+  OPTIMIZER,
+  STATE,
+} from './checkpoint-folders.ts';
 import { EVENT_WRITER } from './event-file.ts';
 import { isRunning, LOCK } from './lock.ts';
 import { logNames, logPath } from './logs.ts';
@@ -17,7 +25,8 @@ import { hasOwnConfig } from './own-config.ts';
 import { openSafetensors } from './safetensors.ts';
 import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
-const DESCRIPTION = [
+/** Files that describe a model. */
+export const DESCRIPTION: readonly string[] = [
   'config.json',
   ADAPTER_CONFIG,
   'tokenizer.json',
@@ -31,6 +40,17 @@ export const RUN_FILES: readonly string[] = [
   ADAPTER_WEIGHTS,
   ...logNames.map((name) => logPath('', name)),
 ];
+/** Files of a checkpoint. Without its state, which is first, a folder is none. */
+export const CHECKPOINT_FILES: readonly string[] = [
+  STATE,
+  LEGACY_STATE,
+  OPTIMIZER,
+  AVERAGE,
+  BEST,
+  WEIGHTS,
+  ADAPTER_WEIGHTS,
+  ...DESCRIPTION,
+];
 /** Default output of `gpt report`. */
 const REPORT = 'report.html';
 /** The generator named in pages of `gpt report`, which identifies them. */
@@ -38,10 +58,14 @@ export const REPORT_GENERATOR = 'gpt report';
 /** In bytes: the part of a page with its generator, and of an event file with its first record. */
 const HEAD = 4096;
 
+const anyOf = (names: readonly string[]): string =>
+  names.map((name) => name.replaceAll('.', '[.]')).join('|');
+
 /** Temporary name of a file or checkpoint being written: its final name and the process id. */
 const TEMPORARY = new RegExp(
-  `^(checkpoint-\\d+(?:[.]old)?|${[...RUN_FILES, LOCK, REPORT, CARD].map((name) => name.replaceAll('.', '[.]')).join('|')})[.](\\d+)(?:[.]stale)?[.]tmp$`,
+  `^(checkpoint-\\d+(?:[.]old)?|${anyOf([...RUN_FILES, LOCK, REPORT, CARD])})[.](\\d+)(?:[.]stale)?[.]tmp$`,
 );
+const TEMPORARY_IN_CHECKPOINT = new RegExp(`^(${anyOf(CHECKPOINT_FILES)})[.]\\d+[.]tmp$`);
 
 /**
  * A folder is a run if it has a checkpoint of ours, or the model folder of a run before its first checkpoint. transformers
@@ -71,17 +95,44 @@ export const isVacant = (folder: string): boolean =>
 /** Files that file managers leave in every folder. */
 const CLUTTER: ReadonlySet<string> = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
 
-/** Names in a run's folder that do not belong to the run. */
+/** Paths within a run's folder that do not belong to the run. */
 export function foreignEntries(folder: string): string[] {
   const checkpoints = new Set(checkpointsOf(folder).map((checkpoint) => basename(checkpoint.folder)));
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => {
-      const { name } = entry;
-      if (TEMPORARY.test(name)) return false;
-      if (entry.isDirectory()) return !checkpoints.has(name);
-      return !(RUN_FILES.includes(name) || name === LOCK || CLUTTER.has(name) || isRecognized(folder, name));
-    })
-    .map(({ name }) => name);
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const { name } = entry;
+    if (TEMPORARY.test(name)) return [];
+    if (entry.isDirectory())
+      return checkpoints.has(name) ? foreignInCheckpoint(join(folder, name), name) : [name];
+    const isOwn =
+      RUN_FILES.includes(name) || name === LOCK || CLUTTER.has(name) || isRecognized(folder, name);
+    return isOwn ? [] : [name];
+  });
+}
+
+/** Entries of a checkpoint's folder that do not belong to it, below the name `within`. */
+const foreignInCheckpoint = (checkpoint: string, within = ''): string[] =>
+  readdirSync(checkpoint, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() || !isOwnInCheckpoint(entry.name))
+    .map(({ name }) => join(within, name));
+
+const isOwnInCheckpoint = (name: string): boolean =>
+  CHECKPOINT_FILES.includes(name) || CLUTTER.has(name) || TEMPORARY_IN_CHECKPOINT.test(name);
+
+/**
+ * Removes a checkpoint. Entries that do not belong to it stay in its folder, which then is no checkpoint.
+ *
+ * @throws a system error if something cannot be removed
+ */
+export function removeCheckpoint(checkpoint: string): void {
+  if (foreignInCheckpoint(checkpoint).length > 0) {
+    for (const name of [...CHECKPOINT_FILES, ...readdirSync(checkpoint).filter(isOwnInCheckpoint)])
+      rmSync(join(checkpoint, name), { force: true });
+    return;
+  }
+  // Renamed first, so that a partly removed one never counts as complete.
+  const aside = `${checkpoint}.old.${process.pid}.tmp`;
+  renameSync(checkpoint, aside);
+  rmSync(aside, { recursive: true, force: true });
 }
 
 /** Whether a file is one that the run, or a report of it, may have written, and it did. */
@@ -101,14 +152,18 @@ const isOwnEventFile = (folder: string, name: string): boolean =>
  */
 export function removeRun(folder: string): void {
   const isOwn = isRun(folder);
+  const inCheckpoints = checkpointsOf(folder).flatMap((each) =>
+    foreignInCheckpoint(each.folder, each.folder),
+  );
   const inTheWay =
     foreignCheckpoints(folder)[0]?.folder ??
+    inCheckpoints[0] ??
     (isOwn ? undefined : RUN_FILES.map((file) => join(folder, file)).find((path) => existsSync(path)));
   if (inTheWay !== undefined)
     throw new UserError('output-exists', `${inTheWay} is not part of a run, so it is not replaced`, {
       hint: `name another ${optionName('outDir')}, or move it away`,
     });
-  for (const { folder: checkpoint } of checkpointsOf(folder)) rmSync(checkpoint, { recursive: true });
+  for (const { folder: checkpoint } of checkpointsOf(folder)) removeCheckpoint(checkpoint);
   for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
   for (const file of readdirSync(folder)) if (isRecognized(folder, file)) rmSync(join(folder, file));
   sweepTemporaries(folder);

@@ -11,51 +11,22 @@ import { UserError } from '../errors.ts';
 import { trainCall } from '../messages.ts';
 import { syncFolder, writeFileAtomic } from '../write-file.ts';
 import { readTextFile } from '../read-file.ts';
-import { ADAPTER_CONFIG } from './adapter-config.ts';
-import { AVERAGE, BEST } from './checkpoint.ts';
-import {
-  checkpointsOf,
-  isAdapterFolder,
-  LEGACY_STATE,
-  OPTIMIZER,
-  STATE,
-  stateFileOf,
-} from './checkpoint-folders.ts';
-import { checkRunFolder, refuseHeld } from './delete-run.ts';
+import { checkpointsOf, isAdapterFolder, LEGACY_STATE, STATE, stateFileOf } from './checkpoint-folders.ts';
+import { checkRunFolder } from './delete-run.ts';
 import { diskUse } from './disk-use.ts';
-import { lockFolder } from './lock.ts';
+import { lockFolder, refuseHeld } from './lock.ts';
 import { openWholeModel } from './model-folder.ts';
 import { completionOf } from './log-writer.ts';
 import { logPath } from './logs.ts';
-import { sweepTemporaries, temporariesOf } from './own-files.ts';
+import { CHECKPOINT_FILES, DESCRIPTION, sweepTemporaries, temporariesOf } from './own-files.ts';
 import { retire } from './run.ts';
 import { weightsOf } from './runs.ts';
 import { openSafetensors } from './safetensors.ts';
 import { readTrainerState, trainerStateText } from './trainer-state.ts';
-import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
-/** Files of a checkpoint that are deleted: all but its state. Moments first, as they are the largest. */
-const DELETED = [
-  OPTIMIZER,
-  AVERAGE,
-  BEST,
-  WEIGHTS,
-  ADAPTER_WEIGHTS,
-  ADAPTER_CONFIG,
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-];
+/** Files of a checkpoint that are deleted: all but its state. */
+const DELETED = CHECKPOINT_FILES.filter((file) => file !== STATE && file !== LEGACY_STATE);
 
-/** Those that describe a model. The copies outside the checkpoints must be intact before the last others are deleted. */
-const DESCRIPTION = [
-  ADAPTER_CONFIG,
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-];
 /** In bytes. */
 const LARGEST_DESCRIPTION = 1e9;
 
@@ -111,6 +82,7 @@ function prunedFiles(checkpoint: string): string[] {
 function checkModel(folder: string, checkpoint: string): void {
   const path = weightsOf(folder);
   try {
+    // The copies outside the checkpoints must be intact before the last others are deleted.
     for (const file of DESCRIPTION)
       if (existsSync(join(checkpoint, file)))
         JSON.parse(readTextFile(join(folder, file), LARGEST_DESCRIPTION));

@@ -12,8 +12,8 @@ import { hostTensor } from '../model/tensor.ts';
 import { readTextFile, readWholeFile } from '../read-file.ts';
 import { linkAtomic, writeFileAtomic } from '../write-file.ts';
 import { ADAPTER_CONFIG, readAdapterConfig } from './adapter-config.ts';
-import { AVERAGE, BEST, openCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { checkpointsOf } from './checkpoint-folders.ts';
+import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { AVERAGE, BEST, checkpointsOf } from './checkpoint-folders.ts';
 import { checkGenerationConfig } from './generation-config.ts';
 import { fromConfigJson } from './huggingface.ts';
 import {

@@ -5,14 +5,14 @@ import { UserError, type ErrorCode } from '../errors.ts';
 import { optionName, trainCall } from '../messages.ts';
 import { refuseLink } from '../read-file.ts';
 import {
+  checkpointsOf,
   foreignCheckpoints,
   isTrainerCheckpoint,
-  latestCheckpoint,
   latestTrainerCheckpoint,
   stateFileOf,
 } from './checkpoint-folders.ts';
 import { foreignModel, hubHint, whyNoModel } from './foreign-models.ts';
-import { LOCK } from './lock.ts';
+import { LOCK, refuseHeld } from './lock.ts';
 import { isRun, RUN_FILES } from './own-files.ts';
 import { hintForMissingRun } from './runs.ts';
 
@@ -34,9 +34,13 @@ export function checkResumable(folder: string): void {
       new UserError('wrong-file-kind', `${folder} is a file, not a run`, { hint: NAME_A_RUN })
     );
   for (const { folder: link } of foreignCheckpoints(folder)) refuseLink(link);
-  if (latestCheckpoint(folder) === undefined) throw withoutCheckpoint(folder);
+  const [first] = checkpointsOf(folder);
+  if (first === undefined) {
+    refuseHeld(folder); // in its first steps
+    throw withoutCheckpoint(folder);
+  }
   for (const file of [...RUN_FILES, LOCK]) refuseLink(join(folder, file));
-  const [foreign] = foreignCheckpoints(folder);
+  const foreign = foreignCheckpoints(folder).find(({ step }) => step > first.step); // earlier names are not needed again
   if (foreign !== undefined)
     throw new UserError(
       'output-exists',
@@ -66,11 +70,13 @@ export function withoutCheckpoint(folder: string): UserError {
   if (foreign !== undefined) return foreign;
   if (whyNoModel(folder) === undefined)
     return refused('no-checkpoint', 'is a model without a checkpoint to resume from', asNewRun);
-  return refused(
-    'no-checkpoint',
-    'has no checkpoint to resume from',
-    isRun(folder) ? `start it again with ${optionName('overwrite')}` : NAME_A_RUN,
-  );
+  if (isRun(folder))
+    return refused(
+      'no-checkpoint',
+      'ended before its first checkpoint',
+      `start it again, with ${optionName('overwrite')}`,
+    );
+  return refused('no-checkpoint', 'has no checkpoint to resume from', NAME_A_RUN);
 }
 
 /** The error for a run that was to be resumed. */

@@ -9,7 +9,7 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { namingAsync, UserError } from '../errors.ts';
+import { attempt, namingAsync, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { TensorSource } from '../model/tensor.ts';
@@ -39,7 +39,7 @@ import {
   type ModelFolder,
 } from './model-folder.ts';
 import { openModelFolder } from './open-model.ts';
-import { isRun, isVacant, removeRun, sweepTemporaries } from './own-files.ts';
+import { isRun, isVacant, removeCheckpoint, removeRun, sweepTemporaries } from './own-files.ts';
 import { planRestoration } from './restore-run.ts';
 import { checkResumable, withoutCheckpoint } from './resumable.ts';
 import type { TrainerState } from './trainer-state.ts';
@@ -297,27 +297,12 @@ function retireBefore(folder: string, { step, good_step }: Pick<TrainerState, 's
   retire(folder, (other) => other !== step && other !== good);
 }
 
-/**
- * Removes checkpoints: renames them first, so that a partly removed one never counts as complete. Failures are retried
- * after the next checkpoint.
- */
+/** Removes checkpoints. Failures are retried after the next checkpoint. */
 export function retire(folder: string, isRetired: (step: number) => boolean): void {
-  for (const { step, folder: old } of checkpointsOf(folder)) {
-    if (!isRetired(step)) continue;
-    const aside = `${old}.old.${process.pid}.tmp`;
-    try {
-      renameSync(old, aside);
-    } catch {
-      continue;
-    }
-    removeIfPossible(aside);
-  }
+  for (const { step, folder: old } of checkpointsOf(folder))
+    if (isRetired(step)) attempt(() => removeCheckpoint(old));
 }
 
-function removeIfPossible(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true });
-  } catch {
-    // only takes up space
-  }
-}
+/** If it cannot be removed, it only takes up space. */
+const removeIfPossible = (folder: string): void =>
+  attempt(() => rmSync(folder, { recursive: true, force: true }));

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { baseOf } from '../checkpoint/open-model.ts';
 import { runFolders } from '../checkpoint/runs.ts';
-import { isSystemError, UsageError, UserError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { differences, haveSameTokens, type Difference } from '../inspect/compare-runs.ts';
 import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
 import { countParameters } from '../model/parameters.ts';
@@ -11,8 +11,7 @@ import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatCount, formatDuration, formatLoss, formatNumber } from '../format.ts';
 import { formatColumns } from './columns.ts';
 import { whileDoing } from './activity.ts';
-import { commandLineTerms } from './command-line-terms.ts';
-import { describeSystemError } from './errors.ts';
+import { describeExpected, isExpected } from './errors.ts';
 import { kebab } from '../flag-name.ts';
 import { addExamples } from './help.ts';
 import { chartLegend, lineChart, MAX_CHART_WIDTH, type Series } from './line-chart.ts';
@@ -75,9 +74,8 @@ function readIfPossible(folder: string, base: string | undefined): RunRecord[] {
   try {
     return [openRun(folder, baseOf(folder, base))];
   } catch (error) {
-    if (!isSystemError(error) && !(error instanceof UserError)) throw error;
-    const reason = isSystemError(error) ? describeSystemError(error) : error.in(commandLineTerms).message;
-    warn(`left out ${printableLine(reason)}`);
+    if (!isExpected(error)) throw error;
+    warn(`left out ${printableLine(describeExpected(error).message)}`);
     return [];
   }
 }

@@ -22,13 +22,12 @@ export interface ErrorReport {
 export function describeError(error: unknown, command: GivenCommand): ErrorReport {
   const { line: commandLine } = command;
   if (error instanceof CommanderError) return describeCommanderError(error, command);
-  if (error instanceof UserError) {
-    const { message, hint } = error.in(commandLineTerms);
-    if (error instanceof UsageError) return { exitCode: 2, message, hint: hint ?? seeHelp(commandLine) };
-    const cause = isSystemError(error.cause) ? `: ${describeSystemError(error.cause)}` : '';
-    return { exitCode: 1, message: message + cause, hint };
+  if (isExpected(error)) {
+    const { message, hint } = describeExpected(error);
+    return error instanceof UsageError
+      ? { exitCode: 2, message, hint: hint ?? seeHelp(commandLine) }
+      : { exitCode: 1, message, hint };
   }
-  if (isSystemError(error)) return { exitCode: 1, message: describeSystemError(error), hint: undefined };
   const summary = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);
   return {
     exitCode: 1,
@@ -37,6 +36,20 @@ export function describeError(error: unknown, command: GivenCommand): ErrorRepor
       ? 'this is a bug; please report it with the lines below'
       : 'this is a bug; the same command with --debug shows where',
   };
+}
+
+/** An error that is no bug, which a session survives. */
+export type Expected = UserError | SystemError;
+
+export const isExpected = (error: unknown): error is Expected =>
+  error instanceof UserError || isSystemError(error);
+
+/** The message for an error that is no bug, with its cause. */
+export function describeExpected(error: Expected): Pick<ErrorReport, 'message' | 'hint'> {
+  if (!(error instanceof UserError)) return { message: describeSystemError(error), hint: undefined };
+  const { message, hint } = error.in(commandLineTerms);
+  const cause = isSystemError(error.cause) ? `: ${describeSystemError(error.cause)}` : '';
+  return { message: message + cause, hint };
 }
 
 /** Prints the error and its hint; with --debug, also the stack. */

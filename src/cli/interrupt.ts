@@ -73,6 +73,25 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
   };
 }
 
+/**
+ * Generates a part of a session. Signals end the part, also while it fails; afterwards they end the process, except Ctrl-C
+ * on a terminal, which ends only the part.
+ *
+ * @param live the session is on a terminal
+ */
+export async function inSession<T>(
+  live: boolean,
+  part: (interrupted: () => boolean) => Promise<T>,
+): Promise<T> {
+  const interrupt = onInterrupt();
+  try {
+    return await part(() => interrupt.signal !== undefined);
+  } finally {
+    if (interrupt.signal === 'SIGINT' && live) interrupt.dismiss();
+    else interrupt.end();
+  }
+}
+
 /** Ends the process by `signal`, whose handlers must have been removed. */
 export function raise(signal: NodeJS.Signals): void {
   // Windows has no such signals; use the exit code of a Unix shell.

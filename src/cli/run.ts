@@ -3,7 +3,7 @@ import { type Command, CommanderError } from 'commander';
 import { describeError, printReport } from './errors.ts';
 import type { GivenCommand } from './foreign-flags.ts';
 import { Interrupted, raise } from './interrupt.ts';
-import { endLiveLine, flush } from './terminal.ts';
+import { endLiveLine, flush, loseReader } from './terminal.ts';
 
 /** Runs the program and handles every way it can end. */
 export async function run(program: Command, args: readonly string[]): Promise<void> {
@@ -14,7 +14,10 @@ export async function run(program: Command, args: readonly string[]): Promise<vo
     await finish(error, givenCommand(program, args));
   };
   process.on('uncaughtException', (error) => void fail(error));
-  process.stdout.on('error', (error) => void fail(Object.assign(error, { path: 'standard output' })));
+  process.stdout.on('error', (error) => {
+    if (isBrokenPipe(error) && loseReader()) return;
+    void fail(Object.assign(error, { path: 'standard output' }));
+  });
   // Notices that nobody reads are no reason to stop working.
   process.stderr.on('error', () => {});
   try {

@@ -105,7 +105,30 @@ export const print = (text: string): Promise<void> =>
 
 /** Writes text with cursor movements to stdout. Untrusted parts must have passed `forStdout`. */
 export async function printDrawn(text: string): Promise<void> {
-  if (!writeAbove(process.stdout, text)) await once(process.stdout, 'drain');
+  if (hasNoReader || writeAbove(process.stdout, text)) return;
+  try {
+    await once(process.stdout, 'drain');
+  } catch (error) {
+    if (!hasNoReader) throw error;
+  }
+}
+
+let hasNoReader = false;
+let handleNoReader: (() => void) | undefined;
+
+/**
+ * For a command with something to save: `handle` is called when nobody reads stdout any longer, which otherwise ends the
+ * process. What is printed after that is lost.
+ */
+export function onNoReader(handle: () => void): void {
+  handleNoReader = handle;
+}
+
+/** Says that nobody reads stdout any longer. @returns whether the command handles that */
+export function loseReader(): boolean {
+  hasNoReader = handleNoReader !== undefined;
+  handleNoReader?.();
+  return hasNoReader;
 }
 
 /** A message on stderr, unless --quiet. */

@@ -1,7 +1,9 @@
 /** `gpt train`: trains a model on text. */
 import { Option, type Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError, UserError } from '../errors.ts';
+import { formatCountOf } from '../format.ts';
+import { trainCall } from '../messages.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/events.ts';
 import { trainModel, type TrainResult } from '../train/train-model.ts';
@@ -129,7 +131,16 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const seconds = (performance.now() - started) / 1000;
   await printResult(result, { run: run!, seconds, lastEvaluation, ahead }, { json, stream });
   interrupt?.end();
+  if (stream?.isAbandoned === true && result.reason === 'interrupted') throw abandonedError(result);
 }
+
+/** The model is saved; the exit code tells a script that it is not what was asked for. */
+const abandonedError = ({ folder, progress }: TrainResult): UserError =>
+  new UserError(
+    'write-failed',
+    `training stopped after ${formatCountOf(progress.step, 'step')}, because nobody reads its events any longer`,
+    { hint: `everything is saved; to continue: ${trainCall([], { resume: folder })}` },
+  );
 
 async function printResult(
   result: TrainResult,

@@ -72,6 +72,33 @@ test('a run keeps its latest checkpoint and the last good one', async () => {
   run.close();
 });
 
+test("what a user puts into a checkpoint outlives it, and is in nobody's way", async () => {
+  const run = createRun(path, config, tokenizer);
+  await save(run, 5, { good_step: 5 });
+  writeFileSync(join(path, 'checkpoint-5/notes.txt'), 'mine');
+  await save(run, 10, { good_step: 10 });
+  run.close();
+  expect(readdirSync(join(path, 'checkpoint-5'))).toEqual(['notes.txt']);
+  const again = resumeRun(path);
+  expect(again.checkpoint.state.step).toBe(10);
+  again.continue().close();
+  expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(
+    failure('output-exists', 'checkpoint-5'),
+  );
+  expect(readFileSync(join(path, 'checkpoint-5/notes.txt'), 'utf8')).toBe('mine');
+});
+
+test('a run is not replaced while its checkpoint has a file of the user', async () => {
+  const run = createRun(path, config, tokenizer);
+  await save(run, 5, { good_step: 5 });
+  run.close();
+  writeFileSync(join(path, 'checkpoint-5/notes.txt'), 'mine');
+  expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(
+    failure('output-exists', 'checkpoint-5/notes.txt'),
+  );
+  expect(checkpoints()).toEqual(['checkpoint-5']);
+});
+
 test('a rollback removes later checkpoints', async () => {
   const run = createRun(path, config, tokenizer);
   await save(run, 5, { good_step: 5 });

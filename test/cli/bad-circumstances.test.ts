@@ -1,7 +1,15 @@
 /** What is wrong around a command and not in what it was told: streams, permissions, memory. Each in a process of its own. */
-import { chmodSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { writeModel } from '../fuzz/seeds.ts';
 import { gpt, hasTerminal, run, shell } from './run.ts';
@@ -83,6 +91,7 @@ const asUser = (line: string) =>
 describe.skipIf(process.platform !== 'linux')('permissions', () => {
   beforeAll(() => {
     chmodSync(folder, 0o755);
+    chmodSync(dirname(folder), 0o755);
     chmodSync(at('locked'), 0o555);
     chmodSync(at('secret.txt'), 0);
   });
@@ -101,6 +110,26 @@ describe.skipIf(process.platform !== 'linux')('permissions', () => {
   ])('%s is denied', async (_name, line, message) => {
     expect(await asUser(line)).toMatchObject({ code: 1, stdout: '', stderr: message });
   });
+
+  test.runIf(isRoot)(
+    'a run is deleted as far as that is allowed, and the error says where the rest is',
+    async () => {
+      await shell(`cd '${folder}'; gpt train corpus.txt ${TINY} -q -o open/run`);
+      chownSync(at('open'), 65534, 65534);
+      chownSync(at('open/run'), 65534, 65534); // but not the checkpoint in it
+      const { code, stderr } = await asUser('rm open/run --yes -q');
+      const rest = /\/open\/[.]run[.]\d+[.]gpt-deleted$/m.exec(stderr)?.[0];
+      expect(stderr).toMatch(
+        /^error: open\/run is deleted, but .*: .*permission denied\nhint: .*rm -r .*gpt-deleted\n$/,
+      );
+      expect(code).toBe(1);
+      expect(existsSync(at('open/run'))).toBe(false);
+      expect(existsSync(`${folder}${rest}/checkpoint-1`)).toBe(true);
+      // Nor does that prevent other deletions.
+      await shell(`cd '${folder}'; gpt train corpus.txt ${TINY} -q -o open/other; chown -R 65534 open/other`);
+      expect(await asUser('rm open/other --yes -q')).toMatchObject({ code: 0, stderr: '' });
+    },
+  );
 });
 
 describe.skipIf(process.platform !== 'linux')('a file that cannot be written or read is named', () => {

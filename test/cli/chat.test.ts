@@ -218,13 +218,15 @@ describe('the commands of a chat', () => {
     expect((await gpt(args)).code).toBe(0);
   });
 
-  test('a conversation that ends with a message of the user is answered by /retry', async () => {
+  test('a conversation that ends with a message of the user is answered when it is loaded', async () => {
     writeFileSync(
       join(folder, 'open.jsonl'),
       JSON.stringify({ messages: [{ role: 'user', content: question('sea') }] }),
     );
-    const [given] = await turns([], '/load open.jsonl', '/retry');
+    const [given, undone, next] = await turns([], '/load open.jsonl', '/undo', '/show', question('ship'));
     expect(given).toMatchObject({ turn: 1, assistant: answerOf('sea') });
+    expect(undone).toEqual({ messages: [] });
+    expect(next).toMatchObject({ turn: 1, assistant: answerOf('ship') });
   });
 
   test('the system message is set, shown and removed', async () => {
@@ -239,6 +241,26 @@ describe('the commands of a chat', () => {
     expect(set).toEqual({ messages: [{ role: 'system', content: 'Say it' }] });
     expect(removed).toEqual({ messages: [] });
     expect(last).toMatchObject({ turn: 1 });
+  });
+
+  test('a message that starts with / needs a space before it', async () => {
+    const [refused, given] = await turns([], '/etc is the whale?', ` /etc ${question('whale')}`);
+    expect(refused.error).toMatchObject({ code: 'unknown-name' });
+    expect(given).toMatchObject({ user: `/etc ${question('whale')}` });
+  });
+
+  test('bytes that are not UTF-8 end the session with an error', async () => {
+    let end = (): void => {};
+    const { stdout, stderr, code } = await gpt(['chat', 'chatter', '--greedy'], {
+      feed: (stdin) => {
+        stdin.write(`${question('sea')}\n`);
+        end = () => void stdin.end(Buffer.from([0xff, 0x0a]));
+      },
+      onOutput: (output) => output.includes(answerOf('sea')) && end(),
+    });
+    expect(stdout).toBe(`${answerOf('sea')}\n`);
+    expect(stderr).toMatch(/^error: stdin: .*UTF-8/);
+    expect(code).toBe(1);
   });
 
   test('settings change as in gpt sample -i', async () => {

@@ -1,7 +1,29 @@
 import { describe, expect, it } from 'vitest';
+import { inSession, Interrupted } from '../../src/cli/interrupt.ts';
 import { hasTerminal, run, throwawayProgram } from './run.ts';
 
 const notice = 'saving, then stopping; once more to stop at once\n';
+
+describe('a part of a session', () => {
+  const listeners = (): number => process.listenerCount('SIGINT') + process.listenerCount('SIGTERM');
+
+  it('that fails leaves no handlers, with which the next signal would be lost', async () => {
+    const before = listeners();
+    const failing = inSession(true, () => Promise.reject(new Error('too long')));
+    expect(listeners()).toBe(before + 2);
+    await expect(failing).rejects.toThrow('too long');
+    expect(listeners()).toBe(before);
+  });
+
+  it('is ended by Ctrl-C, which ends the session too where nobody types', async () => {
+    const part = (interrupted: () => boolean) => {
+      process.emit('SIGINT', 'SIGINT');
+      return Promise.resolve(interrupted());
+    };
+    expect(await inSession(true, part)).toBe(true);
+    await expect(inSession(false, part)).rejects.toThrow(Interrupted);
+  });
+});
 
 describe.skipIf(process.platform === 'win32')('a signal', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(

@@ -11,7 +11,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { STATE } from '../../src/checkpoint/checkpoint-folders.ts';
+import { lockFolder } from '../../src/checkpoint/lock.ts';
+import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
+import { config, tokenizer } from '../checkpoint/tiny-model.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
@@ -187,6 +190,16 @@ describe('resuming', () => {
   ])('refuses %s', async (_name, line, ...refusal) => {
     mkdirSync(join(folder, 'empty'), { recursive: true });
     await expectRefusal(`train ${line}`.trim().split(' '), refusal, folder);
+  });
+
+  test('a run before its first checkpoint is being trained, or has to be started again', async () => {
+    writeModelDescription(join(folder, 'young'), config, tokenizer);
+    const refused = (...refusal: Refusal) =>
+      expectRefusal('train --resume young'.split(' '), refusal, folder);
+    const lock = lockFolder(join(folder, 'young'));
+    await refused(1, 'folder-in-use', 'young');
+    lock.release();
+    await refused(1, 'no-checkpoint', 'young … before its first checkpoint … --overwrite');
   });
 
   test.each([

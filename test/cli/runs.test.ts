@@ -186,6 +186,13 @@ describe('gpt list', () => {
   ])('an age of %d seconds is "%s"', (seconds, shown) => expect(formatAge(seconds)).toBe(shown));
 });
 
+test('gpt list counts a run once that a link names too', async () => {
+  const total = async (): Promise<string> => /runs, (.*)$/m.exec((await gpt('list')).stderr)![1];
+  const before = await total();
+  symlinkSync('first', at('checkpoints/link'));
+  expect(await total()).toBe(before);
+});
+
 describe('gpt rm', () => {
   test('deletes runs with --yes, by path or by name, and says what is freed', async () => {
     const { freed } = diskUse([at('checkpoints/tuned'), at('checkpoints/stopped')]);
@@ -229,6 +236,18 @@ describe('gpt rm', () => {
     ],
     ['other folders in it', () => mkdirSync(at('checkpoints/first/plots')), 'first', 'output-exists'],
     [
+      'other files in its checkpoints',
+      () => writeFileSync(at('checkpoints/first/checkpoint-8/notes.txt'), ''),
+      'first',
+      'output-exists',
+    ],
+    [
+      'folders in its checkpoints',
+      () => mkdirSync(at('checkpoints/first/checkpoint-8/plots')),
+      'first',
+      'output-exists',
+    ],
+    [
       'a README that was edited',
       () => writeFileSync(at('checkpoints/first/README.md'), 'mine'),
       'first',
@@ -254,7 +273,8 @@ describe('gpt rm', () => {
     writeFileSync(at('precious/file'), 'kept');
     rmSync(at('checkpoints/first/samples.jsonl'), { force: true });
     symlinkSync(at('precious/file'), at('checkpoints/first/samples.jsonl'));
-    symlinkSync(at('precious'), at('checkpoints/first/checkpoint-8/deep'));
+    rmSync(at('checkpoints/first/checkpoint-8/config.json'));
+    symlinkSync(at('precious/file'), at('checkpoints/first/checkpoint-8/config.json'));
     expect(await gpt('rm first --yes')).toMatchObject({ code: 0 });
     expect(readFileSync(at('precious/file'), 'utf8')).toBe('kept');
   });

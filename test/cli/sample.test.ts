@@ -293,7 +293,7 @@ describe('the interactive mode', () => {
       'the',
     ];
     const { stdout, stderr, code } = await sample('-i --seed 1', lines(...typed));
-    expect(code).toBe(0);
+    expect(code).toBe(1); // of a pipe in which a line failed
     expect(stdout).toBe('a\nb\n');
     expect(readFileSync(file, 'utf8')).toBe('a\nb');
     expect(stderr).toContain('max-tokens: 2\nstop: "."\n');

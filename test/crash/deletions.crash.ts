@@ -27,7 +27,7 @@ import { parameterTable } from '../../src/model/parameters.ts';
 import { trainModel } from '../../src/train/train-model.ts';
 
 const KILLS = Number(process.env['GPT_KILLS'] ?? 200) / 10;
-/** Files in the checkpoint, so that deleting it takes some milliseconds. */
+/** Temporary files in the checkpoint, so that deleting it takes some milliseconds. */
 const FILES = 200;
 
 const gpt = fileURLToPath(new URL('../../bin/gpt.js', import.meta.url));
@@ -45,7 +45,7 @@ beforeAll(async () => {
   // An older checkpoint, as a process killed while it retired one leaves it.
   cpSync(join(original, 'checkpoint-2'), join(original, 'checkpoint-1'), { recursive: true });
   for (const name of ['checkpoint-1', 'checkpoint-2'])
-    for (let i = 0; i < FILES; i++) writeFileSync(join(original, name, `file-${i}`), '');
+    for (let i = 0; i < FILES; i++) writeFileSync(join(original, name, `config.json.${10 ** 6 + i}.tmp`), '');
 });
 
 /** Where the first change is made: the folder of the run is renamed; the state of its checkpoint is replaced. */
@@ -120,7 +120,7 @@ test.each(['rm', 'prune'] as const)(
       else {
         expectModel();
         expect(readdirSync(run).filter((name) => /checkpoint|tmp/.test(name))).toEqual(['checkpoint-2']);
-        const left = readdirSync(join(run, 'checkpoint-2')).filter((name) => !name.startsWith('file-'));
+        const left = readdirSync(join(run, 'checkpoint-2')).filter((name) => !name.endsWith('.tmp'));
         expect(left).toEqual(['gpt_trainer_state.json']);
       }
     }

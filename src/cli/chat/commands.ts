@@ -82,10 +82,13 @@ function save({ state: { messages }, saved }: ChatSession, file: string): void {
 async function load(session: ChatSession, file: string): Promise<void> {
   if (file === '') throw new UsageError('missing-argument', '/load needs a file name');
   const { conversation, count } = readFirst(file);
-  change(session, conversation);
+  const isOpen = conversation.at(-1)?.role === 'user';
+  change(session, isOpen ? conversation.slice(0, -1) : conversation);
   notice(
     `Loaded ${formatCountOf(conversation.length, 'message')} from ${printable(file)}${count > 1 ? `, the first of ${formatNumber(count)} conversations` : ''}`,
   );
+  // The next line would otherwise be a second message of the user in a row.
+  if (isOpen) await answer(session, conversation);
 }
 
 /** The first conversation of a file of JSON lines, and how many there are. */
@@ -107,7 +110,7 @@ function readFirst(file: string): { readonly conversation: Conversation; readonl
 function help(): void {
   printSlashHelp(
     commands,
-    'A line is a message to the model; \\n is a line break.',
+    'A line is a message to the model; \\n is a line break. A message that starts with / needs a space before it.',
     'Ctrl-C stops an answer.',
   );
 }

@@ -1,7 +1,5 @@
 /** The loop of `gpt chat`: a line is a message or a command, and each message is answered. */
-import { isSystemError, UserError, type SystemError } from '../../errors.ts';
-import { commandLineTerms } from '../command-line-terms.ts';
-import { describeSystemError, printFailure } from '../errors.ts';
+import { describeExpected, isExpected, printFailure, type Expected } from '../errors.ts';
 import { openLineInput } from '../interactive/line-input.ts';
 import { runSlashCommand, slashWords } from '../interactive/slash-commands.ts';
 import { printJson } from '../json-output.ts';
@@ -46,22 +44,15 @@ async function oneLine(session: ChatSession): Promise<boolean> {
     if (line.startsWith('/')) return (await runSlashCommand(commands, session, line)) === true;
     await answer(session, [...session.state.messages, { role: 'user', content: escapedText.read(text)! }]);
   } catch (error) {
-    if (!(error instanceof UserError || isSystemError(error))) throw error;
+    if (!isExpected(error)) throw error;
     await reportFailure(session, line, error);
   }
   return false;
 }
 
 /** A program that waits for a line of JSON gets one; a pipe with a line that failed ends with exit code 1. */
-async function reportFailure(
-  { json, input }: ChatSession,
-  line: string,
-  error: UserError | SystemError,
-): Promise<void> {
-  const { message, hint } =
-    error instanceof UserError
-      ? error.in(commandLineTerms)
-      : { message: describeSystemError(error), hint: undefined };
+async function reportFailure({ json, input }: ChatSession, line: string, error: Expected): Promise<void> {
+  const { message, hint } = describeExpected(error);
   if (json) await printJson({ input: line, error: { code: error.code, message, hint } });
   else printFailure({ message, hint });
   if (!input.live) process.exitCode = 1;

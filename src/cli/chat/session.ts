@@ -6,7 +6,7 @@ import type { LineInput } from '../interactive/line-input.ts';
 import type { SettingsSession } from '../interactive/slash-commands.ts';
 import { showWrapped } from '../interactive/wrapped-output.ts';
 import { shownJson } from '../../json.ts';
-import { onInterrupt } from '../interrupt.ts';
+import { inSession } from '../interrupt.ts';
 import { printJson } from '../json-output.ts';
 import type { Show } from '../show.ts';
 import { notice, print, printable, stderrColors } from '../terminal.ts';
@@ -47,30 +47,22 @@ export function change(session: ChatSession, messages: Conversation, dropped = 0
 export async function answer(session: ChatSession, asked: Conversation): Promise<void> {
   const { model, settings, json, input, state } = session;
   const show: Show = json ? () => Promise.resolve() : showWrapped();
-  const interrupt = onInterrupt();
-  let given: Answer;
-  try {
-    given = await answerTo(asked, model, {
+  await inSession(input.live, async (interrupted) => {
+    const given = await answerTo(asked, model, {
       settings,
       sample: session.sample++,
       dropped: Math.min(state.dropped, turnStarts(asked).length - 1),
-      interrupted: () => interrupt.signal !== undefined,
+      interrupted,
       show,
     });
-  } catch (error) {
-    interrupt.end(); // the conversation goes on after a message that cannot be answered
-    throw error;
-  }
-  // An answer that was stopped before it started is none.
-  const isEmpty = given.finishReason === 'interrupted' && given.text === '';
-  if (!isEmpty) change(session, [...asked, { role: 'assistant', content: given.text }], given.dropped);
-  if (json) await printJson(toJson(asked, given, settings.seed));
-  else if (!isEmpty) await print('\n');
-  if (given.unknown.length > 0) noticeOfUnknown(given.unknown);
-  if (given.dropped > state.dropped || given.isCutOff) noticeOfContext(given, model);
-  // On a terminal, Ctrl-C ends only this answer.
-  if (interrupt.signal === 'SIGINT' && input.live) interrupt.dismiss();
-  else interrupt.end();
+    // An answer that was stopped before it started is none.
+    const isEmpty = given.finishReason === 'interrupted' && given.text === '';
+    if (!isEmpty) change(session, [...asked, { role: 'assistant', content: given.text }], given.dropped);
+    if (json) await printJson(toJson(asked, given, settings.seed));
+    else if (!isEmpty) await print('\n');
+    if (given.unknown.length > 0) noticeOfUnknown(given.unknown);
+    if (given.dropped > state.dropped || given.isCutOff) noticeOfContext(given, model);
+  });
 }
 
 function noticeOfUnknown(unknown: readonly string[]): void {

@@ -1,5 +1,5 @@
 /** Lines and keys, from a terminal or a pipe. */
-import { createInterface } from 'node:readline';
+import { openLines } from '../arriving-lines.ts';
 import { canRedraw } from '../terminal.ts';
 import { openKeyInput } from './key-input.ts';
 import { createLineEditor } from './line-editor.ts';
@@ -10,6 +10,7 @@ export interface LineInput {
   /**
    * The next line; undefined at the end.
    *
+   * @throws UserError if bytes from a pipe are not UTF-8
    * @param start initial content of the line; ignored for a pipe
    */
   line(prompt: string, start?: string): Promise<string | undefined>;
@@ -29,12 +30,8 @@ export const openLineInput = (words: readonly string[]): LineInput =>
   process.stdin.isTTY && canRedraw() ? terminalInput(words) : pipeInput();
 
 function pipeInput(): LineInput {
-  const reader = createInterface({ input: process.stdin });
-  const lines = reader[Symbol.asyncIterator]();
-  const next = async (): Promise<string | undefined> => {
-    const { value, done } = await lines.next();
-    return done === true ? undefined : value;
-  };
+  const lines = openLines('-', {});
+  const next = async (): Promise<string | undefined> => ((await lines.wait()) ? lines.next() : undefined);
   return {
     live: false,
     line: next,
@@ -42,7 +39,7 @@ function pipeInput(): LineInput {
     startKeys() {},
     hasEscape: () => false,
     endKeys() {},
-    close: () => reader.close(),
+    close: () => lines.close(),
   };
 }
 

@@ -1,17 +1,16 @@
 /** `gpt list`: the runs and models in a folder. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import stringWidth from 'string-width';
 import { RUNS } from '../../checkpoint/runs.ts';
-import { isSystemError, UserError } from '../../errors.ts';
+import { attempt, UserError } from '../../errors.ts';
 import { formatBytes, formatCountOf, formatLoss, formatNumber } from '../../format.ts';
 import { listRuns, type ListedRun } from '../../inspect/list-runs.ts';
 import { filePath } from '../../values.ts';
 import { whileDoing } from '../activity.ts';
 import { formatColumns } from '../columns.ts';
-import { commandLineTerms } from '../command-line-terms.ts';
-import { describeSystemError } from '../errors.ts';
+import { describeExpected, isExpected } from '../errors.ts';
 import { addExamples } from '../help.ts';
 import { printJson } from '../json-output.ts';
 import { argument } from '../options.ts';
@@ -40,8 +39,13 @@ async function list(given: string | undefined, { json }: { readonly json?: true 
       `There are no runs ${given === undefined ? `under ${RUNS}/` : `in ${printableLine(given)}`}.`,
     );
   await print(`${table(runs)}\n`);
-  const bytes = runs.reduce((sum, run) => sum + (run.bytes ?? 0), 0);
-  notice(`\n${formatCountOf(runs.length, 'run')}, ${formatBytes(bytes)}`);
+  notice(`\n${formatCountOf(runs.length, 'run')}, ${formatBytes(totalOf(runs))}`);
+}
+
+/** A run that links name too counts once. */
+function totalOf(runs: readonly ListedRun[]): number {
+  const bytes = new Map(runs.map((run) => [attempt(() => realpathSync(run.folder)), run.bytes ?? 0]));
+  return [...bytes.values()].reduce((sum, each) => sum + each, 0);
 }
 
 function requireFolder(folder: string): void {
@@ -107,10 +111,8 @@ function originOf({ corpus, initFrom, base }: ListedRun): string {
   return [text, start].filter((part) => part !== undefined && part !== '').join(' · ') || '–';
 }
 
-function whyDamaged({ damage }: ListedRun): string {
-  if (damage instanceof UserError) return damage.in(commandLineTerms).message;
-  return isSystemError(damage) ? describeSystemError(damage) : '';
-}
+const whyDamaged = ({ damage }: ListedRun): string =>
+  isExpected(damage) ? describeExpected(damage).message : '';
 
 /** The largest unit alone: `12 min`, `3 h`, `2 days`. A clock that was set back gives `now`. */
 export function formatAge(seconds: number): string {

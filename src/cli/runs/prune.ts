@@ -6,11 +6,9 @@ import { holderOf } from '../../checkpoint/lock.ts';
 import { isRun } from '../../checkpoint/own-files.ts';
 import { planPruning, pruneRun, type Pruning } from '../../checkpoint/prune-run.ts';
 import { foldersIn, RUNS } from '../../checkpoint/runs.ts';
-import { isSystemError, UserError } from '../../errors.ts';
 import { formatBytes, formatCountOf, formatNumber } from '../../format.ts';
 import { whileDoing } from '../activity.ts';
-import { commandLineTerms } from '../command-line-terms.ts';
-import { describeSystemError } from '../errors.ts';
+import { describeExpected, isExpected } from '../errors.ts';
 import { addExamples } from '../help.ts';
 import { printJson } from '../json-output.ts';
 import { modelFolder } from '../model-options.ts';
@@ -81,10 +79,9 @@ const finishedRuns = (): Pruning[] =>
         const run = isRun(folder) && holderOf(folder) === undefined ? planPruning(folder) : undefined;
         return run?.isComplete === true ? [run] : [];
       } catch (error) {
-        if (!(error instanceof UserError) && !isSystemError(error)) throw error;
-        const reason = isSystemError(error) ? describeSystemError(error) : error.in(commandLineTerms).message;
-        if (!(error instanceof UserError && error.code === 'no-checkpoint'))
-          warn(`left out ${printableLine(reason)}`);
+        if (!isExpected(error)) throw error;
+        if (error.code !== 'no-checkpoint')
+          warn(`left out ${printableLine(describeExpected(error).message)}`);
         return [];
       }
     });

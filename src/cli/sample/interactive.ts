@@ -1,9 +1,8 @@
 /** `gpt sample -i`: co-writing in turns. */
-import { UsageError, UserError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
 import type { Unk } from '../../generate/prompt.ts';
-import { commandLineTerms } from '../command-line-terms.ts';
-import { printFailure } from '../errors.ts';
-import { onInterrupt } from '../interrupt.ts';
+import { describeExpected, isExpected, printFailure } from '../errors.ts';
+import { inSession } from '../interrupt.ts';
 import { openLineInput, type LineInput } from '../interactive/line-input.ts';
 import {
   printSlashHelp,
@@ -21,7 +20,7 @@ import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt } from './prompts.ts';
 import { severalTexts } from './requests.ts';
-import { writeTexts, type Model } from './write.ts';
+import { writeTexts, type Model, type Output } from './write.ts';
 
 export interface InteractiveFlags {
   readonly prompt?: string;
@@ -115,8 +114,9 @@ async function oneTurn(session: InteractiveSession): Promise<boolean> {
     const added = escapedText.read(line) ?? '';
     await letModelWrite(session, session.state.text + added, added);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    printFailure(error.in(commandLineTerms));
+    if (!isExpected(error)) throw error;
+    printFailure(describeExpected(error));
+    if (!session.input.live) process.exitCode = 1;
   }
   return false;
 }
@@ -141,22 +141,16 @@ async function letModelWrite(session: InteractiveSession, text: string, shown: s
     ? probabilityOutput(false, tokenizer, showWrapped())
     : plainOutput(false, showWrapped());
   const alternatives = session.showProbs ? flags.alternatives : undefined;
-  const interrupt = onInterrupt();
-  await writeTexts(
-    model,
-    requests,
-    { settings, banned, alternatives, interrupted: () => interrupt.signal !== undefined },
-    {
-      ...output,
-      async end(writing) {
-        await output.end(writing);
-        change(session, text + writing.written.text, text);
-      },
+  const changing: Output = {
+    ...output,
+    async end(writing) {
+      await output.end(writing);
+      change(session, text + writing.written.text, text);
     },
+  };
+  await inSession(session.input.live, (interrupted) =>
+    writeTexts(model, requests, { settings, banned, alternatives, interrupted }, changing),
   );
-  // Ctrl-C ends only this part.
-  if (interrupt.signal === 'SIGINT') interrupt.dismiss();
-  else interrupt.end();
 }
 
 async function retry(session: InteractiveSession): Promise<void> {

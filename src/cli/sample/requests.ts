@@ -2,7 +2,7 @@
 import type { DecodingOptions } from '../../data/decode-text.ts';
 import { UserError } from '../../errors.ts';
 import { noticeIfTyped } from '../typed-input.ts';
-import { openLines } from './arriving-lines.ts';
+import { openLines } from '../arriving-lines.ts';
 import type { Prompt } from './prompts.ts';
 
 /** A requested text. */

@@ -9,12 +9,15 @@ import type { Settings } from '../../train/settings.ts';
 import type { RunDescription, TrainHandlers } from '../../train/train-handlers.ts';
 import { describeSystemError } from '../errors.ts';
 import { printJson } from '../json-output.ts';
+import { onNoReader } from '../terminal.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export interface EventStream {
   /** The handlers, with each event printed after it has been handled. Training waits for a slow reader. */
   following(handlers: TrainHandlers): TrainHandlers;
+  /** Nobody reads it any longer, which interrupts the training. */
+  readonly isAbandoned: boolean;
   /** @param result what plain `--json` prints */
   end(result: Fields & { readonly reason: string }): Promise<void>;
 }
@@ -24,9 +27,15 @@ export function createEventStream(): EventStream {
     printJson({ event, time: new Date().toISOString(), ...fields });
   /** Step whose checkpoint could not be written. */
   let unsaved: number | undefined;
+  let isAbandoned = false;
+  onNoReader(() => (isAbandoned = true));
   return {
+    get isAbandoned() {
+      return isAbandoned;
+    },
     following: (handlers) => ({
       ...handlers,
+      interrupted: () => isAbandoned || (handlers.interrupted?.() ?? false),
       start(run) {
         handlers.start?.(run);
         void emit('start', startFields(run));

@@ -106,11 +106,19 @@ test('a run that is interrupted says so in its last line', async () => {
   expect(events.at(-1)).toMatchObject({ event: 'interrupted', reason: 'interrupted', folder: 'stopped' });
 });
 
-test.skipIf(process.platform === 'win32')('a reader that has seen enough ends it quietly', async () => {
-  const line = `'${process.execPath}' '${join(import.meta.dirname, '../../../bin/gpt.js')}' train corpus.txt ${TINY} --max-iters 1000000 --json=events -q -o head | head -n 2; echo "\${PIPESTATUS[0]}"`;
-  const { stdout, stderr } = await run(['-c', line], { node: 'bash', script: '--norc', cwd: folder });
-  expect(stderr).toBe('');
-  const lines = stdout.trim().split('\n');
-  expect(lines.slice(0, 2).map((each) => (JSON.parse(each) as Event)['event'])).toEqual(['start', 'step']);
-  expect(lines[2]).toBe('0');
-});
+test.skipIf(process.platform === 'win32')(
+  'a reader that leaves stops it; everything is saved, and the exit code tells',
+  async () => {
+    const line = `'${process.execPath}' '${join(import.meta.dirname, '../../../bin/gpt.js')}' train corpus.txt ${TINY} --max-iters 1000000 --json=events -q -o head | head -n 2; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = await run(['-c', line], { node: 'bash', script: '--norc', cwd: folder });
+    expect(stderr).toMatch(/^error: .* after \d+ steps?, .*events.*\nhint: .*gpt train --resume head\n$/);
+    const lines = stdout.trim().split('\n');
+    expect(lines.slice(0, 2).map((each) => (JSON.parse(each) as Event)['event'])).toEqual(['start', 'step']);
+    expect(lines[2]).toBe('1');
+    const steps = Number(/after (\d+)/.exec(stderr)![1]);
+    const resumed = await run(`train --resume head --max-iters ${steps + 2} --force -q`.split(' '), {
+      cwd: folder,
+    });
+    expect(resumed).toMatchObject({ code: 0, stderr: '' });
+  },
+);

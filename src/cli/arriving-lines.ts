@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { startDecoding, type DecodingOptions } from '../../data/decode-text.ts';
-import { isSystemError } from '../../errors.ts';
+import { startDecoding, type DecodingOptions } from '../data/decode-text.ts';
+import { isSystemError } from '../errors.ts';
 
 /** Lines of a file or of stdin, available as soon as each has arrived. */
 export interface ArrivingLines {
@@ -53,15 +53,14 @@ export function openLines(file: string, options: DecodingOptions): ArrivingLines
   const isWaiting = (): boolean => lines.length === 0 && !hasEnded;
   return {
     next() {
-      if (failure !== undefined) throw failure;
       const line = lines.shift();
+      if (line === undefined && failure !== undefined) throw failure;
       if (line !== undefined && lines.length < AHEAD && stream.isPaused()) stream.resume();
       return line;
     },
     async wait() {
       while (isWaiting()) await new Promise<void>((resolve) => (wake = resolve));
-      if (failure !== undefined) throw failure;
-      return lines.length > 0;
+      return lines.length > 0 || failure !== undefined; // which next() throws
     },
     close() {
       stream.destroy();
