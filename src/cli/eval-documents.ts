@@ -38,7 +38,10 @@ export function documentsOfFiles(...[files, flags]: Parameters<typeof fileReader
 export const documentsOfText = (file: string, text: TokenizedText): DividedText => {
   if (text.counted !== undefined) refuseConversations();
   const endId = text.endId ?? endOfTextId(text.tokenizer);
-  return { file, documents: [...documentsOf({ ...text, endId })].map((document) => ({ text: document })) };
+  return {
+    file,
+    documents: [...documentsOf({ ...text, endId })].map((part, i) => ({ text: part, number: i + 1 })),
+  };
 };
 
 function refuseConversations(): never {

@@ -193,7 +193,7 @@ function tokenizeAll(
     }
   };
   if (outDir === undefined) for (const _ of counted());
-  else write(outDir, tokenizer, counted());
+  else write(outDir, tokenizer, { ids: counted(), endId: documentEndOf(corpus, tokenizer) });
   return { corpus, tokenizer, counts };
 }
 
@@ -206,10 +206,16 @@ function openText(paths: readonly string[], options: CorpusOptions, report: Repo
     : corpus;
 }
 
+/** The token that ends documents; undefined for a text that is not divided. */
+function documentEndOf(corpus: Corpus, tokenizer: Tokenizer): number | undefined {
+  const endId = endIdOf(corpus, tokenizer);
+  return corpus.documents === 'whole' || endId < 0 ? undefined : endId;
+}
+
 /** The ids of a text in the order in which runs train on them: documents are shuffled, in memory. */
 function* idsOf(corpus: Corpus, tokenizer: Tokenizer): Generator<Uint32Array> {
-  const endId = endIdOf(corpus, tokenizer);
-  if (corpus.documents === 'whole' || endId < 0) yield* tokenIds(corpus, tokenizer);
+  const endId = documentEndOf(corpus, tokenizer);
+  if (endId === undefined) yield* tokenIds(corpus, tokenizer);
   else yield Uint32Array.from(shuffledIds({ ids: tokenizeCorpus(corpus, tokenizer).ids, endId }).ids);
 }
 
@@ -228,13 +234,18 @@ function refuseModel(folder: string): void {
 }
 
 /** The ids come first: if a text cannot be read, no tokenizer is left that a second attempt would have to replace. */
-function write(folder: string, tokenizer: Tokenizer, ids: Iterable<Uint32Array>): void {
+function write(
+  folder: string,
+  tokenizer: Tokenizer,
+  { ids, endId }: { readonly ids: Iterable<Uint32Array>; readonly endId: number | undefined },
+): void {
   const isNew = !existsSync(folder);
   makeFolder(folder);
   try {
     const json = tokenizerText(tokenizer);
     const tokenizerHash = createHash('sha256').update(json).digest();
-    writeTokenFile(join(folder, 'tokens.bin'), ids, { vocabSize: tokenizer.vocabSize, tokenizerHash });
+    const { vocabSize } = tokenizer;
+    writeTokenFile(join(folder, 'tokens.bin'), ids, { vocabSize, tokenizerHash, endId });
     writeFileAtomic(join(folder, 'tokenizer.json'), [json]);
   } catch (error) {
     if (isNew) rmSync(folder, { recursive: true, force: true });

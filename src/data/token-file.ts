@@ -3,13 +3,14 @@
  *
  *     offset  bytes
  *          0      8  "gpt-ids" and a zero byte
- *          8      4  version: 2
+ *          8      4  version: 2, or 3 if the ids are divided into documents
  *         12      4  bytes per id: 2 or 4
  *         16      4  vocabulary size: every id is below it
  *         20      4  CRC-32 of the ids, followed by this header with zeros here
  *         24      8  number of ids
  *         32     32  SHA-256 of the tokenizer.json that made them
- *         64         the ids
+ *         64      4  only in version 3: id of the token that ends each document
+ *   64 or 68         the ids
  */
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -21,27 +22,37 @@ import { openRegularFile, READ_CHUNK, readInto, type OpenFile } from '../read-fi
 import type { TokenSource } from './token-source.ts';
 
 const MAGIC = 'gpt-ids\0';
-const VERSION = 2;
-const HEADER_BYTES = 64;
+/** Undivided files keep the version that older readers know. */
+const [UNDIVIDED, DIVIDED] = [2, 3];
+const HEADER_BYTES = { [UNDIVIDED]: 64, [DIVIDED]: 68 };
 const CHECKSUM_AT = 20;
+const END_ID_AT = 64;
+
+export interface TokenFileFacts {
+  readonly vocabSize: number;
+  /** SHA-256 of the tokenizer.json, 32 bytes. */
+  readonly tokenizerHash: Buffer;
+  /** The token that ends each document; undefined if the ids are not divided. */
+  readonly endId?: number | undefined;
+}
 
 /**
  * Writes ids in chunks; the file appears at `path` when it is complete.
  *
- * @param tokenizerHash SHA-256 of the tokenizer.json, 32 bytes
  * @returns number of ids
  */
 export function writeTokenFile(
   path: string,
   pieces: Iterable<Uint32Array>,
-  { vocabSize, tokenizerHash }: { vocabSize: number; tokenizerHash: Buffer },
+  { vocabSize, tokenizerHash, endId }: TokenFileFacts,
 ): number {
+  const version = endId === undefined ? UNDIVIDED : DIVIDED;
   const small = vocabSize <= 2 ** 16;
   const file = new AtomicFile(path);
   let count = 0;
   let sum = 0;
   try {
-    const header = Buffer.alloc(HEADER_BYTES);
+    const header = Buffer.alloc(HEADER_BYTES[version]);
     file.write(header);
     for (const ids of pieces) {
       const numbers = small ? Uint16Array.from(ids) : ids;
@@ -50,11 +61,12 @@ export function writeTokenFile(
       count += ids.length;
     }
     header.write(MAGIC, 'latin1');
-    header.writeUInt32LE(VERSION, 8);
+    header.writeUInt32LE(version, 8);
     header.writeUInt32LE(small ? 2 : 4, 12);
     header.writeUInt32LE(vocabSize, 16);
     header.writeBigUInt64LE(BigInt(count), 24);
     tokenizerHash.copy(header, 32);
+    if (endId !== undefined) header.writeUInt32LE(endId, END_ID_AT);
     header.writeUInt32LE(crc32(header, sum), CHECKSUM_AT);
     file.write(header, 0); // last, when the count is known
   } catch (error) {
@@ -66,9 +78,7 @@ export function writeTokenFile(
 }
 
 /** An open token file, which may be larger than memory. Must be closed. */
-export interface TokenFile extends TokenSource {
-  readonly vocabSize: number;
-  readonly tokenizerHash: Buffer;
+export interface TokenFile extends TokenSource, TokenFileFacts {
   readonly bytes: number;
   /**
    * Reads the whole file and compares its checksum.
@@ -110,28 +120,36 @@ const failing =
 
 /** Reads and checks the header. */
 function readHeader({ fd, size }: OpenFile, path: string, fail: Fail) {
-  const header = Buffer.alloc(HEADER_BYTES);
-  if (size >= HEADER_BYTES) readInto(fd, path, header, 0);
-  if (!isTokenFile(header)) fail('is not a token file', undefined, 'wrong-file-kind');
-  const [version, width, vocabSize, checksum] = [8, 12, 16, CHECKSUM_AT].map((at) => header.readUInt32LE(at));
-  if (version > VERSION)
+  const start = Buffer.alloc(HEADER_BYTES[UNDIVIDED]);
+  if (size >= start.length) readInto(fd, path, start, 0);
+  if (!isTokenFile(start)) fail('is not a token file', undefined, 'wrong-file-kind');
+  const version = start.readUInt32LE(8);
+  if (version > DIVIDED)
     fail(
-      `is from a newer version of gpt (version ${version}; this one reads ${VERSION})`,
+      `is from a newer version of gpt (version ${version}; this one reads ${DIVIDED})`,
       'update gpt to read it',
       'newer-version',
     );
-  if (version !== VERSION) fail(`has version ${version}; only version ${VERSION} can be read`);
+  if (version !== UNDIVIDED && version !== DIVIDED)
+    fail(`has version ${version}; only versions ${UNDIVIDED} and ${DIVIDED} can be read`);
+  const header = Buffer.alloc(HEADER_BYTES[version]);
+  if (size < header.length) fail(`is ${size} bytes long, which is less than its header`);
+  readInto(fd, path, header, 0);
+  const [width, vocabSize, checksum] = [12, 16, CHECKSUM_AT].map((at) => header.readUInt32LE(at));
   if (width !== 2 && width !== 4) fail(`claims ${width} bytes per id; only 2 and 4 are valid`);
   const length = Number(header.readBigUInt64LE(24));
-  if (HEADER_BYTES + length * width !== size)
+  if (header.length + length * width !== size)
     fail(`claims ${length} ids of ${width} bytes, but is ${size} bytes long`);
-  return { header, width, vocabSize, checksum, length };
+  const endId = version === DIVIDED ? header.readUInt32LE(END_ID_AT) : undefined;
+  if (endId !== undefined && endId >= vocabSize)
+    fail(`ends documents with the id ${endId}; the vocabulary has ${vocabSize}`);
+  return { header, width, vocabSize, checksum, length, endId };
 }
 
 function readTokenFile(file: OpenFile, path: string): TokenFile {
   const { fd, size } = file;
   const fail = failing(path);
-  const { header, width, vocabSize, checksum, length } = readHeader(file, path, fail);
+  const { header, width, vocabSize, checksum, length, endId } = readHeader(file, path, fail);
   const checked = (bytes: Uint8Array<ArrayBuffer>, from: number): Uint16Array | Uint32Array => {
     const ids = new (width === 2 ? Uint16Array : Uint32Array)(
       bytes.buffer,
@@ -145,11 +163,12 @@ function readTokenFile(file: OpenFile, path: string): TokenFile {
   return {
     length,
     vocabSize,
-    tokenizerHash: header.subarray(32),
+    tokenizerHash: header.subarray(32, 64),
+    endId,
     bytes: size,
     slice(start, end) {
       const bytes = new Uint8Array((end - start) * width);
-      readInto(fd, path, bytes, HEADER_BYTES + start * width);
+      readInto(fd, path, bytes, header.length + start * width);
       return checked(bytes, start);
     },
     verify(each) {
@@ -158,7 +177,7 @@ function readTokenFile(file: OpenFile, path: string): TokenFile {
       let sum = 0;
       for (let at = 0; at < length * width; at += READ_CHUNK) {
         const bytes = chunk.subarray(0, Math.min(READ_CHUNK, length * width - at));
-        readInto(fd, path, bytes, HEADER_BYTES + at);
+        readInto(fd, path, bytes, header.length + at);
         sum = crc32(bytes, sum);
         checked(bytes, at / width);
         each?.(bytes);

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts';
-import { documentCut, type DocumentIds } from './documents/order.ts';
+import { documentCut } from './documents/order.ts';
 
 /** Random access to a sequence of token ids: a Uint16Array, a Uint32Array, or a token file larger than memory. */
 export interface TokenSource {
@@ -41,6 +41,16 @@ export function targetCount(source: TokenSource): number {
 /** In tokens. */
 const CHUNK = 65_536;
 
+/** Whether a token that ends documents is between two of them, not only before the first or after the last. */
+export function hasBorder(source: TokenSource, endId: number): boolean {
+  const last = source.length - 1;
+  for (let start = 1; start < last; start += CHUNK) {
+    const ids = source.slice(start, Math.min(start + CHUNK, last));
+    for (let i = 0; i < ids.length; i++) if (ids[i] === endId) return true;
+  }
+  return false;
+}
+
 export interface Split {
   readonly train: TokenSource;
   readonly validation: TokenSource;
@@ -51,8 +61,9 @@ export interface Split {
  * one place separates the two better than random windows would. Documents are split between two of them.
  *
  * @param fraction in [0, 1)
+ * @param endId the token that ends documents; undefined if the text is not divided
  */
-export function splitTokens(source: TokenSource, fraction: number, documents?: DocumentIds): Split {
+export function splitTokens(source: TokenSource, fraction: number, endId?: number): Split {
   if (!(fraction >= 0 && fraction < 1))
     throw new UsageError(
       'bad-option-value',
@@ -60,6 +71,6 @@ export function splitTokens(source: TokenSource, fraction: number, documents?: D
     );
   const cut = Math.floor(source.length * (1 - fraction));
   const { train, validation } =
-    documents === undefined ? { train: cut, validation: cut } : documentCut(documents, cut);
+    endId === undefined ? { train: cut, validation: cut } : documentCut(source, endId, cut);
   return { train: part(source, 0, train), validation: part(source, validation, source.length) };
 }

@@ -13,13 +13,13 @@ import { partOfText, textOf, type TokenizedText } from './tokenized-text.ts';
 /** A document in tokens, from the token that ends the document before to its own end; and where it is from. */
 export interface TokenizedDocument {
   readonly text: TokenizedText;
+  /** Counted from 1 in the text, with documents that have no token to predict. */
+  readonly number: number;
   readonly file?: string | undefined;
   readonly line?: number | undefined;
 }
 
-export interface DocumentEvaluation extends Measures, Pick<TokenizedDocument, 'file' | 'line'> {
-  /** Counted from 1. */
-  readonly number: number;
+export interface DocumentEvaluation extends Measures, Omit<TokenizedDocument, 'text'> {
   /** Of all its tokens except the first. */
   readonly nats: number;
 }
@@ -29,17 +29,20 @@ export function* tokenizedDocuments(corpus: Corpus, tokenizer: Tokenizer): Gener
   const endId = endOfTextId(tokenizer);
   const isDivided = corpus.documents !== 'whole' && endId !== undefined;
   const end = isDivided ? tokenizer.vocabulary[endId] : '';
+  let number = 0;
   for (const { text, file, line } of corpus.documentTexts()) {
     const unknown: string[] = [];
     const all = encode(tokenizer, end + text + end, (found) => unknown.push(found.text));
     const ids = isDivided ? all.subarray(all.indexOf(endId)) : all; // some tokenizers put a token before a text
-    for (const part of documentsOf({ tokenizer, ids, unknown, endId })) yield { text: part, file, line };
+    for (const part of documentsOf({ tokenizer, ids, unknown, endId }))
+      yield { text: part, number: ++number, file, line };
   }
 }
 
 /** The documents of a text in tokens. */
 export function* documentsOf(text: TokenizedText): Generator<TokenizedText> {
   const { ids, endId } = text;
+  if (ids.length === 0 || (ids.length === 1 && ids[0] !== endId)) yield text; // nothing to predict
   let from = 0;
   for (let i = 1; i < ids.length; i++) {
     if (ids[i] !== endId && i + 1 < ids.length) continue;
@@ -57,9 +60,10 @@ export function* documentsOf(text: TokenizedText): Generator<TokenizedText> {
 export async function* evaluateDocuments(
   model: ModelFolder,
   device: Device,
-  documents: readonly TokenizedDocument[],
+  all: readonly TokenizedDocument[],
   { stride, progress = () => {} }: EvaluationOptions = {},
 ): AsyncGenerator<DocumentEvaluation> {
+  const documents = all.filter(({ text }) => text.ids.length > 1);
   const lengths = documents.map(({ text }) => text.ids.length - 1);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   if (total === 0)
@@ -71,7 +75,7 @@ export async function* evaluateDocuments(
   let nats: number[] = []; // of the document whose tokens are scored
   let ranks: number[] = [];
   let scored = 0;
-  let number = 0;
+  let current = 0; // index of that document
   const ids = documents.map(({ text }) => text.ids);
   for (const batch of packedDocuments(ids, shape, Math.min(shape.stride, shape.T))) {
     const found = await evaluator.score(batch);
@@ -79,8 +83,8 @@ export async function* evaluateDocuments(
       if (batch.targets[i] < 0) continue;
       nats.push(found.losses[i]);
       ranks.push(found.ranks[i]);
-      if (nats.length < lengths[number]) continue;
-      yield evaluationOf(documents[number], ++number, { first: 1, nats, ranks });
+      if (nats.length < lengths[current]) continue;
+      yield evaluationOf(documents[current++], { first: 1, nats, ranks });
       nats = [];
       ranks = [];
     }
@@ -90,10 +94,9 @@ export async function* evaluateDocuments(
 }
 
 function evaluationOf(
-  { text, file, line }: TokenizedDocument,
-  number: number,
+  { text, ...origin }: TokenizedDocument,
   scores: TokenScores & { readonly nats: readonly number[] },
 ): DocumentEvaluation {
   const measures = measure(text, countCharacters(textOf(text)), [scores]);
-  return { ...measures, number, file, line, nats: scores.nats.reduce((sum, x) => sum + x, 0) };
+  return { ...measures, ...origin, nats: scores.nats.reduce((sum, x) => sum + x, 0) };
 }

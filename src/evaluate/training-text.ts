@@ -206,7 +206,7 @@ function readTokenFile(
       throw new UserError('not-recorded', `${path} does not record the spelling of its unknown tokens`, {
         hint: INSTEAD,
       });
-    return { tokenizer, ids, unknown: [] };
+    return { tokenizer, ids, unknown: [], endId: file.endId };
   } finally {
     file.close();
   }
@@ -227,11 +227,7 @@ function splitAsTrained(
     return { name, train: text, validation, key: `${sha256} ${encoding} ${valFileSha256}` };
   }
   const { ids, endId } = text;
-  const { train, validation } = splitTokens(
-    sourceOf(text),
-    valFraction,
-    endId === undefined ? undefined : { ids, endId },
-  );
+  const { train, validation } = splitTokens(sourceOf(text), valFraction, endId);
   const cut = train.length;
   return {
     name: cut < ids.length ? `${name}, training split` : name,

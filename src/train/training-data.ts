@@ -14,7 +14,7 @@ import {
   type CorpusOptions,
 } from '../data/corpus.ts';
 import { CHAT } from '../data/documents/format.ts';
-import { shuffledIds, type DocumentIds } from '../data/documents/order.ts';
+import { shuffledIds } from '../data/documents/order.ts';
 import { decodingOf } from '../data/decode-text.ts';
 import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
@@ -86,16 +86,16 @@ export function readTrainingData(
 }
 
 function split(
-  { ids, documents, ...read }: Tokens,
+  { ids, documentEnd, ...read }: Tokens,
   options: TrainModelOptions,
   report: Report,
 ): TrainingData {
-  const found = { ...read, endId: documents?.endId ?? endOfTextId(read.tokenizer) };
+  const found = { ...read, endId: documentEnd ?? endOfTextId(read.tokenizer) };
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
     return {
       ...found,
-      ...splitTokens(ids, valFraction, documents),
+      ...splitTokens(ids, valFraction, documentEnd),
       valFraction,
       validationCorpus: undefined,
       validationSha256: undefined,
@@ -127,8 +127,8 @@ interface Tokens {
   readonly corpus: CorpusDescription;
   readonly tokenizer: Tokenizer;
   readonly ids: TokenSource;
-  /** Of a text that is divided into documents. */
-  readonly documents?: DocumentIds | undefined;
+  /** The token that ends documents, of a text that is divided into them. */
+  readonly documentEnd?: number | undefined;
   readonly unknown: number;
   readonly replacements: readonly Replacements[];
   close(): void;
@@ -167,7 +167,7 @@ function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, 
     corpus: description(corpus),
     tokenizer,
     ids: inMemory(ids, documents?.counted),
-    documents,
+    documentEnd: documents?.endId,
     unknown,
     replacements: [replacementsIn(corpus)],
     close: () => {},
@@ -284,6 +284,7 @@ function tokensOf(
     },
     tokenizer: given ?? tokenizer,
     ids: file,
+    documentEnd: file.endId,
     unknown: 0,
     replacements: [],
     close: () => file.close(),

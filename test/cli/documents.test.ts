@@ -341,6 +341,11 @@ describe('bad lines', () => {
       [2, 'conflicting-options', '--document-mask … --documents'],
     ],
     [
+      // A bpe vocabulary has an end token, whether the text has documents or not.
+      'train names.txt --document-mask --tokenizer bpe --vocab-size 258 --block-size 8 --max-iters 1',
+      [2, 'conflicting-options', '--document-mask has no effect … --documents'],
+    ],
+    [
       'eval names.txt -m run --per-document --tokens',
       [2, 'conflicting-options', '--per-document … --tokens'],
     ],
@@ -363,7 +368,7 @@ describe('bad lines', () => {
 test('gpt tokenize writes documents in the order in which a run trains on them', async () => {
   const { code } = await gpt('tokenize names.txt --documents lines -o tokens');
   expect(code).toBe(0);
-  const bytes = Uint8Array.from(readFileSync(join(root, 'tokens', 'tokens.bin')).subarray(64));
+  const bytes = Uint8Array.from(readFileSync(join(root, 'tokens', 'tokens.bin')).subarray(68));
   const { stdout } = await gpt('tokenize --decode -m tokens', {
     stdin: new Uint16Array(bytes.buffer).join('\n'),
   });
@@ -373,4 +378,25 @@ test('gpt tokenize writes documents in the order in which a run trains on them',
     .filter((text) => text !== '');
   expect(found.toSorted()).toEqual(names.toSorted());
   expect(found).not.toEqual(names);
+});
+
+test('a token file of documents is split where the text itself is', async () => {
+  expect((await gpt('tokenize names.txt --documents lines -o divided')).code).toBe(0);
+  const weights = (run: string): Buffer => readFileSync(join(root, run, 'model.safetensors'));
+  const options = `${SMALL} --block-size 24 --max-iters 3 --document-mask`;
+  for (const args of [
+    `names.txt --documents lines ${options} -o of-text`,
+    `divided/tokens.bin ${options} -o of-ids`,
+  ]) {
+    const { code, stderr } = await gpt(`train ${args}`);
+    expect(code, stderr).toBe(0);
+  }
+  expect(weights('of-ids').equals(weights('of-text'))).toBe(true);
+  const measured = async (run: string): Promise<unknown> => {
+    const { tokens, bytes, nats_per_token } = JSON.parse(
+      (await gpt(`eval -m ${run} --split val --json`)).stdout,
+    ) as Record<string, unknown>;
+    return { tokens, bytes, nats_per_token };
+  };
+  expect(await measured('of-ids')).toEqual(await measured('of-text'));
 });

@@ -27,9 +27,21 @@ test.each([
   file.close();
 });
 
+test('a file of documents has the token that ends them', () => {
+  writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash, endId: 3 });
+  const file = openTokenFile(path);
+  expect([file.length, file.endId]).toEqual([4, 3]);
+  expect(file.tokenizerHash).toEqual(tokenizerHash);
+  expect(Array.from(file.slice(1, 4))).toEqual([2, 3, 60_000]);
+  expect(() => file.verify()).not.toThrow();
+  file.close();
+  writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash });
+  expect(openTokenFile(path).endId).toBeUndefined();
+});
+
 describe('a damaged token file is refused, and the file is named', () => {
-  const damage = (change: (bytes: Buffer) => Buffer | void): void => {
-    writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash });
+  const damage = (change: (bytes: Buffer) => Buffer | void, endId?: number): void => {
+    writeTokenFile(path, ids, { vocabSize: 65_536, tokenizerHash, endId });
     const bytes = readFileSync(path);
     writeFileSync(path, change(bytes) ?? bytes);
   };
@@ -37,7 +49,8 @@ describe('a damaged token file is refused, and the file is named', () => {
     ['empty', () => Buffer.alloc(0), failure('wrong-file-kind')],
     ['cut in the header', (b) => b.subarray(0, 60), failure('wrong-file-kind')],
     ['something else', (b) => void b.write('GGUF'), failure('wrong-file-kind')],
-    ['a newer version', (b) => void b.writeUInt32LE(3, 8), failure('newer-version', '3', '2')],
+    ['a newer version', (b) => void b.writeUInt32LE(4, 8), failure('newer-version', '4', '3')],
+    ['undivided, but said to be documents', (b) => void b.writeUInt32LE(3, 8), failure('damaged-file')],
     ['an older version', (b) => void b.writeUInt32LE(1, 8), failure('damaged-file', '1')],
     ['another width', (b) => void b.writeUInt32LE(3, 12), failure('damaged-file', '3')],
     ['cut', (b) => b.subarray(0, b.length - 1), failure('damaged-file', '4', '2', '71')],
@@ -60,6 +73,14 @@ describe('a damaged token file is refused, and the file is named', () => {
     const file = openTokenFile(path);
     expect(() => file.verify()).toThrow(failure('damaged-file'));
     file.close();
+  });
+  test('an end token beyond the vocabulary is refused', () => {
+    damage(() => {}, 65_536);
+    expect(() => openTokenFile(path)).toThrow(failure('damaged-file', '65536'));
+  });
+  test('a file of documents that is cut in its header is refused', () => {
+    damage((b) => b.subarray(0, 66), 3);
+    expect(() => openTokenFile(path)).toThrow(failure('damaged-file', '66'));
   });
   test('an id beyond the vocabulary is refused when it is read', () => {
     damage((b) => void b.writeUInt32LE(3, 16));

@@ -42,6 +42,9 @@ describe('the documents of a text', () => {
     ['are one without end tokens', 'abc', ['abc']],
     ['may end with the text', `ab${E}`, ['ab|']],
     ['may begin the text with one token', `a${E}b${E}`, ['a|', '|b|']],
+    ['may be a single token', 'a', ['a']],
+    ['may have no token', '', ['']],
+    ['are none in a lone end token', E, []],
   ])('%s', (_name, text, documents) => {
     expect(textsOf(text)).toEqual(documents);
   });
@@ -54,7 +57,7 @@ describe('the documents of a text', () => {
 
 describe.each(['reference float32', 'wasm simd', 'wasm relaxed'])('on %s', (name) => {
   const text = tokenized(`${E}ab${E}c${E}abcabc\nabcxcabcab${E}a${E}bxb${E}cab${E}`);
-  const documents = [...documentsOf(text)].map((document) => ({ text: document }));
+  const documents = [...documentsOf(text)].map((document, i) => ({ text: document, number: i + 1 }));
 
   test.each([undefined, 3])('a document has the losses that it has alone, stride %s', async (stride) => {
     const options = stride === undefined ? {} : { stride };
@@ -78,9 +81,18 @@ describe.each(['reference float32', 'wasm simd', 'wasm relaxed'])('on %s', (name
   });
 });
 
+test('a document keeps its number behind documents of a single token', async () => {
+  const documents = ['a', 'ab', 'b', 'c', 'abc'].map((text, i) => ({ text: tokenized(text), number: i + 1 }));
+  const found = await collect(evaluateDocuments(folder, await backends['wasm simd'](), documents));
+  expect(found.map(({ number, bytes }) => [number, bytes])).toEqual([
+    [2, 2],
+    [5, 3],
+  ]);
+});
+
 test('documents without a token to predict are refused', async () => {
   const device = await backends['wasm simd']();
-  const documents = [{ text: tokenized('a') }];
+  const documents = [{ text: tokenized('a'), number: 1 }];
   await expect(collect(evaluateDocuments(folder, device, documents))).rejects.toThrow(
     failure('text-too-short'),
   );

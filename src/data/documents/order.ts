@@ -56,19 +56,46 @@ export function shuffledIds({ ids, endId, counted }: DocumentIds): DocumentIds {
 /** The validation split may be smaller or larger than asked for by this share, if that keeps documents whole. */
 const TOLERANCE = 0.5;
 
+/** Ids in memory or in a file. */
+interface Ids {
+  readonly length: number;
+  slice(start: number, end: number): ArrayLike<number>;
+}
+
 /**
  * Where a text is split: between two documents, if a border is near enough, else within one. The validation split begins with
  * the token that ends the document before, which the training split has, too.
  *
+ * @param endId the token that ends a document
  * @param wanted where the validation split would begin
  */
 export function documentCut(
-  { ids, endId }: DocumentIds,
+  ids: Ids,
+  endId: number,
   wanted: number,
 ): { readonly train: number; readonly validation: number } {
   const most = TOLERANCE * (ids.length - wanted);
+  const idAt = chunkReader(ids);
   for (let distance = 0; distance < most; distance++)
     for (const cut of [wanted - distance, wanted + distance])
-      if (cut > 1 && cut < ids.length && ids[cut - 1] === endId) return { train: cut, validation: cut - 1 };
+      if (cut > 1 && cut < ids.length && idAt(cut - 1) === endId) return { train: cut, validation: cut - 1 };
   return { train: wanted, validation: wanted };
+}
+
+/** In tokens. */
+const CHUNK = 65_536;
+
+/** Reads ids one by one, near two positions at a time. */
+function chunkReader(ids: Ids): (at: number) => number {
+  const read = new Map<number, ArrayLike<number>>();
+  return (at) => {
+    const number = Math.floor(at / CHUNK);
+    let chunk = read.get(number);
+    if (chunk === undefined) {
+      if (read.size >= 4) read.clear();
+      chunk = ids.slice(number * CHUNK, Math.min((number + 1) * CHUNK, ids.length));
+      read.set(number, chunk);
+    }
+    return chunk[at - number * CHUNK];
+  };
 }

@@ -1,5 +1,6 @@
 /** Everything about a run that is decided before step 0: its text, its settings, its model and its programs. */
 import { checkLength } from '../../data/batches.ts';
+import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UsageError } from '../../errors.ts';
 import { optionName } from '../../messages.ts';
@@ -71,6 +72,7 @@ export async function prepareRun(
   const settings = withChangesRecorded(origin, chosen, change);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   checkSplits(data, settings, config);
+  if (settings.documentMask) checkDocuments(data, { isResumed: origin.resumed !== undefined });
 
   const shape = { ...trainingShape(settings, config), frozenStorage: frozenStorage(origin, config) };
   const limit = memoryLimit(engine.threads);
@@ -145,19 +147,22 @@ const withChangesRecorded = (origin: Origin, chosen: Settings, change: TextChang
     ? chosen
     : recordForcedChanges(origin.before, chosen, { step: origin.resumed.checkpoint.state.step, change });
 
-/** @throws UsageError if a split is too short to train on or to evaluate on, or has no documents to mask */
-function checkSplits(
-  { train, validation, endId }: TrainingData,
-  settings: Settings,
-  config: ModelConfig,
+/** @throws UsageError if there are no documents to mask. A resumed run keeps the options that it began with */
+function checkDocuments(
+  { train, endId }: TrainingData,
+  { isResumed }: { readonly isResumed: boolean },
 ): void {
+  if (endId !== undefined && (isResumed || hasBorder(train, endId))) return;
+  throw new UsageError(
+    'conflicting-options',
+    `${optionName('documentMask')} has no effect: the text to train on is a single document`,
+    { hint: `omit it, or divide the text with ${optionName('documents')}` },
+  );
+}
+
+/** @throws UsageError if a split is too short to train on or to evaluate on */
+function checkSplits({ train, validation }: TrainingData, settings: Settings, config: ModelConfig): void {
   checkLength(train, config.blockSize);
-  if (settings.documentMask && endId === undefined)
-    throw new UsageError(
-      'conflicting-options',
-      `${optionName('documentMask')} needs documents, but the text is not divided`,
-      { hint: `divide it with ${optionName('documents')}` },
-    );
   if (validation.length !== 1) return;
   throw new UsageError('text-too-short', 'the validation text is a single token', {
     hint:

@@ -1,7 +1,7 @@
 import { array, assert, constantFrom, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { documentCut, shuffledIds } from '../../../src/data/documents/order.ts';
-import { splitTokens } from '../../../src/data/token-source.ts';
+import { hasBorder, inMemory, splitTokens } from '../../../src/data/token-source.ts';
 
 const END = 9;
 
@@ -41,6 +41,16 @@ describe('shuffled documents', () => {
   });
 });
 
+describe('a border of documents', () => {
+  const has = (...ids: number[]): boolean => hasBorder(inMemory(Uint16Array.from(ids)), END);
+  test('is an end token between two', () => {
+    expect([has(1, END, 2), has(END, 1, END, 2, END)]).toEqual([true, true]);
+  });
+  test('is not one before the first or after the last', () => {
+    expect([has(END, 1, 2, END), has(1, 2), has(END), has()]).toEqual([false, false, false, false]);
+  });
+});
+
 describe('the split', () => {
   const sourceOf = (ids: Uint16Array) => ({
     length: ids.length,
@@ -48,7 +58,7 @@ describe('the split', () => {
   });
   test('is between documents, and both parts begin after an end', () => {
     const ids = documents(100);
-    const parts = splitTokens(sourceOf(ids), 0.1, { ids, endId: END });
+    const parts = splitTokens(sourceOf(ids), 0.1, END);
     const [train, validation] = [parts.train, parts.validation].map((part) =>
       Array.from(part.slice(0, part.length)),
     );
@@ -60,12 +70,21 @@ describe('the split', () => {
 
   test('is within a document that is much longer than the validation split', () => {
     const ids = Uint16Array.from([END, ...Array<number>(100).fill(1), END]);
-    expect(documentCut({ ids, endId: END }, 90)).toEqual({ train: 90, validation: 90 });
+    expect(documentCut(ids, END, 90)).toEqual({ train: 90, validation: 90 });
+  });
+
+  test('finds the nearest border in a file, however far away', () => {
+    const ids = new Uint16Array(1_000_000).fill(1);
+    const source = { length: ids.length, slice: (start: number, end: number) => ids.slice(start, end) };
+    ids[400_000] = ids[620_000] = END;
+    expect(documentCut(source, END, 500_000)).toEqual({ train: 400_001, validation: 400_000 });
+    ids[599_000] = END;
+    expect(documentCut(source, END, 500_000)).toEqual({ train: 599_001, validation: 599_000 });
   });
 
   test('holds out nothing of a fraction of 0', () => {
     const ids = documents(10);
-    const { train, validation } = splitTokens(sourceOf(ids), 0, { ids, endId: END });
+    const { train, validation } = splitTokens(sourceOf(ids), 0, END);
     expect([train.length, validation.length]).toEqual([ids.length, 0]);
   });
 });
