@@ -8,7 +8,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { main as compile } from 'assemblyscript/asc';
-import { blockFields } from '../src/engine/native/argument-block.ts';
+import { blockFields, productFields } from '../src/engine/native/argument-block.ts';
 import { PANEL_COLUMNS, PANEL_ROWS } from '../src/engine/native/micro-kernel.ts';
 import { Q8_BLOCK, Q8_BLOCK_BYTES } from '../src/engine/q8.ts';
 import * as memoryMap from '../src/engine/wasm/address-space.ts';
@@ -82,7 +82,10 @@ const options = [
 ].flatMap((line) => line.split(' '));
 
 mkdirSync(new URL('generated/', sources), { recursive: true });
-writeFileSync(new URL('generated/arguments.ts', sources), argumentClasses(signatures, HYPER, blockFields));
+writeFileSync(
+  new URL('generated/arguments.ts', sources),
+  argumentClasses(signatures, HYPER, { NativeBlock: blockFields, BlasBlock: productFields }),
+);
 writeFileSync(new URL('generated/dispatch.ts', sources), dispatcher(signatures, findKernels()));
 
 for (const [name, variant] of Object.entries(variants)) {

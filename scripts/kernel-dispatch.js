@@ -32,13 +32,13 @@ const structure = (name, fields) =>
   `\n@unmanaged\nexport class ${name} {\n${fields.map((field) => `  ${field.name}: ${field.type};\n`).join('')}}\n`;
 
 /**
- * generated/arguments.ts: a class for each instruction, one for the hyperparameters of an optimizer, and one for the argument
- * block of machine code.
+ * generated/arguments.ts: a class for each instruction, one for the hyperparameters of an optimizer, and those of argument
+ * blocks.
  *
  * @param hyper the slot of each hyperparameter; slots are numbered without gaps
- * @param blockFields the block's fields and their types, in order
+ * @param blocks by the names of their classes, the fields of each block and their types, in order
  */
-export function argumentClasses(signatures, hyper, blockFields) {
+export function argumentClasses(signatures, hyper, blocks) {
   const instructions = Object.entries(signatures).map(([kernel, parameters]) =>
     structure(className(kernel), [{ name: 'opcode', type: 'i32' }, ...fieldsOf(parameters)]),
   );
@@ -46,10 +46,13 @@ export function argumentClasses(signatures, hyper, blockFields) {
     if (slot !== i) throw new Error(`hyperparameter ${name} is in slot ${slot}, not ${i}`);
     return { name, type: 'f32' };
   });
-  const block = Object.entries(blockFields).map(([name, type]) => ({ name, type }));
-  return (
-    header + [...instructions, structure('Hyperparameters', slots), structure('NativeBlock', block)].join('')
+  const blockClasses = Object.entries(blocks).map(([name, fields]) =>
+    structure(
+      name,
+      Object.entries(fields).map(([field, type]) => ({ name: field, type })),
+    ),
   );
+  return header + [...instructions, structure('Hyperparameters', slots), ...blockClasses].join('');
 }
 
 /** generated/constants.ts. @param constants by type: { usize: { SPINS: 1216, … }, … } */

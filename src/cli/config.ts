@@ -35,6 +35,7 @@ export function applyConfigFile(command: Command, path: string): void {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
     if (recorded && 'initFrom' in entries && SAID_BY_MODEL.has(name)) continue;
+    if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
     naming(path, () => {
@@ -135,6 +136,15 @@ function applyArgument(command: Command, index: number, value: unknown): void {
   const argument = command.registeredArguments[index];
   const parsed = readAll(argument, textsOf(argument.name(), value));
   if (command.args.length <= index) command.processedArgs[index] = parsed;
+}
+
+/** The library is code that is executed, and the file may come from anywhere. */
+function refuseLibrary(path: string, value: unknown): never {
+  throw new UsageError(
+    'bad-option-value',
+    `${path} names ${shownJson(value)} as a BLAS library, which no file may choose`,
+    { hint: 'it is code that runs in this program; name it with --blas or GPT_BLAS' },
+  );
 }
 
 function refuse(command: Command, key: string): never {

@@ -15,7 +15,7 @@ import { factTable } from './fact-table.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { number } from '../values.ts';
-import { threadsOption } from './model-options.ts';
+import { blasOption, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 import { rateOf } from './profile-table.ts';
 import { printJson, snakeCased } from './json-output.ts';
@@ -31,6 +31,7 @@ export function register(command: Command): void {
   command
     .addOption(option('--seconds <n>', 'seconds per measurement', number({ min: 0.1, max: 600 }), 1))
     .addOption(threadsOption())
+    .addOption(blasOption())
     .option('--json', 'print the results as JSON')
     .action(doctor);
   addExamples(command, [

@@ -29,6 +29,7 @@ import {
   chosenModel,
   modelFolder,
   openModel,
+  blasOption,
   threadsOption,
   weightsOption,
 } from './model-options.ts';
@@ -92,6 +93,7 @@ export function register(command: Command): void {
     )
     .addOption(baseOption())
     .addOption(threadsOption())
+    .addOption(blasOption())
     .addOption(weightsOption())
     .addOption(documentsOption('by the file, or as in training'))
     .addOption(skipBadLinesOption())
@@ -99,13 +101,7 @@ export function register(command: Command): void {
     .addOption(encodingErrorsOption())
     .option('--json', 'print one line of JSON per model and text')
     .action(evaluate);
-  command.optionsGroup('Memorization:');
-  command
-    .option('--memorization', 'sample from the model and find verbatim copies of its training text')
-    .addOption(option('--num-samples <n>', 'number of samples; default: 20', wholeNumber({ min: 1 })))
-    .addOption(option('--max-tokens <n>', 'tokens per sample; default: 500', wholeNumber({ min: 1 })))
-    .addOption(option('--temperature <x>', 'default: 1', number({ min: 0 })))
-    .addOption(option('--seed <n>', 'random seed; default: 1', seed));
+  addMemorizationOptions(command);
   addExamples(command, [
     ['The newest model on a file', 'gpt eval chapter.txt'],
     ['On held-out text, next to baselines', 'gpt eval --split val --baselines'],
@@ -116,6 +112,16 @@ export function register(command: Command): void {
     ['How much of a sample is copied from the training text', 'gpt eval --memorization'],
     ['From a pipe, for a script', 'cat chapter.txt | gpt eval --json | jq .bits_per_byte'],
   ]);
+}
+
+function addMemorizationOptions(command: Command): void {
+  command.optionsGroup('Memorization:');
+  command
+    .option('--memorization', 'sample from the model and find verbatim copies of its training text')
+    .addOption(option('--num-samples <n>', 'number of samples; default: 20', wholeNumber({ min: 1 })))
+    .addOption(option('--max-tokens <n>', 'tokens per sample; default: 500', wholeNumber({ min: 1 })))
+    .addOption(option('--temperature <x>', 'default: 1', number({ min: 0 })))
+    .addOption(option('--seed <n>', 'random seed; default: 1', seed));
 }
 
 async function evaluate(files: string[], flags: Flags): Promise<void> {

@@ -20,6 +20,7 @@ import {
   modelFolder,
   modelOption,
   openModel,
+  blasOption,
   threadsOption,
   unkOption,
   type ModelFlags,
@@ -59,6 +60,7 @@ export function register(command: Command): void {
     )
     .addOption(unkOption())
     .addOption(threadsOption())
+    .addOption(blasOption())
     .option('--json', 'print the results as JSON')
     .action(inspect);
   addExamples(command, [

@@ -47,6 +47,7 @@ export const addModelOptions = (command: Command): Command =>
     .addOption(modelOption('or the name of a run; default: the newest under checkpoints/'))
     .addOption(baseOption())
     .addOption(threadsOption())
+    .addOption(blasOption())
     .addOption(weightsOption());
 
 /** The frozen model below an adapter. */
@@ -85,6 +86,16 @@ export const threadsOption = (): Option =>
       wholeNumber({ min: 1, max: MAX_THREADS }),
     ),
     'GPT_THREADS',
+  );
+
+export const blasOption = (): Option =>
+  orVariable(
+    option(
+      '--blas <library>',
+      "compute products with a BLAS library: its path, auto for the system's if it is faster, off; default: auto on a Mac, else off",
+      { ...filePath, expected: 'auto, off or a path' },
+    ),
+    'GPT_BLAS',
   );
 
 export const unkOption = (whose = 'text', initial: Unk = 'error'): Option =>

@@ -31,6 +31,7 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
     readonly flopsPerParameter?: number;
     readonly json?: true;
     // A global flag, not an option of a run.
+    readonly blas?: string;
     readonly quiet?: true;
     readonly verbose?: true;
     readonly debug?: true;
@@ -107,6 +108,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     debug: _debug,
     config: _config,
     color: _color,
+    blas: _blas,
     ...options
   } = rest;
   noticeIfTextTyped([...corpus, options.valFile]);

@@ -98,10 +98,11 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
   program.hook('preAction', async (_program, command) => {
     const { applyEnvironment } = await import('./environment.ts');
     applyEnvironment(command, process.env);
-    const { GPT_ENGINE: engine } = process.env;
-    if (engine) (await import('./engine-variable.ts')).applyEngineVariable(engine);
     const { config } = command.opts<{ config?: string }>();
     if (config !== undefined) (await import('./config.ts')).applyConfigFile(command, config);
+    const { GPT_ENGINE: engine } = process.env;
+    if (engine || command.getOptionValue('blas') !== undefined)
+      (await import('./choose-engine.ts')).chooseEngine(command, engine);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
     setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
     setForScript(command.getOptionValue('json') === true);

@@ -25,6 +25,7 @@ import {
   modelFolder,
   modelOption,
   startEngine,
+  blasOption,
   threadsOption,
   unkOption,
   type ModelFlags,
@@ -62,6 +63,7 @@ export function register(command: Command): void {
     .addOption(unkOption())
     .addOption(baseOption())
     .addOption(threadsOption())
+    .addOption(blasOption())
     .option('--json', 'print the path and size of the page as JSON')
     .action(writeReport);
   addExamples(command, [

@@ -3,13 +3,13 @@ import { Option, type Command } from 'commander';
 import { groups, type Group } from '../train/options/row.ts';
 import { optionTable, type OptionRow } from '../train/options.ts';
 import { flagOf } from '../flag-name.ts';
-import { modelFolder, threadsOption } from './model-options.ts';
+import { modelFolder, blasOption, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 
 /** Model, data and training options, each under its heading. */
 export function addRunOptions(command: Command): void {
   for (const group of groups.slice(0, -1)) addGroup(command, group);
-  command.addOption(threadsOption());
+  command.addOption(threadsOption()).addOption(blasOption());
 }
 
 /** The options of one group under its heading. */

@@ -65,7 +65,8 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
   readonly json?: true;
   readonly jsonEvents?: true;
   readonly resume?: string | true;
-  // A global flag, not an option of a run.
+  // Not options of a run.
+  readonly blas?: string;
   readonly quiet?: true;
   readonly verbose?: true;
   readonly debug?: true;
@@ -82,6 +83,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     debug: _debug,
     config: _config,
     color: _color,
+    blas: _blas,
     ...flags
   } = all;
   const stream = jsonEvents ? createEventStream() : undefined;
@@ -161,7 +163,7 @@ function optionsFor(
   {
     resume,
     ...flags
-  }: Omit<Flags, 'json' | 'jsonEvents' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color'>,
+  }: Omit<Flags, 'json' | 'jsonEvents' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color' | 'blas'>,
   command: Command,
 ): TrainModelOptions {
   if (resume === undefined) {

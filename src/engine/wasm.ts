@@ -1,8 +1,10 @@
 /** The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. */
 import { availableParallelism } from 'node:os';
+import { UserError } from '../errors.ts';
 import { MAX_THREADS } from './wasm/address-space.ts';
 import { createReferenceBackend } from './reference/backend.ts';
-import { whyNotNative } from './native/trial.ts';
+import { librariesFor, openBlas, type BlasChoice, type BlasLibrary } from './native/blas.ts';
+import { whyNotBlas, whyNotNative } from './native/trial.ts';
 import { checkDevice } from './try-kernel.ts';
 import { enableRevectorization, whyNoWideVectors } from './wasm/builds.ts';
 import { WasmDevice, type WasmDeviceOptions } from './wasm/device.ts';
@@ -16,6 +18,8 @@ export interface WasmOptions extends WasmDeviceOptions {
   readonly threads?: number;
   /** Only this one, instead of the fastest that works. */
   readonly variant?: Variant;
+  /** The library that computes products; default: the process's choice, see `chooseBlas`. */
+  readonly blas?: BlasChoice;
 }
 
 /** The cores this process may use. */
@@ -41,15 +45,62 @@ export function forceVariant(variant: Variant | undefined): void {
 
 export const forcedVariant = (): Variant | undefined => forced;
 
+/** On a Mac the library that reaches its matrix units is always there. */
+const usualBlas = (): BlasChoice => (process.platform === 'darwin' ? 'auto' : 'off');
+let chosenBlas: BlasChoice = usualBlas();
+
+/** Chooses the BLAS library of this process; undefined for the usual choice. */
+export function chooseBlas(choice: BlasChoice | undefined): void {
+  chosenBlas = choice ?? usualBlas();
+}
+
 /**
  * Starts the fastest variant that works here: one that this JavaScript engine and this CPU support, and that agrees with the
- * reference on every kernel.
+ * reference on every kernel. A BLAS library computes its products if it is chosen, and works.
  *
  * @throws NoWasmError if there is none
+ * @throws UserError if a BLAS library was named that cannot be used
  */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmDevice> {
-  const { threads = defaultThreads(), variant: only = forced } = options;
+  const choice = options.blas ?? chosenBlas;
   const rejected: Rejection[] = [];
+  const library = findBlas(choice, rejected);
+  const device = await startVariant(
+    { ...options, library, mayBeSlower: typeof choice === 'object' },
+    rejected,
+  );
+  const why = rejected.find(({ variant }) => variant === 'blas')?.reason;
+  if (typeof choice !== 'object' || why === undefined) return device;
+  await device.close();
+  throw unusableBlas(choice.path, why);
+}
+
+/** Opens the first library of a choice that can be. @param rejected receives the reason if there is none */
+function findBlas(choice: BlasChoice, rejected: Rejection[]): BlasLibrary | undefined {
+  if (choice === 'off') return undefined;
+  const paths = librariesFor(choice);
+  for (const path of paths)
+    try {
+      return openBlas(path);
+    } catch (error) {
+      if (typeof choice === 'object')
+        throw unusableBlas(path, error instanceof Error ? error.message : String(error));
+    }
+  rejected.push({ variant: 'blas', reason: `none of these can be loaded: ${paths.join(', ')}` });
+  return undefined;
+}
+
+const unusableBlas = (path: string, reason: string): UserError =>
+  new UserError('engine-unavailable', `the BLAS library ${path} cannot be used: ${reason}`, {
+    hint: 'without it, products are computed in WebAssembly',
+  });
+
+/** @param rejected receives the variants that do not work, and the library if it does not */
+async function startVariant(
+  options: WasmOptions & { readonly library: BlasLibrary | undefined; readonly mayBeSlower: boolean },
+  rejected: Rejection[],
+): Promise<WasmDevice> {
+  const { threads = defaultThreads(), variant: only = forced, library: blas, mayBeSlower } = options;
   enableRevectorization();
   for (const variant of only === undefined ? variants : [only]) {
     try {
@@ -58,7 +109,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
         rejected.push({ variant, reason: unsuited });
         continue;
       }
-      const device = await WasmDevice.start({ variant, rejected, threads }, options);
+      const device = await WasmDevice.start({ variant, rejected, threads, blas }, options);
       if (variant === 'avx512') {
         const reason = await whyNotNative(device, { mayBeSlower: only !== undefined });
         if (reason !== undefined) {
@@ -68,6 +119,11 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       }
       const wrong = await checkDevice(device, createReferenceBackend('float32'));
       if (wrong === undefined && (only === undefined || device.variant === only)) {
+        const slow = blas === undefined ? undefined : await whyNotBlas(device, { mayBeSlower });
+        if (slow !== undefined) {
+          rejected.push({ variant: 'blas', reason: slow });
+          device.useBlas(false);
+        }
         device.fill(0, device.size, 0); // clears the buffers of the checks
         return device;
       }

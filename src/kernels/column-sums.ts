@@ -4,17 +4,20 @@ import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
 
 export function columnSums(args: ColumnSumsArguments): void {
-  const N = args.N;
+  addColumns(args.x, args.M, args.N, args.sums, args.accumulateSums);
+}
+
+/** sums[N] (+)= Σ_m x[m,:], for x [M,N]: this thread's part of it. */
+export function addColumns(x: usize, M: i32, N: i32, sums: usize, accumulate: i32): void {
   const from = sliceStart(N, FLOATS_PER_LINE);
   const end = sliceEnd(N, FLOATS_PER_LINE);
   if (from == end) return;
-  const sums = args.sums;
-  if (!args.accumulateSums) memory.fill(sums + (usize(from) << 2), 0, usize(end - from) << 2);
-  for (let m = 0; m < args.M; m++) addRow(sums, args.x + ((usize(m) * N) << 2), from, end);
+  if (!accumulate) memory.fill(sums + (usize(from) << 2), 0, usize(end - from) << 2);
+  for (let m = 0; m < M; m++) addRow(sums, x + ((usize(m) * N) << 2), from, end);
 }
 
 /** sums[n] += row[n] for n in [from, end). */
-function addRow(sums: usize, row: usize, from: i32, end: i32): void {
+export function addRow(sums: usize, row: usize, from: i32, end: i32): void {
   let n = from;
   for (; n + 8 <= end; n += 8) {
     const at = usize(n) << 2;

@@ -5,3 +5,6 @@ export declare function now(): f64;
 
 /** Runs the macro-kernel in machine code on the argument block of a thread; see engine/native/. */
 export declare function multiplyPanels(thread: i32): void;
+
+/** Lets a BLAS library compute the product in the argument block of a thread; see engine/native/blas.ts. */
+export declare function multiplyByBlas(thread: i32): void;

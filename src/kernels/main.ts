@@ -162,5 +162,6 @@ export function fusesMultiplyAdd(a: f32, c: f32): bool {
 }
 
 export { attentionScratch } from './attention/backward';
+export { blasLoaded } from './gemm/blas';
 export { nativeLoaded } from './gemm/native';
 export { firstNonFinite } from './non-finite';

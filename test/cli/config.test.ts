@@ -83,6 +83,12 @@ describe('--config', () => {
   });
 });
 
+test('no file chooses a library that is executed', async () => {
+  await expect(given('train a.txt', { blas: '/tmp/evil.so' })).rejects.toThrow(
+    failure('bad-option-value', '"/tmp/evil.so"', 'BLAS'),
+  );
+});
+
 describe('the environment', () => {
   test('is overridden by flags and overrides the file', async () => {
     vi.stubEnv('GPT_THREADS', '3');

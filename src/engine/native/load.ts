@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MAX_THREADS, nativeBlock } from '../wasm/address-space.ts';
 import { blockOffset } from './argument-block.ts';
+import { addressOf, loadFfi } from './ffi.ts';
 import { LIBRARY_SHA256 } from './library-hash.ts';
 import { ProcessorAnswer } from './processor.ts';
 
@@ -27,7 +28,7 @@ export type MacroKernel = (thread: number) => void;
 export function loadMacroKernel(memory: WebAssembly.Memory, path = LIBRARY): MacroKernel {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     throw new Error(`it needs Linux on x86-64; this is ${process.platform} on ${process.arch}`);
-  const ffi = loadFfi();
+  const ffi = ffiOfAvx512();
   checkLibrary(path);
   library ??= new ffi.DynamicLibrary(path);
   const answer = library.getFunction('processorCheck', { arguments: [], return: 'uint32' })();
@@ -35,7 +36,7 @@ export function loadMacroKernel(memory: WebAssembly.Memory, path = LIBRARY): Mac
   if (answer !== ProcessorAnswer.usable)
     throw new Error('the operating system does not save the registers of AVX-512');
   const macroKernel = library.getFunction('macroKernel', { arguments: ['pointer'], return: 'void' });
-  const blocks = prepareBlocks(memory, ffi.getRawPointer(new Uint8Array(memory.buffer)));
+  const blocks = prepareBlocks(memory, addressOf(ffi, memory));
   return (thread) => macroKernel(blocks[thread]);
 }
 
@@ -52,25 +53,18 @@ function prepareBlocks(memory: WebAssembly.Memory, base: bigint): bigint[] {
   });
 }
 
-/** @throws Error if Node has no node:ffi, or does not allow it */
-function loadFfi(): typeof import('node:ffi') {
-  const permission = process.permission as typeof process.permission | undefined;
-  if (permission !== undefined && !permission.has('ffi'))
-    throw new Error("Node's permission model does not allow it without --allow-ffi");
-  const emitWarning = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
-  process.emitWarning = () => {}; // node:ffi warns in every thread that it is experimental
-  try {
-    const ffi = process.getBuiltinModule('node:ffi');
-    if (ffi !== undefined) return ffi;
-  } finally {
-    Object.defineProperty(process, 'emitWarning', emitWarning);
-  }
-  // Without node:ffi the library cannot check the CPU. A newer Node helps only if the CPU has AVX-512.
-  if (!/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))) throw new Error(NO_AVX512);
-  throw new Error(`it needs Node 26.9 or newer; this is ${process.versions.node}`);
-}
-
 const NO_AVX512 = 'it needs a processor with AVX-512';
+
+/** Without node:ffi the library cannot check the CPU. A newer Node helps only if the CPU has AVX-512. */
+function ffiOfAvx512(): typeof import('node:ffi') {
+  try {
+    return loadFfi();
+  } catch (error) {
+    if (process.permission === undefined && !/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1')))
+      throw new Error(NO_AVX512, { cause: error });
+    throw error;
+  }
+}
 
 /**
  * Verifies the library's hash, since loading a truncated file would crash the process.

@@ -1,10 +1,12 @@
 /**
- * Decides at startup whether GEMM runs in machine code: only if it is bit-identical to the WebAssembly kernels and faster on
- * this computer. Both are tried on one device, whose threads switch between them.
+ * Decides at startup whether GEMM leaves WebAssembly. Machine code must be bit-identical to the WebAssembly kernels and faster on
+ * this computer; a BLAS library must agree with the reference and, unless it was asked for by name, be faster. Both are tried
+ * on one device, whose threads switch between them.
  */
 import { kernelCases } from '../kernel-cases.ts';
 import { timedProduct } from '../timed-product.ts';
-import { resultsOf, tryKernel } from '../try-kernel.ts';
+import { createReferenceBackend } from '../reference/backend.ts';
+import { checkDevice, resultsOf, tryKernel } from '../try-kernel.ts';
 import type { WasmDevice } from '../wasm/device.ts';
 
 /** Shapes with partial tiles and panels at every edge, and two blocks of k. */
@@ -30,9 +32,35 @@ export async function whyNotNative(
   for (const [M, N, K] of CHECKED)
     if (!(await givesSameBits(device, M, N, K))) return 'is not bit-identical to WebAssembly here';
   if (mayBeSlower) return undefined;
-  const { native, wasm } = measureBoth(device);
-  if (GAIN * native <= wasm) return undefined;
-  return `it is not much faster here: GEMM takes ${((100 * native) / wasm).toFixed(0)} % of WebAssembly's time`;
+  // About 0.2 ms per thread.
+  return whyNotFaster(device, [96, 256 * device.threads, 384], (on) => device.useNative(on));
+}
+
+/**
+ * Why a device should not let a BLAS library compute products; undefined if it should. Overwrites its memory.
+ *
+ * @param mayBeSlower accept a library that is not faster
+ */
+export async function whyNotBlas(
+  device: WasmDevice,
+  { mayBeSlower }: { mayBeSlower: boolean },
+): Promise<string | undefined> {
+  device.useBlas(true);
+  const wrong = await checkDevice(device, createReferenceBackend('float32'));
+  if (wrong !== undefined) return `gives wrong results here: ${wrong}`;
+  if (mayBeSlower) return undefined;
+  return whyNotFaster(device, [768, 384, 384], (on) => device.useBlas(on));
+}
+
+/** Why code outside WebAssembly does not pay off for products of a shape (M, N, K); undefined if it does. It is on afterwards. */
+function whyNotFaster(
+  device: WasmDevice,
+  shape: readonly [number, number, number],
+  useOther: (on: boolean) => void,
+): string | undefined {
+  const { other, wasm } = measureBoth(device, shape, useOther);
+  if (GAIN * other <= wasm) return undefined;
+  return `it is not much faster here: GEMM takes ${((100 * other) / wasm).toFixed(0)} % of WebAssembly's time`;
 }
 
 /** Compares a GEMM with bias, accumulated into C. */
@@ -49,12 +77,15 @@ async function givesSameBits(device: WasmDevice, M: number, N: number, K: number
 }
 
 /** The minimum times of a GEMM in cache, in milliseconds: noise can only lengthen them. */
-function measureBoth(device: WasmDevice): { native: number; wasm: number } {
-  // About 0.2 ms per thread.
-  const loaded = device.load([timedProduct(device, 96, 256 * device.threads, 384, 0)]);
-  const best = { native: Infinity, wasm: Infinity };
+function measureBoth(
+  device: WasmDevice,
+  [M, N, K]: readonly [number, number, number],
+  useOther: (on: boolean) => void,
+): { other: number; wasm: number } {
+  const loaded = device.load([timedProduct(device, M, N, K, 0)]);
+  const best = { other: Infinity, wasm: Infinity };
   const run = (kind: keyof typeof best): boolean => {
-    device.useNative(kind === 'native');
+    useOther(kind === 'other');
     const start = performance.now();
     loaded.submit();
     const time = performance.now() - start;
@@ -66,9 +97,9 @@ function measureBoth(device: WasmDevice): { native: number; wasm: number } {
   for (let settled = performance.now() + SETTLED; performance.now() < settled;)
     if (run('wasm')) settled = performance.now() + SETTLED;
   for (let round = 0; round < ROUNDS; round++) {
-    run('native');
+    run('other');
     run('wasm');
   }
-  device.useNative(true);
+  useOther(true);
   return best;
 }

@@ -38,9 +38,15 @@ export const CONTROL = {
   USE_NATIVE: 1536,
   /** Each thread's argument block for machine code, two cache lines apart. */
   NATIVE_BLOCKS: 3 * 2 ** 16,
+  /** 1 while a BLAS library computes products, in all threads (engine/native/blas.ts); set by the host. */
+  USE_BLAS: 1600,
+  /** Each thread's argument block for a BLAS library, two cache lines apart. */
+  BLAS_BLOCKS: 3.5 * 2 ** 16,
 } as const;
-/** Address of a thread's argument block. */
+/** Address of a thread's argument block for machine code. */
 export const nativeBlock = (thread: number): number => CONTROL.NATIVE_BLOCKS + 2 * CACHE_LINE * thread;
+/** Address of a thread's argument block for a BLAS library. */
+export const blasBlock = (thread: number): number => CONTROL.BLAS_BLOCKS + 2 * CACHE_LINE * thread;
 /** Static data of the kernels: tables of constants. */
 export const STATIC_DATA = 4096;
 

@@ -1,6 +1,7 @@
 /** The builds of the kernels, and which of them this CPU and this Node run fast. */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
+import type { BlasProduct } from '../native/blas.ts';
 import type { MacroKernel } from '../native/load.ts';
 import { MAX_PAGES } from './address-space.ts';
 import type { Build } from './variants.ts';
@@ -16,6 +17,7 @@ export interface Kernels {
   fusesMultiplyAdd(a: number, c: number): number;
   firstNonFinite(values: number, n: number): number;
   nativeLoaded(): void;
+  blasLoaded(): void;
   /** Bytes of scratch memory that each thread needs for attention over T positions with heads of D channels. */
   attentionScratch(T: number, D: number): number;
 }
@@ -25,20 +27,31 @@ const nodeMajor = Number(process.versions.node.split('.')[0]);
 export const readModule = (build: Build): WebAssembly.Module =>
   new WebAssembly.Module(readFileSync(new URL(`../../../dist/kernels/${build}.wasm`, import.meta.url)));
 
-/** @param multiplyPanels the macro-kernel in machine code, if it is to be used */
+/** Code outside WebAssembly that a thread has loaded. */
+export interface LoadedCode {
+  /** The macro-kernel in machine code. */
+  readonly multiplyPanels?: MacroKernel | undefined;
+  readonly multiplyByBlas?: BlasProduct | undefined;
+}
+
 export function instantiate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  multiplyPanels?: MacroKernel,
+  { multiplyPanels, multiplyByBlas }: LoadedCode = {},
 ): Kernels {
-  const host = { now: () => performance.now(), multiplyPanels: multiplyPanels ?? unavailable };
+  const host = {
+    now: () => performance.now(),
+    multiplyPanels: multiplyPanels ?? unavailable,
+    multiplyByBlas: multiplyByBlas ?? unavailable,
+  };
   const kernels = new WebAssembly.Instance(module, { env: { memory }, host }).exports as unknown as Kernels;
   if (multiplyPanels !== undefined) kernels.nativeLoaded();
+  if (multiplyByBlas !== undefined) kernels.blasLoaded();
   return kernels;
 }
 
 const unavailable = (): never => {
-  throw new Error('this thread has not loaded the machine code');
+  throw new Error('this thread has not loaded that code');
 };
 
 /** Sets a V8 switch for modules compiled from now on. Before Node 24 it makes them slower. */

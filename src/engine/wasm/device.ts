@@ -3,6 +3,7 @@ import { optionName } from '../../messages.ts';
 import type { Device, Loaded, NarrowNumbers, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { EngineMemoryError } from '../memory.ts';
+import { loadBlas, type BlasLibrary } from '../native/blas.ts';
 import { loadMacroKernel } from '../native/load.ts';
 import { CONTROL, engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
 import { startWorkers, type StartedWorkers, type WorkerSource } from './workers.ts';
@@ -28,6 +29,8 @@ interface Wanted {
   readonly rejected: readonly Rejection[];
   /** Including the main thread. */
   readonly threads: number;
+  /** A library that may compute products; see `useBlas`. */
+  readonly blas?: BlasLibrary | undefined;
 }
 
 const done = Promise.resolve();
@@ -39,6 +42,8 @@ export class WasmDevice implements Device {
   /** Faster builds that do not work here. */
   readonly rejected: readonly Rejection[];
   #variant: Variant;
+  readonly #blas: BlasLibrary | undefined;
+  #usesBlas = false;
   readonly #kernels: Kernels;
   readonly #wasm: WebAssembly.Memory;
   readonly #workers: readonly Worker[];
@@ -51,12 +56,13 @@ export class WasmDevice implements Device {
   readonly #base: number;
 
   private constructor(
-    { variant, rejected, threads }: Wanted,
+    { variant, rejected, threads, blas }: Wanted,
     wasm: { readonly kernels: Kernels; readonly memory: WebAssembly.Memory },
     { workers, shortfall }: StartedWorkers,
     { activeThreads, profile = false }: WasmDeviceOptions,
   ) {
     this.#variant = variant;
+    this.#blas = blas;
     this.rejected = rejected;
     this.threads = workers.length + 1;
     this.shortfall = shortfall;
@@ -80,10 +86,13 @@ export class WasmDevice implements Device {
     const initial = engineStart(wanted.threads) / PAGE;
     const memory = new WebAssembly.Memory({ initial, maximum: MAX_PAGES, shared: true });
     const native = wanted.variant === 'avx512';
+    const blas = wanted.blas?.path;
     const multiplyPanels = native ? loadMacroKernel(memory) : undefined;
+    const multiplyByBlas = blas === undefined ? undefined : loadBlas(blas, memory);
     const module = readModule(buildOf(wanted.variant));
-    const kernels = instantiate(module, memory, multiplyPanels);
-    const started = await startWorkers({ module, memory, native }, wanted.threads - 1, options.workers);
+    const kernels = instantiate(module, memory, { multiplyPanels, multiplyByBlas });
+    const data = { module, memory, native, blas };
+    const started = await startWorkers(data, wanted.threads - 1, options.workers);
     return new WasmDevice(wanted, { kernels, memory }, started, options);
   }
 
@@ -97,8 +106,20 @@ export class WasmDevice implements Device {
     this.#variant = on ? 'avx512' : buildOf('avx512');
   }
 
+  /** Lets the BLAS library compute products, or not; only on a device that was started with one. */
+  useBlas(on: boolean): void {
+    new Int32Array(this.#wasm.buffer)[CONTROL.USE_BLAS / 4] = on ? 1 : 0;
+    this.#usesBlas = on;
+  }
+
+  /** The library that computes products. */
+  get blas(): BlasLibrary | undefined {
+    return this.#usesBlas ? this.#blas : undefined;
+  }
+
   get name(): string {
-    return `wasm ${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}`;
+    const blas = this.blas === undefined ? '' : ` with ${this.blas.name}`;
+    return `wasm ${this.variant}${blas}, ${this.threads} thread${this.threads === 1 ? '' : 's'}`;
   }
 
   get activeThreads(): number {

@@ -12,6 +12,7 @@ export const buildOf = (variant: Variant): Build => (variant === 'avx512' ? 'rev
 
 /** Why a faster variant is not used, for `gpt doctor` and --verbose. */
 export interface Rejection {
-  readonly variant: Variant;
+  /** `blas`: a library for products, with any variant. */
+  readonly variant: Variant | 'blas';
   readonly reason: string;
 }

@@ -1,5 +1,6 @@
 /** A worker thread of the WebAssembly backend: an instance of the same module on the same memory. See workers.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { loadBlas } from '../native/blas.ts';
 import { loadMacroKernel, type MacroKernel } from '../native/load.ts';
 import { instantiate } from './builds.ts';
 
@@ -8,8 +9,10 @@ interface WorkerData {
   readonly memory: WebAssembly.Memory;
   /** Whether GEMM may run in machine code. */
   readonly native: boolean;
+  /** Path of the BLAS library that may compute products. */
+  readonly blas: string | undefined;
 }
-const { module, memory, native } = workerData as WorkerData;
+const { module, memory, native, blas } = workerData as WorkerData;
 
 /** A thread that cannot load the machine code runs WebAssembly's macro-kernel, which is bit-identical. */
 function macroKernel(): MacroKernel | undefined {
@@ -21,7 +24,11 @@ function macroKernel(): MacroKernel | undefined {
   }
 }
 
-const kernels = instantiate(module, memory, macroKernel());
+const kernels = instantiate(module, memory, {
+  multiplyPanels: macroKernel(),
+  // Its bits are its own, so a thread that cannot load it is of no use.
+  multiplyByBlas: blas === undefined ? undefined : loadBlas(blas, memory),
+});
 
 parentPort?.once('message', (thread: number) => {
   try {

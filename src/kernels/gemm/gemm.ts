@@ -9,6 +9,7 @@
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { barrier, nextChunk } from '../barrier';
+import { addColumns } from '../column-sums';
 import {
   GemmArguments,
   GemmSymmetricArguments,
@@ -18,6 +19,7 @@ import { F32, GEMV_ROWS, MR, NR } from '../generated/constants';
 import { allocate, SHARED_HALF, sharedHalf } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
 import { loadPart, storePart } from '../vector';
+import { multiplyWithBlas, usesBlas, wholeProduct } from './blas';
 import { matrixTimesFewRows } from './gemv';
 import { macroKernel } from './macro-kernel';
 import { createOutput } from './output';
@@ -49,6 +51,18 @@ export function gemm(args: GemmArguments): void {
     matrixTimesFewRows(args);
     return;
   }
+  if (usesBlas() && args.bType == F32) {
+    const whole = wholeProduct(M, N, K);
+    whole.a = args.a;
+    whole.transA = args.transA;
+    whole.b = args.b;
+    whole.transB = args.transB;
+    whole.c = args.c;
+    whole.accumulate = args.accumulateC;
+    whole.bias = args.bias;
+    multiplyWithBlas(whole);
+    return;
+  }
   const b = operandB(args.b, args.bType, N, K, args.transB);
   const product = createProduct(operandA(args.a, M, K, args.transA), b, K);
   product.c = args.c;
@@ -60,6 +74,19 @@ export function gemm(args: GemmArguments): void {
 export function gemmSymmetric(args: GemmSymmetricArguments): void {
   const M = args.M;
   const K = args.K;
+  if (usesBlas()) {
+    const whole = wholeProduct(M, M, K);
+    whole.a = args.a;
+    whole.transA = args.transA;
+    whole.b = args.b;
+    whole.transB = args.transB;
+    whole.c = args.c;
+    whole.isLower = true;
+    multiplyWithBlas(whole);
+    barrier();
+    mirrorLower(args.c, M);
+    return;
+  }
   const b = operandB(args.b, F32, M, K, args.transB);
   const product = createProduct(operandA(args.a, M, K, args.transA), b, K);
   product.c = args.c;
@@ -73,6 +100,18 @@ export function gemmSymmetric(args: GemmSymmetricArguments): void {
 /** dWeight = xᵀ·dY; the columns of dY are added up to dBias as they are packed. */
 export function linearParametersBackward(args: LinearParametersBackwardArguments): void {
   const M = args.M;
+  if (usesBlas()) {
+    const whole = wholeProduct(args.K, args.N, M);
+    whole.a = args.x;
+    whole.transA = 1;
+    whole.b = args.dY;
+    whole.transB = 0;
+    whole.c = args.dWeight;
+    whole.accumulate = args.accumulateDWeight;
+    multiplyWithBlas(whole);
+    if (args.dBias) addColumns(args.dY, M, args.N, args.dBias, args.accumulateDBias);
+    return;
+  }
   const product = createProduct(operandA(args.x, args.K, M, 1), operandB(args.dY, F32, args.N, M, 0), M);
   product.c = args.dWeight;
   product.accumulate = args.accumulateDWeight;

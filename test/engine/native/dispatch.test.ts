@@ -15,7 +15,9 @@ test('once switched on, GEMM calls the macro-kernel with a block that says what 
   const pages = engineStart(1) / PAGE + 1;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const calls: number[] = [];
-  const kernels = instantiate(readModule('revectorize'), memory, (thread) => calls.push(thread));
+  const kernels = instantiate(readModule('revectorize'), memory, {
+    multiplyPanels: (thread) => calls.push(thread),
+  });
   const [M, N, K] = [20, 33, 5];
   const gemm: Instruction = {
     kernel: 'gemm',

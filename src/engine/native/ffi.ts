@@ -1,0 +1,21 @@
+/** Node's foreign function interface, with which libraries of machine code are called. */
+
+/** @throws Error if Node has no node:ffi, or does not allow it */
+export function loadFfi(): typeof import('node:ffi') {
+  const permission = process.permission as typeof process.permission | undefined;
+  if (permission !== undefined && !permission.has('ffi'))
+    throw new Error("Node's permission model does not allow it without --allow-ffi");
+  const emitWarning = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
+  process.emitWarning = () => {}; // node:ffi warns in every thread that it is experimental
+  try {
+    const ffi = process.getBuiltinModule('node:ffi');
+    if (ffi !== undefined) return ffi;
+  } finally {
+    Object.defineProperty(process, 'emitWarning', emitWarning);
+  }
+  throw new Error(`it needs Node 26.9 or newer; this is ${process.versions.node}`);
+}
+
+/** Address of the WebAssembly memory in the process; it stays the same when the memory grows. */
+export const addressOf = (ffi: typeof import('node:ffi'), memory: WebAssembly.Memory): bigint =>
+  ffi.getRawPointer(new Uint8Array(memory.buffer));
