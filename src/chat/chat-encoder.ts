@@ -1,7 +1,15 @@
 /** Token ids of conversations, and which of them count in the loss. */
-import { tokenPattern } from '../tokenizer/added-token-splitter.ts';
-import type { Encoder, TextPart, Tokenizer, Unknown } from '../tokenizer/tokenizer.ts';
-import { encode } from '../tokenizer/tokenizer.ts';
+import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
+import { tokenMatches, tokenPattern } from '../tokenizer/added-token-splitter.ts';
+import {
+  encode,
+  unmarked,
+  type AddedPosition,
+  type TextPart,
+  type Tokenizer,
+  type Unknown,
+} from '../tokenizer/tokenizer.ts';
 import type { ChatText } from './chat-renderer.ts';
 
 export interface ChatIds {
@@ -10,37 +18,35 @@ export interface ChatIds {
   readonly counted: Uint8Array;
 }
 
-/** A position in a text at which a special token begins, and the index of that token. */
-interface Anchor {
-  readonly at: number;
-  readonly index: number;
-}
-
 export class ChatEncoder {
   readonly #tokenizer: Tokenizer;
-  readonly #specialIds: ReadonlySet<number>;
-  readonly #special: RegExp | undefined;
+  /** Special tokens by id, except `<unk>`, which ordinary text becomes. */
+  readonly #special: ReadonlyMap<number, string>;
 
   constructor(tokenizer: Tokenizer) {
-    const { specialTexts, vocabulary } = tokenizer;
+    const { specialTexts, specialIds, unkId } = tokenizer;
     this.#tokenizer = tokenizer;
-    this.#specialIds = new Set(specialTexts.map((text) => vocabulary.indexOf(text)));
-    this.#special = specialTexts.length === 0 ? undefined : tokenPattern(specialTexts);
+    this.#special = new Map(
+      specialIds.flatMap((id, i): [number, string][] => (id === unkId ? [] : [[id, specialTexts[i]]])),
+    );
   }
 
-  /** Only the ids, such as those of a prompt. */
-  ids({ text, mark }: Pick<ChatText, 'text' | 'mark'>, onUnknown?: (unknown: Unknown) => void): Uint32Array {
-    return encode(this.#tokenizer, text, onUnknown, partOf(mark));
+  /** Only the ids, such as those of a prompt. @throws UserError for messages that the tokenizer cannot protect */
+  ids(text: Pick<ChatText, 'text' | 'mark'>, onUnknown?: (unknown: Unknown) => void): Uint32Array {
+    return this.#withAnchors(text, onUnknown).ids;
   }
 
-  /** The loss mask counts an answer's tokens: those after the tokens of its prompt, encoded alone. */
+  /**
+   * The loss mask counts an answer's tokens: those after the tokens of its prompt, encoded alone.
+   *
+   * @throws UserError for messages that the tokenizer cannot protect
+   */
   encode({ text, mark, answers }: ChatText, onUnknown?: (unknown: Unknown) => void): ChatIds {
-    const { ids, anchors } = this.#withAnchors(text, this.#tokenizer.encoder(onUnknown, partOf(mark)));
+    const { ids, anchors } = this.#withAnchors({ text, mark }, onUnknown);
     const counted = new Uint8Array(ids.length);
     const indexOf = (at: number): number => {
       if (at === text.length) return ids.length;
-      const anchor = anchors.findLast((each) => each.at <= at)!;
-      const { at: from, index } = anchor;
+      const { at: from, index } = anchors.findLast((each) => each.at <= at)!;
       const before = encode(this.#tokenizer, text.slice(from, at), () => {}, {
         ...partOf(mark),
         isFirst: from === 0,
@@ -51,21 +57,32 @@ export class ChatEncoder {
     return { ids, counted };
   }
 
+  /** The ids of a text, and the places at which an added token divides text and ids. */
   #withAnchors(
-    text: string,
-    encoder: Encoder,
-  ): { readonly ids: Uint32Array; readonly anchors: readonly Anchor[] } {
-    const anchors: Anchor[] = [{ at: 0, index: 0 }];
-    const all: number[] = [];
-    let from = 0;
-    for (const { 0: token, index: at } of this.#special === undefined ? [] : text.matchAll(this.#special)) {
-      for (const id of encoder.push(text.slice(from, at + token.length))) all.push(id);
-      from = at + token.length;
-      if (this.#specialIds.has(all.at(-1) ?? -1)) anchors.push({ at, index: all.length - 1 });
+    { text, mark }: Pick<ChatText, 'text' | 'mark'>,
+    onUnknown: ((unknown: Unknown) => void) | undefined,
+  ): { readonly ids: Uint32Array; readonly anchors: readonly AddedPosition[] } {
+    const anchors: AddedPosition[] = [{ at: 0, index: 0 }];
+    const part = { ...partOf(mark), onAdded: (found: AddedPosition) => anchors.push(found) };
+    const ids = encode(this.#tokenizer, text, onUnknown, part);
+    const found = new Set(anchors.slice(1).map(({ index }) => index));
+    const others = ids.filter((id, i) => this.#special.has(id) && !found.has(i));
+    if (others.length > 0) this.#checkOthers({ text, mark }, others);
+    return { ids, anchors };
+  }
+
+  /** Special tokens that are not in the text as it is must be those of the template, which writes them out. */
+  #checkOthers({ text, mark }: Pick<ChatText, 'text' | 'mark'>, ids: Uint32Array): void {
+    for (const id of new Set(ids)) {
+      const token = this.#special.get(id)!;
+      const written = [...tokenMatches(tokenPattern([token]), text, mark)].length;
+      if (ids.filter((each) => each === id).length > written)
+        throw new UserError(
+          'unsuitable-tokenizer',
+          `the tokenizer reads text of a message as its special token ${shownJson(token)}, in the conversation ${shownJson(unmarked(text, mark))}`,
+          { hint: 'leave that text out of the message' },
+        );
     }
-    for (const id of encoder.push(text.slice(from))) all.push(id);
-    for (const id of encoder.end()) all.push(id);
-    return { ids: Uint32Array.from(all), anchors };
   }
 }
 

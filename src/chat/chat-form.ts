@@ -1,4 +1,5 @@
 /** How conversations become tokens of a model: its template, the token between two of them, the tokens that end an answer. */
+import { UserError } from '../errors.ts';
 import { END_OF_TEXT, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { chatmlRenderer, chatRendererOf, type ChatRenderer } from './chat-renderer.ts';
 import { CHATML, IM_END, IM_START } from './chatml.ts';
@@ -20,29 +21,38 @@ export const chatmlForm = (own?: readonly string[]): ChatForm => ({
  * The form of a model's conversations.
  *
  * @param name of the model, for messages
- * @throws UserError if it has no template
+ * @throws UserError if it has no template, or no token that its template leaves unused
  */
 export function chatFormOf(tokenizer: Tokenizer, name: string): ChatForm {
   const renderer = chatRendererOf(tokenizer, name);
-  const { special, specialTexts, vocabulary } = tokenizer;
-  const [sample] = renderer.template.renderAll([{ messages: SAMPLE, addGenerationPrompt: true }]);
-  const used = 'text' in sample ? sample.text : '';
-  const candidates = [
+  const { special, specialTexts, specialIds, vocabulary, unkId } = tokenizer;
+  const { template } = renderer;
+  const renderings = SAMPLES.flatMap((messages) =>
+    [false, true].map((addGenerationPrompt) => ({ messages, addGenerationPrompt })),
+  );
+  const written = template.renderAll(renderings).flatMap((each) => ('text' in each ? [each.text] : []));
+  const usable = specialTexts.filter((_, i) => specialIds[i] !== unkId); // text becomes <unk>, too
+  const separator = [
     END_OF_TEXT,
     ...[...special.endIds].map((id) => vocabulary[id]),
     ...Object.values(special.roles),
     ...specialTexts,
-  ].filter((token) => specialTexts.includes(token));
-  return {
-    renderer,
-    separator: candidates.find((token) => !used.includes(token)) ?? candidates[0] ?? END_OF_TEXT,
-  };
+  ].find((token) => usable.includes(token) && !written.some((text) => text.includes(token)));
+  if (separator === undefined)
+    throw new UserError(
+      'unsuitable-tokenizer',
+      `${template.name} uses every special token of the vocabulary, so none is left to separate conversations`,
+      { hint: 'use a template or a model with another special token' },
+    );
+  return { renderer, separator };
 }
 
 const SAMPLE: Conversation = [
   { role: 'user', content: 'a' },
   { role: 'assistant', content: 'b' },
 ];
+/** Templates may write other tokens around a system message and later turns. */
+const SAMPLES: readonly Conversation[] = [SAMPLE, [{ role: 'system', content: 'c' }, ...SAMPLE, ...SAMPLE]];
 
 /** The text of a short conversation; undefined if the template refuses it. */
 function sampleOf(renderer: ChatRenderer) {
@@ -52,7 +62,7 @@ function sampleOf(renderer: ChatRenderer) {
 
 /** A new vocabulary that has ChatML's tokens, as the tokenizer of a model that chats: an answer ends where a turn does. */
 export const withChatml = (tokenizer: Tokenizer): Tokenizer => {
-  const { special, vocabulary } = tokenizer;
+  const { special, specialTexts, specialIds } = tokenizer;
   return {
     ...tokenizer,
     chatTemplate: CHATML,
@@ -60,17 +70,21 @@ export const withChatml = (tokenizer: Tokenizer): Tokenizer => {
       ...special,
       roles: { ...special.roles, eos_token: IM_END },
       extra: [...special.extra, IM_START],
-      endIds: new Set([vocabulary.indexOf(IM_END), ...special.endIds]),
+      endIds: new Set([specialIds[specialTexts.indexOf(IM_END)], ...special.endIds]),
     },
   };
 };
 
 /** A model's tokenizer with the template of its conversations; what ends an answer in it ends what the model generates. */
 export function withForm(tokenizer: Tokenizer, { renderer }: ChatForm): Tokenizer {
-  const { special, specialTexts, vocabulary } = tokenizer;
+  const { special, specialTexts, specialIds } = tokenizer;
   const sample = sampleOf(renderer);
   const end = sample?.answers.at(-1)?.[1] ?? 0;
-  const ending = specialTexts.find((token) => end > 0 && sample!.text.slice(0, end).endsWith(token));
-  const endIds = new Set([...(ending === undefined ? [] : [vocabulary.indexOf(ending)]), ...special.endIds]);
+  // Of two tokens that end alike, the longer one is found in a text.
+  const [ending] = specialTexts
+    .map((token, i) => ({ token, id: specialIds[i] }))
+    .filter(({ token }) => end > 0 && sample!.text.slice(0, end).endsWith(token))
+    .sort((a, b) => b.token.length - a.token.length);
+  const endIds = new Set([...(ending === undefined ? [] : [ending.id]), ...special.endIds]);
   return { ...tokenizer, chatTemplate: renderer.template.source, special: { ...special, endIds } };
 }

@@ -1,14 +1,16 @@
 /** Conversations as text, with the stretches that the assistant writes. */
 import { UserError } from '../errors.ts';
 import { optionValues } from '../messages.ts';
-import { tokenPattern } from '../tokenizer/added-token-splitter.ts';
-import { END_OF_TEXT, UNK, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { ChatTemplate, type Failure, type Rendered, type Rendering } from './chat-template.ts';
+import { tokenMatches, tokenPattern } from '../tokenizer/added-token-splitter.ts';
+import { END_OF_TEXT, UNK, unmarked, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { ChatTemplate, templateError, type Failure, type Rendered, type Rendering } from './chat-template.ts';
 import { CHATML, CHATML_TOKENS } from './chatml.ts';
 import type { Conversation } from './conversation.ts';
+import { SaidTokens, withMarks } from './said-tokens.ts';
+import { unusedCharacters } from './unused-characters.ts';
 
 export interface ChatText {
-  /** Contains `mark` within whatever reads like a special token but was said by somebody. */
+  /** Contains `mark` before whatever reads like a special token but was said by somebody. */
   readonly text: string;
   readonly mark: string | undefined;
   /** Stretches that the assistant writes, each with the token that ends its turn. In UTF-16 units. */
@@ -18,24 +20,27 @@ export interface ChatText {
 type Stretch = readonly [start: number, end: number];
 
 /** The text that people read. */
-export const withoutMark = ({ text, mark }: Pick<ChatText, 'text' | 'mark'>): string =>
-  mark === undefined ? text : text.replaceAll(mark, '');
+export const withoutMark = ({ text, mark }: Pick<ChatText, 'text' | 'mark'>): string => unmarked(text, mark);
 
 export class ChatRenderer {
   readonly template: ChatTemplate;
   /** Finds special tokens; undefined if there are none. */
   readonly #special: RegExp | undefined;
+  readonly #said: SaidTokens;
 
   /** @param specialTexts the special tokens of the vocabulary */
   constructor(template: ChatTemplate, specialTexts: readonly string[]) {
     this.template = template;
     this.#special = specialTexts.length === 0 ? undefined : tokenPattern(specialTexts);
+    this.#said = new SaidTokens(specialTexts);
   }
 
   /** A conversation up to where the assistant begins to write. @throws UserError if the template refuses it */
   prompt(conversation: Conversation): ChatText {
-    const { messages, mark } = this.#protected(conversation);
-    return { text: this.template.render(messages, { addGenerationPrompt: true }), mark, answers: [] };
+    const found = this.#render(conversation, (messages) => [{ messages, addGenerationPrompt: true }]);
+    if ('problem' in found) throw templateError(this.template.name, found.problem);
+    const { rendered, mark } = found;
+    return { text: rendered[0].text, mark, answers: [] };
   }
 
   /**
@@ -44,85 +49,108 @@ export class ChatRenderer {
    * answer has a text of its own that ends with it, as the model will see it.
    */
   texts(conversation: Conversation): readonly ChatText[] | Failure {
-    const { messages, mark } = this.#protected(conversation);
-    const texts = this.template.marksGeneration ? this.#marked(messages) : this.#compared(messages);
+    const found = this.#render(conversation, (messages) => this.#renderings(messages));
+    if ('problem' in found) return found;
+    const { rendered, mark } = found;
+    const texts = this.template.marksGeneration
+      ? [{ text: rendered[0].text, answers: rendered[0].generated }]
+      : compared(rendered);
     if ('problem' in texts) return texts;
     return texts.map(({ text, answers }) => ({
       text,
       mark,
-      answers: answers.map(([start, end]): Stretch => [start, this.#endOfTurn(text, start, end)]),
+      answers: answers.map(([start, end]): Stretch => [start, this.#endOfTurn(text, [start, end], mark)]),
     }));
   }
 
-  /** The template says what the assistant writes. */
-  #marked(messages: Conversation): Unmarked[] | Failure {
-    const [whole] = this.template.renderAll([{ messages, addGenerationPrompt: false }]);
-    return 'problem' in whole ? whole : [{ text: whole.text, answers: whole.generated }];
-  }
-
-  /** An answer is what follows its prompt. */
-  #compared(messages: Conversation): Unmarked[] | Failure {
+  /** The whole text. Unless the template says what the assistant writes: also the texts before and after each answer. */
+  #renderings(messages: Conversation): Rendering[] {
     const answered = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
-    const rendered = this.template.renderAll([
-      { messages, addGenerationPrompt: false },
+    const whole = { messages, addGenerationPrompt: false };
+    if (this.template.marksGeneration) return [whole];
+    return [
+      whole,
       ...answered.flatMap((i): Rendering[] => [
         { messages: messages.slice(0, i), addGenerationPrompt: true },
         { messages: messages.slice(0, i + 1), addGenerationPrompt: false },
       ]),
-    ]);
-    const failed = rendered.find((each) => 'problem' in each);
-    if (failed !== undefined) return failed;
-    const [{ text }, ...rest] = rendered as Rendered[];
-    const pairs = answered.map((_, i) => ({ prompt: rest[2 * i].text, answered: rest[2 * i + 1].text }));
-    if (!pairs.every(({ prompt, answered: full }) => full.startsWith(prompt)))
-      return {
-        problem:
-          'its generation prompt is not how a rendered answer begins, so the tokens of the answer cannot be located',
-      };
-    if (pairs.every(({ answered: full }) => text.startsWith(full)))
-      return [
-        { text, answers: pairs.map(({ prompt, answered: full }): Stretch => [prompt.length, full.length]) },
-      ];
-    return pairs.map(({ prompt, answered: full }) => ({
-      text: full,
-      answers: [[prompt.length, full.length]],
-    }));
+    ];
   }
 
   /** Where an answer ends: after its last special token, if nothing but white space follows that. */
-  #endOfTurn(text: string, start: number, end: number): number {
+  #endOfTurn(text: string, [start, end]: Stretch, mark: string | undefined): number {
+    if (this.#special === undefined) return end;
     let last = end;
-    for (const { 0: token, index } of this.#occurrences(text.slice(start, end)))
+    for (const { 0: token, index } of tokenMatches(this.#special, text.slice(start, end), mark))
       last = start + index + token.length;
     return text.slice(last, end).trim() === '' ? last : end;
   }
 
-  #occurrences(text: string): Iterable<RegExpExecArray> {
-    return this.#special === undefined ? [] : text.matchAll(this.#special);
+  /**
+   * Renders messages with marks where they read like special tokens.
+   *
+   * @param renderings of the messages, with or without marks
+   */
+  #render(
+    messages: Conversation,
+    renderings: (messages: Conversation) => readonly Rendering[],
+  ): Marked | Failure {
+    const places = messages.map(({ content }) => this.#said.places(content));
+    const plain = this.#renderAll(renderings(messages));
+    if ('problem' in plain || places.every(({ length }) => length === 0))
+      return 'problem' in plain ? plain : { rendered: plain, mark: undefined };
+    const [mark] = unusedCharacters(
+      [this.template.source, ...messages.map(({ content }) => content), ...plain.map(({ text }) => text)],
+      1,
+    );
+    if (mark === undefined)
+      return { problem: 'the conversation has all characters that could mark the special tokens in it' };
+    const withMark = messages.map(({ role, content }, i) => ({
+      role,
+      content: withMarks(content, places[i], mark),
+    }));
+    const rendered = this.#renderAll(renderings(withMark));
+    if ('problem' in rendered) return rendered;
+    if (rendered.every(({ text }, i) => unmarked(text, mark) === plain[i].text)) return { rendered, mark };
+    return {
+      problem:
+        'it treats the text of special tokens in a message in its own way, so they cannot be told from its own tokens',
+    };
   }
 
-  /** A conversation in which nothing reads like a special token. */
-  #protected(messages: Conversation): { readonly messages: Conversation; readonly mark: string | undefined } {
-    const special = this.#special;
-    if (special === undefined || !messages.some(({ content }) => content.search(special) >= 0))
-      return { messages, mark: undefined };
-    const mark = NONCHARACTERS.find((each) => !messages.some(({ content }) => content.includes(each)));
-    if (mark === undefined) return { messages, mark };
-    const broken = (token: string): string => {
-      const [first] = token;
-      return first + mark + token.slice(first.length);
-    };
-    return {
-      messages: messages.map(({ role, content }) => ({ role, content: content.replaceAll(special, broken) })),
-      mark,
-    };
+  #renderAll(renderings: readonly Rendering[]): readonly Rendered[] | Failure {
+    const rendered = this.template.renderAll(renderings);
+    return rendered.find((each) => 'problem' in each) ?? (rendered as Rendered[]);
   }
 }
 
-type Unmarked = Pick<ChatText, 'text' | 'answers'>;
+interface Marked {
+  readonly rendered: readonly Rendered[];
+  readonly mark: string | undefined;
+}
 
-/** Code points that Unicode sets aside for use within programs. */
-const NONCHARACTERS = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i));
+/** An answer is what follows its prompt. @param rendered the whole text, then for each answer the texts before and after it */
+function compared([{ text }, ...rest]: readonly Rendered[]): Unmarked[] | Failure {
+  const pairs = Array.from({ length: rest.length / 2 }, (_, i) => ({
+    prompt: rest[2 * i].text,
+    answered: rest[2 * i + 1].text,
+  }));
+  if (!pairs.every(({ prompt, answered }) => answered.startsWith(prompt)))
+    return {
+      problem:
+        'its generation prompt is not how a rendered answer begins, so the tokens of the answer cannot be located',
+    };
+  if (pairs.every(({ answered }) => text.startsWith(answered)))
+    return [
+      { text, answers: pairs.map(({ prompt, answered }): Stretch => [prompt.length, answered.length]) },
+    ];
+  return pairs.map(({ prompt, answered }) => ({
+    text: answered,
+    answers: [[prompt.length, answered.length]],
+  }));
+}
+
+type Unmarked = Pick<ChatText, 'text' | 'answers'>;
 
 /**
  * The date that templates of training data get for today, so that a run is the same on any day. Llama 3 names it where no

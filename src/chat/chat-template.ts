@@ -94,7 +94,7 @@ export class ChatTemplate {
   }
 }
 
-function templateError(name: string, problem: string): UserError {
+export function templateError(name: string, problem: string): UserError {
   return new UserError('bad-template', `${name}: ${problem}`, {
     hint: 'correct the template or the conversation, or use a model with another template',
   });

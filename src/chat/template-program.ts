@@ -5,6 +5,7 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { Conversation } from './conversation.ts';
 import { strftime } from './strftime.ts';
+import { unusedCharacters } from './unused-characters.ts';
 import { replaceStripCalls, stripGlobals } from './strip-calls.ts';
 
 /** What a template is rendered with. */
@@ -62,7 +63,11 @@ export function templateProgram(source: string, { tokens, time }: TemplateSettin
   return {
     marksGeneration,
     render({ messages, addGenerationPrompt }) {
-      const [generation_start, generation_end] = marks(messages);
+      const [generation_start, generation_end] = marksGeneration
+        ? unusedCharacters([source, ...Object.values(tokens), ...messages.map(({ content }) => content)], 2)
+        : ['', ''];
+      if (generation_end === undefined)
+        return { problem: 'the conversation has all characters that could mark what the assistant writes' };
       const environment = new Environment();
       const variables = {
         ...GLOBALS,
@@ -122,16 +127,6 @@ export function whyOf(error: unknown): string {
   if (error instanceof RangeError && message.includes('call stack')) return 'it is nested too deep';
   const line = message.replaceAll(/\s+/gu, ' ').trim();
   return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON).toWellFormed()}…` : line;
-}
-
-/** Two noncharacters of Unicode that are in no message. */
-function marks(messages: Conversation): [string, string] {
-  const free: string[] = [];
-  for (let point = 0xfdd0; point <= 0xfdef && free.length < 2; point++) {
-    const mark = String.fromCharCode(point);
-    if (!messages.some(({ content }) => content.includes(mark))) free.push(mark);
-  }
-  return [free[0] ?? '', free[1] ?? ''];
 }
 
 function withoutMarks(marked: string, start: string, end: string): Rendered {

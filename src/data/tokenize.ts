@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { ChatEncoder } from '../chat/chat-encoder.ts';
 import { withChatml } from '../chat/chat-form.ts';
 import { CHATML_TOKENS } from '../chat/chatml.ts';
+import { UserError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import type { Tokenizer, Unknown, VocabularyBuilder } from '../tokenizer/tokenizer.ts';
 import { endIdOf, type Corpus } from './corpus.ts';
 import { CHAT } from './documents/format.ts';
@@ -21,7 +23,12 @@ export interface TokenizedCorpus {
 
 /** Builds a vocabulary in one pass over a corpus. */
 export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tokenizer {
-  for (const piece of corpus.text('collecting the vocabulary')) builder.push(piece);
+  if (corpus.documents === CHAT) {
+    // What reads like a special token in a message is text, whose characters and words belong to the vocabulary.
+    builder.push(corpus.endOfText);
+    for (const { text, mark } of corpus.chats('collecting the vocabulary'))
+      builder.push(text + corpus.endOfText, mark);
+  } else for (const piece of corpus.text('collecting the vocabulary')) builder.push(piece);
   return builder.end((learned) => corpus.report('learning merges', learned));
 }
 
@@ -69,7 +76,8 @@ export function tokenizeChats(
   onUnknown: (unknown: Unknown) => void = () => {},
 ): TokenizedCorpus {
   const encoder = new ChatEncoder(tokenizer);
-  const separator = Uint32Array.of(endIdOf(corpus, tokenizer));
+  const endId = endIdOf(corpus, tokenizer);
+  const separator = Uint32Array.of(endId);
   const ids = idCollector(tokenizer);
   const counted: Uint8Array[] = [Uint8Array.of(0)];
   let unknown = 0;
@@ -79,11 +87,21 @@ export function tokenizeChats(
       unknown++;
       onUnknown(found);
     });
+    if (chat.ids.includes(endId)) refuseSeparator(corpus);
     ids.add(chat.ids);
     ids.add(separator);
     counted.push(chat.counted, Uint8Array.of(0));
   }
   return { ids: ids.all(), unknown, counted: new Uint8Array(Buffer.concat(counted)) };
+}
+
+/** Some conversations make a template use a token that it leaves unused in most. */
+function refuseSeparator({ endOfText }: Corpus): never {
+  throw new UserError(
+    'bad-template',
+    `the chat template writes ${shownJson(endOfText)} within a conversation, the token that separates conversations`,
+    { hint: 'use a template or a model with another special token' },
+  );
 }
 
 /** Collects ids, with 16 bits each if the vocabulary allows. */

@@ -84,7 +84,7 @@ export function partOfText(text: TokenizedText, from: number, to: number): Token
 export function predictedPart(text: TokenizedText): TokenizedText {
   const { tokenizer, ids, counted, unknown } = text;
   if (counted === undefined) return partOfText(text, 1, ids.length);
-  const special = new Set(tokenizer.specialTexts.map((token) => tokenizer.vocabulary.lastIndexOf(token)));
+  const special = new Set(tokenizer.specialIds);
   const isText = (id: number, i: number): boolean =>
     counted[i] === 1 && (id === tokenizer.unkId || !special.has(id));
   let spelled = 0;

@@ -16,8 +16,12 @@ export interface Stretch {
   readonly matched: string;
 }
 
-/** Splits a text that arrives in chunks; the last stretch of a chunk has no token. */
-export type Splitter = (piece: string, final: boolean) => Stretch[];
+/**
+ * Splits a text that arrives in chunks; the last stretch of a chunk has no token.
+ *
+ * @param mark makes a token that begins right after it ordinary text; stays in the stretches
+ */
+export type Splitter = (piece: string, final: boolean, mark?: string) => Stretch[];
 
 const plain = (text: string): Stretch => ({ text, special: undefined, matched: '' });
 
@@ -31,16 +35,16 @@ export function specialTokenSplitter(tokens: readonly string[]): Splitter {
   if (tokens.length === 0) return (text) => [plain(text)];
   const finder = new TokenFinder(tokens);
   let held = '';
-  return (piece, final) => {
+  return (piece, final, mark) => {
     const text = held + piece;
     const stretches: Stretch[] = [];
     let from = 0;
-    let end = final ? text.length : finder.openEnd(text, 0);
-    for (const { 0: special, index } of text.matchAll(finder.pattern)) {
+    let end = final ? text.length : finder.openEnd(text, 0, mark);
+    for (const { 0: special, index } of tokenMatches(finder.pattern, text, mark)) {
       if (index >= end) break;
       stretches.push({ text: text.slice(from, index), special, matched: special });
       from = index + special.length;
-      if (from > end) end = finder.openEnd(text, from);
+      if (from > end) end = finder.openEnd(text, from, mark);
     }
     stretches.push(plain(text.slice(from, end)));
     held = text.slice(end);
@@ -59,13 +63,29 @@ class TokenFinder {
     this.#longest = Math.max(...tokens.map(({ length }) => length));
   }
 
-  /** Earliest position from which the end of the text may be an incomplete token. */
-  openEnd(text: string, from: number): number {
+  /** Earliest position from which the end of the text may be an incomplete token, or a mark before one. */
+  openEnd(text: string, from: number, mark?: string): number {
     for (let i = Math.max(from, text.length - this.#longest + 1); i < text.length; i++) {
+      if (mark !== undefined && text[i - 1] === mark) continue;
       const rest = text.slice(i);
       if (this.#tokens.some((token) => token.length > rest.length && token.startsWith(rest))) return i;
     }
-    return text.length;
+    return mark !== undefined && text.length > from && text.endsWith(mark) ? text.length - 1 : text.length;
+  }
+}
+
+/** The occurrences of tokens that do not begin right after a mark. @param pattern of `tokenPattern` */
+export function* tokenMatches(
+  pattern: RegExp,
+  text: string,
+  mark: string | undefined,
+): Generator<RegExpExecArray> {
+  pattern.lastIndex = 0;
+  for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
+    const { 0: token, index } = found;
+    const isMarked = mark !== undefined && text[index - 1] === mark;
+    if (!isMarked) yield found;
+    pattern.lastIndex = isMarked ? index + 1 : index + token.length;
   }
 }
 
@@ -109,40 +129,48 @@ class FlaggedSplitter {
     this.#holdsSpace = [...tokens.values()].some(({ lstrip }) => lstrip);
   }
 
-  readonly split: Splitter = (piece, final) => {
+  readonly split: Splitter = (piece, final, mark) => {
     const text = this.#held + piece;
     let from = this.#isStripping ? spaceEnd(text, 0) : 0;
     this.#isStripping &&= from === text.length;
     const stretches: Stretch[] = [];
-    let limit = final ? text.length : this.#finder.openEnd(text, from);
-    for (const { 0: special, index } of text.matchAll(this.#finder.pattern)) {
+    let limit = final ? text.length : this.#finder.openEnd(text, 0, mark);
+    for (const { 0: special, index } of tokenMatches(this.#finder.pattern, text, mark)) {
       if (index >= limit) break;
-      if (index < from) continue;
       const { singleWord, lstrip, rstrip } = this.#tokens.get(special)!;
       const end = index + special.length;
-      if (end > limit) limit = final ? text.length : this.#finder.openEnd(text, end);
+      if (end > limit) limit = final ? text.length : this.#finder.openEnd(text, end, mark);
       if (singleWord) {
-        if (isOpen(text, end) && !final) {
+        const next = end < text.length && text[end] === mark ? end + 1 : end;
+        if (isOpen(text, next) && !final) {
           limit = index;
           break;
         }
         const before = index === 0 ? this.#before : text.slice(Math.max(0, index - 2), index);
-        if (WORD_BEFORE.test(before) || WORD_AFTER.test(text.slice(end, end + 2))) continue;
+        if (WORD_BEFORE.test(before) || WORD_AFTER.test(text.slice(next, next + 2))) continue;
       }
+      if (index < from) from = withoutSpaceFrom(stretches, index, from); // it begins with white space of the token before
       const start = lstrip ? Math.max(from, spaceStart(text, index)) : index;
       const stop = rstrip ? spaceEnd(text, end) : end;
       stretches.push({ text: text.slice(from, start), special, matched: text.slice(start, stop) });
       from = stop;
       this.#isStripping = rstrip && stop === text.length && !final;
     }
-    if (!final && this.#holdsSpace) limit = Math.max(from, spaceStart(text, limit));
-    limit = Math.max(from, limit);
+    if (!final && this.#holdsSpace && limit > from) limit = Math.max(from, spaceStart(text, limit));
+    this.#isStripping ||= limit < from; // a token may begin with the white space
     stretches.push(plain(text.slice(from, limit)));
     this.#before = final ? '' : limit > 0 ? text.slice(Math.max(0, limit - 2), limit) : this.#before;
     this.#held = text.slice(limit);
     if (final) this.#isStripping = false;
     return stretches;
   };
+}
+
+/** Takes white space from a position on away from the last token, which ended at `from`. @returns that position */
+function withoutSpaceFrom(stretches: Stretch[], index: number, from: number): number {
+  const last = stretches.pop();
+  if (last !== undefined) stretches.push({ ...last, matched: last.matched.slice(0, index - from) });
+  return index;
 }
 
 /** Whether the character at a position may still change. */

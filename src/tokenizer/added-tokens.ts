@@ -80,9 +80,14 @@ export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unk
       special,
     }));
 
-/** The texts of those that are special. */
-export const specialTextsOf = (tokens: readonly string[], added: AddedIds): string[] =>
-  [...added].flatMap(([id, { special }]) => (special ? [tokens[id]] : []));
+/** Those that are special: `specialTexts` and `specialIds` of a tokenizer. */
+export function specialOf(
+  tokens: readonly string[],
+  added: AddedIds,
+): { readonly specialTexts: readonly string[]; readonly specialIds: readonly number[] } {
+  const specialIds = [...added].flatMap(([id, { special }]) => (special ? [id] : []));
+  return { specialTexts: specialIds.map((id) => tokens[id]), specialIds };
+}
 
 /**
  * Adds tokens to a vocabulary by the rules of `transformers`: a token already in it keeps its id, a token without an id

@@ -1,5 +1,5 @@
 /** A BPE tokenizer from its vocabulary, its merges and the steps around them. */
-import { specialTextsOf, type AddedIds } from './added-tokens.ts';
+import { specialOf, type AddedIds } from './added-tokens.ts';
 import { PieceEncoder, type Merge } from './bpe-merging.ts';
 import { byteOfToken, bytesOfToken } from './byte-alphabet.ts';
 import { byteSymbols } from './byte-symbols.ts';
@@ -74,26 +74,21 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
   const { prefix } = preTokenization;
   const decoding =
     decoder === undefined ? byteDecoding(shownTokens(model)) : stepDecoding(shownTokens(model), decoder);
-  const pieces = preTokenization.isByteLevel ? byteLevelPieces(model) : characterPieces(model);
+  const pieces = piecesOf(model);
   const { unkId } = pieces;
+  const saidPieces = withoutSpecial(model, pieces);
   const cuts = lineCuts(model.pipeline, pieces);
   return {
     kind: 'bpe',
     vocabSize: tokens.length,
     unkId,
     special,
-    specialTexts: specialTextsOf(tokens, added),
+    ...specialOf(tokens, added),
     encoder: (onUnknown, part) =>
-      encoderAround((found) => pieceEncoder(pieces, preTokenization.spaceMark, found), {
-        added,
-        tokens,
-        template,
-        normalizer: normalization?.start,
-        prefix,
-        unkId,
-        onUnknown,
-        part,
-      }),
+      encoderAround(
+        (found, isSaid) => pieceEncoder(isSaid ? saidPieces() : pieces, preTokenization.spaceMark, found),
+        { added, tokens, template, normalizer: normalization?.start, prefix, unkId, onUnknown, part },
+      ),
     cut: cutAround(tokens, added, (text) => lastCut(text, cuts)),
     ...decoding,
     toJSON,
@@ -127,6 +122,30 @@ interface PieceEncoding {
   /** To find out which text is unknown. */
   readonly characters: CharacterVocabulary | undefined;
 }
+
+/**
+ * The same without special tokens: merges can make some of them, such as `</s>` where a vocabulary of SentencePiece has `</`
+ * and `s>`. Built at the first call.
+ */
+function withoutSpecial(model: BpeModel, pieces: PieceEncoding): () => PieceEncoding {
+  const { merges, modelIds, added, tokens, pipeline } = model;
+  const isSpecial = (id: number): boolean => added.get(id)?.special === true;
+  // A byte must have a token, even if that is special.
+  const isByte = (id: number): boolean =>
+    pipeline.preTokenization.isByteLevel && byteOfToken(tokens[id]) !== undefined;
+  let built: PieceEncoding | undefined;
+  return () =>
+    (built ??= [...modelIds].some(isSpecial)
+      ? piecesOf({
+          ...model,
+          merges: merges.filter(({ joined }) => !isSpecial(joined)),
+          modelIds: new Set([...modelIds].filter((id) => !isSpecial(id) || isByte(id))),
+        })
+      : pieces);
+}
+
+const piecesOf = (model: BpeModel): PieceEncoding =>
+  model.pipeline.preTokenization.isByteLevel ? byteLevelPieces(model) : characterPieces(model);
 
 function byteLevelPieces({ tokens, merges, modelIds, pipeline }: BpeModel): PieceEncoding {
   const byteIds = new Int32Array(256);

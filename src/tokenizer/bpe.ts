@@ -7,7 +7,7 @@
  * A literal `<|endoftext|>` in a text is that token, as in Hugging Face's tokenizers, so a corpus can separate its
  * documents. It decodes to the same thirteen characters.
  */
-import { parseJsonObject, shownJson } from '../json.ts';
+import { parseJsonObject } from '../json.ts';
 import { UsageError } from '../errors.ts';
 import { SPECIAL } from './added-tokens.ts';
 import { specialTokenSplitter } from './added-token-splitter.ts';
@@ -17,9 +17,16 @@ import { createBpeTokenizer } from './bpe-tokenizer.ts';
 import { byteAlphabet, byteOfToken } from './byte-alphabet.ts';
 import { gpt2Starts } from './gpt2-pieces.ts';
 import { PieceCounter } from './pieces.ts';
+import { checkDistinct } from './special-token-list.ts';
 import { refuse, type JsonObject, type Refuse } from './tokenizer-json.ts';
 import { noSettings, specialTokensOf, type TokenizerSettings } from './tokenizer-settings.ts';
-import { END_OF_TEXT, type Tokenizer, type VocabularyBuilder, type VocabularyOptions } from './tokenizer.ts';
+import {
+  END_OF_TEXT,
+  unmarked,
+  type Tokenizer,
+  type VocabularyBuilder,
+  type VocabularyOptions,
+} from './tokenizer.ts';
 
 export { isBpeJson } from './bpe-json.ts';
 
@@ -45,12 +52,12 @@ export function bpeVocabulary({
     });
   const split = specialTokenSplitter(added);
   const counter = new PieceCounter(gpt2Starts);
-  const count = (text: string, final: boolean): void => {
-    for (const { text: stretch, special } of split(text, final))
-      counter.push(stretch, final || special !== undefined);
+  const count = (text: string, final: boolean, mark?: string): void => {
+    for (const { text: stretch, special } of split(text, final, mark))
+      counter.push(unmarked(stretch, mark), final || special !== undefined);
   };
   return {
-    push: (text) => count(text, false),
+    push: (text, mark) => count(text, false, mark),
     end(learned) {
       count('', true);
       const tokens = [...byteAlphabet];
@@ -83,16 +90,6 @@ export function bpeFromVocabAndMerges(
   const fail = refuse(vocab.file);
   const json = parseJsonObject(vocab.text, fail);
   return createBpeTokenizer(readVocabAndMerges(json, merges.text, settings, fail, refuse(merges.file)));
-}
-
-/** @throws UsageError if a special token reads like a learned one */
-function checkDistinct(all: readonly string[], from: number): void {
-  const learned = new Set(all.slice(0, from));
-  const twice = all.slice(from).find((token) => learned.has(token));
-  if (twice === undefined) return;
-  throw new UsageError('bad-option-value', `${shownJson(twice)} is already a token of the vocabulary`, {
-    hint: 'choose another text for the special token, such as <|name|>',
-  });
 }
 
 interface NamedText {

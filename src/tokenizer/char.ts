@@ -24,13 +24,14 @@ export const createCharTokenizer = (vocabulary: readonly string[], special?: rea
   charTokenizer(newWordLevel(vocabulary, special));
 
 function charTokenizer(model: WordLevelModel): Tokenizer {
-  const { tokens, unkId } = model;
+  const { tokens, unkId, added } = model;
   // Characters of the basic multilingual plane are looked up in an array by UTF-16 unit, all others in a map.
   const table = new Int32Array(0x10000).fill(-1);
   const others = new Map<number, number>();
   tokens.forEach((token, id) => {
     const point = token.codePointAt(0) ?? 0;
     if (token !== String.fromCodePoint(point)) return; // added token or <unk>
+    if (added.get(id)?.special === true) return; // found before ordinary text, which it must not be
     if (point < 0x10000) table[point] = id;
     else others.set(point, id);
   });

@@ -1,4 +1,6 @@
 /** Special tokens of one's own: the value of `--special-tokens`. */
+import { UsageError } from '../errors.ts';
+import { shownJson } from '../json.ts';
 import type { OptionType } from '../values.ts';
 import { END_OF_TEXT, UNK } from './tokenizer.ts';
 
@@ -24,4 +26,19 @@ export function specialTokenList(value: string | undefined): readonly string[] {
   const tokens = tokensOf(value);
   if (tokens === undefined) throw new Error(`not a list of special tokens: ${value}`);
   return tokens;
+}
+
+/**
+ * Special tokens must differ from those that a text has or that are learned from it.
+ *
+ * @param from index of the first special token
+ * @throws UsageError that names one that does not
+ */
+export function checkDistinct(all: readonly string[], from: number): void {
+  const learned = new Set(all.slice(0, from));
+  const twice = all.slice(from).find((token) => learned.has(token));
+  if (twice === undefined) return;
+  throw new UsageError('bad-option-value', `${shownJson(twice)} is already a token of the vocabulary`, {
+    hint: 'choose another text for the special token, such as <|name|>',
+  });
 }

@@ -10,7 +10,18 @@ import { lastLineEnd } from './pieces.ts';
 import type { Prefix } from './pipeline/pre-tokenizers.ts';
 import type { Normalizer } from './pipeline/normalizers.ts';
 import { noTemplate, type Template } from './pipeline/template.ts';
-import type { Encoder, TextPart, Unknown } from './tokenizer.ts';
+import { unmarked, type Encoder, type TextPart, type Unknown } from './tokenizer.ts';
+
+/**
+ * Starts encoding the text between special tokens.
+ *
+ * @param onUnknown receives unknown text, with positions that do not count special tokens
+ * @param isSaid the text may have the text of special tokens, which must not become these
+ */
+export type OrdinaryStart = (
+  onUnknown: ((unknown: Unknown) => void) | undefined,
+  isSaid: boolean,
+) => OrdinaryEncoder;
 
 /** Encodes the text between special tokens. */
 export interface OrdinaryEncoder {
@@ -40,37 +51,38 @@ export interface SpecialEncoding {
 
 const WHOLE: TextPart = { isFirst: true, isLast: true };
 
-/**
- * Adds special tokens to an encoder of ordinary text.
- *
- * @param makeOrdinary receives a callback for unknown text, with positions that do not count special tokens
- */
+/** Adds special tokens to an encoder of ordinary text. */
 export function encoderAround(
-  makeOrdinary: (onUnknown?: (unknown: Unknown) => void) => OrdinaryEncoder,
+  startOrdinary: OrdinaryStart,
   { part = WHOLE, template = noTemplate, prefix, unkId, onUnknown, ...encoding }: SpecialEncoding,
 ): Encoder {
-  const splitter = new AddedTokenSplitter(encoding, !part.isFirst);
+  const splitter = new AddedTokenSplitter(encoding, part);
   let isStart = part.isFirst; // of the text
   let needsPrefix = part.isFirst;
   let specialLength = 0; // in characters
-  const ordinary = makeOrdinary(
+  let count = 0; // ids of the text so far
+  const ordinary = startOrdinary(
     onUnknown && (({ text, position }) => onUnknown({ text, position: position + specialLength })),
+    part.mark !== undefined,
   );
   const encode = (piece: string, final: boolean): Uint32Array => {
     const parts: Uint32Array[] = [];
-    if (isStart && part.isTemplated !== true) parts.push(Uint32Array.from(template.before));
+    const add = (ids: Uint32Array): void => {
+      if (ids.length > 0) parts.push(ids);
+      count += ids.length;
+    };
+    if (isStart && part.isTemplated !== true) add(Uint32Array.from(template.before));
     isStart = false;
-    for (const { text: found, special, matched } of splitter.split(piece, final)) {
-      const text = part.mark === undefined ? found : found.replaceAll(part.mark, '');
+    for (const { text, special, matched, at } of splitter.split(piece, final)) {
       const isPrefixed = needsPrefix && prefix !== undefined && text !== '' && !hasPrefix(text, prefix);
       if (text !== '') needsPrefix = false;
-      const encoded = ordinary.encode(isPrefixed ? prefix.text + text : text, final || special !== undefined);
-      if (encoded.length > 0) parts.push(encoded);
+      add(ordinary.encode(isPrefixed ? prefix.text + text : text, final || special !== undefined));
       if (special === undefined) continue;
       if (special.id === unkId)
         onUnknown?.({ text: encoding.tokens[special.id], position: ordinary.position + specialLength });
       specialLength += Array.from(matched).length;
-      parts.push(Uint32Array.of(special.id));
+      if (at !== undefined) part.onAdded?.({ at, index: count });
+      add(Uint32Array.of(special.id));
       needsPrefix = prefix?.onlyFirst === false;
     }
     return joined(parts);
@@ -80,6 +92,7 @@ export function encoderAround(
     end() {
       const rest = encode('', true);
       splitter.restart();
+      count = 0;
       isStart = needsPrefix = part.isFirst;
       return part.isLast && part.isTemplated !== true && template.after.length > 0
         ? joined([rest, Uint32Array.from(template.after)])
@@ -112,56 +125,79 @@ function joined(parts: readonly Uint32Array[]): Uint32Array {
   return whole;
 }
 
+/** Ordinary text and the added token that follows it, if any, as in `Stretch`. */
+interface FoundStretch extends Omit<Stretch, 'special'> {
+  readonly special: Found | undefined;
+  /** Where `matched` begins in the text that is encoded, in UTF-16 units; undefined if normalizing hides it. */
+  readonly at: number | undefined;
+}
+
 /**
  * Finds added tokens in two passes: first those that are not normalized, in the text as it is, then the others in the
  * normalized text between them.
  */
 class AddedTokenSplitter {
-  readonly #first: ReadonlyMap<string, Found>;
-  readonly #second: ReadonlyMap<string, Found>;
+  readonly #first = new Map<string, Found>();
+  readonly #second = new Map<string, Found>();
   readonly #normalizer: Normalizer | undefined;
-  readonly #isContinued: boolean;
+  readonly #part: TextPart;
   readonly #outer: Splitter;
   readonly #inner: Splitter;
   #normalize: ((text: string, final: boolean) => string) | undefined;
+  /** Length of the text that each of them has divided. */
+  #outerAt = 0;
+  #innerAt = 0;
 
   constructor(
     { added, tokens, normalizer }: Pick<SpecialEncoding, 'added' | 'tokens' | 'normalizer'>,
-    isContinued: boolean,
+    part: TextPart,
   ) {
-    const first = new Map<string, Found>();
-    const second = new Map<string, Found>();
-    for (const [id, flags] of added)
-      if (!flags.normalized) first.set(tokens[id], { id, ...flags });
+    // Of two tokens that are the same when normalized, `tokenizers` finds either; here it is a special one, then the first.
+    const special = [...added].filter(([, flags]) => flags.special);
+    for (const [id, flags] of [...special, ...added])
+      if (!flags.normalized) this.#first.set(tokens[id], { id, ...flags });
       else {
         const text = normalizer?.(false)(tokens[id], true) ?? tokens[id];
-        if (text !== '') second.set(text, { id, ...flags });
+        if (text !== '' && !this.#second.has(text)) this.#second.set(text, { id, ...flags });
       }
-    this.#first = first;
-    this.#second = second;
-    this.#outer = flaggedTokenSplitter(first);
-    this.#inner = flaggedTokenSplitter(second);
+    this.#outer = flaggedTokenSplitter(this.#first);
+    this.#inner = flaggedTokenSplitter(this.#second);
     this.#normalizer = normalizer;
-    this.#isContinued = isContinued;
+    this.#part = part;
     this.restart();
   }
 
   /** Another text follows. */
   restart(): void {
-    this.#normalize = this.#normalizer?.(this.#isContinued);
+    this.#normalize = this.#normalizer?.(!this.#part.isFirst);
+    this.#outerAt = this.#innerAt = 0;
   }
 
   /** The last stretch has no token. */
-  split(piece: string, final: boolean): (Omit<Stretch, 'special'> & { special: Found | undefined })[] {
-    return this.#outer(piece, final).flatMap(({ text, special, matched }) => {
-      const isEnd = final || special !== undefined;
-      const inner = this.#inner(this.#normalize?.(text, isEnd) ?? text, isEnd).map((stretch) => ({
-        ...stretch,
+  split(piece: string, final: boolean): FoundStretch[] {
+    return this.#outer(piece, final, this.#part.mark).flatMap(({ text, special, matched }) => {
+      const inner = this.#splitNormalized(text, final || special !== undefined);
+      const at = this.#outerAt + text.length;
+      this.#outerAt = at + matched.length;
+      if (special === undefined) return inner;
+      this.#innerAt = this.#outerAt;
+      return [...inner.slice(0, -1), { ...inner.at(-1)!, special: this.#first.get(special)!, matched, at }];
+    });
+  }
+
+  #splitNormalized(text: string, isEnd: boolean): FoundStretch[] {
+    const { mark } = this.#part;
+    const given = this.#second.size === 0 ? unmarked(text, mark) : text;
+    const stretches = this.#inner(this.#normalize?.(given, isEnd) ?? given, isEnd, mark);
+    return stretches.map((stretch) => {
+      const at = this.#innerAt + stretch.text.length;
+      this.#innerAt = at + stretch.matched.length;
+      return {
+        text: unmarked(stretch.text, mark),
         special: stretch.special === undefined ? undefined : this.#second.get(stretch.special),
-      }));
-      return special === undefined
-        ? inner
-        : [...inner.slice(0, -1), { ...inner.at(-1)!, special: this.#first.get(special)!, matched }];
+        matched: stretch.matched,
+        at: this.#normalize === undefined ? at : undefined,
+      };
     });
   }
 }

@@ -17,6 +17,8 @@ export interface Tokenizer {
   readonly special: SpecialTokens;
   /** Special tokens as they are found in a text, where they have their ids. */
   readonly specialTexts: readonly string[];
+  /** Their ids. */
+  readonly specialIds: readonly number[];
   /** How the messages of a chat become text: a Jinja template; absent if the model does not chat. */
   readonly chatTemplate?: string | undefined;
   /** Text of each token within a longer text. */
@@ -57,8 +59,23 @@ export interface TextPart {
   readonly isLast: boolean;
   /** Tokens that begin and end every text are not added: a chat template writes its own. */
   readonly isTemplated?: boolean;
-  /** A character that is removed once special tokens have been found. Within the text of one, it makes it ordinary text. */
+  /**
+   * A character that is removed. What begins right after it is ordinary text, even if it reads like an added token, and so is
+   * the text of a token that has it inside. One UTF-16 unit.
+   */
   readonly mark?: string;
+  /** Receives the added tokens that are found in the text as it is, in order. */
+  readonly onAdded?: (found: AddedPosition) => void;
+}
+
+/** A text without its marks. */
+export const unmarked = (text: string, mark: string | undefined): string =>
+  mark === undefined ? text : text.replaceAll(mark, '');
+
+/** Where an added token is: in the text, in UTF-16 units with the marks and the white space before it, and in the ids. */
+export interface AddedPosition {
+  readonly at: number;
+  readonly index: number;
 }
 
 /** Tokens with a role, and those that start and end generated text. */
@@ -93,7 +110,8 @@ export interface TokenDecoder {
 
 /** Builds a vocabulary from a text that arrives in chunks. */
 export interface VocabularyBuilder {
-  push(text: string): void;
+  /** @param mark as in `TextPart`; the text then ends with a special token */
+  push(text: string, mark?: string): void;
   /** @param learned progress of learning merges, 0 … 1; only called by BPE */
   end(learned?: (done: number) => void): Tokenizer;
 }

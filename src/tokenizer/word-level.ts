@@ -1,28 +1,26 @@
 /** The shared part of character and word tokenizers: special tokens around ordinary encoding, and vocabulary counts. */
-import { specialTextsOf } from './added-tokens.ts';
+import { specialOf } from './added-tokens.ts';
 import { specialTokenSplitter } from './added-token-splitter.ts';
-import { cutAround, encoderAround, type OrdinaryEncoder } from './special-tokens.ts';
+import { checkDistinct } from './special-token-list.ts';
+import { cutAround, encoderAround, type OrdinaryStart } from './special-tokens.ts';
 import {
   END_OF_TEXT,
   selectVocabulary,
   textOfTokens,
   UNK,
+  unmarked,
   type Tokenizer,
   type TokenizerKind,
-  type Unknown,
   type VocabularyBuilder,
   type VocabularyOptions,
 } from './tokenizer.ts';
 import { wordLevelJson, type WordLevelModel } from './word-level-json.ts';
 
-type OnUnknown = (unknown: Unknown) => void;
-
 export interface WordLevelKind {
   readonly kind: TokenizerKind;
   /** Pattern of the pre-tokenizer in tokenizer.json. */
   readonly pattern: string;
-  /** Starts encoding text between special tokens. */
-  readonly ordinary: (onUnknown: OnUnknown | undefined) => OrdinaryEncoder;
+  readonly ordinary: OrdinaryStart;
 }
 
 export function wordLevelTokenizer(
@@ -35,7 +33,7 @@ export function wordLevelTokenizer(
     vocabSize: tokens.length,
     unkId,
     special,
-    specialTexts: specialTextsOf(tokens, added),
+    ...specialOf(tokens, added),
     vocabulary: tokens,
     encoder: (onUnknown, part) => encoderAround(ordinary, { tokens, added, unkId, onUnknown, part }),
     cut: cutAround(tokens, added),
@@ -53,8 +51,8 @@ export interface TokenCounter {
 }
 
 /**
- * Builds a tokenizer from the token counts of a text. Literal special tokens are not counted; `<|endoftext|>` is in the
- * vocabulary if the text has it.
+ * Builds a tokenizer from the token counts of a text. Literal special tokens are not counted, unless a mark makes them ordinary
+ * text; `<|endoftext|>` is in the vocabulary if the text has it.
  */
 export function wordLevelVocabulary(
   counter: TokenCounter,
@@ -65,18 +63,20 @@ export function wordLevelVocabulary(
   const { specialTokens = [] } = options;
   const split = specialTokenSplitter([...new Set([UNK, END_OF_TEXT, ...specialTokens])]);
   let hasEnds = false;
-  const count = (piece: string, final: boolean): void => {
-    for (const { text, special } of split(piece, final)) {
-      counter.add(text, final || special !== undefined);
+  const count = (piece: string, final: boolean, mark?: string): void => {
+    for (const { text, special } of split(piece, final, mark)) {
+      counter.add(unmarked(text, mark), final || special !== undefined);
       hasEnds ||= special === END_OF_TEXT;
     }
   };
   return {
-    push: (text) => count(text, false),
+    push: (text, mark) => count(text, false, mark),
     end() {
       count('', true);
       const special = [...specialTokens, ...(hasEnds ? [END_OF_TEXT] : []), UNK];
-      return create(selectVocabulary(counter.counts(), options, order, special), special);
+      const vocabulary = selectVocabulary(counter.counts(), options, order, special);
+      checkDistinct(vocabulary, vocabulary.length - special.length);
+      return create(vocabulary, special);
     },
   };
 }

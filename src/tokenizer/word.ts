@@ -26,14 +26,15 @@ const createWordTokenizer = (vocabulary: readonly string[], special?: readonly s
 
 /** @param rule the pre-tokenization rule with which the vocabulary was built */
 function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
-  const { tokens, unkId } = model;
+  const { tokens, unkId, added } = model;
   const table = new PieceTable();
   const reader = new UnitReader();
-  for (const token of tokens) {
-    const { units, length } = reader.read(token, true);
+  tokens.forEach((token, id) => {
+    // Ordinary text must not become a special token: its place is taken by what is never one piece.
+    const { units, length } = reader.read(added.get(id)?.special === true ? `\0\0${id}` : token, true);
     table.add(units, 0, length);
     reader.keep(length);
-  }
+  });
   return wordLevelTokenizer(model, {
     kind: 'word',
     pattern: rule.pattern,

@@ -76,13 +76,22 @@ describe('a template', () => {
     expect(rendered).toEqual({ text, generated: [[text.indexOf('Hello'), text.length]] });
   });
 
-  test('marks texts that have the marks of the program in them', () => {
-    const marking = template('{% generation %}{{ messages[0].content }}{% endgeneration %}!');
-    const content = Array.from({ length: 30 }, (_, i) => String.fromCharCode(0xfdd0 + i)).join('');
+  test.each([
+    ['messages', '', '', 32],
+    ['the template', '\ufdd0', '', 1],
+    ['tokens', '', '\ufdd0\ufdd1', 0],
+  ])('marks texts whose %s have the marks of the program', (_, own, token, count) => {
+    const source = `${own}{{ bos_token }}{% generation %}{{ messages[0].content }}{% endgeneration %}!`;
+    const marking = new ChatTemplate(source, { name: 'T', tokens: { bos_token: token } });
+    const content = Array.from({ length: count }, (__, i) => String.fromCharCode(0xfdd0 + i)).join('');
     const [rendered] = marking.renderAll([
       { messages: [{ role: 'user', content }], addGenerationPrompt: false },
     ]);
-    expect(rendered).toEqual({ text: `${content}!`, generated: [[0, content.length]] });
+    const start = own.length + token.length;
+    expect(rendered).toEqual({
+      text: `${own}${token}${content}!`,
+      generated: [[start, start + content.length]],
+    });
   });
 
   test('gets many conversations at once, in order', () => {
