@@ -8,7 +8,7 @@
  * Together with its base, which stays where it is, it is a model.
  */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { shownJson } from '../json.ts';
@@ -75,10 +75,9 @@ export function openAdapter(folder: string, { base, file = ADAPTER_WEIGHTS }: Ad
   }
 }
 
-/** The base model: in the given folder, or where adapter_config.json says, seen from the adapter or the working directory. */
+/** The base model: in the given folder, or where adapter_config.json says. */
 function openBase(folder: string, { basePath }: AdapterDescription, given: string | undefined): ModelFolder {
-  const named = basePath === undefined ? [] : [resolve(folder, basePath), basePath];
-  const found = given ?? named.find((path) => existsSync(path));
+  const found = given ?? (basePath === undefined ? undefined : findBase(folder, basePath));
   const file = join(folder, ADAPTER_CONFIG);
   if (found === undefined)
     throw new UserError(
@@ -93,6 +92,25 @@ function openBase(folder: string, { basePath }: AdapterDescription, given: strin
       hint: `merge that one first, and name the result with ${optionName('base')}`,
     });
   return openWholeModel(found);
+}
+
+/**
+ * Looks for the base model, whose path PEFT means as seen from the working directory, or as a name on the Hub. An adapter may
+ * be used from another directory than it was trained in, and may have moved together with its base: a path is also taken as
+ * seen from the adapter or any folder above it, and the base may be beside the adapter. That it is the right model, its
+ * fingerprint shows.
+ */
+export function findBase(adapter: string, path: string): string | undefined {
+  const above: string[] = [];
+  for (let at = resolve(adapter), next = dirname(at); next !== at; at = next, next = dirname(at))
+    above.push(next);
+  const places = [
+    resolve(adapter, path),
+    path,
+    ...above.map((folder) => resolve(folder, path)),
+    resolve(adapter, '..', basename(path)),
+  ];
+  return places.find((place) => existsSync(place));
 }
 
 const loraOf = (

@@ -3,7 +3,7 @@
  * (model/architectures/).
  */
 import { UsageError } from '../errors.ts';
-import { parseJsonObject } from '../json.ts';
+import { isJsonObject, parseJsonObject, shownJson } from '../json.ts';
 import { libraryTerms } from '../messages.ts';
 import type { DescribedModel } from '../model/architecture.ts';
 import {
@@ -55,9 +55,21 @@ export function fromConfigJson(text: string, file: string): DescribedModel {
     );
   json.oneOf('gpt_trainer_format', [OWN_FORMAT]);
   const modelType = json.oneOf('model_type', modelTypes());
+  refuseQuantized(json);
   const { huggingFace } = architectureOfType(modelType)!;
   const described = huggingFace.fromConfigJson(json);
   return { ...described, config: checkNamed(described.config, huggingFace.configNames, json) };
+}
+
+/** The weights of such a model are not numbers to compute with. */
+function refuseQuantized(json: ConfigReader): void {
+  const quantization = json.get('quantization_config');
+  if (quantization === undefined) return;
+  const method = isJsonObject(quantization) ? quantization['quant_method'] : undefined;
+  json.fail(
+    `"quantization_config" says that the weights are quantized${method === undefined ? '' : ` by ${shownJson(method)}`}, which is not supported`,
+    'use the original model in bf16, f16 or float32, or transformers: model.dequantize().save_pretrained(…)',
+  );
 }
 
 /** Checks and completes a config; errors name the fields as config.json does. @throws UserError */

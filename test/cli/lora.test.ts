@@ -130,20 +130,33 @@ describe('an adapter with its base', () => {
     expect((await gpt('inspect adapter')).stdout).toContain('adapters');
   });
 
-  test('is found beside the adapter, or named with --base', async () => {
-    mkdirSync(path('moved'));
-    cpSync(path('adapter'), path('moved/adapter'), { recursive: true });
-    cpSync(path('base'), path('moved/elsewhere'), { recursive: true });
-    rmSync(path('moved/adapter/checkpoint-20'), { recursive: true });
-    const moved = path('moved');
-    const result = await sample('-m adapter -n 3', moved);
-    expect(result).toMatchObject({ code: 1 });
-    expect(result.stderr).toContain('base_model_name_or_path');
-    expect(result.stderr).toContain('--base');
-    expect((await sample('-m adapter --base elsewhere -n 3', moved)).code).toBe(0);
-    mkdirSync(path('moved/adapter/base'));
-    cpSync(path('base'), path('moved/adapter/base'), { recursive: true });
-    expect((await sample('-m adapter -n 3', moved)).code).toBe(0);
+  describe('after a move', () => {
+    const moved = mkdtempSync(join(tmpdir(), 'lora-moved-'));
+    beforeAll(() => {
+      cpSync(path('adapter'), join(moved, 'runs/adapter'), { recursive: true });
+      rmSync(join(moved, 'runs/adapter/checkpoint-20'), { recursive: true });
+      cpSync(path('base'), join(moved, 'elsewhere'), { recursive: true });
+    });
+
+    test('is named with --base', async () => {
+      const result = await sample('-m runs/adapter -n 3', moved);
+      expect(result).toMatchObject({ code: 1 });
+      expect(result.stderr).toContain('base_model_name_or_path');
+      expect(result.stderr).toContain('--base');
+      expect((await sample('-m runs/adapter --base elsewhere -n 3', moved)).code).toBe(0);
+    });
+
+    test.each(['runs/adapter/base', 'runs/base', 'base'])(
+      'is found in or beside the adapter, or above it: %s',
+      async (place) => {
+        const fromElsewhere = () =>
+          sample(`-m ${join(moved, 'runs/adapter')} -n 3`, join(moved, 'elsewhere'));
+        expect((await fromElsewhere()).code).toBe(1);
+        cpSync(path('base'), join(moved, place), { recursive: true });
+        expect((await fromElsewhere()).code).toBe(0);
+        rmSync(join(moved, place), { recursive: true });
+      },
+    );
   });
 
   test('is compared and reported with its base, wherever that is', async () => {

@@ -244,6 +244,15 @@ test.each(Object.entries(scalings))('rotary frequencies: %s', (_, scaling) => {
   expect(scale).toBeCloseTo(attention_scaling, 12);
 });
 
+test.each([
+  [{ quant_method: 'bitsandbytes', load_in_4bit: true }, '"bitsandbytes"'],
+  [{ bits: 4 }, 'quantized'],
+])('a quantized model is refused by name', (quantization_config, mentioned) => {
+  expect(() => configOf({ ...llama, quantization_config })).toThrow(
+    failure('unsupported-format', 'config.json', '"quantization_config"', mentioned),
+  );
+});
+
 test('the scaling keeps the context length it was made for when a model is fine-tuned with another', async () => {
   const folder = join(root, 'base');
   const rope_scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 };

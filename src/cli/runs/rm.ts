@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ADAPTER_CONFIG, readAdapterConfig } from '../../checkpoint/adapter-config.ts';
+import { findBase } from '../../checkpoint/adapter-folder.ts';
 import { isAdapterFolder } from '../../checkpoint/checkpoint-folders.ts';
 import { deleteRun, planDeletion, sweepDeleted, type Deletion } from '../../checkpoint/delete-run.ts';
 import { foldersIn, RUNS } from '../../checkpoint/runs.ts';
@@ -68,7 +69,7 @@ function adaptersOf({ folder }: Deletion, deleted: readonly Deletion[]): string[
   return foldersIn(RUNS).filter((other) => {
     if (gone.has(real(other)) || !isAdapterFolder(other)) return false;
     const base = attempt(() => readAdapterConfig(join(other, ADAPTER_CONFIG)))?.basePath;
-    if (base === undefined) return false;
-    return [resolve(other, base), resolve(base)].some((path) => real(path) === real(folder));
+    const found = base === undefined ? undefined : findBase(other, base);
+    return found !== undefined && real(found) === real(folder);
   });
 }
