@@ -17,6 +17,7 @@ export type GgufValue =
   | { readonly uint32: number }
   | { readonly float32: number }
   | { readonly int32s: readonly number[] }
+  | { readonly float32s: readonly number[] }
   | readonly string[];
 
 export interface GgufTensor {
@@ -64,7 +65,7 @@ function headerBytes(
 ): Uint8Array {
   const entries = Object.entries(metadata);
   const parts = [Buffer.from('GGUF'), uint32(VERSION), uint64(tensors.length), uint64(entries.length)];
-  for (const [key, value] of entries) parts.push(text(key), ...valueBytes(value));
+  for (const [key, value] of entries) parts.push(text(key), Buffer.concat(valueBytes(value)));
   let offset = 0;
   for (const { name, shape, dtype } of tensors) {
     const sizes = shape.toReversed().map(uint64);
@@ -83,6 +84,10 @@ function valueBytes(value: GgufValue): Buffer[] {
   if ('int32s' in value) {
     const numbers = Buffer.from(Int32Array.from(value.int32s).buffer);
     return [...arrayOf(types.int32, value.int32s.length), numbers];
+  }
+  if ('float32s' in value) {
+    const numbers = Buffer.from(Float32Array.from(value.float32s).buffer);
+    return [...arrayOf(types.float32, value.float32s.length), numbers];
   }
   return [...arrayOf(types.string, value.length), ...value.map(text)];
 }

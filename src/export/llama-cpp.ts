@@ -55,7 +55,14 @@ export function ggufModel(
       ...vocabulary,
     },
     tensors: [
-      ...tensorsOf(table, { config, format, dtype, weights, banned: bannedIds(tokenizer) }),
+      ...tensorsOf(table, {
+        config,
+        format,
+        dtype,
+        weights,
+        banned: bannedIds(tokenizer),
+        unkId: tokenizer.unkId,
+      }),
       ...Object.entries(format.vectors?.(config) ?? {}).map(([vector, values]) => ({
         name: vector,
         shape: [values.length],
@@ -98,21 +105,27 @@ interface Source {
   readonly weights: Pick<ParameterReader, 'read'>;
   /** Tokens that are never generated. */
   readonly banned: ReadonlySet<number>;
+  readonly unkId: number | undefined;
 }
 
-/** A tied head is not stored, unless some of its rows differ from the token embedding. */
+/**
+ * A tied head is stored only if it differs from the token embedding, in the row of `<unk>`. Rows of padding are never looked
+ * up, so that the embedding can have those of the head.
+ */
 function tensorsOf(table: readonly Parameter[], source: Source): GgufTensor[] {
-  const { banned, config } = source;
+  const { banned, unkId, config } = source;
   const tensors = table.map((parameter) => tensorOf(parameter, source));
   if (banned.size === 0) return tensors;
   const embedding = table.findIndex(({ role }) => role === 'token embedding');
   const own = table.findIndex(({ role }) => role === 'output head');
-  const { read, ...head } = tensors[own < 0 ? embedding : own];
+  const at = own < 0 ? embedding : own;
+  const { read, ...head } = tensors[at];
   const suppressed = (): Float32Array => {
     const rows = read();
     suppressRows(rows, config.vocabSize, banned);
     return rows;
   };
+  if (own < 0 && unkId === undefined) return tensors.with(at, { ...head, read: suppressed });
   return [...tensors.filter((_, i) => i !== own), { ...head, name: HEAD, read: suppressed }];
 }
 

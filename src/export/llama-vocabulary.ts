@@ -1,7 +1,9 @@
 /**
- * Tokenizers as llama.cpp's byte-level BPE (src/llama-vocab.cpp there), with the same ids for the same text.
+ * Tokenizers as llama.cpp has them (src/llama-vocab.cpp there), with the same ids for the same text. All but those with byte
+ * fallback become byte-level BPE.
  *
- * - bpe: tokens and merges as they are.
+ * - bpe of bytes: tokens and merges as they are, with the name of the rule that splits text (splitting-rules.ts).
+ * - bpe of characters with byte fallback: as a SentencePiece tokenizer (sentencepiece.ts).
  * - char: a character is a token however the text around it is split. ASCII needs nothing, characters of two bytes one
  *   merge. Longer ones are "user defined", that is, matched in the text before BPE, because BPE would have to build them
  *   from parts that are not in the vocabulary, which other programs than llama.cpp do not allow.
@@ -9,25 +11,27 @@
  *   their text. It splits text into words by rules that are compiled in; the one used here splits hardly ever, which does no
  *   harm, since no merge joins what belongs to two words.
  *
- * BPE has no unknown token. llama.cpp leaves out characters that are in no token, and spells an unknown word with the tokens
+ * Byte-level BPE has no unknown token. llama.cpp leaves out characters that are in no token, and spells an unknown word with the tokens
  * that occur in it.
  */
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { tokenOfBytes } from '../tokenizer/byte-alphabet.ts';
-import { asObject, onlyStep } from '../tokenizer/tokenizer-json.ts';
-import { encode, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { asObject, onlyStep, type JsonObject } from '../tokenizer/tokenizer-json.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { ByteMerges } from './byte-merges.ts';
 import type { GgufValue } from './gguf.ts';
+import { isByte, scoresOf, spacePrefixOf, type SpacePrefix } from './sentencepiece.ts';
+import { splittingRule } from './splitting-rules.ts';
 
 /** Numbers of `enum llama_token_type`. */
 const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const UNUSED = 5;
+const BYTE = 6;
 
-/** Names of splitting rules, "tokenizer.ggml.pre": GPT-2's, and one that splits only at white space and " ?(|.,!?…". */
-const GPT2_RULE = 'gpt-2';
+/** A splitting rule, "tokenizer.ggml.pre", that splits only at white space and " ?(|.,!?…". */
 const COARSE_RULE = 'poro-chat';
 /** Characters that end a piece under `COARSE_RULE`. */
 const COARSE_ENDS = '(|.,!?…。，、।۔،)';
@@ -42,24 +46,23 @@ export interface LlamaVocabulary {
 }
 
 interface Parts {
-  readonly rule: string;
-  readonly tokens: readonly string[];
-  readonly types: readonly number[];
-  readonly merges: readonly string[];
+  /** What is particular to the kind of tokenizer: its name, and merges or scores. */
+  readonly metadata: Readonly<Record<string, GgufValue>>;
   readonly warnings: readonly string[];
 }
 
 /** @throws UserError naming the part of the tokenizer that llama.cpp does not have */
 export function llamaVocabulary(tokenizer: Tokenizer): LlamaVocabulary {
-  const { rule, tokens, types, merges, warnings } = partsOf(tokenizer);
+  const json = asObject(tokenizer.toJSON());
+  const entries = entriesOf(tokenizer, json);
+  const { metadata, warnings } = partsOf(tokenizer, json, entries);
+  const tokens = entries.map(({ token }) => token);
   refuseDuplicates(tokens);
   return {
     metadata: {
-      'tokenizer.ggml.model': 'gpt2',
-      'tokenizer.ggml.pre': rule,
+      ...metadata,
       'tokenizer.ggml.tokens': tokens,
-      'tokenizer.ggml.token_type': { int32s: types },
-      'tokenizer.ggml.merges': merges,
+      'tokenizer.ggml.token_type': { int32s: entries.map(({ type }) => type) },
       ...boundaries(tokenizer),
       ...(tokenizer.chatTemplate !== undefined && { 'tokenizer.chat_template': tokenizer.chatTemplate }),
     },
@@ -67,12 +70,14 @@ export function llamaVocabulary(tokenizer: Tokenizer): LlamaVocabulary {
   };
 }
 
-function partsOf(tokenizer: Tokenizer): Parts {
-  const json = asObject(tokenizer.toJSON());
-  const entries = entriesOf(tokenizer, json);
-  const [tokens, types] = [entries.map(({ token }) => token), entries.map(({ type }) => type)];
-  if (tokenizer.kind === 'bpe')
-    return { rule: ruleOf(json), tokens, types, merges: mergesOf(json), warnings: [] };
+const byteLevel = (rule: string, merges: readonly string[]): Record<string, GgufValue> => ({
+  'tokenizer.ggml.model': 'gpt2',
+  'tokenizer.ggml.pre': rule,
+  'tokenizer.ggml.merges': merges,
+});
+
+function partsOf(tokenizer: Tokenizer, json: JsonObject, entries: readonly Entry[]): Parts {
+  if (tokenizer.kind === 'bpe') return bpeParts(json, entries);
   const merges = new ByteMerges();
   for (const { token, type } of entries) {
     if (type !== NORMAL) continue;
@@ -80,7 +85,49 @@ function partsOf(tokenizer: Tokenizer): Parts {
     merges.add(token);
   }
   const warnings = tokenizer.kind === 'word' ? warningsOf(tokenizer) : [];
-  return { rule: COARSE_RULE, tokens, types, merges: merges.list(), warnings };
+  return { metadata: byteLevel(COARSE_RULE, merges.list()), warnings };
+}
+
+function bpeParts(json: JsonObject, entries: readonly Entry[]): Parts {
+  refuseFlags(json);
+  const prefix = spacePrefixOf(json);
+  if (prefix !== undefined) return sentencePieceParts(json, entries, prefix);
+  const isNormalized = onlyStep(json, 'normalizer') !== undefined;
+  const merges = mergesOf(json).map((pair) => pair.join(' '));
+  return {
+    metadata: byteLevel(ruleOf(json), merges),
+    warnings: isNormalized
+      ? ['llama.cpp does not normalize text: composed and decomposed characters get ids of their own']
+      : [],
+  };
+}
+
+function sentencePieceParts(
+  json: JsonObject,
+  entries: readonly Entry[],
+  { addsPrefix, isConditional }: SpacePrefix,
+): Parts {
+  if (asObject(json['model'])['ignore_merges'] === true)
+    throw unsupported('has "ignore_merges" and byte fallback, which llama.cpp does not combine');
+  const vocabulary = new Map(
+    entries.flatMap(({ token, type }, id) =>
+      type === NORMAL || type === BYTE ? [[token, id] as const] : [],
+    ),
+  );
+  const found = scoresOf(vocabulary, mergesOf(json), entries.length);
+  if ('problem' in found)
+    throw unsupported(`${found.problem}; llama.cpp builds every token in every way, in the order of tokens`);
+  return {
+    metadata: {
+      'tokenizer.ggml.model': 'llama',
+      'tokenizer.ggml.pre': 'default',
+      'tokenizer.ggml.scores': { float32s: found.scores },
+      'tokenizer.ggml.add_space_prefix': addsPrefix,
+    },
+    warnings: isConditional
+      ? ['llama.cpp puts a space also before texts that start with one, and after special tokens']
+      : [],
+  };
 }
 
 interface Entry {
@@ -89,21 +136,23 @@ interface Entry {
 }
 
 /** By id. */
-function entriesOf(tokenizer: Tokenizer, json: Record<string, unknown>): Entry[] {
+function entriesOf(tokenizer: Tokenizer, json: JsonObject): Entry[] {
   const added = addedTokens(json);
-  const inByteAlphabet = tokenizer.kind === 'bpe' ? vocabularyOf(json) : bytesOf(tokenizer);
+  const stored = tokenizer.kind === 'bpe' ? vocabularyOf(json) : bytesOf(tokenizer);
+  const hasBytes = tokenizer.kind === 'bpe' && spacePrefixOf(json) !== undefined;
   return tokenizer.vocabulary.map((text, id) => {
     const isSpecial = added.get(id);
     if (text === '') return { token: `[PAD${id}]`, type: UNUSED };
     if (isSpecial === true) return { token: text, type: CONTROL };
     const isLongCharacter = tokenizer.kind === 'char' && Buffer.byteLength(text) > 2;
     if (isSpecial === false || isLongCharacter) return { token: text, type: USER_DEFINED };
-    return { token: inByteAlphabet(id), type: NORMAL };
+    const token = stored(id);
+    return { token, type: hasBytes && isByte(token) ? BYTE : NORMAL };
   });
 }
 
 /** Whether each added token is special, by id. */
-const addedTokens = (json: Record<string, unknown>): ReadonlyMap<number, boolean> =>
+const addedTokens = (json: JsonObject): ReadonlyMap<number, boolean> =>
   new Map(
     (json['added_tokens'] as readonly { id: number; special: boolean }[]).map(({ id, special }) => [
       id,
@@ -111,8 +160,8 @@ const addedTokens = (json: Record<string, unknown>): ReadonlyMap<number, boolean
     ]),
   );
 
-/** Tokens of a bpe vocabulary are written in the byte alphabet already. */
-function vocabularyOf(json: Record<string, unknown>): (id: number) => string {
+/** Tokens of a bpe vocabulary are written as llama.cpp has them: in the byte alphabet, or with ▁ for a space. */
+function vocabularyOf(json: JsonObject): (id: number) => string {
   const byId = new Map(
     Object.entries(asObject(asObject(json['model'])['vocab'])).map(([token, id]) => [id, token]),
   );
@@ -124,28 +173,31 @@ const bytesOf =
   (id: number): string =>
     tokenOfBytes(Buffer.from(vocabulary[id]));
 
-const mergesOf = (json: Record<string, unknown>): string[] =>
-  (asObject(json['model'])['merges'] as readonly (string | readonly string[])[]).map((merge) =>
-    typeof merge === 'string' ? merge : merge.join(' '),
+const mergesOf = (json: JsonObject): [string, string][] =>
+  (asObject(json['model'])['merges'] as readonly (string | [string, string])[]).map((merge) =>
+    typeof merge === 'string' ? (merge.split(' ') as [string, string]) : merge,
   );
 
 /** The rule that splits a text as the tokenizer does. */
-function ruleOf(json: Record<string, unknown>): string {
-  const step = asObject(onlyStep(json, 'pre_tokenizer'));
-  if (step['add_prefix_space'] === true)
+function ruleOf(json: JsonObject): string {
+  if (asObject(onlyStep(json, 'pre_tokenizer'))['add_prefix_space'] === true)
     throw unsupported('starts each text with a space ("add_prefix_space"), which llama.cpp does not');
-  const isSplit = step['type'] === 'ByteLevel' && (step['use_regex'] ?? true) === true;
-  if (onlyStep(json, 'normalizer') !== undefined || !isSplit)
+  const rule = splittingRule(json);
+  const { type: normalizer = 'NFC' } = asObject(onlyStep(json, 'normalizer'));
+  if (rule === 'no such pattern' || normalizer !== 'NFC')
     throw unsupported('normalizes or splits text in a way that has no name in llama.cpp');
-  if (asObject(json['model'])['ignore_merges'] === true)
-    throw unsupported('has "ignore_merges", which llama.cpp does not have with this splitting rule');
-  const added = (json['added_tokens'] ?? []) as readonly Record<string, unknown>[];
+  if (rule === 'no such merging')
+    throw unsupported('has another "ignore_merges" than llama.cpp has with this splitting rule');
+  return rule;
+}
+
+function refuseFlags(json: JsonObject): void {
+  const added = (json['added_tokens'] ?? []) as readonly JsonObject[];
   const flag = ['single_word', 'lstrip', 'rstrip'].find((name) =>
     added.some((token) => token[name] === true),
   );
   if (flag !== undefined)
     throw unsupported(`has an added token with "${flag}", which llama.cpp does not have`);
-  return GPT2_RULE;
 }
 
 const unsupported = (what: string): UserError =>
@@ -186,8 +238,8 @@ function warningsOf({ vocabulary, unkId }: Tokenizer): string[] {
  */
 function boundaries(tokenizer: Tokenizer): Record<string, GgufValue> {
   const { special, unkId, vocabSize } = tokenizer;
-  const [firstId, ...further] = encode(tokenizer, '');
-  if (further.length > 0) throw unsupported('adds more than one token to each text');
+  const [firstId, ...further] = tokenizer.encoder(undefined, { isFirst: true, isLast: false }).end();
+  if (further.length > 0) throw unsupported('puts more than one token before each text');
   const [end = unkId, ...others] = special.endIds;
   if (end === undefined && vocabSize > 11)
     throw unsupported('has neither an end token nor <unk>, and llama.cpp needs one of them');

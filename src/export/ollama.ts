@@ -3,7 +3,9 @@ import { CHATML, IM_END, IM_START } from '../chat/chatml.ts';
 import { UserError } from '../errors.ts';
 import { optionValues } from '../messages.ts';
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import { asObject } from '../tokenizer/tokenizer-json.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { QWEN2_RULE, splittingRule } from './splitting-rules.ts';
 
 export const MODELFILE = 'Modelfile';
 export const MODEL = 'model.gguf';
@@ -53,5 +55,6 @@ export function checkOllama({ config, tokenizer }: Pick<ModelFolder, 'config' | 
     throw new UserError('unsupported-format', 'Ollama does not read word tokenizers of Qwen3 models', {
       hint: `use ${optionValues({ format: 'gguf' })} with llama.cpp, or train with ${optionValues({ arch: 'llama' })} or ${optionValues({ tokenizer: 'bpe' })}`,
     });
+  if (splittingRule(asObject(tokenizer.toJSON())) === QWEN2_RULE) return [];
   return ['Ollama splits the text for Qwen3 models by a rule of its own: numbers become single digits'];
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { modelFacts, writeModelDescription } from '../../src/checkpoint/model-folder.ts';
 import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { exportGguf, exportOllama } from '../../src/export/export-model.ts';
+import { ggufModel } from '../../src/export/llama-cpp.ts';
 import { suppressRows } from '../../src/export/output-head.ts';
 import type { GgufDtype } from '../../src/export/quantization.ts';
 import { llamaDefaults } from '../../src/model/architectures/llama-config.ts';
@@ -12,6 +13,7 @@ import { checkConfig } from '../../src/model/architectures/registry.ts';
 import { parameterTable } from '../../src/model/parameters.ts';
 import { hostTensor, type NamedTensor } from '../../src/model/tensor.ts';
 import { noReport } from '../../src/reporting.ts';
+import { padded } from '../../src/tokenizer/tokenizer.ts';
 import { failure } from '../fixtures/failure.ts';
 import { writeHostWeights } from '../fixtures/host-weights.ts';
 import { openModels, writeOpenModel } from '../fixtures/open-models.ts';
@@ -93,6 +95,34 @@ describe('GPT-2', () => {
     const bpe = join(folder, 'bpe');
     writeModel(bpe, 'bpe');
     expect(exported(bpe).tensors.has('output.weight')).toBe(false);
+  });
+
+  test('rows of padding are suppressed in the embedding itself', () => {
+    const model = join(folder, 'padding');
+    writeModel(model, 'bpe');
+    const { config, tokenizer } = openModelFolder(model);
+    const [known, rows] = [config.vocabSize, config.vocabSize + 2];
+    const wider = { ...config, vocabSize: rows };
+    const stored = new Map(
+      parameterTable(wider).map((parameter) => [
+        parameter.name,
+        hostTensor(parameter).data.map((_, i) => Math.sin(i)),
+      ]),
+    );
+    const source = { config: wider, tokenizer: padded(tokenizer, rows) };
+    const weights = { read: (name: string) => stored.get(name)!.slice() };
+    const { tensors } = ggufModel(source, { name: 'padding', dtype: 'f32', weights });
+    expect(tensors.map(({ name }) => name)).not.toContain('output.weight');
+    const embedding = tensors.find(({ name }) => name === 'token_embd.weight')!.read();
+    const C = config.nEmbd;
+    expect(embedding.subarray(0, known * C)).toEqual(stored.get('wte.weight')!.subarray(0, known * C));
+    const mean = Array.from({ length: C }, (_, c) => {
+      let sum = 0;
+      for (let id = 0; id < known; id++) sum += embedding[id * C + c];
+      return Math.fround(sum / known);
+    });
+    for (const id of [known, known + 1])
+      expect(Array.from(embedding.subarray(id * C, (id + 1) * C))).toEqual(mean);
   });
 
   test.each([

