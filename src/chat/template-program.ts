@@ -1,6 +1,6 @@
 /**
- * Parses and renders chat templates (Jinja) as transformers does. Neither is bounded in time or memory: templates of
- * other projects run in a worker (chat-template.ts).
+ * Parses and renders chat templates (Jinja) as transformers does. Neither is bounded in memory, and only rendering in time, by
+ * what it calls at each step: templates of other projects run in a worker (chat-template.ts).
  */
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { Conversation } from './conversation.ts';
@@ -50,8 +50,30 @@ const PRELUDE =
 /** A template renders to at most this many UTF-16 units, and this many for each one of the messages. */
 const [MOST_TEXT, MOST_TEXT_PER_UNIT] = [1e6, 64];
 
+/** What `onStep` throws to end a rendering; it is passed on to the caller of `render`. */
+export class RenderingEnded extends Error {}
+
+/** Calls a function before it evaluates a statement or an expression. */
+class SteppingInterpreter extends Interpreter {
+  readonly #onStep: () => void;
+
+  constructor(environment: Environment, onStep: () => void) {
+    super(environment);
+    this.#onStep = onStep;
+  }
+
+  evaluate(statement: unknown, environment: unknown): unknown {
+    this.#onStep();
+    return super.evaluate(statement, environment) as unknown;
+  }
+}
+
 /** @throws Error that says what is wrong with the template */
-export function templateProgram(source: string, { tokens, time }: TemplateSettings): TemplateProgram {
+export function templateProgram(
+  source: string,
+  { tokens, time }: TemplateSettings,
+  onStep?: () => void,
+): TemplateProgram {
   const marked = source.replace(GENERATION_TAG, (_, left: string, end: string | undefined, right: string) =>
     end === undefined ? `{%${left} call generation_block() ${right}%}` : `{%${left} endcall ${right}%}`,
   );
@@ -83,7 +105,9 @@ export function templateProgram(source: string, { tokens, time }: TemplateSettin
       };
       try {
         for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-        const text = String(new Interpreter(environment).run(program).value);
+        const interpreter =
+          onStep === undefined ? new Interpreter(environment) : new SteppingInterpreter(environment, onStep);
+        const text = String(interpreter.run(program).value);
         const given = messages.reduce((sum, { content }) => sum + content.length, 0);
         const most = MOST_TEXT + MOST_TEXT_PER_UNIT * given;
         if (text.length > most)
@@ -92,6 +116,7 @@ export function templateProgram(source: string, { tokens, time }: TemplateSettin
           ? withoutMarks(text, generation_start, generation_end)
           : { text, generated: [] };
       } catch (error) {
+        if (error instanceof RenderingEnded) throw error;
         return { problem: `${error instanceof Raised ? '' : 'it fails: '}${whyOf(error)}` };
       }
     },

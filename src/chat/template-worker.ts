@@ -1,7 +1,8 @@
-/** Worker thread of chat-template.ts: parses a template, then renders what it receives. */
+/** Worker thread of template-thread.ts: parses a template, then renders what it receives. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { DONE, POSTED, type TemplateWorkerData } from './chat-template.ts';
+import { BEAT, DONE, POSTED, type TemplateReply, type TemplateWorkerData } from './template-thread.ts';
 import {
+  RenderingEnded,
   templateProgram,
   whyOf,
   type Failure,
@@ -9,17 +10,51 @@ import {
   type TemplateProgram,
 } from './template-program.ts';
 
-const { source, settings, control, port } = workerData as TemplateWorkerData;
+const { source, settings, seconds, control, port } = workerData as TemplateWorkerData;
+
+/** Between two looks at the clock, and between two measurements of the time that a batch has taken, which are system calls. */
+const [STEPS_BETWEEN, SECONDS_BETWEEN] = [16, 0.05];
+
+/** Seconds that this thread has computed, so that waiting for a busy processor does not count; before Node 23.9, of any kind. */
+function secondsUsed(): number {
+  if (!('threadCpuUsage' in process)) return performance.now() / 1000;
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1e6;
+}
+
+let steps = 0;
+let end = 0; // of the batch, by `secondsUsed`
+let nextMeasurement = 0; // in seconds of `performance.now`
+
+function onStep(): void {
+  control[BEAT] = ++steps;
+  if (steps % STEPS_BETWEEN !== 0) return;
+  const now = performance.now() / 1000;
+  if (now < nextMeasurement) return;
+  nextMeasurement = now + SECONDS_BETWEEN;
+  if (secondsUsed() > end) throw new RenderingEnded();
+}
 
 function parsed(): TemplateProgram | Failure {
   try {
-    return templateProgram(source, settings);
+    return templateProgram(source, settings, onStep);
   } catch (error) {
     return { problem: whyOf(error) };
   }
 }
 
-function answer(reply: unknown, job: number): void {
+/** @returns undefined if it takes too long */
+function rendered(renderings: readonly Rendering[], render: TemplateProgram['render']): TemplateReply {
+  end = secondsUsed() + seconds;
+  try {
+    return renderings.map(render);
+  } catch (error) {
+    if (error instanceof RenderingEnded) return undefined;
+    throw error;
+  }
+}
+
+function answer(reply: TemplateReply, job: number): void {
   port.postMessage(reply);
   Atomics.store(control, DONE, job);
   Atomics.notify(control, DONE);
@@ -31,5 +66,5 @@ if (!('problem' in program))
   for (let done = 1; ;) {
     Atomics.wait(control, POSTED, done);
     const { message } = receiveMessageOnPort(port) as { message: readonly Rendering[] };
-    answer(message.map(program.render), ++done);
+    answer(rendered(message, program.render), ++done);
   }

