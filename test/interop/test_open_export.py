@@ -136,7 +136,7 @@ def test_the_commands_of_the_page_run_from_the_download_to_llama_cpp(llama_cpp, 
         set -e
         hf() {{ cp -r small "${{@: -1}}"; }}
         npx() {{ shift; case "$1" in
-            train) {program} "$@" --max-iters 3 --eval-iters 1 --block-size 32 ;;
+            train) {program} "$@" --minutes 0.02 --block-size 32 ;;
             *) {program} "$@" ;;
         esac; }}
         llama-completion() {{ printf '%s\\n' "$@" > llama-completion.txt; }}
