@@ -13,10 +13,25 @@ vi.mock(import('../../src/engine/backend.ts'), async (original) =>
   (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
 );
 
+// Of the ten seconds that a template may take, one is enough to see that it is ended.
+vi.mock(import('../../src/chat/chat-template.ts'), async (original) => {
+  const { ChatTemplate, ...others } = await original();
+  class ImpatientTemplate extends ChatTemplate {
+    constructor(...[source, options]: ConstructorParameters<typeof ChatTemplate>) {
+      super(source, { ...options, timeout: 1 });
+    }
+  }
+  return { ...others, ChatTemplate: ImpatientTemplate };
+});
+
 const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
 const at = (name: string): string => join(folder, name);
 
 const TINY = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 1 -o ./new';
+
+/** A line with a conversation of messages of these roles. */
+const messages = (...roles: string[]): string =>
+  `${JSON.stringify({ messages: roles.map((role) => ({ role, content: 'CIA' })) })}\n`;
 
 beforeAll(() => {
   process.chdir(folder); // where there are no runs to be named in hints
@@ -37,6 +52,12 @@ beforeAll(() => {
     'pictures/caf\u00e9.txt': Buffer.from('caf\xe9 noir', 'latin1'),
     'pictures/.hidden.txt': 'hidden',
     'tokens/noise.bin': Buffer.alloc(100, 7),
+    'broken.jsonl': '{"text":"abc"}\n{"text":"abc}\n',
+    'body.csv': 'id,body\n1,x\n',
+    'hollow.jsonl': '{"text":""}\n{"text":""}\n',
+    'order.jsonl': messages('user', 'user', 'assistant'),
+    'late.jsonl': messages('user', 'assistant', 'system'),
+    'dialogue.jsonl': messages('user', 'assistant'),
     'model.gguf': 'GGUF\u0003\0\0\0',
     'ckpt.pt': Buffer.from('PK\x03\x04ckpt', 'latin1'),
     'adapter/adapter_config.json': '{}',
@@ -85,6 +106,12 @@ beforeAll(() => {
     writeFileSync(join(model, 'model.safetensors'), bytes);
   });
   damaged('garbage', (model) => writeFileSync(join(model, 'generation_config.json'), 'garbage'));
+  damaged('endless', (model) =>
+    writeFileSync(
+      join(model, 'chat_template.jinja'),
+      '{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}',
+    ),
+  );
   damaged('cut', (model) => truncateSync(join(model, 'model.safetensors'), 5000));
   damaged('sparse', (model) => truncateSync(join(model, 'model.safetensors'), 5e9));
 });
@@ -694,6 +721,55 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     'output-exists',
     './model … -o',
   ],
+  [
+    'a line of JSON lines that is not JSON',
+    'train ./broken.jsonl',
+    1,
+    'damaged-file',
+    './broken.jsonl:2 … JSON … --skip-bad-lines',
+  ],
+  [
+    'a line of JSON lines without the field',
+    'train ./broken.jsonl --documents jsonl:body',
+    1,
+    'damaged-file',
+    './broken.jsonl:1 … "body" … --skip-bad-lines',
+  ],
+  [
+    'CSV without the column',
+    'train ./body.csv',
+    1,
+    'damaged-file',
+    './body.csv … "text" … "body" … --documents csv:',
+  ],
+  ['documents that are all empty', 'train ./hollow.jsonl', 1, 'empty-text', './hollow.jsonl … documents'],
+  [
+    'two messages of a role in a row',
+    'train ./order.jsonl',
+    1,
+    'damaged-file',
+    './order.jsonl:1 … user … 1 and 2 … --skip-bad-lines',
+  ],
+  [
+    'a system message that is not the first',
+    'train ./late.jsonl',
+    1,
+    'damaged-file',
+    './late.jsonl:1 … system … 3 … --skip-bad-lines',
+  ],
+  ...[
+    'train ./dialogue.jsonl --init-from ./endless --max-iters 1 -o ./new',
+    'eval ./dialogue.jsonl -m ./endless',
+  ].map(
+    (line) =>
+      [
+        'a chat template that loops for ever',
+        line,
+        1,
+        'bad-template',
+        './endless … 1 s of computing … another template',
+      ] as const,
+  ),
   ['one token to judge', 'eval ./one.txt -m ./model', 1, 'text-too-short'],
 ];
 

@@ -359,6 +359,12 @@ describe('bad lines', () => {
     await expectRefusal(args.split(' '), refusal, root);
   });
 
+  test('an empty document is none, and counts as none', async () => {
+    writeFileSync(join(root, 'some.jsonl'), '{"text":"ab"}\n{"text":""}\n\n{"text":"c"}\n');
+    const { stdout } = await gpt('tokenize some.jsonl --json');
+    expect(JSON.parse(stdout)).toMatchObject({ document_count: 2, bad_lines: 0 });
+  });
+
   test('are left out and counted with --skip-bad-lines', async () => {
     const { stdout } = await gpt('tokenize bad.jsonl --documents jsonl --skip-bad-lines --json');
     expect(JSON.parse(stdout)).toMatchObject({ documents: 'jsonl', document_count: 1, bad_lines: 2 });
