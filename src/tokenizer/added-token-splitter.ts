@@ -149,9 +149,11 @@ class FlaggedSplitter {
         const before = index === 0 ? this.#before : text.slice(Math.max(0, index - 2), index);
         if (WORD_BEFORE.test(before) || WORD_AFTER.test(text.slice(next, next + 2))) continue;
       }
-      if (index < from) from = withoutSpaceFrom(stretches, index, from); // it begins with white space of the token before
+      // It begins with white space of the token before, which keeps that only from one that takes white space itself.
+      if (index < from && !lstrip) from = withoutSpaceFrom(stretches, index, from);
       const start = lstrip ? Math.max(from, spaceStart(text, index)) : index;
       const stop = rstrip ? spaceEnd(text, end) : end;
+      if (stop <= start) continue;
       stretches.push({ text: text.slice(from, start), special, matched: text.slice(start, stop) });
       from = stop;
       this.#isStripping = rstrip && stop === text.length && !final;

@@ -30,6 +30,7 @@ const cases: readonly [
   [{ '<a>': { rstrip: true }, ' b': { rstrip: true } }, null, '<a>  b c', [256, 257, 99]],
   [{ '<a>': { rstrip: true }, ' b': { rstrip: true } }, null, '<a>  bb', [256, 257, 98]],
   [{ '<a>': { rstrip: true }, '\n': {} }, null, '<a> \n x', [256, 257, 32, 120]],
+  [{ é: { rstrip: true }, '\n': { lstrip: true } }, null, 'é\nfi', [233, 102, 105]],
   [{ cat: WORD }, null, 'cat cats a.cat', [256, 32, 99, 97, 116, 115, 32, 97, 46, 256]],
   [
     { cat: { ...WORD, ...NORMALIZED } },
