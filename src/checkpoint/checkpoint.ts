@@ -10,7 +10,7 @@
  * The state holds a checksum of every other file, so a file that is damaged, or left by another step or program, is
  * detected before anything is restored from it.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -33,6 +33,7 @@ import {
   AVERAGE,
   BEST,
   checkpointName,
+  LEGACY_STATE,
   OPTIMIZER,
   STATE,
   stateFileOf,
@@ -48,6 +49,7 @@ import {
   type ModelFolder,
 } from './model-folder.ts';
 import { openModelFolder } from './open-model.ts';
+import { CHECKPOINT_FILES } from './own-files.ts';
 import { prunedError } from './resumable.ts';
 import { openSafetensors, streamSafetensors, type TensorLoadOptions } from './safetensors.ts';
 import { readTrainerState, sha256, trainerStateText, type TrainerState } from './trainer-state.ts';
@@ -141,14 +143,18 @@ export function addEvaluation(
   if (best !== undefined) linkAtomic(best, join(folder, BEST));
 }
 
+/** What the state has fingerprints of. Other files in the folder are the user's, or another program's. */
+const FINGERPRINTED = CHECKPOINT_FILES.filter((file) => file !== STATE && file !== LEGACY_STATE);
+
 /** The state with the fingerprints of the other files. @param best of which the checkpoint has, or gets, a copy */
 function stateText(
   folder: string,
   best: CheckpointContent['best'],
   state: CheckpointContent['state'],
 ): string {
-  const paths = new Map(readdirSync(folder).map((file) => [file, join(folder, file)]));
-  paths.delete(STATE);
+  const paths = new Map(
+    FINGERPRINTED.map((file) => [file, join(folder, file)] as const).filter(([, path]) => existsSync(path)),
+  );
   if (best !== undefined) paths.set(BEST, best);
   const files = [...paths.keys()].toSorted();
   return trainerStateText({
@@ -165,7 +171,7 @@ function stateText(
  * @throws UserError naming the file and how to repair it
  */
 export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: BaseOpening = {}): Checkpoint {
-  for (const file of readdirSync(folder)) refuseLink(join(folder, file));
+  for (const file of CHECKPOINT_FILES) refuseLink(join(folder, file));
   const stateFile = stateFileOf(folder) ?? join(folder, STATE);
   const state = readTrainerState(stateFile);
   if (state.pruned === true) throw prunedError(dirname(folder));
@@ -174,7 +180,8 @@ export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: Bas
       hint: `it was renamed: change its name back to ${checkpointName(state.step)}`,
     });
   for (const [file, expected] of Object.entries(state.files ?? {}))
-    if (file !== BEST) checkFile(folder, file, expected);
+    // Earlier versions recorded the user's files as well.
+    if (file !== BEST && FINGERPRINTED.includes(file)) checkFile(folder, file, expected);
   const model = openModelFolder(folder, { base });
   const weights = join(folder, weightsFile(model.config));
   checkStep(weights, model.metadata, step);

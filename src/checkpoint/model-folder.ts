@@ -74,16 +74,20 @@ export function writeModelDescription(
   }: { readonly write?: FileWriter; readonly dtype?: TorchDtype } = {},
 ): void {
   makeFolder(folder);
-  const files: Record<string, string> = {
-    ...(config.lora === undefined
-      ? { 'config.json': jsonText(toConfigJson(config, tokenizer, dtype)) }
-      : { [ADAPTER_CONFIG]: jsonText(toAdapterConfigJson(config, config.lora)) }),
-    'tokenizer.json': tokenizerText(tokenizer),
-    'tokenizer_config.json': jsonText(toTokenizerConfigJson(config, tokenizer)),
+  const generation = {
     'generation_config.json': jsonText({
       ...toGenerationConfigJson(config, tokenizer),
       ...(config.lora !== undefined && OWN_MARK), // PEFT warns of unknown fields in adapter_config.json
     }),
+  };
+  // The file with our mark is first: after a crash it shows whose the others are.
+  const files: Record<string, string> = {
+    ...(config.lora === undefined
+      ? { 'config.json': jsonText(toConfigJson(config, tokenizer, dtype)) }
+      : { ...generation, [ADAPTER_CONFIG]: jsonText(toAdapterConfigJson(config, config.lora)) }),
+    'tokenizer.json': tokenizerText(tokenizer),
+    'tokenizer_config.json': jsonText(toTokenizerConfigJson(config, tokenizer)),
+    ...generation,
   };
   for (const [file, content] of Object.entries(files)) write(join(folder, file), [content]);
 }

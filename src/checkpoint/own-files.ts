@@ -25,6 +25,8 @@ import { hasOwnConfig } from './own-config.ts';
 import { openSafetensors } from './safetensors.ts';
 import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
+/** Files that may have our mark, see own-config.ts. */
+const MARKED = ['generation_config.json', 'config.json'];
 /** Files that describe a model. */
 export const DESCRIPTION: readonly string[] = [
   'config.json',
@@ -116,23 +118,42 @@ const foreignInCheckpoint = (checkpoint: string, within = ''): string[] =>
     .map(({ name }) => join(within, name));
 
 const isOwnInCheckpoint = (name: string): boolean =>
-  CHECKPOINT_FILES.includes(name) || CLUTTER.has(name) || TEMPORARY_IN_CHECKPOINT.test(name);
+  CHECKPOINT_FILES.includes(name) || CLUTTER.has(name) || isTemporaryInCheckpoint(name);
+
+/** Whether a name is that of a file of a checkpoint that was being written. */
+export const isTemporaryInCheckpoint = (name: string): boolean => TEMPORARY_IN_CHECKPOINT.test(name);
+
+/** What is left of a checkpoint in which there were files of the user. */
+const KEPT = /^checkpoint-\d+[.]kept(-\d+)?$/;
 
 /**
- * Removes a checkpoint. Entries that do not belong to it stay in its folder, which then is no checkpoint.
+ * Removes a checkpoint. It is renamed first, so that a partly removed one never counts as complete. What does not belong to it
+ * stays, in a folder of another name, since the run may need this one again.
  *
  * @throws a system error if something cannot be removed
  */
 export function removeCheckpoint(checkpoint: string): void {
   if (foreignInCheckpoint(checkpoint).length > 0) {
-    for (const name of [...CHECKPOINT_FILES, ...readdirSync(checkpoint).filter(isOwnInCheckpoint)])
-      rmSync(join(checkpoint, name), { force: true });
+    const kept = keptName(checkpoint);
+    renameSync(checkpoint, kept);
+    removeOwnIn(kept);
     return;
   }
-  // Renamed first, so that a partly removed one never counts as complete.
   const aside = `${checkpoint}.old.${process.pid}.tmp`;
   renameSync(checkpoint, aside);
   rmSync(aside, { recursive: true, force: true });
+}
+
+function keptName(checkpoint: string): string {
+  const name = (n: number): string => `${checkpoint}.kept${n === 0 ? '' : `-${n}`}`;
+  let n = 0;
+  while (existsSync(name(n))) n++;
+  return name(n);
+}
+
+function removeOwnIn(kept: string): void {
+  for (const { name } of readdirSync(kept, { withFileTypes: true }).filter((entry) => !entry.isDirectory()))
+    if (isOwnInCheckpoint(name)) rmSync(join(kept, name), { force: true });
 }
 
 /** Whether a file is one that the run, or a report of it, may have written, and it did. */
@@ -164,10 +185,15 @@ export function removeRun(folder: string): void {
       hint: `name another ${optionName('outDir')}, or move it away`,
     });
   for (const { folder: checkpoint } of checkpointsOf(folder)) removeCheckpoint(checkpoint);
-  for (const file of RUN_FILES) rmSync(join(folder, file), { force: true });
   for (const file of readdirSync(folder)) if (isRecognized(folder, file)) rmSync(join(folder, file));
+  for (const file of REMOVED_IN_ORDER) rmSync(join(folder, file), { force: true });
   sweepTemporaries(folder);
 }
+
+/** The files with our mark are last: until then, the others show whose they are. */
+export const REMOVED_IN_ORDER: readonly string[] = RUN_FILES.toSorted(
+  (a, b) => MARKED.indexOf(a) - MARKED.indexOf(b),
+);
 
 const isReport = (path: string): boolean => hasInHead(path, `name="generator" content="${REPORT_GENERATOR}"`);
 
@@ -194,6 +220,8 @@ const UNLOCKED: ReadonlySet<string> = new Set([LOCK, REPORT]);
  */
 export function sweepTemporaries(folder: string): void {
   for (const path of temporariesOf(folder)) rmSync(path, { recursive: true, force: true });
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory() && KEPT.test(entry.name)) removeOwnIn(join(folder, entry.name)); // if a kill prevented that
 }
 
 /** Paths of the temporary files and folders that `sweepTemporaries` removes. */

@@ -18,7 +18,13 @@ import { lockFolder, refuseHeld } from './lock.ts';
 import { openWholeModel } from './model-folder.ts';
 import { completionOf } from './log-writer.ts';
 import { logPath } from './logs.ts';
-import { CHECKPOINT_FILES, DESCRIPTION, sweepTemporaries, temporariesOf } from './own-files.ts';
+import {
+  CHECKPOINT_FILES,
+  DESCRIPTION,
+  isTemporaryInCheckpoint,
+  sweepTemporaries,
+  temporariesOf,
+} from './own-files.ts';
 import { retire } from './run.ts';
 import { weightsOf } from './runs.ts';
 import { openSafetensors } from './safetensors.ts';
@@ -74,7 +80,7 @@ function prunedFiles(checkpoint: string): string[] {
   const files = readdirSync(checkpoint);
   return [
     ...deleted.filter((file) => files.includes(file)),
-    ...files.filter((file) => file.startsWith(`${STATE}.`) && file.endsWith('.tmp')),
+    ...files.filter((file) => isTemporaryInCheckpoint(file)),
   ].map((file) => join(checkpoint, file));
 }
 

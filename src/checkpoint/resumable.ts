@@ -5,9 +5,9 @@ import { UserError, type ErrorCode } from '../errors.ts';
 import { optionName, trainCall } from '../messages.ts';
 import { refuseLink } from '../read-file.ts';
 import {
-  checkpointsOf,
   foreignCheckpoints,
   isTrainerCheckpoint,
+  latestCheckpoint,
   latestTrainerCheckpoint,
   stateFileOf,
 } from './checkpoint-folders.ts';
@@ -34,13 +34,12 @@ export function checkResumable(folder: string): void {
       new UserError('wrong-file-kind', `${folder} is a file, not a run`, { hint: NAME_A_RUN })
     );
   for (const { folder: link } of foreignCheckpoints(folder)) refuseLink(link);
-  const [first] = checkpointsOf(folder);
-  if (first === undefined) {
+  if (latestCheckpoint(folder) === undefined) {
     refuseHeld(folder); // in its first steps
     throw withoutCheckpoint(folder);
   }
   for (const file of [...RUN_FILES, LOCK]) refuseLink(join(folder, file));
-  const foreign = foreignCheckpoints(folder).find(({ step }) => step > first.step); // earlier names are not needed again
+  const [foreign] = foreignCheckpoints(folder);
   if (foreign !== undefined)
     throw new UserError(
       'output-exists',

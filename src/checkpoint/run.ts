@@ -98,22 +98,11 @@ export function createRun(
   tokenizer: Tokenizer,
   { overwrite = false } = {},
 ): Run {
-  if (existsSync(folder)) {
-    if (!statSync(folder).isDirectory())
-      throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`, {
-        hint: `name another ${optionName('outDir')}`,
-      });
-    if (!overwrite && readdirSync(folder).some((file) => file !== LOCK))
-      throw new UserError('output-exists', `${folder} exists and is not empty`, {
-        hint:
-          isVacant(folder) || isRun(folder)
-            ? `name another ${optionName('outDir')}, continue it with ${optionName('resume')}, or replace it with ${optionName('overwrite')}`
-            : `name another ${optionName('outDir')}`,
-      });
-  }
+  if (existsSync(folder)) checkVacant(folder, overwrite);
   makeFolder(folder);
   const lock = lockFolder(folder);
   try {
+    if (!overwrite && !isVacant(folder)) throw notEmpty(folder); // another process was faster
     removeRun(folder);
     writeModelDescription(folder, config, tokenizer);
   } catch (error) {
@@ -124,6 +113,23 @@ export function createRun(
   const logs = { metrics: writer('metrics'), samples: writer('samples'), speed: writer('speed') };
   return runIn(folder, config, tokenizer, { lock, logs, saved: undefined, base: undefined });
 }
+
+/** @throws UserError unless the folder is empty, or may be emptied */
+function checkVacant(folder: string, overwrite: boolean): void {
+  if (!statSync(folder).isDirectory())
+    throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`, {
+      hint: `name another ${optionName('outDir')}`,
+    });
+  if (!overwrite && readdirSync(folder).some((file) => file !== LOCK)) throw notEmpty(folder);
+}
+
+const notEmpty = (folder: string): UserError =>
+  new UserError('output-exists', `${folder} exists and is not empty`, {
+    hint:
+      isVacant(folder) || isRun(folder)
+        ? `name another ${optionName('outDir')}, continue it with ${optionName('resume')}, or replace it with ${optionName('overwrite')}`
+        : `name another ${optionName('outDir')}`,
+  });
 
 /** A run about to be resumed: its latest checkpoint, and its folder, locked by this process. */
 export interface ResumedRun {

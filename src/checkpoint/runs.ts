@@ -1,12 +1,13 @@
 /** Finds runs by name. Each is a folder under checkpoints/; run.ts describes its content. */
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { isSystemError, UserError } from '../errors.ts';
+import { holds, isSystemError, UserError } from '../errors.ts';
 import { optionName, trainCall } from '../messages.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { closest } from '../suggest.ts';
 import { makeFolder } from '../write-file.ts';
-import { latestCheckpoint, modelLocation, OPTIMIZER, stateFileOf } from './checkpoint-folders.ts';
+import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folders.ts';
+import { readTrainerState } from './trainer-state.ts';
 import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
 export const RUNS = 'checkpoints';
@@ -73,8 +74,8 @@ export function newestRun(): string {
 export function newestResumable(): string {
   const newest = newestUnder(RUNS, (folder) => {
     const latest = latestCheckpoint(folder);
-    const isPruned = latest === undefined || !existsSync(join(latest.folder, OPTIMIZER));
-    return isPruned ? undefined : stateFileOf(latest.folder);
+    const stateFile = latest && stateFileOf(latest.folder);
+    return stateFile === undefined || isPruned(stateFile) ? undefined : stateFile;
   });
   if (newest === undefined)
     throw new UserError('file-not-found', `there is no run under ${RUNS}/ to resume`, {
@@ -82,6 +83,9 @@ export function newestResumable(): string {
     });
   return newest;
 }
+
+/** A state that cannot be read is of a run that was to be resumed: resuming it says what is wrong. */
+const isPruned = (stateFile: string): boolean => holds(() => readTrainerState(stateFile).pruned === true);
 
 /** All runs under checkpoints/ with a model, by name. */
 export const runFolders = (): string[] =>

@@ -14,7 +14,14 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { writeCard } from '../../src/checkpoint/card-file.ts';
 import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
-import { isRun, REPORT_GENERATOR, sweepTemporaries } from '../../src/checkpoint/own-files.ts';
+import {
+  isRun,
+  REMOVED_IN_ORDER,
+  removeCheckpoint,
+  REPORT_GENERATOR,
+  sweepTemporaries,
+} from '../../src/checkpoint/own-files.ts';
+import { checkpointsOf } from '../../src/checkpoint/checkpoint-folders.ts';
 import { createRun } from '../../src/checkpoint/run.ts';
 import { saveCheckpoint, writeTrainerOutput } from './run-fixtures.ts';
 import { config, tensorsOf, tokenizer } from './tiny-model.ts';
@@ -100,4 +107,14 @@ test('a model that transformers saved with the config of a run is not taken for 
   expect(isRun(folder)).toBe(true); // a run that was killed before its first checkpoint
   writeTrainerOutput(folder, 3);
   expect(isRun(folder)).toBe(false);
+});
+
+test('a kill while a run is replaced leaves one that can be replaced again', async () => {
+  for (let removed = 1; removed < REMOVED_IN_ORDER.length; removed++) {
+    await startRun();
+    for (const { folder: checkpoint } of checkpointsOf(folder)) removeCheckpoint(checkpoint);
+    for (const file of REMOVED_IN_ORDER.slice(0, removed)) rmSync(join(folder, file), { force: true });
+    overwrite();
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -78,14 +78,39 @@ test("what a user puts into a checkpoint outlives it, and is in nobody's way", a
   writeFileSync(join(path, 'checkpoint-5/notes.txt'), 'mine');
   await save(run, 10, { good_step: 10 });
   run.close();
-  expect(readdirSync(join(path, 'checkpoint-5'))).toEqual(['notes.txt']);
+  expect(readdirSync(join(path, 'checkpoint-5.kept'))).toEqual(['notes.txt']);
+  writeFileSync(join(path, 'checkpoint-5.kept/optimizer.safetensors'), ''); // as a kill leaves it
   const again = resumeRun(path);
   expect(again.checkpoint.state.step).toBe(10);
   again.continue().close();
-  expect(() => createRun(path, config, tokenizer, { overwrite: true })).toThrow(
-    failure('output-exists', 'checkpoint-5'),
-  );
-  expect(readFileSync(join(path, 'checkpoint-5/notes.txt'), 'utf8')).toBe('mine');
+  expect(readdirSync(join(path, 'checkpoint-5.kept'))).toEqual(['notes.txt']);
+  createRun(path, config, tokenizer, { overwrite: true }).close();
+  expect(checkpoints()).toEqual(['checkpoint-5.kept']);
+  expect(readFileSync(join(path, 'checkpoint-5.kept/notes.txt'), 'utf8')).toBe('mine');
+});
+
+test('a checkpoint of the same step can be written after a rollback, whatever the user put there', async () => {
+  const run = createRun(path, config, tokenizer);
+  for (const _time of [1, 2]) {
+    await save(run, 5, { good_step: 5 });
+    await save(run, 7, { good_step: 5 });
+    writeFileSync(join(path, 'checkpoint-7/notes.txt'), 'mine');
+    expect(run.rollBack(5)?.state.step).toBe(5);
+  }
+  await save(run, 7, { good_step: 5 });
+  run.close();
+  expect(checkpoints()).toEqual(['checkpoint-5', 'checkpoint-7', 'checkpoint-7.kept', 'checkpoint-7.kept-1']);
+});
+
+test('files of the user in a checkpoint are none of its own, and may change', async () => {
+  const run = createRun(path, config, tokenizer);
+  await save(run, 5, { evaluation_due: true });
+  writeFileSync(join(path, 'checkpoint-5/notes.txt'), 'mine');
+  mkdirSync(join(path, 'checkpoint-5/plots'));
+  await save(run, 5, { evaluation_due: false });
+  run.close();
+  writeFileSync(join(path, 'checkpoint-5/notes.txt'), 'changed');
+  resumeRun(path).close();
 });
 
 test('a run is not replaced while its checkpoint has a file of the user', async () => {
