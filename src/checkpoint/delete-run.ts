@@ -19,7 +19,7 @@ export interface Deletion {
   readonly freed: number;
 }
 
-/** @throws UserError unless the folder is a run, with nothing else in it, that nobody is training */
+/** @throws UserError unless the folder is a run that is not being trained, with nothing else in it */
 export function planDeletion(folder: string): Deletion {
   checkRunFolder(folder);
   refuseHeld(folder);

@@ -49,7 +49,7 @@ export interface Pruning {
 
 /**
  * @returns undefined if the run has been pruned already
- * @throws UserError unless the folder is a run with a checkpoint and an intact model besides, and nobody is training it
+ * @throws UserError unless the folder is a run that is not being trained, with a checkpoint and an intact model besides
  */
 export function planPruning(folder: string): Pruning | undefined {
   checkRunFolder(folder);

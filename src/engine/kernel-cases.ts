@@ -24,11 +24,10 @@ export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 export const AWKWARD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 32, 33, 48, 49, 65];
 
 const normal = (length: number, scale = 1): Fill => ({ length, kind: 'normal', scale });
-/** Weights of one of the types, chosen by a number; of q8 only if every row, as `dividing` says, consists of whole blocks. */
-function weights(length: number, dividing: readonly number[], choice: number): Fill {
+/** Weights of one of the types, chosen by a number; of q8 only if a row consists of whole blocks. */
+function weights(length: number, row: number, choice: number): Fill {
   const types = [undefined, 'bf16', 'f16', 'q8'] as const;
-  const isWhole = dividing.every((n) => n % Q8_BLOCK === 0);
-  const storage = types[choice % (isWhole ? types.length : types.length - 1)];
+  const storage = types[choice % (row % Q8_BLOCK === 0 ? types.length : types.length - 1)];
   return { ...normal(length), ...(storage && { storage }) };
 }
 const positive = (length: number): Fill => ({ length, kind: 'positive' });
@@ -112,6 +111,22 @@ const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase =
   decayed: Math.min(a * b, a * c),
 });
 
+/** A GEMM of shape [M,N,K]. The type of its weights follows from the shape. */
+export const gemmCase = (
+  [M, N, K]: readonly [number, number, number],
+  { hasBias = false, transA = 0, transB = 0 } = {},
+) => ({
+  a: normal(M * K),
+  b: weights(K * N, transB === 0 ? N : K, M + K + N),
+  bias: hasBias ? normal(N) : null,
+  c: normal(M * N),
+  M,
+  N,
+  K,
+  transA,
+  transB,
+});
+
 /**
  * The arguments of each kernel for three random sizes and a random switch. A kernel without a line is a compile error. lse, mean
  * and rstd need only be plausible, since all devices get the same values.
@@ -121,7 +136,7 @@ export const kernelCases: {
 } = {
   embedding: (N, C, V) => ({
     ids: ids(N, 0, V),
-    table: weights(V * C, [C], N + V),
+    table: weights(V * C, C, N + V),
     out: normal(N * C),
     N,
     C,
@@ -134,17 +149,8 @@ export const kernelCases: {
     C,
     V,
   }),
-  gemm: (M, N, K, flag) => ({
-    a: normal(M * K),
-    b: weights(K * N, [N, K], M + K),
-    bias: flag ? normal(N) : null,
-    c: normal(M * N),
-    M,
-    N,
-    K,
-    transA: (M + K) & 1,
-    transB: (N + K) & 1,
-  }),
+  gemm: (M, N, K, flag) =>
+    gemmCase([M, N, K], { hasBias: flag, transA: (M + K) & 1, transB: (N + (K >> 1)) & 1 }),
   gemmSymmetric: (M, _b, K, flag) => ({
     a: normal(M * K),
     b: normal(K * M),

@@ -22,12 +22,20 @@ export function toQ8(numbers: Float32Array): Uint8Array {
       const x = numbers[i] < 0 ? -numbers[i] : numbers[i];
       if (x > largest) largest = x;
     }
-    const scale = Math.fround(largest / LARGEST);
+    const scale = scaleOf(largest);
     scales[at / 4] = scale;
     const factor = scale > 0 ? 1 / scale : 0;
     for (let i = 0; i < Q8_BLOCK; i++) bytes[at + 4 + i] = rounded(numbers[first + i] * factor);
   }
   return new Uint8Array(buffer);
+}
+
+/** The largest byte must not become infinite: the scale of the largest float32 numbers is rounded down. */
+function scaleOf(largest: number): number {
+  const scale = Math.fround(largest / LARGEST);
+  return largest < Infinity && Math.fround(LARGEST * scale) === Infinity
+    ? Math.fround(scale * (1 - 2 ** -23))
+    : scale;
 }
 
 /** To the nearest byte, halves away from 0. */

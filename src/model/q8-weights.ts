@@ -15,7 +15,7 @@ export const inQ8 =
     return length !== undefined && length % Q8_BLOCK === 0 ? 'q8' : storageOf(parameter);
   };
 
-/** The numbers in a row of a matrix as a product of few rows reads it, [out,in]; undefined for other parameters. */
+/** The numbers in a row of a matrix as GEMV reads it, [out,in]; undefined for other parameters. */
 function rowLength({ role, shape }: Parameter): number | undefined {
   if (role === 'linear weight') return shape[0]; // stored as [in,out], and transposed as it is loaded
   const isMatrix =

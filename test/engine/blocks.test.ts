@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Device } from '../../src/engine/device.ts';
-import { documentStarts, kernelCases } from '../../src/engine/kernel-cases.ts';
+import { documentStarts, gemmCase, kernelCases, type Fill } from '../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
 import { firstDifference, resultsOf, tryKernel, type KernelResults } from '../../src/engine/try-kernel.ts';
@@ -23,6 +23,19 @@ const attentions = [
   [201, 7],
   [140, 64],
 ] as const;
+
+/** Document starts of B rows of T positions: at edges of tiles of 16 and 64 positions, in each row other ones. */
+function startsAtEdges(B: number, T: number): Fill {
+  const edges = [
+    [16, 64, 128],
+    [15, 63, 65, 129],
+  ];
+  const values = Array.from({ length: B * T }, (_, i) => {
+    const t = i % T;
+    return edges[Math.floor(i / T) % 2].findLast((edge) => edge <= t) ?? 0;
+  });
+  return { kind: 'exact', length: values.length, values };
+}
 
 /** `toEqual` takes seconds for a million numbers. */
 const bitsOf = ({ buffer, byteOffset, byteLength }: Float32Array | Float64Array): Buffer =>
@@ -68,7 +81,7 @@ describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
     // both ways to pack each operand, over all shapes
     for (const transA of [0, 1]) {
       const transB = (M + transA) & 1;
-      await check('gemm', { ...kernelCases.gemm(M, N, K, transA === 1), transA, transB }, transB === 1);
+      await check('gemm', gemmCase([M, N, K], { hasBias: transA === 1, transA, transB }), transB === 1);
     }
   });
 
@@ -80,7 +93,7 @@ describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
       [3, 2050, 130],
       [1, 40_000, 7],
     ])
-      await check('gemm', { ...kernelCases.gemm(M, N, K, M === 1), transA: 0, transB: 0 }, M === 3);
+      await check('gemm', gemmCase([M, N, K], { hasBias: M === 1 }), M === 3);
     if (hasMany) await backends.pop()!.close();
   });
 
@@ -108,12 +121,15 @@ describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
   });
 
   describe.each(attentions)('attention over %i positions, in heads of %i', (T, D) => {
-    test.each([false, true])('with documents: %o', async (documents) => {
+    test.each([
+      ['one document', () => null],
+      ['documents', (B: number) => documentStarts(B, T)],
+      ['documents that end at edges of tiles, and beside them', (B: number) => startsAtEdges(B, T)],
+    ])('of %s', async (_what, startsOf) => {
       for (const flag of [false, true])
         for (const kernel of ['attention', 'attentionBackward'] as const) {
-          const kernelCase = kernelCases[kernel](T, D, 2, flag); // 3 key/value heads
-          const starts = documents ? documentStarts(Number(kernelCase.B), T) : null;
-          await check(kernel, { ...kernelCase, starts }, flag);
+          const kernelCase = kernelCases[kernel](T, D, 5, flag); // 2 rows, 3 key/value heads
+          await check(kernel, { ...kernelCase, starts: startsOf(Number(kernelCase.B)) }, flag);
         }
     });
   });

@@ -3,7 +3,7 @@
  * this computer; a BLAS library must agree with the reference and, unless it was asked for by name, be faster. Both are tried
  * on one device, whose threads switch between them.
  */
-import { kernelCases } from '../kernel-cases.ts';
+import { gemmCase } from '../kernel-cases.ts';
 import { timedProduct } from '../timed-product.ts';
 import { createReferenceBackend } from '../reference/backend.ts';
 import { checkDevice, resultsOf, tryKernel } from '../try-kernel.ts';
@@ -65,7 +65,7 @@ function whyNotFaster(
 
 /** Compares a GEMM with bias, accumulated into C. */
 async function givesSameBits(device: WasmDevice, M: number, N: number, K: number): Promise<boolean> {
-  const kernelCase = { ...kernelCases.gemm(M, N, K, true), transB: 1 };
+  const kernelCase = gemmCase([M, N, K], { hasBias: true, transA: (M + K) & 1, transB: 1 });
   const results = [];
   for (const on of [true, false]) {
     device.useNative(on);

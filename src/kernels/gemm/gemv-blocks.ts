@@ -1,7 +1,7 @@
 /**
- * Few rows times a transposed matrix of blocks of bytes, as Q8 stores them (storage.ts). Products of whole numbers take half as
- * many operations as widening each byte to float32, so each row of A becomes whole numbers too: of 16 bits, with a scale for
- * the 32 numbers of a block. That moves a number by at most 2⁻¹⁶ of its block's largest, far less than rounding the weights to
+ * Few rows times a transposed matrix of blocks of bytes, as Q8 stores them (storage.ts). Products of integers take half as many
+ * operations as widening each byte to float32, so the rows of A are quantized too: to 16 bits, with a scale for the 32 numbers
+ * of a block. That moves a number by at most 2⁻¹⁶ of its block's largest, far less than rounding the weights to
  * eight bits has. B is read in four streams, as in gemv-transposed.ts.
  */
 import { GemmArguments } from '../generated/arguments';
@@ -13,14 +13,17 @@ import { madd, maxLanes, sumFour, sumLanes } from '../vector';
 /** The largest 16-bit number. A block's sum of 32 products with bytes then fits into 32 bits. */
 const LARGEST: f32 = 32_767;
 
-/** A, rounded: a row is K numbers of 16 bits, with a scale for each block. */
-let rounded: usize = 0;
+/** Blocks whose largest number is below this become 0, since the factor of smaller ones would be infinite. */
+const SMALLEST: f32 = 1e-34;
+
+/** A, quantized: a row is K numbers of 16 bits, with a scale for each block. */
+let quantized: usize = 0;
 let scales: usize = 0;
 
 /** c[m,n] (+)= Σ_k a[m,k]·b[n,k] + bias[n] for n in [from, to). */
 export function rowsTimesBlocks(args: GemmArguments, from: i32, to: i32): void {
   if (from >= to) return;
-  roundRows(args);
+  quantizeRows(args);
   const sums = allocate(4 << 4);
   const quarter = (to - from) >> 2;
   for (let i = 0; i < quarter; i++)
@@ -35,21 +38,21 @@ export function rowsTimesBlocks(args: GemmArguments, from: i32, to: i32): void {
     }
 }
 
-/** Each thread rounds all of A for itself: a small part of the work, and no barrier. */
-function roundRows(args: GemmArguments): void {
+/** Each thread quantizes all of A for itself: a small part of the work, and no barrier. */
+function quantizeRows(args: GemmArguments): void {
   const count = args.M * args.K;
-  rounded = allocate(u64(count) << 1);
+  quantized = allocate(u64(count) << 1);
   scales = allocate(u64(count / Q8_BLOCK) << 2);
   for (let i = 0; i < count; i += Q8_BLOCK)
-    roundBlock(args.a + (usize(i) << 2), rounded + (usize(i) << 1), scales + (usize(i / Q8_BLOCK) << 2));
+    quantizeBlock(args.a + (usize(i) << 2), quantized + (usize(i) << 1), scales + (usize(i / Q8_BLOCK) << 2));
 }
 
-function roundBlock(x: usize, to: usize, scaleAt: usize): void {
+function quantizeBlock(x: usize, to: usize, scaleAt: usize): void {
   let largest = f32x4.splat(0);
   for (let i = 0; i < Q8_BLOCK; i += 4) largest = f32x4.max(largest, f32x4.abs(v128.load(x + (i << 2))));
-  const most = maxLanes(largest); // NaN if there is one, and so is the scale
-  store<f32>(scaleAt, most / LARGEST);
-  const factor = f32x4.splat(most > 0 ? LARGEST / most : 0);
+  const magnitude = maxLanes(largest); // NaN if there is one, and so is the scale
+  store<f32>(scaleAt, magnitude / LARGEST);
+  const factor = f32x4.splat(magnitude > SMALLEST ? LARGEST / magnitude : 0);
   for (let i = 0; i < Q8_BLOCK; i += 8) {
     const low = f32x4.nearest(f32x4.mul(v128.load(x + (i << 2)), factor));
     const high = f32x4.nearest(f32x4.mul(v128.load(x + (i << 2), 16), factor));
@@ -64,7 +67,7 @@ function fourColumns(args: GemmArguments, m: i32, n: i32, apart: i32, sums: usiz
   const rowBytes = rowBytesOf(K, Q8);
   const stream = rowBytes * apart;
   let b = args.b + rowBytes * n;
-  let a = rounded + ((usize(m) * K) << 1);
+  let a = quantized + ((usize(m) * K) << 1);
   let scale = scales + ((usize(m) * (K / Q8_BLOCK)) << 2);
   let s0 = f32x4.splat(0);
   let s1 = f32x4.splat(0);
@@ -98,7 +101,7 @@ function fourColumns(args: GemmArguments, m: i32, n: i32, apart: i32, sums: usiz
 /** The product of row m of A with a row of B, as sums of four lanes: the same operations as in `fourColumns`. */
 function dot(args: GemmArguments, m: i32, b: usize): v128 {
   const K = args.K;
-  let a = rounded + ((usize(m) * K) << 1);
+  let a = quantized + ((usize(m) * K) << 1);
   let scale = scales + ((usize(m) * (K / Q8_BLOCK)) << 2);
   let sum = f32x4.splat(0);
   for (let k = 0; k < K; k += Q8_BLOCK) {

@@ -3,7 +3,7 @@ import { assert, asyncProperty, boolean, constantFrom } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { productFields } from '../../../src/engine/native/argument-block.ts';
 import { librariesFor } from '../../../src/engine/native/blas.ts';
-import { AWKWARD, kernelCases, type KernelCase } from '../../../src/engine/kernel-cases.ts';
+import { AWKWARD, gemmCase, kernelCases, type KernelCase } from '../../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../../src/engine/reference/backend.ts';
 import { compareKernel } from '../../../src/engine/try-kernel.ts';
 import { blasBlock } from '../../../src/engine/wasm/address-space.ts';
@@ -90,7 +90,7 @@ describe('a device with a BLAS library', () => {
       [1, 1],
     ]) {
       calls.length = 0;
-      const made = { ...kernelCases.gemm(M, N, K, transA === 1), b: float32(K * N), transA, transB };
+      const made = { ...gemmCase([M, N, K], { hasBias: transA === 1, transA, transB }), b: float32(K * N) };
       await agrees('gemm', made, transB === 1);
       expect(calls.length).toBe(M === 1200 ? 10 : 4); // of 128 and 64
     }
@@ -109,10 +109,9 @@ describe('a device with a BLAS library', () => {
 
   test('leaves few rows, and weights of 16 bits, to WebAssembly', async () => {
     calls.length = 0;
-    const few = kernelCases.gemm(2, 50, 40, false);
-    await agrees('gemm', { ...few, b: float32(2000), transA: 0, transB: 0 });
+    await agrees('gemm', { ...gemmCase([2, 50, 40]), b: float32(2000) });
     const b = { kind: 'normal', length: 2000, storage: 'bf16' } as const;
-    await agrees('gemm', { ...kernelCases.gemm(60, 50, 40, false), b, transA: 0, transB: 0 });
+    await agrees('gemm', { ...gemmCase([60, 50, 40]), b });
     expect(calls).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { assert, asyncProperty, boolean, constantFrom } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AWKWARD, kernelCases } from '../../../src/engine/kernel-cases.ts';
+import { AWKWARD, gemmCase, kernelCases } from '../../../src/engine/kernel-cases.ts';
 import { resultsOf, tryKernel } from '../../../src/engine/try-kernel.ts';
 import { createWasmBackend, type WasmBackend } from '../../../src/engine/wasm.ts';
 import { whyNoMachineCode } from '../../fixtures/machine-code.ts';
@@ -47,8 +47,9 @@ describe.skipIf(whyNoMachineCode() !== undefined)(
     // every number of rows and columns that a tile of 12×32 can be cut off at
     test('gemm, with all remainders of rows and columns', async () => {
       for (let rest = 1; rest <= 32; rest++) {
-        const made = kernelCases.gemm(12 + (rest % 12), 32 + rest, 9, rest % 3 === 0);
-        await compare('gemm', { ...made, transA: 0, transB: rest & 1 }, rest % 2 === 0);
+        const shape = [12 + (rest % 12), 32 + rest, 9] as const;
+        const made = gemmCase(shape, { hasBias: rest % 3 === 0, transB: rest & 1 });
+        await compare('gemm', made, rest % 2 === 0);
       }
     });
 
@@ -65,7 +66,7 @@ describe.skipIf(whyNoMachineCode() !== undefined)(
         [1, 0],
         [1, 1],
       ])
-        await compare('gemm', { ...kernelCases.gemm(M, N, K, transA === 1), transA, transB }, transB === 1);
+        await compare('gemm', gemmCase([M, N, K], { hasBias: transA === 1, transA, transB }), transB === 1);
     });
 
     test.each([
