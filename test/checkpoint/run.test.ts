@@ -91,7 +91,7 @@ test("what a user puts into a checkpoint outlives it, and is in nobody's way", a
 
 test('a checkpoint of the same step can be written after a rollback, whatever the user put there', async () => {
   const run = createRun(path, config, tokenizer);
-  for (const _time of [1, 2]) {
+  for (let time = 1; time <= 2; time++) {
     await save(run, 5, { good_step: 5 });
     await save(run, 7, { good_step: 5 });
     writeFileSync(join(path, 'checkpoint-7/notes.txt'), 'mine');
