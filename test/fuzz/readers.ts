@@ -269,22 +269,23 @@ const exampleOptions = {
 };
 const camelCase = (key: string): string => key.replace(/[-_](.)/g, (_, c: string) => c.toUpperCase());
 
-const tokenFile: ReaderCase = {
-  name: 'token file',
-  write: writeTokens,
+const tokenFile = (endId: number | undefined): ReaderCase => ({
+  name: endId === undefined ? 'token file' : 'token file of documents',
+  write: (folder) => writeTokens(folder, endId),
   files: ['tokens.bin', 'tokenizer.json'],
   read(folder) {
     const data = readTrainingData({ corpus: [join(folder, 'tokens.bin')], valFraction: 0 });
     const { train, tokenizer } = data;
     try {
       assert.deepEqual(Array.from(train.slice(0, train.length)), [...encode(tokenizerOf('char'), TEXT)]);
+      if (endId !== undefined) assert.equal(data.endId, endId);
       assert.equal(tokenizer.vocabSize, tokenizerOf('char').vocabSize);
     } finally {
       data.close();
     }
   },
   weight: 3,
-};
+});
 
 const trainerState: ReaderCase = {
   name: STATE,
@@ -524,7 +525,8 @@ export const readerCases: readonly ReaderCase[] = [
   ...tokenizerFiles,
   ...openTokenizerFiles,
   vocabAndMerges,
-  tokenFile,
+  tokenFile(undefined),
+  tokenFile(1),
   trainerState,
   legacyTrainerState,
   resumedRun,

@@ -107,8 +107,8 @@ export function writeShardedModel(folder: string): void {
   writeFileSync(join(folder, INDEX), JSON.stringify({ metadata: { total_size: 8160 }, weight_map: shardOf }));
 }
 
-/** A token file and its tokenizer.json. */
-export function writeTokens(folder: string): void {
+/** A token file and its tokenizer.json. @param endId the token that ends documents; undefined: undivided */
+export function writeTokens(folder: string, endId?: number): void {
   mkdirSync(folder, { recursive: true });
   const tokenizer = tokenizerOf('char');
   const json = JSON.stringify(tokenizer.toJSON());
@@ -116,6 +116,7 @@ export function writeTokens(folder: string): void {
   writeTokenFile(join(folder, 'tokens.bin'), [encode(tokenizer, TEXT)], {
     vocabSize: tokenizer.vocabSize,
     tokenizerHash: createHash('sha256').update(json).digest(),
+    endId,
   });
 }
 
