@@ -1,6 +1,6 @@
 /** Conversations as text, with the stretches that the assistant writes. */
 import { UserError } from '../errors.ts';
-import { optionValues } from '../messages.ts';
+import { optionName, optionValues } from '../messages.ts';
 import { tokenMatches, tokenPattern } from '../tokenizer/added-token-splitter.ts';
 import { END_OF_TEXT, UNK, unmarked, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { ChatTemplate, templateError, type Failure, type Rendered, type Rendering } from './chat-template.ts';
@@ -182,7 +182,7 @@ export function chatRendererOf(tokenizer: Tokenizer, name: string, { isToday = f
   const { chatTemplate, special, specialTexts } = tokenizer;
   if (!isChatModel(tokenizer))
     throw new UserError('unsuitable-tokenizer', `${name} has no chat template ("chat_template")`, {
-      hint: `train a new model on the conversations, fine-tune one that chats, or read the text in another way, such as ${optionValues({ documents: 'lines' })}`,
+      hint: `train a new model on the conversations, give this one ChatML with ${optionName('growVocab')}, or read the text in another way, such as ${optionValues({ documents: 'lines' })}`,
     });
   const template = new ChatTemplate(chatTemplate ?? CHATML, {
     name: `the chat template of ${name}`,

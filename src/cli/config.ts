@@ -34,7 +34,7 @@ export function applyConfigFile(command: Command, path: string): void {
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
-    if (recorded && 'initFrom' in entries && SAID_BY_MODEL.has(name)) continue;
+    if (recorded && 'initFrom' in entries && isSaidByModel(name, entries)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
@@ -99,7 +99,8 @@ function applyRecordedSchedule(
 }
 
 /** Recorded settings that conflict with starting from a model. */
-const SAID_BY_MODEL: ReadonlySet<string> = new Set(['preset', 'minFrequency', 'vocabSize', 'specialTokens']);
+const isSaidByModel = (name: string, { growVocab }: Readonly<Record<string, unknown>>): boolean =>
+  ['preset', 'vocabSize'].includes(name) || (name === 'minFrequency' && growVocab !== true);
 
 /** In bytes. */
 const LARGEST = 1e6;

@@ -16,6 +16,7 @@ import { architectureOf, fieldsOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import type { StorageOf } from '../model/placement.ts';
+import { withNewRows, type NewRows } from '../model/new-rows.ts';
 import { clipped, type TensorTarget } from '../model/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
@@ -28,18 +29,18 @@ export interface StartingModel {
   readonly loaded: ReadonlySet<string>;
   /** How its files store parameters. */
   readonly storageOf: StorageOf;
-  load(into: readonly TensorTarget[]): void;
+  /** @param newRows of tokens that the model does not have */
+  load(into: readonly TensorTarget[], newRows?: NewRows): void;
 }
 
 /** Options that a trained model determines, besides the fields of its architecture. */
 const SHAPE = ['arch', 'nLayer', 'nHead', 'nEmbd', 'tieWordEmbeddings'] as const;
-const VOCABULARY = ['vocabSize', 'minFrequency', 'specialTokens'] as const;
 
 /**
  * Opens the model of `initFrom`, if there is one.
  *
- * A `blockSize` below the model's uses its first positions. One above it is rejected, because the model has no
- * embeddings for those positions, unless they are sinusoidal and thus defined for any length.
+ * A `blockSize` below the model's uses its first positions. One above it is rejected where positions are learned, because
+ * the model has none beyond; sinusoidal and rotary ones are defined for any length.
  *
  * @throws UserError if the model cannot be read, UsageError for options that contradict it
  */
@@ -74,7 +75,7 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
         .map(({ name }) => name),
     ),
     storageOf: model.storageOf,
-    load: (into) => loadInto(model, into),
+    load: (into, newRows) => loadInto(model, into, newRows),
   };
 }
 
@@ -155,7 +156,8 @@ function checkShape(
 
 /** @throws UsageError for an option about a new vocabulary, another tokenizer or new weights */
 function checkOrigin(options: TrainModelOptions, initFrom: string, tokenizer: Tokenizer): void {
-  for (const name of VOCABULARY)
+  const counts = options.growVocab === true && tokenizer.kind !== 'bpe';
+  for (const name of counts ? (['vocabSize'] as const) : (['vocabSize', 'minFrequency'] as const))
     if (options[name] !== undefined)
       throw conflict(`${optionName(name)} has no effect: ${initFrom} already has a vocabulary`, 'omit it');
   if (options.initialization !== undefined)
@@ -171,23 +173,36 @@ function checkOrigin(options: TrainModelOptions, initFrom: string, tokenizer: To
     );
 }
 
-/** @throws UsageError for a context that is longer than the model's positions */
-function checkLength({ blockSize }: TrainModelOptions, initFrom: string, config: ModelConfig): void {
+/** @throws UsageError for a context that is longer than the model's positions, or than what an adapter's base will have */
+function checkLength(
+  { blockSize, loraRank }: TrainModelOptions,
+  initFrom: string,
+  config: ModelConfig,
+): void {
   if (blockSize === undefined || blockSize <= config.blockSize) return;
-  if (architectureOf(config).isUnboundedInLength(config)) return;
+  const hasAdapters = loraRank !== undefined || config.lora !== undefined;
+  const isUnbounded = architectureOf(config).isUnboundedInLength(config);
+  if (isUnbounded && !hasAdapters) return;
+  const { blockSize: name } = architectureOf(config).huggingFace.configNames;
   throw new UsageError(
     'bad-option-value',
     `${optionName('blockSize')} ${blockSize} is longer than the ${config.blockSize} that ${initFrom} was trained with`,
-    { hint: `omit it, or use at most ${config.blockSize}` },
+    {
+      hint: isUnbounded
+        ? `adapters have the context of their base: omit it, or set "${name}" to ${blockSize} in the base's config.json, which its rotary positions allow`
+        : `its positions are learned, and it has none beyond: omit it, or use at most ${config.blockSize}`,
+    },
   );
 }
 
-/** Only the position table may differ in size: a shorter one, or a sinusoidal one, which is the same for every model. */
-function loadInto(model: ModelFolder, into: readonly TensorTarget[]): void {
+/** Only tables of tokens and positions may differ in size: a shorter one, or a sinusoidal one, which is the same for every model. */
+function loadInto(model: ModelFolder, into: readonly TensorTarget[], newRows: NewRows | undefined): void {
   const targets = new Map(into.map((target) => [target.name, target]));
   model.load(
-    parameterTable(model.config).map(({ name, shape }) => {
+    parameterTable(model.config).map(({ name, shape, role }) => {
       const target = targets.get(name)!;
+      if (newRows !== undefined && (role === 'token embedding' || role === 'output head'))
+        return withNewRows(target, shape, newRows);
       return elements(shape) === elements(target.shape) ? target : clipped(target, shape);
     }),
   );

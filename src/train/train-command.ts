@@ -16,8 +16,6 @@ const OF_STARTING_MODEL: ReadonlySet<string> = new Set([
   'tieWordEmbeddings',
   'tokenizer',
   'vocabSize',
-  'minFrequency',
-  'specialTokens',
   'initialization',
 ]);
 /** Without a number of steps, a run has a time limit; a starting model has its own context length. */

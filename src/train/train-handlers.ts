@@ -7,6 +7,7 @@ import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Caution } from './cautions.ts';
 import type { TrainEvent } from './events.ts';
+import type { Growth } from './grow-vocabulary.ts';
 import type { InspectStep } from './loop.ts';
 import type { TextChange } from './new-text.ts';
 import type { SaveFailure } from './session/checkpoint-writer.ts';
@@ -27,6 +28,8 @@ export interface RunDescription {
   /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];
   readonly tokenizer: Tokenizer;
+  /** The tokens that the starting model did not have. */
+  readonly growth?: Growth | undefined;
   readonly config: ModelConfig;
   /** A resumed run keeps most of its options. */
   readonly isResumed: boolean;

@@ -34,6 +34,7 @@ import {
   type TokenizerKind,
   type VocabularyBuilder,
 } from '../tokenizer/tokenizer.ts';
+import { forChats, grownForText, growthOf, withOwnTokens, type Growth } from './grow-vocabulary.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 export interface CorpusDescription
@@ -47,6 +48,8 @@ export interface CorpusDescription
 export interface TrainingData {
   readonly corpus: CorpusDescription;
   readonly tokenizer: Tokenizer;
+  /** The tokens that the tokenizer of the starting model did not have. */
+  readonly growth?: Growth | undefined;
   /** The token that ends documents, if the vocabulary has one. */
   readonly endId: number | undefined;
   readonly train: TokenSource;
@@ -126,6 +129,7 @@ const defaultFraction = (tokens: number): number => Math.min(0.1, MAX_VALIDATION
 interface Tokens {
   readonly corpus: CorpusDescription;
   readonly tokenizer: Tokenizer;
+  readonly growth?: Growth | undefined;
   readonly ids: TokenSource;
   /** The token that ends documents, of a text that is divided into them. */
   readonly documentEnd?: number | undefined;
@@ -144,18 +148,33 @@ function closingOnError<T>(opened: { close(): void }, call: () => T): T {
   }
 }
 
+interface TextWithTokenizer {
+  readonly corpus: Corpus;
+  readonly tokenizer: Tokenizer;
+}
+
+function withNewTokenizer(options: TrainModelOptions, report: Report): TextWithTokenizer {
+  const corpus = openText(options, undefined, report);
+  const own = specialTokenList(options.specialTokens);
+  return { corpus, tokenizer: newTokenizer(corpus, (special) => vocabularyFor(options, special), own) };
+}
+
+/** A starting model's vocabulary may grow; that of a resumed run has. */
+function withGivenTokenizer(options: TrainModelOptions, given: Tokenizer, report: Report): TextWithTokenizer {
+  const isNew = options.resume === undefined;
+  const known = isNew ? withOwnTokens(given, options) : given;
+  const corpus = openText(options, known, report);
+  const tokenizer = isNew ? grownForText(known, corpus, options) : known;
+  return {
+    corpus,
+    tokenizer:
+      corpus.documents === CHAT ? withForm(tokenizer, chatFormOf(tokenizer, nameOf(options))) : tokenizer,
+  };
+}
+
 function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
-  const corpus = openText(options, given, report);
-  const tokenizer =
-    given === undefined
-      ? newTokenizer(
-          corpus,
-          (special) => vocabularyFor(options, special),
-          specialTokenList(options.specialTokens),
-        )
-      : corpus.documents === CHAT
-        ? withForm(given, chatFormOf(given, nameOf(options)))
-        : given;
+  const { corpus, tokenizer } =
+    given === undefined ? withNewTokenizer(options, report) : withGivenTokenizer(options, given, report);
   const { ids: read, counted, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
   const documents =
     corpus.documents === 'whole'
@@ -166,6 +185,7 @@ function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, 
   return {
     corpus: description(corpus),
     tokenizer,
+    growth: given === undefined ? undefined : growthOf(given, tokenizer, options),
     ids: inMemory(ids, documents?.counted),
     documentEnd: documents?.endId,
     unknown,
@@ -193,7 +213,7 @@ const corpusOptions = (options: TrainModelOptions, tokenizer: Tokenizer | undefi
     ? { chat: () => chatmlForm(specialTokenList(options.specialTokens)) }
     : {
         endOfText: endOfTextToken(tokenizer),
-        chat: () => chatFormOf(tokenizer, nameOf(options)),
+        chat: () => chatFormOf(forChats(tokenizer, options), nameOf(options)),
       }),
 });
 
@@ -204,6 +224,7 @@ function openText(options: TrainModelOptions, given: Tokenizer | undefined, repo
   if (
     ['whole', CHAT].includes(corpus.documents) ||
     given === undefined ||
+    options.growVocab === true ||
     endOfTextToken(given) !== undefined
   )
     return corpus;
@@ -212,7 +233,9 @@ function openText(options: TrainModelOptions, given: Tokenizer | undefined, repo
   throw new UsageError(
     'unsuitable-tokenizer',
     `documents (${corpus.documents}) need a token that ends a text, which the model's tokenizer lacks`,
-    { hint: `read the text as one with ${optionValues({ documents: 'whole' })}, or train a new model` },
+    {
+      hint: `read the text as one with ${optionValues({ documents: 'whole' })}, or add the token with ${optionName('growVocab')}`,
+    },
   );
 }
 
@@ -297,8 +320,11 @@ function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTok
     throw new UsageError('conflicting-options', 'a token file cannot be combined with other texts', {
       hint: 'name the token file alone',
     });
-  for (const flag of ['minFrequency', 'vocabSize', 'specialTokens'] as const)
-    if (options[flag] !== undefined && !hasTokenizer)
+  const ofVocabulary = hasTokenizer
+    ? (['specialTokens', 'growVocab'] as const)
+    : (['minFrequency', 'vocabSize', 'specialTokens'] as const);
+  for (const flag of ofVocabulary)
+    if (options.resume === undefined && (options[flag] ?? false) !== false)
       throw new UsageError(
         'conflicting-options',
         `${optionName(flag)} has no effect: a token file already has a vocabulary`,

@@ -13,6 +13,7 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
     | 'loraDropout'
     | 'valFile'
     | 'minFrequency'
+    | 'growVocab'
     | 'vocabSize'
     | 'patience'
     | 'evalInterval'
@@ -72,6 +73,10 @@ export function againstShortValidation({ isResumed, settings, config, tokens }: 
 
 /** Against tokens outside the vocabulary. */
 export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags): string {
+  if (mayGrow({ isResumed, settings, tokenizer, corpus }))
+    return settings.growVocab
+      ? sentence(settings.minFrequency > 1 ? ['a lower --min-frequency'] : [])
+      : '--grow-vocab adds what the vocabulary lacks.';
   if (isResumed || settings.initFrom !== undefined)
     return 'The vocabulary is that of the trained model; only a new model can have another.';
   if (corpus.files.some((file) => file.endsWith('.bin')))
@@ -82,6 +87,19 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
     ...(tokenizer.kind === 'bpe' ? [] : ['--tokenizer bpe']),
   ]);
 }
+
+/** The vocabulary of a starting model may grow, unless only adapters are trained or the tokens are given. */
+export const mayGrow = ({
+  isResumed,
+  settings,
+  tokenizer,
+  corpus,
+}: Omit<Flags, 'tokens' | 'config'>): boolean =>
+  !isResumed &&
+  settings.initFrom !== undefined &&
+  settings.loraRank === undefined &&
+  tokenizer.kind !== 'bpe' &&
+  !corpus.files.some((file) => file.endsWith('.bin'));
 
 /** Against a learning rate that is too high. */
 export function againstHighRate(flags: Flags): string {

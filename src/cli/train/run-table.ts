@@ -2,7 +2,9 @@
 import { MAX_EPOCHS } from '../../train/choose-model.ts';
 import type { TextChange } from '../../train/new-text.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
+import type { Growth } from '../../train/grow-vocabulary.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { formatBytes, formatCountOf, formatDuration, formatNumber } from '../../format.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { warnOfReplacements } from '../decoding-options.ts';
@@ -43,6 +45,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
     ),
   );
   warnOfSlowEngine({ name: run.backend, shortfall: run.shortfall }, run.rejected);
+  if (run.growth !== undefined) notice(describeGrowth(run.growth, tokenizer));
   if (run.startStep > 0) noticeOfResume({ ...run, settings });
   if (run.textChange !== undefined) notice(startsAnew[run.textChange]);
   for (const repair of run.repairs) warn(printable(repair));
@@ -56,6 +59,17 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   for (const warning of warningsBefore({ ...run, settings, corpus, tokens, config, tokenizer }))
     warn(warning);
   notice();
+}
+
+function describeGrowth({ ordinary, special, first }: Growth, { kind }: Tokenizer): string {
+  const names = kind === 'word' ? 'new word' : 'new character';
+  const added = [
+    ...(ordinary === 0 ? [] : [formatCountOf(ordinary, names)]),
+    ...(special.length === 0
+      ? []
+      : [`the special ${special.length === 1 ? 'token' : 'tokens'} ${special.map(printable).join(', ')}`]),
+  ].join(' and ');
+  return `Added to the vocabulary: ${added}. Their rows of the embedding start as the mean of the other ${formatNumber(first)}.`;
 }
 
 function describeTime(seconds: number, isLimitedByText: boolean): string {

@@ -10,13 +10,14 @@ import {
   endsAbovePeak,
   highestRate,
   isAboveUsual,
+  mayGrow,
   type Flags,
 } from './remedies.ts';
 import { flagOf } from '../../flag-name.ts';
 import { againstCrlf, AGAINST_SORTED, SORTED } from '../corpus-summary.ts';
 import { printable } from '../terminal.ts';
 import { unspacedNotice } from '../unspaced-notice.ts';
-import { formatCount, formatNumber, formatPercent } from '../../format.ts';
+import { formatCount, formatCountOf, formatNumber, formatPercent } from '../../format.ts';
 
 type UpcomingRun = Flags &
   Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isLimitedByText' | 'cautions'> & {
@@ -73,21 +74,28 @@ export function warningsBefore(run: UpcomingRun): string[] {
     );
   if (run.corpus.isSorted && settings.valFile === undefined && tokens.validation > 0)
     warnings.push(warning(SORTED, AGAINST_SORTED));
-  const unknown = tokens.unknown / (tokens.train + tokens.validation);
-  if (unknown > MAX_UNKNOWN)
-    warnings.push(
-      hasWholeVocabulary(run)
-        ? warning(
-            `${formatPercent(unknown)} of the tokens are <unk>, which occurs literally in the text; the model learns it, but samples it only with --allow-unk.`,
-          )
-        : warning(
-            `${formatPercent(unknown)} of the tokens are <unk>, which the model learns to expect.`,
-            againstUnknown(run),
-          ),
-    );
+  warnings.push(...aboutUnknown(run));
   const unspaced = hasOwnTokenizer(run) ? unspacedNotice(tokenizer) : undefined;
   if (unspaced !== undefined) warnings.push(unspaced);
   return warnings;
+}
+
+/** A new vocabulary may leave out what is rare; that of a starting model leaves out what its text did not have. */
+function aboutUnknown(run: UpcomingRun): string[] {
+  const { tokens, settings } = run;
+  const unknown = tokens.unknown / (tokens.train + tokens.validation);
+  if (unknown <= MAX_UNKNOWN && !(tokens.unknown > 0 && mayGrow(run) && !settings.growVocab)) return [];
+  const share =
+    unknown > MAX_UNKNOWN
+      ? `${formatPercent(unknown)} of the tokens are`
+      : `${formatCountOf(tokens.unknown, 'token')} of the text ${tokens.unknown === 1 ? 'is' : 'are'}`;
+  return hasWholeVocabulary(run)
+    ? [
+        warning(
+          `${share} <unk>, which occurs literally in the text; the model learns it, but samples it only with --allow-unk.`,
+        ),
+      ]
+    : [warning(`${share} <unk>, which the model learns to expect.`, againstUnknown(run))];
 }
 
 /** Whether the vocabulary is known to cover the text. A resumed run may have another text. */

@@ -6,8 +6,9 @@ import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
 import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
+import { optionName } from '../../messages.ts';
 import { choice, filePath, trueOrFalse, wholeNumber, type OptionType } from '../../values.ts';
-import { optional, orAbsent, row } from './row.ts';
+import { optional, orAbsent, row, unused } from './row.ts';
 import { belowOne, positive } from './values.ts';
 
 const atLeastTwo = wholeNumber({ min: 2 });
@@ -44,13 +45,26 @@ export const dataRows = {
     onResume: 'fixed',
     stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
   }),
-  /** Special tokens of a new vocabulary, separated by commas: each is one token wherever it is in a text. */
+  /** Special tokens of a new vocabulary, or added to that of `initFrom`, separated by commas: each is one token wherever it is in a text. */
   specialTokens: optional<string>({
     group: 'Data',
     value: specialTokensValue,
     placeholder: 'list',
     help: 'tokens of your own, kept whole: <|user|>,<|bot|>',
     onResume: 'fixed',
+  }),
+  /** The model of `initFrom` learns tokens that it lacks; see ../grow-vocabulary.ts. */
+  growVocab: row<boolean>({
+    group: 'Data',
+    value: trueOrFalse,
+    help: 'add what --init-from lacks: characters, words, tokens of chats',
+    default: false,
+    caution: unused(
+      ({ initFrom }) => initFrom !== undefined,
+      () => `without ${optionName('initFrom')}`,
+    ),
+    onResume: 'fixed',
+    stored: orAbsent(trueOrFalse),
   }),
   valFraction: row<number>({
     group: 'Data',

@@ -23,7 +23,7 @@ export const modelRows = {
     placeholder: 'folder',
     help: 'fine-tune this model, keeping its shape and tokenizer',
     onResume: 'fixed',
-    conflicts: ['preset', 'vocabSize', 'minFrequency', 'initialization'],
+    conflicts: ['preset', 'vocabSize', 'initialization'],
   }),
   /** The name of the model's architecture, one of model/architectures/registry.ts. */
   arch: row<string>({

@@ -24,6 +24,7 @@ export function describeRun(
     split: { train: data.train, validation: data.validation },
     replacements: data.replacements,
     tokenizer: data.tokenizer,
+    growth: data.growth,
     config,
     isResumed: resumed !== undefined,
     startStep: resumed?.checkpoint.state.step ?? 0,

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { TensorLoadOptions } from '../../checkpoint/safetensors.ts';
+import type { NewRows } from '../../model/new-rows.ts';
 import { noReport, type Report } from '../../reporting.ts';
 import { freshProgress, type Progress } from '../progress.ts';
 import type { StartingModel } from '../starting-model.ts';
@@ -11,12 +12,13 @@ import type { Trainer } from '../trainer.ts';
 export function start(
   trainer: Trainer,
   model: StartingModel | undefined,
+  newRows: NewRows | undefined,
   report: Report = noReport,
 ): Progress {
   if (model === undefined) trainer.initialize(report);
   else {
     trainer.initializeExcept(model.loaded);
-    model.load(trainer.parameters());
+    model.load(trainer.parameters(), newRows);
   }
   trainer.average?.restart();
   return freshProgress;

@@ -61,7 +61,7 @@ export async function trainSession(
   const trainer = new Trainer(chosen.backend, programs, trainerOptions(settings), settings.seed);
   const stored =
     origin.resumed === undefined
-      ? start(trainer, origin.start, handlers.preparing)
+      ? start(trainer, origin.start, prepared.data.growth, handlers.preparing)
       : restore(trainer, origin.resumed.checkpoint, handlers.preparing);
   const run = openRun(prepared, given);
   try {
@@ -164,7 +164,7 @@ async function forNewText(
 function rollBack(step: number, { run, trainer, prepared: { origin, data, settings } }: Session): Progress {
   const checkpoint = run.rollBack(step);
   if (checkpoint === undefined)
-    return start(trainer, origin.resumed === undefined ? origin.start : undefined);
+    return start(trainer, origin.resumed === undefined ? origin.start : undefined, data.growth);
   const progress = restore(trainer, checkpoint);
   const change = textChange(checkpoint.state, data, settings);
   return change === undefined ? progress : forgetOldText(progress, change, progress.bestLoss);

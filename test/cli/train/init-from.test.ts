@@ -114,12 +114,32 @@ test.each([
   ['--tokenizer word', 'conflicting-options', 'model', 'word', 'char'],
   ['--preset nano', 'commander.conflictingOption', '--init-from'],
   ['--vocab-size 100', 'commander.conflictingOption', '--init-from'],
-  ['--block-size 17', 'bad-option-value', 'model', '17', '16'],
+  ['--block-size 17', 'bad-option-value', 'model', '17', '16', 'learned'],
 ])('%s is refused', async (flags, errorCode, ...mentioned) => {
   const [flag] = flags.split(' ');
   await expectRefusal(
     ['train', 'verse.txt', '--init-from', 'model', ...flags.split(' ')],
     [2, errorCode, flag, ...mentioned],
+    folder,
+  );
+});
+
+test('rotary positions reach further, but not for adapters, which have the context of their base', async () => {
+  await gpt(
+    'train prose.txt --arch qwen3 --n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --max-iters 2 -o rotary',
+  );
+  const still = '--learning-rate 0 --min-lr 0 --max-iters 1 --batch-size 2';
+  await gpt(`train verse.txt --init-from rotary --block-size 24 ${still} -o further`);
+  const { config } = openModelFolder(path('further'));
+  expect(config).toEqual({ ...openModelFolder(path('rotary')).config, blockSize: 24 });
+  expect(JSON.parse(readFileSync(path('further/config.json'), 'utf8'))).toMatchObject({
+    max_position_embeddings: 24,
+  });
+  expect(weights('further')).toEqual(weights('rotary'));
+  await gpt('train --resume further --max-iters 2');
+  await expectRefusal(
+    'train verse.txt --init-from rotary --lora-rank 2 --block-size 24 --max-iters 1'.split(' '),
+    [2, 'bad-option-value', '--block-size 24 … 16 … "max_position_embeddings"'],
     folder,
   );
 });

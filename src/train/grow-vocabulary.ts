@@ -1,0 +1,81 @@
+/** Growing the vocabulary of a starting model: by special tokens of one's own, and by what the text needs. */
+import { withChatml } from '../chat/chat-form.ts';
+import { isChatModel } from '../chat/chat-renderer.ts';
+import { CHATML_TOKENS } from '../chat/chatml.ts';
+import type { Corpus } from '../data/corpus.ts';
+import { CHAT } from '../data/documents/format.ts';
+import { tokenizeChats } from '../data/tokenize.ts';
+import { UsageError } from '../errors.ts';
+import { optionName } from '../messages.ts';
+import type { NewRows } from '../model/new-rows.ts';
+import { grown, missingTokens, tokenCount, withEndOfText } from '../tokenizer/grow.ts';
+import { specialTokenList } from '../tokenizer/special-token-list.ts';
+import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { TrainModelOptions } from './settings.ts';
+
+/** The tokens that were added to a vocabulary. */
+export interface Growth extends NewRows {
+  /** Number of characters or words. */
+  readonly ordinary: number;
+  readonly special: readonly string[];
+}
+
+/** A starting model's tokenizer with the special tokens of the options. */
+export const withOwnTokens = (tokenizer: Tokenizer, { specialTokens }: TrainModelOptions): Tokenizer =>
+  specialTokens === undefined ? tokenizer : grown(tokenizer, { special: specialTokenList(specialTokens) });
+
+/** A tokenizer that can encode conversations: with `growVocab`, one without a template gets ChatML and its tokens. */
+export const forChats = (tokenizer: Tokenizer, { growVocab }: TrainModelOptions): Tokenizer =>
+  growVocab !== true || isChatModel(tokenizer)
+    ? tokenizer
+    : withChatml(grown(withEnd(tokenizer), { special: CHATML_TOKENS }));
+
+const withEnd = (tokenizer: Tokenizer): Tokenizer =>
+  endOfTextToken(tokenizer) === undefined ? withEndOfText(tokenizer) : tokenizer;
+
+/** @param tokenizer one that has its own special tokens already */
+export function grownForText(tokenizer: Tokenizer, corpus: Corpus, options: TrainModelOptions): Tokenizer {
+  if (options.growVocab !== true) return tokenizer;
+  const special =
+    corpus.documents === CHAT
+      ? forChats(tokenizer, options)
+      : corpus.documents === 'whole'
+        ? tokenizer
+        : withEnd(tokenizer);
+  if (special.kind === 'bpe') return special;
+  const ordinary = missingTokens(special, options.minFrequency ?? 1, (onUnknown) => {
+    if (corpus.documents === CHAT) tokenizeChats(corpus, special, onUnknown);
+    else {
+      const encoder = special.encoder(onUnknown);
+      for (const piece of corpus.text('collecting the vocabulary')) encoder.push(piece);
+      encoder.end();
+    }
+  });
+  return ordinary.length === 0 ? special : grown(special, { ordinary });
+}
+
+/**
+ * What a vocabulary has grown by; undefined if it has not.
+ *
+ * @throws UsageError if only adapters are trained, which leave new rows of the embedding as they are
+ */
+export function growthOf(
+  before: Tokenizer,
+  after: Tokenizer,
+  options: TrainModelOptions,
+): Growth | undefined {
+  if (after === before) return undefined;
+  const [first, end] = [tokenCount(before), tokenCount(after)];
+  if (end === first) return undefined;
+  const tokens = after.vocabulary.slice(first, end);
+  const special = tokens.filter((token) => after.specialTexts.includes(token));
+  if (options.loraRank !== undefined)
+    throw new UsageError(
+      'conflicting-options',
+      `${optionName('loraRank')} leaves the embedding frozen, so ${end - first} new ${end - first === 1 ? 'token' : 'tokens'} would never be learned`,
+      {
+        hint: `train the whole model, without ${optionName('loraRank')}, or keep its vocabulary: omit ${optionName('growVocab')} and ${optionName('specialTokens')}`,
+      },
+    );
+  return { first, end, ordinary: tokens.length - special.length, special };
+}
