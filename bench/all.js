@@ -3,11 +3,12 @@
  *
  *     npm run bench [-- --rounds 5 --corpus data/moby-dick.txt --python .venv/bin/python]
  *
- * It takes some twenty minutes on two cores, and the Python of `npm run test:interop`.
+ * It takes about half an hour on two cores, and the Python of `npm run test:interop`.
  */
 import { writeFileSync } from 'node:fs';
 import { machine, readArguments, tableOf } from './common.js';
 import { measureLimits } from './limits.js';
+import { measureLora } from './lora.js';
 import { measureSampling } from './sampling.js';
 import { measureTokenizing } from './tokenizing.js';
 import { measureTraining } from './training.js';
@@ -15,7 +16,7 @@ import { measureTraining } from './training.js';
 const options = { ...readArguments(), models: [] };
 const log = (line) => process.stderr.write(`${line}\n`);
 const rows = [];
-for (const measure of [measureTraining, measureSampling, measureTokenizing, measureLimits])
+for (const measure of [measureTraining, measureLora, measureSampling, measureTokenizing, measureLimits])
   rows.push(...(await measure(options, log)));
 
 const here = machine();
