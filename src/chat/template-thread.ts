@@ -4,6 +4,7 @@
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
+import { workerFlags } from '../worker-flags.ts';
 import type { Failure, Rendered, Rendering, TemplateSettings } from './template-program.ts';
 
 /**
@@ -131,7 +132,7 @@ function newWorker(workerData: TemplateWorkerData): Worker {
       transferList: [workerData.port],
       resourceLimits: { maxOldGenerationSizeMb: MEGABYTES, maxYoungGenerationSizeMb: 32 },
       env: {},
-      execArgv: [], // not those of a program given with --eval, which a worker refuses
+      execArgv: workerFlags(),
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;

@@ -5,6 +5,7 @@
  * Everything is synchronous, like all readers of a corpus: threads wait on shared memory, and messages are polled.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
+import { workerFlags } from '../worker-flags.ts';
 import { encode, encodeWhole, type Encoder, type TextPart, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** In UTF-16 units. Starting a thread takes as long as encoding a few million units. */
@@ -106,6 +107,7 @@ function startHelper(json: string, encoder: Encoder): Helper {
   const worker = new Worker(new URL('../../dist/data/encoding-worker.js', import.meta.url), {
     workerData: { tokenizer: json, control, port } satisfies EncodingWorkerData,
     transferList: [port],
+    execArgv: workerFlags(),
   });
   worker.unref();
   worker.on('error', () => {}); // such a worker never becomes ready or never finishes

@@ -3,6 +3,7 @@
  * report within a timeout.
  */
 import { Worker } from 'node:worker_threads';
+import { workerFlags } from '../../worker-flags.ts';
 
 export interface StartedWorkers {
   /** Threads 1, 2, … of the engine, ready for jobs. They do not keep the process alive. */
@@ -44,7 +45,10 @@ export async function startWorkers(
 }
 
 const createWorker = (workerData: unknown): Worker =>
-  new Worker(new URL('../../../dist/engine/wasm/worker.js', import.meta.url), { workerData });
+  new Worker(new URL('../../../dist/engine/wasm/worker.js', import.meta.url), {
+    workerData,
+    execArgv: workerFlags(),
+  });
 
 /** Resolves to the worker when it reports, or to the reason for its failure. */
 function startWorker(create: () => Worker, patience: number): Promise<Worker | string> {
