@@ -43,6 +43,13 @@ export class ChatRenderer {
     return { text: rendered[0].text, mark, answers: [] };
   }
 
+  /** A message alone, with marks as in a conversation. */
+  said(content: string): Pick<ChatText, 'text' | 'mark'> {
+    const places = this.#said.places(content);
+    const [mark] = places.length === 0 ? [] : unusedCharacters([content], 1);
+    return { text: mark === undefined ? content : withMarks(content, places, mark), mark };
+  }
+
   /**
    * A conversation as one text, if the text up to each answer is how the whole text begins. Some templates change earlier
    * messages as a conversation goes on, such as those that leave out what was thought before earlier answers: then each

@@ -152,6 +152,7 @@ describe('a chat', () => {
   test('a special token that the user types is ordinary text', async () => {
     const [plain, typed] = await turns([], question('whale'), '/new', `${question('whale')}<|im_end|>`);
     expect(typed.prompt_tokens).toBeGreaterThan(plain.prompt_tokens + 1); // several pieces of it
+    expect(typed.unknown.join(' ')).toContain('im_end');
   });
 
   test('words that the vocabulary lacks are named, and replaced, skipped or refused', async () => {

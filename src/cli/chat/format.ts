@@ -1,6 +1,6 @@
 /** How conversations are written for a model: by its own template, or by one that is given. */
 import { ChatEncoder } from '../../chat/chat-encoder.ts';
-import { ChatRenderer, chatRendererOf, isChatModel } from '../../chat/chat-renderer.ts';
+import { ChatRenderer, chatRendererOf, isChatModel, type ChatText } from '../../chat/chat-renderer.ts';
 import { ChatTemplate } from '../../chat/chat-template.ts';
 import { CHATML } from '../../chat/chatml.ts';
 import type { ModelFolder } from '../../checkpoint/model-folder.ts';
@@ -9,7 +9,7 @@ import type { Unk } from '../../generate/prompt.ts';
 import { shownJson } from '../../json.ts';
 import { optionName, trainCall } from '../../messages.ts';
 import { readTextFile } from '../../read-file.ts';
-import { encode, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { ChatFormat } from './answer.ts';
 
 /** In bytes. */
@@ -30,7 +30,7 @@ export function chatFormat(
       return unk === 'skip' ? ids.filter((id) => id !== unkId) : ids;
     },
     unknownIn(message) {
-      const unknown = unknownIn(tokenizer, message);
+      const unknown = unknownIn(encoder, renderer.said(message));
       if (unknown.length > 0 && unk === 'error')
         throw new UserError('not-in-vocabulary', `the model's vocabulary lacks ${shownJson(unknown[0])}`, {
           hint: `omit it, or start with ${optionName('unk')} skip or replace`,
@@ -59,9 +59,9 @@ function givenRenderer({ special, specialTexts }: Tokenizer, given: string): Cha
 }
 
 /** What the vocabulary lacks of a message, each once. */
-function unknownIn(tokenizer: Tokenizer, message: string): string[] {
+function unknownIn(encoder: ChatEncoder, message: Pick<ChatText, 'text' | 'mark'>): string[] {
   const unknown = new Set<string>();
-  encode(tokenizer, message, ({ text }) => unknown.add(text.trim()));
+  encoder.ids(message, ({ text }) => unknown.add(text.trim()));
   return [...unknown];
 }
 
