@@ -298,10 +298,6 @@ describe('special tokens of one’s own', () => {
       [2, 'bad-option-value', '--special-tokens … "a" … two characters'],
     ],
     [
-      'train names.txt --special-tokens <|a|> --init-from run',
-      [2, 'conflicting-options', '--special-tokens … run'],
-    ],
-    [
       'tokenize names.txt --special-tokens <|a|> -m run',
       [2, 'conflicting-options', '--special-tokens … --model'],
     ],
