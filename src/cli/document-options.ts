@@ -4,7 +4,7 @@ import { chatFormOf } from '../chat/chat-form.ts';
 import type { CorpusOptions } from '../data/corpus.ts';
 import { CHAT, documentsValue, impliedDocuments, isOfRecords } from '../data/documents/format.ts';
 import { UsageError } from '../errors.ts';
-import { knownRecord } from '../evaluate/training-text.ts';
+import { knownRecord, type CorpusRecord } from '../evaluate/training-text.ts';
 import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { dataRows } from '../train/options/data.ts';
 import { option } from './options.ts';
@@ -20,6 +20,22 @@ export const documentsOption = (usual: string): Option =>
 
 export const skipBadLinesOption = (): Option => new Option('--skip-bad-lines', dataRows.skipBadLines.help);
 
+/** A model that reads texts to evaluate. */
+export interface ReadingModel {
+  /** As it was named. */
+  readonly name: string;
+  readonly tokenizer: Tokenizer;
+  /** Of its training; undefined if there is none that can be read. */
+  readonly record: CorpusRecord | undefined;
+}
+
+/** The record is read once, for all files. */
+export const readingModel = (name: string, tokenizer: Tokenizer): ReadingModel => ({
+  name,
+  tokenizer,
+  record: knownRecord(name),
+});
+
 /**
  * How a file is divided into documents: as asked, as its extension says, or as the text that the model was trained on.
  *
@@ -27,21 +43,20 @@ export const skipBadLinesOption = (): Option => new Option('--skip-bad-lines', d
  */
 export function documentsFor(
   file: string,
-  model: string,
-  tokenizer: Tokenizer,
+  { name, tokenizer, record }: ReadingModel,
   { documents: asked, skipBadLines }: DocumentFlags,
 ): CorpusOptions {
   const endOfText = endOfTextToken(tokenizer);
   const implied = impliedDocuments([file]);
   if ((asked ?? implied) === CHAT)
-    return { documents: CHAT, skipBadLines, chat: () => chatFormOf(tokenizer, printable(model)) };
+    return { documents: CHAT, skipBadLines, chat: () => chatFormOf(tokenizer, printable(name)) };
   if (endOfText === undefined) {
     if (asked === undefined || asked === 'whole') return {};
-    throw new UsageError('unsuitable-tokenizer', `${printable(model)} has no token that ends a document`, {
+    throw new UsageError('unsuitable-tokenizer', `${printable(name)} has no token that ends a document`, {
       hint: 'evaluate the text as one: --documents whole',
     });
   }
-  const trained = knownRecord(model)?.documents;
+  const trained = record?.documents;
   const fitsText = implied === 'whole' && (trained === undefined || !isOfRecords(trained));
   const usual = fitsText ? trained : implied;
   const documents = asked ?? usual;

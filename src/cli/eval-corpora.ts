@@ -3,13 +3,11 @@ import { openCorpus, type Corpus } from '../data/corpus.ts';
 import { decodingOf, type DecodingOptions } from '../data/decode-text.ts';
 import { describeLeftOut } from '../data/find-files.ts';
 import { replacementsIn } from '../data/replacements.ts';
-import { knownRecord } from '../evaluate/training-text.ts';
 import { noReport } from '../reporting.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { whileReporting } from './activity.ts';
 import { countFiles } from './corpus-summary.ts';
 import { warnOfReplacements } from './decoding-options.ts';
-import { documentsFor, type DocumentFlags } from './document-options.ts';
+import { documentsFor, type DocumentFlags, type ReadingModel } from './document-options.ts';
 import { notice, printable } from './terminal.ts';
 
 /** A file on the command line, read for one model. */
@@ -29,9 +27,9 @@ export interface ReadFile<T> {
 export function fileReader(files: readonly string[], flags: DecodingOptions & DocumentFlags) {
   const opened = new Map<string, Corpus>();
   let report = noReport;
-  const open = (file: string, model: string, tokenizer: Tokenizer): Corpus => {
-    const options = { ...decodingOf(flags), ...documentsFor(file, model, tokenizer, flags) };
-    const key = JSON.stringify([file, options, options.chat && model]); // each has a template of its own
+  const open = (file: string, model: ReadingModel): Corpus => {
+    const options = { ...decodingOf(flags), ...documentsFor(file, model, flags) };
+    const key = JSON.stringify([file, options, options.chat && model.name]); // each has a template of its own
     const known = opened.get(key);
     if (known !== undefined) return known;
     const corpus = openCorpus([file], options, (activity, done) => report(activity, done));
@@ -45,9 +43,9 @@ export function fileReader(files: readonly string[], flags: DecodingOptions & Do
       return work();
     });
   let warned = false; // once, not per model
-  return <T>(model: string, tokenizer: Tokenizer, read: (corpus: Corpus) => T): ReadFile<T>[] => {
+  return <T>(model: ReadingModel, read: (corpus: Corpus) => T): ReadFile<T>[] => {
     const texts = (files.length === 0 ? ['-'] : files).map((path) => {
-      const corpus = reporting(() => open(path, model, tokenizer));
+      const corpus = reporting(() => open(path, model));
       const found = reporting(() => read(corpus));
       const file = path === '-' ? 'stdin' : path;
       warnOfTrainingText(model, file, corpus);
@@ -66,9 +64,9 @@ function noticeOfFiles(file: string, { paths, files, leftOut }: Corpus): void {
 }
 
 /** Warns if a model was trained on the text, which makes the comparison unfair. */
-function warnOfTrainingText(model: string, file: string, corpus: Corpus): void {
-  if (knownRecord(model)?.sha256 !== corpus.facts.sha256) return;
+function warnOfTrainingText({ name, record }: ReadingModel, file: string, corpus: Corpus): void {
+  if (record?.sha256 !== corpus.facts.sha256) return;
   notice(
-    `${printable(model)} was trained on ${printable(file)}; --split val evaluates the part it has not seen.`,
+    `${printable(name)} was trained on ${printable(file)}; --split val evaluates the part it has not seen.`,
   );
 }

@@ -10,7 +10,8 @@ import {
   type TokenizedDocument,
 } from '../evaluate/evaluate-documents.ts';
 import type { TokenizedText } from '../evaluate/tokenized-text.ts';
-import { endOfTextId, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { endOfTextId } from '../tokenizer/tokenizer.ts';
+import { readingModel, type ReadingModel } from './document-options.ts';
 import { fileReader } from './eval-corpora.ts';
 import { printJson } from './json-output.ts';
 import { openModel, type ModelFlags } from './model-options.ts';
@@ -21,16 +22,16 @@ interface DividedText {
   readonly file: string;
   readonly documents: readonly TokenizedDocument[];
 }
-export type DocumentReader = (model: string, tokenizer: Tokenizer) => DividedText[];
+export type DocumentReader = (model: ReadingModel) => DividedText[];
 
 /** The documents of the files. */
 export function documentsOfFiles(...[files, flags]: Parameters<typeof fileReader>): DocumentReader {
   const read = fileReader(files, flags);
-  return (model, tokenizer) =>
-    read(model, tokenizer, (corpus) => {
+  return (model) =>
+    read(model, (corpus) => {
       if (corpus.documents === CHAT) refuseConversations();
       for (const _ of corpus.text()); // for its facts
-      return [...tokenizedDocuments(corpus, tokenizer)];
+      return [...tokenizedDocuments(corpus, model.tokenizer)];
     }).map(({ file, found }) => ({ file, documents: found }));
 }
 
@@ -59,7 +60,7 @@ export async function printEachDocument(
   for (const model of models) {
     const { folder, backend } = await openModel({ ...flags, model, base: baseOf(model, flags.base) });
     try {
-      for (const { file, documents } of readDocuments(model, folder.tokenizer)) {
+      for (const { file, documents } of readDocuments(readingModel(model, folder.tokenizer))) {
         const share = startShare('evaluated');
         const { stride } = flags;
         const evaluations = evaluateDocuments(folder, backend, documents, {

@@ -4,8 +4,7 @@ import { UsageError } from '../errors.ts';
 import { openScorer } from '../evaluate/evaluate-text.ts';
 import { measureScored } from '../evaluate/measures.ts';
 import { readTokenizedText, type TokenizedText } from '../evaluate/tokenized-text.ts';
-import { knownRecord, readSplit, splits, type OtherText, type SplitName } from '../evaluate/training-text.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { readSplit, splits, type OtherText, type SplitName } from '../evaluate/training-text.ts';
 import { kebab } from '../flag-name.ts';
 import { baselineReader, type BaselineReader } from './eval-baselines.ts';
 import { fileReader } from './eval-corpora.ts';
@@ -22,7 +21,13 @@ import { whileDoing, whileReporting } from './activity.ts';
 import type { DecodingOptions } from '../data/decode-text.ts';
 import { baseOf } from '../checkpoint/open-model.ts';
 import { encodingErrorsOption, encodingOption } from './decoding-options.ts';
-import { documentsOption, skipBadLinesOption, type DocumentFlags } from './document-options.ts';
+import {
+  documentsOption,
+  readingModel,
+  skipBadLinesOption,
+  type DocumentFlags,
+  type ReadingModel,
+} from './document-options.ts';
 import { addExamples } from './help.ts';
 import {
   baseOption,
@@ -139,8 +144,7 @@ async function evaluate(files: string[], flags: Flags): Promise<void> {
     const documents: DocumentReader =
       split === undefined
         ? documentsOfFiles(files, flags)
-        : (...model) =>
-            splitText(split, flags)(...model).map(({ file, text }) => documentsOfText(file, text));
+        : (model) => splitText(split, flags)(model).map(({ file, text }) => documentsOfText(file, text));
     await printEachDocument(models, documents, flags);
     return;
   }
@@ -214,13 +218,13 @@ interface ModelText {
   /** Undefined for a split of a model's corpus, which is decoded as during training. */
   readonly replaced?: number;
 }
-type TextReader = (model: string, tokenizer: Tokenizer) => ModelText[];
+type TextReader = (model: ReadingModel) => ModelText[];
 
 /** The texts given on the command line, the same for every model. */
 function namedTexts(files: readonly string[], flags: Flags): TextReader {
   const read = fileReader(files, flags);
-  return (model, tokenizer) =>
-    read(model, tokenizer, (corpus) => readTokenizedText(corpus, tokenizer)).map(
+  return (model) =>
+    read(model, (corpus) => readTokenizedText(corpus, model.tokenizer)).map(
       ({ file, corpus: { facts }, found }) => ({
         file,
         text: found,
@@ -236,8 +240,8 @@ const baselineText = ({ baselineText: path, ...flags }: Flags): OtherText | unde
 /** A split of each model's own corpus. */
 const splitText =
   (name: SplitName, flags: Flags): TextReader =>
-  (model, tokenizer) => [
-    whileReporting((report) => readSplit(model, tokenizer, name, baselineText(flags), report)),
+  (model) => [
+    whileReporting((report) => readSplit(model.name, model.tokenizer, name, baselineText(flags), report)),
   ];
 
 /** Evaluates one model on all texts. With --tokens it prints the loss of each token and yields nothing. */
@@ -249,7 +253,8 @@ async function* evaluateModel(
 ): AsyncGenerator<Evaluation> {
   const { folder, backend } = await openModel({ ...flags, model, base: baseOf(model, flags.base) });
   try {
-    const texts = readTexts(model, folder.tokenizer);
+    const reading = readingModel(model, folder.tokenizer);
+    const texts = readTexts(reading);
     const trained = baselines?.(model, folder.tokenizer);
     // Fitted first; otherwise the progress bar would remain at 100 % meanwhile.
     const baselinesOf =
@@ -261,7 +266,7 @@ async function* evaluateModel(
     const lengths = texts.map(({ text }) => text.ids.length);
     const total = lengths.reduce((sum, length) => sum + length, 0);
     let before = 0;
-    const documentMask = knownRecord(model)?.documentMask === true;
+    const documentMask = reading.record?.documentMask === true;
     const scorer = openScorer(folder, backend, Math.max(...lengths), { ...flags, documentMask });
     // On a terminal the tokens themselves show progress, and a bar would overwrite them.
     const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
