@@ -50,7 +50,7 @@ const exceptions: readonly RegExp[] = [
   /\bgpt tokenize\b.*/, // writes token files
   /^gpt report$/, // the generator that its pages name
   /^ --local-dir $/, // of `hf download`
-  /--allow-ffi$/, // of Node
+  /--allow-ffi$|^--input-type$/, // of Node
   /^--experimental-wasm-revectorize$/, // of V8
   /^--(threads=1|stdout)$/, // of xz
 ];

@@ -1,6 +1,6 @@
 /** What the user says about the engine: --blas, and the environment variable GPT_ENGINE. */
 import type { Command } from 'commander';
-import type { BlasChoice } from '../engine/native/blas.ts';
+import type { BlasChoice } from '../engine/native/blas-choice.ts';
 import { chooseBlas, forceVariant, variants } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';

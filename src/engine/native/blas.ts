@@ -7,28 +7,11 @@ import type { DynamicLibrary } from 'node:ffi';
 import { basename } from 'node:path';
 import { blasBlock } from '../wasm/address-space.ts';
 import { productFields } from './argument-block.ts';
+import { MACOS, type BlasLibrary } from './blas-choice.ts';
 import { addressOf, loadFfi } from './ffi.ts';
-
-/** A library and what it is called in messages and checkpoints. */
-export interface BlasLibrary {
-  /** As it is opened: a path, or a name that the system looks up. */
-  readonly path: string;
-  readonly name: string;
-}
 
 /** Computes the product in the argument block of a thread. */
 export type BlasProduct = (thread: number) => void;
-
-/** Which libraries to try: those that the system is likely to have, the one at a path, or none. */
-export type BlasChoice = 'auto' | 'off' | { readonly path: string };
-
-const MACOS = '/System/Library/Frameworks/Accelerate.framework/Accelerate';
-/** By platform, in the order in which they are tried. */
-const KNOWN: Partial<Record<NodeJS.Platform, readonly string[]>> = {
-  darwin: [MACOS],
-  linux: ['libmkl_rt.so.3', 'libmkl_rt.so.2', 'libopenblas.so.0', 'libblis.so.4', 'libblas.so.3'],
-  win32: ['mkl_rt.3.dll', 'mkl_rt.2.dll', 'libopenblas.dll', 'openblas.dll'],
-};
 
 /** Names of the function, which some builds prefix so that two libraries can be loaded at once. */
 const PRODUCTS = ['cblas_sgemm', 'scipy_cblas_sgemm'];
@@ -49,15 +32,6 @@ const SINGLE_THREADED: readonly {
   { library: 'BLIS', symbol: 'bli_thread_set_num_threads', type: 'int64', value: 1n },
   { library: 'Accelerate', symbol: 'BLASSetThreading', type: 'int32', value: 1 },
 ];
-
-/** The libraries to try for a choice. @param platform for tests */
-export function librariesFor(
-  choice: BlasChoice,
-  platform: NodeJS.Platform = process.platform,
-): readonly string[] {
-  if (choice === 'off') return [];
-  return choice === 'auto' ? (KNOWN[platform] ?? []) : [choice.path];
-}
 
 /** Handles of this thread, which must not be collected: that may unload the library. */
 const opened = new Map<string, DynamicLibrary>();

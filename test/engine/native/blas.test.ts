@@ -2,7 +2,7 @@
 import { assert, asyncProperty, boolean, constantFrom } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { productFields } from '../../../src/engine/native/argument-block.ts';
-import { librariesFor } from '../../../src/engine/native/blas.ts';
+import { librariesFor } from '../../../src/engine/native/blas-choice.ts';
 import { AWKWARD, gemmCase, kernelCases, type KernelCase } from '../../../src/engine/kernel-cases.ts';
 import { createReferenceBackend } from '../../../src/engine/reference/backend.ts';
 import { compareKernel } from '../../../src/engine/try-kernel.ts';
