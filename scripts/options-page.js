@@ -33,7 +33,7 @@ export async function optionsPage() {
   const sections = groups.map((group) => {
     const rows = [...optionTable()].filter(([, row]) => row.group === group).map(tableRow);
     const head = ['option', 'flag', 'description', 'value', 'default', 'on resume'];
-    return `## ${group}\n\n${[head, head.map(() => '-'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+    return `## ${group}\n\n${[head, head.map(() => '-'), ...rows].map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')}\n`;
   });
   const options = await resolveConfig(path);
   return format([INTRODUCTION, ...sections].join('\n'), { ...options, parser: 'markdown' });

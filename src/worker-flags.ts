@@ -11,3 +11,9 @@ export function workerFlags(flags: readonly string[] = process.execArgv): string
 }
 
 const isOfPermissions = (flag: string): boolean => /^--(permission|allow-)/.test(flag);
+
+/** The environment of a worker that needs none: a permission model may be set in NODE_OPTIONS. */
+export const workerEnvironment = (): NodeJS.ProcessEnv => {
+  const { NODE_OPTIONS } = process.env;
+  return NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS };
+};

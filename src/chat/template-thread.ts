@@ -4,7 +4,7 @@
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
-import { workerFlags } from '../worker-flags.ts';
+import { workerEnvironment, workerFlags } from '../worker-flags.ts';
 import type { Failure, Rendered, Rendering, TemplateSettings } from './template-program.ts';
 
 /**
@@ -131,7 +131,7 @@ function newWorker(workerData: TemplateWorkerData): Worker {
       workerData,
       transferList: [workerData.port],
       resourceLimits: { maxOldGenerationSizeMb: MEGABYTES, maxYoungGenerationSizeMb: 32 },
-      env: {},
+      env: workerEnvironment(),
       execArgv: workerFlags(),
     });
   } catch (error) {

@@ -9,7 +9,7 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { UserError } from '../errors.ts';
+import { holds, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { shownJson } from '../json.ts';
 import { architectureOf, checkConfig } from '../model/architectures/registry.ts';
@@ -47,8 +47,8 @@ export interface AdapterOpening {
 export function openAdapter(folder: string, { base, file = ADAPTER_WEIGHTS }: AdapterOpening): ModelFolder {
   const configFile = join(folder, ADAPTER_CONFIG);
   const described = readAdapterConfig(configFile);
-  const model = openBase(folder, described, base);
   const path = join(folder, file);
+  const model = openBase(folder, described, { given: base, hasFingerprint: hasFingerprint(path) });
   if (!existsSync(path)) throw missingWeights(folder, file);
   const weights = openSafetensors(path);
   try {
@@ -75,9 +75,23 @@ export function openAdapter(folder: string, { base, file = ADAPTER_WEIGHTS }: Ad
   }
 }
 
+const hasFingerprint = (weights: string): boolean =>
+  holds(() => {
+    const file = openSafetensors(weights);
+    file.close();
+    return BASE_FINGERPRINT in file.metadata;
+  });
+
 /** The base model: in the given folder, or where adapter_config.json says. */
-function openBase(folder: string, { basePath }: AdapterDescription, given: string | undefined): ModelFolder {
-  const found = given ?? (basePath === undefined ? undefined : findBase(folder, basePath));
+function openBase(
+  folder: string,
+  { basePath }: AdapterDescription,
+  {
+    given,
+    hasFingerprint: isKnown,
+  }: { readonly given: string | undefined; readonly hasFingerprint: boolean },
+): ModelFolder {
+  const found = given ?? (basePath === undefined ? undefined : findBase(folder, basePath, isKnown));
   const file = join(folder, ADAPTER_CONFIG);
   if (found === undefined)
     throw new UserError(
@@ -97,20 +111,22 @@ function openBase(folder: string, { basePath }: AdapterDescription, given: strin
 /**
  * Looks for the base model, whose path PEFT means as seen from the working directory, or as a name on the Hub. An adapter may
  * be used from another directory than it was trained in, and may have moved together with its base: a path is also taken as
- * seen from the adapter or any folder above it, and the base may be beside the adapter. That it is the right model, its
- * fingerprint shows.
+ * seen from the adapter and, if a fingerprint shows that it is the right model, from any folder above, and the base may be
+ * beside the adapter.
+ *
+ * @returns the first place with a model, or else the first that exists
  */
-export function findBase(adapter: string, path: string): string | undefined {
+export function findBase(adapter: string, path: string, hasKnownFingerprint: boolean): string | undefined {
   const above: string[] = [];
   for (let at = resolve(adapter), next = dirname(at); next !== at; at = next, next = dirname(at))
     above.push(next);
   const places = [
     resolve(adapter, path),
     path,
-    ...above.map((folder) => resolve(folder, path)),
-    resolve(adapter, '..', basename(path)),
-  ];
-  return places.find((place) => existsSync(place));
+    ...(hasKnownFingerprint ? above.map((folder) => resolve(folder, path)) : []),
+    ...(hasKnownFingerprint ? [resolve(adapter, '..', basename(path))] : []),
+  ].filter((place) => existsSync(place) && resolve(place) !== resolve(adapter));
+  return places.find((place) => isWholeModel(place)) ?? places[0];
 }
 
 const loraOf = (

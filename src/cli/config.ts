@@ -34,7 +34,7 @@ export function applyConfigFile(command: Command, path: string): void {
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
-    if (recorded && 'initFrom' in entries && isSaidByModel(name, entries)) continue;
+    if (recorded && 'initFrom' in entries && isSetByModel(name, entries)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
@@ -99,8 +99,9 @@ function applyRecordedSchedule(
 }
 
 /** Recorded settings that conflict with starting from a model. */
-const isSaidByModel = (name: string, { growVocab }: Readonly<Record<string, unknown>>): boolean =>
-  ['preset', 'vocabSize'].includes(name) || (name === 'minFrequency' && growVocab !== true);
+const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<string, unknown>>): boolean =>
+  ['preset', 'vocabSize'].includes(name) ||
+  (name === 'minFrequency' && (growVocab !== true || tokenizer === 'bpe'));
 
 /** In bytes. */
 const LARGEST = 1e6;

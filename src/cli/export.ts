@@ -18,6 +18,7 @@ import { formatBytes } from '../format.ts';
 import { choice, filePath } from '../values.ts';
 import { whileReporting } from './activity.ts';
 import { addExamples } from './help.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import { printJson } from './json-output.ts';
 import {
   argumentOrModel,
@@ -98,14 +99,14 @@ const gguf: FormatEntry<GgufDtype> = {
   dtype: 'f16',
   outputName: (name, dtype) => `${name}-${dtype}.gguf`,
   write: exportGguf,
-  use: (output) => `llama-completion -m ${output} -p "…"`,
+  use: (output) => `llama-completion -m ${shellQuoted(output)} -p "…"`,
 };
 
 const ollama: FormatEntry<GgufDtype> = {
   ...gguf,
   outputName: (name) => `${name}-ollama`,
   write: exportOllama,
-  use: (output) => `ollama create my-model -f ${output}/Modelfile && ollama run my-model`,
+  use: (output) => `ollama create my-model -f ${shellQuoted(`${output}/Modelfile`)} && ollama run my-model`,
 };
 
 const safetensors: FormatEntry<FolderDtype> = {

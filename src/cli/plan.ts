@@ -30,7 +30,7 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
     readonly tokens?: number;
     readonly flopsPerParameter?: number;
     readonly json?: true;
-    // A global flag, not an option of a run.
+    // Not options of a run.
     readonly blas?: string;
     readonly quiet?: true;
     readonly verbose?: true;

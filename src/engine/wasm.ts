@@ -1,6 +1,7 @@
 /** The fast backend: SIMD kernels in WebAssembly, on memory shared by worker threads. */
 import { availableParallelism } from 'node:os';
 import { UserError } from '../errors.ts';
+import { optionName } from '../messages.ts';
 import { MAX_THREADS } from './wasm/address-space.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { openBlas } from './native/blas.ts';
@@ -93,7 +94,7 @@ function findBlas(choice: BlasChoice, rejected: Rejection[]): BlasLibrary | unde
 
 const unusableBlas = (path: string, reason: string): UserError =>
   new UserError('engine-unavailable', `the BLAS library ${path} cannot be used: ${reason}`, {
-    hint: 'without it, products are computed in WebAssembly',
+    hint: `${optionName('blas')} or GPT_BLAS names it; without one, products are computed in WebAssembly`,
   });
 
 /** @param rejected receives the variants that do not work, and the library if it does not */

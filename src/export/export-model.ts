@@ -12,7 +12,7 @@ import { ggufDataSize, ggufPieces } from './gguf.ts';
 import { ggufModel } from './llama-cpp.ts';
 import { writeHuggingFaceFolder, type FolderDtype } from './hugging-face.ts';
 import { checkOllama, MODEL, MODELFILE, modelfile } from './ollama.ts';
-import { outputExists, refuseMissingParent, sweepTemporaries, writeFolder } from './output-folder.ts';
+import { refuseMissingParent, refuseOccupiedFile, sweepTemporaries, writeFolder } from './output-folder.ts';
 import type { GgufDtype } from './quantization.ts';
 
 export interface Exported {
@@ -38,7 +38,7 @@ export function exportGguf(
   model: ModelFolder,
   { dtype, output, force, report }: Target<GgufDtype>,
 ): Exported {
-  if (!force && existsSync(output)) throw outputExists(output);
+  refuseOccupiedFile(output, { force, source: model.folder });
   refuseMissingParent(output);
   sweepTemporaries(output);
   return { files: [output], ...writeGguf(model, { dtype, output, report }) };

@@ -2,7 +2,7 @@
  * Writes a folder so that it is complete or absent: under a temporary name next to it, flushed, and renamed. Into a folder
  * that exists, the files are moved one by one, each atomically and the weights last.
  */
-import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { checkpointsOf } from '../checkpoint/checkpoint-folders.ts';
 import { isRunning } from '../checkpoint/lock.ts';
@@ -58,7 +58,32 @@ function refuseOccupied(output: string, { force, source }: Omit<Destination, 'ou
     });
 }
 
-export const outputExists = (output: string): UserError =>
+/**
+ * The same for a file: only a regular one is replaced, not a device or a link, nor one of the model that is exported.
+ *
+ * @throws UserError
+ */
+export function refuseOccupiedFile(output: string, { force, source }: Omit<Destination, 'output'>): void {
+  const stats = lstatSync(output, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (stats.isDirectory() || !stats.isFile())
+    throw new UserError(
+      'wrong-file-kind',
+      `${output} is ${stats.isDirectory() ? 'a folder' : stats.isSymbolicLink() ? 'a link' : 'no regular file'}, which is not replaced`,
+      { hint: `name another ${optionName('output')}` },
+    );
+  if (realpathSync(dirname(output)) === realpathSync(source))
+    throw new UserError(
+      'output-exists',
+      `${output} is in the folder of the model, whose files are not replaced`,
+      {
+        hint: `name another ${optionName('output')}`,
+      },
+    );
+  if (!force) throw outputExists(output);
+}
+
+const outputExists = (output: string): UserError =>
   new UserError('output-exists', `${output} exists already`, {
     hint: `name another ${optionName('output')}, or replace it with ${optionName('force')}`,
   });

@@ -14,7 +14,7 @@ export const QWEN2_RULE = 'qwen2';
 
 type RuleName = 'gpt-2' | 'smollm' | typeof QWEN2_RULE | 'llama-bpe' | 'smaug-bpe';
 
-/** Whether a rule takes a piece that is a token without merging is compiled in, too. */
+/** llama.cpp also fixes for each rule whether a piece that is a token is taken without merging (`ignore_merges`). */
 interface Rule {
   readonly name: RuleName;
   readonly patterns: readonly string[];
@@ -36,9 +36,17 @@ export function splittingRule(json: JsonObject): RuleName | 'no such pattern' | 
     (rule) =>
       rule.patterns.length === patterns.length && rule.patterns.every((each, i) => each === patterns[i]),
   );
-  if (found.length === 0) return 'no such pattern';
+  if (found.length === 0 || !isByteLevel(json['pre_tokenizer'])) return 'no such pattern';
   const ignoresMerges = asObject(json['model'])['ignore_merges'] === true;
   return found.find((rule) => rule.ignoresMerges === ignoresMerges)?.name ?? 'no such merging';
+}
+
+/** Whether the last step writes pieces as bytes: llama.cpp reads the tokens of these rules as such. */
+function isByteLevel(step: unknown): boolean {
+  const { type, pretokenizers } = asObject(step);
+  return type === 'Sequence' && Array.isArray(pretokenizers)
+    ? isByteLevel(pretokenizers.at(-1))
+    : type === 'ByteLevel';
 }
 
 /** Patterns whose matches become pieces, one after the other; undefined for a step of another kind. */

@@ -10,7 +10,7 @@ export interface NewRows {
 
 /**
  * A target for a table [V,C] of a trained model within that of a larger vocabulary. Once the table is complete, the new
- * rows become the mean of the trained ones, so that at first a new token is as likely as an average one (Hewitt 2021).
+ * rows become the mean of the trained ones, so that a new token is at most as likely as an average one, and the others hardly change (Hewitt 2021).
  *
  * @param shape of the trained model's table
  */

@@ -7,11 +7,11 @@ import { END_OF_TEXT, padded, selectVocabulary, type Tokenizer, type Unknown } f
 export interface NewTokens {
   /** Characters or words. Vocabularies of other kinds have none to add. */
   readonly ordinary?: readonly string[];
-  /** Those already known as ordinary tokens keep their ids. */
+  /** None of them may be an ordinary token of the vocabulary. */
   readonly special?: readonly string[];
 }
 
-/** What is between the tokens of a tokenizer.json, read anew with more of them. */
+/** The parts of tokenizer.json that growing changes. */
 interface TokenizerFile {
   readonly json: JsonObject;
   readonly model: JsonObject;
@@ -85,7 +85,7 @@ export function withEndOfText(tokenizer: Tokenizer): Tokenizer {
     ...more,
     special: {
       ...special,
-      roles: { ...special.roles, bos_token: END_OF_TEXT, eos_token: END_OF_TEXT },
+      roles: { bos_token: END_OF_TEXT, ...special.roles, eos_token: END_OF_TEXT },
       startId: special.startId ?? id,
       endIds: new Set([...special.endIds, id]),
     },

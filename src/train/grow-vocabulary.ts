@@ -9,8 +9,8 @@ import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import type { NewRows } from '../model/new-rows.ts';
 import { grown, missingTokens, tokenCount, withEndOfText } from '../tokenizer/grow.ts';
-import { specialTokenList } from '../tokenizer/special-token-list.ts';
-import { endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { checkDistinct, specialTokenList } from '../tokenizer/special-token-list.ts';
+import { END_OF_TEXT, endOfTextToken, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { TrainModelOptions } from './settings.ts';
 
 /** The tokens that were added to a vocabulary. */
@@ -21,8 +21,13 @@ export interface Growth extends NewRows {
 }
 
 /** A starting model's tokenizer with the special tokens of the options. */
-export const withOwnTokens = (tokenizer: Tokenizer, { specialTokens }: TrainModelOptions): Tokenizer =>
-  specialTokens === undefined ? tokenizer : grown(tokenizer, { special: specialTokenList(specialTokens) });
+export function withOwnTokens(tokenizer: Tokenizer, { specialTokens }: TrainModelOptions): Tokenizer {
+  if (specialTokens === undefined) return tokenizer;
+  const { vocabulary, specialTexts } = tokenizer;
+  const own = specialTokenList(specialTokens).filter((token) => !specialTexts.includes(token));
+  checkDistinct([...vocabulary, ...own], vocabulary.length);
+  return own.length === 0 ? tokenizer : grown(tokenizer, { special: own });
+}
 
 /** A tokenizer that can encode conversations: with `growVocab`, one without a template gets ChatML and its tokens. */
 export const forChats = (tokenizer: Tokenizer, { growVocab }: TrainModelOptions): Tokenizer =>
@@ -39,7 +44,7 @@ export function grownForText(tokenizer: Tokenizer, corpus: Corpus, options: Trai
   const special =
     corpus.documents === CHAT
       ? forChats(tokenizer, options)
-      : corpus.documents === 'whole'
+      : corpus.documents === 'whole' && (tokenizer.kind === 'bpe' || !hasEndOfText(corpus))
         ? tokenizer
         : withEnd(tokenizer);
   if (special.kind === 'bpe') return special;
@@ -52,6 +57,18 @@ export function grownForText(tokenizer: Tokenizer, corpus: Corpus, options: Trai
     }
   });
   return ordinary.length === 0 ? special : grown(special, { ordinary });
+}
+
+/** Whether a text has the literal token that divides it into documents. */
+function hasEndOfText(corpus: Corpus): boolean {
+  let isFound = false;
+  let before = '';
+  for (const piece of corpus.text('looking for documents')) {
+    const text = before + piece;
+    isFound ||= text.includes(END_OF_TEXT);
+    before = text.slice(1 - END_OF_TEXT.length);
+  }
+  return isFound;
 }
 
 /**

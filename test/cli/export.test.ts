@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -43,7 +51,6 @@ test('--json prints what was written', async () => {
 test('an existing file is replaced with --force only', async () => {
   const args = ['export', 'whale-1', '-o', 'there.gguf'];
   await expectRefusal(args, [1, 'output-exists', 'there.gguf … --force'], folder);
-  expect(readFileSync(at('there.gguf'), 'utf8')).toBe('mine');
   expect((await runInProcess([...args, '--force'], folder)).code).toBe(0);
   readGguf(at('there.gguf'));
 });
@@ -81,4 +88,19 @@ test('a model that llama.cpp does not have is refused before anything is written
 test('what is not a model is named', async () => {
   await expectRefusal(['export', 'there.gguf'], [1, 'unsupported-format', 'there.gguf'], folder);
   await expectRefusal(['export', 'nowhere'], [1, 'file-not-found', 'nowhere'], folder);
+});
+
+test('only regular files are replaced, and none of the model that is exported', async () => {
+  symlinkSync('there.gguf', at('link.gguf'));
+  mkdirSync(at('folder.gguf'));
+  for (const output of ['link.gguf', 'folder.gguf', ...(existsSync('/dev/null') ? ['/dev/null'] : [])])
+    await expectRefusal(
+      ['export', 'whale-1', '-o', output, '--force'],
+      [1, 'wrong-file-kind', output],
+      folder,
+    );
+  const weights = 'checkpoints/whale-1/model.safetensors';
+  const before = readFileSync(at(weights));
+  await expectRefusal(['export', 'whale-1', '-o', weights, '--force'], [1, 'output-exists', weights], folder);
+  expect(readFileSync(at(weights)).equals(before)).toBe(true);
 });

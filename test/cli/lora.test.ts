@@ -146,6 +146,15 @@ describe('an adapter with its base', () => {
       expect((await sample('-m runs/adapter --base elsewhere -n 3', moved)).code).toBe(0);
     });
 
+    test('is not the adapter itself, or another folder of the same name', async () => {
+      const line = (name: string) => sample(`-m ${join(moved, name)} -n 3`, join(moved, 'elsewhere'));
+      cpSync(join(moved, 'runs/adapter'), join(moved, 'deep/runs/base'), { recursive: true });
+      mkdirSync(join(moved, 'deep/runs/base/base'));
+      expect((await line('deep/runs/base')).code).toBe(1);
+      cpSync(path('base'), join(moved, 'deep/base'), { recursive: true });
+      expect((await line('deep/runs/base')).code).toBe(0);
+    });
+
     test.each(['runs/adapter/base', 'runs/base', 'base'])(
       'is found in or beside the adapter, or above it: %s',
       async (place) => {

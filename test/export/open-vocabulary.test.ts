@@ -1,4 +1,5 @@
 /** Tokenizers of open models as llama.cpp has them. test/interop/test_open_export.py runs llama.cpp itself on real ones. */
+import { splittingRule } from '../../src/export/splitting-rules.ts';
 import { array, assert, constantFrom, property } from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -75,6 +76,16 @@ test.each([
   'pattern Isolated',
 ])('text split as by "%s" is refused', (shape) => {
   expect(() => ruleOf(shaped(shape))).toThrow(failure('unsupported-format', 'splits'));
+});
+
+test('tokens that are not written as bytes are refused', () => {
+  const { steps } = shapes.find(({ name }) => name === 'gpt2 as a pattern')!;
+  const { pretokenizers } = steps['pre_tokenizer'] as { pretokenizers: Json[] };
+  const [split, bytes] = pretokenizers;
+  const rule = (...sequence: Json[]) =>
+    splittingRule({ pre_tokenizer: { type: 'Sequence', pretokenizers: sequence }, model: {} } as never);
+  expect(rule(split, bytes)).toBe('gpt-2');
+  expect(rule(split)).toBe('no such pattern');
 });
 
 const LETTERS = ['▁', 'a', 'b', 'é'];

@@ -9,7 +9,7 @@ OLD = "old pond still water<|endoftext|>rain upon\nthe roof <|endoftext|> salt w
 
 
 @pytest.mark.parametrize("kind", ["char", "word", "bpe"])
-def test_a_grown_vocabulary_has_equal_ids_and_rows_as_resize_token_embeddings_makes_them(tmp_path, kind):
+def test_a_grown_vocabulary_has_the_ids_of_transformers_and_new_rows_that_are_the_mean(tmp_path, kind):
     (tmp_path / "old.txt").write_text(OLD)
     base = tmp_path / "base"
     gpt("train", tmp_path / "old.txt", "-o", base, "--tokenizer", kind, *SIZES[kind], *TINY, "--arch", "qwen3")

@@ -69,7 +69,7 @@ function adaptersOf({ folder }: Deletion, deleted: readonly Deletion[]): string[
   return foldersIn(RUNS).filter((other) => {
     if (gone.has(real(other)) || !isAdapterFolder(other)) return false;
     const base = attempt(() => readAdapterConfig(join(other, ADAPTER_CONFIG)))?.basePath;
-    const found = base === undefined ? undefined : findBase(other, base);
+    const found = base === undefined ? undefined : findBase(other, base, true);
     return found !== undefined && real(found) === real(folder);
   });
 }

@@ -1,4 +1,6 @@
 /** Warnings about common problems, before the first step and during training. */
+import { inTerms } from '../../messages.ts';
+import { commandLineTerms } from '../command-line-terms.ts';
 import type { Caution } from '../../train/cautions.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
@@ -35,7 +37,8 @@ const HARMLESS_EPOCHS = 4;
 const MAX_UNKNOWN = 0.05;
 
 /** The warning about an option that does not do what its help says. */
-export const cautionWarning = ({ option, why }: Caution): string => `${flagOf(option)} ${why}`;
+export const cautionWarning = ({ option, why }: Caution): string =>
+  `${flagOf(option)} ${inTerms(why, commandLineTerms)}`;
 
 /** Warnings before a run starts. */
 export function warningsBefore(run: UpcomingRun): string[] {

@@ -155,3 +155,32 @@ test('adapters may be trained with special tokens that the model has', async () 
   await gpt(`train verse.txt --init-from known --special-tokens <|a|> --lora-rank 2 ${STILL} -o adapter`);
   expect(openModelFolder(path('adapter'), { base: path('known') }).tokenizer.vocabulary).toContain('<|a|>');
 });
+
+test('a bpe run that has grown can be repeated from its record', async () => {
+  await gpt('train notes.jsonl --init-from bpe --grow-vocab --max-iters 2 -o grown-bpe');
+  await gpt('train --config grown-bpe -o again-bpe');
+  const [again, grown] = ['again-bpe', 'grown-bpe'].map((name) =>
+    readFileSync(path(name, 'model.safetensors')),
+  );
+  expect(again.equals(grown)).toBe(true);
+});
+
+test('a literal <|endoftext|> divides the text of a model that lacks it', async () => {
+  writeFileSync(path('divided.txt'), 'a dark night<|endoftext|>the rain<|endoftext|>'.repeat(60));
+  await gpt(`train divided.txt --init-from char --grow-vocab ${STILL} -o divided`);
+  const { tokenizer } = openModelFolder(path('divided'));
+  expect(encode(tokenizer, 'a<|endoftext|>b')).toHaveLength(3);
+});
+
+test('a special token must not be a word of the vocabulary', async () => {
+  await expectRefusal(
+    'train prose.txt --init-from word --special-tokens It -o x'.split(' '),
+    [2, 'bad-option-value', '"It"'],
+    folder,
+  );
+});
+
+test('without a model to start from, --grow-vocab has no effect, and a warning says so', async () => {
+  const { stderr } = await gpt(`train prose.txt ${SHAPE} --max-iters 1 --grow-vocab -o new`);
+  expect(stderr).toMatch(/^warning: --grow-vocab has no effect without --init-from$/m);
+});
