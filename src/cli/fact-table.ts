@@ -17,7 +17,8 @@ export function factTable(
 ): string {
   const widest = Math.max(...rows.map(([label]) => label.length));
   const column = widest + 4;
-  const width = stream.isTTY === true ? Math.max(NARROWEST, stream.columns! - column) : Infinity;
+  const { isTTY = false, columns = 0 } = stream;
+  const width = isTTY && columns > 0 ? Math.max(NARROWEST, columns - column) : Infinity;
   return rows
     .map(([label, value]) => `  ${label.padEnd(widest)}  ${foldValue(value, width, ' '.repeat(column))}`)
     .join('\n');

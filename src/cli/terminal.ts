@@ -42,6 +42,7 @@ export const CLEAR_RIGHT = '\u001b[K';
 /** Whether stderr is a terminal that can be redrawn. Plain text and logs of continuous integration get lines that stay. */
 export const canRedraw = (): boolean =>
   process.stderr.isTTY &&
+  process.stderr.columns > 0 && // a terminal may not know its size
   process.env['TERM'] !== 'dumb' &&
   !process.env['CI'] &&
   !process.env['NO_COLOR'] &&
@@ -153,7 +154,7 @@ export function warn(text: string): void {
 export function printMessage(text: string): void {
   const { isTTY, columns } = process.stderr;
   printError(
-    isTTY
+    isTTY && columns > 0
       ? text
           .split('\n')
           .map((line) => wrapLine(line, columns))

@@ -161,6 +161,7 @@ describe('resuming', () => {
 
   test.each<[name: string, line: string, ...Refusal]>([
     ['a finished run', '--resume straight', 2, 'nothing-to-do', '60', '--max-iters'],
+    ['fewer steps than a run has', '--resume straight --max-iters 40', 2, 'nothing-to-do', '60'],
     [
       'other options',
       '--resume straight --max-iters 70 --beta1 0.5 --seed 5',

@@ -6,6 +6,6 @@ import { createWordWrap } from './word-wrap.ts';
 /** Starts at the first column; wraps only on a terminal. */
 export function showWrapped(): Show {
   if (!process.stdout.isTTY) return asItIs;
-  const wrap = createWordWrap(() => process.stdout.columns);
+  const wrap = createWordWrap(() => process.stdout.columns || 80);
   return (text, style) => printDrawn(wrap.push(forStdout(text), style));
 }

@@ -12,8 +12,9 @@ export function checkResume(
   settings: Settings,
   { force, change }: { readonly force: boolean; readonly change: TextChange | undefined },
 ): void {
-  if (ended !== undefined && state.step >= settings.maxIters)
-    throw new UsageError('nothing-to-do', `the run has already completed its ${state.step} steps`, {
+  const { step } = state;
+  if (step > settings.maxIters || (ended !== undefined && step === settings.maxIters))
+    throw new UsageError('nothing-to-do', `the run has already completed ${step} steps`, {
       hint: `use a larger ${optionName('maxIters')} to continue`,
     });
   const { patience } = settings;
