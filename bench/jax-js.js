@@ -34,9 +34,9 @@ globalThis.postMessage = (message) => parentPort.postMessage(message);
 parentPort.on('message', (data) => self.onmessage({ data }));
 `;
 const blobs = new Map();
-const { createObjectURL } = URL;
+const urlOf = URL.createObjectURL.bind(URL);
 URL.createObjectURL = (blob) => {
-  const url = createObjectURL(blob);
+  const url = urlOf(blob);
   blobs.set(url, blob.text());
   return url;
 };
