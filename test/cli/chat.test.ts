@@ -319,11 +319,12 @@ describe('a model', () => {
   });
 
   test('without a chat template chats with one that is given', async () => {
-    const { stdout, code } = await gpt(
+    const { stdout, stderr, code } = await gpt(
       'chat plain --chat-template lines.jinja -n 5 --seed 1'.split(' '),
       lines('The sea'),
     );
     expect(stdout).toMatch(/^[^]{5}\n$/);
+    expect(stderr).toMatch(/^warning: .*not trained on conversations/m);
     expect(code).toBe(0);
   });
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { CachedTokens } from '../../generate/cached-tokens.ts';
 import { decodedContext, Decoder } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
+import { isChatModel } from '../../chat/chat-renderer.ts';
 import { bannedIds } from '../../tokenizer/tokenizer.ts';
 import { anyText, filePath } from '../../values.ts';
 import { addExamples } from '../help.ts';
@@ -16,6 +17,7 @@ import {
 } from '../model-options.ts';
 import { argument, option } from '../options.ts';
 import { addSettings, settingsOf, type SamplingSettings } from '../sampling-settings.ts';
+import { warn } from '../terminal.ts';
 import { chatFormat } from './format.ts';
 import { chat } from './loop.ts';
 
@@ -66,6 +68,8 @@ async function run(named: string | undefined, flags: Flags, command: Command): P
   try {
     const { tokenizer, config } = folder;
     const format = chatFormat(folder, flags);
+    if (!isChatModel(tokenizer))
+      warn('the model was not trained on conversations: it continues text, whatever the template says');
     const decoder = Decoder.create(backend, config, (tensors) => folder.load(tensors), 1, folder.storageOf);
     await chat(
       {

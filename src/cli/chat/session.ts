@@ -60,6 +60,7 @@ export async function answer(session: ChatSession, asked: Conversation): Promise
     if (!isEmpty) change(session, [...asked, { role: 'assistant', content: given.text }], given.dropped);
     if (json) await printJson(toJson(asked, given, settings.seed));
     else if (!isEmpty) await print('\n');
+    else notice(stderrColors.dim('Stopped before the answer began; the conversation is as it was.'));
     if (given.unknown.length > 0) noticeOfUnknown(given.unknown);
     if (given.dropped > state.dropped || given.isCutOff) noticeOfContext(given, model);
   });
