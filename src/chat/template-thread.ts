@@ -16,7 +16,7 @@ export const [POSTED, DONE, BEAT] = [0, 1, 2];
 export interface TemplateTask {
   readonly source: string;
   readonly settings: TemplateSettings;
-  /** Of computing that a batch of renderings may take. */
+  /** Seconds of computing that a batch of renderings may take. */
   readonly seconds: number;
 }
 

@@ -61,7 +61,7 @@ export function fromConfigJson(text: string, file: string): DescribedModel {
   return { ...described, config: checkNamed(described.config, huggingFace.configNames, json) };
 }
 
-/** The weights of such a model are not numbers to compute with. */
+/** Quantized weights are codes, not numbers to compute with. */
 function refuseQuantized(json: ConfigReader): void {
   const quantization = json.get('quantization_config');
   if (quantization === undefined) return;

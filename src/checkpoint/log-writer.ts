@@ -90,7 +90,7 @@ export function endOf(path: string, checkpointLength: number): string | undefine
   return typeof end === 'string' ? end : undefined;
 }
 
-/** How a run ended that is complete; undefined if it goes on, was interrupted or diverged. @param path of its metrics */
+/** How a complete run ended; undefined if it is still training, was interrupted or diverged. @param path of its metrics */
 export function completionOf(path: string): 'finished' | 'stopped early' | undefined {
   const end = endOf(path, 0);
   return end === 'finished' || end === 'stopped early' ? end : undefined;

@@ -84,7 +84,7 @@ export function newestResumable(): string {
   return newest;
 }
 
-/** A state that cannot be read is of a run that was to be resumed: resuming it says what is wrong. */
+/** A run whose state cannot be read counts as resumable: resuming it says what is wrong. */
 const isPruned = (stateFile: string): boolean => holds(() => readTrainerState(stateFile).pruned === true);
 
 /** All runs under checkpoints/ with a model, by name. */

@@ -77,7 +77,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
   throw unusableBlas(choice.path, why);
 }
 
-/** Opens the first library of a choice that can be. @param rejected receives the reason if there is none */
+/** Opens the first library of a choice that loads. @param rejected receives the reason if there is none */
 function findBlas(choice: BlasChoice, rejected: Rejection[]): BlasLibrary | undefined {
   if (choice === 'off') return undefined;
   const paths = librariesFor(choice);

@@ -24,7 +24,8 @@ import {
 import type { Replacements } from '../data/replacements.ts';
 import { optionName } from '../messages.ts';
 import { CALIBRATION_SECONDS, measureSpeed } from '../train/timed-training.ts';
-import { readTrainingData, type CorpusDescription, type TrainingData } from '../train/training-data.ts';
+import type { CorpusDescription } from '../train/tokenized-corpus.ts';
+import { readTrainingData, type TrainingData } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface ForecastOptions {

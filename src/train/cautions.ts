@@ -5,7 +5,7 @@ import { optionTable, type GivenOptions } from './options.ts';
 export interface Caution {
   /** The name of an option, as in `GivenOptions`. */
   readonly option: string;
-  /** The rest of a sentence about it: 'has no effect with the optimizer sgd'. */
+  /** The rest of a sentence about it: 'has no effect with the optimizer sgd'. Other options are marked, see messages.ts. */
   readonly why: string;
 }
 

@@ -12,7 +12,7 @@ import type { InspectStep } from './loop.ts';
 import type { TextChange } from './new-text.ts';
 import type { SaveFailure } from './session/checkpoint-writer.ts';
 import type { Settings } from './settings.ts';
-import type { CorpusDescription } from './training-data.ts';
+import type { CorpusDescription } from './tokenized-corpus.ts';
 
 /** Description of a run before step 0. */
 export interface RunDescription {

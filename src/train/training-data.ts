@@ -1,8 +1,4 @@
 /** The tokens that a run trains on: from text files, or from a token file that `gpt tokenize` has written. */
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { readTokenizer } from '../checkpoint/tokenizer-files.ts';
 import { chatFormOf, chatmlForm, withForm } from '../chat/chat-form.ts';
 import {
   checkSkipping,
@@ -10,22 +6,18 @@ import {
   IMPLIED,
   openCorpus,
   type Corpus,
-  type CorpusFacts,
   type CorpusOptions,
 } from '../data/corpus.ts';
 import { CHAT } from '../data/documents/format.ts';
 import { shuffledIds } from '../data/documents/order.ts';
 import { decodingOf } from '../data/decode-text.ts';
-import { UTF8 } from '../data/encodings.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
-import { openTokenFile, type TokenFile } from '../data/token-file.ts';
 import { inMemory, splitTokens, type TokenSource } from '../data/token-source.ts';
 import { newTokenizer, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { optionName, optionValues } from '../messages.ts';
 import { noReport, type Report } from '../reporting.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
-import { shellQuoted } from '../shell-quote.ts';
 import { specialTokenList } from '../tokenizer/special-token-list.ts';
 import {
   endOfTextId,
@@ -36,14 +28,8 @@ import {
 } from '../tokenizer/tokenizer.ts';
 import { forChats, grownForText, growthOf, withOwnTokens, type Growth } from './grow-vocabulary.ts';
 import type { TrainModelOptions } from './settings.ts';
-
-export interface CorpusDescription
-  extends
-    Omit<CorpusFacts, 'characters' | 'replaced'>,
-    Pick<Corpus, 'paths' | 'files' | 'leftOut' | 'documents'> {
-  /** Unknown for a token file. */
-  readonly characters: number | undefined;
-}
+import { readTokenFile } from './token-file-corpus.ts';
+import { closingOnError, type CorpusDescription, type TokenizedCorpus } from './tokenized-corpus.ts';
 
 export interface TrainingData {
   readonly corpus: CorpusDescription;
@@ -83,13 +69,13 @@ export function readTrainingData(
   report: Report = noReport,
 ): TrainingData {
   const source = options.corpus.some((path) => path.endsWith('.bin'))
-    ? readTokens(options, tokenizer, report)
+    ? readTokenFile(options, tokenizer, report)
     : tokenizeText(options, tokenizer, report);
   return closingOnError(source, () => split(source, options, report));
 }
 
 function split(
-  { ids, documentEnd, ...read }: Tokens,
+  { ids, documentEnd, ...read }: TokenizedCorpus,
   options: TrainModelOptions,
   report: Report,
 ): TrainingData {
@@ -126,28 +112,6 @@ function split(
 const MAX_VALIDATION_TOKENS = 500_000;
 const defaultFraction = (tokens: number): number => Math.min(0.1, MAX_VALIDATION_TOKENS / tokens);
 
-interface Tokens {
-  readonly corpus: CorpusDescription;
-  readonly tokenizer: Tokenizer;
-  readonly growth?: Growth | undefined;
-  readonly ids: TokenSource;
-  /** The token that ends documents, of a text that is divided into them. */
-  readonly documentEnd?: number | undefined;
-  readonly unknown: number;
-  readonly replacements: readonly Replacements[];
-  close(): void;
-}
-
-/** The result of a call; `opened` is closed if it throws. */
-function closingOnError<T>(opened: { close(): void }, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    opened.close();
-    throw error;
-  }
-}
-
 interface TextWithTokenizer {
   readonly corpus: Corpus;
   readonly tokenizer: Tokenizer;
@@ -172,7 +136,11 @@ function withGivenTokenizer(options: TrainModelOptions, given: Tokenizer, report
   };
 }
 
-function tokenizeText(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
+function tokenizeText(
+  options: TrainModelOptions,
+  given: Tokenizer | undefined,
+  report: Report,
+): TokenizedCorpus {
   const { corpus, tokenizer } =
     given === undefined ? withNewTokenizer(options, report) : withGivenTokenizer(options, given, report);
   const { ids: read, counted, unknown } = tokenizeCorpus(corpus, tokenizer, options.threads);
@@ -265,114 +233,3 @@ const description = ({ facts, paths, files, documents, leftOut }: Corpus): Corpu
   documents,
   leftOut,
 });
-
-/** A token file is read on demand, so it may be larger than memory. Its tokenizer.json is next to it. */
-function readTokens(options: TrainModelOptions, given: Tokenizer | undefined, report: Report): Tokens {
-  checkTokenFileOptions(options, given !== undefined);
-  const [path] = options.corpus;
-  const file = openTokenFile(path);
-  return closingOnError(file, () => tokensOf(file, path, options, { given, report }));
-}
-
-function tokensOf(
-  file: TokenFile,
-  path: string,
-  options: TrainModelOptions,
-  { given, report }: { readonly given: Tokenizer | undefined; readonly report: Report },
-): Tokens {
-  const tokenizer = readTokenizerBeside(path, file);
-  if (given === undefined && (options.tokenizer ?? tokenizer.kind) !== tokenizer.kind)
-    throw new UsageError(
-      'conflicting-options',
-      `${optionName('tokenizer')} is ${options.tokenizer}, but ${path} has ${tokenizer.kind} tokens`,
-      { hint: `omit ${optionName('tokenizer')}, or pass it to \`gpt tokenize\`` },
-    );
-  if (given !== undefined && !begins(given, tokenizer))
-    throw new UserError('mismatched-files', `${path} was encoded with a vocabulary other than the model's`, {
-      hint: `encode the text again: gpt tokenize corpus.txt --model ${shellQuoted(options.initFrom ?? options.resume ?? '')} -o tokens`,
-    });
-  return {
-    corpus: {
-      paths: [path],
-      files: [path],
-      leftOut: {},
-      bytes: file.bytes,
-      characters: undefined,
-      sha256: verify(file, report),
-      crlf: false,
-      isSorted: false, // `gpt tokenize` has warned of it
-      documents: 'whole',
-      documentCount: undefined,
-      badLines: 0,
-    },
-    tokenizer: given ?? tokenizer,
-    ids: file,
-    documentEnd: file.endId,
-    unknown: 0,
-    replacements: [],
-    close: () => file.close(),
-  };
-}
-
-/** @throws UsageError for options that `gpt tokenize` has applied */
-function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTokenizer: boolean): void {
-  if (corpus.length > 1)
-    throw new UsageError('conflicting-options', 'a token file cannot be combined with other texts', {
-      hint: 'name the token file alone',
-    });
-  const ofVocabulary = hasTokenizer
-    ? (['specialTokens', 'growVocab'] as const)
-    : (['minFrequency', 'vocabSize', 'specialTokens'] as const);
-  for (const flag of ofVocabulary)
-    if (options.resume === undefined && (options[flag] ?? false) !== false)
-      throw new UsageError(
-        'conflicting-options',
-        `${optionName(flag)} has no effect: a token file already has a vocabulary`,
-        {
-          hint: 'pass it to `gpt tokenize` instead',
-        },
-      );
-  for (const [flag, unset] of [
-    ['encoding', UTF8],
-    ['encodingErrors', 'strict'],
-    ['documents', 'whole'],
-    ['skipBadLines', false],
-  ] as const)
-    if (options.resume === undefined && (options[flag] ?? unset) !== unset)
-      throw new UsageError('conflicting-options', `${optionName(flag)} has no effect on a token file`, {
-        hint: 'pass it to `gpt tokenize`, which reads the text',
-      });
-}
-
-/** @throws UserError unless the tokenizer.json next to a token file is the one that made it */
-function readTokenizerBeside(path: string, { tokenizerHash, vocabSize }: TokenFile): Tokenizer {
-  const tokenizerPath = join(dirname(path), 'tokenizer.json');
-  const command = `\`gpt tokenize corpus.txt -o ${shellQuoted(dirname(path))}\``;
-  if (!existsSync(tokenizerPath))
-    throw new UserError('mismatched-files', `${path} has no tokenizer.json next to it`, {
-      hint: `${command} writes both`,
-    });
-  const tokenizer = readTokenizer(tokenizerPath);
-  const hash = createHash('sha256').update(readFileSync(tokenizerPath)).digest();
-  if (!hash.equals(tokenizerHash) || tokenizer.vocabSize !== vocabSize)
-    throw new UserError('mismatched-files', `${path} was not encoded with ${tokenizerPath}`, {
-      hint: `recreate both with ${command}`,
-    });
-  return tokenizer;
-}
-
-/** Verifies the checksum of a token file. @returns its SHA-256, in hexadecimal */
-function verify(file: TokenFile, report: Report): string {
-  const hash = createHash('sha256');
-  let verified = 0;
-  file.verify((bytes) => {
-    hash.update(bytes);
-    verified += bytes.length;
-    report('verifying the token file', verified / file.bytes);
-  });
-  return hash.digest('hex');
-}
-
-/** Whether one vocabulary is a prefix of the other. */
-const begins = (long: Tokenizer, { kind, vocabulary }: Tokenizer): boolean =>
-  long.kind === kind && vocabulary.every((token, id) => token === long.vocabulary[id]);

@@ -42,7 +42,7 @@ async function list(given: string | undefined, { json }: { readonly json?: true 
   notice(`\n${formatCountOf(runs.length, 'run')}, ${formatBytes(totalOf(runs))}`);
 }
 
-/** A run that links name too counts once. */
+/** A run counts once, even if links name it too. */
 function totalOf(runs: readonly ListedRun[]): number {
   const bytes = new Map(runs.map((run) => [attempt(() => realpathSync(run.folder)), run.bytes ?? 0]));
   return [...bytes.values()].reduce((sum, each) => sum + each, 0);

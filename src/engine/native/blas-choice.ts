@@ -1,4 +1,7 @@
-/** Which BLAS library computes the products. Separate from blas.ts, because the package's own types cannot refer to WebAssembly's. */
+/**
+ * Which BLAS library computes the products. Separate from blas.ts, because the package's own types cannot refer to
+ * WebAssembly's.
+ */
 
 /** A library and what it is called in messages and checkpoints. */
 export interface BlasLibrary {

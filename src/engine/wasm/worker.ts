@@ -26,7 +26,7 @@ function macroKernel(): MacroKernel | undefined {
 
 const kernels = instantiate(module, memory, {
   multiplyPanels: macroKernel(),
-  // Its bits are its own, so a thread that cannot load it is of no use.
+  // It rounds in its own way, so a thread that cannot load it must not compute in its place.
   multiplyByBlas: blas === undefined ? undefined : loadBlas(blas, memory),
 });
 

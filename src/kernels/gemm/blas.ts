@@ -59,6 +59,22 @@ export function wholeProduct(M: i32, N: i32, K: i32): WholeProduct {
   return product;
 }
 
+/** Sets the operands of a product, and where it is written. */
+export function setOperands(
+  product: WholeProduct,
+  a: usize,
+  transA: i32,
+  b: usize,
+  transB: i32,
+  c: usize,
+): void {
+  product.a = a;
+  product.transA = transA;
+  product.b = b;
+  product.transB = transB;
+  product.c = c;
+}
+
 /** Computes the parts of a product that this thread claims. */
 export function multiplyWithBlas(product: WholeProduct): void {
   const args = changetype<BlasBlock>(BLAS_BLOCKS + usize(thread) * 2 * CACHE_LINE);

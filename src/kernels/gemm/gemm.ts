@@ -19,7 +19,7 @@ import { F32, GEMV_ROWS, MR, NR } from '../generated/constants';
 import { allocate, SHARED_HALF, sharedHalf } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
 import { loadPart, storePart } from '../vector';
-import { multiplyWithBlas, usesBlas, wholeProduct } from './blas';
+import { multiplyWithBlas, setOperands, usesBlas, wholeProduct } from './blas';
 import { matrixTimesFewRows } from './gemv';
 import { macroKernel } from './macro-kernel';
 import { createOutput } from './output';
@@ -53,11 +53,7 @@ export function gemm(args: GemmArguments): void {
   }
   if (usesBlas() && args.bType == F32) {
     const whole = wholeProduct(M, N, K);
-    whole.a = args.a;
-    whole.transA = args.transA;
-    whole.b = args.b;
-    whole.transB = args.transB;
-    whole.c = args.c;
+    setOperands(whole, args.a, args.transA, args.b, args.transB, args.c);
     whole.accumulate = args.accumulateC;
     whole.bias = args.bias;
     multiplyWithBlas(whole);
@@ -76,11 +72,7 @@ export function gemmSymmetric(args: GemmSymmetricArguments): void {
   const K = args.K;
   if (usesBlas()) {
     const whole = wholeProduct(M, M, K);
-    whole.a = args.a;
-    whole.transA = args.transA;
-    whole.b = args.b;
-    whole.transB = args.transB;
-    whole.c = args.c;
+    setOperands(whole, args.a, args.transA, args.b, args.transB, args.c);
     whole.isLower = true;
     multiplyWithBlas(whole);
     barrier();
@@ -102,11 +94,7 @@ export function linearParametersBackward(args: LinearParametersBackwardArguments
   const M = args.M;
   if (usesBlas()) {
     const whole = wholeProduct(args.K, args.N, M);
-    whole.a = args.x;
-    whole.transA = 1;
-    whole.b = args.dY;
-    whole.transB = 0;
-    whole.c = args.dWeight;
+    setOperands(whole, args.x, 1, args.dY, 0, args.dWeight);
     whole.accumulate = args.accumulateDWeight;
     multiplyWithBlas(whole);
     if (args.dBias) addColumns(args.dY, M, args.N, args.dBias, args.accumulateDBias);
