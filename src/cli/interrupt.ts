@@ -74,8 +74,8 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
 }
 
 /**
- * Generates a part of a session. Signals end the part, also while it fails; afterwards they end the process, except Ctrl-C
- * on a terminal, which ends only the part.
+ * Runs a part of a session, such as an answer. A signal interrupts it, and then ends the process, except for Ctrl-C on a
+ * terminal. The handlers are removed even if the part fails.
  *
  * @param live the session is on a terminal
  */

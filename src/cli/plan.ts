@@ -9,7 +9,7 @@ import { warnOfReplacements } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { argument, option } from './options.ts';
 import { choice, filePath, number, wholeNumber } from '../values.ts';
-import { addRunOptions } from './run-options.ts';
+import { addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { forecastJson } from './plan/forecast-json.ts';
 import { forecastText } from './plan/forecast-text.ts';
@@ -26,17 +26,11 @@ interface HardwareFlags {
 }
 
 type Flags = Omit<TrainModelOptions, 'corpus'> &
-  HardwareFlags & {
+  HardwareFlags &
+  OtherFlags & {
     readonly tokens?: number;
     readonly flopsPerParameter?: number;
     readonly json?: true;
-    // Not options of a run.
-    readonly blas?: string;
-    readonly quiet?: true;
-    readonly verbose?: true;
-    readonly debug?: true;
-    readonly config?: string;
-    readonly color?: boolean;
   };
 
 export function register(command: Command): void {
@@ -100,17 +94,8 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     price,
     tokens,
     flopsPerParameter,
-    ...rest
-  } = flags;
-  const {
-    quiet: _quiet,
-    verbose: _verbose,
-    debug: _debug,
-    config: _config,
-    color: _color,
-    blas: _blas,
     ...options
-  } = rest;
+  } = withoutOtherFlags(flags);
   noticeIfTextTyped([...corpus, options.valFile]);
   const preparation = startActivity();
   const forecast = await forecastRun(

@@ -6,6 +6,26 @@ import { flagOf } from '../flag-name.ts';
 import { modelFolder, blasOption, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 
+/** Flags of `train` and `plan` that are not options of a run. */
+export interface OtherFlags {
+  readonly blas?: string;
+  readonly quiet?: true;
+  readonly verbose?: true;
+  readonly debug?: true;
+  readonly config?: string;
+  readonly color?: boolean;
+}
+
+export const withoutOtherFlags = <T extends OtherFlags>({
+  blas: _blas,
+  quiet: _quiet,
+  verbose: _verbose,
+  debug: _debug,
+  config: _config,
+  color: _color,
+  ...options
+}: T): Omit<T, keyof OtherFlags> => options;
+
 /** Model, data and training options, each under its heading. */
 export function addRunOptions(command: Command): void {
   for (const group of groups.slice(0, -1)) addGroup(command, group);

@@ -15,7 +15,7 @@ import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, option } from './options.ts';
 import { filePath } from '../values.ts';
 import { formatProfile } from './profile-table.ts';
-import { addGroup, addRunOptions } from './run-options.ts';
+import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import type { SimpleBaseline } from '../evaluate/baselines/simplest.ts';
@@ -61,31 +61,15 @@ function jsonEventsOption(): Option {
   return made.implies({ json: true });
 }
 
-type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> & {
-  readonly json?: true;
-  readonly jsonEvents?: true;
-  readonly resume?: string | true;
-  // Not options of a run.
-  readonly blas?: string;
-  readonly quiet?: true;
-  readonly verbose?: true;
-  readonly debug?: true;
-  readonly config?: string;
-  readonly color?: boolean;
-};
+type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
+  OtherFlags & {
+    readonly json?: true;
+    readonly jsonEvents?: true;
+    readonly resume?: string | true;
+  };
 
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
-  const {
-    json,
-    jsonEvents,
-    quiet: _quiet,
-    verbose: _verbose,
-    debug: _debug,
-    config: _config,
-    color: _color,
-    blas: _blas,
-    ...flags
-  } = all;
+  const { json, jsonEvents, ...flags } = withoutOtherFlags(all);
   const stream = jsonEvents ? createEventStream() : undefined;
   const options = optionsFor(corpus, flags, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
@@ -160,10 +144,7 @@ async function printResult(
 /** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(
   corpus: readonly string[],
-  {
-    resume,
-    ...flags
-  }: Omit<Flags, 'json' | 'jsonEvents' | 'quiet' | 'verbose' | 'debug' | 'config' | 'color' | 'blas'>,
+  { resume, ...flags }: Omit<Flags, 'json' | 'jsonEvents' | keyof OtherFlags>,
   command: Command,
 ): TrainModelOptions {
   if (resume === undefined) {
