@@ -37,6 +37,8 @@ export const errorCodes = {
   'training-diverged': 'The loss became infinite or NaN, again and again.',
   'engine-unavailable': 'The requested engine does not work on this computer.',
   'check-failed': 'A self-check found wrong results.',
+  'mpi-unavailable': 'MPI, over which several processes train together, cannot be used.',
+  'rank-lost': 'Another process of the same run does not answer, or its network has failed.',
   'tool-failed': 'Another program that was called has failed.',
 } as const;
 export type ErrorCode = keyof typeof errorCodes;

@@ -8,7 +8,7 @@ import { basename } from 'node:path';
 import { blasBlock } from '../wasm/address-space.ts';
 import { productFields } from './argument-block.ts';
 import { MACOS, type BlasLibrary } from './blas-choice.ts';
-import { addressOf, loadFfi } from './ffi.ts';
+import { addressOf, loadFfi } from '../../ffi.ts';
 
 /** Computes the product in the argument block of a thread. */
 export type BlasProduct = (thread: number) => void;

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MAX_THREADS, nativeBlock } from '../wasm/address-space.ts';
 import { blockOffset } from './argument-block.ts';
-import { addressOf, loadFfi } from './ffi.ts';
+import { addressOf, loadFfi } from '../../ffi.ts';
 import { LIBRARY_SHA256 } from './library-hash.ts';
 import { ProcessorAnswer } from './processor.ts';
 

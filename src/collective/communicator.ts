@@ -1,0 +1,20 @@
+/** Messages between the processes ("ranks") of a run. */
+export interface Communicator {
+  /** Of this process, counted from 0. */
+  readonly rank: number;
+  readonly size: number;
+  /** Host names by rank. */
+  readonly hosts: readonly string[];
+  /** Sends the bytes; they must not change until the promise resolves. Messages between two ranks with one tag arrive in order. */
+  send(to: number, tag: number, data: Uint8Array): Promise<void>;
+  /** Receives a message of exactly `into.byteLength` bytes. */
+  receive(from: number, tag: number, into: Uint8Array): Promise<void>;
+  /** Advances transfers without waiting; called between instructions of a long computation. */
+  progress(): void;
+  /** Seconds without any progress of a pending receive after which it fails; 0: never. */
+  patience: number;
+  /** Ends MPI; all ranks call it. */
+  close(): Promise<void>;
+  /** Ends the processes of all ranks at once. */
+  abort(exitCode: number): void;
+}

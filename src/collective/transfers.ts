@@ -1,0 +1,196 @@
+/** Sends and receives as promises, over messages that are tested now and then. */
+import { UserError } from '../errors.ts';
+import type { Messages } from './mpi/messages.ts';
+
+/** In bytes. MPI counts in 32-bit integers, so longer messages are sent in parts. */
+export const LARGEST_PART = 2 ** 30;
+
+interface Transfer {
+  readonly receives: boolean;
+  readonly peer: number;
+  /** Kept until the end: MPI knows only its address. */
+  readonly data: Uint8Array;
+  /** Parts that have not ended. */
+  parts: number;
+  /** In seconds, since the last message to or from this peer ended. */
+  waited: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Part {
+  readonly transfer: Transfer;
+  readonly bytes: number;
+}
+
+// All in milliseconds.
+/** Waiting begins with a spin, which ends soonest; other ranks on the same core would get less time. */
+const SPIN = 0.05;
+const SPIN_WHILE = 1;
+/** After this time, the thread sleeps between tests, so that more ranks than cores work. */
+const SLEEP_AFTER = 0.3;
+/** Sleeps last a twentieth of the time waited so far, within these limits. */
+const [SHORTEST_SLEEP, LONGEST_SLEEP] = [0.05, 1];
+/** If a turn of the event loop took longer, this process is computing: it neither sleeps nor loses patience. */
+const BUSY = 25;
+
+export interface TransferOptions {
+  /** Host names by rank, for errors. */
+  readonly hosts: readonly string[];
+  /** In bytes. */
+  readonly largestPart?: number;
+  /** In milliseconds. */
+  readonly now?: () => number;
+}
+
+export class Transfers {
+  /** See `Communicator`. */
+  patience = 0;
+  readonly #messages: Messages;
+  readonly #hosts: readonly string[];
+  readonly #largestPart: number;
+  readonly #now: () => number;
+  /** By request. */
+  readonly #parts = new Map<number, Part>();
+  readonly #pending = new Set<Transfer>();
+  readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));
+  #turnAt = 0;
+  #movedAt = 0;
+  #isScheduled = false;
+
+  constructor(
+    messages: Messages,
+    { hosts, largestPart = LARGEST_PART, now = () => performance.now() }: TransferOptions,
+  ) {
+    this.#messages = messages;
+    this.#hosts = hosts;
+    this.#largestPart = largestPart;
+    this.#now = now;
+  }
+
+  send(to: number, tag: number, data: Uint8Array): Promise<void> {
+    return this.#start(false, to, data, (part) => this.#messages.isend(part, to, tag));
+  }
+
+  receive(from: number, tag: number, into: Uint8Array): Promise<void> {
+    return this.#start(true, from, into, (part) => this.#messages.ireceive(part, from, tag));
+  }
+
+  /** Whether a transfer has not ended. */
+  get isPending(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** Resolves when every transfer has ended, or failed. */
+  async settled(): Promise<void> {
+    while (this.isPending) await new Promise((next) => setImmediate(next));
+  }
+
+  /** Tests all transfers once. @returns whether one has ended, or a part of one */
+  progress(): boolean {
+    if (this.#parts.size === 0) return false;
+    try {
+      const ended = this.#messages.test();
+      for (const { request, bytes } of ended) this.#end(request, bytes);
+      if (ended.length > 0) this.#movedAt = this.#now();
+      return ended.length > 0;
+    } catch (error) {
+      this.#failAll(error);
+      return false;
+    }
+  }
+
+  #start(
+    receives: boolean,
+    peer: number,
+    data: Uint8Array,
+    post: (part: Uint8Array) => number,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const transfer: Transfer = { receives, peer, data, parts: 0, waited: 0, resolve, reject };
+      let from = 0;
+      do {
+        const part = data.subarray(from, from + this.#largestPart);
+        this.#parts.set(post(part), { transfer, bytes: part.byteLength });
+        transfer.parts++;
+        from += this.#largestPart;
+      } while (from < data.byteLength);
+      if (!this.isPending) this.#turnAt = this.#movedAt = this.#now();
+      this.#pending.add(transfer);
+      this.#schedule();
+    });
+  }
+
+  #end(request: number, bytes: number): void {
+    const part = this.#parts.get(request)!;
+    this.#parts.delete(request);
+    const { transfer } = part;
+    if (transfer.receives && bytes !== part.bytes)
+      transfer.reject(
+        new Error(`rank ${transfer.peer} sent ${bytes} bytes where ${part.bytes} were expected`),
+      );
+    for (const each of this.#pending) if (each.peer === transfer.peer) each.waited = 0;
+    if (--transfer.parts > 0) return;
+    this.#pending.delete(transfer);
+    transfer.resolve();
+  }
+
+  /** The requests stay with MPI, and their buffers here. */
+  #failAll(error: unknown): void {
+    for (const transfer of this.#pending) this.#fail(transfer, error);
+  }
+
+  #fail(transfer: Transfer, error: unknown): void {
+    this.#pending.delete(transfer);
+    transfer.reject(error);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || !this.isPending) return;
+    this.#isScheduled = true;
+    setImmediate(this.#turn);
+  }
+
+  /** Runs once per turn of the event loop while a transfer is pending. */
+  readonly #turn = (): void => {
+    this.#isScheduled = false;
+    const before = this.#turnAt;
+    this.#turnAt = this.#now();
+    const gap = this.#turnAt - before;
+    if (!this.progress() && gap < BUSY) this.#wait(gap);
+    this.#schedule();
+  };
+
+  /** @param gap in milliseconds, since the last turn */
+  #wait(gap: number): void {
+    const waited = this.#turnAt - this.#movedAt;
+    if (waited < SPIN_WHILE) {
+      while (this.#now() - this.#turnAt < SPIN) if (this.progress()) return;
+    }
+    if (waited > SLEEP_AFTER) {
+      const sleep = Math.min(LONGEST_SLEEP, Math.max(SHORTEST_SLEEP, waited / 20));
+      Atomics.wait(this.#sleeper, 0, 0, sleep);
+      if (this.progress()) return;
+    }
+    if (this.patience > 0) this.#losePatience(gap / 1000);
+  }
+
+  /** Adds to the times waited, and fails the transfers that have waited too long. */
+  #losePatience(seconds: number): void {
+    for (const transfer of this.#pending) {
+      transfer.waited += seconds;
+      if (transfer.waited > this.patience) this.#fail(transfer, this.#silence(transfer));
+    }
+  }
+
+  #silence({ peer, receives }: Transfer): UserError {
+    const what = receives ? 'sent nothing' : 'received nothing';
+    return new UserError(
+      'rank-lost',
+      `rank ${peer} on ${this.#hosts[peer]} has ${what} for ${this.patience} seconds`,
+      {
+        hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed with any number of ranks`,
+      },
+    );
+  }
+}
