@@ -2,7 +2,7 @@
 // The launcher: runs the command line, on the bundled Node if the one at hand is too old or too slow for it.
 // Keep to what Node 14 can parse, so that an old Node gets as far as the message.
 import { spawn } from 'child_process';
-import { existsSync, readFileSync } from 'fs';
+import { existsSync, fstatSync, readFileSync } from 'fs';
 import { createRequire } from 'module';
 import { constants } from 'os';
 import { dirname, join } from 'path';
@@ -10,6 +10,13 @@ import { fileURLToPath } from 'url';
 
 const oldest = [22, 12]; // what the program and its dependencies are written for
 const fast = [24, 0]; // from here on V8 fuses pairs of SIMD instructions: worth 40 ms of start-up for a second process
+
+const withFfi = [26, 9]; // from here on Node calls libraries such as MPI
+
+/** Started by mpirun or srun, which the program finds out in detail: they set one of these variables. */
+const isRank = ['OMPI_COMM_WORLD_RANK', 'PMI_RANK', 'PMIX_RANK', 'SLURM_STEP_ID'].some(
+  (name) => process.env[name],
+);
 
 const program = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist', 'cli', 'main.js');
 
@@ -55,9 +62,31 @@ function bundledNode() {
   }
 }
 
+/** The streams, and the socket on which MPICH's and Slurm's launchers await an MPI process: Node passes on no other descriptor. */
+function inheritedStreams() {
+  const streams = ['inherit', 'inherit', 'inherit'];
+  const descriptor = Number(process.env.PMI_FD);
+  if (!(descriptor >= streams.length && descriptor < 4096) || !isOpen(descriptor)) return streams;
+  while (streams.length < descriptor) streams.push('ignore');
+  return streams.concat(descriptor); // at the same number in the child
+}
+
+function isOpen(descriptor) {
+  try {
+    fstatSync(descriptor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs the program on another Node as if that process were this one: same streams, signals and way of ending. */
 function runOn(node) {
-  const child = spawn(node, [program].concat(process.argv.slice(2)), { stdio: 'inherit' });
+  const child = spawn(node, [program].concat(process.argv.slice(2)), {
+    stdio: inheritedStreams(),
+    // SIGKILL cannot be forwarded: the child looks whether this process is still its parent.
+    env: Object.assign({}, process.env, { GPT_LAUNCHER_PID: String(process.pid) }),
+  });
 
   // A terminal sends Ctrl-C to the child as well, `kill` only to us. The child takes two in quick succession for one.
   const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -83,7 +112,7 @@ function runOn(node) {
 
 if (!existsSync(program)) {
   fail('gpt has not been built yet', 'run `npm ci` in ' + join(dirname(program), '..', '..'));
-} else if (isAtLeast(fast)) {
+} else if (isAtLeast(isRank ? withFfi : fast)) {
   runHere();
 } else {
   const node = bundledNode();

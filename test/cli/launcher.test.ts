@@ -35,6 +35,14 @@ if (what === 'report') {
   console.log(JSON.stringify({ execPath: process.argv0, args: process.argv.slice(2), input }));
   console.error('to stderr');
 }
+if (what === 'descriptor') {
+  const { readFileSync } = await import('node:fs');
+  try {
+    process.stdout.write(readFileSync(9));
+  } catch {
+    console.log('closed');
+  }
+}
 if (what === 'exit') process.exitCode = Number(value);
 if (what === 'die') process.kill(process.pid, value);
 if (what === 'wait') {
@@ -152,6 +160,64 @@ describe.skipIf(bundledPackage === undefined)('the launcher', () => {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGKILL', 'SIGSEGV']) {
       expect(await run(['die', name], { script, ...old })).toMatchObject({ code: null, signal: name });
     }
+  });
+
+  it.each([
+    ['26.8.0', 'bundled'],
+    ['26.9.0', 'own'],
+  ])(
+    'started by Node %s as a rank runs the program on the %s Node, for node:ffi',
+    async (version, expected) => {
+      const { env } = pretend(version);
+      const script = install(`rank-on-${version}`, 'works');
+      for (const variable of ['OMPI_COMM_WORLD_RANK', 'PMI_RANK', 'PMIX_RANK', 'SLURM_STEP_ID'])
+        expect(await report(script, { env: { ...env, [variable]: '0' } })).toBe(expected);
+    },
+  );
+
+  it('passes on the descriptor that PMI_FD names, if it is open', async () => {
+    const script = install('descriptor', 'works');
+    const { env } = pretend('20.20.2');
+    const inShell = (redirection: string) =>
+      run(['-c', `'${process.execPath}' '${script}' descriptor ${redirection}`], {
+        node: 'bash',
+        script: '--norc',
+        env: { ...env, PMI_FD: '9' },
+      });
+    expect(await inShell('9<<<"from the launcher"')).toMatchObject({
+      stdout: 'from the launcher\n',
+      code: 0,
+    });
+    expect(await inShell('9<&-')).toMatchObject({ stdout: 'closed\n', code: 0 });
+  });
+
+  it('killed by SIGKILL takes the program with it, which saves as for SIGTERM', async () => {
+    const corpus = join(folder, 'corpus.txt');
+    writeFileSync(corpus, 'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60));
+    let isKilled = false;
+    const { stderr, signal } = await run(
+      ['train', corpus, '--n-layer', '1', '--n-head', '1', '--n-embd', '8', '--block-size', '8'].concat([
+        '--max-iters',
+        '10000000',
+        '--eval-interval',
+        '10',
+        '--eval-iters',
+        '1',
+        '-o',
+        join(folder, 'run'),
+      ]),
+      {
+        ...pretend('20.20.2'),
+        onOutput(output, send) {
+          if (isKilled || !/step +\d+/.test(output)) return;
+          isKilled = true;
+          send('SIGKILL');
+        },
+      },
+    );
+    // The streams are closed by the program's end, not by the launcher's.
+    expect(stderr).toMatch(/Interrupted after [\d,]+ steps/);
+    expect(signal).toBe('SIGKILL');
   });
 
   it('forwards the signals it receives', async () => {
