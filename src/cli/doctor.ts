@@ -24,6 +24,7 @@ import { notice, print, printable, stdoutColors } from './terminal.ts';
 interface Flags {
   readonly seconds: number;
   readonly threads?: number;
+  readonly mpi?: true;
   readonly json?: true;
 }
 
@@ -32,11 +33,13 @@ export function register(command: Command): void {
     .addOption(option('--seconds <n>', 'seconds per measurement', number({ min: 0.1, max: 600 }), 1))
     .addOption(threadsOption())
     .addOption(blasOption())
+    .option('--mpi', 'measure the network between processes that mpirun has started')
     .option('--json', 'print the results as JSON')
     .action(doctor);
   addExamples(command, [
     ['Is everything as fast as it can be?', 'gpt doctor'],
     ['The peak, for a script', 'gpt doctor --json | jq .peak_flops'],
+    ['The network between two hosts', 'mpirun -n 2 --host a,b gpt doctor --mpi'],
   ]);
 }
 
@@ -69,7 +72,8 @@ interface Findings {
   readonly advice: readonly string[];
 }
 
-async function doctor({ seconds, threads, json }: Flags): Promise<void> {
+async function doctor({ seconds, threads, mpi, json }: Flags): Promise<void> {
+  if (mpi) return (await import('./doctor-mpi.ts')).examineNetwork(seconds, json === true);
   notice(`Checking the engine; this takes about ${Math.ceil(7 * seconds) + 3} seconds.\n`);
   const findings = await whileDoing('measuring how busy the cores are', (activity) =>
     examine(seconds, threads === undefined ? {} : { threads }, activity.update),

@@ -12,8 +12,8 @@ interface Transfer {
   readonly data: Uint8Array;
   /** Parts that have not ended. */
   parts: number;
-  /** In seconds, since the last message to or from this peer ended. */
-  waited: number;
+  /** Time waited when it began, see `#waited`. */
+  readonly since: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,8 +29,11 @@ const SPIN = 0.05;
 const SPIN_WHILE = 1;
 /** After this time, the thread sleeps between tests, so that more ranks than cores work. */
 const SLEEP_AFTER = 0.3;
-/** Sleeps last a twentieth of the time waited so far, within these limits. */
-const [SHORTEST_SLEEP, LONGEST_SLEEP] = [0.05, 1];
+/**
+ * Sleeps are short at first, since a long message over TCP arrives only as fast as tests empty the socket, and reach 1 ms
+ * after ten seconds.
+ */
+const [SHORTEST_SLEEP, LONGEST_SLEEP, SLEEP_FRACTION] = [0.05, 1, 1e-4];
 /** If a turn of the event loop took longer, this process is computing: it neither sleeps nor loses patience. */
 const BUSY = 25;
 
@@ -54,6 +57,12 @@ export class Transfers {
   readonly #parts = new Map<number, Part>();
   readonly #pending = new Set<Transfer>();
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));
+  /** Seconds in which this process has only waited. Time in which it computes, or is suspended, is not part of it. */
+  #waited = 0;
+  /** By peer: `#waited` when a message to or from it ended last. */
+  readonly #heardAt = new Map<number, number>();
+  /** `#waited` when patience was looked at last. */
+  #lookedAt = 0;
   #turnAt = 0;
   #movedAt = 0;
   #isScheduled = false;
@@ -107,7 +116,7 @@ export class Transfers {
     post: (part: Uint8Array) => number,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const transfer: Transfer = { receives, peer, data, parts: 0, waited: 0, resolve, reject };
+      const transfer: Transfer = { receives, peer, data, parts: 0, since: this.#waited, resolve, reject };
       let from = 0;
       do {
         const part = data.subarray(from, from + this.#largestPart);
@@ -129,7 +138,7 @@ export class Transfers {
       transfer.reject(
         new Error(`rank ${transfer.peer} sent ${bytes} bytes where ${part.bytes} were expected`),
       );
-    for (const each of this.#pending) if (each.peer === transfer.peer) each.waited = 0;
+    this.#heardAt.set(transfer.peer, this.#waited);
     if (--transfer.parts > 0) return;
     this.#pending.delete(transfer);
     transfer.resolve();
@@ -168,18 +177,21 @@ export class Transfers {
       while (this.#now() - this.#turnAt < SPIN) if (this.progress()) return;
     }
     if (waited > SLEEP_AFTER) {
-      const sleep = Math.min(LONGEST_SLEEP, Math.max(SHORTEST_SLEEP, waited / 20));
+      const sleep = Math.min(LONGEST_SLEEP, Math.max(SHORTEST_SLEEP, SLEEP_FRACTION * waited));
       Atomics.wait(this.#sleeper, 0, 0, sleep);
       if (this.progress()) return;
     }
-    if (this.patience > 0) this.#losePatience(gap / 1000);
+    this.#waited += gap / 1000;
+    if (this.patience > 0) this.#losePatience();
   }
 
-  /** Adds to the times waited, and fails the transfers that have waited too long. */
-  #losePatience(seconds: number): void {
+  /** Fails the transfers whose peers have been silent for too long. */
+  #losePatience(): void {
+    if (this.#waited - this.#lookedAt < this.patience / 20) return; // there may be thousands
+    this.#lookedAt = this.#waited;
     for (const transfer of this.#pending) {
-      transfer.waited += seconds;
-      if (transfer.waited > this.patience) this.#fail(transfer, this.#silence(transfer));
+      const since = Math.max(transfer.since, this.#heardAt.get(transfer.peer) ?? 0);
+      if (this.#waited - since > this.patience) this.#fail(transfer, this.#silence(transfer));
     }
   }
 

@@ -1,48 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Completion, Messages } from '../../src/collective/mpi/messages.ts';
 import { Transfers } from '../../src/collective/transfers.ts';
 import { failure } from '../fixtures/failure.ts';
-
-/** A network within the process: what is sent to a rank and tag is received in order, one message per test. */
-class FakeNetwork {
-  readonly messages: { to: number; tag: number; data: Uint8Array; request: number; from: number }[] = [];
-  /** In bytes, of everything sent. */
-  readonly sent: number[] = [];
-  error: Error | undefined;
-
-  endpoint(rank: number): Messages {
-    const receives: { from: number; tag: number; into: Uint8Array; request: number }[] = [];
-    const ended: Completion[] = [];
-    let requests = 0;
-    return {
-      isend: (data, to, tag) => {
-        this.sent.push(data.byteLength);
-        this.messages.push({ to, tag, data: data.slice(), request: requests, from: rank });
-        ended.push({ request: requests, bytes: 0 });
-        return requests++;
-      },
-      ireceive: (into, from, tag) => {
-        receives.push({ from, tag, into, request: requests });
-        return requests++;
-      },
-      test: () => {
-        if (this.error !== undefined) throw this.error;
-        for (const receive of receives) {
-          const at = this.messages.findIndex(
-            ({ to, tag, from }) => to === rank && tag === receive.tag && from === receive.from,
-          );
-          if (at < 0) continue;
-          const [message] = this.messages.splice(at, 1);
-          receives.splice(receives.indexOf(receive), 1);
-          receive.into.set(message.data.subarray(0, receive.into.length));
-          ended.push({ request: receive.request, bytes: message.data.length });
-          break;
-        }
-        return ended.splice(0);
-      },
-    };
-  }
-}
+import { FakeNetwork } from './fake-network.ts';
 
 const hosts = ['ada', 'bob'];
 

@@ -15,7 +15,7 @@ export interface Completion {
 export interface Messages {
   isend(data: Uint8Array, to: number, tag: number): number;
   ireceive(into: Uint8Array, from: number, tag: number): number;
-  /** Advances all transfers; those that have ended since the last call. @throws UserError if MPI reports an error */
+  /** Advances all transfers. Of those that have ended, some; further calls return the others. @throws UserError if MPI reports an error */
   test(): readonly Completion[];
 }
 
@@ -122,6 +122,12 @@ function makeTable({ handleSize, statusSize }: Abi, capacity: number): Table {
   };
 }
 
+/**
+ * Requests that are tested at a time, in turn: a test takes time for each, even though it advances all. Libraries often
+ * complete one message per test.
+ */
+const WINDOW = 128;
+
 function transfers(
   abi: Abi,
   checked: (name: string, ...types: ('int32' | 'pointer')[]) => Call,
@@ -136,6 +142,7 @@ function transfers(
   const countAt = addressOfView(count);
   let table = makeTable(abi, 64);
   let used = 0;
+  let windowStart = 0;
   const free: number[] = [];
   const isReceive: boolean[] = [];
 
@@ -156,10 +163,14 @@ function transfers(
     ireceive: (into, from, tag) => start(irecv, into, from, tag, true),
     test() {
       if (used === free.length) return [];
-      testSome(used, table.requestsAt, countAt, table.indicesAt, table.statusesAt);
+      const first = windowStart < used ? windowStart : 0;
+      const size = Math.min(WINDOW, used - first);
+      windowStart = first + size;
+      const at = table.requestsAt + BigInt(first * abi.handleSize);
+      testSome(size, at, countAt, table.indicesAt, table.statusesAt);
       const ended = Math.max(0, count[0]); // MPI_UNDEFINED is negative
       return Array.from({ length: ended }, (_, i) => {
-        const request = table.indices[i];
+        const request = first + table.indices[i];
         free.push(request);
         if (!isReceive[request]) return { request, bytes: 0 };
         getCount(table.statusesAt + BigInt(i * abi.statusSize), byte, countAt);

@@ -1,0 +1,121 @@
+/**
+ * The time of a training step on several hosts, by the alpha–beta model: a message of n bytes takes alpha + n / beta
+ * (Hockney, "The communication challenge for MPP", 1994). Training moves the gradients once to their owners (a reduce-scatter)
+ * and the updated parameters once back to all (an all-gather).
+ */
+
+export interface NetworkModel {
+  /** Alpha: seconds of a message without content. */
+  readonly latency: number;
+  /** Beta: bytes per second. */
+  readonly bandwidth: number;
+  /** Seconds that each of many messages costs the processor while others are on their way; default: `MESSAGE_OVERHEAD`. */
+  readonly overhead?: number;
+}
+
+/** In seconds; bursts of small messages over TCP take 10 to 30 µs each. */
+export const MESSAGE_OVERHEAD = 20e-6;
+
+/** Networks by name, with the bandwidth that TCP reaches of the nominal one, and usual latencies. */
+export const networks = {
+  '1gbit': { latency: 100e-6, bandwidth: 0.94 * 125e6 },
+  '10gbit': { latency: 40e-6, bandwidth: 0.94 * 1.25e9 },
+  '100gbit': { latency: 10e-6, bandwidth: 0.9 * 12.5e9 },
+} as const satisfies Readonly<Record<string, NetworkModel>>;
+
+export interface NetworkFit extends NetworkModel {
+  /** Largest deviation of a measured time, as a fraction of it. */
+  readonly worst: number;
+}
+
+/**
+ * Alpha and beta by least squares of the relative errors, so that times of microseconds count as much as those of seconds.
+ * Messages of one protocol lie on a line; libraries change the protocol with the size, which `worst` shows.
+ */
+export function fitNetwork(
+  times: readonly { readonly bytes: number; readonly seconds: number }[],
+): NetworkFit {
+  // Minimizes the sum of ((a + b·n) / t − 1)² over a and b: two linear equations.
+  let [ww, wn, nn, w, n] = [0, 0, 0, 0, 0];
+  for (const { bytes, seconds } of times) {
+    const [x, y] = [1 / seconds, bytes / seconds];
+    ww += x * x;
+    wn += x * y;
+    nn += y * y;
+    w += x;
+    n += y;
+  }
+  const determinant = ww * nn - wn * wn;
+  const latency = Math.max(0, (w * nn - n * wn) / determinant);
+  const perByte = latency === 0 ? n / nn : (ww * n - wn * w) / determinant;
+  const fit = { latency, bandwidth: 1 / perByte };
+  const errors = times.map(({ bytes, seconds }) => Math.abs(messageSeconds(fit, bytes) / seconds - 1));
+  return { ...fit, worst: Math.max(...errors) };
+}
+
+export const messageSeconds = ({ latency, bandwidth }: NetworkModel, bytes: number): number =>
+  latency + bytes / bandwidth;
+
+/** What a step costs on one host. */
+export interface StepCosts {
+  /** Forward and backward pass of all micro-batches, in seconds. */
+  readonly computeSeconds: number;
+  /** Number of micro-batches, which ranks share out as wholes. */
+  readonly microBatches: number;
+  /** Of the optimizer's update, in seconds; each rank updates its share. */
+  readonly updateSeconds: number;
+  /** Of the gradients, which is that of the parameters as well. */
+  readonly bytes: number;
+  /** Messages in which a rank sends a sum of gradients to each other one. */
+  readonly buckets: number;
+  /** Partial sums that a rank of so many sends at most: one if micro-batches and hosts are powers of two, few otherwise. */
+  readonly sums: (hosts: number) => number;
+}
+
+export interface StepForecast {
+  readonly hosts: number;
+  /** Of the whole step. */
+  readonly seconds: number;
+  readonly computeSeconds: number;
+  /** Of the network, in the background of the backward pass. */
+  readonly hiddenSeconds: number;
+  /** Of the network, while nothing is computed. */
+  readonly exposedSeconds: number;
+  /** Times as fast as one host. */
+  readonly speedup: number;
+  /** Speed-up per host. */
+  readonly efficiency: number;
+}
+
+/** Share of forward and backward pass that the backward pass takes: two of three products of matrices. */
+const BACKWARD = 2 / 3;
+
+/** A step on so many hosts, one rank each. */
+export function forecastStep(costs: StepCosts, hosts: number, network: NetworkModel): StepForecast {
+  const { microBatches, buckets, bytes } = costs;
+  const { overhead = MESSAGE_OVERHEAD } = network;
+  const perMicroBatch = costs.computeSeconds / microBatches;
+  const alone = costs.computeSeconds + costs.updateSeconds;
+  const computing = Math.ceil(microBatches / hosts) * perMicroBatch + costs.updateSeconds / hosts;
+  const others = hosts - 1;
+  // A rank sends each other one its part of every sum; the same amount arrives meanwhile.
+  const phase = (sums: number): number =>
+    others === 0
+      ? 0
+      : network.latency + sums * others * (buckets * overhead + bytes / hosts / network.bandwidth);
+  const sums = costs.sums(hosts);
+  const gradients = phase(sums);
+  // Buckets are sent as the last backward pass of a sum completes them; the last bucket has nothing to hide behind.
+  const hidden = Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch);
+  const exposed = gradients - hidden + phase(1);
+  const seconds = computing + exposed;
+  return {
+    hosts,
+    seconds,
+    computeSeconds: computing,
+    hiddenSeconds: hidden,
+    exposedSeconds: exposed,
+    speedup: alone / seconds,
+    efficiency: alone / seconds / hosts,
+  };
+}
