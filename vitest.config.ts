@@ -1,12 +1,44 @@
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+const pooledBackend = path('test/fixtures/pooled-backend.ts');
+
+/** Gives every module that starts engines those of test/fixtures/pooled-backend.ts. */
+const pooledEngines = {
+  name: 'pooled-engines',
+  enforce: 'pre' as const,
+  resolveId: (source: string, importer?: string) =>
+    source.endsWith('/backend.ts') &&
+    importer !== undefined &&
+    importer !== pooledBackend &&
+    fileURLToPath(new URL(source, `file://${importer}`)) === path('src/engine/backend.ts')
+      ? pooledBackend
+      : undefined,
+};
+
+const include = ['test/**/*.test.ts'];
+const exclude = ['test/interop/**', 'test/browser/**'];
+const files = globSync(include, { exclude, cwd: path('.') });
+/** These get modules of their own: a mocked module must not reach other files. */
+const mocking = files.filter((file) => /vi\.(mock|hoisted)\(/.test(readFileSync(path(file), 'utf8')));
+
 export default defineConfig({
+  plugins: [pooledEngines],
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/browser/**'],
     globalSetup: 'test/temporary-folder.ts',
+    setupFiles: 'test/setup.ts',
     maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        // Files that share a process load each module once.
+        test: { name: 'shared', include, exclude: [...exclude, ...mocking], isolate: false },
+      },
+      { extends: true, test: { name: 'mocking', include: mocking, isolate: true } },
+    ],
   },
 });

@@ -4,10 +4,13 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+
+const PREFIX = 'gpt-test-';
 
 export function setup(): () => void {
-  const folder = mkdtempSync(join(tmpdir(), 'gpt-test-'));
+  if (basename(tmpdir()).startsWith(PREFIX)) return () => {}; // vitest calls this for each project
+  const folder = mkdtempSync(join(tmpdir(), PREFIX));
   for (const name of ['TMPDIR', 'TEMP', 'TMP']) process.env[name] = folder; // what os.tmpdir() reads, here and on Windows
   return () => rmSync(folder, { recursive: true, force: true });
 }

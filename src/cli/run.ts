@@ -23,15 +23,14 @@ export async function run(program: Command, args: readonly string[]): Promise<vo
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError && isShownHelp(error))
-      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    if (isShownHelp(error)) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else await fail(error);
   }
 }
 
 /** commander also throws for `--help`, `--version`, and `gpt` alone, which shows the help on stderr. */
-const isShownHelp = (error: CommanderError): boolean =>
-  error.exitCode === 0 || error.code === 'commander.help';
+export const isShownHelp = (error: unknown): error is CommanderError =>
+  error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help');
 
 /**
  * Ends the process after an error. It must exit explicitly, because threads and timers may be alive, but not before the

@@ -175,9 +175,9 @@ describe('memory', () => {
   });
   test('an endless text from a pipe is refused', async () => {
     const { stderr, code } = await shell(
-      `cd '${folder}'; export NODE_OPTIONS='${machineWith(400e6).NODE_OPTIONS}'; yes whale | gpt train -`,
+      `cd '${folder}'; export NODE_OPTIONS='${machineWith(100e6).NODE_OPTIONS}'; yes whale | gpt train -`,
     );
-    expect(stderr).toMatch(/^error: stdin .*\b100 MB.*\nhint: .*file.*\n$/);
+    expect(stderr).toMatch(/^error: stdin .*\b25 MB.*\nhint: .*file.*\n$/);
     expect(code).toBe(1);
   });
   test.each([

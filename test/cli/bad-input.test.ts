@@ -9,16 +9,12 @@ import { beforeAll, describe, test, vi } from 'vitest';
 import { writeModel } from '../fuzz/seeds.ts';
 import { expectRefusal, type Refusal } from './in-process.ts';
 
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
-
-// Of the ten seconds that a template may take, one is enough to see that it is ended.
+// Of the ten seconds that a template may take, a third of one is enough to see that it is ended.
 vi.mock(import('../../src/chat/chat-template.ts'), async (original) => {
   const { ChatTemplate, ...others } = await original();
   class ImpatientTemplate extends ChatTemplate {
     constructor(...[source, options]: ConstructorParameters<typeof ChatTemplate>) {
-      super(source, { ...options, timeout: 1 });
+      super(source, { ...options, timeout: 0.3 });
     }
   }
   return { ...others, ChatTemplate: ImpatientTemplate };
@@ -767,7 +763,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
         line,
         1,
         'bad-template',
-        './endless … 1 s of computing … another template',
+        './endless … 0.3 s of computing … another template',
       ] as const,
   ),
   ['one token to judge', 'eval ./one.txt -m ./model', 1, 'text-too-short'],

@@ -2,13 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { commandsIn, expectRefusal } from './in-process.ts';
-import { hasTerminal, run, type RunOptions } from './run.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
+import { hasTerminal, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'chat-'));
 const gpt = commandsIn(folder);
@@ -58,9 +54,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'plain.txt'), 'The whale is big. The sea is deep.\n'.repeat(1200));
   writeFileSync(join(folder, 'lines.jinja'), "{% for m in messages %}{{ m['content'] }}\n{% endfor %}");
   const train = async (args: string) => {
-    const { code, stderr } = await run(`train ${args} -q --arch qwen3 --warmup-iters 2`.split(' '), {
-      cwd: folder,
-    });
+    const { code, stderr } = await gpt(`train ${args} -q --arch qwen3 --warmup-iters 2`);
     expect(code, stderr).toBe(0);
   };
   await train(

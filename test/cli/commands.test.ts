@@ -1,14 +1,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, runInProcess, type Refusal } from './in-process.ts';
-import { run } from './run.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'commands-'));
 const corpus = join(folder, 'corpus.txt');
@@ -21,10 +16,10 @@ const at = commandsIn(folder);
 
 /** A model that the tests below share. */
 const model = join(folder, 'checkpoints/corpus-1');
-let trained: Awaited<ReturnType<typeof run>>;
+let trained: Awaited<ReturnType<typeof at>>;
 beforeAll(async () => {
   writeFileSync(corpus, text);
-  trained = await run(['train', 'corpus.txt', ...tiny], { cwd: folder });
+  trained = await at(['train', 'corpus.txt', ...tiny]);
 });
 
 describe('train', () => {

@@ -10,13 +10,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
-import { run } from './run.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
+import { beforeAll, describe, expect, test } from 'vitest';
+import { commandsIn, expectRefusal, runInProcess, type Refusal } from './in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'compare-'));
 const text = Array.from({ length: 300 }, (_, i) => `whale ${i % 7} & <sea> ${(i * i) % 5}.\n`).join('');
@@ -59,17 +54,17 @@ describe('compare', () => {
   });
 
   test('skips unreadable runs under checkpoints/ with a warning', async () => {
-    const elsewhere = { cwd: mkdtempSync(join(tmpdir(), 'compare-damaged-')) };
-    cpSync(join(folder, 'checkpoints'), join(elsewhere.cwd, 'checkpoints'), { recursive: true });
-    const inside = (name: string): string => join(elsewhere.cwd, 'checkpoints', name);
+    const elsewhere = mkdtempSync(join(tmpdir(), 'compare-damaged-'));
+    cpSync(join(folder, 'checkpoints'), join(elsewhere, 'checkpoints'), { recursive: true });
+    const inside = (name: string): string => join(elsewhere, 'checkpoints', name);
     symlinkSync('loop', inside('loop'));
     cpSync(inside('fast'), inside('cut'), { recursive: true });
     writeFileSync(join(inside('cut'), 'config.json'), '{"n_layer":');
-    const compared = await run(['compare'], elsewhere);
+    const compared = await runInProcess(['compare'], elsewhere);
     expect(compared.stdout).toMatch(/A fast {3}B slow/);
     expect(compared.stderr).toMatch(/^warning: .*checkpoints\/cut\/config\.json.*JSON\n$/);
     rmSync(inside('cut'), { recursive: true });
-    const inspected = await run(['inspect', '--json', '-q'], elsewhere);
+    const inspected = await runInProcess(['inspect', '--json', '-q'], elsewhere);
     expect(inspected).toMatchObject({ code: 0, stderr: '' });
   });
 
@@ -129,9 +124,7 @@ describe('report', () => {
   });
 
   test('escapes text from files, and has no external references', async () => {
-    const { stdout: page } = await run(['report', 'checkpoints/slow', '--text', '& <sea>', '-o', '-'], {
-      cwd: folder,
-    });
+    const { stdout: page } = await gpt(['report', 'checkpoints/slow', '--text', '& <sea>', '-o', '-']);
     const visible = page.replace(/<script[^]*?<\/script>/g, '').replace(/<style[^]*?<\/style>/g, '');
     expect(visible).toContain('<code>&lt;</code>');
     expect(visible).toContain('<code>&amp;</code>');

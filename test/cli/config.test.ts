@@ -9,10 +9,6 @@ import { runInProcess } from './in-process.ts';
 import { failure } from '../fixtures/failure.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
-
 const folder = mkdtempSync(join(tmpdir(), 'config-'));
 const path = (name: string): string => join(folder, name);
 

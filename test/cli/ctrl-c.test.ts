@@ -42,7 +42,7 @@ const endless: readonly (readonly [command: string, begun: string])[] = [
 ];
 
 describe.skipIf(process.platform === 'win32')('Ctrl-C ends', () => {
-  test.each(endless)('%s', { timeout: 30_000 }, async (command, begun) => {
+  test.concurrent.each(endless)('%s', { timeout: 30_000 }, async (command, begun) => {
     let sent = false;
     const { signal, stdout, stderr } = await run(command.split(' '), {
       cwd,
@@ -87,7 +87,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C ends', () => {
 });
 
 describe.runIf(hasTerminal)('Ctrl-C on a terminal ends', () => {
-  test.each([
+  test.concurrent.each([
     ['eval large.txt -m model --stride 1', 'evaluated'],
     ['eval -m model --memorization --num-samples 1000000', 'written'],
     [`train small.txt --max-iters 9 --gradient-accumulation-steps 100000000 ${shape} -o tty`, 'step 0'],

@@ -1,12 +1,8 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { commandsIn, expectRefusal } from './in-process.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'encoding-'));
 const text = 'Le café de la plage ouvre à midi.\n'.repeat(60);

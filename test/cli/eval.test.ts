@@ -2,14 +2,10 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
 import { hasTerminal, run } from './run.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'eval-'));
 const text = whaleText(400);
@@ -240,7 +236,5 @@ test.each([
   ['a single token', 'x', 'text-too-short'],
   ['no text', '', 'empty-text'],
 ])('refuses %s on stdin', async (_what, stdin, errorCode) => {
-  const { stdout, stderr, code } = await gpt('eval -m chars --debug', { stdin });
-  expect(stderr).toContain(`code: '${errorCode}'`);
-  expect({ stdout, code }).toEqual({ stdout: '', code: 1 });
+  await expectRefusal(['eval', '-m', 'chars'], [1, errorCode], folder, stdin);
 });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { commands } from '../../src/cli/program.ts';
+import { runInProcess } from './in-process.ts';
 import { run } from './run.ts';
 
 const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -50,7 +51,7 @@ it('loads neither a command nor the engine to print its help', () => {
 });
 
 it.each(commands)('$name --help fits 80 columns and ends with examples', async ({ name }) => {
-  const { stdout, code } = await run([name, '--help']);
+  const { stdout, code } = await runInProcess([name, '--help']);
   expect(code).toBe(0);
   expect(stdout).not.toMatch(/.{81}/);
   expect(stdout).toContain('\nExamples:\n');

@@ -1,12 +1,17 @@
 /**
- * Runs a command as test/cli/run.ts does, but in the process of the test: starting one costs more than most commands do. Not
- * for commands that read stdin, and one at a time.
+ * Runs a command as test/cli/run.ts does, but in the process of the test: starting one costs more than most commands do. One at
+ * a time.
  */
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { devNull, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, vi } from 'vitest';
 import { describeError, printReport } from '../../src/cli/errors.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { givenCommand } from '../../src/cli/run.ts';
+import { givenCommand, isShownHelp } from '../../src/cli/run.ts';
+import { setForScript, setVerbosity } from '../../src/cli/terminal.ts';
 import { run, type RunOptions, type RunResult } from './run.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -22,7 +27,11 @@ export interface RunInProcess extends RunResult {
 let isRunning = false;
 
 /** What the command line prints, without colors, and exits with. @param cwd to run in */
-export async function runInProcess(args: readonly string[], cwd = process.cwd()): Promise<RunInProcess> {
+export async function runInProcess(
+  args: readonly string[],
+  cwd = process.cwd(),
+  stdin?: string,
+): Promise<RunInProcess> {
   if (isRunning) throw new Error('another command is running in this process');
   const home = process.cwd();
   process.chdir(cwd);
@@ -34,21 +43,33 @@ export async function runInProcess(args: readonly string[], cwd = process.cwd())
       return true;
     }),
   );
-  let code = 0;
+  const restoreStdin = stdin === undefined ? () => {} : replaceStdin(stdin);
+  const { exitCode } = process;
+  process.exitCode = 0;
+  let code: number | undefined;
   let errorCode: string | undefined;
   const program = createProgram();
   const listeners = new Set<unknown>(signals.flatMap((signal) => process.listeners(signal)));
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const report = describeError(error, givenCommand(program, args));
-    printReport(report, error);
-    code = report.exitCode;
+    if (isShownHelp(error)) {
+      code = error.exitCode === 0 ? 0 : 2;
+    } else {
+      const report = describeError(error, givenCommand(program, args));
+      printReport(report, error);
+      code = report.exitCode;
+    }
     ({ code: errorCode } = error as { readonly code?: string });
   } finally {
     for (const spy of spies) spy.mockRestore();
+    code ??= process.exitCode;
+    process.exitCode = exitCode;
+    restoreStdin();
     process.chdir(home);
     isRunning = false;
+    setVerbosity('normal');
+    setForScript(false);
     // A process that fails ends; what it listened to goes with it.
     for (const signal of signals)
       for (const listener of process.listeners(signal))
@@ -58,15 +79,39 @@ export async function runInProcess(args: readonly string[], cwd = process.cwd())
   return { stdout, stderr, code, signal: null, errorCode, raw: written.stdout + written.stderr };
 }
 
+/** Commands read stdin as a stream, or file descriptor 0 synchronously. @returns a function that undoes it */
+function replaceStdin(text: string): () => void {
+  const file = join(tmpdir(), `stdin-${process.pid}`);
+  writeFileSync(file, text);
+  reopenStdin(file);
+  const original = Object.getOwnPropertyDescriptor(process, 'stdin')!;
+  const stream = Readable.from(text === '' ? [] : [Buffer.from(text)]);
+  Object.defineProperty(process, 'stdin', { ...original, get: () => stream });
+  return () => {
+    Object.defineProperty(process, 'stdin', original);
+    reopenStdin(devNull);
+  };
+}
+
+/** A file that is opened gets the lowest free descriptor. */
+function reopenStdin(file: string): void {
+  closeSync(0);
+  const descriptor = openSync(file, 'r');
+  if (descriptor !== 0) throw new Error(`${file} was opened as file descriptor ${descriptor}, not as 0`);
+}
+
 /**
- * Runs commands in a folder: in the process of the test, or in one of their own if they are given options, such as stdin, a
- * terminal or an environment.
+ * Runs commands in a folder: in the process of the test, or in one of their own if they are given options other than the text
+ * on stdin, such as a terminal or an environment.
  */
 export const commandsIn =
   (folder: string) =>
   (line: string | readonly string[], options?: RunOptions): Promise<RunResult> => {
     const args = typeof line === 'string' ? line.split(' ') : line;
-    return options === undefined ? runInProcess(args, folder) : run(args, { cwd: folder, ...options });
+    const { stdin, ...others } = options ?? {};
+    return Object.keys(others).length === 0
+      ? runInProcess(args, folder, stdin)
+      : run(args, { cwd: folder, ...options });
   };
 
 /** How a command refuses its input. What must be mentioned is separated by ' … ', in any order. */
@@ -80,8 +125,9 @@ export async function expectRefusal(
   args: readonly string[],
   [exitCode, errorCode, ...mentioned]: Refusal,
   cwd?: string,
+  stdin?: string,
 ): Promise<void> {
-  const { stderr, ...rest } = await runInProcess(args, cwd);
+  const { stderr, ...rest } = await runInProcess(args, cwd, stdin);
   expect(rest, stderr).toMatchObject({ stdout: '', code: exitCode, errorCode });
   expect(stderr).toMatch(/^(.+\n)?error: .+\n(hint: .+\n)?$/); // perhaps after the name of the model that was chosen
   for (const text of mentioned.flatMap((texts) => texts.split(' … '))) expect(stderr).toContain(text);

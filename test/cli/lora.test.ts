@@ -8,7 +8,6 @@ import { mergedModel } from '../../src/export/merged-model.ts';
 import { factorNames } from '../../src/model/lora.ts';
 import { bytesOf } from '../fixtures/run-bytes.ts';
 import { expectRefusal, runInProcess } from './in-process.ts';
-import { run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lora-'));
 const path = (...names: string[]): string => join(folder, ...names);
@@ -19,9 +18,8 @@ async function gpt(line: string) {
   return result;
 }
 
-/** In a process of its own, since it looks at stdin. */
 const sample = (flags: string, cwd = folder) =>
-  run(['sample', ...flags.split(' '), '--prompt', 'the', '--quiet'], { cwd });
+  runInProcess(['sample', ...flags.split(' '), '--prompt', 'the', '--quiet'], cwd, '');
 
 const SHAPE = '--n-layer 2 --n-head 2 --n-embd 32 --block-size 16 --batch-size 4 --max-iters 40';
 const TRAINING =

@@ -37,7 +37,7 @@ test('GPT-3 on one V100: about 355 years and $4.6 million, with what that assume
 });
 
 test('peak, utilization, price and device count of a plan can be changed', async () => {
-  const base = '--preset gpt2 --tokens 300e9';
+  const base = '--preset nano --tokens 300e9';
   const [v100] = (await json(`${base} --device v100`)).devices;
   const [changed] = (await json(`${base} --device v100 --peak 56 --utilization 0.25 --price 3 --devices 10`))
     .devices;

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { STATE } from '../../src/checkpoint/checkpoint-folders.ts';
 import { lockFolder } from '../../src/checkpoint/lock.ts';
 import { writeModelDescription } from '../../src/checkpoint/model-folder.ts';
@@ -19,10 +19,6 @@ import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal, type Refusal } from './in-process.ts';
 import type { RunOptions } from './run.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'resume-'));
 const text = whaleText(300);

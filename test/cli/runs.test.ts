@@ -280,7 +280,7 @@ describe('gpt rm', () => {
   });
 
   test('without a terminal, --yes is needed', async () => {
-    const { code, stderr } = await run(['rm', 'first'], { cwd: folder });
+    const { code, stderr } = await runInProcess(['rm', 'first'], folder, '');
     expect(code).toBe(2);
     expect(stderr).toContain('--yes');
     expect(names()).toContain('first');

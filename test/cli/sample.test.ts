@@ -2,14 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { commandsIn, expectRefusal } from './in-process.ts';
-import { hasTerminal, run, type RunOptions } from './run.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
+import { hasTerminal, type RunOptions } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sample-'));
 const text = whaleText(400);
@@ -18,9 +14,7 @@ const model = join(folder, 'checkpoints/corpus-1');
 beforeAll(async () => {
   writeFileSync(join(folder, 'corpus.txt'), text);
   const shape = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 --max-iters 40';
-  const { code, stderr } = await run(`train corpus.txt -q --warmup-iters 2 ${shape}`.split(' '), {
-    cwd: folder,
-  });
+  const { code, stderr } = await gpt(`train corpus.txt -q --warmup-iters 2 ${shape}`);
   expect(code, stderr).toBe(0);
 }, 60_000);
 

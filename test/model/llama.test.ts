@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { fromConfigJson } from '../../src/checkpoint/huggingface.ts';
 import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { train } from '../../src/index.ts';
@@ -13,10 +13,6 @@ import type { OptimizerName } from '../../src/train/optimizer.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { expectDecodingAgrees } from '../fixtures/decoding.ts';
 import { failure } from '../fixtures/failure.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'llama-'));
 const corpus = join(folder, 'corpus.txt');

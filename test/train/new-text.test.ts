@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { readTrainerState, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import type { Batch } from '../../src/data/batches.ts';
@@ -17,10 +17,6 @@ import type { TrainHandlers, RunDescription } from '../../src/train/train-handle
 import type { Trainer } from '../../src/train/trainer.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { failure } from '../fixtures/failure.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const root = mkdtempSync(join(tmpdir(), 'new-text-'));
 const at = (name: string): string => join(root, name);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { readTrainerState, trainerStateText, type TrainerState } from '../../src/checkpoint/trainer-state.ts';
 import { writeTokenFile } from '../../src/data/token-file.ts';
 import { createCharTokenizer } from '../../src/tokenizer/char.ts';
@@ -13,10 +13,6 @@ import { trainModel, type TrainResult } from '../../src/train/train-model.ts';
 import type { TrainHandlers } from '../../src/train/train-handlers.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
 import { failure } from '../fixtures/failure.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const root = mkdtempSync(join(tmpdir(), 'resume-'));
 const at = (name: string): string => join(root, name);

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/open-model.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { openScorer } from '../../src/evaluate/evaluate-text.ts';
@@ -9,10 +9,6 @@ import { measureScored } from '../../src/evaluate/measures.ts';
 import { readSplit } from '../../src/evaluate/training-text.ts';
 import { readRun, summarizeRun } from '../../src/inspect/run-record.ts';
 import { trainModel } from '../../src/train/train-model.ts';
-
-vi.mock(import('../../src/engine/backend.ts'), async (original) =>
-  (await import('../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const words = ['the', 'whale', 'sea', 'ship', 'and', 'of', 'white', 'a', 'harpoon', 'man'];
 const text = Array.from(

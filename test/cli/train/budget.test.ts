@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
-import { run } from '../run.ts';
+import { commandsIn } from '../in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'budget-'));
 writeFileSync(
   join(folder, 'corpus.txt'),
   'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
 );
-const at = (line: string) => run(line.split(' '), { cwd: folder });
+const at = commandsIn(folder);
 
 /** The last checkpoint of a run. */
 function checkpoint(name: string) {

@@ -2,16 +2,12 @@
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/open-model.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { whaleText } from '../../fixtures/whale-text.ts';
 import { runInProcess } from '../in-process.ts';
 import { gpt, run } from '../run.ts';
-
-vi.mock(import('../../../src/engine/backend.ts'), async (original) =>
-  (await import('../../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'ending-'));
 const at = (args: readonly string[]) => runInProcess(args, folder);

@@ -2,15 +2,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/open-model.ts';
 import { encode } from '../../../src/tokenizer/tokenizer.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { commandsIn, expectRefusal } from '../in-process.ts';
-
-vi.mock(import('../../../src/engine/backend.ts'), async (original) =>
-  (await import('../../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'grow-vocab-'));
 const path = (...names: string[]): string => join(folder, ...names);

@@ -2,15 +2,11 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/open-model.ts';
 import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { expectRefusal, runInProcess } from '../in-process.ts';
-
-vi.mock(import('../../../src/engine/backend.ts'), async (original) =>
-  (await import('../../fixtures/pooled-engines.ts')).pooledEngines(await original()),
-);
 
 const folder = mkdtempSync(join(tmpdir(), 'init-from-'));
 const path = (name: string): string => join(folder, name);
