@@ -26,6 +26,9 @@ const TAG = 1;
 /** Repetitions of a measurement, whatever they take, and where more would not help. */
 const [FEWEST, MOST] = [3, 500];
 
+/** Before the first measurement: V8 compiles what sends and receives. */
+const WARM_UP = { bytes: 1, repetitions: 300 };
+
 /** Rank 0's command to another rank. No repetitions: the measurements are over. */
 interface Command {
   readonly bytes: number;
@@ -62,6 +65,7 @@ export async function timeNetwork(
   for (const rank of linksToTime(all.hosts)) {
     const host = all.hosts[rank];
     progress(host);
+    for (const bothWays of [false, true]) await timeRounds(all, rank, { ...WARM_UP, bothWays });
     const times: MessageTime[] = [];
     for (const bytes of SIZES) times.push(await timeSize(all, rank, bytes, seconds / SIZES.length));
     links.push({ rank, host, isLocal: host === all.hosts[0], times });
