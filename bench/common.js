@@ -35,6 +35,12 @@ const flagsOf = (flags) =>
 /** This program. @param what 'train', 'sample', 'tokenize' or 'peak' */
 export const gpt = (what, flags) => start('gpt', process.execPath, [path('gpt.js'), what, ...flagsOf(flags)]);
 
+/** This program as ranks of a launcher. @param launcher its command line; none for a single process */
+export const ranksOf = (name, launcher, flags) => {
+  const [command, ...args] = [...launcher, process.execPath, path('gpt_ranks.js'), ...flagsOf(flags)];
+  return start(name, command, args);
+};
+
 /** A Python script of contenders/. */
 export const python = (name, interpreter, script, flags) =>
   start(name, interpreter, [path(script), ...flagsOf(flags)]);

@@ -1,3 +1,4 @@
+import './plain-ranks.ts';
 import { watchLauncher } from './launcher-watch.ts';
 import { createProgram } from './program.ts';
 import { run } from './run.ts';

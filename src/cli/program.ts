@@ -2,11 +2,12 @@
  * All commands as a table. A command's module is loaded only when it is used, so `gpt --help` loads only this file and
  * commander.
  */
-import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { styleHelp } from './help.ts';
+import { checkDivisible } from './launched.ts';
 import { asStarted } from './command-name.ts';
 import { option } from './options.ts';
+import { packageVersion } from '../package-version.ts';
 import { filePath } from '../values.ts';
 import { setForScript, setVerbosity } from './terminal.ts';
 
@@ -81,7 +82,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     .description('Train GPT language models on your own text.')
     .usage('<command> [options]')
     .optionsGroup(globalOptions)
-    .version(version(), '-v, --version', 'print the version')
+    .version(packageVersion(), '-v, --version', 'print the version')
     .exitOverride()
     .enablePositionalOptions(); // whatever follows a command belongs to it: `gpt sample --prompt --quiet` has the prompt "--quiet"
   styleHelp(program);
@@ -96,6 +97,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
   }
   program.hook('preSubcommand', (_program, command) => registerCommand(command));
   program.hook('preAction', async (_program, command) => {
+    checkDivisible(command);
     const { applyEnvironment } = await import('./environment.ts');
     applyEnvironment(command, process.env);
     const { config } = command.opts<{ config?: string }>();
@@ -159,9 +161,3 @@ const withSubcommands = (command: Command): Command[] => [
   command,
   ...command.commands.flatMap(withSubcommands),
 ];
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  const manifest: { version: string } = JSON.parse(readFileSync(file, 'utf8'));
-  return manifest.version;
-}

@@ -1,9 +1,14 @@
 /** Runs the program from arguments to exit code; the only place where it exits. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, CommanderError } from 'commander';
 import { describeError, printReport } from './errors.ts';
 import type { GivenCommand } from './foreign-flags.ts';
 import { Interrupted, raise } from './interrupt.ts';
+import { isFollower } from './launched.ts';
 import { endLiveLine, flush, loseReader } from './terminal.ts';
+
+/** In milliseconds. Rank 0 reports wrong usage, and a launcher ends it as soon as another rank fails. */
+const FOLLOWER_WAITS = 1000;
 
 /** Runs the program and handles every way it can end. */
 export async function run(program: Command, args: readonly string[]): Promise<void> {
@@ -40,7 +45,8 @@ async function finish(error: unknown, command: GivenCommand): Promise<void> {
   if (isBrokenPipe(error)) process.exit(0); // `gpt … | head -1`: the reader has what it wanted
   const report = error instanceof Interrupted ? undefined : describeError(error, command);
   endLiveLine();
-  if (report !== undefined) printReport(report, error);
+  if (report?.exitCode === 2 && isFollower()) await sleep(FOLLOWER_WAITS);
+  else if (report !== undefined) printReport(report, error);
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
   if (error instanceof Interrupted) raise(error.signal);
   else process.exit(report?.exitCode);

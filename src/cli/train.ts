@@ -13,8 +13,10 @@ import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, option } from './options.ts';
-import { filePath } from '../values.ts';
+import { filePath, wholeNumber } from '../values.ts';
 import { formatProfile } from './profile-table.ts';
+import { isFollower } from './launched.ts';
+import { followRank0, joinRanks, threadsOfRank } from './ranks.ts';
 import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
@@ -41,6 +43,7 @@ export function register(command: Command): void {
     .option('--profile', 'print the time per kernel at the end')
     .option('--json', 'print the result as JSON')
     .addOption(jsonEventsOption())
+    .addOption(rankTimeoutOption())
     .action(runTraining);
   addExamples(command, [
     ['A model that fits the text, in three minutes', 'gpt train book.txt'],
@@ -61,18 +64,31 @@ function jsonEventsOption(): Option {
   return made.implies({ json: true });
 }
 
+const rankTimeoutOption = (): Option =>
+  option(
+    '--rank-timeout <seconds>',
+    'under mpirun, when a rank that does not answer counts as lost; 0: never',
+    wholeNumber({ min: 0 }),
+    600,
+  );
+
 type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
   OtherFlags & {
     readonly json?: true;
     readonly jsonEvents?: true;
     readonly resume?: string | true;
+    readonly rankTimeout: number;
   };
 
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
-  const { json, jsonEvents, ...flags } = withoutOtherFlags(all);
+  const { json, jsonEvents, rankTimeout, ...given } = withoutOtherFlags(all);
+  if (isFollower()) return followRank0({ threads: given.threads, rankTimeout });
+  const threads = given.threads ?? threadsOfRank();
+  const flags = { ...given, ...(threads !== undefined && { threads }) };
   const stream = jsonEvents ? createEventStream() : undefined;
   const options = optionsFor(corpus, flags, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
+  const ranks = await joinRanks({ rankTimeout });
   // While the text is read and speed is measured, there is nothing to save, and a signal ends the process.
   let interrupt: Interrupt | undefined;
   const view = createView();
@@ -109,7 +125,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       interrupted: () => interrupt?.arrived() ?? false,
       notSaved: saveFailureWarnings(),
     };
-    result = await trainModel(options, stream?.following(handlers) ?? handlers);
+    result = await trainModel(options, stream?.following(handlers) ?? handlers, ranks);
   } finally {
     preparation.stop();
     view.end();
@@ -144,7 +160,7 @@ async function printResult(
 /** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(
   corpus: readonly string[],
-  { resume, ...flags }: Omit<Flags, 'json' | 'jsonEvents' | keyof OtherFlags>,
+  { resume, ...flags }: Omit<Flags, 'json' | 'jsonEvents' | 'rankTimeout' | keyof OtherFlags>,
   command: Command,
 ): TrainModelOptions {
   if (resume === undefined) {

@@ -59,7 +59,7 @@ export class Transfers {
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));
   /** Seconds in which this process has only waited. Time in which it computes, or is suspended, is not part of it. */
   #waited = 0;
-  /** By peer: `#waited` when a message to or from it ended last. */
+  /** By peer: `#waited` when a message from it ended last. */
   readonly #heardAt = new Map<number, number>();
   /** `#waited` when patience was looked at last. */
   #lookedAt = 0;
@@ -138,7 +138,8 @@ export class Transfers {
       transfer.reject(
         new Error(`rank ${transfer.peer} sent ${bytes} bytes where ${part.bytes} were expected`),
       );
-    this.#heardAt.set(transfer.peer, this.#waited);
+    // A rank that hangs may still receive short messages: only what it sends is a sign of life.
+    if (transfer.receives) this.#heardAt.set(transfer.peer, this.#waited);
     if (--transfer.parts > 0) return;
     this.#pending.delete(transfer);
     transfer.resolve();

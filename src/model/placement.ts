@@ -3,7 +3,7 @@ import type { Randomness } from '../autodiff/ops/dropout.ts';
 import type { Tape } from '../autodiff/tape.ts';
 import type { Device } from '../engine/device.ts';
 import { align, elementsOf, type Layout, type Region } from '../engine/memory.ts';
-import type { Storage } from '../engine/signatures.ts';
+import { NORM_BLOCK, type Storage } from '../engine/signatures.ts';
 import type { ModelConfig } from './config.ts';
 import type { ParameterLookup } from './architecture.ts';
 import { adaptLinearLayers } from './lora-linear.ts';
@@ -14,7 +14,7 @@ import { deviceTensor, halfTensor, q8Tensor, type DeviceTensor } from './tensor.
 /**
  * Layout of all parameters in one contiguous block: those with weight decay first, then the other trained ones, then the
  * rest. The optimizer, the gradient norm and weight decay are thus linear passes. Gradients and moments use the same
- * layout. Tensors are aligned to cache lines; the gaps stay 0.
+ * layout. Tensors are aligned to cache lines, or more coarsely (`Room`); the gaps stay 0.
  */
 export interface BlockLayout {
   readonly parameters: readonly {
@@ -36,7 +36,7 @@ export type StorageOf = (parameter: Parameter) => Storage;
 
 const inFloat32: StorageOf = () => 'f32';
 
-function blockLayout(config: ModelConfig, storageOf: StorageOf): BlockLayout {
+function blockLayout(config: ModelConfig, storageOf: StorageOf, room: Room): BlockLayout {
   const table = parameterTable(config);
   const groups = [
     table.filter((p) => p.isDecayed),
@@ -51,12 +51,21 @@ function blockLayout(config: ModelConfig, storageOf: StorageOf): BlockLayout {
       const length = elements(parameter.shape);
       const storage = storageOf(parameter);
       parameters.push({ parameter, start: end, length, storage });
-      end += align(elementsOf(length, storage));
+      end += room(parameter, elementsOf(length, storage));
     }
     ends.push(end);
   }
   return { parameters, decayed: ends[0], trained: ends[1], total: end };
 }
+
+/** Elements of a block that a parameter takes, with the gap behind it. `length` are its own elements. */
+type Room = (parameter: Parameter, length: number) => number;
+
+const toCacheLines: Room = (_parameter, length) => align(length);
+
+/** The room of trained parameters: no block of the gradient norm has two matrices, so that ranks can divide them. */
+export const toNormBlocks: Room = ({ isDecayed }, length) =>
+  isDecayed ? Math.ceil(length / NORM_BLOCK) * NORM_BLOCK : align(length);
 
 type BlockEntry = BlockLayout['parameters'][number];
 
@@ -70,7 +79,7 @@ export function partialLayout(
   for (const entry of block.parameters) {
     if (!entry.parameter.isTrained || !keeps(entry.parameter)) continue;
     parameters.push({ ...entry, start: length });
-    length += align(entry.length);
+    length += toNormBlocks(entry.parameter, entry.length);
   }
   return { parameters, length };
 }
@@ -90,8 +99,9 @@ export function placeModel(
   config: ModelConfig,
   layout: Layout,
   storageOf: StorageOf = inFloat32,
+  room: Room = toCacheLines,
 ): PlacedModel {
-  const block = blockLayout(config, storageOf);
+  const block = blockLayout(config, storageOf, room);
   return { config, block, region: layout.allocate(block.total), transposed: false };
 }
 

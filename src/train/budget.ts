@@ -13,6 +13,7 @@ import { extendRun } from './extension.ts';
 import { checkMemory, checkStateMemory, memoryLimit } from './memory.ts';
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
+import { splitBatch } from './ranks/split-batch.ts';
 import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
 import {
   modelConfig,
@@ -118,6 +119,8 @@ interface TimeToFit {
   /** Start of the run's time, in milliseconds of `performance.now()`. */
   readonly asked: number;
   readonly engine: LazyBackend;
+  /** Processes that share the work, each as fast as this one; default: 1. */
+  readonly ranks?: number;
 }
 
 /**
@@ -131,6 +134,7 @@ export async function fitToBudget(
   {
     seconds,
     engine,
+    ranks = 1,
     asked = performance.now(),
     calibration = Math.min(CALIBRATION_SECONDS, CALIBRATION_SHARE * seconds),
   }: Omit<TimeToFit, 'asked'> & { readonly asked?: number; readonly calibration?: number },
@@ -139,9 +143,10 @@ export async function fitToBudget(
   const given = withoutTime(options);
   const choice =
     options.preset === undefined
-      ? chooseModel(facts, await flopsIn(seconds, engine.threads, calibration), given)
+      ? chooseModel(facts, await flopsIn(seconds, ranks * engine.threads, calibration), given)
       : { schedule: 'wsd' as const };
-  const chosen = { ...choice, ...given };
+  const unsplit = { ...choice, ...given };
+  const chosen = { ...unsplit, ...splitBatch(resolveOptions(unsplit), given, ranks) };
   const settings = resolveOptions(chosen);
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);
@@ -151,12 +156,12 @@ export async function fitToBudget(
   checkMemory(shape, 4 * trainingPrograms(shape).end, limit);
 
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);
-  const { step, last } = expectedCosts(settings, data, stepSeconds);
+  const { step, last } = expectedCosts(settings, data, stepSeconds, ranks);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const max = maxSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
   const maxIters = Math.min(stepsIn(left, step), max);
   const fitted = { ...rhythm(maxIters, settings), ...chosen, maxIters };
-  const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds);
+  const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds, ranks);
   return { options: fitted, costs, maxSteps: max };
 }
 
@@ -176,6 +181,7 @@ export async function fitMore(
     seconds,
     asked,
     engine,
+    ranks = 1,
     startStep,
     before,
     given,
@@ -191,7 +197,7 @@ export async function fitMore(
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   const shape = trainingShape(settings, config);
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);
-  const costs = expectedCosts(settings, data, stepSeconds);
+  const costs = expectedCosts(settings, data, stepSeconds, ranks);
   const left = timeForTraining(seconds, costs.last) - (performance.now() - asked) / 1000;
   const maxIters = startStep + stepsWithin(left, startStep, settings, costs);
   return {

@@ -33,10 +33,15 @@ export class EvaluationPass {
    * @param seconds expected duration; undefined: not known yet
    */
   async *addingLosses(batch: Batch, total: LossTotal, seconds: number | undefined): InParts<void> {
+    addCounted(batch, yield* this.losses(batch, seconds), total);
+  }
+
+  /** The losses of a batch [B·T], in parts; those of masked targets have no meaning. Valid until the next batch. */
+  async *losses(batch: Batch, seconds: number | undefined): InParts<Float64Array> {
     writeBatch(this.#device, batch, this.#memory);
     const { program, losses } = this.#planned;
     yield* runInParts(this.#device, this.#loaded, program.instructions.length, seconds);
-    addCounted(batch, await this.#device.read(losses, this.#losses), total);
+    return this.#device.read(losses, this.#losses);
   }
 }
 

@@ -23,9 +23,9 @@ export async function expectSeconds(
   measuring?: () => void,
 ): Promise<number | undefined> {
   const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
-  const { microBatches } = shape;
+  const { microBatches, ranks } = shape;
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
   measuring?.();
   const { stepSeconds } = await measureSpeed(shape, engine, CALIBRATION_SECONDS);
-  return (steps * microBatches * stepSeconds) / (1 - EVALUATION_SHARE);
+  return (steps * Math.ceil(microBatches / (ranks?.size ?? 1)) * stepSeconds) / (1 - EVALUATION_SHARE);
 }

@@ -13,11 +13,15 @@ const DECODING_FACTOR = 10;
 /** Write speed of the disk in bytes/s, and seconds for the files of a checkpoint of any size. */
 const [DISK_SPEED, CHECKPOINT_SECONDS] = [2e8, 0.03];
 
-/** @param stepSeconds as measured, without gradient accumulation */
+/**
+ * @param stepSeconds as measured, without gradient accumulation
+ * @param ranks processes that share the work
+ */
 export function expectedCosts(
   settings: Settings,
   { validation, tokenizer }: Pick<TrainingData, 'validation' | 'tokenizer'>,
   stepSeconds: number,
+  ranks = 1,
 ): Costs {
   const { batchSize, blockSize, gradientAccumulationSteps: microBatches } = settings;
   const config = modelConfig(settings, tokenizer.vocabSize);
@@ -28,9 +32,9 @@ export function expectedCosts(
   const bytes = stateBytes(shape);
   const passes = shape.hasAverage === true ? 3 : 2; // on both samples, and of the average on that of the validation split
   return {
-    step: stepSeconds * microBatches,
-    evaluation: passes * settings.evalIters * forward + settings.sampleTokens * token,
+    step: stepSeconds * Math.ceil(microBatches / ranks),
+    evaluation: (passes * settings.evalIters * forward) / ranks + settings.sampleTokens * token,
     checkpoint: CHECKPOINT_SECONDS + bytes / DISK_SPEED,
-    last: forward * Math.ceil(validation.length / (batchSize * blockSize)),
+    last: forward * Math.ceil(validation.length / (batchSize * blockSize * ranks)),
   };
 }

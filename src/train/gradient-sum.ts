@@ -4,8 +4,9 @@ import { createTape } from '../autodiff/tape.ts';
 import type { Device, Loaded } from '../engine/device.ts';
 import type { Layout, Region } from '../engine/memory.ts';
 import { additionsAfter, mostPending, pendingBefore } from './ordered-sum.ts';
+import type { Range } from './record-update.ts';
 
-/** The program has three instructions for each partial sum. */
+/** The program has three instructions for each partial sum and range. */
 const INSTRUCTIONS = ['store', 'add to it', 'add it'] as const;
 
 /**
@@ -13,17 +14,31 @@ const INSTRUCTIONS = ['store', 'add to it', 'add it'] as const;
  *
  * @param gradients where each micro-batch writes its gradient; holds the sum after the last one
  * @param terms maximum number of micro-batches in a step
+ * @param ranges parts of the gradients that can be summed one by one
  */
-export function planGradientSum(layout: Layout, gradients: Region, terms: number): Program {
-  const n = gradients.length;
+export function planGradientSum(
+  layout: Layout,
+  gradients: Region,
+  terms: number,
+  ranges: readonly Range[],
+): Program {
   const tape = createTape();
-  const gradient = tape.external('gradients', [n], gradients);
+  const part = ({ offset }: Region, { start, end }: Range): Region => ({
+    offset: offset + start,
+    length: end - start,
+    dtype: 'f32',
+  });
   tape.scope('gradient sum', () => {
     for (let i = 0; i < mostPending(terms); i++) {
-      const partial = tape.external(`partial sum ${i}`, [n], layout.allocate(n));
-      tape.emit('copy', { x: gradient, y: partial, n });
-      tape.emit('add', { a: partial, b: gradient, y: partial, n });
-      tape.emit('add', { a: partial, b: gradient, y: gradient, n });
+      const sums = layout.allocate(gradients.length);
+      for (const range of ranges) {
+        const n = range.end - range.start;
+        const gradient = tape.external('gradients', [n], part(gradients, range));
+        const partial = tape.external(`partial sum ${i}`, [n], part(sums, range));
+        tape.emit('copy', { x: gradient, y: partial, n });
+        tape.emit('add', { a: partial, b: gradient, y: partial, n });
+        tape.emit('add', { a: partial, b: gradient, y: gradient, n });
+      }
     }
   });
   return plan(tape.nodes, 0);
@@ -32,9 +47,12 @@ export function planGradientSum(layout: Layout, gradients: Region, terms: number
 /** Sums gradients. An abandoned sum needs no cleanup: the first micro-batch of the next step starts over. */
 export class GradientSum {
   readonly loaded: Loaded;
+  readonly #ranges: number;
 
-  constructor(device: Device, program: Program) {
+  /** @param ranges number of ranges in the program */
+  constructor(device: Device, program: Program, ranges: number) {
     this.loaded = device.load(program.instructions);
+    this.#ranges = ranges;
   }
 
   /**
@@ -42,16 +60,21 @@ export class GradientSum {
    * `gradients`.
    */
   add(index: number, terms: number): void {
+    for (let range = 0; range < this.#ranges; range++) this.addRange(range, index, terms);
+  }
+
+  /** `add` of one range. */
+  addRange(range: number, index: number, terms: number): void {
     const isLast = index + 1 === terms;
     const additions = additionsAfter(index, terms);
     let pending = pendingBefore(index);
     for (let done = 1; done <= additions; done++)
-      this.#run(--pending, done === additions && !isLast ? 'add to it' : 'add it');
-    if (additions === 0 && !isLast) this.#run(pending, 'store');
+      this.#run(--pending, range, done === additions && !isLast ? 'add to it' : 'add it');
+    if (additions === 0 && !isLast) this.#run(pending, range, 'store');
   }
 
-  #run(partial: number, instruction: (typeof INSTRUCTIONS)[number]): void {
-    const at = INSTRUCTIONS.length * partial + INSTRUCTIONS.indexOf(instruction);
+  #run(partial: number, range: number, instruction: (typeof INSTRUCTIONS)[number]): void {
+    const at = INSTRUCTIONS.length * (this.#ranges * partial + range) + INSTRUCTIONS.indexOf(instruction);
     this.loaded.submit(at, at + 1);
   }
 }

@@ -7,7 +7,6 @@ import type { Batch, StepData } from '../data/batches.ts';
 import { unlessStopped } from '../polling.ts';
 import { afterRollback, faultOf, MAX_ROLLBACKS, SKIPS_TO_DIVERGE } from './divergence.ts';
 import type { DivergenceCause, EventSink, RunEnd, TrainEvent } from './events.ts';
-import { meanLoss, type EvaluatedModel } from './mean-loss.ts';
 import {
   afterEvaluation,
   afterOptimizerStep,
@@ -24,7 +23,7 @@ import { saveInterval } from './save-every.ts';
 import { learningRateAt, learningRateAtPeak } from './schedule.ts';
 import { localClock, type RunClock } from './session/run-clock.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
-import { stepGradient } from './step-gradient.ts';
+import { localWork, type Evaluated, type StepWork } from './step-work.ts';
 import type { StepResult, Trainer } from './trainer.ts';
 
 /** The data of a run as functions, which makes the loop independent of the token source. */
@@ -41,6 +40,8 @@ export interface LoopData {
 /** The parts of a run. The loop itself prints and saves nothing. */
 export interface LoopParts {
   readonly trainer: Trainer;
+  /** How its steps are computed; default: by this process. */
+  readonly work?: StepWork;
   readonly data: LoopData;
   /** Each event goes through all of them in order before training continues. */
   readonly sinks: readonly EventSink[];
@@ -75,6 +76,7 @@ type Outcome = 'done' | 'interrupted' | DivergenceCause;
 
 class TrainingLoop {
   readonly #parts: LoopParts;
+  readonly #work: StepWork;
   readonly #clock: RunClock;
   #settings: Settings;
   #progress: Progress;
@@ -83,6 +85,7 @@ class TrainingLoop {
 
   constructor(parts: LoopParts, settings: Settings, progress: Progress) {
     this.#parts = parts;
+    this.#work = parts.work ?? localWork(parts.trainer);
     this.#clock = parts.clock ?? localClock();
     this.#settings = settings;
     this.#progress = progress;
@@ -137,7 +140,7 @@ class TrainingLoop {
     const before = this.#progress;
     const start = performance.now();
     const stepData = data.stepData(before.step);
-    const found = await stepGradient(trainer, before.step, stepData, this.#stepSeconds, this.#clock.poll);
+    const found = await this.#work.stepGradient(before.step, stepData, this.#stepSeconds, this.#clock.poll);
     if (found === undefined) return 'interrupted';
     const { loss, gradNorm } = inspect?.(before, found, trainer) ?? found;
 
@@ -148,7 +151,7 @@ class TrainingLoop {
       learningRateFactor * learningRateAtPeak(this.#settings.muonLearningRate, before.step, schedule);
     const skipped: Skipped | undefined =
       stepData.counted === 0 ? 'no counted target' : faultOf(before.health, loss, gradNorm);
-    if (skipped === undefined) await trainer.update(before.updates, learningRate, matrixLearningRate);
+    if (skipped === undefined) await this.#work.update(before.updates, learningRate, matrixLearningRate);
     const seconds = (performance.now() - start) / 1000;
     this.#stepSeconds = seconds;
 
@@ -171,8 +174,8 @@ class TrainingLoop {
 
   /** Losses on samples of both splits; the better of weights and average becomes the best model if it beats the last one. */
   async #evaluate(): Promise<Outcome> {
-    const { trainer, data, evaluated } = this.#parts;
-    const trainLoss = await meanLoss(trainer, data.trainSample(), this.#clock.poll, (tokens) =>
+    const { data, evaluated } = this.#parts;
+    const trainLoss = await this.#work.meanLoss('weights', data.trainSample(), this.#clock.poll, (tokens) =>
       evaluated?.(tokens, 'sample'),
     );
     if (trainLoss === undefined) return 'interrupted';
@@ -196,12 +199,14 @@ class TrainingLoop {
   /** Losses of the weights and of their average on the validation sample; undefined if the evaluation was interrupted. */
   async #validationLosses(): Promise<Omit<EvaluationLosses, 'trainLoss'> | undefined> {
     const { trainer, data, evaluated } = this.#parts;
-    const lossOf = (model: EvaluatedModel): Promise<number | undefined> =>
-      meanLoss(model, data.validationSample(), this.#clock.poll, (tokens) => evaluated?.(tokens, 'sample'));
-    const weightsLoss = await lossOf(trainer);
+    const lossOf = (model: Evaluated): Promise<number | undefined> =>
+      this.#work.meanLoss(model, data.validationSample(), this.#clock.poll, (tokens) =>
+        evaluated?.(tokens, 'sample'),
+      );
+    const weightsLoss = await lossOf('weights');
     if (weightsLoss === undefined) return undefined;
     if (trainer.average === undefined) return { validationLoss: weightsLoss, averaging: undefined };
-    const averageLoss = await lossOf(trainer.average);
+    const averageLoss = await lossOf('average');
     if (averageLoss === undefined) return undefined;
     const averaging = { weightsLoss, averageLoss };
     return { validationLoss: isAverageBetter(averaging) ? averageLoss : weightsLoss, averaging };
@@ -225,6 +230,7 @@ class TrainingLoop {
     const { step: from, bestLoss, bestStep, isBestAverage, goodStep, health } = this.#progress;
     if (restore === undefined || health.rollbacks >= MAX_ROLLBACKS) return false;
     const restored = restore(goodStep);
+    await this.#work.stateReplaced();
     const best = { bestLoss, bestStep, isBestAverage };
     const progress = { ...restored, ...best, health: afterRollback(restored.health, health) };
     this.#progress = progress;
@@ -240,19 +246,24 @@ class TrainingLoop {
     return goodStep === step || step % steps === 0 || (await this.#clock.isCheckpointOld(this.#settings));
   }
 
-  #checkpoint(): Promise<void> {
-    return this.#emit({ type: 'checkpoint', progress: this.#progress });
+  async #checkpoint(): Promise<void> {
+    await this.#work.completeState();
+    await this.#emit({ type: 'checkpoint', progress: this.#progress });
   }
 
   /** The end of the run, with the loss of the best model on the whole validation split. */
   async #evaluateWhole({ reason, cause }: Pick<RunEnd, 'reason' | 'cause'>): Promise<RunEnd> {
-    const { trainer, data, loadBest, evaluated } = this.#parts;
+    const { data, loadBest, evaluated } = this.#parts;
     const end = { type: 'end', progress: this.#progress, cause } as const;
     if (data.wholeValidation === undefined || (reason !== 'finished' && reason !== 'stopped early'))
       return { ...end, reason, validationLoss: undefined };
     loadBest?.(); // after the last checkpoint, the parameters in memory are no longer needed
-    const validationLoss = await meanLoss(trainer, data.wholeValidation(), this.#clock.poll, (tokens) =>
-      evaluated?.(tokens, 'whole'),
+    await this.#work.parametersReplaced();
+    const validationLoss = await this.#work.meanLoss(
+      'weights',
+      data.wholeValidation(),
+      this.#clock.poll,
+      (tokens) => evaluated?.(tokens, 'whole'),
     );
     return { ...end, reason: validationLoss === undefined ? 'interrupted' : reason, validationLoss };
   }

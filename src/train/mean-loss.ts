@@ -29,13 +29,11 @@ export async function meanLoss(
     evaluated?.(total.count);
     if (await poll()) return undefined;
   }
-  if (total.count === 0)
-    throw new UserError(
-      'text-too-short',
-      'there is nothing to evaluate on: every target of the split is masked',
-      {
-        hint: 'use a validation text with targets that count',
-      },
-    );
+  if (total.count === 0) throw nothingToEvaluate();
   return total.sum / total.count;
 }
+
+export const nothingToEvaluate = (): UserError =>
+  new UserError('text-too-short', 'there is nothing to evaluate on: every target of the split is masked', {
+    hint: 'use a validation text with targets that count',
+  });

@@ -30,18 +30,18 @@ const isElongated = ([rows, columns]: readonly number[]): boolean =>
 
 /** Floating-point operations of the orthogonalizations of an update. */
 export const updateFlops = (parameters: readonly Parameter[]): number =>
-  parameters.filter(isLinearWeight).reduce((sum, { shape }) => {
-    const [M, N] = shape.toSorted((a, b) => a - b);
-    const k = NEWTON_SCHULZ.iterations;
-    const symmetric = (K: number): number => M * (M + 1) * K;
-    const whole = 2 * M * M * N;
-    return (
-      sum +
-      (isElongated(shape)
-        ? symmetric(N) + (k + 3 * (k - 1)) * symmetric(M) + whole
-        : k * (symmetric(N) + symmetric(M) + whole))
-    );
-  }, 0);
+  parameters.filter(isLinearWeight).reduce((sum, { shape }) => sum + orthogonalizationFlops(shape), 0);
+
+/** Floating-point operations of `orthogonalize`. */
+export function orthogonalizationFlops(shape: readonly number[]): number {
+  const [M, N] = shape.toSorted((a, b) => a - b);
+  const k = NEWTON_SCHULZ.iterations;
+  const symmetric = (K: number): number => M * (M + 1) * K;
+  const whole = 2 * M * M * N;
+  return isElongated(shape)
+    ? symmetric(N) + (k + 3 * (k - 1)) * symmetric(M) + whole
+    : k * (symmetric(N) + symmetric(M) + whole);
+}
 
 /** Records the update of one matrix, in torch.optim.Muon's arithmetic, but in float32. */
 export function recordMuon(t: Recorder, { x, dX, m, shape, isTransposed, hyper, norm }: Matrix): void {

@@ -13,6 +13,49 @@
  * of a single process. A left fold, ((g0 + g1) + g2) + …, would need every single term.
  */
 
+/** A subtree: the terms from `start` to `end` − 1. */
+export interface Subtree {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where the tree over the terms of a subtree divides them. */
+const splitOf = ({ start, end }: Subtree): number => start + 2 ** (31 - Math.clz32(end - start - 1));
+
+/** The largest subtrees of the tree over `terms` terms that lie within a range, in order. */
+export function subtreesWithin(range: Subtree, terms: number): Subtree[] {
+  const found: Subtree[] = [];
+  const visit = (node: Subtree): void => {
+    if (node.end <= range.start || node.start >= range.end) return;
+    if (node.start >= range.start && node.end <= range.end) return void found.push(node);
+    const split = splitOf(node);
+    visit({ start: node.start, end: split });
+    visit({ start: split, end: node.end });
+  };
+  visit({ start: 0, end: terms });
+  return found;
+}
+
+/**
+ * The sum of `terms` terms from the sums of subtrees that cover them.
+ *
+ * @param sumOf by the start of the subtree; undefined if the subtree at hand is larger than those that were summed
+ */
+export function combineSubtrees<T>(
+  terms: number,
+  sumOf: (node: Subtree) => T | undefined,
+  add: (left: T, right: T) => T,
+): T {
+  const combine = (node: Subtree): T => {
+    const sum = sumOf(node);
+    if (sum !== undefined) return sum;
+    const split = splitOf(node);
+    const left = combine({ start: node.start, end: split });
+    return add(left, combine({ start: split, end: node.end }));
+  };
+  return combine({ start: 0, end: terms });
+}
+
 /** Number of pending partial sums before term `index` is computed: the number of 1 bits in `index`. */
 export function pendingBefore(index: number): number {
   let pending = 0;

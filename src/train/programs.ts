@@ -16,13 +16,15 @@ import {
   parameterValues,
   partialLayout,
   placeModel,
+  toNormBlocks,
   within,
   type PlacedModel,
   type StorageOf,
 } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
 import { stateNumbers, optimizers, type OptimizerName } from './optimizer.ts';
-import { recordAverage, type MatrixPlace } from './record-update.ts';
+import { divideParameters, type Bucket } from './ranks/division.ts';
+import { recordAverage, type MatrixPlace, type Range } from './record-update.ts';
 
 /** Inputs of a pass over a batch, at fixed places in memory. */
 export interface BatchMemory {
@@ -73,14 +75,22 @@ export interface TrainingPrograms {
    */
   readonly forwardBackward: Program;
   readonly trainingLosses: number;
-  /** Adds the micro-batches' gradients: see gradient-sum.ts. */
+  /** Adds the micro-batches' gradients, bucket by bucket: see gradient-sum.ts. */
   readonly gradientSum: Program;
+  /** The trained parameters, divided among the ranks; a single bucket with a single slice for one process. */
+  readonly buckets: readonly Bucket[];
   /** The global gradient norm, and the update that scales the gradient by it. */
   readonly gradientNorm: Program;
   readonly update: Program;
   readonly evaluation: EvaluationProgram;
   /** Memory to reserve, in 4-byte elements. */
   readonly end: number;
+}
+
+/** A process among those that train one model. */
+export interface Ranks {
+  readonly rank: number;
+  readonly size: number;
 }
 
 export interface TrainingShape {
@@ -94,6 +104,8 @@ export interface TrainingShape {
   readonly hasAverage?: boolean;
   /** Whether tokens attend only within their document. */
   readonly hasDocumentMask?: boolean;
+  /** The rank whose programs these are, and the number of ranks; absent: one process. */
+  readonly ranks?: Ranks;
   /** How frozen parameters are stored: with adapters, in the precision of the base model's file. Absent: float32. */
   readonly frozenStorage?: StorageOf | undefined;
 }
@@ -123,8 +135,9 @@ export function stateBytes(shape: TrainingShape): number {
 /** Lays out memory, then records, differentiates and plans the programs of a training run. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const { config, batchSize, microBatches, optimizer, hasAverage = false, hasDocumentMask } = shape;
+  const { rank, size } = shape.ranks ?? { rank: 0, size: 1 };
   const layout = new Layout();
-  const model = placeModel(config, layout, storageIn(shape));
+  const model = placeModel(config, layout, storageIn(shape), toNormBlocks);
   const n = model.block.trained;
   const gradients = layout.allocate(n);
   const { moments: names, uses } = optimizers[optimizer];
@@ -132,7 +145,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
     const { parameters, length } = partialLayout(model.block, (parameter) => uses(name, parameter));
     return { name, region: layout.allocate(length), parameters };
   });
-  const averaged = hasAverage ? placeModel(config, layout) : undefined;
+  const averaged = hasAverage ? placeModel(config, layout, storageIn(shape), toNormBlocks) : undefined;
   const hyper = layout.allocate(HYPER_SLOTS);
   const norm = layout.allocate(1);
   // globalNorm's float64 partial sums take two elements each.
@@ -142,18 +155,24 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const evaluated = evaluationBatchSize(batchSize, config.blockSize);
   const evaluationBatch = evaluated === batchSize ? batch : place(evaluated);
   const dLosses = layout.allocate(batchSize * config.blockSize);
-  const gradientSum = planGradientSum(layout, gradients, microBatches);
+  const matrices = matricesOf(model);
+  const buckets = divideParameters(n, optimizer === 'muon' ? matrices : [], size);
+  const gradientSum = planGradientSum(layout, gradients, microBatches, buckets);
   const start = layout.end;
 
   const training = planTraining(shape, model, batch, { gradients, dLosses, start });
-  const optimizing = planOptimizer(optimizer, model, start, {
-    gradients,
-    moments: moments.map((m) => m.region),
-    hyper,
-    norm,
-    partials,
-    average: averaged?.region,
-  });
+  const owned = buckets.flatMap(({ slices }) => slices.filter(({ owner }) => owner === rank));
+  const optimizing = planOptimizer(
+    { name: optimizer, model, matrices, start, owned },
+    {
+      gradients,
+      moments: moments.map((m) => m.region),
+      hyper,
+      norm,
+      partials,
+      average: averaged?.region,
+    },
+  );
   const evaluationOf = (placed: PlacedModel) => planEvaluation(placed, evaluationBatch, start);
   const evaluation = evaluationOf(model);
 
@@ -169,6 +188,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
     norm,
     ...training,
     gradientSum,
+    buckets,
     ...optimizing,
     evaluation,
     end: Math.max(training.forwardBackward.end, evaluation.program.end, optimizing.update.end),
@@ -260,17 +280,25 @@ interface OptimizerMemory {
   readonly average: Region | undefined;
 }
 
-/** The optimizer's two programs. @param start first free element */
+interface OptimizerPlan {
+  readonly name: OptimizerName;
+  readonly model: PlacedModel;
+  readonly matrices: readonly MatrixPlace[];
+  /** First free element. */
+  readonly start: number;
+  /** What to update. */
+  readonly owned: readonly Range[];
+}
+
+/** The optimizer's two programs. */
 function planOptimizer(
-  name: OptimizerName,
-  model: PlacedModel,
-  start: number,
+  { name, model, matrices, start, owned }: OptimizerPlan,
   memory: OptimizerMemory,
 ): Pick<TrainingPrograms, 'gradientNorm' | 'update'> {
   const tape = createTape();
-  const { trained: n, decayed } = model.block;
+  const { trained: n, decayed, total } = model.block;
   const value = (label: string, region: Region) => tape.external(label, [region.length], region);
-  const x = tape.external('parameters', [n], { ...model.region, length: n });
+  const x = value('parameters', model.region);
   const dX = value('gradients', memory.gradients);
   const norm = value('norm', memory.norm);
   const partials = value('partials', memory.partials);
@@ -280,12 +308,14 @@ function planOptimizer(
   const updating = createTape();
   const moments = memory.moments.map((region, i) => value(optimizers[name].moments[i], region));
   const hyper = value('hyper', memory.hyper);
-  const values = { x, dX, moments, hyper, norm, n, decayed };
+  const values = { x, dX, moments, hyper, norm, decayed };
   updating.scope('optimizer', () => {
-    optimizers[name].record(updating, values, matricesOf(model));
+    for (const range of owned) optimizers[name].record(updating, values, matrices, range);
     if (memory.average === undefined) return;
-    // All parameters, including those that are not trained, which never change.
-    recordAverage(updating, value('parameters', model.region), value('average', memory.average), hyper);
+    const average = value('average', memory.average);
+    // Parameters that are not trained never change, nor does their average.
+    const averaged = owned.map(({ start: from, end }) => ({ start: from, end: end === n ? total : end }));
+    for (const range of averaged) recordAverage(updating, { x, average, hyper }, range);
   });
   return { gradientNorm, update: plan(updating.nodes, start) };
 }
@@ -294,11 +324,11 @@ function planOptimizer(
 function matricesOf(model: PlacedModel): MatrixPlace[] {
   return model.block.parameters
     .filter(({ parameter }) => parameter.isTrained && isLinearWeight(parameter))
-    .map(({ parameter: { role, shape, name }, start, length }) => ({
-      name,
+    .map(({ parameter, start, length }) => ({
+      name: parameter.name,
       start,
-      length,
-      shape,
-      isTransposed: role === 'transposed linear weight',
+      room: toNormBlocks(parameter, length),
+      shape: parameter.shape,
+      isTransposed: parameter.role === 'transposed linear weight',
     }));
 }

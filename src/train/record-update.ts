@@ -1,12 +1,11 @@
 /** Records the optimizer updates: one kernel for all parameters or, for Muon, a few kernels per matrix. */
 import { size, type PlacedValue, type Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
-import { align } from '../engine/memory.ts';
 import { recordMuon } from './muon.ts';
 
 /**
- * Operands of an update: blocks of one layout and of `n` elements, the first `decayed` of which belong to matrices. A moment
- * that only some parameters have is a block of those alone.
+ * Operands of an update: blocks of one layout, whose first `decayed` elements belong to matrices. A moment that only some
+ * parameters have is a block of those alone.
  */
 interface UpdateValues {
   readonly x: PlacedValue;
@@ -16,7 +15,6 @@ interface UpdateValues {
   readonly hyper: Value;
   /** [1]: the global gradient norm. */
   readonly norm: Value;
-  readonly n: number;
   readonly decayed: number;
 }
 
@@ -24,27 +22,51 @@ interface UpdateValues {
 export interface MatrixPlace {
   readonly name: string;
   readonly start: number;
-  readonly length: number;
+  /** Elements with the gap behind it. */
+  readonly room: number;
   readonly shape: readonly number[];
   /** Stored [out,in]. */
   readonly isTransposed: boolean;
 }
 
-/** Records the update of all trained parameters. @param matrices those of linear layers, in the order of the block */
-export type RecordUpdate = (t: Recorder, values: UpdateValues, matrices: readonly MatrixPlace[]) => void;
+/** Elements of the block from `start` to `end` − 1. A matrix of a linear layer is in a range as a whole or not at all. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
 
-export const recordAdamw: RecordUpdate = (t, { moments: [m, v], ...values }) =>
-  t.emit('adamw', { ...values, m, v });
+/**
+ * Records the update of trained parameters.
+ *
+ * @param matrices those of linear layers, in the order of the block
+ * @param range what to update
+ */
+export type RecordUpdate = (
+  t: Recorder,
+  values: UpdateValues,
+  matrices: readonly MatrixPlace[],
+  range: Range,
+) => void;
 
-export const recordLion: RecordUpdate = (t, { moments: [m], ...values }) => t.emit('lion', { ...values, m });
+export const recordAdamw: RecordUpdate = (t, values, _, range) => {
+  const { moments, ...part } = partOf(t, values, range);
+  const [m, v] = moments;
+  t.emit('adamw', { ...part, m, v });
+};
 
-export const recordSgd: RecordUpdate = (t, { moments: [m], ...values }) => t.emit('sgd', { ...values, m });
+export const recordLion: RecordUpdate = (t, values, _, range) => {
+  const { moments, ...part } = partOf(t, values, range);
+  t.emit('lion', { ...part, m: moments[0] });
+};
+
+export const recordSgd: RecordUpdate = (t, values, _, range) => {
+  const { moments, ...part } = partOf(t, values, range);
+  t.emit('sgd', { ...part, m: moments[0] });
+};
 
 /** Muon for the matrices of linear layers, AdamW for the ranges between them. */
-export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
+export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, range) => {
   const {
-    n,
-    decayed,
     hyper,
     norm,
     moments: [m, v],
@@ -53,37 +75,56 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices) => {
   let skipped = 0;
   const recordOthers = (start: number, end: number): void => {
     if (start >= end) return;
-    const part = (block: PlacedValue): PlacedValue => stretch(t, block, start, [end - start]);
-    recordAdamw(
-      t,
-      {
-        x: part(values.x),
-        dX: part(values.dX),
-        moments: [part(m), stretch(t, v, start - skipped, [end - start])],
-        hyper,
-        norm,
-        n: end - start,
-        decayed: Math.max(0, Math.min(decayed, end) - start),
-      },
-      [],
-    );
+    const { moments, ...part } = partOf(t, { ...values, moments: [m] }, { start, end });
+    t.emit('adamw', { ...part, m: moments[0], v: stretch(t, v, start - skipped, [end - start]) });
   };
-  let end = 0;
+  let end = range.start;
   for (const matrix of matrices) {
-    recordOthers(end, matrix.start);
-    const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
-    t.scope(matrix.name, () =>
-      recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm }),
-    );
-    end = matrix.start + align(matrix.length);
-    skipped += align(matrix.length);
+    if (matrix.start >= range.end) break;
+    if (matrix.start >= range.start) {
+      recordOthers(end, matrix.start);
+      const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
+      t.scope(matrix.name, () =>
+        recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm }),
+      );
+      end = matrix.start + matrix.room;
+    }
+    skipped += matrix.room;
   }
-  recordOthers(end, n);
+  recordOthers(end, range.end);
 };
 
-/** Records the update of the parameters' moving average, which comes after their own; see weight-average.ts. */
-export const recordAverage = (t: Recorder, x: Value, average: Value, hyper: Value): void =>
-  t.emit('movingAverage', { x, average, hyper, n: size(x) });
+/**
+ * Records the update of the parameters' moving average, which comes after their own; see weight-average.ts.
+ *
+ * @param range what to update
+ */
+export function recordAverage(
+  t: Recorder,
+  { x, average, hyper }: { readonly x: PlacedValue; readonly average: PlacedValue; readonly hyper: Value },
+  { start, end }: Range,
+): void {
+  const part = (block: PlacedValue): PlacedValue => stretch(t, block, start, [end - start]);
+  t.emit('movingAverage', { x: part(x), average: part(average), hyper, n: end - start });
+}
+
+/** The operands of a range. */
+function partOf(
+  t: Recorder,
+  values: UpdateValues,
+  { start, end }: Range,
+): UpdateValues & { readonly n: number } {
+  const n = end - start;
+  const part = (block: PlacedValue): PlacedValue => stretch(t, block, start, [n]);
+  return {
+    ...values,
+    x: part(values.x),
+    dX: part(values.dX),
+    moments: values.moments.map(part),
+    n,
+    decayed: Math.max(0, Math.min(values.decayed, end) - start),
+  };
+}
 
 /** The elements of a block from `start` on, as a value of the given shape. */
 function stretch(t: Recorder, block: PlacedValue, start: number, shape: readonly number[]): PlacedValue {

@@ -49,6 +49,8 @@ export interface RunDescription {
   readonly isLimitedByText: boolean;
   /** The backend, such as 'wasm revectorize, 2 threads'. */
   readonly backend: string;
+  /** The hosts of the ranks that share the run, by rank; undefined: this process alone. */
+  readonly hosts: readonly string[] | undefined;
   /** The build of the kernels used so far by a resumed run, if that of `backend` rounds differently. */
   readonly otherEngine: string | undefined;
   /** Options given in this invocation that have no effect or an unusual one. */

@@ -1,4 +1,5 @@
 /** A whole training run, from text files to a model folder: what `gpt train` does, without a terminal. */
+import type { Communicator } from '../collective/communicator.ts';
 import { resumeRun } from '../checkpoint/run.ts';
 import { resolveRun } from '../checkpoint/runs.ts';
 import { lazyBackend } from '../engine/backend.ts';
@@ -8,6 +9,7 @@ import { optionName } from '../messages.ts';
 import type { EndReason } from './events.ts';
 import { examplePrompt } from './example-prompt.ts';
 import type { Progress } from './progress.ts';
+import { Leader } from './ranks/leader.ts';
 import { originOf, readRunText } from './session/origin.ts';
 import { prepareRun } from './session/prepare-run.ts';
 import type { TrainProfile } from './session/step-profile.ts';
@@ -30,12 +32,27 @@ export interface TrainResult {
 /**
  * Trains a model on text and saves it in a model folder.
  *
+ * @param ranks processes that share the work; this one is rank 0, and the others `follow` (ranks/follow.ts)
  * @throws UserError, UsageError for what the user can fix: a missing text, conflicting options, a folder in use; UserError
  * if training diverges or its result cannot be saved
  */
 export async function trainModel(
   given: TrainModelOptions,
   handlers: TrainHandlers = {},
+  ranks?: Communicator,
+): Promise<TrainResult> {
+  const leader = ranks && new Leader(ranks);
+  try {
+    return await trainWith(given, handlers, leader);
+  } finally {
+    await leader?.dismiss();
+  }
+}
+
+async function trainWith(
+  given: TrainModelOptions,
+  handlers: TrainHandlers,
+  leader: Leader | undefined,
 ): Promise<TrainResult> {
   const { asked = performance.now() } = handlers;
   const options = withCanonicalEncoding(given);
@@ -50,8 +67,9 @@ export async function trainModel(
     const origin = originOf(options, resumed);
     const data = readRunText(origin, options.corpus.length > 0, handlers.preparing);
     try {
-      const prepared = await prepareRun(origin, data, { given: options, handlers, engine, asked });
-      const session = await trainSession(prepared, await engine.open(), options, handlers, asked);
+      const ranks = leader?.ranks;
+      const prepared = await prepareRun(origin, data, { given: options, handlers, engine, asked, ranks });
+      const session = await trainSession(prepared, await engine.open(), options, handlers, asked, leader);
       const { train, validation, tokenizer } = data;
       return {
         folder: session.folder,

@@ -1,12 +1,13 @@
 /** The optimizer step: forward and backward pass of each micro-batch, the sum of their gradients, the update. */
 import { stepOf, type Batch, type StepData } from '../data/batches.ts';
 import type { Device, Loaded, Timing } from '../engine/device.ts';
-import type { Buffer, Instruction } from '../engine/instruction.ts';
+import type { Buffer } from '../engine/instruction.ts';
 import { seedKey } from '../engine/philox.ts';
 import { runInParts } from '../engine/run-in-parts.ts';
 import { allParts, type InParts } from '../polling.ts';
 import { noReport, type Report } from '../reporting.ts';
-import { HYPER, isBuffer, signatures, WRITE_ROLES, type Argument, type Role } from '../engine/signatures.ts';
+import { HYPER } from '../engine/signatures.ts';
+import { writtenBy } from '../engine/written-by.ts';
 import { initialize } from '../model/initialize.ts';
 import { elements } from '../model/parameters.ts';
 import { tensorsOf } from '../model/placement.ts';
@@ -50,11 +51,11 @@ export const stepLoss = (losses: OrderedSum, { counted }: StepCounts): number =>
  */
 export class Trainer {
   readonly programs: TrainingPrograms;
+  readonly gradientSum: GradientSum;
   readonly #device: Device;
   readonly #options: TrainerOptions;
   readonly #seed: number;
   readonly #forwardBackward: Loaded;
-  readonly #gradientSum: GradientSum;
   readonly #gradientNorm: Loaded;
   readonly #update: Loaded;
   readonly #evaluation: EvaluationPass;
@@ -77,7 +78,7 @@ export class Trainer {
     this.#seed = seed;
     device.reserve(programs.end);
     this.#forwardBackward = device.load(programs.forwardBackward.instructions);
-    this.#gradientSum = new GradientSum(device, programs.gradientSum);
+    this.gradientSum = new GradientSum(device, programs.gradientSum, programs.buckets.length);
     this.#gradientNorm = device.load(programs.gradientNorm.instructions);
     this.#update = device.load(programs.update.instructions);
     this.#evaluation = new EvaluationPass(device, programs.evaluation, programs.evaluationBatch);
@@ -159,7 +160,7 @@ export class Trainer {
     seconds: number | undefined,
   ): InParts<number> {
     const loss = yield* this.differentiating(step, micro, data.counted, batch, seconds);
-    this.#gradientSum.add(micro, data.microBatches);
+    this.gradientSum.add(micro, data.microBatches);
     return loss;
   }
 
@@ -167,6 +168,7 @@ export class Trainer {
    * Forward and backward pass over one micro-batch alone, in parts: `gradients` are then those of its summed losses divided
    * by the counted targets of the whole step. They do not depend on other micro-batches.
    *
+   * @param reached see runInParts
    * @returns as `accumulate`
    */
   async *differentiating(
@@ -175,10 +177,11 @@ export class Trainer {
     counted: number,
     batch: Batch,
     seconds: number | undefined,
+    reached?: (instructions: number) => void | Promise<void>,
   ): InParts<number> {
     this.#prepare(step, micro, counted, batch);
     const { instructions } = this.programs.forwardBackward;
-    yield* runInParts(this.#device, this.#forwardBackward, instructions.length, seconds);
+    yield* runInParts(this.#device, this.#forwardBackward, instructions.length, seconds, reached);
     const losses = await this.#device.read(this.programs.trainingLosses, this.#losses);
     return addCounted(batch, losses, { sum: 0, count: 0 }).sum;
   }
@@ -227,7 +230,7 @@ export class Trainer {
             return `the output of ${instruction.label} (${instruction.kernel}) is not finite`;
         yield;
       }
-      this.#gradientSum.add(micro++, microBatches);
+      this.gradientSum.add(micro++, microBatches);
     }
     const gradients = await readTensors(this.gradients());
     const norms = gradients.map(({ name, data }) => ({ name, norm: norm(data) }));
@@ -254,6 +257,11 @@ export class Trainer {
     return this.#evaluation.addingLosses(batch, total, seconds);
   }
 
+  /** The losses of an evaluation batch; see EvaluationPass. */
+  losses(batch: Batch, seconds: number | undefined): InParts<Float64Array> {
+    return this.#evaluation.losses(batch, seconds);
+  }
+
   /** All parameters, including fixed ones. */
   parameters(): DeviceTensor[] {
     const { block, region } = this.programs.model;
@@ -278,7 +286,7 @@ export class Trainer {
 
   /** Time per instruction over the steps so far; empty if the backend does not measure it. */
   async timings(): Promise<Timing[]> {
-    const programs = [this.#forwardBackward, this.#gradientSum.loaded, this.#gradientNorm, this.#update];
+    const programs = [this.#forwardBackward, this.gradientSum.loaded, this.#gradientNorm, this.#update];
     const timings: Timing[] = [];
     for (const program of programs) timings.push(...((await program.timings?.()) ?? []));
     return timings;
@@ -305,14 +313,5 @@ export class Trainer {
 
 /** Numbers read at a time in the search for one that is not finite. */
 const READ_ELEMENTS = 2 ** 18;
-
-/** The buffers that an instruction changes. */
-function writtenBy({ kernel, args }: Instruction): Buffer[] {
-  const buffers = args as Readonly<Record<string, Argument<Buffer>>>;
-  return Object.entries<Role>(signatures[kernel]).flatMap(([name, role]) => {
-    const buffer = buffers[name];
-    return WRITE_ROLES.has(role) && isBuffer(buffer) ? [buffer] : [];
-  });
-}
 
 const norm = (data: Float32Array): number => Math.sqrt(data.reduce((sum, x) => sum + x * x, 0));

@@ -59,6 +59,11 @@ export class WeightAverage {
   }
 
   /** See EvaluationPass. */
+  losses(batch: Batch, seconds: number | undefined): InParts<Float64Array> {
+    return this.#evaluation.losses(batch, seconds);
+  }
+
+  /** See EvaluationPass. */
   addingLosses(batch: Batch, total: LossTotal, seconds: number | undefined): InParts<void> {
     return this.#evaluation.addingLosses(batch, total, seconds);
   }

@@ -34,6 +34,8 @@ export interface MpiRunOptions {
   readonly mpirunArguments?: readonly string[];
   /** Called with all output so far whenever there is more. `pid` is the launcher's. */
   readonly onOutput?: (output: string, pid: number) => void;
+  /** Called with the launcher's process number. */
+  readonly onStart?: (pid: number) => void;
   /** In milliseconds, after which the launcher is killed; the result is then null. */
   readonly timeout?: number;
 }
@@ -83,6 +85,7 @@ export function mpirun(
       },
     },
   );
+  if (child.pid !== undefined) options.onStart?.(child.pid);
   const started = performance.now();
   const result = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { HYPER } from '../../src/engine/signatures.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
-import { placeModel } from '../../src/model/placement.ts';
-import { Layout } from '../../src/engine/memory.ts';
+import { isLinearWeight } from '../../src/model/parameter.ts';
+import { toNormBlocks } from '../../src/model/placement.ts';
 import { optimizerNames, optimizers, hyperparameters, stateNumbers } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 
@@ -33,9 +33,11 @@ describe('an optimizer', () => {
       expect(optimizers[name].moments).toEqual(moments);
       expect(stateNumbers(name, config)).toBe(numbers);
       const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: name });
-      const { trained } = placeModel(config, new Layout()).block;
+      const { trained, parameters } = programs.model.block;
+      const matrices = parameters.filter(({ parameter }) => isLinearWeight(parameter));
+      const room = matrices.reduce((sum, { parameter, length }) => sum + toNormBlocks(parameter, length), 0);
       const allocated = programs.moments.reduce((sum, { region }) => sum + region.length, 0);
-      expect(allocated).toBe(moments.length * trained - (name === 'muon' ? inMatrices : 0));
+      expect(allocated).toBe(moments.length * trained - (name === 'muon' ? room : 0));
     },
   );
 

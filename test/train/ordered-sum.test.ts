@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { additionsAfter, mostPending, OrderedSum, pendingBefore } from '../../src/train/ordered-sum.ts';
+import {
+  additionsAfter,
+  combineSubtrees,
+  mostPending,
+  OrderedSum,
+  pendingBefore,
+  subtreesWithin,
+} from '../../src/train/ordered-sum.ts';
 
 /** The definition: sum(from … to) of a tree that is split at the largest power of two below its size. */
 function treeOf(from: number, to: number): string {
@@ -51,5 +58,27 @@ describe('the sum over micro-batches', () => {
     const sum = new OrderedSum(4);
     for (const term of [1, 2 ** -53, 2 ** -53, 2 ** -53]) sum.add(term);
     expect(sum.total).toBe(1 + 2 ** -52); // one by one, each would be rounded away
+  });
+
+  test('is combined from the largest subtrees of any contiguous shares', () => {
+    for (let terms = 1; terms <= 40; terms++)
+      for (const ranks of [1, 2, 3, 4, 5, 8]) {
+        const sums = new Map<number, { readonly end: number; readonly sum: string }>();
+        for (let rank = 0; rank < ranks; rank++) {
+          const share = {
+            start: Math.floor((terms * rank) / ranks),
+            end: Math.floor((terms * (rank + 1)) / ranks),
+          };
+          const subtrees = subtreesWithin(share, terms);
+          expect(subtrees.length).toBeLessThanOrEqual(2 * Math.max(1, Math.log2(terms)));
+          for (const { start, end } of subtrees) sums.set(start, { end, sum: treeOf(start, end) });
+        }
+        const sum = combineSubtrees(
+          terms,
+          ({ start, end }) => (sums.get(start)?.end === end ? sums.get(start)!.sum : undefined),
+          (left, right) => `(${left}+${right})`,
+        );
+        expect(sum).toBe(treeOf(0, terms));
+      }
   });
 });

@@ -39,6 +39,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
           : [['time', describeTime(run.expectedSeconds, run.isLimitedByText)] as const]),
         ['memory', formatBytes(run.memoryBytes)],
         ['engine', run.backend],
+        ...(run.hosts === undefined ? [] : [['ranks', describeRanks(run.hosts)] as const]),
         ['folder', printable(shown(run.folder))],
       ],
       process.stderr,
@@ -60,6 +61,17 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
     warn(warning);
   notice();
 }
+
+/** '4 on a, 4 on b', or '2 on this host'. */
+function describeRanks(hosts: readonly string[]): string {
+  const counts = Map.groupBy(hosts, (host) => host);
+  if (counts.size === 1) return `${hosts.length} on this host`;
+  const named = [...counts].map(([host, ranks]) => `${ranks.length} on ${printable(host)}`);
+  const shownHosts = named.length > MAX_HOSTS ? [...named.slice(0, MAX_HOSTS), '…'] : named;
+  return `${hosts.length}: ${shownHosts.join(', ')}`;
+}
+
+const MAX_HOSTS = 4;
 
 function describeGrowth({ ordinary, special, first }: Growth, { kind }: Tokenizer): string {
   const names = kind === 'word' ? 'new word' : 'new character';

@@ -10,6 +10,7 @@ export function describeRun(
   { origin, data, settings, config, programs, ...prepared }: PreparedRun,
   { folder }: Run,
   { backend, rejected }: ChosenBackend,
+  hosts: readonly string[] | undefined,
 ): RunDescription {
   const { resumed } = origin;
   const { tokensPerStep } = prepared;
@@ -37,6 +38,7 @@ export function describeRun(
     expectedSeconds: prepared.expectedSeconds,
     isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
+    hosts,
     otherEngine: isSameEngine ? undefined : formerBuild,
     cautions: prepared.cautions,
     textChange: prepared.change,

@@ -13,7 +13,8 @@ import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
 import { checkMemory, checkStateMemory, memoryLimit } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
-import { trainingPrograms, type TrainingPrograms } from '../programs.ts';
+import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape } from '../programs.ts';
+import { checkMicroBatches, splitBatch } from '../ranks/split-batch.ts';
 import { secondsFor, timeForTraining } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
 import {
@@ -33,6 +34,7 @@ export interface PreparedRun {
   readonly data: TrainingData;
   readonly settings: Settings;
   readonly config: ModelConfig;
+  readonly shape: TrainingShape;
   readonly programs: TrainingPrograms;
   readonly tokensPerStep: number;
   /** Options given in this invocation that have no effect or an unusual one. */
@@ -55,6 +57,8 @@ interface Preparation {
   readonly engine: LazyBackend;
   /** Time of the request, in milliseconds of `performance.now()`. */
   readonly asked: number;
+  /** The processes that share the run; undefined: this one alone. */
+  readonly ranks: Ranks | undefined;
 }
 
 /** @throws UserError, UsageError for unsuitable text or options; EngineMemoryError if the run does not fit in memory */
@@ -63,7 +67,7 @@ export async function prepareRun(
   data: TrainingData,
   preparation: Preparation,
 ): Promise<PreparedRun> {
-  const { given, handlers, engine } = preparation;
+  const { given, handlers, engine, ranks } = preparation;
   const { options, time } = await chooseLength(origin, data, preparation);
   const chosen = settingsOf(origin, options, data);
   const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, chosen);
@@ -74,7 +78,12 @@ export async function prepareRun(
   checkSplits(data, settings, config);
   if (settings.documentMask) checkDocuments(data, { isResumed: origin.resumed !== undefined });
 
-  const shape = { ...trainingShape(settings, config), frozenStorage: frozenStorage(origin, config) };
+  if (ranks !== undefined) checkMicroBatches(settings, ranks.size);
+  const shape = {
+    ...trainingShape(settings, config),
+    frozenStorage: frozenStorage(origin, config),
+    ...(ranks && { ranks }),
+  };
   const limit = memoryLimit(engine.threads);
   checkStateMemory(shape, limit);
   const programs = trainingPrograms(shape);
@@ -86,7 +95,19 @@ export async function prepareRun(
       : timeNeeded(time, settings);
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
   const cautions = cautionsAbout(given, settings);
-  return { origin, data, settings, config, programs, tokensPerStep, cautions, change, time, expectedSeconds };
+  return {
+    origin,
+    data,
+    settings,
+    config,
+    shape,
+    programs,
+    tokensPerStep,
+    cautions,
+    change,
+    time,
+    expectedSeconds,
+  };
 }
 
 /** Frozen weights keep the precision of the base model's file, which changes no bit of the results. */
@@ -105,17 +126,27 @@ function timeNeeded({ seconds, costs, maxSteps }: TimeLimit, settings: Settings)
 async function chooseLength(
   origin: Origin,
   data: TrainingData,
-  { given, handlers, engine, asked }: Preparation,
+  { given, handlers, engine, asked, ranks }: Preparation,
 ): Promise<Pick<PreparedRun, 'time'> & { readonly options: TrainModelOptions }> {
   const { options } = origin;
   const seconds = origin.resumed === undefined ? budgetSeconds(options) : moreSeconds(given);
   if (seconds !== undefined) {
     handlers.measuring?.();
-    const { options: fitted, ...found } = await fit(origin, data, { given, engine, asked, seconds });
+    const { options: fitted, ...found } = await fit(origin, data, {
+      given,
+      engine,
+      asked,
+      seconds,
+      ranks: ranks?.size ?? 1,
+    });
     return { options: fitted, time: { seconds, ...found } };
   }
   const { maxIters = 0 } = given;
-  if (origin.resumed === undefined || maxIters <= origin.before.maxIters) return { options, time: undefined };
+  if (origin.resumed === undefined) {
+    const split = ranks && splitBatch(resolveOptions(options), options, ranks.size);
+    return { options: { ...options, ...split }, time: undefined };
+  }
+  if (maxIters <= origin.before.maxIters) return { options, time: undefined };
   const { step } = origin.resumed.checkpoint.state;
   const extended = extendRun(options, origin.before, { step, maxIters, isTimed: false, given });
   return { options: extended, time: undefined };
@@ -124,7 +155,10 @@ async function chooseLength(
 function fit(
   origin: Origin,
   data: TrainingData,
-  { given, ...time }: Omit<Preparation, 'handlers'> & { readonly seconds: number },
+  {
+    given,
+    ...time
+  }: Omit<Preparation, 'handlers' | 'ranks'> & { readonly seconds: number; readonly ranks: number },
 ): Promise<Fitted> {
   if (origin.resumed === undefined) return fitToBudget(origin.options, data, time);
   const startStep = origin.resumed.checkpoint.state.step;

@@ -9,6 +9,9 @@ import { forgetOldText, remeasureBest, textChange } from '../new-text.ts';
 import type { Progress } from '../progress.ts';
 import { trainerOptions, type TrainModelOptions } from '../settings.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
+import type { Leader } from '../ranks/leader.ts';
+import { RankedWork } from '../ranks/ranked-work.ts';
+import { localWork, type StepWork } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
 import { BestModel } from './best-model.ts';
 import { checkpointWriter } from './checkpoint-writer.ts';
@@ -32,6 +35,7 @@ interface Session {
   readonly handlers: TrainHandlers;
   readonly chosen: ChosenBackend;
   readonly trainer: Trainer;
+  readonly work: StepWork;
   readonly run: Run;
   readonly best: BestModel;
   readonly clock: RunClock;
@@ -56,6 +60,7 @@ export async function trainSession(
   given: TrainModelOptions,
   handlers: TrainHandlers,
   asked: number,
+  leader?: Leader,
 ): Promise<SessionEnd> {
   const { origin, programs, settings } = prepared;
   const trainer = new Trainer(chosen.backend, programs, trainerOptions(settings), settings.seed);
@@ -63,12 +68,14 @@ export async function trainSession(
     origin.resumed === undefined
       ? start(trainer, origin.start, prepared.data.growth, handlers.preparing)
       : restore(trainer, origin.resumed.checkpoint, handlers.preparing);
+  const work = await shareWork(prepared, chosen, trainer, leader);
   const run = openRun(prepared, given);
   try {
-    handlers.start?.(describeRun(prepared, run, chosen));
+    await work.stateReplaced();
+    handlers.start?.(describeRun(prepared, run, chosen, leader?.ranks.hosts));
     const clock = localClock(handlers.interrupted, timeBudget(prepared, asked));
     const best = new BestModel(run, trainer, handlers.working);
-    const session = { prepared, handlers, chosen, trainer, run, best, clock };
+    const session = { prepared, handlers, chosen, trainer, work, run, best, clock };
     const profile = given.profile === true ? stepProfile(trainer, prepared.tokensPerStep) : undefined;
     const end = await trainFrom(stored, session, profile);
     if (end.cause !== undefined) throw divergenceError(run.folder, end.progress, end.cause, settings);
@@ -76,6 +83,26 @@ export async function trainSession(
   } finally {
     run.close();
   }
+}
+
+/** The work of this process, shared with the other ranks if there are any. @throws UserError if one cannot take part */
+function shareWork(
+  { settings, shape, programs }: PreparedRun,
+  { backend }: ChosenBackend,
+  trainer: Trainer,
+  leader: Leader | undefined,
+): StepWork | Promise<StepWork> {
+  if (leader === undefined) return localWork(trainer);
+  const { frozenStorage, ranks: _, ...planned } = shape;
+  const frozen =
+    frozenStorage &&
+    Object.fromEntries(
+      programs.model.block.parameters
+        .filter(({ parameter }) => !parameter.isTrained)
+        .map(({ parameter, storage }) => [parameter.name, storage]),
+    );
+  const options = trainerOptions(settings);
+  return RankedWork.start(leader, backend, trainer, { shape: planned, frozen, options, seed: settings.seed });
 }
 
 /** Opens the resumed run, or creates the folder of a new one. */
@@ -105,7 +132,7 @@ async function trainFrom(
   session: Session,
   profile: StepProfile | undefined,
 ): Promise<RunEnd> {
-  const { prepared, handlers, chosen, trainer, run, best, clock } = session;
+  const { prepared, handlers, chosen, trainer, work, run, best, clock } = session;
   const { origin, data, programs, settings, config, tokensPerStep } = prepared;
   const report = handlers.working ?? noReport;
   const log = metricsLog(run);
@@ -128,6 +155,7 @@ async function trainFrom(
   return train(
     {
       trainer,
+      work,
       data: batches,
       sinks,
       clock,
@@ -148,7 +176,7 @@ async function trainFrom(
 async function forNewText(
   stored: Progress,
   batches: LoopData,
-  { prepared: { origin, change }, trainer, best, clock }: Session,
+  { prepared: { origin, change }, trainer, work, best, clock }: Session,
 ): Promise<Progress> {
   if (origin.resumed === undefined || change === undefined) return stored;
   const progress = await remeasureBest(trainer, stored, change, {
@@ -157,6 +185,7 @@ async function forNewText(
     poll: clock.poll,
   });
   restore(trainer, origin.resumed.checkpoint);
+  await work.stateReplaced();
   return progress ?? stored;
 }
 

@@ -1,0 +1,43 @@
+/** Processes that a launcher such as mpirun started together: rank 0 is the command line, the others follow it. */
+import { availableParallelism, cpus } from 'node:os';
+import type { Communicator } from '../collective/communicator.ts';
+import { detectLaunch, type Launch } from '../collective/launch.ts';
+import { lazyBackend } from '../engine/backend.ts';
+import { defaultThreads } from '../engine/wasm.ts';
+import { follow } from '../train/ranks/follow.ts';
+
+interface RankFlags {
+  readonly threads?: number | undefined;
+  readonly rankTimeout: number;
+}
+
+/** The ranks of this run; undefined for a process of its own. Nothing of MPI is loaded for that. */
+export async function joinRanks({ rankTimeout }: RankFlags): Promise<Communicator | undefined> {
+  const launch = detectLaunch(process.env);
+  if (launch === undefined) return undefined;
+  const { connectMpi } = await import('../collective/mpi/connect.ts');
+  const ranks = await connectMpi(launch, process.env);
+  ranks.patience = rankTimeout;
+  return ranks.size === 1 ? undefined : ranks;
+}
+
+/** Threads of this rank: the cores it is bound to, or its share of the host's. */
+export function threadsOfRank(): number | undefined {
+  const launch = detectLaunch(process.env);
+  return launch === undefined ? undefined : threadsFor(launch);
+}
+
+function threadsFor({ localRanks = 1 }: Launch): number {
+  const isBound = availableParallelism() < cpus().length;
+  return isBound ? defaultThreads() : Math.max(1, Math.floor(defaultThreads() / localRanks));
+}
+
+/** The whole work of a rank other than 0. Signals reach all ranks; rank 0 saves, and tells the others when to end. */
+export async function followRank0(flags: RankFlags): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => {});
+  const ranks = (await joinRanks(flags))!;
+  const engine = lazyBackend({ threads: flags.threads ?? threadsOfRank() ?? 1, profile: false });
+  await follow(ranks, engine);
+  await ranks.close();
+  await engine.close();
+}

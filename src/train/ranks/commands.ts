@@ -1,0 +1,62 @@
+/** What rank 0 tells the other ranks. It alone reads options and text, decides and saves; the others compute. */
+import type { Batch, DocumentRows } from '../../data/batches.ts';
+import type { Storage } from '../../engine/signatures.ts';
+import type { TrainingShape } from '../programs.ts';
+import type { Evaluated } from '../step-work.ts';
+import type { TrainerOptions } from '../trainer.ts';
+
+/** The model of a run, as every rank plans it. */
+export interface SetUp {
+  readonly shape: Omit<TrainingShape, 'frozenStorage' | 'ranks'>;
+  /** By name, how the parameters are stored that are frozen; undefined: in float32. */
+  readonly frozen: Readonly<Record<string, Storage>> | undefined;
+  readonly options: TrainerOptions;
+  readonly seed: number;
+}
+
+export type Command =
+  | { readonly type: 'set up'; readonly run: SetUp }
+  | { readonly type: 'step'; readonly step: number; readonly terms: number; readonly counted: number }
+  | {
+      readonly type: 'update';
+      readonly updates: number;
+      readonly learningRate: number;
+      readonly matrixLearningRate: number;
+    }
+  | { readonly type: 'evaluate'; readonly model: Evaluated }
+  /** Collective copies, see SharedTrainer. */
+  | { readonly type: 'spread state' | 'spread parameters' | 'gather state' | 'share average' }
+  /** Rank 0 is busy with something else. */
+  | { readonly type: 'wait' }
+  | { readonly type: 'end' };
+
+/** The answer to `set up`. */
+export interface Readiness {
+  /** What makes the results of a process; see agreement.ts. */
+  readonly engine: string;
+  readonly version: string;
+  readonly threads: number;
+  /** Why this rank cannot take part. */
+  readonly refusal?: string;
+}
+
+const ARRAYS = 4;
+
+/** Batches as arrays of a message. */
+export const arraysOf = (batches: readonly Batch[]): Int32Array[] =>
+  batches.flatMap(({ inputs, targets, rows }) => [
+    inputs,
+    targets,
+    rows?.starts ?? new Int32Array(0),
+    rows?.positions ?? new Int32Array(0),
+  ]);
+
+export function batchesOf(arrays: readonly Int32Array[]): Batch[] {
+  const batches: Batch[] = [];
+  for (let i = 0; i < arrays.length; i += ARRAYS) {
+    const [inputs, targets, starts, positions] = arrays.slice(i, i + ARRAYS);
+    const rows: DocumentRows | undefined = starts.length > 0 ? { starts, positions } : undefined;
+    batches.push({ inputs, targets, ...(rows && { rows }) });
+  }
+  return batches;
+}

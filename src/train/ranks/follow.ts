@@ -1,0 +1,79 @@
+/** A rank other than 0: it computes what rank 0 tells it to, and neither reads nor writes files. */
+import type { Communicator } from '../../collective/communicator.ts';
+import type { Device } from '../../engine/device.ts';
+import type { LazyBackend } from '../../engine/backend.ts';
+import { UserError } from '../../errors.ts';
+import { allParts } from '../../polling.ts';
+import { trainingPrograms } from '../programs.ts';
+import { Trainer } from '../trainer.ts';
+import { readinessOf } from './agreement.ts';
+import { batchesOf, type Command, type SetUp } from './commands.ts';
+import { subtreesOf } from './gradient-exchange.ts';
+import { bytesOf, receiveMessage, sendMessage, TAG, type Message } from './messages.ts';
+import { SharedTrainer } from './shared-trainer.ts';
+
+/** Follows rank 0 until it ends the run. */
+export async function follow(ranks: Communicator, engine: LazyBackend): Promise<void> {
+  let shared: SharedTrainer | undefined;
+  for (;;) {
+    const message = await receiveMessage<Command>(ranks, 0, TAG.command);
+    const { head } = message;
+    if (head.type === 'end') return;
+    if (head.type === 'wait') continue;
+    if (head.type === 'set up') {
+      const { backend } = await engine.open();
+      const ready = readinessOf(backend);
+      try {
+        shared = setUp(ranks, backend, head.run);
+        await sendMessage(ranks, 0, TAG.reply, ready);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        await sendMessage(ranks, 0, TAG.reply, { ...ready, refusal: error.message });
+      }
+    } else await obey(ranks, shared!, head, message);
+  }
+}
+
+function setUp(ranks: Communicator, device: Device, { shape, frozen, options, seed }: SetUp): SharedTrainer {
+  const own = subtreesOf(ranks.rank, shape.microBatches, ranks.size);
+  const programs = trainingPrograms({
+    ...shape,
+    microBatches: Math.max(...own.map(({ start, end }) => end - start)),
+    ranks,
+    frozenStorage: frozen && (({ name }) => frozen[name]),
+  });
+  return new SharedTrainer(ranks, device, new Trainer(device, programs, options, seed));
+}
+
+const never = (): Promise<boolean> => Promise.resolve(false);
+
+async function obey(
+  ranks: Communicator,
+  shared: SharedTrainer,
+  command: Exclude<Command, { type: 'end' | 'wait' | 'set up' }>,
+  { arrays }: Message<Command>,
+): Promise<void> {
+  switch (command.type) {
+    case 'step': {
+      const { losses } = await shared.gradient({ ...command, batches: batchesOf(arrays) }, never);
+      await ranks.send(0, TAG.reply, bytesOf(Float64Array.from(losses)));
+      return;
+    }
+    case 'update':
+      return shared.update(command.updates, command.learningRate, command.matrixLearningRate);
+    case 'evaluate': {
+      const model = command.model === 'weights' ? shared.trainer : shared.trainer.average!;
+      const losses = await allParts(model.losses(batchesOf(arrays)[0], undefined));
+      await ranks.send(0, TAG.reply, bytesOf(losses));
+      return;
+    }
+    case 'spread state':
+      return shared.spreadState();
+    case 'spread parameters':
+      return shared.spreadParameters();
+    case 'gather state':
+      return shared.gatherState();
+    case 'share average':
+      return shared.shareAverage();
+  }
+}

@@ -1,0 +1,52 @@
+import type { Communicator } from '../../collective/communicator.ts';
+import type { Command } from './commands.ts';
+import { sendMessage, TAG } from './messages.ts';
+
+/** Signs of life that a rank without work gets from rank 0 while it is patient. */
+const SIGNS_OF_LIFE = 4;
+
+/** Rank 0 as the one that tells the others what to do. */
+export class Leader {
+  readonly ranks: Communicator;
+  /** All ranks but this one. */
+  readonly others: readonly number[];
+  readonly #timer: NodeJS.Timeout | undefined;
+  /** The ranks are in the middle of a computation, or one has failed there. */
+  #isTogether = false;
+
+  constructor(ranks: Communicator) {
+    this.ranks = ranks;
+    this.others = Array.from({ length: ranks.size - 1 }, (_, i) => i + 1);
+    if (ranks.patience > 0)
+      this.#timer = setInterval(() => this.#showLife(), (1000 * ranks.patience) / SIGNS_OF_LIFE).unref();
+  }
+
+  #showLife(): void {
+    if (this.#isTogether) return;
+    this.tell({ type: 'wait' }).catch(() => {}); // if a rank is lost, the next command finds out
+  }
+
+  async tell(command: Command): Promise<void> {
+    await Promise.all(this.others.map((rank) => this.send(rank, command)));
+  }
+
+  send(rank: number, command: Command, arrays: readonly Int32Array[] = []): Promise<void> {
+    return sendMessage(this.ranks, rank, TAG.command, command, arrays);
+  }
+
+  /** Runs a computation in which all ranks take part. */
+  async together<T>(compute: () => Promise<T>): Promise<T> {
+    this.#isTogether = true;
+    const result = await compute();
+    this.#isTogether = false;
+    return result;
+  }
+
+  /** Ends the run on all ranks, unless one has failed: they are then ended by their launcher, as soon as this process exits. */
+  async dismiss(): Promise<void> {
+    clearInterval(this.#timer);
+    if (this.#isTogether) return;
+    await this.tell({ type: 'end' });
+    await this.ranks.close();
+  }
+}

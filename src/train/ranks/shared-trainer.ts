@@ -1,0 +1,146 @@
+/** One model that all ranks train. Every method is called on all of them; each rank has a trainer of its own. */
+import type { Communicator } from '../../collective/communicator.ts';
+import type { Batch } from '../../data/batches.ts';
+import type { Device } from '../../engine/device.ts';
+import type { InParts, Poll } from '../../polling.ts';
+import type { Trainer } from '../trainer.ts';
+import type { Slice } from './division.ts';
+import { GradientExchange, subtreesOf } from './gradient-exchange.ts';
+import { slicesOfMoment } from './moment-slices.ts';
+import { broadcastRegion, gatherSlices, scatterSlices, shareSlices } from './state-exchange.ts';
+
+/** The share of a rank in a step. */
+export interface SharedStep {
+  /** Counted from 0. */
+  readonly step: number;
+  /** Micro-batches and counted targets of the whole step. */
+  readonly terms: number;
+  readonly counted: number;
+  /** The micro-batches of this rank. */
+  readonly batches: readonly Batch[];
+}
+
+/** Messages advance between the parts of a pass, so there are more of them than an interrupt would need. */
+const MORE_PARTS = 5;
+
+export class SharedTrainer {
+  readonly trainer: Trainer;
+  readonly #ranks: Communicator;
+  readonly #device: Device;
+  readonly #exchange: GradientExchange;
+  readonly #slices: readonly Slice[];
+  readonly #scratch: Float32Array[] = [];
+  /** Duration of the last micro-batch. */
+  #seconds: number | undefined;
+
+  constructor(ranks: Communicator, device: Device, trainer: Trainer) {
+    this.trainer = trainer;
+    this.#ranks = ranks;
+    this.#device = device;
+    this.#exchange = new GradientExchange(ranks, device, trainer.programs);
+    this.#slices = trainer.programs.buckets.flatMap(({ slices }) => slices);
+  }
+
+  /**
+   * The gradient of a step, each element at its owner.
+   *
+   * @param poll called between parts of the computation; its answer is not used, since all ranks take the same steps
+   * @returns the sums of the losses of this rank's micro-batches, and the global gradient norm
+   */
+  async gradient(
+    { step, terms, counted, batches }: SharedStep,
+    poll: Poll,
+  ): Promise<{ readonly losses: number[]; readonly gradNorm: number }> {
+    const { rank, size } = this.#ranks;
+    const losses: number[] = [];
+    const subtrees = subtreesOf(rank, terms, size);
+    const first = subtrees[0].start;
+    this.#exchange.begin(terms);
+    for (const subtree of subtrees)
+      for (let micro = subtree.start; micro < subtree.end; micro++) {
+        const start = performance.now();
+        const [index, count] = [micro - subtree.start, subtree.end - subtree.start];
+        const isLast = index + 1 === count;
+        let sent = 0;
+        const sendUpTo = async (instructions: number): Promise<void> => {
+          if (isLast)
+            while (this.#isReady(sent, instructions)) {
+              const bucket = this.#exchange.order[sent++];
+              this.trainer.gradientSum.addRange(bucket, index, count);
+              await this.#exchange.send(bucket, subtree);
+            }
+          this.#ranks.progress();
+        };
+        const seconds = this.#seconds && MORE_PARTS * this.#seconds;
+        const batch = batches[micro - first];
+        const pass = this.trainer.differentiating(step, micro, counted, batch, seconds, sendUpTo);
+        losses.push(await polled(pass, poll));
+        if (isLast) await sendUpTo(Infinity);
+        else this.trainer.gradientSum.add(index, count);
+        this.#seconds = (performance.now() - start) / 1000;
+      }
+    const gradNorm = await this.#exchange.finish();
+    this.#device.write(this.trainer.programs.norm.offset, Float32Array.of(gradNorm));
+    return { losses, gradNorm };
+  }
+
+  /** Whether the bucket that is sent as number `index` is complete after a number of instructions. */
+  #isReady(index: number, instructions: number): boolean {
+    const { order, readyAfter } = this.#exchange;
+    return index < order.length && readyAfter[order[index]] <= instructions;
+  }
+
+  /** Every rank updates its own parameters and receives the others (an all-gather). See Trainer.update. */
+  async update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
+    await this.trainer.update(updates, learningRate, matrixLearningRate);
+    const { offset } = this.trainer.programs.model.region;
+    await shareSlices(this.#ranks, this.#device, offset, this.#slices, this.#scratch);
+  }
+
+  /** Copies the state of rank 0 to the others: parameters and their average to all, moments to their owners. */
+  async spreadState(): Promise<void> {
+    const { model, average } = this.trainer.programs;
+    await broadcastRegion(this.#ranks, this.#device, model.region);
+    if (average !== undefined) await broadcastRegion(this.#ranks, this.#device, average.model.region);
+    for (const { offset, slices } of this.#moments())
+      await scatterSlices(this.#ranks, this.#device, offset, slices);
+  }
+
+  /** Completes moments and average of rank 0, for a checkpoint. */
+  async gatherState(): Promise<void> {
+    const { average } = this.trainer.programs;
+    for (const { offset, slices } of this.#moments())
+      await gatherSlices(this.#ranks, this.#device, offset, slices);
+    if (average !== undefined)
+      await gatherSlices(this.#ranks, this.#device, average.model.region.offset, this.#slices);
+  }
+
+  /** Copies the parameters of rank 0 to the others. */
+  spreadParameters(): Promise<void> {
+    return broadcastRegion(this.#ranks, this.#device, this.trainer.programs.model.region);
+  }
+
+  /** Completes the average on all ranks, to evaluate it. */
+  async shareAverage(): Promise<void> {
+    const { average } = this.trainer.programs;
+    if (average !== undefined)
+      await shareSlices(this.#ranks, this.#device, average.model.region.offset, this.#slices, this.#scratch);
+  }
+
+  #moments(): { readonly offset: number; readonly slices: readonly Slice[] }[] {
+    const { model, moments } = this.trainer.programs;
+    return moments.map(({ region: { offset }, parameters }) => ({
+      offset,
+      slices: slicesOfMoment(this.#slices, model.block.parameters, parameters),
+    }));
+  }
+}
+
+/** Runs a computation to its end, polling at each yield. */
+async function polled<T>(parts: InParts<T>, poll: Poll): Promise<T> {
+  for (;;) {
+    const { done, value } = await parts.next();
+    if (done === true) return value;
+    await poll();
+  }
+}

@@ -1,0 +1,46 @@
+import type { Batch, StepData } from '../data/batches.ts';
+import type { Poll } from '../polling.ts';
+import { meanLoss } from './mean-loss.ts';
+import { stepGradient } from './step-gradient.ts';
+import type { StepResult, Trainer } from './trainer.ts';
+
+/** The model whose losses are wanted: the current parameters or their average. */
+export type Evaluated = 'weights' | 'average';
+
+/** The computations of the training loop: by one process, or shared by several ranks. */
+export interface StepWork {
+  /** See stepGradient. */
+  stepGradient(
+    step: number,
+    data: StepData,
+    lastSeconds: number | undefined,
+    poll: Poll,
+  ): Promise<StepResult | undefined>;
+  /** See Trainer.update. */
+  update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void>;
+  /** See meanLoss. */
+  meanLoss(
+    model: Evaluated,
+    batches: Iterable<Batch>,
+    poll: Poll,
+    evaluated?: (tokens: number) => void,
+  ): Promise<number | undefined>;
+  /** Called after the trainer's parameters, moments and average were replaced. */
+  stateReplaced(): Promise<void>;
+  /** Called after its parameters alone were replaced. */
+  parametersReplaced(): Promise<void>;
+  /** Called before moments and average are saved. */
+  completeState(): Promise<void>;
+}
+
+/** The work of a process of its own. */
+export const localWork = (trainer: Trainer): StepWork => ({
+  stepGradient: (step, data, lastSeconds, poll) => stepGradient(trainer, step, data, lastSeconds, poll),
+  update: (updates, learningRate, matrixLearningRate) =>
+    trainer.update(updates, learningRate, matrixLearningRate),
+  meanLoss: (model, batches, poll, evaluated) =>
+    meanLoss(model === 'weights' ? trainer : trainer.average!, batches, poll, evaluated),
+  stateReplaced: () => Promise.resolve(),
+  parametersReplaced: () => Promise.resolve(),
+  completeState: () => Promise.resolve(),
+});
