@@ -15,7 +15,7 @@ async function engineAverages(xs, decay) {
   const tape = createTape();
   const [x, average] = ['x', 'average'].map((name) => tape.external(name, [1], layout.allocate(1)));
   const hyper = tape.external('hyper', [HYPER_SLOTS], layout.allocate(HYPER_SLOTS));
-  recordAverage(tape, x, average, hyper);
+  recordAverage(tape, { x, average, hyper }, { start: 0, end: 1 });
   const program = plan(tape.nodes, layout.end);
   device.reserve(program.end);
   const loaded = device.load(program.instructions);
