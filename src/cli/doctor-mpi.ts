@@ -7,7 +7,9 @@ import { fitNetwork, type NetworkFit } from '../forecast/network.ts';
 import { formatBytes, formatCountOf, formatPercent } from '../format.ts';
 import { formatColumns } from './columns.ts';
 import { factTable } from './fact-table.ts';
+import { formatShort } from './format-short.ts';
 import { printJson, snakeCased } from './json-output.ts';
+import { networkFlag } from './plan/hosts.ts';
 import { notice, print, printable } from './terminal.ts';
 
 /** Seconds after which a rank that does not answer is given up. */
@@ -95,14 +97,8 @@ function reportLink(
     ]),
   );
   const { latency, bandwidth, worst } = fit;
-  const sum = `Both ways at once, n bytes take about ${formatShort(latency)} + n / ${formatBandwidth(bandwidth)}, off by at most ${formatPercent(worst, 0)}.`;
+  const sum = `Both ways at once, n bytes take about ${formatShort(latency)} + n / ${formatBandwidth(bandwidth)}, off by at most ${formatPercent(worst, 0)}.\n  In gpt plan: --network ${networkFlag(fit)}`;
   return `\n${where}:\n${columns}\n  ${sum}`;
 }
 
 const formatBandwidth = (rate: number): string => `${formatBytes(rate)}/s`;
-
-/** `3.2 µs`, `415 µs`, `12 ms`. */
-function formatShort(seconds: number): string {
-  const [value, unit] = seconds < 1e-3 ? [seconds * 1e6, 'µs'] : [seconds * 1e3, 'ms'];
-  return `${value.toFixed(value < 9.95 ? 1 : 0)} ${unit}`;
-}

@@ -1,7 +1,9 @@
 /** `gpt plan`: forecasts a run without starting it. */
 import type { Command } from 'commander';
+import { UsageError } from '../errors.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { costOn, acceleratorNames, accelerators, type Accelerator } from '../forecast/hardware.ts';
+import { forecastHosts } from '../forecast/hosts.ts';
 import { forecastRun } from '../forecast/run-forecast.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import { startActivity } from './activity.ts';
@@ -10,9 +12,10 @@ import { addExamples } from './help.ts';
 import { argument, option } from './options.ts';
 import { choice, filePath, number, wholeNumber } from '../values.ts';
 import { addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
-import { printJson } from './json-output.ts';
+import { printJson, snakeCased } from './json-output.ts';
 import { forecastJson } from './plan/forecast-json.ts';
 import { forecastText } from './plan/forecast-text.ts';
+import { hostsOption, hostsText, networkOption, networkType, type NamedNetwork } from './plan/hosts.ts';
 import { print, warn } from './terminal.ts';
 import { cautionWarning } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
@@ -30,6 +33,8 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
   OtherFlags & {
     readonly tokens?: number;
     readonly flopsPerParameter?: number;
+    readonly hosts?: number;
+    readonly network?: NamedNetwork;
     readonly json?: true;
   };
 
@@ -72,6 +77,8 @@ export function register(command: Command): void {
       option('--utilization <p>', 'share of the peak that training reaches', number({ above: 0, max: 1 })),
     )
     .addOption(option('--price <dollars>', 'US dollars per device and hour', number({ min: 0 })))
+    .addOption(hostsOption())
+    .addOption(networkOption())
     .option('--json', 'print the plan as JSON')
     .action(showPlan);
   addExamples(command, [
@@ -81,6 +88,7 @@ export function register(command: Command): void {
       'On a cluster of your own',
       'gpt plan --preset gpt2-xl --peak 400 --utilization 0.5 --price 2 --devices 64',
     ],
+    ['On 16 hosts like this one', 'gpt plan book.txt --minutes 60 --hosts 16 --network 1gbit'],
   ]);
 }
 
@@ -94,8 +102,14 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     price,
     tokens,
     flopsPerParameter,
+    hosts,
+    network = networkType.read('10gbit')!,
     ...options
   } = withoutOtherFlags(flags);
+  if (hosts === undefined && flags.network !== undefined)
+    throw new UsageError('conflicting-options', '--network has no effect without --hosts', {
+      hint: 'say how many hosts there are, such as --hosts 4',
+    });
   noticeIfTextTyped([...corpus, options.valFile]);
   const preparation = startActivity();
   const forecast = await forecastRun(
@@ -116,8 +130,17 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
   );
   for (const caution of forecast.cautions) warn(cautionWarning(caution));
   warnOfReplacements(forecast.replacements, forecast.settings.encoding);
-  if (json) await printJson(forecastJson(forecast, rows, count), 2);
-  else await print(forecastText(forecast, rows, count));
+  const steps = hosts === undefined ? [] : forecastHosts(forecast, options, hosts, network);
+  if (json)
+    await printJson(
+      {
+        ...forecastJson(forecast, rows, count),
+        ...(hosts !== undefined && { network: snakeCased(network), hosts: snakeCased(steps) }),
+      },
+      2,
+    );
+  else if (hosts === undefined) await print(forecastText(forecast, rows, count));
+  else await print(forecastText(forecast, rows, count) + hostsText(steps, network, forecast.steps));
 }
 
 /** The devices of the table, or the requested one, with the assumptions set by flags. */

@@ -56,20 +56,18 @@ export function fitNetwork(
 export const messageSeconds = ({ latency, bandwidth }: NetworkModel, bytes: number): number =>
   latency + bytes / bandwidth;
 
-/** What a step costs on one host. */
+/** A step of training. */
 export interface StepCosts {
-  /** Forward and backward pass of all micro-batches, in seconds. */
-  readonly computeSeconds: number;
-  /** Number of micro-batches, which ranks share out as wholes. */
+  /** On one host, in seconds. */
+  readonly seconds: number;
+  /** What ranks share out, as wholes. */
   readonly microBatches: number;
-  /** Of the optimizer's update, in seconds; each rank updates its share. */
-  readonly updateSeconds: number;
   /** Of the gradients, which is that of the parameters as well. */
   readonly bytes: number;
   /** Messages in which a rank sends a sum of gradients to each other one. */
   readonly buckets: number;
-  /** Partial sums that a rank of so many sends at most: one if micro-batches and hosts are powers of two, few otherwise. */
-  readonly sums: (hosts: number) => number;
+  /** Partial sums that a rank sends at most: one if micro-batches and hosts are powers of two, few otherwise. */
+  readonly sums: number;
 }
 
 export interface StepForecast {
@@ -87,35 +85,37 @@ export interface StepForecast {
   readonly efficiency: number;
 }
 
-/** Share of forward and backward pass that the backward pass takes: two of three products of matrices. */
+/** Share of a step that the backward pass takes: two of three products of matrices. */
 const BACKWARD = 2 / 3;
 
-/** A step on so many hosts, one rank each. */
+/**
+ * A step on so many hosts like the one, with one rank each. All of it is divided: the micro-batches, and the update, of which
+ * each rank does its share.
+ */
 export function forecastStep(costs: StepCosts, hosts: number, network: NetworkModel): StepForecast {
-  const { microBatches, buckets, bytes } = costs;
+  const { microBatches, buckets, bytes, sums } = costs;
   const { overhead = MESSAGE_OVERHEAD } = network;
-  const perMicroBatch = costs.computeSeconds / microBatches;
-  const alone = costs.computeSeconds + costs.updateSeconds;
-  const computing = Math.ceil(microBatches / hosts) * perMicroBatch + costs.updateSeconds / hosts;
+  const perMicroBatch = costs.seconds / microBatches;
+  const computeSeconds = Math.ceil(microBatches / hosts) * perMicroBatch; // of the rank that has most
   const others = hosts - 1;
-  // A rank sends each other one its part of every sum; the same amount arrives meanwhile.
-  const phase = (sums: number): number =>
+  // A rank sends each other one its part of the sums; the same amount arrives meanwhile.
+  const phase = (times: number): number =>
     others === 0
       ? 0
-      : network.latency + sums * others * (buckets * overhead + bytes / hosts / network.bandwidth);
-  const sums = costs.sums(hosts);
+      : network.latency + times * others * (buckets * overhead + bytes / hosts / network.bandwidth);
   const gradients = phase(sums);
   // Buckets are sent as the last backward pass of a sum completes them; the last bucket has nothing to hide behind.
-  const hidden = Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch);
-  const exposed = gradients - hidden + phase(1);
-  const seconds = computing + exposed;
+  const hiddenSeconds = Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch);
+  const exposedSeconds = gradients - hiddenSeconds + phase(1);
+  const seconds = computeSeconds + exposedSeconds;
+  const speedup = costs.seconds / seconds;
   return {
     hosts,
     seconds,
-    computeSeconds: computing,
-    hiddenSeconds: hidden,
-    exposedSeconds: exposed,
-    speedup: alone / seconds,
-    efficiency: alone / seconds / hosts,
+    computeSeconds,
+    hiddenSeconds,
+    exposedSeconds,
+    speedup,
+    efficiency: speedup / hosts,
   };
 }

@@ -105,3 +105,35 @@ test.each([
 ])('%s is refused', async (line, errorCode, ...mentioned) => {
   await expectRefusal(line.split(' '), [2, errorCode, ...mentioned], folder);
 });
+
+test('a plan for several hosts shows steps, speed-up and what is assumed of the network', async () => {
+  const { stdout, code } = await at('plan --preset nano --max-iters 100 --hosts 6 --network 45us,0.5GB');
+  expect(code).toBe(0);
+  expect(stdout).toContain('On several hosts, over 45us,0.5GB');
+  expect(stdout).toMatch(/^ +hosts +a step +computing +network +hidden +speed-up +efficiency +the run$/m);
+  for (const hosts of [1, 2, 4, 6]) expect(stdout).toMatch(new RegExp(`^ +${hosts} +[\\d.]+ m?s .*×`, 'm'));
+  expect(stdout).toContain('45 µs + n / 500 MB/s');
+});
+
+test('--network takes names, or a latency and a bandwidth', async () => {
+  const network = async (text: string) => {
+    const { stdout } = await at(`plan --preset nano --max-iters 100 --json --hosts 2 --network ${text}`);
+    const { network: found } = JSON.parse(stdout) as { network: { latency: number; bandwidth: number } };
+    return [found.latency, found.bandwidth].map((value) => Number(value.toPrecision(6)));
+  };
+  expect(await network('1gbit')).toEqual([100e-6, 117.5e6]);
+  expect(await network('45us,1.1GB')).toEqual([45e-6, 1.1e9]);
+  expect(await network('0.5ms,12MB/s')).toEqual([5e-4, 12e6]);
+  for (const text of ['fast', '45us', '45us,0GB', '45,1GB'])
+    await expectRefusal(
+      ['plan', '--preset', 'nano', '--hosts', '2', '--network', text],
+      [2, 'bad-option-value', '--network', '10gbit'],
+    );
+});
+
+test('--network without --hosts is refused', async () => {
+  await expectRefusal(
+    ['plan', '--preset', 'nano', '--network', '1gbit'],
+    [2, 'conflicting-options', '--network … --hosts'],
+  );
+});

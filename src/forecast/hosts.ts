@@ -1,0 +1,45 @@
+/** What a run gains from more hosts like this one. */
+import { countTrained } from '../model/parameters.ts';
+import { subtreesOf } from '../train/ranks/gradient-exchange.ts';
+import { splitBatch } from '../train/ranks/split-batch.ts';
+import type { TrainModelOptions } from '../train/settings.ts';
+import { forecastStep, type NetworkModel, type StepForecast } from './network.ts';
+import type { RunForecast } from './run-forecast.ts';
+
+/** In bytes, of gradients that are sent together; see src/train/ranks/division.ts. */
+const BUCKET_BYTES = 4 * 2 ** 20;
+
+/**
+ * The run's step on 1, 2, 4, … and `most` hosts, each with one rank.
+ *
+ * @param given options of the run as they were given
+ * @throws UsageError if a step has too few sequences for so many hosts
+ */
+export function forecastHosts(
+  { settings, config, steps, here }: Pick<RunForecast, 'settings' | 'config' | 'steps' | 'here'>,
+  given: Pick<TrainModelOptions, 'gradientAccumulationSteps'>,
+  most: number,
+  network: NetworkModel,
+): StepForecast[] {
+  splitBatch(settings, given, most); // an error names that number
+  const bytes = 4 * countTrained(config);
+  return hostCounts(most).map((hosts) => {
+    const { gradientAccumulationSteps: microBatches } = splitBatch(settings, given, hosts);
+    const sums = Array.from({ length: hosts }, (_, rank) => subtreesOf(rank, microBatches, hosts).length);
+    const costs = {
+      seconds: here.seconds / steps,
+      microBatches,
+      bytes,
+      buckets: Math.ceil(bytes / BUCKET_BYTES),
+      sums: Math.max(...sums),
+    };
+    return forecastStep(costs, hosts, network);
+  });
+}
+
+/** Powers of two, and the number itself. */
+export function hostCounts(most: number): number[] {
+  const counts: number[] = [];
+  for (let hosts = 1; hosts < most; hosts *= 2) counts.push(hosts);
+  return [...counts, most];
+}

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { forecastHosts, hostCounts } from '../../src/forecast/hosts.ts';
+import { networks } from '../../src/forecast/network.ts';
+import { modelConfig, resolveOptions } from '../../src/train/settings.ts';
+import { failure } from '../fixtures/failure.ts';
+
+const settings = resolveOptions({ corpus: [], preset: 'nano', batchSize: 6, gradientAccumulationSteps: 2 });
+const run = {
+  settings,
+  config: modelConfig(settings, 100),
+  steps: 10,
+  here: { flopsPerSecond: 1, seconds: 12, measured: true },
+};
+
+describe('a run on several hosts', () => {
+  it('is forecast for powers of two and for the number itself', () => {
+    expect(hostCounts(1)).toEqual([1]);
+    expect(hostCounts(8)).toEqual([1, 2, 4, 8]);
+    expect(hostCounts(12)).toEqual([1, 2, 4, 8, 12]);
+  });
+
+  it('splits a batch as gpt train does', () => {
+    const computing = (given: object) =>
+      forecastHosts(run, given, 4, networks['10gbit']).map(({ computeSeconds }) => computeSeconds);
+    // 12 sequences in 2 micro-batches; 4 hosts split them into 4.
+    expect(computing({})).toEqual([1.2, 0.6, 0.3].map((each) => expect.closeTo(each, 10)));
+    expect(() => computing({ gradientAccumulationSteps: 2 })).toThrow(
+      failure('conflicting-options', '2', '4'),
+    );
+  });
+
+  it('is refused for more hosts than a step has sequences, naming both', () => {
+    expect(() => forecastHosts(run, {}, 13, networks['10gbit'])).toThrow(
+      failure('conflicting-options', '12', '13'),
+    );
+  });
+});
