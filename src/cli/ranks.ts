@@ -18,7 +18,9 @@ export async function joinRanks({ rankTimeout }: RankFlags): Promise<Communicato
   const { connectMpi } = await import('../collective/mpi/connect.ts');
   const ranks = await connectMpi(launch, process.env);
   ranks.patience = rankTimeout;
-  return ranks.size === 1 ? undefined : ranks;
+  if (ranks.size > 1) return ranks;
+  await ranks.close();
+  return undefined;
 }
 
 /** Threads of this rank: the cores it is bound to, or its share of the host's. */

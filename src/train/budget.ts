@@ -52,11 +52,11 @@ const EVALUATIONS = 20;
 /** Steps of warm-up: AdamW's second moment needs some to settle, Muon's matrices have none. */
 const WARMUP = { muon: 20, others: 100 } as const;
 
+type Rhythm = Required<Pick<TrainModelOptions, 'evalInterval' | 'evalIters' | 'warmupIters'>> &
+  Pick<TrainModelOptions, 'lrDecayStart'>;
+
 /** The options that follow from the number of steps. */
-function rhythm(
-  maxIters: number,
-  { optimizer, schedule }: Pick<Settings, 'optimizer' | 'schedule'>,
-): Pick<TrainModelOptions, 'evalInterval' | 'evalIters' | 'warmupIters' | 'lrDecayStart'> {
+function rhythm(maxIters: number, { optimizer, schedule }: Pick<Settings, 'optimizer' | 'schedule'>): Rhythm {
   const evalInterval = Math.max(1, Math.round(maxIters / EVALUATIONS));
   const evalIters = Math.round((EVALUATION_SHARE * evalInterval) / FORWARD_SHARE / 2);
   return {
@@ -145,8 +145,9 @@ export async function fitToBudget(
     options.preset === undefined
       ? chooseModel(facts, await flopsIn(seconds, ranks * engine.threads, calibration), given)
       : { schedule: 'wsd' as const };
-  const unsplit = { ...choice, ...given };
-  const chosen = { ...unsplit, ...splitBatch(resolveOptions(unsplit), given, ranks) };
+  const unsplit = resolveOptions({ ...divisible(choice, ranks), ...given });
+  const split = splitBatch(unsplit, given, ranks);
+  const chosen = { ...choice, ...given, ...split };
   const settings = resolveOptions(chosen);
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);
@@ -160,10 +161,19 @@ export async function fitToBudget(
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const max = maxSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
   const maxIters = Math.min(stepsIn(left, step), max);
-  const fitted = { ...rhythm(maxIters, settings), ...chosen, maxIters };
+  const usual = rhythm(maxIters, settings);
+  // As many sequences in an evaluation as without ranks.
+  const evalIters = Math.round((usual.evalIters * unsplit.batchSize) / split.batchSize);
+  const fitted = { ...usual, evalIters, ...chosen, maxIters };
   const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds, ranks);
   return { options: fitted, costs, maxSteps: max };
 }
+
+/** A choice whose batch is a multiple of the ranks, so that they have equally much to do. */
+const divisible = <T extends object>(choice: T, ranks: number): T =>
+  'batchSize' in choice && typeof choice.batchSize === 'number'
+    ? { ...choice, batchSize: ranks * Math.max(1, Math.round(choice.batchSize / ranks)) }
+    : choice;
 
 /** Upper limit of the measurement of a resumed run, whose model is known. */
 const RESUMED_CALIBRATION_SHARE = 0.02;

@@ -109,8 +109,8 @@ const engine = lazyBackend({ threads: 1 });
 afterAll(() => engine.close());
 
 describe('fitting to a time', () => {
-  const fit = (options: object) =>
-    fitToBudget({ corpus: ['a.txt'], ...options }, data, { seconds: 2, engine, calibration: 0.02 });
+  const fit = (options: object, ranks = 1) =>
+    fitToBudget({ corpus: ['a.txt'], ...options }, data, { seconds: 2, engine, ranks, calibration: 0.02 });
 
   test('turns a time into options that reproduce the run', async () => {
     const { options } = await fit({ minutes: 2 / 60 });
@@ -140,6 +140,17 @@ describe('fitting to a time', () => {
     expect(options.nEmbd! % 3).toBe(0);
     const { options: other } = await fit({ nEmbd: 40 });
     expect(40 % other.nHead!).toBe(0);
+  });
+  test('several ranks get equally many sequences, and evaluate as many as one process', async () => {
+    const { options } = await fit({}, 5);
+    const { gradientAccumulationSteps, batchSize, evalIters } = resolveOptions(options);
+    expect(gradientAccumulationSteps).toBe(5);
+    expect(batchSize).toBeGreaterThanOrEqual(1);
+    expect(evalIters % 5).toBe(0);
+    const { options: divided } = await fit({ batchSize: 12 }, 4);
+    expect(divided).toMatchObject({ batchSize: 3, gradientAccumulationSteps: 4 });
+    const { options: kept } = await fit({ batchSize: 12, gradientAccumulationSteps: 6 }, 4);
+    expect(kept).toMatchObject({ batchSize: 12, gradientAccumulationSteps: 6 });
   });
   test('impossible shapes are refused', async () => {
     await expect(fit({ nEmbd: 10, nHead: 3 })).rejects.toThrow(failure('bad-option-value', '3', '10'));

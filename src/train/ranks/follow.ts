@@ -15,12 +15,15 @@ import { SharedTrainer } from './shared-trainer.ts';
 /** Follows rank 0 until it ends the run. */
 export async function follow(ranks: Communicator, engine: LazyBackend): Promise<void> {
   let shared: SharedTrainer | undefined;
+  const { patience } = ranks;
+  ranks.patience = 0; // rank 0 may be silent for long while it reads a large text
   for (;;) {
     const message = await receiveMessage<Command>(ranks, 0, TAG.command);
     const { head } = message;
     if (head.type === 'end') return;
     if (head.type === 'wait') continue;
     if (head.type === 'set up') {
+      ranks.patience = patience;
       const { backend } = await engine.open();
       const ready = readinessOf(backend);
       try {
