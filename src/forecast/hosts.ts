@@ -1,13 +1,11 @@
 /** What a run gains from more hosts like this one. */
 import { countTrained } from '../model/parameters.ts';
+import { BUCKET } from '../train/ranks/division.ts';
 import { subtreesOf } from '../train/ranks/gradient-exchange.ts';
 import { splitBatch } from '../train/ranks/split-batch.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import { forecastStep, type NetworkModel, type StepForecast } from './network.ts';
 import type { RunForecast } from './run-forecast.ts';
-
-/** In bytes, of gradients that are sent together; see src/train/ranks/division.ts. */
-const BUCKET_BYTES = 4 * 2 ** 20;
 
 /**
  * The run's step on 1, 2, 4, … and `most` hosts, each with one rank.
@@ -30,7 +28,7 @@ export function forecastHosts(
       seconds: here.seconds / steps,
       microBatches,
       bytes,
-      buckets: Math.ceil(bytes / BUCKET_BYTES),
+      buckets: Math.ceil(bytes / (4 * BUCKET)),
       sums: Math.max(...sums),
     };
     return forecastStep(costs, hosts, network);

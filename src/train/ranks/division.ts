@@ -20,7 +20,7 @@ export interface Bucket extends Range {
 }
 
 /** Elements of a bucket, except the last one or one with a large matrix: 4 MiB, see bench/mpi.js. */
-const BUCKET = 2 ** 20;
+export const BUCKET = 2 ** 20;
 
 /** Time of an element-wise update, in floating-point operations of a matrix product that takes as long. */
 const FLOPS_PER_ELEMENT = 100;
