@@ -52,6 +52,7 @@ const exceptions: readonly RegExp[] = [
   /^ --local-dir $/, // of `hf download`
   /--allow-ffi$|^--input-type$/, // of Node
   /^--experimental-wasm-revectorize$/, // of V8
+  /--mpi=pmix or --mpi=pmi2/, // of srun
   /^--(threads=1|stdout)$/, // of xz
 ];
 

@@ -1,11 +1,13 @@
 /** What vitest runs in every file of tests, also in those that share their modules. */
-import { afterAll, afterEach, vi } from 'vitest';
-import { returnBackends } from './fixtures/returned-backends.ts';
+import { afterAll, afterEach, beforeEach, vi } from 'vitest';
+import { fileEnds, testBegins, testEnds } from './fixtures/returned-backends.ts';
 
 const home = process.cwd();
 
-afterEach(returnBackends);
+beforeEach(testBegins);
+afterEach(testEnds);
 afterAll(() => {
+  fileEnds();
   process.chdir(home);
   vi.unstubAllEnvs();
 });

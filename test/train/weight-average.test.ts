@@ -9,8 +9,6 @@ import { readTrainerState } from '../../src/checkpoint/trainer-state.ts';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { readRun, summarizeRun } from '../../src/inspect/run-record.ts';
-import { placeModel } from '../../src/model/placement.ts';
-import { Layout } from '../../src/engine/memory.ts';
 import { parameterTable } from '../../src/model/parameters.ts';
 import { hostTensor } from '../../src/model/tensor.ts';
 import { stateBytes, trainingPrograms, type TrainingShape } from '../../src/train/programs.ts';
@@ -81,7 +79,7 @@ describe('the average in a trainer', () => {
 
   test('takes one more block of the size of the model', () => {
     const [without, having] = [shape, { ...shape, hasAverage: true }];
-    const block = placeModel(config, new Layout()).block.total;
+    const block = trainingPrograms(without).model.block.total;
     expect(trainingPrograms(having).end - trainingPrograms(without).end).toBe(block);
     expect(stateBytes(having) / stateBytes(without)).toBeCloseTo(4 / 3, 12);
   });
