@@ -25,8 +25,8 @@ import { bundledNode, gpt, implementations, mpirun, type MpiRunOptions } from '.
 const script = fileURLToPath(new URL('train-all.ts', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'mpi-'));
 const at = (...names: string[]): string => join(root, ...names);
-/** In all, for each implementation. */
-const KILLS = Number(process.env['GPT_KILLS'] ?? 8);
+/** For each implementation. */
+const KILLS = Number(process.env['GPT_KILLS'] ?? 4);
 let runs: Record<string, TrainModelOptions>;
 
 /** A run of a few seconds, as flags. */
@@ -124,43 +124,48 @@ describe.each(implementations)('%s', (implementation) => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  it(`ranks killed ${KILLS} times lose nothing: the run resumes on other numbers of ranks to the same bytes`, async () => {
-    const random = new Philox(1, 2, 3);
-    const draw = (below: number): number => random.uint32() % below;
-    const folder = at(`${implementation}-kills`);
-    let kills = 0;
-    let number = 0;
-    let finished = 0;
-    while (kills < KILLS || number > 0) {
-      const run = `${folder}-${finished}`;
-      const isNew = lastStepOf(run) === 0;
-      const args = isNew
-        ? [at('corpus.txt'), ...FLAGS, '-o', run, '--overwrite']
-        : ['--resume', run, '--quiet'];
-      const ranks = 2 + draw(2);
-      const mayDie = kills < KILLS && number < 6;
-      const disturbed = mayDie
-        ? whenTraining(run, async (pids) => {
-            await sleep(draw(600));
-            const pid = pids[draw(pids.length)];
-            if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-          })
-        : undefined;
-      const { code, stderr } = await train(args, { ranks });
-      await disturbed;
-      if (code === 0) {
-        expect(differences(lastOf(at('undisturbed')), lastOf(run)), `run ${finished}`).toEqual([]);
-        rmSync(run, { recursive: true });
-        finished++;
-        number = 0;
-        continue;
+  it(
+    `ranks killed ${KILLS} times lose nothing: the run resumes on other numbers of ranks to the same bytes`,
+    async () => {
+      const random = new Philox(1, 2, 3);
+      const draw = (below: number): number => random.uint32() % below;
+      const folder = at(`${implementation}-kills`);
+      let kills = 0;
+      let number = 0;
+      let finished = 0;
+      while (kills < KILLS || number > 0) {
+        const run = `${folder}-${finished}`;
+        const isNew = lastStepOf(run) === 0;
+        const args = isNew
+          ? [at('corpus.txt'), ...FLAGS, '-o', run, '--overwrite']
+          : ['--resume', run, '--quiet'];
+        const ranks = 2 + draw(2);
+        const mayDie = kills < KILLS && number < 6;
+        const disturbed = mayDie
+          ? whenTraining(run, async (pids) => {
+              await sleep(draw(600));
+              const pid = pids[draw(pids.length)];
+              if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+            })
+          : undefined;
+        const { code, stderr } = await train(args, { ranks });
+        await disturbed;
+        // A rank may have been killed when everything was done.
+        if (code === 0 || stderr.includes('already completed 60 steps')) {
+          expect(differences(lastOf(at('undisturbed')), lastOf(run)), `run ${finished}`).toEqual([]);
+          rmSync(run, { recursive: true });
+          finished++;
+          number = 0;
+          continue;
+        }
+        expect(mayDie, stderr).toBe(true);
+        kills++;
+        number++;
       }
-      expect(mayDie, stderr).toBe(true);
-      kills++;
-      number++;
-    }
-    expect(finished).toBeGreaterThan(0);
-  });
+      expect(finished).toBeGreaterThan(0);
+    },
+    60_000 + 15_000 * KILLS,
+  );
 });
 
 /** The step of the last checkpoint; 0 if there is none. */
