@@ -22,10 +22,19 @@ const TINY = '--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --batch-size 4 
 const machineWith = (bytes: number) => ({
   NODE_OPTIONS: `--import=data:text/javascript,process.constrainedMemory=()=>${bytes}`,
 });
-/** Says on stderr at the end how much memory the process had at most, in kilobytes. */
-const measured = {
-  NODE_OPTIONS: `--import=data:text/javascript,process.on('exit',()=>console.error('peak',process.resourceUsage().maxRSS))`,
-};
+/**
+ * Says on stderr at the end how much memory the process had at most, in kilobytes. On Linux, `maxRSS` includes what the process
+ * had before it was the program: the memory of the test's own process.
+ */
+const peak = `
+  import { readFileSync } from 'node:fs';
+  const peak = () =>
+    process.platform === 'linux'
+      ? /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]
+      : process.resourceUsage().maxRSS;
+  process.on('exit', () => console.error('peak', peak()));
+`;
+const measured = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(peak)}` };
 
 beforeAll(() => {
   writeFileSync(at('corpus.txt'), 'the white whale and the sea.\n'.repeat(40));
