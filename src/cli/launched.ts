@@ -1,4 +1,4 @@
-/** What the command line needs to know of a launcher such as mpirun before it loads anything else. */
+/** Whether a launcher such as mpirun started this process; loaded before any command. */
 import type { Command } from 'commander';
 import { detectLaunch } from '../collective/launch.ts';
 import { UsageError } from '../errors.ts';

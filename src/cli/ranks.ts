@@ -34,7 +34,7 @@ function threadsFor({ localRanks = 1 }: Launch): number {
   return isBound ? defaultThreads() : Math.max(1, Math.floor(defaultThreads() / localRanks));
 }
 
-/** The whole work of a rank other than 0. Signals reach all ranks; rank 0 saves, and tells the others when to end. */
+/** Runs a rank other than 0 until rank 0 ends the run. Signals reach all ranks; rank 0 saves, and tells the others when to end. */
 export async function followRank0(flags: RankFlags): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => {});
   const ranks = (await joinRanks(flags))!;

@@ -11,7 +11,7 @@ import type { RunForecast } from './run-forecast.ts';
  * The run's step on 1, 2, 4, … and `most` hosts, each with one rank.
  *
  * @param given options of the run as they were given
- * @throws UsageError if a step has too few sequences for so many hosts
+ * @throws UsageError if a step has too few sequences for that number of hosts
  */
 export function forecastHosts(
   { settings, config, steps, here }: Pick<RunForecast, 'settings' | 'config' | 'steps' | 'here'>,

@@ -89,8 +89,7 @@ export interface StepForecast {
 const BACKWARD = 2 / 3;
 
 /**
- * A step on so many hosts like the one, with one rank each. All of it is divided: the micro-batches, and the update, of which
- * each rank does its share.
+ * A step on `hosts` equal hosts, with one rank each. Ranks share both the micro-batches and the update.
  */
 export function forecastStep(costs: StepCosts, hosts: number, network: NetworkModel): StepForecast {
   const { microBatches, buckets, bytes, sums } = costs;

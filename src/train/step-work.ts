@@ -3,9 +3,14 @@ import type { Poll } from '../polling.ts';
 import { meanLoss } from './mean-loss.ts';
 import { stepGradient } from './step-gradient.ts';
 import type { StepResult, Trainer } from './trainer.ts';
+import type { WeightAverage } from './weight-average.ts';
 
 /** The model whose losses are wanted: the current parameters or their average. */
 export type Evaluated = 'weights' | 'average';
+
+/** A trainer's parameters or their average, to be evaluated. */
+export const evaluatedModel = (trainer: Trainer, model: Evaluated): Trainer | WeightAverage =>
+  model === 'weights' ? trainer : trainer.average!;
 
 /** The computations of the training loop: by one process, or shared by several ranks. */
 export interface StepWork {
@@ -39,7 +44,7 @@ export const localWork = (trainer: Trainer): StepWork => ({
   update: (updates, learningRate, matrixLearningRate) =>
     trainer.update(updates, learningRate, matrixLearningRate),
   meanLoss: (model, batches, poll, evaluated) =>
-    meanLoss(model === 'weights' ? trainer : trainer.average!, batches, poll, evaluated),
+    meanLoss(evaluatedModel(trainer, model), batches, poll, evaluated),
   stateReplaced: () => Promise.resolve(),
   parametersReplaced: () => Promise.resolve(),
   completeState: () => Promise.resolve(),

@@ -102,3 +102,12 @@ export function mpirun(
     });
   });
 }
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

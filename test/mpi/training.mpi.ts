@@ -20,7 +20,7 @@ import { trainModel } from '../../src/train/train-model.ts';
 import { run as runAlone } from '../cli/run.ts';
 import { rankConfigurations } from '../fixtures/rank-configurations.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
-import { bundledNode, gpt, implementations, mpirun, type MpiRunOptions } from './mpirun.ts';
+import { bundledNode, gpt, implementations, isAlive, mpirun, type MpiRunOptions } from './mpirun.ts';
 
 const script = fileURLToPath(new URL('train-all.ts', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'mpi-'));
@@ -173,15 +173,6 @@ function lastStepOf(run: string): number {
   if (!existsSync(run)) return 0;
   const steps = readdirSync(run).map((name) => Number(/^checkpoint-(\d+)$/.exec(name)?.[1] ?? 0));
   return Math.max(0, ...steps);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The processes of the ranks that write to a folder, by rank: the launcher's children, or those that they started. */

@@ -7,6 +7,7 @@ import {
   bundledNode,
   implementations,
   installationOf,
+  isAlive,
   mpirun,
   type Implementation,
   type MpiRunOptions,
@@ -115,12 +116,3 @@ it('ranks that do not find each other are told from a launch of one', async () =
   expect(stderr).toMatch(/mpi-unavailable: .*4 ranks.* Open MPI v5\.0\.11 sees 1/);
   expect(code).toBe(1);
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

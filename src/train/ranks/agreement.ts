@@ -7,10 +7,9 @@ import { buildOf, hasSameBits } from '../session/kernel-build.ts';
 import type { Readiness } from './commands.ts';
 
 /** What this process computes with. */
-export const readinessOf = ({ name, threads }: Device): Readiness => ({
+export const readinessOf = ({ name }: Device): Readiness => ({
   engine: buildOf(name),
   version: packageVersion(),
-  threads,
 });
 
 /** @throws UserError that names the first rank that cannot take part */

@@ -26,16 +26,15 @@ export type Command =
   | { readonly type: 'evaluate'; readonly model: Evaluated }
   /** Collective copies, see SharedTrainer. */
   | { readonly type: 'spread state' | 'spread parameters' | 'gather state' | 'share average' }
-  /** Rank 0 is busy with something else. */
+  /** Heartbeat while rank 0 works alone. */
   | { readonly type: 'wait' }
   | { readonly type: 'end' };
 
 /** The answer to `set up`. */
 export interface Readiness {
-  /** What makes the results of a process; see agreement.ts. */
+  /** The kernel build, on which the bits of results depend; see agreement.ts. */
   readonly engine: string;
   readonly version: string;
-  readonly threads: number;
   /** Why this rank cannot take part. */
   readonly refusal?: string;
 }

@@ -19,7 +19,7 @@ export interface Bucket extends Range {
   readonly slices: readonly Slice[];
 }
 
-/** Elements of a bucket, except the last one or one with a large matrix: 4 MiB, see bench/mpi.js. */
+/** Elements from which a bucket is full: 4 MiB. Its last matrix may make it larger. */
 export const BUCKET = 2 ** 20;
 
 /** Time of an element-wise update, in floating-point operations of a matrix product that takes as long. */

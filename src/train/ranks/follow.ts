@@ -1,10 +1,11 @@
-/** A rank other than 0: it computes what rank 0 tells it to, and neither reads nor writes files. */
+/** A rank other than 0: it executes rank 0's commands, and neither reads nor writes files. */
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Device } from '../../engine/device.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UserError } from '../../errors.ts';
 import { allParts } from '../../polling.ts';
 import { trainingPrograms } from '../programs.ts';
+import { evaluatedModel } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
 import { readinessOf } from './agreement.ts';
 import { batchesOf, type Command, type SetUp } from './commands.ts';
@@ -65,7 +66,7 @@ async function obey(
     case 'update':
       return shared.update(command.updates, command.learningRate, command.matrixLearningRate);
     case 'evaluate': {
-      const model = command.model === 'weights' ? shared.trainer : shared.trainer.average!;
+      const model = evaluatedModel(shared.trainer, command.model);
       const losses = await allParts(model.losses(batchesOf(arrays)[0], undefined));
       await ranks.send(0, TAG.reply, bytesOf(losses));
       return;

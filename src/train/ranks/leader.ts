@@ -2,10 +2,10 @@ import type { Communicator } from '../../collective/communicator.ts';
 import type { Command } from './commands.ts';
 import { sendMessage, TAG } from './messages.ts';
 
-/** Signs of life that a rank without work gets from rank 0 while it is patient. */
+/** Heartbeats within the time after which a silent rank counts as lost. */
 const SIGNS_OF_LIFE = 4;
 
-/** Rank 0 as the one that tells the others what to do. */
+/** Rank 0's side of the protocol: it sends commands, the others execute them. */
 export class Leader {
   readonly ranks: Communicator;
   /** All ranks but this one. */

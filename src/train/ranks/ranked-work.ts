@@ -6,7 +6,7 @@ import { allParts, type Poll } from '../../polling.ts';
 import { addCounted, type LossTotal } from '../evaluation-pass.ts';
 import { nothingToEvaluate } from '../mean-loss.ts';
 import { OrderedSum } from '../ordered-sum.ts';
-import type { Evaluated, StepWork } from '../step-work.ts';
+import { evaluatedModel, type Evaluated, type StepWork } from '../step-work.ts';
 import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from '../trainer.ts';
 import { checkAgreement, readinessOf } from './agreement.ts';
 import { arraysOf, type Command, type Readiness, type SetUp } from './commands.ts';
@@ -78,7 +78,7 @@ export class RankedWork implements StepWork {
     );
   }
 
-  /** The batches are dealt out in rounds, and their losses added in order. */
+  /** Each round assigns one batch to each rank; losses are added in batch order. */
   async meanLoss(
     model: Evaluated,
     batches: Iterable<Batch>,
@@ -100,7 +100,7 @@ export class RankedWork implements StepWork {
   async #addLosses(model: Evaluated, [first, ...others]: readonly Batch[], total: LossTotal): Promise<void> {
     for (const [i, batch] of others.entries())
       await this.#leader.send(1 + i, { type: 'evaluate', model }, arraysOf([batch]));
-    const own = model === 'weights' ? this.#shared.trainer : this.#shared.trainer.average!;
+    const own = evaluatedModel(this.#shared.trainer, model);
     addCounted(first, await allParts(own.losses(first, undefined)), total);
     for (const [i, batch] of others.entries()) {
       const losses = new Float64Array(batch.targets.length);
