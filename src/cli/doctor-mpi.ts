@@ -13,7 +13,7 @@ import { networkFlag } from './plan/hosts.ts';
 import { notice, print, printable } from './terminal.ts';
 
 /** Seconds after which a rank that does not answer is given up. */
-const PATIENCE = 60;
+const TIMEOUT = 60;
 
 interface NetworkFindings {
   readonly library: string;
@@ -37,7 +37,7 @@ export async function examineNetwork(seconds: number, json: boolean): Promise<vo
       },
     );
   const all = await connectMpi(launch, process.env);
-  all.patience = PATIENCE;
+  all.timeout = TIMEOUT;
   // Not a line that is redrawn: launchers merge the output of all ranks line by line, some through a pseudo-terminal.
   const links = await timeNetwork(all, seconds, (host) => notice(`Timing messages to ${printable(host)}.`));
   await all.close();

@@ -17,7 +17,7 @@ export async function joinRanks({ rankTimeout }: RankFlags): Promise<Communicato
   if (launch === undefined) return undefined;
   const { connectMpi } = await import('../collective/mpi/connect.ts');
   const ranks = await connectMpi(launch, process.env);
-  ranks.patience = rankTimeout;
+  ranks.timeout = rankTimeout;
   if (ranks.size > 1) return ranks;
   await ranks.close();
   return undefined;

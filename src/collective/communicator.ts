@@ -12,7 +12,7 @@ export interface Communicator {
   /** Advances transfers without waiting; called between instructions of a long computation. */
   progress(): void;
   /** Seconds without any progress of a pending receive after which it fails; 0: never. */
-  patience: number;
+  timeout: number;
   /** Ends MPI; all ranks call it. */
   close(): Promise<void>;
   /** Ends the processes of all ranks at once. */

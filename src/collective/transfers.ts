@@ -34,7 +34,7 @@ const SLEEP_AFTER = 0.3;
  * after ten seconds.
  */
 const [SHORTEST_SLEEP, LONGEST_SLEEP, SLEEP_FRACTION] = [0.05, 1, 1e-4];
-/** If a turn of the event loop took longer, this process is computing: it neither sleeps nor loses patience. */
+/** If a turn of the event loop took longer, this process is computing: it neither sleeps nor counts as waiting. */
 const BUSY = 25;
 
 export interface TransferOptions {
@@ -48,7 +48,7 @@ export interface TransferOptions {
 
 export class Transfers {
   /** See `Communicator`. */
-  patience = 0;
+  timeout = 0;
   readonly #messages: Messages;
   readonly #hosts: readonly string[];
   readonly #largestPart: number;
@@ -61,7 +61,7 @@ export class Transfers {
   #waited = 0;
   /** By peer: `#waited` when a message from it ended last. */
   readonly #heardAt = new Map<number, number>();
-  /** `#waited` when patience was looked at last. */
+  /** `#waited` when overdue transfers were looked for last. */
   #lookedAt = 0;
   #turnAt = 0;
   #movedAt = 0;
@@ -183,16 +183,16 @@ export class Transfers {
       if (this.progress()) return;
     }
     this.#waited += gap / 1000;
-    if (this.patience > 0) this.#losePatience();
+    if (this.timeout > 0) this.#failOverdue();
   }
 
   /** Fails the transfers whose peers have been silent for too long. */
-  #losePatience(): void {
-    if (this.#waited - this.#lookedAt < this.patience / 20) return; // there may be thousands
+  #failOverdue(): void {
+    if (this.#waited - this.#lookedAt < this.timeout / 20) return; // there may be thousands
     this.#lookedAt = this.#waited;
     for (const transfer of this.#pending) {
       const since = Math.max(transfer.since, this.#heardAt.get(transfer.peer) ?? 0);
-      if (this.#waited - since > this.patience) this.#fail(transfer, this.#silence(transfer));
+      if (this.#waited - since > this.timeout) this.#fail(transfer, this.#silence(transfer));
     }
   }
 
@@ -200,7 +200,7 @@ export class Transfers {
     const what = receives ? 'sent nothing' : 'received nothing';
     return new UserError(
       'rank-lost',
-      `rank ${peer} on ${this.#hosts[peer]} has ${what} for ${this.patience} seconds`,
+      `rank ${peer} on ${this.#hosts[peer]} has ${what} for ${this.timeout} seconds`,
       {
         hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed with any number of ranks`,
       },

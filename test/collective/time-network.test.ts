@@ -20,7 +20,7 @@ it('every link gets times for all sizes, and every rank comes to an end', async 
       rank,
       size: hosts.length,
       hosts,
-      patience: 0,
+      timeout: 0,
       send: (to, tag, data) => transfers.send(to, tag, data),
       receive: (from, tag, into) => transfers.receive(from, tag, into),
       progress: () => void transfers.progress(),

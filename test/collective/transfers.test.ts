@@ -74,10 +74,10 @@ describe('transfers', () => {
   });
 });
 
-describe('patience', () => {
+describe('timeout', () => {
   it('ends with an error that names rank and host, and what to do', async () => {
     const { b } = pair();
-    b.patience = 0.05;
+    b.timeout = 0.05;
     const error: unknown = await b.receive(0, 1, new Uint8Array(1)).catch((reason: unknown) => reason);
     expect(() => {
       throw error;
@@ -87,7 +87,7 @@ describe('patience', () => {
 
   it('begins anew with every message of the same rank', async () => {
     const { a, b } = pair();
-    b.patience = 0.2;
+    b.timeout = 0.2;
     const received = b.receive(0, 1, new Uint8Array(1));
     for (let i = 0; i < 5; i++) {
       await new Promise((resolve) => setTimeout(resolve, 80));
@@ -99,7 +99,7 @@ describe('patience', () => {
 
   it('is not lost while this process computes', async () => {
     const { a, b } = pair();
-    b.patience = 0.2;
+    b.timeout = 0.2;
     const received = b.receive(0, 1, new Uint8Array(1));
     for (let i = 0; i < 8; i++) {
       const end = performance.now() + 50;

@@ -65,7 +65,7 @@ const tasks: Readonly<Record<string, (all: Communicator) => Promise<void>>> = {
 
   /** The last rank is silent; the others wait for it. */
   async silence(all) {
-    all.patience = 1;
+    all.timeout = 1;
     if (all.rank === all.size - 1) return new Promise((resolve) => setTimeout(resolve, 60_000));
     try {
       await all.receive(all.size - 1, 0, new Uint8Array(1));

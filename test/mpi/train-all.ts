@@ -24,7 +24,7 @@ const lasting: Communicator = {
   rank: ranks.rank,
   size: ranks.size,
   hosts: ranks.hosts,
-  patience: 60,
+  timeout: 60,
   send: (to, tag, data) => ranks.send(to, tag, data),
   receive: (from, tag, into) => ranks.receive(from, tag, into),
   progress: () => ranks.progress(),

@@ -65,11 +65,11 @@ export class MpiCommunicator implements Communicator {
     this.#transfers = new Transfers(session, { hosts: this.hosts });
   }
 
-  get patience(): number {
-    return this.#transfers.patience;
+  get timeout(): number {
+    return this.#transfers.timeout;
   }
-  set patience(seconds: number) {
-    this.#transfers.patience = seconds;
+  set timeout(seconds: number) {
+    this.#transfers.timeout = seconds;
   }
 
   send(to: number, tag: number, data: Uint8Array): Promise<void> {

@@ -25,9 +25,9 @@ export type Command =
     }
   | { readonly type: 'evaluate'; readonly model: Evaluated }
   /** Collective copies, see SharedTrainer. */
-  | { readonly type: 'spread state' | 'spread parameters' | 'gather state' | 'share average' }
+  | { readonly type: 'broadcast state' | 'broadcast parameters' | 'gather state' | 'all-gather average' }
   /** Heartbeat while rank 0 works alone. */
-  | { readonly type: 'wait' }
+  | { readonly type: 'heartbeat' }
   | { readonly type: 'end' };
 
 /** The answer to `set up`. */

@@ -16,15 +16,15 @@ import { SharedTrainer } from './shared-trainer.ts';
 /** Follows rank 0 until it ends the run. */
 export async function follow(ranks: Communicator, engine: LazyBackend): Promise<void> {
   let shared: SharedTrainer | undefined;
-  const { patience } = ranks;
-  ranks.patience = 0; // rank 0 may be silent for long while it reads a large text
+  const { timeout } = ranks;
+  ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
   for (;;) {
     const message = await receiveMessage<Command>(ranks, 0, TAG.command);
     const { head } = message;
     if (head.type === 'end') return;
-    if (head.type === 'wait') continue;
+    if (head.type === 'heartbeat') continue;
     if (head.type === 'set up') {
-      ranks.patience = patience;
+      ranks.timeout = timeout;
       const { backend } = await engine.open();
       const ready = readinessOf(backend);
       try {
@@ -54,7 +54,7 @@ const never = (): Promise<boolean> => Promise.resolve(false);
 async function obey(
   ranks: Communicator,
   shared: SharedTrainer,
-  command: Exclude<Command, { type: 'end' | 'wait' | 'set up' }>,
+  command: Exclude<Command, { type: 'end' | 'heartbeat' | 'set up' }>,
   { arrays }: Message<Command>,
 ): Promise<void> {
   switch (command.type) {
@@ -71,13 +71,13 @@ async function obey(
       await ranks.send(0, TAG.reply, bytesOf(losses));
       return;
     }
-    case 'spread state':
-      return shared.spreadState();
-    case 'spread parameters':
-      return shared.spreadParameters();
+    case 'broadcast state':
+      return shared.broadcastState();
+    case 'broadcast parameters':
+      return shared.broadcastParameters();
     case 'gather state':
       return shared.gatherState();
-    case 'share average':
-      return shared.shareAverage();
+    case 'all-gather average':
+      return shared.allGatherAverage();
   }
 }

@@ -39,14 +39,18 @@ export async function globalNorm(
   for (const { start, gradients } of owned)
     for (let at = 0; at < gradients.length; at += NORM_BLOCK)
       sums[(start + at) / NORM_BLOCK] = sumOfSquares(gradients.subarray(at, at + NORM_BLOCK));
-  await shareSums(ranks, slices, sums);
+  await allGatherSums(ranks, slices, sums);
   let total = 0;
   for (const sum of sums) total += sum;
   return Math.fround(Math.sqrt(total));
 }
 
 /** Completes the sums of all blocks on every rank. */
-async function shareSums(ranks: Communicator, slices: readonly Slice[], sums: Float64Array): Promise<void> {
+async function allGatherSums(
+  ranks: Communicator,
+  slices: readonly Slice[],
+  sums: Float64Array,
+): Promise<void> {
   const sumsOf = (owner: number): Float64Array[] =>
     slices
       .filter((slice) => slice.owner === owner)

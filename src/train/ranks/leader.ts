@@ -3,7 +3,7 @@ import type { Command } from './commands.ts';
 import { sendMessage, TAG } from './messages.ts';
 
 /** Heartbeats within the time after which a silent rank counts as lost. */
-const SIGNS_OF_LIFE = 4;
+const HEARTBEATS = 4;
 
 /** Rank 0's side of the protocol: it sends commands, the others execute them. */
 export class Leader {
@@ -17,13 +17,13 @@ export class Leader {
   constructor(ranks: Communicator) {
     this.ranks = ranks;
     this.others = Array.from({ length: ranks.size - 1 }, (_, i) => i + 1);
-    if (ranks.patience > 0)
-      this.#timer = setInterval(() => this.#showLife(), (1000 * ranks.patience) / SIGNS_OF_LIFE).unref();
+    if (ranks.timeout > 0)
+      this.#timer = setInterval(() => this.#sendHeartbeat(), (1000 * ranks.timeout) / HEARTBEATS).unref();
   }
 
-  #showLife(): void {
+  #sendHeartbeat(): void {
     if (this.#isTogether) return;
-    this.tell({ type: 'wait' }).catch(() => {}); // if a rank is lost, the next command finds out
+    this.tell({ type: 'heartbeat' }).catch(() => {}); // if a rank is lost, the next command finds out
   }
 
   async tell(command: Command): Promise<void> {

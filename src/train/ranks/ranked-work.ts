@@ -85,7 +85,8 @@ export class RankedWork implements StepWork {
     poll: Poll,
     evaluated?: (tokens: number) => void,
   ): Promise<number | undefined> {
-    if (model === 'average') await this.#all({ type: 'share average' }, () => this.#shared.shareAverage());
+    if (model === 'average')
+      await this.#all({ type: 'all-gather average' }, () => this.#shared.allGatherAverage());
     const total = { sum: 0, count: 0 };
     for (const round of rounds(batches, this.#ranks.size)) {
       await this.#leader.together(() => this.#addLosses(model, round, total));
@@ -110,11 +111,11 @@ export class RankedWork implements StepWork {
   }
 
   stateReplaced(): Promise<void> {
-    return this.#all({ type: 'spread state' }, () => this.#shared.spreadState());
+    return this.#all({ type: 'broadcast state' }, () => this.#shared.broadcastState());
   }
 
   parametersReplaced(): Promise<void> {
-    return this.#all({ type: 'spread parameters' }, () => this.#shared.spreadParameters());
+    return this.#all({ type: 'broadcast parameters' }, () => this.#shared.broadcastParameters());
   }
 
   completeState(): Promise<void> {

@@ -7,7 +7,7 @@ import type { Trainer } from '../trainer.ts';
 import type { Slice } from './division.ts';
 import { GradientExchange, subtreesOf } from './gradient-exchange.ts';
 import { slicesOfMoment } from './moment-slices.ts';
-import { broadcastRegion, gatherSlices, scatterSlices, shareSlices } from './state-exchange.ts';
+import { allGatherSlices, broadcastRegion, gatherSlices, scatterSlices } from './state-exchange.ts';
 
 /** The share of a rank in a step. */
 export interface SharedStep {
@@ -94,11 +94,11 @@ export class SharedTrainer {
   async update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
     await this.trainer.update(updates, learningRate, matrixLearningRate);
     const { offset } = this.trainer.programs.model.region;
-    await shareSlices(this.#ranks, this.#device, offset, this.#slices, this.#scratch);
+    await allGatherSlices(this.#ranks, this.#device, offset, this.#slices, this.#scratch);
   }
 
   /** Copies the state of rank 0 to the others: parameters and their average to all, moments to their owners. */
-  async spreadState(): Promise<void> {
+  async broadcastState(): Promise<void> {
     const { model, average } = this.trainer.programs;
     await broadcastRegion(this.#ranks, this.#device, model.region);
     if (average !== undefined) await broadcastRegion(this.#ranks, this.#device, average.model.region);
@@ -116,15 +116,21 @@ export class SharedTrainer {
   }
 
   /** Copies the parameters of rank 0 to the others. */
-  spreadParameters(): Promise<void> {
+  broadcastParameters(): Promise<void> {
     return broadcastRegion(this.#ranks, this.#device, this.trainer.programs.model.region);
   }
 
   /** Completes the average on all ranks, to evaluate it. */
-  async shareAverage(): Promise<void> {
+  async allGatherAverage(): Promise<void> {
     const { average } = this.trainer.programs;
     if (average !== undefined)
-      await shareSlices(this.#ranks, this.#device, average.model.region.offset, this.#slices, this.#scratch);
+      await allGatherSlices(
+        this.#ranks,
+        this.#device,
+        average.model.region.offset,
+        this.#slices,
+        this.#scratch,
+      );
   }
 
   #moments(): { readonly offset: number; readonly slices: readonly Slice[] }[] {

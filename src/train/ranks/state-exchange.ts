@@ -36,7 +36,7 @@ export async function broadcastRegion(
  * @param offset of the block in the device's memory
  * @param scratch reused by calls with the same slices
  */
-export const shareSlices = (
+export const allGatherSlices = (
   ranks: Communicator,
   device: Device,
   offset: number,
