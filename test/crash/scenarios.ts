@@ -105,7 +105,7 @@ export function launch(
 
 /** Whether a run has come to its end; it may have been killed between its last line and the end of its process. */
 export const isDone = ({ code, stderr }: Ended): boolean =>
-  (code === 0 && stderr === '') || (code !== null && stderr.includes('the run has already completed its'));
+  (code === 0 && stderr === '') || (code !== null && stderr.includes('the run has already completed'));
 
 export interface Ended {
   readonly code: number | null;

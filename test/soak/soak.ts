@@ -100,7 +100,7 @@ async function inPieces(steps: number): Promise<number> {
     const timer = setTimeout(() => child.kill(signal), (1000 * 60 * minutes) / 6);
     const end = await ended;
     clearTimeout(timer);
-    if (end.code === 0 || end.stderr.includes('the run has already completed its')) return pieces;
+    if (end.code === 0 || end.stderr.includes('the run has already completed')) return pieces;
     if (end.signal !== signal) throw new Error(`a piece failed: ${end.stderr}`);
   }
 }
