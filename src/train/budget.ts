@@ -13,7 +13,7 @@ import { extendRun } from './extension.ts';
 import { checkMemory, checkStateMemory, memoryLimit } from './memory.ts';
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
-import { splitBatch } from './ranks/split-batch.ts';
+import { splitBatch, splitEvaluations } from './ranks/split-batch.ts';
 import { stepsWithin, timeForTraining, type Costs } from './run-time.ts';
 import {
   modelConfig,
@@ -162,9 +162,8 @@ export async function fitToBudget(
   const max = maxSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
   const maxIters = Math.min(stepsIn(left, step), max);
   const usual = rhythm(maxIters, settings);
-  // As many sequences in an evaluation as without ranks.
-  const evalIters = Math.round((usual.evalIters * unsplit.batchSize) / split.batchSize);
-  const fitted = { ...usual, evalIters, ...chosen, maxIters };
+  const evalIters = splitEvaluations(given.evalIters ?? usual.evalIters, { from: unsplit, to: split });
+  const fitted = { ...usual, ...chosen, evalIters, maxIters };
   const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds, ranks);
   return { options: fitted, costs, maxSteps: max };
 }

@@ -3,12 +3,15 @@
  * `hyper` holds the learning rate and its like in the slots of HYPER; the first `decayed` elements are those of matrices.
  */
 import type { Floats } from '../device.ts';
-import { HYPER } from '../signatures.ts';
+import { HYPER, NORM_BLOCK } from '../signatures.ts';
+import { sumOfSquares } from '../sum-of-squares.ts';
 import type { ReferenceArguments } from './view.ts';
 
 export function globalNorm({ x, norm, n }: ReferenceArguments<'globalNorm'>): void {
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += x[i] * x[i];
+  // In the kernel's order, so that ranks, which add the sums of their own blocks, get this engine's bits too.
+  for (let at = 0; at < n; at += NORM_BLOCK)
+    sum += sumOfSquares(x.subarray(at, Math.min(n, at + NORM_BLOCK)));
   norm[0] = Math.sqrt(sum);
 }
 

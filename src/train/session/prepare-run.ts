@@ -14,7 +14,12 @@ import { extendRun } from '../extension.ts';
 import { checkMemory, checkStateMemory, memoryLimit } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
 import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape } from '../programs.ts';
-import { checkMicroBatches, splitBatch } from '../ranks/split-batch.ts';
+import {
+  cautionAboutDivision,
+  checkMicroBatches,
+  splitBatch,
+  splitEvaluations,
+} from '../ranks/split-batch.ts';
 import { secondsFor, timeForTraining } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
 import {
@@ -94,7 +99,8 @@ export async function prepareRun(
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
       : timeNeeded(time, settings);
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
-  const cautions = cautionsAbout(given, settings);
+  const division = ranks && cautionAboutDivision(settings, ranks.size);
+  const cautions = [...cautionsAbout(given, settings), ...(division === undefined ? [] : [division])];
   return {
     origin,
     data,
@@ -143,13 +149,20 @@ async function chooseLength(
   }
   const { maxIters = 0 } = given;
   if (origin.resumed === undefined) {
-    const split = ranks && splitBatch(resolveOptions(options), options, ranks.size);
-    return { options: { ...options, ...split }, time: undefined };
+    return { options: ranks === undefined ? options : divideSteps(options, ranks), time: undefined };
   }
   if (maxIters <= origin.before.maxIters) return { options, time: undefined };
   const { step } = origin.resumed.checkpoint.state;
   const extended = extendRun(options, origin.before, { step, maxIters, isTimed: false, given });
   return { options: extended, time: undefined };
+}
+
+/** The options of a run of as many sequences in a step and in an evaluation, divided among ranks. */
+function divideSteps(options: TrainModelOptions, { size }: Ranks): TrainModelOptions {
+  const whole = resolveOptions(options);
+  const split = splitBatch(whole, options, size);
+  const evalIters = splitEvaluations(whole.evalIters, { from: whole, to: split });
+  return { ...options, ...split, evalIters };
 }
 
 function fit(

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Philox } from '../../../src/engine/philox.ts';
+import type { Device } from '../../../src/engine/device.ts';
+import { createReferenceBackend } from '../../../src/engine/reference/backend.ts';
 import { NORM_BLOCK } from '../../../src/engine/signatures.ts';
 import { createWasmBackend } from '../../../src/engine/wasm.ts';
 import { globalNorm } from '../../../src/train/ranks/global-norm.ts';
@@ -11,8 +13,7 @@ function gradients(n: number): Float32Array {
   return Float32Array.from({ length: n }, () => (random.uniform() - 0.5) * 2 ** (40 * random.uniform() - 20));
 }
 
-async function normOfKernel(x: Float32Array): Promise<number> {
-  const device = await createWasmBackend({ threads: 1 });
+async function normOfKernel(x: Float32Array, device: Device): Promise<number> {
   const n = x.length;
   const at = (offset: number, length: number) => ({ offset, length });
   const blocks = Math.ceil(n / NORM_BLOCK);
@@ -22,7 +23,6 @@ async function normOfKernel(x: Float32Array): Promise<number> {
   const args = { x: at(0, n), partials: at(partials, 2 * blocks), norm: at(norm, 1), n };
   device.load([{ kernel: 'globalNorm', args, label: '' }]).submit();
   const [found] = await device.read(norm, new Float32Array(1));
-  await device.close();
   return found;
 }
 
@@ -31,7 +31,10 @@ describe('the global norm of divided gradients', () => {
     'has the bits of the kernel for %i elements',
     async (n) => {
       const x = gradients(n);
-      const expected = await normOfKernel(x);
+      const device = await createWasmBackend({ threads: 1 });
+      const expected = await normOfKernel(x, device);
+      await device.close();
+      expect(await normOfKernel(x, createReferenceBackend('float32'))).toBe(expected);
       const blocks = Math.ceil(n / NORM_BLOCK);
       for (const size of [1, 2, 3, 5]) {
         // Dealt out like cards, so that each rank has several slices that are not adjacent.
