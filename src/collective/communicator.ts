@@ -18,3 +18,7 @@ export interface Communicator {
   /** Ends the processes of all ranks at once. */
   abort(exitCode: number): void;
 }
+
+/** Ranks that share the computer of this one. */
+export const ranksOnHost = ({ hosts, rank }: Pick<Communicator, 'hosts' | 'rank'>): number =>
+  hosts.filter((host) => host === hosts[rank]).length;

@@ -10,7 +10,7 @@ import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { chooseModel, maxSteps } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
-import { checkMemory, checkStateMemory, memoryLimit } from './memory.ts';
+import { checkMemory, checkStateMemory, memoryLimits, memoryNeed } from './memory.ts';
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
 import { splitBatch, splitEvaluations } from './ranks/split-batch.ts';
@@ -152,9 +152,9 @@ export async function fitToBudget(
   const config = modelConfig(settings, facts.vocabSize);
   checkLength(data.train, config.blockSize);
   const shape = trainingShape(settings, config);
-  const limit = memoryLimit(engine.threads);
-  checkStateMemory(shape, limit);
-  checkMemory(shape, 4 * trainingPrograms(shape).end, limit);
+  const limits = memoryLimits(engine.threads);
+  checkStateMemory(shape, limits);
+  checkMemory(shape, memoryNeed(shape, trainingPrograms(shape)), limits);
 
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);
   const { step, last } = expectedCosts(settings, data, stepSeconds, ranks);

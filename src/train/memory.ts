@@ -4,53 +4,92 @@ import { addressableBytes } from '../engine/wasm/address-space.ts';
 import { formatMemory, machineMemory } from '../machine-memory.ts';
 import { optionName, optionValues } from '../messages.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { stateBytes, trainingPrograms, type TrainingShape } from './programs.ts';
+import { stateBytes, trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
+import { transferBytes } from './ranks/transfer-memory.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
   /** Subject and verb for messages about the limit: 'the engine can address'. */
   readonly who: string;
+  /** What it limits: the engine's memory alone, or that of the whole process. */
+  readonly of: 'engine' | 'process';
 }
 
-/** The smaller of the engine's address space and the RAM of this computer or its container. */
-export function memoryLimit(threads: number): MemoryLimit {
-  const engine = { bytes: addressableBytes(threads), who: 'the engine can address' };
-  const machine = { bytes: machineMemory(), who: 'this computer has' };
-  return machine.bytes < engine.bytes ? machine : engine;
+/** Bytes that a run needs. */
+export interface MemoryNeed {
+  readonly engine: number;
+  /** Outside the engine, for gradients and parameters on their way to other ranks. */
+  readonly transfers: number;
 }
+
+export const memoryNeed = (
+  { ranks, microBatches }: TrainingShape,
+  { end, buckets }: Pick<TrainingPrograms, 'end' | 'buckets'>,
+): MemoryNeed => ({
+  engine: 4 * end,
+  transfers: ranks === undefined ? 0 : transferBytes(buckets, ranks, microBatches),
+});
 
 /**
- * @param bytes needed by the run
- * @throws EngineMemoryError if that is more than the limit, saying what would fit
+ * The engine's address space, and the RAM of this computer or its container.
+ *
+ * @param ranksHere processes that share the RAM, all with as large a part of the run
  */
-export function checkMemory(shape: TrainingShape, bytes: number, limit: MemoryLimit): void {
-  if (bytes <= limit.bytes) return;
-  throw new EngineMemoryError(
-    `this needs ${formatMemory(bytes)} of memory; ${limit.who} ${formatMemory(limit.bytes)}`,
+export function memoryLimits(threads: number, ranksHere = 1): readonly MemoryLimit[] {
+  return [
+    { bytes: addressableBytes(threads), who: 'the engine can address', of: 'engine' },
     {
-      hint: whatFits(shape, limit.bytes),
+      bytes: machineMemory() / ranksHere,
+      who: ranksHere === 1 ? 'this computer has' : `each of the ${ranksHere} ranks on this computer has`,
+      of: 'process',
     },
-  );
+  ];
+}
+
+/** The smaller limit of a process of its own. */
+export const memoryLimit = (threads: number): MemoryLimit =>
+  memoryLimits(threads).reduce((least, limit) => (limit.bytes < least.bytes ? limit : least));
+
+/**
+ * @throws EngineMemoryError if a run needs more memory than one of the limits, saying what would fit
+ */
+export function checkMemory(shape: TrainingShape, need: MemoryNeed, limits: readonly MemoryLimit[]): void {
+  for (const limit of limits) {
+    const bytes = bytesWithin(limit, need);
+    if (bytes <= limit.bytes) continue;
+    throw new EngineMemoryError(
+      `this needs ${formatMemory(bytes)} of memory; ${limit.who} ${formatMemory(limit.bytes)}`,
+      {
+        hint: whatFits(shape, limit),
+      },
+    );
+  }
 }
 
 /** The same for parameters, gradients and moments alone: recording the programs of a model far too large would fail. */
-export const checkStateMemory = (shape: TrainingShape, limit: MemoryLimit): void =>
-  checkMemory(shape, stateBytes(shape), limit);
+export const checkStateMemory = (shape: TrainingShape, limits: readonly MemoryLimit[]): void =>
+  checkMemory(shape, { engine: stateBytes(shape), transfers: 0 }, limits);
 
-function whatFits(shape: TrainingShape, limit: number): string {
+const bytesWithin = (limit: MemoryLimit, { engine, transfers }: MemoryNeed): number =>
+  engine + (limit.of === 'process' ? transfers : 0);
+
+function whatFits(shape: TrainingShape, limit: MemoryLimit): string {
   const { config, batchSize, microBatches } = shape;
   const state = stateBytes(shape);
-  if (state > limit) return useLess(config, state);
-  const needs = (change: Partial<TrainingShape>): number => 4 * trainingPrograms({ ...shape, ...change }).end;
+  if (state > limit.bytes) return useLess(config, state);
+  const needs = (change: Partial<TrainingShape>): number => {
+    const changed = { ...shape, ...change };
+    return bytesWithin(limit, memoryNeed(changed, trainingPrograms(changed)));
+  };
   for (let size = Math.floor(batchSize / 2); size >= 1; size = Math.floor(size / 2)) {
     const steps = Math.ceil(batchSize / size) * microBatches;
     const bytes = needs({ batchSize: size, microBatches: steps });
-    if (bytes <= limit)
+    if (bytes <= limit.bytes)
       return `try ${optionValues({ batchSize: size, gradientAccumulationSteps: steps })}, which needs ${formatMemory(bytes)}`;
   }
   for (let T = Math.floor(config.blockSize / 2); T >= 8; T = Math.floor(T / 2)) {
     const bytes = needs({ config: { ...config, blockSize: T }, batchSize: 1 });
-    if (bytes <= limit)
+    if (bytes <= limit.bytes)
       return `try ${optionValues({ batchSize: 1, blockSize: T })}, which needs ${formatMemory(bytes)}`;
   }
   return useLess(config, state);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
-import { checkMemory, memoryLimit } from '../../src/train/memory.ts';
+import { checkMemory, memoryLimit, memoryLimits, memoryNeed } from '../../src/train/memory.ts';
 import { trainingPrograms, type TrainingShape } from '../../src/train/programs.ts';
 import { failure } from '../fixtures/failure.ts';
 
@@ -19,7 +19,9 @@ const needs = (change: Partial<TrainingShape> = {}): number =>
 
 function hintFor(bytes: number, of: TrainingShape = shape): string | undefined {
   try {
-    checkMemory(of, 4 * trainingPrograms(of).end, { bytes, who: 'this computer has' });
+    checkMemory(of, memoryNeed(of, trainingPrograms(of)), [
+      { bytes, who: 'this computer has', of: 'process' },
+    ]);
   } catch (error) {
     return (error as { hint: string }).hint;
   }
@@ -54,8 +56,34 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
     expect(hintFor(1000, { ...shape, config: { ...config, lora } })).toMatch(/smaller base.*lower loraRank/);
   });
   test('the message names the size needed, the limit, and whose limit it is', () => {
-    expect(() => checkMemory(shape, 5e9, { bytes: 4.2e9, who: 'the engine can address' })).toThrow(
-      failure('out-of-memory', '5.00', '4.20'),
+    const limits = [{ bytes: 4.2e9, who: 'the engine can address', of: 'engine' }] as const;
+    expect(() => checkMemory(shape, { engine: 5e9, transfers: 0 }, limits)).toThrow(
+      failure('out-of-memory', '5.00', 'the engine can address 4.20'),
+    );
+  });
+  test('what a rank sends and receives counts for the computer, not for the engine', () => {
+    const need = { engine: 4e9, transfers: 1e9 };
+    const of = (kind: 'engine' | 'process') => [{ bytes: 4.2e9, who: 'it has', of: kind }];
+    expect(() => checkMemory(shape, need, of('engine'))).not.toThrow();
+    expect(() => checkMemory(shape, need, of('process'))).toThrow(failure('out-of-memory', '5.00', '4.20'));
+  });
+  test('a rank has room for its gradients, for the sums it receives, and for parameters on their way', () => {
+    const divided = { ...shape, microBatches: 4, ranks: { rank: 1, size: 4 } };
+    const programs = trainingPrograms(divided);
+    const owned = programs.buckets
+      .flatMap(({ slices }) => slices)
+      .filter(({ owner }) => owner === 1)
+      .reduce((sum, { start, end }) => sum + end - start, 0);
+    const { transfers } = memoryNeed(divided, programs);
+    expect(transfers).toBe(4 * (programs.gradients.length + 4 * owned + 2 ** 22));
+    expect(memoryNeed(shape, trainingPrograms(shape)).transfers).toBe(0);
+  });
+  test('ranks on one computer share its memory', () => {
+    const [, whole] = memoryLimits(1);
+    const [, shared] = memoryLimits(1, 4);
+    expect(shared.bytes).toBe(whole.bytes / 4);
+    expect(() => checkMemory(shape, { engine: 2 ** 60, transfers: 0 }, [shared])).toThrow(
+      'each of the 4 ranks on this computer has',
     );
   });
 });

@@ -1,9 +1,10 @@
 /** A rank other than 0: it executes rank 0's commands, and neither reads nor writes files. */
-import type { Communicator } from '../../collective/communicator.ts';
+import { ranksOnHost, type Communicator } from '../../collective/communicator.ts';
 import type { Device } from '../../engine/device.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UserError } from '../../errors.ts';
 import { allParts } from '../../polling.ts';
+import { checkMemory, memoryLimits, memoryNeed } from '../memory.ts';
 import { trainingPrograms } from '../programs.ts';
 import { evaluatedModel } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
@@ -28,7 +29,7 @@ export async function follow(ranks: Communicator, engine: LazyBackend): Promise<
       const { backend } = await engine.open();
       const ready = readinessOf(backend);
       try {
-        shared = setUp(ranks, backend, head.run);
+        shared = setUp(ranks, backend, head.run, engine.threads);
         await sendMessage(ranks, 0, TAG.reply, ready);
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
@@ -38,14 +39,24 @@ export async function follow(ranks: Communicator, engine: LazyBackend): Promise<
   }
 }
 
-function setUp(ranks: Communicator, device: Device, { shape, frozen, options, seed }: SetUp): SharedTrainer {
+/** @throws UserError if the model does not fit in this host's memory */
+function setUp(
+  ranks: Communicator,
+  device: Device,
+  { shape, frozen, options, seed }: SetUp,
+  threads: number,
+): SharedTrainer {
+  const whole = {
+    ...shape,
+    ranks,
+    frozenStorage: frozen && (({ name }: { readonly name: string }) => frozen[name]),
+  };
   const own = subtreesOf(ranks.rank, shape.microBatches, ranks.size);
   const programs = trainingPrograms({
-    ...shape,
+    ...whole,
     microBatches: Math.max(...own.map(({ start, end }) => end - start)),
-    ranks,
-    frozenStorage: frozen && (({ name }) => frozen[name]),
   });
+  checkMemory(whole, memoryNeed(whole, programs), memoryLimits(threads, ranksOnHost(ranks)));
   return new SharedTrainer(ranks, device, new Trainer(device, programs, options, seed));
 }
 

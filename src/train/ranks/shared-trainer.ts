@@ -7,7 +7,15 @@ import type { Trainer } from '../trainer.ts';
 import type { Slice } from './division.ts';
 import { GradientExchange, subtreesOf } from './gradient-exchange.ts';
 import { slicesOfMoment } from './moment-slices.ts';
-import { allGatherSlices, broadcastRegion, gatherSlices, scatterSlices } from './state-exchange.ts';
+import {
+  broadcastRegion,
+  gatherSlices,
+  IN_TRANSIT,
+  scatterSlices,
+  allGatherSlices,
+  type Exchange,
+} from './state-exchange.ts';
+import { TransitBuffer } from './transit-buffer.ts';
 
 /** The share of a rank in a step. */
 export interface SharedStep {
@@ -27,9 +35,9 @@ export class SharedTrainer {
   readonly trainer: Trainer;
   readonly #ranks: Communicator;
   readonly #device: Device;
-  readonly #exchange: GradientExchange;
+  readonly #gradients: GradientExchange;
+  readonly #state: Exchange;
   readonly #slices: readonly Slice[];
-  readonly #scratch: Float32Array[] = [];
   /** Duration of the last micro-batch. */
   #seconds: number | undefined;
 
@@ -37,8 +45,10 @@ export class SharedTrainer {
     this.trainer = trainer;
     this.#ranks = ranks;
     this.#device = device;
-    this.#exchange = new GradientExchange(ranks, device, trainer.programs);
+    this.#gradients = new GradientExchange(ranks, device, trainer.programs);
     this.#slices = trainer.programs.buckets.flatMap(({ slices }) => slices);
+    const length = trainer.programs.buckets.at(-1)!.end;
+    this.#state = { ranks, device, transit: new TransitBuffer(Math.min(length, IN_TRANSIT)) };
   }
 
   /**
@@ -55,7 +65,7 @@ export class SharedTrainer {
     const losses: number[] = [];
     const subtrees = subtreesOf(rank, terms, size);
     const first = subtrees[0].start;
-    this.#exchange.begin(terms);
+    this.#gradients.begin(terms);
     for (const subtree of subtrees)
       for (let micro = subtree.start; micro < subtree.end; micro++) {
         const start = performance.now();
@@ -65,9 +75,9 @@ export class SharedTrainer {
         const sendUpTo = async (instructions: number): Promise<void> => {
           if (isLast)
             while (this.#isReady(sent, instructions)) {
-              const bucket = this.#exchange.order[sent++];
+              const bucket = this.#gradients.order[sent++];
               this.trainer.gradientSum.addRange(bucket, index, count);
-              await this.#exchange.send(bucket, subtree);
+              await this.#gradients.send(bucket, subtree);
             }
           this.#ranks.progress();
         };
@@ -79,14 +89,14 @@ export class SharedTrainer {
         else this.trainer.gradientSum.add(index, count);
         this.#seconds = (performance.now() - start) / 1000;
       }
-    const gradNorm = await this.#exchange.finish();
+    const gradNorm = await this.#gradients.finish();
     this.#device.write(this.trainer.programs.norm.offset, Float32Array.of(gradNorm));
     return { losses, gradNorm };
   }
 
   /** Whether the bucket that is sent as number `index` is complete after a number of instructions. */
   #isReady(index: number, instructions: number): boolean {
-    const { order, readyAfter } = this.#exchange;
+    const { order, readyAfter } = this.#gradients;
     return index < order.length && readyAfter[order[index]] <= instructions;
   }
 
@@ -94,43 +104,33 @@ export class SharedTrainer {
   async update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
     await this.trainer.update(updates, learningRate, matrixLearningRate);
     const { offset } = this.trainer.programs.model.region;
-    await allGatherSlices(this.#ranks, this.#device, offset, this.#slices, this.#scratch);
+    await allGatherSlices(this.#state, offset, this.#slices);
   }
 
   /** Copies the state of rank 0 to the others: parameters and their average to all, moments to their owners. */
   async broadcastState(): Promise<void> {
     const { model, average } = this.trainer.programs;
-    await broadcastRegion(this.#ranks, this.#device, model.region);
-    if (average !== undefined) await broadcastRegion(this.#ranks, this.#device, average.model.region);
-    for (const { offset, slices } of this.#moments())
-      await scatterSlices(this.#ranks, this.#device, offset, slices);
+    await broadcastRegion(this.#state, model.region);
+    if (average !== undefined) await broadcastRegion(this.#state, average.model.region);
+    for (const { offset, slices } of this.#moments()) await scatterSlices(this.#state, offset, slices);
   }
 
   /** Completes moments and average of rank 0, for a checkpoint. */
   async gatherState(): Promise<void> {
     const { average } = this.trainer.programs;
-    for (const { offset, slices } of this.#moments())
-      await gatherSlices(this.#ranks, this.#device, offset, slices);
-    if (average !== undefined)
-      await gatherSlices(this.#ranks, this.#device, average.model.region.offset, this.#slices);
+    for (const { offset, slices } of this.#moments()) await gatherSlices(this.#state, offset, slices);
+    if (average !== undefined) await gatherSlices(this.#state, average.model.region.offset, this.#slices);
   }
 
   /** Copies the parameters of rank 0 to the others. */
   broadcastParameters(): Promise<void> {
-    return broadcastRegion(this.#ranks, this.#device, this.trainer.programs.model.region);
+    return broadcastRegion(this.#state, this.trainer.programs.model.region);
   }
 
   /** Completes the average on all ranks, to evaluate it. */
   async allGatherAverage(): Promise<void> {
     const { average } = this.trainer.programs;
-    if (average !== undefined)
-      await allGatherSlices(
-        this.#ranks,
-        this.#device,
-        average.model.region.offset,
-        this.#slices,
-        this.#scratch,
-      );
+    if (average !== undefined) await allGatherSlices(this.#state, average.model.region.offset, this.#slices);
   }
 
   #moments(): { readonly offset: number; readonly slices: readonly Slice[] }[] {

@@ -4,14 +4,21 @@ import type { Device } from '../../engine/device.ts';
 import type { Region } from '../../engine/memory.ts';
 import type { Slice } from './division.ts';
 import { bytesOf, TAG } from './messages.ts';
+import type { TransitBuffer } from './transit-buffer.ts';
 
 /** Elements that are sent at a time. */
 const CHUNK = 2 ** 20;
 
+/** What copies go through. */
+export interface Exchange {
+  readonly ranks: Communicator;
+  readonly device: Device;
+  readonly transit: TransitBuffer;
+}
+
 /** Copies a region from rank 0 to all others, along a binomial tree. Bits are copied, whatever type they are of. */
 export async function broadcastRegion(
-  ranks: Communicator,
-  device: Device,
+  { ranks, device }: Pick<Exchange, 'ranks' | 'device'>,
   { offset, length }: Pick<Region, 'offset' | 'length'>,
 ): Promise<void> {
   const { rank, size } = ranks;
@@ -30,69 +37,67 @@ export async function broadcastRegion(
   }
 }
 
-/**
- * Copies every owner's slices of a block to all other ranks.
- *
- * @param offset of the block in the device's memory
- * @param scratch reused by calls with the same slices
- */
+/** Copies every owner's slices of a block to all other ranks. @param offset of the block in the device's memory */
 export const allGatherSlices = (
-  ranks: Communicator,
-  device: Device,
+  exchange: Exchange,
   offset: number,
   slices: readonly Slice[],
-  scratch: Float32Array[] = [],
 ): Promise<void> => {
-  const all = Array.from({ length: ranks.size }, (_, rank) => rank);
-  return copySlices(ranks, device, offset, slices, (owner) => all.filter((rank) => rank !== owner), scratch);
+  const all = Array.from({ length: exchange.ranks.size }, (_, rank) => rank);
+  return copySlices(
+    exchange,
+    offset,
+    slices.map((slice) => ({ ...slice, to: all.filter((rank) => rank !== slice.owner) })),
+  );
 };
 
 /** Copies every owner's slices of a block to rank 0. */
-export const gatherSlices = (
-  ranks: Communicator,
-  device: Device,
-  offset: number,
-  slices: readonly Slice[],
-): Promise<void> => copySlices(ranks, device, offset, slices, (owner) => (owner === 0 ? [] : [0]));
+export const gatherSlices = (exchange: Exchange, offset: number, slices: readonly Slice[]): Promise<void> =>
+  copySlices(
+    exchange,
+    offset,
+    slices.map((slice) => ({ ...slice, to: slice.owner === 0 ? [] : [0] })),
+  );
 
 /** Copies every owner's slices of a block from rank 0 to their owners. */
-export function scatterSlices(
-  ranks: Communicator,
-  device: Device,
-  offset: number,
-  slices: readonly Slice[],
-): Promise<void> {
-  const fromFirst = slices.filter(({ owner }) => owner !== 0).map((slice) => ({ ...slice, to: slice.owner }));
-  return copySlices(
-    ranks,
-    device,
+export const scatterSlices = (exchange: Exchange, offset: number, slices: readonly Slice[]): Promise<void> =>
+  copySlices(
+    exchange,
     offset,
-    fromFirst.map((slice) => ({ ...slice, owner: 0 })),
-    (_, slice) => [fromFirst[slice].to],
+    slices.map((slice) => ({ ...slice, owner: 0, to: slice.owner === 0 ? [] : [slice.owner] })),
   );
+
+/** A slice with the ranks that its owner sends it to. */
+interface Copy extends Slice {
+  readonly to: readonly number[];
 }
 
-/** @param receivers the ranks that get a slice, by its owner and index */
+/** Elements of the buffer for what is on its way, 16 MiB: a rank needs no copy of the whole block. */
+export const IN_TRANSIT = 4 * CHUNK;
+
+/** All ranks go through the slices in the same order, so that what is oldest on its way always arrives. */
 async function copySlices(
-  ranks: Communicator,
-  device: Device,
+  { ranks, device, transit }: Exchange,
   offset: number,
-  slices: readonly Slice[],
-  receivers: (owner: number, slice: number) => readonly number[],
-  scratch: Float32Array[] = [],
+  slices: readonly Copy[],
 ): Promise<void> {
-  const transfers: Promise<unknown>[] = [];
-  for (const [i, { owner, start, end }] of slices.entries()) {
-    const to = receivers(owner, i);
-    if (owner !== ranks.rank && !to.includes(ranks.rank)) continue;
-    const numbers = (scratch[i] ??= new Float32Array(end - start));
-    if (owner === ranks.rank) {
-      await device.read(offset + start, numbers);
-      transfers.push(...to.map((rank) => ranks.send(rank, TAG.state, bytesOf(numbers))));
-    } else
-      transfers.push(
-        ranks.receive(owner, TAG.state, bytesOf(numbers)).then(() => device.write(offset + start, numbers)),
-      );
+  for (const { start, end, owner, to } of inChunks(slices)) {
+    const at = offset + start;
+    if (owner === ranks.rank && to.length > 0)
+      await transit.place(end - start, async (numbers) => {
+        await device.read(at, numbers);
+        return { arrival: Promise.all(to.map((rank) => ranks.send(rank, TAG.state, bytesOf(numbers)))) };
+      });
+    else if (to.includes(ranks.rank))
+      await transit.place(end - start, (numbers) => {
+        const received = ranks.receive(owner, TAG.state, bytesOf(numbers));
+        return Promise.resolve({ arrival: received.then(() => device.write(at, numbers)) });
+      });
   }
-  await Promise.all(transfers);
+  await transit.empty();
+}
+
+function* inChunks(slices: readonly Copy[]): Generator<Copy> {
+  for (const { start, end, ...copy } of slices)
+    for (let at = start; at < end; at += CHUNK) yield { ...copy, start: at, end: Math.min(end, at + CHUNK) };
 }

@@ -7,7 +7,7 @@ import { buildOf, hasSameBits } from './kernel-build.ts';
 import type { PreparedRun } from './prepare-run.ts';
 
 export function describeRun(
-  { origin, data, settings, config, programs, ...prepared }: PreparedRun,
+  { origin, data, settings, config, memory, ...prepared }: PreparedRun,
   { folder }: Run,
   { backend, rejected }: ChosenBackend,
   hosts: readonly string[] | undefined,
@@ -32,7 +32,7 @@ export function describeRun(
     plannedIters: (origin.resumed === undefined ? settings : origin.before).maxIters,
     parameters: countParameters(config),
     trainedParameters: countTrained(config),
-    memoryBytes: 4 * programs.end,
+    memoryBytes: memory.engine + memory.transfers,
     tokensPerStep,
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,

@@ -1,4 +1,5 @@
 /** Everything about a run that is decided before step 0: its text, its settings, its model and its programs. */
+import { ranksOnHost, type Communicator } from '../../collective/communicator.ts';
 import { checkLength } from '../../data/batches.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
@@ -11,9 +12,9 @@ import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
 import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
-import { checkMemory, checkStateMemory, memoryLimit } from '../memory.ts';
+import { checkMemory, checkStateMemory, memoryLimits, memoryNeed, type MemoryNeed } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
-import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape } from '../programs.ts';
+import { trainingPrograms, type TrainingPrograms, type TrainingShape } from '../programs.ts';
 import {
   cautionAboutDivision,
   checkMicroBatches,
@@ -41,6 +42,7 @@ export interface PreparedRun {
   readonly config: ModelConfig;
   readonly shape: TrainingShape;
   readonly programs: TrainingPrograms;
+  readonly memory: MemoryNeed;
   readonly tokensPerStep: number;
   /** Options given in this invocation that have no effect or an unusual one. */
   readonly cautions: readonly Caution[];
@@ -63,7 +65,7 @@ interface Preparation {
   /** Time of the request, in milliseconds of `performance.now()`. */
   readonly asked: number;
   /** The processes that share the run; undefined: this one alone. */
-  readonly ranks: Ranks | undefined;
+  readonly ranks: Communicator | undefined;
 }
 
 /** @throws UserError, UsageError for unsuitable text or options; EngineMemoryError if the run does not fit in memory */
@@ -89,10 +91,11 @@ export async function prepareRun(
     frozenStorage: frozenStorage(origin, config),
     ...(ranks && { ranks }),
   };
-  const limit = memoryLimit(engine.threads);
-  checkStateMemory(shape, limit);
+  const limits = memoryLimits(engine.threads, ranks && ranksOnHost(ranks));
+  checkStateMemory(shape, limits);
   const programs = trainingPrograms(shape);
-  checkMemory(shape, 4 * programs.end, limit);
+  const memory = memoryNeed(shape, programs);
+  checkMemory(shape, memory, limits);
   const steps = settings.maxIters - (origin.resumed?.checkpoint.state.step ?? 0);
   const expectedSeconds =
     time === undefined
@@ -108,6 +111,7 @@ export async function prepareRun(
     config,
     shape,
     programs,
+    memory,
     tokensPerStep,
     cautions,
     change,
@@ -158,7 +162,7 @@ async function chooseLength(
 }
 
 /** The options of a run of as many sequences in a step and in an evaluation, divided among ranks. */
-function divideSteps(options: TrainModelOptions, { size }: Ranks): TrainModelOptions {
+function divideSteps(options: TrainModelOptions, { size }: Communicator): TrainModelOptions {
   const whole = resolveOptions(options);
   const split = splitBatch(whole, options, size);
   const evalIters = splitEvaluations(whole.evalIters, { from: whole, to: split });
