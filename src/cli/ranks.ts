@@ -1,7 +1,6 @@
 /** Processes that a launcher such as mpirun started together: rank 0 is the command line, the others follow it. */
-import { availableParallelism, cpus } from 'node:os';
 import type { Communicator } from '../collective/communicator.ts';
-import { detectLaunch, type Launch } from '../collective/launch.ts';
+import { detectLaunch } from '../collective/launch.ts';
 import { lazyBackend } from '../engine/backend.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { follow } from '../train/ranks/follow.ts';
@@ -23,22 +22,11 @@ export async function joinRanks({ rankTimeout }: RankFlags): Promise<Communicato
   return undefined;
 }
 
-/** Threads of this rank: the cores it is bound to, or its share of the host's. */
-export function threadsOfRank(): number | undefined {
-  const launch = detectLaunch(process.env);
-  return launch === undefined ? undefined : threadsFor(launch);
-}
-
-function threadsFor({ localRanks = 1 }: Launch): number {
-  const isBound = availableParallelism() < cpus().length;
-  return isBound ? defaultThreads() : Math.max(1, Math.floor(defaultThreads() / localRanks));
-}
-
 /** Runs a rank other than 0 until rank 0 ends the run. Signals reach all ranks; rank 0 saves, and tells the others when to end. */
 export async function followRank0(flags: RankFlags): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => {});
   const ranks = (await joinRanks(flags))!;
-  const engine = lazyBackend({ threads: flags.threads ?? threadsOfRank() ?? 1, profile: false });
+  const engine = lazyBackend({ threads: flags.threads ?? defaultThreads(ranks.threads), profile: false });
   await follow(ranks, engine);
   await ranks.close();
   await engine.close();

@@ -1,6 +1,7 @@
 /** `gpt train`: trains a model on text. */
 import { Option, type Command } from 'commander';
 import { newestResumable, resolveRun } from '../checkpoint/runs.ts';
+import { defaultThreads } from '../engine/wasm.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { formatCountOf } from '../format.ts';
 import { trainCall } from '../messages.ts';
@@ -16,7 +17,7 @@ import { argument, option } from './options.ts';
 import { filePath, wholeNumber } from '../values.ts';
 import { formatProfile } from './profile-table.ts';
 import { isFollower } from './launched.ts';
-import { followRank0, joinRanks, threadsOfRank } from './ranks.ts';
+import { followRank0, joinRanks } from './ranks.ts';
 import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
@@ -83,12 +84,11 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
   const { json, jsonEvents, rankTimeout, ...given } = withoutOtherFlags(all);
   if (isFollower()) return followRank0({ threads: given.threads, rankTimeout });
-  const threads = given.threads ?? threadsOfRank();
-  const flags = { ...given, ...(threads !== undefined && { threads }) };
   const stream = jsonEvents ? createEventStream() : undefined;
-  const options = optionsFor(corpus, flags, command);
+  const options = optionsFor(corpus, given, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
   const ranks = await joinRanks({ rankTimeout });
+  const shared = ranks ? { threads: defaultThreads(ranks.threads), ...options } : options;
   // While the text is read and speed is measured, there is nothing to save, and a signal ends the process.
   let interrupt: Interrupt | undefined;
   const view = createView();
@@ -125,7 +125,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       interrupted: () => interrupt?.arrived() ?? false,
       notSaved: saveFailureWarnings(),
     };
-    result = await trainModel(options, stream?.following(handlers) ?? handlers, ranks);
+    result = await trainModel(shared, stream?.following(handlers) ?? handlers, ranks);
   } finally {
     preparation.stop();
     view.end();

@@ -5,6 +5,8 @@ export interface Communicator {
   readonly size: number;
   /** Host names by rank. */
   readonly hosts: readonly string[];
+  /** This rank's share of the processors of its host. */
+  readonly threads: number;
   /** Sends the bytes; they must not change until the promise resolves. Messages between two ranks with one tag arrive in order. */
   send(to: number, tag: number, data: Uint8Array): Promise<void>;
   /** Receives a message of exactly `into.byteLength` bytes. */

@@ -10,8 +10,6 @@ export interface Launch {
   readonly rank: number;
   /** Undefined if only the library can tell, as under PMIx. */
   readonly size: number | undefined;
-  /** Ranks on this host; undefined if the launcher does not say. */
-  readonly localRanks: number | undefined;
 }
 
 /** How errors and tables name a launcher. */
@@ -41,14 +39,14 @@ function fromOpenMpi(environment: Environment): Launch | undefined {
     count(environment['OMPI_COMM_WORLD_SIZE']),
   ];
   if (rank === undefined || size === undefined) return undefined;
-  return { launcher: 'openmpi', rank, size, localRanks: count(environment['OMPI_COMM_WORLD_LOCAL_SIZE']) };
+  return { launcher: 'openmpi', rank, size };
 }
 
 /** MPICH's mpiexec, and those of Intel MPI and MVAPICH, which are made from it. */
 function fromHydra(environment: Environment): Launch | undefined {
   const [rank, size] = [count(environment['PMI_RANK']), count(environment['PMI_SIZE'])];
   if (rank === undefined || size === undefined) return undefined;
-  return { launcher: 'hydra', rank, size, localRanks: count(environment['MPI_LOCALNRANKS']) };
+  return { launcher: 'hydra', rank, size };
 }
 
 /** Numbers of Slurm's steps from here on are not of srun: the batch script's, an interactive shell's, and others. */
@@ -56,7 +54,7 @@ const FIRST_SPECIAL_STEP = 0xffff_fff0;
 
 /**
  * Slurm's srun. A batch script has SLURM_NTASKS and SLURM_PROCID as well, but runs once: only srun makes a step and counts
- * its tasks. With PMI-2, srun sets PMI_RANK as Hydra does, but not the number of ranks on the host.
+ * its tasks. With PMI-2, srun sets PMI_RANK as Hydra does.
  */
 function fromSlurm(environment: Environment): Launch | undefined {
   const step = count(environment['SLURM_STEP_ID'] ?? environment['SLURM_STEPID']);
@@ -65,23 +63,14 @@ function fromSlurm(environment: Environment): Launch | undefined {
     return undefined;
   const isHydras = environment['MPI_LOCALNRANKS'] !== undefined;
   if (isHydras) return undefined;
-  const byNode = tasksByNode(environment['SLURM_STEP_TASKS_PER_NODE'] ?? '');
-  const node = count(environment['SLURM_NODEID']);
-  return { launcher: 'slurm', rank, size, localRanks: node === undefined ? undefined : byNode[node] };
+  return { launcher: 'slurm', rank, size };
 }
-
-/** `2(x3),1` is 2, 2, 2, 1. */
-const tasksByNode = (text: string): number[] =>
-  text.split(',').flatMap((part) => {
-    const [, tasks, nodes = '1'] = /^(\d+)(?:\(x(\d{1,6})\))?$/.exec(part) ?? [];
-    return tasks === undefined ? [] : Array.from({ length: Number(nodes) }, () => Number(tasks));
-  });
 
 /** Any other launcher with PMIx: the number of ranks is not in the environment. */
 function fromPmix(environment: Environment): Launch | undefined {
   const rank = count(environment['PMIX_RANK']);
   if (rank === undefined || environment['PMIX_NAMESPACE'] === undefined) return undefined;
-  return { launcher: 'pmix', rank, size: undefined, localRanks: undefined };
+  return { launcher: 'pmix', rank, size: undefined };
 }
 
 /** A whole number of at least 0, or undefined. */

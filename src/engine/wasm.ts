@@ -24,8 +24,9 @@ export interface WasmOptions extends WasmDeviceOptions {
   readonly blas?: BlasChoice;
 }
 
-/** The cores this process may use. */
-export const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
+/** @param processors that this process may use */
+export const defaultThreads = (processors = availableParallelism()): number =>
+  Math.min(processors, MAX_THREADS);
 
 /** No variant of the engine works here; `rejected` has the reasons. */
 export class NoWasmError extends Error {

@@ -31,23 +31,23 @@ const hydra = { PMI_RANK: '2', PMI_SIZE: '3', PMI_FD: '9', MPI_LOCALNRANKS: '3',
 
 describe('the launch of a process', () => {
   it.each([
-    ["Open MPI's mpirun", openMpi, { launcher: 'openmpi', rank: 1, size: 4, localRanks: 2 }],
-    ["MPICH's mpiexec", hydra, { launcher: 'hydra', rank: 2, size: 3, localRanks: 3 }],
-    ['srun', step, { launcher: 'slurm', rank: 3, size: 4, localRanks: 1 }],
+    ["Open MPI's mpirun", openMpi, { launcher: 'openmpi', rank: 1, size: 4 }],
+    ["MPICH's mpiexec", hydra, { launcher: 'hydra', rank: 2, size: 3 }],
+    ['srun', step, { launcher: 'slurm', rank: 3, size: 4 }],
     [
       'srun with PMI-2',
       { ...step, PMI_RANK: '3', PMI_SIZE: '4', PMI_FD: '5' },
-      { launcher: 'slurm', rank: 3, size: 4, localRanks: 1 },
+      { launcher: 'slurm', rank: 3, size: 4 },
     ],
     [
       'srun with PMIx',
       { ...step, PMIX_RANK: '3', PMIX_NAMESPACE: 'slurm.pmix.17.0' },
-      { launcher: 'slurm', rank: 3, size: 4, localRanks: 1 },
+      { launcher: 'slurm', rank: 3, size: 4 },
     ],
     [
       'PMIx of something else',
       { PMIX_RANK: '5', PMIX_NAMESPACE: 'job' },
-      { launcher: 'pmix', rank: 5, size: undefined, localRanks: undefined },
+      { launcher: 'pmix', rank: 5, size: undefined },
     ],
   ])('by %s', (_name, environment, expected) => {
     expect(detectLaunch(environment)).toEqual(expected);
@@ -57,13 +57,6 @@ describe('the launch of a process', () => {
     const daemons = { ...step, SLURM_STEP_NUM_TASKS: '2' };
     expect(detectLaunch({ ...daemons, ...openMpi })).toMatchObject({ launcher: 'openmpi', size: 4 });
     expect(detectLaunch({ ...daemons, ...hydra })).toMatchObject({ launcher: 'hydra', size: 3 });
-  });
-
-  it('ranks by node are read with repetitions', () => {
-    const nodes = ['4', '4', '2', '1'].map((_, node) =>
-      detectLaunch({ ...step, SLURM_STEP_TASKS_PER_NODE: '4(x2),2,1', SLURM_NODEID: String(node) }),
-    );
-    expect(nodes.map((launch) => launch?.localRanks)).toEqual([4, 4, 2, 1]);
   });
 
   it.each([

@@ -20,6 +20,7 @@ it('every link gets times for all sizes, and every rank comes to an end', async 
       rank,
       size: hosts.length,
       hosts,
+      threads: 1,
       timeout: 0,
       send: (to, tag, data) => transfers.send(to, tag, data),
       receive: (from, tag, into) => transfers.receive(from, tag, into),

@@ -24,6 +24,7 @@ const lasting: Communicator = {
   rank: ranks.rank,
   size: ranks.size,
   hosts: ranks.hosts,
+  threads: 1,
   timeout: 60,
   send: (to, tag, data) => ranks.send(to, tag, data),
   receive: (from, tag, into) => ranks.receive(from, tag, into),

@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts';
 import { formatCountOf } from '../../format.ts';
 import type { Communicator } from '../communicator.ts';
 import { launcherNames, type Launch } from '../launch.ts';
+import { placeOn, threadsByRank, type Place } from '../processors.ts';
 import { Transfers } from '../transfers.ts';
 import { openMpi, VARIABLE, type OpenLibrary } from './library.ts';
 import { startMpi, type MpiSession } from './messages.ts';
@@ -21,7 +22,7 @@ export async function connectMpi(
   const session = startMpi(opened);
   checkSize(launch, session, opened.version);
   const communicator = new MpiCommunicator(opened, session);
-  await communicator.exchangeHosts();
+  await communicator.exchangePlaces();
   return communicator;
 }
 
@@ -42,12 +43,14 @@ function checkSize({ launcher, size: expected }: Launch, { size }: MpiSession, v
 
 /** In bytes; at least MPI_MAX_PROCESSOR_NAME. */
 const LONGEST_HOST = 256;
+const LONGEST_PLACE = 8192;
 
 /** The ranks that MPI knows. */
 export class MpiCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
   readonly hosts: string[];
+  threads = 1;
   /** Name and version of the library, such as `Open MPI v5.0.11`. */
   readonly library: string;
   /** Name of the ABI it is called by. */
@@ -93,20 +96,46 @@ export class MpiCommunicator implements Communicator {
     this.#session.abort(exitCode);
   }
 
-  /** Fills `hosts`: rank 0 collects the names and sends all to everybody. */
-  async exchangeHosts(): Promise<void> {
-    const names = new Uint8Array(LONGEST_HOST * this.size);
-    const nameOf = (rank: number) => names.subarray(LONGEST_HOST * rank, LONGEST_HOST * (rank + 1));
-    new TextEncoder().encodeInto(this.#session.host, nameOf(this.rank));
+  /** Fills `hosts` and `threads`: rank 0 collects where the ranks run. */
+  async exchangePlaces(): Promise<void> {
     const others = Array.from({ length: this.size - 1 }, (_, i) => i + 1);
+    const own = padded(JSON.stringify(placeOn(this.#session.host)), LONGEST_PLACE);
+    const hosts = new Uint8Array(LONGEST_HOST * this.size);
+    const threads = new Int32Array(1);
     if (this.rank === 0) {
-      await Promise.all(others.map((rank) => this.receive(rank, 0, nameOf(rank))));
-      await Promise.all(others.map((rank) => this.send(rank, 0, names)));
+      const places = [own, ...others.map(() => new Uint8Array(LONGEST_PLACE))];
+      await Promise.all(others.map((rank) => this.receive(rank, 0, places[rank])));
+      const found = places.map((place) => JSON.parse(textOf(place)) as Place);
+      for (const [rank, { host }] of found.entries())
+        hosts.set(padded(host, LONGEST_HOST), LONGEST_HOST * rank);
+      const shares = Int32Array.from(threadsByRank(found));
+      threads[0] = shares[0];
+      await Promise.all(
+        others.flatMap((rank) => [
+          this.send(rank, 0, hosts),
+          this.send(
+            rank,
+            0,
+            new Uint8Array(shares.buffer, rank * shares.BYTES_PER_ELEMENT, shares.BYTES_PER_ELEMENT),
+          ),
+        ]),
+      );
     } else {
-      await this.send(0, 0, nameOf(this.rank));
-      await this.receive(0, 0, names);
+      await this.send(0, 0, own);
+      await this.receive(0, 0, hosts);
+      await this.receive(0, 0, new Uint8Array(threads.buffer));
     }
+    [this.threads] = threads;
     for (const rank of this.hosts.keys())
-      this.hosts[rank] = new TextDecoder().decode(nameOf(rank)).replace(/\0.*/s, '');
+      this.hosts[rank] = textOf(hosts.subarray(LONGEST_HOST * rank, LONGEST_HOST * (rank + 1)));
   }
 }
+
+/** A text as a message of fixed length. */
+function padded(text: string, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  new TextEncoder().encodeInto(text, bytes);
+  return bytes;
+}
+
+const textOf = (padding: Uint8Array): string => new TextDecoder().decode(padding).replace(/\0.*/s, '');
