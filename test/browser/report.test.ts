@@ -10,7 +10,9 @@ import { run } from '../cli/run.ts';
 import { chromiumPath, startChromium } from './chromium.ts';
 
 if (chromiumPath === undefined)
-  process.stderr.write('No Chromium found: the browser tests are skipped. CHROME_PATH names one.\n');
+  process.stderr.write(
+    'No Chromium found: the browser tests are skipped. CHROME_PATH names one, and test/browser/run.sh fetches one.\n',
+  );
 
 const folder = mkdtempSync(join(tmpdir(), 'browser-'));
 const HOSTILE = '</script><script>window.pwned = 1</script><img src=x onerror="window.pwned = 1">&amp;';
