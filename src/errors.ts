@@ -36,6 +36,7 @@ export const errorCodes = {
   'out-of-memory': 'More memory is needed than there is, or than the engine can address.',
   'training-diverged': 'The loss became infinite or NaN, again and again.',
   'engine-unavailable': 'The requested engine does not work on this computer.',
+  'device-failed': 'A GPU was lost, or refused a command.',
   'check-failed': 'A self-check found wrong results.',
   'mpi-unavailable': 'MPI, over which several processes train together, cannot be used.',
   'rank-lost': 'Another process of the same run does not answer, or its network has failed.',

@@ -1,5 +1,6 @@
-import { UserError } from '../errors.ts';
-import { formatMemory, machineMemory } from '../machine-memory.ts';
+import { formatMemory } from '../format-memory.ts';
+import { machineMemory } from '../machine-memory.ts';
+import { EngineMemoryError } from './engine-memory-error.ts';
 import { Q8_BLOCK, Q8_BLOCK_BYTES } from './q8.ts';
 import type { NarrowStorage, Storage } from './signatures.ts';
 
@@ -49,14 +50,6 @@ export class Layout {
   /** The first free element. */
   get end(): number {
     return this.#end;
-  }
-}
-
-/** The model needs more memory than the engine can address or the computer has. */
-export class EngineMemoryError extends UserError {
-  override readonly name = 'EngineMemoryError';
-  constructor(message: string, options: { hint: string; cause?: unknown }) {
-    super('out-of-memory', message, options);
   }
 }
 

@@ -1,7 +1,9 @@
 /** Checks that a training run fits in memory, before anything is allocated. */
-import { EngineMemoryError } from '../engine/memory.ts';
+import { EngineMemoryError } from '../engine/engine-memory-error.ts';
+import { gpuMemoryLimit } from '../engine/device-choice.ts';
 import { addressableBytes } from '../engine/wasm/address-space.ts';
-import { formatMemory, machineMemory } from '../machine-memory.ts';
+import { formatMemory } from '../format-memory.ts';
+import { machineMemory } from '../machine-memory.ts';
 import { optionName, optionValues } from '../messages.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { stateBytes, trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
@@ -31,11 +33,13 @@ export const memoryNeed = (
 });
 
 /**
- * The engine's address space, and the RAM of this computer or its container.
+ * The engine's address space, and the RAM of this computer or its container; of a GPU, its largest buffer.
  *
  * @param ranksHere processes that share the RAM, all with as large a part of the run
  */
 export function memoryLimits(threads: number, ranksHere = 1): readonly MemoryLimit[] {
+  const gpu = gpuMemoryLimit();
+  if (gpu !== undefined) return [{ bytes: gpu, who: 'the GPU allows', of: 'engine' }];
   return [
     { bytes: addressableBytes(threads), who: 'the engine can address', of: 'engine' },
     {

@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { optionName } from '../../messages.ts';
 import type { Device, Loaded, NarrowNumbers, Numbers } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
-import { EngineMemoryError } from '../memory.ts';
+import { EngineMemoryError } from '../engine-memory-error.ts';
 import { loadBlas } from '../native/blas.ts';
 import type { BlasLibrary } from '../native/blas-choice.ts';
 import { loadMacroKernel } from '../native/load.ts';

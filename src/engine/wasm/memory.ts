@@ -1,7 +1,8 @@
-import { formatMemory } from '../../machine-memory.ts';
+import { formatMemory } from '../../format-memory.ts';
 import { MAX_PAGES, PAGE } from './address-space.ts';
 import type { NarrowNumbers, Numbers } from '../device.ts';
-import { checkMachineMemory, EngineMemoryError } from '../memory.ts';
+import { EngineMemoryError } from '../engine-memory-error.ts';
+import { checkMachineMemory } from '../memory.ts';
 
 /**
  * The device's memory: a WebAssembly memory from byte `base` on, in elements of 4 bytes. Views stay private to this class,

@@ -1,0 +1,53 @@
+/**
+ * Finds WebGPU: that of the JavaScript runtime if it has one (browsers, Deno), or else the npm package `webgpu` (Dawn), which is
+ * not a dependency because of its 132 MB and is loaded only when a GPU is asked for.
+ */
+import { pathToFileURL } from 'node:url';
+import { UserError } from '../errors.ts';
+import type { Gpu, GpuAdapter } from './webgpu/gpu.ts';
+
+/** The package, which a program that uses it must hold: collected, `create()`'s result crashes the process. */
+let created: Gpu | undefined;
+
+let packageFolder: string | undefined;
+/** @param folder where the npm package is, if it is not installed next to this program */
+export function setWebGpuFolder(folder: string | undefined): void {
+  packageFolder = folder;
+}
+
+interface DawnPackage {
+  create(options: readonly string[]): Gpu;
+}
+
+/** @throws Error if the package is not installed */
+async function gpuOfRuntime(): Promise<Gpu> {
+  const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: Gpu } };
+  if (navigator?.gpu !== undefined) return navigator.gpu;
+  const name = packageFolder === undefined ? 'webgpu' : pathToFileURL(`${packageFolder}/index.js`).href;
+  created ??= ((await import(name)) as DawnPackage).create([]);
+  return created;
+}
+
+/** The fastest GPU. @throws UserError if WebGPU is not installed, or has no adapter */
+export async function findAdapter(): Promise<GpuAdapter> {
+  let gpu: Gpu;
+  try {
+    gpu = await gpuOfRuntime();
+  } catch (error) {
+    const isMissing = (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
+    const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
+    throw new UserError(
+      'engine-unavailable',
+      isMissing
+        ? "GPUs need the npm package 'webgpu' (132 MB), which is not installed"
+        : `the npm package 'webgpu' cannot be loaded: ${reason}`,
+      { hint: 'npm install webgpu, with -g if gpt was installed with it', cause: error },
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (adapter === null)
+    throw new UserError('engine-unavailable', 'WebGPU finds no GPU here', {
+      hint: 'is its driver installed, with Vulkan on Linux (vulkaninfo shows it)?',
+    });
+  return adapter;
+}

@@ -1,0 +1,240 @@
+import type { Device, Loaded, NarrowNumbers, Numbers } from '../device.ts';
+import { EngineMemoryError } from '../engine-memory-error.ts';
+import type { Instruction } from '../instruction.ts';
+import { formatMemory } from '../../format-memory.ts';
+import { ARGUMENT_BYTES } from './arguments.ts';
+import { failureOf, lostDevice, onCpu } from './failures.ts';
+import {
+  COMPUTE,
+  MAP_READ,
+  USAGE,
+  type GpuAdapter,
+  type GpuBuffer,
+  type GpuCommandEncoder,
+  type GpuDevice,
+  type GpuLimits,
+} from './gpu.ts';
+import { bufferLimit } from './limits.ts';
+import { compileProgram, loadedProgram, type GpuProgram } from './program.ts';
+
+/** Memory that is addressed by its elements. */
+const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+/** Bytes that `copy` moves at a time, and `fill` writes. */
+const CHUNK = 2 ** 24;
+
+/** A loaded program, and the bind group that was made for the buffers of `generation`. */
+interface Resident {
+  readonly program: GpuProgram;
+  group?: object;
+  generation: number;
+}
+
+/**
+ * A GPU, through WebGPU. Memory is one storage buffer; a program's instructions are dispatches in one command buffer. Nothing
+ * here waits for the GPU but `read` and `finish`, which also report what went wrong before them.
+ */
+export class WebGpuDevice implements Device {
+  readonly name: string;
+  readonly threads = 1;
+  readonly activeThreads = 1;
+  readonly #gpu: GpuDevice;
+  readonly #limit: number;
+  readonly #layout: object;
+  readonly #pipelineLayout: object;
+  readonly #pipelines = new Map<string, object>();
+  readonly #programs = new Set<Resident>();
+  #arena: GpuBuffer;
+  #scratch: GpuBuffer;
+  /** Changes whenever the arena or the scratch buffer is replaced. */
+  #generation = 0;
+  #size = 0;
+  #failure: Error | undefined;
+  #isClosed = false;
+
+  private constructor(gpu: GpuDevice, name: string) {
+    this.#gpu = gpu;
+    this.name = name;
+    this.#limit = bufferLimit(gpu.limits);
+    this.#layout = gpu.createBindGroupLayout({
+      entries: [
+        { binding: 0, visibility: COMPUTE, buffer: { type: 'storage' } },
+        { binding: 1, visibility: COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true } },
+        { binding: 2, visibility: COMPUTE, buffer: { type: 'read-only-storage' } },
+        { binding: 3, visibility: COMPUTE, buffer: { type: 'storage' } },
+      ],
+    });
+    this.#pipelineLayout = gpu.createPipelineLayout({ bindGroupLayouts: [this.#layout] });
+    this.#arena = gpu.createBuffer({ size: 16, usage: ARENA });
+    this.#scratch = gpu.createBuffer({ size: 16, usage: USAGE.storage });
+    gpu.onuncapturederror = ({ error }) => (this.#failure ??= failureOf(error));
+    void gpu.lost.then(({ message }) => {
+      if (!this.#isClosed) this.#failure = lostDevice(message);
+    });
+  }
+
+  /** Opens a GPU with the largest buffers that it allows. */
+  static async open(adapter: GpuAdapter): Promise<WebGpuDevice> {
+    const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+    const requiredLimits: Partial<GpuLimits> = { maxBufferSize, maxStorageBufferBindingSize };
+    const { vendor, architecture, device, description } = adapter.info;
+    const parts = ['webgpu', vendor, device || architecture || description];
+    const name = parts.filter((part) => part !== '').join(' ');
+    return new WebGpuDevice(await adapter.requestDevice({ requiredLimits }), name.replace(/-$/, ''));
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  reserve(elements: number): void {
+    if (elements <= this.#size) return;
+    if (4 * elements > this.#limit)
+      throw new EngineMemoryError(
+        `this needs ${formatMemory(4 * elements)} of GPU memory in one buffer; ${this.name} allows ${formatMemory(this.#limit)}`,
+        { hint: `use a smaller model or batch, or ${onCpu}` },
+      );
+    const arena = this.#gpu.createBuffer({ size: 4 * elements, usage: ARENA });
+    const old = this.#arena;
+    if (this.#size > 0) this.#command((to) => to.copyBufferToBuffer(old, 0, arena, 0, 4 * this.#size));
+    old.destroy();
+    this.#arena = arena;
+    this.#size = elements;
+    this.#generation++;
+  }
+
+  write(offset: number, numbers: Numbers | NarrowNumbers): void {
+    const { buffer, byteOffset, byteLength } =
+      numbers instanceof Float64Array ? Float32Array.from(numbers) : numbers;
+    const whole = byteLength - (byteLength % 4);
+    if (whole > 0) this.#gpu.queue.writeBuffer(this.#arena, 4 * offset, buffer, byteOffset, whole);
+    if (whole === byteLength) return;
+    const last = new Uint8Array(4); // the rest of an element is not used
+    last.set(new Uint8Array(buffer, byteOffset + whole, byteLength - whole));
+    this.#gpu.queue.writeBuffer(this.#arena, 4 * offset + whole, last.buffer);
+  }
+
+  fill(offset: number, length: number, value: number): void {
+    if (length === 0) return;
+    if (value === 0) {
+      this.#command((to) => to.clearBuffer(this.#arena, 4 * offset, 4 * length));
+      return;
+    }
+    const numbers = new Float32Array(Math.min(length, CHUNK / 4)).fill(value);
+    for (let done = 0; done < length; done += numbers.length)
+      this.write(offset + done, numbers.subarray(0, length - done));
+  }
+
+  /** WebGPU does not copy within a buffer: chunks go through another one, in the order that an overlap requires. */
+  copy(from: number, to: number, length: number): void {
+    if (length === 0 || from === to) return;
+    const step = Math.min(length, CHUNK / 4);
+    const between = this.#gpu.createBuffer({ size: 4 * step, usage: USAGE.copySource | USAGE.copyTarget });
+    const starts = Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step);
+    this.#command((encoder) => {
+      for (const start of to > from ? starts.toReversed() : starts) {
+        const bytes = 4 * Math.min(step, length - start);
+        encoder.copyBufferToBuffer(this.#arena, 4 * (from + start), between, 0, bytes);
+        encoder.copyBufferToBuffer(between, 0, this.#arena, 4 * (to + start), bytes);
+      }
+    });
+    between.destroy();
+  }
+
+  async read<T extends Numbers>(offset: number, into: T): Promise<T> {
+    if (into.length === 0) {
+      await this.finish();
+      return into;
+    }
+    const size = 4 * into.length;
+    const staging = this.#gpu.createBuffer({ size, usage: USAGE.mapRead | USAGE.copyTarget });
+    this.#command((to) => to.copyBufferToBuffer(this.#arena, 4 * offset, staging, 0, size));
+    try {
+      await staging.mapAsync(MAP_READ);
+    } catch (error) {
+      this.#check();
+      throw lostDevice(error instanceof Error ? error.message : String(error));
+    }
+    this.#check();
+    const bytes = staging.getMappedRange();
+    into.set(into instanceof Int32Array ? new Int32Array(bytes) : new Float32Array(bytes));
+    staging.unmap();
+    staging.destroy();
+    return into;
+  }
+
+  load(instructions: readonly Instruction[]): Loaded {
+    const program = compileProgram(this.#gpu, instructions, (code) => this.#pipelineOf(code));
+    if (4 * program.scratch > this.#scratch.size) {
+      this.#scratch.destroy();
+      this.#scratch = this.#gpu.createBuffer({ size: 4 * program.scratch, usage: USAGE.storage });
+      this.#generation++;
+    }
+    const resident: Resident = { program, generation: -1 };
+    this.#programs.add(resident);
+    return loadedProgram(instructions.length, (from, to) =>
+      this.#command((encoder) => {
+        const pass = encoder.beginComputePass();
+        program.encode(pass, this.#bindGroupOf(resident), from, to);
+        pass.end();
+      }),
+    );
+  }
+
+  async finish(): Promise<void> {
+    await this.#gpu.queue.onSubmittedWorkDone();
+    this.#check();
+  }
+
+  clear(): void {
+    for (const { program } of this.#programs) {
+      program.argumentBuffer.destroy();
+      program.constants.destroy();
+    }
+    this.#programs.clear();
+    this.fill(0, this.#size, 0);
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#gpu.destroy();
+    return Promise.resolve();
+  }
+
+  #command(record: (encoder: GpuCommandEncoder) => void): void {
+    const encoder = this.#gpu.createCommandEncoder();
+    record(encoder);
+    this.#gpu.queue.submit([encoder.finish()]);
+  }
+
+  /** Throws what has gone wrong so far. A lost device stays lost. */
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #pipelineOf(code: string): object {
+    let pipeline = this.#pipelines.get(code);
+    if (pipeline === undefined) {
+      const module = this.#gpu.createShaderModule({ code });
+      const compute = { module, entryPoint: 'main' };
+      pipeline = this.#gpu.createComputePipeline({ layout: this.#pipelineLayout, compute });
+      this.#pipelines.set(code, pipeline);
+    }
+    return pipeline;
+  }
+
+  #bindGroupOf(resident: Resident): object {
+    if (resident.group !== undefined && resident.generation === this.#generation) return resident.group;
+    const { argumentBuffer, constants } = resident.program;
+    resident.generation = this.#generation;
+    resident.group = this.#gpu.createBindGroup({
+      layout: this.#layout,
+      entries: [
+        { binding: 0, resource: { buffer: this.#arena } },
+        { binding: 1, resource: { buffer: argumentBuffer, size: ARGUMENT_BYTES } },
+        { binding: 2, resource: { buffer: constants } },
+        { binding: 3, resource: { buffer: this.#scratch } },
+      ],
+    });
+    return resident.group;
+  }
+}

@@ -1,0 +1,30 @@
+/** What goes wrong on a GPU, as errors for the user. */
+import { UserError } from '../../errors.ts';
+import { optionValues } from '../../messages.ts';
+import { EngineMemoryError } from '../engine-memory-error.ts';
+import type { GpuError } from './gpu.ts';
+
+/** The option that does without a GPU. */
+export const onCpu = optionValues({ device: 'cpu' });
+
+/** The first line: drivers add pages of detail. */
+const firstLine = (text: string): string => text.trim().split('\n', 1)[0];
+
+/** An error that WebGPU reports some time after the call that caused it. */
+export function failureOf(error: GpuError): Error {
+  if (error.constructor.name === 'GPUOutOfMemoryError')
+    return new EngineMemoryError('the GPU has not enough free memory', {
+      hint: `use a smaller model or batch, close other programs that use the GPU, or use ${onCpu}`,
+      cause: error,
+    });
+  return new UserError('device-failed', `the GPU refused a command: ${firstLine(error.message)}`, {
+    hint: `this is an error in gpt or in the GPU driver: please report it; ${onCpu} does without the GPU`,
+    cause: error,
+  });
+}
+
+/** The GPU was reset or removed, or its driver crashed. */
+export const lostDevice = (message: string): UserError =>
+  new UserError('device-failed', `the GPU was lost: ${firstLine(message) || 'no reason was given'}`, {
+    hint: `the last checkpoint is intact: resume from it, with ${onCpu} if this happens again`,
+  });

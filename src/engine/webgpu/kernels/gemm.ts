@@ -1,0 +1,228 @@
+/**
+ * GEMM: c (+)= op(a)·op(b) + bias. A workgroup of 16×16 invocations computes a tile of c; an invocation keeps every 16th row and
+ * column of it in variables. Panels of op(a) and op(b), DEPTH deep, pass through workgroup memory; the loads of neighboring
+ * invocations are adjacent in either layout.
+ *
+ * Where c has too few tiles to occupy a GPU and K is long, K is divided into slices whose sums a second dispatch adds in order
+ * (split-K). Tile and slices follow from the shape alone, and each element is summed in one order, so bits are reproducible.
+ */
+import { GEMV_ROWS, type Storage } from '../../signatures.ts';
+import type { Dispatch, KernelDispatches } from '../dispatch.ts';
+import { elementwise, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
+import { columnSums } from './column-sums.ts';
+import { readWeight } from './storage.ts';
+
+const DEPTH = 8;
+const EDGE = 16;
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+interface Variant {
+  readonly transA: boolean;
+  readonly transB: boolean;
+  readonly storage: Storage;
+  /** Rows and columns of a tile: a multiple of EDGE. */
+  readonly tile: number;
+  /** Depth of a slice of K; 0 if K is not divided. */
+  readonly slice: number;
+  /** Only tiles that reach the diagonal or below; the others mirror them. */
+  readonly isSymmetric: boolean;
+}
+
+/** Loads a panel of `tile` rows (or columns of b) and DEPTH terms; what is outside the matrix is 0. */
+function loadPanel(
+  panel: string,
+  {
+    tile,
+    isDepthFirst,
+    first,
+    end,
+    value,
+  }: Record<'first' | 'end' | 'value', string> & {
+    readonly tile: number;
+    /** Whether adjacent elements of memory differ in k. */
+    readonly isDepthFirst: boolean;
+  },
+): string {
+  const [k, line] = isDepthFirst ? [`e % ${DEPTH}u`, `e / ${DEPTH}u`] : [`e / ${tile}u`, `e % ${tile}u`];
+  return /* wgsl */ `
+    for (var e = local; e < ${tile * DEPTH}u; e += ${EDGE * EDGE}u) {
+      let kInPanel = ${k};
+      let inPanel = ${line};
+      let k = k0 + kInPanel;
+      let line = ${first} + inPanel;
+      var value = 0.0;
+      if (line < ${end} && k < kEnd) { value = ${value}; }
+      ${panel}[kInPanel * ${tile + 1}u + inPanel] = value;
+    }`;
+}
+
+const N = (isSymmetric: boolean): string => (isSymmetric ? 'args.M' : 'args.N');
+
+/** What is done with an element of c once its sum is complete. */
+function store(sum: string, { slice, isSymmetric }: Variant): string {
+  if (slice > 0) return `scratch[(group.z * args.M + row) * args.N + column] = ${sum};`;
+  if (!isSymmetric)
+    return `put(args.c + row * args.N + column, ${sum} + biasOf(column), args.c_accumulates);`;
+  return `if (column <= row) {
+        memory[args.c + row * args.M + column] = ${sum};
+        memory[args.c + column * args.M + row] = ${sum};
+      }`;
+}
+
+const BIAS = /* wgsl */ `
+fn biasOf(column: u32) -> f32 {
+  if (isPresent(args.bias)) { return memory[args.bias + column]; }
+  return 0.0;
+}`;
+
+function gemmShader(variant: Variant): string {
+  const { transA, transB, storage, tile, slice, isSymmetric } = variant;
+  const lines = range(tile / EDGE);
+  const n = N(isSymmetric);
+  return /* wgsl */ `
+${readWeight[storage]}
+${isSymmetric ? '' : BIAS}
+var<workgroup> panelA: array<f32, ${DEPTH * (tile + 1)}>;
+var<workgroup> panelB: array<f32, ${DEPTH * (tile + 1)}>;
+
+@compute @workgroup_size(${EDGE}, ${EDGE})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>,
+        @builtin(local_invocation_index) local: u32) {
+  let firstRow = group.y * ${tile}u;
+  let firstColumn = group.x * ${tile}u;
+  ${isSymmetric ? `if (firstColumn > firstRow) { return; }` : ''}
+  let kStart = ${slice > 0 ? `group.z * ${slice}u` : '0u'};
+  let kEnd = ${slice > 0 ? `min(kStart + ${slice}u, args.K)` : 'args.K'};
+  ${lines.flatMap((r) => lines.map((c) => `var sum${r}_${c} = 0.0;`)).join(' ')}
+  for (var k0 = kStart; k0 < kEnd; k0 += ${DEPTH}u) {
+    workgroupBarrier();
+    ${loadPanel('panelA', {
+      tile,
+      isDepthFirst: !transA,
+      first: 'firstRow',
+      end: 'args.M',
+      value: `memory[args.a + ${transA ? 'k * args.M + line' : 'line * args.K + k'}]`,
+    })}
+    ${loadPanel('panelB', {
+      tile,
+      isDepthFirst: transB,
+      first: 'firstColumn',
+      end: n,
+      value: `readWeight(args.b, ${transB ? 'line * args.K + k' : `k * ${n} + line`})`,
+    })}
+    workgroupBarrier();
+    for (var k = 0u; k < ${DEPTH}u; k++) {
+      ${lines.map((r) => `let a${r} = panelA[k * ${tile + 1}u + at.y + ${EDGE * r}u];`).join('\n      ')}
+      ${lines.map((c) => `let b${c} = panelB[k * ${tile + 1}u + at.x + ${EDGE * c}u];`).join('\n      ')}
+      ${lines.flatMap((r) => lines.map((c) => `sum${r}_${c} += a${r} * b${c};`)).join(' ')}
+    }
+  }
+  ${lines
+    .flatMap((r) =>
+      lines.map(
+        (c) => `{
+    let row = firstRow + at.y + ${EDGE * r}u;
+    let column = firstColumn + at.x + ${EDGE * c}u;
+    if (row < args.M && column < ${n}) {
+      ${store(`sum${r}_${c}`, variant)}
+    }
+  }`,
+      ),
+    )
+    .join('\n  ')}
+}`;
+}
+
+/** c = Σ of the slices in order, + bias. */
+const addSlices = (slices: number): string =>
+  BIAS +
+  elementwise(
+    `var sum = 0.0;
+  for (var slice = 0u; slice < ${slices}u; slice++) { sum += scratch[slice * args.M * args.N + i]; }
+  put(args.c + i, sum + biasOf(i % args.N), args.c_accumulates);`,
+    'args.M * args.N',
+  );
+
+/**
+ * A few rows times a transposed matrix, as in decoding: a workgroup computes one element, a row of `a` times a row of b. The bits of a
+ * row do not depend on the number of rows (GEMV_ROWS in signatures.ts).
+ */
+const gemvShader = (storage: Storage): string =>
+  `${readWeight[storage]}${BIAS}${REDUCTIONS}${rowwise(
+    `let m = row / args.N;
+  let column = row % args.N;
+  var sum = 0.0;
+  for (var k = local; k < args.K; k += ${SIZE}u) {
+    sum += memory[args.a + m * args.K + k] * readWeight(args.b, column * args.K + k);
+  }
+  sum = sumOfGroup(sum, local);
+  if (local == 0u) { put(args.c + row, sum + biasOf(column), args.c_accumulates); }`,
+    'args.M * args.N',
+  )}`;
+
+/** Tiles below which a GPU has idle cores. */
+const ENOUGH_TILES = 64;
+const tilesOf = (rows: number, columns: number, tile: number): number =>
+  Math.ceil(rows / tile) * Math.ceil(columns / tile);
+
+/** The largest tile of which there are enough. */
+const tileFor = (rows: number, columns: number): number =>
+  [128, 64].find((tile) => Math.min(rows, columns) >= tile && tilesOf(rows, columns, tile) >= ENOUGH_TILES) ??
+  32;
+
+/** Depth of the slices of K, of which there are at most 32. */
+function sliceFor(tiles: number, K: number): number {
+  const slices = Math.min(32, Math.floor(K / 256), Math.ceil((2 * ENOUGH_TILES) / tiles));
+  return tiles >= ENOUGH_TILES || slices < 2 ? 0 : Math.ceil(K / slices / DEPTH) * DEPTH;
+}
+
+export const gemm: KernelDispatches<'gemm'> = (args) => {
+  const { M, N: columns, K, transA, transB, b } = args;
+  const storage = b.storage ?? 'f32';
+  if (M <= GEMV_ROWS && transB === 1 && transA === 0)
+    return [{ kernel: 'gemm', args, shader: gemvShader(storage), workgroups: M * columns }];
+  const tile = tileFor(M, columns);
+  const slice = sliceFor(tilesOf(M, columns, tile), K);
+  const slices = slice === 0 ? 1 : Math.ceil(K / slice);
+  const variant: Variant = {
+    transA: transA === 1,
+    transB: transB === 1,
+    storage,
+    tile,
+    slice,
+    isSymmetric: false,
+  };
+  const product: Dispatch = {
+    kernel: 'gemm',
+    args,
+    shader: gemmShader(variant),
+    workgroups: [Math.ceil(columns / tile), Math.ceil(M / tile), slices],
+    scratch: slice === 0 ? 0 : slices * M * columns,
+  };
+  if (slice === 0) return [product];
+  const workgroups = Math.ceil((M * columns) / SIZE);
+  return [product, { kernel: 'gemm', args, shader: addSlices(slices), workgroups }];
+};
+
+export const gemmSymmetric: KernelDispatches<'gemmSymmetric'> = (args) => {
+  const { M, transA, transB } = args;
+  const tile = tileFor(M, M);
+  const variant = { transA: transA === 1, transB: transB === 1, tile, slice: 0 } as const;
+  const across = Math.ceil(M / tile);
+  const shader = gemmShader({ ...variant, storage: 'f32', isSymmetric: true });
+  return [{ kernel: 'gemmSymmetric', args, shader, workgroups: [across, across, 1] }];
+};
+
+/** dWeight (+)= xᵀ·dY as a GEMM, dBias (+)= the column sums of dY. */
+export const linearParametersBackward: KernelDispatches<'linearParametersBackward'> = ({
+  x,
+  dY,
+  dWeight,
+  dBias,
+  M,
+  N: columns,
+  K,
+}) => [
+  ...gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N: columns, K: M, transA: 1, transB: 0 }),
+  ...columnSums({ x: dY, sums: dBias, M, N: columns }),
+];

@@ -1,0 +1,102 @@
+/** Optimizer updates, element by element. Formulas and sources: signatures.ts, train/optimizer.ts, train/muon.ts. */
+import { HYPER } from '../../signatures.ts';
+import { elementwise, SIZE } from '../wgsl.ts';
+import type { KernelDispatches } from '../dispatch.ts';
+import { overElements } from './elementwise.ts';
+
+/** `hyper(SLOT)`, and the gradient scaled by min(1, clip/norm). */
+const HYPERPARAMETERS = /* wgsl */ `
+fn hyper(slot: u32) -> f32 { return memory[args.hyper + slot]; }
+${Object.entries(HYPER)
+  .map(([name, slot]) => `const ${name} = ${slot}u;`)
+  .join('\n')}
+`;
+const CLIPPING = /* wgsl */ `
+fn clipped(gradient: f32) -> f32 {
+  let norm = memory[args.norm];
+  let limit = hyper(clip);
+  return gradient * select(1.0, limit / norm, limit > 0.0 && norm > limit);
+}
+`;
+/** x·(1 − lr·weightDecay) for the first `decayed` elements, x for the others. */
+const DECAY = /* wgsl */ `
+fn shrunk(x: f32, i: u32) -> f32 {
+  return select(x, x * (1.0 - hyper(learningRate) * hyper(weightDecay)), i < args.decayed);
+}
+`;
+
+export const adamw = overElements(
+  'adamw',
+  `let g = clipped(memory[args.dX + i]);
+  let m = hyper(beta1) * memory[args.m + i] + hyper(oneMinusBeta1) * g;
+  let v = hyper(beta2) * memory[args.v + i] + hyper(oneMinusBeta2) * g * g;
+  memory[args.m + i] = m;
+  memory[args.v + i] = v;
+  let root = sqrt(v / hyper(correction2)) + hyper(epsilon);
+  memory[args.x + i] = shrunk(memory[args.x + i], i) - hyper(learningRate) * (m / hyper(correction1)) / root;`,
+  HYPERPARAMETERS + CLIPPING + DECAY,
+);
+
+export const sgd = overElements(
+  'sgd',
+  `let x = memory[args.x + i];
+  let decay = select(0.0, hyper(weightDecay) * x, i < args.decayed);
+  let m = hyper(momentum) * memory[args.m + i] + clipped(memory[args.dX + i]) + decay;
+  memory[args.m + i] = m;
+  memory[args.x + i] = x - hyper(learningRate) * m;`,
+  HYPERPARAMETERS + CLIPPING,
+);
+
+export const lion = overElements(
+  'lion',
+  `let g = clipped(memory[args.dX + i]);
+  let m = memory[args.m + i];
+  let direction = sign(hyper(beta1) * m + hyper(oneMinusBeta1) * g);
+  memory[args.x + i] = shrunk(memory[args.x + i], i) - hyper(learningRate) * direction;
+  memory[args.m + i] = hyper(beta2) * m + hyper(oneMinusBeta2) * g;`,
+  HYPERPARAMETERS + CLIPPING + DECAY,
+);
+
+export const muonMomentum = overElements(
+  'muonMomentum',
+  `let rest = hyper(oneMinusMomentum);
+  let g = clipped(memory[args.dX + i]);
+  let m = hyper(momentum) * memory[args.m + i] + rest * g;
+  memory[args.m + i] = m;
+  memory[args.u + i] = rest * g + hyper(momentum) * m;`,
+  HYPERPARAMETERS + CLIPPING,
+);
+
+export const normalize = overElements(
+  'normalize',
+  'memory[args.y + i] = memory[args.x + i] / max(memory[args.norm], 1e-7);',
+);
+
+const polynomial = elementwise(
+  `let diagonal = select(0.0, args.alpha, i / args.M == i % args.M);
+  memory[args.y + i] = args.beta * memory[args.a + i] + args.gamma * memory[args.square + i] + diagonal;`,
+  'args.M * args.M',
+);
+export const matrixPolynomial: KernelDispatches<'matrixPolynomial'> = (args) => [
+  {
+    kernel: 'matrixPolynomial',
+    args,
+    shader: polynomial,
+    workgroups: Math.ceil((args.M * args.M) / SIZE),
+  },
+];
+
+export const muonUpdate = overElements(
+  'muonUpdate',
+  `let rate = hyper(matrixLearningRate);
+  let kept = 1.0 - rate * hyper(weightDecay);
+  memory[args.x + i] = memory[args.x + i] * kept - rate * args.scale * memory[args.o + i];`,
+  HYPERPARAMETERS,
+);
+
+export const movingAverage = overElements(
+  'movingAverage',
+  `let average = memory[args.average + i];
+  memory[args.average + i] = average + hyper(averageRate) * (memory[args.x + i] - average);`,
+  HYPERPARAMETERS,
+);
