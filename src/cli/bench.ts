@@ -9,7 +9,7 @@ import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatCount, formatNumber } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
-import { blasOption, threadsOption, warnOfSlowEngine } from './model-options.ts';
+import { blasOption, deviceOption, threadsOption, warnOfSlowEngine } from './model-options.ts';
 import { argument, option } from './options.ts';
 import { choice, number } from '../values.ts';
 import { printJson, snakeCased } from './json-output.ts';
@@ -41,6 +41,7 @@ export function register(command: Command): void {
     .addArgument(argument('[model...]', `${names.join(', ')}; default: all`, choice(names)))
     .addOption(option('--seconds <n>', 'seconds per measurement', number({ min: 0.1, max: 600 }), 2))
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(blasOption())
     .option('--json', 'print the results as JSON')
     .action(bench);

@@ -1,16 +1,25 @@
-/** What the user says about the engine: --blas, and the environment variable GPT_ENGINE. */
+/** What the user says about the engine: --device, --blas, and the environment variables GPT_ENGINE and GPT_WEBGPU. */
 import type { Command } from 'commander';
 import type { BlasChoice } from '../engine/native/blas-choice.ts';
+import { chooseDevice, deviceChoices } from '../engine/device-choice.ts';
+import { setWebGpuFolder } from '../engine/webgpu-package.ts';
 import { chooseBlas, forceVariant, variants } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { choice } from '../values.ts';
 
-/** @throws UsageError if GPT_ENGINE names no variant */
-export function chooseEngine(command: Command, engine: string | undefined): void {
+/** @throws UsageError if GPT_ENGINE names no variant, UserError if there is no GPU where one is asked for */
+export async function chooseEngine(
+  command: Command,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const engine = environment['GPT_ENGINE'];
   if (engine) forceVariant(variantOf(engine));
-  const { blas } = command.opts<{ blas?: string }>();
+  const { blas, device } = command.opts<{ blas?: string; device?: string }>();
   if (blas !== undefined) chooseBlas(blasChoice(blas));
+  setWebGpuFolder(environment['GPT_WEBGPU'] || undefined);
+  const chosen = deviceChoices.find((name) => name === device); // in `gpt plan`, --device names other devices
+  if (chosen !== undefined) await chooseDevice(chosen);
 }
 
 const variantOf = (name: string) => {

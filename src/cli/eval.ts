@@ -35,6 +35,7 @@ import {
   modelFolder,
   openModel,
   blasOption,
+  deviceOption,
   threadsOption,
   weightsOption,
 } from './model-options.ts';
@@ -98,6 +99,7 @@ export function register(command: Command): void {
     )
     .addOption(baseOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(blasOption())
     .addOption(weightsOption())
     .addOption(documentsOption('by the file, or as in training'))

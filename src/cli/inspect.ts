@@ -21,6 +21,7 @@ import {
   modelOption,
   openModel,
   blasOption,
+  deviceOption,
   threadsOption,
   unkOption,
   type ModelFlags,
@@ -60,6 +61,7 @@ export function register(command: Command): void {
     )
     .addOption(unkOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(blasOption())
     .option('--json', 'print the results as JSON')
     .action(inspect);

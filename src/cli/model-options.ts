@@ -4,6 +4,7 @@ import { type ModelFolder } from '../checkpoint/model-folder.ts';
 import { openModelFolder } from '../checkpoint/open-model.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
 import { chooseBackend } from '../engine/backend.ts';
+import { deviceChoices } from '../engine/device-choice.ts';
 import { MAX_THREADS } from '../engine/wasm/address-space.ts';
 import type { Device } from '../engine/device.ts';
 import type { Rejection } from '../engine/wasm.ts';
@@ -47,6 +48,7 @@ export const addModelOptions = (command: Command): Command =>
     .addOption(modelOption('or the name of a run; default: the newest under checkpoints/'))
     .addOption(baseOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(blasOption())
     .addOption(weightsOption());
 
@@ -86,6 +88,16 @@ export const threadsOption = (): Option =>
       wholeNumber({ min: 1, max: MAX_THREADS }),
     ),
     'GPT_THREADS',
+  );
+
+export const deviceOption = (): Option =>
+  orVariable(
+    option(
+      '--device <name>',
+      "cpu, or webgpu: a GPU, through the npm package 'webgpu'; default: cpu",
+      choice(deviceChoices),
+    ),
+    'GPT_DEVICE',
   );
 
 export const blasOption = (): Option =>

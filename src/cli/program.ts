@@ -102,9 +102,9 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     applyEnvironment(command, process.env);
     const { config } = command.opts<{ config?: string }>();
     if (config !== undefined) (await import('./config.ts')).applyConfigFile(command, config);
-    const { GPT_ENGINE: engine } = process.env;
-    if (engine || command.getOptionValue('blas') !== undefined)
-      (await import('./choose-engine.ts')).chooseEngine(command, engine);
+    const isChosen = ['blas', 'device'].some((name) => command.getOptionValue(name) !== undefined);
+    if (isChosen || process.env['GPT_ENGINE'])
+      await (await import('./choose-engine.ts')).chooseEngine(command, process.env);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
     setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');
     setForScript(command.getOptionValue('json') === true);

@@ -26,6 +26,7 @@ import {
   modelOption,
   startEngine,
   blasOption,
+  deviceOption,
   threadsOption,
   unkOption,
   type ModelFlags,
@@ -63,6 +64,7 @@ export function register(command: Command): void {
     .addOption(unkOption())
     .addOption(baseOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(blasOption())
     .option('--json', 'print the path and size of the page as JSON')
     .action(writeReport);

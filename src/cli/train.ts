@@ -17,6 +17,7 @@ import { argument, option } from './options.ts';
 import { filePath, wholeNumber } from '../values.ts';
 import { formatProfile } from './profile-table.ts';
 import { isFollower } from './launched.ts';
+import { deviceOption } from './model-options.ts';
 import { followRank0, joinRanks } from './ranks.ts';
 import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
@@ -35,6 +36,7 @@ export function register(command: Command): void {
     argument('[corpus...]', 'text files or folders; - for stdin; or a tokens.bin of gpt tokenize', filePath),
   );
   addRunOptions(command);
+  command.addOption(deviceOption());
   addGroup(command, 'Evaluation and output');
   command
     .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
@@ -77,12 +79,13 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
   OtherFlags & {
     readonly json?: true;
     readonly jsonEvents?: true;
+    readonly device?: string;
     readonly resume?: string | true;
     readonly rankTimeout: number;
   };
 
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
-  const { json, jsonEvents, rankTimeout, ...given } = withoutOtherFlags(all);
+  const { json, jsonEvents, rankTimeout, device: _device, ...given } = withoutOtherFlags(all);
   if (isFollower()) return followRank0({ threads: given.threads, rankTimeout });
   const stream = jsonEvents ? createEventStream() : undefined;
   const options = optionsFor(corpus, given, command);
@@ -160,7 +163,7 @@ async function printResult(
 /** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(
   corpus: readonly string[],
-  { resume, ...flags }: Omit<Flags, 'json' | 'jsonEvents' | 'rankTimeout' | keyof OtherFlags>,
+  { resume, ...flags }: Omit<Flags, 'json' | 'jsonEvents' | 'rankTimeout' | 'device' | keyof OtherFlags>,
   command: Command,
 ): TrainModelOptions {
   if (resume === undefined) {

@@ -1,6 +1,8 @@
 import { UserError } from '../errors.ts';
 import type { Device } from './device.ts';
+import { gpuMemoryLimit } from './device-choice.ts';
 import { createReferenceBackend } from './reference/backend.ts';
+import { findAdapter } from './webgpu-package.ts';
 import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
 
 export interface ChosenBackend {
@@ -28,8 +30,12 @@ export function lazyBackend(options: WasmOptions & { readonly threads: number })
   };
 }
 
-/** Starts the fastest backend that works here: SIMD kernels, or else the reference backend. */
+/** Starts the GPU if it is the chosen device, or else the fastest backend of the CPU that works here: SIMD kernels, or the reference. */
 export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBackend> {
+  if (gpuMemoryLimit() !== undefined) {
+    const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
+    return { backend: await WebGpuDevice.open(await findAdapter()), rejected: [] };
+  }
   try {
     const backend = await createWasmBackend(options);
     return { backend, rejected: backend.rejected };
