@@ -76,5 +76,5 @@ export default defineConfig({
       }),
     ),
   ],
-  ignorePatterns: ['dist', 'src/kernels/generated', 'node_modules', '.venv', '.venv-mpi'],
+  ignorePatterns: ['dist', 'src/kernels/generated', 'node_modules', '.venv', '.venv-mpi', '.cache'],
 });
