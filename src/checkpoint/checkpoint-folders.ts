@@ -16,6 +16,8 @@ export const OPTIMIZER = 'optimizer.safetensors';
 export const BEST = 'best.safetensors';
 /** The moving average of the parameters. */
 export const AVERAGE = 'average.safetensors';
+/** With `syncEvery`, the state of the outer optimizer and of the replicas of other ranks. */
+export const REPLICAS = 'replicas.safetensors';
 
 export interface CheckpointFolder {
   readonly step: number;

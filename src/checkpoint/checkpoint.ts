@@ -4,6 +4,7 @@
  *     config.json, …, model.safetensors   a model folder or, with adapters, that of an adapter
  *     optimizer.safetensors               the optimizer's moments
  *     average.safetensors                 the moving average of the parameters, if one is kept
+ *     replicas.safetensors                with replicas, the outer optimizer's momentum and the moments of other ranks
  *     best.safetensors                    the best model at that step
  *     gpt_trainer_state.json              step, losses, seed, all options, checksums; see trainer-state.ts
  *
@@ -35,6 +36,7 @@ import {
   checkpointName,
   LEGACY_STATE,
   OPTIMIZER,
+  REPLICAS,
   STATE,
   stateFileOf,
   type CheckpointFolder,
@@ -64,6 +66,13 @@ export interface Checkpoint {
   readonly model: ModelFolder;
   /** Loads the optimizer's moments, one tensor after the other. */
   loadMoments(into: readonly TensorTarget[], options?: TensorLoadOptions): void;
+  /**
+   * Loads the state of replicas besides that of rank 0.
+   *
+   * @param targets the tensors to load, from the names of all that are saved
+   * @returns false if none is saved: the replicas are equal, and the outer optimizer has no momentum
+   */
+  loadReplicas(targets: (names: Iterable<string>) => readonly TensorTarget[]): boolean;
   /** The model whose parameters are the moving average; undefined if none was kept. */
   readonly average: ModelFolder | undefined;
 }
@@ -74,6 +83,8 @@ export interface TrainedTensors {
   readonly moments: readonly TensorSource[];
   /** The moving average of the parameters, if one is kept. */
   readonly average?: readonly TensorSource[] | undefined;
+  /** The state of the outer optimizer and of other replicas, if ranks train replicas. */
+  readonly replicas?: readonly TensorSource[] | undefined;
 }
 
 /** Where the base of an adapter is. */
@@ -102,13 +113,13 @@ export async function writeCheckpoint(
   const { config, tokenizer, trained, best, state } = content;
   const parameters = savedTensors(config, trained.parameters);
   const average = savedTensors(config, trained.average ?? []);
-  const { moments } = trained;
+  const { moments, replicas = [] } = trained;
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into);
   const metadata = { step: String(state.step) };
   writeModelDescription(into, config, tokenizer, { write: writeFileFlushed });
   const facts = { ...metadata, ...modelFacts(config, tokenizer) };
-  const total = bytesOf([...parameters, ...moments, ...average]);
+  const total = bytesOf([...parameters, ...moments, ...average, ...replicas]);
   let before = 0;
   /** Reports the progress of the next file, not counting its header. */
   const progressOf = (tensors: readonly TensorSource[]): Written => {
@@ -126,6 +137,12 @@ export async function writeCheckpoint(
     const averageFacts = { ...facts, [IS_AVERAGE]: 'true' };
     await writeWeights(into, config, average, averageFacts, { ...writing(average), file: AVERAGE });
   }
+  if (replicas.length > 0)
+    await streamFileFlushed(
+      join(into, REPLICAS),
+      streamSafetensors(replicas, metadata),
+      progressOf(replicas),
+    );
   if (best !== undefined) linkFile(best, join(into, BEST));
   writeFileFlushed(join(into, STATE), [stateText(into, best, state)]);
   syncFolder(into);
@@ -196,7 +213,13 @@ export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: Bas
     stateFile,
     state,
     model,
-    loadMoments: (into, options) => loadMoments(join(folder, OPTIMIZER), step, into, options),
+    loadMoments: (into, options) => loadTensors(join(folder, OPTIMIZER), step, () => into, options),
+    loadReplicas(targets) {
+      const path = join(folder, REPLICAS);
+      if (!existsSync(path)) return false;
+      loadTensors(path, step, targets, { allowNonFinite: true });
+      return true;
+    },
     average,
   };
 }
@@ -235,15 +258,16 @@ function checkStep(path: string, metadata: Readonly<Record<string, string>>, ste
   );
 }
 
-function loadMoments(
+function loadTensors(
   path: string,
   step: number,
-  into: readonly TensorTarget[],
+  targets: (names: Iterable<string>) => readonly TensorTarget[],
   options?: TensorLoadOptions,
 ): void {
   const file = openSafetensors(path);
   try {
     checkStep(path, file.metadata, step);
+    const into = targets(file.tensors.keys());
     for (const { name, shape } of into) {
       const stored = file.tensors.get(name)?.shape;
       if (stored?.join() !== shape.join())

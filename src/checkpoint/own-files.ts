@@ -16,6 +16,7 @@ import {
   foreignCheckpoints,
   LEGACY_STATE,
   OPTIMIZER,
+  REPLICAS,
   STATE,
 } from './checkpoint-folders.ts';
 import { EVENT_WRITER } from './event-file.ts';
@@ -48,6 +49,7 @@ export const CHECKPOINT_FILES: readonly string[] = [
   LEGACY_STATE,
   OPTIMIZER,
   AVERAGE,
+  REPLICAS,
   BEST,
   WEIGHTS,
   ADAPTER_WEIGHTS,

@@ -23,7 +23,7 @@ export async function expectSeconds(
   measuring?: () => void,
 ): Promise<number | undefined> {
   const flops = forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0);
-  const { microBatches, ranks } = shape;
+  const { microBatches, ranks = shape.replicas } = shape;
   if (steps * microBatches * flops < SHORT_RUN) return undefined;
   measuring?.();
   const { stepSeconds } = await measureSpeed(shape, engine, CALIBRATION_SECONDS);

@@ -24,7 +24,7 @@ import { learningRateAt, learningRateAtPeak } from './schedule.ts';
 import { localClock, type RunClock } from './session/run-clock.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 import { localWork, type Evaluated, type StepWork } from './step-work.ts';
-import type { StepResult, Trainer } from './trainer.ts';
+import { NOTHING_COUNTED, type StepResult, type Trainer } from './trainer.ts';
 
 /** The data of a run as functions, which makes the loop independent of the token source. */
 export interface LoopData {
@@ -46,8 +46,8 @@ export interface LoopParts {
   /** Each event goes through all of them in order before training continues. */
   readonly sinks: readonly EventSink[];
   readonly clock?: RunClock;
-  /** Restores the trainer from the last checkpoint up to a step, or else its initial state; returns the progress there. */
-  readonly restore?: (step: number) => Progress;
+  /** Restores the state of the last checkpoint up to a step, or else the initial state; returns the progress there. */
+  readonly restore?: (step: number) => Progress | Promise<Progress>;
   /** Overwrites the parameters with those of the best model, to evaluate it at the end of a run. */
   readonly loadBest?: () => void;
   /**
@@ -150,19 +150,18 @@ class TrainingLoop {
     const matrixLearningRate =
       learningRateFactor * learningRateAtPeak(this.#settings.muonLearningRate, before.step, schedule);
     const skipped: Skipped | undefined =
-      stepData.counted === 0 ? 'no counted target' : faultOf(before.health, loss, gradNorm);
+      found === NOTHING_COUNTED ? 'no counted target' : faultOf(before.health, loss, gradNorm);
     if (skipped === undefined) await this.#work.update(before.updates, learningRate, matrixLearningRate);
+    const after = afterOptimizerStep(before, loss, skipped);
+    const fault =
+      skipped !== 'no counted target' && after.health.skipped >= SKIPS_TO_DIVERGE ? skipped : undefined;
+    if (fault === undefined) await this.#work.finishStep(after.step);
     const seconds = (performance.now() - start) / 1000;
     this.#stepSeconds = seconds;
 
-    const after = afterOptimizerStep(before, loss, skipped);
     let cause: DivergenceCause | undefined;
-    if (
-      skipped !== undefined &&
-      skipped !== 'no counted target' &&
-      after.health.skipped >= SKIPS_TO_DIVERGE
-    ) {
-      cause = await this.#explain(skipped, before.step);
+    if (fault !== undefined) {
+      cause = await this.#explain(fault, before.step);
       if (cause === undefined) return 'interrupted';
     }
     this.#progress = after;
@@ -229,8 +228,7 @@ class TrainingLoop {
     const { restore } = this.#parts;
     const { step: from, bestLoss, bestStep, isBestAverage, goodStep, health } = this.#progress;
     if (restore === undefined || health.rollbacks >= MAX_ROLLBACKS) return false;
-    const restored = restore(goodStep);
-    await this.#work.stateReplaced();
+    const restored = await restore(goodStep);
     const best = { bestLoss, bestStep, isBestAverage };
     const progress = { ...restored, ...best, health: afterRollback(restored.health, health) };
     this.#progress = progress;

@@ -7,6 +7,7 @@ import { machineMemory } from '../machine-memory.ts';
 import { optionName, optionValues } from '../messages.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { stateBytes, trainingPrograms, type TrainingPrograms, type TrainingShape } from './programs.ts';
+import { replicaBytes } from './replicas/replica-memory.ts';
 import { transferBytes } from './ranks/transfer-memory.ts';
 
 export interface MemoryLimit {
@@ -20,16 +21,21 @@ export interface MemoryLimit {
 /** Bytes that a run needs. */
 export interface MemoryNeed {
   readonly engine: number;
-  /** Outside the engine, for gradients and parameters on their way to other ranks. */
+  /** Outside the engine, for what is on its way to other ranks, and for the outer optimizer of replicas. */
   readonly transfers: number;
 }
 
 export const memoryNeed = (
-  { ranks, microBatches }: TrainingShape,
-  { end, buckets }: Pick<TrainingPrograms, 'end' | 'buckets'>,
+  { ranks, replicas, microBatches }: TrainingShape,
+  programs: TrainingPrograms,
 ): MemoryNeed => ({
-  engine: 4 * end,
-  transfers: ranks === undefined ? 0 : transferBytes(buckets, ranks, microBatches),
+  engine: 4 * programs.end,
+  transfers:
+    replicas !== undefined
+      ? replicaBytes(programs, replicas)
+      : ranks !== undefined
+        ? transferBytes(programs.buckets, ranks, microBatches)
+        : 0,
 });
 
 /**

@@ -106,6 +106,8 @@ export interface TrainingShape {
   readonly hasDocumentMask?: boolean;
   /** The rank whose programs these are, and the number of ranks; absent: one process. */
   readonly ranks?: Ranks;
+  /** The same, if every rank trains a replica of its own; its programs are then those of one process. */
+  readonly replicas?: Ranks;
   /** How frozen parameters are stored: with adapters, in the precision of the base model's file. Absent: float32. */
   readonly frozenStorage?: StorageOf | undefined;
 }

@@ -45,8 +45,9 @@ export function nextPhase({ step, worse, evaluationDue }: Progress, settings: Se
   return isEvaluated(step, settings) ? 'finished' : 'final evaluation';
 }
 
-const isEvaluated = (step: number, { evalInterval }: Settings): boolean =>
-  evalInterval > 0 && step % evalInterval === 0;
+/** With replicas, an evaluation that is due waits for their next synchronization. */
+const isEvaluated = (step: number, { evalInterval, syncEvery = 1 }: Settings): boolean =>
+  evalInterval > 0 && step % syncEvery === 0 && step % evalInterval < syncEvery;
 
 /** Why a step left the parameters as they were. */
 export type Skipped = Fault | 'no counted target';

@@ -1,4 +1,6 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Batch, StepData } from '../data/batches.ts';
+import type { NamedTensor } from '../model/tensor.ts';
 import type { Poll } from '../polling.ts';
 import { meanLoss } from './mean-loss.ts';
 import { stepGradient } from './step-gradient.ts';
@@ -23,6 +25,12 @@ export interface StepWork {
   ): Promise<StepResult | undefined>;
   /** See Trainer.update. */
   update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void>;
+  /**
+   * Called after each step, also one whose update was skipped.
+   *
+   * @param done steps so far
+   */
+  finishStep(done: number): Promise<void>;
   /** See meanLoss. */
   meanLoss(
     model: Evaluated,
@@ -30,12 +38,18 @@ export interface StepWork {
     poll: Poll,
     evaluated?: (tokens: number) => void,
   ): Promise<number | undefined>;
-  /** Called after the trainer's parameters, moments and average were replaced. */
-  stateReplaced(): Promise<void>;
+  /**
+   * Called after the trainer's parameters, moments and average were replaced.
+   *
+   * @param checkpoint from which; undefined: by the state before the first step
+   */
+  stateReplaced(checkpoint: Checkpoint | undefined): Promise<void>;
   /** Called after its parameters alone were replaced. */
   parametersReplaced(): Promise<void>;
   /** Called before moments and average are saved. */
   completeState(): Promise<void>;
+  /** After completeState, what is saved besides the tensors of the trainer; see replicas/replica-state.ts. */
+  replicaTensors?(): readonly NamedTensor[] | undefined;
 }
 
 /** The work of a process of its own. */
@@ -43,6 +57,7 @@ export const localWork = (trainer: Trainer): StepWork => ({
   stepGradient: (step, data, lastSeconds, poll) => stepGradient(trainer, step, data, lastSeconds, poll),
   update: (updates, learningRate, matrixLearningRate) =>
     trainer.update(updates, learningRate, matrixLearningRate),
+  finishStep: () => Promise.resolve(),
   meanLoss: (model, batches, poll, evaluated) =>
     meanLoss(evaluatedModel(trainer, model), batches, poll, evaluated),
   stateReplaced: () => Promise.resolve(),

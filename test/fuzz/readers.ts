@@ -346,7 +346,8 @@ const resumedRun: ReaderCase = {
     run.log('metrics', { step: 40 });
     await run.saveBest(tensors, { step: '20', val_loss_estimate: '2.5' });
     const { files: _files, log_bytes: _logBytes, ...state } = exampleState;
-    await run.saveCheckpoint({ parameters: tensors, moments: tensors, average: tensors }, state);
+    const trained = { parameters: tensors, moments: tensors, average: tensors, replicas: tensors };
+    await run.saveCheckpoint(trained, state);
     run.close();
   },
   files: [
@@ -362,6 +363,7 @@ const resumedRun: ReaderCase = {
     'checkpoint-40/model.safetensors',
     'checkpoint-40/optimizer.safetensors',
     'checkpoint-40/average.safetensors',
+    'checkpoint-40/replicas.safetensors',
     'checkpoint-40/best.safetensors',
   ],
   read(folder) {
@@ -376,13 +378,15 @@ const resumedRun: ReaderCase = {
       checkpoint.model.load(parameters);
       const average = blank(written);
       checkpoint.average!.load(average);
+      const replicas = blank(written);
+      checkpoint.loadReplicas(() => replicas);
       resumed.continue();
       const best = openModelFolder(folder);
       assert.deepEqual({ ...best.config, dropout: written.dropout }, written);
       assert.equal(best.metadata['step'], '20');
       const bestTensors = blank(written);
       best.load(bestTensors);
-      for (const read of [moments, parameters, average, bestTensors])
+      for (const read of [moments, parameters, average, replicas, bestTensors])
         read.forEach(({ name, data }, i) =>
           assert(bytesOf(data).equals(bytesOf(exampleRun.tensors[i].data)), name),
         );

@@ -3,6 +3,7 @@ import { MAX_EPOCHS } from '../../train/choose-model.ts';
 import type { TextChange } from '../../train/new-text.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 import type { Growth } from '../../train/grow-vocabulary.ts';
+import type { Settings } from '../../train/settings.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { formatBytes, formatCountOf, formatDuration, formatNumber } from '../../format.ts';
@@ -40,6 +41,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
         ['memory', formatBytes(run.memoryBytes)],
         ['engine', run.backend],
         ...(run.hosts === undefined ? [] : [['ranks', describeRanks(run.hosts)] as const]),
+        ...(settings.syncEvery === undefined ? [] : [['replicas', describeReplicas(settings)] as const]),
         ['folder', printable(shown(run.folder))],
       ],
       process.stderr,
@@ -72,6 +74,10 @@ function describeRanks(hosts: readonly string[]): string {
 }
 
 const MAX_HOSTS = 4;
+
+/** '4, synchronized every 32 steps' */
+const describeReplicas = ({ replicas, syncEvery }: Settings): string =>
+  `${replicas}, synchronized every ${formatCountOf(syncEvery!, 'step')}`;
 
 function describeGrowth({ ordinary, special, first }: Growth, { kind }: Tokenizer): string {
   const names = kind === 'word' ? 'new word' : 'new character';

@@ -35,6 +35,7 @@ export interface KnownOptions {
   readonly evalInterval: number;
   readonly rewarmStart: number;
   readonly lrDecayFrom: number;
+  readonly syncEvery: number | undefined;
 }
 
 export interface Row<T> {

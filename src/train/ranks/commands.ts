@@ -2,16 +2,20 @@
 import type { Batch, DocumentRows } from '../../data/batches.ts';
 import type { Storage } from '../../engine/signatures.ts';
 import type { TrainingShape } from '../programs.ts';
+import type { ReplicaCommand } from '../replicas/commands.ts';
+import type { OuterOptions } from '../replicas/outer-step.ts';
 import type { Evaluated } from '../step-work.ts';
 import type { TrainerOptions } from '../trainer.ts';
 
 /** The model of a run, as every rank plans it. */
 export interface SetUp {
-  readonly shape: Omit<TrainingShape, 'frozenStorage' | 'ranks'>;
+  readonly shape: Omit<TrainingShape, 'frozenStorage' | 'ranks' | 'replicas'>;
   /** By name, how the parameters are stored that are frozen; undefined: in float32. */
   readonly frozen: Readonly<Record<string, Storage>> | undefined;
   readonly options: TrainerOptions;
   readonly seed: number;
+  /** Every rank trains a replica, with this outer optimizer; absent: all train one model. */
+  readonly outer?: OuterOptions;
 }
 
 export type Command =
@@ -26,6 +30,8 @@ export type Command =
   | { readonly type: 'evaluate'; readonly model: Evaluated }
   /** Collective copies, see SharedTrainer. */
   | { readonly type: 'broadcast state' | 'broadcast parameters' | 'gather state' | 'all-gather average' }
+  /** Of a run whose ranks are replicas. */
+  | { readonly type: 'replica'; readonly command: ReplicaCommand }
   /** Heartbeat while rank 0 works alone. */
   | { readonly type: 'heartbeat' }
   | { readonly type: 'end' };

@@ -3,20 +3,23 @@ import { ranksOnHost, type Communicator } from '../../collective/communicator.ts
 import type { Device } from '../../engine/device.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UserError } from '../../errors.ts';
+import type { StorageOf } from '../../model/placement.ts';
 import { allParts } from '../../polling.ts';
 import { checkMemory, memoryLimits, memoryNeed } from '../memory.ts';
-import { trainingPrograms } from '../programs.ts';
-import { evaluatedModel } from '../step-work.ts';
+import { trainingPrograms, type TrainingShape } from '../programs.ts';
+import { obeyReplica } from '../replicas/obey.ts';
+import { Replica } from '../replicas/replica.ts';
+import { evaluatedModel, type Evaluated } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
 import { readinessOf } from './agreement.ts';
 import { batchesOf, type Command, type SetUp } from './commands.ts';
-import { subtreesOf } from './gradient-exchange.ts';
+import { microBatchesOf, subtreesOf } from './gradient-exchange.ts';
 import { bytesOf, receiveMessage, sendMessage, TAG, type Message } from './messages.ts';
 import { SharedTrainer } from './shared-trainer.ts';
 
 /** Follows rank 0 until it ends the run. */
 export async function follow(ranks: Communicator, engine: LazyBackend): Promise<void> {
-  let shared: SharedTrainer | undefined;
+  let worker: SharedTrainer | Replica | undefined;
   const { timeout } = ranks;
   ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
   for (;;) {
@@ -29,13 +32,15 @@ export async function follow(ranks: Communicator, engine: LazyBackend): Promise<
       const { backend } = await engine.open();
       const ready = readinessOf(backend);
       try {
-        shared = setUp(ranks, backend, head.run, engine.threads);
+        worker = setUp(ranks, backend, head.run, engine.threads);
         await sendMessage(ranks, 0, TAG.reply, ready);
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         await sendMessage(ranks, 0, TAG.reply, { ...ready, refusal: error.message });
       }
-    } else await obey(ranks, shared!, head, message);
+    } else if (head.type === 'evaluate') await evaluate(ranks, worker!.trainer, head.model, message);
+    else if (head.type === 'replica') await obeyReplica(worker as Replica, head.command, message.arrays);
+    else await obey(ranks, worker as SharedTrainer, head, message);
   }
 }
 
@@ -43,21 +48,33 @@ export async function follow(ranks: Communicator, engine: LazyBackend): Promise<
 function setUp(
   ranks: Communicator,
   device: Device,
-  { shape, frozen, options, seed }: SetUp,
+  { shape, frozen, options, seed, outer }: SetUp,
   threads: number,
-): SharedTrainer {
-  const whole = {
-    ...shape,
-    ranks,
-    frozenStorage: frozen && (({ name }: { readonly name: string }) => frozen[name]),
+): SharedTrainer | Replica {
+  const trainerOf = (division: Pick<TrainingShape, 'ranks' | 'replicas'>, microBatches: number): Trainer => {
+    const frozenStorage: StorageOf | undefined = frozen && (({ name }) => frozen[name]);
+    const whole = { ...shape, ...division, frozenStorage };
+    const programs = trainingPrograms({ ...whole, microBatches });
+    checkMemory(whole, memoryNeed(whole, programs), memoryLimits(threads, ranksOnHost(ranks)));
+    return new Trainer(device, programs, options, seed);
   };
+  if (outer !== undefined) {
+    const { start, end } = microBatchesOf(ranks.rank, shape.microBatches, ranks.size);
+    return new Replica(ranks, device, trainerOf({ replicas: ranks }, end - start), outer);
+  }
   const own = subtreesOf(ranks.rank, shape.microBatches, ranks.size);
-  const programs = trainingPrograms({
-    ...whole,
-    microBatches: Math.max(...own.map(({ start, end }) => end - start)),
-  });
-  checkMemory(whole, memoryNeed(whole, programs), memoryLimits(threads, ranksOnHost(ranks)));
-  return new SharedTrainer(ranks, device, new Trainer(device, programs, options, seed));
+  const microBatches = Math.max(...own.map(({ start, end }) => end - start));
+  return new SharedTrainer(ranks, device, trainerOf({ ranks }, microBatches));
+}
+
+async function evaluate(
+  ranks: Communicator,
+  trainer: Trainer,
+  model: Evaluated,
+  { arrays }: Message<Command>,
+): Promise<void> {
+  const losses = await allParts(evaluatedModel(trainer, model).losses(batchesOf(arrays)[0], undefined));
+  await ranks.send(0, TAG.reply, bytesOf(losses));
 }
 
 const never = (): Promise<boolean> => Promise.resolve(false);
@@ -65,7 +82,7 @@ const never = (): Promise<boolean> => Promise.resolve(false);
 async function obey(
   ranks: Communicator,
   shared: SharedTrainer,
-  command: Exclude<Command, { type: 'end' | 'heartbeat' | 'set up' }>,
+  command: Exclude<Command, { type: 'end' | 'heartbeat' | 'set up' | 'evaluate' | 'replica' }>,
   { arrays }: Message<Command>,
 ): Promise<void> {
   switch (command.type) {
@@ -76,12 +93,6 @@ async function obey(
     }
     case 'update':
       return shared.update(command.updates, command.learningRate, command.matrixLearningRate);
-    case 'evaluate': {
-      const model = evaluatedModel(shared.trainer, command.model);
-      const losses = await allParts(model.losses(batchesOf(arrays)[0], undefined));
-      await ranks.send(0, TAG.reply, bytesOf(losses));
-      return;
-    }
     case 'broadcast state':
       return shared.broadcastState();
     case 'broadcast parameters':

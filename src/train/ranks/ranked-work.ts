@@ -2,17 +2,16 @@
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Batch, StepData } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
-import { allParts, type Poll } from '../../polling.ts';
-import { addCounted, type LossTotal } from '../evaluation-pass.ts';
-import { nothingToEvaluate } from '../mean-loss.ts';
+import type { Poll } from '../../polling.ts';
 import { OrderedSum } from '../ordered-sum.ts';
-import { evaluatedModel, type Evaluated, type StepWork } from '../step-work.ts';
+import type { Evaluated, StepWork } from '../step-work.ts';
 import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from '../trainer.ts';
-import { checkAgreement, readinessOf } from './agreement.ts';
-import { arraysOf, type Command, type Readiness, type SetUp } from './commands.ts';
+import { arraysOf, type Command, type SetUp } from './commands.ts';
 import { microBatchesOf } from './gradient-exchange.ts';
 import type { Leader } from './leader.ts';
-import { bytesOf, receiveMessage, TAG } from './messages.ts';
+import { meanLossOfRanks } from './mean-loss-of-ranks.ts';
+import { bytesOf, TAG } from './messages.ts';
+import { setUpRanks } from './set-up-ranks.ts';
 import { SharedTrainer } from './shared-trainer.ts';
 
 export class RankedWork implements StepWork {
@@ -26,12 +25,7 @@ export class RankedWork implements StepWork {
    * @throws UserError if a rank cannot take part
    */
   static async start(leader: Leader, device: Device, trainer: Trainer, run: SetUp): Promise<RankedWork> {
-    const { ranks } = leader;
-    await leader.tell({ type: 'set up', run });
-    const others = await Promise.all(
-      leader.others.map((rank) => receiveMessage<Readiness>(ranks, rank, TAG.reply)),
-    );
-    checkAgreement(ranks, [readinessOf(device), ...others.map(({ head }) => head)]);
+    await setUpRanks(leader, device, run);
     return new RankedWork(leader, device, trainer);
   }
 
@@ -78,7 +72,11 @@ export class RankedWork implements StepWork {
     );
   }
 
-  /** Each round assigns one batch to each rank; losses are added in batch order. */
+  finishStep(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** See meanLossOfRanks. */
   async meanLoss(
     model: Evaluated,
     batches: Iterable<Batch>,
@@ -87,27 +85,7 @@ export class RankedWork implements StepWork {
   ): Promise<number | undefined> {
     if (model === 'average')
       await this.#all({ type: 'all-gather average' }, () => this.#shared.allGatherAverage());
-    const total = { sum: 0, count: 0 };
-    for (const round of rounds(batches, this.#ranks.size)) {
-      await this.#leader.together(() => this.#addLosses(model, round, total));
-      evaluated?.(total.count);
-      if (await poll()) return undefined;
-    }
-    if (total.count === 0) throw nothingToEvaluate();
-    return total.sum / total.count;
-  }
-
-  /** Each rank computes the losses of one batch. */
-  async #addLosses(model: Evaluated, [first, ...others]: readonly Batch[], total: LossTotal): Promise<void> {
-    for (const [i, batch] of others.entries())
-      await this.#leader.send(1 + i, { type: 'evaluate', model }, arraysOf([batch]));
-    const own = evaluatedModel(this.#shared.trainer, model);
-    addCounted(first, await allParts(own.losses(first, undefined)), total);
-    for (const [i, batch] of others.entries()) {
-      const losses = new Float64Array(batch.targets.length);
-      await this.#ranks.receive(1 + i, TAG.reply, bytesOf(losses));
-      addCounted(batch, losses, total);
-    }
+    return meanLossOfRanks(this.#leader, this.#shared.trainer, model, batches, poll, evaluated);
   }
 
   stateReplaced(): Promise<void> {
@@ -129,16 +107,4 @@ export class RankedWork implements StepWork {
       await act();
     });
   }
-}
-
-/** Up to `size` batches at a time. */
-function* rounds(batches: Iterable<Batch>, size: number): Generator<Batch[]> {
-  let round: Batch[] = [];
-  for (const batch of batches) {
-    round.push(batch);
-    if (round.length < size) continue;
-    yield round;
-    round = [];
-  }
-  if (round.length > 0) yield round;
 }

@@ -11,6 +11,7 @@ import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
 import { tokensBefore } from '../sequences.ts';
 import type { Settings } from '../settings.ts';
+import type { StepWork } from '../step-work.ts';
 import { progressToState } from '../stored-progress.ts';
 import type { Trainer } from '../trainer.ts';
 import type { TrainingData } from '../training-data.ts';
@@ -31,6 +32,7 @@ export interface CheckpointSource {
   readonly run: Run;
   readonly log: MetricsLog;
   readonly trainer: Trainer;
+  readonly work: StepWork;
   readonly best: BestModel;
   readonly config: ModelConfig;
   readonly data: TrainingData;
@@ -83,7 +85,7 @@ export function checkpointWriter(
 }
 
 async function saveCheckpoint(
-  { run, trainer, best, data, engine, report }: CheckpointSource,
+  { run, trainer, work, best, data, engine, report }: CheckpointSource,
   progress: Progress,
   settings: Settings,
 ): Promise<void> {
@@ -101,6 +103,7 @@ async function saveCheckpoint(
     parameters: trainer.parameters(),
     moments: trainer.moments(),
     average: trainer.average?.parameters(),
+    replicas: work.replicaTensors?.(),
   };
   await run.saveCheckpoint(trained, state, (done) => report('saving a checkpoint', done));
 }

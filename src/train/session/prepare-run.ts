@@ -14,13 +14,14 @@ import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
 import { checkMemory, checkStateMemory, memoryLimits, memoryNeed, type MemoryNeed } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
-import { trainingPrograms, type TrainingPrograms, type TrainingShape } from '../programs.ts';
+import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape } from '../programs.ts';
 import {
   cautionAboutDivision,
   checkMicroBatches,
   splitBatch,
   splitEvaluations,
 } from '../ranks/split-batch.ts';
+import { checkReplicas, withReplicas } from '../replicas/replica-options.ts';
 import { secondsFor, timeForTraining } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
 import {
@@ -54,6 +55,8 @@ export interface PreparedRun {
   readonly expectedSeconds: number | undefined;
 }
 
+const ONE_RANK: Ranks = { rank: 0, size: 1 };
+
 /** The seconds, with what was found for them. */
 type TimeLimit = Omit<Fitted, 'options'> & { readonly seconds: number };
 
@@ -76,7 +79,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const { given, handlers, engine, ranks } = preparation;
   const { options, time } = await chooseLength(origin, data, preparation);
-  const chosen = settingsOf(origin, options, data);
+  const chosen = settingsOf(origin, withReplicas(options, ranks?.size ?? 1), data);
   const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, chosen);
   if (origin.resumed !== undefined)
     checkResume(origin.resumed, data, chosen, { force: given.force === true, change });
@@ -86,10 +89,11 @@ export async function prepareRun(
   if (settings.documentMask) checkDocuments(data, { isResumed: origin.resumed !== undefined });
 
   if (ranks !== undefined) checkMicroBatches(settings, ranks.size);
+  checkReplicas(settings, ranks?.size ?? 1);
   const shape = {
     ...trainingShape(settings, config),
     frozenStorage: frozenStorage(origin, config),
-    ...(ranks && { ranks }),
+    ...(settings.syncEvery !== undefined ? { replicas: ranks ?? ONE_RANK } : ranks && { ranks }),
   };
   const limits = memoryLimits(engine.threads, ranks && ranksOnHost(ranks));
   checkStateMemory(shape, limits);

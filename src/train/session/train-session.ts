@@ -1,5 +1,6 @@
 import { createRun, type Run } from '../../checkpoint/run.ts';
 import { makeRunFolder } from '../../checkpoint/runs.ts';
+import { singleRank } from '../../collective/single-rank.ts';
 import { targetCount } from '../../data/token-source.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
 import { noReport } from '../../reporting.ts';
@@ -9,8 +10,10 @@ import { forgetOldText, remeasureBest, textChange } from '../new-text.ts';
 import type { Progress } from '../progress.ts';
 import { trainerOptions, type TrainModelOptions } from '../settings.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
-import type { Leader } from '../ranks/leader.ts';
+import { Leader } from '../ranks/leader.ts';
 import { RankedWork } from '../ranks/ranked-work.ts';
+import { replicaOptions } from '../replicas/replica-options.ts';
+import { ReplicatedWork } from '../replicas/replicated-work.ts';
 import { localWork, type StepWork } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
 import { BestModel } from './best-model.ts';
@@ -71,7 +74,7 @@ export async function trainSession(
   const work = await shareWork(prepared, chosen, trainer, leader);
   const run = openRun(prepared, given);
   try {
-    await work.stateReplaced();
+    await work.stateReplaced(origin.resumed?.checkpoint);
     handlers.start?.(describeRun(prepared, run, chosen, leader?.ranks.hosts));
     const clock = localClock(handlers.interrupted, timeBudget(prepared, asked));
     const best = new BestModel(run, trainer, handlers.working);
@@ -92,8 +95,9 @@ function shareWork(
   trainer: Trainer,
   leader: Leader | undefined,
 ): StepWork | Promise<StepWork> {
-  if (leader === undefined) return localWork(trainer);
-  const { frozenStorage, ranks: _, ...planned } = shape;
+  const replicas = replicaOptions(settings);
+  if (leader === undefined && replicas === undefined) return localWork(trainer);
+  const { frozenStorage, ranks: _ranks, replicas: _replicas, ...planned } = shape;
   const frozen =
     frozenStorage &&
     Object.fromEntries(
@@ -102,7 +106,11 @@ function shareWork(
         .map(({ parameter, storage }) => [parameter.name, storage]),
     );
   const options = trainerOptions(settings);
-  return RankedWork.start(leader, backend, trainer, { shape: planned, frozen, options, seed: settings.seed });
+  const setUp = { shape: planned, frozen, options, seed: settings.seed };
+  const leading = leader ?? new Leader(singleRank());
+  return replicas === undefined
+    ? RankedWork.start(leading, backend, trainer, setUp)
+    : ReplicatedWork.start(leading, backend, trainer, setUp, replicas);
 }
 
 /** Opens the resumed run, or creates the folder of a new one. */
@@ -136,7 +144,17 @@ async function trainFrom(
   const { origin, data, programs, settings, config, tokensPerStep } = prepared;
   const report = handlers.working ?? noReport;
   const log = metricsLog(run);
-  const source = { run, log, trainer, best, data, config, engine: buildOf(chosen.backend.name), report };
+  const source = {
+    run,
+    log,
+    trainer,
+    work,
+    best,
+    data,
+    config,
+    engine: buildOf(chosen.backend.name),
+    report,
+  };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));
   const sinks: EventSink[] = [runLog(run, log, settings, tokensPerStep), writer];
   if (settings.log === 'tensorboard') sinks.push(tensorboardLog(run.folder, stored.step, tokensPerStep));
@@ -185,16 +203,20 @@ async function forNewText(
     poll: clock.poll,
   });
   restore(trainer, origin.resumed.checkpoint);
-  await work.stateReplaced();
+  await work.stateReplaced(origin.resumed.checkpoint);
   return progress ?? stored;
 }
 
 /** Restores the last checkpoint up to a step, without its losses if they were measured on an earlier text. */
-function rollBack(step: number, { run, trainer, prepared: { origin, data, settings } }: Session): Progress {
+async function rollBack(step: number, session: Session): Promise<Progress> {
+  const { run, trainer, work, prepared } = session;
+  const { origin, data, settings } = prepared;
   const checkpoint = run.rollBack(step);
-  if (checkpoint === undefined)
-    return start(trainer, origin.resumed === undefined ? origin.start : undefined, data.growth);
-  const progress = restore(trainer, checkpoint);
-  const change = textChange(checkpoint.state, data, settings);
+  const progress =
+    checkpoint === undefined
+      ? start(trainer, origin.resumed === undefined ? origin.start : undefined, data.growth)
+      : restore(trainer, checkpoint);
+  await work.stateReplaced(checkpoint);
+  const change = checkpoint && textChange(checkpoint.state, data, settings);
   return change === undefined ? progress : forgetOldText(progress, change, progress.bestLoss);
 }

@@ -3,15 +3,12 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
-import { lazyBackend } from '../../../src/engine/backend.ts';
-import { follow } from '../../../src/train/ranks/follow.ts';
 import { GradientExchange } from '../../../src/train/ranks/gradient-exchange.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
 import type { TrainHandlers } from '../../../src/train/train-handlers.ts';
-import { trainModel, type TrainResult } from '../../../src/train/train-model.ts';
 import { rankConfigurations, STEPS } from '../../fixtures/rank-configurations.ts';
-import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
+import { trainOn } from '../../fixtures/train-on-ranks.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'ranks-'));
 const at = (name: string): string => join(root, name);
@@ -20,23 +17,6 @@ let runs: Record<string, TrainModelOptions>;
 beforeAll(async () => {
   runs = await rankConfigurations(root);
 });
-
-/** Trains on ranks in this process. */
-async function trainOn(
-  size: number,
-  options: TrainModelOptions,
-  handlers: TrainHandlers = {},
-): Promise<TrainResult> {
-  if (size === 1) return trainModel(options, handlers);
-  const [leader, ...others] = ranksInMemory(size);
-  const engines = others.map(() => lazyBackend({ threads: 1, profile: false }));
-  const [result] = await Promise.all([
-    trainModel(options, handlers, leader),
-    ...others.map((ranks, i) => follow(ranks, engines[i])),
-  ]);
-  await Promise.all(engines.map((engine) => engine.close()));
-  return result;
-}
 
 test('2, 3, 4 and 8 ranks train a run to the bytes of one process', async () => {
   for (const [name, options] of Object.entries(runs)) {

@@ -1,0 +1,17 @@
+/** What rank 0 tells the other replicas; see Replica. */
+export type ReplicaCommand =
+  | {
+      readonly type: 'inner step';
+      readonly step: number;
+      /** Index in the step of the replica's first micro-batch. */
+      readonly first: number;
+    }
+  | {
+      readonly type: 'inner update';
+      readonly updates: number;
+      readonly learningRate: number;
+      readonly matrixLearningRate: number;
+    }
+  | { readonly type: 'synchronize' | 'broadcast parameters' | 'start alike' }
+  /** @see ReplicaState for `isWhole` */
+  | { readonly type: 'restore' | 'gather'; readonly isWhole: boolean };

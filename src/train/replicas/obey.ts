@@ -1,0 +1,30 @@
+import { batchesOf } from '../ranks/commands.ts';
+import type { ReplicaCommand } from './commands.ts';
+import type { Replica } from './replica.ts';
+
+const never = (): Promise<boolean> => Promise.resolve(false);
+
+/** What a replica other than rank 0's does at a command. */
+export async function obeyReplica(
+  replica: Replica,
+  command: ReplicaCommand,
+  arrays: readonly Int32Array[],
+): Promise<void> {
+  switch (command.type) {
+    case 'inner step':
+      await replica.gradient({ ...command, batches: batchesOf(arrays) }, never);
+      return;
+    case 'inner update':
+      return replica.update(command.updates, command.learningRate, command.matrixLearningRate);
+    case 'synchronize':
+      return replica.synchronize();
+    case 'broadcast parameters':
+      return replica.broadcastParameters();
+    case 'start alike':
+      return replica.startAlike();
+    case 'restore':
+      return replica.restore(command.isWhole);
+    case 'gather':
+      return replica.gather(command.isWhole);
+  }
+}

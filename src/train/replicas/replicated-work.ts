@@ -1,0 +1,154 @@
+/**
+ * The work of rank 0 in a run with `--sync-every`: every rank trains a replica of the model on its own micro-batches, and an
+ * outer step joins them every few steps (replica.ts). Rank 0 sends batches and decisions ahead and waits for the others only
+ * where all meet.
+ */
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { Batch, StepData } from '../../data/batches.ts';
+import type { Device } from '../../engine/device.ts';
+import type { NamedTensor } from '../../model/tensor.ts';
+import type { Poll } from '../../polling.ts';
+import { arraysOf, type SetUp } from '../ranks/commands.ts';
+import { microBatchesOf } from '../ranks/gradient-exchange.ts';
+import type { Leader } from '../ranks/leader.ts';
+import { meanLossOfRanks } from '../ranks/mean-loss-of-ranks.ts';
+import { setUpRanks } from '../ranks/set-up-ranks.ts';
+import type { Evaluated, StepWork } from '../step-work.ts';
+import type { StepResult, Trainer } from '../trainer.ts';
+import type { ReplicaCommand } from './commands.ts';
+import type { OuterOptions } from './outer-step.ts';
+import { Replica } from './replica.ts';
+import { isWholeFile, ReplicaState } from './replica-state.ts';
+
+export interface ReplicaOptions extends OuterOptions {
+  /** Steps between synchronizations. */
+  readonly syncEvery: number;
+}
+
+export class ReplicatedWork implements StepWork {
+  readonly #leader: Leader;
+  readonly #replica: Replica;
+  readonly #syncEvery: number;
+  /** Commands on their way to ranks that may be steps behind. */
+  #sent: Promise<void>[] = [];
+  /** Replicas have been updated since they were last equal. */
+  #haveDiverged = false;
+  #saved: ReplicaState | undefined;
+
+  /**
+   * Sets up a replica on all ranks.
+   *
+   * @throws UserError if a rank cannot take part
+   */
+  static async start(
+    leader: Leader,
+    device: Device,
+    trainer: Trainer,
+    run: SetUp,
+    options: ReplicaOptions,
+  ): Promise<ReplicatedWork> {
+    await setUpRanks(leader, device, { ...run, outer: options });
+    const replica = new Replica(leader.ranks, device, trainer, options);
+    return new ReplicatedWork(leader, replica, options.syncEvery);
+  }
+
+  private constructor(leader: Leader, replica: Replica, syncEvery: number) {
+    this.#leader = leader;
+    this.#replica = replica;
+    this.#syncEvery = syncEvery;
+  }
+
+  /** Loss and norm are those of rank 0's micro-batches. Others compute a step in vain that rank 0 abandons or skips. */
+  stepGradient(
+    step: number,
+    { microBatches, batches }: StepData,
+    _lastSeconds: number | undefined,
+    poll: Poll,
+  ): Promise<StepResult | undefined> {
+    const all = [...batches];
+    const { size } = this.#leader.ranks;
+    const shareOf = (rank: number): { readonly first: number; readonly batches: readonly Batch[] } => {
+      const { start, end } = microBatchesOf(rank, microBatches, size);
+      return { first: start, batches: all.slice(start, end) };
+    };
+    for (const rank of this.#leader.others) {
+      const { first, batches: own } = shareOf(rank);
+      this.#send(rank, { type: 'inner step', step, first }, arraysOf(own));
+    }
+    return this.#replica.gradient({ step, ...shareOf(0) }, poll);
+  }
+
+  update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
+    this.#haveDiverged = true;
+    this.#saved = undefined;
+    const command = { type: 'inner update', updates, learningRate, matrixLearningRate } as const;
+    for (const rank of this.#leader.others) this.#send(rank, command);
+    return this.#replica.update(updates, learningRate, matrixLearningRate);
+  }
+
+  async finishStep(done: number): Promise<void> {
+    if (done % this.#syncEvery === 0) await this.#synchronize();
+  }
+
+  /** Evaluates synchronized replicas: at the end of a run this is not yet due, and comes after the last checkpoint. */
+  async meanLoss(
+    model: Evaluated,
+    batches: Iterable<Batch>,
+    poll: Poll,
+    evaluated?: (tokens: number) => void,
+  ): Promise<number | undefined> {
+    if (this.#haveDiverged) await this.#synchronize();
+    return meanLossOfRanks(this.#leader, this.#replica.trainer, model, batches, poll, evaluated);
+  }
+
+  async stateReplaced(checkpoint?: Checkpoint): Promise<void> {
+    const { programs } = this.#replica.trainer;
+    let state: ReplicaState | undefined;
+    checkpoint?.loadReplicas((names) => {
+      state = new ReplicaState(programs, this.#leader.ranks.size, isWholeFile(names));
+      return state.tensors();
+    });
+    this.#haveDiverged = state?.isWhole ?? false;
+    if (state === undefined) return this.#all({ type: 'start alike' }, () => this.#replica.startAlike());
+    const { isWhole } = state;
+    return this.#all({ type: 'restore', isWhole }, () => this.#replica.restore(isWhole, state));
+  }
+
+  parametersReplaced(): Promise<void> {
+    return this.#all({ type: 'broadcast parameters' }, () => this.#replica.broadcastParameters());
+  }
+
+  async completeState(): Promise<void> {
+    const isWhole = this.#haveDiverged;
+    const { programs } = this.#replica.trainer;
+    const state = new ReplicaState(programs, this.#leader.ranks.size, isWhole);
+    await this.#all({ type: 'gather', isWhole }, () => this.#replica.gather(isWhole, state));
+    this.#saved = state;
+  }
+
+  replicaTensors(): readonly NamedTensor[] | undefined {
+    return this.#saved?.tensors();
+  }
+
+  async #synchronize(): Promise<void> {
+    await this.#all({ type: 'synchronize' }, () => this.#replica.synchronize());
+    this.#haveDiverged = false;
+  }
+
+  /** Sends a command that ranks execute when they come to it. */
+  #send(rank: number, command: ReplicaCommand, arrays?: readonly Int32Array[]): void {
+    const sent = this.#leader.send(rank, { type: 'replica', command }, arrays);
+    sent.catch(() => {}); // awaited at the next synchronization
+    this.#sent.push(sent);
+  }
+
+  /** What all ranks do at a command. */
+  #all(command: ReplicaCommand, act: () => Promise<void>): Promise<void> {
+    return this.#leader.together(async () => {
+      for (const rank of this.#leader.others) this.#send(rank, command);
+      const sent = this.#sent;
+      this.#sent = [];
+      await Promise.all([act(), ...sent]);
+    });
+  }
+}

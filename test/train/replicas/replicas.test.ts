@@ -1,0 +1,204 @@
+/** Runs with `syncEvery`: ranks train replicas apart, and an outer step joins them. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
+import { readTrainerState, trainerStateText } from '../../../src/checkpoint/trainer-state.ts';
+import type { TrainEvent } from '../../../src/train/events.ts';
+import type { TrainModelOptions } from '../../../src/train/settings.ts';
+import { progressToState } from '../../../src/train/stored-progress.ts';
+import type { TrainHandlers } from '../../../src/train/train-handlers.ts';
+import { Trainer } from '../../../src/train/trainer.ts';
+import { failure } from '../../fixtures/failure.ts';
+import { rankConfigurations } from '../../fixtures/rank-configurations.ts';
+import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
+import { trainOn } from '../../fixtures/train-on-ranks.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'replicas-'));
+const at = (...names: string[]): string => join(root, ...names);
+
+const SYNC_EVERY = 4;
+const STEPS = 10;
+
+let runs: Record<string, TrainModelOptions>;
+beforeAll(async () => {
+  const all = await rankConfigurations(root);
+  runs = Object.fromEntries(
+    Object.entries(all).map(([name, options]) => [
+      name,
+      { ...options, syncEvery: SYNC_EVERY, maxIters: STEPS, evalInterval: 2 * SYNC_EVERY, saveEvery: 0 },
+    ]),
+  );
+});
+
+/** The checkpoint of the last step; metrics.jsonl says where a run was interrupted. */
+const lastOf = (folder: string, step = STEPS): Map<string, string> =>
+  new Map([...bytesOf(folder)].filter(([file]) => file.startsWith(`checkpoint-${step}/`)));
+
+/** Interrupts a run after a number of steps. */
+function stopAfter(limit: number): TrainHandlers {
+  let steps = 0;
+  return {
+    event: (event) => void (event.type === 'step' && (steps = event.step)),
+    interrupted: () => steps >= limit,
+  };
+}
+
+const tensorsOf = (path: string): Map<string, Float32Array> => {
+  const file = openSafetensors(path);
+  try {
+    return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
+  } finally {
+    file.close();
+  }
+};
+
+/** Runs by name, with the numbers of replicas to train them with. */
+const cases = (
+  sizes: (name: string) => readonly number[],
+): (readonly [string, number, TrainModelOptions])[] =>
+  Object.entries(runs).flatMap(([name, options]) =>
+    sizes(name).map((size) => [name, size, options] as const),
+  );
+
+test('the same number of replicas trains a run to the same bytes', async () => {
+  for (const [name, size, options] of cases((run) => (run.startsWith('GPT-2') ? [1, 2, 4] : [2]))) {
+    const [first, second] = ['first', 'second'].map((run) => at(`${name}-${size}-${run}`));
+    const expected = await trainOn(size, { ...options, outDir: first });
+    const found = await trainOn(size, { ...options, outDir: second });
+    expect(found.validationLoss).toBe(expected.validationLoss);
+    expect(differences(bytesOf(first), bytesOf(second)), `${name}, ${size} replicas`).toEqual([]);
+  }
+});
+
+test('a run resumes to the same bytes before, at and after a synchronization', async () => {
+  for (const [name, size, options] of cases((run) => (run.startsWith('GPT-2 with AdamW') ? [1, 4] : [2]))) {
+    const expected = lastOf(at(`${name}-${size}-first`));
+    expect(expected.size).toBeGreaterThan(1);
+    const outDir = at(`${name}-${size}-resumed`);
+    await trainOn(size, { ...options, outDir }, stopAfter(3));
+    for (const step of [4, 5])
+      await trainOn(size, { corpus: [], resume: outDir, threads: 1 }, stopAfter(step));
+    await trainOn(size, { corpus: [], resume: outDir, threads: 1 });
+    expect(differences(expected, lastOf(outDir)), `${name}, ${size} replicas`).toEqual([]);
+  }
+});
+
+describe('between two synchronizations', () => {
+  const replicasAt = async (step: number): Promise<Map<string, Float32Array>> => {
+    const outDir = at(`stopped-${step}`);
+    const [options] = Object.values(runs);
+    await trainOn(3, { ...options, outDir }, stopAfter(step));
+    const folder = join(outDir, `checkpoint-${step}`);
+    return new Map([
+      ...tensorsOf(join(folder, 'replicas.safetensors')),
+      ['rank 0', tensorsOf(join(folder, 'model.safetensors')).get('transformer.wte.weight')!],
+    ]);
+  };
+  const embeddingOf = (tensors: Map<string, Float32Array>, name: string): number[] | undefined => {
+    const found = [...tensors.keys()].find((each) => each.startsWith(name) && each.endsWith('wte.weight'));
+    return found === undefined ? undefined : [...tensors.get(found)!];
+  };
+
+  test('a checkpoint has the parameters of all replicas, which differ', async () => {
+    const tensors = await replicasAt(3);
+    const all = [
+      tensors.get('rank 0')!,
+      ...[1, 2].map((rank) => embeddingOf(tensors, `${rank}.parameters.`)!),
+    ];
+    const [anchor] = ['outer.anchor.'].map((name) => embeddingOf(tensors, name)!);
+    for (const [i, parameters] of all.entries())
+      for (const other of [...all.slice(i + 1), anchor]) expect([...parameters]).not.toEqual([...other]);
+  });
+
+  test('and after one only what still differs', async () => {
+    const tensors = await replicasAt(4);
+    const kinds = new Set([...tensors.keys()].map((name) => name.split('.').slice(0, 2).join('.')));
+    expect([...kinds].toSorted()).toEqual(['1.m', '1.v', '2.m', '2.v', 'outer.momentum', 'rank 0']);
+    expect(embeddingOf(tensors, '1.m.')).not.toEqual(embeddingOf(tensors, '2.m.'));
+  });
+});
+
+test('with an outer step of 1 after every step of SGD, replicas are data parallelism', async () => {
+  const [, , , sgd] = Object.values(runs);
+  const options = { ...sgd, optimizer: 'sgd', gradientAccumulationSteps: 4, gradClip: 0 } as const;
+  const { syncEvery: _, ...plain } = options;
+  await trainOn(1, { ...plain, outDir: at('plain') });
+  await trainOn(2, { ...options, syncEvery: 1, outerLr: 1, outerMomentum: 0, outDir: at('every') });
+  const model = (run: string) => tensorsOf(at(run, `checkpoint-${STEPS}`, 'model.safetensors'));
+  const expected = model('plain');
+  for (const [name, numbers] of model('every'))
+    for (const [i, x] of numbers.entries())
+      expect(Math.abs(x - expected.get(name)![i]), `${name}[${i}]`).toBeLessThan(1e-5);
+});
+
+test('an evaluation that is due waits for the next synchronization', async () => {
+  const [options] = Object.values(runs);
+  const evaluated: number[] = [];
+  const event = ({ type, ...rest }: TrainEvent): void =>
+    void (type === 'evaluation' && 'step' in rest && evaluated.push(rest.step));
+  await trainOn(2, { ...options, evalInterval: 3, outDir: at('waits') }, { event });
+  expect(evaluated).toEqual([4, 8, STEPS]);
+});
+
+test('a rollback restores all replicas, as resuming does', async () => {
+  const [options] = Object.values(runs);
+  const maxIters = 14;
+  const faulty = { ...options, maxIters, evalInterval: SYNC_EVERY };
+  /** Losses that look like divergence, two steps after an evaluation. */
+  const handlers = (stops: boolean): TrainHandlers => {
+    let faults = 0;
+    let isRolledBack = false;
+    return {
+      inspect: ({ step }, found) => (step >= 6 && faults++ < 5 ? { ...found, loss: NaN } : found),
+      event: ({ type }) => void (isRolledBack ||= type === 'rollback'),
+      interrupted: () => stops && isRolledBack,
+    };
+  };
+  await trainOn(3, { ...faulty, outDir: at('rolled') }, handlers(false));
+  const resume = at('rolled-resumed');
+  const { reason, progress } = await trainOn(3, { ...faulty, outDir: resume }, handlers(true));
+  expect([reason, progress.step, progress.health.rollbacks]).toEqual(['interrupted', SYNC_EVERY, 1]);
+  // The checkpoint is older than the faults; with what they changed, it is the state after the rollback.
+  const file = join(resume, `checkpoint-${SYNC_EVERY}`, 'gpt_trainer_state.json');
+  const { format: _, ...state } = readTrainerState(file);
+  writeFileSync(file, trainerStateText({ ...state, health: progressToState(progress).health }));
+  await trainOn(3, { corpus: [], resume, threads: 1 });
+  expect(lastOf(at('rolled'), maxIters).size).toBeGreaterThan(1);
+  const differing = differences(lastOf(at('rolled'), maxIters), lastOf(resume, maxIters));
+  expect(differing).toEqual(['checkpoint-14/gpt_trainer_state.json']); // the length of metrics.jsonl
+});
+
+test('a replica whose own gradient is not finite skips its update', async () => {
+  const [options] = Object.values(runs);
+  let leading: Trainer | undefined;
+  let faults = 1;
+  const compute = Reflect.get(Trainer.prototype, 'gradNorm');
+  const norms = vi.spyOn(Trainer.prototype, 'gradNorm').mockImplementation(async function (this: Trainer) {
+    const norm = await compute.call(this);
+    return leading !== undefined && this !== leading && faults-- > 0 ? NaN : norm;
+  });
+  const updates = vi.spyOn(Trainer.prototype, 'update');
+  const inspect: TrainHandlers['inspect'] = (_before, found, trainer) => {
+    leading = trainer;
+    return found;
+  };
+  await trainOn(2, { ...options, outDir: at('faulty') }, { inspect });
+  const ofLeading = updates.mock.contexts.filter((trainer) => trainer === leading).length;
+  expect([ofLeading, updates.mock.calls.length - ofLeading]).toEqual([STEPS, STEPS - 1]);
+  norms.mockRestore();
+  updates.mockRestore();
+});
+
+test('another number of ranks is refused', async () => {
+  const [options] = Object.values(runs);
+  const outDir = at('two');
+  await trainOn(2, { ...options, maxIters: 4, outDir });
+  const resume = { corpus: [], resume: outDir, maxIters: 8, threads: 1 };
+  const refusal = failure('conflicting-options', '2 replicas', 'one process');
+  await expect(trainOn(1, resume)).rejects.toThrow(refusal);
+  await expect(trainOn(1, { ...resume, syncEvery: 8 })).rejects.toThrow(
+    failure('conflicting-options', 'syncEvery'),
+  );
+});
