@@ -19,7 +19,7 @@ const pooledEngines = {
 };
 
 const include = ['test/**/*.test.ts'];
-const exclude = ['test/interop/**', 'test/browser/**'];
+const exclude = ['test/interop/**', 'test/browser/**', 'test/webgpu/**'];
 const files = globSync(include, { exclude, cwd: path('.') });
 /** These get modules of their own: a mocked module must not reach other files. */
 const mocking = files.filter((file) => /vi\.(mock|hoisted)\(/.test(readFileSync(path(file), 'utf8')));
