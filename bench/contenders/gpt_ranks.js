@@ -83,6 +83,7 @@ async function lead() {
     const seconds = await run(Number(line));
     say({ seconds, peakBytes: process.resourceUsage().maxRSS * 1024 });
   }
-  await leader?.dismiss();
+  await leader?.end();
+  await ranks?.close();
   await engine.close();
 }

@@ -1,10 +1,11 @@
 /** `gpt doctor --mpi`: which MPI the ranks talk over, and how fast. */
 import { detectLaunch, launcherNames } from '../collective/launch.ts';
-import { connectMpi, type MpiCommunicator } from '../collective/mpi/connect.ts';
+import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { timeNetwork, type LinkTimes } from '../collective/time-network.ts';
 import { UsageError } from '../errors.ts';
 import { fitNetwork, type NetworkFit } from '../forecast/network.ts';
 import { formatBytes, formatCountOf, formatPercent } from '../format.ts';
+import { connect, disconnect } from './connected-ranks.ts';
 import { formatColumns } from './columns.ts';
 import { factTable } from './fact-table.ts';
 import { formatShort } from './format-short.ts';
@@ -36,11 +37,11 @@ export async function examineNetwork(seconds: number, json: boolean): Promise<vo
         hint: 'mpirun -n 2 gpt doctor --mpi; with --host a,b or --hostfile for two hosts',
       },
     );
-  const all = await connectMpi(launch, process.env);
+  const all = await connect(launch);
   all.timeout = TIMEOUT;
   // Not a line that is redrawn: launchers merge the output of all ranks line by line, some through a pseudo-terminal.
   const links = await timeNetwork(all, seconds, (host) => notice(`Timing messages to ${printable(host)}.`));
-  await all.close();
+  await disconnect();
   if (all.rank > 0) return;
   const found = findings(all, launcherNames[launch.launcher], links);
   if (json) await printJson(snakeCased(found), 2);

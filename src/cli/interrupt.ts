@@ -30,7 +30,7 @@ export interface Interrupt {
 }
 
 // A closing terminal sends SIGHUP. Node resets an inherited "ignore", so `nohup` alone does not protect.
-const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+export const stopSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 // In milliseconds. `timeout`, process managers that signal a whole group, the launcher and a held key all send one request
 // twice.
@@ -51,10 +51,10 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
     }
   };
   const stopListening = (): void => {
-    for (const signal of signals) process.off(signal, listen);
+    for (const signal of stopSignals) process.off(signal, listen);
   };
 
-  for (const signal of signals) process.on(signal, listen);
+  for (const signal of stopSignals) process.on(signal, listen);
   return {
     get signal() {
       return first?.signal;

@@ -1,10 +1,12 @@
 /** Ends the program with its launcher: bin/gpt.js forwards signals, but nothing can forward SIGKILL. */
+import { detectLaunch } from '../collective/launch.ts';
 
 /** In milliseconds. */
 const BETWEEN_LOOKS = 250;
 
 /**
- * Raises SIGTERM in this process, which saves and ends, once the launcher is gone.
+ * Once the launcher is gone, raises SIGTERM in this process, which saves and ends. One of several ranks ends at once: the
+ * others end as well, without which it can save nothing.
  *
  * @param environment in which `GPT_LAUNCHER_PID` is the launcher's process, if there is one
  */
@@ -15,7 +17,7 @@ export function watchLauncher(environment: Readonly<Record<string, string | unde
   const timer = setInterval(() => {
     if (process.ppid === launcher) return;
     clearInterval(timer);
-    process.kill(process.pid, 'SIGTERM');
+    process.kill(process.pid, detectLaunch(environment) === undefined ? 'SIGTERM' : 'SIGKILL');
   }, BETWEEN_LOOKS);
   timer.unref();
 }

@@ -4,7 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import { styleHelp } from './help.ts';
-import { checkDivisible } from './launched.ts';
+import { checkDivisible, followerName } from './launched.ts';
 import { asStarted } from './command-name.ts';
 import { option } from './options.ts';
 import { packageVersion } from '../package-version.ts';
@@ -101,7 +101,9 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     const { applyEnvironment } = await import('./environment.ts');
     applyEnvironment(command, process.env);
     const { config } = command.opts<{ config?: string }>();
-    if (config !== undefined) (await import('./config.ts')).applyConfigFile(command, config);
+    // Rank 0 sends the others what concerns them; the file need not be on their hosts.
+    if (config !== undefined && followerName() === undefined)
+      (await import('./config.ts')).applyConfigFile(command, config);
     const isChosen = ['blas', 'device'].some((name) => command.getOptionValue(name) !== undefined);
     if (isChosen || process.env['GPT_ENGINE'])
       await (await import('./choose-engine.ts')).chooseEngine(command, process.env);

@@ -2,32 +2,61 @@
 import type { Communicator } from '../collective/communicator.ts';
 import { detectLaunch } from '../collective/launch.ts';
 import { lazyBackend } from '../engine/backend.ts';
+import { chooseDevice, type DeviceChoice } from '../engine/device-choice.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { follow } from '../train/ranks/follow.ts';
+import { receiveMessage, sendMessage, TAG } from '../train/ranks/messages.ts';
+import { connect, disconnect } from './connected-ranks.ts';
+import { stopSignals } from './interrupt.ts';
 
+/** Options that all ranks need. Rank 0 sends them, since it alone reads --config. */
 interface RankFlags {
   readonly threads?: number | undefined;
+  readonly device?: DeviceChoice | undefined;
   readonly rankTimeout: number;
 }
 
-/** The ranks of this run; undefined for a process of its own. Nothing of MPI is loaded for that. */
-export async function joinRanks({ rankTimeout }: RankFlags): Promise<Communicator | undefined> {
+/** The ranks of this run; undefined for a process of its own. */
+export async function joinRanks(flags: RankFlags): Promise<Communicator | undefined> {
   const launch = detectLaunch(process.env);
   if (launch === undefined) return undefined;
-  const { connectMpi } = await import('../collective/mpi/connect.ts');
-  const ranks = await connectMpi(launch, process.env);
-  ranks.timeout = rankTimeout;
-  if (ranks.size > 1) return ranks;
-  await ranks.close();
-  return undefined;
+  const ranks = await connect(launch);
+  if (ranks.size === 1) {
+    await disconnect();
+    return undefined;
+  }
+  if (ranks.rank === 0)
+    await Promise.all(others(ranks).map((rank) => sendMessage(ranks, rank, TAG.command, flags)));
+  ranks.timeout = flags.rankTimeout;
+  return ranks;
 }
 
-/** Runs a rank other than 0 until rank 0 ends the run. Signals reach all ranks; rank 0 saves, and tells the others when to end. */
-export async function followRank0(flags: RankFlags): Promise<void> {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => {});
-  const ranks = (await joinRanks(flags))!;
-  const engine = lazyBackend({ threads: flags.threads ?? defaultThreads(ranks.threads), profile: false });
-  await follow(ranks, engine);
-  await ranks.close();
+const others = ({ size }: Communicator): number[] => Array.from({ length: size - 1 }, (_, i) => i + 1);
+
+/**
+ * Runs a rank other than 0 until rank 0 ends the run.
+ *
+ * @param own what was said to this rank, such as a number of threads for its host
+ */
+export async function followRank0(
+  ranks: Communicator,
+  own: Pick<RankFlags, 'threads' | 'device'>,
+): Promise<void> {
+  ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
+  const { head } = await receiveMessage<RankFlags>(ranks, 0, TAG.command);
+  ranks.timeout = head.rankTimeout;
+  if (own.device === undefined && head.device !== undefined) await chooseDevice(head.device);
+  const threads = own.threads ?? head.threads ?? defaultThreads(ranks.threads);
+  const engine = lazyBackend({ threads, profile: false });
+  await follow(ranks, engine, ignoreSignals);
+  await disconnect();
   await engine.close();
+}
+
+/**
+ * From set-up on, rank 0 saves when a signal arrives, for which it needs the other ranks, and then ends them. Launchers signal
+ * all ranks, often twice. Before, a signal ends each of them.
+ */
+function ignoreSignals(): void {
+  for (const signal of stopSignals) process.on(signal, () => {});
 }

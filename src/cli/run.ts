@@ -1,13 +1,14 @@
 /** Runs the program from arguments to exit code; the only place where it exits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, CommanderError } from 'commander';
-import { describeError, printReport } from './errors.ts';
+import { describeError, printReport, type ErrorReport } from './errors.ts';
 import type { GivenCommand } from './foreign-flags.ts';
 import { Interrupted, raise } from './interrupt.ts';
-import { isFollower } from './launched.ts';
+import { followerName, mayWaitFor } from './launched.ts';
+import { connectToFail, exit } from './connected-ranks.ts';
 import { endLiveLine, flush, loseReader } from './terminal.ts';
 
-/** In milliseconds. Rank 0 reports wrong usage, and a launcher ends it as soon as another rank fails. */
+/** In milliseconds, until rank 0 has ended all ranks if it failed as well: what is wrong is often wrong on all of them. */
 const FOLLOWER_WAITS = 1000;
 
 /** Runs the program and handles every way it can end. */
@@ -42,14 +43,23 @@ export const isShownHelp = (error: unknown): error is CommanderError =>
  * streams are drained, because exiting would truncate output to a pipe.
  */
 async function finish(error: unknown, command: GivenCommand): Promise<void> {
-  if (isBrokenPipe(error)) process.exit(0); // `gpt … | head -1`: the reader has what it wanted
+  if (isBrokenPipe(error)) exit(0); // `gpt … | head -1`: the reader has what it wanted
   const report = error instanceof Interrupted ? undefined : describeError(error, command);
   endLiveLine();
-  if (report?.exitCode === 2 && isFollower()) await sleep(FOLLOWER_WAITS);
-  else if (report !== undefined) printReport(report, error);
+  if (report !== undefined) await print(report, error, command);
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
   if (error instanceof Interrupted) raise(error.signal);
-  else process.exit(report?.exitCode);
+  else exit(report!.exitCode);
+}
+
+/** Prints the error, after that of rank 0. Ranks other than 0 say which one they are. */
+async function print(report: ErrorReport, error: unknown, command: GivenCommand): Promise<void> {
+  const name = followerName();
+  if (name === undefined) printReport(report, error);
+  if (mayWaitFor(command)) await connectToFail();
+  if (name === undefined) return;
+  await sleep(FOLLOWER_WAITS);
+  printReport({ ...report, message: `${name}: ${report.message}` }, error);
 }
 
 const isBrokenPipe = (error: unknown): boolean =>

@@ -16,8 +16,9 @@ import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, option } from './options.ts';
 import { filePath, wholeNumber } from '../values.ts';
 import { formatProfile } from './profile-table.ts';
-import { isFollower } from './launched.ts';
 import { deviceOption } from './model-options.ts';
+import type { DeviceChoice } from '../engine/device-choice.ts';
+import { disconnect } from './connected-ranks.ts';
 import { followRank0, joinRanks } from './ranks.ts';
 import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
@@ -71,7 +72,7 @@ const rankTimeoutOption = (): Option =>
   option(
     '--rank-timeout <seconds>',
     'under mpirun, when a rank that does not answer counts as lost; 0: never',
-    wholeNumber({ min: 0 }),
+    wholeNumber({ min: 0, max: 1e6 }), // timers count milliseconds in 31 bits
     600,
   );
 
@@ -79,18 +80,20 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
   OtherFlags & {
     readonly json?: true;
     readonly jsonEvents?: true;
-    readonly device?: string;
+    readonly device?: DeviceChoice;
     readonly resume?: string | true;
     readonly rankTimeout: number;
   };
 
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
-  const { json, jsonEvents, rankTimeout, device: _device, ...given } = withoutOtherFlags(all);
-  if (isFollower()) return followRank0({ threads: given.threads, rankTimeout });
+  const { json, jsonEvents, rankTimeout, device, ...given } = withoutOtherFlags(all);
+  // First of all: the others wait until this process has joined them, or fails.
+  const own = { threads: given.threads, device };
+  const ranks = await joinRanks({ ...own, rankTimeout });
+  if (ranks !== undefined && ranks.rank > 0) return followRank0(ranks, own);
   const stream = jsonEvents ? createEventStream() : undefined;
   const options = optionsFor(corpus, given, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
-  const ranks = await joinRanks({ rankTimeout });
   const shared = ranks ? { threads: defaultThreads(ranks.threads), ...options } : options;
   // While the text is read and speed is measured, there is nothing to save, and a signal ends the process.
   let interrupt: Interrupt | undefined;
@@ -129,6 +132,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       notSaved: saveFailureWarnings(),
     };
     result = await trainModel(shared, stream?.following(handlers) ?? handlers, ranks);
+    await disconnect();
   } finally {
     preparation.stop();
     view.end();

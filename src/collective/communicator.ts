@@ -24,3 +24,6 @@ export interface Communicator {
 /** Ranks that share the computer of this one. */
 export const ranksOnHost = ({ hosts, rank }: Pick<Communicator, 'hosts' | 'rank'>): number =>
   hosts.filter((host) => host === hosts[rank]).length;
+
+/** How errors name a rank. */
+export const rankName = (hosts: readonly string[], rank: number): string => `rank ${rank} on ${hosts[rank]}`;

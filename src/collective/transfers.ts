@@ -1,5 +1,6 @@
 /** Sends and receives as promises, over messages that are tested now and then. */
 import { UserError } from '../errors.ts';
+import { rankName } from './communicator.ts';
 import type { Messages } from './mpi/messages.ts';
 
 /** In bytes. MPI counts in 32-bit integers, so longer messages are sent in parts. */
@@ -200,7 +201,7 @@ export class Transfers {
     const what = receives ? 'sent nothing' : 'received nothing';
     return new UserError(
       'rank-lost',
-      `rank ${peer} on ${this.#hosts[peer]} has ${what} for ${this.timeout} seconds`,
+      `${rankName(this.#hosts, peer)} has ${what} for ${this.timeout} seconds`,
       {
         hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed with any number of ranks`,
       },

@@ -32,7 +32,8 @@ export interface TrainResult {
 /**
  * Trains a model on text and saves it in a model folder.
  *
- * @param ranks processes that share the work; this one is rank 0, and the others `follow` (ranks/follow.ts)
+ * @param ranks processes that share the work; this one is rank 0, and the others `follow` (ranks/follow.ts). The caller closes
+ * the communicator; if training fails, the others still wait, and only `abort` ends them.
  * @throws UserError, UsageError for what the user can fix: a missing text, conflicting options, a folder in use; UserError
  * if training diverges or its result cannot be saved
  */
@@ -43,9 +44,11 @@ export async function trainModel(
 ): Promise<TrainResult> {
   const leader = ranks && new Leader(ranks);
   try {
-    return await trainWith(given, handlers, leader);
+    const result = await trainWith(given, handlers, leader);
+    await leader?.end();
+    return result;
   } finally {
-    await leader?.dismiss();
+    leader?.stop();
   }
 }
 

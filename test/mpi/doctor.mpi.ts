@@ -1,20 +1,8 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { run } from '../cli/run.ts';
 import { gpt, implementations, mpirun } from './mpirun.ts';
-
-/** Makes the Node of the tests take itself for one without node:ffi, so that bin/gpt.js starts the bundled one as a child. */
-function oldNode(): string {
-  const preload = join(mkdtempSync(join(tmpdir(), 'old-node-')), 'preload.cjs');
-  writeFileSync(
-    preload,
-    `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '24.1.0' } });
-     process.env.NODE_OPTIONS = '';`,
-  );
-  return `--require ${preload}`;
-}
+import { oldNode } from './old-node.ts';
 
 describe.each(implementations)('gpt doctor --mpi under the mpirun of %s', (implementation) => {
   it('prints ranks, library and times once, though bin/gpt.js runs it on another Node', async () => {

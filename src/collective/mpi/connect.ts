@@ -20,15 +20,27 @@ export async function connectMpi(
 ): Promise<MpiCommunicator> {
   const opened = openMpi(launch.launcher, environment);
   const session = startMpi(opened);
-  checkSize(launch, session, opened.version);
+  checkWorld(launch, session, opened.version);
   const communicator = new MpiCommunicator(opened, session);
   await communicator.exchangePlaces();
   return communicator;
 }
 
 /** With the library of another launcher, every process is alone: N runs that overwrite each other instead of one. */
-function checkSize({ launcher, size: expected }: Launch, { size }: MpiSession, version: string): void {
-  if (expected === undefined || size === expected) return;
+export function checkWorld(
+  { launcher, rank, size: expected }: Launch,
+  world: Pick<MpiSession, 'rank' | 'size'>,
+  version: string,
+): void {
+  const { size } = world;
+  if (expected === undefined || size === expected) {
+    if (world.rank === rank) return;
+    throw new UserError(
+      'mpi-unavailable',
+      `${launcherNames[launcher]} started this process as rank ${rank}, but for ${version} it is rank ${world.rank}`,
+      { hint: `set ${VARIABLE} to the path of that launcher's library, or use the mpirun of ${version}` },
+    );
+  }
   throw new UserError(
     'mpi-unavailable',
     `started by ${launcherNames[launcher]} with ${formatCountOf(expected, 'rank')}, but ${version} sees ${size}: the library is not the launcher's`,

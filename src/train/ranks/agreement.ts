@@ -1,35 +1,42 @@
 /** Ranks that compute the same bits: the same version of the program, and builds of the kernels that round alike. */
-import type { Communicator } from '../../collective/communicator.ts';
+import { rankName, type Communicator } from '../../collective/communicator.ts';
 import { UserError } from '../../errors.ts';
 import type { Device } from '../../engine/device.ts';
 import { packageVersion } from '../../package-version.ts';
 import { buildOf, hasSameBits } from '../session/kernel-build.ts';
-import type { Readiness } from './commands.ts';
+import type { ComputesWith, Readiness } from './commands.ts';
 
 /** What this process computes with. */
-export const readinessOf = ({ name }: Device): Readiness => ({
+export const readinessOf = ({ name }: Device): ComputesWith => ({
   engine: buildOf(name),
   version: packageVersion(),
 });
 
-/** @throws UserError that names the first rank that cannot take part */
-export function checkAgreement({ hosts }: Communicator, ranks: readonly Readiness[]): void {
-  const [first] = ranks;
-  for (const [rank, { refusal, version, engine }] of ranks.entries()) {
-    const who = `rank ${rank} (${hosts[rank]})`;
-    if (refusal !== undefined)
-      throw new UserError('engine-unavailable', `${who} cannot train this model: ${refusal}`);
-    if (version !== first.version)
-      throw new UserError(
-        'engine-unavailable',
-        `${who} runs gpt ${version}, rank 0 (${hosts[0]}) runs ${first.version}`,
-        { hint: 'install the same version on all hosts' },
+/**
+ * @param first what rank 0 computes with
+ * @param others the answers of ranks 1, 2, …
+ * @throws UserError that names the first rank that cannot take part
+ */
+export function checkAgreement(
+  { hosts }: Pick<Communicator, 'hosts'>,
+  first: ComputesWith,
+  others: readonly Readiness[],
+): void {
+  const refuse = (message: string, hint?: string): never => {
+    throw new UserError('engine-unavailable', message, { ...(hint !== undefined && { hint }) });
+  };
+  for (const [i, found] of others.entries()) {
+    const name = rankName(hosts, 1 + i);
+    if ('refusal' in found) return refuse(`${name} cannot train this model: ${found.refusal}`);
+    if (found.version !== first.version)
+      refuse(
+        `${name} runs gpt ${found.version}, and ${rankName(hosts, 0)} runs ${first.version}`,
+        'install the same version on all hosts',
       );
-    if (!hasSameBits(engine, first.engine))
-      throw new UserError(
-        'engine-unavailable',
-        `the kernels of ${who}, '${engine}', round differently from those of rank 0 (${hosts[0]}), '${first.engine}'`,
-        { hint: 'set GPT_ENGINE=simd on all ranks, which works everywhere' },
+    if (!hasSameBits(found.engine, first.engine))
+      refuse(
+        `the kernels of ${name}, '${found.engine}', round differently from those of ${rankName(hosts, 0)}, '${first.engine}'`,
+        'set GPT_ENGINE=simd on all ranks, which works everywhere',
       );
   }
 }

@@ -32,17 +32,18 @@ export type Command =
   | { readonly type: 'broadcast state' | 'broadcast parameters' | 'gather state' | 'all-gather average' }
   /** Of a run whose ranks are replicas. */
   | { readonly type: 'replica'; readonly command: ReplicaCommand }
-  /** Heartbeat while rank 0 works alone. */
+  /** Rank 0 lives, though it may work alone for long. */
   | { readonly type: 'heartbeat' }
+  /** The run is over, which each rank confirms. */
   | { readonly type: 'end' };
 
-/** The answer to `set up`. */
-export interface Readiness {
+/** The answer to `set up`: what a rank computes with, or why it cannot take part. */
+export type Readiness = ComputesWith | { readonly refusal: string };
+
+export interface ComputesWith {
   /** The kernel build, on which the bits of results depend; see agreement.ts. */
   readonly engine: string;
   readonly version: string;
-  /** Why this rank cannot take part. */
-  readonly refusal?: string;
 }
 
 const ARRAYS = 4;

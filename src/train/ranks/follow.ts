@@ -12,35 +12,55 @@ import { Replica } from '../replicas/replica.ts';
 import { evaluatedModel, type Evaluated } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
 import { readinessOf } from './agreement.ts';
-import { batchesOf, type Command, type SetUp } from './commands.ts';
+import { batchesOf, type Command, type Readiness, type SetUp } from './commands.ts';
 import { microBatchesOf, subtreesOf } from './gradient-exchange.ts';
 import { bytesOf, receiveMessage, sendMessage, TAG, type Message } from './messages.ts';
 import { SharedTrainer } from './shared-trainer.ts';
 
-/** Follows rank 0 until it ends the run. */
-export async function follow(ranks: Communicator, engine: LazyBackend): Promise<void> {
+/**
+ * Follows rank 0 until it ends the run.
+ *
+ * @param isSetUp called when this rank is set up; from then on, rank 0 needs it even to save
+ */
+export async function follow(
+  ranks: Communicator,
+  engine: LazyBackend,
+  isSetUp: () => void = () => {},
+): Promise<void> {
   let worker: SharedTrainer | Replica | undefined;
   const { timeout } = ranks;
   ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
   for (;;) {
     const message = await receiveMessage<Command>(ranks, 0, TAG.command);
     const { head } = message;
-    if (head.type === 'end') return;
+    if (head.type === 'end') return sendMessage(ranks, 0, TAG.reply, {});
     if (head.type === 'heartbeat') continue;
     if (head.type === 'set up') {
       ranks.timeout = timeout;
-      const { backend } = await engine.open();
-      const ready = readinessOf(backend);
-      try {
-        worker = setUp(ranks, backend, head.run, engine.threads);
-        await sendMessage(ranks, 0, TAG.reply, ready);
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        await sendMessage(ranks, 0, TAG.reply, { ...ready, refusal: error.message });
-      }
+      isSetUp();
+      worker = await joinRun(ranks, engine, head.run);
     } else if (head.type === 'evaluate') await evaluate(ranks, worker!.trainer, head.model, message);
     else if (head.type === 'replica') await obeyReplica(worker as Replica, head.command, message.arrays);
     else await obey(ranks, worker as SharedTrainer, head, message);
+  }
+}
+
+/** Sets up the model and tells rank 0, which ends the job if this rank cannot take part. */
+async function joinRun(
+  ranks: Communicator,
+  engine: LazyBackend,
+  run: SetUp,
+): Promise<SharedTrainer | Replica | undefined> {
+  const answer = (readiness: Readiness): Promise<void> => sendMessage(ranks, 0, TAG.reply, readiness);
+  try {
+    const { backend } = await engine.open();
+    const worker = setUp(ranks, backend, run, engine.threads);
+    await answer(readinessOf(backend));
+    return worker;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    await answer({ refusal: error.message });
+    return undefined;
   }
 }
 
@@ -77,8 +97,6 @@ async function evaluate(
   await ranks.send(0, TAG.reply, bytesOf(losses));
 }
 
-const never = (): Promise<boolean> => Promise.resolve(false);
-
 async function obey(
   ranks: Communicator,
   shared: SharedTrainer,
@@ -87,7 +105,7 @@ async function obey(
 ): Promise<void> {
   switch (command.type) {
     case 'step': {
-      const { losses } = await shared.gradient({ ...command, batches: batchesOf(arrays) }, never);
+      const { losses } = await shared.gradient({ ...command, batches: batchesOf(arrays) });
       await ranks.send(0, TAG.reply, bytesOf(Float64Array.from(losses)));
       return;
     }

@@ -1,6 +1,6 @@
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Command } from './commands.ts';
-import { sendMessage, TAG } from './messages.ts';
+import { receiveMessage, sendMessage, TAG } from './messages.ts';
 
 /** Heartbeats within the time after which a silent rank counts as lost. */
 const HEARTBEATS = 4;
@@ -11,8 +11,6 @@ export class Leader {
   /** All ranks but this one. */
   readonly others: readonly number[];
   readonly #timer: NodeJS.Timeout | undefined;
-  /** The ranks are in the middle of a computation, or one has failed there. */
-  #isTogether = false;
 
   constructor(ranks: Communicator) {
     this.ranks = ranks;
@@ -21,8 +19,8 @@ export class Leader {
       this.#timer = setInterval(() => this.#sendHeartbeat(), (1000 * ranks.timeout) / HEARTBEATS).unref();
   }
 
+  /** A rank that computes finds it after its command. */
   #sendHeartbeat(): void {
-    if (this.#isTogether) return;
     this.tell({ type: 'heartbeat' }).catch(() => {}); // if a rank is lost, the next command finds out
   }
 
@@ -34,19 +32,15 @@ export class Leader {
     return sendMessage(this.ranks, rank, TAG.command, command, arrays);
   }
 
-  /** Runs a computation in which all ranks take part. */
-  async together<T>(compute: () => Promise<T>): Promise<T> {
-    this.#isTogether = true;
-    const result = await compute();
-    this.#isTogether = false;
-    return result;
+  /** Ends the run on all ranks. They answer, so that none is waited for without a time limit when the communicator is closed. */
+  async end(): Promise<void> {
+    this.stop();
+    await this.tell({ type: 'end' });
+    await Promise.all(this.others.map((rank) => receiveMessage(this.ranks, rank, TAG.reply)));
   }
 
-  /** Ends the run on all ranks, unless one has failed: they are then ended by their launcher, as soon as this process exits. */
-  async dismiss(): Promise<void> {
+  /** Ends the heartbeat. */
+  stop(): void {
     clearInterval(this.#timer);
-    if (this.#isTogether) return;
-    await this.tell({ type: 'end' });
-    await this.ranks.close();
   }
 }

@@ -23,7 +23,7 @@ export async function meanLossOfRanks(
 ): Promise<number | undefined> {
   const total = { sum: 0, count: 0 };
   for (const round of rounds(batches, leader.ranks.size)) {
-    await leader.together(() => addLosses(leader, trainer, model, round, total));
+    await addLosses(leader, trainer, model, round, total);
     evaluated?.(total.count);
     if (await poll()) return undefined;
   }
@@ -39,8 +39,8 @@ async function addLosses(
   [first, ...others]: readonly Batch[],
   total: LossTotal,
 ): Promise<void> {
-  for (const [i, batch] of others.entries())
-    await leader.send(1 + i, { type: 'evaluate', model }, arraysOf([batch]));
+  const command = { type: 'evaluate', model } as const;
+  await Promise.all(others.map((batch, i) => leader.send(1 + i, command, arraysOf([batch]))));
   const own = evaluatedModel(trainer, model);
   addCounted(first, await allParts(own.losses(first, undefined)), total);
   for (const [i, batch] of others.entries()) {

@@ -36,12 +36,7 @@ export class RankedWork implements StepWork {
   }
 
   /** Without interruption, so that all ranks stay in step: a signal takes effect after the step. */
-  async stepGradient(
-    step: number,
-    data: StepData,
-    _lastSeconds: number | undefined,
-    poll: Poll,
-  ): Promise<StepResult> {
+  async stepGradient(step: number, data: StepData): Promise<StepResult> {
     const { microBatches: terms, counted, batches } = data;
     if (counted === 0) return NOTHING_COUNTED;
     const all = [...batches];
@@ -50,20 +45,19 @@ export class RankedWork implements StepWork {
       const { start, end } = microBatchesOf(rank, terms, size);
       return all.slice(start, end);
     };
-    return this.#leader.together(async () => {
-      for (const rank of this.#leader.others)
-        await this.#leader.send(rank, { type: 'step', step, terms, counted }, arraysOf(batchesOf(rank)));
-      const own = await this.#shared.gradient({ step, terms, counted, batches: batchesOf(0) }, poll);
-      const sums = new OrderedSum(terms);
-      for (const loss of own.losses) sums.add(loss);
-      for (const rank of this.#leader.others) {
-        const { start, end } = microBatchesOf(rank, terms, size);
-        const losses = new Float64Array(end - start);
-        await this.#ranks.receive(rank, TAG.reply, bytesOf(losses));
-        for (const loss of losses) sums.add(loss);
-      }
-      return { loss: stepLoss(sums, data), gradNorm: own.gradNorm };
-    });
+    const { others } = this.#leader;
+    const command = { type: 'step', step, terms, counted } as const;
+    await Promise.all(others.map((rank) => this.#leader.send(rank, command, arraysOf(batchesOf(rank)))));
+    const own = await this.#shared.gradient({ step, terms, counted, batches: batchesOf(0) });
+    const sums = new OrderedSum(terms);
+    for (const loss of own.losses) sums.add(loss);
+    for (const rank of others) {
+      const { start, end } = microBatchesOf(rank, terms, size);
+      const losses = new Float64Array(end - start);
+      await this.#ranks.receive(rank, TAG.reply, bytesOf(losses));
+      for (const loss of losses) sums.add(loss);
+    }
+    return { loss: stepLoss(sums, data), gradNorm: own.gradNorm };
   }
 
   update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
@@ -101,10 +95,8 @@ export class RankedWork implements StepWork {
   }
 
   /** What all ranks do at a command. */
-  #all(command: Command, act: () => Promise<void>): Promise<void> {
-    return this.#leader.together(async () => {
-      await this.#leader.tell(command);
-      await act();
-    });
+  async #all(command: Command, act: () => Promise<void>): Promise<void> {
+    await this.#leader.tell(command);
+    await act();
   }
 }

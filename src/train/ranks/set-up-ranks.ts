@@ -13,5 +13,6 @@ export async function setUpRanks(leader: Leader, device: Device, run: SetUp): Pr
   const { ranks, others } = leader;
   await leader.tell({ type: 'set up', run });
   const answers = await Promise.all(others.map((rank) => receiveMessage<Readiness>(ranks, rank, TAG.reply)));
-  checkAgreement(ranks, [readinessOf(device), ...answers.map(({ head }) => head)]);
+  const found = answers.map(({ head }) => head);
+  checkAgreement(ranks, readinessOf(device), found);
 }

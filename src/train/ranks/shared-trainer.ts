@@ -2,7 +2,7 @@
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Batch } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
-import type { InParts, Poll } from '../../polling.ts';
+import { SIGNAL_POLL_SECONDS, startPolling, type InParts, type Poll } from '../../polling.ts';
 import type { Trainer } from '../trainer.ts';
 import type { Slice } from './division.ts';
 import { GradientExchange, subtreesOf } from './gradient-exchange.ts';
@@ -38,6 +38,8 @@ export class SharedTrainer {
   readonly #gradients: GradientExchange;
   readonly #state: Exchange;
   readonly #slices: readonly Slice[];
+  /** Lets the event loop turn. Nothing interrupts a step, since all ranks take the same ones. */
+  readonly #yield = startPolling(() => false, SIGNAL_POLL_SECONDS);
   /** Duration of the last micro-batch. */
   #seconds: number | undefined;
 
@@ -54,13 +56,14 @@ export class SharedTrainer {
   /**
    * The gradient of a step, each element at its owner.
    *
-   * @param poll called between parts of the computation; its answer is not used, since all ranks take the same steps
    * @returns the sums of the losses of this rank's micro-batches, and the global gradient norm
    */
-  async gradient(
-    { step, terms, counted, batches }: SharedStep,
-    poll: Poll,
-  ): Promise<{ readonly losses: number[]; readonly gradNorm: number }> {
+  async gradient({
+    step,
+    terms,
+    counted,
+    batches,
+  }: SharedStep): Promise<{ readonly losses: number[]; readonly gradNorm: number }> {
     const { rank, size } = this.#ranks;
     const losses: number[] = [];
     const subtrees = subtreesOf(rank, terms, size);
@@ -84,7 +87,7 @@ export class SharedTrainer {
         const seconds = this.#seconds && MORE_PARTS * this.#seconds;
         const batch = batches[micro - first];
         const pass = this.trainer.differentiating(step, micro, counted, batch, seconds, sendUpTo);
-        losses.push(await polled(pass, poll));
+        losses.push(await polled(pass, this.#yield));
         if (isLast) await sendUpTo(Infinity);
         else this.trainer.gradientSum.add(index, count);
         this.#seconds = (performance.now() - start) / 1000;

@@ -143,12 +143,10 @@ export class ReplicatedWork implements StepWork {
   }
 
   /** What all ranks do at a command. */
-  #all(command: ReplicaCommand, act: () => Promise<void>): Promise<void> {
-    return this.#leader.together(async () => {
-      for (const rank of this.#leader.others) this.#send(rank, command);
-      const sent = this.#sent;
-      this.#sent = [];
-      await Promise.all([act(), ...sent]);
-    });
+  async #all(command: ReplicaCommand, act: () => Promise<void>): Promise<void> {
+    for (const rank of this.#leader.others) this.#send(rank, command);
+    const sent = this.#sent;
+    this.#sent = [];
+    await Promise.all([act(), ...sent]);
   }
 }
