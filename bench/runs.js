@@ -56,6 +56,17 @@ export async function trainGpt(gpt, flags, out, watch = () => false) {
   return { ...lines.at(-1), firstStep };
 }
 
+/**
+ * Trains with `gpt train FLAGS -o OUT` on several ranks.
+ *
+ * @param launcher mpirun and its arguments
+ * @returns what `--json` prints
+ */
+export async function trainOnRanks([mpirun, ...given], ranks, flags, out) {
+  const command = [...given, '-n', String(ranks), process.execPath, ...trainCommand(thisGpt, flags, out)];
+  return (await jsonLines('gpt train', mpirun, command)).at(-1);
+}
+
 const trainCommand = (gpt, flags, out) => [gpt, 'train', ...flags, '--json', '--quiet', '-o', out];
 
 /** `gpt eval FLAGS --json`: nats per token, bits per byte and, with --baselines, those of the baselines. */

@@ -1,0 +1,107 @@
+/**
+ * The validation loss that rare synchronizations cost: `gpt train --sync-every N` on several ranks, beside a run whose ranks
+ * share every step, after the same steps of as many tokens. Losses are over the whole validation split.
+ *
+ *     npm run build && node bench/sync-every.js TEXT [--ranks 2,4] [--every 8,32,128] [--steps 640] [--seeds 1]
+ *       [--optimizer adamw] [--flags '--outer-lr 0.5'] [--mpirun mpirun]
+ *
+ * The model has 4 layers, 4 heads and 128 channels; a step has 8 sequences of 128 characters. Ranks have one thread each.
+ * --flags are added to the commands of replicas. mpirun may be followed by arguments: --mpirun 'mpirun --map-by :OVERSUBSCRIBE'.
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { markdown } from './common.js';
+import { fail, mean, thisGpt, trainGpt, trainOnRanks, WrongUsage } from './runs.js';
+
+const SEQUENCES = 8;
+/** As many ranks can share a step. */
+const MICRO_BATCHES = 4;
+
+const words = (text) => text.split(' ').filter((word) => word !== '');
+
+const model = words(
+  '--arch qwen3 --n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --tokenizer char --threads 1 ' +
+    `--batch-size ${SEQUENCES / MICRO_BATCHES} --gradient-accumulation-steps ${MICRO_BATCHES} ` +
+    '--eval-interval 0 --save-every 0 --sample-tokens 0',
+);
+
+/** With the decay of bench/learning.js. */
+const recipes = {
+  adamw: (steps) =>
+    `--optimizer adamw --learning-rate 3e-3 --min-lr 0 --warmup-iters 100 --schedule wsd --lr-decay-start ${Math.round(0.75 * steps)}`,
+  muon: (steps) =>
+    `--optimizer muon --learning-rate 3e-3 --min-lr 6e-5 --warmup-iters 20 --schedule wsd --lr-decay-start ${Math.round(0.5 * steps)}`,
+};
+
+/** @returns the loss, and the megabytes that a rank sends per step: its share of all numbers to their owners, and its own to all */
+async function train(text, { ranks, every, seed, steps, optimizer, flags, launcher }) {
+  const folder = mkdtempSync(join(tmpdir(), 'sync-every-'));
+  try {
+    const out = join(folder, 'run');
+    const run = [text, ...model, ...words(recipes[optimizer](steps))];
+    run.push('--max-iters', String(steps), '--seed', String(seed));
+    const { val_loss: loss } =
+      every === undefined
+        ? await trainGpt(thisGpt, run, out)
+        : await trainOnRanks(launcher, ranks, [...run, '--sync-every', String(every), ...flags], out);
+    const bytes = statSync(join(out, 'model.safetensors')).size;
+    return { loss, megabytes: (2 * bytes * (ranks - 1)) / ranks / (every ?? 1) / 1e6 };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      ranks: { type: 'string', default: '2,4' },
+      every: { type: 'string', default: '8,32,128' },
+      steps: { type: 'string', default: '640' },
+      seeds: { type: 'string', default: '1' },
+      optimizer: { type: 'string', default: 'adamw' },
+      flags: { type: 'string', default: '' },
+      mpirun: { type: 'string', default: 'mpirun' },
+    },
+  });
+  const [text] = positionals;
+  if (text === undefined) throw new WrongUsage('name a text, such as tinyshakespeare.txt');
+  const numbersOf = (list) => list.split(',').map(Number);
+  const given = {
+    steps: Number(values.steps),
+    optimizer: values.optimizer,
+    flags: words(values.flags),
+    launcher: words(values.mpirun),
+  };
+  const average = async (ranks, every) => {
+    const runs = [];
+    for (const seed of numbersOf(values.seeds))
+      runs.push(await train(text, { ...given, ranks, every, seed }));
+    return { loss: mean(runs.map(({ loss }) => loss)), megabytes: runs[0].megabytes };
+  };
+  const shared = await average(2, undefined); // any number of ranks trains the same model
+  const rows = [];
+  const add = (ranks, every, { loss, megabytes }) => {
+    const more =
+      every === 'every step'
+        ? ''
+        : `${loss < shared.loss ? '−' : '+'}${Math.abs(loss - shared.loss).toFixed(3)}`;
+    rows.push([String(ranks), String(every), loss.toFixed(3), more, `${megabytes.toFixed(3)} MB`]);
+    process.stderr.write(`${rows.at(-1).join('  ')}\n`);
+  };
+  for (const ranks of numbersOf(values.ranks)) {
+    const share = (2 * (ranks - 1)) / ranks;
+    add(ranks, 'every step', { ...shared, megabytes: shared.megabytes * share });
+    for (const every of numbersOf(values.every)) add(ranks, every, await average(ranks, every));
+  }
+  const head = ['ranks', 'steps apart', 'validation loss', 'more', 'sent by a rank per step'];
+  process.stdout.write(`${markdown(head, rows)}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  fail(error);
+}
