@@ -140,7 +140,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
       2,
     );
   else if (hosts === undefined) await print(forecastText(forecast, rows, count));
-  else await print(forecastText(forecast, rows, count) + hostsText(steps, network, forecast.steps));
+  else await print(forecastText(forecast, rows, count) + hostsText(steps, network, forecast));
 }
 
 /** The devices of the table, or the requested one, with the assumptions set by flags. */

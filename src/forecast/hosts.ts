@@ -30,6 +30,7 @@ export function forecastHosts(
       bytes,
       buckets: Math.ceil(bytes / (4 * BUCKET)),
       sums: Math.max(...sums),
+      syncEvery: settings.syncEvery,
     };
     return forecastStep(costs, hosts, network);
   });

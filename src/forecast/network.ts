@@ -68,6 +68,8 @@ export interface StepCosts {
   readonly buckets: number;
   /** Partial sums that a rank sends at most: one if micro-batches and hosts are powers of two, few otherwise. */
   readonly sums: number;
+  /** Steps between synchronizations of replicas; undefined: all ranks share every step. */
+  readonly syncEvery?: number | undefined;
 }
 
 export interface StepForecast {
@@ -89,10 +91,11 @@ export interface StepForecast {
 const BACKWARD = 2 / 3;
 
 /**
- * A step on `hosts` equal hosts, with one rank each. Ranks share both the micro-batches and the update.
+ * A step on `hosts` equal hosts, with one rank each. Ranks share both the micro-batches and the update. A synchronization of
+ * replicas hides behind nothing; steps are forecast with their part of it.
  */
 export function forecastStep(costs: StepCosts, hosts: number, network: NetworkModel): StepForecast {
-  const { microBatches, buckets, bytes, sums } = costs;
+  const { microBatches, buckets, bytes, sums, syncEvery } = costs;
   const { overhead = MESSAGE_OVERHEAD } = network;
   const perMicroBatch = costs.seconds / microBatches;
   const computeSeconds = Math.ceil(microBatches / hosts) * perMicroBatch; // of the rank that has most
@@ -104,8 +107,10 @@ export function forecastStep(costs: StepCosts, hosts: number, network: NetworkMo
       : network.latency + times * others * (buckets * overhead + bytes / hosts / network.bandwidth);
   const gradients = phase(sums);
   // Buckets are sent as the last backward pass of a sum completes them; the last bucket has nothing to hide behind.
-  const hiddenSeconds = Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch);
-  const exposedSeconds = gradients - hiddenSeconds + phase(1);
+  const hiddenSeconds =
+    syncEvery === undefined ? Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch) : 0;
+  const exposedSeconds =
+    syncEvery === undefined ? gradients - hiddenSeconds + phase(1) : (2 * phase(1)) / syncEvery;
   const seconds = computeSeconds + exposedSeconds;
   const speedup = costs.seconds / seconds;
   return {

@@ -113,6 +113,8 @@ test('a plan for several hosts shows steps, speed-up and what is assumed of the 
   expect(stdout).toMatch(/^ +hosts +a step +computing +network +hidden +speed-up +efficiency +the run$/m);
   for (const hosts of [1, 2, 4, 6]) expect(stdout).toMatch(new RegExp(`^ +${hosts} +[\\d.]+ m?s .*×`, 'm'));
   expect(stdout).toContain('45 µs + n / 500 MB/s');
+  const apart = await at('plan --preset nano --max-iters 100 --hosts 2 --sync-every 32');
+  expect(apart.stdout).toMatch(/synchronized\s+every 32 steps/);
 });
 
 test('--network takes names, or a latency and a bandwidth', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { forecastHosts, hostCounts } from '../../src/forecast/hosts.ts';
-import { networks } from '../../src/forecast/network.ts';
+import { MESSAGE_OVERHEAD, networks } from '../../src/forecast/network.ts';
+import { countTrained } from '../../src/model/parameters.ts';
 import { modelConfig, resolveOptions } from '../../src/train/settings.ts';
 import { failure } from '../fixtures/failure.ts';
 
@@ -27,6 +28,16 @@ describe('a run on several hosts', () => {
     expect(() => computing({ gradientAccumulationSteps: 2 })).toThrow(
       failure('conflicting-options', '2', '4'),
     );
+  });
+
+  it('sends the parameters twice per synchronization of replicas', () => {
+    const exposed = (syncEvery?: number) =>
+      forecastHosts({ ...run, settings: { ...settings, syncEvery } }, {}, 2, networks['1gbit'])[1]
+        .exposedSeconds;
+    const bytes = 4 * countTrained(run.config);
+    const { latency, bandwidth } = networks['1gbit'];
+    expect(exposed(1)).toBeCloseTo(2 * (latency + MESSAGE_OVERHEAD + bytes / 2 / bandwidth), 12);
+    expect(exposed(32)).toBeCloseTo(exposed(1) / 32, 12);
   });
 
   it('is refused for more hosts than a step has sequences, naming both', () => {

@@ -1,7 +1,8 @@
 /** `gpt plan --hosts`: a run on several hosts like this one. */
 import type { Option } from 'commander';
+import type { RunForecast } from '../../forecast/run-forecast.ts';
 import { networks, type NetworkModel, type StepForecast } from '../../forecast/network.ts';
-import { formatBytes, formatDuration, formatNumber, formatPercent } from '../../format.ts';
+import { formatBytes, formatCountOf, formatDuration, formatNumber, formatPercent } from '../../format.ts';
 import { wholeNumber, type OptionType } from '../../values.ts';
 import { formatColumns } from '../columns.ts';
 import { formatShort } from '../format-short.ts';
@@ -44,8 +45,11 @@ export const networkOption = (): Option =>
 export const networkFlag = ({ latency, bandwidth }: NetworkModel): string =>
   `${Number((latency * 1e6).toPrecision(3))}us,${Number((bandwidth / 1e6).toPrecision(3))}MB`;
 
-/** @param steps of the run */
-export function hostsText(rows: readonly StepForecast[], network: NamedNetwork, steps: number): string {
+export function hostsText(
+  rows: readonly StepForecast[],
+  network: NamedNetwork,
+  { steps, settings: { syncEvery } }: Pick<RunForecast, 'steps' | 'settings'>,
+): string {
   const columns = formatColumns(
     ['hosts', 'a step', 'computing', 'network', 'hidden', 'speed-up', 'efficiency', 'the run'],
     rows.map((row) => [
@@ -60,10 +64,12 @@ export function hostsText(rows: readonly StepForecast[], network: NamedNetwork, 
     ]),
   );
   const heading = stdoutColors.bold(`On several hosts, over ${network.name}`);
-  return `\n${heading}\n${columns}\n\n${stdoutColors.dim(assumptions(network))}\n`;
+  return `\n${heading}\n${columns}\n\n${stdoutColors.dim(assumptions(network, syncEvery))}\n`;
 }
 
-const assumptions = ({ latency, bandwidth }: NamedNetwork): string =>
+const assumptions = ({ latency, bandwidth }: NamedNetwork, syncEvery: number | undefined): string =>
   `  One rank a host, hosts like this one; a message takes ${formatShort(latency)} + n / ${formatBytes(bandwidth)}/s\n` +
-  '  both ways at once (gpt doctor --mpi measures it). Gradients are sent during the\n' +
-  '  backward pass (hidden), parameters after the update.';
+  '  both ways at once (gpt doctor --mpi measures it). ' +
+  (syncEvery === undefined
+    ? 'Gradients are sent during the\n  backward pass (hidden), parameters after the update.'
+    : `Replicas are synchronized\n  every ${formatCountOf(syncEvery, 'step')}; a step has its part of that time.`);
