@@ -14,6 +14,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['evaluate', 'inspect', 'measure', 'forecast', 'export'],
   ['report'],
   ['cli', 'library'],
+  ['web'],
 ];
 
 const FOLDERS = LAYERS.flat();

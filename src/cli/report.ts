@@ -3,18 +3,11 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { baseOf } from '../checkpoint/open-model.ts';
 import { writeFileAtomic } from '../write-file.ts';
-import { Decoder } from '../generate/decoder.ts';
-import type { TensorTarget } from '../model/tensor.ts';
-import { generate } from '../generate/generate.ts';
-import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
-import type { RunRecord } from '../inspect/run-record.ts';
+import type { Unk } from '../generate/prompt.ts';
 import { UsageError } from '../errors.ts';
-import type { Report } from '../reporting.ts';
 import { metricsCsv } from '../report/metrics-csv.ts';
-import { VIEWED_TOKENS, viewModel } from '../report/model-views.ts';
-import { comparisonReport, namesOf, runReport } from '../report/report.ts';
-import type { Device } from '../engine/device.ts';
-import { bannedIds } from '../tokenizer/tokenizer.ts';
+import { reportOfRun } from '../report/report-of-run.ts';
+import { comparisonReport, namesOf } from '../report/report.ts';
 import { formatBytes } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
@@ -130,42 +123,14 @@ export async function writePage(
   );
 }
 
-async function runPage(path: string, flags: Flags): Promise<string> {
-  const run = openRun(path, flags.base);
-  const { model } = run;
-  const backend = await startEngine(model, flags.threads);
+async function runPage(path: string, { text, unk, base, threads }: Flags): Promise<string> {
+  const run = openRun(path, base);
+  const backend = await startEngine(run.model, threads);
   try {
-    const ids = await whileDoing('preparing the text', ({ report }) =>
-      textToRead(run, backend, flags, report),
-    );
-    const shown = ids.slice(0, Math.min(VIEWED_TOKENS, model.config.blockSize));
-    return await whileDoing('reading the weights', async (activity) =>
-      runReport(run, await viewModel(model, backend, shown, activity.report), {
-        hasSample: flags.text === undefined,
-      }),
+    return await whileDoing('reading the weights', ({ report }) =>
+      reportOfRun(run, backend, { text, unk }, report),
     );
   } finally {
     await backend.close();
   }
-}
-
-/** The given text, else the last sample of the run, else a new sample. */
-async function textToRead(
-  { model, logs }: RunRecord,
-  device: Device,
-  { text: given, unk }: Flags,
-  report: Report,
-): Promise<Uint32Array> {
-  const { tokenizer, config } = model;
-  if (given !== undefined) return encodePrompt(tokenizer, given.toWellFormed(), unk).ids;
-  const sample = logs.samples.at(-1)?.text ?? '';
-  if (sample !== '') return encodePrompt(tokenizer, sample, 'replace').ids;
-  const load = (tensors: TensorTarget[]): void =>
-    model.load(tensors, { loaded: (done) => report('loading the model', done) });
-  const decoder = Decoder.create(device, config, load, 1, model.storageOf);
-  const drawing = { temperature: 0.8, topK: 0, topP: 1, maxTokens: VIEWED_TOKENS, seed: 1 };
-  const banned = bannedIds(tokenizer);
-  const ids: number[] = [];
-  for await (const id of generate(decoder, startOfText(tokenizer).ids, { ...drawing, banned })) ids.push(id);
-  return Uint32Array.from(ids);
 }

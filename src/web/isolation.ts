@@ -1,0 +1,19 @@
+/**
+ * A service worker for servers that do not send the headers without which browsers give a page no threads: it adds them to
+ * what it passes on.
+ */
+/// <reference lib="webworker" />
+declare const self: ServiceWorkerGlobalScope;
+
+self.addEventListener('install', () => void self.skipWaiting());
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('fetch', (event) => event.respondWith(isolated(event.request)));
+
+async function isolated(request: Request): Promise<Response> {
+  const response = await fetch(request);
+  const { status, statusText, body } = response;
+  const headers = new Headers(response.headers);
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+  return new Response(body, { status, statusText, headers });
+}

@@ -1,0 +1,68 @@
+/** What the page and the worker that trains tell each other. */
+import type { TrainModelOptions } from '../train/settings.ts';
+
+/** Options of a run, but for its text and its folder. */
+export type RunOptions = Omit<TrainModelOptions, 'corpus' | 'outDir' | 'overwrite' | 'resume'>;
+
+export interface Prompt {
+  readonly prompt: string;
+  readonly temperature: number;
+  readonly maxTokens: number;
+}
+
+export type Request =
+  | { readonly type: 'train'; readonly name: string; readonly text: Uint8Array; readonly options: RunOptions }
+  /** Save and end. */
+  | { readonly type: 'stop' }
+  | { readonly type: 'write'; readonly prompt: Prompt }
+  | { readonly type: 'stop writing' }
+  | { readonly type: 'look inside' }
+  | { readonly type: 'download' };
+
+/** A run before its first step, as the page shows it. */
+export interface RunSummary {
+  readonly parameters: number;
+  readonly tokens: { readonly train: number; readonly validation: number };
+  readonly vocabulary: number;
+  readonly tokenizer: string;
+  readonly steps: number;
+  readonly engine: string;
+  readonly memoryBytes: number;
+  readonly uniformLoss: number;
+  readonly expectedSeconds: number | undefined;
+  readonly layers: number;
+  readonly heads: number;
+  readonly channels: number;
+  readonly blockSize: number;
+}
+
+export type Answer =
+  | { readonly type: 'working'; readonly what: string; readonly done: number | undefined }
+  | { readonly type: 'start'; readonly run: RunSummary }
+  /** Losses in nats per token. */
+  | { readonly type: 'step'; readonly step: number; readonly loss: number }
+  | {
+      readonly type: 'evaluation';
+      readonly step: number;
+      readonly trainLoss: number;
+      readonly validationLoss: number;
+    }
+  | { readonly type: 'sample'; readonly text: string; readonly step: number }
+  | {
+      readonly type: 'trained';
+      readonly step: number;
+      readonly validationLoss: number | undefined;
+      readonly isInterrupted: boolean;
+      readonly examplePrompt: string | undefined;
+    }
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'written' }
+  | { readonly type: 'report'; readonly page: string }
+  | { readonly type: 'archive'; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** Option names in message and hint are marked, see ../messages.ts. */
+  | {
+      readonly type: 'failed';
+      readonly during: Request['type'];
+      readonly message: string;
+      readonly hint: string | undefined;
+    };

@@ -1,0 +1,4 @@
+const unavailable = (): never => {
+  throw new Error('a page starts no processes');
+};
+export { unavailable as execFileSync, unavailable as spawnSync };

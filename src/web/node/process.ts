@@ -1,0 +1,14 @@
+/** What the program asks of its process, in a page. */
+export const process = {
+  pid: 1,
+  platform: 'browser',
+  arch: 'wasm32',
+  env: {},
+  execArgv: [],
+  versions: { node: '0' },
+  cwd: (): string => '/',
+  constrainedMemory: (): number => 0,
+  emitWarning: (): void => {},
+  getBuiltinModule: (): undefined => undefined,
+  kill: (): void => {},
+};
