@@ -203,7 +203,7 @@ export class Transfers {
       'rank-lost',
       `${rankName(this.#hosts, peer)} has ${what} for ${this.timeout} seconds`,
       {
-        hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed with any number of ranks`,
+        hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed`,
       },
     );
   }

@@ -40,7 +40,8 @@ export async function follow(
       isSetUp();
       worker = await joinRun(ranks, engine, head.run);
     } else if (head.type === 'evaluate') await evaluate(ranks, worker!.trainer, head.model, message);
-    else if (head.type === 'replica') await obeyReplica(worker as Replica, head.command, message.arrays);
+    else if (head.type === 'replica')
+      await obeyReplica(ranks, worker as Replica, head.command, message.arrays);
     else await obey(ranks, worker as SharedTrainer, head, message);
   }
 }

@@ -1,11 +1,17 @@
+import type { Communicator } from '../../collective/communicator.ts';
 import { batchesOf } from '../ranks/commands.ts';
+import { TAG } from '../ranks/messages.ts';
 import type { ReplicaCommand } from './commands.ts';
 import type { Replica } from './replica.ts';
 
 const never = (): Promise<boolean> => Promise.resolve(false);
 
+/** Bytes of the message after each inner step. */
+export const SIGN_OF_LIFE = 1;
+
 /** What a replica other than rank 0's does at a command. */
 export async function obeyReplica(
+  ranks: Communicator,
   replica: Replica,
   command: ReplicaCommand,
   arrays: readonly Int32Array[],
@@ -13,7 +19,7 @@ export async function obeyReplica(
   switch (command.type) {
     case 'inner step':
       await replica.gradient({ ...command, batches: batchesOf(arrays) }, never);
-      return;
+      return ranks.send(0, TAG.reply, new Uint8Array(SIGN_OF_LIFE));
     case 'inner update':
       return replica.update(command.updates, command.learningRate, command.matrixLearningRate);
     case 'synchronize':

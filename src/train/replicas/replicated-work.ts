@@ -11,12 +11,14 @@ import type { Poll } from '../../polling.ts';
 import { arraysOf, type SetUp } from '../ranks/commands.ts';
 import { microBatchesOf } from '../ranks/gradient-exchange.ts';
 import type { Leader } from '../ranks/leader.ts';
+import { TAG } from '../ranks/messages.ts';
 import { meanLossOfRanks } from '../ranks/mean-loss-of-ranks.ts';
 import { setUpRanks } from '../ranks/set-up-ranks.ts';
 import type { Evaluated, StepWork } from '../step-work.ts';
 import type { StepResult, Trainer } from '../trainer.ts';
 import type { ReplicaCommand } from './commands.ts';
 import type { OuterOptions } from './outer-step.ts';
+import { SIGN_OF_LIFE } from './obey.ts';
 import { Replica } from './replica.ts';
 import { isWholeFile, ReplicaState } from './replica-state.ts';
 
@@ -31,6 +33,8 @@ export class ReplicatedWork implements StepWork {
   readonly #syncEvery: number;
   /** Commands on their way to ranks that may be steps behind. */
   #sent: Promise<void>[] = [];
+  /** Signs of life of the other ranks, one for each step that they have been sent. */
+  #done: Promise<void>[] = [];
   /** Replicas have been updated since they were last equal. */
   #haveDiverged = false;
   #saved: ReplicaState | undefined;
@@ -74,6 +78,9 @@ export class ReplicatedWork implements StepWork {
     for (const rank of this.#leader.others) {
       const { first, batches: own } = shareOf(rank);
       this.#send(rank, { type: 'inner step', step, first }, arraysOf(own));
+      const done = this.#leader.ranks.receive(rank, TAG.reply, new Uint8Array(SIGN_OF_LIFE));
+      done.catch(() => {}); // awaited before the ranks meet
+      this.#done.push(done);
     }
     return this.#replica.gradient({ step, ...shareOf(0) }, poll);
   }
@@ -142,8 +149,11 @@ export class ReplicatedWork implements StepWork {
     this.#sent.push(sent);
   }
 
-  /** What all ranks do at a command. */
+  /** What all ranks do at a command. A slow rank is not lost: rank 0 first hears of each of its steps. */
   async #all(command: ReplicaCommand, act: () => Promise<void>): Promise<void> {
+    const done = this.#done;
+    this.#done = [];
+    await Promise.all(done);
     for (const rank of this.#leader.others) this.#send(rank, command);
     const sent = this.#sent;
     this.#sent = [];

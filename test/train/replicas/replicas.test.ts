@@ -3,15 +3,19 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Communicator } from '../../../src/collective/communicator.ts';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { readTrainerState, trainerStateText } from '../../../src/checkpoint/trainer-state.ts';
 import type { TrainEvent } from '../../../src/train/events.ts';
+import { TAG } from '../../../src/train/ranks/messages.ts';
+import { SIGN_OF_LIFE } from '../../../src/train/replicas/obey.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
 import { progressToState } from '../../../src/train/stored-progress.ts';
 import type { TrainHandlers } from '../../../src/train/train-handlers.ts';
 import { Trainer } from '../../../src/train/trainer.ts';
 import { failure } from '../../fixtures/failure.ts';
 import { rankConfigurations } from '../../fixtures/rank-configurations.ts';
+import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { trainOn } from '../../fixtures/train-on-ranks.ts';
 
@@ -196,6 +200,27 @@ test('a replica whose own gradient is not finite skips its update', async () => 
   expect([ofLeading, updates.mock.calls.length - ofLeading]).toEqual([STEPS, STEPS - 1]);
   norms.mockRestore();
   updates.mockRestore();
+});
+
+test('rank 0 hears of every step of a replica before it waits for all, so that a slow one is not lost', async () => {
+  const [options] = Object.values(runs);
+  const [leader, other] = ranksInMemory(2);
+  let heard = 0;
+  const heardBefore: number[] = [];
+  const watched: Communicator = {
+    ...leader,
+    send(to, tag, data) {
+      const isMeeting = tag === TAG.command && Buffer.from(data).toString('latin1').includes('"synchronize"');
+      if (isMeeting) heardBefore.push(heard);
+      return leader.send(to, tag, data);
+    },
+    async receive(from, tag, into) {
+      await leader.receive(from, tag, into);
+      if (tag === TAG.reply && into.byteLength === SIGN_OF_LIFE) heard++;
+    },
+  };
+  await trainOn(2, { ...options, outDir: at('heard') }, {}, [watched, other]);
+  expect(heardBefore).toEqual([4, 8, STEPS]);
 });
 
 test('another number of ranks is refused', async () => {
