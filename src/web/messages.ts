@@ -1,4 +1,5 @@
 /** What the page and the worker that trains tell each other. */
+import type { DeviceChoice } from '../engine/device-choice.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 
 /** Options of a run, but for its text and its folder. */
@@ -11,7 +12,13 @@ export interface Prompt {
 }
 
 export type Request =
-  | { readonly type: 'train'; readonly name: string; readonly text: Uint8Array; readonly options: RunOptions }
+  | {
+      readonly type: 'train';
+      readonly name: string;
+      readonly text: Uint8Array;
+      readonly options: RunOptions;
+      readonly device: DeviceChoice;
+    }
   /** Save and end. */
   | { readonly type: 'stop' }
   | { readonly type: 'write'; readonly prompt: Prompt }

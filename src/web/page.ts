@@ -1,4 +1,6 @@
 /** The page: it passes a text and options to the worker that trains, and shows what comes back. */
+import type { DeviceChoice } from '../engine/device-choice.ts';
+import type { Gpu } from '../engine/webgpu/gpu.ts';
 import { inTerms, type Terms } from '../messages.ts';
 import type { Answer, Request, RunOptions, RunSummary } from './messages.ts';
 import { isolate } from './isolate.ts';
@@ -62,6 +64,7 @@ function chooseText(): void {
       if (event === 'drop' && drag.dataTransfer?.files[0] !== undefined)
         void readFile(drag.dataTransfer.files[0]);
     });
+  void offerGpu();
   find('example').addEventListener('click', () => void useExample());
 }
 
@@ -69,6 +72,12 @@ function chooseText(): void {
 async function useExample(): Promise<void> {
   const response = await fetch('assets/moby-dick.txt');
   setText('moby-dick.txt', new Uint8Array(await response.arrayBuffer()));
+}
+
+/** Lets a GPU be chosen if the browser has one for pages. */
+async function offerGpu(): Promise<void> {
+  const { gpu } = navigator as { readonly gpu?: Gpu };
+  if (gpu !== undefined && (await gpu.requestAdapter()) !== null) show('devices');
 }
 
 /** Fields of the options whose names are those of the program; empty ones are omitted. */
@@ -123,7 +132,8 @@ function startTraining(): void {
   find('samples').replaceChildren();
   say('facts', '');
   find('progress').removeAttribute('value');
-  ask({ type: 'train', ...text, text: text.bytes, options: optionsFromForm() });
+  const device = find('device', HTMLSelectElement).value as DeviceChoice;
+  ask({ type: 'train', name: text.name, text: text.bytes, options: optionsFromForm(), device });
   find('training').scrollIntoView();
 }
 

@@ -1,5 +1,6 @@
 /** The worker behind the page: it trains, writes and reports with the program itself, on files in memory. */
 import { zipSync } from 'fflate';
+import { chooseDevice } from '../engine/device-choice.ts';
 import { createWasmBackend } from '../engine/wasm.ts';
 import { UserError } from '../errors.ts';
 import { readRun } from '../inspect/run-record.ts';
@@ -22,8 +23,9 @@ const tell = (answer: Answer, transfer: Transferable[] = []): void => self.postM
 let isStopped = false;
 let isWritingStopped = false;
 
-async function train({ name, text, options }: Request & { type: 'train' }): Promise<void> {
+async function train({ name, text, options, device }: Request & { type: 'train' }): Promise<void> {
   isStopped = false;
+  await chooseDevice(device);
   makeRoom();
   const corpus = storeText(name, text);
   const report = (what: string, done?: number): void => tell({ type: 'working', what, done });

@@ -19,10 +19,13 @@ export const chromiumPath: string | undefined = [
   ...ELSEWHERE,
 ].find((path) => path !== '' && existsSync(path));
 
+/** What makes Chromium compute WebGPU's programs on the CPU. */
+export const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
 /** With a profile of its own, which is removed when it closes. */
-export const startChromium = (): Promise<Browser> =>
+export const startChromium = (gpu: readonly string[] = ['--disable-gpu']): Promise<Browser> =>
   launch({
     executablePath: chromiumPath!,
     headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+    args: ['--no-sandbox', ...gpu, '--no-first-run', '--disable-background-networking'],
   });

@@ -11,7 +11,7 @@ import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../cli/run.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
-import { chromiumPath, startChromium } from './chromium.ts';
+import { chromiumPath, SOFTWARE_GPU, startChromium } from './chromium.ts';
 import { serve } from './static-server.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -46,21 +46,32 @@ afterAll(async () => {
   plain?.server.close();
 });
 
+/** Chromium's note on a question whose answer the page expects. */
+const NO_GPU = 'No available adapters.';
+
 interface View {
   readonly width?: number;
   readonly scheme?: 'light' | 'dark';
   readonly address?: string;
+  readonly by?: Browser;
 }
 
 /** Opens the page. @returns it, and what a page should not do: errors, refused content, requests to other servers */
-async function open({ width = 1000, scheme = 'light', address = isolated.address }: View = {}): Promise<{
+async function open({
+  width = 1000,
+  scheme = 'light',
+  address = isolated.address,
+  by = browser,
+}: View = {}): Promise<{
   page: Page;
   trouble: string[];
 }> {
-  const page = await browser.newPage();
+  const page = await by.newPage();
   const trouble: string[] = [];
   page.on('pageerror', (error) => trouble.push(String(error)));
-  page.on('console', (message) => trouble.push(message.text()));
+  page.on('console', (message) => {
+    if (message.text() !== NO_GPU) trouble.push(message.text());
+  });
   page.on('request', (request) => {
     const url = request.url();
     if (!url.startsWith(address) && !/^(about|blob|data):/.test(url)) trouble.push(`asks for ${url}`);
@@ -148,6 +159,34 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     expect(sampled.code, sampled.stderr).toBe(0);
     const resumed = await gpt('train', 'pasted.txt', '--resume', model, '--max-iters', '35');
     expect(resumed.code, resumed.stderr).toBe(0);
+  });
+
+  test('trains on the GPU to the same loss', async ({ skip }) => {
+    const withGpu = await startChromium(SOFTWARE_GPU);
+    try {
+      const { page } = await open({ by: withGpu });
+      const hasGpu = await page.evaluate(async () => (await navigator.gpu?.requestAdapter()) != null);
+      skip(!hasGpu, 'this Chromium does not compute WebGPU on the CPU');
+      await page.waitForSelector('#devices:not([hidden])');
+      const ends: string[] = [];
+      for (const device of ['cpu', 'webgpu']) {
+        await page.select('#device', device);
+        await page.$eval('#announcement', (note) => (note.textContent = ''));
+        await train(page, text.slice(0, 400), {
+          ...small,
+          maxIters: 2,
+          nLayer: 1,
+          blockSize: 8,
+          batchSize: 2,
+        });
+        ends.push(await textOf(page, '#status'));
+        if (device === 'webgpu') expect(await textOf(page, '#facts')).toContain('webgpu');
+      }
+      expect(ends[0]).toMatch(/^Done after 2 steps\. Validation loss/);
+      expect(ends[1]).toBe(ends[0]);
+    } finally {
+      await withGpu.close();
+    }
   });
 
   test('isolates itself where the server does not', async () => {
