@@ -11,6 +11,7 @@ import { factTable } from './fact-table.ts';
 import { formatShort } from './format-short.ts';
 import { printJson, snakeCased } from './json-output.ts';
 import { networkFlag } from './plan/hosts.ts';
+import { ranksByHost, type HostRanks } from './ranks-by-host.ts';
 import { notice, print, printable } from './terminal.ts';
 
 /** Seconds after which a rank that does not answer is given up. */
@@ -21,7 +22,7 @@ interface NetworkFindings {
   readonly abi: string;
   readonly launcher: string;
   readonly node: string;
-  readonly hosts: readonly { readonly name: string; readonly ranks: number }[];
+  readonly hosts: readonly HostRanks[];
   /** The fit is to the times of both ways at once, which is how ranks exchange gradients. */
   readonly links: readonly (LinkTimes & { readonly fit: NetworkFit })[];
 }
@@ -57,7 +58,7 @@ const findings = (
   abi,
   launcher,
   node: process.versions.node,
-  hosts: [...new Set(hosts)].map((name) => ({ name, ranks: hosts.filter((host) => host === name).length })),
+  hosts: ranksByHost(hosts),
   links: links.map((link) => ({
     ...link,
     fit: fitNetwork(link.times.map(({ bytes, exchangeSeconds }) => ({ bytes, seconds: exchangeSeconds }))),

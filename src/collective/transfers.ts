@@ -96,18 +96,21 @@ export class Transfers {
     while (this.isPending) await new Promise((next) => setImmediate(next));
   }
 
-  /** Tests all transfers once. @returns whether one has ended, or a part of one */
+  /** Ends what has arrived or been sent. @returns whether a transfer has ended, or a part of one */
   progress(): boolean {
-    if (this.#parts.size === 0) return false;
+    let hasEnded = false;
     try {
-      const ended = this.#messages.test();
-      for (const { request, bytes } of ended) this.#end(request, bytes);
-      if (ended.length > 0) this.#movedAt = this.#now();
-      return ended.length > 0;
+      while (this.#parts.size > 0) {
+        const ended = this.#messages.test();
+        if (ended.length === 0) break;
+        for (const { request, bytes } of ended) this.#end(request, bytes);
+        hasEnded = true;
+      }
     } catch (error) {
       this.#failAll(error);
-      return false;
     }
+    if (hasEnded) this.#movedAt = this.#now();
+    return hasEnded;
   }
 
   #start(

@@ -45,6 +45,18 @@ describe('transfers', () => {
     expect(isDone).toBe(true);
   });
 
+  it('progress() ends all that has arrived, though the library ends one message per test', async () => {
+    const { a, b } = pair();
+    let ended = 0;
+    for (let i = 0; i < 20; i++) {
+      void b.receive(0, 1, new Uint8Array(3)).then(() => ended++);
+      void a.send(1, 1, bytes(3));
+    }
+    b.progress();
+    await Promise.resolve();
+    expect(ended).toBe(20);
+  });
+
   it('timers and signals are served while a receive waits', async () => {
     const { a, b } = pair();
     let isDone = false;

@@ -72,17 +72,22 @@ describe.each(implementations)('%s', (implementation) => {
     expect(existsSync(at('never'))).toBe(false);
   });
 
-  it('rank 0 alone reads --config', async () => {
+  it('rank 0 alone reads --config, and says what hosts take part', async () => {
     const config = at('config.json');
     writeFileSync(config, JSON.stringify({ 'max-iters': 4, threads: 1 }));
     const folder = at(`${implementation}-config`);
-    const first = [...RUN, '--config', config];
-    const { stderr, code } = await trainApart(
+    const first = [...RUN, '--config', config, '--json=events'];
+    const { stdout, stderr, code } = await trainApart(
       [corpus, ...first, '-o', folder],
       ['--config', at('elsewhere.json')],
     );
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
     expect(lastStepOf(folder)).toBe(4);
+    expect(JSON.parse(stdout.split('\n')[0])).toMatchObject({
+      event: 'start',
+      ranks: 2,
+      hosts: [{ name: hostname(), ranks: 2 }],
+    });
   });
 
   it('kernels that round differently are refused, with the rank that has them', async () => {

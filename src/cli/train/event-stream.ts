@@ -8,6 +8,7 @@ import { tokensBefore } from '../../train/sequences.ts';
 import type { Settings } from '../../train/settings.ts';
 import type { RunDescription, TrainHandlers } from '../../train/train-handlers.ts';
 import { describeSystemError } from '../errors.ts';
+import { ranksByHost } from '../ranks-by-host.ts';
 import { printJson } from '../json-output.ts';
 import { onNoReader } from '../terminal.ts';
 
@@ -96,6 +97,8 @@ const startFields = (run: RunDescription): Fields => ({
   memory_bytes: run.memoryBytes,
   expected_seconds: run.expectedSeconds ?? null,
   engine: run.backend,
+  ranks: run.hosts?.length ?? 1,
+  hosts: run.hosts === undefined ? null : ranksByHost(run.hosts),
 });
 
 const stepFields = (

@@ -4,6 +4,7 @@
  * of a single process.
  */
 import type { Communicator } from '../../collective/communicator.ts';
+import { handled } from '../../collective/handled.ts';
 import type { Device } from '../../engine/device.ts';
 import { writtenBy } from '../../engine/written-by.ts';
 import { combineSubtrees, subtreesWithin, type Subtree } from '../ordered-sum.ts';
@@ -147,10 +148,4 @@ export class GradientExchange {
 function addTo(left: Float32Array, right: Float32Array): Float32Array {
   for (let i = 0; i < left.length; i++) left[i] += right[i];
   return left;
-}
-
-/** A promise that is awaited later: until then, its failure is not reported as unhandled. */
-function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }

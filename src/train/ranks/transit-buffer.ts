@@ -1,3 +1,5 @@
+import { handled } from '../../collective/handled.ts';
+
 /**
  * Numbers on their way between ranks. The buffer is used from its start to its end and then again from the start, as soon as
  * what is there has arrived: however much is copied, no more memory is needed.
@@ -30,8 +32,7 @@ export class TransitBuffer {
     while (this.#held.some((each) => each.start < end && each.end > start)) await this.#release();
     this.#next = end;
     const { arrival } = await transfer(this.#memory.subarray(start, end));
-    arrival.catch(() => {}); // awaited later
-    this.#held.push({ start, end, arrival });
+    this.#held.push({ start, end, arrival: handled(arrival) });
   }
 
   /** Waits until everything has arrived. @throws what a transfer failed with */

@@ -3,6 +3,7 @@
  * outer step joins them every few steps (replica.ts). Rank 0 sends batches and decisions ahead and waits for the others only
  * where all meet.
  */
+import { handled } from '../../collective/handled.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { Batch, StepData } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
@@ -145,8 +146,7 @@ export class ReplicatedWork implements StepWork {
   /** Sends a command that ranks execute when they come to it. */
   #send(rank: number, command: ReplicaCommand, arrays?: readonly Int32Array[]): void {
     const sent = this.#leader.send(rank, { type: 'replica', command }, arrays);
-    sent.catch(() => {}); // awaited at the next synchronization
-    this.#sent.push(sent);
+    this.#sent.push(handled(sent)); // awaited at the next synchronization
   }
 
   /** What all ranks do at a command. A slow rank is not lost: rank 0 first hears of each of its steps. */
