@@ -68,7 +68,7 @@ test('a rank whose engine does not start says so to rank 0', async () => {
     open: () => Promise.reject(new UserError('engine-unavailable', 'AVX-512 is missing')),
     close: () => Promise.resolve(),
   };
-  void follow(other, broken as unknown as ReturnType<typeof lazyBackend>);
+  void follow(other, broken);
   await expect(trainModel({ ...options, outDir: join(root, 'broken') }, {}, leader)).rejects.toThrow(
     failure('engine-unavailable', 'rank 1 on host1', 'AVX-512 is missing'),
   );
