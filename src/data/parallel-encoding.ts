@@ -95,9 +95,16 @@ interface Helper {
   stop(): void;
 }
 
+/** None where threads are not allowed, as under Node's permission model or in a page. */
 function startHelpers(tokenizer: Tokenizer, encoder: Encoder, count: number): Helper[] {
   const json = tokenizer.source ?? JSON.stringify(tokenizer.toJSON());
-  return Array.from({ length: count }, () => startHelper(json, encoder));
+  const helpers: Helper[] = [];
+  try {
+    while (helpers.length < count) helpers.push(startHelper(json, encoder));
+  } catch {
+    // this thread encodes what they would have
+  }
+  return helpers;
 }
 
 /** @param encoder replaces a worker that has died */

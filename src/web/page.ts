@@ -195,7 +195,7 @@ function showEnd(answer: Answer & { type: 'trained' }): void {
     answer.validationLoss === undefined
       ? ''
       : ` Validation loss ${answer.validationLoss.toFixed(3)} nats per token.`;
-  const what = `${answer.isInterrupted ? 'Stopped' : 'Done'} after ${number.format(answer.step)} steps.${result}`;
+  const what = `${answer.isInterrupted ? 'Stopped' : 'Done'} after ${number.format(answer.step)} ${answer.step === 1 ? 'step' : 'steps'}.${result}`;
   say('status', what);
   say('announcement', what);
   find('progress', HTMLProgressElement).value = 1;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { array, assert, constantFrom, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeInParallel } from '../../src/data/parallel-encoding.ts';
@@ -96,6 +97,17 @@ test('abandoning the ids stops the threads and the reading of the text', () => {
   for (const ids of encodeInParallel(endless(), learn('word'), { threads: 2, from: 0 }))
     if (ids.length > 0) break;
   expect(stopped).toBe(true);
+});
+
+test('one thread encodes everything where no others are allowed', () => {
+  const script = `
+    import { encodeInParallel } from './dist/data/parallel-encoding.js';
+    import { createCharTokenizer } from './dist/tokenizer/char.js';
+    const text = 'ab\\nba\\n'.repeat(500);
+    const ids = [...encodeInParallel([text, text], createCharTokenizer(['\\n', 'a', 'b']), { threads: 3, from: 0 })];
+    console.log(ids.flatMap((part) => [...part]).map((id) => '\\nab'[id]).join('') === text + text);`;
+  const flags = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', script];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('true\n');
 });
 
 test('a special token that contains a line feed is never split', () => {
