@@ -2,6 +2,7 @@
 import { detectLaunch, type Launch } from '../collective/launch.ts';
 import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { raise } from './interrupt.ts';
+import { endWithLauncher } from './launcher-watch.ts';
 
 let hasTried = false;
 let connected: MpiCommunicator | undefined;
@@ -9,6 +10,7 @@ let connected: MpiCommunicator | undefined;
 /** Joins the other ranks of a launch. Nothing of MPI is loaded before. */
 export async function connect(launch: Launch): Promise<MpiCommunicator> {
   hasTried = true;
+  endWithLauncher(process.env);
   const { connectMpi } = await import('../collective/mpi/connect.ts');
   connected = await connectMpi(launch, process.env);
   return connected;
@@ -32,7 +34,14 @@ export async function connectToFail(): Promise<void> {
 
 /** Ends this process, and those of all ranks that it is still connected to. */
 export function exit(code: number): void {
-  connected?.abort(code);
+  try {
+    connected?.abort(code);
+  } finally {
+    exitAlone(code);
+  }
+}
+
+function exitAlone(code: number): void {
   // Hydra ends the others of a process that fails before MPI_Init only if a signal has ended it.
   const isUnconnected = hasTried && connected === undefined && code !== 0;
   if (isUnconnected && detectLaunch(process.env)?.launcher === 'hydra') raise('SIGTERM');

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { run as runAlone } from '../cli/run.ts';
 import { oldNode } from './old-node.ts';
 import { gpt, implementations, isAlive, mpirun, type MpiRunOptions } from './mpirun.ts';
-import { lastStepOf, whenTraining } from './running-ranks.ts';
+import { lastStepOf, parentOf, ranksOf, whenTraining } from './running-ranks.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'lifecycle-'));
 const at = (...names: string[]): string => join(root, ...names);
@@ -175,8 +175,7 @@ describe.each(implementations)('%s', (implementation) => {
   it.each([0, 1])('a killed bin/gpt.js of rank %i leaves no process behind', async (rank) => {
     const folder = at(`${implementation}-orphan-${rank}`);
     const disturbed = whenTraining(folder, (pids) => {
-      const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pids[rank]}/status`, 'utf8'))![1];
-      process.kill(Number(parent), 'SIGKILL');
+      process.kill(parentOf(pids[rank]), 'SIGKILL');
     });
     const { code, seconds } = await train([corpus, ...ENDLESS, '-o', folder], {
       env: { NODE_OPTIONS: oldNode() },
@@ -186,5 +185,32 @@ describe.each(implementations)('%s', (implementation) => {
     const pids = await disturbed;
     expect(pids).toHaveLength(2);
     await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+  });
+
+  it('nor does one whose program waits in MPI_Init, where it serves no timer', async () => {
+    const folder = at(`${implementation}-waits`);
+    const late = ['-e', 'setTimeout(() => {}, 20_000)'];
+    const waiting = [
+      'env',
+      `NODE_OPTIONS=${oldNode()}`,
+      process.execPath,
+      gpt,
+      'train',
+      corpus,
+      '-o',
+      folder,
+    ];
+    const ended = mpirun(implementation, [...late, ':', '-n', '1', ...waiting], { ranks: 1 });
+    const program = (): number | undefined => {
+      const pid = ranksOf(folder).at(1);
+      const command = pid === undefined ? '' : readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return command.includes('main.js') ? pid : undefined;
+    };
+    await expect.poll(program, { timeout: 20_000 }).toBeDefined();
+    await sleep(2000);
+    const pid = program()!;
+    process.kill(parentOf(pid), 'SIGKILL');
+    await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false);
+    await ended;
   });
 });

@@ -11,7 +11,7 @@ export function lastStepOf(run: string): number {
 }
 
 /** The processes of the ranks that write to a folder, by rank: the launcher's children, or those that they started. */
-function ranksOf(folder: string): number[] {
+export function ranksOf(folder: string): number[] {
   const found: { readonly pid: number; readonly isProgram: boolean }[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
     try {
@@ -26,6 +26,10 @@ function ranksOf(folder: string): number[] {
     }
   return found.map(({ pid }) => pid);
 }
+
+/** The process that started another one. */
+export const parentOf = (pid: number): number =>
+  Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
 
 /**
  * Waits until a run on several ranks has done some steps, or has ended.
