@@ -2,7 +2,6 @@
 import { detectLaunch, type Launch } from '../collective/launch.ts';
 import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { raise } from './interrupt.ts';
-import { endWithLauncher } from './launcher-watch.ts';
 
 let hasTried = false;
 let connected: MpiCommunicator | undefined;
@@ -10,7 +9,7 @@ let connected: MpiCommunicator | undefined;
 /** Joins the other ranks of a launch. Nothing of MPI is loaded before. */
 export async function connect(launch: Launch): Promise<MpiCommunicator> {
   hasTried = true;
-  endWithLauncher(process.env);
+  (await import('./end-with-launcher.ts')).endWithLauncher(process.env);
   const { connectMpi } = await import('../collective/mpi/connect.ts');
   connected = await connectMpi(launch, process.env);
   return connected;
