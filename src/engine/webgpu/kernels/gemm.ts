@@ -8,7 +8,7 @@
  */
 import { GEMV_ROWS, type Storage } from '../../signatures.ts';
 import type { Dispatch, KernelDispatches } from '../dispatch.ts';
-import { elementwise, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
+import { elementwise, rowwise, SIZE } from '../wgsl.ts';
 import { columnSums } from './column-sums.ts';
 import { readWeight } from './storage.ts';
 
@@ -144,21 +144,39 @@ const addSlices = (slices: number): string =>
   );
 
 /**
- * A few rows times a transposed matrix, as in decoding: a workgroup computes one element, a row of `a` times a row of b. The bits of a
- * row do not depend on the number of rows (GEMV_ROWS in signatures.ts).
+ * A few rows times a transposed matrix, as in decoding: a workgroup computes a column of c, all `rows` of a times one row of b,
+ * which is read once. The bits of a row do not depend on the number of rows (GEMV_ROWS in signatures.ts).
+ *
+ * @param rows M rounded up to a power of two; those beyond M repeat the last
  */
-const gemvShader = (storage: Storage): string =>
-  `${readWeight[storage]}${BIAS}${REDUCTIONS}${rowwise(
-    `let m = row / args.N;
-  let column = row % args.N;
-  var sum = 0.0;
+function gemvShader(storage: Storage, rows: number): string {
+  const each = (text: (row: number) => string, separator = '\n    '): string =>
+    range(rows).map(text).join(separator);
+  return /* wgsl */ `
+${readWeight[storage]}
+${BIAS}
+var<workgroup> sums: array<f32, ${rows * SIZE}>;
+${rowwise(
+  `let column = row;
+  ${each((r) => `var sum${r} = 0.0;`, ' ')}
+  ${each((r) => `let a${r} = args.a + min(${r}u, args.M - 1u) * args.K;`)}
   for (var k = local; k < args.K; k += ${SIZE}u) {
-    sum += memory[args.a + m * args.K + k] * readWeight(args.b, column * args.K + k);
+    let weight = readWeight(args.b, column * args.K + k);
+    ${each((r) => `sum${r} += memory[a${r} + k] * weight;`)}
   }
-  sum = sumOfGroup(sum, local);
-  if (local == 0u) { put(args.c + row, sum + biasOf(column), args.c_accumulates); }`,
-    'args.M * args.N',
-  )}`;
+  ${each((r) => `sums[${r * SIZE}u + local] = sum${r};`)}
+  for (var width = ${SIZE / 2}u; width > 0u; width /= 2u) {
+    workgroupBarrier();
+    if (local < width) {
+      ${each((r) => `sums[${r * SIZE}u + local] += sums[${r * SIZE}u + local + width];`)}
+    }
+  }
+  workgroupBarrier();
+  if (local < args.M) {
+    put(args.c + local * args.N + column, sums[local * ${SIZE}u] + biasOf(column), args.c_accumulates);
+  }`,
+)}`;
+}
 
 /** Tiles below which a GPU has idle cores. */
 const ENOUGH_TILES = 64;
@@ -170,6 +188,9 @@ const tileFor = (rows: number, columns: number): number =>
   [128, 64].find((tile) => Math.min(rows, columns) >= tile && tilesOf(rows, columns, tile) >= ENOUGH_TILES) ??
   32;
 
+/** The least power of two that is not less. */
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+
 /** Depth of the slices of K, of which there are at most 32. */
 function sliceFor(tiles: number, K: number): number {
   const slices = Math.min(32, Math.floor(K / 256), Math.ceil((2 * ENOUGH_TILES) / tiles));
@@ -180,7 +201,7 @@ export const gemm: KernelDispatches<'gemm'> = (args) => {
   const { M, N: columns, K, transA, transB, b } = args;
   const storage = b.storage ?? 'f32';
   if (M <= GEMV_ROWS && transB === 1 && transA === 0)
-    return [{ kernel: 'gemm', args, shader: gemvShader(storage), workgroups: M * columns }];
+    return [{ kernel: 'gemm', args, shader: gemvShader(storage, powerOfTwo(M)), workgroups: columns }];
   const tile = tileFor(M, columns);
   const slice = sliceFor(tilesOf(M, columns, tile), K);
   const slices = slice === 0 ? 1 : Math.ceil(K / slice);
