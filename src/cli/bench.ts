@@ -41,7 +41,7 @@ export function register(command: Command): void {
     .addArgument(argument('[model...]', `${names.join(', ')}; default: all`, choice(names)))
     .addOption(option('--seconds <n>', 'seconds per measurement', number({ min: 0.1, max: 600 }), 2))
     .addOption(threadsOption())
-    .addOption(deviceOption())
+    .addOption(deviceOption(['cpu', 'webgpu']))
     .addOption(blasOption())
     .option('--json', 'print the results as JSON')
     .action(bench);

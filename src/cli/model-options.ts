@@ -3,11 +3,12 @@ import type { Command, Option } from 'commander';
 import { type ModelFolder } from '../checkpoint/model-folder.ts';
 import { openModelFolder } from '../checkpoint/open-model.ts';
 import { newestRun, resolveRun } from '../checkpoint/runs.ts';
-import { chooseBackend } from '../engine/backend.ts';
-import { deviceChoices } from '../engine/device-choice.ts';
+import { chooseBackend, openFaster } from '../engine/backend.ts';
+import { deviceChoices, isDeviceUndecided, type DeviceChoice } from '../engine/device-choice.ts';
 import { MAX_THREADS } from '../engine/wasm/address-space.ts';
 import type { Device } from '../engine/device.ts';
 import type { Rejection } from '../engine/wasm.ts';
+import { generationSeconds } from '../measure/models.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices, type Unk } from '../generate/prompt.ts';
 import { whileReporting } from './activity.ts';
@@ -90,12 +91,13 @@ export const threadsOption = (): Option =>
     'GPT_THREADS',
   );
 
-export const deviceOption = (): Option =>
+/** @param choices without `auto` where there is no model to measure */
+export const deviceOption = (choices: readonly DeviceChoice[] = deviceChoices): Option =>
   orVariable(
     option(
       '--device <name>',
-      "cpu, or webgpu: a GPU, through the npm package 'webgpu'; default: cpu",
-      choice(deviceChoices),
+      `cpu; webgpu: a GPU, through the npm package 'webgpu'${choices.includes('auto') ? '; auto: the faster of them' : ''}; default: cpu`,
+      choice(choices),
     ),
     'GPT_DEVICE',
   );
@@ -157,8 +159,12 @@ const withLoadingShown = (folder: ModelFolder): ModelFolder => ({
 });
 
 /** Starts the engine for an open model. The caller closes it. */
-export async function startEngine({ folder }: ModelFolder, threads?: number): Promise<Device> {
-  const { backend, rejected } = await chooseBackend(threads === undefined ? {} : { threads });
+export async function startEngine(model: ModelFolder, threads?: number): Promise<Device> {
+  const { folder } = model;
+  const options = threads === undefined ? {} : { threads };
+  const { backend, rejected } = isDeviceUndecided()
+    ? await openFaster(options, (device) => generationSeconds(device, model, 0.5))
+    : await chooseBackend(options);
   warnOfSlowEngine(backend, rejected);
   verbose(`model ${printable(folder)}, ${backend.name}`);
   return backend;

@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts';
 import type { Device } from './device.ts';
-import { gpuMemoryLimit } from './device-choice.ts';
+import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from './device-choice.ts';
+import { EngineMemoryError } from './engine-memory-error.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { findAdapter } from './webgpu-package.ts';
 import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
@@ -18,14 +19,22 @@ export interface ChosenBackend {
 export interface LazyBackend {
   readonly threads: number;
   open(): Promise<ChosenBackend>;
+  /** Opens the faster device if that is still to be found; see `openFaster`. */
+  openFaster(measure: Measure): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Seconds that some work takes on a device, whose memory is unused before and afterwards. */
+export type Measure = (device: Device) => Promise<number>;
 
 export function lazyBackend(options: WasmOptions & { readonly threads: number }): LazyBackend {
   let chosen: ChosenBackend | undefined;
   return {
     threads: options.threads,
     open: async () => (chosen ??= await chooseBackend(options)),
+    openFaster: async (measure) => {
+      if (isDeviceUndecided()) chosen = await openFaster(options, measure);
+    },
     close: async () => chosen?.backend.close(),
   };
 }
@@ -53,4 +62,28 @@ export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBa
       );
     return { backend: createReferenceBackend('float32'), rejected: error.rejected };
   }
+}
+
+/**
+ * Starts CPU and GPU, and chooses the one on which the work takes less time for all programs from now on. A device whose memory
+ * it exceeds takes forever.
+ *
+ * @throws UserError if the GPU fails while it is measured
+ */
+export async function openFaster(options: WasmOptions, measure: Measure): Promise<ChosenBackend> {
+  const timed = async (device: 'cpu' | 'webgpu') => {
+    await chooseDevice(device);
+    const chosen = await chooseBackend(options);
+    return { device, chosen, seconds: await measure(chosen.backend).catch(foreverIfTooLarge) };
+  };
+  const [cpu, gpu] = [await timed('cpu'), await timed('webgpu')];
+  const [faster, slower] = gpu.seconds < cpu.seconds ? [gpu, cpu] : [cpu, gpu];
+  await slower.chosen.backend.close();
+  await chooseDevice(faster.device);
+  return faster.chosen;
+}
+
+function foreverIfTooLarge(error: unknown): number {
+  if (error instanceof EngineMemoryError) return Infinity;
+  throw error;
 }

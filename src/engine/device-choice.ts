@@ -1,17 +1,34 @@
 /** The device on which the programs of this process run. */
+import { UserError } from '../errors.ts';
 import { findAdapter } from './webgpu-package.ts';
 import { bufferLimit } from './webgpu/limits.ts';
 
-export const deviceChoices = ['cpu', 'webgpu'] as const;
+export const deviceChoices = ['auto', 'cpu', 'webgpu'] as const;
 export type DeviceChoice = (typeof deviceChoices)[number];
 
 /** The largest memory of the GPU in bytes, while it is the chosen device. */
 let gpuLimit: number | undefined;
+let isUndecided = false;
 
-/** @throws UserError if a GPU is chosen and there is none that can be used */
+/**
+ * @param choice `auto` leaves the decision to `openFaster` (backend.ts), or chooses the CPU if there is no GPU
+ * @throws UserError if a GPU is chosen and there is none that can be used
+ */
 export async function chooseDevice(choice: DeviceChoice): Promise<void> {
-  gpuLimit = choice === 'webgpu' ? bufferLimit((await findAdapter()).limits) : undefined;
+  isUndecided = false;
+  gpuLimit = undefined;
+  if (choice === 'cpu') return;
+  try {
+    const limit = bufferLimit((await findAdapter()).limits);
+    if (choice === 'auto') isUndecided = true;
+    else gpuLimit = limit;
+  } catch (error) {
+    if (choice !== 'auto' || !(error instanceof UserError)) throw error;
+  }
 }
+
+/** Whether the faster of CPU and GPU is still to be found. Until then, programs run on the CPU. */
+export const isDeviceUndecided = (): boolean => isUndecided;
 
 /** Bytes that a program may use on the chosen GPU; undefined while programs run on the CPU. */
 export const gpuMemoryLimit = (): number | undefined => gpuLimit;

@@ -34,15 +34,10 @@ export async function findAdapter(): Promise<GpuAdapter> {
   try {
     gpu = await gpuOfRuntime();
   } catch (error) {
-    const isMissing = (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
-    const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
-    throw new UserError(
-      'engine-unavailable',
-      isMissing
-        ? "GPUs need the npm package 'webgpu' (132 MB), which is not installed"
-        : `the npm package 'webgpu' cannot be loaded: ${reason}`,
-      { hint: 'npm install webgpu, with -g if gpt was installed with it', cause: error },
-    );
+    throw new UserError('engine-unavailable', whyUnavailable(error), {
+      hint: 'npm install webgpu, with -g if gpt was installed with it',
+      cause: error,
+    });
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null)
@@ -50,4 +45,12 @@ export async function findAdapter(): Promise<GpuAdapter> {
       hint: 'is its driver installed, with Vulkan on Linux (vulkaninfo shows it)?',
     });
   return adapter;
+}
+
+function whyUnavailable(error: unknown): string {
+  const { code, message } = error as Partial<Record<'code' | 'message', string>>;
+  if (code !== 'ERR_MODULE_NOT_FOUND')
+    return `the npm package 'webgpu' cannot be loaded: ${(message ?? String(error)).split('\n', 1)[0]}`;
+  const where = packageFolder === undefined ? '' : ` in ${packageFolder}`;
+  return `GPUs need the npm package 'webgpu' (132 MB), which is not installed${where}`;
 }

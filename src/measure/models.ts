@@ -1,4 +1,5 @@
 /** Models of well-known shapes for timing, and sampling from them. */
+import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import type { Device } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
@@ -54,4 +55,34 @@ export function startSampling(device: Device, { config }: Pick<TimedModel, 'conf
       return (performance.now() - start) / 1000;
     },
   };
+}
+
+/**
+ * Seconds in which a model without weights reads a prompt and decodes a few tokens, the fastest of some tries: how fast a device
+ * generates.
+ *
+ * @param device its memory must be unused; it is cleared afterwards
+ */
+export async function generationSeconds(
+  device: Device,
+  { config, storageOf }: Pick<ModelFolder, 'config' | 'storageOf'>,
+  seconds: number,
+): Promise<number> {
+  try {
+    const decoder = Decoder.create(device, config, () => {}, 1, storageOf);
+    const prompt = Array.from({ length: Math.min(32, Math.ceil(config.blockSize / 2)) }, () => 0);
+    const decoded = Math.min(8, config.blockSize - prompt.length);
+    let shortest = Infinity;
+    const until = performance.now() + 1000 * seconds;
+    do {
+      const start = performance.now();
+      decoder.reset();
+      await decoder.read(prompt);
+      for (let i = 0; i < decoded; i++) await decoder.read([0]);
+      shortest = Math.min(shortest, performance.now() - start);
+    } while (performance.now() < until);
+    return shortest / 1000;
+  } finally {
+    device.clear();
+  }
 }

@@ -73,7 +73,11 @@ export interface Speed {
  * @param seconds total duration
  */
 export async function measureSpeed(model: TimedModel, engine: LazyBackend, seconds: number): Promise<Speed> {
-  const { backend: device } = await engine.open();
+  return measureSpeedOn((await engine.open()).backend, model, seconds);
+}
+
+/** The same on a device. */
+export async function measureSpeedOn(device: Device, model: TimedModel, seconds: number): Promise<Speed> {
   try {
     const training = startTraining(device, model);
     const runFor = async (limit: number): Promise<number[]> => {

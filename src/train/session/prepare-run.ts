@@ -3,6 +3,7 @@ import { ranksOnHost, type Communicator } from '../../collective/communicator.ts
 import { checkLength } from '../../data/batches.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
+import { chooseDevice, isDeviceUndecided } from '../../engine/device-choice.ts';
 import { UsageError } from '../../errors.ts';
 import { optionName } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
@@ -31,6 +32,7 @@ import {
   type Settings,
   type TrainModelOptions,
 } from '../settings.ts';
+import { CALIBRATION_SECONDS, measureSpeedOn } from '../timed-training.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
 import type { TrainingData } from '../training-data.ts';
 import { checkResume } from './check-resume.ts';
@@ -78,6 +80,7 @@ export async function prepareRun(
   preparation: Preparation,
 ): Promise<PreparedRun> {
   const { given, handlers, engine, ranks } = preparation;
+  await decideDevice(origin, data, preparation);
   const { options, time } = await chooseLength(origin, data, preparation);
   const chosen = settingsOf(origin, withReplicas(options, ranks?.size ?? 1), data);
   const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, chosen);
@@ -122,6 +125,28 @@ export async function prepareRun(
     time,
     expectedSeconds,
   };
+}
+
+/**
+ * With `auto`, the device on which a step takes less time, or that of a resumed run. A run with a time limit is measured with
+ * the model that its options describe before they are fitted.
+ */
+async function decideDevice(
+  origin: Origin,
+  data: TrainingData,
+  { handlers, engine, ranks }: Preparation,
+): Promise<void> {
+  if (!isDeviceUndecided()) return;
+  if (ranks !== undefined) return chooseDevice('cpu'); // as the other ranks do
+  const former = origin.resumed?.checkpoint.state.engine;
+  if (former !== undefined) return chooseDevice(former.startsWith('webgpu') ? 'webgpu' : 'cpu');
+  handlers.measuring?.();
+  const settings = settingsOf(origin, origin.options, data);
+  const shape = trainingShape(settings, modelConfig(settings, data.tokenizer.vocabSize));
+  await engine.openFaster(async (device) => {
+    checkStateMemory(shape, memoryLimits(engine.threads));
+    return (await measureSpeedOn(device, shape, CALIBRATION_SECONDS)).stepSeconds;
+  });
 }
 
 /** Frozen weights keep the precision of the base model's file, which changes no bit of the results. */

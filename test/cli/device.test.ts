@@ -1,0 +1,71 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { gpuMemoryLimit } from '../../src/engine/device-choice.ts';
+import { setWebGpuFolder } from '../../src/engine/webgpu-package.ts';
+import { expectRefusal, runInProcess } from './in-process.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'device-'));
+const missing = join(folder, 'missing');
+
+afterEach(() => setWebGpuFolder(undefined));
+
+describe('--device webgpu', () => {
+  test('without the npm package says how to add it, and where it was looked for', async () => {
+    vi.stubEnv('GPT_WEBGPU', missing);
+    writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
+    for (const command of [
+      'train corpus.txt --max-iters 2',
+      'sample --prompt a',
+      'eval',
+      'bench --seconds 0.1',
+    ])
+      await expectRefusal(
+        [...command.split(' '), '--device', 'webgpu'],
+        [1, 'engine-unavailable', 'webgpu', 'npm install webgpu', missing],
+        folder,
+      );
+    expect(gpuMemoryLimit()).toBeUndefined();
+  });
+
+  test('names a package that is there, but is not it', async () => {
+    writeFileSync(join(folder, 'index.js'), 'module.exports = {};');
+    vi.stubEnv('GPT_WEBGPU', folder);
+    vi.stubEnv('GPT_DEVICE', 'webgpu');
+    await expectRefusal(['eval'], [1, 'engine-unavailable', 'cannot be loaded'], folder);
+  });
+});
+
+test('a device that does not exist is refused with those that do', async () => {
+  await expectRefusal(
+    ['sample', '--device', 'tpu'],
+    [2, 'bad-option-value', 'tpu', 'auto', 'cpu', 'webgpu'],
+    folder,
+  );
+});
+
+test('--device of gpt plan is another option: a GPU of a table', async () => {
+  const { code, stdout } = await runInProcess(
+    ['plan', '--preset', 'nano', '--max-iters', '10', '--device', 'h100'],
+    folder,
+  );
+  expect(code).toBe(0);
+  expect(stdout).toContain('H100');
+});
+
+test('--device auto without the npm package is the CPU, without a word', async () => {
+  vi.stubEnv('GPT_WEBGPU', missing);
+  writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
+  const train =
+    'train corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 2 -o auto --device';
+  const { code, stdout, stderr } = await runInProcess([...train.split(' '), 'auto'], folder);
+  expect(code, stderr).toBe(0);
+  expect(stdout + stderr).not.toMatch(/gpu/i);
+  const sampled = await runInProcess(
+    'sample -m auto --prompt the --max-tokens 2 --device auto'.split(' '),
+    folder,
+  );
+  expect(sampled.code, sampled.stderr).toBe(0);
+  expect(sampled.stderr).not.toMatch(/gpu/i);
+});
