@@ -1,23 +1,9 @@
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { pooledEngines } from './test/pooled-engines.ts';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const pooledBackend = path('test/fixtures/pooled-backend.ts');
-
-/** Gives every module that starts engines those of test/fixtures/pooled-backend.ts. */
-const pooledEngines = {
-  name: 'pooled-engines',
-  enforce: 'pre' as const,
-  resolveId: (source: string, importer?: string) =>
-    source.endsWith('/backend.ts') &&
-    importer !== undefined &&
-    importer !== pooledBackend &&
-    fileURLToPath(new URL(source, `file://${importer}`)) === path('src/engine/backend.ts')
-      ? pooledBackend
-      : undefined,
-};
-
 const include = ['test/**/*.test.ts'];
 const exclude = ['test/interop/**', 'test/browser/**', 'test/webgpu/**'];
 const files = globSync(include, { exclude, cwd: path('.') });

@@ -1,8 +1,7 @@
 import { findAdapter, setWebGpuFolder } from '../../src/engine/webgpu-package.ts';
 import { WebGpuDevice } from '../../src/engine/webgpu/device.ts';
 
+setWebGpuFolder(process.env['GPT_WEBGPU']);
+
 /** Opens the GPU that test/webgpu/run.sh prepared. */
-export async function openGpu(): Promise<WebGpuDevice> {
-  setWebGpuFolder(process.env['GPT_WEBGPU']);
-  return WebGpuDevice.open(await findAdapter());
-}
+export const openGpu = async (): Promise<WebGpuDevice> => WebGpuDevice.open(await findAdapter());

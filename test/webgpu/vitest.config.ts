@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { pooledEngines } from '../pooled-engines.ts';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -23,13 +24,12 @@ const shared = {
 
 /** On a GPU or SwiftShader, see run.sh. */
 export default defineConfig({
-  plugins: [gpuAsBackend],
+  plugins: [gpuAsBackend, pooledEngines],
   test: {
     globalSetup: 'test/temporary-folder.ts',
     setupFiles: 'test/setup.ts',
-    // One process, since shaders are compiled once in each.
-    isolate: false,
-    maxWorkers: 1,
+    isolate: false, // shaders are compiled once in each process
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 60_000,
     projects: [
