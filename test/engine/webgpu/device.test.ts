@@ -23,16 +23,16 @@ async function failingGpu(): Promise<{
     maxStorageBufferBindingSize: 4000,
     maxComputeWorkgroupsPerDimension: 65_535,
   };
-  let lose = (_: { reason: string; message: string }): void => {};
+  const lost = Promise.withResolvers<{ reason: string; message: string }>();
   const gpu = {
     limits,
-    lost: new Promise((resolve) => (lose = resolve)),
+    lost: lost.promise,
     queue: { onSubmittedWorkDone: () => Promise.resolve(), submit: () => {} },
     createBuffer: ({ size }: { readonly size: number }) => ({ size, destroy: () => {} }),
     createBindGroupLayout: () => ({}),
     createPipelineLayout: () => ({}),
     onuncapturederror: null,
-    destroy: () => lose({ reason: 'destroyed', message: 'destroyed' }),
+    destroy: () => lost.resolve({ reason: 'destroyed', message: 'destroyed' }),
   } as unknown as GpuDevice;
   const info = { vendor: 'acme', architecture: 'gen-3', device: '', description: 'Acme GPU' };
   const adapter: GpuAdapter = { info, limits, requestDevice: () => Promise.resolve(gpu) };
@@ -41,7 +41,7 @@ async function failingGpu(): Promise<{
     device,
     report: (error) => gpu.onuncapturederror!({ error }),
     lose: async (message) => {
-      lose({ reason: 'unknown', message });
+      lost.resolve({ reason: 'unknown', message });
       await gpu.lost;
     },
   };

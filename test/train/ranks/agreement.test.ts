@@ -66,6 +66,7 @@ test('a rank whose engine does not start says so to rank 0', async () => {
   const broken = {
     threads: 1,
     open: () => Promise.reject(new UserError('engine-unavailable', 'AVX-512 is missing')),
+    openFaster: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
   void follow(other, broken);
