@@ -221,6 +221,32 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     await page.close();
   });
 
+  test('keeps the view of the model up to date while it trains', async () => {
+    const { page } = await open();
+    await fill(page, text, { ...small, maxIters: 2000 });
+    await page.click('#train');
+    await page.waitForSelector('#result:not([hidden])');
+    await page.click('#look');
+    const frame = (await (await page.waitForSelector('#report:not([hidden])'))!.contentFrame())!;
+    const steps = async (): Promise<number> =>
+      Number(
+        /trained for ([\d,]+) steps/
+          .exec(await frame.$eval('.lead', (lead) => lead.textContent))![1]
+          .replace(',', ''),
+      );
+    await frame.waitForSelector('.lead');
+    const first = await steps();
+    await frame.waitForFunction(
+      (before) => !document.querySelector('.lead')?.textContent.includes(before),
+      {},
+      `for ${first} steps`,
+    );
+    expect(await steps()).toBeGreaterThan(first);
+    await page.click('#stop');
+    await page.waitForFunction(() => document.querySelector('#announcement')!.textContent !== '');
+    await page.close();
+  });
+
   test('stops when it is told, and keeps the model', async () => {
     const { page } = await open();
     await fill(page, text, { ...small, maxIters: 100_000 });
