@@ -113,7 +113,7 @@ export class LossChart {
       cursor: { y: false },
       scales: { x: { time: false } },
       axes: [
-        { ...axis, space: 70, size: 30 },
+        { ...axis, space: 70, size: 30, incrs: STEPS },
         { ...axis, size: 50 },
       ],
       series: [{}, curve('step', 0), curve('training', 1), curve('validation', 2)],
@@ -142,6 +142,9 @@ export class LossChart {
     this.#plot.setCursor({ left: this.#plot.valToPos(steps[this.#cursor], 'x'), top: 0 });
   }
 }
+
+/** Between two marks of the axis: whole numbers of steps. */
+const STEPS = Array.from({ length: 24 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
 
 /** In pixels. */
 const HEIGHT = 280;
