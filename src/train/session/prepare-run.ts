@@ -91,8 +91,8 @@ export async function prepareRun(
   checkSplits(data, settings, config);
   if (settings.documentMask) checkDocuments(data, { isResumed: origin.resumed !== undefined });
 
-  if (ranks !== undefined) checkMicroBatches(settings, ranks.size);
   checkReplicas(settings, ranks?.size ?? 1);
+  if (ranks !== undefined) checkMicroBatches(settings, ranks.size);
   const shape = {
     ...trainingShape(settings, config),
     frozenStorage: frozenStorage(origin, config),

@@ -12,6 +12,7 @@ import { SIGN_OF_LIFE } from '../../../src/train/replicas/obey.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
 import { progressToState } from '../../../src/train/stored-progress.ts';
 import type { TrainHandlers } from '../../../src/train/train-handlers.ts';
+import { trainModel } from '../../../src/train/train-model.ts';
 import { Trainer } from '../../../src/train/trainer.ts';
 import { failure } from '../../fixtures/failure.ts';
 import { rankConfigurations } from '../../fixtures/rank-configurations.ts';
@@ -230,6 +231,10 @@ test('another number of ranks is refused', async () => {
   const resume = { corpus: [], resume: outDir, maxIters: 8, threads: 1 };
   const refusal = failure('conflicting-options', '2 replicas', 'one process');
   await expect(trainOn(1, resume)).rejects.toThrow(refusal);
+  const [leader] = ranksInMemory(9); // more than a step has micro-batches
+  await expect(trainModel(resume, {}, leader)).rejects.toThrow(
+    failure('conflicting-options', '2 replicas', '9 ranks'),
+  );
   await expect(trainOn(1, { ...resume, syncEvery: 8 })).rejects.toThrow(
     failure('conflicting-options', 'syncEvery'),
   );
