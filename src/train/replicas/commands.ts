@@ -12,6 +12,6 @@ export type ReplicaCommand =
       readonly learningRate: number;
       readonly matrixLearningRate: number;
     }
-  | { readonly type: 'synchronize' | 'broadcast parameters' | 'start alike' }
+  | { readonly type: 'synchronize' | 'take mean' | 'broadcast parameters' | 'start alike' }
   /** @see ReplicaState for `isWhole` */
   | { readonly type: 'restore' | 'gather'; readonly isWhole: boolean };

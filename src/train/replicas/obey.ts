@@ -24,6 +24,8 @@ export async function obeyReplica(
       return replica.update(command.updates, command.learningRate, command.matrixLearningRate);
     case 'synchronize':
       return replica.synchronize();
+    case 'take mean':
+      return replica.takeMean();
     case 'broadcast parameters':
       return replica.broadcastParameters();
     case 'start alike':

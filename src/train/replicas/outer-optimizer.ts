@@ -54,9 +54,18 @@ export class OuterOptimizer {
       outerStep(this.#options, anchor, this.momentum.subarray(at, end), replicas);
       return anchor;
     });
-    // The mean of the replicas' averages is the average of their mean.
-    if (average !== undefined)
-      await this.#replace(average.model.region.offset, (_at, replicas) => meanOf(replicas, replicas[0]));
+    if (average !== undefined) await this.#takeMean(average.model.region.offset);
+  }
+
+  /** All replicas get the mean of their parameters, and of their averages, which is the average of that mean. */
+  async takeMean(): Promise<void> {
+    const { model, average } = this.#programs;
+    await this.#takeMean(model.region.offset);
+    if (average !== undefined) await this.#takeMean(average.model.region.offset);
+  }
+
+  #takeMean(offset: number): Promise<void> {
+    return this.#replace(offset, (_at, replicas) => meanOf(replicas, replicas[0]));
   }
 
   /** Replaces a block with the layout of the trained parameters on all ranks. @param offset in the device's memory */

@@ -72,6 +72,10 @@ export class Replica {
     return this.#outer.step();
   }
 
+  takeMean(): Promise<void> {
+    return this.#outer.takeMean();
+  }
+
   /** Copies the parameters of rank 0 to the others. */
   broadcastParameters(): Promise<void> {
     return broadcastRegion(this.#exchange, this.trainer.programs.model.region);

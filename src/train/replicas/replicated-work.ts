@@ -98,14 +98,20 @@ export class ReplicatedWork implements StepWork {
     if (done % this.#syncEvery === 0) await this.#synchronize();
   }
 
-  /** Evaluates synchronized replicas: at the end of a run this is not yet due, and comes after the last checkpoint. */
+  /**
+   * Evaluates what all replicas have. If a run ends between two synchronizations, that is their mean, which they get after the
+   * last checkpoint: an outer step after few inner ones would be mostly momentum.
+   */
   async meanLoss(
     model: Evaluated,
     batches: Iterable<Batch>,
     poll: Poll,
     evaluated?: (tokens: number) => void,
   ): Promise<number | undefined> {
-    if (this.#haveDiverged) await this.#synchronize();
+    if (this.#haveDiverged) {
+      await this.#all({ type: 'take mean' }, () => this.#replica.takeMean());
+      this.#haveDiverged = false;
+    }
     return meanLossOfRanks(this.#leader, this.#replica.trainer, model, batches, poll, evaluated);
   }
 
