@@ -3,22 +3,22 @@ import { detectLaunch, type Launch } from '../collective/launch.ts';
 import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { raise } from './interrupt.ts';
 
-let hasTried = false;
-let connected: MpiCommunicator | undefined;
+/** Whether this process is alone, failed to join the other ranks, is connected to them, or has left them. */
+let state: 'alone' | 'failed' | 'left' | MpiCommunicator = 'alone';
 
 /** Joins the other ranks of a launch. Nothing of MPI is loaded before. */
 export async function connect(launch: Launch): Promise<MpiCommunicator> {
-  hasTried = true;
+  state = 'failed'; // until it is done
   (await import('./end-with-launcher.ts')).endWithLauncher(process.env);
   const { connectMpi } = await import('../collective/mpi/connect.ts');
-  connected = await connectMpi(launch, process.env);
-  return connected;
+  return (state = await connectMpi(launch, process.env));
 }
 
 /** Leaves them, which all ranks do together. */
 export async function disconnect(): Promise<void> {
-  await connected?.close();
-  connected = undefined;
+  if (typeof state !== 'object') return;
+  await state.close();
+  state = 'left';
 }
 
 /**
@@ -27,14 +27,14 @@ export async function disconnect(): Promise<void> {
  */
 export async function connectToFail(): Promise<void> {
   const launch = detectLaunch(process.env);
-  if (launch === undefined || hasTried) return;
+  if (launch === undefined || state !== 'alone') return;
   await connect(launch).catch(() => {}); // the error that is being reported came first
 }
 
 /** Ends this process, and those of all ranks that it is still connected to. */
 export function exit(code: number): void {
   try {
-    connected?.abort(code);
+    if (typeof state === 'object') state.abort(code);
   } finally {
     exitAlone(code);
   }
@@ -42,7 +42,6 @@ export function exit(code: number): void {
 
 function exitAlone(code: number): void {
   // Hydra ends the others of a process that fails before MPI_Init only if a signal has ended it.
-  const isUnconnected = hasTried && connected === undefined && code !== 0;
-  if (isUnconnected && detectLaunch(process.env)?.launcher === 'hydra') raise('SIGTERM');
+  if (state === 'failed' && code !== 0 && detectLaunch(process.env)?.launcher === 'hydra') raise('SIGTERM');
   else process.exit(code);
 }
