@@ -18,6 +18,7 @@ import { number } from '../values.ts';
 import { blasOption, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 import { rateOf } from './profile-table.ts';
+import { examineGpu, gpuFacts, type GpuFindings } from './doctor-gpu.ts';
 import { printJson, snakeCased } from './json-output.ts';
 import { notice, print, printable, stdoutColors } from './terminal.ts';
 
@@ -69,6 +70,8 @@ interface Findings {
   readonly readBandwidth: number;
   /** Kernels of training a model with 6 layers and 384 channels. */
   readonly kernels: readonly KernelProfile[];
+  /** Undefined if WebGPU is not installed. */
+  readonly gpu?: GpuFindings | undefined;
   readonly advice: readonly string[];
 }
 
@@ -103,6 +106,7 @@ async function examine(
   const kernels = await profileTraining(fresh, 2 * seconds);
   const { activeThreads } = fresh;
   await fresh.close();
+  const gpu = await examineGpu(seconds, progress);
   return {
     node: process.versions.node,
     platform: `${process.platform} ${process.arch}`,
@@ -120,6 +124,7 @@ async function examine(
     peakFlops,
     readBandwidth: bandwidth,
     kernels,
+    gpu,
     advice: adviceFor(backend, rejected, load),
   };
 }
@@ -216,6 +221,7 @@ function report(found: Findings): string {
       ),
       ['peak', `${gflops(found.peakFlops)} GEMM peak; ${gflops(found.peakFlopsOneThread)} with one thread`],
       ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s read bandwidth`],
+      ...gpuFacts(found.gpu),
     ],
     process.stdout,
   );

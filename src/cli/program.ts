@@ -105,7 +105,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     if (config !== undefined && followerName() === undefined)
       (await import('./config.ts')).applyConfigFile(command, config);
     const isChosen = ['blas', 'device'].some((name) => command.getOptionValue(name) !== undefined);
-    if (isChosen || process.env['GPT_ENGINE'])
+    if (isChosen || process.env['GPT_ENGINE'] || process.env['GPT_WEBGPU'])
       await (await import('./choose-engine.ts')).chooseEngine(command, process.env);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();
     setVerbosity(quiet ? 'quiet' : verbose ? 'verbose' : 'normal');

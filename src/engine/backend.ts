@@ -42,8 +42,7 @@ export function lazyBackend(options: WasmOptions & { readonly threads: number })
 /** Starts the GPU if it is the chosen device, or else the fastest backend of the CPU that works here: SIMD kernels, or the reference. */
 export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBackend> {
   if (gpuMemoryLimit() !== undefined) {
-    const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
-    return { backend: await WebGpuDevice.open(await findAdapter()), rejected: [] };
+    return { backend: await openGpu(), rejected: [] };
   }
   try {
     const backend = await createWasmBackend(options);
@@ -62,6 +61,12 @@ export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBa
       );
     return { backend: createReferenceBackend('float32'), rejected: error.rejected };
   }
+}
+
+/** @throws UserError if there is no GPU that can be used */
+export async function openGpu(): Promise<Device> {
+  const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
+  return WebGpuDevice.open(await findAdapter());
 }
 
 /**

@@ -28,6 +28,15 @@ async function gpuOfRuntime(): Promise<Gpu> {
   return created;
 }
 
+/** Whether the runtime has WebGPU, or the npm package is installed. */
+export const hasWebGpu = (): Promise<boolean> =>
+  gpuOfRuntime().then(
+    () => true,
+    (error: unknown) => !isMissing(error),
+  );
+
+const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
+
 /** The fastest GPU. @throws UserError if WebGPU is not installed, or has no adapter */
 export async function findAdapter(): Promise<GpuAdapter> {
   let gpu: Gpu;
@@ -48,8 +57,8 @@ export async function findAdapter(): Promise<GpuAdapter> {
 }
 
 function whyUnavailable(error: unknown): string {
-  const { code, message } = error as Partial<Record<'code' | 'message', string>>;
-  if (code !== 'ERR_MODULE_NOT_FOUND')
+  const { message } = error as Partial<Record<'message', string>>;
+  if (!isMissing(error))
     return `the npm package 'webgpu' cannot be loaded: ${(message ?? String(error)).split('\n', 1)[0]}`;
   const where = packageFolder === undefined ? '' : ` in ${packageFolder}`;
   return `GPUs need the npm package 'webgpu' (132 MB), which is not installed${where}`;

@@ -1,0 +1,53 @@
+/** Rates of a GPU, with work that grows until it takes long enough to be timed: GPUs differ by factors of thousands. */
+import type { Device } from '../engine/device.ts';
+import type { Instruction } from '../engine/instruction.ts';
+import { timedProduct } from '../engine/timed-product.ts';
+
+/** Seconds beside which it does not count how long a command takes to reach the GPU. */
+const LONG_ENOUGH = 0.02;
+
+/** The shortest time of one run in seconds, submitted as often as it takes to be timed. */
+async function shortestRun(device: Device, instruction: Instruction, seconds: number): Promise<number> {
+  const program = device.load([instruction]);
+  const time = async (runs: number): Promise<number> => {
+    const start = performance.now();
+    for (let i = 0; i < runs; i++) program.submit();
+    await device.finish();
+    return (performance.now() - start) / 1000 / runs;
+  };
+  await time(1); // compiles the shader
+  let shortest = await time(1);
+  const until = performance.now() + 1000 * seconds;
+  while (performance.now() < until)
+    shortest = Math.min(shortest, await time(Math.max(1, Math.ceil(LONG_ENOUGH / shortest))));
+  return shortest;
+}
+
+/** Doubles a size until a run takes long enough, or it is the largest. @returns the highest rate, in units per second */
+async function highestRate(
+  sizes: readonly number[],
+  seconds: number,
+  measure: (size: number, seconds: number) => Promise<{ readonly time: number; readonly work: number }>,
+): Promise<number> {
+  let rate = 0;
+  for (const size of sizes) {
+    const { time, work } = await measure(size, seconds / sizes.length);
+    rate = Math.max(rate, work / time);
+    if (time > LONG_ENOUGH) break;
+  }
+  return rate;
+}
+
+/** GEMM rate in FLOP/s, of square matrices. Overwrites the device's memory. */
+export const growingGemm = (device: Device, seconds: number): Promise<number> =>
+  highestRate([256, 512, 1024, 2048, 4096], seconds, async (n, part) => ({
+    time: await shortestRun(device, timedProduct(device, n, n, n, 0), part),
+    work: 2 * n ** 3,
+  }));
+
+/** Read bandwidth in bytes/s, from a GEMV over matrices of 1 to 268 MB. Overwrites the device's memory. */
+export const growingRead = (device: Device, seconds: number): Promise<number> =>
+  highestRate([256, 4096, 16_384, 65_536], seconds, async (rows, part) => ({
+    time: await shortestRun(device, timedProduct(device, 1, rows, 1024, 1), part),
+    work: 4 * 1024 * rows,
+  }));

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { examineGpu, gpuFacts } from '../../src/cli/doctor-gpu.ts';
+import './open-gpu.ts';
+
+test('doctor knows the name of the GPU, its memory, and what it reaches', async () => {
+  const found = await examineGpu(0.2, () => {});
+  expect(found).toEqual({
+    name: expect.stringMatching(/^webgpu ./),
+    bufferBytes: expect.any(Number),
+    gemmFlops: expect.any(Number),
+    readBandwidth: expect.any(Number),
+  });
+  if (found === undefined || 'problem' in found) throw new Error('no GPU');
+  expect(found.bufferBytes).toBeGreaterThanOrEqual(2 ** 27); // the least that WebGPU guarantees
+  expect(found.gemmFlops).toBeGreaterThan(1e6);
+  expect(found.readBandwidth).toBeGreaterThan(1e6);
+  expect(gpuFacts(found).flat().join(' ')).toMatch(
+    /^gpu webgpu .* models of up to .*FLOP.s GEMM; .* read bandwidth$/,
+  );
+});
+
+test('what is wrong with a GPU is a fact as well', () => {
+  expect(gpuFacts({ problem: 'WebGPU finds no GPU here' })).toEqual([['gpu', 'WebGPU finds no GPU here']]);
+  expect(gpuFacts(undefined)).toEqual([]);
+});
