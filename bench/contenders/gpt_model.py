@@ -44,7 +44,7 @@ class GPT(nn.Module):
 
     def forward(self, ids, targets, reduction="mean"):
         """Cross-entropy in nats of `targets` [B,T], of which −1 are not counted."""
-        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1]))
+        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1], device=ids.device))
         x = F.dropout(x, self.dropout, self.training)
         for block in self.blocks:
             x = block(x)

@@ -18,15 +18,18 @@ parser = argparse.ArgumentParser()
 for name in ("vocab", "block", "layers", "heads", "channels", "batch"):
     parser.add_argument(f"--{name}", type=int, required=True)
 parser.add_argument("--compile", action="store_true")
+parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 parser.add_argument("--threads", type=int)
 parser.add_argument("--warmup", type=int, default=5)
 a = parser.parse_args()
 
 torch.manual_seed(1)
-model = GPT(a.vocab, a.block, a.layers, a.heads, a.channels)
+torch.backends.cuda.matmul.allow_tf32 = False
+torch.backends.cudnn.allow_tf32 = False
+model = GPT(a.vocab, a.block, a.layers, a.heads, a.channels).to(a.device)
 optimizer = adamw(model, 1e-3)
 forward = torch.compile(model) if a.compile else model
-data = torch.randint(0, a.vocab, (1_000_000,))
+data = torch.randint(0, a.vocab, (1_000_000,), device=a.device)
 
 
 def step():
@@ -61,7 +64,7 @@ def best_threads():
     return min(took, key=took.get)
 
 
-threads = a.threads or best_threads()
+threads = a.threads or (best_threads() if a.device == "cpu" else torch.get_num_threads())
 torch.set_num_threads(threads)
 seconds_for(a.warmup)
 print(json.dumps({"ready": {"version": torch.__version__, "threads": threads}}), flush=True)

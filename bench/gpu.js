@@ -1,0 +1,156 @@
+/**
+ * Training on a GPU through WebGPU, beside PyTorch's eager float32 (TF32 off) on the same GPU if there is a Python whose torch
+ * has CUDA: tokens a second, the rate of GEMM, the loss after nanoGPT's 5,000 steps, and GPT-2 124M with its whole context.
+ *
+ *     npm install --no-save webgpu && npm run build
+ *     node_modules/.bin/node bench/gpu.js [--peak TFLOPS] [--python .venv/bin/python] [--corpus tinyshakespeare.txt]
+ *
+ * `--peak` is the GPU's float32 peak without tensor cores, which no program can ask for. `--tiny` takes shapes that SwiftShader
+ * can compute, to try the script itself. GPT_WEBGPU names the folder of the npm package, as everywhere.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chooseBackend } from '../dist/engine/backend.js';
+import { chooseDevice } from '../dist/engine/device-choice.js';
+import { setWebGpuFolder } from '../dist/engine/webgpu-package.js';
+import { EngineMemoryError } from '../dist/engine/engine-memory-error.js';
+import { growingGemm, growingRead } from '../dist/measure/gpu.js';
+import { benchModels } from '../dist/measure/models.js';
+import { startTraining } from '../dist/train/timed-training.js';
+import { trainModel } from '../dist/train/train-model.js';
+import { alternate, count, machine, markdown, medianOf, python, times } from './common.js';
+import { shapeFlags } from './training.js';
+
+const { values } = parseArgs({
+  options: {
+    peak: { type: 'string' },
+    python: { type: 'string', default: '.venv/bin/python' },
+    corpus: { type: 'string', default: 'data/moby-dick.txt' },
+    rounds: { type: 'string', default: '5' },
+    tiny: { type: 'boolean', default: false },
+  },
+});
+const log = (line) => process.stderr.write(`${line}\n`);
+const gflops = (rate) => `${(rate / 1e9).toPrecision(3)} GFLOP/s`;
+const rows = [];
+
+setWebGpuFolder(process.env.GPT_WEBGPU || undefined);
+await chooseDevice('webgpu');
+
+/** Uses the GPU with empty memory. */
+async function onGpu(use) {
+  const { backend } = await chooseBackend();
+  try {
+    return await use(backend);
+  } finally {
+    await backend.close();
+  }
+}
+
+/** PyTorch on CUDA, if there is one. */
+async function pytorch(model) {
+  try {
+    return await python('PyTorch', values.python, 'pytorch_train.py', {
+      ...shapeFlags(model),
+      batch: model.batchSize,
+      device: 'cuda',
+    });
+  } catch {
+    log(`no PyTorch with CUDA: ${values.python} does not start it; DEBUG=1 shows why`);
+    return undefined;
+  }
+}
+
+/** Tokens a second, taking turns with PyTorch. */
+async function compareTraining(title, model, steps) {
+  await onGpu(async (device) => {
+    const training = startTraining(device, model);
+    await training.run(2); // compiles the shaders
+    const ours = { run: async (n) => ({ seconds: await training.run(n) }) };
+    const rival = await pytorch(model);
+    const contenders = rival === undefined ? [ours] : [ours, rival];
+    const answers = await alternate(contenders, [steps, steps], Number(values.rounds));
+    await rival?.close();
+    const [seconds, theirs] = answers.map((each) => medianOf(each, 'seconds') / steps);
+    const { tokensPerStep, flopsPerStep } = training;
+    rows.push([
+      title,
+      `${count(tokensPerStep / seconds)} tokens/s, ${gflops(flopsPerStep / seconds)}`,
+      rival === undefined ? '–' : `PyTorch ${rival.ready.version}: ${count(tokensPerStep / theirs)} tokens/s`,
+      rival === undefined ? '–' : times(theirs / seconds),
+    ]);
+  });
+}
+
+/** As in nanoGPT's README: the loss on the validation split after a whole run. */
+async function trainWhole(options) {
+  const outDir = mkdtempSync(join(tmpdir(), 'bench-gpu-'));
+  const start = performance.now();
+  const { validationLoss, progress } = await trainModel({
+    corpus: [values.corpus],
+    ...options,
+    outDir,
+    overwrite: true,
+  });
+  rmSync(outDir, { recursive: true });
+  const minutes = (performance.now() - start) / 60_000;
+  rows.push([
+    `${count(progress.step)} steps of the preset ${options.preset}`,
+    `${validationLoss.toFixed(4)} nats/token in ${minutes.toFixed(1)} minutes`,
+    '–',
+    '–',
+  ]);
+}
+
+const tiny = (name, size, batchSize) => ({
+  ...benchModels[name],
+  batchSize,
+  config: { ...benchModels[name].config, ...size },
+});
+const small = { nLayer: 1, nHead: 2, nEmbd: 32, blockSize: 32 };
+const models = values.tiny
+  ? { baby: tiny('baby', small, 2), gpt2: tiny('gpt2', { ...small, vocabSize: 300 }, 1) }
+  : { baby: { ...benchModels.baby, batchSize: 64 }, gpt2: tiny('gpt2', { blockSize: 1024 }, 4) };
+const steps = values.tiny ? 1 : 20;
+const name = await onGpu(async (device) => {
+  log(`${device.name}: measuring GEMM`);
+  const flops = await growingGemm(device, 2);
+  const share =
+    values.peak === undefined
+      ? '–'
+      : `${((flops / Number(values.peak) / 1e12) * 100).toFixed(0)}% of the peak`;
+  rows.push(['GEMM', gflops(flops), share, '–']);
+  device.clear();
+  rows.push(['reading memory', `${((await growingRead(device, 2)) / 1e9).toPrecision(3)} GB/s`, '–', '–']);
+  return device.name;
+});
+const { nLayer, nHead, nEmbd, blockSize } = models.baby.config;
+const shape = `${nLayer}/${nHead}/${nEmbd}, block ${blockSize}, batch ${models.baby.batchSize}`;
+log(`training ${shape}`);
+await compareTraining(`training, ${shape}`, models.baby, steps);
+log('training GPT-2');
+try {
+  const { config, batchSize } = models.gpt2;
+  await compareTraining(`training, GPT-2, block ${config.blockSize}, batch ${batchSize}`, models.gpt2, steps);
+} catch (error) {
+  if (!(error instanceof EngineMemoryError)) throw error;
+  rows.push(['training, GPT-2', error.message, '–', '–']);
+}
+log('training a whole run');
+await trainWhole(
+  values.tiny
+    ? {
+        preset: 'nano',
+        ...small,
+        batchSize: 2,
+        maxIters: 5,
+        evalInterval: 5,
+        evalIters: 1,
+        valFraction: 0.001,
+      }
+    : { preset: 'baby', maxIters: 5000 },
+);
+process.stdout.write(`${name} · ${JSON.stringify(machine())}\n\n`);
+process.stdout.write(`${markdown(['work', 'gpt', 'against', 'ratio'], rows)}\n`);
