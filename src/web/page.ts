@@ -243,7 +243,9 @@ function showFailure({ during, message, hint }: Answer & { type: 'failed' }): vo
   find('look', HTMLButtonElement).disabled = false;
 }
 
-const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+/** A message as a sentence; one that begins with the name of a file keeps it. */
+const sentence = (words: string): string =>
+  `${words.replace(/^[a-z]+(?=[ ,])/, (word) => word.charAt(0).toUpperCase() + word.slice(1))}.`;
 
 function endWriting(): void {
   show('stop-writing', false);
