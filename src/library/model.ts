@@ -37,7 +37,12 @@ export class Model implements AsyncDisposable {
       options.weights === 'q8' ? { ...source, storageOf: inQ8(storageOf) } : source,
       options,
     );
-    model.giveBack(await model.borrow());
+    try {
+      model.giveBack(await model.borrow());
+    } catch (error) {
+      await model.close(); // its threads
+      throw error;
+    }
     return model;
   }
 

@@ -1,24 +1,33 @@
 /** The files of a run, which live in this worker's memory. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
-/** Removes the text and the run of an earlier training. */
-export function makeRoom(): void {
-  for (const name of readdirSync('/')) rmSync(`/${name}`, { recursive: true });
-  mkdirSync('/run');
+/** In which each run has a folder of its own: the earlier one stays until the next has begun. */
+const RUNS = '.runs';
+
+/** A folder for the next run, always of the same name, which its model card has. */
+export function folderForRun(number: number): string {
+  mkdirSync(`${RUNS}/${number}`, { recursive: true });
+  return `${RUNS}/${number}/run`;
+}
+
+export function removeOtherRuns(number: number): void {
+  for (const name of readdirSync(RUNS))
+    if (name !== String(number)) rmSync(`${RUNS}/${name}`, { recursive: true });
 }
 
 /** @returns the path */
 export function storeText(name: string, text: Uint8Array): string {
-  const path = name.replaceAll('/', '_');
+  const path = name === RUNS ? 'text' : name.replaceAll('/', '_');
   writeFileSync(path, text);
   return path;
 }
 
-/** All files of a folder by their path in an archive, which has them in a folder of that name. */
+/** The files of a run by their path in an archive, without those that are being written. */
 export function filesOf(folder: string, name: string): Record<string, Uint8Array> {
   const files: Record<string, Uint8Array> = {};
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = `${folder}/${entry.name}`;
+    if (/\.(tmp|lock)$/.test(entry.name)) continue;
     if (entry.isDirectory()) Object.assign(files, filesOf(path, `${name}/${entry.name}`));
     else files[`${name}/${entry.name}`] = readFileSync(path);
   }

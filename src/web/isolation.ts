@@ -12,6 +12,7 @@ self.addEventListener('fetch', (event) => event.respondWith(isolated(event.reque
 async function isolated(request: Request): Promise<Response> {
   const response = await fetch(request);
   const { status, statusText, body } = response;
+  if (status === 0) return response; // a redirection, which the browser follows
   const headers = new Headers(response.headers);
   headers.set('Cross-Origin-Opener-Policy', 'same-origin');
   headers.set('Cross-Origin-Embedder-Policy', 'require-corp');

@@ -32,7 +32,6 @@ export class LossChart {
     place.addEventListener('keydown', (event) => this.#moveCursor(event));
   }
 
-  /** Begins anew. */
   clear(): void {
     this.#steps = [];
     this.#losses = [];
@@ -129,7 +128,10 @@ export class LossChart {
       const value = curves[i].slice(0, index + 1).findLast((each) => typeof each === 'number');
       return value === undefined || value === null ? [] : [`${name} ${value.toFixed(3)}`];
     });
-    this.#reading.textContent = `step ${steps[index]}: ${values.join(', ')}`;
+    const reading = `step ${steps[index]}: ${values.join(', ')}`;
+    this.#reading.textContent = reading;
+    this.#place.ariaValueNow = String(steps[index]);
+    this.#place.ariaValueText = reading;
   }
 
   /** Arrow keys, Home and End move the cursor; Shift moves it ten points at a time. */

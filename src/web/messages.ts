@@ -11,6 +11,7 @@ export interface Prompt {
   readonly maxTokens: number;
 }
 
+/** `run` counts the trainings of a page: answers about an earlier one come too late. */
 export type Request =
   | {
       readonly type: 'train';
@@ -21,9 +22,9 @@ export type Request =
     }
   /** Save and end. */
   | { readonly type: 'stop' }
-  | { readonly type: 'write'; readonly prompt: Prompt }
+  | { readonly type: 'write'; readonly prompt: Prompt; readonly run: number }
   | { readonly type: 'stop writing' }
-  | { readonly type: 'look inside' }
+  | { readonly type: 'look inside'; readonly run: number }
   | { readonly type: 'download' };
 
 /** A run before its first step, as the page shows it. */
@@ -46,8 +47,8 @@ export interface RunSummary {
 export type Answer =
   | { readonly type: 'working'; readonly what: string; readonly done: number | undefined }
   | { readonly type: 'start'; readonly run: RunSummary }
-  /** Losses in nats per token. */
-  | { readonly type: 'step'; readonly step: number; readonly loss: number }
+  /** Losses in nats per token; `steps` of the whole run, which may change in a run with a time limit. */
+  | { readonly type: 'step'; readonly step: number; readonly loss: number; readonly steps: number }
   | {
       readonly type: 'evaluation';
       readonly step: number;
@@ -62,9 +63,9 @@ export type Answer =
       readonly isInterrupted: boolean;
       readonly examplePrompt: string | undefined;
     }
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'written' }
-  | { readonly type: 'report'; readonly page: string }
+  | { readonly type: 'text'; readonly text: string; readonly run: number }
+  | { readonly type: 'written'; readonly run: number }
+  | { readonly type: 'report'; readonly page: string; readonly run: number }
   | { readonly type: 'archive'; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   /** Option names in message and hint are marked, see ../messages.ts. */
   | {

@@ -27,11 +27,18 @@ const ask = (request: Request): void => worker.postMessage(request);
 /** The text to learn from. */
 let text: { readonly name: string; readonly bytes: Uint8Array } | undefined;
 let chart: LossChart | undefined;
-let run: RunSummary | undefined;
-/** When the first step was taken, in milliseconds, and the limit in seconds. */
+/** When training was asked for and when its first step began, in milliseconds; the limit in seconds. */
+let asked = 0;
 let started = 0;
 let limit: number | undefined;
 let isTraining = false;
+/** The model has been trained further than what was downloaded. */
+let isUnsaved = false;
+/** Trainings that have begun; answers about an earlier one come too late. */
+let runs = 0;
+/** A report is being made, and another one should follow it. */
+let isLooking = false;
+let shouldLookAgain = false;
 
 function setText(name: string, bytes: Uint8Array): void {
   text = bytes.length > 0 ? { name, bytes } : undefined;
@@ -44,35 +51,43 @@ function updateButtons(): void {
   show('stop', isTraining);
 }
 
-async function readFile(file: File): Promise<void> {
+function readFile(file: File): void {
   find('pasted', HTMLTextAreaElement).value = '';
-  setText(file.name, new Uint8Array(await file.arrayBuffer()));
+  receive(file.name, file.arrayBuffer());
+}
+
+function receive(name: string, content: Promise<ArrayBuffer>): void {
+  content.then(
+    (bytes) => setText(name, new Uint8Array(bytes)),
+    (error: unknown) => say('chosen', `${name} cannot be read: ${String(error)}`),
+  );
 }
 
 function chooseText(): void {
   const [input, drop] = [find('file', HTMLInputElement), find('drop')];
   input.addEventListener('change', () => {
-    if (input.files?.[0] !== undefined) void readFile(input.files[0]);
+    if (input.files?.[0] !== undefined) readFile(input.files[0]);
   });
   find('pasted', HTMLTextAreaElement).addEventListener('input', ({ target }) =>
     setText('pasted.txt', new TextEncoder().encode((target as HTMLTextAreaElement).value)),
   );
   for (const event of ['dragenter', 'dragover', 'dragleave', 'drop'] as const)
     document.addEventListener(event, (drag) => {
+      if (drag.dataTransfer?.types.includes('Files') !== true) return; // text goes where it is dropped
       drag.preventDefault();
       drop.classList.toggle('over', event === 'dragenter' || event === 'dragover');
-      if (event === 'drop' && drag.dataTransfer?.files[0] !== undefined)
-        void readFile(drag.dataTransfer.files[0]);
+      if (event === 'drop' && drag.dataTransfer.files.length > 0) readFile(drag.dataTransfer.files[0]);
     });
   void offerGpu();
-  find('example').addEventListener('click', () => void useExample());
+  find('example').addEventListener('click', useExample);
 }
 
 /** A text that is served with the page. */
-async function useExample(): Promise<void> {
-  const response = await fetch('assets/moby-dick.txt');
-  setText('moby-dick.txt', new Uint8Array(await response.arrayBuffer()));
-}
+const useExample = (): void =>
+  receive(
+    'moby-dick.txt',
+    fetch('assets/moby-dick.txt').then((response) => response.arrayBuffer()),
+  );
 
 /** Lets a GPU be chosen if the browser has one for pages. */
 async function offerGpu(): Promise<void> {
@@ -127,19 +142,27 @@ function startTraining(): void {
   if (text === undefined) return;
   isTraining = true;
   updateButtons();
-  for (const id of ['failure', 'later-failure', 'result', 'report', 'written']) show(id, false);
+  show('failure', false);
   show('training');
-  find('samples').replaceChildren();
-  say('facts', '');
+  say('announcement', '');
+  say('status', 'reading the text …');
   find('progress').removeAttribute('value');
+  find('stop').focus();
+  asked = performance.now();
   const device = find('device', HTMLSelectElement).value as DeviceChoice;
   ask({ type: 'train', name: text.name, text: text.bytes, options: optionsFromForm(), device });
   find('training').scrollIntoView();
 }
 
 function showStart(found: RunSummary): void {
-  run = found;
+  runs++;
   started = performance.now();
+  isUnsaved = true;
+  isLooking = shouldLookAgain = false;
+  for (const id of ['later-failure', 'result', 'report', 'written']) show(id, false);
+  endWriting();
+  find('look', HTMLButtonElement).disabled = false;
+  find('samples').replaceChildren();
   chart ??= new LossChart(find('loss'), find('loss-reading'));
   chart.clear();
   const { tokens } = found;
@@ -148,21 +171,24 @@ function showStart(found: RunSummary): void {
     [
       `${compact.format(found.parameters)} parameters in ${found.layers} layers of ${found.channels} channels and ${found.heads} heads`,
       `context of ${number.format(found.blockSize)} tokens`,
-      `${number.format(found.vocabulary)} different tokens, ${compact.format(tokens.train)} of text`,
+      `vocabulary of ${number.format(found.vocabulary)} tokens`,
+      `${compact.format(tokens.train)} tokens to train on`,
       `${number.format(found.steps)} steps`,
       found.engine,
     ].join(' · '),
   );
 }
 
-function showStep(step: number, loss: number): void {
-  const seconds = (performance.now() - started) / 1000;
-  const share = step / run!.steps;
+function showStep({ step, steps, loss }: Answer & { type: 'step' }): void {
+  const now = performance.now();
+  const share = step / steps;
   find('progress', HTMLProgressElement).value = share;
-  const left = limit === undefined ? (seconds / share) * (1 - share) : Math.max(0, limit - seconds);
+  const bySteps = ((now - started) / 1000) * (1 / share - 1);
+  const byTime = limit === undefined ? Infinity : Math.max(0, limit - (now - asked) / 1000);
+  const left = duration(Math.min(bySteps, byTime));
   say(
     'status',
-    `step ${number.format(step)} of ${number.format(run!.steps)} · loss ${loss.toFixed(3)} · ${duration(left)} left`,
+    `step ${number.format(step)} of ${number.format(steps)} · loss ${loss.toFixed(3)} · ${left} left`,
   );
 }
 
@@ -175,7 +201,22 @@ function showEvaluation({ step, trainLoss, validationLoss }: Answer & { type: 'e
   chart!.addEvaluation(step, trainLoss, validationLoss);
   show('result'); // from here on there is a model
   const isFollowed = !find('report').hidden && find('follow', HTMLInputElement).checked;
-  if (isFollowed) ask({ type: 'look inside' });
+  if (isFollowed) lookInside();
+}
+
+/** One report at a time. */
+function lookInside(): void {
+  shouldLookAgain = isLooking;
+  if (isLooking) return;
+  isLooking = true;
+  find('look', HTMLButtonElement).disabled = true;
+  ask({ type: 'look inside', run: runs });
+}
+
+function endLooking(): void {
+  isLooking = false;
+  find('look', HTMLButtonElement).disabled = false;
+  if (shouldLookAgain) lookInside();
 }
 
 function showSample(sampled: string, step: number): void {
@@ -191,6 +232,7 @@ function showSample(sampled: string, step: number): void {
 
 function showEnd(answer: Answer & { type: 'trained' }): void {
   endTraining();
+  show('result');
   const result =
     answer.validationLoss === undefined
       ? ''
@@ -216,7 +258,7 @@ function showReport(page: string): void {
   frame.addEventListener('load', () => frame.contentWindow?.scrollTo(0, place), { once: true });
   frame.srcdoc = page;
   show('following', isTraining);
-  find('look', HTMLButtonElement).disabled = false;
+  endLooking();
 }
 
 function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
@@ -225,6 +267,7 @@ function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  isUnsaved = isTraining;
 }
 
 /** Next to the button that was pressed. */
@@ -239,8 +282,8 @@ function showFailure({ during, message, hint }: Answer & { type: 'failed' }): vo
     endTraining();
     show('training', chart !== undefined);
     find(place).scrollIntoView({ block: 'center' });
-  } else endWriting();
-  find('look', HTMLButtonElement).disabled = false;
+  } else if (during === 'write') endWriting();
+  else if (during === 'look inside') endLooking();
 }
 
 /** A message as a sentence; one that begins with the name of a file keeps it. */
@@ -265,7 +308,7 @@ worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
       return showStart(data.run);
     case 'step':
       chart!.addStep(data.step, data.loss);
-      return showStep(data.step, data.loss);
+      return showStep(data);
     case 'evaluation':
       return showEvaluation(data);
     case 'sample':
@@ -273,12 +316,14 @@ worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
     case 'trained':
       return showEnd(data);
     case 'text':
-      find('written').textContent += data.text;
+      if (data.run === runs) find('written').textContent += data.text;
       return;
     case 'written':
-      return endWriting();
+      if (data.run === runs) endWriting();
+      return;
     case 'report':
-      return showReport(data.page);
+      if (data.run === runs) showReport(data.page);
+      return;
     case 'archive':
       return save(data.name, data.bytes);
     case 'failed':
@@ -297,6 +342,10 @@ worker.addEventListener('error', () => {
 find('minutes').addEventListener('change', ({ target }) => {
   if ((target as HTMLSelectElement).value === '') find('more', HTMLDetailsElement).open = true;
 });
+find('maxIters').addEventListener('input', () => (find('minutes', HTMLSelectElement).value = ''));
+find('more').addEventListener('invalid', () => (find('more', HTMLDetailsElement).open = true), {
+  capture: true,
+});
 find('setup').addEventListener('submit', (event) => {
   event.preventDefault();
   startTraining();
@@ -312,16 +361,13 @@ find('writing').addEventListener('submit', (event) => {
   find('write', HTMLButtonElement).disabled = true;
   const temperature = Number(find('temperature', HTMLInputElement).value);
   const maxTokens = Number(find('length', HTMLInputElement).value);
-  ask({ type: 'write', prompt: { prompt, temperature, maxTokens } });
+  ask({ type: 'write', prompt: { prompt, temperature, maxTokens }, run: runs });
 });
 find('stop-writing').addEventListener('click', () => ask({ type: 'stop writing' }));
-find('look').addEventListener('click', () => {
-  find('look', HTMLButtonElement).disabled = true;
-  ask({ type: 'look inside' });
-});
+find('look').addEventListener('click', lookInside);
 find('download').addEventListener('click', () => ask({ type: 'download' }));
 window.addEventListener('beforeunload', (event) => {
-  if (isTraining) event.preventDefault(); // the browser asks whether to leave
+  if (isUnsaved) event.preventDefault(); // the browser asks whether to leave
 });
 
 if (obstacle === undefined) chooseText();

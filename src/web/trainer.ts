@@ -11,37 +11,45 @@ import { countParameters } from '../model/parameters.ts';
 import { reportOfRun } from '../report/report-of-run.ts';
 import type { TrainEvent } from '../train/events.ts';
 import type { RunDescription } from '../train/train-handlers.ts';
+import type { Settings } from '../train/settings.ts';
 import { trainModel } from '../train/train-model.ts';
-import { filesOf, makeRoom, storeText } from './files.ts';
+import { filesOf, folderForRun, removeOtherRuns, storeText } from './files.ts';
 import type { Answer, Prompt, Request, RunSummary } from './messages.ts';
 
-/** The folder of the run; each run replaces the one before. */
-const RUN = 'run';
+/** Of the run that can be written with. */
+let folder: string | undefined;
+let runs = 0;
 
-const tell = (answer: Answer, transfer: Transferable[] = []): void => self.postMessage(answer, { transfer });
+const post = (answer: Answer, transfer: Transferable[] = []): void => self.postMessage(answer, { transfer });
 
 let isStopped = false;
 let isWritingStopped = false;
 
 async function train({ name, text, options, device }: Request & { type: 'train' }): Promise<void> {
   isStopped = false;
+  isWritingStopped = true;
   await chooseDevice(device);
-  makeRoom();
+  const number = ++runs;
+  const outDir = folderForRun(number);
   const corpus = storeText(name, text);
-  const report = (what: string, done?: number): void => tell({ type: 'working', what, done });
+  const report = (what: string, done?: number): void => post({ type: 'working', what, done });
   const { progress, validationLoss, reason, examplePrompt } = await trainModel(
-    { ...options, corpus: [corpus], outDir: RUN, overwrite: true },
+    { ...options, corpus: [corpus], outDir },
     {
       preparing: report,
       measuring: () => report('measuring this computer'),
       working: report,
-      start: (run) => tell({ type: 'start', run: summaryOf(run) }),
+      start: (run) => {
+        folder = outDir;
+        removeOtherRuns(number);
+        post({ type: 'start', run: summaryOf(run) });
+      },
       event: showEvent,
-      sample: (drawn, step) => tell({ type: 'sample', text: drawn, step }),
+      sample: (drawn, step) => post({ type: 'sample', text: drawn, step }),
       interrupted: () => isStopped,
     },
   );
-  tell({
+  post({
     type: 'trained',
     step: progress.step,
     validationLoss,
@@ -50,13 +58,13 @@ async function train({ name, text, options, device }: Request & { type: 'train' 
   });
 }
 
-function showEvent(event: TrainEvent): void {
+function showEvent(event: TrainEvent, { maxIters }: Settings): void {
   if (event.type === 'step') {
     const { type, step, loss } = event;
-    tell({ type, step, loss });
+    post({ type, step, loss, steps: maxIters });
   } else if (event.type === 'evaluation') {
     const { type, step, trainLoss, validationLoss } = event;
-    tell({ type, step, trainLoss, validationLoss });
+    post({ type, step, trainLoss, validationLoss });
   }
 }
 
@@ -76,36 +84,36 @@ const summaryOf = ({ settings, config, tokens, tokenizer, ...run }: RunDescripti
   blockSize: config.blockSize,
 });
 
-async function write({ prompt, temperature, maxTokens }: Prompt): Promise<void> {
+async function write({ prompt, temperature, maxTokens }: Prompt, run: number): Promise<void> {
   isWritingStopped = false;
-  const model = await load(RUN);
+  const model = await load(folder);
   try {
     for await (const text of sample(model, prompt, { temperature, maxTokens, unk: 'skip' })) {
-      tell({ type: 'text', text });
       if (isWritingStopped) break;
+      post({ type: 'text', text, run });
     }
   } finally {
     await model.close();
   }
-  tell({ type: 'written' });
+  post({ type: 'written', run });
 }
 
-async function lookInside(): Promise<void> {
-  const run = readRun(RUN);
+async function lookInside(run: number): Promise<void> {
   const engine = await createWasmBackend({ threads: 1 });
   try {
-    tell({ type: 'report', page: await reportOfRun(run, engine, { unk: 'replace' }) });
+    const page = await reportOfRun(readRun(folder!), engine, { unk: 'replace' });
+    post({ type: 'report', page, run });
   } finally {
     await engine.close();
   }
 }
 
 function download(name: string): void {
-  const bytes = zipSync(filesOf(RUN, name), { level: 1 }); // weights hardly become smaller
-  tell({ type: 'archive', name: `${name}.zip`, bytes }, [bytes.buffer]);
+  const bytes = zipSync(filesOf(folder!, name), { level: 1 }); // weights hardly become smaller
+  post({ type: 'archive', name: `${name}.zip`, bytes }, [bytes.buffer]);
 }
 
-async function obey(request: Request): Promise<void> {
+async function handle(request: Request): Promise<void> {
   switch (request.type) {
     case 'train':
       return train(request);
@@ -113,12 +121,12 @@ async function obey(request: Request): Promise<void> {
       isStopped = true;
       return;
     case 'write':
-      return write(request.prompt);
+      return write(request.prompt, request.run);
     case 'stop writing':
       isWritingStopped = true;
       return;
     case 'look inside':
-      return lookInside();
+      return lookInside(request.run);
     case 'download':
       return download('gpt');
   }
@@ -128,9 +136,9 @@ async function obey(request: Request): Promise<void> {
 const marked: Terms = { option: optionName, values: optionValues, train: trainCall };
 
 self.addEventListener('message', ({ data }: MessageEvent<Request>) => {
-  obey(data).catch((error: unknown) => {
-    if (error instanceof UserError) return tell({ type: 'failed', during: data.type, ...error.in(marked) });
-    tell({ type: 'failed', during: data.type, message: String(error), hint: undefined });
+  handle(data).catch((error: unknown) => {
+    if (error instanceof UserError) return post({ type: 'failed', during: data.type, ...error.in(marked) });
+    post({ type: 'failed', during: data.type, message: String(error), hint: undefined });
     throw error; // a fault of the program: its stack goes to the console
   });
 });
