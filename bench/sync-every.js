@@ -2,7 +2,7 @@
  * The validation loss that rare synchronizations cost: `gpt train --sync-every N` on several ranks, beside a run whose ranks
  * share every step, after the same steps of as many tokens. Losses are over the whole validation split.
  *
- *     npm run build && node bench/sync-every.js TEXT [--ranks 2,4] [--every 8,32,128] [--steps 640] [--seeds 1]
+ *     npm run build && node bench/sync-every.js TEXT [--ranks 2,4] [--every 8,32,128] [--steps 512] [--seeds 1]
  *       [--optimizer adamw] [--flags '--outer-lr 0.5'] [--mpirun mpirun]
  *
  * The model has 4 layers, 4 heads and 128 channels; a step has 8 sequences of 128 characters. Ranks have one thread each.
@@ -59,7 +59,7 @@ async function main() {
     options: {
       ranks: { type: 'string', default: '2,4' },
       every: { type: 'string', default: '8,32,128' },
-      steps: { type: 'string', default: '640' },
+      steps: { type: 'string', default: '512' },
       seeds: { type: 'string', default: '1' },
       optimizer: { type: 'string', default: 'adamw' },
       flags: { type: 'string', default: '' },

@@ -15,10 +15,7 @@ export interface OuterOptions {
   readonly momentum: number;
 }
 
-/**
- * The best of those tried for runs with few synchronizations (docs/many-machines.md). The paper has 0.7 and 0.9 for hundreds:
- * in few, a large momentum moves on while the learning rate decays.
- */
+/** The best of those tried in a run with 16 synchronizations (docs/many-machines.md); the paper has 0.7 and 0.9. */
 export const [OUTER_LEARNING_RATE, OUTER_MOMENTUM] = [0.9, 0.3];
 
 /**
