@@ -42,6 +42,7 @@ const sources = globSync('src/**/*.ts', {
     'src/train/train-command.ts', // the command in such a card
     'src/report/**', // pages that `gpt report` and `gpt compare` write
     'src/kernels/**', // no messages
+    'src/web/**', // a page; its names of colors look like flags
   ],
 });
 

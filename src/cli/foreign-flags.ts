@@ -84,9 +84,11 @@ const answers: readonly {
         : undefined,
   },
   {
-    names: 'device gpu gpus cuda mps cpu ngl n-gpu-layers',
+    names: 'gpu gpus cuda mps cpu ngl n-gpu-layers',
     answer: ({ has }) =>
-      has('threads') ? 'gpt runs on the CPU; --threads sets the number of threads' : undefined,
+      has('device')
+        ? '--device webgpu computes on a GPU; --threads sets the number of threads on the CPU'
+        : undefined,
   },
   {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',

@@ -1,11 +1,12 @@
 /** Options of runs whose ranks train replicas of the model; see replicas/replica.ts. */
+import { optionName } from '../../messages.ts';
 import { OUTER_LEARNING_RATE, OUTER_MOMENTUM } from '../replicas/outer-step.ts';
 import { optional, orAbsent, row, unused } from './row.ts';
 import { belowOne, nonNegative, positive } from './values.ts';
 
 const withReplicas = unused(
   ({ syncEvery }) => syncEvery !== undefined,
-  () => 'without --sync-every',
+  () => `without ${optionName('syncEvery')}`,
 );
 
 export const replicaRows = {

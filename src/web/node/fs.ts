@@ -29,7 +29,7 @@ export const statSync = fs.statSync.bind(fs);
 
 /** Files of the program, such as kernels, are named by their address; all are served from one folder. */
 export function readFileSync(path: string | URL, encoding?: 'utf8' | 'latin1'): Buffer | string {
-  if (typeof path === 'string' && !path.startsWith('http'))
+  if (typeof path === 'string' && !URL.canParse(path))
     return fs.readFileSync(path, encoding) as Buffer | string;
   const name = String(path).split('/').at(-1)!;
   const request = new XMLHttpRequest();
