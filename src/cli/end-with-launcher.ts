@@ -11,6 +11,8 @@ export function endWithLauncher(environment: NodeJS.ProcessEnv): void {
   try {
     const libc = new (loadFfi().DynamicLibrary)('libc.so.6');
     libc.getFunction('prctl', { arguments: ['int32', 'uint64'], return: 'int32' })(PR_SET_PDEATHSIG, SIGKILL);
+    // It may have ended just before, of which Linux tells nothing.
+    if (!isLaunchersChild(environment)) process.kill(process.pid, 'SIGKILL');
   } catch {
     // another C library, or no FFI, without which there is no MPI either
   }

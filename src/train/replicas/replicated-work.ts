@@ -133,6 +133,7 @@ export class ReplicatedWork implements StepWork {
   }
 
   async completeState(): Promise<void> {
+    this.#saved = undefined; // before as much is allocated again
     const isWhole = this.#haveDiverged;
     const { programs } = this.#replica.trainer;
     const state = new ReplicaState(programs, this.#leader.ranks.size, isWhole);
