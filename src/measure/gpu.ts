@@ -1,5 +1,6 @@
 /** Rates of a GPU, with work that grows until it takes long enough to be timed: GPUs differ by factors of thousands. */
 import type { Device } from '../engine/device.ts';
+import { EngineMemoryError } from '../engine/engine-memory-error.ts';
 import type { Instruction } from '../engine/instruction.ts';
 import { timedProduct } from '../engine/timed-product.ts';
 
@@ -23,31 +24,47 @@ async function shortestRun(device: Device, instruction: Instruction, seconds: nu
   return shortest;
 }
 
-/** Doubles a size until a run takes long enough, or it is the largest. @returns the highest rate, in units per second */
-async function highestRate(
+/**
+ * The rate at each size in units per second, until a run takes long enough or the next size exceeds the GPU's memory.
+ *
+ * @throws EngineMemoryError if the smallest size exceeds it
+ */
+async function ratesOf(
   sizes: readonly number[],
   seconds: number,
   measure: (size: number, seconds: number) => Promise<{ readonly time: number; readonly work: number }>,
-): Promise<number> {
-  let rate = 0;
+): Promise<readonly number[]> {
+  const rates: number[] = [];
   for (const size of sizes) {
-    const { time, work } = await measure(size, seconds / sizes.length);
-    rate = Math.max(rate, work / time);
-    if (time > LONG_ENOUGH) break;
+    try {
+      const { time, work } = await measure(size, seconds / sizes.length);
+      rates.push(work / time);
+      if (time > LONG_ENOUGH) break;
+    } catch (error) {
+      if (!(error instanceof EngineMemoryError) || rates.length === 0) throw error;
+      break;
+    }
   }
-  return rate;
+  return rates;
 }
 
 /** GEMM rate in FLOP/s, of square matrices. Overwrites the device's memory. */
-export const growingGemm = (device: Device, seconds: number): Promise<number> =>
-  highestRate([256, 512, 1024, 2048, 4096], seconds, async (n, part) => ({
+export async function growingGemm(device: Device, seconds: number): Promise<number> {
+  const rates = await ratesOf([256, 512, 1024, 2048, 4096], seconds, async (n, part) => ({
     time: await shortestRun(device, timedProduct(device, n, n, n, 0), part),
     work: 2 * n ** 3,
   }));
+  return Math.max(...rates);
+}
 
-/** Read bandwidth in bytes/s, from a GEMV over matrices of 1 to 268 MB. Overwrites the device's memory. */
-export const growingRead = (device: Device, seconds: number): Promise<number> =>
-  highestRate([256, 4096, 16_384, 65_536], seconds, async (rows, part) => ({
+/**
+ * Read bandwidth in bytes/s, from a GEMV over the largest of matrices of 1 to 268 MB: smaller ones are faster where they fit in
+ * L2. Overwrites the device's memory.
+ */
+export async function growingRead(device: Device, seconds: number): Promise<number> {
+  const rates = await ratesOf([256, 4096, 16_384, 65_536], seconds, async (rows, part) => ({
     time: await shortestRun(device, timedProduct(device, 1, rows, 1024, 1), part),
     work: 4 * 1024 * rows,
   }));
+  return rates.at(-1)!;
+}
