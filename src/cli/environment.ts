@@ -1,7 +1,7 @@
 /** Options from environment variables such as `GPT_THREADS=1`, declared with `orVariable` (options.ts). */
 import type { Command } from 'commander';
 import { applyOption, naming } from './apply-option.ts';
-import { variableOf } from './options.ts';
+import { ignoresValue, variableOf } from './options.ts';
 
 /** Applies environment variables. @throws UsageError naming the variable, if its value is invalid */
 export function applyEnvironment(
@@ -11,7 +11,7 @@ export function applyEnvironment(
   for (const option of command.options) {
     const variable = variableOf(option);
     const text = variable === undefined ? undefined : environment[variable];
-    if (text === undefined || text === '') continue;
+    if (text === undefined || text === '' || ignoresValue(option, text)) continue;
     naming(variable!, () => applyOption(command, option, text, 'env'));
   }
 }

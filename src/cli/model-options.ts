@@ -91,7 +91,7 @@ export const threadsOption = (): Option =>
     'GPT_THREADS',
   );
 
-/** @param choices without `auto` where there is no model to measure */
+/** @param choices without `auto` where there is no model to measure; GPT_DEVICE=auto then leaves the default */
 export const deviceOption = (choices: readonly DeviceChoice[] = deviceChoices): Option =>
   orVariable(
     option(
@@ -100,6 +100,7 @@ export const deviceOption = (choices: readonly DeviceChoice[] = deviceChoices): 
       choice(choices),
     ),
     'GPT_DEVICE',
+    deviceChoices.filter((name) => !choices.includes(name)),
   );
 
 export const blasOption = (): Option =>

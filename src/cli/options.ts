@@ -48,16 +48,24 @@ export function argument<T>(name: string, description: string, value: OptionType
   });
 }
 
-const environment = new WeakMap<Option, string>();
+const environment = new WeakMap<Option, { readonly variable: string; readonly ignored: readonly string[] }>();
 
-/** Lets an environment variable set the option if no flag does. */
-export function orVariable(made: Option, variable: string): Option {
-  environment.set(made, variable);
+/**
+ * Lets an environment variable set the option if no flag does.
+ *
+ * @param ignored values for other commands, which leave this one's default
+ */
+export function orVariable(made: Option, variable: string, ignored: readonly string[] = []): Option {
+  environment.set(made, { variable, ignored });
   return made;
 }
 
 /** The environment variable of an option. */
-export const variableOf = (made: Option): string | undefined => environment.get(made);
+export const variableOf = (made: Option): string | undefined => environment.get(made)?.variable;
+
+/** Whether the variable of an option has a value that is only for other commands. */
+export const ignoresValue = (made: Option, text: string): boolean =>
+  environment.get(made)?.ignored.includes(text) === true;
 
 /** `-o --overwrite` would write into a folder of that name. */
 function refuseFlag(name: string, text: string): void {

@@ -9,7 +9,10 @@ import { expectRefusal, runInProcess } from './in-process.ts';
 const folder = mkdtempSync(join(tmpdir(), 'device-'));
 const missing = join(folder, 'missing');
 
-afterEach(() => setWebGpuFolder(undefined));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  setWebGpuFolder(undefined);
+});
 
 describe('--device webgpu', () => {
   test('without the npm package says how to add it, and where it was looked for', async () => {
@@ -68,4 +71,24 @@ test('--device auto without the npm package is the CPU, without a word', async (
   );
   expect(sampled.code, sampled.stderr).toBe(0);
   expect(sampled.stderr).not.toMatch(/gpu/i);
+});
+
+test('GPT_DEVICE=auto leaves gpt bench its device', async () => {
+  vi.stubEnv('GPT_WEBGPU', missing);
+  vi.stubEnv('GPT_DEVICE', 'auto');
+  for (const flags of [[], ['--device', 'cpu']]) {
+    const { code, stdout, stderr } = await runInProcess(
+      ['bench', 'nano', '--seconds', '0.1', '--json', ...flags],
+      folder,
+    );
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toHaveLength(1);
+  }
+  await expectRefusal(
+    ['bench', '--device', 'auto'],
+    [2, 'bad-option-value', 'auto', 'cpu', 'webgpu'],
+    folder,
+  );
+  vi.stubEnv('GPT_DEVICE', 'tpu');
+  await expectRefusal(['bench', '--device', 'cpu'], [2, 'bad-option-value', 'GPT_DEVICE', 'tpu'], folder);
 });
