@@ -71,21 +71,41 @@ export async function openGpu(): Promise<Device> {
 
 /**
  * Starts CPU and GPU, and chooses the one on which the work takes less time for all programs from now on. A device whose memory
- * it exceeds takes forever.
- *
- * @throws UserError if the GPU fails while it is measured
+ * it exceeds takes forever; a GPU that fails in any way is rejected.
  */
 export async function openFaster(options: WasmOptions, measure: Measure): Promise<ChosenBackend> {
-  const timed = async (device: 'cpu' | 'webgpu') => {
-    await chooseDevice(device);
-    const chosen = await chooseBackend(options);
-    return { device, chosen, seconds: await measure(chosen.backend).catch(foreverIfTooLarge) };
-  };
-  const [cpu, gpu] = [await timed('cpu'), await timed('webgpu')];
-  const [faster, slower] = gpu.seconds < cpu.seconds ? [gpu, cpu] : [cpu, gpu];
-  await slower.chosen.backend.close();
-  await chooseDevice(faster.device);
-  return faster.chosen;
+  await chooseDevice('cpu');
+  const cpu = await chooseBackend(options);
+  try {
+    const seconds = await measure(cpu.backend).catch(foreverIfTooLarge);
+    const found = await openGpuIfFaster(seconds, measure);
+    if ('variant' in found) return { ...cpu, rejected: [...cpu.rejected, found] };
+    if (found.gpu === undefined) return cpu;
+    await cpu.backend.close();
+    return { backend: found.gpu, rejected: [] };
+  } catch (error) {
+    await cpu.backend.close();
+    throw error;
+  }
+}
+
+/** Opens and chooses the GPU if the work takes less than `seconds` on it; otherwise the CPU stays chosen. */
+async function openGpuIfFaster(
+  seconds: number,
+  measure: Measure,
+): Promise<{ readonly gpu: Device | undefined } | Rejection> {
+  let gpu: Device | undefined;
+  let failure: Rejection | undefined;
+  try {
+    await chooseDevice('webgpu');
+    gpu = await openGpu();
+    if ((await measure(gpu).catch(foreverIfTooLarge)) < seconds) return { gpu };
+  } catch (error) {
+    failure = { variant: 'webgpu', reason: error instanceof Error ? error.message : String(error) };
+  }
+  await chooseDevice('cpu');
+  await gpu?.close();
+  return failure ?? { gpu: undefined };
 }
 
 function foreverIfTooLarge(error: unknown): number {

@@ -4,6 +4,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../errors.ts';
+import { refusedToOpen } from './webgpu/failures.ts';
 import type { Gpu, GpuAdapter } from './webgpu/gpu.ts';
 
 /** The package, which a program that uses it must hold: collected, `create()`'s result crashes the process. */
@@ -37,7 +38,7 @@ export const hasWebGpu = (): Promise<boolean> =>
 
 const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
 
-/** The fastest GPU. @throws UserError if WebGPU is not installed, or has no adapter */
+/** The fastest GPU. @throws UserError if WebGPU is not installed, fails, or has no adapter */
 export async function findAdapter(): Promise<GpuAdapter> {
   let gpu: Gpu;
   try {
@@ -48,7 +49,7 @@ export async function findAdapter(): Promise<GpuAdapter> {
       cause: error,
     });
   }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(refusedToOpen);
   if (adapter === null)
     throw new UserError('engine-unavailable', 'WebGPU finds no GPU here', {
       hint: 'is its driver installed, with Vulkan on Linux (vulkaninfo shows it)?',

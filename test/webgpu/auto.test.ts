@@ -71,14 +71,20 @@ test('training measures its own model; a resumed run keeps its device without me
   expect(measurements).toBe(1);
 });
 
-test('the speed of generation is measured on both', async () => {
+test('the speed of generation is measured on both, and the faster is chosen', async () => {
   await chooseDevice('auto');
-  const times: number[] = [];
+  const times: Record<string, number> = {};
   const measured = { config: tinyConfig, storageOf: () => 'f32' as const };
-  const { backend } = await openFaster({ threads: 1 }, async (device) => {
-    times.push(await generationSeconds(device, measured, 0.05));
-    return times.at(-1)!;
+  const { backend, rejected } = await openFaster({ threads: 1 }, async (device) => {
+    const seconds = await generationSeconds(device, measured, 0.05);
+    times[isGpu(device) ? 'webgpu' : 'cpu'] = seconds;
+    return seconds;
   });
-  expect(times.filter((time) => time > 0)).toHaveLength(2);
+  expect(Object.keys(times)).toEqual(['cpu', 'webgpu']);
+  const [cpu, gpu] = Object.values(times);
+  expect(cpu).toBeGreaterThan(0);
+  expect(gpu).toBeGreaterThan(0);
+  expect(isGpu(backend)).toBe(gpu < cpu);
+  expect(rejected.filter(({ variant }) => variant === 'webgpu')).toEqual([]);
   await backend.close();
 });

@@ -12,7 +12,7 @@ export const buildOf = (variant: Variant): Build => (variant === 'avx512' ? 'rev
 
 /** Why a faster variant is not used, for `gpt doctor` and --verbose. */
 export interface Rejection {
-  /** `blas`: a library for products, with any variant. */
-  readonly variant: Variant | 'blas';
+  /** `blas`: a library for products, with any variant; `webgpu`: a GPU that `--device auto` tried. */
+  readonly variant: Variant | 'blas' | 'webgpu';
   readonly reason: string;
 }

@@ -3,7 +3,7 @@ import { EngineMemoryError } from '../engine-memory-error.ts';
 import type { Instruction } from '../instruction.ts';
 import { formatMemory } from '../../format-memory.ts';
 import { ARGUMENT_BYTES } from './arguments.ts';
-import { failureOf, lostDevice, onCpu } from './failures.ts';
+import { failureOf, lostDevice, onCpu, refusedToOpen } from './failures.ts';
 import {
   COMPUTE,
   MAP_READ,
@@ -21,6 +21,8 @@ import { compileProgram, loadedProgram, type GpuProgram } from './program.ts';
 const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
 /** Bytes that `copy` moves at a time, and `fill` writes. */
 const CHUNK = 2 ** 24;
+/** Milliseconds in which the cause of a failed map must be reported: it may come after the map's rejection. */
+const REPORT_PATIENCE = 500;
 
 /** A loaded program, and the bind group that was made for the buffers of `generation`. */
 interface Resident {
@@ -49,6 +51,8 @@ export class WebGpuDevice implements Device {
   #generation = 0;
   #size = 0;
   #failure: Error | undefined;
+  /** Resolves once there is a failure. */
+  readonly #failed = Promise.withResolvers<void>();
   #isClosed = false;
 
   private constructor(gpu: GpuDevice, name: string) {
@@ -66,20 +70,21 @@ export class WebGpuDevice implements Device {
     this.#pipelineLayout = gpu.createPipelineLayout({ bindGroupLayouts: [this.#layout] });
     this.#arena = gpu.createBuffer({ size: 16, usage: ARENA });
     this.#scratch = gpu.createBuffer({ size: 16, usage: USAGE.storage });
-    gpu.onuncapturederror = ({ error }) => (this.#failure ??= failureOf(error));
+    gpu.onuncapturederror = ({ error }) => this.#fail(this.#failure ?? failureOf(error));
     void gpu.lost.then(({ message }) => {
-      if (!this.#isClosed) this.#failure = lostDevice(message);
+      if (!this.#isClosed) this.#fail(lostDevice(message));
     });
   }
 
-  /** Opens a GPU with the largest buffers that it allows. */
+  /** Opens a GPU with the largest buffers that it allows. @throws UserError if it cannot be opened */
   static async open(adapter: GpuAdapter): Promise<WebGpuDevice> {
     const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
     const requiredLimits: Partial<GpuLimits> = { maxBufferSize, maxStorageBufferBindingSize };
     const { vendor, architecture, device, description } = adapter.info;
     const parts = ['webgpu', vendor, device || architecture || description];
     const name = parts.filter((part) => part !== '').join(' ');
-    return new WebGpuDevice(await adapter.requestDevice({ requiredLimits }), name.replace(/-$/, ''));
+    const gpu = await adapter.requestDevice({ requiredLimits }).catch(refusedToOpen);
+    return new WebGpuDevice(gpu, name.replace(/-$/, '')); // Dawn writes hyphens for other characters: 'subzero-' for '(Subzero)'
   }
 
   get size(): number {
@@ -151,6 +156,7 @@ export class WebGpuDevice implements Device {
     try {
       await staging.mapAsync(MAP_READ);
     } catch (error) {
+      await this.#waitForReport();
       this.#check();
       throw lostDevice(error instanceof Error ? error.message : String(error));
     }
@@ -204,6 +210,20 @@ export class WebGpuDevice implements Device {
     const encoder = this.#gpu.createCommandEncoder();
     record(encoder);
     this.#gpu.queue.submit([encoder.finish()]);
+  }
+
+  #fail(failure: Error): void {
+    this.#failure = failure;
+    this.#failed.resolve();
+  }
+
+  /** Waits until a failure is reported, but not for long. */
+  async #waitForReport(): Promise<void> {
+    if (this.#isClosed) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, REPORT_PATIENCE)));
+    await Promise.race([this.#failed.promise, patience]);
+    clearTimeout(timer);
   }
 
   /** Throws what has gone wrong so far. A lost device stays lost. */

@@ -28,3 +28,16 @@ export const lostDevice = (message: string): UserError =>
   new UserError('device-failed', `the GPU was lost: ${firstLine(message) || 'no reason was given'}`, {
     hint: `the last checkpoint is intact: resume from it, with ${onCpu} if this happens again`,
   });
+
+/** WebGPU rejected the request for an adapter or a device. @throws UserError */
+export function refusedToOpen(error: unknown): never {
+  const reason = firstLine(error instanceof Error ? error.message : String(error));
+  throw new UserError(
+    'engine-unavailable',
+    `WebGPU cannot open the GPU: ${reason || 'no reason was given'}`,
+    {
+      hint: `update its driver, close other programs that use it, or use ${onCpu}`,
+      cause: error,
+    },
+  );
+}

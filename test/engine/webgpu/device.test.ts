@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { EngineMemoryError } from '../../../src/engine/engine-memory-error.ts';
 import { WebGpuDevice } from '../../../src/engine/webgpu/device.ts';
-import type { GpuAdapter, GpuDevice, GpuError } from '../../../src/engine/webgpu/gpu.ts';
+import { failingGpu, openFailingGpu } from '../../fixtures/failing-gpu.ts';
 import { failure } from '../../fixtures/failure.ts';
 
 class GPUOutOfMemoryError {
@@ -12,48 +12,13 @@ class GPUValidationError {
   readonly message = 'binding 3 is too large\nat some line of the driver';
 }
 
-/** A GPU of 4,000 bytes, and what makes it fail. */
-async function failingGpu(): Promise<{
-  device: WebGpuDevice;
-  report: (error: GpuError) => void;
-  lose: (message: string) => Promise<void>;
-}> {
-  const limits = {
-    maxBufferSize: 8000,
-    maxStorageBufferBindingSize: 4000,
-    maxComputeWorkgroupsPerDimension: 65_535,
-  };
-  const lost = Promise.withResolvers<{ reason: string; message: string }>();
-  const gpu = {
-    limits,
-    lost: lost.promise,
-    queue: { onSubmittedWorkDone: () => Promise.resolve(), submit: () => {} },
-    createBuffer: ({ size }: { readonly size: number }) => ({ size, destroy: () => {} }),
-    createBindGroupLayout: () => ({}),
-    createPipelineLayout: () => ({}),
-    onuncapturederror: null,
-    destroy: () => lost.resolve({ reason: 'destroyed', message: 'destroyed' }),
-  } as unknown as GpuDevice;
-  const info = { vendor: 'acme', architecture: 'gen-3', device: '', description: 'Acme GPU' };
-  const adapter: GpuAdapter = { info, limits, requestDevice: () => Promise.resolve(gpu) };
-  const device = await WebGpuDevice.open(adapter);
-  return {
-    device,
-    report: (error) => gpu.onuncapturederror!({ error }),
-    lose: async (message) => {
-      lost.resolve({ reason: 'unknown', message });
-      await gpu.lost;
-    },
-  };
-}
-
 describe('a WebGPU device', () => {
   test('is named after its adapter', async () => {
-    expect((await failingGpu()).device.name).toBe('webgpu acme gen-3');
+    expect((await openFailingGpu()).device.name).toBe('webgpu acme gen-3');
   });
 
   test('refuses more memory than one binding may have, with both sizes', async () => {
-    const { device } = await failingGpu();
+    const { device } = await openFailingGpu();
     device.reserve(1000);
     expect(device.size).toBe(1000);
     expect(() => device.reserve(2_000_000)).toThrow(EngineMemoryError);
@@ -61,22 +26,48 @@ describe('a WebGPU device', () => {
   });
 
   test('reports what its driver reports, at the next finish, in one line', async () => {
-    const { device, report } = await failingGpu();
+    const { device, report } = await openFailingGpu();
     await device.finish();
     report(new GPUValidationError());
     await expect(device.finish()).rejects.toThrow(failure('device-failed', 'binding 3 is too large'));
     await expect(device.finish()).rejects.not.toThrow('driver');
-    const full = await failingGpu();
+    const full = await openFailingGpu();
     full.report(new GPUOutOfMemoryError());
     await expect(full.device.finish()).rejects.toThrow(failure('out-of-memory'));
   });
 
   test('reports that it was lost, but not that it was closed', async () => {
-    const { device, lose } = await failingGpu();
+    const { device, lose } = await openFailingGpu();
     await lose('the driver was reset\nmore');
     await expect(device.finish()).rejects.toThrow(failure('device-failed', 'lost', 'the driver was reset'));
-    const closed = await failingGpu();
+    const closed = await openFailingGpu();
     await closed.device.close();
     await expect(closed.device.finish()).resolves.toBeUndefined();
+  });
+
+  test('that cannot be opened says why, and what to do', async () => {
+    const { adapter } = failingGpu(() => Promise.reject(new Error('no queue\nat some line of the driver')));
+    const opening = WebGpuDevice.open(adapter);
+    await expect(opening).rejects.toThrow(failure('engine-unavailable', 'no queue'));
+    await expect(opening).rejects.toMatchObject({ hint: expect.stringContaining('driver') });
+    await expect(opening).rejects.not.toThrow('some line');
+  });
+
+  test('waits for the cause of a failed read, which is reported later', async () => {
+    const refusing = await openFailingGpu();
+    const refused = refusing.device.read(0, new Float32Array(1));
+    setTimeout(() => refusing.report(new GPUValidationError()), 20);
+    await expect(refused).rejects.toThrow(failure('device-failed', 'binding 3 is too large'));
+    const leaving = await openFailingGpu();
+    const interrupted = leaving.device.read(0, new Float32Array(1));
+    setTimeout(() => void leaving.lose('the driver was reset'), 20);
+    await expect(interrupted).rejects.toThrow(failure('device-failed', 'lost', 'the driver was reset'));
+  });
+
+  test('takes a failed read without a cause for a lost GPU', async () => {
+    const { device } = await openFailingGpu();
+    await expect(device.read(0, new Float32Array(1))).rejects.toThrow(
+      failure('device-failed', 'lost', 'mapping failed'),
+    );
   });
 });

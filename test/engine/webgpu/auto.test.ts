@@ -1,0 +1,88 @@
+/** `--device auto` and the search for a GPU, with one that fails. test/webgpu/ has one that works. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openFaster } from '../../../src/engine/backend.ts';
+import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from '../../../src/engine/device-choice.ts';
+import type { Device } from '../../../src/engine/device.ts';
+import { findAdapter } from '../../../src/engine/webgpu-package.ts';
+import type { Gpu } from '../../../src/engine/webgpu/gpu.ts';
+import { failingGpu, type FailingGpu } from '../../fixtures/failing-gpu.ts';
+import { failure } from '../../fixtures/failure.ts';
+
+const provide = (requestAdapter: Gpu['requestAdapter']): void =>
+  void vi.stubGlobal('navigator', { gpu: { requestAdapter } });
+const isGpu = ({ name }: Device): boolean => name.startsWith('webgpu');
+
+afterEach(async () => {
+  vi.unstubAllGlobals();
+  await chooseDevice('cpu');
+});
+
+test('a rejected request for an adapter says why, and what to do', async () => {
+  provide(() => Promise.reject(new Error('the instance was dropped')));
+  const search = findAdapter();
+  await expect(search).rejects.toThrow(failure('engine-unavailable', 'the instance was dropped'));
+  await expect(search).rejects.toMatchObject({ hint: expect.stringContaining('driver') });
+  await chooseDevice('auto');
+  expect(isDeviceUndecided()).toBe(false);
+});
+
+describe('a GPU that fails under auto is left for the CPU', () => {
+  let gpu: FailingGpu;
+  const start = async (made: FailingGpu): Promise<void> => {
+    gpu = made;
+    provide(() => Promise.resolve(gpu.adapter));
+    await chooseDevice('auto');
+    expect(isDeviceUndecided()).toBe(true);
+  };
+  beforeEach(() => start(failingGpu()));
+
+  /** Expects the CPU, open, and the reason. */
+  async function expectCpu(measure: (device: Device) => Promise<number>, reason: string): Promise<void> {
+    const { backend, rejected } = await openFaster({ threads: 1 }, measure);
+    expect(isGpu(backend)).toBe(false);
+    expect(rejected.find(({ variant }) => variant === 'webgpu')?.reason).toContain(reason);
+    expect(gpuMemoryLimit()).toBeUndefined();
+    expect(isDeviceUndecided()).toBe(false);
+    backend.reserve(4);
+    backend.fill(0, 4, 7);
+    expect([...(await backend.read(0, new Float32Array(4)))]).toEqual([7, 7, 7, 7]);
+    await backend.close();
+  }
+
+  test('while it is measured', async () => {
+    await expectCpu(async (device) => {
+      if (!isGpu(device)) return 2;
+      setTimeout(() => void gpu.lose('the driver was reset'), 5);
+      await device.read(0, new Float32Array(1));
+      return 1;
+    }, 'the driver was reset');
+    expect(gpu.isDestroyed()).toBe(true);
+  });
+
+  test('with an error of WebGPU itself', async () => {
+    await expectCpu(
+      (device) => (isGpu(device) ? Promise.reject(new TypeError('no such method')) : Promise.resolve(2)),
+      'no such method',
+    );
+    expect(gpu.isDestroyed()).toBe(true);
+  });
+
+  test('while it is opened', async () => {
+    await start(failingGpu(() => Promise.reject(new Error('no queue'))));
+    await expectCpu(() => Promise.resolve(2), 'no queue');
+  });
+
+  test('when its adapter is gone', async () => {
+    provide(() => Promise.resolve(null));
+    await expectCpu(() => Promise.resolve(2), 'no GPU');
+  });
+
+  test('but what fails on the CPU is reported, without opening the GPU', async () => {
+    const open = vi.spyOn(gpu.adapter, 'requestDevice');
+    await expect(openFaster({ threads: 1 }, () => Promise.reject(new Error('a bug')))).rejects.toThrow(
+      'a bug',
+    );
+    expect(open).not.toHaveBeenCalled();
+    expect(gpuMemoryLimit()).toBeUndefined();
+  });
+});
