@@ -142,7 +142,8 @@ async function decideDevice(
   if (former !== undefined) return chooseDevice(former.startsWith('webgpu') ? 'webgpu' : 'cpu');
   handlers.measuring?.();
   const settings = settingsOf(origin, origin.options, data);
-  const shape = trainingShape(settings, modelConfig(settings, data.tokenizer.vocabSize));
+  const config = modelConfig(settings, data.tokenizer.vocabSize);
+  const shape = { ...trainingShape(settings, config), frozenStorage: frozenStorage(origin, config) };
   await engine.openFaster(async (device) => {
     checkStateMemory(shape, memoryLimits(engine.threads));
     return (await measureSpeedOn(device, shape, CALIBRATION_SECONDS)).stepSeconds;
