@@ -47,16 +47,20 @@ export const python = (name, interpreter, script, flags) =>
 
 /** Starts a contender and waits until it is warm. */
 async function start(name, command, args) {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', process.env.DEBUG ? 'inherit' : 'ignore'] });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', process.env.DEBUG ? 'inherit' : 'pipe'] });
+  let errors = '';
+  child.stderr?.on('data', (text) => (errors = (errors + text).slice(-2000)));
   const failed = new Promise((_resolve, reject) => {
     child.once('error', (cause) => reject(new Error(`${name} cannot be started: ${command}`, { cause })));
-    child.once('exit', (code) =>
-      reject(new Error(`${name} ended with exit code ${code}; DEBUG=1 shows why`)),
-    );
+    child.once('close', (code) => {
+      const last = errors.trim().split('\n').at(-1) || 'no message';
+      reject(new Error(`${name} ended with exit code ${code}: ${last}; DEBUG=1 shows all`));
+    });
   });
   failed.catch(() => {}); // the one who waits hears of it
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = () => Promise.race([failed, lines.next().then(({ value }) => JSON.parse(value ?? 'null'))]);
+  const answer = ({ done, value }) => (done ? failed : JSON.parse(value));
+  const next = () => Promise.race([failed, lines.next().then(answer)]);
   const { ready } = await next();
   return {
     name,

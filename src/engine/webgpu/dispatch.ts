@@ -22,7 +22,7 @@ export type KernelDispatches<K extends KernelName> = (
 /** The least limit of workgroups in one dimension that an adapter may have. */
 const MAX_WORKGROUPS = 65_535;
 
-/** Workgroups beyond the limit of one dimension are counted in rows; `workgroupIndex()` in WGSL counts them on. */
+/** Beyond the limit of one dimension, workgroups form a grid; shaders compute group.y·groups.x + group.x. */
 export function workgroupsFor(count: number): readonly [number, number, number] {
   if (count <= MAX_WORKGROUPS) return [Math.max(1, count), 1, 1];
   const rows = Math.ceil(count / MAX_WORKGROUPS);

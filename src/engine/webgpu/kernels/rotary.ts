@@ -3,7 +3,7 @@ import type { KernelDispatches } from '../dispatch.ts';
 import { elementwise, MULTIPLY_HIGH, SIZE } from '../wgsl.ts';
 
 /**
- * cos x and sin x of 0 ≤ |x| < 2²⁴. WGSL's own are accurate to 2⁻¹¹, and only near 0. x/(π/2) is taken modulo 4 in integers: the
+ * cos x and sin x of 0 ≤ |x| < 2²⁴. WGSL's own are accurate to 2⁻¹¹, on [−π, π]. x/(π/2) is taken modulo 4 in integers: the
  * 24 bits of x's significand times the bits of 2/π that matter (Payne and Hanek 1983), which no compiler can rearrange. Then
  * Cephes' polynomials on [−π/4, π/4].
  */
