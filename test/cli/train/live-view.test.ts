@@ -17,6 +17,7 @@ const train = (flags: string, options: RunOptions = {}) =>
 
 const BEGIN = '\u001b[?2026h';
 const END = '\u001b[?2026l';
+const CTRL_C = '\u0003';
 
 describe.runIf(hasTerminal)('on a terminal', () => {
   it('draws curves, a sample and progress in place, and leaves the last frame', async () => {
@@ -35,14 +36,9 @@ describe.runIf(hasTerminal)('on a terminal', () => {
   });
 
   it('changes no mode of the terminal that would have to be undone', async () => {
-    let sent = false;
     const { stdout, signal } = await train('--max-iters 1000000 --overwrite -o live', {
       tty: true,
-      onOutput(output, send) {
-        if (sent || !output.includes('sample at step')) return;
-        sent = true;
-        send('SIGINT');
-      },
+      keys: [['sample at step', CTRL_C]],
     });
     expect(signal).toBe('SIGINT');
     // oxlint-disable-next-line no-control-regex -- that is what is looked for
