@@ -17,7 +17,7 @@ export const placeOn = (host: string): Place => ({
   most: availableParallelism(),
 });
 
-/** Longer than any list of some 1,000 processors; what is sent to other ranks has a fixed length. */
+/** In characters: room for more than 1,000 processors in a message of fixed length. */
 const LONGEST_LIST = 4000;
 
 function allowedProcessors(): string {

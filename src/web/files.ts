@@ -10,9 +10,11 @@ export function folderForRun(number: number): string {
   return `${RUNS}/${number}/run`;
 }
 
-export function removeOtherRuns(number: number): void {
+/** Removes earlier runs and their texts. */
+export function keepOnly(run: number, text: string): void {
   for (const name of readdirSync(RUNS))
-    if (name !== String(number)) rmSync(`${RUNS}/${name}`, { recursive: true });
+    if (name !== String(run)) rmSync(`${RUNS}/${name}`, { recursive: true });
+  for (const name of readdirSync('/')) if (name !== RUNS && name !== text) rmSync(name, { recursive: true });
 }
 
 /** @returns the path */

@@ -13,7 +13,7 @@ import type { TrainEvent } from '../train/events.ts';
 import type { RunDescription } from '../train/train-handlers.ts';
 import type { Settings } from '../train/settings.ts';
 import { trainModel } from '../train/train-model.ts';
-import { filesOf, folderForRun, removeOtherRuns, storeText } from './files.ts';
+import { filesOf, folderForRun, keepOnly, storeText } from './files.ts';
 import type { Answer, Prompt, Request, RunSummary } from './messages.ts';
 
 /** Of the run that can be written with. */
@@ -41,7 +41,7 @@ async function train({ name, text, options, device }: Request & { type: 'train' 
       working: report,
       start: (run) => {
         folder = outDir;
-        removeOtherRuns(number);
+        keepOnly(number, corpus);
         post({ type: 'start', run: summaryOf(run) });
       },
       event: showEvent,

@@ -80,8 +80,7 @@ export class ReplicatedWork implements StepWork {
       const { first, batches: own } = shareOf(rank);
       this.#send(rank, { type: 'inner step', step, first }, arraysOf(own));
       const done = this.#leader.ranks.receive(rank, TAG.reply, new Uint8Array(SIGN_OF_LIFE));
-      done.catch(() => {}); // awaited before the ranks meet
-      this.#done.push(done);
+      this.#done.push(handled(done)); // awaited before the ranks meet
     }
     return this.#replica.gradient({ step, ...shareOf(0) }, poll);
   }
