@@ -108,6 +108,9 @@ class TrainingLoop {
       if (phase === 'finished' || phase === 'stopped early') return { reason: phase, cause: undefined };
       const outcome = await this.#perform(phase);
       if (outcome === 'done' && phase === 'final evaluation') return { reason: 'finished', cause: undefined };
+      // Replicas may be their mean by now, so there is no other checkpoint after the one before the evaluation.
+      if (outcome === 'interrupted' && phase === 'final evaluation')
+        return { reason: 'interrupted', cause: undefined };
       if (outcome === 'done' || outcome === 'interrupted') continue; // the clock is consulted again at the top
       if (!(await this.#rollBack(outcome))) return { reason: 'diverged', cause: outcome };
     }
@@ -244,9 +247,8 @@ class TrainingLoop {
     return goodStep === step || step % steps === 0 || (await this.#clock.isCheckpointOld(this.#settings));
   }
 
-  async #checkpoint(): Promise<void> {
-    await this.#work.completeState();
-    await this.#emit({ type: 'checkpoint', progress: this.#progress });
+  #checkpoint(): Promise<void> {
+    return this.#emit({ type: 'checkpoint', progress: this.#progress });
   }
 
   /** The end of the run, with the loss of the best model on the whole validation split. */

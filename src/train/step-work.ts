@@ -46,10 +46,17 @@ export interface StepWork {
   stateReplaced(checkpoint: Checkpoint | undefined): Promise<void>;
   /** Called after its parameters alone were replaced. */
   parametersReplaced(): Promise<void>;
-  /** Called before moments and average are saved. */
-  completeState(): Promise<void>;
-  /** After completeState, what is saved besides the tensors of the trainer; see replicas/replica-state.ts. */
-  replicaTensors?(): readonly NamedTensor[] | undefined;
+  /**
+   * Called before moments and average are saved.
+   *
+   * @returns what is saved besides the tensors of the trainer; see replicas/replica-state.ts
+   */
+  completeState(): Promise<readonly NamedTensor[]>;
+  /**
+   * Called after the last checkpoint, before the parameters are saved as the model: that of replicas which have diverged is
+   * their mean.
+   */
+  takeMean(): Promise<void>;
 }
 
 /** The work of a process of its own. */
@@ -62,5 +69,6 @@ export const localWork = (trainer: Trainer): StepWork => ({
     meanLoss(evaluatedModel(trainer, model), batches, poll, evaluated),
   stateReplaced: () => Promise.resolve(),
   parametersReplaced: () => Promise.resolve(),
-  completeState: () => Promise.resolve(),
+  completeState: () => Promise.resolve([]),
+  takeMean: () => Promise.resolve(),
 });

@@ -7,7 +7,7 @@ import type { StorageOf } from '../../model/placement.ts';
 import { allParts } from '../../polling.ts';
 import { checkMemory, memoryLimits, memoryNeed } from '../memory.ts';
 import { trainingPrograms, type TrainingShape } from '../programs.ts';
-import { obeyReplica } from '../replicas/obey.ts';
+import { executeReplicaCommand } from '../replicas/execute-command.ts';
 import { Replica } from '../replicas/replica.ts';
 import { evaluatedModel, type Evaluated } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
@@ -41,8 +41,8 @@ export async function follow(
       worker = await joinRun(ranks, engine, head.run);
     } else if (head.type === 'evaluate') await evaluate(ranks, worker!.trainer, head.model, message);
     else if (head.type === 'replica')
-      await obeyReplica(ranks, worker as Replica, head.command, message.arrays);
-    else await obey(ranks, worker as SharedTrainer, head, message);
+      await executeReplicaCommand(ranks, worker as Replica, head.command, message.arrays);
+    else await execute(ranks, worker as SharedTrainer, head, message);
   }
 }
 
@@ -98,7 +98,7 @@ async function evaluate(
   await ranks.send(0, TAG.reply, bytesOf(losses));
 }
 
-async function obey(
+async function execute(
   ranks: Communicator,
   shared: SharedTrainer,
   command: Exclude<Command, { type: 'end' | 'heartbeat' | 'set up' | 'evaluate' | 'replica' }>,

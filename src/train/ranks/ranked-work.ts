@@ -2,6 +2,7 @@
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Batch, StepData } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
+import type { NamedTensor } from '../../model/tensor.ts';
 import type { Poll } from '../../polling.ts';
 import { OrderedSum } from '../ordered-sum.ts';
 import type { Evaluated, StepWork } from '../step-work.ts';
@@ -18,6 +19,8 @@ export class RankedWork implements StepWork {
   readonly #leader: Leader;
   readonly #ranks: Communicator;
   readonly #shared: SharedTrainer;
+  /** Rank 0 has the moments and averages of all ranks. */
+  #isComplete = false;
 
   /**
    * Sets up the model on all ranks.
@@ -61,6 +64,7 @@ export class RankedWork implements StepWork {
   }
 
   update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
+    this.#isComplete = false;
     return this.#all({ type: 'update', updates, learningRate, matrixLearningRate }, () =>
       this.#shared.update(updates, learningRate, matrixLearningRate),
     );
@@ -83,6 +87,7 @@ export class RankedWork implements StepWork {
   }
 
   stateReplaced(): Promise<void> {
+    this.#isComplete = true;
     return this.#all({ type: 'broadcast state' }, () => this.#shared.broadcastState());
   }
 
@@ -90,8 +95,14 @@ export class RankedWork implements StepWork {
     return this.#all({ type: 'broadcast parameters' }, () => this.#shared.broadcastParameters());
   }
 
-  completeState(): Promise<void> {
-    return this.#all({ type: 'gather state' }, () => this.#shared.gatherState());
+  async completeState(): Promise<readonly NamedTensor[]> {
+    if (!this.#isComplete) await this.#all({ type: 'gather state' }, () => this.#shared.gatherState());
+    this.#isComplete = true;
+    return [];
+  }
+
+  takeMean(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** What all ranks do at a command. */

@@ -13,5 +13,5 @@ export type ReplicaCommand =
       readonly matrixLearningRate: number;
     }
   | { readonly type: 'synchronize' | 'take mean' | 'broadcast parameters' | 'start alike' }
-  /** @see ReplicaState for `isWhole` */
-  | { readonly type: 'restore' | 'gather'; readonly isWhole: boolean };
+  /** @param haveDiverged since the last synchronization */
+  | { readonly type: 'restore' | 'gather'; readonly haveDiverged: boolean };

@@ -7,7 +7,7 @@ import type { Slice } from '../ranks/division.ts';
 import { bytesOf, TAG } from '../ranks/messages.ts';
 import { allGatherSlices, type Exchange } from '../ranks/state-exchange.ts';
 import { meanOf, outerStep, type OuterOptions } from './outer-step.ts';
-import { chunksInTurn, equalSlices } from './slices.ts';
+import { equalSlices, interleavedChunks } from './slices.ts';
 
 /**
  * Computes a part of this rank's slice.
@@ -40,7 +40,7 @@ export class OuterOptimizer {
   }
 
   /** Sets the anchor to the parameters, which all replicas have. */
-  async dropAnchor(): Promise<void> {
+  async resetAnchor(): Promise<void> {
     const { device } = this.#exchange;
     await device.read(this.#programs.model.region.offset + this.#own.start, this.anchor);
   }
@@ -71,7 +71,7 @@ export class OuterOptimizer {
   /** Replaces a block with the layout of the trained parameters on all ranks. @param offset in the device's memory */
   async #replace(offset: number, combine: Combine): Promise<void> {
     const { ranks, device, transit } = this.#exchange;
-    for (const chunk of chunksInTurn(this.slices))
+    for (const chunk of interleavedChunks(this.slices))
       if (chunk.owner === ranks.rank) await this.#combineChunk(offset, chunk, combine);
       else
         await transit.place(chunk.end - chunk.start, async (numbers) => {

@@ -21,9 +21,9 @@ export type OuterName = 'momentum' | 'anchor';
 /** The names of the outer optimizer's tensors begin with this, and a part. */
 const OUTER = 'outer';
 
-/** @param isWhole whether the replicas have diverged since the last synchronization */
-export function blocksOf({ model, moments, average }: TrainingPrograms, isWhole: boolean): Block[] {
-  if (!isWhole) return [...moments];
+/** @param haveDiverged since the last synchronization */
+export function blocksOf({ model, moments, average }: TrainingPrograms, haveDiverged: boolean): Block[] {
+  if (!haveDiverged) return [...moments];
   const { trained: length } = model.block;
   const parameters = trainedOf(model.block);
   const { offset } = model.region;
@@ -38,28 +38,31 @@ export function blocksOf({ model, moments, average }: TrainingPrograms, isWhole:
 const trainedOf = ({ parameters }: BlockLayout): BlockLayout['parameters'] =>
   parameters.filter(({ parameter }) => parameter.isTrained);
 
-export const outerNames = (isWhole: boolean): readonly OuterName[] =>
-  isWhole ? ['momentum', 'anchor'] : ['momentum'];
+export const outerNames = (haveDiverged: boolean): readonly OuterName[] =>
+  haveDiverged ? ['momentum', 'anchor'] : ['momentum'];
 
 /** Whether a file with these tensors is of replicas between two synchronizations. */
-export const isWholeFile = (names: Iterable<string>): boolean =>
+export const haveDivergedIn = (names: Iterable<string>): boolean =>
   [...names].some((name) => name.startsWith(`${OUTER}.anchor.`));
 
 /** A copy in the memory of rank 0's host. */
 export class ReplicaState {
-  readonly isWhole: boolean;
+  /** Since the last synchronization. */
+  readonly haveDiverged: boolean;
   readonly outer: Readonly<Partial<Record<OuterName, Float32Array>>>;
   /** The numbers of `blocksOf` of every replica; none of rank 0. */
   readonly replicas: readonly (readonly Float32Array[])[];
   readonly #programs: TrainingPrograms;
 
   /** A state of zeros. */
-  constructor(programs: TrainingPrograms, size: number, isWhole: boolean) {
+  constructor(programs: TrainingPrograms, size: number, haveDiverged: boolean) {
     this.#programs = programs;
-    this.isWhole = isWhole;
+    this.haveDiverged = haveDiverged;
     const { trained } = programs.model.block;
-    this.outer = Object.fromEntries(outerNames(isWhole).map((name) => [name, new Float32Array(trained)]));
-    const blocks = blocksOf(programs, isWhole);
+    this.outer = Object.fromEntries(
+      outerNames(haveDiverged).map((name) => [name, new Float32Array(trained)]),
+    );
+    const blocks = blocksOf(programs, haveDiverged);
     this.replicas = Array.from({ length: size }, (_, rank) =>
       rank === 0 ? [] : blocks.map(({ region }) => new Float32Array(region.length)),
     );
@@ -68,7 +71,7 @@ export class ReplicaState {
   /** Names such as `outer.momentum.h.0.attn.c_attn.weight` and `1.m.h.0.attn.c_attn.weight`, by rank. */
   tensors(): NamedTensor[] {
     const outerParameters = trainedOf(this.#programs.model.block);
-    const blocks = blocksOf(this.#programs, this.isWhole);
+    const blocks = blocksOf(this.#programs, this.haveDiverged);
     return [
       ...Object.entries(this.outer).flatMap(([name, numbers]) =>
         tensorsIn(`${OUTER}.${name}`, numbers, outerParameters),

@@ -89,14 +89,14 @@ export class Replica {
   }
 
   /** @param state on rank 0 */
-  async restore(isWhole: boolean, state?: ReplicaState): Promise<void> {
+  async restore(haveDiverged: boolean, state?: ReplicaState): Promise<void> {
     await this.#broadcastModel();
-    await restoreState(this.#parts(), isWhole, state);
+    await restoreState(this.#parts(), haveDiverged, state);
   }
 
   /** Collects on rank 0 what a checkpoint needs of all replicas. @param state on rank 0, to be filled */
-  gather(isWhole: boolean, state?: ReplicaState): Promise<void> {
-    return gatherState(this.#parts(), isWhole, state);
+  gather(haveDiverged: boolean, state?: ReplicaState): Promise<void> {
+    return gatherState(this.#parts(), haveDiverged, state);
   }
 
   /** Without an anchor of its own, the model is one. */
@@ -104,7 +104,7 @@ export class Replica {
     const { average } = this.trainer.programs;
     await this.broadcastParameters();
     if (average !== undefined) await broadcastRegion(this.#exchange, average.model.region);
-    await this.#outer.dropAnchor();
+    await this.#outer.resetAnchor();
   }
 
   #parts(): ReplicaParts {

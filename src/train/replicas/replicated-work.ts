@@ -19,14 +19,20 @@ import type { Evaluated, StepWork } from '../step-work.ts';
 import type { StepResult, Trainer } from '../trainer.ts';
 import type { ReplicaCommand } from './commands.ts';
 import type { OuterOptions } from './outer-step.ts';
-import { SIGN_OF_LIFE } from './obey.ts';
+import { STEP_ACKNOWLEDGEMENT } from './execute-command.ts';
 import { Replica } from './replica.ts';
-import { isWholeFile, ReplicaState } from './replica-state.ts';
+import { haveDivergedIn, ReplicaState } from './replica-state.ts';
 
 export interface ReplicaOptions extends OuterOptions {
   /** Steps between synchronizations. */
   readonly syncEvery: number;
 }
+
+/**
+ * What the replicas have in common: everything before the first update, nothing after one, parameters and average after a
+ * synchronization. After the last checkpoint, a model that is evaluated or saved, their mean or the best one, replaces them.
+ */
+type InCommon = 'everything' | 'nothing' | 'parameters' | 'final model';
 
 export class ReplicatedWork implements StepWork {
   readonly #leader: Leader;
@@ -34,11 +40,9 @@ export class ReplicatedWork implements StepWork {
   readonly #syncEvery: number;
   /** Commands on their way to ranks that may be steps behind. */
   #sent: Promise<void>[] = [];
-  /** Signs of life of the other ranks, one for each step that they have been sent. */
-  #done: Promise<void>[] = [];
-  /** Replicas have been updated since they were last equal. */
-  #haveDiverged = false;
-  #saved: ReplicaState | undefined;
+  /** Acknowledgements of the other ranks, one for each step that they have been sent. */
+  #acknowledged: Promise<void>[] = [];
+  #inCommon: InCommon = 'everything';
 
   /**
    * Sets up a replica on all ranks.
@@ -79,74 +83,72 @@ export class ReplicatedWork implements StepWork {
     for (const rank of this.#leader.others) {
       const { first, batches: own } = shareOf(rank);
       this.#send(rank, { type: 'inner step', step, first }, arraysOf(own));
-      const done = this.#leader.ranks.receive(rank, TAG.reply, new Uint8Array(SIGN_OF_LIFE));
-      this.#done.push(handled(done)); // awaited before the ranks meet
+      const done = this.#leader.ranks.receive(rank, TAG.reply, new Uint8Array(STEP_ACKNOWLEDGEMENT));
+      this.#acknowledged.push(handled(done)); // awaited before the ranks meet
     }
     return this.#replica.gradient({ step, ...shareOf(0) }, poll);
   }
 
   update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {
-    this.#haveDiverged = true;
-    this.#saved = undefined;
+    this.#inCommon = 'nothing';
     const command = { type: 'inner update', updates, learningRate, matrixLearningRate } as const;
     for (const rank of this.#leader.others) this.#send(rank, command);
     return this.#replica.update(updates, learningRate, matrixLearningRate);
   }
 
   async finishStep(done: number): Promise<void> {
-    if (done % this.#syncEvery === 0) await this.#synchronize();
+    if (done % this.#syncEvery !== 0) return;
+    await this.#all({ type: 'synchronize' }, () => this.#replica.synchronize());
+    this.#inCommon = 'parameters';
   }
 
-  /**
-   * Evaluates what all replicas have. If a run ends between two synchronizations, that is their mean, which they get after the
-   * last checkpoint: an outer step after few inner ones would be mostly momentum.
-   */
+  /** Evaluates what all replicas have: between two synchronizations, where only the end of a run is evaluated, their mean. */
   async meanLoss(
     model: Evaluated,
     batches: Iterable<Batch>,
     poll: Poll,
     evaluated?: (tokens: number) => void,
   ): Promise<number | undefined> {
-    if (this.#haveDiverged) {
-      await this.#all({ type: 'take mean' }, () => this.#replica.takeMean());
-      this.#haveDiverged = false;
-    }
+    await this.takeMean();
     return meanLossOfRanks(this.#leader, this.#replica.trainer, model, batches, poll, evaluated);
+  }
+
+  /** An outer step after few inner ones would be mostly momentum. */
+  async takeMean(): Promise<void> {
+    if (this.#inCommon !== 'nothing') return;
+    await this.#all({ type: 'take mean' }, () => this.#replica.takeMean());
+    this.#inCommon = 'final model';
   }
 
   async stateReplaced(checkpoint?: Checkpoint): Promise<void> {
     const { programs } = this.#replica.trainer;
     let state: ReplicaState | undefined;
     checkpoint?.loadReplicas((names) => {
-      state = new ReplicaState(programs, this.#leader.ranks.size, isWholeFile(names));
+      state = new ReplicaState(programs, this.#leader.ranks.size, haveDivergedIn(names));
       return state.tensors();
     });
-    this.#haveDiverged = state?.isWhole ?? false;
-    if (state === undefined) return this.#all({ type: 'start alike' }, () => this.#replica.startAlike());
-    const { isWhole } = state;
-    return this.#all({ type: 'restore', isWhole }, () => this.#replica.restore(isWhole, state));
+    if (state === undefined) {
+      this.#inCommon = 'everything';
+      return this.#all({ type: 'start alike' }, () => this.#replica.startAlike());
+    }
+    const { haveDiverged } = state;
+    this.#inCommon = haveDiverged ? 'nothing' : 'parameters';
+    return this.#all({ type: 'restore', haveDiverged }, () => this.#replica.restore(haveDiverged, state));
   }
 
   parametersReplaced(): Promise<void> {
+    this.#inCommon = 'final model';
     return this.#all({ type: 'broadcast parameters' }, () => this.#replica.broadcastParameters());
   }
 
-  async completeState(): Promise<void> {
-    this.#saved = undefined; // before as much is allocated again
-    const isWhole = this.#haveDiverged;
+  async completeState(): Promise<readonly NamedTensor[]> {
+    if (this.#inCommon === 'final model') throw new Error('the replicas have been replaced');
+    if (this.#inCommon === 'everything') return [];
+    const haveDiverged = this.#inCommon === 'nothing';
     const { programs } = this.#replica.trainer;
-    const state = new ReplicaState(programs, this.#leader.ranks.size, isWhole);
-    await this.#all({ type: 'gather', isWhole }, () => this.#replica.gather(isWhole, state));
-    this.#saved = state;
-  }
-
-  replicaTensors(): readonly NamedTensor[] | undefined {
-    return this.#saved?.tensors();
-  }
-
-  async #synchronize(): Promise<void> {
-    await this.#all({ type: 'synchronize' }, () => this.#replica.synchronize());
-    this.#haveDiverged = false;
+    const state = new ReplicaState(programs, this.#leader.ranks.size, haveDiverged);
+    await this.#all({ type: 'gather', haveDiverged }, () => this.#replica.gather(haveDiverged, state));
+    return state.tensors();
   }
 
   /** Sends a command that ranks execute when they come to it. */
@@ -157,9 +159,9 @@ export class ReplicatedWork implements StepWork {
 
   /** What all ranks do at a command. A slow rank is not lost: rank 0 first hears of each of its steps. */
   async #all(command: ReplicaCommand, act: () => Promise<void>): Promise<void> {
-    const done = this.#done;
-    this.#done = [];
-    await Promise.all(done);
+    const acknowledged = this.#acknowledged;
+    this.#acknowledged = [];
+    await Promise.all(acknowledged);
     for (const rank of this.#leader.others) this.#send(rank, command);
     const sent = this.#sent;
     this.#sent = [];

@@ -13,7 +13,7 @@ export const equalSlices = (length: number, ranks: number): Slice[] =>
 const chunkOf = (ranks: number): number => Math.floor(IN_TRANSIT / 2 / ranks);
 
 /** The slices in chunks, those of all owners in turn, so that all receive at the same time. */
-export function chunksInTurn(slices: readonly Slice[]): Slice[] {
+export function interleavedChunks(slices: readonly Slice[]): Slice[] {
   const length = chunkOf(slices.length);
   const chunks: Slice[] = [];
   const longest = Math.max(...slices.map(({ start, end }) => end - start));

@@ -19,27 +19,27 @@ export interface ReplicaParts {
 /** Collects the state of all replicas. @param state on rank 0, to be filled */
 export async function gatherState(
   parts: ReplicaParts,
-  isWhole: boolean,
+  haveDiverged: boolean,
   state?: ReplicaState,
 ): Promise<void> {
   const { exchange, programs } = parts;
-  for (const name of outerNames(isWhole)) await gatherOuter(parts, name, state?.outer[name]);
-  for (const [i, { region }] of blocksOf(programs, isWhole).entries())
+  for (const name of outerNames(haveDiverged)) await gatherOuter(parts, name, state?.outer[name]);
+  for (const [i, { region }] of blocksOf(programs, haveDiverged).entries())
     if (state === undefined) await sendRegion(exchange, region);
-    else await toOthers(exchange, (rank) => receiveNumbers(exchange, rank, state.replicas[rank][i]));
+    else await forOtherRanks(exchange, (rank) => receiveNumbers(exchange, rank, state.replicas[rank][i]));
 }
 
 /** Restores what `gatherState` has collected. @param state on rank 0 */
 export async function restoreState(
   parts: ReplicaParts,
-  isWhole: boolean,
+  haveDiverged: boolean,
   state?: ReplicaState,
 ): Promise<void> {
   const { exchange, programs } = parts;
-  for (const name of outerNames(isWhole)) await scatterOuter(parts, name, state?.outer[name]);
-  for (const [i, { region }] of blocksOf(programs, isWhole).entries())
+  for (const name of outerNames(haveDiverged)) await scatterOuter(parts, name, state?.outer[name]);
+  for (const [i, { region }] of blocksOf(programs, haveDiverged).entries())
     if (state === undefined) await receiveRegion(exchange, region);
-    else await toOthers(exchange, (rank) => sendNumbers(exchange, rank, state.replicas[rank][i]));
+    else await forOtherRanks(exchange, (rank) => sendNumbers(exchange, rank, state.replicas[rank][i]));
 }
 
 /** @param whole on rank 0 */
@@ -51,7 +51,7 @@ async function gatherOuter(
   if (whole === undefined) return sendNumbers(exchange, 0, outer[name]);
   const sliceOf = sliceIn(whole, outer);
   sliceOf(0).set(outer[name]);
-  await toOthers(exchange, (rank) => receiveNumbers(exchange, rank, sliceOf(rank)));
+  await forOtherRanks(exchange, (rank) => receiveNumbers(exchange, rank, sliceOf(rank)));
 }
 
 async function scatterOuter(
@@ -62,7 +62,7 @@ async function scatterOuter(
   if (whole === undefined) return receiveNumbers(exchange, 0, outer[name]);
   const sliceOf = sliceIn(whole, outer);
   outer[name].set(sliceOf(0));
-  await toOthers(exchange, (rank) => sendNumbers(exchange, rank, sliceOf(rank)));
+  await forOtherRanks(exchange, (rank) => sendNumbers(exchange, rank, sliceOf(rank)));
 }
 
 const sliceIn =
@@ -70,7 +70,7 @@ const sliceIn =
   (rank: number): Float32Array =>
     whole.subarray(slices[rank].start, slices[rank].end);
 
-async function toOthers({ ranks }: Exchange, act: (rank: number) => Promise<void>): Promise<void> {
+async function forOtherRanks({ ranks }: Exchange, act: (rank: number) => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: ranks.size - 1 }, (_, i) => act(i + 1)));
 }
 

@@ -90,6 +90,8 @@ async function saveCheckpoint(
   settings: Settings,
 ): Promise<void> {
   await best.retry();
+  // If there is a checkpoint of this step, its tensors stay as they are.
+  const replicas = run.savedStep === progress.step ? [] : await work.completeState();
   const state = {
     ...progressToState(progress),
     tokens_seen: tokensBefore(progress.step, settings),
@@ -103,7 +105,7 @@ async function saveCheckpoint(
     parameters: trainer.parameters(),
     moments: trainer.moments(),
     average: trainer.average?.parameters(),
-    replicas: work.replicaTensors?.(),
+    replicas,
   };
   await run.saveCheckpoint(trained, state, (done) => report('saving a checkpoint', done));
 }
@@ -127,7 +129,7 @@ async function saveEnd(
   { reason, progress, validationLoss }: RunEnd,
   settings: Settings,
 ): Promise<void> {
-  const { run, best, data } = source;
+  const { run, work, best, data } = source;
   const { step, bestStep, isBestAverage } = progress;
   if (validationLoss !== undefined)
     await best.save(progress, {
@@ -135,7 +137,10 @@ async function saveEnd(
       [VALIDATION_TOKENS]: String(targetCount(data.validation)),
     });
   // Never evaluated, so the last model counts as the best.
-  else if (bestStep === 0) await best.save({ bestStep: step, isBestAverage }, {});
+  else if (bestStep === 0) {
+    await work.takeMean();
+    await best.save({ bestStep: step, isBestAverage }, {});
+  }
   await best.retry();
   run.saveCard(cardOf({ data, config: source.config, settings, progress, validationLoss }));
   if (reason !== 'interrupted')

@@ -7,7 +7,7 @@ import { TransitBuffer } from '../../../src/train/ranks/transit-buffer.ts';
 import { OuterOptimizer } from '../../../src/train/replicas/outer-optimizer.ts';
 import { outerStep } from '../../../src/train/replicas/outer-step.ts';
 import { ReplicaState } from '../../../src/train/replicas/replica-state.ts';
-import { chunksInTurn, equalSlices } from '../../../src/train/replicas/slices.ts';
+import { interleavedChunks, equalSlices } from '../../../src/train/replicas/slices.ts';
 import { gatherState, restoreState, type ReplicaParts } from '../../../src/train/replicas/state-transfer.ts';
 import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
 
@@ -58,7 +58,7 @@ function expectSame(found: Float32Array | undefined, expected: Float32Array): vo
 }
 
 test('slices are divided into chunks of all owners in turn, each element once', () => {
-  const chunks = chunksInTurn(equalSlices(LENGTH, RANKS));
+  const chunks = interleavedChunks(equalSlices(LENGTH, RANKS));
   expect(chunks.slice(0, RANKS + 1).map(({ owner }) => owner)).toEqual([0, 1, 2, 0]);
   expect(Math.max(...chunks.map(({ start, end }) => RANKS * (end - start)))).toBeLessThanOrEqual(IN_TRANSIT);
   const sorted = chunks.toSorted((a, b) => a.start - b.start);

@@ -4,60 +4,35 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Communicator } from '../../../src/collective/communicator.ts';
-import { openSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { readTrainerState, trainerStateText } from '../../../src/checkpoint/trainer-state.ts';
 import type { TrainEvent } from '../../../src/train/events.ts';
 import { TAG } from '../../../src/train/ranks/messages.ts';
-import { SIGN_OF_LIFE } from '../../../src/train/replicas/obey.ts';
+import { STEP_ACKNOWLEDGEMENT } from '../../../src/train/replicas/execute-command.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
 import { progressToState } from '../../../src/train/stored-progress.ts';
 import type { TrainHandlers } from '../../../src/train/train-handlers.ts';
 import { trainModel } from '../../../src/train/train-model.ts';
 import { Trainer } from '../../../src/train/trainer.ts';
 import { failure } from '../../fixtures/failure.ts';
-import { rankConfigurations } from '../../fixtures/rank-configurations.ts';
 import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
+import {
+  lastOf,
+  replicaConfigurations,
+  STEPS,
+  stopAfter,
+  SYNC_EVERY,
+  tensorsOf,
+} from '../../fixtures/replica-runs.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { trainOn } from '../../fixtures/train-on-ranks.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'replicas-'));
 const at = (...names: string[]): string => join(root, ...names);
 
-const SYNC_EVERY = 4;
-const STEPS = 10;
-
 let runs: Record<string, TrainModelOptions>;
 beforeAll(async () => {
-  const all = await rankConfigurations(root);
-  runs = Object.fromEntries(
-    Object.entries(all).map(([name, options]) => [
-      name,
-      { ...options, syncEvery: SYNC_EVERY, maxIters: STEPS, evalInterval: 2 * SYNC_EVERY, saveEvery: 0 },
-    ]),
-  );
+  runs = await replicaConfigurations(root);
 });
-
-/** The checkpoint of the last step; metrics.jsonl says where a run was interrupted. */
-const lastOf = (folder: string, step = STEPS): Map<string, string> =>
-  new Map([...bytesOf(folder)].filter(([file]) => file.startsWith(`checkpoint-${step}/`)));
-
-/** Interrupts a run after a number of steps. */
-function stopAfter(limit: number): TrainHandlers {
-  let steps = 0;
-  return {
-    event: (event) => void (event.type === 'step' && (steps = event.step)),
-    interrupted: () => steps >= limit,
-  };
-}
-
-const tensorsOf = (path: string): Map<string, Float32Array> => {
-  const file = openSafetensors(path);
-  try {
-    return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
-  } finally {
-    file.close();
-  }
-};
 
 /** Runs by name, with the numbers of replicas to train them with. */
 const cases = (
@@ -154,22 +129,6 @@ test('an evaluation that is due waits for the next synchronization', async () =>
   expect(evaluated).toEqual([4, 8, STEPS]);
 });
 
-test('the model of a run that ends between two synchronizations is the mean of the replicas', async () => {
-  const [options] = Object.values(runs);
-  const outDir = at('mean');
-  await trainOn(3, { ...options, maxIters: 6, evalInterval: 0, outDir });
-  const last = tensorsOf(join(outDir, 'checkpoint-6', 'model.safetensors'));
-  const others = tensorsOf(join(outDir, 'checkpoint-6', 'replicas.safetensors'));
-  for (const [name, mean] of tensorsOf(join(outDir, 'model.safetensors'))) {
-    const internal = [...others.keys()].find(
-      (each) => each === `1.parameters.${name.replace('transformer.', '')}`,
-    )!;
-    const [first, second] = [others.get(internal)!, others.get(internal.replace('1.', '2.'))!];
-    for (const [i, x] of last.get(name)!.entries())
-      expect(mean[i], `${name}[${i}]`).toBe(Math.fround((x + first[i] + second[i]) / 3));
-  }
-});
-
 test('a rollback restores all replicas, as resuming does', async () => {
   const [options] = Object.values(runs);
   const maxIters = 14;
@@ -233,7 +192,7 @@ test('rank 0 hears of every step of a replica before it waits for all, so that a
     },
     async receive(from, tag, into) {
       await leader.receive(from, tag, into);
-      if (tag === TAG.reply && into.byteLength === SIGN_OF_LIFE) heard++;
+      if (tag === TAG.reply && into.byteLength === STEP_ACKNOWLEDGEMENT) heard++;
     },
   };
   await trainOn(2, { ...options, outDir: at('heard') }, {}, [watched, other]);

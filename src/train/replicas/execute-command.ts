@@ -7,10 +7,10 @@ import type { Replica } from './replica.ts';
 const never = (): Promise<boolean> => Promise.resolve(false);
 
 /** Bytes of the message after each inner step. */
-export const SIGN_OF_LIFE = 1;
+export const STEP_ACKNOWLEDGEMENT = 1;
 
-/** What a replica other than rank 0's does at a command. */
-export async function obeyReplica(
+/** Executes a command of rank 0 on another rank. */
+export async function executeReplicaCommand(
   ranks: Communicator,
   replica: Replica,
   command: ReplicaCommand,
@@ -19,7 +19,7 @@ export async function obeyReplica(
   switch (command.type) {
     case 'inner step':
       await replica.gradient({ ...command, batches: batchesOf(arrays) }, never);
-      return ranks.send(0, TAG.reply, new Uint8Array(SIGN_OF_LIFE));
+      return ranks.send(0, TAG.reply, new Uint8Array(STEP_ACKNOWLEDGEMENT));
     case 'inner update':
       return replica.update(command.updates, command.learningRate, command.matrixLearningRate);
     case 'synchronize':
@@ -31,8 +31,8 @@ export async function obeyReplica(
     case 'start alike':
       return replica.startAlike();
     case 'restore':
-      return replica.restore(command.isWhole);
+      return replica.restore(command.haveDiverged);
     case 'gather':
-      return replica.gather(command.isWhole);
+      return replica.gather(command.haveDiverged);
   }
 }
