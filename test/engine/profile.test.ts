@@ -72,3 +72,13 @@ test('without profiling there are no timings', async () => {
   expect('timings' in backend.load([add])).toBe(false);
   await backend.close();
 });
+
+test('times are counted from zero where another program was before', async () => {
+  const backend = await createWasmBackend({ threads: 2, profile: true });
+  backend.reserve(65_536);
+  backend.load([gemm(96, 96, 96), gemm(40, 96, 96), add, add, add]).submit();
+  backend.clear();
+  const loaded = backend.load([add]);
+  expect(await loaded.timings!()).toEqual([{ instruction: add, runs: 0, seconds: 0, waited: 0 }]);
+  await backend.close();
+});

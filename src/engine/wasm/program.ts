@@ -41,6 +41,7 @@ export function loadedProgram(
       pace: paces.of(from, to),
     });
   if (times === 0) return { submit };
+  new Float64Array(memory.buffer, times, 3 * program.length * threads).fill(0); // earlier programs may have been here
   return { submit, timings: () => Promise.resolve(readTimings(memory, program, times, threads)) };
 }
 
