@@ -44,10 +44,12 @@ export const firstBeyondBfloat16 = (values: Float32Array): number => firstBeyond
 const firstBeyond = (values: Float32Array, overflow: number): number =>
   values.findIndex((x) => Math.abs(x) >= overflow && Math.abs(x) < Infinity);
 
-/** The upper half of a float32. */
-export function toBfloat16(values: Float32Array): Uint16Array {
+/** The upper half of a float32. @param halves as long as `values`; may be the first half of their memory */
+export function toBfloat16(
+  values: Float32Array,
+  halves: Uint16Array = new Uint16Array(values.length),
+): Uint16Array {
   const bits = bitsOf(values);
-  const halves = new Uint16Array(values.length);
   for (let i = 0; i < bits.length; i++) {
     const isNaN = (bits[i] & 0x7fff_ffff) > 0x7f80_0000;
     halves[i] = isNaN ? (bits[i] >>> 16) | 64 : (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16;
@@ -77,7 +79,7 @@ function fromFloat16Bits(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** @param into as long as `halves` */
+/** @param into as long as `halves`, which may be the second half of its memory */
 export function fromBfloat16(
   halves: Uint16Array,
   into: Float32Array = new Float32Array(halves.length),

@@ -91,6 +91,11 @@ const answers: readonly {
         : undefined,
   },
   {
+    names: 'grad-reduce-in-bf16 communication-data-type ddp-comm-hook',
+    answer: ({ has }) =>
+      has('reduce-dtype') ? '--reduce-dtype bf16 sends gradients between ranks in bfloat16' : undefined,
+  },
+  {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
     answer: () => 'everything is computed in float32 by compiled kernels; omit it',
   },

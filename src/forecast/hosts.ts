@@ -2,6 +2,7 @@
 import { countTrained } from '../model/parameters.ts';
 import { BUCKET } from '../train/ranks/division.ts';
 import { subtreesOf } from '../train/ranks/gradient-exchange.ts';
+import { gradientFormats } from '../train/ranks/gradient-format.ts';
 import { splitBatch } from '../train/ranks/split-batch.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import { forecastStep, type NetworkModel, type StepForecast } from './network.ts';
@@ -20,7 +21,8 @@ export function forecastHosts(
   network: NetworkModel,
 ): StepForecast[] {
   splitBatch(settings, given, most); // an error names that number
-  const bytes = 4 * countTrained(config);
+  const trained = countTrained(config);
+  const bytes = 4 * trained;
   return hostCounts(most).map((hosts) => {
     const { gradientAccumulationSteps: microBatches } = splitBatch(settings, given, hosts);
     const sums = Array.from({ length: hosts }, (_, rank) => subtreesOf(rank, microBatches, hosts).length);
@@ -28,6 +30,7 @@ export function forecastHosts(
       seconds: here.seconds / steps,
       microBatches,
       bytes,
+      gradientBytes: trained * gradientFormats[settings.reduceDtype].bytesPerElement,
       buckets: Math.ceil(bytes / (4 * BUCKET)),
       sums: Math.max(...sums),
       syncEvery: settings.syncEvery,

@@ -62,8 +62,10 @@ export interface StepCosts {
   readonly seconds: number;
   /** What ranks share out, as wholes. */
   readonly microBatches: number;
-  /** Of the gradients, which is that of the parameters as well. */
+  /** Of the parameters. */
   readonly bytes: number;
+  /** Of the gradients as they are sent; default: those of the parameters. */
+  readonly gradientBytes?: number;
   /** Messages in which a rank sends a sum of gradients to each other one. */
   readonly buckets: number;
   /** Partial sums that a rank sends at most: one if micro-batches and hosts are powers of two, few otherwise. */
@@ -95,22 +97,22 @@ const BACKWARD = 2 / 3;
  * replicas hides behind nothing; steps are forecast with their part of it.
  */
 export function forecastStep(costs: StepCosts, hosts: number, network: NetworkModel): StepForecast {
-  const { microBatches, buckets, bytes, sums, syncEvery } = costs;
+  const { microBatches, buckets, bytes, gradientBytes = bytes, sums, syncEvery } = costs;
   const { overhead = MESSAGE_OVERHEAD } = network;
   const perMicroBatch = costs.seconds / microBatches;
   const computeSeconds = Math.ceil(microBatches / hosts) * perMicroBatch; // of the rank that has most
   const others = hosts - 1;
   // A rank sends each other one its part of the sums; the same amount arrives meanwhile.
-  const phase = (times: number): number =>
+  const phase = (times: number, size: number): number =>
     others === 0
       ? 0
-      : network.latency + times * others * (buckets * overhead + bytes / hosts / network.bandwidth);
-  const gradients = phase(sums);
+      : network.latency + times * others * (buckets * overhead + size / hosts / network.bandwidth);
+  const gradients = phase(sums, gradientBytes);
   // Buckets are sent as the last backward pass of a sum completes them; the last bucket has nothing to hide behind.
   const hiddenSeconds =
     syncEvery === undefined ? Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch) : 0;
   const exposedSeconds =
-    syncEvery === undefined ? gradients - hiddenSeconds + phase(1) : (2 * phase(1)) / syncEvery;
+    syncEvery === undefined ? gradients - hiddenSeconds + phase(1, bytes) : (2 * phase(1, bytes)) / syncEvery;
   const seconds = computeSeconds + exposedSeconds;
   const speedup = costs.seconds / seconds;
   return {

@@ -99,4 +99,11 @@ describe('the forecast of a step', () => {
     expect(bytes(1) / ((2 * 3 * 400e6) / 4)).toBeCloseTo(1, 2);
     expect(bytes(2) / ((3 * 3 * 400e6) / 4)).toBeCloseTo(1, 2);
   });
+
+  it('sends half the gradients in bfloat16, and parameters in float32', () => {
+    const network = { latency: 0, bandwidth: 1e9, overhead: 0 };
+    const half = { ...costs, buckets: 1, gradientBytes: 200e6 };
+    const { exposedSeconds, hiddenSeconds } = forecastStep(half, 4, network);
+    expect(exposedSeconds + hiddenSeconds).toBeCloseTo((3 / 4) * (0.2 + 0.4), 10);
+  });
 });

@@ -11,6 +11,7 @@ import { trainModel } from '../../src/train/train-model.ts';
 import { run as runAlone } from '../cli/run.ts';
 import { rankConfigurations } from '../fixtures/rank-configurations.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
+import { trainOn } from '../fixtures/train-on-ranks.ts';
 import { lastStepOf, whenTraining } from './running-ranks.ts';
 import { bundledNode, gpt, implementations, isAlive, mpirun, type MpiRunOptions } from './mpirun.ts';
 
@@ -49,6 +50,22 @@ describe.each(implementations)('%s', (implementation) => {
     for (const [i, name] of Object.keys(runs).entries()) {
       const found = bytesOf(join(folder, `${ranks}-${i}`));
       expect(differences(bytesOf(at('alone', String(i))), found), name).toEqual([]);
+    }
+  });
+
+  it('two ranks that send gradients in bfloat16 train to the bytes of ranks in one process', async () => {
+    const folder = at(`${implementation}-bf16`);
+    mkdirSync(folder);
+    const narrow = Object.entries(runs).map(
+      ([name, run]) => [name, { ...run, reduceDtype: 'bf16' }] as const,
+    );
+    writeFileSync(join(folder, 'runs.json'), JSON.stringify(Object.fromEntries(narrow)));
+    const { stderr, code } = await mpirun(implementation, [script, folder], { ranks: 2, node: bundledNode });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const [i, [name, run]] of narrow.entries()) {
+      const outDir = join(folder, `in-memory-${i}`);
+      await trainOn(2, { ...run, outDir });
+      expect(differences(bytesOf(outDir), bytesOf(join(folder, `2-${i}`))), name).toEqual([]);
     }
   });
 

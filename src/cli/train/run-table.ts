@@ -40,7 +40,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
           : [['time', describeTime(run.expectedSeconds, run.isLimitedByText)] as const]),
         ['memory', formatBytes(run.memoryBytes)],
         ['engine', run.backend],
-        ...(run.hosts === undefined ? [] : [['ranks', describeRanks(run.hosts)] as const]),
+        ...(run.hosts === undefined ? [] : [['ranks', describeRanks(run.hosts, settings)] as const]),
         ...(settings.syncEvery === undefined ? [] : [['replicas', describeReplicas(settings)] as const]),
         ['folder', printable(shown(run.folder))],
       ],
@@ -64,8 +64,11 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   notice();
 }
 
-/** '4 on a, 4 on b', or '2 on this host'. */
-function describeRanks(hosts: readonly string[]): string {
+/** '4 on a, 4 on b', or '2 on this host, gradients sent in bf16'. */
+const describeRanks = (hosts: readonly string[], { reduceDtype, syncEvery }: Settings): string =>
+  `${describeHosts(hosts)}${reduceDtype === 'f32' || syncEvery !== undefined ? '' : `, gradients sent in ${reduceDtype}`}`;
+
+function describeHosts(hosts: readonly string[]): string {
   const counts = Map.groupBy(hosts, (host) => host);
   if (counts.size === 1) return `${hosts.length} on this host`;
   const named = [...counts].map(([host, ranks]) => `${ranks.length} on ${printable(host)}`);

@@ -6,7 +6,7 @@ import { recipes } from '../recipe.ts';
 import { historyRows } from './history.ts';
 import { learningRateRows } from './learning-rate.ts';
 import { optimizerRows } from './optimizer.ts';
-import { replicaRows } from './replicas.ts';
+import { rankRows } from './ranks.ts';
 import { optional, orAbsent, PRESET_OR_CHOSEN, row } from './row.ts';
 import { belowOne, positive } from './values.ts';
 
@@ -85,7 +85,7 @@ export const trainingRows = {
   }),
   ...learningRateRows,
   ...optimizerRows,
-  ...replicaRows,
+  ...rankRows,
   ...historyRows,
   seed: row<number>({
     group: 'Training',

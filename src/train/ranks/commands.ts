@@ -6,6 +6,7 @@ import type { ReplicaCommand } from '../replicas/commands.ts';
 import type { OuterOptions } from '../replicas/outer-step.ts';
 import type { Evaluated } from '../step-work.ts';
 import type { TrainerOptions } from '../trainer.ts';
+import type { GradientDtype } from './gradient-format.ts';
 
 /** The model of a run, as every rank plans it. */
 export interface SetUp {
@@ -14,6 +15,7 @@ export interface SetUp {
   readonly frozen: Readonly<Record<string, Storage>> | undefined;
   readonly options: TrainerOptions;
   readonly seed: number;
+  readonly reduceDtype: GradientDtype;
   /** Every rank trains a replica, with this outer optimizer; absent: all train one model. */
   readonly outer?: OuterOptions;
 }

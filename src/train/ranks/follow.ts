@@ -69,7 +69,7 @@ async function joinRun(
 function setUp(
   ranks: Communicator,
   device: Device,
-  { shape, frozen, options, seed, outer }: SetUp,
+  { shape, frozen, options, seed, outer, reduceDtype }: SetUp,
   threads: number,
 ): SharedTrainer | Replica {
   const trainerOf = (division: Pick<TrainingShape, 'ranks' | 'replicas'>, microBatches: number): Trainer => {
@@ -85,7 +85,7 @@ function setUp(
   }
   const own = subtreesOf(ranks.rank, shape.microBatches, ranks.size);
   const microBatches = Math.max(...own.map(({ start, end }) => end - start));
-  return new SharedTrainer(ranks, device, trainerOf({ ranks }, microBatches));
+  return new SharedTrainer(ranks, device, trainerOf({ ranks }, microBatches), reduceDtype);
 }
 
 async function evaluate(

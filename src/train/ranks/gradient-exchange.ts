@@ -1,7 +1,7 @@
 /**
  * The sum of the ranks' gradients, each element at its owner (a reduce-scatter). Ranks send sums of whole subtrees of the tree
  * over all micro-batches (ordered-sum.ts), and the owner adds them in the order of the tree, so that the result has the bits
- * of a single process.
+ * of a single process (with gradients sent in float32).
  */
 import type { Communicator } from '../../collective/communicator.ts';
 import { handled } from '../../collective/handled.ts';
@@ -11,7 +11,8 @@ import { combineSubtrees, subtreesWithin, type Subtree } from '../ordered-sum.ts
 import type { TrainingPrograms } from '../programs.ts';
 import type { Bucket, Slice } from './division.ts';
 import { globalNorm } from './global-norm.ts';
-import { bytesOf, TAG } from './messages.ts';
+import { gradientFormats, type GradientDtype, type GradientFormat } from './gradient-format.ts';
+import { TAG } from './messages.ts';
 
 /** The micro-batches of a rank: as equal numbers as possible, in order. */
 export const microBatchesOf = (rank: number, terms: number, ranks: number): Subtree => ({
@@ -40,6 +41,7 @@ export class GradientExchange {
   /** By bucket, the number of instructions after which its gradients are complete. */
   readonly readyAfter: readonly number[];
   readonly #ranks: Communicator;
+  readonly #format: GradientFormat;
   readonly #device: Device;
   readonly #gradients: number;
   readonly #buckets: readonly Bucket[];
@@ -58,8 +60,10 @@ export class GradientExchange {
     ranks: Communicator,
     device: Device,
     { gradients, buckets, forwardBackward }: TrainingPrograms,
+    dtype: GradientDtype,
   ) {
     this.#ranks = ranks;
+    this.#format = gradientFormats[dtype];
     this.#device = device;
     this.#gradients = gradients.offset;
     this.#buckets = buckets;
@@ -98,7 +102,8 @@ export class GradientExchange {
         for (const bucket of this.order)
           for (const { at, start, end } of this.#owned[bucket]) {
             const into = numbers.subarray(at, at + end - start);
-            received.push(this.#ranks.receive(rank, TAG.gradients, bytesOf(into)));
+            const arrived = this.#ranks.receive(rank, TAG.gradients, this.#format.packedIn(into));
+            received.push(arrived.then(() => this.#format.unpack(into)));
           }
       }
     this.#received = handled(Promise.all(received));
@@ -114,7 +119,11 @@ export class GradientExchange {
     const sent = slices
       .filter(({ owner }) => owner !== this.#ranks.rank)
       .map(({ owner, start, end }) =>
-        this.#ranks.send(owner, TAG.gradients, bytesOf(staged.subarray(start - first, end - first))),
+        this.#ranks.send(
+          owner,
+          TAG.gradients,
+          this.#format.pack(staged.subarray(start - first, end - first)),
+        ),
       );
     this.#sent[bucket] = handled(Promise.all(sent));
   }

@@ -4,7 +4,7 @@ import type { Communicator } from '../../collective/communicator.ts';
 /** What a message is about; between two ranks, messages with one tag arrive in order. */
 export const TAG = { command: 1, reply: 2, gradients: 3, norm: 4, state: 5 } as const;
 
-type Numbers = Float32Array | Float64Array | Int32Array;
+type Numbers = Float32Array | Float64Array | Int32Array | Uint16Array;
 
 /** The bytes of an array, without a copy. */
 export const bytesOf = ({ buffer, byteOffset, byteLength }: Numbers): Uint8Array =>

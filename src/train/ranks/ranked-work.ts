@@ -9,6 +9,7 @@ import type { Evaluated, StepWork } from '../step-work.ts';
 import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from '../trainer.ts';
 import { arraysOf, type Command, type SetUp } from './commands.ts';
 import { microBatchesOf } from './gradient-exchange.ts';
+import type { GradientDtype } from './gradient-format.ts';
 import type { Leader } from './leader.ts';
 import { meanLossOfRanks } from './mean-loss-of-ranks.ts';
 import { bytesOf, TAG } from './messages.ts';
@@ -29,13 +30,13 @@ export class RankedWork implements StepWork {
    */
   static async start(leader: Leader, device: Device, trainer: Trainer, run: SetUp): Promise<RankedWork> {
     await setUpRanks(leader, device, run);
-    return new RankedWork(leader, device, trainer);
+    return new RankedWork(leader, device, trainer, run.reduceDtype);
   }
 
-  private constructor(leader: Leader, device: Device, trainer: Trainer) {
+  private constructor(leader: Leader, device: Device, trainer: Trainer, reduceDtype: GradientDtype) {
     this.#leader = leader;
     this.#ranks = leader.ranks;
-    this.#shared = new SharedTrainer(leader.ranks, device, trainer);
+    this.#shared = new SharedTrainer(leader.ranks, device, trainer, reduceDtype);
   }
 
   /** Without interruption, so that all ranks stay in step: a signal takes effect after the step. */

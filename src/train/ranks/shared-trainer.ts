@@ -6,6 +6,7 @@ import { SIGNAL_POLL_SECONDS, startPolling, type InParts, type Poll } from '../.
 import type { Trainer } from '../trainer.ts';
 import type { Slice } from './division.ts';
 import { GradientExchange, subtreesOf } from './gradient-exchange.ts';
+import type { GradientDtype } from './gradient-format.ts';
 import { slicesOfMoment } from './moment-slices.ts';
 import {
   broadcastRegion,
@@ -43,11 +44,11 @@ export class SharedTrainer {
   /** Duration of the last micro-batch. */
   #seconds: number | undefined;
 
-  constructor(ranks: Communicator, device: Device, trainer: Trainer) {
+  constructor(ranks: Communicator, device: Device, trainer: Trainer, reduceDtype: GradientDtype) {
     this.trainer = trainer;
     this.#ranks = ranks;
     this.#device = device;
-    this.#gradients = new GradientExchange(ranks, device, trainer.programs);
+    this.#gradients = new GradientExchange(ranks, device, trainer.programs, reduceDtype);
     this.#slices = trainer.programs.buckets.flatMap(({ slices }) => slices);
     const length = trainer.programs.buckets.at(-1)!.end;
     this.#state = { ranks, device, transit: new TransitBuffer(Math.min(length, IN_TRANSIT)) };

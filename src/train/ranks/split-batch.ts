@@ -1,11 +1,9 @@
 /** How the sequences of a step become micro-batches that ranks can share. */
 import { UsageError } from '../../errors.ts';
-import { formatPercent } from '../../format.ts';
 import { optionName, optionValues } from '../../messages.ts';
-import type { Caution } from '../cautions.ts';
 import type { Settings, TrainModelOptions } from '../settings.ts';
 
-type BatchOptions = Required<Pick<TrainModelOptions, 'batchSize' | 'gradientAccumulationSteps'>>;
+export type BatchOptions = Required<Pick<TrainModelOptions, 'batchSize' | 'gradientAccumulationSteps'>>;
 
 /**
  * The batch options of a new run that `ranks` processes share: the same sequences in a step, in at least as many micro-batches.
@@ -38,20 +36,6 @@ export const splitEvaluations = (
   evalIters: number,
   { from, to }: Readonly<Record<'from' | 'to', Pick<BatchOptions, 'batchSize'>>>,
 ): number => Math.max(1, Math.round((evalIters * from.batchSize) / to.batchSize));
-
-/** Told if some ranks wait while others compute the last micro-batches of a step. */
-export function cautionAboutDivision(
-  { batchSize, gradientAccumulationSteps: microBatches }: BatchOptions,
-  ranks: number,
-): Caution | undefined {
-  const busy = microBatches / (ranks * Math.ceil(microBatches / ranks));
-  if (busy === 1) return undefined;
-  const divisible = ranks * Math.max(1, Math.round((batchSize * microBatches) / ranks));
-  return {
-    option: 'batchSize',
-    why: `makes ${microBatches} micro-batches a step for ${ranks} ranks, which are busy ${formatPercent(busy, 0)} of the time; ${divisible} sequences a step could be divided evenly`,
-  };
-}
 
 /** @throws UsageError if a step has fewer micro-batches than there are ranks */
 export function checkMicroBatches(

@@ -16,12 +16,8 @@ import { extendRun } from '../extension.ts';
 import { checkMemory, checkStateMemory, memoryLimits, memoryNeed, type MemoryNeed } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
 import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape } from '../programs.ts';
-import {
-  cautionAboutDivision,
-  checkMicroBatches,
-  splitBatch,
-  splitEvaluations,
-} from '../ranks/split-batch.ts';
+import { cautionsAboutRanks } from '../ranks/rank-cautions.ts';
+import { checkMicroBatches, splitBatch, splitEvaluations } from '../ranks/split-batch.ts';
 import { checkReplicas, withReplicas } from '../replicas/replica-options.ts';
 import { secondsFor, timeForTraining } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
@@ -109,8 +105,10 @@ export async function prepareRun(
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
       : timeNeeded(time, settings);
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
-  const division = ranks && cautionAboutDivision(settings, ranks.size);
-  const cautions = [...cautionsAbout(given, settings), ...(division === undefined ? [] : [division])];
+  const cautions = [
+    ...cautionsAbout(given, settings),
+    ...cautionsAboutRanks(given, settings, ranks?.size ?? 1),
+  ];
   return {
     origin,
     data,

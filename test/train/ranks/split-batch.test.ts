@@ -1,10 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  cautionAboutDivision,
-  checkMicroBatches,
-  splitBatch,
-  splitEvaluations,
-} from '../../../src/train/ranks/split-batch.ts';
+import { checkMicroBatches, splitBatch, splitEvaluations } from '../../../src/train/ranks/split-batch.ts';
 
 const one = (batchSize: number) => ({ batchSize, gradientAccumulationSteps: 1 });
 
@@ -37,19 +32,6 @@ describe('the sequences of a step', () => {
       'a step of this run has 1 micro-batch, too few for 4 ranks',
     );
     expect(() => checkMicroBatches({ batchSize: 8, gradientAccumulationSteps: 4 }, 4)).not.toThrow();
-  });
-
-  test.each([
-    [12, 6, 5, '6 micro-batches a step for 5 ranks, which are busy 60% of the time; 10 sequences'],
-    [62, 31, 4, '31 micro-batches a step for 4 ranks, which are busy 97% of the time; 64 sequences'],
-    [64, 8, 6, '8 micro-batches a step for 6 ranks, which are busy 67% of the time; 66 sequences'],
-    [64, 8, 4, undefined],
-    [7, 7, 7, undefined],
-  ])('%i in %i micro-batches for %i ranks: %s', (sequences, microBatches, ranks, expected) => {
-    const options = { batchSize: sequences / microBatches, gradientAccumulationSteps: microBatches };
-    const why = cautionAboutDivision(options, ranks)?.why;
-    if (expected === undefined) expect(why).toBeUndefined();
-    else expect(why).toContain(expected);
   });
 
   test('an evaluation has as many sequences as in one process', () => {

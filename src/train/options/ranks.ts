@@ -1,5 +1,7 @@
-/** Options of runs whose ranks train replicas of the model; see replicas/replica.ts. */
+/** Options of runs with several ranks: see ranks/ranked-work.ts and, with `syncEvery`, replicas/replica.ts. */
 import { optionName } from '../../messages.ts';
+import { choice } from '../../values.ts';
+import { gradientDtypes, type GradientDtype } from '../ranks/gradient-format.ts';
 import { OUTER_LEARNING_RATE, OUTER_MOMENTUM } from '../replicas/outer-step.ts';
 import { optional, orAbsent, row, unused } from './row.ts';
 import { belowOne, nonNegative, positive } from './values.ts';
@@ -9,7 +11,20 @@ const withReplicas = unused(
   () => `without ${optionName('syncEvery')}`,
 );
 
-export const replicaRows = {
+export const rankRows = {
+  reduceDtype: row<GradientDtype>({
+    group: 'Training',
+    value: choice(gradientDtypes),
+    placeholder: 'type',
+    help: 'format of gradients sent between ranks: bf16 halves them',
+    default: 'f32',
+    caution: unused(
+      ({ syncEvery }) => syncEvery === undefined,
+      () => `with ${optionName('syncEvery')}`,
+    ),
+    onResume: 'forced',
+    stored: orAbsent(choice(gradientDtypes)),
+  }),
   syncEvery: optional<number>({
     group: 'Training',
     value: positive,

@@ -1,0 +1,33 @@
+/**
+ * How gradients are sent. bfloat16 halves the bytes and keeps float32's range; every sum that is sent is rounded to 8 bits of
+ * precision, and added in float32 to the others. Which sums are sent depends on the number of ranks, and so do the bits.
+ * Packed numbers need no memory of their own.
+ */
+import { fromBfloat16, toBfloat16 } from '../../half-precision.ts';
+import { bytesOf } from './messages.ts';
+
+export const gradientDtypes = ['f32', 'bf16'] as const;
+export type GradientDtype = (typeof gradientDtypes)[number];
+
+export interface GradientFormat {
+  readonly bytesPerElement: number;
+  /** The bytes to send; the numbers are overwritten. */
+  pack(numbers: Float32Array): Uint8Array;
+  /** Where the bytes for these numbers are received. */
+  packedIn(numbers: Float32Array): Uint8Array;
+  /** Turns what was received into the numbers. */
+  unpack(numbers: Float32Array): void;
+}
+
+const halvesOf = ({ buffer, byteOffset, length }: Float32Array, from: number): Uint16Array =>
+  new Uint16Array(buffer, byteOffset + 2 * from, length);
+
+export const gradientFormats: Readonly<Record<GradientDtype, GradientFormat>> = {
+  f32: { bytesPerElement: 4, pack: bytesOf, packedIn: bytesOf, unpack: () => {} },
+  bf16: {
+    bytesPerElement: 2,
+    pack: (numbers) => bytesOf(toBfloat16(numbers, halvesOf(numbers, 0))),
+    packedIn: (numbers) => bytesOf(halvesOf(numbers, numbers.length)),
+    unpack: (numbers) => void fromBfloat16(halvesOf(numbers, numbers.length), numbers),
+  },
+};
