@@ -12,11 +12,11 @@ export type GradientDtype = (typeof gradientDtypes)[number];
 export interface GradientFormat {
   readonly bytesPerElement: number;
   /** The bytes to send; the numbers are overwritten. */
-  pack(numbers: Float32Array): Uint8Array;
+  readonly pack: (numbers: Float32Array) => Uint8Array;
   /** Where the bytes for these numbers are received. */
-  packedIn(numbers: Float32Array): Uint8Array;
+  readonly packedIn: (numbers: Float32Array) => Uint8Array;
   /** Turns what was received into the numbers. */
-  unpack(numbers: Float32Array): void;
+  readonly unpack: (numbers: Float32Array) => void;
 }
 
 const halvesOf = ({ buffer, byteOffset, length }: Float32Array, from: number): Uint16Array =>
