@@ -1,7 +1,7 @@
 /** What a run gains from more hosts like this one. */
 import { countTrained } from '../model/parameters.ts';
+import { subtreesOf } from '../train/ordered-sum.ts';
 import { BUCKET } from '../train/ranks/division.ts';
-import { subtreesOf } from '../train/ranks/gradient-exchange.ts';
 import { gradientFormats } from '../train/ranks/gradient-format.ts';
 import { splitBatch } from '../train/ranks/split-batch.ts';
 import type { TrainModelOptions } from '../train/settings.ts';

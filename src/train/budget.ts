@@ -154,7 +154,8 @@ export async function fitToBudget(
   const shape = trainingShape(settings, config);
   const limits = memoryLimits(engine.threads);
   checkStateMemory(shape, limits);
-  checkMemory(shape, memoryNeed(shape, trainingPrograms(shape)), limits);
+  const divided = settings.syncEvery === undefined ? shape : { ...shape, replicas: { rank: 0, size: ranks } };
+  checkMemory(divided, memoryNeed(divided, trainingPrograms(divided)), limits);
 
   const { stepSeconds } = await measureSpeed(shape, engine, calibration);
   const { step, last } = expectedCosts(settings, data, stepSeconds, ranks);

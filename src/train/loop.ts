@@ -221,8 +221,8 @@ class TrainingLoop {
    * @returns undefined if it was interrupted
    */
   async #explain(fault: DivergenceCause['fault'], step: number): Promise<DivergenceCause | undefined> {
-    const { trainer, data } = this.#parts;
-    const found = await unlessStopped(trainer.findFault(step, data.stepData(step)), this.#clock.poll);
+    const { data } = this.#parts;
+    const found = await unlessStopped(this.#work.findFault(step, data.stepData(step)), this.#clock.poll);
     return found && { fault, tensor: found.value };
   }
 

@@ -36,6 +36,16 @@ export function subtreesWithin(range: Subtree, terms: number): Subtree[] {
   return found;
 }
 
+/** The micro-batches of a rank: as equal numbers as possible, in order. */
+export const microBatchesOf = (rank: number, terms: number, ranks: number): Subtree => ({
+  start: Math.floor((terms * rank) / ranks),
+  end: Math.floor((terms * (rank + 1)) / ranks),
+});
+
+/** The sums that a rank sends in a step of `terms` micro-batches. */
+export const subtreesOf = (rank: number, terms: number, ranks: number): Subtree[] =>
+  subtreesWithin(microBatchesOf(rank, terms, ranks), terms);
+
 /**
  * The sum of `terms` terms from the sums of subtrees that cover them.
  *

@@ -23,6 +23,7 @@ import {
 } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
 import { stateNumbers, optimizers, type OptimizerName } from './optimizer.ts';
+import { microBatchesOf, subtreesOf, type Subtree } from './ordered-sum.ts';
 import { divideParameters, type Bucket } from './ranks/division.ts';
 import { recordAverage, type MatrixPlace, type Range } from './record-update.ts';
 
@@ -96,6 +97,7 @@ export interface Ranks {
 export interface TrainingShape {
   readonly config: ModelConfig;
   readonly batchSize: number;
+  /** Of the whole step, however many processes share it. */
   readonly microBatches: number;
   readonly optimizer: OptimizerName;
   /** 0 if absent. */
@@ -134,9 +136,20 @@ export function stateBytes(shape: TrainingShape): number {
   return 4 * numbers - savedBytes(shape);
 }
 
+/**
+ * The number of micro-batches whose gradients this process adds up: all, a replica's share of the step, or the largest subtree
+ * of a rank. Rank 0 of ranks that share every step repeats it alone if it is faulty (Trainer.findFault).
+ */
+function summedMicroBatches({ microBatches, ranks, replicas }: TrainingShape): number {
+  const length = ({ start, end }: Subtree): number => end - start;
+  if (replicas !== undefined) return length(microBatchesOf(replicas.rank, microBatches, replicas.size));
+  if (ranks === undefined || ranks.rank === 0) return microBatches;
+  return Math.max(...subtreesOf(ranks.rank, microBatches, ranks.size).map(length));
+}
+
 /** Lays out memory, then records, differentiates and plans the programs of a training run. */
 export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
-  const { config, batchSize, microBatches, optimizer, hasAverage = false, hasDocumentMask } = shape;
+  const { config, batchSize, optimizer, hasAverage = false, hasDocumentMask } = shape;
   const { rank, size } = shape.ranks ?? { rank: 0, size: 1 };
   const layout = new Layout();
   const model = placeModel(config, layout, storageIn(shape), toNormBlocks);
@@ -159,7 +172,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const dLosses = layout.allocate(batchSize * config.blockSize);
   const matrices = matricesOf(model);
   const buckets = divideParameters(n, optimizer === 'muon' ? matrices : [], size);
-  const gradientSum = planGradientSum(layout, gradients, microBatches, buckets);
+  const gradientSum = planGradientSum(layout, gradients, summedMicroBatches(shape), buckets);
   const start = layout.end;
 
   const training = planTraining(shape, model, batch, { gradients, dLosses, start });

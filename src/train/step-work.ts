@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Batch, StepData } from '../data/batches.ts';
 import type { NamedTensor } from '../model/tensor.ts';
-import type { Poll } from '../polling.ts';
+import type { InParts, Poll } from '../polling.ts';
 import { meanLoss } from './mean-loss.ts';
 import { stepGradient } from './step-gradient.ts';
 import type { StepResult, Trainer } from './trainer.ts';
@@ -25,6 +25,8 @@ export interface StepWork {
   ): Promise<StepResult | undefined>;
   /** See Trainer.update. */
   update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void>;
+  /** See Trainer.findFault. */
+  findFault(step: number, data: StepData): InParts<string>;
   /**
    * Called after each step, also one whose update was skipped.
    *
@@ -64,6 +66,7 @@ export const localWork = (trainer: Trainer): StepWork => ({
   stepGradient: (step, data, lastSeconds, poll) => stepGradient(trainer, step, data, lastSeconds, poll),
   update: (updates, learningRate, matrixLearningRate) =>
     trainer.update(updates, learningRate, matrixLearningRate),
+  findFault: (step, data) => trainer.findFault(step, data),
   finishStep: () => Promise.resolve(),
   meanLoss: (model, batches, poll, evaluated) =>
     meanLoss(evaluatedModel(trainer, model), batches, poll, evaluated),

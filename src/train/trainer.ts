@@ -222,7 +222,7 @@ export class Trainer {
     }
     let micro = 0;
     for (const batch of batches) {
-      this.#prepare(step, micro, counted, batch);
+      this.#prepare(step, micro, Math.max(1, counted), batch);
       for (const [i, instruction] of this.programs.forwardBackward.instructions.entries()) {
         this.#forwardBackward.submit(i, i + 1);
         for (const buffer of writtenBy(instruction))

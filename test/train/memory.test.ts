@@ -78,6 +78,15 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
     expect(transfers).toBe(4 * (programs.gradients.length + 4 * owned + 2 ** 22));
     expect(memoryNeed(shape, trainingPrograms(shape)).transfers).toBe(0);
   });
+  test('a replica adds up the gradients of its share of a step only', () => {
+    const replicas = { rank: 0, size: 4 };
+    expect(needs({ microBatches: 16, replicas })).toBe(needs({ microBatches: 4 }));
+    const whole = { ...shape, microBatches: 16, replicas };
+    const small = { ...whole, batchSize: 4, microBatches: 64 };
+    const { engine, transfers } = memoryNeed(small, trainingPrograms(small));
+    expect(engine).toBe(needs({ batchSize: 4, microBatches: 16 }));
+    expect(hintFor(engine + transfers, whole)).toMatch(/^try batchSize: 4, gradientAccumulationSteps: 64,/);
+  });
   test('ranks on one computer share its memory', () => {
     const [, whole] = memoryLimits(1);
     const [, shared] = memoryLimits(1, 4);

@@ -13,7 +13,6 @@ import { evaluatedModel, type Evaluated } from '../step-work.ts';
 import { Trainer } from '../trainer.ts';
 import { readinessOf } from './agreement.ts';
 import { batchesOf, type Command, type Readiness, type SetUp } from './commands.ts';
-import { microBatchesOf, subtreesOf } from './gradient-exchange.ts';
 import { bytesOf, receiveMessage, sendMessage, TAG, type Message } from './messages.ts';
 import { SharedTrainer } from './shared-trainer.ts';
 
@@ -72,20 +71,16 @@ function setUp(
   { shape, frozen, options, seed, outer, reduceDtype }: SetUp,
   threads: number,
 ): SharedTrainer | Replica {
-  const trainerOf = (division: Pick<TrainingShape, 'ranks' | 'replicas'>, microBatches: number): Trainer => {
+  const trainerOf = (division: Pick<TrainingShape, 'ranks' | 'replicas'>): Trainer => {
     const frozenStorage: StorageOf | undefined = frozen && (({ name }) => frozen[name]);
-    const whole = { ...shape, ...division, frozenStorage };
-    const programs = trainingPrograms({ ...whole, microBatches });
-    checkMemory(whole, memoryNeed(whole, programs), memoryLimits(threads, ranksOnHost(ranks)));
+    const divided = { ...shape, ...division, frozenStorage };
+    const programs = trainingPrograms(divided);
+    checkMemory(divided, memoryNeed(divided, programs), memoryLimits(threads, ranksOnHost(ranks)));
     return new Trainer(device, programs, options, seed);
   };
-  if (outer !== undefined) {
-    const { start, end } = microBatchesOf(ranks.rank, shape.microBatches, ranks.size);
-    return new Replica(ranks, device, trainerOf({ replicas: ranks }, end - start), outer);
-  }
-  const own = subtreesOf(ranks.rank, shape.microBatches, ranks.size);
-  const microBatches = Math.max(...own.map(({ start, end }) => end - start));
-  return new SharedTrainer(ranks, device, trainerOf({ ranks }, microBatches), reduceDtype);
+  return outer === undefined
+    ? new SharedTrainer(ranks, device, trainerOf({ ranks }), reduceDtype)
+    : new Replica(ranks, device, trainerOf({ replicas: ranks }), outer);
 }
 
 async function evaluate(

@@ -7,22 +7,12 @@ import type { Communicator } from '../../collective/communicator.ts';
 import { handled } from '../../collective/handled.ts';
 import type { Device } from '../../engine/device.ts';
 import { writtenBy } from '../../engine/written-by.ts';
-import { combineSubtrees, subtreesWithin, type Subtree } from '../ordered-sum.ts';
+import { combineSubtrees, subtreesOf, type Subtree } from '../ordered-sum.ts';
 import type { TrainingPrograms } from '../programs.ts';
 import type { Bucket, Slice } from './division.ts';
 import { globalNorm } from './global-norm.ts';
 import { gradientFormats, type GradientDtype, type GradientFormat } from './gradient-format.ts';
 import { TAG } from './messages.ts';
-
-/** The micro-batches of a rank: as equal numbers as possible, in order. */
-export const microBatchesOf = (rank: number, terms: number, ranks: number): Subtree => ({
-  start: Math.floor((terms * rank) / ranks),
-  end: Math.floor((terms * (rank + 1)) / ranks),
-});
-
-/** The sums that a rank sends in a step of `terms` micro-batches. */
-export const subtreesOf = (rank: number, terms: number, ranks: number): Subtree[] =>
-  subtreesWithin(microBatchesOf(rank, terms, ranks), terms);
 
 /** A slice of this rank, and where it begins among all of them. */
 interface OwnedSlice extends Slice {

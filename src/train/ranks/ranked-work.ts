@@ -3,12 +3,11 @@ import type { Communicator } from '../../collective/communicator.ts';
 import type { Batch, StepData } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
 import type { NamedTensor } from '../../model/tensor.ts';
-import type { Poll } from '../../polling.ts';
-import { OrderedSum } from '../ordered-sum.ts';
+import type { InParts, Poll } from '../../polling.ts';
+import { microBatchesOf, OrderedSum } from '../ordered-sum.ts';
 import type { Evaluated, StepWork } from '../step-work.ts';
 import { NOTHING_COUNTED, stepLoss, type StepResult, type Trainer } from '../trainer.ts';
 import { arraysOf, type Command, type SetUp } from './commands.ts';
-import { microBatchesOf } from './gradient-exchange.ts';
 import type { GradientDtype } from './gradient-format.ts';
 import type { Leader } from './leader.ts';
 import { meanLossOfRanks } from './mean-loss-of-ranks.ts';
@@ -69,6 +68,10 @@ export class RankedWork implements StepWork {
     return this.#all({ type: 'update', updates, learningRate, matrixLearningRate }, () =>
       this.#shared.update(updates, learningRate, matrixLearningRate),
     );
+  }
+
+  findFault(step: number, data: StepData): InParts<string> {
+    return this.#shared.trainer.findFault(step, data);
   }
 
   finishStep(): Promise<void> {

@@ -5,7 +5,8 @@ import type { Device } from '../../engine/device.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, type InParts, type Poll } from '../../polling.ts';
 import type { Trainer } from '../trainer.ts';
 import type { Slice } from './division.ts';
-import { GradientExchange, subtreesOf } from './gradient-exchange.ts';
+import { subtreesOf } from '../ordered-sum.ts';
+import { GradientExchange } from './gradient-exchange.ts';
 import type { GradientDtype } from './gradient-format.ts';
 import { slicesOfMoment } from './moment-slices.ts';
 import {

@@ -1,6 +1,6 @@
 import type { Ranks } from '../programs.ts';
+import { subtreesOf } from '../ordered-sum.ts';
 import type { Bucket } from './division.ts';
-import { subtreesOf } from './gradient-exchange.ts';
 import { IN_TRANSIT } from './state-exchange.ts';
 
 /** Bytes of the buffers in which a rank keeps what it sends and receives in steps of `terms` micro-batches. */

@@ -5,12 +5,12 @@
  */
 import { handled } from '../../collective/handled.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
-import type { Batch, StepData } from '../../data/batches.ts';
+import { stepOf, type Batch, type StepData } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
 import type { NamedTensor } from '../../model/tensor.ts';
-import type { Poll } from '../../polling.ts';
+import type { InParts, Poll } from '../../polling.ts';
+import { microBatchesOf } from '../ordered-sum.ts';
 import { arraysOf, type SetUp } from '../ranks/commands.ts';
-import { microBatchesOf } from '../ranks/gradient-exchange.ts';
 import type { Leader } from '../ranks/leader.ts';
 import { TAG } from '../ranks/messages.ts';
 import { meanLossOfRanks } from '../ranks/mean-loss-of-ranks.ts';
@@ -20,7 +20,7 @@ import type { StepResult, Trainer } from '../trainer.ts';
 import type { ReplicaCommand } from './commands.ts';
 import type { OuterOptions } from './outer-step.ts';
 import { STEP_ACKNOWLEDGEMENT } from './execute-command.ts';
-import { Replica } from './replica.ts';
+import { Replica, type InnerStep } from './replica.ts';
 import { haveDivergedIn, ReplicaState } from './replica-state.ts';
 
 export interface ReplicaOptions extends OuterOptions {
@@ -70,23 +70,34 @@ export class ReplicatedWork implements StepWork {
   /** Loss and norm are those of rank 0's micro-batches. Others compute a step in vain that rank 0 abandons or skips. */
   stepGradient(
     step: number,
-    { microBatches, batches }: StepData,
+    data: StepData,
     _lastSeconds: number | undefined,
     poll: Poll,
   ): Promise<StepResult | undefined> {
-    const all = [...batches];
-    const { size } = this.#leader.ranks;
-    const shareOf = (rank: number): { readonly first: number; readonly batches: readonly Batch[] } => {
-      const { start, end } = microBatchesOf(rank, microBatches, size);
-      return { first: start, batches: all.slice(start, end) };
-    };
-    for (const rank of this.#leader.others) {
-      const { first, batches: own } = shareOf(rank);
-      this.#send(rank, { type: 'inner step', step, first }, arraysOf(own));
+    const [own, ...shares] = this.#sharesOf(data);
+    for (const [i, rank] of this.#leader.others.entries()) {
+      const { first, batches } = shares[i];
+      this.#send(rank, { type: 'inner step', step, first }, arraysOf(batches));
       const done = this.#leader.ranks.receive(rank, TAG.reply, new Uint8Array(STEP_ACKNOWLEDGEMENT));
       this.#acknowledged.push(handled(done)); // awaited before the ranks meet
     }
-    return this.#replica.gradient({ step, ...shareOf(0) }, poll);
+    return this.#replica.gradient({ step, ...own }, poll);
+  }
+
+  /** The micro-batches of each rank. */
+  #sharesOf({ microBatches, batches }: StepData): Omit<InnerStep, 'step'>[] {
+    const all = [...batches];
+    const { size } = this.#leader.ranks;
+    return Array.from({ length: size }, (_, rank) => {
+      const { start, end } = microBatchesOf(rank, microBatches, size);
+      return { first: start, batches: all.slice(start, end) };
+    });
+  }
+
+  /** In the gradient of rank 0, whose loss is known. */
+  findFault(step: number, data: StepData): InParts<string> {
+    const [own] = this.#sharesOf(data);
+    return this.#replica.trainer.findFault(step, stepOf(own.batches));
   }
 
   update(updates: number, learningRate: number, matrixLearningRate: number): Promise<void> {

@@ -157,6 +157,19 @@ test('a rollback restores all replicas, as resuming does', async () => {
   expect(differing).toEqual(['checkpoint-14/gpt_trainer_state.json']); // the length of metrics.jsonl
 });
 
+test('a fault is looked for in the gradient of rank 0, whose share alone has a place there', async () => {
+  const [options] = Object.values(runs);
+  const searches = vi.spyOn(Trainer.prototype, 'findFault');
+  const faulty: TrainHandlers = {
+    inspect: ({ health: { rollbacks } }, found) => (rollbacks === 0 ? { ...found, loss: NaN } : found),
+  };
+  await trainOn(2, { ...options, outDir: at('fault') }, faulty);
+  const [[step, { microBatches, counted, batches }], ...more] = searches.mock.calls;
+  expect([step, microBatches, [...batches].length, more.length]).toEqual([4, 4, 4, 0]);
+  expect(counted).toBe(4 * options.batchSize! * options.blockSize!);
+  searches.mockRestore();
+});
+
 test('a replica whose own gradient is not finite skips its update', async () => {
   const [options] = Object.values(runs);
   let leading: Trainer | undefined;
