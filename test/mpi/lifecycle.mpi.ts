@@ -150,11 +150,14 @@ describe.each(implementations)('%s', (implementation) => {
       await expect.poll(() => lastStepOf(folder)).toBeGreaterThan(0);
       process.kill(launcher, 'SIGTERM');
     });
-    await train([corpus, ...ENDLESS, '--save-every', '5', '-o', folder], {
+    const { seconds } = await train([corpus, ...ENDLESS, '--save-every', '5', '-o', folder], {
       ranks: 3,
       onStart: (pid) => void (launcher = pid),
     });
-    await expect.poll(async () => (await disturbed).filter(isAlive), { timeout: 10_000 }).toEqual([]);
+    const pids = await disturbed;
+    expect(pids).toHaveLength(3);
+    await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+    expect(seconds).toBeLessThan(PROMPTLY);
     const more = String(lastStepOf(folder) + 1);
     const { code, stderr } = await runAlone(['train', '--resume', folder, '--max-iters', more, '--quiet']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -1,5 +1,5 @@
 /** Runs with `syncEvery`: ranks train replicas apart, and an outer step joins them. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -17,6 +17,7 @@ import { failure } from '../../fixtures/failure.ts';
 import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
 import {
   lastOf,
+  MODEL_PREFIX,
   replicaConfigurations,
   STEPS,
   stopAfter,
@@ -98,6 +99,42 @@ describe('between two synchronizations', () => {
     expect([...kinds].toSorted()).toEqual(['1.m', '1.v', '2.m', '2.v', 'outer.momentum', 'rank 0']);
     expect(embeddingOf(tensors, '1.m.')).not.toEqual(embeddingOf(tensors, '2.m.'));
   });
+});
+
+test('the outer momentum and the anchor of the last synchronization are saved and restored', async () => {
+  const [options] = Object.values(runs);
+  const outDir = at('outer');
+  const [learningRate, momentum] = [0.5, 0.8];
+  const outer = { outerLr: learningRate, outerMomentum: momentum };
+  const saved = async (step: number): Promise<Record<'model' | 'replicas', Map<string, Float32Array>>> => {
+    const run = step === 0 ? { ...options, ...outer, outDir } : { corpus: [], resume: outDir, threads: 1 };
+    await trainOn(3, run, stopAfter(step));
+    const checkpoint = join(outDir, `checkpoint-${step}`);
+    const file = join(checkpoint, 'replicas.safetensors');
+    return {
+      model: tensorsOf(checkpoint, 'model.safetensors'),
+      replicas: existsSync(file) ? tensorsOf(file) : new Map(),
+    };
+  };
+  const before = await saved(0);
+  expect(before.replicas.size).toBe(0);
+  const after = await saved(SYNC_EVERY);
+  const next = [await saved(SYNC_EVERY + 1), await saved(SYNC_EVERY + 2)];
+  for (const [name, anchor] of after.model) {
+    const internal = name.replace(MODEL_PREFIX, '');
+    const found = after.replicas.get(`outer.momentum.${internal}`)!;
+    for (const [i, x] of anchor.entries()) {
+      // The first step moves by λ·(g + μ·m), where m = g.
+      const expected = (before.model.get(name)![i] - x) / (learningRate * (1 + momentum));
+      expect(Math.abs(found[i] - expected), `${name}[${i}]`).toBeLessThan(1e-6);
+    }
+    expect(found.some((x) => Math.abs(x) > 1e-3)).toBe(true);
+    for (const { replicas, model } of next) {
+      expect(replicas.get(`outer.momentum.${internal}`)).toEqual(found);
+      expect(replicas.get(`outer.anchor.${internal}`)).toEqual(anchor);
+      expect(model.get(name)).not.toEqual(anchor);
+    }
+  }
 });
 
 test('with an outer step of 1 after every step of SGD, replicas are data parallelism', async () => {

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
 import { latestCheckpoint } from '../../../src/checkpoint/checkpoint-folders.ts';
-import type { TrainHandlers } from '../../../src/train/train-handlers.ts';
+import { readTrainerState } from '../../../src/checkpoint/trainer-state.ts';
+import { readTensors, type NamedTensor } from '../../../src/model/tensor.ts';
+import { meanLoss, type EvaluatedModel } from '../../../src/train/mean-loss.ts';
+import type { Averaging } from '../../../src/train/progress.ts';
+import { loopData } from '../../../src/train/session/loop-data.ts';
+import type { Trainer } from '../../../src/train/trainer.ts';
+import type { RunDescription, TrainHandlers } from '../../../src/train/train-handlers.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
 import { SharedTrainer } from '../../../src/train/ranks/shared-trainer.ts';
 import { Replica } from '../../../src/train/replicas/replica.ts';
@@ -12,6 +18,7 @@ import { failure } from '../../fixtures/failure.ts';
 import {
   lastOf,
   meanOfReplicas,
+  MODEL_PREFIX,
   replicaConfigurations,
   stopAfter,
   SYNC_EVERY,
@@ -41,6 +48,13 @@ const resume = (folder: string, more: Partial<TrainModelOptions> = {}): TrainMod
   ...more,
 });
 
+/** The options of a run, as its last checkpoint has them. */
+function optionsOf(folder: string): Partial<TrainModelOptions> {
+  const file = join(latestCheckpoint(folder)!.folder, 'gpt_trainer_state.json');
+  const { options } = readTrainerState(file);
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
+}
+
 test('the model of a run that ends between two synchronizations is the mean of the replicas', async () => {
   const outDir = at('mean');
   await trainOn(RANKS, { ...plain, maxIters: BETWEEN, outDir });
@@ -58,6 +72,87 @@ test('so is the model of a run that is interrupted before its first evaluation, 
   expect(tensorsOf(outDir, 'model.safetensors')).toEqual(mean);
   await trainOn(RANKS, resume(outDir));
   expect(differences(lastOf(expected), lastOf(outDir))).toEqual([]);
+});
+
+/** What a run evaluates: the tensors in the memory of rank 0, and the losses that it alone computes of them. */
+interface Evaluated {
+  readonly parameters: readonly NamedTensor[];
+  readonly average: readonly NamedTensor[];
+  readonly found: Averaging;
+  readonly expected: Averaging;
+}
+
+/** @param evaluated called at each evaluation */
+function watchEvaluations(evaluated: (what: Evaluated) => void): TrainHandlers {
+  let trainer: Trainer;
+  let run: RunDescription;
+  return {
+    start: (made) => void (run = made),
+    inspect(_before, found, leading) {
+      trainer = leading;
+      return found;
+    },
+    async event(event, settings) {
+      if (event.type !== 'evaluation') return;
+      const { validationSample } = loopData(run.split, settings);
+      const lossOf = async (model: EvaluatedModel): Promise<number> =>
+        (await meanLoss(model, validationSample(), () => Promise.resolve(false)))!;
+      const average = trainer.average!;
+      evaluated({
+        parameters: await readTensors(trainer.parameters()),
+        average: await readTensors(average.parameters()),
+        found: event.averaging!,
+        expected: { weightsLoss: await lossOf(trainer), averageLoss: await lossOf(average) },
+      });
+    },
+  };
+}
+
+test('at the end, the mean of the replicas is evaluated, and the mean of their averages', async () => {
+  const outDir = at('averages');
+  const evaluations: Evaluated[] = [];
+  const handlers = watchEvaluations((what) => void evaluations.push(what));
+  await trainOn(RANKS, { ...averaging, maxIters: BETWEEN, outDir }, handlers);
+  expect(evaluations).toHaveLength(1);
+  const [{ parameters, average, found, expected }] = evaluations;
+  const checkpoint = join(outDir, `checkpoint-${BETWEEN}`);
+  const byName = (tensors: readonly NamedTensor[]): Map<string, Float32Array> =>
+    new Map(tensors.map(({ name, data }) => [name, data]));
+  for (const [what, tensors] of [
+    ['parameters', byName(parameters)],
+    ['average', byName(average)],
+  ] as const)
+    for (const [name, mean] of meanOfReplicas(checkpoint, RANKS, what))
+      expect(tensors.get(name.replace(MODEL_PREFIX, '')), `${what} of ${name}`).toEqual(mean);
+  expect(found).toEqual(expected);
+  expect(found.weightsLoss).not.toBe(found.averageLoss);
+});
+
+test('a run with replicas that is stopped early continues to the bytes of one that is not', async () => {
+  const options = { ...plain, learningRate: 0.1, evalInterval: SYNC_EVERY, maxIters: 4 * SYNC_EVERY };
+  const [expected, outDir] = [at('patient'), at('stopped-early')];
+  await trainOn(RANKS, { ...options, outDir: expected });
+  const { reason, progress } = await trainOn(RANKS, { ...options, patience: 1, outDir });
+  expect(reason).toBe('stopped early');
+  expect(progress.step).toBeLessThan(options.maxIters);
+  expect(progress.step % SYNC_EVERY).toBe(0);
+  await trainOn(RANKS, resume(outDir, { patience: 0 }));
+  expect(differences(lastOf(expected, options.maxIters), lastOf(outDir, options.maxIters))).toEqual([]);
+});
+
+test('a run of replicas with a time limit can be repeated by its options, and continued', async () => {
+  const outDir = at('timed');
+  const { maxIters: _, evalInterval: _interval, ...untimed } = plain;
+  const { reason, progress } = await trainOn(2, { ...untimed, minutes: 0.03, outDir });
+  expect(reason).toBe('finished');
+  const timed = lastOf(outDir, progress.step);
+  const again = at('timed-again');
+  const options = optionsOf(outDir);
+  await trainOn(2, { ...options, corpus: plain.corpus, threads: 1, outDir: again });
+  expect(differences(timed, lastOf(again, progress.step))).toEqual([]);
+
+  const { progress: continued } = await trainOn(2, resume(outDir, { minutes: 0.05 }));
+  expect(continued.step).toBeGreaterThan(progress.step);
 });
 
 /**
