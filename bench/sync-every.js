@@ -1,6 +1,7 @@
 /**
- * The validation loss that rare synchronizations cost: `gpt train --sync-every N` on several ranks, beside a run whose ranks
- * share every step, after the same steps of as many tokens. Losses are over the whole validation split.
+ * The validation loss that rare synchronizations cost: `gpt train --sync-every N` on several ranks, between a run whose ranks
+ * share every step and one process that has the sequences of one rank alone, after as many steps. Losses are over the whole
+ * validation split.
  *
  *     npm run build && node bench/sync-every.js TEXT [--ranks 2,4] [--every 8,32,128] [--steps 512] [--seeds 1]
  *       [--optimizer adamw] [--flags '--outer-lr 0.5'] [--mpirun mpirun]
@@ -23,7 +24,7 @@ const words = (text) => text.split(' ').filter((word) => word !== '');
 
 const model = words(
   '--arch qwen3 --n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --tokenizer char --threads 1 ' +
-    `--batch-size ${SEQUENCES / MICRO_BATCHES} --gradient-accumulation-steps ${MICRO_BATCHES} ` +
+    `--batch-size ${SEQUENCES / MICRO_BATCHES} ` +
     '--eval-interval 0 --save-every 0 --sample-tokens 0',
 );
 
@@ -35,19 +36,28 @@ const recipes = {
     `--optimizer muon --learning-rate 3e-3 --min-lr 6e-5 --warmup-iters 20 --schedule wsd --lr-decay-start ${Math.round(0.5 * steps)}`,
 };
 
-/** @returns the loss, and the megabytes that a rank sends per step: its share of all numbers to their owners, and its own to all */
+/** Instead of the steps between synchronizations: all ranks share every step, or one has its sequences alone. */
+const [SHARED, ALONE] = ['step (shared)', 'never: one alone'];
+
+/**
+ * @param every steps between synchronizations, SHARED or ALONE
+ * @returns the loss, and the megabytes that a rank sends per step: its share of all numbers to their owners, and its own to all
+ */
 async function train(text, { ranks, every, seed, steps, optimizer, flags, launcher }) {
   const folder = mkdtempSync(join(tmpdir(), 'sync-every-'));
   try {
     const out = join(folder, 'run');
     const run = [text, ...model, ...words(recipes[optimizer](steps))];
+    const microBatches = every === ALONE ? Math.floor(MICRO_BATCHES / ranks) : MICRO_BATCHES;
     run.push('--max-iters', String(steps), '--seed', String(seed));
+    run.push('--gradient-accumulation-steps', String(microBatches));
     const { val_loss: loss } =
-      every === undefined
+      every === SHARED || every === ALONE
         ? await trainGpt(thisGpt, run, out)
         : await trainOnRanks(launcher, ranks, [...run, '--sync-every', String(every), ...flags], out);
     const bytes = statSync(join(out, 'model.safetensors')).size;
-    return { loss, megabytes: (2 * bytes * (ranks - 1)) / ranks / (every ?? 1) / 1e6 };
+    const synchronizations = every === ALONE ? 0 : every === SHARED ? 1 : 1 / every; // per step
+    return { loss, megabytes: ((2 * bytes * (ranks - 1)) / ranks / 1e6) * synchronizations };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -81,22 +91,20 @@ async function main() {
       runs.push(await train(text, { ...given, ranks, every, seed }));
     return { loss: mean(runs.map(({ loss }) => loss)), megabytes: runs[0].megabytes };
   };
-  const shared = await average(2, undefined); // any number of ranks trains the same model
+  const shared = await average(2, SHARED); // any number of ranks trains the same model
   const rows = [];
   const add = (ranks, every, { loss, megabytes }) => {
     const more =
-      every === 'every step'
-        ? ''
-        : `${loss < shared.loss ? '−' : '+'}${Math.abs(loss - shared.loss).toFixed(3)}`;
+      every === SHARED ? '' : `${loss < shared.loss ? '−' : '+'}${Math.abs(loss - shared.loss).toFixed(3)}`;
     rows.push([String(ranks), String(every), loss.toFixed(3), more, `${megabytes.toFixed(3)} MB`]);
     process.stderr.write(`${rows.at(-1).join('  ')}\n`);
   };
   for (const ranks of numbersOf(values.ranks)) {
     const share = (2 * (ranks - 1)) / ranks;
-    add(ranks, 'every step', { ...shared, megabytes: shared.megabytes * share });
-    for (const every of numbersOf(values.every)) add(ranks, every, await average(ranks, every));
+    add(ranks, SHARED, { ...shared, megabytes: shared.megabytes * share });
+    for (const every of [...numbersOf(values.every), ALONE]) add(ranks, every, await average(ranks, every));
   }
-  const head = ['ranks', 'steps apart', 'validation loss', 'more', 'sent by a rank per step'];
+  const head = ['ranks', 'synchronized every', 'validation loss', 'more', 'sent by a rank per step'];
   process.stdout.write(`${markdown(head, rows)}\n`);
 }
 

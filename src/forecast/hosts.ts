@@ -22,7 +22,9 @@ export function forecastHosts(
 ): StepForecast[] {
   splitBatch(settings, given, most); // an error names that number
   const trained = countTrained(config);
-  const bytes = 4 * trained;
+  // A synchronization also takes the mean of the replicas' averages.
+  const isAveraged = settings.syncEvery !== undefined && settings.emaDecay > 0;
+  const bytes = 4 * trained * (isAveraged ? 2 : 1);
   return hostCounts(most).map((hosts) => {
     const { gradientAccumulationSteps: microBatches } = splitBatch(settings, given, hosts);
     const sums = Array.from({ length: hosts }, (_, rank) => subtreesOf(rank, microBatches, hosts).length);

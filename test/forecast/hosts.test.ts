@@ -31,13 +31,15 @@ describe('a run on several hosts', () => {
   });
 
   it('sends the parameters twice per synchronization of replicas', () => {
-    const exposed = (syncEvery?: number) =>
-      forecastHosts({ ...run, settings: { ...settings, syncEvery } }, {}, 2, networks['1gbit'])[1]
+    const exposed = (syncEvery: number, emaDecay = 0) =>
+      forecastHosts({ ...run, settings: { ...settings, syncEvery, emaDecay } }, {}, 2, networks['1gbit'])[1]
         .exposedSeconds;
     const bytes = 4 * countTrained(run.config);
     const { latency, bandwidth } = networks['1gbit'];
     expect(exposed(1)).toBeCloseTo(2 * (latency + MESSAGE_OVERHEAD + bytes / 2 / bandwidth), 12);
     expect(exposed(32)).toBeCloseTo(exposed(1) / 32, 12);
+    const averages = bytes / bandwidth + 2 * MESSAGE_OVERHEAD; // half of their bytes, twice
+    expect(exposed(1, 0.9)).toBeCloseTo(exposed(1) + averages, 12);
   });
 
   it('is refused for more hosts than a step has sequences, naming both', () => {
