@@ -1,13 +1,16 @@
 /** Processes that a launcher such as mpirun started together: rank 0 is the command line, the others follow it. */
-import type { Communicator } from '../collective/communicator.ts';
+import { rankName, type Communicator } from '../collective/communicator.ts';
 import { detectLaunch } from '../collective/launch.ts';
+import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { lazyBackend } from '../engine/backend.ts';
 import { chooseDevice, type DeviceChoice } from '../engine/device-choice.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { follow } from '../train/ranks/follow.ts';
 import { receiveMessage, sendMessage, TAG } from '../train/ranks/messages.ts';
 import { connect, disconnect } from './connected-ranks.ts';
+import { formatCountOf } from '../format.ts';
 import { stopSignals } from './interrupt.ts';
+import { printable, warn } from './terminal.ts';
 
 /** Options that all ranks need. Rank 0 sends them, since it alone reads --config. */
 interface RankFlags {
@@ -17,7 +20,7 @@ interface RankFlags {
 }
 
 /** The ranks of this run; undefined for a process of its own. */
-export async function joinRanks(flags: RankFlags): Promise<Communicator | undefined> {
+export async function joinRanks(flags: RankFlags): Promise<MpiCommunicator | undefined> {
   const launch = detectLaunch(process.env);
   if (launch === undefined) return undefined;
   const ranks = await connect(launch);
@@ -29,6 +32,22 @@ export async function joinRanks(flags: RankFlags): Promise<Communicator | undefi
     await Promise.all(others(ranks).map((rank) => sendMessage(ranks, rank, TAG.command, flags)));
   ranks.timeout = flags.rankTimeout;
   return ranks;
+}
+
+/**
+ * Says that the launcher leaves processors unused, as mpirun does by default.
+ *
+ * @param threads of a rank, if they were given
+ */
+export function warnOfBinding({ binding, hosts }: MpiCommunicator, threads = Infinity): void {
+  const launcher = detectLaunch(process.env)?.launcher;
+  if (launcher !== 'openmpi' && launcher !== 'hydra') return; // slurmstepd may run outside of what the job has
+  if (binding === undefined || binding.share >= threads) return;
+  const { rank, processors, launchers, unused } = binding;
+  warn(
+    `${printable(rankName(hosts, rank))} is bound to ${processors} of ${formatCountOf(launchers, 'processor')}, ` +
+      `and no rank may use ${unused} of them; mpirun --bind-to none leaves all to the ranks`,
+  );
 }
 
 const others = ({ size }: Communicator): number[] => Array.from({ length: size - 1 }, (_, i) => i + 1);

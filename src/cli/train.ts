@@ -19,7 +19,7 @@ import { formatProfile } from './profile-table.ts';
 import { deviceOption } from './model-options.ts';
 import type { DeviceChoice } from '../engine/device-choice.ts';
 import { disconnect } from './connected-ranks.ts';
-import { followRank0, joinRanks } from './ranks.ts';
+import { followRank0, joinRanks, warnOfBinding } from './ranks.ts';
 import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
@@ -94,6 +94,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const stream = jsonEvents ? createEventStream() : undefined;
   const options = optionsFor(corpus, given, command);
   noticeIfTextTyped([...options.corpus, options.valFile]);
+  if (ranks !== undefined) warnOfBinding(ranks, options.threads);
   const shared = ranks ? { threads: defaultThreads(ranks.threads), ...options } : options;
   // While the text is read and speed is measured, there is nothing to save, and a signal ends the process.
   let interrupt: Interrupt | undefined;

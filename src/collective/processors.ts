@@ -9,25 +9,48 @@ export interface Place {
   readonly processors: string;
   /** How many of them at a time: a container may have a quota. */
   readonly most: number;
+  /** How many processors the launcher may run on, which can bind a rank to some of them; undefined if that cannot be known. */
+  readonly launchers?: number | undefined;
 }
 
 export const placeOn = (host: string): Place => ({
   host,
-  processors: allowedProcessors(),
+  processors: allowedProcessors('self') ?? `0-${availableParallelism() - 1}`,
   most: availableParallelism(),
+  launchers: launchersProcessors(),
 });
 
 /** In characters: room for more than 1,000 processors in a message of fixed length. */
 const LONGEST_LIST = 4000;
 
-function allowedProcessors(): string {
-  const all = `0-${availableParallelism() - 1}`;
-  if (process.platform !== 'linux') return all;
+/** As Linux lists them; undefined on other systems. */
+function allowedProcessors(pid: number | 'self'): string | undefined {
+  const list = statusOf(pid, 'Cpus_allowed_list');
+  return list === undefined || list.length > LONGEST_LIST ? undefined : list;
+}
+
+/** Launchers bind the processes that they start, not themselves. Between them and this one may be a shell or bin/gpt.js. */
+function launchersProcessors(): number | undefined {
+  let pid = process.ppid;
+  while (isOfRank(pid)) pid = Number(statusOf(pid, 'PPid'));
+  const list = allowedProcessors(pid);
+  return list === undefined ? undefined : processorsIn(list).length;
+}
+
+function isOfRank(pid: number): boolean {
   try {
-    const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-    return list === undefined || list.length > LONGEST_LIST ? all : list;
+    return /(?:^|\0)(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=/.test(readFileSync(`/proc/${pid}/environ`, 'latin1'));
   } catch {
-    return all;
+    return false;
+  }
+}
+
+/** A field of /proc/PID/status; undefined if it cannot be read. */
+function statusOf(pid: number | 'self', field: string): string | undefined {
+  try {
+    return new RegExp(`^${field}:\\s*(\\S+)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
   }
 }
 
@@ -36,16 +59,48 @@ export function threadsByRank(places: readonly Place[]): number[] {
   const threads = places.map(() => 1);
   for (const ranks of Map.groupBy(places.keys(), (rank) => places[rank].host).values()) {
     const lists = ranks.map((rank) => processorsIn(places[rank].processors));
-    const sharers = new Map<number, number>();
-    for (const processor of lists.flat()) sharers.set(processor, (sharers.get(processor) ?? 0) + 1);
-    for (const [i, rank] of ranks.entries()) {
-      const share = lists[i].reduce((sum, processor) => sum + 1 / sharers.get(processor)!, 0);
-      const { most } = places[rank];
+    for (const [i, share] of sharesOf(lists).entries()) {
+      const { most } = places[ranks[i]];
       const quota = most < lists[i].length ? most / ranks.length : most;
-      threads[rank] = Math.max(1, Math.floor(Math.min(share, quota) + ROUNDING));
+      threads[ranks[i]] = Math.max(1, Math.floor(Math.min(share, quota)));
     }
   }
   return threads;
+}
+
+/** Processors of each rank of a host, fractions of those that several may run on included. @param lists those that each may run on */
+function sharesOf(lists: readonly (readonly number[])[]): number[] {
+  const sharers = new Map<number, number>();
+  for (const processor of lists.flat()) sharers.set(processor, (sharers.get(processor) ?? 0) + 1);
+  return lists.map((list) => list.reduce((sum, processor) => sum + 1 / sharers.get(processor)!, ROUNDING));
+}
+
+/** A rank that its launcher has bound to fewer processors than its share of the host's. */
+export interface Binding {
+  readonly rank: number;
+  /** How many it may run on. */
+  readonly processors: number;
+  /** Its part of them, if other ranks may run on them too. */
+  readonly share: number;
+  /** How many the launcher may run on, and how many of them no rank may. */
+  readonly launchers: number;
+  readonly unused: number;
+}
+
+/** The first such rank; undefined if the ranks of each host use all of its processors, or a quota limits them further. */
+export function narrowestBinding(places: readonly Place[]): Binding | undefined {
+  for (const ranks of Map.groupBy(places.keys(), (rank) => places[rank].host).values()) {
+    const launchers = Math.max(...ranks.map((rank) => places[rank].launchers ?? 0));
+    const lists = ranks.map((rank) => processorsIn(places[rank].processors));
+    const unused = launchers - new Set(lists.flat()).size;
+    if (unused <= 0 || ranks.some((rank, i) => places[rank].most < lists[i].length)) continue;
+    const shares = sharesOf(lists);
+    const share = Math.min(...shares);
+    if (share >= Math.floor(launchers / ranks.length)) continue;
+    const least = shares.indexOf(share);
+    return { rank: ranks[least], processors: lists[least].length, share, launchers, unused };
+  }
+  return undefined;
 }
 
 /** Three thirds are one processor. */

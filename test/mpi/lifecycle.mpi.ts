@@ -1,6 +1,6 @@
 /** How the ranks of a run fail, are interrupted and end: promptly, with one report, and without a process that stays behind. */
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -55,6 +55,21 @@ describe.each(implementations)('%s', (implementation) => {
     expect(seconds).toBeLessThan(PROMPTLY);
     expect(existsSync(at('few'))).toBe(false);
   });
+
+  it.skipIf(availableParallelism() < 2)(
+    'ranks that are bound to a part of the processors are told so',
+    async () => {
+      const args = ['-c', '0', process.execPath, gpt, 'train', corpus, ...SHORT];
+      const command = [...args, '-o', at(`${implementation}-bound`)];
+      const { stderr, code } = await mpirun(implementation, command, { ranks: 2, node: 'taskset' });
+      expect(code, stderr).toBe(0);
+      const [warning, ...more] = stderr.trimEnd().split('\n');
+      expect(warning).toMatch(
+        new RegExp(`^warning: rank 0 on ${hostname()} is bound to 1 of \\d+ processors, .*--bind-to none`),
+      );
+      expect(more).toEqual([]);
+    },
+  );
 
   it('other commands are not divided', async () => {
     const { stderr, code } = await mpirun(implementation, [gpt, 'eval', '-m', 'model'], { ranks: 2 });

@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts';
 import { formatCountOf } from '../../format.ts';
 import type { Communicator } from '../communicator.ts';
 import { launcherNames, type Launch } from '../launch.ts';
-import { placeOn, threadsByRank, type Place } from '../processors.ts';
+import { narrowestBinding, placeOn, threadsByRank, type Binding, type Place } from '../processors.ts';
 import { Transfers } from '../transfers.ts';
 import { openMpi, VARIABLE, type OpenLibrary } from './library.ts';
 import { startMpi, type MpiSession } from './messages.ts';
@@ -63,6 +63,8 @@ export class MpiCommunicator implements Communicator {
   readonly size: number;
   readonly hosts: string[];
   threads = 1;
+  /** Known to rank 0. */
+  binding: Binding | undefined;
   /** Name and version of the library, such as `Open MPI v5.0.11`. */
   readonly library: string;
   /** Name of the ABI it is called by. */
@@ -108,7 +110,7 @@ export class MpiCommunicator implements Communicator {
     this.#session.abort(exitCode);
   }
 
-  /** Fills `hosts` and `threads`: rank 0 collects where the ranks run. */
+  /** Fills `hosts`, `threads` and `binding`: rank 0 collects where the ranks run. */
   async exchangePlaces(): Promise<void> {
     const others = Array.from({ length: this.size - 1 }, (_, i) => i + 1);
     const own = padded(JSON.stringify(placeOn(this.#session.host)), LONGEST_PLACE);
@@ -122,6 +124,7 @@ export class MpiCommunicator implements Communicator {
         hosts.set(padded(host, LONGEST_HOST), LONGEST_HOST * rank);
       const shares = Int32Array.from(threadsByRank(found));
       threads[0] = shares[0];
+      this.binding = narrowestBinding(found);
       await Promise.all(
         others.flatMap((rank) => [
           this.send(rank, 0, hosts),
