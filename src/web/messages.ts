@@ -33,7 +33,6 @@ export interface RunSummary {
   readonly tokens: { readonly train: number; readonly validation: number };
   readonly vocabulary: number;
   readonly tokenizer: string;
-  readonly steps: number;
   readonly engine: string;
   readonly memoryBytes: number;
   readonly uniformLoss: number;

@@ -173,7 +173,6 @@ function showStart(found: RunSummary): void {
       `context of ${number.format(found.blockSize)} tokens`,
       `vocabulary of ${number.format(found.vocabulary)} tokens`,
       `${compact.format(tokens.train)} tokens to train on`,
-      `${number.format(found.steps)} steps`,
       found.engine,
     ].join(' · '),
   );

@@ -73,7 +73,6 @@ const summaryOf = ({ settings, config, tokens, tokenizer, ...run }: RunDescripti
   tokens,
   vocabulary: config.vocabSize,
   tokenizer: tokenizer.kind,
-  steps: settings.maxIters,
   engine: run.backend,
   memoryBytes: run.memoryBytes,
   uniformLoss: run.uniformLoss,
