@@ -30,13 +30,10 @@ export type Request =
 /** A run before its first step, as the page shows it. */
 export interface RunSummary {
   readonly parameters: number;
-  readonly tokens: { readonly train: number; readonly validation: number };
+  /** To train on. */
+  readonly tokens: number;
   readonly vocabulary: number;
-  readonly tokenizer: string;
   readonly engine: string;
-  readonly memoryBytes: number;
-  readonly uniformLoss: number;
-  readonly expectedSeconds: number | undefined;
   readonly layers: number;
   readonly heads: number;
   readonly channels: number;

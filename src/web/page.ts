@@ -165,14 +165,13 @@ function showStart(found: RunSummary): void {
   find('samples').replaceChildren();
   chart ??= new LossChart(find('loss'), find('loss-reading'));
   chart.clear();
-  const { tokens } = found;
   say(
     'facts',
     [
       `${compact.format(found.parameters)} parameters in ${found.layers} layers of ${found.channels} channels and ${found.heads} heads`,
       `context of ${number.format(found.blockSize)} tokens`,
       `vocabulary of ${number.format(found.vocabulary)} tokens`,
-      `${compact.format(tokens.train)} tokens to train on`,
+      `${compact.format(found.tokens)} tokens to train on`,
       found.engine,
     ].join(' · '),
   );

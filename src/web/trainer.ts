@@ -68,15 +68,11 @@ function showEvent(event: TrainEvent, { maxIters }: Settings): void {
   }
 }
 
-const summaryOf = ({ settings, config, tokens, tokenizer, ...run }: RunDescription): RunSummary => ({
+const summaryOf = ({ config, tokens, backend }: RunDescription): RunSummary => ({
   parameters: countParameters(config),
-  tokens,
+  tokens: tokens.train,
   vocabulary: config.vocabSize,
-  tokenizer: tokenizer.kind,
-  engine: run.backend,
-  memoryBytes: run.memoryBytes,
-  uniformLoss: run.uniformLoss,
-  expectedSeconds: run.expectedSeconds,
+  engine: backend,
   layers: config.nLayer,
   heads: config.nHead,
   channels: config.nEmbd,
