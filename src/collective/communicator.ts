@@ -15,7 +15,7 @@ export interface Communicator {
   progress(): void;
   /** Seconds without any progress of a pending receive after which it fails; 0: never. */
   timeout: number;
-  /** Ends MPI; all ranks call it. */
+  /** Ends MPI; all ranks call it. A process that waits for others longer than `timeout` is ended by SIGALRM. */
   close(): Promise<void>;
   /** Ends the processes of all ranks at once. */
   abort(exitCode: number): void;

@@ -77,6 +77,14 @@ const tasks: Readonly<Record<string, (all: Communicator) => Promise<void>>> = {
     }
   },
 
+  /** Rank 1 hangs before it ends MPI. */
+  hang(all) {
+    all.timeout = 2;
+    print(`pid ${process.pid}`);
+    if (all.rank === 1) process.kill(process.pid, 'SIGSTOP');
+    return Promise.resolve();
+  },
+
   /** Waits for a signal. */
   async wait(all) {
     print(`pid ${process.pid}`);

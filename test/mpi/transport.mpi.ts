@@ -59,6 +59,17 @@ describe.each(implementations)('%s', (implementation) => {
     expect(seconds).toBeLessThan(30);
   });
 
+  it('a rank that hangs at the end is not waited for without a limit', async () => {
+    const { stdout, stderr, code, seconds } = await run(['hang'], { ranks: 3 });
+    expect(countDone(stdout)).toBe(0);
+    expect(code).not.toBe(0);
+    expect(stdout + stderr).toMatch(/signal.* 14|Alarm clock/i);
+    expect(seconds).toBeLessThan(30);
+    const pids = [...stdout.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
+    expect(pids).toHaveLength(3);
+    await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+  });
+
   it('a killed launcher takes the ranks with it', async () => {
     let isKilled = false;
     const { stdout } = await run(['wait'], {

@@ -103,7 +103,7 @@ export class MpiCommunicator implements Communicator {
 
   async close(): Promise<void> {
     await this.#transfers.settled();
-    this.#session.finalize();
+    this.#session.finalize(Math.ceil(this.timeout));
   }
 
   abort(exitCode: number): void {

@@ -25,7 +25,12 @@ export interface MpiSession extends Messages {
   readonly size: number;
   /** Name of this host. */
   readonly host: string;
-  finalize(): void;
+  /**
+   * Ends MPI, which waits for all ranks.
+   *
+   * @param seconds after which SIGALRM ends this process, and its launcher the others; 0: never
+   */
+  finalize(seconds: number): void;
   abort(exitCode: number): void;
 }
 
@@ -76,13 +81,19 @@ export function startMpi({ library, abi, version }: OpenLibrary): MpiSession {
   };
   const processorName = checked('MPI_Get_processor_name', 'pointer', 'pointer');
   const finalize = checked('MPI_Finalize');
+  // Of the C library: a rank may hang just before it comes here, and no timer of Node runs during a call.
+  const alarm = functionOf(library, 'alarm', ['int32']);
   const abort = checked('MPI_Abort', abi.handle, 'int32');
   return {
     rank: number('MPI_Comm_rank'),
     size: number('MPI_Comm_size'),
     host: readText(processorName),
     ...transfers(abi, checked, { world, byte: at(abi.byte) }),
-    finalize,
+    finalize(seconds) {
+      alarm?.(seconds);
+      finalize();
+      alarm?.(0);
+    },
     abort: (exitCode) => abort(world, exitCode),
   };
 }
