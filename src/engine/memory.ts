@@ -1,6 +1,3 @@
-import { formatMemory } from '../format-memory.ts';
-import { machineMemory } from '../machine-memory.ts';
-import { EngineMemoryError } from './engine-memory-error.ts';
 import { Q8_BLOCK, Q8_BLOCK_BYTES } from './q8.ts';
 import type { NarrowStorage, Storage } from './signatures.ts';
 
@@ -51,14 +48,4 @@ export class Layout {
   get end(): number {
     return this.#end;
   }
-}
-
-/** Checks against the physical memory before allocating, since the system may overcommit and kill the process later. */
-export function checkMachineMemory(bytes: number): void {
-  const limit = machineMemory();
-  if (bytes > limit)
-    throw new EngineMemoryError(
-      `this needs ${formatMemory(bytes)} of memory; this computer has ${formatMemory(limit)}`,
-      { hint: 'use a smaller model' },
-    );
 }

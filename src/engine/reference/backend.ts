@@ -1,7 +1,8 @@
 /** The reference device: runs a program instruction by instruction, each kernel as plain loops. */
 import type { Device, Floats, Numbers } from '../device.ts';
 import type { Buffer, Instruction } from '../instruction.ts';
-import { bytesOf, checkMachineMemory } from '../memory.ts';
+import { checkMachineMemory } from '../check-machine-memory.ts';
+import { bytesOf } from '../memory.ts';
 import { widened } from '../../half-precision.ts';
 import { fromQ8 } from '../q8.ts';
 import {

@@ -2,7 +2,7 @@ import { formatMemory } from '../../format-memory.ts';
 import { MAX_PAGES, PAGE } from './address-space.ts';
 import type { NarrowNumbers, Numbers } from '../device.ts';
 import { EngineMemoryError } from '../engine-memory-error.ts';
-import { checkMachineMemory } from '../memory.ts';
+import { checkMachineMemory } from '../check-machine-memory.ts';
 
 /**
  * The device's memory: a WebAssembly memory from byte `base` on, in elements of 4 bytes. Views stay private to this class,

@@ -15,6 +15,7 @@ import {
   type GpuLimits,
 } from './gpu.ts';
 import { bufferLimit } from './limits.ts';
+import { cutsOf, stretchesBetween } from './stretches.ts';
 import { compileProgram, loadedProgram, type GpuProgram } from './program.ts';
 
 /** Memory that is addressed by its elements. */
@@ -177,13 +178,15 @@ export class WebGpuDevice implements Device {
     }
     const resident: Resident = { program, generation: -1 };
     this.#programs.add(resident);
-    return loadedProgram(instructions.length, (from, to) =>
-      this.#command((encoder) => {
-        const pass = encoder.beginComputePass();
-        program.encode(pass, this.#bindGroupOf(resident), from, to);
-        pass.end();
-      }),
-    );
+    const cuts = cutsOf(instructions);
+    return loadedProgram(instructions.length, (from, to) => {
+      for (const stretch of stretchesBetween(from, to, cuts))
+        this.#command((encoder) => {
+          const pass = encoder.beginComputePass();
+          program.encode(pass, this.#bindGroupOf(resident), ...stretch);
+          pass.end();
+        });
+    });
   }
 
   async finish(): Promise<void> {
