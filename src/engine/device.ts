@@ -18,6 +18,8 @@ export interface Device {
   readonly activeThreads: number;
   /** Why fewer threads than requested were started; absent if all were. */
   readonly shortfall?: string | undefined;
+  /** Commands take effect after the call that issues them: the host prepares the next ones meanwhile. */
+  readonly isQueued?: boolean;
   /** Elements of memory, at least as many as were reserved. */
   readonly size: number;
 

@@ -42,7 +42,8 @@ const drop = (p: number, site: number) => ({
   scale: 1 / (1 - p),
 });
 
-const hyper = (clip: number): Fill => {
+/** @param stopped whether no update takes effect */
+const hyper = (clip: number, stopped = false): Fill => {
   const values = Array.from({ length: HYPER_SLOTS }, () => 0);
   values[HYPER.learningRate] = 0.01;
   values[HYPER.beta1] = 0.9;
@@ -58,6 +59,8 @@ const hyper = (clip: number): Fill => {
   values[HYPER.oneMinusMomentum] = 1 - 0.9;
   values[HYPER.matrixLearningRate] = 0.02;
   values[HYPER.averageRate] = 0.05;
+  values[HYPER.lossLimit] = 5;
+  values[HYPER.stopped] = Number(stopped);
   return exact(values.map(Math.fround));
 };
 
@@ -100,12 +103,15 @@ export function documentStarts(B: number, T: number): Fill {
   return exact(starts);
 }
 
+/** In some cases of every kernel that reads `hyper`. */
+const isStopped = (a: number): boolean => a % 4 === 3;
+
 /** An optimizer that keeps one moment. */
 const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase => ({
   x: normal(a * b),
   dX: normal(a * b),
   m: normal(a * b),
-  hyper: hyper(flag ? 1 : 0),
+  hyper: hyper(flag ? 1 : 0, isStopped(a)),
   norm: exact([3]),
   n: a * b,
   decayed: Math.min(a * b, a * c),
@@ -333,12 +339,18 @@ export const kernelCases: {
     norm: normal(1),
     n: a * b * c,
   }),
+  checkStep: (a, b, _c, flag) => ({
+    lossSum: exact([[4, 5, 6, NaN, Infinity][a % 5]]),
+    norm: exact([b]),
+    hyper: hyper(0, flag),
+    verdict: normal(2),
+  }),
   adamw: (a, b, c, flag) => ({
     x: normal(a * b),
     dX: normal(a * b),
     m: normal(a * b),
     v: positive(a * b),
-    hyper: hyper(flag ? 1 : 0),
+    hyper: hyper(flag ? 1 : 0, isStopped(a)),
     norm: exact([3]),
     n: a * b,
     decayed: Math.min(a * b, a * c),
@@ -349,7 +361,7 @@ export const kernelCases: {
     dX: normal(a * b),
     m: normal(a * b),
     u: normal(a * b),
-    hyper: hyper(flag ? 1 : 0),
+    hyper: hyper(flag ? 1 : 0, isStopped(a)),
     norm: exact([3]),
     n: a * b,
   }),
@@ -368,6 +380,17 @@ export const kernelCases: {
     beta: -4.775,
     gamma: 2.0315,
   }),
-  muonUpdate: (a, b) => ({ x: normal(a * b), o: normal(a * b), hyper: hyper(0), n: a * b, scale: 1.5 }),
-  movingAverage: (a, b) => ({ x: normal(a * b), average: normal(a * b), hyper: hyper(0), n: a * b }),
+  muonUpdate: (a, b) => ({
+    x: normal(a * b),
+    o: normal(a * b),
+    hyper: hyper(0, isStopped(a)),
+    n: a * b,
+    scale: 1.5,
+  }),
+  movingAverage: (a, b) => ({
+    x: normal(a * b),
+    average: normal(a * b),
+    hyper: hyper(0, isStopped(a)),
+    n: a * b,
+  }),
 };

@@ -323,6 +323,11 @@ export const signatures = define({
    */
   globalNorm: { x: 'read', partials: 'update', norm: 'write', n: 'size' },
   /**
+   * Sets hyper.stopped to 1 unless lossSum[0] and norm[0] are finite and lossSum[0] is at most hyper.lossLimit. verdict[0] =
+   * norm[0], verdict[1] = hyper.stopped. Until hyper.stopped is 0 again, the kernels below that read hyper write nothing.
+   */
+  checkStep: { lossSum: 'read', norm: 'read', hyper: 'update', verdict: 'write' },
+  /**
    * One AdamW step (Loshchilov & Hutter 2019) over n parameters, of which the first `decayed` get weight decay.
    * hyper: see HYPER below. The gradient is scaled by min(1, clip/norm[0]) if clip > 0.
    */
@@ -429,6 +434,10 @@ export const HYPER = {
   matrixLearningRate: 12,
   /** Weight of the newest parameters in their moving average. */
   averageRate: 13,
+  /** For a step that is submitted before the losses of earlier ones are known: the largest sum of its losses. */
+  lossLimit: 14,
+  /** Not 0: no update takes effect. */
+  stopped: 15,
 } as const;
 export const HYPER_SLOTS = 16;
 

@@ -5,7 +5,9 @@ import { FLOATS_PER_LINE, loadPart, storePart } from './vector';
 export function movingAverage(args: MovingAverageArguments): void {
   const x = args.x;
   const average = args.average;
-  const rate = f32x4.splat(changetype<Hyperparameters>(args.hyper).averageRate);
+  const hyper = changetype<Hyperparameters>(args.hyper);
+  if (hyper.stopped != 0) return;
+  const rate = f32x4.splat(hyper.averageRate);
   const end = sliceEnd(args.n, FLOATS_PER_LINE);
   let i = sliceStart(args.n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {

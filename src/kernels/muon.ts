@@ -12,6 +12,7 @@ import { FLOATS_PER_LINE, loadPart, madd, storePart } from './vector';
 
 export function muonMomentum(args: MuonMomentumArguments): void {
   const hyper = changetype<Hyperparameters>(args.hyper);
+  if (hyper.stopped != 0) return;
   const momentum = f32x4.splat(hyper.momentum);
   const rest = f32x4.splat(hyper.oneMinusMomentum * clipFactor(hyper, load<f32>(args.norm)));
   const end = sliceEnd(args.n, FLOATS_PER_LINE);
@@ -53,6 +54,7 @@ export function matrixPolynomial(args: MatrixPolynomialArguments): void {
 
 export function muonUpdate(args: MuonUpdateArguments): void {
   const hyper = changetype<Hyperparameters>(args.hyper);
+  if (hyper.stopped != 0) return;
   const rate = hyper.matrixLearningRate;
   const keep = f32x4.splat(1 - rate * hyper.weightDecay);
   const step = f32x4.splat(rate * args.scale);

@@ -5,6 +5,7 @@
 import { barrier } from './barrier';
 import {
   AdamwArguments,
+  CheckStepArguments,
   GlobalNormArguments,
   Hyperparameters,
   LionArguments,
@@ -41,6 +42,17 @@ export function globalNorm(args: GlobalNormArguments): void {
   store<f32>(args.norm, f32(Math.sqrt(sum)));
 }
 
+export function checkStep(args: CheckStepArguments): void {
+  if (thread != 0) return;
+  const hyper = changetype<Hyperparameters>(args.hyper);
+  const sum = load<f32>(args.lossSum);
+  const norm = load<f32>(args.norm);
+  // x − x is NaN if x is not finite.
+  if (sum - sum != 0 || norm - norm != 0 || sum > hyper.lossLimit) hyper.stopped = 1;
+  store<f32>(args.verdict, norm);
+  store<f32>(args.verdict, hyper.stopped, 4);
+}
+
 /** Clipping: the factor that scales the gradient so that its norm is at most hyper.clip; 0 switches clipping off. */
 export function clipFactor(hyper: Hyperparameters, norm: f32): f32 {
   return hyper.clip > 0 && norm > hyper.clip ? hyper.clip / norm : 1;
@@ -63,6 +75,7 @@ export function adamw(args: AdamwArguments): void {
   const v = args.v;
   const decayed = args.decayed;
   const hyper = changetype<Hyperparameters>(args.hyper);
+  if (hyper.stopped != 0) return;
   const rate = hyper.learningRate;
   const factor = f32x4.splat(clipFactor(hyper, load<f32>(args.norm)));
   const beta1 = f32x4.splat(hyper.beta1);
@@ -118,6 +131,7 @@ export function sgd(args: SgdArguments): void {
   const m = args.m;
   const decayed = args.decayed;
   const hyper = changetype<Hyperparameters>(args.hyper);
+  if (hyper.stopped != 0) return;
   const rate = f32x4.splat(hyper.learningRate);
   const factor = f32x4.splat(clipFactor(hyper, load<f32>(args.norm)));
   const momentum = f32x4.splat(hyper.momentum);
@@ -143,6 +157,7 @@ export function lion(args: LionArguments): void {
   const m = args.m;
   const decayed = args.decayed;
   const hyper = changetype<Hyperparameters>(args.hyper);
+  if (hyper.stopped != 0) return;
   const rate = f32x4.splat(hyper.learningRate);
   const factor = f32x4.splat(clipFactor(hyper, load<f32>(args.norm)));
   const beta1 = f32x4.splat(hyper.beta1);

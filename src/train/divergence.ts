@@ -77,6 +77,24 @@ function isSpike({ recent, overcome }: Health, loss: number): boolean {
   return loss > Math.max(limit, ...overcome.map((spike) => spike.loss));
 }
 
+/**
+ * A loss up to this is no spike, whatever the losses of the steps before it are that are not known yet. The median has its least
+ * value if all of them are lower than the known ones, its greatest if all are higher, and deviations are at least their distances
+ * from that interval.
+ *
+ * @param pending number of steps after those of `health` whose losses are not known, none of which is skipped
+ */
+export function lossWithoutSpike({ recent }: Pick<Health, 'recent'>, pending: number): number {
+  if (recent.length + pending < MIN_LOSSES) return Infinity;
+  const known = recent.slice(Math.max(0, recent.length + pending - WINDOW));
+  const unknown = (loss: number): number[] => Array.from({ length: pending }, () => loss);
+  const least = median([...known, ...unknown(-Infinity)]);
+  const greatest = median([...known, ...unknown(Infinity)]);
+  const distances = known.map((loss) => Math.max(0, least - loss, loss - greatest));
+  const deviation = SIGMA_OF_MAD * median([...distances, ...unknown(0)]);
+  return least + Math.max(LEAST_RISE, DEVIATIONS * deviation);
+}
+
 /** After a step that was not skipped. @param step counted from 1 */
 export function afterStep(health: Health, step: number, loss: number): Health {
   const spike = health.skippedLoss === undefined ? [] : [{ step, loss: health.skippedLoss }];

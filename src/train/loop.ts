@@ -3,15 +3,17 @@
  * a `Progress` (progress.ts), from which `nextPhase` tells what to do next; everything that happens is an event for the sinks.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { handled } from '../collective/handled.ts';
 import type { Batch, StepData } from '../data/batches.ts';
-import { unlessStopped } from '../polling.ts';
-import { afterRollback, faultOf, MAX_ROLLBACKS, SKIPS_TO_DIVERGE } from './divergence.ts';
+import { SIGNAL_POLL_SECONDS, unlessStopped } from '../polling.ts';
+import { afterRollback, faultOf, lossWithoutSpike, MAX_ROLLBACKS, SKIPS_TO_DIVERGE } from './divergence.ts';
 import type { DivergenceCause, EventSink, RunEnd, TrainEvent } from './events.ts';
 import {
   afterEvaluation,
   afterOptimizerStep,
   freshProgress,
   isAverageBetter,
+  isPauseAfter,
   nextPhase,
   scheduled,
   type EvaluationLosses,
@@ -24,7 +26,13 @@ import { learningRateAt, learningRateAtPeak } from './schedule.ts';
 import { localClock, type RunClock } from './session/run-clock.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 import { localWork, type Evaluated, type StepWork } from './step-work.ts';
-import { NOTHING_COUNTED, type StepResult, type Trainer } from './trainer.ts';
+import {
+  NOTHING_COUNTED,
+  STEPS_AHEAD,
+  type StepResult,
+  type Trainer,
+  type WholeStepResult,
+} from './trainer.ts';
 
 /** The data of a run as functions, which makes the loop independent of the token source. */
 export interface LoopData {
@@ -61,7 +69,8 @@ export interface LoopParts {
 }
 
 /**
- * May replace the loss and gradient norm of a step before they are checked: tests inject faults here.
+ * May replace the loss and gradient norm of a step before they are checked: tests inject faults here. Each step then waits for
+ * the one before it.
  *
  * @param before progress before the step
  */
@@ -74,14 +83,26 @@ export const train = (parts: LoopParts, settings: Settings, progress = freshProg
 /** The outcome of a step or an evaluation. An interrupted one is discarded; a cause calls for a rollback. */
 type Outcome = 'done' | 'interrupted' | DivergenceCause;
 
+/** A step that was submitted before the results of those before it were known. */
+interface SubmittedStep {
+  readonly learningRate: number;
+  /** In milliseconds of `performance.now()`. */
+  readonly submitted: number;
+  readonly result: Promise<WholeStepResult>;
+}
+
 class TrainingLoop {
   readonly #parts: LoopParts;
   readonly #work: StepWork;
   readonly #clock: RunClock;
   #settings: Settings;
   #progress: Progress;
-  /** Wall time of the last step. */
+  /** Wall time of the last step, and when it ended. */
   #stepSeconds: number | undefined;
+  #stepEnd = 0;
+  /** The steps after `#progress` that have been submitted, in order. All clock decisions wait until there are none. */
+  #ahead: SubmittedStep[] = [];
+  #isEnding = false;
 
   constructor(parts: LoopParts, settings: Settings, progress: Progress) {
     this.#parts = parts;
@@ -100,7 +121,8 @@ class TrainingLoop {
   async #untilEnd(): Promise<Pick<RunEnd, 'reason' | 'cause'>> {
     for (;;) {
       await nextTurn(); // signals are delivered only when the event loop turns
-      if (await this.#clock.isInterrupted()) {
+      this.#isEnding = await this.#clock.isInterrupted();
+      if (this.#isEnding && this.#ahead.length === 0) {
         await this.#checkpoint();
         return { reason: 'interrupted', cause: undefined };
       }
@@ -120,9 +142,84 @@ class TrainingLoop {
   async #perform(phase: Exclude<Phase, 'finished' | 'stopped early'>): Promise<Outcome> {
     if (phase === 'final evaluation') return this.#evaluateAtEnd();
     const outcome = phase === 'step' ? await this.#step() : await this.#evaluate();
-    if (outcome === 'done' && (phase === 'evaluation' || (await this.#isCheckpointDue())))
-      await this.#checkpoint();
+    if (outcome !== 'done' || this.#ahead.length > 0) return outcome;
+    if (phase === 'evaluation' || (await this.#isCheckpointDue())) await this.#checkpoint();
     return outcome;
+  }
+
+  /** The next step, which may have been submitted already. */
+  async #step(): Promise<Outcome> {
+    await this.#submitAhead();
+    const next = this.#ahead.shift();
+    if (next === undefined) return this.#stepNow();
+    const { loss, gradNorm, isStopped } = await next.result;
+    if (isStopped) {
+      this.#ahead = []; // they changed nothing
+      this.#work.ahead?.allowUpdates();
+      return this.#stepNow(); // decides with all losses known whether it is skipped
+    }
+    const after = afterOptimizerStep(this.#progress, loss, undefined);
+    await this.#work.finishStep(after.step);
+    const seconds = this.#timeStep(Math.max(next.submitted, this.#stepEnd));
+    this.#progress = after;
+    const { learningRate } = next;
+    await this.#emit({
+      type: 'step',
+      step: after.step,
+      loss,
+      gradNorm,
+      learningRate,
+      skipped: undefined,
+      seconds,
+    });
+    this.#progress = scheduled(after, this.#settings);
+    return 'done';
+  }
+
+  /**
+   * Submits the next steps up to a pause, at most STEPS_AHEAD at a time. Longer steps than SIGNAL_POLL_SECONDS are computed one by
+   * one, in parts that can be interrupted; they lose little by it.
+   */
+  async #submitAhead(): Promise<void> {
+    const { ahead } = this.#work;
+    const { data, inspect } = this.#parts;
+    if (ahead === undefined || inspect !== undefined || this.#isEnding) return;
+    if (this.#stepSeconds === undefined || this.#stepSeconds > SIGNAL_POLL_SECONDS) return;
+    const before = this.#progress;
+    while (this.#ahead.length < STEPS_AHEAD) {
+      const pending = this.#ahead.length;
+      const step = before.step + pending;
+      if (pending > 0 && (isPauseAfter(step, before, this.#settings) || (await this.#isDecisionDue())))
+        return;
+      const stepData = data.stepData(step);
+      if (stepData.counted === 0 || !ahead.isWhole(stepData)) return;
+      const submitted = performance.now();
+      const rates = this.#learningRatesAt(step);
+      const updates = before.updates + pending;
+      const lossLimit = lossWithoutSpike(before.health, pending);
+      const result = handled(ahead.submitWhole({ step, data: stepData, updates, ...rates, lossLimit }));
+      this.#ahead.push({ learningRate: rates.learningRate, submitted, result });
+    }
+  }
+
+  #isDecisionDue(): boolean | Promise<boolean> {
+    return this.#clock.isDecisionDue(this.#settings, this.#progress.step);
+  }
+
+  #learningRatesAt(step: number): { readonly learningRate: number; readonly matrixLearningRate: number } {
+    const schedule = scheduleOptions(this.#settings);
+    const { learningRateFactor } = this.#progress.health;
+    return {
+      learningRate: learningRateFactor * learningRateAt(step, schedule),
+      matrixLearningRate:
+        learningRateFactor * learningRateAtPeak(this.#settings.muonLearningRate, step, schedule),
+    };
+  }
+
+  /** Seconds since the start of a step that has just ended. */
+  #timeStep(start: number): number {
+    this.#stepEnd = performance.now();
+    return (this.#stepSeconds = (this.#stepEnd - start) / 1000);
   }
 
   /** Evaluates the last step. Not part of the checkpoint, since the run may be extended. */
@@ -138,7 +235,7 @@ class TrainingLoop {
    * The gradient, then the update unless the loss or the gradient is at fault. Progress changes only at the end, so that an
    * interrupted step has not happened.
    */
-  async #step(): Promise<Outcome> {
+  async #stepNow(): Promise<Outcome> {
     const { trainer, data, inspect } = this.#parts;
     const before = this.#progress;
     const start = performance.now();
@@ -147,11 +244,7 @@ class TrainingLoop {
     if (found === undefined) return 'interrupted';
     const { loss, gradNorm } = inspect?.(before, found, trainer) ?? found;
 
-    const schedule = scheduleOptions(this.#settings);
-    const { learningRateFactor } = before.health;
-    const learningRate = learningRateFactor * learningRateAt(before.step, schedule);
-    const matrixLearningRate =
-      learningRateFactor * learningRateAtPeak(this.#settings.muonLearningRate, before.step, schedule);
+    const { learningRate, matrixLearningRate } = this.#learningRatesAt(before.step);
     const skipped: Skipped | undefined =
       found === NOTHING_COUNTED ? 'no counted target' : faultOf(before.health, loss, gradNorm);
     if (skipped === undefined) await this.#work.update(before.updates, learningRate, matrixLearningRate);
@@ -159,8 +252,7 @@ class TrainingLoop {
     const fault =
       skipped !== 'no counted target' && after.health.skipped >= SKIPS_TO_DIVERGE ? skipped : undefined;
     if (fault === undefined) await this.#work.finishStep(after.step);
-    const seconds = (performance.now() - start) / 1000;
-    this.#stepSeconds = seconds;
+    const seconds = this.#timeStep(start);
 
     let cause: DivergenceCause | undefined;
     if (fault !== undefined) {
@@ -271,7 +363,7 @@ class TrainingLoop {
   /** Passes an event to all sinks. After steps and evaluations, a run with a time limit adjusts its length. */
   async #emit(event: TrainEvent): Promise<void> {
     this.#clock.eventReached(event.type);
-    if (event.type === 'step' || event.type === 'evaluation')
+    if ((event.type === 'step' || event.type === 'evaluation') && this.#ahead.length === 0)
       this.#settings = await this.#clock.adjustLength(this.#settings, event.step);
     for (const sink of this.#parts.sinks) await sink(event, this.#settings);
     this.#clock.eventHandled(event.type);

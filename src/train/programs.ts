@@ -22,6 +22,7 @@ import {
   type StorageOf,
 } from '../model/placement.ts';
 import { planGradientSum } from './gradient-sum.ts';
+import { planStepResults, type PlannedResults, type StepResults } from './step-results.ts';
 import { stateNumbers, optimizers, type OptimizerName } from './optimizer.ts';
 import { microBatchesOf, subtreesOf, type Subtree } from './ordered-sum.ts';
 import { divideParameters, type Bucket } from './ranks/division.ts';
@@ -78,6 +79,8 @@ export interface TrainingPrograms {
   readonly trainingLosses: number;
   /** Adds the micro-batches' gradients, bucket by bucket: see gradient-sum.ts. */
   readonly gradientSum: Program;
+  /** What a step leaves for the host to read once it is over, in a process of its own: see step-results.ts. */
+  readonly results: StepResults | undefined;
   /** The trained parameters, divided among the ranks; a single bucket with a single slice for one process. */
   readonly buckets: readonly Bucket[];
   /** The global gradient norm, and the update that scales the gradient by it. */
@@ -173,6 +176,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const matrices = matricesOf(model);
   const buckets = divideParameters(n, optimizer === 'muon' ? matrices : [], size);
   const gradientSum = planGradientSum(layout, gradients, summedMicroBatches(shape), buckets);
+  const placeResults = placeStepResults(layout, shape);
   const start = layout.end;
 
   const training = planTraining(shape, model, batch, { gradients, dLosses, start });
@@ -203,11 +207,19 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
     norm,
     ...training,
     gradientSum,
+    results: placeResults?.({ losses: training.trainingLosses, norm, hyper }),
     buckets,
     ...optimizing,
     evaluation,
     end: Math.max(training.forwardBackward.end, evaluation.program.end, optimizing.update.end),
   };
+}
+
+/** Ranks meet in every step or exchange replicas; only a process of its own submits whole steps. */
+function placeStepResults(layout: Layout, shape: TrainingShape): PlannedResults | undefined {
+  const { config, batchSize, microBatches, ranks, replicas } = shape;
+  if (ranks !== undefined || replicas !== undefined) return undefined;
+  return planStepResults(layout, { microBatches, tokens: batchSize * config.blockSize });
 }
 
 /** Records, differentiates and plans a micro-batch. */

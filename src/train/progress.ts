@@ -1,5 +1,6 @@
 /** The progress of a run, and how steps and evaluations change it. Everything here is a pure function of plain data. */
 import { afterSkip, afterStep, freshHealth, type Fault, type Health } from './divergence.ts';
+import { saveInterval } from './save-every.ts';
 import { decayStartOf } from './schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
@@ -70,6 +71,17 @@ export function scheduled(progress: Progress, settings: Settings): Progress {
   const isGood = settings.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0;
   const marked = isGood ? markGood(progress) : progress;
   return { ...marked, evaluationDue: isEvaluated(progress.step, settings) };
+}
+
+/**
+ * Whether an evaluation, a checkpoint or the end follows step `step`: whatever comes after it must not be submitted before.
+ *
+ * @param progress before that step
+ */
+export function isPauseAfter(step: number, progress: Progress, settings: Settings): boolean {
+  const { evaluationDue, goodStep } = scheduled({ ...progress, step }, settings);
+  const { steps = Infinity } = saveInterval(settings.saveEvery);
+  return evaluationDue || goodStep === step || step % steps === 0 || step >= settings.maxIters;
 }
 
 /** While steps are being skipped, the parameters are those of the last step taken, which may itself be the fault. */

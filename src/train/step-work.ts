@@ -4,7 +4,7 @@ import type { NamedTensor } from '../model/tensor.ts';
 import type { InParts, Poll } from '../polling.ts';
 import { meanLoss } from './mean-loss.ts';
 import { stepGradient } from './step-gradient.ts';
-import type { StepResult, Trainer } from './trainer.ts';
+import type { StepResult, Trainer, WholeStep, WholeStepResult } from './trainer.ts';
 import type { WeightAverage } from './weight-average.ts';
 
 /** The model whose losses are wanted: the current parameters or their average. */
@@ -13,6 +13,13 @@ export type Evaluated = 'weights' | 'average';
 /** A trainer's parameters or their average, to be evaluated. */
 export const evaluatedModel = (trainer: Trainer, model: Evaluated): Trainer | WeightAverage =>
   model === 'weights' ? trainer : trainer.average!;
+
+/** See the methods of Trainer. */
+export interface StepsAhead {
+  submitWhole(step: WholeStep): Promise<WholeStepResult>;
+  isWhole(data: StepData): boolean;
+  allowUpdates(): void;
+}
 
 /** The computations of the training loop: by one process, or shared by several ranks. */
 export interface StepWork {
@@ -33,6 +40,8 @@ export interface StepWork {
    * @param done steps so far
    */
   finishStep(done: number): Promise<void>;
+  /** Present where steps can be submitted before the results of earlier ones are known. */
+  readonly ahead?: StepsAhead | undefined;
   /** See meanLoss. */
   meanLoss(
     model: Evaluated,
@@ -68,6 +77,7 @@ export const localWork = (trainer: Trainer): StepWork => ({
     trainer.update(updates, learningRate, matrixLearningRate),
   findFault: (step, data) => trainer.findFault(step, data),
   finishStep: () => Promise.resolve(),
+  ahead: trainer.canSubmitWhole ? trainer : undefined,
   meanLoss: (model, batches, poll, evaluated) =>
     meanLoss(evaluatedModel(trainer, model), batches, poll, evaluated),
   stateReplaced: () => Promise.resolve(),

@@ -1,10 +1,11 @@
 /** Training on random tokens, to measure speed. */
+import { stepOf } from '../data/batches.ts';
 import { documentRows } from '../data/documents/document-rows.ts';
 import type { LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import type { Device, Timing } from '../engine/device.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';
-import { Trainer } from './trainer.ts';
+import { STEPS_AHEAD, Trainer } from './trainer.ts';
 
 /** Usual total duration of a measurement, in seconds. */
 export const CALIBRATION_SECONDS = 0.5;
@@ -44,14 +45,25 @@ export function startTraining(device: Device, model: TimedModel): TimedTraining 
     Int32Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize));
   const rows = documentRows(random(), config.blockSize, undefined); // a document mask can only save work
   let done = 0;
+  /** Without waiting where the training loop does not. */
+  const submit = (): Promise<unknown> => {
+    const [step, batches] = [done++, [{ inputs: random(), targets: random(), rows }]];
+    if (!trainer.canSubmitWhole) return trainer.step(step, batches, 1e-3);
+    const rates = { learningRate: 1e-3, matrixLearningRate: 1e-3 };
+    return trainer.submitWhole({ step, data: stepOf(batches), updates: step, ...rates, lossLimit: Infinity });
+  };
   return {
     tokensPerStep: length,
     flopsPerStep: programs.forwardBackward.instructions.reduce((sum, each) => sum + costOf(each).flops, 0),
     memoryBytes: 4 * programs.end,
     async run(steps) {
       const start = performance.now();
-      for (let i = 0; i < steps; i++)
-        await trainer.step(done++, [{ inputs: random(), targets: random(), rows }], 1e-3);
+      const submitted: Promise<unknown>[] = [];
+      for (let i = 0; i < steps; i++) {
+        submitted.push(submit());
+        if (submitted.length >= (trainer.canSubmitWhole ? STEPS_AHEAD : 1)) await submitted.shift();
+      }
+      await Promise.all(submitted);
       return (performance.now() - start) / 1000;
     },
     timings: () => trainer.timings(),
@@ -83,8 +95,13 @@ export async function measureSpeedOn(device: Device, model: TimedModel, seconds:
     const runFor = async (limit: number): Promise<number[]> => {
       const times: number[] = [];
       const until = performance.now() + 1000 * limit;
-      do times.push(await training.run(1));
-      while (performance.now() < until);
+      let count = 1;
+      do {
+        times.push((await training.run(count)) / count);
+        // A queue is kept filled, as in training.
+        if (device.isQueued === true)
+          count = Math.max(1, Math.min(2 * STEPS_AHEAD, Math.floor(limit / 4 / times[0])));
+      } while (performance.now() < until);
       return times.sort((a, b) => a - b);
     };
     await runFor(seconds / 2);

@@ -18,6 +18,7 @@ import type { Initialization } from '../model/parameter.ts';
 import { hyperparameters, type OptimizerOptions } from './optimizer.ts';
 import { OrderedSum } from './ordered-sum.ts';
 import type { TrainingPrograms } from './programs.ts';
+import { readStepResults } from './read-step-results.ts';
 import { averageRate, WeightAverage } from './weight-average.ts';
 
 export interface StepResult {
@@ -33,6 +34,35 @@ export interface TrainerOptions extends OptimizerOptions {
   /** Decay of the moving average of the parameters, if the programs have one. */
   readonly emaDecay?: number;
 }
+
+/** Steps on their way to a device with a queue: while it computes one, the next two are there already. */
+export const STEPS_AHEAD = 3;
+
+/** A step that is submitted as a whole. */
+export interface WholeStep {
+  /** Counted from 0; together with the seed it determines all random numbers of the step. */
+  readonly step: number;
+  /** With at least one counted target, and the number of micro-batches of the programs. */
+  readonly data: StepData;
+  /** Number of earlier updates. */
+  readonly updates: number;
+  readonly learningRate: number;
+  /** Of the matrices that Muon updates. */
+  readonly matrixLearningRate: number;
+  /** The largest mean loss, in nats, with which the update takes effect. */
+  readonly lossLimit: number;
+}
+
+/** Results of a `WholeStep`. */
+export interface WholeStepResult extends StepResult {
+  /** Neither this update nor any after it has taken effect: the loss or the norm is not finite, or the loss exceeds its limit. */
+  readonly isStopped: boolean;
+}
+
+/** Above the rounding of a sum of float32. */
+const SUM_TOLERANCE = 0.01;
+/** WGSL has no infinity that can be relied on. */
+const LARGEST = 3e38;
 
 /** Numbers of micro-batches and counted targets in a step, each at least 1. */
 type StepCounts = Pick<StepData, 'microBatches' | 'counted'>;
@@ -58,6 +88,8 @@ export class Trainer {
   readonly #forwardBackward: Loaded;
   readonly #gradientNorm: Loaded;
   readonly #update: Loaded;
+  /** Undefined on a device without a queue. */
+  readonly #results: Loaded | undefined;
   readonly #evaluation: EvaluationPass;
   /** Undefined if no average is kept. */
   readonly average: WeightAverage | undefined;
@@ -81,6 +113,8 @@ export class Trainer {
     this.gradientSum = new GradientSum(device, programs.gradientSum, programs.buckets.length);
     this.#gradientNorm = device.load(programs.gradientNorm.instructions);
     this.#update = device.load(programs.update.instructions);
+    if (device.isQueued === true && programs.results !== undefined)
+      this.#results = device.load(programs.results.program.instructions);
     this.#evaluation = new EvaluationPass(device, programs.evaluation, programs.evaluationBatch);
     this.average = WeightAverage.of(device, programs);
     this.#losses = new Float64Array(programs.batch.B * programs.batch.T);
@@ -200,11 +234,60 @@ export class Trainer {
    * @param matrixLearningRate of the matrices that Muon updates
    */
   update(updates: number, learningRate: number, matrixLearningRate = learningRate): Promise<void> {
-    const slots = hyperparameters(this.#options, updates + 1, { learningRate, matrixLearningRate });
-    slots[HYPER.averageRate] = averageRate(this.#options.emaDecay ?? 0, updates + 1);
-    this.#device.write(this.programs.hyper.offset, slots);
+    this.#device.write(
+      this.programs.hyper.offset,
+      this.#hyperparameters(updates, learningRate, matrixLearningRate),
+    );
     this.#update.submit();
     return this.#device.finish();
+  }
+
+  #hyperparameters(updates: number, learningRate: number, matrixLearningRate: number): Float64Array {
+    const slots = hyperparameters(this.#options, updates + 1, { learningRate, matrixLearningRate });
+    slots[HYPER.averageRate] = averageRate(this.#options.emaDecay ?? 0, updates + 1);
+    return slots;
+  }
+
+  /** Whether steps can be submitted as a whole, before the results of earlier ones are known. */
+  get canSubmitWhole(): boolean {
+    return this.#results !== undefined;
+  }
+
+  /** Whether a step has the number of micro-batches that the programs were planned for. */
+  isWhole({ microBatches }: StepData): boolean {
+    const { batch, results } = this.programs;
+    return microBatches * batch.B * batch.T + 2 === results?.region.length;
+  }
+
+  /**
+   * Submits gradient and update of a step without waiting. Its update takes effect unless the step or an earlier one stopped the
+   * updates; `allowUpdates` lets them take effect again.
+   */
+  async submitWhole(whole: WholeStep): Promise<WholeStepResult> {
+    const { step, data, updates, learningRate, matrixLearningRate, lossLimit } = whole;
+    const { region } = this.programs.results!;
+    const batches: Batch[] = [];
+    for (const batch of data.batches) {
+      const micro = batches.push(batch) - 1;
+      this.#prepare(step, micro, data.counted, batch);
+      this.#forwardBackward.submit();
+      this.#results!.submit(micro, micro + 1);
+      this.gradientSum.add(micro, data.microBatches);
+    }
+    this.#gradientNorm.submit();
+    const slots = this.#hyperparameters(updates, learningRate, matrixLearningRate);
+    slots[HYPER.lossLimit] = Math.min(LARGEST, (1 - SUM_TOLERANCE) * lossLimit * data.counted);
+    this.#device.write(this.programs.hyper.offset, slots.subarray(0, HYPER.stopped));
+    this.#results!.submit(batches.length);
+    this.#update.submit();
+    const numbers = await this.#device.read(region.offset, new Float64Array(region.length));
+    const { losses, ...verdict } = readStepResults(numbers, batches);
+    return { loss: stepLoss(losses, data), ...verdict };
+  }
+
+  /** Ends the effect of a step that stopped the updates. */
+  allowUpdates(): void {
+    this.#device.write(this.programs.hyper.offset + HYPER.stopped, Float32Array.of(0));
   }
 
   /**

@@ -15,11 +15,20 @@ export function globalNorm({ x, norm, n }: ReferenceArguments<'globalNorm'>): vo
   norm[0] = Math.sqrt(sum);
 }
 
+export function checkStep({ lossSum, norm, hyper, verdict }: ReferenceArguments<'checkStep'>): void {
+  const isGood =
+    Number.isFinite(lossSum[0]) && Number.isFinite(norm[0]) && lossSum[0] <= hyper[HYPER.lossLimit];
+  if (!isGood) hyper[HYPER.stopped] = 1;
+  verdict[0] = norm[0];
+  verdict[1] = hyper[HYPER.stopped];
+}
+
 /** The factor that limits the gradient's global norm to the clip value. */
 const clipFactor = (hyper: Floats, norm: Floats): number =>
   hyper[HYPER.clip] > 0 && norm[0] > hyper[HYPER.clip] ? hyper[HYPER.clip] / norm[0] : 1;
 
 export function adamw({ x, dX, m, v, hyper, norm, n, decayed }: ReferenceArguments<'adamw'>): void {
+  if (hyper[HYPER.stopped] !== 0) return;
   const lr = hyper[HYPER.learningRate];
   const beta1 = hyper[HYPER.beta1];
   const beta2 = hyper[HYPER.beta2];
@@ -35,6 +44,7 @@ export function adamw({ x, dX, m, v, hyper, norm, n, decayed }: ReferenceArgumen
 }
 
 export function sgd({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'sgd'>): void {
+  if (hyper[HYPER.stopped] !== 0) return;
   const factor = clipFactor(hyper, norm);
   for (let i = 0; i < n; i++) {
     const decay = i < decayed ? hyper[HYPER.weightDecay] * x[i] : 0;
@@ -44,6 +54,7 @@ export function sgd({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'s
 }
 
 export function lion({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'lion'>): void {
+  if (hyper[HYPER.stopped] !== 0) return;
   const lr = hyper[HYPER.learningRate];
   const factor = clipFactor(hyper, norm);
   for (let i = 0; i < n; i++) {
@@ -56,6 +67,7 @@ export function lion({ x, dX, m, hyper, norm, n, decayed }: ReferenceArguments<'
 }
 
 export function muonMomentum({ dX, m, u, hyper, norm, n }: ReferenceArguments<'muonMomentum'>): void {
+  if (hyper[HYPER.stopped] !== 0) return;
   const [momentum, rest] = [hyper[HYPER.momentum], hyper[HYPER.oneMinusMomentum]];
   const factor = clipFactor(hyper, norm);
   for (let i = 0; i < n; i++) {
@@ -80,6 +92,7 @@ export function matrixPolynomial(args: ReferenceArguments<'matrixPolynomial'>): 
 }
 
 export function muonUpdate({ x, o, hyper, n, scale }: ReferenceArguments<'muonUpdate'>): void {
+  if (hyper[HYPER.stopped] !== 0) return;
   const rate = hyper[HYPER.matrixLearningRate];
   const kept = 1 - rate * hyper[HYPER.weightDecay];
   for (let i = 0; i < n; i++) x[i] = x[i] * kept - rate * scale * o[i];

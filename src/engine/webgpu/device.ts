@@ -40,6 +40,7 @@ export class WebGpuDevice implements Device {
   readonly name: string;
   readonly threads = 1;
   readonly activeThreads = 1;
+  readonly isQueued = true;
   readonly #gpu: GpuDevice;
   readonly #limit: number;
   readonly #layout: object;

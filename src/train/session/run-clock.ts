@@ -24,6 +24,8 @@ export interface RunClock {
   readonly poll: Poll;
   /** Whether a step needs a checkpoint because the last one is old. Asked only if none is due for another reason. */
   readonly isCheckpointOld: (settings: Settings) => boolean | Promise<boolean>;
+  /** Whether `isCheckpointOld` or `adjustLength` would decide something now, for which steps that were submitted must be over. */
+  readonly isDecisionDue: (settings: Settings, step: number) => boolean | Promise<boolean>;
   /** The settings to continue with after `step` steps; unchanged unless the run has a time limit. */
   readonly adjustLength: (settings: Settings, step: number) => Settings | Promise<Settings>;
   /** Called when an event occurs, before `adjustLength`, and after all sinks have handled it. */
@@ -44,11 +46,14 @@ export function localClock(
   let hasStopped = false;
   let savedAt = performance.now();
   const isInterrupted = async (): Promise<boolean> => (hasStopped ||= await interrupted());
+  const isCheckpointOld = ({ saveEvery }: Settings): boolean =>
+    performance.now() - savedAt >= 1000 * (saveInterval(saveEvery).seconds ?? Infinity);
   return {
     isInterrupted,
     poll: startPolling(isInterrupted, SIGNAL_POLL_SECONDS),
-    isCheckpointOld: ({ saveEvery }) =>
-      performance.now() - savedAt >= 1000 * (saveInterval(saveEvery).seconds ?? Infinity),
+    isCheckpointOld,
+    isDecisionDue: (settings, step) =>
+      isCheckpointOld(settings) || budget?.isCorrectionDue(settings, step) === true,
     adjustLength: (settings, step) => budget?.refitted(settings, step) ?? settings,
     eventReached: (type) => budget?.eventReached(type),
     eventHandled(type) {

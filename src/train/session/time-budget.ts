@@ -146,17 +146,24 @@ export class TimeBudget {
     return (this.#marked - before) / 1000;
   }
 
-  /** The settings with a corrected length; undefined if no correction is due or needed. */
-  refitted(settings: Settings, step: number): Settings | undefined {
-    const { asked, seconds, maxSteps } = this.#limit;
+  /** Whether the length is to be corrected. @param step steps done */
+  isCorrectionDue(settings: Settings, step: number): boolean {
+    const { asked, seconds } = this.#limit;
     const { steps: before, at } = this.#fitted;
     const now = this.#now();
     const end = asked + 1000 * seconds;
-    const isDue =
+    return (
       this.#steps - before >= refitInterval(this.#steps + settings.maxIters - step) ||
       now - at >= 1000 * REFIT_SHARE * seconds ||
-      now - at >= REFIT_SHARE_OF_REST * (end - now);
-    if (!isDue) return undefined;
+      now - at >= REFIT_SHARE_OF_REST * (end - now)
+    );
+  }
+
+  /** The settings with a corrected length; undefined if no correction is due or needed. */
+  refitted(settings: Settings, step: number): Settings | undefined {
+    if (!this.isCorrectionDue(settings, step)) return undefined;
+    const { asked, seconds, maxSteps } = this.#limit;
+    const now = this.#now();
     this.#fitted = { steps: this.#steps, at: now };
     const costs = this.costs();
     const rest = costs.evaluation + costs.checkpoint + costs.last;

@@ -4,13 +4,15 @@ import { elementwise, SIZE } from '../wgsl.ts';
 import type { KernelDispatches } from '../dispatch.ts';
 import { overElements } from './elementwise.ts';
 
-/** `hyper(SLOT)`, and the gradient scaled by min(1, clip/norm). */
+/** `hyper(SLOT)`. */
 const HYPERPARAMETERS = /* wgsl */ `
 fn hyper(slot: u32) -> f32 { return memory[args.hyper + slot]; }
 ${Object.entries(HYPER)
   .map(([name, slot]) => `const ${name} = ${slot}u;`)
   .join('\n')}
 `;
+const UNLESS_STOPPED = 'if (hyper(stopped) != 0.0) { return; }';
+/** The gradient scaled by min(1, clip/norm). */
 const CLIPPING = /* wgsl */ `
 fn clipped(gradient: f32) -> f32 {
   let norm = memory[args.norm];
@@ -25,9 +27,26 @@ fn shrunk(x: f32, i: u32) -> f32 {
 }
 `;
 
+/** Not finite is told from the bits: WGSL lets compilers assume that there is no NaN and no infinity. */
+const checkShader =
+  HYPERPARAMETERS +
+  `fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }` +
+  elementwise(
+    `let sum = memory[args.lossSum];
+  let norm = memory[args.norm];
+  if (!isFinite(sum) || !isFinite(norm) || sum > hyper(lossLimit)) { memory[args.hyper + stopped] = 1.0; }
+  memory[args.verdict] = norm;
+  memory[args.verdict + 1u] = hyper(stopped);`,
+    '1u',
+  );
+export const checkStep: KernelDispatches<'checkStep'> = (args) => [
+  { kernel: 'checkStep', args, shader: checkShader, workgroups: 1 },
+];
+
 export const adamw = overElements(
   'adamw',
-  `let g = clipped(memory[args.dX + i]);
+  `${UNLESS_STOPPED}
+  let g = clipped(memory[args.dX + i]);
   let m = hyper(beta1) * memory[args.m + i] + hyper(oneMinusBeta1) * g;
   let v = hyper(beta2) * memory[args.v + i] + hyper(oneMinusBeta2) * g * g;
   memory[args.m + i] = m;
@@ -39,7 +58,8 @@ export const adamw = overElements(
 
 export const sgd = overElements(
   'sgd',
-  `let x = memory[args.x + i];
+  `${UNLESS_STOPPED}
+  let x = memory[args.x + i];
   let decay = select(0.0, hyper(weightDecay) * x, i < args.decayed);
   let m = hyper(momentum) * memory[args.m + i] + clipped(memory[args.dX + i]) + decay;
   memory[args.m + i] = m;
@@ -49,7 +69,8 @@ export const sgd = overElements(
 
 export const lion = overElements(
   'lion',
-  `let g = clipped(memory[args.dX + i]);
+  `${UNLESS_STOPPED}
+  let g = clipped(memory[args.dX + i]);
   let m = memory[args.m + i];
   let direction = sign(hyper(beta1) * m + hyper(oneMinusBeta1) * g);
   memory[args.x + i] = shrunk(memory[args.x + i], i) - hyper(learningRate) * direction;
@@ -59,7 +80,8 @@ export const lion = overElements(
 
 export const muonMomentum = overElements(
   'muonMomentum',
-  `let rest = hyper(oneMinusMomentum);
+  `${UNLESS_STOPPED}
+  let rest = hyper(oneMinusMomentum);
   let g = clipped(memory[args.dX + i]);
   let m = hyper(momentum) * memory[args.m + i] + rest * g;
   memory[args.m + i] = m;
@@ -88,7 +110,8 @@ export const matrixPolynomial: KernelDispatches<'matrixPolynomial'> = (args) => 
 
 export const muonUpdate = overElements(
   'muonUpdate',
-  `let rate = hyper(matrixLearningRate);
+  `${UNLESS_STOPPED}
+  let rate = hyper(matrixLearningRate);
   let kept = 1.0 - rate * hyper(weightDecay);
   memory[args.x + i] = memory[args.x + i] * kept - rate * args.scale * memory[args.o + i];`,
   HYPERPARAMETERS,
@@ -96,7 +119,8 @@ export const muonUpdate = overElements(
 
 export const movingAverage = overElements(
   'movingAverage',
-  `let average = memory[args.average + i];
+  `${UNLESS_STOPPED}
+  let average = memory[args.average + i];
   memory[args.average + i] = average + hyper(averageRate) * (memory[args.x + i] - average);`,
   HYPERPARAMETERS,
 );
