@@ -80,11 +80,12 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
   });
   test('a replica adds up the gradients of its share of a step only', () => {
     const replicas = { rank: 0, size: 4 };
-    expect(needs({ microBatches: 16, replicas })).toBe(needs({ microBatches: 4 }));
+    const alone = { replicas: { rank: 0, size: 1 } };
+    expect(needs({ microBatches: 16, replicas })).toBe(needs({ microBatches: 4, ...alone }));
     const whole = { ...shape, microBatches: 16, replicas };
     const small = { ...whole, batchSize: 4, microBatches: 64 };
     const { engine, transfers } = memoryNeed(small, trainingPrograms(small));
-    expect(engine).toBe(needs({ batchSize: 4, microBatches: 16 }));
+    expect(engine).toBe(needs({ batchSize: 4, microBatches: 16, ...alone }));
     expect(hintFor(engine + transfers, whole)).toMatch(/^try batchSize: 4, gradientAccumulationSteps: 64,/);
   });
   test('ranks on one computer share its memory', () => {
