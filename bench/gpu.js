@@ -16,7 +16,7 @@ import { chooseBackend } from '../dist/engine/backend.js';
 import { chooseDevice } from '../dist/engine/device-choice.js';
 import { setWebGpuFolder } from '../dist/engine/webgpu-package.js';
 import { EngineMemoryError } from '../dist/engine/engine-memory-error.js';
-import { growingGemm, growingRead } from '../dist/measure/gpu.js';
+import { growingGemm, growingRead } from '../dist/engine/gpu-rates.js';
 import { benchModels } from '../dist/measure/models.js';
 import { startTraining } from '../dist/train/timed-training.js';
 import { trainModel } from '../dist/train/train-model.js';

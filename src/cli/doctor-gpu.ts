@@ -4,7 +4,7 @@ import { findAdapter, hasWebGpu } from '../engine/webgpu-package.ts';
 import { bufferLimit } from '../engine/webgpu/limits.ts';
 import { UserError } from '../errors.ts';
 import { formatBytes } from '../format.ts';
-import { growingGemm, growingRead } from '../measure/gpu.ts';
+import { growingGemm, growingRead } from '../engine/gpu-rates.ts';
 import { printable } from './terminal.ts';
 
 export type GpuFindings =

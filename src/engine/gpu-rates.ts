@@ -1,15 +1,19 @@
 /** Rates of a GPU, with work that grows until it takes long enough to be timed: GPUs differ by factors of thousands. */
-import type { Device } from '../engine/device.ts';
-import { EngineMemoryError } from '../engine/engine-memory-error.ts';
-import type { Instruction } from '../engine/instruction.ts';
-import { timedProduct } from '../engine/timed-product.ts';
+import type { Device } from './device.ts';
+import { EngineMemoryError } from './engine-memory-error.ts';
+import type { Instruction } from './instruction.ts';
+import { timedProduct } from './timed-product.ts';
 
 /** Seconds beside which it does not count how long a command takes to reach the GPU. */
 const LONG_ENOUGH = 0.02;
 
 /** The shortest time of one run in seconds, submitted as often as it takes to be timed. */
-async function shortestRun(device: Device, instruction: Instruction, seconds: number): Promise<number> {
-  const program = device.load([instruction]);
+async function shortestRun(
+  device: Device,
+  work: Instruction | readonly Instruction[],
+  seconds: number,
+): Promise<number> {
+  const program = device.load([work].flat());
   const time = async (runs: number): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < runs; i++) program.submit();
@@ -18,6 +22,7 @@ async function shortestRun(device: Device, instruction: Instruction, seconds: nu
   };
   await time(1); // compiles the shader
   let shortest = await time(1);
+  if (shortest > seconds) return shortest;
   const until = performance.now() + 1000 * seconds;
   while (performance.now() < until)
     shortest = Math.min(shortest, await time(Math.max(1, Math.ceil(LONG_ENOUGH / shortest))));
@@ -55,6 +60,51 @@ export async function growingGemm(device: Device, seconds: number): Promise<numb
     work: 2 * n ** 3,
   }));
   return Math.max(...rates);
+}
+
+/** Rows of a product in training: the tokens of a step, of which a small model has two or three thousand. */
+const TOKENS = 2048;
+/** Seconds for one width, and for the start of a kernel. */
+const SHORT = 0.02;
+
+/**
+ * GEMM rate in FLOP/s of the products in models of these widths, [TOKENS,C] times [C,4C]. Where one takes long enough, wider ones
+ * are taken to have its rate. Overwrites the device's memory.
+ *
+ * @param widths ascending
+ */
+export async function gemmAtWidths(
+  device: Device,
+  widths: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  const rates = new Map<number, number>();
+  let known: number | undefined;
+  for (const C of widths) {
+    let rate = known;
+    if (rate === undefined) {
+      const seconds = await shortestRun(device, timedProduct(device, TOKENS, 4 * C, C, 0), SHORT);
+      rate = (2 * TOKENS * 4 * C * C) / seconds;
+      if (seconds > LONG_ENOUGH) known = rate;
+    }
+    rates.set(C, rate);
+  }
+  return rates;
+}
+
+/** Seconds from one small kernel to the next in a program: what a kernel takes at least. Overwrites the device's memory. */
+export async function launchSeconds(device: Device): Promise<number> {
+  const count = 256;
+  const n = 64;
+  device.reserve(n);
+  const part = { offset: 0, length: n };
+  const add = { kernel: 'add', label: 'measure', args: { a: part, b: part, y: part, n } } as const;
+  return (
+    (await shortestRun(
+      device,
+      Array.from({ length: count }, () => add),
+      SHORT,
+    )) / count
+  );
 }
 
 /**

@@ -4,12 +4,14 @@
  */
 import { checkLength } from '../data/batches.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
+import { gpuMemoryLimit } from '../engine/device-choice.ts';
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
-import { chooseModel, maxSteps } from './choose-model.ts';
+import { chooseModel, maxSteps, type ComputeFor } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
+import { gpuCompute } from './gpu-compute.ts';
 import { checkMemory, checkStateMemory, memoryLimits, memoryNeed } from './memory.ts';
 import { DECAY_SHARE } from './options/learning-rate.ts';
 import { trainingPrograms } from './programs.ts';
@@ -114,6 +116,36 @@ async function flopsIn(seconds: number, threads: number, calibration: number): P
   }
 }
 
+/** What a run in `seconds` can compute, on the GPU or on this kind of CPU. */
+async function computeIn(
+  seconds: number,
+  {
+    engine,
+    ranks,
+    calibration,
+  }: { readonly engine: LazyBackend; readonly ranks: number; readonly calibration: number },
+): Promise<number | ComputeFor> {
+  if (gpuMemoryLimit() === undefined) return flopsIn(seconds, ranks * engine.threads, calibration);
+  return gpuCompute((await engine.open()).backend, seconds * (1 - EVALUATION_SHARE));
+}
+
+/**
+ * The model that a CPU of the usual speed would be given for the time of a run, with which `--device auto` measures both devices.
+ * Undefined if options decide on the model.
+ */
+export function usualModel(
+  options: TrainModelOptions,
+  { train, tokenizer }: Pick<TrainingData, 'train' | 'tokenizer'>,
+  threads: number,
+): TrainModelOptions | undefined {
+  const seconds = budgetSeconds(options);
+  if (seconds === undefined || options.preset !== undefined) return undefined;
+  const facts = { trainTokens: train.length, vocabSize: tokenizer.vocabSize };
+  const given = withoutTime(options);
+  const flops = CORE_SPEED * threads * seconds * (1 - EVALUATION_SHARE);
+  return { ...chooseModel(facts, flops, given), ...given };
+}
+
 interface TimeToFit {
   readonly seconds: number;
   /** Start of the run's time, in milliseconds of `performance.now()`. */
@@ -143,7 +175,7 @@ export async function fitToBudget(
   const given = withoutTime(options);
   const choice =
     options.preset === undefined
-      ? chooseModel(facts, await flopsIn(seconds, ranks * engine.threads, calibration), given)
+      ? chooseModel(facts, await computeIn(seconds, { engine, ranks, calibration }), given)
       : { schedule: 'wsd' as const };
   const unsplit = resolveOptions({ ...divisible(choice, ranks), ...given });
   const split = splitBatch(unsplit, given, ranks);

@@ -27,6 +27,19 @@ const sizes = [
 /** Architectures of new models, the best first. */
 const preferred = ['qwen3', 'gpt2'] as const;
 
+/** What a run can compute. */
+export interface Compute {
+  /** Floating-point operations in the time of the run. */
+  readonly flops: number;
+  /** What a step costs besides those of its tokens: the starts of kernels on a GPU, as floating-point operations. */
+  readonly flopsPerStep: number;
+}
+/** The same where it depends on the model: a GPU computes wide ones faster. */
+export type ComputeFor = (config: ModelConfig, optimizer: OptimizerName) => Compute;
+
+/** Widths of the models to choose from. */
+export const widths: readonly number[] = [...new Set(sizes.map(([, , nEmbd]) => nEmbd))];
+
 /** Facts about the corpus that the choice depends on. */
 export interface TextFacts {
   readonly trainTokens: number;
@@ -68,13 +81,13 @@ export const maxSteps = (trainTokens: number, tokensPerStep: number): number =>
  * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would bear: in
  * minutes, the number of steps is what counts.
  *
- * @param flops floating-point operations of the whole run
+ * @param flops floating-point operations of the whole run, or what it can compute
  * @param given options that are set; what they leave open is chosen
  * @throws UsageError if they do not fit each other
  */
 export function chooseModel(
   { trainTokens, vocabSize }: TextFacts,
-  flops: number,
+  flops: number | ComputeFor,
   given: TrainModelOptions = { corpus: [] },
 ): ModelShape & ChosenRecipe {
   const isNew = given.initFrom === undefined;
@@ -85,7 +98,10 @@ export function chooseModel(
     return {
       shape,
       parameters: parametersOfLayers(config),
-      ...lengthOf(config, optimizer, { flops, maxTokens: MAX_EPOCHS * trainTokens }),
+      ...lengthOf(config, optimizer, {
+        ...(typeof flops === 'number' ? { flops, flopsPerStep: 0 } : flops(config, optimizer)),
+        maxTokens: MAX_EPOCHS * trainTokens,
+      }),
     };
   };
   const shapes = shapesFor(trainTokens, given);
@@ -153,7 +169,7 @@ function architectureFor(given: TrainModelOptions): string {
 function lengthOf(
   config: ModelConfig,
   optimizer: OptimizerName,
-  { flops, maxTokens }: { readonly flops: number; readonly maxTokens: number },
+  { flops, flopsPerStep, maxTokens }: Compute & { readonly maxTokens: number },
 ): { readonly tokens: number; readonly inStep: number } {
   const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
   const multiplied = costlyParameters(config) - lookedUp;
@@ -161,7 +177,7 @@ function lengthOf(
   const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
   const atMost = Math.min(flops / ofToken, maxTokens);
   const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), MIN_IN_STEP, MAX_IN_STEP);
-  return { tokens: Math.min(flops / (ofToken + ofUpdate / inStep), maxTokens), inStep };
+  return { tokens: Math.min(flops / (ofToken + (ofUpdate + flopsPerStep) / inStep), maxTokens), inStep };
 }
 
 /** Undefined where options that are given do not fit a shape. */

@@ -3,7 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import type { Device } from '../../src/engine/device.ts';
 import { EngineMemoryError } from '../../src/engine/engine-memory-error.ts';
 import type { Instruction } from '../../src/engine/instruction.ts';
-import { growingGemm, growingRead } from '../../src/measure/gpu.ts';
+import { gemmAtWidths, growingGemm, growingRead, launchSeconds } from '../../src/engine/gpu-rates.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -19,8 +19,10 @@ function timedDevice(
       if (elements > limit) throw new EngineMemoryError('too large', { hint: 'smaller' });
     },
     fill: () => {},
-    load: ([{ args }]: readonly Instruction[]) => ({
-      submit: () => void (now += 1000 * secondsOf(args as { M: number; N: number; K: number })),
+    load: (program: readonly Instruction[]) => ({
+      submit() {
+        for (const { args } of program) now += 1000 * secondsOf(args as { M: number; N: number; K: number });
+      },
     }),
     finish: () => Promise.resolve(),
   } as unknown as Device;
@@ -50,4 +52,20 @@ test('sizes that exceed the memory of the GPU are left out', async () => {
     ),
   ).toBeCloseTo(1e12, -10);
   await expect(growingRead(timedDevice(1000, readSeconds), 0.1)).rejects.toThrow('too large');
+});
+
+test('each width has a rate of its own, until a product takes long', async () => {
+  const seen: number[] = [];
+  const secondsOf = ({ M, N, K }: { M: number; N: number; K: number }): number => {
+    seen.push(K);
+    return (2 * M * N * K) / (1e9 * K);
+  };
+  const rates = await gemmAtWidths(timedDevice(Infinity, secondsOf), [64, 128, 2048, 4096]);
+  expect(Math.max(...seen)).toBe(2048);
+  for (const [width, rate] of rates) expect(rate / (1e9 * Math.min(width, 2048))).toBeCloseTo(1, 6);
+  expect([...rates.keys()]).toEqual([64, 128, 2048, 4096]);
+});
+
+test('the start of a kernel is timed in a program of many', async () => {
+  expect(await launchSeconds(timedDevice(Infinity, () => 5e-6))).toBeCloseTo(5e-6, 9);
 });

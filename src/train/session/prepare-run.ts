@@ -8,7 +8,7 @@ import { UsageError } from '../../errors.ts';
 import { optionName } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import { budgetSeconds, fitMore, fitToBudget, moreSeconds, type Fitted } from '../budget.ts';
+import { budgetSeconds, fitMore, fitToBudget, moreSeconds, usualModel, type Fitted } from '../budget.ts';
 import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
 import { expectSeconds } from '../expect-seconds.ts';
@@ -126,8 +126,8 @@ export async function prepareRun(
 }
 
 /**
- * With `auto`, the device on which a step takes less time, or that of a resumed run. A run with a time limit is measured with
- * the model that its options describe before they are fitted.
+ * With `auto`, the device on which a step takes less time, or that of a resumed run. For a run with a time limit, it is a step of
+ * the model that the CPU would be given: where the GPU is faster with that, it is with a larger one.
  */
 async function decideDevice(
   origin: Origin,
@@ -139,7 +139,8 @@ async function decideDevice(
   const former = origin.resumed?.checkpoint.state.engine;
   if (former !== undefined) return chooseDevice(former.startsWith('webgpu') ? 'webgpu' : 'cpu');
   handlers.measuring?.();
-  const settings = settingsOf(origin, origin.options, data);
+  const options = usualModel(origin.options, data, engine.threads) ?? origin.options;
+  const settings = settingsOf(origin, options, data);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   const shape = { ...trainingShape(settings, config), frozenStorage: frozenStorage(origin, config) };
   await engine.openFaster(async (device) => {

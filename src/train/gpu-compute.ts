@@ -1,0 +1,39 @@
+/** What a run can compute on a GPU, so that GPUs of a kind get the same model. docs/recipe.md describes it. */
+import type { Device } from '../engine/device.ts';
+import { gemmAtWidths, launchSeconds } from '../engine/gpu-rates.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { parameterTable } from '../model/parameters.ts';
+import { isLinearWeight } from '../model/parameter.ts';
+import { widths, type ComputeFor } from './choose-model.ts';
+import type { OptimizerName } from './optimizer.ts';
+
+/** The share of the rate of GEMM that training reaches: attention and element-wise kernels take as long again. */
+const SHARE = 0.5;
+/** Kernels of a forward and backward pass: of a layer, and of the rest. */
+const [KERNELS_OF_LAYER, KERNELS_OF_REST] = [39, 10];
+/** Kernels of Muon's update of a matrix (muon.ts). */
+const KERNELS_OF_MATRIX = 26;
+
+/** Kernels that a step starts. */
+export function kernelsOfStep(config: ModelConfig, optimizer: OptimizerName): number {
+  const matrices = optimizer === 'muon' ? parameterTable(config).filter(isLinearWeight).length : 0;
+  return KERNELS_OF_REST + KERNELS_OF_LAYER * config.nLayer + KERNELS_OF_MATRIX * matrices;
+}
+
+/** The nearest power of four. A measurement rarely differs as much, so that it does not decide on the model. */
+const classOf = (measured: number): number => 4 ** Math.round(Math.log2(measured) / 2);
+
+/** Measures GEMM for each width of a model, and the start of a kernel, in less than a second. Overwrites the device's memory. */
+export async function gpuCompute(device: Device, seconds: number): Promise<ComputeFor> {
+  const rates = await gemmAtWidths(device, widths);
+  const perKernel = classOf(await launchSeconds(device));
+  device.clear();
+  return (config, optimizer) => {
+    const width = widths.findLast((each) => each <= config.nEmbd) ?? widths[0];
+    const flopsPerSecond = SHARE * classOf(rates.get(width)!);
+    return {
+      flops: flopsPerSecond * seconds,
+      flopsPerStep: flopsPerSecond * perKernel * kernelsOfStep(config, optimizer),
+    };
+  };
+}
