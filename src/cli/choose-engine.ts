@@ -18,7 +18,7 @@ export async function chooseEngine(
   const { blas, device } = command.opts<{ blas?: string; device?: string }>();
   if (blas !== undefined) chooseBlas(blasChoice(blas));
   setWebGpuFolder(environment['GPT_WEBGPU'] || undefined);
-  const chosen = deviceChoices.find((name) => name === device); // in `gpt plan`, --device names other devices
+  const chosen = deviceChoices.find((name) => name === device); // in `gpt plan`, --device may also name an accelerator
   if (chosen !== undefined) await chooseDevice(chosen);
 }
 

@@ -1,6 +1,7 @@
 /** `gpt plan`: forecasts a run without starting it. */
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
+import { deviceChoices, type DeviceChoice } from '../engine/device-choice.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { costOn, acceleratorNames, accelerators, type Accelerator } from '../forecast/hardware.ts';
 import { forecastHosts } from '../forecast/hosts.ts';
@@ -21,7 +22,7 @@ import { cautionWarning } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
 
 interface HardwareFlags {
-  readonly device?: keyof typeof accelerators;
+  readonly device?: keyof typeof accelerators | DeviceChoice;
   readonly devices: number;
   readonly peak?: number;
   readonly utilization?: number;
@@ -61,8 +62,8 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--device <name>',
-        `a single accelerator: ${acceleratorNames.join(', ')}`,
-        choice(acceleratorNames),
+        `a single accelerator of the table: ${acceleratorNames.join(', ')}; or the device to plan for here, as for gpt train: ${deviceChoices.join(', ')} (default: cpu)`,
+        choice([...acceleratorNames, ...deviceChoices]),
       ),
     )
     .addOption(option('--devices <n>', 'number of devices', wholeNumber({ min: 1 }), 1))
@@ -88,6 +89,7 @@ export function register(command: Command): void {
       'On a cluster of your own',
       'gpt plan --preset gpt2-xl --peak 400 --utilization 0.5 --price 2 --devices 64',
     ],
+    ['On the GPU of this computer', 'gpt plan book.txt --minutes 10 --device webgpu'],
     ['On 16 hosts like this one', 'gpt plan book.txt --minutes 60 --hosts 16 --network 1gbit'],
   ]);
 }
@@ -150,10 +152,11 @@ function devicesFor({ device, peak, utilization, price }: HardwareFlags): Accele
     ...(utilization !== undefined && { utilization }),
     ...(price !== undefined && { dollarsPerHour: price }),
   };
-  if (device === undefined && peak !== undefined)
+  const isHere = device !== undefined && deviceChoices.some((name) => name === device);
+  if ((device === undefined || isHere) && peak !== undefined)
     return [
       { name: 'yours', utilization: 0.4, dollarsPerHour: 0, memoryBytes: Infinity, peakFlops: 0, ...said },
     ];
-  const names = device === undefined ? acceleratorNames : [device];
+  const names = acceleratorNames.filter((name) => device === undefined || isHere || name === device);
   return names.map((name) => ({ ...accelerators[name], ...said }));
 }

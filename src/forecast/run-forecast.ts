@@ -1,14 +1,20 @@
 /** Forecasts a training run without allocating its memory. */
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
+import { gpuMemoryLimit, isDeviceUndecided } from '../engine/device-choice.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import { costlyParameters, countParameters, parametersByPart } from '../model/parameters.ts';
 import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
-import { budgetSeconds, fitToBudget, referenceModel } from '../train/budget.ts';
+import { budgetSeconds, fitToBudget, referenceModel, usualModel } from '../train/budget.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
-import { stateBytes, trainingPrograms, type TrainingShape } from '../train/programs.ts';
+import {
+  stateBytes,
+  trainingPrograms,
+  type TrainingPrograms,
+  type TrainingShape,
+} from '../train/programs.ts';
 import { secondsFor, timeForTraining, type Costs } from '../train/run-time.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -23,9 +29,10 @@ import {
 } from '../train/settings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { optionName } from '../messages.ts';
-import { CALIBRATION_SECONDS, measureSpeed } from '../train/timed-training.ts';
+import { CALIBRATION_SECONDS, measureSpeed, measureSpeedOn } from '../train/timed-training.ts';
 import type { CorpusDescription } from '../train/tokenized-corpus.ts';
 import { readTrainingData, type TrainingData } from '../train/training-data.ts';
+import { measureGpu, stepSeconds, type GpuRates } from './gpu.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface ForecastOptions {
@@ -35,7 +42,7 @@ export interface ForecastOptions {
   readonly threads: number;
   /** Receives progress of reading and tokenizing. */
   readonly preparing?: Report | undefined;
-  /** Called before the speed of this CPU is measured. */
+  /** Called before the speed of this CPU or GPU is measured. */
   readonly measuring?: (() => void) | undefined;
 }
 
@@ -68,6 +75,8 @@ export interface RunForecast {
   readonly stateBytes: number;
   readonly memoryBytes: number;
   readonly memoryLimit: MemoryLimit;
+  /** The GPU, if that is the device. */
+  readonly gpu: GpuRates | undefined;
   readonly here: TimeHere;
 }
 
@@ -77,14 +86,17 @@ interface TimeHere {
   readonly flopsPerSecond: number;
   /** Of the whole run if it has a time limit, with its evaluations and checkpoints; otherwise of its steps. */
   readonly seconds: number;
-  /** True if this model was timed, false if a small one was in its place. */
-  readonly measured: boolean;
+  readonly stepSeconds: number;
+  /** What was measured: this model, a small one in its place, or the rates of the GPU. */
+  readonly basis: 'this model' | 'a small model' | 'rates';
 }
 
 /** GPT-2's vocabulary, the default without a text. */
 const GPT2_VOCABULARY = 50_257;
 /** Models up to this size, with steps up to this many FLOPs, are timed themselves. */
 const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
+/** On a GPU, models whose steps are expected to take up to this many seconds. */
+const MEASURED_SECONDS = 0.25;
 
 /** @throws UserError for everything trainModel rejects, except too little memory */
 export async function forecastRun(given: TrainModelOptions, wanted: ForecastOptions): Promise<RunForecast> {
@@ -107,7 +119,7 @@ async function forecastOn(
   const { corpus, validationCorpus, textTokens, replacements, settings, vocabSize, timed } =
     options.corpus.length > 0
       ? await forText(options, engine, start?.tokenizer, wanted)
-      : withoutText(options, start?.tokenizer);
+      : await withoutText(options, engine, start?.tokenizer, wanted);
   const config = modelConfig(settings, vocabSize);
   const shape = trainingShape(settings, config);
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
@@ -117,7 +129,9 @@ async function forecastOn(
   const flops = trainingFlops(costlyParameters(config), tokens, flopsPerParameter);
   const attentionFlops = architectureOf(config).attentionFlopsPerToken(config) * tokens;
   const allFlops = flops + attentionFlops;
-  const memoryBytes = 4 * trainingPrograms(shape).end;
+  const programs = trainingPrograms(shape);
+  const memoryBytes = 4 * programs.end;
+  const gpu = await gpuOf(engine, wanted.measuring);
 
   return {
     corpus,
@@ -138,32 +152,81 @@ async function forecastOn(
     stateBytes: stateBytes(shape),
     memoryBytes,
     memoryLimit: memoryLimit(engine.threads),
+    gpu,
     here:
       timed !== undefined && wanted.tokens === undefined
         ? {
             flopsPerSecond: allFlops / (steps * timed.costs.step),
+            stepSeconds: timed.costs.step,
             seconds: Math.min(
               secondsFor(steps, 0, settings, timed.costs),
               timeForTraining(timed.seconds, timed.costs.last),
             ),
-            measured: true,
+            basis: 'this model',
           }
-        : await timeHere(shape, { flops: allFlops, steps, memoryBytes }, engine, wanted.measuring),
+        : await timeHere({ shape, programs, flops: allFlops, steps, gpu, engine }, wanted.measuring),
   };
 }
 
-/** Measures how long `steps` steps of `flops` floating-point operations in all take. */
-async function timeHere(
-  shape: TrainingShape,
-  { flops, steps, memoryBytes }: Readonly<Record<'flops' | 'steps' | 'memoryBytes', number>>,
+/** The rates of the GPU, if that is the device. */
+async function gpuOf(
   engine: LazyBackend,
   measuring: ForecastOptions['measuring'],
-): Promise<TimeHere> {
-  const measured = memoryBytes < MEASURED_BYTES && flops / steps / shape.microBatches < MEASURED_FLOPS;
+): Promise<GpuRates | undefined> {
+  if (gpuMemoryLimit() === undefined) return undefined;
   measuring?.();
-  const speed = await measureSpeed(measured ? shape : referenceModel, engine, CALIBRATION_SECONDS);
-  const seconds = measured ? steps * shape.microBatches * speed.stepSeconds : flops / speed.flopsPerSecond;
-  return { flopsPerSecond: flops / seconds, seconds, measured };
+  return measureGpu((await engine.open()).backend);
+}
+
+interface TimedRun {
+  readonly shape: TrainingShape;
+  readonly programs: TrainingPrograms;
+  /** Floating-point operations of all steps. */
+  readonly flops: number;
+  readonly steps: number;
+  readonly gpu: GpuRates | undefined;
+  readonly engine: LazyBackend;
+}
+
+/** Measures how long the steps of a run take. */
+async function timeHere(run: TimedRun, measuring: ForecastOptions['measuring']): Promise<TimeHere> {
+  const { shape, programs, flops, steps, gpu, engine } = run;
+  const flopsOfBatch = flops / steps / shape.microBatches;
+  const isSmall = 4 * programs.end < MEASURED_BYTES && flopsOfBatch < MEASURED_FLOPS;
+  const found = (seconds: number, basis: TimeHere['basis']): TimeHere => ({
+    flopsPerSecond: flops / seconds,
+    seconds,
+    stepSeconds: seconds / steps,
+    basis,
+  });
+  const predicted = gpu && stepSeconds(gpu, programs, shape.microBatches);
+  if (predicted !== undefined && !isMeasuredOnGpu(programs, predicted))
+    return found(steps * predicted, 'rates');
+  const isThis = predicted !== undefined || isSmall;
+  measuring?.();
+  const speed = await measureSpeed(isThis ? shape : referenceModel, engine, CALIBRATION_SECONDS);
+  const seconds = isThis ? steps * shape.microBatches * speed.stepSeconds : flops / speed.flopsPerSecond;
+  return found(seconds, isThis ? 'this model' : 'a small model');
+}
+
+const isMeasuredOnGpu = ({ end }: TrainingPrograms, seconds: number): boolean =>
+  seconds < MEASURED_SECONDS && 4 * end <= gpuMemoryLimit()!;
+
+/** With `auto`, the device on which a step of the run takes less time, or of a small model if that is large. */
+async function decideDevice(
+  engine: LazyBackend,
+  options: TrainModelOptions,
+  vocabSize: number,
+  measuring: ForecastOptions['measuring'],
+): Promise<void> {
+  if (!isDeviceUndecided()) return;
+  measuring?.();
+  const settings = resolveOptions(options);
+  const shape = trainingShape(settings, modelConfig(settings, vocabSize));
+  const timed = stateBytes(shape) < MEASURED_BYTES / 4 ? shape : referenceModel;
+  await engine.openFaster(
+    async (device) => (await measureSpeedOn(device, timed, CALIBRATION_SECONDS)).stepSeconds,
+  );
 }
 
 interface ForecastBasis {
@@ -198,6 +261,8 @@ async function forData(
   measuring: ForecastOptions['measuring'],
 ): Promise<ForecastBasis> {
   const seconds = budgetSeconds(options);
+  const usual = usualModel(options, data, engine.threads) ?? options;
+  await decideDevice(engine, usual, data.tokenizer.vocabSize, measuring);
   if (seconds !== undefined) measuring?.();
   const { options: fitted, costs } =
     seconds === undefined
@@ -221,7 +286,12 @@ async function forData(
   };
 }
 
-function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): ForecastBasis {
+async function withoutText(
+  options: TrainModelOptions,
+  engine: LazyBackend,
+  tokenizer: Tokenizer | undefined,
+  { measuring }: ForecastOptions,
+): Promise<ForecastBasis> {
   if (options.minutes !== undefined)
     throw new UsageError(
       'missing-argument',
@@ -235,6 +305,7 @@ function withoutText(options: TrainModelOptions, tokenizer?: Tokenizer): Forecas
       hint: `name a text, a ${optionName('preset')} (${Object.keys(presets).slice(0, 3).join(', ')} …), or ${optionName('nLayer')}, ${optionName('nHead')} and ${optionName('nEmbd')}`,
     });
   const { vocabSize = tokenizer?.vocabSize ?? GPT2_VOCABULARY } = options;
+  await decideDevice(engine, options, vocabSize, measuring);
   return {
     corpus: undefined,
     validationCorpus: undefined,

@@ -23,6 +23,7 @@ describe('--device webgpu', () => {
       'sample --prompt a',
       'eval',
       'bench --seconds 0.1',
+      'plan --preset nano --max-iters 10',
     ])
       await expectRefusal(
         [...command.split(' '), '--device', 'webgpu'],
@@ -48,7 +49,7 @@ test('a device that does not exist is refused with those that do', async () => {
   );
 });
 
-test('--device of gpt plan is another option: a GPU of a table', async () => {
+test('--device of gpt plan may also be an accelerator of its table', async () => {
   const { code, stdout } = await runInProcess(
     ['plan', '--preset', 'nano', '--max-iters', '10', '--device', 'h100'],
     folder,

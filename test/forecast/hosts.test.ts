@@ -10,7 +10,7 @@ const run = {
   settings,
   config: modelConfig(settings, 100),
   steps: 10,
-  here: { flopsPerSecond: 1, seconds: 12, measured: true },
+  here: { flopsPerSecond: 1, seconds: 12, stepSeconds: 1, basis: 'this model' as const },
 };
 
 describe('a run on several hosts', () => {

@@ -50,7 +50,15 @@ export const forecastJson = (forecast: RunForecast, devices: readonly DeviceRow[
   attention_flops: forecast.attentionFlops,
   state_bytes: forecast.stateBytes,
   memory_bytes: forecast.memoryBytes,
+  gpu: forecast.gpu && {
+    name: forecast.gpu.name,
+    buffer_bytes: forecast.memoryLimit.bytes,
+    gemm_flops: forecast.gpu.gemmFlops,
+    read_bandwidth: forecast.gpu.readBandwidth,
+    launch_seconds: forecast.gpu.launchSeconds,
+  },
   here: {
+    step_seconds: forecast.here.stepSeconds,
     seconds: forecast.here.seconds,
     flops_per_second: forecast.here.flopsPerSecond,
     fits: forecast.memoryBytes <= forecast.memoryLimit.bytes,

@@ -12,6 +12,7 @@ import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
 import type { RunForecast } from '../../forecast/run-forecast.ts';
 import { gainsOverChar, type TokenizerGain } from '../../forecast/tokenizer-sweep.ts';
 import { describeCorpus } from '../corpus-summary.ts';
+import { gpuFacts } from '../doctor-gpu.ts';
 import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { stdoutColors } from '../terminal.ts';
@@ -33,7 +34,16 @@ export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[
   ].join('');
 }
 
-type Fact = [label: string, value: string];
+const BASES: Readonly<Record<RunForecast['here']['basis'], string>> = {
+  'this model': 'measured with this model',
+  'a small model': 'measured with a small model',
+  rates: 'predicted from GEMM, bandwidth and the starts of kernels',
+};
+
+const formatMilliseconds = (seconds: number): string =>
+  `${formatNumber(1000 * seconds, seconds < 0.1 ? 1 : 0)} ms`;
+
+type Fact = readonly [label: string, value: string];
 
 /** About the text, if there is one. */
 function textFacts({ corpus, validationCorpus, textTokens, settings }: RunForecast): Fact[] {
@@ -62,7 +72,7 @@ function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
 }
 
 function runFacts(forecast: RunForecast): Fact[] {
-  const { corpus, textTokens, tokens, here, memoryBytes, stateBytes, memoryLimit } = forecast;
+  const { corpus, textTokens, tokens, here, memoryBytes, stateBytes, memoryLimit, gpu } = forecast;
   const vocabulary = `${formatNumber(forecast.config.vocabSize)} tokens`;
   const seconds = formatDuration(Math.round(here.seconds));
   const speed = `${formatNumber(here.flopsPerSecond / 1e9)} GFLOP/s`;
@@ -75,10 +85,9 @@ function runFacts(forecast: RunForecast): Fact[] {
       'memory',
       `${formatBytes(memoryBytes)} here with activations; ${formatBytes(stateBytes)} of parameters, gradients and moments`,
     ],
-    [
-      'time here',
-      `${seconds} at ${speed}, ${here.measured ? 'measured with this model' : 'measured with a small model'}`,
-    ],
+    ...(gpu === undefined ? [] : gpuFacts({ ...gpu, bufferBytes: memoryLimit.bytes })),
+    ['time here', `${seconds} at ${speed}, ${BASES[here.basis]}`],
+    ...(gpu === undefined ? [] : [['', `${formatMilliseconds(here.stepSeconds)} a step`] satisfies Fact]),
     ...(memoryBytes > memoryLimit.bytes
       ? [['', `too large to train here: ${memoryLimit.who} ${formatBytes(memoryLimit.bytes)}`] satisfies Fact]
       : []),
