@@ -100,6 +100,29 @@ test('a run is interrupted and resumed', async () => {
   }
 });
 
+test('a run whose steps are submitted ahead is interrupted and resumed', async () => {
+  engine.make = makers.atOnce;
+  await trainModel({ ...options, outDir: at('waiting') });
+  engine.make = makers.delayed;
+  const submitWhole = vi.spyOn(Trainer.prototype, 'submitWhole');
+  for (const stop of [5, 13, 24]) {
+    const outDir = at(`ahead until ${stop}`);
+    let done = 0;
+    await trainModel(
+      { ...options, outDir },
+      {
+        event: (event) => void (event.type === 'step' && done++),
+        interrupted: () => done >= stop && stop < 24,
+      },
+    );
+    expect(done).toBeLessThan(stop + 3);
+    if (stop < 24) await trainModel({ corpus: [], resume: outDir });
+    expect(differences(bytesOf(outDir), bytesOf(at('waiting'))), outDir).toEqual([]);
+  }
+  expect(submitWhole.mock.calls.length).toBeGreaterThan(3);
+  submitWhole.mockRestore();
+});
+
 /** What `use` returns with each kind of device. */
 async function onBoth<T>(use: (device: Device) => Promise<T>): Promise<[atOnce: T, delayed: T]> {
   return [await use(makers.atOnce()), await use(makers.delayed())];
