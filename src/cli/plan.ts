@@ -89,7 +89,7 @@ export function register(command: Command): void {
       'On a cluster of your own',
       'gpt plan --preset gpt2-xl --peak 400 --utilization 0.5 --price 2 --devices 64',
     ],
-    ['On the GPU of this computer', 'gpt plan book.txt --minutes 10 --device webgpu'],
+    ['On the CPU or a GPU, whichever is faster', 'gpt plan book.txt --minutes 10 --device auto'],
     ['On 16 hosts like this one', 'gpt plan book.txt --minutes 60 --hosts 16 --network 1gbit'],
   ]);
 }
