@@ -30,7 +30,7 @@ import { now } from './host';
 import { freeScratch } from './scratch';
 import { setThread, setThreads, thread } from './threads';
 import { madd } from './vector';
-import { announce, takeMillisecondsSlept, waitForChange, WAKE_CHECK } from './waiting';
+import { announce, takeMillisecondsSlept, wait, waitForChange, WAKE_CHECK } from './waiting';
 
 /** The word JOB has the job's number, and in its low bits the number of active threads: both change in one store. */
 const ACTIVE_BITS: i32 = 7;
@@ -129,7 +129,7 @@ function park(index: i32): void {
   for (;;) {
     const active = atomic.load<i32>(ACTIVE);
     if (active > index || atomic.load<i32>(JOB_STOP)) return;
-    atomic.wait<i32>(ACTIVE, active, WAKE_CHECK);
+    wait(ACTIVE, active, WAKE_CHECK);
   }
 }
 

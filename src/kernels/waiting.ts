@@ -1,5 +1,5 @@
 /** Waits for another thread to change a control word: spins first, since waking a thread takes about 50 µs, then sleeps. */
-import { FAILED, SLEEPERS, SPINS } from './generated/constants';
+import { FAILED, SLEEPERS, SPINS, WAIT_RESULT } from './generated/constants';
 import { now } from './host';
 
 /** Nanoseconds after which a thread asleep at a barrier checks for a failed worker. */
@@ -7,7 +7,7 @@ const FAILURE_CHECK: i64 = 500_000_000;
 /**
  * Nanoseconds after which any other sleeping thread reads its control word again. `announce` loses no wake-up: a thread counts
  * itself as a sleeper before it sleeps, `announce` stores the word before it reads that count, and `atomic.wait` compares the
- * word once more. But on Node 20 a notified thread was once seen asleep; with the timeout, that costs a second, not the run.
+ * word once more. The timeout is for what systems do to sleeping threads.
  */
 export const WAKE_CHECK: i64 = 1_000_000_000;
 
@@ -49,8 +49,20 @@ function sleepUntilCount(at: usize, count: i32): void {
 
 function sleep(at: usize, seen: i32, timeout: i64): void {
   atomic.add<i32>(SLEEPERS, 1);
-  atomic.wait<i32>(at, seen, timeout);
+  wait(at, seen, timeout);
   atomic.sub<i32>(SLEEPERS, 1);
+}
+
+/**
+ * Sleeps while word `at` is `seen`, until it is notified or `timeout` nanoseconds have passed.
+ *
+ * V8's baseline compiler has a fault in Node 20: it stores the operand `at` of `atomic.wait` as 8 bytes in its 4 bytes of
+ * stack, which sets the value below it to 0. That is the last local variable of the function, unless an operand is in between.
+ * Here it is the left one of a sum, which nobody needs; without the store, the optimizer would remove it.
+ * @inline
+ */
+export function wait(at: usize, seen: i32, timeout: i64): void {
+  store<i32>(WAIT_RESULT, atomic.load<i32>(SLEEPERS) + atomic.wait<i32>(at, seen, timeout));
 }
 
 /** Sets word `at` and wakes the threads that sleep on it. */

@@ -30,6 +30,8 @@ export const CONTROL = {
   ACTIVE: 1408,
   /** 1 once a kernel has trapped in a worker: that thread will never reach another barrier. */
   FAILED: 1472,
+  /** Written after each sleep, and never read; see `wait` in src/kernels/waiting.ts. */
+  WAIT_RESULT: 1664,
   /** The barriers' flags: 8 for each thread, two cache lines apart. */
   FLAGS: 2 ** 16,
   /** The work-stealing counters: 8 for each thread, two cache lines apart. */
