@@ -15,6 +15,9 @@ import { parseArgs } from 'node:util';
 import { chooseBackend } from '../dist/engine/backend.js';
 import { chooseDevice } from '../dist/engine/device-choice.js';
 import { setWebGpuFolder } from '../dist/engine/webgpu-package.js';
+import { cacheFolder, setTileFolder } from '../dist/engine/webgpu/tile-cache.js';
+import { STANDARD_TILES, tileNames } from '../dist/engine/webgpu/tiles.js';
+import { tuneTiles } from '../dist/engine/webgpu/tune.js';
 import { EngineMemoryError } from '../dist/engine/engine-memory-error.js';
 import { growingGemm, growingRead } from '../dist/engine/gpu-rates.js';
 import { benchModels } from '../dist/measure/models.js';
@@ -37,6 +40,7 @@ const gflops = (rate) => `${(rate / 1e9).toPrecision(3)} GFLOP/s`;
 const rows = [];
 
 setWebGpuFolder(process.env.GPT_WEBGPU || undefined);
+setTileFolder(cacheFolder(process.env));
 await chooseDevice('webgpu');
 
 /** Uses the GPU with empty memory. */
@@ -116,12 +120,17 @@ const models = values.tiny
 const steps = values.tiny ? 1 : 20;
 const name = await onGpu(async (device) => {
   log(`${device.name}: measuring GEMM`);
+  device.tiles = STANDARD_TILES;
+  rows.push(['GEMM, standard tiles', gflops(await growingGemm(device, 2)), '–', '–']);
+  device.clear();
+  device.tiles = await tuneTiles(device);
+  log(`tiles: ${JSON.stringify(tileNames(device.tiles))}`);
   const flops = await growingGemm(device, 2);
   const share =
     values.peak === undefined
       ? '–'
       : `${((flops / Number(values.peak) / 1e12) * 100).toFixed(0)}% of the peak`;
-  rows.push(['GEMM', gflops(flops), share, '–']);
+  rows.push(['GEMM, tiles measured on this GPU', gflops(flops), share, '–']);
   device.clear();
   rows.push(['reading memory', `${((await growingRead(device, 2)) / 1e9).toPrecision(3)} GB/s`, '–', '–']);
   return device.name;

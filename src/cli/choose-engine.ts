@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { BlasChoice } from '../engine/native/blas-choice.ts';
 import { chooseDevice, deviceChoices } from '../engine/device-choice.ts';
 import { setWebGpuFolder } from '../engine/webgpu-package.ts';
+import { cacheFolder, setTileFolder } from '../engine/webgpu/tile-cache.ts';
 import { chooseBlas, forceVariant, variants } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -18,6 +19,7 @@ export async function chooseEngine(
   const { blas, device } = command.opts<{ blas?: string; device?: string }>();
   if (blas !== undefined) chooseBlas(blasChoice(blas));
   setWebGpuFolder(environment['GPT_WEBGPU'] || undefined);
+  setTileFolder(cacheFolder(environment));
   const chosen = deviceChoices.find((name) => name === device); // in `gpt plan`, --device may also name an accelerator
   if (chosen !== undefined) await chooseDevice(chosen);
 }

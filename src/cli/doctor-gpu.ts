@@ -2,6 +2,7 @@
 import { openGpu } from '../engine/backend.ts';
 import { findAdapter, hasWebGpu } from '../engine/webgpu-package.ts';
 import { bufferLimit } from '../engine/webgpu/limits.ts';
+import { shapeClasses, tileNames, type ShapeClass } from '../engine/webgpu/tiles.ts';
 import { UserError } from '../errors.ts';
 import { formatBytes } from '../format.ts';
 import { growingGemm, growingRead } from '../engine/gpu-rates.ts';
@@ -17,6 +18,8 @@ export type GpuFindings =
       readonly gemmFlops: number;
       /** In bytes/s. */
       readonly readBandwidth: number;
+      /** Of GEMM, by the size of the result. */
+      readonly tiles: Readonly<Record<ShapeClass, string>>;
     };
 
 /** Undefined if the npm package `webgpu` is not installed. */
@@ -33,7 +36,7 @@ export async function examineGpu(
       const gemmFlops = await growingGemm(device, seconds);
       device.clear();
       const readBandwidth = await growingRead(device, seconds);
-      return { name: device.name, bufferBytes, gemmFlops, readBandwidth };
+      return { name: device.name, bufferBytes, gemmFlops, readBandwidth, tiles: tileNames(device.tiles) };
     } finally {
       await device.close();
     }
@@ -47,10 +50,11 @@ export async function examineGpu(
 export function gpuFacts(gpu: GpuFindings | undefined): readonly (readonly [string, string])[] {
   if (gpu === undefined) return [];
   if ('problem' in gpu) return [['gpu', printable(gpu.problem)]];
-  const { name, bufferBytes, gemmFlops, readBandwidth } = gpu;
+  const { name, bufferBytes, gemmFlops, readBandwidth, tiles } = gpu;
   const rates = `${(gemmFlops / 1e9).toPrecision(3)} GFLOP/s GEMM; ${(readBandwidth / 1e9).toPrecision(3)} GB/s read bandwidth`;
   return [
     ['gpu', `${printable(name)}, models of up to ${formatBytes(bufferBytes)} with activations`],
     ['', rates],
+    ['', `GEMM tiles: ${shapeClasses.map((size) => `${size} ${tiles[size]}`).join(', ')}`],
   ];
 }

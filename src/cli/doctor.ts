@@ -18,6 +18,7 @@ import { number } from '../values.ts';
 import { blasOption, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
 import { rateOf } from './profile-table.ts';
+import { cacheFolder, setTileFolder } from '../engine/webgpu/tile-cache.ts';
 import { examineGpu, gpuFacts, type GpuFindings } from './doctor-gpu.ts';
 import { printJson, snakeCased } from './json-output.ts';
 import { notice, print, printable, stdoutColors } from './terminal.ts';
@@ -106,6 +107,7 @@ async function examine(
   const kernels = await profileTraining(fresh, 2 * seconds);
   const { activeThreads } = fresh;
   await fresh.close();
+  setTileFolder(cacheFolder(process.env));
   const gpu = await examineGpu(seconds, progress);
   return {
     node: process.versions.node,

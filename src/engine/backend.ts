@@ -4,6 +4,7 @@ import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from './device-choice
 import { EngineMemoryError } from './engine-memory-error.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { findAdapter } from './webgpu-package.ts';
+import type { TiledDevice } from './webgpu/tune.ts';
 import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
 
 export interface ChosenBackend {
@@ -64,9 +65,18 @@ export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBa
 }
 
 /** @throws UserError if there is no GPU that can be used */
-export async function openGpu(): Promise<Device> {
+export async function openGpu(): Promise<TiledDevice> {
   const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
-  return WebGpuDevice.open(await findAdapter());
+  const { chooseTiles } = await import('./webgpu/tile-cache.ts');
+  const adapter = await findAdapter();
+  const device = await WebGpuDevice.open(adapter);
+  try {
+    await chooseTiles(device, adapter.info);
+    return device;
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
 }
 
 /**

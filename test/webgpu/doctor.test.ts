@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { examineGpu, gpuFacts } from '../../src/cli/doctor-gpu.ts';
+import { STANDARD_TILES, tileNames } from '../../src/engine/webgpu/tiles.ts';
 import './open-gpu.ts';
 
 test('doctor knows the name of the GPU, its memory, and what it reaches', async () => {
@@ -9,13 +10,14 @@ test('doctor knows the name of the GPU, its memory, and what it reaches', async 
     bufferBytes: expect.any(Number),
     gemmFlops: expect.any(Number),
     readBandwidth: expect.any(Number),
+    tiles: tileNames(STANDARD_TILES), // nothing is measured without a folder of caches
   });
   if (found === undefined || 'problem' in found) throw new Error('no GPU');
   expect(found.bufferBytes).toBeGreaterThanOrEqual(2 ** 27); // the least that WebGPU guarantees
   expect(found.gemmFlops).toBeGreaterThan(1e6);
   expect(found.readBandwidth).toBeGreaterThan(1e6);
   expect(gpuFacts(found).flat().join(' ')).toMatch(
-    /^gpu webgpu .* models of up to .*FLOP.s GEMM; .* read bandwidth$/,
+    /^gpu webgpu .* models of up to .*FLOP.s GEMM; .* read bandwidth GEMM tiles: small 32×32×8\/256, .*$/,
   );
 });
 

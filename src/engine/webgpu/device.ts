@@ -17,6 +17,7 @@ import {
 import { bufferLimit } from './limits.ts';
 import { cutsOf, stretchesBetween } from './stretches.ts';
 import { compileProgram, loadedProgram, type GpuProgram } from './program.ts';
+import { STANDARD_TILES, type Tiles } from './tiles.ts';
 
 /** Memory that is addressed by its elements. */
 const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
@@ -41,6 +42,8 @@ export class WebGpuDevice implements Device {
   readonly threads = 1;
   readonly activeThreads = 1;
   readonly isQueued = true;
+  /** For programs that are loaded from now on. */
+  tiles: Tiles = STANDARD_TILES;
   readonly #gpu: GpuDevice;
   readonly #limit: number;
   readonly #layout: object;
@@ -171,7 +174,7 @@ export class WebGpuDevice implements Device {
   }
 
   load(instructions: readonly Instruction[]): Loaded {
-    const program = compileProgram(this.#gpu, instructions, (code) => this.#pipelineOf(code));
+    const program = compileProgram(this.#gpu, instructions, this.tiles, (code) => this.#pipelineOf(code));
     if (4 * program.scratch > this.#scratch.size) {
       this.#scratch.destroy();
       this.#scratch = this.#gpu.createBuffer({ size: 4 * program.scratch, usage: USAGE.storage });

@@ -1,5 +1,6 @@
 import type { Buffer } from '../instruction.ts';
 import type { KernelArguments, KernelName } from '../signatures.ts';
+import type { Tiles } from './tiles.ts';
 
 /** One dispatch of a compute shader. */
 export interface Dispatch<K extends KernelName = KernelName> {
@@ -14,9 +15,14 @@ export interface Dispatch<K extends KernelName = KernelName> {
   readonly scratch?: number;
 }
 
-/** How a kernel runs: as one dispatch, or as several in order. Each sees what those before it have written. */
+/**
+ * How a kernel runs: as one dispatch, or as several in order. Each sees what those before it have written.
+ *
+ * @param tiles those chosen for this GPU
+ */
 export type KernelDispatches<K extends KernelName> = (
   args: KernelArguments<K, Buffer>,
+  tiles?: Tiles,
 ) => readonly Dispatch[];
 
 /** The least limit of workgroups in one dimension that an adapter may have. */

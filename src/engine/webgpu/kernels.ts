@@ -1,6 +1,7 @@
 import type { KernelName } from '../signatures.ts';
 import type { Dispatch, KernelDispatches } from './dispatch.ts';
 import type { Instruction } from '../instruction.ts';
+import type { Tiles } from './tiles.ts';
 import * as attention from './kernels/attention.ts';
 import * as attentionCached from './kernels/attention-cached.ts';
 import * as columnSums from './kernels/column-sums.ts';
@@ -29,5 +30,5 @@ const kernels: { readonly [K in KernelName]: KernelDispatches<K> } = {
 };
 
 /** The dispatches of an instruction, in order. */
-export const dispatchesOf = ({ kernel, args }: Instruction): readonly Dispatch[] =>
-  (kernels[kernel] as (args: unknown) => readonly Dispatch[])(args);
+export const dispatchesOf = ({ kernel, args }: Instruction, tiles?: Tiles): readonly Dispatch[] =>
+  (kernels[kernel] as (args: unknown, tiles?: Tiles) => readonly Dispatch[])(args, tiles);

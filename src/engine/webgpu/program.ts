@@ -5,6 +5,7 @@ import { ARGUMENT_BYTES, argumentStruct, argumentWords } from './arguments.ts';
 import { workgroupsFor } from './dispatch.ts';
 import { USAGE, type GpuBuffer, type GpuComputePass, type GpuDevice } from './gpu.ts';
 import { dispatchesOf } from './kernels.ts';
+import type { Tiles } from './tiles.ts';
 import { DECLARATIONS } from './wgsl.ts';
 
 interface Encoded {
@@ -26,6 +27,7 @@ export interface GpuProgram {
 export function compileProgram(
   gpu: GpuDevice,
   program: readonly Instruction[],
+  tiles: Tiles,
   pipelineOf: (code: string) => object,
 ): GpuProgram {
   const constants: number[] = [];
@@ -39,7 +41,10 @@ export function compileProgram(
   let scratch = 0;
   for (const instruction of program) {
     starts.push(dispatches.length);
-    for (const { kernel, args, shader, workgroups, scratch: needed = 0 } of dispatchesOf(instruction)) {
+    for (const { kernel, args, shader, workgroups, scratch: needed = 0 } of dispatchesOf(
+      instruction,
+      tiles,
+    )) {
       blocks.push(argumentWords(kernel, args, constantAt));
       dispatches.push({
         pipeline: pipelineOf(`${argumentStruct(kernel)}\n${DECLARATIONS}\n${shader}`),

@@ -1,58 +1,69 @@
 /**
- * GEMM: c (+)= op(a)·op(b) + bias. A workgroup of 16×16 invocations computes a tile of c; an invocation keeps every 16th row and
- * column of it in variables. Panels of op(a) and op(b), DEPTH deep, pass through workgroup memory; the loads of neighboring
- * invocations are adjacent in either layout.
+ * GEMM: c (+)= op(a)·op(b) + bias. A workgroup computes a tile of c; an invocation keeps every 16th (or 8th) row and column of it
+ * in variables. Panels of op(a) and op(b) pass through workgroup memory; the loads of neighboring invocations are adjacent in
+ * either layout.
  *
  * Where c has too few tiles to occupy a GPU and K is long, K is divided into slices whose sums a second dispatch adds in order
- * (split-K). Tile and slices follow from the shape alone, and each element is summed in one order, so bits are reproducible.
+ * (split-K). Slices follow from the shape alone, and any tile sums the terms of an element in the order of k, so that bits are
+ * reproducible and do not depend on the tile.
  */
 import { GEMV_ROWS, type Storage } from '../../signatures.ts';
 import type { Dispatch, KernelDispatches } from '../dispatch.ts';
+import {
+  classOf,
+  ENOUGH_TILES,
+  STANDARD_TILES,
+  tileColumns,
+  tileRows,
+  tilesOf,
+  type Tile,
+  type Tiles,
+} from '../tiles.ts';
 import { elementwise, rowwise, SIZE } from '../wgsl.ts';
 import { columnSums } from './column-sums.ts';
 import { readWeight } from './storage.ts';
 
-const DEPTH = 8;
-const EDGE = 16;
+/** What a slice's depth is a multiple of. */
+const SLICE_STEP = 8;
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 interface Variant {
   readonly transA: boolean;
   readonly transB: boolean;
   readonly storage: Storage;
-  /** Rows and columns of a tile: a multiple of EDGE. */
-  readonly tile: number;
+  readonly tile: Tile;
   /** Depth of a slice of K; 0 if K is not divided. */
   readonly slice: number;
   /** Only tiles that reach the diagonal or below; the others mirror them. */
   readonly isSymmetric: boolean;
 }
 
-/** Loads a panel of `tile` rows (or columns of b) and DEPTH terms; what is outside the matrix is 0. */
+/** Loads a panel of `lines` rows of op(a) or columns of op(b); what is outside the matrix is 0. */
 function loadPanel(
   panel: string,
+  { depth, across, down }: Tile,
   {
-    tile,
+    lines,
     isDepthFirst,
     first,
     end,
     value,
   }: Record<'first' | 'end' | 'value', string> & {
-    readonly tile: number;
+    readonly lines: number;
     /** Whether adjacent elements of memory differ in k. */
     readonly isDepthFirst: boolean;
   },
 ): string {
-  const [k, line] = isDepthFirst ? [`e % ${DEPTH}u`, `e / ${DEPTH}u`] : [`e / ${tile}u`, `e % ${tile}u`];
+  const [k, line] = isDepthFirst ? [`e % ${depth}u`, `e / ${depth}u`] : [`e / ${lines}u`, `e % ${lines}u`];
   return /* wgsl */ `
-    for (var e = local; e < ${tile * DEPTH}u; e += ${EDGE * EDGE}u) {
+    for (var e = local; e < ${lines * depth}u; e += ${across * down}u) {
       let kInPanel = ${k};
       let inPanel = ${line};
       let k = k0 + kInPanel;
       let line = ${first} + inPanel;
       var value = 0.0;
       if (line < ${end} && k < kEnd) { value = ${value}; }
-      ${panel}[kInPanel * ${tile + 1}u + inPanel] = value;
+      ${panel}[kInPanel * ${lines + 1}u + inPanel] = value;
     }`;
 }
 
@@ -77,57 +88,61 @@ fn biasOf(column: u32) -> f32 {
 
 function gemmShader(variant: Variant): string {
   const { transA, transB, storage, tile, slice, isSymmetric } = variant;
-  const lines = range(tile / EDGE);
+  const { across, down, depth } = tile;
+  const [height, width] = [tileRows(tile), tileColumns(tile)];
+  const sums = range(tile.rows).flatMap((r) => range(tile.columns).map((c) => [r, c] as const));
   const n = N(isSymmetric);
   return /* wgsl */ `
 ${readWeight[storage]}
 ${isSymmetric ? '' : BIAS}
-var<workgroup> panelA: array<f32, ${DEPTH * (tile + 1)}>;
-var<workgroup> panelB: array<f32, ${DEPTH * (tile + 1)}>;
+var<workgroup> panelA: array<f32, ${depth * (height + 1)}>;
+var<workgroup> panelB: array<f32, ${depth * (width + 1)}>;
 
-@compute @workgroup_size(${EDGE}, ${EDGE})
+@compute @workgroup_size(${across}, ${down})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
-  let firstRow = group.y * ${tile}u;
-  let firstColumn = group.x * ${tile}u;
+  let firstRow = group.y * ${height}u;
+  let firstColumn = group.x * ${width}u;
   ${isSymmetric ? `if (firstColumn > firstRow) { return; }` : ''}
   let kStart = ${slice > 0 ? `group.z * ${slice}u` : '0u'};
   let kEnd = ${slice > 0 ? `min(kStart + ${slice}u, args.K)` : 'args.K'};
-  ${lines.flatMap((r) => lines.map((c) => `var sum${r}_${c} = 0.0;`)).join(' ')}
-  for (var k0 = kStart; k0 < kEnd; k0 += ${DEPTH}u) {
+  ${sums.map(([r, c]) => `var sum${r}_${c} = 0.0;`).join(' ')}
+  for (var k0 = kStart; k0 < kEnd; k0 += ${depth}u) {
     workgroupBarrier();
-    ${loadPanel('panelA', {
-      tile,
+    ${loadPanel('panelA', tile, {
+      lines: height,
       isDepthFirst: !transA,
       first: 'firstRow',
       end: 'args.M',
       value: `memory[args.a + ${transA ? 'k * args.M + line' : 'line * args.K + k'}]`,
     })}
-    ${loadPanel('panelB', {
-      tile,
+    ${loadPanel('panelB', tile, {
+      lines: width,
       isDepthFirst: transB,
       first: 'firstColumn',
       end: n,
       value: `readWeight(args.b, ${transB ? 'line * args.K + k' : `k * ${n} + line`})`,
     })}
     workgroupBarrier();
-    for (var k = 0u; k < ${DEPTH}u; k++) {
-      ${lines.map((r) => `let a${r} = panelA[k * ${tile + 1}u + at.y + ${EDGE * r}u];`).join('\n      ')}
-      ${lines.map((c) => `let b${c} = panelB[k * ${tile + 1}u + at.x + ${EDGE * c}u];`).join('\n      ')}
-      ${lines.flatMap((r) => lines.map((c) => `sum${r}_${c} += a${r} * b${c};`)).join(' ')}
+    for (var k = 0u; k < ${depth}u; k++) {
+      ${range(tile.rows)
+        .map((r) => `let a${r} = panelA[k * ${height + 1}u + at.y + ${down * r}u];`)
+        .join('\n      ')}
+      ${range(tile.columns)
+        .map((c) => `let b${c} = panelB[k * ${width + 1}u + at.x + ${across * c}u];`)
+        .join('\n      ')}
+      ${sums.map(([r, c]) => `sum${r}_${c} += a${r} * b${c};`).join(' ')}
     }
   }
-  ${lines
-    .flatMap((r) =>
-      lines.map(
-        (c) => `{
-    let row = firstRow + at.y + ${EDGE * r}u;
-    let column = firstColumn + at.x + ${EDGE * c}u;
+  ${sums
+    .map(
+      ([r, c]) => `{
+    let row = firstRow + at.y + ${down * r}u;
+    let column = firstColumn + at.x + ${across * c}u;
     if (row < args.M && column < ${n}) {
       ${store(`sum${r}_${c}`, variant)}
     }
   }`,
-      ),
     )
     .join('\n  ')}
 }`;
@@ -178,32 +193,31 @@ ${rowwise(
 )}`;
 }
 
-/** Tiles below which a GPU has idle cores. */
-const ENOUGH_TILES = 64;
-const tilesOf = (rows: number, columns: number, tile: number): number =>
-  Math.ceil(rows / tile) * Math.ceil(columns / tile);
-
-/** The largest tile of which there are enough. */
-const tileFor = (rows: number, columns: number): number =>
-  [128, 64].find((tile) => Math.min(rows, columns) >= tile && tilesOf(rows, columns, tile) >= ENOUGH_TILES) ??
-  32;
-
 /** The least power of two that is not less. */
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
 /** Depth of the slices of K, of which there are at most 32. */
 function sliceFor(tiles: number, K: number): number {
   const slices = Math.min(32, Math.floor(K / 256), Math.ceil((2 * ENOUGH_TILES) / tiles));
-  return tiles >= ENOUGH_TILES || slices < 2 ? 0 : Math.ceil(K / slices / DEPTH) * DEPTH;
+  return tiles >= ENOUGH_TILES || slices < 2 ? 0 : Math.ceil(K / slices / SLICE_STEP) * SLICE_STEP;
 }
 
-export const gemm: KernelDispatches<'gemm'> = (args) => {
+/** The standard tile where K is divided, or where c is smaller than the chosen one. */
+function tileFor(M: number, columns: number, slice: number, tiles: Tiles): Tile {
+  const shapeClass = classOf(M, columns);
+  const tile = tiles[shapeClass];
+  return slice === 0 && M >= tileRows(tile) && columns >= tileColumns(tile)
+    ? tile
+    : STANDARD_TILES[shapeClass];
+}
+
+export const gemm: KernelDispatches<'gemm'> = (args, tiles = STANDARD_TILES) => {
   const { M, N: columns, K, transA, transB, b } = args;
   const storage = b.storage ?? 'f32';
   if (M <= GEMV_ROWS && transB === 1 && transA === 0)
     return [{ kernel: 'gemm', args, shader: gemvShader(storage, powerOfTwo(M)), workgroups: columns }];
-  const tile = tileFor(M, columns);
-  const slice = sliceFor(tilesOf(M, columns, tile), K);
+  const slice = sliceFor(tilesOf(M, columns, STANDARD_TILES[classOf(M, columns)]), K);
+  const tile = tileFor(M, columns, slice, tiles);
   const slices = slice === 0 ? 1 : Math.ceil(K / slice);
   const variant: Variant = {
     transA: transA === 1,
@@ -217,7 +231,7 @@ export const gemm: KernelDispatches<'gemm'> = (args) => {
     kernel: 'gemm',
     args,
     shader: gemmShader(variant),
-    workgroups: [Math.ceil(columns / tile), Math.ceil(M / tile), slices],
+    workgroups: [Math.ceil(columns / tileColumns(tile)), Math.ceil(M / tileRows(tile)), slices],
     scratch: slice === 0 ? 0 : slices * M * columns,
   };
   if (slice === 0) return [product];
@@ -227,23 +241,18 @@ export const gemm: KernelDispatches<'gemm'> = (args) => {
 
 export const gemmSymmetric: KernelDispatches<'gemmSymmetric'> = (args) => {
   const { M, transA, transB } = args;
-  const tile = tileFor(M, M);
+  const tile = STANDARD_TILES[classOf(M, M)]; // square, so that the diagonal divides the tiles
   const variant = { transA: transA === 1, transB: transB === 1, tile, slice: 0 } as const;
-  const across = Math.ceil(M / tile);
+  const across = Math.ceil(M / tileRows(tile));
   const shader = gemmShader({ ...variant, storage: 'f32', isSymmetric: true });
   return [{ kernel: 'gemmSymmetric', args, shader, workgroups: [across, across, 1] }];
 };
 
 /** dWeight (+)= xᵀ·dY as a GEMM, dBias (+)= the column sums of dY. */
-export const linearParametersBackward: KernelDispatches<'linearParametersBackward'> = ({
-  x,
-  dY,
-  dWeight,
-  dBias,
-  M,
-  N: columns,
-  K,
-}) => [
-  ...gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N: columns, K: M, transA: 1, transB: 0 }),
+export const linearParametersBackward: KernelDispatches<'linearParametersBackward'> = (
+  { x, dY, dWeight, dBias, M, N: columns, K },
+  tiles,
+) => [
+  ...gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N: columns, K: M, transA: 1, transB: 0 }, tiles),
   ...columnSums({ x: dY, sums: dBias, M, N: columns }),
 ];

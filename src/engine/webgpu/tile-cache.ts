@@ -1,0 +1,86 @@
+/** Tiles that were measured before, in a file of the user's cache folder. */
+import { isAbsolute, join } from 'node:path';
+import { isJsonObject, parseJsonObject } from '../../json.ts';
+import { packageVersion } from '../../package-version.ts';
+import { readTextFile } from '../../read-file.ts';
+import { makeFolder, writeFileAtomic } from '../../write-file.ts';
+import type { GpuAdapterInfo } from './gpu.ts';
+import {
+  CANDIDATES,
+  shapeClasses,
+  STANDARD_TILES,
+  tileName,
+  tileNames,
+  type ShapeClass,
+  type Tile,
+  type Tiles,
+} from './tiles.ts';
+import { tuneTiles, type TiledDevice } from './tune.ts';
+
+const LARGEST_FILE = 1 << 20;
+/** GPUs that the file remembers, the latest last. */
+const MOST_GPUS = 20;
+
+let folder: string | undefined;
+/** @param path where tiles are remembered; without it, nothing is measured, and the standard tiles are used */
+export function setTileFolder(path: string | undefined): void {
+  folder = path;
+}
+
+/** The folder of caches of this program on each system; undefined where none is known. */
+export function cacheFolder(
+  environment: Readonly<Record<string, string | undefined>>,
+  platform: string = process.platform,
+): string | undefined {
+  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local, HOME: home } = environment;
+  if (xdg && isAbsolute(xdg)) return join(xdg, 'gpt'); // the XDG specification ignores relative paths
+  if (platform === 'win32') return local ? join(local, 'gpt', 'cache') : undefined;
+  if (!home) return undefined;
+  return platform === 'darwin' ? join(home, 'Library', 'Caches', 'gpt') : join(home, '.cache', 'gpt');
+}
+
+/** Gives a device the tiles that are fastest on its GPU, measured the first time with this driver and version. */
+export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Promise<void> {
+  if (folder === undefined) return;
+  const path = join(folder, 'gpu-tiles.json');
+  const { vendor, architecture, device: model, description } = info;
+  const key = JSON.stringify([packageVersion(), vendor, architecture, model, description]);
+  const known = readCache(path);
+  const tiles = tilesOfNames(known[key]);
+  if (tiles !== undefined) {
+    device.tiles = tiles;
+    return;
+  }
+  device.tiles = await tuneTiles(device);
+  const others = Object.entries(known).filter(([other]) => other !== key);
+  const latest = Object.fromEntries([...others.slice(1 - MOST_GPUS), [key, tileNames(device.tiles)]]);
+  try {
+    makeFolder(folder);
+    writeFileAtomic(path, [`${JSON.stringify(latest, undefined, 1)}\n`]);
+  } catch {
+    // A folder that cannot be written costs the next command the measurement.
+  }
+}
+
+/** The file's content, or nothing if it is missing or damaged. */
+function readCache(path: string): Record<string, unknown> {
+  try {
+    return parseJsonObject(readTextFile(path, LARGEST_FILE), (what) => {
+      throw new Error(what);
+    });
+  } catch {
+    return {};
+  }
+}
+
+/** Tiles by their names; undefined if one is no candidate. */
+function tilesOfNames(names: unknown): Tiles | undefined {
+  if (!isJsonObject(names)) return undefined;
+  const tiles: Record<ShapeClass, Tile> = { ...STANDARD_TILES };
+  for (const shapeClass of shapeClasses) {
+    const tile = CANDIDATES.find((candidate) => tileName(candidate) === names[shapeClass]);
+    if (tile === undefined) return undefined;
+    tiles[shapeClass] = tile;
+  }
+  return tiles;
+}

@@ -1,0 +1,134 @@
+/** Chooses the tiles of GEMM by measuring them on the GPU at hand. */
+import type { Device } from '../device.ts';
+import type { Instruction } from '../instruction.ts';
+import { timedProduct } from '../timed-product.ts';
+import {
+  CANDIDATES,
+  shapeClasses,
+  STANDARD_TILES,
+  tileColumns,
+  tileRows,
+  type ShapeClass,
+  type Tile,
+  type Tiles,
+} from './tiles.ts';
+
+/** A device whose tiles can be chosen. */
+export interface TiledDevice extends Device {
+  tiles: Tiles;
+}
+
+/** M, N and K. */
+export type ProductShape = readonly [number, number, number];
+
+/** A product of each class. */
+export const MEASURED_SHAPES: Readonly<Record<ShapeClass, ProductShape>> = {
+  small: [384, 384, 384],
+  medium: [768, 768, 512],
+  large: [1024, 1024, 512],
+  huge: [2048, 4096, 256],
+};
+
+/** In seconds, of all measurements. What is not measured by then is not chosen. */
+const TIME_LIMIT = 2;
+/** A class whose product takes longer than this many seconds is left out: such a device is software, or a very slow GPU. */
+const LONGEST_PRODUCT = 0.1;
+/** Seconds of one timing; the time in which a command reaches the GPU hardly counts beside it. */
+const LONG_ENOUGH = 0.005;
+const TIMINGS = 3;
+/** A tile is chosen only if it is faster than the standard one by this factor: timings vary. */
+const WORTHWHILE = 1.05;
+/** Elements whose bits are compared with those of the standard tile. */
+const COMPARED = 65_536;
+
+/** The fastest tiles. Overwrites the device's memory, and clears it. */
+export async function tuneTiles(device: TiledDevice, shapes = MEASURED_SHAPES): Promise<Tiles> {
+  const start = performance.now();
+  const chosen: Record<ShapeClass, Tile> = { ...STANDARD_TILES };
+  let rate = await firstRate(device);
+  for (const [i, name] of shapeClasses.entries()) {
+    const shape = shapes[name];
+    if (flopsOf(shape) / rate > LONGEST_PRODUCT) break; // the next ones take longer still
+    const until = start + (1000 * TIME_LIMIT * (i + 1)) / shapeClasses.length;
+    const fastest = await fastestTile(device, name, shape, rate, until);
+    chosen[name] = fastest.tile;
+    rate = fastest.standardRate;
+    device.clear();
+  }
+  device.clear();
+  return chosen;
+}
+
+const flopsOf = ([M, N, K]: ProductShape): number => 2 * M * N * K;
+
+/** FLOP/s of a product that no device takes long for: far less than a GPU reaches. */
+async function firstRate(device: TiledDevice): Promise<number> {
+  const shape = [128, 128, 128] as const;
+  const program = device.load([productOf(device, shape)]);
+  program.submit(); // compiles the shader
+  await device.finish();
+  return flopsOf(shape) / (await secondsOf(() => program.submit(), device));
+}
+
+async function secondsOf(submit: () => void, device: Device): Promise<number> {
+  const start = performance.now();
+  submit();
+  await device.finish();
+  return (performance.now() - start) / 1000;
+}
+
+/** A product of numbers whose sums round. */
+function productOf(device: Device, [M, N, K]: ProductShape): Instruction {
+  const product = timedProduct(device, M, N, K, 0);
+  const numbers = new Float32Array(M * K + K * N);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = ((i * 40_503) % 65_521) / 65_521 - 0.5;
+  device.write(0, numbers);
+  return product;
+}
+
+async function fastestTile(
+  device: TiledDevice,
+  name: ShapeClass,
+  shape: ProductShape,
+  rate: number,
+  until: number,
+): Promise<{ readonly tile: Tile; readonly standardRate: number }> {
+  const product = productOf(device, shape);
+  const standard = STANDARD_TILES[name];
+  const runs = Math.min(100, Math.max(1, Math.ceil((LONG_ENOUGH * rate) / flopsOf(shape))));
+  const expected = await timeTile(device, name, standard, product, runs);
+  let fastest = { tile: standard, seconds: expected.seconds / WORTHWHILE };
+  for (const tile of CANDIDATES) {
+    if (performance.now() > until) break;
+    if (!isComparable(tile, standard)) continue;
+    const { seconds, bits } = await timeTile(device, name, tile, product, runs);
+    const isSame = bits.every((word, i) => word === expected.bits[i]); // a compiler may contract one shader and not the other
+    if (isSame && seconds < fastest.seconds) fastest = { tile, seconds };
+  }
+  device.tiles = STANDARD_TILES;
+  return { tile: fastest.tile, standardRate: flopsOf(shape) / expected.seconds };
+}
+
+/** Whether a tile is neither the standard one nor far from its size. */
+function isComparable(tile: Tile, standard: Tile): boolean {
+  const ratio = (tileRows(tile) * tileColumns(tile)) / (tileRows(standard) * tileColumns(standard));
+  return ratio >= 1 / 4 && ratio <= 4 && JSON.stringify(tile) !== JSON.stringify(standard);
+}
+
+/** The shortest time of a product in seconds, and the bits of its first elements. */
+async function timeTile(
+  device: TiledDevice,
+  name: ShapeClass,
+  tile: Tile,
+  product: Instruction,
+  runs: number,
+): Promise<{ readonly seconds: number; readonly bits: Int32Array }> {
+  device.tiles = { ...STANDARD_TILES, [name]: tile };
+  const program = device.load(Array.from({ length: runs }, () => product));
+  program.submit(0, 1); // compiles the shader
+  const { c } = product.args as { readonly c: { readonly offset: number; readonly length: number } };
+  const bits = await device.read(c.offset, new Int32Array(Math.min(c.length, COMPARED)));
+  const times: number[] = [];
+  for (let i = 0; i < TIMINGS; i++) times.push(await secondsOf(() => program.submit(), device));
+  return { seconds: Math.min(...times) / runs, bits };
+}

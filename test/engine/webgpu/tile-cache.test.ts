@@ -1,0 +1,186 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Instruction } from '../../../src/engine/instruction.ts';
+import { cacheFolder, chooseTiles, setTileFolder } from '../../../src/engine/webgpu/tile-cache.ts';
+import {
+  CANDIDATES,
+  classOf,
+  STANDARD_TILES,
+  tileColumns,
+  tileNames,
+  tileRows,
+  type Tile,
+  type Tiles,
+} from '../../../src/engine/webgpu/tiles.ts';
+import { MEASURED_SHAPES, tuneTiles, type TiledDevice } from '../../../src/engine/webgpu/tune.ts';
+import { dispatchesOf } from '../../../src/engine/webgpu/kernels.ts';
+
+afterEach(() => setTileFolder(undefined));
+
+const info = { vendor: 'acme', architecture: 'one', device: '1', description: 'driver 2' };
+const [, fast] = CANDIDATES;
+const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
+
+/** Computes nothing. The tile `fast` takes no time, any other half a millisecond. */
+function fakeDevice(isExact = true): {
+  readonly device: TiledDevice;
+  readonly load: ReturnType<typeof vi.fn>;
+} {
+  const load = vi.fn((_program: readonly Instruction[]) => {
+    const isFast = Object.values(device.tiles).includes(fast);
+    return {
+      submit: () => {
+        const end = performance.now() + (isFast ? 0 : 0.5);
+        while (performance.now() < end);
+      },
+    };
+  });
+  const device = {
+    tiles: STANDARD_TILES,
+    load,
+    reserve: () => {},
+    write: () => {},
+    fill: () => {},
+    clear: () => {},
+    finish: async () => {},
+    read: async (_offset: number, into: Int32Array) =>
+      into.fill(!isExact && Object.values(device.tiles).includes(fast) ? 2 : 1),
+  } as unknown as TiledDevice;
+  return { device, load };
+}
+
+const tiny = [64, 64, 8] as const;
+const shapes = { small: tiny, medium: tiny, large: tiny, huge: tiny };
+
+test('any GPU has the invocations and the workgroup memory of every candidate', () => {
+  for (const tile of CANDIDATES) {
+    expect(tile.across * tile.down).toBeLessThanOrEqual(256);
+    expect(4 * tile.depth * (tileRows(tile) + tileColumns(tile) + 2)).toBeLessThanOrEqual(16_384);
+  }
+  for (const tile of Object.values(STANDARD_TILES)) expect(CANDIDATES).toContainEqual(tile);
+});
+
+test('a measured product is one of its class', () => {
+  for (const [name, [M, N]] of Object.entries(MEASURED_SHAPES)) expect(classOf(M, N)).toBe(name);
+});
+
+describe('a product', () => {
+  const workgroups = (M: number, N: number, K: number, tiles: Tiles) => {
+    const matrix = (length: number) => ({ offset: 0, length });
+    const args = { a: matrix(M * K), b: matrix(K * N), c: matrix(M * N), bias: null, M, N, K };
+    const product = { kernel: 'gemm', label: '', args: { ...args, transA: 0, transB: 0 } } as const;
+    return dispatchesOf(product, tiles).map((dispatch) => dispatch.workgroups);
+  };
+  const tiles = everywhere(CANDIDATES[1]); // 128×64
+
+  test('is computed in the chosen tile', () => {
+    expect(workgroups(130, 131, 9, tiles)).toEqual([[3, 2, 1]]);
+  });
+
+  test('that is smaller, or whose K is divided, is computed in the standard one: the order of sums stays', () => {
+    for (const [M, N, K] of [
+      [100, 200, 9],
+      [128, 128, 4096],
+    ] as const)
+      expect(workgroups(M, N, K, tiles)).toEqual(workgroups(M, N, K, STANDARD_TILES));
+  });
+});
+
+describe('tuning', () => {
+  test('chooses the fastest tile of a size like the standard one', async () => {
+    const { device } = fakeDevice();
+    expect(await tuneTiles(device, shapes)).toEqual({ ...everywhere(fast), small: STANDARD_TILES.small });
+  });
+
+  test('never chooses one with other bits', async () => {
+    const { device } = fakeDevice(false);
+    expect(await tuneTiles(device, shapes)).toEqual(STANDARD_TILES);
+  });
+
+  test('leaves out products that take long, as in software', async () => {
+    const { device, load } = fakeDevice();
+    const long = [1e5, 1e5, 1e5] as const;
+    const found = await tuneTiles(device, { small: long, medium: long, large: long, huge: long });
+    expect(found).toEqual(STANDARD_TILES);
+    expect(load).toHaveBeenCalledOnce();
+  });
+});
+
+describe('the cache', () => {
+  const temporary = (): string => mkdtempSync(join(tmpdir(), 'tiles-'));
+  const file = (folder: string): string => join(folder, 'gpu-tiles.json');
+
+  test('spares a GPU the next measurement, but neither another GPU nor another driver', async () => {
+    const folder = join(temporary(), 'of', 'gpt');
+    setTileFolder(folder);
+    const first = fakeDevice();
+    await chooseTiles(first.device, info);
+    expect(first.load).toHaveBeenCalled();
+    expect(readdirSync(folder)).toEqual(['gpu-tiles.json']);
+    const second = fakeDevice();
+    await chooseTiles(second.device, info);
+    expect(second.load).not.toHaveBeenCalled();
+    expect(second.device.tiles).toEqual(first.device.tiles);
+    const other = fakeDevice();
+    await chooseTiles(other.device, { ...info, description: 'driver 3' });
+    expect(other.load).toHaveBeenCalled();
+    expect(Object.keys(JSON.parse(readFileSync(file(folder), 'utf8')) as object)).toHaveLength(2);
+  });
+
+  test('is what the file says', async () => {
+    const folder = temporary();
+    setTileFolder(folder);
+    await chooseTiles(fakeDevice().device, info);
+    const [key] = Object.keys(JSON.parse(readFileSync(file(folder), 'utf8')) as object);
+    writeFileSync(file(folder), JSON.stringify({ [key]: tileNames(everywhere(CANDIDATES[7])) }));
+    const { device } = fakeDevice();
+    await chooseTiles(device, info);
+    expect(device.tiles).toEqual(everywhere(CANDIDATES[7]));
+  });
+
+  test.each([
+    ['no JSON', () => '{'],
+    ['an array', () => '[]'],
+    ['an unknown tile', (key: string) => JSON.stringify({ [key]: { small: '1×1', medium: 1 } })],
+    ['no tiles', (key: string) => JSON.stringify({ [key]: null })],
+  ])('is written anew where it holds %s', async (_what, content) => {
+    const folder = temporary();
+    setTileFolder(folder);
+    await chooseTiles(fakeDevice().device, info);
+    const good = readFileSync(file(folder), 'utf8');
+    const [key] = Object.keys(JSON.parse(good) as object);
+    writeFileSync(file(folder), content(key));
+    const { device, load } = fakeDevice();
+    await chooseTiles(device, info);
+    expect(load).toHaveBeenCalled();
+    const names = tileNames(device.tiles);
+    expect(JSON.parse(readFileSync(file(folder), 'utf8'))).toEqual({ [key]: names });
+  });
+
+  test('that cannot be written changes nothing else', async () => {
+    const folder = temporary();
+    writeFileSync(join(folder, 'file'), '');
+    setTileFolder(join(folder, 'file'));
+    const { device, load } = fakeDevice();
+    await chooseTiles(device, info);
+    expect(load).toHaveBeenCalled();
+  });
+
+  test('without a folder, nothing is measured', async () => {
+    const { device, load } = fakeDevice();
+    await chooseTiles(device, info);
+    expect(load).not.toHaveBeenCalled();
+    expect(device.tiles).toBe(STANDARD_TILES);
+  });
+
+  test('is where the system keeps caches', () => {
+    const home = { HOME: '/home/ada' };
+    expect(cacheFolder({ ...home, XDG_CACHE_HOME: '/caches' }, 'linux')).toBe(join('/caches', 'gpt'));
+    expect(cacheFolder({ ...home, XDG_CACHE_HOME: 'relative' }, 'linux')).toBe(join('/home/ada/.cache/gpt'));
+    expect(cacheFolder(home, 'darwin')).toBe(join('/home/ada/Library/Caches/gpt'));
+    expect(cacheFolder({ ...home, LOCALAPPDATA: '/local' }, 'win32')).toBe(join('/local/gpt/cache'));
+    expect(cacheFolder({}, 'linux')).toBeUndefined();
+  });
+});
