@@ -18,8 +18,8 @@ export type GpuFindings =
       readonly gemmFlops: number;
       /** In bytes/s. */
       readonly readBandwidth: number;
-      /** Of GEMM, by the size of the result. */
-      readonly tiles: Readonly<Record<ShapeClass, string>>;
+      /** Of GEMM, by the size of the result; absent from a forecast. */
+      readonly tiles?: Readonly<Record<ShapeClass, string>>;
     };
 
 /** Undefined if the npm package `webgpu` is not installed. */
@@ -55,6 +55,8 @@ export function gpuFacts(gpu: GpuFindings | undefined): readonly (readonly [stri
   return [
     ['gpu', `${printable(name)}, models of up to ${formatBytes(bufferBytes)} with activations`],
     ['', rates],
-    ['', `GEMM tiles: ${shapeClasses.map((size) => `${size} ${tiles[size]}`).join(', ')}`],
+    ...(tiles === undefined
+      ? []
+      : [['', `GEMM tiles: ${shapeClasses.map((size) => `${size} ${tiles[size]}`).join(', ')}`] as const]),
   ];
 }
