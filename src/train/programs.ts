@@ -79,7 +79,7 @@ export interface TrainingPrograms {
   readonly trainingLosses: number;
   /** Adds the micro-batches' gradients, bucket by bucket: see gradient-sum.ts. */
   readonly gradientSum: Program;
-  /** What a step leaves for the host to read once it is over, in a process of its own: see step-results.ts. */
+  /** What a step leaves for the host to read once it is over; undefined if it is not submitted as a whole. See step-results.ts. */
   readonly results: StepResults | undefined;
   /** The trained parameters, divided among the ranks; a single bucket with a single slice for one process. */
   readonly buckets: readonly Bucket[];
@@ -215,10 +215,13 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   };
 }
 
+/** Micro-batches of the longest step that is submitted as a whole. Those of longer steps hide the wait for a step's results. */
+const WHOLE_STEP = 32;
+
 /** Ranks meet in every step or exchange replicas; only a process of its own submits whole steps. */
 function placeStepResults(layout: Layout, shape: TrainingShape): PlannedResults | undefined {
   const { config, batchSize, microBatches, ranks, replicas } = shape;
-  if (ranks !== undefined || replicas !== undefined) return undefined;
+  if (ranks !== undefined || replicas !== undefined || microBatches > WHOLE_STEP) return undefined;
   return planStepResults(layout, { microBatches, tokens: batchSize * config.blockSize });
 }
 

@@ -1,5 +1,6 @@
 /** Chooses the tiles of GEMM by measuring them on the GPU at hand. */
 import type { Device } from '../device.ts';
+import { EngineMemoryError } from '../engine-memory-error.ts';
 import type { Instruction } from '../instruction.ts';
 import { timedProduct } from '../timed-product.ts';
 import {
@@ -45,12 +46,15 @@ const COMPARED = 65_536;
 export async function tuneTiles(device: TiledDevice, shapes = MEASURED_SHAPES): Promise<Tiles> {
   const start = performance.now();
   const chosen: Record<ShapeClass, Tile> = { ...STANDARD_TILES };
-  let rate = await firstRate(device);
+  const first = await unlessTooLarge(firstRate(device));
+  if (first === undefined) return chosen;
+  let rate = first;
   for (const [i, name] of shapeClasses.entries()) {
     const shape = shapes[name];
     if (flopsOf(shape) / rate > LONGEST_PRODUCT) break; // the next ones take longer still
     const until = start + (1000 * TIME_LIMIT * (i + 1)) / shapeClasses.length;
-    const fastest = await fastestTile(device, name, shape, rate, until);
+    const fastest: Fastest | undefined = await unlessTooLarge(fastestTile(device, name, shape, rate, until));
+    if (fastest === undefined) break;
     chosen[name] = fastest.tile;
     rate = fastest.standardRate;
     device.clear();
@@ -58,6 +62,13 @@ export async function tuneTiles(device: TiledDevice, shapes = MEASURED_SHAPES): 
   device.clear();
   return chosen;
 }
+
+/** Undefined if the measurement needs more memory than the device allows. */
+const unlessTooLarge = <T>(measured: Promise<T>): Promise<T | undefined> =>
+  measured.catch((error: unknown) => {
+    if (error instanceof EngineMemoryError) return undefined;
+    throw error;
+  });
 
 const flopsOf = ([M, N, K]: ProductShape): number => 2 * M * N * K;
 
@@ -86,13 +97,19 @@ function productOf(device: Device, [M, N, K]: ProductShape): Instruction {
   return product;
 }
 
+interface Fastest {
+  readonly tile: Tile;
+  /** FLOP/s of the standard tile. */
+  readonly standardRate: number;
+}
+
 async function fastestTile(
   device: TiledDevice,
   name: ShapeClass,
   shape: ProductShape,
   rate: number,
   until: number,
-): Promise<{ readonly tile: Tile; readonly standardRate: number }> {
+): Promise<Fastest> {
   const product = productOf(device, shape);
   const standard = STANDARD_TILES[name];
   const runs = Math.min(100, Math.max(1, Math.ceil((LONG_ENOUGH * rate) / flopsOf(shape))));

@@ -5,6 +5,7 @@ import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from '../../../src/en
 import type { Device } from '../../../src/engine/device.ts';
 import { findAdapter } from '../../../src/engine/webgpu-package.ts';
 import type { Gpu } from '../../../src/engine/webgpu/gpu.ts';
+import { setTileFolder } from '../../../src/engine/webgpu/tile-cache.ts';
 import { failingGpu, type FailingGpu } from '../../fixtures/failing-gpu.ts';
 import { failure } from '../../fixtures/failure.ts';
 
@@ -12,6 +13,7 @@ const provide = (requestAdapter: Gpu['requestAdapter']): void =>
   void vi.stubGlobal('navigator', { gpu: { requestAdapter } });
 const isGpu = ({ name }: Device): boolean => name.startsWith('webgpu');
 
+beforeEach(() => setTileFolder(undefined)); // other tests of this process may have set it
 afterEach(async () => {
   vi.unstubAllGlobals();
   await chooseDevice('cpu');

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { EngineMemoryError } from '../../../src/engine/engine-memory-error.ts';
 import type { Instruction } from '../../../src/engine/instruction.ts';
 import { cacheFolder, chooseTiles, setTileFolder } from '../../../src/engine/webgpu/tile-cache.ts';
 import {
@@ -17,23 +18,27 @@ import {
 import { MEASURED_SHAPES, tuneTiles, type TiledDevice } from '../../../src/engine/webgpu/tune.ts';
 import { dispatchesOf } from '../../../src/engine/webgpu/kernels.ts';
 
-afterEach(() => setTileFolder(undefined));
+afterEach(() => {
+  setTileFolder(undefined);
+  vi.restoreAllMocks();
+});
 
 const info = { vendor: 'acme', architecture: 'one', device: '1', description: 'driver 2' };
 const [, fast] = CANDIDATES;
 const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
 
-/** Computes nothing. The tile `fast` takes no time, any other half a millisecond. */
+/** Computes nothing. By a clock of its own, the tile `fast` takes no time, any other half a millisecond. */
 function fakeDevice(isExact = true): {
   readonly device: TiledDevice;
   readonly load: ReturnType<typeof vi.fn>;
 } {
+  let milliseconds = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => milliseconds);
   const load = vi.fn((_program: readonly Instruction[]) => {
     const isFast = Object.values(device.tiles).includes(fast);
     return {
       submit: () => {
-        const end = performance.now() + (isFast ? 0 : 0.5);
-        while (performance.now() < end);
+        milliseconds += isFast ? 0 : 0.5;
       },
     };
   });
@@ -105,6 +110,20 @@ describe('tuning', () => {
     const found = await tuneTiles(device, { small: long, medium: long, large: long, huge: long });
     expect(found).toEqual(STANDARD_TILES);
     expect(load).toHaveBeenCalledOnce();
+  });
+
+  test('leaves out products that need more memory than a GPU allows', async () => {
+    const { device } = fakeDevice();
+    const small = (most: number): TiledDevice => ({
+      ...device,
+      reserve(elements) {
+        if (elements > most) throw new EngineMemoryError('too large', { hint: '' });
+      },
+    });
+    expect(await tuneTiles(small(1000), shapes)).toEqual(STANDARD_TILES);
+    const [wide, large] = [[64, 64, 8] as const, [4096, 4096, 8] as const];
+    const found = await tuneTiles(small(2 ** 20), { small: wide, medium: wide, large, huge: large });
+    expect(found.large).toEqual(STANDARD_TILES.large);
   });
 });
 
