@@ -364,7 +364,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     `train ./corpus.txt --threads 1 ${TINY} --batch-size 1e9`,
     1,
     'out-of-memory',
-    '16064.00 … 4.24 … --batch-size … 244140 … --gradient-accumulation-steps … 4097 … 3.92',
+    '16128.00 … 4.24 … --batch-size … 244140 … --gradient-accumulation-steps … 4097 … 3.92',
   ],
   [
     'a hundred threads',
