@@ -73,9 +73,10 @@ export async function openGpu(): Promise<TiledDevice> {
   try {
     await chooseTiles(device, adapter.info);
     return device;
-  } catch (error) {
+  } catch {
+    // It may still do its work in the standard tiles; if not, it says why.
     await device.close();
-    throw error;
+    return WebGpuDevice.open(await findAdapter());
   }
 }
 

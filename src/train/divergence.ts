@@ -78,9 +78,8 @@ function isSpike({ recent, overcome }: Health, loss: number): boolean {
 }
 
 /**
- * A loss up to this is no spike, whatever the losses of the steps before it are that are not known yet. The median has its least
- * value if all of them are lower than the known ones, its greatest if all are higher, and deviations are at least their distances
- * from that interval.
+ * The limit up to which a loss is no spike for any values of the pending losses. The median has its least value if all of these
+ * are lower than the known losses, its greatest if all are higher, and deviations are at least the distances from that interval.
  *
  * @param pending number of steps after those of `health` whose losses are not known, none of which is skipped
  */

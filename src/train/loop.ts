@@ -189,8 +189,7 @@ class TrainingLoop {
     while (this.#ahead.length < STEPS_AHEAD) {
       const pending = this.#ahead.length;
       const step = before.step + pending;
-      if (pending > 0 && (isPauseAfter(step, before, this.#settings) || (await this.#isDecisionDue())))
-        return;
+      if (pending > 0 && (isPauseAfter(step, this.#settings) || (await this.#isDecisionDue()))) return;
       const stepData = data.stepData(step);
       if (stepData.counted === 0 || !ahead.isWhole(stepData)) return;
       const submitted = performance.now();

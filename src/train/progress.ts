@@ -66,22 +66,23 @@ export function afterOptimizerStep(progress: Progress, loss: number, skipped: Sk
 /** Steps between good checkpoints in a run without intermediate evaluations. */
 const GOOD_INTERVAL = 250;
 
+const mayBeGood = (step: number, { evalInterval }: Settings): boolean =>
+  evalInterval === 0 && step % GOOD_INTERVAL === 0;
+
 /** Updates `evaluationDue` and `goodStep` after a step. */
 export function scheduled(progress: Progress, settings: Settings): Progress {
-  const isGood = settings.evalInterval === 0 && progress.step % GOOD_INTERVAL === 0;
-  const marked = isGood ? markGood(progress) : progress;
+  const marked = mayBeGood(progress.step, settings) ? markGood(progress) : progress;
   return { ...marked, evaluationDue: isEvaluated(progress.step, settings) };
 }
 
 /**
- * Whether an evaluation, a checkpoint or the end follows step `step`: whatever comes after it must not be submitted before.
- *
- * @param progress before that step
+ * Whether an evaluation, the end or, depending on the losses until then, a checkpoint follows a step: no later step may be
+ * submitted before.
  */
-export function isPauseAfter(step: number, progress: Progress, settings: Settings): boolean {
-  const { evaluationDue, goodStep } = scheduled({ ...progress, step }, settings);
+export function isPauseAfter(step: number, settings: Settings): boolean {
   const { steps = Infinity } = saveInterval(settings.saveEvery);
-  return evaluationDue || goodStep === step || step % steps === 0 || step >= settings.maxIters;
+  const isDue = isEvaluated(step, settings) || mayBeGood(step, settings);
+  return isDue || step % steps === 0 || step >= settings.maxIters;
 }
 
 /** While steps are being skipped, the parameters are those of the last step taken, which may itself be the fault. */

@@ -146,6 +146,17 @@ describe('a run has the events, the checkpoints and the bits of one that waits f
     ]);
   });
 
+  test('without evaluations, where a skipped step decides whether the next one leaves a checkpoint to roll back to', async () => {
+    const batch = (step: number, micro: number): Batch => batchOf(step, micro, step === 248 ? -1 : 1);
+    const options = { maxIters: 258, evalInterval: 0, saveEvery: 0, learningRate: 0.1 };
+    const events = await expectSame({ batch, options });
+    expect(skippedOf(events)).toMatchObject([{ step: 249, skipped: 'loss spike' }]);
+    expect(events.filter(({ type }) => type === 'checkpoint')).toMatchObject([
+      { progress: { step: 250, goodStep: 250 } },
+      { progress: { step: 258 } },
+    ]);
+  });
+
   test('with parameters that break, until it has rolled back', async () => {
     const broken = new WeakSet<Trainer>();
     const prepare = (step: number, trainer: Trainer): void => {

@@ -5,14 +5,14 @@
 import { costOf } from '../cost.ts';
 import type { Instruction } from '../instruction.ts';
 
-/** Of a stretch, on a GPU as slow as this: FLOP and bytes per second. */
+/** Longest command buffer, in seconds, on a GPU as slow as this: FLOP and bytes per second. */
 const SECONDS = 0.5;
 const SLOW = { flops: 1e11, bytes: 1e10 };
 
 /** Indices of the instructions with which a stretch begins, after the first. An instruction that takes longer is one of its own. */
 export function cutsOf(
   program: readonly Instruction[],
-  secondsOf: (instruction: Instruction) => number = secondsAtMost,
+  secondsOf: (instruction: Instruction) => number = estimatedSeconds,
 ): number[] {
   const cuts: number[] = [];
   let seconds = 0;
@@ -27,7 +27,7 @@ export function cutsOf(
   return cuts;
 }
 
-function secondsAtMost(instruction: Instruction): number {
+function estimatedSeconds(instruction: Instruction): number {
   const { flops, bytes } = costOf(instruction);
   return flops / SLOW.flops + bytes / SLOW.bytes;
 }

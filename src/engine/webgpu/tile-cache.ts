@@ -39,23 +39,35 @@ export function cacheFolder(
   return platform === 'darwin' ? join(home, 'Library', 'Caches', 'gpt') : join(home, '.cache', 'gpt');
 }
 
-/** Gives a device the tiles that are fastest on its GPU, measured the first time with this driver and version. */
+/**
+ * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver and version.
+ *
+ * @throws Error if the GPU fails at that; the next time, it has the standard tiles without a measurement
+ */
 export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Promise<void> {
   if (folder === undefined) return;
   const path = join(folder, 'gpu-tiles.json');
   const { vendor, architecture, device: model, description } = info;
   const key = JSON.stringify([packageVersion(), vendor, architecture, model, description]);
-  const known = readCache(path);
-  const tiles = tilesOfNames(known[key]);
+  const { [key]: names, ...known } = readCache(path);
+  const tiles = tilesOfNames(names);
   if (tiles !== undefined) {
     device.tiles = tiles;
     return;
   }
-  device.tiles = await tuneTiles(device);
-  const others = Object.entries(known).filter(([other]) => other !== key);
-  const latest = Object.fromEntries([...others.slice(1 - MOST_GPUS), [key, tileNames(device.tiles)]]);
   try {
-    makeFolder(folder);
+    device.tiles = await tuneTiles(device);
+  } catch (error) {
+    remember(folder, path, { ...known, [key]: tileNames(STANDARD_TILES) });
+    throw error;
+  }
+  remember(folder, path, { ...known, [key]: tileNames(device.tiles) });
+}
+
+function remember(into: string, path: string, names: Readonly<Record<string, unknown>>): void {
+  const latest = Object.fromEntries(Object.entries(names).slice(-MOST_GPUS));
+  try {
+    makeFolder(into);
     writeFileAtomic(path, [`${JSON.stringify(latest, undefined, 1)}\n`]);
   } catch {
     // A folder that cannot be written costs the next command the measurement.

@@ -48,7 +48,8 @@ export const STANDARD_TILES: Tiles = {
  * What is measured on a GPU: [across, down, rows, columns, depth], each within the least limits that an adapter may have, 256
  * invocations and 16 KB of workgroup memory.
  *
- * Any of them sums an element's terms in the order of k, so the choice does not change bits.
+ * Any of them sums an element's terms in the order of k, so the choice changes no bit unless a compiler fuses operations of one
+ * shader and not of another.
  */
 export const CANDIDATES: readonly Tile[] = [
   [16, 16, 8, 8, 8],

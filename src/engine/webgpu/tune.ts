@@ -72,7 +72,7 @@ const unlessTooLarge = <T>(measured: Promise<T>): Promise<T | undefined> =>
 
 const flopsOf = ([M, N, K]: ProductShape): number => 2 * M * N * K;
 
-/** FLOP/s of a product that no device takes long for: far less than a GPU reaches. */
+/** FLOP/s of a product that is small enough to be quick on any device: far less than a GPU reaches. */
 async function firstRate(device: TiledDevice): Promise<number> {
   const shape = [128, 128, 128] as const;
   const program = device.load([productOf(device, shape)]);
@@ -142,8 +142,9 @@ async function timeTile(
 ): Promise<{ readonly seconds: number; readonly bits: Int32Array }> {
   device.tiles = { ...STANDARD_TILES, [name]: tile };
   const program = device.load(Array.from({ length: runs }, () => product));
-  program.submit(0, 1); // compiles the shader
   const { c } = product.args as { readonly c: { readonly offset: number; readonly length: number } };
+  device.fill(c.offset, c.length, 0); // not the result of the tile before
+  program.submit(0, 1); // compiles the shader
   const bits = await device.read(c.offset, new Int32Array(Math.min(c.length, COMPARED)));
   const times: number[] = [];
   for (let i = 0; i < TIMINGS; i++) times.push(await secondsOf(() => program.submit(), device));

@@ -28,17 +28,19 @@ const [, fast] = CANDIDATES;
 const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
 
 /** Computes nothing. By a clock of its own, the tile `fast` takes no time, any other half a millisecond. */
-function fakeDevice(isExact = true): {
+function fakeDevice(written: 'same' | 'others' | 'none' = 'same'): {
   readonly device: TiledDevice;
   readonly load: ReturnType<typeof vi.fn>;
 } {
   let milliseconds = 0;
+  let memory = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => milliseconds);
   const load = vi.fn((_program: readonly Instruction[]) => {
     const isFast = Object.values(device.tiles).includes(fast);
     return {
       submit: () => {
         milliseconds += isFast ? 0 : 0.5;
+        if (!isFast || written !== 'none') memory = isFast && written === 'others' ? 2 : 1;
       },
     };
   });
@@ -47,11 +49,10 @@ function fakeDevice(isExact = true): {
     load,
     reserve: () => {},
     write: () => {},
-    fill: () => {},
+    fill: () => void (memory = 0),
     clear: () => {},
     finish: async () => {},
-    read: async (_offset: number, into: Int32Array) =>
-      into.fill(!isExact && Object.values(device.tiles).includes(fast) ? 2 : 1),
+    read: async (_offset: number, into: Int32Array) => into.fill(memory),
   } as unknown as TiledDevice;
   return { device, load };
 }
@@ -99,8 +100,8 @@ describe('tuning', () => {
     expect(await tuneTiles(device, shapes)).toEqual({ ...everywhere(fast), small: STANDARD_TILES.small });
   });
 
-  test('never chooses one with other bits', async () => {
-    const { device } = fakeDevice(false);
+  test.each(['others', 'none'] as const)('never chooses one that writes other bits: %s', async (written) => {
+    const { device } = fakeDevice(written);
     expect(await tuneTiles(device, shapes)).toEqual(STANDARD_TILES);
   });
 
@@ -185,6 +186,19 @@ describe('the cache', () => {
     const { device, load } = fakeDevice();
     await chooseTiles(device, info);
     expect(load).toHaveBeenCalled();
+  });
+
+  test('remembers the standard tiles of a GPU that failed while it was measured', async () => {
+    setTileFolder(temporary());
+    const { device, load } = fakeDevice();
+    load.mockImplementation(() => {
+      throw new Error('the shader does not compile');
+    });
+    await expect(chooseTiles(device, info)).rejects.toThrow('does not compile');
+    const { device: next, load: measured } = fakeDevice();
+    await chooseTiles(next, info);
+    expect(next.tiles).toEqual(STANDARD_TILES);
+    expect(measured).not.toHaveBeenCalled();
   });
 
   test('without a folder, nothing is measured', async () => {
