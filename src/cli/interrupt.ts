@@ -20,7 +20,7 @@ export interface Interrupt {
   readonly signal: NodeJS.Signals | undefined;
   /**
    * Whether a signal has arrived. Once this returns true, the handlers are removed, and a second signal ends the process at
-   * once, even while it writes a file.
+   * once, even while it writes a file. Under a launcher they stay, until `end`.
    */
   arrived(): Promise<boolean>;
   /** Removes the handlers. Throws `Interrupted` if a signal has arrived. */
@@ -36,8 +36,17 @@ export const stopSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIG
 // twice.
 const sameWishMs = 300;
 
-/** Installs the handlers. `onFirst` may tell the user what happens next. */
-export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}): Interrupt {
+/**
+ * Installs the handlers.
+ *
+ * @param onFirst may tell the user what happens next
+ * @param hasLauncher the process is one of several that mpirun ends by itself soon after a signal: Open MPI 5 leaves them a
+ *   quarter of a second, in which there is no time to wait for the same request again
+ */
+export function onInterrupt(
+  onFirst: (signal: NodeJS.Signals) => void = () => {},
+  hasLauncher = false,
+): Interrupt {
   let first: { signal: NodeJS.Signals; at: number } | undefined;
 
   const listen = (signal: NodeJS.Signals): void => {
@@ -61,6 +70,7 @@ export function onInterrupt(onFirst: (signal: NodeJS.Signals) => void = () => {}
     },
     async arrived() {
       if (first === undefined) return false;
+      if (hasLauncher) return true;
       await sleep(Math.max(0, first.at + sameWishMs - performance.now()));
       stopListening();
       return true;

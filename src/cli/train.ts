@@ -114,7 +114,8 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       start: (made) => {
         preparation.stop();
         run = made;
-        interrupt = onInterrupt(() => notice('Saving; press Ctrl-C again to quit at once.'));
+        const announce = (): void => notice('Saving; press Ctrl-C again to quit at once.');
+        interrupt = onInterrupt(announce, ranks !== undefined);
         watch = watchTraining(made);
         printRunTable(made);
         view.start(made);

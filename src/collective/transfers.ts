@@ -1,5 +1,6 @@
 /** Sends and receives as promises, over messages that are tested now and then. */
 import { UserError } from '../errors.ts';
+import { formatCountOf } from '../format.ts';
 import { rankName } from './communicator.ts';
 import type { Messages } from './mpi/messages.ts';
 
@@ -204,7 +205,7 @@ export class Transfers {
     const what = receives ? 'sent nothing' : 'received nothing';
     return new UserError(
       'rank-lost',
-      `${rankName(this.#hosts, peer)} has ${what} for ${this.timeout} seconds`,
+      `${rankName(this.#hosts, peer)} has ${what} for ${formatCountOf(this.timeout, 'second')}`,
       {
         hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed`,
       },

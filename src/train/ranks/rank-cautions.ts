@@ -5,12 +5,12 @@ import type { GivenOptions } from '../options.ts';
 import type { BatchOptions } from './split-batch.ts';
 
 export function cautionsAboutRanks(
-  given: Pick<GivenOptions, 'reduceDtype'>,
+  given: Pick<GivenOptions, 'reduceDtype' | 'syncEvery'>,
   { batchSize, gradientAccumulationSteps: microBatches }: BatchOptions,
   ranks: number,
 ): Caution[] {
   if (ranks === 1)
-    return given.reduceDtype === 'bf16'
+    return given.reduceDtype === 'bf16' && given.syncEvery === undefined
       ? [{ option: 'reduceDtype', why: 'has no effect in a single process' }]
       : [];
   const busy = microBatches / (ranks * Math.ceil(microBatches / ranks));
