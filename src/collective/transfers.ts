@@ -1,6 +1,5 @@
 /** Sends and receives as promises, over messages that are tested now and then. */
 import { UserError } from '../errors.ts';
-import { formatCountOf } from '../format.ts';
 import { rankName } from './communicator.ts';
 import type { Messages } from './mpi/messages.ts';
 
@@ -205,7 +204,7 @@ export class Transfers {
     const what = receives ? 'sent nothing' : 'received nothing';
     return new UserError(
       'rank-lost',
-      `${rankName(this.#hosts, peer)} has ${what} for ${formatCountOf(this.timeout, 'second')}`,
+      `${rankName(this.#hosts, peer)} has ${what} for ${this.timeout} second${this.timeout === 1 ? '' : 's'}`,
       {
         hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed`,
       },
