@@ -107,7 +107,7 @@ async function examine(
   const kernels = await profileTraining(fresh, 2 * seconds);
   const { activeThreads } = fresh;
   await fresh.close();
-  setTileFolder(cacheFolder(process.env));
+  setTileFolder(cacheFolder(process.env)); // `chooseEngine` does so only where a device is given
   const gpu = await examineGpu(seconds, progress);
   return {
     node: process.versions.node,

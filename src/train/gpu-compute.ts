@@ -20,7 +20,7 @@ export function kernelsOfStep(config: ModelConfig, optimizer: OptimizerName): nu
   return KERNELS_OF_REST + KERNELS_OF_LAYER * config.nLayer + KERNELS_OF_MATRIX * matrices;
 }
 
-/** The nearest power of four. A measurement rarely differs as much, so that it does not decide on the model. */
+/** The nearest power of four: measurements on GPUs of a kind differ by less, except near the border of two classes. */
 const classOf = (measured: number): number => 4 ** Math.round(Math.log2(measured) / 2);
 
 /** Measures GEMM for each width of a model, and the start of a kernel, in less than a second. Overwrites the device's memory. */

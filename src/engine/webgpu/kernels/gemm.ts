@@ -5,7 +5,7 @@
  *
  * Where c has too few tiles to occupy a GPU and K is long, K is divided into slices whose sums a second dispatch adds in order
  * (split-K). Slices follow from the shape alone, and any tile sums the terms of an element in the order of k, so that bits are
- * reproducible and do not depend on the tile.
+ * reproducible; a compiler may still fuse operations in the shader of one tile and not of another.
  */
 import { GEMV_ROWS, type Storage } from '../../signatures.ts';
 import type { Dispatch, KernelDispatches } from '../dispatch.ts';
