@@ -54,7 +54,7 @@ describe.each(implementations)('%s', (implementation) => {
   it('a silent rank is named by those that wait for it, and abort() ends all of them', async () => {
     const { stdout, code, seconds } = await run(['silence'], { ranks: 3 });
     for (const rank of [0, 1])
-      expect(stdout).toMatch(new RegExp(`rank ${rank} rank-lost: rank 2 on ${hostname()} .* 1 seconds`));
+      expect(stdout).toMatch(new RegExp(`rank ${rank} rank-lost: rank 2 on ${hostname()} .* 1 second\n`));
     expect(code).toBe(3);
     expect(seconds).toBeLessThan(30);
   });
