@@ -19,7 +19,7 @@ import { encode } from '../dist/tokenizer/tokenizer.js';
 import { trainingPrograms } from '../dist/train/programs.js';
 import { Trainer } from '../dist/train/trainer.js';
 import { singularValues } from './singular-values.js';
-import { course } from './small-examples/newton-schulz.js';
+import { ALPHA, BETA, course, GAMMA } from './small-examples/newton-schulz.js';
 
 const drawsFigures = !process.argv.includes('--no-figures');
 const [folder = 'checkpoints/docs', chosenHead = '0'] = process.argv
@@ -381,6 +381,31 @@ for (const j of [0, 1, 2]) {
   );
 }
 
+/** Newton–Schulz on x [M,N] with M ≤ N, written out. */
+function orthogonalized(x, M, N) {
+  const length = norm(Array.from(x));
+  let y = Array.from(x, (each) => each / length);
+  /** P·matrix for P [M,M]. */
+  const applied = (P, matrix, columns) => {
+    const product = new Float64Array(M * columns);
+    for (let i = 0; i < M; i++)
+      for (let k = 0; k < M; k++)
+        for (let j = 0; j < columns; j++) product[i * columns + j] += P[i * M + k] * matrix[k * columns + j];
+    return Array.from(product);
+  };
+  for (let iteration = 0; iteration < 5; iteration++) {
+    const rows = Array.from({ length: M }, (_, i) => y.slice(i * N, (i + 1) * N));
+    const A = rows.flatMap((a) => rows.map((b) => dot(a, b)));
+    const square = applied(A, A, M);
+    const isDiagonal = (i) => i % (M + 1) === 0;
+    const P = A.map((a, i) => BETA * a + GAMMA * square[i] + (isDiagonal(i) ? ALPHA : 0));
+    y = applied(P, y, N);
+  }
+  return y;
+}
+const columnLengths = (x, columns) =>
+  Array.from({ length: columns }, (_, j) => norm(x.filter((_each, i) => i % columns === j)));
+
 title('Muon');
 // The gradient of twelve windows, spread over the text.
 await after(0);
@@ -417,6 +442,14 @@ for (const name of [
   const three = (xs) => [0, 9, 63].map((i) => fixed(xs[i], 4)).join(', ');
   out(
     `${name}: singular values 1, 10 and 64 of the gradient ${three(before)}, after five iterations ${three(updated)}; share of the first 10 in the squares ${share(before)}, then ${share(updated)}`,
+  );
+  if (!name.endsWith('c_fc')) continue;
+  const [inputs, outputs] = parameters[index].shape;
+  const lengths = columnLengths(orthogonalized(total[index], inputs, outputs), outputs)
+    .map((each) => each * Math.sqrt(outputs / inputs))
+    .toSorted((a, b) => a - b);
+  out(
+    `${name}: its ${outputs} neurons move by ${fixed(lengths[0], 2)} to ${fixed(lengths.at(-1), 2)} times the learning rate, half of them by at most ${fixed(lengths[outputs / 2 - 1], 2)}`,
   );
 }
 

@@ -30,7 +30,7 @@ async function muonStep(shape, gradient, { isTransposed, momentum, learningRate,
   const [x, dX, m] = ['x', 'dX', 'm'].map((name) => tape.external(name, shape, layout.allocate(n)));
   const hyper = tape.external('hyper', [HYPER_SLOTS], layout.allocate(HYPER_SLOTS));
   const length = tape.external('norm', [1], layout.allocate(1));
-  recordMuon(tape, { x, dX, m, shape, isTransposed, hyper, norm: length });
+  recordMuon(tape, { x, dX, m, shape, isTransposed, hyper, norm: length }, 'matrix');
   const program = plan(tape.nodes, layout.end);
   device.reserve(program.end);
   const slots = new Float64Array(HYPER_SLOTS);

@@ -18,7 +18,7 @@ import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import type { ForcedChange } from '../train/forced-change.ts';
 import { scheduleSettings } from '../train/past-schedule.ts';
-import { checkRecordedCourse, recordedSchedule } from '../train/stored-options.ts';
+import { checkRecordedCourse, recordedSchedule, withFormerValues } from '../train/stored-options.ts';
 import { closest } from '../suggest.ts';
 import { applyOption, naming, readAll, textsOf } from './apply-option.ts';
 import { flagOf } from '../flag-name.ts';
@@ -118,10 +118,10 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
       throw new UserError('no-checkpoint', `${path} has no checkpoint and so no record of its options`, {
         hint: 'name the folder of a run, or a JSON file like { "max-iters": 500 }',
       });
-    return { entries: readTrainerState(stateFile).options, recorded: true };
+    return { entries: withFormerValues(readTrainerState(stateFile).options), recorded: true };
   }
   if ([STATE, LEGACY_STATE].includes(basename(path)))
-    return { entries: readTrainerState(path).options, recorded: true };
+    return { entries: withFormerValues(readTrainerState(path).options), recorded: true };
   const entries = parseJsonObject(readTextFile(path, LARGEST), (what) => {
     throw new UserError('damaged-file', `${path} ${what}`, {
       hint: 'it should be like { "max-iters": 500 }',

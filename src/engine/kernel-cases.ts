@@ -371,6 +371,8 @@ export const kernelCases: {
     y: normal(a * b),
     n: a * b,
   }),
+  normalizeRows: (N, C) => ({ x: normal(N * C), y: normal(N * C), N, C }),
+  normalizeColumns: (N, C) => ({ x: normal(N * C), y: normal(N * C), N, C }),
   matrixPolynomial: (M) => ({
     a: normal(M * M),
     square: normal(M * M),

@@ -354,6 +354,10 @@ export const signatures = define({
   muonMomentum: { dX: 'read', m: 'update', u: 'write', hyper: 'read', norm: 'read', n: 'size' },
   /** y = x/max(norm[0], 1e-7), n elements. */
   normalize: { x: 'read', norm: 'read', y: 'write', n: 'size' },
+  /** Each row of y [N,C] is that of x, divided by its length or, where that is smaller, by 1e-7. */
+  normalizeRows: { x: 'read', y: 'write', N: 'size', C: 'size' },
+  /** The same for columns. */
+  normalizeColumns: { x: 'read', y: 'write', N: 'size', C: 'size' },
   /** y = alpha·I + beta·a + gamma·square, all [M,M]. */
   matrixPolynomial: {
     a: 'read',
@@ -386,6 +390,8 @@ export const inPlace: { readonly [K in KernelName]?: { readonly result: string; 
     geluErf: { result: 'y', operand: 'x' },
     geluErfBackward: { result: 'dX', operand: 'dY' },
     normalize: { result: 'y', operand: 'x' },
+    normalizeRows: { result: 'y', operand: 'x' },
+    normalizeColumns: { result: 'y', operand: 'x' },
     matrixPolynomial: { result: 'y', operand: 'square' },
     relu: { result: 'y', operand: 'x' },
     reluBackward: { result: 'dX', operand: 'dY' },

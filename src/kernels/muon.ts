@@ -5,10 +5,17 @@ import {
   MuonMomentumArguments,
   MuonUpdateArguments,
   NormalizeArguments,
+  NormalizeColumnsArguments,
+  NormalizeRowsArguments,
 } from './generated/arguments';
 import { clipFactor } from './optimizer';
+import { rowDot, rowScale } from './rows';
+import { allocate } from './scratch';
 import { sliceEnd, sliceStart } from './threads';
-import { FLOATS_PER_LINE, loadPart, madd, storePart } from './vector';
+import { FLOATS_PER_LINE, loadPart, madd, squareRoot, storePart } from './vector';
+
+/** Length that a vector to be normalized counts as having at least, so that zeros stay zeros. */
+const SHORTEST: f32 = 1e-7;
 
 export function muonMomentum(args: MuonMomentumArguments): void {
   const hyper = changetype<Hyperparameters>(args.hyper);
@@ -26,11 +33,57 @@ export function muonMomentum(args: MuonMomentumArguments): void {
 }
 
 export function normalize(args: NormalizeArguments): void {
-  const factor = f32x4.splat(1 / max<f32>(load<f32>(args.norm), 1e-7));
+  const factor = f32x4.splat(1 / max<f32>(load<f32>(args.norm), SHORTEST));
   const end = sliceEnd(args.n, FLOATS_PER_LINE);
   for (let i = sliceStart(args.n, FLOATS_PER_LINE); i < end; i += 4) {
     const at = usize(i) << 2;
     storePart(args.y + at, f32x4.mul(loadPart(args.x + at, end - i), factor), end - i);
+  }
+}
+
+/** Threads split the rows. */
+export function normalizeRows(args: NormalizeRowsArguments): void {
+  const C = args.C;
+  const end = sliceEnd(args.N, 1);
+  for (let n = sliceStart(args.N, 1); n < end; n++) {
+    const at = (usize(n) * C) << 2;
+    const x = args.x + at;
+    rowScale(x, args.y + at, C, 1 / max<f32>(squareRoot(rowDot(x, x, C)), SHORTEST));
+  }
+}
+
+/** Threads split the columns, at cache lines. The sums of squares run down the rows in order. */
+export function normalizeColumns(args: NormalizeColumnsArguments): void {
+  const N = args.N;
+  const C = args.C;
+  const from = sliceStart(C, FLOATS_PER_LINE);
+  const columns = sliceEnd(C, FLOATS_PER_LINE) - from;
+  if (columns <= 0) return;
+  const factors = allocate(usize(columns + 3) << 2);
+  memory.fill(factors, 0, usize(columns + 3) << 2);
+  const start = usize(from) << 2;
+  const ld = usize(C) << 2;
+  for (let n = 0; n < N; n++) {
+    const x = args.x + start + ld * n;
+    for (let c = 0; c < columns; c += 4) {
+      const at = usize(c) << 2;
+      const v = loadPart(x + at, columns - c);
+      v128.store(factors + at, madd(v, v, v128.load(factors + at)));
+    }
+  }
+  const one = f32x4.splat(1);
+  for (let c = 0; c < columns; c += 4) {
+    const at = factors + (usize(c) << 2);
+    const length = f32x4.max(f32x4.sqrt(v128.load(at)), f32x4.splat(SHORTEST));
+    v128.store(at, f32x4.div(one, length));
+  }
+  for (let n = 0; n < N; n++) {
+    const row = start + ld * n;
+    for (let c = 0; c < columns; c += 4) {
+      const at = usize(c) << 2;
+      const scaled = f32x4.mul(loadPart(args.x + row + at, columns - c), v128.load(factors + at));
+      storePart(args.y + row + at, scaled, columns - c);
+    }
   }
 }
 

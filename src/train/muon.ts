@@ -43,13 +43,33 @@ export function orthogonalizationFlops(shape: readonly number[]): number {
     : k * (symmetric(N) + symmetric(M) + whole);
 }
 
-/** Records the update of one matrix, in torch.optim.Muon's arithmetic, but in float32. */
-export function recordMuon(t: Recorder, { x, dX, m, shape, isTransposed, hyper, norm }: Matrix): void {
+/**
+ * How long an update is, times the learning rate:
+ *
+ * - `neuron`: every neuron, that is the weights of one output, moves by a length of 1.
+ * - `matrix`: the orthogonalized matrix times √max(1, outputs/inputs), as published. Its neurons move by different lengths, on
+ *   average by about 0.9.
+ */
+export const muonScales = ['neuron', 'matrix'] as const;
+export type MuonScale = (typeof muonScales)[number];
+
+/** Records the update of one matrix: with the scale `matrix`, in torch.optim.Muon's arithmetic, but in float32. */
+export function recordMuon(
+  t: Recorder,
+  { x, dX, m, shape, isTransposed, hyper, norm }: Matrix,
+  muonScale: MuonScale,
+): void {
   const [rows, columns] = shape;
   const n = rows * columns;
   const u = t.local(shape);
   t.emit('muonMomentum', { dX, m, u, hyper, norm, n });
   const o = orthogonalize(t, u);
+  if (muonScale === 'neuron') {
+    const y = t.local(shape);
+    t.emit(isTransposed ? 'normalizeRows' : 'normalizeColumns', { x: o, y, N: rows, C: columns });
+    t.emit('muonUpdate', { x, o: y, hyper, n, scale: 1 });
+    return;
+  }
   const outputsPerInput = isTransposed ? rows / columns : columns / rows;
   const scale = Math.sqrt(Math.max(1, outputsPerInput));
   t.emit('muonUpdate', { x, o, hyper, n, scale });

@@ -35,7 +35,7 @@ interface LearningRates {
 }
 
 /** An option that only some optimizers use, or all of them. */
-export type UsedOption = Exclude<keyof OptimizerOptions, 'optimizer'> | 'muonLearningRate';
+export type UsedOption = Exclude<keyof OptimizerOptions, 'optimizer'> | 'muonLearningRate' | 'muonScale';
 
 type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
 
@@ -76,7 +76,7 @@ const momentum = rule({
 /** Muon's momentum. Muon and AdamW both use the moment m, each for its own parameters. See muon.ts. */
 const orthogonalMomentum = rule({
   moments: [],
-  options: ['momentum', 'muonLearningRate'],
+  options: ['momentum', 'muonLearningRate', 'muonScale'],
   hyper: ({ momentum: mu }, _t, { matrixLearningRate }) => ({
     momentum: mu,
     oneMinusMomentum: 1 - mu,

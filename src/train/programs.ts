@@ -21,6 +21,7 @@ import {
   type PlacedModel,
   type StorageOf,
 } from '../model/placement.ts';
+import type { MuonScale } from './muon.ts';
 import { planGradientSum } from './gradient-sum.ts';
 import { planStepResults, type PlannedResults, type StepResults } from './step-results.ts';
 import { stateNumbers, optimizers, type OptimizerName } from './optimizer.ts';
@@ -103,6 +104,8 @@ export interface TrainingShape {
   /** Of the whole step, however many processes share it. */
   readonly microBatches: number;
   readonly optimizer: OptimizerName;
+  /** `matrix` if absent. */
+  readonly muonScale?: MuonScale;
   /** 0 if absent. */
   readonly labelSmoothing?: number;
   /** Whether a moving average of the parameters is kept. */
@@ -182,7 +185,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const training = planTraining(shape, model, batch, { gradients, dLosses, start });
   const owned = buckets.flatMap(({ slices }) => slices.filter(({ owner }) => owner === rank));
   const optimizing = planOptimizer(
-    { name: optimizer, model, matrices, start, owned },
+    { name: optimizer, muonScale: shape.muonScale ?? 'matrix', model, matrices, start, owned },
     {
       gradients,
       moments: moments.map((m) => m.region),
@@ -312,6 +315,7 @@ interface OptimizerMemory {
 
 interface OptimizerPlan {
   readonly name: OptimizerName;
+  readonly muonScale: MuonScale;
   readonly model: PlacedModel;
   readonly matrices: readonly MatrixPlace[];
   /** First free element. */
@@ -322,7 +326,7 @@ interface OptimizerPlan {
 
 /** The optimizer's two programs. */
 function planOptimizer(
-  { name, model, matrices, start, owned }: OptimizerPlan,
+  { name, muonScale, model, matrices, start, owned }: OptimizerPlan,
   memory: OptimizerMemory,
 ): Pick<TrainingPrograms, 'gradientNorm' | 'update'> {
   const tape = createTape();
@@ -338,7 +342,7 @@ function planOptimizer(
   const updating = createTape();
   const moments = memory.moments.map((region, i) => value(optimizers[name].moments[i], region));
   const hyper = value('hyper', memory.hyper);
-  const values = { x, dX, moments, hyper, norm, decayed };
+  const values = { x, dX, moments, hyper, norm, decayed, muonScale };
   updating.scope('optimizer', () => {
     for (const range of owned) optimizers[name].record(updating, values, matrices, range);
     if (memory.average === undefined) return;

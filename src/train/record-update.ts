@@ -1,7 +1,7 @@
 /** Records the optimizer updates: one kernel for all parameters or, for Muon, a few kernels per matrix. */
 import { size, type PlacedValue, type Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
-import { recordMuon } from './muon.ts';
+import { recordMuon, type MuonScale } from './muon.ts';
 
 /**
  * Operands of an update: blocks of one layout, whose first `decayed` elements belong to matrices. A moment that only some
@@ -16,6 +16,7 @@ interface UpdateValues {
   /** [1]: the global gradient norm. */
   readonly norm: Value;
   readonly decayed: number;
+  readonly muonScale: MuonScale;
 }
 
 /** A linear layer's matrix within those blocks. */
@@ -70,6 +71,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, range) => 
     hyper,
     norm,
     moments: [m, v],
+    muonScale,
   } = values;
   /** Elements of the matrices so far, for which v has no entries. */
   let skipped = 0;
@@ -84,9 +86,8 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, range) => 
     if (matrix.start >= range.start) {
       recordOthers(end, matrix.start);
       const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
-      t.scope(matrix.name, () =>
-        recordMuon(t, { ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm }),
-      );
+      const operands = { ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm };
+      t.scope(matrix.name, () => recordMuon(t, operands, muonScale));
       end = matrix.start + matrix.room;
     }
     skipped += matrix.room;

@@ -99,10 +99,19 @@ function checkAdapterOptions(
   if (lora !== undefined && options['loraBase'] === undefined) fail('"loraBase" is missing');
 }
 
-/** The value of an option in a checkpoint; its default if the run is older than the option. */
+/** The value of an option in a checkpoint; what it was before the option existed if the run is older than it. */
 export function storedValue(options: Readonly<Record<string, unknown>>, name: string): unknown {
-  const usual = optionTable().get(name)?.default;
-  return options[name] ?? (typeof usual === 'function' ? undefined : usual);
+  const row = optionTable().get(name);
+  const usual = row?.default;
+  return options[name] ?? row?.formerly?.(options) ?? (typeof usual === 'function' ? undefined : usual);
+}
+
+/** The options in a checkpoint, and the values that the run had of younger options, where those are not the defaults. */
+export function withFormerValues(
+  stored: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const former = [...optionTable()].map(([name, { formerly }]) => [name, formerly?.(stored)] as const);
+  return { ...Object.fromEntries(former.filter(([, value]) => value !== undefined)), ...stored };
 }
 
 /**
@@ -111,7 +120,7 @@ export function storedValue(options: Readonly<Record<string, unknown>>, name: st
  */
 export function optionsFromJson(stored: Readonly<Record<string, unknown>>): TrainModelOptions {
   const options = Object.fromEntries(
-    Object.entries(stored).filter(([name, value]) => isStored(name) && value !== null),
+    Object.entries(withFormerValues(stored)).filter(([name, value]) => isStored(name) && value !== null),
   );
   const usual = ['encoding', 'documents'].map((name) => [name, storedValue(stored, name)]);
   const completed: unknown = { ...Object.fromEntries(usual), ...options };

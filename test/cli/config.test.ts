@@ -145,6 +145,21 @@ describe('the record of a run', () => {
     },
   );
 
+  test('from before --muon-scale existed: the new run scales matrices, as that one did', async () => {
+    cpSync(path('first'), path('earlier'), { recursive: true });
+    const file = path('earlier/checkpoint-20/gpt_trainer_state.json');
+    const { format: _, ...state } = readTrainerState(file);
+    const { muonScale, ...options } = state.options;
+    expect(muonScale).toBe('neuron');
+    writeFileSync(file, trainerStateText({ ...state, options }));
+    const { stderr, code } = await runInProcess(['train', '--config', 'earlier', '-q', '--json'], folder);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    writeFileSync(file, trainerStateText({ ...state, options: { ...options, optimizer: 'muon' } }));
+    const { parse } = await recordingProgram();
+    for (const record of [path('earlier'), file])
+      expect((await parse(['train', '--config', record])).options).toMatchObject({ muonScale: 'matrix' });
+  });
+
   describe('that was extended after its decay', () => {
     const extend = async (name: string): Promise<void> => {
       cpSync(path('first'), path(name), { recursive: true });

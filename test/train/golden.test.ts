@@ -5,7 +5,7 @@ import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { Layout } from '../../src/engine/memory.ts';
 import { plan } from '../../src/autodiff/plan.ts';
 import { placeModel, within } from '../../src/model/placement.ts';
-import { placeBatch, recordLoss, trainingPrograms } from '../../src/train/programs.ts';
+import { placeBatch, recordLoss, trainingPrograms, type TrainingShape } from '../../src/train/programs.ts';
 import { Trainer, type TrainerOptions } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { golden, relativeError } from '../fixtures/golden.ts';
@@ -33,7 +33,7 @@ function trainerAt(
   backend: Device,
   options: TrainerOptions,
   microBatches = 1,
-  hasDocumentMask = false,
+  shape: Pick<TrainingShape, 'hasDocumentMask' | 'muonScale'> = {},
 ): Trainer {
   const programs = trainingPrograms({
     config,
@@ -41,7 +41,7 @@ function trainerAt(
     microBatches,
     optimizer: options.optimizer,
     hasAverage: options.emaDecay !== undefined,
-    hasDocumentMask,
+    ...shape,
   });
   const trainer = new Trainer(backend, programs, options, 1);
   writeTensors(trainer.parameters(), model.parameters);
@@ -75,7 +75,7 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
 
   test('loss and every gradient in rows of several documents', async () => {
     const { starts, loss: expected, gradients } = golden.documents;
-    const trainer = trainerAt(await make(), still, 1, true);
+    const trainer = trainerAt(await make(), still, 1, { hasDocumentMask: true });
     const positions = Int32Array.from(starts, (start, i) => (i % config.blockSize) - start);
     const batch = { ...batches[0], rows: { starts: Int32Array.from(starts), positions } };
     expect(Math.abs((await trainer.evaluate([batch])) / expected - 1)).toBeLessThan(exact ? 1e-9 : 1e-6);
@@ -125,10 +125,12 @@ describe.each(Object.entries(backends))('%s agrees with PyTorch', (name, make) =
     ['SGD', 'sgd', golden.optimizers.sgd],
     ['Lion', 'lion', golden.optimizers.lion],
     ['Muon beside AdamW', 'muon', golden.optimizers.muon],
+    ['Muon that scales each neuron', 'muon', golden.optimizers.muonOfNeurons],
   ] as const)('ten steps of %s, and the moving average of the parameters', async (_name, optimizer, run) => {
     const options = { ...still, ...run, optimizer, gradClip: run.clip };
     const matrixLearningRate = 'matrixLearningRate' in run ? run.matrixLearningRate : undefined;
-    const trainer = trainerAt(await make(), options);
+    const muonScale = 'muonScale' in run ? run.muonScale : undefined;
+    const trainer = trainerAt(await make(), options, 1, muonScale && { muonScale });
     for (const [step, batch] of batches.entries()) {
       const { loss, gradNorm } = await trainer.step(step, [batch], run.learningRate, matrixLearningRate);
       expect(Math.abs(loss / run.losses[step] - 1), `loss of step ${step}`).toBeLessThan(exact ? 1e-7 : 1e-4);

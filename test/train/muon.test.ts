@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../src/autodiff/plan.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
+import { llamaDefaults } from '../../src/model/architectures/llama-config.ts';
 import { initialize } from '../../src/model/initialize.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
-import { orthogonalize } from '../../src/train/muon.ts';
+import { orthogonalize, type MuonScale } from '../../src/train/muon.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
@@ -50,11 +51,50 @@ describe.each(Object.entries(backends))('%s', (name, make) => {
     );
   });
 
+  const small = { vocabSize: 8, blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0 };
+  const options = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0, momentum: 0.9, gradClip: 0 };
+  const ids = Int32Array.from({ length: 8 }, (_, i) => (i * 3) % 8);
+
+  test.each([
+    ['GPT-2, whose matrices are stored [in,out]', { ...gpt2Defaults, ...small }, 'c_fc.weight', 'columns'],
+    [
+      'Llama, whose matrices are stored [out,in]',
+      { ...llamaDefaults, arch: 'llama', ...small },
+      'up_proj.weight',
+      'rows',
+    ],
+  ] as const)('with the scale neuron, all neurons move equally far: %s', async (_, config, wide, neurons) => {
+    const lengthsOfMoves = async (muonScale: MuonScale): Promise<number[]> => {
+      const programs = trainingPrograms({
+        config,
+        batchSize: 1,
+        microBatches: 1,
+        optimizer: 'muon',
+        muonScale,
+      });
+      const trainer = new Trainer(await make(), programs, { ...options, optimizer: 'muon' }, 1);
+      trainer.initialize();
+      const matrix = async () =>
+        (await copiesOf(trainer.parameters())).find((each) => each.name.endsWith(wide))!;
+      const before = await matrix();
+      await trainer.step(0, [{ inputs: ids, targets: ids.toReversed() }], 0, 0.02);
+      const { data } = await matrix();
+      const { shape } = parameterTable(config).find((each) => each.name.endsWith(wide))!;
+      const squares = new Float64Array(neurons === 'rows' ? shape[0] : shape[1]);
+      for (const [i, x] of Array.from(data).entries()) {
+        const neuron = neurons === 'rows' ? Math.floor(i / shape[1]) : i % shape[1];
+        squares[neuron] += (x - before.data[i]) ** 2;
+      }
+      return Array.from(squares, Math.sqrt);
+    };
+    for (const length of await lengthsOfMoves('neuron')) expect(length).toBeCloseTo(0.02, 6);
+    const unequal = await lengthsOfMoves('matrix');
+    expect(Math.max(...unequal) / Math.min(...unequal)).toBeGreaterThan(1.1);
+  });
+
   test('the learning rate of matrices is independent of the other', async () => {
-    const config = { ...gpt2Defaults, vocabSize: 8, blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0 };
-    const options = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0, momentum: 0.9, gradClip: 0 };
+    const config = { ...gpt2Defaults, ...small };
     const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'muon' });
-    const ids = Int32Array.from({ length: 8 }, (_, i) => (i * 3) % 8);
     const changedBy = async (learningRate: number, matrixLearningRate: number): Promise<string[]> => {
       const trainer = new Trainer(await make(), programs, { ...options, optimizer: 'muon' }, 1);
       trainer.initialize();

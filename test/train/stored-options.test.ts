@@ -23,6 +23,17 @@ test('a run from before --encoding existed was trained on UTF-8', () => {
   expect(textChange(state, data, { ...settings, encoding: 'koi8-r' })).toBe('text');
 });
 
+test('a run from before --muon-scale existed continues to scale matrices', () => {
+  const settings = resolveOptions({ corpus: ['book.txt'], optimizer: 'muon' });
+  expect(settings.muonScale).toBe('neuron');
+  const { muonScale: _muonScale, ...stored } = settings;
+  const values = { ...settings, muonScale: 'matrix' };
+  expect(resumedOptions(stored, { corpus: [] }, values).muonScale).toBe('matrix');
+  expect(() => resumedOptions(stored, { corpus: [], muonScale: 'neuron' }, values)).toThrow(
+    failure('conflicting-options', 'muonScale is neuron, but the run has "matrix"'),
+  );
+});
+
 describe('a default that a checkpoint omits', () => {
   const settings = resolveOptions({ corpus: ['book.txt'], nEmbd: 16, nHead: 2 });
   const {

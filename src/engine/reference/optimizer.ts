@@ -82,6 +82,24 @@ export function normalize({ x, norm, y, n }: ReferenceArguments<'normalize'>): v
   for (let i = 0; i < n; i++) y[i] = x[i] / length;
 }
 
+export function normalizeRows({ x, y, N, C }: ReferenceArguments<'normalizeRows'>): void {
+  for (let n = 0; n < N; n++) {
+    let squares = 0;
+    for (let c = 0; c < C; c++) squares += x[n * C + c] ** 2;
+    const length = Math.max(Math.sqrt(squares), 1e-7);
+    for (let c = 0; c < C; c++) y[n * C + c] = x[n * C + c] / length;
+  }
+}
+
+export function normalizeColumns({ x, y, N, C }: ReferenceArguments<'normalizeColumns'>): void {
+  for (let c = 0; c < C; c++) {
+    let squares = 0;
+    for (let n = 0; n < N; n++) squares += x[n * C + c] ** 2;
+    const length = Math.max(Math.sqrt(squares), 1e-7);
+    for (let n = 0; n < N; n++) y[n * C + c] = x[n * C + c] / length;
+  }
+}
+
 export function matrixPolynomial(args: ReferenceArguments<'matrixPolynomial'>): void {
   const { a, square, y, M, alpha, beta, gamma } = args;
   for (let i = 0; i < M; i++)

@@ -2,6 +2,7 @@
 import { allArchitectures, architectureOf } from '../../model/architectures/registry.ts';
 import { initializations, type Initialization } from '../../model/parameter.ts';
 import { choice } from '../../values.ts';
+import { muonScales, type MuonScale } from '../muon.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
 import { recipes } from '../recipe.ts';
 import { FINE_TUNING, LION_DIVISOR } from './learning-rate.ts';
@@ -51,6 +52,17 @@ export const optimizerRows = {
     caution: ofOptimizer('muonLearningRate'),
     onResume: 'forced',
     stored: orAbsent(nonNegative),
+  }),
+  muonScale: row<MuonScale>({
+    group: 'Training',
+    value: choice(muonScales),
+    placeholder: 'name',
+    help: "scale of Muon's updates: of each neuron, or the matrix as published",
+    default: 'neuron',
+    formerly: ({ optimizer }) => (optimizer === 'muon' ? 'matrix' : undefined),
+    caution: ofOptimizer('muonScale'),
+    onResume: 'forced',
+    stored: orAbsent(choice(muonScales)),
   }),
   weightDecay: row<number>({
     group: 'Training',

@@ -1,6 +1,6 @@
 /** Optimizer updates, element by element. Formulas and sources: signatures.ts, train/optimizer.ts, train/muon.ts. */
 import { HYPER } from '../../signatures.ts';
-import { elementwise, SIZE } from '../wgsl.ts';
+import { elementwise, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
 import type { KernelDispatches } from '../dispatch.ts';
 import { overElements } from './elementwise.ts';
 
@@ -93,6 +93,53 @@ export const normalize = overElements(
   'normalize',
   'memory[args.y + i] = memory[args.x + i] / max(memory[args.norm], 1e-7);',
 );
+
+/** One workgroup a row. */
+const normalizeRowsShader = `${REDUCTIONS}${rowwise(`
+  var squares = 0.0;
+  for (var c = local; c < args.C; c += ${SIZE}u) {
+    let x = memory[args.x + row * args.C + c];
+    squares += x * x;
+  }
+  let length = max(sqrt(sumOfGroup(squares, local)), 1e-7);
+  for (var c = local; c < args.C; c += ${SIZE}u) {
+    let i = row * args.C + c;
+    memory[args.y + i] = memory[args.x + i] / length;
+  }`)}`;
+export const normalizeRows: KernelDispatches<'normalizeRows'> = (args) => [
+  { kernel: 'normalizeRows', args, shader: normalizeRowsShader, workgroups: args.N },
+];
+
+/** The squares are summed as by columnSums, into scratch memory. */
+export const normalizeColumns: KernelDispatches<'normalizeColumns'> = (args) => {
+  const kernel = 'normalizeColumns';
+  const { N, C } = args;
+  const perBlock = Math.max(16, Math.ceil(N / 128));
+  const blocks = Math.ceil(N / perBlock);
+  const sums = elementwise(
+    `var squares = 0.0;
+  let first = i / ${C}u * ${perBlock}u;
+  for (var row = first; row < min(first + ${perBlock}u, args.N); row++) {
+    let x = memory[args.x + row * ${C}u + i % ${C}u];
+    squares += x * x;
+  }
+  scratch[i] = squares;`,
+    `${blocks * C}u`,
+  );
+  const lengths = elementwise(
+    `var squares = 0.0;
+  for (var block = 0u; block < ${blocks}u; block++) { squares += scratch[block * ${C}u + i]; }
+  scratch[i] = max(sqrt(squares), 1e-7);`,
+    `${C}u`,
+  );
+  const divided = elementwise(`memory[args.y + i] = memory[args.x + i] / scratch[i % ${C}u];`, `${N * C}u`);
+  const scratch = blocks * C;
+  return [
+    { kernel, args, shader: sums, workgroups: Math.ceil(scratch / SIZE), scratch },
+    { kernel, args, shader: lengths, workgroups: Math.ceil(C / SIZE), scratch },
+    { kernel, args, shader: divided, workgroups: Math.ceil((N * C) / SIZE), scratch },
+  ];
+};
 
 const polynomial = elementwise(
   `let diagonal = select(0.0, args.alpha, i / args.M == i % args.M);
