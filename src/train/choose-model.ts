@@ -64,7 +64,7 @@ const PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
 /** Tokens in a step: of a run over four million tokens, and the limits. */
-const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [3072, 128, 16_384];
+const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [1536, 128, 16_384];
 const USUAL_TOKENS = 4e6;
 /** With at least this many tokens, the run has time to learn from a context of twice the length. */
 const LONG_RUN = 8e6;
