@@ -58,7 +58,7 @@ export type ChosenRecipe = Required<
  * With fewer tokens per parameter of the layers than this, a smaller model learns more, as it sees more tokens in the same time.
  * Embedding and output head do not count: with tens of thousands of words they would leave only the smallest layers.
  */
-const TOKENS_PER_PARAMETER = 4.3;
+const TOKENS_PER_PARAMETER = 4;
 /** With more parameters of the layers per token of text than this, a model memorizes the text. */
 const PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */

@@ -12,7 +12,7 @@ const SHARE = 0.5;
 /** Kernels of a forward and backward pass: of a layer, and of the rest. */
 const [KERNELS_OF_LAYER, KERNELS_OF_REST] = [39, 10];
 /** Kernels of Muon's update of a matrix (muon.ts). */
-const KERNELS_OF_MATRIX = 26;
+const KERNELS_OF_MATRIX = 27;
 
 /** Kernels that a step starts. */
 export function kernelsOfStep(config: ModelConfig, optimizer: OptimizerName): number {

@@ -71,7 +71,8 @@ test.each([
 ] as const)('the kernels of a step are counted: %s, %d layers', (optimizer, nLayer, nEmbd) => {
   const settings = resolveOptions({ corpus: [], arch: 'qwen3', optimizer, nLayer, nHead: nLayer, nEmbd });
   const config = modelConfig(settings, 65);
-  const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer });
+  const { muonScale } = settings;
+  const programs = trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer, muonScale });
   const { forwardBackward, gradientNorm, update } = programs;
   const all = [forwardBackward, gradientNorm, update].flatMap(({ instructions }) => instructions).length;
   expect(Math.abs(kernelsOfStep(config, optimizer) / all - 1)).toBeLessThan(0.05);
