@@ -29,7 +29,8 @@ const steps = Number(values['max-iters']);
 /** Adam's warm-up is long and its decay short, Muon's the other way round (Jordan et al. 2024). */
 const adamw = '--optimizer adamw --warmup-iters 100 --min-lr 0'.split(' ');
 const decay = Math.floor(steps / 2);
-const muon = `--optimizer muon --warmup-iters 20 --min-lr 6e-5 --lr-decay-start ${decay}`.split(' ');
+const muon =
+  `--optimizer muon --muon-scale matrix --warmup-iters 20 --min-lr 6e-5 --lr-decay-start ${decay}`.split(' ');
 const recipes = {
   'GPT-2, AdamW': ['--arch', 'gpt2', ...adamw],
   'GPT-2, Muon': ['--arch', 'gpt2', ...muon],

@@ -30,7 +30,9 @@ import { notice, printable } from './terminal.ts';
  * @throws UsageError for an unknown key or an invalid value
  */
 export function applyConfigFile(command: Command, path: string): void {
-  const { entries, recorded } = readConfig(path);
+  const { entries: read, recorded } = readConfig(path);
+  const given = Object.entries(command.opts()).filter(([name]) => isGiven(command, name));
+  const entries = recorded ? withFormerValues(read, Object.fromEntries(given)) : read;
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
@@ -47,6 +49,10 @@ export function applyConfigFile(command: Command, path: string): void {
   if (recorded && command.name() === 'train') applyRecordedCourse(command, path, entries);
 }
 
+/** Whether the command line or the environment sets an option. */
+const isGiven = (command: Command, name: string): boolean =>
+  !['config', 'default', undefined].includes(command.getOptionValueSource(name));
+
 /** If one of these is given, the new run plans its own schedule. */
 const SCHEDULE_FLAGS = [...scheduleSettings, 'maxIters', 'minutes'];
 
@@ -56,16 +62,14 @@ function applyRecordedCourse(
   path: string,
   entries: Readonly<Record<string, unknown>>,
 ): void {
-  const isGiven = (name: string): boolean =>
-    !['config', 'default', undefined].includes(command.getOptionValueSource(name));
-  if (isGiven('resume')) return;
+  if (isGiven(command, 'resume')) return;
   checkRecordedCourse(entries, (what) => {
     throw new UserError('damaged-file', `${path}: in "options", ${what}`, {
       hint: 'the checkpoint is damaged or was changed by hand',
     });
   });
   noticeForcedChanges(path, (entries['forcedChanges'] ?? []) as readonly ForcedChange[]);
-  if (!SCHEDULE_FLAGS.some(isGiven)) applyRecordedSchedule(command, path, entries);
+  if (!SCHEDULE_FLAGS.some((name) => isGiven(command, name))) applyRecordedSchedule(command, path, entries);
 }
 
 const listed = (words: readonly string[]): string => new Intl.ListFormat('en').format(words);
@@ -118,10 +122,10 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
       throw new UserError('no-checkpoint', `${path} has no checkpoint and so no record of its options`, {
         hint: 'name the folder of a run, or a JSON file like { "max-iters": 500 }',
       });
-    return { entries: withFormerValues(readTrainerState(stateFile).options), recorded: true };
+    return { entries: readTrainerState(stateFile).options, recorded: true };
   }
   if ([STATE, LEGACY_STATE].includes(basename(path)))
-    return { entries: withFormerValues(readTrainerState(path).options), recorded: true };
+    return { entries: readTrainerState(path).options, recorded: true };
   const entries = parseJsonObject(readTextFile(path, LARGEST), (what) => {
     throw new UserError('damaged-file', `${path} ${what}`, {
       hint: 'it should be like { "max-iters": 500 }',

@@ -354,7 +354,7 @@ export const signatures = define({
   muonMomentum: { dX: 'read', m: 'update', u: 'write', hyper: 'read', norm: 'read', n: 'size' },
   /** y = x/max(norm[0], 1e-7), n elements. */
   normalize: { x: 'read', norm: 'read', y: 'write', n: 'size' },
-  /** Each row of y [N,C] is that of x, divided by its length or, where that is smaller, by 1e-7. */
+  /** y = x [N,C] with each row divided by max(its length, 1e-7). */
   normalizeRows: { x: 'read', y: 'write', N: 'size', C: 'size' },
   /** The same for columns. */
   normalizeColumns: { x: 'read', y: 'write', N: 'size', C: 'size' },
@@ -379,7 +379,8 @@ export type KernelName = keyof Signatures;
 
 /**
  * Kernels that may write their result over this operand: element i of the result depends on no other element of it
- * (crossEntropyBackward: of its row's saved lse; rotary: of its pair, which is read before either is written). The planner then lets the two share a buffer if the operand is not read again.
+ * (crossEntropyBackward: of its row's saved lse; rotary: of its pair, which is read before either is written; normalizeRows and
+ * normalizeColumns: of its row or column, whose length is known before any element is written). The planner then lets the two share a buffer if the operand is not read again.
  */
 export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } =
   {

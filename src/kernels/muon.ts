@@ -14,7 +14,7 @@ import { allocate } from './scratch';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, madd, squareRoot, storePart } from './vector';
 
-/** Length that a vector to be normalized counts as having at least, so that zeros stay zeros. */
+/** Lower bound of the length that a vector is divided by; a zero vector stays zero. */
 const SHORTEST: f32 = 1e-7;
 
 export function muonMomentum(args: MuonMomentumArguments): void {

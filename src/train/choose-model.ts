@@ -55,7 +55,8 @@ export type ChosenRecipe = Required<
   Required<Pick<TrainModelOptions, 'arch' | 'optimizer'>>;
 
 /**
- * With fewer tokens per parameter of the layers than this, a smaller model learns more, as it sees more tokens in the same time.
+ * Fewest tokens per parameter of the layers: with fewer, a smaller model learns more, as it sees more tokens in the same time.
+ * The best runs have 5 to 7; 4 keeps 4 layers of 128 channels for three minutes on two threads.
  * Embedding and output head do not count: with tens of thousands of words they would leave only the smallest layers.
  */
 const TOKENS_PER_PARAMETER = 4;

@@ -44,11 +44,10 @@ export function orthogonalizationFlops(shape: readonly number[]): number {
 }
 
 /**
- * How long an update is, times the learning rate:
+ * Scale of the orthogonalized update, before the learning rate:
  *
- * - `neuron`: every neuron, that is the weights of one output, moves by a length of 1.
- * - `matrix`: the orthogonalized matrix times √max(1, outputs/inputs), as published. Its neurons move by different lengths, on
- *   average by about 0.9.
+ * - `neuron`: the update of each output's weights is normalized to length 1.
+ * - `matrix`: the whole matrix times √max(1, outputs/inputs), as published; lengths differ between outputs.
  */
 export const muonScales = ['neuron', 'matrix'] as const;
 export type MuonScale = (typeof muonScales)[number];

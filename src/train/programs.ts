@@ -104,7 +104,7 @@ export interface TrainingShape {
   /** Of the whole step, however many processes share it. */
   readonly microBatches: number;
   readonly optimizer: OptimizerName;
-  /** `matrix` if absent. */
+  /** `neuron` if absent. */
   readonly muonScale?: MuonScale;
   /** 0 if absent. */
   readonly labelSmoothing?: number;
@@ -185,7 +185,7 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   const training = planTraining(shape, model, batch, { gradients, dLosses, start });
   const owned = buckets.flatMap(({ slices }) => slices.filter(({ owner }) => owner === rank));
   const optimizing = planOptimizer(
-    { name: optimizer, muonScale: shape.muonScale ?? 'matrix', model, matrices, start, owned },
+    { name: optimizer, muonScale: shape.muonScale ?? 'neuron', model, matrices, start, owned },
     {
       gradients,
       moments: moments.map((m) => m.region),

@@ -99,18 +99,24 @@ function checkAdapterOptions(
   if (lora !== undefined && options['loraBase'] === undefined) fail('"loraBase" is missing');
 }
 
-/** The value of an option in a checkpoint; what it was before the option existed if the run is older than it. */
+/** The value of an option in a checkpoint or, if the run is older than the option, the value that it had in effect. */
 export function storedValue(options: Readonly<Record<string, unknown>>, name: string): unknown {
   const row = optionTable().get(name);
   const usual = row?.default;
   return options[name] ?? row?.formerly?.(options) ?? (typeof usual === 'function' ? undefined : usual);
 }
 
-/** The options in a checkpoint, and the values that the run had of younger options, where those are not the defaults. */
+/**
+ * The options in a checkpoint, and the values that younger options had in effect, where those are not the defaults.
+ *
+ * @param changes what the run now gets instead of some of them
+ */
 export function withFormerValues(
   stored: Readonly<Record<string, unknown>>,
+  changes: Readonly<Record<string, unknown>> = {},
 ): Readonly<Record<string, unknown>> {
-  const former = [...optionTable()].map(([name, { formerly }]) => [name, formerly?.(stored)] as const);
+  const now = { ...stored, ...changes };
+  const former = [...optionTable()].map(([name, { formerly }]) => [name, formerly?.(now)] as const);
   return { ...Object.fromEntries(former.filter(([, value]) => value !== undefined)), ...stored };
 }
 

@@ -158,6 +158,8 @@ describe('the record of a run', () => {
     const { parse } = await recordingProgram();
     for (const record of [path('earlier'), file])
       expect((await parse(['train', '--config', record])).options).toMatchObject({ muonScale: 'matrix' });
+    const changed = await parse(['train', '--config', file, '--optimizer', 'adamw']);
+    expect(changed.options.muonScale).toBeUndefined();
   });
 
   describe('that was extended after its decay', () => {

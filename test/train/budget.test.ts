@@ -48,7 +48,7 @@ describe('the model chosen for a time budget', () => {
   test('sees a short text 80 times at most, in smaller steps', () => {
     const { batchSize, blockSize } = chooseModel({ trainTokens: 9000, vocabSize: 65 }, 1e14);
     const tokensPerStep = batchSize * blockSize;
-    expect(tokensPerStep).toBeLessThan(3072 / 2);
+    expect(tokensPerStep).toBeLessThan(1536 / 2);
     expect(maxSteps(9000, tokensPerStep)).toBe(Math.ceil((80 * 9000) / tokensPerStep));
   });
   test('has a longer context, dropout and a lower learning rate in a long run', () => {

@@ -57,7 +57,7 @@ export const optimizerRows = {
     group: 'Training',
     value: choice(muonScales),
     placeholder: 'name',
-    help: "scale of Muon's updates: of each neuron, or the matrix as published",
+    help: "scale of Muon's updates: neuron, or matrix as published",
     default: 'neuron',
     formerly: ({ optimizer }) => (optimizer === 'muon' ? 'matrix' : undefined),
     caution: ofOptimizer('muonScale'),

@@ -1,4 +1,4 @@
-/** Optimizer updates, element by element. Formulas and sources: signatures.ts, train/optimizer.ts, train/muon.ts. */
+/** Optimizer updates, and the normalizations of Muon. Formulas and sources: signatures.ts, train/optimizer.ts, train/muon.ts. */
 import { HYPER } from '../../signatures.ts';
 import { elementwise, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
 import type { KernelDispatches } from '../dispatch.ts';
