@@ -11,6 +11,12 @@ import { elementwise, SIZE } from '../wgsl.ts';
 const ROWS = 16;
 const BLOCKS = 128;
 
+/** How many rows a block has, and how many blocks there are. */
+export function blocksOf(rows: number): { readonly perBlock: number; readonly blocks: number } {
+  const perBlock = Math.max(ROWS, Math.ceil(rows / BLOCKS));
+  return { perBlock, blocks: Math.ceil(rows / perBlock) };
+}
+
 interface Shape {
   readonly rows: number;
   readonly columns: number;
@@ -30,8 +36,7 @@ export function columnTerms<K extends KernelName>(
   { rows, columns }: Shape,
   sums: readonly ColumnSum[],
 ): Dispatch[] {
-  const perBlock = Math.max(ROWS, Math.ceil(rows / BLOCKS));
-  const blocks = Math.ceil(rows / perBlock);
+  const { perBlock, blocks } = blocksOf(rows);
   return sums.flatMap(({ sums: name, term }) => {
     const partial = elementwise(
       `let c = i % ${columns}u;

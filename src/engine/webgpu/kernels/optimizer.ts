@@ -2,6 +2,7 @@
 import { HYPER } from '../../signatures.ts';
 import { elementwise, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
 import type { KernelDispatches } from '../dispatch.ts';
+import { blocksOf } from './column-sums.ts';
 import { overElements } from './elementwise.ts';
 
 /** `hyper(SLOT)`. */
@@ -110,12 +111,11 @@ export const normalizeRows: KernelDispatches<'normalizeRows'> = (args) => [
   { kernel: 'normalizeRows', args, shader: normalizeRowsShader, workgroups: args.N },
 ];
 
-/** The squares are summed as by columnSums, into scratch memory. */
+/** The squares are summed in blocks of rows, as by columnSums, but stay in scratch memory. */
 export const normalizeColumns: KernelDispatches<'normalizeColumns'> = (args) => {
   const kernel = 'normalizeColumns';
   const { N, C } = args;
-  const perBlock = Math.max(16, Math.ceil(N / 128));
-  const blocks = Math.ceil(N / perBlock);
+  const { perBlock, blocks } = blocksOf(N);
   const sums = elementwise(
     `var squares = 0.0;
   let first = i / ${C}u * ${perBlock}u;
