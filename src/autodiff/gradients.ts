@@ -13,10 +13,12 @@ class GradientSums implements Gradients {
   readonly #sums = new Map<Value, Value>();
   /** The memory of each parameter's gradient. */
   readonly #regions: ReadonlyMap<Value, Region>;
+  readonly #averagedOver: number;
 
-  constructor(record: Recorder, regions: ReadonlyMap<Value, Region>) {
+  constructor(record: Recorder, regions: ReadonlyMap<Value, Region>, averagedOver: number) {
     this.#record = record;
     this.#regions = regions;
+    this.#averagedOver = averagedOver;
   }
 
   /** The gradient of x so far; undefined without a contribution. */
@@ -62,6 +64,7 @@ class GradientSums implements Gradients {
       dtype: 'f32',
       region: this.#regions.get(x),
       base: this.#sums.get(x),
+      averagedOver: this.#averagedOver,
       needsGradient: false,
     };
   }
@@ -82,7 +85,7 @@ class GradientSums implements Gradients {
   }
 
   local(shape: readonly number[]): Value {
-    return this.#record.local(shape);
+    return { ...this.#record.local(shape), averagedOver: this.#averagedOver };
   }
 }
 
@@ -92,15 +95,17 @@ class GradientSums implements Gradients {
  *
  * @param dLoss the gradient to start from, of `loss`'s shape
  * @param regions the memory of each parameter's gradient, which is overwritten
+ * @param averagedOver the tokens whose mean loss is differentiated, if they are more than `loss` has
  */
 export function differentiate(
   record: Recorder,
   loss: Value,
   dLoss: Value,
   regions: ReadonlyMap<Value, Region>,
+  averagedOver = size(loss),
 ): Gradients {
-  const gradients = new GradientSums(record, regions);
-  gradients.seed(loss, dLoss);
+  const gradients = new GradientSums(record, regions, averagedOver);
+  gradients.seed(loss, { ...dLoss, averagedOver });
   for (const entry of record.entries.toReversed()) {
     const dOut = gradients.of(entry.out);
     if (dOut !== undefined) record.scope(`${entry.label} backward`, () => entry.backward(gradients, dOut));

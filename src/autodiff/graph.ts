@@ -18,6 +18,8 @@ export interface Value {
   readonly region: Region | undefined;
   /** Set on a gradient that adds to an earlier sum: this value is `base` plus what its kernel computes. */
   readonly base: Value | undefined;
+  /** Set on a gradient of a mean loss: the tokens of the mean. */
+  readonly averagedOver?: number;
   /** It depends on a parameter. */
   needsGradient: boolean;
   /** Set on a view: channels of another value, starting at `first` in each row, without memory of its own. */

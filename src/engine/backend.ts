@@ -2,8 +2,10 @@ import { UserError } from '../errors.ts';
 import type { Device } from './device.ts';
 import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from './device-choice.ts';
 import { EngineMemoryError } from './engine-memory-error.ts';
+import type { MatmulPrecision } from './matmul-precision.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { findAdapter } from './webgpu-package.ts';
+import type { GpuAdapter } from './webgpu/gpu.ts';
 import type { TiledDevice } from './webgpu/tune.ts';
 import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
 
@@ -19,6 +21,8 @@ export interface ChosenBackend {
  */
 export interface LazyBackend {
   readonly threads: number;
+  /** Of a GPU that is opened from now on; absent: float32. The CPU computes in float32. */
+  matmulPrecision?: MatmulPrecision;
   open(): Promise<ChosenBackend>;
   /** Opens the faster device if that is still to be found; see `openFaster`. */
   openFaster(measure: Measure): Promise<void>;
@@ -28,22 +32,32 @@ export interface LazyBackend {
 /** Seconds that some work takes on a device, whose memory is unused before and afterwards. */
 export type Measure = (device: Device) => Promise<number>;
 
-export function lazyBackend(options: WasmOptions & { readonly threads: number }): LazyBackend {
+export interface BackendOptions extends WasmOptions {
+  /** See LazyBackend. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
+}
+
+export function lazyBackend(options: BackendOptions & { readonly threads: number }): LazyBackend {
   let chosen: ChosenBackend | undefined;
+  const { matmulPrecision } = options;
   return {
     threads: options.threads,
-    open: async () => (chosen ??= await chooseBackend(options)),
-    openFaster: async (measure) => {
-      if (isDeviceUndecided()) chosen = await openFaster(options, measure);
+    ...(matmulPrecision !== undefined && { matmulPrecision }),
+    async open() {
+      return (chosen ??= await chooseBackend({ ...options, matmulPrecision: this.matmulPrecision }));
+    },
+    async openFaster(measure) {
+      if (!isDeviceUndecided()) return;
+      chosen = await openFaster({ ...options, matmulPrecision: this.matmulPrecision }, measure);
     },
     close: async () => chosen?.backend.close(),
   };
 }
 
 /** Starts the GPU if it is the chosen device, or else the fastest backend of the CPU that works here: SIMD kernels, or the reference. */
-export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBackend> {
+export async function chooseBackend({ matmulPrecision, ...options }: BackendOptions = {}): Promise<ChosenBackend> {
   if (gpuMemoryLimit() !== undefined) {
-    return { backend: await openGpu(), rejected: [] };
+    return { backend: await openGpu(matmulPrecision), rejected: [] };
   }
   try {
     const backend = await createWasmBackend(options);
@@ -64,19 +78,20 @@ export async function chooseBackend(options: WasmOptions = {}): Promise<ChosenBa
   }
 }
 
-/** @throws UserError if there is no GPU that can be used */
-export async function openGpu(): Promise<TiledDevice> {
+/** @throws UserError if there is no GPU that can be used, or that has this precision */
+export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<TiledDevice> {
   const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
   const { chooseTiles } = await import('./webgpu/tile-cache.ts');
-  const adapter = await findAdapter();
-  const device = await WebGpuDevice.open(adapter);
+  const find = (): Promise<GpuAdapter> => findAdapter({ hasSubgroupMatrices: precision === 'float16' });
+  const adapter = await find();
+  const device = await WebGpuDevice.open(adapter, precision);
   try {
     await chooseTiles(device, adapter.info);
     return device;
   } catch {
     // It may still do its work in the standard tiles; if not, it says why.
     await device.close();
-    return WebGpuDevice.open(await findAdapter());
+    return WebGpuDevice.open(await find(), precision);
   }
 }
 
@@ -84,12 +99,12 @@ export async function openGpu(): Promise<TiledDevice> {
  * Starts CPU and GPU, and chooses the one on which the work takes less time for all programs from now on. A device whose memory
  * it exceeds takes forever; a GPU that fails in any way is rejected.
  */
-export async function openFaster(options: WasmOptions, measure: Measure): Promise<ChosenBackend> {
+export async function openFaster(options: BackendOptions, measure: Measure): Promise<ChosenBackend> {
   await chooseDevice('cpu');
   const cpu = await chooseBackend(options);
   try {
     const seconds = await measure(cpu.backend).catch(foreverIfTooLarge);
-    const found = await openGpuIfFaster(seconds, measure);
+    const found = await openGpuIfFaster(seconds, measure, options.matmulPrecision);
     if ('variant' in found) return { ...cpu, rejected: [...cpu.rejected, found] };
     if (found.gpu === undefined) return cpu;
     await cpu.backend.close();
@@ -104,12 +119,13 @@ export async function openFaster(options: WasmOptions, measure: Measure): Promis
 async function openGpuIfFaster(
   seconds: number,
   measure: Measure,
+  precision: MatmulPrecision | undefined,
 ): Promise<{ readonly gpu: Device | undefined } | Rejection> {
   let gpu: Device | undefined;
   let failure: Rejection | undefined;
   try {
     await chooseDevice('webgpu');
-    gpu = await openGpu();
+    gpu = await openGpu(precision);
     if ((await measure(gpu).catch(foreverIfTooLarge)) < seconds) return { gpu };
   } catch (error) {
     failure = { variant: 'webgpu', reason: error instanceof Error ? error.message : String(error) };

@@ -9,12 +9,14 @@ export type DeviceChoice = (typeof deviceChoices)[number];
 /** The largest memory of the GPU in bytes, while it is the chosen device. */
 let gpuLimit: number | undefined;
 let isUndecided = false;
+let asked: DeviceChoice = 'cpu';
 
 /**
  * @param choice `auto` leaves the decision to `openFaster` (backend.ts), or chooses the CPU if there is no GPU
  * @throws UserError if a GPU is chosen and there is none that can be used
  */
 export async function chooseDevice(choice: DeviceChoice): Promise<void> {
+  asked = choice;
   isUndecided = false;
   gpuLimit = undefined;
   if (choice === 'cpu') return;
@@ -26,6 +28,9 @@ export async function chooseDevice(choice: DeviceChoice): Promise<void> {
     if (choice !== 'auto' || !(error instanceof UserError)) throw error;
   }
 }
+
+/** Whether programs may run on a GPU, or might if there were one: with `webgpu` and `auto`. */
+export const isGpuAllowed = (): boolean => asked !== 'cpu';
 
 /** Whether the faster of CPU and GPU is still to be found. Until then, programs run on the CPU. */
 export const isDeviceUndecided = (): boolean => isUndecided;

@@ -10,6 +10,8 @@ export interface Buffer {
   /** Set on a strided view: the number of elements within `length` that belong to it. */
   readonly viewed?: number;
   readonly accumulate?: boolean;
+  /** Set on a gradient of a mean loss: the tokens of the mean. Its numbers are about as many times smaller than those of one token. */
+  readonly averagedOver?: number;
   /** Set on arguments of the role `weights` that are not float32. */
   readonly storage?: NarrowStorage;
 }

@@ -7,8 +7,11 @@ import { UserError } from '../errors.ts';
 import { refusedToOpen } from './webgpu/failures.ts';
 import type { Gpu, GpuAdapter } from './webgpu/gpu.ts';
 
-/** The package, which a program that uses it must hold: collected, `create()`'s result crashes the process. */
-let created: Gpu | undefined;
+/**
+ * The package with and without experimental features, which a program that uses it must hold: collected, `create()`'s result
+ * crashes the process.
+ */
+const created = new Map<boolean, Gpu>();
 
 let packageFolder: string | undefined;
 /** @param folder where the npm package is, if it is not installed next to this program */
@@ -20,13 +23,18 @@ interface DawnPackage {
   create(options: readonly string[]): Gpu;
 }
 
+/** Dawn's name for features that are drafts of WebGPU. */
+const EXPERIMENTAL = 'enable-dawn-features=allow_unsafe_apis';
+
 /** @throws Error if the package is not installed */
-async function gpuOfRuntime(): Promise<Gpu> {
+async function gpuOfRuntime(isExperimental = false): Promise<Gpu> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: Gpu } };
   if (navigator?.gpu !== undefined) return navigator.gpu;
   const name = packageFolder === undefined ? 'webgpu' : pathToFileURL(`${packageFolder}/index.js`).href;
-  created ??= ((await import(name)) as DawnPackage).create([]);
-  return created;
+  const { create } = (await import(name)) as DawnPackage;
+  const gpu = created.get(isExperimental) ?? create(isExperimental ? [EXPERIMENTAL] : []);
+  created.set(isExperimental, gpu);
+  return gpu;
 }
 
 /** Whether the runtime has WebGPU, or the npm package is installed. */
@@ -38,11 +46,16 @@ export const hasWebGpu = (): Promise<boolean> =>
 
 const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
 
-/** The fastest GPU. @throws UserError if WebGPU is not installed, fails, or has no adapter */
-export async function findAdapter(): Promise<GpuAdapter> {
+/**
+ * The fastest GPU.
+ *
+ * @param wanted subgroup matrices are offered only on request, by the npm package alone
+ * @throws UserError if WebGPU is not installed, fails, or has no adapter
+ */
+export async function findAdapter({ hasSubgroupMatrices = false } = {}): Promise<GpuAdapter> {
   let gpu: Gpu;
   try {
-    gpu = await gpuOfRuntime();
+    gpu = await gpuOfRuntime(hasSubgroupMatrices);
   } catch (error) {
     throw new UserError('engine-unavailable', whyUnavailable(error), {
       hint: 'npm install webgpu, with -g if gpt was installed with it',

@@ -230,7 +230,7 @@ function placeStepResults(layout: Layout, shape: TrainingShape): PlannedResults 
 
 /** Records, differentiates and plans a micro-batch. */
 function planTraining(
-  { labelSmoothing = 0 }: TrainingShape,
+  { labelSmoothing = 0, microBatches }: TrainingShape,
   model: PlacedModel,
   batch: BatchMemory,
   { gradients, dLosses, start }: { gradients: Region; dLosses: Region; start: number },
@@ -244,7 +244,8 @@ function planTraining(
     labelSmoothing > 0
       ? tape.scope('loss', () => tape.crossEntropy(logits, targets, labelSmoothing))
       : losses;
-  differentiate(tape, objective, tape.external('dLosses', losses.shape, dLosses), regions);
+  const seed = tape.external('dLosses', losses.shape, dLosses);
+  differentiate(tape, objective, seed, regions, microBatches * batch.B * batch.T);
   const forwardBackward = plan(tape.nodes, start, [losses]);
   return { forwardBackward, trainingLosses: forwardBackward.buffer(losses).offset };
 }

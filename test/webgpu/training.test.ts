@@ -122,6 +122,7 @@ describe('a GPU that is lost in the middle of a run', () => {
       open.mockRestore();
       return WebGpuDevice.open({
         info: adapter.info,
+        features: adapter.features,
         limits: adapter.limits,
         requestDevice: async (descriptor) => (gpu = await adapter.requestDevice(descriptor)),
       });

@@ -1,7 +1,10 @@
 import type { Device, Loaded, NarrowNumbers, Numbers } from '../device.ts';
 import { EngineMemoryError } from '../engine-memory-error.ts';
 import type { Instruction } from '../instruction.ts';
+import { UserError } from '../../errors.ts';
 import { formatMemory } from '../../format-memory.ts';
+import { optionValues } from '../../messages.ts';
+import type { MatmulPrecision } from '../matmul-precision.ts';
 import { ARGUMENT_BYTES } from './arguments.ts';
 import { failureOf, lostDevice, onCpu, refusedToOpen } from './failures.ts';
 import {
@@ -17,7 +20,8 @@ import {
 import { bufferLimit } from './limits.ts';
 import { cutsOf, stretchesBetween } from './stretches.ts';
 import { compileProgram, loadedProgram, type GpuProgram } from './program.ts';
-import { STANDARD_TILES, type Tiles } from './tiles.ts';
+import { candidatesWith, matrixFeatures, matrixUnitOf } from './subgroup-matrices.ts';
+import { CANDIDATES, STANDARD_TILES, type Tile, type Tiles } from './tiles.ts';
 
 /** Memory that is addressed by its elements. */
 const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
@@ -25,6 +29,16 @@ const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
 const CHUNK = 2 ** 24;
 /** Milliseconds in which the cause of a failed map must be reported: it may come after the map's rejection. */
 const REPORT_PATIENCE = 500;
+
+/** The feature of WebGPU. */
+export const FLOAT16 = 'shader-f16';
+
+/** 'webgpu acme gen-3' */
+function nameOf({ info: { vendor, architecture, device, description } }: GpuAdapter): string {
+  const parts = ['webgpu', vendor, device || architecture || description];
+  const name = parts.filter((part) => part !== '').join(' ');
+  return name.replace(/-$/, ''); // Dawn writes hyphens for other characters: 'subzero-' for '(Subzero)'
+}
 
 /** A loaded program, and the bind group that was made for the buffers of `generation`. */
 interface Resident {
@@ -44,6 +58,9 @@ export class WebGpuDevice implements Device {
   readonly isQueued = true;
   /** For programs that are loaded from now on. */
   tiles: Tiles = STANDARD_TILES;
+  /** The tiles that may be chosen. */
+  readonly candidates: readonly Tile[];
+  readonly precision: MatmulPrecision;
   readonly #gpu: GpuDevice;
   readonly #limit: number;
   readonly #layout: object;
@@ -60,9 +77,11 @@ export class WebGpuDevice implements Device {
   readonly #failed = Promise.withResolvers<void>();
   #isClosed = false;
 
-  private constructor(gpu: GpuDevice, name: string) {
+  private constructor(gpu: GpuDevice, name: string, precision: MatmulPrecision, candidates: readonly Tile[]) {
     this.#gpu = gpu;
     this.name = name;
+    this.precision = precision;
+    this.candidates = candidates;
     this.#limit = bufferLimit(gpu.limits);
     this.#layout = gpu.createBindGroupLayout({
       entries: [
@@ -81,15 +100,32 @@ export class WebGpuDevice implements Device {
     });
   }
 
-  /** Opens a GPU with the largest buffers that it allows. @throws UserError if it cannot be opened */
-  static async open(adapter: GpuAdapter): Promise<WebGpuDevice> {
-    const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-    const requiredLimits: Partial<GpuLimits> = { maxBufferSize, maxStorageBufferBindingSize };
-    const { vendor, architecture, device, description } = adapter.info;
-    const parts = ['webgpu', vendor, device || architecture || description];
-    const name = parts.filter((part) => part !== '').join(' ');
-    const gpu = await adapter.requestDevice({ requiredLimits }).catch(refusedToOpen);
-    return new WebGpuDevice(gpu, name.replace(/-$/, '')); // Dawn writes hyphens for other characters: 'subzero-' for '(Subzero)'
+  /**
+   * Opens a GPU with the largest buffers that it allows.
+   *
+   * @throws UserError if it cannot be opened, or lacks float16
+   */
+  static async open(adapter: GpuAdapter, precision: MatmulPrecision = 'float32'): Promise<WebGpuDevice> {
+    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+    const largest: Partial<GpuLimits> = { maxBufferSize, maxStorageBufferBindingSize };
+    const name = nameOf(adapter);
+    if (precision === 'float32') {
+      const gpu = await adapter.requestDevice({ requiredLimits: largest }).catch(refusedToOpen);
+      return new WebGpuDevice(gpu, name, precision, CANDIDATES);
+    }
+    if (!adapter.features.has(FLOAT16))
+      throw new UserError('engine-unavailable', `${name} has no float16 arithmetic in WebGPU (${FLOAT16})`, {
+        hint: `use ${optionValues({ matmulPrecision: 'float32' })}, or a newer driver`,
+      });
+    const unit = matrixUnitOf(adapter);
+    const gpu = await adapter
+      .requestDevice({
+        requiredLimits: { ...largest, maxComputeWorkgroupStorageSize },
+        requiredFeatures: [FLOAT16, ...(unit === undefined ? [] : matrixFeatures)],
+      })
+      .catch(refusedToOpen);
+    const candidates = candidatesWith(unit, maxComputeWorkgroupStorageSize);
+    return new WebGpuDevice(gpu, `${name}, float16 GEMM`, precision, candidates);
   }
 
   get size(): number {
@@ -174,7 +210,8 @@ export class WebGpuDevice implements Device {
   }
 
   load(instructions: readonly Instruction[]): Loaded {
-    const program = compileProgram(this.#gpu, instructions, this.tiles, (code) => this.#pipelineOf(code));
+    const choice = { tiles: this.tiles, precision: this.precision };
+    const program = compileProgram(this.#gpu, instructions, choice, (code) => this.#pipelineOf(code));
     if (4 * program.scratch > this.#scratch.size) {
       this.#scratch.destroy();
       this.#scratch = this.#gpu.createBuffer({ size: 4 * program.scratch, usage: USAGE.storage });

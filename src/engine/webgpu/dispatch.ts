@@ -1,6 +1,7 @@
 import type { Buffer } from '../instruction.ts';
 import type { KernelArguments, KernelName } from '../signatures.ts';
-import type { Tiles } from './tiles.ts';
+import type { MatmulPrecision } from '../matmul-precision.ts';
+import { STANDARD_TILES, type Tiles } from './tiles.ts';
 
 /** One dispatch of a compute shader. */
 export interface Dispatch<K extends KernelName = KernelName> {
@@ -9,20 +10,30 @@ export interface Dispatch<K extends KernelName = KernelName> {
   readonly args: KernelArguments<K, Buffer>;
   /** WGSL without its declarations of memory and arguments; the entry point is `main`. */
   readonly shader: string;
+  /** Extensions of WGSL that it enables. */
+  readonly extensions?: readonly string[];
   /** Workgroups in each dimension; of a single number, see `workgroupsFor`. */
   readonly workgroups: number | readonly [x: number, y: number, z: number];
   /** Elements of scratch memory, which the dispatches of a program share. */
   readonly scratch?: number;
 }
 
+/** How GEMM is computed. */
+export interface GemmChoice {
+  readonly tiles: Tiles;
+  readonly precision: MatmulPrecision;
+}
+
+export const STANDARD_GEMM: GemmChoice = { tiles: STANDARD_TILES, precision: 'float32' };
+
 /**
  * How a kernel runs: as one dispatch, or as several in order. Each sees what those before it have written.
  *
- * @param tiles those chosen for this GPU
+ * @param choice what was chosen for this GPU
  */
 export type KernelDispatches<K extends KernelName> = (
   args: KernelArguments<K, Buffer>,
-  tiles?: Tiles,
+  choice?: GemmChoice,
 ) => readonly Dispatch[];
 
 /** The least limit of workgroups in one dimension that an adapter may have. */

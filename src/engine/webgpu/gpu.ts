@@ -9,8 +9,12 @@ export interface Gpu {
 
 export interface GpuAdapter {
   readonly info: GpuAdapterInfo;
+  readonly features: Pick<ReadonlySet<string>, 'has'>;
   readonly limits: GpuLimits;
-  requestDevice(descriptor?: { readonly requiredLimits?: Partial<GpuLimits> }): Promise<GpuDevice>;
+  requestDevice(descriptor?: {
+    readonly requiredLimits?: Partial<GpuLimits>;
+    readonly requiredFeatures?: readonly string[];
+  }): Promise<GpuDevice>;
 }
 
 export interface GpuAdapterInfo {
@@ -18,6 +22,17 @@ export interface GpuAdapterInfo {
   readonly architecture: string;
   readonly device: string;
   readonly description: string;
+  /** Invocations of a subgroup. */
+  readonly subgroupMinSize?: number;
+  readonly subgroupMaxSize?: number;
+  /** Of Dawn's experimental feature, see subgroup-matrices.ts: a product of [M,K] and [K,N]. */
+  readonly subgroupMatrixConfigs?: readonly {
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }[];
 }
 
 /** In bytes, except for the number of workgroups. */
@@ -25,6 +40,7 @@ export interface GpuLimits {
   readonly maxBufferSize: number;
   readonly maxStorageBufferBindingSize: number;
   readonly maxComputeWorkgroupsPerDimension: number;
+  readonly maxComputeWorkgroupStorageSize: number;
 }
 
 /** An error of validation, of memory, or within the GPU's driver; `constructor.name` tells them apart. */

@@ -1,7 +1,6 @@
 import type { KernelName } from '../signatures.ts';
-import type { Dispatch, KernelDispatches } from './dispatch.ts';
+import type { Dispatch, GemmChoice, KernelDispatches } from './dispatch.ts';
 import type { Instruction } from '../instruction.ts';
-import type { Tiles } from './tiles.ts';
 import * as attention from './kernels/attention.ts';
 import * as attentionCached from './kernels/attention-cached.ts';
 import * as columnSums from './kernels/column-sums.ts';
@@ -30,5 +29,5 @@ const kernels: { readonly [K in KernelName]: KernelDispatches<K> } = {
 };
 
 /** The dispatches of an instruction, in order. */
-export const dispatchesOf = ({ kernel, args }: Instruction, tiles?: Tiles): readonly Dispatch[] =>
-  (kernels[kernel] as (args: unknown, tiles?: Tiles) => readonly Dispatch[])(args, tiles);
+export const dispatchesOf = ({ kernel, args }: Instruction, choice?: GemmChoice): readonly Dispatch[] =>
+  (kernels[kernel] as (args: unknown, choice?: GemmChoice) => readonly Dispatch[])(args, choice);

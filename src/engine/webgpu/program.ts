@@ -2,10 +2,9 @@
 import type { Loaded } from '../device.ts';
 import type { Instruction } from '../instruction.ts';
 import { ARGUMENT_BYTES, argumentStruct, argumentWords } from './arguments.ts';
-import { workgroupsFor } from './dispatch.ts';
+import { workgroupsFor, type Dispatch, type GemmChoice } from './dispatch.ts';
 import { USAGE, type GpuBuffer, type GpuComputePass, type GpuDevice } from './gpu.ts';
 import { dispatchesOf } from './kernels.ts';
-import type { Tiles } from './tiles.ts';
 import { DECLARATIONS } from './wgsl.ts';
 
 interface Encoded {
@@ -27,7 +26,7 @@ export interface GpuProgram {
 export function compileProgram(
   gpu: GpuDevice,
   program: readonly Instruction[],
-  tiles: Tiles,
+  choice: GemmChoice,
   pipelineOf: (code: string) => object,
 ): GpuProgram {
   const constants: number[] = [];
@@ -41,13 +40,11 @@ export function compileProgram(
   let scratch = 0;
   for (const instruction of program) {
     starts.push(dispatches.length);
-    for (const { kernel, args, shader, workgroups, scratch: needed = 0 } of dispatchesOf(
-      instruction,
-      tiles,
-    )) {
+    for (const dispatch of dispatchesOf(instruction, choice)) {
+      const { kernel, args, workgroups, scratch: needed = 0 } = dispatch;
       blocks.push(argumentWords(kernel, args, constantAt));
       dispatches.push({
-        pipeline: pipelineOf(`${argumentStruct(kernel)}\n${DECLARATIONS}\n${shader}`),
+        pipeline: pipelineOf(moduleOf(dispatch)),
         workgroups: typeof workgroups === 'number' ? workgroupsFor(workgroups) : workgroups,
       });
       scratch = Math.max(scratch, needed);
@@ -70,6 +67,10 @@ export function compileProgram(
     },
   };
 }
+
+/** The whole WGSL module of a dispatch. */
+const moduleOf = ({ kernel, shader, extensions = [] }: Dispatch): string =>
+  [...extensions.map((name) => `enable ${name};`), argumentStruct(kernel), DECLARATIONS, shader].join('\n');
 
 function filledBuffer(gpu: GpuDevice, numbers: Uint32Array | Float32Array, usage: number): GpuBuffer {
   const buffer = gpu.createBuffer({ size: numbers.byteLength, usage: usage | USAGE.copyTarget });

@@ -6,7 +6,6 @@ import { readTextFile } from '../../read-file.ts';
 import { makeFolder, writeFileAtomic } from '../../write-file.ts';
 import type { GpuAdapterInfo } from './gpu.ts';
 import {
-  CANDIDATES,
   shapeClasses,
   STANDARD_TILES,
   tileName,
@@ -40,7 +39,7 @@ export function cacheFolder(
 }
 
 /**
- * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver and version.
+ * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver, version and precision.
  *
  * @throws Error if the GPU fails at that; the next time, it has the standard tiles without a measurement
  */
@@ -48,9 +47,10 @@ export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Pr
   if (folder === undefined) return;
   const path = join(folder, 'gpu-tiles.json');
   const { vendor, architecture, device: model, description } = info;
-  const key = JSON.stringify([packageVersion(), vendor, architecture, model, description]);
+  const gpu = [packageVersion(), vendor, architecture, model, description];
+  const key = JSON.stringify(device.precision === 'float32' ? gpu : [...gpu, device.precision]);
   const { [key]: names, ...known } = readCache(path);
-  const tiles = tilesOfNames(names);
+  const tiles = tilesOfNames(names, device.candidates);
   if (tiles !== undefined) {
     device.tiles = tiles;
     return;
@@ -86,11 +86,11 @@ function readCache(path: string): Record<string, unknown> {
 }
 
 /** Tiles by their names; undefined if one is no candidate. */
-function tilesOfNames(names: unknown): Tiles | undefined {
+function tilesOfNames(names: unknown, candidates: readonly Tile[]): Tiles | undefined {
   if (!isJsonObject(names)) return undefined;
   const tiles: Record<ShapeClass, Tile> = { ...STANDARD_TILES };
   for (const shapeClass of shapeClasses) {
-    const tile = CANDIDATES.find((candidate) => tileName(candidate) === names[shapeClass]);
+    const tile = candidates.find((candidate) => tileName(candidate) === names[shapeClass]);
     if (tile === undefined) return undefined;
     tiles[shapeClass] = tile;
   }

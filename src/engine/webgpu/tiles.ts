@@ -1,20 +1,38 @@
 /** The tiles of GEMM: what a workgroup computes, and how it is divided among its invocations. */
 
-/** A workgroup of across×down invocations, each of which computes rows×columns elements of c; panels are `depth` terms deep. */
+/** A subgroup matrix product: c [M,N] += a [M,K]·b [K,N], with the invocations of the subgroup that share it. */
+export interface MatrixUnit {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly invocations: number;
+}
+
+/**
+ * A workgroup of across×down invocations, each of which computes rows×columns elements of c; panels are `depth` terms deep. With
+ * a unit, a workgroup of across×down subgroups, each of which computes rows×columns subgroup matrices.
+ */
 export interface Tile {
   readonly across: number;
   readonly down: number;
   readonly rows: number;
   readonly columns: number;
   readonly depth: number;
+  readonly unit?: MatrixUnit;
 }
 
-export const tileRows = ({ down, rows }: Tile): number => down * rows;
-export const tileColumns = ({ across, columns }: Tile): number => across * columns;
+export const tileRows = ({ down, rows, unit }: Tile): number => down * rows * (unit?.M ?? 1);
+export const tileColumns = ({ across, columns, unit }: Tile): number => across * columns * (unit?.N ?? 1);
+export const tileInvocations = ({ across, down, unit }: Tile): number =>
+  across * down * (unit?.invocations ?? 1);
 
-/** '128×64×8/256': 128 rows, 64 columns, 8 terms, 256 invocations. */
+/** '128×64×8/256': 128 rows, 64 columns, 8 terms, 256 invocations; '64×64×16/128 of 16×16×16' of subgroup matrices. */
 export const tileName = (tile: Tile): string =>
-  `${tileRows(tile)}×${tileColumns(tile)}×${tile.depth}/${tile.across * tile.down}`;
+  `${tileRows(tile)}×${tileColumns(tile)}×${tile.depth}/${tileInvocations(tile)}` +
+  (tile.unit === undefined ? '' : ` of ${unitName(tile.unit)}`);
+
+/** '16×16×16' */
+export const unitName = ({ M, N, K }: MatrixUnit): string => `${M}×${N}×${K}`;
 
 /** Products by the number of tiles that their result has; each class has a tile of its own. */
 export const shapeClasses = ['small', 'medium', 'large', 'huge'] as const;

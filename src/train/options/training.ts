@@ -1,5 +1,6 @@
 /** Options of training: length, batches, and those of the modules imported here. */
 import { batchSamplings, type BatchSampling } from '../../data/batches.ts';
+import { matmulPrecisions, type MatmulPrecision } from '../../engine/matmul-precision.ts';
 import { presets } from '../../model/config.ts';
 import { choice, number, seed, trueOrFalse, wholeNumber } from '../../values.ts';
 import { recipes } from '../recipe.ts';
@@ -86,6 +87,16 @@ export const trainingRows = {
   ...learningRateRows,
   ...optimizerRows,
   ...rankRows,
+  /** The CPU computes in float32, also for a run of a GPU that is resumed on it. */
+  matmulPrecision: row<MatmulPrecision>({
+    group: 'Training',
+    value: choice(matmulPrecisions),
+    placeholder: 'type',
+    help: 'GEMM operands on a GPU: float16 halves them; sums stay float32',
+    default: 'float32',
+    onResume: 'free', // as the device
+    stored: orAbsent(choice(matmulPrecisions)),
+  }),
   ...historyRows,
   seed: row<number>({
     group: 'Training',

@@ -1,5 +1,6 @@
 /** What rank 0 tells the other ranks. It alone reads options and text, decides and saves; the others compute. */
 import type { Batch, DocumentRows } from '../../data/batches.ts';
+import type { MatmulPrecision } from '../../engine/matmul-precision.ts';
 import type { Storage } from '../../engine/signatures.ts';
 import type { TrainingShape } from '../programs.ts';
 import type { ReplicaCommand } from '../replicas/commands.ts';
@@ -16,6 +17,7 @@ export interface SetUp {
   readonly options: TrainerOptions;
   readonly seed: number;
   readonly reduceDtype: GradientDtype;
+  readonly matmulPrecision: MatmulPrecision;
   /** Every rank trains a replica, with this outer optimizer; absent: all train one model. */
   readonly outer?: OuterOptions;
 }

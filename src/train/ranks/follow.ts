@@ -52,6 +52,7 @@ async function joinRun(
   run: SetUp,
 ): Promise<SharedTrainer | Replica | undefined> {
   const answer = (readiness: Readiness): Promise<void> => sendMessage(ranks, 0, TAG.reply, readiness);
+  engine.matmulPrecision = run.matmulPrecision;
   try {
     const { backend } = await engine.open();
     const worker = setUp(ranks, backend, run, engine.threads);

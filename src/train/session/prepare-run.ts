@@ -3,9 +3,9 @@ import { ranksOnHost, type Communicator } from '../../collective/communicator.ts
 import { checkLength } from '../../data/batches.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
-import { chooseDevice, isDeviceUndecided } from '../../engine/device-choice.ts';
+import { chooseDevice, isDeviceUndecided, isGpuAllowed } from '../../engine/device-choice.ts';
 import { UsageError } from '../../errors.ts';
-import { optionName } from '../../messages.ts';
+import { optionName, optionValues } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { budgetSeconds, fitMore, fitToBudget, moreSeconds, usualModel, type Fitted } from '../budget.ts';
@@ -76,6 +76,8 @@ export async function prepareRun(
   preparation: Preparation,
 ): Promise<PreparedRun> {
   const { given, handlers, engine, ranks } = preparation;
+  checkMatmulPrecision(given);
+  engine.matmulPrecision = origin.options.matmulPrecision ?? 'float32';
   await decideDevice(origin, data, preparation);
   const { options, time } = await chooseLength(origin, data, preparation);
   const chosen = settingsOf(origin, withReplicas(options, ranks?.size ?? 1), data);
@@ -123,6 +125,20 @@ export async function prepareRun(
     time,
     expectedSeconds,
   };
+}
+
+/**
+ * Stored options are not checked: a run of a GPU may be resumed on a CPU.
+ *
+ * @throws UsageError for a precision that the CPU does not have, unless it may be left to a GPU
+ */
+export function checkMatmulPrecision({ matmulPrecision }: Pick<TrainModelOptions, 'matmulPrecision'>): void {
+  if (matmulPrecision !== 'float16' || isGpuAllowed()) return;
+  throw new UsageError(
+    'conflicting-options',
+    `${optionValues({ matmulPrecision })} needs a GPU: on the CPU, products are computed in float32`,
+    { hint: `add ${optionValues({ device: 'webgpu' })}, or use ${optionValues({ matmulPrecision: 'float32' })}` },
+  );
 }
 
 /**

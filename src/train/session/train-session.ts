@@ -106,8 +106,8 @@ function shareWork(
         .map(({ parameter, storage }) => [parameter.name, storage]),
     );
   const options = trainerOptions(settings);
-  const { seed, reduceDtype } = settings;
-  const setUp = { shape: planned, frozen, options, seed, reduceDtype };
+  const { seed, reduceDtype, matmulPrecision } = settings;
+  const setUp = { shape: planned, frozen, options, seed, reduceDtype, matmulPrecision };
   const leading = leader ?? new Leader(singleRank());
   return replicas === undefined
     ? RankedWork.start(leading, backend, trainer, setUp)

@@ -46,6 +46,8 @@ function fakeDevice(written: 'same' | 'others' | 'none' = 'same'): {
   });
   const device = {
     tiles: STANDARD_TILES,
+    candidates: CANDIDATES,
+    precision: 'float32',
     load,
     reserve: () => {},
     write: () => {},
@@ -77,7 +79,7 @@ describe('a product', () => {
     const matrix = (length: number) => ({ offset: 0, length });
     const args = { a: matrix(M * K), b: matrix(K * N), c: matrix(M * N), bias: null, M, N, K };
     const product = { kernel: 'gemm', label: '', args: { ...args, transA: 0, transB: 0 } } as const;
-    return dispatchesOf(product, tiles).map((dispatch) => dispatch.workgroups);
+    return dispatchesOf(product, { tiles, precision: 'float32' }).map((dispatch) => dispatch.workgroups);
   };
   const tiles = everywhere(CANDIDATES[1]); // 128×64
 

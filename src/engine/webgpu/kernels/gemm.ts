@@ -6,9 +6,14 @@
  * Where c has too few tiles to occupy a GPU and K is long, K is divided into slices whose sums a second dispatch adds in order
  * (split-K). Slices follow from the shape alone, and any tile sums the terms of an element in the order of k, so that bits are
  * reproducible; a compiler may still fuse operations in the shader of one tile and not of another.
+ *
+ * With the precision float16, operands are rounded to float16 as they enter workgroup memory, which halves it and its traffic;
+ * their products are exact in float32, and so are sums computed. Subgroup matrices add in an order of their own.
  */
+import type { Buffer } from '../../instruction.ts';
+import type { MatmulPrecision } from '../../matmul-precision.ts';
 import { GEMV_ROWS, type Storage } from '../../signatures.ts';
-import type { Dispatch, KernelDispatches } from '../dispatch.ts';
+import { STANDARD_GEMM, type Dispatch, type KernelDispatches } from '../dispatch.ts';
 import {
   classOf,
   ENOUGH_TILES,
@@ -21,132 +26,13 @@ import {
 } from '../tiles.ts';
 import { elementwise, rowwise, SIZE } from '../wgsl.ts';
 import { columnSums } from './column-sums.ts';
+import { BIAS, gemmShader, range, type Variant } from './gemm-shaders.ts';
 import { readWeight } from './storage.ts';
 
 /** What a slice's depth is a multiple of. */
 const SLICE_STEP = 8;
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-
-interface Variant {
-  readonly transA: boolean;
-  readonly transB: boolean;
-  readonly storage: Storage;
-  readonly tile: Tile;
-  /** Depth of a slice of K; 0 if K is not divided. */
-  readonly slice: number;
-  /** Only tiles that reach the diagonal or below; the others mirror them. */
-  readonly isSymmetric: boolean;
-}
-
-/** Loads a panel of `lines` rows of op(a) or columns of op(b); what is outside the matrix is 0. */
-function loadPanel(
-  panel: string,
-  { depth, across, down }: Tile,
-  {
-    lines,
-    isDepthFirst,
-    first,
-    end,
-    value,
-  }: Record<'first' | 'end' | 'value', string> & {
-    readonly lines: number;
-    /** Whether adjacent elements of memory differ in k. */
-    readonly isDepthFirst: boolean;
-  },
-): string {
-  const [k, line] = isDepthFirst ? [`e % ${depth}u`, `e / ${depth}u`] : [`e / ${lines}u`, `e % ${lines}u`];
-  return /* wgsl */ `
-    for (var e = local; e < ${lines * depth}u; e += ${across * down}u) {
-      let kInPanel = ${k};
-      let inPanel = ${line};
-      let k = k0 + kInPanel;
-      let line = ${first} + inPanel;
-      var value = 0.0;
-      if (line < ${end} && k < kEnd) { value = ${value}; }
-      ${panel}[kInPanel * ${lines + 1}u + inPanel] = value;
-    }`;
-}
-
-const N = (isSymmetric: boolean): string => (isSymmetric ? 'args.M' : 'args.N');
-
-/** What is done with an element of c once its sum is complete. */
-function store(sum: string, { slice, isSymmetric }: Variant): string {
-  if (slice > 0) return `scratch[(group.z * args.M + row) * args.N + column] = ${sum};`;
-  if (!isSymmetric)
-    return `put(args.c + row * args.N + column, ${sum} + biasOf(column), args.c_accumulates);`;
-  return `if (column <= row) {
-        memory[args.c + row * args.M + column] = ${sum};
-        memory[args.c + column * args.M + row] = ${sum};
-      }`;
-}
-
-const BIAS = /* wgsl */ `
-fn biasOf(column: u32) -> f32 {
-  if (isPresent(args.bias)) { return memory[args.bias + column]; }
-  return 0.0;
-}`;
-
-function gemmShader(variant: Variant): string {
-  const { transA, transB, storage, tile, slice, isSymmetric } = variant;
-  const { across, down, depth } = tile;
-  const [height, width] = [tileRows(tile), tileColumns(tile)];
-  const sums = range(tile.rows).flatMap((r) => range(tile.columns).map((c) => [r, c] as const));
-  const n = N(isSymmetric);
-  return /* wgsl */ `
-${readWeight[storage]}
-${isSymmetric ? '' : BIAS}
-var<workgroup> panelA: array<f32, ${depth * (height + 1)}>;
-var<workgroup> panelB: array<f32, ${depth * (width + 1)}>;
-
-@compute @workgroup_size(${across}, ${down})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>,
-        @builtin(local_invocation_index) local: u32) {
-  let firstRow = group.y * ${height}u;
-  let firstColumn = group.x * ${width}u;
-  ${isSymmetric ? `if (firstColumn > firstRow) { return; }` : ''}
-  let kStart = ${slice > 0 ? `group.z * ${slice}u` : '0u'};
-  let kEnd = ${slice > 0 ? `min(kStart + ${slice}u, args.K)` : 'args.K'};
-  ${sums.map(([r, c]) => `var sum${r}_${c} = 0.0;`).join(' ')}
-  for (var k0 = kStart; k0 < kEnd; k0 += ${depth}u) {
-    workgroupBarrier();
-    ${loadPanel('panelA', tile, {
-      lines: height,
-      isDepthFirst: !transA,
-      first: 'firstRow',
-      end: 'args.M',
-      value: `memory[args.a + ${transA ? 'k * args.M + line' : 'line * args.K + k'}]`,
-    })}
-    ${loadPanel('panelB', tile, {
-      lines: width,
-      isDepthFirst: transB,
-      first: 'firstColumn',
-      end: n,
-      value: `readWeight(args.b, ${transB ? 'line * args.K + k' : `k * ${n} + line`})`,
-    })}
-    workgroupBarrier();
-    for (var k = 0u; k < ${depth}u; k++) {
-      ${range(tile.rows)
-        .map((r) => `let a${r} = panelA[k * ${height + 1}u + at.y + ${down * r}u];`)
-        .join('\n      ')}
-      ${range(tile.columns)
-        .map((c) => `let b${c} = panelB[k * ${width + 1}u + at.x + ${across * c}u];`)
-        .join('\n      ')}
-      ${sums.map(([r, c]) => `sum${r}_${c} += a${r} * b${c};`).join(' ')}
-    }
-  }
-  ${sums
-    .map(
-      ([r, c]) => `{
-    let row = firstRow + at.y + ${down * r}u;
-    let column = firstColumn + at.x + ${across * c}u;
-    if (row < args.M && column < ${n}) {
-      ${store(`sum${r}_${c}`, variant)}
-    }
-  }`,
-    )
-    .join('\n  ')}
-}`;
-}
+/** Scale of the gradient of one token's loss in float16: its numbers may be 4,000 times larger than 1, and 2⁻¹⁸ is still normal. */
+const TOKEN_SCALE = 16;
 
 /** c = Σ of the slices in order, + bias. */
 const addSlices = (slices: number): string =>
@@ -211,8 +97,15 @@ function tileFor(M: number, columns: number, slice: number, tiles: Tiles): Tile 
     : STANDARD_TILES[shapeClass];
 }
 
-export const gemm: KernelDispatches<'gemm'> = (args, tiles = STANDARD_TILES) => {
-  const { M, N: columns, K, transA, transB, b } = args;
+/**
+ * By what an operand is multiplied in float16. The gradient of a mean over thousands of tokens would underflow, so it is brought to
+ * the magnitude of TOKEN_SCALE times that of one token.
+ */
+const scaleOf = ({ averagedOver }: Buffer, precision: MatmulPrecision): number =>
+  averagedOver === undefined || precision === 'float32' ? 1 : TOKEN_SCALE * powerOfTwo(averagedOver);
+
+export const gemm: KernelDispatches<'gemm'> = (args, { tiles, precision } = STANDARD_GEMM) => {
+  const { M, N: columns, K, transA, transB, a, b } = args;
   const storage = b.storage ?? 'f32';
   if (M <= GEMV_ROWS && transB === 1 && transA === 0)
     return [{ kernel: 'gemm', args, shader: gemvShader(storage, powerOfTwo(M)), workgroups: columns }];
@@ -226,11 +119,14 @@ export const gemm: KernelDispatches<'gemm'> = (args, tiles = STANDARD_TILES) => 
     tile,
     slice,
     isSymmetric: false,
+    precision,
+    scaleA: scaleOf(a, precision),
+    scaleB: scaleOf(b, precision),
   };
   const product: Dispatch = {
     kernel: 'gemm',
     args,
-    shader: gemmShader(variant),
+    ...gemmShader(variant),
     workgroups: [Math.ceil(columns / tileColumns(tile)), Math.ceil(M / tileRows(tile)), slices],
     scratch: slice === 0 ? 0 : slices * M * columns,
   };
@@ -239,20 +135,33 @@ export const gemm: KernelDispatches<'gemm'> = (args, tiles = STANDARD_TILES) => 
   return [product, { kernel: 'gemm', args, shader: addSlices(slices), workgroups }];
 };
 
+/**
+ * In float32 in either precision: Muon computes polynomials of a Gram matrix with it, five in a row, each of which multiplies the
+ * rounding errors of small eigenvalues by 12. In float16 they could become negative, and the iteration would diverge.
+ */
 export const gemmSymmetric: KernelDispatches<'gemmSymmetric'> = (args) => {
   const { M, transA, transB } = args;
   const tile = STANDARD_TILES[classOf(M, M)]; // square, so that the diagonal divides the tiles
-  const variant = { transA: transA === 1, transB: transB === 1, tile, slice: 0 } as const;
   const across = Math.ceil(M / tileRows(tile));
-  const shader = gemmShader({ ...variant, storage: 'f32', isSymmetric: true });
-  return [{ kernel: 'gemmSymmetric', args, shader, workgroups: [across, across, 1] }];
+  const gemmOf = gemmShader({
+    transA: transA === 1,
+    transB: transB === 1,
+    storage: 'f32',
+    tile,
+    slice: 0,
+    isSymmetric: true,
+    precision: 'float32',
+    scaleA: 1,
+    scaleB: 1,
+  });
+  return [{ kernel: 'gemmSymmetric', args, ...gemmOf, workgroups: [across, across, 1] }];
 };
 
 /** dWeight (+)= xᵀ·dY as a GEMM, dBias (+)= the column sums of dY. */
 export const linearParametersBackward: KernelDispatches<'linearParametersBackward'> = (
   { x, dY, dWeight, dBias, M, N: columns, K },
-  tiles,
+  choice,
 ) => [
-  ...gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N: columns, K: M, transA: 1, transB: 0 }, tiles),
+  ...gemm({ a: x, b: dY, bias: null, c: dWeight, M: K, N: columns, K: M, transA: 1, transB: 0 }, choice),
   ...columnSums({ x: dY, sums: dBias, M, N: columns }),
 ];

@@ -1,0 +1,231 @@
+/** The shaders of GEMM for large matrices, in float32 and float16, and with subgroup matrices. */
+import type { MatmulPrecision } from '../../matmul-precision.ts';
+import type { Storage } from '../../signatures.ts';
+import { tileColumns, tileInvocations, tileRows, type MatrixUnit, type Tile } from '../tiles.ts';
+import {
+  literal,
+  loadMatrixPanel,
+  loadPairs,
+  loadPanel,
+  matrixPanelLength,
+  matrixStride,
+  TO_HALF,
+  type Panel,
+} from './gemm-panels.ts';
+import { readWeight } from './storage.ts';
+
+export interface Variant {
+  readonly transA: boolean;
+  readonly transB: boolean;
+  readonly storage: Storage;
+  readonly tile: Tile;
+  /** Depth of a slice of K; 0 if K is not divided. */
+  readonly slice: number;
+  /** Only tiles that reach the diagonal or below; the others mirror them. */
+  readonly isSymmetric: boolean;
+  readonly precision: MatmulPrecision;
+  /** Powers of two by which float16 operands are multiplied as they are loaded; the sum is divided by them. */
+  readonly scaleA: number;
+  readonly scaleB: number;
+}
+
+export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+export const BIAS = /* wgsl */ `
+fn biasOf(column: u32) -> f32 {
+  if (isPresent(args.bias)) { return memory[args.bias + column]; }
+  return 0.0;
+}`;
+
+const N = (isSymmetric: boolean): string => (isSymmetric ? 'args.M' : 'args.N');
+
+/** What is done with an element of c once its sum is complete. */
+function store(total: string, { slice, isSymmetric, scaleA, scaleB }: Variant): string {
+  const scale = scaleA * scaleB;
+  const sum = scale === 1 ? total : `${literal(1 / scale)} * ${total}`;
+  if (slice > 0) return `scratch[(group.z * args.M + row) * args.N + column] = ${sum};`;
+  if (!isSymmetric)
+    return `put(args.c + row * args.N + column, ${sum} + biasOf(column), args.c_accumulates);`;
+  return `if (column <= row) {
+        memory[args.c + row * args.M + column] = ${sum};
+        memory[args.c + column * args.M + row] = ${sum};
+      }`;
+}
+
+/** The panels of op(a) and op(b) in a tile. */
+function panelsOf({ transA, transB, tile, isSymmetric, scaleA, scaleB }: Variant): readonly [Panel, Panel] {
+  const n = N(isSymmetric);
+  return [
+    {
+      name: 'panelA',
+      lines: tileRows(tile),
+      isDepthFirst: !transA,
+      first: 'firstRow',
+      end: 'args.M',
+      value: `memory[args.a + ${transA ? 'k * args.M + line' : 'line * args.K + k'}]`,
+      scale: scaleA,
+    },
+    {
+      name: 'panelB',
+      lines: tileColumns(tile),
+      isDepthFirst: transB,
+      first: 'firstColumn',
+      end: n,
+      value: `readWeight(args.b, ${transB ? 'line * args.K + k' : `k * ${n} + line`})`,
+      scale: scaleB,
+    },
+  ];
+}
+
+/** Where a workgroup's tile and its part of K begin. */
+const start = ({ tile, slice, isSymmetric }: Variant): string => /* wgsl */ `
+  let firstRow = group.y * ${tileRows(tile)}u;
+  let firstColumn = group.x * ${tileColumns(tile)}u;
+  ${isSymmetric ? `if (firstColumn > firstRow) { return; }` : ''}
+  let kStart = ${slice > 0 ? `group.z * ${slice}u` : '0u'};
+  let kEnd = ${slice > 0 ? `min(kStart + ${slice}u, args.K)` : 'args.K'};`;
+
+/** The shader of a variant, with the extensions of WGSL that it enables. */
+export function gemmShader(variant: Variant): {
+  readonly shader: string;
+  readonly extensions: readonly string[];
+} {
+  const { tile, precision } = variant;
+  if (tile.unit !== undefined)
+    return {
+      shader: matrixShader(variant, tile.unit),
+      extensions: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
+    };
+  return { shader: tiledShader(variant), extensions: precision === 'float16' ? ['f16'] : [] };
+}
+
+/** An invocation keeps its sums in variables. */
+function tiledShader(variant: Variant): string {
+  const { storage, tile, isSymmetric, precision } = variant;
+  const { across, down, depth } = tile;
+  const [height, width] = [tileRows(tile), tileColumns(tile)];
+  const sums = range(tile.rows).flatMap((r) => range(tile.columns).map((c) => [r, c] as const));
+  const panels = panelsOf(variant);
+  const isHalf = precision === 'float16';
+  const load = isHalf ? loadPairs : loadPanel;
+  const element = isHalf ? 'vec2<f16>' : 'f32';
+  /** Elements of a panel's line: pairs of terms in float16. */
+  const elements = isHalf ? depth / 2 : depth;
+  const widened = (read: string): string => (isHalf ? `vec2<f32>(${read})` : read);
+  return /* wgsl */ `
+${readWeight[storage]}
+${isHalf ? TO_HALF : ''}
+${isSymmetric ? '' : BIAS}
+var<workgroup> panelA: array<${element}, ${elements * (height + 1)}>;
+var<workgroup> panelB: array<${element}, ${elements * (width + 1)}>;
+
+@compute @workgroup_size(${across}, ${down})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>,
+        @builtin(local_invocation_index) local: u32) {
+  ${start(variant)}
+  ${sums.map(([r, c]) => `var sum${r}_${c} = 0.0;`).join(' ')}
+  for (var k0 = kStart; k0 < kEnd; k0 += ${depth}u) {
+    workgroupBarrier();
+    ${panels.map((panel) => load(panel, tile)).join('\n')}
+    workgroupBarrier();
+    for (var k = 0u; k < ${elements}u; k++) {
+      ${range(tile.rows)
+        .map((r) => `let a${r} = ${widened(`panelA[k * ${height + 1}u + at.y + ${down * r}u]`)};`)
+        .join('\n      ')}
+      ${range(tile.columns)
+        .map((c) => `let b${c} = ${widened(`panelB[k * ${width + 1}u + at.x + ${across * c}u]`)};`)
+        .join('\n      ')}
+      ${(isHalf ? ['.x', '.y'] : [''])
+        .map((part) => sums.map(([r, c]) => `sum${r}_${c} += a${r}${part} * b${c}${part};`).join(' '))
+        .join('\n      ')}
+    }
+  }
+  ${sums
+    .map(
+      ([r, c]) => `{
+    let row = firstRow + at.y + ${down * r}u;
+    let column = firstColumn + at.x + ${across * c}u;
+    if (row < args.M && column < ${N(isSymmetric)}) {
+      ${store(`sum${r}_${c}`, variant)}
+    }
+  }`,
+    )
+    .join('\n  ')}
+}`;
+}
+
+/**
+ * A subgroup keeps its sums in subgroup matrices, of float16 operands and float32 results (chromium_experimental_subgroup_matrix,
+ * after the draft at https://github.com/gpuweb/gpuweb/blob/main/proposals/subgroup-matrix.md). They pass through workgroup memory
+ * on their way to c, whose edges no matrix need cover.
+ */
+function matrixShader(variant: Variant, unit: MatrixUnit): string {
+  const { storage, tile, isSymmetric } = variant;
+  const { across, down, depth, rows, columns } = tile;
+  const { M, N: width, K, invocations } = unit;
+  const panels = panelsOf(variant);
+  const [strideA, strideB] = panels.map((panel) => matrixStride(panel, depth));
+  const [a, b] = panels;
+  const sums = range(rows).flatMap((r) => range(columns).map((c) => [r, c] as const));
+  const [rowsOfSubgroup, columnsOfSubgroup] = [rows * M, columns * width];
+  const left = a.isDepthFirst
+    ? { layout: 'row_major', at: (line: string) => `(${line}) * ${strideA}u + k` }
+    : { layout: 'col_major', at: (line: string) => `k * ${strideA}u + ${line}` };
+  const right = b.isDepthFirst
+    ? { layout: 'col_major', at: (line: string) => `(${line}) * ${strideB}u + k` }
+    : { layout: 'row_major', at: (line: string) => `k * ${strideB}u + ${line}` };
+  return /* wgsl */ `
+${readWeight[storage]}
+${TO_HALF}
+${BIAS}
+var<workgroup> panelA: array<f16, ${matrixPanelLength(a, depth)}>;
+var<workgroup> panelB: array<f16, ${matrixPanelLength(b, depth)}>;
+var<workgroup> results: array<f32, ${across * down * M * width}>;
+
+@compute @workgroup_size(${tileInvocations(tile)})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32,
+        @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
+  ${start(variant)}
+  let rowInTile = subgroup / ${across}u * ${rowsOfSubgroup}u;
+  let columnInTile = subgroup % ${across}u * ${columnsOfSubgroup}u;
+  ${sums.map(([r, c]) => `var sum${r}_${c} = subgroup_matrix_result<f32, ${width}, ${M}>();`).join('\n  ')}
+  for (var k0 = kStart; k0 < kEnd; k0 += ${depth}u) {
+    workgroupBarrier();
+    ${panels.map((panel) => loadMatrixPanel(panel, tile)).join('\n')}
+    workgroupBarrier();
+    for (var k = 0u; k < ${depth}u; k += ${K}u) {
+      ${range(rows)
+        .map(
+          (r) =>
+            `let a${r} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${K}, ${M}>, ${left.layout}>(&panelA, ${left.at(`rowInTile + ${r * M}u`)}, ${strideA}u);`,
+        )
+        .join('\n      ')}
+      ${range(columns)
+        .map(
+          (c) =>
+            `let b${c} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${width}, ${K}>, ${right.layout}>(&panelB, ${right.at(`columnInTile + ${c * width}u`)}, ${strideB}u);`,
+        )
+        .join('\n      ')}
+      ${sums
+        .map(([r, c]) => `sum${r}_${c} = subgroupMatrixMultiplyAccumulate(a${r}, b${c}, sum${r}_${c});`)
+        .join('\n      ')}
+    }
+  }
+  let result = subgroup * ${M * width}u;
+  ${sums
+    .map(
+      ([r, c]) => `
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&results, result, sum${r}_${c}, ${width}u);
+  workgroupBarrier();
+  for (var e = lane; e < ${M * width}u; e += ${invocations}u) {
+    let row = firstRow + rowInTile + ${r * M}u + e / ${width}u;
+    let column = firstColumn + columnInTile + ${c * width}u + e % ${width}u;
+    if (row < args.M && column < ${N(isSymmetric)}) {
+      ${store('results[result + e]', variant)}
+    }
+  }`,
+    )
+    .join('')}
+}`;
+}
