@@ -1,15 +1,15 @@
+import type { Buffer } from './instruction.ts';
 import { Q8_BLOCK } from './q8.ts';
 import {
   HYPER,
   HYPER_SLOTS,
   NORM_BLOCK,
   type Argument,
-  type NarrowStorage,
   type KernelName,
 } from './signatures.ts';
 
 /** A buffer of a kernel's test case: its length and contents, rounded if it is stored in a narrow type. */
-export type Fill = { readonly storage?: NarrowStorage } & (
+export type Fill = Pick<Buffer, 'storage' | 'averagedOver'> & (
   | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
   /** Positive numbers, for squares and standard deviations. */
   | { readonly length: number; readonly kind: 'positive' }

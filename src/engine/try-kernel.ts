@@ -43,7 +43,7 @@ export async function tryKernel(
       args[name] = value;
       continue;
     }
-    const { storage } = value;
+    const { storage, averagedOver } = value;
     const { offset } = layout.allocate(value.length, storage);
     const length = elementsOf(value.length, storage ?? 'f32');
     regions[name] = { offset, length };
@@ -53,6 +53,7 @@ export async function tryKernel(
       offset,
       length: value.length,
       ...(storage && { storage }),
+      ...(averagedOver !== undefined && { averagedOver }),
       ...(roles[name] === 'accumulate' && { accumulate }),
     };
   }

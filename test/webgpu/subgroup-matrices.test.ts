@@ -1,0 +1,77 @@
+/** GEMM on subgroup matrices. */
+import { expect, test } from 'vitest';
+import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
+import { tryKernel } from '../../src/engine/try-kernel.ts';
+import { matrixTiles } from '../../src/engine/webgpu/subgroup-matrices.ts';
+import { tileColumns, tileName, tileRows, type Tile, type Tiles } from '../../src/engine/webgpu/tiles.ts';
+import { tuneTiles } from '../../src/engine/webgpu/tune.ts';
+import { borrowHalfGpu, matrixUnit, withSubgroupMatrices } from './half-gpu.ts';
+import { expectProduct, numbers, productCase } from './products.ts';
+
+const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
+const tiles = matrixUnit === undefined ? [] : matrixTiles(matrixUnit, 32_768);
+
+withSubgroupMatrices('a GEMM on subgroup matrices', () => {
+  test('has tiles to choose from', async () => {
+    expect(tiles.length).toBeGreaterThan(1);
+    const { candidates } = await borrowHalfGpu();
+    for (const tile of matrixTiles(matrixUnit!, 16_384)) expect(candidates).toContainEqual(tile);
+  });
+
+  test.each(tiles.map((tile, i) => [tileName(tile), tile, i] as const))(
+    'in a tile of %s agrees with float64 within the rounding of 11 bits, with edges, inside its buffers',
+    async (_name, tile, i) => {
+      const gpu = await borrowHalfGpu();
+      gpu.tiles = everywhere(tile);
+      const product = {
+        M: tileRows(tile) + 1 + (i % 7),
+        N: tileColumns(tile) + 3 + (i % 5),
+        K: 37 + 8 * (i % 3),
+        transA: i % 2 === 0 ? 0 : 1,
+        transB: (i >> 1) % 2 === 0 ? 0 : 1,
+        hasBias: true,
+        accumulate: i % 3 === 0,
+      } as const;
+      await expectProduct(gpu, product);
+    },
+  );
+
+  test('of operands in either layout, of narrow weights, and twice with the same bits', async () => {
+    const gpu = await borrowHalfGpu();
+    const [tile] = tiles;
+    gpu.tiles = everywhere(tile);
+    const shape = { M: tileRows(tile) + 9, N: 64, K: 64 };
+    for (const transA of [0, 1] as const)
+      for (const transB of [0, 1] as const) await expectProduct(gpu, { ...shape, transA, transB });
+    for (const storage of ['f16', 'q8'] as const) await expectProduct(gpu, { ...shape, b: { storage } });
+    const product = productCase(shape);
+    const { c } = await tryKernel(gpu, 'gemm', product, false);
+    expect((await tryKernel(gpu, 'gemm', product, false))['c']).toEqual(c);
+  });
+
+  test('does not lose a tiny gradient, and keeps what is not finite visible', async () => {
+    const gpu = await borrowHalfGpu();
+    const [tile] = tiles;
+    gpu.tiles = everywhere(tile);
+    const shape = { M: tileRows(tile), N: tileColumns(tile), K: 40 };
+    const made = productCase({ ...shape, sizeA: 1e-7, sizeB: 1000, a: { averagedOver: 4096 } });
+    const { c } = await tryKernel(gpu, 'gemm', made, false);
+    const { c: expected } = await tryKernel(createReferenceBackend('float64'), 'gemm', made, false);
+    const difference = Math.hypot(...c.map((x, i) => x - expected[i]));
+    expect(difference / Math.hypot(...expected)).toBeLessThan(2 ** -10);
+    const values = numbers(shape.M * shape.K);
+    values[0] = Infinity;
+    const broken = productCase({ ...shape, a: { kind: 'exact', values } });
+    const found = (await tryKernel(gpu, 'gemm', broken, false))['c'];
+    expect(found.slice(0, shape.N).some(Number.isFinite)).toBe(false);
+    expect(found.slice(shape.N).every(Number.isFinite)).toBe(true);
+  });
+
+  test('may be chosen where it is measured', async () => {
+    const gpu = await borrowHalfGpu();
+    const shape = [96, 96, 9] as const;
+    const chosen = await tuneTiles(gpu, { small: shape, medium: shape, large: shape, huge: shape });
+    const names = gpu.candidates.map(tileName);
+    for (const tile of Object.values(chosen)) expect(names).toContain(tileName(tile));
+  });
+});
