@@ -1,10 +1,12 @@
 /** `gpt bench`: training and sampling speed on this computer, for models of well-known shapes. */
 import type { Command } from 'commander';
-import { chooseBackend } from '../engine/backend.ts';
+import { chooseBackend, type BackendOptions } from '../engine/backend.ts';
 import type { Device } from '../engine/device.ts';
+import { matmulPrecisions, type MatmulPrecision } from '../engine/matmul-precision.ts';
 import { benchModels, startSampling, type BenchModelName } from '../measure/models.ts';
 import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
+import { checkMatmulPrecision } from '../train/matmul-precision.ts';
 import { startTraining } from '../train/timed-training.ts';
 import { formatBytes, formatCount, formatNumber } from '../format.ts';
 import { whileDoing } from './activity.ts';
@@ -20,6 +22,7 @@ const names = Object.keys(benchModels) as BenchModelName[];
 interface Flags {
   readonly seconds: number;
   readonly threads?: number;
+  readonly matmulPrecision?: MatmulPrecision;
   readonly json?: true;
 }
 
@@ -43,6 +46,13 @@ export function register(command: Command): void {
     .addOption(threadsOption())
     .addOption(deviceOption(['cpu', 'webgpu']))
     .addOption(blasOption())
+    .addOption(
+      option(
+        '--matmul-precision <type>',
+        'GEMM operands on a GPU in training: float32, float16; default: float32',
+        choice(matmulPrecisions),
+      ),
+    )
     .option('--json', 'print the results as JSON')
     .action(bench);
   addExamples(command, [
@@ -51,9 +61,13 @@ export function register(command: Command): void {
   ]);
 }
 
-async function bench(models: readonly BenchModelName[], { seconds, threads, json }: Flags): Promise<void> {
+async function bench(
+  models: readonly BenchModelName[],
+  { seconds, threads, matmulPrecision, json }: Flags,
+): Promise<void> {
+  checkMatmulPrecision({ matmulPrecision });
   const results: Result[] = [];
-  const started = threads === undefined ? {} : { threads };
+  const started = { ...(threads !== undefined && { threads }), matmulPrecision };
   const { backend, rejected } = await chooseBackend(started);
   notice(`${backend.name}; random tokens, medians.`);
   warnOfSlowEngine(backend, rejected);
@@ -70,7 +84,7 @@ async function bench(models: readonly BenchModelName[], { seconds, threads, json
 async function measure(
   name: BenchModelName,
   seconds: number,
-  options: { readonly threads?: number },
+  options: BackendOptions,
 ): Promise<Result> {
   const model = benchModels[name];
   const training = await withBackend(options, async (backend) => {
@@ -96,7 +110,7 @@ async function measure(
 
 /** Each measurement has its own backend, whose memory is freed when it closes. */
 async function withBackend<T>(
-  options: { readonly threads?: number },
+  options: BackendOptions,
   use: (device: Device) => Promise<T>,
 ): Promise<T> {
   const { backend } = await chooseBackend(options);

@@ -2,7 +2,9 @@
 import { openGpu } from '../engine/backend.ts';
 import { findAdapter, hasWebGpu } from '../engine/webgpu-package.ts';
 import { bufferLimit } from '../engine/webgpu/limits.ts';
-import { shapeClasses, tileNames, type ShapeClass } from '../engine/webgpu/tiles.ts';
+import { FLOAT16 } from '../engine/webgpu/gpu.ts';
+import { matrixUnitOf } from '../engine/webgpu/subgroup-matrices.ts';
+import { shapeClasses, tileNames, unitName, type ShapeClass } from '../engine/webgpu/tiles.ts';
 import { UserError } from '../errors.ts';
 import { formatBytes } from '../format.ts';
 import { growingGemm, growingRead } from '../engine/gpu-rates.ts';
@@ -14,6 +16,8 @@ export type GpuFindings =
       readonly name: string;
       /** The largest memory of a model with its activations. */
       readonly bufferBytes: number;
+      /** What training may use besides float32; absent from a forecast. */
+      readonly precisions?: GpuPrecisions;
       /** In FLOP/s. */
       readonly gemmFlops: number;
       /** In bytes/s. */
@@ -21,6 +25,21 @@ export type GpuFindings =
       /** Of GEMM, by the size of the result; absent from a forecast. */
       readonly tiles?: Readonly<Record<ShapeClass, string>>;
     };
+
+interface GpuPrecisions {
+  readonly hasFloat16: boolean;
+  /** Of float16 operands: '16×16×16'; undefined without such subgroup matrices. */
+  readonly subgroupMatrices: string | undefined;
+}
+
+async function examinePrecisions(): Promise<GpuPrecisions> {
+  const adapter = await findAdapter({ hasSubgroupMatrices: true });
+  const unit = matrixUnitOf(adapter);
+  return {
+    hasFloat16: adapter.features.has(FLOAT16),
+    subgroupMatrices: unit === undefined ? undefined : unitName(unit),
+  };
+}
 
 /** Undefined if the npm package `webgpu` is not installed. */
 export async function examineGpu(
@@ -31,12 +50,14 @@ export async function examineGpu(
   progress('measuring the GPU');
   try {
     const bufferBytes = bufferLimit((await findAdapter()).limits);
+    const precisions = await examinePrecisions();
     const device = await openGpu();
     try {
       const gemmFlops = await growingGemm(device, seconds);
       device.clear();
       const readBandwidth = await growingRead(device, seconds);
-      return { name: device.name, bufferBytes, gemmFlops, readBandwidth, tiles: tileNames(device.tiles) };
+      const tiles = tileNames(device.tiles);
+      return { name: device.name, bufferBytes, precisions, gemmFlops, readBandwidth, tiles };
     } finally {
       await device.close();
     }
@@ -50,13 +71,19 @@ export async function examineGpu(
 export function gpuFacts(gpu: GpuFindings | undefined): readonly (readonly [string, string])[] {
   if (gpu === undefined) return [];
   if ('problem' in gpu) return [['gpu', printable(gpu.problem)]];
-  const { name, bufferBytes, gemmFlops, readBandwidth, tiles } = gpu;
+  const { name, bufferBytes, precisions, gemmFlops, readBandwidth, tiles } = gpu;
   const rates = `${(gemmFlops / 1e9).toPrecision(3)} GFLOP/s GEMM; ${(readBandwidth / 1e9).toPrecision(3)} GB/s read bandwidth`;
   return [
     ['gpu', `${printable(name)}, models of up to ${formatBytes(bufferBytes)} with activations`],
     ['', rates],
+    ...(precisions === undefined ? [] : [['', describePrecisions(precisions)] as const]),
     ...(tiles === undefined
       ? []
       : [['', `GEMM tiles: ${shapeClasses.map((size) => `${size} ${tiles[size]}`).join(', ')}`] as const]),
   ];
 }
+
+const describePrecisions = ({ hasFloat16, subgroupMatrices }: GpuPrecisions): string =>
+  hasFloat16
+    ? `float16 GEMM (--matmul-precision), ${subgroupMatrices === undefined ? 'no subgroup matrices' : `subgroup matrices of ${subgroupMatrices}`}`
+    : 'no float16 GEMM';

@@ -97,7 +97,10 @@ const answers: readonly {
   },
   {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
-    answer: () => 'everything is computed in float32 by compiled kernels; omit it',
+    answer: ({ has }) =>
+      has('matmul-precision')
+        ? 'everything is computed in float32; on a GPU, --matmul-precision float16 computes matrix products from halves'
+        : 'everything is computed in float32 by compiled kernels; omit it',
   },
   {
     names: 'do-sample',

@@ -1,17 +1,18 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { gpuMemoryLimit } from '../../src/engine/device-choice.ts';
+import { chooseDevice, gpuMemoryLimit } from '../../src/engine/device-choice.ts';
 import { setWebGpuFolder } from '../../src/engine/webgpu-package.ts';
 import { expectRefusal, runInProcess } from './in-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'device-'));
 const missing = join(folder, 'missing');
 
-afterEach(() => {
+afterEach(async () => {
   vi.unstubAllEnvs();
   setWebGpuFolder(undefined);
+  await chooseDevice('cpu');
 });
 
 describe('--device webgpu', () => {
@@ -92,4 +93,50 @@ test('GPT_DEVICE=auto leaves gpt bench its device', async () => {
   );
   vi.stubEnv('GPT_DEVICE', 'tpu');
   await expectRefusal(['bench', '--device', 'cpu'], [2, 'bad-option-value', 'GPT_DEVICE', 'tpu'], folder);
+});
+
+describe('--matmul-precision float16', () => {
+  const train = 'train corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 2';
+  const half = '--matmul-precision float16';
+
+  test('on the CPU is refused with the device that has it', async () => {
+    writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
+    for (const command of [
+      `${train} -o refused`,
+      `${train} -o refused --device cpu`,
+      'bench nano --seconds 0.1',
+      'plan --preset nano --max-iters 10',
+    ])
+      await expectRefusal(
+        `${command} ${half}`.split(' '),
+        [2, 'conflicting-options', half, 'a GPU', '--device webgpu', '--matmul-precision float32'],
+        folder,
+      );
+    expect(existsSync(join(folder, 'refused'))).toBe(false);
+    await expectRefusal(
+      `${train} --matmul-precision bfloat16`.split(' '),
+      [2, 'bad-option-value', 'bfloat16', 'float32', 'float16'],
+      folder,
+    );
+  });
+
+  test('with --device auto is what a GPU would compute in; float32 is what the CPU does', async () => {
+    vi.stubEnv('GPT_WEBGPU', missing);
+    writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
+    for (const flags of [`-o left --device auto ${half}`, '-o single --matmul-precision float32']) {
+      const { code, stderr } = await runInProcess(`${train} ${flags}`.split(' '), folder);
+      expect(code, stderr).toBe(0);
+    }
+  });
+
+  test('is part of a run that --config repeats, on a GPU only', async () => {
+    vi.stubEnv('GPT_WEBGPU', missing);
+    const again = `train ${join(folder, 'corpus.txt')} --config left -o again`;
+    await expectRefusal(again.split(' '), [2, 'conflicting-options', half], folder);
+    const { code, stderr } = await runInProcess(`${again} --matmul-precision float32`.split(' '), folder);
+    expect(code, stderr).toBe(0);
+    // A run that is resumed only continues, wherever that is.
+    const resumed = await runInProcess('train --resume left --max-iters 4'.split(' '), folder);
+    expect(resumed.code, resumed.stderr).toBe(0);
+  });
 });

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { examineGpu, gpuFacts } from '../../src/cli/doctor-gpu.ts';
-import { STANDARD_TILES, tileNames } from '../../src/engine/webgpu/tiles.ts';
-import './open-gpu.ts';
+import { STANDARD_TILES, tileNames, unitName } from '../../src/engine/webgpu/tiles.ts';
+import { matrixUnit } from './half-gpu.ts';
 
 test('doctor knows the name of the GPU, its memory, and what it reaches', async () => {
   const found = await examineGpu(0.2, () => {});
   expect(found).toEqual({
     name: expect.stringMatching(/^webgpu ./),
     bufferBytes: expect.any(Number),
+    precisions: { hasFloat16: expect.any(Boolean), subgroupMatrices: matrixUnit && unitName(matrixUnit) },
     gemmFlops: expect.any(Number),
     readBandwidth: expect.any(Number),
     tiles: tileNames(STANDARD_TILES), // nothing is measured without a folder of caches
@@ -17,7 +18,7 @@ test('doctor knows the name of the GPU, its memory, and what it reaches', async 
   expect(found.gemmFlops).toBeGreaterThan(1e6);
   expect(found.readBandwidth).toBeGreaterThan(1e6);
   expect(gpuFacts(found).flat().join(' ')).toMatch(
-    /^gpu webgpu .* models of up to .*FLOP.s GEMM; .* read bandwidth {2}GEMM tiles: small 32×32×8\/256, .*$/,
+    /^gpu webgpu .* models of up to .*FLOP.s GEMM; .* read bandwidth {2}(no )?float16 GEMM.* {2}GEMM tiles: small 32×32×8\/256, .*$/,
   );
 });
 

@@ -1,7 +1,8 @@
 /** GPUs that multiply in float16. Their tests are skipped, with the reason, where there is none: SwiftShader has no float16. */
 import { describe } from 'vitest';
 import { findAdapter } from '../../src/engine/webgpu-package.ts';
-import { FLOAT16, WebGpuDevice } from '../../src/engine/webgpu/device.ts';
+import { WebGpuDevice } from '../../src/engine/webgpu/device.ts';
+import { FLOAT16 } from '../../src/engine/webgpu/gpu.ts';
 import { matrixUnitOf } from '../../src/engine/webgpu/subgroup-matrices.ts';
 import { STANDARD_TILES, type MatrixUnit } from '../../src/engine/webgpu/tiles.ts';
 import { whenReturned } from '../fixtures/returned-backends.ts';

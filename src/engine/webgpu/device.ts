@@ -9,6 +9,7 @@ import { ARGUMENT_BYTES } from './arguments.ts';
 import { failureOf, lostDevice, onCpu, refusedToOpen } from './failures.ts';
 import {
   COMPUTE,
+  FLOAT16,
   MAP_READ,
   USAGE,
   type GpuAdapter,
@@ -29,9 +30,6 @@ const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
 const CHUNK = 2 ** 24;
 /** Milliseconds in which the cause of a failed map must be reported: it may come after the map's rejection. */
 const REPORT_PATIENCE = 500;
-
-/** The feature of WebGPU. */
-export const FLOAT16 = 'shader-f16';
 
 /** 'webgpu acme gen-3' */
 function nameOf({ info: { vendor, architecture, device, description } }: GpuAdapter): string {

@@ -115,6 +115,8 @@ export interface GpuComputePass {
   end(): void;
 }
 
+/** The feature of float16 arithmetic. */
+export const FLOAT16 = 'shader-f16';
 /** Flags of GPUBufferUsage. */
 export const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
 /** GPUMapMode.READ. */

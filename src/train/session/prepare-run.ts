@@ -3,9 +3,9 @@ import { ranksOnHost, type Communicator } from '../../collective/communicator.ts
 import { checkLength } from '../../data/batches.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
-import { chooseDevice, isDeviceUndecided, isGpuAllowed } from '../../engine/device-choice.ts';
+import { chooseDevice, isDeviceUndecided } from '../../engine/device-choice.ts';
 import { UsageError } from '../../errors.ts';
-import { optionName, optionValues } from '../../messages.ts';
+import { optionName } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { budgetSeconds, fitMore, fitToBudget, moreSeconds, usualModel, type Fitted } from '../budget.ts';
@@ -13,6 +13,7 @@ import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
 import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
+import { checkMatmulPrecision } from '../matmul-precision.ts';
 import { checkMemory, checkStateMemory, memoryLimits, memoryNeed, type MemoryNeed } from '../memory.ts';
 import { textChange, type TextChange } from '../new-text.ts';
 import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape } from '../programs.ts';
@@ -125,20 +126,6 @@ export async function prepareRun(
     time,
     expectedSeconds,
   };
-}
-
-/**
- * Stored options are not checked: a run of a GPU may be resumed on a CPU.
- *
- * @throws UsageError for a precision that the CPU does not have, unless it may be left to a GPU
- */
-export function checkMatmulPrecision({ matmulPrecision }: Pick<TrainModelOptions, 'matmulPrecision'>): void {
-  if (matmulPrecision !== 'float16' || isGpuAllowed()) return;
-  throw new UsageError(
-    'conflicting-options',
-    `${optionValues({ matmulPrecision })} needs a GPU: on the CPU, products are computed in float32`,
-    { hint: `add ${optionValues({ device: 'webgpu' })}, or use ${optionValues({ matmulPrecision: 'float32' })}` },
-  );
 }
 
 /**

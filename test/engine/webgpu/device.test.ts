@@ -1,7 +1,8 @@
 /** What goes wrong on a GPU, with one that does nothing but fail. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { EngineMemoryError } from '../../../src/engine/engine-memory-error.ts';
 import { WebGpuDevice } from '../../../src/engine/webgpu/device.ts';
+import { CANDIDATES } from '../../../src/engine/webgpu/tiles.ts';
 import { failingGpu, openFailingGpu } from '../../fixtures/failing-gpu.ts';
 import { failure } from '../../fixtures/failure.ts';
 
@@ -51,6 +52,32 @@ describe('a WebGPU device', () => {
     await expect(opening).rejects.toThrow(failure('engine-unavailable', 'no queue'));
     await expect(opening).rejects.toMatchObject({ hint: expect.stringContaining('driver') });
     await expect(opening).rejects.not.toThrow('some line');
+  });
+
+  test('that lacks float16 says so, and what to do', async () => {
+    const opening = WebGpuDevice.open(failingGpu().adapter, 'float16');
+    await expect(opening).rejects.toThrow(failure('engine-unavailable', 'webgpu acme gen-3', 'shader-f16'));
+    await expect(opening).rejects.toMatchObject({ hint: expect.stringContaining('float32') });
+  });
+
+  test('is opened with the features of its precision, which its name shows', async () => {
+    const { adapter } = failingGpu();
+    const matrices = { M: 16, N: 16, K: 16, componentType: 'f16', resultComponentType: 'f32' };
+    const info = { ...adapter.info, subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [matrices] };
+    const requestDevice = vi.fn(adapter.requestDevice);
+    const open = (features: readonly string[], precision?: 'float16') =>
+      WebGpuDevice.open({ ...adapter, info, features: new Set(features), requestDevice }, precision);
+    const all = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
+    const single = await open(all);
+    expect(requestDevice.mock.lastCall![0]).not.toHaveProperty('requiredFeatures');
+    expect([single.name, single.precision]).toEqual(['webgpu acme gen-3', 'float32']);
+    const half = await open(['shader-f16'], 'float16');
+    expect(requestDevice.mock.lastCall![0]).toMatchObject({ requiredFeatures: ['shader-f16'] });
+    expect([half.name, half.precision]).toEqual(['webgpu acme gen-3, float16 GEMM', 'float16']);
+    expect(half.candidates).toEqual(CANDIDATES);
+    const { candidates } = await open(all, 'float16');
+    expect(requestDevice.mock.lastCall![0]).toMatchObject({ requiredFeatures: all });
+    expect(candidates.length).toBeGreaterThan(CANDIDATES.length);
   });
 
   test('waits for the cause of a failed read, which is reported later', async () => {

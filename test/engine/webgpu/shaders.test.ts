@@ -9,6 +9,8 @@ import { isBuffer, type KernelName } from '../../../src/engine/signatures.ts';
 import { argumentStruct, argumentWords } from '../../../src/engine/webgpu/arguments.ts';
 import { workgroupsFor } from '../../../src/engine/webgpu/dispatch.ts';
 import { dispatchesOf } from '../../../src/engine/webgpu/kernels.ts';
+import { matrixTiles } from '../../../src/engine/webgpu/subgroup-matrices.ts';
+import { STANDARD_TILES, tileColumns, tileRows } from '../../../src/engine/webgpu/tiles.ts';
 
 /** The instruction of a kernel's test case, with each buffer behind the one before. */
 function instruction(kernel: KernelName, [a, b, c]: readonly number[], flag: boolean): Instruction {
@@ -59,6 +61,78 @@ describe.each(Object.keys(kernelCases) as KernelName[])('%s', (kernel) => {
       const fields = [...argumentStruct(own).matchAll(/: [uf]32/g)];
       expect(argumentWords(own, args, () => 0)).toHaveLength(fields.length);
     }
+  });
+});
+
+describe('float16', () => {
+  const matrix = (length: number, averagedOver?: number): Buffer => ({
+    offset: 0,
+    length,
+    ...(averagedOver !== undefined && { averagedOver }),
+  });
+  const [M, N, K] = [300, 200, 100];
+  const product = (changes: Partial<{ a: Buffer; b: Buffer; M: number; transB: number }> = {}): Instruction => {
+    const plain = { a: matrix(M * K), b: matrix(K * N), bias: null, c: matrix(M * N), M, N, K };
+    return { kernel: 'gemm', label: '', args: { ...plain, transA: 0, transB: 0, ...changes } };
+  };
+  const inPrecision = (instruction: Instruction, precision: 'float32' | 'float16') =>
+    dispatchesOf(instruction, { tiles: STANDARD_TILES, precision });
+  const unit = { M: 8, N: 16, K: 16, invocations: 32 };
+  const [tile] = matrixTiles(unit, 16_384);
+  const inMatrices = (instruction: Instruction) =>
+    dispatchesOf(instruction, { tiles: { ...STANDARD_TILES, small: tile }, precision: 'float16' });
+
+  test('is enabled only in a shader that uses it, and halves the panels', () => {
+    const [half] = inPrecision(product(), 'float16');
+    expect(half.extensions).toEqual(['f16']);
+    expect(half.shader).toContain('var<workgroup> panelA: array<vec2<f16>, 132>'); // 8 deep, 33 wide
+    const [single] = inPrecision(product(), 'float32');
+    expect(single.extensions).toEqual([]);
+    expect(single.shader).toContain('var<workgroup> panelA: array<f32, 264>');
+    expect(single.shader).not.toMatch(/f16|half/i);
+    expect(single).toEqual(dispatchesOf(product())[0]);
+  });
+
+  test('is not what few rows and symmetric products are computed in', () => {
+    const few = product({ M: 16, transB: 1 });
+    expect(inPrecision(few, 'float16')).toEqual(inPrecision(few, 'float32'));
+    const symmetric = instruction('gemmSymmetric', [200, 1, 33], true);
+    expect(inPrecision(symmetric, 'float16')).toEqual(inPrecision(symmetric, 'float32'));
+  });
+
+  test.each(['a', 'b'] as const)('multiplies a gradient in %s, and divides the sum', (operand) => {
+    const length = operand === 'a' ? M * K : K * N;
+    const gradient = product({ [operand]: matrix(length, 3000) });
+    for (const dispatches of [inPrecision(gradient, 'float16'), inMatrices(gradient)]) {
+      const [{ shader }] = dispatches;
+      // 16 times 4096, once where an element is loaded (or two), and its inverse where it is stored
+      expect(shader.match(/toHalf\(6\.5536e\+4f \* /g)!.length).toBe(shader.includes('pair') ? 2 : 1);
+      expect(shader).toContain('1.52587890625e-5f * ');
+      const panel = operand === 'a' ? 'panelA' : 'panelB';
+      expect(shader).toMatch(new RegExp(`${panel}\\[[^=]*= (vec2\\()?toHalf\\(6`));
+    }
+    for (const [{ shader }] of [inPrecision(product(), 'float16'), inPrecision(gradient, 'float32')])
+      expect(shader).not.toMatch(/e[+-]\d+f \*/);
+  });
+
+  test('passes the gradient of a linear layer on, also in slices', () => {
+    const backward = instruction('linearParametersBackward', [600, 33, 32], false);
+    const args = { ...backward.args, dY: { ...(backward.args as { dY: Buffer }).dY, averagedOver: 600 } };
+    const [{ shader }, ...others] = inPrecision({ ...backward, args } as Instruction, 'float16');
+    expect(shader).toMatch(/scratch\[.*= 6\.103515625e-5f \* sum/); // 1/(16·1024)
+    for (const other of others) expect(other.shader).not.toContain('toHalf'); // slices and the bias
+  });
+
+  test('of subgroup matrices enables them, in whole subgroups', () => {
+    const [{ extensions, shader, workgroups }] = inMatrices(product());
+    expect(extensions).toEqual(['f16', 'subgroups', 'chromium_experimental_subgroup_matrix']);
+    expect(shader).toContain('@workgroup_size(128)'); // four subgroups of 32
+    expect(shader).toContain('subgroup_matrix_left<f16, 16, 8>');
+    expect(shader).toContain('subgroup_matrix_right<f16, 16, 16>');
+    expect(shader).toContain('subgroup_matrix_result<f32, 16, 8>');
+    expect(workgroups).toEqual([Math.ceil(N / tileColumns(tile)), Math.ceil(M / tileRows(tile)), 1]);
+    const fields = [...argumentStruct('gemm').matchAll(/(\w+): [uf]32/g)].map(([, name]) => name);
+    expect(fields).toEqual(expect.arrayContaining([...shader.matchAll(/\bargs\.(\w+)/g)].map(([, name]) => name)));
   });
 });
 

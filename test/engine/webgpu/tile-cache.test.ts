@@ -15,6 +15,7 @@ import {
   type Tile,
   type Tiles,
 } from '../../../src/engine/webgpu/tiles.ts';
+import { matrixTiles } from '../../../src/engine/webgpu/subgroup-matrices.ts';
 import { MEASURED_SHAPES, tuneTiles, type TiledDevice } from '../../../src/engine/webgpu/tune.ts';
 import { dispatchesOf } from '../../../src/engine/webgpu/kernels.ts';
 
@@ -149,6 +150,33 @@ describe('the cache', () => {
     await chooseTiles(other.device, { ...info, description: 'driver 3' });
     expect(other.load).toHaveBeenCalled();
     expect(Object.keys(JSON.parse(readFileSync(file(folder), 'utf8')) as object)).toHaveLength(2);
+  });
+
+  test('of one precision is not that of another', async () => {
+    const folder = temporary();
+    setTileFolder(folder);
+    await chooseTiles(fakeDevice().device, info);
+    const half = fakeDevice();
+    await chooseTiles({ ...half.device, precision: 'float16' }, info);
+    expect(half.load).toHaveBeenCalled();
+    const again = fakeDevice();
+    await chooseTiles({ ...again.device, precision: 'float16' }, info);
+    expect(again.load).not.toHaveBeenCalled();
+  });
+
+  test('may name tiles of subgroup matrices, on a GPU that has them', async () => {
+    const folder = temporary();
+    setTileFolder(folder);
+    await chooseTiles(fakeDevice().device, info);
+    const [key] = Object.keys(JSON.parse(readFileSync(file(folder), 'utf8')) as object);
+    const [tile] = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384);
+    writeFileSync(file(folder), JSON.stringify({ [key]: tileNames(everywhere(tile)) }));
+    const device = { ...fakeDevice().device, candidates: [...CANDIDATES, tile] };
+    await chooseTiles(device, info);
+    expect(device.tiles).toEqual(everywhere(tile));
+    const without = fakeDevice();
+    await chooseTiles(without.device, info);
+    expect(without.load).toHaveBeenCalled(); // measured again
   });
 
   test('is what the file says', async () => {
