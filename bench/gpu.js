@@ -1,6 +1,7 @@
 /**
  * Training on a GPU through WebGPU, beside PyTorch's eager float32 (TF32 off) on the same GPU if there is a Python whose torch
- * has CUDA: tokens a second, the rate of GEMM, the loss after 5,000 steps, and GPT-2 124M with its whole context.
+ * has CUDA: tokens a second, the rate of GEMM, the loss after 5,000 steps, and GPT-2 124M with its whole context. Where the GPU
+ * has float16, GEMM and training with `--matmul-precision float16` as well.
  *
  *     npm install --no-save webgpu && npm run build
  *     node_modules/.bin/node bench/gpu.js [--peak TFLOPS] [--python .venv/bin/python] [--corpus tinyshakespeare.txt]
@@ -14,7 +15,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chooseBackend } from '../dist/engine/backend.js';
 import { chooseDevice } from '../dist/engine/device-choice.js';
-import { setWebGpuFolder } from '../dist/engine/webgpu-package.js';
+import { matmulPrecisions } from '../dist/engine/matmul-precision.js';
+import { findAdapter, setWebGpuFolder } from '../dist/engine/webgpu-package.js';
+import { FLOAT16 } from '../dist/engine/webgpu/gpu.js';
 import { cacheFolder, setTileFolder } from '../dist/engine/webgpu/tile-cache.js';
 import { STANDARD_TILES, tileNames } from '../dist/engine/webgpu/tiles.js';
 import { tuneTiles } from '../dist/engine/webgpu/tune.js';
@@ -43,9 +46,14 @@ setWebGpuFolder(process.env.GPT_WEBGPU || undefined);
 setTileFolder(cacheFolder(process.env));
 await chooseDevice('webgpu');
 
+const hasFloat16 = (await findAdapter()).features.has(FLOAT16);
+const precisions = matmulPrecisions.filter((precision) => precision === 'float32' || hasFloat16);
+if (!hasFloat16) log('this GPU has no float16');
+const inFloat16 = (precision) => (precision === 'float32' ? '' : `, ${precision} GEMM`);
+
 /** Uses the GPU with empty memory. */
-async function onGpu(use) {
-  const { backend } = await chooseBackend();
+async function onGpu(use, matmulPrecision = 'float32') {
+  const { backend } = await chooseBackend({ matmulPrecision });
   try {
     return await use(backend);
   } finally {
@@ -67,13 +75,18 @@ async function pytorch(model) {
   }
 }
 
-/** Tokens a second, taking turns with PyTorch. */
+/** Tokens a second in each precision, in float32 taking turns with PyTorch. */
 async function compareTraining(title, model, steps) {
+  for (const precision of precisions)
+    await timeTraining(title + inFloat16(precision), model, steps, precision);
+}
+
+async function timeTraining(title, model, steps, precision) {
   await onGpu(async (device) => {
     const training = startTraining(device, model);
     await training.run(2); // compiles the shaders
     const ours = { run: async (n) => ({ seconds: await training.run(n) }) };
-    const rival = await pytorch(model);
+    const rival = precision === 'float32' ? await pytorch(model) : undefined;
     const contenders = rival === undefined ? [ours] : [ours, rival];
     const answers = await alternate(contenders, [steps, steps], Number(values.rounds));
     await rival?.close();
@@ -85,7 +98,7 @@ async function compareTraining(title, model, steps) {
       rival === undefined ? '–' : `PyTorch ${rival.ready.version}: ${count(tokensPerStep / theirs)} tokens/s`,
       rival === undefined ? '–' : times(theirs / seconds),
     ]);
-  });
+  }, precision);
 }
 
 /** The loss on the validation split after a whole run; as in nanoGPT's README with tinyshakespeare as the corpus. */
@@ -118,23 +131,28 @@ const models = values.tiny
   ? { baby: tiny('baby', small, 2), gpt2: tiny('gpt2', { ...small, vocabSize: 300 }, 1) }
   : { baby: { ...benchModels.baby, batchSize: 64 }, gpt2: tiny('gpt2', { blockSize: 1024 }, 4) };
 const steps = values.tiny ? 1 : 20;
-const name = await onGpu(async (device) => {
+/** GEMM in the standard tiles and in those measured, and the bandwidth of memory. */
+const measureRates = (precision) => async (device) => {
   log(`${device.name}: measuring GEMM`);
   device.tiles = STANDARD_TILES;
-  rows.push(['GEMM, standard tiles', gflops(await growingGemm(device, 2)), '–', '–']);
+  const title = `GEMM${precision === 'float32' ? '' : ` in ${precision}`}`;
+  rows.push([`${title}, standard tiles`, gflops(await growingGemm(device, 2)), '–', '–']);
   device.clear();
   device.tiles = await tuneTiles(device);
   log(`tiles: ${JSON.stringify(tileNames(device.tiles))}`);
   const flops = await growingGemm(device, 2);
   const share =
-    values.peak === undefined
+    values.peak === undefined || precision !== 'float32'
       ? '–'
       : `${((flops / Number(values.peak) / 1e12) * 100).toFixed(0)}% of the peak`;
-  rows.push(['GEMM, tiles measured on this GPU', gflops(flops), share, '–']);
+  rows.push([`${title}, tiles measured on this GPU`, gflops(flops), share, '–']);
+  if (precision !== 'float32') return device.name;
   device.clear();
   rows.push(['reading memory', `${((await growingRead(device, 2)) / 1e9).toPrecision(3)} GB/s`, '–', '–']);
   return device.name;
-});
+};
+const name = await onGpu(measureRates('float32'));
+for (const precision of precisions.slice(1)) await onGpu(measureRates(precision), precision);
 const { nLayer, nHead, nEmbd, blockSize } = models.baby.config;
 const shape = `${nLayer}/${nHead}/${nEmbd}, block ${blockSize}, batch ${models.baby.batchSize}`;
 log(`training ${shape}`);

@@ -81,11 +81,7 @@ async function bench(
   if (json) await printJson(snakeCased(results), 2);
 }
 
-async function measure(
-  name: BenchModelName,
-  seconds: number,
-  options: BackendOptions,
-): Promise<Result> {
+async function measure(name: BenchModelName, seconds: number, options: BackendOptions): Promise<Result> {
   const model = benchModels[name];
   const training = await withBackend(options, async (backend) => {
     const timed = startTraining(backend, model);
@@ -109,10 +105,7 @@ async function measure(
 }
 
 /** Each measurement has its own backend, whose memory is freed when it closes. */
-async function withBackend<T>(
-  options: BackendOptions,
-  use: (device: Device) => Promise<T>,
-): Promise<T> {
+async function withBackend<T>(options: BackendOptions, use: (device: Device) => Promise<T>): Promise<T> {
   const { backend } = await chooseBackend(options);
   try {
     return await use(backend);

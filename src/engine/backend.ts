@@ -55,7 +55,10 @@ export function lazyBackend(options: BackendOptions & { readonly threads: number
 }
 
 /** Starts the GPU if it is the chosen device, or else the fastest backend of the CPU that works here: SIMD kernels, or the reference. */
-export async function chooseBackend({ matmulPrecision, ...options }: BackendOptions = {}): Promise<ChosenBackend> {
+export async function chooseBackend({
+  matmulPrecision,
+  ...options
+}: BackendOptions = {}): Promise<ChosenBackend> {
   if (gpuMemoryLimit() !== undefined) {
     return { backend: await openGpu(matmulPrecision), rejected: [] };
   }

@@ -1,22 +1,17 @@
 import type { Buffer } from './instruction.ts';
 import { Q8_BLOCK } from './q8.ts';
-import {
-  HYPER,
-  HYPER_SLOTS,
-  NORM_BLOCK,
-  type Argument,
-  type KernelName,
-} from './signatures.ts';
+import { HYPER, HYPER_SLOTS, NORM_BLOCK, type Argument, type KernelName } from './signatures.ts';
 
 /** A buffer of a kernel's test case: its length and contents, rounded if it is stored in a narrow type. */
-export type Fill = Pick<Buffer, 'storage' | 'averagedOver'> & (
-  | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
-  /** Positive numbers, for squares and standard deviations. */
-  | { readonly length: number; readonly kind: 'positive' }
-  /** Integers in [from, below). */
-  | { readonly length: number; readonly kind: 'ids'; readonly from: number; readonly below: number }
-  | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] }
-);
+export type Fill = Pick<Buffer, 'storage' | 'averagedOver'> &
+  (
+    | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
+    /** Positive numbers, for squares and standard deviations. */
+    | { readonly length: number; readonly kind: 'positive' }
+    /** Integers in [from, below). */
+    | { readonly length: number; readonly kind: 'ids'; readonly from: number; readonly below: number }
+    | { readonly length: number; readonly kind: 'exact'; readonly values: readonly number[] }
+  );
 
 export type KernelCase = Readonly<Record<string, Argument<Fill>>>;
 

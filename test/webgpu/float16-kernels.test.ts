@@ -24,22 +24,33 @@ withFloat16('a GEMM in float16', () => {
     const gpu = await borrowHalfGpu();
     await assert(
       asyncProperty(size, size, size, boolean(), boolean(), boolean(), async (M, N, K, a, b, hasBias) => {
-        const product = { M, N, K, transA: a ? 1 : 0, transB: b ? 1 : 0, hasBias, accumulate: a !== b } as const;
+        const product = {
+          M,
+          N,
+          K,
+          transA: a ? 1 : 0,
+          transB: b ? 1 : 0,
+          hasBias,
+          accumulate: a !== b,
+        } as const;
         await expectProduct(gpu, product);
       }),
       { numRuns: 40, seed: 20261129 },
     );
   });
 
-  test.each([0, 1] as const)('of numbers of 11 bits has the sums of float32; transposed: %i', async (trans) => {
-    const [M, N, K] = [33, 34, 129];
-    const exact: Product = {
-      ...{ M, N, K, transA: trans, transB: trans === 1 ? 0 : 1, hasBias: true },
-      a: { kind: 'exact', values: halves(M * K, 5) },
-      b: { kind: 'exact', values: halves(K * N, 6) },
-    };
-    await expectProduct(await borrowHalfGpu(), exact, true);
-  });
+  test.each([0, 1] as const)(
+    'of numbers of 11 bits has the sums of float32; transposed: %i',
+    async (trans) => {
+      const [M, N, K] = [33, 34, 129];
+      const exact: Product = {
+        ...{ M, N, K, transA: trans, transB: trans === 1 ? 0 : 1, hasBias: true },
+        a: { kind: 'exact', values: halves(M * K, 5) },
+        b: { kind: 'exact', values: halves(K * N, 6) },
+      };
+      await expectProduct(await borrowHalfGpu(), exact, true);
+    },
+  );
 
   test('of weights in each narrow type', async () => {
     for (const storage of ['f16', 'bf16', 'q8'] as const)
@@ -54,7 +65,7 @@ withFloat16('a GEMM in float16', () => {
     const gpu = await borrowHalfGpu();
     const product = productCase({ M: 130, N: 131, K: 37, hasBias: true });
     const { c: expected } = await tryKernel(gpu, 'gemm', product, false);
-    for (const tile of CANDIDATES.filter((_, i) => i % 3 === 1)) {
+    for (const tile of CANDIDATES.filter((_, i) => i % 5 === 1)) {
       gpu.tiles = everywhere(tile);
       const { c } = await tryKernel(gpu, 'gemm', product, false);
       expect([...c], tileName(tile)).toEqual([...expected]);

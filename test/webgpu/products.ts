@@ -27,7 +27,9 @@ export interface Product {
 
 /** Numbers in (−1, 1) without a pattern that sums could hide. */
 export const numbers = (length: number, size = 1, seed = 0): number[] =>
-  Array.from({ length }, (_, i) => Math.fround(size * Math.sin((i + 1 + 7919 * seed) * 12.9898 + i * i * 0.071)));
+  Array.from({ length }, (_, i) =>
+    Math.fround(size * Math.sin((i + 1 + 7919 * seed) * 12.9898 + i * i * 0.071)),
+  );
 
 export function productCase(product: Product): KernelCase & { readonly a: Fill; readonly b: Fill } {
   const { M, N, K, transA = 0, transB = 0, hasBias = false, sizeA = 1, sizeB = 1 } = product;
@@ -63,7 +65,8 @@ export async function expectProduct(device: Device, product: Product, isExact = 
   const oracle = createReferenceBackend('float64');
   const { c: expected } = await tryKernel(oracle, 'gemm', made, accumulate);
   const [a, b] = [made.a, made.b].map(magnitudes);
-  const unscaled = ({ averagedOver }: Fill): number => (averagedOver === undefined ? 1 : 1 / (16 * averagedOver));
+  const unscaled = ({ averagedOver }: Fill): number =>
+    averagedOver === undefined ? 1 : 1 / (16 * averagedOver);
   const [lostA, lostB] = [UNDERFLOW * unscaled(made.a), UNDERFLOW * unscaled(made.b)];
   for (let m = 0; m < M; m++)
     for (let n = 0; n < N; n++) {

@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
 # Runs the tests of the WebGPU backend without a GPU: on SwiftShader (Vulkan on a CPU) from Debian's package chromium-common, and
 # with the npm package webgpu, both kept in .cache/webgpu. Where they cannot be had, it says so and succeeds.
+# SwiftShader has no float16, so the tests that need it run once more on lavapipe, Mesa's Vulkan on a CPU, from Debian testing.
 # GPT_TEST_GPU=1 uses the GPU of this computer instead.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+export PATH=$PWD/node_modules/.bin:$PATH # the Node that gpt runs on
 
 cache=$PWD/.cache/webgpu
 lib=$cache/chromium/usr/lib/chromium
+lavapipe=$cache/lavapipe
 
 skip() {
   echo "the tests of the WebGPU backend are skipped: $1"
+  exit 0
+}
+
+skip_float16() {
+  echo "the tests in float16 are skipped: $1"
   exit 0
 }
 
@@ -21,17 +29,70 @@ get_swiftshader() {
   rm chromium-common_*.deb
 }
 
+# Debian's own mirror, from the sources of this system.
+mirror() {
+  apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' | sed -n 's/^Debian //p' | head -n 1
+}
+
+# Mesa with all that it needs, down to the C library, unpacked beside the system's own (75 MB of packages and 10 MB of their index).
+get_lavapipe() {
+  [[ -f $lavapipe/complete ]] && return
+  local from apt=$cache/apt
+  from=$(mirror)
+  [[ -n $from ]] || return
+  rm -rf "$apt" "$lavapipe"
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$lavapipe"
+  touch "$apt/status"
+  echo "deb $from testing main" >"$apt/sources.list"
+  local options=(
+    -o Dir::State="$apt" -o Dir::State::Lists="$apt/lists" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache"
+    -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Acquire::Languages=none
+    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false -o Debug::NoLocking=true -o APT::Sandbox::User=
+  )
+  apt-get "${options[@]}" update --quiet=2
+  apt-get "${options[@]}" install --quiet=2 --yes --download-only --no-install-recommends mesa-vulkan-drivers libstdc++6
+  for package in "$apt"/cache/archives/*.deb; do dpkg -x "$package" "$lavapipe"; done
+  rm -rf "$apt"
+  touch "$lavapipe/complete"
+}
+
+# Its libraries are newer than this system's, so Node is started by the loader that they come with, and must be told its own path.
+start_lavapipe() {
+  local driver loader libraries
+  driver=$(echo "$lavapipe"/usr/lib/*/libvulkan_lvp.so)
+  libraries=$(dirname "$driver")
+  loader=$(echo "$libraries"/ld-linux-*.so.*)
+  printf '{"ICD":{"api_version":"1.4.0","library_path":"%s"},"file_format_version":"1.0.1"}' "$driver" >"$lavapipe/icd.json"
+  printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$(node -p process.execPath)" >"$lavapipe/node"
+  chmod +x "$lavapipe/node"
+  echo "process.execPath = '$lavapipe/node';" >"$lavapipe/exec-path.mjs"
+  unset LD_LIBRARY_PATH
+  export VK_ICD_FILENAMES=$lavapipe/icd.json NODE_OPTIONS="--import \"$lavapipe/exec-path.mjs\"" MESA_SHADER_CACHE_DIR=$cache/shaders
+  "$lavapipe/node" --input-type=module -e "
+    const { create } = await import('$GPT_WEBGPU/index.js');
+    const gpu = (globalThis.gpu = create([]));
+    const adapter = await gpu.requestAdapter();
+    process.exit(adapter?.features.has('shader-f16') ? 0 : 1);
+  " 2>"$lavapipe/start.log"
+}
+
 mkdir -p "$cache"
 if [[ ! -d $cache/node_modules/webgpu ]]; then
   npm install --silent --no-save --fetch-retries 1 --prefix "$cache" webgpu@0.6.2 ||
     skip 'the npm package webgpu cannot be installed'
 fi
 export GPT_WEBGPU=$cache/node_modules/webgpu
-if [[ -z ${GPT_TEST_GPU:-} ]]; then
-  [[ $(uname -s) = Linux ]] && command -v apt-get dpkg >/dev/null || skip 'SwiftShader is in a package of Debian'
-  (get_swiftshader) || skip "Debian's package chromium-common cannot be had"
-  sed "s#\./libvk#$lib/libvk#" "$lib/vk_swiftshader_icd.json" >"$cache/icd.json"
-  mkdir -p -m 700 "$cache/run"
-  export LD_LIBRARY_PATH=$lib VK_ICD_FILENAMES=$cache/icd.json XDG_RUNTIME_DIR=$cache/run
-fi
-npx vitest run --config test/webgpu/vitest.config.ts "$@"
+vitest=(node_modules/vitest/vitest.mjs run --config test/webgpu/vitest.config.ts)
+if [[ -n ${GPT_TEST_GPU:-} ]]; then exec node "${vitest[@]}" "$@"; fi
+
+[[ $(uname -s) = Linux ]] && command -v apt-get dpkg >/dev/null || skip 'SwiftShader is in a package of Debian'
+(get_swiftshader) || skip "Debian's package chromium-common cannot be had"
+sed "s#\./libvk#$lib/libvk#" "$lib/vk_swiftshader_icd.json" >"$cache/icd.json"
+mkdir -p -m 700 "$cache/run"
+export LD_LIBRARY_PATH=$lib VK_ICD_FILENAMES=$cache/icd.json XDG_RUNTIME_DIR=$cache/run
+node "${vitest[@]}" "$@"
+
+(get_lavapipe) && [[ -f $lavapipe/complete ]] || skip_float16 "Debian's package mesa-vulkan-drivers cannot be had"
+start_lavapipe || skip_float16 "lavapipe cannot be started, or has none: $(tail -n 1 "$lavapipe/start.log")"
+if [[ $# -eq 0 ]]; then set -- test/webgpu/float16 test/webgpu/subgroup-matrices; fi
+"$lavapipe/node" "${vitest[@]}" "$@"

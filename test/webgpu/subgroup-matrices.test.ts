@@ -13,7 +13,9 @@ const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: t
 const tiles =
   matrixUnit === undefined
     ? []
-    : matrixTiles(matrixUnit, 32_768).filter((_, i) => i % 2 === 0 || process.env['GPT_TEST_GPU'] !== undefined);
+    : matrixTiles(matrixUnit, 32_768).filter(
+        (_, i) => i % 2 === 0 || process.env['GPT_TEST_GPU'] !== undefined,
+      );
 
 withSubgroupMatrices('a GEMM on subgroup matrices', () => {
   test('has tiles to choose from', async () => {

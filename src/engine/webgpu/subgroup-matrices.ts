@@ -4,14 +4,7 @@
  * none was at hand.
  */
 import type { GpuAdapter } from './gpu.ts';
-import {
-  CANDIDATES,
-  tileColumns,
-  tileInvocations,
-  tileRows,
-  type MatrixUnit,
-  type Tile,
-} from './tiles.ts';
+import { CANDIDATES, tileColumns, tileInvocations, tileRows, type MatrixUnit, type Tile } from './tiles.ts';
 import { matrixPanelLength } from './kernels/gemm-panels.ts';
 
 export const SUBGROUP_MATRICES = 'chromium-experimental-subgroup-matrix';
@@ -62,8 +55,7 @@ export function matrixTileBytes(tile: Tile): number {
 /** Tiles of subgroup matrices to measure. @param workgroupBytes workgroup memory that the GPU allows */
 export function matrixTiles(unit: MatrixUnit, workgroupBytes: number): readonly Tile[] {
   return SHAPES.filter(
-    ([, , height, width, depth]) =>
-      height % unit.M === 0 && width % unit.N === 0 && depth % unit.K === 0,
+    ([, , height, width, depth]) => height % unit.M === 0 && width % unit.N === 0 && depth % unit.K === 0,
   )
     .map(([across, down, height, width, depth]) => ({
       across,
@@ -73,9 +65,7 @@ export function matrixTiles(unit: MatrixUnit, workgroupBytes: number): readonly 
       depth,
       unit,
     }))
-    .filter(
-      (tile) => tileInvocations(tile) <= MOST_INVOCATIONS && matrixTileBytes(tile) <= workgroupBytes,
-    );
+    .filter((tile) => tileInvocations(tile) <= MOST_INVOCATIONS && matrixTileBytes(tile) <= workgroupBytes);
 }
 
 /** Every tile that may be chosen: with subgroup matrices where the GPU has a unit. */

@@ -63,7 +63,12 @@ describe('a WebGPU device', () => {
   test('is opened with the features of its precision, which its name shows', async () => {
     const { adapter } = failingGpu();
     const matrices = { M: 16, N: 16, K: 16, componentType: 'f16', resultComponentType: 'f32' };
-    const info = { ...adapter.info, subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [matrices] };
+    const info = {
+      ...adapter.info,
+      subgroupMinSize: 32,
+      subgroupMaxSize: 32,
+      subgroupMatrixConfigs: [matrices],
+    };
     const requestDevice = vi.fn(adapter.requestDevice);
     const open = (features: readonly string[], precision?: 'float16') =>
       WebGpuDevice.open({ ...adapter, info, features: new Set(features), requestDevice }, precision);

@@ -71,7 +71,9 @@ describe('float16', () => {
     ...(averagedOver !== undefined && { averagedOver }),
   });
   const [M, N, K] = [300, 200, 100];
-  const product = (changes: Partial<{ a: Buffer; b: Buffer; M: number; transB: number }> = {}): Instruction => {
+  const product = (
+    changes: Partial<{ a: Buffer; b: Buffer; M: number; transB: number }> = {},
+  ): Instruction => {
     const plain = { a: matrix(M * K), b: matrix(K * N), bias: null, c: matrix(M * N), M, N, K };
     return { kernel: 'gemm', label: '', args: { ...plain, transA: 0, transB: 0, ...changes } };
   };
@@ -132,7 +134,9 @@ describe('float16', () => {
     expect(shader).toContain('subgroup_matrix_result<f32, 16, 8>');
     expect(workgroups).toEqual([Math.ceil(N / tileColumns(tile)), Math.ceil(M / tileRows(tile)), 1]);
     const fields = [...argumentStruct('gemm').matchAll(/(\w+): [uf]32/g)].map(([, name]) => name);
-    expect(fields).toEqual(expect.arrayContaining([...shader.matchAll(/\bargs\.(\w+)/g)].map(([, name]) => name)));
+    expect(fields).toEqual(
+      expect.arrayContaining([...shader.matchAll(/\bargs\.(\w+)/g)].map(([, name]) => name)),
+    );
   });
 });
 

@@ -11,7 +11,11 @@ import {
 import { CANDIDATES, tileInvocations, tileName, type MatrixUnit } from '../../../src/engine/webgpu/tiles.ts';
 import { failingGpu } from '../../fixtures/failing-gpu.ts';
 
-const config = (edges: readonly [number, number, number], componentType: string, resultComponentType: string) => {
+const config = (
+  edges: readonly [number, number, number],
+  componentType: string,
+  resultComponentType: string,
+) => {
   const [M, N, K] = edges;
   return { M, N, K, componentType, resultComponentType };
 };

@@ -28,8 +28,11 @@ const info = { vendor: 'acme', architecture: 'one', device: '1', description: 'd
 const [, fast] = CANDIDATES;
 const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
 
-/** Computes nothing. By a clock of its own, the tile `fast` takes no time, any other half a millisecond. */
-function fakeDevice(written: 'same' | 'others' | 'none' = 'same'): {
+/** Computes nothing. By a clock of its own, the tile `quick` takes no time, any other half a millisecond. */
+function fakeDevice(
+  written: 'same' | 'others' | 'none' = 'same',
+  quick: Tile = fast,
+): {
   readonly device: TiledDevice;
   readonly load: ReturnType<typeof vi.fn>;
 } {
@@ -37,7 +40,7 @@ function fakeDevice(written: 'same' | 'others' | 'none' = 'same'): {
   let memory = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => milliseconds);
   const load = vi.fn((_program: readonly Instruction[]) => {
-    const isFast = Object.values(device.tiles).includes(fast);
+    const isFast = Object.values(device.tiles).includes(quick);
     return {
       submit: () => {
         milliseconds += isFast ? 0 : 0.5;
@@ -47,7 +50,7 @@ function fakeDevice(written: 'same' | 'others' | 'none' = 'same'): {
   });
   const device = {
     tiles: STANDARD_TILES,
-    candidates: CANDIDATES,
+    candidates: CANDIDATES.includes(quick) ? CANDIDATES : [...CANDIDATES, quick],
     precision: 'float32',
     load,
     reserve: () => {},
@@ -55,7 +58,7 @@ function fakeDevice(written: 'same' | 'others' | 'none' = 'same'): {
     fill: () => void (memory = 0),
     clear: () => {},
     finish: async () => {},
-    read: async (_offset: number, into: Int32Array) => into.fill(memory),
+    read: async (_offset: number, into: Int32Array | Float32Array) => into.fill(memory),
   } as unknown as TiledDevice;
   return { device, load };
 }
@@ -107,6 +110,16 @@ describe('tuning', () => {
     const { device } = fakeDevice(written);
     expect(await tuneTiles(device, shapes)).toEqual(STANDARD_TILES);
   });
+
+  test.each(['same', 'others', 'none'] as const)(
+    'chooses one of subgroup matrices by its numbers, since their order of sums is their own: %s',
+    async (written) => {
+      const tile = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384)[2]; // 64×64
+      const { device } = fakeDevice(written, tile);
+      const expected = written === 'same' ? { ...everywhere(tile) } : STANDARD_TILES;
+      expect(await tuneTiles(device, shapes)).toEqual(expected);
+    },
+  );
 
   test('leaves out products that take long, as in software', async () => {
     const { device, load } = fakeDevice();

@@ -136,8 +136,8 @@ export const gemm: KernelDispatches<'gemm'> = (args, { tiles, precision } = STAN
 };
 
 /**
- * In float32 in either precision: Muon computes polynomials of a Gram matrix with it, five in a row, each of which multiplies the
- * rounding errors of small eigenvalues by 12. In float16 they could become negative, and the iteration would diverge.
+ * In float32 in either precision: Muon composes five polynomials of a Gram matrix from it, each of which multiplies the rounding
+ * errors of small eigenvalues by 12. (Matrices that are multiplied by the composed one may be rounded.)
  */
 export const gemmSymmetric: KernelDispatches<'gemmSymmetric'> = (args) => {
   const { M, transA, transB } = args;
