@@ -96,12 +96,13 @@ const answers: readonly {
       has('reduce-dtype') ? '--reduce-dtype bf16 sends gradients between ranks in bfloat16' : undefined,
   },
   {
-    names: 'fp16 bf16 dtype precision torch-dtype mixed-precision compile',
+    names: 'fp16 bf16 dtype precision torch-dtype mixed-precision',
     answer: ({ has }) =>
       has('matmul-precision')
-        ? 'everything is computed in float32; on a GPU, --matmul-precision float16 computes matrix products from halves'
-        : 'everything is computed in float32 by compiled kernels; omit it',
+        ? 'everything is computed in float32; on a GPU, --matmul-precision float16 halves the operands of matrix products'
+        : 'everything is computed in float32; omit it',
   },
+  { names: 'compile', answer: () => 'the kernels are compiled already; omit it' },
   {
     names: 'do-sample',
     answer: ({ has }) => (has('greedy') ? 'gpt samples unless --greedy is given; omit it' : undefined),

@@ -1,6 +1,6 @@
 /**
  * Subgroup matrices: products that a subgroup computes on the matrix units of its GPU. They are a draft of WebGPU, which Dawn has
- * behind a toggle. Used with float16 operands and float32 results only: of GPUs, Apple's alone multiply float32 in them, and
+ * behind a toggle. Used with float16 operands and float32 results only: float32 operands are known from Apple's GPUs alone, and
  * none was at hand.
  */
 import type { GpuAdapter } from './gpu.ts';
