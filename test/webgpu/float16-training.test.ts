@@ -25,10 +25,10 @@ beforeAll(() => {
 
 afterEach(() => chooseDevice('cpu')); // belongs to the process
 
-const STEPS = 40;
+const STEPS = 30;
 const base: TrainModelOptions = {
   corpus: [at('corpus.txt')],
-  nLayer: 2,
+  nLayer: 1,
   nHead: 2,
   nEmbd: 32,
   blockSize: 32,
