@@ -31,8 +31,8 @@ async function gpuOfRuntime(isExperimental = false): Promise<Gpu> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: Gpu } };
   if (navigator?.gpu !== undefined) return navigator.gpu;
   const name = packageFolder === undefined ? 'webgpu' : pathToFileURL(`${packageFolder}/index.js`).href;
-  const { create } = (await import(name)) as DawnPackage;
-  const gpu = created.get(isExperimental) ?? create(isExperimental ? [EXPERIMENTAL] : []);
+  const dawn = (await import(name)) as DawnPackage;
+  const gpu = created.get(isExperimental) ?? dawn.create(isExperimental ? [EXPERIMENTAL] : []);
   created.set(isExperimental, gpu);
   return gpu;
 }

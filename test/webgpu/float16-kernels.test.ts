@@ -44,7 +44,12 @@ withFloat16('a GEMM in float16', () => {
     async (trans) => {
       const [M, N, K] = [33, 34, 129];
       const exact: Product = {
-        ...{ M, N, K, transA: trans, transB: trans === 1 ? 0 : 1, hasBias: true },
+        M,
+        N,
+        K,
+        transA: trans,
+        transB: trans === 1 ? 0 : 1,
+        hasBias: true,
         a: { kind: 'exact', values: halves(M * K, 5) },
         b: { kind: 'exact', values: halves(K * N, 6) },
       };
@@ -79,7 +84,7 @@ withFloat16('a GEMM in float16', () => {
     const product = { M: 20, N: 2, K: 3, a: { kind: 'exact', values: a } as const };
     const b = { kind: 'exact', values: [1, 1, 0, 0, 0, 0] } as const;
     const { c } = await tryKernel(gpu, 'gemm', productCase({ ...product, b }), false);
-    expect([...c.slice(0, 4)]).toEqual([65_504, 65_504, -65_504, -65_504]);
+    expect(Array.from(c.slice(0, 4))).toEqual([65_504, 65_504, -65_504, -65_504]);
     for (let i = 4; i < 10; i++) expect(Number.isFinite(c[i]), `element ${i}`).toBe(false);
     expect(c[10]).toBe(1);
   });

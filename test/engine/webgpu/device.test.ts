@@ -69,7 +69,7 @@ describe('a WebGPU device', () => {
       subgroupMaxSize: 32,
       subgroupMatrixConfigs: [matrices],
     };
-    const requestDevice = vi.fn(adapter.requestDevice);
+    const requestDevice = vi.fn<typeof adapter.requestDevice>((wanted) => adapter.requestDevice(wanted));
     const open = (features: readonly string[], precision?: 'float16') =>
       WebGpuDevice.open({ ...adapter, info, features: new Set(features), requestDevice }, precision);
     const all = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];

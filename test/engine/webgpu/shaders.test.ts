@@ -77,12 +77,12 @@ describe('float16', () => {
     const plain = { a: matrix(M * K), b: matrix(K * N), bias: null, c: matrix(M * N), M, N, K };
     return { kernel: 'gemm', label: '', args: { ...plain, transA: 0, transB: 0, ...changes } };
   };
-  const inPrecision = (instruction: Instruction, precision: 'float32' | 'float16') =>
-    dispatchesOf(instruction, { tiles: STANDARD_TILES, precision });
+  const inPrecision = (call: Instruction, precision: 'float32' | 'float16') =>
+    dispatchesOf(call, { tiles: STANDARD_TILES, precision });
   const unit = { M: 8, N: 16, K: 16, invocations: 32 };
   const [tile] = matrixTiles(unit, 16_384);
-  const inMatrices = (instruction: Instruction) =>
-    dispatchesOf(instruction, { tiles: { ...STANDARD_TILES, small: tile }, precision: 'float16' });
+  const inMatrices = (call: Instruction) =>
+    dispatchesOf(call, { tiles: { ...STANDARD_TILES, small: tile }, precision: 'float16' });
 
   test('is enabled only in a shader that uses it, and halves the panels', () => {
     const [half] = inPrecision(product(), 'float16');
@@ -105,8 +105,7 @@ describe('float16', () => {
   test.each(['a', 'b'] as const)('multiplies a gradient in %s, and divides the sum', (operand) => {
     const length = operand === 'a' ? M * K : K * N;
     const gradient = product({ [operand]: matrix(length, 3000) });
-    for (const dispatches of [inPrecision(gradient, 'float16'), inMatrices(gradient)]) {
-      const [{ shader }] = dispatches;
+    for (const [{ shader }] of [inPrecision(gradient, 'float16'), inMatrices(gradient)]) {
       // 16 times 4096, once where an element is loaded (or two), and its inverse where it is stored
       expect(shader.match(/toHalf\(6\.5536e\+4f \* /g)!.length).toBe(shader.includes('pair') ? 2 : 1);
       expect(shader).toContain('1.52587890625e-5f * ');

@@ -160,20 +160,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) a
  * on their way to c, whose edges no matrix need cover.
  */
 function matrixShader(variant: Variant, unit: MatrixUnit): string {
-  const { storage, tile, isSymmetric } = variant;
+  const { storage, tile } = variant;
   const { across, down, depth, rows, columns } = tile;
-  const { M, N: width, K, invocations } = unit;
-  const panels = panelsOf(variant);
-  const [strideA, strideB] = panels.map((panel) => matrixStride(panel, depth));
-  const [a, b] = panels;
+  const { M, N: width } = unit;
+  const [a, b] = panelsOf(variant);
   const sums = range(rows).flatMap((r) => range(columns).map((c) => [r, c] as const));
-  const [rowsOfSubgroup, columnsOfSubgroup] = [rows * M, columns * width];
-  const left = a.isDepthFirst
-    ? { layout: 'row_major', at: (line: string) => `(${line}) * ${strideA}u + k` }
-    : { layout: 'col_major', at: (line: string) => `k * ${strideA}u + ${line}` };
-  const right = b.isDepthFirst
-    ? { layout: 'col_major', at: (line: string) => `(${line}) * ${strideB}u + k` }
-    : { layout: 'row_major', at: (line: string) => `k * ${strideB}u + ${line}` };
   return /* wgsl */ `
 ${readWeight[storage]}
 ${TO_HALF}
@@ -186,46 +177,65 @@ var<workgroup> results: array<f32, ${across * down * M * width}>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32,
         @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
   ${start(variant)}
-  let rowInTile = subgroup / ${across}u * ${rowsOfSubgroup}u;
-  let columnInTile = subgroup % ${across}u * ${columnsOfSubgroup}u;
+  let rowInTile = subgroup / ${across}u * ${rows * M}u;
+  let columnInTile = subgroup % ${across}u * ${columns * width}u;
   ${sums.map(([r, c]) => `var sum${r}_${c} = subgroup_matrix_result<f32, ${width}, ${M}>();`).join('\n  ')}
   for (var k0 = kStart; k0 < kEnd; k0 += ${depth}u) {
     workgroupBarrier();
-    ${panels.map((panel) => loadMatrixPanel(panel, tile)).join('\n')}
+    ${loadMatrixPanel(a, tile)}
+    ${loadMatrixPanel(b, tile)}
     workgroupBarrier();
-    for (var k = 0u; k < ${depth}u; k += ${K}u) {
-      ${range(rows)
-        .map(
-          (r) =>
-            `let a${r} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${K}, ${M}>, ${left.layout}>(&panelA, ${left.at(`rowInTile + ${r * M}u`)}, ${strideA}u);`,
-        )
-        .join('\n      ')}
-      ${range(columns)
-        .map(
-          (c) =>
-            `let b${c} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${width}, ${K}>, ${right.layout}>(&panelB, ${right.at(`columnInTile + ${c * width}u`)}, ${strideB}u);`,
-        )
-        .join('\n      ')}
-      ${sums
-        .map(([r, c]) => `sum${r}_${c} = subgroupMatrixMultiplyAccumulate(a${r}, b${c}, sum${r}_${c});`)
-        .join('\n      ')}
+    for (var k = 0u; k < ${depth}u; k += ${unit.K}u) {
+      ${multiplyMatrices(a, b, tile, unit)}
     }
   }
   let result = subgroup * ${M * width}u;
-  ${sums
-    .map(
-      ([r, c]) => `
+  ${sums.map((at) => storeMatrix(at, variant, unit)).join('')}
+}`;
+}
+
+/** The products of a subgroup's matrices at `k` of the panels, which are in the layout of the matrices in memory. */
+function multiplyMatrices(
+  a: Panel,
+  b: Panel,
+  { depth, rows, columns }: Tile,
+  { M, N: width, K }: MatrixUnit,
+): string {
+  const read = (panel: Panel, type: string, first: string, hasLinesAsRows: boolean): string => {
+    const { name, isDepthFirst } = panel;
+    const stride = matrixStride(panel, depth);
+    const at = isDepthFirst ? `(${first}) * ${stride}u + k` : `k * ${stride}u + ${first}`;
+    const layout = isDepthFirst === hasLinesAsRows ? 'row_major' : 'col_major';
+    return `subgroupMatrixLoad<${type}, ${layout}>(&${name}, ${at}, ${stride}u)`;
+  };
+  const [left, right] = [
+    `subgroup_matrix_left<f16, ${K}, ${M}>`,
+    `subgroup_matrix_right<f16, ${width}, ${K}>`,
+  ];
+  return [
+    ...range(rows).map((r) => `let a${r} = ${read(a, left, `rowInTile + ${r * M}u`, true)};`),
+    ...range(columns).map((c) => `let b${c} = ${read(b, right, `columnInTile + ${c * width}u`, false)};`),
+    ...range(rows).flatMap((r) =>
+      range(columns).map(
+        (c) => `sum${r}_${c} = subgroupMatrixMultiplyAccumulate(a${r}, b${c}, sum${r}_${c});`,
+      ),
+    ),
+  ].join('\n      ');
+}
+
+/** Stores one matrix of sums through the subgroup's part of `results`. */
+const storeMatrix = (
+  [r, c]: readonly [number, number],
+  variant: Variant,
+  { M, N: width, invocations }: MatrixUnit,
+): string => /* wgsl */ `
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&results, result, sum${r}_${c}, ${width}u);
   workgroupBarrier();
   for (var e = lane; e < ${M * width}u; e += ${invocations}u) {
     let row = firstRow + rowInTile + ${r * M}u + e / ${width}u;
     let column = firstColumn + columnInTile + ${c * width}u + e % ${width}u;
-    if (row < args.M && column < ${N(isSymmetric)}) {
+    if (row < args.M && column < args.N) {
       ${store('results[result + e]', variant)}
     }
-  }`,
-    )
-    .join('')}
-}`;
-}
+  }`;
