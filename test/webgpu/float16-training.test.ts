@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { openGpu } from '../../src/engine/backend.ts';
 import { chooseDevice } from '../../src/engine/device-choice.ts';
+import { matrixTiles } from '../../src/engine/webgpu/subgroup-matrices.ts';
+import { setTileFolder } from '../../src/engine/webgpu/tile-cache.ts';
+import { tileNames, type Tile } from '../../src/engine/webgpu/tiles.ts';
+import { packageVersion } from '../../src/package-version.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
 import type { RunDescription } from '../../src/train/train-handlers.ts';
 import { trainModel } from '../../src/train/train-model.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
-import { withFloat16 } from './half-gpu.ts';
+import { borrowHalfGpu, gpuInfo, matrixUnit, withFloat16, withSubgroupMatrices } from './half-gpu.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'float16-'));
 const at = (name: string): string => join(root, name);
@@ -23,7 +27,10 @@ beforeAll(() => {
   writeFileSync(at('corpus.txt'), lines.join(''));
 });
 
-afterEach(() => chooseDevice('cpu')); // belongs to the process
+afterEach(async () => {
+  setTileFolder(undefined);
+  await chooseDevice('cpu'); // belongs to the process
+});
 
 const STEPS = 30;
 const base: TrainModelOptions = {
@@ -121,5 +128,30 @@ withFloat16('a run in float16', () => {
     const devices = [await openGpu(), await openGpu('float16')];
     expect(devices.map(({ name }) => name.endsWith(', float16 GEMM'))).toEqual([false, true]);
     for (const device of devices) await device.close();
+  });
+});
+
+/** Lets the next GPU that is opened in float16 have one tile for everything, as if it had been measured. */
+function rememberTile(tile: Tile): void {
+  const { vendor, architecture, device, description } = gpuInfo;
+  const key = JSON.stringify([packageVersion(), vendor, architecture, device, description, 'float16']);
+  const names = tileNames({ small: tile, medium: tile, large: tile, huge: tile });
+  writeFileSync(at('gpu-tiles.json'), JSON.stringify({ [key]: names }));
+  setTileFolder(root);
+}
+
+withSubgroupMatrices('a run on subgroup matrices', () => {
+  test('learns as one in float32', async () => {
+    const options = { ...base, ...half, threads: 2 }; // an engine that no other test shares
+    const [smallest] = matrixTiles(matrixUnit!, 16_384);
+    expect((await borrowHalfGpu()).candidates).toContainEqual(smallest);
+    rememberTile(smallest);
+    const matrices = await trainOn('webgpu', { ...options, outDir: at('matrices') });
+    setTileFolder(undefined);
+    const whole = await trainOn('webgpu', { ...base, outDir: at('whole') });
+    const tiled = await trainOn('webgpu', { ...options, threads: 1, outDir: at('tiled') });
+    expect(matrices.losses).not.toEqual(tiled.losses); // sums in another order
+    for (const [i, loss] of matrices.losses.entries())
+      expect(Math.abs(loss - whole.losses[i]), `loss ${i}`).toBeLessThan(TOLERANCE);
   });
 });

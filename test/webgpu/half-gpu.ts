@@ -9,13 +9,13 @@ import { whenReturned } from '../fixtures/returned-backends.ts';
 import './open-gpu.ts';
 
 const adapter = await findAdapter({ hasSubgroupMatrices: true });
-const { description } = adapter.info;
+export const gpuInfo = adapter.info;
 const hasFloat16 = adapter.features.has(FLOAT16);
 export const matrixUnit: MatrixUnit | undefined = matrixUnitOf(adapter);
 
 const whole = (title: string, lacks: string | undefined, body: () => void): void => {
   if (lacks === undefined) describe(title, body);
-  else describe.skip(`${title} (skipped: ${description} has no ${lacks})`, body);
+  else describe.skip(`${title} (skipped: ${gpuInfo.description} has no ${lacks})`, body);
 };
 export const withFloat16 = (title: string, body: () => void): void =>
   whole(title, hasFloat16 ? undefined : FLOAT16, body);
