@@ -128,12 +128,6 @@ export async function trainPytorch(python, corpus, flags) {
   return (await jsonLines('pytorch_minutes.py', python, [script, corpus, ...flags])).at(-1);
 }
 
-export class WrongUsage extends Error {}
-
-/** Reports on stderr why a benchmark cannot run and sets the exit code: 2 for wrong usage. */
-export function fail(error) {
-  process.stderr.write(`error: ${error.message}\n`);
-  process.exitCode = error instanceof WrongUsage ? 2 : 1;
-}
+export { fail, WrongUsage } from './failure.js';
 
 export const mean = (numbers) => numbers.reduce((a, b) => a + b) / numbers.length;
