@@ -93,7 +93,7 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--baseline-text <file>',
-        "training text for --baselines, if the run's corpus has moved",
+        "the text the model was trained on, for --split, --baselines and --memorization, if the run's corpus has moved or was a pipe",
         filePath,
       ),
     )

@@ -95,7 +95,8 @@ export interface OtherText extends DecodingOptions {
   readonly path: string;
 }
 
-const INSTEAD = `name the text with ${optionName('baselineText')}`;
+/** The option's name is that of its first use; `--split` and `--memorization` read the text from it as well. */
+const INSTEAD = `name a file with the same text: ${optionName('baselineText')} <file> replaces the corpus of the run`;
 
 const changed = (file: string): UserError =>
   new UserError('text-changed', `${file} has changed since the model was trained on it`, { hint: INSTEAD });

@@ -188,6 +188,15 @@ describe('baselines', () => {
     const elsewhere = join(folder, 'chars');
     const line = `eval ${join('..', 'other.txt')} -m . --baselines --json`;
     await expectRefusal(line.split(' '), [1, 'text-unavailable', 'corpus.txt … --baseline-text'], elsewhere);
+    await expectRefusal(
+      'eval --split val -m .'.split(' '),
+      [
+        1,
+        'text-unavailable',
+        'corpus.txt … a file with the same text: --baseline-text <file> replaces the corpus',
+      ],
+      elsewhere,
+    );
     const there = commandsIn(elsewhere);
     const moved = await there(`${line} --baseline-text ../corpus.txt`);
     const here = baselinesOf((await gpt('eval other.txt -m chars --baselines --json')).stdout);
