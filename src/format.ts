@@ -57,6 +57,16 @@ const pair = (value: number, base: number, big: string, small: string): string =
 export const formatRate = (perSecond: number, unit: string): string =>
   `${formatNumber(perSecond, perSecond < 10 ? 2 : perSecond < 100 ? 1 : 0)} ${unit}/s`;
 
+/** Of matrix products: `123 GFLOP/s`, or `0.12 GFLOP/s` on an emulated GPU. */
+export const formatFlops = (perSecond: number): string => {
+  const rate = perSecond / 1e9;
+  return `${rate < 9.95 ? String(Number(rate.toPrecision(2))) : formatNumber(rate)} GFLOP/s`;
+};
+
+/** The time of a step: `8.4 ms`, `812 ms`, and as a duration from ten seconds on. */
+export const formatStep = (seconds: number): string =>
+  seconds < 9.95 ? `${formatNumber(1000 * seconds, seconds < 0.1 ? 1 : 0)} ms` : formatDuration(seconds);
+
 /** `1 step`, `1,234 steps`. */
 export const formatCountOf = (n: number, thing: string): string =>
   `${formatNumber(n)} ${thing}${n === 1 ? '' : 's'}`;

@@ -5,9 +5,11 @@ import {
   formatCountOf,
   formatDollars,
   formatDuration,
+  formatFlops,
   formatNumber,
   formatPercent,
   formatRate,
+  formatStep,
 } from '../src/format.ts';
 
 describe('formatNumber', () => {
@@ -93,6 +95,23 @@ it('formats rates with a meaningful number of digits', () => {
   expect(formatRate(45_210.4, 'tok')).toBe('45,210 tok/s');
   expect(formatRate(45.21, 'tok')).toBe('45.2 tok/s');
   expect(formatRate(3.271, 'tok')).toBe('3.27 tok/s');
+});
+
+it('formats rates of products and times of steps, also those of an emulated GPU', () => {
+  expect([1.234e14, 9.96e9, 9.9e9, 1.234e8, 4e6].map(formatFlops)).toEqual([
+    '123,400 GFLOP/s',
+    '10 GFLOP/s',
+    '9.9 GFLOP/s',
+    '0.12 GFLOP/s',
+    '0.004 GFLOP/s',
+  ]);
+  expect([0.0084, 0.812, 9.9, 12, 104_294].map(formatStep)).toEqual([
+    '8.4 ms',
+    '812 ms',
+    '9,900 ms',
+    '12s',
+    '1d 05h',
+  ]);
 });
 
 it('formats counts with their noun', () => {

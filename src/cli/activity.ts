@@ -4,7 +4,7 @@
  *     measuring this computer …
  *     tokenizing … 45%, 4s left
  *
- * It is erased afterwards. Each redraw is a single write, which avoids flicker. No signal handler is installed, so Ctrl-C
+ * It is erased afterwards. In a pipe or a log, work that takes long is named once, in a line that stays. Each redraw is a single write, which avoids flicker. No signal handler is installed, so Ctrl-C
  * ends even work that blocks the event loop.
  */
 import { cursorTo, clearLine } from 'node:readline';
@@ -16,6 +16,8 @@ import {
   CLEAR_RIGHT,
   endLiveLine,
   hasLiveLine,
+  namesActivity,
+  notice,
   showsProgress,
   SPARE_COLUMNS,
   startLiveLine,
@@ -31,6 +33,9 @@ export interface Activity {
   readonly stop: () => void;
 }
 
+/** In milliseconds; shorter work is not named where lines stay. */
+export const LOGGED_AFTER = 5000;
+
 const NONE: Activity = { update() {}, report() {}, stop() {} };
 
 /** In milliseconds; shorter work is not shown. */
@@ -40,12 +45,13 @@ const BETWEEN_REDRAWS = 125;
 const ESTIMATED_FROM = 1000;
 
 /**
- * Creates the status line, on a terminal without --quiet or --json. A nested activity does not get a second line.
+ * Creates the status line, unless --quiet or --json is given. A nested activity does not get a second line.
  *
  * @param what shown at once; without it, the line appears with the first update, or a short delay after a report
  */
 export function startActivity(what?: string): Activity {
-  if (!showsProgress() || hasLiveLine()) return NONE;
+  if (hasLiveLine()) return NONE;
+  if (!showsProgress()) return namesActivity() ? startLoggedActivity(what) : NONE;
   const stream = process.stderr;
   const begun = performance.now();
   let shown: Reported | undefined;
@@ -86,6 +92,33 @@ export function startActivity(what?: string): Activity {
       if (!stopped) endLiveLine();
       stopped = true;
     },
+  };
+}
+
+/** Names an activity in a line of its own once it has taken long. */
+function startLoggedActivity(what?: string): Activity {
+  let current: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let loggedAt = Infinity;
+  const log = (): void => {
+    clearTimeout(timer);
+    loggedAt = Infinity;
+    notice(stderrColors.dim(`${current} …`));
+  };
+  const update = (activity: string): void => {
+    clearTimeout(timer);
+    current = activity;
+    loggedAt = performance.now() + LOGGED_AFTER;
+    timer = setTimeout(log, LOGGED_AFTER).unref();
+  };
+  if (what !== undefined) update(what);
+  return {
+    update,
+    report(activity) {
+      if (activity !== current) update(activity);
+      else if (performance.now() >= loggedAt) log(); // the work may block the event loop
+    },
+    stop: () => clearTimeout(timer),
   };
 }
 

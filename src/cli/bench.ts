@@ -8,7 +8,7 @@ import { medianRate } from '../measure/rate.ts';
 import { countParameters } from '../model/parameters.ts';
 import { checkMatmulPrecision } from '../train/matmul-precision.ts';
 import { startTraining } from '../train/timed-training.ts';
-import { formatBytes, formatCount, formatNumber } from '../format.ts';
+import { formatBytes, formatCount, formatFlops, formatNumber, formatStep } from '../format.ts';
 import { whileDoing } from './activity.ts';
 import { addExamples } from './help.ts';
 import { blasOption, deviceOption, threadsOption, warnOfSlowEngine } from './model-options.ts';
@@ -74,20 +74,28 @@ async function bench(
   await backend.close();
   if (json === undefined) await print(`${stdoutColors.bold(row(HEAD))}\n`);
   for (const name of models.length > 0 ? models : names) {
-    const result = await whileDoing(`measuring ${name}`, () => measure(name, seconds, started));
+    const result = await whileDoing(`training ${name}`, ({ update }) =>
+      measure(name, seconds, started, () => update(`sampling from ${name}`)),
+    );
     results.push(result);
     if (json === undefined) await print(`${row(cells(result))}\n`);
   }
   if (json) await printJson(snakeCased(results), 2);
 }
 
-async function measure(name: BenchModelName, seconds: number, options: BackendOptions): Promise<Result> {
+async function measure(
+  name: BenchModelName,
+  seconds: number,
+  options: BackendOptions,
+  sampling: () => void,
+): Promise<Result> {
   const model = benchModels[name];
   const training = await withBackend(options, async (backend) => {
     const timed = startTraining(backend, model);
     return { ...timed, rate: await medianRate(timed.run, seconds) };
   });
-  const sampling = await withBackend(options, (backend) => {
+  sampling();
+  const sampleRate = await withBackend(options, (backend) => {
     const timed = startSampling(backend, model);
     return medianRate(timed.run, seconds, Math.min(32, model.config.blockSize - 1));
   });
@@ -100,7 +108,7 @@ async function measure(name: BenchModelName, seconds: number, options: BackendOp
     trainTokensPerSecond: training.rate * training.tokensPerStep,
     stepSeconds: 1 / training.rate,
     flopsPerSecond: training.rate * training.flopsPerStep,
-    sampleTokensPerSecond: sampling,
+    sampleTokensPerSecond: sampleRate,
   };
 }
 
@@ -121,13 +129,16 @@ const WIDTHS = [5, 6, 5, 7, 12, 7, 11, 12];
 const row = (texts: readonly string[]): string =>
   texts.map((text, i) => (i === 0 ? text.padEnd(WIDTHS[0]) : text.padStart(WIDTHS[i]))).join('  ');
 
+/** With decimals only below 10, where an integer would be too coarse. */
+const formatTokens = (rate: number): string => `${formatNumber(rate, rate < 9.95 ? 2 : 0)} tok/s`;
+
 const cells = (result: Result): string[] => [
   result.model,
   formatCount(result.parameters),
   `${result.batchSize}×${result.blockSize}`,
   formatBytes(result.memoryBytes),
-  `${formatNumber(result.trainTokensPerSecond)} tok/s`,
-  `${(1000 * result.stepSeconds).toFixed(result.stepSeconds < 0.1 ? 1 : 0)} ms`,
-  `${(result.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`,
-  `${formatNumber(result.sampleTokensPerSecond)} tok/s`,
+  formatTokens(result.trainTokensPerSecond),
+  formatStep(result.stepSeconds),
+  formatFlops(result.flopsPerSecond),
+  formatTokens(result.sampleTokensPerSecond),
 ];

@@ -1,6 +1,6 @@
 /** What `gpt doctor` says about the GPU. */
 import { openGpu } from '../engine/backend.ts';
-import { findAdapter, hasWebGpu } from '../engine/webgpu-package.ts';
+import { findAdapter } from '../engine/webgpu-package.ts';
 import { bufferLimit } from '../engine/webgpu/limits.ts';
 import { FLOAT16 } from '../engine/webgpu/gpu.ts';
 import { matrixUnitOf } from '../engine/webgpu/subgroup-matrices.ts';
@@ -41,12 +41,7 @@ async function examinePrecisions(): Promise<GpuPrecisions> {
   };
 }
 
-/** Undefined if the npm package `webgpu` is not installed. */
-export async function examineGpu(
-  seconds: number,
-  progress: (what: string) => void,
-): Promise<GpuFindings | undefined> {
-  if (!(await hasWebGpu())) return undefined;
+export async function examineGpu(seconds: number, progress: (what: string) => void): Promise<GpuFindings> {
   progress('measuring the GPU');
   try {
     const bufferBytes = bufferLimit((await findAdapter()).limits);
@@ -68,9 +63,8 @@ export async function examineGpu(
 }
 
 /** Rows of the table of facts. */
-export function gpuFacts(gpu: GpuFindings | undefined): readonly (readonly [string, string])[] {
-  if (gpu === undefined) return [];
-  if ('problem' in gpu) return [['gpu', printable(gpu.problem)]];
+export function gpuFacts(gpu: GpuFindings): readonly (readonly [string, string])[] {
+  if ('problem' in gpu) return [['gpu', `none: ${printable(gpu.problem)}`]];
   const { name, bufferBytes, precisions, gemmFlops, readBandwidth, tiles } = gpu;
   const rates = `${(gemmFlops / 1e9).toPrecision(3)} GFLOP/s GEMM; ${(readBandwidth / 1e9).toPrecision(3)} GB/s read bandwidth`;
   return [

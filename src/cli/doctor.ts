@@ -9,7 +9,7 @@ import { type Rejection } from '../engine/wasm.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
 import { benchModels } from '../measure/models.ts';
 import { startTraining } from '../train/timed-training.ts';
-import { formatBytes, formatPercent } from '../format.ts';
+import { formatBytes, formatFlops, formatPercent } from '../format.ts';
 import { formatColumns } from './columns.ts';
 import { factTable } from './fact-table.ts';
 import { whileDoing } from './activity.ts';
@@ -71,8 +71,7 @@ interface Findings {
   readonly readBandwidth: number;
   /** Kernels of training a model with 6 layers and 384 channels. */
   readonly kernels: readonly KernelProfile[];
-  /** Undefined if WebGPU is not installed. */
-  readonly gpu?: GpuFindings | undefined;
+  readonly gpu: GpuFindings;
   readonly advice: readonly string[];
 }
 
@@ -208,8 +207,6 @@ export function describeThreads({ busyCores, activeThreads, threads, kernels }: 
   ];
 }
 
-const gflops = (rate: number): string => `${(rate / 1e9).toFixed(0)} GFLOP/s`;
-
 function report(found: Findings): string {
   const facts = factTable(
     [
@@ -221,7 +218,10 @@ function report(found: Findings): string {
       ...found.rejected.map(
         ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
       ),
-      ['peak', `${gflops(found.peakFlops)} GEMM peak; ${gflops(found.peakFlopsOneThread)} with one thread`],
+      [
+        'peak',
+        `${formatFlops(found.peakFlops)} GEMM peak; ${formatFlops(found.peakFlopsOneThread)} with one thread`,
+      ],
       ['bandwidth', `${(found.readBandwidth / 1e9).toFixed(1)} GB/s read bandwidth`],
       ...gpuFacts(found.gpu),
     ],

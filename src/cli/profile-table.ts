@@ -1,7 +1,7 @@
 /** The table of `train --profile`: time by kernel. */
 import type { KernelProfile } from '../engine/profile.ts';
 import type { TrainProfile } from '../train/session/step-profile.ts';
-import { formatPercent, formatRate } from '../format.ts';
+import { formatFlops, formatPercent, formatRate } from '../format.ts';
 import { formatColumns } from './columns.ts';
 
 export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainProfile): string {
@@ -29,4 +29,4 @@ export function formatProfile({ steps, tokensPerStep, seconds, kernels }: TrainP
 
 /** FLOP/s for GEMM, bytes/s for everything else. */
 export const rateOf = ({ flops, bytes, seconds }: KernelProfile): string =>
-  flops > 0 ? `${(flops / seconds / 1e9).toFixed(0)} GFLOP/s` : `${(bytes / seconds / 1e9).toFixed(1)} GB/s`;
+  flops > 0 ? formatFlops(flops / seconds) : `${(bytes / seconds / 1e9).toFixed(1)} GB/s`;

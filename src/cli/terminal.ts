@@ -66,6 +66,9 @@ export function setForScript(json: boolean): void {
 /** Whether to show progress: on a terminal that can be redrawn, unless --quiet or --json. */
 export const showsProgress = (): boolean => canRedraw() && !isQuiet() && !isForScript;
 
+/** Whether long work is named where progress is not shown: in a pipe or a log. */
+export const namesActivity = (): boolean => !canRedraw() && !isQuiet() && !isForScript;
+
 /** A line at the bottom of the terminal that is redrawn in place; other output is printed above it. */
 export interface LiveLine {
   erase(): void;

@@ -37,13 +37,6 @@ async function gpuOfRuntime(isExperimental = false): Promise<Gpu> {
   return gpu;
 }
 
-/** Whether the runtime has WebGPU, or the npm package is installed. */
-export const hasWebGpu = (): Promise<boolean> =>
-  gpuOfRuntime().then(
-    () => true,
-    (error: unknown) => !isMissing(error),
-  );
-
 const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND';
 
 /**

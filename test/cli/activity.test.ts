@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { startActivity } from '../../src/cli/activity.ts';
+import { LOGGED_AFTER, startActivity } from '../../src/cli/activity.ts';
 import { setForScript, setVerbosity } from '../../src/cli/terminal.ts';
 import { whaleText } from '../fixtures/whale-text.ts';
 import { hasTerminal, run } from './run.ts';
@@ -109,6 +109,39 @@ describe('the line', () => {
     activity.update('measuring');
     activity.stop();
     expect(shown()).toBe('');
+  });
+
+  test('in a pipe, long work is named once, in a line that stays', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    Object.assign(stderr, { isTTY: false });
+    const pass = (milliseconds: number): void => {
+      now += milliseconds;
+      vi.advanceTimersByTime(milliseconds);
+    };
+    const activity = startActivity('training baby');
+    pass(LOGGED_AFTER - 1);
+    expect(shown()).toBe('');
+    pass(1);
+    expect(shown()).toBe('training baby …\n');
+    pass(10 * LOGGED_AFTER);
+    activity.update('sampling from baby');
+    pass(LOGGED_AFTER - 1);
+    activity.report('reading', 0);
+    now += LOGGED_AFTER; // work that blocks the event loop
+    activity.report('reading', 0.5);
+    activity.report('reading', 0.6);
+    expect(shown()).toBe('reading …\n');
+    activity.update('sampling from baby');
+    activity.stop();
+    pass(LOGGED_AFTER);
+    expect(shown()).toBe('');
+    for (const ask of [() => setVerbosity('quiet'), () => setForScript(true)]) {
+      ask();
+      startActivity('training baby');
+      pass(LOGGED_AFTER);
+      expect(shown()).toBe('');
+    }
+    vi.useRealTimers();
   });
 });
 

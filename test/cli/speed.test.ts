@@ -19,10 +19,10 @@ describe('train --profile', () => {
     const { stderr, code } = await at(`${tiny} --profile`);
     expect(code).toBe(0);
     expect(stderr).toMatch(/kernel +share +ms a step +runs +rate +waiting/);
-    expect(stderr).toMatch(/gemm 64×48×16 A·B +[\d.]+% +\d\.\d{3} +1 +\d+ GFLOP\/s +[\d.]+%/);
+    expect(stderr).toMatch(/gemm 64×48×16 A·B +[\d.]+% +\d\.\d{3} +1 +[\d.]+ GFLOP\/s +[\d.]+%/);
     expect(stderr).toMatch(/adamw +[\d.]+% +\d\.\d{3} +1 +[\d.]+ GB\/s +[\d.]+%/);
     expect(stderr).toMatch(/outside the kernels +[\d.]+%/);
-    expect(stderr).toMatch(/[\d.]+ ms per step over 30 steps, [\d,.]+ tok\/s, \d+ GFLOP\/s;/);
+    expect(stderr).toMatch(/[\d.]+ ms per step over 30 steps, [\d,.]+ tok\/s, [\d.]+ GFLOP\/s;/);
     const shares = [...stderr.matchAll(/^ {2}\S.* {2,}([\d.]+)% +\d+\.\d{3}(?: |$)/gm)].map(([, share]) =>
       Number(share),
     );
@@ -56,7 +56,7 @@ test('bench measures the models given', async () => {
   expect(stdout).toMatch(/^model +params +batch +memory +training +a step +products +sampling\n/);
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   expect(stdout).toMatch(
-    /nano +810K +12×64 +[\d.]+ MB +[\d,]+ tok\/s +[\d.]+ ms +\d+ GFLOP\/s +[\d,]+ tok\/s\n$/,
+    /nano +810K +12×64 +[\d.]+ MB +[\d,]+ tok\/s +[\d.]+ ms +[\d.]+ GFLOP\/s +[\d,]+ tok\/s\n$/,
   );
 });
 
@@ -73,7 +73,7 @@ test('doctor reports the engine, its peak rates and advice', async () => {
   expect(found['peak_flops']).toBeGreaterThan(1e8);
   expect(found['read_bandwidth']).toBeGreaterThan(1e7);
   expect(found.kernels.map(({ name }) => name)).toContain('attentionBackward');
-  expect(found).not.toHaveProperty('gpu'); // without the npm package
+  expect(found).toHaveProperty('gpu.problem'); // without the npm package
   expect(Array.isArray(found['advice'])).toBe(true);
   expect(Object.keys(found).filter((key) => /[A-Z]/.test(key))).toEqual([]);
 });

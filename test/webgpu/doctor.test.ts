@@ -13,7 +13,7 @@ test('doctor knows the name of the GPU, its memory, and what it reaches', async 
     readBandwidth: expect.any(Number),
     tiles: tileNames(STANDARD_TILES), // nothing is measured without a folder of caches
   });
-  if (found === undefined || 'problem' in found) throw new Error('no GPU');
+  if ('problem' in found) throw new Error('no GPU');
   expect(found.bufferBytes).toBeGreaterThanOrEqual(2 ** 27); // the least that WebGPU guarantees
   expect(found.gemmFlops).toBeGreaterThan(1e6);
   expect(found.readBandwidth).toBeGreaterThan(1e6);
@@ -23,6 +23,7 @@ test('doctor knows the name of the GPU, its memory, and what it reaches', async 
 });
 
 test('what is wrong with a GPU is a fact as well', () => {
-  expect(gpuFacts({ problem: 'WebGPU finds no GPU here' })).toEqual([['gpu', 'WebGPU finds no GPU here']]);
-  expect(gpuFacts(undefined)).toEqual([]);
+  expect(gpuFacts({ problem: 'WebGPU finds no GPU here' })).toEqual([
+    ['gpu', 'none: WebGPU finds no GPU here'],
+  ]);
 });

@@ -4,8 +4,10 @@ import {
   formatCount,
   formatDollars,
   formatDuration,
+  formatFlops,
   formatNumber,
   formatPercent,
+  formatStep,
 } from '../../format.ts';
 import { formatColumns } from '../columns.ts';
 import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
@@ -40,9 +42,6 @@ const BASES: Readonly<Record<RunForecast['here']['basis'], string>> = {
   rates: 'predicted from GEMM, bandwidth and the starts of kernels',
 };
 
-const formatMilliseconds = (seconds: number): string =>
-  `${formatNumber(1000 * seconds, seconds < 0.1 ? 1 : 0)} ms`;
-
 type Fact = readonly [label: string, value: string];
 
 /** About the text, if there is one. */
@@ -75,7 +74,7 @@ function runFacts(forecast: RunForecast): Fact[] {
   const { corpus, textTokens, tokens, here, memoryBytes, stateBytes, memoryLimit, gpu } = forecast;
   const vocabulary = `${formatNumber(forecast.config.vocabSize)} tokens`;
   const seconds = formatDuration(Math.round(here.seconds));
-  const speed = `${formatNumber(here.flopsPerSecond / 1e9)} GFLOP/s`;
+  const speed = formatFlops(here.flopsPerSecond);
   return [
     ['vocabulary', corpus === undefined ? `${vocabulary}; --vocab-size changes it` : vocabulary],
     ['model', describeModel(forecast)],
@@ -87,7 +86,7 @@ function runFacts(forecast: RunForecast): Fact[] {
     ],
     ...(gpu === undefined ? [] : gpuFacts({ ...gpu, bufferBytes: memoryLimit.bytes })),
     ['time here', `${seconds} at ${speed}, ${BASES[here.basis]}`],
-    ...(gpu === undefined ? [] : [['', `${formatMilliseconds(here.stepSeconds)} a step`] satisfies Fact]),
+    ...(gpu === undefined ? [] : [['', `${formatStep(here.stepSeconds)} a step`] satisfies Fact]),
     ...(memoryBytes > memoryLimit.bytes
       ? [['', `too large to train here: ${memoryLimit.who} ${formatBytes(memoryLimit.bytes)}`] satisfies Fact]
       : []),
