@@ -1,6 +1,7 @@
 /** Checks that a training run fits in memory, before anything is allocated. */
 import { EngineMemoryError } from '../engine/engine-memory-error.ts';
 import { gpuMemoryLimit } from '../engine/device-choice.ts';
+import { onCpu } from '../engine/webgpu/failures.ts';
 import { addressableBytes } from '../engine/wasm/address-space.ts';
 import { formatMemory } from '../format-memory.ts';
 import { machineMemory } from '../machine-memory.ts';
@@ -16,6 +17,7 @@ export interface MemoryLimit {
   readonly who: string;
   /** What it limits: the engine's memory alone, or that of the whole process. */
   readonly of: 'engine' | 'process';
+  readonly isGpu?: true;
 }
 
 /** Bytes that a run needs. */
@@ -45,7 +47,7 @@ export const memoryNeed = (
  */
 export function memoryLimits(threads: number, ranksHere = 1): readonly MemoryLimit[] {
   const gpu = gpuMemoryLimit();
-  if (gpu !== undefined) return [{ bytes: gpu, who: 'the GPU allows', of: 'engine' }];
+  if (gpu !== undefined) return [{ bytes: gpu, who: 'the GPU allows', of: 'engine', isGpu: true }];
   return [
     { bytes: addressableBytes(threads), who: 'the engine can address', of: 'engine' },
     {
@@ -70,7 +72,7 @@ export function checkMemory(shape: TrainingShape, need: MemoryNeed, limits: read
     throw new EngineMemoryError(
       `this needs ${formatMemory(bytes)} of memory; ${limit.who} ${formatMemory(limit.bytes)}`,
       {
-        hint: whatFits(shape, limit),
+        hint: limit.isGpu ? `${whatFits(shape, limit)}; or use ${onCpu}` : whatFits(shape, limit),
       },
     );
   }

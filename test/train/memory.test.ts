@@ -61,6 +61,12 @@ describe('a run that does not fit in memory is refused, with a suggestion that f
       failure('out-of-memory', '5.00', 'the engine can address 4.20'),
     );
   });
+  test('on a GPU, the CPU is another way out', () => {
+    const limits = [{ bytes: 1e9, who: 'the GPU allows', of: 'engine', isGpu: true }] as const;
+    expect(() => checkMemory(shape, { engine: 5e9, transfers: 0 }, limits)).toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/^try batchSize: .*; or use device: "cpu"$/) }),
+    );
+  });
   test('what a rank sends and receives counts for the computer, not for the engine', () => {
     const need = { engine: 4e9, transfers: 1e9 };
     const of = (kind: 'engine' | 'process') => [{ bytes: 4.2e9, who: 'it has', of: kind }];
