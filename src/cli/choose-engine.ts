@@ -1,13 +1,14 @@
-/** What the user says about the engine: --device, --blas, and the environment variables GPT_ENGINE and GPT_WEBGPU. */
+/** What the user says about the engine: --device, and without it --resume, --blas, and the environment variables GPT_ENGINE and GPT_WEBGPU. */
 import type { Command } from 'commander';
 import type { BlasChoice } from '../engine/native/blas-choice.ts';
-import { chooseDevice, deviceChoices } from '../engine/device-choice.ts';
+import { chooseDevice, deviceChoices, leaveDeviceToRun } from '../engine/device-choice.ts';
 import { setWebGpuFolder } from '../engine/webgpu-package.ts';
 import { cacheFolder, setTileFolder } from '../engine/webgpu/tile-cache.ts';
 import { chooseBlas, forceVariant, variants } from '../engine/wasm.ts';
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import { choice } from '../values.ts';
+import { warn } from './terminal.ts';
 
 /** @throws UsageError if GPT_ENGINE names no variant, UserError if there is no GPU where one is asked for */
 export async function chooseEngine(
@@ -16,12 +17,24 @@ export async function chooseEngine(
 ): Promise<void> {
   const engine = environment['GPT_ENGINE'];
   if (engine) forceVariant(variantOf(engine));
-  const { blas, device } = command.opts<{ blas?: string; device?: string }>();
+  const { blas, device, resume } = command.opts<{
+    blas?: string;
+    device?: string;
+    resume?: string | true;
+  }>();
   if (blas !== undefined) chooseBlas(blasChoice(blas));
   setWebGpuFolder(environment['GPT_WEBGPU'] || undefined);
   setTileFolder(cacheFolder(environment));
   const chosen = deviceChoices.find((name) => name === device); // in `gpt plan`, --device may also name an accelerator
+  if (chosen === 'webgpu') warnOfCpuOptions(command);
   if (chosen !== undefined) await chooseDevice(chosen);
+  else if (device === undefined && resume !== undefined) await leaveDeviceToRun();
+}
+
+/** Options that were typed for the CPU, which does not compute. */
+function warnOfCpuOptions(command: Command): void {
+  for (const name of ['threads', 'blas'])
+    if (command.getOptionValueSource(name) === 'cli') warn(`--${name} has no effect with --device webgpu`);
 }
 
 const variantOf = (name: string) => {

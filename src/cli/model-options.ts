@@ -8,7 +8,7 @@ import { deviceChoices, isDeviceUndecided, type DeviceChoice } from '../engine/d
 import { MAX_THREADS } from '../engine/wasm/address-space.ts';
 import type { Device } from '../engine/device.ts';
 import type { Rejection } from '../engine/wasm.ts';
-import { generationSeconds } from '../measure/models.ts';
+import { generation } from '../measure/models.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices, type Unk } from '../generate/prompt.ts';
 import { whileReporting } from './activity.ts';
@@ -91,12 +91,15 @@ export const threadsOption = (): Option =>
     'GPT_THREADS',
   );
 
-/** @param choices without `auto` where there is no model to measure; GPT_DEVICE=auto then leaves the default */
-export const deviceOption = (choices: readonly DeviceChoice[] = deviceChoices): Option =>
+/**
+ * @param choices without `auto` where there is no model to measure; GPT_DEVICE=auto then leaves the default
+ * @param usual the default, for the help
+ */
+export const deviceOption = (choices: readonly DeviceChoice[] = deviceChoices, usual = 'cpu'): Option =>
   orVariable(
     option(
       '--device <name>',
-      `cpu; webgpu: a GPU, through the npm package 'webgpu'${choices.includes('auto') ? '; auto: the faster of them' : ''}; default: cpu`,
+      `cpu; webgpu: a GPU, through the npm package 'webgpu'${choices.includes('auto') ? '; auto: the faster of them' : ''}; default: ${usual}`,
       choice(choices),
     ),
     'GPT_DEVICE',
@@ -164,11 +167,20 @@ export async function startEngine(model: ModelFolder, threads?: number): Promise
   const { folder } = model;
   const options = threads === undefined ? {} : { threads };
   const { backend, rejected } = isDeviceUndecided()
-    ? await openFaster(options, (device) => generationSeconds(device, model, 0.5))
+    ? await openFaster(options, generation(model, 0.5))
     : await chooseBackend(options);
   warnOfSlowEngine(backend, rejected);
   verbose(`model ${printable(folder)}, ${backend.name}`);
   return backend;
+}
+
+const unusedName = (variant: Rejection['variant']): string =>
+  variant === 'webgpu' ? 'the GPU' : variant === 'cpu' ? 'the CPU' : `engine '${variant}'`;
+
+/** With --verbose, why something that might be faster is not used. */
+export function tellUnused(rejected: readonly Rejection[]): void {
+  for (const { variant, reason } of rejected)
+    verbose(`${unusedName(variant)} is not used: ${printable(reason)}`);
 }
 
 /** Warns if the engine is slower than possible on this computer: a slower build, fewer threads, or the reference backend. */
@@ -176,8 +188,7 @@ export function warnOfSlowEngine(
   { name, shortfall }: Pick<Device, 'name' | 'shortfall'>,
   rejected: readonly Rejection[],
 ): void {
-  for (const { variant, reason } of rejected)
-    verbose(`engine '${variant}' does not work here: ${printable(reason)}`);
+  tellUnused(rejected);
   if (shortfall !== undefined) warn(printable(shortfall));
   if (name.startsWith('reference'))
     warn('no WebAssembly engine works here: expect about 100 times slower; --verbose shows why');

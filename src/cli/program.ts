@@ -104,7 +104,7 @@ export function createProgram(entries: readonly CommandEntry[] = commands): Comm
     // Rank 0 sends the others what concerns them; the file need not be on their hosts.
     if (config !== undefined && followerName() === undefined)
       (await import('./config.ts')).applyConfigFile(command, config);
-    const isChosen = ['blas', 'device'].some((name) => command.getOptionValue(name) !== undefined);
+    const isChosen = ['blas', 'device', 'resume'].some((name) => command.getOptionValue(name) !== undefined);
     if (isChosen || process.env['GPT_ENGINE'] || process.env['GPT_WEBGPU'])
       await (await import('./choose-engine.ts')).chooseEngine(command, process.env);
     const { quiet, verbose } = command.optsWithGlobals<{ quiet?: true; verbose?: true }>();

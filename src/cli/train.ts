@@ -37,7 +37,7 @@ export function register(command: Command): void {
     argument('[corpus...]', 'text files or folders; - for stdin; or a tokens.bin of gpt tokenize', filePath),
   );
   addRunOptions(command);
-  command.addOption(deviceOption());
+  command.addOption(deviceOption(undefined, "cpu, or a resumed run's"));
   addGroup(command, 'Evaluation and output');
   command
     .addOption(option('-o, --out-dir <folder>', 'default: checkpoints/<corpus>-<n>', filePath))
@@ -140,7 +140,10 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;
-  await printResult(result, { run: run!, seconds, lastEvaluation, ahead }, { json, stream });
+  // A resumed run is on a GPU without being told; a variable also counts for the next command.
+  const named = command.getOptionValueSource('device') === 'env' ? undefined : (device ?? 'webgpu');
+  const ending = { run: run!, seconds, device: named, lastEvaluation, ahead };
+  await printResult(result, ending, { json, stream });
   interrupt?.end();
   if (stream?.isAbandoned === true && result.reason === 'interrupted') throw abandonedError(result);
 }

@@ -1,7 +1,9 @@
 import { UserError } from '../errors.ts';
+import { formatStep } from '../format.ts';
 import type { Device } from './device.ts';
-import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from './device-choice.ts';
+import { chooseDevice, gpuMemoryLimit, isDeviceUndecided, whyNotGpu } from './device-choice.ts';
 import { EngineMemoryError } from './engine-memory-error.ts';
+import { measureRates, type GpuRates } from './gpu-rates.ts';
 import type { MatmulPrecision } from './matmul-precision.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { findAdapter } from './webgpu-package.ts';
@@ -11,7 +13,7 @@ import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type Was
 
 export interface ChosenBackend {
   readonly backend: Device;
-  /** Faster builds that do not work here, with the reasons. */
+  /** What might be faster and is not used, with the reasons. */
   readonly rejected: readonly Rejection[];
 }
 
@@ -25,12 +27,22 @@ export interface LazyBackend {
   matmulPrecision?: MatmulPrecision;
   open(): Promise<ChosenBackend>;
   /** Opens the faster device if that is still to be found; see `openFaster`. */
-  openFaster(measure: Measure): Promise<void>;
+  openFaster(work: DecidingWork): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Seconds that some work takes on a device, whose memory is unused before and afterwards. */
-export type Measure = (device: Device) => Promise<number>;
+/** Work for which the faster of CPU and GPU is to be found. */
+export interface DecidingWork {
+  /** For messages: 'a step'. */
+  readonly name: string;
+  /** Seconds that it takes on a device, whose memory is unused before and afterwards. */
+  readonly measure: (device: Device) => Promise<number>;
+  /**
+   * Seconds that it takes on a GPU of these rates, if nothing else bounds it. A GPU that would clearly be slower than the CPU is
+   * not measured: what was submitted to it cannot be stopped.
+   */
+  readonly predict?: (rates: GpuRates) => number;
+}
 
 export interface BackendOptions extends WasmOptions {
   /** See LazyBackend. */
@@ -46,9 +58,9 @@ export function lazyBackend(options: BackendOptions & { readonly threads: number
     async open() {
       return (chosen ??= await chooseBackend({ ...options, matmulPrecision: this.matmulPrecision }));
     },
-    async openFaster(measure) {
+    async openFaster(work) {
       if (!isDeviceUndecided()) return;
-      chosen = await openFaster({ ...options, matmulPrecision: this.matmulPrecision }, measure);
+      chosen = await openFaster({ ...options, matmulPrecision: this.matmulPrecision }, work);
     },
     close: async () => chosen?.backend.close(),
   };
@@ -64,7 +76,7 @@ export async function chooseBackend({
   }
   try {
     const backend = await createWasmBackend(options);
-    return { backend, rejected: backend.rejected };
+    return { backend, rejected: [...backend.rejected, ...gpuRejection()] };
   } catch (error) {
     if (!(error instanceof NoWasmError)) throw error;
     const forced = options.variant ?? forcedVariant();
@@ -77,7 +89,7 @@ export async function chooseBackend({
           cause: error,
         },
       );
-    return { backend: createReferenceBackend('float32'), rejected: error.rejected };
+    return { backend: createReferenceBackend('float32'), rejected: [...error.rejected, ...gpuRejection()] };
   }
 }
 
@@ -98,44 +110,80 @@ export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<T
   }
 }
 
+/** Why `auto` is the CPU, if that was clear without a measurement. */
+function gpuRejection(): Rejection[] {
+  const reason = whyNotGpu();
+  return reason === undefined ? [] : [{ variant: 'webgpu', reason }];
+}
+
 /**
  * Starts CPU and GPU, and chooses the one on which the work takes less time for all programs from now on. A device whose memory
  * it exceeds takes forever; a GPU that fails in any way is rejected.
  */
-export async function openFaster(options: BackendOptions, measure: Measure): Promise<ChosenBackend> {
+export async function openFaster(options: BackendOptions, work: DecidingWork): Promise<ChosenBackend> {
   await chooseDevice('cpu');
   const cpu = await chooseBackend(options);
   try {
-    const seconds = await measure(cpu.backend).catch(foreverIfTooLarge);
-    const found = await openGpuIfFaster(seconds, measure, options.matmulPrecision);
+    const seconds = await work.measure(cpu.backend).catch(foreverIfTooLarge);
+    const found = await openGpuIfFaster(seconds, work, options.matmulPrecision);
     if ('variant' in found) return { ...cpu, rejected: [...cpu.rejected, found] };
-    if (found.gpu === undefined) return cpu;
     await cpu.backend.close();
-    return { backend: found.gpu, rejected: [] };
+    const reason = compared(work, { here: seconds, there: found.seconds, other: 'GPU' });
+    return { backend: found.gpu, rejected: [{ variant: 'cpu', reason }] };
   } catch (error) {
     await cpu.backend.close();
     throw error;
   }
 }
 
-/** Opens and chooses the GPU if the work takes less than `seconds` on it; otherwise the CPU stays chosen. */
+/** Opens and chooses the GPU if the work takes less than `cpuSeconds` on it; otherwise the CPU stays chosen. */
 async function openGpuIfFaster(
-  seconds: number,
-  measure: Measure,
+  cpuSeconds: number,
+  work: DecidingWork,
   precision: MatmulPrecision | undefined,
-): Promise<{ readonly gpu: Device | undefined } | Rejection> {
+): Promise<{ readonly gpu: Device; readonly seconds: number } | Rejection> {
   let gpu: Device | undefined;
-  let failure: Rejection | undefined;
+  let reason: string;
   try {
     await chooseDevice('webgpu');
     gpu = await openGpu(precision);
-    if ((await measure(gpu).catch(foreverIfTooLarge)) < seconds) return { gpu };
+    const { seconds, isPrediction } = await secondsOnGpu(gpu, cpuSeconds, work);
+    if (seconds < cpuSeconds) return { gpu, seconds };
+    reason = compared(work, { here: seconds, there: cpuSeconds, other: 'CPU', isPrediction });
   } catch (error) {
-    failure = { variant: 'webgpu', reason: error instanceof Error ? error.message : String(error) };
+    reason = error instanceof Error ? error.message : String(error);
   }
   await chooseDevice('cpu');
   await gpu?.close();
-  return failure ?? { gpu: undefined };
+  return { variant: 'webgpu', reason };
+}
+
+/** A GPU predicted to take longer than the CPU by this factor is not measured. The prediction is a bound, and rarely reached. */
+const CLEARLY_SLOWER = 4;
+
+async function secondsOnGpu(
+  gpu: Device,
+  cpuSeconds: number,
+  { measure, predict }: DecidingWork,
+): Promise<{ readonly seconds: number; readonly isPrediction: boolean }> {
+  const predicted = predict?.(await measureRates(gpu)) ?? 0;
+  if (predicted > CLEARLY_SLOWER * cpuSeconds) return { seconds: predicted, isPrediction: true };
+  return { seconds: await measure(gpu), isPrediction: false };
+}
+
+interface Comparison {
+  /** Seconds on the device that is rejected, and on the other. */
+  readonly here: number;
+  readonly there: number;
+  readonly other: 'CPU' | 'GPU';
+  readonly isPrediction?: boolean;
+}
+
+/** 'a step takes 85ms, and 12ms on the GPU' */
+function compared({ name }: DecidingWork, { here, there, other, isPrediction }: Comparison): string {
+  if (here === Infinity) return `${name} needs more memory than it has`;
+  const takes = isPrediction === true ? 'would take about' : 'takes';
+  return `${name} ${takes} ${formatStep(here)}, and ${formatStep(there)} on the ${other}`;
 }
 
 function foreverIfTooLarge(error: unknown): number {

@@ -9,7 +9,8 @@ export type DeviceChoice = (typeof deviceChoices)[number];
 /** The largest memory of the GPU in bytes, while it is the chosen device. */
 let gpuLimit: number | undefined;
 let isUndecided = false;
-let asked: DeviceChoice = 'cpu';
+let asked: DeviceChoice | 'as the run' = 'cpu';
+let notGpu: string | undefined;
 
 /**
  * @param choice `auto` leaves the decision to `openFaster` (backend.ts), or chooses the CPU if there is no GPU
@@ -19,6 +20,7 @@ export async function chooseDevice(choice: DeviceChoice): Promise<void> {
   asked = choice;
   isUndecided = false;
   gpuLimit = undefined;
+  notGpu = undefined;
   if (choice === 'cpu') return;
   try {
     const limit = bufferLimit((await findAdapter()).limits);
@@ -26,11 +28,29 @@ export async function chooseDevice(choice: DeviceChoice): Promise<void> {
     else gpuLimit = limit;
   } catch (error) {
     if (choice !== 'auto' || !(error instanceof UserError)) throw error;
+    notGpu = error.message;
   }
 }
 
+/** Chooses the CPU where a GPU would be possible. @param why for --verbose */
+export async function chooseCpu(why: string): Promise<void> {
+  await chooseDevice('cpu');
+  notGpu = why;
+}
+
+/** A resumed run keeps its device, which is not known yet. Until then, programs run on the CPU. */
+export async function leaveDeviceToRun(): Promise<void> {
+  await chooseDevice('cpu');
+  asked = 'as the run';
+}
+
+export const isDeviceLeftToRun = (): boolean => asked === 'as the run';
+
 /** Whether programs may run on a GPU, or might if there were one: with `webgpu` and `auto`. */
-export const isGpuAllowed = (): boolean => asked !== 'cpu';
+export const isGpuAllowed = (): boolean => asked === 'webgpu' || asked === 'auto';
+
+/** Why `auto` is the CPU; undefined if it is not, or was measured. */
+export const whyNotGpu = (): string | undefined => notGpu;
 
 /** Whether the faster of CPU and GPU is still to be found. Until then, programs run on the CPU. */
 export const isDeviceUndecided = (): boolean => isUndecided;

@@ -1,8 +1,43 @@
 /** Rates of a GPU, with work that grows until it takes long enough to be timed: GPUs differ by factors of thousands. */
+import { costOf } from './cost.ts';
 import type { Device } from './device.ts';
 import { EngineMemoryError } from './engine-memory-error.ts';
 import type { Instruction } from './instruction.ts';
 import { timedProduct } from './timed-product.ts';
+
+/** What bounds the time of programs. */
+export interface GpuRates {
+  readonly name: string;
+  /** In FLOP/s. */
+  readonly gemmFlops: number;
+  /** In bytes/s. */
+  readonly readBandwidth: number;
+  /** What each kernel takes at least, in seconds. */
+  readonly launchSeconds: number;
+}
+
+/** Seconds for GEMM, and for reading memory. */
+const MEASURED_SECONDS = 0.25;
+
+/** As `gpt doctor` measures them, in less time. Overwrites the device's memory, and clears it. */
+export async function measureRates(device: Device): Promise<GpuRates> {
+  const gemmFlops = await growingGemm(device, MEASURED_SECONDS);
+  device.clear();
+  const readBandwidth = await growingRead(device, MEASURED_SECONDS);
+  device.clear();
+  const launch = await launchSeconds(device);
+  device.clear();
+  return { name: device.name, gemmFlops, readBandwidth, launchSeconds: launch };
+}
+
+/** Seconds of a program: each kernel is bound by its products, by the memory that it touches or by its start (a roofline). */
+export const predictedSeconds = (
+  { gemmFlops, readBandwidth, launchSeconds: launch }: GpuRates,
+  program: readonly Instruction[],
+): number =>
+  program
+    .map(costOf)
+    .reduce((sum, { flops, bytes }) => sum + Math.max(launch, flops / gemmFlops, bytes / readBandwidth), 0);
 
 /** Seconds beside which it does not count how long a command takes to reach the GPU. */
 const LONG_ENOUGH = 0.02;
@@ -55,7 +90,7 @@ async function ratesOf(
 
 /** GEMM rate in FLOP/s, of square matrices. Overwrites the device's memory. */
 export async function growingGemm(device: Device, seconds: number): Promise<number> {
-  const rates = await ratesOf([256, 512, 1024, 2048, 4096], seconds, async (n, part) => ({
+  const rates = await ratesOf([64, 128, 256, 512, 1024, 2048, 4096], seconds, async (n, part) => ({
     time: await shortestRun(device, timedProduct(device, n, n, n, 0), part),
     work: 2 * n ** 3,
   }));

@@ -1,6 +1,7 @@
 /** Forecasts a training run without allocating its memory. */
-import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
+import { lazyBackend, type ChosenBackend, type LazyBackend } from '../engine/backend.ts';
 import { gpuMemoryLimit, isDeviceUndecided } from '../engine/device-choice.ts';
+import { measureRates, type GpuRates } from '../engine/gpu-rates.ts';
 import { UsageError } from '../errors.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
@@ -16,6 +17,7 @@ import {
   type TrainingPrograms,
   type TrainingShape,
 } from '../train/programs.ts';
+import { predictStep } from '../train/predict-step.ts';
 import { secondsFor, timeForTraining, type Costs } from '../train/run-time.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -30,10 +32,9 @@ import {
 } from '../train/settings.ts';
 import type { Replacements } from '../data/replacements.ts';
 import { optionName } from '../messages.ts';
-import { CALIBRATION_SECONDS, measureSpeed, measureSpeedOn } from '../train/timed-training.ts';
+import { CALIBRATION_SECONDS, measureSpeed, timedStep } from '../train/timed-training.ts';
 import type { CorpusDescription } from '../train/tokenized-corpus.ts';
 import { readTrainingData, type TrainingData } from '../train/training-data.ts';
-import { measureGpu, stepSeconds, type GpuRates } from './gpu.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface ForecastOptions {
@@ -79,6 +80,8 @@ export interface RunForecast {
   /** The GPU, if that is the device. */
   readonly gpu: GpuRates | undefined;
   readonly here: TimeHere;
+  /** See ChosenBackend. */
+  readonly rejected: ChosenBackend['rejected'];
 }
 
 /** Training speed and time on this computer. */
@@ -158,18 +161,24 @@ async function forecastOn(
     gpu,
     here:
       timed !== undefined && wanted.tokens === undefined
-        ? {
-            flopsPerSecond: allFlops / (steps * timed.costs.step),
-            stepSeconds: timed.costs.step,
-            seconds: Math.min(
-              secondsFor(steps, 0, settings, timed.costs),
-              timeForTraining(timed.seconds, timed.costs.last),
-            ),
-            basis: 'this model',
-          }
+        ? timeWithin(timed, settings, steps, allFlops)
         : await timeHere({ shape, programs, flops: allFlops, steps, gpu, engine }, wanted.measuring),
+    rejected: (await engine.open()).rejected, // it has been opened to measure
   };
 }
+
+/** Of a run with a time limit. @param flops of all steps */
+const timeWithin = (
+  { seconds, costs }: NonNullable<ForecastBasis['timed']>,
+  settings: Settings,
+  steps: number,
+  flops: number,
+): TimeHere => ({
+  flopsPerSecond: flops / (steps * costs.step),
+  stepSeconds: costs.step,
+  seconds: Math.min(secondsFor(steps, 0, settings, costs), timeForTraining(seconds, costs.last)),
+  basis: 'this model',
+});
 
 /** The rates of the GPU, if that is the device. */
 async function gpuOf(
@@ -178,7 +187,7 @@ async function gpuOf(
 ): Promise<GpuRates | undefined> {
   if (gpuMemoryLimit() === undefined) return undefined;
   measuring?.();
-  return measureGpu((await engine.open()).backend);
+  return measureRates((await engine.open()).backend);
 }
 
 interface TimedRun {
@@ -202,7 +211,7 @@ async function timeHere(run: TimedRun, measuring: ForecastOptions['measuring']):
     stepSeconds: seconds / steps,
     basis,
   });
-  const predicted = gpu && stepSeconds(gpu, programs, shape.microBatches);
+  const predicted = gpu && predictStep(gpu, programs, shape.microBatches);
   if (predicted !== undefined && !isMeasuredOnGpu(programs, predicted))
     return found(steps * predicted, 'rates');
   const isThis = predicted !== undefined || isSmall;
@@ -227,9 +236,7 @@ async function decideDevice(
   const settings = resolveOptions(options);
   const shape = trainingShape(settings, modelConfig(settings, vocabSize));
   const timed = stateBytes(shape) < MEASURED_BYTES / 4 ? shape : referenceModel;
-  await engine.openFaster(
-    async (device) => (await measureSpeedOn(device, timed, CALIBRATION_SECONDS)).stepSeconds,
-  );
+  await engine.openFaster(timedStep(timed, CALIBRATION_SECONDS));
 }
 
 interface ForecastBasis {

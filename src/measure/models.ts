@@ -1,12 +1,15 @@
 /** Models of well-known shapes for timing, and sampling from them. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
+import type { DecidingWork } from '../engine/backend.ts';
 import type { Device } from '../engine/device.ts';
+import { bytesOf } from '../engine/memory.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { initialize } from '../model/initialize.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
-import type { Parameter } from '../model/parameter.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { isLinearWeight, type Parameter } from '../model/parameter.ts';
 import type { TimedModel } from '../train/timed-training.ts';
 
 const model = (
@@ -57,6 +60,31 @@ export function startSampling(device: Device, { config }: Pick<TimedModel, 'conf
   };
 }
 
+/** The tokens of `generationSeconds`: of the prompt, and decoded. */
+function generatedTokens({ blockSize }: ModelConfig): { readonly prompt: number; readonly decoded: number } {
+  const prompt = Math.min(32, Math.ceil(blockSize / 2));
+  return { prompt, decoded: Math.min(8, blockSize - prompt) };
+}
+
+/** Generation with a model, by which `auto` chooses the device. @param seconds of each measurement */
+export const generation = (
+  timed: Pick<ModelFolder, 'config' | 'storageOf'>,
+  seconds: number,
+): DecidingWork => ({
+  name: 'a short text',
+  measure: (device) => generationSeconds(device, timed, seconds),
+  predict({ gemmFlops, readBandwidth }) {
+    const { prompt, decoded } = generatedTokens(timed.config);
+    const weights = parameterTable(timed.config).filter(isLinearWeight);
+    const flops = weights.reduce((sum, { shape }) => sum + 2 * elements(shape), 0);
+    const bytes = weights.reduce(
+      (sum, each) => sum + bytesOf(elements(each.shape), timed.storageOf(each)),
+      0,
+    );
+    return (prompt * flops) / gemmFlops + (decoded * bytes) / readBandwidth;
+  },
+});
+
 /**
  * Seconds in which a model without weights reads a prompt and decodes a few tokens, the fastest of several tries after a
  * warm-up, which compiles kernels: how fast a device generates.
@@ -70,8 +98,8 @@ export async function generationSeconds(
 ): Promise<number> {
   try {
     const decoder = Decoder.create(device, config, () => {}, 1, storageOf);
-    const prompt = Array.from({ length: Math.min(32, Math.ceil(config.blockSize / 2)) }, () => 0);
-    const decoded = Math.min(8, config.blockSize - prompt.length);
+    const { prompt: length, decoded } = generatedTokens(config);
+    const prompt = Array.from({ length }, () => 0);
     const timed = async (): Promise<number> => {
       const start = performance.now();
       decoder.reset();

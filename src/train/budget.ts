@@ -85,7 +85,7 @@ export interface Fitted {
  * Upper limit of a measurement, as a fraction of the run's time. A new run makes two: of a small model, from which the size
  * is chosen, and of the model that was chosen.
  */
-const CALIBRATION_SHARE = 0.05;
+export const CALIBRATION_SHARE = 0.05;
 export const referenceModel: TimedModel = {
   config: { ...gpt2Defaults, nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128, vocabSize: 96, dropout: 0 },
   batchSize: 6,

@@ -1,9 +1,10 @@
 /** Training on random tokens, to measure speed. */
 import { stepOf } from '../data/batches.ts';
 import { documentRows } from '../data/documents/document-rows.ts';
-import type { LazyBackend } from '../engine/backend.ts';
+import type { DecidingWork, LazyBackend } from '../engine/backend.ts';
 import { costOf } from '../engine/cost.ts';
 import type { Device, Timing } from '../engine/device.ts';
+import { predictStep } from './predict-step.ts';
 import { trainingPrograms, type TrainingShape } from './programs.ts';
 import { STEPS_AHEAD, Trainer } from './trainer.ts';
 
@@ -112,3 +113,10 @@ export async function measureSpeedOn(device: Device, model: TimedModel, seconds:
     device.clear();
   }
 }
+
+/** A step without gradient accumulation, by which `auto` chooses the device. @param seconds duration of each measurement */
+export const timedStep = (model: TimedModel, seconds: number): DecidingWork => ({
+  name: 'a step',
+  measure: async (device) => (await measureSpeedOn(device, model, seconds)).stepSeconds,
+  predict: (rates) => predictStep(rates, trainingPrograms({ ...model, microBatches: 1 }), 1),
+});

@@ -45,6 +45,8 @@ export interface RunDescription {
   readonly epochs: number;
   /** Expected time of the run, in seconds; undefined if it is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;
+  /** Seconds it took to find the faster device, with `auto`; they are part of a time limit. */
+  readonly decisionSeconds: number;
   /** The run has a time limit, and ends before it, after MAX_EPOCHS: the text is short. */
   readonly isLimitedByText: boolean;
   /** The backend, such as 'wasm revectorize, 2 threads'. */
@@ -59,7 +61,7 @@ export interface RunDescription {
   readonly textChange: TextChange | undefined;
   /** Files of a resumed run that were missing or damaged, and how they were repaired. */
   readonly repairs: readonly string[];
-  /** Faster builds of the kernels that do not work here, with the reasons. */
+  /** Builds of the kernels that might be faster, or the other device, and why they are not used. */
   readonly rejected: readonly Rejection[];
   /** Why fewer threads than requested were started. */
   readonly shortfall: string | undefined;

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { readTrainerState, trainerStateText } from '../../src/checkpoint/trainer-state.ts';
 import { chooseDevice, gpuMemoryLimit } from '../../src/engine/device-choice.ts';
 import { setWebGpuFolder } from '../../src/engine/webgpu-package.ts';
 import { expectRefusal, runInProcess } from './in-process.ts';
@@ -73,6 +74,52 @@ test('--device auto without the npm package is the CPU, without a word', async (
   );
   expect(sampled.code, sampled.stderr).toBe(0);
   expect(sampled.stderr).not.toMatch(/gpu/i);
+});
+
+test('--verbose says why auto is the CPU', async () => {
+  vi.stubEnv('GPT_WEBGPU', missing);
+  const why = /^the GPU is not used: GPUs need the npm package 'webgpu' .* not installed in /m;
+  writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
+  const train =
+    'train corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 2 -o why --device auto --verbose';
+  expect((await runInProcess(train.split(' '), folder)).stderr).toMatch(why);
+  const plan = 'plan corpus.txt --preset nano --max-iters 2 --device auto --verbose';
+  expect((await runInProcess(plan.split(' '), folder)).stderr).toMatch(why);
+  const sample = 'sample -m why --prompt the --max-tokens 2 --device auto --verbose';
+  expect((await runInProcess(sample.split(' '), folder)).stderr).toMatch(why);
+});
+
+describe('a run that was trained on a GPU', () => {
+  const train = 'train corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 2 -o gpu-run';
+  const resume = 'train --resume gpu-run --max-iters';
+
+  test('is resumed on it, or not without being told to', async () => {
+    vi.stubEnv('GPT_WEBGPU', missing);
+    writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
+    const trained = await runInProcess(train.split(' '), folder);
+    expect(trained.code, trained.stderr).toBe(0);
+    expect((await runInProcess(`${resume} 3`.split(' '), folder)).code).toBe(0);
+    const path = join(folder, 'gpu-run', 'checkpoint-3', 'gpt_trainer_state.json');
+    writeFileSync(path, trainerStateText({ ...readTrainerState(path), engine: 'webgpu acme' }));
+    await expectRefusal(
+      `${resume} 4`.split(' '),
+      [1, 'engine-unavailable', 'this run used a GPU so far', 'npm install webgpu', '--device cpu resumes'],
+      folder,
+    );
+    const moved = await runInProcess(`${resume} 4 --device cpu`.split(' '), folder);
+    expect(moved.code, moved.stderr).toBe(0);
+    expect(moved.stderr).toContain('warning: this run used webgpu acme so far');
+  });
+});
+
+test('what was typed for the CPU is said to have no effect on a GPU', async () => {
+  vi.stubEnv('GPT_WEBGPU', missing);
+  vi.stubEnv('GPT_THREADS', '1');
+  const bench = 'bench nano --device webgpu --seconds 0.1';
+  const { stderr } = await runInProcess(`${bench} --threads 1 --blas off`.split(' '), folder);
+  expect(stderr).toContain('warning: --threads has no effect with --device webgpu');
+  expect(stderr).toContain('warning: --blas has no effect with --device webgpu');
+  expect((await runInProcess(bench.split(' '), folder)).stderr).not.toContain('warning');
 });
 
 test('GPT_DEVICE=auto leaves gpt bench its device', async () => {

@@ -4,9 +4,9 @@ import { costOf } from '../../src/engine/cost.ts';
 import type { Device } from '../../src/engine/device.ts';
 import { EngineMemoryError } from '../../src/engine/engine-memory-error.ts';
 import type { Instruction } from '../../src/engine/instruction.ts';
-import { stepSeconds } from '../../src/forecast/gpu.ts';
 import { forecastRun } from '../../src/forecast/run-forecast.ts';
 import { referenceModel } from '../../src/train/budget.ts';
+import { predictStep } from '../../src/train/predict-step.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 
 const LIMIT = 2e9;
@@ -81,9 +81,9 @@ test('a kernel takes as long as its products, its memory or its start', () => {
   const { forwardBackward, gradientNorm, update } = programs;
   const others = gradientNorm.instructions.length + update.instructions.length;
   const rates = { name: '', gemmFlops: Infinity, readBandwidth: Infinity, launchSeconds: 1 };
-  expect(stepSeconds(rates, programs, 2)).toBe(2 * forwardBackward.instructions.length + others);
+  expect(predictStep(rates, programs, 2)).toBe(2 * forwardBackward.instructions.length + others);
   const products = forwardBackward.instructions.map((each) => costOf(each).flops).reduce((a, b) => a + b);
-  const bound = stepSeconds({ ...rates, gemmFlops: 1e9, launchSeconds: 0 }, programs, 1);
+  const bound = predictStep({ ...rates, gemmFlops: 1e9, launchSeconds: 0 }, programs, 1);
   expect(bound).toBeCloseTo(products / 1e9, 9);
-  expect(stepSeconds({ ...rates, readBandwidth: 1e9, launchSeconds: 0 }, programs, 1)).toBeGreaterThan(0);
+  expect(predictStep({ ...rates, readBandwidth: 1e9, launchSeconds: 0 }, programs, 1)).toBeGreaterThan(0);
 });

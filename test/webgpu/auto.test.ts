@@ -4,10 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { openFaster } from '../../src/engine/backend.ts';
-import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from '../../src/engine/device-choice.ts';
+import {
+  chooseDevice,
+  gpuMemoryLimit,
+  isDeviceUndecided,
+  leaveDeviceToRun,
+} from '../../src/engine/device-choice.ts';
 import type { Device } from '../../src/engine/device.ts';
 import { EngineMemoryError } from '../../src/engine/engine-memory-error.ts';
 import { generationSeconds } from '../../src/measure/models.ts';
+import { referenceModel } from '../../src/train/budget.ts';
+import { timedStep } from '../../src/train/timed-training.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
 import { trainModel } from '../../src/train/train-model.ts';
 import { tinyConfig } from '../generate/tiny-model.ts';
@@ -27,8 +34,9 @@ test('the device that takes less time is chosen for all programs from then on', 
   for (const gpuSeconds of [1, 3]) {
     await chooseDevice('auto');
     expect(isDeviceUndecided()).toBe(true);
-    const { backend } = await openFaster({ threads: 1 }, (device) =>
-      Promise.resolve(isGpu(device) ? gpuSeconds : 2),
+    const { backend } = await openFaster(
+      { threads: 1 },
+      { name: 'work', measure: (device) => Promise.resolve(isGpu(device) ? gpuSeconds : 2) },
     );
     expect(isGpu(backend)).toBe(gpuSeconds === 1);
     expect(gpuMemoryLimit() !== undefined).toBe(gpuSeconds === 1);
@@ -40,8 +48,12 @@ test('the device that takes less time is chosen for all programs from then on', 
 test('a device whose memory a model exceeds is not chosen', async () => {
   await chooseDevice('auto');
   const tooLarge = new EngineMemoryError('too large', { hint: 'smaller' });
-  const { backend } = await openFaster({ threads: 1 }, (device) =>
-    isGpu(device) ? Promise.resolve(9) : Promise.reject(tooLarge),
+  const { backend } = await openFaster(
+    { threads: 1 },
+    {
+      name: 'work',
+      measure: (device) => (isGpu(device) ? Promise.resolve(9) : Promise.reject(tooLarge)),
+    },
   );
   expect(isGpu(backend)).toBe(true);
   await backend.close();
@@ -72,20 +84,69 @@ test('training measures its own model; a resumed run keeps its device without me
   expect(measurements).toBe(1);
 });
 
+test('a run that names no device keeps the GPU on which it was trained', async () => {
+  await chooseDevice('webgpu');
+  const outDir = join(root, 'kept');
+  const used: string[] = [];
+  const handlers = { start: (run: { readonly backend: string }) => void used.push(run.backend) };
+  await trainModel({ ...options, outDir }, handlers);
+  await leaveDeviceToRun();
+  await trainModel({ corpus: [corpus], resume: outDir, maxIters: 5, threads: 1 }, handlers);
+  await chooseDevice('cpu');
+  await trainModel({ corpus: [corpus], resume: outDir, maxIters: 6, threads: 1 }, handlers);
+  await leaveDeviceToRun();
+  await trainModel({ corpus: [corpus], resume: outDir, maxIters: 7, threads: 1 }, handlers);
+  expect(used.map((name) => name.split(' ')[0])).toEqual(['webgpu', 'webgpu', 'wasm', 'wasm']);
+});
+
+test.skipIf(process.env['GPT_TEST_GPU'])(
+  'an emulated GPU is given up without a step of a usual model',
+  async () => {
+    await chooseDevice('auto');
+    const { measure, ...step } = timedStep(referenceModel, 0.1);
+    const measured: boolean[] = [];
+    const { backend, rejected } = await openFaster(
+      { threads: 1 },
+      {
+        ...step,
+        measure: (device) => {
+          measured.push(isGpu(device));
+          return measure(device);
+        },
+      },
+    );
+    expect(measured).toEqual([false]);
+    expect(rejected.at(-1)).toEqual({
+      variant: 'webgpu',
+      reason: expect.stringMatching(/^a step would take about .*, and .* on the CPU$/),
+    });
+    await backend.close();
+  },
+);
+
 test('the speed of generation is measured on both, and the faster is chosen', async () => {
   await chooseDevice('auto');
   const times: Record<string, number> = {};
   const measured = { config: tinyConfig, storageOf: () => 'f32' as const };
-  const { backend, rejected } = await openFaster({ threads: 1 }, async (device) => {
-    const seconds = await generationSeconds(device, measured, 0.05);
-    times[isGpu(device) ? 'webgpu' : 'cpu'] = seconds;
-    return seconds;
-  });
+  const { backend, rejected } = await openFaster(
+    { threads: 1 },
+    {
+      name: 'a short text',
+      measure: async (device) => {
+        const seconds = await generationSeconds(device, measured, 0.05);
+        times[isGpu(device) ? 'webgpu' : 'cpu'] = seconds;
+        return seconds;
+      },
+    },
+  );
   expect(Object.keys(times)).toEqual(['cpu', 'webgpu']);
   const [cpu, gpu] = Object.values(times);
   expect(cpu).toBeGreaterThan(0);
   expect(gpu).toBeGreaterThan(0);
   expect(isGpu(backend)).toBe(gpu < cpu);
-  expect(rejected.filter(({ variant }) => variant === 'webgpu')).toEqual([]);
+  const slower = isGpu(backend) ? 'cpu' : 'webgpu';
+  expect(rejected.find(({ variant }) => variant === slower)?.reason).toMatch(
+    /^a short text takes .*, and .* on the [CG]PU$/,
+  );
   await backend.close();
 });

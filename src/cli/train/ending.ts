@@ -1,5 +1,6 @@
 /** Messages after the last step. */
 import { CHAT } from '../../data/documents/format.ts';
+import type { DeviceChoice } from '../../engine/device-choice.ts';
 import type { RunEnd, TrainEvent } from '../../train/events.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import type { TrainResult } from '../../train/train-model.ts';
@@ -16,6 +17,8 @@ import { WORSE_BY } from './warnings.ts';
 export interface Ending {
   /** Since the command was started. */
   readonly seconds: number;
+  /** The `--device` that commands after a run on a GPU need; undefined if a variable says so. */
+  readonly device?: DeviceChoice | undefined;
   readonly run: RunDescription;
   readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
   /** See `simplestAhead`. */
@@ -86,20 +89,27 @@ function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: 
 /** Commands to paste, each with its purpose. */
 function adviceAfter(
   { folder, reason, examplePrompt, progress }: TrainResult,
-  { seconds, run, lastEvaluation }: Ending,
+  { seconds, run, lastEvaluation, device }: Ending,
 ): (readonly [what: string, line: string])[] {
   const gpt = commandName();
   const model = shellQuoted(shown(folder));
   const prompt = examplePrompt === undefined ? '' : ` --prompt ${shellQuoted(examplePrompt)}`;
+  // A resumed run keeps its device by itself; other commands are told of a GPU.
+  const onDevice = device !== undefined && run.backend.startsWith('webgpu') ? ` --device ${device}` : '';
   const isChat = run.settings.documents === CHAT;
-  const sample = ['try it', isChat ? `${gpt} chat ${model}` : `${gpt} sample -m ${model}${prompt}`] as const;
+  const sample = [
+    'try it',
+    isChat ? `${gpt} chat ${model}${onDevice}` : `${gpt} sample -m ${model}${prompt}${onDevice}`,
+  ] as const;
   // A pipe cannot be read again, neither to evaluate its validation split nor to resume.
   const isPipe = run.corpus.files.includes('-') || run.settings.valFile === '-';
   if (isPipe) return [sample];
   if (reason === 'interrupted') return [['resume', `${gpt} train --resume ${model}`], sample];
   return [
     sample,
-    ...(run.tokens.validation > 0 ? ([['measure it', `${gpt} eval --split val -m ${model}`]] as const) : []),
+    ...(run.tokens.validation > 0
+      ? ([['measure it', `${gpt} eval --split val -m ${model}${onDevice}`]] as const)
+      : []),
     ...(reason === 'finished' && !isOverfitted(progress, lastEvaluation)
       ? ([['train more', `${gpt} train --resume ${model} --minutes ${minutesToTrainOn(seconds)}`]] as const)
       : []),

@@ -37,7 +37,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
         ['training', describeTraining({ ...run, settings, steps: settings.maxIters })],
         ...(run.expectedSeconds === undefined
           ? []
-          : [['time', describeTime(run.expectedSeconds, run.isLimitedByText)] as const]),
+          : [['time', describeTime(run.expectedSeconds, run)] as const]),
         ['memory', formatBytes(run.memoryBytes)],
         ['engine', run.backend],
         ...(run.hosts === undefined ? [] : [['ranks', describeRanks(run.hosts, settings)] as const]),
@@ -93,9 +93,20 @@ function describeGrowth({ ordinary, special, first }: Growth, { kind }: Tokenize
   return `Added to the vocabulary: ${added}. Their rows of the embedding start as the mean of the other ${formatNumber(first)}.`;
 }
 
-function describeTime(seconds: number, isLimitedByText: boolean): string {
+/** Share of a run's time that finding the faster device may take without being mentioned. */
+const LONG_DECISION = 0.1;
+
+function describeTime(
+  seconds: number,
+  {
+    isLimitedByText,
+    decisionSeconds,
+  }: Pick<RunDescription, 'isLimitedByText'> & Partial<Pick<RunDescription, 'decisionSeconds'>>,
+): string {
   const duration = `about ${formatDuration(Math.round(seconds))}`;
-  return isLimitedByText ? `${duration}; more than ${MAX_EPOCHS} epochs would memorize the text` : duration;
+  if (isLimitedByText) return `${duration}; more than ${MAX_EPOCHS} epochs would memorize the text`;
+  if (decisionSeconds === undefined || decisionSeconds <= LONG_DECISION * seconds) return duration;
+  return `${duration}, after ${formatDuration(decisionSeconds)} to find the faster of CPU and GPU`;
 }
 
 function noticeOfResume({

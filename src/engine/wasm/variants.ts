@@ -10,9 +10,9 @@ export type Variant = (typeof variants)[number];
 
 export const buildOf = (variant: Variant): Build => (variant === 'avx512' ? 'revectorize' : variant);
 
-/** Why a faster variant is not used, for `gpt doctor` and --verbose. */
+/** Why a faster variant or the other device is not used, for `gpt doctor` and --verbose. */
 export interface Rejection {
-  /** `blas`: a library for products, with any variant; `webgpu`: a GPU that `--device auto` tried. */
-  readonly variant: Variant | 'blas' | 'webgpu';
+  /** `blas`: a library for products, with any variant; `webgpu`, `cpu`: what `--device auto` did not choose. */
+  readonly variant: Variant | 'blas' | 'webgpu' | 'cpu';
   readonly reason: string;
 }

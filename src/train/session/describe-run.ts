@@ -36,6 +36,7 @@ export function describeRun(
     tokensPerStep,
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
+    decisionSeconds: prepared.decisionSeconds,
     isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
     hosts,

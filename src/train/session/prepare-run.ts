@@ -3,12 +3,20 @@ import { ranksOnHost, type Communicator } from '../../collective/communicator.ts
 import { checkLength } from '../../data/batches.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
-import { chooseDevice, isDeviceUndecided } from '../../engine/device-choice.ts';
-import { UsageError } from '../../errors.ts';
-import { optionName } from '../../messages.ts';
+import { chooseCpu, chooseDevice, isDeviceLeftToRun, isDeviceUndecided } from '../../engine/device-choice.ts';
+import { UsageError, UserError } from '../../errors.ts';
+import { optionName, optionValues } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import { budgetSeconds, fitMore, fitToBudget, moreSeconds, usualModel, type Fitted } from '../budget.ts';
+import {
+  budgetSeconds,
+  CALIBRATION_SHARE,
+  fitMore,
+  fitToBudget,
+  moreSeconds,
+  usualModel,
+  type Fitted,
+} from '../budget.ts';
 import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
 import { expectSeconds } from '../expect-seconds.ts';
@@ -29,7 +37,7 @@ import {
   type Settings,
   type TrainModelOptions,
 } from '../settings.ts';
-import { CALIBRATION_SECONDS, measureSpeedOn } from '../timed-training.ts';
+import { CALIBRATION_SECONDS, timedStep } from '../timed-training.ts';
 import type { TrainHandlers } from '../train-handlers.ts';
 import type { TrainingData } from '../training-data.ts';
 import { checkResume } from './check-resume.ts';
@@ -52,6 +60,8 @@ export interface PreparedRun {
   readonly time: TimeLimit | undefined;
   /** Undefined if the run is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;
+  /** How long it took to find the faster device, which is part of a time limit. */
+  readonly decisionSeconds: number;
 }
 
 const ONE_RANK: Ranks = { rank: 0, size: 1 };
@@ -77,9 +87,10 @@ export async function prepareRun(
   preparation: Preparation,
 ): Promise<PreparedRun> {
   const { given, handlers, engine, ranks } = preparation;
+  if (isDeviceLeftToRun()) await keepDevice(origin, ranks);
   checkMatmulPrecision(given);
   engine.matmulPrecision = origin.options.matmulPrecision ?? 'float32';
-  await decideDevice(origin, data, preparation);
+  const decisionSeconds = await decideDevice(origin, data, preparation);
   const { options, time } = await chooseLength(origin, data, preparation);
   const chosen = settingsOf(origin, withReplicas(options, ranks?.size ?? 1), data);
   const change = origin.resumed && textChange(origin.resumed.checkpoint.state, data, chosen);
@@ -125,31 +136,60 @@ export async function prepareRun(
     change,
     time,
     expectedSeconds,
+    decisionSeconds,
   };
 }
+
+/** The device of a resumed run, whose results it decides. @throws UserError if it is a GPU that cannot be used */
+async function keepDevice({ resumed }: Origin, ranks: Communicator | undefined): Promise<void> {
+  if (ranks !== undefined || !isOfGpu(resumed?.checkpoint.state.engine)) return;
+  try {
+    await chooseDevice('webgpu');
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(error.code, `this run used a GPU so far: ${error.message}`, {
+      hint: `${error.hint}; ${optionValues({ device: 'cpu' })} resumes it on the CPU`,
+      cause: error,
+    });
+  }
+}
+
+/** @param engine as a checkpoint names it */
+const isOfGpu = (engine: string | undefined): boolean => engine?.startsWith('webgpu') === true;
 
 /**
  * With `auto`, the device on which a step takes less time, or that of a resumed run. For a run with a time limit, it is a step of
  * the model that the CPU would be given: where the GPU is faster with that, it is with a larger one.
+ *
+ * @returns the seconds that the measurement took
  */
 async function decideDevice(
   origin: Origin,
   data: TrainingData,
   { handlers, engine, ranks }: Preparation,
-): Promise<void> {
-  if (!isDeviceUndecided()) return;
-  if (ranks !== undefined) return chooseDevice('cpu'); // as the other ranks do
+): Promise<number> {
+  if (!isDeviceUndecided()) return 0;
   const former = origin.resumed?.checkpoint.state.engine;
-  if (former !== undefined) return chooseDevice(former.startsWith('webgpu') ? 'webgpu' : 'cpu');
+  if (ranks !== undefined) await chooseCpu('the other ranks are on their CPUs');
+  else if (isOfGpu(former)) await chooseDevice('webgpu');
+  else if (former !== undefined) await chooseCpu('this run used the CPU so far');
+  if (!isDeviceUndecided()) return 0;
   handlers.measuring?.();
+  const start = performance.now();
   const options = usualModel(origin.options, data, engine.threads) ?? origin.options;
   const settings = settingsOf(origin, options, data);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
   const shape = { ...trainingShape(settings, config), frozenStorage: frozenStorage(origin, config) };
-  await engine.openFaster(async (device) => {
-    checkStateMemory(shape, memoryLimits(engine.threads));
-    return (await measureSpeedOn(device, shape, CALIBRATION_SECONDS)).stepSeconds;
+  const limit = CALIBRATION_SHARE * (budgetSeconds(origin.options) ?? Infinity);
+  const { measure, ...step } = timedStep(shape, Math.min(CALIBRATION_SECONDS, limit));
+  await engine.openFaster({
+    ...step,
+    measure: (device) => {
+      checkStateMemory(shape, memoryLimits(engine.threads));
+      return measure(device);
+    },
   });
+  return (performance.now() - start) / 1000;
 }
 
 /** Frozen weights keep the precision of the base model's file, which changes no bit of the results. */

@@ -2,8 +2,13 @@
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { stripVTControlCharacters } from 'node:util';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/open-model.ts';
+import { printEnd } from '../../../src/cli/train/ending.ts';
+import type { DeviceChoice } from '../../../src/engine/device-choice.ts';
+import type { RunDescription } from '../../../src/train/train-handlers.ts';
+import { trainModel } from '../../../src/train/train-model.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
 import { whaleText } from '../../fixtures/whale-text.ts';
 import { runInProcess } from '../in-process.ts';
@@ -174,4 +179,45 @@ test('the average of the weights, where it is the better model, is named by ever
   const page = (await at(['report', 'averaged', '-o', '-'])).stdout;
   expect(page).toContain('average of the weights at step 60');
   expect(page).toContain('validation text, without averaging the weights');
+});
+
+test('commands to paste name the GPU that was asked for, except to resume', async () => {
+  writeFileSync(join(folder, 'corpus.txt'), whaleText(50));
+  let started: RunDescription | undefined;
+  const result = await trainModel(
+    {
+      corpus: [join(folder, 'corpus.txt')],
+      outDir: join(folder, 'suggested'),
+      nLayer: 1,
+      nHead: 1,
+      nEmbd: 8,
+      blockSize: 8,
+      maxIters: 2,
+      sampleTokens: 0,
+    },
+    { start: (made) => (started = made) },
+  );
+  const linesAfter = (backend: string, device: DeviceChoice | undefined): string[] => {
+    let shown = '';
+    const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      shown += String(text);
+      return true;
+    });
+    const ending = { seconds: 1, lastEvaluation: undefined, ahead: undefined };
+    printEnd(result, { ...ending, run: { ...started!, backend }, device });
+    write.mockRestore();
+    return stripVTControlCharacters(shown)
+      .split('\n')
+      .filter((line) => /^  (try it|measure it|train more) /.test(line));
+  };
+  const plain = linesAfter('wasm relaxed, 1 thread', undefined);
+  expect(plain).toHaveLength(3);
+  expect(linesAfter('wasm relaxed, 1 thread', 'auto')).toEqual(plain);
+  expect(linesAfter('webgpu acme', undefined)).toEqual(plain); // GPT_DEVICE still says so
+  for (const device of ['webgpu', 'auto'] as const)
+    expect(linesAfter('webgpu acme', device)).toEqual([
+      `${plain[0]} --device ${device}`,
+      `${plain[1]} --device ${device}`,
+      plain[2],
+    ]);
 });

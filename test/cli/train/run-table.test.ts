@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { printRunTable } from '../../../src/cli/train/run-table.ts';
 import { train, type RunDescription } from '../../../src/index.ts';
 
-test('the plan says what a folder given as --val-file leaves out', async () => {
+test('the plan says what a folder given as --val-file leaves out, and what finding the device took of a short run', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'plan-table-'));
   const text = 'the white whale and the sea.\n'.repeat(20);
   writeFileSync(join(folder, 'corpus.txt'), text);
@@ -34,6 +34,10 @@ test('the plan says what a folder given as --val-file leaves out', async () => {
     return true;
   });
   printRunTable(planned!);
+  printRunTable({ ...planned!, expectedSeconds: 9, decisionSeconds: 2.3 });
+  printRunTable({ ...planned!, expectedSeconds: 60, decisionSeconds: 2.3 });
   write.mockRestore();
+  expect(shown).toMatch(/time +about 9s, after 2.3s to find the faster of CPU and GPU\n/);
+  expect(shown).toMatch(/time +about 1m 00s\n/);
   expect(shown).toMatch(/validation +.*held-out, 1 file, 580 B, 580 characters; left out: 1 binary\n/);
 });

@@ -1,6 +1,6 @@
 /** `--device auto` and the search for a GPU, with one that fails. test/webgpu/ has one that works. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { openFaster } from '../../../src/engine/backend.ts';
+import { chooseBackend, openFaster } from '../../../src/engine/backend.ts';
 import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from '../../../src/engine/device-choice.ts';
 import type { Device } from '../../../src/engine/device.ts';
 import { findAdapter } from '../../../src/engine/webgpu-package.ts';
@@ -8,6 +8,12 @@ import type { Gpu } from '../../../src/engine/webgpu/gpu.ts';
 import { setTileFolder } from '../../../src/engine/webgpu/tile-cache.ts';
 import { failingGpu, type FailingGpu } from '../../fixtures/failing-gpu.ts';
 import { failure } from '../../fixtures/failure.ts';
+
+const RATES = { name: '', gemmFlops: 1, readBandwidth: 1, launchSeconds: 1 };
+vi.mock('../../../src/engine/gpu-rates.ts', async (original) => ({
+  ...(await original<object>()),
+  measureRates: () => Promise.resolve(RATES),
+}));
 
 const provide = (requestAdapter: Gpu['requestAdapter']): void =>
   void vi.stubGlobal('navigator', { gpu: { requestAdapter } });
@@ -26,6 +32,52 @@ test('a rejected request for an adapter says why, and what to do', async () => {
   await expect(search).rejects.toMatchObject({ hint: expect.stringContaining('driver') });
   await chooseDevice('auto');
   expect(isDeviceUndecided()).toBe(false);
+  const { backend, rejected } = await chooseBackend({ threads: 1 });
+  expect(rejected.at(-1)).toEqual({
+    variant: 'webgpu',
+    reason: expect.stringContaining('the instance was dropped'),
+  });
+  await backend.close();
+  await chooseDevice('cpu');
+  const named = await chooseBackend({ threads: 1 });
+  expect(named.rejected.filter(({ variant }) => variant === 'webgpu')).toEqual([]);
+  await named.backend.close();
+});
+
+describe('where the CPU takes two seconds', () => {
+  /** Seconds that were measured on the GPU, or undefined; and what was chosen. */
+  async function decide(predicted: number, measured: number) {
+    const gpu = failingGpu();
+    provide(() => Promise.resolve(gpu.adapter));
+    await chooseDevice('auto');
+    let onGpu: number | undefined;
+    const { backend, rejected } = await openFaster(
+      { threads: 1 },
+      {
+        name: 'a step',
+        measure: (device) => Promise.resolve(isGpu(device) ? (onGpu = measured) : 2),
+        predict: (rates) => (rates === RATES ? predicted : NaN),
+      },
+    );
+    await backend.close();
+    const reasons = rejected.filter(({ variant }) => variant === 'webgpu' || variant === 'cpu');
+    return { onGpu, isGpu: isGpu(backend), reasons };
+  }
+
+  test('a GPU that is predicted to take over eight is not measured', async () => {
+    expect(await decide(8.1, 1)).toEqual({
+      onGpu: undefined,
+      isGpu: false,
+      reasons: [{ variant: 'webgpu', reason: 'a step would take about 8,100 ms, and 2,000 ms on the CPU' }],
+    });
+  });
+
+  test.each([
+    [3, false, { variant: 'webgpu', reason: 'a step takes 3,000 ms, and 2,000 ms on the CPU' }],
+    [0.05, true, { variant: 'cpu', reason: 'a step takes 2,000 ms, and 50.0 ms on the GPU' }],
+  ] as const)('otherwise it is measured: %d seconds', async (measured, isChosen, reason) => {
+    expect(await decide(7.9, measured)).toEqual({ onGpu: measured, isGpu: isChosen, reasons: [reason] });
+  });
 });
 
 describe('a GPU that fails under auto is left for the CPU', () => {
@@ -40,7 +92,7 @@ describe('a GPU that fails under auto is left for the CPU', () => {
 
   /** Expects the CPU, open, and the reason. */
   async function expectCpu(measure: (device: Device) => Promise<number>, reason: string): Promise<void> {
-    const { backend, rejected } = await openFaster({ threads: 1 }, measure);
+    const { backend, rejected } = await openFaster({ threads: 1 }, { name: 'work', measure });
     expect(isGpu(backend)).toBe(false);
     expect(rejected.find(({ variant }) => variant === 'webgpu')?.reason).toContain(reason);
     expect(gpuMemoryLimit()).toBeUndefined();
@@ -81,9 +133,9 @@ describe('a GPU that fails under auto is left for the CPU', () => {
 
   test('but what fails on the CPU is reported, without opening the GPU', async () => {
     const open = vi.spyOn(gpu.adapter, 'requestDevice');
-    await expect(openFaster({ threads: 1 }, () => Promise.reject(new Error('a bug')))).rejects.toThrow(
-      'a bug',
-    );
+    await expect(
+      openFaster({ threads: 1 }, { name: 'work', measure: () => Promise.reject(new Error('a bug')) }),
+    ).rejects.toThrow('a bug');
     expect(open).not.toHaveBeenCalled();
     expect(gpuMemoryLimit()).toBeUndefined();
   });
