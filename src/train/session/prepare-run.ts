@@ -198,10 +198,10 @@ const frozenStorage = (origin: Origin, { lora }: ModelConfig): StorageOf | undef
     ? undefined
     : (origin.resumed === undefined ? origin.start : origin.resumed.checkpoint.model)?.storageOf;
 
-/** In seconds: the limit, or less if the run has all the steps it may have. */
+/** In seconds: the limit, less if the run has all the steps it may have, or more if a single step exceeds it. */
 function timeNeeded({ seconds, costs, maxSteps }: TimeLimit, settings: Settings): number {
-  const limit = timeForTraining(seconds, costs.last);
-  return Math.min(limit, secondsFor(Math.min(settings.maxIters, maxSteps), 0, settings, costs));
+  const needed = secondsFor(Math.min(settings.maxIters, maxSteps), 0, settings, costs);
+  return settings.maxIters === 1 ? needed : Math.min(timeForTraining(seconds, costs.last), needed);
 }
 
 /** The options with the length of the run, which may be fitted to a time limit or extended. */
