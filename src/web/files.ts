@@ -1,37 +1,56 @@
-/** The files of a run, which live in this worker's memory. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** The files of a run, which are in the memory of its worker: a folder, and next to it the texts it was trained on. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Text } from './messages.ts';
 
-/** In which each run has a folder of its own: the earlier one stays until the next has begun. */
-const RUNS = '.runs';
-
-/** A folder for the next run, always of the same name, which its model card has. */
-export function folderForRun(number: number): string {
-  mkdirSync(`${RUNS}/${number}`, { recursive: true });
-  return `${RUNS}/${number}/run`;
+/**
+ * Stores texts under different names.
+ *
+ * @returns their paths. A run records them, and `--resume` finds them next to its folder
+ */
+export function storeTexts(texts: readonly Text[]): string[] {
+  const paths: string[] = [];
+  for (const { name, bytes } of texts) {
+    const path = unused(fileName(name), paths);
+    writeFileSync(path, bytes);
+    paths.push(path);
+  }
+  return paths;
 }
 
-/** Removes earlier runs and their texts. */
-export function keepOnly(run: number, text: string): void {
-  for (const name of readdirSync(RUNS))
-    if (name !== String(run)) rmSync(`${RUNS}/${name}`, { recursive: true });
-  for (const name of readdirSync('/')) if (name !== RUNS && name !== text) rmSync(name, { recursive: true });
+/** A name that is a file's: `-` would be stdin, and `..` a folder. */
+const fileName = (name: string): string => (/^[-.]*$/.test(name) ? 'text' : name.replaceAll('/', '_'));
+
+/** `book.txt`, or else `book-2.txt`, … */
+function unused(name: string, used: readonly string[]): string {
+  const [, stem, ending] = /^(.+?)(\.[^.]*)?$/.exec(name)!;
+  let [tried, count] = [name, 1];
+  while (used.includes(tried)) tried = `${stem}-${++count}${ending ?? ''}`;
+  return tried;
 }
 
-/** @returns the path */
-export function storeText(name: string, text: Uint8Array): string {
-  const path = name === RUNS ? 'text' : name.replaceAll('/', '_');
-  writeFileSync(path, text);
-  return path;
+/** The folder of a run: named after its first text, in letters that need no quoting in a shell. */
+export function folderFor(texts: readonly string[]): string {
+  const stem = texts[0]
+    .replace(/(?<=.)\.[^.]*$/, '')
+    .replace(/[^\p{L}\p{N}._-]+/gu, '-')
+    .replace(/^[-.]+|[-.]+$/g, '')
+    .slice(0, 60);
+  return unused(stem === '' ? 'model' : stem, texts);
 }
 
-/** The files of a run by their path in an archive, without those that are being written. */
-export function filesOf(folder: string, name: string): Record<string, Uint8Array> {
+/** The files of a run by their path in an archive, with its texts, and without those that are being written. */
+export const archiveOf = (folder: string, texts: readonly string[]): Record<string, Uint8Array> => ({
+  ...filesIn(folder),
+  ...Object.fromEntries(texts.map((path) => [path, readFileSync(path)])),
+});
+
+function filesIn(folder: string): Record<string, Uint8Array> {
   const files: Record<string, Uint8Array> = {};
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = `${folder}/${entry.name}`;
     if (/\.(tmp|lock)$/.test(entry.name)) continue;
-    if (entry.isDirectory()) Object.assign(files, filesOf(path, `${name}/${entry.name}`));
-    else files[`${name}/${entry.name}`] = readFileSync(path);
+    if (entry.isDirectory()) Object.assign(files, filesIn(path));
+    else files[path] = readFileSync(path);
   }
   return files;
 }

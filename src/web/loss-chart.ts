@@ -1,5 +1,6 @@
 /** The losses of a run, drawn while it trains. */
 import uPlot from 'uplot';
+import { lossText } from './numbers.ts';
 
 /** Steps drawn one by one; beyond, neighbors are averaged, so that a long run draws as fast as a short one. */
 const MOST_POINTS = 2000;
@@ -25,7 +26,9 @@ export class LossChart {
     this.#place = place;
     this.#reading = reading;
     this.#plot = new uPlot(this.#options(), [[], [], [], []], place);
-    new ResizeObserver(() => this.#plot.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
+    new ResizeObserver(() => {
+      if (place.clientWidth > 0) this.#plot.setSize({ width: place.clientWidth, height: HEIGHT }); // 0: not shown
+    }).observe(place);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () =>
       this.#plot.redraw(false, true),
     );
@@ -126,7 +129,7 @@ export class LossChart {
     const [steps, ...curves] = this.#plot.data as [number[], ...Curve[]];
     const values = ['each step', 'training text', 'validation text'].flatMap((name, i) => {
       const value = curves[i].slice(0, index + 1).findLast((each) => typeof each === 'number');
-      return value === undefined || value === null ? [] : [`${name} ${value.toFixed(3)}`];
+      return value === undefined || value === null ? [] : [`${name} ${lossText(value)}`];
     });
     const reading = `step ${steps[index]}: ${values.join(', ')}`;
     this.#reading.textContent = reading;

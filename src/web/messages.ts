@@ -1,9 +1,16 @@
 /** What the page and the worker that trains tell each other. */
 import type { DeviceChoice } from '../engine/device-choice.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
+import type { Failure } from './failure.ts';
 
 /** Options of a run, but for its text and its folder. */
 export type RunOptions = Omit<TrainModelOptions, 'corpus' | 'outDir' | 'overwrite' | 'resume'>;
+
+/** A text to learn from. */
+export interface Text {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
 
 export interface Prompt {
   readonly prompt: string;
@@ -11,24 +18,26 @@ export interface Prompt {
   readonly maxTokens: number;
 }
 
-/** `run` counts the trainings of a page: answers about an earlier one come too late. */
 export type Request =
+  /** Once for each worker. */
   | {
       readonly type: 'train';
-      readonly name: string;
-      readonly text: Uint8Array;
+      /** At least one. */
+      readonly texts: readonly Text[];
       readonly options: RunOptions;
       readonly device: DeviceChoice;
     }
   /** Save and end. */
   | { readonly type: 'stop' }
-  | { readonly type: 'write'; readonly prompt: Prompt; readonly run: number }
+  | { readonly type: 'write'; readonly prompt: Prompt }
   | { readonly type: 'stop writing' }
-  | { readonly type: 'look inside'; readonly run: number }
+  | { readonly type: 'look inside' }
   | { readonly type: 'download' };
 
 /** A run before its first step, as the page shows it. */
 export interface RunSummary {
+  /** Its folder, as in the archive. */
+  readonly folder: string;
   readonly parameters: number;
   /** To train on. */
   readonly tokens: number;
@@ -38,10 +47,19 @@ export interface RunSummary {
   readonly heads: number;
   readonly channels: number;
   readonly blockSize: number;
+  readonly steps: number;
+  /** How often the text is read. */
+  readonly epochs: number;
+  /** Undefined if the run is too short for a measurement to pay off. */
+  readonly expectedSeconds: number | undefined;
+  /** The run ends before its time limit: the text is short. */
+  readonly isLimitedByText: boolean;
 }
 
 export type Answer =
   | { readonly type: 'working'; readonly what: string; readonly done: number | undefined }
+  /** The speed of this computer is measured, which cannot be interrupted. */
+  | { readonly type: 'measuring' }
   | { readonly type: 'start'; readonly run: RunSummary }
   /** Losses in nats per token; `steps` of the whole run, which may change in a run with a time limit. */
   | { readonly type: 'step'; readonly step: number; readonly loss: number; readonly steps: number }
@@ -59,14 +77,8 @@ export type Answer =
       readonly isInterrupted: boolean;
       readonly examplePrompt: string | undefined;
     }
-  | { readonly type: 'text'; readonly text: string; readonly run: number }
-  | { readonly type: 'written'; readonly run: number }
-  | { readonly type: 'report'; readonly page: string; readonly run: number }
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'written' }
+  | { readonly type: 'report'; readonly page: string }
   | { readonly type: 'archive'; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
-  /** Option names in message and hint are marked, see ../messages.ts. */
-  | {
-      readonly type: 'failed';
-      readonly during: Request['type'];
-      readonly message: string;
-      readonly hint: string | undefined;
-    };
+  | ({ readonly type: 'failed'; readonly during: Request['type'] } & Failure);

@@ -1,205 +1,188 @@
-/** The page: it passes a text and options to the worker that trains, and shows what comes back. */
-import type { DeviceChoice } from '../engine/device-choice.ts';
-import type { Gpu } from '../engine/webgpu/gpu.ts';
-import { inTerms, type Terms } from '../messages.ts';
-import type { Answer, Request, RunOptions, RunSummary } from './messages.ts';
+/** The page: it passes texts and options to a worker that trains, and shows what comes back. */
+import { chosenTexts, letTextsBeChosen } from './choose-texts.ts';
+import { find, say, show } from './dom.ts';
+import { failureText } from './failure.ts';
 import { isolate } from './isolate.ts';
 import { LossChart } from './loss-chart.ts';
-
-/** An element of index.html. */
-function find(id: string): HTMLElement;
-function find<T extends HTMLElement>(id: string, kind: new () => T): T;
-function find(id: string, kind: new () => HTMLElement = HTMLElement): HTMLElement {
-  const element = document.getElementById(id);
-  if (element instanceof kind) return element;
-  throw new Error(`there is no ${kind.name} ${id}`);
-}
-
-const show = (id: string, isShown = true): void => void (find(id).hidden = !isShown);
-const say = (id: string, text: string): void => void (find(id).textContent = text);
-const number = new Intl.NumberFormat('en-US');
-const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 });
+import type { Answer, RunSummary } from './messages.ts';
+import { counted, duration, inFull, lossText } from './numbers.ts';
+import { chosenDevice, connectFields, fields, optionsFromForm, timeLimit } from './options-form.ts';
+import { cautionAbout, factsOf, type TimeLimit } from './run-facts.ts';
+import { Trainers } from './trainers.ts';
 
 const obstacle = await isolate();
-const worker = new Worker('trainer.js', { type: 'module' });
-const ask = (request: Request): void => worker.postMessage(request);
+const trainers = new Trainers(hear, () => {
+  say(
+    'obstacle',
+    'The program that trains could not be started. Reload the page; if that does not help, try another browser.',
+  );
+  show('obstacle');
+});
 
-/** The text to learn from. */
-let text: { readonly name: string; readonly bytes: Uint8Array } | undefined;
 let chart: LossChart | undefined;
-/** When training was asked for and when its first step began, in milliseconds; the limit in seconds. */
+/**
+ * When training was asked for, when its first step began and when a run with a time limit ends, in milliseconds of
+ * `performance.now()`.
+ */
 let asked = 0;
 let started = 0;
-let limit: number | undefined;
+let end: number | undefined;
+let limit: TimeLimit | undefined;
+/** A run is prepared, before its first step; a run is trained. */
+let isPreparing = false;
 let isTraining = false;
-/** The model has been trained further than what was downloaded. */
+/** Steps of the run that has begun; undefined before any has. */
+let steps: number | undefined;
+/** Names of the texts of the latest run. */
+let names: readonly string[] = [];
+/** The run has a model, and it has been trained further than what was downloaded. */
+let hasModel = false;
 let isUnsaved = false;
-/** Trainings that have begun; answers about an earlier one come too late. */
-let runs = 0;
+/** What is shown of the run that has begun, while another one is prepared. */
+let kept: { readonly status: string; readonly progress: string | null } | undefined;
 /** A report is being made, and another one should follow it. */
 let isLooking = false;
 let shouldLookAgain = false;
 
-function setText(name: string, bytes: Uint8Array): void {
-  text = bytes.length > 0 ? { name, bytes } : undefined;
-  say('chosen', text === undefined ? 'No text yet.' : `${name}, ${number.format(bytes.length)} bytes`);
-  updateButtons();
-}
-
 function updateButtons(): void {
-  find('train', HTMLButtonElement).disabled = text === undefined || isTraining;
-  show('stop', isTraining);
+  const isBusy = isPreparing || isTraining;
+  find('train', HTMLButtonElement).disabled = chosenTexts().length === 0 || isBusy;
+  show('stop', isBusy);
+  say('stop', isPreparing ? 'Stop' : 'Stop and keep the model');
 }
 
-function readFile(file: File): void {
-  find('pasted', HTMLTextAreaElement).value = '';
-  receive(file.name, file.arrayBuffer());
+/** An error is about the text and options of before. */
+function forgetFailure(): void {
+  if (!isPreparing) show('failure', false);
 }
-
-function receive(name: string, content: Promise<ArrayBuffer>): void {
-  content.then(
-    (bytes) => setText(name, new Uint8Array(bytes)),
-    (error: unknown) => say('chosen', `${name} cannot be read: ${String(error)}`),
-  );
-}
-
-function chooseText(): void {
-  const [input, drop] = [find('file', HTMLInputElement), find('drop')];
-  input.addEventListener('change', () => {
-    if (input.files?.[0] !== undefined) readFile(input.files[0]);
-  });
-  find('pasted', HTMLTextAreaElement).addEventListener('input', ({ target }) =>
-    setText('pasted.txt', new TextEncoder().encode((target as HTMLTextAreaElement).value)),
-  );
-  for (const event of ['dragenter', 'dragover', 'dragleave', 'drop'] as const)
-    document.addEventListener(event, (drag) => {
-      if (drag.dataTransfer?.types.includes('Files') !== true) return; // text goes where it is dropped
-      drag.preventDefault();
-      drop.classList.toggle('over', event === 'dragenter' || event === 'dragover');
-      if (event === 'drop' && drag.dataTransfer.files.length > 0) readFile(drag.dataTransfer.files[0]);
-    });
-  void offerGpu();
-  find('example').addEventListener('click', useExample);
-}
-
-/** A text that is served with the page. */
-const useExample = (): void =>
-  receive(
-    'moby-dick.txt',
-    fetch('assets/moby-dick.txt').then((response) => response.arrayBuffer()),
-  );
-
-/** Lets a GPU be chosen if the browser has one for pages. */
-async function offerGpu(): Promise<void> {
-  const { gpu } = navigator as { readonly gpu?: Gpu };
-  if (gpu !== undefined && (await gpu.requestAdapter()) !== null) show('devices');
-}
-
-/** Fields of the options whose names are those of the program; empty ones are omitted. */
-const NUMBERS = [
-  'seed',
-  'maxIters',
-  'nLayer',
-  'nHead',
-  'nEmbd',
-  'blockSize',
-  'batchSize',
-  'learningRate',
-  'threads',
-] as const;
-
-/** Tokens of the text that is sampled after each evaluation. */
-const SAMPLE = 200;
-
-function optionsFromForm(): RunOptions {
-  const minutes = find('minutes', HTMLSelectElement).value;
-  const given = NUMBERS.flatMap((name) => {
-    const { value } = find(name, HTMLInputElement);
-    return value === '' || (name === 'maxIters' && minutes !== '') ? [] : [[name, Number(value)] as const];
-  });
-  limit = minutes === '' ? undefined : 60 * Number(minutes);
-  return {
-    sampleTokens: SAMPLE,
-    ...Object.fromEntries(given),
-    tokenizer: find('tokenizer', HTMLSelectElement).value as 'char',
-    ...(minutes !== '' && { minutes: Number(minutes) }),
-  };
-}
-
-/** Options are named as their fields are labelled. */
-const labels: Terms = {
-  option: (name) => `“${labelOf(name)}”`,
-  values: (values) =>
-    Object.entries(values)
-      .map(([name, value]) => `“${labelOf(name)}” ${value}`)
-      .join(' and '),
-  train: () => 'another training',
-};
-const labelOf = (name: string): string =>
-  document.querySelector(`label:has(#${CSS.escape(name)})`)?.firstChild?.textContent?.trim() ?? name;
 
 function startTraining(): void {
-  if (text === undefined) return;
-  isTraining = true;
+  const texts = chosenTexts();
+  if (texts.length === 0) return;
+  names = texts.map(({ name }) => name);
+  limit = timeLimit();
+  if (steps !== undefined)
+    kept = { status: find('status').textContent, progress: find('progress').getAttribute('value') };
+  isPreparing = true;
   updateButtons();
-  show('failure', false);
+  for (const id of ['failure', 'course', 'caution']) show(id, false);
   show('training');
+  show('earlier', hasModel);
   say('announcement', '');
   say('status', 'reading the text …');
   find('progress').removeAttribute('value');
   find('stop').focus();
   asked = performance.now();
-  const device = find('device', HTMLSelectElement).value as DeviceChoice;
-  ask({ type: 'train', name: text.name, text: text.bytes, options: optionsFromForm(), device });
+  trainers.train({ type: 'train', texts, options: optionsFromForm(), device: chosenDevice() });
   find('training').scrollIntoView();
 }
 
+/** Before its first step, a run is ended with nothing kept. */
+function stop(): void {
+  if (isTraining) {
+    find('stop', HTMLButtonElement).disabled = true;
+    say('status', 'stopping …');
+    return trainers.ask({ type: 'stop' });
+  }
+  trainers.discardNext();
+  endPreparing();
+  say('announcement', 'Stopped before the first step.');
+  find('train').focus();
+}
+
+/** Without a run: shows the one before again. */
+function endPreparing(): void {
+  isPreparing = false;
+  stopMeasuring();
+  updateButtons();
+  show('training', kept !== undefined);
+  show('earlier', false);
+  if (kept === undefined) return;
+  show('course');
+  say('status', kept.status);
+  if (kept.progress !== null) find('progress').setAttribute('value', kept.progress);
+}
+
+let measuring: ReturnType<typeof setInterval> | undefined;
+
+/** Of its time, a run usually spends up to a tenth on measuring. */
+const LONG_MEASUREMENT = 0.25;
+
+/** A large model takes minutes to measure. */
+function showMeasuring(): void {
+  stopMeasuring();
+  const since = performance.now();
+  const update = (): void => {
+    const seconds = (performance.now() - since) / 1000;
+    const time = seconds < 3 ? '' : ` ${duration(seconds)}`;
+    const isLong = limit !== undefined && seconds > LONG_MEASUREMENT * limit.seconds;
+    const advice = isLong ? ` · this model is large for ${limit!.name}: stop, and choose a smaller one` : '';
+    say('status', `measuring this computer …${time}${advice}`);
+  };
+  update();
+  measuring = setInterval(update, 1000);
+}
+
+function stopMeasuring(): void {
+  clearInterval(measuring);
+  measuring = undefined;
+}
+
 function showStart(found: RunSummary): void {
-  runs++;
+  stopMeasuring();
+  [isPreparing, isTraining] = [false, true];
   started = performance.now();
+  steps = 0;
+  hasModel = isLooking = shouldLookAgain = false;
   isUnsaved = true;
-  isLooking = shouldLookAgain = false;
-  for (const id of ['later-failure', 'result', 'report', 'written']) show(id, false);
+  kept = undefined;
+  updateButtons();
+  for (const id of ['later-failure', 'result', 'report', 'written', 'earlier']) show(id, false);
   endWriting();
   find('look', HTMLButtonElement).disabled = false;
   find('samples').replaceChildren();
+  find('prompt', HTMLInputElement).placeholder = '';
+  for (const element of document.querySelectorAll('.folder')) element.textContent = found.folder;
+  show('course');
   chart ??= new LossChart(find('loss'), find('loss-reading'));
   chart.clear();
-  say(
-    'facts',
-    [
-      `${compact.format(found.parameters)} parameters in ${found.layers} layers of ${found.channels} channels and ${found.heads} heads`,
-      `context of ${number.format(found.blockSize)} tokens`,
-      `vocabulary of ${number.format(found.vocabulary)} tokens`,
-      `${compact.format(found.tokens)} tokens to train on`,
-      found.engine,
-    ].join(' · '),
-  );
+  say('facts', factsOf(found));
+  const caution = cautionAbout(found, limit);
+  say('caution', caution ?? '');
+  show('caution', caution !== undefined);
+  const { expectedSeconds } = found;
+  end = limit && asked + 1000 * Math.max(limit.seconds, expectedSeconds ?? 0);
+  const time = expectedSeconds === undefined ? '' : ` · about ${duration(expectedSeconds)}`;
+  say('status', `step 0 of ${inFull(found.steps)}${time}`);
 }
 
-function showStep({ step, steps, loss }: Answer & { type: 'step' }): void {
+function showStep(answer: Answer & { type: 'step' }): void {
+  steps = answer.step;
+  chart!.addStep(answer.step, answer.loss);
+  if (find('stop', HTMLButtonElement).disabled) return; // stopping
   const now = performance.now();
-  const share = step / steps;
+  const share = answer.step / answer.steps;
   find('progress', HTMLProgressElement).value = share;
   const bySteps = ((now - started) / 1000) * (1 / share - 1);
-  const byTime = limit === undefined ? Infinity : Math.max(0, limit - (now - asked) / 1000);
-  const left = duration(Math.min(bySteps, byTime));
+  const byTime = end === undefined ? Infinity : (end - now) / 1000;
+  const left = duration(Math.max(0, Math.min(bySteps, byTime)));
   say(
     'status',
-    `step ${number.format(step)} of ${number.format(steps)} · loss ${loss.toFixed(3)} · ${left} left`,
+    `step ${inFull(answer.step)} of ${inFull(answer.steps)} · loss ${lossText(answer.loss)} · ${left} left`,
   );
-}
-
-function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
 
 function showEvaluation({ step, trainLoss, validationLoss }: Answer & { type: 'evaluation' }): void {
   chart!.addEvaluation(step, trainLoss, validationLoss);
-  show('result'); // from here on there is a model
+  showResult();
   const isFollowed = !find('report').hidden && find('follow', HTMLInputElement).checked;
   if (isFollowed) lookInside();
+}
+
+/** There is a model. */
+function showResult(): void {
+  hasModel = true;
+  show('result');
 }
 
 /** One report at a time. */
@@ -208,7 +191,7 @@ function lookInside(): void {
   if (isLooking) return;
   isLooking = true;
   find('look', HTMLButtonElement).disabled = true;
-  ask({ type: 'look inside', run: runs });
+  trainers.ask({ type: 'look inside' });
 }
 
 function endLooking(): void {
@@ -221,7 +204,7 @@ function showSample(sampled: string, step: number): void {
   const item = document.createElement('li');
   const heading = document.createElement('p');
   heading.className = 'note';
-  heading.textContent = `after step ${number.format(step)}`;
+  heading.textContent = `after step ${inFull(step)}`;
   const block = document.createElement('pre');
   block.textContent = sampled;
   item.append(heading, block);
@@ -230,21 +213,22 @@ function showSample(sampled: string, step: number): void {
 
 function showEnd(answer: Answer & { type: 'trained' }): void {
   endTraining();
-  show('result');
+  showResult();
   const result =
     answer.validationLoss === undefined
       ? ''
-      : ` Validation loss ${answer.validationLoss.toFixed(3)} nats per token.`;
-  const what = `${answer.isInterrupted ? 'Stopped' : 'Done'} after ${number.format(answer.step)} ${answer.step === 1 ? 'step' : 'steps'}.${result}`;
+      : ` Validation loss ${lossText(answer.validationLoss)} nats per token.`;
+  const what = `${answer.isInterrupted ? 'Stopped' : 'Done'} after ${counted(answer.step, 'step')}.${result}`;
   say('status', what);
   say('announcement', what);
   find('progress', HTMLProgressElement).value = 1;
-  const prompt = find('prompt', HTMLInputElement);
-  if (prompt.value === '') prompt.value = answer.examplePrompt ?? '';
+  if (answer.examplePrompt !== undefined)
+    find('prompt', HTMLInputElement).placeholder = `such as: ${answer.examplePrompt}`;
 }
 
 function endTraining(): void {
   isTraining = false;
+  find('stop', HTMLButtonElement).disabled = false;
   show('following', false);
   updateButtons();
 }
@@ -269,24 +253,23 @@ function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /** Next to the button that was pressed. */
-function showFailure({ during, message, hint }: Answer & { type: 'failed' }): void {
-  const sentences = [message, hint]
-    .filter((part) => part !== undefined)
-    .map((part) => sentence(inTerms(part, labels)));
-  const place = during === 'train' ? 'failure' : 'later-failure';
-  say(place, sentences.join(' '));
+function showFailure({ during, ...failure }: Answer & { type: 'failed' }): void {
+  const isRun = during === 'train';
+  const place = isRun ? 'failure' : 'later-failure';
+  const hasBegun = isTraining;
+  say(place, failureText(failure, { fields: fields(), texts: names, hasModel: hasModel && hasBegun }));
   show(place);
-  if (during === 'train') {
-    endTraining();
-    show('training', chart !== undefined);
-    find(place).scrollIntoView({ block: 'center' });
-  } else if (during === 'write') endWriting();
+  if (during === 'write') endWriting();
   else if (during === 'look inside') endLooking();
+  if (!isRun) return;
+  if (hasBegun) {
+    endTraining();
+    isUnsaved = hasModel;
+    say('status', `Failed after ${counted(steps!, 'step')}.`);
+    find('progress', HTMLProgressElement).value ||= 0; // no longer moving
+  } else endPreparing();
+  find(place).scrollIntoView({ block: 'center' });
 }
-
-/** A message as a sentence; one that begins with the name of a file keeps it. */
-const sentence = (words: string): string =>
-  `${words.replace(/^[a-z]+(?=[ ,])/, (word) => word.charAt(0).toUpperCase() + word.slice(1))}.`;
 
 function endWriting(): void {
   show('stop-writing', false);
@@ -295,62 +278,41 @@ function endWriting(): void {
 
 function showWorking({ what, done }: Answer & { type: 'working' }): void {
   if (what === 'evaluating' || what.startsWith('saving')) return; // a moment between steps
+  stopMeasuring();
   say('status', done === undefined ? `${what} …` : `${what}: ${Math.floor(100 * done)}%`);
 }
 
-worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
-  switch (data.type) {
+function hear(answer: Answer): void {
+  switch (answer.type) {
     case 'working':
-      return showWorking(data);
+      return showWorking(answer);
+    case 'measuring':
+      return showMeasuring();
     case 'start':
-      return showStart(data.run);
+      return showStart(answer.run);
     case 'step':
-      chart!.addStep(data.step, data.loss);
-      return showStep(data);
+      return showStep(answer);
     case 'evaluation':
-      return showEvaluation(data);
+      return showEvaluation(answer);
     case 'sample':
-      return showSample(data.text, data.step);
+      return showSample(answer.text, answer.step);
     case 'trained':
-      return showEnd(data);
+      return showEnd(answer);
     case 'text':
-      if (data.run === runs) find('written').textContent += data.text;
+      find('written').textContent += answer.text;
       return;
     case 'written':
-      if (data.run === runs) endWriting();
-      return;
+      return endWriting();
     case 'report':
-      if (data.run === runs) showReport(data.page);
-      return;
+      return showReport(answer.page);
     case 'archive':
-      return save(data.name, data.bytes);
+      return save(answer.name, answer.bytes);
     case 'failed':
-      return showFailure(data);
+      return showFailure(answer);
   }
-});
+}
 
-worker.addEventListener('error', () => {
-  say(
-    'obstacle',
-    'The program that trains could not be started. Reload the page; if that does not help, try another browser.',
-  );
-  show('obstacle');
-});
-
-find('minutes').addEventListener('change', ({ target }) => {
-  if ((target as HTMLSelectElement).value === '') find('more', HTMLDetailsElement).open = true;
-});
-find('maxIters').addEventListener('input', () => (find('minutes', HTMLSelectElement).value = ''));
-find('more').addEventListener('invalid', () => (find('more', HTMLDetailsElement).open = true), {
-  capture: true,
-});
-find('setup').addEventListener('submit', (event) => {
-  event.preventDefault();
-  startTraining();
-});
-find('stop').addEventListener('click', () => ask({ type: 'stop' }));
-find('writing').addEventListener('submit', (event) => {
-  event.preventDefault();
+function write(): void {
   const prompt = find('prompt', HTMLInputElement).value;
   say('written', prompt);
   show('written');
@@ -359,17 +321,35 @@ find('writing').addEventListener('submit', (event) => {
   find('write', HTMLButtonElement).disabled = true;
   const temperature = Number(find('temperature', HTMLInputElement).value);
   const maxTokens = Number(find('length', HTMLInputElement).value);
-  ask({ type: 'write', prompt: { prompt, temperature, maxTokens }, run: runs });
-});
-find('stop-writing').addEventListener('click', () => ask({ type: 'stop writing' }));
+  trainers.ask({ type: 'write', prompt: { prompt, temperature, maxTokens } });
+}
+
+/** @param handle called instead of loading another page */
+function onSubmit(form: string, handle: () => void): void {
+  find(form).addEventListener('submit', (event) => {
+    event.preventDefault();
+    handle();
+  });
+}
+
+onSubmit('setup', startTraining);
+onSubmit('writing', write);
+find('setup').addEventListener('input', forgetFailure);
+find('stop').addEventListener('click', stop);
+find('stop-writing').addEventListener('click', () => trainers.ask({ type: 'stop writing' }));
 find('look').addEventListener('click', lookInside);
-find('download').addEventListener('click', () => ask({ type: 'download' }));
+find('download').addEventListener('click', () => trainers.ask({ type: 'download' }));
 window.addEventListener('beforeunload', (event) => {
   if (isUnsaved) event.preventDefault(); // the browser asks whether to leave
 });
 
-if (obstacle === undefined) chooseText();
-else {
+if (obstacle === undefined) {
+  letTextsBeChosen(() => {
+    forgetFailure();
+    updateButtons();
+  });
+  connectFields();
+} else {
   say('obstacle', obstacle);
   show('obstacle');
 }

@@ -13,35 +13,33 @@ import type { TrainEvent } from '../train/events.ts';
 import type { RunDescription } from '../train/train-handlers.ts';
 import type { Settings } from '../train/settings.ts';
 import { trainModel } from '../train/train-model.ts';
-import { filesOf, folderForRun, keepOnly, storeText } from './files.ts';
+import { archiveOf, folderFor, storeTexts } from './files.ts';
 import type { Answer, Prompt, Request, RunSummary } from './messages.ts';
 
-/** Of the run that can be written with. */
+/** The folder of the run and its texts, once it has begun. */
 let folder: string | undefined;
-let runs = 0;
+let corpus: readonly string[] = [];
 
 const post = (answer: Answer, transfer: Transferable[] = []): void => self.postMessage(answer, { transfer });
 
 let isStopped = false;
 let isWritingStopped = false;
 
-async function train({ name, text, options, device }: Request & { type: 'train' }): Promise<void> {
-  isStopped = false;
-  isWritingStopped = true;
+async function train({ texts, options, device }: Request & { type: 'train' }): Promise<void> {
   await chooseDevice(device);
-  const number = ++runs;
-  const outDir = folderForRun(number);
-  const corpus = storeText(name, text);
+  corpus = storeTexts(texts);
+  const outDir = folderFor(corpus);
+  const { tokenizer: _, ...withoutTokenizer } = options;
+  const given = corpus[0].endsWith('.bin') ? withoutTokenizer : options; // a token file has its own
   const report = (what: string, done?: number): void => post({ type: 'working', what, done });
   const { progress, validationLoss, reason, examplePrompt } = await trainModel(
-    { ...options, corpus: [corpus], outDir },
+    { ...given, corpus, outDir },
     {
       preparing: report,
-      measuring: () => report('measuring this computer'),
+      measuring: () => post({ type: 'measuring' }),
       working: report,
       start: (run) => {
         folder = outDir;
-        keepOnly(number, corpus);
         post({ type: 'start', run: summaryOf(run) });
       },
       event: showEvent,
@@ -68,7 +66,8 @@ function showEvent(event: TrainEvent, { maxIters }: Settings): void {
   }
 }
 
-const summaryOf = ({ config, tokens, backend }: RunDescription): RunSummary => ({
+const summaryOf = ({ config, tokens, backend, settings, ...run }: RunDescription): RunSummary => ({
+  folder: run.folder,
   parameters: countParameters(config),
   tokens: tokens.train,
   vocabulary: config.vocabSize,
@@ -77,35 +76,39 @@ const summaryOf = ({ config, tokens, backend }: RunDescription): RunSummary => (
   heads: config.nHead,
   channels: config.nEmbd,
   blockSize: config.blockSize,
+  steps: settings.maxIters,
+  epochs: run.epochs,
+  expectedSeconds: run.expectedSeconds,
+  isLimitedByText: run.isLimitedByText,
 });
 
-async function write({ prompt, temperature, maxTokens }: Prompt, run: number): Promise<void> {
+async function write({ prompt, temperature, maxTokens }: Prompt): Promise<void> {
   isWritingStopped = false;
   const model = await load(folder);
   try {
     for await (const text of sample(model, prompt, { temperature, maxTokens, unk: 'skip' })) {
       if (isWritingStopped) break;
-      post({ type: 'text', text, run });
+      post({ type: 'text', text });
     }
   } finally {
     await model.close();
   }
-  post({ type: 'written', run });
+  post({ type: 'written' });
 }
 
-async function lookInside(run: number): Promise<void> {
+async function lookInside(): Promise<void> {
   const engine = await createWasmBackend({ threads: 1 });
   try {
     const page = await reportOfRun(readRun(folder!), engine, { unk: 'replace' });
-    post({ type: 'report', page, run });
+    post({ type: 'report', page });
   } finally {
     await engine.close();
   }
 }
 
-function download(name: string): void {
-  const bytes = zipSync(filesOf(folder!, name), { level: 1 }); // weights hardly become smaller
-  post({ type: 'archive', name: `${name}.zip`, bytes }, [bytes.buffer]);
+function download(): void {
+  const bytes = zipSync(archiveOf(folder!, corpus), { level: 1 }); // weights hardly become smaller
+  post({ type: 'archive', name: `${folder!}.zip`, bytes }, [bytes.buffer]);
 }
 
 async function handle(request: Request): Promise<void> {
@@ -116,14 +119,14 @@ async function handle(request: Request): Promise<void> {
       isStopped = true;
       return;
     case 'write':
-      return write(request.prompt, request.run);
+      return write(request.prompt);
     case 'stop writing':
       isWritingStopped = true;
       return;
     case 'look inside':
-      return lookInside(request.run);
+      return lookInside();
     case 'download':
-      return download('gpt');
+      return download();
   }
 }
 
@@ -132,8 +135,10 @@ const marked: Terms = { option: optionName, values: optionValues, train: trainCa
 
 self.addEventListener('message', ({ data }: MessageEvent<Request>) => {
   handle(data).catch((error: unknown) => {
-    if (error instanceof UserError) return post({ type: 'failed', during: data.type, ...error.in(marked) });
-    post({ type: 'failed', during: data.type, message: String(error), hint: undefined });
+    const during = data.type;
+    if (error instanceof UserError)
+      return post({ type: 'failed', during, code: error.code, ...error.in(marked) });
+    post({ type: 'failed', during, code: undefined, message: String(error), hint: undefined });
     throw error; // a fault of the program: its stack goes to the console
   });
 });

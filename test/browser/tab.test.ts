@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { createRequire } from 'node:module';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unzipSync } from 'fflate';
 import type { Browser, Page } from 'puppeteer-core';
@@ -87,21 +87,39 @@ async function open({
 const textOf = (page: Page, selector: string): Promise<string> =>
   page.$eval(selector, (element) => element.textContent ?? '');
 
-/** Pastes a text and fills in the form. */
+const isShown = (page: Page, selector: string): Promise<boolean> =>
+  page.$eval(selector, (element) => (element as HTMLElement).checkVisibility());
+
+/** Waits until the text of an element begins like this. */
+const waitForText = async (page: Page, selector: string, start: string): Promise<unknown> =>
+  page.waitForFunction(
+    (where, what) => document.querySelector(where)!.textContent.startsWith(what),
+    {},
+    selector,
+    start,
+  );
+
+async function chooseFiles(page: Page, ...paths: string[]): Promise<void> {
+  const input = await page.$('input#file');
+  await input!.uploadFile(...paths);
+}
+
+/** Pastes a text, if one is given, and fills in the form. */
 async function fill(
   page: Page,
-  pasted: string,
+  pasted: string | undefined,
   options: Readonly<Record<string, number>> = small,
 ): Promise<void> {
   await page.waitForFunction(() => document.querySelector('#chosen') !== null);
-  await page.$eval(
-    '#pasted',
-    (area, value) => {
-      (area as HTMLTextAreaElement).value = value;
-      area.dispatchEvent(new Event('input', { bubbles: true }));
-    },
-    pasted,
-  );
+  if (pasted !== undefined)
+    await page.$eval(
+      '#pasted',
+      (area, value) => {
+        (area as HTMLTextAreaElement).value = value;
+        area.dispatchEvent(new Event('input', { bubbles: true }));
+      },
+      pasted,
+    );
   await page.select('#minutes', '');
   for (const [name, value] of Object.entries(options)) {
     await page.$eval(`#${name}`, (field) => ((field as HTMLInputElement).value = ''));
@@ -114,6 +132,11 @@ const LONGEST = 150_000;
 
 async function train(page: Page, pasted = text, options?: Readonly<Record<string, number>>): Promise<void> {
   await fill(page, pasted, options);
+  await submit(page);
+}
+
+/** Trains, and waits for the end. */
+async function submit(page: Page): Promise<void> {
   await page.click('#train');
   await page.waitForFunction(
     () =>
@@ -123,20 +146,20 @@ async function train(page: Page, pasted = text, options?: Readonly<Record<string
   );
 }
 
-/** Downloads the model, and unpacks it. @returns its folder */
-async function download(page: Page, name: string): Promise<string> {
+/** Downloads the model, and unpacks it in a new folder. @returns the folder of the run */
+async function download(page: Page, name: string, archived = 'pasted'): Promise<string> {
   const place = join(folder, name);
   mkdirSync(place);
   const session = await page.createCDPSession();
   await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: place });
   await page.click('#download');
-  const archive = join(place, 'gpt.zip');
+  const archive = join(place, `${archived}.zip`);
   while (!existsSync(archive)) await new Promise((resolve) => setTimeout(resolve, 50));
   for (const [path, bytes] of Object.entries(unzipSync(readFileSync(archive)))) {
     mkdirSync(join(place, path, '..'), { recursive: true });
     writeFileSync(join(place, path), bytes);
   }
-  return join(place, 'gpt');
+  return join(place, archived);
 }
 
 describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
@@ -154,13 +177,14 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     writeFileSync(join(folder, 'pasted.txt'), text);
     const env = { GPT_ENGINE: variant };
     const gpt = (...args: string[]) => run(args, { cwd: folder, env });
-    const { code, stderr } = await gpt('train', 'pasted.txt', ...flags.split(' '), '-o', 'run');
+    const { code, stderr } = await gpt('train', 'pasted.txt', ...flags.split(' '), '-o', 'pasted');
     expect(code, stderr).toBe(0);
-    expect(differences(bytesOf(model), bytesOf(join(folder, 'run')))).toEqual([]);
+    expect(differences(bytesOf(model), bytesOf(join(folder, 'pasted')))).toEqual([]);
 
     const sampled = await gpt('sample', '-m', model, '--prompt', 'the', '--max-tokens', '20', '--seed', '1');
     expect(sampled.code, sampled.stderr).toBe(0);
-    const resumed = await gpt('train', 'pasted.txt', '--resume', model, '--max-iters', '35');
+    const [where, what] = [{ cwd: dirname(model), env }, basename(model)]; // as the page says
+    const resumed = await run(['train', '--resume', what, '--max-iters', '35'], where);
     expect(resumed.code, resumed.stderr).toBe(0);
   });
 
@@ -213,7 +237,9 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
       document.querySelector('#loss-reading')!.textContent.startsWith('step 30: '),
     );
 
-    await page.$eval('#prompt', (field) => ((field as HTMLInputElement).value = 'the whale'));
+    const example = await page.$eval('#prompt', (field) => (field as HTMLInputElement).placeholder);
+    expect(example).toMatch(/^such as: \w/);
+    await page.type('#prompt', 'the whale');
     await page.click('#write');
     await page.waitForFunction(() => !document.querySelector<HTMLButtonElement>('#write')!.disabled);
     const written = await textOf(page, '#written');
@@ -224,31 +250,34 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     const frame = (await (await page.waitForSelector('#report:not([hidden])'))!.contentFrame())!;
     await frame.waitForSelector('#chart-loss canvas');
     await frame.waitForSelector('#embedding-map text');
+    expect(await frame.$eval('h1', (heading) => heading.textContent)).toContain('pasted');
     expect(trouble).toEqual([]);
     await page.close();
   });
 
   test('keeps the view of the model up to date while it trains', async () => {
     const { page } = await open();
-    await fill(page, text, { ...small, maxIters: 2000 });
+    await fill(page, text, { ...small, maxIters: 100_000 });
     await page.click('#train');
     await page.waitForSelector('#result:not([hidden])');
     await page.click('#look');
-    const frame = (await (await page.waitForSelector('#report:not([hidden])'))!.contentFrame())!;
-    const steps = async (): Promise<number> =>
-      Number(
-        /trained for ([\d,]+) steps/
-          .exec(await frame.$eval('.lead', (lead) => lead.textContent))![1]
-          .replace(',', ''),
-      );
-    await frame.waitForSelector('.lead');
-    const first = await steps();
-    await frame.waitForFunction(
-      (before) => !document.querySelector('.lead')?.textContent.includes(before),
-      {},
-      `for ${first} steps`,
-    );
-    expect(await steps()).toBeGreaterThan(first);
+    /** The report is replaced now and then, so it is read in one step. @returns how many steps it is about, once more than these */
+    const stepsBeyond = async (steps: number): Promise<number> =>
+      (await page
+        .waitForFunction(
+          (before) => {
+            const lead = document
+              .querySelector<HTMLIFrameElement>('#report')!
+              .contentDocument?.querySelector('.lead');
+            const shown = /trained for ([\d,]+) steps/.exec(lead?.textContent ?? '')?.[1].replaceAll(',', '');
+            return Number(shown ?? 0) > before ? Number(shown) : undefined;
+          },
+          {},
+          steps,
+        )
+        .then((found) => found.jsonValue()))!;
+    const first = await stepsBeyond(0);
+    expect(await stepsBeyond(first)).toBeGreaterThan(first);
     await page.click('#stop');
     await page.waitForFunction(() => document.querySelector('#announcement')!.textContent !== '');
     await page.close();
@@ -261,9 +290,11 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     await page.waitForFunction(() => document.querySelector('#status')!.textContent.startsWith('step '));
     await page.click('#stop');
     await page.waitForFunction(() => document.querySelector('#announcement')!.textContent !== '');
-    expect(await textOf(page, '#status')).toMatch(/^Stopped after \d+ steps\.$/);
+    expect(await textOf(page, '#status')).toMatch(/^Stopped after [\d,]+ steps\.$/);
     const model = await download(page, 'stopped');
-    const resumed = await run(['train', '--resume', model, '--minutes', '0.02'], { cwd: folder });
+    const resumed = await run(['train', '--resume', basename(model), '--minutes', '0.02'], {
+      cwd: dirname(model),
+    });
     expect(resumed.code, resumed.stderr).toBe(0);
     await page.close();
   });
@@ -280,6 +311,175 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     expect(await page.$eval('#train', (button) => (button as HTMLButtonElement).disabled)).toBe(false);
     await page.close();
   });
+
+  test('stops at once while it measures a large model, and keeps the one before', async () => {
+    const { page, trouble } = await open();
+    const measureLarge = async (): Promise<void> => {
+      await fill(page, text, { nLayer: 1000 });
+      await page.select('#minutes', '1');
+      await page.click('#train');
+      await waitForText(page, '#status', 'measuring this computer');
+      await new Promise((resolve) => setTimeout(resolve, 1000)); // within a step
+    };
+    const stop = async (): Promise<void> => {
+      const asked = performance.now();
+      await page.click('#stop');
+      await page.waitForSelector('#train:not(:disabled)');
+      expect(performance.now() - asked).toBeLessThan(2000);
+    };
+    await measureLarge();
+    await stop();
+    expect(await isShown(page, '#training')).toBe(false);
+
+    await train(page, text, { ...small, nLayer: 1 });
+    const [facts, status] = [await textOf(page, '#facts'), await textOf(page, '#status')];
+    expect(facts).toContain('1 layer of 16 channels');
+    await measureLarge();
+    expect(await isShown(page, '#facts')).toBe(false);
+    expect(await isShown(page, '#earlier')).toBe(true);
+    await stop();
+    expect([await textOf(page, '#facts'), await textOf(page, '#status')]).toEqual([facts, status]);
+    expect(existsSync(join(await download(page, 'before'), 'model.safetensors'))).toBe(true);
+    expect(trouble).toEqual([]);
+    await page.close();
+  });
+
+  test('trains on several files as the command line does', async () => {
+    const { page } = await open();
+    const paths = [text.slice(0, 3000), text.slice(3000)].map((part, i) => {
+      const path = join(folder, `part ${i + 1}.txt`);
+      writeFileSync(path, part);
+      return path;
+    });
+    await chooseFiles(page, ...paths);
+    await waitForText(
+      page,
+      '#chosen',
+      `part 1.txt and part 2.txt, ${text.length.toLocaleString('en')} bytes together.`,
+    );
+    await fill(page, undefined);
+    await submit(page);
+    const [, variant] = /wasm (\w+), 2 threads/.exec(await textOf(page, '#facts'))!;
+    const model = await download(page, 'several', 'part-1');
+    expect((await textOf(page, '#result')).replaceAll(/\s+/g, ' ')).toContain(
+      'gpt train --resume part-1 --minutes 10',
+    );
+    await page.close();
+
+    const where = { cwd: folder, env: { GPT_ENGINE: variant } };
+    const trained = await run(
+      ['train', 'part 1.txt', 'part 2.txt', ...flags.split(' '), '-o', 'part-1'],
+      where,
+    );
+    expect(trained.code, trained.stderr).toBe(0);
+    expect(differences(bytesOf(model), bytesOf(join(folder, 'part-1')))).toEqual([]);
+    const resumed = await run(['train', '--resume', 'part-1', '--minutes', '0.02'], { cwd: dirname(model) });
+    expect(resumed.code, resumed.stderr).toBe(0);
+  });
+
+  test('a text without content cannot be trained on', async () => {
+    const { page } = await open();
+    writeFileSync(join(folder, 'empty.txt'), '');
+    writeFileSync(join(folder, 'blank.txt'), ' \n\t\r\n');
+    const isRefused = (): Promise<boolean> =>
+      page.$eval('#train', (button) => (button as HTMLButtonElement).disabled);
+    await chooseFiles(page, join(folder, 'empty.txt'), join(folder, 'blank.txt'));
+    await waitForText(page, '#chosen', 'empty.txt is empty. blank.txt has only blanks.');
+    expect(await isRefused()).toBe(true);
+    await fill(page, text);
+    expect(await isRefused()).toBe(false);
+    await fill(page, '   ');
+    expect(await textOf(page, '#chosen')).toBe('No text yet.');
+    expect(await isRefused()).toBe(true);
+    await page.close();
+  });
+
+  test('the error of a file is shown until another is chosen', async () => {
+    const { page } = await open();
+    writeFileSync(join(folder, 'bin'), Buffer.from(text, 'utf16le'));
+    await chooseFiles(page, join(folder, 'bin'));
+    await waitForText(page, '#chosen', 'bin, ');
+    await page.click('#train');
+    await page.waitForSelector('#failure:not([hidden])');
+    expect(await textOf(page, '#failure')).toBe(
+      'bin is not a text file: byte 1 is NUL. If it is a text, save it as UTF-8.',
+    );
+    expect(await isShown(page, '#training')).toBe(false);
+    await fill(page, text);
+    expect(await isShown(page, '#failure')).toBe(false);
+    await page.close();
+  });
+
+  test('a run that diverges ends in the words of the form', async () => {
+    const { page } = await open();
+    await train(page, text, { ...small, maxIters: 5000, learningRate: 1e9 });
+    expect(await textOf(page, '#status')).toMatch(/^Failed after [\d,]+ steps?\.$/);
+    const failure = await textOf(page, '#failure');
+    expect(failure).toMatch(/^Training diverged at step .* choose a lower “Learning rate”\.$/s);
+    expect(failure).not.toMatch(/--|resume|learningRate|warmup/);
+    await page.close();
+  });
+
+  test('asks for a number of steps', async () => {
+    const { page } = await open();
+    await fill(page, text, {});
+    await page.click('#train');
+    expect(await page.evaluate(() => document.activeElement!.id)).toBe('maxIters');
+    expect(await isShown(page, '#training')).toBe(false);
+    await page.type('#maxIters', '7');
+    await page.select('#minutes', '1');
+    expect(await page.$eval('#maxIters', (field) => (field as HTMLInputElement).value)).toBe('');
+    await page.close();
+  });
+
+  test('says why a short text takes less than its time, and how long it takes', async () => {
+    const { page } = await open();
+    await fill(page, text.slice(0, 1500), { nLayer: 1, nEmbd: 16 });
+    await page.select('#minutes', '3');
+    await page.click('#train');
+    await page.waitForSelector('#caution:not([hidden])');
+    expect(await textOf(page, '#caution')).toMatch(/^It takes about .*, not 3 minutes: the text is short/);
+    await page.click('#stop');
+    await page.close();
+  });
+
+  test.each([390, 1000])(
+    'no choice is clipped in a window %i wide, and labels are unambiguous',
+    async (width) => {
+      const { page } = await open({ width });
+      await page.evaluate(() => {
+        document.querySelector<HTMLElement>('#devices')!.hidden = false;
+        document.querySelector<HTMLElement>('#result')!.hidden = false;
+      });
+      const clipped = await page.$$eval('select', (selects) =>
+        selects.flatMap((select) => {
+          const style = getComputedStyle(select);
+          const context = document.createElement('canvas').getContext('2d')!;
+          context.font = style.font;
+          const arrow = 24; // in pixels, with its distance from the text
+          const room =
+            select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrow;
+          return Array.from(select.options, ({ text: shown }) => shown).filter(
+            (shown) => context.measureText(shown).width > room,
+          );
+        }),
+      );
+      expect(clipped).toEqual([]);
+      const labels = await page.$$eval('label', (all) =>
+        all.map((label) => label.firstChild!.textContent!.trim()),
+      );
+      expect(new Set(labels).size).toBe(labels.length);
+      const tops = await page.$$eval('label[for=file], #example', (all) =>
+        all.map((each) => {
+          const range = document.createRange();
+          range.selectNodeContents(each);
+          return [each.getBoundingClientRect().top, range.getBoundingClientRect().top];
+        }),
+      );
+      if (width > 600) expect(tops[0]).toEqual(tops[1]);
+      await page.close();
+    },
+  );
 
   test.each([
     [390, 'light'],

@@ -240,8 +240,8 @@ test('no source reaches for the network, runs text as code, or starts a process 
     "bin/gpt.js: 'child_process'",
     "src/checkpoint/lock.ts: 'node:child_process'",
     "src/evaluate/baselines/compressors.ts: 'node:child_process'",
+    'src/web/choose-texts.ts: fetch(', // the example, which is served with the page
     'src/web/isolation.ts: fetch(', // what the page asks for itself
-    'src/web/page.ts: fetch(', // the example, which is served with the page
   ]);
 });
 
