@@ -19,6 +19,9 @@ export function setWebGpuFolder(folder: string | undefined): void {
   packageFolder = folder;
 }
 
+/** Undefined unless it was set. */
+export const webGpuFolder = (): string | undefined => packageFolder;
+
 interface DawnPackage {
   create(options: readonly string[]): Gpu;
 }

@@ -2,7 +2,7 @@
 # Runs the tests of the WebGPU backend without a GPU: on SwiftShader (Vulkan on a CPU) from Debian's package chromium-common, and
 # with the npm package webgpu, both kept in .cache/webgpu. Where they cannot be had, it says so and succeeds.
 # SwiftShader has no float16, so the tests that need it run once more on lavapipe, Mesa's Vulkan on a CPU, from Debian testing.
-# GPT_TEST_GPU=1 uses the GPU of this computer instead.
+# GPT_TEST_GPU=1 uses the GPU of this computer instead; GPT_TEST_REQUIRED=1 fails where tests would be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PWD/node_modules/.bin:$PATH # the Node that gpt runs on
@@ -13,20 +13,26 @@ lavapipe=$cache/lavapipe
 
 skip() {
   echo "the tests of the WebGPU backend are skipped: $1"
+  [[ -z ${GPT_TEST_REQUIRED:-} ]] || exit 1
   exit 0
 }
 
 skip_float16() {
   echo "the tests in float16 are skipped: $1"
+  [[ -z ${GPT_TEST_REQUIRED:-} ]] || exit 1
   exit 0
 }
 
+# Bash ignores `set -e` in a function whose result is tested, so each command says what follows its failure. What was fetched
+# has its name only once it is complete.
 get_swiftshader() {
   [[ -f $lib/libvk_swiftshader.so ]] && return
-  cd "$cache"
-  apt-get download --quiet chromium-common || { apt-get update --quiet && apt-get download --quiet chromium-common; }
-  dpkg -x chromium-common_*.deb chromium
-  rm chromium-common_*.deb
+  cd "$cache" || return
+  rm -rf chromium chromium.part chromium-common_*.deb
+  apt-get download --quiet chromium-common || { apt-get update --quiet && apt-get download --quiet chromium-common; } || return
+  dpkg -x chromium-common_*.deb chromium.part || return
+  rm chromium-common_*.deb || return
+  mv chromium.part chromium
 }
 
 # Debian's own mirror, from the sources of this system.
@@ -37,23 +43,24 @@ mirror() {
 # Mesa with all that it needs, down to the C library, unpacked beside the system's own (75 MB of packages and 10 MB of their index).
 get_lavapipe() {
   [[ -f $lavapipe/complete ]] && return
-  local from apt=$cache/apt
-  from=$(mirror)
+  local from apt=$cache/apt part=$lavapipe.part package
+  from=$(mirror) || return
   [[ -n $from ]] || return
-  rm -rf "$apt" "$lavapipe"
-  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$lavapipe"
-  touch "$apt/status"
-  echo "deb $from testing main" >"$apt/sources.list"
+  rm -rf "$apt" "$part" "$lavapipe" || return
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$part" || return
+  touch "$apt/status" || return
+  echo "deb $from testing main" >"$apt/sources.list" || return
   local options=(
     -o Dir::State="$apt" -o Dir::State::Lists="$apt/lists" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache"
     -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Acquire::Languages=none
     -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false -o Debug::NoLocking=true -o APT::Sandbox::User=
   )
-  apt-get "${options[@]}" update --quiet=2
-  apt-get "${options[@]}" install --quiet=2 --yes --download-only --no-install-recommends mesa-vulkan-drivers libstdc++6
-  for package in "$apt"/cache/archives/*.deb; do dpkg -x "$package" "$lavapipe"; done
-  rm -rf "$apt"
-  touch "$lavapipe/complete"
+  apt-get "${options[@]}" update --quiet=2 || return
+  apt-get "${options[@]}" install --quiet=2 --yes --download-only --no-install-recommends mesa-vulkan-drivers libstdc++6 || return
+  for package in "$apt"/cache/archives/*.deb; do dpkg -x "$package" "$part" || return; done
+  rm -rf "$apt" || return
+  touch "$part/complete" || return
+  mv "$part" "$lavapipe"
 }
 
 # Its libraries are newer than this system's, so Node is started by the loader that they come with, and must be told its own path.
@@ -92,7 +99,7 @@ mkdir -p -m 700 "$cache/run"
 export LD_LIBRARY_PATH=$lib VK_ICD_FILENAMES=$cache/icd.json XDG_RUNTIME_DIR=$cache/run
 node "${vitest[@]}" "$@"
 
-(get_lavapipe) && [[ -f $lavapipe/complete ]] || skip_float16 "Debian's package mesa-vulkan-drivers cannot be had"
+(get_lavapipe) || skip_float16 "Debian's package mesa-vulkan-drivers cannot be had"
 start_lavapipe || skip_float16 "lavapipe cannot be started, or has none: $(tail -n 1 "$lavapipe/start.log")"
 if [[ $# -eq 0 ]]; then set -- test/webgpu/float16 test/webgpu/subgroup-matrices; fi
 "$lavapipe/node" "${vitest[@]}" "$@"

@@ -1,21 +1,18 @@
 /** GEMM on subgroup matrices. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { tryKernel } from '../../src/engine/try-kernel.ts';
 import { matrixTiles } from '../../src/engine/webgpu/subgroup-matrices.ts';
 import { tileColumns, tileName, tileRows, type Tile, type Tiles } from '../../src/engine/webgpu/tiles.ts';
-import { tuneTiles } from '../../src/engine/webgpu/tune.ts';
+import { agreesInAnyLayout, tuneTiles } from '../../src/engine/webgpu/tune.ts';
 import { borrowHalfGpu, matrixUnit, withSubgroupMatrices } from './half-gpu.ts';
 import { expectProduct, numbers, productCase } from './products.ts';
 
 const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
-/** All of them on a GPU; their shaders take long to compile for a CPU. */
+const isOnGpu = process.env['GPT_TEST_GPU'] !== undefined;
+/** All of them on a GPU, the largest first; their shaders take long to compile for a CPU. */
 const tiles =
-  matrixUnit === undefined
-    ? []
-    : matrixTiles(matrixUnit, 32_768).filter(
-        (_, i) => i % 2 === 0 || process.env['GPT_TEST_GPU'] !== undefined,
-      );
+  matrixUnit === undefined ? [] : matrixTiles(matrixUnit, 32_768).filter((_, i) => i % 2 === 1 || isOnGpu);
 
 withSubgroupMatrices('a GEMM on subgroup matrices', () => {
   test('has tiles to choose from', async () => {
@@ -44,7 +41,7 @@ withSubgroupMatrices('a GEMM on subgroup matrices', () => {
 
   test('of operands in either layout, of narrow weights, and twice with the same bits', async () => {
     const gpu = await borrowHalfGpu();
-    const [tile] = tiles;
+    const tile = tiles.at(-1)!;
     gpu.tiles = everywhere(tile);
     const shape = { M: tileRows(tile) + 9, N: 64, K: 64 };
     for (const transA of [0, 1] as const)
@@ -57,7 +54,7 @@ withSubgroupMatrices('a GEMM on subgroup matrices', () => {
 
   test('does not lose a tiny gradient, and keeps what is not finite visible', async () => {
     const gpu = await borrowHalfGpu();
-    const [tile] = tiles;
+    const tile = tiles.at(-1)!;
     gpu.tiles = everywhere(tile);
     const shape = { M: tileRows(tile), N: tileColumns(tile), K: 40 };
     const made = productCase({ ...shape, sizeA: 1e-7, sizeB: 1000, a: { averagedOver: 4096 } });
@@ -73,11 +70,34 @@ withSubgroupMatrices('a GEMM on subgroup matrices', () => {
     expect(found.slice(shape.N).every(Number.isFinite)).toBe(true);
   });
 
-  test('may be chosen where it is measured', async () => {
+  test.each(tiles.slice(isOnGpu ? 0 : -2).map((tile) => [tileName(tile), tile] as const))(
+    'in a tile of %s is verified, with the rounding of its sums as the only difference',
+    async (_name, tile) => {
+      const gpu = await borrowHalfGpu();
+      expect(await agreesInAnyLayout(gpu, tile)).toBe(true);
+      expect(await agreesInAnyLayout(gpu, tile, 0)).toBe(false);
+    },
+  );
+
+  test('of a unit that the GPU does not have is refused, after which others are computed', async () => {
     const gpu = await borrowHalfGpu();
+    const tile = tiles.at(-1)!;
+    const unit = { ...matrixUnit!, K: 64 };
+    expect(await agreesInAnyLayout(gpu, { ...tile, unit, depth: 64 })).toBe(false);
+    await expectProduct(gpu, { M: 20, N: 20, K: 9 });
+  });
+
+  test('is chosen where it takes less time', async () => {
+    const gpu = await borrowHalfGpu();
+    const hasMatrices = (chosen: Tiles): boolean =>
+      Object.values(chosen).some(({ unit }) => unit !== undefined);
+    let milliseconds = 0;
+    const clock = vi
+      .spyOn(performance, 'now')
+      .mockImplementation(() => (milliseconds += hasMatrices(gpu.tiles) ? 1 : 9));
     const shape = [96, 96, 9] as const;
     const chosen = await tuneTiles(gpu, { small: shape, medium: shape, large: shape, huge: shape });
-    const names = gpu.candidates.map(tileName);
-    for (const tile of Object.values(chosen)) expect(names).toContain(tileName(tile));
+    clock.mockRestore();
+    for (const { unit } of Object.values(chosen)) expect(unit).toEqual(matrixUnit);
   });
 });

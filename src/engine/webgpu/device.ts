@@ -17,12 +17,14 @@ import {
   type GpuCommandEncoder,
   type GpuDevice,
   type GpuLimits,
+  type GpuPipelineDescriptor,
 } from './gpu.ts';
+import type { GemmChoice } from './dispatch.ts';
 import { bufferLimit } from './limits.ts';
 import { cutsOf, stretchesBetween } from './stretches.ts';
-import { compileProgram, loadedProgram, type GpuProgram } from './program.ts';
+import { compileProgram, loadedProgram, shadersOf, type GpuProgram } from './program.ts';
 import { candidatesWith, matrixFeatures, matrixUnitOf } from './subgroup-matrices.ts';
-import { CANDIDATES, STANDARD_TILES, type Tile, type Tiles } from './tiles.ts';
+import { CANDIDATES, matrixTilesMark, STANDARD_TILES, type Tile, type Tiles } from './tiles.ts';
 
 /** Memory that is addressed by its elements. */
 const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
@@ -50,7 +52,7 @@ interface Resident {
  * here waits for the GPU but `read` and `finish`, which also report what went wrong before them.
  */
 export class WebGpuDevice implements Device {
-  readonly name: string;
+  readonly #name: string;
   readonly threads = 1;
   readonly activeThreads = 1;
   readonly isQueued = true;
@@ -77,7 +79,7 @@ export class WebGpuDevice implements Device {
 
   private constructor(gpu: GpuDevice, name: string, precision: MatmulPrecision, candidates: readonly Tile[]) {
     this.#gpu = gpu;
-    this.name = name;
+    this.#name = name;
     this.precision = precision;
     this.candidates = candidates;
     this.#limit = bufferLimit(gpu.limits);
@@ -124,6 +126,12 @@ export class WebGpuDevice implements Device {
       .catch(refusedToOpen);
     const candidates = candidatesWith(unit, maxComputeWorkgroupStorageSize);
     return new WebGpuDevice(gpu, `${name}, float16 GEMM`, precision, candidates);
+  }
+
+  /** With a mark of tiles that round differently from others: 'webgpu acme gen-3, float16 GEMM, matrix tiles 3f2a'. */
+  get name(): string {
+    const mark = matrixTilesMark(this.tiles);
+    return mark === undefined ? this.#name : `${this.#name}, matrix tiles ${mark}`;
   }
 
   get size(): number {
@@ -208,8 +216,7 @@ export class WebGpuDevice implements Device {
   }
 
   load(instructions: readonly Instruction[]): Loaded {
-    const choice = { tiles: this.tiles, precision: this.precision };
-    const program = compileProgram(this.#gpu, instructions, choice, (code) => this.#pipelineOf(code));
+    const program = compileProgram(this.#gpu, instructions, this.#choice, (code) => this.#pipelineOf(code));
     if (4 * program.scratch > this.#scratch.size) {
       this.#scratch.destroy();
       this.#scratch = this.#gpu.createBuffer({ size: 4 * program.scratch, usage: USAGE.storage });
@@ -226,6 +233,20 @@ export class WebGpuDevice implements Device {
           pass.end();
         });
     });
+  }
+
+  async compile(instructions: readonly Instruction[]): Promise<boolean> {
+    for (const code of shadersOf(instructions, this.#choice)) {
+      if (this.#pipelines.has(code)) continue;
+      this.#gpu.pushErrorScope('validation');
+      const descriptor = this.#pipelineDescriptor(code);
+      const refused = this.#gpu.popErrorScope();
+      // A rejection belongs to no error scope.
+      const pipeline = await this.#gpu.createComputePipelineAsync(descriptor).catch(() => undefined);
+      if ((await refused) !== null || pipeline === undefined) return false;
+      this.#pipelines.set(code, pipeline);
+    }
+    return true;
   }
 
   async finish(): Promise<void> {
@@ -276,12 +297,19 @@ export class WebGpuDevice implements Device {
   #pipelineOf(code: string): object {
     let pipeline = this.#pipelines.get(code);
     if (pipeline === undefined) {
-      const module = this.#gpu.createShaderModule({ code });
-      const compute = { module, entryPoint: 'main' };
-      pipeline = this.#gpu.createComputePipeline({ layout: this.#pipelineLayout, compute });
+      pipeline = this.#gpu.createComputePipeline(this.#pipelineDescriptor(code));
       this.#pipelines.set(code, pipeline);
     }
     return pipeline;
+  }
+
+  #pipelineDescriptor(code: string): GpuPipelineDescriptor {
+    const compute = { module: this.#gpu.createShaderModule({ code }), entryPoint: 'main' };
+    return { layout: this.#pipelineLayout, compute };
+  }
+
+  get #choice(): GemmChoice {
+    return { tiles: this.tiles, precision: this.precision };
   }
 
   #bindGroupOf(resident: Resident): object {

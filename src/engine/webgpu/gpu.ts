@@ -54,6 +54,9 @@ export interface GpuDevice {
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   onuncapturederror: ((event: { readonly error: GpuError }) => void) | null;
   createBuffer(descriptor: { readonly size: number; readonly usage: number }): GpuBuffer;
+  /** Errors of a kind until the next `popErrorScope`, which resolves to the first of them, are not uncaptured. */
+  pushErrorScope(filter: 'validation' | 'internal'): void;
+  popErrorScope(): Promise<GpuError | null>;
   createShaderModule(descriptor: { readonly code: string }): object;
   createBindGroupLayout(descriptor: { readonly entries: readonly GpuLayoutEntry[] }): object;
   createPipelineLayout(descriptor: { readonly bindGroupLayouts: readonly object[] }): object;
@@ -64,12 +67,16 @@ export interface GpuDevice {
       readonly resource: { readonly buffer: GpuBuffer; readonly size?: number };
     }[];
   }): object;
-  createComputePipeline(descriptor: {
-    readonly layout: object;
-    readonly compute: { readonly module: object; readonly entryPoint: string };
-  }): object;
+  createComputePipeline(descriptor: GpuPipelineDescriptor): object;
+  /** Rejects if it cannot be compiled. */
+  createComputePipelineAsync(descriptor: GpuPipelineDescriptor): Promise<object>;
   createCommandEncoder(): GpuCommandEncoder;
   destroy(): void;
+}
+
+export interface GpuPipelineDescriptor {
+  readonly layout: object;
+  readonly compute: { readonly module: object; readonly entryPoint: string };
 }
 
 export interface GpuLayoutEntry {

@@ -68,6 +68,10 @@ export function compileProgram(
   };
 }
 
+/** The WGSL modules of a program. */
+export const shadersOf = (program: readonly Instruction[], choice: GemmChoice): Set<string> =>
+  new Set(program.flatMap((instruction) => dispatchesOf(instruction, choice)).map(moduleOf));
+
 /** The whole WGSL module of a dispatch. */
 const moduleOf = ({ kernel, shader, extensions = [] }: Dispatch): string =>
   [...extensions.map((name) => `enable ${name};`), argumentStruct(kernel), DECLARATIONS, shader].join('\n');

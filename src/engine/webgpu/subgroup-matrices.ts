@@ -1,7 +1,7 @@
 /**
  * Subgroup matrices: products that a subgroup computes on the matrix units of its GPU. They are a draft of WebGPU, which Dawn has
- * behind a toggle. Used with float16 operands and float32 results only: float32 operands are known from Apple's GPUs alone, and
- * none was at hand.
+ * behind a toggle. Used with float16 operands and float32 results only: float32 operands are known from Apple's GPUs alone, on
+ * which the shader could not be tested.
  */
 import type { GpuAdapter } from './gpu.ts';
 import { CANDIDATES, tileColumns, tileInvocations, tileRows, type MatrixUnit, type Tile } from './tiles.ts';
@@ -28,16 +28,19 @@ export function matrixUnitOf({ features, info }: GpuAdapter): MatrixUnit | undef
   return unit && { M: unit.M, N: unit.N, K: unit.K, invocations: subgroupMaxSize };
 }
 
-/** Subgroups of a workgroup across and down, the rows and columns of c that each computes, and the depth of a panel. */
+/**
+ * Subgroups of a workgroup across and down, the rows and columns of c that each computes, and the depth of a panel. The largest
+ * come first: they read each operand the fewest times, and measurements end after two seconds.
+ */
 const SHAPES = [
-  [2, 2, 16, 16, 16],
-  [2, 2, 16, 16, 32],
-  [2, 2, 32, 32, 16],
-  [2, 2, 32, 32, 32],
-  [2, 4, 32, 32, 16],
-  [4, 2, 32, 32, 16],
-  [4, 2, 64, 32, 16],
   [4, 2, 64, 32, 32],
+  [4, 2, 64, 32, 16],
+  [4, 2, 32, 32, 16],
+  [2, 4, 32, 32, 16],
+  [2, 2, 32, 32, 32],
+  [2, 2, 32, 32, 16],
+  [2, 2, 16, 16, 32],
+  [2, 2, 16, 16, 16],
 ] as const;
 
 /** Invocations of a workgroup that any GPU allows. */
@@ -68,6 +71,6 @@ export function matrixTiles(unit: MatrixUnit, workgroupBytes: number): readonly 
     .filter((tile) => tileInvocations(tile) <= MOST_INVOCATIONS && matrixTileBytes(tile) <= workgroupBytes);
 }
 
-/** Every tile that may be chosen: with subgroup matrices where the GPU has a unit. */
+/** Every tile that may be chosen, in the order of measurement: those of subgroup matrices, where the GPU has a unit, come first. */
 export const candidatesWith = (unit: MatrixUnit | undefined, workgroupBytes: number): readonly Tile[] =>
-  unit === undefined ? CANDIDATES : [...CANDIDATES, ...matrixTiles(unit, workgroupBytes)];
+  unit === undefined ? CANDIDATES : [...matrixTiles(unit, workgroupBytes), ...CANDIDATES];

@@ -15,6 +15,7 @@ import {
   type Tiles,
 } from './tiles.ts';
 import { tuneTiles, type TiledDevice } from './tune.ts';
+import { webGpuVersion } from './version.ts';
 
 const LARGEST_FILE = 1 << 20;
 /** GPUs that the file remembers, the latest last. */
@@ -39,7 +40,8 @@ export function cacheFolder(
 }
 
 /**
- * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver, version and precision.
+ * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver, precision,
+ * and version of `gpt` and of WebGPU.
  *
  * @throws Error if the GPU fails at that; the next time, it has the standard tiles without a measurement
  */
@@ -47,7 +49,7 @@ export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Pr
   if (folder === undefined) return;
   const path = join(folder, 'gpu-tiles.json');
   const { vendor, architecture, device: model, description } = info;
-  const gpu = [packageVersion(), vendor, architecture, model, description];
+  const gpu = [packageVersion(), webGpuVersion(), vendor, architecture, model, description];
   const key = JSON.stringify(device.precision === 'float32' ? gpu : [...gpu, device.precision]);
   const { [key]: names, ...known } = readCache(path);
   const tiles = tilesOfNames(names, device.candidates);

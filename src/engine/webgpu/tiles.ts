@@ -46,6 +46,21 @@ export const tileNames = (tiles: Tiles): Record<ShapeClass, string> => ({
   huge: tileName(tiles.huge),
 });
 
+/**
+ * A short name of the tiles of subgroup matrices among these, by which results differ from those of other tiles: four hexadecimal
+ * digits (FNV-1a); undefined if there are none.
+ */
+export function matrixTilesMark(tiles: Tiles): string | undefined {
+  if (!Object.values(tiles).some(({ unit }) => unit !== undefined)) return undefined;
+  let hash = 0x811c9dc5;
+  for (const name of shapeClasses) {
+    // Scalar tiles have the bits of the standard one.
+    const text = tiles[name].unit === undefined ? ';' : `${tileName(tiles[name])};`;
+    for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
+  }
+  return ((hash ^ (hash >>> 16)) & 0xffff).toString(16).padStart(4, '0');
+}
+
 const square = (edge: number): Tile => ({
   across: 16,
   down: 16,

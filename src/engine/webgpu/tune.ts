@@ -19,6 +19,12 @@ export interface TiledDevice extends Device {
   tiles: Tiles;
   readonly candidates: readonly Tile[];
   readonly precision: MatmulPrecision;
+  /**
+   * Compiles the shaders of instructions in the present tiles, so that the first run of a program need not.
+   *
+   * @returns whether the GPU accepts them; one that refuses a shader still runs others
+   */
+  compile(instructions: readonly Instruction[]): Promise<boolean>;
 }
 
 /** M, N and K. */
@@ -32,8 +38,10 @@ export const MEASURED_SHAPES: Readonly<Record<ShapeClass, ProductShape>> = {
   huge: [2048, 4096, 256],
 };
 
-/** In seconds, of all measurements. What is not measured by then is not chosen. */
+/** In seconds, of all timings. What is not timed by then is not chosen. */
 const TIME_LIMIT = 2;
+/** The same of compiling shaders, which takes drivers 10 to 100 milliseconds each: a tile is compiled once for all classes. */
+const COMPILE_LIMIT = 8;
 /** A class whose product takes longer than this many seconds is left out: such a device is software, or a very slow GPU. */
 const LONGEST_PRODUCT = 0.1;
 /** Seconds of one timing; the time in which a command reaches the GPU hardly counts beside it. */
@@ -46,16 +54,18 @@ const COMPARED = 65_536;
 
 /** The fastest tiles. Overwrites the device's memory, and clears it. */
 export async function tuneTiles(device: TiledDevice, shapes = MEASURED_SHAPES): Promise<Tiles> {
-  const start = performance.now();
   const chosen: Record<ShapeClass, Tile> = { ...STANDARD_TILES };
   const first = await unlessTooLarge(firstRate(device));
   if (first === undefined) return chosen;
   let rate = first;
+  const progress: Progress = { compiling: 0, timing: 0, isRight: new Map() };
   for (const [i, name] of shapeClasses.entries()) {
     const shape = shapes[name];
     if (flopsOf(shape) / rate > LONGEST_PRODUCT) break; // the next ones take longer still
-    const until = start + (1000 * TIME_LIMIT * (i + 1)) / shapeClasses.length;
-    const fastest: Fastest | undefined = await unlessTooLarge(fastestTile(device, name, shape, rate, until));
+    const limit = (TIME_LIMIT * (i + 1)) / shapeClasses.length;
+    const fastest: Fastest | undefined = await unlessTooLarge(
+      fastestTile(device, name, shape, { rate, progress, limit }),
+    );
     if (fastest === undefined) break;
     chosen[name] = fastest.tile;
     rate = fastest.standardRate;
@@ -110,32 +120,65 @@ interface Fastest {
   readonly standardRate: number;
 }
 
+/** Seconds so far, and whether tiles can be used: those that were refused, and those of subgroup matrices that were verified. */
+interface Progress {
+  compiling: number;
+  timing: number;
+  readonly isRight: Map<Tile, boolean>;
+}
+
+interface Measurement {
+  /** FLOP/s that are expected of the standard tile. */
+  readonly rate: number;
+  readonly progress: Progress;
+  /** Of `progress.timing`. */
+  readonly limit: number;
+}
+
+/** The fastest tile whose numbers are right. */
 async function fastestTile(
   device: TiledDevice,
   name: ShapeClass,
   shape: ProductShape,
-  rate: number,
-  until: number,
+  { rate, progress, limit }: Measurement,
 ): Promise<Fastest> {
   const product = productOf(device, shape);
   const standard = STANDARD_TILES[name];
   const runs = Math.min(100, Math.max(1, Math.ceil((LONG_ENOUGH * rate) / flopsOf(shape))));
-  const expected = await timeTile(device, name, standard, product, runs);
-  let fastest = { tile: standard, seconds: expected.seconds / WORTHWHILE };
+  const expected = await timeTile(device, name, standard, product, runs, progress);
+  if (expected === undefined) return { tile: standard, standardRate: rate };
+  const faster: { readonly tile: Tile; readonly seconds: number }[] = [];
   for (const tile of device.candidates) {
-    if (performance.now() > until) break;
-    if (!isComparable(tile, standard)) continue;
-    const { seconds, bits } = await timeTile(device, name, tile, product, runs);
-    if (seconds >= fastest.seconds) continue;
-    const isRight =
-      tile.unit === undefined
-        ? bits.every((word, i) => word === expected.bits[i]) // a compiler may contract one shader and not the other
-        : await agreesInAnyLayout(device, tile);
-    if (tile.unit !== undefined) productOf(device, shape); // which the comparison has overwritten
-    if (isRight) fastest = { tile, seconds };
+    if (progress.timing > limit) break;
+    if (!isComparable(tile, standard) || progress.isRight.get(tile) === false) continue;
+    const timed = await timeTile(device, name, tile, product, runs, progress);
+    if (timed === undefined || timed.seconds >= expected.seconds / WORTHWHILE) continue;
+    // A compiler may contract one shader and not the other.
+    if (tile.unit === undefined && !timed.bits.every((word, i) => word === expected.bits[i])) continue;
+    faster.push({ tile, seconds: timed.seconds });
   }
+  const fastest = await firstRight(
+    device,
+    faster.sort((one, other) => one.seconds - other.seconds).map(({ tile }) => tile),
+    progress.isRight,
+  );
   device.tiles = STANDARD_TILES;
-  return { tile: fastest.tile, standardRate: flopsOf(shape) / expected.seconds };
+  return { tile: fastest ?? standard, standardRate: flopsOf(shape) / expected.seconds };
+}
+
+/** The first tile that is scalar or agrees with the standard one. Overwrites the device's memory. */
+async function firstRight(
+  device: TiledDevice,
+  tiles: readonly Tile[],
+  verified: Progress['isRight'],
+): Promise<Tile | undefined> {
+  for (const tile of tiles) {
+    if (tile.unit === undefined) return tile;
+    const isRight = verified.get(tile) ?? (await agreesInAnyLayout(device, tile));
+    verified.set(tile, isRight);
+    if (isRight) return tile;
+  }
+  return undefined;
 }
 
 /** Whether a tile is neither the standard one nor far from its size. */
@@ -144,22 +187,33 @@ function isComparable(tile: Tile, standard: Tile): boolean {
   return ratio >= 1 / 4 && ratio <= 4 && JSON.stringify(tile) !== JSON.stringify(standard);
 }
 
-/** The shortest time of a product in seconds, and the bits of its first elements. */
+/** The shortest time of a product in seconds, and the bits of its first elements; undefined if its shader does not compile in time. */
 async function timeTile(
   device: TiledDevice,
   name: ShapeClass,
   tile: Tile,
   product: Instruction,
   runs: number,
-): Promise<{ readonly seconds: number; readonly bits: Int32Array }> {
+  progress: Progress,
+): Promise<{ readonly seconds: number; readonly bits: Int32Array } | undefined> {
+  if (progress.compiling > COMPILE_LIMIT) return undefined;
   device.tiles = { ...STANDARD_TILES, [name]: tile };
-  const program = device.load(Array.from({ length: runs }, () => product));
   const { c } = product.args as { readonly c: { readonly offset: number; readonly length: number } };
+  const start = performance.now();
+  const isCompiled = await device.compile([product]);
+  const compiled = performance.now();
+  progress.compiling += (compiled - start) / 1000;
+  if (!isCompiled) {
+    progress.isRight.set(tile, false);
+    return undefined;
+  }
+  const program = device.load(Array.from({ length: runs }, () => product));
   device.fill(c.offset, c.length, 0); // not the result of the tile before
-  program.submit(0, 1); // compiles the shader
+  program.submit(0, 1);
   const bits = await device.read(c.offset, new Int32Array(Math.min(c.length, COMPARED)));
   const times: number[] = [];
   for (let i = 0; i < TIMINGS; i++) times.push(await secondsOf(() => program.submit(), device));
+  progress.timing += (performance.now() - compiled) / 1000;
   return { seconds: Math.min(...times) / runs, bits };
 }
 
@@ -167,10 +221,16 @@ async function timeTile(
 const UNIT_TOLERANCE = 2 ** -16;
 
 /**
- * Whether a tile of subgroup matrices has the results of the standard tile, of either operand transposed, with edges. Drivers are
+ * Whether a tile of subgroup matrices has the results of the standard tile, with either operand transposed, with edges. Drivers are
  * new to them, and the shader was developed on a single one. Overwrites the device's memory.
+ *
+ * @param tolerance of each term of a sum; terms are at most 1/4
  */
-async function agreesInAnyLayout(device: TiledDevice, tile: Tile): Promise<boolean> {
+export async function agreesInAnyLayout(
+  device: TiledDevice,
+  tile: Tile,
+  tolerance = UNIT_TOLERANCE,
+): Promise<boolean> {
   const shape = [tileRows(tile) + 3, tileColumns(tile) + 5, 2 * tile.depth + 7] as const;
   const everywhere: Tiles = { small: tile, medium: tile, large: tile, huge: tile };
   for (const [transA, transB] of [
@@ -181,12 +241,13 @@ async function agreesInAnyLayout(device: TiledDevice, tile: Tile): Promise<boole
   ] as const) {
     const product = productOf(device, shape, transB, transA);
     const [expected, actual] = [await resultOf(STANDARD_TILES), await resultOf(everywhere)];
-    const limit = UNIT_TOLERANCE * shape[2];
-    if (!actual.every((x, i) => Math.abs(x - expected[i]) <= limit)) return false;
+    const limit = tolerance * shape[2];
+    if (!actual?.every((x, i) => Math.abs(x - expected![i]) <= limit)) return false;
 
-    async function resultOf(tiles: Tiles): Promise<Float32Array> {
+    async function resultOf(tiles: Tiles): Promise<Float32Array | undefined> {
       device.tiles = tiles;
       const { c } = product.args as { readonly c: { readonly offset: number; readonly length: number } };
+      if (!(await device.compile([product]))) return undefined;
       device.fill(c.offset, c.length, NaN);
       device.load([product]).submit();
       return device.read(c.offset, new Float32Array(c.length));

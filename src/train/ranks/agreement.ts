@@ -2,6 +2,7 @@
 import { rankName, type Communicator } from '../../collective/communicator.ts';
 import { UserError } from '../../errors.ts';
 import type { Device } from '../../engine/device.ts';
+import { optionValues } from '../../messages.ts';
 import { packageVersion } from '../../package-version.ts';
 import { buildOf, hasSameBits } from '../session/kernel-build.ts';
 import type { ComputesWith, Readiness } from './commands.ts';
@@ -36,7 +37,9 @@ export function checkAgreement(
     if (!hasSameBits(found.engine, first.engine))
       refuse(
         `the kernels of ${name}, '${found.engine}', round differently from those of ${rankName(hosts, 0)}, '${first.engine}'`,
-        'set GPT_ENGINE=simd on all ranks, which works everywhere',
+        found.engine.startsWith('webgpu')
+          ? `copy gpu-tiles.json from one host's cache folder to the others, or use ${optionValues({ device: 'cpu' })}`
+          : 'set GPT_ENGINE=simd on all ranks, which works everywhere',
       );
   }
 }

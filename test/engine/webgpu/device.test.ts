@@ -2,7 +2,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { EngineMemoryError } from '../../../src/engine/engine-memory-error.ts';
 import { WebGpuDevice } from '../../../src/engine/webgpu/device.ts';
-import { CANDIDATES } from '../../../src/engine/webgpu/tiles.ts';
+import { matrixTiles } from '../../../src/engine/webgpu/subgroup-matrices.ts';
+import { CANDIDATES, STANDARD_TILES, type Tiles } from '../../../src/engine/webgpu/tiles.ts';
 import { failingGpu, openFailingGpu } from '../../fixtures/failing-gpu.ts';
 import { failure } from '../../fixtures/failure.ts';
 
@@ -83,6 +84,35 @@ describe('a WebGPU device', () => {
     const { candidates } = await open(all, 'float16');
     expect(requestDevice.mock.lastCall![0]).toMatchObject({ requiredFeatures: all });
     expect(candidates.length).toBeGreaterThan(CANDIDATES.length);
+  });
+
+  test('is named after its tiles of subgroup matrices, by which its results differ', async () => {
+    const { device } = await openFailingGpu();
+    const [first, second] = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 32_768);
+    const nameWith = (tiles: Partial<Tiles>): string => {
+      device.tiles = { ...STANDARD_TILES, ...tiles };
+      return device.name;
+    };
+    expect(nameWith({ huge: CANDIDATES[1] })).toBe('webgpu acme gen-3');
+    const name = nameWith({ huge: first });
+    expect(name).toMatch(/^webgpu acme gen-3, matrix tiles [0-9a-f]{4}$/);
+    expect(nameWith({ huge: first, small: CANDIDATES[12] })).toBe(name);
+    expect(nameWith({ huge: second })).not.toBe(name);
+    expect(nameWith({ large: first })).not.toBe(name);
+  });
+
+  test('drops a shader that does not compile, and only this one', async () => {
+    const { device, refuse } = await openFailingGpu();
+    const n = 4;
+    const part = { offset: 0, length: n };
+    const add = { kernel: 'add', label: '', args: { a: part, b: part, y: part, n } } as const;
+    refuse('module');
+    expect(await device.compile([add])).toBe(false);
+    refuse('pipeline');
+    expect(await device.compile([add])).toBe(false);
+    refuse(undefined);
+    expect(await device.compile([add])).toBe(true);
+    await expect(device.finish()).resolves.toBeUndefined();
   });
 
   test('waits for the cause of a failed read, which is reported later', async () => {

@@ -10,7 +10,7 @@ import { argumentStruct, argumentWords } from '../../../src/engine/webgpu/argume
 import { workgroupsFor } from '../../../src/engine/webgpu/dispatch.ts';
 import { dispatchesOf } from '../../../src/engine/webgpu/kernels.ts';
 import { matrixTiles } from '../../../src/engine/webgpu/subgroup-matrices.ts';
-import { STANDARD_TILES, tileColumns, tileRows } from '../../../src/engine/webgpu/tiles.ts';
+import { STANDARD_TILES, tileColumns, tileInvocations, tileRows } from '../../../src/engine/webgpu/tiles.ts';
 
 /** The instruction of a kernel's test case, with each buffer behind the one before. */
 function instruction(kernel: KernelName, [a, b, c]: readonly number[], flag: boolean): Instruction {
@@ -80,7 +80,7 @@ describe('float16', () => {
   const inPrecision = (call: Instruction, precision: 'float32' | 'float16') =>
     dispatchesOf(call, { tiles: STANDARD_TILES, precision });
   const unit = { M: 8, N: 16, K: 16, invocations: 32 };
-  const [tile] = matrixTiles(unit, 16_384);
+  const tile = matrixTiles(unit, 16_384).find((one) => tileInvocations(one) === 128)!;
   const inMatrices = (call: Instruction) =>
     dispatchesOf(call, { tiles: { ...STANDARD_TILES, small: tile }, precision: 'float16' });
 

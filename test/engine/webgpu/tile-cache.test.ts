@@ -4,23 +4,27 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EngineMemoryError } from '../../../src/engine/engine-memory-error.ts';
 import type { Instruction } from '../../../src/engine/instruction.ts';
+import type { KernelArguments } from '../../../src/engine/signatures.ts';
+import { setWebGpuFolder } from '../../../src/engine/webgpu-package.ts';
 import { cacheFolder, chooseTiles, setTileFolder } from '../../../src/engine/webgpu/tile-cache.ts';
 import {
   CANDIDATES,
   classOf,
   STANDARD_TILES,
   tileColumns,
+  tileName,
   tileNames,
   tileRows,
   type Tile,
   type Tiles,
 } from '../../../src/engine/webgpu/tiles.ts';
-import { matrixTiles } from '../../../src/engine/webgpu/subgroup-matrices.ts';
+import { candidatesWith, matrixTiles } from '../../../src/engine/webgpu/subgroup-matrices.ts';
 import { MEASURED_SHAPES, tuneTiles, type TiledDevice } from '../../../src/engine/webgpu/tune.ts';
 import { dispatchesOf } from '../../../src/engine/webgpu/kernels.ts';
 
 afterEach(() => {
   setTileFolder(undefined);
+  setWebGpuFolder(undefined);
   vi.restoreAllMocks();
 });
 
@@ -52,6 +56,7 @@ function fakeDevice(
     tiles: STANDARD_TILES,
     candidates: CANDIDATES.includes(quick) ? CANDIDATES : [...CANDIDATES, quick],
     precision: 'float32',
+    compile: async () => true,
     load,
     reserve: () => {},
     write: () => {},
@@ -61,6 +66,58 @@ function fakeDevice(
     read: async (_offset: number, into: Int32Array | Float32Array) => into.fill(memory),
   } as unknown as TiledDevice;
   return { device, load };
+}
+
+/**
+ * A GPU of 10 TFLOP/s by a clock of its own, 40 in subgroup matrices, and a little more in large tiles. Each shader is compiled once.
+ *
+ * @param compileTime milliseconds
+ * @param faulty what is wrong with the matrices: the compiler refuses them, or tiles of these names compute nothing
+ */
+function gpuWithMatrices(compileTime: number, faulty: 'refused' | readonly string[] = []) {
+  let milliseconds = 0;
+  let memory = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => milliseconds);
+  const candidates = candidatesWith({ M: 16, N: 16, K: 16, invocations: 32 }, 32_768);
+  const compiled = new Set<string>();
+  const verified: string[] = [];
+  const inUse = ({ args }: Instruction): Tile => {
+    const { M, N } = args as KernelArguments<'gemm', unknown>;
+    return device.tiles[classOf(M, N)];
+  };
+  const compile = async ([product]: readonly Instruction[]): Promise<boolean> => {
+    const { transA, transB } = product.args as KernelArguments<'gemm', unknown>;
+    const shader = `${tileName(inUse(product))} ${transA}${transB}`;
+    if (!compiled.has(shader)) milliseconds += compileTime;
+    compiled.add(shader);
+    return faulty !== 'refused' || inUse(product).unit === undefined;
+  };
+  const load = (program: readonly Instruction[]) => {
+    const tile = inUse(program[0]);
+    const { M, N, K } = program[0].args as KernelArguments<'gemm', unknown>;
+    if (program.length === 1 && M % 2 === 1 && tile.unit !== undefined) verified.push(tileName(tile)); // with edges
+    const rate = (tile.unit === undefined ? 1e10 : 4e10) * (1 + 1e-6 * tileRows(tile) * tileColumns(tile));
+    return {
+      submit: (from = 0, to = program.length) => {
+        milliseconds += 0.1 + ((to - from) * 2 * M * N * K) / rate;
+        memory = faulty.includes(tileName(tile)) ? 2 : 1;
+      },
+    };
+  };
+  const device = {
+    tiles: STANDARD_TILES,
+    candidates,
+    precision: 'float16',
+    compile,
+    load,
+    reserve: () => {},
+    write: () => {},
+    fill: () => void (memory = 0),
+    clear: () => {},
+    finish: async () => {},
+    read: async (_offset: number, into: Int32Array | Float32Array) => into.fill(memory),
+  } as unknown as TiledDevice;
+  return { device, candidates, verified, seconds: () => milliseconds / 1000 };
 }
 
 const tiny = [64, 64, 8] as const;
@@ -114,12 +171,44 @@ describe('tuning', () => {
   test.each(['same', 'others', 'none'] as const)(
     'chooses one of subgroup matrices by its numbers, since their order of sums is their own: %s',
     async (written) => {
-      const tile = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384)[2]; // 64×64
+      const tiles = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384);
+      const tile = tiles.find((one) => tileRows(one) === 64 && tileColumns(one) === 64)!;
       const { device } = fakeDevice(written, tile);
       const expected = written === 'same' ? { ...everywhere(tile) } : STANDARD_TILES;
       expect(await tuneTiles(device, shapes)).toEqual(expected);
     },
   );
+
+  describe.each([0, 20, 50, 100, 200])('where a shader compiles in %i ms', (compileTime) => {
+    test('chooses subgroup matrices that are four times faster in every class', async () => {
+      const { device } = gpuWithMatrices(compileTime);
+      const chosen = await tuneTiles(device);
+      for (const tile of Object.values(chosen)) expect(tile.unit, tileName(tile)).toBeDefined();
+    });
+
+    test('chooses scalar tiles where the matrices are refused', async () => {
+      const { device } = gpuWithMatrices(compileTime, 'refused');
+      for (const tile of Object.values(await tuneTiles(device))) expect(tile.unit).toBeUndefined();
+    });
+  });
+
+  test('verifies the fastest tile only, once, and the next one if its numbers are wrong', async () => {
+    const { device, verified, candidates } = gpuWithMatrices(20);
+    const { huge } = await tuneTiles(device);
+    expect(new Set(verified).size).toBe(verified.length / 4); // four layouts
+    const wrong = gpuWithMatrices(20, [tileName(huge)]);
+    const next = (await tuneTiles(wrong.device)).huge;
+    expect(next.unit).toBeDefined();
+    expect(tileName(next)).not.toBe(tileName(huge));
+    expect(wrong.verified).toContain(tileName(huge));
+    expect(verified.length / 4).toBeLessThan(candidates.length / 2);
+  });
+
+  test('ends after a time, however long shaders take to compile', async () => {
+    const { device, seconds } = gpuWithMatrices(2000);
+    await tuneTiles(device);
+    expect(seconds()).toBeLessThan(40);
+  });
 
   test('leaves out products that take long, as in software', async () => {
     const { device, load } = fakeDevice();
@@ -163,6 +252,21 @@ describe('the cache', () => {
     await chooseTiles(other.device, { ...info, description: 'driver 3' });
     expect(other.load).toHaveBeenCalled();
     expect(Object.keys(JSON.parse(readFileSync(file(folder), 'utf8')) as object)).toHaveLength(2);
+  });
+
+  test('of one version of the npm package is not that of another', async () => {
+    setTileFolder(temporary());
+    const dawn = temporary();
+    setWebGpuFolder(dawn);
+    const measures = async (version: string): Promise<boolean> => {
+      writeFileSync(join(dawn, 'package.json'), JSON.stringify({ name: 'webgpu', version }));
+      const { device, load } = fakeDevice();
+      await chooseTiles(device, info);
+      return load.mock.calls.length > 0;
+    };
+    expect(await measures('0.6.2')).toBe(true);
+    expect(await measures('0.6.2')).toBe(false);
+    expect(await measures('0.7.0')).toBe(true);
   });
 
   test('of one precision is not that of another', async () => {
