@@ -130,7 +130,7 @@ export function chooseModel(
     ...shape,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: epochs < 8 || hasAdapters ? 0 : epochs < 20 ? 0.1 : 0.2,
+    dropout: hasAdapters ? 0 : dropoutFor(epochs),
     learningRate: hasAdapters
       ? rounded(LORA_LEARNING_RATE / lion)
       : isNew
@@ -143,6 +143,10 @@ export function chooseModel(
     patience: 8,
   };
 }
+
+/** The more often a text is repeated, the more dropout pays. */
+const dropoutFor = (epochs: number): number =>
+  epochs < 8 ? 0 : epochs < 14 ? 0.05 : epochs < 20 ? 0.1 : 0.2;
 
 /** Parameters without embeddings and output head: those that do not grow with the vocabulary or the context. */
 const parametersOfLayers = (config: ModelConfig): number =>
