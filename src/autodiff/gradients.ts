@@ -31,9 +31,9 @@ class GradientSums implements Gradients {
     this.#sums.set(x, dX);
   }
 
-  add(x: Value, emit: (dX: Value) => void): void {
+  add(x: Value, emit: (dX: Value) => void, marks: Pick<Value, 'isOfLogits'> = {}): void {
     if (!x.needsGradient) return;
-    const dX = this.#nextSum(x);
+    const dX = { ...this.#nextSum(x), ...marks };
     emit(dX);
     this.#sums.set(x, dX);
   }

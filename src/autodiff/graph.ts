@@ -20,6 +20,8 @@ export interface Value {
   readonly base: Value | undefined;
   /** Set on a gradient of a mean loss: the tokens of the mean. */
   readonly averagedOver?: number;
+  /** Set on the gradient of logits by cross-entropy. */
+  readonly isOfLogits?: true;
   /** It depends on a parameter. */
   needsGradient: boolean;
   /** Set on a view: channels of another value, starting at `first` in each row, without memory of its own. */

@@ -172,7 +172,7 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
     if (!isBuffer(value)) args[name] = value;
     else {
       const { offset, length, viewed } = buffer(value);
-      const { dtype, averagedOver } = value;
+      const { dtype, averagedOver, isOfLogits } = value;
       if (isNarrow(dtype) && role !== 'weights')
         throw new Error(`${node.kernel} (${node.label}) cannot read '${value.name}', which is ${dtype}`);
       args[name] = {
@@ -181,6 +181,7 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
         ...(viewed !== undefined && { viewed }),
         ...(isNarrow(dtype) && { storage: dtype }),
         ...(averagedOver !== undefined && { averagedOver }),
+        ...(isOfLogits && { isOfLogits }),
         ...(role === 'accumulate' && { accumulate: ownerOf(value).base !== undefined }),
       };
     }

@@ -26,7 +26,7 @@ interface TapeEntry {
 /** Passed to a backward rule to record the derivative. */
 export interface Gradients {
   /** Records a kernel that writes, or adds to, the gradient of x. Does nothing if x depends on no parameter. */
-  add(x: Value, emit: (dX: Value) => void): void;
+  add(x: Value, emit: (dX: Value) => void, marks?: Pick<Value, 'isOfLogits'>): void;
   /**
    * As `add`, for operands whose gradients are computed by one kernel. Views of a value become views of its gradient, which
    * the kernel writes as a whole, so the views must cover the value.

@@ -95,7 +95,7 @@ async function measure(
     return { ...timed, rate: await medianRate(timed.run, seconds) };
   });
   sampling();
-  const sampleRate = await withBackend(options, (backend) => {
+  const sampleRate = await withBackend({ ...options, matmulPrecision: undefined }, (backend) => {
     const timed = startSampling(backend, model);
     return medianRate(timed.run, seconds, Math.min(32, model.config.blockSize - 1));
   });

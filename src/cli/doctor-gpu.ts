@@ -33,7 +33,7 @@ interface GpuPrecisions {
 }
 
 async function examinePrecisions(): Promise<GpuPrecisions> {
-  const adapter = await findAdapter({ hasSubgroupMatrices: true });
+  const adapter = await findAdapter({ allowsExperimental: true });
   const unit = matrixUnitOf(adapter);
   return {
     hasFloat16: adapter.features.has(FLOAT16),

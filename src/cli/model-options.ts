@@ -177,10 +177,11 @@ export async function startEngine(model: ModelFolder, threads?: number): Promise
 const unusedName = (variant: Rejection['variant']): string =>
   variant === 'webgpu' ? 'the GPU' : variant === 'cpu' ? 'the CPU' : `engine '${variant}'`;
 
-/** With --verbose, why something that might be faster is not used. */
+/** With --verbose, why something that might be faster is not used; always, why a precision that was asked for is not. */
 export function tellUnused(rejected: readonly Rejection[]): void {
   for (const { variant, reason } of rejected)
-    verbose(`${unusedName(variant)} is not used: ${printable(reason)}`);
+    if (variant === 'float16') warn(`the GPU computes matrix products in float32: ${printable(reason)}`);
+    else verbose(`${unusedName(variant)} is not used: ${printable(reason)}`);
 }
 
 /** Warns if the engine is slower than possible on this computer: a slower build, fewer threads, or the reference backend. */

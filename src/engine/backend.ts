@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import { formatStep } from '../format.ts';
 import type { Device } from './device.ts';
-import { chooseDevice, gpuMemoryLimit, isDeviceUndecided, whyNotGpu } from './device-choice.ts';
+import { useDevice, gpuMemoryLimit, isDeviceUndecided, whyNotGpu } from './device-choice.ts';
 import { EngineMemoryError } from './engine-memory-error.ts';
 import { measureRates, type GpuRates } from './gpu-rates.ts';
 import type { MatmulPrecision } from './matmul-precision.ts';
@@ -97,7 +97,7 @@ export async function chooseBackend({
 export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<TiledDevice> {
   const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
   const { chooseTiles } = await import('./webgpu/tile-cache.ts');
-  const find = (): Promise<GpuAdapter> => findAdapter({ hasSubgroupMatrices: precision === 'float16' });
+  const find = (): Promise<GpuAdapter> => findAdapter({ allowsExperimental: precision === 'float16' });
   const adapter = await find();
   const device = await WebGpuDevice.open(adapter, precision);
   try {
@@ -121,7 +121,7 @@ function gpuRejection(): Rejection[] {
  * it exceeds takes forever; a GPU that fails in any way is rejected.
  */
 export async function openFaster(options: BackendOptions, work: DecidingWork): Promise<ChosenBackend> {
-  await chooseDevice('cpu');
+  await useDevice('cpu');
   const cpu = await chooseBackend(options);
   try {
     const seconds = await work.measure(cpu.backend).catch(foreverIfTooLarge);
@@ -129,7 +129,7 @@ export async function openFaster(options: BackendOptions, work: DecidingWork): P
     if ('variant' in found) return { ...cpu, rejected: [...cpu.rejected, found] };
     await cpu.backend.close();
     const reason = compared(work, { here: seconds, there: found.seconds, other: 'GPU' });
-    return { backend: found.gpu, rejected: [{ variant: 'cpu', reason }] };
+    return { backend: found.gpu, rejected: [{ variant: 'cpu', reason }, ...found.lacking] };
   } catch (error) {
     await cpu.backend.close();
     throw error;
@@ -141,21 +141,34 @@ async function openGpuIfFaster(
   cpuSeconds: number,
   work: DecidingWork,
   precision: MatmulPrecision | undefined,
-): Promise<{ readonly gpu: Device; readonly seconds: number } | Rejection> {
+): Promise<{ readonly gpu: Device; readonly seconds: number; readonly lacking: Rejection[] } | Rejection> {
   let gpu: Device | undefined;
   let reason: string;
   try {
-    await chooseDevice('webgpu');
-    gpu = await openGpu(precision);
+    await useDevice('webgpu');
+    const opened = await openInAnyPrecision(precision);
+    ({ gpu } = opened);
     const { seconds, isPrediction } = await secondsOnGpu(gpu, cpuSeconds, work);
-    if (seconds < cpuSeconds) return { gpu, seconds };
+    if (seconds < cpuSeconds) return { gpu, seconds, lacking: opened.lacking };
     reason = compared(work, { here: seconds, there: cpuSeconds, other: 'CPU', isPrediction });
   } catch (error) {
     reason = error instanceof Error ? error.message : String(error);
   }
-  await chooseDevice('cpu');
+  await useDevice('cpu');
   await gpu?.close();
   return { variant: 'webgpu', reason };
+}
+
+/** In float32 if the GPU cannot be opened in another precision, with the reason. */
+async function openInAnyPrecision(
+  precision: MatmulPrecision | undefined,
+): Promise<{ readonly gpu: Device; readonly lacking: Rejection[] }> {
+  try {
+    return { gpu: await openGpu(precision), lacking: [] };
+  } catch (error) {
+    if (precision !== 'float16' || !(error instanceof UserError)) throw error;
+    return { gpu: await openGpu(), lacking: [{ variant: precision, reason: error.message }] };
+  }
 }
 
 /** A GPU predicted to take longer than the CPU by this factor is not measured. The prediction is a bound, and rarely reached. */

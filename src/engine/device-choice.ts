@@ -9,6 +9,7 @@ export type DeviceChoice = (typeof deviceChoices)[number];
 /** The largest memory of the GPU in bytes, while it is the chosen device. */
 let gpuLimit: number | undefined;
 let isUndecided = false;
+/** What the user said, which a decision for `auto` leaves as it is. */
 let asked: DeviceChoice | 'as the run' = 'cpu';
 let notGpu: string | undefined;
 
@@ -18,6 +19,11 @@ let notGpu: string | undefined;
  */
 export async function chooseDevice(choice: DeviceChoice): Promise<void> {
   asked = choice;
+  await useDevice(choice);
+}
+
+/** As `chooseDevice`, where the choice was not the user's: a decision for `auto`. */
+export async function useDevice(choice: DeviceChoice): Promise<void> {
   isUndecided = false;
   gpuLimit = undefined;
   notGpu = undefined;
@@ -34,7 +40,7 @@ export async function chooseDevice(choice: DeviceChoice): Promise<void> {
 
 /** Chooses the CPU where a GPU would be possible. @param why for --verbose */
 export async function chooseCpu(why: string): Promise<void> {
-  await chooseDevice('cpu');
+  await useDevice('cpu');
   notGpu = why;
 }
 

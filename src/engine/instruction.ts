@@ -12,6 +12,8 @@ export interface Buffer {
   readonly accumulate?: boolean;
   /** Set on a gradient of a mean loss: the tokens of the mean. Its numbers are about as many times smaller than those of one token. */
   readonly averagedOver?: number;
+  /** Set on the gradient of logits by cross-entropy: that of one token is within ±1, and most of its numbers are tiny. */
+  readonly isOfLogits?: true;
   /** Set on arguments of the role `weights` that are not float32. */
   readonly storage?: NarrowStorage;
 }

@@ -3,7 +3,7 @@ import { Q8_BLOCK } from './q8.ts';
 import { HYPER, HYPER_SLOTS, NORM_BLOCK, type Argument, type KernelName } from './signatures.ts';
 
 /** A buffer of a kernel's test case: its length and contents, rounded if it is stored in a narrow type. */
-export type Fill = Pick<Buffer, 'storage' | 'averagedOver'> &
+export type Fill = Pick<Buffer, 'storage' | 'averagedOver' | 'isOfLogits'> &
   (
     | { readonly length: number; readonly kind: 'normal'; readonly scale?: number }
     /** Positive numbers, for squares and standard deviations. */

@@ -43,7 +43,7 @@ export async function tryKernel(
       args[name] = value;
       continue;
     }
-    const { storage, averagedOver } = value;
+    const { storage, averagedOver, isOfLogits } = value;
     const { offset } = layout.allocate(value.length, storage);
     const length = elementsOf(value.length, storage ?? 'f32');
     regions[name] = { offset, length };
@@ -54,6 +54,7 @@ export async function tryKernel(
       length: value.length,
       ...(storage && { storage }),
       ...(averagedOver !== undefined && { averagedOver }),
+      ...(isOfLogits && { isOfLogits }),
       ...(roles[name] === 'accumulate' && { accumulate }),
     };
   }

@@ -48,10 +48,10 @@ const isMissing = (error: unknown): boolean => (error as { code?: unknown }).cod
  * @param wanted subgroup matrices are offered only on request, by the npm package alone
  * @throws UserError if WebGPU is not installed, fails, or has no adapter
  */
-export async function findAdapter({ hasSubgroupMatrices = false } = {}): Promise<GpuAdapter> {
+export async function findAdapter({ allowsExperimental = false } = {}): Promise<GpuAdapter> {
   let gpu: Gpu;
   try {
-    gpu = await gpuOfRuntime(hasSubgroupMatrices);
+    gpu = await gpuOfRuntime(allowsExperimental);
   } catch (error) {
     throw new UserError('engine-unavailable', whyUnavailable(error), {
       hint: 'npm install webgpu, with -g if gpt was installed with it',

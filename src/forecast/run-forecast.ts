@@ -9,7 +9,7 @@ import { costlyParameters, countParameters, parametersByPart } from '../model/pa
 import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
 import { budgetSeconds, fitToBudget, referenceModel, usualModel } from '../train/budget.ts';
-import { checkMatmulPrecision } from '../train/matmul-precision.ts';
+import { cautionsAboutPrecision } from '../train/matmul-precision.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import {
   stateBytes,
@@ -118,7 +118,6 @@ async function forecastOn(
   wanted: ForecastOptions,
 ): Promise<RunForecast> {
   const { flopsPerParameter = FLOPS_PER_PARAMETER } = wanted;
-  checkMatmulPrecision(given);
   engine.matmulPrecision = given.matmulPrecision ?? 'float32';
   const start = openStartingModel(given);
   const options = start?.options ?? given;
@@ -145,7 +144,7 @@ async function forecastOn(
     textTokens,
     replacements,
     settings,
-    cautions: cautionsAbout(given, settings),
+    cautions: [...cautionsAbout(given, settings), ...cautionsAboutPrecision(given)],
     config,
     parameters,
     parts: parametersByPart(config),

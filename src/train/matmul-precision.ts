@@ -2,9 +2,10 @@ import { isGpuAllowed } from '../engine/device-choice.ts';
 import type { MatmulPrecision } from '../engine/matmul-precision.ts';
 import { UsageError } from '../errors.ts';
 import { optionValues } from '../messages.ts';
+import type { Caution } from './cautions.ts';
 
 /**
- * Checks what was said in this invocation. A stored precision is not checked: a run of a GPU may be resumed on a CPU.
+ * Checks the precision given to this invocation. A stored one is not checked: a run of a GPU may be resumed on a CPU.
  *
  * @throws UsageError for a precision that the CPU does not have, unless a GPU may be used
  */
@@ -14,10 +15,21 @@ export function checkMatmulPrecision({
   readonly matmulPrecision?: MatmulPrecision | undefined;
 }): void {
   if (matmulPrecision !== 'float16' || isGpuAllowed()) return;
-  const [half, single] = [{ matmulPrecision }, { matmulPrecision: 'float32' }];
   throw new UsageError(
     'conflicting-options',
-    `${optionValues(half)} needs a GPU: the CPU computes in float32`,
-    { hint: `add ${optionValues({ device: 'webgpu' })}, or use ${optionValues(single)}` },
+    `${optionValues({ matmulPrecision })} needs a GPU: the CPU computes in float32`,
+    {
+      hint: `add ${optionValues({ device: 'webgpu' })}, or use ${optionValues({ matmulPrecision: 'float32' })}`,
+    },
   );
 }
+
+/** A forecast describes a run of another computer too, so it does not refuse the precision. */
+export const cautionsAboutPrecision = ({
+  matmulPrecision,
+}: {
+  readonly matmulPrecision?: MatmulPrecision | undefined;
+}): Caution[] =>
+  matmulPrecision !== 'float16' || isGpuAllowed()
+    ? []
+    : [{ option: 'matmulPrecision', why: 'is for GPUs: the CPU is measured in float32' }];

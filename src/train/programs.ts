@@ -230,7 +230,7 @@ function placeStepResults(layout: Layout, shape: TrainingShape): PlannedResults 
 
 /** Records, differentiates and plans a micro-batch. */
 function planTraining(
-  { labelSmoothing = 0, microBatches }: TrainingShape,
+  { labelSmoothing = 0, microBatches, replicas }: TrainingShape,
   model: PlacedModel,
   batch: BatchMemory,
   { gradients, dLosses, start }: { gradients: Region; dLosses: Region; start: number },
@@ -245,7 +245,9 @@ function planTraining(
       ? tape.scope('loss', () => tape.crossEntropy(logits, targets, labelSmoothing))
       : losses;
   const seed = tape.external('dLosses', losses.shape, dLosses);
-  differentiate(tape, objective, seed, regions, microBatches * batch.B * batch.T);
+  // A replica averages over its own micro-batches; ranks share those of one model.
+  const averaged = Math.ceil(microBatches / (replicas?.size ?? 1));
+  differentiate(tape, objective, seed, regions, averaged * batch.B * batch.T);
   const forwardBackward = plan(tape.nodes, start, [losses]);
   return { forwardBackward, trainingLosses: forwardBackward.buffer(losses).offset };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -152,7 +152,6 @@ describe('--matmul-precision float16', () => {
       `${train} -o refused`,
       `${train} -o refused --device cpu`,
       'bench nano --seconds 0.1',
-      'plan --preset nano --max-iters 10',
     ])
       await expectRefusal(
         `${command} ${half}`.split(' '),
@@ -167,13 +166,26 @@ describe('--matmul-precision float16', () => {
     );
   });
 
-  test('with --device auto is what a GPU would compute in; float32 is what the CPU does', async () => {
+  test.each(['', ' --device h100'])('is what gpt plan%s forecasts, in float32 on the CPU', async (flags) => {
+    const { code, stdout, stderr } = await runInProcess(
+      `plan --preset nano --max-iters 10 ${half}${flags}`.split(' '),
+      folder,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stdout + stderr).toContain('--matmul-precision is for GPUs: the CPU is measured in float32');
+  });
+
+  test('with --device auto is not refused, and the CPU has the bits of float32', async () => {
     vi.stubEnv('GPT_WEBGPU', missing);
     writeFileSync(join(folder, 'corpus.txt'), 'the whale, the whale, the whale. '.repeat(20));
     for (const flags of [`-o left --device auto ${half}`, '-o single --matmul-precision float32']) {
       const { code, stderr } = await runInProcess(`${train} ${flags}`.split(' '), folder);
       expect(code, stderr).toBe(0);
     }
+    const weights = (run: string): Buffer => readFileSync(join(folder, run, 'model.safetensors'));
+    expect(weights('left').equals(weights('single'))).toBe(true);
+    const planned = await runInProcess(['plan', '--config', join(folder, 'left')], folder);
+    expect(planned.code, planned.stderr).toBe(0);
   });
 
   test('is part of a run that --config repeats, on a GPU only', async () => {

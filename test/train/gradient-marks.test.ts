@@ -54,4 +54,34 @@ describe.each(Object.entries(models))('%s', (_name, config) => {
     }
     expect(backward).toBeGreaterThan(8);
   });
+
+  test('the products that read the gradient of the logits are those of the head', () => {
+    const { forwardBackward } = trainingPrograms({
+      config,
+      batchSize: 3,
+      microBatches: 1,
+      optimizer: 'adamw',
+    });
+    const marked = forwardBackward.instructions.filter(
+      ({ kernel, args }) =>
+        ['gemm', 'linearParametersBackward'].includes(kernel) &&
+        Object.values(args as Record<string, Partial<Buffer> | null>).some((operand) => operand?.isOfLogits),
+    );
+    // The gradients of the last hidden states and, unless it is frozen, of the head's weight.
+    expect(marked.length).toBe('lora' in config ? 1 : 2);
+  });
+
+  test('a replica averages over its own micro-batches, a rank over those of the step', () => {
+    const averagedOver = (more: object): Set<number | undefined> => {
+      const shape = { config, batchSize: 3, microBatches: 4, optimizer: 'adamw' as const, ...more };
+      const { instructions } = trainingPrograms(shape).forwardBackward;
+      const buffers = instructions.flatMap(({ args }) =>
+        Object.values(args as Record<string, Buffer | null>),
+      );
+      return new Set(buffers.flatMap((buffer) => buffer?.averagedOver ?? []));
+    };
+    const tokens = 3 * config.blockSize;
+    expect([...averagedOver({ replicas: { rank: 1, size: 2 } })]).toEqual([2 * tokens]);
+    expect([...averagedOver({ ranks: { rank: 1, size: 2 } })]).toEqual([4 * tokens]);
+  });
 });

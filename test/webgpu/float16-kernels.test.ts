@@ -145,6 +145,30 @@ withFloat16('a gradient in float16', () => {
     }
   });
 
+  test('of logits keeps the rows of rare tokens: probabilities from 0.1 down to 3e-7', async () => {
+    const gpu = await borrowHalfGpu();
+    const [N, V, C] = [40, 50, 33]; // tokens, vocabulary, channels
+    const probability = (v: number): number => 0.1 * 3e-6 ** (v / (V - 1));
+    const dLogits = Array.from({ length: N * V }, (_, i) =>
+      Math.fround(((1 + 0.3 * Math.sin(i)) * probability(i % V)) / TOKENS),
+    );
+    const a = { kind: 'exact', values: dLogits, averagedOver: TOKENS } as const;
+    const product: Product = { M: V, N: C, K: N, transA: 1, sizeB: 1000 };
+    const worstRow = async (more: object): Promise<number> => {
+      const made = productCase({ ...product, a: { ...a, ...more } });
+      const { c } = await tryKernel(gpu, 'gemm', made, false);
+      const { c: expected } = await tryKernel(createReferenceBackend('float64'), 'gemm', made, false);
+      const rows = Array.from({ length: V }, (_, v) => {
+        const row = expected.subarray(v * C, (v + 1) * C);
+        const difference = row.map((x, i) => c[v * C + i] - x);
+        return Math.hypot(...difference) / Math.hypot(...row);
+      });
+      return Math.max(...rows);
+    };
+    expect(await worstRow({ isOfLogits: true })).toBeLessThan(2 ** -10);
+    expect(await worstRow({})).toBeGreaterThan(2 ** -10); // of any other gradient
+  });
+
   test('that is as large as a diverging one saturates, and does not become infinite', async () => {
     const gpu = await borrowHalfGpu();
     const values = numbers(20 * 4).map(() => 1e9);

@@ -8,19 +8,19 @@ import { STANDARD_TILES, type MatrixUnit } from '../../src/engine/webgpu/tiles.t
 import { whenReturned } from '../fixtures/returned-backends.ts';
 import './open-gpu.ts';
 
-const adapter = await findAdapter({ hasSubgroupMatrices: true });
+const adapter = await findAdapter({ allowsExperimental: true });
 export const gpuInfo = adapter.info;
 const hasFloat16 = adapter.features.has(FLOAT16);
 export const matrixUnit: MatrixUnit | undefined = matrixUnitOf(adapter);
 
-const whole = (title: string, lacks: string | undefined, body: () => void): void => {
+const describeIf = (title: string, lacks: string | undefined, body: () => void): void => {
   if (lacks === undefined) describe(title, body);
   else describe.skip(`${title} (skipped: ${gpuInfo.description} has no ${lacks})`, body);
 };
 export const withFloat16 = (title: string, body: () => void): void =>
-  whole(title, hasFloat16 ? undefined : FLOAT16, body);
+  describeIf(title, hasFloat16 ? undefined : FLOAT16, body);
 export const withSubgroupMatrices = (title: string, body: () => void): void =>
-  whole(title, matrixUnit === undefined ? 'subgroup matrices of float16' : undefined, body);
+  describeIf(title, matrixUnit === undefined ? 'subgroup matrices of float16' : undefined, body);
 
 const idle: WebGpuDevice[] = [];
 
@@ -28,7 +28,7 @@ const idle: WebGpuDevice[] = [];
 export async function borrowHalfGpu(): Promise<WebGpuDevice> {
   // An adapter can open one device.
   const device =
-    idle.pop() ?? (await WebGpuDevice.open(await findAdapter({ hasSubgroupMatrices: true }), 'float16'));
+    idle.pop() ?? (await WebGpuDevice.open(await findAdapter({ allowsExperimental: true }), 'float16'));
   whenReturned(() => {
     device.clear();
     device.tiles = STANDARD_TILES;

@@ -20,8 +20,11 @@ export const crossEntropy = defineOp({
     return { out: losses, saved: { logits, targets, lse, N, V, smoothing } };
   },
   backward(g, dLosses, { logits, targets, lse, N, V, smoothing }) {
-    g.add(logits, (dLogits) =>
-      g.emit('crossEntropyBackward', { logits, targets, lse, dLosses, dLogits, N, V, smoothing }),
+    g.add(
+      logits,
+      (dLogits) =>
+        g.emit('crossEntropyBackward', { logits, targets, lse, dLosses, dLogits, N, V, smoothing }),
+      { isOfLogits: true },
     );
   },
 });

@@ -117,11 +117,17 @@ export class WebGpuDevice implements Device {
       throw new UserError('engine-unavailable', `${name} has no float16 arithmetic in WebGPU (${FLOAT16})`, {
         hint: `use ${optionValues({ matmulPrecision: 'float32' })}, or a newer driver`,
       });
-    const unit = matrixUnitOf(adapter);
-    const gpu = await adapter
-      .requestDevice({
+    const request = (features: readonly string[]): Promise<GpuDevice> =>
+      adapter.requestDevice({
         requiredLimits: { ...largest, maxComputeWorkgroupStorageSize },
-        requiredFeatures: [FLOAT16, ...(unit === undefined ? [] : matrixFeatures)],
+        requiredFeatures: [FLOAT16, ...features],
+      });
+    let unit = matrixUnitOf(adapter);
+    const gpu = await request(unit === undefined ? [] : matrixFeatures)
+      .catch((error: unknown) => {
+        if (unit === undefined) throw error;
+        unit = undefined; // the experiment may fail where float16 does not
+        return request([]);
       })
       .catch(refusedToOpen);
     const candidates = candidatesWith(unit, maxComputeWorkgroupStorageSize);

@@ -12,6 +12,8 @@ export interface Dispatch<K extends KernelName = KernelName> {
   readonly shader: string;
   /** Extensions of WGSL that it enables. */
   readonly extensions?: readonly string[];
+  /** Diagnostics of WGSL that it switches off. */
+  readonly allowed?: readonly string[];
   /** Workgroups in each dimension; of a single number, see `workgroupsFor`. */
   readonly workgroups: number | readonly [x: number, y: number, z: number];
   /** Elements of scratch memory, which the dispatches of a program share. */

@@ -73,8 +73,14 @@ export const shadersOf = (program: readonly Instruction[], choice: GemmChoice): 
   new Set(program.flatMap((instruction) => dispatchesOf(instruction, choice)).map(moduleOf));
 
 /** The whole WGSL module of a dispatch. */
-const moduleOf = ({ kernel, shader, extensions = [] }: Dispatch): string =>
-  [...extensions.map((name) => `enable ${name};`), argumentStruct(kernel), DECLARATIONS, shader].join('\n');
+const moduleOf = ({ kernel, shader, extensions = [], allowed = [] }: Dispatch): string =>
+  [
+    ...allowed.map((name) => `diagnostic(off, ${name});`),
+    ...extensions.map((name) => `enable ${name};`),
+    argumentStruct(kernel),
+    DECLARATIONS,
+    shader,
+  ].join('\n');
 
 function filledBuffer(gpu: GpuDevice, numbers: Uint32Array | Float32Array, usage: number): GpuBuffer {
   const buffer = gpu.createBuffer({ size: numbers.byteLength, usage: usage | USAGE.copyTarget });

@@ -167,3 +167,16 @@ fn maskWord(block: u32, lane: u32) -> u32 {
   return philox(counter, vec2(u32(intAt(at)), u32(intAt(at + 1u))))[lane];
 }
 `;
+
+/** A float in WGSL. */
+export const literal = (x: number): string => `${x.toExponential()}f`;
+
+/**
+ * Rounded to float16, beyond its range to the largest number. What is not finite becomes NaN, because a diverged run is
+ * recognized by it.
+ */
+export const TO_HALF = /* wgsl */ `
+fn toHalf(x: f32) -> f16 {
+  if ((bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u) { return bitcast<vec2<f16>>(0x7e00u | args.zero).x; }
+  return f16(clamp(x, -65504.0, 65504.0));
+}`;

@@ -1,7 +1,12 @@
 /** `--device auto` and the search for a GPU, with one that fails. test/webgpu/ has one that works. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { chooseBackend, openFaster } from '../../../src/engine/backend.ts';
-import { chooseDevice, gpuMemoryLimit, isDeviceUndecided } from '../../../src/engine/device-choice.ts';
+import {
+  chooseDevice,
+  gpuMemoryLimit,
+  isDeviceUndecided,
+  isGpuAllowed,
+} from '../../../src/engine/device-choice.ts';
 import type { Device } from '../../../src/engine/device.ts';
 import { findAdapter } from '../../../src/engine/webgpu-package.ts';
 import type { Gpu } from '../../../src/engine/webgpu/gpu.ts';
@@ -78,6 +83,34 @@ describe('where the CPU takes two seconds', () => {
   ] as const)('otherwise it is measured: %d seconds', async (measured, isChosen, reason) => {
     expect(await decide(7.9, measured)).toEqual({ onGpu: measured, isGpu: isChosen, reasons: [reason] });
   });
+});
+
+test('a GPU without float16 computes in float32 under auto, which is said with the reason', async () => {
+  const gpu = failingGpu();
+  provide(() => Promise.resolve(gpu.adapter));
+  await chooseDevice('auto');
+  const { backend, rejected } = await openFaster(
+    { threads: 1, matmulPrecision: 'float16' },
+    { name: 'a step', measure: (device) => Promise.resolve(isGpu(device) ? 1 : 2) },
+  );
+  expect(backend.name).toBe('webgpu acme gen-3');
+  const { reason } = rejected.find(({ variant }) => variant === 'float16')!;
+  expect(reason).toContain('has no float16 arithmetic');
+  await backend.close();
+});
+
+test('what was asked for stays once auto has decided', async () => {
+  provide(() => Promise.resolve(failingGpu().adapter));
+  await chooseDevice('auto');
+  const { backend } = await openFaster(
+    { threads: 1 },
+    { name: 'a step', measure: (device) => Promise.resolve(isGpu(device) ? 2 : 1) },
+  );
+  expect(isGpu(backend)).toBe(false);
+  await backend.close();
+  expect(isGpuAllowed()).toBe(true);
+  await chooseDevice('cpu');
+  expect(isGpuAllowed()).toBe(false);
 });
 
 describe('a GPU that fails under auto is left for the CPU', () => {

@@ -84,6 +84,12 @@ describe('a WebGPU device', () => {
     const { candidates } = await open(all, 'float16');
     expect(requestDevice.mock.lastCall![0]).toMatchObject({ requiredFeatures: all });
     expect(candidates.length).toBeGreaterThan(CANDIDATES.length);
+    requestDevice.mockRejectedValueOnce(new TypeError('no such feature'));
+    const without = await open(all, 'float16');
+    expect(requestDevice.mock.lastCall![0]).toMatchObject({ requiredFeatures: ['shader-f16'] });
+    expect([without.precision, without.candidates]).toEqual(['float16', CANDIDATES]);
+    requestDevice.mockRejectedValue(new Error('no queue'));
+    await expect(open(all, 'float16')).rejects.toThrow(failure('engine-unavailable', 'no queue'));
   });
 
   test('is named after its tiles of subgroup matrices, by which its results differ', async () => {

@@ -125,8 +125,9 @@ describe('float16', () => {
   });
 
   test('of subgroup matrices enables them, in whole subgroups', () => {
-    const [{ extensions, shader, workgroups }] = inMatrices(product());
+    const [{ extensions, allowed, shader, workgroups }] = inMatrices(product());
     expect(extensions).toEqual(['f16', 'subgroups', 'chromium_experimental_subgroup_matrix']);
+    expect(allowed).toEqual(['chromium.subgroup_matrix_uniformity']);
     expect(shader).toContain('@workgroup_size(128)'); // four subgroups of 32
     expect(shader).toContain('subgroup_matrix_left<f16, 16, 8>');
     expect(shader).toContain('subgroup_matrix_right<f16, 16, 16>');

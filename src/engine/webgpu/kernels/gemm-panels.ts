@@ -1,5 +1,6 @@
 /** Panels of GEMM: how parts of op(a) and op(b) are loaded into workgroup memory. What is outside the matrix is 0. */
 import { tileInvocations, type Tile } from '../tiles.ts';
+import { literal } from '../wgsl.ts';
 
 export interface Panel {
   readonly name: string;
@@ -15,9 +16,6 @@ export interface Panel {
   /** Power of two by which float16 panels multiply elements. */
   readonly scale: number;
 }
-
-/** A float in WGSL. */
-export const literal = (x: number): string => `${x.toExponential()}f`;
 
 /** Elements in the order k, line: neighbors in memory are loaded by neighboring invocations. */
 export function loadPanel(
@@ -36,16 +34,6 @@ export function loadPanel(
       ${name}[kInPanel * ${lines + 1}u + inPanel] = value;
     }`;
 }
-
-/**
- * Rounded to float16, beyond its range to the largest number. What is not finite becomes NaN, because a diverged run is
- * recognized by it.
- */
-export const TO_HALF = /* wgsl */ `
-fn toHalf(x: f32) -> f16 {
-  if ((bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u) { return bitcast<vec2<f16>>(0x7e00u | args.zero).x; }
-  return f16(clamp(x, -65504.0, 65504.0));
-}`;
 
 const scaled = (x: string, scale: number): string => (scale === 1 ? x : `${literal(scale)} * ${x}`);
 

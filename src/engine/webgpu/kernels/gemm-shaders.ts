@@ -3,15 +3,14 @@ import type { MatmulPrecision } from '../../matmul-precision.ts';
 import type { Storage } from '../../signatures.ts';
 import { tileColumns, tileInvocations, tileRows, type MatrixUnit, type Tile } from '../tiles.ts';
 import {
-  literal,
   loadMatrixPanel,
   loadPairs,
   loadPanel,
   matrixPanelLength,
   matrixStride,
-  TO_HALF,
   type Panel,
 } from './gemm-panels.ts';
+import { literal, TO_HALF } from '../wgsl.ts';
 import { readWeight } from './storage.ts';
 
 export interface Variant {
@@ -37,7 +36,7 @@ fn biasOf(column: u32) -> f32 {
   return 0.0;
 }`;
 
-const N = (isSymmetric: boolean): string => (isSymmetric ? 'args.M' : 'args.N');
+const columnsOf = (isSymmetric: boolean): string => (isSymmetric ? 'args.M' : 'args.N');
 
 /** What is done with an element of c once its sum is complete. */
 function store(total: string, { slice, isSymmetric, scaleA, scaleB }: Variant): string {
@@ -54,7 +53,7 @@ function store(total: string, { slice, isSymmetric, scaleA, scaleB }: Variant): 
 
 /** The panels of op(a) and op(b) in a tile. */
 function panelsOf({ transA, transB, tile, isSymmetric, scaleA, scaleB }: Variant): readonly [Panel, Panel] {
-  const n = N(isSymmetric);
+  const n = columnsOf(isSymmetric);
   return [
     {
       name: 'panelA',
@@ -89,12 +88,14 @@ const start = ({ tile, slice, isSymmetric }: Variant): string => /* wgsl */ `
 export function gemmShader(variant: Variant): {
   readonly shader: string;
   readonly extensions: readonly string[];
+  readonly allowed?: readonly string[];
 } {
   const { tile, precision } = variant;
   if (tile.unit !== undefined)
     return {
       shader: matrixShader(variant, tile.unit),
       extensions: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
+      allowed: ['chromium.subgroup_matrix_uniformity'], // control flow is uniform; a compiler may fail to prove it
     };
   return { shader: tiledShader(variant), extensions: precision === 'float16' ? ['f16'] : [] };
 }
@@ -145,7 +146,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) a
       ([r, c]) => `{
     let row = firstRow + at.y + ${down * r}u;
     let column = firstColumn + at.x + ${across * c}u;
-    if (row < args.M && column < ${N(isSymmetric)}) {
+    if (row < args.M && column < ${columnsOf(isSymmetric)}) {
       ${store(`sum${r}_${c}`, variant)}
     }
   }`,
@@ -157,7 +158,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) a
 /**
  * A subgroup keeps its sums in subgroup matrices, of float16 operands and float32 results (chromium_experimental_subgroup_matrix,
  * after the draft at https://github.com/gpuweb/gpuweb/blob/main/proposals/subgroup-matrix.md). They pass through workgroup memory
- * on their way to c, whose edges no matrix need cover.
+ * on their way to c, because a matrix may reach beyond its edges.
  */
 function matrixShader(variant: Variant, unit: MatrixUnit): string {
   const { storage, tile } = variant;

@@ -31,8 +31,13 @@ import { readWeight } from './storage.ts';
 
 /** What a slice's depth is a multiple of. */
 const SLICE_STEP = 8;
-/** Scale of the gradient of one token's loss in float16: its numbers may be 4,000 times larger than 1, and 2⁻¹⁸ is still normal. */
+/**
+ * Scales of the gradient of one token's loss in float16. Its numbers may be 2,047 to 4,094 times larger than 1, since the number
+ * of tokens is rounded up to a power of two, and 2⁻¹⁸ is still normal. Those of logits are at most 1 where every token is counted,
+ * but probabilities are small in a large vocabulary: 2⁻²² is normal, and 128 is in range.
+ */
 const TOKEN_SCALE = 16;
+const LOGITS_SCALE = 256;
 
 /** c = Σ of the slices in order, + bias. */
 const addSlices = (slices: number): string =>
@@ -99,10 +104,12 @@ function tileFor(M: number, columns: number, slice: number, tiles: Tiles): Tile 
 
 /**
  * By what an operand is multiplied in float16. The gradient of a mean over thousands of tokens would underflow, so it is brought to
- * the magnitude of TOKEN_SCALE times that of one token.
+ * the magnitude of the scale times that of one token.
  */
-const scaleOf = ({ averagedOver }: Buffer, precision: MatmulPrecision): number =>
-  averagedOver === undefined || precision === 'float32' ? 1 : TOKEN_SCALE * powerOfTwo(averagedOver);
+function scaleOf({ averagedOver, isOfLogits }: Buffer, precision: MatmulPrecision): number {
+  if (averagedOver === undefined || precision === 'float32') return 1;
+  return (isOfLogits ? LOGITS_SCALE : TOKEN_SCALE) * powerOfTwo(averagedOver);
+}
 
 export const gemm: KernelDispatches<'gemm'> = (args, { tiles, precision } = STANDARD_GEMM) => {
   const { M, N: columns, K, transA, transB, a, b } = args;
