@@ -7,6 +7,7 @@ import { openGpu } from '../../src/engine/backend.ts';
 import { chooseDevice } from '../../src/engine/device-choice.ts';
 import { matrixTiles } from '../../src/engine/webgpu/subgroup-matrices.ts';
 import { setTileFolder } from '../../src/engine/webgpu/tile-cache.ts';
+import { webGpuVersion } from '../../src/engine/webgpu/version.ts';
 import { tileNames, type Tile } from '../../src/engine/webgpu/tiles.ts';
 import { packageVersion } from '../../src/package-version.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
@@ -124,7 +125,7 @@ withFloat16('a run in float16', () => {
     expect(last.run.otherEngine).toBeUndefined();
   });
 
-  test('has a device of its own, beside those in float32', async () => {
+  test('uses another device than runs in float32', async () => {
     const devices = [await openGpu(), await openGpu('float16')];
     expect(devices.map(({ name }) => name.endsWith(', float16 GEMM'))).toEqual([false, true]);
     for (const device of devices) await device.close();
@@ -134,7 +135,15 @@ withFloat16('a run in float16', () => {
 /** Lets the next GPU that is opened in float16 have one tile for everything, as if it had been measured. */
 function rememberTile(tile: Tile): void {
   const { vendor, architecture, device, description } = gpuInfo;
-  const key = JSON.stringify([packageVersion(), vendor, architecture, device, description, 'float16']);
+  const key = JSON.stringify([
+    packageVersion(),
+    webGpuVersion(),
+    vendor,
+    architecture,
+    device,
+    description,
+    'float16',
+  ]);
   const names = tileNames({ small: tile, medium: tile, large: tile, huge: tile });
   writeFileSync(at('gpu-tiles.json'), JSON.stringify({ [key]: names }));
   setTileFolder(root);

@@ -8,7 +8,7 @@
  * reproducible; a compiler may still fuse operations in the shader of one tile and not of another.
  *
  * With the precision float16, operands are rounded to float16 as they enter workgroup memory, which halves it and its traffic;
- * their products are exact in float32, and so are sums computed. Subgroup matrices add in an order of their own.
+ * their products are exact in float32, in which they are summed. Subgroup matrices add in an order and width of their own.
  */
 import type { Buffer } from '../../instruction.ts';
 import type { MatmulPrecision } from '../../matmul-precision.ts';
