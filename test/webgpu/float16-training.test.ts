@@ -152,13 +152,14 @@ function rememberTile(tile: Tile): void {
 withSubgroupMatrices('a run on subgroup matrices', () => {
   test('learns as one in float32', async () => {
     const options = { ...base, ...half, threads: 2 }; // an engine that no other test shares
-    const [smallest] = matrixTiles(matrixUnit!, 16_384);
+    const smallest = matrixTiles(matrixUnit!, 16_384).at(-1)!;
     expect((await borrowHalfGpu()).candidates).toContainEqual(smallest);
     rememberTile(smallest);
     const matrices = await trainOn('webgpu', { ...options, outDir: at('matrices') });
     setTileFolder(undefined);
     const whole = await trainOn('webgpu', { ...base, outDir: at('whole') });
     const tiled = await trainOn('webgpu', { ...options, threads: 1, outDir: at('tiled') });
+    expect(matrices.run.backend).toMatch(/, float16 GEMM, matrix tiles [0-9a-f]{4}$/);
     expect(matrices.losses).not.toEqual(tiled.losses); // sums in another order
     for (const [i, loss] of matrices.losses.entries())
       expect(Math.abs(loss - whole.losses[i]), `loss ${i}`).toBeLessThan(TOLERANCE);
