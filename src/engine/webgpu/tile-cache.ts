@@ -14,10 +14,12 @@ import {
   type Tile,
   type Tiles,
 } from './tiles.ts';
-import { tuneTiles, type TiledDevice } from './tune.ts';
+import { MEASURED_SHAPES, tuneTiles, type TiledDevice } from './tune.ts';
 import { webGpuVersion } from './version.ts';
 
 const LARGEST_FILE = 1 << 20;
+/** Remembered of a GPU that failed in tiles of subgroup matrices: scalar ones are measured next time. */
+const MATRICES_FAILED = 'no subgroup matrices';
 /** GPUs that the file remembers, the latest last. */
 const MOST_GPUS = 20;
 
@@ -43,7 +45,7 @@ export function cacheFolder(
  * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver, precision,
  * and version of `gpt` and of WebGPU.
  *
- * @throws Error if the GPU fails at that; the next time, it has the standard tiles without a measurement
+ * @throws Error if the GPU fails at that; the next time, it is measured without subgroup matrices, or if it had none, not at all
  */
 export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Promise<void> {
   if (folder === undefined) return;
@@ -57,10 +59,15 @@ export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Pr
     device.tiles = tiles;
     return;
   }
+  const candidates =
+    names === MATRICES_FAILED
+      ? device.candidates.filter(({ unit }) => unit === undefined)
+      : device.candidates;
   try {
-    device.tiles = await tuneTiles(device);
+    device.tiles = await tuneTiles(device, MEASURED_SHAPES, candidates);
   } catch (error) {
-    remember(folder, path, { ...known, [key]: tileNames(STANDARD_TILES) });
+    const hasMatrices = candidates.some(({ unit }) => unit !== undefined);
+    remember(folder, path, { ...known, [key]: hasMatrices ? MATRICES_FAILED : tileNames(STANDARD_TILES) });
     throw error;
   }
   remember(folder, path, { ...known, [key]: tileNames(device.tiles) });

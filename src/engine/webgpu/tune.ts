@@ -53,7 +53,11 @@ const WORTHWHILE = 1.05;
 const COMPARED = 65_536;
 
 /** The fastest tiles. Overwrites the device's memory, and clears it. */
-export async function tuneTiles(device: TiledDevice, shapes = MEASURED_SHAPES): Promise<Tiles> {
+export async function tuneTiles(
+  device: TiledDevice,
+  shapes = MEASURED_SHAPES,
+  candidates = device.candidates,
+): Promise<Tiles> {
   const chosen: Record<ShapeClass, Tile> = { ...STANDARD_TILES };
   const first = await unlessTooLarge(firstRate(device));
   if (first === undefined) return chosen;
@@ -64,7 +68,7 @@ export async function tuneTiles(device: TiledDevice, shapes = MEASURED_SHAPES): 
     if (flopsOf(shape) / rate > LONGEST_PRODUCT) break; // the next ones take longer still
     const limit = (TIME_LIMIT * (i + 1)) / shapeClasses.length;
     const fastest: Fastest | undefined = await unlessTooLarge(
-      fastestTile(device, name, shape, { rate, progress, limit }),
+      fastestTile(device, name, shape, { rate, progress, limit, candidates }),
     );
     if (fastest === undefined) break;
     chosen[name] = fastest.tile;
@@ -133,6 +137,7 @@ interface Measurement {
   readonly progress: Progress;
   /** Of `progress.timing`. */
   readonly limit: number;
+  readonly candidates: readonly Tile[];
 }
 
 /** The fastest tile whose numbers are right. */
@@ -140,7 +145,7 @@ async function fastestTile(
   device: TiledDevice,
   name: ShapeClass,
   shape: ProductShape,
-  { rate, progress, limit }: Measurement,
+  { rate, progress, limit, candidates }: Measurement,
 ): Promise<Fastest> {
   const product = productOf(device, shape);
   const standard = STANDARD_TILES[name];
@@ -148,7 +153,7 @@ async function fastestTile(
   const expected = await timeTile(device, name, standard, product, runs, progress);
   if (expected === undefined) return { tile: standard, standardRate: rate };
   const faster: { readonly tile: Tile; readonly seconds: number }[] = [];
-  for (const tile of device.candidates) {
+  for (const tile of candidates) {
     if (progress.timing > limit) break;
     if (!isComparable(tile, standard) || progress.isRight.get(tile) === false) continue;
     const timed = await timeTile(device, name, tile, product, runs, progress);

@@ -348,6 +348,24 @@ describe('the cache', () => {
     expect(measured).not.toHaveBeenCalled();
   });
 
+  test('remembers that subgroup matrices made a GPU fail, which is then measured without them', async () => {
+    setTileFolder(temporary());
+    const [tile] = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384);
+    const failing = fakeDevice('same', tile);
+    failing.load.mockImplementation(() => {
+      throw new Error('the GPU was lost');
+    });
+    await expect(chooseTiles(failing.device, info)).rejects.toThrow('lost');
+    const next = fakeDevice('same', tile);
+    await chooseTiles(next.device, info);
+    expect(next.load).toHaveBeenCalled();
+    for (const { unit } of Object.values(next.device.tiles)) expect(unit).toBeUndefined();
+    const later = fakeDevice('same', tile);
+    await chooseTiles(later.device, info);
+    expect(later.load).not.toHaveBeenCalled();
+    expect(later.device.tiles).toEqual(next.device.tiles);
+  });
+
   test('without a folder, nothing is measured', async () => {
     const { device, load } = fakeDevice();
     await chooseTiles(device, info);
