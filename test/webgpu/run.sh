@@ -101,5 +101,7 @@ node "${vitest[@]}" "$@"
 
 (get_lavapipe) || skip_float16 "Debian's package mesa-vulkan-drivers cannot be had"
 start_lavapipe || skip_float16 "lavapipe cannot be started, or has none: $(tail -n 1 "$lavapipe/start.log")"
-if [[ $# -eq 0 ]]; then set -- test/webgpu/float16 test/webgpu/subgroup-matrices; fi
+
+names_tests() { [[ " $*" =~ \ [^-\ ] ]]; } # anything but options
+names_tests "$@" || set -- test/webgpu/float16 test/webgpu/subgroup-matrices "$@"
 "$lavapipe/node" "${vitest[@]}" "$@"

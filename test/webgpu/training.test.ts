@@ -70,7 +70,7 @@ async function trainOn(
       losses.push(event.loss);
       done = event.step;
     },
-    interrupted: () => done === until,
+    interrupted: () => until !== undefined && done >= until,
   });
   return { losses, validationLoss: validationLoss!, run: run! };
 }
@@ -102,14 +102,16 @@ describe.each(Object.entries(architectures))('%s', (name, changes) => {
 });
 
 test('a run may start on a CPU, continue on a GPU, and end on a CPU', async () => {
-  const cpu = await trainOn('cpu', { ...base, outDir: at('whole') });
+  const options = { ...base, maxIters: 12 };
+  const cpu = await trainOn('cpu', { ...options, outDir: at('whole') });
   const folder = at('moved');
-  const begin = await trainOn('cpu', { ...base, outDir: folder }, { until: 2 });
-  const middle = await trainOn('webgpu', { ...base, resume: folder }, { until: 4 });
+  const begin = await trainOn('cpu', { ...options, outDir: folder }, { until: 2 });
+  // Steps that a GPU has been given ahead are still computed.
+  const middle = await trainOn('webgpu', { ...options, resume: folder }, { until: 4 });
   expect(middle.run.otherEngine).toBe(begin.run.backend.replace(/, .*/, ''));
-  const end = await trainOn('cpu', { ...base, resume: folder });
+  const end = await trainOn('cpu', { ...options, resume: folder });
   expect(end.run.otherEngine).toBe(middle.run.backend);
-  expect([begin, middle, end].map(({ losses }) => losses.length)).toEqual([2, 2, 2]);
+  for (const part of [begin, middle, end]) expect(part.losses.length).toBeGreaterThanOrEqual(2);
   const losses = [begin, middle, end].flatMap((part) => part.losses);
   expectClose([...losses, end.validationLoss], [...cpu.losses, cpu.validationLoss]);
 });
