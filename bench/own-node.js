@@ -12,6 +12,16 @@ import { fail } from './failure.js';
 const FAST = 24;
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
+/**
+ * The bundled Node if this version is too old and it is installed.
+ *
+ * @param {string} version
+ * @param {string} bundled its path
+ * @returns {string | undefined}
+ */
+export const otherNode = (version, bundled) =>
+  Number.parseInt(version) < FAST && existsSync(bundled) ? bundled : undefined;
+
 /** Not a test that imports a function of a benchmark. */
 const isBenchmark =
   process.argv[1] !== undefined &&
@@ -19,16 +29,18 @@ const isBenchmark =
   `${dirname(realpathSync(process.argv[1]))}/` === folder;
 
 if (isBenchmark) {
+  process.on('uncaughtException', (error) => {
+    fail(error);
+    process.exit();
+  });
+  // In a checkout, where npm links it; bin/gpt.js finds it wherever a package manager has put it.
   const bundled = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
-  if (Number.parseInt(process.versions.node) < FAST && existsSync(bundled)) {
-    const { status, error } = spawnSync(bundled, [...process.execArgv, ...process.argv.slice(1)], {
+  const node = otherNode(process.versions.node, bundled);
+  if (node !== undefined) {
+    const { status, error } = spawnSync(node, [...process.execArgv, ...process.argv.slice(1)], {
       stdio: 'inherit',
     });
     if (error !== undefined) throw error;
     process.exit(status ?? 1);
   }
-  process.on('uncaughtException', (error) => {
-    fail(error);
-    process.exit();
-  });
 }

@@ -10,8 +10,20 @@ const bench = (args: readonly string[], env: Readonly<Record<string, string>> = 
 const PARTS = ['common.js', 'failure.js', 'own-node.js', 'runs.js'];
 const scripts = globSync('bench/*.js').filter((file) => !PARTS.includes(basename(file)));
 
-test.each(scripts)('%s runs on the Node that came with gpt, and ends without a stack', (file) => {
-  expect(readFileSync(file, 'utf8')).toMatch(/from '.\/common.js'/); // which imports own-node.js
+test.each(scripts)('%s imports common.js, which chooses its Node and ends it without a stack', (file) => {
+  expect(readFileSync(file, 'utf8')).toMatch(/from '.\/common.js'/);
+});
+
+test.each([
+  ['18.20.1', process.execPath, process.execPath],
+  ['22.12.0', process.execPath, process.execPath],
+  ['22.12.0', '/nowhere/node', 'undefined'],
+  ['24.0.0', process.execPath, 'undefined'],
+  ['26.9.1', process.execPath, 'undefined'],
+])('on Node %s, a benchmark runs on the bundled %s: %s', (version, bundled, expected) => {
+  const print = `({ otherNode }) => console.log(String(otherNode(${JSON.stringify(version)}, ${JSON.stringify(bundled)})))`;
+  const { stdout, stderr } = bench(['-e', `import('./bench/own-node.js').then(${print})`]);
+  expect(stdout, stderr).toBe(`${expected}\n`);
 });
 
 test.each(['gpu', 'training', 'minutes'])(

@@ -4,8 +4,8 @@
  *     measuring this computer …
  *     tokenizing … 45%, 4s left
  *
- * It is erased afterwards. In a pipe or a log, work that takes long is named once, in a line that stays. Each redraw is a single write, which avoids flicker. No signal handler is installed, so Ctrl-C
- * ends even work that blocks the event loop.
+ * It is erased afterwards. In a pipe or a log, work that takes long is named once, in a line that stays. Each redraw is a single
+ * write, which avoids flicker. No signal handler is installed, so Ctrl-C ends even work that blocks the event loop.
  */
 import { cursorTo, clearLine } from 'node:readline';
 import stringWidth from 'string-width';

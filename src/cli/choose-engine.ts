@@ -31,10 +31,10 @@ export async function chooseEngine(
   else if (device === undefined && resume !== undefined) await leaveDeviceToRun();
 }
 
-/** Options that were typed for the CPU, which does not compute. */
+/** CPU options are ignored on a GPU. */
 function warnOfCpuOptions(command: Command): void {
   for (const name of ['threads', 'blas'])
-    if (command.getOptionValueSource(name) === 'cli') warn(`--${name} has no effect with --device webgpu`);
+    if (command.getOptionValueSource(name) === 'cli') warn(`--${name} has no effect on a GPU`);
 }
 
 const variantOf = (name: string) => {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { chooseBackend } from '../engine/backend.ts';
 import type { Device } from '../engine/device.ts';
 import { profileOf, type KernelProfile } from '../engine/profile.ts';
-import { type Rejection } from '../engine/wasm.ts';
+import type { Rejection } from '../engine/rejection.ts';
 import { gemmPeak, readBandwidth } from '../measure/engine.ts';
 import { benchModels } from '../measure/models.ts';
 import { startTraining } from '../train/timed-training.ts';
@@ -159,13 +159,13 @@ async function profileTraining(backend: Device, seconds: number): Promise<Kernel
 
 function adviceFor(backend: Device, rejected: readonly Rejection[], load: number): string[] {
   const advice: string[] = [];
-  for (const { variant, reason } of rejected) {
+  for (const { what, reason } of rejected) {
     const node = /Node [\d.]+ or newer/.exec(reason)?.[0];
-    if (node !== undefined) advice.push(`use ${node}, which the faster engine '${variant}' needs`);
+    if (node !== undefined) advice.push(`use ${node}, which the faster engine '${what}' needs`);
     else if (reason.startsWith('gives '))
-      advice.push(`engine '${variant}' ${reason}: please report this with the CPU model and Node version`);
+      advice.push(`engine '${what}' ${reason}: please report this with the CPU model and Node version`);
     else if (backend.name.startsWith('reference'))
-      advice.push(`engine '${variant}' does not work here: ${reason}`);
+      advice.push(`engine '${what}' does not work here: ${reason}`);
   }
   if (backend.shortfall !== undefined)
     advice.push(`allow more threads (ulimit -u, or the container's process limit): ${backend.shortfall}`);
@@ -216,7 +216,7 @@ function report(found: Findings): string {
       ['engine', found.engine],
       ...describeThreads(found).map((line) => ['', line] as const),
       ...found.rejected.map(
-        ({ variant, reason }) => ['', stdoutColors.dim(`not ${variant}: ${printable(reason)}`)] as const,
+        ({ what, reason }) => ['', stdoutColors.dim(`not ${what}: ${printable(reason)}`)] as const,
       ),
       [
         'peak',

@@ -99,7 +99,7 @@ const answers: readonly {
     names: 'fp16 bf16 dtype precision torch-dtype mixed-precision',
     answer: ({ has }) =>
       has('matmul-precision')
-        ? 'everything is computed in float32; --matmul-precision float16 is for GEMM operands on a GPU, accumulated in float32'
+        ? 'everything is computed in float32; --matmul-precision float16 is for GEMM operands on a GPU'
         : 'everything is computed in float32; omit it',
   },
   { names: 'compile', answer: () => 'the kernels are compiled already; omit it' },

@@ -7,7 +7,7 @@ import { chooseBackend, openFaster } from '../engine/backend.ts';
 import { deviceChoices, isDeviceUndecided, type DeviceChoice } from '../engine/device-choice.ts';
 import { MAX_THREADS } from '../engine/wasm/address-space.ts';
 import type { Device } from '../engine/device.ts';
-import type { Rejection } from '../engine/wasm.ts';
+import type { Rejection } from '../engine/rejection.ts';
 import { generation } from '../measure/models.ts';
 import { UsageError } from '../errors.ts';
 import { unkChoices, type Unk } from '../generate/prompt.ts';
@@ -174,14 +174,14 @@ export async function startEngine(model: ModelFolder, threads?: number): Promise
   return backend;
 }
 
-const unusedName = (variant: Rejection['variant']): string =>
-  variant === 'webgpu' ? 'the GPU' : variant === 'cpu' ? 'the CPU' : `engine '${variant}'`;
+const unusedName = (what: Rejection['what']): string =>
+  what === 'webgpu' ? 'the GPU' : what === 'cpu' ? 'the CPU' : `engine '${what}'`;
 
 /** With --verbose, why something that might be faster is not used; always, why a precision that was asked for is not. */
-export function tellUnused(rejected: readonly Rejection[]): void {
-  for (const { variant, reason } of rejected)
-    if (variant === 'float16') warn(`the GPU computes matrix products in float32: ${printable(reason)}`);
-    else verbose(`${unusedName(variant)} is not used: ${printable(reason)}`);
+export function reportUnused(rejected: readonly Rejection[]): void {
+  for (const { what, reason } of rejected)
+    if (what === 'float16') warn(`the GPU computes matrix products in float32: ${printable(reason)}`);
+    else verbose(`${unusedName(what)} is not used: ${printable(reason)}`);
 }
 
 /** Warns if the engine is slower than possible on this computer: a slower build, fewer threads, or the reference backend. */
@@ -189,7 +189,7 @@ export function warnOfSlowEngine(
   { name, shortfall }: Pick<Device, 'name' | 'shortfall'>,
   rejected: readonly Rejection[],
 ): void {
-  tellUnused(rejected);
+  reportUnused(rejected);
   if (shortfall !== undefined) warn(printable(shortfall));
   if (name.startsWith('reference'))
     warn('no WebAssembly engine works here: expect about 100 times slower; --verbose shows why');

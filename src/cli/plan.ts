@@ -13,7 +13,7 @@ import { addExamples } from './help.ts';
 import { argument, option } from './options.ts';
 import { choice, filePath, number, wholeNumber } from '../values.ts';
 import { addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
-import { tellUnused } from './model-options.ts';
+import { reportUnused } from './model-options.ts';
 import { printJson, snakeCased } from './json-output.ts';
 import { forecastJson } from './plan/forecast-json.ts';
 import { forecastText } from './plan/forecast-text.ts';
@@ -131,7 +131,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
       ...costOn(each, { flops: forecast.flops, stateBytes: forecast.stateBytes, count }),
     }),
   );
-  tellUnused(forecast.rejected);
+  reportUnused(forecast.rejected);
   for (const caution of forecast.cautions) warn(cautionWarning(caution));
   warnOfReplacements(forecast.replacements, forecast.settings.encoding);
   const steps = hosts === undefined ? [] : forecastHosts(forecast, options, hosts, network);

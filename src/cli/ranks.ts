@@ -3,7 +3,7 @@ import { rankName, type Communicator } from '../collective/communicator.ts';
 import { detectLaunch } from '../collective/launch.ts';
 import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { lazyBackend } from '../engine/backend.ts';
-import { chooseDevice, type DeviceChoice } from '../engine/device-choice.ts';
+import { chooseDevice, leaveDeviceToRun, type DeviceChoice } from '../engine/device-choice.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { follow } from '../train/ranks/follow.ts';
 import { receiveMessage, sendMessage, TAG } from '../train/ranks/messages.ts';
@@ -64,7 +64,9 @@ export async function followRank0(
   ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
   const { head } = await receiveMessage<RankFlags>(ranks, 0, TAG.command);
   ranks.timeout = head.rankTimeout;
-  if (own.device === undefined && head.device !== undefined) await chooseDevice(head.device);
+  const device = own.device ?? head.device;
+  if (device === undefined) await leaveDeviceToRun();
+  else if (own.device === undefined) await chooseDevice(device);
   const threads = own.threads ?? head.threads ?? defaultThreads(ranks.threads);
   const engine = lazyBackend({ threads, profile: false });
   await follow(ranks, engine, ignoreSignals);

@@ -9,7 +9,8 @@ import { createReferenceBackend } from './reference/backend.ts';
 import { findAdapter } from './webgpu-package.ts';
 import type { GpuAdapter } from './webgpu/gpu.ts';
 import type { TiledDevice } from './webgpu/tune.ts';
-import { createWasmBackend, forcedVariant, NoWasmError, type Rejection, type WasmOptions } from './wasm.ts';
+import type { Rejection } from './rejection.ts';
+import { createWasmBackend, forcedVariant, NoWasmError, type WasmOptions } from './wasm.ts';
 
 export interface ChosenBackend {
   readonly backend: Device;
@@ -25,6 +26,8 @@ export interface LazyBackend {
   readonly threads: number;
   /** Of a GPU that is opened from now on; absent: float32. The CPU computes in float32. */
   matmulPrecision?: MatmulPrecision;
+  /** See BackendOptions. */
+  isPrecisionOptional?: boolean;
   open(): Promise<ChosenBackend>;
   /** Opens the faster device if that is still to be found; see `openFaster`. */
   openFaster(work: DecidingWork): Promise<void>;
@@ -47,6 +50,8 @@ export interface DecidingWork {
 export interface BackendOptions extends WasmOptions {
   /** See LazyBackend. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
+  /** Whether a GPU that lacks the precision computes in float32, with the reason in `rejected`, instead of being refused. */
+  readonly isPrecisionOptional?: boolean | undefined;
 }
 
 export function lazyBackend(options: BackendOptions & { readonly threads: number }): LazyBackend {
@@ -56,7 +61,9 @@ export function lazyBackend(options: BackendOptions & { readonly threads: number
     threads: options.threads,
     ...(matmulPrecision !== undefined && { matmulPrecision }),
     async open() {
-      return (chosen ??= await chooseBackend({ ...options, matmulPrecision: this.matmulPrecision }));
+      const { matmulPrecision: precision, isPrecisionOptional } = this;
+      chosen ??= await chooseBackend({ ...options, matmulPrecision: precision, isPrecisionOptional });
+      return chosen;
     },
     async openFaster(work) {
       if (!isDeviceUndecided()) return;
@@ -69,10 +76,13 @@ export function lazyBackend(options: BackendOptions & { readonly threads: number
 /** Starts the GPU if it is the chosen device, or else the fastest backend of the CPU that works here: SIMD kernels, or the reference. */
 export async function chooseBackend({
   matmulPrecision,
+  isPrecisionOptional = false,
   ...options
 }: BackendOptions = {}): Promise<ChosenBackend> {
   if (gpuMemoryLimit() !== undefined) {
-    return { backend: await openGpu(matmulPrecision), rejected: [] };
+    if (!isPrecisionOptional) return { backend: await openGpu(matmulPrecision), rejected: [] };
+    const { gpu, lacking } = await openInAnyPrecision(matmulPrecision);
+    return { backend: gpu, rejected: lacking };
   }
   try {
     const backend = await createWasmBackend(options);
@@ -97,9 +107,21 @@ export async function chooseBackend({
 export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<TiledDevice> {
   const { WebGpuDevice } = await import('./webgpu/device.ts'); // 90 KB that the CPU does not need
   const { chooseTiles } = await import('./webgpu/tile-cache.ts');
+  const { matrixUnitOf } = await import('./webgpu/subgroup-matrices.ts');
   const find = (): Promise<GpuAdapter> => findAdapter({ allowsExperimental: precision === 'float16' });
   const adapter = await find();
-  const device = await WebGpuDevice.open(adapter, precision);
+  let device: TiledDevice;
+  try {
+    device = await WebGpuDevice.open(adapter, precision);
+  } catch (error) {
+    if (precision === 'float32' || matrixUnitOf(adapter) === undefined) throw error;
+    // The draft may fail where float16 does not. An adapter opens one device only, and if this one fails too, the first error
+    // has the cause. Nothing is measured, so that the tiles remembered with matrices stay for the next time.
+    const withoutMatrices = async () => WebGpuDevice.open(await find(), precision, { hasMatrices: false });
+    return withoutMatrices().catch(() => {
+      throw error;
+    });
+  }
   try {
     await chooseTiles(device, adapter.info);
     return device;
@@ -113,7 +135,7 @@ export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<T
 /** Why `auto` is the CPU, if that was clear without a measurement. */
 function gpuRejection(): Rejection[] {
   const reason = whyNotGpu();
-  return reason === undefined ? [] : [{ variant: 'webgpu', reason }];
+  return reason === undefined ? [] : [{ what: 'webgpu', reason }];
 }
 
 /**
@@ -126,10 +148,10 @@ export async function openFaster(options: BackendOptions, work: DecidingWork): P
   try {
     const seconds = await work.measure(cpu.backend).catch(foreverIfTooLarge);
     const found = await openGpuIfFaster(seconds, work, options.matmulPrecision);
-    if ('variant' in found) return { ...cpu, rejected: [...cpu.rejected, found] };
+    if ('what' in found) return { ...cpu, rejected: [...cpu.rejected, found] };
     await cpu.backend.close();
     const reason = compared(work, { here: seconds, there: found.seconds, other: 'GPU' });
-    return { backend: found.gpu, rejected: [{ variant: 'cpu', reason }, ...found.lacking] };
+    return { backend: found.gpu, rejected: [{ what: 'cpu', reason }, ...found.lacking] };
   } catch (error) {
     await cpu.backend.close();
     throw error;
@@ -156,7 +178,7 @@ async function openGpuIfFaster(
   }
   await useDevice('cpu');
   await gpu?.close();
-  return { variant: 'webgpu', reason };
+  return { what: 'webgpu', reason };
 }
 
 /** In float32 if the GPU cannot be opened in another precision, with the reason. */
@@ -167,11 +189,14 @@ async function openInAnyPrecision(
     return { gpu: await openGpu(precision), lacking: [] };
   } catch (error) {
     if (precision !== 'float16' || !(error instanceof UserError)) throw error;
-    return { gpu: await openGpu(), lacking: [{ variant: precision, reason: error.message }] };
+    return { gpu: await openGpu(), lacking: [{ what: precision, reason: error.message }] };
   }
 }
 
-/** A GPU predicted to take longer than the CPU by this factor is not measured. The prediction is a bound, and rarely reached. */
+/**
+ * A GPU predicted to take longer than the CPU by this factor is not measured. Predictions are low where the rates of a roofline
+ * are not reached, and high where tensors stay in L2; the factor has been tried on emulated GPUs only.
+ */
 const CLEARLY_SLOWER = 4;
 
 async function secondsOnGpu(
@@ -179,7 +204,8 @@ async function secondsOnGpu(
   cpuSeconds: number,
   { measure, predict }: DecidingWork,
 ): Promise<{ readonly seconds: number; readonly isPrediction: boolean }> {
-  const predicted = predict?.(await measureRates(gpu)) ?? 0;
+  const isFaster = cpuSeconds === Infinity; // whatever its rates
+  const predicted = isFaster ? 0 : (predict?.(await measureRates(gpu)) ?? 0);
   if (predicted > CLEARLY_SLOWER * cpuSeconds) return { seconds: predicted, isPrediction: true };
   return { seconds: await measure(gpu), isPrediction: false };
 }
@@ -192,7 +218,7 @@ interface Comparison {
   readonly isPrediction?: boolean;
 }
 
-/** 'a step takes 85ms, and 12ms on the GPU' */
+/** 'a step takes 85.0 ms, and 12.0 ms on the GPU' */
 function compared({ name }: DecidingWork, { here, there, other, isPrediction }: Comparison): string {
   if (here === Infinity) return `${name} needs more memory than it has`;
   const takes = isPrediction === true ? 'would take about' : 'takes';

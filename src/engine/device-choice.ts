@@ -10,7 +10,7 @@ export type DeviceChoice = (typeof deviceChoices)[number];
 let gpuLimit: number | undefined;
 let isUndecided = false;
 /** What the user said, which a decision for `auto` leaves as it is. */
-let asked: DeviceChoice | 'as the run' = 'cpu';
+let asked: DeviceChoice | 'resumed' = 'cpu';
 let notGpu: string | undefined;
 
 /**
@@ -22,7 +22,7 @@ export async function chooseDevice(choice: DeviceChoice): Promise<void> {
   await useDevice(choice);
 }
 
-/** As `chooseDevice`, where the choice was not the user's: a decision for `auto`. */
+/** As `chooseDevice`, where the choice was not the user's: a decision for `auto`, or the device of a resumed run. */
 export async function useDevice(choice: DeviceChoice): Promise<void> {
   isUndecided = false;
   gpuLimit = undefined;
@@ -47,13 +47,17 @@ export async function chooseCpu(why: string): Promise<void> {
 /** A resumed run keeps its device, which is not known yet. Until then, programs run on the CPU. */
 export async function leaveDeviceToRun(): Promise<void> {
   await chooseDevice('cpu');
-  asked = 'as the run';
+  asked = 'resumed';
 }
 
-export const isDeviceLeftToRun = (): boolean => asked === 'as the run';
+/** Whether a resumed run keeps its device: where none was named, and with `auto`. */
+export const isDeviceLeftToRun = (): boolean => asked === 'resumed' || asked === 'auto';
 
-/** Whether programs may run on a GPU, or might if there were one: with `webgpu` and `auto`. */
-export const isGpuAllowed = (): boolean => asked === 'webgpu' || asked === 'auto';
+/** Whether the user left the choice of the device to a measurement, which may be over. */
+export const isAuto = (): boolean => asked === 'auto';
+
+/** Whether programs may run on a GPU, or might if there were one: with `webgpu` and `auto`, and in a run that keeps its GPU. */
+export const isGpuAllowed = (): boolean => asked === 'webgpu' || isAuto() || gpuLimit !== undefined;
 
 /** Why `auto` is the CPU; undefined if it is not, or was measured. */
 export const whyNotGpu = (): string | undefined => notGpu;

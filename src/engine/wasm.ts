@@ -10,9 +10,10 @@ import { whyNotBlas, whyNotNative } from './native/trial.ts';
 import { checkDevice } from './try-kernel.ts';
 import { enableRevectorization, whyNoWideVectors } from './wasm/builds.ts';
 import { WasmDevice, type WasmDeviceOptions } from './wasm/device.ts';
-import { variants, type Rejection, type Variant } from './wasm/variants.ts';
+import type { Rejection } from './rejection.ts';
+import { variants, type Variant } from './wasm/variants.ts';
 
-export { builds, variants, type Rejection } from './wasm/variants.ts';
+export { builds, variants } from './wasm/variants.ts';
 export type { WasmDevice as WasmBackend } from './wasm/device.ts';
 
 export interface WasmOptions extends WasmDeviceOptions {
@@ -33,7 +34,7 @@ export class NoWasmError extends Error {
   override readonly name = 'NoWasmError';
   readonly rejected: readonly Rejection[];
   constructor(rejected: readonly Rejection[]) {
-    super(rejected.map(({ variant, reason }) => `${variant}: ${reason}`).join('; '));
+    super(rejected.map(({ what, reason }) => `${what}: ${reason}`).join('; '));
     this.rejected = rejected;
   }
 }
@@ -72,7 +73,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
     { ...options, library, mayBeSlower: typeof choice === 'object' },
     rejected,
   );
-  const why = rejected.find(({ variant }) => variant === 'blas')?.reason;
+  const why = rejected.find(({ what }) => what === 'blas')?.reason;
   if (typeof choice !== 'object' || why === undefined) return device;
   await device.close();
   throw unusableBlas(choice.path, why);
@@ -89,7 +90,7 @@ function findBlas(choice: BlasChoice, rejected: Rejection[]): BlasLibrary | unde
       if (typeof choice === 'object')
         throw unusableBlas(path, error instanceof Error ? error.message : String(error));
     }
-  rejected.push({ variant: 'blas', reason: `none of these can be loaded: ${paths.join(', ')}` });
+  rejected.push({ what: 'blas', reason: `none of these can be loaded: ${paths.join(', ')}` });
   return undefined;
 }
 
@@ -109,14 +110,14 @@ async function startVariant(
     try {
       const unsuited = only === undefined && variant === 'revectorize' ? whyNoWideVectors() : undefined;
       if (unsuited !== undefined) {
-        rejected.push({ variant, reason: unsuited });
+        rejected.push({ what: variant, reason: unsuited });
         continue;
       }
       const device = await WasmDevice.start({ variant, rejected, threads, blas }, options);
       if (variant === 'avx512') {
         const reason = await whyNotNative(device, { mayBeSlower: only !== undefined });
         if (reason !== undefined) {
-          rejected.push({ variant, reason });
+          rejected.push({ what: variant, reason });
           device.useNative(false);
         }
       }
@@ -124,7 +125,7 @@ async function startVariant(
       if (wrong === undefined && (only === undefined || device.variant === only)) {
         const slow = blas === undefined ? undefined : await whyNotBlas(device, { mayBeSlower });
         if (slow !== undefined) {
-          rejected.push({ variant: 'blas', reason: slow });
+          rejected.push({ what: 'blas', reason: slow });
           device.useBlas(false);
         }
         device.fill(0, device.size, 0); // clears the buffers of the checks
@@ -132,9 +133,9 @@ async function startVariant(
       }
       await device.close();
       if (wrong !== undefined)
-        rejected.push({ variant: device.variant, reason: `gives wrong results here: ${wrong}` });
+        rejected.push({ what: device.variant, reason: `gives wrong results here: ${wrong}` });
     } catch (error) {
-      rejected.push({ variant, reason: error instanceof Error ? error.message : String(error) });
+      rejected.push({ what: variant, reason: error instanceof Error ? error.message : String(error) });
     }
   }
   throw new NoWasmError(rejected);

@@ -18,7 +18,7 @@ import {
   type TrainingShape,
 } from '../train/programs.ts';
 import { predictStep } from '../train/predict-step.ts';
-import { secondsFor, timeForTraining, type Costs } from '../train/run-time.ts';
+import { secondsOfTimedRun, type Costs } from '../train/run-time.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
@@ -102,7 +102,7 @@ const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
 /** On a GPU, models whose steps are expected to take up to this many seconds. */
 const MEASURED_SECONDS = 0.25;
 
-/** @throws UserError for everything trainModel rejects, except too little memory */
+/** @throws UserError for everything trainModel rejects, except too little memory, and float16 on the CPU */
 export async function forecastRun(given: TrainModelOptions, wanted: ForecastOptions): Promise<RunForecast> {
   const engine = lazyBackend({ threads: wanted.threads });
   try {
@@ -168,14 +168,14 @@ async function forecastOn(
 
 /** Of a run with a time limit. @param flops of all steps */
 const timeWithin = (
-  { seconds, costs }: NonNullable<ForecastBasis['timed']>,
+  timed: NonNullable<ForecastBasis['timed']>,
   settings: Settings,
   steps: number,
   flops: number,
 ): TimeHere => ({
-  flopsPerSecond: flops / (steps * costs.step),
-  stepSeconds: costs.step,
-  seconds: Math.min(secondsFor(steps, 0, settings, costs), timeForTraining(seconds, costs.last)),
+  flopsPerSecond: flops / (steps * timed.costs.step),
+  stepSeconds: timed.costs.step,
+  seconds: secondsOfTimedRun(timed, settings, { startStep: 0, steps }),
   basis: 'this model',
 });
 

@@ -66,7 +66,7 @@ function generatedTokens({ blockSize }: ModelConfig): { readonly prompt: number;
   return { prompt, decoded: Math.min(8, blockSize - prompt) };
 }
 
-/** Generation with a model, by which `auto` chooses the device. @param seconds of each measurement */
+/** Generation with a model, by which `auto` chooses the device. @param seconds of each measurement after a warm-up, or one text */
 export const generation = (
   timed: Pick<ModelFolder, 'config' | 'storageOf'>,
   seconds: number,

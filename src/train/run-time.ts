@@ -58,6 +58,21 @@ export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs
 export const timeForTraining = (seconds: number, last: number): number =>
   Math.max(seconds, seconds / 2 + last);
 
+/**
+ * Seconds that a run with a time limit is expected to take: the limit, less if it has all the steps it may have, or more if a
+ * single step exceeds it.
+ *
+ * @param run the step at which it starts or resumes, and the steps from there
+ */
+export function secondsOfTimedRun(
+  { seconds, costs }: { readonly seconds: number; readonly costs: Costs },
+  rhythm: Rhythm,
+  { startStep, steps }: { readonly startStep: number; readonly steps: number },
+): number {
+  const needed = secondsFor(steps, startStep, rhythm, costs);
+  return steps === 1 ? needed : Math.min(timeForTraining(seconds, costs.last), needed);
+}
+
 /** Longest interval of corrections, as a fraction of the steps and of the time limit. */
 export const REFIT_SHARE = 0.05;
 /** Smallest correction during the decay, as a fraction of the time: a smaller one is not worth changing the slope. */

@@ -1,7 +1,7 @@
 /** Callbacks of a training run. */
 import type { Replacements } from '../data/replacements.ts';
 import type { Split } from '../data/token-source.ts';
-import type { Rejection } from '../engine/wasm.ts';
+import type { Rejection } from '../engine/rejection.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';

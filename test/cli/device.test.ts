@@ -101,11 +101,13 @@ describe('a run that was trained on a GPU', () => {
     expect((await runInProcess(`${resume} 3`.split(' '), folder)).code).toBe(0);
     const path = join(folder, 'gpu-run', 'checkpoint-3', 'gpt_trainer_state.json');
     writeFileSync(path, trainerStateText({ ...readTrainerState(path), engine: 'webgpu acme' }));
-    await expectRefusal(
-      `${resume} 4`.split(' '),
-      [1, 'engine-unavailable', 'this run used a GPU so far', 'npm install webgpu', '--device cpu resumes'],
-      folder,
-    );
+    const cpu = 'to resume it on the CPU, use --device cpu; for the GPU: npm install webgpu';
+    for (const flags of ['', ' --device auto'])
+      await expectRefusal(
+        `${resume} 4${flags}`.split(' '),
+        [1, 'engine-unavailable', 'this run used a GPU so far', cpu],
+        folder,
+      );
     const moved = await runInProcess(`${resume} 4 --device cpu`.split(' '), folder);
     expect(moved.code, moved.stderr).toBe(0);
     expect(moved.stderr).toContain('warning: this run used webgpu acme so far');
@@ -117,8 +119,8 @@ test('what was typed for the CPU is said to have no effect on a GPU', async () =
   vi.stubEnv('GPT_THREADS', '1');
   const bench = 'bench nano --device webgpu --seconds 0.1';
   const { stderr } = await runInProcess(`${bench} --threads 1 --blas off`.split(' '), folder);
-  expect(stderr).toContain('warning: --threads has no effect with --device webgpu');
-  expect(stderr).toContain('warning: --blas has no effect with --device webgpu');
+  expect(stderr).toContain('warning: --threads has no effect on a GPU');
+  expect(stderr).toContain('warning: --blas has no effect on a GPU');
   expect((await runInProcess(bench.split(' '), folder)).stderr).not.toContain('warning');
 });
 

@@ -42,4 +42,16 @@ describe('the model that a forecast times', () => {
     expect(steps).toBeGreaterThan(5000); // of 10 ms
     expect((flops + attentionFlops) / here.flopsPerSecond).toBeCloseTo(0.01 * steps);
   });
+
+  test('takes longer than a limit that a single step exceeds', async () => {
+    const text = join(root, 'short.txt');
+    writeFileSync(text, 'To be, or not to be, that is the question:\n'.repeat(100));
+    const model = { nLayer: 1, nHead: 1, nEmbd: 32, blockSize: 32, batchSize: 2, valFraction: 0 };
+    const { steps, here } = await forecastRun(
+      { corpus: [text], minutes: 0.005 / 60, ...model },
+      { threads: 1 },
+    );
+    expect(steps).toBe(1);
+    expect(here.seconds).toBeGreaterThanOrEqual(0.01);
+  });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { extendRun } from '../../src/train/extension.ts';
-import { refit, secondsFor, stepsWithin, type Costs } from '../../src/train/run-time.ts';
+import { refit, secondsFor, secondsOfTimedRun, stepsWithin, type Costs } from '../../src/train/run-time.ts';
 import { hasDecayEnd, learningRateAt, scheduleNames } from '../../src/train/schedule.ts';
 import { scheduleOptions, resolveOptions, type Settings } from '../../src/train/settings.ts';
 import { TimeBudget } from '../../src/train/session/time-budget.ts';
@@ -28,6 +28,20 @@ describe('the number of steps for a time', () => {
   test('is at least one', () => {
     expect(stepsWithin(0, 0, { evalInterval: 1, saveEvery: 0 }, costs)).toBe(1);
     expect(stepsWithin(-5, 0, { evalInterval: 1, saveEvery: 0 }, costs)).toBe(1);
+  });
+});
+
+describe('a run with a time limit', () => {
+  const rhythm = { evalInterval: 0, saveEvery: 0 };
+  test.each([
+    ['takes the limit', 60, 0, 10_000, 60],
+    ['takes less if it has all its steps before', 60, 0, 10, 1 + 3 + 5],
+    ['takes less if it has all its steps before, resumed', 60, 300, 10, 1 + 3 + 5],
+    ['takes longer if its only step does', 6, 0, 1, 0.1 + 3 + 5],
+    ['takes longer if its only step does, resumed', 6, 300, 1, 0.1 + 3 + 5],
+  ])('%s', (_what, seconds, startStep, steps, expected) => {
+    const found = secondsOfTimedRun({ seconds, costs }, rhythm, { startStep, steps });
+    expect(found).toBeCloseTo(expected, 9);
   });
 });
 

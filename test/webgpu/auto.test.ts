@@ -16,7 +16,9 @@ import { generationSeconds } from '../../src/measure/models.ts';
 import { referenceModel } from '../../src/train/budget.ts';
 import { timedStep } from '../../src/train/timed-training.ts';
 import type { TrainModelOptions } from '../../src/train/settings.ts';
+import type { TrainHandlers } from '../../src/train/train-handlers.ts';
 import { trainModel } from '../../src/train/train-model.ts';
+import { trainOn } from '../fixtures/train-on-ranks.ts';
 import { tinyConfig } from '../generate/tiny-model.ts';
 import './open-gpu.ts';
 
@@ -100,6 +102,32 @@ test('a run that names no device keeps the GPU on which it was trained', async (
 });
 
 test.skipIf(process.env['GPT_TEST_GPU'])(
+  'a run that fell back to float32 is resumed in it, on ranks too, unless float16 is asked for on that GPU',
+  async () => {
+    const outDir = join(root, 'fallen');
+    const found: unknown[] = [];
+    const handlers: TrainHandlers = {
+      start: ({ backend, rejected }) =>
+        void found.push([backend.split(' ')[0], rejected.map(({ what }) => what)]),
+    };
+    const resume = { corpus: [corpus], resume: outDir, threads: 1 };
+    const half = { matmulPrecision: 'float16' } as const;
+    await chooseDevice('webgpu');
+    await trainModel({ ...options, gradientAccumulationSteps: 2, outDir });
+    await chooseDevice('auto');
+    await trainModel({ ...resume, ...half, maxIters: 5 }, handlers);
+    await leaveDeviceToRun();
+    await trainModel({ ...resume, maxIters: 6 }, handlers);
+    await leaveDeviceToRun();
+    await trainOn(2, { ...resume, maxIters: 7 }, handlers);
+    await chooseDevice('webgpu');
+    await trainModel({ ...resume, maxIters: 8 }, handlers);
+    expect(found).toEqual(Array.from({ length: 4 }, () => ['webgpu', ['float16']]));
+    await expect(trainModel({ ...resume, ...half, maxIters: 9 })).rejects.toThrow('no float16 arithmetic');
+  },
+);
+
+test.skipIf(process.env['GPT_TEST_GPU'])(
   'an emulated GPU is given up without a step of a usual model',
   async () => {
     await chooseDevice('auto');
@@ -117,7 +145,7 @@ test.skipIf(process.env['GPT_TEST_GPU'])(
     );
     expect(measured).toEqual([false]);
     expect(rejected.at(-1)).toEqual({
-      variant: 'webgpu',
+      what: 'webgpu',
       reason: expect.stringMatching(/^a step would take about .*, and .* on the CPU$/),
     });
     await backend.close();
@@ -145,7 +173,7 @@ test('the speed of generation is measured on both, and the faster is chosen', as
   expect(gpu).toBeGreaterThan(0);
   expect(isGpu(backend)).toBe(gpu < cpu);
   const slower = isGpu(backend) ? 'cpu' : 'webgpu';
-  expect(rejected.find(({ variant }) => variant === slower)?.reason).toMatch(
+  expect(rejected.find(({ what }) => what === slower)?.reason).toMatch(
     /^a short text takes .*, and .* on the [CG]PU$/,
   );
   await backend.close();

@@ -103,10 +103,13 @@ function describeTime(
     decisionSeconds,
   }: Pick<RunDescription, 'isLimitedByText'> & Partial<Pick<RunDescription, 'decisionSeconds'>>,
 ): string {
-  const duration = `about ${formatDuration(Math.round(seconds))}`;
-  if (isLimitedByText) return `${duration}; more than ${MAX_EPOCHS} epochs would memorize the text`;
-  if (decisionSeconds === undefined || decisionSeconds <= LONG_DECISION * seconds) return duration;
-  return `${duration}, after ${formatDuration(decisionSeconds)} to find the faster of CPU and GPU`;
+  return [
+    `about ${formatDuration(Math.round(seconds))}`,
+    ...(isLimitedByText ? [`more than ${MAX_EPOCHS} epochs would memorize the text`] : []),
+    ...(decisionSeconds !== undefined && decisionSeconds > LONG_DECISION * seconds
+      ? [`finding the faster of CPU and GPU took ${formatDuration(decisionSeconds)}`]
+      : []),
+  ].join('; ');
 }
 
 function noticeOfResume({

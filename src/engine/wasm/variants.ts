@@ -9,10 +9,3 @@ export const variants = ['avx512', ...builds] as const;
 export type Variant = (typeof variants)[number];
 
 export const buildOf = (variant: Variant): Build => (variant === 'avx512' ? 'revectorize' : variant);
-
-/** Why a faster variant or the other device is not used, for `gpt doctor` and --verbose. */
-export interface Rejection {
-  /** `blas`: a library for products, with any variant; `webgpu`, `cpu`: what `--device auto` did not choose; `float16`: of a GPU. */
-  readonly variant: Variant | 'blas' | 'webgpu' | 'cpu' | 'float16';
-  readonly reason: string;
-}

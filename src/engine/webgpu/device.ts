@@ -103,9 +103,14 @@ export class WebGpuDevice implements Device {
   /**
    * Opens a GPU with the largest buffers that it allows.
    *
+   * @param hasMatrices whether tiles of subgroup matrices are among the candidates, in float16 on a GPU that has them
    * @throws UserError if it cannot be opened, or lacks float16
    */
-  static async open(adapter: GpuAdapter, precision: MatmulPrecision = 'float32'): Promise<WebGpuDevice> {
+  static async open(
+    adapter: GpuAdapter,
+    precision: MatmulPrecision = 'float32',
+    { hasMatrices = true } = {},
+  ): Promise<WebGpuDevice> {
     const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
     const largest: Partial<GpuLimits> = { maxBufferSize, maxStorageBufferBindingSize };
     const name = nameOf(adapter);
@@ -117,17 +122,11 @@ export class WebGpuDevice implements Device {
       throw new UserError('engine-unavailable', `${name} has no float16 arithmetic in WebGPU (${FLOAT16})`, {
         hint: `use ${optionValues({ matmulPrecision: 'float32' })}, or a newer driver`,
       });
-    const request = (features: readonly string[]): Promise<GpuDevice> =>
-      adapter.requestDevice({
+    const unit = hasMatrices ? matrixUnitOf(adapter) : undefined;
+    const gpu = await adapter
+      .requestDevice({
         requiredLimits: { ...largest, maxComputeWorkgroupStorageSize },
-        requiredFeatures: [FLOAT16, ...features],
-      });
-    let unit = matrixUnitOf(adapter);
-    const gpu = await request(unit === undefined ? [] : matrixFeatures)
-      .catch((error: unknown) => {
-        if (unit === undefined) throw error;
-        unit = undefined; // the experiment may fail where float16 does not
-        return request([]);
+        requiredFeatures: [FLOAT16, ...(unit === undefined ? [] : matrixFeatures)],
       })
       .catch(refusedToOpen);
     const candidates = candidatesWith(unit, maxComputeWorkgroupStorageSize);

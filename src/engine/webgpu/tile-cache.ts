@@ -45,7 +45,8 @@ export function cacheFolder(
  * Gives a device the tiles that are fastest on its GPU, measured the first time with this driver, precision,
  * and version of `gpt` and of WebGPU.
  *
- * @throws Error if the GPU fails at that; the next time, it is measured without subgroup matrices, or if it had none, not at all
+ * @throws Error if the GPU fails at that; the next time, it is measured without subgroup matrices if it failed in these, and
+ *   otherwise not at all
  */
 export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Promise<void> {
   if (folder === undefined) return;
@@ -66,8 +67,8 @@ export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Pr
   try {
     device.tiles = await tuneTiles(device, MEASURED_SHAPES, candidates);
   } catch (error) {
-    const hasMatrices = candidates.some(({ unit }) => unit !== undefined);
-    remember(folder, path, { ...known, [key]: hasMatrices ? MATRICES_FAILED : tileNames(STANDARD_TILES) });
+    const isOfMatrices = Object.values(device.tiles).some(({ unit }) => unit !== undefined);
+    remember(folder, path, { ...known, [key]: isOfMatrices ? MATRICES_FAILED : tileNames(STANDARD_TILES) });
     throw error;
   }
   remember(folder, path, { ...known, [key]: tileNames(device.tiles) });

@@ -92,7 +92,7 @@ export const trainingRows = {
     group: 'Training',
     value: choice(matmulPrecisions),
     placeholder: 'type',
-    help: 'GEMM operands on a GPU; float16 is accumulated in float32',
+    help: 'GEMM operands on a GPU; the CPU computes in float32',
     default: 'float32',
     onResume: 'free', // as the device
     stored: orAbsent(choice(matmulPrecisions)),

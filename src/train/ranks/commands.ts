@@ -18,6 +18,8 @@ export interface SetUp {
   readonly seed: number;
   readonly reduceDtype: GradientDtype;
   readonly matmulPrecision: MatmulPrecision;
+  /** Of rank 0, for ranks that leave their device to the run. */
+  readonly isOnGpu: boolean;
   /** Every rank trains a replica, with this outer optimizer; absent: all train one model. */
   readonly outer?: OuterOptions;
 }

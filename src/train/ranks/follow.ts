@@ -1,6 +1,7 @@
 /** A rank other than 0: it executes rank 0's commands, and neither reads nor writes files. */
 import { ranksOnHost, type Communicator } from '../../collective/communicator.ts';
 import type { Device } from '../../engine/device.ts';
+import { isDeviceLeftToRun, useDevice } from '../../engine/device-choice.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import { UserError } from '../../errors.ts';
 import type { StorageOf } from '../../model/placement.ts';
@@ -54,6 +55,7 @@ async function joinRun(
   const answer = (readiness: Readiness): Promise<void> => sendMessage(ranks, 0, TAG.reply, readiness);
   engine.matmulPrecision = run.matmulPrecision;
   try {
+    if (run.isOnGpu && isDeviceLeftToRun()) await useDevice('webgpu');
     const { backend } = await engine.open();
     const worker = setUp(ranks, backend, run, engine.threads);
     await answer(readinessOf(backend));

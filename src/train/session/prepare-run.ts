@@ -3,7 +3,13 @@ import { ranksOnHost, type Communicator } from '../../collective/communicator.ts
 import { checkLength } from '../../data/batches.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
-import { chooseCpu, chooseDevice, isDeviceLeftToRun, isDeviceUndecided } from '../../engine/device-choice.ts';
+import {
+  chooseCpu,
+  isAuto,
+  isDeviceLeftToRun,
+  isDeviceUndecided,
+  useDevice,
+} from '../../engine/device-choice.ts';
 import { UsageError, UserError } from '../../errors.ts';
 import { optionName, optionValues } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
@@ -28,7 +34,7 @@ import { trainingPrograms, type Ranks, type TrainingPrograms, type TrainingShape
 import { cautionsAboutRanks } from '../ranks/rank-cautions.ts';
 import { checkMicroBatches, splitBatch, splitEvaluations } from '../ranks/split-batch.ts';
 import { checkReplicas, withReplicas } from '../replicas/replica-options.ts';
-import { secondsFor, timeForTraining } from '../run-time.ts';
+import { secondsOfTimedRun } from '../run-time.ts';
 import { changeSchedule } from '../schedule-history.ts';
 import {
   modelConfig,
@@ -87,9 +93,11 @@ export async function prepareRun(
   preparation: Preparation,
 ): Promise<PreparedRun> {
   const { given, handlers, engine, ranks } = preparation;
-  if (isDeviceLeftToRun()) await keepDevice(origin, ranks);
+  if (isDeviceLeftToRun()) await keepDevice(origin);
   checkMatmulPrecision(given);
   engine.matmulPrecision = origin.options.matmulPrecision ?? 'float32';
+  // A stored precision may be one that the run fell back from, and a run may be resumed on another GPU.
+  engine.isPrecisionOptional = given.matmulPrecision === undefined || isAuto();
   const decisionSeconds = await decideDevice(origin, data, preparation);
   const { options, time } = await chooseLength(origin, data, preparation);
   const chosen = settingsOf(origin, withReplicas(options, ranks?.size ?? 1), data);
@@ -113,11 +121,15 @@ export async function prepareRun(
   const programs = trainingPrograms(shape);
   const memory = memoryNeed(shape, programs);
   checkMemory(shape, memory, limits);
-  const steps = settings.maxIters - (origin.resumed?.checkpoint.state.step ?? 0);
+  const startStep = origin.resumed?.checkpoint.state.step ?? 0;
+  const steps = settings.maxIters - startStep;
   const expectedSeconds =
     time === undefined
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
-      : timeNeeded(time, settings);
+      : secondsOfTimedRun(time, settings, {
+          startStep,
+          steps: Math.min(settings.maxIters, time.maxSteps) - startStep,
+        });
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
   const cautions = [
     ...cautionsAbout(given, settings),
@@ -141,25 +153,22 @@ export async function prepareRun(
 }
 
 /** The device of a resumed run, whose results it decides. @throws UserError if it is a GPU that cannot be used */
-async function keepDevice({ resumed }: Origin, ranks: Communicator | undefined): Promise<void> {
-  if (ranks !== undefined || !isOfGpu(resumed?.checkpoint.state.engine)) return;
+async function keepDevice({ resumed }: Origin): Promise<void> {
+  if (resumed?.checkpoint.state.engine?.startsWith('webgpu') !== true) return;
   try {
-    await chooseDevice('webgpu');
+    await useDevice('webgpu');
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new UserError(error.code, `this run used a GPU so far: ${error.message}`, {
-      hint: `${error.hint}; ${optionValues({ device: 'cpu' })} resumes it on the CPU`,
+      hint: `to resume it on the CPU, use ${optionValues({ device: 'cpu' })}; for the GPU: ${error.hint}`,
       cause: error,
     });
   }
 }
 
-/** @param engine as a checkpoint names it */
-const isOfGpu = (engine: string | undefined): boolean => engine?.startsWith('webgpu') === true;
-
 /**
- * With `auto`, the device on which a step takes less time, or that of a resumed run. For a run with a time limit, it is a step of
- * the model that the CPU would be given: where the GPU is faster with that, it is with a larger one.
+ * With `auto`, the device on which a step takes less time; for ranks, and for a run that used it so far, the CPU. For a run with a
+ * time limit, it is a step of the model that the CPU would be given: where the GPU is faster with that, it is with a larger one.
  *
  * @returns the seconds that the measurement took
  */
@@ -169,10 +178,9 @@ async function decideDevice(
   { handlers, engine, ranks }: Preparation,
 ): Promise<number> {
   if (!isDeviceUndecided()) return 0;
-  const former = origin.resumed?.checkpoint.state.engine;
-  if (ranks !== undefined) await chooseCpu('the other ranks are on their CPUs');
-  else if (isOfGpu(former)) await chooseDevice('webgpu');
-  else if (former !== undefined) await chooseCpu('this run used the CPU so far');
+  if (ranks !== undefined) await chooseCpu("with several ranks, 'auto' is the CPU");
+  else if (origin.resumed?.checkpoint.state.engine !== undefined)
+    await chooseCpu('this run used the CPU so far');
   if (!isDeviceUndecided()) return 0;
   handlers.measuring?.();
   const start = performance.now();
@@ -197,12 +205,6 @@ const frozenStorage = (origin: Origin, { lora }: ModelConfig): StorageOf | undef
   lora === undefined
     ? undefined
     : (origin.resumed === undefined ? origin.start : origin.resumed.checkpoint.model)?.storageOf;
-
-/** In seconds: the limit, less if the run has all the steps it may have, or more if a single step exceeds it. */
-function timeNeeded({ seconds, costs, maxSteps }: TimeLimit, settings: Settings): number {
-  const needed = secondsFor(Math.min(settings.maxIters, maxSteps), 0, settings, costs);
-  return settings.maxIters === 1 ? needed : Math.min(timeForTraining(seconds, costs.last), needed);
-}
 
 /** The options with the length of the run, which may be fitted to a time limit or extended. */
 async function chooseLength(

@@ -91,7 +91,7 @@ export async function trainSession(
 /** The work of this process, shared with the other ranks if there are any. @throws UserError if one cannot take part */
 function shareWork(
   { settings, shape, programs }: PreparedRun,
-  { backend }: ChosenBackend,
+  { backend, rejected }: ChosenBackend,
   trainer: Trainer,
   leader: Leader | undefined,
 ): StepWork | Promise<StepWork> {
@@ -106,8 +106,13 @@ function shareWork(
         .map(({ parameter, storage }) => [parameter.name, storage]),
     );
   const options = trainerOptions(settings);
-  const { seed, reduceDtype, matmulPrecision } = settings;
-  const setUp = { shape: planned, frozen, options, seed, reduceDtype, matmulPrecision };
+  const { seed, reduceDtype } = settings;
+  const isLacking = rejected.some(({ what }) => what === settings.matmulPrecision);
+  const computing = {
+    matmulPrecision: isLacking ? 'float32' : settings.matmulPrecision,
+    isOnGpu: backend.name.startsWith('webgpu'),
+  } as const;
+  const setUp = { shape: planned, frozen, options, seed, reduceDtype, ...computing };
   const leading = leader ?? new Leader(singleRank());
   return replicas === undefined
     ? RankedWork.start(leading, backend, trainer, setUp)

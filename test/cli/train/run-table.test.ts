@@ -35,9 +35,14 @@ test('the plan says what a folder given as --val-file leaves out, and what findi
   });
   printRunTable(planned!);
   printRunTable({ ...planned!, expectedSeconds: 9, decisionSeconds: 2.3 });
+  printRunTable({ ...planned!, expectedSeconds: 10, decisionSeconds: 2.3, isLimitedByText: true });
   printRunTable({ ...planned!, expectedSeconds: 60, decisionSeconds: 2.3 });
   write.mockRestore();
-  expect(shown).toMatch(/time +about 9s, after 2.3s to find the faster of CPU and GPU\n/);
+  const finding = 'finding the faster of CPU and GPU took 2.3s\n';
+  expect(shown).toMatch(new RegExp(`time +about 9s; ${finding}`));
+  expect(shown).toMatch(
+    new RegExp(`time +about 10s; more than \\d+ epochs would memorize the text; ${finding}`),
+  );
   expect(shown).toMatch(/time +about 1m 00s\n/);
   expect(shown).toMatch(/validation +.*held-out, 1 file, 580 B, 580 characters; left out: 1 binary\n/);
 });

@@ -27,7 +27,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('without 
   test("Node's permission model leaves the work to WebAssembly, without a word", () => {
     const { variant, rejected, stderr } = choiceOf('--permission', '--allow-fs-read=*', '--allow-worker');
     expect(variant).not.toBe('avx512');
-    expect(rejected[0]).toEqual({ variant: 'avx512', reason: expect.stringContaining('--allow-ffi') });
+    expect(rejected[0]).toEqual({ what: 'avx512', reason: expect.stringContaining('--allow-ffi') });
     expect(stderr).not.toContain('ffi');
   });
 

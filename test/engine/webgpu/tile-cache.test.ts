@@ -352,8 +352,10 @@ describe('the cache', () => {
     setTileFolder(temporary());
     const [tile] = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384);
     const failing = fakeDevice('same', tile);
-    failing.load.mockImplementation(() => {
-      throw new Error('the GPU was lost');
+    const works = failing.load.getMockImplementation() as (program: unknown) => unknown;
+    failing.load.mockImplementation((program: unknown) => {
+      if (Object.values(failing.device.tiles).includes(tile)) throw new Error('the GPU was lost');
+      return works(program);
     });
     await expect(chooseTiles(failing.device, info)).rejects.toThrow('lost');
     const next = fakeDevice('same', tile);
@@ -364,6 +366,20 @@ describe('the cache', () => {
     await chooseTiles(later.device, info);
     expect(later.load).not.toHaveBeenCalled();
     expect(later.device.tiles).toEqual(next.device.tiles);
+  });
+
+  test('remembers the standard tiles of a GPU that failed in scalar ones, although it has subgroup matrices', async () => {
+    setTileFolder(temporary());
+    const [tile] = matrixTiles({ M: 16, N: 16, K: 16, invocations: 32 }, 16_384);
+    const failing = fakeDevice('same', tile);
+    failing.load.mockImplementation(() => {
+      throw new Error('the GPU was lost');
+    });
+    await expect(chooseTiles(failing.device, info)).rejects.toThrow('lost');
+    const next = fakeDevice('same', tile);
+    await chooseTiles(next.device, info);
+    expect(next.load).not.toHaveBeenCalled();
+    expect(next.device.tiles).toEqual(STANDARD_TILES);
   });
 
   test('without a folder, nothing is measured', async () => {
