@@ -7,7 +7,7 @@ import { measureRates, type GpuRates } from './gpu-rates.ts';
 import type { MatmulPrecision } from './matmul-precision.ts';
 import { createReferenceBackend } from './reference/backend.ts';
 import { findAdapter } from './webgpu-package.ts';
-import type { GpuAdapter } from './webgpu/gpu.ts';
+import { FLOAT16, type GpuAdapter } from './webgpu/gpu.ts';
 import type { TiledDevice } from './webgpu/tune.ts';
 import type { Rejection } from './rejection.ts';
 import { createWasmBackend, forcedVariant, NoWasmError, type WasmOptions } from './wasm.ts';
@@ -181,7 +181,7 @@ async function openGpuIfFaster(
   return { what: 'webgpu', reason };
 }
 
-/** In float32 if the GPU cannot be opened in another precision, with the reason. */
+/** In float32 if the GPU lacks the precision, with the reason. Any other failure may pass, and would leave the run with other bits. */
 async function openInAnyPrecision(
   precision: MatmulPrecision | undefined,
 ): Promise<{ readonly gpu: Device; readonly lacking: Rejection[] }> {
@@ -189,6 +189,7 @@ async function openInAnyPrecision(
     return { gpu: await openGpu(precision), lacking: [] };
   } catch (error) {
     if (precision !== 'float16' || !(error instanceof UserError)) throw error;
+    if ((await findAdapter()).features.has(FLOAT16)) throw error;
     return { gpu: await openGpu(), lacking: [{ what: precision, reason: error.message }] };
   }
 }

@@ -126,10 +126,7 @@ export async function prepareRun(
   const expectedSeconds =
     time === undefined
       ? await expectSeconds(shape, programs, steps, engine, handlers.measuring)
-      : secondsOfTimedRun(time, settings, {
-          startStep,
-          steps: Math.min(settings.maxIters, time.maxSteps) - startStep,
-        });
+      : secondsOfTimedRun(time, settings, { startStep, steps: Math.min(steps, time.maxSteps - startStep) });
   const tokensPerStep = shape.batchSize * config.blockSize * shape.microBatches;
   const cautions = [
     ...cautionsAbout(given, settings),

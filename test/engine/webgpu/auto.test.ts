@@ -140,6 +140,15 @@ test('a GPU without float16 is refused where it is required, and computes in flo
   expect(rejected).toEqual([{ what: 'float16', reason: expect.stringContaining('no float16 arithmetic') }]);
 });
 
+test('a GPU with float16 that cannot be opened is refused, even where the precision is optional', async () => {
+  const { adapter } = failingGpu(() => Promise.reject(new Error('no queue')));
+  provide(() => Promise.resolve({ ...adapter, features: new Set(['shader-f16']) }));
+  await chooseDevice('webgpu');
+  const half = { threads: 1, matmulPrecision: 'float16', isPrecisionOptional: true } as const;
+  const opening = chooseBackend(half);
+  await expect(opening).rejects.toThrow(failure('engine-unavailable', 'no queue'));
+});
+
 describe('a GPU that cannot be opened with its subgroup matrices', () => {
   const features = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
 
