@@ -12,6 +12,8 @@ import {
 } from '../../src/engine/device-choice.ts';
 import type { Device } from '../../src/engine/device.ts';
 import { EngineMemoryError } from '../../src/engine/engine-memory-error.ts';
+import { findAdapter } from '../../src/engine/webgpu-package.ts';
+import { FLOAT16 } from '../../src/engine/webgpu/gpu.ts';
 import { generationSeconds } from '../../src/measure/models.ts';
 import { referenceModel } from '../../src/train/budget.ts';
 import { timedStep } from '../../src/train/timed-training.ts';
@@ -30,6 +32,7 @@ const options: TrainModelOptions = { corpus: [corpus], ...model, maxIters: 4, ev
 
 afterEach(() => chooseDevice('cpu'));
 
+const hasFloat16 = (await findAdapter()).features.has(FLOAT16);
 const isGpu = ({ name }: Device): boolean => name.startsWith('webgpu');
 
 test('the device that takes less time is chosen for all programs from then on', async () => {
@@ -101,7 +104,7 @@ test('a run that names no device keeps the GPU on which it was trained', async (
   expect(used.map((name) => name.split(' ')[0])).toEqual(['webgpu', 'webgpu', 'wasm', 'wasm']);
 });
 
-test.skipIf(process.env['GPT_TEST_GPU'])(
+test.skipIf(hasFloat16)(
   'a run that fell back to float32 is resumed in it, on ranks too, unless float16 is asked for on that GPU',
   async () => {
     const outDir = join(root, 'fallen');
