@@ -1,7 +1,7 @@
 /** Choosing the texts to learn from: files, dropped files, a pasted text, or the example. */
+import { describeTexts, isBlank, namesOf } from './describe-texts.ts';
 import { find, say } from './dom.ts';
 import type { Text } from './messages.ts';
-import { inFull } from './numbers.ts';
 
 let texts: readonly Text[] = [];
 /** Choices so far: a file that is read slowly does not replace a later choice. */
@@ -24,19 +24,21 @@ export function letTextsBeChosen(changed: () => void): void {
   };
   const receive = (
     files: readonly { readonly name: string; readonly bytes: Promise<ArrayBuffer> }[],
+    unreadable: string,
   ): void => {
     pasted.value = '';
     const choice = ++choices;
+    choose([], `Reading ${namesOf(files)} …`); // no run starts with the texts chosen before
     const read = files.map(async ({ name, bytes }) => {
       try {
         return { name, bytes: new Uint8Array(await bytes) };
       } catch {
-        throw new Error(`${name} cannot be read. Of a folder, drop the files.`);
+        throw new Error(`${name} ${unreadable}`);
       }
     });
     Promise.all(read).then(
       (found) => {
-        if (choice === choices) choose(...described(found));
+        if (choice === choices) choose(...describeTexts(found));
       },
       (error: Error) => {
         if (choice === choices) choose([], error.message);
@@ -44,7 +46,10 @@ export function letTextsBeChosen(changed: () => void): void {
     );
   };
   const readFiles = (files: FileList): void =>
-    receive(Array.from(files, (file) => ({ name: file.name, bytes: file.arrayBuffer() })));
+    receive(
+      Array.from(files, (file) => ({ name: file.name, bytes: file.arrayBuffer() })),
+      'cannot be read. Of a folder, drop the files.',
+    );
 
   input.addEventListener('change', () => {
     if (input.files !== null && input.files.length > 0) readFiles(input.files);
@@ -54,7 +59,7 @@ export function letTextsBeChosen(changed: () => void): void {
     choices++;
     const bytes = new TextEncoder().encode(pasted.value);
     if (isBlank(bytes)) choose([], NO_TEXT);
-    else choose(...described([{ name: 'pasted.txt', bytes }]));
+    else choose(...describeTexts([{ name: 'pasted.txt', bytes }]));
   };
   pasted.addEventListener('input', choosePasted);
   choosePasted(); // it may have been pasted before the program was loaded
@@ -66,7 +71,10 @@ export function letTextsBeChosen(changed: () => void): void {
       if (event === 'drop' && drag.dataTransfer.files.length > 0) readFiles(drag.dataTransfer.files);
     });
   find('example').addEventListener('click', () =>
-    receive([{ name: 'moby-dick.txt', bytes: fetchExample() }]),
+    receive(
+      [{ name: 'moby-dick.txt', bytes: fetchExample() }],
+      'could not be loaded from the server of this page.',
+    ),
   );
 }
 
@@ -77,25 +85,4 @@ async function fetchExample(): Promise<ArrayBuffer> {
   const response = await fetch('assets/moby-dick.txt');
   if (!response.ok) throw new Error(response.statusText);
   return response.arrayBuffer();
-}
-
-/** Nothing but ASCII spaces and line breaks. */
-const isBlank = (bytes: Uint8Array): boolean =>
-  bytes.every((byte) => byte === 32 || (byte >= 9 && byte <= 13));
-
-/** The texts with something in them, and what the page says of all. */
-function described(found: readonly Text[]): [texts: readonly Text[], shown: string] {
-  const filled = found.filter(({ bytes }) => !isBlank(bytes));
-  const size = filled.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  const sentences = [
-    ...(filled.length === 0
-      ? []
-      : [
-          `${filled.map(({ name }) => name).join(' and ')}, ${inFull(size)} bytes${found.length > 1 ? ' together' : ''}`,
-        ]),
-    ...found
-      .filter((text) => !filled.includes(text))
-      .map(({ name, bytes }) => `${name} ${bytes.length === 0 ? 'is empty' : 'has only blanks'}`),
-  ];
-  return [filled, `${sentences.join('. ')}.`];
 }
