@@ -27,9 +27,12 @@ export const {
 export const fstatSync = fs.fstatSync.bind(fs);
 export const statSync = fs.statSync.bind(fs);
 
+/** An address; a file name such as `http: notes.txt` is none. */
+const ADDRESS = /^(?:https?|file):\/\//;
+
 /** Files of the program, such as kernels, are named by their address; all are served from one folder. */
 export function readFileSync(path: string | URL, encoding?: 'utf8' | 'latin1'): Buffer | string {
-  if (typeof path === 'string' && !URL.canParse(path))
+  if (typeof path === 'string' && !ADDRESS.test(path))
     return fs.readFileSync(path, encoding) as Buffer | string;
   const name = String(path).split('/').at(-1)!;
   const request = new XMLHttpRequest();
