@@ -1,6 +1,6 @@
 /** What the page says of a run before its first step. */
 import type { RunSummary } from './messages.ts';
-import { counted, duration, inFull, inShort } from './numbers.ts';
+import { counted, duration, inShort } from './numbers.ts';
 
 /** A time limit, as it was chosen. */
 export interface TimeLimit {
@@ -40,6 +40,6 @@ export function cautionAbout(
       ? `This model is too large for ${limit.name}: a single step with its evaluation takes ${time}.`
       : `It takes ${time}, not ${limit.name}: at its end, a model of this size takes long to be evaluated on the whole validation text.`;
   return isLimitedByText && expectedSeconds < 0.9 * limit.seconds
-    ? `It takes ${time}, not ${limit.name}: the text is short and will have been read ${inFull(Math.round(epochs))} times by then. More, and the model would learn it by heart.`
+    ? `It takes ${time}, not ${limit.name}: the text is short, and after ${counted(Math.round(epochs), 'epoch')} the model would begin to memorize it.`
     : undefined;
 }
