@@ -38,6 +38,25 @@ export function failureText({ code, message, hint }: Failure, page: Page): strin
     .join(' ');
 }
 
+/**
+ * An error that a worker does not report itself.
+ *
+ * @param message none if its program could not be loaded
+ * @param isUnsaved loading the page again would lose a model
+ */
+export function workerFailure(message: string | undefined, isUnsaved: boolean): Failure {
+  return {
+    code: undefined,
+    message:
+      message === undefined
+        ? 'the program that trains could not be loaded'
+        : `the program that trains failed: ${message.replace(/^Uncaught /, '')}`,
+    hint: isUnsaved
+      ? 'download the model below before you reload the page'
+      : 'reload the page; if that does not help, try another browser',
+  };
+}
+
 /** Options are named as their fields are labelled; others, which only a message may name, by their flag. */
 function termsOf({ fields }: Page): Terms {
   const named = (name: string): string =>

@@ -1,23 +1,17 @@
 /** The page: it passes texts and options to a worker that trains, and shows what comes back. */
 import { chosenTexts, letTextsBeChosen } from './choose-texts.ts';
 import { find, say, show } from './dom.ts';
-import { failureText } from './failure.ts';
+import { failureText, workerFailure } from './failure.ts';
 import { isolate } from './isolate.ts';
 import { LossChart } from './loss-chart.ts';
 import type { Answer, RunSummary } from './messages.ts';
 import { counted, duration, inFull, lossText } from './numbers.ts';
 import { chosenDevice, connectFields, fields, optionsFromForm, timeLimit } from './options-form.ts';
 import { cautionAbout, factsOf, type TimeLimit } from './run-facts.ts';
-import { Trainers } from './trainers.ts';
+import { Trainers, type Purpose } from './trainers.ts';
 
 const obstacle = await isolate();
-const trainers = new Trainers(hear, () => {
-  say(
-    'obstacle',
-    'The program that trains could not be started. Reload the page; if that does not help, try another browser.',
-  );
-  show('obstacle');
-});
+const trainers = new Trainers(hear, showWorkerFailure);
 
 let chart: LossChart | undefined;
 /**
@@ -28,18 +22,20 @@ let asked = 0;
 let started = 0;
 let end: number | undefined;
 let limit: TimeLimit | undefined;
-/** A run is prepared, before its first step; a run is trained. */
+/** A run has not completed its first step; a run is being trained. */
 let isPreparing = false;
 let isTraining = false;
-/** Steps of the run that has begun; undefined before any has. */
+/** The run being prepared, once its size is known. */
+let prepared: RunSummary | undefined;
+/** Steps of the run on display; undefined before there is one. */
 let steps: number | undefined;
 /** Names of the texts of the latest run. */
 let names: readonly string[] = [];
 /** The run has a model, and it has been trained further than what was downloaded. */
 let hasModel = false;
 let isUnsaved = false;
-/** What is shown of the run that has begun, while another one is prepared. */
-let kept: { readonly status: string; readonly progress: string | null } | undefined;
+/** What was shown of the run on display, while another one is prepared. */
+let kept: ReturnType<typeof shownRun> | undefined;
 /** A report is being made, and another one should follow it. */
 let isLooking = false;
 let shouldLookAgain = false;
@@ -61,11 +57,10 @@ function startTraining(): void {
   if (texts.length === 0) return;
   names = texts.map(({ name }) => name);
   limit = timeLimit();
-  if (steps !== undefined)
-    kept = { status: find('status').textContent, progress: find('progress').getAttribute('value') };
+  if (steps !== undefined) kept = shownRun();
   isPreparing = true;
   updateButtons();
-  for (const id of ['failure', 'course', 'caution']) show(id, false);
+  for (const id of ['obstacle', 'failure', 'facts', 'course', 'caution']) show(id, false);
   show('training');
   show('earlier', hasModel);
   say('announcement', '');
@@ -77,7 +72,19 @@ function startTraining(): void {
   find('training').scrollIntoView();
 }
 
-/** Before its first step, a run is ended with nothing kept. */
+const shownRun = () => ({
+  status: find('status').textContent,
+  progress: find('progress').getAttribute('value'),
+  facts: find('facts').textContent,
+  caution: find('caution').hidden ? undefined : find('caution').textContent,
+});
+
+function showCaution(caution: string | undefined): void {
+  say('caution', caution ?? '');
+  show('caution', caution !== undefined);
+}
+
+/** Before the end of its first step, a run is ended with nothing kept. */
 function stop(): void {
   if (isTraining) {
     find('stop', HTMLButtonElement).disabled = true;
@@ -90,25 +97,27 @@ function stop(): void {
   find('train').focus();
 }
 
-/** Without a run: shows the one before again. */
+/** Shows the run before again, if there is one. */
 function endPreparing(): void {
   isPreparing = false;
   stopMeasuring();
   updateButtons();
   show('training', kept !== undefined);
   show('earlier', false);
+  showCaution(kept?.caution);
   if (kept === undefined) return;
-  show('course');
+  for (const id of ['facts', 'course']) show(id);
+  say('facts', kept.facts);
   say('status', kept.status);
   if (kept.progress !== null) find('progress').setAttribute('value', kept.progress);
 }
 
 let measuring: ReturnType<typeof setInterval> | undefined;
 
-/** Of its time, a run usually spends up to a tenth on measuring. */
+/** Fraction of the time limit; the measurement usually takes at most a tenth of it. */
 const LONG_MEASUREMENT = 0.25;
 
-/** A large model takes minutes to measure. */
+/** Shows the elapsed time: measuring a large model takes minutes. */
 function showMeasuring(): void {
   stopMeasuring();
   const since = performance.now();
@@ -128,11 +137,23 @@ function stopMeasuring(): void {
   measuring = undefined;
 }
 
+/** What is known before the first step, which takes minutes with a large model. */
 function showStart(found: RunSummary): void {
   stopMeasuring();
-  [isPreparing, isTraining] = [false, true];
+  prepared = found;
   started = performance.now();
-  steps = 0;
+  say('facts', factsOf(found));
+  show('facts');
+  showCaution(cautionAbout(found, limit));
+  const { expectedSeconds } = found;
+  end = limit && asked + 1000 * Math.max(limit.seconds, expectedSeconds ?? 0);
+  const time = expectedSeconds === undefined ? '' : ` · about ${duration(expectedSeconds)}`;
+  say('status', `step 0 of ${inFull(found.steps)}${time}`);
+}
+
+/** Replaces the run on display, whose worker has been ended. */
+function displayRun({ folder, engine }: RunSummary): void {
+  [isPreparing, isTraining] = [false, true];
   hasModel = isLooking = shouldLookAgain = false;
   isUnsaved = true;
   kept = undefined;
@@ -142,21 +163,15 @@ function showStart(found: RunSummary): void {
   find('look', HTMLButtonElement).disabled = false;
   find('samples').replaceChildren();
   find('prompt', HTMLInputElement).placeholder = '';
-  for (const element of document.querySelectorAll('.folder')) element.textContent = found.folder;
+  for (const element of document.querySelectorAll('.folder')) element.textContent = folder;
+  show('resume-flags', engine.startsWith('webgpu')); // for its GPU, Node needs another package
   show('course');
   chart ??= new LossChart(find('loss'), find('loss-reading'));
   chart.clear();
-  say('facts', factsOf(found));
-  const caution = cautionAbout(found, limit);
-  say('caution', caution ?? '');
-  show('caution', caution !== undefined);
-  const { expectedSeconds } = found;
-  end = limit && asked + 1000 * Math.max(limit.seconds, expectedSeconds ?? 0);
-  const time = expectedSeconds === undefined ? '' : ` · about ${duration(expectedSeconds)}`;
-  say('status', `step 0 of ${inFull(found.steps)}${time}`);
 }
 
 function showStep(answer: Answer & { type: 'step' }): void {
+  if (isPreparing) displayRun(prepared!);
   steps = answer.step;
   chart!.addStep(answer.step, answer.loss);
   if (find('stop', HTMLButtonElement).disabled) return; // stopping
@@ -269,6 +284,15 @@ function showFailure({ during, ...failure }: Answer & { type: 'failed' }): void 
     find('progress', HTMLProgressElement).value ||= 0; // no longer moving
   } else endPreparing();
   find(place).scrollIntoView({ block: 'center' });
+}
+
+/** @param message none if the program could not be loaded */
+function showWorkerFailure(purpose: Purpose, message: string | undefined): void {
+  const failure = workerFailure(message, hasModel && isUnsaved);
+  if (purpose === 'next') return showFailure({ type: 'failed', during: 'train', ...failure });
+  const place = purpose === 'spare' ? 'obstacle' : 'failure';
+  say(place, failureText(failure, { fields: fields(), texts: names, hasModel }));
+  show(place);
 }
 
 function endWriting(): void {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unzipSync } from 'fflate';
-import type { Browser, Page } from 'puppeteer-core';
+import type { Browser, HTTPRequest, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../cli/run.ts';
 import { bytesOf, differences } from '../fixtures/run-bytes.ts';
@@ -209,8 +209,13 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
             learningRate: 0.05, // so that three steps change the loss
           });
           ends.push(await textOf(page, '#status'));
-          if (device === 'webgpu') expect(await textOf(page, '#facts')).toContain('webgpu');
+          expect((await textOf(page, '#facts')).includes('webgpu')).toBe(device === 'webgpu');
+          expect(await isShown(page, '#resume-flags')).toBe(device === 'webgpu');
         }
+        const model = await download(page, 'gpu');
+        const resume = ['train', '--resume', basename(model), '--minutes', '0.02', '--device', 'cpu'];
+        const resumed = await run(resume, { cwd: dirname(model) }); // as the page says
+        expect(resumed.code, resumed.stderr).toBe(0);
         expect(ends[0]).toMatch(/^Done after 3 steps\. Validation loss/);
         expect(ends[1]).toBe(ends[0]);
       } finally {
@@ -287,7 +292,7 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     const { page } = await open();
     await fill(page, text, { ...small, maxIters: 100_000 });
     await page.click('#train');
-    await page.waitForFunction(() => document.querySelector('#status')!.textContent.startsWith('step '));
+    await waitForText(page, '#stop', 'Stop and keep the model');
     await page.click('#stop');
     await page.waitForFunction(() => document.querySelector('#announcement')!.textContent !== '');
     expect(await textOf(page, '#status')).toMatch(/^Stopped after [\d,]+ steps\.$/);
@@ -312,7 +317,7 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     await page.close();
   });
 
-  test('stops at once while it measures a large model, and keeps the one before', async () => {
+  test('stops at once before the end of the first step of a large model, and keeps the one before', async () => {
     const { page, trouble } = await open();
     const measureLarge = async (): Promise<void> => {
       await fill(page, text, { nLayer: 1000 });
@@ -339,6 +344,14 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     expect(await isShown(page, '#earlier')).toBe(true);
     await stop();
     expect([await textOf(page, '#facts'), await textOf(page, '#status')]).toEqual([facts, status]);
+    await fill(page, text, { ...small, maxIters: 10, nLayer: 1000, nEmbd: 64, blockSize: 32 });
+    await page.click('#train');
+    await waitForText(page, '#status', 'step 0 of 10'); // a step takes seconds
+    expect(await textOf(page, '#facts')).toContain('1,000 layers');
+    expect(await isShown(page, '#earlier')).toBe(true);
+    await stop();
+    expect([await textOf(page, '#facts'), await textOf(page, '#status')]).toEqual([facts, status]);
+    expect(await isShown(page, '#course')).toBe(true);
     expect(existsSync(join(await download(page, 'before'), 'model.safetensors'))).toBe(true);
     expect(trouble).toEqual([]);
     await page.close();
@@ -377,6 +390,59 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     expect(resumed.code, resumed.stderr).toBe(0);
   });
 
+  test('a text with a colon in its name is downloaded with its model', async () => {
+    const { page } = await open();
+    const name = 'notes: day 1.txt';
+    writeFileSync(join(folder, name), text);
+    await chooseFiles(page, join(folder, name));
+    await waitForText(page, '#chosen', `${name}, `);
+    await fill(page, undefined, { ...small, maxIters: 2 });
+    await submit(page);
+    const model = await download(page, 'colon', 'notes-day-1');
+    expect(readFileSync(join(dirname(model), name), 'utf8')).toBe(text);
+    await page.close();
+  });
+
+  test('trains on no earlier text while another one is read, or if it cannot be', async () => {
+    const { page } = await open();
+    const asked = new Promise<HTTPRequest>((resolve) => {
+      page.on('request', (request) => {
+        if (request.url().endsWith('moby-dick.txt')) resolve(request);
+        else void request.continue();
+      });
+    });
+    await page.setRequestInterception(true);
+    await fill(page, text);
+    const isReady = (): Promise<boolean> => page.$eval('#train', (button) => !button.matches(':disabled'));
+    expect(await isReady()).toBe(true);
+    await page.click('#example');
+    const request = await asked;
+    expect(await textOf(page, '#chosen')).toBe('Reading moby-dick.txt …');
+    expect(await isReady()).toBe(false);
+    await request.abort('internetdisconnected');
+    await waitForText(page, '#chosen', 'moby-dick.txt could not be loaded from the server of this page.');
+    expect(await isReady()).toBe(false);
+    await page.close();
+  });
+
+  test('a run whose program cannot be loaded ends with advice that keeps the earlier model', async () => {
+    const { server, address } = await serve(join(root, 'dist', 'web'), ISOLATED);
+    const { page } = await open({ address });
+    await train(page, text, { ...small, maxIters: 2 });
+    const status = await textOf(page, '#status');
+    server.close();
+    server.closeAllConnections();
+    await page.click('#train');
+    await page.waitForSelector('#failure:not([hidden])');
+    expect(await textOf(page, '#failure')).toBe(
+      'The program that trains could not be loaded. Download the model below before you reload the page.',
+    );
+    expect(await textOf(page, '#status')).toBe(status);
+    await page.waitForSelector('#train:not(:disabled)');
+    expect(existsSync(join(await download(page, 'unserved'), 'model.safetensors'))).toBe(true);
+    await page.close();
+  });
+
   test('a text without content cannot be trained on', async () => {
     const { page } = await open();
     writeFileSync(join(folder, 'empty.txt'), '');
@@ -384,7 +450,7 @@ describe.skipIf(chromiumPath === undefined)('the page that trains', () => {
     const isRefused = (): Promise<boolean> =>
       page.$eval('#train', (button) => (button as HTMLButtonElement).disabled);
     await chooseFiles(page, join(folder, 'empty.txt'), join(folder, 'blank.txt'));
-    await waitForText(page, '#chosen', 'empty.txt is empty. blank.txt has only blanks.');
+    await waitForText(page, '#chosen', 'empty.txt is empty. blank.txt contains only whitespace.');
     expect(await isRefused()).toBe(true);
     await fill(page, text);
     expect(await isRefused()).toBe(false);

@@ -4,7 +4,7 @@ import { UserError } from '../../src/errors.ts';
 import { openCorpus } from '../../src/data/corpus.ts';
 import { lostDevice } from '../../src/engine/webgpu/failures.ts';
 import { optionName, optionValues, trainCall, type Terms } from '../../src/messages.ts';
-import { failureText, type Page } from '../../src/web/failure.ts';
+import { failureText, workerFailure, type Page } from '../../src/web/failure.ts';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,6 +94,15 @@ describe('a hint', () => {
 test('a lost GPU is reported in whole sentences, without a checkpoint to resume from', () => {
   expect(shown(lostDevice('A valid external Instance reference no longer exists.'))).toBe(
     'The GPU was lost: A valid external Instance reference no longer exists. Train again, with “Computed by” the processor if this happens again.',
+  );
+});
+
+test('a worker that fails is reported with advice that loses no model', () => {
+  expect(failureText(workerFailure(undefined, false), page)).toBe(
+    'The program that trains could not be loaded. Reload the page; if that does not help, try another browser.',
+  );
+  expect(failureText(workerFailure('Uncaught RangeError: too long', true), page)).toBe(
+    'The program that trains failed: RangeError: too long. Download the model below before you reload the page.',
   );
 });
 
