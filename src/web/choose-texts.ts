@@ -12,11 +12,7 @@ export const chosenTexts = (): readonly Text[] => texts;
 
 /** Lets texts be chosen. @param changed called whenever another text, or none, is chosen */
 export function letTextsBeChosen(changed: () => void): void {
-  const [input, pasted, drop] = [
-    find('file', HTMLInputElement),
-    find('pasted', HTMLTextAreaElement),
-    find('drop'),
-  ];
+  const [input, pasted] = [find('file', HTMLInputElement), find('pasted', HTMLTextAreaElement)];
   const choose = (found: readonly Text[], shown: string): void => {
     texts = found;
     say('chosen', shown);
@@ -63,13 +59,7 @@ export function letTextsBeChosen(changed: () => void): void {
   };
   pasted.addEventListener('input', choosePasted);
   choosePasted(); // it may have been pasted before the program was loaded
-  for (const event of ['dragenter', 'dragover', 'dragleave', 'drop'] as const)
-    document.addEventListener(event, (drag) => {
-      if (drag.dataTransfer?.types.includes('Files') !== true) return; // text goes where it is dropped
-      drag.preventDefault();
-      drop.classList.toggle('over', event === 'dragenter' || event === 'dragover');
-      if (event === 'drop' && drag.dataTransfer.files.length > 0) readFiles(drag.dataTransfer.files);
-    });
+  letFilesBeDropped(readFiles);
   find('example').addEventListener('click', () =>
     receive(
       [{ name: 'moby-dick.txt', bytes: fetchExample() }],
@@ -79,6 +69,16 @@ export function letTextsBeChosen(changed: () => void): void {
 }
 
 const NO_TEXT = 'No text yet.';
+
+function letFilesBeDropped(receive: (files: FileList) => void): void {
+  for (const event of ['dragenter', 'dragover', 'dragleave', 'drop'] as const)
+    document.addEventListener(event, (drag) => {
+      if (drag.dataTransfer?.types.includes('Files') !== true) return; // text goes where it is dropped
+      drag.preventDefault();
+      find('drop').classList.toggle('over', event === 'dragenter' || event === 'dragover');
+      if (event === 'drop' && drag.dataTransfer.files.length > 0) receive(drag.dataTransfer.files);
+    });
+}
 
 /** A text that is served with the page. */
 async function fetchExample(): Promise<ArrayBuffer> {
