@@ -9,6 +9,15 @@ import { oldNode } from './old-node.ts';
 import { gpt, implementations, isAlive, mpirun, type MpiRunOptions } from './mpirun.ts';
 import { lastStepOf, parentOf, ranksOf, whenTraining } from './running-ranks.ts';
 
+/** A run may end between two signals. */
+function signalIfRunning(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 const root = mkdtempSync(join(tmpdir(), 'lifecycle-'));
 const at = (...names: string[]): string => join(root, ...names);
 const corpus = at('corpus.txt');
@@ -129,7 +138,7 @@ describe.each(implementations)('%s', (implementation) => {
     const folder = at(`${implementation}-doubled`);
     const disturbed = whenTraining(folder, async (pids) => {
       for (let i = 0; i < 2; i++) {
-        for (const pid of pids) process.kill(pid, 'SIGTERM');
+        for (const pid of pids) signalIfRunning(pid);
         await sleep(50);
       }
     });
