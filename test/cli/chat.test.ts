@@ -58,7 +58,7 @@ beforeAll(async () => {
     expect(code, stderr).toBe(0);
   };
   await train(
-    'plain.txt -o checkpoints/plain --n-layer 2 --n-head 2 --n-embd 64 --block-size 2048 --batch-size 1 --max-iters 1',
+    'plain.txt -o checkpoints/plain --n-layer 4 --n-head 2 --n-embd 128 --block-size 4096 --batch-size 1 --max-iters 1',
   );
   await train(
     'dialogues.jsonl -o checkpoints/chatter --tokenizer word --n-layer 1 --n-head 2 --n-embd 32 --block-size 64 --batch-size 8 --optimizer muon --learning-rate 5e-3 --max-iters 200',
@@ -127,9 +127,9 @@ describe('a chat', () => {
       lines('The sea'),
     );
     const given = JSON.parse(stdout) as Line;
-    expect(given.prompt_tokens + given.completion_tokens).toBe(2049);
+    expect(given.prompt_tokens + given.completion_tokens).toBe(4097);
     expect(given).toMatchObject({ finish_reason: 'length' });
-    expect(stderr).toMatch(/context of 2,048 tokens is full.*answer ends/);
+    expect(stderr).toMatch(/context of 4,096 tokens is full.*answer ends/);
   });
 
   test('a message that is too long for the context is refused, with or without a system message', async () => {
