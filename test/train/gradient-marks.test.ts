@@ -1,4 +1,4 @@
-/** A GPU that multiplies in float16 must know which operands are gradients: see docs/gpu.md. */
+/** GEMM in float16 scales gradient operands, so it must know which they are: see docs/gpu.md. */
 import { describe, expect, test } from 'vitest';
 import type { Buffer } from '../../src/engine/instruction.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';

@@ -24,7 +24,7 @@ export const withSubgroupMatrices = (title: string, body: () => void): void =>
 
 const idle: WebGpuDevice[] = [];
 
-/** A device that multiplies in float16, in the standard tiles. */
+/** A device with GEMM in float16 and the standard tiles. */
 export async function borrowHalfGpu(): Promise<WebGpuDevice> {
   // An adapter can open one device.
   const device =

@@ -32,6 +32,22 @@ const info = { vendor: 'acme', architecture: 'one', device: '1', description: 'd
 const [, fast] = CANDIDATES;
 const everywhere = (tile: Tile): Tiles => ({ small: tile, medium: tile, large: tile, huge: tile });
 
+/** A device's memory in which every element has the same value. */
+function oneNumber() {
+  const memory = {
+    value: 0,
+    commands: {
+      reserve: () => {},
+      write: () => {},
+      fill: () => void (memory.value = 0),
+      clear: () => {},
+      finish: async () => {},
+      read: async (_offset: number, into: Int32Array | Float32Array) => into.fill(memory.value),
+    },
+  };
+  return memory;
+}
+
 /** Computes nothing. By a clock of its own, the tile `quick` takes no time, any other half a millisecond. */
 function fakeDevice(
   written: 'same' | 'others' | 'none' = 'same',
@@ -41,14 +57,14 @@ function fakeDevice(
   readonly load: ReturnType<typeof vi.fn>;
 } {
   let milliseconds = 0;
-  let memory = 0;
+  const memory = oneNumber();
   vi.spyOn(performance, 'now').mockImplementation(() => milliseconds);
   const load = vi.fn((_program: readonly Instruction[]) => {
     const isFast = Object.values(device.tiles).includes(quick);
     return {
       submit: () => {
         milliseconds += isFast ? 0 : 0.5;
-        if (!isFast || written !== 'none') memory = isFast && written === 'others' ? 2 : 1;
+        if (!isFast || written !== 'none') memory.value = isFast && written === 'others' ? 2 : 1;
       },
     };
   });
@@ -58,12 +74,7 @@ function fakeDevice(
     precision: 'float32',
     compile: async () => true,
     load,
-    reserve: () => {},
-    write: () => {},
-    fill: () => void (memory = 0),
-    clear: () => {},
-    finish: async () => {},
-    read: async (_offset: number, into: Int32Array | Float32Array) => into.fill(memory),
+    ...memory.commands,
   } as unknown as TiledDevice;
   return { device, load };
 }
@@ -76,7 +87,7 @@ function fakeDevice(
  */
 function gpuWithMatrices(compileTime: number, faulty: 'refused' | readonly string[] = []) {
   let milliseconds = 0;
-  let memory = 0;
+  const memory = oneNumber();
   vi.spyOn(performance, 'now').mockImplementation(() => milliseconds);
   const candidates = candidatesWith({ M: 16, N: 16, K: 16, invocations: 32 }, 32_768);
   const compiled = new Set<string>();
@@ -100,7 +111,7 @@ function gpuWithMatrices(compileTime: number, faulty: 'refused' | readonly strin
     return {
       submit: (from = 0, to = program.length) => {
         milliseconds += 0.1 + ((to - from) * 2 * M * N * K) / rate;
-        memory = faulty.includes(tileName(tile)) ? 2 : 1;
+        memory.value = faulty.includes(tileName(tile)) ? 2 : 1;
       },
     };
   };
@@ -110,12 +121,7 @@ function gpuWithMatrices(compileTime: number, faulty: 'refused' | readonly strin
     precision: 'float16',
     compile,
     load,
-    reserve: () => {},
-    write: () => {},
-    fill: () => void (memory = 0),
-    clear: () => {},
-    finish: async () => {},
-    read: async (_offset: number, into: Int32Array | Float32Array) => into.fill(memory),
+    ...memory.commands,
   } as unknown as TiledDevice;
   return { device, candidates, verified, seconds: () => milliseconds / 1000 };
 }
