@@ -57,11 +57,20 @@ const variants = {
 };
 
 /** What the host declares and the kernels use, see engine/wasm/address-space.ts and engine/signatures.ts. */
-const { CACHE_LINE, CONTROL, MAX_THREADS, SCRATCH_BASE, SHARED_SCRATCH, TIME_RECORD, THREAD_SCRATCH } =
-  memoryMap;
+const {
+  CACHE_LINE,
+  CONTROL,
+  STRANDS,
+  MAX_THREADS,
+  SCRATCH_BASE,
+  SHARED_SCRATCH,
+  TIME_RECORD,
+  THREAD_SCRATCH,
+} = memoryMap;
 const shared = {
   usize: { ...CONTROL, CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH, TIME_RECORD },
   i32: {
+    STRANDS,
     MAX_THREADS,
     GEMV_ROWS,
     NORM_BLOCK,

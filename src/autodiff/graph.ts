@@ -39,6 +39,8 @@ export interface GraphNode {
   readonly args: Readonly<Record<string, Argument<Value>>>;
   /** The scope in which it was recorded: 'h.0.attn.c_attn', with the suffix ' backward' in the backward pass. */
   readonly label: string;
+  /** See Instruction. */
+  readonly strand?: number | undefined;
 }
 
 export const size = (value: Pick<Value, 'shape'>): number => value.shape.reduce((a, b) => a * b, 1);

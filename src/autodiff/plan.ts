@@ -3,6 +3,13 @@ import { align, isNarrow } from '../engine/memory.ts';
 import type { Buffer, Instruction } from '../engine/instruction.ts';
 import { inPlace, isBuffer, signatures, type Argument, type Role } from '../engine/signatures.ts';
 import { ownerOf, reads, size, writes, type GraphNode, type Value } from './graph.ts';
+import {
+  checkStrands,
+  separateStrands,
+  strandsOfValues,
+  type Storage,
+  type StrandStorages,
+} from './plan-strands.ts';
 
 /** A planned program: instructions with addresses, for any device. */
 export interface Program {
@@ -15,20 +22,13 @@ export interface Program {
   toString(): string;
 }
 
-/** One buffer of the arena, shared by the values of a chain of sums and by in-place results. */
-interface Storage {
-  readonly length: number;
-  /** Lifetime: indices of the first node that writes it and the last that reads it. */
-  first: number;
-  last: number;
-  offset: number;
-}
-
 /**
  * Plans the memory of all activations: values with disjoint lifetimes share memory.
  *
  * A value lives from the node that writes it to the last that reads it. A gradient sum accumulates in the buffer of the previous
  * sum unless that is read again, which is rare, and an element-wise result overwrites an operand that is not read again.
+ * The memory of strands is kept apart; see plan-strands.ts.
+ *
  * Buffers are placed largest first, each into the smallest gap that holds it ("greedy by size", which Pisarchyk & Lee 2020 found
  * to be within a few percent of the optimum).
  *
@@ -36,27 +36,26 @@ interface Storage {
  * @param keep values that must be intact at the end of the program, such as losses and logits
  */
 export function plan(recorded: readonly GraphNode[], start: number, keep: readonly Value[] = []): Program {
+  checkStrands(recorded);
   const { nodes, baseOf } = withCopies(recorded, keep);
+  const strandOf = strandsOfValues(nodes);
   const lastRead = lastReads(nodes, keep, baseOf);
   const storages = new Map<Value, Storage>();
-  const all: Storage[] = [];
 
   nodes.forEach((node, index) => {
     for (const value of writes(node)) {
       if (value.region !== undefined || storages.has(value)) continue;
       // The value whose buffer this one takes over: the sum it adds to, or an operand it may overwrite.
-      const donor = baseOf(value) ?? dyingOperand(node, value, lastRead, index);
+      const donor = baseOf(value) ?? dyingOperand(node, value, { lastRead, strandOf }, index);
       let storage = donor && storages.get(donor);
-      if (storage === undefined) {
-        storage = { length: align(size(value)), first: index, last: index, offset: -1 };
-        all.push(storage);
-      }
+      storage ??= { length: align(size(value)), first: index, last: index, offset: -1 };
       storage.last = Math.max(storage.last, lastRead.get(value) ?? index);
       storages.set(value, storage);
     }
   });
 
-  const end = place(all, start);
+  const { shared, strands } = separateStrands(nodes, storages, baseOf);
+  const end = placeWithStrands(shared, strands, start);
   const buffer = (value: Value): Buffer => {
     if (value.view !== undefined) {
       const { offset, length } = buffer(value.view.of);
@@ -85,22 +84,31 @@ function withCopies(
   keep: readonly Value[],
 ): { nodes: GraphNode[]; baseOf: BaseOf } {
   const lastRead = lastReads(recorded, keep);
+  const strandOf = strandsOfValues(recorded);
   const copies = new Map<Value, Value>();
   const nodes = recorded.flatMap((node, index) => {
     const inserted: GraphNode[] = [];
     for (const value of writes(node)) {
       const { base } = value;
       if (base === undefined || value.region !== undefined) continue;
-      // No copy if this node is the last to use the earlier sum, and uses it only to add to it.
-      if (base.region === undefined && lastRead.get(base) === index && !readsDirectly(node, base)) continue;
+      // No copy if this node is the last to use the earlier sum, uses it only to add to it, and no other strand may read it meanwhile.
+      const isLast = lastRead.get(base) === index && !readsDirectly(node, base);
+      if (base.region === undefined && isLast && isOwn(node, base, strandOf)) continue;
       const copy: Value = { ...value, base: undefined };
       copies.set(value, copy);
-      inserted.push({ kernel: 'copy', args: { x: base, y: copy, n: size(base) }, label: node.label });
+      const { label, strand } = node;
+      inserted.push({ kernel: 'copy', args: { x: base, y: copy, n: size(base) }, label, strand });
     }
     return [...inserted, node];
   });
   return { nodes, baseOf: (value) => copies.get(value) ?? value.base };
 }
+
+type StrandOf = ReadonlyMap<Value, number | undefined>;
+
+/** Whether a node may overwrite a value that it reads last: one from outside of its strand may be read by others at the same time. */
+const isOwn = (node: GraphNode, value: Value, strandOf: StrandOf): boolean =>
+  node.strand === undefined || strandOf.get(value) === node.strand;
 
 /** Whether a node reads `value` as an operand, apart from the sum it adds to. */
 const readsDirectly = (node: GraphNode, value: Value): boolean =>
@@ -126,7 +134,7 @@ function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?:
 function dyingOperand(
   node: GraphNode,
   result: Value,
-  lastRead: ReadonlyMap<Value, number>,
+  { lastRead, strandOf }: { readonly lastRead: ReadonlyMap<Value, number>; readonly strandOf: StrandOf },
   index: number,
 ): Value | undefined {
   const pair = inPlace[node.kernel];
@@ -134,6 +142,7 @@ function dyingOperand(
   const operand = node.args[pair.operand];
   if (!isBuffer(operand) || operand.region !== undefined) return undefined;
   const readOnce = reads(node).filter((value) => value === operand).length === 1;
+  if (!isOwn(node, operand, strandOf)) return undefined;
   return readOnce && lastRead.get(operand) === index && size(operand) === size(result) ? operand : undefined;
 }
 
@@ -163,6 +172,23 @@ function place(storages: readonly Storage[], start: number): number {
   return end;
 }
 
+/** The same, where each strand's storages are in an arena of their own, which is reserved while the strand's group runs. */
+function placeWithStrands(
+  shared: readonly Storage[],
+  strands: readonly StrandStorages[],
+  start: number,
+): number {
+  const arenas = strands.map(({ group, storages }): Storage => {
+    const length = place(storages, 0);
+    return { length, first: group.first, last: group.last, offset: -1 };
+  });
+  const end = place([...shared, ...arenas], start);
+  strands.forEach(({ storages }, i) => {
+    for (const storage of storages) storage.offset += arenas[i].offset;
+  });
+  return end;
+}
+
 /** The instruction of a node: its values replaced by their addresses. */
 function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction {
   const args: Record<string, Argument<Buffer>> = {};
@@ -186,7 +212,8 @@ function encode(node: GraphNode, buffer: (value: Value) => Buffer): Instruction 
       };
     }
   }
-  return { kernel: node.kernel, args, label: node.label } as Instruction;
+  const { kernel, label, strand } = node;
+  return { kernel, args, label, ...(strand !== undefined && { strand }) } as Instruction;
 }
 
 /** The listing of a program, as `String(program)` prints it. */
@@ -200,7 +227,9 @@ function print(nodes: readonly GraphNode[], instructions: readonly Instruction[]
         if (arg === null || !isBuffer(value)) return `${name}=none`;
         return `${name}${arg.accumulate ? '+' : ''}=[${value.shape.join(',')}]@${arg.offset}`;
       });
-      return `${String(index).padStart(4)}  ${node.kernel.padEnd(26)} ${node.label.padEnd(28)} ${args.join(' ')}`;
+      const strand = node.strand === undefined ? [] : [`strand ${node.strand}`];
+      const start = `${String(index).padStart(4)}  ${node.kernel.padEnd(26)} ${node.label.padEnd(28)}`;
+      return [start, ...args, ...strand].join(' ');
     })
     .join('\n');
 }

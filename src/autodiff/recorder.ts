@@ -51,6 +51,8 @@ export class Recorder {
   /** Values that are cheap to recompute, and how. */
   readonly #cheap = new Map<Value, () => Value>();
   #label = '';
+  #strand: number | undefined;
+  #strands = 0;
 
   /** A value in fixed memory: a parameter, an input or optimizer state. */
   external(name: string, shape: readonly number[], region: Region, needsGradient = false): PlacedValue {
@@ -73,9 +75,20 @@ export class Recorder {
     }
   }
 
+  /** Makes everything recorded in `body` a strand; see Instruction. */
+  strand(body: () => void): void {
+    if (this.#strand !== undefined) throw new Error('a strand within a strand');
+    this.#strand = this.#strands++;
+    try {
+      body();
+    } finally {
+      this.#strand = undefined;
+    }
+  }
+
   /** Records one kernel call. Its results need gradients if any of its operands does. */
   emit<K extends KernelName>(kernel: K, args: KernelArguments<K, Value>): void {
-    const node: GraphNode = { kernel, args, label: this.#label };
+    const node: GraphNode = { kernel, args, label: this.#label, strand: this.#strand };
     checkViews(node);
     const needsGradient = reads(node).some((value) => value.needsGradient);
     for (const value of writes(node)) value.needsGradient ||= needsGradient;

@@ -77,7 +77,10 @@ export interface Loaded {
 export interface Timing {
   readonly instruction: Instruction;
   readonly runs: number;
-  /** Wall time until the last thread finished, in seconds. */
+  /**
+   * Wall time until the last thread finished, in seconds. In a strand, the thread's time divided by the number of threads; the wait
+   * at the end of adjacent strands is added to their last instruction.
+   */
   readonly seconds: number;
   /** The part spent waiting at the barrier, averaged over the threads, in seconds. */
   readonly waited: number;

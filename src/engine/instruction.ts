@@ -18,11 +18,18 @@ export interface Buffer {
   readonly storage?: NarrowStorage;
 }
 
-/** One kernel call on fixed buffers. */
+/**
+ * One kernel call on fixed buffers.
+ *
+ * Adjacent instructions with the same number form a strand. No strand reads or writes what an adjacent one writes. A CPU runs each
+ * strand on one thread, without barriers, while other threads run other strands, which pays where instructions are small. Other
+ * devices run them in order.
+ */
 export type Instruction = {
   [K in KernelName]: {
     readonly kernel: K;
     readonly args: KernelArguments<K, Buffer>;
     readonly label: string;
+    readonly strand?: number | undefined;
   };
 }[KernelName];

@@ -1,10 +1,11 @@
 /**
  * The barrier between instructions, and work stealing between two barriers. All active threads run the same instructions
- * and pass the same barriers.
+ * and pass the same barriers,
+ * except in strands, where `barrier` returns at once.
  */
 import { CACHE_LINE, CLAIMED, FLAGS, MAX_THREADS } from './generated/constants';
 import { now } from './host';
-import { thread, threads } from './threads';
+import { isInStrand, poolIndex, threads } from './threads';
 import { announce, waitForChange, waitForCount } from './waiting';
 
 /** Flags of a thread: one for each of up to 6 rounds of a barrier, and LAST_JOB. */
@@ -30,10 +31,17 @@ export function millisecondsWaited(): f64 {
   return waited;
 }
 
-/** Returns when all active threads have called it. */
+/** Chunks claimed in a strand since the last barrier. */
+let claimedInStrand: i32 = 0;
+
+/** Returns when all active threads have called it; in a strand, at once. */
 export function barrier(): void {
+  if (isInStrand) {
+    claimedInStrand = 0;
+    return;
+  }
   barriers++;
-  store<i32>(claimed(thread, barriers + PHASES / 2), 0); // unused: the other threads are at this barrier or the one before
+  store<i32>(claimed(poolIndex, barriers + PHASES / 2), 0); // unused: the other threads are at this barrier or the one before
   if (threads == 1) return;
   const start = profiling ? now() : 0;
   meet();
@@ -48,9 +56,9 @@ export function barrier(): void {
  */
 function meet(): void {
   for (let round = 0, distance = 1; distance < threads; round++, distance <<= 1) {
-    const to = thread + distance;
+    const to = poolIndex + distance;
     announce(flag(to < threads ? to : to - threads, round), barriers);
-    waitForCount(flag(thread, round), barriers);
+    waitForCount(flag(poolIndex, round), barriers);
   }
 }
 
@@ -69,13 +77,13 @@ export function joinAt(count: i32): void {
 
 /** Worker threads: signals that this thread has left a job. */
 export function leaveJob(job: i32): void {
-  announce(flag(thread, LAST_JOB), job);
+  announce(flag(poolIndex, LAST_JOB), job);
 }
 
 /** Main thread: returns when workers 1 … count − 1 have left a job; until then they may still be inside its last barrier. */
 export function waitUntilLeft(job: i32, count: i32): void {
-  for (let worker = 1; worker < count; worker++) {
-    const at = flag(worker, LAST_JOB);
+  for (let other = 1; other < count; other++) {
+    const at = flag(other, LAST_JOB);
     for (let left = atomic.load<i32>(at); left != job;) left = waitForChange(at, left);
   }
 }
@@ -98,5 +106,5 @@ export function clearClaimed(from: i32, to: i32): void {
  * @inline
  */
 export function nextChunk(owner: i32): i32 {
-  return atomic.add<i32>(claimed(owner, barriers), 1);
+  return isInStrand ? claimedInStrand++ : atomic.add<i32>(claimed(owner, barriers), 1);
 }

@@ -4,7 +4,7 @@
 export declare function now(): f64;
 
 /** Runs the macro-kernel in machine code on the argument block of a thread; see engine/native/. */
-export declare function multiplyPanels(thread: i32): void;
+export declare function multiplyPanels(poolIndex: i32): void;
 
 /** Lets a BLAS library compute the product in the argument block of a thread; see engine/native/blas.ts. */
-export declare function multiplyByBlas(thread: i32): void;
+export declare function multiplyByBlas(poolIndex: i32): void;

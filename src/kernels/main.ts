@@ -1,18 +1,8 @@
 /**
- * The functions that the host calls. A program is a list of 32-bit words in shared memory. Every active thread walks all of it
- * and computes its slice of every instruction, with a barrier after each. The main thread is thread 0. Threads that are not
- * active in a job are parked: they sleep and cost nothing.
+ * The functions that the host calls. The main thread is thread 0. Threads that are not active in a job are parked: they sleep and
+ * cost nothing.
  */
-import {
-  barrier,
-  barriersPassed,
-  clearClaimed,
-  joinAt,
-  leaveJob,
-  measureWaiting,
-  millisecondsWaited,
-  waitUntilLeft,
-} from './barrier';
+import { barriersPassed, clearClaimed, joinAt, leaveJob, waitUntilLeft } from './barrier';
 import {
   ACTIVE,
   FAILED,
@@ -23,46 +13,14 @@ import {
   JOB_TIMES,
   JOB_TIMES_STRIDE,
   JOB_TO,
-  TIME_RECORD,
 } from './generated/constants';
-import { execute } from './generated/dispatch';
-import { now } from './host';
-import { freeScratch } from './scratch';
-import { setThread, setThreads, thread } from './threads';
+import { poolIndex, setThread, setThreads } from './threads';
 import { madd } from './vector';
+import { walk } from './walk';
 import { announce, takeMillisecondsSlept, wait, waitForChange, WAKE_CHECK } from './waiting';
 
 /** The word JOB has the job's number, and in its low bits the number of active threads: both change in one store. */
 const ACTIVE_BITS: i32 = 7;
-
-/** Runs the instruction at an address; returns the address of the next one. @inline */
-function step(at: usize): usize {
-  freeScratch();
-  const next = execute(at);
-  barrier();
-  return next;
-}
-
-/** Runs the instructions between two addresses. */
-function walk(from: usize, to: usize): void {
-  for (let at = from; at < to;) at = step(at);
-}
-
-/**
- * The same while profiling: adds to each instruction's record its milliseconds, including the barrier after it, the part spent
- * waiting at barriers, and 1 run.
- */
-function walkTimed(from: usize, to: usize, times: usize): void {
-  for (let at = from; at < to; times += TIME_RECORD) {
-    const start = now();
-    measureWaiting(true);
-    at = step(at);
-    store<f64>(times, load<f64>(times) + (now() - start));
-    store<f64>(times, load<f64>(times, 8) + millisecondsWaited(), 8);
-    store<f64>(times, load<f64>(times, 16) + 1, 16);
-  }
-  measureWaiting(false);
-}
 
 /** Runs the job that the control words describe, as one of `count` threads. */
 function runJob(count: i32): void {
@@ -70,8 +28,7 @@ function runJob(count: i32): void {
   const times = usize(load<u32>(JOB_TIMES));
   const from = load<u32>(JOB_FROM);
   const to = load<u32>(JOB_TO);
-  if (times) walkTimed(from, to, times + usize(load<u32>(JOB_TIMES_STRIDE)) * thread);
-  else walk(from, to);
+  walk(from, to, times ? times + usize(load<u32>(JOB_TIMES_STRIDE)) * poolIndex : 0);
 }
 
 /**

@@ -3,14 +3,19 @@
  * allocates from its thread's region; the next instruction starts with all of it free.
  */
 import { CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from './generated/constants';
-import { thread } from './threads';
+import { isInStrand, poolIndex } from './threads';
 
 /** Bytes of half of the shared region: what is packed together in one round. */
 export const SHARED_HALF: usize = SHARED_SCRATCH / 2;
 
-/** @inline */
+/** The shared region; in a strand, the last SHARED_SCRATCH bytes of the thread's own, since other strands run meanwhile. @inline */
 export function sharedScratch(): usize {
-  return SCRATCH_BASE;
+  return isInStrand ? ownRegion() + THREAD_SCRATCH - SHARED_SCRATCH : SCRATCH_BASE;
+}
+
+/** @inline */
+function ownRegion(): usize {
+  return SCRATCH_BASE + SHARED_SCRATCH + usize(poolIndex) * THREAD_SCRATCH;
 }
 
 /**
@@ -29,10 +34,15 @@ export function freeScratch(): void {
   used = 0;
 }
 
-/** The host has checked that the region is large enough. @returns address of `bytes` bytes, on a cache line */
+/**
+ * The host has checked that the region is large enough.
+ *
+ * @returns address of `bytes` bytes, on a cache line
+ */
 export function allocate(bytes: u64): usize {
-  const at = SCRATCH_BASE + SHARED_SCRATCH + usize(thread) * THREAD_SCRATCH + usize(used);
+  const at = ownRegion() + usize(used);
   used += (bytes + CACHE_LINE - 1) & ~u64(CACHE_LINE - 1);
+  if (isInStrand && used > THREAD_SCRATCH - SHARED_SCRATCH) unreachable();
   return at;
 }
 

@@ -1,17 +1,32 @@
 /** The threads of a job, and how they divide its work. */
 
-/** Index of this thread, 0 for the main thread. Every thread has its own instance of the module, hence its own globals. */
+/** Index of this thread in the pool, 0 for the main thread. Every thread has its own instance of the module, hence its own globals. */
+export let poolIndex: i32 = 0;
+/** Index of this thread among those that share an instruction: `poolIndex`, or 0 in a strand. */
 export let thread: i32 = 0;
-/** Number of threads that take part in the current job. */
+/** Number of threads that share an instruction: those of the current job, or 1 in a strand. */
 export let threads: i32 = 1;
+/** Whether this thread runs a strand (engine/instruction.ts). */
+export let isInStrand: bool = false;
 
 /** Called by every worker before its first job. */
 export function setThread(index: i32): void {
+  poolIndex = index;
   thread = index;
 }
 
+/** This thread shares instructions with those of a job, `count` in all. */
 export function setThreads(count: i32): void {
+  isInStrand = false;
+  thread = poolIndex;
   threads = count;
+}
+
+/** This thread computes alone, until `setThreads`. */
+export function enterStrand(): void {
+  isInStrand = true;
+  thread = 0;
+  threads = 1;
 }
 
 /**

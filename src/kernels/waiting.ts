@@ -71,8 +71,21 @@ export function announce(at: usize, value: i32): void {
   if (atomic.load<i32>(SLEEPERS) > 0) atomic.notify(at, -1);
 }
 
-/** Milliseconds this thread has slept at barriers: far longer than kernels take to finish when all threads have a core. */
+/**
+ * Milliseconds this thread has slept at barriers: far longer than kernels take to finish when all threads have a core. Waiting
+ * for other threads' strands does not count.
+ */
 let slept: f64 = 0;
+
+/** The sleep so far, for `forgetSleepSince`. */
+export function sleptSoFar(): f64 {
+  return slept;
+}
+
+/** Discards the sleep since then. */
+export function forgetSleepSince(mark: f64): void {
+  slept = mark;
+}
 
 /** Milliseconds this thread has slept at barriers since the last call. */
 export function takeMillisecondsSlept(): f64 {

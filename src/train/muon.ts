@@ -9,6 +9,7 @@ import { isLinearWeight, type Parameter } from '../model/parameter.ts';
 
 /** A linear layer's matrix with the operands of its update. */
 export interface Matrix {
+  readonly name: string;
   readonly x: Value;
   readonly dX: Value;
   readonly m: Value;

@@ -347,7 +347,7 @@ function planOptimizer(
   const hyper = value('hyper', memory.hyper);
   const values = { x, dX, moments, hyper, norm, decayed, muonScale };
   updating.scope('optimizer', () => {
-    for (const range of owned) optimizers[name].record(updating, values, matrices, range);
+    optimizers[name].record(updating, values, matrices, owned);
     if (memory.average === undefined) return;
     const average = value('average', memory.average);
     // Parameters that are not trained never change, nor does their average.

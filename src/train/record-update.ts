@@ -1,7 +1,8 @@
 /** Records the optimizer updates: one kernel for all parameters or, for Muon, a few kernels per matrix. */
 import { size, type PlacedValue, type Value } from '../autodiff/graph.ts';
 import type { Recorder } from '../autodiff/recorder.ts';
-import { recordMuon, type MuonScale } from './muon.ts';
+import type { Matrix, MuonScale } from './muon.ts';
+import { recordMatrices } from './muon-strands.ts';
 
 /**
  * Operands of an update: blocks of one layout, whose first `decayed` elements belong to matrices. A moment that only some
@@ -40,59 +41,68 @@ export interface Range {
  * Records the update of trained parameters.
  *
  * @param matrices those of linear layers, in the order of the block
- * @param range what to update
+ * @param ranges what to update
  */
 export type RecordUpdate = (
   t: Recorder,
   values: UpdateValues,
   matrices: readonly MatrixPlace[],
-  range: Range,
+  ranges: readonly Range[],
 ) => void;
 
-export const recordAdamw: RecordUpdate = (t, values, _, range) => {
-  const { moments, ...part } = partOf(t, values, range);
-  const [m, v] = moments;
-  t.emit('adamw', { ...part, m, v });
+export const recordAdamw: RecordUpdate = (t, values, _, ranges) => {
+  for (const range of ranges) {
+    const { moments, ...part } = partOf(t, values, range);
+    const [m, v] = moments;
+    t.emit('adamw', { ...part, m, v });
+  }
 };
 
-export const recordLion: RecordUpdate = (t, values, _, range) => {
-  const { moments, ...part } = partOf(t, values, range);
-  t.emit('lion', { ...part, m: moments[0] });
+export const recordLion: RecordUpdate = (t, values, _, ranges) => {
+  for (const range of ranges) {
+    const { moments, ...part } = partOf(t, values, range);
+    t.emit('lion', { ...part, m: moments[0] });
+  }
 };
 
-export const recordSgd: RecordUpdate = (t, values, _, range) => {
-  const { moments, ...part } = partOf(t, values, range);
-  t.emit('sgd', { ...part, m: moments[0] });
+export const recordSgd: RecordUpdate = (t, values, _, ranges) => {
+  for (const range of ranges) {
+    const { moments, ...part } = partOf(t, values, range);
+    t.emit('sgd', { ...part, m: moments[0] });
+  }
 };
 
 /** Muon for the matrices of linear layers, AdamW for the ranges between them. */
-export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, range) => {
+export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, ranges) => {
   const {
     hyper,
     norm,
     moments: [m, v],
     muonScale,
   } = values;
-  /** Elements of the matrices so far, for which v has no entries. */
-  let skipped = 0;
-  const recordOthers = (start: number, end: number): void => {
+  /** Updates elements `start` to `end` − 1. @param skipped elements of the matrices before them, for which v has no entries */
+  const recordOthers = (start: number, end: number, skipped: number): void => {
     if (start >= end) return;
     const { moments, ...part } = partOf(t, { ...values, moments: [m] }, { start, end });
     t.emit('adamw', { ...part, m: moments[0], v: stretch(t, v, start - skipped, [end - start]) });
   };
-  let end = range.start;
-  for (const matrix of matrices) {
-    if (matrix.start >= range.end) break;
-    if (matrix.start >= range.start) {
-      recordOthers(end, matrix.start);
-      const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
-      const operands = { ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm };
-      t.scope(matrix.name, () => recordMuon(t, operands, muonScale));
-      end = matrix.start + matrix.room;
+  const updated: Matrix[] = [];
+  for (const range of ranges) {
+    let skipped = 0;
+    let end = range.start;
+    for (const matrix of matrices) {
+      if (matrix.start >= range.end) break;
+      if (matrix.start >= range.start) {
+        recordOthers(end, matrix.start, skipped);
+        const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
+        updated.push({ ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm });
+        end = matrix.start + matrix.room;
+      }
+      skipped += matrix.room;
     }
-    skipped += matrix.room;
+    recordOthers(end, range.end, skipped);
   }
-  recordOthers(end, range.end);
+  recordMatrices(t, updated, muonScale);
 };
 
 /**

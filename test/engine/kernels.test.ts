@@ -6,6 +6,7 @@ import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import type { KernelName } from '../../src/engine/signatures.ts';
 import { compareKernel, resultsOf, tryKernel } from '../../src/engine/try-kernel.ts';
 import { createWasmBackend, builds } from '../../src/engine/wasm.ts';
+import { inStrands } from '../fixtures/strands.ts';
 
 const kernels = Object.keys(kernelCases) as KernelName[];
 const size = constantFrom(...AWKWARD);
@@ -33,10 +34,12 @@ describe.each([...builds])(
   },
 );
 
-describe('results are bit-identical on any number of threads', () => {
+describe('results are bit-identical on any number of threads, and in strands', () => {
   const backends: Device[] = [];
   beforeAll(async () => {
     for (const threads of [1, 2, 3, 7]) backends.push(await createWasmBackend({ threads }));
+    for (const count of [2, 4])
+      backends.push(inStrands(await createWasmBackend({ threads: count, activeThreads: () => count })));
   });
   afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 

@@ -52,13 +52,16 @@ export const blasBlock = (thread: number): number => CONTROL.BLAS_BLOCKS + 2 * C
 /** Static data of the kernels: tables of constants. */
 export const STATIC_DATA = 4096;
 
+/** The opcode of the header in front of strands; see kernels/walk.ts. */
+export const STRANDS = -1;
+
 /** Profiling keeps three float64 numbers per instruction and thread: total milliseconds, milliseconds waited, runs. */
 export const TIME_RECORD = 24;
 
 export const SCRATCH_BASE = 2 ** 20;
 /** Scratch memory shared by the threads: jointly packed operands, in two halves. */
 export const SHARED_SCRATCH = 6.5 * 2 ** 20;
-/** Scratch memory of each thread: its own packed blocks; in attention, a head and its strips. */
+/** Scratch memory of each thread: its own packed blocks; in attention, a head and its strips; in a strand, also what is shared otherwise. */
 export const THREAD_SCRATCH = 16 * 2 ** 20;
 /** Memory for programs, about 70 bytes per instruction. The system commits only the pages used. */
 const PROGRAM_BYTES = 32 * 2 ** 20;

@@ -6,7 +6,15 @@ import { EngineMemoryError } from '../engine-memory-error.ts';
 import { loadBlas } from '../native/blas.ts';
 import type { BlasLibrary } from '../native/blas-choice.ts';
 import { loadMacroKernel } from '../native/load.ts';
-import { CONTROL, engineStart, MAX_PAGES, PAGE, programsStart, THREAD_SCRATCH } from './address-space.ts';
+import {
+  CONTROL,
+  engineStart,
+  MAX_PAGES,
+  PAGE,
+  programsStart,
+  THREAD_SCRATCH,
+  SHARED_SCRATCH,
+} from './address-space.ts';
 import { startWorkers, type StartedWorkers, type WorkerSource } from './workers.ts';
 import { instantiate, readModule, type Kernels } from './builds.ts';
 import type { Rejection } from '../rejection.ts';
@@ -190,13 +198,14 @@ export class WasmDevice implements Device {
 }
 
 /** Attention keeps a head in its thread's scratch memory. @throws EngineMemoryError if it does not fit */
-function checkScratch(kernels: Kernels, { kernel, args }: Instruction): void {
+function checkScratch(kernels: Kernels, { kernel, args, strand }: Instruction): void {
   if (kernel !== 'attention' && kernel !== 'attentionBackward') return;
   const { T, D } = args;
   const bytes = kernels.attentionScratch(T, D);
-  if (bytes <= THREAD_SCRATCH) return;
+  const room = THREAD_SCRATCH - (strand === undefined ? 0 : SHARED_SCRATCH);
+  if (bytes <= room) return;
   throw new EngineMemoryError(
-    `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB of scratch memory per thread; there are ${(THREAD_SCRATCH / 1e6).toFixed(1)} MB`,
+    `attention over ${T} positions, with heads of ${D} channels, needs ${(bytes / 1e6).toFixed(1)} MB of scratch memory per thread; there are ${(room / 1e6).toFixed(1)} MB`,
     { hint: `use a smaller ${optionName('blockSize')}` },
   );
 }

@@ -72,13 +72,12 @@ function readTimings(
 ): Timing[] {
   const times = new Float64Array(memory.buffer, at, 3 * program.length * threads);
   return program.map((instruction, i) => {
-    let waited = 0;
-    for (let thread = 0; thread < threads; thread++) waited += times[3 * (thread * program.length + i) + 1];
-    return {
-      instruction,
-      runs: times[3 * i + 2],
-      seconds: times[3 * i] / 1000,
-      waited: waited / threads / 1000,
-    };
+    const [milliseconds, waited, runs] = [0, 1, 2].map((field) => {
+      let sum = 0;
+      for (let thread = 0; thread < threads; thread++)
+        sum += times[3 * (thread * program.length + i) + field];
+      return sum;
+    });
+    return { instruction, runs, seconds: milliseconds / 1000, waited: waited / threads / 1000 };
   });
 }

@@ -9,7 +9,7 @@ import { BlasBlock } from '../generated/arguments';
 import { BLAS_BLOCKS, CACHE_LINE, USE_BLAS } from '../generated/constants';
 import { multiplyByBlas } from '../host';
 import { allocate } from '../scratch';
-import { ownerInTurn, sliceEnd, sliceStart, thread, threads } from '../threads';
+import { ownerInTurn, poolIndex, sliceEnd, sliceStart, threads } from '../threads';
 
 /** Rows or columns of C in a part, at least: each part packs the other operand again. */
 const PART = 64;
@@ -77,7 +77,7 @@ export function setOperands(
 
 /** Computes the parts of a product that this thread claims. */
 export function multiplyWithBlas(product: WholeProduct): void {
-  const args = changetype<BlasBlock>(BLAS_BLOCKS + usize(thread) * 2 * CACHE_LINE);
+  const args = changetype<BlasBlock>(BLAS_BLOCKS + usize(poolIndex) * 2 * CACHE_LINE);
   args.k = product.K;
   args.strideA = product.transA ? product.M : product.K;
   args.strideB = product.transB ? product.K : product.N;
@@ -108,7 +108,7 @@ function multiplyRows(product: WholeProduct, args: BlasBlock, first: i32, count:
   args.b = product.b;
   args.c = product.c + ((usize(first) * product.N) << 2);
   if (product.bias) setRows(args, product.bias, product.accumulate);
-  multiplyByBlas(thread);
+  multiplyByBlas(poolIndex);
 }
 
 function multiplyColumns(product: WholeProduct, args: BlasBlock, first: i32, count: i32): void {
@@ -118,7 +118,7 @@ function multiplyColumns(product: WholeProduct, args: BlasBlock, first: i32, cou
   args.b = product.b + ((product.transB ? usize(first) * product.K : usize(first)) << 2);
   args.c = product.c + (usize(first) << 2);
   if (product.bias) setRows(args, product.bias + (usize(first) << 2), product.accumulate);
-  multiplyByBlas(thread);
+  multiplyByBlas(poolIndex);
 }
 
 /** Rows or columns of a part: a multiple of PART, so that edges are few. */

@@ -2,7 +2,7 @@
 import { NativeBlock } from '../generated/arguments';
 import { CACHE_LINE, MAY_USE_NATIVE, MR, NATIVE_BLOCKS, NR, USE_NATIVE } from '../generated/constants';
 import { multiplyPanels } from '../host';
-import { thread } from '../threads';
+import { poolIndex } from '../threads';
 import { Output } from './output';
 import { panelStride } from './pack';
 import { Block } from './product';
@@ -29,7 +29,7 @@ export function nativeMacroKernel(
   c: usize,
   bias: usize,
 ): void {
-  const args = changetype<NativeBlock>(NATIVE_BLOCKS + usize(thread) * 2 * CACHE_LINE);
+  const args = changetype<NativeBlock>(NATIVE_BLOCKS + usize(poolIndex) * 2 * CACHE_LINE);
   args.a = a;
   args.b = b;
   args.c = c;
@@ -41,5 +41,5 @@ export function nativeMacroKernel(
   args.columns = block.columns;
   args.k = block.k;
   args.accumulate = out.accumulate;
-  multiplyPanels(thread);
+  multiplyPanels(poolIndex);
 }

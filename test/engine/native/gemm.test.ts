@@ -1,9 +1,11 @@
 import { assert, asyncProperty, boolean, constantFrom } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AWKWARD, gemmCase, kernelCases } from '../../../src/engine/kernel-cases.ts';
+import type { Device } from '../../../src/engine/device.ts';
 import { resultsOf, tryKernel } from '../../../src/engine/try-kernel.ts';
 import { createWasmBackend, type WasmBackend } from '../../../src/engine/wasm.ts';
 import { whyNoMachineCode } from '../../fixtures/machine-code.ts';
+import { inStrands } from '../../fixtures/strands.ts';
 
 const bitsOf = ({ buffer, byteOffset, byteLength }: Float64Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
@@ -16,11 +18,13 @@ describe.skipIf(whyNoMachineCode() !== undefined)(
   'GEMM in machine code gives the bits of WebAssembly',
   () => {
     let wasm: WasmBackend;
-    const natives: WasmBackend[] = [];
+    const natives: Device[] = [];
     beforeAll(async () => {
       wasm = await createWasmBackend({ threads: 1, variant: 'revectorize' });
       for (const threads of [1, 2, 3, 5])
         natives.push(await createWasmBackend({ threads, variant: 'avx512', activeThreads: () => threads }));
+      const activeThreads = () => 4; // each with an argument block of its own
+      natives.push(inStrands(await createWasmBackend({ threads: 4, variant: 'avx512', activeThreads })));
     });
     afterAll(() => Promise.all([wasm, ...natives].map((backend) => backend.close())));
 
