@@ -19,7 +19,8 @@ interface Group {
   readonly last: number;
 }
 
-type BaseOf = (value: Value) => Value | undefined;
+/** The sum that a value adds to. */
+export type BaseOf = (value: Value) => Value | undefined;
 
 /** The group of each node that is in a strand. */
 function groupsOf(nodes: readonly GraphNode[]): ReadonlyMap<number, Group> {

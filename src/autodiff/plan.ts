@@ -9,6 +9,7 @@ import {
   strandsOfValues,
   type Storage,
   type StrandStorages,
+  type BaseOf,
 } from './plan-strands.ts';
 
 /** A planned program: instructions with addresses, for any device. */
@@ -70,8 +71,6 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
   const instructions = nodes.map((node) => encode(node, buffer));
   return { instructions, end, buffer, toString: () => print(nodes, instructions) };
 }
-
-type BaseOf = (value: Value) => Value | undefined;
 
 /**
  * Inserts a copy where a sum is read again after something has been added to it.

@@ -3,11 +3,12 @@ import { plan } from '../../src/autodiff/plan.ts';
 import { costOf } from '../../src/engine/cost.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { llamaDefaults } from '../../src/model/architectures/llama-config.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
 import { initialize } from '../../src/model/initialize.ts';
 import { isLinearWeight } from '../../src/model/parameter.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { orthogonalize, type MuonScale } from '../../src/train/muon.ts';
-import { trainingPrograms } from '../../src/train/programs.ts';
+import { trainingPrograms, type Ranks } from '../../src/train/programs.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { backends } from '../fixtures/backends.ts';
 import { Graph } from '../fixtures/graph.ts';
@@ -128,66 +129,67 @@ test.each([[[128, 352]], [[352, 128]]])('a matrix %j itself is in two GEMMs only
   expect(large).toHaveLength(2);
 });
 
+type Shape = Pick<ModelConfig, 'nLayer' | 'nHead' | 'nEmbd'>;
+
+const llamaOf = (shape: Shape) => ({
+  ...llamaDefaults,
+  arch: 'llama',
+  vocabSize: 8,
+  blockSize: 8,
+  dropout: 0,
+  ...shape,
+});
+
+/** The instructions of Muon's update of a Llama. */
+const updateOf = (shape: Shape, more: { microBatches?: number; ranks?: Ranks } = {}) => {
+  const config = llamaOf(shape);
+  return trainingPrograms({ config, batchSize: 1, microBatches: 1, optimizer: 'muon', ...more }).update
+    .instructions;
+};
+
 test('one thread updates a small matrix, all together update a large one, and no update depends on another', () => {
-  const config = { ...llamaDefaults, arch: 'llama', vocabSize: 8, blockSize: 8, nLayer: 2, dropout: 0 };
-  const updateOf = (nEmbd: number) =>
-    trainingPrograms({
-      config: { ...config, nHead: 2, nEmbd },
-      batchSize: 1,
-      microBatches: 1,
-      optimizer: 'muon',
-    }).update.instructions;
-  const small = updateOf(16);
+  const shape = { nLayer: 2, nHead: 2, nEmbd: 16 };
+  const small = updateOf(shape);
   const strandsOf = (label: string) =>
     new Set(small.filter((each) => each.label.includes(label)).map(({ strand }) => strand));
-  const matrices = parameterTable({ ...config, nHead: 2, nEmbd: 16 }).filter(isLinearWeight);
+  const matrices = parameterTable(llamaOf(shape)).filter(isLinearWeight);
   expect(matrices).toHaveLength(14);
   for (const { name } of matrices) expect([...strandsOf(name)]).toEqual([expect.any(Number)]);
   expect(new Set(matrices.flatMap(({ name }) => [...strandsOf(name)])).size).toBe(14);
   expect(collisionsOfStrands(small)).toEqual([]);
 
-  const large = updateOf(512);
+  const large = updateOf({ ...shape, nEmbd: 512 });
   expect(large.some(({ kernel }) => kernel === 'muonUpdate')).toBe(true);
   expect(large.filter(({ strand }) => strand !== undefined)).toEqual([]);
 });
 
 test('many small matrices share sixteen strands of about equal cost', () => {
-  const config = { ...llamaDefaults, arch: 'llama', vocabSize: 8, blockSize: 8, nLayer: 6, dropout: 0 };
-  const { update } = trainingPrograms({
-    config: { ...config, nHead: 4, nEmbd: 64 },
-    batchSize: 1,
-    microBatches: 1,
-    optimizer: 'muon',
-  });
+  const update = updateOf({ nLayer: 6, nHead: 4, nEmbd: 64 });
   const flops = new Map<number, number>();
-  for (const instruction of update.instructions)
+  for (const instruction of update)
     if (instruction.strand !== undefined)
       flops.set(instruction.strand, (flops.get(instruction.strand) ?? 0) + costOf(instruction).flops);
   expect(flops.size).toBe(16);
   expect(Math.max(...flops.values()) / Math.min(...flops.values())).toBeLessThan(2);
   expect([...flops.values()]).toEqual([...flops.values()].toSorted((a, b) => b - a)); // the costliest begin first
-  expect(collisionsOfStrands(update.instructions)).toEqual([]);
+  expect(collisionsOfStrands(update)).toEqual([]);
 });
 
 test.each([0, 1])(
   'rank %i of two has strands for the matrices that it owns, however many ranges they are in',
   (rank) => {
-    const config = { ...llamaDefaults, arch: 'llama', vocabSize: 8, blockSize: 8, nLayer: 6, dropout: 0 };
-    const { update } = trainingPrograms({
-      config: { ...config, nHead: 4, nEmbd: 64 },
-      batchSize: 1,
-      microBatches: 2,
-      optimizer: 'muon',
-      ranks: { rank, size: 2 },
-    });
-    const strands = update.instructions.map(({ strand }) => strand);
+    const update = updateOf(
+      { nLayer: 6, nHead: 4, nEmbd: 64 },
+      { microBatches: 2, ranks: { rank, size: 2 } },
+    );
+    const strands = update.map(({ strand }) => strand);
     expect(new Set(strands.filter((strand) => strand !== undefined)).size).toBe(16);
     const [first, last] = [
       strands.findIndex((each) => each !== undefined),
       strands.findLastIndex((each) => each !== undefined),
     ];
     expect(strands.slice(first, last + 1)).not.toContain(undefined); // all of them are adjacent
-    expect(collisionsOfStrands(update.instructions)).toEqual([]);
+    expect(collisionsOfStrands(update)).toEqual([]);
   },
 );
 
