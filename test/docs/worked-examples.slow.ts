@@ -20,9 +20,9 @@ const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   'reverse-mode.md': ['5.9'], // gpt gradcheck
   'one-derivative-each.md': [],
   'rms-norm-and-swiglu.md': [],
-  // The momentum; the embedding's standard deviation; measured runs; the operations of another form.
+  // The momentum; the embedding's standard deviation; measured runs; the operations of another form; bench/strands.js.
   'muon.md':
-    '0.95 0.8 1,991 1.557 1.579 400 0.001 1.843 1.856 1.873 2.64 1,000 1.618 1.644 1.611 1.626 1.595 1.623'.split(
+    '0.95 0.8 1,991 1.557 1.579 400 0.001 1.843 1.856 1.873 2.64 1,000 1.618 1.644 1.611 1.626 1.595 1.623 1.52'.split(
       ' ',
     ),
 };
