@@ -1,5 +1,5 @@
 /**
- * All measurements, as one table: `npm run bench`. Writes bench/results.md and bench/results.json.
+ * All measurements, as one table: `npm run bench`. Writes bench/results/PROCESSOR-N-cores.md and .json.
  *
  *     npm run bench [-- --rounds 5 --corpus data/moby-dick.txt --python .venv/bin/python]
  *
@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs';
 import { machine, readArguments, tableOf } from './common.js';
 import { measureLimits } from './limits.js';
 import { measureLora } from './lora.js';
+import { fileNameOf } from './machine.js';
 import { measureSampling } from './sampling.js';
 import { measureTokenizing } from './tokenizing.js';
 import { measureTraining } from './training.js';
@@ -30,7 +31,10 @@ ${tableOf(rows)}
 
 ${missed.length === 0 ? 'All targets are met.' : `Missed: ${missed.map(({ work }) => work).join('; ')}.`}
 `;
-writeFileSync(new URL('results.md', import.meta.url), text);
 const record = { machine: here, rounds: options.rounds, rows };
-writeFileSync(new URL('results.json', import.meta.url), `${JSON.stringify(record, undefined, 2)}\n`);
+for (const [ending, content] of [
+  ['md', text],
+  ['json', `${JSON.stringify(record, undefined, 2)}\n`],
+])
+  writeFileSync(new URL(`results/${fileNameOf(here)}.${ending}`, import.meta.url), content);
 process.stdout.write(text);

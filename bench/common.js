@@ -4,14 +4,13 @@
  * while is so for all of them, and takes medians.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median } from '../dist/median.js';
 import './own-node.js';
 
+export { machine } from './machine.js';
 export { median };
 
 /** @returns {{ rounds: number, python: string, corpus: string, models: string[] }} */
@@ -89,25 +88,6 @@ export async function alternate(contenders, counts, rounds) {
 
 /** The median of one field over the rounds. */
 export const medianOf = (answers, field) => median(answers.map((answer) => answer[field]));
-
-/** Virtual machines often name a processor 'AMD EPYC' only; its family and model tell which one. */
-function processorName() {
-  const name = cpus()[0].model.trim();
-  if (process.platform !== 'linux') return name;
-  const info = readFileSync('/proc/cpuinfo', 'utf8');
-  const [family, model] = ['cpu family', 'model'].map(
-    (field) => new RegExp(`^${field}\\s*: (\\d+)$`, 'm').exec(info)?.[1],
-  );
-  return family === undefined || model === undefined ? name : `${name} (family ${family}, model ${model})`;
-}
-
-export const machine = () => ({
-  processor: processorName(),
-  cores: availableParallelism(),
-  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-  node: process.versions.node,
-  system: `${process.platform} ${process.arch}`,
-});
 
 /** A Markdown table. */
 export const markdown = (head, rows) =>

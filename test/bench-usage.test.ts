@@ -7,7 +7,7 @@ const bench = (args: readonly string[], env: Readonly<Record<string, string>> = 
   spawnSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, ...env } });
 
 /** Modules of benchmarks, which are not run. */
-const PARTS = ['common.js', 'failure.js', 'own-node.js', 'runs.js'];
+const PARTS = ['common.js', 'failure.js', 'machine.js', 'own-node.js', 'runs.js'];
 const scripts = globSync('bench/*.js').filter((file) => !PARTS.includes(basename(file)));
 
 test.each(scripts)('%s imports common.js, which chooses its Node and ends it without a stack', (file) => {

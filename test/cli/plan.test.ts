@@ -133,6 +133,18 @@ test('--network takes names, or a latency and a bandwidth', async () => {
     );
 });
 
+test('a plan warns of what training would with as many ranks', async () => {
+  const warnings = async (args: string): Promise<string> =>
+    (await at(`plan --preset nano --max-iters 100 ${args}`)).stderr;
+  expect(await warnings('--reduce-dtype bf16')).toMatch(
+    /^warning: --reduce-dtype has no effect in a single process\n$/,
+  );
+  expect(await warnings('--reduce-dtype bf16 --hosts 2')).toBe('');
+  expect(await warnings('--hosts 5')).toMatch(
+    /^warning: --batch-size makes 6 micro-batches a step for 5 ranks, .*\n$/,
+  );
+});
+
 test('--network without --hosts is refused', async () => {
   await expectRefusal(
     ['plan', '--preset', 'nano', '--network', '1gbit'],
