@@ -4,7 +4,7 @@
  *     measuring this computer …
  *     tokenizing … 45%, 4s left
  *
- * It is erased afterwards. In a pipe or a log, work that takes long is named once, in a line that stays. Each redraw is a single
+ * It is erased afterwards. In a pipe or a log, slow work is instead reported once, on a line that stays. Each redraw is a single
  * write, which avoids flicker. No signal handler is installed, so Ctrl-C ends even work that blocks the event loop.
  */
 import { cursorTo, clearLine } from 'node:readline';
@@ -33,7 +33,7 @@ export interface Activity {
   readonly stop: () => void;
 }
 
-/** In milliseconds; shorter work is not named where lines stay. */
+/** In milliseconds; shorter work is not reported in a pipe or a log. */
 export const LOGGED_AFTER = 5000;
 
 const NONE: Activity = { update() {}, report() {}, stop() {} };
@@ -41,13 +41,13 @@ const NONE: Activity = { update() {}, report() {}, stop() {} };
 /** In milliseconds; shorter work is not shown. */
 export const SHOWN_AFTER = 300;
 const BETWEEN_REDRAWS = 125;
-/** In milliseconds; before that, no time left is estimated. */
+/** In milliseconds; the remaining time is not estimated before this. */
 const ESTIMATED_FROM = 1000;
 
 /**
  * Creates the status line, unless --quiet or --json is given. A nested activity does not get a second line.
  *
- * @param what shown at once; without it, the line appears with the first update, or a short delay after a report
+ * @param what shown at once; without it, the line appears with the first update, or with a report after a short delay
  */
 export function startActivity(what?: string): Activity {
   if (hasLiveLine()) return NONE;
@@ -95,7 +95,7 @@ export function startActivity(what?: string): Activity {
   };
 }
 
-/** Names an activity in a line of its own once it has taken long. */
+/** Logs an activity on a line of its own once it has run for `LOGGED_AFTER`. */
 function startLoggedActivity(what?: string): Activity {
   let current: string | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -129,7 +129,7 @@ interface Reported {
   readonly done: number | undefined;
 }
 
-/** The line in at most `width` columns. The time left is dropped first, then the share; empty if nothing fits. */
+/** The line in at most `width` columns: the time left is dropped first, then the percentage; empty if nothing fits. */
 function describe({ activity, since, done }: Reported, now: number, width: number): string {
   const line = `${activity} …`;
   const lines = [line];

@@ -27,7 +27,7 @@ function excluding(command: Command, option: Option): string[] {
   return [...conflicts(option), ...others.map((other) => other.attributeName())];
 }
 
-/** As if the value had been typed after the flag. */
+/** Parses a value as if it had been typed after the flag. */
 function parse(option: Option, value: unknown): unknown {
   const name = option.long ?? option.flags;
   if (typeof value === 'boolean' && !option.required) return value;
@@ -47,14 +47,14 @@ export const textsOf = (name: string, value: unknown): string[] =>
   (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
     typeof each === 'string' || typeof each === 'number' || typeof each === 'boolean'
       ? String(each)
-      : refuseValue(name, value, 'a number, a text, true or false'),
+      : refuseValue(name, value, 'a string, a number, true or false'),
   );
 
 function refuseValue(name: string, value: unknown, wanted: string): never {
   throw new UsageError('bad-option-value', `${name}: ${shownJson(value)} is not ${wanted}`);
 }
 
-/** Adds the source of a wrong value to its error. */
+/** Prefixes the error of an invalid value with its source. */
 export function naming(source: string, apply: () => void): void {
   try {
     apply();

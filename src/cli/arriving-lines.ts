@@ -2,16 +2,16 @@ import { createReadStream } from 'node:fs';
 import { startDecoding, type DecodingOptions } from '../data/decode-text.ts';
 import { isSystemError } from '../errors.ts';
 
-/** Lines of a file or of stdin, available as soon as each has arrived. */
+/** Lines of a file or of stdin, each available as soon as it arrives. */
 export interface ArrivingLines {
-  /** Removes the first line that has arrived; undefined if there is none now. @throws if reading has failed */
+  /** Removes and returns the oldest line that has arrived; undefined if there is none yet. @throws if reading has failed */
   next(): string | undefined;
   /** Waits for a line; false at the end. @throws if reading has failed */
   wait(): Promise<boolean>;
   close(): void;
 }
 
-/** Lines read ahead; the rest stays in the pipe. */
+/** Number of lines to buffer; the rest stays in the pipe. */
 const AHEAD = 64;
 
 /** @param file `-` for stdin */

@@ -34,7 +34,7 @@ interface Result {
   readonly memoryBytes: number;
   readonly trainTokensPerSecond: number;
   readonly stepSeconds: number;
-  /** Of the model's GEMMs. */
+  /** In the model's GEMMs, while training. */
   readonly flopsPerSecond: number;
   readonly sampleTokensPerSecond: number;
 }
@@ -122,8 +122,8 @@ async function withBackend<T>(options: BackendOptions, use: (device: Device) => 
   }
 }
 
-const HEAD = ['model', 'params', 'batch', 'memory', 'training', 'a step', 'products', 'sampling'];
-/** Together with the gaps, within 80 columns. */
+const HEAD = ['model', 'params', 'batch', 'memory', 'training', 'step', 'GEMM', 'sampling'];
+/** In columns; 80 in all, with the gaps. */
 const WIDTHS = [5, 6, 5, 7, 12, 7, 11, 12];
 
 const row = (texts: readonly string[]): string =>

@@ -1,4 +1,4 @@
-/** What the user says about the engine: --device, and without it --resume, --blas, and the environment variables GPT_ENGINE and GPT_WEBGPU. */
+/** Chooses the engine from --device (or, without it, the resumed run's), --blas, GPT_ENGINE and GPT_WEBGPU. */
 import type { Command } from 'commander';
 import type { BlasChoice } from '../engine/native/blas-choice.ts';
 import { chooseDevice, deviceChoices, leaveDeviceToRun } from '../engine/device-choice.ts';

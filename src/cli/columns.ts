@@ -1,7 +1,7 @@
 import stringWidth from 'string-width';
 
 /**
- * Columns with headings, right-aligned but for the first and those of `left`.
+ * A table with headings, right-aligned except for the first column and those in `left`.
  *
  * @param left indices of further columns that are left-aligned
  */

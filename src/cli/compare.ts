@@ -59,7 +59,7 @@ async function compare(given: readonly string[], { html, json, base }: Flags): P
       'missing-argument',
       given.length === 0
         ? `there ${found.length === 0 ? 'are no runs' : 'is only one run'} to compare under checkpoints/`
-        : 'a comparison takes at least two runs',
+        : 'a comparison needs at least two runs',
       { hint: 'name two or more run folders; gpt inspect shows a single one' },
     );
   const names = namesOf(found.map(({ model }) => model.folder));
@@ -83,7 +83,7 @@ function readIfPossible(folder: string, base: string | undefined): RunRecord[] {
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
 const CHART_HEIGHT = 12;
-/** In characters. The longest option has 25, but an untrusted file may name any. */
+/** In characters. The longest option name has 25, but an untrusted file may contain names of any length. */
 const WIDEST_SETTING = 40;
 
 function comparison(runs: readonly NamedRun[]): string {

@@ -25,7 +25,7 @@ import { flagOf } from '../flag-name.ts';
 import { notice, printable } from './terminal.ts';
 
 /**
- * Applies options from a file unless they are set otherwise.
+ * Applies options from a file unless they are set elsewhere.
  *
  * @throws UsageError for an unknown key or an invalid value
  */
@@ -86,7 +86,7 @@ function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): vo
   );
 }
 
-/** Applies the recorded history of a schedule: extensions, and ends moved to keep to a time. */
+/** Applies the recorded history of a schedule: extensions, and ends moved to meet a time limit. */
 function applyRecordedSchedule(
   command: Command,
   path: string,
@@ -107,7 +107,7 @@ const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<st
   ['preset', 'vocabSize'].includes(name) ||
   (name === 'minFrequency' && (growVocab !== true || tokenizer === 'bpe'));
 
-/** In bytes. */
+/** Size limit of a config file, in bytes. */
 const LARGEST = 1e6;
 
 function readConfig(named: string): { entries: Readonly<Record<string, unknown>>; recorded: boolean } {
@@ -148,7 +148,7 @@ function applyArgument(command: Command, index: number, value: unknown): void {
 function refuseLibrary(path: string, value: unknown): never {
   throw new UsageError(
     'bad-option-value',
-    `${path} names ${shownJson(value)} as a BLAS library, which no file may choose`,
+    `${path} names ${shownJson(value)} as a BLAS library, which a file may not choose`,
     { hint: 'it is code that runs in this program; name it with --blas or GPT_BLAS' },
   );
 }

@@ -1,4 +1,4 @@
-/** The ranks that this process is connected to: if one fails, it ends the others, which would wait for it. */
+/** The ranks that this process is connected to. A rank that fails ends the others, which would otherwise wait for it. */
 import { detectLaunch, type Launch } from '../collective/launch.ts';
 import type { MpiCommunicator } from '../collective/mpi/connect.ts';
 import { raise } from './interrupt.ts';
@@ -6,15 +6,15 @@ import { raise } from './interrupt.ts';
 /** Whether this process is alone, failed to join the other ranks, is connected to them, or has left them. */
 let state: 'alone' | 'failed' | 'left' | MpiCommunicator = 'alone';
 
-/** Joins the other ranks of a launch. Nothing of MPI is loaded before. */
+/** Joins the other ranks of a launch. MPI is loaded here and not before. */
 export async function connect(launch: Launch): Promise<MpiCommunicator> {
-  state = 'failed'; // until it is done
+  state = 'failed'; // until connected
   (await import('./end-with-launcher.ts')).endWithLauncher(process.env);
   const { connectMpi } = await import('../collective/mpi/connect.ts');
   return (state = await connectMpi(launch, process.env));
 }
 
-/** Leaves them, which all ranks do together. */
+/** Leaves the other ranks; a collective call. */
 export async function disconnect(): Promise<void> {
   if (typeof state !== 'object') return;
   await state.close();
@@ -41,7 +41,7 @@ export function exit(code: number): void {
 }
 
 function exitAlone(code: number): void {
-  // Hydra ends the others of a process that fails before MPI_Init only if a signal has ended it.
+  // If a process fails before MPI_Init, Hydra ends the others only if it was killed by a signal.
   if (state === 'failed' && code !== 0 && detectLaunch(process.env)?.launcher === 'hydra') raise('SIGTERM');
   else process.exit(code);
 }

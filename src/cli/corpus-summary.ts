@@ -54,7 +54,8 @@ export const countFiles = ({ length }: readonly string[]): string => formatCount
 /** For a corpus that will be split: the validation split is its end, not random lines. */
 export const SORTED =
   'the lines are sorted, so the validation split, the end of the list, may be unlike the rest.';
-/** A text that was merely written on Windows need not teach a model to end lines in two characters. */
+
+/** How to remove CRLF line ends, each of which a model would otherwise learn as two characters. */
 export function againstCrlf([file, ...others]: Corpus['files']): string {
   const isOneFile = file !== '-' && others.length === 0;
   return isOneFile

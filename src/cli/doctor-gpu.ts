@@ -1,4 +1,4 @@
-/** What `gpt doctor` says about the GPU. */
+/** The GPU in `gpt doctor`. */
 import { openGpu } from '../engine/backend.ts';
 import { findAdapter } from '../engine/webgpu-package.ts';
 import { bufferLimit } from '../engine/webgpu/limits.ts';
@@ -14,15 +14,15 @@ export type GpuFindings =
   | { readonly problem: string }
   | {
       readonly name: string;
-      /** The largest memory of a model with its activations. */
+      /** Memory limit of a model with its activations. */
       readonly bufferBytes: number;
-      /** What training may use besides float32; absent from a forecast. */
+      /** Precisions for training besides float32; absent from a forecast. */
       readonly precisions?: GpuPrecisions;
       /** In FLOP/s. */
       readonly gemmFlops: number;
       /** In bytes/s. */
       readonly readBandwidth: number;
-      /** Of GEMM, by the size of the result; absent from a forecast. */
+      /** GEMM tiles by size of the result matrix; absent from a forecast. */
       readonly tiles?: Readonly<Record<ShapeClass, string>>;
     };
 

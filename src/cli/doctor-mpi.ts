@@ -14,7 +14,7 @@ import { networkFlag } from './plan/hosts.ts';
 import { ranksByHost, type HostRanks } from './ranks-by-host.ts';
 import { notice, print, printable } from './terminal.ts';
 
-/** Seconds after which a rank that does not answer is given up. */
+/** Timeout for a rank that does not answer, in seconds. */
 const TIMEOUT = 60;
 
 interface NetworkFindings {
@@ -23,7 +23,7 @@ interface NetworkFindings {
   readonly launcher: string;
   readonly node: string;
   readonly hosts: readonly HostRanks[];
-  /** The fit is to the times of both ways at once, which is how ranks exchange gradients. */
+  /** Fitted to transfers in both directions at once, which is how ranks exchange gradients. */
   readonly links: readonly (LinkTimes & { readonly fit: NetworkFit })[];
 }
 
@@ -40,7 +40,7 @@ export async function examineNetwork(seconds: number, json: boolean): Promise<vo
     );
   const all = await connect(launch);
   all.timeout = TIMEOUT;
-  // Not a line that is redrawn: launchers merge the output of all ranks line by line, some through a pseudo-terminal.
+  // Separate lines, not one that is redrawn: launchers merge the output of all ranks line by line, some through a pseudo-terminal.
   const links = await timeNetwork(all, seconds, (host) => notice(`Timing messages to ${printable(host)}.`));
   await disconnect();
   if (all.rank > 0) return;
@@ -68,7 +68,7 @@ const findings = (
 function report({ library, abi, launcher, node, hosts, links }: NetworkFindings): string {
   const facts = factTable(
     [
-      ['library', `${printable(library)}, called by ${abi === 'Open MPI' ? 'its own ABI' : `the ${abi}`}`],
+      ['library', `${printable(library)}, called through ${abi === 'Open MPI' ? 'its own ABI' : `the ${abi}`}`],
       ['launcher', launcher],
       ['node', node],
       ...hosts.map(({ name, ranks }, i): [string, string] => [

@@ -57,7 +57,7 @@ interface Findings {
   readonly freeMemoryBytes: number;
   readonly engine: string;
   readonly threads: number;
-  /** Threads active at the end of the training below; fewer than `threads` if other programs use cores. */
+  /** Threads active at the end of the profiled training; fewer than `threads` if other programs use cores. */
   readonly activeThreads: number;
   /** Cores in use by other programs before the measurements. */
   readonly busyCores: number;
@@ -146,7 +146,7 @@ async function measureBusyCores(): Promise<number> {
   return cpus().length * (1 - (after.idle - before.idle) / Math.max(1, after.all - before.all));
 }
 
-/** Profiles some steps of a model of typical size, after as many steps of warm-up for V8 to compile the kernels. */
+/** Profiles training of a typical model for `seconds`, after an equally long warm-up for V8 to compile the kernels. */
 async function profileTraining(backend: Device, seconds: number): Promise<KernelProfile[]> {
   const training = startTraining(backend, { ...benchModels.baby, batchSize: 2 });
   const warm = performance.now() + 1000 * seconds;
@@ -197,7 +197,7 @@ export function describeThreads({ busyCores, activeThreads, threads, kernels }: 
     return [
       seen,
       `training ran on ${activeThreads} of ${threads} threads: more were slower, because a thread without a core delays the others`,
-      'the engine tries more threads from time to time and keeps the faster number',
+      'the engine tries more threads from time to time and keeps whichever number is faster',
     ];
   const sum = (field: 'seconds' | 'waited') => kernels.reduce((total, kernel) => total + kernel[field], 0);
   return [

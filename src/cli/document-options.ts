@@ -1,4 +1,4 @@
-/** `--documents` and `--skip-bad-lines`, and what they mean for a text that a model evaluates. */
+/** `--documents` and `--skip-bad-lines`, and their defaults for a text to evaluate. */
 import { Option } from 'commander';
 import { chatFormOf } from '../chat/chat-form.ts';
 import type { CorpusOptions } from '../data/corpus.ts';
@@ -20,12 +20,12 @@ export const documentsOption = (usual: string): Option =>
 
 export const skipBadLinesOption = (): Option => new Option('--skip-bad-lines', dataRows.skipBadLines.help);
 
-/** A model that reads texts to evaluate. */
+/** A model to evaluate, as far as reading its texts depends on it. */
 export interface ReadingModel {
-  /** As it was named. */
+  /** As named on the command line. */
   readonly name: string;
   readonly tokenizer: Tokenizer;
-  /** Of its training; undefined if there is none that can be read. */
+  /** The corpus of its training; undefined if there is no readable record. */
   readonly record: CorpusRecord | undefined;
 }
 
@@ -53,7 +53,7 @@ export function documentsFor(
   if (endOfText === undefined) {
     if (asked === undefined || asked === 'whole') return {};
     throw new UsageError('unsuitable-tokenizer', `${printable(name)} has no token that ends a document`, {
-      hint: 'evaluate the text as one: --documents whole',
+      hint: 'evaluate the text as a whole: --documents whole',
     });
   }
   const trained = record?.documents;

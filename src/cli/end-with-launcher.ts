@@ -1,7 +1,7 @@
 import { loadFfi } from '../ffi.ts';
 import { isLaunchersChild } from './launcher-watch.ts';
 
-/** Of Linux's prctl: the signal that a process gets when its parent has ended. */
+/** Option of prctl(2): the signal that a process gets when its parent ends. */
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9n;
 
@@ -11,7 +11,7 @@ export function endWithLauncher(environment: NodeJS.ProcessEnv): void {
   try {
     const libc = new (loadFfi().DynamicLibrary)('libc.so.6');
     libc.getFunction('prctl', { arguments: ['int32', 'uint64'], return: 'int32' })(PR_SET_PDEATHSIG, SIGKILL);
-    // It may have ended just before, of which Linux tells nothing.
+    // The launcher may have ended before this call, for which Linux sends no signal.
     if (!isLaunchersChild(environment)) process.kill(process.pid, 'SIGKILL');
   } catch {
     // another C library, or no FFI, without which there is no MPI either

@@ -38,13 +38,13 @@ export function describeError(error: unknown, command: GivenCommand): ErrorRepor
   };
 }
 
-/** An error that is no bug, which a session survives. */
+/** An error that is not a bug; an interactive session survives it. */
 export type Expected = UserError | SystemError;
 
 export const isExpected = (error: unknown): error is Expected =>
   error instanceof UserError || isSystemError(error);
 
-/** The message for an error that is no bug, with its cause. */
+/** The message for an error that is not a bug, with its cause. */
 export function describeExpected(error: Expected): Pick<ErrorReport, 'message' | 'hint'> {
   if (!(error instanceof UserError)) return { message: describeSystemError(error), hint: undefined };
   const { message, hint } = error.in(commandLineTerms);
@@ -89,7 +89,7 @@ function describeCommanderError(error: CommanderError, command: GivenCommand): E
       : foreign !== undefined
         ? `did you mean ${foreign}?`
         : hasArguments
-          ? 'put a text with spaces in quotes'
+          ? 'quote text that contains spaces'
           : didYouMean && `d${didYouMean.slice(1)}`;
   return {
     exitCode: 2,

@@ -19,17 +19,17 @@ export interface ReadFile<T> {
 }
 
 /**
- * Reads the files for a model. Each is opened once for all models that divide it in the same way. Afterwards, the facts of the
- * corpora are known.
+ * Reads the files for a model. Each is opened once for all models that divide it in the same way. Reading computes the facts of
+ * the corpora.
  *
- * @param files none: stdin
+ * @param files empty for stdin
  */
 export function fileReader(files: readonly string[], flags: DecodingOptions & DocumentFlags) {
   const opened = new Map<string, Corpus>();
   let report = noReport;
   const open = (file: string, model: ReadingModel): Corpus => {
     const options = { ...decodingOf(flags), ...documentsFor(file, model, flags) };
-    const key = JSON.stringify([file, options, options.chat && model.name]); // each has a template of its own
+    const key = JSON.stringify([file, options, options.chat && model.name]); // each model has its own template
     const known = opened.get(key);
     if (known !== undefined) return known;
     const corpus = openCorpus([file], options, (activity, done) => report(activity, done));

@@ -17,7 +17,7 @@ import { printJson } from './json-output.ts';
 import { openModel, type ModelFlags } from './model-options.ts';
 import { startShare } from './progress-bar.ts';
 
-/** A text as the documents that one model reads in it. */
+/** A text divided into documents, as one model reads it. */
 interface DividedText {
   readonly file: string;
   readonly documents: readonly TokenizedDocument[];
@@ -30,12 +30,12 @@ export function documentsOfFiles(...[files, flags]: Parameters<typeof fileReader
   return (model) =>
     read(model, (corpus) => {
       if (corpus.documents === CHAT) refuseConversations();
-      for (const _ of corpus.text()); // for its facts
+      for (const _ of corpus.text()); // computes the facts of the corpus
       return [...tokenizedDocuments(corpus, model.tokenizer)];
     }).map(({ file, found }) => ({ file, documents: found }));
 }
 
-/** The documents of a split of a model's own corpus, whose order is that of training. */
+/** The documents of a split of a model's own corpus, in training order. */
 export const documentsOfText = (file: string, text: TokenizedText): DividedText => {
   if (text.counted !== undefined) refuseConversations();
   const endId = text.endId ?? endOfTextId(text.tokenizer);

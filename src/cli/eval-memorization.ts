@@ -98,7 +98,7 @@ function show(
     row('longest copy (characters)', ({ longest }) => formatNumber(longest[0]?.characters ?? 0)),
   ];
   const [head, ...lines] = formatColumns(
-    ['beside the training text', 'written', 'validation'].slice(0, 1 + columns.length),
+    ['compared with the training text', 'written', 'validation'].slice(0, 1 + columns.length),
     rows,
   ).split('\n');
   const copies = written.longest.map(

@@ -71,7 +71,7 @@ export function register(command: Command): void {
       orVariable(
         repeatable(
           '-m, --model <folder>',
-          'or the name of a run; may be given again; default: the newest under checkpoints/',
+          'model folder or name of a run; repeatable; default: the newest under checkpoints/',
           modelFolder,
         ),
         'GPT_MODEL',
@@ -83,7 +83,7 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--stride <n>',
-        'start a window every n tokens, so each has at least block size − n tokens of context; default: the block size, the fastest',
+        'start a window every n tokens, so that each token has at least block size − n tokens of context; default: the block size, the fastest',
         wholeNumber({ min: 1 }),
       ),
     )

@@ -56,7 +56,7 @@ export function register(command: Command): void {
         choice(formats),
       ).default(undefined, 'gguf; safetensors with --merge'),
     )
-    .option('--merge', 'write an adapter and its base as one model, as every format does')
+    .option('--merge', 'merge an adapter into its base model; every --format does the same')
     .addOption(baseOption())
     .addOption(
       option(

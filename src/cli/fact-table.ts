@@ -2,14 +2,13 @@
 import { stripVTControlCharacters } from 'node:util';
 import { wrapMessage } from './wrap-message.ts';
 
-/** Columns that a value keeps, however long the labels: a narrower window wraps the lines itself. */
+/** Minimum width of the values, in columns; a terminal narrower than that wraps the lines itself. */
 const NARROWEST = 20;
 
 /**
- * Labels padded to one width, each with its value. On a terminal, a value that is too long is folded at words, under its
- * column.
+ * Labels padded to one width, each with its value. On a terminal, long values are wrapped at words within their column.
  *
- * @param stream where the table goes
+ * @param stream to which the table is printed
  */
 export function factTable(
   rows: readonly (readonly [label: string, value: string])[],

@@ -1,6 +1,6 @@
 /** Commands of other tools that have another name here. */
 
-/** Their names for each command here, with the flag that it takes. */
+/** Names in other tools, by the command and flag that correspond to them here. */
 const namesElsewhere: Readonly<Record<string, string>> = {
   sample: 'generate generation complete write run infer inference predict prompt',
   'sample -i': 'chat interactive repl',

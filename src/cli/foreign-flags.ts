@@ -12,7 +12,7 @@ export interface GivenCommand {
   readonly args: readonly string[];
 }
 
-/** Names elsewhere for each flag. */
+/** Names in other tools, by the flag that corresponds to them here. */
 const namesElsewhere: Readonly<Record<string, string>> = {
   'learning-rate': 'lr max-lr peak-lr step-size',
   'min-lr': 'min-learning-rate lr-min eta-min',

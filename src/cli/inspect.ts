@@ -81,7 +81,7 @@ async function inspect(argumentModel: string | undefined, flags: Flags, command:
       hint: 'ask for one at a time',
     });
   if (asked[0] !== 'attention' && (flags.layer !== undefined || flags.head !== undefined))
-    throw new UsageError('conflicting-options', '--layer and --head choose a map of --attention', {
+    throw new UsageError('conflicting-options', '--layer and --head apply only to --attention', {
       hint: 'add --attention "some text"',
     });
   const model = chosenModel(argumentOrModel(argumentModel, flags, command));

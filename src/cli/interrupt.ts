@@ -40,8 +40,8 @@ const sameWishMs = 300;
  * Installs the handlers.
  *
  * @param onFirst may tell the user what happens next
- * @param hasLauncher the process is one of several that mpirun ends by itself soon after a signal: Open MPI 5 leaves them a
- *   quarter of a second, in which there is no time to wait for the same request again
+ * @param hasLauncher the process is one of several that mpirun ends by itself soon after a signal: Open MPI 5 waits a quarter of
+ *   a second, which is too short to wait for the same request again
  */
 export function onInterrupt(
   onFirst: (signal: NodeJS.Signals) => void = () => {},

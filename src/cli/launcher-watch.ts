@@ -6,15 +6,18 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** In milliseconds. */
 const BETWEEN_LOOKS = 250;
 
-/** Whether bin/gpt.js started this process, and still runs. Otherwise the parent is a shell, which may end before its `gpt train &`. */
+/**
+ * Whether bin/gpt.js started this process and is still running. Otherwise the parent is a shell, which may end before its
+ * `gpt train &`.
+ */
 export const isLaunchersChild = ({ GPT_LAUNCHER_PID: launcher }: Environment): boolean =>
   process.ppid === Number(launcher);
 
 /**
- * Once the launcher is gone, raises SIGTERM in this process, which saves and ends. One of several ranks ends at once: the
- * others end as well, without which it can save nothing.
+ * Once the launcher is gone, raises SIGTERM in this process, which saves and ends. An MPI rank is killed instead: saving takes
+ * all ranks, and the others end as well.
  *
- * @param environment in which `GPT_LAUNCHER_PID` is the launcher's process, if there is one
+ * @param environment with `GPT_LAUNCHER_PID`, the process id of the launcher, if there is one
  */
 export function watchLauncher(environment: Environment): void {
   if (!isLaunchersChild(environment)) return;

@@ -19,7 +19,7 @@ export interface ChartSize {
   readonly xMax?: number;
 }
 
-/** Curves that are wider, in columns, show nothing more. */
+/** In columns; a wider chart shows no more detail. */
 export const MAX_CHART_WIDTH = 100;
 
 const DOTS = [

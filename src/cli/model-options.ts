@@ -1,4 +1,4 @@
-/** Options shared by commands that read a model: the model and the number of threads. */
+/** Options shared by commands that read a model: the model itself, device, threads, BLAS, precision of the weights, `--unk`. */
 import type { Command, Option } from 'commander';
 import { type ModelFolder } from '../checkpoint/model-folder.ts';
 import { openModelFolder } from '../checkpoint/open-model.ts';
@@ -46,14 +46,14 @@ export function chosenModel(named: string | undefined): string {
 
 export const addModelOptions = (command: Command): Command =>
   command
-    .addOption(modelOption('or the name of a run; default: the newest under checkpoints/'))
+    .addOption(modelOption('model folder or name of a run; default: the newest under checkpoints/'))
     .addOption(baseOption())
     .addOption(threadsOption())
     .addOption(deviceOption())
     .addOption(blasOption())
     .addOption(weightsOption());
 
-/** The frozen model below an adapter. */
+/** The frozen base model of an adapter. */
 export const baseOption = (): Option =>
   option('--base <folder>', "an adapter's base model, if it has moved", modelFolder);
 
@@ -110,7 +110,7 @@ export const blasOption = (): Option =>
   orVariable(
     option(
       '--blas <library>',
-      "compute products with a BLAS library: its path, auto for the system's if it is faster, off; default: auto on a Mac, else off",
+      "BLAS library for GEMM: its path, auto for the system's if it is faster, or off; default: auto on a Mac, else off",
       { ...filePath, expected: 'auto, off or a path' },
     ),
     'GPT_BLAS',
@@ -124,11 +124,11 @@ export const unkOption = (whose = 'text', initial: Unk = 'error'): Option =>
     initial,
   );
 
-/** Of a command that only reads a model. */
+/** For commands that read a model but do not train it. */
 export const weightsOption = (): Option =>
   option(
     '--weights <type>',
-    'in memory as stored in the file, or q8: 8 bits, less memory and time, slightly less exact',
+    'in memory: stored, as in the file; q8, 8 bits: less memory and time, slightly less accurate',
     choice(weightsInMemory),
     'stored',
   );
@@ -177,7 +177,7 @@ export async function startEngine(model: ModelFolder, threads?: number): Promise
 const unusedName = (what: Rejection['what']): string =>
   what === 'webgpu' ? 'the GPU' : what === 'cpu' ? 'the CPU' : `engine '${what}'`;
 
-/** With --verbose, why something that might be faster is not used; always, why a precision that was asked for is not. */
+/** Reports why something that might be faster is not used (with --verbose), and why a requested precision is not (always). */
 export function reportUnused(rejected: readonly Rejection[]): void {
   for (const { what, reason } of rejected)
     if (what === 'float16') warn(`the GPU computes matrix products in float32: ${printable(reason)}`);

@@ -78,9 +78,9 @@ export function register(command: Command): void {
       ),
     )
     .addOption(
-      option('--utilization <p>', 'share of the peak that training reaches', number({ above: 0, max: 1 })),
+      option('--utilization <p>', 'fraction of the peak that training reaches (MFU)', number({ above: 0, max: 1 })),
     )
-    .addOption(option('--price <dollars>', 'US dollars per device and hour', number({ min: 0 })))
+    .addOption(option('--price <dollars>', 'US dollars per device-hour', number({ min: 0 })))
     .addOption(hostsOption())
     .addOption(networkOption())
     .option('--json', 'print the plan as JSON')
@@ -113,7 +113,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
   } = withoutOtherFlags(flags);
   if (hosts === undefined && flags.network !== undefined)
     throw new UsageError('conflicting-options', '--network has no effect without --hosts', {
-      hint: 'say how many hosts there are, such as --hosts 4',
+      hint: 'give the number of hosts, such as --hosts 4',
     });
   noticeIfTextTyped([...corpus, options.valFile]);
   const preparation = startActivity();

@@ -35,18 +35,18 @@ export async function joinRanks(flags: RankFlags): Promise<MpiCommunicator | und
 }
 
 /**
- * Says that the launcher leaves processors unused, as mpirun does by default.
+ * Warns that the launcher leaves processors unused, as mpirun does by default.
  *
- * @param threads of a rank, if they were given
+ * @param threads per rank, if given
  */
 export function warnOfBinding({ binding, hosts }: MpiCommunicator, threads = Infinity): void {
   const launcher = detectLaunch(process.env)?.launcher;
-  if (launcher !== 'openmpi' && launcher !== 'hydra') return; // slurmstepd may run outside of what the job has
+  if (launcher !== 'openmpi' && launcher !== 'hydra') return; // slurmstepd may not be confined to the job's processors
   if (binding === undefined || binding.share >= threads) return;
   const { rank, processors, launchers, unused } = binding;
   warn(
     `${printable(rankName(hosts, rank))} is bound to ${processors} of ${formatCountOf(launchers, 'processor')}, ` +
-      `and no rank may use ${unused} of them; mpirun --bind-to none leaves all to the ranks`,
+      `and no rank may use ${unused} of them; mpirun --bind-to none lets the ranks use all of them`,
   );
 }
 
@@ -55,13 +55,13 @@ const others = ({ size }: Communicator): number[] => Array.from({ length: size -
 /**
  * Runs a rank other than 0 until rank 0 ends the run.
  *
- * @param own what was said to this rank, such as a number of threads for its host
+ * @param own options given to this rank itself, such as the number of threads on its host
  */
 export async function followRank0(
   ranks: Communicator,
   own: Pick<RankFlags, 'threads' | 'device'>,
 ): Promise<void> {
-  ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
+  ranks.timeout = 0; // rank 0 may be silent for a long time while it reads a large text
   const { head } = await receiveMessage<RankFlags>(ranks, 0, TAG.command);
   ranks.timeout = head.rankTimeout;
   const device = own.device ?? head.device;
@@ -76,7 +76,7 @@ export async function followRank0(
 
 /**
  * From set-up on, rank 0 saves when a signal arrives, for which it needs the other ranks, and then ends them. Launchers signal
- * all ranks, often twice. Before, a signal ends each of them.
+ * all ranks, often twice. Until set-up, a signal ends each rank.
  */
 function ignoreSignals(): void {
   for (const signal of stopSignals) process.on(signal, () => {});

@@ -8,7 +8,7 @@ import { followerName, mayWaitFor } from './launched.ts';
 import { connectToFail, exit } from './connected-ranks.ts';
 import { endLiveLine, flush, loseReader } from './terminal.ts';
 
-/** In milliseconds, until rank 0 has ended all ranks if it failed as well: what is wrong is often wrong on all of them. */
+/** In milliseconds. Time for rank 0 to report the same error and end all ranks, since most errors occur on every rank. */
 const FOLLOWER_WAITS = 1000;
 
 /** Runs the program and handles every way it can end. */

@@ -39,7 +39,7 @@ export const SPARE_COLUMNS = 3;
 /** Control sequence: clears the line from the cursor on. */
 export const CLEAR_RIGHT = '\u001b[K';
 
-/** Whether stderr is a terminal that can be redrawn. Plain text and logs of continuous integration get lines that stay. */
+/** Whether stderr is a terminal that can be redrawn. Elsewhere, as in CI logs, lines are only appended. */
 export const canRedraw = (): boolean =>
   process.stderr.isTTY &&
   process.stderr.columns > 0 && // a terminal may not know its size
@@ -66,7 +66,7 @@ export function setForScript(json: boolean): void {
 /** Whether to show progress: on a terminal that can be redrawn, unless --quiet or --json. */
 export const showsProgress = (): boolean => canRedraw() && !isQuiet() && !isForScript;
 
-/** Whether long work is named where progress is not shown: in a pipe or a log. */
+/** Whether slow work is reported once instead of showing progress: in a pipe or a log. */
 export const namesActivity = (): boolean => !canRedraw() && !isQuiet() && !isForScript;
 
 /** A line at the bottom of the terminal that is redrawn in place; other output is printed above it. */
@@ -121,14 +121,14 @@ let hasNoReader = false;
 let handleNoReader: (() => void) | undefined;
 
 /**
- * For a command with something to save: `handle` is called when nobody reads stdout any longer, which otherwise ends the
- * process. What is printed after that is lost.
+ * For a command with something to save: `handle` is called when the reader of stdout has closed it, which otherwise ends the
+ * process. Later output to stdout is discarded.
  */
 export function onNoReader(handle: () => void): void {
   handleNoReader = handle;
 }
 
-/** Says that nobody reads stdout any longer. @returns whether the command handles that */
+/** To be called when the reader has closed stdout. @returns whether the command handles that */
 export function loseReader(): boolean {
   hasNoReader = handleNoReader !== undefined;
   handleNoReader?.();

@@ -160,7 +160,7 @@ function tokenizeAll(
   if (given !== undefined && flags.specialTokens !== undefined)
     throw new UsageError(
       'conflicting-options',
-      '--special-tokens has no effect with --model, which has a vocabulary',
+      '--special-tokens has no effect with --model, whose vocabulary is fixed',
       { hint: 'omit one of them' },
     );
   const own = specialTokenList(flags.specialTokens);
@@ -171,12 +171,12 @@ function tokenizeAll(
   const isChat = corpus.documents === CHAT;
   if (given !== undefined && endOfText === undefined && corpus.documents !== 'whole' && !isChat)
     throw new UsageError('unsuitable-tokenizer', `${printable(model!)} has no token that ends a document`, {
-      hint: 'read the text as one: --documents whole',
+      hint: 'read the text as a whole: --documents whole',
     });
   if (isChat && outDir !== undefined)
     throw new UsageError(
       'conflicting-options',
-      'a token file does not say which tokens of conversations count',
+      'a token file cannot mark which tokens of a conversation count in the loss',
       {
         hint: `train on the conversations themselves: gpt train ${paths.map((path) => shellQuoted(path)).join(' ')}`,
       },
@@ -233,7 +233,7 @@ function refuseModel(folder: string): void {
   );
 }
 
-/** The ids come first: if a text cannot be read, no tokenizer is left that a second attempt would have to replace. */
+/** Writes the ids first: if a text cannot be read, no tokenizer.json is left behind that would stop a second attempt. */
 function write(
   folder: string,
   tokenizer: Tokenizer,

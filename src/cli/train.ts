@@ -63,7 +63,7 @@ export function register(command: Command): void {
 
 /** Not an optional value of --json, which would take the text in `gpt train --json book.txt` for one. */
 function jsonEventsOption(): Option {
-  const made = new Option('--json=events', 'print each event as JSON, one a line, as it happens');
+  const made = new Option('--json=events', 'print each event as a line of JSON, as it happens');
   made.attributeName = () => 'jsonEvents';
   return made.implies({ json: true });
 }
@@ -87,7 +87,7 @@ type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
 
 async function runTraining(corpus: string[], all: Flags, command: Command): Promise<void> {
   const { json, jsonEvents, rankTimeout, device, ...given } = withoutOtherFlags(all);
-  // First of all: the others wait until this process has joined them, or fails.
+  // Comes first: the other ranks wait until this process has joined them or failed.
   const own = { threads: given.threads, device };
   const ranks = await joinRanks({ ...own, rankTimeout });
   if (ranks !== undefined && ranks.rank > 0) return followRank0(ranks, own);
@@ -140,7 +140,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
     view.end();
   }
   const seconds = (performance.now() - started) / 1000;
-  // A resumed run is on a GPU without being told; a variable also counts for the next command.
+  // A resumed run returns to its GPU without a flag; an environment variable also applies to the next command.
   const named = command.getOptionValueSource('device') === 'env' ? undefined : (device ?? 'webgpu');
   const ending = { run: run!, seconds, device: named, lastEvaluation, ahead };
   await printResult(result, ending, { json, stream });
@@ -148,11 +148,11 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   if (stream?.isAbandoned === true && result.reason === 'interrupted') throw abandonedError(result);
 }
 
-/** The model is saved; the exit code tells a script that it is not what was asked for. */
+/** The model is saved, but the exit code tells a script that training did not finish. */
 const abandonedError = ({ folder, progress }: TrainResult): UserError =>
   new UserError(
     'write-failed',
-    `training stopped after ${formatCountOf(progress.step, 'step')}, because nobody reads its events any longer`,
+    `training stopped after ${formatCountOf(progress.step, 'step')}, because the reader of its events has closed the pipe`,
     { hint: `everything is saved; to continue: ${trainCall([], { resume: folder })}` },
   );
 

@@ -10,11 +10,11 @@ import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped } from '../../polling.
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { SamplingSettings } from '../sampling-settings.ts';
 
-/** How a conversation is written for a model, and where its answer ends. */
+/** How a conversation is formatted for a model, and where its answer ends. */
 export interface ChatFormat {
-  /** Ids of a conversation and of what precedes the next answer. @throws UserError if the template refuses it */
+  /** Token ids of a conversation, followed by the template's generation prompt. @throws UserError if the template refuses it */
   readonly encode: (messages: Conversation) => Uint32Array;
-  /** What the vocabulary lacks of a message. @throws UserError if that is to be an error */
+  /** The parts of a message that are not in the vocabulary. @throws UserError if there are any, with `--unk error` */
   readonly unknownIn: (message: string) => readonly string[];
   readonly endIds: ReadonlySet<number>;
   readonly stopStrings: readonly string[];
@@ -34,7 +34,7 @@ export interface AnswerOptions {
   readonly settings: SamplingSettings;
   /** Index of the answer among those with this seed. */
   readonly sample: number;
-  /** Turns that have been dropped before. */
+  /** Number of turns dropped so far. */
   readonly dropped: number;
   /** Polled between tokens. */
   readonly interrupted: () => boolean;
@@ -45,10 +45,10 @@ export interface AnswerOptions {
 export interface Answer {
   readonly text: string;
   readonly finishReason: FinishReason | 'interrupted';
-  /** The context has been filled by the last turn alone. */
+  /** The last turn alone fills the context. */
   readonly isCutOff: boolean;
   readonly dropped: number;
-  /** What the vocabulary lacks of the message. */
+  /** The parts of the message that are not in the vocabulary. */
   readonly unknown: readonly string[];
   readonly promptTokens: number;
   /** Of these, the tokens that were not in the KV cache. */
@@ -59,7 +59,7 @@ export interface Answer {
 /**
  * Answers the last message of a conversation.
  *
- * @throws UserError if the message is too long, or has text that the vocabulary lacks
+ * @throws UserError if the message is too long or, with `--unk error`, has text outside the vocabulary
  */
 export async function answerTo(
   conversation: Conversation,

@@ -49,14 +49,14 @@ export function register(command: Command): void {
   addSettings(command);
   command.option('--greedy', 'always take the likeliest token');
   command.optionsGroup('Output:');
-  command.option('--json', 'print JSON lines: a message, its answer and their numbers of tokens');
+  command.option('--json', 'print JSON lines: a message, its answer and their token counts');
   addExamples(command, [
     ['Chat with the newest model', 'gpt chat'],
     [
       'With a model of your own, and a system message',
       'gpt chat dialogues-1 --system "Answer in a few words."',
     ],
-    ['A message a line, from a pipe', 'echo "What is a token?" | gpt chat'],
+    ['One message per line, from a pipe', 'echo "What is a token?" | gpt chat'],
     ['For a script', 'gpt chat --json --greedy < questions.txt | jq -r .assistant'],
   ]);
   command.action(run);

@@ -15,7 +15,7 @@ import { escapedText } from '../sampling-settings.ts';
 import { forStdout, notice, print, printable, stdoutColors } from '../terminal.ts';
 import { answer, change, withSystem, type ChatSession } from './session.ts';
 
-/** In bytes, of a file with conversations. */
+/** Size limit of a conversation file, in bytes. */
 const LARGEST_FILE = 2 ** 28;
 
 export const commands: SlashCommands<ChatSession> = {
@@ -24,7 +24,7 @@ export const commands: SlashCommands<ChatSession> = {
   new: { summary: 'start over; the system message stays', run: startOver },
   system: {
     argument: '[text]',
-    summary: 'set the system message; without a text: remove it',
+    summary: 'set the system message; without text: remove it',
     run: setSystem,
   },
   show: { summary: 'show the whole conversation', run: show },

@@ -1,4 +1,4 @@
-/** How conversations are written for a model: by its own template, or by one that is given. */
+/** How conversations are formatted for a model: by its own chat template, or by a given one. */
 import { ChatEncoder } from '../../chat/chat-encoder.ts';
 import { ChatRenderer, chatRendererOf, isChatModel, type ChatText } from '../../chat/chat-renderer.ts';
 import { ChatTemplate } from '../../chat/chat-template.ts';
@@ -12,7 +12,7 @@ import { readTextFile } from '../../read-file.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import type { ChatFormat } from './answer.ts';
 
-/** In bytes. */
+/** Size limit of a template file, in bytes. */
 const LARGEST_TEMPLATE = 1e6;
 
 /** @throws UserError if the model has no template, and none is given */
@@ -45,7 +45,7 @@ function ownRenderer(tokenizer: Tokenizer, folder: string): ChatRenderer {
   if (!isChatModel(tokenizer))
     throw new UserError(
       'unsuitable-tokenizer',
-      `${folder} has no chat_template: it continues texts and does not answer`,
+      `${folder} has no chat_template: it continues text and does not answer`,
       {
         hint: `train a new model on conversations, ${trainCall(['dialogues.jsonl'], {})}, or co-write with gpt sample -i; ${optionName('chatTemplate')} chatml or a file supplies a template`,
       },
@@ -58,21 +58,21 @@ function givenRenderer({ special, specialTexts }: Tokenizer, given: string): Cha
   return new ChatRenderer(new ChatTemplate(source, { name: given, tokens: special.roles }), specialTexts);
 }
 
-/** What the vocabulary lacks of a message, each once. */
+/** The parts of a message that are not in the vocabulary, each once. */
 function unknownIn(encoder: ChatEncoder, message: Pick<ChatText, 'text' | 'mark'>): string[] {
   const unknown = new Set<string>();
   encoder.ids(message, ({ text }) => unknown.add(text.trim()));
   return [...unknown];
 }
 
-/** A user's and an assistant's message, to see what follows the latter. */
+/** Rendered to find out what the template writes after an answer. */
 const ANSWER = 'An answer';
 const EXAMPLE = [
   { role: 'user', content: 'A question' },
   { role: 'assistant', content: ANSWER },
 ] as const;
 
-/** End tokens of the model, and what its template writes after an answer: a token or, if that is none, its text. */
+/** The model's end tokens, and what its template writes after an answer: as an end token if it is one, else as a stop string. */
 function endOfTurn(
   { special, specialTexts, vocabulary }: Tokenizer,
   renderer: ChatRenderer,

@@ -50,7 +50,10 @@ async function oneLine(session: ChatSession): Promise<boolean> {
   return false;
 }
 
-/** A program that waits for a line of JSON gets one; a pipe with a line that failed ends with exit code 1. */
+/**
+ * Prints an error. With --json it is a JSON line, since the calling program waits for one per line of input. In a pipe, the exit
+ * code becomes 1.
+ */
 async function reportFailure({ json, input }: ChatSession, line: string, error: Expected): Promise<void> {
   const { message, hint } = describeExpected(error);
   if (json) await printJson({ input: line, error: { code: error.code, message, hint } });

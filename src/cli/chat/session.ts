@@ -14,7 +14,7 @@ import { answerTo, type Answer, type ChatModel } from './answer.ts';
 
 export interface ChatState {
   readonly messages: Conversation;
-  /** Turns at its start that the model no longer sees. */
+  /** Number of turns at the start that no longer fit the context. */
   readonly dropped: number;
 }
 
@@ -31,7 +31,7 @@ export interface ChatSession extends SettingsSession {
   readonly saved: Set<string>;
 }
 
-/** A conversation with this system message, or without one. */
+/** Replaces the system message of a conversation, or removes it if `system` is empty. */
 export function withSystem(messages: Conversation, system: string | undefined): Conversation {
   const others = messages.filter(({ role }) => role !== 'system');
   return system === undefined || system === '' ? others : [{ role: 'system', content: system }, ...others];
@@ -43,7 +43,7 @@ export function change(session: ChatSession, messages: Conversation, dropped = 0
   session.state = { messages, dropped };
 }
 
-/** Lets the model answer a conversation, which then becomes that of the session. */
+/** Generates the answer to a conversation, which then becomes the session's. */
 export async function answer(session: ChatSession, asked: Conversation): Promise<void> {
   const { model, settings, json, input, state } = session;
   const show: Show = json ? () => Promise.resolve() : showWrapped();
@@ -55,12 +55,12 @@ export async function answer(session: ChatSession, asked: Conversation): Promise
       interrupted,
       show,
     });
-    // An answer that was stopped before it started is none.
+    // An answer interrupted before its first character is discarded.
     const isEmpty = given.finishReason === 'interrupted' && given.text === '';
     if (!isEmpty) change(session, [...asked, { role: 'assistant', content: given.text }], given.dropped);
     if (json) await printJson(toJson(asked, given, settings.seed));
     else if (!isEmpty) await print('\n');
-    else notice(stderrColors.dim('Stopped before the answer began; the conversation is as it was.'));
+    else notice(stderrColors.dim('Stopped before the answer began; the conversation is unchanged.'));
     if (given.unknown.length > 0) noticeOfUnknown(given.unknown);
     if (given.dropped > state.dropped || given.isCutOff) noticeOfContext(given, model);
   });

@@ -39,14 +39,14 @@ export async function printNeighbors(
   await print(`${lists.join('\n\n')}\n`);
 }
 
-/** A text that is not encoded as a whole one, which some tokenizers start and end with special tokens. */
+/** Encodes a fragment: without the special tokens that some tokenizers put at the start and end of a text. */
 const WITHIN = { isFirst: false, isLast: false };
 
 /**
- * The tokens a text denotes: a single one, also with the leading space that words have; otherwise all tokens of its
- * encoding.
+ * The tokens that a text denotes: those equal to the text with and without a leading space or, if there are none, all tokens of
+ * its encoding.
  *
- * @throws UserError for text the model does not know, unless --unk says otherwise
+ * @throws UserError for text outside the vocabulary, unless --unk says otherwise
  */
 function tokensOf(tokenizer: Tokenizer, text: string, unk: Unk): number[] {
   const encoded = (piece: string): number[] =>

@@ -104,7 +104,7 @@ function partsTable(config: ModelConfig): string {
     formatNumber(n),
     formatPercent(n / total),
   ]);
-  return formatColumns(['part', 'parameters', 'share'], [...parts, ['together', formatNumber(total), '']]);
+  return formatColumns(['part', 'parameters', 'share'], [...parts, ['total', formatNumber(total), '']]);
 }
 
 function history(run: RunRecord, width: number): string {
@@ -114,7 +114,7 @@ function history(run: RunRecord, width: number): string {
   const summary = summarizeRun(run);
   const series = [
     {
-      name: 'loss of the steps',
+      name: 'step loss',
       points: thinned(steps, ({ loss }) => loss, CHART_POINTS).map(
         ({ step, value }) => [step, value] as const,
       ),

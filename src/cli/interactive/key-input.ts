@@ -4,9 +4,9 @@ import { emitKeypressEvents, type Key } from 'node:readline';
 export interface KeyInput {
   /** Enters raw mode, in which Ctrl-C is a key instead of a signal. */
   start(): void;
-  /** The name of the next key; starts if need be. */
+  /** The name of the next key; enters raw mode if needed. */
   next(): Promise<string>;
-  /** Whether an unread key is Escape or Ctrl-C, which leave at once. Keys arrive when the event loop turns. */
+  /** Whether Escape or Ctrl-C, which leave at once, is among the unread keys. Keys arrive when the event loop turns. */
   hasEscape(): boolean;
   /** Leaves raw mode. Unread keys are discarded. */
   end(): void;

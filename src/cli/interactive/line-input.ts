@@ -14,9 +14,9 @@ export interface LineInput {
    * @param start initial content of the line; ignored for a pipe
    */
   line(prompt: string, start?: string): Promise<string | undefined>;
-  /** Reads single keys from now on, of which Ctrl-C is one; no effect for a pipe. */
+  /** Reads single keys from now on, Ctrl-C included; no effect on a pipe. */
   startKeys(): void;
-  /** Whether an unread key leaves at once. */
+  /** Whether Escape or Ctrl-C is among the unread keys. */
   hasEscape(): boolean;
   /** Name of the next key; for a pipe, the next line. Undefined at the end. */
   key(): Promise<string | undefined>;

@@ -1,7 +1,7 @@
 /**
  * Keeps pasted text on one line. Terminals with bracketed paste mode (xterm, 2002) mark the start and end of a paste;
- * others send it in a single read, line ends included. In both cases pasted line breaks become `\n`, as they would be
- * typed, until Enter is pressed.
+ * others send it in a single read, line ends included. In both cases a pasted line break becomes the two characters `\n`,
+ * as a user would type it; only the Enter key ends the line.
  */
 
 /** Enable and disable bracketed paste mode. */

@@ -1,4 +1,4 @@
-/** Commands such as `/retry` that are typed on a line of their own, and those that all sessions share. */
+/** Slash commands such as `/retry`, and those that all sessions share. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UsageError, UserError } from '../../errors.ts';
@@ -30,18 +30,18 @@ export type SlashCommands<Session> = Readonly<Record<string, SlashCommand<Sessio
 /** State of a session that the commands below change. */
 export interface SettingsSession {
   settings: SamplingSettings;
-  /** Index of the next sample with this seed, so that no two are equal. */
+  /** Index of the next sample with this seed, which makes each sample different. */
   sample: number;
 }
 
-/** `/set`, which every session has; its settings are commands of their own as well. */
+/** `/set`, common to all sessions; each setting is also a command of its own, such as `/temperature`. */
 export const setCommand: SlashCommand<SettingsSession> = {
   argument: '[name [value]]',
   summary: 'show the settings or change one; without a value: reset it',
   run: set,
 };
 
-/** All that may follow a slash, for completion by the Tab key. */
+/** All slash commands, for completion with Tab. */
 export const slashWords = (commands: SlashCommands<never>): string[] =>
   namesIn(commands).map((name) => `/${name} `);
 
@@ -66,7 +66,7 @@ export async function runSlashCommand<Session extends SettingsSession>(
   });
 }
 
-/** The commands as a table, between what a line of text does and the keys. */
+/** Prints the commands as a table. @param before says what a line of text does @param after lists the keys */
 export function printSlashHelp(commands: SlashCommands<never>, before: string, after: string): void {
   const rows = Object.entries(commands).map(
     ([name, { argument = '', summary }]) => [`/${name} ${argument}`.trimEnd(), summary] as const,
@@ -108,7 +108,7 @@ function describe(settings: SamplingSettings, name: SettingName): string {
 }
 
 /**
- * Writes a file named in a session. Only its own files are overwritten.
+ * Writes a file named in a session. Only files written in the same session are overwritten.
  *
  * @param saved files written in this session so far
  * @throws UserError if the file exists

@@ -39,7 +39,7 @@ export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[
 const BASES: Readonly<Record<RunForecast['here']['basis'], string>> = {
   'this model': 'measured with this model',
   'a small model': 'measured with a small model',
-  rates: 'predicted from GEMM, bandwidth and the starts of kernels',
+  rates: 'predicted from GEMM rate, memory bandwidth and kernel launch time',
 };
 
 type Fact = readonly [label: string, value: string];
@@ -57,7 +57,7 @@ function textFacts({ corpus, validationCorpus, textTokens, settings }: RunForeca
   ];
 }
 
-/** What other tokenizers were worth, where it was measured. */
+/** Measured gains of other tokenizers on texts of this size, if there are any. */
 function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
   if (gains.length === 0) return [];
   const percent = (share: number): string => formatPercent(Math.abs(share), 0);

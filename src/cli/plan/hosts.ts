@@ -9,7 +9,7 @@ import { formatShort } from '../format-short.ts';
 import { option } from '../options.ts';
 import { stdoutColors } from '../terminal.ts';
 
-/** A network as it was given, and what is assumed of it. */
+/** A network as named by the user, with its assumed latency and bandwidth. */
 export interface NamedNetwork extends NetworkModel {
   readonly name: string;
 }
@@ -36,7 +36,7 @@ export const networkType: OptionType<NamedNetwork> = {
 };
 
 export const hostsOption = (): Option =>
-  option('--hosts <n>', 'steps on up to n hosts like this one, by MPI', wholeNumber({ min: 2, max: 10_000 }));
+  option('--hosts <n>', 'time per step on up to n hosts like this one, over MPI', wholeNumber({ min: 2, max: 10_000 }));
 
 export const networkOption = (): Option =>
   option('--network <name>', `between hosts: ${networkType.expected} (default: 10gbit)`, networkType);
@@ -68,8 +68,8 @@ export function hostsText(
 }
 
 const assumptions = ({ latency, bandwidth }: NamedNetwork, syncEvery: number | undefined): string =>
-  `  One rank a host, hosts like this one; a message takes ${formatShort(latency)} + n / ${formatBytes(bandwidth)}/s\n` +
+  `  One rank per host, hosts like this one; n bytes take ${formatShort(latency)} + n / ${formatBytes(bandwidth)}/s\n` +
   '  both ways at once (gpt doctor --mpi measures it). ' +
   (syncEvery === undefined
     ? 'Gradients are sent during the\n  backward pass (hidden), parameters after the update.'
-    : `Replicas are synchronized\n  every ${formatCountOf(syncEvery, 'step')}; a step has its part of that time.`);
+    : `Replicas are synchronized\n  every ${formatCountOf(syncEvery, 'step')}; each step is charged its share of that time.`);

@@ -4,15 +4,15 @@ import { printError } from '../terminal.ts';
 import { isTyped } from '../typed-input.ts';
 
 /**
- * Asks a question on the terminal, to which only `y` and `yes` mean yes.
+ * Asks a question on the terminal; only `y` and `yes` mean yes.
  *
  * @param what for the error: 'deleting runs'
  * @throws UsageError if nobody can be asked
  */
 export async function confirm(question: string, what: string): Promise<boolean> {
   if (!isTyped())
-    throw new UsageError('missing-argument', `${what} needs --yes where there is no terminal to ask on`, {
-      hint: 'look at what it says first, then add --yes',
+    throw new UsageError('missing-argument', `${what} needs --yes without a terminal to confirm on`, {
+      hint: 'check what would be deleted, then add --yes',
     });
   printError(`${question} [y/N]`);
   const reader = createInterface({ input: process.stdin, terminal: false });

@@ -60,7 +60,7 @@ function requireFolder(folder: string): void {
 }
 
 const HEAD = ['name', 'size', 'val loss', 'steps', 'age', 'state', 'from'];
-/** Columns of words. */
+/** Columns of words, which are left-aligned. */
 const LEFT = [5, 6];
 /** In characters, on a terminal. */
 const [NARROWEST_NAME, NARROWEST_ORIGIN] = [12, 16];

@@ -1,4 +1,4 @@
-/** `gpt prune`: deletes what only --resume needs of finished runs. */
+/** `gpt prune`: deletes the files of finished runs that only --resume needs. */
 import { lstatSync } from 'node:fs';
 import type { Command } from 'commander';
 import { sweepDeleted } from '../../checkpoint/delete-run.ts';
@@ -28,7 +28,7 @@ export function register(command: Command): void {
     .addArgument(
       argument('[run...]', 'runs to prune; default: all under checkpoints/ that have finished', modelFolder),
     )
-    .option('-n, --dry-run', 'say what would be freed, and delete nothing')
+    .option('-n, --dry-run', 'show what would be freed, without deleting anything')
     .option('-y, --yes', 'do not ask')
     .option('--json', 'print what was freed as JSON')
     .action(prune);

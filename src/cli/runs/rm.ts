@@ -29,7 +29,7 @@ export function register(command: Command): void {
     .action(remove);
   addExamples(command, [
     ['Two runs, by name', 'gpt rm moby-dick-1 moby-dick-2'],
-    ['In a script, where nobody can be asked', 'gpt rm checkpoints/moby-dick-1 --yes'],
+    ['In a script, without confirmation', 'gpt rm checkpoints/moby-dick-1 --yes'],
   ]);
 }
 
@@ -56,13 +56,13 @@ async function remove(given: readonly string[], { yes, json }: Flags): Promise<v
   notice(`Deleted ${formatCountOf(runs.length, 'run')}; ${formatBytes(freed)} freed.`);
 }
 
-/** The same run may be named twice, once by its path. Links stay, and are refused. */
+/** Drops repeated runs: one may be named twice, once by its path. Symbolic links are kept, to be refused later. */
 export function withoutRepeated(folders: readonly string[]): string[] {
   const byPath = new Map(folders.map((folder) => [resolve(folder), folder]));
   return [...byPath.values()];
 }
 
-/** Adapters under checkpoints/ whose base is a run to be deleted, and that stay. */
+/** Adapters under checkpoints/ that are kept although their base is to be deleted. */
 function adaptersOf({ folder }: Deletion, deleted: readonly Deletion[]): string[] {
   const real = (path: string): string | undefined => attempt(() => realpathSync(path));
   const gone = new Set(deleted.map((run) => real(run.folder)));

@@ -46,7 +46,7 @@ export async function searchTexts(
         index = request.index;
       }
       const hypothesis = found[request.sample];
-      if (hypothesis === undefined) continue; // a small vocabulary may have fewer texts
+      if (hypothesis === undefined) continue; // a small vocabulary may yield fewer texts
       const told = await unlessStopped(retelling(model, request, hypothesis, settings, alternatives), poll);
       if (told === undefined) return;
       const writing = told.value;
@@ -64,7 +64,7 @@ function endsWithStop(tokenizer: Tokenizer, ids: readonly number[], stops: reado
   return stops.some((stop) => text.includes(stop));
 }
 
-/** A finished text in the form of a sampled one, yielding because details take another forward pass. */
+/** Presents a finished hypothesis like a sampled text. Yields between tokens, because details take another forward pass. */
 async function* retelling(
   { decoder, tokenizer }: Model,
   request: Request,

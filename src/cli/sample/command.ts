@@ -88,7 +88,7 @@ function addPromptOptions(command: Command): void {
     .addOption(
       option(
         '--few-shot <file>',
-        'put as many of its documents before the prompt as fit, as examples',
+        'put as many documents of this file as fit before the prompt, as examples',
         filePath,
       )
         .conflicts('interactive')
@@ -108,7 +108,7 @@ function addBeamOptions(command: Command): void {
         .conflicts('interactive')
         .conflicts('pick'),
     )
-    .addOption(option('--length-penalty <x>', 'above 0 favors long texts, if some end earlier', number(), 1));
+    .addOption(option('--length-penalty <x>', 'above 0 favors longer texts among beams that end at different lengths', number(), 1));
 }
 
 function addOutputOptions(command: Command): void {
@@ -125,7 +125,7 @@ function addOutputOptions(command: Command): void {
     .option('--json', 'print JSON lines with token ids and log-probabilities')
     .addOption(command.createOption('--show-probs', 'color each token by its probability').conflicts('json'))
     .addOption(
-      option('--alternatives <n>', 'alternatives per token in these two', wholeNumber({ max: 100 }), 5),
+      option('--alternatives <n>', 'alternatives per token for --json and --show-probs', wholeNumber({ max: 100 }), 5),
     )
     .addOption(
       command
@@ -135,7 +135,7 @@ function addOutputOptions(command: Command): void {
     )
     .addOption(
       command
-        .createOption('--pick', 'choose each token among the likeliest, then as -i')
+        .createOption('--pick', 'choose each token from the likeliest, then continue as with -i')
         .conflicts('json')
         .conflicts('numSamples'),
     );
@@ -253,9 +253,9 @@ async function writeAll(
   if (flags.documents) await noticeOfCopies(folder, documents);
 }
 
-/** How many documents are the model's own; nothing where the text of the run cannot be read again. */
+/** Reports how many documents are not in the training text; nothing if that text can no longer be read. */
 async function noticeOfCopies(model: string, documents: readonly string[]): Promise<void> {
-  // What reads texts is loaded only if it is needed: it would delay every sample.
+  // Loaded on demand: the modules that read texts would delay every `gpt sample`.
   const { knownDocuments } = await import('../../evaluate/known-documents.ts');
   const known = knownDocuments(model, documents);
   if (known === undefined || documents.length === 0) return;

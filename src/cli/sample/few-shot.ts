@@ -1,6 +1,6 @@
 /**
- * `--few-shot`: examples before the prompt. They are the first documents of a file that fit, with the prompt, in the context and
- * leave room for the text to be written: all of `maxTokens`, but at most half of the context.
+ * `--few-shot`: examples before the prompt. They are as many of the first documents of a file as fit in the context together
+ * with the prompt and the text to be generated, for which `maxTokens` are reserved, but at most half of the context.
  */
 import { openCorpus } from '../../data/corpus.ts';
 import type { DecodingOptions } from '../../data/decode-text.ts';
@@ -14,9 +14,9 @@ import { notice, printable } from '../terminal.ts';
 import { encode, type Prompt } from './prompts.ts';
 
 export interface Examples {
-  /** Ends an example, in models that know no end of documents: a text stops there. */
+  /** Stop strings that end an example, for models without an end-of-document token. */
   readonly stop: readonly string[];
-  /** The prompt after the examples, which its text does not show. */
+  /** The prompt with the examples before it, which are in its ids but not in its text. */
   before(prompt: string, place: string): Prompt;
 }
 
@@ -33,7 +33,7 @@ const BLANK_LINE = '\n\n';
 export function readExamples(file: string, options: ExampleOptions): Examples {
   const { model, tokenizer, unk, context, maxTokens } = options;
   const end = (knownRecord(model)?.documents ?? 'whole') === 'whole' ? undefined : endOfTextToken(tokenizer);
-  const examples = documentsOf(file, options).slice(0, context); // each takes a token at least
+  const examples = documentsOf(file, options).slice(0, context); // each takes at least one token
   const textOf = (count: number, prompt: string): string => {
     const chosen = examples.slice(0, count);
     return end === undefined
@@ -52,7 +52,7 @@ export function readExamples(file: string, options: ExampleOptions): Examples {
       if (count === 0)
         throw new UserError(
           'text-too-short',
-          `no example of ${file} fits: with the prompt${place}, ${formatNumber(room)} of ${formatNumber(context)} tokens of context are left for them`,
+          `no example of ${file} fits: it and the prompt${place} may take ${formatNumber(room)} of the ${formatNumber(context)} tokens of context`,
           { hint: 'use shorter examples, a shorter prompt or a model with a longer context' },
         );
       if (!told) notice(`${formatCountOf(count, 'example')} of ${printable(file)} before the prompt`);
@@ -62,7 +62,7 @@ export function readExamples(file: string, options: ExampleOptions): Examples {
   };
 }
 
-/** The largest count for which `fits`, which holds for all smaller ones; 0 if it does not hold for 1. */
+/** The largest count that fits; 0 if not even 1 does. `fits` must be monotone. */
 function mostThatFit(max: number, fits: (count: number) => boolean): number {
   let [fitting, over] = [0, max + 1];
   while (over - fitting > 1) {
@@ -83,7 +83,7 @@ function documentsOf(file: string, decoding: DecodingOptions): string[] {
   if (implied === CHAT)
     throw new UsageError(
       'bad-option-value',
-      `--few-shot ${file}: it has conversations, not examples of text`,
+      `--few-shot ${file}: the file has conversations, not examples of text`,
       {
         hint: 'use a file of texts, such as one with an example per line',
       },

@@ -43,7 +43,7 @@ interface InteractiveSession extends SettingsSession {
   readonly banned: ReadonlySet<number>;
   readonly flags: InteractiveFlags;
   readonly input: LineInput;
-  /** The text, and what the model's last part continues. */
+  /** The text so far, and the text that the model last continued. */
   state: TextState;
   /** Earlier states, for /undo. */
   readonly history: TextState[];

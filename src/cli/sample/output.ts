@@ -30,7 +30,7 @@ export function plainOutput(titled: boolean, show: Show = asItIs): Output {
 }
 
 /**
- * A list of documents: one a line, or with a blank line after each that has several.
+ * A list of documents: one per line, or, if a document has several lines, with a blank line after it.
  *
  * @param onEnd receives every document that the model has ended
  */

@@ -17,7 +17,7 @@ const PAGE = 9;
 
 const keysHelp = '1–9 choose · Enter samples one · m more · Backspace undoes · q quits';
 
-/** Lets the user add tokens; returns the added ids. */
+/** Lets the user add tokens; returns the added text. */
 export async function pickTokens(
   { decoder, tokenizer }: Model,
   prompt: Prompt,

@@ -8,7 +8,6 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { notice } from '../terminal.ts';
 import { isTyped, noticeIfTyped } from '../typed-input.ts';
 
-/** A prompt. */
 export interface Prompt {
   /** Empty to start a new text. */
   readonly text: string;
@@ -61,7 +60,7 @@ export function encode(tokenizer: Tokenizer, text: string, unk: Unk, place = '')
   return { text, ids };
 }
 
-/** Notice if the prompt is truncated to the context length. */
+/** Prints a notice if the prompt is truncated to the context length. */
 export function noticeOfLength({ ids }: Prompt, blockSize: number, place = ''): void {
   if (ids.length > blockSize)
     notice(`The prompt${place} has ${ids.length} tokens; the model sees the last ${blockSize}.`);

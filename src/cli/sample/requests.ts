@@ -43,7 +43,7 @@ export function promptLines(
   read: (line: string, number: number) => Prompt,
   options: DecodingOptions,
 ): Requests & { close(): void } {
-  if (file === '-') noticeIfTyped('prompts, one a line,');
+  if (file === '-') noticeIfTyped('prompts, one per line,');
   const lines = openLines(file, options);
   let count = 0;
   let prompt: Prompt | undefined;

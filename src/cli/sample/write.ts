@@ -90,7 +90,7 @@ export async function writeTexts(
     const first = queue[0];
     if (first.written.finishReason === undefined) await output.update(first);
     else await showFinished(queue, output);
-    // Delivers signals, keys and closed pipes. A turn of the event loop costs 2 % of a nano token, so not after each.
+    // Lets signals, keys and closed pipes arrive; not after each token, since a turn of the event loop takes time.
     if (await poll()) break;
     const isDone = await batch.advanceAtOnce();
     if (!isDone && (await unlessStopped(batch.advancing(), poll)) === undefined) break;

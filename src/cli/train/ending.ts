@@ -17,7 +17,7 @@ import { WORSE_BY } from './warnings.ts';
 export interface Ending {
   /** Since the command was started. */
   readonly seconds: number;
-  /** The `--device` that commands after a run on a GPU need; undefined if a variable says so. */
+  /** The `--device` that commands after a run on a GPU need; undefined if an environment variable sets it. */
   readonly device?: DeviceChoice | undefined;
   readonly run: RunDescription;
   readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
@@ -25,7 +25,7 @@ export interface Ending {
   readonly ahead: SimpleBaseline | undefined;
 }
 
-/** The simplest baseline that a run's model does not beat; to be called before the run closes its text. */
+/** The simplest baseline that a run's model does not beat. Must be called before the run closes its text. */
 export const simplestAhead = (
   { reason, validationLoss }: RunEnd,
   { split, config }: RunDescription,
@@ -73,10 +73,10 @@ function baselineLine({ progress }: TrainResult, { run, lastEvaluation, ahead }:
   if (ahead === undefined) return undefined;
   const counted = { unigram: 'counts tokens', bigram: 'counts pairs of tokens' }[ahead.name];
   const remedy = againstCounting(run, isOverfitted(progress, lastEvaluation));
-  return `The ${ahead.name} baseline, which only ${counted}, is not worse: ${ahead.loss.toFixed(4)} on the same split. ${remedy}`;
+  return `The ${ahead.name} baseline, which only ${counted}, is at least as good: ${ahead.loss.toFixed(4)} on the same split. ${remedy}`;
 }
 
-/** A model that has memorized a short text is not the best by validation loss, but may be the one that is wanted. */
+/** A model that has memorized a short text is not the best by validation loss, but may be the one the user wants. */
 function lastWeightsLine({ folder, progress }: TrainResult, { lastEvaluation }: Ending): string | undefined {
   const { step, bestStep, isBestAverage } = progress;
   const isLast = bestStep === step && !isBestAverage;
@@ -94,7 +94,7 @@ function adviceAfter(
   const gpt = commandName();
   const model = shellQuoted(shown(folder));
   const prompt = examplePrompt === undefined ? '' : ` --prompt ${shellQuoted(examplePrompt)}`;
-  // A resumed run keeps its device by itself; other commands are told of a GPU.
+  // A resumed run keeps its device; other commands need a flag to use the GPU.
   const onDevice = device !== undefined && run.backend.startsWith('webgpu') ? ` --device ${device}` : '';
   const isChat = run.settings.documents === CHAT;
   const sample = [

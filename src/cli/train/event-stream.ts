@@ -17,7 +17,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export interface EventStream {
   /** The handlers, with each event printed after it has been handled. Training waits for a slow reader. */
   following(handlers: TrainHandlers): TrainHandlers;
-  /** Nobody reads it any longer, which interrupts the training. */
+  /** The reader has closed the pipe, which interrupts training. */
   readonly isAbandoned: boolean;
   /** @param result what plain `--json` prints */
   end(result: Fields & { readonly reason: string }): Promise<void>;

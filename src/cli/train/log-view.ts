@@ -9,7 +9,7 @@ import type { TrainView } from './view.ts';
 const SECONDS_BETWEEN_LINES = 5;
 const WIDTH = 95;
 
-/** Whether the validation loss is that of the weights or of their average, and the loss of the other. */
+/** Whether the validation loss is that of the weights or of their moving average, with the loss of the other. */
 function comparison(averaging: Averaging | undefined): string {
   if (averaging === undefined) return '';
   const { weightsLoss, averageLoss } = averaging;
@@ -22,7 +22,7 @@ export function createLogView(): TrainView {
   let timer: StepTimer | undefined;
   let uniformLoss = 0;
   let printed = 0;
-  /** The work between two steps that is being done, and since when. */
+  /** The current work between two steps, and its start. */
   let begun: { readonly what: string; readonly at: number } | undefined;
 
   /** The first step, then a line every few seconds, to keep logs short. */

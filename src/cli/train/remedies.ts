@@ -76,9 +76,9 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
   if (mayGrow({ isResumed, settings, tokenizer, corpus }))
     return settings.growVocab
       ? sentence(settings.minFrequency > 1 ? ['a lower --min-frequency'] : [])
-      : '--grow-vocab adds what the vocabulary lacks.';
+      : '--grow-vocab adds the missing tokens.';
   if (!isResumed && settings.loraRank !== undefined && tokenizer.kind !== 'bpe')
-    return 'Without --lora-rank, --grow-vocab adds what the vocabulary lacks.';
+    return 'Without --lora-rank, --grow-vocab adds the missing tokens.';
   if (isResumed || settings.initFrom !== undefined)
     return 'The vocabulary is that of the trained model; only a new model can have another.';
   if (corpus.files.some((file) => file.endsWith('.bin')))

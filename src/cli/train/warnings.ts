@@ -83,7 +83,7 @@ export function warningsBefore(run: UpcomingRun): string[] {
   return warnings;
 }
 
-/** A new vocabulary may leave out what is rare; that of a starting model leaves out what its text did not have. */
+/** A new vocabulary may omit rare tokens; that of a starting model lacks what its training text lacked. */
 function aboutUnknown(run: UpcomingRun): string[] {
   const { tokens, settings } = run;
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
