@@ -27,7 +27,7 @@ import {
 import { CALIBRATION_SECONDS, measureSpeed, type TimedModel } from './timed-training.ts';
 import type { TrainingData } from './training-data.ts';
 
-/** Default time of a run without a length and without a preset, which would have one. */
+/** Default time limit of a run with neither a length nor a preset. */
 const DEFAULT_MINUTES = 3;
 
 /** Time limit of a new run in seconds; undefined if it has a number of steps. */
@@ -77,7 +77,7 @@ export interface Fitted {
   /** The options of the run, with a number of steps instead of a time limit. */
   readonly options: TrainModelOptions;
   readonly costs: Costs;
-  /** Steps that the whole run may have at most, however much time is left. */
+  /** Upper limit on the steps of the whole run, however much time is left. */
   readonly maxSteps: number;
 }
 
@@ -116,7 +116,7 @@ async function flopsIn(seconds: number, threads: number, calibration: number): P
   }
 }
 
-/** What a run in `seconds` can compute, on the GPU or on this kind of CPU. */
+/** The compute budget of a run of `seconds`, on the GPU or on this kind of CPU. */
 async function computeIn(
   seconds: number,
   {
@@ -130,8 +130,8 @@ async function computeIn(
 }
 
 /**
- * The model that a CPU of the usual speed would be given for the time of a run, with which `--device auto` measures both devices.
- * Undefined if options decide on the model.
+ * The model that would be chosen for a CPU of typical speed in the time of a run; `--device auto` measures both devices with it.
+ * Undefined if the options determine the model.
  */
 export function usualModel(
   options: TrainModelOptions,
@@ -201,7 +201,7 @@ export async function fitToBudget(
   return { options: fitted, costs, maxSteps: max };
 }
 
-/** A choice whose batch is a multiple of the ranks, so that they have equally much to do. */
+/** A choice whose batch is a multiple of the ranks, so that all have the same amount of work. */
 const divisible = <T extends object>(choice: T, ranks: number): T =>
   'batchSize' in choice && typeof choice.batchSize === 'number'
     ? { ...choice, batchSize: ranks * Math.max(1, Math.round(choice.batchSize / ranks)) }

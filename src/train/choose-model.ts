@@ -1,4 +1,4 @@
-/** The choice of a model and its recipe for a corpus and an amount of computation. docs/recipe.md has the experiments. */
+/** The choice of a model and its recipe for a corpus and a compute budget. docs/recipe.md has the experiments. */
 import { costlyParameters, elements, parameterOf, parameterTable } from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig, ModelShape } from '../model/config.ts';
@@ -27,14 +27,14 @@ const sizes = [
 /** Architectures of new models, the best first. */
 const preferred = ['qwen3', 'gpt2'] as const;
 
-/** What a run can compute. */
+/** The compute budget of a run. */
 export interface Compute {
   /** Floating-point operations in the time of the run. */
   readonly flops: number;
-  /** What a step costs besides those of its tokens: the starts of kernels on a GPU, as floating-point operations. */
+  /** Fixed cost of a step, whatever its number of tokens: kernel launches on a GPU, in equivalent floating-point operations. */
   readonly flopsPerStep: number;
 }
-/** The same where it depends on the model: a GPU computes wide ones faster. */
+/** The compute budget by model: a GPU runs wide models at a higher rate. */
 export type ComputeFor = (config: ModelConfig, optimizer: OptimizerName) => Compute;
 
 /** Widths of the models to choose from. */
@@ -64,7 +64,7 @@ const TOKENS_PER_PARAMETER = 4;
 const PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
-/** Tokens in a step: of a run over four million tokens, and the limits. */
+/** Tokens per step: for a run of four million tokens, and the limits. */
 const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [1536, 128, 16_384];
 const USUAL_TOKENS = 4e6;
 /** With at least this many tokens, the run has time to learn from a context of twice the length. */
@@ -79,10 +79,10 @@ export const maxSteps = (trainTokens: number, tokensPerStep: number): number =>
   Math.ceil((MAX_EPOCHS * trainTokens) / tokensPerStep);
 
 /**
- * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would bear: in
- * minutes, the number of steps is what counts.
+ * Chooses a model and its recipe. Models and batches are small, and learning rates higher than a long run would
+ * tolerate: in minutes, the number of steps is what counts.
  *
- * @param flops floating-point operations of the whole run, or what it can compute
+ * @param flops floating-point operations of the whole run, or its compute budget by model
  * @param given options that are set; what they leave open is chosen
  * @throws UsageError if they do not fit each other
  */
@@ -114,7 +114,7 @@ export function chooseModel(
         each.parameters <= PARAMETERS_PER_TOKEN * trainTokens,
     ) ??
     candidates[0] ??
-    lengthFor(shapes[0]); // says why none is possible
+    lengthFor(shapes[0]); // throws the error that says why
   const isLong = chosen.tokens >= LONG_RUN && given.blockSize === undefined;
   const { shape, tokens, inStep } = isLong
     ? lengthFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
@@ -170,7 +170,7 @@ function architectureFor(given: TrainModelOptions): string {
   return preferred.find(hasAll) ?? preferred[0];
 }
 
-/** How many tokens `flops` floating-point operations train on, at most `maxTokens`, and how many of them are a step. */
+/** The number of tokens that `flops` floating-point operations train on, at most `maxTokens`, and the number per step. */
 function lengthOf(
   config: ModelConfig,
   optimizer: OptimizerName,
@@ -195,7 +195,7 @@ function ifPossible<T>(compute: () => T): T | undefined {
   }
 }
 
-/** The shapes to choose from, smallest first, with what is given. A short text gets a shorter context. */
+/** The shapes to choose from, smallest first, with the given options applied. A short text gets a shorter context. */
 function shapesFor(trainTokens: number, given: TrainModelOptions): readonly ModelShape[] {
   const usual = trainTokens >= 20_000 ? 128 : trainTokens >= 2000 ? 64 : clamp(trainTokens - 1, 1, 16);
   return sizes.map(([layers, heads, channels]) => {
@@ -205,8 +205,8 @@ function shapesFor(trainTokens: number, given: TrainModelOptions): readonly Mode
 }
 
 /**
- * Makes heads divide the channels, where one of the two is given and the other chosen. Rotary positions need heads of an even
- * number of channels.
+ * Adjusts whichever of heads and channels was chosen, so that the heads divide the channels. Rotary positions need heads of an
+ * even number of channels.
  */
 function withHeads(
   chosen: Pick<ModelShape, 'nHead' | 'nEmbd'>,

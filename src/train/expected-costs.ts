@@ -30,7 +30,7 @@ export function expectedCosts(
   // Parameters, moments, their average and the best model: as many bytes as training keeps, gradients included.
   const shape = trainingShape(settings, config);
   const bytes = stateBytes(shape);
-  const passes = shape.hasAverage === true ? 3 : 2; // on both samples, and of the average on that of the validation split
+  const passes = shape.hasAverage === true ? 3 : 2; // the weights on both samples, the average on the validation sample
   return {
     step: stepSeconds * Math.ceil(microBatches / ranks),
     evaluation: (passes * settings.evalIters * forward) / ranks + settings.sampleTokens * token,

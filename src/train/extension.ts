@@ -27,7 +27,7 @@ export interface Extension {
  * again to the new end; at the rate it has decayed to, little would be learned (Ibrahim et al. 2024, "Simple and Scalable
  * Strategies to Continually Pre-train Large Language Models"). If not, only the end of the decay moves.
  *
- * A decay that --lr-decay-iters lets end elsewhere than the run is kept, as is one given with the extension.
+ * A decay that --lr-decay-iters ends elsewhere than the run is kept, as is one given with the extension.
  *
  * @param options of the resumed run
  * @param before the stored settings

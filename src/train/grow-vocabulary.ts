@@ -1,4 +1,4 @@
-/** Growing the vocabulary of a starting model: by special tokens of one's own, and by what the text needs. */
+/** Growing the vocabulary of a starting model: with the user's special tokens, and with tokens that the text needs. */
 import { withChatml } from '../chat/chat-form.ts';
 import { isChatModel } from '../chat/chat-renderer.ts';
 import { CHATML_TOKENS } from '../chat/chatml.ts';
@@ -72,7 +72,7 @@ function hasEndOfText(corpus: Corpus): boolean {
 }
 
 /**
- * What a vocabulary has grown by; undefined if it has not.
+ * The tokens added to a vocabulary; undefined if there are none.
  *
  * @throws UsageError if only adapters are trained, which leave new rows of the embedding as they are
  */

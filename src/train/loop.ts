@@ -1,6 +1,6 @@
 /**
  * The training loop: steps, evaluations, checkpoints, rollbacks and early stopping, from the first step to the last. Its state is
- * a `Progress` (progress.ts), from which `nextPhase` tells what to do next; everything that happens is an event for the sinks.
+ * a `Progress` (progress.ts), from which `nextPhase` derives what to do next; everything that happens is an event for the sinks.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { handled } from '../collective/handled.ts';
@@ -130,7 +130,7 @@ class TrainingLoop {
       if (phase === 'finished' || phase === 'stopped early') return { reason: phase, cause: undefined };
       const outcome = await this.#perform(phase);
       if (outcome === 'done' && phase === 'final evaluation') return { reason: 'finished', cause: undefined };
-      // Replicas may be their mean by now, so there is no other checkpoint after the one before the evaluation.
+      // The replicas may have been averaged by now, so no checkpoint follows the one before the evaluation.
       if (outcome === 'interrupted' && phase === 'final evaluation')
         return { reason: 'interrupted', cause: undefined };
       if (outcome === 'done' || outcome === 'interrupted') continue; // the clock is consulted again at the top

@@ -5,7 +5,7 @@ import { optionValues } from '../messages.ts';
 import type { Caution } from './cautions.ts';
 
 /**
- * Checks the precision given to this invocation. A stored one is not checked: a run of a GPU may be resumed on a CPU.
+ * Checks the precision given to this invocation. A stored one is not checked: a GPU run may be resumed on a CPU.
  *
  * @throws UsageError for a precision that the CPU does not have, unless a GPU may be used
  */
@@ -24,7 +24,7 @@ export function checkMatmulPrecision({
   );
 }
 
-/** A forecast describes a run of another computer too, so it does not refuse the precision. */
+/** A forecast may be for another computer, so it does not reject the precision. */
 export const cautionsAboutPrecision = ({
   matmulPrecision,
 }: {

@@ -23,7 +23,7 @@ export interface MemoryLimit {
 /** Bytes that a run needs. */
 export interface MemoryNeed {
   readonly engine: number;
-  /** Outside the engine, for what is on its way to other ranks, and for the outer optimizer of replicas. */
+  /** Outside the engine, for transfers between ranks and for the outer optimizer of replicas. */
   readonly transfers: number;
 }
 
@@ -43,7 +43,7 @@ export const memoryNeed = (
 /**
  * The engine's address space, and the RAM of this computer or its container; of a GPU, its largest buffer.
  *
- * @param ranksHere processes that share the RAM, all with as large a part of the run
+ * @param ranksHere processes that share the RAM, each with an equal part of the run
  */
 export function memoryLimits(threads: number, ranksHere = 1): readonly MemoryLimit[] {
   const gpu = gpuMemoryLimit();
@@ -58,7 +58,7 @@ export function memoryLimits(threads: number, ranksHere = 1): readonly MemoryLim
   ];
 }
 
-/** The smaller limit of a process of its own. */
+/** The smaller limit of a process that trains alone. */
 export const memoryLimit = (threads: number): MemoryLimit =>
   memoryLimits(threads).reduce((least, limit) => (limit.bytes < least.bytes ? limit : least));
 
@@ -107,7 +107,7 @@ function whatFits(shape: TrainingShape, limit: MemoryLimit): string {
   return useLess(config, state);
 }
 
-/** @param state bytes that no shorter context and no smaller batch saves */
+/** @param state bytes that a shorter context or a smaller batch would not save */
 function useLess({ lora }: ModelConfig, state: number): string {
   const what =
     lora === undefined

@@ -5,7 +5,10 @@ import { orthogonalizationFlops, recordMuon, type Matrix, type MuonScale } from 
 
 /** Matrices of up to this many elements are in strands, up to 256 × 704. Larger ones, shared by all threads, need less memory. */
 const MAX_IN_STRAND = 200_000;
-/** More would divide the work more evenly, but each strand needs memory of its own. Where there are more threads, all share all products. */
+/**
+ * More would divide the work more evenly, but each strand needs its own memory. With more threads than strands, all threads
+ * share every instruction.
+ */
 const MAX_STRANDS = 16;
 
 /** Records the updates of matrices. Their order does not matter, since none depends on another. */

@@ -34,7 +34,7 @@ interface LearningRates {
   readonly matrixLearningRate: number;
 }
 
-/** An option that only some optimizers use, or all of them. */
+/** An option that a rule may declare to use. */
 export type UsedOption = Exclude<keyof OptimizerOptions, 'optimizer'> | 'muonLearningRate' | 'muonScale';
 
 type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
@@ -42,7 +42,7 @@ type Hyperparameters = { readonly [Slot in keyof typeof HYPER]?: number };
 interface UpdateRule {
   /** Names of the moments, which are 0 before the first update. */
   readonly moments: readonly string[];
-  /** The options it uses; others have no effect, of which a run is warned. */
+  /** The options it uses; a run warns about others, which have no effect. */
   readonly options: readonly UsedOption[];
   /** Hyperparameters of update `t`, counted from 1. */
   readonly hyper: (options: OptimizerOptions, t: number, rates: LearningRates) => Hyperparameters;
@@ -119,7 +119,7 @@ const signMomentum = rule({
 
 export interface Optimizer extends UpdateRule {
   readonly record: RecordUpdate;
-  /** A trained parameter has this moment. */
+  /** Whether a trained parameter has a moment. */
   readonly uses: (moment: string, parameter: Parameter) => boolean;
 }
 
@@ -151,8 +151,8 @@ export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = table;
 export const optimizerNames = Object.keys(table) as readonly OptimizerName[];
 
 /**
- * Numbers of 4 bytes of a model's parameters and, of the trained ones, gradients and moments. AdamW's 16 bytes per parameter are those of mixed
- * precision, too: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
+ * Number of 4-byte values of a model's parameters and of the gradients and moments of the trained ones. AdamW's 16 bytes per
+ * parameter are as many as in mixed precision: 2 + 2 + 4 + 4 + 4 (Rajbhandari et al. 2020, section 3.1).
  */
 export function stateNumbers(name: OptimizerName, config: ModelConfig): number {
   const { moments, uses } = optimizers[name];

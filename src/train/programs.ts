@@ -1,6 +1,6 @@
 /**
- * Where a training run keeps its numbers, and the programs that compute them: forward and backward pass, sum of gradients,
- * gradient norm, update, evaluation. They are recorded and planned once, before step 0.
+ * The memory layout of a training run, and its programs: forward and backward pass, sum of gradients, gradient norm, update,
+ * evaluation. They are recorded and planned once, before step 0.
  */
 import { differentiate } from '../autodiff/gradients.ts';
 import type { Value } from '../autodiff/graph.ts';
@@ -80,7 +80,7 @@ export interface TrainingPrograms {
   readonly trainingLosses: number;
   /** Adds the micro-batches' gradients, bucket by bucket: see gradient-sum.ts. */
   readonly gradientSum: Program;
-  /** What a step leaves for the host to read once it is over; undefined if it is not submitted as a whole. See step-results.ts. */
+  /** Results of a step that is submitted as a whole, for the host to read; undefined otherwise. See step-results.ts. */
   readonly results: StepResults | undefined;
   /** The trained parameters, divided among the ranks; a single bucket with a single slice for one process. */
   readonly buckets: readonly Bucket[];
@@ -218,10 +218,10 @@ export function trainingPrograms(shape: TrainingShape): TrainingPrograms {
   };
 }
 
-/** Micro-batches of the longest step that is submitted as a whole. Those of longer steps hide the wait for a step's results. */
+/** Maximum number of micro-batches of a step that is submitted as a whole. More of them hide the wait for the results anyway. */
 const WHOLE_STEP = 32;
 
-/** Ranks meet in every step or exchange replicas; only a process of its own submits whole steps. */
+/** Only a process that trains alone submits whole steps: ranks communicate during steps, or between them as replicas. */
 function placeStepResults(layout: Layout, shape: TrainingShape): PlannedResults | undefined {
   const { config, batchSize, microBatches, ranks, replicas } = shape;
   if (ranks !== undefined || replicas !== undefined || microBatches > WHOLE_STEP) return undefined;

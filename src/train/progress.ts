@@ -8,7 +8,7 @@ import { scheduleOptions, type Settings } from './settings.ts';
 export interface Progress {
   /** Steps done. */
   readonly step: number;
-  /** Optimizer updates done: steps less those that were skipped. */
+  /** Optimizer updates done: steps minus those that were skipped. */
   readonly updates: number;
   /** The lowest validation loss so far, in nats per token, and its step. Infinity and 0 before the first evaluation. */
   readonly bestLoss: number;
@@ -50,7 +50,7 @@ export function nextPhase({ step, worse, evaluationDue }: Progress, settings: Se
 const isEvaluated = (step: number, { evalInterval, syncEvery = 1 }: Settings): boolean =>
   evalInterval > 0 && step % syncEvery === 0 && step % evalInterval < syncEvery;
 
-/** Why a step left the parameters as they were. */
+/** Why a step left the parameters unchanged. */
 export type Skipped = Fault | 'no counted target';
 
 /** @param loss of the step, in nats per token */
@@ -77,7 +77,7 @@ export function scheduled(progress: Progress, settings: Settings): Progress {
 
 /**
  * Whether an evaluation, the end or, depending on the losses until then, a checkpoint follows a step: no later step may be
- * submitted before.
+ * submitted before it.
  */
 export function isPauseAfter(step: number, settings: Settings): boolean {
   const { steps = Infinity } = saveInterval(settings.saveEvery);

@@ -24,7 +24,7 @@ interface UpdateValues {
 export interface MatrixPlace {
   readonly name: string;
   readonly start: number;
-  /** Elements with the gap behind it. */
+  /** Elements with the padding after it. */
   readonly room: number;
   readonly shape: readonly number[];
   /** Stored [out,in]. */
@@ -41,7 +41,7 @@ export interface Range {
  * Records the update of trained parameters.
  *
  * @param matrices those of linear layers, in the order of the block
- * @param ranges what to update
+ * @param ranges those to update
  */
 export type RecordUpdate = (
   t: Recorder,
@@ -108,7 +108,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, ranges) =>
 /**
  * Records the update of the parameters' moving average, which comes after their own; see weight-average.ts.
  *
- * @param range what to update
+ * @param range the one to update
  */
 export function recordAverage(
   t: Recorder,

@@ -59,8 +59,8 @@ export const timeForTraining = (seconds: number, last: number): number =>
   Math.max(seconds, seconds / 2 + last);
 
 /**
- * Seconds that a run with a time limit is expected to take: the limit, less if it has all the steps it may have, or more if a
- * single step exceeds it.
+ * Seconds that a run with a time limit is expected to take: the limit, or less if it reaches its maximum number of steps, or
+ * more if a single step exceeds it.
  *
  * @param run the step at which it starts or resumes, and the steps from there
  */
@@ -87,7 +87,7 @@ interface TimedProgress {
   readonly left: number;
   readonly seconds: number;
   readonly costs: Costs;
-  /** Steps of the whole run that it may have at most, however much time is left. */
+  /** Upper limit on the steps of the whole run, however much time is left. */
   readonly maxSteps: number;
 }
 

@@ -79,10 +79,10 @@ export function openStartingModel(options: TrainModelOptions): StartingModel | u
   };
 }
 
-/** Context length of training adapters, unless it is set: open models have contexts of which a step takes minutes on a CPU. */
+/** Default context length for training adapters: a step over the full context of an open model takes minutes on a CPU. */
 const MAX_ADAPTER_BLOCK = 512;
 
-/** @throws UsageError for adapters of no model */
+/** @throws UsageError for adapters without a model */
 function withoutModel({ loraRank }: TrainModelOptions): undefined {
   if (loraRank === undefined) return undefined;
   throw conflict(

@@ -1,5 +1,5 @@
 /**
- * The results of a step that is submitted as a whole: the host reads them once, when the update is over. Whether the update takes
+ * The results of a step that is submitted as a whole: the host reads them once, after the update. Whether the update takes
  * effect is therefore decided on the device, by `checkStep`.
  */
 import { plan, type Program } from '../autodiff/plan.ts';

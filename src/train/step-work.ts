@@ -7,7 +7,7 @@ import { stepGradient } from './step-gradient.ts';
 import type { StepResult, Trainer, WholeStep, WholeStepResult } from './trainer.ts';
 import type { WeightAverage } from './weight-average.ts';
 
-/** The model whose losses are wanted: the current parameters or their average. */
+/** The model to evaluate: the current parameters or their average. */
 export type Evaluated = 'weights' | 'average';
 
 /** A trainer's parameters or their average, to be evaluated. */
@@ -70,7 +70,7 @@ export interface StepWork {
   takeMean(): Promise<void>;
 }
 
-/** The work of a process of its own. */
+/** The work of a process that trains alone. */
 export const localWork = (trainer: Trainer): StepWork => ({
   stepGradient: (step, data, lastSeconds, poll) => stepGradient(trainer, step, data, lastSeconds, poll),
   update: (updates, learningRate, matrixLearningRate) =>

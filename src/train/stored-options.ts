@@ -107,9 +107,9 @@ export function storedValue(options: Readonly<Record<string, unknown>>, name: st
 }
 
 /**
- * The options in a checkpoint, and the values that younger options had in effect, where those are not the defaults.
+ * The options in a checkpoint, and the values that options introduced later had in effect, where those are not the defaults.
  *
- * @param changes what the run now gets instead of some of them
+ * @param changes new values that replace some of them
  */
 export function withFormerValues(
   stored: Readonly<Record<string, unknown>>,

@@ -11,13 +11,13 @@ import { STEPS_AHEAD, Trainer } from './trainer.ts';
 /** Usual total duration of a measurement, in seconds. */
 export const CALIBRATION_SECONDS = 0.5;
 
-/** What decides the time of a step without gradient accumulation. */
+/** What determines the time of a step without gradient accumulation. */
 export type TimedModel = Omit<TrainingShape, 'microBatches'>;
 
 /** Trains a model a number of steps at a time. */
 export interface TimedTraining {
   readonly tokensPerStep: number;
-  /** Floating-point operations of all matrix products of a step. */
+  /** Floating-point operations of all GEMMs of a step. */
   readonly flopsPerStep: number;
   readonly memoryBytes: number;
   /** Trains for a number of steps; returns the seconds they took. */

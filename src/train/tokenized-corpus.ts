@@ -1,4 +1,4 @@
-/** What has been read of the text to train on. */
+/** The text to train on, as tokens and facts. */
 import type { Corpus, CorpusFacts } from '../data/corpus.ts';
 import type { Replacements } from '../data/replacements.ts';
 import type { TokenSource } from '../data/token-source.ts';

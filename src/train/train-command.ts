@@ -23,8 +23,8 @@ const ALWAYS: ReadonlySet<string> = new Set(['maxIters', 'blockSize', 'seed']);
 const PATHS: ReadonlySet<string> = new Set(['initFrom', 'valFile']);
 
 /**
- * `gpt train` with the options that differ from its defaults. Absolute paths are shortened to the names of the files, since
- * where they are on this computer is nobody else's business.
+ * `gpt train` with the options that differ from its defaults. Absolute paths are shortened to file names: the command may be
+ * published in a model card, and the user's folders are private.
  */
 export function trainCommand(settings: Settings): string {
   const values = settings as unknown as Readonly<Record<string, unknown>>;

@@ -95,7 +95,7 @@ async function trainWith(
 function checkFolderOptions({ resume, outDir, overwrite }: TrainModelOptions): void {
   if (resume === undefined || (outDir === undefined && overwrite !== true)) return;
   const other = optionName(outDir === undefined ? 'overwrite' : 'outDir');
-  throw new UsageError('conflicting-options', `${other} does not go with ${optionName('resume')}`, {
+  throw new UsageError('conflicting-options', `${other} cannot be combined with ${optionName('resume')}`, {
     hint: 'a run is resumed in its own folder; to keep its current state, resume a copy',
   });
 }

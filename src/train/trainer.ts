@@ -35,7 +35,7 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly emaDecay?: number;
 }
 
-/** Steps on their way to a device with a queue: while it computes one, the next two are there already. */
+/** Steps in flight on a device with a queue: while it computes one, the next two are queued. */
 export const STEPS_AHEAD = 3;
 
 /** A step that is submitted as a whole. */
@@ -59,7 +59,7 @@ export interface WholeStepResult extends StepResult {
   readonly isStopped: boolean;
 }
 
-/** Above the rounding of a sum of float32. */
+/** Larger than the rounding error of a sum in float32. */
 const SUM_TOLERANCE = 0.01;
 /** WGSL has no infinity that can be relied on. */
 const LARGEST = 3e38;

@@ -202,7 +202,7 @@ function openText(options: TrainModelOptions, given: Tokenizer | undefined, repo
     'unsuitable-tokenizer',
     `documents (${corpus.documents}) need a token that ends a text, which the model's tokenizer lacks`,
     {
-      hint: `read the text as one with ${optionValues({ documents: 'whole' })}, or add the token with ${optionName('growVocab')}`,
+      hint: `read the text as a whole with ${optionValues({ documents: 'whole' })}, or add the token with ${optionName('growVocab')}`,
     },
   );
 }

@@ -13,7 +13,7 @@ test.each<[GivenOptions, string]>([
   [{ optimizer: 'sgd', beta2: 0.8 }, 'beta2 has no effect with the optimizer sgd'],
   [{ momentum: 0.8 }, 'momentum has no effect with the optimizer adamw'],
   [{ muonLearningRate: 0.1 }, 'muonLearningRate has no effect with the optimizer adamw'],
-  [{ patience: 3, evalInterval: 0 }, 'patience has no effect where the only evaluation is the last'],
+  [{ patience: 3, evalInterval: 0 }, 'patience has no effect if the only evaluation is at the end'],
   [{ lrDecayStart: 50 }, 'lrDecayStart has no effect with the cosine schedule, only with wsd'],
   [{ optimizer: 'sgd', epsilon: 1e-9 }, 'epsilon has no effect with the optimizer sgd'],
   [

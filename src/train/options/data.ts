@@ -57,7 +57,7 @@ export const dataRows = {
   growVocab: row<boolean>({
     group: 'Data',
     value: trueOrFalse,
-    help: 'add what --init-from lacks: characters, words, tokens of chats',
+    help: 'add characters, words and chat tokens that --init-from lacks',
     default: false,
     caution: unused(
       ({ initFrom }) => initFrom !== undefined,

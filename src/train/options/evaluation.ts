@@ -34,7 +34,7 @@ export const evaluationRows = {
     default: 0,
     defaultHelp: '8; 0 with a preset or --max-iters',
     caution: (value, { evalInterval }) =>
-      value === 0 || evalInterval > 0 ? undefined : 'has no effect where the only evaluation is the last',
+      value === 0 || evalInterval > 0 ? undefined : 'has no effect if the only evaluation is at the end',
     onResume: 'free',
   }),
   /** Checkpoints between evaluations: every n steps, or at an interval such as '10m'; 0: none. */

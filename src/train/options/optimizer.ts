@@ -13,7 +13,7 @@ import { aboveZero, belowOne, nonNegative } from './values.ts';
 /** Peak learning rate of the matrices that Muon updates. */
 export const MUON_LEARNING_RATE = 0.02;
 
-/** Lion's is larger by the factor by which its learning rate is smaller, as it is their product that shrinks a weight. */
+/** Lion's is larger by the factor by which its learning rate is smaller: the decay per step is their product. */
 export const WEIGHT_DECAY = 0.1;
 
 const startingFromFanIn = allArchitectures()

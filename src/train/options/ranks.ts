@@ -16,7 +16,7 @@ export const rankRows = {
     group: 'Training',
     value: choice(gradientDtypes),
     placeholder: 'type',
-    help: 'format of gradients sent between ranks: bf16 halves them',
+    help: 'format of gradients sent between ranks; bf16 halves the bytes',
     default: 'f32',
     caution: unused(
       ({ syncEvery }) => syncEvery === undefined,

@@ -57,7 +57,7 @@ export interface Row<T> {
   readonly stored?: Rule;
   /** Value of a run that is older than the option, if it is not the default. */
   readonly formerly?: (stored: Readonly<Record<string, unknown>>) => T | undefined;
-  /** Why a given value has no effect next to the other options, as the rest of a sentence about the flag. */
+  /** Why a given value has no effect in combination with the other options, as the rest of a sentence about the flag. */
   caution?(value: T, chosen: KnownOptions): string | undefined;
   /** Options that cannot be given together with this one. */
   readonly conflicts?: readonly string[];

@@ -87,7 +87,7 @@ export const trainingRows = {
   ...learningRateRows,
   ...optimizerRows,
   ...rankRows,
-  /** The CPU computes in float32, also for a run of a GPU that is resumed on it. */
+  /** The CPU computes in float32, even when it resumes a GPU run. */
   matmulPrecision: row<MatmulPrecision>({
     group: 'Training',
     value: choice(matmulPrecisions),

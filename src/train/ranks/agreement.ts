@@ -1,4 +1,4 @@
-/** Ranks that compute the same bits: the same version of the program, and builds of the kernels that round alike. */
+/** Checks that ranks are bit-identical: the same version of the program, and builds of the kernels that round alike. */
 import { rankName, type Communicator } from '../../collective/communicator.ts';
 import { UserError } from '../../errors.ts';
 import type { Device } from '../../engine/device.ts';

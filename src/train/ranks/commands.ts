@@ -1,4 +1,4 @@
-/** What rank 0 tells the other ranks. It alone reads options and text, decides and saves; the others compute. */
+/** Commands from rank 0 to the other ranks. Rank 0 alone reads options and text, decides and saves; the others compute. */
 import type { Batch, DocumentRows } from '../../data/batches.ts';
 import type { MatmulPrecision } from '../../engine/matmul-precision.ts';
 import type { Storage } from '../../engine/signatures.ts';
@@ -12,7 +12,7 @@ import type { GradientDtype } from './gradient-format.ts';
 /** The model of a run, as every rank plans it. */
 export interface SetUp {
   readonly shape: Omit<TrainingShape, 'frozenStorage' | 'ranks' | 'replicas'>;
-  /** By name, how the parameters are stored that are frozen; undefined: in float32. */
+  /** Storage of the frozen parameters, by name; undefined: float32. */
   readonly frozen: Readonly<Record<string, Storage>> | undefined;
   readonly options: TrainerOptions;
   readonly seed: number;
@@ -38,9 +38,9 @@ export type Command =
   | { readonly type: 'broadcast state' | 'broadcast parameters' | 'gather state' | 'all-gather average' }
   /** Of a run whose ranks are replicas. */
   | { readonly type: 'replica'; readonly command: ReplicaCommand }
-  /** Rank 0 lives, though it may work alone for long. */
+  /** Rank 0 is alive, although it may work alone for a long time. */
   | { readonly type: 'heartbeat' }
-  /** The run is over, which each rank confirms. */
+  /** The run is over; each rank confirms it. */
   | { readonly type: 'end' };
 
 /** The answer to `set up`: what a rank computes with, or why it cannot take part. */

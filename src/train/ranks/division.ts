@@ -19,10 +19,10 @@ export interface Bucket extends Range {
   readonly slices: readonly Slice[];
 }
 
-/** Elements from which a bucket is full: 4 MiB. Its last matrix may make it larger. */
+/** Elements at which a bucket is full, 4 MiB. Its last matrix may make it larger. */
 export const BUCKET = 2 ** 20;
 
-/** Time of an element-wise update, in floating-point operations of a matrix product that takes as long. */
+/** Cost of an element-wise update, in floating-point operations of a GEMM that takes as long. */
 const FLOPS_PER_ELEMENT = 100;
 
 /** A part of a bucket that is not divided further. */

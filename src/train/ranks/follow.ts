@@ -29,7 +29,7 @@ export async function follow(
 ): Promise<void> {
   let worker: SharedTrainer | Replica | undefined;
   const { timeout } = ranks;
-  ranks.timeout = 0; // rank 0 may be silent for long while it reads a large text
+  ranks.timeout = 0; // rank 0 may be silent for a long time while it reads a large text
   for (;;) {
     const message = await receiveMessage<Command>(ranks, 0, TAG.command);
     const { head } = message;

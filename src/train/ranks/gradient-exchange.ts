@@ -14,7 +14,7 @@ import { globalNorm } from './global-norm.ts';
 import { gradientFormats, type GradientDtype, type GradientFormat } from './gradient-format.ts';
 import { TAG } from './messages.ts';
 
-/** A slice of this rank, and where it begins among all of them. */
+/** A slice of this rank, with its offset in the concatenation of the rank's slices. */
 interface OwnedSlice extends Slice {
   readonly at: number;
 }
@@ -37,7 +37,7 @@ export class GradientExchange {
   readonly #buckets: readonly Bucket[];
   readonly #owned: readonly (readonly OwnedSlice[])[];
   readonly #ownedLength: number;
-  /** By bucket: gradients on their way to other ranks. */
+  /** By bucket: gradients in transit to other ranks. */
   readonly #staging: readonly Float32Array[];
   readonly #sent: Promise<unknown>[];
   readonly #pool: Float32Array[] = [];

@@ -1,7 +1,7 @@
 /**
- * How gradients are sent. bfloat16 halves the bytes and keeps float32's range; every sum that is sent is rounded to 8 bits of
- * precision, and added in float32 to the others. Which sums are sent depends on the number of ranks, and so do the bits.
- * Packed numbers need no memory of their own.
+ * The formats in which gradients are sent. bfloat16 halves the bytes and keeps float32's range; every sum that is sent is
+ * rounded to 8 bits of precision, and added to the others in float32. Which sums are sent depends on the number of ranks, and
+ * so do the bits of the result. Packing is in place.
  */
 import { fromBfloat16, toBfloat16 } from '../../half-precision.ts';
 import { bytesOf } from './messages.ts';
@@ -13,9 +13,9 @@ export interface GradientFormat {
   readonly bytesPerElement: number;
   /** The bytes to send; the numbers are overwritten. */
   readonly pack: (numbers: Float32Array) => Uint8Array;
-  /** Where the bytes for these numbers are received. */
+  /** The part of the numbers' memory that receives their bytes. */
   readonly packedIn: (numbers: Float32Array) => Uint8Array;
-  /** Turns what was received into the numbers. */
+  /** Expands the received bytes to the numbers, in place. */
   readonly unpack: (numbers: Float32Array) => void;
 }
 

@@ -2,7 +2,7 @@ import type { Communicator } from '../../collective/communicator.ts';
 import type { Command } from './commands.ts';
 import { receiveMessage, sendMessage, TAG } from './messages.ts';
 
-/** Heartbeats within the time after which a silent rank counts as lost. */
+/** Heartbeats per timeout, after which a silent rank counts as lost. */
 const HEARTBEATS = 4;
 
 /** Rank 0's side of the protocol: it sends commands, the others execute them. */
@@ -19,7 +19,7 @@ export class Leader {
       this.#timer = setInterval(() => this.#sendHeartbeat(), (1000 * ranks.timeout) / HEARTBEATS).unref();
   }
 
-  /** A rank that computes finds it after its command. */
+  /** A rank that is computing receives it after its current command. */
   #sendHeartbeat(): void {
     this.tell({ type: 'heartbeat' }).catch(() => {}); // if a rank is lost, the next command finds out
   }
@@ -32,7 +32,7 @@ export class Leader {
     return sendMessage(this.ranks, rank, TAG.command, command, arrays);
   }
 
-  /** Ends the run on all ranks. They answer, so that none is waited for without a time limit when the communicator is closed. */
+  /** Ends the run on all ranks and awaits their answers, with a timeout, which closing the communicator does not have. */
   async end(): Promise<void> {
     this.stop();
     await this.tell({ type: 'end' });

@@ -1,7 +1,7 @@
 /** Messages of any length between ranks: a description in JSON, and arrays of numbers. */
 import type { Communicator } from '../../collective/communicator.ts';
 
-/** What a message is about; between two ranks, messages with one tag arrive in order. */
+/** Tags of messages; between two ranks, messages with the same tag arrive in order. */
 export const TAG = { command: 1, reply: 2, gradients: 3, norm: 4, state: 5 } as const;
 
 type Numbers = Float32Array | Float64Array | Int32Array | Uint16Array;
@@ -15,7 +15,7 @@ export interface Message<Head> {
   readonly arrays: readonly Int32Array[];
 }
 
-/** Two lengths, since the receiver must know that of what follows. */
+/** Two lengths are sent first, since the receiver must know the length of each part that follows. */
 const LENGTHS = 2;
 
 export async function sendMessage(

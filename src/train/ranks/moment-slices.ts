@@ -5,7 +5,7 @@ import type { Slice } from './division.ts';
 type Entries = BlockLayout['parameters'];
 
 /**
- * The slices of a moment's block, which may belong to some of the parameters only.
+ * The slices of a moment's block, which may cover only some of the parameters.
  *
  * @param slices of the block of trained parameters
  * @param block the parameters of that block

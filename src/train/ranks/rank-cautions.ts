@@ -16,6 +16,6 @@ export function cautionsAboutRanks(
   const busy = microBatches / (ranks * Math.ceil(microBatches / ranks));
   if (busy === 1) return [];
   const divisible = ranks * Math.max(1, Math.round((batchSize * microBatches) / ranks));
-  const why = `makes ${microBatches} micro-batches a step for ${ranks} ranks, which are busy ${formatPercent(busy, 0)} of the time; ${divisible} sequences a step could be divided evenly`;
+  const why = `makes ${microBatches} micro-batches a step for ${ranks} ranks, which are busy ${formatPercent(busy, 0)} of the time; ${divisible} sequences a step would divide evenly`;
   return [{ option: 'batchSize', why }];
 }

@@ -109,7 +109,7 @@ export class RankedWork implements StepWork {
     return Promise.resolve();
   }
 
-  /** What all ranks do at a command. */
+  /** Sends a command, and executes rank 0's part of it. */
   async #all(command: Command, act: () => Promise<void>): Promise<void> {
     await this.#leader.tell(command);
     await act();

@@ -1,4 +1,4 @@
-/** One model that all ranks train. Every method is called on all of them; each rank has a trainer of its own. */
+/** One model that all ranks train. The methods are collective: all ranks call them, each with its own trainer. */
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Batch } from '../../data/batches.ts';
 import type { Device } from '../../engine/device.ts';
@@ -19,7 +19,7 @@ import {
 } from './state-exchange.ts';
 import { TransitBuffer } from './transit-buffer.ts';
 
-/** The share of a rank in a step. */
+/** A rank's part of a step. */
 export interface SharedStep {
   /** Counted from 0. */
   readonly step: number;
@@ -30,7 +30,7 @@ export interface SharedStep {
   readonly batches: readonly Batch[];
 }
 
-/** Messages advance between the parts of a pass, so there are more of them than an interrupt would need. */
+/** Messages make progress between the parts of a pass, so a pass has more parts than polling for a signal would need. */
 const MORE_PARTS = 5;
 
 export class SharedTrainer {

@@ -7,7 +7,7 @@ export type BatchOptions = Required<Pick<TrainModelOptions, 'batchSize' | 'gradi
 
 /**
  * The batch options of a new run that `ranks` processes share: the same sequences in a step, in at least as many micro-batches.
- * They are options of the run: any number of ranks then trains it to the same bits.
+ * They are stored as options of the run, so any number of ranks trains it bit-identically.
  *
  * @param given explicit numbers of micro-batches are kept
  * @throws UsageError if a step has fewer micro-batches or sequences than there are ranks
@@ -27,11 +27,11 @@ export function splitBatch(
   throw new UsageError(
     'conflicting-options',
     `a step has ${sequences} sequences, too few for ${ranks} ranks`,
-    { hint: `start at most ${sequences}, or set a ${optionName('batchSize')} of at least ${ranks}` },
+    { hint: `start at most ${sequences} ranks, or set a ${optionName('batchSize')} of at least ${ranks}` },
   );
 }
 
-/** How many of the smaller batches make an evaluation of as many sequences. */
+/** Number of the smaller batches in an evaluation of the same number of sequences. */
 export const splitEvaluations = (
   evalIters: number,
   { from, to }: Readonly<Record<'from' | 'to', Pick<BatchOptions, 'batchSize'>>>,
@@ -52,7 +52,7 @@ export function checkMicroBatches(
     'conflicting-options',
     `a step of this run has ${microBatches} micro-batch${microBatches === 1 ? '' : 'es'}, too few for ${ranks} ranks`,
     {
-      hint: `start at most ${microBatches}, or a new run with ${optionValues({ batchSize: split, gradientAccumulationSteps: ranks })}`,
+      hint: `start at most ${microBatches} ranks, or a new run with ${optionValues({ batchSize: split, gradientAccumulationSteps: ranks })}`,
     },
   );
 }

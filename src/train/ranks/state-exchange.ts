@@ -1,4 +1,4 @@
-/** Parameters, moments and averages between the memories of ranks. */
+/** Copies parameters, moments and averages between the memories of ranks. */
 import type { Communicator } from '../../collective/communicator.ts';
 import type { Device } from '../../engine/device.ts';
 import type { Region } from '../../engine/memory.ts';
@@ -9,14 +9,14 @@ import type { TransitBuffer } from './transit-buffer.ts';
 /** Elements that are sent at a time. */
 const CHUNK = 2 ** 20;
 
-/** What copies go through. */
+/** The communicator, device and buffer of the copies. */
 export interface Exchange {
   readonly ranks: Communicator;
   readonly device: Device;
   readonly transit: TransitBuffer;
 }
 
-/** Copies a region from rank 0 to all others, along a binomial tree. Bits are copied, whatever type they are of. */
+/** Copies a region from rank 0 to all others, along a binomial tree. Copies bits, whatever their type. */
 export async function broadcastRegion(
   { ranks, device }: Pick<Exchange, 'ranks' | 'device'>,
   { offset, length }: Pick<Region, 'offset' | 'length'>,
@@ -72,10 +72,10 @@ interface Copy extends Slice {
   readonly to: readonly number[];
 }
 
-/** Elements of the buffer for what is on its way, 16 MiB: a rank needs no copy of the whole block. */
+/** Elements of the buffer for numbers in transit, 16 MiB, so that no rank needs a copy of the whole block. */
 export const IN_TRANSIT = 4 * CHUNK;
 
-/** All ranks go through the slices in the same order, so that what is oldest on its way always arrives. */
+/** All ranks process the slices in the same order, so that the oldest transfer can always complete. */
 async function copySlices(
   { ranks, device, transit }: Exchange,
   offset: number,

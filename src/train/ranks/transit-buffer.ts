@@ -1,8 +1,8 @@
 import { handled } from '../../collective/handled.ts';
 
 /**
- * Numbers on their way between ranks. The buffer is used from its start to its end and then again from the start, as soon as
- * what is there has arrived: however much is copied, no more memory is needed.
+ * A ring buffer for numbers in transit between ranks. A part is reused as soon as its transfer has completed, so that copies of
+ * any size need no more memory.
  */
 export class TransitBuffer {
   readonly #memory: Float32Array;
@@ -16,11 +16,11 @@ export class TransitBuffer {
   }
 
   /**
-   * Places a transfer in the buffer, once earlier ones have left enough of it.
+   * Places a transfer in the buffer, once enough of it is free.
    *
    * @param length elements, at most those of the buffer
    * @param transfer starts it in the given part of the buffer, which is free again when `arrival` resolves
-   * @throws RangeError if the buffer is too small; what an earlier transfer failed with
+   * @throws RangeError if the buffer is too small; the error of an earlier transfer
    */
   async place(
     length: number,
@@ -35,7 +35,7 @@ export class TransitBuffer {
     this.#held.push({ start, end, arrival: handled(arrival) });
   }
 
-  /** Waits until everything has arrived. @throws what a transfer failed with */
+  /** Waits until everything has arrived. @throws the error of a transfer */
   async empty(): Promise<void> {
     while (this.#held.length > 0) await this.#release();
   }

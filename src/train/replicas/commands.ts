@@ -1,4 +1,4 @@
-/** What rank 0 tells the other replicas; see Replica. */
+/** Commands from rank 0 to the other replicas; see Replica. */
 export type ReplicaCommand =
   | {
       readonly type: 'inner step';

@@ -1,5 +1,5 @@
 /**
- * What a checkpoint holds of replicas, besides the tensors of rank 0's trainer: the outer optimizer's momentum, and the
+ * The state of replicas in a checkpoint, besides the tensors of rank 0's trainer: the outer optimizer's momentum, and the
  * optimizer's moments of every other replica. Between two synchronizations also the anchor, and the parameters and averages of
  * every other replica; a synchronization makes these equal to rank 0's.
  */

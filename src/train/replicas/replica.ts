@@ -1,6 +1,6 @@
 /**
- * A replica of the model, which takes its inner steps alone and meets the others at synchronizations (DiLoCo). Every rank has
- * one; methods that exchange numbers are called on all of them.
+ * A replica of the model, which takes its inner steps alone and is synchronized with the others every few steps (DiLoCo). Every
+ * rank has one; methods that exchange numbers are collective.
  */
 import type { Communicator } from '../../collective/communicator.ts';
 import { countTargets, type Batch } from '../../data/batches.ts';
@@ -15,7 +15,7 @@ import type { OuterOptions } from './outer-step.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { gatherState, restoreState, type ReplicaParts } from './state-transfer.ts';
 
-/** The share of a replica in a step. */
+/** A replica's part of a step. */
 export interface InnerStep {
   /** Counted from 0. */
   readonly step: number;
@@ -99,7 +99,7 @@ export class Replica {
     return gatherState(this.#parts(), haveDiverged, state);
   }
 
-  /** Without an anchor of its own, the model is one. */
+  /** The model is also the anchor, unless the checkpoint has another. */
   async #broadcastModel(): Promise<void> {
     const { average } = this.trainer.programs;
     await this.broadcastParameters();

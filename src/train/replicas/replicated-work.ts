@@ -1,7 +1,7 @@
 /**
  * The work of rank 0 in a run with `--sync-every`: every rank trains a replica of the model on its own micro-batches, and an
- * outer step joins them every few steps (replica.ts). Rank 0 sends batches and decisions ahead and waits for the others only
- * where all meet.
+ * outer step synchronizes them every few steps (replica.ts). Rank 0 sends batches and decisions ahead, and waits for the others
+ * only where all exchange parameters.
  */
 import { handled } from '../../collective/handled.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
@@ -38,7 +38,7 @@ export class ReplicatedWork implements StepWork {
   readonly #leader: Leader;
   readonly #replica: Replica;
   readonly #syncEvery: number;
-  /** Commands on their way to ranks that may be steps behind. */
+  /** Commands in transit to ranks that may be steps behind. */
   #sent: Promise<void>[] = [];
   /** Acknowledgements of the other ranks, one for each step that they have been sent. */
   #acknowledged: Promise<void>[] = [];
@@ -67,7 +67,7 @@ export class ReplicatedWork implements StepWork {
     this.#syncEvery = syncEvery;
   }
 
-  /** Loss and norm are those of rank 0's micro-batches. Others compute a step in vain that rank 0 abandons or skips. */
+  /** Loss and norm are those of rank 0's micro-batches. If it abandons or skips a step, the others compute theirs in vain. */
   stepGradient(
     step: number,
     data: StepData,
@@ -79,7 +79,7 @@ export class ReplicatedWork implements StepWork {
       const { first, batches } = shares[i];
       this.#send(rank, { type: 'inner step', step, first }, arraysOf(batches));
       const done = this.#leader.ranks.receive(rank, TAG.reply, new Uint8Array(STEP_ACKNOWLEDGEMENT));
-      this.#acknowledged.push(handled(done)); // awaited before the ranks meet
+      this.#acknowledged.push(handled(done)); // awaited before the next collective command
     }
     return this.#replica.gradient({ step, ...own }, poll);
   }
@@ -113,7 +113,7 @@ export class ReplicatedWork implements StepWork {
     this.#inCommon = 'parameters';
   }
 
-  /** Evaluates what all replicas have: between two synchronizations, where only the end of a run is evaluated, their mean. */
+  /** Evaluates the common parameters. Between two synchronizations, which is only at the end of a run, these are their mean. */
   async meanLoss(
     model: Evaluated,
     batches: Iterable<Batch>,
@@ -124,7 +124,7 @@ export class ReplicatedWork implements StepWork {
     return meanLossOfRanks(this.#leader, this.#replica.trainer, model, batches, poll, evaluated);
   }
 
-  /** An outer step after few inner ones would be mostly momentum. */
+  /** Averages the replicas instead of an outer step, which after few inner ones would be mostly momentum. */
   async takeMean(): Promise<void> {
     if (this.#inCommon !== 'nothing') return;
     await this.#all({ type: 'take mean' }, () => this.#replica.takeMean());
@@ -162,13 +162,16 @@ export class ReplicatedWork implements StepWork {
     return state.tensors();
   }
 
-  /** Sends a command that ranks execute when they come to it. */
+  /** Sends a command, which the rank executes when it reaches it. */
   #send(rank: number, command: ReplicaCommand, arrays?: readonly Int32Array[]): void {
     const sent = this.#leader.send(rank, { type: 'replica', command }, arrays);
     this.#sent.push(handled(sent)); // awaited at the next synchronization
   }
 
-  /** What all ranks do at a command. A slow rank is not lost: rank 0 first hears of each of its steps. */
+  /**
+   * Sends a command to all ranks, and executes rank 0's part of it. First awaits the acknowledgement of each step, so that a
+   * rank that is merely slow does not count as lost.
+   */
   async #all(command: ReplicaCommand, act: () => Promise<void>): Promise<void> {
     const acknowledged = this.#acknowledged;
     this.#acknowledged = [];

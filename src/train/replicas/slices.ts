@@ -9,7 +9,7 @@ export const equalSlices = (length: number, ranks: number): Slice[] =>
     end: Math.floor((length * (owner + 1)) / ranks),
   }));
 
-/** Elements of a slice that its owner receives from all ranks at a time: half of what may be on its way. */
+/** Elements of a slice that its owner receives from all ranks at a time: half of what may be in transit. */
 const chunkOf = (ranks: number): number => Math.floor(IN_TRANSIT / 2 / ranks);
 
 /** The slices in chunks, those of all owners in turn, so that all receive at the same time. */

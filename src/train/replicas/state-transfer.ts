@@ -1,4 +1,4 @@
-/** The state of replicas between their memories and the memory of rank 0's host. Every function is called on all ranks. */
+/** Transfers the state of replicas between their memories and the memory of rank 0's host. Every function is collective. */
 import type { Region } from '../../engine/memory.ts';
 import type { TrainingPrograms } from '../programs.ts';
 import { bytesOf, TAG } from '../ranks/messages.ts';
@@ -9,7 +9,7 @@ import { blocksOf, outerNames, type OuterName, type ReplicaState } from './repli
 /** Elements that are sent at a time. */
 const CHUNK = 2 ** 20;
 
-/** What a replica has. */
+/** The parts of a replica. */
 export interface ReplicaParts {
   readonly exchange: Exchange;
   readonly programs: TrainingPrograms;

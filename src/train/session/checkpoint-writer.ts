@@ -123,7 +123,7 @@ function saveCardIfPossible(
   }
 }
 
-/** The weights come before the line that ends the run: a run killed between the two ends again when it is resumed. */
+/** Writes the weights before the log line that ends the run: a run killed between the two ends again when it is resumed. */
 async function saveEnd(
   source: CheckpointSource,
   { reason, progress, validationLoss }: RunEnd,

@@ -1,5 +1,5 @@
 /**
- * The build of the kernels, such as 'wasm revectorize', and the BLAS library, if one computes products: 'wasm relaxed with
+ * The build of the kernels, such as 'wasm revectorize', and the BLAS library, if GEMM uses one: 'wasm relaxed with
  * Accelerate'. They determine the bits of a run; the number of threads does not, nor does AVX-512 machine code, which is
  * chosen by timing: it counts as the build whose kernels it replaces.
  */

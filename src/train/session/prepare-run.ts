@@ -72,7 +72,7 @@ export interface PreparedRun {
 
 const ONE_RANK: Ranks = { rank: 0, size: 1 };
 
-/** The seconds, with what was found for them. */
+/** The time limit, with the costs and the number of steps found for it. */
 type TimeLimit = Omit<Fitted, 'options'> & { readonly seconds: number };
 
 interface Preparation {
@@ -149,7 +149,7 @@ export async function prepareRun(
   };
 }
 
-/** The device of a resumed run, whose results it decides. @throws UserError if it is a GPU that cannot be used */
+/** Keeps the device of a resumed run, on which its results depend. @throws UserError if it is a GPU that cannot be used */
 async function keepDevice({ resumed }: Origin): Promise<void> {
   if (resumed?.checkpoint.state.engine?.startsWith('webgpu') !== true) return;
   try {
@@ -164,8 +164,9 @@ async function keepDevice({ resumed }: Origin): Promise<void> {
 }
 
 /**
- * With `auto`, the device on which a step takes less time; for ranks, and for a run that used it so far, the CPU. For a run with a
- * time limit, it is a step of the model that the CPU would be given: where the GPU is faster with that, it is with a larger one.
+ * With `auto`, chooses the device on which a step takes less time; with several ranks, or for a run that has used the CPU so
+ * far, the CPU. With a time limit, the step is that of the model that would be chosen for the CPU: if the GPU is faster with
+ * that one, it is faster with a larger one too.
  *
  * @returns the seconds that the measurement took
  */
@@ -232,7 +233,7 @@ async function chooseLength(
   return { options: extended, time: undefined };
 }
 
-/** The options of a run of as many sequences in a step and in an evaluation, divided among ranks. */
+/** The options with steps and evaluations divided among ranks, over the same numbers of sequences. */
 function divideSteps(options: TrainModelOptions, { size }: Communicator): TrainModelOptions {
   const whole = resolveOptions(options);
   const split = splitBatch(whole, options, size);

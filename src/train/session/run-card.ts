@@ -1,4 +1,4 @@
-/** What the model card of a run says. It depends on text, options and progress only, so repeated runs have the same bytes. */
+/** The contents of a run's model card. They depend only on text, options and progress, so repeated runs have the same bytes. */
 import { basename, dirname, extname, resolve } from 'node:path';
 import { code } from '../../card/markup.ts';
 import { modelCard, type BaseModel, type ValidationFacts } from '../../card/model-card.ts';
@@ -115,8 +115,8 @@ function validationOf(
 const CHUNK = 65_536;
 
 /**
- * Of the tokens that are counted targets. Bytes are undefined if some are unknown, whose text is not in the tokens; special
- * tokens of conversations stand for no text.
+ * The number of counted targets, and their bytes: undefined if some are unknown, since their text is lost. Special tokens of
+ * conversations stand for no text.
  */
 function countedSize(
   source: TokenSource,

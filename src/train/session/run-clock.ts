@@ -24,7 +24,7 @@ export interface RunClock {
   readonly poll: Poll;
   /** Whether a step needs a checkpoint because the last one is old. Asked only if none is due for another reason. */
   readonly isCheckpointOld: (settings: Settings) => boolean | Promise<boolean>;
-  /** Whether `isCheckpointOld` or `adjustLength` would decide something now, for which steps that were submitted must be over. */
+  /** Whether `isCheckpointOld` or `adjustLength` would decide something now; decisions wait until submitted steps are done. */
   readonly isDecisionDue: (settings: Settings, step: number) => boolean | Promise<boolean>;
   /** The settings to continue with after `step` steps; unchanged unless the run has a time limit. */
   readonly adjustLength: (settings: Settings, step: number) => Settings | Promise<Settings>;

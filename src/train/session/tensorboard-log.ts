@@ -20,7 +20,7 @@ export function tensorboardLog(folder: string, startStep: number, tokensPerStep:
   file.add(versionRecord(now()));
   file.add(startRecord(now(), startStep + 1));
   let written = performance.now();
-  /** A failure does not stop a run, unless it lasts to its end. */
+  /** A failure does not stop a run, unless it persists to the end. */
   const write = (isEnd: boolean): void => {
     written = performance.now();
     try {

@@ -5,7 +5,7 @@ import type { Settings } from '../settings.ts';
 
 /** Longest time between corrections, as a fraction of the time left. */
 const REFIT_SHARE_OF_REST = 0.25;
-/** Reserve for the work after the last step, which cannot be corrected: a fraction of it, and at most one of the limit. */
+/** Reserve for the work after the last step, which cannot be corrected: a share of its cost, at most a share of the limit. */
 const [RESERVE, MAX_RESERVE] = [0.25, 0.08];
 /** Time constant of the moving average over steps, as a fraction of the time limit. */
 const MEMORY = 0.1;
@@ -80,7 +80,7 @@ export interface TimeBudgetOptions {
   readonly seconds: number;
   /** Estimated costs of parts not measured yet. */
   readonly expected: Costs;
-  /** Steps that the whole run may have at most, however much time is left. */
+  /** Upper limit on the steps of the whole run, however much time is left. */
   readonly maxSteps: number;
   /** See the function of this name. */
   readonly wholePerSample: number;
